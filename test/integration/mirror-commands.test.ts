@@ -2,7 +2,7 @@
 // clients and servers, what a refusal leaves, and what removing leaves. Failures of each step are in rsiod's mirrors/commands/.
 
 import { MIRRORS } from '@rsio/common/control/mirror-methods';
-import { misfit } from '@rsio/common/control/shape';
+import { misfit } from '@rsio/common/lib/shape';
 import { isProgramThere, needPrograms } from '@rsio/common/testing/needs';
 import { beforeAll, beforeEach, expect, it } from 'vitest';
 import { clientConfig, serverConfig, startServer } from '../support/hosts/configs.ts';

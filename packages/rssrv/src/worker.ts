@@ -1,6 +1,6 @@
 // A server process with the sessions of one or several clients (the key `processes` in rssrvcfg). The worker passes messages from the
-// channel to the right session, and owns the log, the buffers and the range helper of all its sessions. The worker gives up its rights
-// first and is given descriptors (machine/). The worker must not continue without its listener, so it exits when the channel closes (S10).
+// channel to the right session, and owns the log, the buffers and the range helper of all its sessions. The worker first gives up its
+// rights (machine/). The worker must not continue without its listener, so it exits when the channel closes (S10).
 
 import { readFileSync } from 'node:fs';
 import net, { type Socket } from 'node:net';
@@ -24,7 +24,7 @@ import { STORAGE_THREADS, WORKER_DRAIN_TIMEOUT_MS, WORKER_FAREWELL_MS } from './
 import { type ListenerChannel, lineChannel, nodeChannel } from './session/channel/listener-channel.ts';
 import { SessionHost, type SessionHostPorts } from './server/workers/session-host.ts';
 
-/** What a confined process is given instead of rights. */
+/** What a confined process uses in place of its rights. */
 interface Given {
   readonly calls: SystemCalls;
   readonly receiver: DescriptorReceiver;
@@ -33,7 +33,7 @@ interface Given {
   readonly unprotected: readonly string[];
 }
 
-/** System calls on files that Node does not have; null where this machine does not have them either. */
+/** System calls on files that Node.js lacks; null if this machine lacks them, too. */
 type FileCalls = Pick<SessionHostPorts, 'nowait' | 'dropPages'>;
 
 class WorkerProcess {
@@ -122,7 +122,7 @@ class WorkerProcess {
     }
   }
 
-  /** The listener reads the log from a pipe. Its end is noticed by the channel, and a broken pipe must not end this process before. */
+  /** Opens the log, a pipe to the listener. A broken pipe must not end this process before the end of the channel does. */
   private firstLog({ node, level }: WorkerLog): DaemonLog {
     const log = openLog({ file: 'the pipe', node, level: level as LogLevel, open: () => PASSED_LOG, warn: () => undefined });
     log.debug(`Reads: ${this.calls.nowait === null ? 'their time decides' : 'the kernel says'} whether data is cached`);
@@ -134,7 +134,7 @@ class WorkerProcess {
     this.setName(`rssrv: ${nodes.length === 0 ? 'standby' : nodes.length === 1 ? nodes[0] : `${nodes.length} nodes`}`);
   }
 
-  /** A process that has become another user cannot change its name in /proc. */
+  /** Uses a system call if the process is confined, because another user cannot change the name in /proc. */
   setName(name: string): void {
     if (this.given === null) nameProcess(name);
     else this.given.calls.setName(name);
@@ -164,7 +164,7 @@ class WorkerProcess {
   }
 }
 
-/** Gives up this process's rights, as its argument says. Returns null without an argument: the process then opens files itself. */
+/** Gives up this process's rights, as `argument` (a Confinement) says. Without it, returns null: the process then opens files itself. */
 function confined(argument: string | undefined): Given | null {
   if (argument === undefined) return null;
   const calls = systemCalls();
@@ -174,7 +174,7 @@ function confined(argument: string | undefined): Given | null {
   return { calls, script, unprotected, receiver: new DescriptorReceiver(calls, PASSED_SOCKET) };
 }
 
-/** An upgrade replaces this file before it restarts the listener. A listener of another release may mean something else by its messages. */
+/** Exits if an upgrade has replaced this file and not yet restarted the listener, whose messages may have another meaning. */
 function endIfReplaced(listenerVersion: string | undefined): void {
   if (listenerVersion === undefined || listenerVersion === programVersion()) return;
   process.stderr.write(`rssrv ${listenerVersion} is running, but its files are those of ${programVersion()}: restart rssrv\n`);
@@ -187,7 +187,7 @@ function exitSoon(code: number): void {
 }
 
 endIfReplaced(process.env[LISTENER_VERSION]);
-// A confined process cannot read the files of koffi any more.
+// Before `confined`, because a confined process can no longer read the files of koffi.
 const calls = { nowait: systemNowaitRead(), dropPages: systemDropPages() };
 const given = confined(process.argv[2]);
 const channel = given === null ? nodeChannel() : lineChannel();

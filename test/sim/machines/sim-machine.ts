@@ -2,6 +2,7 @@
 // machine crash loses what was not synced. Processes are sim-server.ts's job.
 
 import type { RsError } from '@rsio/common/lib/errors';
+import { misfit } from '@rsio/common/lib/shape';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { Holder, OpenRequest } from '@rsio/protocol/wire/messages';
 import { type Hold, meantVolume, type VolumeHolds } from '@rsio/rssrv/volumes/holds/hold-rules';
@@ -46,7 +47,7 @@ export class SimMachine {
     this.file = new SimStateFile(random);
     this.file.whenKept = (content) => {
       const { volumes } = content;
-      if (!HOLDS_FILE.accepts(JSON.parse(JSON.stringify(content))))
+      if (misfit(HOLDS_FILE.shape, JSON.parse(JSON.stringify(content)), 'stored') !== null)
         for (const { judge } of this.volumes.values()) judge.breach('A file of holders is kept that the next start would refuse');
       for (const [id, entry] of Object.entries(volumes)) {
         const volume = this.volumes.get(id);

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { type DaemonProgram, daemonPaths, type RsiodPaths, type RssrvPaths, rsiodPaths, rssrvPaths } from '@rsio/common/config/root-paths';
 import { callControl } from '@rsio/common/control/control-client';
 import { CONTROL_METHODS, type ControlMethodName, type ControlMethods } from '@rsio/common/control/methods';
-import { misfit } from '@rsio/common/control/shape';
+import { misfit } from '@rsio/common/lib/shape';
 import { startInBackground } from '@rsio/common/daemon/background-start';
 import { systemClock } from '@rsio/common/lib/clock';
 import { errnoName, toRsError } from '@rsio/common/lib/errors';

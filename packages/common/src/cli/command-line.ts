@@ -6,9 +6,8 @@ import { isMistyped, nearestWord } from '../config/schema/nearest.ts';
 import { assert } from '../lib/assert.ts';
 import { type Command, listed, type OptionSpec, type OptionValues, shownCall, usageError } from './command.ts';
 
-/** The commands of a program and its own words about them. */
+/** The commands of a program, and texts of its help and errors. */
 export interface CommandTable<C> {
-  /** Name of the program. */
   readonly program: string;
   /** Groups of commands, each with its heading, as `--help` lists them. */
   readonly groups: readonly (readonly [heading: string, commands: readonly Command<C>[]])[];
@@ -81,7 +80,7 @@ export class CommandLine<C> {
     // An option such as --attach calls a command of its own, unless it is an option of the command that the words name.
     const named = this.commandNamed(positionals);
     const isOwn = (name: string): boolean => named !== undefined && Object.hasOwn(named.command.options, name);
-    // Object.keys lists the options in the order of the command line, so that the error names them in the order in which the user gave them.
+    // Object.keys lists the options in the order of the command line, so that the error names them in that order.
     const given = Object.keys(values).filter((name) => values[name] !== undefined && !isOwn(name));
     const [mode, second] = given.flatMap((name) => this.modeOf(name) ?? []);
     if (second !== undefined) throw this.error(`${mode} and ${second} exclude each other: give one`);

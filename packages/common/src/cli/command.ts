@@ -1,9 +1,9 @@
-// Defines the type of an rsconfig command (name, options, operands, help and action) and the context that its action receives. The table in
-// command-table.ts lists all commands for the parser, the help and the bash completion. A command calls the daemon, reads stdin and prints
-// through functions of the context, which tests can replace. Invariant: a command receives only the options that it declares, and each
-// value has the type that belongs to the option's kind.
+// Defines the type of a command of rsconfig or rsadm (name, options, operands, help and action). Each program's command-table.ts lists all
+// commands for the parser, the help and the bash completion. A command calls the daemon, reads stdin and prints only through its context,
+// which tests replace. Invariant: a command receives only the options that it declares, and each value has the type that belongs to the
+// option's kind.
 
-import type { Shape } from '../control/shape.ts';
+import type { Shape } from '../lib/shape.ts';
 import { RsError } from '../lib/errors.ts';
 import { parseDuration, printDuration } from '../lib/units.ts';
 import { WAIT_MAX_MS, WAIT_MS } from './limits.ts';
@@ -28,7 +28,7 @@ interface GivenByKind {
   readonly count: number;
   readonly text: string | null;
   readonly list: readonly string[];
-  /** How long to wait, in milliseconds; null if the command line does not contain the option. */
+  /** Time to wait in ms; null if the command line does not contain the option. */
   readonly wait: number | null;
 }
 
@@ -111,7 +111,7 @@ function givenValue(kind: OptionSpec['kind'], value: unknown, program: string): 
   }
 }
 
-/** The time of --wait. Throws E_USAGE. */
+/** Parses the value of --wait; returns ms. Throws E_USAGE. */
 export function parseWait(text: string, program: string): number {
   if (text === '') return WAIT_MS;
   let waitMs: number;

@@ -1,5 +1,5 @@
-// Makes new keys for clients, namespaces and servers. Invariant: at each position of a key, all characters in LETTERS are equally likely, and
-// nothing but the caller knows the key.
+// Makes new keys for clients, namespaces and servers. Invariant: at each position of a key, all characters in LETTERS are equally likely,
+// and only the caller learns the key.
 
 import { randomInt } from 'node:crypto';
 import { KEY_NEW_CHARS } from '../config/schema/limits.ts';

@@ -1,5 +1,5 @@
-// Asks the person at the terminal. The question goes to stderr, so that it never becomes part of the output. Invariant: without a terminal
-// nobody is asked.
+// Asks the person at the terminal. The question goes to stderr, so that it never becomes part of the output. Invariant: without a terminal,
+// no question is asked.
 
 import { createInterface } from 'node:readline';
 

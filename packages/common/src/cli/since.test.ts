@@ -1,5 +1,5 @@
-// Tests the option --since: durations, times as commands print them, and that anything else is refused.
-// The lists that it shortens are tested with their commands.
+// Tests the option --since: durations, times in the form that commands print, and refusals of all other texts.
+// The tests of each command test its list with --since.
 
 import { expect, test } from 'vitest';
 import { parseSince } from './since.ts';

@@ -1,5 +1,5 @@
-// The option --since of commands that list events: a time, or how long ago. Times are read as they are printed, in GMT.
-// The commands filter their lists with it.
+// The option --since of commands that list events: a time, or how long ago. A time has the form in which commands print it, in GMT. Pure:
+// the commands filter their lists themselves.
 
 import { parseDuration, quoteText } from '../lib/units.ts';
 import { RsError } from '../lib/errors.ts';

@@ -1,5 +1,5 @@
-// Lays out text and tables for a terminal. Pure. Invariants: no control character from a name reaches the terminal; no cell is truncated, and
-// no line ends in white space.
+// Lays out text and tables for a terminal. Pure. Invariants: no control character from a name reaches the terminal; no cell is truncated,
+// and no line ends in white space.
 
 import { escapeControls } from '../lib/printable.ts';
 

@@ -1,5 +1,5 @@
-// For any text of a configuration file the parsers return a configuration, or E_CONFIG with existing line numbers. They throw nothing else,
-// and accepted values are within the limits. Texts are random, or composed of parts of real files.
+// For any text of a configuration file the parsers return a configuration, or E_CONFIG with existing line numbers. The parsers throw no
+// other error, and accepted values are within the limits. Texts are random, or composed of parts of real files.
 
 import { expectAtMost } from '../testing/quick-expect.ts';
 import fc from 'fast-check';
@@ -51,7 +51,7 @@ function textOf(file: ConfigFileName): fc.Arbitrary<string> {
   );
 }
 
-/** The configuration, or null if it was refused correctly. */
+/** Returns the configuration, or null if the parser refused it with E_CONFIG. */
 function parsed<T>(parse: () => T, text: string): T | null {
   try {
     return parse();
@@ -88,6 +88,6 @@ test('rscltcfg', () => {
     }),
     { numRuns: 500 },
   );
-  // An empty file is accepted, so that the test sees more than refusals.
+  // At least the empty file is accepted, so that the test does not see only refusals.
   expect(accepted).toBeGreaterThan(0);
 });

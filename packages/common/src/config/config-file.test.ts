@@ -1,5 +1,5 @@
-// Saving the client's file: new and old files, owner, mode and links kept, a full disk, a file changed by another program, invalid edits, and
-// broken files that are repaired step by step. A refused save leaves the old file whole and no other file beside it.
+// Saving the client's file: new and existing files, kept owner, mode and links, a full disk, a file changed by another program, invalid
+// edits, and broken files that are repaired step by step. A refused save leaves the old file unchanged, and no other file.
 
 import { spawnSync } from 'node:child_process';
 import * as nodeFs from 'node:fs';
@@ -64,7 +64,7 @@ function refusal(run: () => unknown): RsError {
   throw new Error('Nothing was refused');
 }
 
-/** The process ends before its call number `crashAt`, and nothing is done after it. Writes are small, so that many calls fall in between. */
+/** Simulates a crash before call number `crashAt`: later calls do nothing. Writes are small, so that there are many calls to crash at. */
 function crashing(crashAt: number): Partial<FileSystem> {
   let calls = 0;
   const names = ['openSync', 'fstatSync', 'fchmodSync', 'fsyncSync', 'lstatSync', 'renameSync', 'unlinkSync', 'closeSync'] as const;
@@ -199,7 +199,7 @@ describe('saving', () => {
         seen.push(text === OLD ? 'old' : 'new');
       }
     }
-    // Many crashes on both sides of the rename were tried.
+    // Checks that the test has tried crashes before and after the rename.
     expect(seen.filter((each) => each === 'old').length).toBeGreaterThan(10);
     expect(seen.filter((each) => each === 'new').length).toBeGreaterThan(1);
   });
@@ -269,7 +269,7 @@ describe('a refused save leaves the old file whole', () => {
     needPrograms(context, 'mount', 'unshare');
     const disk = join(folder, 'disk');
     mkdirSync(disk);
-    // In its own mount namespace, which ends with the command.
+    // Runs in its own mount namespace, which ends with the command.
     const mounted = (script: string, ...args: readonly string[]) =>
       spawnSync('unshare', ['-m', 'sh', '-ec', `mount -t tmpfs -o size=16k none ${disk}; ${script}`, 'sh', ...args], {
         encoding: 'utf8',

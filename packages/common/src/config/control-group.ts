@@ -1,5 +1,6 @@
-// Checks whether the group and the user that rssrvcfg names (control-group, user) exist on this machine, and whether the programs of its
-// triggers are safe. The parser cannot, because it reads no other files. Invariant: every way to take a configuration into force asks here first, so that no way accepts what another one refuses.
+// Checks whether the group and the user in rssrvcfg (control-group, user) exist on this machine, and whether the programs of its triggers
+// are safe. The parser cannot check this, because it reads no other files. Invariant: rssrv applies no configuration without this check,
+// neither at start, nor by a reload or a command.
 
 import { GROUP_FILE, groupId, groupMissingText } from '../files/groups.ts';
 import { USER_FILE, userNamed } from '../files/users.ts';
@@ -29,7 +30,7 @@ export function controlGroupProblems(
   return [...problems, ...triggerProblems(triggers)];
 }
 
-/** Returns the configuration. Throws E_CONFIG if it names a group or a user that does not exist. */
+/** Returns the configuration. Throws E_CONFIG if the configuration names a group or a user that does not exist. */
 export function withControlGroup(config: RssrvConfig): RssrvConfig {
   throwProblems(config.file, controlGroupProblems(config));
   return config;

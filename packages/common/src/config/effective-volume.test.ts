@@ -1,5 +1,5 @@
-// The settings of a volume from defaults, namespace and volume: which section decides each one. The production reader reads the files.
-// The use of the settings is tested in rsiod.
+// The settings of a volume from defaults, namespace and volume: which section decides each one. The production reader reads the files. The
+// tests of rsiod cover the use of the settings.
 
 import { expect, it } from 'vitest';
 import { effectiveVolume, effectiveVolumeOf, namesToAttach, wantsAttached } from './effective-volume.ts';
@@ -60,7 +60,7 @@ it('I/O of a volume whose namespace is no longer configured waits forever', () =
   expect(unknown).toMatchObject({ stall: 'forever', attach: false, device: 'auto', path: null });
 });
 
-// An image that is attached because of its name cannot be refreshed, and its file system has the label and the UUID of its volume's.
+// An image must not be attached because of the volume's name: it could not be refreshed, and its file system has the volume's UUID.
 it.each([
   ['attach = oracle', null, [true, false], ['oracle']],
   ['attach = oracle@1', null, [false, true], []],

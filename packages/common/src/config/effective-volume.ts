@@ -12,7 +12,7 @@ export interface EffectiveVolume {
   readonly attach: boolean;
   readonly device: DeviceChoice;
   readonly logSizeBytes: number;
-  /** Of a mirror. */
+  /** This and the next two settings apply to mirrors only. */
   readonly mirrorPatienceMs: number;
   readonly resyncRateBytes: number;
   readonly mirrorReads: MirrorReads;
@@ -61,10 +61,7 @@ export function effectiveVolume(namespace: Settings, name: string): EffectiveVol
   };
 }
 
-/**
- * True if the configuration wants this volume attached. A name in `attach` without a universe means the volume in universe 0 only: an image
- * has other content under the same name.
- */
+/** True if the configuration wants this volume attached. A name without a universe means universe 0, because images have other content. */
 export function wantsAttached(namespace: Settings, { name, universe }: { readonly name: string; readonly universe: number }): boolean {
   const own = namespace.volumes.find((volume) => volume.name === name);
   if (own?.attach === false) return false;
@@ -74,7 +71,7 @@ export function wantsAttached(namespace: Settings, { name, universe }: { readonl
   return universe === 0 && effectiveVolume(namespace, name).attach;
 }
 
-/** Names that the configuration wants attached without saying a universe. */
+/** Names without a universe that the configuration wants attached. */
 export function namesToAttach({ attach, volumes }: Settings): string[] {
   const listed = attach === 'all' || attach === 'none' ? [] : attach.filter((name) => !name.includes('@'));
   const own = volumes.flatMap((volume) => (volume.attach === true ? [volume.name] : []));

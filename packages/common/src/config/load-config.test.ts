@@ -1,5 +1,5 @@
 // Reading a configuration file: missing, forbidden, not a file, not text, and the warning about its permissions.
-// The content is tested with the parsers.
+// The tests of the parsers cover the content.
 
 import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, truncateSync, writeFileSync } from 'node:fs';
@@ -37,7 +37,7 @@ function refusal(path: string): RsError {
   throw new Error('Nothing was refused');
 }
 
-/** Root may read everything, so that a test run by root changes its user meanwhile. */
+/** Runs `run` as another user if the test runs as root, because root may read every file. */
 function withoutRoot<T>(run: () => T): T {
   if (process.geteuid?.() !== 0) return run();
   chmodSync(dir, 0o777);

@@ -23,7 +23,7 @@ export interface ConfigText {
 
 /**
  * Reads a configuration file. Throws E_NO_CONFIG, E_RIGHTS or E_SYSTEM. Throws E_CONFIG if the file is not a regular file, is too large or
- * is not UTF-8. `hasKeys`: whether only its owner should be able to read the text.
+ * is not UTF-8. `hasKeys`: returns true if only the owner of the file should be able to read the text.
  */
 export function readConfigFile(path: string, hasKeys: (text: string) => boolean = hasSecretKeys): ConfigText {
   const { bytes, stats } = readOpened(path);

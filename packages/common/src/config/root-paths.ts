@@ -17,21 +17,21 @@ export interface DaemonPaths {
   readonly logFile: string;
   /** Folder for state that survives a reboot. */
   readonly stateDir: string;
-  /** File with the latest events, which a restart keeps. */
+  /** File with the latest events, which survive a restart. */
   readonly eventsFile: string;
   readonly devDir: string;
 }
 
 export interface RssrvPaths extends DaemonPaths {
-  /** Control socket for the group that may read. */
+  /** Control socket for members of the control group, who may only read. */
   readonly readSocket: string;
   /** File that stores the ids of volumes whose configuration sets no id. */
   readonly volumesFile: string;
   /** File with the volumes that each pool had when it was last open. */
   readonly poolsFile: string;
-  /** Journal of the changes that were asked for, with their answers. */
+  /** Journal of requested changes, with the answers. */
   readonly requestsFile: string;
-  /** File with the jobs: work of the server that takes time. */
+  /** File with the jobs of the server. */
   readonly jobsFile: string;
   readonly holdersFile: string;
   /** File with the clients that are fenced. */

@@ -1,5 +1,5 @@
-// What tools write into the client's file: the manual's sample from nothing, byte for byte. Every edit leaves all other lines alone and can be
-// undone. Invalid names and values are refused with the permitted ones.
+// Edits of the client's file: from an empty file, they make the manual's sample byte for byte. Every edit keeps all other lines and can be
+// undone. Invalid names and values are refused with a message about the permitted ones.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

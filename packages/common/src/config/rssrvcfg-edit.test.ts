@@ -1,5 +1,5 @@
-// Edits of rssrvcfg by rsadm: the lines that change, and those that stay as they are.
-// Saving the file is in config-file.test.ts.
+// Edits of rssrvcfg by rsadm: the lines that change, and the lines that stay unchanged.
+// config-file.test.ts tests saving the file.
 
 import { expect, test } from 'vitest';
 import { parseIni, printIni } from './ini/ini-document.ts';

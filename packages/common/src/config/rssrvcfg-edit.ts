@@ -14,13 +14,13 @@ import { isKeyText, keyText } from './schema/value-types.ts';
 /** Column of the `=` in a new section. */
 const KEY_COLUMNS = 12;
 
-/** What a first configuration file says. */
+/** Values of a first configuration file. */
 export interface FirstServer {
   readonly name: string;
   readonly namespace: string;
   readonly namespaceid: number;
   readonly serverid: number;
-  /** Addresses to listen on; the interfaces are called if0, if1 and so on. */
+  /** Addresses of the interfaces, which get the names if0, if1 and so on. */
   readonly addresses: readonly string[];
 }
 
@@ -45,7 +45,7 @@ export function addServerInterface(
   return appendSection(document, 'interface', name, entries, { ...(last < 0 ? {} : { after: last }), keyColumns: KEY_COLUMNS });
 }
 
-/** Removes a section with its comments. Throws E_CONFIG, naming those that exist, if there is none or more than one. */
+/** Removes a section with its comments. Throws E_CONFIG if there is none, with the names of the existing sections, or more than one. */
 export function removeServerSection(document: IniDocument, type: 'interface' | 'pool', name: string): IniDocument {
   return removeSection(document, indexOf(document, type, name));
 }
@@ -108,7 +108,7 @@ export function addClient(document: IniDocument, name: string, key: string): Ini
   return appendLine(whole, index, `${name} ${key}`);
 }
 
-/** Gives a client a second key, behind the one that it has. Throws E_CONFIG if there is no such client or it has two. Shows no key. */
+/** Adds a second key to a client, after its first one. Throws E_CONFIG, never with a key, if the client is unknown or has two keys. */
 export function addSecondKey(document: IniDocument, name: string, key: string): IniDocument {
   if (!isKeyText(key)) throw new RsError('E_CONFIG', `Wrong key of client ${name}: allowed is ${keyText.allowed}`);
   return changeKeys(document, name, (line, keys) => {
@@ -118,12 +118,12 @@ export function addSecondKey(document: IniDocument, name: string, key: string): 
   });
 }
 
-/** Takes the first of two keys, the old one, from a client. Throws E_CONFIG if there is no such client or it has one key. */
+/** Removes the first, old key of a client with two keys. Throws E_CONFIG if the client is unknown or has one key. */
 export function dropFirstKey(document: IniDocument, name: string): IniDocument {
   return dropKey(document, name, (line) => line.replace(/^(\S+\s+)\S+\s+/, '$1'));
 }
 
-/** Takes the second of two keys, the new one, from a client. Throws E_CONFIG if there is no such client or it has one key. */
+/** Removes the second, new key of a client with two keys. Throws E_CONFIG if the client is unknown or has one key. */
 export function dropSecondKey(document: IniDocument, name: string): IniDocument {
   return dropKey(document, name, (line) => line.replace(/\s+\S+$/, ''));
 }
@@ -135,7 +135,7 @@ function dropKey(document: IniDocument, name: string, without: (line: string) =>
   });
 }
 
-/** `change` gets the line of the client, and its keys. */
+/** `change` receives the client's line and keys, and returns the new line. */
 function changeKeys(document: IniDocument, name: string, change: (line: string, keys: readonly string[]) => string): IniDocument {
   checkClient(document, name, ['clients']);
   const index = document.sections.findIndex(({ type }) => type === 'clients');
@@ -150,7 +150,7 @@ export function removeClient(document: IniDocument, name: string): IniDocument {
   return setRights(without, name, null);
 }
 
-/** Sets what a client may do, such as `manage pool=fast`; its limits of I/O stay. Throws E_CONFIG if there is no such client. */
+/** Sets the role of a client, such as `manage pool=fast`, and keeps its I/O limits. Throws E_CONFIG if the client is unknown. */
 export function changeRights(document: IniDocument, name: string, rights: string): IniDocument {
   checkClient(document, name, ['clients']);
   const given = rights.split(/\s+/).map(keyOf);
@@ -160,7 +160,7 @@ export function changeRights(document: IniDocument, name: string, rights: string
   return setRights(document, name, [rights, ...limits].join(' '));
 }
 
-/** Changes limits of the I/O of a client, such as `iops=500`; `off` ends one. Throws E_CONFIG if there is no such client, or a wrong limit. */
+/** Changes I/O limits of a client, such as `iops=500`; `off` removes one. Throws E_CONFIG if the client is unknown or a limit is wrong. */
 export function changeClientLimits(
   document: IniDocument,
   name: string,
@@ -182,13 +182,13 @@ export function changeClientLimits(
   return setRights(document, name, rights === 'use' ? null : rights);
 }
 
-/** `types`: the sections of which one has a line of the client. */
+/** Throws E_CONFIG unless a section of one of these types has a line of the client. */
 function checkClient({ sections }: IniDocument, name: string, types: readonly string[]): void {
   const isThere = sections.some(({ type, contents }) => types.includes(type ?? '') && contents.some(({ text }) => nameOf(text) === name));
   if (!isThere) throw new RsError('E_CONFIG', `No client ${quoteText(name)} in [clients]: rsadm client list shows the clients`);
 }
 
-/** Sets what a client may do, such as `manage pool=fast`; null removes its line from [rights], so that it has the right `use`. */
+/** Sets the client's line in [rights], such as `manage pool=fast`; null removes the line, so that the client has the role `use`. */
 export function setRights(document: IniDocument, name: string, rights: string | null): IniDocument {
   const present = document.sections.findIndex(({ type }) => type === 'rights');
   const without = present < 0 ? document : removeLines(document, present, (text) => nameOf(text) === name);
@@ -205,7 +205,7 @@ function withSection(document: IniDocument, type: string): { readonly whole: Ini
   return { whole, index: whole.sections.findIndex((section) => section.type === type) };
 }
 
-/** The words of the line of a client in [rights] behind its name; none if it has no line. */
+/** Words after the client's name in its line of [rights]; none if the client has no line. */
 function rightsLine({ sections }: IniDocument, name: string): string[] {
   const lines = sections.flatMap(({ type, contents }) => (type === 'rights' ? contents : []));
   const line = lines.find(({ text }) => nameOf(text) === name);

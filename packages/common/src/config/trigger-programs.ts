@@ -1,5 +1,6 @@
-// Checks whether the programs that the triggers of a configuration name are safe. The parser cannot, because it reads no other files.
-// Invariant: a configuration with an unsafe program is refused by a reload, and no program is started that is unsafe at its start.
+// Checks whether the programs that the triggers of a configuration name are safe. The parser cannot check this, because it reads no other
+// files.
+// Invariant: a reload refuses a configuration with an unsafe program, and no program is started that is unsafe at that time.
 
 import { unsafeProgram } from '../files/safe-program.ts';
 import { type ConfigProblem, throwProblems } from './reader/findings.ts';

@@ -10,13 +10,13 @@ import { CONTROL_ANSWER_MAX_BYTES, CONTROL_ANSWER_MS } from './limits.ts';
 import { LineSplitter } from './line-splitter.ts';
 import { CONTROL_VERSION, type MethodsOf, type MethodTable } from './method-table.ts';
 import { CONTROL_METHODS, type ControlMethodName, type ControlMethods } from './methods.ts';
-import { misfit, type Shape } from './shape.ts';
+import { misfit, type Shape } from '../lib/shape.ts';
 
 export interface CallOptions {
   /** Time-out for the whole request. The default is the method's `waitMs` in CONTROL_METHODS. */
   readonly timeoutMs?: number;
   readonly clock?: Clock;
-  /** On whose behalf this program asks, for the daemon's log; left out if it asks for itself. */
+  /** Person or program on whose behalf this program asks, for the daemon's log; omitted if it asks for itself. */
   readonly by?: string;
 }
 

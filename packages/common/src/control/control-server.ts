@@ -21,7 +21,7 @@ import {
 import { LineSplitter } from './line-splitter.ts';
 import { CONTROL_VERSION, type MethodsOf, type MethodTable, type Param } from './method-table.ts';
 import type { CONTROL_METHODS } from './methods.ts';
-import { misfit } from './shape.ts';
+import { misfit } from '../lib/shape.ts';
 
 /** The functions that execute the methods of a table. */
 export type HandlersOf<T extends MethodTable> = {
@@ -30,7 +30,6 @@ export type HandlersOf<T extends MethodTable> = {
 
 export type ControlHandlers = HandlersOf<typeof CONTROL_METHODS>;
 
-/** A table and handlers for some of its methods. */
 export interface Service {
   readonly table: MethodTable;
   readonly handlers: Readonly<Record<string, Handler | undefined>>;
@@ -45,16 +44,16 @@ export interface ControlServer {
   close(): Promise<void>;
 }
 
-/** What the callers of one socket may use of the daemon. */
+/** Limits for the callers of one socket. */
 export interface ControlBounds {
   readonly connections: number;
   /** Requests in progress on one connection. */
   readonly requestsOut: number;
   /** Length of a request. */
   readonly lineBytes: number;
-  /** Answers on all connections that their callers have not read. Beyond it, the connection with most of them is closed. */
+  /** Bytes of unread answers on all connections. If there are more, the server closes the connection with the most. */
   readonly unreadBytes: number;
-  /** True if only administrators can connect: what they say of those on whose behalf they ask is a line of the audit. */
+  /** True if only administrators can connect. The `by` of their requests is then written to the audit trail. */
   readonly isTrusted: boolean;
 }
 
@@ -105,7 +104,7 @@ function refuse(socket: Socket, { connections }: ControlBounds): void {
   socket.end(answerLine(null, { error: errorAnswer(error) }));
 }
 
-/** A caller that asks and does not read would have its answers kept for as long as it likes. */
+/** Closes the connections with the most unread answers, because a caller that never reads would occupy memory without end. */
 function closeUnread(connections: ReadonlySet<Socket>, { unreadBytes }: ControlBounds): void {
   const unread = [...connections].filter(({ destroyed }) => !destroyed).toSorted((a, b) => b.writableLength - a.writableLength);
   let bytes = unread.reduce((sum, { writableLength }) => sum + writableLength, 0);
@@ -135,7 +134,7 @@ class ControlConnection {
   private unanswered = 0;
   private hasEnded = false;
 
-  /** `wrote`: called when an answer was written, which the caller may not read. */
+  /** `wrote`: called when an answer was written to the socket, even if the caller does not read it. */
   constructor(socket: Socket, service: Service, bounds: ControlBounds, log: Log, wrote: () => void) {
     this.socket = socket;
     this.service = service;
@@ -223,7 +222,7 @@ interface Request {
   /** Version of the client's control interface. A request without a version is accepted. */
   readonly version: unknown;
   readonly params: unknown;
-  /** On whose behalf the caller asks; null: for itself. */
+  /** Person or program on whose behalf the caller asks; null if it asks for itself. */
   readonly by: string | null;
 }
 

@@ -451,7 +451,7 @@ test('a silent daemon is abandoned early, a busy one late', async () => {
   early.advance(CONTROL_ANSWER_MS);
   expect(await dead).toMatch(/did not answer detach within 10 s, because it hangs or is stopped: .*kill -CONT/);
   await closing.pop()?.();
-  // It need not know this question: any answer shows that it is running.
+  // The daemon need not know the method `daemon`: any answer shows that it is running.
   await serve({ detach: forever });
   const late = new FakeClock();
   const busy = ask(late);
@@ -476,8 +476,8 @@ async function answerAlways(bytes: string, at = join(directory, 'control')): Pro
 }
 
 /**
- * A socket file that nobody listens on, as a killed daemon leaves it: its listener closed, and took away another name of it. No process is
- * started for it, since on a busy machine the start of one may take as long as a test may.
+ * Makes a stale socket file, like that of a killed daemon: the listener has closed after it was linked to a second name. Starts no process
+ * for it, because that may take too long on a busy machine.
  */
 async function leaveStaleSocket(): Promise<void> {
   const server = createServer().listen(`${path}-listener`);

@@ -1,8 +1,8 @@
-// The shape in which both daemons tell latencies. What the fields mean is in structures/latency-figures.ts. Invariant: a field never
+// The shape of latencies in the answers of both daemons. structures/latency-figures.ts explains the fields. Invariant: a field never
 // disappears or changes its meaning within a version of the interface.
 
 import { LATENCY_EDGES_US } from '../structures/latency-figures.ts';
-import { count, list, number, object } from './shape.ts';
+import { count, list, number, object } from '../lib/shape.ts';
 
 const [FIRST_EDGE_US = 0, LAST_EDGE_US = 0] = [LATENCY_EDGES_US[0], LATENCY_EDGES_US.at(-1)];
 

@@ -1,16 +1,15 @@
-// How a table of control methods is written: the parameters of each method, the shape of its result, and the time that it may take. Each
-// daemon has a table of its own: methods.ts (rsiod) and server/server-methods.ts (rssrv). docs/CONTROL.md has the rules for changing one.
+// Types of a table of control methods: the parameters of each method, the shape of its result, and its time limit. Each daemon has a table
+// of its own: methods.ts (rsiod) and server/server-methods.ts (rssrv). docs/CONTROL.md has the rules for changing one.
 
 import { CONTROL_ANSWER_MS, EVENTS_KEPT, EVENTS_WAIT_MAX_MS } from './limits.ts';
-import { count, flag, list, number, object, type Of, orNull, type Shape, text, whole } from './shape.ts';
+import { count, flag, list, number, object, type Of, orNull, type Shape, text, whole } from '../lib/shape.ts';
 
 /**
- * Version of the interface. It increases only when a reader of the old version would misinterpret the new one. Additions do not increase
- * it.
+ * Version of the interface. The version increases only when a reader of the old version would misinterpret the new one, not with additions.
  */
 export const CONTROL_VERSION = 1;
 
-/** The rights of clients, as in the section [rights] of rssrvcfg; each includes the one before. */
+/** The rights of clients, as in the section [rights] of rssrvcfg. Each right includes the rights before it. */
 export type RemoteRight = 'use' | 'manage' | 'admin';
 
 export interface Param<T = unknown> {
@@ -28,8 +27,8 @@ export interface ControlMethod<P extends Readonly<Record<string, Param>> = Reado
   /** If the daemon has not answered within this time, the call fails with E_TIMEOUT. */
   readonly waitMs: number;
   /**
-   * In the table of rssrv: the right with which a client may call the method from its own machine; null if only programs on the server may.
-   * A method that a client may call and that changes something takes the parameter `request`, or may be executed twice without harm.
+   * In the table of rssrv: the right that a client needs to call the method from its own machine; null if only programs on the server may
+   * call it. If such a method changes something, it takes the parameter `request`, or it may be executed twice without harm.
    */
   readonly remote: RemoteRight | null;
 }
@@ -38,7 +37,7 @@ export type MethodTable = Readonly<Record<string, ControlMethod>>;
 
 type ValueOf<P> = P extends Param<infer T> ? T : never;
 
-/** A parameter whose type includes undefined may be left out. */
+/** A parameter whose type includes undefined may be omitted. */
 type ParamsOf<P> = { readonly [K in keyof P as undefined extends ValueOf<P[K]> ? never : K]: ValueOf<P[K]> } & {
   readonly [K in keyof P as undefined extends ValueOf<P[K]> ? K : never]?: ValueOf<P[K]>;
 };
@@ -100,7 +99,7 @@ const DAEMON_FIELDS = {
 
 export const DAEMON = object(DAEMON_FIELDS);
 
-/** Of rssrv. */
+/** The result of the method `daemon` of rssrv. */
 export const SERVER_DAEMON = object({
   ...DAEMON_FIELDS,
   processUser: orNull(text('User as whom server processes run; null: as the user of the daemon')),

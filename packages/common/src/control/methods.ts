@@ -1,20 +1,20 @@
 // Contains the table of rsiod's control interface: the requests that rsiod accepts on its control socket, how long each request may take,
-// and the shapes of the results. The table of rssrv is in server/. Requests and answers are JSON objects, one per line. A request has the form {id, method, version, params}.
-// An answer has the form {id, version, release, result}; if the request failed, `error: {code, message, context}` replaces `result`. The
-// rules for changing the interface are in docs/CONTROL.md. Points in time are in wall-clock milliseconds since 1970 (suffix Ms). Durations
-// are in milliseconds (suffix Ms) or microseconds (suffix Us).
+// and the shapes of the results. The table of rssrv is in server/server-methods.ts. Requests and answers are JSON objects, one per line. A
+// request has the form {id, method, version, params}. An answer has the form {id, version, release, result}; if the request failed, `error:
+// {code, message, context}` replaces `result`. The rules for changing the interface are in docs/CONTROL.md. Points in time are in
+// wall-clock milliseconds since 1970 (suffix Ms). Durations are in milliseconds (suffix Ms) or microseconds (suffix Us).
 
 import { DIRECTIONS, PATH_STATES } from '../lib/path-states.ts';
 import { CONTROL_ANSWER_MS, CONTROL_TIMEOUT_MS, LIST_WAIT_MS, SERVER_CALL_MS, SERVER_CHANGE_MS } from './limits.ts';
 import { LATENCY } from './latency-shape.ts';
 import { MIRROR_METHODS } from './mirror-methods.ts';
 import { DAEMON, EVENTS_PARAMS, EVENTS_RESULT, flagParam, HOLDER, method, type MethodsOf, type Param } from './method-table.ts';
-import { count, filledText, flag, list, number, object, type Of, orNull, record, text, whole, word } from './shape.ts';
+import { count, filledText, flag, list, number, object, type Of, orNull, record, text, whole, word } from '../lib/shape.ts';
 
 /** Largest process id of Linux. */
 const PID_MAX = 2 ** 22;
 
-/** An event has this state if a volume was detached by force while in use. The event's reason says what has been lost. */
+/** An event has this state if a volume was detached by force while in use. The event's reason names the lost data. */
 export const CUT_STATE = 'cut';
 
 const PATH_FIELDS = {
@@ -208,7 +208,7 @@ const VOLUME_STATS = object({
 
 const STATS = object({ paths: list(PATH_STATS), volumes: list(VOLUME_STATS) }, "Sums since the daemon's start");
 
-const BACKUP = object({
+export const BACKUP = object({
   namespace: text(),
   name: text(),
   universe: count(),
@@ -400,7 +400,7 @@ export function waitingText({ waitsFor }: Pick<WaitingView, 'waitsFor'>): string
   return /^[A-Z]/.test(waitsFor) ? `is waiting: ${waitsFor}` : `waits for ${waitsFor}`;
 }
 
-/** When the I/O fails if it goes on waiting; null if what it waits for says when that ends, such as a pause until a time. */
+/** Time at which the waiting I/O fails. Null if `waitsFor` itself names the time at which the wait ends, such as a pause. */
 export function waitingEnd({ waitsFor, untilMs }: Pick<WaitingView, 'waitsFor' | 'untilMs'>): number | 'for ever' | null {
   if (untilMs !== null) return untilMs;
   return / until \d/.test(waitsFor) ? null : 'for ever';

@@ -1,10 +1,10 @@
-// The methods of rsiod about mirrors, and the shape in which it tells what a mirror is. The table of rsiod's methods has them all. The rules
-// for changing a table are in docs/CONTROL.md. Invariant: a field never disappears or changes its meaning within a version of the interface.
+// The methods of rsiod about mirrors, and the shapes of their results. methods.ts includes them in rsiod's table. The rules for changing a
+// table are in docs/CONTROL.md. Invariant: a field never disappears or changes its meaning within a version of the interface.
 
 import { NAME_MAX_BYTES, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '../lib/limits.ts';
 import { CONTROL_TIMEOUT_MS, SERVER_CALL_MS } from './limits.ts';
 import { flagParam, method, type Param } from './method-table.ts';
-import { count, filledText, flag, list, number, object, type Of, orNull, text, whole, word } from './shape.ts';
+import { count, filledText, flag, list, number, object, type Of, orNull, text, whole, word } from '../lib/shape.ts';
 
 const REPLICA = object({
   server: text('Name of the server; `server N` with its serverid if this client never reached it'),
@@ -152,7 +152,7 @@ const universe: Param<number> = { shape: whole(0, UNIVERSE_MAX), what: `a whole 
 const sizeBytes: Param<number> = { shape: whole(1, VOLUME_MAX_BYTES), what: 'a size in bytes' };
 const blockSize: Param<number> = { shape: whole(512, 4096), what: '512 or 4096', default: 512 };
 const poolOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'the name of a pool or null', default: null };
-/** Pools of single servers; the others have `pool`. */
+/** The pool on each of these servers. On all other servers, the parameter `pool` applies. */
 const serverPools: Param<readonly { readonly server: string; readonly pool: string }[] | undefined> = {
   shape: list(object({ server: filledText(), pool: filledText() })),
   what: 'a list of servers with their pools',

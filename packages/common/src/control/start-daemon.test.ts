@@ -1,5 +1,5 @@
-// How rsiod is started: by systemd if it has the unit, by the launcher of the same installation, or by PATH.
-// The start itself is tested with join.
+// How rsiod is started: by systemd if the unit is installed, by the launcher of the same installation, or by the launcher in PATH. The
+// tests of `rsconfig join` start it.
 
 import { mkdtempSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-// Starting and ending daemons, with real processes: testing/daemon-fixture.ts is the program. Waits are for conditions, with a deadline. The
+// Starting and ending daemons, with real processes: testing/daemon-fixture.ts is the program. Waits end at a condition or a deadline. The
 // time limit of a hanging start runs on a fake clock. Every process started here is ended here.
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -126,7 +126,7 @@ test('a second daemon is refused, naming the first, in the background and in the
 
 test('of several simultaneous starts with a stale pid file exactly one wins', async () => {
   await finished(start('run'));
-  // It reports this after the prompt has returned.
+  // The daemon reports `started` after the prompt has returned.
   await eventually(() => eventsOf('started').length === 1);
   process.kill(pidInFile(), 'SIGKILL');
   const results = await Promise.all([1, 2, 3, 4].map(() => finished(start('run'))));

@@ -1,5 +1,5 @@
 // A service under a daemon whose signals the test sends: the order of its actions and reports, and a start that fails.
-// Real processes and signals are tested in daemon-process.test.ts.
+// daemon-process.test.ts tests real processes and signals.
 
 import { PLAIN_FORM } from '../log/log-form.ts';
 import { beforeEach, expect, test } from 'vitest';

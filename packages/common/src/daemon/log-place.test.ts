@@ -1,5 +1,5 @@
-// Tests when a daemon counts as started by systemd: its output is the stream that JOURNAL_STREAM names, or that of the process that started it
-// was. The variable alone does not count, because programs in a session of a desktop inherit it.
+// Tests when a daemon counts as started by systemd: if its output, or the output of the process that started it, is the stream that
+// JOURNAL_STREAM names. The variable alone is not enough, because programs of a desktop session inherit it.
 
 import { fstatSync } from 'node:fs';
 import { expect, test } from 'vitest';

@@ -1,6 +1,6 @@
-// Decides where a daemon logs, as the keys `log` and `log-time` say, and starts the sender if it is not a file. Commands that read the log
-// learn the place from a small file beside the daemon's state. Invariant: a place that this machine does not have never stops a daemon: the
-// log then goes to the file, and a warning says why.
+// Decides where a daemon logs, according to the keys `log` and `log-time`. For the journal or syslog, starts the sender. A small file in
+// the state folder tells the place to commands that read the log. Invariant: a missing journal or syslog never stops a daemon; the log then
+// goes to the file, with a warning.
 
 import { existsSync, fstatSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { BACKGROUND_VARIABLE } from './background-start.ts';
@@ -18,7 +18,7 @@ export interface LogSettings {
 type LogSink = 'journal' | 'syslog' | 'file';
 
 const SOCKETS = { journal: '/run/systemd/journal/socket', syslog: '/dev/log' } as const;
-/** Says to the process in the background that the starting process had the journal as its output. */
+/** Tells a background process that the output of the starting process was the journal. */
 const JOURNAL_VARIABLE = 'RSIO_JOURNAL';
 
 interface PlacePaths {
@@ -30,7 +30,7 @@ interface PlacePaths {
 
 /**
  * Returns true if systemd has connected the output of this process, or of the process that has started it in the background, to the
- * journal. `isStarted`: true in a process that another one of the daemon has started.
+ * journal. `isStarted`: true in a process that another process of the daemon has started.
  */
 export function isUnderJournal(isStarted: boolean, environment: NodeJS.ProcessEnv = process.env): boolean {
   const stream = environment['JOURNAL_STREAM'];
@@ -42,7 +42,7 @@ export function isUnderJournal(isStarted: boolean, environment: NodeJS.ProcessEn
   return isJournal;
 }
 
-/** JOURNAL_STREAM is inherited by programs whose output goes elsewhere, so the device and inode that it names are compared. */
+/** Compares device and inode with the output, because programs whose output goes elsewhere also inherit JOURNAL_STREAM. */
 function hasOutput(stream: string): boolean {
   return [1, 2].some((descriptor) => {
     try {
@@ -54,7 +54,7 @@ function hasOutput(stream: string): boolean {
   });
 }
 
-/** Returns the socket of the journal or of syslog: below the root of the daemon if there is one, else that of the machine. */
+/** Returns the socket of the journal or of syslog: the one below the daemon's root if it exists, else the machine's. */
 function socketOf(sink: 'journal' | 'syslog', root: string): string {
   const own = `${root}${SOCKETS[sink]}`;
   return existsSync(own) ? own : SOCKETS[sink];
@@ -65,7 +65,7 @@ function sinkOf(choice: LogSettings['log'], isJournal: boolean): LogSink {
   return isJournal ? 'journal' : 'file';
 }
 
-/** Where the keeper of rsiod writes its few lines: a file, or `journal:SOCKET` or `syslog:SOCKET`. */
+/** Destination of the log lines of rsiod's keeper: a file, `journal:SOCKET` or `syslog:SOCKET`. */
 export function keeperLog({ root, logFile }: PlacePaths, choice: LogSettings['log'], isJournal: boolean): string {
   const sink = sinkOf(choice, isJournal);
   return sink === 'file' ? logFile : `${sink}:${socketOf(sink, root)}`;
@@ -88,15 +88,12 @@ export class LogPlace {
     this.options = options;
   }
 
-  /** True if the log goes where the output of this process goes, too. */
+  /** True if the log has the same destination as the output of this process. */
   get isOutput(): boolean {
     return this.options.isJournal && this.sink === 'journal';
   }
 
-  /**
-   * Chooses. If the place has changed, the sender of the old place is returned with the new way; it is to be closed when the log writes to
-   * the new one.
-   */
+  /** Chooses the place. The caller calls `closeOld`, which ends the sender of a former place, when the log writes to the new place. */
   choose({ log, logTime }: LogSettings): { readonly way: LogWay; readonly closeOld: () => void } {
     const { program, paths, isJournal } = this.options;
     const sink = sinkOf(log, isJournal);
@@ -113,14 +110,14 @@ export class LogPlace {
     return { way: { file: this.sender?.pipe ?? paths.logFile, form }, closeOld };
   }
 
-  /** Makes the log go where the keys say now. */
+  /** Moves the log to the place that the keys name now. */
   redirect(log: Pick<DaemonLog, 'redirect'>, settings: LogSettings): void {
     const { way, closeOld } = this.choose(settings);
     log.redirect(way);
     closeOld();
   }
 
-  /** Waits for the sender, for a bounded time. Called when the process ends, after the last line. */
+  /** Waits for the sender, for a bounded time. Called after the last line when the process exits. */
   flushSync(): void {
     this.sender?.flushSync();
   }
@@ -152,7 +149,7 @@ export class LogPlace {
       mkdirSync(stateDir, { recursive: true });
       writeFileSync(noteFile(stateDir), `${JSON.stringify({ log: this.sink })}\n`, { mode: 0o644 });
     } catch {
-      // Only commands that print the log read it, and they look into the file then.
+      // Ignored: only commands that print the log read this file, and without it they read the log file.
     }
   }
 }

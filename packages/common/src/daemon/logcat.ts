@@ -11,7 +11,7 @@ import { notedSink } from './log-place.ts';
 interface LogcatProgram {
   readonly name: string;
   readonly daemon: string;
-  /** Returns the places of the daemon for an absolute root directory. */
+  /** Returns the daemon's paths for an absolute root directory. */
   readonly paths: (root: string) => { readonly root: string; readonly logFile: string; readonly stateDir: string };
 }
 

@@ -1,5 +1,5 @@
 // Lines of the kernel's mount table, with and without optional fields and with escaped characters.
-// Reading the table is tested with real mounts.
+// Tests with real mounts read the table itself.
 
 import fc from 'fast-check';
 import { expect, it } from 'vitest';

@@ -1,5 +1,5 @@
-// Pid files are exclusive while their process runs. They are taken over when it does not, whatever a crash or a reboot left behind.
-// The race between several starts is tested in daemon-process.test.ts, with real processes.
+// Pid files are exclusive while their process runs. After a crash or a reboot, a new process takes over a stale file in any state. The race
+// between several starts is tested in daemon-process.test.ts, with real processes.
 
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';

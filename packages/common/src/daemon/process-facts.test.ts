@@ -1,5 +1,5 @@
 // Facts about processes: a real child with a misleading name, a zombie, and a process that has ended.
-// Their use is tested in pid-file.test.ts.
+// pid-file.test.ts tests the use of these facts.
 
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -39,7 +39,7 @@ test('a process started later has later ticks, whatever its name', async () => {
 });
 
 test('a process that has ended has no start time, also as a zombie', async () => {
-  // The child ends only after exec has replaced its parent by a program that waits for no child.
+  // The child exits only after `exec` has replaced its parent with a program that never waits for children.
   const parent = start('sh', ['-c', 'exec 3<&0; (read -r line <&3) & echo $!; exec sleep 60']);
   const pid = await new Promise<number>((resolve) => parent.stdout?.once('data', (text: Buffer) => resolve(Number(text))));
   await vi.waitUntil(() => readFileSync(`/proc/${parent.pid}/comm`, 'utf8') === 'sleep\n', UNTIL);

@@ -57,16 +57,15 @@ export function processesNamed(
   });
 }
 
-/** What a process uses. */
 export interface ProcessUsage {
   readonly cpuSeconds: number;
   readonly memoryBytes: number;
 }
 
-/** Clock ticks of /proc in a second, the same on every Linux. */
+/** Clock ticks per second in /proc; the same on every Linux. */
 const TICKS_PER_SECOND = 100;
 
-/** Returns what a process uses, with its threads; undefined if it is gone or hidden from this user. */
+/** Returns the usage of a process with all its threads; undefined if the process is gone or hidden from this user. */
 export function usageOf(pid: number): ProcessUsage | undefined {
   const ticks = statOf(pid)?.cpuTicks;
   const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readIfThere(`/proc/${pid}/status`) ?? '')?.[1];

@@ -1,4 +1,4 @@
-// Lets one group use a daemon's Unix socket, besides the socket's owner: nbd-group of rsiod, control-group of rssrv. Invariant: the socket is
+// Permits one group, besides the owner, to use a daemon's Unix socket: nbd-group of rsiod, control-group of rssrv. Invariant: the socket is
 // never open to a group other than the given one, not even for a moment.
 
 import { chmodSync, chownSync } from 'node:fs';

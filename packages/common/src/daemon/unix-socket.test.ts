@@ -1,5 +1,5 @@
 // The limit of socket paths: Node would silently cut a longer path and listen elsewhere.
-// Traffic on sockets is tested with their users.
+// The tests of the socket's users cover the traffic.
 
 import { describe, expect, test } from 'vitest';
 import { RsError } from '../lib/errors.ts';

@@ -1,5 +1,5 @@
-// Tests the events that are kept over restarts: their numbers, both files and their bounds, torn and foreign lines, and disks that take
-// nothing. No number may come twice, and nobody may wait.
+// Tests the events that are kept over restarts: their numbers, both files and their bounds, torn and foreign lines, and failing disks. No
+// number may be used twice, and no caller may wait.
 
 import { appendFileSync, chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -51,7 +51,7 @@ class Life {
 
 const textOf = (name = file): string => readFileSync(name, 'utf8');
 
-/** Lets the batch be saved. */
+/** Waits until the batch is saved. */
 async function saved(until: () => boolean): Promise<void> {
   await vi.waitFor(() => {
     clock.advance(EVENTS_SAVE_MS);
@@ -72,7 +72,7 @@ test('a clean restart keeps events and goes on with the next number, so that a f
 test('after an unclean end no number comes twice, and a follower is told of nothing that it has not missed', async () => {
   const first = new Life().happen('a');
   await saved(() => textOf().includes('"a"'));
-  // This one is shown, but not saved.
+  // Event b is shown, but not saved.
   expect((await first.happen('b').read(1)).last).toBe(2);
   const second = new Life().happen('c');
   expect(await second.shown()).toEqual(['1a', `${2 + EVENT_NUMBERS_SKIPPED}c`]);

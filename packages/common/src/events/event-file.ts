@@ -1,7 +1,6 @@
-// Keeps the events of a daemon over restarts, in two files in turn: `events.jsonl`, and `events.jsonl.1` with the ones before. Events are
-// appended together, by one write at a time, and nobody waits for it. Invariants: both files are bounded in lines and bytes; a damaged or
-// torn line costs only that line; a disk that is full or fails costs events, is reported once, and never stops the daemon; no number is
-// used twice.
+// Keeps the events of a daemon over restarts, in `events.jsonl` and, for older ones, `events.jsonl.1`. Events are appended in batches, by
+// one write at a time, and no caller waits. Invariants: both files are bounded in lines and bytes. A damaged or torn line loses only that
+// line. A full or failing disk loses events, is reported once, and never stops the daemon. No number is used twice.
 
 import { appendFileSync, chmodSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { appendFile, rename, stat } from 'node:fs/promises';
@@ -20,7 +19,7 @@ import {
   EVENTS_UNSAVED_MAX,
 } from './limits.ts';
 
-/** Like all files of state: names of volumes and clients are for the user of the daemon. */
+/** Only the daemon's user may read names of volumes and clients, as in all state files. */
 const FILE_MODE = 0o600;
 
 // {"beganMs":1284476552000}                                         first line of each file
@@ -45,7 +44,7 @@ export class EventFile implements EventStore {
   private lost = 0;
   private timer: Timer | null = null;
   private isSaving = false;
-  /** True if the file may end within a line. */
+  /** True if the file may end in the middle of a line. */
   private isTorn = false;
   private isFailing = false;
   private isClosed = false;
@@ -56,7 +55,7 @@ export class EventFile implements EventStore {
     this.log = log;
   }
 
-  /** Reads both files. What cannot be read is left out. */
+  /** Reads both files. Skips lines that cannot be parsed. */
   load(): ReturnType<EventStore['load']> {
     const kept: Kept = { events: [], beganMs: null, closed: null };
     for (const file of [`${this.file}.1`, this.file]) this.read(file, kept);
@@ -78,19 +77,19 @@ export class EventFile implements EventStore {
     if (!this.isSaving) this.timer ??= this.clock.after(EVENTS_SAVE_MS, () => this.saveLater());
   }
 
-  /** Saves what is left, and marks the end as clean. Called when the process exits. */
+  /** Saves the remaining events, and marks the end as clean. Called when the process exits. */
   close(): void {
     if (this.isClosed) return;
     this.isClosed = true;
     this.timer?.cancel();
-    // A batch that is being written may still fail: then its events are missing, and so is the mark of a clean end.
+    // A batch that is being written may still fail, so the end is not marked as clean.
     if (this.isSaving || this.isFailing) return;
     try {
       const text = `${this.heading()}${this.unsaved.join('')}${JSON.stringify({ closed: this.last })}\n`;
       mkdirSync(dirname(this.file), { recursive: true });
       appendFileSync(this.file, text, { mode: FILE_MODE });
     } catch {
-      // The next start takes the end for an unclean one.
+      // The next start then treats this end as unclean.
     }
   }
 
@@ -138,7 +137,7 @@ export class EventFile implements EventStore {
     this.isTorn = false;
   }
 
-  /** What comes before the next lines: the end of a torn line, and the first line of a new file. */
+  /** Text before the next lines: a line end after a torn line, and the first line of a new file. */
   private heading(): string {
     return `${this.isTorn ? '\n' : ''}${this.lines === 0 ? `${JSON.stringify({ beganMs: this.beganMs })}\n` : ''}`;
   }
@@ -162,9 +161,9 @@ export class EventFile implements EventStore {
   private read(file: string, kept: Kept): void {
     let text: string;
     try {
-      // A file that somebody has put here may be of any size.
+      // A file from elsewhere may be of any size.
       const { size, mode } = statSync(file);
-      // Earlier versions let a group read it.
+      // Earlier releases made the file readable for a group.
       if ((mode & 0o777) !== FILE_MODE) chmodSync(file, FILE_MODE);
       if (size > 2 * EVENT_FILE_MAX_BYTES) return;
       text = readFileSync(file, 'utf8');
@@ -179,7 +178,7 @@ export class EventFile implements EventStore {
   }
 }
 
-/** Takes what a line says. Lines that are no line of ours, and events that come again, are left out. */
+/** Adds the content of a line. Ignores foreign lines and repeated events. */
 function take(line: string, kept: Kept): void {
   let value: Record<string, unknown>;
   try {

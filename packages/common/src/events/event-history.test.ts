@@ -1,5 +1,5 @@
-// The list of events: its bound, the numbers, requests that wait, and what a request for events after a number gets.
-// Which lines of the log are events is in event-log.test.ts.
+// The list of events: its bound, the numbers, requests that wait, and answers to requests for events after a number.
+// event-log.test.ts tests which lines of the log are events.
 
 import { FakeClock } from '../testing/fake-clock.ts';
 import { expect, test } from 'vitest';

@@ -1,6 +1,6 @@
-// The latest events of a daemon: what changed from which state to which, and why. The list is bounded: when it is full, a new event replaces
-// the oldest one. A file keeps the events over restarts (event-file.ts). Invariants: numbers of events ascend, also over restarts, and no
-// number is used twice; a request that waits for an event is answered at the latest after its time.
+// The latest events of a daemon. An event says which object changed from which state to which, and why. When the list is full, a new event
+// replaces the oldest one. A file keeps the events over restarts (event-file.ts). Invariants: event numbers ascend, even over restarts, and
+// none is used twice; a request that waits for an event is answered within its time limit.
 
 import { EVENTS_KEPT } from '../control/limits.ts';
 import type { EventsParams, EventsResult, EventView } from '../control/method-table.ts';
@@ -9,15 +9,15 @@ import { RsError } from '../lib/errors.ts';
 import { FixedQueue } from '../structures/fixed-queue.ts';
 import { EVENT_NAME_MAX_CHARS, EVENT_REASON_MAX_CHARS, EVENT_WAITERS_MAX } from './limits.ts';
 
-/** Where events are kept over restarts. */
+/** Storage that keeps events over restarts. */
 export interface EventStore {
-  /** What was kept: the events, oldest first, the number of the next one, and when the numbers began. */
+  /** Returns the stored events, oldest first, the number of the next event, and the time at which the numbering began. */
   load(): { readonly events: readonly EventView[]; readonly next: number; readonly beganMs: number };
   add(event: EventView): void;
 }
 
 export interface Change {
-  /** What has changed, such as `volume oracle@0`. */
+  /** The object that has changed, such as `volume oracle@0`. */
   readonly object: string;
   readonly from: string;
   readonly to: string;
@@ -65,15 +65,15 @@ export class EventHistory {
   }
 
   /**
-   * Returns the last events, or those after a number, oldest first. If there is none after that number, waits for one, at most `waitMs`.
-   * Throws E_LIMIT if too many requests wait.
+   * Returns the last events, or those after `after` (waits at most `waitMs` for one), oldest first. Throws E_LIMIT if too many requests
+   * wait.
    */
   async read({ count, after = null, waitMs = 0 }: EventsParams): Promise<EventsResult> {
     if (after !== null && after >= this.last && waitMs > 0) await this.next(waitMs);
     const all = this.kept.toArray();
     if (after === null) return this.result(all.slice(-count), 0);
     const newer = all.filter(({ number }) => number > after);
-    // Numbers that were left out after an unclean end are not missed.
+    // Numbers that were skipped after an unclean end do not count as missed events.
     return this.result(newer.slice(0, count), Math.max(0, this.dropped - after));
   }
 

@@ -1,5 +1,5 @@
 // Checks that a program may be started with the rights of a daemon: only root, or the user of this process, can have written it. Invariant:
-// a program that another user could replace is refused, also if only one of its folders is writable.
+// a program that another user could replace is refused, even if only one folder of its path is writable.
 
 import { realpathSync, statSync } from 'node:fs';
 import path from 'node:path';
@@ -9,7 +9,7 @@ const WRITABLE_BY_OTHERS = 0o022;
 const STICKY = 0o1000;
 const EXECUTABLE = 0o111;
 
-/** Returns why the program must not be started, with a remedy; null if it may be. */
+/** Returns the reason why the program must not be started, with a remedy; null if it may be started. */
 export function unsafeProgram(file: string): string | null {
   try {
     const real = realpathSync(file);
@@ -20,7 +20,7 @@ export function unsafeProgram(file: string): string | null {
     if ((stat.mode & WRITABLE_BY_OTHERS) !== 0) return 'can be written by other users: run chmod go-w on it';
     for (let folder = path.dirname(real); ; folder = path.dirname(folder)) {
       const { uid, mode } = statSync(folder);
-      // In a folder such as /tmp, no other user can replace the file.
+      // In a folder with the sticky bit, such as /tmp, another user cannot replace the file.
       const isOpen = (mode & WRITABLE_BY_OTHERS) !== 0 && (mode & STICKY) === 0;
       if (!isTrusted(uid) || isOpen) return `is in ${folder}, which other users can write: move it, or run chown root and chmod go-w`;
       if (folder === path.dirname(folder)) return null;

@@ -5,12 +5,13 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { isListOf, isRecord, isRecordOf, isText, isWhole, StateFile, type StateForm } from './state-file.ts';
+import { list, text } from '../lib/shape.ts';
+import { StateFile, type StateForm } from './state-file.ts';
 import { removeFolder } from '../testing/remove-folder.ts';
 
 const FORM: StateForm<readonly string[]> = {
   version: 3,
-  accepts: (content): content is readonly string[] => isListOf(content, isText),
+  shape: list(text()),
   remedy: 'buy a new one',
 };
 
@@ -65,7 +66,7 @@ test('a save that fails rejects, leaves only the old content, and does not stop 
 test('content that could not be loaded again is not written', async () => {
   await holding('old').save();
   const file = new StateFile(path, FORM, () => ['new', 7 as unknown as string]);
-  const message = `State file ${path} was not written, because the next start could not load the new content: report this error`;
+  const message = `State file ${path} was not written, because the next start could not load the new content ([1] is not text): report this error`;
   await expect(file.save()).rejects.toMatchObject({ code: 'E_SYSTEM', message });
   expect(await holding().load()).toEqual(['old']);
 });
@@ -105,10 +106,10 @@ test.each([
   ['["a"]', 'it has no version'],
   ['{"version":3}', 'it has no version'],
   ['{"version":4,"content":["a"]}', 'its version is 4, this program knows 3'],
-  // Neither shown, because it may drive a terminal, nor converted to text, which would throw.
+  // The version is not shown, because it may contain terminal controls, and not converted to text, because that may throw.
   ['{"version":"a\\u001b[2J","content":["a"]}', 'its version is no number, this program knows 3'],
   ['{"version":{"toString":1},"content":["a"]}', 'its version is no number, this program knows 3'],
-  ['{"version":3,"content":["a",1]}', 'its content is not of the expected form'],
+  ['{"version":3,"content":["a",1]}', 'its content is not of the expected form ([1] is not text)'],
 ])('%s is refused with its reason and the remedy, and stays', async (text, why) => {
   await holding('old').save();
   writeFileSync(path, text);
@@ -120,19 +121,11 @@ test.each([
   expect(readFileSync(path, 'utf8')).toBe(text);
 });
 
-test('guards tell JSON values apart', () => {
-  const values: unknown[] = [null, true, 1, 1.5, 2 ** 53, 'a', [], ['a'], {}, { a: 'a' }];
-  const accepted = (guard: (value: unknown) => boolean) => values.filter(guard);
-  expect(accepted(isWhole)).toEqual([1]);
-  expect(accepted(isText)).toEqual(['a']);
-  expect(accepted(isRecord)).toEqual([{}, { a: 'a' }]);
-  expect(accepted((value) => isRecordOf(value, isWhole))).toEqual([{}]);
-  expect(accepted((value) => isListOf(value, isWhole))).toEqual([[]]);
-  expect(accepted((value) => isListOf(value, isText))).toEqual([[], ['a']]);
-});
-
 test('a file of an earlier form is converted, and one that only claims that form is refused', async () => {
-  const form: StateForm<readonly string[]> = { ...FORM, earlier: { 2: (content) => (isText(content) ? content.split(' ') : null) } };
+  const form: StateForm<readonly string[]> = {
+    ...FORM,
+    earlier: { 2: (content) => (typeof content === 'string' ? content.split(' ') : null) },
+  };
   const file = new StateFile(path, form, () => ['new']);
   mkdirSync(join(folder, 'below'));
   writeFileSync(path, JSON.stringify({ version: 2, content: 'a b' }));

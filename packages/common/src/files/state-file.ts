@@ -1,16 +1,17 @@
-// Implements a small JSON state file with a version, and type guards for the values in such a file. The file is read once, at start. Each
-// change replaces the file durably; only one write is in progress at a time. Invariants: once the promise for a change has resolved, the
-// change is on disk; what was loaded is on disk, too; a file that cannot be interpreted is refused and is never overwritten; content that
-// the next start would refuse is never written.
+// A small JSON state file with a version. The program reads the file once, at start. Each change replaces the file durably; only one write
+// is in progress at a time. Invariants: once the promise for a change has resolved, the change is on disk; loaded content is on disk; a
+// file that does not have the shape of its form is refused and is never overwritten; content that the next start would refuse is never
+// written.
 
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errnoName, errnoRemedy, RsError } from '../lib/errors.ts';
+import { isRecord, misfit, type Shape } from '../lib/shape.ts';
 import { replaceFile, syncDirectory } from './durable-write.ts';
 
 export interface StateForm<T> {
   readonly version: number;
-  readonly accepts: (content: unknown) => content is T;
+  readonly shape: Shape<T>;
   /**
    * Functions that convert content of each earlier version to the current form. A function returns null if the content does not fit that
    * version.
@@ -36,8 +37,8 @@ export class StateFile<T> {
   }
 
   /**
-   * Returns the content of the file; null if the file does not exist yet. The content is durable: an earlier process may have been killed
-   * after it had renamed the file, and before it synced the folder. Throws E_SYSTEM with the file name and a remedy.
+   * Returns the content of the file; null if the file does not exist yet. Syncs the folder, because an earlier process may have been killed
+   * between its rename of the file and its sync of the folder. Throws E_SYSTEM with the file name and a remedy.
    */
   async load(): Promise<T | null> {
     let text: string;
@@ -60,15 +61,19 @@ export class StateFile<T> {
     if (earlier !== undefined) {
       const converted = earlier(content);
       // Check the converted content: the next change writes this content, and the next start must be able to load the file.
-      if (converted === null || !this.form.accepts(converted)) throw this.damaged('its content is not of the expected form');
-      return converted;
+      return this.checked(converted);
     }
     if (version !== this.form.version) {
       const shown = typeof version === 'number' ? String(version) : 'no number';
       throw this.damaged(`its version is ${shown}, this program knows ${this.form.version}`);
     }
-    if (!this.form.accepts(content)) throw this.damaged('its content is not of the expected form');
-    return content;
+    return this.checked(content);
+  }
+
+  private checked(content: unknown): T {
+    const found = misfit(this.form.shape, content, 'stored');
+    if (found !== null) throw this.damaged(`its content is not of the expected form (${found})`);
+    return content as T;
   }
 
   /**
@@ -79,8 +84,9 @@ export class StateFile<T> {
   save(): Promise<void> {
     const write = async (): Promise<void> => {
       const content = this.current();
-      if (!this.form.accepts(content)) {
-        const what = 'the next start could not load the new content';
+      const found = misfit(this.form.shape, content, 'stored');
+      if (found !== null) {
+        const what = `the next start could not load the new content (${found})`;
         throw new RsError('E_SYSTEM', `State file ${this.path} was not written, because ${what}: report this error`, { file: this.path });
       }
       try {
@@ -112,25 +118,4 @@ export class StateFile<T> {
   private damaged(why: string): RsError {
     return new RsError('E_SYSTEM', `State file ${this.path} cannot be used: ${why}: ${this.form.remedy}`, { file: this.path });
   }
-}
-
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-export function isRecordOf<T>(value: unknown, isItem: (item: unknown) => item is T): value is Readonly<Record<string, T>> {
-  return isRecord(value) && Object.values(value).every(isItem);
-}
-
-export function isListOf<T>(value: unknown, isItem: (item: unknown) => item is T): value is readonly T[] {
-  return Array.isArray(value) && value.every(isItem);
-}
-
-export function isText(value: unknown): value is string {
-  return typeof value === 'string';
-}
-
-/** Returns true if the value is a whole number that a double can represent exactly. */
-export function isWhole(value: unknown): value is number {
-  return Number.isSafeInteger(value);
 }

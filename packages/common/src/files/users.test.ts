@@ -1,5 +1,5 @@
 // Users by name, from a file in the format of passwd(5).
-// The user file of the machine is only asked for root.
+// Only the lookup of root reads the machine's user file.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,5 @@
-// Looks up users by name, in the user file of this machine. Node has no function for that. Users of a directory service that are not in the
-// file do not exist here. Invariant: a broken line of the file names no user.
+// Looks up users by name in the user file, because Node has no function for that. Users that only a directory service knows are not found.
+// Invariant: a malformed line of the file defines no user.
 
 import { readFileSync } from 'node:fs';
 

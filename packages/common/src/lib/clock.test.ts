@@ -1,4 +1,4 @@
-// The system's clock, on which every deadline of the product stands.
+// The system clock, on which every deadline of the product relies.
 // Invariant: a timer never fires before its time, however long or short that is, and never after it was cancelled.
 
 import { expect, test, vi } from 'vitest';

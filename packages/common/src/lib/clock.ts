@@ -17,7 +17,7 @@ export interface Clock {
   soon(fire: () => void): void;
 }
 
-/** The longest delay of Node's timers. They fire at once if they get a longer one. */
+/** The longest delay of Node's timers. With a longer delay, they fire at once. */
 const NODE_TIMER_MAX_MS = 2 ** 31 - 1;
 
 export const systemClock: Clock = {

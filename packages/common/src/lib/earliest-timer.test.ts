@@ -1,5 +1,5 @@
-// One timer for several reasons to wake.
-// Invariant: it fires once for all times that were asked for before it fires, at the earliest of them.
+// One timer that several callers share.
+// Invariant: it fires once for all times requested before it fires, at the earliest of them.
 
 import { expect, test } from 'vitest';
 import { FakeClock } from '../testing/fake-clock.ts';

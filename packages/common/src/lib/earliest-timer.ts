@@ -1,5 +1,5 @@
-// A timer that several reasons share: it fires at the earliest of the times that were asked for, and the others are forgotten.
-// Invariant: who still needs a later time asks again when it has fired.
+// A timer that several callers share. It fires at the earliest requested time and forgets the later ones.
+// Invariant: after it has fired, a caller that needs a later time must request it again.
 
 import type { Clock, Timer } from './clock.ts';
 
@@ -18,7 +18,7 @@ export class EarliestTimer {
     this.fire = fire;
   }
 
-  /** `atMs`: by the monotonic clock. Infinity: never. */
+  /** `atMs`: monotonic time; Infinity for never. */
   at(atMs: number): void {
     if (atMs >= this.atMs) return;
     this.timer?.cancel();

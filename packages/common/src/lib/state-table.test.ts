@@ -1,5 +1,5 @@
-// A table of transitions, and transitions that it does not have.
-// The tables themselves are tested with their state machines.
+// A table of transitions: permitted and forbidden ones.
+// The tests of each state machine cover its table.
 
 import { expect, test } from 'vitest';
 import { AssertionError } from './assert.ts';

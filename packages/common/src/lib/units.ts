@@ -26,7 +26,7 @@ const DURATION_UNITS = [
 
 const NAME = new RegExp(`^[A-Za-z0-9_.-]{1,${NAME_MAX_BYTES}}$`);
 
-/** A size that is printed exactly for people has at most this many characters. */
+/** Longest exact size that is printed for people; longer ones are rounded. */
 const EXACT_SIZE_MAX_CHARS = 5;
 export const SIZE_ALLOWED = 'a whole number of bytes, or a whole number with the unit k, m, g, t or p (powers of 1024)';
 export const DURATION_ALLOWED = 'a whole number with the unit ms, s, m or h, such as 200ms or 3s';
@@ -102,8 +102,8 @@ export function isName(text: string): boolean {
 }
 
 /**
- * True for the name of a snapshot. Only digits would be a universe in NAME@1. A leading dot marks what is not finished in the folder of the
- * snapshots.
+ * True for a valid name of a snapshot: not all digits, because NAME@1 names a universe, and without a leading dot, which marks unfinished
+ * files in the folder of snapshots.
  */
 export function isSnapshotName(text: string): boolean {
   return NAME.test(text) && !text.startsWith('.') && !/^\d+$/.test(text);

@@ -1,6 +1,6 @@
 // Provides the version number that all programs show. Every package has the same version as the workspace. The version is read from
-// package.json, so that the code contains no copy of the number. It is read when a program starts: an update replaces the file below a daemon,
-// which then still runs the release before.
+// package.json, so that the code contains no copy of the number. The version is read at start, because an update may replace the file while
+// a daemon still runs the earlier release.
 
 import { readFileSync } from 'node:fs';
 

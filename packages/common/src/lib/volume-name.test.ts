@@ -1,5 +1,5 @@
-// The grammar of names with universes and snapshots: what is written comes back as its parts, and no text means both a universe and a
-// snapshot.
+// The grammar of names with universes and snapshots: parsing yields the parts of a written name. Invariant: no word after an @ is both a
+// universe and a snapshot.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

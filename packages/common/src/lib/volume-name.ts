@@ -1,10 +1,10 @@
-// The names of volumes and snapshots, as they are written, shown and sent: NAME, NAME@SNAPSHOT, NAME[@UNIVERSE][@SNAPSHOT]. Pure. Invariant: a
-// name means a universe or a snapshot and never both, because the name of a snapshot is not all digits.
+// Parses and prints names of volumes and snapshots: NAME, NAME@SNAPSHOT, NAME[@UNIVERSE][@SNAPSHOT]. Pure. Invariant: the word after an @
+// is either a universe or a snapshot, because the name of a snapshot is not all digits.
 
 import { UNIVERSE_MAX } from './limits.ts';
 import { isSnapshotName } from './units.ts';
 
-/** A written name. A part that was not written is null. */
+/** A parsed name. A part that is missing is null. */
 export interface WrittenName {
   readonly namespace: string | null;
   readonly volume: string;
@@ -23,12 +23,12 @@ export function parseVolumeName(text: string): WrittenName | null {
   return { namespace, volume, universe, snapshot };
 }
 
-/** The name under which a server serves a snapshot, and a client attaches it, in the universe of the volume: `oracle@monday`. */
+/** Returns the name of a snapshot within the universe of its volume, for servers and clients: `oracle@monday`. */
 export function snapshotName(volume: string, snapshot: string): string {
   return `${volume}@${snapshot}`;
 }
 
-/** Takes the name of a volume or of a snapshot apart. `snapshot` is null for a volume. */
+/** Splits the name of a volume or of a snapshot. `snapshot` is null for a volume. */
 export function servedNameParts(name: string): { readonly volume: string; readonly snapshot: string | null } {
   const at = name.indexOf('@');
   return at < 0 ? { volume: name, snapshot: null } : { volume: name.slice(0, at), snapshot: name.slice(at + 1) };

@@ -33,7 +33,7 @@ export class AppendFile {
   private needsReopen = false;
   private linesLost = 0;
 
-  /** `open` opens the file for appending; a process that may not open it itself is given descriptors. */
+  /** `open` opens the file for appending, or returns a descriptor that another process has opened. */
   constructor(listener: AppendFileEvents, open: () => number) {
     this.events = listener;
     this.openAnew = open;

@@ -24,26 +24,26 @@ export const LOG_READ_BYTES = 64 * KIB;
 export const LOG_POLL_MS = 250;
 export const LOG_FIELD_DEPTH_MAX = 4;
 
-// Logs that go to the journal or to syslog.
+// --- logs in the journal or in syslog
 
 /** The kernel writes at most this many bytes to a pipe without mixing them with those of other processes (PIPE_BUF of Linux). */
 export const PIPE_WRITE_MAX_BYTES = 4_096;
 /** Pause before lines are written again to a pipe that was full. */
 export const PIPE_RETRY_MS = 50;
-/** Longest time for which a process that ends waits until its last lines have been delivered. */
+/** Longest time for which an exiting process waits until its last lines are delivered. */
 export const LOG_FLUSH_MAX_MS = 500;
 export const LOG_FLUSH_POLL_MS = 5;
-/** Time that the programs may take that are run once, before the log is opened. */
+/** Time limit for the programs that are run once before the log is opened. */
 export const SENDER_PREPARE_MS = 5_000;
-/** Pause before the sender is started again, and the longest one. */
+/** Shortest and longest pause before the sender is started again. */
 export const SENDER_PAUSE_MIN_MS = 1_000;
 export const SENDER_PAUSE_MAX_MS = 60_000;
-/** Pause of the sender before it tries again to reach the journal, and the tries for one line; a line is lost after them. */
+/** Pause of the sender between two tries to deliver a line, and the number of tries after which it drops the line. */
 export const SENDER_RETRY_MS = 200;
 export const SENDER_TRIES_MAX = 50;
-/** Length of the text of a line, and of each of its other fields, in the journal. Longer ones are cut. */
+/** Longest text of a line, and longest other field, in the journal. Longer ones are cut. */
 export const ENTRY_MESSAGE_MAX_CHARS = 8_000;
 export const ENTRY_FIELD_MAX_CHARS = 2_000;
 export const ENTRY_FIELDS_MAX = 32;
-/** Length of a line in syslog: rsyslog takes 8 KiB, and characters can have four bytes. */
+/** Longest line in syslog: rsyslog accepts 8 KiB, and a character may have four bytes. */
 export const SYSLOG_MESSAGE_MAX_CHARS = 2_000;

@@ -1,6 +1,6 @@
-// Turns a log record (one line of JSON) into a line for the sender, which passes it on as one datagram: fields of the journal, or a message
-// of syslog. Invariants: the result is one line; no value contains control characters, so that no value can forge a field or a message; the
-// length is bounded.
+// Turns a log record (one line of JSON) into a line for the sender, which sends it as one datagram: fields of the journal, or a syslog
+// message. Invariants: the result is one line of bounded length; its values contain no control characters, so that none can forge a field
+// or a message.
 //
 //   journal: MESSAGE=Client a came 0x1e PRIORITY=6 0x1e ... (the sender replaces 0x1e by a line end, which ends a field)
 //   syslog:  <30>Sep 14 15:02:32 rssrv[812]: (6-if0-tx0): started transmit for rep 192.168.45.10/5000
@@ -9,18 +9,18 @@ import { escapeControls } from '../lib/printable.ts';
 import type { LogForm } from './log-form.ts';
 import { ENTRY_FIELD_MAX_CHARS, ENTRY_FIELDS_MAX, ENTRY_MESSAGE_MAX_CHARS, SYSLOG_MESSAGE_MAX_CHARS } from './limits.ts';
 
-/** Separates the fields of an entry. It is a control character, so no value contains it. */
+/** Separates the fields of an entry. No value contains this character, because it is a control character. */
 export const FIELD_END = '\x1e';
 const FACILITY_DAEMON = 3;
-/** Numbers of syslog(3) for our levels. */
+/** Priorities of syslog(3) for the levels of the log. */
 const PRIORITIES: Readonly<Record<string, number>> = { error: 3, warn: 4, info: 6, debug: 7 };
 const PRIORITY_INFO = 6;
-/** Fields of a record with names of their own in the journal. */
+/** Fields of a record that have other names in the journal. */
 const NAMED: ReadonlySet<string> = new Set(['level', 'time', 'pid', 'node', 'msg', 'path', 'zone', 'event']);
 
 type LogRecord = Readonly<Record<string, unknown>>;
 
-/** `line`: a record of the log, as JSON. Returns a line without a line end. */
+/** `line`: a log record as JSON. Returns a line without a line end. */
 export function logEntry(line: string, form: LogForm): string {
   const record = JSON.parse(line) as LogRecord;
   return form.format === 'syslog' ? syslogLine(record, form) : journalFields(record, form).join(FIELD_END);
@@ -45,7 +45,7 @@ function journalFields(record: LogRecord, { program, root }: LogForm): string[] 
   const has = new Set(fields.map(([name]) => name));
   for (const [name, value] of Object.entries(record)) {
     const field = `RSIO_${name.replaceAll(/([a-z])([A-Z])/g, '$1_$2').toUpperCase()}`;
-    // The journal takes only such names.
+    // The journal accepts no other names.
     if (NAMED.has(name) || has.has(field) || !/^[A-Z0-9_]{1,64}$/.test(field)) continue;
     fields.push([field, typeof value === 'object' ? JSON.stringify(value) : value]);
   }
@@ -54,7 +54,7 @@ function journalFields(record: LogRecord, { program, root }: LogForm): string[] 
   return [`MESSAGE=${printable(textOf(record['msg']), ENTRY_MESSAGE_MAX_CHARS)}`, ...shown];
 }
 
-/** The object of an event is also a field of its own, such as RSIO_VOLUME for `volume oracle@0`. */
+/** Adds a field for the object of an event, such as RSIO_VOLUME for `volume oracle@0`. */
 function eventFields(event: unknown): [string, unknown][] {
   if (typeof event !== 'object' || event === null) return [];
   const { object, from, to } = event as Record<string, unknown>;
@@ -72,7 +72,7 @@ function syslogLine(record: LogRecord, { program }: LogForm): string {
   return `<${FACILITY_DAEMON * 8 + priorityOf(record)}>${syslogTime(Number(time))} ${program}[${String(pid)}]: ${text}`;
 }
 
-/** The time as RFC 3164 has it: of the time zone of this machine, the day padded with a space. */
+/** Formats the time as RFC 3164 demands: in this machine's time zone, with the day padded with a space. */
 function syslogTime(wallMs: number): string {
   const [, month = '', day = '', , time = ''] = new Date(wallMs).toString().split(' ');
   return `${month} ${String(Number(day)).padStart(2)} ${time}`;

@@ -37,9 +37,7 @@ export function zoneOf(wallMs: number): string {
   return zoneText(-new Date(wallMs).getTimezoneOffset());
 }
 
-/**
- * Returns one record as a formatted line without a line end. Without `timeText`, the time is in the zone that the record names, else GMT.
- */
+/** Returns one record as a formatted line without a line end. Without `timeText`, the time is in the record's zone. */
 export function formatLogLine(line: string, timeText?: (wallMs: number) => string): string {
   const record = parseRecord(line);
   if (record === undefined) return escapeControls(line);

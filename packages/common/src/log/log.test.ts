@@ -1,5 +1,5 @@
-// The log on real files: its content, the data that is kept out, and the behaviour when it cannot be written.
-// Several processes and the end of a process are tested with child processes.
+// The log on real files: its content, data that must not be logged, and the behaviour when the file cannot be written.
+// Child processes test several writers and the exit of a process.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

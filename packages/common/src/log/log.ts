@@ -1,5 +1,6 @@
-// Writes a daemon's log. JSON records (pino) are appended to a file, or written as entries to the pipe of the sender (sinks/). In the
-// foreground, the records are also formatted and written to stderr. Invariants: a program never stops because its log cannot be written; individual I/O requests are not logged.
+// Writes a daemon's log. JSON records (pino) are appended to a file, or converted to entries and written to the pipe of the sender. In the
+// foreground, the records are also formatted and written to stderr. Invariants: a program never stops because its log cannot be written;
+// individual I/O requests are not logged.
 
 import { type Logger, pino } from 'pino';
 import { AppendFile, type AppendFileEvents, openForAppending } from './append-file.ts';
@@ -21,8 +22,8 @@ export interface Log {
   error(message: string, fields?: LogFields): void;
   /**
    * Returns a log that adds these fields to each record. The field `path` (for example `6-if0-tx0`; default `main`) is printed in
-   * parentheses. The field `node` (default: the node of the parent log) is printed before `@rsio`. The field `pid` names another process,
-   * whose lines this one writes.
+   * parentheses. The field `node` (default: the node of the parent log) is printed before `@rsio`. The field `pid` is set if this process
+   * writes the lines of another process.
    */
   child(fields: LogFields & { readonly path?: string; readonly node?: string; readonly pid?: number }): Log;
 }
@@ -31,9 +32,9 @@ export interface DaemonLog extends Log {
   setLevel(level: LogLevel): void;
   /** Reopens the file; called on SIGHUP, after a log rotation. */
   reopen(): void;
-  /** Writes to another place, or in another form, from now on. */
+  /** From now on, writes to another place or in another form. */
   redirect(way: LogWay): void;
-  /** Where the log is written now. */
+  /** The present place of the log. */
   readonly way: LogWay;
   /** Writes all waiting lines before returning; also called when the process exits. */
   flushSync(): void;
@@ -42,7 +43,7 @@ export interface DaemonLog extends Log {
 
 export interface LogOptions {
   readonly file: string;
-  /** How the file is written; by default, as JSON. In any other form it is the pipe of a sender. */
+  /** Form of the lines, by default JSON. With any other form, `file` is the pipe of a sender. */
   readonly form?: LogForm;
   /** The client's node name or the server's name. Printed before `@rsio`. */
   readonly node: string;
@@ -53,9 +54,9 @@ export interface LogOptions {
   /** Called once, with a message, if the log file cannot be written. By default, the message is written to stderr. */
   readonly warn?: (sentence: string) => void;
   readonly clock?: Clock;
-  /** Opens `file`, at once and at each `reopen`. Used by a process that is given descriptors instead. */
+  /** Opens `file`, now and at each `reopen`. Set by a process that receives descriptors instead. */
   readonly open?: () => number;
-  /** Called after the waiting lines of a process that ends have been written. */
+  /** Called when the waiting lines of an exiting process have been written. */
   readonly flushed?: () => void;
 }
 

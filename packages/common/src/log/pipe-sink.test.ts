@@ -1,5 +1,5 @@
-// Tests writing to the pipe of the sender: long lines in pieces, a pipe that nobody reads from, and the count of what was lost.
-// Nothing may wait for the reader, and what waits is bounded.
+// Tests writing to the pipe of the sender: long lines in pieces, a pipe without a reader, and the count of lost lines. No caller may wait
+// for the reader, and waiting lines are bounded.
 
 import { execFileSync } from 'node:child_process';
 import { closeSync, mkdtempSync, readSync } from 'node:fs';

@@ -1,9 +1,9 @@
-// Writes whole lines to a named pipe that several processes share, and from which the sender reads (sender.ts). The pipe is never waited
-// for: if it is full, lines wait here, and are written later. Invariants: waiting lines never use more memory than LOG_BUFFER_MAX_BYTES, and
-// further ones are dropped and counted; each write is so small that the kernel does not mix it with those of other processes.
+// Writes whole lines to a named pipe that several processes share and from which the sender reads (sender.ts). If the pipe is full, lines
+// wait in memory, and the caller does not wait. Invariants: waiting lines use at most LOG_BUFFER_MAX_BYTES, and further lines are dropped
+// and counted; each write is so small that the kernel does not mix it with the writes of other processes.
 //
-// A line that is longer than a write is written in pieces: each begins with 0x03 (more pieces follow) or 0x04 (the last one), the number of
-// the process, and a space.
+// A line that is longer than one write is split into pieces. Each piece begins with 0x03 (more pieces follow) or 0x04 (the last piece), the
+// pid of the process, and a space.
 
 import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import type { Clock, Timer } from '../lib/clock.ts';
@@ -14,10 +14,7 @@ import { LOG_BUFFER_MAX_BYTES, LOG_FLUSH_MAX_MS, LOG_FLUSH_POLL_MS, PIPE_RETRY_M
 const MORE = '\x03';
 const LAST = '\x04';
 
-/**
- * Opens a named pipe for writing without ever waiting for it. It is opened for reading too, so that lines that nobody reads yet stay in it.
- * Throws errors from node:fs.
- */
+/** Opens a named pipe without blocking; for reading, too, so that it keeps lines while no sender reads. Throws errors from node:fs. */
 export function openPipe(file: string): number {
   return openSync(file, constants.O_RDWR | constants.O_NONBLOCK);
 }
@@ -52,7 +49,7 @@ export class PipeSink {
     if (this.retry === null) this.drain();
   }
 
-  /** Opens the pipe again. A confined process is given another one only if the log has moved. */
+  /** Opens the pipe again. A confined process receives another descriptor only if the log has moved. */
   reopen(): void {
     const fresh = this.open();
     if (fresh === null) return;
@@ -65,7 +62,7 @@ export class PipeSink {
     for (let waitedMs = 0; !this.drain() && waitedMs < LOG_FLUSH_MAX_MS; waitedMs += LOG_FLUSH_POLL_MS) pause(LOG_FLUSH_POLL_MS);
   }
 
-  /** Writes what the pipe takes at once; the rest is lost. */
+  /** Writes as many lines as the pipe accepts at once. The other lines are lost. */
   close(): void {
     this.drain();
     this.retry?.cancel();
@@ -129,7 +126,7 @@ function piecesOf(line: Buffer): Buffer[] {
   });
 }
 
-/** Blocks this process. Only for one that ends. */
+/** Blocks this process. Use only while the process exits. */
 export function pause(forMs: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, forMs);
 }

@@ -1,9 +1,9 @@
-// The program of the sender, in perl, because Node has no datagrams on Unix sockets: it reads lines from a named pipe and sends each as one
-// datagram. It is a text here, so that it needs no file beside a program that is one file. Invariant: it ends when no process has the pipe
-// open for writing any more, after it has sent all that was in it; it ignores the signals that end the daemon.
+// The program of the sender, in Perl, because Node cannot send datagrams on Unix sockets. It reads lines from a named pipe and sends each
+// as one datagram. The program is a string, so that RSIO needs no further file. Invariants: it exits when it has sent everything and no
+// process has the pipe open for writing; it ignores the signals that end the daemon.
 //
-// Perl reads it from its standard input, and the pipe is descriptor 3. Arguments: socket, file for marks, pause between tries in seconds, tries for a line, most bytes of a line.
-// A line that begins with 0x02 is a mark: its number is written to the file for marks when all lines before it have been sent.
+// Perl reads it from its standard input, and the pipe is descriptor 3. Arguments: socket, marks file, seconds between tries, tries, most
+// bytes of a line. A line that begins with 0x02 is a mark. When all lines before it are sent, its number is written to the marks file.
 
 export const SENDER_PROGRAM = String.raw`
 use strict; use warnings; use Socket; use Fcntl;

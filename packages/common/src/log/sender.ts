@@ -1,6 +1,6 @@
-// Starts the sender and keeps it running: the helper that passes the lines of a named pipe on to the journal or to syslog. All processes of
-// a daemon write to that pipe (pipe-sink.ts). Invariants: nothing here waits for the journal, except a process that ends, for a bounded time;
-// while the sender is restarted, lines wait in the pipe.
+// Starts the sender and keeps it running. The sender is the helper that passes lines of a named pipe to the journal or to syslog. All
+// processes of a daemon write to that pipe (pipe-sink.ts). Invariants: only an exiting process waits for the journal, for a bounded time;
+// while the sender restarts, lines wait in the pipe.
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { closeSync, constants, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
@@ -19,14 +19,14 @@ import {
 import { openPipe, pause } from './pipe-sink.ts';
 import { SENDER_PROGRAM } from './sender-program.ts';
 
-/** Characters of four bytes make an entry longer than the line that is printed. */
+/** A character may have four bytes. */
 const LINE_MAX_BYTES = 4 * LOG_LINE_MAX_BYTES;
 
 export class Sender {
   readonly pipe: string;
   private readonly clock: Clock;
   private readonly socket: string;
-  /** This process's own descriptor of the pipe. It keeps what is in the pipe while there is no sender. */
+  /** This process keeps the pipe open, so that lines stay in the pipe while no sender runs. */
   private readonly descriptor: number;
   private child: ChildProcess | null = null;
   private timer: Timer | null = null;
@@ -34,13 +34,13 @@ export class Sender {
   private marks = 0;
   private isClosed = false;
 
-  /** Makes the pipe, with the path `pipe`, and starts the sender. Throws an Error that says why this machine cannot do that. */
+  /** Makes the pipe at path `pipe`, and starts the sender. Throws an Error with the reason if this machine has no Perl or no mkfifo. */
   constructor(clock: Clock, pipe: string, socket: string) {
     this.clock = clock;
     this.pipe = pipe;
     this.socket = socket;
     mkdirSync(dirname(pipe), { recursive: true, mode: 0o755 });
-    // An earlier sender may still read from the old pipe.
+    // Makes a new pipe, because an earlier sender may still read from the old one.
     for (const file of [pipe, this.marksFile]) rmSync(file, { force: true });
     prepare('perl', ['-MSocket', '-MFcntl', '-MErrno', '-c', '/dev/null']);
     prepare('mkfifo', ['-m', '600', pipe]);
@@ -48,20 +48,20 @@ export class Sender {
     this.start();
   }
 
-  /** Waits until the sender has passed on what is in the pipe, at most LOG_FLUSH_MAX_MS. */
+  /** Waits until the sender has sent all lines of the pipe, at most LOG_FLUSH_MAX_MS. */
   flushSync(): void {
     if (this.isClosed || this.child === null) return;
     const mark = String(++this.marks);
     try {
       writeSync(this.descriptor, `\x02${mark}\n`);
     } catch {
-      // The pipe is full, so the journal does not answer.
+      // The pipe is full because the journal does not accept lines, so waiting is pointless.
       return;
     }
     for (let waitedMs = 0; waitedMs < LOG_FLUSH_MAX_MS && this.marked() !== mark; waitedMs += LOG_FLUSH_POLL_MS) pause(LOG_FLUSH_POLL_MS);
   }
 
-  /** Lets the sender end when it has sent what is in the pipe, and every other process has closed the pipe. */
+  /** Lets the sender exit after it has sent all lines and every other process has closed the pipe. */
   close(): void {
     if (this.isClosed) return;
     this.isClosed = true;
@@ -87,12 +87,12 @@ export class Sender {
     const bounds = [SENDER_RETRY_MS / 1_000, SENDER_TRIES_MAX, LINE_MAX_BYTES].map(String);
     const child = spawn('perl', ['-', this.socket, this.marksFile, ...bounds], {
       stdio: ['pipe', 'ignore', 'ignore', input],
-      // Ctrl-C in the terminal of a daemon in the foreground must not end the sender before the last lines.
+      // Ctrl-C in the terminal of a foreground daemon must not end the sender before the last lines.
       detached: true,
     });
     closeSync(input);
     child.unref();
-    // A sender that ends at once takes no program. Its end is noticed below.
+    // A sender that exits at once does not read the program. The handlers below notice its exit.
     child.stdin?.on('error', () => undefined);
     child.stdin?.end(SENDER_PROGRAM);
     this.child = child;

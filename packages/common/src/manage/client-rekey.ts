@@ -1,5 +1,5 @@
-// Changes the key of a client in steps: the client has two keys meanwhile, so that it is never shut out. rsadm and crsio call it. Invariant: a
-// new key is returned only by the step that makes it, and no error shows a key.
+// Changes the key of a client in steps. Between the steps, the server accepts both keys, so that the client is never locked out. rsadm and
+// crsio call it. Invariant: a new key is returned only by the step that makes it, and no error shows a key.
 
 import { newKey } from '../cli/new-key.ts';
 import type { IniDocument } from '../config/ini/ini-document.ts';
@@ -30,7 +30,7 @@ export async function rekeyClient(context: RekeyContext, name: string, step: Rek
   return key;
 }
 
-/** Throws E_IN_USE if the session of the client was proved with this key. */
+/** Throws E_IN_USE if the client has authenticated its session with this key. */
 async function checkUnused(context: RekeyContext, name: string, key: 'old' | 'new'): Promise<void> {
   const session = (await clientsOf(context)).find((client) => client.name === name && client.sessionKey === key);
   if (session === undefined) return;
@@ -42,7 +42,7 @@ async function checkUnused(context: RekeyContext, name: string, key: 'old' | 'ne
   );
 }
 
-/** Without a running rssrv there is no session. */
+/** Returns no clients if rssrv is not running, because there are no sessions then. */
 async function clientsOf({ call }: RekeyContext): Promise<readonly ClientView[]> {
   try {
     return (await call('client-list', {})).clients;

@@ -1,4 +1,4 @@
-// Adds a pool to a server: rssrv prepares its directory, and the section comes into rssrvcfg. rsadm and crsio call it. Invariant: a pool is
+// Adds a pool to a server: rssrv prepares its directory, and a section is added to rssrvcfg. rsadm and crsio call it. Invariant: a pool is
 // added as a whole or not at all, except that a prepared directory may remain, which a second attempt uses.
 
 import type { IniDocument } from '../config/ini/ini-document.ts';
@@ -15,16 +15,16 @@ export interface NewPool {
 }
 
 export interface AddedPool {
-  /** False if the directory was a pool before; then it has `volumes` already. */
+  /** False if the directory was a pool before. `volumes` is then the number of its volumes. */
   readonly isNew: boolean;
   readonly volumes: number;
-  /** Why the pool cannot be used; null if it can, or if rssrv is not running. */
+  /** Reason why the pool cannot be used; null if it can, or if rssrv is not running. */
   readonly reason: string | null;
   /** False if its file system cannot clone files; null if that is unknown. */
   readonly reflink: boolean | null;
 }
 
-/** Throws what rssrv says of the directory, and the errors of `changeServerFile`. */
+/** Throws the errors of rssrv about the directory, and those of `changeServerFile`. */
 export async function addPoolToServer(
   context: Omit<ServerFileContext, 'call'> & { readonly call: ServerCall },
   { name, path, limit, reserve }: NewPool,

@@ -1,6 +1,6 @@
-// Edits rssrvcfg and makes rssrv reload it. rssrv examines the new text before the file changes, so that a refused change never reaches the
-// file, and a crash in the middle leaves a file that rssrv accepts. Invariant: if the reload fails all the same, the old file is put back,
-// so that nothing of the change remains; if rssrv is not running, it reads the file when it starts.
+// Edits rssrvcfg and makes rssrv reload it. rssrv checks the new text before the file changes, so that the file never gets a text that
+// rssrv refuses, even after a crash. Invariant: if the reload fails nevertheless, the old file is restored. If rssrv is not running, it
+// reads the new file when it starts.
 
 import { checkEdit, openConfigFile, saveConfigFile } from '../config/config-file.ts';
 import { type IniDocument, printIni } from '../config/ini/ini-document.ts';
@@ -10,10 +10,9 @@ import { CONTROL_LINE_MAX_BYTES } from '../control/limits.ts';
 import { RsError, toRsError } from '../lib/errors.ts';
 import { escapeControls } from '../lib/printable.ts';
 
-/** What an edit of the file needs. */
 export interface ServerFileContext {
   readonly configFile: string;
-  /** Makes rssrv examine a text, or read the file again. */
+  /** Calls rssrv, to check a text or to reload the file. */
   readonly call: <M extends 'config-check' | 'reload'>(
     method: M,
     params: ServerMethods[M]['params'],
@@ -25,14 +24,15 @@ export interface ServerFileContext {
 type Edit = (document: IniDocument) => IniDocument;
 type Opened = ReturnType<typeof openConfigFile>;
 
-/** Throws what `changeServerFile` would throw before it asks rssrv. */
+/** Throws the errors that `changeServerFile` finds before it calls rssrv. */
 export function checkServerFile({ configFile }: Pick<ServerFileContext, 'configFile'>, edit: Edit): void {
   edited(configFile, openMended(configFile), edit);
 }
 
 /**
- * Edits the file: lets rssrv examine the new text, saves it, and reloads rssrv. Passes a sentence for each change to `tell`. Returns false if rssrv is not running. Throws the
- * errors of the edit and of saving. If rssrv refuses the text, throws the refusal, and the file stays or becomes as it was.
+ * Edits the file: lets rssrv check the new text, saves it, and reloads rssrv. Passes a sentence for each change to `tell`. Returns false if
+ * rssrv is not running. Throws the errors of the edit and of saving. If rssrv refuses the text, throws the refusal, and the file keeps or
+ * regains its old content.
  */
 export async function changeServerFile(context: ServerFileContext, edit: Edit, tell = toOutput(context)): Promise<boolean> {
   const { configFile, note } = context;
@@ -69,7 +69,7 @@ function edited(configFile: string, { document }: Opened, edit: Edit): IniDocume
 
 /** Throws the refusal of rssrv. Returns if rssrv accepts the text or is not running. */
 async function examineByServer(context: ServerFileContext, text: string): Promise<void> {
-  // A longer text than a request can have is examined by the reload alone.
+  // A text that is too long for a request is checked by the reload alone.
   if (Buffer.byteLength(JSON.stringify(text)) > CONTROL_LINE_MAX_BYTES / 2) return;
   try {
     await context.call('config-check', { text });
@@ -83,7 +83,7 @@ function toOutput({ out }: ServerFileContext): (sentence: string) => void {
   return (sentence) => out(`${escapeControls(sentence)}\n`);
 }
 
-/** Opens a file without problems. rssrv could not reload a file that is broken already. Throws E_NO_CONFIG or E_CONFIG. */
+/** Opens the file. Throws E_NO_CONFIG, or E_CONFIG if the file already has a problem, because rssrv could not reload it. */
 function openMended(configFile: string): Opened {
   const opened = openConfigFile(configFile);
   if (opened.fingerprint === null)

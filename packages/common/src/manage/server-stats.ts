@@ -1,12 +1,12 @@
-// Formats the statistics of rssrv for people: counters, rates and latencies of each client and volume, and what waits for what. Pure.
-// Invariant: each figure stands under a heading with its unit, and a figure that cannot be known is `-`.
+// Formats the statistics of rssrv for people: counters, rates and latencies of each client and volume, and waits. Pure.
+// Invariant: each figure stands under a heading with its unit, and an unknown figure is `-`.
 
 import { alignColumns, toText } from '../cli/table.ts';
 import type { SessionStatsView, StatsView, VolumeStatsView, WaitView } from '../control/server/stats-views.ts';
 import { printDuration } from '../lib/units.ts';
 
 const BYTES_PER_MB = 1e6;
-/** Figures that are older are said to be old. */
+/** Older figures are marked as old. */
 const OLD_MS = 5_000;
 
 export interface ClientRates {
@@ -22,12 +22,12 @@ export function ratesOf({ sessions }: StatsView, client: string): ClientRates | 
   return { readBytesPerSecond: sum('readBytesPerSecond'), writtenBytesPerSecond: sum('writtenBytesPerSecond') };
 }
 
-/** `1.2 MB/s`. */
+/** Returns a text such as `1.2 MB/s`. */
 export function rateText(bytesPerSecond: number): string {
   return `${(bytesPerSecond / BYTES_PER_MB).toFixed(1)} MB/s`;
 }
 
-/** Output of `stats`. The sample `before` was taken `elapsedMs` before `now`. `wanted`: of this client or volume; null: all. */
+/** Output of `stats`. The sample `before` was taken `elapsedMs` before `now`. `wanted`: client or volume to show; null for all. */
 export function statsTable(before: StatsView, now: StatsView, elapsedMs: number, wanted: string | null): string | null {
   const seconds = elapsedMs / 1_000;
   const rows: string[][] = [];
@@ -87,7 +87,7 @@ function ageNotes({ client, ageMs, isBlocked }: SessionStatsView): string[] {
   return ageMs < OLD_MS ? [] : [`${client}: these figures are ${seconds(ageMs)} old${hangs}`];
 }
 
-/** What waits, as sentences with remedies. Waits for space are among the warnings about volumes. */
+/** Returns a sentence with a remedy for each wait, except waits for space, which are among the warnings about volumes. */
 export function waitWarnings(waits: readonly WaitView[], nowMs: number): string[] {
   return waits.flatMap(({ client, volume, why, sinceMs }) => {
     const since = seconds(nowMs - sinceMs);
@@ -99,7 +99,7 @@ export function waitWarnings(waits: readonly WaitView[], nowMs: number): string[
   });
 }
 
-/** Output of `client list -v`: paths, and what waits. */
+/** Output of `client list -v`: paths and waits. */
 export function clientDetails({ sessions, waits }: StatsView, nowMs: number, timeText: (ms: number) => string): string {
   const lines = sessions.flatMap(({ client, paths, ...session }) => [
     client,

@@ -9,7 +9,7 @@ import type { StatsView } from '../control/server/stats-views.ts';
 import { formatTime } from '../log/log-line.ts';
 import { rateText, ratesOf } from './server-stats.ts';
 
-/** Said instead of an empty table. */
+/** Texts that replace an empty table. */
 export const NO_POOL = 'No pool: rsadm pool add NAME PATH makes one';
 export const NO_VOLUME = 'No volume: rsadm volume create NAME --size SIZE makes one';
 export const NO_CLIENT = 'No client: rsadm client add NAME lets one connect';
@@ -31,7 +31,7 @@ export function volumeText({ name, universe }: { readonly name: string; readonly
   return `${name}@${universe}`;
 }
 
-/** Such as `oracle@0@monday`. `label`: the name of a volume. */
+/** Returns a text such as `oracle@0@monday`. `label`: returns the name of a volume. */
 export function snapshotText(snapshot: SnapshotView, label: (volume: SnapshotView) => string): string {
   return `${label(snapshot)}@${snapshot.snapshot}`;
 }
@@ -50,7 +50,7 @@ export function volumesTable(volumes: readonly ManagedVolumeView[], nowMs: numbe
   return toText(alignColumns(['VOLUME', '>SIZE', '>USED', 'POOL', '>SNAPSHOTS', 'HELD BY', ...imageHeading(volumes)], rows));
 }
 
-/** The heading of the column that tells of which volume each is an image. There is none if no volume is one. */
+/** Heading of the column with the volume of which each volume is an image. Empty if no volume is an image. */
 export function imageHeading(volumes: readonly ManagedVolumeView[]): string[] {
   return volumes.some(({ image }) => image !== null) ? ['IMAGE'] : [];
 }
@@ -59,7 +59,7 @@ export function imageCells(volume: ManagedVolumeView, volumes: readonly ManagedV
   return imageHeading(volumes).map(() => imageText(volume, nowMs));
 }
 
-/** Such as `image of oracle@0, 2h 10m old`; empty if the volume is no image. */
+/** Returns a text such as `image of oracle@0, 2h 10m old`; empty if the volume is no image. */
 function imageText({ image }: ManagedVolumeView, nowMs: number): string {
   return image === null ? '' : `image of ${imageOf(image)}, ${ageText(nowMs - image.momentMs)} old`;
 }
@@ -89,12 +89,11 @@ export function poolsText({ pool, layout }: ManagedVolumeView): string {
   return layout === null ? (pool ?? '-') : layout.parts.map((part) => part.pool ?? '?').join(',');
 }
 
-/** How a volume of several files is laid out. */
 function layoutText({ chunkBytes, parts }: NonNullable<ManagedVolumeView['layout']>): string {
   return chunkBytes === null ? `concat of ${parts.length} files` : `stripe of ${parts.length} files, chunks of ${printSize(chunkBytes)}`;
 }
 
-/** Clients that hold the volume, and whether their writes wait; or why it is not served. */
+/** Clients that hold the volume, and whether their writes wait; or the reason why the volume is not served. */
 export function heldText({ state, holders, reason, waitsForSpace, mirror, halt }: ManagedVolumeView): string {
   if (state !== 'served') return `unavailable: ${reason ?? '-'}`;
   const replica = mirror === null ? '' : ` (replica of mirror ${mirror})`;
@@ -109,7 +108,7 @@ function stateText(volume: ManagedVolumeView): string {
   return waitsForSpace ? `served; writes wait for space in pool ${fullPool ?? pool ?? '-'}` : 'served';
 }
 
-/** Such as `paused until 2010_09_14-15:02:32 (GMT)`; null if the I/O of the volume goes on. */
+/** Returns a text such as `paused until 2010_09_14-15:02:32 (GMT)`; null if the volume is neither paused nor stopped. */
 export function haltText({ halt }: Pick<ManagedVolumeView, 'halt'>): string | null {
   if (halt === null) return null;
   if (halt.kind === 'stopped') return `stopped since ${formatTime(halt.sinceMs)}`;
@@ -192,7 +191,7 @@ function scheduleLines({ schedule }: ManagedVolumeView): (readonly [string, stri
   ];
 }
 
-/** What a snapshot takes up cannot be told from what it shares with the volume and other snapshots. */
+/** Says "up to", because the space of a snapshot includes blocks that it shares with the volume and other snapshots. */
 function snapshotDetails({ snapshot, sizeBytes, usedBytes, createdMs, by, moment }: SnapshotView): string {
   const used = usedBytes === null ? '' : `, up to ${shownSize(usedBytes)} used`;
   return `${snapshot} of ${formatTime(createdMs)}, ${shownSize(sizeBytes)}${used}${by === null ? '' : `, by ${by}`}${moment?.isProven === false ? ', not confirmed by its mirror' : ''}`;
@@ -235,7 +234,7 @@ export function clientsTable(clients: readonly ClientView[], stats: StatsView): 
   return toText(alignColumns(['CLIENT', 'STATE', 'ADDRESS', '>READS', '>WRITES', 'RIGHTS', 'HOLDS'], rows));
 }
 
-/** Such as `connected, two keys`. */
+/** Returns a text such as `connected, two keys`. */
 export function clientStateText({ state, keys, sessionKey, fencedMs }: ClientView): string {
   const parts: string[] = fencedMs === null ? [state] : state === 'absent' ? ['fenced'] : ['fenced', 'its session is ending'];
   if (keys > 1) parts.push('two keys');

@@ -7,14 +7,14 @@ import { plural, printDuration } from '../lib/units.ts';
 import { formatTime } from '../log/log-line.ts';
 import { shownSize, volumeText } from './server-tables.ts';
 
-/** From this time on, a change in progress is a warning. */
+/** A change that takes at least this time causes a warning. */
 const CHANGE_LASTS_MS = 5_000;
 
 export function warningsOf(pools: readonly PoolView[], volumes: readonly ManagedVolumeView[]): string[] {
   return [...pools.flatMap(poolWarnings), ...volumes.flatMap(volumeWarnings)];
 }
 
-/** `change`: of the method change-show. A change that lasts is a warning, because every later change waits for it. */
+/** `change`: from the method change-show. A long change causes a warning, because every later change waits for it. */
 export function changeWarnings(change: ServerMethods['change-show']['result']['change'], nowMs: number): string[] {
   if (change === null || nowMs - change.sinceMs < CHANGE_LASTS_MS) return [];
   const lasts = printDuration(Math.floor((nowMs - change.sinceMs) / 1_000) * 1_000);
@@ -22,12 +22,12 @@ export function changeWarnings(change: ServerMethods['change-show']['result']['c
   return [`The server has been busy for ${lasts} with ${change.what}${others}: if it hangs, check the file systems of the pools`];
 }
 
-/** `records`: of the method witness-list. */
+/** `records`: from the method witness-list. */
 export function witnessWarnings(records: ServerMethods['witness-list']['result']['records']): string[] {
   return records.flatMap(({ mirror, trouble }) => (trouble === null ? [] : [`This server does not vote for mirror ${mirror}: ${trouble}`]));
 }
 
-/** Each ends with a remedy, behind the last colon. */
+/** Each warning ends with a colon and a remedy. */
 export function poolWarnings(pool: PoolView): string[] {
   const { name, reason, freeBytes, findings, isShort, fullPercent } = pool;
   if (reason !== null) return [`Pool ${name} cannot be used: ${reason}`];

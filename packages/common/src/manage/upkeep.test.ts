@@ -1,5 +1,5 @@
-// Tests what a machine needs from time to time: room on its disks, and a certificate that is valid and whose key is not for everybody.
-// A real certificate is made by openssl; disks are given as figures.
+// Tests the checks of a machine: space on its disks, and a valid certificate whose key other users cannot read. A real certificate is made
+// by openssl; disks are given as figures.
 
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';

@@ -1,6 +1,6 @@
-// What a machine of RSIO needs from time to time, whatever runs on it: room for state and logs, and a certificate of rsweb that is valid.
-// gatherUpkeep finds it out, and upkeepFaults judges it, purely. Invariants: nothing here throws, and what cannot be known is left out; each
-// fault has a remedy.
+// Checks what every machine with RSIO needs: space for state and logs, and a valid certificate of rsweb. gatherUpkeep collects the facts,
+// and upkeepFaults, which is pure, judges them. Invariants: no function here throws, and unknown facts are omitted; each fault has a
+// remedy.
 
 import { X509Certificate } from 'node:crypto';
 import { readFileSync, statfsSync, statSync } from 'node:fs';
@@ -20,13 +20,13 @@ const OTHERS = 0o007;
 
 export interface Upkeep {
   readonly disks: readonly { readonly path: string; readonly freeBytes: number; readonly totalBytes: number }[];
-  /** Of rsweb; null if it has none. */
+  /** Certificate of rsweb; null if it has none. */
   readonly certificate: CertificateFacts | null;
 }
 
 interface CertificateFacts {
   readonly file: string;
-  /** Null if the file could not be read as a certificate; `trouble` then says why. */
+  /** Null if the file could not be read as a certificate; `trouble` is then the reason. */
   readonly validToMs: number | null;
   readonly trouble: string | null;
   readonly keyFile: string | null;
@@ -43,7 +43,7 @@ interface UpkeepFault {
   readonly commands: readonly string[];
 }
 
-/** `root`: '' for the real one. */
+/** `root`: root directory; '' for the real root. */
 export function gatherUpkeep(root: string): Upkeep {
   return { disks: disksOf([`${root}/var/lib/rsio`, `${root}/var/log/rsio`]), certificate: certificateOf(`${root}/etc/rswebcfg`) };
 }
@@ -52,7 +52,7 @@ export function upkeepFaults({ disks, certificate }: Upkeep, nowMs: number): Upk
   return [...disks.flatMap(diskFaults), ...(certificate === null ? [] : certificateFaults(certificate, nowMs))];
 }
 
-/** Folders on the same file system are named once. */
+/** Returns one entry for each file system. */
 function disksOf(paths: readonly string[]): Upkeep['disks'] {
   const seen = new Set<number>();
   return paths.flatMap((path) => {
@@ -110,7 +110,7 @@ function certificateFaults({ file, validToMs, trouble, keyFile, keyMode }: Certi
   const fault = (isError: boolean, what: string, where: string, remedy: string, commands: readonly string[] = []): void =>
     void faults.push({ isError, object, what, where, remedy, commands });
   const renew = 'put a new certificate and its key in their places, and restart rsweb';
-  // This command may have fewer rights than rsweb.
+  // EACCES is no fault, because this command may have fewer rights than rsweb.
   if (trouble !== null && trouble !== 'EACCES') fault(true, `It cannot be read (${trouble})`, file, 'correct certificate in rswebcfg');
   if (validToMs !== null && validToMs <= nowMs) fault(true, `It has expired: ${formatTime(validToMs)}`, file, renew);
   else if (validToMs !== null && validToMs - nowMs < CERTIFICATE_DAYS * DAY_MS)

@@ -1,4 +1,4 @@
-// Which command a person wants who needs the content of a volume once more, or again. `--help` of the commands about volumes shows it, and
+// A table for choosing the command that copies, keeps or restores the content of a volume. `--help` of the volume commands shows it, and
 // docs/OPERATING.md has the same table. Invariant: no line exceeds 80 columns.
 
 export const WHICH_ONE: readonly string[] = [

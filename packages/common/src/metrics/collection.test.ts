@@ -1,5 +1,5 @@
-// When metrics are collected: once for all who ask at a time, in slices, and at most as often as the bound allows.
-// Who asks, over HTTP, is in test/integration/metrics.test.ts.
+// When metrics are collected: once for all simultaneous requests, in slices, and at most as often as the bound allows.
+// test/integration/metrics.test.ts sends requests over HTTP.
 
 import { expect, test } from 'vitest';
 import { FakeClock } from '../testing/fake-clock.ts';

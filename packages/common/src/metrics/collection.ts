@@ -1,6 +1,6 @@
-// Collects the metrics of a daemon when they are asked for. Invariants: one collection runs at a time, and everybody who asks meanwhile gets
-// its text; the work is cut into slices, so that the I/O of the process goes on; no collection begins within COLLECT_INTERVAL_MS of the one
-// before.
+// Collects the metrics of a daemon on request. Invariants: one collection runs at a time, and all requests that arrive during it get its
+// text; the work is divided into slices, so that the I/O of the process goes on; no collection begins within COLLECT_INTERVAL_MS of the
+// last one.
 
 import type { Clock } from '../lib/clock.ts';
 import { RsError } from '../lib/errors.ts';
@@ -8,15 +8,15 @@ import { Exposition } from './exposition.ts';
 import { COLLECT_INTERVAL_MS, COLLECT_MAX_MS, SERIES_MAX, SLICE_MS } from './limits.ts';
 import type { MetricTable } from './metric-table.ts';
 
-/** Lets the I/O of the process go on if this collection has kept it waiting. Call it after each volume, path or pool. */
+/** Lets the I/O of the process go on if this collection has delayed it. Call it after each volume, path or pool. */
 export type Pause = () => Promise<void>;
 
 export interface CollectionPorts<T extends MetricTable> {
   readonly clock: Clock;
   readonly table: T;
-  /** Adds everything to the exposition, what matters most first. */
+  /** Adds all metrics to the exposition, the most important ones first. */
   collect(exposition: Exposition<T>, pause: Pause): Promise<void>;
-  /** Adds what is known only after the collection: the series that were left out, and how long it took. */
+  /** Adds metrics about the collection: the number of omitted series, and its duration. */
   summarize(exposition: Exposition<T>, leftOut: number, tookMs: number): void;
 }
 

@@ -71,7 +71,7 @@ test('series beyond the bound are left out and counted, a histogram as a whole',
   expect(one.leftOut).toBe(1 + LATENCY_BUCKETS + 2);
 });
 
-// A reader refuses the whole text if it has one series twice.
+// A reader refuses the whole text if it contains the same series twice.
 test('the same series is never there twice', () => {
   const one = exposition();
   one.add('rsio_bytes_total', 1, 'oracle');

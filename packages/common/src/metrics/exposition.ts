@@ -14,14 +14,14 @@ const EDGES: readonly string[] = [...LATENCY_EDGES_US.map((us) => String(us / US
 const HISTOGRAM_SERIES = EDGES.length + 2;
 
 interface Family {
-  /** Texts of one or several lines. */
+  /** Texts of one or more lines. */
   readonly lines: string[];
   /** The labels of the series that were added. */
   readonly known: Set<string>;
 }
 
 export class Exposition<T extends MetricTable> {
-  /** Series that were left out, because there are too many or a series has the same name and labels as another. */
+  /** Series omitted because there are too many, or because another series has the same name and labels. */
   leftOut = 0;
   private readonly table: T;
   private readonly seriesMax: number;
@@ -40,7 +40,7 @@ export class Exposition<T extends MetricTable> {
     this.take(name, text, 1)?.lines.push(`${name}${text === '' ? '' : `{${text}}`} ${printValue(Number(value))}`);
   }
 
-  /** A histogram without samples is left out. */
+  /** Omits a histogram without samples. */
   addLatency<N extends keyof T & string>(name: N, latency: LatencyFigures, ...labels: LabelValues<T[N]['labels']>): void {
     const { buckets, sumUs } = latency;
     const count = buckets.reduce((sum, one) => sum + one, 0);
@@ -51,7 +51,7 @@ export class Exposition<T extends MetricTable> {
     const before = own === '' ? '' : `${own},`;
     const after = own === '' ? '' : `{${own}}`;
     const beginning = `${name}_bucket{${before}le="`;
-    // One text for all buckets, because histograms are most of an answer.
+    // Builds one text for all buckets, because histograms are the largest part of an answer.
     let text = '';
     let below = 0;
     for (let index = 0; index < EDGES.length; index++) {
@@ -61,7 +61,7 @@ export class Exposition<T extends MetricTable> {
     family.lines.push(`${text}${name}_sum${after} ${printValue(sumUs / US_PER_SECOND)}\n${name}_count${after} ${count}`);
   }
 
-  /** The lines of one metric after the other. */
+  /** Yields the lines of each metric. */
   *texts(): Generator<string> {
     for (const [name, { type, help }] of Object.entries(this.table)) {
       const lines = this.families.get(name)?.lines;
@@ -69,7 +69,7 @@ export class Exposition<T extends MetricTable> {
     }
   }
 
-  /** Returns null if the series must be left out. */
+  /** Returns null if the series must be omitted. */
   private take(name: string, labels: string, count: number): Family | null {
     let family = this.families.get(name);
     if (family === undefined) this.families.set(name, (family = { lines: [], known: new Set() }));

@@ -1,5 +1,5 @@
-// Counts events by the kind of thing that they are about. Invariant: the kinds are those of a list and one for the rest, so that no name in an
-// event becomes a label.
+// Counts events by the kind of their object, such as `volume`. Invariant: only kinds of a fixed list and one for all others exist, so that
+// no name in an event becomes a label.
 
 const OTHER = 'other';
 
@@ -10,7 +10,7 @@ export class KindCounts {
     this.counts = new Map([...kinds, OTHER].map((kind) => [kind, 0]));
   }
 
-  /** `object`: what an event is about, such as `volume oracle@0`. */
+  /** `object`: object of an event, such as `volume oracle@0`. */
   note(object: string): void {
     const [kind = ''] = object.split(' ', 1);
     const counted = this.counts.has(kind) ? kind : OTHER;

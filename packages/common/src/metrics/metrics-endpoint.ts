@@ -1,5 +1,5 @@
-// Offers the metrics of a daemon at the address that the configuration names, or not at all. A reload moves it. Invariants: an address that
-// cannot be used never stops the daemon; it is reported once, with its remedy, and tried again.
+// Serves the metrics of a daemon at the configured address, if there is one. A reload may change the address. Invariants: an unusable
+// address never stops the daemon; it is reported once, with a remedy, and tried again.
 
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock, Timer } from '../lib/clock.ts';
@@ -20,16 +20,16 @@ export class MetricsEndpoint {
   private wanted: MetricsAddress | null = null;
   private server: MetricsServer | null = null;
   private retry: Timer | null = null;
-  /** Why requests cannot be answered; null: they can. */
+  /** Reason why requests cannot be answered; null if they can. */
   private failure: string | null = null;
-  /** Changes are made one after the other. */
+  /** Settles when all changes so far are made, one after another. */
   private turn: Promise<void> = Promise.resolve();
 
   constructor(ports: MetricsEndpointPorts) {
     this.ports = ports;
   }
 
-  /** Offers the metrics at this address from now on; null: nowhere. Resolves when that is so, or has failed. Never rejects. */
+  /** Serves the metrics at this address from now on; null to serve none. Resolves after success or failure. Never rejects. */
   follow(config: MetricsAddress | null): Promise<void> {
     if (isDeepStrictEqual(config, this.wanted)) return this.turn;
     this.wanted = config;
@@ -78,7 +78,7 @@ export class MetricsEndpoint {
     return text;
   }
 
-  /** Readers come again and again, so that each reason is logged once. */
+  /** Logs each reason once, because readers send requests again and again. */
   private failed({ message, code }: RsError): void {
     if (this.failure === message) return;
     this.failure = message;

@@ -1,6 +1,6 @@
-// The HTTP server that answers GET /metrics on one address. Node's parser reads the requests; this file bounds everything that a peer could
-// use up. Invariants: a slow peer costs its own connection only; every connection ends in bounded time; a request without the token learns
-// nothing, not even which paths exist.
+// The HTTP server that answers GET /metrics on one address. Node parses the requests; this file bounds all resources that a peer could
+// exhaust. Invariants: a slow peer loses only its own connection; every connection ends in bounded time; the answer to a request without
+// the token reveals nothing, not even which paths exist.
 
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -22,7 +22,7 @@ export interface MetricsServerPorts {
 export interface MetricsAddress {
   readonly address: string;
   readonly port: number;
-  /** What a reader has to send; null: nothing. */
+  /** Token that a reader must send; null if none is needed. */
   readonly token: string | null;
 }
 
@@ -49,7 +49,7 @@ export class MetricsServer {
     this.server.maxHeadersCount = HEADERS_MAX;
     this.server.on('connection', (socket) => this.connected(socket));
     this.server.on('clientError', (_error, socket) => socket.destroy());
-    // A body that waits for permission is never wanted.
+    // Answers at once, because no request needs a body.
     this.server.on('checkContinue', (request, response) => void this.answer(request, response));
     for (const event of ['upgrade', 'connect'] as const) this.server.on(event, (_request, socket) => socket.destroy());
   }
@@ -120,7 +120,7 @@ export class MetricsServer {
   }
 }
 
-/** Texts of any length become comparable in constant time. */
+/** Makes texts of any length comparable in constant time. */
 function digest(text: string): Buffer {
   return createHash('sha256').update(text).digest();
 }

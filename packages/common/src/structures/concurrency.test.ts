@@ -1,5 +1,5 @@
 // Concurrent work: how many parts run at a time, the order of the results, and the effect of an error.
-// Its use is tested in attachments.test.ts.
+// attachments.test.ts tests the use.
 
 import { expect, it } from 'vitest';
 import { severalAtOnce } from './concurrency.ts';

@@ -21,7 +21,7 @@ export async function severalAtOnce<T, R>(things: readonly T[], atOnce: number, 
   return results;
 }
 
-/** What the work for one item has returned, or what it has thrown. */
+/** The result of the work for one item, or the value that it has thrown. */
 export type Outcome<R> = { readonly value: R; readonly thrown: null } | { readonly value: null; readonly thrown: NonNullable<unknown> };
 
 /** Like `severalAtOnce`, but continues after an error, and returns an outcome for each item. */

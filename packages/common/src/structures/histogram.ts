@@ -7,13 +7,13 @@ import type { LatencyFigures } from './latency-figures.ts';
 
 const PER_DOUBLING = 16;
 const BUCKETS = PER_DOUBLING * 40;
-/** Fine buckets that lie below the first edge of the coarse ones. */
+/** Number of fine buckets below the first edge of the coarse buckets. */
 const BELOW_FIRST = PER_DOUBLING * Math.log2(LATENCY_FIRST_EDGE_US);
 /** The quantiles of `figures`, ascending. */
 const SHARES = [0.5, 0.9, 0.99, 0.999, 0.9999] as const;
 
 export class Histogram {
-  /** Not 32-bit integers, which would overflow after some hours of a fast volume. */
+  /** Doubles, because 32-bit integers would overflow after some hours of a fast volume. */
   private readonly counts = new Float64Array(BUCKETS);
   private total = 0;
   private sumUs = 0;
@@ -27,7 +27,7 @@ export class Histogram {
     if (us > this.maxUs) this.maxUs = us;
   }
 
-  /** Quantiles, rounded up to the upper edge of their bucket, and the coarse buckets, in one pass over the fine ones. */
+  /** Returns quantiles, rounded up to the upper edge of their bucket, and the coarse buckets, in one pass over the fine buckets. */
   figures(): LatencyFigures {
     const { counts, total } = this;
     const quantilesUs = [0, 0, 0, 0, 0];

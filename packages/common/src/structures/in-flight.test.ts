@@ -1,5 +1,5 @@
-// Waiting for the end of the operations in flight: at once, after the last one, and by several at a time.
-// That nothing is closed earlier is tested with the owners.
+// Waiting for the end of operations in flight: with none, until the last one ends, and with several waiters.
+// The owners' tests check that nothing is closed earlier.
 
 import { expect, test } from 'vitest';
 import { InFlight } from './in-flight.ts';

@@ -1,10 +1,10 @@
-// What is told of the latencies of many requests: quantiles, their sum, and how many fell into each of a few buckets whose edges double. The
-// buckets are those of the metrics (metrics/). A reader computes the latencies of an interval from the buckets at its two ends. Invariant:
-// the edges never change within a version of the control interface.
+// Figures about the latencies of many requests: quantiles, the sum, and the number of requests in each of a few buckets, whose edges
+// double. The metrics (metrics/) have the same buckets. A reader computes the latencies of an interval from the buckets at its beginning
+// and end. Invariant: the edges never change within a version of the control interface.
 
-/** Requests up to this latency are in the first bucket. Each further edge is twice the one before. */
+/** Requests up to this latency are in the first bucket. Each further edge is twice the previous one. */
 export const LATENCY_FIRST_EDGE_US = 64;
-/** The last bucket has no upper edge. Prometheus' readers pay for each bucket of each volume. */
+/** Few, because Prometheus stores each bucket of each volume. The last bucket has no upper edge. */
 export const LATENCY_BUCKETS = 20;
 
 /** Upper edges of all buckets but the last one, which has none. */
@@ -21,7 +21,7 @@ export interface LatencyFigures {
   readonly p9999Us: number;
   readonly maxUs: number;
   readonly sumUs: number;
-  /** Requests in each bucket, not cumulated. */
+  /** Requests in each bucket, not cumulative. */
   readonly buckets: readonly number[];
 }
 

@@ -1,5 +1,5 @@
-// A bucket whose rate changes while amounts are taken: whatever happens, what is taken in a window is at most what the rates of the window
-// give, plus what may be kept, plus one amount. A bucket that is used as fast as it lets gives the whole rate, to within one amount.
+// A bucket whose rate changes while callers take amounts. In every window, the amounts taken are at most what the rates of the window give,
+// plus the maximum that the bucket keeps, plus one amount. A caller that takes all it can gets the whole rate, to within one amount.
 
 import { expectAtMost } from '../testing/quick-expect.ts';
 import fc from 'fast-check';

@@ -1,7 +1,7 @@
-// A token bucket for amounts of any size, such as the bytes of requests, at a rate that may change at any time. Tokens come from time alone,
-// at `perSecond`, and at most `most` are kept. An amount may be taken while there is any token, so that a request that is larger than the
-// bucket is possible; the bucket then owes the rest. Invariant: what is taken in any time is at most what the rate gives in that time, plus
-// `most`, plus one amount. Callers pass the current time, which must never go backwards.
+// A token bucket for amounts of any size, such as the bytes of requests, at a rate that may change at any time. The bucket gains
+// `perSecond` tokens per second and keeps at most `most`. A caller may take any amount while there is at least one token, so that a request
+// may exceed the bucket; the bucket then owes the rest. Invariant: the amount taken in any period is at most the rate times the period,
+// plus `most`, plus one amount. Callers pass the current time, which must never go backwards.
 
 const MS_PER_SECOND = 1_000;
 
@@ -11,12 +11,12 @@ export class RateBucket {
   private tokens = 0;
   private atMs: number;
 
-  /** The bucket starts empty, so that a new one gives nothing away. */
+  /** The bucket starts empty, so that a new bucket permits no burst. */
   constructor(nowMs: number) {
     this.atMs = nowMs;
   }
 
-  /** Changes the rate. Tokens that the new bucket cannot keep are lost; what is owed stays. `burstMs`: the time whose tokens are kept. */
+  /** Changes the rate. Tokens beyond the new maximum are lost; a debt stays. `burstMs`: the bucket keeps the tokens of this time. */
   set(perSecond: number, burstMs: number, nowMs: number): void {
     this.refill(nowMs);
     this.perMs = perSecond / MS_PER_SECOND;

@@ -1,5 +1,5 @@
-// A real bash with the completion of one program, in a folder of its own: the program is a stand-in that prints lists, and what completion
-// creates by mistake is seen in the folder. For tests only.
+// A real bash with the completion of one program, in a folder of its own. A stand-in for the program prints lists, and files that
+// completion creates by mistake appear in the folder. For tests only.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
@@ -23,7 +23,7 @@ export class CompletionShell {
     writeFileSync(join(this.root, program), text, { mode: 0o755 });
   }
 
-  /** The completions of the last word. */
+  /** Returns the completions of the last word. */
   offered(...words: readonly string[]): string[] {
     const line = [join(this.root, this.program), '--root', this.root, ...words];
     const script = `${this.script}

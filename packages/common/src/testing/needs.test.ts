@@ -1,5 +1,5 @@
-// A unit test can start the programs that it names, and no others beside Node, the shell and the coreutils.
-// What is installed on the machine beside them does not matter.
+// A unit test can start only Node, the shell, the coreutils and the programs that it names.
+// Other programs on the machine do not matter.
 
 import { spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';

@@ -1,5 +1,6 @@
 // Checks whether the external programs that a test needs are installed. If a program is missing, the test is skipped with a message that
-// names the package to install. A unit test finds in its PATH only Node, the coreutils and the programs that it names here (unit-setup.ts).
+// names the package to install. The PATH of a unit test has only Node, the coreutils and the programs that the test names here
+// (unit-setup.ts).
 
 import { accessSync, constants, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -32,10 +33,10 @@ const PACKAGES = {
   unshare: 'util-linux',
 } as const;
 
-/** These start other programs, which their packages depend on: they get the PATH of the machine. */
+/** Programs that start other programs of their packages, so that they get the PATH of the machine. */
 const STARTERS: ReadonlySet<string> = new Set(['buildah', 'cc', 'man', 'python3']);
 
-/** In unit tests: the PATH of the machine. The first folder of their own PATH gets the programs that a test names. */
+/** Variable with the PATH of the machine in unit tests. Programs that a test names are added to the first folder of the test's own PATH. */
 export const MACHINE_PATH_VARIABLE = 'RSIO_MACHINE_PATH';
 
 /** Skips the test if a program is missing. Call this function in a test or, for all tests of a file, in beforeEach. */
@@ -53,7 +54,7 @@ export function isProgramThere(program: string): boolean {
   return programAt(program, process.env['PATH'] ?? '') !== undefined;
 }
 
-/** The file of a program that can be executed. */
+/** Returns the path of an executable program; undefined if `path` has none. */
 export function programAt(program: string, path: string): string | undefined {
   const folder = path.split(delimiter).find((each) => each !== '' && isExecutable(join(each, program)));
   return folder === undefined ? undefined : join(folder, program);

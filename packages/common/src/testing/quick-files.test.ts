@@ -1,5 +1,5 @@
-// Quick files behave as those of Node: the same results, errors and turns. Each step is done with both, and the results are compared.
-// Invariant: the files of Node are back after each test.
+// Quick files behave like Node's files: the same results, errors and event-loop turns. Each step is done with both and compared.
+// Invariant: Node's functions are restored after each test.
 
 import fs from 'node:fs';
 import { appendFile, link, lstat, mkdir, open, readdir, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';

@@ -1,6 +1,6 @@
-// Makes the files of a test file quick: they are in memory, and a promise of node:fs/promises is kept without a thread, whose wake-ups cost ten
-// times the work. Tests that stop a change at each of its steps make hundreds of thousands of calls. Invariants: as before, a call takes effect
-// in a later turn than it is made in, calls take effect one after the other, and errors are those of Node. Not for FIFOs: opening one would block.
+// Makes the files of a test quick: they are in memory, and calls of node:fs/promises need no thread, whose wake-ups cost ten times the
+// work. Tests that stop a change at each of its steps make hundreds of thousands of calls. Invariants: as with Node, a call takes effect in
+// a later event-loop turn, calls take effect one after another, and errors are the same. Not for tests with FIFOs, because open() blocks.
 
 import fs, { type PathLike } from 'node:fs';
 import promises from 'node:fs/promises';
@@ -9,10 +9,10 @@ import { tmpdir } from 'node:os';
 import { setImmediate as turn } from 'node:timers';
 
 const MEMORY = '/dev/shm';
-/** Their files are large, and have holes. */
+/** Free space that MEMORY must have, because tests make large files. */
 const MEMORY_MIN_BYTES = 1024 ** 3;
 
-/** Those that have a namesake, which waits. */
+/** Functions of node:fs/promises that are replaced by the synchronous function of the same name. */
 const CALLS = [
   ...([
     'access',
@@ -45,7 +45,7 @@ function inLaterTurn<T>(work: () => T): Promise<T> {
   });
 }
 
-/** As a FileHandle, which only a thread can open. */
+/** Replaces FileHandle, which only a thread can open. */
 class QuickHandle {
   fd: number;
 
@@ -75,7 +75,7 @@ class QuickHandle {
     inLaterTurn(() => ({ bytesWritten: fs.writeSync(this.fd, buffer, offset, length, position), buffer }));
 }
 
-/** Until the returned function is called. */
+/** Makes files quick until the returned function is called. */
 export function makeFilesQuick(): () => void {
   const before = { ...promises };
   const quick: Record<string, Work> = {

@@ -1,5 +1,5 @@
-// Quick syncs end in a later turn and fail like real ones, and the real ones come back. Which test files have quick syncs is in
-// unit-setup.ts.
+// Quick syncs end in a later event-loop turn and fail like real ones, and the real ones are restored. unit-setup.ts decides which test
+// files have quick syncs.
 
 import fs from 'node:fs';
 import { open } from 'node:fs/promises';

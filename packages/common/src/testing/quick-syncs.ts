@@ -1,5 +1,5 @@
-// Makes the syncs of a test file quick: what a sync adds to a write shows only after a power cut, which no unit test can make. A disk takes
-// milliseconds for each sync, and the suite makes tens of thousands. Invariant: as before, a sync ends in a later turn than its call, and
+// Makes the syncs of a test quick. The effect of a sync shows only after a power cut, which no unit test can cause. A disk takes
+// milliseconds for each sync, and the suite makes tens of thousands. Invariant: as with Node, a sync ends in a later event-loop turn, and
 // fails if the descriptor is not open. Writes to a descriptor with O_DSYNC and the syncs of other processes still wait for the disk.
 
 import fs from 'node:fs';
@@ -21,7 +21,7 @@ function quickFsync(descriptor: number, done: fs.NoParamCallback): void {
 }
 
 async function quickSync(this: fs.promises.FileHandle): Promise<void> {
-  // A handle that is closed has no descriptor.
+  // Fails here if the handle is closed and has no descriptor.
   if (this.fd < 0) await this.stat();
   await new Promise<void>((resolve, reject) => quickFsync(this.fd, (failure) => (failure === null ? resolve() : reject(failure))));
 }
@@ -30,7 +30,7 @@ function quickFsyncSync(descriptor: number): void {
   fs.fstatSync(descriptor);
 }
 
-/** Replaces the functions that sync one file. Returns a function that puts them back. */
+/** Replaces the functions that sync a file. Returns a function that restores them. */
 export function makeSyncsQuick(): () => void {
   const { fsync, fdatasync, fsyncSync, fdatasyncSync } = fs;
   const { sync, datasync } = handles;

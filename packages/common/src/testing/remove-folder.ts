@@ -1,5 +1,5 @@
-// Removes a test's folder while a write that the test did not wait for may still add a file to it. A plain rmSync then fails with ENOTEMPTY,
-// and so does its retry, which does not look for new files. Invariant: the folder is gone, or this throws after FOLDER_TRIES tries.
+// Removes a test's folder to which an unfinished write of the test may still add a file. A plain rmSync, even with retries, then fails with
+// ENOTEMPTY, because it does not look for new files. Invariant: after FOLDER_TRIES tries, the folder is gone or an error is thrown.
 
 import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';

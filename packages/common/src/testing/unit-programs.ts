@@ -1,6 +1,6 @@
-// Before the unit tests: makes a folder with Node, a shell and the coreutils, which is all that a unit test finds in its PATH beside the
-// programs that it names (needs.ts). A test that needs another program and does not say so fails on every machine, not only where that
-// program is missing. unit-setup.ts sets the PATH. Invariant: the folder is removed after the tests.
+// Makes a folder with Node, a shell and the coreutils before the unit tests. The PATH of a unit test has only these and the programs that
+// the test names (needs.ts). A test that uses another program without naming it thus fails on every machine. unit-setup.ts sets the PATH.
+// Invariant: the folder is removed after the tests.
 
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,18 +10,18 @@ import { programAt } from './needs.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** The folder of these folders, and the PATH of the machine. */
+    /** The folder in which each test file gets its folders, and the PATH of the machine. */
     readonly programs: { readonly folder: string; readonly machinePath: string };
   }
 }
 
-/** Every system has a shell, at /bin/sh for programs that do not search PATH. */
+/** The shell is included, because programs that do not search PATH find /bin/sh on every system. */
 const BARE =
   'node npm npx sh [ base64 basename cat chgrp chmod chown cksum comm cp csplit cut date dd df dirname du echo env expand expr false fold head id install join link ln ls md5sum mkdir mkfifo mknod mktemp mv nice nl nohup nproc od paste pathchk pinky pr printenv printf pwd readlink realpath rm rmdir seq sha256sum shuf sleep sort split stat stdbuf stty sum sync tac tail tee test timeout touch tr true truncate tsort tty uname uniq unlink wc who whoami yes'.split(
     ' ',
   );
 
-/** Called by vitest, once for all test files; the result is called after them. */
+/** Vitest calls this function once before all test files, and calls the returned function after them. */
 export function setup(project: TestProject): () => void {
   const folder = mkdtempSync(join(tmpdir(), 'rsio-programs-'));
   const machinePath = process.env['PATH'] ?? '';

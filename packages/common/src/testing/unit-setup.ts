@@ -1,7 +1,7 @@
 // Runs before each file of unit tests. One process runs many test files, which saves time. Each file gets fresh copies of the project's
 // modules. A test file fails if the file leaves the state of the process changed. No test may configure a library, because all test files
 // share the same copies of libraries. Syncs do not wait for the disk, except in the files that test them. A test can start only Node, the
-// coreutils and the programs that it names (needs.ts). A wait without a bound of its own ends late.
+// coreutils and the programs that it names (needs.ts). A `vi.waitFor` without its own time limit waits for WAIT_MS.
 
 import { rmSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -11,14 +11,14 @@ import { changedSince, picture } from './process-picture.ts';
 import { makeFilesQuick } from './quick-files.ts';
 import { makeSyncsQuick } from './quick-syncs.ts';
 
-/** Files that test the syncs themselves, or what a sync changes: pages in memory, and the file under a loop device. */
+/** Files that test syncs, or effects of a sync on pages in memory or on the file below a loop device. */
 const WITH_REAL_SYNCS = /\/storage\/(?:files\/(?:file-backend|opened-device)|io\/nowait-read)\.test\.ts$/;
 
-/** What they test is above the file system, mostly with a stop at each of its calls. */
+/** Files that test code above the file system, mostly with a simulated stop at each call. */
 const WITH_QUICK_FILES =
   /\/rssrv\/src\/(?:jobs\/(?:copies|images|moves)|mirrors(?=\/replica-snapshots)|pools|snapshots|volumes\/holds)\/(?!bridge|make-pool|moment|reads|requests|schedules|volume-imports)[^]*\.test\.ts$/;
 
-/** What is waited for comes on a busy machine, too, but maybe not within the second that Vitest waits. */
+/** On a busy machine, one second, the default of Vitest, may be too short. */
 const WAIT_MS = 30_000;
 const PATIENT = Symbol.for('rsio.patient-waits');
 

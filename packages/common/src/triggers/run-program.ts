@@ -1,5 +1,5 @@
-// Runs a program of a trigger: JSON on its stdin, its output bounded, its time limited. It is a process group of its own, which is killed as
-// a whole. Invariant: the result comes within the time limit and TRIGGER_KILL_WAIT_MS, whatever the program does.
+// Runs a program of a trigger, with JSON on its stdin, bounded output and limited time. The program is a process group of its own, which is
+// killed as a whole. Invariant: whatever the program does, the result comes within the time limit plus TRIGGER_KILL_WAIT_MS.
 
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import type { Clock } from '../lib/clock.ts';
@@ -8,7 +8,7 @@ import { printDuration } from '../lib/units.ts';
 import { TRIGGER_KILL_WAIT_MS, TRIGGER_OUTPUT_MAX_BYTES } from './limits.ts';
 
 export interface ProgramResult {
-  /** Why the program has failed; null if its exit code was 0. */
+  /** Reason why the program has failed; null if its exit code was 0. */
   readonly failure: string | null;
   readonly output: string;
 }
@@ -41,11 +41,11 @@ export function programRunner(clock: Clock): RunProgram {
       };
       child.stdout.on('data', take);
       child.stderr.on('data', take);
-      // A program need not read its input.
+      // Ignores EPIPE, because a program need not read its input.
       child.stdin.on('error', () => undefined);
       child.on('error', (error) => end(error.message));
       child.on('exit', (code, signal) => {
-        // What it has left in the background would keep its output open.
+        // Kills background processes of the program, which would keep its output open.
         if (child.pid !== undefined) killGroup(child.pid);
         clock.soon(() =>
           end(isLate ? lateText : code === 0 ? null : `its ${signal === null ? `exit code is ${code}` : `end was ${signal}`}`),
@@ -55,7 +55,7 @@ export function programRunner(clock: Clock): RunProgram {
     });
 }
 
-/** Returns why the program was not started. Node throws some errors (ETXTBSY), and gives no streams after others (EMFILE). */
+/** Returns the reason if the program was not started. Node throws some errors (ETXTBSY), and supplies no streams after others (EMFILE). */
 function started(file: string): ChildProcessWithoutNullStreams | string {
   try {
     const child = spawn(file, [], { stdio: ['pipe', 'pipe', 'pipe'], cwd: '/', detached: true, env: environment() });
@@ -71,7 +71,7 @@ function killGroup(pid: number): void {
   try {
     process.kill(-pid, 'SIGKILL');
   } catch {
-    // It has ended.
+    // The process group has ended already.
   }
 }
 

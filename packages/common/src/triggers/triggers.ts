@@ -1,6 +1,7 @@
-// Starts the programs of triggers: around snapshots, which a program may refuse, and at events of the daemon. run-program.ts runs them.
-// Invariants: one program at a time for snapshots, and one for events; the next snapshots wait for the programs of the ones before; what
-// waits is bounded, the rate of events too, and what is lost is counted; no program is started for an asker that has gone; nothing here makes an event, so that no trigger starts itself.
+// Starts the programs of triggers (run-program.ts): before and after snapshots, which a program may refuse, and at events of the daemon.
+// Invariants: at most one program for snapshots and one for events run at a time. Snapshots wait for the programs of earlier ones. The
+// queues and the rate of events are bounded, and lost events are counted. No program is started for an asker that is gone. A trigger causes
+// no event, so that no trigger starts itself.
 
 import type { TriggerConfig } from '../config/schema/types.ts';
 import { unsafeProgram } from '../files/safe-program.ts';
@@ -24,13 +25,13 @@ export interface TriggersPorts {
   readonly log: Pick<Log, 'info' | 'warn'>;
   readonly run?: RunProgram;
   readonly daemon: 'rssrv' | 'rsiod';
-  /** What every program is told of this machine. */
+  /** Fields about this machine in the input of each program. */
   machine(): { readonly server: string } | { readonly client: string };
   triggers(): readonly TriggerConfig[];
 }
 
 interface SnapshotToMake {
-  /** Of the client; the server has only one, and does not say it. */
+  /** Namespace of the volume, on a client; absent on a server, which has only one. */
   readonly namespace?: string;
   readonly name: string;
   readonly universe: number;
@@ -40,12 +41,12 @@ interface SnapshotToMake {
 /** Snapshots of one moment. */
 export interface SnapshotsToMake {
   readonly snapshots: readonly SnapshotToMake[];
-  /** Client that asks for them; null: an administrator on the server, or a schedule. */
+  /** Client that requests the snapshots; null for an administrator on the server, or for a schedule. */
   readonly by: string | null;
   readonly isScheduled: boolean;
 }
 
-/** Snapshots that wait for the programs of those before. */
+/** A group of snapshots that waits for the programs of earlier groups. */
 interface WaitingSnapshots {
   readonly checkWanted: () => void;
   readonly begin: () => void;
@@ -75,8 +76,8 @@ export class Triggers {
   }
 
   /**
-   * Makes snapshots between their triggers. Throws E_BUSY if a program refuses them, and what `make` throws. `checkWanted`: throws if nobody
-   * waits for them any more; they then take no place, and no program is started.
+   * Runs the triggers, `make`, and the triggers after it. Throws E_BUSY if a program refuses the snapshots, and the errors of `make`.
+   * `checkWanted`: throws if the asker is gone; the snapshots then take no place in the queue, and no program is started.
    */
   async around<T>(wanted: SnapshotsToMake, checkWanted: () => void, make: () => Promise<T>): Promise<T> {
     if (!this.has('snapshot-before') && !this.has('snapshot-after')) return make();
@@ -90,11 +91,11 @@ export class Triggers {
     }
   }
 
-  /** Starts the triggers of an event when those before have ended. */
+  /** Queues an event, whose triggers start when those of earlier events have ended. */
   event(event: TriggerEvent): void {
     if (!this.has('event')) return;
     const again = this.events.findIndex(({ object, to }) => object === event.object && to === event.to);
-    // In a storm, such as a path that comes and goes, only the newest of equal events starts its programs.
+    // If equal events wait, for example because a path comes and goes, only the newest starts its programs.
     if (again >= 0) this.events[again] = { ...event, repeated: this.events[again]!.repeated + 1 };
     else if (this.events.length >= TRIGGER_EVENTS_MAX) this.lost++;
     else this.events.push({ ...event, repeated: 0 });
@@ -107,7 +108,7 @@ export class Triggers {
       return Promise.resolve();
     }
     if (this.waiting.length + 1 >= TRIGGER_SNAPSHOTS_MAX) this.dropUnwanted();
-    // One of them has its turn.
+    // Adds 1 for the group that has its turn, which is not in `waiting`.
     if (this.waiting.length + 1 >= TRIGGER_SNAPSHOTS_MAX)
       throw new RsError('E_LIMIT', `${TRIGGER_SNAPSHOTS_MAX} snapshots already wait for the triggers of others: try again later`);
     return new Promise((resolve, refuse) => {
@@ -157,7 +158,7 @@ export class Triggers {
     this.isDraining = true;
     while (this.events.length > 0) {
       const waitMs = this.starts.waitMs(this.ports.clock.monotonicMs());
-      // What happens meanwhile waits, or is counted.
+      // Events during this wait are queued, or counted as lost.
       if (waitMs > 0) await new Promise<void>((resolve) => this.ports.clock.after(waitMs, resolve));
       this.starts.take(this.ports.clock.monotonicMs());
       const event = this.events.shift();
@@ -169,7 +170,7 @@ export class Triggers {
     this.isDraining = false;
   }
 
-  /** Runs all programs of this kind, and returns why the first one that failed has failed. The ones behind it are not started. */
+  /** Runs all programs of this kind in turn. For snapshots, stops at the first failure and returns its reason. */
   private async start(on: TriggerConfig['on'], facts: object): Promise<string | null> {
     for (const trigger of this.ports.triggers().filter((one) => one.on === on)) {
       const input = `${JSON.stringify({ event: on, trigger: trigger.name, ...this.ports.machine(), ...facts })}\n`;
@@ -182,7 +183,7 @@ export class Triggers {
   private async startOne(trigger: TriggerConfig, input: string): Promise<string | null> {
     const { log } = this.ports;
     const { name, run } = trigger;
-    // It may have been replaced since the configuration was read.
+    // Checks again, because the program may have been replaced since the configuration was read.
     const why = unsafeProgram(run);
     const { failure, output } = why === null ? await this.watched(trigger, input) : { failure: `it ${why}`, output: '' };
     for (const line of output
@@ -196,7 +197,7 @@ export class Triggers {
     return text;
   }
 
-  /** Runs a program, and says so in the log while it takes long: snapshots wait for it. */
+  /** Runs a program, and writes a log line if it takes long, because snapshots or events wait for it. */
   private async watched({ name, run, on, timeoutMs }: TriggerConfig, input: string): Promise<ProgramResult> {
     const { clock, log } = this.ports;
     const slow = clock.after(TRIGGER_SLOW_MS, () => {

@@ -72,7 +72,7 @@ export class ClientHandshake {
   private server = '';
   private joining: SessionToJoin | null = null;
   private readonly share: KeyShare | null;
-  /** The secret of both shares; null without TLS, and before CHALLENGE. */
+  /** Secret computed from both shares; null without TLS, and before CHALLENGE. */
   private agreed: Buffer | null = null;
   /** Key of the mac in WELCOME: J if this handshake joins a session, otherwise K. */
   private welcomeKey: Buffer;
@@ -85,7 +85,6 @@ export class ClientHandshake {
     this.share = identity.hello.features.includes(FEATURE.TLS) ? new KeyShare(random) : null;
   }
 
-  /** The HELLO frame. */
   start(): Buffer {
     this.leave('new');
     const frame = handshakeFrame(
@@ -99,8 +98,8 @@ export class ClientHandshake {
 
   /**
    * Takes the frame that answers HELLO. The client does not check the namespaceid, because a server of another namespace has a different K
-   * and cannot prove itself. Throws E_VERSION if the server chose a version that was not offered, E_TLS if it did not choose the offered TLS,
-   * and E_PROTOCOL if the frame is otherwise invalid. If the frame is a REFUSE, throws the error in the REFUSE.
+   * and cannot prove itself. Throws E_VERSION if the server chose a version that was not offered, E_TLS if it did not choose the offered
+   * TLS, and E_PROTOCOL if the frame is otherwise invalid. If the frame is a REFUSE, throws the error in the REFUSE.
    */
   onChallenge(frame: Buffer): Challenge {
     this.leave('greeted');
@@ -155,8 +154,8 @@ export class ClientHandshake {
   }
 
   /**
-   * Takes the frame that answers PROOF if the connection is to be encrypted. Returns the key with which TLS must begin. WELCOME is the
-   * first frame inside. Throws E_PROTOCOL if the frame is invalid. If the frame is a REFUSE, throws the error in the REFUSE.
+   * Takes the frame that answers PROOF if the connection will be encrypted. Returns the key with which TLS must begin. WELCOME is the first
+   * encrypted frame. Throws E_PROTOCOL if the frame is invalid. If the frame is a REFUSE, throws the error in the REFUSE.
    */
   onStartTls(frame: Buffer): ClientTlsKey {
     this.leave('proved');
@@ -169,8 +168,8 @@ export class ClientHandshake {
   }
 
   /**
-   * Takes the frame that answers PROOF, or with TLS the first frame inside. Throws E_AUTH if the server cannot prove itself, and E_PROTOCOL if the frame is invalid. If the
-   * frame is a REFUSE, throws the error in the REFUSE.
+   * Takes the frame that answers PROOF or, with TLS, the first encrypted frame. Throws E_AUTH if the server cannot prove itself, and
+   * E_PROTOCOL if the frame is invalid. If the frame is a REFUSE, throws the error in the REFUSE.
    */
   onWelcome(frame: Buffer): Welcome {
     this.leave(this.agreed === null ? 'proved' : 'securing');

@@ -1,5 +1,5 @@
 // Frames reassembled for the transcript.
-// The handshake itself belongs to handshake.test.ts.
+// handshake.test.ts tests the handshake itself.
 
 import { expect, test } from 'vitest';
 import { RsError } from '@rsio/common/lib/errors';

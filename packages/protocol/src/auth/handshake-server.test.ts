@@ -1,5 +1,5 @@
-// The server's reaction to a PROOF composed by hand, under the right key or a wrong one. The whole exchange, and changes in transit, belong
-// to handshake.test.ts.
+// The server's reaction to a PROOF composed by hand, under the right key or a wrong one. handshake.test.ts tests the whole exchange, and
+// changes in transit.
 
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
@@ -58,7 +58,7 @@ function judged(known: string | readonly string[] | null, nodekey: string, compo
   }
 }
 
-/** What the server makes of a PROOF under `nodekey`. */
+/** Returns the server's reaction to a PROOF under `nodekey`. */
 function exchange(
   known: string | readonly string[],
   nodekey: string,
@@ -158,7 +158,7 @@ describe('a node with two keys', () => {
     }
   });
 
-  // An oracle for the number of keys would tell an attacker when a key is being changed.
+  // Otherwise, an attacker could find out the number of keys, and thus when a key is being changed.
   test.each([[null], ['0xbig2'], [KEYS]])('refusing a wrong key costs the same and says the same with the keys %j', (known) => {
     let drawn = 0;
     const server = new ServerHandshake(IDENTITY, (lengthBytes) => {

@@ -1,7 +1,7 @@
 // The server's side of the handshake on one connection, as a state machine that uses neither sockets nor clocks. The state machine runs in
 // the listener, which limits attempts, enforces deadlines, and rejects bytes that arrive too early. Invariants: nothing in a PROOF is
-// decoded before its mac is verified. Before a client has proved itself, it cannot find out whether a node name or a session exists, nor
-// how many keys a node has: the server always tries the same number of keys, in the same steps.
+// decoded before its mac is verified. Before a client has proved itself, it cannot find out whether a node name or a session exists. It
+// cannot find out the number of a node's keys, because the server always tries the same number of keys.
 
 import { createHash } from 'node:crypto';
 import { assert } from '@rsio/common/lib/assert';
@@ -78,11 +78,11 @@ interface ProvenBase {
   /** Hexadecimal arguments for `buildWelcome`, which another process may call. */
   readonly welcomeKey: string;
   readonly transcript: string;
-  /** Hexadecimal pre-shared key of TLS; null if the connection is not to be encrypted. */
+  /** Hexadecimal pre-shared key of TLS; null if the connection stays plain. */
   readonly tlsPsk: string | null;
   /** K, for `provedRefusal`. */
   readonly refuseKey: Buffer;
-  /** Which of the node's key texts, as `NodeLookup` returned them, the client has proved. */
+  /** Index of the key that the client has proved, in the list that `NodeLookup` returned. */
   readonly keyIndex: number;
 }
 
@@ -99,15 +99,14 @@ interface Agreed {
   readonly version: number;
   readonly features: readonly string[];
   readonly transcript: Buffer;
-  /** Null without TLS. */
   readonly share: KeyShare | null;
-  /** NODE_KEYS_MAX keys, whether the node is known or not. Nobody knows the keys in the place of those that the node does not have. */
+  /** Always NODE_KEYS_MAX keys. Random keys fill the places of keys that the node does not have. */
   readonly keys: readonly Buffer[];
   /** Number of keys that the node has; 0 for an unknown node. */
   readonly ownKeys: number;
 }
 
-/** What the client has proved: a key of its node. */
+/** The agreement after PROOF, with the key that the client has proved. */
 interface AgreedKey extends Agreed {
   readonly key: Buffer;
   readonly keyIndex: number;
@@ -187,7 +186,7 @@ export class ServerHandshake {
       : this.joinSession({ ...agreed, key, keyIndex }, proof, proof.session, joinMac, proven, secretOf);
   }
 
-  /** Returns K for each key of a node. Keys made of random bytes fill the other places, so that the steps are the same whatever keys a node has. */
+  /** Returns K for each key of a node. Random keys fill the other places, so that the steps do not depend on the number of keys. */
   private keysOf(nodekeys: string | readonly string[] | null): Pick<Agreed, 'keys' | 'ownKeys'> {
     const own = nodekeys === null ? [] : typeof nodekeys === 'string' ? [nodekeys] : nodekeys;
     assert(own.length <= NODE_KEYS_MAX, `Server handshake: ${own.length} keys of one node`);
@@ -256,7 +255,9 @@ export class ServerHandshake {
   }
 }
 
-/** Returns which key the mac is under, or NODE_KEYS_MAX. Tries all keys, so that the time does not depend on which one it is. */
+/**
+ * Returns the index of the key of the mac, or NODE_KEYS_MAX if none fits. Tries all keys, so that the time does not depend on the index.
+ */
 function indexOfKey({ keys, transcript }: Agreed, proven: Buffer, given: Buffer): number {
   const found = keys.map((key) => isValidMac(mac(key, 'client', transcript, proven), given)).indexOf(true);
   return found < 0 ? NODE_KEYS_MAX : found;
@@ -269,7 +270,7 @@ function beginSession(agreed: AgreedKey, proof: Proof, joinMac: Buffer): Proven 
   return { kind: 'new', sessionSecret: secret, ...provenBase(agreed, proof, agreed.key, shared) };
 }
 
-/** Returns the secret of both shares; null without TLS. Throws E_PROTOCOL if the client's share yields none. */
+/** Returns the secret computed from both shares; null without TLS. Throws E_PROTOCOL if the client's share yields no secret. */
 function agreedSecret({ share, hello }: Agreed): Buffer | null {
   return share === null || hello.share === undefined ? null : share.agree(hello.share);
 }

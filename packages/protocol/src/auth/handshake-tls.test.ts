@@ -1,5 +1,5 @@
-// The handshake with the feature `tls`: what both sides derive, what a listener on the network can and cannot derive, and attempts to get a
-// connection without TLS. The handshake without TLS belongs to handshake.test.ts, and TLS itself to link/tls-transport.test.ts.
+// The handshake with the feature `tls`: the secrets that both sides derive, those that an eavesdropper can and cannot derive, and attempts
+// to get a connection without TLS. handshake.test.ts tests the handshake without TLS, and link/tls-transport.test.ts tests TLS itself.
 
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
@@ -52,7 +52,7 @@ interface Setup {
   readonly server?: Partial<ServerIdentity>;
   readonly join?: SessionToJoin;
   readonly secret?: Buffer;
-  /** Changes HELLO or CHALLENGE on its way. */
+  /** Changes HELLO or CHALLENGE in transit. */
   readonly hello?: (frame: Buffer) => Buffer;
   readonly challenge?: (frame: Buffer) => Buffer;
 }
@@ -199,7 +199,7 @@ test('the feature cannot be stripped on the way: neither side continues without 
   const stripped = { features: [FEATURE.DIGEST], share: undefined };
   expect(codeOfThrown(() => greet({ hello: changedHello(stripped) }))).toBe('E_TLS');
   expect(codeOfThrown(() => greet({ challenge: changedChallenge(stripped) }))).toBe('E_TLS');
-  // A client that would accept a plain connection notices it, because every mac covers the offer.
+  // Even a client that accepts plain connections notices the change, because every mac covers the offer.
   expect(() => prove({ client: { acceptsPlain: true }, hello: changedHello(stripped) })).toThrow(/wrong key/);
   expect(() => prove({ client: { acceptsPlain: true }, challenge: changedChallenge(stripped) })).toThrow(/wrong key/);
 });

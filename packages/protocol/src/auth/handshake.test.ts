@@ -1,5 +1,5 @@
-// Both sides of the handshake against each other; in between, the test can observe, change or replace every frame. Single keys and macs
-// belong to keys.test.ts. Invariant: all randomness is seeded by name, so that every failure is reproducible.
+// Both sides of the handshake against each other; in between, the test can observe, change or replace every frame. keys.test.ts tests
+// single keys and macs. Invariant: all randomness is seeded by name, so that every failure is reproducible.
 
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
@@ -333,7 +333,7 @@ describe('an attacker in between', () => {
         run({ ...setup, between: (op, frame) => (op === target && (bits = frame.length * 8), frame) });
         expect(bits).toBeGreaterThan(HEADER_BYTES * 8);
         for (let bit = 0; bit < bits; bit++) {
-          // The keys cover the bytes behind the header as a whole: one bit of each, another one in the next byte.
+          // After the header, changes only one bit of each byte, because the keys cover these bytes as a whole.
           if (bit >= HEADER_BYTES * 8 && (bit & 7) !== (bit >> 3) % 8) continue;
           const between = (op: number, frame: Buffer): Buffer => {
             if (op !== target) return frame;

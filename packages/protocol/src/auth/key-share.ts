@@ -1,5 +1,5 @@
-// The X25519 key exchange of a handshake with the feature `tls`. Each connection has a key pair of its own on each side. Invariant: a private
-// key never leaves this module, and it serves one connection only.
+// The X25519 key exchange of a handshake with the feature `tls`. Each side makes a key pair for each connection. Invariant: a private key
+// never leaves this module, and serves only one connection.
 
 import { createPrivateKey, createPublicKey, diffieHellman, type KeyObject } from 'node:crypto';
 import { RsError } from '@rsio/common/lib/errors';

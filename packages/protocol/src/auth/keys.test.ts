@@ -1,5 +1,5 @@
-// Keys and macs against known values from another implementation, and the effect of each input. Which frame carries which mac belongs to
-// handshake.test.ts.
+// Keys and macs against known values from another implementation, and the effect of each input. handshake.test.ts tests which frame carries
+// which mac.
 
 import { expect, test } from 'vitest';
 import { baseKey, joinKey, mac, isValidMac, sessionSecret } from './keys.ts';

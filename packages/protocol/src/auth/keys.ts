@@ -37,7 +37,7 @@ export function baseKey(nodekey: string, serverkey: string | null, namespaceid: 
 
 /**
  * Derives S, the session's secret. `agreed`: the secret of the X25519 shares, or null without TLS. With it, only the two sides of the
- * session's first handshake can compute S. Without it, S can also be computed by a listener on the network who knows the nodekey.
+ * session's first handshake can compute S. Without this secret, an eavesdropper with the nodekey can compute S, too.
  */
 export function sessionSecret(key: Buffer, firstTranscript: Buffer, agreed: Buffer | null): Buffer {
   if (agreed === null) return derive(key, firstTranscript, 'rsio session 1');

@@ -16,7 +16,7 @@ export const PROOF_TIMEOUT_MS = 5_000;
  * and such a WELCOME at once. The client doubles the time after each timeout.
  */
 export const HANDSHAKE_PATIENCE_MS = 1_000;
-/** Keys that a node may have at a time: the one in use and, while it is being changed, the new one. A server tries as many for any node. */
+/** Keys that a node may have: the one in use and, during a change, the new one. A server tries NODE_KEYS_MAX keys for any node. */
 export const NODE_KEYS_MAX = 2;
 /** Burst of wrong proofs that a node may send from one address; then one more is allowed every FAILED_PROOF_EACH_MS. */
 export const FAILED_PROOFS_AT_ONCE = 10;

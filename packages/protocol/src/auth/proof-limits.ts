@@ -25,7 +25,6 @@ export class AttemptLimit {
     this.allowance = allowance;
   }
 
-  /** Counts a failed proof. */
   failed(key: string): void {
     const nowMs = this.clock.monotonicMs();
     const bucket = this.bucketOf(key);

@@ -1,5 +1,6 @@
-// The I/O of one volume is abandoned next to another volume's: by REVOKE of its handle (docs/PROTOCOL.md S11) the session and the other volume
-// continue, and nothing of the first is sent, opened again or closed before REVOKED. abandon.test.ts covers leaving the session.
+// The I/O of one volume is abandoned, and another volume continues: after REVOKE of the handle (docs/PROTOCOL.md S11), the session goes on,
+// and the client neither sends requests of the first volume nor reopens or closes it before REVOKED. abandon.test.ts covers leaving the
+// session.
 
 import { expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -83,7 +84,7 @@ test('the rest of a READ answer being received does not touch the buffer, which 
   scene.clock.advance(6);
   expect(hung.buffer[0]).toBe(1);
   expect(scene.trunk.abandon(scene.attachment)).toEqual([hung]);
-  // The owner of the buffer reuses it.
+  // The owner reuses the buffer.
   hung.buffer.fill(0xee);
   scene.clock.advance(100);
   expect(hung.buffer).toEqual(Buffer.alloc(lengthBytes, 0xee));
@@ -219,7 +220,7 @@ test.each([
   const third = new Attachment('third', 0, false, TAKE.NO, null);
   scene.trunk.addAttachment(third);
   third.opened({ ...OPEN_ANSWER, handle: 9 });
-  // One after the other, so that no other request competes with the first one.
+  // Writes to one volume after the other, so that no other request competes with the first one.
   for (const attachment of [scene.attachment, scene.other]) {
     for (let index = 0; index < count; index++) scene.write(attachment, index * (bodyBytes / SECTOR_BYTES), bodyBytes);
     scene.clock.advance(100);

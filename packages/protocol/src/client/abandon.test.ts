@@ -1,5 +1,5 @@
-// What a trunk does with requests that are abandoned in flight: they are never sent again, no late answer reaches their buffers, and nothing is
-// sent for any volume before the server has started a new session (S9). The stall policy decides when that happens.
+// Requests that are abandoned in flight: the trunk never sends them again, no late answer reaches their buffers, and the trunk sends
+// nothing for any volume before the server has started a new session (S9).
 
 import { expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -18,7 +18,7 @@ function write(scene: TrunkScene, lba: number, fill: number, attachment = scene.
   return scene.submit(OP.WRITE, { lba, count: 1, bodyBytes: SECTOR_BYTES, buffer, attachment });
 }
 
-/** Breaks every connection. Its requests stay unanswered. */
+/** Breaks every connection. The requests on it stay unanswered. */
 function cutAll(scene: TrunkScene): void {
   for (const { path } of scene.supervisors) path?.connection.close('cut', true);
 }
@@ -33,7 +33,7 @@ test('a WRITE in flight is not sent again, its session is left, and new I/O wait
   scene.clock.advance(1);
   cutAll(scene);
   expect(scene.trunk.abandon(scene.attachment)).toEqual([lost]);
-  // The owner of the buffer reuses it, so it must not be read any more.
+  // The owner reuses the buffer, so the trunk must not read it any more.
   lost.buffer.fill(0xee);
   const later = write(scene, 7, 2);
   scene.clock.advance(UP_AGAIN_MS);

@@ -1,5 +1,5 @@
-// What the server answered to an ADMIN: collects its parts, and turns the JSON text into a result or an error. Pure. Invariant: the parts of
-// one answer fit together and are bounded; an error has a known code, and its text is safe for screens and logs.
+// Collects the parts of the server's answer to an ADMIN, and turns the JSON text into a result or an error. Pure. Invariant: all parts
+// belong to one answer and are bounded; an error has a known code, and its text is safe for screens and logs.
 
 import { assert } from '@rsio/common/lib/assert';
 import { type ErrorCode, ERRORS, RsError } from '@rsio/common/lib/errors';
@@ -7,14 +7,13 @@ import { cleanText } from '../wire/guards.ts';
 import { decodeAdminAnswer } from '../wire/message-codec.ts';
 import { ADMIN_MESSAGE_MAX_CHARS } from './limits.ts';
 
-/** The parts of an answer that have arrived. */
 export class AnswerParts {
   private readonly parts: Buffer[] = [];
   private number = 0;
   private totalBytes = 0;
   private receivedBytes = 0;
 
-  /** Adds the next part. Throws E_PROTOCOL if it does not belong to the answer. */
+  /** Adds the next part. Throws E_PROTOCOL if the part does not belong to the answer. */
   add(body: Buffer): void {
     const { answer, totalBytes, part } = decodeAdminAnswer(body, 0, body.length);
     const isFirst = this.parts.length === 0;
@@ -26,7 +25,7 @@ export class AnswerParts {
     this.parts.push(Buffer.from(part));
   }
 
-  /** What to ask for next; null if the answer is complete. */
+  /** The part to request next; null if the answer is complete. */
   get rest(): { readonly answer: number; readonly offset: number } | null {
     return this.receivedBytes < this.totalBytes ? { answer: this.number, offset: this.receivedBytes } : null;
   }

@@ -1,5 +1,5 @@
-// ADMIN at the client: one call, its id over lost sessions, long answers, what the server cannot do, and what a failed call says about its
-// outcome. The server is a script; packages/rssrv tests how a real one executes methods.
+// ADMIN at the client: a call, its id over lost sessions, long answers, a server without ADMIN, and the outcome that a failed call reports.
+// The server is a script; packages/rssrv tests how a real one executes methods.
 
 import { expect, test } from 'vitest';
 import { RsError } from '@rsio/common/lib/errors';
@@ -41,7 +41,7 @@ class AdminScene extends TrunkScene {
     this.clock.advance(1);
   }
 
-  /** The ADMIN frames that the server has got since the last call, over all connections. */
+  /** The ADMIN frames that the server has received since the last call of this method, over all connections. */
   heard(): HeardFrame[] {
     const all = this.server.connections.flatMap((path) => path.requests(OP.ADMIN));
     const fresh = all.slice(this.seen);

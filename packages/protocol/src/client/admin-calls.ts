@@ -1,7 +1,7 @@
-// Calls methods of a server over a trunk: ADMIN. A call that loses its session is sent again in the next one, with the same id, until its
-// time is over; the server executes a change once for each id (C4 in docs/PROTOCOL.md). Invariants: a call ends within its time, whatever
-// the server does. A call that failed with E_TIMEOUT or E_UNREACHABLE is not sent again, and its error says whether the server may have
-// executed it. At most ADMIN_CALLS_SENT_MAX calls are with the server at a time.
+// Calls methods of a server over a trunk with ADMIN requests. If the session is lost, the call is sent again in the next session, with the
+// same id, until its time limit; the server executes a change once for each id (C4 in docs/PROTOCOL.md). Invariants: a call ends within its
+// time limit. A call that failed with E_TIMEOUT or E_UNREACHABLE is not sent again, and its error says whether the server may have executed
+// it. At most ADMIN_CALLS_SENT_MAX calls are in flight.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -23,9 +23,9 @@ interface Call {
   readonly params: Buffer;
   readonly endsMs: number;
   readonly timers: Timer[];
-  /** The request that the trunk has; null while the call waits. */
+  /** The request that was submitted to the trunk; null while the call waits. */
   request: Request | null;
-  /** Session in which the call was sent last. It is not sent twice in one session. */
+  /** Session in which the call was sent last. No call is sent twice in one session. */
   session: object | null;
   /** True once the server may have got the call. */
   isSent: boolean;
@@ -40,7 +40,7 @@ export class AdminCalls {
   private readonly clock: Clock;
   private readonly newId: () => string;
   private waiting: Call[] = [];
-  /** Calls that the trunk has, also those whose time is over. */
+  /** Number of calls submitted to the trunk, including those that have reached their time limit. */
   private sent = 0;
 
   /** `newId` returns a new random UUID. */
@@ -90,7 +90,7 @@ export class AdminCalls {
     });
   }
 
-  /** A session began: calls that wait are sent, and calls of the old session are sent again. */
+  /** Called when a session has begun: sends the calls that wait, including those of the old session. */
   sessionBegan(): void {
     this.pump();
   }
@@ -136,7 +136,7 @@ export class AdminCalls {
   private answered(call: Call, kind: number, { status, bodies, sentence }: SessionAnswer, parts: AnswerParts): void {
     call.isSent = true;
     const isLost = status === STATUS.SHUTTING_DOWN || status === STATUS.STALE;
-    // The server keeps an answer only for a short time. A reading method is then executed again, and a change is answered as before.
+    // The server keeps a long answer only briefly. After that, it executes a reading method again, and repeats the answer to a change.
     const isForgotten = kind === ADMIN.REST && status === STATUS.STALE && call.session === this.trunk.session;
     if (this.trunk.isEnded) this.end(call, unreachable(call));
     else if (isForgotten && ++call.rereads > ADMIN_REREADS_MAX)
@@ -184,7 +184,7 @@ export class AdminCalls {
     );
   }
 
-  /** Takes back a call that is not with the server now. Returns false if it is. */
+  /** Takes back a call whose request is not in flight. Returns false if the request is in flight. */
   private takeBack(call: Call): boolean {
     if (call.request === null) return true;
     if (!this.trunk.withdraw(call.request)) return false;

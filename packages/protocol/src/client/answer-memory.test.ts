@@ -1,5 +1,5 @@
-// Memory for answers at the client: a READ is received into the buffer of its request, so that the client can always read on and allocates
-// nothing for the server's output. A server that claims more loses the path, and costs the client no memory.
+// Memory for answers at the client: a READ is received into the buffer of its request, so that the client can always continue to read and
+// allocates no memory. A server that announces more data loses the path, and the client allocates nothing.
 
 import { describe, expect, test } from 'vitest';
 import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -14,7 +14,7 @@ import { writeIoHeader } from '../wire/header.ts';
 import { STATUS } from '../wire/status.ts';
 
 const READS = 32;
-/** In pieces as TCP delivers them, never a whole segment at once. */
+/** Delivers data in pieces, like TCP, never a whole segment at once. */
 const PIECES = { ...IDEAL_LINK, cut: (lengthBytes: number) => Math.min(lengthBytes, 65_536) };
 
 /** A scene that records the sizes requested from its pool, in bytes. */
@@ -80,7 +80,7 @@ describe('a READ whose owner takes the data where it was received', () => {
   const BYTES = 4096;
   const asked = { count: BYTES / SECTOR_BYTES, bodyBytes: BYTES, takesReceived: true };
 
-  /** Where each READ found its data. The owner overwrites what belongs to it, as it may. */
+  /** Records where each READ found its data. The owner then overwrites the memory that belongs to it. */
   function owner(): { found: { where: string; data: Buffer }[]; requestDone: (request: Request) => void } {
     const found: { where: string; data: Buffer }[] = [];
     const requestDone = ({ buffer, bufferOffset, received, receivedOffset }: Request): void => {

@@ -1,5 +1,5 @@
 // Phases of an attachment, and the order in which a new session recovers the requests of the old one (R2 iii-iv), with O1 throughout.
-// Slots and paths are tested in slots.test.ts and trunk.test.ts.
+// slots.test.ts and trunk.test.ts test slots and paths.
 
 import { describe, expect, test } from 'vitest';
 import { AssertionError } from '@rsio/common/lib/assert';
@@ -173,7 +173,7 @@ describe('the end', () => {
     expect(attachment.hasSendable).toBe(false);
   });
 
-  // Regression: the tracker kept counting them as in flight, so overlapping requests waited forever.
+  // Regression: the tracker still counted removed requests as in flight, so overlapping requests waited forever.
   test('a request that was removed unsent blocks no others', () => {
     const attachment = opened();
     const [unsent, resent] = [request(OP.WRITE, 0), request(OP.WRITE, 5)];

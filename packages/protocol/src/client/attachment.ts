@@ -49,11 +49,11 @@ export class Attachment {
   readonly name: string;
   readonly universe: number;
   readonly readonly: boolean;
-  /** What the first OPEN does if another client holds the volume. */
+  /** Whether the first OPEN takes over the volume if another client holds it. */
   readonly take: Take;
   /**
-   * The claim under which a replica is opened; null: the volume is no replica. The owner sets it before the first OPEN. Such an attachment
-   * never outlives its claim: an OPEN that is refused because of the claim fails it.
+   * The claim under which a replica is opened; null if the volume is no replica. The owner sets it before the first OPEN. If an OPEN is
+   * refused because of the claim, the attachment fails.
    */
   mirror: OpenTerm | null = null;
   phase: AttachmentPhase = 'opening';
@@ -63,8 +63,8 @@ export class Attachment {
    */
   volume: OpenAnswer | null = null;
   /**
-   * The incarnation of the storage that has everything that was acknowledged: it changes only when the log is replayed. A crash before that
-   * loses what was not sent again. Null before the first OPEN.
+   * The last incarnation of the storage that has every acknowledged write. Changes only when the log has been replayed, because a crash of
+   * the client before that loses the writes that were not sent again. Null before the first OPEN.
    */
   recoveredLife: string | null = null;
   /** Text that tells the user why the attachment is stalled or has failed. */
@@ -73,7 +73,7 @@ export class Attachment {
   isOpenRequested = false;
   /** True while the server's list says that changes of the volume wait for space. */
   waitsForSpace = false;
-  /** What the server's list says that I/O of the volume is held by; null: nothing. */
+  /** Reason, from the server's list, why the server holds back I/O of the volume, such as a limit; null if it does not. */
   heldBy: HeldBy | null = null;
   slotsHeld = 0;
   bytesHeld = 0;
@@ -366,7 +366,7 @@ export class Attachment {
     this.resend();
   }
 
-  /** The storage has all that the log has. */
+  /** Called when the storage has every change in the log. */
   private resend(): void {
     this.recoveredLife = this.volume?.life ?? null;
     this.moveTo('resending', 'Requests of the last session are sent again');

@@ -19,8 +19,8 @@ import { Slots } from './requests/slots.ts';
 
 const NONE: readonly number[] = [];
 /**
- * Number of slots that a volume may hold for each free slot. The same ratio applies to the bytes of the window. A volume therefore takes at
- * most the share VOLUME_SLOT_SHARE of what the other volumes leave free.
+ * Number of slots that a volume may hold for each free slot. The same ratio applies to the bytes of the window. A volume therefore holds at
+ * most the share VOLUME_SLOT_SHARE of the slots and bytes that the other volumes leave free.
  */
 const HELD_PER_FREE = VOLUME_SLOT_SHARE / (1 - VOLUME_SLOT_SHARE);
 
@@ -110,7 +110,7 @@ export class Dispatcher {
     else request.attachment.add(request);
   }
 
-  /** Removes a request that was not sent. Returns false if it was. */
+  /** Removes a request that is not sent yet. Returns false if it was sent. */
   withdraw(request: Request): boolean {
     const at = this.control.indexOf(request);
     if (at >= 0) this.control.splice(at, 1);
@@ -274,8 +274,8 @@ export class Dispatcher {
   }
 
   /**
-   * True if the request fits into the free slots and the window, and the volume holds less than its share of what is free. The share also
-   * applies while no other volume is active: if the volume hangs, other volumes must still find room.
+   * True if the request fits into the free slots and the window, and the volume holds less than its share of the free slots and bytes. The
+   * share also applies while no other volume is active: if the volume hangs, other volumes must still find room.
    */
   private mayHold(attachment: Attachment, request: Request): boolean {
     const isFlush = request.op === OP.FLUSH;
@@ -374,7 +374,7 @@ export class Dispatcher {
   }
 }
 
-/** Hands the data of a READ over where it lies, or copies it. Data in a buffer of its own has no room for a header in front of it. */
+/** Passes the receive buffer of a READ to its owner, or copies the data if the buffer has no room for a header in front of the data. */
 function deliver(request: Request, body: Buffer, offset: number): void {
   if (request.takesReceived && offset >= HEADER_BYTES) {
     request.received = body;

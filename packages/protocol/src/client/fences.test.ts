@@ -1,5 +1,5 @@
-// Dead paths until they are confirmed (S5).
-// The frames that request and confirm them are tested in trunk.test.ts.
+// Dead paths until the server confirms their end (S5).
+// trunk.test.ts tests the frames FENCE and FENCED.
 
 import { describe, expect, test } from 'vitest';
 import { DEAD_PATHS_NAMED_MAX } from '../wire/limits.ts';

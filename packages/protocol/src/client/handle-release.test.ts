@@ -1,5 +1,5 @@
-// The end of a hold, as a detach waits for it: CLOSE is sent when no request of the handle executes any more, and counts only if the server
-// answers OK. The server is a script. Lost sessions and revoked handles are tested in opener.test.ts and revoke-lost.test.ts.
+// The end of a hold, for which a detach waits: the client sends CLOSE when no request of the handle is in flight any more, and only the
+// answer OK counts. The server is a script. opener.test.ts and revoke-lost.test.ts test lost sessions and revoked handles.
 
 import { describe, expect, test } from 'vitest';
 import { CLOSE_TRIES_MAX, REOPEN_RETRY_MS } from './limits.ts';
@@ -116,7 +116,7 @@ describe('a CLOSE that is not answered OK does not count as the end of the hold'
 });
 
 describe('a volume that is just being opened again', () => {
-  // Regression: a detach reported success at once, while the hold stayed for another second, or forever.
+  // Regression: a detach reported success at once, although the hold remained for another second, or forever.
   test('is closed when the handle from OPEN is released', () => {
     const world = RevokeScene.opened();
     world.loseSession();

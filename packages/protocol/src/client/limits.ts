@@ -81,15 +81,15 @@ export const DRAINING_RETRY_MS = 1_000;
 
 export const LATE_LOOK_MS = 100;
 
-/** Calls of ADMIN that wait on the client, for each server. Further ones are refused. */
+/** Most ADMIN calls that wait on the client, for each server. Further calls are refused. */
 export const ADMIN_CALLS_MAX = 256;
-/** Calls of ADMIN that are with the server at a time. They occupy reserved slots, and LIST, OPEN and CLOSE need some, too. */
+/** Most ADMIN calls in flight. ADMIN occupies reserved slots, which LIST, OPEN and CLOSE need, too. */
 export const ADMIN_CALLS_SENT_MAX = 4;
-/** A call of ADMIN fails if the server is not connected after this time. */
+/** An ADMIN call fails if the server is not connected after this time. */
 export const ADMIN_UNSENT_MS = 10_000;
-/** Number of times that a long answer is asked for again because the server has dropped it. */
+/** Most times that the client requests a long answer again because the server has dropped it. */
 export const ADMIN_REREADS_MAX = 3;
-/** Longest text of an error that a server answers. The rest is cut off. */
+/** Longest error text of a server. Longer texts are cut off. */
 export const ADMIN_MESSAGE_MAX_CHARS = 4_000;
 
 assert(RECONNECT_FIRST_MS < RECONNECT_MIN_MS && RECONNECT_MIN_MS < PATH_SETTLED_MS, 'First tries are short ones');

@@ -23,7 +23,7 @@ export interface OpenerEvents {
    * and may have lost unflushed writes.
    */
   opened(attachment: Attachment, again: boolean, isNewIncarnation: boolean): void;
-  /** Called when an OPEN has told that the volume has grown from `fromBytes` to its current size. */
+  /** Called when the answer to an OPEN has shown that the volume has grown from `fromBytes` to its current size. */
   grown(attachment: Attachment, fromBytes: number): void;
   /**
    * Called when an attachment has failed, for example because its first OPEN was refused or another client has taken the volume. The opener
@@ -34,7 +34,7 @@ export interface OpenerEvents {
   waits(attachment: Attachment, sentence: string): void;
 }
 
-/** An OPEN that is refused so is not sent again: this client's data, or its claim, do not belong to the volume any more. */
+/** After such a refusal, OPEN is not sent again, because the hold or the claim of this client has ended. */
 const FINAL: ReadonlySet<number> = new Set([STATUS.TAKEN, STATUS.REPLICA, STATUS.UNCLAIMED]);
 
 class Opening {
@@ -81,7 +81,7 @@ export class Opener {
     this.open(attachment);
   }
 
-  /** A new session began. */
+  /** Called when a new session has begun. */
   openAll(): void {
     for (const attachment of this.trunk.attachments) this.open(attachment);
   }

@@ -1,5 +1,5 @@
-// When a path reconnects, and how soon: at once after a settled connection, ever more slowly to a server that closes soon after WELCOME; which
-// failures count towards probation, and what ends it. The test plays the network and the server.
+// How soon a path reconnects: at once after a settled connection, and ever more slowly to a server that closes soon after WELCOME. Also
+// which failures count towards probation, and how it ends. The test plays the network and the server.
 
 import { describe, expect, test } from 'vitest';
 import { HANDSHAKE_PATIENCE_MS, PROOF_TIMEOUT_MS } from '../auth/limits.ts';
@@ -96,7 +96,7 @@ describe('the next attempt', () => {
       scene.clock.after(1, () => path.connection.close('broken', true));
     };
     for (const supervisor of scene.supervisors) supervisor.start();
-    // As a namespace does: it hastens the others whenever the last path is lost and when a session begins.
+    // Like a namespace, which calls `retrySoon` when the last path is lost and when a session begins.
     for (let passedMs = 0; passedMs < 60_000; passedMs += 10) {
       scene.clock.advance(10);
       for (const supervisor of scene.supervisors) supervisor.retrySoon();
@@ -108,7 +108,7 @@ describe('the next attempt', () => {
     expect(Math.max(...gaps.slice(-4))).toBeGreaterThan(RECONNECT_MIN_MS * 4);
   });
 
-  // Regression: a second attempt began beside it, and the later success crashed the program, on a link that loses packets.
+  // Regression: on a link that loses packets, a second attempt began during the first one, and its later success crashed the program.
   test('is the only one if the receiver of the failure asks for it at once', () => {
     const clock = new FakeClock();
     const failures: ((reason: string) => void)[] = [];
@@ -228,7 +228,7 @@ describe('probation', () => {
     expect([scene.states, scene.supervisors[0]!.deaths]).toEqual([['up', 'up'], PROBATION_DEATHS + 1]);
   });
 
-  // The process of a session ends: its paths die one after the other, and all but the last while another seems to be up.
+  // When the process of a session ends, its paths die one after another. All but the last die while another path seems to be up.
   test('is not caused by the end of a session', () => {
     const scene = wellScene(2);
     for (let times = 0; times < PROBATION_DEATHS + 1; times++) {
@@ -260,7 +260,7 @@ describe('a wrong key', () => {
     return self;
   }
 
-  // Regression: it was retried within 100 ms, which used up the attempts of the right key: recovery took 38 s.
+  // Regression: the client retried within 100 ms, which used up the attempts of the right key, so that recovery took 38 s.
   test('is retried so rarely that the server does not count it as guessing', () => {
     const { scene, tries } = refusing();
     scene.clock.advance(600_000);
@@ -383,7 +383,7 @@ describe('E_NO_SESSION', () => {
 });
 
 describe('a handshake without answers', () => {
-  /** What the client sends into the next connections goes nowhere, as in a black hole that began when TCP was connected. */
+  /** Discards everything that the client sends on the next connections, as if the network failed right after the TCP connect. */
   function swallow(scene: TrunkScene): number[] {
     const beganMs: number[] = [];
     scene.server.accept = (end) => {

@@ -85,7 +85,6 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
   /** Path number of the last connection, for the log. */
   lastNumber = 0;
   readonly latencies: PathLatencies;
-  /** Totals over all earlier connections. */
   private past = { requests: 0, sentBytes: 0, receivedBytes: 0, resent: 0, hedged: 0, probed: 0, dropped: 0 };
   private readonly ports: SupervisorPorts;
   /** Identity of this client; a change takes effect with the next connection. */

@@ -1,6 +1,6 @@
-// A client with a small replay log against a server with a cache over a disk, with random events: process and machine crashes, failed syncs,
-// interrupted recoveries. Each sector is a register: a read shows the last answered change or a later one, and never anything older than an
-// earlier read; a FLUSH answered OK covers what was answered before it; at the end, the last change is there.
+// A client with a small replay log against a server with a cache over a disk, with random events: process and machine crashes, failed
+// syncs, interrupted recoveries. Each sector is a register: a read shows the last answered change or a later one, and never an older one
+// than an earlier read. A FLUSH answered OK covers all changes answered before it. At the end, each sector has its last change.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -54,7 +54,7 @@ const STEP: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('open' as const) }) },
 );
 
-/** A request as the server has it. */
+/** A request at the server. */
 interface Job {
   readonly path: ScriptedPath;
   readonly frame: HeardFrame;
@@ -72,7 +72,7 @@ class World {
   private readonly scene = new TrunkScene(1);
   private readonly opener: Opener;
   private readonly requests: Request[] = [];
-  /** The least that a read or a FLUSH must show, by request. */
+  /** For each read or FLUSH: the oldest change of each sector that it may show. */
   private readonly tickets = new Map<Request, number[]>();
   /** The newest change of each sector that was answered or shown; the newest submitted; the changes that make zeros. */
   private readonly floors = new Array<number>(SECTORS).fill(0);
@@ -138,7 +138,7 @@ class World {
 
   /** From now on there are no failures. */
   finish(): void {
-    // An idle client also learns of a revoked handle, because it queries the server after each LIST.
+    // `verify` makes an idle client notice a revoked handle. In production, it runs after each LIST.
     this.opener.verify(this.attachment);
     this.settle(1);
     for (let turn = 0; turn < 400 && !this.isQuiet; turn++) {

@@ -1,6 +1,5 @@
-// An attachment with a replay log, step by step: what it sends in a new incarnation of the storage, in which order, and what is held back
-// meanwhile; what a FLUSH covers; which changes are sent with FUA, and which wait for room. The server is a script; recovery-random.test.ts tests
-// the same with random events.
+// An attachment with a replay log, step by step: requests and their order in a new incarnation of the storage, changes that a FLUSH covers,
+// changes sent with FUA, and changes that wait for room. The server is a script; recovery-random.test.ts tests the same with random events.
 
 import { describe, expect, test } from 'vitest';
 import { REPLAY_LOG_BYTES } from '@rsio/common/config/schema/limits';
@@ -110,7 +109,7 @@ class RecoveryScene {
     return request;
   }
 
-  /** Submitted and answered. */
+  /** Submits a WRITE and answers it. */
   written(lba: number, id = 1, count = 1): void {
     this.submit(OP.WRITE, lba, { id, count });
     this.answer(`WRITE ${lba}`);
@@ -204,7 +203,7 @@ describe('a new incarnation of the storage', () => {
     expect(world.waiting).toEqual(['WRITE 10', 'WRITE 20']);
   });
 
-  // Regression: a restart of the client took the incarnation of an OPEN for the one that has everything.
+  // Regression: after a restart, the client took the incarnation of an OPEN for the recovered one.
   test('it is told as the recovered one when the whole log was sent again, and not before', () => {
     const world = new RecoveryScene();
     const told: (string | null)[] = [];

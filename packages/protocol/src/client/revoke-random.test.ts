@@ -1,6 +1,6 @@
-// Revoked handles together with everything else that can happen to a client, at random: answers in any order, STALE, failing paths, ending
-// sessions, refused OPENs. A model of a server on the other side detects broken rules; revoke.test.ts tests the exact requests. Checked: each
-// request is answered correctly once; order (O1, R2); the final content; no hold is left behind.
+// Revoked handles combined with random events: answers in any order, STALE, failing paths, ending sessions, refused OPENs. A model of the
+// server detects broken rules; revoke.test.ts tests the exact requests. Invariants: each request gets one correct answer, the order keeps
+// O1 and R2, the final content is right, and no hold is left behind.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -27,7 +27,7 @@ type Step =
   | { readonly kind: 'wait'; readonly ms: number }
   | { readonly kind: 'revoke' | 'open' | 'refuse' | 'verify' };
 
-/** An idle client. */
+/** Steps for an idle client. */
 const QUIET_STEP: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('answer' as const), pick: fc.nat(20), executed: fc.boolean() }) },
   { weight: 6, arbitrary: fc.record({ kind: fc.constantFrom('revoke' as const, 'verify' as const, 'open' as const) }) },
@@ -54,13 +54,13 @@ const STEP: fc.Arbitrary<Step> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.constantFrom(1, 50, 300, REOPEN_RETRY_MS) }) },
 );
 
-/** One tag in a slot. */
+/** One request at the server, identified by slot and seq. */
 interface Tag {
   readonly frame: HeardFrame;
   readonly seq: number;
   /** A WRITE's position in the order of submission; 0: none. */
   readonly id: number;
-  /** It arrived after its handle was revoked. */
+  /** True if the request arrived after its handle was revoked. */
   readonly isLate: boolean;
   readonly owed: { readonly path: ScriptedPath; readonly frame: HeardFrame }[];
   status: number | null;
@@ -71,7 +71,7 @@ interface Handle {
   /** WRITEs received under earlier handles. All of them must be answered before any other request arrives. */
   readonly before: ReadonlySet<number>;
   isRevoked: boolean;
-  /** The client has read a STALE of this handle. */
+  /** True if the client has received STALE for this handle. */
   isKnownRevoked: boolean;
   settled: number;
 }
@@ -90,7 +90,7 @@ class World {
   private readonly looked = new Map<ScriptedPath, number>();
   private wasOpen = false;
   private handlesEver = 0;
-  /** The server counts this client among the holders. */
+  /** True if the server counts this client among the holders. */
   isHeld = false;
   closed = 0;
   private readonly opener: Opener;
@@ -254,9 +254,9 @@ class World {
     if (left.length > 0 && !left.includes(id)) this.breach(`R2: WRITE ${id} before ${left.join(', ')}`);
   }
 
-  /** `executed`: of a request that arrived before the handle was revoked. It may have been executed or not. */
+  /** `executed`: whether the server has executed the request, if it arrived before the handle was revoked. */
   private answer(tag: Tag, executed: boolean): void {
-    // Frames sent before this answer are no answers to it.
+    // First reads all frames that the client sent before this answer.
     this.hear();
     const handle = this.handles.get(tag.frame.header.handle);
     tag.status = tag.isLate || (handle?.isRevoked === true && !executed) ? STATUS.STALE : STATUS.OK;
@@ -284,7 +284,7 @@ class World {
   private answerOpen(isGranted: boolean): void {
     const asked = this.opens.shift();
     if (asked === undefined || asked.path.closedReason !== null) return;
-    // A refusal of the first OPEN ends everything.
+    // Refuses only later OPENs, because a refused first OPEN ends the attachment.
     if (!isGranted && this.wasOpen) {
       asked.path.answerMessage(asked.frame, STATUS.HELD, encodeFailureAnswer({ sentence: 'Held', holders: [] }));
       return;

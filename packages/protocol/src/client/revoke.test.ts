@@ -1,5 +1,5 @@
-// A handle that the server revokes: requests answered STALE are sent again on a new handle, which is opened when none of the old one is in
-// flight; and what is reported to the server about it. The server is a script; revoke-random.test.ts does the same at random, and
+// A handle that the server revokes: requests answered STALE are sent again on a new handle, which is opened when no request of the old one
+// is in flight. Also the reports to the server (SETTLED). The server is a script; revoke-random.test.ts uses random events, and
 // revoke-lost.test.ts tests attachments that another client took.
 
 import { describe, expect, test } from 'vitest';
@@ -147,7 +147,7 @@ describe('SETTLED', () => {
       world.answerOpen({ handle });
       expect(settled(world)).toEqual([IOCTL.SETTLED]);
     }
-    // A server that does not know it.
+    // The server does not know SETTLED.
     world.answer(OP.IOCTL, STATUS.UNSUPPORTED);
     world.settle(REOPEN_RETRY_MS * 2);
     expect([world.attachment.phase, world.waiting]).toEqual(['ready', []]);

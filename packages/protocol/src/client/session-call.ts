@@ -1,5 +1,5 @@
-// Sends one LIST, OPEN, CLOSE, IOCTL or ADMIN and passes the answer to a callback. These requests are rare, so it does not matter that an object
-// is allocated for each. If necessary, the trunk sends the request again over another path or in a new session.
+// Sends one LIST, OPEN, CLOSE, IOCTL or ADMIN and passes the answer to a callback. These requests are rare, so each may allocate an object.
+// If necessary, the trunk sends the request again over another path or in a new session.
 
 import { assert } from '@rsio/common/lib/assert';
 import { frameName } from '../wire/frames.ts';
@@ -28,7 +28,10 @@ export interface SessionAnswer {
 
 const NOTHING = Buffer.alloc(0);
 
-/** Sends a message request, and returns it so that the caller can withdraw it. `answered` is called once, never before this function has returned, and possibly only in a later session. */
+/**
+ * Sends a message request, and returns it so that the caller can withdraw it. `answered` is called once, after this function has returned,
+ * and possibly only in a later session.
+ */
 export function callSession(trunk: Trunk, call: SessionCall, answered: (answer: SessionAnswer) => void): Request {
   const request = new Request();
   request.op = call.op;

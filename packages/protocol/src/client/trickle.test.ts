@@ -1,5 +1,5 @@
-// Requests in flight on a path that carries next to nothing but answers now and then, so that it never becomes suspect, while another path
-// works. Late READs before that are tested in scheduler-links.test.ts.
+// Requests in flight on a path that is very slow but answers often enough not to become suspect, while another path works.
+// scheduler-links.test.ts tests READs that are late for a shorter time.
 
 import { expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -70,7 +70,7 @@ function write(scene: TrunkScene, index: number): Request {
   return scene.submit(OP.WRITE, { lba: index * 8, count: 8, bodyBytes: 8 * SECTOR_BYTES, buffer: Buffer.alloc(8 * SECTOR_BYTES, index) });
 }
 
-// Regression: they waited for their turn on the slow path, ten seconds here, and hours on a slow enough link.
+// Regression: the requests waited for their turn on the slow path, ten seconds in this test, and hours on a slower link.
 test('WRITEs are sent again over the other path', () => {
   const world = new Scene(write);
   world.pass(LATE_MS + 3 * LATE_LOOK_MS);

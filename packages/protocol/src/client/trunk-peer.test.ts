@@ -1,5 +1,5 @@
-// A server that violates the protocol in various ways: the path is closed and nothing else is harmed. Our own mistakes are not blamed on the
-// server.
+// A server that violates the protocol in various ways: the client closes the path and nothing else. Bugs of the client are not blamed on
+// the server.
 
 import { describe, expect, test } from 'vitest';
 import { AssertionError } from '@rsio/common/lib/assert';

@@ -1,5 +1,5 @@
-// A trunk and its paths against a server that the test plays: which path carries what, what is sent again when, and the effects of answers.
-// trunk-peer.test.ts tests violations. test/sim tests the same against the real server, with random events.
+// A trunk and its paths against a server that the test plays: the choice of paths, requests that are sent again, and the effects of
+// answers. trunk-peer.test.ts tests violations. test/sim tests the same against the real server, with random events.
 
 import { describe, expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -84,7 +84,7 @@ describe('a path that dies', () => {
     expect(scene.statusOf(request)).toBe(STATUS.OK);
   });
 
-  // Regression: "Protocol error of the server: FENCED for path 0, which was not asked for".
+  // Regression: the client closed the path with "Protocol error of the server: FENCED for path 0, which was not asked for".
   test('a FENCED after the WELCOME of a join that named the same path closes nothing', () => {
     const scene = new TrunkScene(2).start();
     const [first, second] = scene.server.paths;
@@ -104,7 +104,7 @@ describe('a path that dies', () => {
 
   test('its slots are not reused before FENCED, whatever the client knows about its end', () => {
     const scene = new TrunkScene(2);
-    // One slot for data: the others are reserved.
+    // Leaves one slot for data, because 8 slots are reserved.
     scene.server.slots = 9;
     scene.start();
     scene.network.routes[0]!.reach = 'refused';
@@ -189,7 +189,7 @@ describe('a path that dies', () => {
     read(scene);
     for (let times = 0; times < HEDGE_MIN_MS / 10 + 2; times++) {
       scene.clock.advance(10);
-      // Both paths are heard. Somewhat later, the one that carries the READ would count as silent.
+      // Both paths receive data. Otherwise, the path that carries the READ would soon count as silent.
       for (const [index, path] of [first!, second!].entries())
         if (path.requests(OP.READ).length > before[index]!) path.say(OP.NOTIFY, 1);
         else path.pong();
@@ -315,8 +315,8 @@ describe('a new session', () => {
     expect(scene.attachment.phase).toBe('opening');
   });
 
-  // Regression: they were sent again. An OPEN without a receiver leaks its handle and its hold, and a CLOSE may name a handle that now belongs
-  // to another volume.
+  // Regression: OPEN and CLOSE were sent again in the new session. An OPEN without a receiver leaks its handle and its hold, and a CLOSE
+  // may name a handle that now belongs to another volume.
   test('answers OPEN and CLOSE of the old one with STALE, sent or waiting, and sends none', () => {
     const scene = new TrunkScene(1).start();
     const open = scene.submit(OP.OPEN, { attachment: null });

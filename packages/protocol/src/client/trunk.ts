@@ -24,14 +24,16 @@
 //                    v
 //                  fenced: nothing sent on it can begin any more                  its slots are free when their results are there
 //
-// liveness.ts judges paths, and the trunk decides what a path's end means. The dispatcher decides which request goes where, and
-// attachment.ts decides what a volume may send now.
+// liveness.ts judges paths, and the trunk handles the end of a path. The dispatcher decides which request goes where, and attachment.ts
+// decides what a volume may send now.
 //
 // Never done here:
-// - A closed path frees no slot; only FENCED or a new session does (S5). A reset or a time-out proves nothing about the server.
-// - I/O does not fail because a path or session is lost. It waits, and the stall policy of its volume decides for how long. Only I/O of a
-//   volume that was closed meanwhile ends, with OUTCOME_UNKNOWN. OPEN, CLOSE and ADMIN of the old session end with STALE.
-// - Two sessions never exist side by side. One connection at a time proves itself as `first`, and `begin` closes all paths of the old one.
+// - A closed path frees no slot; only FENCED or a new session does (S5). A reset or a time-out does not prove that the server executes
+//   nothing more.
+// - I/O does not fail because a path or session is lost. I/O waits then, for at most the volume's `stall` time. Only I/O of a volume that
+//   was closed in the meantime ends, with OUTCOME_UNKNOWN. OPEN, CLOSE and ADMIN of the old session end with STALE.
+// - Two sessions never exist side by side. One connection at a time proves itself as `first`, and `begin` closes all paths of the old
+//   session.
 // - The trunk opens no connections. path-supervisor.ts does, and asks `present` how its connection proves itself.
 
 import { isDeepStrictEqual } from 'node:util';
@@ -58,7 +60,7 @@ import { leastBusy } from './paths/scheduler.ts';
 export interface TrunkEvents {
   /** A session began. `again`: true if the session replaces an earlier one; the attachments then wait in the phase `opening`. */
   sessionBegan(again: boolean): void;
-  /** Called when requests are in flight but no path shows that it works; the callee may then try to connect further paths. */
+  /** Called when requests are in flight but no path delivers anything; the callee may then try to connect further paths. */
   allQuiet(): void;
   /** Called when the server's list has changed. `generation`: the new generation of the list. */
   listChanged(generation: number): void;
@@ -81,15 +83,15 @@ interface Session {
   readonly id: Buffer;
   readonly secret: Buffer;
   readonly serverInstance: string;
-  /** Release of the server; null: it did not say. */
+  /** Release of the server; null if the server did not send it. */
   readonly release: string | null;
-  /** By how much the clock of the server is ahead of this one, when the session began; null: it did not say. */
+  /** Time in ms by which the server's clock was ahead of the client's when the session began; null if the server did not send its time. */
   readonly clockOffMs: number | null;
   readonly slots: number;
   readonly windowBytes: number;
   readonly canRevoke: boolean;
   readonly canAdminister: boolean;
-  /** The server has VOTE and replicas. */
+  /** True if the server supports VOTE and replicas. */
   readonly canVote: boolean;
 }
 
@@ -130,7 +132,7 @@ export class Trunk implements PathEvents, LivenessEvents {
     return this.dispatcher.attachments;
   }
 
-  /** True if the trunk has ended: nothing is sent any more, and submitted requests fail. */
+  /** True if the trunk has ended: it sends nothing any more, and submitted requests fail. */
   get isEnded(): boolean {
     return this.hasEnded;
   }
@@ -277,7 +279,6 @@ export class Trunk implements PathEvents, LivenessEvents {
     this.handleFences.whenOver(attachment, unfenced);
   }
 
-  /** Accepts a request. */
   submit(request: Request, nowMs = this.clock.monotonicMs()): void {
     request.submittedMs = nowMs;
     const phase = request.attachment?.phase;

@@ -1,5 +1,5 @@
-// A volume that returns in another form than it was attached in: read-only, shared, or with another block size. Unflushed writes are never sent
-// to it: the attachment stalls, reports why, keeps its log and its hold, and continues when the volume has its old form.
+// A volume that returns read-only, shared, or with another block size. The attachment sends it no unflushed writes: it stalls, reports the
+// reason, keeps its log and its hold, and continues when the volume has its old properties.
 // The server is a script; packages/rssrv tests what a real server refuses at its start.
 
 import { describe, expect, test } from 'vitest';

@@ -1,4 +1,4 @@
-// The clock of the machine is set, back or forward, while paths are in use: no wait becomes shorter or longer.
+// The machine's clock is set back or forward while paths are in use: no wait becomes shorter or longer.
 // The simulator tests I/O through such jumps in every seed.
 
 import { expect, test } from 'vitest';
@@ -10,7 +10,9 @@ import { OP } from '../wire/frames.ts';
 const HOUR_MS = 3_600_000;
 const STEP_MS = 10;
 
-/** Two paths to a server that answers PINGs. One falls silent during a READ, and then the clock jumps. Returns the events and their times. */
+/**
+ * Two paths lead to a server that answers PINGs. One falls silent during a READ, and then the clock jumps. Returns the events with times.
+ */
 function storyWithJump(jumpMs: number): string[] {
   const scene = new TrunkScene(2);
   scene.server.answersPings = true;

@@ -1,4 +1,4 @@
-// Two ends of a path exchange heartbeats, with faults in one direction: what each end sees, and the round trip.
+// Two ends of a path exchange heartbeats, with faults in one direction: the state of each direction at each end, and the round trip.
 // path-verdict.test.ts tests the effects of silence.
 
 import { describe, expect, test } from 'vitest';

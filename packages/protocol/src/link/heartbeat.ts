@@ -1,7 +1,7 @@
-// Heartbeats of one path, as one end sees them: decides when a PING is due, measures the round trip, and judges each direction by what the
-// peer sends. This module reads no clock; the caller passes the time to each method. A PING carries the number of PINGs that its sender has
-// received, so that each side can distinguish its sending direction (tx) from its receiving direction (rx). Any byte shows that we hear the
-// peer; only an answer or a PONG proves that the peer hears us.
+// Heartbeats at one end of a path: decides when a PING is due, measures the round trip, and judges each direction by the peer's frames.
+// This module reads no clock; the caller passes the time to each method. A PING carries the number of PINGs that its sender has received,
+// so that each side can distinguish its sending direction (tx) from its receiving direction (rx). Any byte shows that we hear the peer;
+// only an answer or a PONG proves that the peer hears us.
 
 import type { Direction } from '@rsio/common/lib/path-states';
 import type { Heartbeat as HeartbeatMessage } from '../wire/messages.ts';
@@ -18,7 +18,7 @@ export const UNKNOWN_DIRECTIONS: Directions = { tx: '-', rx: '-' };
 const SRTT_GAIN_UP = 1 / 8;
 const SRTT_GAIN_DOWN = 1 / 2;
 
-/** What the server says that it holds I/O by, in words that complete "held by", and since when; monotonic ms. */
+/** The server's reason for holding back I/O, as words that complete "held by", and the monotonic time since when. */
 export interface HeldBy {
   readonly text: string;
   readonly sinceMs: number;
@@ -28,7 +28,6 @@ export interface HeldBy {
 export interface StorageReport {
   /** Age in ms of the oldest request that was being executed when the peer sent the report; 0 if there was none. */
   readonly oldestMs: number;
-  /** When the report was received. */
   readonly atMs: number;
 }
 
@@ -135,10 +134,7 @@ export class Heartbeat {
     return tripMs;
   }
 
-  /**
-   * State of our sending direction, judged by what the peer reports as received. The state is unknown while nothing is received from the
-   * peer.
-   */
+  /** State of our sending direction, judged by `lastHeardMs`. The state is unknown while nothing is received from the peer. */
   tx(nowMs: number): Direction {
     if (this.rx(nowMs) === 'fail') return '-';
     return this.isOld(this.lastHeardMs, nowMs) ? 'fail' : 'ok';

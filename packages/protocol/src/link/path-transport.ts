@@ -15,7 +15,7 @@ export interface TransportEvents {
 /** Key with which TLS begins on a connection. Both sides have derived it in the handshake. */
 export interface TlsKey {
   readonly side: 'client' | 'server';
-  /** Name of the key, which the client sends and the server compares: the name of the node. */
+  /** Name of the node. The client sends it as the name of the key, and the server compares it. */
   readonly identity: string;
   readonly psk: Buffer;
 }
@@ -29,9 +29,9 @@ export interface PathTransport extends BatchSender {
   /** Cipher suite of TLS; null while the connection is not encrypted. */
   readonly cipher: string | null;
   /**
-   * Begins TLS. From this call on, the transport neither passes on nor sends anything outside TLS. Calls `secured` once the peer has proved
+   * Begins TLS. From this call on, the transport neither passes on nor sends unencrypted data. Calls `secured` once the peer has proved
    * that it has the key; until then, the caller must not send. If TLS cannot begin, the transport fails, and reports `onClosed` instead.
-   * Everything sent before must have been taken (`done`).
+   * Before the call, `done` must have been called for each earlier `send`.
    */
   startTls(key: TlsKey, secured: () => void): void;
   /** Closes at once. If `reset` is true, unsent bytes are dropped and the peer sees a reset. */

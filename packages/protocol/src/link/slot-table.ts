@@ -37,7 +37,7 @@ interface Entry {
   /** Small result of a message request; kept because the request must not be executed twice. */
   result: Buffer | null;
   resultAux: number;
-  /** When its execution began; Infinity while the request is held. */
+  /** Time at which the execution began; Infinity while the request is held. */
   startedMs: number;
   bodyBytes: number;
   /**
@@ -115,7 +115,7 @@ export class SlotTable {
     return 'executing';
   }
 
-  /** A request that is held is not in execution: it has no age, until `begins` is called. Copies of it are answered as usual. */
+  /** Holds a request, for example because of a limit: it does not count as executing and has no age until `begins` is called. */
   hold(slot: number): void {
     this.at(slot).startedMs = Number.POSITIVE_INFINITY;
   }

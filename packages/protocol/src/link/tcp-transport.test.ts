@@ -31,7 +31,7 @@ async function pair(): Promise<readonly [net.Socket, net.Socket]> {
   return [client, accepted];
 }
 
-/** What one end says reaches the other: the loop has looked at every socket that was readable before. */
+/** Sends a byte and waits for it. The event loop has then handled every socket that was readable before. */
 async function roundTrip(from: net.Socket, to: net.Socket): Promise<void> {
   const heard = once(to, 'data');
   from.write('x');
@@ -58,7 +58,7 @@ test('a socket that has already read more cannot be handed over', async () => {
   expect(stopReading(accepted)).toBe(false);
 });
 
-/** What comes first on a socket that was taken over: bytes, or why it was closed. */
+/** Returns the first event on a socket that was taken over: the bytes, or the reason for the end. */
 async function heardBy(socket: net.Socket): Promise<string> {
   const transport = adoptSocket(socket);
   const heard = await new Promise<string>((resolve) => {

@@ -1,6 +1,5 @@
-// The TCP transport. Each socket has one static receive buffer of its own (Node's `onread`), which makes large WRITEs cheap. A socket that
-// cannot have a static buffer uses 'data' events. The transport knows nothing about frames, and always sets noDelay. It can begin TLS on its
-// connection (tls-socket.ts).
+// The TCP transport. Each socket has one static receive buffer of its own (Node's `onread`), which makes large WRITEs cheap. Other sockets
+// use 'data' events. The transport knows nothing about frames, and always sets noDelay. tls-socket.ts begins TLS.
 
 import net from 'node:net';
 import { systemClock } from '@rsio/common/lib/clock';
@@ -41,7 +40,7 @@ class TcpTransport implements PathTransport {
     const handle = this.socket.writableLength > 0 ? null : takeHandle(this.socket);
     if (handle === null) {
       this.failure = 'TLS could not begin on this connection';
-      // A socket emits 'close' only after this call has returned, so nobody is called back during it.
+      // A socket emits 'close' only after this call has returned, so no callback runs during the call.
       this.socket.destroy();
       return;
     }
@@ -93,7 +92,7 @@ class TcpTransport implements PathTransport {
   private watch(socket: net.Socket): void {
     socket.on('error', (error) => {
       this.failure = reasonOf(error);
-      // Node reports errors of TLS, and leaves the socket open.
+      // After a TLS error, Node leaves the socket open.
       socket.destroy();
     });
     socket.on('end', () => this.close('The peer closed the connection'));

@@ -13,7 +13,7 @@ export interface ReadInto {
   readonly callback: (lengthBytes: number, buffer: Buffer) => boolean;
 }
 
-/** TCP handle of a socket: Node has no types for it. */
+/** TCP handle of a socket, for which Node has no types. */
 export interface TcpHandle {
   reading?: boolean;
   readStop?: () => void;
@@ -26,14 +26,14 @@ const CURVES = 'X25519';
 
 let sharedContext: SecureContext | null = null;
 
-/** One context for all connections: it contains no secret. */
+/** All connections share one context, because it contains no secret. */
 function context(): SecureContext {
   sharedContext ??= createSecureContext({
     minVersion: 'TLSv1.3',
     maxVersion: 'TLSv1.3',
     ciphers: SUITE,
     ecdhCurve: CURVES,
-    // A ticket would open every connection of this process, also those of other clients.
+    // With a ticket of one connection, a client could open connections in the name of another client.
     secureOptions: constants.SSL_OP_NO_TICKET,
   });
   return sharedContext;
@@ -50,10 +50,7 @@ interface Internals {
 
 const Base = TLSSocket as unknown as new (socket: undefined, options: object) => TLSSocket & Internals;
 
-/**
- * A TLS socket over a bare handle. TLSSocket takes `onread` only if it makes the handle itself, so this class gives it the handle at that
- * moment.
- */
+/** A TLS socket over a bare handle. TLSSocket accepts `onread` only if it creates its handle itself, so `_wrapHandle` supplies it. */
 class HandleTlsSocket extends Base {
   override _wrapHandle(wrap: unknown, made: unknown, isActive: boolean): { reset?: (done: () => void) => number } {
     const { handle } = (this as unknown as { _tlsOptions: { handle: TcpHandle } })._tlsOptions;
@@ -71,11 +68,11 @@ export interface TlsSocket {
 
 /**
  * Takes over a connected TCP handle from which nothing is being read. `ended` is called once: with the cipher suite when the connection is
- * secure, or with null if the peer has used something else than the key. Other failures are errors of the socket.
+ * secure, or with null if the peer has not used the key. Other failures are errors of the socket.
  */
 export function tlsSocketOver(handle: TcpHandle, key: TlsKey, onread: ReadInto, ended: (cipher: string | null) => void): TlsSocket {
   const isServer = key.side === 'server';
-  // A server that took a ticket would not have asked for the key of this connection.
+  // If the server accepted a ticket, it would not ask for the key of this connection, and this flag would stay false.
   let isKeyUsed = !isServer;
   const give = (identity: string): Buffer | null => {
     isKeyUsed = identity === key.identity;
@@ -89,12 +86,12 @@ export function tlsSocketOver(handle: TcpHandle, key: TlsKey, onread: ReadInto, 
     pskCallback: isServer ? (_socket: unknown, identity: string) => give(identity) : () => ({ psk: key.psk, identity: key.identity }),
   };
   const socket = new HandleTlsSocket(undefined, options);
-  // Node would copy all waiting writes into a new buffer, only to encrypt them from there.
+  // With `_writev`, Node would copy all waiting writes into a new buffer before it encrypts them.
   (socket as unknown as { _writev: null })._writev = null;
-  // The handle is connected, which Node does not notice.
+  // Node does not notice that the handle is connected.
   socket.connecting = false;
   socket.once('secure', () => {
-    // Until this call, Node keeps the errors of TLS to itself.
+    // Before this call, Node does not report TLS errors.
     socket._releaseControl();
     // TLS counts a connection with a pre-shared key as resumed. A peer without the key could offer a certificate instead.
     ended(isKeyUsed && socket.isSessionReused() && socket.getProtocol() === 'TLSv1.3' ? socket.getCipher().name : null);

@@ -1,5 +1,5 @@
-// The server's beginning of TLS on proven connections. Sends START_TLS, and hands a connection on when it is secure. Invariants: a connection
-// that is not secure within TLS_START_MAX_MS is closed, and a connection is handed on at most once.
+// Begins TLS on proven connections of a server: sends START_TLS, and reports when a connection is secure. Invariants: a connection that is
+// not secure within TLS_START_MAX_MS is closed. Each connection is reported at most once.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { OP } from '../wire/frames.ts';
@@ -8,7 +8,7 @@ import { HEADER_BYTES } from '../wire/limits.ts';
 import { TLS_START_MAX_MS } from './limits.ts';
 import type { PathTransport } from './path-transport.ts';
 
-/** What the handshake has agreed for TLS. `psk`: hexadecimal, so that it can be sent to another process. */
+/** Result of the handshake for TLS. `psk`: hexadecimal, so that it can be sent to another process. */
 export interface AgreedTls {
   readonly identity: string;
   readonly psk: string;
@@ -19,7 +19,7 @@ writeMessageHeader(START_TLS, 0, OP.START_TLS, 0, 0, 0, 0, 0, 0);
 
 export class TlsStarts {
   private readonly clock: Clock;
-  /** Maps each connection that is not secure yet to what its failure calls. */
+  /** Maps each connection that is not secure yet to the callback for its failure. */
   private readonly pending = new Map<PathTransport, (reason: string) => void>();
 
   constructor(clock: Clock) {
@@ -32,8 +32,8 @@ export class TlsStarts {
   }
 
   /**
-   * Calls `secured`, or `failed` if the connection ends before it is secure. Either is called at most once. If `tls` is null, the connection
-   * stays plain, and `secured` is called at once.
+   * Calls `secured`, or `failed` if the connection ends before it is secure, at most once. If `tls` is null, the connection stays plain,
+   * and `secured` is called at once.
    */
   begin(transport: PathTransport, tls: AgreedTls | null, secured: () => void, failed: (reason: string) => void): void {
     if (tls === null) {
@@ -46,7 +46,7 @@ export class TlsStarts {
       failed(reason);
     });
     transport.events = {
-      // The client is silent after PROOF.
+      // After PROOF, a client must send nothing until START_TLS arrives.
       onBytes: () => this.cancel(transport, 'The client sent data outside TLS'),
       onClosed: (reason) => this.take(transport)?.(reason),
     };

@@ -1,5 +1,5 @@
-// A session ticket of TLS, which any client gets, opens no connection of another client. The server proves only that the peer of a connection
-// has the key of this connection, so nothing else may count, although TLS calls both a resumption.
+// With a TLS session ticket from its own connection, a client cannot open a connection as another client. Only the key of the connection
+// counts, although TLS reports both a ticket and a key as a resumption.
 
 import { once } from 'node:events';
 import net from 'node:net';
@@ -50,11 +50,11 @@ test('a client that has a ticket of its own connection does not get into the con
   });
   await isSecured;
   own.transport.send(Buffer.from('welcome'), 0, 7, () => undefined);
-  // A ticket comes before the first data.
+  // A ticket would arrive before the first data.
   await once(inside, 'data');
 
   const others = await connected(server);
-  // What came of the thief's attempt: the reason for the end, or that it is in.
+  // Result of the attack: the reason for the end, or success.
   const ending = new Promise<string>((resolve) => {
     others.transport.events = { onBytes: () => resolve('I/O was taken'), onClosed: resolve };
     others.transport.startTls({ side: 'server', ...OTHERS }, () => resolve('The connection is secure'));

@@ -1,5 +1,5 @@
-// TLS on the TCP transport, with real sockets of this process: who gets in, who does not, what the network sees, and how a connection ends.
-// The handshake that agrees on TLS belongs to auth/handshake-tls.test.ts.
+// TLS on the TCP transport, with real sockets of this process: accepted and refused peers, the bytes on the network, and the end of a
+// connection. auth/handshake-tls.test.ts tests the handshake that agrees on TLS.
 
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -42,13 +42,13 @@ const PATIENCE = { timeout: 20_000 };
 const FRAMES = 128;
 const FRAME_BYTES = 256 * 1024;
 
-/** Offset of the first middle of a frame that is not before `fromBytes`. */
+/** Position of the first middle of a frame at or after `fromBytes`. */
 function nextMiddle(fromBytes: number): number {
   const middle = FRAME_BYTES / 2;
   return fromBytes <= middle ? middle : Math.ceil((fromBytes - middle) / FRAME_BYTES) * FRAME_BYTES + middle;
 }
 
-/** One end, with everything that has happened to it. */
+/** One end of a connection, which records its events. */
 class End {
   readonly transport: PathTransport;
   received = Buffer.alloc(0);
@@ -154,7 +154,7 @@ test('TLS holds one batch for a peer that reads slowly, not all that waits, and 
   const bodies: number[] = [];
   client.transport.events = {
     onBytes: (bytes, offset, lengthBytes) => {
-      // The byte in the middle of each body says which one it is.
+      // The byte in the middle of each body identifies the body.
       for (let at = nextMiddle(receivedBytes); at < receivedBytes + lengthBytes; at += FRAME_BYTES)
         bodies.push(bytes[offset + at - receivedBytes]!);
       receivedBytes += lengthBytes;

@@ -19,7 +19,7 @@ export class FakeStore {
   values: number[];
   durable: number[];
   life = 1;
-  /** True if another holder has claimed the server: nothing of ours is executed any more. */
+  /** True if another holder has claimed the server, which then executes none of our requests. */
   isRevoked = false;
   failsReads = false;
   refusesChanges = false;
@@ -31,7 +31,7 @@ export class FakeStore {
     this.durable = [...values];
   }
 
-  /** The machine restarts: of what was not synced, some may be lost. */
+  /** The machine restarts and may lose some of the unsynced blocks. */
   crash(random: SeededRandom): void {
     this.durable = this.durable.map((value, block) => (random.chance(0.5) ? value : this.values[block]!));
     this.values = [...this.durable];
@@ -62,7 +62,7 @@ export class FakeSession {
   private handle = 1;
   private log = new Map<number, number>();
   private life: number;
-  /** The incarnation that has all of the log. */
+  /** The incarnation that has every write in the log. */
   private logLife: number;
   private readonly check: (session: FakeSession, request: Request) => void;
 
@@ -83,7 +83,7 @@ export class FakeSession {
     return this.phase === 'ready' && this.isReachable;
   }
 
-  /** The session is lost; the storage may have crashed before. */
+  /** Ends the session. The storage may have crashed before. */
   lose(): void {
     this.queue = this.live;
     this.executed = [];
@@ -97,7 +97,7 @@ export class FakeSession {
     this.events?.standingChanged();
   }
 
-  /** One thing happens, if anything can. */
+  /** Executes or answers one request, if there is any. */
   step(random: SeededRandom): void {
     if (!this.isReachable) return;
     if (this.isFenced) this.fencedStep(random);

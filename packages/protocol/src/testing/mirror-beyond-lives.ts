@@ -1,5 +1,6 @@
-// Random lives of a mirror of which one replica is larger than the mirror, with old content beyond the end: the mirror grows over it, while
-// users write and replicas crash, leave and return. The order of everything follows from the seed. The world judges after each step.
+// Random lives of a mirror with one replica that is larger than the mirror and has old content beyond the end. The mirror grows over this
+// content while users write and replicas crash, leave and return. The seed determines the order of all events. The world checks its rules
+// after each step.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { regionsOf } from '../mirror/regions/region-set.ts';
@@ -10,7 +11,7 @@ import { BLOCK_BYTES } from './mirror-replicas.ts';
 const OLD = 9_000_000;
 const STEPS = 300;
 
-/** Lives the life of this seed. Returns what is wrong; null: nothing is. */
+/** Runs the life of this seed. Returns the violated rule; null if there is none. */
 export function beyondLife(seed: number): string | null {
   const random = new SeededRandom(seed);
   const world = new MirrorCopyWorld(random, random.int(2, 3), MIRROR_REGION_BYTES + BLOCK_BYTES * random.int(0, 7));

@@ -1,12 +1,12 @@
-// Random lives of a mirror with a copier: what an earlier holder has left, then users who write, replicas that crash, lose sessions, leave and
-// return, and writes that are abandoned. The order of everything follows from the seed. The world judges after each step.
+// Random lives of a mirror with a copier: the state after an earlier holder, then users who write, replicas that crash, lose sessions,
+// leave and return, and abandoned writes. The seed determines the order of all events. The world checks its rules after each step.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { MIRROR_REGION_BYTES } from '../wire/limits.ts';
 import { MirrorCopyWorld } from './mirror-copy-world.ts';
 import { BLOCK_BYTES } from './mirror-replicas.ts';
 
-/** What an earlier holder has left: replicas that differ where their maps say so, in their caches and on their disks. */
+/** Makes the state after an earlier holder: replicas that differ in regions that their maps have, in their caches and on their disks. */
 function leave(world: MirrorCopyWorld, random: SeededRandom, isClean: boolean): void {
   const regions = Math.ceil((world.blocks * BLOCK_BYTES) / MIRROR_REGION_BYTES);
   for (let region = 0; region < regions; region++) {
@@ -23,15 +23,14 @@ function leave(world: MirrorCopyWorld, random: SeededRandom, isClean: boolean): 
   }
 }
 
-/** A replica that is out of sync and has, where its own map says so, what no other replica has. */
+/** Makes a replica that is out of sync and has content of its own in regions that only its own map has. */
 function estrange(world: MirrorCopyWorld, random: SeededRandom): void {
   const replica = world.replicas.at(-1)!;
   world.setReturning(replica);
   for (let block = 0; block < world.blocks; block++) if (random.chance(0.3)) replica.write(block, 2_000_000 + block);
 }
 
-/** Lives the life of this seed. Returns what is wrong; null: nothing is. */
-/** `grows`: the volume grows at times that change nothing else of the life. */
+/** Runs the life of this seed. Returns the violated rule; null if there is none. `grows`: the volume also grows, at times. */
 export function live(seed: number, grows = false): string | null {
   const growth = new SeededRandom(seed);
   const random = new SeededRandom(seed);

@@ -1,6 +1,6 @@
-// A mirror with a copier for tests: users who write, replicas that crash, leave and return, an administrator of sorts that does what the
-// decider would do. `check` is the oracle. Invariants that it checks: replicas in sync are equal where they are settled; a region that no
-// map of a replica in sync has is on every disk what it is everywhere else, or set in the map of the replica that differs.
+// A mirror with a copier for tests: users who write, replicas that crash, leave and return, and an "administrator", which replaces the
+// decider. `check` is the oracle. It checks that replicas in sync are equal in settled regions. A region that no map of a replica in sync
+// has must be equal on every disk, or set in the map of the replica that differs.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -38,7 +38,7 @@ export class MirrorCopyWorld {
   readonly unsettled = new RegionSet();
   readonly lacks: Lacks;
   readonly copier: Copier;
-  /** The replicas as the copier and the verifier see them. */
+  /** The replicas, for the copier and the verifier. */
   readonly io: VerifyIo;
   blocks: number;
   isPending = false;
@@ -50,14 +50,14 @@ export class MirrorCopyWorld {
   private readonly locks = new SimLocks();
   private readonly writes: UserWrite[] = [];
   private lastValue = 1;
-  /** Each look at it is a later time. */
+  /** Time for Lacks, which grows with each reading. */
   private tick = 0;
   private readonly budget: TimesBudget;
-  /** Regions for which other mirrors have the memory. */
+  /** Number of regions in the budget that other mirrors use. */
   private taken = 0;
   private lastView: CopyView | null = null;
   private readonly followers: ((view: CopyView) => void)[] = [];
-  /** Replicas that have caught up; the administrator takes his time. */
+  /** Replicas that have caught up and that the administrator lets join later. */
   private readonly joins = new Set<string>();
   private hasBegun = false;
 
@@ -82,14 +82,14 @@ export class MirrorCopyWorld {
     this.copier.checkpointBytes = random.pick([1, 6]) * 1024 * 1024;
   }
 
-  /** Becomes the holder. What an earlier holder has left is up to the test. */
+  /** Becomes the holder. The test has made the state after the earlier holder. */
   begin(isClean: boolean): void {
     this.copier.begin(isClean, this.sizeBytes);
     this.hasBegun = true;
     this.tell();
   }
 
-  /** A replica is out of sync from the beginning. */
+  /** Makes a replica out of sync from the beginning. */
   setReturning(replica: SimReplica): void {
     this.roles.set(replica.identity, 'returning');
     replica.isUp = this.random.chance(0.5);
@@ -105,9 +105,9 @@ export class MirrorCopyWorld {
     return this.replicas.filter(({ identity }) => ['member', 'leaving'].includes(this.roles.get(identity) ?? ''));
   }
 
-  // --- what can happen
+  // --- events
 
-  /** Anything but a fault. */
+  /** Performs one step that is no fault. */
   proceed(): void {
     this.random.pick(this.replicas).step(this.random);
     if (this.joins.size > 0 && this.random.chance(0.3)) this.takeJoins();
@@ -133,7 +133,7 @@ export class MirrorCopyWorld {
     this.judge(write);
   }
 
-  /** Users flush: all that have a session. */
+  /** A user's FLUSH goes to all replicas that have a session. */
   flush(): void {
     for (const replica of this.replicas) this.enqueue(replica, 'join-flush', 0, 0, this.flushOf(replica), () => {});
   }
@@ -146,7 +146,7 @@ export class MirrorCopyWorld {
     } else if (this.budget.take()) this.taken++;
   }
 
-  /** Takes a write back that is under way: some replicas have executed it. */
+  /** Abandons a write in flight, which some replicas have executed. */
   abandonWrite(): void {
     const write = this.writes.find((one) => one.isGranted);
     if (write === undefined) return;
@@ -161,7 +161,7 @@ export class MirrorCopyWorld {
     this.copier.changed();
   }
 
-  /** One that returns or joins crashes most often. The client may notice it late. */
+  /** Crashes a replica, most often one that returns or joins. The client may notice the crash late. */
   crash(): void {
     const others = this.replicas.filter(({ identity }) => this.roles.get(identity) !== 'member');
     const replica = this.random.pick(others.length > 0 && this.random.chance(0.6) ? others : this.replicas);
@@ -190,7 +190,7 @@ export class MirrorCopyWorld {
     this.tell();
   }
 
-  /** A removal is at a majority, or a replica that was removed gets a session. */
+  /** Completes the removal of a replica, or gives a removed replica a session. */
   settleRoles(): void {
     for (const replica of this.replicas) {
       const role = this.roles.get(replica.identity);
@@ -208,7 +208,7 @@ export class MirrorCopyWorld {
     this.tell();
   }
 
-  /** Every server has made its replica larger, and users are told: the new part is zero everywhere, and set in all maps. */
+  /** Grows every replica, then the mirror. The new part is zero on all replicas, and set in all maps. */
   grow(blocks: number): void {
     this.sizeBytes += blocks * BLOCK_BYTES;
     this.blocks += blocks;
@@ -216,7 +216,7 @@ export class MirrorCopyWorld {
     this.tell();
   }
 
-  /** Pauses the copier, as before a detach. It must say that it is idle exactly when none of its requests is under way. */
+  /** Pauses the copier, as before a detach. It must report that it is idle exactly when none of its requests is in flight. */
   pause(): void {
     this.isPaused = true;
     this.copier.pause(() => {
@@ -236,7 +236,7 @@ export class MirrorCopyWorld {
     this.copier.hurry(this.random.int(0, regionsOf(this.sizeBytes) - 1));
   }
 
-  /** Nothing goes wrong any more. True if everything is in sync, settled and cleared, in all maps. */
+  /** Ends all faults. Returns true if all replicas get in sync, and all regions settled and cleared in all maps. */
   quiesce(): boolean {
     if (this.isPaused) this.resume();
     this.setPending(false);
@@ -253,7 +253,7 @@ export class MirrorCopyWorld {
 
   // --- the oracle
 
-  /** Null, or what is wrong. */
+  /** Returns the violated rule; null if there is none. */
   check(): string | null {
     if (this.wrong !== null) return this.wrong;
     if (this.isIdle && this.replicas.some(({ queue }) => queue.some(({ kind }) => kind === 'write')))
@@ -266,7 +266,7 @@ export class MirrorCopyWorld {
     return null;
   }
 
-  /** What is wrong with this block; null: nothing is. */
+  /** Returns the rule that this block violates; null if there is none. */
   wrongBlock(block: number): string | null {
     const members = this.inSync().filter(({ identity }) => this.roles.get(identity) === 'member');
     const [first] = members;
@@ -369,7 +369,7 @@ export class MirrorCopyWorld {
     const tick = ++this.tick;
     return () => {
       replica.flush();
-      // A FLUSH of an earlier session or incarnation covers nothing.
+      // A FLUSH in an earlier session or incarnation does not count.
       if (replica.tenure === tenure) replica.flushed = tick;
       return STATUS.OK;
     };
@@ -427,7 +427,7 @@ export class MirrorCopyWorld {
     const execute = (): number => {
       for (let block = begin; block < end; block++) {
         const at = offset + block * BLOCK_BYTES - positionBytes;
-        // A piece that begins within a block has the content at its begin, and does not change it.
+        // A piece that begins within a block has the block's content at its begin, and does not change the block.
         if (kind === 'read') buffer.writeUInt32LE(replica.cache[block]!, Math.max(offset, at));
         else if (at >= offset) replica.write(block, buffer.readUInt32LE(at));
       }

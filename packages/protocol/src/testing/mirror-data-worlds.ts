@@ -1,5 +1,5 @@
-// The worlds of a mirror's data path by seed: how many replicas, which faults, and how long. mirror-world.ts is the world.
-// The unit tests run the first ones, and the zoo hunts mutants in them.
+// Chooses the worlds of a mirror's data path by seed: number of replicas, faults, and duration. mirror-world.ts is the world. The unit
+// tests run the first worlds, and the zoo (test/sim/zoo) checks that they detect mutants.
 
 import { MirrorWorld, type WorldFaults } from './mirror-world.ts';
 
@@ -17,7 +17,7 @@ function faultsOf(seed: number): WorldFaults {
   };
 }
 
-/** Like `violationOf`, in a world in which snapshots are taken (M22). `taken`: told how many snapshots were proven. */
+/** Like `violationOf`, in a world in which snapshots are taken (M22). `taken` is called with the number of proven snapshots. */
 export async function momentViolationOf(seed: number, taken: (snapshots: number) => void): Promise<string | null> {
   const world = new MirrorWorld(seed, { ...faultsOf(seed), hasMoments: true });
   const [first] = await world.run(MOMENT_STEPS);
@@ -25,7 +25,7 @@ export async function momentViolationOf(seed: number, taken: (snapshots: number)
   return first === undefined ? null : `seed ${seed}: ${first}`;
 }
 
-/** Runs the world of this seed. Returns what is wrong; null: nothing is. */
+/** Runs the world of this seed. Returns the first violation; null if there is none. */
 export async function violationOf(seed: number): Promise<string | null> {
   const [first] = await new MirrorWorld(seed, faultsOf(seed)).run(STEPS);
   return first === undefined ? null : `seed ${seed}: ${first}`;

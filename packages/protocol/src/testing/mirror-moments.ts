@@ -1,5 +1,5 @@
-// Takes snapshots of the mirror of a world, and judges them (M22): those of one moment are equal, and are what a READ of all blocks at that moment
-// may return.
+// Takes snapshots of the mirror of a world, and judges them (M22): the snapshots of one moment are equal, and have content that a READ of
+// all blocks at that moment may return.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -8,7 +8,7 @@ import { SnapshotMoment } from '../mirror/moments/snapshot-moment.ts';
 import type { FakeStore } from './fake-replica.ts';
 import type { RegisterOracle, UserIo } from './register-oracle.ts';
 
-/** Longest time that a server takes. */
+/** Longest time that a server takes to make a snapshot. */
 const SNAPSHOT_MAX_MS = 100;
 
 export interface MomentWorld {
@@ -17,12 +17,12 @@ export interface MomentWorld {
   readonly oracle: RegisterOracle;
   readonly random: SeededRandom;
   readonly places: readonly { readonly store: FakeStore }[];
-  /** Step of the world, and the one since which another client has the mirror. */
+  /** `at`: present step of the world. `takenAt`: step at which another client got the mirror. */
   readonly at: number;
   readonly takenAt: number;
   readonly violations: string[];
   isMoment: boolean;
-  /** How many snapshots were proven. */
+  /** Number of proven snapshots. */
   snapshots: number;
   askVoters(): Promise<boolean>;
 }
@@ -37,7 +37,7 @@ export async function takeMoment(world: MomentWorld, blocks: number): Promise<vo
       if (reads.length === 0) reads.push(world.oracle.begins('read', 0, blocks, world.at));
       await new Promise<void>((resolve) => world.clock.after(world.random.int(0, SNAPSHOT_MAX_MS), resolve));
       const store = world.places.find((one) => one.store.identity === identity)?.store;
-      // A server of which another client has the promise makes none.
+      // A server that has promised another client's term makes no snapshot.
       if (store === undefined || store.isRevoked) return 'It is taken';
       taken.set(identity, [...store.values]);
       return null;

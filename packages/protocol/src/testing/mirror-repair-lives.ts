@@ -1,6 +1,6 @@
-// Random lives of a mirror whose replicas are compared and repaired while one of three is out of sync: some replicas have wrong blocks, on
-// the disk and in no map. The order of everything follows from the seed. After each step, what the report calls repaired must be so. The first
-// bytes of a block have its content, so that a repair of other bytes says nothing.
+// Random lives of a mirror whose replicas are compared and repaired while one of three is out of sync. Some replicas have wrong blocks on
+// disk that no map has. The seed determines the order of all events. After each step, blocks that the report calls repaired must be equal.
+// Only the first bytes of a block have its content, so repairs of other bytes are not checked.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { CopyBuffers } from '../mirror/copy/copy-buffers.ts';
@@ -13,7 +13,7 @@ const WRONG = 7_000_000;
 const MIB = 1 << 20;
 const STEPS = 800;
 
-/** Lives the life of this seed. Returns what is wrong; null: nothing is. */
+/** Runs the life of this seed. Returns the violated rule; null if there is none. */
 export function repairLife(seed: number): string | null {
   const random = new SeededRandom(seed);
   const world = new MirrorCopyWorld(random, 3, MIRROR_REGION_BYTES + BLOCK_BYTES * random.int(0, 7));

@@ -1,6 +1,6 @@
-// Replicas of a mirror for tests of the copier: what is in the cache and on the disk of each, intent maps, requests under way. The test
-// chooses which request is executed next, and when a replica crashes. Blocks are 512 KiB, each with one number as its content.
-// Invariant: like a real replica, one that crashes loses any of its unsynced blocks, then gets the users' writes of its log again.
+// Replicas of a mirror for tests of the copier, each with cache, disk, intent map and requests in flight. The test chooses which request is
+// executed next, and when a replica crashes. Blocks are 512 KiB, each with one number as its content.
+// Invariant: like a real replica, a crashed one may lose any of its unsynced blocks, then gets the users' writes in its log again.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { RegionSet, regionsOf } from '../mirror/regions/region-set.ts';
@@ -26,9 +26,9 @@ export class SimReplica {
   session = 0;
   life = 0;
   isUp = true;
-  /** Its size when it was opened last. */
+  /** Size of the replica when it was opened last. */
   foundBytes = 0;
-  /** When the last FLUSH was submitted that it has answered in one session and incarnation. */
+  /** Tick at which the last answered FLUSH of the present session and incarnation was submitted. */
   flushed = 0;
   /** Blocks of which no sum can be computed, because their first bytes cannot be read. */
   badBlocks: number[] = [];
@@ -61,7 +61,7 @@ export class SimReplica {
     this.cache[block] = value;
   }
 
-  /** What is added has the content of a block that was never written. */
+  /** The new blocks have the content of blocks that were never written. */
   grow(blocks: number): void {
     const regions = regionsOf(this.cache.length * BLOCK_BYTES);
     for (let region = regions; region < regionsOf(blocks * BLOCK_BYTES); region++) this.map.add(region);
@@ -74,7 +74,7 @@ export class SimReplica {
     this.log.clear();
   }
 
-  /** The machine crashes and returns: the client replays the log of users' writes, and sends again what is under way. */
+  /** The machine crashes and returns. The client replays the log of users' writes, and sends the requests in flight again. */
   crash(random: SeededRandom): void {
     this.life++;
     this.session++;
@@ -85,7 +85,7 @@ export class SimReplica {
     for (const [block, value] of this.log) this.write(block, value);
   }
 
-  /** Without a session, nobody sends again what it has lost. */
+  /** Power fails while the replica has no session, so that no client replays the lost writes. */
   losePower(random: SeededRandom): void {
     this.life++;
     for (let block = 0; block < this.cache.length; block++) {
@@ -94,7 +94,7 @@ export class SimReplica {
     }
   }
 
-  /** The session ends for good: nothing of it is executed any more, or all of it was without an answer. */
+  /** Ends the session for good. Its unanswered requests either are never executed or all were executed. */
   giveUp(random: SeededRandom): void {
     this.isUp = false;
     this.session++;
@@ -104,7 +104,7 @@ export class SimReplica {
     for (const request of queue) request.done(STATUS.OUTCOME_UNKNOWN);
   }
 
-  /** Executes and answers one request; those that overlap an earlier change wait. */
+  /** Executes and answers one request. Requests that overlap an earlier change wait. */
   step(random: SeededRandom): void {
     if (!this.isUp || this.queue.length === 0) return;
     const index = random.int(0, this.queue.length - 1);

@@ -1,6 +1,6 @@
-// A mirror's data path with replicas, a user, a driver that removes and returns replicas, a copier, and another client that may take the
-// mirror over, all moved by chance. The world judges each answer. The order of everything follows from the seed.
-// What a register may return belongs to register-oracle.ts; how a replica behaves belongs to fake-replica.ts.
+// A mirror's data path in a random world: replicas, a user, a driver that removes and returns replicas, a copier, and another client that
+// may take over the mirror. The world judges each answer. The seed determines the order of all events.
+// register-oracle.ts knows which answers are permitted; fake-replica.ts models a replica.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
@@ -19,7 +19,7 @@ import { TimesBudget } from '../mirror/lacks/change-times.ts';
 
 const BLOCKS = 4;
 const BLOCKS_PER_REGION = 2;
-/** The blocks lie on both sides of the end of a region. */
+/** The blocks are on both sides of a boundary between two regions. */
 const FIRST_SECTOR = MIRROR_REGION_BYTES / SECTOR_BYTES - BLOCKS_PER_REGION;
 const FOREIGN = 1_000_000;
 const POISON = 0xee;
@@ -42,7 +42,7 @@ export interface WorldFaults {
   readonly mayTakeOver: boolean;
   readonly mayAbandon: boolean;
   readonly areReadsLocal: boolean;
-  /** Snapshots are taken (M22). */
+  /** True if snapshots are taken (M22). */
   readonly hasMoments: boolean;
 }
 
@@ -94,7 +94,7 @@ export class MirrorWorld {
     this.setView();
   }
 
-  /** Lets much happen, then heals everything, and checks that every request was answered once. */
+  /** Makes `steps` random moves, then heals all faults, and checks that every request was answered once. */
   async run(steps: number): Promise<readonly string[]> {
     for (let step = 0; step < steps && this.violations.length === 0; step++) await this.move();
     this.isHealing = true;
@@ -222,7 +222,7 @@ export class MirrorWorld {
     this.io.addReplica(place.session.replica);
   }
 
-  /** M14: requests of users that overlap are never in flight together. */
+  /** M14: checks that overlapping requests of users are never in flight together. */
   private submitted(session: FakeSession, request: Request): void {
     const values = request.op === OP.WRITE ? valuesOf(request) : [];
     if (values.some((value) => value >= 0xeeee)) this.violations.push(`A WRITE was sent from a buffer that the user has again`);
@@ -244,7 +244,7 @@ export class MirrorWorld {
       return;
     }
     const dice = random.unit();
-    // What is broken is repaired soon, so that much is answered.
+    // Repairs faults soon, so that many requests are answered.
     if (!session.isReachable) session.setReachable(true);
     else if (store.failsReads || store.refusesChanges) {
       store.failsReads = false;
@@ -301,7 +301,7 @@ export class MirrorWorld {
     else if (random.chance(0.5)) this.returnOne();
   }
 
-  /** The last replica in sync that is there stays. */
+  /** False for the last usable replica in sync, which must stay. */
   private mayGo(place: Place): boolean {
     if (place.role !== 'member') return true;
     return this.places.some((other) => other !== place && other.role === 'member' && !this.isLost(other));
@@ -431,7 +431,7 @@ export class MirrorWorld {
 
   // --- the voters and the other client
 
-  /** The voters decide at once, or when the answer is on its way. */
+  /** The voters decide now, or later when the answer is delivered. */
   askVoters(): Promise<boolean> {
     const isConfirmed = this.random.chance(0.5) ? this.isPromised : null;
     return new Promise((answer) => this.votes.push({ isConfirmed, answer }));
@@ -445,7 +445,7 @@ export class MirrorWorld {
     for (const vote of this.votes.splice(0)) vote.answer(vote.isConfirmed ?? this.isPromised);
   }
 
-  /** The other client claims one server more. It has the mirror with a majority of the voters and one replica in sync. */
+  /** The other client claims one more server. It gets the mirror with a majority of the voters and one replica in sync. */
   private claim(): void {
     if (this.random.chance(0.3)) this.isWitnessTaken = true;
     else {

@@ -1,19 +1,19 @@
-// Judges what the user of a mirror sees, block by block. Changes of a block take effect in the order in which they were submitted (M14), and
-// each has a value of its own. A READ returns a change that is not older than any that was acknowledged, or seen by a READ, before the READ
-// was submitted. A change without known outcome has taken effect or not, and a READ after its end decides that for good.
+// Judges the answers to the user of a mirror, block by block. Changes of a block take effect in the order of submission (M14), and each has
+// a value of its own. A READ must not return an older change than one that was acknowledged, or returned by a READ, before it was
+// submitted. A change with unknown outcome may have taken effect or not; the first READ after its end decides.
 
 export interface UserIo {
   readonly op: 'read' | 'write' | 'flush';
   readonly block: number;
   readonly count: number;
-  /** Number of the WRITE; a higher one was submitted later. Values below FIRST_WRITE are contents of the beginning. */
+  /** Number of the WRITE, in order of submission. Values below FIRST_WRITE are initial contents. */
   readonly value: number;
   readonly submittedAt: number;
-  /** For each block of the volume: the newest WRITE that was acknowledged or read when this was submitted. */
+  /** For each block of the volume: the newest WRITE that was acknowledged or read when this request was submitted. */
   readonly floor: readonly number[];
-  /** The same with acknowledged WRITEs only. */
+  /** Like `floor`, but with acknowledged WRITEs only. */
   readonly acknowledged: readonly number[];
-  /** WRITEs that were known to have no effect when this was submitted: block and value. */
+  /** WRITEs, by block and value, that were known to have had no effect when this request was submitted. */
   readonly dead: ReadonlySet<string>;
   answers: number;
 }
@@ -67,7 +67,7 @@ export class RegisterOracle {
     if (io.op === 'write') this.unknown.push({ io, endedAt: at });
   }
 
-  /** Returns what is wrong with the answer of a READ; null if nothing is. */
+  /** Returns the error in the answer to a READ; null if the answer is permitted. */
   read(io: UserIo, values: readonly number[]): string | null {
     for (const [index, value] of values.entries()) {
       const block = io.block + index;

@@ -138,7 +138,7 @@ export class ScriptedServer {
   digest = true;
   /** True if the server supports REVOKE. The test decides when the server answers with REVOKED. */
   revokes = false;
-  /** True if the server takes ADMIN. The test makes the answers. */
+  /** True if the server supports ADMIN. The test makes the answers. */
   administers = false;
   /** True if the server has TLS, and if it begins TLS by itself after a valid PROOF. */
   tls = false;

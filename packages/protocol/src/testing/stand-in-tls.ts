@@ -1,5 +1,5 @@
-// Takes the place of TLS on connections in memory: the two ends exchange three messages that prove the key, as TLS 1.3 does, and then pass
-// everything on as it is. Invariants: bytes keep their order, and an end becomes secure only after it has seen a proof of the same key.
+// Replaces TLS on in-memory connections: the two ends exchange three messages that prove the key, as in TLS 1.3, and then transmit
+// everything unchanged. Invariants: bytes keep their order, and an end becomes secure only after it has received a proof of the same key.
 
 import { createHmac } from 'node:crypto';
 import type { TlsKey } from '../link/path-transport.ts';

@@ -1,5 +1,5 @@
-// The decoder with every cut: the same frames come out however the bytes are cut; lengths are checked before memory is allocated; buffers are
-// given back. The encoder creates the frames, so the two are checked against each other.
+// The decoder yields the same frames however the bytes are cut, checks lengths before it allocates memory, and returns buffers. The encoder
+// creates the frames, so the two are checked against each other.
 
 import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
@@ -38,7 +38,7 @@ interface Seen {
   malformed: string | null;
 }
 
-/** A decoder that writes down what comes out; `hooks` are called besides. */
+/** Returns a decoder that records its output; it also calls `hooks`. */
 function watch(
   hooks: Partial<DecoderEvents> = {},
   pool = new CountingBufferPool(),
@@ -66,7 +66,7 @@ function watch(
   return { decoder, seen, pool };
 }
 
-/** Feeds bytes in pieces of these sizes, over and over, each in a buffer of its own that is spoiled afterwards. */
+/** Feeds bytes in pieces of these sizes, repeated as needed. Each piece has a buffer of its own, which is overwritten afterwards. */
 function feed(decoder: Decoder, bytes: Buffer, sizes: readonly number[]): void {
   for (let at = 0, turn = 0; at < bytes.length; turn++) {
     const take = Math.min(sizes[turn % sizes.length]!, bytes.length - at);

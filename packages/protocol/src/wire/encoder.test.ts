@@ -1,5 +1,5 @@
-// The encoder against a sender that completes when the test wants: output arrives complete, in order, in few batches; no byte of a batch changes
-// while it is being sent; buffers go back to the pool once, even if the connection is closed in between.
+// The encoder with a sender that completes when the test says so: output arrives complete, in order, in few batches. No byte of a batch
+// changes while it is being sent. Buffers return to the pool once, even if the connection is closed in between.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -15,7 +15,7 @@ interface Batch {
   readonly buffer: Buffer;
   readonly start: number;
   readonly lengthBytes: number;
-  /** As it was when it was given. */
+  /** Copy of the bytes at the time of the send. */
   readonly copy: Buffer;
   readonly done: () => void;
 }
@@ -26,7 +26,7 @@ class Wire implements BatchSender {
   readonly pool = new CountingOutputPool();
   readonly encoder: Encoder;
   drained = 0;
-  /** The connection is closed: sends complete at once. */
+  /** True if the connection is closed, so that sends complete at once. */
   isClosed = false;
 
   constructor(digest = false) {
@@ -44,7 +44,7 @@ class Wire implements BatchSender {
     this.underWay.push(batch);
   }
 
-  /** The oldest send, or the one at `index`, completes: its bytes must be those that were given. */
+  /** Completes the oldest send, or the one at `index`. Fails if its bytes have changed since the send. */
   complete(index = 0): void {
     const [batch] = this.underWay.splice(index, 1);
     if (batch === undefined) return;

@@ -49,8 +49,8 @@ export class Encoder {
   /** True if header and body are each followed by a CRC-32. The setting `digest` may be changed only when all output has been flushed. */
   digest = false;
   /**
-   * True if one batch is sent at a time, and the next one contains all that was encoded meanwhile. This saves work if the sender completes
-   * one batch in each turn of the event loop, and copies the batches that wait.
+   * True if one batch is sent at a time, and the next batch contains everything encoded until then. This saves work if the sender completes
+   * one batch per event-loop turn and copies batches that wait.
    */
   isSerial = false;
   private readonly sender: BatchSender;
@@ -66,7 +66,7 @@ export class Encoder {
   /**
    * Size at which a batch is sent: half of the last event's output, but at least OUTPUT_BATCH_MIN_BYTES and at most OUTPUT_BATCH_BYTES.
    * With larger batches, client and server would take turns during a burst instead of working in parallel. A serial encoder always uses
-   * OUTPUT_BATCH_BYTES, because the second half would wait for the first anyway.
+   * OUTPUT_BATCH_BYTES, because the second half of the output waits for the first in any case.
    */
   private batchBytes = OUTPUT_BATCH_BYTES;
 
@@ -134,7 +134,7 @@ export class Encoder {
     if (!this.isSerial || this.underWayBytes === 0) this.sendRest();
   }
 
-  /** Called before the connection ends. Sends all that was encoded, also if a batch is being sent. */
+  /** Called before the connection ends. Sends all encoded output, even while a batch is being sent. */
   sendRest(): void {
     const output = this.output;
     const lengthBytes = this.position - this.start;

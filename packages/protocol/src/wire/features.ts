@@ -1,5 +1,5 @@
 // Lists the protocol versions and features of this build, and chooses among those that a client offers. The macs of the handshake cover the
-// offer and the choice, so that an attacker cannot cause a downgrade. Invariant: the server chooses only what the client has offered.
+// offer and the choice, so that an attacker cannot cause a downgrade. Invariant: the server chooses only from the client's offer.
 
 export const PROTOCOL_VERSIONS: readonly number[] = [1];
 
@@ -24,10 +24,7 @@ export function chooseVersion(offered: readonly number[], own: readonly number[]
   return common.length === 0 ? null : Math.max(...common);
 }
 
-/**
- * Returns the features that both sides have, in the order of `own`. With TLS, whose records have checksums of their own, the digest is left
- * out.
- */
+/** Returns the features that both sides have, in the order of `own`. Omits `digest` with TLS, because TLS records have checksums. */
 export function chooseFeatures(offered: readonly string[], own: readonly string[]): string[] {
   const common = own.filter((feature) => offered.includes(feature));
   return common.includes(FEATURE.TLS) ? common.filter((feature) => feature !== FEATURE.DIGEST) : common;

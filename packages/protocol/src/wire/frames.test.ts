@@ -15,7 +15,7 @@ describe('the table of frames', () => {
     for (const { op } of FRAMES) expect(op > 0 && op < ANSWER).toBe(true);
   });
 
-  // The numbers are on the wire: a change here is another protocol.
+  // The numbers are sent on the wire: a change of them changes the protocol.
   test('keeps its numbers', () => {
     expect(FRAMES.map(({ op, name }) => `${op.toString(16)} ${name}`)).toEqual(
       '1 HELLO,2 CHALLENGE,3 PROOF,4 WELCOME,5 REFUSE,6 BYE,7 START_TLS,10 PING,11 PONG,12 FENCE,13 FENCED,14 NOTIFY,15 REVOKE,16 REVOKED,20 LIST,21 OPEN,22 CLOSE,30 READ,31 WRITE,32 FLUSH,33 DISCARD,34 ZERO,35 IOCTL,36 ADMIN,37 VOTE'.split(

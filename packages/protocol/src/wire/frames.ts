@@ -12,9 +12,7 @@ export interface FrameEntry {
   readonly from: 'client' | 'server' | 'both';
   readonly shape: FrameShape;
   readonly body: IoBody;
-  /**
-   * Op of the answer; null if the frame has no answer. The answer to a slotted request has the op of the request with the bit ANSWER set.
-   */
+  /** Op of the answer; null if the frame has no answer. For a slotted request: its own op with the bit ANSWER set. */
   readonly answeredBy: number | null;
   /** True if the request occupies a slot; handle, slot and seq of its header are then used. */
   readonly isSlotted: boolean;

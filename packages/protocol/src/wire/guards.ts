@@ -4,6 +4,7 @@
 
 import { RsError } from '@rsio/common/lib/errors';
 import { NAME_MAX_BYTES, UNIVERSE_MAX } from '@rsio/common/lib/limits';
+import { checked, type Shape } from '@rsio/common/lib/shape';
 import { isSnapshotName } from '@rsio/common/lib/units';
 import { isSnapshot, servedNameParts } from '@rsio/common/lib/volume-name';
 import { FEATURE_NAME_MAX_CHARS, INSTANCE_MAX, MIRROR_ID_CHARS, SHORT_TEXT_MAX_CHARS, TERM_NUMBER_MAX, TOKEN_MAX_CHARS } from './limits.ts';
@@ -13,16 +14,18 @@ export type Guard<T> = (value: unknown, field: string) => T;
 
 export type Schema<T> = { readonly [K in keyof T]-?: Guard<T[K]> };
 
-/**
- * True if a guard accepts a value from elsewhere, such as a state file. A value that passes when it is read from a file cannot be refused
- * later when it is sent.
- */
+/** True if a guard accepts a value that does not come from a peer, for example from a state file, so that sending it later cannot fail. */
 export function passes<T>(guard: Guard<T>, value: unknown): value is T {
   try {
     return Object.is(guard(value, ''), value);
   } catch {
     return false;
   }
+}
+
+/** Shape of the values of the shape `of` that the guard accepts. `what`: noun for the error, such as `a token`. */
+export function guarded<U>(of: Shape, guard: Guard<U>, what: string): Shape<U> {
+  return checked<unknown>(of, (value) => (passes(guard, value) ? null : `is not ${what}`)) as Shape<U>;
 }
 
 function wrong(field: string, expected: string): never {
@@ -77,7 +80,7 @@ export function addedLater<T>(guard: Guard<T>, otherwise: T): Guard<T> {
   return (value, field) => (value === undefined ? otherwise : guard(value, field));
 }
 
-/** A flag that peers of the first builds do not send. It is sent only if it is set. */
+/** A flag that peers of the first builds do not send. Only a set flag is sent. */
 export const setFlag: Guard<boolean | undefined> = (value, field) => {
   if (value === undefined || typeof value === 'boolean') return value === true ? true : undefined;
   return wrong(field, 'true or false');
@@ -171,8 +174,8 @@ export function firstOf<T>(guard: Guard<T>, max: number, expected: string): Guar
 }
 
 /**
- * Takes a decoded map, or a message that is to be encoded. Returns an object that has the fields of `schema`, in the order of `schema`.
- * Unknown fields, which a newer peer may send, are omitted.
+ * Takes a decoded map, or a message to encode. Returns an object that has the fields of `schema`, in the order of `schema`. Unknown fields,
+ * which a newer peer may send, are omitted.
  */
 export function record<T>(schema: Schema<T>, separator = '.'): Guard<T> {
   const fields = Object.entries<Guard<unknown>>(schema).map(([key, guard]) => ({ key, guard, suffix: `${separator}${key}` }));

@@ -1,5 +1,5 @@
 // The header byte for byte: golden bytes of both shapes, every field at its bounds, and the length of the body.
-// Bodies are tested with encoder and decoder.
+// The tests of encoder and decoder cover bodies.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -79,7 +79,7 @@ describe('the length of a body', () => {
     expect(bodyLengthBytes(headerOf({ op: OP.WRITE, count: IO_MAX_SECTORS }))).toBe(IO_MAX_SECTORS * SECTOR_BYTES);
     expect(bodyLengthBytes(headerOf({ op: OP.WRITE, count: IO_MAX_SECTORS + 1 }))).toBe(-1);
     expect(bodyLengthBytes(headerOf({ op: OP.READ | ANSWER, count: IO_MAX_SECTORS + 1 }))).toBe(-1);
-    // It carries no data. The bound is the request's, for its execution.
+    // A READ request has no body, so the bound does not apply to its header; the server checks the count later.
     expect(bodyLengthBytes(headerOf({ op: OP.READ, count: IO_MAX_SECTORS + 1 }))).toBe(0);
   });
 

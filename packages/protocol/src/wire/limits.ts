@@ -14,7 +14,7 @@ export const IO_MAX_SECTORS = BODY_MAX_BYTES / SECTOR_BYTES;
 /** Largest message body after the handshake. A list that does not fit into one body is sent in several frames (flag MORE). */
 export const MESSAGE_MAX_BYTES = 64 * KIB;
 export const WIDE_UNIT_SECTORS = MIB / SECTOR_BYTES;
-/** Snapshots in one answer to the ioctl SNAPSHOTS. */
+/** Most snapshots in one answer to the ioctl SNAPSHOTS. */
 export const SNAPSHOTS_PER_ANSWER_MAX = 256;
 export const EXTENTS_PER_ANSWER_MAX = 1024;
 
@@ -55,42 +55,40 @@ export const LBA_MAX = 2 ** 48 - 1;
 // --- ADMIN
 /** Longest parameters of an ADMIN, as JSON text in UTF-8. */
 export const ADMIN_PARAMS_MAX_BYTES = 60 * KIB;
-/** Most bytes of an ADMIN's answer in one frame. The client asks for the rest. */
+/** Most bytes of an answer to an ADMIN in one frame. The client requests the rest. */
 export const ADMIN_PART_MAX_BYTES = 60 * KIB;
 /** Longest answer to an ADMIN, as JSON text in UTF-8. */
 export const ADMIN_ANSWER_MAX_BYTES = 32 * MIB;
-/** Longest id of a request that an ADMIN carries, and longest name of a method. */
+/** Maximum length of the id and of the method name in an ADMIN. */
 export const ADMIN_ID_MAX_CHARS = 64;
-/** Most ADMINs of a session that the server executes or has waiting. Further ones are refused. */
+/** Most unanswered ADMINs of a session. The server refuses further calls. */
 export const ADMIN_PER_SESSION_MAX = 8;
 
 // --- mirrors
 /** Digits of the ids of mirrors, of voters and of the data of replicas. */
 export const MIRROR_ID_CHARS = 32;
-/** Most members, and most voters, of a mirror. */
+/** Maximum number of members, and of voters, of a mirror. */
 export const MIRROR_MEMBERS_MAX = 8;
-/** Most nodes that a configuration names as those that may claim the mirror. */
+/** Most nodes that a configuration permits to claim the mirror. */
 export const MIRROR_CLIENTS_MAX = 64;
-/** Largest number of a term. */
 export const TERM_NUMBER_MAX = 2 ** 48;
-/** By how much the number of a claim may exceed that of the promise, so that no client uses the numbers up. */
+/** Largest step by which a claim's number may exceed the promise, so that no client uses up the numbers. */
 export const TERM_STEP_MAX = 2 ** 20;
-/** Replicas mark what was written in regions of this size (rule M2). Both ends must have the same value. */
+/** Size of the regions in which replicas mark writes (rule M2). Client and server must have the same value. */
 export const MIRROR_REGION_BYTES = 4 * MIB;
-/** Most regions of a volume. */
 export const MIRROR_REGIONS_MAX = Math.ceil(VOLUME_MAX_BYTES / MIRROR_REGION_BYTES);
 /** Most bytes of a map in one answer to the ioctl MIRROR_MAP: one bit for each region. */
 export const MIRROR_MAP_PART_MAX_BYTES = 32 * KIB;
 /** Most ranges of regions in one ioctl MIRROR_CLEAR. */
 export const MIRROR_CLEAR_RANGES_MAX = 512;
-/** Bytes of the checksum of a piece: the begin of its SHA-256. That many make two different pieces with one checksum impossible in practice. */
+/** Length of a piece's checksum: the first bytes of its SHA-256. In practice, two different pieces never have the same checksum. */
 export const MIRROR_SUM_BYTES = 16;
 /** Most sectors of a piece in the ioctl MIRROR_SUMS. */
 export const MIRROR_SUM_PIECE_SECTORS_MAX = (64 * KIB) / SECTOR_BYTES;
 /** Most sectors, and most pieces, in one ioctl MIRROR_SUMS. */
 export const MIRROR_SUMS_SECTORS_MAX = MIB / SECTOR_BYTES;
 export const MIRROR_SUMS_PIECES_MAX = 256;
-/** Most VOTEs of a session that the server executes or has waiting. Further ones are refused. */
+/** Most unanswered VOTEs of a session. The server refuses further VOTEs. */
 export const VOTES_PER_SESSION_MAX = 32;
 
 // --- handshake

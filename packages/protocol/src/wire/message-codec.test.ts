@@ -1,5 +1,5 @@
-// Every message in both directions, and invalid input: random, changed and cut bodies, fields out of bounds, unknown fields.
-// Frames are tested with the decoder, exact bytes in auth/golden-frames.test.ts.
+// Every message in both directions, and invalid input: random, changed and cut bodies, fields out of bounds, unknown fields. The decoder's
+// tests cover frames; auth/golden-frames.test.ts tests exact bytes.
 
 import fc from 'fast-check';
 import { Packr } from 'msgpackr';
@@ -54,7 +54,7 @@ const extents = fc
   .array(fc.tuple(fc.integer({ min: 1, max: LBA_MAX }), fc.constantFrom(0, 1)), { minLength: 1, maxLength: 40 })
   .map((pairs) => pairs.flat());
 
-/** Of OPEN, REFUSE, HELLO and LIST: peers of the first builds do not send them. */
+/** Fields of OPEN, REFUSE, HELLO and LIST that peers of the first builds do not send. */
 const ADDED_LATER = new Set(['take', 'resume', 'mac', 'process', 'waitsForSpace', 'heldBy', 'mirror']);
 
 interface Case {
@@ -186,7 +186,7 @@ const CASES: readonly Case[] = [
   ),
 ];
 
-/** What decoding throws; undefined when it does not. Anything but E_PROTOCOL fails the test. */
+/** Returns the message of the error from decoding; undefined if decoding succeeds. Another error than E_PROTOCOL fails the test. */
 function refusalOf(decode: () => unknown): string | undefined {
   try {
     decode();

@@ -105,7 +105,7 @@ interface Codec<T> {
   readonly encode: (message: T) => Buffer;
   /** Reads a body of `length` bytes at `offset`. The message shares no memory with `bytes`. Throws E_PROTOCOL. */
   readonly decode: (bytes: Buffer, offset: number, length: number) => T;
-  /** Checks a message that came in another form than this encoding, such as JSON between processes. */
+  /** Checks a message that arrived in another encoding, such as JSON between processes. */
   readonly guard: Guard<T>;
 }
 
@@ -274,7 +274,7 @@ const openRequest = codec<Omit<OpenRequest, 'mirror'> & { readonly mirror: OpenT
   readonly: flag,
   take: addedLater(oneOf<Take>(TAKE.NO, TAKE.OVER, TAKE.FORCE), TAKE.NO),
   resume: addedLater(orNull(token), null),
-  // It is sent only for a replica, so that the OPEN of a plain volume is that of clients without mirrors.
+  // Sent only for a replica, so that the OPEN of a plain volume has the same bytes as from a client without mirrors.
   mirror: (value, field) => (value === undefined ? undefined : (openTerm(value, field) ?? undefined)),
 });
 
@@ -288,7 +288,7 @@ export function decodeOpenRequest(bytes: Buffer, offset: number, length: number)
   return { ...plain, mirror };
 }
 
-/** By default, the OPEN does not take over another client's hold, does not resume a hold, and is that of a plain volume. */
+/** By default, the OPEN does not take over a hold, does not resume a hold, and opens a plain volume. */
 export function encodeOpenRequest(request: Omit<OpenRequest, 'take' | 'resume' | 'mirror'> & Partial<OpenRequest>): Buffer {
   return openRequest.encode({ take: TAKE.NO, resume: null, mirror: null, ...request });
 }

@@ -105,11 +105,11 @@ export interface VolumeEntry {
   readonly readonly: boolean;
   readonly shared: boolean;
   readonly holders: readonly Holder[];
-  /** True if changes of the volume wait, because there is no space for them on the server; else it is left out. */
+  /** True if changes of the volume wait for space on the server; otherwise omitted. */
   readonly waitsForSpace?: boolean | undefined;
-  /** What holds the I/O of this client on the volume, in words that complete "held by"; else it is left out. */
+  /** Reason why the server holds back this client's I/O, as words that complete "held by"; otherwise omitted. */
   readonly heldBy?: string | undefined;
-  /** Id of the mirror whose replica the volume is; else it is left out. */
+  /** Id of the mirror if the volume is a replica; otherwise omitted. */
   readonly mirror?: string | undefined;
 }
 
@@ -122,9 +122,9 @@ export interface ListAnswer {
 
 /** How an OPEN treats another client's hold (docs/PROTOCOL.md H2, H3). */
 export const TAKE = {
-  /** A held volume is refused. */
+  /** The OPEN of a volume that another client holds is refused. */
   NO: 0,
-  /** The other hold ends. The OPEN is refused as long as there may be acknowledged writes that only the holder can send again. */
+  /** The other hold ends. The OPEN is refused as long as acknowledged writes may exist that only the holder can send again. */
   OVER: 1,
   /** The other hold ends, even if acknowledged writes are lost. */
   FORCE: 2,
@@ -151,7 +151,7 @@ export interface OpenRequest {
    * client's hold, the answer is TAKEN.
    */
   readonly resume: string | null;
-  /** The volume is opened as a replica of this mirror, by a client that has claimed it; null: it is opened as a plain volume. */
+  /** Opens the volume as a replica of this mirror, which the client has claimed; null: opens it as a plain volume. */
   readonly mirror: OpenTerm | null;
 }
 
@@ -182,17 +182,17 @@ export const IOCTL = {
   EXTENTS: 2,
   /** Reports that the client has recovered all earlier requests, so that rule H3 no longer waits for this client. */
   SETTLED: 3,
-  /** Of an open snapshot: the older snapshots of its volume. Request: SnapshotsRequest; answer: SnapshotsAnswer. */
+  /** For an open snapshot: lists the older snapshots of its volume. Request: SnapshotsRequest; answer: SnapshotsAnswer. */
   SNAPSHOTS: 4,
-  /** Of an open snapshot: what has changed since an older one. Request: ChangesRequest; answer: ExtentsAnswer with states of CHANGE. */
+  /** For an open snapshot: changes since an older snapshot. Request: ChangesRequest; answer: ExtentsAnswer with states of CHANGE. */
   CHANGES: 5,
-  /** Of a replica: a part of its intent map. Request: MirrorMapRequest; answer: MirrorMapAnswer. */
+  /** For a replica: a part of its intent map. Request: MirrorMapRequest; answer: MirrorMapAnswer. */
   MIRROR_MAP: 6,
-  /** Of a replica: clears regions of its intent map. Request: MirrorClearRequest; the answer has no body. */
+  /** For a replica: clears regions of its intent map. Request: MirrorClearRequest; the answer has no body. */
   MIRROR_CLEAR: 7,
-  /** Of a replica: OK as long as the term under which it was opened may use it; else STALE. No bodies. */
+  /** For a replica: OK as long as the term of its OPEN may use it, otherwise STALE. No bodies. */
   TERM: 8,
-  /** Of a replica: checksums of a range, to compare it with another replica. Request: MirrorSumsRequest; answer: MirrorSumsAnswer. */
+  /** For a replica: checksums of a range, for a comparison with another replica. Request: MirrorSumsRequest; answer: MirrorSumsAnswer. */
   MIRROR_SUMS: 9,
 } as const;
 
@@ -219,12 +219,12 @@ export const EXTENT = { DATA: 0, HOLE: 1 } as const;
  * at least one sector.
  */
 export interface ExtentsAnswer {
-  /** Pairs: sectors, state (EXTENT). */
+  /** Pairs of a number of sectors and a state (EXTENT). */
   readonly extents: readonly number[];
 }
 
 export interface SnapshotsRequest {
-  /** Id of the snapshot after which the list continues; null: the list begins. */
+  /** Id of the snapshot after which the list continues; null for the beginning of the list. */
   readonly after: string | null;
 }
 
@@ -236,7 +236,7 @@ export interface SnapshotEntry {
 export interface SnapshotsAnswer {
   /** Snapshots of the volume that are older than the open one, the youngest first. */
   readonly snapshots: readonly SnapshotEntry[];
-  /** True if there are more. */
+  /** True if the list continues. */
   readonly hasMore: boolean;
 }
 
@@ -245,24 +245,24 @@ export interface ChangesRequest extends ExtentsRequest {
   readonly since: string;
 }
 
-/** States of the extents in the answer to CHANGES. What is not certainly unchanged is changed. */
+/** States of the extents in the answer to CHANGES. An extent that may have changed is CHANGED. */
 export const CHANGE = { UNCHANGED: 0, CHANGED: 1 } as const;
 
 /** The kinds of ADMIN, in the field aux of the header. */
 export const ADMIN = {
   /** Calls a method. Request: AdminCall; answer: AdminAnswer. */
   CALL: 1,
-  /** Asks for a further part of an answer. Request: AdminRest; answer: AdminAnswer. */
+  /** Requests a further part of an answer. Request: AdminRest; answer: AdminAnswer. */
   REST: 2,
 } as const;
 
 export interface AdminCall {
-  /** Id that the client makes for each call. A change is executed once, however often the call arrives with this id. */
+  /** Id that the client makes for each call. The server executes a change once, even if the call arrives several times with this id. */
   readonly request: string;
   readonly method: string;
   /** Parameters of the method: one JSON object in UTF-8. */
   readonly params: Uint8Array;
-  /** Time for which the client waits, from the arrival of the frame. The server begins no change later. */
+  /** Time in ms, from the arrival of the frame, for which the client waits. The server begins no change after it. */
   readonly withinMs: number;
 }
 
@@ -273,7 +273,7 @@ export interface AdminRest {
 
 /** A part of an answer. The whole answer is one JSON object in UTF-8, with the key `result` or `error`. */
 export interface AdminAnswer {
-  /** Number of the answer in this session, with which the client asks for the rest; 0 if the answer is complete. */
+  /** Number of the answer in this session, with which the client requests the rest; 0 if the answer is complete. */
   readonly answer: number;
   readonly totalBytes: number;
   readonly part: Uint8Array;

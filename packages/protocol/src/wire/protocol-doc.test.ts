@@ -1,5 +1,5 @@
-// docs/PROTOCOL.md against the tables that it shows: frames, flags, statuses, ioctls, the fields of every message in order, headers, and every
-// number that is given with the name of its bound. auth/golden-doc.test.ts compares exact handshake frames.
+// Compares docs/PROTOCOL.md with the code: frames, flags, statuses, ioctls, the fields of every message in order, headers, and every number
+// that is given with the name of its bound. auth/golden-doc.test.ts compares exact handshake frames.
 
 import { Packr } from 'msgpackr';
 import { describe, expect, test } from 'vitest';

@@ -6,7 +6,7 @@ import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { newKey } from '@rsio/common/cli/new-key';
 import { assignmentsOf } from '@rsio/common/cli/assignments';
 import { addClient, changeClientLimits, changeRights, removeClient, setRights } from '@rsio/common/config/rssrvcfg-edit';
-import { list, object, orNull, text } from '@rsio/common/control/shape';
+import { list, object, orNull, text } from '@rsio/common/lib/shape';
 import { SESSION_PATH, type StatsView } from '@rsio/common/control/server/stats-views';
 import { CLIENT } from '@rsio/common/control/server/views';
 import { toRsError } from '@rsio/common/lib/errors';

@@ -9,7 +9,7 @@ import { openConfigFile, saveConfigFile } from '@rsio/common/config/config-file'
 import { readConfigFile } from '@rsio/common/config/load-config';
 import { examineRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
 import { newRssrvcfg } from '@rsio/common/config/rssrvcfg-edit';
-import { count, list, object, orNull, text, word } from '@rsio/common/control/shape';
+import { count, list, object, orNull, text, word } from '@rsio/common/lib/shape';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { NAMESPACEID_MAX } from '@rsio/common/lib/limits';
 import { escapeControls } from '@rsio/common/lib/printable';

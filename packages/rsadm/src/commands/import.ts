@@ -4,7 +4,7 @@
 import { resolve } from 'node:path';
 import { type Command, JSON_OPTION, makeCommand, usageError, WAIT_OPTION } from '@rsio/common/cli/command';
 import { JOB } from '@rsio/common/control/server/views';
-import { object } from '@rsio/common/control/shape';
+import { object } from '@rsio/common/lib/shape';
 import { parseWhole, quoteText } from '@rsio/common/lib/units';
 import type { VolumeDoor, VolumeProgram } from '@rsio/common/manage/volumes/door';
 import { checkWaiting, followJob } from '@rsio/common/manage/volumes/jobs';

@@ -2,7 +2,7 @@
 // have tests in common's manage/.
 
 import { shownCall } from '@rsio/common/cli/command';
-import { misfit } from '@rsio/common/control/shape';
+import { misfit } from '@rsio/common/lib/shape';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { client, DAEMON_ANSWER, pool, sessionStats, volume, volumeStats } from '@rsio/common/testing/server-views';
 import { describe, expect, test } from 'vitest';

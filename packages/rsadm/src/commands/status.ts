@@ -6,7 +6,7 @@ import { alignColumns, toText } from '@rsio/common/cli/table';
 import { SERVER_DAEMON } from '@rsio/common/control/method-table';
 import { STATS } from '@rsio/common/control/server/stats-views';
 import { CLIENT, INTERFACE, type InterfaceView, type ManagedVolumeView, POOL, VOLUME } from '@rsio/common/control/server/views';
-import { count, list, number, object, orNull, text } from '@rsio/common/control/shape';
+import { count, list, number, object, orNull, text } from '@rsio/common/lib/shape';
 import { plural } from '@rsio/common/lib/units';
 import { formatTime } from '@rsio/common/log/log-line';
 import { waitWarnings } from '@rsio/common/manage/server-stats';

@@ -3,9 +3,9 @@
 
 import { lstat, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { isRecord, isText, isWhole } from '@rsio/common/files/state-file';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
 import { escapeControls } from '@rsio/common/lib/printable';
+import { integer, misfit, object, type Of, optional, orNull, text, textThat } from '@rsio/common/lib/shape';
 import { RECORD_MAX_BYTES } from './limits.ts';
 
 export interface BackupRecord {
@@ -38,19 +38,21 @@ export async function readRecord(file: string): Promise<BackupRecord | null> {
   throw new RsError('E_USAGE', `${place} does not describe a backup: bring the former one back, or make a full backup`);
 }
 
+/** A name with a colon is refused, because qemu would interpret it as a protocol and an address. */
+function isPlainName(base: string): boolean {
+  return path.basename(base) === base && !base.includes(':') && escapeControls(base) === base;
+}
+
+const RECORD = object({
+  snapshot: text(),
+  snapshotId: text(),
+  sizeBytes: integer(),
+  base: orNull(textThat(isPlainName, 'a plain name')),
+  baseId: optional(orNull(text())),
+});
+
 function recordOf(value: unknown): BackupRecord | null {
-  if (!isRecord(value)) return null;
-  const { snapshot, snapshotId, sizeBytes, base, baseId = null } = value;
-  if (!isText(snapshot) || !isText(snapshotId) || !isWhole(sizeBytes)) return null;
-  if (base === null) return baseId === null ? { snapshot, snapshotId, sizeBytes, base, baseId } : null;
-  // qemu would interpret a name with a colon as a protocol and an address.
-  if (
-    !isText(base) ||
-    path.basename(base) !== base ||
-    base.includes(':') ||
-    escapeControls(base) !== base ||
-    !(baseId === null || isText(baseId))
-  )
-    return null;
-  return { snapshot, snapshotId, sizeBytes, base, baseId };
+  if (misfit(RECORD, value) !== null) return null;
+  const { snapshot, snapshotId, sizeBytes, base, baseId = null } = value as Of<typeof RECORD>;
+  return base === null && baseId !== null ? null : { snapshot, snapshotId, sizeBytes, base, baseId };
 }

@@ -3,7 +3,7 @@
 
 import { WAITING } from '@rsio/common/control/methods';
 import { DIRECTIONS, PATH_STATES } from '@rsio/common/lib/path-states';
-import { count, flag, list, number, object, orNull, text, word } from '@rsio/common/control/shape';
+import { count, flag, list, number, object, orNull, text, word } from '@rsio/common/lib/shape';
 
 export const FINDINGS_SHAPE = object({
   findings: list(

@@ -3,34 +3,37 @@
 // reports the damage; a damaged file is renamed, never overwritten.
 
 import { rename } from 'node:fs/promises';
-import { isListOf, isRecord, isText, isWhole, StateFile, type StateForm } from '@rsio/common/files/state-file';
+import { StateFile, type StateForm } from '@rsio/common/files/state-file';
 import { toRsError } from '@rsio/common/lib/errors';
+import { flag, integer, list, object, type Of, text } from '@rsio/common/lib/shape';
 import type { Log } from '@rsio/common/log/log';
 
-export interface KeptVolume {
-  readonly namespace: string;
-  readonly name: string;
-  readonly universe: number;
-  readonly id: string;
+const KEPT = object({
+  namespace: text(),
+  name: text(),
+  universe: integer(),
+  id: text(),
   /** The mode in which the volume was requested, even if the server currently offers the volume only read-only. */
-  readonly readonly: boolean;
+  readonly: flag(),
   /** The server from which the volume was attached, which may still be executing requests on the volume. */
-  readonly serverid: number;
-  readonly server: string;
-}
+  serverid: integer(),
+  server: text(),
+});
+export type KeptVolume = Of<typeof KEPT>;
 
-export interface AttachedContent {
+const CONTENT = object({
   /** Id of the boot during which the file was written. The file is ignored after a reboot, even if the directory RUN has survived. */
-  readonly boot: string;
-  readonly attached: readonly KeptVolume[];
+  boot: text(),
+  attached: list(KEPT),
   /**
    * Volumes that the administrator has detached or another client has taken, although the configuration may want them attached. Each entry
    * is a label and an id.
    */
-  readonly detached: readonly string[];
-}
+  detached: list(text()),
+});
+export type AttachedContent = Of<typeof CONTENT>;
 
-const FORM: StateForm<AttachedContent> = { version: 1, accepts: isContent, remedy: 'attach again with rsconfig -a what is missing' };
+const FORM: StateForm<AttachedContent> = { version: 1, shape: CONTENT, remedy: 'attach again with rsconfig -a what is missing' };
 
 /** Loads and saves the file. The methods report errors and never throw. */
 export class AttachedFile {
@@ -70,14 +73,4 @@ export class AttachedFile {
       this.isWritable = false;
     }
   }
-}
-
-function isContent(value: unknown): value is AttachedContent {
-  return isRecord(value) && isText(value['boot']) && isListOf(value['attached'], isKept) && isListOf(value['detached'], isText);
-}
-
-function isKept(value: unknown): value is KeptVolume {
-  if (!isRecord(value)) return false;
-  const { namespace, name, universe, id, readonly, serverid, server } = value;
-  return [namespace, name, id, server].every(isText) && isWhole(universe) && isWhole(serverid) && typeof readonly === 'boolean';
 }

@@ -4,7 +4,7 @@
 
 import { SERVER_METHODS, type ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { SnapshotView } from '@rsio/common/control/server/views';
-import { misfit } from '@rsio/common/control/shape';
+import { misfit } from '@rsio/common/lib/shape';
 import { RsError } from '@rsio/common/lib/errors';
 import { servedNameParts } from '@rsio/common/lib/volume-name';
 import { SNAPSHOT_SHOW_MS } from './limits.ts';

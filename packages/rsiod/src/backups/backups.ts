@@ -2,16 +2,15 @@
 // so that monitoring can report missing backups. The backups themselves are files of the administrator. Invariant: at most BACKUPS_KEPT_MAX
 // volumes are remembered, those with the newest backups; a damaged file never prevents the daemon from starting.
 
-import { isListOf, isRecord, isText, isWhole, StateFile } from '@rsio/common/files/state-file';
-import type { BackupView, ControlMethods } from '@rsio/common/control/methods';
+import { StateFile } from '@rsio/common/files/state-file';
+import { BACKUP, type BackupView, type ControlMethods } from '@rsio/common/control/methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
+import { atMost, list, object, type Of } from '@rsio/common/lib/shape';
 import type { Log } from '@rsio/common/log/log';
 import { BACKUPS_KEPT_MAX } from './limits.ts';
 
-interface BackupsContent {
-  readonly backups: readonly BackupView[];
-}
+const CONTENT = object({ backups: atMost(BACKUPS_KEPT_MAX, list(BACKUP)) });
 
 export interface BackupsPorts {
   readonly clock: Clock;
@@ -23,12 +22,12 @@ const REMEDY = 'remove it; when volumes were backed up is then not known until t
 
 export class Backups {
   private readonly ports: BackupsPorts;
-  private readonly file: StateFile<BackupsContent>;
+  private readonly file: StateFile<Of<typeof CONTENT>>;
   private kept: readonly BackupView[] = [];
 
   constructor(ports: BackupsPorts) {
     this.ports = ports;
-    const form = { version: 1, accepts: isContent, remedy: REMEDY };
+    const form = { version: 1, shape: CONTENT, remedy: REMEDY };
     this.file = new StateFile(`${ports.folder}/backups.json`, form, () => ({ backups: this.kept }));
   }
 
@@ -52,19 +51,4 @@ export class Backups {
     await this.file.save();
     this.ports.log.info(`Snapshot ${snapshot} of volume ${namespace}:${name}@${universe} is backed up`);
   }
-}
-
-function isContent(content: unknown): content is BackupsContent {
-  return isRecord(content) && isListOf(content['backups'], isBackup) && content['backups'].length <= BACKUPS_KEPT_MAX;
-}
-
-function isBackup(value: unknown): value is BackupView {
-  return (
-    isRecord(value) &&
-    isText(value['namespace']) &&
-    isText(value['name']) &&
-    isWhole(value['universe']) &&
-    isText(value['snapshot']) &&
-    isWhole(value['atMs'])
-  );
 }

@@ -3,8 +3,9 @@
 
 import { randomUUID } from 'node:crypto';
 import { bootId } from '@rsio/common/daemon/process-facts';
-import { isRecord, StateFile, type StateForm } from '@rsio/common/files/state-file';
-import { clientInstance, passes, token } from '@rsio/protocol/wire/guards';
+import { StateFile, type StateForm } from '@rsio/common/files/state-file';
+import { integer, object, type Of, text } from '@rsio/common/lib/shape';
+import { clientInstance, guarded, token } from '@rsio/protocol/wire/guards';
 import path from 'node:path';
 
 export interface Identity {
@@ -15,14 +16,15 @@ export interface Identity {
   readonly instance: number;
 }
 
-interface Kept {
-  readonly machine: string;
-  readonly instance: number;
-}
+const KEPT = object({
+  machine: guarded(text(), token, 'a machine id'),
+  instance: guarded(integer(), clientInstance, 'an instance number'),
+});
+type Kept = Of<typeof KEPT>;
 
 const FORM: StateForm<Kept> = {
   version: 1,
-  accepts: isKept,
+  shape: KEPT,
   remedy: "restore it, or move it away and detach this node's volumes at the servers",
 };
 
@@ -37,8 +39,4 @@ export async function nextIdentity(stateDir: string): Promise<Identity> {
   kept = { machine: kept.machine, instance: kept.instance + 1 };
   await file.save();
   return { ...kept, boot: bootId(), process: randomUUID() };
-}
-
-function isKept(value: unknown): value is Kept {
-  return isRecord(value) && passes(token, value['machine']) && passes(clientInstance, value['instance']);
 }

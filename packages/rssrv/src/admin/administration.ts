@@ -1,6 +1,6 @@
-// The part of the server that people and clients command: its control socket, its pools, and the changes of their volumes. The listener
-// serves the volumes and knows the sessions; the orders of each subject are in the files beside this one. Invariant: a request is executed
-// with the rights of its asker, and a local program has all rights.
+// Executes the commands of local programs and of clients: owns the control sockets, the pools, and the changes of their volumes. The
+// listener serves the volumes and knows the sessions; the files beside this one execute the methods of each subject. Invariant: a request
+// is executed with the rights of its asker, and a local program has all rights.
 
 import { randomBytes, randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
@@ -56,13 +56,13 @@ import { ReadSocket } from './read-socket.ts';
 import { poolView, type SessionStatus, type VolumeStatus } from './server-views.ts';
 import { imageOrders, snapshotOrders, volumeOrders } from './volume-orders.ts';
 
-/** What the administration shows of the server processes. */
+/** Facts about the server processes. */
 export interface ServerProcesses {
-  /** Name of the user as whom they run; null if they run as the user of the listener. */
+  /** Name of their user; null: the user of the listener. */
   readonly user: string | null;
-  /** The same user, for programs that get descriptors. */
+  /** Ids of the same user, for other programs that get descriptors. */
   readonly userIds: { readonly uid: number; readonly gid: number } | null;
-  /** Why they have more rights than they need, and what to do; null if they do not. */
+  /** Reason why they have more rights than they need, and the remedy; null if they do not. */
   readonly warning: string | null;
 }
 
@@ -83,9 +83,9 @@ export interface AdministrationPorts extends ObservedServer {
   readonly workers: { readonly pids: readonly number[] };
   sessions(): readonly SessionStatus[];
   statusOf(volume: ServerVolumeConfig): VolumeStatus;
-  /** Throws E_HELD if this change of a volume is not possible while clients use it. Null: the volume does not exist. */
+  /** Throws E_HELD if clients that use the volume prevent this change. Null: the volume does not exist. */
   check(was: ServerVolumeConfig | null, now: ServerVolumeConfig | null): void;
-  /** Serves a volume as it is now, or stops serving it, and tells the clients. */
+  /** Serves a volume in its state `now`, or stops serving it if `now` is null, and notifies the clients. */
   apply(was: ServerVolumeConfig | null, now: ServerVolumeConfig | null): Promise<void>;
   readonly clients: ClientPorts;
   readonly voters: Voters;
@@ -95,7 +95,7 @@ export interface AdministrationPorts extends ObservedServer {
   inForce(): ReplacedVolumes;
   /** Reads the configuration again as soon as the server is up. */
   reloadLater(by: string): void;
-  /** Called when other pools than before have less than their reserve free. */
+  /** Called when the set of pools with less than their reserve free has changed. */
   shortPoolsChanged(ids: readonly string[]): void;
 }
 
@@ -248,7 +248,7 @@ export class Administration {
     const taken = new Set(sections);
     const volumes = volumeConfigsOf(change.states).filter((volume) => {
       const key = volumeKey(volume);
-      // Two pools may have volumes of one name after a pool was brought here from another server.
+      // Two pools may have volumes of one name after a pool was brought from another server.
       if (taken.has(key))
         this.ports.log.error(
           `Volume ${key} of pool ${volume.pool?.name ?? ''} is not served: another volume has its name; rename one of them`,
@@ -260,7 +260,7 @@ export class Administration {
     return { change, volumes: [...config.volumes, ...volumes] };
   }
 
-  /** Loads what the server remembers of its pools. Call it before `prepare`. */
+  /** Loads the remembered volumes of pools, the journal of requests, and the jobs. Must be called before `prepare`. */
   async load(): Promise<void> {
     await this.memory.load();
     await this.journal.load();
@@ -347,7 +347,7 @@ export class Administration {
     return Object.fromEntries(entries) as HandlersOf<typeof SERVER_METHODS>;
   }
 
-  /** Executes a method. With an id, it is executed once, however often it is asked for. `remote`: checks the rights when a change begins. */
+  /** Executes a method, with an id only once, however often it arrives. `remote`: checks the rights when a change begins. */
   private async execute({ node, id, method, params }: Asked, asker: Asker, waiter: Waiter, remote: RemoteAsker | null): Promise<unknown> {
     const { changes, clock } = this.ports;
     const call = (queue: Changes, values: object): unknown => (this.handlers(asker, queue)[method] as (given: object) => unknown)(values);
@@ -364,7 +364,7 @@ export class Administration {
   private handlers(asker: Asker, changes: Changes): HandlersOf<typeof SERVER_METHODS> {
     const { inventory, pools, verbs, snapshots, images } = this;
     const { clock, log, clients } = this.ports;
-    // What a client has asked for before it was fenced does not begin after it.
+    // A change that a client requested before it was fenced does not begin after the fence.
     const run: Changes['run'] = (change, what) => changes.run((turn) => clients.fences.order(asker.node, () => change(turn)), what);
     const turns: Changes = { run, checkWanted: () => changes.checkWanted() };
     return {
@@ -447,7 +447,7 @@ export class Administration {
     return this.pools.space.shortIds;
   }
 
-  /** True while a volume is being created, so that no server process has had its file open. */
+  /** True while a volume is being created. No server process has opened its file yet. */
   isNew(volumeId: string): boolean {
     return this.pools.created.has(volumeId);
   }

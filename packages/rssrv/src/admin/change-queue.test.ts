@@ -1,5 +1,5 @@
 // The queue of changes: order, the bound for commands, and a change that does not end.
-// What the changes do is tested where they are made.
+// The tests of each kind of change show its effects.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';

@@ -1,7 +1,7 @@
-// Executes the changes of a server one after another: reloads, and changes of volumes and clients by command. Invariants: no two changes
-// overlap, except while one of them has stepped aside, when it changes nothing that another one sees; a change that fails does not stop those
-// behind it; no more than CHANGES_WAITING_MAX commands wait, none of them for longer than CHANGE_WAIT_MS, and a refusal names the change that
-// the others wait for; no more than CHANGES_ASIDE_MAX work aside.
+// Executes the changes of a server one after another: reloads, and changes of volumes and clients by command. Invariants: changes do not
+// overlap, except that a change that has stepped aside does work that no other change sees; a failed change does not stop later ones; at
+// most CHANGES_WAITING_MAX commands wait, each for at most CHANGE_WAIT_MS, and a refusal names the change that they wait for; at most
+// CHANGES_ASIDE_MAX changes work aside.
 
 import { assert } from '@rsio/common/lib/assert';
 import { type Clock, systemClock, type Timer } from '@rsio/common/lib/clock';
@@ -22,14 +22,14 @@ const REMEDY = 'if it hangs, check the file systems of the pools (rsadm status)'
 
 export class ChangeQueue {
   private readonly clock: Clock;
-  /** What begins when the change in progress has ended or steps aside, in order. */
+  /** Callbacks that begin waiting changes, in order, each when the change in progress has ended or steps aside. */
   private readonly next: (() => void)[] = [];
-  /** The present turn, which ends once. */
+  /** True while a change has the turn. */
   private isTaken = false;
   /** Changes that have not ended: in progress, aside or waiting. */
   private readonly unfinished = new Set<Promise<unknown>>();
   private readonly aside: ChangeInProgress[] = [];
-  /** Changes that work aside. The others that are aside wait for one of them to end, in order. */
+  /** Number of changes that work aside. Others that have stepped aside wait in `waitingAside`, in order. */
   private working = 0;
   private readonly waitingAside: (() => void)[] = [];
   private waitingCount = 0;
@@ -50,8 +50,8 @@ export class ChangeQueue {
   }
 
   /**
-   * Executes the change when those before it have ended. Throws E_LIMIT if too many wait, E_TIMEOUT if the change could not begin within
-   * CHANGE_WAIT_MS and will not be executed, and whatever the change throws. `what`: see ChangeInProgress.
+   * Executes the change when all earlier changes have ended. Throws E_LIMIT if too many wait, E_TIMEOUT if the change could not begin
+   * within CHANGE_WAIT_MS and will not be executed, and the errors of the change. `what`: see ChangeInProgress.
    */
   run<T>(change: (turn: Turn) => Promise<T>, what: string): Promise<T> {
     if (this.waitingCount >= CHANGES_WAITING_MAX)
@@ -80,12 +80,12 @@ export class ChangeQueue {
     });
   }
 
-  /** Nobody has gone who has asked for a change of the server itself. */
+  /** Never throws, because a change of the server itself is always wanted. */
   checkWanted(): void {
-    // Those of clients are checked by `gated`.
+    // `gated` checks the changes of clients.
   }
 
-  /** Like `run`, for changes of which the server itself makes a few at most. They are never refused, however many commands wait. */
+  /** Like `run`, for the few changes of the server itself, which are never refused, however many commands wait. */
   runOwn<T>(change: (turn: Turn) => Promise<T>, what: string): Promise<T> {
     const result = this.execute(change, what);
     const ended = result.then(
@@ -109,7 +109,7 @@ export class ChangeQueue {
     }
   }
 
-  /** `now`: the change in progress. The others go on, until it continues in the first turn after the work. */
+  /** Lets other changes run during `work`. After it, the change `now` continues before all waiting changes. */
   private async stepAside<T>(now: ChangeInProgress, work: () => Promise<T>): Promise<T> {
     assert(this.inProgress === now, 'A change steps aside that is not in progress');
     this.aside.push(now);
@@ -129,7 +129,7 @@ export class ChangeQueue {
     }
   }
 
-  /** Waits until few changes work aside. Throws E_TIMEOUT, naming the oldest one that is aside. */
+  /** Waits until fewer than CHANGES_ASIDE_MAX changes work aside. Throws E_TIMEOUT, which names the oldest change aside. */
   private beginAside(): Promise<void> {
     return new Promise((resolve, reject) => {
       const begin = (): void => {
@@ -152,7 +152,7 @@ export class ChangeQueue {
     if (this.working < CHANGES_ASIDE_MAX) this.waitingAside.shift()?.();
   }
 
-  /** Waits for a turn. `isFirst`: before the changes that wait. */
+  /** Waits for a turn. `isFirst`: before all waiting changes. */
   private begin(isFirst: boolean): Promise<void> {
     return new Promise((resolve) => {
       if (this.isTaken && isFirst) this.next.unshift(resolve);
@@ -171,7 +171,7 @@ export class ChangeQueue {
     else begin();
   }
 
-  /** Resolves when no change is in progress, aside or waiting, or after this time: a file system may not answer. */
+  /** Resolves when no change is in progress, aside or waiting, or after `limitMs`, because a file system may not answer. */
   async idle(clock: Clock, limitMs: number): Promise<void> {
     let isOver = false;
     let timer: Timer | null = null;

@@ -1,5 +1,5 @@
-// Orders about clients: who may give them, that no client gives one about itself, and the audit trail. What an order does is tested in
-// volumes/fencing.test.ts and volumes/holds/releases.test.ts; orders over a session in test/integration/admin-frame.test.ts.
+// Orders about clients: which askers may give them, that no client gives one about itself, and the audit trail. volumes/fencing.test.ts and
+// volumes/holds/releases.test.ts test the effects, test/integration/admin-frame.test.ts orders over a session.
 
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -22,7 +22,7 @@ const HELD = 'id-of-oracle';
 let folder: string;
 let fences: Fences;
 let lines: Line[];
-/** What the orders have done. */
+/** Effects of the orders, in their order. */
 let done: string[];
 let holders: Record<string, readonly string[]>;
 

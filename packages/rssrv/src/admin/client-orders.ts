@@ -1,6 +1,6 @@
-// Executes the methods about clients: what they are and hold, ending their sessions, keeping them out, releasing their holds. The views are made
-// in inventory.ts, sessions are ended in fencing.ts. Invariants: only an administrator may give these orders; a client never ends its own
-// session with them; each order is logged with its asker.
+// Executes the methods about clients, which list clients and their holds, end sessions, fence clients and release holds. inventory.ts makes
+// the views, fencing.ts ends sessions. Invariants: only an administrator may give these orders; a client never ends its own session with
+// them; each order is logged with its asker.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { HandlersOf } from '@rsio/common/control/control-server';
@@ -14,7 +14,7 @@ import type { Fences } from '../volumes/fences.ts';
 import { Fencing, type FencingPorts } from '../volumes/fencing.ts';
 import type { Holds } from '../volumes/holds/holds.ts';
 import { type ReleasePorts, releaseHold } from '../volumes/holds/releases.ts';
-import { type Asker, askerText, checkRole } from '../pools/asker.ts';
+import type { Asker } from '../pools/asker.ts';
 import type { ProbeConnections } from '../session/probe-connections.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
 import type { HandleCloser } from '../jobs/moves/volume-switch.ts';
@@ -25,7 +25,7 @@ import type { Inventory } from './inventory.ts';
 /** What the orders need of the listener. */
 export interface ClientPorts extends Pick<ReleasePorts, 'incarnation' | 'incarnationEnded'> {
   readonly fences: Fences;
-  /** Connections that only measure a path. */
+  /** Probe connections. */
   probes(): Pick<ProbeConnections, 'close'>;
   readonly sessions: Pick<FencingPorts, 'endSession'> & Pick<ReleasePorts, 'isThere'> & HandleCloser;
   readonly holds: Pick<Holds, 'heldBy' | 'endHold'>;
@@ -52,10 +52,10 @@ export function clientOrders(ports: ClientOrdersPorts, asker: Asker): HandlersOf
     endProbes: (node, code, sentence) => clients.probes().close(code, sentence, node),
   });
   const check = (verb: string, name: string): void => {
-    checkRole(asker, 'admin', `${verb} clients`);
+    asker.needs('admin', `${verb} clients`);
     if (asker.node !== null) fences.check(asker.node);
     if (asker.node === name)
-      throw new RsError('E_RIGHTS', `${askerText(asker)} may not ${verb} itself: give the order on the server, or from another client`, {
+      throw new RsError('E_RIGHTS', `${asker.text} may not ${verb} itself: give the order on the server, or from another client`, {
         name,
       });
     if (!isKnown(ports, name))

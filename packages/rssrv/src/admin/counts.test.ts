@@ -1,5 +1,5 @@
-// What the server's metrics count by themselves: events by kind, take-overs, and the CPU time of processes that come and go.
-// Everything else is translated from the control interface, see test/integration/metrics.test.ts.
+// Values that only the metrics count: events by kind, take-overs, and the CPU time of processes that start and end. All other values come
+// from the control interface, see test/integration/metrics.test.ts.
 
 import { expect, test } from 'vitest';
 import { EventCounts } from './event-counts.ts';

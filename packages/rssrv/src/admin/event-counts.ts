@@ -1,5 +1,5 @@
-// Counts the events of the server, and those among them that somebody should hear of. The events themselves are in
-// events/. Invariant: counts never decrease while rssrv runs.
+// Counts the events of the server by kind, and also take-overs and new incarnations. events/ makes the events. Invariant: counts never
+// decrease while rssrv runs.
 
 import { KindCounts } from '@rsio/common/metrics/kind-counts';
 import type { Change } from '@rsio/common/events/event-history';

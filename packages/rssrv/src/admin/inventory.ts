@@ -1,5 +1,5 @@
-// The volumes, pools and clients of the server as they are now, in the form of its control methods. Invariant: it only reads, and never looks
-// at files of a pool whose file system is silent, because each look would occupy a thread of this process.
+// The volumes, pools and clients of the server as they are now, in the form of its control methods. Invariant: this module only reads, and
+// never inspects files on a silent file system, because that would occupy threads of this process.
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
@@ -24,7 +24,7 @@ export interface InventoryPorts {
   /** The configuration in force, with the volumes of the pools. */
   config(): RssrvConfig;
   sessions(): readonly SessionStatus[];
-  /** Clients that have a snapshot attached, by its id. */
+  /** Returns the number of clients that have the snapshot attached. */
   readerCount(snapshotId: string): number;
   statusOf(volume: ServerVolumeConfig): VolumeStatus;
   readonly fences: Pick<Fences, 'get'>;
@@ -93,7 +93,7 @@ export class Inventory {
     return found.map((one, index) => snapshotView(one, used[index] ?? null, this.ports.readerCount(one.record.id)));
   }
 
-  /** When the snapshots of a volume of a pool were made, and its schedule; null for another volume. */
+  /** Returns the times at which the snapshots of a volume of a pool were made, and its schedule; null for another volume. */
   snapshotTimes({
     pool,
     id,

@@ -1,10 +1,10 @@
-// All metrics of rssrv. docs/OPERATING.md has the table, and packaging/ rules and a dashboard that name them; tests compare these. Invariants:
-// a metric never disappears or changes its meaning within a release series; every label has few values, none of them chosen by a peer
-// that has not proved its identity.
+// All metrics of rssrv. docs/OPERATING.md has a table of them, and packaging/ has rules and a dashboard that use them; tests compare these
+// files. Invariants: a metric never disappears or changes its meaning within a release series; every label has few values, none of them
+// chosen by a peer that has not proved its identity.
 
 import { counter, gauge, histogram } from '@rsio/common/metrics/metric-table';
 
-/** The order is that of the answer. What matters most is added first, so that it is never left out. */
+/** In the order of the answer. The most important metrics come first, so that an answer at its bound never leaves them out. */
 export const SERVER_METRICS = {
   rsio_server_build_info: gauge('Always 1; the label has the release of rssrv', 'version'),
   rsio_server_start_time_seconds: gauge('When rssrv was started, in seconds since 1970'),

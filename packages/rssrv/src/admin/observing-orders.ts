@@ -1,5 +1,5 @@
-// Executes the methods that show the server itself and examine a configuration. The views are in server-views.ts.
-// Invariant: none of them changes anything.
+// Executes the methods that show the server itself and examine a configuration. The views are in server-views.ts. Invariant: no method of
+// this file changes anything.
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { OBSERVING_METHODS } from '@rsio/common/control/server/observing-methods';
@@ -9,13 +9,13 @@ import type { EventHistory } from '@rsio/common/events/event-history';
 import type { VolumeFailure } from '../volumes/volume-failures.ts';
 import { interfaceView } from './server-views.ts';
 
-/** What the listener tells of itself. */
+/** Facts about the listener. */
 export interface ObservedServer {
   /** The configuration in force. */
   config(): RssrvConfig;
   /** Counters, rates and waits of all sessions. */
   statistics(): Promise<ServerMethods['stats']['result']>;
-  /** Volumes that are configured and not served. */
+  /** Volumes that are configured but not served. */
   volumeFailures(): readonly VolumeFailure[];
   /** True if the server listens on this interface. */
   isListening(one: ServerInterfaceConfig): boolean;

@@ -1,5 +1,5 @@
-// Executes the methods about pools. Pools has the pools and their locks. Invariant: a file system that does not answer delays only the
-// request about it.
+// Executes the methods about pools. The class Pools owns the pools and their locks. Invariant: a file system that does not answer delays
+// only the request about it.
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { POOL_METHODS } from '@rsio/common/control/server/pool-methods';
@@ -25,7 +25,7 @@ export interface PoolOrdersPorts {
 
 export function poolOrders({ clock, changes, inventory, pools }: PoolOrdersPorts): HandlersOf<typeof POOL_METHODS> {
   return {
-    // Not in the queue, because the file system at an arbitrary path may not answer.
+    // Not in the queue of changes, because the file system at an arbitrary path may not answer.
     'pool-make': ({ path }) => madePool(clock, pools, path),
     'pool-check': ({ name }) =>
       changes.run(async () => {

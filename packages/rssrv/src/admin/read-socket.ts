@@ -1,7 +1,7 @@
 // The control socket for the members of one group, who may see everything and change nothing (control-group in rssrvcfg). The handlers are
-// those of the socket of rssrv's user. Invariants: a method that changes something is never executed; readers write nothing to the log; they
-// take no connections of the administrator, and are served one at a time with pauses, so that they take no turns of other work; the socket
-// belongs to the group of the configuration in force, or to that of one that is about to be in force.
+// those of the socket of rssrv's user. Invariants: a method that changes something is never executed; readers cause no log lines; readers
+// take no connections from the administrator, and are served one at a time with pauses, so that they do not delay other work; the socket
+// belongs to the group of the configuration in force, or of one that is about to be in force.
 
 import { chmodSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -25,7 +25,7 @@ import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { ClientPace, ReadTurns } from './remote/client-pace.ts';
 
-/** What a member says of others is not believed: it changes nothing, so that nothing is written to the audit. */
+/** `isTrusted`: the audit trail does not note on whose behalf a member asks, because members change nothing. */
 const BOUNDS = {
   ...{ connections: READ_CONNECTIONS_MAX, requestsOut: READ_REQUESTS_OUT_MAX },
   ...{ lineBytes: READ_LINE_MAX_BYTES, unreadBytes: READ_UNREAD_MAX_BYTES, isTrusted: false },
@@ -45,7 +45,7 @@ export interface ReadSocketPorts {
   handlers(): Handlers;
 }
 
-/** A change of the socket that can come into force, or be taken back. */
+/** A prepared change of the socket, which the caller commits or undoes. */
 export interface ReadSocketChange {
   commit(): Promise<void>;
   undo(): Promise<void>;
@@ -68,7 +68,7 @@ export class ReadSocket {
     this.pace = new ClientPace(ports.clock, new ReadTurns());
   }
 
-  /** Opens the socket, or gives it to another group. Throws E_CONFIG, E_RIGHTS or E_SYSTEM, and leaves it as it was. */
+  /** Opens the socket, or gives it to another group. Throws E_CONFIG, E_RIGHTS or E_SYSTEM, and then leaves the socket unchanged. */
   async prepare(wanted: Group): Promise<ReadSocketChange> {
     const before = this.served;
     if (wanted === null) return { commit: () => this.close(), undo: async () => undefined };
@@ -80,14 +80,14 @@ export class ReadSocket {
     return {
       commit: async () => {
         this.served = { group: name, gid, server: before.server };
-        // Those who are connected belong to the other group.
+        // The connected readers are members of the earlier group.
         before.server.disconnect();
       },
       undo: () => this.giveBack(before),
     };
   }
 
-  /** Without the earlier group, nobody may read. */
+  /** Gives the socket back to the earlier group. If that fails, closes the socket, so that no member of another group can read. */
   private async giveBack({ group, gid, server }: Served): Promise<void> {
     server.disconnect();
     try {
@@ -127,7 +127,7 @@ export class ReadSocket {
     for (const folder of [dirname(dirname(readSocket)), dirname(readSocket)]) this.letPass(folder, group, gid);
   }
 
-  /** A strict umask of the administrator may have kept the group out of RUN. */
+  /** Lets the group pass a folder of RUN that a strict umask of the administrator may have closed. */
   private letPass(folder: string, group: string, gid: number | undefined): void {
     const { log } = this.ports;
     try {
@@ -155,7 +155,7 @@ export class ReadSocket {
       });
   }
 
-  /** A connection that is closed leaves its requests behind, so the bounds of the connections do not bound the requests. */
+  /** Bounds the requests, because the bounds of connections do not: a closed connection leaves its requests behind. */
   private async counted<T>(work: () => Promise<T>): Promise<T> {
     if (this.unanswered >= READ_REQUESTS_MAX)
       throw new RsError('E_LIMIT', `${READ_REQUESTS_MAX} requests of readers wait already: try again, or run as the user of rssrv`);

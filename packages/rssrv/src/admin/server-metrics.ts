@@ -1,6 +1,5 @@
-// The metrics of rssrv: where they are offered, and what they are made of. The values are those of the control interface; this file only
-// translates them. Invariants: nothing is asked of a disk; a server process that hangs delays an answer by FIGURES_WAIT_MS at most, and the
-// age of its figures is shown.
+// Offers the metrics of rssrv, and makes them from values of the control interface. Invariants: no disk is accessed; a server process that
+// hangs delays an answer by at most FIGURES_WAIT_MS, and a metric shows the age of its figures.
 
 import type { RssrvConfig, ServerInterfaceConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { PoolView } from '@rsio/common/control/server/views';
@@ -75,12 +74,11 @@ export class ServerMetrics {
     this.endpoint = new MetricsEndpoint({ ...ports, text: () => this.text() });
   }
 
-  /** Offers the metrics as the configuration says. Resolves when that is so, or has failed and is logged. */
+  /** Offers the metrics at the configured place. Resolves when that is done, or has failed with a log line. */
   follow({ server: { metrics } }: Pick<RssrvConfig, 'server'>): Promise<void> {
     return this.endpoint.follow(metrics);
   }
 
-  /** The text of all metrics. */
   text(): Promise<Buffer> {
     return this.collection.text();
   }
@@ -108,7 +106,7 @@ export class ServerMetrics {
         await pause();
       }
     }
-    // Last, because they have the most series.
+    // Latencies come last, because they have the most series.
     for (const { client, volumes } of stats.sessions) {
       for (const { volume, readLatency, writeLatency, flushLatency } of volumes) {
         out.addLatency('rsio_server_volume_latency_seconds', readLatency, client, volume, 'read');
@@ -211,7 +209,7 @@ function addCounters(out: Out, client: string, stats: VolumeStats): void {
   out.add('rsio_server_volume_outstanding_requests', stats.outstanding, client, volume);
 }
 
-/** A path and its replacement come from the same address, and so do paths of two clients behind one router. */
+/** Adds up the requests of paths with the same interface and address, for example of a path and its replacement. */
 function addPaths(out: Out, client: string, paths: SessionStats['paths']): void {
   const counts = new Map<string, number>();
   const requests = new Map<string, { readonly ends: readonly [string, string]; count: number }>();

@@ -1,5 +1,5 @@
-// The state of the server in the form of its control methods (common's control/server/server-methods.ts). Invariant: views only read.
-// Programs do the layout.
+// The state of the server in the form of its control methods (common's control/server/server-methods.ts). Invariant: views only read. rsadm
+// and the other programs format them.
 
 import { clientKeys } from '@rsio/common/config/schema/client-keys';
 import type {
@@ -22,7 +22,7 @@ import type { Holder } from '@rsio/protocol/wire/messages';
 import { limitsOrNull } from '@rsio/common/config/schema/io-limits';
 import type { HaltFacts } from '../volumes/throttle/halts.ts';
 import type { Fences } from '../volumes/fences.ts';
-import { clientAsker } from '../pools/asker.ts';
+import { rightsOf } from '../pools/asker.ts';
 import { type Catalogue, type PoolState, promisedBytes, usableBytes } from '../pools/catalogue.ts';
 import { REMOVED_KEPT_MS } from '../pools/limits.ts';
 import { sourceOf } from '../jobs/images/image-rules.ts';
@@ -43,11 +43,11 @@ export interface VolumeStatus {
   readonly holders: readonly Holder[];
   /** True if writes wait because the pool is full. */
   readonly waitsForSpace: boolean;
-  /** The pool for which a volume over several pools waits. */
+  /** Name of the pool without space, for a volume over several pools. */
   readonly fullPool?: string | null;
   /** Set if its I/O is paused or stopped. */
   readonly halt?: HaltFacts | null;
-  /** What images have answered for it. */
+  /** READs that images have answered for the volume. */
   readonly bridged?: { readonly reads: number; readonly lastMs: number } | null;
 }
 
@@ -67,8 +67,8 @@ export function interfaceView({ name, address, port }: ServerInterfaceConfig, is
 }
 
 /**
- * `pools`: all pools, because a file of a volume may be in another pool than its manifest. `isShort`, `fullPercent`: what pool-space.ts has
- * found.
+ * `pools`: all pools, because a file of a volume may be in another pool than its manifest. `isShort`, `fullPercent`: results of
+ * pool-space.ts.
  */
 export function poolView(pool: PoolState, pools: readonly PoolState[], { isShort, fullPercent }: ReturnType<PoolSpace['of']>): PoolView {
   const { name, path, trouble, space, reserve, limitBytes, volumes, removed, hasReflink } = pool;
@@ -138,7 +138,7 @@ export function volumeView(
   };
 }
 
-/** What a volume is an image of; null if it is none. */
+/** Returns the relation of an image to its volume; null if the given volume is no image. */
 export function imageView(catalogue: Catalogue, { image, clients }: Manifest): ManagedVolumeView['image'] {
   if (image === undefined) return null;
   const source = sourceOf(catalogue, image);
@@ -183,7 +183,7 @@ export function clientViews(
   const owned = ownedByNode(catalogue.pools);
   return clients.map((client) => {
     const { name } = client;
-    const { role, pools, limitBytes } = clientAsker(name, rights);
+    const { role, pools, limitBytes } = rightsOf(name, rights);
     const session = sessions.find(({ node }) => node === name);
     return {
       name,
@@ -203,7 +203,7 @@ export function clientViews(
   });
 }
 
-/** A session with paths by both keys ends with the old one, so it counts as a session by the old one. */
+/** A session with paths by both keys ends when the old key is removed, so it counts as a session by the old key. */
 function sessionKeyOf({ key, newKey }: ServerClientConfig, session: SessionStatus | undefined): ClientView['sessionKey'] {
   if (session === undefined || newKey === null) return null;
   return session.keys.has(key) ? 'old' : 'new';

@@ -1,5 +1,5 @@
-// A file system that does not answer while the space of its files is looked up. Looks are the test's own, and end when the test says so.
-// Real files are in test/integration.
+// A file system that does not answer while the space of its files is looked up. A stand-in inspects files, and ends each inspection when
+// the test says so. test/integration has real files.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';

@@ -1,6 +1,6 @@
-// Finds out how much space the files of volumes take. The files of a pool are looked at in turn, USED_LANES at a time, because each look
-// occupies a thread of this process and a file system may not answer. Invariants: a pool that hangs occupies at most USED_LANES threads, also
-// over many calls, and delays a call by at most USED_SILENT_MS; the files of other pools are looked at meanwhile.
+// Determines the space that files of volumes take. Inspects USED_LANES files of a pool at a time, because each inspection occupies a thread
+// of this process, and a file system may not answer. Invariants: a pool that hangs occupies at most USED_LANES threads, even over many
+// calls, delays a call by at most USED_SILENT_MS, and does not delay files of other pools.
 
 import { stat } from 'node:fs/promises';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -9,9 +9,9 @@ import { USED_LANES, USED_SILENT_MS } from './limits.ts';
 const SECTOR_OF_STAT_BYTES = 512;
 
 export interface UsedFile {
-  /** What the files share that may hang, such as the id of a pool. */
+  /** Names the storage that may hang, such as the id of a pool. */
   readonly place: string;
-  /** Null if the file must not be looked at. */
+  /** Null if the file must not be inspected. */
   readonly path: string | null;
 }
 
@@ -21,7 +21,7 @@ export type LookAt = (path: string) => Promise<number>;
 export class UsedBytes {
   private readonly clock: Clock;
   private readonly lookAt: LookAt;
-  /** Places in which a look has been in progress for too long. */
+  /** Places in which an inspection has been in progress for too long. */
   private readonly silent = new Set<string>();
 
   constructor(clock: Clock, lookAt: LookAt = allocatedBytes) {

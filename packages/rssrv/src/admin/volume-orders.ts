@@ -1,5 +1,5 @@
-// Executes the methods about volumes. PoolVerbs makes the changes. Invariants: changes are made one at a time, together with reloads; each
-// change is logged with its asker.
+// Executes the methods about volumes. PoolVerbs makes the changes. Invariants: changes and reloads are made one at a time; each change is
+// logged with its asker.
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
@@ -35,7 +35,7 @@ export interface VolumeOrdersPorts {
   readonly changes: Changes;
   readonly inventory: Inventory;
   readonly verbs: PoolVerbs;
-  /** Called when a volume may have another schedule of snapshots. */
+  /** Called when the schedule of a volume's snapshots may have changed. */
   readonly scheduleChanged: () => void;
 }
 
@@ -49,7 +49,7 @@ export function volumeOrders(
     return { volume: await inventory.viewOf(found.pool, found.manifest) };
   };
   return {
-    // An unknown pool is refused with the names of all pools, which only an administrator may know.
+    // `inventory.list` refuses an unknown pool with the names of all pools, which only an administrator may know.
     'volume-list': async ({ pool }) => (asker.role === 'admin' ? inventory.list(pool) : ofPool(await inventory.list(null), pool)),
     'volume-show': (name) => inventory.show(name),
     'volume-create': ({ request, ...params }) => change('created', params, () => verbs.create(createRequest(params), asker, request)),
@@ -116,7 +116,7 @@ export function snapshotOrders(
       const what = `snapshot ${texts}, which is being made by ${byText(asker)}`;
       const names = wanted.map(({ name, universe, snapshot }) => ({ name, universe, snapshot }));
       const make = () => changes.run((turn) => snapshots.snapshot(names, asker, request, turn), what);
-      // No program is started for what the asker may not do.
+      // Check first, so that no trigger program is started for a snapshot that is then refused.
       const isNew = snapshots.check(names, asker, request);
       const facts = { snapshots: names, by: asker.node, isScheduled: false };
       const made = isNew ? await triggers.around(facts, () => changes.checkWanted(), make) : await make();
@@ -220,7 +220,7 @@ function ofPool(
   return { volumes: volumes.filter(isWanted), removed: removed.filter(isWanted) };
 }
 
-/** What the queue says while others wait for the change. */
+/** Text with which the queue names the change to requests that wait for it. */
 function changeText(asker: Asker, verb: string, volume: VolumeName): string {
   return `volume ${volumeText(volume)}, which is being ${verb} by ${byText(asker)}`;
 }

@@ -1,11 +1,11 @@
-// What the server processes of clients use together. Invariant: the CPU time never decreases when a process ends, because a reader would take
-// that for a restart.
+// Adds up the CPU time and memory of the server processes. Invariant: the CPU time does not decrease when a process ends, because a reader
+// would take a decrease for a restart.
 
 import type { ProcessUsage } from '@rsio/common/daemon/process-facts';
 
 export class WorkerUsage {
   private readonly usageOf: (pid: number) => ProcessUsage | undefined;
-  /** CPU seconds of each process at the last look. */
+  /** CPU seconds of each process at the last call. */
   private known = new Map<number, number>();
   /** CPU seconds of processes that have ended. */
   private endedSeconds = 0;
@@ -19,7 +19,7 @@ export class WorkerUsage {
     let memoryBytes = 0;
     for (const pid of pids) {
       const usage = this.usageOf(pid);
-      // A process that cannot be read, such as one that is just ending, keeps what it had.
+      // A process that cannot be inspected, for example because it is ending, keeps its last value.
       const cpuSeconds = usage?.cpuSeconds ?? this.known.get(pid);
       if (cpuSeconds !== undefined) now.set(pid, cpuSeconds);
       memoryBytes += usage?.memoryBytes ?? 0;

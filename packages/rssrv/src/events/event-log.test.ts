@@ -1,5 +1,5 @@
-// Which lines of the log become events, also those of a child and below the level of the log.
-// The list of events itself is in packages/common/src/events.
+// Log lines that become events, including those of a child and those below the level of the log. packages/common/src/events tests the list
+// of events.
 
 import { type DaemonLog, quietLog } from '@rsio/common/log/log';
 import { PLAIN_FORM } from '@rsio/common/log/log-form';

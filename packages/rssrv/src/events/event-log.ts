@@ -7,9 +7,7 @@ import type { LogFields } from '@rsio/common/log/log-fields';
 import type { LogWay } from '@rsio/common/log/log-form';
 import type { Change, EventHistory } from '@rsio/common/events/event-history';
 
-/**
- * Fields that make a log line an event. `reason`: default: the text of the line.
- */
+/** Fields that make a log line an event. `reason`: by default, the text of the line. */
 export function eventOf(object: string, from: string, to: string, reason?: string): LogFields {
   return { event: { object, from, to, ...(reason === undefined ? {} : { reason }) } };
 }

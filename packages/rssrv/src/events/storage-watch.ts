@@ -1,5 +1,5 @@
-// Finds what has changed in the storage of the server since it last looked: pools that cannot be used, volumes that are not served. It only
-// compares; the administration looks at regular intervals and after each change. How full pools are is judged in pools/. Invariants: each
+// Compares each picture of the server's storage with the previous one, and returns the changes: pools that cannot be used, volumes that are
+// not served. The administration takes a picture at intervals and after each change. pools/ judges how full pools are. Invariants: each
 // change is reported once; however many volumes change at once, the number of reports is bounded.
 
 import { plural } from '@rsio/common/lib/units';
@@ -7,9 +7,9 @@ import { VOLUMES_NAMED_MAX } from './limits.ts';
 import type { Change } from '@rsio/common/events/event-history';
 
 export interface StoragePicture {
-  /** Name of a pool -> why it cannot be used; null if it can. */
+  /** Pool name -> reason why the pool cannot be used; null if it can. */
   readonly pools: ReadonlyMap<string, string | null>;
-  /** Volume that is not served, such as `oracle@0` -> why. */
+  /** Volume that is not served, such as `oracle@0` -> reason. */
   readonly unavailable: ReadonlyMap<string, string>;
   /** Returns true if the server has this volume. */
   readonly exists: (volume: string) => boolean;
@@ -19,7 +19,7 @@ export class StorageWatch {
   private pools: StoragePicture['pools'] = new Map();
   private unavailable: ReadonlyMap<string, string> = new Map();
 
-  /** Returns the changes since the last call. At the first call, everything that is not as it should be is a change. */
+  /** Returns the changes since the last call. At the first call, each unusable pool and each volume that is not served is a change. */
   look({ pools, unavailable, exists }: StoragePicture): Change[] {
     const changes: Change[] = [];
     for (const [name, reason] of pools) {

@@ -1,12 +1,12 @@
-// The limit of bandwidth of a job, which may change while the job runs, and the speed that it has. Invariant: over any longer time, a job is
-// not faster than its limit.
+// Paces a job to its bandwidth limit, which may change while the job runs, and measures its speed. Invariant: averaged over a longer time,
+// a job is not faster than its limit.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { PACE_WAIT_MAX_MS, SPEED_OVER_MS } from './limits.ts';
 
 export class JobPace {
   private readonly clock: Clock;
-  /** Time from which on the next bytes may be copied. */
+  /** Time at which the next bytes may be copied. */
   private freeMs = Number.NEGATIVE_INFINITY;
   private sampleMs: number;
   private sampleBytes = 0;
@@ -21,7 +21,7 @@ export class JobPace {
     return this.lastPerSecond;
   }
 
-  /** Resolves when the next bytes may be copied, or earlier: the caller asks again. `limitBytes`: bytes in a second; null: no limit. */
+  /** Returns true when the next bytes may be copied; after false, call it again. `limitBytes`: bytes per second; null: no limit. */
   async wait(limitBytes: number | null): Promise<boolean> {
     const nowMs = this.clock.monotonicMs();
     const waitMs = limitBytes === null ? 0 : Math.min(PACE_WAIT_MAX_MS, this.freeMs - nowMs);

@@ -1,6 +1,6 @@
-// What happens to jobs: which one runs, waits, ends and is forgotten. Pure: from the list and an event to the new list, and from the list to
-// orders. jobs.ts carries the orders out. Invariants: a job that runs is never started again; a job that has ended stays as it is; of one
-// volume, one job is open at a time; a cancelled job runs once more, to undo what it has done.
+// Decides which jobs run, wait, end and leave the list. Pure: functions turn a list and an event into a new list, and a list into orders
+// for jobs.ts. Invariants: a running job is never started again; an ended job never changes its state; a volume has at most one open job; a
+// cancelled job runs once more, to undo its work.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { JobRecord, JobState } from './job-record.ts';
@@ -14,26 +14,26 @@ import {
   JOBS_RUNNING_PER_CLIENT_MAX,
 } from './limits.ts';
 
-/** Times at which jobs that wait are tried again, by their ids. */
+/** Job id -> time at which the waiting job is tried again. */
 export type Retries = ReadonlyMap<string, number>;
 
 export type JobEnd =
   | { readonly kind: 'done' }
   | { readonly kind: 'cancelled' }
   | { readonly kind: 'failed'; readonly reason: string }
-  /** It cannot go on now. */
+  /** The job cannot continue now, and is tried again later. */
   | { readonly kind: 'waits'; readonly reason: string }
-  /** The server stops. */
+  /** The server is stopping. The job continues after the next start. */
   | { readonly kind: 'stopped' };
 
 export interface JobOrders {
   /** Ids of jobs to start, in order. */
   readonly start: readonly string[];
-  /** Time after which to look again; null: when something happens. */
+  /** Time after which to decide again; null: not before the next event. */
   readonly lookAfterMs: number | null;
 }
 
-/** What a job does, such as `move of volume db from pool fast to pool slow`. */
+/** Describes a job, such as `move of volume db from pool fast to pool slow`. */
 export function jobText({ kind, name, from, to, copy, homeId }: JobRecord): string {
   if (homeId !== undefined) return `move of the files of volume ${name} in pool ${from} to pool ${to}`;
   if (kind === 'import') return `import of ${from} to volume ${name} in pool ${to}`;
@@ -53,13 +53,13 @@ export function isOpen({ state }: Pick<JobRecord, 'state'>): boolean {
   return state === 'waiting' || state === 'running' || state === 'cancelling';
 }
 
-/** Ids of the volumes that a job changes, and under which it has files in pools. */
+/** Ids of the volumes that a job changes. The files of the job in pools are named by these ids. */
 export function volumeIdsOf({ volumeId, copy }: Pick<JobRecord, 'volumeId' | 'copy'>): readonly string[] {
   const target = copy?.target;
   return target !== undefined && 'id' in target ? [volumeId, target.id] : [volumeId];
 }
 
-/** Returns the list with a new job. Throws E_BUSY if a job changes the volume already, and E_LIMIT if too many are open. */
+/** Returns the list with a new job. Throws E_BUSY if an open job changes the same volume, and E_LIMIT if too many jobs are open. */
 export function withJob(jobs: readonly JobRecord[], job: JobRecord): readonly JobRecord[] {
   const open = jobs.filter(isOpen);
   const ids = new Set(volumeIdsOf(job));
@@ -82,7 +82,7 @@ function ofClient(jobs: readonly JobRecord[], client: string): number {
   return jobs.filter(({ by }) => by === client).length;
 }
 
-/** Returns the list without the oldest of the jobs that have ended, beyond those that are kept: of each client, and of all. */
+/** Removes the oldest ended jobs, beyond JOBS_KEPT_PER_CLIENT_MAX of each client and JOBS_KEPT_MAX in total. */
 export function withoutOld(jobs: readonly JobRecord[]): readonly JobRecord[] {
   const ended = jobs.filter((job) => !isOpen(job)).toSorted((a, b) => (b.endedMs ?? 0) - (a.endedMs ?? 0));
   const kept = new Map<string, number>();
@@ -96,7 +96,7 @@ export function withoutOld(jobs: readonly JobRecord[]): readonly JobRecord[] {
   return old.size === 0 ? jobs : jobs.filter(({ id }) => !old.has(id));
 }
 
-/** After a start of the server, no job is running. */
+/** Returns the job as it is after a start of the server, when no job is running. */
 export function afterStart(job: JobRecord): JobRecord {
   return job.state === 'running' ? { ...job, state: 'waiting', reason: null } : job;
 }
@@ -119,8 +119,8 @@ export function ended(job: JobRecord, end: JobEnd, nowMs: number): JobRecord {
 }
 
 /**
- * Images that one order refreshes get one moment. Returns a sentence if they do not, because this job has failed or was cancelled and others
- * have not; null otherwise.
+ * All images of one refresh order should get the same moment. Returns a sentence if this job has failed or was cancelled while jobs of
+ * other images go on or are done; null otherwise.
  */
 export function leftBehind(jobs: readonly JobRecord[], { id, copy }: JobRecord): string | null {
   if (copy?.target.kind !== 'image') return null;
@@ -140,7 +140,7 @@ export function nextOrders(jobs: readonly JobRecord[], running: ReadonlySet<stri
   const idle = jobs.filter((job) => isOpen(job) && !running.has(job.id));
   const isReady = ({ id, state }: JobRecord): boolean =>
     state === 'cancelling' && !retries.has(id) ? true : (retries.get(id) ?? 0) <= nowMs;
-  // A job that undoes what it has done goes first.
+  // Cancelled jobs, which undo their work, go first.
   const ready = idle.filter(isReady).toSorted((a, b) => Number(b.state === 'cancelling') - Number(a.state === 'cancelling'));
   const busy = jobs.filter(({ id }) => running.has(id));
   for (const job of ready) {

@@ -1,220 +1,138 @@
-// What the server remembers of a job, in STATE/jobs.json. Pure: jobs.ts reads and writes the file. Invariant: what the server writes, it
-// reads again with the same meaning.
+// The record of a job in STATE/jobs.json. Pure: jobs.ts reads and writes the file. Invariant: the server accepts each record that it has
+// written, with the same meaning.
 
-import { isListOf, isRecord, isText, isWhole } from '@rsio/common/files/state-file';
 import { RsError } from '@rsio/common/lib/errors';
+import {
+  atMost,
+  checked,
+  flag,
+  integer,
+  list,
+  object,
+  type Of,
+  oneOf,
+  optional,
+  orNull,
+  text,
+  variants,
+  word,
+} from '@rsio/common/lib/shape';
 import { JOBS_KEPT_MAX, JOBS_OPEN_MAX } from './limits.ts';
 
-/** What a move remembers of its files. A stamp names one file, whatever its path. */
-export interface MoveState {
-  readonly copyStamp: string | null;
-  readonly baseStamp: string | null;
-  readonly nextStamp: string | null;
-  /** Of what differs between `base` and `next`, the copy has everything before this offset. */
-  readonly positionBytes: number;
-}
+const textOrNull = orNull(text());
 
-/** Where a copy goes. */
-export type CopyTarget =
+/** Progress of a move. A stamp identifies a file independently of its path. */
+const MOVE = object({
+  copyStamp: textOrNull,
+  baseStamp: textOrNull,
+  nextStamp: textOrNull,
+  /** The copy has all differences between `base` and `next` before this offset. */
+  positionBytes: integer(),
+});
+export type MoveState = Of<typeof MOVE>;
+
+const format = word(['raw', 'qcow2']);
+export type ImageFormat = Of<typeof format>;
+const named = { id: text(), name: text(), universe: integer() };
+
+/** Target of a copy. */
+const TARGET = variants('kind', {
   /** A new volume, in the pool of the record. */
-  | { readonly kind: 'volume'; readonly id: string; readonly name: string; readonly universe: number }
+  volume: named,
   /** An image in another pool than its volume, new or refreshed. */
-  | {
-      readonly kind: 'image';
-      readonly id: string;
-      readonly name: string;
-      readonly universe: number;
-      readonly refresh: string;
-      /** Else the image exists. */
-      readonly isNew: boolean;
-    }
-  /** A volume that gets the content of its image in another pool. `keptId`: of the snapshot that its content before becomes. */
-  | { readonly kind: 'restore'; readonly id: string; readonly name: string; readonly universe: number; readonly keptId: string }
-  | { readonly kind: 'file'; readonly path: string; readonly format: ImageFormat; readonly isForced: boolean }
-  | { readonly kind: 'nbd'; readonly uri: string };
+  image: { ...named, refresh: text(), isNew: flag() },
+  /** A volume that gets the content of its image in another pool. `keptId`: id of the snapshot that keeps its old content. */
+  restore: { ...named, keptId: text() },
+  file: { path: text(), format, isForced: flag() },
+  nbd: { uri: text() },
+});
+export type CopyTarget = Of<typeof TARGET>;
 
-const FORMATS = ['raw', 'qcow2'] as const;
-export type ImageFormat = (typeof FORMATS)[number];
+/** Source of an import. A raw file may also be a block device. */
+const SOURCE = variants('kind', { file: { path: text(), format }, nbd: { uri: text() } });
+export type ImportedFrom = Of<typeof SOURCE>;
 
-/** What is imported. A raw file may also be a block device. */
-export type ImportedFrom =
-  | { readonly kind: 'file'; readonly path: string; readonly format: ImageFormat }
-  | { readonly kind: 'nbd'; readonly uri: string };
+/** The volume that an import makes. Its id is the job's `volumeId`. */
+const IMPORT = object({ source: SOURCE, name: text(), universe: integer(), blockSizeBytes: oneOf(512, 4096) });
+export type ImportState = Of<typeof IMPORT>;
 
-/** The volume that an import makes. Its id is that of the job's volume. */
-export interface ImportState {
-  readonly source: ImportedFrom;
-  readonly name: string;
-  readonly universe: number;
-  readonly blockSizeBytes: 512 | 4096;
-}
+const END = variants('kind', { done: {}, cancelled: {}, failed: { reason: text() } });
+export type CopyEnd = Of<typeof END>;
 
-/** What a copy remembers. A stamp names one file, whatever its path. */
-export interface CopyState {
-  readonly target: CopyTarget;
-  /** Name of the snapshot that it copies. */
-  readonly snapshot: string;
-  /** Null: the snapshot is not known to exist yet. */
-  readonly snapshotId: string | null;
-  /** The job makes the snapshot, and removes it. */
-  readonly isOwn: boolean;
-  /** The file with what is copied: of the new volume, or under its temporary name. */
-  readonly copyStamp: string | null;
-  /** What the copy began as: the content of an image at its last refresh; null or absent: zeros. */
-  readonly base?: string | null;
-  /** The new volume has everything before this offset, durably. */
-  readonly positionBytes: number;
-  /** Temporary name of the file. */
-  readonly part: string | null;
-  /** How the copy has ended. What is left then is to clean up. */
-  readonly end: CopyEnd | null;
-}
+/** Progress of a copy. A stamp identifies a file independently of its path. */
+const COPY = object({
+  target: TARGET,
+  /** Name of the copied snapshot. */
+  snapshot: text(),
+  /** Null until the snapshot is known to exist. */
+  snapshotId: textOrNull,
+  /** True if the job makes the snapshot, and removes it at the end. */
+  isOwn: flag(),
+  /** Stamp of the file that gets the copy: the data of the volume, or the file at `part`. */
+  copyStamp: textOrNull,
+  /** Key of the content with which the copy began: that of an image at its last refresh; null or absent: zeros. */
+  base: optional(textOrNull),
+  /** Offset before which the copy is complete and durable. */
+  positionBytes: integer(),
+  /** Temporary path of the target file. */
+  part: textOrNull,
+  /** Result of the copy, once only the clean-up is left. */
+  end: orNull(END),
+});
+export type CopyState = Of<typeof COPY>;
 
-export type CopyEnd = { readonly kind: 'done' } | { readonly kind: 'cancelled' } | { readonly kind: 'failed'; readonly reason: string };
+/** `cancelling`: the job was cancelled, and undoes its work. */
+const state = word(['waiting', 'running', 'cancelling', 'done', 'failed', 'cancelled']);
+export type JobState = Of<typeof state>;
 
-const STATES = ['waiting', 'running', 'cancelling', 'done', 'failed', 'cancelled'] as const;
-
-/** `cancelling`: it is to end, and undoes what it has done. */
-export type JobState = (typeof STATES)[number];
-
-export interface JobRecord {
-  /** A small number as a text, used once. */
-  readonly id: string;
-  readonly kind: 'move' | 'copy' | 'import';
-  readonly volumeId: string;
-  /** The volume as it was named when the job began. */
-  readonly name: string;
-  readonly universe: number;
-  /** Names and ids of the pools. Of a copy that makes no volume, `to` is the path or the URI, and `toId` is empty. */
-  readonly from: string;
-  readonly fromId: string;
-  readonly to: string;
-  readonly toId: string;
-  /** Client that asked for it; null for an administrator on the server. */
-  readonly by: string | null;
-  readonly createdMs: number;
-  readonly endedMs: number | null;
-  readonly state: JobState;
-  /** Why it waits or has failed. */
-  readonly reason: string | null;
-  readonly limitBytes: number | null;
-  /** Number of times that it has copied what differs. */
-  readonly rounds: number;
-  readonly doneBytes: number;
-  readonly totalBytes: number;
-  readonly move: MoveState | null;
-  /** Of a move of files of a volume over several pools: id of the pool that has its manifest. Absent: the volume moves. */
-  readonly homeId?: string;
+const FIELDS = object({
+  /** A small number as a text, never used again. */
+  id: text(),
+  kind: word(['move', 'copy', 'import']),
+  volumeId: text(),
+  /** Name of the volume when the job began. */
+  name: text(),
+  universe: integer(),
+  /** Names and ids of the pools. If a copy makes no volume, `to` is the path or the URI, and `toId` is empty. */
+  from: text(),
+  fromId: text(),
+  to: text(),
+  toId: text(),
+  /** Client that asked for the job; null for an administrator on the server. */
+  by: textOrNull,
+  createdMs: integer(),
+  endedMs: orNull(integer()),
+  state,
+  /** Reason why the job waits or has failed. */
+  reason: textOrNull,
+  limitBytes: orNull(integer()),
+  /** Number of rounds that a move has completed. */
+  rounds: integer(),
+  doneBytes: integer(),
+  totalBytes: integer(),
+  move: orNull(MOVE),
+  /** For a move of files of a volume over several pools: id of the volume's home. Absent: the whole volume moves. */
+  homeId: optional(text()),
   /** Only in the records of copies. */
-  readonly copy?: CopyState;
+  copy: optional(COPY),
   /** Only in the records of imports. `from` is the path or the URI, and `fromId` is empty. */
-  readonly import?: ImportState;
-  /** Stamp of the request that began it (C4); null or absent: none is known. */
-  readonly request?: string | null;
-}
+  import: optional(IMPORT),
+  /** Stamp of the request that began the job (C4); null or absent: unknown. */
+  request: optional(textOrNull),
+});
+export type JobRecord = Of<typeof FIELDS>;
 
-export interface JobsContent {
-  readonly lastId: number;
-  readonly jobs: readonly JobRecord[];
-}
+const JOB = checked(FIELDS, ({ kind, copy, import: imported }) =>
+  (copy !== undefined) === (kind === 'copy') && (imported !== undefined) === (kind === 'import')
+    ? null
+    : `does not say what the ${kind} does`,
+);
 
-export function isJobsContent(value: unknown): value is JobsContent {
-  if (!isRecord(value)) return false;
-  const { lastId, jobs } = value;
-  return isWhole(lastId) && isListOf(jobs, isJob) && jobs.length <= JOBS_OPEN_MAX + JOBS_KEPT_MAX;
-}
+export const JOBS_CONTENT = object({ lastId: integer(), jobs: atMost(JOBS_OPEN_MAX + JOBS_KEPT_MAX, list(JOB)) });
+export type JobsContent = Of<typeof JOBS_CONTENT>;
 
-function isJob(value: unknown): value is JobRecord {
-  if (!isRecord(value)) return false;
-  const texts = ['id', 'volumeId', 'name', 'from', 'fromId', 'to', 'toId'].every((field) => isText(value[field]));
-  const numbers = ['universe', 'createdMs', 'rounds', 'doneBytes', 'totalBytes'].every((field) => isWhole(value[field]));
-  return (
-    texts &&
-    numbers &&
-    isOfKind(value) &&
-    STATES.some((state) => state === value['state']) &&
-    isTextOrNull(value['by']) &&
-    isTextOrNull(value['reason']) &&
-    isWholeOrNull(value['endedMs']) &&
-    isWholeOrNull(value['limitBytes']) &&
-    (value['move'] === null || isMoveState(value['move'])) &&
-    (value['homeId'] === undefined || isText(value['homeId'])) &&
-    (value['request'] === undefined || isTextOrNull(value['request']))
-  );
-}
-
-function isOfKind({ kind, copy, import: imported }: Record<string, unknown>): boolean {
-  if (kind === 'import') return copy === undefined && isImportState(imported);
-  return imported === undefined && (kind === 'move' ? copy === undefined : kind === 'copy' && isCopyState(copy));
-}
-
-function isImportState(value: unknown): value is ImportState {
-  if (!isRecord(value)) return false;
-  const { source, name, universe, blockSizeBytes } = value;
-  return isText(name) && isWhole(universe) && (blockSizeBytes === 512 || blockSizeBytes === 4096) && isImportedFrom(source);
-}
-
-function isImportedFrom(value: unknown): value is ImportedFrom {
-  if (!isRecord(value)) return false;
-  if (value['kind'] === 'nbd') return isText(value['uri']);
-  return value['kind'] === 'file' && isText(value['path']) && FORMATS.some((format) => format === value['format']);
-}
-
-/** Throws E_INTERNAL unless it is the record of an import. */
+/** Throws E_INTERNAL if the job is not an import. */
 export function importOf({ id, import: imported }: JobRecord): ImportState {
   if (imported !== undefined) return imported;
   throw new RsError('E_INTERNAL', `Job ${id} is no import`);
-}
-
-function isMoveState(value: unknown): value is MoveState {
-  if (!isRecord(value)) return false;
-  return isWhole(value['positionBytes']) && ['copyStamp', 'baseStamp', 'nextStamp'].every((field) => isTextOrNull(value[field]));
-}
-
-function isCopyState(value: unknown): value is CopyState {
-  if (!isRecord(value)) return false;
-  return (
-    isTarget(value['target']) &&
-    isText(value['snapshot']) &&
-    typeof value['isOwn'] === 'boolean' &&
-    isWhole(value['positionBytes']) &&
-    ['snapshotId', 'copyStamp', 'part'].every((field) => isTextOrNull(value[field])) &&
-    (value['base'] === undefined || isTextOrNull(value['base'])) &&
-    (value['end'] === null || isEnd(value['end']))
-  );
-}
-
-function isTarget(value: unknown): value is CopyTarget {
-  if (!isRecord(value)) return false;
-  switch (value['kind']) {
-    case 'image':
-      return isNamed(value) && isText(value['refresh']) && typeof value['isNew'] === 'boolean';
-    case 'volume':
-      return isNamed(value);
-    case 'restore':
-      return isNamed(value) && isText(value['keptId']);
-    case 'file':
-      return isText(value['path']) && FORMATS.some((format) => format === value['format']) && typeof value['isForced'] === 'boolean';
-    case 'nbd':
-      return isText(value['uri']);
-    default:
-      return false;
-  }
-}
-
-function isNamed(value: Record<string, unknown>): boolean {
-  return isText(value['id']) && isText(value['name']) && isWhole(value['universe']);
-}
-
-function isEnd(value: unknown): value is CopyEnd {
-  if (!isRecord(value)) return false;
-  return value['kind'] === 'done' || value['kind'] === 'cancelled' || (value['kind'] === 'failed' && isText(value['reason']));
-}
-
-function isTextOrNull(value: unknown): value is string | null {
-  return value === null || isText(value);
-}
-
-function isWholeOrNull(value: unknown): value is number | null {
-  return value === null || isWhole(value);
 }

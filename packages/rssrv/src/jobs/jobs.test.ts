@@ -1,5 +1,5 @@
-// Jobs: how many run, what is kept, how one ends, is cancelled, waits and is tried again, and what a restart finds. The plan is tested by
-// itself, and with the durable list of a directory.
+// Jobs: the number of running and of kept jobs; how a job ends, is cancelled, waits and is tried again; and restarts. The plan is tested
+// alone, and with a durable list.
 
 import fs from 'node:fs';
 import os from 'node:os';

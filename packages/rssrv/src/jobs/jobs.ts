@@ -1,6 +1,6 @@
-// The jobs of a server: starts them, saves what they need to go on after a restart, and ends them. job-plan.ts decides. The records are in
-// the state folder of the server and not in a pool, because a job is an order to this server and concerns several pools. Invariants: a job
-// that was answered survives a restart; each change of state is saved before it is reported; no more than JOBS_RUNNING_MAX jobs run.
+// Starts and ends the jobs of a server, and saves their progress, so that they continue after a restart. job-plan.ts decides. The records
+// are in the state folder of the server and not in a pool, because a job is an order to this server and concerns several pools. Invariants:
+// an answered job survives a restart; each change of state is saved before it is reported; at most JOBS_RUNNING_MAX jobs run.
 
 import { rename } from 'node:fs/promises';
 import { StateFile } from '@rsio/common/files/state-file';
@@ -22,12 +22,12 @@ import {
   withoutOld,
 } from './job-plan.ts';
 import { JobPace } from './job-pace.ts';
-import { isJobsContent, type JobRecord, type JobsContent } from './job-record.ts';
+import { JOBS_CONTENT, type JobRecord, type JobsContent } from './job-record.ts';
 import { JOB_LIMIT_MIN_BYTES, JOB_STOP_WAIT_MS } from './limits.ts';
 
 const REMEDY = 'remove it; jobs that were in progress are then not finished: volumes stay where they are, and copies are not made';
 
-/** Thrown by a job to end in this way. */
+/** Thrown by a job to end with this result. */
 export class JobEnds extends Error {
   readonly end: JobEnd;
 
@@ -41,14 +41,14 @@ export class JobEnds extends Error {
 export interface RunningJob {
   readonly record: JobRecord;
   readonly bytesPerSecond: number;
-  /** Changes what is remembered of the job, without saving it. */
+  /** Changes the record of the job, without saving it. */
   readonly note: (changes: Partial<Pick<JobRecord, 'doneBytes' | 'totalBytes' | 'rounds' | 'move' | 'copy'>>) => void;
   save(): Promise<void>;
-  /** Waits for bandwidth before each piece. Throws JobEnds if the job is to end. */
+  /** Waits for bandwidth before each piece. Throws JobEnds like `check`. */
   beforePiece(bytes: number): Promise<void>;
-  /** Counts bytes that a program has copied, which keeps the limit itself. */
+  /** Counts bytes copied by a program that keeps the bandwidth limit itself. */
   copied(bytes: number): void;
-  /** Throws JobEnds if the job is to end. */
+  /** Throws JobEnds if the job was cancelled or the server is stopping. */
   check(): void;
 }
 
@@ -56,7 +56,7 @@ export interface JobsPorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
   readonly file: string;
-  /** Executes a job. Throws JobEnds, or an error with which the job has failed. */
+  /** Executes a job. Throws JobEnds, or the error with which the job fails. */
   run(job: RunningJob): Promise<void>;
 }
 
@@ -73,11 +73,11 @@ export class Jobs {
 
   constructor(ports: JobsPorts) {
     this.ports = ports;
-    const form = { version: 1, accepts: isJobsContent, remedy: REMEDY };
+    const form = { version: 1, shape: JOBS_CONTENT, remedy: REMEDY };
     this.file = new StateFile(ports.file, form, () => ({ lastId: this.lastId, jobs: this.jobs }));
   }
 
-  /** The jobs that have not ended, and those that ended last, in the order in which they were asked for. */
+  /** The open jobs, and the jobs that ended most recently, in the order of their requests. */
   get list(): readonly JobRecord[] {
     return this.jobs;
   }
@@ -90,7 +90,7 @@ export class Jobs {
     return this.running.get(id)?.pace.bytesPerSecond ?? 0;
   }
 
-  /** A file that cannot be used is kept under another name, because a server without its jobs loses nothing: volumes stay where they are. */
+  /** Loads the jobs. An unusable file is renamed and its jobs are dropped, because that loses no data: volumes stay where they are. */
   async load(): Promise<void> {
     let content: JobsContent | null = null;
     try {
@@ -111,7 +111,7 @@ export class Jobs {
     this.look();
   }
 
-  /** Ends the running jobs where they are. They go on after the next start. */
+  /** Stops the running jobs at their present positions. They continue after the next start. */
   async stop(): Promise<void> {
     this.isStopping = true;
     this.timer?.cancel();
@@ -132,7 +132,7 @@ export class Jobs {
     throw new RsError('E_UNKNOWN_JOB', `No job ${id}: rsadm jobs lists them, and rsconfig volume jobs those of a client`, { job: id });
   }
 
-  /** Adds a job with the id `nextId`. It is durable when this resolves. */
+  /** Adds a job with the id `nextId`. The record is durable when this resolves. */
   async add(job: JobRecord): Promise<JobRecord> {
     checkLimit(job.limitBytes);
     const [before, lastId] = [this.jobs, this.lastId];
@@ -148,7 +148,7 @@ export class Jobs {
     return job;
   }
 
-  /** The job ends soon, unless it has passed its commit point meanwhile. */
+  /** Makes a job end soon, unless it passes its commit point before. */
   async cancel(id: string): Promise<JobRecord> {
     this.put(cancelled(this.find(id)));
     this.retries.delete(id);
@@ -157,7 +157,7 @@ export class Jobs {
     return this.find(id);
   }
 
-  /** `limitBytes`: most bytes in a second; null: no limit. */
+  /** `limitBytes`: maximum number of bytes per second; null: no limit. */
   async limit(id: string, limitBytes: number | null): Promise<JobRecord> {
     checkLimit(limitBytes);
     const job = this.find(id);
@@ -167,7 +167,7 @@ export class Jobs {
     return this.find(id);
   }
 
-  /** Looks which jobs can run now. */
+  /** Starts the jobs that can run now. */
   look(): void {
     if (!this.isStarted || this.isStopping) return;
     this.timer?.cancel();

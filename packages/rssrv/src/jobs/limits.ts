@@ -1,17 +1,17 @@
-// Bounds for jobs: work of the server that takes time. Names include the units. The bounds of what a job does are with its kind, such as
+// Bounds for jobs: work of the server that takes time. Names include the units. The bounds of each kind of job are in its folder, such as
 // jobs/moves/limits.ts.
 
-/** Jobs that run at once. The others wait in order. */
+/** Maximum number of running jobs. Further jobs wait in order. */
 export const JOBS_RUNNING_MAX = 2;
-/** Jobs of one client that run at once, so that slow ones of it stop nobody else. */
+/** Maximum number of running jobs of one client, so that its slow jobs do not stop the jobs of others. */
 export const JOBS_RUNNING_PER_CLIENT_MAX = 1;
-/** Jobs that have not ended. */
+/** Maximum number of jobs that have not ended. */
 export const JOBS_OPEN_MAX = 64;
-/** Those of one client. */
+/** The same for the jobs of one client. */
 export const JOBS_OPEN_PER_CLIENT_MAX = 16;
-/** Jobs that have ended, and stay in the list. */
+/** Maximum number of ended jobs in the list. */
 export const JOBS_KEPT_MAX = 100;
-/** Those of one client, so that its jobs do not push those of others out of the list. */
+/** The same for the jobs of one client, so that they do not push the jobs of others out of the list. */
 export const JOBS_KEPT_PER_CLIENT_MAX = 25;
 /** A job that cannot go on now, for example because a pool is not open, is tried again after this time. */
 export const JOB_RETRY_MS = 10_000;

@@ -1,5 +1,5 @@
-// The system calls that a server process may not make, as a seccomp filter (BPF). A server process needs no new sockets, because it is given
-// connections and files. Invariants: a refused call fails with EPERM and ends nothing; a program for another architecture gets no call.
+// Builds the seccomp filter (BPF) of calls that a server process may not make. A server process needs no new sockets, because it gets its
+// connections and files. Invariants: a refused call fails with EPERM and ends no process; calls of other architectures are refused.
 
 interface Architecture {
   /** AUDIT_ARCH_... of linux/audit.h. */
@@ -10,7 +10,7 @@ interface Architecture {
   readonly denied: Readonly<Record<string, number>>;
 }
 
-/** Numbers that all newer architectures share. */
+/** Numbers of newer calls, which all architectures share. */
 const SHARED = {
   io_uring_setup: 425,
   io_uring_enter: 426,
@@ -97,7 +97,7 @@ export function callFilter(architecture: string, usesRing: boolean): Buffer | nu
     { code: LOAD, value: NUMBER_AT },
     ...(otherTable === 0 ? [] : [{ code: JUMP_GREATER_EQUAL, value: otherTable, met: 'deny' as const, unmet: 'next' as const }]),
     ...numbers.map((value) => ({ code: JUMP_EQUAL, value, met: 'deny' as const, unmet: 'next' as const })),
-    // The flags of clone3 are in memory, where no filter can read them. The C library falls back to clone.
+    // The flags of clone3 are in memory, which a filter cannot read. It fails with ENOSYS, and the C library falls back to clone.
     { code: JUMP_EQUAL, value: CLONE3, met: 'unknown', unmet: 'next' },
     { code: JUMP_EQUAL, value: clone, met: 'next', unmet: 'allow' },
     { code: LOAD, value: FIRST_ARGUMENT_AT },
@@ -105,7 +105,7 @@ export function callFilter(architecture: string, usesRing: boolean): Buffer | nu
   ]);
 }
 
-/** Appends the three ends, and encodes each instruction: code, two relative jumps, value. */
+/** Appends the three return instructions, and encodes each instruction: code, two relative jumps, value. */
 function assemble(instructions: readonly Instruction[]): Buffer {
   const ends = [ALLOW, ERRNO | EPERM, ERRNO | ENOSYS];
   const length = instructions.length;

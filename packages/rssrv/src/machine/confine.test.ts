@@ -1,5 +1,5 @@
-// A process gives up root with a Node whose own calls for this refuse, as those of Debian 13 do. The process is a child, because it does not
-// get back.
+// A process gives up root although the calls of Node.js for this refuse, as on Debian 13. The process is a child, because it cannot become
+// root again.
 
 import { spawnSync } from 'node:child_process';
 import { expect, it } from 'vitest';

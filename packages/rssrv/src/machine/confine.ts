@@ -1,5 +1,5 @@
-// Takes rights away from a server process, before it has any data of a client: the user, new privileges, core dumps, and the system calls
-// that it does not need. Invariant: a process that should run as another user never serves as the listener's user.
+// Takes rights away from a server process, before it gets data of a client: changes its user, forbids new privileges and core dumps, and
+// filters system calls. Invariant: a process that should run as another user never serves as the listener's user.
 
 import { readdirSync, readlinkSync } from 'node:fs';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -7,14 +7,14 @@ import { callFilter } from './call-filter.ts';
 import type { SystemCalls } from './system-calls.ts';
 import type { WorkerUser } from './worker-user.ts';
 
-/** What a server process is started with, as its argument. */
+/** Argument with which a confined server process is started. */
 export interface Confinement {
   readonly user: WorkerUser | null;
 }
 
 /**
- * The descriptors that a confined server process inherits: sockets for messages and for descriptors (descriptor-passing.ts), and the pipe of
- * its log, which other server processes have, too.
+ * The descriptors that a confined server process inherits: sockets for messages and for descriptors (descriptor-passing.ts), and the pipe
+ * of its log. A process that is not confined has only the pipe.
  */
 export const PASSED_CHANNEL = 3;
 export const PASSED_SOCKET = 4;
@@ -40,7 +40,7 @@ export function confine({ user }: Confinement, calls: SystemCalls): string[] {
   attempt('without a filter of system calls', () => {
     if (program !== null) calls.filterCalls(program);
   });
-  // What a ring executes passes by the filter. The unit of systemd refuses to set one up, and libuv then goes on without.
+  // The filter does not see operations of an io_uring. The systemd unit forbids io_uring, and libuv then works without it.
   if (usesRing) troubles.push(`without a filter of io_uring, which Node ${process.version} uses: start rssrv by its systemd unit`);
   return troubles;
 }
@@ -51,7 +51,7 @@ function hasRing(): boolean {
     try {
       return readlinkSync(`/proc/self/fd/${descriptor}`) === 'anon_inode:[io_uring]';
     } catch {
-      // The descriptor with which the directory was read.
+      // This was the descriptor for reading the directory itself.
       return false;
     }
   });

@@ -1,5 +1,5 @@
-// Descriptors over a real pair of sockets: order, tags, a full socket, a process that has exited. Nothing stays open.
-// It needs koffi, and is skipped where that is not installed.
+// Descriptors over a real pair of sockets: order, tags, a full socket, a process that has exited. No descriptor stays open. The tests are
+// skipped if koffi is not installed.
 
 import fs from 'node:fs';
 import os from 'node:os';

@@ -1,6 +1,6 @@
-// Passes descriptors from the listener to a server process, over a socket of their own beside the channel. A message on the channel names
-// the descriptors by their tag and is sent after them, so that they are there when it arrives. Invariants: the sender closes its copies; the
-// receiver closes what nobody takes.
+// Passes descriptors from the listener to a server process, over a separate socket beside the channel. A message on the channel names the
+// descriptors by their tag and is sent after them, so that they arrive first. Invariants: `pass` closes the sender's copies; descriptors
+// that are not taken are discarded and closed.
 
 import { closeSync } from 'node:fs';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -23,8 +23,8 @@ export class DescriptorSender {
   }
 
   /**
-   * Sends the descriptors and closes them here, even if that fails. Resolves with their tag. Throws E_SYSTEM if the process reads none for
-   * PASS_WAIT_MS or has exited. Only one call waits: a process that reads nothing keeps no descriptors of the listener.
+   * Sends the descriptors and closes this process's copies, even after an error. Resolves with their tag. Throws E_SYSTEM if the process
+   * reads none for PASS_WAIT_MS or has exited. Only one call waits at a time, so a process that reads nothing keeps few descriptors open.
    */
   async pass(descriptors: readonly number[]): Promise<number> {
     try {
@@ -34,7 +34,7 @@ export class DescriptorSender {
     }
   }
 
-  /** Like `pass`, but the descriptors stay open here. They must stay open until the promise has settled. */
+  /** Like `pass`, but leaves the descriptors open. The caller must keep them open until the promise has settled. */
   async lend(descriptors: readonly number[]): Promise<number> {
     const tag = ++this.lastTag;
     try {
@@ -93,7 +93,7 @@ export class DescriptorReceiver {
     throw Object.assign(new Error('The server process has received no files'), { code: 'EMFILE' });
   }
 
-  /** Closes the descriptors with this tag, because nobody needs them any more. */
+  /** Closes the descriptors with this tag, because they are no longer needed. */
   discard(tag: number): void {
     try {
       closeAll(this.take(tag));

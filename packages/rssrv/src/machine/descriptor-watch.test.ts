@@ -1,5 +1,5 @@
-// Log lines during a shortage of descriptors, on a clock of the test: how often, and at the end.
-// The real limit, and what clients see, are in test/bad-input/descriptors.test.ts.
+// Log lines during and after a shortage of descriptors, with a fake clock. test/bad-input/descriptors.test.ts tests the real limit, and the
+// effect on clients.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { DESCRIPTOR_LOG_MS, DESCRIPTOR_CHECK_MS } from './limits.ts';

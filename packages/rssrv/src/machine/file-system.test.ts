@@ -34,7 +34,7 @@ test("a disk's file system and a missing path are neither; a file system in memo
   }
 });
 
-// As in a changed root, where the devices have another name.
+// In a chroot, for example, the file system of /dev is mounted under another name.
 test("the devices' file system is recognised wherever it is mounted, unless it is that of the root", async (context) => {
   const memory = '/dev/shm';
   const isOther = fs.existsSync(memory) && fs.statSync(memory).dev !== fs.statSync('/').dev;
@@ -42,7 +42,7 @@ test("the devices' file system is recognised wherever it is mounted, unless it i
   const own = fs.mkdtempSync(path.join(memory, 'rssrv-'));
   try {
     for (const name of ['devices', 'elsewhere']) fs.mkdirSync(path.join(own, name));
-    // Not /dev itself: by its name everything in it is `devices`.
+    // Not below /dev itself, because every path there is `devices` by its name.
     const mounted = path.join(directory, 'mounted');
     fs.symlinkSync(path.join(own, 'elsewhere'), mounted);
     expect(await fileSystemOf(mounted, path.join(own, 'devices'))).toBe('devices');

@@ -1,6 +1,6 @@
-// Functions of the C library that Node does not have, each with its signature, through koffi: an optional package with binaries for the usual
-// platforms. Signatures, structures and numbers are those of Linux on x86-64 and arm64. Invariants: koffi is loaded once, and not before
-// somebody needs it; where it or a function is missing, only the calls that need it are null.
+// Functions of the C library that Node does not have, each with its signature, through koffi: an optional package with binaries for the
+// usual platforms. Signatures, structures and numbers are those of Linux on x86-64 and arm64. Invariants: koffi is loaded once, at its
+// first use; if koffi or a function is missing, only the calls that need it are null.
 
 import { createRequire } from 'node:module';
 import util from 'node:util';
@@ -14,8 +14,8 @@ const ARCHITECTURES: readonly string[] = ['x64', 'arm64'];
 let loaded: Libc | undefined;
 
 /**
- * Returns the function that returns what `bind` makes of the C library, which it calls once. It returns null if koffi is not installed, or this
- * machine or its C library does not have a function. A process that gives up its rights must call it before, because koffi is loaded from its
+ * Returns a function that calls `bind` once, with the C library, and returns the result. It returns null if koffi is not installed, or if
+ * the C library lacks a function or the machine is not supported. A process must call it before it gives up its rights, because koffi reads
  * files.
  */
 export function throughLibc<T>(bind: (libc: Libc) => T): () => T | null {
@@ -43,7 +43,7 @@ function load() {
     ...{ control: 'void *', controlLength: 'size_t', flags: 'int' },
   });
   return {
-    /** The errno of the call that has just failed; that of a call in a thread within its callback. */
+    /** Returns the errno of the call that has just failed; for a call in a thread, only within its callback. */
     errno,
     address: (bytes: Uint8Array): number => Number(koffi.address(bytes)),
     /** Throws an error with the errno in `code` if a call has not returned 0. */
@@ -59,7 +59,7 @@ function load() {
         });
       }),
 
-    // Bound one by one, because some C libraries lack one or the other.
+    // Each function is bound when it is needed, because some C libraries lack some of them.
     fallocate: () => library.func('int fallocate(int file, int mode, int64_t offset, int64_t length)'),
     ioctl: () => library.func('int ioctl(int file, uint64_t request, void *structure)'),
     posixFadvise: () => library.func('int posix_fadvise(int file, int64_t offset, int64_t length, int advice)'),
@@ -73,7 +73,7 @@ function load() {
     setresuid: () => library.func('int setresuid(uint32_t real, uint32_t effective, uint32_t saved)'),
     setrlimit: () => library.func('setrlimit', 'int', ['int', pointerTo({ soft: 'uint64_t', hard: 'uint64_t' })]),
     socketpair: () => library.func('int socketpair(int domain, int type, int protocol, _Out_ int *sockets)'),
-    /** Seccomp has no function of its own. */
+    /** Calls syscall(2), because the C library has no function for seccomp. */
     seccomp: () =>
       library.func('syscall', 'int64_t', ['int64_t', 'int64_t', 'int64_t', pointerTo({ length: 'uint16_t', program: 'void *' })]),
   };

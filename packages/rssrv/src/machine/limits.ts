@@ -1,12 +1,12 @@
-// Bounds of rssrv's machine/ folder: helper programs, syncs, descriptors, passing descriptors. Units are in the names.
-// src/limits.ts asserts that they agree with the bounds of other folders.
+// Bounds of rssrv's machine/ folder: helper programs, syncs, descriptors, passing descriptors. Units are in the names. src/limits.ts
+// asserts that these bounds agree with the bounds of other folders.
 
 /**
  * Maximum number of volumes that a listener syncs at the same time. Each sync has its own process, because hanging storage blocks a whole
  * process.
  */
 export const STORAGE_SYNCS_MAX = 64;
-/** Syncs in progress from which on none begins that nobody depends on, so that disks that hang leave room for the others. */
+/** If this many syncs are in progress, no sync begins that nothing waits for, so that hanging disks leave room for others. */
 export const SPARE_STORAGE_SYNCS_MAX = 8;
 /**
  * A take-over waits at most this long for the sync of its volume. After this time, the server refuses the take-over, but the sync
@@ -24,8 +24,8 @@ export const OPENED_AT_ONCE_MAX = 16;
 export const LOCKS_PER_HELPER_MAX = 500;
 export const LOCK_HELPER_TIMEOUT_MS = 5_000;
 /**
- * Interval at which the listener looks whether the server processes have ended that have the files of its volumes open. After a look that
- * took long, it waits MARK_LOOK_REST times as long.
+ * Interval at which the listener checks whether server processes that have the files of its volumes open have ended. After a slow check, it
+ * waits MARK_LOOK_REST times as long as the check took.
  */
 export const MARK_LOOK_MS = 1_000;
 export const MARK_LOOK_REST = 10;
@@ -50,7 +50,7 @@ export const PASS_WAIT_MS = 10_000;
 
 /**
  * Maximum number of volumes that a listener opens for server processes at the same time, in total and on one file system or disk. Each
- * occupies a thread of the listener's pool, for a long time if its storage hangs. So storage that hangs keeps few of them.
+ * occupies a thread of the listener's pool for as long as its storage hangs.
  */
 export const OPENS_MAX = 24;
 export const OPENS_PER_DEVICE_MAX = 4;

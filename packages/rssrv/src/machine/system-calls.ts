@@ -15,13 +15,13 @@ export interface ReceivedDescriptors {
 export interface SystemCalls {
   /** Returns both ends of a pair of Unix sockets that carry descriptors. */
   socketPair(): readonly [number, number];
-  /** Sends descriptors, which stay open here. Returns false if the socket is full. Throws an error with the errno in `code`. */
+  /** Sends descriptors, which stay open in this process. Returns false if the socket is full. Throws an error with the errno in `code`. */
   send(socket: number, tag: number, descriptors: readonly number[]): boolean;
   /** Returns the next message, or null if there is none. Throws an error with the errno in `code`. */
   receive(socket: number): ReceivedDescriptors | null;
   /**
-   * Changes user and group of all threads and removes all other groups. Not by Node: the Node of Debian 13 refuses, because its libuv could
-   * use an io_uring.
+   * Changes user and group of all threads and removes all other groups. Does not use the calls of Node.js: they refuse on Debian 13,
+   * because libuv could use an io_uring there.
    */
   becomeUser(uid: number, gid: number): void;
   /** Sets the name of the process, which a process without rights cannot change in /proc. */
@@ -77,7 +77,7 @@ export const systemCalls = throughLibc((libc): SystemCalls => {
       const tag = Number(bytes.readBigUInt64LE());
       const descriptors = descriptorsIn(control, Number(received.controlLength));
       if ((received.flags & MSG_CTRUNC) === 0) return { tag, descriptors };
-      // This process had no number left for some of them, which the kernel has closed.
+      // This process had no free descriptor for some of them, so the kernel has closed those.
       for (const descriptor of descriptors) closeSync(descriptor);
       return { tag, descriptors: [] };
     },

@@ -1,5 +1,5 @@
-// As which user server processes run, for every combination of what there is.
-// The processes themselves are tested in test/integration/confined-workers.test.ts.
+// The choice of the user of server processes, for every combination of facts. test/integration/confined-workers.test.ts tests real
+// processes.
 
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,11 +1,11 @@
-// Decides as which user server processes run: the key `user` of rssrvcfg, else the user rsio if there is one. Pure, except for the user file.
-// Invariant: with `user`, or with a user rsio, server processes never run as root without a warning.
+// Chooses the user of server processes: the key `user` of rssrvcfg, or else the user rsio if it exists. Pure, except that it reads the user
+// file. Invariant: with `user`, or with a user rsio, server processes never run as root without a warning.
 
 import { type NamedUser, userNamed } from '@rsio/common/files/users';
 
 export type WorkerUser = NamedUser;
 
-/** The user of the server processes if the configuration names none. The packages create it. */
+/** The user of the server processes if the configuration names none. The installation packages create this user. */
 export const DEFAULT_USER = 'rsio';
 
 export interface WorkerUserFacts {

@@ -5,7 +5,7 @@ import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { SNAPSHOT_METHODS } from '@rsio/common/control/server/snapshot-methods';
 import type { SnapshotView } from '@rsio/common/control/server/views';
 import { RsError } from '@rsio/common/lib/errors';
-import { type Asker, askerText } from '../pools/asker.ts';
+import type { Asker } from '../pools/asker.ts';
 import { type Catalogue, findVolume, volumeText } from '../pools/catalogue.ts';
 import { isReadable, type MirrorMoment } from '../pools/snapshots/snapshot-record.ts';
 import { snapshotIdOf } from '@rsio/protocol/mirror/moments/snapshot-id';
@@ -34,7 +34,7 @@ export function replicaSnapshotOrders(
   const checkHolder = (name: SnapshotName, mirror: string, number: number): void => {
     const { replica } = findVolume(inventory.catalogue, name, asker).manifest;
     if (replica?.mirror !== mirror || asker.node === null)
-      throw new RsError('E_USAGE', `${askerText(asker)} has no replica of mirror ${mirror} in volume ${volumeText(name)}`);
+      throw new RsError('E_USAGE', `${asker.text} has no replica of mirror ${mirror} in volume ${volumeText(name)}`);
     const why = whyNoSnapshot(voters.recordOf(mirror), replica.identity, { number, node: asker.node });
     if (why !== null) throw new RsError('E_HELD', `This server makes no snapshot of its replica ${volumeText(name)}: ${why}`);
   };
@@ -58,7 +58,7 @@ export function replicaSnapshotOrders(
     const [snapshot] = await inventory.snapshotViews([found]);
     return { snapshot: snapshot! };
   };
-  const what = (name: SnapshotName): string => `snapshot ${snapshotText(name)} of a replica, for ${askerText(asker)}`;
+  const what = (name: SnapshotName): string => `snapshot ${snapshotText(name)} of a replica, for ${asker.text}`;
   return {
     // The writes of the mirror wait meanwhile: programs of triggers would make them wait for minutes.
     'replica-snapshot': async ({ request, mirror, term, number, id, ...name }) => {

@@ -4,8 +4,8 @@
 import { expect, test } from 'vitest';
 import { systemClock } from '@rsio/common/lib/clock';
 import { snapshotIdOf } from '@rsio/protocol/mirror/moments/snapshot-id';
-import { type Asker, LOCAL_ASKER } from '../pools/asker.ts';
-import { isUuid } from '../pools/disk/manifest.ts';
+import { Asker, LOCAL_ASKER } from '../pools/asker.ts';
+import { isUuid } from '../pools/disk/description-shapes.ts';
 import { ReplicaStore } from './replica-verbs.ts';
 import { DB, directory, MIB, open, usePoolDirectory } from '../testing/pool-directory.ts';
 import { PoolScene } from '../testing/pool-scene.ts';
@@ -21,7 +21,7 @@ usePoolDirectory();
 
 const MIRROR = 'a'.repeat(32);
 const ID = '8a65f309-f092-4c5a-913e-b2a388712c50';
-const HOLDER: Asker = { node: 'big-2', role: 'manage', pools: null, limitBytes: null };
+const HOLDER = new Asker('big-2', { role: 'manage', pools: null, limitBytes: null });
 const X = { ...DB, snapshot: 'x' };
 const MOMENT = { mirror: MIRROR, term: 3, number: 1, id: ID };
 

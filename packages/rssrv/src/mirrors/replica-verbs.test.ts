@@ -186,7 +186,7 @@ it('a mark that cannot be read keeps the volume from being served', async () => 
   const next = await open();
   expect(next.scene.served.size).toBe(0);
   expect(next.scene.pools.states[0]?.findings.join('\n')).toContain(
-    `${file} is damaged (replica is not the mark of a replica): restore it from a backup of the pool`,
+    `${file} is damaged (replica.identity is not an id of 32 hexadecimal digits): restore it from a backup of the pool`,
   );
   await next.scene.pools.close();
 });

@@ -6,7 +6,7 @@ import { rm, stat } from 'node:fs/promises';
 import { RsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { storageStamp } from '../storage/files/storage-identity.ts';
-import { type Asker, checkRole, mayAttach } from '../pools/asker.ts';
+import type { Asker } from '../pools/asker.ts';
 import { type Found, unusable, type VolumeName, volumeText } from '../pools/catalogue.ts';
 import type { Manifest } from '../pools/disk/manifest.ts';
 import { poolPaths } from '../pools/disk/pool-paths.ts';
@@ -81,8 +81,8 @@ export class ReplicaStore {
     for (const pool of this.ports.pools.states) {
       for (const manifest of pool.volumes.values()) {
         const isIt = manifest.name === wanted.name && manifest.universe === wanted.universe;
-        if (!isIt || manifest.replica === undefined || !mayAttach(asker, manifest.clients)) continue;
-        checkRole(asker, 'admin', 'take replicas away from mirrors');
+        if (!isIt || manifest.replica === undefined || !asker.mayAttach(manifest.clients)) continue;
+        asker.needs('admin', 'take replicas away from mirrors');
         if (pool.trouble !== null) throw unusable(pool);
         return { pool, manifest: await this.unmark({ pool, manifest }, request) };
       }

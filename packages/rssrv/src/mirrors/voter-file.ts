@@ -2,7 +2,8 @@
 // written can be read by the next start; a file under the name of another mirror is not a record.
 
 import { isDeepStrictEqual } from 'node:util';
-import { isRecord, type StateForm } from '@rsio/common/files/state-file';
+import type { StateForm } from '@rsio/common/files/state-file';
+import { checked, misfit, record as anyRecord, type Shape } from '@rsio/common/lib/shape';
 import { mirrorId, name, orNull, record } from '@rsio/protocol/wire/guards';
 import { foundFields, storedConfigGuard, termGuard } from '@rsio/protocol/wire/mirror/codec';
 import { compareTerms } from '@rsio/protocol/wire/mirror/terms';
@@ -20,12 +21,14 @@ const guard = record<VoterRecord>({
 
 /** The form of the file of a mirror. */
 export function voterFile(mirror: string): StateForm<VoterRecord> {
-  const accepts = (content: unknown): content is VoterRecord => isRecord(content) && content['mirror'] === mirror && isSound(content);
+  const shape = checked(anyRecord(), (content) =>
+    content['mirror'] === mirror && isSound(content) ? null : 'is not the record of this mirror',
+  ) as Shape<unknown> as Shape<VoterRecord>;
   return {
     version: 2,
-    accepts,
+    shape,
     // In version 1, configurations did not name the size, which nobody can guess. No client of that version wrote any.
-    earlier: { 1: (content) => (accepts(content) ? content : null) },
+    earlier: { 1: (content) => (misfit(shape, content) === null ? (content as VoterRecord) : null) },
     remedy: `remove it with rsadm witness remove ${mirror}, and let the holder of the mirror name another voter; never restore it from a backup`,
   };
 }

@@ -155,7 +155,7 @@ test('a record of the version without replicas is read if it has no configuratio
     expect(await voted(voters, asks)).toMatchObject({ voted: outcome });
     expect(fs.readFileSync(file, 'utf8')).toBe(text);
   }
-  expect(logged).toEqual([expect.stringMatching(/does not vote.*not of the expected form: remove it with rsadm witness remove/)]);
+  expect(logged).toEqual([expect.stringMatching(/does not vote.*not of the expected form \(.*\): remove it with rsadm witness remove/)]);
 });
 
 test('what was answered is there after a restart, and the voter is the same', async () => {

@@ -5,7 +5,7 @@ import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { WITNESS_METHODS } from '@rsio/common/control/server/mirror/witness-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
-import { type Asker, askerText, checkRole } from '../pools/asker.ts';
+import type { Asker } from '../pools/asker.ts';
 import { VOTER_RECORDS_MAX } from './limits.ts';
 import { hasEnded, type VoterRecord } from './voter-rules.ts';
 import type { Voters, VoterView } from './voters.ts';
@@ -22,7 +22,7 @@ export function witnessOrders({ log, voters, isWitness }: WitnessOrdersPorts, as
   return {
     'witness-list': () => ({ isWitness: isWitness(), limit: VOTER_RECORDS_MAX, records: voters.views.map(recordView) }),
     'witness-remove': async ({ mirror, force }) => {
-      checkRole(asker, 'admin', 'remove records of mirrors');
+      asker.needs('admin', 'remove records of mirrors');
       const view = voters.views.find((one) => one.mirror === mirror);
       if (view === undefined) throw unknown(mirror);
       const { record } = view;
@@ -34,7 +34,7 @@ export function witnessOrders({ log, voters, isWitness }: WitnessOrdersPorts, as
         );
       if (!(await voters.remove(mirror))) throw unknown(mirror);
       log.info(
-        `The record of mirror ${record?.name ?? mirror} was removed by ${asker.node === null ? 'an administrator on the server' : askerText(asker)}`,
+        `The record of mirror ${record?.name ?? mirror} was removed by ${asker.node === null ? 'an administrator on the server' : asker.text}`,
       );
       return { mirror, name: record?.name ?? null };
     },

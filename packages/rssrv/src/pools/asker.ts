@@ -5,9 +5,8 @@ import { CLIENT_ROLES, type ClientRights, type ClientRole, type RssrvConfig } fr
 import { RsError } from '@rsio/common/lib/errors';
 import { printRoundedSize } from '@rsio/common/lib/units';
 
-export interface Asker {
-  /** Null for a program on the server itself, which may do everything. */
-  readonly node: string | null;
+/** The rights of an asker. An object may compute them, because a reload may change them between two looks. */
+export interface AskerRights {
   readonly role: ClientRole;
   /** Pools that a client with the role `manage` may use; null for all pools. */
   readonly pools: readonly string[] | null;
@@ -15,102 +14,119 @@ export interface Asker {
   readonly limitBytes: number | null;
 }
 
-export const LOCAL_ASKER: Asker = { node: null, role: 'admin', pools: null, limitBytes: null };
+export class Asker {
+  /** Null for a program on the server itself, which may do everything. */
+  readonly node: string | null;
+  readonly rights: AskerRights;
 
-/** Returns the asker for a client. A client without a line in [rights] has the role `use`. */
+  constructor(node: string | null, rights: AskerRights) {
+    this.node = node;
+    this.rights = rights;
+  }
+
+  get role(): ClientRole {
+    return this.rights.role;
+  }
+
+  get text(): string {
+    return this.node === null ? 'An administrator on the server' : `Client ${this.node}`;
+  }
+
+  has(needed: ClientRole): boolean {
+    return CLIENT_ROLES.indexOf(this.role) >= CLIENT_ROLES.indexOf(needed);
+  }
+
+  /** Throws E_RIGHTS unless the asker has this role or a higher one. `what`: what the asker wants, such as `create volumes`. */
+  needs(needed: ClientRole, what: string): void {
+    if (this.has(needed)) return;
+    throw new RsError(
+      'E_RIGHTS',
+      `${this.text} may not ${what}: its right is ${this.role}, and ${needed} is needed; change its line in [rights] of rssrvcfg`,
+      { node: this.node, role: this.role, needed },
+    );
+  }
+
+  mayUsePool(pool: string): boolean {
+    const { role, pools } = this.rights;
+    return role === 'admin' || pools === null || pools.includes(pool);
+  }
+
+  /** Throws E_RIGHTS unless the asker may use the pool. */
+  checkPool(pool: string): void {
+    if (this.mayUsePool(pool)) return;
+    throw new RsError(
+      'E_RIGHTS',
+      `${this.text} may not change pool ${pool}: its pools are ${(this.rights.pools ?? []).join(', ')}; change its line in [rights] of rssrvcfg`,
+      { node: this.node, pool },
+    );
+  }
+
+  /** True if the asker may attach a volume for these clients (null: all), and may therefore know and change it. */
+  mayAttach(clients: readonly string[] | null): boolean {
+    return this.role === 'admin' || this.node === null || clients === null || clients.includes(this.node);
+  }
+
+  /** Throws E_RIGHTS if the asker could not attach its own volume, because it would be for these clients only. */
+  checkOwnAccess(volume: string, clients: readonly string[] | null): void {
+    if (this.mayAttach(clients)) return;
+    throw new RsError('E_RIGHTS', `Client ${this.node} would not be able to attach volume ${volume}: name it in clients`, { volume });
+  }
+
+  /** Throws E_RIGHTS if the asker would have more bytes than its limit. `hasBytes`: see `ownedBytes`; `moreBytes`: bytes to add. */
+  checkLimit(hasBytes: number, moreBytes: number): void {
+    const { role, limitBytes } = this.rights;
+    if (role === 'admin' || limitBytes === null || hasBytes + moreBytes <= limitBytes) return;
+    throw new RsError(
+      'E_RIGHTS',
+      `${this.text} asks for ${printRoundedSize(moreBytes)} and has ${printRoundedSize(hasBytes)} of its limit ${printRoundedSize(limitBytes)}: ` +
+        'remove a snapshot, or remove a volume and delete it for good (volume purge NAME), or raise limit= in its line in [rights] of rssrvcfg',
+      { node: this.node, askedBytes: moreBytes, hasBytes, limitBytes },
+    );
+  }
+
+  /** Throws E_RIGHTS if the asker has a limit, and the volume counts towards the limit of another client. */
+  checkOwner({ owner, name }: { readonly owner: string | null; readonly name: string }): void {
+    const { role, limitBytes } = this.rights;
+    if (role === 'admin' || limitBytes === null || owner === this.node) return;
+    // A client does not learn which other client has created the volume.
+    const who = owner === null ? 'an administrator' : 'another client';
+    const text = `Client ${this.node} has a limit, and may not take space for volume ${name}, which ${who} created: ask an administrator`;
+    throw new RsError('E_RIGHTS', text, { volume: name, node: this.node });
+  }
+}
+
+export const LOCAL_ASKER = new Asker(null, { role: 'admin', pools: null, limitBytes: null });
+
+/** Returns the rights of a client. A client without a line in [rights] has the role `use`. */
+export function rightsOf(node: string, rights: readonly ClientRights[]): AskerRights {
+  return rights.find(({ name }) => name === node) ?? { role: 'use', pools: null, limitBytes: null };
+}
+
 export function clientAsker(node: string, rights: readonly ClientRights[]): Asker {
-  const line = rights.find(({ name }) => name === node);
-  return { node, role: line?.role ?? 'use', pools: line?.pools ?? null, limitBytes: line?.limitBytes ?? null };
+  return new Asker(node, rightsOf(node, rights));
 }
 
 /** Returns the limit of a client; null if it has none. */
 export function limitOf(node: string, rights: readonly ClientRights[]): number | null {
-  const { role, limitBytes } = clientAsker(node, rights);
+  const { role, limitBytes } = rightsOf(node, rights);
   return role === 'admin' ? null : limitBytes;
 }
 
 /** Returns the right that decides whether a client may force take-overs, or null if the file gives no rights: then none is needed. */
 export function forceRole(node: string, { rights, hasRights }: Pick<RssrvConfig, 'rights' | 'hasRights'>): ClientRole | null {
-  return hasRights ? clientAsker(node, rights).role : null;
+  return hasRights ? rightsOf(node, rights).role : null;
 }
 
 /** True if a client may make this server a voter of its mirrors: the server is a witness, or the client may put replicas on it. */
 export function mayFound(node: string, { server, rights }: Pick<RssrvConfig, 'server' | 'rights'>): boolean {
-  return server.witness || hasRole(clientAsker(node, rights), 'manage');
+  return server.witness || clientAsker(node, rights).has('manage');
 }
 
 /** Returns why the client may not make a volume of these pools a replica of a mirror; null if it may. */
 export function whyNoPlace(node: string, volume: string, pools: readonly string[], { rights }: Pick<RssrvConfig, 'rights'>): string | null {
   const asker = clientAsker(node, rights);
-  const barred = pools.find((pool) => !mayUsePool(asker, pool));
-  if (hasRole(asker, 'manage') && barred === undefined) return null;
+  const barred = pools.find((pool) => !asker.mayUsePool(pool));
+  if (asker.has('manage') && barred === undefined) return null;
   const where = pools.length === 0 ? '' : ` for pool ${barred ?? pools[0] ?? ''}`;
   return `Client ${node} may not make volume ${volume} a replica: it needs the right manage${where}, in its line in [rights] of rssrvcfg`;
-}
-
-function hasRole({ role }: Asker, needed: ClientRole): boolean {
-  return CLIENT_ROLES.indexOf(role) >= CLIENT_ROLES.indexOf(needed);
-}
-
-export function askerText({ node }: Asker): string {
-  return node === null ? 'An administrator on the server' : `Client ${node}`;
-}
-
-/** Throws E_RIGHTS unless the asker has this role or a higher one. `what`: what the asker wants, such as `create volumes`. */
-export function checkRole(asker: Asker, needed: ClientRole, what: string): void {
-  if (hasRole(asker, needed)) return;
-  throw new RsError(
-    'E_RIGHTS',
-    `${askerText(asker)} may not ${what}: its right is ${asker.role}, and ${needed} is needed; change its line in [rights] of rssrvcfg`,
-    { node: asker.node, role: asker.role, needed },
-  );
-}
-
-/** Throws E_RIGHTS unless the asker may use the pool. */
-export function checkPool(asker: Asker, pool: string): void {
-  if (mayUsePool(asker, pool)) return;
-  throw new RsError(
-    'E_RIGHTS',
-    `${askerText(asker)} may not change pool ${pool}: its pools are ${(asker.pools ?? []).join(', ')}; change its line in [rights] of rssrvcfg`,
-    { node: asker.node, pool },
-  );
-}
-
-export function mayUsePool({ role, pools }: Asker, pool: string): boolean {
-  return role === 'admin' || pools === null || pools.includes(pool);
-}
-
-/** True if the asker may attach a volume for these clients (null: all), and may therefore know and change it. */
-export function mayAttach(asker: Asker, clients: readonly string[] | null): boolean {
-  return asker.role === 'admin' || asker.node === null || clients === null || clients.includes(asker.node);
-}
-
-/** Throws E_RIGHTS if the asker could not attach its own volume, because it would be for these clients only. */
-export function checkOwnAccess(asker: Asker, volume: string, clients: readonly string[] | null): void {
-  if (mayAttach(asker, clients)) return;
-  throw new RsError('E_RIGHTS', `Client ${asker.node} would not be able to attach volume ${volume}: name it in clients`, { volume });
-}
-
-/** Throws E_RIGHTS if the asker would have more bytes than its limit. `hasBytes`: see `ownedBytes`; `moreBytes`: bytes to add. */
-export function checkLimit(asker: Asker, hasBytes: number, moreBytes: number): void {
-  const { limitBytes, node } = asker;
-  if (asker.role === 'admin' || limitBytes === null || hasBytes + moreBytes <= limitBytes) return;
-  throw new RsError(
-    'E_RIGHTS',
-    `${askerText(asker)} asks for ${printRoundedSize(moreBytes)} and has ${printRoundedSize(hasBytes)} of its limit ${printRoundedSize(limitBytes)}: ` +
-      'remove a snapshot, or remove a volume and delete it for good (volume purge NAME), or raise limit= in its line in [rights] of rssrvcfg',
-    { node, askedBytes: moreBytes, hasBytes, limitBytes },
-  );
-}
-
-/** Throws E_RIGHTS if the asker has a limit, and the volume counts towards the limit of somebody else. */
-export function checkOwner(
-  { role, limitBytes, node }: Asker,
-  { owner, name }: { readonly owner: string | null; readonly name: string },
-): void {
-  if (role === 'admin' || limitBytes === null || owner === node) return;
-  // A client does not learn which other client has created the volume.
-  const who = owner === null ? 'an administrator' : 'another client';
-  const text = `Client ${node} has a limit, and may not take space for volume ${name}, which ${who} created: ask an administrator`;
-  throw new RsError('E_RIGHTS', text, { volume: name, node });
 }

@@ -5,7 +5,7 @@
 import type { IoLimits } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
 import { isName, NAME_ALLOWED, printSize, quoteText } from '@rsio/common/lib/units';
-import { type Asker, checkLimit, checkOwnAccess, checkOwner, checkPool, checkRole, mayAttach, mayUsePool } from './asker.ts';
+import type { Asker } from './asker.ts';
 import { PARTS_MAX } from './disk/limits.ts';
 import { POOL_VOLUMES_MAX, POOL_VOLUMES_PER_CLIENT_MAX } from './limits.ts';
 import { type Layout, type Manifest, otherParts, type PartRecord, partSizes, type PoolIdentity } from './disk/manifest.ts';
@@ -120,7 +120,7 @@ const OF_SECTION =
  */
 export function findVolume(catalogue: Catalogue, wanted: VolumeName, asker: Asker): Found {
   const isWanted = (one: ConfiguredVolume): boolean =>
-    one.name === wanted.name && one.universe === wanted.universe && mayAttach(asker, one.clients);
+    one.name === wanted.name && one.universe === wanted.universe && asker.mayAttach(one.clients);
   for (const pool of catalogue.pools) {
     for (const manifest of pool.volumes.values()) {
       if (!isWanted(manifest)) continue;
@@ -171,17 +171,17 @@ export function decideCreate(
   asker: Asker,
   { id, newId, request: requestId, nowMs }: Stamp,
 ): { readonly pool: PoolState; readonly manifest: Omit<Manifest, 'stamps'>; readonly parts: readonly PlacedPart[] } {
-  checkRole(asker, 'manage', 'create volumes');
-  if (request.takeOverForce) checkRole(asker, 'admin', 'permit forced take-over');
-  if (request.limits !== undefined) checkRole(asker, 'admin', 'set limits of I/O');
+  asker.needs('manage', 'create volumes');
+  if (request.takeOverForce) asker.needs('admin', 'permit forced take-over');
+  if (request.limits !== undefined) asker.needs('admin', 'set limits of I/O');
   const { pool: wantedPool, pools: wantedPools = null, chunkBytes = null, clients, ...settings } = request;
   checkSize(request.sizeBytes, request.blockSizeBytes);
   checkName(catalogue, request, null);
   checkCount(catalogue, asker);
-  checkOwnAccess(asker, request.name, clients);
+  asker.checkOwnAccess(request.name, clients);
   if (chunkBytes !== null && wantedPools === null) throw new RsError('E_USAGE', 'A stripe needs at least two pools: name them');
-  checkLimit(asker, ownedBytes(catalogue, asker.node), request.sizeBytes);
-  for (const name of wantedPools ?? (wantedPool === null ? [] : [wantedPool])) checkPool(asker, name);
+  asker.checkLimit(ownedBytes(catalogue, asker.node), request.sizeBytes);
+  for (const name of wantedPools ?? (wantedPool === null ? [] : [wantedPool])) asker.checkPool(name);
   const pools =
     wantedPools === null
       ? [wantedPool === null ? choosePool(catalogue, request.sizeBytes, request.thick, asker) : poolNamed(catalogue, wantedPool)]
@@ -192,7 +192,7 @@ export function decideCreate(
   const base = { ...settings, id, clients, owner: asker.node, createdMs: nowMs, request: requestId };
   const manifest = { ...base, layout };
   for (const [index, sizeBytes] of partSizes(manifest).entries()) checkRoom(pools[index]!, sizeBytes, request.thick);
-  checkLimit(asker, ownedBytes(catalogue, asker.node), totalBytes(manifest));
+  asker.checkLimit(ownedBytes(catalogue, asker.node), totalBytes(manifest));
   return { pool: pool!, manifest, parts: placedParts(pools, manifest) };
 }
 
@@ -263,20 +263,20 @@ export function decideGrow(
       `Volume ${text} has ${printSize(manifest.sizeBytes)}, and ${printSize(sizeBytes)} is not more: a volume cannot be made smaller`,
     );
   const moreBytes = sizeBytes - manifest.sizeBytes;
-  checkOwner(asker, manifest);
-  checkLimit(asker, ownedBytes(catalogue, asker.node), moreBytes);
+  asker.checkOwner(manifest);
+  asker.checkLimit(ownedBytes(catalogue, asker.node), moreBytes);
   const { layout } = manifest;
   if (onto !== null && layout.kind !== 'concat') throw new RsError('E_USAGE', `Volume ${text} is no concat volume: give no pool`);
   if (layout.kind === 'simple') {
     checkRoom(pool, moreBytes, manifest.thick);
     return { ...manifest, sizeBytes, request };
   }
-  if (onto !== null) checkPool(asker, onto.pool);
+  if (onto !== null) asker.checkPool(onto.pool);
   const more = onto === null ? null : poolNamed(catalogue, onto.pool);
   if (more !== null && (more.trouble !== null || more.identity === null)) throw unusable(more);
   const grown = grownLayout(manifest, layout, sizeBytes, more?.identity?.id ?? null, () => onto?.newId() ?? '');
   const next = { ...manifest, sizeBytes, layout: grown, request };
-  checkLimit(asker, ownedBytes(catalogue, asker.node), totalBytes(next) - totalBytes(manifest));
+  asker.checkLimit(ownedBytes(catalogue, asker.node), totalBytes(next) - totalBytes(manifest));
   for (const [index, part] of grown.parts.entries()) {
     const where = poolById(catalogue, part.poolId);
     if (where === null || where.trouble !== null) throw where === null ? closed(part.poolId) : unusable(where);
@@ -315,13 +315,13 @@ export function decideSet(
 ): Manifest {
   checkChange(catalogue, asker, pool, manifest, 'change volumes');
   checkReplicaSettings(manifest, settings);
-  if (settings.takeOverForce === true) checkRole(asker, 'admin', 'permit forced take-over');
+  if (settings.takeOverForce === true) asker.needs('admin', 'permit forced take-over');
   // A client that may manage volumes must not lift the limits that an administrator has set.
-  if (hasLimits(settings)) checkRole(asker, 'admin', 'set limits of I/O');
+  if (hasLimits(settings)) asker.needs('admin', 'set limits of I/O');
   const { sameContent, schedule, iops: _iops, bytesPerSecond: _bytes, burstMs: _burst, ...others } = settings;
   const stamps = sameContent === undefined ? manifest.stamps : manifest.stamps.with(file, sameContent);
   const next = withSchedule({ ...withLimits(manifest, settings), ...others, stamps, request }, schedule);
-  checkOwnAccess(asker, manifest.name, next.clients);
+  asker.checkOwnAccess(manifest.name, next.clients);
   return next;
 }
 
@@ -356,15 +356,15 @@ export function checkNotBusy({ pool, manifest }: Found): void {
 
 /** Throws unless the asker may change the volume. `what`: such as `grow volumes`. */
 export function checkChange(catalogue: Catalogue, asker: Asker, pool: PoolState, manifest: Manifest, what: string): void {
-  checkRole(asker, 'manage', what);
-  if (!mayAttach(asker, manifest.clients)) throw unknownVolume(manifest);
+  asker.needs('manage', what);
+  if (!asker.mayAttach(manifest.clients)) throw unknownVolume(manifest);
   checkPools(catalogue, asker, pool, manifest);
 }
 
 /** Throws E_RIGHTS unless the asker may use all pools of the volume. The name of a pool that is not open is not known. */
 export function checkPools(catalogue: Catalogue, asker: Asker, home: PoolState, manifest: Manifest): void {
-  checkPool(asker, home.name);
-  for (const { poolId } of otherParts(manifest)) checkPool(asker, poolById(catalogue, poolId)?.name ?? `id ${poolId}, which is not open`);
+  asker.checkPool(home.name);
+  for (const { poolId } of otherParts(manifest)) asker.checkPool(poolById(catalogue, poolId)?.name ?? `id ${poolId}, which is not open`);
 }
 
 function poolById({ pools }: Catalogue, id: string): PoolState | null {
@@ -396,7 +396,7 @@ export function checkCount({ pools }: Catalogue, { node }: Asker): void {
 /** Chooses the usable pool with the most room among those that the asker may use; one with reflink comes first if the volume
  * fits. Throws E_UNKNOWN_POOL or E_SPACE. */
 export function choosePool(catalogue: Catalogue, sizeBytes: number, thick: boolean, asker: Asker): PoolState {
-  const mine = catalogue.pools.filter(({ name }) => mayUsePool(asker, name));
+  const mine = catalogue.pools.filter(({ name }) => asker.mayUsePool(name));
   if (mine.length === 0) {
     const why = catalogue.pools.length === 0 ? 'rsadm pool add NAME PATH makes one' : 'its line in [rights] of rssrvcfg names other pools';
     throw new RsError('E_UNKNOWN_POOL', `The server has no pool for this volume: ${why}`);

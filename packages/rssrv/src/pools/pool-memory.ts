@@ -3,24 +3,23 @@
 // decided by its manifests alone.
 
 import { CLIENTS_MAX } from '@rsio/common/config/schema/limits';
-import { isListOf, isRecord, isRecordOf, isText, isWhole, StateFile } from '@rsio/common/files/state-file';
+import { StateFile } from '@rsio/common/files/state-file';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
+import { atMost, integer, list, map, object, type Of, orNull, text } from '@rsio/common/lib/shape';
 import type { Log } from '@rsio/common/log/log';
 import type { PoolState } from './catalogue.ts';
 import { POOL_MEMORY_SAVE_MS, POOL_VOLUMES_MAX } from './limits.ts';
 
-export interface RememberedVolume {
-  readonly name: string;
-  readonly universe: number;
-  readonly clients: readonly string[] | null;
-}
+const VOLUME = object({ name: text(), universe: integer(), clients: orNull(atMost(CLIENTS_MAX, list(text()))) });
+export type RememberedVolume = Of<typeof VOLUME>;
 
 /** The volumes of an open pool are copied only when they are saved, because they may be many and change often. */
 type Remembered = readonly RememberedVolume[] | ReadonlyMap<string, RememberedVolume>;
 
 /** Path of a pool -> its volumes. */
-type Content = Readonly<Record<string, readonly RememberedVolume[]>>;
+const CONTENT = map(atMost(POOL_VOLUMES_MAX, list(VOLUME)));
+type Content = Of<typeof CONTENT>;
 
 const REMEDY = 'remove it; rssrv writes it again when its pools are open';
 
@@ -35,7 +34,7 @@ export class PoolMemory {
   constructor(path: string, clock: Clock, log: Pick<Log, 'warn'>) {
     this.clock = clock;
     this.log = log;
-    this.file = new StateFile(path, { version: 1, accepts: isContent, remedy: REMEDY }, () =>
+    this.file = new StateFile(path, { version: 1, shape: CONTENT, remedy: REMEDY }, () =>
       Object.fromEntries([...this.pools].map(([place, known]) => [place, listOf(known)])),
     );
   }
@@ -80,20 +79,6 @@ export class PoolMemory {
   private async save(): Promise<void> {
     await this.file.save().catch((thrown: unknown) => this.log.warn(toRsError(thrown).message));
   }
-}
-
-function isContent(value: unknown): value is Content {
-  return isRecordOf(value, isVolumes);
-}
-
-function isVolumes(value: unknown): value is readonly RememberedVolume[] {
-  return isListOf(value, isVolume) && value.length <= POOL_VOLUMES_MAX;
-}
-
-function isVolume(value: unknown): value is RememberedVolume {
-  if (!isRecord(value)) return false;
-  const { name, universe, clients } = value;
-  return isText(name) && isWhole(universe) && (clients === null || (isListOf(clients, isText) && clients.length <= CLIENTS_MAX));
 }
 
 function listOf(known: Remembered): readonly RememberedVolume[] {

@@ -9,7 +9,7 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { allocateLimitMs } from './disk/allocate.ts';
-import { type Asker, checkRole } from './asker.ts';
+import type { Asker } from './asker.ts';
 import {
   type Catalogue,
   checkNotBusy,
@@ -29,7 +29,8 @@ import {
   type ConfiguredVolume,
 } from './catalogue.ts';
 import { isDoneBy } from './requests/request-stamp.ts';
-import { isRequestId, type Manifest, otherParts, partSizes } from './disk/manifest.ts';
+import { isRequestId } from './disk/description-shapes.ts';
+import { type Manifest, otherParts, partSizes } from './disk/manifest.ts';
 import type { PoolFiles } from './disk/pool-files.ts';
 import { volumeConfigOf } from './pool-volume.ts';
 import { mayBeLeft } from './repair/move-repair.ts';
@@ -69,7 +70,7 @@ export class PoolVerbs {
   }
 
   async create(request: CreateRequest, asker: Asker, requestId: string | null): Promise<Found> {
-    checkRole(asker, 'manage', 'create volumes');
+    asker.needs('manage', 'create volumes');
     const done = this.doneBy(requestId);
     if (done !== null) return done;
     await this.ports.pools.measure();

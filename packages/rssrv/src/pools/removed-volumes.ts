@@ -3,7 +3,7 @@
 // may be set back; a client deletes for good only what it has created.
 
 import { RsError } from '@rsio/common/lib/errors';
-import { type Asker, checkOwner, checkRole, mayAttach } from './asker.ts';
+import type { Asker } from './asker.ts';
 import {
   type Catalogue,
   checkName,
@@ -38,11 +38,11 @@ export function decideRestore(
   asker: Asker,
   request: string | null,
 ): { readonly pool: PoolState; readonly manifest: Manifest } {
-  checkRole(asker, 'manage', 'restore volumes');
+  asker.needs('manage', 'restore volumes');
   const candidates = catalogue.pools.flatMap((pool) =>
     [...pool.removed.values()]
       .filter(
-        ({ manifest: { name, universe, clients } }) => name === wanted.name && universe === wanted.universe && mayAttach(asker, clients),
+        ({ manifest: { name, universe, clients } }) => name === wanted.name && universe === wanted.universe && asker.mayAttach(clients),
       )
       .map(({ manifest, removal }) => ({ pool, manifest, removal })),
   );
@@ -56,7 +56,7 @@ export function decideRestore(
   checkPools(catalogue, asker, pool, manifest);
   if (pool.trouble !== null) throw unusable(pool);
   checkName(catalogue, wanted, null, 'rename that one first');
-  checkOwner(asker, manifest);
+  asker.checkOwner(manifest);
   // A removed volume counts already, for its owner and for its pools.
   for (const { pool: other } of partsOf(catalogue, manifest)) if (other.trouble !== null) throw unusable(other);
   return { pool, manifest: { ...manifest, request } };
@@ -86,7 +86,7 @@ export function decidePurge(
   asker: Asker,
   nowMs: number,
 ): { readonly chosen: readonly FoundRemoved[]; readonly left: number } {
-  checkRole(asker, 'manage', 'delete removed volumes');
+  asker.needs('manage', 'delete removed volumes');
   const all = pools
     .flatMap((pool) => [...pool.removed.values()].map((one): FoundRemoved => ({ pool, ...one })))
     .filter(({ manifest, removal }) => {

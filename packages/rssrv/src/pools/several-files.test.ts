@@ -9,7 +9,7 @@ import { systemClock } from '@rsio/common/lib/clock';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { POOL_IDS, PoolScene, type SceneOptions } from '../testing/pool-scene.ts';
-import { type Asker, LOCAL_ASKER } from './asker.ts';
+import { Asker, LOCAL_ASKER } from './asker.ts';
 import { promisedBytes } from './catalogue.ts';
 import { otherParts, parseManifest, partSizes } from './disk/manifest.ts';
 import { REMOVED_KEPT_MS } from './limits.ts';
@@ -172,7 +172,7 @@ describe('refusals', () => {
   });
 
   test('a client that may not use one of the pools changes nothing, also while that pool is absent', async () => {
-    const asker: Asker = { node: 'big-2', role: 'manage', pools: ['a', 'c'], limitBytes: null };
+    const asker = new Asker('big-2', { role: 'manage', pools: ['a', 'c'], limitBytes: null });
     const scene = await open();
     await expect(scene.create(STRIPE, asker)).rejects.toThrow('Client big-2 may not change pool b: its pools are a, c');
     await scene.create(STRIPE);

@@ -1,6 +1,5 @@
-// Which proven client gets a session, and in which order an old instance is replaced (docs/PROTOCOL.md H4), with holds and worker sessions of the
-// test.
-// Real processes and sockets are in the integration tests.
+// Which proven client gets a session, and in which order an old instance is replaced (docs/PROTOCOL.md H4). Holds and worker sessions are
+// stand-ins; the integration tests use real processes and sockets.
 
 import type { Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
@@ -25,7 +24,7 @@ afterEach(() => {
   requiresTls = false;
 });
 
-/** A worker session that records calls, and ends as soon as it is ended. */
+/** A worker session that records calls, and ends as soon as `end` is called. */
 function workerSession(name: string, said: string[]): WorkerSession {
   let gone: () => void = () => undefined;
   const ended = new Promise<boolean>((resolve) => {
@@ -81,7 +80,7 @@ function admissionsOf(
   } as unknown as AdmissionPorts);
 }
 
-// Regression: the connection went to the process, where nothing answered it, so the client had no path to the server.
+// Regression: the connection went to the blocked process, which did not answer, so the client had no path to the server.
 test('a join to a session whose process waits for its storage is answered with that', async () => {
   const said: string[] = [];
   const given: unknown[] = [];
@@ -107,7 +106,7 @@ test('a join to a session whose process waits for its storage is answered with t
   ]);
 });
 
-// Otherwise a middleman who lets a PROOF pass and nothing after it leaves a session that counts as connected for ever.
+// Otherwise, a middleman that stops the connection after PROOF would cause a session that counts as connected forever.
 test('a session whose first connection never became a path ends', async () => {
   const said: string[] = [];
   const clock = new FakeClock();

@@ -2,10 +2,9 @@
 // most one session, and a new session begins only when no request from the old session is running. Each session has a secret that
 // authenticates further paths.
 
-// Design.
-// The listener proves clients and carries no data; workers execute requests and admit no client. This class is the seam: it decides which
-// session a proven socket joins, and what must have ended before a session begins. What S9 says about requests of an old session depends on
-// the order of the steps below, so that they are one function, `beginSession`.
+// Design. The listener proves clients and carries no data; workers execute requests and admit no client. This class decides which session a
+// proven socket joins, and what must end before a session begins. S9 holds for the requests of an old session only because of the order of
+// the steps below, so the steps form one function, `beginSession`.
 //
 //   proven socket -- fenced, or plain where TLS is required --> refused
 //     |-- join --> the worker of the session          refused if the session has ended, or while its process is blocked
@@ -26,9 +25,9 @@
 // longer served.
 //
 // Never done here:
-// - No time-out counts as the end of a session. A slow one is told to end, its process is killed at last, and its end is awaited (S9).
-// - The end of a session ends no hold (H1). volumes/holds/ keeps them, and says who may replace an instance.
-// - What a worker asks for, or says of a volume, does not count before session-guard.ts has compared it with the grants of its session.
+// - No time-out counts as the end of a session. The listener tells a slow session to end, kills its process later, and awaits its end (S9).
+// - The end of a session ends no hold (H1). volumes/holds/ keeps the holds, and decides which client may replace an instance.
+// - No message of a worker about a volume counts before session-guard.ts has compared it with the grants of the session.
 
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
@@ -73,7 +72,7 @@ export interface AdmissionPorts {
   isClient(node: string): boolean;
   /** Throws E_FENCED if the node is kept out. */
   checkFence(node: string): void;
-  /** Throws E_TLS if a connection with these features is plain and the server accepts encrypted ones only. */
+  /** Throws E_TLS if a connection with these features is plain and the server accepts only encrypted connections. */
   checkTls(features: readonly string[]): void;
   readonly bandwidth: Bandwidth;
   /** Called with each report of a session. */
@@ -82,9 +81,9 @@ export interface AdmissionPorts {
   lost(volumeId: string): void;
   /** Called when a session has found a volume's storage truncated. */
   cut(volumeId: string): void;
-  /** Called when changes of a volume begin to wait for space in the pool, and when none waits any more. */
+  /** Called when the first change of a volume begins to wait for space in the pool, and when the last waiting change has ended. */
   waitsForSpace(session: ServedSession, volumeId: string, isWaiting: boolean, poolId: string | null): void;
-  /** Called when a session executes no change of the volumes of a moment. */
+  /** Called when a session is executing no change of the volumes whose changes are held for the moment `number`. */
   held(session: ServedSession, number: number): void;
   /** Answers a session's request. */
   answer(session: ServedSession, request: SessionRequest): Promise<Answer>;
@@ -97,7 +96,7 @@ export interface ServedSession {
   readonly id: string;
   readonly secret: Buffer;
   readonly client: ClientIdentity;
-  /** The keys that its paths have proved: that of its first path, and others if the key of the node was changed since. */
+  /** The keys that its paths have proved: the key of the first path, and others if the key of the node has changed since. */
   readonly keys: Set<string>;
   readonly workerSession: WorkerSession;
   /** Wall-clock time at which the session began. */
@@ -111,12 +110,12 @@ export interface ServedSession {
   linger: Timer | null;
 }
 
-/** The session as the asker of control methods. */
+/** Returns the session in the form that control methods need of their asker. */
 export function askingSession({ id, client: { node }, workerSession }: ServedSession): AskingSession {
   return { id, node, isThere: () => !workerSession.isEnding && !workerSession.isGone };
 }
 
-/** A connection that has proved itself and asks for a new session. */
+/** A proven connection that asks for a new session. */
 interface Login {
   readonly socket: Socket;
   readonly proven: KeyProven & { readonly kind: 'new' };
@@ -126,7 +125,7 @@ interface Login {
 export class Admissions {
   private readonly ports: AdmissionPorts;
   private readonly byNode = new Map<string, ServedSession>();
-  /** Nodes for which a new session is being started, each with the login that gets it. Other clients of the node are told to try again. */
+  /** Nodes for which a session is being started, each with the login that gets it. Another process of the node has to try again. */
   private readonly inTransition = new Map<string, Login>();
   /** For each configured node whose session has ended: the last client, and the time since which the client has been silent. */
   private readonly departed = new Map<string, { readonly client: ClientIdentity; readonly silentSinceMs: number }>();
@@ -157,7 +156,7 @@ export class Admissions {
     for (const { workerSession } of this.byNode.values()) workerSession.send(message);
   }
 
-  /** The sessions as a list of clients shows them. */
+  /** The status of each session, for the list of clients. */
   get statuses(): SessionStatus[] {
     return this.sessions.map(({ client: { node, address }, keys, beganMs, silentSinceMs }) => ({
       node,
@@ -206,7 +205,7 @@ export class Admissions {
       this.inTransition.set(node, login);
       void this.begin(node, login);
     } else if (isSameProcess(earlier.proven.hello, proven.hello)) {
-      // The client has given the earlier connection up. What was begun for it goes on, for this one.
+      // The client has abandoned its earlier connection. This connection gets the session that was begun for the earlier one.
       this.inTransition.set(node, login);
       this.ports.refuse(
         earlier.socket,
@@ -231,7 +230,7 @@ export class Admissions {
     if (session !== undefined && [...session.keys].some(isDropped)) void session.workerSession.end('E_AUTH', sentence);
   }
 
-  /** True if the node has a session, or begins one. */
+  /** True if the node has a session, or if one is being started. */
   isThere(node: string): boolean {
     return this.byNode.has(node) || this.inTransition.has(node);
   }
@@ -268,8 +267,8 @@ export class Admissions {
   }
 
   /**
-   * Closes all handles of a volume that is no longer served, also those that are being opened. Resolves when no request on them is running,
-   * with false if writes may be lost.
+   * Closes all handles of a volume that is no longer served, including handles that are being opened. Resolves when no request on them is
+   * running, with false if writes may be lost.
    */
   async closeHandles(volumeId: string): Promise<boolean> {
     const using = this.sessions.filter(({ uses }) => uses.has(volumeId));
@@ -300,7 +299,7 @@ export class Admissions {
     this.ports.refuse(socket, proven, new RsError('E_DRAINING', `${process}, for ${Math.round(stillMs / 1_000)} s now`));
   }
 
-  /** Begins a session for the login, or for the one that has taken its place meanwhile. */
+  /** Begins a session for the login `first`, or for a later login of the same process that has taken its place. */
   private async begin(node: string, first: Login): Promise<void> {
     try {
       await this.beginSession(clientOf(first));
@@ -351,7 +350,7 @@ export class Admissions {
       if (guard.admits(message)) this.onMessage(served, message, guard);
     };
     void served.workerSession.ended.then((isClean) => this.sessionGone(served, isClean));
-    // Its first connection may fail before it is a path.
+    // The first connection may fail before it becomes a path, and the session must then end.
     this.linger(served);
     served.workerSession.send(begin);
     this.ports.bandwidth.began(served);

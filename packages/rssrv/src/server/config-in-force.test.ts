@@ -1,5 +1,5 @@
-// Volumes of pools that the listener serves: what is in force agrees with the disk, whatever has the same name, fails, or is used meanwhile.
-// The volumes, pools and verbs are real; sessions and sockets are not there.
+// Volumes of pools that the listener serves: the configuration in force agrees with the disk, even if a name is taken, a step fails, or a
+// client uses the volume during a change. Volumes, pools and verbs are real; there are no sessions and sockets.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -27,10 +27,10 @@ let held = new Set<string>();
 /** Clients that have a snapshot attached. */
 let readers: SnapshotReader[] = [];
 let incarnations: string[] = [];
-/** Volumes of which the clients were told. */
+/** Names of the volumes about which clients were notified. */
 let told: string[] = [];
 let lock: LockOutcome = 'held';
-/** Of the session of a client. */
+/** Volumes that the session of a client uses. */
 let uses = new VolumeUses();
 let scene: PoolScene;
 let volumes: Volumes;
@@ -154,7 +154,7 @@ test('the status of a volume whose file was truncated says that it is not served
   fs.truncateSync(path.join(directory, 'fast/volumes', manifest.id, 'data'), 4096);
   await volumes.cut(manifest.id);
   expect(inForce.statusOf(config!)).toMatchObject({ sizeBytes: null, reason: expect.stringContaining('was truncated to 4096 bytes') });
-  // A reload still knows at which size clients use it.
+  // A reload still knows the size with which clients use the volume.
   expect(volumes.standing(config!).sizeBytes).toBe(MIB);
 });
 

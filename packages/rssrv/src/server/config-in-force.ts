@@ -1,6 +1,6 @@
-// The configuration in force, and how it changes as a whole: by a reload, or by a change of one volume of a pool. The listener serves what is
-// in force; reload-plan.ts and volume-plan.ts decide what may change. Invariant: either every part of a change comes into force or none
-// does, and no client that has a volume misses the new facts about it.
+// The configuration in force, and how it changes as a whole: by a reload, or by a change of one volume of a pool. The listener serves the
+// configuration in force; reload-plan.ts and volume-plan.ts decide what may change. Invariant: either every part of a change comes into
+// force or none does, and every client that has a volume gets the new facts about the volume.
 
 import { withControlGroup } from '@rsio/common/config/control-group';
 import { loadRssrvConfig } from '@rsio/common/config/load-config';
@@ -54,12 +54,12 @@ export interface ConfigInForcePorts {
   readonly workers: Pick<WorkerPool, 'processes' | 'renewStandby'>;
   /** How server processes are confined. */
   readonly rights: Pick<WorkerRights, 'choose'>;
-  /** These two exist only after the configuration. */
+  /** These two are functions, because both objects are made after this one. */
   readonly admissions: () => Admissions;
   readonly administration: () => Administration;
-  /** Announces a new generation of the list to the clients that may see one of these volumes; null: to all. */
+  /** Announces a new generation of the list to the clients that may attach one of the volumes `seenBy`; null: to all clients. */
   listChanged(grown: readonly GrownVolume[], seenBy: readonly Pick<ServerVolumeConfig, 'clients'>[] | null): void;
-  /** What images have answered for a volume; null: nothing. */
+  /** The reads of a volume that images have answered; null: none. */
   bridged(volumeId: string): BridgedReads | null;
   startIncarnation(volumeId: string): Promise<void>;
   /** Answers discovery datagrams according to the configuration. */
@@ -72,7 +72,7 @@ export class ConfigInForce {
   /** Wall-clock time at which the configuration came into force. */
   private sinceMs: number;
 
-  /** `config`: without the volumes of the pools, which `openPools` adds. */
+  /** `config`: the configuration without the volumes of the pools, which `openPools` adds. */
   constructor(config: RssrvConfig, ports: ConfigInForcePorts) {
     this.current = config;
     this.ports = ports;
@@ -197,7 +197,7 @@ export class ConfigInForce {
     return this.ports.volumes.failures.find((one) => volumeKey(one) === volumeKey(volume))?.error.message ?? null;
   }
 
-  /** Reads the configuration file again, or this text as if the file had it, and opens its pools. */
+  /** Reads the configuration file again, or `text` as its content, and opens the pools. */
   async load(text?: string): Promise<LoadedListenerConfig> {
     const { configFile, mayInjectFaults } = this.ports;
     const config = withControlGroup(
@@ -208,8 +208,8 @@ export class ConfigInForce {
   }
 
   /**
-   * Throws E_HELD, naming the clients, if this change of a volume of a pool is not possible while they use it, and E_EXISTS if another
-   * volume is served under the name. Null: the volume does not exist.
+   * Throws E_HELD, with the names of the clients, if they prevent this change of a volume of a pool, and E_EXISTS if another volume has the
+   * name. Null: the volume does not exist.
    */
   checkChange(was: ServerVolumeConfig | null, now: ServerVolumeConfig | null): VolumePlan {
     const before = this.inForce(was ?? now);
@@ -221,13 +221,13 @@ export class ConfigInForce {
     return plan;
   }
 
-  /** Serves a volume of a pool as it is now, or stops serving it, and tells the clients. All other volumes stay as they are. */
+  /** Serves a volume of a pool in its state `now`, or stops serving the volume if `now` is null, and notifies the clients. */
   async applyVolume(was: ServerVolumeConfig | null, now: ServerVolumeConfig | null): Promise<void> {
     const { added, retried, ...plan } = this.checkChange(was, now);
     const before = this.inForce(was ?? now);
     const { volumes } = this.current;
     const next = before === null ? [...volumes, ...listOf(now)] : volumes.toSpliced(volumes.indexOf(before), 1, ...listOf(now));
-    // The volume already is as wanted on disk. If it cannot be opened, it is a failure, which a list shows with its reason.
+    // The change is already made on disk. If the volume cannot be opened, it counts as failed, and lists show the reason.
     const change = await this.ports.volumes.prepare({ ...plan, added: [], retried: [...added, ...retried], isPartial: true }, next);
     try {
       this.checkChange(was, now);
@@ -241,15 +241,15 @@ export class ConfigInForce {
     this.ports.bandwidth.refresh();
     if (isListChanged) this.ports.listChanged(grown, [...listOf(before), ...listOf(now)]);
     for (const id of change.cut) void this.ports.startIncarnation(id);
-    // The new file may lack the last writes, which the holder then sends again.
+    // The new file may lack the last writes. The new incarnation makes the holder send them again.
     const id = now?.id ?? null;
     if (before !== null && now !== null && id !== null && hasOtherFiles(before, now)) void this.ports.startIncarnation(id);
     await this.afterReload('closing what was removed', () => change.finish());
   }
 
   /**
-   * Serves a volume with another file that has the same content, durably, also while clients hold it. No server process has the old file
-   * open. The file already is in force on disk: if it cannot be opened, that is the failure of the volume.
+   * Serves a volume with another file that durably has the same content, even while clients hold the volume. No server process has the old
+   * file open. The manifest on disk already names the new file. If the file cannot be opened, the volume counts as failed.
    */
   async replaceVolume(was: ServerVolumeConfig, now: ServerVolumeConfig): Promise<void> {
     const before = this.inForce(was);
@@ -270,7 +270,7 @@ export class ConfigInForce {
     return this.current.volumes.find((volume) => volume.pool !== undefined && volume.id === id) ?? null;
   }
 
-  /** Opens volumes again that could not be opened, and tells the clients. A failure is logged, and is the failure of its volume. */
+  /** Tries again to open volumes that could not be opened, and notifies the clients. Logs a volume that fails again. */
   async openAgain(keys: ReadonlySet<string>): Promise<void> {
     const isLost = (volume: ServerVolumeConfig): boolean =>
       keys.has(volumeKey(volume)) && this.ports.volumes.standing(volume).sizeBytes === null;
@@ -286,7 +286,7 @@ export class ConfigInForce {
     }
   }
 
-  /** Returns the configuration with which a volume of a pool is in force. After a change that failed, it may differ from its manifest. */
+  /** Returns the configuration in force of a volume of a pool. After a failed change, this configuration may differ from the manifest. */
   private inForce(volume: ServerVolumeConfig | null): ServerVolumeConfig | null {
     return volume?.id === null || volume === null ? null : this.inForceById(volume.id);
   }

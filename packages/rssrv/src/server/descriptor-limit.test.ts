@@ -1,5 +1,5 @@
 // When rssrv warns about the limit of open files, and with which numbers.
-// The daemon is in test/integration.
+// test/integration runs the daemon.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import { expect, test } from 'vitest';

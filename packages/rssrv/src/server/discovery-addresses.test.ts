@@ -1,5 +1,5 @@
-// On which addresses requests are received, and from which they are answered, for machines that the test describes.
-// discovery-service.test.ts has the sockets.
+// The addresses on which the server receives requests, and those from which it answers, for machines that the test describes.
+// discovery-service.test.ts tests the sockets.
 
 import { describe, expect, test } from 'vitest';
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';

@@ -42,7 +42,7 @@ function follow(addresses: readonly string[], namespace = ''): Promise<string[]>
   return discovery.follow(parseRssrvConfig(smallRssrvcfg({ namespace, addresses }), 'f', false));
 }
 
-/** Addresses that answered one request. */
+/** Sends a request and returns the addresses that answer. */
 function ask(address: string, port = 5000, datagram?: Buffer): string[] {
   const before = network.sent.length;
   const request = { versions: [1], nonce: NONCE, namespaceid: null, answerBytes: 0 };

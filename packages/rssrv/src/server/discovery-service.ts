@@ -1,5 +1,5 @@
-// Opens the UDP sockets that the configuration requires, and answers discovery datagrams on them. The pure DiscoveryResponder makes the
-// answers. Invariant: a failure of a UDP socket causes only a warning and never affects sessions.
+// Opens the UDP sockets that the configuration requires, and answers discovery datagrams on them. The DiscoveryResponder, which is pure,
+// makes the answers. Invariant: a failure of a UDP socket causes only a warning and never affects sessions.
 
 import { OneByOne } from '@rsio/common/structures/one-by-one';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
@@ -28,14 +28,14 @@ interface BoundSocket {
   readonly socket: DatagramSocket;
 }
 
-/** Outcomes that are not logged. A request for another namespace is no problem. */
+/** Outcomes that are not logged. A request for another namespace is normal. */
 const ORDINARY: ReadonlySet<DiscoveryOutcome> = new Set(['answered', 'namespace']);
 
 export class DiscoveryService {
   private readonly ports: DiscoveryPorts;
   private readonly sockets = new Map<string, BoundSocket>();
   private readonly known = new KnownAddresses();
-  /** Promise of the last call of `follow`. Calls are executed one after another, so that no socket is opened twice. */
+  /** Executes the calls of `follow` one after another, so that no socket is opened twice. */
   private readonly changes = new OneByOne();
   private config: RssrvConfig | null = null;
   private responder: DiscoveryResponder | null = null;

@@ -1,6 +1,5 @@
-// What --check finds on this machine, and that it changes nothing. Its texts are those of a start, tested in volumes.test.ts and
-// listening-sockets.test.ts.
-// The program is in test/bad-input/start.test.ts.
+// The problems that --check finds on this machine, and that it changes nothing. Its messages are those of a start, tested in
+// volumes.test.ts and listening-sockets.test.ts. test/bad-input/start.test.ts runs the program.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -14,7 +13,7 @@ import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 let directory = '';
 let systems = new Map<string, FileSystem>();
-/** Whether this machine has the lock program, and which programs were looked up. */
+/** True if this machine has the lock program. */
 let isLocking = true;
 let asked: readonly string[] = [];
 

@@ -100,7 +100,7 @@ async function checkStorage(
     const remedy = volume.readonly ? 'let rssrv read it' : 'let rssrv read and write it, or set readonly = yes';
     throw volumeError(volume, `${location} cannot be opened`, remedy, thrown);
   }
-  // A server opens devices exclusively, so they need no lock.
+  // The server opens devices exclusively, so it does not lock them.
   const toLock = kind === 'block' ? null : { volume, location, lockTarget: kind === 'missing' ? directory : location };
   return { warnings: await storageWarnings(volume, location, stats, new FileSystems(systemOf)), toLock };
 }

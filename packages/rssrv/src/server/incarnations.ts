@@ -1,5 +1,5 @@
-// What the listener does when the storage of a volume may have lost acknowledged writes: it starts a new incarnation, and the clients open the
-// volume again and send again what they have kept. Invariant: from the first step on, no client is granted the volume in its old
+// Starts a new incarnation of a volume's storage in the listener when the storage may have lost acknowledged writes. The clients then open
+// the volume again and replay the writes in their logs. Invariant: from the first step on, no client is granted the volume in its old
 // incarnation.
 
 import { toRsError } from '@rsio/common/lib/errors';
@@ -15,7 +15,7 @@ export interface IncarnationsPorts {
   begin(volumeId: string): Promise<void>;
   /** Revokes every handle of the volume. */
   revoke(volumeId: string): void;
-  /** Announces a new list to the clients of the volume; null: to all. */
+  /** Announces a new list to the clients that may attach the volume; null: to all clients. */
   listChanged(volume: ServedVolume | null): void;
 }
 

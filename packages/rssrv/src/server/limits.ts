@@ -1,5 +1,5 @@
-// Bounds of rssrv's server/ folder: listening sockets, connections before their proof, discovery. Units are in the names.
-// src/limits.ts asserts that they agree with the bounds of other folders.
+// Bounds of rssrv's server/ folder: listening sockets, connections before their proof, discovery. Units are in the names. src/limits.ts
+// asserts that these bounds agree with the bounds of other folders.
 
 const KIB = 1024;
 
@@ -13,7 +13,7 @@ export const UNPROVEN_MAX = 256;
 export const UNPROVEN_POOL_BYTES = 64 * KIB;
 /** Maximum number of log lines about refused unproven connections in each interval of the rate-limited log. */
 export const REFUSALS_LOGGED_MAX = 256;
-/** The same for lines about wrong proofs, of all names and addresses together. Each of them has a bound of its own, too. */
+/** The same for lines about wrong proofs of all node names and addresses together. Each pair of name and address also has its own bound. */
 export const WRONG_PROOFS_LOGGED_MAX = 256;
 
 /** How long the server keeps a session without a live path. */

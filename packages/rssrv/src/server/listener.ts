@@ -61,9 +61,9 @@ export interface ListenerOptions {
   readonly paths: RssrvPaths;
   readonly clock: Clock;
   readonly log: DaemonLog;
-  /** Where events are kept over restarts. */
+  /** Stores events over restarts. */
   readonly store: EventStore;
-  /** Makes the log go where this configuration says. */
+  /** Moves the log to the place that the configuration names. */
   readonly relog: (config: RssrvConfig) => void;
   /** True if rssrv was started with --test, which permits the `test-...` keys of volumes. */
   readonly mayInjectFaults: boolean;
@@ -104,7 +104,7 @@ export class Listener {
   private readonly changes = new ChangeQueue();
   private readonly lists: ListAnnouncements;
   private isServing = false;
-  /** Who has asked for a reload, perhaps before the server was up. */
+  /** Asker of the last requested reload, such as `SIGHUP`. A reload waits until the server is up. Null: none was requested. */
   private reloadWantedBy: string | null = null;
 
   constructor(given: ListenerOptions) {
@@ -252,8 +252,8 @@ export class Listener {
   }
 
   /**
-   * Announces a new generation of the list, so that the clients request the list. `seenBy`: the volumes that have changed, as they were and
-   * as they are; a client that may attach none of them is not told, and learns nothing. Null: all clients are told.
+   * Announces a new generation of the list, so that the clients request the list. `seenBy`: the changed volumes, in their old and their new
+   * state. Only clients that may attach one of them are notified. Null: all clients are notified.
    */
   private announce(grown: readonly GrownVolume[], seenBy: readonly Pick<ServedVolume, 'clients'>[] | null): void {
     announceList(this.admissions.sessions, { interfaces: this.interfaces, generation: this.lists.generation, grown }, seenBy);

@@ -1,6 +1,5 @@
-// Listening sockets on loopback addresses of this test: kept ones stay undisturbed, errors name the interface, all or none open, and a missing
-// address is retried.
-// Connections are in test/integration.
+// Listening sockets on loopback addresses: kept sockets stay undisturbed, errors name the interface, all or no sockets are opened, and a
+// missing address is retried. test/integration tests connections.
 
 import net from 'node:net';
 import { afterEach, describe, expect, test, vi } from 'vitest';
@@ -50,7 +49,7 @@ function without(address: string): () => void {
   return () => spy.mockRestore();
 }
 
-/** Resolves after the next attempt to open what is missing. */
+/** Resolves after the next attempt to listen on missing addresses. */
 async function later(clock: FakeClock): Promise<void> {
   clock.advance(MISSING_ADDRESS_RETRY_MS);
   await new Promise((resolve) => setTimeout(resolve, 20));
@@ -68,7 +67,7 @@ function at(name: string, address: string, port: number): ServerInterfaceConfig 
   return { name, address, prefixLength: null, port };
 }
 
-/** Whether a connection to that address is accepted; it is closed at once. */
+/** Returns true if a connection to the address is accepted. */
 function reach({ address, port }: ServerInterfaceConfig): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = net.connect({ host: address, port });

@@ -51,7 +51,7 @@ class InterfaceSocket implements ListeningSocket {
       });
     });
     if (problem !== null) return problem;
-    // The interface may have been closed meanwhile.
+    // The interface may have been closed while the socket was being opened.
     if (this.isClosed) server.close();
     else this.server = server;
     return null;
@@ -68,7 +68,7 @@ export interface ListeningSocketPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly connected: (socket: net.Socket, listeningSocket: ListeningSocket) => void;
-  /** Called when the server listens on an interface whose address was missing before. */
+  /** Called when the server begins to listen on an interface whose address was missing. */
   readonly addressCame: () => void;
 }
 
@@ -106,7 +106,7 @@ export class ListeningSockets {
     return missing;
   }
 
-  /** Throws what `open` would throw, and leaves no new socket open. A client that connects meanwhile has to connect again. */
+  /** Throws the errors of `open`, and leaves no new socket open. A client that connects during this call has to connect again. */
   async examine(configs: readonly ServerInterfaceConfig[]): Promise<void> {
     const { opened } = await this.openNew(configs, (socket) => socket.destroy());
     for (const listeningSocket of opened) listeningSocket.close();

@@ -1,5 +1,5 @@
-// What the server offers to each client, and what it answers if a client asks for a volume that it does not offer. Pure. Invariant: a client
-// sees only volumes that it may attach, also in refusals.
+// Determines which volumes the server offers to each client, and the refusal of an OPEN for any other volume. Pure. Invariant: a client
+// sees only volumes that it may attach, even in refusals.
 
 import { randomBytes } from 'node:crypto';
 import type { RssrvConfig, TlsPolicy } from '@rsio/common/config/schema/types';
@@ -21,7 +21,7 @@ export function offeredTo(node: string, served: readonly ServedVolume[]): Served
   return served.filter((volume) => isFor(volume, node));
 }
 
-/** What a client gets as its list. */
+/** Returns the list of volumes for the client of a session. */
 export function listFor(
   { client: { node }, generation }: ServedSession,
   interfaces: readonly ServerInterface[],
@@ -31,7 +31,7 @@ export function listFor(
   return { generation, interfaces, volumes: offeredTo(node, served).map((volume) => volumeEntry(volume, factsOf(volume))) };
 }
 
-/** Tells the clients that may attach one of the volumes `seenBy` that their list has changed; null: all clients. */
+/** Notifies the clients that may attach one of the volumes `seenBy` of a changed list; null: all clients. */
 export function announceList(
   sessions: readonly ServedSession[],
   list: Omit<Extract<ToSession, { type: 'list-changed' }>, 'type'>,
@@ -51,8 +51,8 @@ function volumeEntry(volume: ServedVolume, facts: Pick<VolumeEntry, 'holders' | 
 }
 
 /**
- * Returns the refusal of an OPEN for a volume that is not served. If the volume is known to be unavailable, the client waits; otherwise
- * there is no such volume for it. `server`: name of the server. `whyNoSnapshot`: why a volume that the client may know has no such snapshot.
+ * Returns the refusal of an OPEN for a volume that is not served. If the volume is one of `failures`, the client waits; otherwise the
+ * volume does not exist for the client. `server`: its name. `whyNoSnapshot`: reason why a volume of this client has no such snapshot.
  */
 export function notOffered(
   node: string,
@@ -71,12 +71,12 @@ export function notOffered(
   return { granted: false, status, sentence, holders: [] };
 }
 
-/** Why a pool cannot be used is not for the clients of its volumes. A client of a section's volume may know where its storage is. */
+/** Hides the reason why a pool cannot be used from the clients of its volumes. The clients of a configured volume get the reason. */
 function failureText({ name, error: { message, context } }: VolumeFailure): string {
   return typeof context['pool'] === 'string' ? clientText(message, `Volume ${name} cannot be used now`) : message;
 }
 
-/** How the server introduces itself to clients; each start is another instance. */
+/** Returns the identity that the server shows to clients, with a new instance for this start. */
 export function identityOf(config: RssrvConfig): ServerIdentity {
   const { tls } = config.namespace;
   return {
@@ -91,7 +91,7 @@ export function identityOf(config: RssrvConfig): ServerIdentity {
   };
 }
 
-/** How the server introduces itself while this setting is in force. It takes part in TLS, or demands it. */
+/** Returns the identity with the TLS features that this setting permits or requires. */
 export function identityWith(identity: ServerIdentity, tls: TlsPolicy): ServerIdentity {
   const features = identity.features.filter((feature) => feature !== FEATURE.TLS || tls !== 'off');
   return { ...identity, features, requiresTls: tls === 'require' };
@@ -103,7 +103,7 @@ export function checkTls(features: readonly string[], { server, namespace }: Pic
   throw new RsError('E_TLS', plainRefused(server.name));
 }
 
-/** What a client hears whose plain connections end. */
+/** Returns the sentence for a client whose plain connections end. */
 export function plainRefused(server: string): string {
   return `Server ${server} accepts encrypted connections only: set tls = on in section [namespace] of rscltcfg on the client`;
 }

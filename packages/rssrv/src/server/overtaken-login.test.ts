@@ -1,5 +1,5 @@
-// A login whose client has gone on to another path before the answer, as clients do when a server is slow: what was begun for it goes on for the
-// later login. Regression: both were refused, and each try began a session that nobody used (E_DRAINING). Other logins are in admissions.test.ts.
+// A client of a slow server gives up a login and logs in over another path: the later login gets the session begun for the first.
+// Regression: both were refused (E_DRAINING), and each attempt began a session that no client used. admissions.test.ts tests other logins.
 
 import type { Socket } from 'node:net';
 import { expect, test } from 'vitest';
@@ -15,9 +15,9 @@ import type { KeyProven } from './unproven-limiter.ts';
 
 const LOG = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined } as unknown as Log;
 
-/** Admissions whose server is slow: `goOn` ends what they wait for. */
+/** Admissions of a slow server: each step waits until `goOn` is called. */
 class SlowServer {
-  /** Such as `127.45.0.1 E_DRAINING` and `127.45.0.2 session 1`. */
+  /** Results of logins, such as `127.45.0.1 E_DRAINING` and `127.45.0.2 session 1`. */
   readonly said: string[] = [];
   sessions = 0;
   readonly admissions: Admissions;

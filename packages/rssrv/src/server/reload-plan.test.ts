@@ -1,5 +1,5 @@
-// What a changed rssrvcfg means, read from the text of real files, so that reader and plan agree about it.
-// test/integration shows that it is applied as planned.
+// The plan for a changed rssrvcfg. The tests parse real texts, so that parser and plan agree. test/integration shows that a plan is
+// applied.
 
 import { describe, expect, test } from 'vitest';
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
@@ -30,7 +30,7 @@ big-2 0xbig2-secret-of-the-lab
 venus 0xvenus-secret-of-the-lab
 `;
 
-/** Everything is served, and no client has it open. */
+/** Every volume is served, and no client has one open. */
 const unused = ({ sizeBytes }: ServerVolumeConfig): VolumeStanding => ({ sizeBytes, users: [] });
 
 function plan(...edits: readonly (readonly [string, string])[]): ReloadPlan | ReloadRefusal {

@@ -16,7 +16,7 @@ import { addressKey } from '@rsio/common/lib/subnet';
 import { printEndpoint } from '@rsio/common/lib/units';
 import { volumeChanges, type VolumePlan, type VolumeStanding } from '../volumes/volume-plan.ts';
 
-/** Keys that are no longer valid for a client, which has others. */
+/** Keys that are no longer valid for a client that stays. */
 export interface DroppedKeys {
   readonly client: string;
   readonly keys: readonly string[];
@@ -32,9 +32,9 @@ export interface ReloadPlan {
   readonly isListChanged: boolean;
   /** Names of clients that are no longer admitted. */
   readonly removedClients: readonly string[];
-  /** The keys that a client no longer has. Sessions that they have proved end, because an impostor may have used them. */
+  /** Keys that are no longer valid. A session that was begun or joined with such a key ends, because an impostor may have used the key. */
   readonly droppedKeys: readonly DroppedKeys[];
-  /** True if the server begins to require encrypted paths, so that plain ones end. */
+  /** True if the server begins to require encrypted paths. It then ends plain paths. */
   readonly endsPlainPaths: boolean;
   readonly volumes: VolumePlan;
   /** Log texts that describe the changes. */
@@ -139,7 +139,7 @@ function poolChanges(old: RssrvConfig, next: RssrvConfig): string[] {
   ];
 }
 
-/** A trigger that is elsewhere in the file is the same one. */
+/** Compares triggers by name, because their order in the file does not matter. */
 function triggerChanges(old: RssrvConfig, next: RssrvConfig): string[] {
   const before = new Map(old.triggers.map((trigger) => [trigger.name, trigger]));
   const isOther = ({ name, on, run, timeoutMs }: TriggerConfig): boolean => {
@@ -153,7 +153,7 @@ function triggerChanges(old: RssrvConfig, next: RssrvConfig): string[] {
   ];
 }
 
-/** The changes of rights of clients that stay, and of what a forced take-over needs. */
+/** Returns the changed rights of clients that stay, and changes of the right to force a take-over. */
 function rightsChanges(old: RssrvConfig, next: RssrvConfig): string[] {
   const rights = ({ rights: lines }: RssrvConfig): Map<string, string> =>
     new Map(lines.map(({ name, role, pools, limitBytes, limits }) => [name, JSON.stringify([role, pools, limitBytes, limits])]));
@@ -174,7 +174,7 @@ interface KeyChange {
   readonly added: readonly string[];
 }
 
-/** The changes of keys of clients that stay. */
+/** Returns the changed keys of clients that stay. */
 function keyChanges(old: RssrvConfig, next: RssrvConfig): KeyChange[] {
   const before = new Map(old.clients.map((client) => [client.name, clientKeys(client)]));
   return next.clients.flatMap((client) => {

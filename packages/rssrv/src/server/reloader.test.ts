@@ -1,5 +1,5 @@
-// The order of reloads and their log lines, with a configuration and a listener of the test.
-// The content of a plan is in reload-plan.test.ts.
+// The order of reloads and their log lines. Configuration and listener are stand-ins.
+// reload-plan.test.ts tests the plans.
 
 import { expect, test } from 'vitest';
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
@@ -92,7 +92,7 @@ test('a reload that changes keys, rights or clients is in the audit trail, with 
   scene.isHeld = true;
   scene.reloader.ask('SIGHUP');
   await expect.poll(() => scene.isWaiting).toBe(true);
-  // Both come while a reload is in progress, and the next one answers both.
+  // Both requests arrive while a reload is in progress, and the next reload answers both.
   const both = ['an administrator on the server', 'client ops'].map((by) => scene.reloader.request(by));
   scene.text = scene.text.replace('0xfirst', '0xother');
   scene.isHeld = false;

@@ -1,5 +1,5 @@
 // On SIGHUP, rereads the configuration and applies either all of it or nothing. The module reload-plan.ts decides what changes, and the
-// listener makes the changes. Invariants: one reload runs at a time; after the last SIGHUP, the file is read at least once.
+// listener makes the changes. Invariants: one reload runs at a time; the file is read at least once after each SIGHUP.
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { warningSentences } from '@rsio/common/config/load-config';
@@ -12,14 +12,14 @@ import type { VolumeStanding } from '../volumes/volume-plan.ts';
 
 /** A configuration that is not yet in force. */
 export interface LoadedConfig {
-  /** With the volumes of the pools. */
+  /** The configuration, including the volumes of the pools. */
   readonly config: RssrvConfig;
-  /** Closes what was opened for the configuration. Called if it does not come into force. */
+  /** Closes the pools that were opened for the configuration. Called if the configuration does not come into force. */
   discard(): Promise<void>;
 }
 
 interface Waiter {
-  /** Who asks, for the audit trail. */
+  /** Asker of the reload, for the audit trail. */
   readonly by: string;
   readonly resolve: (changes: readonly string[]) => void;
   readonly reject: (error: RsError) => void;
@@ -29,8 +29,7 @@ export interface ReloadPorts<Loaded extends LoadedConfig> {
   readonly log: Log;
   current(): RssrvConfig;
   /**
-   * Reads the configuration file, or this text as if the file had it, and opens its pools. Throws if the text is invalid or the file is
-   * unreadable.
+   * Reads the configuration file, or `text` as its content, and opens the pools. Throws if the text is invalid or the file is unreadable.
    */
   load(text?: string): Promise<Loaded>;
   /** Throws if the configuration cannot come into force for a reason that is known without opening its volumes. Changes nothing. */
@@ -59,13 +58,13 @@ export class Reloader<Loaded extends LoadedConfig> {
     this.ports = ports;
   }
 
-  /** Reloads at once or, if a reload is in progress, once more after that reload. `by`: who asks, such as `SIGHUP`. */
+  /** Reloads at once or, if a reload is in progress, once more after that reload. `by`: the asker, such as `SIGHUP`. */
   ask(by: string): void {
     void this.request(by).catch(() => undefined);
   }
 
   /**
-   * Like `ask`. Returns a text for each change. Throws the error of the reading, or E_CONFIG with the reasons why the file was refused; the
+   * Like `ask`. Returns a text for each change. Throws the error of reading the file, or E_CONFIG with the reasons for a refusal; the
    * server then keeps its configuration.
    */
   request(by: string): Promise<readonly string[]> {
@@ -76,8 +75,8 @@ export class Reloader<Loaded extends LoadedConfig> {
   }
 
   /**
-   * Examines a text as the next configuration file and changes nothing. Returns what a reload would do with it, or throws the error of a
-   * reload. A reload can still fail afterwards, when it opens volumes or sockets.
+   * Examines a text as the next configuration file and changes nothing. Returns the changes that a reload would make, or throws its error.
+   * A reload with the text can still fail when it opens volumes or sockets.
    */
   check(text: string): Promise<{ readonly changes: readonly string[]; readonly warnings: readonly string[] }> {
     return this.ports.exclusive(async () => {
@@ -99,16 +98,16 @@ export class Reloader<Loaded extends LoadedConfig> {
 
   private async run(): Promise<void> {
     while (this.waiters.length > 0) await this.once();
-    // In the same turn as the last look at the waiters, so that a request that comes next begins a reload of its own.
+    // This must happen in the event-loop turn of the last check for waiters, so that a later request starts a new reload.
     this.running = null;
   }
 
-  /** Executes one reload for all that wait for it. Never rejects. */
+  /** Executes one reload for all waiters. Never rejects. */
   private async once(): Promise<void> {
     const waiters: Waiter[] = [];
     try {
       const changes = await this.ports.exclusive(() => {
-        // Requests that come while this reload waits for its turn get its outcome, because the file has not been read yet.
+        // Requests that arrive before this point get the outcome of this reload, because the file has not been read yet.
         waiters.push(...this.waiters.splice(0));
         return this.reload([...new Set(waiters.map(({ by }) => by))]);
       });
@@ -117,13 +116,13 @@ export class Reloader<Loaded extends LoadedConfig> {
       const error = toRsError(thrown);
       for (const text of problemTexts(error)) this.ports.log.error(`Reload: ${text} [${error.code}]`);
       this.ports.log.error(`Reload refused: ${KEPT}`, eventOf('configuration', '-', 'refused', problemTexts(error).join('; ')));
-      // A request that came after the file was read may be about a corrected file, and gets a reload of its own.
+      // A request that arrived after the file was read may mean a corrected file, and gets a reload of its own.
       const refused = waiters.length > 0 ? waiters : this.waiters.splice(0);
       for (const { reject } of refused) reject(error);
     }
   }
 
-  /** `by`: everybody who has asked for this reload. */
+  /** `by`: all askers of this reload. */
   private async reload(by: readonly string[]): Promise<readonly string[]> {
     const { log } = this.ports;
     const next = await this.ports.load();

@@ -1,5 +1,5 @@
-// Incarnations over restarts, and what a new listener finds of an old one: workers and helpers end before it goes on, and no other process does.
-// The processes are real; real workers are in test/integration/kill-combinations.test.ts.
+// Incarnations over restarts, and remaining processes of an old listener: the new listener ends workers and helpers, and no other process,
+// before it continues. test/integration/kill-combinations.test.ts has real workers; these tests use other real processes.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
@@ -29,14 +29,14 @@ afterEach(async () => {
 
 const file = (): string => path.join(directory, 'records.json');
 
-/** A listener that starts. */
+/** The records of a listener that has just started. */
 async function started(): Promise<RunRecords> {
   const records = new RunRecords(file(), 'boot');
   await records.endOldWorkers(systemClock, { warn: () => undefined });
   return records;
 }
 
-/** A process like a worker, which has started another one. */
+/** Starts a process that stands in for a worker and starts a helper. */
 async function workerWith(helper: string): Promise<{ worker: number; helper: number; kill: () => void }> {
   const child = spawn('sh', ['-c', `${helper} & echo $!; read -r line`], { stdio: ['pipe', 'pipe', 'inherit'], detached: true });
   children.push(child);

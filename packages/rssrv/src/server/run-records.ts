@@ -5,27 +5,27 @@
 
 import { randomBytes } from 'node:crypto';
 import { processesOfSession, startTicksOf } from '@rsio/common/daemon/process-facts';
-import { isListOf, isRecord, isRecordOf, isText, isWhole, StateFile, type StateForm } from '@rsio/common/files/state-file';
+import { StateFile, type StateForm } from '@rsio/common/files/state-file';
 import type { Clock } from '@rsio/common/lib/clock';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
+import { integer, list, map, object, type Of, optional, text } from '@rsio/common/lib/shape';
 import type { Log } from '@rsio/common/log/log';
 import { WORKER_DRAIN_TIMEOUT_MS } from './workers/limits.ts';
 import { OLD_WORKER_POLL_MS } from './limits.ts';
 
-interface WorkerRecord {
-  readonly pid: number;
-  readonly startTime: string;
-}
+const WORKER = object({ pid: integer(), startTime: text() });
+type WorkerRecord = Of<typeof WORKER>;
 
-interface Content {
+const CONTENT = object({
   /** Random id of the file; files from earlier versions have none. */
-  readonly run?: string;
-  readonly workers: readonly WorkerRecord[];
+  run: optional(text()),
+  workers: list(WORKER),
   /** Maps each volume id to a count of events in which writes may have been lost. */
-  readonly lives: Readonly<Record<string, number>>;
-  /** Number of listeners that left workers behind; the next listener then starts a new incarnation of every volume's storage. */
-  readonly listenerEnds: number;
-}
+  lives: map(integer()),
+  /** Number of listeners that left workers behind. It is a part of every incarnation, so each such end starts new ones. */
+  listenerEnds: integer(),
+});
+type Content = Of<typeof CONTENT>;
 
 const RUN_ID_BYTES = 8;
 /** Process name of the range helper (storage/files/range-helper.ts), the only process that workers start. */
@@ -33,7 +33,7 @@ const HELPER_NAME = 'perl';
 
 const FORM: StateForm<Content> = {
   version: 1,
-  accepts: isContent,
+  shape: CONTENT,
   remedy: 'detach the volumes of this server at its clients, kill all its processes, and remove the file',
 };
 
@@ -129,14 +129,4 @@ function kill(pid: number): void {
   } catch (thrown) {
     if (errnoName(thrown) !== 'ESRCH') throw thrown;
   }
-}
-
-function isWorkerRecord(value: unknown): value is WorkerRecord {
-  return isRecord(value) && isWhole(value['pid']) && isText(value['startTime']);
-}
-
-function isContent(value: unknown): value is Content {
-  if (!isRecord(value)) return false;
-  if (value['run'] !== undefined && !isText(value['run'])) return false;
-  return isListOf(value['workers'], isWorkerRecord) && isRecordOf(value['lives'], isWhole) && isWhole(value['listenerEnds']);
 }

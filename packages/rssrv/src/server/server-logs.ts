@@ -1,5 +1,5 @@
-// The log of the listener, which writes the lines of its server processes, too: reopened, moved to another place, given another level.
-// Invariant: all processes have the same level.
+// Reopens and moves the listener's log, which also has the lines of the server processes, and changes the log level. Invariant: all
+// processes have the same level.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { DaemonLog, LogLevel } from '@rsio/common/log/log';
@@ -7,7 +7,7 @@ import type { WorkerPool } from './workers/worker-pool.ts';
 
 interface ServerLogsPorts {
   readonly log: DaemonLog;
-  /** Makes the listener's log go where this configuration says. */
+  /** Moves the listener's log to the place that the configuration names. */
   readonly relog: (config: RssrvConfig) => void;
   readonly config: () => RssrvConfig;
   readonly pool: () => WorkerPool;
@@ -29,7 +29,7 @@ export class ServerLogs {
     this.ports.pool().setLogLevel(level);
   }
 
-  /** Applies a configuration by `apply`, and then moves the logs if their place or form has changed. */
+  /** Calls `apply`, which applies a configuration, and then moves the log if its file or its time format has changed. */
   async along(apply: () => Promise<void>): Promise<void> {
     const { relog, config } = this.ports;
     const before = config().server;

@@ -1,6 +1,6 @@
-// Answers what sessions ask of the listener: the list, OPENs, the ends of holds, ADMIN, files, and clones of chunks. Each answer is the job
-// of another module. Invariant: a session that is granted a volume learns first of its limits, and of a
-// snapshot for which changes of it are held.
+// Answers the requests of sessions to the listener: the list, OPENs, the ends of holds, ADMIN, files, and clones of chunks. Other modules
+// decide each answer. Invariant: before a session is granted a volume, it gets the limits of the volume, and the order to hold changes if a
+// snapshot is being made.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -57,7 +57,7 @@ export interface SessionRequestPorts {
   incarnationEnded(volume: ServedVolume): Promise<void>;
   /** Called when writes to a volume may be lost. */
   lost(volumeId: string): void;
-  /** Called when volumes look different to the clients that may attach them; null: all clients are told. */
+  /** Called when facts of these volumes in the list have changed; null: all clients are notified. */
   listChanged(volumes: readonly ServedVolume[] | null): void;
 }
 
@@ -119,7 +119,7 @@ export class SessionRequests {
     }
   }
 
-  /** Returns the volume or the snapshot with this id as it is served, or null. */
+  /** Returns the served volume or snapshot with this id, or null. */
   served(id: string): ServedVolume | null {
     const { volumes, snapshots } = this.ports;
     return volumes.served.find((volume) => volume.id === id) ?? snapshots.byId(id);
@@ -142,7 +142,7 @@ export class SessionRequests {
       },
       incarnationOf: (volume) => ports.incarnationOf(volume),
       incarnationEnded: (volume) => ports.incarnationEnded(volume),
-      // A fence is answered only when no VOTE of its client is being executed.
+      // A VOTE counts as an order, because a fence is answered only when no order of its client is being executed.
       order: (node, work) => fences.order(node, work),
       usersOf: (id) => ports.admissions().sessions.flatMap(({ client, uses }) => (uses.has(id) ? [client.node] : [])),
       revoke: (node, id, epoch, why) => ports.admissions().revokeForTakeOver(node, id, epoch, why),
@@ -186,7 +186,7 @@ function heldField(heldBy: string | null): { readonly heldBy?: string } {
   return heldBy === null ? {} : { heldBy };
 }
 
-/** The administration is made after the requests of sessions. */
+/** Gets the administration at each call, because it is made after this module. */
 function replicasOf({ administration }: Pick<SessionRequestPorts, 'administration'>): ReplicaStore {
   return {
     place: (volumeId, mirror) => administration().replicas.place(volumeId, mirror),

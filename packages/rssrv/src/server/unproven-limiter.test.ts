@@ -1,5 +1,5 @@
-// Unproven connections over loopback sockets of this test: the behaviour of others on the same address costs a client nothing.
-// The clock of the limits is fake; bytes on one connection are in test/bad-input.
+// Unproven connections over loopback sockets: a client is not affected by other peers on its address. The clock of the limits is fake;
+// test/bad-input tests the bytes of one connection.
 
 import { randomBytes } from 'node:crypto';
 import net from 'node:net';
@@ -87,7 +87,7 @@ class Site {
     });
   }
 
-  /** The result of a client: `proven`, or the code of its refusal. */
+  /** Connects and returns `proven`, or the code of the refusal. */
   async enter(identity: ClientIdentity, from?: string, join: SessionToJoin | null = null): Promise<string> {
     const socket = await this.connect(from);
     return enterBy(socket, identity, join);
@@ -190,7 +190,7 @@ test('idle sockets from many addresses do not exclude a client', async () => {
   expect(await site.enter(as('mars'))).toBe('proven');
 });
 
-// Regression: names that a peer makes up filled the list of events, and started the programs of triggers 246 times.
+// Regression: a peer with invented names filled the list of events, and started the programs of triggers 246 times.
 test('a peer without a proof makes no event, and few lines of the audit whatever names it has', async () => {
   const site = await new Site().open();
   const names = Array.from({ length: WRONG_PROOFS_LOGGED_MAX + 3 }, (_, index) => `made-up-${index}`);

@@ -1,6 +1,6 @@
 // Admission control for unproven connections: limits their number per address and in total, and delays further proofs after wrong proofs.
 // Invariants: No connection is refused because of its address before its PROOF. When there is no room, the oldest connection from the same
-// address, or the oldest of all, is evicted. Wrong proofs for one node do not affect other nodes. A peer without a proof makes no event.
+// address, or the oldest of all, is evicted. Wrong proofs for one node do not affect other nodes. A peer without a proof causes no event.
 
 import type { Socket } from 'node:net';
 import { type Claim, ProofLimits } from '@rsio/protocol/auth/proof-limits';
@@ -40,9 +40,9 @@ export class UnprovenLimiter {
   private readonly ports: UnprovenLimiterPorts;
   private readonly limits: ProofLimits;
   private readonly refusals: RateLimitedLog;
-  /** Counts the lines of each node name and address, so that nobody who guesses hides the guesses of others. */
+  /** Limits the lines for each node name and address, so that one peer's guesses do not suppress the lines about another's. */
   private readonly wrongProofs: RateLimitedLog;
-  /** Counts them all, because a peer has as many names as it likes. */
+  /** Limits the lines about wrong proofs in total, because a peer can invent any number of names. */
   private readonly allProofs: RateLimitedLog;
   private readonly bodies = new BufferPool(UNPROVEN_POOL_BYTES);
   /** Connections by source address, oldest first. */
@@ -91,7 +91,7 @@ export class UnprovenLimiter {
         this.remove(connection, source);
         if (refusal.isFailedProof && hello !== null) this.limits.failed({ address, node: hello.node, machine: hello.machine });
         const why = `${refusal.logReason} [${refusal.code}]`;
-        // No event: anybody could push other events out of the list, and start the programs of triggers.
+        // Add no event, because any peer could then push other events out of the list, and start the programs of triggers.
         const write = (): void => log.warn(`Refused ${address} on ${name}: ${why}`, { audit: refusal.isFailedProof });
         if (refusal.isFailedProof && hello !== null)
           this.wrongProofs.note(`Wrong proofs of node ${hello.node} from ${address}`, () => this.allProofs.note('Wrong proofs', write));

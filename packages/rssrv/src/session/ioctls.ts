@@ -1,5 +1,5 @@
-// Answers the IOCTLs of an open handle in a server process. What only the listener knows is asked through ports. Invariant: each IOCTL is
-// answered once; an IOCTL that works on the storage counts as a request in progress, so that a close waits for it.
+// Answers the IOCTLs of an open handle in a server process. If only the listener knows the answer, this module asks it through ports.
+// Invariant: each IOCTL is answered once; an IOCTL that works on the storage counts as a request in progress, so that a close waits for it.
 
 import type { InFlight } from '@rsio/common/structures/in-flight';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -26,7 +26,7 @@ export interface IoctlPorts extends SnapshotPorts {
   settle(volumeId: string, epoch: number, incarnation: string): Promise<Settled>;
 }
 
-/** An open handle, as far as IOCTLs matter. */
+/** The properties of an open handle that IOCTLs need. */
 export interface IoctlHandle {
   readonly volume: ServedVolume;
   readonly backend: Backend;
@@ -35,7 +35,7 @@ export interface IoctlHandle {
   readonly epoch: number;
   readonly incarnation: string;
   readonly inFlight: InFlight;
-  /** MIRROR_SUMS that are under way. */
+  /** Number of MIRROR_SUMS requests in progress. */
   sumsUnderWay: number;
 }
 
@@ -46,7 +46,7 @@ export interface IoctlEvents {
   outcome(status: Status): Status;
 }
 
-/** `number`: of the IOCTL. The handle is not closing. Throws E_PROTOCOL if the request is not well formed. */
+/** `number`: number of the IOCTL. The handle must not be closing. Throws E_PROTOCOL if the request is not well formed. */
 export async function ioctl(ports: IoctlPorts, open: IoctlHandle, number: number, body: Buffer, events: IoctlEvents): Promise<void> {
   if (number === IOCTL.IDENTIFY) events.done(identify(open));
   else if (number === IOCTL.EXTENTS) extents(open, body, events);
@@ -58,7 +58,7 @@ export async function ioctl(ports: IoctlPorts, open: IoctlHandle, number: number
   else events.refused(STATUS.UNSUPPORTED, `There is no IOCTL ${number}`);
 }
 
-/** A closing handle was answered with STALE already. */
+/** OK means that the handle is not closing. For a closing handle, the caller answers STALE. */
 function term({ volume }: IoctlHandle, events: IoctlEvents): void {
   if (volume.replica === undefined) events.refused(STATUS.UNSUPPORTED, `Volume ${volume.name} is no replica of a mirror`);
   else events.done(null);

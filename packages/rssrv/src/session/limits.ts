@@ -1,5 +1,5 @@
-// Bounds of rssrv's session/ folder: sessions, IOCTLs, connections that only measure. Units are in the names.
-// src/limits.ts asserts that they agree with the bounds of other folders. Bounds of the wire are in packages/protocol/src/wire/limits.ts.
+// Bounds of rssrv's session/ folder: sessions, IOCTLs, probe connections. Units are in the names. src/limits.ts asserts that these bounds
+// agree with the bounds of other folders. Bounds of the wire are in packages/protocol/src/wire/limits.ts.
 
 import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
 import { OUTPUT_BATCH_BYTES } from '@rsio/protocol/wire/limits';
@@ -42,10 +42,10 @@ export const SPACE_RETRY_MS = 500;
 
 // IOCTLs.
 
-/** Most requests for sums (MIRROR_SUMS) that a handle has under way. Each has a buffer of one piece, and further ones are refused. */
+/** Maximum number of MIRROR_SUMS requests in progress on a handle. Each needs a buffer of one piece. Further ones are refused. */
 export const SUMS_PER_HANDLE_MAX = 4;
 
-// Connections that only measure.
+// Probe connections.
 
 export const PROBE_CONNECTIONS_MAX = 4;
 /** Maximum number of probe connections from one node, so that no node can lock out others. */

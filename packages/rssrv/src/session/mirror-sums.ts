@@ -1,6 +1,6 @@
-// Answers MIRROR_SUMS: checksums of a range of a replica, with which a client compares the replicas of a mirror. Invariants: in each turn of the
-// event loop, the process computes the sum of one piece at most, over all volumes, so that sums delay nothing else; a handle has few of these
-// requests under way.
+// Answers MIRROR_SUMS: checksums of a range of a replica, with which a client compares the replicas of a mirror. Invariants: in each turn
+// of the event loop, the process computes the checksum of at most one piece, over all volumes, so that checksums do not delay I/O; a handle
+// has at most SUMS_PER_HANDLE_MAX of these requests in progress.
 
 import { createHash } from 'node:crypto';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -10,7 +10,7 @@ import type { MirrorSumsRequest } from '@rsio/protocol/wire/mirror/messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { type Backend, WOULD_WAIT } from '../storage/io/backend.ts';
 
-/** What still has to be done, one piece in each turn of the event loop. At most SUMS_PER_HANDLE_MAX for each handle of the process. */
+/** Queued steps, one of which runs in each turn of the event loop. Each handle has at most SUMS_PER_HANDLE_MAX. */
 const turns: (() => void)[] = [];
 
 function inTurn(work: () => void): void {
@@ -19,7 +19,7 @@ function inTurn(work: () => void): void {
 }
 
 function takeTurn(): void {
-  // It stays in the list until it has ended, so that what it adds schedules nothing.
+  // The running step stays in the queue, so that a step which it adds does not schedule a second turn.
   turns[0]?.();
   turns.shift();
   if (turns.length > 0) setImmediate(takeTurn);

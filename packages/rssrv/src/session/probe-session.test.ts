@@ -1,5 +1,5 @@
-// The server's end of a probe over a connection in memory: its answers, and every bound.
-// test/integration shows with real processes that it touches nothing else.
+// The server's end of a probe over a connection in memory: its answers, and every bound. test/integration shows with real processes that a
+// probe touches no session, hold or volume.
 
 import { describe, expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -24,7 +24,7 @@ import { AT, RawPath } from '../testing/raw-client.ts';
 
 const SEGMENT_SECTORS = SEGMENT_BYTES / SECTOR_BYTES;
 
-/** As Node's: work postponed to the next turn is a millisecond away. */
+/** Like Node.js, runs work that is postponed to the next turn after 1 ms. */
 class TurnClock extends FakeClock {
   override after(delayMs: number, fire: () => void): Timer {
     return super.after(Math.max(1, delayMs), fire);
@@ -75,7 +75,7 @@ class Scene {
     for (let times = 0; times < 4; times++) this.clock.advance(1);
   }
 
-  /** Checks one answer to `request`, after which the probe goes on. */
+  /** Returns the frames that answer `request`. */
   asks(request: (client: RawPath) => void): string[] {
     this.client.heard.length = 0;
     request(this.client);

@@ -1,12 +1,11 @@
 // Tracks finished requests that are executed again because a late copy has arrived (docs/PROTOCOL.md S1). For each request, at most one
 // execution runs, and its answer goes to all waiting paths. A request that is executed again does not count against the window, so this
 // module limits these requests separately. Invariants: every admitted copy is answered exactly once, unless the copy's path is removed
-// first. Only copies of the same request join an execution. The tag (slot and seq) does not tell: it returns when the seq has wrapped, and
-// an execution of a request from before may still run. Therefore the first new request in a slot ends the joining.
+// first. Only copies of the same request join an execution. The tag (slot and seq) does not identify the request, because tags repeat when
+// seq wraps. Therefore, after the next new request in the slot, no copy joins an execution of an earlier one.
 
 import type { Header } from '@rsio/protocol/wire/header';
 
-/** One execution. */
 export interface Run {
   readonly seq: number;
   readonly owed: number[];
@@ -16,7 +15,7 @@ export interface Run {
 /** The path of a copy. */
 export interface CopyPath {
   readonly number: number;
-  /** The path already waits for the answer. */
+  /** Called for a second copy on a path that already waits for the answer. */
   duplicated(header: Header): void;
 }
 
@@ -24,7 +23,7 @@ export class ReExecutions {
   private readonly countMax: number;
   private readonly bytesMax: number;
   private readonly runs = new Set<Run>();
-  /** The execution of each slot that copies may join. */
+  /** For each slot: the execution that further copies may join. */
   private readonly open = new Map<number, Run>();
   private bytesNow = 0;
 
@@ -64,7 +63,7 @@ export class ReExecutions {
     return run;
   }
 
-  /** A new request has arrived in the slot: no further copy joins an execution of an earlier one. */
+  /** Must be called when a new request has arrived in the slot. No further copy joins an execution of an earlier request. */
   superseded(slot: number): void {
     if (this.open.size > 0) this.open.delete(slot);
   }

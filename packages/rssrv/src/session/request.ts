@@ -38,7 +38,7 @@ export interface OpenVolume extends GatedHandle, ThrottledHandle {
   changing: number;
   /** True if anything has been written since the last sync began, or may have been written before the handle was opened. */
   hasUnsynced: boolean;
-  /** MIRROR_SUMS that are under way. */
+  /** Number of MIRROR_SUMS requests in progress. */
   sumsUnderWay: number;
   readonly inFlight: InFlight;
   readonly counters: VolumeCounters;
@@ -113,7 +113,7 @@ function flushAfter(backend: Backend, status: Status, done: (status: Status) => 
   else done(status);
 }
 
-/** Returns a buffer of the pool with the body of a request, because the given one is valid during the call only. */
+/** Copies the body of a request into a buffer of the pool, because `body` is valid only during the call. */
 export function copiedBody(bodies: Pick<BufferPool, 'take'>, body: Buffer, offset: number, lengthBytes: number): Buffer {
   if (lengthBytes === 0) return EMPTY;
   const buffer = bodies.take(lengthBytes);

@@ -30,7 +30,7 @@ export class Revokes {
     this.ports = ports;
   }
 
-  /** Takes a REVOKE that a path has brought: ends the handle, and answers when nothing runs on it. `tags`: pairs of slot and seq. */
+  /** Executes a REVOKE from `path`: revokes the handle, and sends REVOKED once no request runs on it. `tags`: pairs of slot and seq. */
   received(path: RevokingPath, handle: number, tags: readonly number[]): void {
     const { volumes, log, pathOf } = this.ports;
     const wrong = volumes.wasGiven(handle) ? this.note(handle, path.number, tags) : `REVOKE of handle ${handle}, which was never given`;
@@ -51,7 +51,7 @@ export class Revokes {
     for (const paths of this.owed.values()) paths.delete(path);
   }
 
-  /** Abandons the tags of the first REVOKE of the handle. Returns what is wrong, or null. */
+  /** If this is the first REVOKE of the handle, abandons its tags. Returns a sentence about a protocol error, or null. */
   private note(handle: number, path: number, tags: readonly number[]): string | null {
     const paths = this.owed.get(handle) ?? new Set<number>();
     if (paths.has(path)) return `REVOKE of handle ${handle}, for which this path is already waiting for REVOKED`;

@@ -70,7 +70,7 @@ export interface ServerPathEvents {
   /** Returns the age of the session's oldest executing request in ms. */
   oldestMs(): number;
   generation(): number;
-  /** Called at the end of each event that may have brought requests, with the time. */
+  /** Called with the time at the end of each event that may have delivered requests. */
   batchEnded(nowMs: number): void;
   /** Closes one path of the session if the client leaves too many answers unread. */
   relieve(): void;
@@ -139,7 +139,7 @@ export class ServerPath implements ConnectionEvents {
     return { interface: arrivedAt.name, address, sinceMs, requests, cipher };
   }
 
-  /** `version`: the release that the client is told, beside the time. */
+  /** `version`: the release that WELCOME names, together with the server's time. */
   welcome({ welcomeKey, transcript, digest }: Admission, welcome: Omit<Welcome, 'path'>, version?: string): void {
     const { encoder, decoder } = this.connection;
     const about = version === undefined ? {} : { release: version, wallMs: Math.floor(this.clock.wallMs()) };
@@ -190,7 +190,7 @@ export class ServerPath implements ConnectionEvents {
     this.connection.close(`Protocol error of the client: ${what}`, true);
   }
 
-  /** Closes the path, because it has brought a second copy of a request while it is owed the answer. */
+  /** Closes the path, because it delivered a second copy of a request before it got the answer to the first copy. */
   duplicated({ op, slot, seq }: Header): void {
     this.violation(`A second copy of ${frameName(op)} in slot ${slot} seq ${seq}, which this path is already waiting for`);
   }
@@ -403,7 +403,7 @@ export class PathLog {
     this.lines.note(`Paths on ${name}`, () => this.log.child({ path: `${number}-${name}-rx0` }).info(sentence));
   }
 
-  /** A connection on an interface has not become a path. */
+  /** Logs that a connection on an interface did not become a path. */
   failed({ name }: ServerInterface, sentence: string): void {
     this.lines.note(`Paths on ${name}`, () => this.log.info(sentence));
   }

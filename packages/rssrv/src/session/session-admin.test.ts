@@ -1,5 +1,5 @@
-// ADMIN in a session: what reaches the listener, its answers, its bound, and that neither I/O nor the end of the session waits for it.
-// The listener is a script; what it executes is tested in admin/.
+// ADMIN in a session: what reaches the listener, its answers, its bound, and that neither I/O nor the end of the session waits for it. A
+// script stands in for the listener; admin/ has the tests of its commands.
 
 import { expect, test } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';

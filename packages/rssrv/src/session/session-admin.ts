@@ -1,6 +1,6 @@
-// Answers the requests of one session that the listener executes, ADMIN and VOTE: passes each to the listener, with the rights of the client.
-// Invariants: every request is answered exactly once; at most `perSessionMax` of a kind are with the listener, and further ones are refused.
-// The end of the session does not wait for them, because I/O would wait with it: the client then sends them again in its next session.
+// Passes a session's ADMIN and VOTE requests to the listener, which executes them with the rights of the client. Invariants: every request
+// is answered exactly once; at most `perSessionMax` requests of a kind are unanswered, and further ones are refused. The end of the session
+// does not wait for the listener, because I/O would wait, too; the client sends the requests again in its next session.
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { OP } from '@rsio/protocol/wire/frames';
@@ -32,18 +32,18 @@ export interface ListenerPorts extends AdminPorts, VotePorts {}
 interface Kind<Request, Reply> {
   readonly name: string;
   readonly perSessionMax: number;
-  /** Returns null for what this server does not know. Throws E_PROTOCOL for a wrong body. */
+  /** Returns null for a kind of request that this server does not know. Throws E_PROTOCOL for a wrong body. */
   requestOf(header: Header, body: Buffer): Request | null;
   /** The body of the answer that refuses a request beyond `perSessionMax`. */
   tooMany(): Buffer;
   outcomeOf(reply: Reply): { readonly body: Buffer } | { readonly status: Status; readonly sentence: string };
 }
 
-/** The requests of a session that the listener executes: ADMIN and VOTE. The bounds of CLAIM, PLACE and UNPLACE are their own. */
+/** The requests of a session that the listener executes: ADMIN and VOTE. CLAIM, PLACE and UNPLACE have a bound of their own. */
 export class ListenerRequests {
   private readonly admin: Asked<AdminRequest, AdminReply>;
   private readonly votes: Asked<VoteRequest, VoteReply>;
-  /** VOTEs that may wait for the storage of a replica, so that no other VOTE waits with them. */
+  /** VOTEs that may wait for the storage of a replica. They are counted apart, so that no other VOTE is refused because of them. */
   private readonly claims: Asked<VoteRequest, VoteReply>;
 
   constructor(ports: ListenerPorts) {
@@ -57,7 +57,7 @@ export class ListenerRequests {
     else this.admin.answer(header, body, answered);
   }
 
-  /** Answers everything, and everything that still comes, with SHUTTING_DOWN. */
+  /** Answers all unanswered and all later requests with SHUTTING_DOWN. */
   end(): void {
     this.admin.end();
     this.votes.end();
@@ -105,7 +105,7 @@ class Asked<Request, Reply> {
     );
   }
 
-  /** Answers everything, and everything that still comes, with SHUTTING_DOWN. The listener may still execute what it has. */
+  /** Answers all unanswered and all later requests with SHUTTING_DOWN. The listener may still execute requests that it already has. */
   end(): void {
     this.isEnded = true;
     for (const answered of this.unanswered) refuse(answered, STATUS.SHUTTING_DOWN);

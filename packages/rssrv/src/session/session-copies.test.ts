@@ -1,6 +1,5 @@
-// The slot rules of a session one by one: where each copy is answered, what a fence closes, what a client may not send, and what the end of a session
-// waits for.
-// Correct clients at random are in test/sim.
+// The slot rules of a session one by one: where each copy is answered, what a fence closes, what a client may not send, and what the end of
+// a session waits for. test/sim runs correct clients with random events.
 
 import { describe, expect, test } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';
@@ -127,7 +126,7 @@ describe('a client that breaks the rules loses that path, nothing else', () => {
 
   test.each(cases)('%s', async (_name, act) => {
     const { scene, paths } = await sceneWith(2);
-    // This way the other path's message arrives first.
+    // paths[0] must be `other`, because its frames arrive before those of paths[1].
     act(paths[1]!, paths[0]!);
     await scene.turn();
     expect(paths.map(({ closedReason }) => closedReason !== null)).toEqual([false, true]);
@@ -190,7 +189,7 @@ describe('the end of a session', () => {
     expect([scene.clock.timersPending, scene.pools.bodies.lent.size, scene.pools.outputs.lent.size]).toEqual([0, 0, 0]);
   });
 
-  // Regression: the second call returned while the first was still flushing, and took its wake-up away.
+  // Regression: a second call of `end` returned while the first was still flushing, and the first never resolved.
   test('is one end if it is requested twice', async () => {
     const { scene, paths } = await sceneWith(1);
     paths[0]!.io(OP.WRITE, TAG);

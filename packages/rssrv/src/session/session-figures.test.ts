@@ -1,5 +1,5 @@
-// What a session reports for the statistics: counts and latencies of requests that the storage answers at once and of those that take time,
-// what is in the storage and since when, and the paths. Copies of a request count once.
+// What a session reports for the statistics: counts and latencies of requests, whether the storage answers at once or later; the number and
+// age of running requests; and the paths. Copies of a request count once.
 
 import { beforeEach, expect, test } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';

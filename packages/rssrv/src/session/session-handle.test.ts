@@ -1,6 +1,5 @@
-// REVOKE of one handle by its client (docs/PROTOCOL.md S11): REVOKED is sent when nothing of the handle can start or is running, and abandoned tags
-// are never executed.
-// Revocation by the server is in session-revoke.test.ts.
+// REVOKE of one handle by its client (docs/PROTOCOL.md S11): REVOKED is sent once no request on the handle is running or can start, and
+// abandoned tags are never executed. Revocation by the server is in session-revoke.test.ts.
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';
@@ -105,7 +104,7 @@ test('a late REVOKE takes no tag from a slot that serves another request by now'
   await revoke([0, 1]);
   await finish();
   const late = scene.path();
-  // As after a slot's 65,536th use: its tag looks like the next one again.
+  // Tags repeat after 65,536 requests in a slot, so a late REVOKE may name the tag that comes next. That request must still be executed.
   await revoke([9, 1], late);
   expect(heard(late)).toEqual(['REVOKED 1']);
   late.message(OP.LIST, { slot: 9, seq: 1 }, NOTHING);

@@ -1,5 +1,5 @@
-// A session whose changes are held and guarded for a snapshot: what waits, what passes, and what ends when a handle or the session does.
-// When a moment begins and ends is in moment-plan.test.ts.
+// A session whose changes are held and guarded for a snapshot: which requests wait, which pass, and which end together with a handle or the
+// session. moment-plan.test.ts tests when a moment begins and ends.
 
 import { OP } from '@rsio/protocol/wire/frames';
 import { FLAG } from '@rsio/protocol/wire/frames';
@@ -27,7 +27,7 @@ function hold(number = 0, ...volumeIds: string[]): void {
   scene.session.volumes.gates.receive({ type: 'hold', number, volumeIds: volumeIds.length === 0 ? ['id'] : volumeIds });
 }
 
-/** `chunks`: null: nothing is guarded. */
+/** `chunks`: number of guarded chunks; null if no chunk is guarded. */
 function goOn(chunks: number | null = null, number = 0): void {
   const guards = chunks === null ? [] : [{ volumeId: 'id', chunkBytes: CHUNK_SECTORS * 512, chunks }];
   scene.session.volumes.gates.receive({ type: 'go-on', number, guards });
@@ -44,7 +44,7 @@ async function finish(): Promise<void> {
   await scene.turn();
 }
 
-/** What the storage has begun since the last call. */
+/** Returns the operations that the storage has begun since the last call. */
 function begun(): string[] {
   return scene.storage.begun.splice(0);
 }
@@ -53,7 +53,7 @@ function heard(): string[] {
   return path.heard.splice(0);
 }
 
-/** The chunks that the session wants, and has not got. */
+/** The chunks that the session has asked to be cloned, as long as the request is unanswered. */
 function asked(): string[] {
   return scene.clones.map(({ request: { from, to } }) => `${from}-${to}`);
 }

@@ -1,5 +1,5 @@
-// What limits, pauses and stops do to the requests of a real session: what waits, in which order it goes on, and what never waits. How limits
-// are divided among sessions is in volumes/throttle/; real processes are in test/integration.
+// What limits, pauses and stops do to the requests of a real session: which requests wait, in which order they continue, and which never
+// wait. volumes/throttle/ tests how limits are divided among sessions; test/integration uses real processes.
 
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import { encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
@@ -26,7 +26,7 @@ function tell(setting: ThrottleSetting): void {
   scene.session.volumes.throttles.receive({ type: 'throttle', volumeId: 'id', number: number++, setting });
 }
 
-/** Sends this op in the slots from 0 on, each one behind the one before. */
+/** Sends one request in each of the slots from 0 to `slots - 1`, at ascending positions. */
 function send(op: number, slots: number, seq = 1): void {
   for (let slot = 0; slot < slots; slot++) path.io(op, { slot, seq }, slot * 8, op === OP.FLUSH ? 0 : 1);
 }

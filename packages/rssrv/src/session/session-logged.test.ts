@@ -1,12 +1,12 @@
-// How many log lines a proven client can cause in a session's process: a bounded number, however often it joins.
-// The bound itself is in rate-limited-log.test.ts, the end of paths in the other tests of the session.
+// How many log lines a proven client can cause in a session's process: a bounded number, however often it joins. rate-limited-log.test.ts
+// tests the bound itself, the other tests of the session the end of paths.
 
 import { expect, test } from 'vitest';
 import { RATE_LIMITED_LINES_MAX, RATE_LIMITED_LOG_MS } from '@rsio/common/log/limits';
 import { MemoryLink } from '@rsio/protocol/testing/memory-transport';
 import { AT, RawPath, SessionScene } from '../testing/raw-client.ts';
 
-// Regression: each join made two lines, 1,629 joins in 4 s, 10 GB a day.
+// Regression: each join logged two lines, so a client that joined 1,629 times in 4 s caused 10 GB of log a day.
 test('thousands of joins make few lines, and one with their number', async () => {
   const scene = new SessionScene();
   for (let joins = 0; joins < 2_000; joins++) {

@@ -1,5 +1,5 @@
 // Failed syncs: the listener is notified once per handle. Also the server's own syncs, which reveal write-back errors of the kernel.
-// What the listener does about it is in test/integration.
+// test/integration shows what the listener does then.
 
 import { beforeEach, expect, test } from 'vitest';
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';

@@ -1,6 +1,5 @@
-// A session whose handle numbers run out: it ends in order before that, while its storage is quick, so that the client's next session can open
-// volumes again.
-// The client's side is in packages/protocol/src/client/session-renewal.test.ts.
+// A session whose handle numbers run out: the server ends it in order before the last number is used, at a moment when its storage is
+// quick. The client's next session can open volumes again. packages/protocol/src/client/session-renewal.test.ts tests the client's side.
 
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import { OP } from '@rsio/protocol/wire/frames';

@@ -1,5 +1,5 @@
-// A session whose server begins to accept encrypted paths only: its plain paths end with the reason, and the others stay. When the listener
-// orders this is tested in reload-plan.test.ts and test/integration.
+// A session whose server begins to accept encrypted paths only: its plain paths end with the reason, and the others stay.
+// reload-plan.test.ts and test/integration test when the listener orders this.
 
 import { expect, test } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';

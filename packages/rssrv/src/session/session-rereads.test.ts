@@ -1,6 +1,5 @@
-// READs that are executed again for late copies: one run for all copies of a tag, a bound for the bytes of all runs, and copies above it wait as if
-// they had not been received. No correct client loses its path.
-// Other copies are in session-copies.test.ts.
+// READs that are executed again for late copies: one execution answers all copies of a request, the bytes of all executions are bounded,
+// and copies above the bound count as not yet received. No correct client loses its path. session-copies.test.ts tests other copies.
 
 import { describe, expect, test, vi } from 'vitest';
 import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
@@ -10,7 +9,7 @@ import { OP } from '@rsio/protocol/wire/frames';
 import { encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
 import { type RawPath, SessionScene } from '../testing/raw-client.ts';
 
-/** The numbers of a slot wrap soon, so that a tag comes again. */
+/** seq wraps after 4 values in these tests, so that a tag soon repeats. */
 const MODULUS = 4;
 vi.mock('@rsio/protocol/link/limits', async (original) => ({ ...(await original<object>()), SEQ_MODULUS: 4 }));
 
@@ -118,7 +117,7 @@ describe('late copies of a READ', () => {
 
   test('do not join an execution of an earlier request with the same tag', async () => {
     const { scene, paths } = await sceneWithDoneReads(3, 1);
-    // A late copy is read again, and hangs. Its path ends, so that the client may use the slot again.
+    // A late copy is executed again, and its read hangs. The copy's path ends, so that the client may use the slot again.
     scene.storage.fill = 1;
     await copies(scene, paths[1]!, 1);
     paths[0]!.connection.encoder.message(OP.FENCE, 0, 0, 0, 0, 1, Buffer.alloc(0));

@@ -1,6 +1,5 @@
-// A volume whose handles are revoked: new requests on them are not executed, executing ones end and are answered, and the promise waits until nothing
-// is running.
-// OPENs meanwhile are in session-volumes.test.ts, take-overs in take-over.test.ts.
+// A volume whose handles are revoked: new requests on them are not executed, running requests end and are answered, and the promise
+// resolves once no request is running. session-volumes.test.ts tests OPENs during a revocation, take-over.test.ts take-overs.
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';

@@ -1,6 +1,6 @@
-// A client that stops reading one path, or all of them, against storage that is always fast: the server makes answers up to its bound, still takes
-// everything but READs, and still sends PINGs. When the client reads again, nothing is missing or doubled. All paths of a session share one bound,
-// also with slow storage whose answers come all at once.
+// A client that stops reading one path, or all of them, against storage that is always fast: the server queues answers up to its bound,
+// still executes all requests but READs, and still sends PINGs. When the client reads again, nothing is missing or doubled. All paths of a
+// session share one bound, even with slow storage whose answers arrive all at once.
 
 import { expect, test } from 'vitest';
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
@@ -63,7 +63,7 @@ test('READs are delayed, heartbeats and writes go on, and every READ is answered
   expect(path.heard.filter((line) => line.startsWith('READ'))).toEqual(answers);
 });
 
-// TLS copies what is queued, so that an encrypted path may have less of it.
+// TLS copies queued data, so an encrypted path may queue less.
 test.each([
   ['plain', null, ANSWERS_QUEUED_MAX_BYTES],
   ['encrypted', 'SUITE', ANSWERS_QUEUED_ENCRYPTED_MAX_BYTES],
@@ -84,7 +84,7 @@ test.each([
   await scene.turn();
   const madeBytes = scene.storage.begun.filter((op) => op === 'READ').length * small.bytes;
   expect(madeBytes).toBeGreaterThanOrEqual(boundBytes);
-  // The network of the test takes some bytes although it stands.
+  // The test network takes some bytes even while it delivers none.
   expect(madeBytes).toBeLessThanOrEqual(2 * boundBytes + 2 * small.bytes);
   link.stand('back', false);
   for (let times = 0; times < slots.length; times++) await scene.turn();
@@ -126,7 +126,7 @@ async function finishAll(scene: SessionScene): Promise<void> {
   await scene.turn();
 }
 
-/** As many READs as the window allows, repeatedly with the next seq, on every live path. */
+/** Sends as many READs as the window allows on every live path, once for each path. Returns the number of READs that the storage began. */
 async function readOnAll(scene: SessionScene, clients: readonly RawPath[]): Promise<number> {
   let seq = 0;
   for (const client of clients) {
@@ -138,7 +138,7 @@ async function readOnAll(scene: SessionScene, clients: readonly RawPath[]): Prom
   return scene.storage.begun.filter((op) => op === 'READ').length;
 }
 
-// Regression: each path had its own bound, so 16 paths that the client did not read took 512 MiB.
+// Regression: each path had its own bound, so the server queued 512 MiB for 16 paths that the client did not read.
 test.each([
   ['slow', false],
   ['fast', true],

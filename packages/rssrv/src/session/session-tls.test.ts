@@ -1,5 +1,5 @@
-// A session and its paths that are to be encrypted: none of them ever becomes a plain path, and the listener learns of those that fail.
-// What TLS itself does is in link/tls-transport.test.ts, when it begins in link/tls-starts.test.ts.
+// Paths that a session must encrypt: none of them ever becomes a plain path, and the session reports failed ones to the listener.
+// link/tls-transport.test.ts tests TLS itself, link/tls-starts.test.ts when it begins.
 
 import { expect, test } from 'vitest';
 import { PATHS_PER_TRUNK_MAX, TLS_START_MAX_MS } from '@rsio/protocol/link/limits';
@@ -9,7 +9,7 @@ import { AT, SessionScene } from '../testing/raw-client.ts';
 
 const TLS = { identity: 'big-2', psk: '5c'.repeat(32) };
 
-/** A proven connection whose client then says nothing, and the first bytes of all frames that it gets in clear. */
+/** Admits a proven connection whose client sends nothing. `ops`: the first byte of each piece of clear text that the client gets. */
 function silentClient(scene: SessionScene): { readonly ops: number[] } {
   const link = new MemoryLink(scene.clock);
   const ops: number[] = [];

@@ -1,5 +1,5 @@
-// Holds and handles of one session where OPEN and CLOSE of a volume overlap: a hold stays as long as it may give a handle.
-// holds.ts decides which client holds what; copies of requests are in session-copies.test.ts.
+// Holds and handles of one session where OPEN and CLOSE of a volume overlap: a hold stays as long as an OPEN may still return a handle.
+// holds.ts decides which client holds which volume; session-copies.test.ts tests copies of requests.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { HANDLES_PER_SESSION_MAX } from '@rsio/protocol/link/limits';
@@ -34,7 +34,7 @@ const VOLUME: ServedVolume = {
 
 class Scene {
   readonly said: string[] = [];
-  /** Of the next grant. */
+  /** Epoch of the next grant. */
   epoch = 1;
   life = 'life';
   isSettling = true;
@@ -146,7 +146,7 @@ test('the last CLOSE of a volume releases its hold', async () => {
   expect(scene.said).toEqual(['OPEN answer 0', 'release id', 'CLOSE answer 0']);
 });
 
-// Regression: a volume that was attached again right after a forced detach lost its hold, and in the next session its I/O.
+// Regression: a volume that was attached again right after a forced detach lost its hold, and its I/O failed in the next session.
 test('a CLOSE leaves the hold to a running OPEN of the same volume', async () => {
   const scene = await sceneWithOneOpen();
   scene.life = 'another';
@@ -170,7 +170,7 @@ test('when that OPEN fails, the hold is released', async () => {
   expect(scene.said.slice(2)).toEqual(['release id', `OPEN answer ${STATUS.IO_ERROR}`]);
 });
 
-// Regression: a volume that was attached again after a forced detach lost its hold, and its I/O failed with TAKEN, when a sync failed meanwhile.
+// Regression: a sync failed while a volume was attached again after a forced detach; the hold was lost, and I/O failed with TAKEN.
 test('a CLOSE leaves the hold to a revoked handle because its client will open the volume again', async () => {
   const scene = await sceneWithOneOpen();
   const first = scene.handle;
@@ -258,7 +258,7 @@ test('CLOSE of a volume with a newer grant releases no more than the closed gran
   expect(scene.releasedEpoch).toBe(1);
 });
 
-// Found by the simulator: the client was told that it is detached, and its hold stayed.
+// Found by the simulator: the CLOSE succeeded, but the client's hold stayed.
 test('CLOSE while an older handle of the volume is still being revoked releases the hold when that has ended', async () => {
   const scene = await sceneWithOneOpen();
   const older = scene.handle;

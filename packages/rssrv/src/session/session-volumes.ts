@@ -1,7 +1,7 @@
-// Manages a session's open volumes and answers the client's message requests: LIST, OPEN and CLOSE; ioctls.ts answers IOCTL. Through a port,
-// this module asks the listener whether the client may open a volume. Invariants: a session uses a handle number only once, and the size of a handle never
-// shrinks. No request is started on a closing handle. A CLOSE or a revocation completes only after the handle has released its backend. A
-// hold is released only if no handle of its volume is open or being opened.
+// Manages a session's open volumes and answers the client's message requests: LIST, OPEN and CLOSE; ioctls.ts answers IOCTL. The listener
+// decides, through a port, whether the client may open a volume. Invariants: a session uses a handle number only once, and the size of a
+// handle never shrinks. No request is started on a closing handle. A CLOSE or a revocation completes only after the handle has released its
+// backend. A hold is released only if no handle of its volume is open or being opened.
 
 import { InFlight } from '@rsio/common/structures/in-flight';
 import { HANDLES_PER_SESSION_MAX } from '@rsio/protocol/link/limits';
@@ -37,7 +37,7 @@ export interface VolumePorts extends SpaceWaitEvents, IoctlPorts, Pick<ChangeGat
    */
   release(volumeId: string, epoch: number): Promise<void>;
   openBackend(volume: ServedVolume): Promise<Backend>;
-  /** Tells the listener about shares of limits. */
+  /** Reports to the listener which shares of the volumes' limits are in force, used and unused. */
   throttled(report: ThrottleReport): void;
   /**
    * Reports that a sync of the volume has failed and that acknowledged writes may therefore be lost. The listener starts a new incarnation
@@ -129,7 +129,7 @@ export class SessionVolumes {
     return this.open.get(handle);
   }
 
-  /** OPENs in progress, the oldest first, and figures of the volumes. `oldestMs`: age of the oldest request of a handle. */
+  /** OPENs in progress, the oldest first, and figures of the volumes. `oldestMs`: returns the age of a handle's oldest request. */
   figures(nowMs: number, isWhole: boolean, oldestMs: (handle: number) => number): Pick<SessionFigures, 'volumes' | 'opens'> {
     this.counters.closed((id) => this.handlesOf(id).length > 0);
     const nowOf = (id: string): VolumeNow => {
@@ -199,8 +199,8 @@ export class SessionVolumes {
 
   /**
    * Converts the status that the backend has reported into the status of the answer. If the storage has been truncated, this request and
-   * all later requests on the handle get STALE. So it is if a sync had no space in a pool: its writes are lost, and must not become an
-   * error of the program. After STALE, the client keeps the request and repeats it when the volume is served again.
+   * all later requests on the handle get STALE. The same holds if a sync finds no space in a pool, because the lost writes must not become
+   * an error for the program. After STALE, the client keeps the request and repeats it when the volume is served again.
    */
   outcome(open: OpenVolume, status: Status): Status {
     if (status === STATUS.VOLUME_UNAVAILABLE) this.cut(open);
@@ -257,7 +257,7 @@ export class SessionVolumes {
 
   /**
    * Releases the client's hold if the session has no open handle of the volume. If an OPEN of the volume is in progress, the release waits
-   * until the OPEN has ended. A handle that is being closed, because it was revoked, may still write: the release waits for its end.
+   * until the OPEN has ended. A revoked handle that is still being closed may still write, so the release waits until it is closed.
    */
   private async releaseUnlessOpen({ volume, epoch }: PostponedRelease): Promise<void> {
     const others = [...this.open.values()].filter((open) => open.volume.id === volume.id);
@@ -341,7 +341,7 @@ export class SessionVolumes {
       backend = await this.backends.open(grant);
     } catch (error) {
       if (toRsError(error).context['isCut'] === true) this.ports.cut(volume.id);
-      // The listener passes no files to a session that has lost the volume.
+      // The backend may have failed to open because the listener passes no files to a session whose grant was revoked.
       if (epoch <= (revoked.get(volume.id) ?? -1)) return () => refuse(answered, STATUS.STALE, revokedText(volume));
       // Do not release a hold that the client resumes, because the client's I/O is waiting for the volume.
       if (request.resume === null) this.releaseLater({ volume, epoch });

@@ -1,6 +1,5 @@
-// The byte window of a session, against storage that never ends a write: how much a client may have unanswered, to the byte, and what happens to a
-// path that sends more.
-// Correct clients are in test/sim.
+// The byte window of a session, against storage that never ends a write: how much a client may have unanswered, to the byte, and what
+// happens to a path that sends more. test/sim runs correct clients.
 
 import { expect, test } from 'vitest';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';

@@ -3,9 +3,8 @@
 // it is a READ, LIST or IOCTL. Every copy is answered on the path that delivered it. Once `end` has been called, no new request is started.
 // Once `end` has resolved, no request is running.
 
-// Design.
-// Paths come and go, and the session stays: its slot table makes requests execute at most once, on whichever path a copy arrives. A path
-// therefore decodes frames and holds READs back, and the session decides what happens to a request.
+// Design. Paths come and go while the session stays. The slot table of the session makes a request execute at most once, whichever paths
+// its copies arrive on. A path only decodes frames and holds READs back; the session decides what happens to a request.
 //
 //   server-path.ts   server-path.ts  ...    frames; READs are held back while answers pile up
 //          \           /
@@ -25,13 +24,13 @@
 //   serving --end--> nothing new begins, what waits ends with STALE --idle--> handles flushed and closed --> BYE on every path
 //
 // Rules of docs/PROTOCOL.md: S1, S5 (`fence` closes the dead path before FENCED is sent), S7, S9 (`end`), S11 (revokes.ts), step 1 of a
-// take-over (H2, `revoke`), and of P1 the part of a session (snapshots/change-gates.ts).
+// take-over (H2, `revoke`), and the session's part of P1 (snapshots/change-gates.ts).
 //
 // Never done here:
-// - No request is executed a second time, except that a late copy of a READ, LIST or IOCTL that ended with OK is.
+// - No request is executed a second time, except for a late copy of a READ, LIST or IOCTL that ended with OK.
 // - The session does not decide who may have a volume, or how long a hold lasts: it asks the listener.
-// - It copies no data of a READ or WRITE that is executed on the loop, and no I/O has a promise of its own here.
-// - It sends no answer on a path that brought no copy, and executes nothing that a closed path still held back.
+// - The session does not copy the data of a READ or WRITE that is executed on the event loop, and creates no promise for an I/O.
+// - The session sends no answer on a path that delivered no copy, and executes no READ that a closed path still held back.
 
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import type { Timer } from '@rsio/common/lib/clock';
@@ -75,7 +74,7 @@ import { type Answered, SessionVolumes, type VolumePorts } from './session-volum
 export interface SessionPorts extends VolumePorts, ListenerPorts {
   readonly log: Log;
   readonly pools: ConnectionPools;
-  /** What clients are told of the release, beside the time; missing: neither is told, as by servers of before. */
+  /** Release that WELCOME names together with the server's time. If missing, WELCOME has neither, as from older servers. */
   readonly version?: string;
   /** The listener ends a session that has been without paths for too long. */
   pathsChanged(count: number): void;
@@ -106,7 +105,7 @@ export class Session implements ServerPathEvents {
   /** True while READs wait because the client has too many unread answers. */
   private isFull = false;
   private isEnding = false;
-  /** Moment at which the request that is being received began. */
+  /** Monotonic time of the request that is being received, or of the held request that is being started. */
   private nowMs = 0;
   private ended: Promise<void> | null = null;
   private whenIdle: (() => void) | null = null;
@@ -143,7 +142,7 @@ export class Session implements ServerPathEvents {
     const isFull = this.paths.size + this.tlsStarts.count >= PATHS_PER_TRUNK_MAX;
     const failed = (reason: string): void => {
       this.pathLog.failed(admission.arrivedAt, `no path for rep ${transport.remoteAddress}/${transport.remotePort}: ${reason}`);
-      // The listener ends a session that stays without a path, also if it never had one.
+      // The listener ends a session that stays without a path, even if the session never had one.
       this.ports.pathsChanged(this.paths.size);
     };
     const tls = this.isEnding || isFull ? null : admission.tls;
@@ -194,8 +193,8 @@ export class Session implements ServerPathEvents {
   }
 
   /**
-   * Ends the session: starts no new requests, answers those that wait with STALE, completes and answers the others, flushes and closes the
-   * volumes, and then sends BYE on every path. Resolves when the session has ended. Further calls return the same promise.
+   * Ends the session: starts no new requests, answers waiting requests with STALE, completes and answers running requests, flushes and
+   * closes the volumes, and then sends BYE on every path. Resolves when the session has ended. Further calls return the same promise.
    */
   end(code: string, sentence: string): Promise<void> {
     this.ended ??= this.endOnce(code, sentence);
@@ -218,7 +217,7 @@ export class Session implements ServerPathEvents {
     for (const path of [...this.paths.values()]) path.bye(code, sentence);
   }
 
-  /** What the session has done, and does now, for the statistics. `isWhole`: also of volumes that have not changed since the last call. */
+  /** Returns figures for the statistics. `isWhole`: true to include idle volumes whose figures have not changed since the last call. */
   figures(isWhole: boolean): Omit<SessionFigures, 'holesOff'> {
     const nowMs = this.ports.clock.monotonicMs();
     return {
@@ -380,7 +379,7 @@ export class Session implements ServerPathEvents {
 
   private readFromPool(open: OpenVolume, path: ServerPath, header: Header, first: boolean): void {
     const lengthBytes = header.count * SECTOR_BYTES;
-    // A copy that exceeds the limit counts as not yet received.
+    // If the limit for re-executions is reached, the copy counts as not yet received.
     const again = first ? null : this.reexecutedReads.begin(header, path, lengthBytes, () => path.defer(header));
     if (!first && again === null) return;
     const buffer = this.ports.pools.bodies.take(lengthBytes);
@@ -416,7 +415,7 @@ export class Session implements ServerPathEvents {
     }
     const lengthBytes = header.op === OP.WRITE ? header.count * SECTOR_BYTES : 0;
     const { throttle } = open;
-    // FLUSH never waits: it makes durable what was answered, which no limit may delay.
+    // FLUSH never waits for a limit, because no limit may delay making answered writes durable.
     if (throttle !== null && header.op !== OP.FLUSH && !throttle.admits(lengthBytes, this.nowMs)) {
       const kept = { ...header };
       const held = copiedBody(this.ports.pools.bodies, body, offset, lengthBytes);
@@ -425,7 +424,7 @@ export class Session implements ServerPathEvents {
     }
     if (header.op === OP.WRITE && open.gate === null && !open.isShort && !isFua(open, header.flags)) {
       const status = open.backend.tryWrite(body, offset, lengthBytes, header.lba * SECTOR_BYTES);
-      // A full pool makes the write wait, in changeInPool.
+      // If the pool is full, changeInPool makes the write wait for space.
       if (status !== WOULD_WAIT && (status !== STATUS.NO_SPACE || open.volume.pool === undefined)) {
         open.hasUnsynced = true;
         const outcome = this.volumes.outcome(open, status);
@@ -452,7 +451,7 @@ export class Session implements ServerPathEvents {
     }
   }
 
-  /** `buffer`: the body, which belongs to the pool of bodies. */
+  /** `buffer`: the body, in a buffer that goes back to the pool of bodies. */
   private changeInPool(open: OpenVolume, header: Header, buffer: Buffer, lengthBytes: number): void {
     const sinceMs = this.nowMs;
     open.inFlight.begin();
@@ -469,12 +468,12 @@ export class Session implements ServerPathEvents {
       open.inFlight.end();
       this.checkIdle();
     };
-    // A sync that had no space has lost writes, and the next one would report success.
+    // A sync that failed for lack of space must not be tried again: it has lost writes, and the next sync would report success.
     if (isSync(header.op, isFua(open, header.flags))) start(end);
     else this.volumes.space.execute(open, neededSpace(header), start, end);
   }
 
-  /** `again`: the execution for late copies; null for the first one. */
+  /** `again`: the execution for late copies; null for the first execution. */
   private message(header: Header, body: Buffer, offset: number, again: Run | null): void {
     const kept = { ...header };
     const request = Buffer.from(body.subarray(offset, offset + header.length));

@@ -1,5 +1,5 @@
-// Changes that wait because the pool is full: order, handles that close in the meantime, volumes side by side. Time and storage are the
-// test's; real full file systems are in test/integration.
+// Changes that wait because the pool is full: order, handles that are closed while changes wait, several volumes at once. Time and storage
+// are simulated; test/integration fills real file systems.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { EXTENT } from '@rsio/protocol/wire/messages';
@@ -9,7 +9,7 @@ import { SPACE_RETRY_MS } from './limits.ts';
 import type { OpenVolume } from './request.ts';
 import { type Needed, SpaceWaits } from './space-waits.ts';
 
-/** Up to here, the volumes of the test have their space. */
+/** The volumes of the test have space allocated up to this position. */
 const ALLOCATED_BYTES = 1 << 20;
 
 let clock: FakeClock;
@@ -18,9 +18,9 @@ let events: string[];
 /** Names of changes in the order in which the storage executed them. */
 let executed: string[];
 let isFull: boolean;
-/** Answers to what the storage has allocated, which the test gives. */
+/** Unanswered queries for extents. The test answers one by calling it. */
 let looks: (() => void)[];
-/** Ends of attempts that the storage holds back. */
+/** Attempts that the storage holds back; calling one ends it. Null: the storage ends each attempt at once. */
 let held: (() => void)[] | null;
 
 beforeEach(() => {

@@ -44,14 +44,14 @@ export class SpaceWaits {
     this.events = events;
   }
 
-  /** Takes over which pools are short, and lets the changes continue that waited for another state. `handles`: all open handles. */
+  /** Replaces the set of short pools, and tries waiting changes again. `handles`: all open handles. */
   setShort(short: ReadonlySet<string>, handles: Iterable<OpenVolume>): void {
     this.short = short;
     for (const open of handles) this.opened(open);
     this.tryAll();
   }
 
-  /** Must be called for a new handle. A thick volume has its space already, so that it is never short. */
+  /** Must be called for a new handle. A thick volume already has its space, so it is never short. */
   opened(open: OpenVolume): void {
     const { pool } = open.volume;
     open.isShort = pool !== undefined && !pool.isThick && pool.ids.some((id) => this.short.has(id));
@@ -68,7 +68,7 @@ export class SpaceWaits {
     else if (!open.backend.capabilities.canExtents) this.wait(one);
     else
       open.backend.extents(needed.positionBytes, needed.lengthBytes, (status, extents) => {
-        // If the storage cannot tell, the change itself shows the error.
+        // If the storage cannot report its extents, the change is executed and gets the error itself.
         const hasSpace = status !== STATUS.OK || isData(extents, needed.lengthBytes);
         if (hasSpace || !open.isShort) this.begin(one);
         else this.wait(one);
@@ -80,7 +80,7 @@ export class SpaceWaits {
     return this.waiting.get(volumeId)?.length ?? 0;
   }
 
-  /** Called when a handle is being closed: its waiting changes end with STALE. One that is being tried ends when the attempt has ended. */
+  /** Called when a handle is being closed: its waiting changes end with STALE. A change that is being tried ends with the attempt. */
   release(open: OpenVolume): void {
     for (const one of [...(this.waiting.get(open.volume.id) ?? [])]) if (one.open === open && !one.isTrying) this.end(one, STATUS.STALE);
   }
@@ -118,7 +118,7 @@ export class SpaceWaits {
     for (const [first] of [...this.waiting.values()]) if (first !== undefined) this.tryAgain(first);
   }
 
-  /** Executes the first change of a volume again. If there is space, the next one follows at once. */
+  /** Executes the first waiting change of a volume again. If there was space for it, the next one follows at once. */
   private tryAgain(one: Waiting): void {
     if (one.isTrying || one.open.isShort) return;
     one.isTrying = true;

@@ -68,8 +68,8 @@ export class VolumeSyncs {
   }
 
   /**
-   * Starts a sync on the server's own initiative. Leaves the sync to a later tick if a sync by the server is still running, because that one
-   * may not cover the last write. Does nothing if the handle is being closed, because the close syncs the handle.
+   * Starts a sync on the server's own initiative. If the server's previous sync is still running, leaves the sync to a later tick, because
+   * the running one may not cover the last write. Does nothing if the handle is being closed, because the close syncs the handle.
    */
   private sync(open: OpenVolume): void {
     if (open.isClosing) return;

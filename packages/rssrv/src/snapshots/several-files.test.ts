@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '@rsio/common/lib/clock';
 import { describe, expect, test } from 'vitest';
-import { type Asker, LOCAL_ASKER } from '../pools/asker.ts';
+import { Asker, LOCAL_ASKER } from '../pools/asker.ts';
 import { REMOVED_KEPT_MS } from '../pools/limits.ts';
 import { promisedBytes } from '../pools/catalogue.ts';
 import { PLAIN_CLONES } from '../testing/plain-clones.ts';
@@ -231,7 +231,7 @@ describe('refused', () => {
   });
 
   test('a client that may not use one of the pools', async () => {
-    const asker: Asker = { node: 'big-2', role: 'manage', pools: ['a', 'b'], limitBytes: null };
+    const asker = new Asker('big-2', { role: 'manage', pools: ['a', 'b'], limitBytes: null });
     const scene = await openAll();
     await scene.create(CONCAT);
     await expect(scene.snapshots.snapshot([MONDAY], asker, null, WHOLE_TURN)).rejects.toMatchObject({ code: 'E_RIGHTS' });

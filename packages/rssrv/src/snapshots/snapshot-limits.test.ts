@@ -3,7 +3,7 @@
 
 import { expect, test } from 'vitest';
 import { systemClock } from '@rsio/common/lib/clock';
-import type { Asker } from '../pools/asker.ts';
+import { Asker } from '../pools/asker.ts';
 import { LOCAL_ASKER } from '../pools/asker.ts';
 import { ownedBytes } from '../pools/catalogue.ts';
 import { DB, directory, scenes, usePoolDirectory } from '../testing/pool-directory.ts';
@@ -17,7 +17,7 @@ usePoolDirectory();
 const KIB = 1024;
 const SIZE = 64 * KIB;
 const LIMIT = 4 * SIZE;
-const CLIENT: Asker = { node: 'big-2', role: 'manage', pools: null, limitBytes: LIMIT };
+const CLIENT = new Asker('big-2', { role: 'manage', pools: null, limitBytes: LIMIT });
 const at = (snapshot: string) => ({ ...DB, snapshot });
 
 async function withVolume(asker: Asker, several = false): Promise<PoolScene> {

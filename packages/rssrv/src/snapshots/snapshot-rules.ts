@@ -3,7 +3,7 @@
 
 import { RsError } from '@rsio/common/lib/errors';
 import { isSnapshotName, quoteText, SNAPSHOT_NAME_ALLOWED } from '@rsio/common/lib/units';
-import { type Asker, checkLimit, mayAttach } from '../pools/asker.ts';
+import { Asker } from '../pools/asker.ts';
 import {
   type Catalogue,
   checkChange,
@@ -23,7 +23,8 @@ import {
   type VolumeName,
   volumeText,
 } from '../pools/catalogue.ts';
-import { isUuid, type Layout, type Manifest, partSizes } from '../pools/disk/manifest.ts';
+import { isUuid } from '../pools/disk/description-shapes.ts';
+import { type Layout, type Manifest, partSizes } from '../pools/disk/manifest.ts';
 import { SNAPSHOT_GROUP_MAX, SNAPSHOTS_ALL_MAX, SNAPSHOTS_MAX, SNAPSHOTS_PER_CLIENT_MAX } from '../pools/snapshots/limits.ts';
 import { countSnapshots } from '../pools/snapshots/owned-bytes.ts';
 import { poolPaths } from '../pools/disk/pool-paths.ts';
@@ -152,8 +153,8 @@ function checkLimits(
       throw new RsError('E_LIMIT', `Client ${node} has ${has} snapshots, and ${SNAPSHOTS_PER_CLIENT_MAX} are allowed: remove some`, {
         node,
       });
-    const payer: Asker = node === asker.node ? asker : { node, role: 'manage', pools: null, limitBytes: limitOf(node) };
-    checkLimit(payer, ownedBytes(catalogue, node), bytes);
+    const payer = node === asker.node ? asker : new Asker(node, { role: 'manage', pools: null, limitBytes: limitOf(node) });
+    payer.checkLimit(ownedBytes(catalogue, node), bytes);
   }
 }
 
@@ -207,7 +208,7 @@ function proven(found: FoundSnapshot): FoundSnapshot {
 /** Like `findSnapshot`, for reading it. Whoever may attach the volume may. */
 export function findReadable(catalogue: Catalogue, wanted: SnapshotName, asker: Asker): FoundSnapshot {
   const found = findVolume(catalogue, wanted, asker);
-  if (!mayAttach(asker, found.manifest.clients)) throw unknownVolume(wanted);
+  if (!asker.mayAttach(found.manifest.clients)) throw unknownVolume(wanted);
   return proven(recordIn(found, wanted));
 }
 
@@ -233,7 +234,7 @@ export function decideClone(
   const files = filesOf(record);
   checkName(catalogue, to, null);
   checkCount(catalogue, asker);
-  checkLimit(asker, ownedBytes(catalogue, asker.node), totalBytes(files));
+  asker.checkLimit(ownedBytes(catalogue, asker.node), totalBytes(files));
   checkPromise(pool, partSizes(files)[0] ?? 0);
   for (const part of snapshotParts(catalogue, record)) checkPromise(part.pool, part.record.sizeBytes);
   const layout = withNewFiles(files.layout, id, newId);

@@ -9,7 +9,7 @@ import { describe, expect, test } from 'vitest';
 import { NO_HOLD } from '../testing/plain-clones.ts';
 import { DB, directory, MIB, open, pictureOf, usePoolDirectory } from '../testing/pool-directory.ts';
 import { PoolScene } from '../testing/pool-scene.ts';
-import { type Asker, LOCAL_ASKER } from '../pools/asker.ts';
+import { Asker, LOCAL_ASKER } from '../pools/asker.ts';
 import type { Moments } from '../pools/snapshots/moment.ts';
 import { SNAPSHOT_GROUP_MAX, SNAPSHOTS_MAX } from '../pools/snapshots/limits.ts';
 import { withSnapshot } from '../pools/repair/snapshot-repair.ts';
@@ -20,7 +20,7 @@ usePoolDirectory();
 
 const MONDAY = { ...DB, snapshot: 'monday' };
 const COPY = { name: 'copy', universe: 0 };
-const MANAGER: Asker = { node: 'big-2', role: 'manage', pools: null, limitBytes: null };
+const MANAGER = new Asker('big-2', { role: 'manage', pools: null, limitBytes: null });
 
 function files(scene: PoolScene, name = 'db'): { readonly folder: string; readonly data: string } {
   for (const { path: pool, volumes, removed } of scene.pools.states) {
@@ -148,7 +148,7 @@ describe('refused', () => {
 
   test('what the rights do not permit, and a volume that is for others does not exist', async () => {
     const scene = await withMonday();
-    const user: Asker = { ...MANAGER, role: 'use' };
+    const user = new Asker(MANAGER.node, { ...MANAGER.rights, role: 'use' });
     const verbs: readonly ((asker: Asker) => Promise<unknown>)[] = [
       (asker) => scene.snapshots.snapshot([{ ...DB, snapshot: 'x' }], asker, null, WHOLE_TURN),
       (asker) => scene.snapshots.remove(MONDAY, asker, null),
@@ -156,7 +156,8 @@ describe('refused', () => {
       (asker) => scene.snapshots.rollback(MONDAY, asker, null),
     ];
     for (const verb of verbs) await expect(verb(user)).rejects.toMatchObject({ code: 'E_RIGHTS' });
-    for (const verb of verbs) await expect(verb({ ...MANAGER, pools: ['slow'] })).rejects.toMatchObject({ code: 'E_RIGHTS' });
+    for (const verb of verbs)
+      await expect(verb(new Asker(MANAGER.node, { ...MANAGER.rights, pools: ['slow'] }))).rejects.toMatchObject({ code: 'E_RIGHTS' });
     await scene.verbs.set(DB, { clients: ['venus'] }, LOCAL_ASKER, null);
     for (const verb of verbs) await expect(verb(MANAGER)).rejects.toMatchObject({ code: 'E_UNKNOWN_VOLUME' });
     expect(namesOf(scene)).toEqual(['monday']);
@@ -196,7 +197,9 @@ describe('a clone', () => {
     const clone = (to: string, asker = LOCAL_ASKER) => scene.snapshots.clone(MONDAY, { name: to, universe: 0 }, asker, null, WHOLE_TURN);
     await expect(clone('db')).rejects.toMatchObject({ code: 'E_EXISTS' });
     await expect(clone('a b')).rejects.toMatchObject({ code: 'E_USAGE' });
-    await expect(clone('copy', { ...MANAGER, limitBytes: MIB - 1 })).rejects.toMatchObject({ code: 'E_RIGHTS' });
+    await expect(clone('copy', new Asker(MANAGER.node, { ...MANAGER.rights, limitBytes: MIB - 1 }))).rejects.toMatchObject({
+      code: 'E_RIGHTS',
+    });
     await clone('copy');
     await expect(clone('third')).rejects.toMatchObject({ code: 'E_SPACE' });
     await scene.pools.close();

@@ -36,7 +36,7 @@
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
-import { type Asker, checkLimit, checkRole } from '../pools/asker.ts';
+import { Asker } from '../pools/asker.ts';
 import {
   type Catalogue,
   type Found,
@@ -125,7 +125,7 @@ export class SnapshotVerbs {
 
   /** Returns false if this request has made its snapshots already. Throws if they cannot be made, as far as is known without the disk. */
   check(wanted: readonly NewSnapshot[], asker: Asker, requestId: string | null): boolean {
-    checkRole(asker, 'manage', 'make snapshots');
+    asker.needs('manage', 'make snapshots');
     if (this.answer(wanted, requestId) !== null) return false;
     decideSnapshots(this.catalogue, wanted, asker, this.stamp(requestId), this.costs(new Map()));
     return true;
@@ -133,7 +133,7 @@ export class SnapshotVerbs {
 
   /** Makes snapshots of several volumes at one moment (P1). */
   async snapshot(wanted: readonly NewSnapshot[], asker: Asker, requestId: string | null, turn: Turn): Promise<readonly FoundSnapshot[]> {
-    checkRole(asker, 'manage', 'make snapshots');
+    asker.needs('manage', 'make snapshots');
     const done = this.answer(wanted, requestId);
     if (done !== null) return done;
     const usedBytes = await this.usedBytes(wanted, asker);
@@ -202,7 +202,7 @@ export class SnapshotVerbs {
   /** Makes a snapshot of a replica one of its mirror, durably. `id`: of the snapshot that the holder means. */
   async prove(wanted: SnapshotName, id: string, asker: Asker): Promise<FoundSnapshot> {
     const { verbs, pools } = this.ports;
-    checkRole(asker, 'manage', 'make snapshots');
+    asker.needs('manage', 'make snapshots');
     const found = findAnySnapshot(this.catalogue, wanted, asker, 'make snapshots');
     const { pool, manifest, record } = found;
     const { moment } = record;
@@ -216,7 +216,7 @@ export class SnapshotVerbs {
   }
 
   async remove(wanted: SnapshotName, asker: Asker, requestId: string | null): Promise<Found> {
-    checkRole(asker, 'manage', 'remove snapshots');
+    asker.needs('manage', 'remove snapshots');
     const done = this.removedBy(requestId);
     if (done !== null) return done;
     const { pool, manifest, record } = findAnySnapshot(this.catalogue, wanted, asker, 'remove snapshots');
@@ -236,7 +236,7 @@ export class SnapshotVerbs {
 
   /** Creates a volume that begins as the snapshot, in the same pool or pools. */
   async clone(wanted: SnapshotName, to: VolumeName, asker: Asker, requestId: string | null, turn: Turn): Promise<Found> {
-    checkRole(asker, 'manage', 'clone snapshots');
+    asker.needs('manage', 'clone snapshots');
     const done = this.ports.verbs.doneBy(requestId);
     if (done !== null) return done;
     await this.ports.pools.measure();
@@ -276,7 +276,7 @@ export class SnapshotVerbs {
 
   /** Gives a volume that no client uses the content of a snapshot. Its content before becomes a snapshot. */
   async rollback(wanted: SnapshotName, asker: Asker, requestId: string | null): Promise<RolledBack> {
-    checkRole(asker, 'manage', 'roll volumes back');
+    asker.needs('manage', 'roll volumes back');
     const done = this.ports.verbs.doneBy(requestId);
     if (done !== null) return { ...done, kept: this.keptBy(requestId) };
     const target = findSnapshot(this.catalogue, wanted, asker, 'roll volumes back');
@@ -325,8 +325,8 @@ export class SnapshotVerbs {
   private async checkKept(found: Found, { creator }: SnapshotRecord): Promise<void> {
     const limitBytes = creator === null ? null : this.ports.limitOf(creator);
     if (limitBytes === null) return;
-    const payer: Asker = { node: creator, role: 'manage', pools: null, limitBytes };
-    checkLimit(payer, ownedBytes(this.catalogue, creator), await this.steps.usedBytes(found));
+    const payer = new Asker(creator, { role: 'manage', pools: null, limitBytes });
+    payer.checkLimit(ownedBytes(this.catalogue, creator), await this.steps.usedBytes(found));
   }
 
   /** The snapshot that a change of the content has kept; null if it was removed since. */
@@ -381,7 +381,7 @@ export class SnapshotVerbs {
       const one = wanted.find(({ name, universe }) => name === manifest.name && universe === manifest.universe);
       if (one === undefined || pool.trouble !== null) continue;
       const limitBytes =
-        one.schedule === undefined ? asker.limitBytes : manifest.owner === null ? null : this.ports.limitOf(manifest.owner);
+        one.schedule === undefined ? asker.rights.limitBytes : manifest.owner === null ? null : this.ports.limitOf(manifest.owner);
       if (limitBytes !== null) used.set(manifest.id, await this.steps.usedBytes({ pool, manifest }));
     }
     return used;

@@ -1,5 +1,5 @@
-// Volumes on real files whose configuration changes, for tests: starts, reloads and restarts as the server makes them, without any holder.
-// Invariant: `configured` is what the last start or reload was given.
+// Volumes on real files whose configuration changes, for tests: starts, reloads and restarts as the server makes them, without holders.
+// Invariant: `configured` has the volumes of the last start or reload.
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -21,7 +21,7 @@ const HOLDER = { node: 'big-2', address: '127.45.0.2', sinceMs: 1_284_476_552_00
 export let directory = '';
 export let logged: string[] = [];
 export let heldIds = new Set<string>();
-/** By directory, because the test's own may be in memory too. */
+/** Directory -> file system that the test pretends, because the test's directory itself may be in memory. */
 let systems = new Map<string, FileSystem>();
 export let volumes: Volumes;
 export let configured: readonly ServerVolumeConfig[] = [];
@@ -56,7 +56,7 @@ export async function start(...next: ServerVolumeConfig[]): Promise<void> {
   await volumes.open({ volumes: next });
 }
 
-/** As the server does it, without any holder. */
+/** Prepares a change like the server, without holders. */
 export async function prepare(...next: ServerVolumeConfig[]): Promise<VolumeChange> {
   const { plan, refusals } = volumeChanges(configured, next, (volume) => ({ ...volumes.standing(volume), users: [] }));
   expect(refusals).toEqual([]);
@@ -71,7 +71,7 @@ export async function reload(...next: ServerVolumeConfig[]): Promise<VolumeChang
   return change;
 }
 
-/** The next process of the server. The one before was killed. */
+/** Replaces the server by the next process, as after a kill. */
 export function nextServer(): void {
   volumes = server();
 }
@@ -92,7 +92,7 @@ export function links(): string[] {
     try {
       return fs.readlinkSync(`/proc/self/fd/${fd}`);
     } catch {
-      // The descriptor that listed the others.
+      // This descriptor was the one that listed the directory.
       return '';
     }
   });

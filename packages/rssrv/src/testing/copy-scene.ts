@@ -1,5 +1,5 @@
-// Copies of the volumes of a PoolScene as the server makes them, on any file system: differences by content instead of extents.
-// Tests use it.
+// A scene for tests that copy the volumes of a PoolScene with the server's jobs, on any file system. A stand-in compares contents in place
+// of extents.
 
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -86,7 +86,7 @@ export class CopyScene {
     return job;
   }
 
-  /** Lets the jobs run, and resolves when none is running. */
+  /** Starts the jobs, and resolves when none is running. */
   async run(): Promise<void> {
     await this.service.start();
     while (this.jobs.list.some(({ state }) => state === 'running' || state === 'cancelling')) await sleep(1);

@@ -1,6 +1,6 @@
-// The wrapper of replicas over storage that ends changes when a test says so, and over a simulated disk that crashes, tears writes and fails.
-// `walk` lets chance move it: at every moment, after whatever crash, the map that a server would read has the bit of each region into
-// which anything was written since the region was cleared.
+// IntentBackend over storage that ends changes when a test says so, and over a simulated disk that crashes, tears writes and fails. `walk`
+// executes random steps. At each step, after any crash, the map on disk must have the bit of each region that was written to since the
+// region was cleared.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { MIRROR_REGION_BYTES } from '@rsio/protocol/wire/limits';
@@ -15,10 +15,10 @@ import { SimulatedMapDisk } from './map-disk.ts';
 
 export const IDENTITY = 'a'.repeat(32);
 export const EMPTY = Buffer.alloc(512);
-/** Bits of more than two pages. */
+/** Number of regions whose bits fill more than two pages. */
 export const REGIONS = 70_000;
 
-/** Storage whose changes end when the test says so. `began`: called when a change reaches it. */
+/** Storage whose changes end when the test says so. `began`: called when a change reaches the storage. */
 export class SlowBackend extends ForwardingBackend {
   readonly running: { readonly first: number; readonly last: number; readonly done: IoDone }[] = [];
   began: (first: number, last: number) => void = () => undefined;
@@ -72,7 +72,7 @@ export async function open(disk = new SimulatedMapDisk(), regions = REGIONS): Pr
   return { disk, inner, backend: new IntentBackend(inner, opened.map, writer, disk, () => undefined), errors, trouble: opened.trouble };
 }
 
-/** Clears all regions but the last one, and writes there, so that the file is synced. */
+/** Clears all regions but the last one, and writes to the last one, so that the file of the map is synced. */
 function clearAll(scene: Scene): void {
   const { regions } = scene.backend.intents;
   scene.disk.settle();
@@ -83,7 +83,7 @@ function clearAll(scene: Scene): void {
   scene.inner.running.shift()?.done(STATUS.OK);
 }
 
-/** A replica whose map is on the disk, and all of whose regions but the last one are clear there. */
+/** Opens a replica whose map on disk has the bit of the last region only. */
 export async function openClean(regions = REGIONS): Promise<Scene> {
   const scene = await open(new SimulatedMapDisk(), regions);
   clearAll(scene);
@@ -97,7 +97,7 @@ export function write({ backend }: Scene, region: number, done: IoDone = () => u
   else done(status);
 }
 
-/** The regions of `wanted` that a server would not find in the map. */
+/** Returns the regions of `wanted` whose bits a server would not find in the map on disk. */
 export async function missing(disk: SimulatedMapDisk, wanted: Iterable<number>): Promise<number[]> {
   const { map } = await readMap(disk, IDENTITY, REGIONS);
   return [...wanted].filter((region) => !map.isSet(region));
@@ -110,7 +110,7 @@ const SIZES = [32_765, 40_000, 65_530, REGIONS];
 
 const STEPS = 150;
 
-/** Returns after which step a crash could lose a bit; null: none could. */
+/** Returns the step after which a crash could lose a bit; null if there is none. */
 export async function walk(seed: number): Promise<string | null> {
   const random = new SeededRandom(seed);
   const below = (limit: number): number => random.int(0, limit - 1);
@@ -141,7 +141,7 @@ export async function walk(seed: number): Promise<string | null> {
       touched = new Set([...touched].filter((one) => one < region || one >= region + count || isBusy(one)));
     } else if (chance(0.2)) {
       const grown = SIZES.find((size) => size > regions) ?? regions;
-      // What is added counts as written.
+      // Added regions count as written.
       for (const place of PLACES) if (place >= regions && place < grown) touched.add(place);
       regions = grown;
       scene.backend.intents.grow(regions * MIRROR_REGION_BYTES);

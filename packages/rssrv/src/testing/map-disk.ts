@@ -1,4 +1,4 @@
-// A simulated file of an intent map for tests: what is in the cache of the kernel, and what is on the disk. A crash of the machine keeps any
+// A simulated file of an intent map for tests: its content in the kernel's cache, and its content on disk. A crash of the machine keeps any
 // mixture of the sectors that were written since the last sync. A sync that fails drops pages and forgets them, as Linux does.
 
 import type { MapDisk } from '../mirrors/map-writer.ts';
@@ -16,7 +16,7 @@ interface Operation {
 }
 
 export class SimulatedMapDisk implements MapDisk {
-  /** What every crash keeps. */
+  /** Content that every crash keeps. */
   private synced = new Map<number, Buffer>();
   /** Sector -> versions that a crash may keep instead, the newest last. */
   private readonly unsynced = new Map<number, Buffer[]>();
@@ -46,7 +46,7 @@ export class SimulatedMapDisk implements MapDisk {
     return this.pending.length > 0;
   }
 
-  /** Executes the oldest operation. `errno`: with which it fails. `dropped`: whether a failed sync drops a page, asked for each sector. */
+  /** Executes the oldest operation. `errno`: its error. `dropped`: returns true for each sector that a failed sync drops. */
   step(errno: string | null = null, dropped: () => boolean = () => true): void {
     const one = this.pending.shift();
     if (one === undefined) return;
@@ -69,7 +69,7 @@ export class SimulatedMapDisk implements MapDisk {
     while (this.isBusy) this.step();
   }
 
-  /** The process ends. What the kernel has in its cache stays, and operations that have begun may be executed or not. */
+  /** The process ends. The content of the kernel's cache stays, and operations that have begun may be executed or not. */
   endProcess(isExecuted: () => boolean): SimulatedMapDisk {
     for (const one of this.pending.splice(0)) if (one.kind === 'write' && isExecuted()) this.apply(one);
     return this.fork();
@@ -81,7 +81,7 @@ export class SimulatedMapDisk implements MapDisk {
     const next = new SimulatedMapDisk();
     next.synced = new Map(this.synced);
     for (const [sector, versions] of this.unsynced) {
-      // The first one is what the last sync left; undefined: nothing.
+      // The first version is that of the last sync; undefined: zeros.
       const version = [this.synced.get(sector), ...versions][pick(versions.length + 1)];
       if (version !== undefined) next.synced.set(sector, version);
     }
@@ -89,7 +89,7 @@ export class SimulatedMapDisk implements MapDisk {
     return next;
   }
 
-  /** A copy of everything, with the operations that have begun. */
+  /** Returns a copy of the file and its cache, including the operations that have begun. */
   fork(): SimulatedMapDisk {
     const copy = new SimulatedMapDisk();
     copy.synced = new Map(this.synced);

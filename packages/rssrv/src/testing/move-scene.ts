@@ -1,5 +1,5 @@
-// Moves of volumes between the pools of a PoolScene on any file system: differences by content instead of extents, and a stand-in for the
-// switch that records when the volume is not served. Tests use it.
+// A scene for tests that move volumes between the pools of a PoolScene on any file system. One stand-in compares contents in place of
+// extents; another stands for the switch and records when the volume is not served.
 
 import { read } from 'node:fs';
 import { promisify } from 'node:util';
@@ -20,7 +20,7 @@ import type { PoolScene } from './pool-scene.ts';
 const BLOCK_BYTES = 4_096;
 const readFrom = promisify(read);
 
-/** Compares what two files read as. */
+/** Finds differences by the content of two files. */
 export const COMPARED_CONTENT: ChangedData = {
   ranges: async function* (base, next, fromBytes, toBytes) {
     for (let offsetBytes = fromBytes; offsetBytes < toBytes; offsetBytes += BLOCK_BYTES) {
@@ -38,11 +38,11 @@ async function blockOf(descriptor: number | null, offsetBytes: number, lengthByt
 }
 
 export interface MoveHooks {
-  /** Called when the clients wait, before the last step copies. */
+  /** Called at each sync of the switch, before the last step copies. */
   readonly waiting?: () => void;
   /** Called before each round. */
   readonly round?: (rounds: number) => void;
-  /** The turns of changes, for a test that makes changes during a move. Default: each begins at once. */
+  /** Executes the changes of a move in turns, for a test that makes other changes during the move. Default: each begins at once. */
   readonly turns?: <T>(change: () => Promise<T>) => Promise<T>;
 }
 
@@ -98,13 +98,13 @@ export class MoveScene {
           note(changes);
           if (changes.rounds !== undefined) hooks.round?.(changes.rounds);
         };
-        // A spread would read the record only once.
+        // `record` must stay a getter, because a spread would copy its present value.
         return this.moves.run(Object.defineProperty({ ...job, note: noted }, 'record', { get: () => this.jobs.find(job.record.id) }));
       },
     });
   }
 
-  /** Adds a job that moves the only volume to another pool. `part`: the pool whose files of it move. */
+  /** Adds a job that moves the only volume to another pool. `part`: the pool whose files of the volume move. */
   async begin(to: string, part?: string): Promise<JobRecord> {
     const home = this.scene.pools.states.find(({ volumes }) => volumes.size > 0)!;
     const from = part === undefined ? home : this.scene.pools.states.find(({ name }) => name === part)!;
@@ -127,12 +127,12 @@ export class MoveScene {
     });
   }
 
-  /** Sweeps, lets the jobs run, and resolves when none is running. */
+  /** Sweeps, starts the jobs, and resolves when none is running. */
   async run(): Promise<void> {
     await this.moves.sweep();
     this.jobs.start();
     while (this.jobs.list.some(({ state }) => state === 'running' || state === 'cancelling')) await sleep(1);
-    // Resolves when the end of each job is saved.
+    // `stop` resolves when the end of each job is saved.
     await this.jobs.stop();
   }
 }

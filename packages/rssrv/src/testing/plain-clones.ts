@@ -1,5 +1,5 @@
-// Stand-ins for tests on any file system: clones that are plain copies, and a moment that holds nothing.
-// Tests on XFS use the real ones.
+// Stand-ins for tests on any file system: clones that are plain copies, and a moment that holds nothing. Tests on XFS use real clones and
+// moments.
 
 import { constants } from 'node:fs';
 import { copyFile } from 'node:fs/promises';

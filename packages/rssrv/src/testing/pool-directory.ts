@@ -1,5 +1,5 @@
-// A directory with pools on disk for the tests of one file, and servers that open them one after the other.
-// Invariant: what a test has opened with `open` is closed when it ends.
+// A directory with pools on disk for the tests of one file, and scenes that open them one after another. Invariant: scenes opened with
+// `open` are closed when the test ends.
 
 import fs from 'node:fs';
 import os from 'node:os';

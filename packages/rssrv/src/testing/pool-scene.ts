@@ -31,7 +31,7 @@ export interface SceneOptions {
   readonly reached?: (step: string) => void;
   readonly limitBytes?: number;
   readonly allocate?: Allocate;
-  /** The listener's part. Default: the stand-in of the scene. */
+  /** The listener's functions. Default: stand-ins of the scene. */
   readonly check?: PoolVerbsPorts['check'];
   readonly apply?: PoolVerbsPorts['apply'];
   /** Default: random ids. */
@@ -189,7 +189,7 @@ function inOrder(value: object): string {
   return JSON.stringify(Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1))));
 }
 
-/** The stamp of a file differs in each run. */
+/** Removes the stamp, because it differs in each run. */
 function withoutStamp({ image }: Manifest): object {
   return image?.next === undefined ? {} : { image: { ...image, next: { ...image.next, stamp: '' } } };
 }

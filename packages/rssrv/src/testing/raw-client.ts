@@ -139,16 +139,16 @@ export class SessionScene {
   readonly ends: string[] = [];
   /** Numbers of the moments for which the session reported that it executes no change. */
   readonly held: number[] = [];
-  /** What the session has told about limits. */
+  /** Reports of the session about shares of limits. */
   readonly throttled: ThrottleReport[] = [];
-  /** Chunks that the session wants to be cloned. */
+  /** Requests of the session to clone chunks. */
   readonly clones: { readonly request: CloneRequest; answer(isCloned: boolean): void }[] = [];
   readonly session: Session;
-  /** What the listener answers to ADMIN. */
+  /** The listener's answer to ADMIN. */
   admin: AdminPorts['admin'] = () => Promise.resolve({ answer: 0, totalBytes: 2, part: 'e30=' });
-  /** What is different about the volume. */
+  /** Differences from the default volume. */
   volumeChanges: Partial<ServedVolume> = {};
-  /** What the listener answers to VOTE. */
+  /** The listener's answer to VOTE. */
   vote: VotePorts['vote'] = () => Promise.resolve({ voted: 0, sentence: '', voter: null, promise: null, stored: null, replica: null });
 
   constructor() {
@@ -196,7 +196,7 @@ export class SessionScene {
     });
   }
 
-  /** `cipher`: of a path that is encrypted already. */
+  /** `cipher`: the cipher of a path that is already encrypted; null for a plain path. */
   path(dead: readonly number[] = [], arrivedAt: ServerInterface = AT, revoke = true, admin = true, cipher: string | null = null): RawPath {
     const link = new MemoryLink(this.clock);
     link.server.cipher = cipher;

@@ -1,5 +1,5 @@
-// A server with one volume that is or becomes a replica, for the tests of mirrors/: production holds, OPENs, voters and votes over files, with
-// sessions that belong to the test. It judges after every step: nothing of a term below one whose CLAIM was answered with the replica runs.
+// A server with one volume that is or becomes a replica, for the tests of mirrors/. Holds, OPENs, voters and votes are real; sessions are
+// stand-ins. After every step, the scene checks that no handle has a lower term than a CLAIM that was answered with the replica.
 
 import { join } from 'node:path';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
@@ -22,7 +22,7 @@ export const MIRROR = 'a'.repeat(32);
 const ID = 'id';
 
 interface Handle {
-  /** Null: of a plain volume. */
+  /** Null for a handle of a plain volume. */
   readonly term: Term | null;
   readonly epoch: number;
   readonly identity: string;
@@ -33,27 +33,26 @@ interface SceneSession {
   readonly client: ClientIdentity;
   readonly uses: VolumeUses;
   handles: Handle[];
-  /** For each OPEN in progress: the highest epoch that was revoked meanwhile. */
+  /** For each OPEN in progress: the highest epoch that was revoked during the OPEN. */
   readonly opening: Set<{ revoked: number }>;
 }
 
 export class ReplicaScene {
   readonly clock = new FakeClock();
   readonly logged: string[] = [];
-  /** What the test lets go wrong. */
-  /** Clients have the right to manage volumes. */
+  /** True if clients have the right to manage volumes. */
   mayPlace = true;
   readonly faults = { isFlushed: true, placeFails: false };
   volumes: ServedVolume[];
   life = 0;
-  /** How often the clients were told of a change. */
+  /** Number of times that clients were notified of a changed list. */
   announced = 0;
-  /** Revocations that do not end until the test lets them. */
+  /** Revocations that wait for `letGo`; null: each revocation ends at once. */
   hung: (() => void)[] | null = null;
   holds!: Holds;
   voters!: Voters;
   votes!: MirrorVotes;
-  /** What broke. */
+  /** The first violation that `judge` has found, or null. */
   broken: string | null = null;
   /** The highest term whose CLAIM was answered with the replica. */
   private fenced: Term | null = null;
@@ -62,14 +61,14 @@ export class ReplicaScene {
   private readonly sessions = new Map<string, SceneSession>();
   private readonly changes: (ports: MirrorVotesPorts) => MirrorVotesPorts;
 
-  /** `changes`: plants a fault. */
+  /** `changes`: replaces ports, to inject a fault. */
   constructor(folder: string, changes: (ports: MirrorVotesPorts) => MirrorVotesPorts = (ports) => ports) {
     this.folder = folder;
     this.changes = changes;
     this.volumes = [servedVolume({ name: 'db', id: ID, sizeBytes: 1 << 20, pool: { ids: ['p'], isThick: true } })];
   }
 
-  /** The server starts, or starts again: nothing of the last start runs any more. */
+  /** Starts or restarts the server. The sessions of the last start are gone. */
   async start(): Promise<this> {
     const say = (text: string): void => void this.logged.push(text);
     const log = { info: say, warn: say, error: say };
@@ -95,7 +94,7 @@ export class ReplicaScene {
   async claim(client: ClientIdentity, number: number, takesOver = true): Promise<VoteAnswer> {
     const { votes } = this;
     const answer = await this.vote(client, { vote: 'claim', number, takesOver } as never);
-    // A server that has started again has not given this answer.
+    // A server that has restarted since did not give this answer.
     if (answer.voted !== VOTED.DONE || answer.replica === null || votes !== this.votes) return answer;
     const term = { number, node: client.node, instance: client.instance };
     if (this.fenced === null || compareTerms(this.fenced, term) < 0) this.fenced = term;
@@ -128,7 +127,7 @@ export class ReplicaScene {
     return grant;
   }
 
-  /** The client closes its handles. */
+  /** Closes the client's handles. */
   async close(client: ClientIdentity): Promise<void> {
     const session = this.sessions.get(client.node);
     const [first] = session?.handles ?? [];
@@ -137,7 +136,7 @@ export class ReplicaScene {
     await this.holds.release(ID, client, first.epoch);
   }
 
-  /** The server process of a client dies: nothing that it had begun runs any more. */
+  /** Kills the server process of a client, and thereby ends its requests. */
   crash(client: ClientIdentity): void {
     const session = this.sessions.get(client.node);
     if (session === undefined) return;
@@ -158,7 +157,7 @@ export class ReplicaScene {
     return this.volumes[0]?.replica !== undefined;
   }
 
-  /** The storage of hung revocations answers again. */
+  /** Lets waiting revocations end. */
   async letGo(): Promise<void> {
     const hung = this.hung ?? [];
     this.hung = null;

@@ -1,6 +1,6 @@
-// Two pools on disk, fast and slow, for the tests of one file about what goes from one to the other, and servers that open them one after the
-// other. A test may rename the directory, as a stop of the server would leave it, and open it under its new name.
-// Invariant: what a test has opened with `openTwoPools` is closed when it ends.
+// Two pools on disk, fast and slow, for tests that move or copy volumes between them, and scenes that open them one after another. A test
+// may rename the directory, to simulate a stop of the server, and open it under its new name. Invariant: pools opened with `openTwoPools`
+// are closed when the test ends.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -13,7 +13,7 @@ import { PoolScene, type SceneOptions } from './pool-scene.ts';
 export const NAMES = ['fast', 'slow'];
 /** The folder of the test. */
 export let parent = '';
-/** Where the pools are, in `parent`. */
+/** Directory of the pools, in `parent`. */
 export let directory = '';
 let scenes: PoolScene[] = [];
 

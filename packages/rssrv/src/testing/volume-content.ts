@@ -1,5 +1,5 @@
-// The content of volumes and snapshots of a scene, read from their files and written to them as their layout says. For tests. Invariant: it
-// does not use what it is a model for, except for the table of the layout.
+// Reads and writes the content of volumes and snapshots of a scene, in their files, as their layout says. For tests. Invariant: uses no
+// code that it is a model for, except the table of the layout.
 
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,5 +1,5 @@
-// The turn of a change whose test has no queue of changes: what is done aside is done at once.
-// Invariant: nothing else is changed meanwhile.
+// The turn of a change in tests without a queue of changes: work aside is executed at once. Invariant: no other change runs during the
+// work.
 
 import type { Turn } from '../pools/requests/turn.ts';
 

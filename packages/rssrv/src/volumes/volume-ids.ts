@@ -8,9 +8,9 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { replaceFile } from '@rsio/common/files/durable-write';
-import { isRecord, isRecordOf, isText, isWhole } from '@rsio/common/files/state-file';
 import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
 import { escapeControls } from '@rsio/common/lib/printable';
+import { flag, integer, isRecord, map, misfit, object, type Of, oneOf, optional, orNull, text } from '@rsio/common/lib/shape';
 
 const FORMAT_VERSION = 1;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -19,6 +19,21 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 export function volumeKey(volume: { readonly name: string; readonly universe: number }): string {
   return `${volume.name}@${volume.universe}`;
 }
+
+const FACTS = object({
+  readonly: flag(),
+  shared: flag(),
+  blocksize: oneOf(512, 4096),
+  /**
+   * The stamp of the file or device (storage-identity.ts); for a memory or null volume, the text `memory` or `null`. The value null means
+   * that the storage cannot be distinguished from other storage.
+   */
+  stamp: orNull(text()),
+});
+export type VolumeFacts = Of<typeof FACTS>;
+
+/** Files of earlier versions have no locations, sizes or facts. */
+const MAPS = object({ places: optional(map(text())), sizes: optional(map(integer())), facts: optional(map(FACTS)) });
 
 /** The content of volumes.json. */
 export interface IdRecords {
@@ -140,13 +155,9 @@ function parseRecords(file: string, text: string): IdRecords {
     if (typeof id !== 'string' || !UUID.test(id)) throw damaged(file, `the id of ${escapeControls(key)} is not a UUID`);
     ids.set(key, id);
   }
-  // Files of earlier versions have no locations, sizes or facts.
-  const places: unknown = 'places' in content ? content.places : {};
-  if (!isRecordOf(places, isText)) throw damaged(file, 'its places are not texts');
-  const sizes: unknown = 'sizes' in content ? content.sizes : {};
-  if (!isRecordOf(sizes, isWhole)) throw damaged(file, 'its sizes are not whole numbers');
-  const facts: unknown = 'facts' in content ? content.facts : {};
-  if (!isRecordOf(facts, isFacts)) throw damaged(file, 'its facts are invalid');
+  const found = misfit(MAPS, content, 'stored');
+  if (found !== null) throw damaged(file, found);
+  const { places = {}, sizes = {}, facts = {} } = content as Of<typeof MAPS>;
   return { ids, places: new Map(Object.entries(places)), sizes: new Map(Object.entries(sizes)), facts: new Map(Object.entries(facts)) };
 }
 
@@ -183,26 +194,8 @@ function sorted<T>(values: ReadonlyMap<string, T>): Record<string, T> {
   return Object.fromEntries([...values].toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-export interface VolumeFacts {
-  readonly readonly: boolean;
-  readonly shared: boolean;
-  readonly blocksize: number;
-  /**
-   * The stamp of the file or device (storage-identity.ts); for a memory or null volume, the text `memory` or `null`. The value null means
-   * that the storage cannot be distinguished from other storage.
-   */
-  readonly stamp: string | null;
-}
-
 export function factsOf(volume: ServerVolumeConfig, stamp: string | null): VolumeFacts {
   return { readonly: volume.readonly, shared: volume.shared, blocksize: volume.blockSizeBytes, stamp };
-}
-
-export function isFacts(value: unknown): value is VolumeFacts {
-  if (!isRecord(value)) return false;
-  const { readonly, shared, blocksize, stamp } = value;
-  const isSized = blocksize === 512 || blocksize === 4096;
-  return typeof readonly === 'boolean' && typeof shared === 'boolean' && isSized && (stamp === null || isText(stamp));
 }
 
 export function areFactsEqual(one: VolumeFacts | undefined, other: VolumeFacts): boolean {

@@ -1,6 +1,6 @@
-// Our document and `ini` (npm) read the same from all files that both accept: random files against both. DIFFERENCES lists every kind of file
-// that they read differently, each with its reason. An example of each shows that it is needed; the property shows that the list is complete.
-// Bytes, lines and edits are tested in ini-document.test.ts.
+// Compares our parser with `ini` (npm) on random files: both read the same from all files that both accept, except for DIFFERENCES.
+// DIFFERENCES lists each known difference with its reason. An example shows that each entry is needed; the property shows that the list is
+// complete. ini-document.test.ts tests bytes, lines and edits.
 
 import fc from 'fast-check';
 import { parse } from 'ini';
@@ -15,14 +15,14 @@ type Reading = Record<string, unknown>;
 interface Difference {
   readonly name: string;
   readonly reason: string;
-  /** Whether a file that our readers accept has this difference. */
+  /** Returns true if a file that our readers accept has this difference. */
   readonly occurs: (document: IniDocument) => boolean;
   readonly example: string;
   readonly ours: Reading;
   readonly theirs: Reading;
 }
 
-/** Our document in the form of `ini`: an entry without `=` is true. A repeated section or key has no form in `ini`, and is a list here. */
+/** Our document in the form of `ini`: an entry without `=` is true. A repeated section or key, unknown to `ini`, becomes a list. */
 function readingOf({ preamble, sections }: IniDocument): Reading {
   const reading = entriesOf(preamble);
   for (const section of sections) add(reading, titleOf(section), entriesOf(section.contents));
@@ -182,7 +182,7 @@ const DIFFERENCES: readonly Difference[] = [
   },
 ];
 
-/** Usual words, and occasionally a word that a difference depends on, or one that only resembles it. */
+/** Usual words, and occasionally words on which a difference depends, or similar ones. */
 const plainWord = fc.constantFrom(
   'a',
   'port',

@@ -207,7 +207,7 @@ describe('editing', () => {
         expect(after.sections.length).toBe(before.sections.length);
         const line = after.sections[index]?.contents.find((content) => content.key === name)?.line ?? 0;
         const added = after.lines.length - before.lines.length;
-        // A carriage return at the end of the file becomes a part of the line end when a line follows.
+        // When a line is added, a carriage return at the end of the file becomes a part of the line end.
         const raws = (document: IniDocument) => document.lines.map(({ raw }) => raw.replace(/\r+$/, ''));
         expect(raws(after).toSpliced(line - 1, 1)).toEqual(added === 1 ? raws(before) : raws(before).toSpliced(line - 1, 1));
         const removed = removeEntry(after, index, name);

@@ -1,5 +1,5 @@
-// Where metrics are offered, from the text of both files: what is accepted, and what is refused because other machines could read it.
-// The server that offers them is in metrics/.
+// The keys about metrics in both configuration files: accepted values, and values refused because other machines could read the metrics.
+// The folder metrics/ has the server.
 
 import { expect, test } from 'vitest';
 import type { MetricsConfig } from '../schema/types.ts';

@@ -1,5 +1,5 @@
-// Reads where a daemon offers its metrics, for both files. Invariant: an address that other machines can reach needs a token, so that nobody
-// publishes names and figures by one wrong word. No text shows the token.
+// Reads the keys about metrics of both configuration files. Invariant: an address that other machines can reach needs a token, so that a
+// single wrong word does not publish names and figures. No message shows the token.
 
 import { isLoopback } from '../../lib/subnet.ts';
 import { printEndpoint, quoteText } from '../../lib/units.ts';

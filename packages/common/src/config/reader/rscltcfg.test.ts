@@ -1,5 +1,5 @@
 // The client's file: the sample, inheritance of every policy, target ports, and each invalid input with its line.
-// Errors of our own are compared whole. Of errors that continue with the schema's text only the beginning is compared.
+// The tests compare whole messages or, if a message ends with text of the schema, its beginning.
 
 import { describe, expect, test } from 'vitest';
 import { RsError } from '../../lib/errors.ts';

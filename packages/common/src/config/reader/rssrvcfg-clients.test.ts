@@ -1,5 +1,5 @@
 // Clients and their keys in the server's file. Invariant under test: no message shows a key.
-// The rest of the file is in rssrvcfg.test.ts.
+// rssrvcfg.test.ts tests the rest of the file.
 
 import { describe, expect, test } from 'vitest';
 import { CLIENTS_MAX } from '../schema/limits.ts';

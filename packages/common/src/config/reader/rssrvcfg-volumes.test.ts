@@ -1,5 +1,5 @@
-// Volumes in the server's file: what two sections may not share, what each type needs, and the keys for tests.
-// The rest of the file is in rssrvcfg.test.ts.
+// Volumes in the server's file: values that two sections must not share, keys that each type needs, and the keys for tests.
+// rssrvcfg.test.ts tests the rest of the file.
 
 import { describe, expect, test } from 'vitest';
 import { parseRssrvConfig } from './rssrvcfg.ts';

@@ -1,6 +1,6 @@
 // The server's file: the sample, every default, and each invalid input with its line, the problem and the permitted values. Volumes are in
 // rssrvcfg-volumes.test.ts, clients and keys in rssrvcfg-clients.test.ts.
-// Errors of our own are compared whole. Of errors that continue with the schema's text only the beginning is compared.
+// The tests compare whole messages or, if a message ends with text of the schema, its beginning.
 
 import { availableParallelism } from 'node:os';
 import { describe, expect, test } from 'vitest';

@@ -300,7 +300,7 @@ function checkVolumeStorage(readers: readonly Reader<'volume'>[], findings: Find
   }
 }
 
-/** `requiring`: the namespace whose `tls = require` demands good keys. */
+/** `requiring`: the [namespace] section if it sets `tls = require`, with which short keys are refused; otherwise undefined. */
 function readClients(
   section: IniSection | undefined,
   requiring: Reader<'namespace'> | undefined,

@@ -1,5 +1,5 @@
-// Short keys: refused where the configuration demands encrypted paths, warned of elsewhere, at the line of the key on either side. What a
-// key may consist of is tested with the readers.
+// Short keys: a problem if the configuration demands encrypted paths, otherwise a warning, at the line of the key, in both files. The tests
+// of the readers cover the permitted characters of a key.
 
 import { describe, expect, test } from 'vitest';
 import { KEY_RECOMMENDED_MIN_CHARS } from '../schema/limits.ts';

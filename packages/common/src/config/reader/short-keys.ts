@@ -1,15 +1,15 @@
-// Decides what a short key means: a warning where paths are in clear, a problem where the configuration demands encrypted paths. Pure. The
-// readers find the keys and their lines. Invariant: no text shows a key.
+// Judges the length of a key. A short key causes a warning or, if the configuration demands encrypted paths, a problem. Pure. Invariant: no
+// message shows a key.
 
 import { KEY_RECOMMENDED_MIN_CHARS } from '../schema/limits.ts';
 
-/** Why a short key is refused, and not only warned of. */
+/** Reason why a short key is a problem and not only a warning. */
 export interface KeyDemand {
-  /** The setting that demands a good key, as the file has it, such as `tls = on`. */
+  /** The setting that demands a long key, as written in the file, such as `tls = on`. */
   readonly setting: string;
   /** Line of the setting. */
   readonly line: number;
-  /** How the key is changed; follows `rsconfig key new makes one`. */
+  /** How to change the key; the message appends it to `rsconfig key new makes one`. */
   readonly remedy: string;
 }
 
@@ -18,7 +18,7 @@ export interface ShortKey {
   readonly message: string;
 }
 
-/** Returns null if the key is long enough. `what` names the key in the message; `demand` is null where paths need not be encrypted. */
+/** Returns null if the key is long enough. `what` names the key in the message; `demand` is null if paths need not be encrypted. */
 export function shortKey(what: string, key: string, demand: KeyDemand | null): ShortKey | null {
   if (key.length >= KEY_RECOMMENDED_MIN_CHARS) return null;
   const place = demand === null ? '' : ` with ${demand.setting} (line ${demand.line})`;

@@ -1,5 +1,5 @@
-// Sections [pool] and [rights]: what is read, and what each wrong line says.
-// Other sections are in rssrvcfg.test.ts.
+// Sections [pool] and [rights]: the values read, and the message about each wrong line.
+// rssrvcfg.test.ts tests the other sections.
 
 import { describe, expect, test } from 'vitest';
 import { RsError } from '../../lib/errors.ts';

@@ -1,5 +1,5 @@
-// The keys of a client in the server's configuration: one, or two while the key is being changed. rsadm changes them (rssrvcfg-edit.ts). Pure.
-// Invariant: the key in use comes first, and the one that will replace it second.
+// The keys of a client in the server's configuration: one, or two while the key is being changed. rssrvcfg-edit.ts changes them. Pure.
+// Invariant: the key in use comes first, and its replacement second.
 
 import type { ServerClientConfig } from './types.ts';
 

@@ -1,5 +1,5 @@
-// What the table of sections and keys is made of: the form of an entry, and the functions that make entries. schema.ts and
-// trigger-section.ts contain the entries themselves.
+// Types of the entries in the table of sections and keys, and functions that make entries. schema.ts and trigger-section.ts contain the
+// entries themselves.
 
 import type { ValueType } from './value-types.ts';
 

@@ -1,5 +1,5 @@
-// Limits of the I/O of volumes and clients, as both are written: the keys iops, bandwidth and burst. Pure. Invariant: what is printed is read
-// as the same limits.
+// Parses and prints the I/O limits of volumes and clients: the keys iops, bandwidth and burst. Pure. Invariant: parsing printed limits
+// yields the same limits.
 
 import { printDuration, printSize } from '../../lib/units.ts';
 import { BANDWIDTH_MAX_BYTES, BANDWIDTH_MIN_BYTES, BURST_MAX_MS, BURST_MIN_MS, BURST_MS, IOPS_MAX, IOPS_MIN } from './limits.ts';
@@ -12,13 +12,13 @@ export const burstType = duration(BURST_MIN_MS, BURST_MAX_MS);
 
 export const NO_IO_LIMITS: IoLimits = { iops: null, bytesPerSecond: null, burstMs: BURST_MS };
 
-/** The limits as an optional field: absent if they limit nothing and have the default burst. */
+/** Returns the limits as an optional field, which is absent if they limit nothing and have the default burst. */
 export function limitsField(limits: IoLimits): { readonly limits?: IoLimits } {
   const { iops, bytesPerSecond, burstMs } = limits;
   return iops === null && bytesPerSecond === null && burstMs === BURST_MS ? {} : { limits: { iops, bytesPerSecond, burstMs } };
 }
 
-/** Returns the limits if they limit anything; else null. */
+/** Returns the limits, or null if they limit nothing. */
 export function limitsOrNull(limits: IoLimits | undefined): IoLimits | null {
   return limits === undefined || (limits.iops === null && limits.bytesPerSecond === null) ? null : limits;
 }
@@ -30,18 +30,18 @@ export function isLimitKey(key: string): key is LimitKey {
   return (LIMIT_KEYS as readonly string[]).includes(key);
 }
 
-/** Returns the limits with one of them changed. Throws E_USAGE, with what is allowed. */
+/** Returns the limits with one limit changed. Throws E_USAGE with the allowed values. */
 export function withLimit(limits: IoLimits, key: LimitKey, value: string): IoLimits {
   if (key === 'iops') return { ...limits, iops: iopsType.parse(value) };
   return key === 'bandwidth' ? { ...limits, bytesPerSecond: bandwidthType.parse(value) } : { ...limits, burstMs: burstType.parse(value) };
 }
 
-/** What is allowed for a key, after "allowed is". */
+/** Text about the allowed values of a key, which follows "allowed is". */
 export function limitAllowed(key: LimitKey): string {
   return { iops: iopsType, bandwidth: bandwidthType, burst: burstType }[key].allowed;
 }
 
-/** Such as `500 iops, 10m bytes/s, burst 1s`; `none` if nothing is limited. */
+/** Returns a text such as `500 iops, 10m bytes/s, burst 1s`, or `none` without limits. */
 export function limitsText(limits: IoLimits | null): string {
   const { iops, bytesPerSecond, burstMs } = limits ?? NO_IO_LIMITS;
   const parts = [...(iops === null ? [] : [`${iops} iops`]), ...(bytesPerSecond === null ? [] : [`${printSize(bytesPerSecond)} bytes/s`])];

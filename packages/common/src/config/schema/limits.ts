@@ -37,13 +37,13 @@ export const SUSPECT_MIN_MS = 10;
 export const DEAD_MAX_MS = 600_000;
 export const STALL_MS = 600_000;
 export const STALL_MIN_MS = 100;
-/** One week. The stall time must be limited, because a timer cannot wait longer than 2^31 ms. */
+/** One week. Bounded, because a timer cannot wait longer than 2^31 ms. */
 export const STALL_MAX_MS = 604_800_000;
-/** How long a mirror waits for a replica that it cannot reach. */
+/** Default time for which a mirror waits for a replica that it cannot reach. */
 export const MIRROR_PATIENCE_MS = 1_000;
 export const MIRROR_PATIENCE_MIN_MS = 100;
 export const MIRROR_PATIENCE_MAX_MS = 3_600_000;
-/** Bytes a second that the copies of a mirror may write; 0: as many as possible. */
+/** Default rate at which a mirror copies to its replicas, in bytes per second; 0 for no limit. */
 export const RESYNC_RATE_BYTES = 0;
 export const RESYNC_RATE_MAX_BYTES = 64 * 1024 * MIB;
 export const REPLAY_LOG_BYTES = 64 * MIB;
@@ -55,12 +55,16 @@ export const LOG_TOTAL_BYTES = 8 * REPLAY_LOG_BYTES;
 export const LOG_TOTAL_MIN_BYTES = MIB;
 export const LOG_TOTAL_MAX_BYTES = 64 * 1024 * MIB;
 
-/** Limits of the I/O of volumes and clients. The smallest ones let the largest queue of a client end before its user despairs. */
+/**
+ * Range of I/O limits of volumes and clients. With the lowest limits, the server still executes a client's full queue in acceptable time.
+ */
 export const IOPS_MIN = 10;
 export const IOPS_MAX = 10_000_000;
 export const BANDWIDTH_MIN_BYTES = 64 * 1024;
 export const BANDWIDTH_MAX_BYTES = 1024 * 1024 * MIB;
-/** How long unused allowance is kept. A shorter time than a busy process may be late would cost a part of the rate. */
+/**
+ * Default time for which unused allowance is kept. If it were shorter than the delays of a busy process, the limit would not be reached.
+ */
 export const BURST_MS = 1_000;
 export const BURST_MIN_MS = 100;
 export const BURST_MAX_MS = 60_000;
@@ -75,7 +79,7 @@ export const TEST_DELAY_MAX_MS = 600_000;
 assert(KEY_NEW_CHARS > KEY_RECOMMENDED_MIN_CHARS && KEY_NEW_CHARS <= KEY_MAX_CHARS, 'A new key must be a good one');
 assert(SUSPECT_AFTER_MS < HEARTBEAT_INTERVAL_MS && HEARTBEAT_INTERVAL_MS * 2 < DEAD_AFTER_MS, 'suspect < heartbeat < dead / 2');
 
-/** Programs that rssrv starts at events, and how long each may run. */
+/** Triggers: most programs, and the time for which each may run. */
 export const TRIGGERS_MAX = 16;
 export const TRIGGER_MS = 10_000;
 export const TRIGGER_MIN_MS = 1_000;

@@ -1,5 +1,5 @@
-// The table is complete: every default is a value of its own type, every help a sentence, every key of the manual is there.
-// The permitted values of each type are tested with the files that use it.
+// The table is complete: every default is a value of its type, every help text is a sentence, and every key of the manual exists. The tests
+// of both configuration files cover the permitted values of each type.
 
 import { describe, expect, test } from 'vitest';
 import { isMistyped, nearestWord } from './nearest.ts';

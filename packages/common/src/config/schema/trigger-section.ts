@@ -6,7 +6,7 @@ import { needed, withDefault } from './entries.ts';
 import { TRIGGER_MAX_MS, TRIGGER_MIN_MS, TRIGGER_MS } from './limits.ts';
 import * as types from './value-types.ts';
 
-/** `when` says who starts the program at what; `event` says which events there are. */
+/** Parts of the help texts. `when`: which daemon starts the program, and on what occasion. `event`: which events start a program. */
 export function triggerSection(when: string, event: string) {
   return {
     hasName: true,

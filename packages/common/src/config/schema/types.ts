@@ -2,12 +2,14 @@
 // in bytes.
 
 export type StallPolicy = number | 'forever' | 'fail';
-/** Whether a read of a mirror is confirmed by the other servers, or answered by one of them alone. */
+/** `confirmed`: a READ of a mirror is answered after the other servers have confirmed it. `local`: one server alone answers. */
 export type MirrorReads = 'confirmed' | 'local';
 export type DeviceChoice = 'auto' | 'block' | 'raw' | 'nbd-socket' | 'none';
 /** The value `configured` means `auto`, restricted to the server interfaces that the file lists. */
 export type PathsChoice = 'auto' | 'all' | 'configured';
-/** Which paths a server encrypts: none, those of clients that ask for it, or all, so that it refuses other clients. */
+/**
+ * `off`: the server encrypts no path. `allow`: it encrypts the paths of clients that request it. `require`: it refuses all other clients.
+ */
 export type TlsPolicy = 'off' | 'allow' | 'require';
 export type AttachChoice = 'none' | 'all' | readonly string[];
 
@@ -27,13 +29,13 @@ export interface ServerInterfaceConfig {
   readonly port: number;
 }
 
-/** Limits of the I/O of a volume or of a client. Null: no limit. */
+/** I/O limits of a volume or of a client; null for no limit. */
 export interface IoLimits {
   /** Requests per second: READ, WRITE, DISCARD and ZERO. */
   readonly iops: number | null;
   /** Bytes per second that READ and WRITE move. */
   readonly bytesPerSecond: number | null;
-  /** Unused allowance is kept for this time. */
+  /** Time for which unused allowance is kept. */
   readonly burstMs: number;
 }
 
@@ -56,12 +58,12 @@ export interface ServerVolumeConfig {
   readonly id: string | null;
   /** Mark by which the administrator confirms that the content of the storage is unchanged; null if the key is not set. */
   readonly sameContent: string | null;
-  /** Absent: the volume has the limits of NO_IO_LIMITS. */
+  /** If absent, NO_IO_LIMITS apply. */
   readonly limits?: IoLimits;
   readonly test?: VolumeTests;
   /** Set for a volume of a pool, which a manifest describes instead of a section. */
   readonly pool?: PoolMembership;
-  /** Set for a volume of a pool that consists of several files. `path` and `pool` are those of the first one. */
+  /** Set for a volume of a pool that consists of several files. `path` and `pool` are then those of the first file. */
   readonly layout?: VolumeLayout;
   /** Line of the section; 0 for a volume of a pool. */
   readonly line: number;
@@ -75,20 +77,18 @@ export interface PoolMembership {
   readonly ids: readonly string[];
   /** True if space for the whole volume is allocated. */
   readonly isThick: boolean;
-  /** Set if the volume is a replica of a mirror. `mapPath`: of its intent map. */
+  /** Set if the volume is a replica of a mirror. `mapPath`: path of its intent map. */
   readonly replica?: { readonly mirror: string; readonly identity: string; readonly mapPath: string };
-  /** Why the volume cannot be served, although its pool is open. */
+  /** Reason why the volume cannot be served although its pool is open. */
   readonly trouble?: string;
 }
 
-/** How a volume is laid out over several files. */
 export interface VolumeLayout {
   /** Size of the chunks that go to the files in turn; null if the files follow one another. */
   readonly chunkBytes: number | null;
   readonly parts: readonly PartConfig[];
 }
 
-/** One file of a volume that consists of several. */
 export interface PartConfig {
   readonly poolId: string;
   /** Name of the pool; null if the pool is not open. */
@@ -98,7 +98,7 @@ export interface PartConfig {
   readonly sizeBytes: number;
   /** Stamp of the file when it was created; null if it cannot be distinguished from other files. */
   readonly stamp: string | null;
-  /** Why the file cannot be used; null if it can. */
+  /** Reason why the file cannot be used; null if it can be used. */
   readonly trouble: string | null;
 }
 
@@ -136,7 +136,7 @@ export interface ClientRights {
   readonly pools: readonly string[] | null;
   /** The most bytes that the volumes of a client with the role `manage` may have together; null for no limit. */
   readonly limitBytes: number | null;
-  /** Limits of the I/O of the client, over all its volumes. Absent: none. */
+  /** I/O limits of the client for all its volumes together; absent for no limits. */
   readonly limits?: IoLimits;
   readonly line: number;
 }
@@ -174,7 +174,7 @@ export interface VolumeTests {
 export interface ServerClientConfig {
   readonly name: string;
   readonly key: string;
-  /** The second key, while the key is being changed; null if there is only one. Each of them proves the client. */
+  /** The second key while the key is being changed; otherwise null. The client may use either key. */
   readonly newKey: string | null;
 }
 
@@ -191,7 +191,7 @@ export interface EndpointConfig {
 
 /** Where a daemon offers its metrics. */
 export interface MetricsConfig extends EndpointConfig {
-  /** What a reader has to send; null only for a loopback address, which needs none. */
+  /** Token that a reader must send; null only for a loopback address, which needs none. */
   readonly token: string | null;
 }
 
@@ -213,15 +213,15 @@ export interface RssrvConfig {
     readonly logLevel: string;
     readonly log: LogChoice;
     readonly logTime: LogTime;
-    /** The group that may read through a control socket of its own, and its line in the file; null: no group. */
+    /** The group that may read through a separate control socket, and its line in the file; null for no group. */
     readonly controlGroup: { readonly name: string; readonly line: number } | null;
-    /** The user as whom worker processes run, and its line in the file; null: the default. */
+    /** The user of the worker processes, and its line in the file; null for the default. */
     readonly user: { readonly name: string; readonly line: number } | null;
     /** Maximum number of worker processes. If sessions outnumber workers, several sessions share a worker. */
     readonly processes: number;
-    /** True if clients may found records of mirrors here. */
+    /** True if clients may found records of mirrors at this server. */
     readonly witness: boolean;
-    /** Null: metrics are not offered. */
+    /** Null if metrics are not offered. */
     readonly metrics: MetricsConfig | null;
   };
   readonly interfaces: readonly ServerInterfaceConfig[];
@@ -288,7 +288,7 @@ export interface ClientNamespaceConfig {
   readonly tls: boolean;
   readonly logSizeBytes: number;
   readonly mirrorPatienceMs: number;
-  /** Bytes a second; 0: as many as possible. */
+  /** Bytes per second; 0 for no limit. */
   readonly resyncRateBytes: number;
   readonly mirrorReads: MirrorReads;
   readonly servers: readonly ClientServerConfig[];
@@ -298,15 +298,15 @@ export interface ClientNamespaceConfig {
 export interface RscltConfig {
   readonly file: string;
   readonly defaultPort: number | null;
-  /** Whether namespaces that do not say otherwise have encrypted paths. */
+  /** Value of `tls` for namespaces that do not set it. */
   readonly defaultTls: boolean;
   readonly nbdGroup: string | null;
   readonly log: LogChoice;
   readonly logTime: LogTime;
   readonly logTotalBytes: number;
-  /** Null: off. */
+  /** Null if busy polling is off. */
   readonly busyPollUs: number | null;
-  /** Null: metrics are not offered. */
+  /** Null if metrics are not offered. */
   readonly metrics: MetricsConfig | null;
   readonly interfaces: readonly ClientInterfaceConfig[];
   readonly namespaces: readonly ClientNamespaceConfig[];

@@ -59,7 +59,6 @@ export function duration(minMs: number, maxMs: number): ValueType<number> {
   });
 }
 
-/** A time in whole microseconds. */
 export function microseconds(maxUs: number): ValueType<number> {
   const allowed = `a time from 1us to ${maxUs}us: a whole number with us`;
   return plain('duration', allowed, (text) => {
@@ -151,7 +150,6 @@ export function isKeyText(text: string): boolean {
   return KEY_TEXT.test(text);
 }
 
-/** A shared secret. */
 export const keyText: ValueType<string> = {
   kind: 'key',
   allowed: `1 to ${KEY_MAX_CHARS} printable ASCII characters without white space`,

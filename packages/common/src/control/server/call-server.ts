@@ -1,17 +1,17 @@
-// Sends one request to a control socket of rssrv. How a request travels is in control-client.ts. Invariants: the types of parameters and
-// result are those of the method in the table; the socket for readers is tried only if this user may not open the other one.
+// Sends one request to a control socket of rssrv. control-client.ts transmits the request. Invariants: the types of parameters and result
+// are those of the method in the table; the socket for readers is tried only if this user may not open the main socket.
 
 import { errnoName, RsError, toRsError } from '../../lib/errors.ts';
 import { callMethod, type CallOptions } from '../control-client.ts';
 import { SERVER_METHODS, type ServerMethodName, type ServerMethods } from './server-methods.ts';
 
-/** What the path of the socket for readers has behind that of the other one (RssrvPaths.readSocket). */
+/** Suffix of the path of the socket for readers, after the path of the main socket (RssrvPaths.readSocket). */
 const READERS = '-read';
 
 /** Sends a request to one rssrv, and returns its answer. */
 export type ServerCall = <M extends ServerMethodName>(method: M, params: ServerMethods[M]['params']) => Promise<ServerMethods[M]['result']>;
 
-/** Returns the answer of rssrv. `socketPath`: the control socket of its user. The errors are those of `callControl`. */
+/** Returns the answer of rssrv. `socketPath`: path of its main control socket. Throws the errors of `callControl`. */
 export async function callServer<M extends ServerMethodName>(
   socketPath: string,
   method: M,
@@ -37,7 +37,7 @@ export async function callServer<M extends ServerMethodName>(
   }
 }
 
-/** True if the system has refused to open the socket. An E_RIGHTS that rssrv has answered has no such cause. */
+/** True if the kernel has refused to open the socket, in contrast to an E_RIGHTS in an answer of rssrv. */
 function isClosedToUser(error: unknown): boolean {
   const { code, cause } = toRsError(error);
   return code === 'E_RIGHTS' && ['EACCES', 'EPERM'].includes(errnoName(cause) ?? '');

@@ -3,7 +3,7 @@
 
 import { CONTROL_ANSWER_MS, SERVER_CHANGE_MS, SESSION_END_MS } from '../limits.ts';
 import { flagParam, method, type Param } from '../method-table.ts';
-import { count, filledText, flag, list, object, orNull, text } from '../shape.ts';
+import { count, filledText, flag, list, object, orNull, text } from '../../lib/shape.ts';
 import { volumeName, universe } from './params.ts';
 import { CLIENT } from './views.ts';
 
@@ -15,7 +15,7 @@ const volumeOrNull: Param<string | null> = {
   default: null,
 };
 
-/** The result of an order that ends a session. */
+/** The result of a method that ends a session. */
 const ENDED = object({
   name: text(),
   wasConnected: flag('It had a session, which has ended'),

@@ -1,9 +1,10 @@
-// The methods of rssrv that show the server itself, and that examine a configuration. The rules for changing a table are in docs/CONTROL.md.
+// The methods of rssrv that show the state of the server, and that check a configuration. The rules for changing a table are in
+// docs/CONTROL.md.
 // Invariant: these methods change nothing.
 
 import { SERVER_CHANGE_MS } from '../limits.ts';
 import { EVENTS_PARAMS, EVENTS_RESULT, method } from '../method-table.ts';
-import { list, object, text } from '../shape.ts';
+import { list, object, text } from '../../lib/shape.ts';
 import { STATS } from './stats-views.ts';
 import { INTERFACE } from './views.ts';
 

@@ -3,7 +3,7 @@
 
 import { CONTROL_ANSWER_MS, SERVER_CHANGE_MS } from '../limits.ts';
 import { method } from '../method-table.ts';
-import { count, filledText, flag, list, object } from '../shape.ts';
+import { count, filledText, flag, list, object } from '../../lib/shape.ts';
 import { POOL } from './views.ts';
 
 export const POOL_METHODS = {

@@ -1,5 +1,5 @@
-// Says of each method of rssrv whether the members of the control group may call it (control-group in rssrvcfg). Invariant: a method that is
-// true changes nothing, makes no other change wait, and its answer contains no key; who adds a method decides here, or it does not compile.
+// Lists which methods of rssrv members of the control group may call (control-group in rssrvcfg). Invariant: a method with the value true
+// changes nothing, delays no change, and answers without keys. A new method does not compile without a value here.
 
 import type { ServerMethodName } from './server-methods.ts';
 
@@ -16,9 +16,9 @@ const READS: Readonly<Record<ServerMethodName, boolean>> = {
   'client-list': true,
   'job-list': true,
   'witness-list': true,
-  // It opens whatever pools the text of the caller names, with the rights of rssrv, and takes the turn of a change.
+  // False: the method opens any pool that the caller's text names, with the rights of rssrv, and occupies the queue of changes.
   'config-check': false,
-  // It takes the turn of a change.
+  // False: the method occupies the queue of changes.
   'pool-check': false,
   'pool-make': false,
   'volume-create': false,

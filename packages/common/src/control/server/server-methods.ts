@@ -4,7 +4,7 @@
 
 import { CONTROL_ANSWER_MS, SERVER_CHANGE_MS } from '../limits.ts';
 import { method, type MethodsOf, SERVER_DAEMON } from '../method-table.ts';
-import { count, list, number, object, orNull, text } from '../shape.ts';
+import { count, list, number, object, orNull, text } from '../../lib/shape.ts';
 import { CLIENT_METHODS } from './client-methods.ts';
 import { JOB_METHODS } from './job-methods.ts';
 import { OBSERVING_METHODS } from './observing-methods.ts';

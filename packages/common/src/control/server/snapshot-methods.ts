@@ -3,7 +3,7 @@
 
 import { SERVER_CHANGE_MS } from '../limits.ts';
 import { method } from '../method-table.ts';
-import { count, list, object, orNull, text } from '../shape.ts';
+import { count, list, object, orNull, text } from '../../lib/shape.ts';
 import {
   bytesPerSecond,
   mirrorId as mirror,

@@ -1,8 +1,8 @@
-// The shapes in which rssrv tells what its clients do: counters, rates, latencies, paths and waits. The table of methods uses them. Invariant: a
-// field never disappears or changes its meaning within a version of the interface.
+// The shapes of statistics about clients in answers of rssrv: counters, rates, latencies, paths and waits. Invariant: a field never
+// disappears or changes its meaning within a version of the interface.
 
 import { LATENCY } from '../latency-shape.ts';
-import { count, flag, list, number, object, type Of, orNull, text, word } from '../shape.ts';
+import { count, flag, list, number, object, type Of, orNull, text, word } from '../../lib/shape.ts';
 
 const VOLUME_STATS = object({
   volume: text('Such as oracle@0'),

@@ -1,8 +1,8 @@
-// The shapes in which rssrv tells what it has: pools, volumes, removed volumes and clients. The tables of methods use them. Invariant: a field
-// never disappears or changes its meaning within a version of the interface.
+// The shapes of pools, volumes, removed volumes, clients and jobs in answers of rssrv. Invariant: a field never disappears or changes its
+// meaning within a version of the interface.
 
 import { HOLDER } from '../method-table.ts';
-import { count, flag, list, number, object, type Of, orNull, text, word } from '../shape.ts';
+import { count, flag, list, number, object, type Of, orNull, text, word } from '../../lib/shape.ts';
 
 const REFLINK = 'The file system clones files, which snapshots, clones, images and moves need';
 
@@ -171,7 +171,6 @@ export type RemovedVolumeView = Of<typeof REMOVED>;
 export type ClientView = Of<typeof CLIENT>;
 export type InterfaceView = Of<typeof INTERFACE>;
 
-/** A job: work of the server that takes time. */
 export const JOB = object({
   id: text(),
   kind: word(['move', 'copy', 'import']),

@@ -3,7 +3,7 @@
 
 import { CONTROL_ANSWER_MS, PAUSE_MAX_MS, PAUSE_MIN_MS, PAUSE_MS, SERVER_CHANGE_MS } from '../limits.ts';
 import { flagParam, method, type Param } from '../method-table.ts';
-import { count, list, object, whole } from '../shape.ts';
+import { count, list, object, whole } from '../../lib/shape.ts';
 import {
   blockSize,
   chunkBytes,
@@ -116,7 +116,7 @@ const forMs: Param<number> = {
   default: PAUSE_MS,
 };
 
-/** What holds or refuses the I/O of a volume. Each of them may be executed twice without harm. */
+/** Methods that hold or refuse the I/O of a volume. Each may be executed twice without harm. */
 export const HALT_METHODS = {
   'volume-pause': method(
     'Holds all I/O of a volume until volume-resume, for the given time at most',

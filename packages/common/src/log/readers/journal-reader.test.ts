@@ -1,5 +1,5 @@
-// Tests printing a log from the journal: the same lines as from a file, foreign entries, errors of journalctl. A program of the test stands
-// in for journalctl; the real one is used in test/integration/log-places.test.ts.
+// Tests printing a log from the journal: the same lines as from a file, foreign entries, errors of journalctl. A program of the test
+// replaces journalctl; test/integration/log-places.test.ts uses the real one.
 
 import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

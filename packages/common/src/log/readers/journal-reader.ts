@@ -1,5 +1,5 @@
-// Prints a daemon's log from the journal, in the same form as from a file: journalctl gives the entries, and their fields make the record.
-// Invariants: only entries of the daemon with this root are printed; an entry that has another form is printed as its text; memory is bounded.
+// Prints a daemon's log from the journal, in the same form as from a file. Records are rebuilt from the fields that journalctl prints.
+// Invariants: only entries of the daemon with this root are printed, and only the text of an entry of another form; memory is bounded.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -27,7 +27,7 @@ export class JournalReader {
     this.options = options;
   }
 
-  /** Prints the log; with `follow`, until stop() is called. Throws E_NO_LOG. */
+  /** Prints the log. With `follow`, continues until stop() is called. Throws E_NO_LOG. */
   async run(): Promise<void> {
     const { daemon, root, lines, follow } = this.options;
     const count = lines === null ? (follow ? ['--no-tail'] : []) : ['-n', String(lines)];
@@ -69,7 +69,7 @@ export class JournalReader {
   }
 }
 
-/** Returns the record as the daemon has written it, or the text of an entry that is none. */
+/** Returns the record as the daemon wrote it or, for an entry that is no record, its text. */
 function recordOf(line: string): string {
   let entry: Record<string, unknown>;
   try {
@@ -82,7 +82,7 @@ function recordOf(line: string): string {
   return JSON.stringify({ node, time: Number(time), level: LEVELS[textOf(entry['PRIORITY'])] ?? 'info', path, zone, msg });
 }
 
-/** The journal gives a value with bytes that are no text as a list of numbers. */
+/** journalctl prints a value that is not valid text as a list of byte values. */
 function textOf(value: unknown): string {
   if (typeof value === 'string') return value;
   return Array.isArray(value) ? Buffer.from(value.filter((byte): byte is number => typeof byte === 'number')).toString('utf8') : '';

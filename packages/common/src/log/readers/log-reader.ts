@@ -17,7 +17,7 @@ export interface LogReaderOptions {
   /** Number of lines to print from the end of the existing log; null to print all lines. */
   readonly lines: number | null;
   readonly follow: boolean;
-  /** True for times in the local time zone; by default, times are as they were logged. */
+  /** True to print times in the local time zone; by default, times are printed in the zone of the record. */
   readonly isLocal?: boolean;
   readonly clock: Clock;
   /** Called with formatted lines, including their line ends. */

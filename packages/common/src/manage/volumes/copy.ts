@@ -1,10 +1,10 @@
-// The command volume copy of rsadm and rsconfig. rssrv decides whether a volume can be copied, and does the work. Invariants: the command sends
-// an id with its request; ending it, also while it waits, never ends the job; only on the server, a copy goes to a file or an NBD server.
+// The command `volume copy` of rsadm and rsconfig. rssrv decides whether a volume can be copied, and copies it. Invariants: the command
+// sends an id with its request. The job continues if the command is ended. Only rsadm, on the server, copies to a file or an NBD server.
 
 import { resolve } from 'node:path';
 import { type Command, JSON_OPTION, makeCommand, type OptionSpec, type OptionValues, usageError, WAIT_OPTION } from '../../cli/command.ts';
 import { JOB } from '../../control/server/views.ts';
-import { object } from '../../control/shape.ts';
+import { object } from '../../lib/shape.ts';
 import { quoteText } from '../../lib/units.ts';
 import type { VolumeDoor, VolumeProgram, VolumeTarget } from './door.ts';
 import { checkWaiting, followJob, type FollowOptions } from './jobs.ts';
@@ -47,7 +47,7 @@ const FILE_OPTIONS = {
 
 const OPERANDS = { min: 2, max: 2 } as const;
 
-/** What both programs ask for. */
+/** Parameters of a copy in both programs. */
 interface Order {
   readonly target: VolumeTarget;
   readonly name: string;
@@ -63,7 +63,7 @@ type CommonValues = OptionValues & {
   readonly json: boolean;
 };
 
-/** For a client: only to new volumes. `words`: how the program names jobs, such as `jobs`. */
+/** For rsconfig: copies to new volumes only. `words`: name of the program's job commands, such as `jobs`. */
 export function copyVerb(given: VolumeProgram, words: string): Command<VolumeDoor> {
   const { program } = given;
   return makeCommand(program, {
@@ -87,7 +87,7 @@ export function copyVerb(given: VolumeProgram, words: string): Command<VolumeDoo
   });
 }
 
-/** For the server: to any target. */
+/** For rsadm: copies to any target. */
 export function copyAnywhereVerb(given: VolumeProgram, words: string): Command<VolumeDoor> {
   const { program } = given;
   return makeCommand(program, {

@@ -1,5 +1,5 @@
-// Creating a volume, and changing its settings. rssrv decides whether the change is permitted, and makes it. Invariant: the request carries
-// an id, so that it is never executed twice.
+// Creates a volume, and changes its settings. rssrv decides whether the change is permitted, and makes it. Invariant: each request carries
+// an id, so that rssrv never executes it twice.
 
 import { type GivenOptions, type OptionSpecs, usageError } from '../../cli/command.ts';
 import { LIMIT_KEYS, limitAllowed, type LimitKey, NO_IO_LIMITS, withLimit } from '../../config/schema/io-limits.ts';
@@ -47,7 +47,7 @@ export interface CreatedVolume {
   readonly volume: ManagedVolumeView;
 }
 
-/** Creates the volume. Throws E_USAGE, what the door throws, and what rssrv answers. */
+/** Creates the volume. Throws E_USAGE, and the errors of the door and of rssrv. */
 export async function createVolume(door: VolumeDoor, options: CreateOptions, name: string, program: string): Promise<CreatedVolume> {
   const { size, pool, clients, thick, shared } = options;
   if (size === null) throw usageError('No --size: give the size of the volume, such as 20g', program);
@@ -73,7 +73,7 @@ export async function createVolume(door: VolumeDoor, options: CreateOptions, nam
   return created;
 }
 
-/** Limits of the I/O of the volume, as settings. Throws E_USAGE. */
+/** I/O limits of the volume, as settings. Throws E_USAGE. */
 function limitSettings(options: CreateOptions, program: string): Pick<Settings, 'settings'> {
   const settings = LIMIT_KEYS.flatMap((key) => (options[key] === null ? [] : [limitSetting(key, options[key], program)]));
   return settings.length === 0 ? {} : { settings };
@@ -126,7 +126,7 @@ async function createAtFirst(door: VolumeDoor, targets: readonly VolumeTarget[],
   throw refusal ?? new RsError('E_INTERNAL', 'No server to create the volume at');
 }
 
-/** What a pool without reflink means, and how to make one that has it. */
+/** Explains the effect of a pool without reflink, and how to make a file system that has it. */
 export function withoutReflink(pool: string): string {
   return (
     `Pool ${pool} has no reflink, so that its volumes have no snapshots, clones, images, copies and moves: ` +
@@ -134,7 +134,7 @@ export function withoutReflink(pool: string): string {
   );
 }
 
-/** Says that a volume was created, and if it is not served, why. */
+/** Reports that a volume was created and, if it is not served, the reason. */
 export function reportCreated(door: Pick<VolumeDoor, 'out' | 'note'>, { target, volume }: CreatedVolume): void {
   const label = target.label(volume);
   const where = `${volume.layout === null ? 'pool' : 'pools'} ${poolsText(volume)}`;
@@ -143,7 +143,7 @@ export function reportCreated(door: Pick<VolumeDoor, 'out' | 'note'>, { target, 
   if (volume.state === 'unavailable') door.note(`${label} is not served: ${volume.reason ?? '-'}`);
 }
 
-/** A misspelt client is no error, because a client may be added later. Nothing is said to an asker that may not see the clients. */
+/** Notes clients that the server does not know. No error: they may be added later. Notes nothing if the asker may not list clients. */
 export async function noteUnknownClients(
   { note }: Pick<VolumeDoor, 'note'>,
   { call, label }: Pick<VolumeTarget, 'call' | 'label'>,

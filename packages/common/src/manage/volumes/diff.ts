@@ -1,9 +1,9 @@
-// The command volume diff, which rsadm and rsconfig have in common. The server answers in parts. Invariant: all parts are of the same states of
-// the volume, except that "now" goes on while clients write.
+// The command `volume diff` of rsadm and rsconfig. The server answers in parts. Invariant: all parts compare the same snapshots. If the
+// later state is the present content, it changes between the parts while clients write.
 
 import { type Command, JSON_OPTION, makeCommand, printJson, usageError } from '../../cli/command.ts';
 import { toText } from '../../cli/table.ts';
-import { count, list, object } from '../../control/shape.ts';
+import { count, list, object } from '../../lib/shape.ts';
 import type { ServerMethods } from '../../control/server/server-methods.ts';
 import { RsError } from '../../lib/errors.ts';
 import { plural, quoteText } from '../../lib/units.ts';
@@ -48,7 +48,7 @@ began may be missing.`,
   });
 }
 
-/** Returns the name of the later snapshot. Throws E_USAGE if it is not of the same volume. */
+/** Returns the name of the later snapshot. Throws E_USAGE if `text` names no snapshot of the same volume. */
 function laterOf(text: string, { volume, parse }: VolumeTarget, { program }: VolumeProgram): string {
   const { volume: name, snapshot } = splitSnapshot(text, program);
   const other = snapshot === null ? null : parse(name);
@@ -56,7 +56,7 @@ function laterOf(text: string, { volume, parse }: VolumeTarget, { program }: Vol
   throw usageError(`${quoteText(text)} is not a snapshot of the same volume: give two snapshots of one volume, or only one`, program);
 }
 
-/** Asks for all parts. Throws E_LIMIT if there are too many ranges, and E_BUSY if a snapshot was replaced meanwhile. */
+/** Requests all parts. Throws E_LIMIT if there are too many ranges, and E_BUSY if a snapshot was replaced between two parts. */
 async function difference(
   { volume, call }: VolumeTarget,
   snapshot: string,
@@ -81,7 +81,7 @@ async function difference(
   return { sizeBytes: first.sizeBytes, ranges };
 }
 
-/** A range may continue the last one of the part before. */
+/** Adds a range, or extends the last range if `next` continues it. */
 function addRange(ranges: Range[], next: Range): void {
   const last = ranges.at(-1);
   if (last !== undefined && last.offsetBytes + last.lengthBytes === next.offsetBytes)

@@ -1,9 +1,9 @@
-// What a volume command needs of the program that has it. rsadm passes requests to the rssrv of its machine; rsconfig first chooses a server.
-// Invariant: the commands of both programs differ only in what their doors do.
+// The "door" through which a volume command uses its program: rsadm calls the rssrv of its machine; rsconfig first chooses a server.
+// Invariant: the commands of both programs differ only in their doors.
 
 import { type Output, usageError } from '../../cli/command.ts';
 import type { ServerCall } from '../../control/server/call-server.ts';
-import type { Fields } from '../../control/shape.ts';
+import type { Fields } from '../../lib/shape.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { VolumeName } from './values.ts';
 
@@ -15,7 +15,7 @@ export interface VolumeTarget {
   readonly ofServer: string;
   /** Name of the server; null if there is only one. */
   readonly server: string | null;
-  /** What the JSON output says of the server, in the form of `VolumeProgram.place`. */
+  /** Fields about the server for the JSON output, with the shape `VolumeProgram.place`. */
   readonly place: Readonly<Record<string, string>>;
   /** Name of a volume of this server in texts, such as `oracle@0` or `osl:oracle@0`. */
   readonly label: (volume: VolumeName) => string;
@@ -23,12 +23,12 @@ export interface VolumeTarget {
   readonly parse: (text: string) => VolumeName;
 }
 
-/** How sure the door must be of the volume that a name means. */
+/** Purpose of a search: for `change` and `remove`, the door must be surer which volume the name means. */
 export type Purpose = 'show' | 'change' | 'remove';
 
-/** What the choice of a server for a new volume depends on. */
+/** Demands on the server for a new volume. */
 export interface Wanted {
-  /** Pools of the volume; none: any pool. */
+  /** Pools of the volume; empty for any pool. */
   readonly pools: readonly string[];
 }
 
@@ -41,15 +41,14 @@ export interface VolumeDoor extends Output {
   readonly note: (sentence: string) => void;
   /** Finds the server that has the volume. Throws E_USAGE, and E_UNKNOWN_VOLUME or E_AMBIGUOUS if there are several servers. */
   find(name: string, purpose: Purpose): Promise<VolumeTarget>;
-  /** The only server that the program knows; null if there may be several, of which a name chooses one. */
+  /** The only server that the program knows; null if there may be several, and the name of a volume decides. */
   readonly local: Pick<VolumeTarget, 'call' | 'label' | 'place'> | null;
   /** Finds the server that has the removed volume. */
   findRemoved(name: string): Promise<VolumeTarget>;
-  /** The servers that may have the new volume, the best one first; at least one. */
+  /** Returns the servers on which the new volume may be created, the best one first; at least one. */
   choose(name: string, wanted: Wanted): Promise<readonly [VolumeTarget, ...VolumeTarget[]]>;
 }
 
-/** The program that a person calls. */
 export interface VolumeProgram {
   readonly program: string;
   /** Fields that the program adds to each JSON answer of the server. */
@@ -59,7 +58,9 @@ export interface VolumeProgram {
   readonly completesRemoved: string;
 }
 
-/** Returns the first target. Throws E_USAGE unless all volumes are on its server. `what`: such as `snapshots of one moment`. */
+/**
+ * Returns the first target. Throws E_USAGE unless all volumes are on its server. `what`: for the error, such as `snapshots of one moment`.
+ */
 export function sameServer(targets: readonly VolumeTarget[], what: string, program: string): VolumeTarget {
   const [target] = targets;
   if (target === undefined) throw usageError('No volume: give NAME', program);

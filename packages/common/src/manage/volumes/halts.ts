@@ -1,5 +1,5 @@
-// The commands that pause and stop volumes, which rsadm and rsconfig have in common. rssrv decides whether the order is permitted. Invariant: a
-// wrong time is refused before anything is sent.
+// The commands of rsadm and rsconfig that pause and stop volumes. rssrv decides whether the request is permitted. Invariant: a wrong time
+// is refused before the command sends anything.
 
 import { type Command, JSON_OPTION, makeCommand, printJson, usageError } from '../../cli/command.ts';
 import { toText } from '../../cli/table.ts';

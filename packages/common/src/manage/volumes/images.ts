@@ -1,10 +1,10 @@
-// The commands about images that rsadm and rsconfig have in common. rssrv decides whether a change is permitted, and makes it. Invariant: each
-// command that changes something sends an id with its request, so that the request is never executed twice.
+// The commands of rsadm and rsconfig about images. rssrv decides whether a change is permitted, and makes it. Invariant: each command that
+// changes something sends an id with its request, so that the request is never executed twice.
 
 import { type Command, JSON_OPTION, makeCommand, printJson, usageError, WAIT_OPTION } from '../../cli/command.ts';
 import { toText } from '../../cli/table.ts';
 import { JOB, type JobView, VOLUME } from '../../control/server/views.ts';
-import { list, object, orNull } from '../../control/shape.ts';
+import { list, object, orNull } from '../../lib/shape.ts';
 import { poolsText, shownSize, snapshotText, volumeText } from '../server-tables.ts';
 import { sameServer, type VolumeDoor, type VolumeProgram, type VolumeTarget } from './door.ts';
 import { checkDone, followed, followJob, type FollowOptions } from './jobs.ts';
@@ -18,7 +18,7 @@ export interface ImageVerbs {
   readonly split: ImageVerb;
 }
 
-/** `words`: how the program names jobs, such as `jobs`. */
+/** `words`: name of the program's job commands, such as `jobs`. */
 export function imageVerbs(program: VolumeProgram, words: string): ImageVerbs {
   return { image: imageVerb(program, words), refresh: refreshVerb(program, words), split: splitVerb(program) };
 }
@@ -168,8 +168,7 @@ may do it.`,
   });
 }
 
-/** `volume restore NAME --from N`: gives a volume the content of its image. */
-/** Prints an answer as JSON, with its job as it is at its end. Throws E_BUSY if the job is not done then. */
+/** Waits for the job and prints the answer as JSON, with the job in its final state. Throws E_BUSY if the job was not done. */
 async function printFollowed(
   door: VolumeDoor,
   target: VolumeTarget,

@@ -1,10 +1,10 @@
-// The commands about moves and jobs that rsadm and rsconfig have in common. rssrv decides whether a volume can move, and does the work.
-// Invariant: each command that changes something sends an id with its request; ending a command, also while it waits, never ends a job.
+// The commands of rsadm and rsconfig about moves and jobs. rssrv decides whether a volume can move, and moves it.
+// Invariants: each changing command sends an id with its request; a job continues if the command that waits for it is ended.
 
 import { type Command, JSON_OPTION, makeCommand, printJson, usageError, WAIT_OPTION } from '../../cli/command.ts';
 import { alignColumns, toText } from '../../cli/table.ts';
 import { JOB, type JobView } from '../../control/server/views.ts';
-import { list, object } from '../../control/shape.ts';
+import { list, object } from '../../lib/shape.ts';
 import { RsError } from '../../lib/errors.ts';
 import { shownSize } from '../server-tables.ts';
 import type { VolumeDoor, VolumeProgram, VolumeTarget } from './door.ts';
@@ -20,7 +20,7 @@ export interface JobVerbs {
   readonly limit: JobVerb;
 }
 
-/** `words`: how the program names jobs, such as `jobs`. */
+/** `words`: name of the program's job commands, such as `jobs`. */
 export function jobVerbs(program: VolumeProgram, words: string): JobVerbs {
   return {
     move: moveVerb(program, words),
@@ -97,14 +97,14 @@ export interface FollowOptions {
   readonly shows: string;
 }
 
-/** What the command says when the job has begun, is done, and has ended otherwise without a reason. */
+/** Messages when the job has begun, when it is done, and when it has ended otherwise without a reason. */
 export interface JobTexts {
   readonly begins: string;
   readonly done: string;
   readonly undone: string;
 }
 
-/** Waits for the end of a job, unless it shall run in the background. Throws E_BUSY if it is not done then, and E_TIMEOUT if it goes on. */
+/** Waits for the end of a job, unless `background` is set. Throws E_BUSY if the job was not done, and E_TIMEOUT if it still runs. */
 export async function followJob(
   door: VolumeDoor,
   target: VolumeTarget,
@@ -123,13 +123,13 @@ export async function followJob(
   if (!json) door.out(toText([done]));
 }
 
-/** Throws E_BUSY if the job has ended and is not done. */
+/** Throws E_BUSY if the job has ended without success. */
 export function checkDone({ id, state, reason, endedMs }: JobView, undone: string): void {
   if (endedMs === null || state === 'done') return;
   throw new RsError('E_BUSY', `Job ${id} ${state === 'failed' ? 'has failed' : `is ${state}`}: ${reason ?? undone}`, { job: id });
 }
 
-/** The job at its end, or as it is if the command does not wait. For JSON with more than the job. */
+/** Returns the job in its final state, or unchanged if the command does not wait. */
 export async function followed(
   door: VolumeDoor,
   target: VolumeTarget,
@@ -220,7 +220,7 @@ function limitVerb(given: VolumeProgram, words: string): JobVerb {
   });
 }
 
-/** Throws E_USAGE if there are several servers, because a job is of one. */
+/** Throws E_USAGE if there are several servers, because each server has its own jobs. */
 async function onlyServer(door: VolumeDoor, program: string): Promise<VolumeTarget> {
   const [target, ...others] = await door.choose('jobs', { pools: [] });
   if (others.length === 0) return target;

@@ -1,4 +1,4 @@
-// The command that deletes removed volumes before their time is over. rssrv decides what the asker may delete. Invariant: nothing is deleted
+// The command that deletes removed volumes before their day is over. rssrv decides what the asker may delete. Invariant: nothing is deleted
 // for good without the person's consent.
 
 import { JSON_OPTION, makeCommand, printJson, usageError, type Command } from '../../cli/command.ts';
@@ -6,7 +6,7 @@ import { toText } from '../../cli/table.ts';
 import { duration } from '../../config/schema/value-types.ts';
 import { OLDER_MAX_MS } from '../../control/limits.ts';
 import { REMOVED, type RemovedVolumeView } from '../../control/server/views.ts';
-import { list, object } from '../../control/shape.ts';
+import { list, object } from '../../lib/shape.ts';
 import { escapeControls } from '../../lib/printable.ts';
 import { plural } from '../../lib/units.ts';
 import { shownSize } from '../server-tables.ts';
@@ -46,11 +46,11 @@ elsewhere it needs --yes.`,
       }
       const purged: RemovedVolumeView[] = [];
       for (let left = 1; left > 0; ) {
-        // On the server itself, it also runs when the journal of requests has no room. What was deleted is not deleted again.
+        // rsadm sends no id, so that the command works even if the journal of requests is full. A repeated deletion does no harm.
         const request = door.local === null ? door.newId() : null;
         const answer = await call('volume-purge', { ...(volume ?? { name: null, universe: 0 }), id: null, olderMs, request });
         purged.push(...answer.purged);
-        // Without progress, what is left cannot be deleted now.
+        // Without progress, the remaining volumes cannot be deleted now.
         left = answer.purged.length === 0 ? 0 : answer.left;
       }
       if (json) return printJson(door, { ...place, purged });

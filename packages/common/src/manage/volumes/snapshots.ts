@@ -1,10 +1,10 @@
-// The snapshot commands that rsadm and rsconfig have in common. rssrv decides whether a change is permitted, and makes it. Invariant: each
-// command that changes something sends an id with its request, so that the request is never executed twice.
+// The snapshot commands of rsadm and rsconfig. rssrv decides whether a change is permitted, and makes it. Invariant: each command that
+// changes something sends an id with its request, so that the request is never executed twice.
 
 import { type Command, JSON_OPTION, makeCommand, printJson, usageError } from '../../cli/command.ts';
 import { toText } from '../../cli/table.ts';
 import { SNAPSHOT, VOLUME } from '../../control/server/views.ts';
-import { list, object, orNull } from '../../control/shape.ts';
+import { list, object, orNull } from '../../lib/shape.ts';
 import { quoteText } from '../../lib/units.ts';
 import { poolsText, shownSize, snapshotText } from '../server-tables.ts';
 import { type Purpose, sameServer, type VolumeDoor, type VolumeProgram, type VolumeTarget } from './door.ts';
@@ -30,7 +30,7 @@ export function snapshotVerbs(program: VolumeProgram): SnapshotVerbs {
   return { snapshot: snapshotVerb(program), clone: cloneVerb(program), rollback: rollbackVerb(program), diff: diffVerb(program) };
 }
 
-/** Throws E_USAGE if the text names no snapshot, and what the door throws. */
+/** Throws E_USAGE if the text names no snapshot, and the errors of the door. */
 async function findSnapshot(door: VolumeDoor, text: string, purpose: Purpose, { program }: VolumeProgram): Promise<SnapshotTarget> {
   const { volume, snapshot } = splitSnapshot(text, program);
   if (snapshot === null)

@@ -1,5 +1,5 @@
-// Tests the names, sizes and lists that commands take, and the texts of their refusals. rsadm's program.test.ts shows that commands use them
-// before they send anything.
+// Tests the names, sizes and lists that commands accept, and the messages of their refusals. rsadm's program.test.ts shows that commands
+// check them before they send a request.
 
 import { expect, test } from 'vitest';
 import { clientsOf, poolNameOf, sizeOf, splitSnapshot, volumeName } from './values.ts';

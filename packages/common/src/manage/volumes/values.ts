@@ -1,5 +1,5 @@
-// Parses the operands and options that several commands share: names of volumes and pools, sizes and lists of clients. Pure. Invariant: a wrong
-// value is refused with the option and the allowed values before anything is sent to rssrv. `program` is the program that the person called.
+// Parses the operands and options that several commands share: names of volumes and pools, sizes and lists of clients. Pure. Invariant: a
+// wrong value is refused, with the option and the allowed values, before a request is sent. `program`: the program that the person called.
 
 import { usageError } from '../../cli/command.ts';
 import { clientNames, name, size, type ValueType } from '../../config/schema/value-types.ts';
@@ -35,7 +35,7 @@ export function universeOf(what: string, text: string, program: string): number 
 
 /**
  * Splits `oracle@monday` or `oracle@1@monday` into the volume and the name of the snapshot; a last part of digits is a universe. The volume
- * may have what `volumeName` does not know, such as a namespace. Throws E_USAGE for a wrong name of a snapshot.
+ * part may contain more than `volumeName` accepts, such as a namespace. Throws E_USAGE for a wrong name of a snapshot.
  */
 export function splitSnapshot(text: string, program: string): { readonly volume: string; readonly snapshot: string | null } {
   const [, volume = text, snapshot] = /^(.*)@([^@]*)$/s.exec(text) ?? [];

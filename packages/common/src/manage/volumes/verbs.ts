@@ -1,11 +1,11 @@
-// The volume commands that rsadm and rsconfig have in common; each program adds its list of volumes and its way to create one. rssrv decides
-// whether a change is permitted, and makes it. Invariant: each command that changes something sends an id with its request, so that the
-// request is never executed twice; removing a volume needs the person's consent.
+// The volume commands of rsadm and rsconfig. Each program adds its own commands `volume list` and `volume create`. rssrv decides whether a
+// change is permitted, and makes it. Invariants: each command that changes something sends an id with its request, so that the request is
+// never executed twice; removing a volume needs the person's consent.
 
 import { type Command, JSON_OPTION, makeCommand, printJson, usageError } from '../../cli/command.ts';
 import { toText } from '../../cli/table.ts';
 import { JOB, REMOVED, SNAPSHOT, VOLUME } from '../../control/server/views.ts';
-import { list, object, orNull, type Shape } from '../../control/shape.ts';
+import { list, object, orNull, type Shape } from '../../lib/shape.ts';
 import { escapeControls } from '../../lib/printable.ts';
 import { formatTime } from '../../log/log-line.ts';
 import { poolsText, shownSize, volumeDetails, volumeText } from '../server-tables.ts';
@@ -25,7 +25,7 @@ export interface VolumeVerbs {
   readonly restore: VolumeVerb;
 }
 
-/** `words`: how the program names jobs, such as `jobs`. */
+/** `words`: name of the program's job commands, such as `jobs`. */
 export function volumeVerbs(program: VolumeProgram, words: string): VolumeVerbs {
   return {
     show: showVerb(program),
@@ -42,7 +42,7 @@ export function volumeShape({ place }: VolumeProgram): Shape {
   return object({ ...place, volume: VOLUME });
 }
 
-/** What the commands about one volume have in common. */
+/** Common parts of the commands about one volume. */
 function volumeCommand(given: VolumeProgram, verb: string) {
   return {
     call: { by: 'words', words: `volume ${verb}` },
@@ -52,7 +52,7 @@ function volumeCommand(given: VolumeProgram, verb: string) {
   } as const;
 }
 
-/** Prints an answer of rssrv as JSON, or else this text. */
+/** Prints the answer of rssrv as JSON, or prints `text`. */
 function print(door: VolumeDoor, json: boolean, { place }: Pick<VolumeTarget, 'place'>, answer: object, text: string): undefined {
   if (json) return printJson(door, { ...place, ...answer });
   door.out(text);

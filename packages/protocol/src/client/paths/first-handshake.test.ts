@@ -1,5 +1,5 @@
-// The one handshake that may begin a session: which path may, which paths wait, and that a silent path blocks no other for long. A server's
-// reaction to two beginnings belongs to rssrv's tests.
+// The one handshake that may begin a session: which path may, which paths wait, and that a silent path blocks no other for long. rssrv's
+// tests cover the server's reaction to two beginnings.
 
 import { describe, expect, test } from 'vitest';
 import { PROOF_TIMEOUT_MS } from '../../auth/limits.ts';

@@ -1,5 +1,5 @@
 // Silent paths over time: what makes a path suspect and what clears it, faults in one direction, stalls of either end. The test plays the
-// server. Judging a single path belongs to path-verdict.test.ts.
+// server. path-verdict.test.ts tests the verdict on a single path.
 
 import { describe, expect, test } from 'vitest';
 import { DEAD_AFTER_MS, HEARTBEAT_INTERVAL_MS, SUSPECT_AFTER_MS } from '@rsio/common/config/schema/limits';
@@ -14,7 +14,7 @@ function read(scene: TrunkScene): Request {
   return scene.submit(OP.READ, { count: 1, bodyBytes: SECTOR_BYTES, buffer: Buffer.alloc(SECTOR_BYTES) });
 }
 
-/** Paths that are up, to a server that answers PINGs, and also every READ on the named paths. */
+/** Returns a scene with `paths` paths that are up, to a server that answers PINGs. */
 function wellScene(paths: number): TrunkScene {
   const scene = new TrunkScene(paths);
   scene.server.answersPings = true;

@@ -9,7 +9,7 @@ export interface LivenessEvents {
   readonly paths: readonly Path[];
   distrust(path: Path, reason: string): void;
   allQuiet(): void;
-  /** All paths were checked. */
+  /** Called after each check of all paths. */
   checked(): void;
 }
 
@@ -29,7 +29,6 @@ export class Liveness {
     this.events = owner;
   }
 
-  /** Changes the liveness times. */
   setTimes(times: LivenessTimes): void {
     const isRunning = this.timer !== null;
     this.stop();

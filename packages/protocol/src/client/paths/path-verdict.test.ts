@@ -1,5 +1,5 @@
 // Judging a path, from snapshots: when a path becomes suspect, dead or deaf, and when not.
-// Acting on a verdict belongs to liveness.test.ts.
+// liveness.test.ts tests the actions that follow a verdict.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -26,7 +26,7 @@ describe('suspect', () => {
     expect(judge({ ...silent, lastProofMs: NOW_MS - 199 }, {})).toBe('keep');
   });
 
-  // Regression: any byte counted, and the server's own PINGs postponed the suspicion when only client to server was broken.
+  // Regression: any received byte counted, so that the server's PINGs delayed the suspicion when only the client's direction was broken.
   test('even if bytes arrive that are no answer', () => {
     expect(judge({ ...silent, lastReceivedMs: NOW_MS }, {})).toBe('suspect');
   });

@@ -1,5 +1,5 @@
-// One path against a server that causes memory use: it sends without reading, or continues an answer in empty parts. The meaning of answers
-// belongs to trunk.test.ts. No network: the transport keeps its output and never reports it as sent.
+// One path against a server that causes memory use: it sends without reading, or continues an answer in empty parts. trunk.test.ts tests
+// the meaning of answers. No network: the transport keeps its output and never reports it as sent.
 
 import { expect, test } from 'vitest';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';

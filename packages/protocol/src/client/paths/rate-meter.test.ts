@@ -1,5 +1,5 @@
-// The rate of one direction of a path, from times and bytes alone. Two directions, and the use of the rate, belong to
-// scheduler-links.test.ts.
+// The rate of one direction of a path, from times and bytes alone.
+// scheduler-links.test.ts tests two directions and the use of the rate.
 
 import { describe, expect, test } from 'vitest';
 import { SEGMENT_BYTES } from '../../link/limits.ts';

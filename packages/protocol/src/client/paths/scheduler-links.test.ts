@@ -1,5 +1,5 @@
-// The effect of choosing paths and of hedging late READs, over links of given rates in virtual time. Single choices belong to
-// scheduler.test.ts, and real links to the netlab.
+// The effect of choosing paths and of hedging late READs, over links of given rates in virtual time. scheduler.test.ts tests single
+// choices, and the netlab tests real links.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -197,7 +197,7 @@ describe('no path starves', () => {
     );
   });
 
-  // Regression: such a path was never used for writing again, because its estimate forbade a copy and READs kept it busy.
+  // Regression: after the stall, the path was never used for WRITEs again, because its low estimated rate excluded it.
   test.each([
     { other: null, name: 'alone' },
     { other: OP.READ, name: 'beside reading' },

@@ -1,5 +1,5 @@
-// How evenly requests spread over equal links if the links are not the bottleneck, in virtual time. Links that differ or fail belong to
-// scheduler-links.test.ts.
+// How evenly requests spread over equal links if the links are not the bottleneck, in virtual time. scheduler-links.test.ts tests links
+// that differ or fail.
 
 import { describe, expect, test } from 'vitest';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';

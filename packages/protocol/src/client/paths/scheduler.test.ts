@@ -1,5 +1,5 @@
-// Choosing a path, from snapshots: by estimated completion, which requests are held back, which paths are never chosen. The effect over
-// links belongs to scheduler-links.test.ts.
+// Choosing a path, from snapshots: by estimated completion, which requests are held back, which paths are never chosen.
+// scheduler-links.test.ts tests the effect over links.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -113,10 +113,10 @@ test('an unmeasured path counts as fast as the best, with few bytes at a time', 
   expect(choose([path(1, { receivingBytes: KIB }), path(2, unknown)])).toBe(2);
   const busy = path(1, { receivingBytes: 10 * FLIGHT_FIRST_BYTES });
   expect(choose([busy, path(2, { ...unknown, receivingBytes: FLIGHT_FIRST_BYTES - 8 * KIB })])).toBe(2);
-  // The scheduler waits for it, but not if it is overdue.
+  // The scheduler lets the request wait for path 2, unless path 2 is overdue.
   expect(choose([busy, path(2, { ...unknown, receivingBytes: FLIGHT_FIRST_BYTES })])).toBeNull();
   expect(choose([busy, path(2, { ...unknown, receivingBytes: FLIGHT_FIRST_BYTES, quietMs: 100 })])).toBe(1);
-  // A request larger than the allowed bytes goes alone. If there is no other path, nothing is held back.
+  // A request larger than the allowed bytes goes alone. If there is no other path, no request is held back.
   expect(choose([busy, path(2, unknown)], [], 2 * FLIGHT_FIRST_BYTES)).toBe(2);
   expect(choose([path(1, { ...unknown, receivingBytes: FLIGHT_FIRST_BYTES })])).toBe(1);
 });

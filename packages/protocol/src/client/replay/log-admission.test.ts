@@ -1,5 +1,5 @@
-// When logging ends, changes that wait for room in the replay log are not forgotten. When and why a change waits belongs to
-// replay-log.test.ts and the simulator.
+// When logging ends, changes that wait for room in the replay log are not forgotten. replay-log.test.ts and the simulator test when and why
+// a change waits.
 
 import { expect, test } from 'vitest';
 import { FLAG, OP } from '../../wire/frames.ts';
@@ -10,7 +10,7 @@ import { Request } from '../requests/request.ts';
 
 const LOG_BYTES = 64 * 1024;
 
-// Regression: such a WRITE hung forever without any report.
+// Regression: a WRITE that waited for room when logging ended hung forever, without any report.
 test('a WRITE that waits for room goes without a log when logging ends, and is durable once it is answered', () => {
   const admitted: Request[] = [];
   const room = new LogAdmission(new ReplayLog(LOG_BYTES, new SlabPool(1), null), {

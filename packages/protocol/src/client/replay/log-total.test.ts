@@ -1,5 +1,5 @@
-// The total of all replay logs of a client, as two volumes experience it: what waits for what, what goes with FUA, and what is released.
-// The rules of one log belong to replay-log.test.ts, servers to the simulator.
+// The total of all replay logs of a client, with two volumes: which changes wait, which are sent with FUA, and which memory is released.
+// replay-log.test.ts tests the rules of one log, and the simulator tests servers.
 
 import { expect, test } from 'vitest';
 import { BLOCK_COST, change, MARGIN } from '../../testing/replay-requests.ts';
@@ -76,7 +76,7 @@ test('a volume never waits for another: with an empty log a change goes with FUA
   for (const block of [0, 1, 2, 3]) one.written(block);
   const { request, isOut } = other.write(0);
   expect([isOut, isFua(request)]).toEqual([true, true]);
-  // If its own changes are in flight, it waits for their answers, which fill its log.
+  // If changes of the same volume are in flight, the WRITE waits for their answers, after which the log can free memory.
   one.room.flushNow(0);
   one.flushed();
   const first = other.write(1);

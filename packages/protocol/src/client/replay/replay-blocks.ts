@@ -89,7 +89,6 @@ export class ReplayBlocks {
     if (target !== null) data.copy(target.data, targetAt, sourceAt, sourceAt + length);
   }
 
-  /** Removes these sectors. */
   cut(lba: number, sectors: number): void {
     const end = lba + sectors;
     const first = Math.floor(lba / BLOCK_SECTORS);

@@ -1,5 +1,5 @@
-// The replay log against a naive model (a map from sectors to content) and a model of a server with a cache over a disk. Whatever is
-// answered, flushed, lost and replayed, in any order: after a recovery every sector holds its last acknowledged content.
+// The replay log against a naive model (a map from sectors to content) and a model of a server with a cache over a disk. After any order of
+// answers, flushes, losses and replays, every sector has its last acknowledged content.
 
 import { expectAtMost, expectSame } from '@rsio/common/testing/quick-expect';
 import fc from 'fast-check';

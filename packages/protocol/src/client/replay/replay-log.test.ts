@@ -1,5 +1,5 @@
-// The replay log case by case: the room that it takes and releases, when it asks for a FLUSH or for FUA, what it reports, and the requests
-// of a replay. Arbitrary sequences belong to replay-log-random.test.ts.
+// The replay log case by case: room taken and released, changes that need a FLUSH or FUA, its reports, and the requests of a replay.
+// replay-log-random.test.ts tests arbitrary sequences.
 
 import { expectSame } from '@rsio/common/testing/quick-expect';
 import { describe, expect, test } from 'vitest';
@@ -212,7 +212,7 @@ test('memory is taken in slabs, which are reused', () => {
   };
   const log = logOf(256, pool);
   for (let round = 0; round < 5; round++) {
-    // An order that scatters the blocks over the slabs.
+    // This order scatters the blocks over the slabs.
     for (let at = 0; at < 256; at++) enter(log, change(OP.WRITE, ((at * 37) % 256) * 8, 8, { id: 1 + round }));
     expect(log.reserve(change(OP.WRITE, 4096, 1))).toBe('flush');
     log.flushed(log.flushSent(), 0);

@@ -29,7 +29,7 @@ export class ReplayLog {
   /** Incarnation of the storage that answered everything in this log; null if the volume has not been opened yet. */
   incarnation: string | null = null;
   reservedBytes = 0;
-  /** Monotonic time in ms before which no change in the log was submitted. Null if the log is empty. */
+  /** Monotonic time in ms of the oldest change in the log, or earlier. Null if the log is empty. */
   sinceMs: number | null = null;
   /**
    * Submission time in ms of the last FLUSH that was answered OK; null if there was none. Every change that was answered before `flushedMs`
@@ -192,7 +192,7 @@ export class ReplayLog {
     this.blocks.clear();
     this.ranges.clear();
     this.sinceMs = null;
-    // Stop counting this log in the total, because nobody reports the outcome of requests in flight to the log any more.
+    // Stop counting this log in the total, because the log no longer learns the outcome of requests in flight.
     this.total?.leave(this.reportedBytes);
     this.total = null;
   }

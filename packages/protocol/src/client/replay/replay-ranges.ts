@@ -41,7 +41,6 @@ export class ReplayRanges {
     else this.list.splice(at, 0, range);
   }
 
-  /** Removes these sectors. */
   cut(begin: number, end: number): void {
     if (this.list.length === 0) return;
     const first = this.firstAfter(begin);

@@ -49,7 +49,6 @@ export class Replay {
     else this.nextData(request);
   }
 
-  /** A piece was answered OK. */
   answered(): void {
     this.out--;
   }

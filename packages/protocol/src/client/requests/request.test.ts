@@ -1,5 +1,5 @@
-// How large I/O is cut into segments, by its length and the number of paths. The effect belongs to scheduler-links.test.ts; that every byte
-// is sent once belongs to the volume's tests.
+// How large I/O is cut into segments, by its length and the number of paths. scheduler-links.test.ts tests the effect; the volume's tests
+// check that every byte is sent once.
 
 import { expect, test } from 'vitest';
 import { PATHS_PER_TRUNK_MAX, SEGMENT_BYTES } from '../../link/limits.ts';

@@ -12,7 +12,7 @@ export interface RequestAttachment {
   /** Number of the attachment's requests in flight (`slotsHeld`), and the bytes of the window that they use (`bytesHeld`). */
   slotsHeld: number;
   bytesHeld: number;
-  /** How long its READs take, and how long one may take before it is late. */
+  /** Durations of the volume's READs, and the time in ms after which a READ is late. */
   readonly readTimes: { add(ms: number): void; readonly lateMs: number };
   add(request: Request): void;
   answered(request: Request, status: number): void;
@@ -33,14 +33,12 @@ export class Request {
   /** `lba`: first sector. `count`: number of sectors, or number of MiB if the flag WIDE is set. */
   lba = 0;
   count = 0;
-  /**
-   * Number of body bytes that this request moves in either direction. These bytes count towards the window and towards the load of a path.
-   */
+  /** Body bytes that this request moves in either direction. They count towards the window and towards the load of a path. */
   bodyBytes = 0;
   /** Data of a WRITE, or destination for the data of a READ. */
   buffer: Buffer = NOTHING;
   bufferOffset = 0;
-  /** For a READ: true if the owner takes the data where it was received, if it was received in one piece (`received`). */
+  /** For a READ: true if the owner accepts the data in the receive buffer (`received`) when it arrives in one piece. */
   takesReceived = false;
   /**
    * Only during `requestDone` of a READ with `takesReceived`: the buffer that has the data from `receivedOffset` on; null if the data is in

@@ -1,5 +1,5 @@
 // The slot rules of docs/PROTOCOL.md with copies in any order over any paths. Here the sequence number wraps after two uses, because with
-// 2^16 a missing quarantine would not show. The rules do not depend on its width.
+// 2^16 a missing quarantine would not show. The rules do not depend on the width of the number.
 
 import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';

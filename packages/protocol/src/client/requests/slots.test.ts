@@ -1,5 +1,5 @@
-// The client's slots, rule by rule (S2-S6). How both ends keep the rules together on any network belongs to slot-rules.test.ts. Choosing a
-// path for a copy belongs to scheduler.test.ts.
+// The client's slots, rule by rule (S2-S6). slot-rules.test.ts tests both ends together on any network. scheduler.test.ts tests the choice
+// of a path for a copy.
 
 import { describe, expect, test } from 'vitest';
 import { AssertionError } from '@rsio/common/lib/assert';

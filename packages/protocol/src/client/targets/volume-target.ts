@@ -1,5 +1,6 @@
-// What a volume of the client sends its requests to: one attachment on one trunk (single-target.ts), or the replicas of a mirror. Invariant:
-// the caller owns a request again as soon as `requestDone` is called or `abandon` has returned it, and nothing refers to its buffer then.
+// The interface through which a volume of the client sends requests: to one attachment on one trunk (single-target.ts), or to the replicas
+// of a mirror. Invariant: when `requestDone` is called or `abandon` returns the request, the caller owns it again, and nothing else refers
+// to its buffer.
 
 import type { HeldBy, StorageReport } from '../../link/heartbeat.ts';
 import type { OpenAnswer } from '../../wire/messages.ts';
@@ -8,7 +9,7 @@ import type { Request } from '../requests/request.ts';
 import type { SessionAnswer } from '../session-call.ts';
 import type { Trunk } from '../trunk.ts';
 
-/** How full the replay log is. For a mirror, the replica with the fullest log counts. Times are in monotonic ms. */
+/** How full the replay log is; for a mirror, the fullest log of its replicas. Times are in monotonic ms. */
 export interface LogFacts {
   /** Bytes of the unflushed WRITEs, and of the ranges of unflushed ZEROs and DISCARDs. */
   readonly dataBytes: number;
@@ -27,7 +28,7 @@ export interface VolumeTarget {
   readonly readonly: boolean;
   /** Sizes, ids and rights of the volume; null before it is open. `sizeBytes` never decreases. */
   readonly volume: OpenAnswer | null;
-  /** See Attachment; that of a mirror is made by mirrorLife. */
+  /** See Attachment. For a mirror: the text made by mirrorLife. */
   readonly recoveredLife: string | null;
   readonly standing: Standing;
   /** Text that tells the user what the target waits for or why it has failed; '' if it is ready. */
@@ -35,9 +36,9 @@ export interface VolumeTarget {
   /** Number of live paths that a large I/O can use; 0 if nothing can be sent. */
   readonly pathCount: number;
   readonly waitsForSpace: boolean;
-  /** What the server holds I/O by, such as a limit; null: nothing. */
+  /** Reason why the server holds back I/O, such as a limit; null if it does not. */
   readonly heldBy: HeldBy | null;
-  /** See Trunk. */
+  /** The newest report of the server about its storage (see Trunk). */
   readonly storageReport: StorageReport | null;
   /** Null if changes are durable when they are answered. */
   readonly log: LogFacts | null;
@@ -49,9 +50,9 @@ export interface VolumeTarget {
   events: AttachmentEvents | null;
   /** Queues a FLUSH that empties the log, unless the log is empty or is already being flushed. */
   flushLog(nowMs: number): void;
-  /** Accepts a READ, WRITE, FLUSH, DISCARD or ZERO. Its `requestDone` is never called from within `submit`. */
+  /** Accepts a READ, WRITE, FLUSH, DISCARD or ZERO. `requestDone` is never called from within `submit`. */
   submit(request: Request, nowMs: number): void;
-  /** Sends an IOCTL. `answered` is called once, never before this function has returned. */
+  /** Sends an IOCTL. `answered` is called once, after this method has returned. */
   ioctl(aux: number, body: Buffer, answered: (answer: SessionAnswer) => void): void;
   /** Abandons all requests and returns them unanswered. */
   abandon(): readonly Request[];

@@ -1,5 +1,5 @@
-// Sources that ask a server as often as they like, on the test's clock: which are answered, and that they silence no others. Deciding what
-// a request is belongs to discovery-responder.test.ts.
+// Sources that send discovery requests very often, on the test's clock: which requests are answered, and that no source silences others.
+// discovery-responder.test.ts tests which datagrams are requests.
 
 import { expect, test } from 'vitest';
 import {

@@ -170,7 +170,7 @@ export class Answers {
   }
 }
 
-/** Speed and MTU of a card may change between two answers; the last answer tells them. */
+/** Ignores speed and MTU, which may change between two answers; the last answer counts. */
 function isSameServer(known: FoundServer, server: Omit<Offer, 'version' | 'nonce'>): boolean {
   return (
     known.server === server.server && known.namespace === server.namespace && placesOf(known.interfaces) === placesOf(server.interfaces)

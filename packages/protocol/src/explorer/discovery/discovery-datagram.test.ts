@@ -1,5 +1,5 @@
-// The two discovery datagrams: round trips through the codec, their bounds, and the reason for each drop. The golden datagrams belong to
-// datagram-doc.test.ts.
+// The two discovery datagrams: round trips through the codec, their bounds, and the reason for each drop. datagram-doc.test.ts tests the
+// golden datagrams.
 
 import fc from 'fast-check';
 import { Packr } from 'msgpackr';

@@ -91,7 +91,7 @@ function ask(
   }
 }
 
-/** The kernel sends nothing to other machines from a loopback address. */
+/** False from a loopback address to another machine, because the kernel sends no such datagram. */
 function canAsk(local: string, target: string): boolean {
   return isIPv4(local) === isIPv4(target) && (!isLoopback(local) || isLoopback(target));
 }

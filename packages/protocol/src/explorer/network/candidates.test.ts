@@ -1,5 +1,5 @@
 // Which interfaces are paired, and that each unpaired interface has a reason.
-// Probing the candidates belongs to probe.test.ts.
+// probe.test.ts probes the candidates.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

@@ -172,7 +172,7 @@ export class ProbeLink implements ConnectionEvents {
     this.connection.finish('The probe is over');
   }
 
-  /** Begins TLS, and waits for WELCOME inside. */
+  /** Begins TLS, and waits for the encrypted WELCOME. */
   private async secure(key: TlsKey, handshake: ClientHandshake): Promise<Welcome> {
     const refuse = (header: Header): void => {
       throw unexpected(header);

@@ -1,5 +1,5 @@
-// MTU measurements over an in-memory network that loses packets that are too large, with the server's own responder at the other end. The
-// rest of a probe belongs to probe.test.ts.
+// MTU measurements over an in-memory network that loses packets that are too large, with the server's own responder at the other end.
+// probe.test.ts tests the rest of a probe.
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import { DISCOVERY_REQUEST_BYTES } from '../discovery/limits.ts';
@@ -165,7 +165,7 @@ describe('the MTU is unknown', () => {
     const { bytes } = await measure(NEAR, 1388);
     expect(bytes).toBe(1388);
     expect((await measure(NEAR, 1388)).bytes).toBe(1388);
-    // The same answer, with the nonce of another request.
+    // Gets the same answers, but with the nonce of another request.
     const other = { ...ports(), random: new SeededRandom(2).bytes };
     expect(await until(measureMtu(NEAR, 1388, other, network))).toEqual(unknown);
   });

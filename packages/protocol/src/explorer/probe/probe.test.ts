@@ -1,5 +1,5 @@
-// Probes against an in-memory server: what is measured, every failure with its text, that a probe ends, and that it never requests anything
-// outside a probe's rights.
+// Probes against an in-memory server: the measurements, every failure with its text, that a probe ends, and that it sends no request that a
+// probe may not send.
 
 import { describe, expect, test } from 'vitest';
 import { HEADER_BYTES } from '../../wire/limits.ts';
@@ -62,7 +62,7 @@ class Scene {
     return { connector: network, clock, random: random.bytes, sockets: null, namespacekey: null, machine, counters };
   }
 
-  /** Advances the clock until the probe is done. Nothing may stay open. */
+  /** Advances the clock until the probe is done. No socket or timer may stay open. */
   async until<T>(running: Promise<T>): Promise<T> {
     let isDone = false;
     const ended = Promise.allSettled([running]).finally(() => {
@@ -152,7 +152,7 @@ describe('measured', () => {
       device: 'eth0',
       findings: [],
     });
-    // One window for each round trip, except for the first ones.
+    // A burst moves one window for each round trip, except for the first round trips.
     const perSecond = PROBE_WINDOW_BYTES * 25;
     for (const rate of [report.writeBytesPerSecond ?? 0, report.readBytesPerSecond ?? 0]) {
       expect(rate).toBeLessThan(perSecond);

@@ -1,6 +1,6 @@
-// Executes one clearing (rule M3): flushes all replicas, keeps changes of the regions back, flushes again and clears the bits. The first flush
-// takes the time, the second one is short, and only that one is waited for by changes. Invariant: changes are kept back from before the second
-// flush until every replica has answered, and until the plan knows the result.
+// Executes one clearing (rule M3): flushes all replicas, locks the regions against changes, flushes again and clears the bits. The first
+// flush is long and delays no change. The second flush is short, and changes of the regions wait for it. Invariant: the regions are locked
+// from before the second flush until every replica has cleared its bits and the plan knows the result.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
@@ -12,9 +12,9 @@ import type { Clearing } from './plans/clear-plan.ts';
 
 export interface ClearOrder {
   readonly clearing: Clearing;
-  /** True as long as all members are in sync, each in the tenure of the beginning. */
+  /** True as long as all members are in sync, each in the tenure that it had when the clearing began. */
   isValid(): boolean;
-  /** Called once, while changes of the regions are still kept back. */
+  /** Called once, while the regions are still locked. */
   ended(isCleared: boolean): void;
 }
 
@@ -46,7 +46,7 @@ export class ClearRun {
     this.missing = ranges.length / 2 + 1;
     for (let at = 0; at < ranges.length; at += 2) {
       const begin = ranges[at]! * MIRROR_REGION_BYTES;
-      // The last region as well is locked as a whole, because the volume may grow meanwhile.
+      // Locks the last region beyond the end of the volume, too, because the volume may grow during the clearing.
       const end = begin + ranges[at + 1]! * MIRROR_REGION_BYTES;
       this.locks.push(this.io.lock(begin, end, () => this.granted()));
     }

@@ -1,10 +1,10 @@
-// Copies between the replicas of one mirror: settles what an unclean end has left (M7), brings replicas back (M12) and clears intent maps (M3).
-// The plans decide, and this class gives them the state of the mirror and executes their orders. Events only record and ask for a turn;
-// `pump` moves. Invariant: each piece that a plan has cut, and each flush and clearing that it ordered, ends exactly once.
+// Copies between the replicas of one mirror: settles regions after an unclean end (M7), resyncs replicas that return (M12), clears intent
+// maps (M3). The plans decide; this class passes the state of the mirror to the plans and executes their orders. An event only records and
+// schedules `pump`, which acts. Invariant: each piece that a plan has cut, and each flush and clearing that it ordered, ends exactly once.
 
 // Design.
-// Settling, returning and clearing share buffers, pace and locks, so that one class runs them. Plans without clock and I/O choose
-// the next work (plans/), and one run executes one order from its beginning to its end (piece-run.ts, clear-run.ts, flush-run.ts).
+// Settling, returning and clearing share buffers, pace and locks, therefore one class runs them. Plans without clock and I/O choose the
+// next work (plans/), and one run executes one order from its beginning to its end (piece-run.ts, clear-run.ts, flush-run.ts).
 //
 //   view; a READ waits; a session was gained or lost; regions became unsettled; a timer; the end of a run
 //        | record, then ask for a turn
@@ -24,11 +24,11 @@
 //   clearing  flush all -> lock the regions -> flush all -> clear the bits at all -> release              M3
 //
 // A tenure changes with each session, handle and incarnation of a replica (plans/tenants.ts). A copy counts only while tenures stay the
-// same, because a replica with another tenure may have lost what it was sent.
+// same, because a replica with another tenure may have lost data that was sent to it.
 //
 // Never done here:
 // - The copier declares no replica in sync. It says "caught up" or "fell back", and membership.ts decides with a configuration (M12).
-// - It keeps back no changes except those in a locked range, and no READs except those of unsettled regions.
+// - It delays no changes except those in a locked range, and no READs except those of unsettled regions.
 // - No bit is cleared while a configuration is pending or a member is not in sync. While a replica is larger than the mirror, the bit of
 //   the region in which the mirror ends stays set (M21).
 // - Users' I/O never stops copies for good: it makes pieces fewer and shorter (pace.ts).
@@ -65,23 +65,23 @@ export class Copier {
   private readonly settle: SettlePlan;
   private readonly clear: ClearPlan;
   private readonly returning = new Map<string, Returning>();
-  /** Gets every region that becomes unsettled, again or for the first time. */
+  /** Every region that became unsettled since `drainDiverged` last emptied this set, even if it was unsettled before. */
   private readonly diverged = new RegionSet();
   private survey: MapSurvey | null = null;
   private view: CopyView | null = null;
-  /** Size of the volume that is marked as touched, or was. */
+  /** Size of the volume when regions were last marked as touched, by `begin` or `grow`. */
   private sizeBytes = 0;
   private members: readonly Tenant[] | null = null;
   private underWay = 0;
   private urgentUnderWay = 0;
   private ownBuffers = 0;
-  /** Flushes, clearings and pages of maps under way. */
+  /** Number of flushes, clearings and reads of map pages in progress. */
   private othersUnderWay = 0;
   private whenIdle: (() => void) | null = null;
   private turn = 0;
-  /** Nothing is settled before this time, because a piece failed. */
+  /** No piece of settling begins before this time, because a piece failed. */
   private settleFromMs = 0;
-  /** The same for flushes of what is copied, because one failed. */
+  /** No flush that settles regions begins before this time, because a flush failed. */
   private flushFromMs = 0;
   private clearFromMs = 0;
   private rotateAtMs = 0;
@@ -103,7 +103,7 @@ export class Copier {
   }
 
   /**
-   * The client is the holder. Marks all regions as touched and, after an end that was not clean, as unsettled, until the maps of all replicas
+   * The client has become the holder. Marks all regions as touched and, after an unclean end, as unsettled, until the maps of all replicas
    * in sync are read. Called once, before a view says that the mirror serves.
    */
   begin(isClean: boolean, sizeBytes: number): void {
@@ -125,8 +125,8 @@ export class Copier {
   }
 
   /**
-   * The new part of a volume that has grown is set in all maps, and cleared there when it is idle. It is zero where each replica has grown, and
-   * anything where one was larger before (rule M21).
+   * Marks the new part of a volume as touched, because each server sets its bits there; they are cleared when the part is idle. The new
+   * part reads as zeros, except where a replica was larger before: there, its content is unknown, so that it is unsettled (rule M21).
    */
   private grow(sizeBytes: number): void {
     if (this.survey === null || sizeBytes <= this.sizeBytes) return;
@@ -145,18 +145,18 @@ export class Copier {
   /** A user's READ waits for an unsettled region. */
   hurry(region: number): void {
     this.settle.hurry(region);
-    // It does not wait for one that cannot be read, whose wait may be long.
+    // A READ of an unreadable region does not shorten the wait, which grows with each failure.
     if (!this.unreadable.has(region)) this.settleFromMs = Math.min(this.settleFromMs, this.clock.monotonicMs() + COPY_RETRY_MS);
     this.wantPump();
   }
 
-  /** `bytesPerSecond`: null if copies only yield to users. */
+  /** `bytesPerSecond`: null for no fixed rate; copies then only yield to users' I/O. */
   setRate(bytesPerSecond: number | null): void {
     this.pace.bytesPerSecond = bytesPerSecond;
     this.wantPump();
   }
 
-  /** True if nothing is unsettled. Before that, the mirror cannot be detached (M13). */
+  /** True if no region is unsettled. Before that, the mirror cannot be detached (M13). */
   get isSettled(): boolean {
     return this.survey?.isComplete === true && this.io.unsettled.count === 0;
   }
@@ -166,7 +166,7 @@ export class Copier {
     return [...this.returning.values()].map((one) => one.progress(nowMs));
   }
 
-  /** M13: nothing is begun until `resume`. `then` is called when nothing is under way any more, possibly before this method returns. */
+  /** M13: begins no work until `resume`. Calls `then` when no work is in progress any more, possibly before this method returns. */
   pause(then: () => void): void {
     this.isPaused = true;
     this.whenIdle = then;
@@ -179,7 +179,7 @@ export class Copier {
     this.wantPump();
   }
 
-  /** A repair has written to this region. One that it has not reached may have joined meanwhile, and then starts again. */
+  /** A repair has written this region to the replicas `reached`. All other returning replicas get the region again, even joined ones. */
   recopy(region: number, reached: ReadonlySet<string>): void {
     for (const replica of this.returning.values()) {
       if (reached.has(replica.identity)) continue;
@@ -188,7 +188,7 @@ export class Copier {
     }
   }
 
-  /** Nothing is begun any more. What is under way ends by itself. */
+  /** Begins no further work. Work in progress ends by itself. */
   end(): void {
     this.isEnded = true;
     this.timer.cancel();
@@ -220,7 +220,7 @@ export class Copier {
     this.pace.usersSeen(nowMs, this.io.outstanding);
     this.refresh(view);
     this.drainDiverged(survey);
-    // Also a copier that begins nothing says what is no longer true.
+    // Only now, because a copier that may begin nothing still has to report `fellBack`.
     if (this.isPaused || !view.isServing) return;
     this.readMaps(view, survey);
     if (!survey.isComplete) return;
@@ -234,14 +234,14 @@ export class Copier {
     this.hasToldSettled = this.isSettled;
   }
 
-  /** Failures follow each other, and each moves the time of its retry: the timer of an earlier one may have fired before that. */
+  /** Sets the timer in each turn, because a later failure moves the time of the retry, and the timer of an earlier one may have fired. */
   private wakeToRetry(nowMs: number): void {
     if (this.settleFromMs > nowMs) this.timer.at(this.settleFromMs);
     if (this.flushFromMs > nowMs) this.timer.at(this.flushFromMs);
     for (const { failedUntilMs } of this.returning.values()) if (failedUntilMs > nowMs) this.timer.at(failedUntilMs);
   }
 
-  // --- what the plans have to know
+  // --- the state that the plans need
 
   private refresh(view: CopyView): void {
     const counting = view.replicas.filter((one) => one.counts);
@@ -270,7 +270,7 @@ export class Copier {
       this.settle.diverged(region);
       for (const replica of this.returning.values()) {
         replica.plan.diverged(region);
-        // A replica that counts is settled with the others.
+        // A replica that counts is no longer copied here: settling makes it equal to the others.
         if (this.roleOf(replica.identity) === 'returning') replica.fellBack('A change was executed by some of the replicas only');
       }
     }
@@ -318,7 +318,7 @@ export class Copier {
     this.wantPump();
   }
 
-  /** Something has ended. After a failure, there is no hurry. */
+  /** Work has ended: takes the next turn at once or, after a failure, COPY_RETRY_MS later. */
   private again(isGood: boolean): void {
     if (isGood) this.wantPump();
     else this.timer.at(this.clock.monotonicMs() + COPY_RETRY_MS);
@@ -376,7 +376,7 @@ export class Copier {
     };
   }
 
-  /** Replicas in sync that can be read: those first that had all of it when they were opened, and of these that with the least load (M21). */
+  /** Readable replicas in sync, best one first: by whether the volume reached `endBytes` when it was opened (M21), then by load. */
   private sources(mustRead: boolean, endBytes: number): string[] {
     const list = this.view?.replicas.filter((one) => one.role === 'member' && one.counts && (one.reads || !mustRead)) ?? [];
     const ready = list.filter(({ identity }) => this.io.tenureOf(identity) !== null);
@@ -437,7 +437,7 @@ export class Copier {
     this.othersUnderWay++;
     flushAll(this.io, members, (isFlushed) => {
       if (!isFlushed) this.flushFromMs = this.clock.monotonicMs() + COPY_RETRY_MS;
-      // What has diverged since the last turn must not count as settled.
+      // A region that has diverged since the last turn must not count as settled.
       if (this.survey !== null) this.drainDiverged(this.survey);
       for (const region of this.settle.flushEnded(flush, isFlushed)) {
         this.io.lacks.settled(region);

@@ -1,5 +1,5 @@
-// The buffers of the copies of all mirrors of a process, and their memory of changes. A server that hangs keeps the buffers of its mirrors, so that a mirror that gets
-// none of the shared ones may have one small buffer of its own. Invariant: a grant is released once, after the last use of its buffer.
+// The copy buffers and the budget for change times that all mirrors of a process share. A hanging server keeps buffers in use. Therefore, a
+// mirror without a shared buffer may have one small one of its own. Invariant: a grant is released once, after the last use of its buffer.
 
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { TimesBudget } from '../lacks/change-times.ts';
@@ -12,12 +12,12 @@ export interface BufferGrant {
 }
 
 export class CopyBuffers {
-  /** What the mirrors remember of their changes. */
+  /** Bounds the memory in which the mirrors note when blocks were changed. */
   readonly times = new TimesBudget();
   private readonly pool = new BufferPool(BUFFERS_KEPT_BYTES);
   private sharedBytes = 0;
 
-  /** Null if the shared buffers are all in use and the mirror may have none of its own. The buffer may be longer than `bytes`. */
+  /** Returns null if all shared buffers are in use and the mirror may have no buffer of its own. The buffer may be longer than `bytes`. */
   take(bytes: number, mayHaveOwn: boolean): BufferGrant | null {
     if (this.sharedBytes + bytes <= BUFFERS_MAX_BYTES) {
       this.sharedBytes += bytes;

@@ -1,5 +1,5 @@
-// Flushes several replicas. Invariant: a flush counts only if each replica had, when its answer arrived, the tenure that the caller names: a
-// replica that started another incarnation meanwhile may have lost what was written before.
+// Flushes several replicas. Invariant: a flush counts only if each replica, when its answer arrives, has the tenure that the caller names.
+// With another tenure, the storage may have lost earlier writes.
 
 import { STATUS } from '../../wire/status.ts';
 import type { CopyIo } from './copy-ports.ts';

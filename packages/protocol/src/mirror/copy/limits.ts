@@ -10,15 +10,15 @@ const KIB = 1024;
 // --- pieces
 /** Longest piece that is copied at a time. While it is copied, changes of its range wait. */
 export const PIECE_MAX_BYTES = 1024 * KIB;
-/** The same while users' I/O is under way. */
+/** Longest piece while users' I/O is under way. */
 export const PIECE_BUSY_BYTES = 256 * KIB;
-/** Length of the pieces of a mirror that gets no longer buffer, because other mirrors have them. It may have one such piece. */
+/** Piece length of a mirror that gets no larger buffer because other mirrors use them all. Such a mirror copies one piece at a time. */
 export const PIECE_SMALL_BYTES = 64 * KIB;
 /** Pieces of one mirror under way at a time, all replicas together. */
 export const PIECES_MAX = 8;
-/** The same while users' I/O is under way. It is not 0, so that users never starve a copy. */
+/** Pieces of one mirror while users' I/O is under way. Not 0, so that users never starve a copy. */
 export const PIECES_BUSY_MAX = 2;
-/** Pieces for regions that users' READs wait for. They do not wait for the pieces above or for the rate. */
+/** Pieces for regions that users' READs wait for, in addition to PIECES_MAX. The rate does not delay these pieces. */
 export const PIECES_URGENT_MAX = 4;
 /** Bytes of the buffers of all mirrors of the process, apart from one small buffer for each mirror. */
 export const BUFFERS_MAX_BYTES = 48 * PIECE_MAX_BYTES;
@@ -26,22 +26,22 @@ export const BUFFERS_MAX_BYTES = 48 * PIECE_MAX_BYTES;
 export const BUFFERS_KEPT_BYTES = 16 * PIECE_MAX_BYTES;
 
 // --- times
-/** Users' I/O counts as under way for this time after it was seen. */
+/** Users' I/O counts as under way until this time has passed since the copier last saw a request in flight. */
 export const USERS_RECENT_MS = 50;
-/** With a rate that is given, at most what flows in this time is copied at once. */
+/** With a fixed rate, the copier sends at once at most the bytes that the rate allows in this time. */
 export const RATE_BURST_MS = 100;
-/** With a rate that is given, a piece takes at most this time. */
+/** With a fixed rate, a piece is at most as long as the rate allows in this time. */
 export const RATE_PIECE_MS = 1_000;
 /** Time until an attempt that failed is repeated, unless a replica comes back earlier. */
 export const COPY_RETRY_MS = 1_000;
-/** The longest such time, if no replica in sync can read what is left, and the number of regions that are remembered so. */
+/** Longest time until a retry of a region that no replica in sync can read, and the most such regions that the copier remembers. */
 export const COPY_RETRY_MAX_MS = 30_000;
 export const UNREADABLE_MAX = 64;
-/** A region is idle if nothing was changed in it for this time. It is noticed after at most twice this time. */
+/** A region without a change for this time is idle. The copier notices after at most twice this time. */
 export const CLEAR_IDLE_MS = 5_000;
 /** A clearing gives up if changes that are under way in its regions do not end within this time. */
 export const CLEAR_LOCK_MS = 1_000;
-/** Time over which the rate of a resync is measured, and how many times it is looked at within it. */
+/** Time over which the rate of a resync is measured, and the number of samples in that time. */
 export const PROGRESS_WINDOW_MS = 10_000;
 export const PROGRESS_SAMPLES = 10;
 

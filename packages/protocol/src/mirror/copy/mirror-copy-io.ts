@@ -1,5 +1,5 @@
-// The data path of a mirror as the copier needs it: MirrorIo, and the ioctls about intent maps on the sessions of the replicas.
-// Invariant: an answer of a session that was given up is no answer.
+// Implements CopyIo for the copier: MirrorIo, plus the ioctls about intent maps on the sessions of the replicas.
+// Invariant: an answer from a session that was given up is ignored.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -96,7 +96,7 @@ export class MirrorCopyIo implements CopyIo {
     this.call(identity, IOCTL.MIRROR_CLEAR, encodeMirrorClearRequest({ ranges: [...ranges] }), ({ status }) => done(status));
   }
 
-  /** Sums of a range of one replica, piece by piece; null if the status is not OK, or if the answer is not understood. */
+  /** Checksums of a range of one replica, one for each piece. `sums` is null if the status is not OK or the answer is malformed. */
   readSums(
     identity: string,
     { beginBytes, endBytes }: { readonly beginBytes: number; readonly endBytes: number },

@@ -1,5 +1,5 @@
-// The pace of copies and their buffers: a rate that is given is kept, users' I/O makes copies fewer and shorter without stopping them, and a
-// mirror goes on with one small buffer while other mirrors have all shared ones. Also the rate that a resync reports.
+// The pace of copies and their buffers: a fixed rate is kept, users' I/O makes copies fewer and shorter without stopping them, and a mirror
+// continues with one small buffer while other mirrors use all shared ones. Also the rate that a resync reports.
 
 import { expect, test } from 'vitest';
 import { CopyBuffers } from './copy-buffers.ts';

@@ -1,5 +1,5 @@
-// When the next piece may be copied, and how long it may be. With a rate, what is copied flows as from a token bucket. Without one, copies
-// yield to users: while users' I/O is under way, few and short pieces are copied at a time. Invariant: neither ever stops copies for good.
+// Decides when the next piece may be copied, and how long it may be. A fixed rate limits copies like a token bucket. Without one, copies
+// yield: while users' I/O is under way, pieces are few and short. Invariant: copies never stop for good.
 
 import {
   PIECE_BUSY_BYTES,
@@ -13,12 +13,12 @@ import {
 } from './limits.ts';
 
 export class Pace {
-  /** Bytes for each second; null if only users' I/O limits the copies. */
+  /** Fixed rate; null if only users' I/O limits the copies. */
   bytesPerSecond: number | null = null;
   private freeAtMs = Number.NEGATIVE_INFINITY;
   private usersUntilMs = Number.NEGATIVE_INFINITY;
 
-  /** Called whenever the number of users' requests without an answer is looked at. */
+  /** `outstanding`: number of users' requests in flight now. */
   usersSeen(nowMs: number, outstanding: number): void {
     if (outstanding > 0) this.usersUntilMs = nowMs + USERS_RECENT_MS;
   }

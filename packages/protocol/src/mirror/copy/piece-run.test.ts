@@ -1,5 +1,5 @@
-// One piece of a copy: what is all zeros is sent as ZERO, a source that cannot read is replaced by another one, a replica that refuses the
-// copy is reported, and the lock ends after the last answer. A piece that nobody needs any more is not written.
+// One piece of a copy: zeros are sent as ZERO, a source that cannot read is replaced by another one, a replica that refuses the copy is
+// reported, and the lock ends after the last answer. A piece that is no longer needed is not written.
 
 import { expect, test } from 'vitest';
 import { STATUS } from '../../wire/status.ts';
@@ -65,7 +65,7 @@ class Scene {
     this.grant?.();
   }
 
-  /** The source reads, and nothing of it was lost without a word. */
+  /** The source reads, and its flush succeeds. */
   read(content = 1): void {
     this.answer('read a', STATUS.OK, content);
     this.answer('flush a', STATUS.OK);

@@ -1,5 +1,5 @@
-// Copies one piece: keeps changes of its range back, reads it from one replica and writes it to one or more others. What is all zeros is sent
-// as ZERO, so that a replica with holes gets holes; extents of the source are not asked for, because their answer would be older than the
+// Copies one piece: locks its range against changes, reads it from one replica and writes it to the others. Data that is all zeros is sent
+// as ZERO, so that a replica with holes gets holes. The source is not asked for its extents, because the answer would be older than the
 // lock. Invariant: the lock lasts until every request of the piece has ended, so that no change overtakes a copy (M9).
 
 import { STATUS } from '../../wire/status.ts';
@@ -15,7 +15,7 @@ export interface PieceOrder {
   /** Replicas from which the piece may be read now, the best one first. */
   sources(): readonly string[];
   targets(source: string): readonly string[];
-  /** True if the copy counts for nothing any more. */
+  /** True if the copy is no longer needed. */
   isVoid(): boolean;
   /** A replica has refused the copy. */
   refused(identity: string, status: number): void;
@@ -23,7 +23,7 @@ export interface PieceOrder {
   ended(result: PieceResult): void;
 }
 
-/** `void`: nobody needs the copy any more. `failed`: it is to be tried again later. `unreadable`: the same, because no source could read it. */
+/** `void`: the copy is no longer needed. `failed`, and `unreadable` (no source could read the piece): to be tried again later. */
 export type PieceResult = 'copied' | 'void' | 'failed' | 'unreadable';
 
 export class PieceRun {
@@ -34,7 +34,7 @@ export class PieceRun {
   private isOver = false;
   private unanswered = 0;
   private isCopied = true;
-  /** Each source that was tried has answered that it cannot read. */
+  /** True as long as each source that was tried has answered the READ with an error. */
   private isRefused = true;
 
   constructor(io: CopyIo, order: PieceOrder) {
@@ -71,14 +71,13 @@ export class PieceRun {
     }
   }
 
-  /** Where the byte is in the buffer. */
   private offsetOf(positionBytes: number): number {
     return positionBytes - this.order.piece.beginBytes;
   }
 
   /**
-   * Storage that failed to write back may show older content before anybody has noticed (V1 in docs/PROTOCOL.md). A flush notices. So what was read
-   * is written to others only after a flush of the source in the same tenure.
+   * After a failed write-back, storage may return older content until a flush reports the failure (V1 in docs/PROTOCOL.md). Therefore, data
+   * is written to other replicas only after a flush of the source in the same tenure.
    */
   private confirm(source: string, tenure: string): void {
     if (this.order.isVoid()) return this.end('void');
@@ -124,7 +123,7 @@ export class PieceRun {
   }
 }
 
-/** False for statuses with which the client itself answers, because the session or the attachment has ended. */
+/** False for statuses that the client itself sets, because the session or the attachment has ended. */
 function isOfServer(status: number): boolean {
   return status !== STATUS.OUTCOME_UNKNOWN && status !== STATUS.STALE && status !== STATUS.TAKEN;
 }

@@ -1,5 +1,5 @@
-// Copies that fail one after the other, as when a server that is the source is killed: each failure moves the time of the next attempt.
-// Invariant: nothing but time is needed for the next attempt; no user, no view and no session has to wake the copier.
+// Copies that fail one after another, for example because the source's server was killed: each failure moves the time of the next attempt.
+// Invariant: the next attempt begins by time alone; no user, view or session has to wake the copier.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { expect, test } from 'vitest';
@@ -22,7 +22,7 @@ function newScene(): Scene {
   return { world: new MirrorCopyWorld(random, 2, REGIONS * MIRROR_REGION_BYTES), random };
 }
 
-/** Executes all that is under way and what follows from it, until a request of this kind waits at the replica. */
+/** Executes all requests in flight and those that follow, until a request of this kind waits at the replica. */
 function proceedTo(kind: 'read' | 'flush', at: SimReplica, { world, random }: Scene): void {
   for (let step = 0; step < 1_000; step++) {
     world.clock.advance(0);
@@ -70,7 +70,7 @@ test('regions are settled again after failures that came one after the other', (
     world.clock.advance(0);
   }
   let failed = 0;
-  // The other replica is asked for what one cannot read.
+  // If one replica cannot read a range, the copier asks the other one.
   for (let round = 0; round < 10 && reads() > 0; round++)
     for (const replica of world.replicas) failed += failAll('read', replica, world, APART_MS, STATUS.OUTCOME_UNKNOWN);
   expect(reads()).toBe(0);
@@ -85,7 +85,7 @@ test('a READ of one region does not wait until another one, which cannot be read
   for (const replica of world.replicas) replica.map.add(0);
   world.begin(false);
   const reads = (): number => world.replicas.reduce((sum, replica) => sum + waiting(replica, 'read'), 0);
-  // Nothing but region 0 is unsettled, and its wait grows to the longest one.
+  // Only region 0 is unsettled, and its wait grows to COPY_RETRY_MAX_MS.
   for (let waitedMs = 0; waitedMs < 4 * COPY_RETRY_MAX_MS; waitedMs += COPY_RETRY_MS) {
     for (const replica of world.replicas) {
       failAll('read', replica, world, 0, STATUS.IO_ERROR);

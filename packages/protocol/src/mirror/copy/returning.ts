@@ -1,5 +1,5 @@
-// A replica that returns, as the copier sees it: its plan, what was told of it, and how fast it is copied.
-// What is copied next is decided by plans/resync-plan.ts.
+// A replica that returns, as the copier sees it: its plan, the events reported about it, and the rate of its copy.
+// plans/resync-plan.ts decides the next piece.
 
 import type { CopierEvents, CopyIo, ResyncProgress } from './copy-ports.ts';
 import { ResyncPlan } from './plans/resync-plan.ts';
@@ -9,16 +9,16 @@ import { STATUS } from '../../wire/status.ts';
 export class Returning {
   readonly identity: string;
   readonly plan: ResyncPlan;
-  /** True if the owner was told, and nothing has made it untrue since. */
+  /** True if `caughtUp` was reported to the owner, and no `fellBack` since. */
   hasCaughtUp = false;
-  /** True if the owner need not be told again. */
+  /** True if `caughtUp` need not be repeated: it was reported since the last view. */
   isToldCaughtUp = false;
-  /** Nothing is copied before this time, because it failed. */
+  /** No copy begins before this time, because the last one failed. */
   failedUntilMs = 0;
   private readonly io: CopyIo;
   private readonly events: Pick<CopierEvents, 'fellBack'>;
   private readonly meter = new ProgressMeter();
-  /** What was copied when the last checkpoint began. */
+  /** `copiedInAll` of the plan when the last checkpoint began. */
   private checkpointAt = 0;
   private isCheckpointing = false;
 
@@ -33,7 +33,7 @@ export class Returning {
     });
   }
 
-  /** Looks whether it has another session, handle or incarnation. */
+  /** Starts the plan again if the replica has another session, handle or incarnation. */
   follow(sizeBytes: number): void {
     const { plan, io, identity } = this;
     const tenure = io.tenureOf(identity);
@@ -51,14 +51,14 @@ export class Returning {
     this.events.fellBack(this.identity, why);
   }
 
-  /** `afterBytes`: what is copied between two checkpoints. */
+  /** `afterBytes`: bytes copied between two checkpoints. */
   isCheckpointDue(afterBytes: number): boolean {
     const { phase, tenure, copiedInAll } = this.plan;
     if (phase !== 'copying' || this.isCheckpointing || copiedInAll < this.checkpointAt + afterBytes) return false;
     return tenure !== null && this.io.tenureOf(this.identity) === tenure;
   }
 
-  /** Flushes what was copied: a copy that starts again need not send it again. Calls `ended` once. */
+  /** Flushes the replica, so that a copy that starts again need not repeat the part copied so far. Calls `ended` once. */
   checkpoint(ended: () => void): void {
     const { identity, plan, io } = this;
     const { tenure } = plan;
@@ -68,7 +68,7 @@ export class Returning {
     this.checkpointAt = plan.copiedInAll;
     io.flushAt(identity, (status) => {
       this.isCheckpointing = false;
-      // A flush of another session, handle or incarnation covers nothing.
+      // A flush in another session, handle or incarnation does not cover the copy.
       if (status === STATUS.OK && io.tenureOf(identity) === tenure && plan.tenure === tenure) io.lacks.flushed(identity, remaining, tick);
       ended();
     });

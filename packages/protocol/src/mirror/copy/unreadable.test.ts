@@ -1,5 +1,5 @@
-// How the copier goes on when no replica in sync can read a piece: it waits longer and longer while nothing else is left, and forgets the
-// piece only when all of it was copied. That a piece is unreadable is found in piece-run.ts.
+// Pieces that no replica in sync can read: the copier waits longer and longer while nothing else is left to copy, and forgets the piece
+// only when all of it is copied. piece-run.ts finds out that a piece is unreadable.
 
 import { expect, test } from 'vitest';
 import { COPY_RETRY_MAX_MS, COPY_RETRY_MS, UNREADABLE_MAX } from './limits.ts';
@@ -19,7 +19,7 @@ test('it is short while other regions are copied', () => {
   for (let times = 0; times < 5; times++) unreadable.failed(piece(3));
   unreadable.copied(piece(4));
   expect(unreadable.failed(piece(3))).toBe(COPY_RETRY_MS);
-  // The other pieces of the same region are no progress.
+  // Copying other pieces of the same region does not count as progress.
   unreadable.copied(piece(3, 8, 16));
   expect(unreadable.failed(piece(3))).toBeGreaterThan(COPY_RETRY_MS);
 });

@@ -1,5 +1,5 @@
-// What no replica in sync could read when it was to be copied, and how long the copier waits before it tries again. Invariants: the wait grows
-// only while nothing else is copied, so that one bad block holds no other region up; what is told is true until all of it was copied.
+// Ranges that no replica in sync can read, and how long the copier waits before it tries again. Invariants: the wait grows only while
+// nothing else is copied, so that one bad block does not delay other regions. A range stays in the list until it was copied.
 
 import { COPY_RETRY_MAX_MS, COPY_RETRY_MS, UNREADABLE_MAX } from './limits.ts';
 import type { PieceRange } from './plans/region-pieces.ts';
@@ -15,7 +15,7 @@ export class Unreadable {
   private readonly ranges = new Map<number, Range>();
   private hasCopied = false;
 
-  /** The range that failed first, and how long the copier waits for it; null if there is none. */
+  /** The range that failed first; null if there is none. */
   get first(): { readonly beginBytes: number; readonly endBytes: number } | null {
     for (const range of this.ranges.values()) return range;
     return null;
@@ -25,7 +25,7 @@ export class Unreadable {
     return this.ranges.has(region);
   }
 
-  /** Returns the time to wait. */
+  /** Returns the time in ms until the next attempt. */
   failed({ region, beginBytes, endBytes }: PieceRange): number {
     const before = this.ranges.get(region)?.failures ?? 0;
     if (before > 0 || this.ranges.size < UNREADABLE_MAX) this.ranges.set(region, { beginBytes, endBytes, failures: before + 1 });

@@ -1,5 +1,5 @@
-// When the answer of a READ of a mirror may leave (M15): which replicas are asked, that one round serves many READs, and when the voters
-// are asked instead. That no READ is stale belongs to data-path-random.test.ts.
+// When the answer of a READ of a mirror may leave (M15): which replicas are asked, that one TERM serves many READs, and when the voters are
+// asked instead. data-path-random.test.ts checks that no READ is stale.
 
 import { expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -43,12 +43,12 @@ class Scene {
     });
   }
 
-  /** These replicas are in sync, and A alone executes READs. */
+  /** Sets a view: these replicas are in sync, and only A executes READs. */
   view(...sessions: readonly FakeSession[]): void {
     this.setView(sessions, (identity) => identity === 'A');
   }
 
-  /** The same, and all execute READs. */
+  /** Sets a view: these replicas are in sync, and all execute READs. */
   viewAll(...sessions: readonly FakeSession[]): void {
     this.setView(sessions, () => true);
   }
@@ -74,7 +74,7 @@ class Scene {
     return statuses;
   }
 
-  /** Everything that was sent to these replicas is executed and answered. */
+  /** Executes and answers all requests of these replicas. */
   settle(...sessions: readonly FakeSession[]): void {
     for (let times = 0; times < 100; times++) for (const session of sessions) session.step(this.random);
     this.clock.advance(0);

@@ -1,8 +1,8 @@
-// Confirms the term for READs (rule M15). The answer of a READ may leave when each replica that counts, or a majority of the voters, has
-// confirmed the term after the READ was submitted. Every request that a replica executes confirms, because the server executes nothing
-// under a revoked handle: the READ itself for its own replica, and other requests of users. Where nothing else was sent, this class sends
-// the ioctl TERM, one at a time to each replica and after all READs of the same event, so that one round serves all of them. If a replica has
-// no session or is silent, the voters are asked, and one that was silent for too long is silent until it answers anything. Invariant: a confirmation counts for READs that were submitted before the confirming request was.
+// Confirms the term for READs (rule M15). The answer of a READ may leave when each replica in sync, or a majority of the voters, has
+// confirmed the term after the READ was submitted. Any request that a replica executes confirms the term, because a server executes nothing
+// under a revoked handle. A replica without such a request gets the ioctl TERM, one at a time. TERM is sent at the end of an event, so that
+// it serves all READs of that event. If a replica has no session or stays silent, the voters are asked. Invariant: a confirmation counts
+// only for READs submitted before the confirming request.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { assert } from '@rsio/common/lib/assert';
@@ -19,7 +19,7 @@ export interface ConfirmationPorts {
   readonly clock: Clock;
   /** Number of the newest request of a user. */
   sequence(): number;
-  /** Asks a majority of the voters, from now on, whether the term is still promised. */
+  /** Asks the voters now whether a majority of them still promises the term. */
   confirmByVoters(): Promise<boolean>;
   /** The answer of the READ may leave. */
   confirmed(operation: Operation): void;
@@ -54,7 +54,7 @@ export class Confirmations implements RequestEvents {
     this.ports = ports;
   }
 
-  /** A READ is being sent to `reader`: asks the other replicas meanwhile, so that the round costs no time of its own. */
+  /** A READ is being sent to `reader`. Asks the other replicas at the same time, so that the confirmation adds no round trip. */
   ask(operation: Operation, reader: Member | null): void {
     if (this.isOff) return;
     const { all } = this.members;
@@ -84,7 +84,9 @@ export class Confirmations implements RequestEvents {
     if (at >= 0) this.leaving[at] = null;
   }
 
-  /** Lets the answers leave that are confirmed now. Called when a replica has confirmed, and when the replicas that count have changed. */
+  /**
+   * Releases the answers that are confirmed now. Called when a replica has confirmed, and when the set of replicas that count has changed.
+   */
   look(): void {
     if (this.waiting.length === 0) return;
     this.mustLookAgain = this.isLeaving;
@@ -149,7 +151,7 @@ export class Confirmations implements RequestEvents {
     return this.members.all.some((member) => member.confirms && (member.isSilent || member.replica?.isReady !== true));
   }
 
-  /** At the end of the current event, so that a round serves all READs that arrived with it. */
+  /** Asks at the end of the current event, so that one TERM serves all READs that arrived with it. */
   private wantAsks(): void {
     if (this.isAskDue) return;
     this.isAskDue = true;
@@ -180,7 +182,7 @@ export class Confirmations implements RequestEvents {
     replica.trunk.submit(request);
   }
 
-  /** Asks again what has failed, and the voters if a READ has waited for the whole time. */
+  /** Repeats TERM requests that failed. Asks the voters if a replica has not confirmed a READ for the whole CONFIRM_PATIENCE_MS. */
   private timePassed(): void {
     this.timer = null;
     if (this.waiting.length === 0) return;

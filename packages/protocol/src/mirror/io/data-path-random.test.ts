@@ -1,13 +1,12 @@
-// The data path of a mirror in worlds that chance moves: replicas crash, lose sessions, refuse, are removed and return, and another client
-// takes the mirror over. Every answer is judged (testing/mirror-world.ts). The zoo (test/sim/zoo) shows
-// that broken code is found by the same worlds.
+// The data path of a mirror in random worlds: replicas crash, lose sessions, refuse, are removed and return, and another client takes over
+// the mirror. testing/mirror-world.ts judges every answer. The zoo (test/sim/zoo) shows that these worlds detect broken code.
 
 import { expect, test } from 'vitest';
 import { violationOf } from '../../testing/mirror-data-worlds.ts';
 
 const WORLDS = 600;
 
-/** Returns the first world that finds something, or whose assertions fail; null if there is none. */
+/** Returns the violation or failed assertion of the first world that has one; null if no world has any. */
 async function firstViolation(): Promise<string | null> {
   for (let seed = 1; seed <= WORLDS; seed++) {
     try {

@@ -1,8 +1,8 @@
-// The data path of a mirror: one request of the user becomes one child for each replica that has a session, and is answered when all of
-// them and all replicas that count have answered (M8, M10). A READ becomes one child for one replica. Which replicas count, and whether the
-// mirror serves at all, is told by `setView`; sessions come with `addReplica` and go with `giveUp`. READs are confirmed by confirmations.ts,
-// and the order of overlapping requests is kept by sector-lock.ts. Invariants: a request that the user has submitted is answered once. The
-// region of a change is in `touched` before the change is sent. An overlapping request begins only after the answer to the earlier one.
+// The data path of a mirror. A user's change becomes one child request for each replica with a session, and is answered when these and all
+// replicas that count have answered (M8, M10). A READ becomes one child for one replica. `setView` says which replicas count and whether
+// the mirror serves. `addReplica` and `giveUp` add and end sessions. confirmations.ts confirms READs; sector-lock.ts orders overlapping
+// requests. Invariants: a request that the user has submitted is answered once. The region of a change is in `touched` before the change is
+// sent. An overlapping request begins only after the answer to the earlier one.
 
 import { assert } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -24,27 +24,29 @@ import { Child, Operation } from './operation.ts';
 import type { Replica } from './replica.ts';
 import { type LockEntry, SectorLock } from './sector-lock.ts';
 
-/** Each port may be called within an event of a trunk: it must not change attachments, give replicas up or set a view before that is over. */
+/**
+ * A port may be called within an event of a trunk. Until that has ended, it must not change attachments, give up replicas or set a view.
+ */
 export interface DataPathPorts {
   readonly clock: Clock;
   /** Shared with the other mirrors of the process. */
   readonly timesBudget: TimesBudget;
-  /** The data of the replica differs from that of the others: it has to be removed. Called once for each session. */
+  /** The data of the replica differs from that of the others, so that the owner must remove it. Called once for each session. */
   lost(identity: string, why: string): void;
-  /** A READ waits for this region. `settled` ends that. Called again for each further READ. */
+  /** A READ waits for this region until `settled`. Called again for each further READ. */
   settleSoon(region: number): void;
   /** Regions were added to `unsettled`, because replicas may differ there. */
   unsettledGrew(): void;
-  /** M15: asks a majority of the voters, from now on, whether the term is still promised. */
+  /** M15: asks the voters now whether a majority of them still promises the term. */
   confirmByVoters(): Promise<boolean>;
   /** The session of a replica has another phase or has gained or lost its paths, or I/O may go on or must wait. */
   standingChanged(): void;
 }
 
 export class DataPath implements RequestEvents {
-  /** Regions of all changes that were sent. The owner adds the maps of the claim, and removes what it has cleared (M3). */
+  /** Regions of all sent changes. The owner adds those of the intent maps, and removes regions whose bits it has cleared (M3). */
   readonly touched = new RegionSet();
-  /** READs of these regions wait (M7). The owner adds what the maps of the claim have, before the view says that the mirror serves. */
+  /** READs of these regions wait (M7). The owner adds the regions of the intent maps before a view says that the mirror serves. */
   readonly unsettled = new RegionSet();
   readonly members = new Members();
   readonly lacks: Lacks;
@@ -65,7 +67,7 @@ export class DataPath implements RequestEvents {
   private sequence = 0;
   private isSweepDue = false;
   private refusesUsers = false;
-  /** Grows when a change is sent and when it ends. What it was when the last good FLUSH was sent is `flushedMoves`. */
+  /** Grows when a change is sent and when it ends. `flushedMoves` is its value when the last FLUSH that succeeded was sent. */
   private changeMoves = 0;
   private flushedMoves = 0;
   private readonly sweepNow = (): void => this.sweep();
@@ -94,17 +96,21 @@ export class DataPath implements RequestEvents {
     return this.operations.length;
   }
 
-  /** M13: all requests that users submit from now on are refused. What has begun goes on. */
+  /** M13: refuses all requests that users submit from now on. Requests in flight go on. */
   refuseUsers(): void {
     this.refusesUsers = true;
   }
 
-  /** M13: no request of users is under way, and each change has ended before a FLUSH was sent that all that count have answered. */
+  /**
+   * M13: true if no user's request is in flight, and all replicas that count have answered a FLUSH sent after the end of the last change.
+   */
   get isQuiet(): boolean {
     return this.outstanding === 0 && this.flushedMoves === this.changeMoves;
   }
 
-  /** Accepts a READ, WRITE, ZERO, DISCARD, FLUSH, or an IOCTL that reads a range. `requestDone` of its owner is never called before this method has returned. */
+  /**
+   * Accepts a READ, WRITE, ZERO, DISCARD, FLUSH, or an IOCTL that reads a range. Calls `requestDone` only after this method has returned.
+   */
   submit(request: Request, nowMs: number): void {
     request.submittedMs = nowMs;
     if (this.endStatus !== null || this.refusesUsers) {
@@ -129,7 +135,7 @@ export class DataPath implements RequestEvents {
     }
   }
 
-  /** A replica has a session. From now on, all changes and flushes go there, those included that are under way. */
+  /** A replica has a session. All changes and flushes go to it from now on, including those in flight to other replicas. */
   addReplica(replica: Replica): void {
     assert(!replica.isGivenUp && this.endStatus === null, 'A replica that was given up, or an ended mirror');
     const member = this.members.add(replica);
@@ -149,8 +155,8 @@ export class DataPath implements RequestEvents {
   }
 
   /**
-   * Ends the use of a replica's session: what was sent there is abandoned, and counts as not answered. The replica counts until a view says
-   * otherwise. The caller then closes the attachment. Must not be called within an event of an attachment.
+   * Ends the use of a replica's session: its requests are abandoned, and count as not answered. The replica still counts until a view
+   * changes that. The caller then closes the attachment. Must not be called within an event of an attachment.
    */
   giveUp(identity: string): void {
     const replica = this.replicaOf(identity);
@@ -163,7 +169,7 @@ export class DataPath implements RequestEvents {
     this.changed();
   }
 
-  /** Before anything that is under way to the replica ends without its answer. */
+  /** Must be called before the requests in flight to the replica are abandoned. */
   private noteLeft(replica: Replica): void {
     const member = this.members.find(replica.identity);
     if (member === null || !member.isWhole) return;
@@ -193,8 +199,9 @@ export class DataPath implements RequestEvents {
   }
 
   /**
-   * Excludes changes of users from a range (M14), in turn with them. READs go on: those of unsettled regions wait anyway, and no READ goes to
-   * a replica that is being copied. `granted` may be called before this method returns. `release` may come before it.
+   * Excludes users' changes from a range (M14), in order of arrival with them. READs need no lock: READs of unsettled regions wait anyway,
+   * and no READ goes to a replica that is being copied. `granted` may be called before this method returns. The caller may `release` before
+   * `granted`.
    */
   lock(beginBytes: number, endBytes: number, granted: () => void): CopyLock {
     const entry = new CopyLock(this.sectorLock, granted);
@@ -205,7 +212,7 @@ export class DataPath implements RequestEvents {
   }
 
   /**
-   * Takes all requests back, without answers. What of the changes was sent may be executed at some replicas only, so that their regions are
+   * Takes all requests back, without answers. Perhaps only some replicas execute the changes that were sent, so their regions become
    * unsettled. Later requests to a replica wait until its server can no longer execute the abandoned ones.
    */
   abandon(): Request[] {
@@ -213,7 +220,7 @@ export class DataPath implements RequestEvents {
     this.gated = [];
     const requests: Request[] = [];
     let grew = false;
-    // All of them are over before anything else happens: one that is granted the lock by another that leaves must not be sent.
+    // Marks all requests as ended first: when one leaves the lock below, the lock is granted to another, which must not be sent any more.
     this.changeMoves++;
     for (const operation of over) {
       if (operation.request !== null) requests.push(operation.request);
@@ -231,7 +238,7 @@ export class DataPath implements RequestEvents {
     return requests;
   }
 
-  /** M16: answers all requests, and all later ones, with `status`. No session is used any more. `reason`: for the user. */
+  /** M16: answers all requests, and all later ones, with `status`. The sessions are no longer used. `reason`: a sentence for the user. */
   end(status: number, reason: string): void {
     if (this.endStatus !== null) return;
     this.endReason = reason;
@@ -271,7 +278,9 @@ export class DataPath implements RequestEvents {
     else this.route(entry);
   }
 
-  /** M7: a READ waits without the lock, because its region is settled under the lock. */
+  /**
+   * M7: a READ that waits for settling holds no lock. Otherwise, a change could wait for the READ, and the copier's lock for that change.
+   */
   private isParked(operation: Operation): boolean {
     const region = this.unsettled.firstIn(operation.begin * SECTOR_BYTES, operation.end * SECTOR_BYTES);
     if (region < 0) return false;
@@ -351,9 +360,9 @@ export class DataPath implements RequestEvents {
   }
 
   /**
-   * A replica has refused the request. If another one has executed it, the replicas differ: those that refused are lost, unless the other one
-   * is away: if it is removed, the one that refused is all there is. If all in sync have refused, those that executed the request are lost, a
-   * joining one included, and the user gets the error.
+   * At least one replica has refused the request. If a recovered replica in sync has executed it, the replicas that refused it are lost,
+   * because they differ. If all replicas in sync have refused it, replicas that executed it (perhaps joining ones) are lost, and the user
+   * gets the error. Otherwise, the request waits.
    */
   private refused(operation: Operation): void {
     const { countsMask, inSyncMask, recoveredMask } = this.members;
@@ -374,12 +383,12 @@ export class DataPath implements RequestEvents {
     for (const { bit, identity } of this.members.all) if ((mask & bit) !== 0) this.lose(identity, why);
   }
 
-  /** From now on, the answers of the replica do not count. The owner is told that it has to be removed. */
+  /** Answers of the replica no longer count. Tells the owner to remove it. */
   protected lose(identity: string, why: string): void {
     const member = this.members.find(identity);
     if (member === null || member.isLost || member.replica?.isGivenUp !== false) return;
     member.isLost = true;
-    // A later flush says nothing about a change that it has refused.
+    // Keeps the time of the last flush now, because a later flush does not cover a change that the replica has refused.
     member.flushedMs = member.replica.attachment.log?.flushedMs ?? null;
     this.changed();
     this.ports.lost(identity, why);
@@ -437,7 +446,7 @@ export class DataPath implements RequestEvents {
     this.ports.clock.soon(this.sweepNow);
   }
 
-  /** Looks at every request, after something has changed that may let it go on. */
+  /** Tries to continue every request that waits. Called after a change of the view, of sessions or of unsettled regions. */
   private sweep(): void {
     this.isSweepDue = false;
     if (this.endStatus !== null) return;
@@ -452,12 +461,12 @@ export class DataPath implements RequestEvents {
   }
 }
 
-/** Takes all requests of a session back and tells their owners, the replay log's own FLUSH and ioctls included. */
+/** Takes back all requests of a session, including the replay log's own FLUSH and ioctls, and tells their owners. */
 function abandonAll(replica: Replica): void {
   for (const request of replica.trunk.abandon(replica.attachment)) request.events?.requestDone(request, STATUS.OUTCOME_UNKNOWN);
 }
 
-/** False for statuses with which the client itself answers, because the session or the attachment has ended. */
+/** False for statuses that the client itself sets, because the session or the attachment has ended. */
 function isOfServer(status: number): boolean {
   return status !== STATUS.OUTCOME_UNKNOWN && status !== STATUS.STALE && status !== STATUS.TAKEN;
 }

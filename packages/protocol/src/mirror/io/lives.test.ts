@@ -1,5 +1,5 @@
-// The incarnation of a mirror: what a restart of rsiod must find unchanged, and what it must report. That devices compare it is tested with
-// real daemons, in test/integration/mirror-devices.test.ts.
+// The incarnation of a mirror: changes that rsiod must report after its restart, and changes that it must ignore.
+// test/integration/mirror-devices.test.ts tests with real daemons that devices compare it.
 
 import { expect, test } from 'vitest';
 import { isLifeKnown, isNewLife, mirrorLife } from './lives.ts';

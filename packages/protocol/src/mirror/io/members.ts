@@ -1,6 +1,6 @@
-// The replicas of a mirror as the data path sees them: which of them count, which serve reads, and which have a session. The owner of the
-// configuration decides that (MirrorView); this file keeps it as masks, so that an answer costs a few operations on numbers. Invariant: a
-// member has a bit while it is in the view or has a session that was not given up.
+// The replicas of a mirror for the data path: which of them count, serve reads, and have a session. membership/ decides this (MirrorView).
+// This file keeps the decisions as bit masks, so that an answer costs a few integer operations. Invariant: a member keeps its bit while it
+// is in the view or has a session that was not given up.
 
 import { assert } from '@rsio/common/lib/assert';
 import { REPLICA_BITS } from './limits.ts';
@@ -33,23 +33,25 @@ export class Member {
   counts = false;
   reads = false;
   confirms = false;
-  /** True if its data differs from that of the others, or may differ. Its answers no longer count. */
+  /** True if the data of the replica differs, or may differ, from that of the others. Its answers no longer count. */
   isLost = false;
   isInView = false;
-  /** True if the replica has everything, and gets everything by its session. It is copied only if it returns after that. */
+  /** True if the replica has all data and gets each change through its session. Otherwise, the replica is copied when it returns. */
   isWhole = false;
-  /** The last FLUSH that it had answered when it was found to be lost. */
+  /** Time of the last FLUSH that the replica had answered when it became lost; null if there was none. */
   flushedMs: number | null = null;
-  /** Incarnation of the storage in which the replica was last ready; null: it was not yet. All that it has answered is in it. */
+  /**
+   * Incarnation in which the replica was last ready, and in which it executed all requests that it answered; null if it was never ready.
+   */
   life: string | null = null;
   /** Number of requests that the replica has to answer. */
   load = 0;
-  /** The member has executed a request that was submitted after the user request of this number: its handle was valid then. */
+  /** The member has confirmed the term for all READs up to this number, by executing a request that was submitted later. */
   confirmedSequence = 0;
   /** The newest READ that waits for the confirmation of this member. */
   wantedSequence = 0;
   isAsked = false;
-  /** True if a READ has waited too long for its confirmation, until it confirms anything. Others execute READs meanwhile. */
+  /** True if a READ has waited too long for this member, until the member confirms any request. READs then prefer other members. */
   isSilent = false;
 
   constructor(identity: string, number: number) {
@@ -71,15 +73,15 @@ export class Member {
 export class Members {
   all: readonly Member[] = [];
   countsMask = 0;
-  /** Members that count and are not just joining: they decide what the content of the mirror is. */
+  /** Members that count and do not just join: their content is the content of the mirror. */
   inSyncMask = 0;
-  /** Members that have a session, lost ones included. */
+  /** Members with a session, including lost members. */
   presentMask = 0;
   /** Members whose answers count (M10). */
   recoveredMask = 0;
   private numbers = 0;
 
-  /** Incarnations in which the replicas in sync have everything; null: it is not open yet. */
+  /** Incarnations in which the replicas in sync have recovered all writes; null for a replica that is not open. */
   livesInSync(): (readonly [identity: string, life: string | null])[] {
     const inSync = this.all.filter(({ bit }) => (bit & this.inSyncMask) !== 0);
     return inSync.map(({ identity, replica }) => [identity, replica?.attachment.recoveredLife ?? null]);
@@ -144,7 +146,7 @@ export class Members {
     }
   }
 
-  /** The members that count and whose OK is missing. */
+  /** Mask of the members that count and have not answered OK. */
   missing(okMask: number): number {
     return this.countsMask & ~(okMask & this.recoveredMask);
   }
@@ -154,7 +156,7 @@ export class Members {
     for (const member of this.all) if (member.confirms && member.confirmedSequence < sequence) member.isSilent = true;
   }
 
-  /** The replica with the least load that may read and is not in `triedMask`, rather none that is silent; null if there is none now. */
+  /** The least loaded ready replica that may read, outside `triedMask`; a silent one only if there is no other. Null: none. */
   reader(triedMask: number): Member | null {
     let best: Member | null = null;
     for (let index = 0; index < this.all.length; index++) {
@@ -165,7 +167,7 @@ export class Members {
     return best;
   }
 
-  /** True if a replica that may read is not in `triedMask`, ready or not. */
+  /** True if a replica outside `triedMask` may read, whether it is ready now or not. */
   hasReader(triedMask: number): boolean {
     return this.all.some((member) => member.reads && !member.isLost && (triedMask & member.bit) === 0);
   }

@@ -1,6 +1,6 @@
-// A mirror as a volume of the client: the data path with what the frontends ask of it, and with the requests of the copier. Which replicas
-// there are and which count is decided by membership/ and told by the driver in rsiod.
-// Invariant: size and other facts of the mirror come from the view, or are the least that all replicas have, and never those of one replica.
+// A mirror as a volume of the client: the data path, the interface that frontends use (VolumeTarget), and the requests of the copier.
+// membership/ decides which replicas exist and count; the driver in rsiod calls this class accordingly.
+// Invariant: the size and other properties of the mirror come from the view or from all replicas together, never from one replica.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { Attachment, Standing } from '../../client/attachment.ts';
@@ -21,7 +21,6 @@ import type { Replica } from './replica.ts';
 import { reasonOf, standingOf } from './standing.ts';
 
 export interface MirrorIoFacts {
-  /** Id of the mirror. */
   readonly mirror: string;
   readonly name: string;
   readonly universe: number;
@@ -72,7 +71,7 @@ export class MirrorIo extends DataPath implements VolumeTarget {
     return standingOf(this.view, this.members.all, this.endStatus !== null);
   }
 
-  /** Number of the claim; 0 before there is one. */
+  /** Number of the term; 0 before the claim. */
   get term(): number {
     return this.view?.term ?? 0;
   }
@@ -144,8 +143,9 @@ export class MirrorIo extends DataPath implements VolumeTarget {
   }
 
   /**
-   * EXTENTS is executed like a READ, but without the lock, because it may cover the whole volume. Replicas may differ in unsettled regions:
-   * everything is then data, which is never wrong. Replicas have no common snapshots, so that a mirror has no other IOCTL.
+   * EXTENTS is executed like a READ, but without the lock, because it may cover the whole volume. If replicas may differ in the range, the
+   * answer says that all of it is data, which is always correct. A mirror has no other IOCTL, because its replicas have no common
+   * snapshots.
    */
   ioctl(aux: number, body: Buffer, answered: (answer: SessionAnswer) => void): void {
     const { clock } = this.ports;
@@ -179,8 +179,8 @@ export class MirrorIo extends DataPath implements VolumeTarget {
   }
 
   /**
-   * Reads from one replica for a copy: at most BODY_MAX_BYTES, in whole blocks. The buffer belongs to the request until `done`. OUTCOME_UNKNOWN:
-   * the replica has no session, or its requests were abandoned.
+   * Reads from one replica for a copy: at most BODY_MAX_BYTES, in whole blocks. The request owns the buffer until `done`. Status
+   * OUTCOME_UNKNOWN: the replica has no session, or its requests were abandoned.
    */
   readAt(identity: string, positionBytes: number, lengthBytes: number, buffer: Buffer, bufferOffset: number, done: CopyDone): void {
     this.copies.transfer(OP.READ, this.replicaOf(identity), positionBytes, lengthBytes, buffer, bufferOffset, done);
@@ -199,7 +199,7 @@ export class MirrorIo extends DataPath implements VolumeTarget {
     this.copies.zero(this.replicaOf(identity), positionBytes, lengthBytes, this.noted(identity, positionBytes, lengthBytes, done));
   }
 
-  /** What is copied to a replica that counts, to settle or to repair it, changes what others may lack. A copy to one that returns does not. */
+  /** A copy to a replica that counts (settling, repair) is a change that other replicas may lack. A copy to a returning replica is not. */
   private noted(identity: string, positionBytes: number, lengthBytes: number, done: CopyDone): CopyDone {
     if (this.members.find(identity)?.counts !== true) return done;
     return (status) => {
@@ -225,7 +225,7 @@ export class MirrorIo extends DataPath implements VolumeTarget {
     return (this.members.find(identity)?.load ?? 0) + (this.replicaOf(identity)?.attachment.slotsHeld ?? 0);
   }
 
-  /** The mirror is described when it begins to serve; then its size may grow, and its blocks stay as they are. */
+  /** Sets `volume` when the mirror begins to serve. Later, only its size may grow; the block size stays. */
   private describe(): void {
     const { view, volume, mirror } = this;
     const opened = this.attachments.flatMap((attachment) => attachment.volume ?? []);

@@ -1,5 +1,5 @@
-// A mirror over two real trunks, each with a scripted server: what goes over the wire, what a new incarnation and a replica without an
-// answer hold up, and what becomes of the buffers of a replica that was given up.
+// A mirror over two real trunks, each with a scripted server: the frames, the requests that wait for a new incarnation or a silent replica,
+// and the buffers of a replica that was given up.
 
 import { expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -54,7 +54,7 @@ class Mirror {
     this.view('A', 'B');
   }
 
-  /** These replicas count, and A alone executes READs. */
+  /** Sets a view: these replicas count, and only A executes READs. */
   view(...identities: string[]): void {
     const replicas = identities.map((identity) => ({ identity, counts: true, confirms: true, reads: identity === 'A' }));
     this.io.setView({ term: 1, replicas, isServing: true, sizeBytes: 1 << 30, waitsFor: null });
@@ -90,7 +90,7 @@ class Mirror {
     this.settle();
   }
 
-  /** First bytes of the WRITEs that a server has got. */
+  /** First byte of each WRITE that the server has received. */
   written(server: number): number[] {
     return this.servers[server]!.paths.flatMap((path) => path.requests(OP.WRITE).map(({ body }) => body[0]!));
   }
@@ -160,7 +160,7 @@ test('a replica that was given up holds a WRITE up until it does not count, and 
   mirror.view('A');
   expect(sent.statuses).toEqual([STATUS.OK]);
   const later = mirror.submit(OP.WRITE, 8);
-  // The server loses its session, so that the client sends again what it has: nothing.
+  // The server loses its session. The client has no unanswered requests, so it must send nothing again.
   b!.loseSession();
   mirror.settle();
   b!.answerOpen({ handle: 9 });

@@ -1,6 +1,6 @@
 // One request of the user on its way through a mirror, and its children: one request for each replica to which it was sent. Objects are
-// reused, so that an I/O allocates nothing. Masks have the bits of members. Invariant: the buffer of the user's request is used by a child
-// only while the child's bit is in `openMask`.
+// reused, so that an I/O allocates nothing. A mask has one bit for each member. Invariant: a child uses the buffer of the user's request
+// only while its member's bit is in `openMask`.
 
 import { assert } from '@rsio/common/lib/assert';
 import { Request, type RequestEvents } from '../../client/requests/request.ts';
@@ -11,7 +11,7 @@ import { LockEntry } from './sector-lock.ts';
 
 /**
  * `gated`: the mirror does not serve yet. `unsettled`: a READ waits until its region is settled. `locking`: waits for the lock. `running`:
- * sent. `homeless`: a READ waits for a replica that can execute it. `confirming`: the READ of a replica is answered, and the term is not
+ * sent. `homeless`: a READ waits for a replica that can execute it. `confirming`: the replica has answered the READ, and the term is not
  * confirmed yet.
  */
 export type OperationPhase = 'free' | 'gated' | 'unsettled' | 'locking' | 'running' | 'homeless' | 'confirming';
@@ -19,11 +19,11 @@ export type OperationPhase = 'free' | 'gated' | 'unsettled' | 'locking' | 'runni
 const NOTHING = Buffer.alloc(0);
 
 export class Child extends Request {
-  /** Null if the child was left behind: its operation has ended, and the answer has no effect. */
+  /** Null if the child was detached from its operation; its answer then has no effect. */
   operation: Operation | null = null;
   member: Member | null = null;
   replica: Replica | null = null;
-  /** Sequence number of the newest user request at the time at which the child was submitted. */
+  /** Sequence number of the newest user request when the child was submitted. */
   startSequence = 0;
 }
 
@@ -48,7 +48,7 @@ export class Operation extends LockEntry {
   private readonly children: (Child | undefined)[] = [];
 
   reset(request: Request | null): void {
-    // The trunk of a session that has ended answers later, and until then such a child must not be reused.
+    // Detaches children without an answer: the trunk of an ended session answers them later, and until then they must not be reused.
     if (this.openMask !== 0) this.leaveChildren();
     this.request = request;
     this.openMask = 0;
@@ -67,7 +67,7 @@ export class Operation extends LockEntry {
     child.member = member;
     child.replica = replica;
     child.startSequence = sequence;
-    // What a DISCARD leaves is undefined, and each replica would have its own. A ZERO makes a hole where the storage can, and is equal everywhere.
+    // After a DISCARD, the content is undefined, so replicas could differ. A ZERO is equal on all, and a hole if the storage can.
     child.op = request.op === OP.DISCARD ? OP.ZERO : request.op;
     child.flags = request.flags;
     child.lba = request.lba;
@@ -86,7 +86,7 @@ export class Operation extends LockEntry {
     replica.trunk.submit(child, request.submittedMs);
   }
 
-  /** The answer of a child has come. Returns the member. */
+  /** Notes that the child was answered. Returns its member, or null if the child had none. */
   answered(child: Child): Member | null {
     const { member } = child;
     child.buffer = NOTHING;
@@ -97,7 +97,7 @@ export class Operation extends LockEntry {
     return member;
   }
 
-  /** The bits of these members are free: others may get them. */
+  /** These members are gone, and later members may get their bits. */
   forget(freedMask: number): void {
     for (let number = 0; number < this.children.length; number++) {
       if ((this.openMask & freedMask & (1 << number)) !== 0) this.leaveChild(number);

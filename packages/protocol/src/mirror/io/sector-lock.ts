@@ -1,9 +1,9 @@
-// The lock of a mirror (rule M14): reads share sectors, changes exclude each other and reads. Entries are served in order of arrival: an
-// entry waits for each earlier entry that conflicts with it, waiting ones included, so that none starves. Invariants: two entries that
-// conflict are never held together. An entry waits only while `blockers`, the number of earlier conflicting entries, is above 0.
+// The lock of a mirror (rule M14): reads share sectors; a change excludes reads and other changes. An entry waits for each earlier entry
+// that conflicts with it, even if that one still waits, so that none starves. Invariants: two entries that conflict are never held
+// together. An entry waits only while `blockers`, the number of earlier conflicting entries, is above 0.
 
 export class LockEntry {
-  /** First sector, and first sector after the range. An empty range conflicts with nothing. */
+  /** First sector of the range. An empty range conflicts with nothing. */
   begin = 0;
   end = 0;
   isExclusive = false;
@@ -15,7 +15,7 @@ export class LockEntry {
   place = 0;
 }
 
-/** Entries with copies of their ranges, because a search then reads consecutive memory only. */
+/** Held entries. Their ranges are also kept in arrays, so that a search reads consecutive memory. */
 class HeldEntries {
   private readonly entries: LockEntry[] = [];
   private begins = new Float64Array(64);
@@ -65,7 +65,7 @@ export class SectorLock {
   private isTelling = false;
   private readonly granted: (entry: LockEntry) => void;
 
-  /** `granted` is called for each entry that had to wait. It may call every method. */
+  /** `granted` is called for each entry that had to wait. It may call any method of the lock. */
   constructor(granted: (entry: LockEntry) => void) {
     this.granted = granted;
   }
@@ -86,7 +86,7 @@ export class SectorLock {
     return true;
   }
 
-  /** The entry, held or waiting, leaves. */
+  /** Releases a held entry, or withdraws a waiting one. */
   leave(entry: LockEntry): void {
     let from = 0;
     if (entry.lock === 'held') this.heldOf(entry).remove(entry);
@@ -109,7 +109,7 @@ export class SectorLock {
     return entry.isExclusive ? this.changes : this.reads;
   }
 
-  /** A held entry comes before all waiting ones that conflict with it; a waiting one comes before those behind it. */
+  /** `from`: first place in `waiting` that `gone` may have blocked: 0 for a held entry, or the former place of a waiting entry. */
   private unblock(gone: LockEntry, from: number): void {
     let kept = from;
     for (let index = from; index < this.waiting.length; index++) {

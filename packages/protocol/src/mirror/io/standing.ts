@@ -1,5 +1,5 @@
-// Whether a mirror can serve its user, and what it waits for, from the view and the sessions of the replicas. Pure. A replica that counts
-// and is away holds up all changes until it answers or is removed, so that the mirror is then no better than that replica.
+// Derives whether a mirror can serve its user, and what it waits for, from the view and the sessions of the replicas. Pure. While a replica
+// that counts is away, all changes wait, so the mirror is `halted` until the replica answers or is removed.
 
 import type { Standing } from '../../client/attachment.ts';
 import type { IoView, Member } from './members.ts';

@@ -1,13 +1,13 @@
-// When each block of a volume was last changed, for the regions that were changed lately. Memory is bounded over all mirrors: a region
-// without times of its own has one time together with all others of this kind. Times are ticks of the owner's clock. Invariant: the time
-// of a block is never before the end of its last change; it may be later.
+// Times of the last change of each block, for regions that were changed lately. TimesBudget bounds the memory of all mirrors: all regions
+// without times of their own share one time. Times are ticks of the owner's clock. Invariant: the time of a block is never before the end
+// of its last change; it may be later.
 
 import { assert } from '@rsio/common/lib/assert';
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
 import type { Blocks } from './block-set.ts';
 import { CHANGE_REGIONS_MAX, LACK_BLOCK_BYTES, LACK_BLOCKS, TIMED_REGIONS_MAX } from './limits.ts';
 
-/** How many regions may have times of their own: shared by all mirrors of a process. */
+/** Number of regions that may have times of their own, shared by all mirrors of a process. */
 export class TimesBudget {
   private left: number;
 
@@ -29,7 +29,7 @@ export class TimesBudget {
 export class ChangeTimes {
   private readonly timed = new Map<number, Uint32Array>();
   private readonly budget: TimesBudget;
-  /** Of all regions without times of their own. */
+  /** The time of all regions without times of their own. */
   private common = 0;
   private isEnded = false;
 
@@ -60,12 +60,12 @@ export class ChangeTimes {
     this.common = tick;
   }
 
-  /** The region is equal everywhere, and durable. */
+  /** Forgets the times of a region that is equal on all replicas and durable. */
   drop(region: number): void {
     if (this.timed.delete(region)) this.budget.giveBack(1);
   }
 
-  /** Nothing is asked any more. */
+  /** Ends the use: `changedSince` is not called any more. */
   end(): void {
     this.forget();
     this.isEnded = true;

@@ -1,5 +1,6 @@
-// What a replica may lack, block by block: what it had not flushed when it left and what was changed since, unless its storage is still the
-// same incarnation. The lives of copier-random.test.ts show that nothing is left out; these tests show that little more is copied.
+// The blocks that a replica may lack: those that it had not flushed when it left, and those changed later. If its storage still has the
+// same incarnation, it lacks only the blocks that were changed later. copier-random.test.ts shows that no block is missed; these tests show
+// that few others are copied.
 
 import { expect, test } from 'vitest';
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
@@ -29,7 +30,7 @@ class Scene {
   }
 }
 
-/** What would be copied: begin and end of each run, in bytes. */
+/** Returns the begin and end of each run that would be copied, in bytes. */
 function runsOf(set: BlockSet, sizeBytes = 1_000 * REGION): number[] {
   const pieces = new RegionPieces();
   pieces.sizeBytes = sizeBytes;

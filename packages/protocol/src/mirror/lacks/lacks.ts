@@ -1,7 +1,6 @@
-// What each replica of a mirror may lack of what the holder's replicas in sync have (rule M12). The holder remembers it in memory; of a
-// replica that was out of sync when it became the holder it knows nothing, and everything is lacking that an intent map has. Invariant: a
-// block that `of` leaves out is on the replica's disk as it is in I, or in its storage as long as that is the incarnation that is named.
-// Then each later change of the block was answered by the replica, is under way to it, or has been noted.
+// Blocks of the replicas in sync that another replica may lack (rule M12), kept in the holder's memory. If a replica was out of sync when
+// this client became the holder, it may lack every region that an intent map has. Invariant: a block that is not in `of` is equal on the
+// replica, durably or in the incarnation `life`. The replica has answered each later change of it, or still gets it, or it was noted.
 
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
 import type { RegionSet } from '../regions/region-set.ts';
@@ -9,9 +8,9 @@ import { type Blocks, BlockSet, intersection, union } from './block-set.ts';
 import { ChangeTimes, type TimesBudget } from './change-times.ts';
 
 interface Knowledge {
-  /** With what has changed from `tick` on: what may be lacking on the disk; null: nothing is known. */
+  /** The disk may lack `blocks`, and blocks changed at `tick` or later; null if unknown. */
   disk: { readonly blocks: BlockSet; readonly tick: number } | null;
-  /** In this incarnation, nothing is lacking but what has changed from `tick` on; null: nothing is known. */
+  /** In incarnation `life`, the replica lacks only blocks changed at `tick` or later; null if unknown. */
   storage: { readonly life: string; readonly tick: number } | null;
 }
 
@@ -21,36 +20,36 @@ export class Lacks {
   private readonly now: () => number;
   private readonly known = new Map<string, Knowledge>();
 
-  /** `touched`: regions outside of it are equal everywhere. `now`: a tick that never goes back. */
+  /** `touched`: all other regions are equal on all replicas. `now`: returns the tick, which never goes back. */
   constructor(touched: RegionSet, budget: TimesBudget, now: () => number) {
     this.touched = touched;
     this.times = new ChangeTimes(budget);
     this.now = now;
   }
 
-  /** A change of users, or of replicas in sync, has ended: each replica with a session has answered it, or has lost that session. */
+  /** A change by a user, or by a copy between replicas in sync, has ended: each replica has answered it or has lost its session. */
   changed(beginBytes: number, endBytes: number): void {
     this.times.mark(beginBytes, endBytes, this.now());
   }
 
-  /** Replicas in sync were made equal in this region: the others may lack all of it. */
+  /** Replicas in sync were made equal in this region. All other replicas may lack the whole region. */
   settled(region: number): void {
     this.times.mark(region * MIRROR_REGION_BYTES, (region + 1) * MIRROR_REGION_BYTES, this.now());
   }
 
-  /** `touched` has regions that others have changed, or that are new. */
+  /** Regions were added to `touched` because an earlier holder changed them, or because the volume has grown. */
   allChanged(): void {
     this.times.markAll(this.now());
   }
 
-  /** The region is equal everywhere, and flushed. */
+  /** The region is equal on all replicas, and flushed. */
   cleared(region: number): void {
     this.times.drop(region);
   }
 
   /**
-   * The session of a replica that had everything ends; nothing that is under way to it has ended yet. `flushed`: tick at which a FLUSH was
-   * submitted that it has answered; 0 if there was none. `life`: incarnation in which it has everything that it has answered.
+   * The session of a replica with all data ends; its requests in flight have not ended yet. `flushed`: tick at which the last FLUSH that it
+   * answered was submitted; 0 if there was none. `life`: incarnation of its storage that executed all requests that it answered.
    */
   left(identity: string, flushed: number, life: string | null): void {
     const storage = life === null ? null : { life, tick: this.now() };
@@ -58,8 +57,8 @@ export class Lacks {
   }
 
   /**
-   * A replica that is copied was flushed in one session and incarnation. `remaining`: what was not copied when the FLUSH was submitted, at
-   * `tick`. It gets all changes since its session began, and has refused none.
+   * A replica that is being copied was flushed in one session and incarnation. `remaining`: blocks not yet copied when the FLUSH was
+   * submitted, at `tick`. The replica has got all changes since its session began, and has refused none.
    */
   flushed(identity: string, remaining: BlockSet, tick: number): void {
     this.known.set(identity, { disk: { blocks: remaining, tick }, storage: this.known.get(identity)?.storage ?? null });
@@ -69,7 +68,7 @@ export class Lacks {
     for (const identity of this.known.keys()) if (!isMember(identity)) this.known.delete(identity);
   }
 
-  /** What the replica may lack while its storage is the incarnation `life`. */
+  /** Blocks that the replica may lack while its storage has the incarnation `life`. */
   of(identity: string, life: string | null): BlockSet {
     const { touched } = this;
     const { disk = null, storage = null } = this.known.get(identity) ?? {};
@@ -80,7 +79,7 @@ export class Lacks {
       if (storage !== null && storage.life === life) blocks = intersection(blocks, this.times.changedSince(region, storage.tick));
       set.add(region, blocks);
     }
-    // Regions that only the replica's own map had.
+    // Adds regions that only the replica's own map has.
     const outside = disk?.blocks.regions ?? touched;
     for (let region = outside.firstFromOutside(0, touched); region >= 0; region = outside.firstFromOutside(region + 1, touched))
       set.add(region, 'whole');

@@ -1,6 +1,6 @@
-// How a client becomes the holder (rules M4 to M6): it asks for the records, refuses a mirror that another client has, claims a term, and
-// sends a configuration of its own. Invariant: without take-over, nothing is claimed before a majority of the voters is known to be free;
-// so an attempt that is refused does not disturb the holder.
+// How a client becomes the holder (rules M4 to M6): it reads the voters' records, gives up if another client has the mirror, claims a term,
+// and sends a configuration of its own. Invariant: without take-over, the client claims only after a majority of the voters is known to be
+// free, so that a refused attempt does not disturb the holder.
 
 import { TERM_NUMBER_MAX } from '../../wire/limits.ts';
 import type { StoredConfig, Term } from '../../wire/mirror/messages.ts';
@@ -18,7 +18,7 @@ export function advanceAttach(state: MembershipState, rules: MembershipRules): v
   if (state.phase === 'claiming') finishClaim(state, rules);
 }
 
-/** Begins again, because a higher term was met: all answers to the former claim are void (M5). */
+/** Begins again after a voter has shown a higher term. All answers to the former claim are void (M5). */
 export function askAgain(state: MembershipState): void {
   state.phase = 'asking';
   state.attempt += 1;
@@ -26,14 +26,14 @@ export function askAgain(state: MembershipState): void {
   for (const server of state.servers.values()) Object.assign(server, { claim: null, isKnown: false, claimsAgain: false, isHeld: false });
 }
 
-/** The records of all servers, or of those that have answered in this round. */
+/** The highest configuration in the records that the servers have shown. */
 function found(state: MembershipState): StoredConfig | null {
   return highestOf([...state.servers.values()].map(({ record }) => record?.stored ?? null));
 }
 
 /**
- * Whether another client has the mirror, as one voter knows it. `undecided`: another client has claimed it here, and this voter has no
- * configuration of that claim. A client that serves has one at a majority.
+ * Whether another client has the mirror, according to one voter. `undecided`: another client has claimed the mirror at this voter, which
+ * has no configuration of that claim. (A client that serves has a configuration at a majority.)
  */
 export function holdOf(state: MembershipState, { record, claim }: ServerState): Hold {
   const promise = record?.promise ?? null;
@@ -42,7 +42,7 @@ export function holdOf(state: MembershipState, { record, claim }: ServerState): 
   return stored !== null && compareTerms(stored.term, promise) === 0 ? 'held' : 'undecided';
 }
 
-/** True if any server knows that the client of the term has detached: it sends nothing after that. */
+/** True if any server knows that the client of this term has detached, after which that client sends nothing. */
 function hasEnded(state: MembershipState, term: Term): boolean {
   return [...state.servers.values()].some(({ record }) => {
     const stored = record?.stored ?? null;
@@ -78,7 +78,7 @@ function startClaim(state: MembershipState): void {
   state.phase = 'claiming';
 }
 
-/** Ends with E_HELD if no majority of the voters can be free any more. */
+/** Ends the attempt with E_HELD if a majority of the voters can no longer be free. */
 function refuseHeld(state: MembershipState, sets: readonly StoredConfig['config']['voters'][]): boolean {
   for (const voters of sets) {
     const holders = voters.flatMap(({ voter }) => {
@@ -92,15 +92,16 @@ function refuseHeld(state: MembershipState, sets: readonly StoredConfig['config'
   return false;
 }
 
-/** True if a CLAIM to this server takes over: it is allowed to, no client serves by what this voter knows, or a majority has promised. */
+/** True if a CLAIM to this server takes over: the seed allows it, no client serves according to this voter, or a majority has promised. */
 export function takesOver(state: MembershipState, rules: MembershipRules, server: ServerState): boolean {
   if (state.seed.takesOver || state.phase === 'attaching' || state.phase === 'serving') return true;
   return holdOf(state, server) !== 'held' || hasQuorum(state, rules);
 }
 
 /**
- * M5: others than the servers with a replica in sync are claimed when one of these has answered with its replica. A client that gets none leaves
- * no promise that would end the holder later. Where another client has each of them, the voters decide whether it serves.
+ * M5: claims go first to the servers with a replica in sync, and to others only after one of these has granted its replica. A client that
+ * gets no replica thus leaves no promise that would end the holder later. If another client holds all these replicas, the voters decide
+ * whether it serves.
  */
 export function isClaimDue(state: MembershipState, rules: MembershipRules, server: ServerState): boolean {
   const base = found(state)?.config ?? null;
@@ -155,7 +156,7 @@ function isClaimed(state: MembershipState, rules: MembershipRules, base: StoredC
   return server.claim.replica !== null && rules.hasIdentity(server, identity);
 }
 
-/** What the client waits for before it has its majority. */
+/** The reason, as a sentence, why the client has no majority yet. */
 export function attachWaitsFor(state: MembershipState, rules: MembershipRules): string {
   const base = state.phase === 'claiming' ? (rules.chooseBase(state) ?? found(state)) : found(state);
   if (base === null) return withRefusals(state, `Waits for a configuration of mirror ${state.seed.name}: no server that answers has one`);
@@ -171,7 +172,6 @@ export function attachWaitsFor(state: MembershipState, rules: MembershipRules): 
   return withRefusals(state, `Waits for a majority of the voters: ${missing.join(' and ') || 'another client has claimed the mirror'}`);
 }
 
-/** Adds what the servers have said. */
 function withRefusals(state: MembershipState, text: string): string {
   const said = [...state.servers.values()].flatMap(({ name, sentence }) => (sentence === '' ? [] : [`${name}: ${sentence}`]));
   return said.length === 0 ? text : `${text} (${said.join('; ')})`;

@@ -1,5 +1,5 @@
-// Sends configurations, counts who has stored them, and says what follows from a majority (rules M6, M11, M13 and M17). Invariant: k grows
-// with every configuration of a term; the sets of what was sent are emptied only by a majority.
+// Sends configurations, counts which voters have stored them, and applies them at a majority (rules M6, M11, M13 and M17). Invariants: k
+// grows with every configuration of a term. `sentAny` and `sentAll` are reset only when no configuration is pending.
 
 import type { ErrorCode } from '@rsio/common/lib/errors';
 import type { MirrorConfig, MirrorVoter } from '../../wire/mirror/messages.ts';
@@ -33,7 +33,7 @@ export function giveUp(state: MembershipState, identity: string, sentence: strin
   Object.assign(replica, { session: 'none', joining: false, joinFlushed: false, growsTo: 0 });
 }
 
-/** Takes the pending configuration as the base, if a majority has stored it. Returns whether it did. */
+/** Makes the pending configuration the base if a majority has stored it. Returns true if so. */
 export function settlePending(state: MembershipState, rules: MembershipRules): boolean {
   const { pending, stored } = state;
   if (pending === null || state.phase === 'ended') return false;
@@ -61,7 +61,7 @@ export function settlePending(state: MembershipState, rules: MembershipRules): b
   return true;
 }
 
-/** Names of the servers of the voters of which `has` is not true. */
+/** For each voter whose server does not satisfy `has`: the server's name and the reason. */
 export function missingVoters(state: MembershipState, voters: readonly MirrorVoter[], has: (server: ServerState) => boolean): string[] {
   const names = voters.flatMap(({ voter, serverid }) => {
     const server = state.servers.get(serverid);

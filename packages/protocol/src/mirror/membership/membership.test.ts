@@ -58,7 +58,7 @@ class Voter {
   }
 }
 
-/** Three servers that answer at once, and a driver that opens at once what it may. */
+/** Three servers that answer at once, and a driver that opens replicas at once. */
 class Scene {
   readonly voters = [new Voter(0), new Voter(1), new Voter(2)];
   readonly down = new Set<number>();
@@ -122,7 +122,7 @@ describe('attaching', () => {
     expect(scene.of('vote').every(({ request }) => request.kind === 'record')).toBe(true);
   });
 
-  // Regression: the witness promised the term of a client that no replica lets take over, and ended the holder at its next configuration.
+  // Regression: the witness promised the term of a client that may take over no replica, and the holder ended later.
   test('a take-over that the replicas refuse claims no witness, and waits before it asks again', () => {
     const scene = new Scene(true);
     const [first, second, witness] = scene.voters;

@@ -1,8 +1,8 @@
-// Decides for a client who is in a mirror: how it becomes the holder, which replicas have sessions, which configuration is sent, and when it
-// serves. Rules M4 to M6, M11 to M13, M15 to M19 and M21 of docs/PROTOCOL.md, and what M3 and M8 say of configurations. interface.ts has its
-// words. It has no clock and no I/O.
-// Liveness: each event is followed by all that can be done now. What failed is marked and tried again after `retry` or `server-up`. The driver
-// sends `retry` while `waitsFor` of the view says what is missing, and each vote gets an answer, or null.
+// Decides the membership of a mirror for one client: how it becomes the holder, which replicas have sessions, which configuration it sends,
+// and when it serves. Implements M4 to M6, M11 to M13, M15 to M19, M21, and the parts of M3 and M8 about configurations (docs/PROTOCOL.md).
+// interface.ts has the types. No clock and no I/O.
+// Liveness: each event leads to all orders that are possible now. A failed step is tried again after `retry` or `server-up`. The driver
+// sends `retry` while `waitsFor` of the view is not null, and answers each vote, with null if no answer comes.
 
 // Design.
 // The decider is a function from a sequence of events to a sequence of orders. The product, the simulator (test/sim) and the explorer
@@ -26,9 +26,9 @@
 //       ^                                                                      |
 //       '---- a configuration without it is at a majority (M11) <-- leaving <--'        silent, lost, removed, or its record is lost (M18)
 //
-// A configuration that is sent and not at a majority is `pending`. Until it is at one, acknowledgements wait for I of each configuration
-// from the last one at a majority on (M8), and only replicas in all of these execute reads (M15). Meanwhile, only a removal or the end of a
-// change of voters sends another one.
+// A configuration that is sent and not at a majority is `pending`. Until then, acknowledgements wait for I of the last configuration at a
+// majority and of each later one (M8), and only replicas in all of these execute READs (M15). Before the majority, the client sends another
+// configuration only for a removal or for the end of a change of voters.
 //
 // Never done here:
 // - It reads no clock and draws no random number. Time comes in as the event `retry`.
@@ -52,7 +52,7 @@ export class Membership {
   readonly #rules: MembershipRules;
   #view = '';
 
-  /** `rules`: others than the default are for tests alone. */
+  /** `rules`: only tests pass another table. */
   constructor(seed: MirrorSeed, rules: MembershipRules = RULES) {
     this.#state = newState(seed);
     this.#rules = rules;
@@ -62,7 +62,7 @@ export class Membership {
     return viewOf(this.#state, this.#rules);
   }
 
-  /** Returns what to do because of the event, in this sequence. After `end` or `detached` it is always empty. */
+  /** Returns the orders that follow from the event, in sequence. After `end` or `detached`, always empty. */
   on(event: MembershipEvent): MembershipOrder[] {
     const state = this.#state;
     if (state.phase === 'ended') return [];
@@ -118,7 +118,7 @@ export class Membership {
     switch (event.kind) {
       case 'opened':
         if (replica.session === 'none') return;
-        // One that was silent has been open all the time.
+        // A silent replica stays open, so keep the size that its OPEN reported.
         if (replica.session === 'opening') replica.foundBytes = event.sizeBytes;
         Object.assign(replica, { session: 'open', isSilent: false, sizeBytes: event.sizeBytes, growsTo: 0, sentence: '' });
         return;
@@ -152,7 +152,7 @@ export class Membership {
     return (base?.config.inSync.includes(identity) ?? false) || (pending?.inSync.includes(identity) ?? false);
   }
 
-  /** The server is asked for its record: it may have lost it, have other data, or have promised another term. */
+  /** Asks the server for its record, because it may have lost the record, have other data, or have promised another term. */
   #openFailed(identity: string, sentence: string): void {
     const state = this.#state;
     Object.assign(replicaOf(state, identity), { session: 'none', mustWait: true, sentence });
@@ -181,7 +181,7 @@ export class Membership {
     }
   }
 
-  /** A replica of the server could not be used when it was claimed. */
+  /** True if the server's replica could not be used when the server was claimed. */
   #lacksReplica(server: ServerState): boolean {
     const state = this.#state;
     if (state.phase === 'claiming') return server.claim !== null && server.claim.replica === null;

@@ -1,6 +1,6 @@
-// Chooses the next configuration of a holder: removals first (M11), then the second step of a change of voters (M17), then replicas that join
-// (M12), then what an administrator wants (wishes.ts). Invariant: only a removal, or the end of a change of voters by command, is sent while
-// another configuration is pending.
+// Chooses the next configuration of a holder: removals first (M11), then the second step of a change of voters (M17), then replicas that
+// join (M12), then the administrator's wish (wishes.ts). Invariant: only a removal, or the end of a change of voters by command, is sent
+// while another configuration is pending.
 
 import { end, giveUp, send } from './configs.ts';
 import type { MembershipRules } from './rules.ts';
@@ -8,7 +8,7 @@ import { reasonToLeave } from './sessions.ts';
 import { latestOf, type MembershipState, replicaOf } from './state.ts';
 import { planWish } from './wishes.ts';
 
-/** Sends at most one configuration. Returns whether it did. */
+/** Sends at most one configuration. Returns true if it has sent one. */
 export function plan(state: MembershipState, rules: MembershipRules): boolean {
   if (state.phase !== 'serving' || state.base === null || state.pending?.clean === true) return false;
   if (remove(state, rules)) return true;
@@ -44,7 +44,7 @@ function remove(state: MembershipState, rules: MembershipRules): boolean {
   return false;
 }
 
-/** Nothing that is in sync can come back with the log of this client. Another attachment can use what is on the disks. */
+/** Ends if all replicas in sync are lost, because none can return with this replay log. A new attachment can use the data on disk. */
 function endIfAllLost(state: MembershipState): boolean {
   const lost = (latestOf(state)?.inSync ?? []).map((identity) => replicaOf(state, identity));
   if (!lost.every(({ isLost }) => isLost)) return false;
@@ -52,7 +52,7 @@ function endIfAllLost(state: MembershipState): boolean {
   return true;
 }
 
-/** M21: a replica that returns is grown before it joins. A replica is ordered to grow to a size once for each session. */
+/** M21: grows a returning replica before it joins. Orders the same growth of a replica only once in each session. */
 function orderGrowth(state: MembershipState): void {
   if (state.base === null || state.phase !== 'serving') return;
   const wished = state.wish?.wish.kind === 'grow' ? state.wish.wish.sizeBytes : 0;

@@ -1,12 +1,12 @@
-// The rules of the holder's side as predicates and choices over a state: M4 to M6, M11 to M13, M15, M17 to M19 and M21 of
-// docs/PROTOCOL.md. They change nothing. The explorer in test/mirrors replaces one of them at a time and shows that it is needed, so
-// the decider calls them through the table at the end.
+// The rules of the holder's side as predicates and choices over a state: M4 to M6, M11 to M13, M15, M17 to M19 and M21 of docs/PROTOCOL.md.
+// No rule changes the state. The decider calls rules through the table at the end, so that the explorer in test/mirrors can replace one
+// rule at a time and show that the rule is needed.
 
 import type { MirrorConfig, MirrorMember, StoredConfig } from '../../wire/mirror/messages.ts';
 import { hasMajority, highestOf, votersOf } from './quorums.ts';
 import { latestOf, type MembershipState, type ReplicaState, replicaOf, type ServerState } from './state.ts';
 
-/** M5: the highest configuration among all answers to the claim, those of servers that are no voters included. */
+/** M5: the highest configuration among all answers to the claim, including answers of servers that are no voters. */
 function chooseBase(state: MembershipState): StoredConfig | null {
   return highestOf([...state.servers.values()].map(({ claim }) => claim?.stored ?? null));
 }
@@ -20,7 +20,7 @@ function isAtMajority(config: MirrorConfig, stored: (voter: string) => boolean):
   return hasMajority(config, stored);
 }
 
-/** M18: the voter of the server is named by the configuration at a majority. Only such a server has a replica that is used. */
+/** M18: the configuration at a majority names the voter of the server. Only replicas on such servers are used. */
 function isServerUsable(base: MirrorConfig, server: ServerState): boolean {
   const voter = server.record?.voter ?? null;
   return voter !== null && votersOf(base).some((one) => one.voter === voter);
@@ -31,12 +31,12 @@ function hasIdentity(server: ServerState, identity: string): boolean {
   return server.record?.replica?.identity === identity;
 }
 
-/** M5: a replica of I from which a new holder may begin. */
+/** M5: the replica is in sync, so a new holder may begin with it. */
 function isSource(base: MirrorConfig, { identity }: MirrorMember): boolean {
   return base.inSync.includes(identity);
 }
 
-/** M5: the servers that are claimed before a replica in sync has answered. Only they know who may take the mirror over. */
+/** M5: the server has a replica in sync and is therefore claimed first. Only such servers know which clients may take over the mirror. */
 function isClaimedFirst(base: MirrorConfig, { serverid }: ServerState): boolean {
   return base.members.some((member) => member.serverid === serverid && base.inSync.includes(member.identity));
 }
@@ -46,12 +46,12 @@ function ownConfig(base: MirrorConfig): MirrorConfig {
   return { ...base, clean: false };
 }
 
-/** M6: nothing is served before it is at a majority. */
+/** M6: false, because the client serves only after its configuration is at a majority. */
 function servesAtOnce(): boolean {
   return false;
 }
 
-/** M8: those that acknowledgements wait for. */
+/** M8: the replicas that acknowledgements wait for. */
 function counted({ base, pending, sentAny, replicas }: MembershipState): Set<string> {
   const set = new Set(base?.config.inSync);
   if (pending !== null) for (const identity of sentAny) set.add(identity);
@@ -59,35 +59,35 @@ function counted({ base, pending, sentAny, replicas }: MembershipState): Set<str
   return set;
 }
 
-/** M15: those that may execute reads. */
+/** M15: the replicas that may execute READs. */
 function readers({ base, pending, sentAll }: MembershipState): Set<string> {
   const inSync = base?.config.inSync ?? [];
   return new Set(pending === null ? inSync : inSync.filter((identity) => sentAll.has(identity)));
 }
 
-/** M15: those that confirm the term for a read, if not a majority of the voters does. */
+/** M15: the replicas that confirm the term for a READ, unless a majority of the voters does. */
 function confirming({ base, pending, sentAny }: MembershipState): Set<string> {
   return new Set([...(base?.config.inSync ?? []), ...(pending === null ? [] : sentAny)]);
 }
 
-/** M11: its removal is sent, and not at a majority. */
+/** M11: the removal of the replica is sent and not yet at a majority. */
 function isLeaving({ base, pending, sentAny }: MembershipState, identity: string): boolean {
   if (pending === null || pending.inSync.includes(identity)) return false;
   return sentAny.has(identity) || (base?.config.inSync.includes(identity) ?? false);
 }
 
-/** M11: what remains has one of I at a majority that is claimed. It has a session, too, or else the removal would win nothing. */
+/** M11: a removal must leave such a replica: in sync at a majority, claimed, and usable, or else the removal gains nothing. */
 function canRemain(state: MembershipState, { identity, session, isSilent, isLost }: ReplicaState): boolean {
   const isInBase = state.base?.config.inSync.includes(identity) ?? false;
   return isInBase && state.claimed.has(identity) && session === 'open' && !isSilent && !isLost;
 }
 
-/** M12 (1): every other replica of I is claimed in this term, so that no holder before can write to it any more. */
+/** M12 (1): every other replica in sync is claimed in this term, so that no earlier holder can write to it. */
 function isAllClaimed({ base, claimed }: MembershipState, identity: string): boolean {
   return (base?.config.inSync ?? []).every((one) => one === identity || claimed.has(one));
 }
 
-/** M12 (1): another replica of I has a session, so that there is something to copy from. */
+/** M12 (1): another replica in sync has a session, so that it can be the source of the copy. */
 function hasPeer(state: MembershipState, identity: string): boolean {
   return (state.base?.config.inSync ?? []).some((one) => one !== identity && replicaOf(state, one).session === 'open');
 }
@@ -102,7 +102,7 @@ function isFlushed({ joinFlushed }: ReplicaState): boolean {
   return joinFlushed;
 }
 
-/** M21: all that count have grown. */
+/** M21: all replicas that count have grown. */
 function hasGrown(state: MembershipState, counting: ReadonlySet<string>, sizeBytes: number): boolean {
   return [...counting].every((identity) => replicaOf(state, identity).sizeBytes >= sizeBytes);
 }
@@ -118,8 +118,8 @@ function firstStep(base: MirrorConfig, voters: MirrorConfig['voters']): MirrorCo
 }
 
 /**
- * M17: what a removal is based on. A first step that is not at a majority is abandoned, because its new voters may not answer. A second step
- * that was sent stays: a holder never sends both second steps of a change.
+ * M17: the configuration that a removal changes. A first step that is not at a majority is dropped, because its new voters may not answer.
+ * A second step that was sent stays, because a holder never sends both second steps of a change.
  */
 function whileChanging(state: MembershipState): MirrorConfig | null {
   const { base, pending } = state;

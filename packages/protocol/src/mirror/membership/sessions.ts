@@ -1,5 +1,5 @@
-// Decides which replicas have sessions (rules M11, M12 and M18), and which of I must leave. Invariant: a replica whose removal is sent is
-// opened only after that removal is at a majority.
+// Decides which replicas have sessions (rules M11, M12 and M18), and which replicas in sync must leave. Invariant: a replica whose removal
+// is sent is opened only after that removal is at a majority.
 
 import type { MirrorMember } from '../../wire/mirror/messages.ts';
 import { giveUp } from './configs.ts';
@@ -14,7 +14,7 @@ export function isUsable(state: MembershipState, rules: MembershipRules, identit
   return rules.hasIdentity(server, identity) && state.claimed.has(identity);
 }
 
-/** Why a replica of I has to leave it; null: it has not. */
+/** The reason why a replica must leave the set of replicas in sync; null if it may stay. */
 export function reasonToLeave(state: MembershipState, rules: MembershipRules, identity: string): string | null {
   const { isLost, isSilent, sentence } = replicaOf(state, identity);
   if (isLost || isSilent) return sentence;
@@ -47,7 +47,7 @@ function mayOpen(state: MembershipState, rules: MembershipRules, { identity }: M
   const { base, pending, wish } = state;
   if (base === null || !isUsable(state, rules, identity) || rules.isLeaving(state, identity)) return false;
   const isIn = base.config.inSync.includes(identity) || (pending?.inSync.includes(identity) ?? false);
-  // What the log held for a lost session is gone, so the replica is copied again after it has left I.
+  // The replay log of a lost session is gone. The replica must first leave I and is then copied again.
   if (isIn) return !replicaOf(state, identity).isLost;
   if (state.phase !== 'serving' || wish?.wish.kind === 'detach') return false;
   if (wish?.wish.kind === 'remove' && wish.wish.identity === identity) return false;

@@ -1,5 +1,6 @@
-// What the decider of a membership knows: servers with their voters' records, replicas with their sessions, and the configurations. The
-// words com, pen and pu of the models are base, pending and sentAny. Invariant: only membership.ts and its helpers change it, in one event.
+// The state of the decider (membership.ts): servers with their voters' records, replicas with their sessions, and the configurations.
+// `base`, `pending` and `sentAny` are com, pen and pu in the models. Invariant: only membership.ts and its helpers change it, within one
+// event.
 
 import type { MirrorConfig, StoredConfig, Term, VoteAnswer } from '../../wire/mirror/messages.ts';
 import { VOTED } from '../../wire/mirror/messages.ts';
@@ -11,36 +12,36 @@ export interface ServerState {
   readonly serverid: number;
   name: string;
   isUp: boolean;
-  /** The vote without answer. */
+  /** The vote that the server has not answered yet. */
   vote: { readonly order: number; readonly request: VoteRequest; readonly attempt: number } | null;
-  /** Something failed here: no vote before `retry` or before the server is up again. */
+  /** A vote failed: the server gets the next one only after `retry`, or after it is up again. */
   mustWait: boolean;
-  /** The server has answered RECORD since it came up, and nothing has raised a doubt since. */
+  /** The server has answered RECORD since it came up, and no later failure has put that answer in doubt. */
   isKnown: boolean;
-  /** Its last answer with a record; null: it has none. */
+  /** The server's last answer with a record; null if it has no record. */
   record: VoteAnswer | null;
-  /** Its answer to the claim of this attempt. */
+  /** The server's answer to the claim of this attempt. */
   claim: VoteAnswer | null;
   isHeld: boolean;
-  /** A claim is sent again, because its replica could not be used. */
+  /** The claim is sent again, because the server's replica could not be used. */
   claimsAgain: boolean;
-  /** Why it did not do what it was asked last. */
+  /** The server's reason for refusing the last vote; empty if it refused nothing. */
   sentence: string;
 }
 
 export interface ReplicaState {
   readonly identity: string;
   session: 'none' | 'opening' | 'open';
-  /** Not opened before `retry`. */
+  /** The replica is not opened before `retry`. */
   mustWait: boolean;
   isSilent: boolean;
-  /** Its session has ended for good, so it leaves I before it is opened again. */
+  /** The session has ended for good. The replica must leave I before it is opened again. */
   isLost: boolean;
   joining: boolean;
   joinFlushed: boolean;
   sizeBytes: number;
   foundBytes: number;
-  /** Size that it was ordered to grow to. */
+  /** Size in bytes to which the replica was ordered to grow. */
   growsTo: number;
   sentence: string;
 }
@@ -48,13 +49,13 @@ export interface ReplicaState {
 export interface ActiveWish {
   readonly id: number;
   readonly wish: MirrorWish;
-  /** Identity that PLACE has made; of the wish `add`. */
+  /** For the wish `add`: the identity that PLACE has made. */
   placed: string | null;
-  /** UNPLACE is answered; of the wish `remove`. */
+  /** For the wish `remove`: UNPLACE is answered. */
   hasUnplaced: boolean;
 }
 
-/** The two words of a phase: what the client does. In `ended`, no order follows. */
+/** What the client does now (see the drawing in membership.ts). In `ended`, no order follows. */
 export type Phase = 'asking' | 'claiming' | 'attaching' | 'serving' | 'ended';
 
 export interface MembershipState {
@@ -65,18 +66,18 @@ export interface MembershipState {
   number: number;
   readonly servers: Map<number, ServerState>;
   readonly replicas: Map<string, ReplicaState>;
-  /** The last configuration known to be at a majority; while attaching, the one that was found. */
+  /** The last configuration known to be at a majority; while attaching, the highest one that the claim has found. */
   base: StoredConfig | null;
-  /** The former end was clean (M7). */
+  /** The former holder ended cleanly (M7). */
   wasClean: boolean;
   /** The configuration that was sent last and is not at a majority. */
   pending: MirrorConfig | null;
-  /** Replicas in I of any, and of every, configuration that was sent since `base` was. */
+  /** `sentAny`: replicas that any configuration sent after `base` has in sync. `sentAll`: those that every one of them has in sync. */
   sentAny: Set<string>;
   sentAll: Set<string>;
-  /** For each voter, k of the last configuration of this term that it stored. */
+  /** For each voter: k of the last configuration of this term that it has stored. */
   readonly stored: Map<string, number>;
-  /** Identities that have answered the claim of this term. */
+  /** Identities of the replicas whose servers have granted the claim of this term. */
   readonly claimed: Set<string>;
   wish: ActiveWish | null;
   order: number;
@@ -175,7 +176,7 @@ export function hasRecord(answer: VoteAnswer): boolean {
   return answer.voted !== VOTED.UNKNOWN && answer.voter !== null;
 }
 
-/** True if the voter is named by the configuration at a majority or by the one that was sent last. */
+/** True if the configuration at a majority, or the one sent last, names the voter. */
 export function isNamed(state: MembershipState, voter: string): boolean {
   const isIn = (config: MirrorConfig | null): boolean => config !== null && votersOf(config).some((one) => one.voter === voter);
   return isIn(state.pending) || isIn(state.base?.config ?? null);

@@ -1,5 +1,5 @@
-// Makes the view of a membership that the data path follows, with a sentence about what is missing. It changes nothing. Invariant: while
-// anything is missing that a later attempt may bring, `waitsFor` is not null, so that the driver keeps sending `retry`.
+// Makes the view of a membership that the data path follows, with a sentence about what is missing. This module changes no state.
+// Invariant: `waitsFor` is not null while a later attempt may help, so that the driver keeps sending `retry`.
 
 import { votersOf } from './quorums.ts';
 import { attachWaitsFor } from './attach.ts';
@@ -111,7 +111,7 @@ function hasStored({ stored }: MembershipState, { record }: ServerState, k: numb
   return voter !== null && stored.get(voter) === k;
 }
 
-/** All is well without them, but one more failure would be one too many. */
+/** The mirror serves without these voters, but may not survive the failure of a further one. */
 function waitsForVoters(state: MembershipState): string | null {
   const { base } = state;
   if (base === null) return null;

@@ -1,5 +1,5 @@
-// Chooses the next vote for a server, and takes its answer in. Liveness: each server has at most one vote without answer; whatever fails
-// waits for `retry` or for the server to come up, and a server that has come up is asked for its record before anything else.
+// Chooses the next vote for a server, and records its answer. Liveness: each server has at most one vote without an answer. A failed vote
+// is repeated after `retry` or when the server is up again. The first vote to a server that has come up reads its record.
 
 import { TERM_STEP_MAX } from '../../wire/limits.ts';
 import { type VoteAnswer, VOTED } from '../../wire/mirror/messages.ts';
@@ -44,15 +44,15 @@ function claimWhileClaiming(state: MembershipState, rules: MembershipRules, serv
   return server.isHeld && !request.takesOver ? null : request;
 }
 
-/** The number rises in steps at a voter whose promise is far below the others'. */
+/** At a voter with a much lower promise, the claimed number rises by TERM_STEP_MAX at a time, because a voter refuses larger steps. */
 function claimOf(state: MembershipState, rules: MembershipRules, server: ServerState): VoteRequest & { kind: 'claim' } {
   const number = Math.min(state.number, (server.record?.promise?.number ?? 0) + TERM_STEP_MAX);
   return { kind: 'claim', number, takesOver: takesOver(state, rules, server) };
 }
 
 /**
- * M18: a server whose voter is not named by the configuration at a majority promises nothing while it may have a replica, because a session
- * that this client has kept could go on there.
+ * M18: a server may be claimed if the configuration at a majority names its voter, or if it has no replica on which an old session could go
+ * on.
  */
 function mayClaim(state: MembershipState, rules: MembershipRules, server: ServerState): boolean {
   if (state.base !== null && rules.isServerUsable(state.base.config, server)) return true;
@@ -85,7 +85,7 @@ export function tookVote(state: MembershipState, server: ServerState, order: num
   else if (request.kind === 'config') tookConfig(state, server, request.config.k, answer);
 }
 
-/** Not all answers name the configuration and the replica: what the same voter has said before stays. */
+/** Not every answer has the configuration and the replica. Keeps those of the same voter's earlier answer. */
 function merged(before: VoteAnswer | null, { kind }: VoteRequest, answer: VoteAnswer): VoteAnswer {
   if (before === null || before.voter !== answer.voter) return answer;
   const showsReplica = kind === 'record' || (answer.voted === VOTED.DONE && (kind === 'claim' || kind === 'place'));
@@ -93,8 +93,8 @@ function merged(before: VoteAnswer | null, { kind }: VoteRequest, answer: VoteAn
 }
 
 /**
- * M16: a holder that is told of a higher term ends. A client that only claims begins again with a higher number. A server that does not vote
- * any more does not end the holder: a client that has claimed there alone has nothing.
+ * M16: a holder ends when a voter shows a higher term. A client that still claims begins again with a higher number. A server that is no
+ * longer a voter does not end the holder, because a claim there alone gives no majority.
  */
 function meetsHigherTerm(state: MembershipState, server: ServerState, { promise, voter }: VoteAnswer): boolean {
   if (promise === null || state.phase === 'asking' || state.phase === 'ended' || compareTerms(promise, termOf(state)) <= 0) return false;
@@ -121,7 +121,7 @@ function tookClaim(
 ): void {
   server.isHeld = answer.voted === VOTED.HELD;
   if (answer.voted !== VOTED.DONE || number !== state.number) {
-    // A take-over that was refused is not asked for again at once. Any other claim of what is held waits for a quorum.
+    // A refused take-over is not repeated at once. Any other claim that got HELD waits for a quorum.
     server.mustWait = answer.voted !== VOTED.DONE && (isForced || !server.isHeld);
     return;
   }

@@ -1,5 +1,5 @@
-// What an administrator wants of the holder (rules M13, M17, M19 and M21): checks, votes and configurations of the wish under way. Invariant:
-// a wish is done when the configuration at a majority shows it, so that a removal in between does not undo it.
+// Executes the wish of an administrator (rules M13, M17, M19 and M21): its checks, votes and configurations. Invariant: a wish is done only
+// when the configuration at a majority shows it, so that a removal sent in between does not undo it.
 
 import { MIRROR_MEMBERS_MAX } from '../../wire/limits.ts';
 import { type MirrorConfig, type MirrorVoter, type VoteAnswer, VOTED } from '../../wire/mirror/messages.ts';
@@ -34,7 +34,7 @@ export function startWish(state: MembershipState, id: number, wish: MirrorWish):
   }
 }
 
-/** Their records may have been made or removed since the servers were asked. */
+/** Asks the servers again: their records may have been made or removed since their last answer. */
 function askAgain({ servers }: MembershipState, wish: MirrorWish): void {
   if (wish.kind !== 'voters') return;
   for (const serverid of wish.servers) Object.assign(servers.get(serverid) ?? {}, { isKnown: false, mustWait: false });
@@ -130,7 +130,7 @@ export function wishVote(state: MembershipState, rules: MembershipRules, server:
   return null;
 }
 
-/** Takes the answer to a vote of a wish. Returns whether it was one. */
+/** Records the answer to a vote of a wish. Returns false if the vote was for no wish. */
 export function tookWishVote(state: MembershipState, server: ServerState, { kind }: VoteRequest, answer: VoteAnswer): boolean {
   if (kind !== 'found' && kind !== 'place' && kind !== 'unplace') return false;
   const { wish } = state;
@@ -149,7 +149,7 @@ export function tookWishVote(state: MembershipState, server: ServerState, { kind
   return true;
 }
 
-/** Sends the next configuration of the wish, if it needs one now. Returns whether it did. No other one is pending. */
+/** Sends the next configuration of the wish, if it needs one now. Returns true if so. Call only while no configuration is pending. */
 export function planWish(state: MembershipState, rules: MembershipRules): boolean {
   const { wish, base } = state;
   if (wish === null || base === null) return false;
@@ -179,7 +179,7 @@ function nextOfWish(state: MembershipState, rules: MembershipRules, config: Mirr
   }
 }
 
-/** M13: replicas that return start again at the next attachment. */
+/** M13: ends the sessions of replicas out of sync. Their copies start again at the next attachment. */
 function detach(state: MembershipState, config: MirrorConfig): MirrorConfig {
   for (const { identity } of config.members) if (!config.inSync.includes(identity)) giveUp(state, identity, 'The mirror is being detached');
   return { ...config, clean: true };
@@ -193,7 +193,7 @@ function add(state: MembershipState, config: MirrorConfig, wish: MirrorWish & { 
   return { ...config, members: [...config.members, { identity, serverid, volume, universe }] };
 }
 
-/** M19: a replica that is removed is not in I, and gives its session up with the configuration that removes it. */
+/** M19: removes a replica only after it is out of sync. The session of the replica ends with the configuration that removes it. */
 function remove(state: MembershipState, config: MirrorConfig, identity: string): MirrorConfig | 'done' | null {
   if (config.inSync.includes(identity)) return null;
   if (config.members.some((one) => one.identity === identity)) {
@@ -217,7 +217,10 @@ function changeVoters(
   return isSameSet(config.voters, voters) ? 'done' : rules.firstStep(config, voters);
 }
 
-/** The voter of a server: the one that its record names, or the one that it had while the server does not answer. Null: it is being asked. */
+/**
+ * The voter of a server: from its record or, while the server is away, from the configuration. Null: the server is being asked, or has
+ * none.
+ */
 function voterAt(state: MembershipState, config: MirrorConfig, serverid: number): MirrorVoter | null {
   const server = state.servers.get(serverid);
   if (server?.isUp === true && !server.isKnown && !server.mustWait) return null;

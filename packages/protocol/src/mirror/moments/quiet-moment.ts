@@ -1,6 +1,6 @@
-// A moment of a mirror at which nothing that changes it is under way (M22), so that snapshots of its replicas have the same content. Changes
-// of users wait until `release`; READs and FLUSHes go on. Invariant: a replica that `holds` has had every change that was answered before the
-// moment, and none that began after it.
+// A moment at which no change of a mirror is in flight (M22), so that snapshots of its replicas have the same content. Users' changes wait
+// until `release`; READs and FLUSHes go on. Invariant: while `holds` is true, a replica has every change answered before the moment, and no
+// later one.
 
 import type { IoView } from '../io/members.ts';
 
@@ -19,7 +19,7 @@ export class QuietMoment {
   /** The replicas in sync at the moment; null before it. */
   private tenures: ReadonlyMap<string, string> | null = null;
   private isReleased = false;
-  /** Resolves when nothing is under way any more. */
+  /** Resolves when no change is in flight any more. */
   readonly begun: Promise<void>;
 
   constructor(io: MomentIo) {
@@ -32,7 +32,7 @@ export class QuietMoment {
     });
   }
 
-  /** Identities of the replicas of which snapshots can be made. */
+  /** Identities of the replicas that were in sync at the moment. */
   get replicas(): readonly string[] {
     return [...(this.tenures?.keys() ?? [])];
   }
@@ -48,7 +48,7 @@ export class QuietMoment {
     this.lock.release();
   }
 
-  /** None while replicas may differ, because it is not known which of two contents a reader has got. */
+  /** Empty while a region is unsettled: replicas may differ there, and either content may be the one that a program has read. */
   private inSync(): ReadonlyMap<string, string> {
     const { view, unsettled } = this.io;
     const tenures = new Map<string, string>();

@@ -1,9 +1,9 @@
-// The id of a snapshot of a mirror, which is the same on all of its servers (M22). Pure. Invariant: a client that chooses `chosen` cannot choose the
-// id, so that a snapshot never has the id of another volume or snapshot of a server.
+// The id of a snapshot of a mirror, the same on all of its servers (M22). Pure. Invariant: a client that chooses `chosen` cannot choose the
+// resulting id, and so cannot give a snapshot the id of another volume or snapshot.
 
 import { createHash } from 'node:crypto';
 
-/** `mirror`: id of the mirror; `chosen`: what the holder sends with the request. Returns a UUID (version 8). */
+/** `mirror`: id of the mirror. `chosen`: text that the holder sends with the request. Returns a UUID (version 8). */
 export function snapshotIdOf(mirror: string, chosen: string): string {
   const hex = createHash('sha256')
     .update(JSON.stringify(['snapshot of a mirror', mirror, chosen]))

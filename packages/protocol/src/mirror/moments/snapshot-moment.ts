@@ -1,6 +1,6 @@
-// Takes snapshots of the replicas in sync of a mirror at one moment (M22). How a server makes one is the caller's. Invariants: a replica is said
-// to have the snapshot only if it was in sync from the moment until its server had made it, and the term was confirmed after that; changes of
-// users never wait longer than MOMENT_BEGIN_MS and MOMENT_HOLD_MS.
+// Takes snapshots of the replicas in sync of a mirror at one moment (M22). The caller makes the snapshot at a server. Invariants: the
+// snapshot of a replica counts only if the replica was in sync from the moment until the snapshot was made, and the term was confirmed
+// after that. Users' changes wait at most MOMENT_BEGIN_MS plus MOMENT_HOLD_MS.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
@@ -12,7 +12,7 @@ export interface MomentPorts {
   readonly clock: Pick<Clock, 'after'>;
   /** Has the server of a replica make its snapshot. Resolves with null when it is durable, or with the reason why there is none. */
   snapshot(identity: string): Promise<string | null>;
-  /** M15: a majority of the voters has confirmed the term, asked after this call. */
+  /** M15: asks the voters now. Resolves with true if a majority confirms the term. */
   confirmByVoters(): Promise<boolean>;
 }
 
@@ -50,7 +50,7 @@ export class SnapshotMoment {
     return outcomes;
   }
 
-  /** Another client may have had the mirror at the moment, with a majority that this client did not reach. */
+  /** Asks the voters, because a majority that this client did not reach may have given the mirror to another client before the moment. */
   private async confirm(): Promise<void> {
     const isMade = [...this.outcomes.values()].includes(null);
     if (isMade && !(await this.ports.confirmByVoters()))

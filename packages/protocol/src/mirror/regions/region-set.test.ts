@@ -1,5 +1,5 @@
-// A set of regions against a set of numbers: what is added and removed, by number, by range and by the bits of a map, is found again by
-// each of the searches.
+// A set of regions against a set of numbers: regions are added and removed by number, by range and by the bits of a map, and each search
+// must find the same ones.
 
 import { expectSame } from '@rsio/common/testing/quick-expect';
 import fc from 'fast-check';

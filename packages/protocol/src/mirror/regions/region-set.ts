@@ -9,7 +9,7 @@ const FIRST_WORDS = 32;
 export class RegionSet {
   private words = new Uint32Array(FIRST_WORDS);
   private members = 0;
-  /** Gets every region that is added to this set, members included. By it, its owner learns what was added since a moment. */
+  /** Gets every region that is added to this set, even a member. The owner learns from it which regions were added lately. */
   watcher: RegionSet | null = null;
 
   get count(): number {
@@ -54,14 +54,13 @@ export class RegionSet {
     }
   }
 
-  /** Adds the regions of another set. */
   addAll(other: RegionSet): void {
     this.watcher?.addAll(other);
     if (other.words.length > this.words.length) this.growTo(other.words.length);
     for (let word = 0; word < other.words.length; word++) this.setWord(word, this.words[word]! | other.words[word]!);
   }
 
-  /** Adds the first regions of a volume. */
+  /** Adds the regions from 0 to `regions` - 1. */
   addFirst(regions: number): void {
     this.watcher?.addFirst(regions);
     const full = regions >>> 5;
@@ -139,7 +138,6 @@ export class RegionSet {
   }
 }
 
-/** Regions of a volume. */
 export function regionsOf(sizeBytes: number): number {
   return Math.ceil(sizeBytes / MIRROR_REGION_BYTES);
 }

@@ -1,5 +1,5 @@
-// The ranges in which replicas of a mirror differ: found by their sums, joined, and bounded. Pure. Invariant: every byte that was found to
-// differ is counted once, also if its range is not kept.
+// The ranges in which replicas of a mirror differ: found by checksums, joined, and bounded in number. Pure. Invariant: every byte that
+// differs is counted once, even if its range is not kept.
 
 import { MIRROR_SUM_BYTES } from '../../wire/limits.ts';
 import { VERIFY_RANGES_MAX } from './limits.ts';
@@ -16,7 +16,7 @@ export interface DifferentRange extends ByteRange {
   readonly isRepaired: boolean;
 }
 
-/** The sums of one range at one replica. */
+/** The checksums of the pieces of a range at one replica. */
 export interface RangeSums {
   readonly identity: string;
   readonly sums: Buffer;

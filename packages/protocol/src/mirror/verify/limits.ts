@@ -7,14 +7,14 @@ import { MIRROR_REGION_BYTES, MIRROR_SUM_PIECE_SECTORS_MAX, MIRROR_SUMS_PIECES_M
 
 const KIB = 1024;
 
-/** Bytes that are compared at once, and while users' I/O is under way. Changes of that range wait meanwhile. */
+/** Bytes compared at once, without and with users' I/O in progress. Changes of the range wait until it is compared. */
 export const VERIFY_CHUNK_BYTES = MIRROR_SUMS_SECTORS_MAX * SECTOR_BYTES;
 export const VERIFY_BUSY_CHUNK_BYTES = 256 * KIB;
 /** Bytes of a piece with one checksum. */
 export const VERIFY_PIECE_BYTES = MIRROR_SUM_PIECE_SECTORS_MAX * SECTOR_BYTES;
-/** Bytes of a piece when a difference is looked at closely. Differences are told in this unit. */
+/** Bytes of a piece when a difference is narrowed down. Differences are reported in this unit. */
 export const VERIFY_FINE_BYTES = 4 * KIB;
-/** Ranges that differ which are kept. The bytes of further ones are counted. */
+/** Most ranges of a report that differ. Of further ranges, only the bytes are counted. */
 export const VERIFY_RANGES_MAX = 1_000;
 /** Time until an attempt that failed is repeated. */
 export const VERIFY_RETRY_MS = 1_000;

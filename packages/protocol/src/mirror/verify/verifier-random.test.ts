@@ -1,5 +1,5 @@
-// The verifier in random lives of a mirror, while users write and replicas crash, leave and return: what is equal is never said to differ, and
-// what was made to differ is found, all of it, and repaired. A verifier without the lock is red here.
+// The verifier in random lives of a mirror, while users write and replicas crash, leave and return: it never reports equal blocks as
+// different, and it finds and repairs all blocks that the test has made different. A verifier without the lock fails here.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { expect, test } from 'vitest';
@@ -33,7 +33,7 @@ function born(seed: number, order: VerifyOrder, ioOf: (io: VerifyIo) => VerifyIo
   return { world, verifier, random };
 }
 
-/** Lives until the verifier has compared everything; then nothing goes wrong any more. */
+/** Runs the life, with faults, until the verifier has compared everything, and then without faults. */
 function live({ world, verifier, random }: Life, faults: number, writes: number, removals = faults): void {
   for (let step = 0; step < 3_000 && verifier.report.isRunning; step++) {
     if (random.chance(writes)) world.write();
@@ -79,7 +79,7 @@ test('without the lock, they are', () => {
   expect(alarms).toBeGreaterThan(0);
 });
 
-/** Makes blocks of one replica differ, on the disk and in no map. */
+/** Makes blocks of one replica differ, in its cache and on its disk, without setting bits in a map. */
 function corrupt({ world, random }: Life): number[] {
   const victim = random.pick(world.replicas);
   const blocks = [...victim.cache.keys()].filter(() => random.chance(0.2));
@@ -124,7 +124,7 @@ test('a repair makes them equal to the replica that is named, while users write'
   }
 });
 
-// A replica that is out of sync when its part is compared is not compared, and what differs there stays.
+// A replica that is out of sync during a comparison is skipped, so its differences remain.
 test('a repair beside crashes and lost sessions leaves only what it says', () => {
   for (let seed = 1; seed <= SEEDS; seed++) {
     const life = born(seed, { isRepair: true, source: null });
@@ -160,7 +160,7 @@ test('one that is stopped ends what is under way, and begins nothing', () => {
   let isIdle = false;
   life.verifier.stop('Detached', () => (isIdle = true));
   expect(isIdle).toBe(false);
-  // A second end does not take the first one's answer away: a detach waits for it.
+  // A second `stop` must keep the callback of the first one, because a detach waits for it.
   life.verifier.stop('It was stopped');
   expect(life.verifier.report).toMatchObject({ isRunning: false, stopped: 'Detached' });
   for (let step = 0; step < 50; step++) life.world.proceed();

@@ -1,6 +1,6 @@
-// Compares the replicas in sync of an attached mirror while users work: asks their servers for sums of one range after the other, and copies
-// what differs if it is to be repaired. Invariants: sums are asked for and answered while no change of the range is in flight, and in one
-// tenure of each replica, so that a difference that is told was there. What is unsettled is not compared.
+// Compares the replicas in sync of an attached mirror while it is in use. Requests checksums of one range after the other from their
+// servers and, for a repair, copies ranges that differ. Invariants: a range is compared while no change of it is in flight, and within one
+// tenure of each replica, so that every reported difference is real. Unsettled regions are not compared.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
@@ -13,18 +13,18 @@ import { areWhole, type ByteRange, differentPieces, Differences, type DifferentR
 import { VERIFY_BUSY_CHUNK_BYTES, VERIFY_CHUNK_BYTES, VERIFY_FINE_BYTES, VERIFY_PIECE_BYTES, VERIFY_RETRY_MS } from './limits.ts';
 
 export interface VerifyIo extends CopyIo {
-  /** The range is at most VERIFY_CHUNK_BYTES, in whole sectors. */
+  /** `range`: at most VERIFY_CHUNK_BYTES, in whole sectors. */
   readSums(identity: string, range: ByteRange, pieceBytes: number, done: (answer: SumsAnswer) => void): void;
   /**
-   * Calls `work` when no copy and no clearing of bits is under way, possibly before this method returns. None begins until `work` calls `done`,
-   * because a clearing does not know of copies that are not the copier's (M3).
+   * Calls `work` when no copy and no clearing of bits is in progress, possibly before this method returns. The copier begins none until
+   * `work` calls `done`, because a clearing must not run during copies of which the copier does not know (M3).
    */
   alone(work: (done: () => void) => void): void;
-  /** A repair of this region has ended. Replicas that return, but those of `reached`, are copied there again. */
+  /** A repair of this region has ended. The region is copied again to all replicas that return except those in `reached`. */
   recopy(region: number, reached: ReadonlySet<string>): void;
 }
 
-/** `sums`: null if the status is not OK, or if the answer is not understood. */
+/** `sums`: null if the status is not OK or the answer is malformed. */
 export interface SumsAnswer {
   readonly status: number;
   readonly sentence: string;
@@ -32,26 +32,26 @@ export interface SumsAnswer {
 }
 
 export interface VerifyOrder {
-  /** Copies what differs to the other replicas. */
+  /** Copies ranges that differ from `source` to the other replicas. */
   readonly isRepair: boolean;
-  /** The replica that is right; null: the first one of the mirror in sync. */
+  /** Identity of the replica that is taken to be right; null: the first replica in sync. */
   readonly source: string | null;
 }
 
 export interface VerifyReport {
   readonly isRunning: boolean;
-  /** Why it has ended before all was compared; null: it has not. */
+  /** Reason why the comparison ended early; null if it did not. */
   readonly stopped: string | null;
-  /** What it waits for; null: nothing. */
+  /** What the comparison waits for; null if it does not wait. */
   readonly waitsFor: string | null;
   readonly comparedBytes: number;
   readonly sizeBytes: number;
   readonly differentBytes: number;
   readonly repairedBytes: number;
   readonly ranges: readonly DifferentRange[];
-  /** Bytes that were not compared, because a replica could not be read there. */
+  /** Bytes that were not compared, because a replica could not be read in their range. */
   readonly unreadBytes: number;
-  /** The first such place; null: there is none. */
+  /** The first range that could not be read; null if there is none. */
   readonly unread: UnreadRange | null;
 }
 
@@ -60,7 +60,7 @@ export interface UnreadRange extends ByteRange {
   readonly sentence: string;
 }
 
-/** Statuses of a request that may be answered well later: its session has ended, the server has too much to do, or the volume is stopped. */
+/** Statuses after which a retry may succeed: the session has ended, the server is overloaded, or the volume is stopped. */
 const PASSING: ReadonlySet<number> = new Set([
   ...[
     STATUS.OK,
@@ -79,7 +79,7 @@ interface Attempt {
   readonly pieceBytes: number;
   readonly tenures: ReadonlyMap<string, string>;
   readonly sums: RangeSums[];
-  /** What a server has refused for itself, and not because its session has ended. */
+  /** A refusal by the server itself, in contrast to a status caused by the end of the session. */
   refusal: { readonly replica: string; readonly status: number; readonly sentence: string } | null;
   lock: CopyLock | null;
   left: number;
@@ -104,7 +104,7 @@ export class Verifier {
   private unreadBytes = 0;
   private unread: UnreadRange | null = null;
   private startedMs = 0;
-  /** Pieces of the present chunk that differ and are still to be looked at. */
+  /** Pieces of the present chunk that differ and are not narrowed down yet. */
   private doubts: ByteRange[] = [];
 
   constructor(clock: Clock, io: VerifyIo, buffers: CopyBuffers, order: VerifyOrder, events: Pick<CopierEvents, 'lost'>) {
@@ -130,12 +130,12 @@ export class Verifier {
     };
   }
 
-  /** True if nothing of it is under way. It begins nothing any more once it has ended. */
+  /** True if the comparison has ended and none of its requests is in flight. */
   get isIdle(): boolean {
     return this.isOver && !this.isBusy;
   }
 
-  /** `bytesPerSecond`: null if only users' I/O limits it. */
+  /** `bytesPerSecond`: null if only users' I/O limits the comparison. */
   setRate(bytesPerSecond: number | null): void {
     this.pace.bytesPerSecond = bytesPerSecond;
   }
@@ -147,7 +147,7 @@ export class Verifier {
     if (isFirst) this.later(0);
   }
 
-  /** Nothing is begun any more. `idle` is called when nothing is under way, possibly before this method returns. */
+  /** Begins no further work. Calls `idle` when none of its requests is in flight any more, possibly before this method returns. */
   stop(why: string, idle: (() => void) | null = null): void {
     if (!this.isOver) this.stopped = why;
     this.isOver = true;
@@ -199,11 +199,11 @@ export class Verifier {
     this.isBusy = true;
     this.startedMs = this.clock.monotonicMs();
     this.pace.took(this.startedMs, range.endBytes - range.beginBytes);
-    // The lock may be granted before `lock` has returned. The answers come later in any case.
+    // The lock may be granted before `lock` returns; the answers always come after that.
     attempt.lock = this.io.lock(range.beginBytes, range.endBytes, () => this.ask(attempt));
   }
 
-  /** The replicas in sync with their tenures, that which is right first; null if they cannot be compared now. */
+  /** The replicas in sync with their tenures, the one that is taken to be right first; null if they cannot be compared now. */
   private tenants(): ReadonlyMap<string, string> | null {
     const { source } = this.order;
     const members = this.view?.replicas.filter(({ role, counts }) => role === 'member' && counts) ?? [];
@@ -271,7 +271,7 @@ export class Verifier {
     this.goOn();
   }
 
-  /** Gives users as much time as the last step took. */
+  /** Continues. If users' I/O is in progress, first leaves it as much time as the last step took. */
   private goOn(): void {
     this.ended();
     const nowMs = this.clock.monotonicMs();
@@ -284,8 +284,8 @@ export class Verifier {
   }
 
   /**
-   * Copies the range to all others that have a session: one that returns may have got what was wrong. The source is written, too, so that its
-   * own map has the region: the next holder may have no other (M12).
+   * Copies the range to all other replicas with a session, because a returning replica may have got a copy of the wrong data. Also writes
+   * it to the source, so that the source's own map has the region: the next holder may read no other map (M12).
    */
   private repair(range: ByteRange, different: readonly DifferentRange[]): void {
     const tenures = this.isOver ? null : this.tenants();
@@ -331,7 +331,7 @@ export class Verifier {
     return new Map(pairs.filter((pair): pair is readonly [string, string] => pair[1] !== null));
   }
 
-  /** What was copied is said to be repaired when no crash of a server can undo it, and when all that count have it: one may have joined. */
+  /** Reports a repair only when it is durable and all replicas that count have it, because one may have joined in between. */
   private flush(tenures: ReadonlyMap<string, string>, flushed: (isDurable: boolean) => void): void {
     let left = tenures.size;
     let isDurable = true;

@@ -1,5 +1,5 @@
-// The bodies of VOTE and of the ioctls of replicas: what is sent is read unchanged, and what no rule permits is refused by both ends.
-// That the page shows the same fields is tested in protocol-doc.test.ts, and invalid bytes in the fuzz targets.
+// The bodies of VOTE and of the ioctls of replicas: decoding yields the encoded message, and both ends refuse forbidden values.
+// protocol-doc.test.ts checks that docs/PROTOCOL.md has the same fields; the fuzz targets test invalid bytes.
 
 import { Packr } from 'msgpackr';
 import { describe, expect, test } from 'vitest';

@@ -1,5 +1,6 @@
-// Encodes and decodes the bodies of VOTE, and of the ioctls of replicas. Invariants: as in message-codec.ts; the replicas in sync are members, and no identity, voter or
-// client occurs twice in a list. A voter stores only what these guards accept, so that the next start can read what was stored.
+// Encodes and decodes the bodies of VOTE, and of the ioctls of replicas. Invariants: those of message-codec.ts; the replicas in sync are
+// members, and no identity, voter or client occurs twice in a list. A voter stores only values that these guards accept, so that it can
+// read them again after a restart.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { SECTOR_BYTES, SERVERID_MAX, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
@@ -102,7 +103,7 @@ const config: Guard<MirrorConfig> = (value, field) => {
   throw new RsError('E_PROTOCOL', `${field}.inSync must name members only`);
 };
 
-/** Exported for the file of a voter. */
+/** Exported for the reader of a voter's file. */
 export const termGuard: Guard<Term> = record<Term>({ number: termNumber, node: name, instance: clientInstance });
 export const storedConfigGuard: Guard<StoredConfig> = record<StoredConfig>({ term: termGuard, config });
 export const foundFields = { mirror: mirrorId, name, universe };
@@ -209,14 +210,14 @@ export function encodeMirrorSumsRequest(request: MirrorSumsRequest): Buffer {
   return packSums(request);
 }
 
-/** Throws E_PROTOCOL, also if the request is about more than MIRROR_SUMS_PIECES_MAX pieces. */
+/** Throws E_PROTOCOL if the request is malformed or names more than MIRROR_SUMS_PIECES_MAX pieces. */
 export function decodeMirrorSumsRequest(bytes: Buffer, offset: number, lengthBytes: number): MirrorSumsRequest {
   const request = unpackSums(bytes, offset, lengthBytes);
   if (request.sectors <= request.pieceSectors * MIRROR_SUMS_PIECES_MAX) return request;
   throw new RsError('E_PROTOCOL', `MIRROR_SUMS must be about at most ${MIRROR_SUMS_PIECES_MAX} pieces`);
 }
 
-/** Whole sums. */
+/** A whole number of checksums. */
 const sums: Guard<Buffer> = (value, field) => {
   const bytes = bytesUpTo(MIRROR_SUMS_PIECES_MAX * MIRROR_SUM_BYTES)(value, field);
   if (bytes.length > 0 && bytes.length % MIRROR_SUM_BYTES === 0) return bytes;

@@ -1,4 +1,4 @@
-// Defines the fields of VOTE, by which clients claim mirrors and keep the records of their voters, and of the ioctls of replicas
+// Defines the fields of VOTE, with which clients claim mirrors and change the records of voters, and of the ioctls for replicas
 // (docs/PROTOCOL.md, Mirrors). codec.ts encodes and decodes them. The rules of a voter are in rssrv's mirrors/voter-rules.ts.
 
 /** The kinds of VOTE, in the field aux of the header. */
@@ -11,7 +11,7 @@ export const VOTE = {
   CONFIG: 3,
   /** Asks for the record. Request: VoteRecord. */
   RECORD: 4,
-  /** Asks whether the promise is still that of the client's term. Request: VoteTerm. */
+  /** Asks whether the voter still promises the client's term. Request: VoteTerm. */
   CONFIRM: 5,
   /** Removes the record. Request: VoteTerm. */
   DISMISS: 6,
@@ -21,27 +21,24 @@ export const VOTE = {
   UNPLACE: 8,
 } as const;
 
-/** How a voter has decided. Numbers are never reused. A client treats an unknown number like UNKNOWN: the voter counts for nothing. */
+/** The decision of a voter. Numbers are never reused. A client treats an unknown number like UNKNOWN: the voter does not count. */
 export const VOTED = {
   DONE: 0,
-  /** The server has no readable record of the mirror, or none for this client. */
+  /** The server has no readable record of the mirror, or does not show it to this client. */
   UNKNOWN: 1,
-  /** A higher term is promised. */
+  /** The voter has promised a higher term. */
   SUPERSEDED: 2,
-  /** The term is above the promise: it must be claimed here first. */
+  /** The term is above the promise: the client must first claim it at this voter. */
   UNCLAIMED: 3,
   /** Another client has the promise, and the CLAIM does not take over. */
   HELD: 4,
-  /** A later configuration of the same term is stored. */
+  /** The voter has stored a later configuration of the same term. */
   OLDER: 5,
-  /** There is another record under this id, another configuration under this version, or another replica. */
+  /** The voter has another record with this id, another configuration with this version, or another replica. */
   DIFFERENT: 6,
   /** The term is too far above the promise. */
   TOO_FAR: 7,
-  /**
-   * The client may not found records at the server, the server has as many records or requests as it may have, or it cannot use the volume
-   * as a replica.
-   */
+  /** The client may not found records at the server, a limit of records or requests is reached, or the volume cannot be a replica. */
   REFUSED: 8,
 } as const;
 
@@ -78,11 +75,11 @@ export interface MirrorConfig {
   readonly clean: boolean;
   readonly members: readonly MirrorMember[];
   readonly voters: readonly MirrorVoter[];
-  /** The voters after a change that is under way: a majority of each of both sets is needed (rule M17). Null: no change is under way. */
+  /** During a change of voters, the new voters: a majority of `voters` and one of these is needed (rule M17). Otherwise null. */
   readonly nextVoters: readonly MirrorVoter[] | null;
-  /** Size that the mirror's users see (rule M21). */
+  /** Size of the mirror as users see it (rule M21). */
   readonly sizeBytes: number;
-  /** Nodes that may claim the mirror; null: all clients of the voter. */
+  /** Nodes that may claim the mirror; null for all clients of the voter. */
   readonly clients: readonly string[] | null;
 }
 
@@ -97,13 +94,13 @@ export interface VoteRecord {
   readonly mirror: string;
 }
 
-/** `number`: number of the client's term; its node and instance are those of the session. */
+/** `number`: number of the client's term, whose node and instance are those of the session. */
 export interface VoteTerm extends VoteRecord {
   readonly number: number;
 }
 
 export interface VoteClaim extends VoteTerm {
-  /** False: the CLAIM is refused while another client has the mirror. */
+  /** If false, the CLAIM is refused while another client has the mirror. */
   readonly takesOver: boolean;
 }
 
@@ -116,7 +113,6 @@ export interface VotePlace extends VoteTerm {
   readonly universe: number;
 }
 
-/** The replica of the server that answers. */
 export interface VoteReplica {
   /** Identity of the data: 32 hexadecimal digits. */
   readonly identity: string;
@@ -134,19 +130,19 @@ export interface StoredConfig {
 }
 
 export interface VoteAnswer {
-  /** A number of VOTED, or of a newer peer. */
+  /** A number of VOTED, or an unknown number of a newer peer. */
   readonly voted: number;
-  /** Says why, if the outcome is not DONE, or if a replica of the server is not named. */
+  /** The reason, if `voted` is not DONE, or if `replica` is null although the server has one. */
   readonly sentence: string;
   /** Id of the voter; null if it has no readable record. */
   readonly voter: string | null;
-  /** The highest term that was claimed here; null if there is none. */
+  /** The highest term that was claimed at this voter; null if there is none. */
   readonly promise: Term | null;
-  /** Null if there is none, and in the answer to a CONFIRM. */
+  /** Null if the voter has no configuration, and in the answer to a CONFIRM. */
   readonly stored: StoredConfig | null;
   /**
-   * In the answers to CLAIM, PLACE and RECORD: the replica of this server; null if the server has none, or none that the client can use now.
-   * After a CLAIM, nothing of a lower term runs on it any more. RECORD ends nothing.
+   * In the answers to CLAIM, PLACE and RECORD: the replica of this server; null if the client can use none now. After a CLAIM, the server
+   * executes no requests of lower terms on the replica any more. RECORD does not end such requests.
    */
   readonly replica: VoteReplica | null;
 }
@@ -165,7 +161,7 @@ export interface MirrorMapAnswer {
 }
 
 export interface MirrorClearRequest {
-  /** Pairs: first region, number of regions. */
+  /** Pairs of a first region and a number of regions. */
   readonly ranges: readonly number[];
 }
 
@@ -177,6 +173,6 @@ export interface MirrorSumsRequest {
 }
 
 export interface MirrorSumsAnswer {
-  /** MIRROR_SUM_BYTES for each piece, in order: the begin of its SHA-256. */
+  /** For each piece, in order: the first MIRROR_SUM_BYTES of its SHA-256. */
   readonly sums: Buffer;
 }

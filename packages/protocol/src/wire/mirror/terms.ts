@@ -3,7 +3,7 @@
 
 import type { StoredConfig, Term } from './messages.ts';
 
-/** Returns a negative number if `a` is lower than `b`, 0 if they are the same term. */
+/** Returns a negative number if `a` is lower than `b`, 0 if both are the same term. */
 export function compareTerms(a: Term, b: Term): number {
   if (a.number !== b.number) return a.number - b.number;
   if (a.node !== b.node) return a.node < b.node ? -1 : 1;

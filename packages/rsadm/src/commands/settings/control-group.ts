@@ -5,7 +5,7 @@ import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { CONTROL_GROUP } from '@rsio/common/config/control-group';
 import { loadRssrvConfig } from '@rsio/common/config/load-config';
 import { changeServerSection } from '@rsio/common/config/rssrvcfg-edit';
-import { object, orNull, text } from '@rsio/common/control/shape';
+import { object, orNull, text } from '@rsio/common/lib/shape';
 import { groupId, groupMissingText } from '@rsio/common/files/groups';
 import { RsError } from '@rsio/common/lib/errors';
 import { changeServerFile } from '@rsio/common/manage/server-file';

@@ -3,7 +3,7 @@
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import type { AttachmentView } from '@rsio/common/control/methods';
-import { count, object, orNull, text } from '@rsio/common/control/shape';
+import { count, object, orNull, text } from '@rsio/common/lib/shape';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { isSnapshot, parseVolumeName, servedNameParts, volumeLabel } from '@rsio/common/lib/volume-name';
 import { shownSize } from '@rsio/common/manage/server-tables';

@@ -4,7 +4,7 @@
 import { JSON_OPTION, type OptionSpec, printJson } from '@rsio/common/cli/command';
 import { type AttachOutcome, CONTROL_METHODS } from '@rsio/common/control/methods';
 import { MIRROR } from '@rsio/common/control/mirror-methods';
-import { list, object, orNull, text } from '@rsio/common/control/shape';
+import { list, object, orNull, text } from '@rsio/common/lib/shape';
 import { toRsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';
 import { volumeLabel } from '@rsio/common/lib/volume-name';

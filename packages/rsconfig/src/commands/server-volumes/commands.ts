@@ -2,7 +2,7 @@
 // rsiod, and the inventory of all servers. Invariant: a volume that is attached here is not removed.
 
 import { type Command, JSON_OPTION, type OptionSpec, type OptionValues, parseWait, printJson, WAIT_OPTION } from '@rsio/common/cli/command';
-import { text } from '@rsio/common/control/shape';
+import { text } from '@rsio/common/lib/shape';
 import { RsError } from '@rsio/common/lib/errors';
 import { copyVerb } from '@rsio/common/manage/volumes/copy';
 import type { Purpose, VolumeDoor, VolumeProgram, VolumeTarget } from '@rsio/common/manage/volumes/door';

@@ -5,7 +5,7 @@
 import { JSON_OPTION, printJson, WAIT_OPTION } from '@rsio/common/cli/command';
 import type { AttachOutcome } from '@rsio/common/control/methods';
 import { VOLUME } from '@rsio/common/control/server/views';
-import { object, orNull, text } from '@rsio/common/control/shape';
+import { object, orNull, text } from '@rsio/common/lib/shape';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { CREATE, type CreatedVolume, createVolume, reportCreated } from '@rsio/common/manage/volumes/create';
 import { clientsOf } from '@rsio/common/manage/volumes/values';

@@ -4,7 +4,7 @@
 import type { VolumeView } from '@rsio/common/control/methods';
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
 import { type ManagedVolumeView, REMOVED, VOLUME } from '@rsio/common/control/server/views';
-import { list, object, type Of, orNull, text, word } from '@rsio/common/control/shape';
+import { list, object, type Of, orNull, text, word } from '@rsio/common/lib/shape';
 import { alignColumns, toText } from '@rsio/common/cli/table';
 import { heldText, imageCells, imageHeading, keptText, poolsText, shownSize, volumeText } from '@rsio/common/manage/server-tables';
 import { formatTime } from '@rsio/common/log/log-line';

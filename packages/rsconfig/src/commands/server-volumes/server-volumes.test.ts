@@ -3,7 +3,7 @@
 // daemons are in test/integration/client-volumes.test.ts.
 
 import type { AwaitedView } from '@rsio/common/control/methods';
-import { misfit } from '@rsio/common/control/shape';
+import { misfit } from '@rsio/common/lib/shape';
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { snapshot, volume } from '@rsio/common/testing/server-views';

@@ -4,7 +4,7 @@
 
 import { SERVER_METHODS, type ServerMethodName, type ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { NamespaceView, ServerView, VolumeView } from '@rsio/common/control/methods';
-import { misfit } from '@rsio/common/control/shape';
+import { misfit } from '@rsio/common/lib/shape';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';
 import { severalAtOnce } from '@rsio/common/structures/concurrency';

@@ -4,7 +4,7 @@
 
 import type { ControlMethods } from '@rsio/common/control/methods';
 import { SERVER_METHODS, type ServerMethods } from '@rsio/common/control/server/server-methods';
-import { misfit } from '@rsio/common/control/shape';
+import { misfit } from '@rsio/common/lib/shape';
 import type { Clock } from '@rsio/common/lib/clock';
 import { type ErrorCode, RsError, toRsError } from '@rsio/common/lib/errors';
 import { volumeLabel } from '@rsio/common/lib/volume-name';

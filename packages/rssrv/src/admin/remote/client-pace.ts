@@ -1,5 +1,5 @@
-// How fast the requests of one client are executed, over all of its sessions: a client that sends without end waits, and takes neither the listener's time nor the
-// turns of other clients. Invariants: the methods that read are executed one at a time for each client, with pauses as long as they took.
+// Paces the requests of one client over all of its sessions. A client that floods the server waits, and delays neither the listener nor
+// other clients. Invariant: reading methods are executed one at a time for each client, with pauses as long as they took.
 
 import { OneByOne } from '@rsio/common/structures/one-by-one';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -21,7 +21,7 @@ export class ClientPace {
     this.turns = turns;
   }
 
-  /** True if nothing of the client is waiting, and what it has done before does not count any more. */
+  /** True if no request of the client waits, and its earlier requests no longer cause a wait. */
   get isIdle(): boolean {
     const nowMs = this.clock.monotonicMs();
     return this.reading === 0 && this.restUntilMs <= nowMs && this.bucket.tokens(nowMs) === RATE.atOnce;
@@ -35,7 +35,7 @@ export class ClientPace {
     if (waitMs > 0) await this.wait(waitMs);
   }
 
-  /** Executes a method that reads, when its turn has come. */
+  /** Executes a reading method when its turn comes. */
   read<T>(work: () => Promise<T>): Promise<T> {
     this.reading++;
     const result = this.reads.run(async () => {
@@ -63,7 +63,7 @@ export class ClientPace {
   }
 }
 
-/** The turns of all clients: REMOTE_READS_AT_ONCE_MAX requests read at a time, in the order in which they came. */
+/** The turns of all clients: REMOTE_READS_AT_ONCE_MAX requests read at a time, in the order of their arrival. */
 export class ReadTurns {
   private running = 0;
   private readonly waiting: (() => void)[] = [];

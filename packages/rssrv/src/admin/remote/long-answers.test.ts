@@ -1,5 +1,5 @@
 // Long answers: one consistent text over all parts, for its session only, bounded for each session and in all, and dropped in time.
-// Which answers are long is decided in remote-requests.ts.
+// remote-requests.test.ts tests them over a session.
 
 import { expect, test } from 'vitest';
 import { FakeClock } from '@rsio/common/testing/fake-clock';

@@ -1,5 +1,5 @@
 // Keeps answers that do not fit into one frame until the client has read them. Invariants: an answer does not change while it is read; only
-// the session for which it was made can read it; the bytes of all answers are bounded, and an answer that nobody reads is dropped.
+// the session for which it was made can read it; the bytes of all answers are bounded, and an unread answer is dropped.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { ADMIN_PART_MAX_BYTES } from '@rsio/protocol/wire/limits';
@@ -14,7 +14,7 @@ interface LongAnswer {
 }
 
 export interface Part {
-  /** 0: the answer is complete. */
+  /** Number of the kept answer; 0 if `part` is the whole answer. */
   readonly answer: number;
   readonly totalBytes: number;
   readonly part: Buffer;
@@ -22,7 +22,7 @@ export interface Part {
 
 export class LongAnswers {
   private readonly clock: Clock;
-  /** In the order of the last read. */
+  /** The least recently read answer comes first. */
   private readonly answers = new Map<number, LongAnswer>();
   private bytes = 0;
   private lastNumber = 0;

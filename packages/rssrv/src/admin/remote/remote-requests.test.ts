@@ -1,5 +1,5 @@
-// Requests of clients: each right against each method, rights that change while a request waits, what a client may see, bounds for one client
-// and for all, and long answers. How often a change is executed is tested in pools/requests/.
+// Requests of clients: each right against each method, rights that change while a request waits, what a client may see, bounds for one
+// client and for all, and long answers. The tests of pools/requests/ show that a change is executed once.
 
 import { SERVER_METHODS, type ServerMethodName } from '@rsio/common/control/server/server-methods';
 import type { ClientRights, ClientRole } from '@rsio/common/config/schema/types';
@@ -101,7 +101,7 @@ test.each(METHODS)('%s: each right', async (method) => {
   for (const role of ROLES) {
     const scene = new RemoteScene(role);
     const isAllowed = needed !== null && ROLES.indexOf(role) >= ROLES.indexOf(needed);
-    // A method whose parameters this test does not know is only asked whether it is refused.
+    // Without parameters in PARAMS, the test can show only that a method is refused.
     if (isAllowed && PARAMS[method] === undefined && Object.keys(SERVER_METHODS[method].params).length > 0) continue;
     if (method === 'volume-purge') scene.results = { [method]: { purged: [], left: 0 } };
     const error = await scene.error(method, PARAMS[method] ?? {});
@@ -245,7 +245,7 @@ test('a client that reads without end rests for as long as it took, and one that
   expect(isAnswered).toBe(true);
 });
 
-// Regression: a client that began a session for each burst had no pace, and a request that came late left a pace for a session that had ended.
+// Regression: a client that began a session for each burst was not paced, and a late request left a pace of an ended session.
 test('a new session does not renew the pace of its client, and a pace that counts no more is forgotten', async () => {
   const scene = new RemoteScene();
   const rest = { what: 'admin-rest', answer: 1, offset: 0 } as const;

@@ -2,7 +2,7 @@
 // arrives, and again when it begins; a client that floods the server waits, and delays no other client, no I/O and no local program; a
 // refusal names the right that is missing.
 
-import { CLIENT_ROLES, type ClientRights, type ClientRole } from '@rsio/common/config/schema/types';
+import type { ClientRights } from '@rsio/common/config/schema/types';
 import { checkedParams } from '@rsio/common/control/control-server';
 import type { ControlMethod } from '@rsio/common/control/method-table';
 import { SERVER_METHODS, type ServerMethodName } from '@rsio/common/control/server/server-methods';
@@ -12,7 +12,7 @@ import { quoteText } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';
 import { ADMIN_ANSWER_MAX_BYTES } from '@rsio/protocol/wire/limits';
 import { STATUS } from '@rsio/protocol/wire/status';
-import { type Asker, checkRole, clientAsker } from '../../pools/asker.ts';
+import { Asker, type AskerRights, rightsOf } from '../../pools/asker.ts';
 import type { Waiter } from '../../pools/requests/requests.ts';
 import { type AdminReply, type AdminRequest, errorText } from '../../session/session-admin.ts';
 import { ClientPace, ReadTurns } from './client-pace.ts';
@@ -35,23 +35,49 @@ export interface RemotePorts {
   /** The clients and rights in force. */
   config(): { readonly clients: readonly { readonly name: string }[]; readonly rights: readonly ClientRights[] };
   /**
-   * Executes a method with checked parameters. `id` is null for a method that changes nothing. A change that is not executed yet calls
-   * `check` of the asker now, and again when it begins.
+   * Executes a method with checked parameters. `id` is null for a method that changes nothing. A change that was not executed before calls
+   * `check` of the asker at once, and again when it begins.
    */
   execute(method: ServerMethodName, params: object, asker: RemoteAsker, id: string | null, waiter: Waiter): Promise<unknown>;
 }
 
-/** An asker whose rights are those in force at each moment. */
-export interface RemoteAsker extends Asker {
+/** An asker whose rights are read from the configuration in force at each use. */
+export class RemoteAsker extends Asker {
+  override readonly node: string;
+  private readonly config: RemotePorts['config'];
+
+  constructor(node: string, config: RemotePorts['config']) {
+    const now = (): AskerRights => rightsOf(node, config().rights);
+    super(node, {
+      get role() {
+        return now().role;
+      },
+      get pools() {
+        return now().pools;
+      },
+      get limitBytes() {
+        return now().limitBytes;
+      },
+    });
+    this.node = node;
+    this.config = config;
+  }
+
   /** Throws E_RIGHTS or E_AUTH if the client may not call this method now. */
-  check(method: ServerMethodName): void;
+  check(method: ServerMethodName): void {
+    const needed = SERVER_METHODS[method].remote;
+    if (!this.config().clients.some(({ name }) => name === this.node))
+      throw new RsError('E_AUTH', `Node ${this.node} was removed from the clients of this server`);
+    if (needed === null) throw new RsError('E_RIGHTS', `${method} is only for programs on the server itself: use rsadm there`);
+    this.needs(needed, words(method));
+  }
 }
 
 export class RemoteRequests {
   private readonly ports: RemotePorts;
   private readonly answers: LongAnswers;
   private readonly turns = new ReadTurns();
-  /** Node -> its pace, which a new session does not renew. */
+  /** Node -> its pace, which a new session keeps. */
   private readonly paces = new Map<string, ClientPace>();
   private inProgress = 0;
   private isClosed = false;
@@ -82,20 +108,20 @@ export class RemoteRequests {
     }
   }
 
-  /** Forgets what is kept for a session, and the paces of clients that count no more. */
+  /** Drops the long answers of a session, and the paces of idle clients. */
   sessionEnded(id: string): void {
     for (const [node, pace] of this.paces) if (pace.isIdle) this.paces.delete(node);
     this.answers.sessionEnded(id);
   }
 
-  /** From now on, requests are refused, also those that wait and have not begun. Their clients ask the next server process. */
+  /** Refuses all requests from now on, and waiting requests that have not begun. The clients ask the next listener. */
   close(): void {
     this.isClosed = true;
     this.answers.close();
   }
 
   private whole(session: AskingSession, text: string): AdminReply {
-    // An answer that is ready after the end of its session would be kept for nobody.
+    // Do not keep an answer of an ended session, because no client can read it.
     if (this.isClosed || !session.isThere()) return { adminStatus: STATUS.SHUTTING_DOWN, sentence: 'The session has ended' };
     return reply(this.answers.begin(session.id, Buffer.from(text)));
   }
@@ -113,22 +139,17 @@ export class RemoteRequests {
     } catch (thrown) {
       const error = toRsError(thrown);
       if (error.kind === 'internal') this.ports.log.error(`Request ${method} of node ${session.node} failed: ${error.message}`);
-      return errorText(
-        visibleError(
-          error,
-          remoteAsker(session.node, () => this.ports.config()),
-        ),
-      );
+      return errorText(visibleError(error, new RemoteAsker(session.node, () => this.ports.config())));
     }
   }
 
   private async execute(session: AskingSession, name: string, given: unknown, id: string, waiter: Waiter): Promise<unknown> {
     const { ports } = this;
-    const asker = remoteAsker(session.node, () => ports.config());
+    const asker = new RemoteAsker(session.node, () => ports.config());
     const method = methodNamed(name, asker);
     const entry: ControlMethod = SERVER_METHODS[method];
     const isChange = Object.hasOwn(entry.params, 'request');
-    // A change that was executed before is answered as before, whatever rights the client has now.
+    // A repeated change gets its earlier answer, whatever rights the client has now.
     if (!isChange) asker.check(method);
     const params = checkedParams(method, entry.params, given);
     const execute = (requestId: string | null): Promise<unknown> => ports.execute(method, params, asker, requestId, waiter);
@@ -152,40 +173,13 @@ export class RemoteRequests {
   }
 }
 
-function remoteAsker(node: string, config: RemotePorts['config']): RemoteAsker {
-  const now = (): Asker => clientAsker(node, config().rights);
-  return {
-    node,
-    get role() {
-      return now().role;
-    },
-    get pools() {
-      return now().pools;
-    },
-    get limitBytes() {
-      return now().limitBytes;
-    },
-    check(method) {
-      const needed = SERVER_METHODS[method].remote;
-      if (!config().clients.some(({ name }) => name === node))
-        throw new RsError('E_AUTH', `Node ${node} was removed from the clients of this server`);
-      if (needed === null) throw new RsError('E_RIGHTS', `${method} is only for programs on the server itself: use rsadm there`);
-      checkRole(this, needed, words(method));
-    },
-  };
-}
-
 /** Throws E_USAGE for a method that does not exist. */
-function methodNamed(name: string, { role }: Asker): ServerMethodName {
+function methodNamed(name: string, asker: Asker): ServerMethodName {
   if (Object.hasOwn(SERVER_METHODS, name)) return name as ServerMethodName;
-  const known = Object.entries(SERVER_METHODS).filter(([, { remote }]) => remote !== null && isAtLeast(role, remote));
+  const known = Object.entries(SERVER_METHODS).filter(([, { remote }]) => remote !== null && asker.has(remote));
   throw new RsError('E_USAGE', `Unknown method ${quoteText(name)}: known are ${known.map(([method]) => method).join(', ')}`, {
     unknown: name,
   });
-}
-
-function isAtLeast(role: ClientRole, needed: ClientRole): boolean {
-  return CLIENT_ROLES.indexOf(role) >= CLIENT_ROLES.indexOf(needed);
 }
 
 /** `volume-create` -> `create volumes`, for a refusal. */

@@ -1,9 +1,9 @@
-// What clients see of errors: no paths, no other clients, nothing of other pools; and a volume that a client may not attach is refused by each
-// order as one that does not exist.
+// Errors as clients see them: no paths, no other clients, no other pools. Each order refuses a volume that the client may not attach like a
+// volume that does not exist.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { expect, test } from 'vitest';
-import { type Asker, clientAsker, LOCAL_ASKER } from '../../pools/asker.ts';
+import { Asker, clientAsker, LOCAL_ASKER } from '../../pools/asker.ts';
 import { CopyScene } from '../../testing/copy-scene.ts';
 import { directory, openTwoPools, useTwoPools } from '../../testing/two-pools.ts';
 import { WHOLE_TURN } from '../../testing/whole-turn.ts';
@@ -11,7 +11,7 @@ import { visibleError } from './visible-errors.ts';
 
 useTwoPools();
 
-const MANAGER: Asker = { node: 'big-2', role: 'manage', pools: ['fast'], limitBytes: null };
+const MANAGER = new Asker('big-2', { role: 'manage', pools: ['fast'], limitBytes: null });
 const USER = clientAsker('big-2', []);
 const WHY = 'the administrator of the server sees why';
 
@@ -22,10 +22,10 @@ const seen = (error: RsError, asker: Asker = MANAGER): string => {
 
 test('an administrator sees errors as they are', () => {
   const error = new RsError('E_POOL', 'Pool fast cannot be used: /srv/fast is gone', { pool: 'fast', path: '/srv/fast' });
-  expect(visibleError(error, { ...MANAGER, role: 'admin' })).toBe(error);
+  expect(visibleError(error, new Asker(MANAGER.node, { ...MANAGER.rights, role: 'admin' }))).toBe(error);
 });
 
-// Regression: the reason of E_POOL named the path of the pool, and volume-diff that of the file.
+// Regression: the reason of E_POOL named the path of the pool, and an error of volume-diff that of the file.
 test.each<[string, RsError, string]>([
   [
     'a pool of the client',

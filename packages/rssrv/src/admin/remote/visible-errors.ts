@@ -1,12 +1,12 @@
-// What a client may see of an error. Pure. Invariant: only a client with the right admin sees paths on the server, why a pool cannot be used,
-// and what others have asked for; the code of an error, and whether its outcome is known, are the same for all.
+// Removes from an error what a client may not see. Pure. Invariant: only a client with the right admin sees paths on the server, why a pool
+// cannot be used, and requests of others; every client sees the code of an error, and whether its outcome is known.
 
 import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';
-import { type Asker, mayUsePool } from '../../pools/asker.ts';
+import type { Asker } from '../../pools/asker.ts';
 import { ADMINISTRATOR_SEES, clientText, hasPath } from '../../pools/requests/client-text.ts';
 
-/** Facts that name what the client has named itself. Numbers and flags are facts about its own volumes, too. */
+/** Facts that the client knows from its own request. Numbers and flags are visible, too, because they are about its own volumes. */
 const OWN_FACTS: ReadonlySet<string> = new Set(['volume', 'snapshot', 'job', 'method', 'parameter', 'unknown', 'role', 'needed', 'errno']);
 const SENTENCES: { readonly [C in ErrorCode]?: string } = {
   E_UNKNOWN_POOL: 'There is no such pool for this client: pool list shows its pools',
@@ -25,7 +25,7 @@ export function visibleError(error: RsError, asker: Asker): RsError {
 function visibleText({ code, message, context }: RsError, asker: Asker): string {
   if (code === 'E_POOL') {
     const { pool } = context;
-    const isKnown = typeof pool === 'string' && asker.role === 'manage' && mayUsePool(asker, pool);
+    const isKnown = typeof pool === 'string' && asker.role === 'manage' && asker.mayUsePool(pool);
     return `${isKnown ? `Pool ${quoteText(pool)}` : 'A pool of the server'} cannot be used now: ${ADMINISTRATOR_SEES}`;
   }
   if (code === 'E_UNKNOWN_POOL') return SENTENCES[code] ?? OTHERWISE;
@@ -37,7 +37,7 @@ function visibleText({ code, message, context }: RsError, asker: Asker): string 
 function visibleFacts({ code, context }: RsError, { node }: Asker): Readonly<Record<string, unknown>> {
   const isVisible = ([name, value]: [string, unknown]): boolean => {
     if (typeof value === 'number' || typeof value === 'boolean' || value === null) return true;
-    // Whoever may attach a volume sees who holds it.
+    // A client that may attach a volume may see its holders.
     if (code === 'E_HELD' && name === 'holders') return true;
     if (name === 'node') return value === node;
     return typeof value === 'string' && OWN_FACTS.has(name) && !hasPath(value);

@@ -1,13 +1,13 @@
-// What a client may see of the results of methods. Pure. Invariants: a volume that a client may not attach does not exist for it; only a
-// client with the right admin sees paths on the server and the names of other clients, apart from the holders of its volumes. A method that
-// this file does not name is for clients with the right admin only.
+// Removes from the results of methods what a client may not see. Pure. Invariants: a volume that a client may not attach does not exist for
+// it; only a client with the right admin sees paths on the server and the names of other clients, apart from the holders of its volumes. A
+// method that this file does not name is for clients with the right admin only.
 
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { JobView, ManagedVolumeView, PoolView, RemovedVolumeView, SnapshotView } from '@rsio/common/control/server/views';
 import { SERVER_METHODS } from '@rsio/common/control/server/server-methods';
 import { CLIENT_ROLES } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
-import { type Asker, mayUsePool } from '../../pools/asker.ts';
+import type { Asker } from '../../pools/asker.ts';
 import { unknownVolume } from '../../pools/catalogue.ts';
 
 type Mask<M extends keyof ServerMethods> = (result: ServerMethods[M]['result'], asker: Asker) => ServerMethods[M]['result'];
@@ -56,7 +56,7 @@ const MASKS: { readonly [M in keyof ServerMethods]?: Mask<M> } = {
     kept: kept === null ? null : (visibleSnapshots([kept], asker)[0] ?? null),
   }),
   'volume-split': one,
-  // It is refused if the client may not attach the volume.
+  // Nothing to remove: the method is refused if the client may not attach the volume.
   'volume-diff': (difference) => difference,
   'job-list': ({ jobs }) => ({ jobs: jobs.map(visibleJob) }),
   'job-cancel': ({ job }) => ({ job: visibleJob(job) }),
@@ -65,10 +65,10 @@ const MASKS: { readonly [M in keyof ServerMethods]?: Mask<M> } = {
   'volume-copy': ({ job }) => ({ job: visibleJob(job) }),
   'volume-remove': ({ removed }, asker) => ({ removed: visibleRemoved(removed, asker) }),
   'volume-purge': ({ purged, left }, asker) => ({ purged: purged.map((one) => visibleRemoved(one, asker)), left }),
-  'pool-list': ({ pools }, asker) => ({ pools: pools.filter(({ name }) => mayUsePool(asker, name)).map(visiblePool) }),
+  'pool-list': ({ pools }, asker) => ({ pools: pools.filter(({ name }) => asker.mayUsePool(name)).map(visiblePool) }),
 };
 
-/** Returns what the asker may see of a result. Throws E_UNKNOWN_VOLUME or E_RIGHTS if this is nothing. */
+/** Returns what the asker may see of a result. Throws E_UNKNOWN_VOLUME or E_RIGHTS if the asker may see nothing. */
 export function visibleResult(method: string, result: unknown, asker: Asker): unknown {
   if (asker.role === 'admin') return result;
   const mask = Object.hasOwn(MASKS, method) ? MASKS[method as keyof ServerMethods] : undefined;
@@ -87,7 +87,7 @@ function isVisible({ clients }: Pick<ManagedVolumeView, 'clients'>, { node }: As
 }
 
 function isRestorable(volume: RemovedVolumeView, asker: Asker): boolean {
-  return asker.role === 'manage' && mayUsePool(asker, volume.pool) && isVisible(volume, asker);
+  return asker.role === 'manage' && asker.mayUsePool(volume.pool) && isVisible(volume, asker);
 }
 
 function visibleVolume(volume: ManagedVolumeView, { node }: Asker): ManagedVolumeView {
@@ -105,14 +105,14 @@ function visibleVolume(volume: ManagedVolumeView, { node }: Asker): ManagedVolum
   };
 }
 
-/** A volume that the client may not attach does not exist for it. */
+/** Removes the name of the image's volume if the client may not attach that volume. */
 function visibleImage({ image }: ManagedVolumeView, node: string | null): ManagedVolumeView['image'] {
   if (image === null) return null;
   const isKnown = image.clients === null || node === null || image.clients.includes(node);
   return { ...image, ...(isKnown ? {} : { name: null, universe: null }), clients: own(image.clients, node) };
 }
 
-/** A failure may name files of the server. */
+/** Removes the reasons of failures, because they may name files of the server. */
 function visibleSchedule({ schedule }: ManagedVolumeView): ManagedVolumeView['schedule'] {
   const mask = (text: string | null): string | null => (text === null ? null : 'The administrator of the server sees why');
   return schedule === null ? null : { ...schedule, failure: mask(schedule.failure), skipped: mask(schedule.skipped) };
@@ -122,7 +122,7 @@ function visibleSnapshots(snapshots: readonly SnapshotView[], { node }: Asker): 
   return snapshots.map((snapshot) => ({ ...snapshot, by: snapshot.by === node ? node : null }));
 }
 
-/** The reason may name paths on the server. */
+/** Removes the reason, because it may name paths on the server. */
 function visibleJob(job: JobView): JobView {
   return { ...job, reason: job.reason === null ? null : 'The administrator of the server sees why' };
 }
@@ -137,7 +137,7 @@ function visiblePool(pool: PoolView): PoolView {
   return { ...pool, path: '', reason, findings: [] };
 }
 
-/** The asker's own name from a list of clients. */
+/** Removes all names but the asker's own from a list of clients. */
 function own(names: readonly string[] | null, node: string | null): readonly string[] | null {
   return names === null ? null : names.filter((name) => name === node);
 }

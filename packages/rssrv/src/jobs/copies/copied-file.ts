@@ -1,6 +1,6 @@
-// What the program that copies is given, and time for steps on file systems that may hang: the file of a snapshot, readable for the user of the
-// program. Invariant: nobody may write to the file of a snapshot, and only who has its descriptor may read it, because the folders of a pool
-// are closed.
+// Opens the file of a snapshot for the program that copies it, and limits the time of steps on file systems that may hang. Invariant: no
+// user may write to the file of a snapshot, and only a process with its descriptor can read it, because other users cannot enter the
+// folders of a pool.
 
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -12,7 +12,7 @@ import type { ProgramUser } from './program.ts';
 const MODE = 0o400;
 const GROUP_MODE = 0o440;
 
-/** Executes the work with the open file of a snapshot, and the bytes that it uses. */
+/** Executes the work with the open file of a snapshot, and the number of bytes that the file occupies. */
 export async function withSnapshotFile<T>(
   file: string,
   user: ProgramUser | null,
@@ -21,7 +21,7 @@ export async function withSnapshotFile<T>(
   const source = await open(file, 'r');
   try {
     const { size, blocks, uid } = await source.stat();
-    // The program opens its descriptor again, so that it needs the right to read.
+    // The program opens the file again through /dev/fd, so its user needs the right to read.
     if (user !== null) {
       await source.chown(uid, user.gid);
       await source.chmod(GROUP_MODE);
@@ -39,7 +39,7 @@ export async function withSnapshotFile<T>(
   }
 }
 
-/** Returns what the work returns. Throws E_SYSTEM if it takes longer; it then goes on, and nobody waits for it. */
+/** Resolves with the result of `work`. Throws E_SYSTEM after `limitMs`; the work then continues, and its result is ignored. */
 export function within<T>(clock: Clock, what: string, work: Promise<T>, limitMs = FILE_STEP_MS): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = clock.after(limitMs, () =>

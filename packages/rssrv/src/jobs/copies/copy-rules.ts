@@ -1,10 +1,10 @@
-// Decides whether a volume can be copied to a new volume, and what its manifest is then. Pure: to-volume.ts carries it out. Invariant: what is
-// checked when a copy is asked for is checked again when the new volume gets its name, with the rights that the asker has then.
+// Decides whether a volume can be copied to a new volume, and makes the new manifest. Pure: to-volume.ts makes the copy. Invariant: the
+// checks of the request are repeated when the new volume gets its name, with the rights that the asker has then.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { isOpen } from '../job-plan.ts';
 import type { JobRecord } from '../job-record.ts';
-import { type Asker, checkLimit, checkPool } from '../../pools/asker.ts';
+import type { Asker } from '../../pools/asker.ts';
 import {
   type Catalogue,
   checkChange,
@@ -22,7 +22,7 @@ import {
 } from '../../pools/catalogue.ts';
 import type { Manifest } from '../../pools/disk/manifest.ts';
 
-/** What is copied: a volume, or one of its snapshots. */
+/** Sizes of the volume or snapshot that is copied. */
 export interface CopiedSize {
   readonly sizeBytes: number;
   readonly blockSizeBytes: 512 | 4096;
@@ -30,7 +30,7 @@ export interface CopiedSize {
 
 export interface NewVolume extends VolumeName {
   readonly id: string;
-  /** Null: the pool with the most room, apart from that of the volume. */
+  /** Null: the pool with the most room, apart from the volume's own pool. */
   readonly pool: string | null;
 }
 
@@ -46,14 +46,14 @@ export function decideCopy(
   checkSource(catalogue, source, asker);
   checkName(catalogue, to, null);
   checkCount(catalogue, asker);
-  checkLimit(asker, ownedBytes(catalogue, asker.node), sizeBytes);
+  asker.checkLimit(ownedBytes(catalogue, asker.node), sizeBytes);
   // Only an administrator may know the names of all pools.
-  if (to.pool !== null) checkPool(asker, to.pool);
+  if (to.pool !== null) asker.checkPool(to.pool);
   const pool = to.pool === null ? otherPool(catalogue, source, sizeBytes, asker) : poolNamed(catalogue, to.pool);
-  checkPool(asker, pool.name);
+  asker.checkPool(pool.name);
   if (pool.trouble !== null || pool.identity === null) throw unusable(pool);
   checkRoom(pool, sizeBytes, false);
-  // Nobody sees more of the content than before.
+  // Only clients that may attach the volume may attach its copy.
   const { clients } = source.manifest;
   const rights = { clients, takeOver: null, takeOverForce: false, owner: asker.node };
   const flags = { thick: false, readonly: false, shared: false };
@@ -67,12 +67,12 @@ export function checkSource(catalogue: Catalogue, { pool, manifest }: Found, ask
   checkChange(catalogue, asker, pool, manifest, 'copy volumes');
 }
 
-/** Returns a pool that has no file of the volume, if there is one. A volume in its own pool is a clone, which takes no time and no space. */
+/** Returns a pool that has no file of the volume, if there is one. In the volume's own pool, a clone would take no time and no space. */
 function otherPool(catalogue: Catalogue, { pool, manifest }: Found, sizeBytes: number, asker: Asker): PoolState {
   const { layout } = manifest;
   const own = new Set([pool.identity?.id, ...(layout.kind === 'simple' ? [] : layout.parts.map(({ poolId }) => poolId))]);
   const others = catalogue.pools.filter(({ identity }) => identity === null || !own.has(identity.id));
-  // A clone of several files has as many.
+  // A clone of a volume of several files has several files, too, so a copy in its own pools makes sense.
   const pools = others.length === 0 && layout.kind !== 'simple' ? catalogue.pools : others;
   if (pools.length === 0)
     throw new RsError(
@@ -82,7 +82,7 @@ function otherPool(catalogue: Catalogue, { pool, manifest }: Found, sizeBytes: n
   return choosePool({ ...catalogue, pools }, sizeBytes, false, asker);
 }
 
-/** Throws E_BUSY if another job is making what this one would make. */
+/** Throws E_BUSY if an open job already makes the same target. */
 export function checkNotCopied(jobs: readonly JobRecord[], isSame: (job: JobRecord) => boolean, what: string): void {
   const other = jobs.find((job) => isOpen(job) && isSame(job));
   if (other !== undefined) throw new RsError('E_BUSY', `Job ${other.id} is making ${what}: wait for it, or cancel it`, { job: other.id });

@@ -1,5 +1,5 @@
-// What a copy reads: a snapshot that a person has made, or one that the job makes for itself and removes. Invariants: the name of a snapshot of
-// its own is saved before the job makes it, so that a restart finds it; the job removes no other snapshot.
+// Provides the snapshot that a copy reads: an existing one, or one that the job makes for itself and removes. Invariants: a job saves the
+// name of its own snapshot before it makes the snapshot, so that a restart finds it; the job removes no other snapshot.
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -18,7 +18,7 @@ export interface CopySourcePorts {
   readonly snapshots: Pick<SnapshotVerbs, 'snapshot' | 'remove'>;
   readonly triggers: Pick<Triggers, 'around'>;
   pools(): readonly PoolState[];
-  /** Executes a change when no other one is in progress. `what`: for those that wait for it. */
+  /** Executes a change when no other one is in progress. `what`: names the change to requests that wait for it. */
   exclusive<T>(change: (turn: Turn) => Promise<T>, what: string): Promise<T>;
 }
 
@@ -35,7 +35,7 @@ export class CopySources {
     this.ports = ports;
   }
 
-  /** Returns the snapshot of the job, and makes it if it is to be its own. Throws JobEnds if its pool cannot be used now. */
+  /** Returns the snapshot of the job, after making it if it is the job's own. Throws JobEnds if its pool cannot be used now. */
   async of(job: RunningJob): Promise<CopySource> {
     const state = stateOf(job.record);
     const found = this.volumeOf(job.record);

@@ -1,12 +1,12 @@
-// Copies of volumes to new ones: a stop of the server after each step on disk, after which the next start finishes the copy; there is no new
-// volume before it is complete, and nothing is left beside it. And what a copy is refused, cancelled or fails for, and that the snapshot that
-// it reads stays meanwhile. Any file system: differences are those of the content.
+// Copies of volumes to new volumes. After a stop of the server at each step on disk, the next start finishes the copy; the new volume
+// exists only when it is complete, and nothing is left beside it. Also refused, cancelled and failed copies, and that the copied snapshot
+// stays. Any file system suffices, because a stand-in compares contents in place of extents.
 
 import fs from 'node:fs';
 import path from 'node:path';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { describe, expect, test } from 'vitest';
-import { type Asker, LOCAL_ASKER } from '../../pools/asker.ts';
+import { Asker, LOCAL_ASKER } from '../../pools/asker.ts';
 import { type CopyHooks, CopyScene, DB } from '../../testing/copy-scene.ts';
 import type { SceneOptions } from '../../testing/pool-scene.ts';
 import { directory, openTwoPools, parent, useTwoPools } from '../../testing/two-pools.ts';
@@ -45,7 +45,7 @@ function volumesIn(at: string, pool: string): Record<string, number[]> {
   );
 }
 
-/** What is left beside volumes: snapshots, copies that are not complete. */
+/** Returns the files besides volumes: snapshots and incomplete copies. */
 function leftIn(at: string): string[] {
   const all = fs.readdirSync(at, { recursive: true }) as string[];
   return all.filter((file) => /\/moving\/.|\/removed\/.|\/snapshots\/.*(json|data)$|\.new/.test(file));
@@ -85,7 +85,7 @@ test('after a stop at each step, the next start finishes the copy', { timeout: S
     const [at, moved] = [path.join(parent, 'run'), path.join(parent, `stop${index}`)];
     let count = 0;
     await wholeCopy(at, () => void (count++ === index && fs.renameSync(at, moved))).catch(() => undefined);
-    // What the server knows when it opens the pools, before any job runs.
+    // Check what the server finds when it opens the pools, before any job runs.
     if (step === 'move: commit') before = false;
     expect([step, Object.keys(volumesIn(moved, 'slow'))]).toEqual([step, before ? [] : ['new']]);
     const again = await open(moved);
@@ -94,7 +94,7 @@ test('after a stop at each step, the next start finishes the copy', { timeout: S
     expect(again.scene.picture(), step).not.toContain('finding');
     const [job] = again.jobs.list;
     expect({ step, state: job?.state, reason: job?.reason, left: leftIn(moved) }).toEqual({ step, state: 'done', reason: null, left: [] });
-    // Before its snapshot, the copy is of a later moment.
+    // If the server stopped before the snapshot existed, the copy is of a later moment.
     const { new: values = [] } = volumesIn(moved, 'slow');
     expect([step, values[0], values[2]]).toEqual([step, 7, 8]);
     await removeFolder(at);
@@ -151,8 +151,8 @@ test('a name that was taken meanwhile fails the job, and nothing is left', async
 });
 
 test('rights that were taken meanwhile end the copy of a client', async () => {
-  const client: Asker = { node: 'big-2', role: 'manage', pools: null, limitBytes: null };
-  const copies = await open(directory, {}, { ports: { askerOf: () => ({ ...client, pools: ['fast'] }) } });
+  const client = new Asker('big-2', { role: 'manage', pools: null, limitBytes: null });
+  const copies = await open(directory, {}, { ports: { askerOf: () => new Asker(client.node, { ...client.rights, pools: ['fast'] }) } });
   await copies.scene.create({ pool: 'fast' });
   await copies.copy('new', {}, client);
   await copies.run();
@@ -204,7 +204,7 @@ describe('refusals', () => {
   });
 
   test('a client that may only use volumes', async () => {
-    const asker: Asker = { node: 'big-2', role: 'use', pools: null, limitBytes: null };
+    const asker = new Asker('big-2', { role: 'use', pools: null, limitBytes: null });
     expect(await refusal('new', {}, asker)).toMatch(/^Client big-2 may not copy volumes/);
   });
 

@@ -1,6 +1,6 @@
-// Copies of volumes to files: a stop of the server after each step, after which the next start finishes the copy; the file has its name only when
-// it is complete, and nothing is left beside it. And where no file is written, and what a cancel, a failure and an NBD URI do. A stand-in
-// copies instead of qemu-img, which test/integration/volume-copies.test.ts has.
+// Copies of volumes to files. After a stop of the server at each step, the next start finishes the copy; the file has its name only when it
+// is complete, and nothing is left beside it. Also forbidden places, cancels, failures and NBD URIs. A stand-in copies in place of
+// qemu-img; test/integration/volume-copies.test.ts runs qemu-img.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -8,6 +8,7 @@ import path from 'node:path';
 import { systemClock } from '@rsio/common/lib/clock';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { LOCAL_ASKER } from '../../pools/asker.ts';
 import { type CopyHooks, CopyScene } from '../../testing/copy-scene.ts';
 import { PoolScene, type SceneOptions } from '../../testing/pool-scene.ts';
 import { WHOLE_TURN } from '../../testing/whole-turn.ts';
@@ -57,7 +58,7 @@ async function created(copies: CopyScene): Promise<CopyScene> {
   return copies;
 }
 
-/** What is in the folder of the file, and of the snapshots. */
+/** Returns the files in the target's folder, and the files of snapshots. */
 function left(at = directory): string[] {
   const snapshots = (fs.readdirSync(at, { recursive: true }) as string[]).filter((name) => /snapshots\/.*(json|data)$/.test(name));
   return [...fs.readdirSync(backup), ...snapshots];
@@ -89,11 +90,11 @@ test('after a stop at each step, the next start finishes the copy', { timeout: S
     let count = 0;
     const stop = (): void => {
       if (count++ === index) fs.renameSync(at, moved);
-      // A server that has ended does nothing more.
+      // A stopped server executes no further step.
       if (count > index && step.startsWith('copy:')) throw new Error('stopped');
     };
     await wholeCopy(at, stop).catch(() => undefined);
-    // The name is given with the step, not before.
+    // If the file has its name, it must be complete.
     if (fs.existsSync(file)) checkContent();
     const again = await open(moved);
     await again.run();
@@ -207,10 +208,10 @@ describe('refusals', () => {
     let text = '';
     let copies: CopyScene | null = null;
     const limited: Convert = async (order) => {
-      const { 'job-limit': limit } = copies!.service.orders(
-        { node: null, role: 'admin', pools: null, limitBytes: null },
-        { run: (change) => change(WHOLE_TURN), checkWanted: () => undefined },
-      );
+      const { 'job-limit': limit } = copies!.service.orders(LOCAL_ASKER, {
+        run: (change) => change(WHOLE_TURN),
+        checkWanted: () => undefined,
+      });
       await Promise.resolve(limit({ id: '1', limitBytes: null, request: null })).catch(
         (thrown: unknown) => (text = (thrown as Error).message),
       );

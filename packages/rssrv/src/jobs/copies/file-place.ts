@@ -11,14 +11,14 @@ import { TARGET_MAX_CHARS } from './limits.ts';
 /** Prefix of the temporary names. */
 export const PART_PREFIX = '.rsio-copy-';
 
-/** What must not be written to. */
+/** Places that a copy must not write to. */
 export interface GuardedPlaces {
   readonly pools: readonly { readonly name: string; readonly path: string }[];
   /** Files of volumes that are in no pool. */
   readonly volumes: readonly { readonly name: string; readonly path: string }[];
 }
 
-/** Returns the format: the given one, or that of the suffix. Throws E_USAGE. */
+/** Returns the given format, or else the format that the suffix names. Throws E_USAGE. */
 export function formatOf(file: string, format: ImageFormat | null): ImageFormat {
   if (
     !path.isAbsolute(file) ||

@@ -1,5 +1,5 @@
-// What is imported: a file, a block device, or an export of an NBD server. Invariants: the source is only read; what a volume of this server is
-// made of, and a device that something else uses, is refused; a qcow2 file that names other files is refused, because it could name any.
+// Opens and checks the source of an import: a file, a block device, or an export of an NBD server. Invariants: the source is only read;
+// files of volumes, and devices in use, are refused; a qcow2 file that names other files is refused, because it could name any.
 
 import { constants, type BigIntStats } from 'node:fs';
 import { type FileHandle, open, realpath, stat } from 'node:fs/promises';
@@ -22,11 +22,11 @@ const EXTERNAL_DATA_BIT = 4n;
 export interface OpenSource {
   readonly handle: FileHandle;
   readonly stats: BigIntStats;
-  /** Size of the content, which of a qcow2 file is that of the disk in it. */
+  /** Size of the content. For a qcow2 file, this is the size of the disk in it. */
   readonly sizeBytes: number;
 }
 
-/** Throws E_USAGE. `source`: an absolute path, or an NBD URI. */
+/** `source`: an absolute path, or an NBD URI. Throws E_USAGE. */
 export function importedFrom(source: string, format: ImageFormat | null): ImportedFrom {
   if (!source.startsWith('/')) {
     nbdPlace(source);
@@ -38,7 +38,7 @@ export function importedFrom(source: string, format: ImageFormat | null): Import
       'E_USAGE',
       `Wrong file ${quoteText(source)}: give an absolute path without . and .., at most ${TARGET_MAX_CHARS} characters`,
     );
-  // A raw disk may begin with anything, so that its content does not tell the format.
+  // The content does not determine the format, because a raw disk may begin with any bytes.
   return { kind: 'file', path: source, format: format ?? (source.endsWith('.qcow2') ? 'qcow2' : 'raw') };
 }
 
@@ -64,7 +64,7 @@ export async function openSource(
 async function opened(file: string): Promise<FileHandle> {
   try {
     const { O_RDONLY, O_NONBLOCK, O_EXCL } = constants;
-    // The kernel refuses a block device for which something else has a claim, such as a mount.
+    // With O_EXCL, the kernel refuses a block device that is in use, for example mounted.
     const claim = (await stat(file)).isBlockDevice() ? O_EXCL : 0;
     return await open(file, O_RDONLY | O_NONBLOCK | claim);
   } catch (thrown) {
@@ -75,7 +75,7 @@ async function opened(file: string): Promise<FileHandle> {
   }
 }
 
-/** Throws if the file is in a pool, or if a volume of a section consists of it. */
+/** Throws if the file is in a pool, or if it is the storage of a configured volume. */
 async function checkUnused(file: string, stats: BigIntStats, { pools, volumes }: GuardedPlaces): Promise<void> {
   const real = await realpath(file);
   for (const pool of pools) {
@@ -114,7 +114,7 @@ async function diskBytes(file: string, handle: FileHandle): Promise<number> {
   return Number(bytes);
 }
 
-/** Throws E_BUSY if a file was changed while it was read, because its content is then of no moment. */
+/** Throws E_BUSY if a file was changed while it was read, because the copy is then of no single moment. */
 export async function checkUnchanged(file: string, { handle, stats: before }: OpenSource): Promise<void> {
   const now = await handle.stat({ bigint: true });
   if (!now.isFile() || (now.mtimeNs === before.mtimeNs && now.size === before.size)) return;

@@ -1,36 +1,36 @@
 // Bounds of copies and imports: the programs that copy and convert, files and servers, new volumes. Units are in the names.
 // jobs/limits.ts says how many jobs run, and jobs/moves/limits.ts how a new volume is copied.
 
-/** Programs of copies that have not ended. A killed program may hang in a file system, and counts until it ends. */
+/** Maximum number of programs that have not ended. A killed program may hang in a file system, and counts until it ends. */
 export const PROGRAMS_MAX = 4;
-/** Interval at which a running program is looked at: whether its job is to end, and whether it makes progress. */
+/** Interval at which the server checks whether a running program makes progress, and whether its job has to end. */
 export const PROGRAM_LOOK_MS = 250;
-/** Parts in which the program tells its progress, at least. */
+/** Minimum number of steps in which the program reports its progress. */
 export const PROGRESS_STEPS = 100;
-/** A program that copies one part for longer than this, and than half of its limit or the least speed would need, is ended. */
+/** A program that reports no step for this time is killed. The time of a step at the least speed, or at half of its limit, is added. */
 export const PROGRAM_SILENT_MS = 600_000;
 export const PROGRAM_LEAST_BYTES_PER_SECOND = 1024 * 1024;
-/** Time after which a killed program is not waited for. */
+/** Maximum time to wait for the end of a killed program. */
 export const PROGRAM_KILL_WAIT_MS = 5_000;
-/** Longest text of a failed program that is told. */
+/** Maximum length of a failed program's text in an error. */
 export const COPY_PROGRAM_TEXT_MAX_CHARS = 1_000;
-/** Time that one step of a file outside of the pools may take, and the sync of a whole one. */
+/** Maximum time for one step on a file outside of the pools, and for the sync of a whole file. */
 export const FILE_STEP_MS = 30_000;
 export const FILE_SYNC_MS = 600_000;
-/** Steps of copies to files that have not ended. Each one occupies one of the 4 threads of this process, also if its file system hangs. */
+/** Maximum number of unfinished steps of copies to files. Each occupies one of the 4 threads of this process, even while it hangs. */
 export const FILE_STEPS_MAX = 3;
-/** Those on one file system, so that one that hangs leaves the others a thread. Not more jobs run at once. */
+/** The same on one file system, so that a hanging one leaves a thread to the others. It suffices, because not more jobs run at once. */
 export const FILE_STEPS_MOUNT_MAX = 2;
 /** Time within which an NBD server must accept the connection. */
 export const NBD_CONNECT_MS = 10_000;
 /** Longest path or URI of a target. */
 export const TARGET_MAX_CHARS = 4_096;
-/** Time that giving the new volume its name may take. */
+/** Maximum time to give the new volume its name. */
 export const COPY_COMMIT_MS = 30_000;
 
 // Imports.
 
 /** Bytes that are read at a time. */
 export const IMPORT_PIECE_BYTES = 1024 * 1024;
-/** Bytes after which what was written is made durable, and the room of the pool is looked at. */
+/** Number of bytes after which the copy is synced, and the free space of the pool is checked. */
 export const IMPORT_SYNC_BYTES = 64 * 1024 * 1024;

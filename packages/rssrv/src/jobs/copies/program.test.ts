@@ -1,5 +1,5 @@
-// The program of a copy: its progress, its end by a cancel, by silence and by itself, what is said of its failures, and how many there are. A
-// script stands in for setpriv, with the arguments that qemu-img would get; its file says what it does.
+// The program of a copy: its progress, its end by a cancel, for lack of progress and by itself, messages about failures, and the number of
+// programs. A shell script stands in for setpriv, and gets the arguments of qemu-img.
 
 import fs from 'node:fs';
 import os from 'node:os';

@@ -1,6 +1,6 @@
-// Runs qemu-img, which copies a snapshot to a file or an NBD server, or one of these to a volume. It has descriptors instead of rights: the user of server processes, no new
-// privileges, and the open files. setpriv(1) starts it, so that it ends with this server. Invariants: no more than PROGRAMS_MAX of them have
-// not ended; a program that makes no progress, or whose job is to end, is killed; the result comes within PROGRAM_KILL_WAIT_MS then.
+// Runs qemu-img, which copies a snapshot to a file or an NBD server, or one of these to a volume. The program runs as the user of server
+// processes, without new privileges, on open descriptors. setpriv(1) makes it die with this server. Invariants: at most PROGRAMS_MAX
+// programs are running; a program without progress, or whose job has to end, is killed, with the result within PROGRAM_KILL_WAIT_MS.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
@@ -26,23 +26,23 @@ export interface ProgramUser {
 /** The source is /dev/fd/3 for the program, and the target /dev/fd/4. */
 export interface ConvertOrder {
   readonly job: RunningJob;
-  /** How the source is opened: options before its name. */
+  /** Options for the source, before its name. */
   readonly from: readonly string[];
   /** The other arguments. */
   readonly args: readonly string[];
   readonly source: number | Socket;
   readonly target: number | Socket;
-  /** What a text of the program names instead of /dev/fd/4. */
+  /** Replaces /dev/fd/4 in messages of the program. */
   readonly targetText: string;
   /** The same for /dev/fd/3. */
   readonly sourceText: string;
   /** Null: the user of this process. */
   readonly user: ProgramUser | null;
-  /** Bytes that are copied, as far as is known by now; 0: not yet known. */
+  /** Number of bytes to copy; 0 if not yet known. */
   readonly bytes: number;
 }
 
-/** Throws JobEnds, or why the program has failed. */
+/** Runs the program. Throws JobEnds, or the failure of the program. */
 export type Convert = (order: ConvertOrder) => Promise<void>;
 
 const PROGRESS = /\((\d+(?:\.\d+)?)\/100%\)/g;
@@ -129,12 +129,12 @@ export class Programs {
 
 function privileges(user: ProgramUser | null): string[] {
   const id = user === null ? [] : ['--reuid', String(user.uid), '--regid', String(user.gid), '--clear-groups'];
-  // Another user loses its capabilities with root's id.
+  // For another user, the change of the user id drops all capabilities. For root, they must be dropped explicitly.
   const none = user?.uid === 0 ? ['--bounding-set', '-all', '--inh-caps', '-all'] : [];
   return [...id, ...none, '--no-new-privs', '--pdeathsig', 'KILL', '--'];
 }
 
-/** Time that one part may take. */
+/** Maximum time for one step of progress. */
 function silentMaxMs(bytes: number, limitBytes: number | null): number {
   const leastBytes = Math.min(PROGRAM_LEAST_BYTES_PER_SECOND, (limitBytes ?? Number.POSITIVE_INFINITY) / 2);
   return PROGRAM_SILENT_MS + (bytes / PROGRESS_STEPS / leastBytes) * 1_000;

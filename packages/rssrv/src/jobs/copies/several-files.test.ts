@@ -1,5 +1,5 @@
-// Copies of volumes over several pools, and of their snapshots, to new volumes of one file: content of one moment, growth, a stop of the server
-// after each step, a pool that is away meanwhile, and what is refused. Any file system: differences are those of the content.
+// Copies of volumes over several pools, and of their snapshots, to new volumes of one file: content of one moment, growth, a stop of the
+// server after each step, an absent pool, and refusals. Any file system suffices, because a stand-in compares contents in place of extents.
 
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,6 +1,6 @@
-// Copies a snapshot to a file on the server. qemu-img writes it under a temporary name, as a descriptor that this process has opened. Invariants:
+// Copies a snapshot to a file on the server. qemu-img writes it under a temporary name, through a descriptor of this process. Invariants:
 // the file has its name only when it is complete and durable; no other file is replaced without force; the temporary name is saved before
-// there is such a file, so that the next start deletes it; files on storage that hangs occupy at most FILE_STEPS_MAX threads of this process.
+// the file exists, so that the next start deletes it; files on storage that hangs occupy at most FILE_STEPS_MAX threads of this process.
 
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, link, lstat, open, rename, rm } from 'node:fs/promises';
@@ -23,12 +23,12 @@ export interface ToFilePorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'warn'>;
   readonly convert: Convert;
-  /** As whom the program runs. Null: as the user of this process. */
+  /** User of the program; null: the user of this process. */
   user(): ProgramUser | null;
   guarded(): GuardedPlaces;
   /** Called after each step. */
   readonly reached: (step: string) => void;
-  /** The mount point of a file, found without an access to it. Default: as the kernel tells. */
+  /** Returns the mount point of a file without an access to the file. Default: from the kernel's list of mounts. */
   readonly mountOf?: (file: string) => Promise<string>;
 }
 
@@ -39,9 +39,9 @@ const NO_LINKS = new Set(['EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS', 'EMLINK'])
 
 export class ToFile {
   private readonly ports: ToFilePorts;
-  /** Steps that have not ended, also those that nobody waits for: the mount point of each. */
+  /** Mount point of each step that has not ended, including steps that have timed out. */
   private readonly steps: string[] = [];
-  /** Files on storage that hangs. Without a reference, Node would close them in its main thread. */
+  /** Files whose close has not ended. Without a reference, Node.js would close them in its main thread. */
   private readonly unclosed = new Set<FileHandle>();
 
   constructor(ports: ToFilePorts) {
@@ -50,7 +50,7 @@ export class ToFile {
 
   async run(job: RunningJob, source: CopySource, target: FileCopyTarget): Promise<void> {
     const { copyStamp } = stateOf(job.record);
-    // The server may have ended after the file got its name.
+    // An earlier process may have ended after the file got its name.
     if (copyStamp !== null && (await this.step(target, () => stampOf(target.path))) === copyStamp) return;
     await this.discard(job.record, target);
     await this.check(target);
@@ -61,7 +61,7 @@ export class ToFile {
     job.note({ copy: { ...stateOf(job.record), copyStamp: await this.step(target, () => stampOf(part)) } });
     await job.save();
     job.check();
-    // What must not be replaced may have come meanwhile.
+    // A file that must not be replaced may have been created during the copy.
     await this.check(target);
     await this.step(target, () => this.name(part, target));
   }
@@ -152,7 +152,7 @@ export class ToFile {
   }
 }
 
-/** The last mount point above the file. Links are not followed, because that would be an access to a file system that may hang. */
+/** Returns the deepest mount point above the file. Does not follow links, because that would access a file system that may hang. */
 async function mountOf(file: string): Promise<string> {
   const points = (await mountTable().catch(() => [])).map(({ mountPoint }) => mountPoint);
   const above = points.filter((point) => point === '/' || file.startsWith(`${point}/`));

@@ -1,5 +1,5 @@
-// Copies a snapshot to an NBD server. This process connects, and qemu-img gets the connection. Invariants: every write is durable on the NBD
-// server before it counts; a copy that is interrupted has left a part of the content there, and starts over.
+// Copies a snapshot to an NBD server. This process connects, and qemu-img gets the connection. Invariants: every write is durable on the
+// NBD server before it counts as copied; an interrupted copy leaves a part of the content on the NBD server, and starts over.
 
 import net from 'node:net';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -22,7 +22,7 @@ export interface NbdPlace {
 export interface ToNbdPorts {
   readonly clock: Clock;
   readonly convert: Convert;
-  /** As whom the program runs. Null: as the user of this process. */
+  /** User of the program; null: the user of this process. */
   user(): ProgramUser | null;
 }
 
@@ -76,7 +76,7 @@ export class ToNbd {
   }
 }
 
-/** Connects to an NBD server. Only the program reads from the connection. `again`: what to do after an error. Throws E_SYSTEM. */
+/** Connects to an NBD server. Only the program reads from the connection. `again`: the remedy in an error. Throws E_SYSTEM. */
 export function connectedNbd(clock: Clock, { connect }: NbdPlace, uri: string, again: string): Promise<net.Socket> {
   const socket = new net.Socket();
   socket.pause();

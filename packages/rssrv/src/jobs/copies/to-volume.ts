@@ -1,6 +1,6 @@
-// Copies a snapshot to a new volume, with the code that moves volumes between pools. The copy lies in the folder of moves until it is complete;
-// one rename makes it a volume. Invariants: before the rename the new volume does not exist, and the unfinished copy may be deleted at
-// any time; after a restart, the copy goes on from its position.
+// Copies a snapshot to a new volume, with the code that moves volumes between pools. The copy is in the pool's folder `moving` until it is
+// complete; one rename makes it a volume. Invariants: before the rename the new volume does not exist, and the unfinished copy may be
+// deleted at any time; after a restart, the copy continues from its position.
 
 import { open, stat } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -28,12 +28,12 @@ export interface ToVolumePorts {
   readonly clock: Clock;
   readonly pools: Pools;
   readonly verbs: PoolVerbs;
-  /** Null: this machine cannot tell where a file has data. */
+  /** Null: this machine cannot read the extents of files. */
   readonly changedData: ChangedData | null;
   readonly punch: (descriptor: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>;
   exclusive<T>(change: () => Promise<T>, what: string): Promise<T>;
   catalogue(): Catalogue;
-  /** The asker of a job with its present rights. Null: an administrator on the server. */
+  /** Returns the asker of a job with its present rights. `node`: null for an administrator on the server. */
   askerOf(node: string | null): Asker;
 }
 
@@ -83,7 +83,7 @@ export class ToVolume {
     await this.ports.exclusive(() => this.commit(job.record, source, target, copyStamp), `the copy of volume ${job.record.name}`);
   }
 
-  /** Deletes the copy. What cannot be deleted now is deleted by the next sweep of what moves have left. */
+  /** Deletes the copy. If that fails, the next sweep of moves (volume-moves.ts) deletes it. */
   async discard(record: JobRecord, { id }: VolumeCopy): Promise<void> {
     const pool = this.ports.pools.states.find((one) => one.isOpen && one.trouble === null && one.identity?.id === record.toId);
     if (pool !== undefined) await this.onDisk(pool, (files) => new MoveFiles(files).discard(id)).catch(() => undefined);
@@ -111,7 +111,7 @@ export class ToVolume {
     await job.save();
   }
 
-  /** Throws E_SPACE before the copy fills the pool, because writes to its volumes would then wait. */
+  /** Throws E_SPACE before the copy fills the pool, because writes to the pool would then wait. */
   private checkRoom(record: JobRecord): void {
     const pool = this.poolOf(record);
     const nextBytes = Math.min(SAVE_EVERY_BYTES, record.totalBytes - record.doneBytes);
@@ -122,7 +122,7 @@ export class ToVolume {
     );
   }
 
-  /** The volume is checked as when the copy was asked for, and gets its name. The caller makes no other change meanwhile. */
+  /** Repeats the checks of the request, and gives the volume its name. The caller must make no other change meanwhile. */
   private async commit(record: JobRecord, source: CopySource, target: VolumeCopy, copyStamp: string): Promise<void> {
     const { pools, verbs, clock } = this.ports;
     const asker = this.ports.askerOf(record.by);
@@ -155,7 +155,7 @@ async function checkSpace({ files, record: { name } }: CopySource, pool: PoolSta
   );
 }
 
-/** Makes a finished copy a volume, and serves it. Throws JobEnds if only the disk can tell whether it is one. */
+/** Makes a finished copy a volume, and serves it. Throws JobEnds if it is unknown whether the copy has become a volume. */
 export async function commitCopy(
   { pools, verbs }: Pick<ToVolumePorts, 'pools' | 'verbs'>,
   { toId, to }: JobRecord,

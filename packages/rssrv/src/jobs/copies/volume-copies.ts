@@ -1,6 +1,6 @@
-// Copies volumes and snapshots as jobs. Each kind of target has a file beside this one. Invariants: a copy has the content of one moment,
-// that of a snapshot; nothing has the name of the target before it is complete; whatever ends a job, what it has made apart from the target
-// is removed, by this server or after its next start.
+// Copies volumes and snapshots as jobs. Each kind of target has a file beside this one. Invariants: a copy has the content of a snapshot,
+// and thus of one moment; the target gets its name only when it is complete; however a job ends, everything that it has made besides the
+// target is removed, now or after the next start.
 
 import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -13,13 +13,13 @@ import { type CopySource, type CopySources, stateOf } from './copy-source.ts';
 /** Copies to one kind of target. */
 export interface CopyKind<Kind extends CopyTarget['kind']> {
   /**
-   * Returns true if the target exists already, because a stop came between it and the end of the job. A cancelled job is then done, too.
-   * Returns false if that cannot be seen now.
+   * Returns true if the target already exists, because the server stopped after making it and before the end of the job. A cancelled job is
+   * then done, too. Returns false if that is unknown now.
    */
   isMade?(job: RunningJob, target: Extract<CopyTarget, { kind: Kind }>): Promise<boolean>;
-  /** Copies, up to the point at which the target exists. Throws JobEnds, or why it has failed. */
+  /** Copies until the target exists. Throws JobEnds, or the error with which the job fails. */
   run(job: RunningJob, source: CopySource, target: Extract<CopyTarget, { kind: Kind }>): Promise<void>;
-  /** Deletes what is left beside the target. */
+  /** Deletes temporary files of the copy. */
   discard(record: JobRecord, target: Extract<CopyTarget, { kind: Kind }>): Promise<void>;
 }
 
@@ -58,12 +58,12 @@ export class VolumeCopies {
     return this.ports.toFile.check(target);
   }
 
-  /** Deletes what files have left under their temporary names before this start. */
+  /** Deletes temporary files that copies to files have left before this start. */
   async sweep(jobs: readonly JobRecord[]): Promise<void> {
     for (const job of jobs) if (isOpen(job) && job.copy?.target.kind === 'file') await this.discard(job);
   }
 
-  /** Throws JobEnds if the job goes on later. */
+  /** Throws JobEnds if the job continues later. */
   private async copy(job: RunningJob): Promise<CopyEnd> {
     try {
       if (await this.isMade(job)) return { kind: 'done' };
@@ -78,7 +78,7 @@ export class VolumeCopies {
         return { kind: 'failed', reason: toRsError(thrown).message };
       }
       if (thrown.end.kind === 'cancelled' || thrown.end.kind === 'failed') return thrown.end;
-      // What is copied to a file starts over.
+      // A copy to a file starts over.
       if (stateOf(job.record).target.kind === 'file') await this.discard(job.record);
       throw thrown;
     }
@@ -123,7 +123,7 @@ export function checkNotRead(jobs: readonly JobRecord[], snapshotId: string, nam
   throw new RsError('E_HELD', `Snapshot ${name} is being copied by job ${job.id}: wait for it, or cancel it`, { job: job.id });
 }
 
-/** True if the job can go on later, because a pool is not there or does not answer. */
+/** True if the job can continue later, because a pool is missing or does not answer. */
 export function isPassing(thrown: unknown): boolean {
   const { code } = toRsError(thrown);
   return (code === 'E_POOL' && errnoName((thrown as { cause?: unknown }).cause) === undefined) || code === 'E_TIMEOUT';

@@ -1,5 +1,5 @@
-// Imports as the server makes them: every content becomes that of a volume, what is served or names other files is refused, and whatever ends a
-// job leaves nothing else. qemu-img is the real one where it is needed. Clones of files are planted, because any file system must do here.
+// Imports: the volume gets the content of the source; served files, and files that name other files, are refused; however a job ends, it
+// leaves nothing else. qemu-img is real where it is needed. A stand-in clones files, so that any file system suffices.
 
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -222,7 +222,7 @@ async function askExport(convert: (order: ConvertOrder, copies: CopyScene) => Pr
   }
 }
 
-// Regression: nothing looked at the room, and writes to all volumes of the pool waited.
+// Regression: the server did not check the free space, and writes to all volumes of the full pool waited.
 test('a program that imports is ended before it fills the pool', async () => {
   const copies = await askExport(async ({ job, target }, { scene: { pools } }) => {
     fs.ftruncateSync(target as number, SECTOR);
@@ -233,7 +233,7 @@ test('a program that imports is ended before it fills the pool', async () => {
   expect(copies.jobs.find('1')).toMatchObject({ state: 'failed', reason: expect.stringContaining('was ended before it fills pool slow') });
 });
 
-// Regression: a large export was ended as silent, because its size counted as 0.
+// Regression: the import of a large export was ended for lack of progress, because its size counted as 0.
 test('the size of an export is known as soon as the program has made the file', async () => {
   const sizes: number[] = [];
   const copies = await askExport(async (order) => {

@@ -1,6 +1,6 @@
-// Makes volumes of files, devices and exports of NBD servers, as jobs. A raw file on the file system of the pool is cloned; everything else is
-// copied, by this process or by qemu-img. The copy lies in the folder of moves until it is complete; one rename makes it a volume. Invariants:
-// nothing has the name of the volume before it is complete; whatever ends a job, nothing else of it is left; an interrupted one starts over.
+// Makes volumes of files, devices and exports of NBD servers, as jobs. A raw file on the file system of the pool is cloned; everything else
+// is copied, by this process or by qemu-img. The copy is in the pool's folder `moving` until it is complete; one rename makes it a volume.
+// Invariants: the name is given to a complete volume only; however a job ends, it leaves nothing else; an interrupted job starts over.
 
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -14,7 +14,7 @@ import { isPassing } from './volume-copies.ts';
 import { type ImportState, type ImportedFrom, importOf, type JobRecord } from '../job-record.ts';
 import { JobEnds, type RunningJob } from '../jobs.ts';
 import { MOVE_STEP_MS } from '../moves/limits.ts';
-import { type Asker, checkRole } from '../../pools/asker.ts';
+import type { Asker } from '../../pools/asker.ts';
 import { type Catalogue, type CreateRequest, decideCreate, type PoolState, usableBytes, type VolumeName } from '../../pools/catalogue.ts';
 import type { Manifest } from '../../pools/disk/manifest.ts';
 import type { RangeCalls } from '../../pools/disk/data-file.ts';
@@ -34,19 +34,19 @@ export interface VolumeImportsPorts {
   readonly convert: Convert;
   /** Null: this machine cannot clone ranges. */
   readonly ranges: RangeCalls | null;
-  /** As whom the program runs that reads from an NBD server. Null: the user of this process. */
+  /** User of the program that reads from an NBD server; null: the user of this process. */
   user(): ProgramUser | null;
   guarded(): GuardedPlaces;
   exclusive<T>(change: () => Promise<T>, what: string): Promise<T>;
   catalogue(): Catalogue;
-  /** The asker of a job with its present rights. Null: an administrator on the server. */
+  /** Returns the asker of a job with its present rights. `node`: null for an administrator on the server. */
   askerOf(node: string | null): Asker;
 }
 
-/** What a person wants to import. */
+/** A request for an import. */
 export interface WantedImport extends VolumeName {
   readonly source: ImportedFrom;
-  /** Null: a pool on the file system of the source, or that with the most room. */
+  /** Null: a pool on the file system of the source, or else the pool with the most room. */
   readonly pool: string | null;
   readonly blockSizeBytes: 512 | 4096;
 }
@@ -58,7 +58,7 @@ export class VolumeImports {
     this.ports = ports;
   }
 
-  /** Looks at a file, which may hang. Returns the size of its content and its file system; null for an NBD server. Throws like `openSource`. */
+  /** Inspects a file, which may hang. Returns its content's size and its device; null for an NBD server. Throws like `openSource`. */
   async look({ source }: WantedImport): Promise<{ readonly sizeBytes: number; readonly device: number } | null> {
     if (source.kind === 'nbd') return null;
     const { handle, stats, sizeBytes } = await this.opened(source);
@@ -66,9 +66,9 @@ export class VolumeImports {
     return { sizeBytes, device: Number(stats.dev) };
   }
 
-  /** Returns the pool of the new volume. Throws if it cannot be made. */
+  /** Returns the pool of the new volume. Throws if the volume cannot be made. */
   async poolFor(wanted: WantedImport, seen: Awaited<ReturnType<VolumeImports['look']>>, id: string, asker: Asker): Promise<PoolState> {
-    checkRole(asker, 'admin', 'import files');
+    asker.needs('admin', 'import files');
     const sizeBytes = seen === null ? wanted.blockSizeBytes : volumeBytes(seen.sizeBytes, wanted.blockSizeBytes);
     const near = wanted.pool ?? (seen === null ? null : await this.poolOn(seen.device));
     return this.decide({ ...wanted, pool: near }, sizeBytes, id, asker, 0).pool;
@@ -92,7 +92,7 @@ export class VolumeImports {
     }
   }
 
-  /** Makes the file, durably. */
+  /** Makes the file of the volume, durably. */
   private async made(
     job: RunningJob,
     pool: PoolState,
@@ -151,7 +151,7 @@ export class VolumeImports {
     }
   }
 
-  /** Zeros are not written, so that they take no space. */
+  /** Copies the source, except zeros, so that these take no space. */
   private async copied(job: RunningJob, file: string, { handle, sizeBytes }: OpenSource, copy: FileHandle): Promise<void> {
     const piece = Buffer.allocUnsafe(IMPORT_PIECE_BYTES);
     const zeros = Buffer.alloc(IMPORT_PIECE_BYTES);
@@ -172,7 +172,7 @@ export class VolumeImports {
     }
   }
 
-  /** The program runs as the owner of the file and has no capabilities, because a file may be made to harm who reads it. */
+  /** Converts a qcow2 file. The program runs as the owner of the file without capabilities, because a crafted file may attack it. */
   private async converted(job: RunningJob, file: string, { handle, stats, sizeBytes }: OpenSource, copy: FileHandle): Promise<void> {
     const isRoot = process.geteuid?.() === 0;
     const user = isRoot ? { uid: Number(stats.uid), gid: Number(stats.gid) } : null;
@@ -191,7 +191,7 @@ export class VolumeImports {
     }
   }
 
-  /** Ends the program before it fills the pool, because writes to its other volumes would then wait. */
+  /** Runs the program, and ends it before it fills the pool, because writes to the pool would then wait. */
   private async program(
     job: RunningJob,
     copy: FileHandle,
@@ -200,7 +200,7 @@ export class VolumeImports {
     if (user !== null) await copy.chown(user.uid, user.gid);
     const target = `volume ${job.record.name}`;
     let bytes = knownBytes;
-    // The program gives the copy its whole size before it writes. Without the size, nobody could tell progress from silence.
+    // The program sets the size of the copy before it writes. The server needs the size to judge the progress.
     const sized = ({ size }: { readonly size: number }): void => {
       if (size <= bytes) return;
       bytes = size;
@@ -227,7 +227,7 @@ export class VolumeImports {
     if (user !== null) await copy.chown(process.geteuid?.() ?? 0, process.getegid?.() ?? 0);
   }
 
-  /** The volume is checked as when the import was asked for, and gets its name. The caller makes no other change meanwhile. */
+  /** Repeats the checks of the request, and gives the volume its name. The caller must make no other change meanwhile. */
   private async commit(
     record: JobRecord,
     wanted: ImportState,
@@ -256,7 +256,7 @@ export class VolumeImports {
     return within(this.ports.clock, source.path, openSource(source, this.ports.guarded()));
   }
 
-  /** Name of a pool that can clone files of this file system; null if there is none. */
+  /** Returns the name of a pool that can clone files of this file system; null if there is none. */
   private async poolOn(device: number): Promise<string | null> {
     for (const { name, path, trouble, hasReflink } of this.ports.pools.states) {
       if (trouble !== null || hasReflink !== true || this.ports.ranges === null) continue;
@@ -277,7 +277,6 @@ export class VolumeImports {
   }
 }
 
-/** A pool that is full would make writes to its volumes wait. */
 function noRoom({ name, to }: JobRecord): RsError {
   return new RsError('E_SPACE', `The import of volume ${name} was ended before it fills pool ${to}: make room there, and import it again`);
 }

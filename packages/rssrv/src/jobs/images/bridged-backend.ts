@@ -1,6 +1,6 @@
-// A backend wrapper that answers a READ from an image of the volume if the storage cannot read it. The listener knows whether the volume has
-// not changed there since the image was refreshed (bridges.ts), and passes the file. Invariants: a READ that nothing can answer keeps its
-// error; at most one READ is looked at, and the others wait for a bounded time; what an image gave late reaches no request.
+// A backend wrapper that answers a READ from an image of the volume if the storage fails. The listener passes the file of the image if the
+// volume has not changed in this range since the image was refreshed (bridges.ts). Invariants: a READ that no image can answer keeps its
+// error; one failed READ is handled at a time, and others wait for a bounded time; late data of an image reaches no request.
 
 import fs from 'node:fs';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -17,11 +17,11 @@ export interface BridgedBackendPorts {
   readonly threads: ThreadShares;
   /** Asks for a file that has the same content as the volume in this range. The caller closes it. Null: there is none. */
   fileFor(positionBytes: number, lengthBytes: number): Promise<number | null>;
-  /** Called when a READ was answered from such a file. */
+  /** Called when a READ was answered from the file of an image. */
   answered(): void;
 }
 
-/** Images that hang keep the threads of one share, however many volumes they belong to. */
+/** The images of all volumes share these threads, so that hanging images occupy no others. */
 const SHARE = 'images';
 
 /** A READ that the storage could not execute. */
@@ -39,7 +39,7 @@ export class BridgedBackend extends ForwardingBackend {
   private readonly waiting: FailedRead[] = [];
   private readonly inFlight = new InFlight();
   private isLooking = false;
-  /** True while a read of an image lasts that nobody waits for any more. */
+  /** True while a read of an image is running that has timed out. */
   private isStuck = false;
 
   constructor(inner: Backend, ports: BridgedBackendPorts) {
@@ -49,7 +49,7 @@ export class BridgedBackend extends ForwardingBackend {
 
   override tryRead(target: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT {
     const status = this.inner.tryRead(target, offset, lengthBytes, positionBytes);
-    // An image is not asked on the calling thread.
+    // `read` asks an image, because that must not happen on the calling thread.
     return status === STATUS.IO_ERROR ? WOULD_WAIT : status;
   }
 
@@ -85,7 +85,7 @@ export class BridgedBackend extends ForwardingBackend {
   private async bridge({ target, offset, lengthBytes, positionBytes }: FailedRead): Promise<boolean> {
     const descriptor = await this.ports.fileFor(positionBytes, lengthBytes).catch(() => null);
     if (descriptor === null) return false;
-    // A late read must not reach memory that has become that of another request.
+    // Not into `target`, because a late read could then overwrite the data of another request.
     const data = Buffer.allocUnsafe(lengthBytes);
     if (!(await this.readInTime(descriptor, data, positionBytes))) return false;
     data.copy(target, offset);

@@ -1,6 +1,6 @@
-// Which READs an image in another pool may answer: only those of a range that the volume has not changed since the refresh of the image, with
-// the file that the refresh has left. The pools are real, on any file system: differences are those of the content. Each refusal is a rule
-// whose absence would answer old data.
+// READs that an image in another pool may answer: only in ranges where the volume has not changed since the refresh of the image, from the
+// file that the refresh has kept. The pools are real, on any file system, because a stand-in compares contents in place of extents. Without
+// any one of the refusals, a READ could get old data.
 
 import fs from 'node:fs';
 import { RsError } from '@rsio/common/lib/errors';
@@ -30,16 +30,16 @@ interface Scene {
   readonly bridges: Bridges;
   readonly clock: FakeClock;
   readonly logged: string[];
-  /** File of the volume, and the one that the refresh of its image has left. */
+  /** File of the volume, and the file that the refresh of its image has kept. */
   readonly data: string;
   readonly base: string;
   readonly snapshotFile: string;
-  /** What the image has where the volume cannot be read; null: the READ keeps its error. */
+  /** Returns the value of the block in the image if the volume cannot be read; null: the READ keeps its error. */
   readonly ask: (block: number, changes?: { storage?: string; isGranted?: boolean }) => Promise<number | null>;
   readonly bridged: () => Promise<BridgeAnswer | null>;
   /** Volumes whose storage got a new incarnation. */
   readonly lostIds: readonly string[];
-  /** The snapshot is found so many times, and then it is gone. */
+  /** Lets the snapshot be found this many times, and then no more. */
   readonly findSnapshot: (times: number) => void;
 }
 

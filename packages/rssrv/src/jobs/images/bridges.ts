@@ -1,6 +1,6 @@
-// Finds an image that can answer a READ which the storage of its volume cannot execute, and remembers which volumes images have answered for.
-// bridged-backend.ts reads the image in the server process. Invariant: a file is passed only if it has, in the whole range, what the volume
-// has at some moment between the READ and its answer. What is not certain is refused, and the READ keeps its error.
+// Finds an image that can answer a READ that the storage of its volume cannot execute, and counts these READs for each volume.
+// bridged-backend.ts reads the image in the server process. Invariant: a file is passed only if, in the whole range, it has the content of
+// the volume at some moment between the READ and its answer. If that is not certain, no file is passed, and the READ keeps its error.
 //
 //   volume's data --same blocks now--> snapshot of the refresh --copied then--> `base` beside the image, which nobody writes to
 
@@ -35,15 +35,15 @@ export type BridgeAsk =
       readonly positionBytes: number;
       readonly lengthBytes: number;
     }
-  /** A READ was answered from the image that was passed last. */
+  /** Reports that a READ was answered from the image that was passed last. */
   | { readonly what: 'bridged'; readonly volumeId: string };
 
-/** Null: no image can answer. */
+/** `bridgeTag`: tag of the passed file; null if no image can answer. */
 export interface BridgeAnswer {
   readonly bridgeTag: number | null;
 }
 
-/** What images have answered for a volume since rssrv was started. */
+/** READs of a volume that images have answered since rssrv was started. */
 export interface BridgedReads {
   readonly reads: number;
   readonly lastMs: number;
@@ -52,11 +52,11 @@ export interface BridgedReads {
 export interface BridgesPorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'warn'>;
-  /** Null if this machine cannot tell what has changed. */
+  /** Null if this machine cannot compare the extents of files. */
   readonly changedData: ChangedData | null;
   pools(): readonly PoolState[];
   served(id: string): ServedVolume | null;
-  /** Makes durable what clients have written, with a descriptor that gets every error that no new incarnation has followed. */
+  /** Makes the clients' writes durable, with the listener's descriptor, which gets each write-back error since the last new incarnation. */
   sync(volumeId: string): Promise<void>;
   /** Starts a new incarnation of the volume's storage, because a sync has failed. */
   lost(volumeId: string): void;
@@ -68,7 +68,7 @@ interface AskingSession {
   readonly workerSession: { pass(descriptors: readonly number[]): Promise<number> };
 }
 
-/** An image, and the files that show what it can answer. */
+/** An image, and the files that determine whether it can answer. */
 interface Candidate {
   readonly text: string;
   /** Names of the pools with these files. */
@@ -80,7 +80,7 @@ interface Candidate {
 }
 
 interface BridgeRecord extends BridgedReads {
-  /** Pool of the volume: what another pool could not read is over when the volume has moved. */
+  /** Pool of the volume at that time. The record no longer counts when the volume is in another pool. */
   readonly poolId: string;
   readonly reportedMs: number;
   readonly reportedReads: number;
@@ -115,7 +115,7 @@ export class Bridges {
     }
   }
 
-  /** Null: no image has answered for the volume where it is now, or not for BRIDGED_SHOWN_MS. */
+  /** Null: no image has answered for the volume in its present pool, or none within BRIDGED_SHOWN_MS. */
   of(volumeId: string): BridgedReads | null {
     const record = this.records.get(volumeId);
     if (record === undefined || Math.abs(this.ports.clock.wallMs() - record.lastMs) > BRIDGED_SHOWN_MS) return null;
@@ -164,7 +164,7 @@ export class Bridges {
     });
   }
 
-  /** Returns the open file of the image if it has what the volume has in the range. */
+  /** Returns the open file of the image if it has the content of the volume in the range; null otherwise. */
   private async lookAt(
     calls: ChangedData,
     { id, path, storage }: { readonly id: string; readonly path: string; readonly storage: string },
@@ -183,13 +183,13 @@ export class Bridges {
       const data = await open(path);
       if (storageName(await fstat(data, { bigint: true })) !== storage) return null;
       const snapshot = await open(snapshotFile);
-      // It may have been removed before it was opened, and another one may have its name.
+      // The snapshot may have been removed before its file was opened, and another one may have its name.
       if (this.ports.placeOf(snapshotId)?.files[0]?.path !== snapshotFile) return null;
-      // Writes that are answered but not written back still share the blocks in the eyes of the file system. If one of them is lost, it is
-      // not known what the volume has.
+      // Before an answered write is written back, the file system still reports shared blocks. If a write is lost, the content of the
+      // volume is unknown.
       await this.sync(id);
       for await (const _changed of calls.ranges(snapshot, data, positionBytes, positionBytes + lengthBytes)) return null;
-      // What was synced may have been another file.
+      // The sync may have been of another file.
       if (this.ports.served(id)?.storage !== storage) return null;
       opened.splice(opened.indexOf(image), 1);
       return image;
@@ -199,14 +199,14 @@ export class Bridges {
   }
 
   /**
-   * Throws if the storage reports an error, or does not answer. A descriptor of its own would not get errors that were reported to another
-   * one, and would keep its own errors from the next session.
+   * Throws if the storage reports an error, or does not answer. A new descriptor would not get errors that were reported earlier, and a
+   * session that begins later would not get the errors reported to it.
    */
   private async sync(id: string): Promise<void> {
     try {
       await this.ports.sync(id);
     } catch (thrown) {
-      // A slow sync goes on, and its failure is reported then.
+      // After E_TIMEOUT, the sync continues, and reports a failure itself.
       if (toRsError(thrown).code !== 'E_TIMEOUT') this.ports.lost(id);
       throw thrown;
     }
@@ -258,7 +258,7 @@ export class Bridges {
   }
 }
 
-/** Asks the file systems of this machine. */
+/** Returns Bridges that compare the extents of files with the calls of this machine. */
 export function systemBridges(ports: Omit<BridgesPorts, 'changedData'>): Bridges {
   const { ranges } = systemReflink();
   return new Bridges({ ...ports, changedData: ranges === null ? null : changedData(ranges) });

@@ -1,5 +1,5 @@
-// The file of a copy that becomes the content of an image, or of a volume that gets the content of its image: in the folder of moves of its
-// pool, until it is complete. to-image.ts and from-image.ts fill it. Invariant: a file that the job has not made is not continued.
+// Makes the file that a copy between a volume and its image fills. The file is in the target pool's folder `moving` until it is complete.
+// to-image.ts and from-image.ts fill it. Invariant: a job continues only a file that it has made.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { stateOf } from '../copies/copy-source.ts';
@@ -12,9 +12,9 @@ import { poolPaths } from '../../pools/disk/pool-paths.ts';
 import { MoveFiles, stampOf } from '../../pools/moves/move-files.ts';
 import type { Pools } from '../../pools/pools.ts';
 
-/** What a copy begins as: a file with known content in its pool. */
+/** Initial content of a copy: a file with known content in the target pool. */
 export interface CopyBase {
-  /** The same for the same content. */
+  /** Identifies the content. */
   readonly key: string;
   readonly file: string;
 }
@@ -26,7 +26,7 @@ export class CopyInPool {
     this.pools = pools;
   }
 
-  /** Makes the file of the copy, or finds the one from before a restart. `from`: what it began as; null: zeros. */
+  /** Makes the file of the copy, or finds the one from before a restart. `from`: the content with which the file began; null: zeros. */
   async prepared<Base extends CopyBase>(
     job: RunningJob,
     pool: PoolState,
@@ -52,7 +52,7 @@ export class CopyInPool {
     return { copyStamp, from: isBegun ? base : null };
   }
 
-  /** The copy is durable up to this position. Throws E_SPACE before it fills the pool, because writes to its volumes would then wait. */
+  /** Saves a position up to which the copy is durable. Throws E_SPACE before the pool is full, because writes to it would then wait. */
   async reached(job: RunningJob, positionBytes: number): Promise<void> {
     await this.save(job, positionBytes);
     const { record } = job;
@@ -68,7 +68,7 @@ export class CopyInPool {
     await job.save();
   }
 
-  /** Deletes the copy. What cannot be deleted now is deleted by the next sweep of what moves have left. */
+  /** Deletes the copy. If that fails, the next sweep of moves (volume-moves.ts) deletes it. */
   async discard(record: JobRecord, id: string): Promise<void> {
     const pool = this.pools.states.find((one) => one.isOpen && one.trouble === null && one.identity?.id === record.toId);
     if (pool !== undefined) await this.onDisk(pool, (files) => new MoveFiles(files).discard(id)).catch(() => undefined);

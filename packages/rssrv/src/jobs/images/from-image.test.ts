@@ -1,6 +1,6 @@
-// Volumes that get the content of an image in another pool: a stop of the server after steps on disk, after which the volume has its old
-// content or that of the image, and the next start finishes the job and leaves nothing; what is copied; holders; volumes that have grown. Any
-// file system: differences are those of the content.
+// Volumes that get the content of an image in another pool. After a stop of the server at a step on disk, the volume has its old content or
+// that of the image, and the next start finishes the job and leaves nothing. Also copied ranges, holders, and volumes that have grown. Any
+// file system suffices, because a stand-in compares contents in place of extents.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -19,7 +19,7 @@ import { directory, openTwoPools, parent, useTwoPools } from '../../testing/two-
 const BLOCK_BYTES = 4_096;
 const SIZE_BYTES = 16 * BLOCK_BYTES;
 const STOPS_MS = 120_000;
-/** The other steps are those of making and removing a snapshot, which have tests of their own. */
+/** Steps at which the server stops. Other tests stop at the other steps, which make and remove a snapshot. */
 const STEPS = new Set([
   ...['move: begun', 'restore: data', 'snapshot: prepared', 'change: commit', 'rollback: replaced', 'snapshot: commit'],
   ...['move: discarded', 'snapshot removal: commit'],
@@ -60,7 +60,7 @@ function leftIn(at: string): string[] {
 
 const restore = (copies: CopyScene) => copies.service.images.restore(DB, 1, null, LOCAL_ASKER, CHANGES);
 
-/** The scene lets its jobs run once. */
+/** Reopens the pools in a new scene, because a scene can run its jobs only once. */
 async function again(copies: CopyScene): Promise<CopyScene> {
   await copies.scene.pools.close();
   return open(copies.scene.directory);
@@ -184,7 +184,7 @@ test('a volume that has grown keeps its size, and the rest is zeros', async () =
   await copies.scene.pools.close();
 });
 
-// Regression: the volume had its new size and a file of the old one, so that it was not served any more.
+// Regression: the volume had its new size and a file of the old size, so it was no longer served.
 test('a volume that grows while it is restored is served, gets the content of its image, and keeps its size', async () => {
   let copies = await withImage(directory);
   await copies.scene.pools.close();

@@ -1,6 +1,6 @@
-// Gives a volume the content of an image in another pool, as a job: copies a snapshot of the image, or what clients have written to the image
-// since its refresh. Invariants: the volume has its content until the copy is complete, and then that of one moment of the image; its content
-// before becomes a snapshot, whose id the job has noted, so that a restart knows whether the volume has the copy.
+// Gives a volume the content of an image in another pool, as a job: copies a snapshot of the image, or only the data written to the image
+// since its refresh. Invariants: the volume keeps its content until the copy is complete, and then has that of one moment of the image; the
+// old content becomes a snapshot, whose id is in the job record, so that a restart knows whether the volume has the copy.
 
 import { open, rename } from 'node:fs/promises';
 import { randomUUID } from 'node:crypto';
@@ -29,9 +29,9 @@ export interface FromImagePorts extends ToVolumePorts {
 
 type Restore = Extract<CopyTarget, { kind: 'restore' }>;
 
-/** What the volume and the image had both at the last refresh. */
+/** The content that the volume and the image had in common after the last refresh. */
 interface Base extends CopyBase {
-  /** The same content in the pool of the image. */
+  /** Path of the file with the same content in the pool of the image. */
   readonly imageFile: string;
 }
 
@@ -65,7 +65,7 @@ export class FromImage {
       if ((await copy.stat()).size < sizeBytes) await copy.truncate(sizeBytes);
       const base = from === null ? null : await VolumeContent.open([from.imageFile], { kind: 'simple' });
       if (base !== null) files.push(base);
-      // A refresh of the image may have put another file there before this one was opened.
+      // A refresh of the image may have replaced the file of the base before it was opened.
       if (from !== null && (await this.baseOf(pool, source, target))?.key !== from.key)
         throw new JobEnds({ kind: 'waits', reason: 'The image was refreshed meanwhile' });
       const toBytes = Math.min(sizeBytes, source.record.sizeBytes);
@@ -82,7 +82,7 @@ export class FromImage {
         `volume ${target.name}, which is being restored`,
       );
     } catch (thrown) {
-      // A snapshot of the volume is being made, for example.
+      // For example, a snapshot of the volume is being made.
       if (toRsError(thrown).code === 'E_BUSY') throw new JobEnds({ kind: 'waits', reason: toRsError(thrown).message });
       throw thrown;
     }
@@ -92,7 +92,7 @@ export class FromImage {
     return this.copies.discard(record, id);
   }
 
-  /** Null: there is nothing that both pools have, so that everything is copied. */
+  /** Null: the pools have no content in common, so everything is copied. */
   private async baseOf(pool: PoolState, { pool: imagePool, manifest: image }: CopySource, target: Restore): Promise<Base | null> {
     const base = image.image?.base;
     const manifest = this.volumeIn(pool, target);
@@ -110,13 +110,13 @@ export class FromImage {
     throw new RsError('E_UNKNOWN_VOLUME', `Volume ${name} is no longer in pool ${pool.name}: it was removed or moved meanwhile`);
   }
 
-  /** Everything is checked again as when the job was asked for. The caller makes no other change meanwhile. */
+  /** Repeats the checks of the request, and gives the volume its new content. The caller must make no other change meanwhile. */
   private async commit(record: JobRecord, source: CopySource, target: Restore, copyStamp: string, sizeBytes: number): Promise<void> {
     const { clock, verbs, snapshots } = this.ports;
     const asker = this.ports.askerOf(record.by);
     const stamp = { id: randomUUID(), newId: randomUUID, request: null, nowMs: clock.wallMs() };
     const manifest = this.volumeIn(this.copies.poolOf(record), target);
-    // A file that is shorter than its volume is not served.
+    // Wait, because a file that is shorter than its volume is not served.
     if (manifest.sizeBytes !== sizeBytes) throw new JobEnds({ kind: 'waits', reason: `volume ${target.name} has grown meanwhile` });
     const { source: volume, planned } = decideCopiedRestore(this.ports.catalogue(), manifest, source, asker, stamp);
     const kept = { ...planned.kept, id: target.keptId };

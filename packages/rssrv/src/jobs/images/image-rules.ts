@@ -1,9 +1,9 @@
-// Decides whether images can be made, refreshed, used to restore their volume and split, and what is then recorded. Pure: image-verbs.ts
-// carries the decisions out. Invariants: an image is related to its volume by ids, whatever both are called; what a client may not attach
-// does not exist for it.
+// Decides whether an image can be made, refreshed, split, or used to restore its volume, and makes the new manifests. Pure: image-verbs.ts
+// carries the decisions out. Invariants: an image and its volume are related by ids, not by names; a volume that a client may not attach
+// does not exist for that client.
 
 import { RsError } from '@rsio/common/lib/errors';
-import { type Asker, checkLimit, checkPool, mayAttach } from '../../pools/asker.ts';
+import type { Asker } from '../../pools/asker.ts';
 import {
   type Catalogue,
   checkChange,
@@ -25,7 +25,7 @@ import { refreshed } from '../../pools/repair/image-repair.ts';
 import { decideOtherContent, type PlannedRollback } from '../../snapshots/snapshot-rules.ts';
 import { IMAGES_AT_ONCE_MAX } from './limits.ts';
 
-/** An image and the volume of which it is one. */
+/** An image, and the volume that it belongs to. */
 export interface ImagePair {
   readonly image: Found;
   readonly relation: ImageRelation;
@@ -37,10 +37,10 @@ export interface PlannedRefresh extends ImagePair {
   readonly next: Omit<PreparedRefresh, 'stamp'>;
 }
 
-/** What is known of the volume of which another one is an image. `unknown`: a pool that may have it is not open. */
+/** State of the volume that an image belongs to. `unknown`: a pool that may have the volume is not open. */
 export type SourceState = 'present' | 'removed' | 'deleted' | 'unknown';
 
-/** Returns the manifest of the new image, without stamps, and its volume. `into`: its pool; null: that of the volume. Throws if it cannot be made. */
+/** Returns a new image's manifest without stamps, and its volume. `into`: pool; null: that of the volume. Throws if not possible. */
 export function decideImage(
   catalogue: Catalogue,
   wanted: VolumeName,
@@ -52,7 +52,7 @@ export function decideImage(
   const source = findVolume(catalogue, wanted, asker);
   checkChange(catalogue, asker, source.pool, source.manifest, 'make images');
   // Only an administrator may know the names of all pools.
-  if (into !== null) checkPool(asker, into);
+  if (into !== null) asker.checkPool(into);
   const pool = into === null ? source.pool : poolNamed(catalogue, into);
   const { name } = source.manifest;
   const manifest = decideCopiedImage(catalogue, source, pool, { id, name, universe, refresh: newId() }, asker, nowMs);
@@ -71,7 +71,7 @@ export function decideCopiedImage(
   nowMs: number,
 ): ImageManifest {
   checkChange(catalogue, asker, home, was, 'make images');
-  checkPool(asker, pool.name);
+  asker.checkPool(pool.name);
   if (pool.trouble !== null || pool.identity === null) throw unusable(pool);
   checkOneFile(was);
   if (universe === was.universe)
@@ -81,9 +81,9 @@ export function decideCopiedImage(
   const { sizeBytes, blockSizeBytes, clients } = was;
   checkName(catalogue, { name, universe }, null, 'choose another universe');
   checkCount(catalogue, asker);
-  checkLimit(asker, ownedBytes(catalogue, asker.node), sizeBytes);
+  asker.checkLimit(ownedBytes(catalogue, asker.node), sizeBytes);
   checkPromise(pool, sizeBytes);
-  // Nobody sees more of the content than before.
+  // Only clients that may attach the volume may attach its image.
   const rights = { clients, takeOver: null, takeOverForce: false, owner: asker.node };
   const flags = { thick: false, readonly: false, shared: false };
   const image: ImageRelation = { ofId: was.id, ofName: was.name, ofUniverse: was.universe, momentMs: nowMs, refresh };
@@ -91,7 +91,7 @@ export function decideCopiedImage(
   return { ...base, ...flags, ...rights, image };
 }
 
-/** Returns an image that is refreshed from another pool, with its relation. Throws if that is not possible, or is not possible any more. */
+/** Returns an image that is refreshed from another pool, with its relation. Throws if that is not possible, or no longer possible. */
 export function decideCopiedRefresh(
   catalogue: Catalogue,
   wanted: VolumeName & { readonly id: string },
@@ -112,7 +112,7 @@ export function decideCopiedRefresh(
 function checkGrowth(catalogue: Catalogue, { image, source }: ImagePair, asker: Asker): void {
   const moreBytes = source.manifest.sizeBytes - image.manifest.sizeBytes;
   if (moreBytes <= 0) return;
-  checkLimit(asker, ownedBytes(catalogue, asker.node), moreBytes);
+  asker.checkLimit(ownedBytes(catalogue, asker.node), moreBytes);
   checkPromise(image.pool, moreBytes);
 }
 
@@ -125,7 +125,7 @@ export function isInOtherPool({ image, source }: ImagePair): boolean {
   return image.pool.name !== source.pool.name;
 }
 
-/** Returns the refreshes of several images at one moment. The first one decides. Throws if one of them is not possible. */
+/** Returns refreshes of several images to one moment. The commit of the first one commits all. Throws if one is not possible. */
 export function decideRefresh(
   catalogue: Catalogue,
   wanted: readonly VolumeName[],
@@ -153,13 +153,13 @@ export function decideRefresh(
   }
   return pairs.map((pair) => {
     const { image, source } = pair;
-    // An image is never smaller than before, also if its volume was replaced by a smaller one in a pool that was restored.
+    // An image never shrinks, even if its volume was replaced by a smaller one because the pool was restored.
     const sizeBytes = Math.max(image.manifest.sizeBytes, source.manifest.sizeBytes);
     return { ...pair, next: { ...group, sizeBytes, request } };
   });
 }
 
-/** The manifest of an image whose refresh another image decides. */
+/** Returns the manifest of an image whose refresh is prepared, until the first image commits it. */
 export function preparedManifest({ image: { manifest }, relation, source, next }: PlannedRefresh, stamp: string): Manifest {
   return { ...manifest, image: { ...named(relation, source), next: { ...next, stamp } } };
 }
@@ -175,7 +175,7 @@ function named({ next: _next, base: _base, ...relation }: ImageRelation, { manif
   return { ...relation, ofName: name, ofUniverse: universe };
 }
 
-/** Returns what a volume becomes that gets the content of its image in this universe. Throws if that is not possible. */
+/** Plans to give a volume the content of its image in this universe. Throws if that is not possible. */
 export function decideImageRestore(
   catalogue: Catalogue,
   wanted: VolumeName,
@@ -189,7 +189,7 @@ export function decideImageRestore(
   return { image, relation, source, planned: decideOtherContent(catalogue, source, asker, stamp, 'restore') };
 }
 
-/** Returns what a volume becomes that gets the content of its image in another pool. Throws if that is not possible, or not any more. */
+/** Plans to give a volume the content of its image in another pool. Throws if that is not possible, or no longer possible. */
 export function decideCopiedRestore(
   catalogue: Catalogue,
   wanted: VolumeName & { readonly id: string },
@@ -208,7 +208,7 @@ export function decideCopiedRestore(
   return { source, planned: decideOtherContent(catalogue, source, asker, stamp, 'restore') };
 }
 
-/** Returns a volume with its image in this universe. Throws if the asker cannot restore the one from the other. */
+/** Returns a volume with its image in this universe. Throws if the asker may not restore the volume from the image. */
 export function findRestore(catalogue: Catalogue, wanted: VolumeName, universe: number, asker: Asker): ImagePair {
   const source = findVolume(catalogue, wanted, asker);
   checkChange(catalogue, asker, source.pool, source.manifest, 'restore volumes');
@@ -223,7 +223,7 @@ export function decideSplit(catalogue: Catalogue, wanted: VolumeName, asker: Ask
   return { ...found, now: { ...others, request } };
 }
 
-/** The image of a volume in a universe: the one with its name, or the only one that was renamed. */
+/** Returns the image of a volume in a universe: the image with the volume's name, or else the only image. */
 function imageIn(catalogue: Catalogue, { manifest }: Found, universe: number, asker: Asker): Found {
   const found = imagesOf(catalogue, manifest.id).filter((one) => one.manifest.universe === universe);
   const [first, second] = found;
@@ -249,7 +249,7 @@ export function imagesOf({ pools }: Catalogue, volumeId: string): Found[] {
   );
 }
 
-/** Throws E_USAGE if the volume is no image, and what `findVolume` throws. */
+/** Throws E_USAGE if the volume is no image, and the errors of `findVolume`. */
 function findImage(catalogue: Catalogue, wanted: VolumeName, asker: Asker, what: string): Found {
   const found = findVolume(catalogue, wanted, asker);
   checkChange(catalogue, asker, found.pool, found.manifest, what);
@@ -263,7 +263,7 @@ function relationOf({ manifest }: Found): ImageRelation {
   throw new RsError('E_USAGE', `Volume ${text} is no image: volume image NAME --universe N makes one of volume NAME`, { volume: text });
 }
 
-/** Returns the image with its volume. Throws E_UNKNOWN_VOLUME or E_POOL, saying what has become of the volume. */
+/** Returns the image with its volume. Throws E_UNKNOWN_VOLUME or E_POOL, with the state of the volume. */
 function pairOf(catalogue: Catalogue, image: Found, asker: Asker, what: string): ImagePair {
   const relation = relationOf(image);
   const text = volumeText(image.manifest);
@@ -271,7 +271,7 @@ function pairOf(catalogue: Catalogue, image: Found, asker: Asker, what: string):
   const present = sourceOf(catalogue, relation);
   switch (present.state) {
     case 'present': {
-      if (!mayAttach(asker, present.found.manifest.clients))
+      if (!asker.mayAttach(present.found.manifest.clients))
         throw new RsError('E_UNKNOWN_VOLUME', `Image ${text} is one of a volume that is not for this client: ask an administrator`, {
           volume: text,
         });

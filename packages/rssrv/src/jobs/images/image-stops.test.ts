@@ -1,5 +1,5 @@
 // A stop after each step of each change of images: the next start finds all of the change or nothing, with the right content in each file,
-// and leaves nothing behind. Images that are refreshed at one moment change together, also in two pools.
+// and leaves nothing behind. Images that are refreshed to one moment change together, even in two pools.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -90,7 +90,7 @@ test('a refresh of three images in two pools at one moment', { timeout: STOPS_MS
   const states = found.map(([, state]) => state);
   const first = states.indexOf('after');
   expect(states).toEqual([...new Array<string>(first).fill('before'), ...new Array<string>(states.length - first).fill('after')]);
-  // Two steps for each new file, and one for each prepared image before the commit of the first; then two for it, and three for each other.
+  // Before the commit: two steps for each new file, one for each prepared image. Then two for the first image, three for each other.
   expect([first, states.length]).toEqual([8, 17]);
 });
 

@@ -1,12 +1,12 @@
-// Images by command: what they contain, what is refused and why, what becomes of them when their volume is renamed, grown, removed or copied
-// elsewhere, requests that are repeated, and failures of a step or of the moment. Stops are in image-stops.test.ts.
+// Commands about images: content, refusals, the effects of renaming, growing, removing or copying the volume, repeated requests, and
+// failures of a step or of the moment. image-stops.test.ts tests stops of the server.
 
 import fs from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { describe, expect, test } from 'vitest';
-import { type Asker, LOCAL_ASKER } from '../../pools/asker.ts';
+import { Asker, LOCAL_ASKER } from '../../pools/asker.ts';
 import type { Found } from '../../pools/catalogue.ts';
 import { NO_HOLD } from '../../testing/plain-clones.ts';
 import { DB, directory, MIB, open, pictureOf, scenes, usePoolDirectory } from '../../testing/pool-directory.ts';
@@ -17,7 +17,7 @@ import { IMAGES_AT_ONCE_MAX } from './limits.ts';
 usePoolDirectory();
 
 const IMAGE = { name: 'db', universe: 1 };
-const MANAGER: Asker = { node: 'big-2', role: 'manage', pools: null, limitBytes: null };
+const MANAGER = new Asker('big-2', { role: 'manage', pools: null, limitBytes: null });
 
 function find(scene: PoolScene, { name, universe }: { name: string; universe: number }): Found {
   for (const pool of scene.pools.states)
@@ -32,7 +32,7 @@ function fill(scene: PoolScene, volume: { name: string; universe: number }, valu
   fs.writeFileSync(dataOf(found), Buffer.alloc(found.manifest.sizeBytes, value));
 }
 
-/** The value of each MiB. */
+/** Returns the value that fills each MiB. */
 function contentOf(scene: PoolScene, volume: { name: string; universe: number }): number[] {
   const content = fs.readFileSync(dataOf(find(scene, volume)));
   return Array.from({ length: content.length / MIB }, (_, index) => {
@@ -79,7 +79,7 @@ test('a refresh takes over the size of a volume that has grown, and an image is 
 test('a growth that a refresh would take over counts towards the limits of the client and of the pool', async () => {
   const scene = await withImage({ limitBytes: 4 * MIB });
   await scene.verbs.grow(DB, 3 * MIB, LOCAL_ASKER, null);
-  const limited = { ...MANAGER, limitBytes: MIB };
+  const limited = new Asker(MANAGER.node, { ...MANAGER.rights, limitBytes: MIB });
   await expect(scene.images.refresh([IMAGE], limited, null)).rejects.toMatchObject({ code: 'E_RIGHTS' });
   await expect(scene.images.refresh([IMAGE], LOCAL_ASKER, null)).rejects.toMatchObject({ code: 'E_SPACE' });
   await expect(scene.images.image(DB, 2, LOCAL_ASKER, null)).rejects.toMatchObject({ code: 'E_SPACE' });
@@ -95,7 +95,7 @@ test('a volume gets the content of its image, and keeps what was there as a snap
   expect(kept!.name).toMatch(/^before-restore-/);
   await scene.snapshots.rollback({ ...DB, snapshot: kept!.name }, LOCAL_ASKER, null);
   expect(contentOf(scene, DB)).toEqual([2, 0]);
-  // The relation does not depend on what either of them contains.
+  // The relation of image and volume does not depend on their contents.
   await scene.images.refresh([IMAGE], LOCAL_ASKER, null);
   expect(contentOf(scene, IMAGE)).toEqual([2, 0]);
 });
@@ -151,7 +151,7 @@ describe('the holders', () => {
     const both = [{ name: 'log', universe: 1 }, IMAGE];
     await expect(scene.images.refresh(both, LOCAL_ASKER, null)).rejects.toMatchObject({ code: 'E_HELD' });
     expect([scene.picture(), scene.served.size]).toEqual([before, 4]);
-    // A volume is restored from an image that is held, and an image refreshed from such a volume.
+    // A volume can be restored from a held image, and an image refreshed from a held volume.
     await scene.images.restore(DB, 1, LOCAL_ASKER, null);
     scene.used.clear();
     scene.used.add(find(scene, DB).manifest.id);
@@ -170,7 +170,7 @@ describe('the relation', () => {
     fill(scene, IMAGE, 5);
     await scene.images.restore({ name: 'data', universe: 0 }, 1, LOCAL_ASKER, null);
     expect(contentOf(scene, { name: 'data', universe: 0 })).toEqual([5]);
-    // The image that has the name of the volume comes first; several others are refused.
+    // The image with the name of the volume is chosen; several images with other names are refused.
     await scene.images.image({ name: 'data', universe: 0 }, 1, LOCAL_ASKER, null);
     await scene.images.restore({ name: 'data', universe: 0 }, 1, LOCAL_ASKER, null);
     await scene.verbs.rename({ name: 'data', universe: 1 }, { name: 'other', universe: 1 }, LOCAL_ASKER, null);
@@ -216,8 +216,8 @@ test('what is refused, and why', async () => {
   await refused(scene.images.refresh([IMAGE, IMAGE], LOCAL_ASKER, null)).toThrow(/^Image db@1 is given twice/);
   await refused(scene.images.refresh([DB], LOCAL_ASKER, null)).toThrow(/^Volume db@0 is no image/);
   for (const asker of [
-    { ...MANAGER, role: 'use' as const },
-    { ...MANAGER, pools: ['slow'] },
+    new Asker(MANAGER.node, { ...MANAGER.rights, role: 'use' }),
+    new Asker(MANAGER.node, { ...MANAGER.rights, pools: ['slow'] }),
   ])
     for (const work of [
       () => scene.images.image(DB, 2, asker, null),
@@ -299,7 +299,7 @@ describe('failures', () => {
       count = -1;
       const found = images.map((one) => contentOf(scene, one)[0]);
       const waits = images.some((one) => find(scene, one).manifest.image!.next !== undefined);
-      // What a pool with a trouble could not do follows after it was read again.
+      // A pool that failed finishes the change when it is opened again.
       await scene.pools.close();
       const again = await PoolScene.open(at, { clock: systemClock, names: ['fast', 'slow'] });
       scenes.push(again);

@@ -1,14 +1,13 @@
-// Makes images of volumes, brings them up to date, gives volumes the content of their images, and ends the relation. image-rules.ts decides,
-// and SnapshotFiles changes the disk. In one pool, all of this is a clone of a file that becomes the data of another volume: no content is
-// copied. The caller makes one change at a time. Invariants: what clients find in an image or a restored volume is of one moment, before or
-// after the change; of images that are refreshed together, all are of the new moment or none; a request that is repeated after a crash is
-// not executed again (C4).
+// Makes, refreshes and splits images, and restores volumes from images, if image and volume are in one pool. image-rules.ts decides, and
+// SnapshotFiles changes the disk. A clone of a file becomes the data of another volume, so no content is copied. The caller makes one
+// change at a time. Invariants: an image or a restored volume has the content of one moment, that before or after the change; of images
+// that are refreshed together, all have the new moment or none; a request that is repeated after a crash is not executed again (C4).
 
 import { rm } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
-import { type Asker, checkRole } from '../../pools/asker.ts';
+import type { Asker } from '../../pools/asker.ts';
 import { type Catalogue, type Found, type Stamp, type VolumeName, volumeText, type ConfiguredVolume } from '../../pools/catalogue.ts';
 import type { Manifest } from '../../pools/disk/manifest.ts';
 import type { PoolFiles } from '../../pools/disk/pool-files.ts';
@@ -45,7 +44,7 @@ export interface ImageVerbsPorts {
 /** A refresh whose new file is being made. */
 interface Copied extends PlannedRefresh {
   readonly file: string;
-  /** A volume is copied once for the moment: a string is the new file of another image of it, which is cloned then. */
+  /** Copy of the volume. String: path of the new file of another image of the same volume, which is cloned in place of a second copy. */
   readonly copy: FileCopy | string;
 }
 
@@ -60,9 +59,9 @@ export class ImageVerbs {
     return { pools: this.ports.pools.states, configured: this.ports.configured() };
   }
 
-  /** Makes an image of a volume, also while clients write to it. */
+  /** Makes an image of a volume, even while clients write to the volume. */
   async image(wanted: VolumeName, universe: number, asker: Asker, requestId: string | null): Promise<Found> {
-    checkRole(asker, 'manage', 'make images');
+    asker.needs('manage', 'make images');
     const { pools, verbs } = this.ports;
     const done = verbs.doneBy(requestId);
     if (done !== null) return done;
@@ -87,9 +86,9 @@ export class ImageVerbs {
     return this.ports.verbs.doneBy(requestId) !== null;
   }
 
-  /** Brings images that no client uses up to date, all to one moment (P1). */
+  /** Refreshes images that no client uses, all to one moment (P1). */
   async refresh(wanted: readonly VolumeName[], asker: Asker, requestId: string | null): Promise<readonly Found[]> {
-    checkRole(asker, 'manage', 'refresh images');
+    asker.needs('manage', 'refresh images');
     const done = this.doneBy(requestId);
     if (done.length > 0) return done;
     await this.ports.pools.measure();
@@ -100,9 +99,9 @@ export class ImageVerbs {
     );
   }
 
-  /** Gives a volume that no client uses the content of its image in this universe. Its content before becomes a snapshot. */
+  /** Gives a volume that no client uses the content of its image in this universe. The old content becomes a snapshot. */
   async restore(wanted: VolumeName, universe: number, asker: Asker, requestId: string | null): Promise<RolledBack> {
-    checkRole(asker, 'manage', 'restore volumes');
+    asker.needs('manage', 'restore volumes');
     const { verbs, snapshots } = this.ports;
     const done = verbs.doneBy(requestId);
     if (done !== null) return { ...done, kept: snapshots.keptBy(requestId) };
@@ -120,7 +119,7 @@ export class ImageVerbs {
 
   /** Makes an image an ordinary volume. */
   async split(wanted: VolumeName, asker: Asker, requestId: string | null): Promise<Found> {
-    checkRole(asker, 'manage', 'split images');
+    asker.needs('manage', 'split images');
     const { pools, verbs } = this.ports;
     const done = verbs.doneBy(requestId);
     if (done !== null) return done;
@@ -146,7 +145,7 @@ export class ImageVerbs {
       await this.dropUnused(plan);
       throw thrown;
     } finally {
-      // Clones in progress may hang in a file system.
+      // Not awaited, because clones in progress may hang in a file system.
       for (const copy of copiesOf(copied)) copy.close().catch((thrown: unknown) => log.error(toRsError(thrown).message));
       await pools.settleParts();
     }
@@ -163,7 +162,7 @@ export class ImageVerbs {
     });
   }
 
-  /** The manifest of the first image is the commit point. The others follow it. */
+  /** Writing the manifest of the first image is the commit point. The other images were prepared before, and are finished after it. */
   private async commit(copied: readonly Copied[]): Promise<void> {
     const { pools, verbs } = this.ports;
     const stamps: string[] = [];
@@ -211,7 +210,7 @@ export class ImageVerbs {
     const copy = await files.beginCopy(manifest, to);
     try {
       await copy.sync();
-      // The caller is already on the disk of the pool.
+      // No pool is named, because the caller already runs in `onDisk` of this pool.
       await this.ports.snapshots.takeMoment([], [copy]);
       return await files.finishData('copy', to, sizeBytes);
     } finally {
@@ -219,7 +218,7 @@ export class ImageVerbs {
     }
   }
 
-  /** A change before the commit point. It does not read the pool again, because the settling of the pools undoes it. */
+  /** Executes a change before the commit point. Does not read the pool again after a failure, because settleParts undoes the change. */
   private onDisk<T>({ image, next }: PlannedRefresh, work: (files: PoolFiles) => Promise<T>): Promise<T> {
     return this.ports.pools.onDisk(image.pool.name, limitMs(next), work);
   }

@@ -1,12 +1,12 @@
-// Images in other pools than their volumes: a stop of the server after each step on disk, after which the image has its old content or the new
-// one, and the next start finishes the job and leaves nothing; only what differs is copied; holders, cancelled jobs and lost bases. Any file
-// system: differences are those of the content.
+// Images in other pools than their volumes. After a stop of the server at each step on disk, the image has its old or its new content, and
+// the next start finishes the job and leaves nothing. Also: only differences are copied; holders, cancelled jobs and lost bases. Any file
+// system suffices, because a stand-in compares contents in place of extents.
 
 import fs from 'node:fs';
 import path from 'node:path';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { expect, test } from 'vitest';
-import { type Asker, LOCAL_ASKER } from '../../pools/asker.ts';
+import { Asker, LOCAL_ASKER } from '../../pools/asker.ts';
 import type { Manifest } from '../../pools/disk/manifest.ts';
 import type { Changes } from '../../pools/requests/requests.ts';
 import { WHOLE_TURN } from '../../testing/whole-turn.ts';
@@ -40,7 +40,7 @@ function write(copies: CopyScene, universe: number, block: number, value: number
   fs.closeSync(descriptor);
 }
 
-/** The first blocks of the volume in this universe, as the pool has it; null if it does not exist. */
+/** Returns the first blocks of the only volume in the pool; null if there is none. */
 function blocksOf(at: string, pool: string): number[] | null {
   const folder = path.join(at, pool, 'volumes');
   const [id] = fs.existsSync(folder) ? fs.readdirSync(folder) : [];
@@ -62,7 +62,7 @@ const make = (copies: CopyScene) =>
   copies.service.images.image({ ...DB, newUniverse: 1, pool: 'slow', limitBytes: null }, LOCAL_ASKER, CHANGES);
 const refresh = (copies: CopyScene) => copies.service.images.refresh([IMAGE], null, LOCAL_ASKER, CHANGES);
 
-/** An image of [7, 0, 8, 0] in the other pool, to whose volume block 1 is written while it is copied, and block 3 of the image later. */
+/** Makes an image of [7, 0, 8, 0] in the other pool. Block 1 of the volume is written during the copy, block 3 of the image later. */
 async function withImage(at: string, options: Partial<SceneOptions> = {}): Promise<CopyScene> {
   let copies: CopyScene | null = null;
   let isOver = false;
@@ -76,7 +76,7 @@ async function withImage(at: string, options: Partial<SceneOptions> = {}): Promi
   return copies;
 }
 
-/** The scene lets its jobs run once. */
+/** Reopens the pools in a new scene, because a scene can run its jobs only once. */
 async function again(copies: CopyScene, options: Partial<SceneOptions> = {}, hooks: CopyHooks = {}): Promise<CopyScene> {
   await copies.scene.pools.close();
   return open(copies.scene.directory, options, hooks);
@@ -91,7 +91,7 @@ test('an image in another pool has the content of one moment, and a refresh copi
   copies = await again(copies);
   await refresh(copies);
   await copies.run();
-  // Block 1 has changed since the first moment; what was written to the image is gone.
+  // Block 1 has changed since the first moment; the write to the image is gone.
   expect(blocksOf(directory, 'slow')).toEqual([7, 99, 8, 0]);
   expect(copies.jobs.list.at(-1)).toMatchObject({ state: 'done', doneBytes: BLOCK_BYTES });
   const [fast] = copies.scene.pools.states;
@@ -121,7 +121,7 @@ test('after a stop at each step of a new image, there is none or the whole of it
     await after.run();
     await after.scene.pools.close();
     expect(after.scene.picture(), step).not.toContain('finding');
-    // The job did not exist if the stop came before it.
+    // If the server stopped before the job existed, there is none.
     const [job] = after.jobs.list;
     expect([step, job?.state ?? 'done', leftIn(moved)]).toEqual([step, 'done', []]);
     if (job !== undefined) expect([step, blocksOf(moved, 'slow')![0], blocksOf(moved, 'slow')![2]]).toEqual([step, 7, 8]);
@@ -224,7 +224,7 @@ test.each(['snapshot', 'file'])('without the base (%s), everything is copied, an
     await copies.scene.snapshots.remove({ ...DB, snapshot: record!.name }, LOCAL_ASKER, null);
   } else {
     const file = path.join(path.dirname(fileOf(copies, 1)), 'base');
-    // Another file at its place, as after the pool was restored.
+    // Another file takes its place, as after a restore of the pool.
     fs.copyFileSync(file, `${file}2`);
     fs.renameSync(`${file}2`, file);
   }
@@ -243,7 +243,7 @@ test('a split image keeps nothing for a refresh, and a job that refreshes it mea
   let copies = await withImage(directory);
   copies = await again(copies);
   await refresh(copies);
-  // The job has not begun.
+  // The job has not run yet.
   await copies.scene.images.split(IMAGE, LOCAL_ASKER, null);
   await copies.run();
   expect(copies.jobs.list.at(-1)).toMatchObject({ state: 'failed', reason: expect.stringMatching(/^Volume db@1 is no image/) });
@@ -268,7 +268,7 @@ test('an image that was removed while it was to be refreshed is not made again',
   let copies = await withImage(directory);
   copies = await again(copies);
   await refresh(copies);
-  // The job has not begun.
+  // The job has not run yet.
   await copies.scene.verbs.remove(IMAGE, LOCAL_ASKER, null);
   await copies.run();
   expect(copies.jobs.list.at(-1)).toMatchObject({
@@ -307,7 +307,7 @@ test('several images are refreshed all or none, if a job of one of them cannot b
   await copies.scene.pools.close();
 });
 
-// Regression: a group refresh whose one job failed left images of two moments, and nothing said so.
+// Regression: if one job of a group refresh failed, the images had two moments, and no message said so.
 test.each(['fails', 'is cancelled'])(
   'several images are refreshed, and a job %s: it is said which images have another moment now',
   async (how) => {
@@ -332,7 +332,7 @@ test.each(['fails', 'is cancelled'])(
 
 test('a client learns neither the names of other pools nor of volumes that it may not attach', async () => {
   const copies = await withImage(directory);
-  const asker: Asker = { node: 'web', role: 'manage', pools: ['fast'], limitBytes: null };
+  const asker = new Asker('web', { role: 'manage', pools: ['fast'], limitBytes: null });
   const image = (name: string, pool: string) =>
     copies.service.images.image({ name, universe: 0, newUniverse: 2, pool, limitBytes: null }, asker, CHANGES);
   for (const pool of ['none', 'slow']) {

@@ -1,6 +1,6 @@
-// Makes and refreshes images in other pools than that of their volume, as jobs: copies a snapshot of the volume, or what differs from the one
-// that the image has got last. Invariants: the copy lies in the folder of moves until it is complete, so that an image has its old content or
-// the new one; what a copy begins as is certainly what its base snapshot has, or else everything is copied.
+// Makes and refreshes images in other pools than that of their volume, as jobs: copies a snapshot of the volume, or its differences from
+// the snapshot of the last refresh (the base). Invariants: the copy is in the pool's folder `moving` until it is complete, so that an image
+// has its old or its new content; only a copy that certainly begins with the content of the base gets differences.
 
 import { open, rename, stat } from 'node:fs/promises';
 import { syncDirectory } from '@rsio/common/files/durable-write';
@@ -34,7 +34,7 @@ export interface ToImagePorts extends ToVolumePorts {
 
 type ImageCopy = Extract<CopyTarget, { kind: 'image' }>;
 
-/** What a copy begins as: files of the same content in both pools. */
+/** Initial content of a copy: files with the same content in both pools. */
 interface Base extends CopyBase {
   readonly snapshot: SnapshotRecord;
 }
@@ -90,7 +90,7 @@ export class ToImage {
     return this.ports.pools.states.find(({ identity }) => identity?.id === toId)?.volumes.get(id);
   }
 
-  /** The snapshot of the job stays if it is what the next refresh is compared with. */
+  /** Keeps the job's snapshot if it is the base of the next refresh. */
   private async keepBase(job: RunningJob, target: ImageCopy): Promise<void> {
     const state = stateOf(job.record);
     const base = this.imageOf(job.record, target)?.image?.base;
@@ -99,7 +99,7 @@ export class ToImage {
     await job.save();
   }
 
-  /** Removes the snapshot that the image had got before. Whoever reads it keeps it, and it can be removed like any other. */
+  /** Removes the base of the previous refresh. If a client reads this snapshot, it stays, and can be removed like any other. */
   private async forget({ manifest }: CopySource, snapshotId: string): Promise<void> {
     const { pools, snapshots, log } = this.ports;
     const pool = pools.states.find(({ volumes }) => volumes.has(manifest.id));
@@ -113,7 +113,7 @@ export class ToImage {
       .catch((thrown: unknown) => log.warn(`Snapshot ${record.name} of volume ${now.name} stays: ${toRsError(thrown).message}`));
   }
 
-  /** Null: there is nothing that both pools have, so that everything is copied. */
+  /** Null: the pools have no content in common, so everything is copied. */
   private async baseOf(job: JobRecord, pool: PoolState, source: CopySource, target: ImageCopy): Promise<Base | null> {
     const image = this.imageOf(job, target);
     const base = image?.image?.base;
@@ -132,7 +132,7 @@ export class ToImage {
       if (errnoName(thrown) === 'ENOENT') return null;
       throw thrown;
     });
-    // The snapshot may have been removed meanwhile, and another one may have its name.
+    // The snapshot may have been removed before its files were opened, and another one may have its name.
     const now = this.ports.pools.states.find(({ identity }) => identity?.id === pool.identity?.id);
     const isThere = now !== undefined && snapshotsOf({ pool: now, manifest }).list.some(({ id }) => id === snapshot.id);
     if (file !== null && isThere) return file;
@@ -140,7 +140,7 @@ export class ToImage {
     throw new JobEnds({ kind: 'waits', reason: `snapshot ${snapshot.name} was removed meanwhile, so that everything is copied` });
   }
 
-  /** Everything is checked again as when the job was asked for. The caller makes no other change meanwhile. */
+  /** Repeats the checks of the request, and gives the image its new content. The caller must make no other change meanwhile. */
   private async commit(job: RunningJob, source: CopySource, target: ImageCopy, copyStamp: string): Promise<void> {
     const { clock } = this.ports;
     const { record } = job;
@@ -175,7 +175,7 @@ export class ToImage {
     }
   }
 
-  /** The image is not served meanwhile. The manifest is the commit point. */
+  /** Replaces the content of an image while it is not served. Writing the manifest is the commit point. */
   private async replace({ pool, manifest: was }: Found, copyStamp: string, image: ImageRelation, sizeBytes: number): Promise<void> {
     const { pools, verbs } = this.ports;
     await verbs.whileUnserved({ pool, manifest: was }, async () => {

@@ -1,6 +1,6 @@
-// Tells which ranges of a file differ from another one that was a clone of the same volume, by the extents of both, and copies them.
-// snapshots/reads/changed-ranges.ts compares extents. Invariants: what is not certainly unchanged is copied; a hole becomes a hole, or zeros;
-// the ranges come in the order of their offsets.
+// Finds the ranges in which two clones of one volume differ, by the extents of both files, and copies these ranges.
+// snapshots/reads/changed-ranges.ts compares extents. Invariants: each range that is not certainly unchanged is copied; a hole becomes a
+// hole, or zeros; the ranges come in the order of their offsets.
 
 import type { FileHandle } from 'node:fs/promises';
 import type { MappedExtent, RangeCalls } from '../../pools/disk/data-file.ts';
@@ -10,17 +10,17 @@ import { COPY_PIECE_BYTES, EXTENTS_AT_ONCE } from './limits.ts';
 export interface CopyRange {
   readonly offsetBytes: number;
   readonly lengthBytes: number;
-  /** True if the file reads as zeros there, and has no blocks. */
+  /** True if the range has no blocks, and reads as zeros. */
   readonly isHole: boolean;
 }
 
-/** Where bytes are read from: an open file, or the files of a volume. */
+/** Source of a copy: an open file, or the files of a volume. */
 export interface ReadFrom {
   read(buffer: Buffer, offset: number, lengthBytes: number, positionBytes: number): Promise<{ readonly bytesRead: number }>;
 }
 
 export interface ChangedData {
-  /** The ranges of `next` from `fromBytes` that differ from `base`, or that are no holes if `base` is null. Both are open files. */
+  /** Yields the ranges of `next` that differ from `base`, or all data of `next` if `base` is null. Both are open descriptors. */
   ranges(base: number | null, next: number, fromBytes: number, toBytes: number): AsyncIterable<CopyRange>;
 }
 
@@ -39,7 +39,7 @@ export function changedData(calls: RangeCalls): ChangedData {
           await extentsOf(calls, next, position, toBytes),
         ];
         const end = Math.min(before.endBytes, after.endBytes);
-        // A file system that tells nothing new does not say what is there.
+        // The file system reports no further extents, so the rest counts as changed.
         if (end <= position) {
           yield { offsetBytes: position, lengthBytes: toBytes - position, isHole: false };
           return;
@@ -57,7 +57,7 @@ export function changedData(calls: RangeCalls): ChangedData {
   };
 }
 
-/** Returns extents, and up to where they tell everything. */
+/** Returns extents, and the offset up to which they are complete. */
 async function extentsOf(
   calls: RangeCalls,
   descriptor: number,
@@ -97,7 +97,7 @@ export class RangeCopy {
     this.punch = punch;
   }
 
-  /** `copied`: called after each piece with the end of what is copied. */
+  /** `copied`: called after each piece with the end of the copied data. */
   async copy({ offsetBytes, lengthBytes, isHole }: CopyRange, before: BeforePiece, copied: (endBytes: number) => void): Promise<void> {
     const endBytes = offsetBytes + lengthBytes;
     if (isHole) {
@@ -118,7 +118,7 @@ export class RangeCopy {
     }
   }
 
-  /** What is behind the end of the file reads as zeros. */
+  /** Fills the buffer. Bytes behind the end of the file read as zeros. */
   private async readAll(offsetBytes: number, lengthBytes: number): Promise<void> {
     for (let done = 0; done < lengthBytes; ) {
       const { bytesRead } = await this.from.read(this.buffer, done, lengthBytes - done, offsetBytes + done);

@@ -1,5 +1,5 @@
-// Copies what differs between two files to a third one, as a job: with its limit of bandwidth, its progress, and a position from which it goes
-// on after a restart. Moves and copies of volumes use it. Invariant: before a position is saved, the copy is durable up to there.
+// Copies the differences between two files to a third one in a job, with its bandwidth limit, its progress, and a position for a restart.
+// Used by moves and copies of volumes. Invariant: before a position is saved, the copy is durable up to it.
 
 import type { FileHandle } from 'node:fs/promises';
 import type { RunningJob } from '../jobs.ts';
@@ -13,15 +13,15 @@ export interface CopyPorts {
 }
 
 export interface CopyFiles {
-  /** What the copy has already; null: it is a new file, which has nothing. */
+  /** Content that the copy already has; null: the copy is a new, empty file. */
   readonly base: VolumeContent | null;
   readonly next: VolumeContent;
   readonly copy: FileHandle;
 }
 
 /**
- * Copies what differs between `base` and `next` in this range. `save`: called when the copy is durable up to a position. At the end the copy
- * is durable as a whole. Returns how many bytes were copied.
+ * Copies the differences between `base` and `next` in this range, and makes the copy durable. `save`: called each time when the copy is
+ * durable up to a position. Returns the number of copied bytes.
  */
 export async function copyRanges(
   { changedData, punch }: CopyPorts,
@@ -48,7 +48,7 @@ export async function copyRanges(
     unsavedBytes += size;
   };
   for await (const range of ranges()) {
-    // In a new file, holes are holes already.
+    // A new, empty file already has a hole in this range.
     if (range.isHole && base === null) continue;
     await copier.copy(range, before, (end) => {
       if (!range.isHole) job.note({ doneBytes: job.record.doneBytes + (end - Math.max(position, range.offsetBytes)) });

@@ -1,6 +1,6 @@
-// The last step of a move: while the clients wait, copies what is left, and changes the pools. The old pool's manifest first names the new
-// pool; then the copy becomes the volume, by one rename, the commit point; then the old pool loses the volume. Invariants: what is served is
-// in one pool; before the commit point, the volume is that of the old pool.
+// The last step of a move: while the clients wait, copies the remaining differences, and changes the pool. The old pool's manifest first
+// names the new pool. Then one rename, the commit point, makes the copy the volume. Then the old pool deletes its files. Invariants: the
+// served volume is in one pool; before the commit point, that is the old pool.
 
 import { type FileHandle, open } from 'node:fs/promises';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
@@ -29,7 +29,7 @@ export interface LastStepPorts {
   configOf(pool: PoolState, manifest: Manifest): ServerVolumeConfig;
 }
 
-/** More was written since the last round than the clients should wait for, or a snapshot was made. Nothing has changed. */
+/** Thrown if clients wrote too much since the last round to wait for its copy, or a snapshot was made. Nothing has changed. */
 export class TooMuchLeft extends Error {}
 
 export interface Step {
@@ -44,7 +44,7 @@ export class LastStep {
     this.ports = ports;
   }
 
-  /** Returns how long clients had to wait, in ms. The caller makes no other change meanwhile. */
+  /** Returns how long clients had to wait, in ms. The caller must make no other change during this call. */
   async run({ found, target }: Step, record: JobRecord, bytesPerSecond: number): Promise<number> {
     const { pools, verbs, volumeSwitch } = this.ports;
     const { pool, manifest } = found;
@@ -53,7 +53,7 @@ export class LastStep {
     const snapshots = snapshotsIn(pool, id).list;
     const carried = await pools.onDisk(target.name, SWITCH_DISK_MS, (files) => new MoveFiles(files).carried(id));
     if (snapshots.some((one) => !carried.has(one.id))) throw new TooMuchLeft();
-    // Some may have been removed since they were carried.
+    // Some snapshots may have been removed since they were copied to the new pool.
     await pools.onDisk(target.name, SWITCH_DISK_MS, (files) => new MoveFiles(files).keepOnly(id, snapshots));
     const marked: Manifest = { ...manifest, movedTo: target.identity?.id ?? '' };
     let isTried = false;
@@ -76,17 +76,17 @@ export class LastStep {
       if (!isTried) await this.unmark(pool, manifest);
       throw thrown;
     } finally {
-      // The new pool tells which of the two has the volume; the other one loses it, or its mark.
+      // Asks the new pool whether it has the volume. If so, the old pool deletes its volume; otherwise it removes the mark.
       await pools.settleParts();
     }
   }
 
-  /** The file that moves, in the old pool. */
+  /** Path of the file that moves, in the old pool. */
   protected dataOf({ pool, manifest: { id } }: Found): string {
     return poolPaths.data(poolPaths.volume(pool.path, id));
   }
 
-  /** Throws unless the files are those that the volume and the job name. Returns the stamp of the copy. */
+  /** Throws unless the files have the stamps that the manifest and the job record name. Returns the stamp of the copy. */
   protected async checkFiles({ found, target }: Step, record: JobRecord, stamp: string | null): Promise<string> {
     const { pool, manifest } = found;
     const data = this.dataOf(found);
@@ -106,7 +106,7 @@ export class LastStep {
     );
   }
 
-  /** The new pool cannot have the volume, even if it does not answer now. */
+  /** Removes the mark, because the commit was not tried: the new pool cannot have the volume, even if it does not answer. */
   private async unmark(pool: PoolState, manifest: Manifest): Promise<void> {
     const { pools } = this.ports;
     try {
@@ -117,7 +117,7 @@ export class LastStep {
     }
   }
 
-  /** Copies what differs from the last clone. Nobody writes to the volume. Returns false if it is too much. */
+  /** Copies the differences from the last clone, while no client writes to the volume. Returns false if they are too many. */
   protected async copyRest(found: Found, target: PoolState, maxBytes: number): Promise<boolean> {
     const { pool, manifest } = found;
     const { id, sizeBytes, thick } = manifest;
@@ -131,7 +131,7 @@ export class LastStep {
       ] as const)
         files.push(await open(file, flags));
       const [from, now, to] = files as [FileHandle, FileHandle, FileHandle];
-      // Blocks that are not written back yet still look unchanged.
+      // In the extents, blocks that are not yet written back look unchanged.
       await now.datasync();
       const ranges: CopyRange[] = [];
       let bytes = 0;
@@ -158,7 +158,7 @@ export class LastStep {
     }
   }
 
-  /** Throws OutcomeUnknown if the new pool does not tell whether it has the volume. */
+  /** Throws OutcomeUnknown if it is unknown whether the new pool has the volume. */
   private async commit(target: PoolState, manifest: Manifest): Promise<void> {
     const { pools, verbs } = this.ports;
     try {

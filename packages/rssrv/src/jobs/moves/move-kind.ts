@@ -1,6 +1,6 @@
-// What moves: a whole volume, or a file of a volume over several pools (part-kind.ts). VolumeMoves copies both in the same way; a kind says which
-// files these are, and how the last step changes the pools. This file has the kind of whole volumes. Invariant: a place is that of now, and
-// is asked for again before each step.
+// The kinds of moves: of a whole volume, or of a file of a volume over several pools (part-kind.ts). VolumeMoves copies both in the same
+// way; a kind determines the files, and how the last step changes the pools. This file has the kind of whole volumes. Invariant: a
+// MovePlace describes the present state, and the caller gets a new one before each step.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { JobRecord } from '../job-record.ts';
@@ -17,22 +17,22 @@ export interface MovePlace {
   /** The pool that has the file, and the manifest with the size of the file. */
   readonly found: Found;
   readonly target: PoolState;
-  /** Those that have a file that moves, with its size, the oldest first. */
+  /** The snapshots whose files move, too, each with the size of its file, the oldest first. */
   readonly snapshots: readonly SnapshotRecord[];
   files(pool: PoolFiles): MoveFiles;
   lastStep(ports: LastStepPorts): Pick<LastStep, 'run'>;
 }
 
 export interface MoveKind {
-  /** Throws JobEnds if a pool is not there, and E_UNKNOWN_VOLUME if the volume is gone. */
+  /** Throws JobEnds if a pool cannot be used now, and E_UNKNOWN_VOLUME if the volume no longer exists. */
   placeOf(record: JobRecord): 'moved' | MovePlace;
-  /** The place before the last step. Everything is checked again as when the move was asked for. */
+  /** Returns the place for the last step. Repeats all checks of the request. */
   checked(record: JobRecord): MovePlace;
-  /** The volume as it is on disk; null if that is not known now. */
+  /** The volume as it is on disk; null if its state on disk is unknown now. */
   settled(record: JobRecord): Found | null;
 }
 
-/** The pools of a job, as they are now; null if one cannot be used. */
+/** Returns the pools of a job in their present state; null for a pool that cannot be used. */
 export function endsOf(
   pools: readonly PoolState[],
   { fromId, toId }: JobRecord,

@@ -1,5 +1,5 @@
-// The rounds of a move: how many, when the clients wait, and when the server gives up; and where an interrupted move goes on. A move never
-// goes on from files that it does not know.
+// The rounds of a move: how many, when the clients wait, and when the server gives up; and where an interrupted move continues. A move
+// never continues with files that it does not know.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

@@ -1,10 +1,10 @@
-// Decides about the rounds of a move, and where an interrupted one goes on. Pure: volume-moves.ts carries the decisions out. Invariant: the
-// copy goes on only from a state in which it certainly has all of `base`, and of `next` all that differs up to the position.
+// Decides on the rounds of a move, and where an interrupted move continues. Pure: volume-moves.ts carries the decisions out. Invariant: a
+// copy is continued only if it certainly has the content of `base`, and that of `next` up to the saved position.
 
 import type { MoveState } from '../job-record.ts';
 import { LITTLE_BYTES, ROUNDS_MAX, SHRINK_SHARE, SWITCH_COPY_MAX_BYTES, SWITCH_COPY_MS } from './limits.ts';
 
-/** The files that are there. */
+/** Stamps of the files that exist; null for a file that does not. */
 export interface MoveStamps {
   readonly copy: string | null;
   readonly base: string | null;
@@ -12,8 +12,8 @@ export interface MoveStamps {
 }
 
 /**
- * `go-on`: as the state says. `copied`: the copy has all of `next`, which was just renamed to `base`. `clone-again`: nothing was copied of
- * `next`. `restart`: the files are not those of the state, so that nothing is known of the copy.
+ * `go-on`: continue from the state. `copied`: the copy has all of `next`, and `next` was renamed to `base`. `clone-again`: make a new
+ * `next`, because none of it was copied. `restart`: start over, because these are other files than those of the state.
  */
 export function resumePoint(state: MoveState | null, found: MoveStamps): 'go-on' | 'copied' | 'clone-again' | 'restart' {
   if (state === null || found.copy === null || found.copy !== state.copyStamp) return 'restart';

@@ -1,5 +1,5 @@
-// Copies what differs between two clones of a volume to the new pool: one round of a move. Invariants: before the position is saved, the copy
-// is durable up to there; the copy is only continued from a state that resumePoint accepts.
+// Copies the differences between two clones of a volume to the new pool: one round of a move. Invariants: before a position is saved, the
+// copy is durable up to it; a copy is continued only if resumePoint accepts its state.
 
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -35,8 +35,8 @@ export class MoveRounds {
   }
 
   /**
-   * Copies what differs. `snapshot`: the copy gets its content, and then a snapshot; null: the content of the volume. Returns how many bytes, and
-   * how fast.
+   * Executes one round. `snapshot`: the new pool gets this snapshot; null: the copy gets the present content of the volume. Returns the
+   * number of copied bytes, and the speed.
    */
   async round(
     job: RunningJob,
@@ -50,7 +50,7 @@ export class MoveRounds {
     const sinceMs = this.ports.clock.monotonicMs();
     const bytes = await this.copy(job, found, target, state);
     const seconds = Math.max(1, this.ports.clock.monotonicMs() - sinceMs) / 1_000;
-    // A clone that a restart has found may be of anything. Its content is in the copy now, and the snapshot has a round of its own.
+    // A clone from before a restart may be of other content, which the copy now has. `snapshot` then gets the next round.
     if (snapshot !== null && isNew) await this.ports.onDisk(target.name, (files) => this.ports.files(files).carry(snapshot));
     await this.ports.onDisk(found.pool.name, (files) => this.ports.files(files).nextIsCopied(id));
     job.note({ move: { ...state, baseStamp: state.nextStamp, nextStamp: null, positionBytes: 0 }, rounds: job.record.rounds + 1 });
@@ -58,7 +58,7 @@ export class MoveRounds {
     return { bytes, bytesPerSecond: Math.round(bytes / seconds) };
   }
 
-  /** Makes what the round needs: the copy, and the clone from which it is copied. */
+  /** Makes or finds the files of the round: the copy, and the clone that is its source. */
   private async prepared(
     job: RunningJob,
     { pool, manifest }: Found,
@@ -93,7 +93,7 @@ export class MoveRounds {
       case 'clone-again':
       case 'go-on':
     }
-    // The state is on disk before there is anything that it does not describe.
+    // The state must be on disk before the clone is made, so that the state describes every file.
     job.note({ move: state });
     await job.save();
     if (state!.nextStamp !== null) return { state: state!, isNew: false };

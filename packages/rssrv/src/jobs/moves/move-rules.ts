@@ -1,8 +1,8 @@
-// Decides whether a volume can be moved to another pool. Pure: volume-moves.ts carries it out. Invariant: what is checked when a move is
-// asked for is checked again before its last step.
+// Decides whether a volume can be moved to another pool. Pure: volume-moves.ts carries it out. Invariant: the checks of the request are
+// repeated before the last step.
 
 import { RsError } from '@rsio/common/lib/errors';
-import { type Asker, checkPool } from '../../pools/asker.ts';
+import type { Asker } from '../../pools/asker.ts';
 import {
   type Catalogue,
   checkChange,
@@ -24,7 +24,7 @@ export function decideMove(catalogue: Catalogue, { pool, manifest }: Found, to: 
   checkChange(catalogue, asker, pool, manifest, 'move volumes');
   checkNoReplica(manifest, 'move');
   checkNotRefreshing(manifest);
-  checkPool(asker, to);
+  asker.checkPool(to);
   const target = poolNamed(catalogue, to);
   const text = volumeText(manifest);
   if (target.name === pool.name)
@@ -36,7 +36,7 @@ export function decideMove(catalogue: Catalogue, { pool, manifest }: Found, to: 
       `Volume ${text} has several files (${manifest.layout.kind}): give --from Q for the pool whose files of it move; its first file stays in pool ${pool.name}`,
       { volume: text },
     );
-  // That pool asks this one whether it still has the volume, and would have it again if this one had lost it.
+  // The earlier pool still has to ask this pool for the volume. If the volume had left, the earlier pool would serve its old state.
   if (mayBeLeft(manifest, catalogue.pools))
     throw new RsError(
       'E_BUSY',

@@ -1,5 +1,5 @@
-// Moves of volumes with snapshots: all snapshots come along with their content, also those that are made meanwhile, and none that was removed;
-// after a stop at each step, the volume is in one pool with all of its snapshots. And what such a move is refused for.
+// Moves of volumes with snapshots: all snapshots move with their content, including snapshots made during the move, but no removed ones;
+// after a stop at each step, the volume is in one pool with all of its snapshots. Also refused moves.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -37,7 +37,7 @@ function write({ scene }: MoveScene, block: number, value: number): void {
 const snapshot = ({ scene }: MoveScene, name: string) =>
   scene.snapshots.snapshot([{ ...DB, snapshot: name }], LOCAL_ASKER, null, WHOLE_TURN);
 
-/** The pool of the volume, and the first bytes of its blocks and of those of its snapshots. */
+/** Returns the pool of the volume, and the first byte of each block of the volume and of its snapshots. */
 function found({ scene }: MoveScene): Record<string, string> {
   const bytes = (content: Buffer): string =>
     Array.from({ length: content.length / (4 * KIB) }, (_, index) => content[index * 4 * KIB]).join('');
@@ -46,7 +46,7 @@ function found({ scene }: MoveScene): Record<string, string> {
   return { pool: volume.pool.name, db: bytes(volumeContent(scene, 'db')), ...(Object.fromEntries(snapshots) as Record<string, string>) };
 }
 
-/** Two snapshots, growth, and a write while the clients wait. */
+/** Moves a volume that has two snapshots and has grown. A client writes just before the clients wait. */
 async function wholeMove(at: string, reached?: (step: string) => void): Promise<MoveScene> {
   let moves: MoveScene | null = null;
   const hooks: MoveHooks = { waiting: () => write(moves!, 7, 9) };
@@ -83,7 +83,7 @@ test('a volume moves with its snapshots, and leaves nothing', async () => {
 
 test('snapshots that are made, removed and replaced during the move', async () => {
   let moves: MoveScene | null = null;
-  // The round of a snapshot is over when its clone becomes the base of the next.
+  // The round of a snapshot ends when its clone becomes the base of the next round.
   let copied = 0;
   const changes: (() => Promise<unknown>)[] = [
     () => moves!.scene.snapshots.remove({ ...DB, snapshot: 'one' }, LOCAL_ASKER, null),
@@ -130,10 +130,10 @@ test('after a stop at each step, the volume is in one pool with all snapshots, a
       ({ scene }) => scene.pools.close(),
       () => undefined,
     );
-    // What the server knows when it opens the pools, before any job runs.
+    // Check what the server finds when it opens the pools, before any job runs.
     const first = await open(moved);
     const { pool, ...contents } = found(first);
-    // Writes of the last moment are in the file that is served, whichever it is.
+    // The last writes are in the served file, in either pool.
     const db = contents['db'] === MOVED.db ? MOVED.db : BEFORE.db;
     expect({ step, pool, ...contents }).toEqual({ step, ...(pool === 'fast' ? BEFORE : MOVED), db: pool === 'fast' ? db : MOVED.db });
     await first.scene.pools.close();
@@ -185,7 +185,7 @@ test('a snapshot of a group whose first volume has moved is finished when its ow
   expect(found(moves)).toMatchObject({ pool: 'slow', monday: '00000000' });
   await moves.scene.pools.close();
   fs.renameSync(away, third);
-  // While the pool of the first volume is away, nothing is decided.
+  // While the pool of the first volume is absent, its snapshot stays pending.
   const [slow, elsewhere] = [path.join(stoppedAt, 'slow'), path.join(parent, 'elsewhere')];
   fs.renameSync(slow, elsewhere);
   const alone = await open(stoppedAt, { names, absent: ['slow'] });

@@ -1,6 +1,6 @@
-// Moves of volumes between pools: a stop of the server after each step on disk, after which the next start goes on, and finishes the move or
-// finds the volume where it was; in one pool, never in both or none, with what was written. And what a move is refused, cancelled or fails
-// for. Any file system: differences are those of the content.
+// Moves of volumes between pools. After a stop of the server at each step on disk, the next start finds the volume in exactly one pool with
+// all writes, and finishes the move. Also refused, cancelled and failed moves. Any file system suffices, because a stand-in compares
+// contents in place of extents.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -44,11 +44,11 @@ function found(at: string): { readonly pools: string[]; readonly values: number[
   return { pools, values: [0, 1, 2, 3].map((block) => content[block * 4_096]!), left };
 }
 
-/** Clients write in each round, and a last time before they wait. */
+/** Writes of clients: in each round, and a last time before the clients wait. */
 const writing = (scene: () => MoveScene): MoveHooks => ({
   round: (rounds) => {
     write(scene(), 1, 10 + rounds);
-    // What is written only once is copied by one round only.
+    // A block that is written once is copied in one round only.
     if (rounds === 1) write(scene(), 3, 5);
   },
   waiting: () => write(scene(), 2, 9),
@@ -87,7 +87,7 @@ test('after a stop at each step, the volume is in one pool, and the next start f
     const [at, moved] = [path.join(parent, 'run'), path.join(parent, `stop${index}`)];
     let count = 0;
     await wholeMove(at, () => void (count++ === index && fs.renameSync(at, moved))).catch(() => undefined);
-    // What the server knows when it opens the pools, before any job runs.
+    // Check what the server finds when it opens the pools, before any job runs.
     const first = await open(moved);
     const places = first.scene.pools.states.filter(({ volumes }) => volumes.size > 0).map(({ name }) => name);
     expect(places, step).toHaveLength(1);
@@ -99,7 +99,7 @@ test('after a stop at each step, the volume is in one pool, and the next start f
     expect(again.scene.picture(), step).not.toContain('finding');
     expect({ step, pools: found(moved).pools, left: found(moved).left }).toEqual({ step, pools: ['slow'], left: [] });
     expect(found(moved).values[0], step).toBe(7);
-    // After the commit point, nothing of the last writes may be missing.
+    // After the commit point, none of the last writes may be missing.
     if (places[0] === 'slow') expect(found(moved).values, step).toEqual([7, 12, 9, 5]);
     await removeFolder(at);
     await removeFolder(moved);
@@ -146,7 +146,7 @@ test.each(['move: spent', 'move: manifest'])(
     const reached = (step: string): void => void (step === last && fs.renameSync(directory, moved));
     await wholeMove(directory, reached).catch(() => undefined);
     const again = await open(moved);
-    // The base has zeros here, and the last step has copied something else.
+    // The base has zeros in this block, and the interrupted last step has copied other data.
     write(again, 2, 0);
     await again.run();
     await again.scene.pools.close();

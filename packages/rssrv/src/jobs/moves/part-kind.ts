@@ -1,5 +1,5 @@
-// Moves of files of volumes over several pools, as the code of moves needs to know them. Invariants: a job moves the files of a volume from one
-// pool one after the other, each with those of its snapshots; the manifest in the home alone tells where a file is.
+// The kind of moves (move-kind.ts) for files of volumes over several pools. Invariants: a job moves the files that a volume has in one pool
+// one after another, each with the files of its snapshots; only the manifest in the home determines where a file is.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { JobRecord } from '../job-record.ts';

@@ -1,6 +1,6 @@
-// The last step of a move of a part of a volume over several pools: while the clients wait, copies what is left, and changes the manifest in the
-// home, which is the commit point. Before it, the parts in the new pool and those in the old one are all new (pools/parts/part-plan.ts), so that
-// a stop at any point deletes those that the manifest does not name. Invariant: nothing is deleted before the manifest is durable.
+// The last step of a move of a part of a volume over several pools: while the clients wait, copies the remaining differences, and changes
+// the manifest in the home, which is the commit point. Before it, the parts in both pools are marked as new (pools/parts/part-plan.ts), so
+// that after any stop the parts that the manifest does not name are deleted. Invariant: nothing is deleted before the manifest is durable.
 
 import type { JobRecord } from '../job-record.ts';
 import { LastStep, type LastStepPorts, type Step, TooMuchLeft } from './last-step.ts';
@@ -45,7 +45,7 @@ export class PartLastStep extends LastStep {
         try {
           return this.ports.configOf(home.pool, await this.change(found.pool, target, copyStamp));
         } catch (thrown) {
-          // The volume is served again as before, with its old part under its old name.
+          // The volume is served as before, so its old part needs its old name.
           if (!(thrown instanceof OutcomeUnknown)) await pools.settleParts();
           throw thrown;
         }
@@ -76,7 +76,7 @@ export class PartLastStep extends LastStep {
     return next;
   }
 
-  /** Throws OutcomeUnknown if the home does not tell whether it has the new manifest. */
+  /** Throws OutcomeUnknown if it is unknown whether the home has the new manifest. */
   private async commitHome({ pool }: Found, next: Manifest, index: number): Promise<void> {
     const { pools, verbs } = this.ports;
     try {
@@ -91,7 +91,7 @@ export class PartLastStep extends LastStep {
     }
   }
 
-  /** Gives the parts their names, before the volume is served. Those in the old pool are deleted later, when the clients go on. */
+  /** Gives the new parts their names, before the volume is served. The old parts are deleted later, while the clients continue. */
   private async confirm(target: PoolState, all: readonly PartRecord[]): Promise<void> {
     const { pools, verbs } = this.ports;
     const now = pools.states.find(({ name }) => name === target.name);

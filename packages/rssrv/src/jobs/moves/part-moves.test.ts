@@ -1,6 +1,6 @@
-// Moves of a file of a volume over several pools, with those of its snapshots: content under writes, a stop of the server after each step with all
-// pools at the next start or without one of them, cancelled jobs, several files in one pool, and refusals. Any file system: differences are
-// those of the content.
+// Moves of a file of a volume over several pools, with the files of its snapshots: content under writes, a stop of the server after each
+// step and a next start with all pools or without one, cancelled jobs, several files in one pool, and refusals. Any file system suffices,
+// because a stand-in compares contents in place of extents.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -22,7 +22,7 @@ const DB = { name: 'db', universe: 0 };
 const STRIPE = { pools: ['a', 'b'], chunkBytes: 4 * KIB, sizeBytes: 36 * KIB };
 const CONCAT = { pools: ['a', 'b'], sizeBytes: 36 * KIB };
 const BLOCKS = 9;
-/** Steps after which a pool is absent at the next start. */
+/** Steps after which the next start is also tested without one of the pools. */
 const DECISIVE = new Set(['part: doubted', 'change: commit']);
 
 useTwoPools();
@@ -37,7 +37,7 @@ function content(seed: number): Buffer {
   return Buffer.concat(Array.from({ length: BLOCKS }, (_, block) => Buffer.alloc(4 * KIB, (seed * 31 + block) % 251)));
 }
 
-/** Content whose blocks are of the first seed up to one block, and of the second one behind it. */
+/** Content of seed `first` before the given block, and of seed `second` from this block on. */
 function mixed(first: number, second: number, block: number): Buffer {
   return Buffer.concat([content(first).subarray(0, block * 4 * KIB), content(second).subarray(block * 4 * KIB)]);
 }
@@ -46,7 +46,7 @@ async function snapshot({ snapshots }: PoolScene, name: string): Promise<void> {
   await snapshots.snapshot([{ ...DB, snapshot: name }], LOCAL_ASKER, null, WHOLE_TURN);
 }
 
-/** Snapshot -> the seed whose content it has. */
+/** Snapshot -> seed of its content. */
 function snapshotsIn(scene: PoolScene): Record<string, number | undefined> {
   return Object.fromEntries(
     snapshotsOf(volumeIn(scene, 'db')).list.map((one) => [
@@ -68,7 +68,7 @@ function poolsOf(scene: PoolScene): string[] {
   return [...new Set(names)];
 }
 
-/** Nothing is left of a move, and the pools have what the manifests name. */
+/** Expects that the move has left nothing, and that the pools have the files that the manifests name. */
 function expectTidy(scene: PoolScene, at: string, step = ''): void {
   expect(scene.picture(), step).not.toMatch(/finding|new part|pending/);
   for (const name of NAMES) {
@@ -77,7 +77,7 @@ function expectTidy(scene: PoolScene, at: string, step = ''): void {
   }
 }
 
-/** Snapshots, and a move of the file in pool b to pool c while clients write. */
+/** Makes snapshots, and moves the file in pool b to pool c while clients write. */
 async function wholeMove(
   at: string,
   request: typeof STRIPE | typeof CONCAT,
@@ -114,7 +114,7 @@ test.each([
   expect(snapshotsIn(scene)).toEqual({ s1: 1, s2: 2 });
   expectTidy(scene, directory);
   expect(fs.readdirSync(path.join(directory, 'b', 'parts'))).toEqual([]);
-  // A snapshot is one as before: it can be cloned, gone back to and removed.
+  // Snapshots still work: they can be cloned, rolled back to and removed.
   await scene.snapshots.clone({ ...DB, snapshot: 's1' }, { name: 'copy', universe: 0 }, LOCAL_ASKER, null, WHOLE_TURN);
   expect(volumeContent(scene, 'copy').equals(content(1))).toBe(true);
   await scene.snapshots.rollback({ ...DB, snapshot: 's2' }, LOCAL_ASKER, null);
@@ -132,7 +132,7 @@ test('after a stop at each step, the volume has all of its files in one place, a
   const [begin, last] = [steps.indexOf('move: begun'), steps.indexOf('move: spent')];
   const places: string[] = [];
   for (const [index, step] of steps.entries()) {
-    // What a round does is the same in each.
+    // Repeated steps are stopped once, because all rounds have the same steps.
     if (index < begin || (index < last && steps.indexOf(step, begin) < index)) continue;
     for (const absent of [null, 'b', 'c', 'a']) {
       if (absent !== null && !DECISIVE.has(step)) continue;
@@ -152,7 +152,7 @@ test('after a stop at each step, the volume has all of its files in one place, a
       expect([step, absent, other]).toEqual([step, absent, undefined]);
       expect(snapshotsIn(first.scene), step).toEqual({ s2: 2 });
       const now = volumeContent(first.scene, 'db');
-      // What was written before the clients waited was written to the old file.
+      // The server may have stopped before some of the writes to the old file.
       expect([step, [content(3), mixed(3, 4, 5), mixed(3, 4, 6)].some((one) => now.equals(one))]).toEqual([step, true]);
       if (place === 'ac') expect([step, now.equals(mixed(3, 4, 6))]).toEqual([step, true]);
       if (absent === null) places.push(place);
@@ -167,7 +167,7 @@ test('after a stop at each step, the volume has all of its files in one place, a
       for (const folder of [at, moved]) await removeFolder(folder);
     }
   }
-  // One step decides.
+  // Exactly one step decides in which pool the file is.
   const commit = places.indexOf('ac');
   expect(commit).toBeGreaterThan(0);
   expect(places).toEqual([...new Array<string>(commit).fill('ab'), ...new Array<string>(places.length - commit).fill('ac')]);
@@ -198,7 +198,7 @@ test('a snapshot and growth during the move come along, and a removed snapshot d
     () => moves!.scene.snapshots.remove({ ...DB, snapshot: 's1' }, LOCAL_ASKER, null),
     () => moves!.scene.verbs.grow(DB, 44 * KIB, LOCAL_ASKER, null),
   ];
-  // As on the server, one change is made at a time, and the last step is one.
+  // As on the server, one change is made at a time, and the last step of a move is such a change.
   let last: Promise<unknown> = Promise.resolve();
   const turns = <T>(change: () => Promise<T>): Promise<T> => {
     const turn = last.then(change);

@@ -1,9 +1,9 @@
-// Decides whether a file of a volume over several pools can be moved to another pool. Pure: part-kind.ts and the code of moves carry it out.
-// Invariant: the first file stays where it is, because its pool is the home, which has the manifest and decides everything.
+// Decides whether a file of a volume over several pools can be moved to another pool. Pure: VolumeMoves moves the file. Invariant: the
+// first file of a volume never moves, because it stays beside the manifest in the home.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { snapshotsIn } from './move-rules.ts';
-import { type Asker, checkPool } from '../../pools/asker.ts';
+import type { Asker } from '../../pools/asker.ts';
 import {
   type Catalogue,
   checkChange,
@@ -22,7 +22,7 @@ import type { SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
 export interface PlannedPartMove {
   readonly source: PoolState;
   readonly target: PoolState;
-  /** Its place in the layout. */
+  /** Its index in the layout. */
   readonly index: number;
   readonly part: Part;
 }
@@ -31,7 +31,7 @@ export interface PlannedPartMove {
 export function decidePartMove(catalogue: Catalogue, home: Found, from: string, to: string, asker: Asker): PlannedPartMove {
   const { pool, manifest } = home;
   checkChange(catalogue, asker, pool, manifest, 'move volumes');
-  for (const name of [from, to]) checkPool(asker, name);
+  for (const name of [from, to]) asker.checkPool(name);
   const [source, target] = [poolNamed(catalogue, from), poolNamed(catalogue, to)];
   const text = volumeText(manifest);
   if (source.name === target.name)
@@ -57,14 +57,14 @@ export function decidePartMove(catalogue: Catalogue, home: Found, from: string, 
   return { source, target, ...found };
 }
 
-/** The first file in this pool, apart from the first file of all. */
+/** Returns the first file in this pool, not counting the first file of the volume. */
 export function partIn({ layout }: Pick<Manifest, 'layout'>, poolId: string): Pick<PlannedPartMove, 'index' | 'part'> | null {
   const at = otherParts({ layout }).findIndex((part) => part.poolId === poolId);
   const part = otherParts({ layout })[at];
   return part === undefined ? null : { index: at + 1, part };
 }
 
-/** The files of snapshots that are clones of this file. */
+/** Returns the files of snapshots that are clones of the file with this index. */
 export function snapshotParts(
   list: readonly SnapshotRecord[],
   index: number,

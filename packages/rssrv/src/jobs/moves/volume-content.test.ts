@@ -1,5 +1,5 @@
-// What differs between two states of a volume of several files, and its bytes: any layout, also a concat that has grown since, compared with flat
-// models. A copy that begins as the state before, goes on at any offset, and gets what differs has the state after.
+// Differences between two states of a volume of several files, and its bytes, compared with flat models: any layout, including a concat
+// that has grown. A copy that begins with the old state, continues at any offset, and gets the differences, has the new state.
 
 import fs from 'node:fs';
 import { open } from 'node:fs/promises';
@@ -28,7 +28,7 @@ const partOf = (blocks: number, index: number) => ({ poolId: id(index), fileId: 
 interface Case {
   readonly layout: Exclude<Layout, { kind: 'simple' }>;
   readonly sizeBytes: number;
-  /** The state before: as long as its first files, if it is a concat. */
+  /** Number of files in the old state, which is smaller if a concat has grown. */
   readonly baseFiles: number;
 }
 
@@ -78,7 +78,7 @@ test('a copy that has the state before gets the state after, from any offset on'
       const next = await VolumeContent.open(filesWith(one, 'next', now, layout.parts.length), layout);
       const target = path.join(directory, 'copy');
       const fromBytes = (from % (sizeBytes / BLOCK)) * BLOCK;
-      // What comes before this offset has been copied already.
+      // The part before this offset is already copied.
       fs.writeFileSync(target, Buffer.concat([now.subarray(0, fromBytes), old.subarray(fromBytes)]));
       const copy = await open(target, 'r+');
       try {

@@ -1,6 +1,6 @@
-// The open files of a volume or snapshot, read as one: what differs between two of them, and their bytes. Volumes of several files are put
-// together by their layout. Invariants: ranges are those of the volume, in the order of their offsets; files are compared with files that
-// were one, and the caller says which.
+// Reads the open files of a volume or snapshot as one content, and finds the ranges in which two contents differ. The layout of a volume
+// tells which file has which part. Invariants: ranges have offsets of the volume, in ascending order; a file is compared only with its own
+// clone, which the caller chooses.
 
 import { type FileHandle, open } from 'node:fs/promises';
 import { LayoutMap, type LayoutShape } from '../../storage/files/layout-map.ts';
@@ -10,7 +10,7 @@ import { STRIPE_CHUNKS_AT_ONCE, STRIPE_COMPARED_BYTES } from './limits.ts';
 
 export class VolumeContent implements ReadFrom {
   readonly files: readonly FileHandle[];
-  /** Null: one file. */
+  /** Null if the volume has one file. */
   readonly map: LayoutMap | null;
 
   constructor(files: readonly FileHandle[], map: LayoutMap | null = null) {
@@ -42,13 +42,13 @@ export class VolumeContent implements ReadFrom {
     const wantedBytes = Math.min(lengthBytes, runBytes);
     const { bytesRead } = await this.files[part]!.read(buffer, offset, wantedBytes, partPositionBytes);
     if (bytesRead > 0) return { bytesRead };
-    // The next byte of the volume may be in another file.
+    // This file has ended, but the next byte of the volume may be in another file.
     buffer.fill(0, offset, offset + wantedBytes);
     return { bytesRead: wantedBytes };
   }
 }
 
-/** True if each file of one state of a volume was one with that of the other state: both are in the same pools. A concat may have grown. */
+/** True if both states have their files in the same pools, so that the files are clones of each other. A concat may have grown. */
 export function isComparable(base: Layout, next: Layout): boolean {
   if (base.kind === 'simple' || next.kind === 'simple') return base.kind === next.kind;
   const chunks = [base, next].map((layout) => (layout.kind === 'stripe' ? layout.chunkBytes : null));
@@ -64,8 +64,8 @@ function shapeOf(layout: Exclude<Layout, { kind: 'simple' }>): LayoutShape {
 }
 
 /**
- * The ranges of `next` that differ from `base`, or that are no holes if `base` is null. A file that `base` does not have was zeros: a concat that
- * has grown.
+ * Yields the ranges of `next` that differ from `base`, or all data of `next` if `base` is null. A file that is missing in `base`, because a
+ * concat has grown, counts as zeros.
  */
 export async function* contentRanges(
   changes: ChangedData,
@@ -103,12 +103,12 @@ export async function* contentRanges(
   }
 }
 
-/** What is put together at a time: so many chunks that files are not asked often, and so few bytes that the pieces are few. */
+/** Bytes of a volume to compare at a time: enough chunks to ask for extents rarely, and few enough bytes to bound the number of pieces. */
 function comparedBytes(chunkBytes: number): number {
   return Math.max(chunkBytes, Math.min(chunkBytes * STRIPE_CHUNKS_AT_ONCE, STRIPE_COMPARED_BYTES));
 }
 
-/** Adds the pieces of the volume that a range of one of its files is. */
+/** Converts a range of one file into pieces of the volume, and adds them to `pieces`. */
 function addPieces(pieces: CopyRange[], map: LayoutMap, part: number, { offsetBytes, lengthBytes, isHole }: CopyRange): void {
   const chunkBytes = map.chunkBytes ?? lengthBytes;
   for (let at = offsetBytes; at < offsetBytes + lengthBytes; ) {
@@ -118,7 +118,7 @@ function addPieces(pieces: CopyRange[], map: LayoutMap, part: number, { offsetBy
   }
 }
 
-/** The pieces in the order of the volume. Neighbours become one. */
+/** Sorts the pieces by their offsets, and joins neighbours. */
 function joined(pieces: readonly CopyRange[]): readonly CopyRange[] {
   const all: CopyRange[] = [];
   for (const piece of pieces.toSorted((a, b) => a.offsetBytes - b.offsetBytes)) {

@@ -1,7 +1,7 @@
-// Moves volumes between pools while clients use them (rule C5): clones the file, copies what differs from the clone before, and repeats until
-// little is left; then the clients wait while the rest is copied and the pools change. move-plan.ts decides about rounds, move-files.ts
-// changes the disk. Invariants: an interrupted move goes on, or leaves nothing in the new pool; what a client was answered is in the file that
-// is served; a volume is never in both pools or in none (pools/repair/move-repair.ts).
+// Moves volumes between pools while clients use them (rule C5). A round clones the file and copies its differences from the previous clone.
+// When little is left, the clients wait while the rest is copied and the volume changes its pool. move-plan.ts decides on rounds,
+// move-files.ts changes the disk. Invariants: an interrupted move continues, or leaves nothing in the new pool; the served file has every
+// acknowledged write; a volume is always in exactly one of both pools (pools/repair/move-repair.ts).
 
 import { open, readdir, stat } from 'node:fs/promises';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
@@ -34,12 +34,12 @@ export interface VolumeMovesPorts {
   readonly pools: Pools;
   readonly verbs: PoolVerbs;
   readonly volumeSwitch: VolumeSwitch;
-  /** Null: this machine cannot tell what differs between files. */
+  /** Null: this machine cannot compare the extents of files. */
   readonly changedData: ChangedData | null;
-  /** Moves of files of volumes over several pools. Absent: none is asked for. */
+  /** Moves of files of volumes over several pools. Absent if no such move is asked for. */
   readonly parts?: MoveKind;
   readonly punch: (descriptor: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>;
-  /** Executes a change when no other one is in progress. `what`: for those that wait for it. */
+  /** Executes a change when no other one is in progress. `what`: names the change to requests that wait for it. */
   exclusive<T>(change: () => Promise<T>, what: string): Promise<T>;
   /** Volumes of sections [volume]. */
   configured(): readonly ConfiguredVolume[];
@@ -66,7 +66,7 @@ export class VolumeMoves {
   async run(job: RunningJob): Promise<void> {
     const what = `the move of volume ${job.record.name}`;
     try {
-      // Only the disk tells whether an interrupted last step was done.
+      // An earlier process may have been interrupted in the last step. Only the disk shows whether the volume has moved.
       await this.ports.exclusive(() => this.settle(job.record), what);
       await this.copyAndSwitch(job);
     } catch (thrown) {
@@ -80,7 +80,7 @@ export class VolumeMoves {
     await this.discard(job.record);
   }
 
-  /** Deletes what moves have left that no job continues. Failures are logged. */
+  /** Deletes leftovers of moves that no job continues. Failures are logged. */
   async sweep(): Promise<void> {
     for (const pool of this.ports.pools.states) {
       if (!pool.isOpen || pool.trouble !== null) continue;
@@ -150,7 +150,7 @@ export class VolumeMoves {
           { volume: job.record.name, audit: true },
         );
         if (job.record.homeId === undefined) return;
-        // Another file of the volume may be in that pool.
+        // The old pool may have another file of the volume, which moves next.
         await this.discard(job.record);
         job.note({ move: null });
         await job.save();
@@ -170,14 +170,14 @@ export class VolumeMoves {
     return snapshots.find((one) => !carried.has(one.id)) ?? null;
   }
 
-  /** Throws the error of the copy of a snapshot, unless the snapshot was removed meanwhile. */
+  /** Throws `thrown`, the error of copying a snapshot, unless the snapshot was removed during the copy. */
   private mayBeRemoved(kind: MoveKind, record: JobRecord, { id }: SnapshotRecord, thrown: unknown): void {
     if (thrown instanceof JobEnds) throw thrown;
     const now = kind.placeOf(record);
     if (now === 'moved' || now.snapshots.some((one) => one.id === id)) throw thrown;
   }
 
-  /** Throws E_SPACE, with the numbers, if the data does not fit. What snapshots share is shared in the new pool, too. */
+  /** Throws E_SPACE, with the numbers, if the data does not fit. Snapshots share the same blocks in the new pool as in the old one. */
   private async checkSpace(changes: ChangedData, place: MovePlace, record: JobRecord): Promise<void> {
     if (record.doneBytes > 0) return;
     const { pool, manifest } = place.found;
@@ -199,7 +199,7 @@ export class VolumeMoves {
     return homeId === undefined || this.ports.parts === undefined ? this.whole : this.ports.parts;
   }
 
-  /** Finishes or undoes a last step that was interrupted, and serves the volume from where it is. */
+  /** Finishes or undoes an interrupted last step, and serves the volume from the pool that has it. */
   private async settle(record: JobRecord): Promise<void> {
     await this.ports.pools.settleParts();
     const found = this.kindOf(record).settled(record);
@@ -210,7 +210,7 @@ export class VolumeMoves {
     return volumeConfigOf(pool, manifest, this.ports.pools.states);
   }
 
-  /** Deletes the clones and the copy. What cannot be deleted now, `sweep` deletes later. */
+  /** Deletes the clones and the copy. `sweep` deletes later what cannot be deleted now. */
   private async discard(record: JobRecord): Promise<void> {
     const { source, target } = endsOf(this.ports.pools.states, record);
     for (const pool of [source, target]) {
@@ -232,8 +232,8 @@ export class VolumeMoves {
 }
 
 /**
- * Returns the bytes that files take which were one, the oldest first: those of the first, and what differs in each of the others. If their
- * sum fits, it is not necessary to know what they share.
+ * Returns the bytes that clones of one file need together: the size of the first, and the difference of each other one from its
+ * predecessor. If the sum of their sizes fits, returns that sum without comparing. `files`: the oldest first.
  */
 async function spaceOf(changes: ChangedData, files: readonly string[], freeBytes: number): Promise<number> {
   const used: number[] = [];
@@ -256,7 +256,7 @@ async function spaceOf(changes: ChangedData, files: readonly string[], freeBytes
   return sum;
 }
 
-/** True if the job can go on later: a pool is not there or does not answer, or the volume is very busy. */
+/** True if the job can continue later: a pool is missing or does not answer, or the volume is very busy. */
 function isPassing(thrown: unknown): boolean {
   const { code } = toRsError(thrown);
   return (code === 'E_POOL' && errnoName((thrown as { cause?: unknown }).cause) === undefined) || code === 'E_TIMEOUT' || code === 'E_BUSY';

@@ -1,6 +1,6 @@
-// The change of a volume's file while clients use it: what happens if the storage reports an error meanwhile. An error of a sync is reported
-// once to the server; whoever gets it has to start a new incarnation, because a later take-over would not learn that writes are lost.
-// Moves as a whole are tested in move-stops.test.ts.
+// The change of a volume's file while clients use it: errors of the storage during the change. The kernel reports an error of a sync once,
+// so the code that gets it must start a new incarnation; otherwise a later take-over would not learn that writes are lost.
+// move-stops.test.ts tests whole moves.
 
 import { systemClock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
@@ -11,7 +11,7 @@ import { VolumeSwitch } from './volume-switch.ts';
 
 const ID = 'v';
 
-/** What happened, in order. */
+/** Runs a switch and returns its events, in order. */
 async function switched(sync: (events: string[]) => Promise<void>): Promise<string[]> {
   const events: string[] = [];
   const done = new VolumeSwitch({
@@ -41,7 +41,7 @@ const well = (): Promise<void> => Promise.resolve();
 const failed = (): Promise<void> => Promise.reject(new RsError('E_VOLUME', 'Its storage reported an error during a sync'));
 const slow = (): Promise<void> => Promise.reject(new RsError('E_TIMEOUT', 'Its storage does not answer'));
 
-/** Before the clients wait, and while they wait. */
+/** Results of the two syncs: before the clients wait, and while they wait. */
 function syncs(...results: (() => Promise<void>)[]): () => Promise<void> {
   return () => (results.shift() ?? well)();
 }

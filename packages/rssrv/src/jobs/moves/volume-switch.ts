@@ -15,27 +15,27 @@ export interface HandleCloser {
   closeHandles(volumeId: string): Promise<boolean>;
 }
 
-/** What is in force. */
+/** The part of the configuration in force that a switch needs. */
 export interface ReplacedVolumes {
   /** The configuration with which the volume is in force; null if there is none. */
   inForceById(volumeId: string): ServerVolumeConfig | null;
-  /** Serves the volume with another file, and tells the clients. */
+  /** Serves the volume with another file, and notifies the clients. */
   replaceVolume(was: ServerVolumeConfig, now: ServerVolumeConfig): Promise<void>;
 }
 
-/** What the switch uses of the server. */
+/** The parts of the server that a switch needs. */
 export interface VolumeSwitchPorts {
   readonly clock: Clock;
   readonly volumes: {
     readonly served: readonly ServedVolume[];
-    /** Stops serving the volume with this reason, in this turn of the event loop. Null: it is served again. */
+    /** Stops serving the volume with this reason, in this turn of the event loop. `reason`: null to serve the volume again. */
     suspend(volumeId: string, reason: string | null): void;
     /** Makes all earlier writes durable. Throws if that fails. */
     sync(volumeId: string): Promise<void>;
   };
   readonly sessions: HandleCloser;
   inForce(): ReplacedVolumes;
-  /** Tells the clients of a new list, so that they open the volume again, also those that are idle. */
+  /** Announces a new list to the clients, so that even idle clients open the volume again. */
   listChanged(): void;
   incarnationOf(volume: ServedVolume): string;
   /** Starts a new incarnation of the storage, because writes to the volume may be lost. */
@@ -53,13 +53,13 @@ export class VolumeSwitch {
   }
 
   /**
-   * Executes the work while the volume is not served, and serves the volume with the configuration that it returns. Returns how long clients
-   * had to wait, in ms. If it throws, the volume is served as before, except after OutcomeUnknown.
+   * Executes the work while the volume is not served, and serves the volume with the configuration that it returns. Returns how long
+   * clients had to wait, in ms. If `work` throws, the volume is served as before, except after OutcomeUnknown.
    */
   async run(id: string, reason: string, work: () => Promise<ServerVolumeConfig>): Promise<number> {
     const { ports } = this;
     const before = this.servedBy(id);
-    // So that little is left to be written back while the clients wait.
+    // Sync now, so that little is left to be written back while the clients wait.
     if (before !== undefined) await this.sync(before);
     const was = ports.inForce().inForceById(id);
     const served = this.servedBy(id);
@@ -94,12 +94,12 @@ export class VolumeSwitch {
     else if (this.servedBy(id) === undefined) this.suspend(id, null);
   }
 
-  /** The error of a sync is reported once. If no new incarnation followed, a later take-over would not learn of it. */
+  /** The kernel reports the error of a sync only once. Without a new incarnation, a later take-over would not learn of lost writes. */
   private async sync(served: ServedVolume): Promise<void> {
     try {
       await this.ports.volumes.sync(served.id);
     } catch (thrown) {
-      // A slow sync goes on, and its failure starts a new incarnation then.
+      // After E_TIMEOUT, the sync continues. If it fails, it starts a new incarnation itself.
       if (toRsError(thrown).code !== 'E_TIMEOUT') await this.ports.incarnationEnded(served);
       throw thrown;
     }
@@ -127,7 +127,7 @@ export class VolumeSwitch {
   }
 }
 
-/** Where the files of a volume are. */
+/** Paths of the files of a volume. */
 function placesOf({ path, layout }: ServerVolumeConfig): readonly (string | null)[] {
   return layout?.parts.map((part) => part.path) ?? [path];
 }

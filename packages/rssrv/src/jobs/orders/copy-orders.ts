@@ -1,5 +1,5 @@
-// Begins jobs that copy volumes and snapshots to new volumes, files and NBD servers. jobs/copies/ executes them. Invariant: only programs on the
-// server make it write files or connect to other servers.
+// Begins jobs that copy volumes and snapshots to new volumes, files and NBD servers. jobs/copies/ executes them. Invariant: only a local
+// administrator, and no client, can make the server write files or connect to NBD servers.
 
 import { randomUUID } from 'node:crypto';
 import { RsError } from '@rsio/common/lib/errors';
@@ -8,7 +8,7 @@ import { formatOf } from '../copies/file-place.ts';
 import { nbdPlace } from '../copies/to-nbd.ts';
 import type { VolumeCopies } from '../copies/volume-copies.ts';
 import type { CopyTarget, ImageFormat, JobRecord } from '../job-record.ts';
-import { type Asker, checkRole } from '../../pools/asker.ts';
+import type { Asker } from '../../pools/asker.ts';
 import { type Catalogue, findVolume, type VolumeName, volumeText } from '../../pools/catalogue.ts';
 import type { Pools } from '../../pools/pools.ts';
 import { findSnapshot } from '../../snapshots/snapshot-rules.ts';
@@ -21,7 +21,7 @@ export interface CopyOrdersPorts {
   catalogue(): Catalogue;
 }
 
-/** What a person wants to copy: a volume, or a snapshot of it. */
+/** The volume or snapshot to copy. */
 export interface Wanted extends VolumeName {
   readonly snapshot: string | null;
 }
@@ -40,7 +40,7 @@ export class CopyOrders {
   }
 
   async copy(wanted: Wanted, to: VolumeName, toPool: string | null, { limitBytes, request }: JobLimits, asker: Asker): Promise<JobRecord> {
-    checkRole(asker, 'manage', 'copy volumes');
+    asker.needs('manage', 'copy volumes');
     await this.ports.pools.measure();
     const catalogue = this.ports.catalogue();
     const found = this.sourceOf(wanted, asker);
@@ -52,7 +52,7 @@ export class CopyOrders {
     return this.ports.newJobs.copy(found, { kind: 'volume', id, ...to }, inPool(pool, limitBytes, request), asker);
   }
 
-  /** Looks at the folder of a copy, which may hang: not in the turn of a change, because the others would wait. The job looks again. */
+  /** Checks the target of a copy. Its folder may hang, so the check must not run in the queue of changes. The job checks again. */
   async checkExport(wanted: Wanted, target: Exclude<CopyTarget, InPool>, asker: Asker): Promise<void> {
     this.exported(wanted, asker);
     if (target.kind === 'file') await this.ports.copies.checkFile(target);
@@ -66,13 +66,13 @@ export class CopyOrders {
   }
 
   private exported(wanted: Wanted, asker: Asker): FoundSource {
-    checkRole(asker, 'admin', 'copy volumes to files and NBD servers');
+    asker.needs('admin', 'copy volumes to files and NBD servers');
     const found = this.sourceOf(wanted, asker);
     checkExported(found);
     return found;
   }
 
-  /** Finds what is to be copied. Throws unless the asker may copy it. */
+  /** Finds the volume or snapshot to copy. Throws unless the asker may copy it. */
   private sourceOf({ name, universe, snapshot }: Wanted, asker: Asker): FoundSource {
     const catalogue = this.ports.catalogue();
     const found =
@@ -84,7 +84,7 @@ export class CopyOrders {
   }
 }
 
-/** Throws E_USAGE if the volume has several files: qemu-img reads one. */
+/** Throws E_USAGE if the volume has several files, because qemu-img reads one. */
 function checkExported({ manifest }: FoundSource): void {
   if (manifest.layout.kind === 'simple') return;
   const text = volumeText(manifest);
@@ -95,7 +95,7 @@ function checkExported({ manifest }: FoundSource): void {
   );
 }
 
-/** Throws E_USAGE. `target`: an absolute path, or an NBD URI. */
+/** `target`: an absolute path, or an NBD URI. Throws E_USAGE. */
 export function exportTarget(target: string, format: ImageFormat | null, isForced: boolean): Exclude<CopyTarget, InPool> {
   if (target.startsWith('/')) return { kind: 'file', path: target, format: formatOf(target, format), isForced };
   nbdPlace(target);

@@ -1,5 +1,5 @@
-// Begins jobs that make and refresh images in other pools. jobs/images/to-image.ts executes them. Invariant: of the images of one request, all are
-// brought to one moment, or none, because the snapshots of all volumes exist before a job begins.
+// Begins jobs that make and refresh images in other pools. jobs/images/to-image.ts executes them. Invariant: the jobs of one request copy
+// snapshots of one moment, which exist for all its volumes before the first job begins.
 
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { JobView } from '@rsio/common/control/server/views';
@@ -10,7 +10,7 @@ import { checkNotCopied } from '../copies/copy-rules.ts';
 import { decideCopiedRefresh, decideCopiedRestore, decideImage, findPairs, findRestore, isInOtherPool } from '../images/image-rules.ts';
 import type { CopyTarget, JobRecord } from '../job-record.ts';
 import type { Jobs } from '../jobs.ts';
-import { type Asker, checkRole, LOCAL_ASKER } from '../../pools/asker.ts';
+import { type Asker, LOCAL_ASKER } from '../../pools/asker.ts';
 import { type Catalogue, type Found, type PoolState, type VolumeName, volumeText } from '../../pools/catalogue.ts';
 import type { PoolVerbs } from '../../pools/pool-verbs.ts';
 import type { Pools } from '../../pools/pools.ts';
@@ -32,7 +32,7 @@ export interface ImageJobsPorts {
   catalogue(): Catalogue;
 }
 
-/** An image to make. `pool`: null for that of the volume. */
+/** An image to make. `pool`: null for the pool of the volume. */
 export interface NewImage extends VolumeName {
   readonly newUniverse: number;
   readonly pool: string | null;
@@ -54,9 +54,9 @@ export class ImageJobs {
     this.ports = ports;
   }
 
-  /** Begins a job that makes an image in another pool. Returns null if the pool is that of the volume. */
+  /** Begins a job that makes an image in another pool. Returns null if the image would be in the volume's own pool. */
   async image(wanted: NewImage, asker: Asker, changes: Changes): Promise<JobView | null> {
-    checkRole(asker, 'manage', 'make images');
+    asker.needs('manage', 'make images');
     await this.ports.pools.measure();
     const { clock } = this.ports;
     const { name, universe, newUniverse, pool: into, limitBytes } = wanted;
@@ -68,14 +68,14 @@ export class ImageJobs {
     return job;
   }
 
-  /** Begins jobs that refresh images from other pools, all to one moment. Returns null if all are in the pool of their volume. */
+  /** Begins jobs that refresh images from other pools, all to one moment. Returns null if each image is in the pool of its volume. */
   async refresh(
     wanted: readonly VolumeName[],
     limitBytes: number | null,
     asker: Asker,
     changes: Changes,
   ): Promise<readonly JobView[] | null> {
-    checkRole(asker, 'manage', 'refresh images');
+    asker.needs('manage', 'refresh images');
     await this.ports.pools.measure();
     const catalogue = this.ports.catalogue();
     const pairs = findPairs(catalogue, wanted, asker);
@@ -104,7 +104,7 @@ export class ImageJobs {
 
   /** Begins a job that gives a volume the content of an image in another pool. Returns null if the image is in the pool of the volume. */
   async restore(wanted: VolumeName, universe: number, limitBytes: number | null, asker: Asker, changes: Changes): Promise<JobView | null> {
-    checkRole(asker, 'manage', 'restore volumes');
+    asker.needs('manage', 'restore volumes');
     await this.ports.pools.measure();
     const pair = findRestore(this.ports.catalogue(), wanted, universe, asker);
     if (!isInOtherPool(pair)) return null;
@@ -140,7 +140,7 @@ export class ImageJobs {
         }
       }, `images, whose copies begin`);
     } catch (thrown) {
-      // All of them are brought to the moment, or none.
+      // Undo everything, because either all images get the moment or none.
       for (const { id } of begun) await this.ports.jobs.cancel(id).catch(() => undefined);
       for (const name of wanted.slice(begun.length))
         await changes

@@ -1,6 +1,6 @@
-// Executes the methods about moves, copies and jobs, and puts together what they need. Each kind of job has a file beside this one. Invariants:
-// a client sees and ends the jobs that it asked for, and an administrator all of them; a job begins only after the change queue has checked
-// that it can.
+// Executes the methods about moves, copies, imports and jobs, and makes the objects that execute the jobs. Files beside this one begin
+// copies and images. Invariants: a client sees and cancels only its own jobs, and an administrator all jobs; a job begins in the queue of
+// changes, after its checks.
 
 import { randomUUID } from 'node:crypto';
 import type { HandlersOf } from '@rsio/common/control/control-server';
@@ -27,7 +27,7 @@ import { decideMove } from '../moves/move-rules.ts';
 import { punchHole } from '../moves/punch-hole.ts';
 import { VolumeMoves } from '../moves/volume-moves.ts';
 import { VolumeSwitch, type VolumeSwitchPorts } from '../moves/volume-switch.ts';
-import { type Asker, checkRole } from '../../pools/asker.ts';
+import type { Asker } from '../../pools/asker.ts';
 import { type ConfiguredVolume, findVolume, type VolumeName, volumeText } from '../../pools/catalogue.ts';
 import type { RangeCalls } from '../../pools/disk/data-file.ts';
 import type { PoolVerbs } from '../../pools/pool-verbs.ts';
@@ -48,7 +48,7 @@ import type { Triggers } from '@rsio/common/triggers/triggers';
 export interface JobServicePorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
-  /** The file with the jobs. */
+  /** Path of the file with the jobs. */
   readonly file: string;
   readonly pools: Pools;
   readonly verbs: PoolVerbs;
@@ -57,9 +57,9 @@ export interface JobServicePorts {
   readonly volumeSwitch: VolumeSwitchPorts;
   /** Volumes of sections [volume]. */
   configured(): readonly ConfiguredVolume[];
-  /** Executes a change of the server itself when no other one is in progress. */
+  /** Executes a change of the server itself when no other change is in progress. */
   exclusive<T>(change: (turn: Turn) => Promise<T>, what: string): Promise<T>;
-  /** As whom programs run. Null: as the user of this process. */
+  /** User of programs that jobs start; null: the user of this process. */
   programUser(): ProgramUser | null;
   /** Files of volumes that are in no pool. */
   volumeFiles(): GuardedPlaces['volumes'];
@@ -67,15 +67,15 @@ export interface JobServicePorts {
   readonly reached: (step: string) => void;
   /** Default: qemu-img. */
   readonly convert?: Convert;
-  /** How an import clones files. Default: as this machine can. */
+  /** Calls with which an import clones files. Default: those of this machine. */
   readonly importRanges?: RangeCalls;
-  /** How files are compared and copied. Default: as this machine can. */
+  /** Calls that compare files and make holes. Default: those of this machine. */
   readonly data?: CopyMeans;
-  /** A client with its present rights. Null: an administrator on the server. */
+  /** Returns a client with its present rights. `node`: null for an administrator on the server. */
   askerOf(node: string | null): Asker;
 }
 
-/** Null: this machine cannot tell what differs between files. */
+/** `changedData`: null if this machine cannot compare the extents of files. */
 export interface CopyMeans {
   readonly changedData: ChangedData | null;
   readonly punch: (descriptor: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>;
@@ -130,9 +130,9 @@ export class JobService {
     this.images = new ImageJobs({ ...asked, clock, log, jobs: this.jobs, verbs, snapshots, triggers });
   }
 
-  /** Lets the jobs run, when the pools are open. */
+  /** Starts the jobs. The pools must be open. */
   async start(): Promise<void> {
-    // The folder of a file may hang, and each job also deletes its own rest.
+    // Not awaited, because the folder of a target file may hang. Each job also deletes its own temporary file.
     void this.copies.sweep(this.jobs.list);
     await this.moves.sweep();
     this.jobs.start();
@@ -159,7 +159,7 @@ export class JobService {
       if (job !== undefined && mine(job)) return job;
       throw new RsError('E_UNKNOWN_JOB', `No job ${id}: a client sees the jobs that it asked for`, { job: id });
     };
-    // A repeated request gets the job that it has begun, before anything else is looked at.
+    // A repeated request gets the job that the first one began, before any other check.
     const begin = async (
       volume: VolumeName,
       verb: string,
@@ -197,11 +197,11 @@ export class JobService {
         return begin({ name, universe }, 'copied', request, () => this.copyOrders.export({ name, universe, snapshot }, to, limits, asker));
       },
       'volume-import': async ({ source, format, name, universe, pool, blockSizeBytes, limitBytes, request }) => {
-        checkRole(asker, 'admin', 'import files');
+        asker.needs('admin', 'import files');
         if (blockSizeBytes !== 512 && blockSizeBytes !== 4096)
           throw new RsError('E_USAGE', `Wrong block size ${blockSizeBytes}: allowed is 512 or 4096`);
         const wanted = { source: importedFrom(source, format), name, universe, pool, blockSizeBytes } as const;
-        // A file may hang: not in the turn of a change, because the others would wait. The job looks again.
+        // The source file may hang, so it is inspected outside of the queue of changes. The job inspects it again.
         const seen = this.newJobs.begunBy(request) === null ? await this.imports.look(wanted) : null;
         return begin({ name, universe }, 'imported', request, () => this.beginImport(wanted, seen, { limitBytes, request }, asker));
       },
@@ -223,14 +223,14 @@ export class JobService {
     return this.newJobs.import(id, { source, name, universe, blockSizeBytes }, inPool(pool, limitBytes, request), asker);
   }
 
-  /** `from`: the pool whose files of the volume move; null: the volume moves. */
+  /** `from`: the pool whose files of the volume move; null: the whole volume moves. */
   private async beginMove(
     volume: VolumeName,
     { from, pool: to }: { readonly from: string | null; readonly pool: string },
     { limitBytes, request }: JobLimits,
     asker: Asker,
   ): Promise<JobRecord> {
-    checkRole(asker, 'manage', 'move volumes');
+    asker.needs('manage', 'move volumes');
     await this.ports.pools.measure();
     const { catalogue } = this.moves;
     const found = findVolume(catalogue, volume, asker);
@@ -254,7 +254,7 @@ function systemMeans(): CopyMeans {
   return { changedData: ranges === null ? null : changedData(ranges), punch: punchHole };
 }
 
-/** A program keeps the limit with which it was started. */
+/** Throws E_USAGE if a program is running for the job, because a program keeps the limit with which it was started. */
 function checkLimitable({ id, state, copy, import: imported }: JobRecord): void {
   const isOfProgram = imported === undefined ? copy !== undefined && !isInPool(copy.target) : !isRaw(imported);
   if (!isOfProgram || state !== 'running') return;

@@ -1,5 +1,5 @@
-// Begins jobs: what is recorded of a new one, and what is shown of each. The other files of this folder decide whether it can begin. Invariant:
-// a person who sees a job sees none of the ids of its volumes and pools.
+// Makes the records of new jobs, and the views of jobs. The other files of this folder decide whether a job can begin. Invariant: the view
+// of a job contains no ids of volumes and pools.
 
 import { randomBytes } from 'node:crypto';
 import type { JobView } from '@rsio/common/control/server/views';
@@ -24,7 +24,7 @@ export interface NewJobsPorts {
   readonly jobs: Jobs;
 }
 
-/** Where a job takes what it reads. */
+/** Target of a job, its limit, and the stamp of its request. */
 export type JobPlace = Pick<JobRecord, 'to' | 'toId' | 'limitBytes' | 'request'>;
 
 export class NewJobs {
@@ -39,15 +39,15 @@ export class NewJobs {
   }
 
   /**
-   * The job that the request with this stamp has begun before; null if there is none. The journal does not have the answer if the server was
-   * killed before it was recorded. Throws E_USAGE if the id of the request was used for another one.
+   * Returns the job that a request with this stamp has begun; null if there is none. Needed because the journal lacks the answer if the
+   * server was killed before it recorded the answer. Throws E_USAGE if another request had the same id.
    */
   begunBy(request: string | null): JobRecord | null {
     if (request === null) return null;
     return this.ports.jobs.list.find((job) => isDoneBy(request, job.request ?? null)) ?? null;
   }
 
-  /** Begins to copy. `isOwn`: the snapshot was made for the job, which removes it. */
+  /** Begins to copy. `isOwn`: true if the snapshot was made for the job, which removes it. */
   copy(found: FoundSource, target: CopyTarget, place: JobPlace, asker: Asker, isOwn?: boolean): Promise<JobRecord> {
     const copy = this.copyState(found, target);
     return this.begin(found, { ...place, kind: 'copy', copy: { ...copy, isOwn: isOwn ?? copy.isOwn } }, asker);
@@ -108,7 +108,7 @@ export class NewJobs {
   }
 }
 
-/** Returns where a job takes what it reads, if that is a pool. `request`: stamp of the request. */
+/** Returns the target of a job that writes to a pool. `request`: stamp of the request. */
 export function inPool(pool: PoolState, limitBytes: number | null, request: string | null = null): JobPlace {
   return { to: pool.name, toId: pool.identity?.id ?? '', limitBytes, request };
 }

@@ -1,5 +1,5 @@
-// Requests about jobs that are repeated after the server was killed between the begin of the job and the record of its answer (C4): the job
-// that was begun is the answer, also when it has ended, and nothing is begun again.
+// Requests for jobs that are repeated after the server was killed between the begin of the job and the record of the answer (C4): the
+// answer is the job that was begun, even if it has ended, and no second job begins.
 
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { mkdtempSync } from 'node:fs';

@@ -6,7 +6,8 @@ import { RsError } from '@rsio/common/lib/errors';
 import { SECTOR_BYTES, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import { printSize } from '@rsio/common/lib/units';
 import { PARTS_MAX, STRIPE_CHUNK_MAX_BYTES, STRIPE_CHUNK_MIN_BYTES } from '../disk/limits.ts';
-import { isChunk, type Layout, type Manifest, type Part } from '../disk/manifest.ts';
+import { isChunk } from '../disk/description-shapes.ts';
+import type { Layout, Manifest, Part } from '../disk/manifest.ts';
 
 const MIB = 1024 * 1024;
 

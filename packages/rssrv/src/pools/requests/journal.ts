@@ -5,8 +5,8 @@
 import { mkdir, open, readFile, rename, stat, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { replaceFile } from '@rsio/common/files/durable-write';
-import { isRecord, isText } from '@rsio/common/files/state-file';
 import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
+import { isRecord } from '@rsio/common/lib/shape';
 import type { Log } from '@rsio/common/log/log';
 import { JOURNAL_LINES_MAX, JOURNAL_MAX_BYTES, REQUESTS_KEPT } from './limits.ts';
 import { keyOf } from './request-stamp.ts';
@@ -155,7 +155,7 @@ function entryOf(line: string): JournalEntry | null {
     const entry: unknown = JSON.parse(line);
     if (!isRecord(entry)) return null;
     const { stamp, answer } = entry;
-    return isText(stamp) && isText(answer) && isRecord(JSON.parse(answer)) ? { stamp, answer } : null;
+    return typeof stamp === 'string' && typeof answer === 'string' && isRecord(JSON.parse(answer)) ? { stamp, answer } : null;
   } catch {
     return null;
   }

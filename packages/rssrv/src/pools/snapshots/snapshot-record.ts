@@ -3,91 +3,92 @@
 // snapshot, and whether it is finished.
 
 import { join } from 'node:path';
-import { isRecord, isText, isWhole } from '@rsio/common/files/state-file';
-import { STORAGE_STAMP_MAX_CHARS } from '@rsio/common/config/schema/limits';
+import { flag, integer, object, type Of, optional, orNull, textThat } from '@rsio/common/lib/shape';
 import { isSnapshotName } from '@rsio/common/lib/units';
 import {
+  blockSize,
   damagedFile,
-  isBlockSize,
-  isLayout,
-  isMirrorId,
-  isNameOrNull,
-  isNameText,
-  isRequestOrNull,
   isSize,
-  isTime,
-  isUuid,
-  type Layout,
-  layoutMismatch,
-  type Manifest,
+  LAYOUT,
+  mirrorId,
+  nameOrNull,
+  nameText,
   parseContent,
   printContent,
   readable,
-} from '../disk/manifest.ts';
+  requestOrNull,
+  stamp,
+  time,
+  uuid,
+} from '../disk/description-shapes.ts';
+import { layoutMismatch, type Manifest } from '../disk/manifest.ts';
+
+const snapshotName = textThat(isSnapshotName, 'the name of a snapshot');
 
 /** Which snapshots were made at one moment. They exist, all of them, when the one of the home is committed. */
-export interface SnapshotGroup {
-  readonly id: string;
+const GROUP = object({
+  id: uuid,
   /** Pool and volume of the home. */
-  readonly poolId: string;
-  readonly volumeId: string;
-}
+  poolId: uuid,
+  volumeId: uuid,
+});
 
 /** A moment of a mirror at which nothing was under way (M22). */
-export interface MirrorMoment {
+const MOMENT = {
   /** Id of the mirror. */
-  readonly mirror: string;
+  mirror: mirrorId,
   /** Number of the holder's term, and of the moment in it. A later moment has a higher term, or a higher number in the same term. */
-  readonly term: number;
-  readonly number: number;
-}
+  term: integer(),
+  number: integer(),
+};
 
 /** Of a snapshot of a replica. */
-export interface ReplicaMoment extends MirrorMoment {
+const REPLICA_MOMENT = object({
+  ...MOMENT,
   /** The holder has confirmed its term since, so that the snapshot is one of the mirror. */
-  readonly isProven: boolean;
-}
+  isProven: flag(),
+});
+export type ReplicaMoment = Of<typeof REPLICA_MOMENT>;
+export type MirrorMoment = Omit<ReplicaMoment, 'isProven'>;
 
 /** The content of POOL/volumes/ID/snapshots/NAME.json. */
-export interface SnapshotRecord {
-  readonly id: string;
-  readonly name: string;
-  readonly volumeId: string;
-  readonly sizeBytes: number;
-  readonly blockSizeBytes: 512 | 4096;
+const SNAPSHOT = object({
+  id: uuid,
+  name: snapshotName,
+  volumeId: uuid,
+  sizeBytes: integer(),
+  blockSizeBytes: blockSize,
   /**
    * The files of a snapshot of a volume of several files; absent for one file. The first one is NAME.data, and has the id of the snapshot; the
    * others are parts in the pools of the volume's files.
    */
-  readonly layout?: Layout;
+  layout: optional(LAYOUT),
   /**
    * Bytes that its files took when it was made, shared ones included. They count towards the limit of a client. Absent in descriptions of
    * earlier builds, and then its size counts.
    */
-  readonly usedBytes?: number;
-  readonly createdMs: number;
+  usedBytes: optional(integer()),
+  createdMs: time,
   /** Client that made it; null if an administrator made it on the server. */
-  readonly creator: string | null;
-  readonly group: SnapshotGroup;
+  creator: nameOrNull,
+  group: GROUP,
   /**
    * Stamp of the data file that a rollback puts in the place of the one in this snapshot: the snapshot exists once the manifest of the
    * volume has the stamp. Null if no rollback made it.
    */
-  readonly rollback: string | null;
+  rollback: orNull(stamp),
   /** Label of the rule of the schedule that made it; absent if a command made it, and then no schedule removes it. */
-  readonly schedule?: string;
+  schedule: optional(nameText),
   /** Absent if the volume was no replica. */
-  readonly moment?: ReplicaMoment;
+  moment: optional(REPLICA_MOMENT),
   /** Id of the request that made it. If the request is repeated, it is not executed again. */
-  readonly request: string | null;
-}
+  request: requestOrNull,
+});
+export type SnapshotRecord = Of<typeof SNAPSHOT>;
 
 /** The content of POOL/volumes/ID/snapshots/last-removal. A snapshot with this id is removed, whatever is left of it. */
-export interface SnapshotRemoval {
-  readonly id: string;
-  readonly name: string;
-  readonly request: string | null;
-}
+const REMOVAL = object({ id: uuid, name: snapshotName, request: requestOrNull });
+export type SnapshotRemoval = Of<typeof REMOVAL>;
 
 /** Format of a snapshot of several files, or of a replica, which an older rssrv refuses. */
 const LAYOUT_VERSION = 2;
@@ -149,43 +150,12 @@ export function filesOf({ layout, sizeBytes }: Pick<SnapshotRecord, 'layout' | '
 
 /** Throws E_VOLUME naming `file` and the field. */
 export function parseSnapshot(file: string, text: string): SnapshotRecord {
-  const fields = parseContent(file, text, LAYOUT_VERSION);
-  const { id, name, volumeId, sizeBytes, blockSizeBytes, layout, usedBytes } = fields;
-  const { createdMs, creator, group, rollback, schedule, moment, request } = fields;
-  if (!isUuid(id)) throw damagedFile(file, 'id is not a UUID');
-  if (!isText(name) || !isSnapshotName(name)) throw damagedFile(file, 'name is not the name of a snapshot');
-  if (!isUuid(volumeId)) throw damagedFile(file, 'volumeId is not a UUID');
-  if (!isBlockSize(blockSizeBytes)) throw damagedFile(file, 'blockSizeBytes is not 512 or 4096');
+  const { fields } = parseContent(file, text, SNAPSHOT, LAYOUT_VERSION);
+  const { id, sizeBytes, blockSizeBytes, layout } = fields;
   if (!isSize(sizeBytes, blockSizeBytes)) throw damagedFile(file, 'sizeBytes is not a whole number of blocks');
-  if (layout !== undefined && !isLayout(layout)) throw damagedFile(file, 'layout is not a layout');
   const mismatch = layout === undefined ? null : layoutMismatch({ id, sizeBytes, layout }, LAYOUT_VERSION);
   if (mismatch !== null) throw damagedFile(file, mismatch);
-  if (usedBytes !== undefined && !isWhole(usedBytes)) throw damagedFile(file, 'usedBytes is not a number of bytes');
-  if (!isTime(createdMs)) throw damagedFile(file, 'createdMs is not a time');
-  if (!isNameOrNull(creator)) throw damagedFile(file, 'creator is not a name or null');
-  if (!isGroup(group)) throw damagedFile(file, 'group is not a group');
-  if (rollback !== null && !(isText(rollback) && rollback.length <= STORAGE_STAMP_MAX_CHARS))
-    throw damagedFile(file, 'rollback is not a stamp or null');
-  if (schedule !== undefined && !isNameText(schedule)) throw damagedFile(file, 'schedule is not the label of a rule');
-  if (moment !== undefined && !isMoment(moment)) throw damagedFile(file, 'moment is not a moment of a mirror');
-  if (!isRequestOrNull(request)) throw damagedFile(file, 'request is not a request id or null');
-  const made = { ...(schedule === undefined ? {} : { schedule }), ...(moment === undefined ? {} : { moment }) };
-  const files = { ...(layout === undefined ? {} : { layout }), ...(usedBytes === undefined ? {} : { usedBytes }) };
-  return { id, name, volumeId, sizeBytes, blockSizeBytes, ...files, createdMs, creator, group, rollback, ...made, request };
-}
-
-function isMoment(value: unknown): value is ReplicaMoment {
-  return (
-    isRecord(value) &&
-    isMirrorId(value['mirror']) &&
-    isWhole(value['term']) &&
-    isWhole(value['number']) &&
-    typeof value['isProven'] === 'boolean'
-  );
-}
-
-function isGroup(value: unknown): value is SnapshotGroup {
-  return isRecord(value) && isUuid(value['id']) && isUuid(value['poolId']) && isUuid(value['volumeId']);
+  return fields;
 }
 
 /** Throws E_USAGE, naming the field, if `parseSnapshotRemoval` would refuse the file. */
@@ -195,9 +165,5 @@ export function printSnapshotRemoval({ id, name, request }: SnapshotRemoval): st
 
 /** Throws E_VOLUME naming `file`. */
 export function parseSnapshotRemoval(file: string, text: string): SnapshotRemoval {
-  const { id, name, request } = parseContent(file, text);
-  if (!isUuid(id)) throw damagedFile(file, 'id is not a UUID');
-  if (!isText(name) || !isSnapshotName(name)) throw damagedFile(file, 'name is not the name of a snapshot');
-  if (!isRequestOrNull(request)) throw damagedFile(file, 'request is not a request id or null');
-  return { id, name, request };
+  return parseContent(file, text, REMOVAL).fields;
 }

@@ -1,5 +1,5 @@
-// The opens of the listener for its server processes: which files are passed on, and storage that hangs.
-// The passing of the descriptors is tested in machine/descriptor-passing.test.ts.
+// Files that the listener opens for server processes: which files it passes on, and storage that hangs. machine/descriptor-passing.test.ts
+// tests how descriptors are passed.
 
 import fs from 'node:fs';
 import path from 'node:path';

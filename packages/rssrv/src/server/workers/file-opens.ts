@@ -1,6 +1,6 @@
-// Opens the files of volumes for server processes that may not open paths, in the listener. Each process gets open files of its own. Storage
-// that hangs keeps only a few threads of the listener, and no other storage waits for it. Invariants: a file that is not the one that the
-// listener serves is never passed on; a descriptor is passed on or closed.
+// Opens, in the listener, the files of volumes for server processes that may not open paths. Each process gets its own open files. Storage
+// that hangs occupies only a few threads of the listener, and other storage does not wait for it. Invariants: only the file that the
+// listener serves is passed on; each descriptor is passed on or closed.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -17,7 +17,7 @@ interface WaitingOpen {
   readonly begin: () => void;
 }
 
-/** Who asks for the files of a volume. */
+/** The session that asks for the files of a volume. */
 interface AskingForFiles {
   readonly uses: { isGranted(volumeId: string): boolean };
   readonly workerSession: { pass(descriptors: readonly number[]): Promise<number> };
@@ -38,7 +38,7 @@ export class FileOpens {
     this.openFiles = open;
   }
 
-  /** Opens the files of a volume that the session was granted, and passes them to its process. */
+  /** Opens the files of a volume that was granted to the session, and passes their descriptors to the server process. */
   async answer({ uses, workerSession }: AskingForFiles, volumeId: string): Promise<FilesAnswer> {
     try {
       const volume = this.served(volumeId);
@@ -52,7 +52,7 @@ export class FileOpens {
     }
   }
 
-  /** Opens all files of a volume, each like a server process that opens paths would. The caller closes them. Throws E_VOLUME. */
+  /** Opens all files of a volume as a server process that opens paths does. The caller closes the descriptors. Throws E_VOLUME. */
   async open(volume: ServedVolume): Promise<number[]> {
     const device = deviceOf(volume);
     await this.turn(volume.name, device);
@@ -107,12 +107,12 @@ export class FileOpens {
   }
 }
 
-/** Number of descriptors of each file of a volume. */
+/** Returns the number of descriptors for each file of a volume: a second one is for synchronous writes. */
 export function perFile({ readonly, type }: Pick<ServedVolume, 'readonly' | 'type'>): 1 | 2 {
   return readonly || type === 'memory' ? 1 : 2;
 }
 
-/** Returns the file system or the disk that has a volume's storage, from its name (storage-identity.ts). */
+/** Returns the file system or disk of a volume's storage, from the name of the storage (storage-identity.ts). */
 function deviceOf({ storage, layout }: ServedVolume): string {
   const name = layout?.parts[0]?.storage ?? storage ?? '';
   return name.startsWith('file ') ? name.slice(0, name.lastIndexOf(':')) : name;

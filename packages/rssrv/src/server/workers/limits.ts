@@ -1,5 +1,5 @@
-// Bounds of rssrv's server/workers/ folder: server processes. Units are in the names.
-// src/limits.ts asserts that they agree with the bounds of other folders.
+// Bounds of rssrv's server/workers/ folder: server processes. Units are in the names. src/limits.ts asserts that these bounds agree with
+// the bounds of other folders.
 
 /**
  * Number of threads with which a server process accesses storage that is not cached. One volume uses at most half of the threads. This
@@ -14,11 +14,11 @@ const UNSHARED_THREADS = 14;
 /** Number of threads in the pool of a server process. */
 export const POOL_THREADS = STORAGE_THREADS + UNSHARED_THREADS;
 
-/** Lines about files of one volume that cannot be opened, in each interval of the rate-limited log. */
+/** Maximum number of log lines about failed opens of one volume in each interval of the rate-limited log. */
 export const FAILED_OPENS_LOGGED_MAX = 4;
 
 export const STANDBY_WORKERS = 1;
-/** A machine that boots, or emulates its processors, needs ten seconds and more: killing the process then would only begin again. */
+/** Time within which a worker must become ready. A machine that is booting, or that is emulated, may need more than ten seconds. */
 export const WORKER_START_TIMEOUT_MS = 60_000;
 /** Time within which a worker must answer the requests in progress, flush and exit. The listener kills a slower worker. */
 export const WORKER_DRAIN_TIMEOUT_MS = 20_000;
@@ -33,10 +33,10 @@ export const WORKER_PING_MS = 500;
 export const WORKER_PINGS_UNANSWERED = 3;
 
 /**
- * Pause between two announcements of a list with 1,000 volumes; a longer list pauses longer. A pause below LIST_PAUSE_IGNORED_MS is not
- * kept.
+ * Pause between two announcements of a list with 1,000 volumes. The pause is proportional to the length of the list, and is left out if it
+ * would be shorter than LIST_PAUSE_IGNORED_MS.
  */
 export const LIST_PAUSE_MS_PER_1000 = 100;
 export const LIST_PAUSE_IGNORED_MS = 20;
-/** Changed volumes that are remembered during a pause. With more of them, the list is announced to all clients. */
+/** Maximum number of changed volumes remembered during a pause. If more volumes change, the list is announced to all clients. */
 export const LIST_CHANGES_HELD_MAX = 1_000;

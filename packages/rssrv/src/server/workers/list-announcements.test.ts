@@ -1,5 +1,5 @@
-// Announcements of long and short lists, with the time of the test. What clients do with them is in packages/rsiod/src/network.
-// A figure for ten thousand volumes is in docs/BENCHMARKING.md.
+// Announcements of long and short lists, with a fake clock. packages/rsiod/src/network tests the reaction of clients. docs/BENCHMARKING.md
+// has a figure for ten thousand volumes.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';

@@ -1,12 +1,12 @@
-// Paces the announcements of a changed list of volumes. Each announcement makes a client request its whole list, so that many changes in a
-// row are announced together. Invariants: a change is announced at once if the list is short or was not announced lately, and otherwise when
-// the pause is over; growth is always announced at once; an announcement is never lost.
+// Paces the announcements of a changed list of volumes. Each announcement makes a client request its whole list, so changes in quick
+// succession are announced together. Invariants: a change is announced at once if the list is short or the pause since the last
+// announcement is over, and otherwise after that pause; growth is always announced at once; no announcement is lost.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import type { GrownVolume, ServedVolume } from '../../storage/io/served-volume.ts';
 import { LIST_CHANGES_HELD_MAX, LIST_PAUSE_IGNORED_MS, LIST_PAUSE_MS_PER_1000 } from './limits.ts';
 
-/** The changed volumes, as they were and as they are; null: every client is told. */
+/** The changed volumes, in their old and their new state; null: all clients are notified. */
 type SeenBy = readonly Pick<ServedVolume, 'clients'>[] | null;
 
 export interface ListAnnouncementPorts {
@@ -28,7 +28,6 @@ export class ListAnnouncements {
     this.ports = ports;
   }
 
-  /** Announces the list now or after the pause. */
   changed(grown: readonly GrownVolume[], seenBy: SeenBy): void {
     const { held } = this;
     this.held = held === null || seenBy === null || held.length >= LIST_CHANGES_HELD_MAX ? null : [...held, ...seenBy];

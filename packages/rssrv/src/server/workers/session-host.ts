@@ -46,9 +46,9 @@ export interface SessionHostPorts {
   readonly log: Log;
   readonly helper: RangeHelper;
   readonly threads: ThreadShares;
-  /** Reads what is cached without waiting; null if this machine cannot. */
+  /** Reads cached data without waiting; null if this machine has no such call. */
   readonly nowait: NowaitRead | null;
-  /** Drops what the kernel shows of a file; null if this machine cannot. */
+  /** Drops the kernel's cached pages of a file; null if this machine has no such call. */
   readonly dropPages: DropPages | null;
   readonly pools: ConnectionPools;
   /** Takes the descriptors that the listener passes; null if this process opens files itself. */
@@ -62,7 +62,7 @@ export class SessionHost {
   private readonly session: Session;
   private readonly ports: SessionHostPorts;
   private readonly pending = new Map<number, (answer: ListenerAnswer) => void>();
-  /** Volume id -> pool of the file that had no space last, of volumes over several pools. */
+  /** For volumes over several pools: volume id -> pool of the file that ran out of space last. */
   private readonly fullPools = new Map<string, string>();
   private readonly failedOpens: RateLimitedLog;
   private askNumber = 0;
@@ -160,7 +160,7 @@ export class SessionHost {
     }
   }
 
-  /** Closes the descriptors that came with an answer which nobody awaits. */
+  /** Closes the descriptors that came with an answer for a session that has ended. */
   static discard(message: ToSession, receiver: DescriptorReceiver | null): void {
     if (message.type !== 'answer' || message.answer === null) return;
     const { answer } = message;
@@ -180,7 +180,7 @@ export class SessionHost {
     return this.ended;
   }
 
-  /** Reports the figures of volumes that have changed or are not idle. */
+  /** Reports the session's figures, with the volumes that have changed or are not idle. */
   report(): void {
     this.ports.send({ type: 'figures', figures: { ...this.session.figures(false), holesOff: this.ports.helper.isOff } });
   }
@@ -221,7 +221,7 @@ export class SessionHost {
     else waiting(message.answer);
   }
 
-  /** Asks the listener for the files of a volume. Returns null if this process opens them itself. Throws E_VOLUME or E_SYSTEM. */
+  /** Asks the listener for the files of a volume. Returns null if this process opens files itself. Throws E_VOLUME or E_SYSTEM. */
   private async filesOf(volume: ServedVolume): Promise<PassedFiles | null> {
     const { receiver } = this.ports;
     if (receiver === null || volume.type === 'null') return null;
@@ -237,7 +237,7 @@ export class SessionHost {
     throw new RsError(answer.filesCode === 'E_SYSTEM' ? 'E_SYSTEM' : 'E_VOLUME', answer.sentence, { volume: volume.name });
   }
 
-  /** Lets images answer for a volume that may have one in another pool. A process that opens files itself cannot be given images. */
+  /** Wraps the backend of a volume whose images in other pools may answer failed READs. Needs passed descriptors. */
   private bridged({ id: volumeId, pool, layout, storage, test }: ServedVolume, backend: Backend): Backend {
     const { receiver, threads } = this.ports;
     if (receiver === null || pool === undefined || layout !== undefined || storage === undefined || test !== undefined) return backend;
@@ -252,7 +252,7 @@ export class SessionHost {
     });
   }
 
-  /** A client does not learn where the files of a pool are. It opens the volume again and again. */
+  /** Hides paths from the client. Logs the full error at a limited rate, because the client tries again and again. */
   private forClient({ name, pool }: ServedVolume, error: RsError): RsError {
     if (pool === undefined || !hasPath(error.message)) return error;
     this.failedOpens.note(`Volume ${name} was not opened`, () => this.ports.log.error(error.message, { volume: name }));

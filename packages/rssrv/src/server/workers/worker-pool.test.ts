@@ -1,12 +1,12 @@
-// The worker that a new session is given, with simulated processes that report how many sessions they have. Real processes are tested in
-// test/integration.
+// The choice of the worker for a new session. Processes are stand-ins that report their number of sessions; test/integration tests real
+// ones.
 
 import { expect, test } from 'vitest';
 import type { WorkerSession } from './worker-session.ts';
 import { programVersion } from '@rsio/common/lib/version';
 import { type Worker, workerEnvironment, WorkerPool } from './worker-pool.ts';
 
-/** A simulated process: reports its number of sessions, and can be gone. */
+/** A stand-in for a worker. */
 class Stand {
   isGone = false;
   load = 0;

@@ -140,7 +140,7 @@ export class Worker implements WorkerSessionPorts {
     return workerSession;
   }
 
-  /** A worker without sessions exits. */
+  /** Removes an ended session. Tells a worker without sessions to exit. */
   sessionEnded(workerSession: WorkerSession, isUnused = false): void {
     this.sessions.delete(workerSession.session);
     if (this.sessions.size > 0) {
@@ -187,7 +187,7 @@ export class Worker implements WorkerSessionPorts {
     else if (!this.hasExited) throw new RsError('E_PROTOCOL', 'a message for a session that is not its own');
   }
 
-  /** What else the process says may be wrong, too, and so may be what it does to the volumes. */
+  /** Kills the worker, because its other messages and its writes to volumes may be wrong, too. */
   private broken(reason: string): void {
     this.log.error(`Server process ${this.pid} sent what no server process sends (${reason}): it is killed, and its clients connect again`);
     this.kill();
@@ -204,7 +204,7 @@ function notStarted(error: Error): RsError {
   return new RsError('E_SYSTEM', `The server cannot start a process for a client (${errno}): ${remedy}`, {}, error);
 }
 
-/** Returns the environment of a worker. libuv must not use io_uring for files, because that would pass by the filter of system calls. */
+/** Returns the environment of a worker. libuv must not use io_uring for files, because its operations bypass the filter of system calls. */
 export function workerEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return { ...environment, UV_THREADPOOL_SIZE: String(POOL_THREADS), UV_USE_IO_URING: '0', [LISTENER_VERSION]: programVersion() };
 }

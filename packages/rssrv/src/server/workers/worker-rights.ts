@@ -1,5 +1,5 @@
-// Starts server processes with the rights that they need: their user, and the descriptors that they are given instead of rights (machine/).
-// Invariants: the choice changes only with the configuration; each protection that is missing is said once in the log.
+// Starts server processes with few rights: it chooses their user, and passes descriptors to them (machine/). Invariants: the choice changes
+// only with the configuration; each missing protection is logged once.
 
 import { readFileSync } from 'node:fs';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
@@ -15,7 +15,7 @@ import type { Confining } from '../../session/channel/worker-wire.ts';
 export interface WorkerRightsOptions {
   readonly clock: Clock;
   readonly log: DaemonLog;
-  /** Returns the volume or the snapshot with this id as it is served, or null. */
+  /** Returns the served volume or snapshot with this id, or null. */
   served(id: string): ServedVolume | null;
   readonly mayInjectFaults: boolean;
 }
@@ -25,7 +25,7 @@ const NEEDED_CAPABILITIES = [5, 6, 7];
 /** With --test, this variable makes server processes open files themselves, as if koffi were not installed. */
 const WITHOUT_PASSING = 'RSIO_TEST_WITHOUT_PASSING';
 
-/** Why server processes of a server with this configuration have more rights than they need, and what to do; null if they do not. */
+/** Returns why server processes have more rights than they need with this configuration, and the remedy; null if they do not. */
 export function workerRightsWarning(server: Pick<RssrvConfig['server'], 'user'>, mayInjectFaults: boolean): string | null {
   return choiceHere(server, systemCalls() !== null, mayInjectFaults).warning;
 }
@@ -40,7 +40,7 @@ export class WorkerRights {
   private readonly calls: SystemCalls | null;
   private choice: WorkerUserChoice = { user: null, warning: null };
   private readonly said = new Set<string>();
-  /** Opens the files that server processes are given. */
+  /** Opens files for server processes. */
   readonly files: FileOpens;
 
   constructor(options: WorkerRightsOptions) {
@@ -49,22 +49,22 @@ export class WorkerRights {
     this.calls = options.mayInjectFaults && process.env[WITHOUT_PASSING] !== undefined ? null : systemCalls();
   }
 
-  /** Name of the user as whom server processes run; null if they run as the user of the listener. */
+  /** Name of the user of server processes; null if they run as the user of the listener. */
   get user(): string | null {
     return this.choice.user?.name ?? null;
   }
 
-  /** The same user, for programs that get descriptors, too. */
+  /** Ids of the same user, for other programs that get descriptors. */
   get userIds(): { readonly uid: number; readonly gid: number } | null {
     return this.choice.user;
   }
 
-  /** Why server processes have more rights than they need, and what to do; null if they do not. */
+  /** Reason why server processes have more rights than they need, and the remedy; null if they do not. */
   get warning(): string | null {
     return this.choice.warning;
   }
 
-  /** Chooses for the server processes that start from now on. Returns true if the choice has changed. */
+  /** Chooses the user of server processes that start from now on. Returns true if the user has changed. */
   choose(server: Pick<RssrvConfig['server'], 'user'>): boolean {
     const before = this.choice.user;
     this.choice = choiceHere(server, this.calls !== null, this.options.mayInjectFaults);
@@ -80,7 +80,7 @@ export class WorkerRights {
     return new Worker(clock, log, record, this.confining());
   }
 
-  /** Returns what the next server process is given; null if it opens files itself. */
+  /** Returns how to confine the next server process; null if it opens files itself. */
   private confining(): Confining | null {
     const { calls } = this;
     if (calls === null) return null;

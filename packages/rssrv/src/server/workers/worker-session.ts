@@ -15,9 +15,9 @@ export interface WorkerSessionPorts {
   /** Time in ms for which storage has been blocking the worker; null if the worker is not blocked. */
   readonly blockedMs: number | null;
   send(message: ToWorker): void;
-  /** Sends a message with a connection, which is closed here. */
+  /** Sends a message with a connection, and closes this process's copy of the connection. */
   sendSocket(message: ToWorker & { type: 'session' }, socket: Socket): void;
-  /** Passes descriptors, and closes them here. Returns their tag. Throws E_SYSTEM. */
+  /** Passes descriptors, and closes this process's copies. Returns their tag. Throws E_SYSTEM. */
   pass(descriptors: readonly number[]): Promise<number>;
   /** Called when the session has ended cleanly, or has never begun (`isUnused`). */
   sessionEnded(workerSession: WorkerSession, isUnused?: boolean): void;
@@ -74,7 +74,7 @@ export class WorkerSession {
     return this.isAskedToEnd;
   }
 
-  /** `socket`: the connection of a `path`, which is closed here. */
+  /** `socket`: the connection of a `path` message. This process's copy is closed after sending. */
   send(message: ToSession, socket?: Socket): void {
     const named = { type: 'session', session: this.session, message } as const;
     if (this.isOver) socket?.destroy();
@@ -82,7 +82,7 @@ export class WorkerSession {
     else this.worker.sendSocket(named, socket);
   }
 
-  /** Passes descriptors to the process, and closes them here. Returns their tag. Throws E_SYSTEM. */
+  /** Passes descriptors to the worker, and closes this process's copies. Returns their tag. Throws E_SYSTEM. */
   pass(descriptors: readonly number[]): Promise<number> {
     return this.worker.pass(descriptors);
   }
@@ -120,7 +120,7 @@ export class WorkerSession {
 
   // --- Reports of the worker
 
-  /** Throws E_PROTOCOL for what the worker may not send for this session. */
+  /** Throws E_PROTOCOL for a message that the worker may not send for this session. */
   receive(message: FromSession): void {
     if (message.type === 'ended') {
       this.resolveEnding();

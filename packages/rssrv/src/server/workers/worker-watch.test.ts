@@ -1,5 +1,5 @@
-// Which worker counts as blocked by its storage on the thread that answers PINGs: one that misses pings while it sleeps.
-// Real processes are in test/integration/slow-process.test.ts.
+// When a worker counts as blocked by its storage: it sleeps and does not answer pings. test/integration/slow-process.test.ts tests real
+// processes.
 
 import { WORKER_PINGS_UNANSWERED, WORKER_PING_MS } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
@@ -7,7 +7,7 @@ import { StallingClock } from '@rsio/common/testing/stalling-clock';
 import { expect, test } from 'vitest';
 import { WorkerWatch } from './worker-watch.ts';
 
-/** From the first question on until this many remained unanswered. */
+/** Time from the first unanswered ping until the worker counts as blocked. */
 const KNOWN_MS = WORKER_PING_MS * (WORKER_PINGS_UNANSWERED + 1);
 
 class Scene {

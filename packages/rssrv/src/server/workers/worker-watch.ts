@@ -1,6 +1,6 @@
 // Detects a worker that is blocked by its storage. The listener pings each worker regularly. If a worker sleeps and does not answer, its
-// main thread is waiting for storage. A stopped or busy worker does not count as blocked. The listener counts checks instead of measuring
-// time, because after a pause of the listener itself, answers may still be unread.
+// main thread is waiting for storage. A stopped or busy worker does not count as blocked. The listener counts unanswered checks instead of
+// time, because answers may still be unread after the listener itself was paused.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { WORKER_PINGS_UNANSWERED, WORKER_PING_MS } from './limits.ts';

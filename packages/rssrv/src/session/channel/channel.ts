@@ -1,7 +1,7 @@
 // The messages between the listener and its workers. Each message concerns one session in the worker, or the worker process itself. The
-// messages are plain data; a `path` message also carries a socket. worker-wire.ts carries them, and worker-guards.ts checks what workers send:
-// a new message or field needs its guard. Invariants: each `ask` gets exactly one `answer` with the same number, even after a failure; `ended`
-// is a session's last message.
+// messages are plain data; a `path` message also carries a socket. worker-wire.ts carries them, and worker-guards.ts checks what workers
+// send: a new message or field needs a guard there. Invariants: each `ask` gets exactly one `answer` with the same number, even after a
+// failure; `ended` is a session's last message.
 
 import type { ListAnswer, OpenRequest, ServerInterface } from '@rsio/protocol/wire/messages';
 import type { ThrottleMessage, ThrottleReport } from '../../volumes/throttle/throttle-messages.ts';
@@ -16,16 +16,16 @@ import type { VoteReply, VoteRequest } from '../../mirrors/session-votes.ts';
 import type { Settled } from '../ioctls.ts';
 import type { Grant } from '../../volumes/holds/grants.ts';
 
-/** Environment variable of a worker: the release of the listener, whose messages the worker understands only if it is of the same release. */
+/** Environment variable with which the listener tells a worker its release. A worker of another release may not understand its messages. */
 export const LISTENER_VERSION = 'RSIO_LISTENER_VERSION';
 
-/** What a worker logs; the listener writes it (worker-lines.ts). */
+/** The worker's log settings. The listener writes the lines (worker-lines.ts). */
 export interface WorkerLog {
   readonly node: string;
   readonly level: string;
 }
 
-/** The tag of the descriptors of a volume, and their number for each file; or the error, if the files could not be opened. */
+/** The tag that marks the passed descriptors of a volume, and their number for each file; or the error, if opening the files failed. */
 export type FilesAnswer =
   | { readonly filesTag: number; readonly perFile: 1 | 2 }
   | { readonly filesCode: string; readonly sentence: string };
@@ -48,7 +48,7 @@ export type ToSession =
   /** `ids`: ids of the pools that have less than their reserve free, and in which changes that need new space therefore wait. */
   | { readonly type: 'short-pools'; readonly ids: readonly string[] }
   | { readonly type: 'path'; readonly admission: Admission }
-  /** The server has begun to accept encrypted paths only. */
+  /** Sent when the server begins to accept encrypted paths only. */
   | { readonly type: 'end-plain-paths'; readonly sentence: string }
   | { readonly type: 'answer'; readonly number: number; readonly answer: Answer }
   /** The session must report its figures now. */
@@ -68,7 +68,7 @@ export type ToSession =
     };
 
 export type ToWorker =
-  /** `session` is the session id in hex. `socketTag`: the tag of the connection of a `path`, for a worker that is given descriptors. */
+  /** `session` is the session id in hex. `socketTag` marks the passed connection of a `path` message to a confined worker. */
   | { readonly type: 'session'; readonly session: string; readonly message: ToSession; readonly socketTag?: number }
   | { readonly type: 'log-level'; readonly level: string }
   /** The worker answers with `pong` as soon as its event loop runs. */
@@ -84,7 +84,7 @@ export type SessionRequest =
   | BridgeAsk
   | { readonly what: 'list' }
   | { readonly what: 'grant'; readonly request: OpenRequest }
-  /** Asks for the files of a granted volume. Only a worker that is given descriptors asks. */
+  /** Asks for the files of a granted volume. Only a confined worker asks, because it cannot open files. */
   | { readonly what: 'files'; readonly volumeId: string }
   /** In `release` and `settle`, `epoch` is the epoch of the grant. */
   | { readonly what: 'release'; readonly volumeId: string; readonly epoch: number }

@@ -1,5 +1,5 @@
-// A server process's end of its channel to the listener; worker-wire.ts is the other end. The listener is trusted, so that its messages are
-// not checked. Invariant: the end of the channel is noticed exactly once, also if the listener ended while this process was starting.
+// A server process's end of its channel to the listener; worker-wire.ts is the other end. The process trusts the listener and does not
+// check its messages. Invariant: `lost` is called exactly once, even if the listener ends while this process starts.
 
 import net, { type Socket } from 'node:net';
 import { LineSplitter } from '@rsio/common/control/line-splitter';
@@ -13,7 +13,7 @@ export interface ListenerChannel {
   follow(received: (message: ToWorker, socket: Socket | undefined) => void, lost: () => void): void;
 }
 
-/** Node's channel. */
+/** The IPC channel of Node.js. */
 export function nodeChannel(): ListenerChannel {
   return {
     isOpen: () => process.connected,
@@ -21,13 +21,13 @@ export function nodeChannel(): ListenerChannel {
     follow: (received, lost) => {
       process.on('message', (message, handle) => received(message as ToWorker, handle as Socket | undefined));
       process.on('disconnect', lost);
-      // If the listener ended while the modules were loading, the event came before its hook. Such a process would remain for ever.
+      // If the listener ended while the modules were loading, 'disconnect' came before this handler. The process would remain forever.
       if (!process.connected) lost();
     },
   };
 }
 
-/** A socket with one line of JSON for each message. */
+/** A channel over a socket, with one line of JSON for each message. */
 export function lineChannel(): ListenerChannel {
   const socket = new net.Socket({ fd: PASSED_CHANNEL });
   let isOpen = true;

@@ -1,5 +1,5 @@
-// Checks that what a server process says about volumes, and how much it asks, belongs to the session for which it says so. The messages have
-// the right form already (worker-guards.ts). Invariant: a process can stop, fail or name only volumes that its sessions were granted.
+// Checks that a session's message from a server process names only volumes of the session, and bounds the session's unanswered requests.
+// worker-guards.ts has already checked its form. Invariant: a process can stop, fail or name only volumes granted to its sessions.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { ADMIN_PER_SESSION_MAX, VOTES_PER_SESSION_MAX } from '@rsio/protocol/wire/limits';
@@ -31,8 +31,8 @@ export class SessionGuard {
   }
 
   /**
-   * Returns false for a message that is out of date, because the session had the volume until lately: it is to be ignored. Throws E_PROTOCOL
-   * for a message that the process may never send.
+   * Returns false if the caller must ignore the message, because the session has recently lost the volume that the message names. Throws
+   * E_PROTOCOL for a message that the process may never send.
    */
   admits(message: FromSession): boolean {
     switch (message.type) {
@@ -40,7 +40,7 @@ export class SessionGuard {
         this.count(message.request);
         return true;
       case 'lost':
-        // A sync may fail after the volume was closed, and what it says is true. It is believed once.
+        // A sync may fail after the session has closed the volume, and writes may still be lost. The listener accepts one such report.
         return this.isCurrent('lost', message.volumeId) || this.uses.losesFormer(message.volumeId);
       case 'cut':
         return this.isCurrent('cut', message.volumeId);
@@ -68,7 +68,7 @@ export class SessionGuard {
       throw new RsError('E_PROTOCOL', `${request.what}: more than ${MAXIMA[kind]} requests without an answer`);
   }
 
-  /** False if the session had the volume, and has it no more. */
+  /** Returns false if the session had the volume and no longer has it. Throws E_PROTOCOL if the volume was never granted to the session. */
   private isCurrent(what: string, volumeId: string): boolean {
     if (this.uses.has(volumeId)) return true;
     if (this.uses.wasGranted(volumeId)) return false;

@@ -1,5 +1,5 @@
-// What a server process may say: every message that it sends passes as it is, and every other one is refused, whatever its form. What is
-// refused ends the process (worker-wire.ts), and only what belongs to its sessions is believed.
+// Messages of a server process: every message of the product passes unchanged, and every other message is refused, whatever its form. After
+// a refusal, worker-wire.ts ends the process. A message may name only volumes that its session was granted.
 
 import type { ChildProcess } from 'node:child_process';
 import { EventEmitter } from 'node:events';
@@ -107,7 +107,7 @@ test('what is no message is refused: no object, an unknown word, a field that is
   for (const line of ['', 'NODE_', '{', '{"type":"pong"}}']) expect(() => parsedMessage(line)).toThrow('message is not JSON');
 });
 
-// Regression: any id in `cut` and `lost` stopped the volume of another client.
+// Regression: a server process stopped the volume of another client by naming its id in `cut` or `lost`.
 test('a volume that the session was never granted cannot be stopped, counted or named', () => {
   const uses = new VolumeUses();
   uses.add('v');

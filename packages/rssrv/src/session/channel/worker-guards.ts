@@ -1,6 +1,6 @@
-// Checks every message of a server process, as a frame from the network is checked: its shape, and its bounds. A server process reads what
-// clients send, so it may be in an intruder's hands. Whether an id belongs to the session is another question (session-guard.ts).
-// Invariants: a checked message shares nothing with the received one, and has no other fields; a wrong one is refused with E_PROTOCOL.
+// Checks the form and the bounds of every message of a server process, like those of a frame from the network. A server process reads data
+// of clients, so an intruder may control it. session-guard.ts checks whether an id belongs to the session. Invariants: a checked message
+// shares no object with the received message, and has only known fields; a message of another form is refused with E_PROTOCOL.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { LATENCY_BUCKETS, type LatencyFigures } from '@rsio/common/structures/latency-figures';
@@ -41,7 +41,7 @@ function word<const W extends string>(...words: readonly W[]): Guard<W> {
   return (value, field) => words.find((one) => one === value) ?? wrong(field);
 }
 
-/** Checks an object by the guard that the word in one of its fields names. */
+/** Returns a guard that looks up one of `guards` by the value of the object's field `key`, and checks the object with it. */
 function byWord<T>(key: string, guards: Readonly<Record<string, Guard<T>>>): Guard<T> {
   return (value, field) => {
     if (typeof value !== 'object' || value === null) return wrong(field);
@@ -162,7 +162,7 @@ const fromWorker = byWord<FromWorker>('type', {
   session: record<Typed<FromWorker, 'session'>>({ type: word('session'), session: sessionId, message: fromSession }),
 });
 
-/** Returns the message that a server process has sent. Throws E_PROTOCOL. */
+/** Returns a checked copy of a message that a server process has sent. Throws E_PROTOCOL if the message has another form. */
 export function checkedMessage(value: unknown): FromWorker {
   return fromWorker(value, 'message');
 }

@@ -1,4 +1,4 @@
-// The log of a server process, which the listener writes: what is taken of a record, long lines, and a process that logs too much.
+// The log of a server process, which the listener writes: which fields of a record are used, long lines, and a process that logs too much.
 // Real processes are in test/integration/confined-workers.test.ts.
 
 import { PassThrough } from 'node:stream';

@@ -1,6 +1,6 @@
-// Writes the lines of a server process to the log of the listener. The process writes records as JSON to a pipe, whose only reader is here:
-// it has no descriptor of the log. Invariants: each line names its process; of a record, only level, text, path, volume and error are taken,
-// so that no record is an event or a line of the audit; long lines are cut, and a process that logs too much waits.
+// Writes the lines of a server process to the log of the listener. The process writes records as JSON to a pipe that this module reads; the
+// process has no descriptor of the log. Invariants: each line names its process; only level, text, path, volume and error of a record are
+// used, so that no record passes for an event or a line of the audit trail; long lines are cut, and a process that logs too much waits.
 
 import type { Readable } from 'node:stream';
 import { cleanText } from '@rsio/protocol/wire/guards';
@@ -11,7 +11,7 @@ import { WORKER_LINE_MAX_BYTES, WORKER_LINE_PATH_MAX_CHARS, WORKER_LOG_BURST_MS,
 
 const LINE_END = 0x0a;
 
-/** What is taken of a record. */
+/** The fields of a record that the listener logs. */
 export interface WorkerRecord {
   readonly level: LogLevel;
   readonly text: string;
@@ -19,7 +19,7 @@ export interface WorkerRecord {
   readonly fields: { readonly volume?: string; readonly error?: object };
 }
 
-/** Returns what is taken of a line. A line that is no record is a text, for example of a process that dies. */
+/** Returns the fields that the listener logs. A line that is not a record, for example of a dying process, becomes an error. */
 export function workerRecord(line: string): WorkerRecord {
   const given = parsed(line);
   const { level, msg, path, volume, error } = given ?? {};
@@ -46,7 +46,7 @@ export class WorkerLines {
   private leftOut = 0;
   private hasExited = false;
 
-  /** Reads the pipe of the log, and stderr, to which a process writes when it dies. */
+  /** `streams`: the pipe of the log, and stderr, to which a dying process writes. */
   constructor(clock: Clock, log: Log, pid: number, streams: readonly Readable[]) {
     this.clock = clock;
     this.log = log;
@@ -57,7 +57,7 @@ export class WorkerLines {
     for (const stream of streams) this.follow(stream);
   }
 
-  /** The process has exited. What it has left is read at once, so that its end is not delayed; what is too much is left out. */
+  /** Must be called when the process has exited. Reads the rest of the streams without waiting, and leaves out what exceeds the rate. */
   exited(): void {
     this.hasExited = true;
     this.resume();
@@ -71,7 +71,7 @@ export class WorkerLines {
 
   private follow(stream: Readable): void {
     let held: Buffer = Buffer.alloc(0);
-    // The rest of a line that was cut is passed over.
+    // True while the rest of a cut line is skipped.
     let isCut = false;
     const emit = (bytes: Buffer): void => {
       if (bytes.length > 0 && !isCut) this.write(bytes.toString());

@@ -1,7 +1,7 @@
-// Starts a server process, and carries messages to it and from it. A confined process has a socket of its own for messages, one line of JSON
-// each, which is read like a connection from the network: Node's own channel ends the process that reads it when the other end writes what it
-// does not expect. A process that opens files itself has all rights of the listener, and uses Node's channel. Invariant: a message of the
-// process is checked before anything sees it; after the first wrong one, nothing more is heard.
+// Starts a server process, and carries messages to it and from it. A confined process sends its messages over a socket, one line of JSON
+// each. It does not use the IPC channel of Node.js, because unexpected data in that channel would end the listener. A process that opens
+// files itself has all rights of the listener, and uses the IPC channel. Invariant: every message of the process is checked before another
+// module sees it; messages after the first wrong one are ignored.
 
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
@@ -20,7 +20,7 @@ import { checkedMessage, parsedMessage } from './worker-guards.ts';
 
 const WORKER_MODULE = new URL(import.meta.url.endsWith('.ts') ? '../../worker.ts' : './worker.js', import.meta.url);
 
-/** What a worker is given instead of rights. Null for a worker that opens files itself. */
+/** How to start a confined worker. Null for a worker that opens files itself. */
 export interface Confining extends Confinement {
   readonly calls: SystemCalls;
   /** Called when a worker has started, with sentences about protection that this machine does not offer. */
@@ -29,7 +29,7 @@ export interface Confining extends Confinement {
 
 export interface WireEvents {
   received(message: FromWorker): void;
-  /** The process has sent what it may not send, or does not read. */
+  /** Called once if the process has sent a wrong message, has closed its channel, or does not read its messages. */
   broken(reason: string): void;
 }
 
@@ -37,10 +37,10 @@ export interface WorkerWire {
   readonly child: ChildProcess;
   /** Passes descriptors to the process; null if it opens files itself. */
   readonly sender: DescriptorSender | null;
-  /** The pipe of its log, and stderr. */
+  /** The pipe of the process's log, and its stderr. */
   readonly lines: readonly Readable[];
   send(message: ToWorker): void;
-  /** Sends a message with a connection, which stays open here. `sent`: called when this process no longer needs it. */
+  /** Sends a message with a connection, which this process keeps open. `sent`: called when this process may close the connection. */
   sendSocket(message: ToWorker & { type: 'session' }, socket: Socket, sent: () => void): void;
 }
 
@@ -97,7 +97,7 @@ function confined(clock: Clock, { user, calls }: Confining, options: StartOption
       sender
         .lend([descriptor])
         .then((socketTag) => send({ ...message, socketTag }))
-        // The client connects again.
+        // If the descriptor cannot be passed, the client connects again.
         .catch(() => undefined)
         .finally(sent);
     },
@@ -114,7 +114,7 @@ function followLines(wire: Duplex, hear: (read: () => FromWorker) => boolean): v
   });
 }
 
-/** A process whose channel has ended can be told nothing any more, so it must end, too. `closed`: called if it has not exited soon after. */
+/** Watches for the end of the channel, after which the process must exit. `closed`: called if it is still running CHANNEL_END_MS later. */
 export function watchEnd(
   clock: Clock,
   child: Pick<ChildProcess, 'exitCode' | 'signalCode' | 'once'>,
@@ -132,7 +132,7 @@ function refuse(reason: string): never {
   throw new RsError('E_PROTOCOL', reason);
 }
 
-/** Returns the function that hears messages until one is wrong. */
+/** Returns a function that passes messages on until one is wrong. From then on, the function returns false. */
 function listening(events: WireEvents): (read: () => FromWorker) => boolean {
   let isBroken = false;
   return (read) => {
@@ -165,7 +165,7 @@ function pairOf(calls: SystemCalls): readonly [number | null, number | null] {
   try {
     return calls.socketPair();
   } catch {
-    // The listener has no descriptor left. The process can be given no connections and files, and its clients try again.
+    // The listener has no descriptor left. It cannot pass connections and files to this process, and the clients try again.
     return [null, null];
   }
 }
@@ -174,7 +174,7 @@ function linesOf(child: ChildProcess): Readable[] {
   return [streamOf(child, 2), streamOf(child, 5)].filter((one) => one !== null);
 }
 
-/** Null if the process could not be started: Node gives such a process no list of streams when descriptors are missing. */
+/** Returns null if the process could not be started: Node.js leaves `stdio` undefined when it has no descriptors left. */
 function streamOf({ stdio }: ChildProcess, number: number): Readable | null {
   const streams: readonly unknown[] | undefined = stdio;
   return (streams?.[number] ?? null) as Readable | null;

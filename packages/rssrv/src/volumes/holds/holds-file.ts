@@ -1,13 +1,31 @@
 // The content of the holds file, and the conversion of its earlier versions. Pure; state-file.ts reads and writes the file. The checks are
 // as strict as the checks of messages, because a single invalid holder would make every LIST and every refused OPEN fail.
 
-import { isListOf, isRecord, isRecordOf, isText, isWhole, type StateForm } from '@rsio/common/files/state-file';
+import type { StateForm } from '@rsio/common/files/state-file';
+import {
+  accepts,
+  atMost,
+  checked,
+  flag,
+  integer,
+  list,
+  map,
+  number,
+  object,
+  type Of,
+  optional,
+  orNull,
+  type Shape,
+  text,
+  textThat,
+  whole,
+} from '@rsio/common/lib/shape';
 import { isName } from '@rsio/common/lib/units';
 import { TIME_MAX_MS } from '@rsio/common/log/log-line';
-import { clientInstance, passes, termNumber, token } from '@rsio/protocol/wire/guards';
+import { clientInstance, guarded, termNumber, token } from '@rsio/protocol/wire/guards';
 import { INSTANCE_MAX } from '@rsio/protocol/wire/limits';
-import type { Hold, TakeOver, VolumeHolds } from './hold-rules.ts';
-import { type Instance, type MachineNote, NO_NOTES, type NodeNotes } from './instances.ts';
+import type { Hold, VolumeHolds } from './hold-rules.ts';
+import { NO_NOTES, type NodeNotes } from './instances.ts';
 import { NODE_MACHINES_MAX, NODE_REPLACED_MAX } from './limits.ts';
 
 export interface HoldsFileContent {
@@ -18,29 +36,60 @@ export interface HoldsFileContent {
   readonly hasHadFences?: boolean;
 }
 
+const count = whole(0, Number.MAX_SAFE_INTEGER);
+const node = textThat(isName, 'a name');
+const tokenText = guarded(text(), token, 'a token');
+const process = orNull(tokenText);
+const instance = guarded(integer(), clientInstance, 'an instance number');
+const time = whole(0, TIME_MAX_MS);
+
 /** In the second version of the file, holds had no process ids. In the first version, holds also had no epochs and no incarnations. */
-type SecondHold = Omit<Hold, 'process'>;
-type FirstHold = Omit<SecondHold, 'epoch' | 'life'>;
+const FIRST_HOLD = { node, machine: text(), instance: integer(), address: text(), sinceMs: time, readonly: flag() };
+const SECOND_HOLD = { ...FIRST_HOLD, epoch: count, life: orNull(text()) };
+const HOLD = object({ ...SECOND_HOLD, instance, process, term: optional(guarded(integer(), termNumber, 'the number of a term')) });
+const TAKE_OVER = orNull(object({ node, address: text(), atMs: time }));
+
+/** A hold must not have a higher epoch than the volume, because a later hold would get the same identity. */
+function sound<T extends Pick<VolumeHolds, 'epoch'> & { readonly holds: readonly { readonly epoch: number }[] }>(volume: T): string | null {
+  return volume.holds.every(({ epoch }) => epoch <= volume.epoch) ? null : 'has a hold of a later epoch than its own';
+}
+
+const isTrue = checked(flag(), (value) => (value ? null : 'is not true')) as Shape<true>;
+const VOLUME = checked(object({ epoch: integer(), holds: list(HOLD), taken: TAKE_OVER, isSnapshot: optional(isTrue) }), sound);
+const SECOND_VOLUME = checked(object({ epoch: integer(), holds: list(object(SECOND_HOLD)), taken: TAKE_OVER }), sound);
+const FIRST_VOLUME = object({ epoch: integer(), holds: list(object(FIRST_HOLD)), taken: optional(TAKE_OVER) });
+
+const MACHINE = object({ machine: tokenText, below: count });
+const NODE = object({
+  last: orNull(object({ machine: tokenText, instance, boot: tokenText, process, address: text() })),
+  machines: atMost(NODE_MACHINES_MAX, list(MACHINE)),
+  replaced: atMost(NODE_REPLACED_MAX, list(tokenText)),
+});
+const isMachineNote = accepts(MACHINE);
+
+const CONTENT = object({
+  volumes: map(VOLUME),
+  nodes: checked(map(NODE), (nodes) => (Object.keys(nodes).every(isName) ? null : 'has a key that is no name')),
+  hasHadFences: optional(flag()),
+});
 
 /**
  * Up to the second version, the file mapped `node machine` to an instance number; instances with a lower number were refused. The map was
- * unbounded.
+ * unbounded, and an instance number beyond the safe integers must not prevent the server from starting.
  */
-type EarlierInstances = Readonly<Record<string, number>>;
-
-interface Earlier<H> {
-  readonly volumes: Readonly<Record<string, { readonly epoch: number; readonly holds: readonly H[]; readonly taken: TakeOver | null }>>;
-  readonly instances: EarlierInstances;
-}
+const INSTANCES = map(number());
+const SECOND = object({ volumes: map(SECOND_VOLUME), instances: INSTANCES });
+const FIRST = object({ volumes: map(FIRST_VOLUME), instances: INSTANCES });
+const isFirst = accepts(FIRST);
+const isSecond = accepts(SECOND);
+type FirstHold = Of<typeof FIRST>['volumes'][string]['holds'][number];
 
 export const HOLDS_FILE: StateForm<HoldsFileContent> = {
   version: 3,
-  accepts: (content): content is HoldsFileContent =>
-    isRecord(content) && isRecordOf(content['volumes'], isVolumeHolds) && isNodes(content['nodes']),
+  shape: CONTENT,
   earlier: {
-    1: (content) => (isEarlier<FirstHold>(content, isFirstVolumeHolds) ? fromEarlier(content, fromFirst) : null),
-    2: (content) =>
-      isEarlier<SecondHold>(content, isSecondVolumeHolds) ? fromEarlier(content, (hold) => ({ ...hold, process: null })) : null,
+    1: (content) => (isFirst(content) ? fromEarlier(content, fromFirst) : null),
+    2: (content) => (isSecond(content) ? fromEarlier(content, (hold) => ({ ...hold, process: null })) : null),
   },
   remedy: 'restore it, or move it away if every client that holds a volume has ended',
 };
@@ -48,6 +97,13 @@ export const HOLDS_FILE: StateForm<HoldsFileContent> = {
 /** In the first version, only the identity of a writer contained the volume's epoch. */
 function fromFirst(hold: FirstHold, epoch: number): Hold {
   return { ...hold, process: null, epoch: hold.readonly ? 0 : epoch, life: null };
+}
+
+interface Earlier<H> {
+  readonly volumes: Readonly<
+    Record<string, Pick<VolumeHolds, 'epoch'> & { readonly holds: readonly H[]; readonly taken?: VolumeHolds['taken'] }>
+  >;
+  readonly instances: Of<typeof INSTANCES>;
 }
 
 function fromEarlier<H>({ volumes, instances }: Earlier<H>, fromHold: (hold: H, epoch: number) => Hold): HoldsFileContent {
@@ -59,103 +115,14 @@ function fromEarlier<H>({ volumes, instances }: Earlier<H>, fromHold: (hold: H, 
 }
 
 /** Omits invalid entries, because they would make every later start fail. */
-function nodesOf(instances: EarlierInstances): Record<string, NodeNotes> {
+function nodesOf(instances: Of<typeof INSTANCES>): Record<string, NodeNotes> {
   const nodes = new Map<string, NodeNotes>();
   for (const [key, below] of Object.entries(instances)) {
     const [node = '', machine] = key.split(' ');
     const note = { machine, below };
-    if (!isNode(node) || !isMachineNote(note)) continue;
+    if (!isName(node) || !isMachineNote(note)) continue;
     const known = nodes.get(node) ?? NO_NOTES;
     nodes.set(node, { ...known, machines: [...known.machines, note].slice(-NODE_MACHINES_MAX) });
   }
   return Object.fromEntries(nodes);
-}
-
-function isEarlier<H>(value: unknown, isVolume: (volume: unknown) => boolean): value is Earlier<H> {
-  // Do not use `isWhole`: an instance number beyond the safe integers must not prevent the server from starting.
-  const isNumber = (instance: unknown): instance is number => typeof instance === 'number';
-  const isThis = (volume: unknown): volume is object => isVolume(volume);
-  return isRecord(value) && isRecordOf(value['volumes'], isThis) && isRecordOf(value['instances'], isNumber);
-}
-
-function isNodes(value: unknown): value is HoldsFileContent['nodes'] {
-  return isRecordOf(value, isNodeNotes) && Object.keys(value).every(isNode);
-}
-
-function isNodeNotes(value: unknown): value is NodeNotes {
-  if (!isRecord(value)) return false;
-  const { last, machines, replaced } = value;
-  return (
-    (last === null || isInstance(last)) &&
-    isListOf(machines, isMachineNote) &&
-    machines.length <= NODE_MACHINES_MAX &&
-    isListOf(replaced, isToken) &&
-    replaced.length <= NODE_REPLACED_MAX
-  );
-}
-
-function isInstance(value: unknown): value is Instance {
-  if (!isRecord(value)) return false;
-  const { machine, instance, boot, process, address } = value;
-  return isToken(machine) && passes(clientInstance, instance) && isToken(boot) && isProcess(process) && isText(address);
-}
-
-function isMachineNote(value: unknown): value is MachineNote {
-  return isRecord(value) && isToken(value['machine']) && isWhole(value['below']) && value['below'] >= 0;
-}
-
-function isFirstVolumeHolds(value: unknown): boolean {
-  return isRecord(value) && isWhole(value['epoch']) && isListOf(value['holds'], isFirstHold);
-}
-
-function isSecondVolumeHolds(value: unknown): boolean {
-  return isVolumeOf(value, isSecondHold);
-}
-
-function isVolumeHolds(value: unknown): value is VolumeHolds {
-  return isVolumeOf(value, (hold, epoch): hold is Hold => isSecondHold(hold, epoch) && isPresentHold(hold));
-}
-
-function isPresentHold(hold: SecondHold): hold is Hold {
-  const { process, term } = hold as Partial<Hold>;
-  return passes(clientInstance, hold.instance) && isProcess(process) && (term === undefined || passes(termNumber, term));
-}
-
-function isVolumeOf<H extends SecondHold>(value: unknown, isHold: (hold: unknown, lastEpoch: number) => hold is H): boolean {
-  if (!isRecord(value)) return false;
-  const { epoch, holds, taken } = value;
-  return isWhole(epoch) && isListOf(holds, (hold): hold is H => isHold(hold, epoch)) && (taken === null || isTakeOver(taken));
-}
-
-/** A hold must not have a higher epoch than the volume, because a later hold would get the same identity. */
-function isSecondHold(value: unknown, lastEpoch: number): value is SecondHold {
-  if (!isRecord(value) || !isFirstHold(value)) return false;
-  const { epoch, life } = value as Partial<Hold>;
-  return isWhole(epoch) && epoch >= 0 && epoch <= lastEpoch && (life === null || isText(life));
-}
-
-function isFirstHold(value: unknown): value is FirstHold {
-  if (!isRecord(value)) return false;
-  const { node, machine, instance, address, sinceMs, readonly } = value;
-  return isNode(node) && isTime(sinceMs) && [machine, address].every(isText) && isWhole(instance) && typeof readonly === 'boolean';
-}
-
-function isTakeOver(value: unknown): value is TakeOver {
-  return isRecord(value) && isNode(value['node']) && isText(value['address']) && isTime(value['atMs']);
-}
-
-function isToken(value: unknown): value is string {
-  return passes(token, value);
-}
-
-function isProcess(value: unknown): value is string | null {
-  return value === null || isToken(value);
-}
-
-function isNode(value: unknown): value is string {
-  return isText(value) && isName(value);
-}
-
-function isTime(value: unknown): value is number {
-  return isWhole(value) && value >= 0 && value <= TIME_MAX_MS;
 }

@@ -8,7 +8,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';
 import { eventOf } from '../../events/event-log.ts';
-import { type Asker, checkRole } from '../../pools/asker.ts';
+import type { Asker } from '../../pools/asker.ts';
 import type { VolumeName } from '../../pools/catalogue.ts';
 import type { Halts } from './halts.ts';
 
@@ -23,7 +23,7 @@ export function haltOrders({ log, halts, show }: HaltOrdersPorts, asker: Asker):
   const by = asker.node === null ? 'an administrator on the server' : `client ${asker.node}`;
   /** Returns the id and the name of the volume. */
   const found = async ({ name, universe }: VolumeName, what: string): Promise<{ readonly id: string; readonly text: string }> => {
-    checkRole(asker, 'admin', `${what} volumes`);
+    asker.needs('admin', `${what} volumes`);
     const { volume } = await show({ name, universe });
     const text = `${volume.name}@${volume.universe}`;
     if (volume.id === null) throw new RsError('E_VOLUME', `Volume ${text} is not served, so that it has no I/O`, { volume: text });

@@ -2,37 +2,26 @@
 // ended; a pause ends by itself after its time, and with the server.
 
 import { OneByOne } from '@rsio/common/structures/one-by-one';
-import { isRecord, isRecordOf, isText, isWhole, StateFile, type StateForm } from '@rsio/common/files/state-file';
+import { StateFile, type StateForm } from '@rsio/common/files/state-file';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
+import { atMost, map, object, type Of, orNull, text, whole } from '@rsio/common/lib/shape';
 import { TIME_MAX_MS } from '@rsio/common/log/log-line';
 import { STOPPED_MAX } from './limits.ts';
 import type { Halt } from './throttle-messages.ts';
 
-interface Stop {
-  readonly sinceMs: number;
-  /** Client that has ordered it; null for an administrator on the server. */
-  readonly by: string | null;
-}
+/** `by`: the client that ordered the stop; null for an administrator on the server. */
+const STOP = object({ sinceMs: whole(0, TIME_MAX_MS), by: orNull(text()) });
+type Stop = Of<typeof STOP>;
 
-/** The content of the file of stopped volumes. What is written can be read by the next start. */
-interface HaltsFileContent {
-  /** Maps the id of each stopped volume to its stop. */
-  readonly volumes: Readonly<Record<string, Stop>>;
-}
+/** The content of the file of stopped volumes. `volumes`: maps the id of each stopped volume to its stop. */
+const HALTS = object({ volumes: atMost(STOPPED_MAX, map(STOP)) });
 
-const HALTS_FILE: StateForm<HaltsFileContent> = {
+const HALTS_FILE: StateForm<Of<typeof HALTS>> = {
   version: 1,
-  accepts: (content): content is HaltsFileContent =>
-    isRecord(content) && isRecordOf(content['volumes'], isStop) && Object.keys(content['volumes']).length <= STOPPED_MAX,
+  shape: HALTS,
   remedy: 'restore it, or move it away if no volume is to be stopped',
 };
-
-function isStop(value: unknown): value is Stop {
-  if (!isRecord(value)) return false;
-  const { sinceMs, by } = value;
-  return isWhole(sinceMs) && sinceMs >= 0 && sinceMs <= TIME_MAX_MS && (by === null || isText(by));
-}
 
 /** What people are shown of a halt. */
 export interface HaltFacts {
@@ -55,7 +44,7 @@ export class Halts {
   /** Called when a volume is halted, or goes on. `isOver`: true if a pause has ended by itself. */
   changed: (volumeId: string, isOver: boolean) => void = () => undefined;
   private readonly clock: Clock;
-  private readonly file: StateFile<HaltsFileContent>;
+  private readonly file: StateFile<Of<typeof HALTS>>;
   private readonly stopped = new Map<string, Stop>();
   private readonly paused = new Map<string, Pause>();
   private readonly changes = new OneByOne();

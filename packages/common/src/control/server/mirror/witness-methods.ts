@@ -3,7 +3,7 @@
 
 import { CONTROL_ANSWER_MS, SERVER_CHANGE_MS } from '../../limits.ts';
 import { flagParam, method, type Param } from '../../method-table.ts';
-import { count, filledText, flag, list, number, object, orNull, text } from '../../shape.ts';
+import { count, filledText, flag, list, number, object, orNull, text } from '../../../lib/shape.ts';
 
 const mirror: Param<string> = { shape: filledText(), what: 'the id of a mirror' };
 

@@ -1,6 +1,6 @@
-// Decides which bits of the intent maps are cleared next (rule M3): those of regions in which nothing was changed for a while. The copier
-// executes a clearing: it keeps changes of the regions back, flushes all replicas, and clears the bits. Invariants: only one clearing is
-// under way. Nothing of it counts if a replica has left, or has another tenure, or if not all members are in sync any more.
+// Decides which bits of the intent maps are cleared next (rule M3): those of regions without a change for a while. The copier executes a
+// clearing: it locks the regions against changes, flushes all replicas, and clears the bits. Invariants: only one clearing is in progress.
+// A clearing counts only if all members stay in sync and keep their tenures.
 
 import type { Lacks } from '../../lacks/lacks.ts';
 import { RegionSet } from '../../regions/region-set.ts';
@@ -8,7 +8,7 @@ import { CLEAR_REGIONS_MAX, CLEAR_RUNS_MAX } from './limits.ts';
 import { isSame, type Tenant } from './tenants.ts';
 
 export interface Clearing {
-  /** Pairs: first region, number of regions. */
+  /** Pairs of the first region and the number of regions. */
   readonly ranges: readonly number[];
   readonly members: readonly Tenant[];
 }
@@ -17,7 +17,7 @@ export class ClearPlan {
   private readonly touched: RegionSet;
   private readonly unsettled: RegionSet;
   private readonly lacks: Pick<Lacks, 'cleared'>;
-  /** Regions that were changed since the last call of `rotate`, and since the last but one. */
+  /** `recent`: regions changed since the last call of `rotate`. `before`: regions changed between the last two calls. */
   private recent = new RegionSet();
   private before = new RegionSet();
   private members: readonly Tenant[] | null = null;
@@ -31,7 +31,7 @@ export class ClearPlan {
     this.lacks = lacks;
   }
 
-  /** From now on, the plan watches what is changed. Before, nothing is cleared. */
+  /** From now on, the plan learns which regions are changed. Must be called before the first `next`. */
   watch(): void {
     this.touched.watcher = this.recent;
   }
@@ -41,12 +41,12 @@ export class ClearPlan {
     this.members = members;
   }
 
-  /** The bit of this region stays set (M21); null: of none. */
+  /** The bit of this region stays set (M21). Null: each bit may be cleared. */
   setKept(region: number | null): void {
     this.kept = region;
   }
 
-  /** Time has passed: what was changed before the last call counts as idle. */
+  /** Called every CLEAR_IDLE_MS: regions without a change since the previous call become idle. */
   rotate(): void {
     const old = this.before;
     this.before = this.recent;
@@ -55,7 +55,7 @@ export class ClearPlan {
     this.touched.watcher = old;
   }
 
-  /** The next clearing; null if there is none now, or if one is under way. */
+  /** The next clearing; null if there is nothing to clear now, or if a clearing is in progress. */
   next(): Clearing | null {
     if (this.members === null || this.clearing !== null || this.touched.count === 0) return null;
     const ranges = this.runs();
@@ -64,7 +64,7 @@ export class ClearPlan {
     return this.clearing;
   }
 
-  /** True as long as the members are those of the beginning, in the same tenures, all of them in sync. */
+  /** True as long as the members and their tenures are the same as when the clearing began, and all its regions are settled. */
   isValid({ ranges, members }: Clearing): boolean {
     if (this.members === null || !isSame(this.members, members)) return false;
     for (let at = 0; at < ranges.length; at += 2) {
@@ -74,7 +74,7 @@ export class ClearPlan {
     return true;
   }
 
-  /** `isCleared`: all replicas have cleared the bits, and changes of the regions were kept back until now. */
+  /** `isCleared`: all replicas have cleared the bits, and the regions were locked until now. */
   ended(clearing: Clearing, isCleared: boolean): void {
     this.clearing = null;
     if (!isCleared) return;

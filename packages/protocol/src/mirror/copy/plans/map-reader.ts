@@ -1,5 +1,5 @@
-// Reads the intent map of one replica page by page. Invariant: a map is complete only if its pages cover all of its regions without a gap,
-// and were all read since `begin`.
+// Reads the intent map of one replica page by page. Invariant: a map is complete only if the pages that were read cover all of its regions
+// without a gap.
 
 import type { MirrorMapAnswer } from '../../../wire/mirror/messages.ts';
 import type { RegionSet } from '../../regions/region-set.ts';
@@ -19,7 +19,7 @@ export class MapReader {
     this.isComplete = false;
   }
 
-  /** The page that is to be asked for now. Null if there is none, or if one is under way. */
+  /** The page to read now. Null if the map is complete, or if a page is being read. */
   next(): MapPage | null {
     if (this.isComplete || this.asked !== null) return null;
     this.asked = { first: this.first };
@@ -27,8 +27,9 @@ export class MapReader {
   }
 
   /**
-   * Adds the regions of a page to a set. `regions`: number of regions of the mirror; what the replica has beyond is ignored, and what it lacks
-   * is added. `answer`: null if the page could not be read. Returns false if no correct replica gives such an answer.
+   * Adds the regions of a page to `set`. `regions`: number of regions of the mirror. Further regions of the replica are ignored. If the
+   * replica is smaller, the regions that it does not have are added. `answer`: null if the page could not be read. Returns false if the
+   * answer is malformed.
    */
   read(page: MapPage, answer: MirrorMapAnswer | null, regions: number, set: RegionSet): boolean {
     if (page !== this.asked) return true;
@@ -42,7 +43,7 @@ export class MapReader {
     for (let region = set.firstFrom(regions); region >= 0; region = set.firstFrom(region)) set.remove(region);
     this.first = end;
     this.isComplete = end >= known;
-    // The last region that a smaller replica has may be incomplete there.
+    // A smaller replica may have only a part of its last region, so that this region is added, too.
     if (this.isComplete && answer.regions < regions) for (let region = Math.max(0, known - 1); region < regions; region++) set.add(region);
     return true;
   }

@@ -1,6 +1,6 @@
-// The intent maps of the replicas in sync, as they were when this client became the holder (rules M4, M7). Until they are all read, every
-// region counts as touched, and after an end that was not clean as unsettled. Invariant: a region is taken out of these sets only if no map
-// of I has it, and nothing that this holder did has added it.
+// Reads the intent maps of the replicas in sync after this client has become the holder (rules M4, M7). Until all maps are read, every
+// region counts as touched and, after an unclean end, as unsettled. Invariant: a region leaves these sets only if no map of a replica in
+// sync has it, and this holder has not added it.
 
 import type { MirrorMapAnswer } from '../../../wire/mirror/messages.ts';
 import { RegionSet } from '../../regions/region-set.ts';
@@ -14,7 +14,7 @@ export interface SurveyPage {
 
 export class MapSurvey {
   isComplete = false;
-  /** Regions that were changed, or have diverged, since the beginning. */
+  /** Regions that this holder has changed, and regions that have become unsettled, since the survey began. */
   readonly changed = new RegionSet();
   readonly diverged = new RegionSet();
   private readonly found = new RegionSet();
@@ -29,7 +29,7 @@ export class MapSurvey {
     if (!isClean) unsettled.addFirst(regions);
   }
 
-  /** `members`: all replicas of I. Returns the pages that are to be asked for now. */
+  /** `members`: all replicas in sync. Returns the pages to read now. */
   next(members: readonly Tenant[]): SurveyPage[] {
     const pages: SurveyPage[] = [];
     for (const { identity, tenure } of members) {
@@ -49,7 +49,7 @@ export class MapSurvey {
     return this.readers.get(identity)?.reader.read(page, answer, regions, this.found) ?? true;
   }
 
-  /** Returns true once: when the maps of all members are read. READs may go on then that waited for regions that are not unsettled. */
+  /** Returns true once, when the maps of all members are read. READs of regions that are not unsettled may then go on. */
   complete(members: readonly Tenant[]): boolean {
     if (this.isComplete || members.length === 0 || !members.every((one) => this.hasMapOf(one))) return false;
     this.isComplete = true;

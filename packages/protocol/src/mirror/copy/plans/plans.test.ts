@@ -1,5 +1,5 @@
-// The plans of copies by themselves: pieces of a region and of the shorter last one, maps that are read page by page, the survey of maps at
-// the beginning, flushes that several regions share, and which regions are cleared. copier-random.test.ts has the plans together.
+// The plans of copies, each alone: pieces of a region and of the shorter last one, maps read page by page, the survey of maps at the
+// beginning, flushes that several regions share, and the choice of regions to clear. copier-random.test.ts tests them together.
 
 import { expect, test } from 'vitest';
 import { MIRROR_REGION_BYTES } from '../../../wire/limits.ts';

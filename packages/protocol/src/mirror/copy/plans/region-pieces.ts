@@ -1,6 +1,6 @@
-// Cuts regions into pieces and counts which pieces are under way. Which region is next is the job of the plans. Invariants: a region is
-// begun again only after all pieces of its earlier attempt have ended, because an older copy may overtake a newer one. A region is copied
-// when all of its pieces were copied in one attempt. A region of which only some blocks are to be copied has pieces with runs.
+// Cuts regions into pieces and counts the pieces in progress. The plans choose the next region. If only some blocks of a region must be
+// copied, its pieces list them as runs. Invariants: a new attempt to copy a region begins only after all pieces of the earlier one have
+// ended, so that no old copy overtakes a newer one. A region is copied when all of its pieces were copied in one attempt.
 
 import { assert } from '@rsio/common/lib/assert';
 import { MIRROR_REGION_BYTES } from '../../../wire/limits.ts';
@@ -16,7 +16,7 @@ export interface PieceRange {
 }
 
 export interface Piece extends PieceRange {
-  /** What is copied, in pairs: begin and end. It begins with `beginBytes` and ends with `endBytes`. */
+  /** Ranges to copy, as pairs of begin and end. The first begins at `beginBytes`, the last ends at `endBytes`. */
   readonly runs: readonly number[];
 }
 
@@ -34,13 +34,11 @@ interface Attempt {
 export type PieceOutcome = 'more' | 'copied' | 'void';
 
 export class RegionPieces {
-  /** Size of the volume. */
   sizeBytes = 0;
-  /** Pieces under way. */
   underWay = 0;
   private readonly attempts = new Map<number, Attempt>();
 
-  /** True if the region is being copied, or if pieces of an attempt that is void are still under way. */
+  /** True if the region is being copied, or if pieces of a void attempt are still in progress. */
   has(region: number): boolean {
     return this.attempts.has(region);
   }
@@ -52,7 +50,7 @@ export class RegionPieces {
     return count;
   }
 
-  /** `blocks`: what is to be copied of the region. */
+  /** `blocks`: the blocks of the region to copy. */
   begin(region: number, blocks: Blocks = 'whole'): void {
     assert(!this.attempts.has(region), 'A region is copied twice at the same time');
     const beginBytes = region * MIRROR_REGION_BYTES;
@@ -60,11 +58,11 @@ export class RegionPieces {
     assert(beginBytes < endBytes, 'A region beyond the end of the volume is copied');
     const attempt = { region, cutBytes: beginBytes, endBytes, blocks, underWay: 0, isVoid: false };
     const first = nextOf(attempt, beginBytes, true);
-    // Blocks that are all beyond the end of the volume say nothing.
+    // If all blocks to copy are beyond the end of the volume, copies the whole region.
     this.attempts.set(region, first < endBytes ? { ...attempt, cutBytes: first } : { ...attempt, blocks: 'whole' });
   }
 
-  /** A region of which a piece can be cut; -1 if there is none. `isWanted` can leave regions out. */
+  /** A region from which a further piece can be cut and for which `isWanted` is true; -1 if there is none. */
   uncut(isWanted: (region: number) => boolean): number {
     for (const [region, attempt] of this.attempts) {
       if (!attempt.isVoid && attempt.cutBytes < attempt.endBytes && isWanted(region)) return region;
@@ -87,7 +85,7 @@ export class RegionPieces {
     return { region, beginBytes, endBytes, runs };
   }
 
-  /** True if what is copied of the region counts for nothing any more. */
+  /** True if the copy of the region is no longer needed. */
   isVoid(region: number): boolean {
     return this.attemptOf(region).isVoid;
   }
@@ -103,7 +101,7 @@ export class RegionPieces {
     return attempt.isVoid ? 'void' : 'copied';
   }
 
-  /** What was copied of the region counts no more. */
+  /** The copies of the region so far no longer count. */
   void(region: number): void {
     const attempt = this.attempts.get(region);
     if (attempt === undefined) return;
@@ -122,14 +120,13 @@ export class RegionPieces {
   }
 }
 
-/** Bytes of the volume that a piece copies. */
 export function bytesOf({ runs }: Piece): number {
   let bytes = 0;
   for (let at = 0; at < runs.length; at += 2) bytes += runs[at + 1]! - runs[at]!;
   return bytes;
 }
 
-/** The first byte from `fromBytes` on that is to be copied, or that is not; the end of the attempt if there is none. */
+/** First position from `fromBytes` on that must be copied, or that need not be copied if not `isToCopy`; the end of the attempt if none. */
 function nextOf({ region, endBytes, blocks }: Attempt, fromBytes: number, isToCopy: boolean): number {
   if (blocks === 'whole' || blocks === null) return isToCopy ? fromBytes : endBytes;
   const base = region * MIRROR_REGION_BYTES;

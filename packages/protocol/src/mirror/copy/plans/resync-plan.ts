@@ -1,7 +1,7 @@
-// Decides what is copied to one replica that returns, and when it has caught up (rule M12): what it may lack, everything that is unsettled,
-// and what is set in its own map alone. The copier executes the orders. Invariants: what is to be copied is determined anew whenever the
-// replica's session, handle or incarnation changes. An unsettled region is not copied. The replica has caught up only when all of that was
-// copied while the replica got all changes, and no region has diverged since.
+// Decides which regions are copied to one replica that returns, and when it has caught up (rule M12). To copy: blocks that it may lack,
+// unsettled regions, and regions that only its own map has. The copier executes the orders. Invariants: the list starts again whenever the
+// replica's session, handle or incarnation changes. A region is copied only after it is settled. The replica has caught up only when the
+// list was copied while all changes went to it, and no region has diverged since.
 
 import type { MirrorMapAnswer } from '../../../wire/mirror/messages.ts';
 import { BlockSet } from '../../lacks/block-set.ts';
@@ -16,7 +16,7 @@ export type ResyncPhase = 'away' | 'map' | 'copying' | 'caught-up';
 export interface ResyncSource {
   readonly touched: RegionSet;
   readonly unsettled: RegionSet;
-  /** What the replica may lack in its present incarnation. */
+  /** Blocks that the replica may lack in its present incarnation. */
   lacking(identity: string): BlockSet;
 }
 
@@ -25,14 +25,14 @@ export class ResyncPlan {
   phase: ResyncPhase = 'away';
   tenure: string | null = null;
   bytesCopied = 0;
-  /** Grows with each copy that is answered, and never falls. */
+  /** Like `bytesCopied`, but never reset when the copy starts again. */
   copiedInAll = 0;
   private readonly source: ResyncSource;
   private readonly unsettled: RegionSet;
   private readonly pieces = new RegionPieces();
   private readonly map = new MapReader();
   private toCopy = new BlockSet();
-  /** What was touched when `toCopy` was determined. */
+  /** Regions that were touched when `toCopy` was determined. */
   private considered = new RegionSet();
   private cursor = 0;
 
@@ -42,12 +42,12 @@ export class ResyncPlan {
     this.unsettled = source.unsettled;
   }
 
-  /** What is to be copied. Of a region that is being copied, each block counts until the whole region is copied. */
+  /** Bytes still to copy. A region that is being copied counts in full until all of it is copied. */
   get bytesLeft(): number {
     return this.toCopy.bytesIn(this.pieces.sizeBytes);
   }
 
-  /** What is not copied yet, or not as a whole region. */
+  /** Blocks still to copy. A region that is only partly copied is still in the set with all its blocks. */
   remaining(): BlockSet {
     return this.toCopy.clone();
   }
@@ -56,7 +56,7 @@ export class ResyncPlan {
     return this.pieces.underWay;
   }
 
-  /** A replica that returns starts again when the volume has grown, because what is beyond the old end was not looked at. */
+  /** If the volume grows, the copy to the replica starts again, because the plan does not know the part beyond the old end. */
   setSize(sizeBytes: number): void {
     if (sizeBytes === this.pieces.sizeBytes) return;
     this.pieces.sizeBytes = sizeBytes;
@@ -64,8 +64,8 @@ export class ResyncPlan {
   }
 
   /**
-   * The replica has a session, to which changes go since it began. Therefore, what it lacks is looked up now and not earlier. The pages of its
-   * map come later, because a map only grows while its replica is not in sync.
+   * The replica has a session that gets all changes. Only now can the plan look up which blocks the replica lacks. The pages of its map may
+   * be read later, because a map only grows while its replica is out of sync.
    */
   setTenure(tenure: string): void {
     if (tenure === this.tenure) return;
@@ -82,7 +82,7 @@ export class ResyncPlan {
     this.phase = 'map';
   }
 
-  /** The page of the replica's map that is to be read now; null if none is. */
+  /** The page of the replica's map to read now; null if there is none. */
   nextPage(): MapPage | null {
     return this.phase === 'map' ? this.map.next() : null;
   }
@@ -92,7 +92,7 @@ export class ResyncPlan {
     if (this.phase !== 'map') return true;
     const found = new RegionSet();
     const isRight = this.map.read(page, answer, regions, found);
-    // What the holder has changed is to be copied already, as far as it is lacking. The rest is the replica's alone.
+    // For regions in `considered`, `lacking` has chosen the blocks already. The others were changed on this replica only.
     const { considered } = this;
     for (let region = found.firstFromOutside(0, considered); region >= 0; region = found.firstFromOutside(region + 1, considered))
       this.toCopy.add(region, 'whole');
@@ -100,7 +100,7 @@ export class ResyncPlan {
     return isRight;
   }
 
-  /** The region differs again in I: a change was executed at some of the replicas only. */
+  /** The region differs again between replicas in sync, because only some of them have executed a change. */
   diverged(region: number): void {
     if (this.phase === 'away') return;
     this.toCopy.add(region, 'whole');
@@ -108,7 +108,7 @@ export class ResyncPlan {
     if (this.phase === 'caught-up') this.phase = 'copying';
   }
 
-  /** The next piece to copy from a settled member of I to the replica. Null if there is none now. */
+  /** The next piece to copy from a replica in sync to this replica. Null if there is none now. */
   nextPiece(maxBytes: number): Piece | null {
     if (this.phase !== 'copying') return null;
     let region = this.pieces.uncut(() => true);
@@ -118,7 +118,7 @@ export class ResyncPlan {
     return this.pieces.cut(region, maxBytes);
   }
 
-  /** True if the piece need not be copied any more. It must end nevertheless. */
+  /** True if the piece need not be copied any more. Its user must still call `pieceEnded`. */
   isVoid(piece: Piece): boolean {
     return this.pieces.isVoid(piece.region);
   }
@@ -133,8 +133,8 @@ export class ResyncPlan {
   }
 
   /**
-   * True if everything is copied. All earlier changes are answered there, too: those that were sent since the replica has its session wait
-   * for its answer, and the copy of a region has waited for older ones.
+   * True if all blocks are copied. The replica then has all earlier changes: a change sent during its session is acknowledged only after
+   * its answer, and the copy of a region has waited for older changes.
    */
   hasCaughtUp(): boolean {
     if (this.phase === 'copying' && this.toCopy.regions.count === 0 && this.pieces.underWay === 0) this.phase = 'caught-up';

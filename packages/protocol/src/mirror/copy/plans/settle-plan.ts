@@ -1,14 +1,14 @@
-// Decides which unsettled region is made equal next, and when it is settled (rule M7): copied from one replica of I to all others, then
-// flushed at all of them, the source included, while none of them changed its tenure. The copier executes the orders. Invariant: a region is
-// reported as settled only if, from its first copy to the end of a flush that was sent after its last copy, the replicas and their tenures
-// were the same, and nothing made the region different again.
+// Decides which unsettled region is made equal next, and when it is settled (rule M7). The copier copies the region from one replica in
+// sync to all others and flushes all of them, the source included. No tenure may change between the copy and the flush. Invariant: a region
+// is reported as settled only after a flush that began after its last copy. From its first copy until then, replicas and tenures stay the
+// same, and no change makes the region differ again.
 
 import type { RegionSet } from '../../regions/region-set.ts';
 import { SETTLE_ALONE_MAX, SETTLE_REGIONS_MAX, URGENT_REGIONS_MAX } from './limits.ts';
 import { type Piece, RegionPieces } from './region-pieces.ts';
 import { isSame, type Tenant } from './tenants.ts';
 
-/** A flush of all replicas of I, for the regions of the list. Only the plan changes it. */
+/** A flush of all replicas in sync that settles `regions`. Only the plan changes the set. */
 export interface SettleFlush {
   readonly regions: Set<number>;
 }
@@ -44,8 +44,8 @@ export class SettlePlan {
   }
 
   /**
-   * `members`: all replicas of I. Null while one of them cannot be used, or while a change of I is pending: nothing is begun then. What was
-   * begun still counts if the same members return with the same tenures.
+   * `members`: all replicas in sync. Null while one of them cannot be used, or while a configuration is pending: the plan then begins
+   * nothing. Copies that have begun still count if the same members return with the same tenures.
    */
   setMembers(members: readonly Tenant[] | null): void {
     this.isPaused = members === null;
@@ -59,7 +59,7 @@ export class SettlePlan {
     if (this.urgent.size < URGENT_REGIONS_MAX && this.unsettled.has(region)) this.urgent.add(region);
   }
 
-  /** The region differs again: a change was executed at some of the replicas only. */
+  /** The region differs again, because only some of the replicas have executed a change. */
   diverged(region: number): void {
     this.pieces.void(region);
     this.copied.delete(region);
@@ -80,7 +80,7 @@ export class SettlePlan {
     return this.pieces.cut(region, maxBytes);
   }
 
-  /** True if the piece need not be copied any more. It must end nevertheless. */
+  /** True if the piece need not be copied any more. Its user must still call `pieceEnded`. */
   isVoid(piece: Piece): boolean {
     return this.pieces.isVoid(piece.region);
   }
@@ -91,8 +91,9 @@ export class SettlePlan {
   }
 
   /**
-   * The flush that is to be sent to all members now; null if there is none. Regions share a flush: it is sent if a READ waits for one of
-   * them, if they are many, or if nothing else can be copied. If I is one replica, there is nothing to copy, and a flush settles the regions.
+   * The flush to send to all members now; null if there is none. Regions share a flush: it is sent if a READ waits for one of them, if
+   * there are many, or if nothing else can be copied. If only one replica is in sync, there is nothing to copy, and the flush alone settles
+   * the regions.
    */
   nextFlush(): SettleFlush | null {
     if (this.flush !== null || this.isPaused) return null;
@@ -103,10 +104,7 @@ export class SettlePlan {
     return this.flush;
   }
 
-  /**
-   * `isFlushed`: all members have answered OK, and each had the tenure of `setMembers` when its answer arrived. Returns the regions that are
-   * settled.
-   */
+  /** `isFlushed`: all members have answered OK, each with the tenure of `setMembers`. Returns the regions that are settled. */
   flushEnded(flush: SettleFlush, isFlushed: boolean): ReadonlySet<number> {
     if (flush !== this.flush) return new Set();
     this.flush = null;
@@ -138,7 +136,7 @@ export class SettlePlan {
     return this.nextFree();
   }
 
-  /** From the cursor on, the first unsettled region with which nothing has been begun; -1 if there is none. */
+  /** The first unsettled region, from the cursor on and then from 0, whose settling has not begun; -1 if there is none. */
   private nextFree(): number {
     for (let turn = 0, from = this.cursor; turn < 2; turn++, from = 0) {
       for (let region = this.unsettled.firstFrom(from); region >= 0; region = this.unsettled.firstFrom(region + 1)) {

@@ -1,8 +1,28 @@
-// Which values fit a shape and which do not, with the position of the first misfit. A reader accepts fields that a later release adds.
-// That answers of real daemons fit is tested in test/integration.
+// Values that fit a shape, and values that do not, with the position of the first misfit. A reader accepts fields that a later release
+// adds. test/integration tests that answers of real daemons fit.
 
 import { describe, expect, test } from 'vitest';
-import { count, filledText, flag, list, misfit, number, object, orNull, record, text, whole, word } from './shape.ts';
+import {
+  atMost,
+  count,
+  fieldsOf,
+  filledText,
+  flag,
+  list,
+  map,
+  misfit,
+  number,
+  object,
+  oneOf,
+  optional,
+  orNull,
+  record,
+  text,
+  textThat,
+  variants,
+  whole,
+  word,
+} from './shape.ts';
 
 const SHAPE = object({
   name: filledText(),
@@ -66,4 +86,37 @@ test.each<[Record<string, unknown>, string]>([
 test('a record is any object, and no list', () => {
   expect(misfit(record(), { any: [1] }, 'exactly')).toBeNull();
   for (const wrong of [null, [], 'x', 1]) expect(misfit(object({ at: record() }), { at: wrong })).toBe('at is not an object');
+});
+
+const STORED = object({
+  id: textThat((value) => value.length === 2, 'an id'),
+  size: oneOf(512, 4096),
+  note: optional(text()),
+  clients: atMost(2, map(count())),
+  end: variants('kind', { done: {}, failed: { reason: word(['full', 'gone']) } }),
+});
+const KEPT = { id: 'ab', size: 512, clients: { a: 1 }, end: { kind: 'failed', reason: 'gone' } } as const;
+
+test.each<[Record<string, unknown>, string | null]>([
+  [{}, null],
+  [{ note: 'x', end: { kind: 'done', reason: 7 } }, null],
+  [{ later: 1, end: { kind: 'done' } }, null],
+  [{ id: 'abc' }, 'id is not an id'],
+  [{ id: 7 }, 'id is not text'],
+  [{ size: 1024 }, 'size is not 512 or 4096'],
+  [{ note: null }, 'note is not text'],
+  [{ clients: { a: -1 } }, 'clients.a is not a whole number from 0'],
+  [{ clients: { a: 1, b: 2, c: 3 } }, 'clients has more than 2 entries'],
+  [{ clients: [1] }, 'clients is not an object'],
+  [{ end: { kind: 'late' } }, 'end.kind is not one of done, failed'],
+  [{ end: { kind: 'toString' } }, 'end.kind is not one of done, failed'],
+  [{ end: { kind: 'failed' } }, 'end.reason is missing'],
+  [{ end: { kind: 'failed', reason: 'late' } }, 'end.reason is not one of full, gone'],
+])('in a state file, %j: %s', (change, found) => {
+  expect(misfit(STORED, { ...KEPT, ...change }, 'stored')).toBe(found);
+});
+
+test('a shape takes its own fields out of an object, and no others', () => {
+  expect(fieldsOf(STORED, { ...KEPT, later: 1 } as typeof KEPT)).toEqual(KEPT);
+  expect(Object.keys(fieldsOf(object({ a: optional(text()) }), { a: undefined } as never))).toEqual([]);
 });

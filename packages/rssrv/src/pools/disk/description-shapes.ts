@@ -1,0 +1,145 @@
+// The fields that the descriptions of volumes, snapshots and parts in a pool have in common, as shapes, and how such a file is written and
+// read. Pure. Invariant: a field of one name has one form in all descriptions, so that a value that one file can store, each other file can.
+
+import { CLIENTS_MAX, STORAGE_STAMP_MAX_CHARS } from '@rsio/common/config/schema/limits';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { UNIVERSE_MAX, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
+import {
+  atMost,
+  checked,
+  fieldsOf,
+  type Fields,
+  isRecord,
+  list,
+  misfit,
+  object,
+  type ObjectShape,
+  oneOf,
+  orNull,
+  textThat,
+  type ValuesOf,
+  variants,
+  whole,
+} from '@rsio/common/lib/shape';
+import { isName } from '@rsio/common/lib/units';
+import { MANIFEST_MAX_BYTES, PARTS_MAX, REQUEST_ID_MAX_CHARS, STRIPE_CHUNK_MAX_BYTES, STRIPE_CHUNK_MIN_BYTES } from './limits.ts';
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** The last time that a Date can show. */
+const TIME_MAX_MS = 8_640_000_000_000_000;
+const SECTOR_BYTES = 512;
+
+export function isUuid(value: string): boolean {
+  return UUID.test(value);
+}
+
+export function isRequestId(value: string): boolean {
+  return value.length > 0 && value.length <= REQUEST_ID_MAX_CHARS && /^[\x21-\x7e]+$/.test(value);
+}
+
+/** Returns true if this is a chunk size of a stripe: a power of two within the limits. */
+export function isChunk(value: number): boolean {
+  return value >= STRIPE_CHUNK_MIN_BYTES && value <= STRIPE_CHUNK_MAX_BYTES && Number.isInteger(Math.log2(value));
+}
+
+/** Returns true if this is the size of a volume with this block size. */
+export function isSize(value: number, blockSizeBytes: number): boolean {
+  return Number.isSafeInteger(value) && value >= blockSizeBytes && value <= VOLUME_MAX_BYTES && value % blockSizeBytes === 0;
+}
+
+export const uuid = textThat(isUuid, 'a UUID');
+/** Id of a mirror, or of the data of a replica. */
+export const mirrorId = textThat((value) => /^[0-9a-f]{32}$/.test(value), 'an id of 32 hexadecimal digits');
+export const nameText = textThat(isName, 'a name');
+export const nameOrNull = orNull(nameText);
+export const namesOrNull = orNull(atMost(CLIENTS_MAX, list(nameText)));
+export const universe = whole(0, UNIVERSE_MAX);
+export const time = whole(0, TIME_MAX_MS);
+export const blockSize = oneOf(512, 4096);
+export const stamp = textThat((value) => value.length <= STORAGE_STAMP_MAX_CHARS, 'a stamp');
+export const requestOrNull = orNull(textThat(isRequestId, 'a request id'));
+/** Size of a file: a whole number of sectors. */
+export const fileSize = checked(whole(0, VOLUME_MAX_BYTES), (value) =>
+  isSize(value, SECTOR_BYTES) ? null : 'is not a whole number of sectors',
+);
+
+/** One file of a volume that consists of several files. */
+export const PART = object({
+  /** Id of the pool that contains the file. */
+  poolId: uuid,
+  /** Name of the folder of the file. For the first file, which is in the folder of the volume, the id of the volume. */
+  fileId: uuid,
+  sizeBytes: fileSize,
+});
+
+const parts = checked(atMost(PARTS_MAX, list(PART)), ({ length }) => (length < 2 ? 'has fewer than two entries' : null));
+
+/**
+ * How the content of a volume is laid out. `simple`: one file. `concat`: the files follow one another. `stripe`: chunks of `chunkBytes` go
+ * to the files in turn, and all files have the same size. The first file is in the pool that contains the manifest, the home of the volume.
+ */
+export const LAYOUT = checked(
+  variants('kind', {
+    simple: {},
+    concat: { parts },
+    stripe: { chunkBytes: checked(whole(1, null), (value) => (isChunk(value) ? null : 'is not the chunk size of a stripe')), parts },
+  }),
+  (layout) => {
+    if (layout.kind !== 'stripe') return null;
+    const isFitting = layout.parts.every(
+      ({ sizeBytes }) => sizeBytes === layout.parts[0]?.sizeBytes && sizeBytes % layout.chunkBytes === 0,
+    );
+    return isFitting ? null : 'has files that are not equal numbers of chunks';
+  },
+);
+
+export function printContent(content: object, version = 1): string {
+  return `${JSON.stringify({ version, ...content }, null, 2)}\n`;
+}
+
+/** Returns the text. Throws E_USAGE, naming the field, if `parse` refuses it, or if it is too long. */
+export function readable(text: string, parse: (file: string, text: string) => unknown): string {
+  try {
+    parse('', text);
+  } catch (thrown) {
+    throw new RsError('E_USAGE', `The volume cannot be saved, because its ${String(toRsError(thrown).context['what'])}`, {}, thrown);
+  }
+  if (text.length <= MANIFEST_MAX_BYTES) return text;
+  throw new RsError('E_USAGE', `The volume cannot be saved: its manifest has ${text.length} bytes, allowed are ${MANIFEST_MAX_BYTES}`);
+}
+
+/**
+ * Reads a description: its version, and the fields of the shape without others. `newest`: the newest format of this kind of file. Throws
+ * E_VOLUME naming `file` and the field.
+ */
+export function parseContent<F extends Fields>(
+  file: string,
+  text: string,
+  shape: ObjectShape<F>,
+  newest = 1,
+): { readonly version: number; readonly fields: ValuesOf<F> } {
+  let content: unknown;
+  try {
+    content = JSON.parse(text);
+  } catch (thrown) {
+    throw damagedFile(file, 'it is not JSON', thrown);
+  }
+  if (!isRecord(content)) throw damagedFile(file, 'it is not a JSON object');
+  const { version } = content;
+  if (typeof version !== 'number' || !Number.isSafeInteger(version) || version < 1)
+    throw damagedFile(file, 'its version is not a number above 0');
+  if (version > newest) {
+    throw new RsError(
+      'E_VOLUME',
+      `${file} has format ${version}, and this rssrv knows formats up to ${newest}: use the newer rssrv that wrote it`,
+      { file, version },
+    );
+  }
+  const found = misfit(shape, content, 'stored');
+  if (found !== null) throw damagedFile(file, found);
+  return { version, fields: fieldsOf(shape, content as ValuesOf<F>) };
+}
+
+export function damagedFile(file: string, what: string, cause?: unknown): RsError {
+  return new RsError('E_VOLUME', `${file} is damaged (${what}): restore it from a backup of the pool`, { file, what }, cause);
+}
