@@ -1,5 +1,5 @@
-// The table of all commands of rsadm, in groups, in the order in which the help lists them. To add a command, add it in commands/ and a line
-// in this table.
+// The table of all commands of rsadm, in groups, in the order in which the help lists them. To add a command, add a file in commands/ and a
+// line in this table.
 
 import { completionCommand } from '@rsio/common/cli/completion-command';
 import { listed, shownCall } from '@rsio/common/cli/command';

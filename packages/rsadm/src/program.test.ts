@@ -1,5 +1,5 @@
-// Tests rsadm from its arguments to its output, against a real control socket with handlers of the test: the request that each command
-// sends, its output, its refusals and its help. Edits of rssrvcfg and the page of `status` have tests of their own in commands/.
+// Tests rsadm from its arguments to its output, with a real control socket and fake handlers: the request of each command, its output, its
+// refusals and its help. Edits of rssrvcfg and the page of `status` have separate tests in commands/.
 
 import { shownCall } from '@rsio/common/cli/command';
 import { SERVER_METHODS, type ServerMethodName } from '@rsio/common/control/server/server-methods';
@@ -342,7 +342,7 @@ describe('each command sends its request and prints the answer', () => {
     const isOfTwo = method === 'volume-remove' || method === 'volume-restore';
     const { left: _left, ...expected } = (ANSWERS[method] as unknown as () => { left?: number })();
     if (!isOfTwo && method !== 'volume-purge') expect(misfit(SERVER_METHODS[method].result, answer, 'exactly')).toBeNull();
-    // `volume remove` also removes snapshots, and its answer then has a volume. `volume restore` also restores from images.
+    // `volume remove` also removes snapshots, and `volume restore` also restores from images; the fields for these cases are null here.
     const more = method === 'volume-remove' ? { volume: null } : isOfTwo ? { kept: null, job: null } : {};
     expect(answer).toEqual({ ...expected, ...more });
   });

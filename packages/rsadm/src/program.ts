@@ -32,7 +32,7 @@ export interface Ports {
   readonly machine: Machine;
 }
 
-/** Those of this process. */
+/** Returns the ports of this process. */
 export function processPorts(): Ports {
   return {
     clock: systemClock,

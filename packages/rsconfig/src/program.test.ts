@@ -1,5 +1,5 @@
-// Tests rsconfig from its arguments to its output, against a real control socket with handlers of the test. The texts are tested in
-// format.test.ts.
+// Tests rsconfig from its arguments to its output, with a real control socket and fake handlers.
+// The texts are tested in format.test.ts.
 
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -33,7 +33,7 @@ export interface Ports {
   readonly waiting: WaitingPorts;
 }
 
-/** Those of this process. */
+/** Returns the ports of this process. */
 export function processPorts(): Ports {
   const columns = stderrColumns();
   const progress = columns === null ? null : terminalProgress((text) => process.stderr.write(text), columns);

@@ -60,12 +60,11 @@ export interface ClientDaemonOptions {
   readonly paths: RsiodPaths;
   readonly identity: Identity;
   readonly clock: Clock;
-  /** Wall-clock time at which this process started. */
+  /** Wall-clock time of the start of this process. */
   readonly beganMs: number;
   readonly log: DaemonLog;
-  /** Where events are kept over restarts. */
   readonly store: EventStore;
-  /** Makes the log go where this configuration says. */
+  /** Applies the log settings of a configuration. */
   readonly relog: (config: RscltConfig) => void;
   /** Reports a warning to the process that started the daemon, and to the log. */
   readonly warn: (sentence: string) => void;
@@ -78,7 +77,7 @@ export interface ClientDaemonOptions {
   readonly keeperLack: string | null;
   /** Calls `handOver` and exits, so that the keeper starts another process. */
   readonly restart: () => Promise<void>;
-  /** Ends this process as SIGTERM does. */
+  /** Stops this process as SIGTERM does. */
   readonly stop: () => void;
 }
 
@@ -158,9 +157,7 @@ export class ClientDaemon {
     this.namespaces = this.setupsOf(config, this.locals).map((setup) => new Namespace(setup, identity, this.ports));
   }
 
-  /**
-   * Resolves when every path has been tried, the wanted volumes are attached and the sockets are open. Throws if a socket cannot be opened.
-   */
+  /** Resolves when every path has been tried, the wanted volumes are attached and the sockets are open. Throws if a socket fails. */
   async start(): Promise<void> {
     const { paths, log, warn } = this.options;
     const { warning } = this.unkept(this.config);
@@ -187,7 +184,7 @@ export class ClientDaemon {
   }
 
   /**
-   * Called before another process replaces this one. Stops taking requests, completes the requests under way, and flushes as many volumes
+   * Called before another process replaces this one. Stops taking requests, completes the requests in flight, and flushes as many volumes
    * as possible within HAND_OVER_WAIT_MS. Requests that are still incomplete are executed again by the next process. Nothing is detached.
    */
   async handOver(): Promise<void> {
@@ -373,10 +370,7 @@ export class ClientDaemon {
     return new Frontends([devices, nbd]);
   }
 
-  /**
-   * Waits at most FIRST_CONTACT_WAIT_MS until every path has been tried and every connected server has sent its list of volumes and
-   * interfaces.
-   */
+  /** Waits at most FIRST_CONTACT_WAIT_MS until every path has been tried and every connected server has sent its list. */
   private async firstContact(): Promise<void> {
     const { clock } = this.options;
     const endMs = clock.monotonicMs() + FIRST_CONTACT_WAIT_MS;

@@ -1,5 +1,5 @@
-// rsclogcat as a process: its output, its end by SIGINT, a reader that goes away, its errors.
-// rsslogcat is the same program with another file; formats and log rotation are tested in @rsio/common.
+// rsclogcat as a process: its output, SIGINT, a reader that closes the pipe, and errors. rsslogcat is the same program with another file;
+// formats and log rotation are tested in @rsio/common.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -64,7 +64,7 @@ test('prints the log and ends; -n takes the last lines', PATIENCE, async () => {
 test('-f follows; SIGINT ends it with exit 0', PATIENCE, async () => {
   writeFileSync(file, 'first\n');
   const run = start(['-f', '-n0']);
-  // Appended repeatedly, because the start of following is not visible from outside.
+  // The record is appended repeatedly, because the test cannot see when the program starts to follow the file.
   await expect
     .poll(
       () => {

@@ -37,7 +37,6 @@ interface Setup {
   readonly config: RscltConfig;
   readonly paths: RsiodPaths;
   readonly foreground: boolean;
-  /** The keeper of this process; null if there is none. */
   readonly above: { readonly fd: number; readonly life: number } | null;
   /** Reason why this machine cannot run a keeper; null if it can. */
   readonly keeperLack: string | null;
@@ -64,7 +63,7 @@ async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup,
   reportCrash(log, 'rsiod', daemon);
   const node = nodeOf(config);
   const warn = warner(daemon, log);
-  // A start is not refused because of a trigger: the devices of the process before it may wait for this one.
+  // A wrong trigger only causes a warning, because devices of the previous process may be waiting for this process.
   const unsafe = triggerProblems(config.triggers).map((problem) => ({ file: config.file, ...problem }));
   warningSentences([...config.warnings, ...unsafe]).forEach(warn);
   let hasEnded = false;

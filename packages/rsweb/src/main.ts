@@ -1,5 +1,5 @@
-// rsweb: pages about the servers and clients of this machine and others. This file handles arguments, the configuration and the process; the
-// work itself is done in web-service.ts.
+// Entry point of rsweb, which serves pages about the servers and clients of this machine and others. This file handles arguments, the
+// configuration and the process; web-service.ts does the work.
 
 import './limits.ts';
 
@@ -65,7 +65,7 @@ interface Output {
   readonly note: (sentence: string) => void;
 }
 
-/** The section goes to stdout, so that it can be appended to the file; the token does not. */
+/** The configuration section goes to stdout, so that it can be appended to the file; the token goes to stderr. */
 function makeToken(words: readonly string[], isManaging: boolean, { out, note }: Output): void {
   const [word, name, ...rest] = words;
   if (word !== 'token' || name === undefined || rest.length > 0) {

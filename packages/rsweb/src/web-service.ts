@@ -1,5 +1,5 @@
-// The daemon: puts configuration, server and pages together, and takes a changed configuration into force. Invariant: a configuration that
-// cannot be used changes nothing, so that a reload never ends the pages.
+// The daemon: connects the configuration, the web server and the pages, and applies a changed configuration. Invariant: an unusable
+// configuration changes nothing, so that a failed reload does not stop the pages.
 
 import { hostname } from 'node:os';
 import { warningSentences } from '@rsio/common/config/load-config';
@@ -31,11 +31,11 @@ import type { Source } from './sources/source.ts';
 export interface WebServicePorts {
   readonly clock: Clock;
   readonly log: DaemonLog;
-  /** Makes the log go where the configuration says. */
+  /** Applies the log settings of a configuration. */
   readonly relog: (settings: LogSettings) => void;
-  /** Prefix of the paths of the daemons of this machine. */
+  /** Prefix of all paths of this machine's daemons. */
   readonly root: string;
-  /** Orders are taken. */
+  /** True if rsweb takes orders (--manage). */
   readonly isManaging: boolean;
 }
 
@@ -48,7 +48,7 @@ export class WebService implements Service {
   private readonly live: Live;
   private readonly app: App;
   private server: WebServer | null = null;
-  /** Reloads happen one after the other. */
+  /** The last reload. Each reload waits for the previous one. */
   private reloads: Promise<void> = Promise.resolve();
 
   /** Throws E_CONFIG if the certificate cannot be used. */
@@ -117,7 +117,7 @@ export class WebService implements Service {
     const identity = serverIdentity(config);
     const before = this.server;
     const moves = urlOf(config) !== urlOf(this.config);
-    // A new address is listened on first: if that fails, the old one stays.
+    // The new address is opened before anything changes, so that a failure leaves the old address in use.
     if (moves || before === null) this.server = await this.listening(config, identity);
     else if (identity !== null) before.renew(identity.credentials);
     this.ports.relog(config);

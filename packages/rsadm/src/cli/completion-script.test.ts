@@ -9,7 +9,7 @@ import { COMMANDS } from '../command-table.ts';
 
 const SCRIPT = bashCompletion('rsadm', '/etc/dvsc/rssrvcfg', COMMANDS);
 
-/** Lists as rsadm prints them, and names that a shell would execute. */
+/** Lists in the format of rsadm, with names that a careless shell script would execute. */
 const ANSWERS = [
   '*" volume list") printf "VOLUME SIZE\\noracle@0 1.0G\\ndata@1 1.0G\\n\\$(touch pwned) 1.0G\\n" ;;',
   '*" volume list --removed") printf "VOLUME SIZE\\nold@0 1.0G\\n" ;;',

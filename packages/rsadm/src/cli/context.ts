@@ -22,7 +22,7 @@ export interface AdmContext {
   readonly note: (sentence: string) => void;
 }
 
-/** What a first configuration needs to know of this machine. */
+/** Facts about this machine for the first configuration. */
 export interface Machine {
   readonly hostName: string;
   /** Addresses that other machines can reach. */

@@ -1,5 +1,5 @@
-// Reads a key from a file or from stdin. A key never comes from the command line, because every user sees it there. Invariant: no error shows
-// a key.
+// Reads a key from a file or from stdin. A key is never given on the command line, because `ps` would show it to every user. Invariant: no
+// error message contains a key.
 
 import { readFileSync } from 'node:fs';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
@@ -8,7 +8,7 @@ import { usageError } from './context.ts';
 const STDIN = '-';
 const STDIN_DESCRIPTOR = 0;
 
-/** Returns the one line of the file; `-` is stdin. Throws E_SYSTEM if it cannot be read, and E_USAGE if it is not one line. */
+/** Returns the only line of the file; `-` is stdin. Throws E_SYSTEM if it cannot be read, and E_USAGE if it is not one line. */
 export function keyFrom(file: string): string {
   const lines = read(file).trim().split('\n');
   const [key = ''] = lines;

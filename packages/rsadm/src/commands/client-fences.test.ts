@@ -1,5 +1,5 @@
-// Tests the orders about clients: kick, fence, unfence, release, and what a removed client still holds. The rssrv is one of the test;
-// what the orders do is in packages/rssrv/src/volumes/fencing.ts.
+// Tests the commands kick, fence, unfence and release, and the volumes that a removed client still holds. rssrv is a fake;
+// packages/rssrv/src/volumes/fencing.ts executes the orders.
 
 import { expect, test } from 'vitest';
 import { refusing, useAdmScene } from '../testing/adm-scene.ts';

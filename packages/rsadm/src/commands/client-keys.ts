@@ -1,5 +1,5 @@
-// The command that changes the key of a client in steps: the client has two keys meanwhile, so that it is never shut out. Invariant: the new
-// key appears only once, in the output of the first step; no log line, error or list shows a key.
+// Implements the command that changes the key of a client in steps. Between the steps, the server accepts both keys, so that the client is
+// never locked out. Invariant: the new key appears only once, in the output of the first step; no log line, error or list shows a key.
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { object, orNull, text } from '@rsio/common/lib/shape';

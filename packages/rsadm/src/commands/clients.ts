@@ -1,5 +1,5 @@
-// The commands about clients: who may connect, with which key and rights, and who is connected. Invariant: a key appears in the output only
-// once, when it is made; no error shows a key.
+// The commands about clients: which clients may connect, with which keys and rights, and which are connected. Invariant: a key is printed
+// only once, when it is made; no error shows a key.
 
 import { KEY_NEW_CHARS } from '@rsio/common/config/schema/limits';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
@@ -63,7 +63,7 @@ manage with pool= and limit=, such as "manage pool=fast limit=500g".`,
   operands: { min: 1, max: 1 },
   run: async (context, { 'key-file': file, rights, json }, [name = '']) => {
     const key = file === null ? newKey() : keyFrom(file);
-    // Only the key goes to stdout, so that a script can take it from there.
+    // Only the key goes to stdout, so that a script can read it.
     await changeServerFile(context, (document) => setRights(addClient(document, name, key), name, rights), context.note);
     if (json) return printJson(context, { name, key: file === null ? key : null });
     if (file === null) context.out(`${key}\n`);
@@ -132,7 +132,7 @@ ends these holds.`,
   },
 });
 
-/** Without a running rssrv, it is not known what a client holds. */
+/** Returns the volumes that a client holds; none if rssrv is not running, because the holds are then unknown. */
 async function heldBy(context: AdmContext, name: string): Promise<readonly string[]> {
   try {
     const { clients } = await context.call('client-list', {});

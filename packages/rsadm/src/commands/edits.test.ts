@@ -1,5 +1,5 @@
-// Tests the edits of rssrvcfg by rsadm: the lines that change, what rssrv is asked before and after, and that nothing of a refused change
-// remains. The rssrv is one of the test.
+// Tests the edits of rssrvcfg by rsadm: the changed lines, the requests to rssrv before and after, and that a refused change leaves the
+// file unchanged. rssrv is a fake.
 
 import { chmodSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { RsError } from '@rsio/common/lib/errors';

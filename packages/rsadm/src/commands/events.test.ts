@@ -1,5 +1,5 @@
-// Tests `events`: its lines, its bounds, and that -f shows each event once, over restarts and gaps. The rssrv is one of the test.
-// What becomes an event is decided in rssrv's events/.
+// Tests `events`: its lines, its bounds, and that -f shows each event once, across restarts and gaps. rssrv is a fake. The files in rssrv's
+// events/ decide which changes become events.
 
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
 import { RsError } from '@rsio/common/lib/errors';
@@ -18,7 +18,7 @@ function answer(events: Answer['events'], more: Partial<Answer> = {}): Answer {
   return { events, missed: 0, last: events.at(-1)?.number ?? 0, beganMs: 5, ...more };
 }
 
-/** Serves these answers in turn, and then ends the command with an error. */
+/** Gives these answers in turn, and then an error, which ends the command. */
 async function serveInTurn(...answers: readonly Answer[]): Promise<void> {
   const left = [...answers];
   await scene.serve({

@@ -1,6 +1,6 @@
-// The command `events`: what has changed on the server, and with -f what changes from now on. rssrv answers a request for further events when
-// there is one, so that -f shows an event at once and costs little. Invariant: -f shows each event once, also over a restart of rssrv, and
-// says so if it may have missed some.
+// Implements `events`, which shows past events of the server and, with -f, new events. rssrv answers the request for new events when there
+// is one, so that -f shows events at once without polling. Invariant: -f shows each event once, even across a restart of rssrv, and reports
+// if it may have missed events.
 
 import { parseSince, SINCE_HELP } from '@rsio/common/cli/since';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
@@ -57,7 +57,7 @@ function countOf(text: string | null, preset: number): number {
   throw usageError(`Wrong -n ${quoteText(text)}: allowed is 0 to ${EVENTS_KEPT}`);
 }
 
-/** Ends only with an error. */
+/** Runs until an error is thrown. */
 async function follows(context: AdmContext, first: Answer, show: (events: readonly EventView[]) => void): Promise<never> {
   let { last, beganMs } = first;
   let isAway = false;
@@ -68,7 +68,7 @@ async function follows(context: AdmContext, first: Answer, show: (events: readon
       isAway = false;
       if (answer.beganMs !== beganMs) {
         context.note('The events of rssrv begin anew, because the ones before were lost; rsslogcat shows them');
-        // The number belongs to the events of the process before.
+        // `last` is a number of the previous process's events and means nothing to this process.
         ({ beganMs } = answer);
         last = 0;
         continue;

@@ -1,5 +1,5 @@
-// Tests `check` and `init`: faults with their lines, what a running rssrv says, and a first file from answers, options and this machine.
-// The rssrv is one of the test.
+// Tests `check` and `init`: faults with their lines, the answer of a running rssrv, and a first file from the user's answers, options and
+// facts about the machine. rssrv is a fake.
 
 import { chmodSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';

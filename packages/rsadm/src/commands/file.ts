@@ -1,6 +1,6 @@
-// The commands about rssrvcfg as a whole: `check` reports every fault, `init` makes a first file. Neither needs rssrv; if it is running,
-// `check` asks it whether it would accept the file. Invariant: `init` never changes a file with sections, and a new file is readable by its
-// owner only.
+// Implements `check`, which reports every fault in rssrvcfg, and `init`, which makes the first rssrvcfg. Neither needs a running rssrv. If
+// rssrv is running, `check` asks it whether it would accept the file. Invariants: `init` never changes a file that has sections; only its
+// owner can read a new file.
 
 import { createHash } from 'node:crypto';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
@@ -18,7 +18,7 @@ import { type AdmContext, defineCommand, usageError } from '../cli/context.ts';
 
 const FINDINGS = list(object({ line: count('0: the whole file'), message: text() }));
 
-/** What rssrv says about a text. */
+/** The answer of rssrv about the text of a file. */
 interface Verdict {
   readonly server: 'accepts' | 'refuses' | 'not asked';
   readonly refusal: string | null;
@@ -117,7 +117,7 @@ get the same. The new file has mode 0600. A file with sections is never changed.
   },
 });
 
-/** `missing`: what to give on the command line if there is neither a terminal nor a default; null if there always is a default. */
+/** `missing`: for the error without a terminal and a default, the missing command-line option; null if there always is a default. */
 async function answer(
   { ask }: AdmContext,
   given: string | null,
@@ -145,7 +145,7 @@ function wholeOf(option: string, value: string): number {
   throw usageError(`Wrong ${option} ${quoteText(value)}: allowed is a whole number`);
 }
 
-/** The same name gives the same number on every server; 0 is left to hand-made configurations. */
+/** Derives the namespaceid from the name, so that every server gets the same number. The number 0 is never chosen. */
 function namespaceidOf(namespace: string): number {
   return 1 + (createHash('sha256').update(namespace).digest().readUInt32BE(0) % NAMESPACEID_MAX);
 }

@@ -1,5 +1,5 @@
-// The command volume import of rsadm. rssrv decides whether the volume can be made, and does the work. Invariants: the command sends an id with
-// its request; ending it, also while it waits, never ends the job.
+// Implements `volume import`. rssrv decides whether the volume can be created, and does the work. Invariants: the request has an id;
+// interrupting the command, even with --wait, never ends the job.
 
 import { resolve } from 'node:path';
 import { type Command, JSON_OPTION, makeCommand, usageError, WAIT_OPTION } from '@rsio/common/cli/command';
@@ -10,7 +10,7 @@ import type { VolumeDoor, VolumeProgram } from '@rsio/common/manage/volumes/door
 import { checkWaiting, followJob } from '@rsio/common/manage/volumes/jobs';
 import { poolNameOf, sizeOf } from '@rsio/common/manage/volumes/values';
 
-/** `words`: how the program names jobs, such as `jobs`. */
+/** `words`: the program's command that lists jobs, such as `jobs`. */
 export function importVerb(given: VolumeProgram, words: string): Command<VolumeDoor> {
   const { program } = given;
   return makeCommand(program, {

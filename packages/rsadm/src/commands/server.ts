@@ -1,5 +1,5 @@
-// The command `reload`. The page of `status` is in status.ts.
-// Invariant: it changes nothing but what rssrv applies.
+// Implements the command `reload`; status.ts implements `status`.
+// Invariant: the command itself changes nothing; rssrv applies the file.
 
 import { SERVER_METHODS } from '@rsio/common/control/server/server-methods';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';

@@ -1,5 +1,5 @@
-// Tests what `status`, `pool check` and `volume remove` show and ask, against an rssrv of the test.
-// The tables and warnings themselves have tests in common's manage/.
+// Tests the output and the questions of `status`, `pool check` and `volume remove`, with a fake rssrv. The tables and warnings themselves
+// have tests in common's manage/.
 
 import { shownCall } from '@rsio/common/cli/command';
 import { misfit } from '@rsio/common/lib/shape';

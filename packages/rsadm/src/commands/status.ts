@@ -1,5 +1,5 @@
-// The command `status`: the whole server on one page. It only reads. Invariant: what is not as it should be is a warning with its remedy, and
-// makes the exit code 1; the page stays short, however many volumes there are.
+// Implements `status`, which shows the whole server on one page and changes nothing. Invariants: each fault is shown as a warning with its
+// remedy and makes the exit code 1; the page stays short even with many volumes.
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { alignColumns, toText } from '@rsio/common/cli/table';
@@ -15,7 +15,7 @@ import { changeWarnings, warningsOf, witnessWarnings } from '@rsio/common/manage
 import { gatherUpkeep, upkeepFaults } from '@rsio/common/manage/upkeep';
 import { type AdmContext, defineCommand } from '../cli/context.ts';
 
-/** Volumes that need attention are listed up to this number. */
+/** Maximum number of volumes with faults that the page lists. */
 const VOLUMES_LISTED_MAX = 20;
 
 const PAGE = object({
@@ -81,7 +81,7 @@ async function stateOf({ call }: AdmContext) {
     call('client-list', {}),
     call('stats', {}),
     call('change-show', {}),
-    // An earlier rssrv has no such method.
+    // An older release of rssrv does not have this method.
     daemon.methods.includes('witness-list') ? call('witness-list', {}) : { records: [] },
   ]);
   return { daemon, interfaces, pools, volumes, clients, stats, change, records };
@@ -93,7 +93,7 @@ export function interfacesTable(interfaces: readonly InterfaceView[]): string {
   return toText(alignColumns(['INTERFACE', 'ADDRESS', '>PORT', 'STATE'], rows));
 }
 
-/** How many volumes there are, and those that wait or are not served. */
+/** Shows the number of volumes, and lists those that wait or are not served. */
 function volumesPart(volumes: readonly ManagedVolumeView[], nowMs: number): string {
   if (volumes.length === 0) return toText([NO_VOLUME]);
   const bad = volumes.filter(({ state, waitsForSpace, halt }) => state !== 'served' || waitsForSpace || halt !== null);

@@ -1,4 +1,4 @@
-// The commands about volumes: those that rsadm and rsconfig have in common (manage/volumes), with rssrv on this machine as the server.
+// The commands about volumes that rsadm shares with rsconfig (manage/volumes). rsadm sends the requests to rssrv on this machine.
 // Invariant: each command that changes something sends an id with its request, so that the request is never executed twice.
 
 import { type Command, JSON_OPTION, printJson } from '@rsio/common/cli/command';

@@ -1,5 +1,5 @@
-// Tests `witness list` and `witness remove`: the table, its notes, and what reaches rssrv. The rssrv is one of the test.
-// Which records are removed is decided in rssrv's mirrors/witness-orders.ts.
+// Tests `witness list` and `witness remove`: the table, its notes, and the requests to rssrv, which is a fake. The file
+// mirrors/witness-orders.ts of rssrv decides which records may be removed.
 
 import { expect, test } from 'vitest';
 import { useAdmScene } from '../testing/adm-scene.ts';

@@ -146,7 +146,7 @@ export class AdmScene {
       Object.entries(all).map(([method, handler]) => [
         method,
         (params: never) => {
-          // The program also greets rssrv with `daemon` before a request that may take long.
+          // Before a slow request, the program also calls `daemon`, which tests ignore.
           if (method !== 'daemon') this.asked.push([method, params]);
           return handler(params);
         },
@@ -174,7 +174,7 @@ export class AdmScene {
   }
 }
 
-/** A scene for each test of a file. */
+/** Gives each test of the file a new scene. */
 export function useAdmScene(): AdmScene {
   const scene = new AdmScene();
   beforeEach(() => scene.begin());

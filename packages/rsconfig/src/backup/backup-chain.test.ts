@@ -1,5 +1,5 @@
-// Which files a backup is read from: the chain by its descriptions, and every way in which a file names another one. Only headers are read here;
-// whole backups with qemu's programs are in test/interop/backup.test.ts.
+// Which files belong to the chain of a backup, according to the records, and every way in which a qcow2 file can name another file. Only
+// headers are read here; complete backups with qemu's programs are in test/interop/backup.test.ts.
 
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,7 +19,7 @@ beforeEach(() => {
 
 afterEach(() => removeFolder(folder));
 
-/** monday, tuesday on monday, and wednesday on tuesday. */
+/** Writes a full backup of monday and incremental ones of tuesday and wednesday. Returns the path of the last one. */
 function week(): string {
   writeBackup(folder, 'db@monday.qcow2', 'm1', null, null);
   writeBackup(folder, 'db@tuesday.qcow2', 't1', 'db@monday.qcow2', 'm1');
@@ -35,13 +35,13 @@ describe('the chain of a backup', () => {
     expect(JSON.parse(chainUri(chain).slice('json:'.length))).toEqual(node(names[0]!, node(names[1]!, node(names[2]!, null))));
   });
 
-  // Regression: the blocks of two states were mixed, and --verify compared the volume with the same mixture.
+  // Regression: the restore mixed the blocks of two states, and --verify compared the volume with the same mixture.
   test('with a base that was replaced by a backup of another snapshot is refused', async () => {
     const file = week();
     writeBackup(folder, 'db@tuesday.qcow2', 't2', 'db@monday.qcow2', 'm1');
     for (const isUnproven of [false, true])
       await expect(readChain(file, isUnproven)).rejects.toThrow(/db@tuesday.qcow2 is not the backup on which .*wednesday.qcow2 stands/);
-    // The same snapshot, backed up again, has the same content.
+    // A new backup of the same snapshot has the same content, so it is accepted.
     writeBackup(folder, 'db@tuesday.qcow2', 't1', null, null);
     expect((await readChain(file, false)).names).toEqual(['db@wednesday.qcow2', 'db@tuesday.qcow2']);
   });
@@ -64,7 +64,7 @@ describe('the chain of a backup', () => {
   });
 });
 
-// Regression: restore as root read whatever file or server the header of a foreign qcow2 file named.
+// Regression: a restore as root read any file or server that the header of a forged qcow2 file named.
 describe('a file that names another one than its description', () => {
   const foreign = async (parts: HeaderParts, isUnproven: boolean): Promise<void> => {
     const file = week();

@@ -1,6 +1,7 @@
-// The chain of files on which a backup stands. The record of each file names its base, and the snapshot of which the base must be a backup.
-// Invariants: a file is read only if its record names it, in the folder of the backup, and its header agrees; no file of a chain is accepted in
-// place of another one; qemu is told every file of the chain, and follows no name in a file.
+// Reads and checks the chain of an incremental backup: the file itself, its base, the base of the base, and so on. The record of each file
+// names the base and the snapshot in it. Invariants: a base is opened only if the record names it, it is in the folder of the backup, and
+// the qcow2 header names the same file. A base with another snapshot is refused. qemu gets the list of all files and follows no file name
+// inside a file.
 
 import { lstat, open, readdir, realpath } from 'node:fs/promises';
 import path from 'node:path';
@@ -11,16 +12,17 @@ import { parseQcow2Header, quoted, type Qcow2Header } from './qcow2-header.ts';
 
 export interface BackupChain {
   readonly folder: string;
-  /** Names in the folder, the backup first. */
+  /** Names of the files in the folder: the backup, then its base, and so on. */
   readonly names: readonly [string, ...string[]];
   readonly sizeBytes: number;
-  /** Null for a file without a description. */
+  /** Null if the file has no record. */
   readonly snapshotId: string | null;
 }
 
 /**
- * Reads and checks the chain of a backup. Throws E_USAGE if a file of it is missing, is not the one on which the backup was made, or names
- * another file. `isUnproven` accepts records that do not tell of which snapshot the base is, and a file on its own without a record.
+ * Reads and checks the chain of a backup. Throws E_USAGE if a base is missing, contains another snapshot than the record says, or differs
+ * from the name in the qcow2 header. `isUnproven` accepts records without the id of the base's snapshot, and a full backup without a
+ * record.
  */
 export async function readChain(file: string, isUnproven: boolean): Promise<BackupChain> {
   const real = await realpath(file).catch((thrown: unknown) => {
@@ -52,7 +54,7 @@ export async function readChain(file: string, isUnproven: boolean): Promise<Back
   return { folder, names, sizeBytes: newest.header.sizeBytes, snapshotId: newest.record?.snapshotId ?? null };
 }
 
-/** How qemu's programs open the chain, with the folder as their working directory. */
+/** Returns the name under which qemu's programs open the chain. Their working directory must be the folder. */
 export function chainUri({ names }: BackupChain): string {
   const node = (at: number): object => {
     const filename = names[at]!;
@@ -62,8 +64,8 @@ export function chainUri({ names }: BackupChain): string {
 }
 
 /**
- * Throws E_EXISTS if there is a backup of this name, and if another backup stands on a file of this name that is not of this snapshot: the
- * other one would then be of two states.
+ * Throws E_EXISTS if a backup with this name exists. Also throws E_EXISTS if another backup names this file as its base, but with another
+ * snapshot, because that backup would then mix two states.
  */
 export async function checkFree(file: string, snapshotId: string): Promise<void> {
   if ((await lstat(file).catch(() => null)) !== null)
@@ -88,7 +90,7 @@ export async function checkFree(file: string, snapshotId: string): Promise<void>
 
 interface Link {
   readonly header: Qcow2Header;
-  /** Null if there is none, which only a file that stands on no other may lack. */
+  /** Null if the file has no record. Only a full backup may lack it. */
   readonly record: BackupRecord | null;
 }
 
@@ -116,9 +118,9 @@ async function readLink(folder: string, name: string, isUnproven: boolean): Prom
   return { header, record };
 }
 
-/** Throws E_USAGE if there is no regular file of this name. */
+/** Returns a string if the header is refused. Throws E_USAGE if there is no regular file with this name. */
 async function readHeader(file: string): Promise<Qcow2Header | string> {
-  // A link would lead out of the folder.
+  // A symbolic link is refused, because it could lead out of the folder.
   if (!(await lstat(file).catch(() => null))?.isFile())
     throw new RsError('E_USAGE', `There is no backup ${file}: bring the file back, the backups of a chain must be in one directory`);
   const handle = await open(file, 'r');

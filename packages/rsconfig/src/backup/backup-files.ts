@@ -1,5 +1,5 @@
-// The files of backups in a directory: NAME@SNAPSHOT.qcow2, and its description beside it. Invariants: a file with its final name is whole and
-// durable; a backup is never replaced.
+// Creates the files of a backup in a directory: NAME@SNAPSHOT.qcow2, and the record NAME@SNAPSHOT.qcow2.json. Invariants: a file with its
+// final name is complete and durable; a backup is never replaced.
 
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
@@ -10,24 +10,24 @@ import { type BackupRecord, recordFile } from './backup-record.ts';
 
 const BACKUP_MODE = 0o600;
 
-/** `volume`: `oracle`, or `oracle@1` in another universe. */
+/** `volume`: such as `oracle`, or `oracle@1` in universe 1. */
 export function backupFile(directory: string, volume: string, snapshot: string): string {
   return path.join(directory, `${snapshotName(volume, snapshot)}.qcow2`);
 }
 
-/** Makes an empty file for a backup that is being written, which only this user can read. Throws E_EXISTS as `checkFree` does. */
+/** Creates an empty temporary file for the backup, which only this user can read. Throws E_EXISTS as `checkFree` does. */
 export async function beginBackup(file: string, snapshotId: string, note: (sentence: string) => void): Promise<string> {
   const made = await mkdir(path.dirname(file), { recursive: true });
   if (made !== undefined) note(`Directory ${made} did not exist and was made: mount the disk for backups first if it belongs there`);
   await checkFree(file, snapshotId);
   const part = `${file}.part`;
-  // A backup that was interrupted.
+  // An interrupted backup may have left this file.
   await rm(part, { force: true });
   await (await open(part, 'wx', BACKUP_MODE)).close();
   return part;
 }
 
-/** Makes a backup durable under its final name. Throws E_EXISTS as `checkFree` does. */
+/** Makes the backup durable and gives it its final name. Throws E_EXISTS as `checkFree` does. */
 export async function endBackup(part: string, file: string, record: BackupRecord): Promise<void> {
   const handle = await open(part, 'r+');
   try {

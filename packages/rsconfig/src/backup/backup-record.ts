@@ -1,5 +1,5 @@
-// The description of a backup, in FILE.json beside the file. Invariants: the id of a snapshot, not its name, tells of what a backup is; a base is a
-// plain name in the same folder; a description that cannot be used is an error, and never taken for a missing one.
+// Reads and writes the record of a backup, FILE.json beside the file. Invariants: the id of the snapshot, not its name, identifies the
+// content of a backup; the base is a plain file name in the same folder; an unusable record is an error and never counts as missing.
 
 import { lstat, readFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -8,15 +8,14 @@ import { escapeControls } from '@rsio/common/lib/printable';
 import { integer, misfit, object, type Of, optional, orNull, text, textThat } from '@rsio/common/lib/shape';
 import { RECORD_MAX_BYTES } from './limits.ts';
 
-/** What is known of a backup. */
 export interface BackupRecord {
-  /** Such as `osl:oracle@0@monday`. */
+  /** Label of the snapshot, such as `osl:oracle@0@monday`. */
   readonly snapshot: string;
   readonly snapshotId: string;
   readonly sizeBytes: number;
-  /** Name of the file of the backup before, on which this one stands; null for a full backup. */
+  /** File name of the earlier backup on which this incremental backup is based; null for a full backup. */
   readonly base: string | null;
-  /** Id of the snapshot of which the base is a backup; null for a full backup, and if an rsconfig that did not note it made the backup. */
+  /** Id of the snapshot in the base; null for a full backup, and in records of older releases. */
   readonly baseId: string | null;
 }
 
@@ -24,11 +23,11 @@ export function recordFile(file: string): string {
   return `${file}.json`;
 }
 
-/** Resolves with null if the backup has no description. Throws E_USAGE if it has a wrong one. */
+/** Resolves with null if the backup has no record. Throws E_USAGE if the record is unusable. */
 export async function readRecord(file: string): Promise<BackupRecord | null> {
   const place = recordFile(file);
   try {
-    // A link could lead to a device that never ends.
+    // A symbolic link could lead to a device from which reading never ends.
     const found = await lstat(place);
     const record = !found.isFile() || found.size > RECORD_MAX_BYTES ? null : recordOf(JSON.parse(await readFile(place, 'utf8')));
     if (record !== null) return record;
@@ -39,7 +38,7 @@ export async function readRecord(file: string): Promise<BackupRecord | null> {
   throw new RsError('E_USAGE', `${place} does not describe a backup: bring the former one back, or make a full backup`);
 }
 
-/** For qemu, a colon begins the rest of an address. */
+/** A name with a colon is refused, because qemu would interpret it as a protocol and an address. */
 function isPlainName(base: string): boolean {
   return path.basename(base) === base && !base.includes(':') && escapeControls(base) === base;
 }

@@ -1,6 +1,6 @@
-// Makes a backup of a snapshot, all of it or what has changed since another backup, and writes a backup back to a volume. The snapshot is read
-// over NBD from rsiod, and qemu's programs know the format of the file. Invariants: a backup has its name only when qemu-img has found it right;
-// a volume is written to only while no program uses it, and is flushed before the command says that it is restored.
+// Makes a full or an incremental backup of a snapshot, and restores a backup to a volume. The snapshot is read from rsiod over NBD; qemu's
+// programs write and read the backup files. Invariants: a backup gets its final name only after qemu-img has checked it. A volume is
+// written to only while no program uses it, and is flushed before the command reports success.
 
 import path from 'node:path';
 import type { AttachmentView } from '@rsio/common/control/methods';
@@ -16,23 +16,23 @@ import { exportUri, qemuImg, qemuImgIn, withImage } from './qemu-tools.ts';
 
 export interface BackupRequest {
   readonly directory: string;
-  /** Name of the snapshot of the backup on which this one stands; null for a full backup. */
+  /** Name of the snapshot in the base of an incremental backup; null for a full backup. */
   readonly since: string | null;
-  /** True if the whole backup is compared with the snapshot. */
+  /** True if the backup is compared with the snapshot afterwards. */
   readonly verifies: boolean;
 }
 
 export interface Backup {
   readonly file: string;
   readonly sizeBytes: number;
-  /** Bytes that were read from the snapshot; null if all of it was read, apart from holes. */
+  /** Bytes that an incremental backup has read; null for a full backup, which reads everything except holes. */
   readonly readBytes: number | null;
   readonly base: string | null;
 }
 
 type Ports = Pick<CommandContext, 'call' | 'clock' | 'paths' | 'note'>;
 
-/** Backs an attached snapshot up. Throws E_EXISTS, E_SYSTEM, E_USAGE and E_UNKNOWN_SNAPSHOT. */
+/** Backs up an attached snapshot. Throws E_EXISTS, E_SYSTEM, E_USAGE and E_UNKNOWN_SNAPSHOT. */
 export async function backUp(ports: Ports, snapshot: AttachmentView, request: BackupRequest): Promise<Backup> {
   const { volume, snapshot: ownName } = servedNameParts(snapshot.name);
   if (ownName === null) throw new RsError('E_USAGE', `${volumeLabel(snapshot)} is a volume, not a snapshot`);
@@ -48,7 +48,7 @@ export async function backUp(ports: Ports, snapshot: AttachmentView, request: Ba
     let readBytes: number | null = null;
     if (base === null || baseId === null) await qemuImg('convert', '-q', '-f', 'raw', '-O', 'qcow2', uri, part);
     else {
-      // Subclusters of 2 KiB, so that a small change does not copy 64 KiB of the backup before.
+      // Subclusters of 2 KiB, so that a small change does not copy 64 KiB from the base.
       const options = 'cluster_size=64k,extended_l2=on';
       await qemuImg('create', '-q', '-f', 'qcow2', '-o', options, '-b', base, '-F', 'qcow2', part, String(sizeBytes));
       readBytes = await addChanges(ports, snapshot, baseId, part);
@@ -63,7 +63,7 @@ export async function backUp(ports: Ports, snapshot: AttachmentView, request: Ba
   }
 }
 
-/** Returns the number of bytes that were read. */
+/** Copies the changes since a snapshot to the file. Returns the number of bytes that were read. */
 async function addChanges({ clock, paths }: Ports, snapshot: AttachmentView, sinceId: string, part: string): Promise<number> {
   const source = await NbdClient.open(paths.nbdSocket, exportName(snapshot), `rsio:changed-since:${sinceId}`);
   try {
@@ -85,7 +85,7 @@ export async function writeBack(ports: Ports, chain: BackupChain, volume: Attach
   await qemuImgIn(folder, 'convert', '-q', '-n', '-O', 'raw', source, uri);
   const target = await NbdClient.open(ports.paths.nbdSocket, exportName(volume), null);
   try {
-    // What the backup does not have is not what was in the volume before.
+    // If the volume is larger than the backup, the rest becomes zeros, because the old content must not remain.
     for (let at = imageBytes; at < sizeBytes; at += PIECE_BYTES) await target.writeZeros(at, Math.min(PIECE_BYTES, sizeBytes - at));
     await target.flush();
   } finally {

@@ -1,5 +1,5 @@
-// What is copied for an incremental backup: against two states of a volume in memory and a map that tells more than has changed. Real servers and
-// files are in test/interop/backup.test.ts.
+// The copy of an incremental backup, tested with two states of a volume in memory and a map that also marks unchanged blocks. Real servers
+// and files are in test/interop/backup.test.ts.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -8,7 +8,7 @@ import { PIECE_BYTES, STATUS_BYTES } from './limits.ts';
 
 const BLOCK = 512;
 
-/** A source with these blocks; `dirty` are told as changed, in parts of at most `partBlocks`. */
+/** A source with these blocks. It reports the blocks `dirty` as changed, in parts of at most `partBlocks`. */
 function sourceOf(blocks: readonly number[], dirty: ReadonlySet<number>, partBlocks: number) {
   const content = Buffer.concat(blocks.map((value) => Buffer.alloc(BLOCK, value)));
   return {

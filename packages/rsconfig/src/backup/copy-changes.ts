@@ -1,5 +1,5 @@
-// Copies what has changed in a snapshot from one NBD export to another, a few pieces at a time. Invariant: every byte that the source calls
-// changed is written, zeros as zeros, so that an older state behind the target never shows through.
+// Copies the changed ranges of a snapshot from one NBD export to another, a few pieces at a time. Invariant: every byte in a changed range
+// is written, even zeros, so that old data of the target or of its base never stays visible.
 
 import { severalAtOnce } from '@rsio/common/structures/concurrency';
 import { RsError } from '@rsio/common/lib/errors';
@@ -11,10 +11,9 @@ export interface Piece {
   readonly lengthBytes: number;
 }
 
-/** What the copy has moved. */
 export interface Copied {
   readonly changedBytes: number;
-  /** Bytes of them that are not zeros. */
+  /** Changed bytes in pieces that are not all zeros. */
   readonly dataBytes: number;
 }
 

@@ -1,5 +1,5 @@
-// A client of an NBD server on a Unix socket: rsiod, or qemu-nbd. It reads, writes, and asks for the status of ranges. Invariants: every request
-// ends with an answer or with the error that ended the connection; an answer of another length than was asked for ends the connection.
+// An NBD client for a server on a Unix socket (rsiod or qemu-nbd): reads, writes, and queries the status of ranges. Invariants: every
+// request ends with an answer, or with the error that ended the connection; an answer with an unexpected length ends the connection.
 
 import { connect, type Socket } from 'node:net';
 import { RsError } from '@rsio/common/lib/errors';
@@ -26,7 +26,7 @@ export interface RangeStatus {
 
 interface Pending {
   readonly offsetBytes: number;
-  /** For READ: where the data goes. */
+  /** For READ: the buffer for the data. */
   readonly into: Buffer | null;
   filledBytes: number;
   statuses: RangeStatus[];
@@ -86,7 +86,7 @@ export class NbdClient {
     await this.request(COMMAND.FLUSH, 0, 0);
   }
 
-  /** Returns the status of a range, or of the beginning of it. */
+  /** Returns the status of a range. The server may answer for the first part of the range only. */
   status(offsetBytes: number, lengthBytes: number): Promise<readonly RangeStatus[]> {
     return this.request(COMMAND.BLOCK_STATUS, offsetBytes, lengthBytes);
   }
@@ -136,7 +136,7 @@ export class NbdClient {
     }
   }
 
-  /** Waits for bytes of the negotiation. */
+  /** Resolves with the next bytes of the negotiation. */
   private async bytes(length: number): Promise<Buffer> {
     while (this.received.length < length) {
       if (this.ended !== null) throw this.ended;
@@ -181,7 +181,7 @@ export class NbdClient {
     }
   }
 
-  /** Returns the number of bytes of one reply, or 0 if it is not complete yet. */
+  /** Handles one reply. Returns its length, or 0 if the reply is incomplete. */
   private parseOne(bytes: Buffer): number {
     const magic = bytes.readUInt32BE(0);
     const cookie = Number(bytes.readBigUInt64BE(8));

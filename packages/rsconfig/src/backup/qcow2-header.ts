@@ -1,11 +1,11 @@
-// Reads the header of a qcow2 file, as far as it names other files. Pure. Invariant: what qemu would open besides the file itself is either in
-// the result or a problem, so that a foreign file cannot make it open anything that was not checked.
+// Reads the parts of a qcow2 header that name other files. Pure. Invariant: every other file that qemu would open is in the result or makes
+// the header refused, so that a forged backup cannot make qemu open an unchecked file.
 
 import { escapeControls } from '@rsio/common/lib/printable';
 
 export interface Qcow2Header {
   readonly sizeBytes: number;
-  /** Name of the file on which it stands, as written; null if there is none. */
+  /** Name of the backing file as written in the header; null if there is none. */
   readonly backing: string | null;
 }
 
@@ -16,7 +16,7 @@ const BACKING_NAME_MAX_BYTES = 1023;
 const EXTERNAL_DATA = 1 << 2;
 const EXTENSION = { END: 0, DATA_FILE: 0x44_41_54_41, BACKING_FORMAT: 0xe2_79_2a_ca } as const;
 
-/** `bytes`: the beginning of the file. Returns a problem, as the end of a sentence about the file, if it is not what `rsconfig backup` makes. */
+/** `bytes`: the start of the file. If `rsconfig backup` cannot have made the file, returns the reason as the end of a sentence. */
 export function parseQcow2Header(bytes: Buffer): Qcow2Header | string {
   if (bytes.length < V3_BYTES || bytes.readUInt32BE(0) !== MAGIC) return 'is not a qcow2 file';
   const version = bytes.readUInt32BE(4);
@@ -32,7 +32,7 @@ export function parseQcow2Header(bytes: Buffer): Qcow2Header | string {
   return problem ?? { sizeBytes: Number(size), backing };
 }
 
-/** Text of a foreign file, fit for a terminal. */
+/** Makes untrusted text from a file safe for a terminal. */
 export function quoted(text: string): string {
   return escapeControls(JSON.stringify(text));
 }

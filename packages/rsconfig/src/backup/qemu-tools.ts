@@ -1,5 +1,5 @@
-// The programs of qemu that write and read backup files: qemu-img and qemu-nbd. Invariant: a program that this file has started has ended when
-// the function returns, whatever happens.
+// Runs the programs qemu-img and qemu-nbd, which write and read backup files. Invariant: when a function returns or throws, the program
+// that it has started has exited.
 
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -10,12 +10,12 @@ import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
 import { LISTEN_RETRY_MS, LISTEN_WAIT_MS, PROGRAM_TEXT_MAX_CHARS } from './limits.ts';
 import { NbdClient } from './nbd-client.ts';
 
-/** Runs qemu-img. Throws E_SYSTEM with what it said if it fails. */
+/** Runs qemu-img. If it fails, throws E_SYSTEM with its error output. */
 export function qemuImg(...args: readonly string[]): Promise<string> {
   return qemuImgIn(null, ...args);
 }
 
-/** Like `qemuImg`, in a folder. */
+/** Like `qemuImg`, with `folder` as the working directory. */
 export async function qemuImgIn(folder: string | null, ...args: readonly string[]): Promise<string> {
   const { ended } = start('qemu-img', args, folder);
   const { code, out, text } = await ended;
@@ -23,7 +23,7 @@ export async function qemuImgIn(folder: string | null, ...args: readonly string[
   return out;
 }
 
-/** How qemu names an export on a Unix socket. */
+/** Returns the URI of an export on a Unix socket. */
 export function exportUri(socketPath: string, name: string): string {
   return `nbd+unix:///${encodeURI(name)}?socket=${encodeURIComponent(socketPath)}`;
 }
@@ -45,7 +45,7 @@ export async function withImage<T>(file: string, clock: Clock, work: (image: Nbd
     try {
       result = await work(image);
     } finally {
-      // qemu-nbd ends with its last client.
+      // qemu-nbd exits when its last client disconnects.
       image.close();
     }
     const { code, text } = await ended;
@@ -74,7 +74,7 @@ async function opened(socket: string, clock: Clock, isOver: () => boolean, ended
 interface Ended {
   readonly code: number | null;
   readonly out: string;
-  /** The end of what it wrote to stderr. */
+  /** The last part of its stderr output. */
   readonly text: string;
 }
 

@@ -1,5 +1,5 @@
-// Tests the bash completion: runs the script that rsconfig prints in a real bash, with a root and a program of the test. Also tests that
-// it never executes text from a file or a server.
+// Tests the bash completion: runs the script that rsconfig prints in a real bash, with a root and a program of the test. The script must
+// never execute text from a file or a server.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ import { COMMANDS } from '../command-table.ts';
 
 const SCRIPT = bashCompletion('rsconfig', '/etc/rscltcfg', COMMANDS);
 
-/** Lists as rsconfig prints them, and names that a shell would execute. */
+/** Lists in the format of rsconfig, with names that a careless shell script would execute. */
 const ANSWERS = [
   '*" interface list") printf "NAME ADDRESS\\nif0 10.0.0.1\\nif1 10.0.1.1\\n" ;;',
   '*" volume list") printf "VOLUME SIZE\\nosl:oracle@0 1.0G\\nlab:db@1 1.0G\\nosl:\\$(touch pwned) 1.0G\\n" ;;',

@@ -1,11 +1,11 @@
-// Implements --wait of all orders for volumes: repeats an order that was refused for a reason that may pass by itself, such as a server that is
-// restarted. Invariant: a repeated order has the ids of the first one, so that a server that has executed it answers as before.
+// Implements --wait for the commands about servers' volumes: repeats an order that was refused for a temporary reason, such as a server
+// that is restarting. Invariant: a repeated order has the same ids, so that a server that has executed it already repeats its answer.
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { CommandContext } from './context.ts';
 import { unfinishedMessage, waitUntil } from './waiting.ts';
 
-/** As for -a, and what a server or rsiod says that is busy, ends or begins. */
+/** Temporary errors: the same as for -a, and errors of a server or rsiod that is busy, stopping or starting. */
 const CAN_PASS: readonly string[] = [
   ...['E_NO_PATH', 'E_UNKNOWN_VOLUME', 'E_TIMEOUT', 'E_HELD'],
   ...['E_BUSY', 'E_UNREACHABLE', 'E_SHUTTING_DOWN', 'E_NOT_RUNNING', 'E_RESET'],
@@ -13,7 +13,7 @@ const CAN_PASS: readonly string[] = [
 
 type Tried<T> = RsError | { readonly done: T };
 
-/** `waitMs`: null if the command line has no --wait. Throws the last error if the time is over. */
+/** `waitMs`: null without --wait. Throws the last error when the time is over. */
 export async function ordered<T>(
   context: CommandContext,
   waitMs: number | null,

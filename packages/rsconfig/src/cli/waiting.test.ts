@@ -1,5 +1,5 @@
-// Tests waiting on a fake clock: when it polls, what it shows, and every way in which it ends; and --wait of each command against a
-// scripted daemon. test/integration/waiting.test.ts has real daemons.
+// Tests waiting with a fake clock: the polls, the progress line, and every way in which the wait can end; and --wait of each command with a
+// scripted daemon. Real daemons are in test/integration/waiting.test.ts.
 
 import type { AttachOutcome } from '@rsio/common/control/methods';
 import { RsError } from '@rsio/common/lib/errors';

@@ -1,6 +1,6 @@
-// Tells rsiod before servers are asked for snapshots, and after they have answered, so that it starts the triggers of this client. They
-// are started before file systems are frozen and after they are thawed, because a program of the administrator may write to them.
-// Invariant: each accepted begin is ended, whatever comes between.
+// Calls rsiod before and after servers are asked for snapshots, so that rsiod runs the triggers of this client. The triggers run before
+// file systems are frozen and after they are thawed, because a trigger's program may write to these file systems. Invariant: each accepted
+// `snapshot-begin` is followed by `snapshot-end`, even after an error.
 
 import type { ServerCall } from '@rsio/common/control/server/call-server';
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
@@ -8,7 +8,7 @@ import { toRsError } from '@rsio/common/lib/errors';
 import type { CommandContext } from '../cli/context.ts';
 import { SLOW_CALL_MS } from '../cli/limits.ts';
 
-/** Calls `call`, and has rsiod start the triggers around it when it is asked for snapshots. */
+/** Wraps `call`: makes rsiod run the triggers around each request for snapshots. */
 export function withTriggers(context: Pick<CommandContext, 'call' | 'clock' | 'note'>, namespace: string, call: ServerCall): ServerCall {
   return async (method, params) => {
     if (method !== 'volume-snapshot') return call(method, params);
@@ -39,7 +39,7 @@ export function withTriggers(context: Pick<CommandContext, 'call' | 'clock' | 'n
   };
 }
 
-/** Says what the command waits for if `work` of rsiod takes long. A program of the administrator may take a minute. */
+/** Prints what the command is waiting for if `work` is slow. The program of a trigger may take a minute. */
 async function toldIfSlow<T>({ clock, note }: Pick<CommandContext, 'clock' | 'note'>, when: string, work: Promise<T>): Promise<T> {
   const timer = clock.after(SLOW_CALL_MS, () =>
     note(`rsiod waits for the programs that its triggers start ${when}: the log of rsiod has what they say`),

@@ -1,5 +1,5 @@
-// What /sys says of block devices and what stands on them. Invariant: only files that the kernel keeps in memory are read, so that no read
-// waits for a volume.
+// Reads facts about block devices, and about the devices stacked on them, from /sys. Invariant: only files that the kernel keeps in memory
+// are read, so that no read waits for a volume.
 
 import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import path from 'node:path';
@@ -16,7 +16,7 @@ export const systemDevices: DeviceFacts = {
 function nodeNumber(file: string): string | null {
   const stat = statSync(file);
   if (!stat.isBlockDevice()) return null;
-  // As in <sys/sysmacros.h>.
+  // Splits st_rdev as <sys/sysmacros.h> does.
   const device = BigInt(stat.rdev);
   const major = ((device >> 8n) & 0xfffn) | ((device >> 32n) & ~0xfffn);
   const minor = (device & 0xffn) | ((device >> 12n) & ~0xffn);
@@ -30,7 +30,7 @@ function partitionsOf(number: string): string[] {
     : namesIn(folder).flatMap((name) => (textOf(path.join(folder, name, 'partition')) === '' ? [] : numberIn(path.join(folder, name))));
 }
 
-/** The devices that `holders` or `slaves` of a device name. */
+/** Returns the numbers of the devices in `holders` or `slaves` of a device. */
 function named(number: string, list: string): string[] {
   const folder = path.join(BY_NUMBER, number, list);
   return namesIn(folder).flatMap((name) => numberIn(path.join(folder, name)));

@@ -1,5 +1,5 @@
-// Freezes the file systems on attached volumes around the moment of their snapshots. frozen-mounts.ts finds them, freezer.ts freezes them.
-// Invariant: nothing is frozen before everything that can be checked was checked.
+// Freezes the file systems on attached volumes while snapshots of the volumes are made. frozen-mounts.ts finds the file systems, and
+// freezer.ts freezes them. Invariant: all checks are made before the first file system is frozen.
 
 import path from 'node:path';
 import { realpathSync } from 'node:fs';
@@ -15,7 +15,7 @@ import { systemDevices } from './device-facts.ts';
 import { whileFrozen } from './freezer.ts';
 import { type FrozenMount, type FrozenVolume, mountsToFreeze } from './frozen-mounts.ts';
 
-/** Calls `call`, and freezes the file systems of the volumes when it is asked for snapshots. */
+/** Wraps `call`: freezes the file systems on the volumes during each request for snapshots. */
 export function freezing(context: CommandContext, namespace: string, call: ServerCall): ServerCall {
   return async (method, params) => {
     if (method !== 'volume-snapshot') return call(method, params);
@@ -45,7 +45,7 @@ async function findMounts(context: CommandContext, namespace: string, wanted: re
   return mountsToFreeze(volumes, await mountTable(), ourFolders(context), systemDevices);
 }
 
-/** Folders that rsiod and rssrv of this machine write to. */
+/** The folders to which rsiod and rssrv on this machine write. */
 function ourFolders({ paths }: CommandContext): string[] {
   const folders = [paths, rssrvPaths(paths.root)].flatMap(({ logDir, runDir, stateDir, configFile }) => [
     logDir,
@@ -56,7 +56,7 @@ function ourFolders({ paths }: CommandContext): string[] {
   return [...new Set(folders.map(real))];
 }
 
-/** The folder, or as much of it as exists, without symbolic links. */
+/** Resolves symbolic links in the existing part of a path. */
 function real(folder: string): string {
   try {
     return realpathSync(folder);

@@ -1,6 +1,6 @@
-// Freezes file systems while a snapshot is made. A shell of its own session freezes and thaws them with fsfreeze(8): it thaws when its stdin
-// ends, so also when rsconfig is killed, and after FREEZE_MAX_S in any case. Invariants: this process writes nothing while file systems are
-// frozen; if the shell ends without having thawed them, this process does; each wait is bounded.
+// Freezes file systems while a snapshot is made. A shell in a separate session freezes and thaws them with fsfreeze(8). The shell thaws
+// them when its stdin is closed, for example because rsconfig was killed, and after FREEZE_MAX_S at the latest. Invariants: this process
+// writes nothing while file systems are frozen. If the shell exits without thawing them, this process thaws them. Each wait is bounded.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -9,7 +9,9 @@ import { printDuration } from '@rsio/common/lib/units';
 import type { FrozenMount } from './frozen-mounts.ts';
 import { FREEZE_MAX_S, FREEZE_WAIT_MS, THAW_WAIT_MS } from './limits.ts';
 
-/** `$1`: seconds; then the mount points. It says one line: frozen, failed TEXT, and at the end thawed or stuck MOUNTPOINT. */
+/**
+ * Arguments: the limit in seconds, then the mount points. Prints `frozen` or `failed TEXT`, and at the end `thawed` or `stuck MOUNTPOINT`.
+ */
 const SCRIPT = `
 trap '' HUP INT TERM QUIT PIPE
 limit=$1; shift; frozen=0; why=
@@ -35,11 +37,11 @@ interface Shell {
   readonly child: ChildProcess;
   readonly lines: string[];
   readonly closed: Promise<void>;
-  /** Resolves when a line was said or the shell has ended. */
+  /** Resolves when the shell has printed a line or has exited. */
   said(): Promise<void>;
 }
 
-/** Executes `work` while the file systems are frozen, and returns its result. Throws E_SYSTEM if they were not frozen all the time. */
+/** Executes `work` while the file systems are frozen, and returns its result. Throws if they were not frozen the whole time. */
 export async function whileFrozen<T>(clock: Clock, mounts: readonly FrozenMount[], work: () => Promise<T>): Promise<T> {
   const shell = startShell(mounts);
   try {
@@ -55,7 +57,7 @@ export async function whileFrozen<T>(clock: Clock, mounts: readonly FrozenMount[
   } finally {
     shell.child.stdin?.end();
     await within(clock, THAW_WAIT_MS, shell.closed);
-    // A shell that still waits for a freeze does not keep this program from ending.
+    // A shell that still waits for a freeze must not prevent this program from exiting.
     shell.child.unref();
     shell.child.stdout?.destroy();
     await thawRest(clock, shell, mounts);
@@ -72,7 +74,7 @@ function notFrozen({ lines }: Shell): RsError {
   return new RsError('E_SYSTEM', `No snapshot was made, because a file system could not be frozen: ${line.replace(/^failed /, '')}`);
 }
 
-/** Does what a shell that was killed has not done. Throws E_SYSTEM if a file system stays frozen. */
+/** Thaws the file systems if the shell was killed before it did. Throws E_SYSTEM if a file system may stay frozen. */
 async function thawRest(clock: Clock, { lines, child }: Shell, mounts: readonly FrozenMount[]): Promise<void> {
   const last = lines.at(-1) ?? '';
   if (last === 'thawed') return;
@@ -94,14 +96,14 @@ async function thawRest(clock: Clock, { lines, child }: Shell, mounts: readonly 
     );
     return;
   }
-  // A freeze that has not ended is undone by the shell as soon as it ends.
+  // If the shell has printed nothing, a freeze is still in progress, and the shell thaws the file systems after it.
   if (lines.length > 0)
     throw new RsError('E_SYSTEM', `File systems may still be frozen, and programs that write to them wait: run ${stuck}`);
 }
 
 function startShell(mounts: readonly FrozenMount[]): Shell {
   const points = mounts.map(({ mountPoint }) => mountPoint);
-  // In a session of its own, so that no key and no hang-up of the terminal reaches it.
+  // `detached` gives the shell its own session, so that Ctrl-C and a hang-up of the terminal do not reach it.
   const child = spawn('/bin/sh', ['-c', SCRIPT, 'rsio-freeze', String(FREEZE_MAX_S), ...points], {
     stdio: ['pipe', 'pipe', 'ignore'],
     detached: true,
@@ -132,7 +134,7 @@ function startShell(mounts: readonly FrozenMount[]): Shell {
   return { child, lines, closed, said: () => new Promise((resolve) => (lines.length > 0 ? resolve() : waiting.push(resolve))) };
 }
 
-/** Resolves when the work has ended, or after this time. */
+/** Resolves when `work` has ended, or after `limitMs`. */
 function within(clock: Clock, limitMs: number, work: Promise<void>): Promise<void> {
   return new Promise((resolve) => {
     const timer = clock.after(limitMs, resolve);

@@ -1,4 +1,4 @@
-// Which mounts are frozen for which volumes: plain devices, partitions, LVM over several volumes, btrfs, bind mounts; and what is refused
+// Which mounts are frozen for which volumes: plain devices, partitions, LVM over several volumes, btrfs and bind mounts; and the refusals
 // before anything is frozen. Freezing itself is in test/integration/freeze.test.ts.
 
 import { expect, test } from 'vitest';

@@ -1,22 +1,21 @@
-// Finds the mounts of file systems on the devices of volumes, also through partitions, LVM and md. Pure but for the ports. Invariants: a
-// file system that is also on other devices than those of the given volumes is refused, because its snapshot would not be of one moment;
-// one that has files of our programs is refused, because they would wait for themselves.
+// Finds the file systems on the devices of volumes, even on partitions, LVM and md devices above them. Pure except for the ports.
+// Invariants: a file system that also uses other devices is refused, because its snapshot would not be of one moment. A file system with
+// files of rsiod or rssrv is refused, because these programs would wait for themselves.
 
 import type { MountEntry } from '@rsio/common/daemon/mount-table';
 import { RsError } from '@rsio/common/lib/errors';
 import { FROZEN_MAX, STACKED_DEVICES_MAX } from './limits.ts';
 
-/** What the kernel says of block devices. Numbers are such as `7:3`. */
+/** Facts about block devices. A device number is a text such as `7:3`. */
 export interface DeviceFacts {
-  /** Number of a block device node; null if the path is none. */
+  /** Returns the number of a block device; null if the path is not a block device. */
   numberOf(path: string): string | null;
-  /** Numbers of the partitions of a device and of the devices that stand on it. */
+  /** Returns the numbers of a device's partitions and of the devices stacked on it. */
   above(number: string): readonly string[];
-  /** Numbers of the devices that a device stands on, without those of partitions. */
+  /** Returns the numbers of the devices below a stacked device; none for a partition. */
   below(number: string): readonly string[];
 }
 
-/** An attached volume, and its block device. */
 export interface FrozenVolume {
   readonly label: string;
   readonly device: string;
@@ -29,8 +28,8 @@ export interface FrozenMount {
 }
 
 /**
- * Returns one mount for each file system on the volumes. `ours`: folders of files that our programs write to. Throws E_USAGE if a volume has
- * no mounted file system, and E_IN_USE if one cannot be frozen.
+ * Returns one mount for each file system on the volumes. `ours`: folders to which rsiod and rssrv write. Throws E_USAGE if a volume has no
+ * mounted file system, and E_IN_USE if one cannot be frozen.
  */
 export function mountsToFreeze(
   volumes: readonly FrozenVolume[],
@@ -68,11 +67,11 @@ export function mountsToFreeze(
       );
   }
   if (found.size > FROZEN_MAX) throw new RsError('E_LIMIT', `${found.size} file systems would be frozen, and ${FROZEN_MAX} are allowed`);
-  // What is mounted last is frozen first: a file system may lie in a file of another one.
+  // The file system that was mounted last is frozen first, because it may be in a file of an earlier one.
   return [...found.values()].toSorted((a, b) => lastIndexOf(mounts, b) - lastIndexOf(mounts, a));
 }
 
-/** The device of a volume and all that stand on it. */
+/** Returns the numbers of a volume's device and of all devices above it. */
 function stackOf({ label, device }: FrozenVolume, facts: DeviceFacts): ReadonlySet<string> {
   const first = facts.numberOf(device);
   if (first === null)
@@ -89,12 +88,12 @@ function stackOf({ label, device }: FrozenVolume, facts: DeviceFacts): ReadonlyS
   return numbers;
 }
 
-/** File systems such as btrfs have a device number of their own, but their source is a device. */
+/** A file system such as btrfs has a separate device number in the mount table, so the number of its source device is used. */
 function numberOf({ device, source }: Pick<MountEntry, 'device' | 'source'>, facts: DeviceFacts): string {
   return device.startsWith('0:') && source.startsWith('/') ? (facts.numberOf(source) ?? device) : device;
 }
 
-/** The mount that a folder is in. */
+/** Returns the mount that contains a folder. */
 function mountOf(folder: string, mounts: readonly MountEntry[]): MountEntry | undefined {
   const within = mounts.filter(({ mountPoint }) => folder === mountPoint || folder.startsWith(mountPoint === '/' ? '/' : `${mountPoint}/`));
   return within.reduce<MountEntry | undefined>(

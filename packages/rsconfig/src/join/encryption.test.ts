@@ -1,5 +1,5 @@
-// Whether join encrypts, and what it says if the key is too short or the servers differ. Real servers with each setting are in the integration
-// tests.
+// Whether `join` uses TLS, and the errors if the key is too short or the servers differ. Integration tests use real servers with each
+// setting.
 
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { describe, expect, test } from 'vitest';

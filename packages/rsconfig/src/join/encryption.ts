@@ -1,5 +1,5 @@
-// Decides whether `join` encrypts: because the user asks for it, because rscltcfg says so, or because a server accepts nothing else (join.ts).
-// Pure. Invariant: join never falls back from TLS to plain paths. A forged refusal can therefore only make it encrypt.
+// Decides whether `join` uses TLS: if the user requests it, if rscltcfg demands it, or if a server accepts nothing else (join.ts). Pure.
+// Invariant: `join` never falls back from TLS to plain paths, so a forged refusal can only make it use TLS.
 
 import { shortKey } from '@rsio/common/config/reader/short-keys';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
@@ -7,8 +7,8 @@ import { RsError } from '@rsio/common/lib/errors';
 import type { ProbeLogin } from '@rsio/protocol/explorer/probe/probe-report';
 
 /**
- * Whether the paths of this namespace are to be encrypted. `before`: the file as it is. `namespaceid`: null if it is not known yet, so that
- * nothing is known from the file either.
+ * True if the paths of this namespace must be encrypted. `before`: the current file. `namespaceid`: null if it is still unknown; the file
+ * is then ignored.
  */
 export function tlsFor(before: RscltConfig | null, namespaceid: number | null, isAsked: boolean): boolean {
   if (namespaceid === null) return isAsked;
@@ -16,7 +16,7 @@ export function tlsFor(before: RscltConfig | null, namespaceid: number | null, i
   return isAsked || (known?.tls ?? before?.defaultTls ?? false);
 }
 
-/** Throws E_CONFIG if the key is too short for TLS, because rscltcfg could not have it together with `tls = on`. */
+/** Throws E_CONFIG if the key is too short for TLS, because rscltcfg would not accept the key together with `tls = on`. */
 export function loginWith(login: Omit<ProbeLogin, 'tls'>, tls: boolean): Required<ProbeLogin> {
   const remedy = `and rsadm client rekey ${login.nodename} changes it on the servers`;
   const short = tls ? shortKey('key with TLS', login.nodekey, null) : null;
@@ -30,7 +30,7 @@ export function withoutTls(server: string): RsError {
   return new RsError('E_TLS', `Server ${server} does not encrypt: ${ALLOW}, or join without --tls; nothing was written`);
 }
 
-/** The setting tls of a client is that of a whole namespace, so it cannot suit both servers. */
+/** Error for two servers that need different settings, because the client has one key `tls` for the whole namespace. */
 export function unlike(demanding: string, plain: string): RsError {
   const what = `Server ${demanding} accepts encrypted paths only, and server ${plain} of the same namespace does not encrypt`;
   return new RsError('E_TLS', `${what}: for ${plain}, ${ALLOW}, or join with --tls to do without it; nothing was written`);

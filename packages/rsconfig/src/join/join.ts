@@ -88,7 +88,7 @@ longer for the new paths to come up in rsiod.`,
   },
 });
 
-/** Null if the file has faults, which are reported before it is changed. */
+/** Reads the current file. Returns null if it has faults; they are reported before the file is changed. */
 function fileBefore(file: string): RscltConfig | null {
   return examineRscltConfig(printIni(openConfigFile(file).document), file).config;
 }
@@ -120,7 +120,7 @@ async function tryToJoin(
   context.note(`Server ${trial.demandsTls} accepts encrypted paths only: trying with tls = on`);
   const encrypted = await tryServers(targetWith(true), discovery, ports, context.note);
   const [plain] = encrypted.withoutTls;
-  // Not asked for TLS, join must not take a server from the namespace that works without TLS.
+  // The user has not requested TLS, so `join` must not exclude a server that works only without TLS.
   if (plain !== undefined) throw unlike(trial.demandsTls, plain);
   return { target: targetWith(true), discovery, trial: encrypted };
 }

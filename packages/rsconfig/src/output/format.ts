@@ -196,7 +196,7 @@ function repLines(rep: RepView, verbosity: number): string[] {
   ];
 }
 
-/** Returns the cipher suite of a path, or says that it is plain, and why if that differs from the configuration; `-` without a connection. */
+/** Returns the cipher suite or `plain`, with a remark if the configuration demands the opposite; `-` without a connection. */
 function cipherText({ number, state, cipher, tls }: RepView): string {
   const isAlive = number !== null && (state === 'up' || state === 'suspect');
   if (!isAlive) return '-';
@@ -218,7 +218,7 @@ function logLine({ volume, dataBytes, rangeBytes, sinceMs, flushedMs }: LogView)
   return `${volume} ${kept}${since}; last flush: ${flushedMs === null ? '-' : formatTime(flushedMs)}`;
 }
 
-/** Returns a line such as `osl:db@0 is on pi-1 (in sync) and pi-2 (copying: 64M left, 8M/s)`, and one that says what is missing. */
+/** Returns a line such as `osl:db@0 is on pi-1 (in sync) and pi-2 (copying: 64M left, 8M/s)`, and a second line if something is missing. */
 function mirrorLines({ volume, replicas, waitsFor }: AttachedMirrorView): string[] {
   const shown = replicas.map(({ server, state, leftBytes, bytesPerSecond }) => {
     const rate = bytesPerSecond === null || state !== 'copying' ? '' : `, ${shownSize(bytesPerSecond)}/s`;

@@ -1,5 +1,5 @@
-// Backups without content in a folder, for tests of their chain: the header of each qcow2 file, and its description.
-// Invariant: nothing is more than qemu-img or rsconfig backup writes, unless a test asks for it.
+// Writes backups without content for tests of the chain: the qcow2 header of each file, and its record. Invariant: unless a test demands
+// otherwise, the files have the form that qemu-img and `rsconfig backup` write.
 
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -16,7 +16,7 @@ export interface HeaderParts {
   readonly extensions?: readonly (readonly [number, string])[];
 }
 
-/** A file with a qcow2 header, as qemu-img writes it. */
+/** Returns a file with a qcow2 header as qemu-img writes it. */
 export function qcow2(parts: HeaderParts = {}): Buffer {
   const { backing = null, sizeBytes = BACKUP_BYTES, incompatible = 0, crypt = 0, version = 3, extensions = [] } = parts;
   const bytes = Buffer.alloc(1024);
@@ -40,7 +40,7 @@ export function qcow2(parts: HeaderParts = {}): Buffer {
   return bytes;
 }
 
-/** Writes a backup of a snapshot with this id. `baseId` undefined: as an rsconfig before ids of bases wrote it. Returns its path. */
+/** Writes a backup of a snapshot with this id and returns its path. `baseId`: undefined for a record as older releases wrote it. */
 export function writeBackup(folder: string, name: string, snapshotId: string, base: string | null = null, baseId?: string | null): string {
   const file = path.join(folder, name);
   writeFileSync(file, qcow2({ backing: base }));

@@ -1,5 +1,5 @@
-// Commands about the volumes of servers, from arguments to output, for tests. The test plays rsiod on a real control socket, and the servers
-// behind it. Invariant: what a server is asked is in `asked`, and nothing else is.
+// Runs commands about the volumes of servers, from arguments to output, for tests. The test provides rsiod on a real control socket, and
+// the servers behind it. Invariant: `asked` contains exactly the requests to servers.
 
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -79,7 +79,7 @@ export const ORDERS: Orders = {
 
 let root: string;
 export let daemon: ControlServer | null;
-/** Each request that a server got, as `osl/big-9 volume-grow {...}`. */
+/** Each request to a server, such as `osl/big-9 volume-grow {...}`. */
 export let asked: string[];
 
 export interface Machine {
@@ -93,7 +93,7 @@ export function machine(name: string, orders: Orders = {}, changes: Partial<Serv
 }
 
 export const BIG_9 = machine('big-9');
-/** A second server, without the volume oracle. */
+/** A second server, which does not have the volume `oracle`. */
 export const BIG_8 = machine('big-8', { 'volume-show': UNKNOWN, 'volume-list': () => ({ volumes: [], removed: [] }) });
 export const DOWN = machine('big-7', {}, { state: 'down', paths: [path({ state: 'down', lastError: 'Connection refused' })] });
 
@@ -152,7 +152,7 @@ export async function run(line: string, { ask, clock = new FakeClock() }: RunOpt
 export const AT = 'osl/big-9';
 export const ORACLE = '"name":"oracle","universe":0';
 
-/** Each test of the file gets a root of its own, and no rsiod yet. */
+/** Gives each test of the file its own root. rsiod is not started yet. */
 export function useServerVolumes(): void {
   beforeEach(() => {
     root = mkdtempSync(join(tmpdir(), 'rsio-sv-'));

@@ -1,5 +1,5 @@
-// A request for a volume that is already attached in another mode is refused with a remedy, also after a reload.
-// Opening volumes is tested in attachments.test.ts.
+// A request for a volume that is already attached in another mode is refused with a remedy, even after a reload. Opening volumes is tested
+// in attachments.test.ts.
 
 import { describe, expect, it } from 'vitest';
 import { RsError } from '@rsio/common/lib/errors';

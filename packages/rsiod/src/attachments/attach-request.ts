@@ -9,10 +9,10 @@ export interface AttachRequest {
   readonly take: Take;
   /**
    * `name`: the administrator named the volume. `any`: the request asks for all offered volumes, so a volume that is already attached may
-   * keep its mode. `before`: the volume may be mounted, so it is reattached in its previous mode, whatever the configuration now says.
+   * keep its mode. `before`: the volume may be mounted, so it is reattached in its previous mode, even if the configuration has changed.
    */
   readonly by: 'name' | 'any' | 'before';
-  /** With `before`, the id that a snapshot had. Another snapshot of its name is not attached in its place. */
+  /** With `before`: the id of the snapshot that was attached. Another snapshot with the same name is not attached in its place. */
   readonly id?: string;
 }
 

@@ -8,7 +8,6 @@ import { toRsError } from '@rsio/common/lib/errors';
 import { flag, integer, list, object, type Of, text } from '@rsio/common/lib/shape';
 import type { Log } from '@rsio/common/log/log';
 
-/** A volume that is attached now or will be reattached. */
 const KEPT = object({
   namespace: text(),
   name: text(),

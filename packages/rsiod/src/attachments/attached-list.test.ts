@@ -1,5 +1,5 @@
-// Which volumes come back after a restart of the daemon, over a real file and a fake clock; servers and attaching are fakes.
-// Real daemons that are killed under I/O are tested in test/integration/restore.test.ts.
+// Which volumes are reattached after a restart of the daemon, with a real file and a fake clock. Servers and attachments are fakes. Real
+// daemons that are killed under I/O are tested in test/integration/restore.test.ts.
 
 import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -37,7 +37,7 @@ beforeEach(() => {
 
 afterEach(() => removeFolder(folder));
 
-/** One run of a daemon. Servers 1 (big-1) and 2 (big-2) offer the volumes that the test names. */
+/** Simulates one run of the daemon. Servers 1 (big-1) and 2 (big-2) offer the volumes that the test names. */
 class DaemonRun {
   readonly clock = new FakeClock();
   readonly list: TestVolume[] = [];
@@ -52,9 +52,9 @@ class DaemonRun {
   /** Volumes of the previous process whose devices are in use. */
   readonly usedDevices = new Set<string>();
   readonly released: string[] = [];
-  /** Names of volumes that their server says this node holds. */
+  /** Names of volumes whose server reports that this node holds them. */
   readonly holding = new Set<string>();
-  /** Volumes whose hold was given up. */
+  /** Volumes whose hold has ended. */
   readonly closed: string[] = [];
   /** Attaching waits for this promise. */
   held: Promise<void> = Promise.resolve();
@@ -79,7 +79,7 @@ class DaemonRun {
     });
   }
 
-  /** It has had time to reach its servers. */
+  /** Starts a run, and lets START_REACH_MS pass, so that the run no longer waits for servers. */
   static async after(last: DaemonRun | null, boot?: string): Promise<DaemonRun> {
     const run = await DaemonRun.started(last, boot);
     run.clock.advance(START_REACH_MS);
@@ -149,7 +149,7 @@ class DaemonRun {
   }
 }
 
-/** A run that attached these volumes and then ended without any shutdown. */
+/** A run that has attached these volumes and has then been killed. */
 async function runWith(...volumes: readonly TestVolume[]): Promise<DaemonRun> {
   const run = await DaemonRun.after(null);
   for (const one of volumes) run.offer(one);

@@ -26,7 +26,6 @@ interface Offered extends Offer {
   readonly from: { readonly serverid: number };
   readonly config: { readonly nodename: string };
   readonly holders: HeldOffer['holders'];
-  /** See HeldOffer. */
   readonly mirror: string | null;
 }
 
@@ -53,7 +52,6 @@ export interface AttachedListPorts<V extends Attached> {
    * E_IN_USE if the devices are in use.
    */
   release(volume: Listed, why: string, force: boolean): Promise<void>;
-  /** Adds an event. */
   note(object: string, from: string, to: string, reason: string): void;
 }
 
@@ -71,9 +69,12 @@ export class AttachedList<V extends Attached> {
   private readonly ports: AttachedListPorts<V>;
   private readonly file: AttachedFile;
   private waiting: Awaited[] = [];
-  /** Labels and ids of volumes that this daemon has had. It has closed them itself, whatever an older list of their server says. */
+  /**
+   * Labels and ids of the volumes that this daemon process has attached. The process closes these volumes itself, so a server's list that
+   * still names this client as their holder is out of date.
+   */
   private readonly had = new Set<string>();
-  /** Before this time, a server that is not in reach may only have had no time for it. */
+  /** Until this time, a detach waits for an unreachable server, because rsiod has just started and may not have connected yet. */
   private reachUntilMs = 0;
   private timer: Timer | null = null;
   /** True if a volume has left the list of awaited volumes since the file was last written. */
@@ -154,10 +155,7 @@ export class AttachedList<V extends Attached> {
     await this.file.save();
   }
 
-  /**
-   * Called when the daemon is stopping. The next daemon reattaches the volumes that are attached or awaited when the method `stop` is
-   * called.
-   */
+  /** Called when the daemon is stopping. The next daemon reattaches the volumes that are attached or awaited now. */
   stop(): void {
     this.atEnd ??= this.content();
     this.timer?.cancel();
@@ -170,7 +168,7 @@ export class AttachedList<V extends Attached> {
     const near = this.ports.attachments.offers.filter(
       ({ from, namespace, mirror }) => namespace === one.namespace && (from.serverid === one.serverid || mirror === one.id),
     );
-    // No list has snapshots. Whether the snapshot is the same one is known when the server has opened it.
+    // Servers do not list snapshots, so the volume of a snapshot is looked up. The id of the snapshot is checked after its OPEN.
     const named = near.filter((offer) => isCalledLike(offer, isSnapshot(one.name) ? volumeOf(one) : one));
     const same = named.filter((offer) => isOffer(offer, one));
     const found = same.find(({ isConnected }) => isConnected) ?? same[0];
@@ -244,15 +242,18 @@ export class AttachedList<V extends Attached> {
     return (await this.ports.attachments.detach([name], force))[0] ?? failure(name, new Error('No outcome'));
   }
 
-  /** A volume that is neither attached nor awaited may still be held, because it was detached while its server was away: see broughtBack. */
+  /**
+   * Detaches a volume that is not awaited. If an earlier process detached the volume while the server was unreachable, the server may still
+   * keep this node's hold. The volume is then attached and detached once more, because only CLOSE ends a hold.
+   */
   private async detachHeld(name: string, force: boolean): Promise<AttachOutcome> {
     const { attachments } = this.ports;
-    // The configuration may have attached some since the list was recorded.
+    // The configuration may have attached volumes since `record` was last called.
     for (const volume of attachments.list) this.had.add(keyOf(volume));
     const outcome = await this.detachAttached(name, force);
     const left = attachments.offers.find((offer) => isMeant(offer, name) && isLeftHeld(offer) && !this.had.has(keyOf(offer)));
     if (!outcome.already || left === undefined) return outcome;
-    // Nothing is to be written.
+    // Read-only, because nothing will be written.
     const [attached] = await attachments.attach([labelOf(left)], true, left.server, TAKE.NO);
     return attached?.error === null ? await this.detachAttached(labelOf(left), force) : outcome;
   }
@@ -268,7 +269,10 @@ export class AttachedList<V extends Attached> {
     return one.underWay === null && reason === outOfReach(server);
   }
 
-  /** Only CLOSE ends the hold that the earlier daemon has left at the server (H1), and only what is attached can be closed. */
+  /**
+   * Attaches an awaited volume before it is detached. Only CLOSE ends the hold that the earlier daemon left at the server (H1), and only an
+   * attached volume can be closed.
+   */
   private async broughtBack(one: Awaited): Promise<void> {
     const { server, reason } = this.look(one);
     if (this.atEnd !== null || !this.waiting.includes(one)) return;
@@ -305,7 +309,6 @@ export class AttachedList<V extends Attached> {
   }
 }
 
-/** The name of the volume of a snapshot. */
 function volumeOf({ namespace, name, universe }: Listed): Pick<Listed, 'namespace' | 'name' | 'universe'> {
   return { namespace, name: servedNameParts(name).volume, universe };
 }

@@ -1,6 +1,6 @@
-// Attaching volumes, with the production namespace, trunk and notifications, against a scripted server. Detaching is in detaching.test.ts, and
-// volumes that fail or go to other clients are in lost-volumes.test.ts. Re-sent requests are tested in the trunk's revoke.test.ts, the file of
-// attached volumes in attached-list.test.ts.
+// Attaching volumes, with the production namespace, trunk and notifications, and a scripted server. Detaching is in detaching.test.ts, and
+// volumes that fail or are taken by other clients are in lost-volumes.test.ts. Re-sent requests are tested in the trunk's revoke.test.ts,
+// and the file of attached volumes in attached-list.test.ts.
 
 import { quietLog } from '@rsio/common/log/log';
 import { RsError } from '@rsio/common/lib/errors';
@@ -39,7 +39,7 @@ describe('attaching', () => {
     await scene.pass();
     expect(scene.opens.at(-1)).toEqual({ name: 'oracle@monday', universe: 0, readonly: true, take: TAKE.NO, resume: null, mirror: null });
     await scene.grant(2, true, 'snapshot-id');
-    // The older snapshots come in two parts.
+    // The server lists the older snapshots in two parts.
     await scene.pass();
     await scene.answer(OP.IOCTL, STATUS.OK, encodeSnapshotsAnswer({ snapshots: [{ name: 'sunday', id: 'b' }], hasMore: true }));
     await scene.pass();
@@ -82,7 +82,7 @@ describe('attaching', () => {
     await scene.answer(OP.CLOSE, STATUS.OK);
     await scene.pass();
     await scene.grant(3, true, 'first-id');
-    // A server of an earlier build.
+    // A server of an earlier release cannot list older snapshots.
     await scene.pass();
     await scene.answer(OP.IOCTL, STATUS.UNSUPPORTED);
     expect(await same).toMatchObject({ done: true });
@@ -152,7 +152,7 @@ describe('attaching', () => {
   });
 });
 
-// Regression: such a volume counted as detached by the administrator, even after the next start of rsiod.
+// Regression: rsiod treated such a volume as detached by the administrator, even after its next start.
 test('a volume whose devices could not be made is attached by the next reload that finds it in the configuration', async () => {
   const frontend = new FakeFrontend();
   frontend.whyNot = new RsError('E_SYSTEM', '/dev/fuse is missing');
@@ -174,7 +174,7 @@ test('a volume whose devices could not be made is attached by the next reload th
   expect(scene.attachments.list).toHaveLength(1);
 });
 
-// Regression: the image was attached as well, so that it could not be refreshed, and its file system had the UUID of the volume's.
+// Regression: rsiod also attached the image, which could then not be refreshed, and whose file system had the same UUID as the volume's.
 test.each([
   ['oracle', [0]],
   ['oracle@1', [1]],
@@ -191,7 +191,7 @@ test.each([
   await asked;
 });
 
-// Regression: with the pool of oracle@0 not mounted, its image was attached in its place.
+// Regression: while the pool of oracle@0 was not mounted, rsiod attached its image instead.
 test('an image is not attached in place of its missing volume, and the missing volume is said once', async () => {
   const warnings: string[] = [];
   const scene = new Scene('oracle', [], { ...quietLog, warn: (sentence) => void warnings.push(sentence) });
@@ -224,7 +224,7 @@ test('a volume keeps one name, also after a detach and a new session', async () 
   expect(shown()).toBe('rsio-1-id');
 });
 
-// Regression: a crash of rsiod during the replay lost the news that unflushed writes may be lost.
+// Regression: after a crash of rsiod during the replay, nothing reported that unflushed writes may be lost.
 test('the devices note a new incarnation when unflushed writes were sent again, and not before', async () => {
   const frontend = new FakeFrontend();
   const noted: string[] = [];

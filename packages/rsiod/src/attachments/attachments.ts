@@ -1,6 +1,6 @@
 // Attaches and detaches volumes, and makes the frontends show them. Invariant: a volume enters the list of attached volumes when its server
 // has opened it, or when its mirror takes I/O. A volume leaves the list when it is lost, or after the final flush of a detach. A forced
-// detach goes on if this flush fails, and does without it while nothing can be sent.
+// detach continues if this flush fails, and skips the flush while the volume has no path.
 
 // Design.
 // This class owns the list of attached volumes, and the order of the steps by which a volume enters and leaves the list. Other modules do
@@ -22,17 +22,17 @@
 //                                              4  out of the list
 //                                              5  CLOSE, or the end of a mirror; if that fails without force: an error all the same
 //
-// `detached` names the volumes that a command has detached or that this client has lost, but no snapshots. `attachWanted` leaves them alone
-// until they are attached again.
+// The set `detached` contains the volumes (but no snapshots) that a command has detached or that this client has lost. `attachWanted` skips
+// these volumes until a command attaches them again.
 //
-// Rules of docs/PROTOCOL.md: CLOSE ends the hold (H1). A forced detach abandons what is in flight, so that nothing of it runs in a later
-// attachment (E1, S11). A mirror ends clean only after its last flush (M13). A snapshot that has replaced the attached one of its name is
-// not attached again in its place (N3).
+// Rules of docs/PROTOCOL.md: CLOSE ends the hold (H1). A forced detach abandons the requests in flight, so that the server executes none of
+// them after a later attach (E1, S11). A mirror is recorded as cleanly detached only after its last flush (M13). If a snapshot is replaced
+// by another snapshot with the same name, the new one is not reattached in place of the old one (N3).
 //
 // Never done here:
 // - No volume is taken over unless a request names it. The configuration and a restart never take over.
 // - Two volumes of one namespace, name and universe are never attached together.
-// - No opening, last flush or CLOSE is awaited without a limit, and `stop` has one for all of them.
+// - No code waits for an OPEN, a final flush or a CLOSE without a time limit. `stop` has one limit for all of them.
 
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { effectiveVolume, effectiveVolumeOf } from '@rsio/common/config/effective-volume';
@@ -91,11 +91,9 @@ export interface AttachmentsPorts {
   readonly frontends: Frontends;
   /** Called when a volume's I/O stalls, resumes or is abandoned, or when the volume's storage fails. */
   stalled(volume: Volume, event: VolumeEvent): void;
-  /** A number from 0 to 1. */
   random(): number;
-  /** Instance of this client, as in its sessions. */
+  /** Instance number of this client, the same as in its sessions. */
   readonly instance: number;
-  /** Adds an event. */
   note(object: string, from: string, to: string, sentence: string): void;
   /** Called when a forced detach of a volume loses data. */
   cut(volume: Volume, sentence: string): void;
@@ -114,7 +112,7 @@ export class Attachments {
    */
   private readonly volumes: Volume[] = [];
   private readonly turns = new WeakMap<Volume, number>();
-  /** The id by which a volume was offered. For a snapshot, it is the id of its volume. */
+  /** The id in the server's offer. For a snapshot, this is the id of its volume. */
   private readonly offeredIds = new WeakMap<Volume, string>();
   private turnsGiven = 0;
   private readonly notify = (volume: Volume, event: VolumeEvent): void => this.ports.stalled(volume, event);
@@ -129,7 +127,6 @@ export class Attachments {
    * `attach` does not apply to the volumes in `detached`.
    */
   readonly detached = new Set<string>();
-  /** Memory shared by all replay logs. */
   private readonly slabs = new SlabPool(REPLAY_SLABS_POOLED_MAX);
   readonly logTotal = new LogTotal(LOG_TOTAL_BYTES);
   readonly busyPoll: BusyPoll;
@@ -155,13 +152,12 @@ export class Attachments {
     this.logTrimmer = new LogTrimmer(ports.clock, this.logTotal, () => this.volumes);
   }
 
-  /** Applies values of [defaults]. */
+  /** Applies the values of the section [defaults]. */
   configure({ logTotalBytes, busyPollUs }: Pick<RscltConfig, 'logTotalBytes' | 'busyPollUs'>): void {
     this.logTotal.limitBytes = logTotalBytes;
     this.busyPoll.limitUs = busyPollUs;
   }
 
-  /** Attached volumes. */
   get list(): readonly Volume[] {
     return this.volumes;
   }
@@ -189,7 +185,6 @@ export class Attachments {
     return await severalAtOnce(all, VOLUMES_AT_ONCE, (choice) => this.attachOne(choice.label, () => this.unambiguous(choice, all), ask));
   }
 
-  /** Reattaches a volume in its previous mode. */
   async attachAgain(label: string, readOnly: boolean, server: string, id: string): Promise<AttachOutcome> {
     return await this.attachOne(label, () => chooseToAttach(this.offers, label, server), { readOnly, take: TAKE.NO, by: 'before', id });
   }
@@ -246,10 +241,7 @@ export class Attachments {
     this.mirrors.settingsChanged();
   }
 
-  /**
-   * Detaches as many volumes as possible within the permitted time: STOP_WAIT_MS plus STOP_VOLUME_MS for each volume, at most
-   * STOP_WAIT_MAX_MS.
-   */
+  /** Detaches as many volumes as possible within STOP_WAIT_MS plus STOP_VOLUME_MS for each volume, at most STOP_WAIT_MAX_MS. */
   async stop(): Promise<void> {
     const { clock, log } = this.ports;
     // The list is copied, because detaching removes volumes from it.
@@ -277,7 +269,6 @@ export class Attachments {
     this.drop(({ target }) => target.attachments.includes(attachment));
   }
 
-  /** Removes a volume that is lost. */
   private drop(isIt: (volume: Volume) => boolean): void {
     const at = this.volumes.findIndex(isIt);
     // Another client may have written to the volume, so rsiod no longer attaches the volume automatically.
@@ -438,7 +429,7 @@ export class Attachments {
     let isFlushed = false;
     try {
       await frontends.hide(volume, force);
-      // A user that stays connected, or has come since, writes nothing after the last flush.
+      // Programs that are still connected, or that connect now, must not write after the final flush.
       volume.refuseUsers();
       if (isReachable || !force) {
         await flushForLast(volume, label, clock);

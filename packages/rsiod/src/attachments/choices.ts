@@ -1,5 +1,5 @@
-// Small facts about what is chosen to be attached, and the outcome of an attach that failed. Pure: attachments.ts decides what follows, and
-// offers.ts makes the choices.
+// Small predicates about a volume that was chosen to be attached, and the outcome of a failed attach. Pure. offers.ts chooses the volume,
+// and attachments.ts acts on the predicates.
 
 import { effectiveVolume, wantsAttached } from '@rsio/common/config/effective-volume';
 import type { AttachOutcome } from '@rsio/common/control/methods';
@@ -42,12 +42,15 @@ export function failure(volume: string, error: RsError): AttachOutcome {
   return { volume, done: false, already: false, device: null, error: { code: error.code, message: error.message } };
 }
 
-/** True if the name means the volume: its label, or its bare name in universe 0. */
+/** True if `name` is the label of the offered volume or, for a volume in universe 0, its bare name. */
 export function isMeant(offer: Offer, name: string): boolean {
   return labelOf(offer) === name || (offer.name === name && offer.universe === 0);
 }
 
-/** True if its server says that this node holds the volume. Ask only if it is not attached. A mirror ends the holds of its replicas itself. */
+/**
+ * True if the server reports that this node holds the volume. Call this only for a volume that is not attached. Replicas do not count,
+ * because a mirror ends the holds of its replicas itself.
+ */
 export function isLeftHeld({
   config,
   holders,

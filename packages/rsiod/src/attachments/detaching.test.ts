@@ -50,7 +50,7 @@ describe('detaching by force', () => {
   });
 });
 
-// Regression: a client of NBD stayed connected, and what it wrote after the last flush was acknowledged.
+// Regression: an NBD client stayed connected, and its writes after the final flush were acknowledged and lost.
 describe('users are refused from before the last flush', () => {
   test.each([true, false])('with force: %s', async (force) => {
     const scene = new Scene();
@@ -85,7 +85,7 @@ describe('users are refused from before the last flush', () => {
 });
 
 describe('a second request to detach a volume waits for the first', () => {
-  // Regression: both requests passed the check before either was noted, so that each sent FLUSH and CLOSE.
+  // Regression: both requests passed the check, so that each sent FLUSH and CLOSE.
   test('and finds the volume detached: the server is asked for one FLUSH and one CLOSE', async () => {
     const scene = new Scene();
     await scene.attached();
@@ -102,7 +102,7 @@ describe('a second request to detach a volume waits for the first', () => {
     ]);
   });
 
-  // Regression: the second request was told at once that the volume was detached, although the first one failed later.
+  // Regression: the second request succeeded at once, although the first one failed later.
   test('and detaches the volume itself, by force, if the first one has failed', async () => {
     const scene = new Scene();
     await scene.attached();
@@ -125,7 +125,7 @@ describe('a second request to detach a volume waits for the first', () => {
   });
 });
 
-// Regression: the failed detach showed the volume again, and nothing removed its devices any more.
+// Regression: the failed detach made the volume's devices again, and nothing removed them later.
 test('a volume that another client takes during a detach is not shown again', async () => {
   const frontend = new FakeFrontend();
   const scene = new Scene('none', [frontend]);

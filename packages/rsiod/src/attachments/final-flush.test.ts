@@ -1,4 +1,4 @@
-// What a forced detach costs, as text for the administrator.
+// The text for the administrator about the data that a forced detach loses.
 // Flushing and closing are tested in detaching.test.ts.
 
 import { expect, it } from 'vitest';

@@ -16,7 +16,10 @@ export const STOP_VOLUME_MS = 50;
  * attempt to reattach a volume.
  */
 export const RESTORE_POLL_MS = 1_000;
-/** A detach of an awaited volume waits for its server until this time after the start, and looks at this interval. */
+/**
+ * Until START_REACH_MS after the daemon's start, a detach of an awaited volume waits for the volume's server. REACH_LOOK_MS is the interval
+ * between checks.
+ */
 export const START_REACH_MS = 10_000;
 export const REACH_LOOK_MS = 100;
 export const RESTORE_RETRY_MS = 5_000;
@@ -26,7 +29,7 @@ export const RESTORE_RETRY_MS = 5_000;
  */
 export const DETACHED_KEPT_MAX = 16_384;
 
-/** How long a forced detach, or the stop of the daemon, waits until the voters of a mirror have stored that it is detached. */
+/** How long a forced detach of a mirror, or a stop of the daemon, waits until the voters have stored that the mirror is detached. */
 export const MIRROR_FORCED_WAIT_MS = 3_000;
 
 /**
@@ -43,5 +46,5 @@ export const REPLAY_SLABS_POOLED_MAX = 128;
  * executed again by the next process.
  */
 export const HAND_OVER_WAIT_MS = 3_000;
-/** Time for a server to say which snapshots its replica of a mirror has. */
+/** Time limit for a server's answer about the snapshots of its replica. */
 export const SNAPSHOT_SHOW_MS = 5_000;

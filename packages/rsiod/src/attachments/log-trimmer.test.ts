@@ -1,5 +1,5 @@
-// Which replay logs are flushed without a request, and when, against a fake clock.
-// What a FLUSH removes from a log is tested in replay-log.test.ts.
+// Which replay logs are flushed without a request, and when, with a fake clock. What a FLUSH removes from a log is tested in
+// replay-log.test.ts.
 
 import { expect, test } from 'vitest';
 import { SELF_SYNC_MS } from '@rsio/protocol/link/limits';
@@ -42,7 +42,7 @@ test('the largest log that can be flushed is flushed when all logs together pass
   expect(scene.flushed).toEqual([]);
   scene.clock.advance(0);
   expect(scene.flushed).toEqual(['0 large']);
-  // Its FLUSH is in flight, so the next log is flushed.
+  // The FLUSH of the largest log is in flight, so the next log is flushed.
   scene.volumes[2]!.target.canFlushLog = false;
   scene.total.change(LIMIT / 16);
   scene.clock.advance(0);

@@ -1,5 +1,5 @@
-// Attached volumes that another client takes, whose client was replaced, or whose server reports trouble: what their I/O gets, and the events.
-// Attaching is in attachments.test.ts.
+// Attached volumes that another client takes, whose client was replaced, or whose server reports an error: the status of their I/O, and the
+// events. Attaching is in attachments.test.ts.
 
 import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/log/limits';
 import { PATH_SETTLED_MS, REOPEN_RETRY_MS, UNFIT_RETRY_MS } from '@rsio/protocol/client/limits';
@@ -33,7 +33,7 @@ describe('a volume that another client takes', () => {
     const asked = scene.opens.length;
     scene.scripted.loseSession();
     await scene.pass(PATH_SETTLED_MS * 5);
-    // The same rule holds at a start and at a reload.
+    // The same rule applies at a start and at a reload.
     for (const says of [false, true]) await scene.attachments.attachWanted(says);
     await scene.pass(REOPEN_RETRY_MS * 3);
     expect([asked, scene.opens.length]).toEqual([2, 0]);
@@ -65,7 +65,7 @@ describe('a volume that another client takes', () => {
   });
 });
 
-/** By then every retry has run many times. */
+/** Long enough for many runs of every retry. */
 const LATER_MS = 55_000;
 
 describe('a client that was replaced', () => {

@@ -1,5 +1,6 @@
-// Names that the configuration wants attached, which mean a volume in universe 0, while only other universes have a volume of that name.
-// Invariant: each such name is logged once, until the volume is offered; as many are remembered at most as the configuration has.
+// Logs names that the configuration wants attached but that no server offers in universe 0, although another universe has a volume with
+// that name. A name without a universe means universe 0. Invariant: each such name is logged once until the volume is offered. No more
+// names are remembered than the configuration contains.
 
 import { namesToAttach } from '@rsio/common/config/effective-volume';
 import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';
@@ -25,7 +26,7 @@ export class MissingNames {
   }
 }
 
-/** Labels of volumes in universe 0 that no server offers, each with its namesakes. */
+/** Returns pairs: the label of a volume in universe 0 that no server offers, and the volumes with the same name in other universes. */
 function missingOf(config: ClientNamespaceConfig, offers: readonly Offer[]): (readonly [string, string])[] {
   return namesToAttach(config).flatMap((name) => {
     const named = offers.filter((offer) => offer.namespace === config.name && offer.name === name);

@@ -1,5 +1,6 @@
-// The meaning of volume names, and the server from which a volume is attached: named cases, and two properties. Two clients that see the same
-// servers choose the same one, and no client chooses a server beside the one where another client holds the volume. Rebuilt lists included.
+// The meaning of volume names, and the choice of the server from which a volume is attached. Properties: two clients that see the same
+// servers choose the same server; if a client holds a volume at one server, no client chooses another server. The properties also hold for
+// rebuilt lists.
 
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';

@@ -27,7 +27,7 @@ export interface HeldOffer extends Offer {
   /** True if the server offers the volume read-only. A read-only offer cannot conflict with the offers of other servers. */
   readonly readonly: boolean;
   readonly holders: readonly Holder[];
-  /** Id of the mirror whose replica the volume is, which is also the `id` of the offer; null if it is no replica. */
+  /** If the volume is a replica: the id of its mirror, which is also the `id` of the offer. Otherwise null. */
   readonly mirror: string | null;
 }
 
@@ -37,12 +37,11 @@ export interface Choice<O extends Offer> {
   readonly offers: readonly O[];
 }
 
-/** `osl:oracle@0`; `osl:oracle@0@monday` for a snapshot. */
+/** Returns a label such as `osl:oracle@0`, or `osl:oracle@0@monday` for a snapshot. */
 export function labelOf({ namespace, name, universe }: Pick<Offer, 'namespace' | 'name' | 'universe'>): string {
   return volumeLabel({ namespace, name, universe });
 }
 
-/** True if both volumes have the same label. */
 export function isCalledLike(
   one: Pick<Offer, 'namespace' | 'name' | 'universe'>,
   other: Pick<Offer, 'namespace' | 'name' | 'universe'>,
@@ -50,7 +49,7 @@ export function isCalledLike(
   return one.name === other.name && one.universe === other.universe && one.namespace === other.namespace;
 }
 
-/** True if the offer is of this attached volume; for a snapshot, if it is of its volume. */
+/** True if the offer is for this attached volume or, if a snapshot is attached, for the volume of the snapshot. */
 export function isOffer(offer: Offer, { namespace, name, universe, id }: Pick<Offer, 'namespace' | 'name' | 'universe' | 'id'>): boolean {
   const { volume, snapshot } = servedNameParts(name);
   if (snapshot === null) return offer.namespace === namespace && offer.id === id;
@@ -66,7 +65,7 @@ export async function whyMissing(
 ): Promise<string | null> {
   const parts = parseVolumeName(name);
   if (parts === null) return null;
-  // The server that offers the volume has said why it has no such snapshot.
+  // A server offers the volume, so its answer to the attach has already given the reason.
   if (parts.snapshot !== null && offers.some((offer) => offer.name === parts.volume && offer.universe === (parts.universe ?? 0)))
     return null;
   const asked = namespaces.filter(({ config }) => parts.namespace === null || config.name === parts.namespace);
@@ -105,8 +104,8 @@ export function volumesOf<O extends Offer>(offers: readonly O[], server: string 
 /**
  * Returns the volume for a name such as `oracle`, `osl:oracle`, `osl:oracle@0` or, for a snapshot, `osl:oracle@0@monday`. A name without a
  * universe means the volume in universe 0 and no other, because an image has other content. Only volumes of `server` are considered; if
- * `server` is null, the volumes of all servers. Throws E_USAGE for a name in any other form, E_UNKNOWN_VOLUME, with the namesakes in other
- * universes, if no volume fits the name, and E_AMBIGUOUS, with a list of candidates, if several volumes fit.
+ * `server` is null, the volumes of all servers. Throws E_USAGE for a name in any other form. Throws E_UNKNOWN_VOLUME if no volume fits; the
+ * message lists volumes with that name in other universes. Throws E_AMBIGUOUS with a list of candidates if several volumes fit.
  */
 export function chooseVolume<O extends Offer>(offers: readonly O[], name: string, server: string | null): Choice<O> {
   const { namespace, volume, universe, snapshot } = writtenParts(name);
@@ -130,7 +129,7 @@ export function chooseVolume<O extends Offer>(offers: readonly O[], name: string
   throw new RsError('E_AMBIGUOUS', `${name} means more than one volume: ${listOf(found)}: ${remedy}`);
 }
 
-/** `osl:oracle@1 (server big-9), osl:oracle@2`. */
+/** Returns a text such as `osl:oracle@1 (server big-9), osl:oracle@2`. */
 export function listOf(choices: readonly Choice<Offer>[]): string {
   const servers = ({ offers }: Choice<Offer>): string => offers.map(({ server }) => server).join(', ');
   return choices.map((choice) => (servers(choice) === '' ? choice.label : `${choice.label} (server ${servers(choice)})`)).join(', ');
@@ -142,8 +141,8 @@ function namesakes(others: readonly Offer[]): string {
 }
 
 /**
- * Like `chooseVolume`, for a volume or snapshot that is to be attached. No list has snapshots, so a snapshot is chosen by its volume: its
- * offers are those of the volume, with the volume's id and without holders.
+ * Like `chooseVolume`, but the name can also mean a snapshot. Servers do not list snapshots, so the offers of a snapshot are those of its
+ * volume, with the volume's id and without holders.
  */
 export function chooseToAttach<O extends HeldOffer>(offers: readonly O[], name: string, server: string | null): Choice<O> {
   const { namespace, volume, universe, snapshot } = writtenParts(name);
@@ -184,7 +183,7 @@ export function nameTaken<O extends Offer>({ label, offers }: Choice<O>, server:
  */
 export function serverFor<O extends HeldOffer>(choice: Choice<O>, all: readonly O[], node: string): O {
   const [first] = choice.offers;
-  // A client may have a snapshot from any server, whoever holds the volume.
+  // Any server can serve a snapshot, because the holder of the volume does not matter for snapshots.
   if (first !== undefined && isSnapshot(first.name)) return firstConnected(choice);
   const held = all.filter(
     (offer) => offer.namespace === first?.namespace && offer.id === first.id && !offer.readonly && offer.holders.length > 0,
@@ -242,7 +241,8 @@ export class OfferList {
           isConnected: from.isConnected,
           name,
           universe,
-          // The replicas of a mirror are one volume. Its voters know who has it, and not the holds of its replicas.
+          // All replicas of a mirror count as one volume with the mirror's id. The holders of the replicas are ignored, because the voters
+          // know which client has the mirror.
           id: mirror ?? id,
           readonly,
           holders: mirror === undefined ? holders : [],
@@ -256,7 +256,7 @@ export class OfferList {
   }
 }
 
-/** The replicas of a mirror may have different names on their servers. The mirror is called like the first of them. */
+/** The replicas of a mirror may have different names on their servers. The mirror gets the name of the first listed replica. */
 function withOneName(offers: readonly ServerOffer[]): readonly ServerOffer[] {
   const first = new Map<string, ServerOffer>();
   return offers.map((offer) => {

@@ -1,5 +1,5 @@
-// The first OPENs of attachments that a request waits for. Invariant: each ends once: with the answer, or with E_TIMEOUT when its time is
-// over, and then the attachment is closed again.
+// Lets attach requests wait for the first OPEN of an attachment. Invariant: each wait ends exactly once, with the server's answer or with
+// E_TIMEOUT. After a timeout, the attachment is closed.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { type ErrorCode, RsError } from '@rsio/common/lib/errors';

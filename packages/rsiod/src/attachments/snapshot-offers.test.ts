@@ -1,5 +1,5 @@
 // Which servers have a snapshot of a mirror (M22).
-// With real servers, test/integration/mirror-snapshots.test.ts.
+// Real servers are tested in test/integration/mirror-snapshots.test.ts.
 
 import { snapshot } from '@rsio/common/testing/server-views';
 import { expect, test } from 'vitest';

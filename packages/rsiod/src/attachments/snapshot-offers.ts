@@ -1,5 +1,6 @@
-// Which servers offer a snapshot of a mirror (M22): those whose replica has it proven, at the latest moment of that name. Invariant: the snapshot
-// of a replica that its mirror has not confirmed, or an earlier one on a server that was away, is never attached as the mirror's.
+// Decides which servers offer a snapshot of a mirror (M22): those with a proven snapshot of that name; if servers have snapshots of
+// different moments, only the latest moment counts. Invariant: a snapshot of a replica that the mirror has not confirmed is never attached
+// as a snapshot of the mirror. The same holds for an older snapshot on a server that was unreachable.
 
 import { SERVER_METHODS, type ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { SnapshotView } from '@rsio/common/control/server/views';
@@ -9,13 +10,16 @@ import { servedNameParts } from '@rsio/common/lib/volume-name';
 import { SNAPSHOT_SHOW_MS } from './limits.ts';
 import type { Choice, ServerOffer } from './offers.ts';
 
-/** An offer with the snapshot of that name that its server has; null: it has none, or does not say. */
+/** An offer, and the server's snapshot of the requested name. `found` is null if the server has no such snapshot or does not answer. */
 export interface SnapshotOffer<O> {
   readonly offer: O;
   readonly found: SnapshotView | null;
 }
 
-/** Returns the offers of the snapshot of the mirror. Throws E_UNKNOWN_VOLUME, and E_VOLUME if there are only others of its name. */
+/**
+ * Returns the offers whose servers have the proven snapshot. Throws E_UNKNOWN_VOLUME if no server has a snapshot of that name. Throws
+ * E_VOLUME if none of the snapshots with that name is proven.
+ */
 export function provenOf<O extends { readonly server: string }>(
   label: string,
   mirror: string,
@@ -44,18 +48,18 @@ function isLater(one: Order, other: Order): boolean {
   return one.term > other.term || (one.term === other.term && one.number > other.number);
 }
 
-/** The choice with the servers that have the snapshot. That of a plain volume stays as it is. */
+/** For a snapshot of a mirror, reduces the offers to the servers that have the snapshot. Other choices are returned unchanged. */
 export async function provenChoice({ label, offers }: Choice<ServerOffer>): Promise<Choice<ServerOffer>> {
   const mirror = offers[0]?.mirror ?? null;
   if (mirror === null) return { label, offers };
   const connected = offers.filter(({ isConnected }) => isConnected);
-  // Without a path, the attach says which servers are missing.
+  // Without a connected server, the attach itself fails with a message that names the servers.
   if (connected.length === 0) return { label, offers };
   const all = await Promise.all(connected.map(async (offer) => ({ offer, found: await snapshotAt(offer, mirror) })));
   return { label, offers: provenOf(label, mirror, all) };
 }
 
-/** A server that calls its replica otherwise than the mirror cannot be asked for the snapshot by the name of the mirror. */
+/** Returns null if the replica has another name than the mirror, because a server finds a snapshot only by the name of its own volume. */
 async function snapshotAt({ from, name, universe }: ServerOffer, mirror: string): Promise<SnapshotView | null> {
   const { volume, snapshot } = servedNameParts(name);
   const own = from.volumes.find((one) => one.mirror === mirror);

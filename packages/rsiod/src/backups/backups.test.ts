@@ -1,5 +1,5 @@
-// What rsiod remembers of backups, over restarts: one for each volume, the newest, and a bounded number.
-// rsconfig backup, which reports them, is in test/interop/backup.test.ts.
+// The backups that rsiod remembers across restarts: the newest of each volume, and a bounded number. rsconfig backup, which reports them,
+// is in test/interop/backup.test.ts.
 
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,6 +1,6 @@
-// Remembers when rsconfig backup last made a backup of each volume here, over restarts and reboots, so that somebody notices when none is made any
-// more. The backups themselves are files of the administrator. Invariant: at most BACKUPS_KEPT_MAX volumes are remembered, those with the
-// newest backups; a file that cannot be used never stops the daemon.
+// Remembers, across restarts and reboots, when `rsconfig backup` last backed up each volume on this machine. The metrics show these times,
+// so that monitoring can report missing backups. The backups themselves are files of the administrator. Invariant: at most BACKUPS_KEPT_MAX
+// volumes are remembered, those with the newest backups; a damaged file never prevents the daemon from starting.
 
 import { StateFile } from '@rsio/common/files/state-file';
 import { BACKUP, type BackupView, type ControlMethods } from '@rsio/common/control/methods';
@@ -15,7 +15,6 @@ const CONTENT = object({ backups: atMost(BACKUPS_KEPT_MAX, list(BACKUP)) });
 export interface BackupsPorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn'>;
-  /** Folder of the state. */
   readonly folder: string;
 }
 
@@ -24,7 +23,6 @@ const REMEDY = 'remove it; when volumes were backed up is then not known until t
 export class Backups {
   private readonly ports: BackupsPorts;
   private readonly file: StateFile<Of<typeof CONTENT>>;
-  /** The oldest first. */
   private kept: readonly BackupView[] = [];
 
   constructor(ports: BackupsPorts) {
@@ -45,7 +43,7 @@ export class Backups {
     }
   }
 
-  /** A backup is complete. Resolves when that is remembered durably. Throws E_SYSTEM. */
+  /** Called when a backup is complete. Resolves when the time is durable in the file. Throws E_SYSTEM. */
   async done({ namespace, name, universe, snapshot }: ControlMethods['backup-done']['params']): Promise<void> {
     const others = this.kept.filter((one) => one.namespace !== namespace || one.name !== name || one.universe !== universe);
     const made = { namespace, name, universe, snapshot, atMs: Math.floor(this.ports.clock.wallMs()) };

@@ -1,5 +1,5 @@
-// Bounds of the backups/ folder. The backups themselves are files of the administrator. Invariant: what this client remembers of backups is
-// bounded, however many volumes it has ever backed up.
+// Bounds of the backups/ folder. The backups themselves are files of the administrator. Invariant: the memory that rsiod uses for times of
+// backups is bounded.
 
-/** Volumes of which the last backup is remembered. */
+/** Maximum number of volumes for which rsiod remembers the last backup. */
 export const BACKUPS_KEPT_MAX = 1_024;

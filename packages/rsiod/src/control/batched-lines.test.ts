@@ -1,5 +1,5 @@
-// A server with a thousand volumes that goes and comes back causes a few lines in the log of rsiod, not a thousand each time.
-// The texts of single reports are tested with their causes.
+// When a server with a thousand volumes fails and returns, rsiod logs a few lines, not a thousand each time. The texts of single reports
+// are tested with their causes.
 
 import { BATCHED_LINES_NAMED_MAX, BATCHED_LINES_MS } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';

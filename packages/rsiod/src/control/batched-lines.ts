@@ -21,8 +21,8 @@ export class BatchedLines {
   }
 
   /**
-   * Calls `write` at once for the first BATCHED_LINES_NAMED_MAX lines of each kind. Only counts all further lines of a kind, and later
-   * passes their number to `writeCounted`.
+   * Calls `write` at once for the first BATCHED_LINES_NAMED_MAX lines of each kind. All further lines of a kind are only counted, and their
+   * number is later passed to `writeCounted`.
    */
   add(kind: string, write: () => void, writeCounted: (count: number) => void): void {
     let known = this.kinds.get(kind);

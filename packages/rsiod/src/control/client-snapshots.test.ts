@@ -1,5 +1,6 @@
-// Triggers around the snapshots that local programs ask for: the order of the programs, a refusal, an asker that ends without a word or
-// never ends, a daemon that ends meanwhile. Real programs are in packages/common/src/triggers and in test/integration/freeze.test.ts.
+// Triggers around the snapshots that local commands make: the order of the programs, a refusal, a command that exits without `snapshot-end`
+// or never sends it, and a daemon that stops during a snapshot. Real programs are tested in packages/common/src/triggers and in
+// test/integration/freeze.test.ts.
 
 import type { TriggerConfig } from '@rsio/common/config/schema/types';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
@@ -13,7 +14,7 @@ const PID = 4711;
 
 let clock: FakeClock;
 let said: Record<string, unknown>[];
-/** Start of the process PID. */
+/** Start time of the process PID; undefined if there is no such process. */
 let start: string | undefined;
 let failure: string | null;
 let isSilent: boolean;

@@ -1,6 +1,7 @@
-// The control methods `snapshot-begin` and `snapshot-end`: a program that asks servers for snapshots tells rsiod before and after, and rsiod
-// starts the triggers of this client around them. Invariant: the programs of snapshot-after run exactly once for each begin that was
-// accepted: at its end, soon after its asker has ended, after SNAPSHOT_WHOLE_MS, or when rsiod ends.
+// The control methods `snapshot-begin` and `snapshot-end`: a command that makes snapshots calls the first method before and the second one
+// after it. rsiod then runs the triggers snapshot-before and snapshot-after of this client. Invariant: the programs of snapshot-after run
+// exactly once for each accepted `snapshot-begin`. They run at `snapshot-end`, soon after the command has exited, after SNAPSHOT_WHOLE_MS,
+// or when rsiod stops.
 
 import type { ControlMethods } from '@rsio/common/control/methods';
 import { startTicksOf } from '@rsio/common/daemon/process-facts';
@@ -14,7 +15,10 @@ type Begin = ControlMethods['snapshot-begin']['params'];
 export interface ClientSnapshotsPorts {
   readonly clock: Clock;
   readonly triggers: Pick<Triggers, 'around' | 'has'>;
-  /** Returns a value that differs if another process has this pid; undefined if there is none, or none that can be seen. */
+  /**
+   * Returns the start time of the process with this pid, so that a re-used pid is detected; undefined if there is no such process or rsiod
+   * cannot see it.
+   */
   readonly startOf?: (pid: number) => string | undefined;
 }
 
@@ -22,7 +26,7 @@ interface Open {
   readonly close: (error: string | null) => void;
 }
 
-/** The command that asks. */
+/** The command that has called `snapshot-begin`. */
 interface SnapshotAsker {
   isThere(): boolean;
 }
@@ -52,13 +56,14 @@ export class ClientSnapshots {
         resolve({ ticket });
         return this.whileOpen(ticket, asker);
       });
-      // Before the ticket, it fails because of a program; after it, because of the snapshot, which the asker knows.
+      // Before the ticket is given, a failure comes from a program of snapshot-before and is reported. A later failure is that of the
+      // snapshot, which the command knows already; `reject` then has no effect.
       const watched = isOver.catch(reject).finally(() => this.running.delete(watched));
       this.running.add(watched);
     });
   }
 
-  /** Has the programs of snapshot-after started. `ended` is false if that was done already. */
+  /** Starts the programs of snapshot-after. `ended` is false if they have been started already. */
   end({ ticket, error }: ControlMethods['snapshot-end']['params']): { readonly ended: boolean } {
     const open = this.open.get(ticket);
     open?.close(error);
@@ -71,7 +76,7 @@ export class ClientSnapshots {
     return { isThere: () => pid === null || start === undefined || startOf(pid) === start };
   }
 
-  /** The daemon ends. Resolves when the programs of snapshot-after have ended, or after SNAPSHOT_STOP_MS. */
+  /** Called when the daemon stops. Resolves when the programs of snapshot-after have exited, or after SNAPSHOT_STOP_MS. */
   async stop(): Promise<void> {
     if (this.running.size === 0) return;
     for (const { close } of this.open.values()) close('rsiod ends, and does not know whether it was made');
@@ -79,7 +84,10 @@ export class ClientSnapshots {
     await Promise.race([Promise.all(this.running), limit]);
   }
 
-  /** Resolves when the snapshot was made, and rejects when it was not, or when nobody says so. */
+  /**
+   * Resolves when the command reports that the snapshot was made. Rejects when the command reports a failure, exits without a report, or
+   * does not report in time.
+   */
   private whileOpen(ticket: number, asker: SnapshotAsker): Promise<void> {
     const { clock } = this.ports;
     const endMs = clock.monotonicMs() + SNAPSHOT_WHOLE_MS;

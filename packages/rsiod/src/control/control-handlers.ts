@@ -50,9 +50,9 @@ export interface ControlHandlersPorts {
    * unchanged.
    */
   readonly reload: () => string[];
-  /** Restarts the daemon. Throws E_SHUTTING_DOWN and E_SYSTEM. */
+  /** Throws E_SHUTTING_DOWN and E_SYSTEM. */
   readonly restart: () => void;
-  /** Stops the daemon. Throws E_IN_USE. */
+  /** Throws E_IN_USE. */
   readonly end: (isForced: boolean) => Promise<void>;
 }
 

@@ -20,15 +20,14 @@ export const BATCHED_LINES_MS = 1_000;
 export const BATCHED_LINES_NAMED_MAX = 5;
 
 /**
- * Maximum number of requests that rsiod passes on to one server at the same time. The bound is for each server, so that a server that does
- * not answer keeps no request from another one.
+ * Maximum number of requests that rsiod passes on to one server at the same time. Each server has its own bound, so that a server that does
+ * not answer does not block requests to other servers.
  */
 export const SERVER_CALLS_MAX = 16;
-/** Longest time between `snapshot-begin` and `snapshot-end`: file systems are frozen meanwhile, and the server makes the snapshots. */
+/** Maximum time between `snapshot-begin` and `snapshot-end`, during which file systems are frozen and the server makes the snapshots. */
 export const SNAPSHOT_WHOLE_MS = 15 * 60_000;
-/** Time that the end of rsiod leaves to the programs that follow a snapshot. */
+/** How long a stopping rsiod waits for the programs of snapshot-after. */
 export const SNAPSHOT_STOP_MS = 10_000;
-/** Interval of the looks whether the program that asks for snapshots still runs. */
+/** Interval at which rsiod checks whether the command that makes the snapshots is still running. */
 export const SNAPSHOT_ASKER_POLL_MS = 500;
-/** Maximum length of the name of a method that rsiod passes on. */
 export const SERVER_METHOD_MAX_CHARS = 64;

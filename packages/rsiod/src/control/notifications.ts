@@ -25,7 +25,7 @@ export class Notifications {
   private readonly incarnationEvents: IncarnationEvents;
   private readonly lines: BatchedLines;
 
-  /** `store`: where events are kept over restarts; null: nowhere. */
+  /** `store`: keeps the events across restarts; null if events are only kept in memory. */
   constructor(log: Log, clock: Clock, store: EventStore | null) {
     this.events = new EventHistory(clock, store);
     this.log = log;
@@ -37,7 +37,7 @@ export class Notifications {
     });
   }
 
-  /** Sets who hears of each event. */
+  /** Sets the function that is called with each event. */
   set heard(heard: (event: EventView) => void) {
     this.events.heard = heard;
   }

@@ -17,7 +17,6 @@ import type { Server } from '../network/server.ts';
 type Request = ControlMethods['probe']['params'];
 type Answer = ControlMethods['probe']['result'];
 
-/** Measures one candidate path. */
 export type Probe = (
   candidate: ProbeCandidate,
   login: ProbeLogin | null,

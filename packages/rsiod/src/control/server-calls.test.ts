@@ -1,5 +1,5 @@
-// To which server a request goes, and the refusals if that is unclear or impossible. The namespaces and servers are the test's own. Real
-// ones are in test/integration/client-volumes.test.ts.
+// Which server gets a request, and the errors if the choice is ambiguous or impossible. The namespaces and servers are fakes. Real servers
+// are in test/integration/client-volumes.test.ts.
 
 import { CONTROL_ANSWER_MS, SERVER_CHANGE_MS } from '@rsio/common/control/limits';
 import { RsError } from '@rsio/common/lib/errors';

@@ -1,6 +1,6 @@
-// The control methods `server-call` and `await-volume`: requests of local programs to a server. rsiod chooses the server and passes the
-// request on; the server checks what this client may do. Invariant: a request goes to exactly one server, or is refused with the servers
-// that it may mean; one silent server keeps no request from another one.
+// The control methods `server-call` and `await-volume`, with which local programs send requests to a server. rsiod chooses the server and
+// passes the request on; the server checks the rights of this client. Invariant: a request goes to exactly one server, or is refused with a
+// list of the possible servers. A server that does not answer does not block requests to other servers.
 
 import { CONTROL_ANSWER_MS, SERVER_CHANGE_MS } from '@rsio/common/control/limits';
 import type { ControlMethods } from '@rsio/common/control/methods';
@@ -15,14 +15,13 @@ import { SERVER_CALLS_MAX, SERVER_METHOD_MAX_CHARS } from './limits.ts';
 type CallRequest = ControlMethods['server-call']['params'];
 type CallResult = ControlMethods['server-call']['result'];
 
-/** A server of the configuration. */
 interface KnownServer {
   readonly namespace: string;
   /** Name of the server, or of its section if it was never reached. */
   readonly name: string;
-  /** Null if it was never reached. */
+  /** Null if the client has never reached the server. */
   readonly server: Server | null;
-  /** Last error on one of its paths; null if there is none. */
+  /** The last error on a path to the server; null if there was no error. */
   readonly lastError: string | null;
 }
 
@@ -35,7 +34,6 @@ export interface ServerCallsPorts {
 
 export class ServerCalls {
   private readonly ports: ServerCallsPorts;
-  /** Number of requests in progress for each server. */
   private readonly inProgress = new Map<Server, number>();
 
   constructor(ports: ServerCallsPorts) {
@@ -79,7 +77,7 @@ export class ServerCalls {
   }
 }
 
-/** Longest time for the server's answer, in ms. A method that only a newer server knows gets that of a change. */
+/** Time limit for the server's answer, in ms. A method that this release does not know gets the limit of a change. */
 function limitOf(method: string): number {
   const known: Readonly<Record<string, { readonly waitMs: number } | undefined>> = SERVER_METHODS;
   return Object.hasOwn(known, method) ? (known[method]?.waitMs ?? CONTROL_ANSWER_MS) : SERVER_CHANGE_MS;
@@ -113,7 +111,7 @@ export function chooseServer<K extends Pick<KnownServer, 'namespace' | 'name' | 
   name: string | null,
 ): K {
   const named = servers.filter((one) => (namespace === null || one.namespace === namespace) && (name === null || one.name === name));
-  // A server with several sections, one of which was not reached, is one server.
+  // A server can have several sections. A section that was not reached does not count as a second server.
   const isReached = (one: K): boolean =>
     named.some((other) => other.server !== null && other.namespace === one.namespace && other.name === one.name);
   const candidates = named.filter((one) => one.server !== null || !isReached(one));

@@ -1,5 +1,5 @@
-// The probes of paths over the real network of this machine. What is measured, and when, is in path-probes.ts. Invariant: tests never come
-// here, because they bring a network of their own.
+// The probes of paths over the real network of this machine. The file path-probes.ts decides which paths are probed and when. Invariant:
+// tests do not use this file, because they probe a simulated network.
 
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '@rsio/common/lib/clock';

@@ -29,10 +29,10 @@ import { volumeById } from '../volumes/volume-by-id.ts';
 import type { ShownAs } from '../frontends/frontend.ts';
 import type { Volume, VolumeEvent } from '../volumes/volume.ts';
 
-/** `tls`: whether the namespace demands encrypted paths. */
+/** `tls`: true if the configuration of the namespace demands encrypted paths. */
 export function pathView({ local, remote, port, supervisor, replacement }: Route, tls: boolean): PathView {
   const { path, state } = supervisor;
-  // A connection that cannot replace the old one explains why the path is not as configured.
+  // If a replacement cannot connect, its error is shown, because it explains why the path is not encrypted or plain as configured.
   const { lastErrorSentence, lastErrorMs } = replacement === null || replacement.lastError === null ? supervisor : replacement;
   return {
     number: path?.number ?? null,
@@ -87,7 +87,7 @@ function serverView(namespace: Namespace, { server, sections }: ServerGroup, pos
     remote.position === null ? remote.serverid === server?.serverid : sections.some((one) => one.position === remote.position);
   const routes = namespace.routes.filter(isOurs);
   const session = server?.trunk.session ?? null;
-  // A path that has failed does not count while it is tried again: a server that is gone stays down.
+  // A path that has failed before does not count while it is retried, so that a server that is gone keeps the state `down`.
   const isTriedFirst = routes.some(({ supervisor }) => supervisor.lastError === null);
   return {
     position,
@@ -286,7 +286,7 @@ function remotePositions(namespaces: readonly Namespace[]): ReadonlyMap<Route, n
   return positions;
 }
 
-/** What the I/O of a volume waits for; empty if it does not wait. */
+/** Describes why the I/O of a volume waits; empty if no I/O waits. */
 export function waitingView(volume: Volume, clock: Clock): WaitingView[] {
   const reason = waitsFor(volume) ?? storageStallOf(volume, clock);
   const sinceMs = volume.target.heldBy?.sinceMs ?? volume.waitingSinceMs;

@@ -13,9 +13,7 @@ export interface ShownAs {
 }
 
 export interface FrontendEvents {
-  /**
-   * Reports that the users of a volume's devices have lost data. `volume` is null if the data was lost because an earlier process crashed.
-   */
+  /** Reports that users of a volume's devices have lost data. `volume` is null if an earlier process crashed and lost the data. */
   dataLost(volume: Pick<VolumeIdentity, 'namespace' | 'name' | 'universe'> | null, message: string): void;
 }
 

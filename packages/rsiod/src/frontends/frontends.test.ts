@@ -1,5 +1,5 @@
-// Several frontends as one: which comes first, and what becomes of a refusal. The frontends are fakes that record their calls.
-// Real frontends are tested in nbd-frontend.test.ts and in integration/block-devices.test.ts.
+// Several frontends combined: their order, and the handling of a refusal. The frontends are fakes that record their calls. Real frontends
+// are tested in nbd-frontend.test.ts and in integration/block-devices.test.ts.
 
 import { expect, it } from 'vitest';
 import { type Frontend, inUse, type ShownAs } from './frontend.ts';

@@ -1,5 +1,5 @@
-// The note of a device: every field comes back, and nothing else is accepted as a note.
-// That devices resume with it is tested in test/integration/keeper.test.ts.
+// The note of a device: every field is restored, and any other text is refused. The file test/integration/keeper.test.ts tests that devices
+// resume with a note.
 
 import { expect, it } from 'vitest';
 import { type DeviceNote, readDeviceNote, writeDeviceNote } from './device-note.ts';

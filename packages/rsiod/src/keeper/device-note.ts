@@ -22,7 +22,6 @@ const NOTE = object({
   sizeBytes: integer(),
   blockSizeBytes: integer(),
   canDiscard: flag(),
-  /** Paths of the raw device and of the block device. */
   raw: text(),
   block: text(),
   loop: orNull(LOOP),

@@ -12,7 +12,6 @@ import type { LeftDevice } from './kept-devices.ts';
 export interface ReleasePorts {
   readonly clock: Clock;
   readonly log: Log;
-  /** Forcibly releases one device. */
   readonly release: (device: LeftDevice) => Promise<void>;
 }
 

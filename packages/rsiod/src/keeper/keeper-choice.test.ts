@@ -1,4 +1,4 @@
-// Whether rsiod gets a keeper, and what it reports about devices when it has none.
+// Whether rsiod gets a keeper, and the reports about devices if rsiod has none.
 // The keeper itself is tested in keeper.test.ts.
 
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';

@@ -43,11 +43,9 @@ function isDevice(choice: DeviceChoice): boolean {
   return choice === 'block' || choice === 'raw';
 }
 
-/** The consequences of a configuration for a daemon that has no keeper. */
 export interface WithoutKeeper {
   /** Reason why a reload of this configuration is refused; null if the reload is accepted. */
   readonly obstacle: string | null;
-  /** Warning for the administrator; null if there is none. */
   readonly warning: string | null;
 }
 

@@ -15,7 +15,6 @@ import { KEEPER_ANSWER_MS, KEPT_DEVICES_MAX, KEPT_NOTE_MAX_BYTES } from './limit
  */
 export const KEEPER_VARIABLE = 'RSIO_KEEPER';
 
-/** A descriptor left by the previous process. */
 export interface Kept {
   readonly id: number;
   readonly fd: number;
@@ -24,7 +23,6 @@ export interface Kept {
 
 export interface Inheritance {
   readonly kept: readonly Kept[];
-  /** Number of this process. */
   readonly life: number;
   /** How the previous process ended, for example `signal 9`. */
   readonly why: string;

@@ -1,5 +1,5 @@
-// The keeper with real processes: what it holds, and when it restarts its child. The child is a few lines of Node. Skipped without Perl.
-// What devices make of it is tested in test/integration/keeper.test.ts.
+// The keeper with real processes: the descriptors that it holds, and the restarts of its child, which is a short Node script. Skipped
+// without Perl. Devices with a keeper are tested in test/integration/keeper.test.ts.
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -28,7 +28,10 @@ afterEach(async () => {
   await removeFolder(folder);
 });
 
-/** Runs `body` as the child. It has `fd`, `run` (its number), `say(line)`, `note(text)` into the file `said`, and `heard(verb, then)`. */
+/**
+ * Runs `body` as the child. The script can use `fd`, `run` (its number), `say(line)`, `note(text)` (writes to the file `said`) and
+ * `heard(verb, then)`.
+ */
 function begin(body: string, runs = KEEPER_STARTS_MAX, patience = KEEPER_SILENCE_SECONDS): ChildProcess {
   const script = path.join(folder, 'child.cjs');
   writeFileSync(
@@ -59,7 +62,7 @@ function begin(body: string, runs = KEEPER_STARTS_MAX, patience = KEEPER_SILENCE
     node: 'big-2',
     command: [process.execPath, script],
   })!;
-  // Stands in for the limits.
+  // Replaces the limits in the arguments with short ones.
   const at = words.indexOf('big-2') + 1;
   words.splice(at, 6, String(runs), '60000', '1', '20', '1', String(patience));
   keeper = spawn('perl', words, { stdio: 'ignore' });
@@ -113,7 +116,7 @@ it(
     expect(said().filter((line) => line.startsWith('file'))).toEqual(['file 1 a 12', 'file 3 c 0', 'file 1 a 12', 'file 3 c 0']);
     expect(said()).toContain('2 heard life 2 signal 9');
     expect(said()).toContain('3 heard life 3 exit code 7');
-    // With the default, memory of requests of 64 KiB is not returned to the system.
+    // The keeper sets this malloc threshold, because by default, memory of 64 KiB requests is not returned to the system.
     expect(said().at(-1)).toBe('65536');
   },
   WAIT_MS,
@@ -186,7 +189,7 @@ it(
   'a hung child is killed and replaced; a stopped one is only reported, and continues when it is woken',
   async (context) => {
     needPrograms(context, 'perl');
-    // It answers twice before it hangs.
+    // The second child answers two questions before it hangs.
     const hanging = begin(
       `heard('life', () => {
         say('ready watched');

@@ -20,6 +20,6 @@ export const KEEPER_PAUSE_MIN_MS = 200;
 export const KEEPER_PAUSE_MAX_MS = 5_000;
 /** Timeout for an answer from the keeper. The timeout is short because the keeper does nothing but serve its child. */
 export const KEEPER_ANSWER_MS = 5_000;
-/** Maximum number of descriptors that the keeper holds. Each device needs one. */
+/** Maximum number of descriptors that the keeper holds. Each device needs one descriptor. */
 export const KEPT_DEVICES_MAX = 4_096;
 export const KEPT_NOTE_MAX_BYTES = 16 * KIB;

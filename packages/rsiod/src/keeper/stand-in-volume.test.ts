@@ -1,5 +1,5 @@
-// I/O that waits for a volume to be attached again: passed on in order, or abandoned by the stall policy, never both.
-// Devices that wait with it are tested in test/integration/keeper.test.ts.
+// I/O that waits until a volume is reattached is either passed on in order or abandoned by the stall policy, never both. Devices with
+// waiting I/O are tested in test/integration/keeper.test.ts.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';

@@ -1,5 +1,5 @@
-// The metrics of rsiod about mirrors, replay logs and backups, from parts of the test: names, values, and what is absent.
-// Paths, I/O and the text itself are those of real daemons in test/integration/metrics.test.ts.
+// The metrics of rsiod about mirrors, replay logs and backups, with fake parts: names, values, and absent metrics. Paths, I/O and the
+// format of the text are tested with real daemons in test/integration/metrics.test.ts.
 
 import type { AttachedMirrorView, BackupView } from '@rsio/common/control/methods';
 import { quietLog } from '@rsio/common/log/log';
@@ -50,7 +50,7 @@ class Scene {
     });
   }
 
-  /** Lines of the metrics whose names begin so. */
+  /** Returns the lines of the metrics whose names start with `beginning`. */
   async lines(beginning: string): Promise<string[]> {
     this.clock.advance(COLLECT_INTERVAL_MS);
     const text = (await this.metrics.text()).toString();

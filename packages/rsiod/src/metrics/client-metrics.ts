@@ -1,5 +1,6 @@
-// The metrics of rsiod: where they are offered, and what they are made of. The values are those of the control interface; this file only
-// translates them. Invariants: a collection changes nothing and asks no server; I/O goes on between any two volumes or paths of it.
+// Collects the metrics of rsiod and offers them over HTTP. The values are those of the control interface; this file only converts them.
+// Invariants: a collection changes nothing and sends nothing to a server. A collection pauses after each volume and each path, so that I/O
+// continues during the collection.
 
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import type { AttachedMirrorView, BackupView } from '@rsio/common/control/methods';
@@ -26,7 +27,6 @@ export interface ClientMetricsPorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'error'>;
   readonly beganMs: number;
-  /** Processes that this one has replaced. */
   readonly restarts: number;
   readonly attachments: Pick<Attachments, 'list' | 'mirrors' | 'logTotal' | 'busyPoll'>;
   readonly attached: { readonly awaited: readonly unknown[] };
@@ -60,12 +60,11 @@ export class ClientMetrics {
     this.endpoint = new MetricsEndpoint({ ...ports, text: () => this.text() });
   }
 
-  /** Offers the metrics as the configuration says. Resolves when that is so, or has failed and is logged. */
+  /** Starts, moves or stops the HTTP endpoint as the configuration demands. Resolves when done. An error is only logged. */
   follow({ metrics }: Pick<RscltConfig, 'metrics'>): Promise<void> {
     return this.endpoint.follow(metrics);
   }
 
-  /** The text of all metrics. */
   text(): Promise<Buffer> {
     return this.collection.text();
   }
@@ -95,7 +94,7 @@ export class ClientMetrics {
       counted.push(addCounters(out, volume));
       await pause();
     }
-    // Last, because they have the most series.
+    // Histograms come last, because they have the most series and may be left out of a long answer.
     for (const addLatencies of counted) {
       addLatencies();
       await pause();
@@ -193,7 +192,7 @@ function addMirror(out: Out, volume: Volume, { term, waitsFor, replicas }: Attac
   }
 }
 
-/** Returns a function that adds the histograms. */
+/** Adds the counters of a volume. Returns a function that adds the volume's histograms. */
 function addCounters(out: Out, volume: Volume): () => void {
   const labels = labelsOf(volume);
   const stats = volume.counters.view('', volume.outstanding);

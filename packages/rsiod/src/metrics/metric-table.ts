@@ -1,5 +1,5 @@
-// All metrics of rsiod. docs/OPERATING.md has the table, and packaging/ rules and a dashboard that name them; tests compare these. Invariants:
-// a metric never disappears or changes its meaning within a release series; every label has few values.
+// Defines all metrics of rsiod. The table in docs/OPERATING.md and the rules and the dashboard in packaging/ name these metrics, and tests
+// compare the names. Invariants: a metric never disappears or changes its meaning within a release series; every label has few values.
 
 import { counter, gauge, histogram } from '@rsio/common/metrics/metric-table';
 
@@ -7,7 +7,7 @@ const PATH = ['namespace', 'server', 'interface', 'path'] as const;
 const VOLUME = ['namespace', 'volume'] as const;
 const REPLICA = ['namespace', 'volume', 'server'] as const;
 
-/** The order is that of the answer. What matters most is added first, so that it is never left out. */
+/** The metrics are in the order of the answer. The most important metrics come first, so that they are never left out. */
 export const CLIENT_METRICS = {
   rsio_client_build_info: gauge('Always 1; the label has the release of rsiod', 'version'),
   rsio_client_start_time_seconds: gauge('When this process of rsiod was started, in seconds since 1970'),

@@ -1,5 +1,5 @@
-// A comparison and a detach of one attached mirror (rule M13). The test says what the decider orders and that all is settled. Mirrors whose
-// servers answer are tested with real daemons, in test/integration/mirror.test.ts.
+// A comparison and a detach of one attached mirror (rule M13). The test gives the orders of the decider, and decides when the replicas are
+// equal. Real daemons are tested in test/integration/mirror.test.ts.
 
 import { MIRROR_PATIENCE_MS } from '@rsio/common/config/schema/limits';
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
@@ -109,7 +109,7 @@ test.each([
   expect(wish).not.toHaveBeenCalled();
 });
 
-// Regression: it waited without a word until another replica was in sync.
+// Regression: the comparison waited without a message until a second replica was in sync.
 test.each([
   [[REPLICA, { ...OTHER, role: 'returning' as const }], /^Only the replica on server 1 of osl:db@0 is in sync, .*: wait for the others/],
   [[REPLICA], /: rsconfig mirror add osl:db@0 --server NAME adds one$/],

@@ -1,5 +1,6 @@
-// One attached mirror: its driver, data path and copier, each told what the others find. Invariants: the copier knows the maps before the
-// data path serves. What the data path and the copier report from within an event of a trunk takes effect after that event.
+// One attached mirror: connects its driver, data path, copier and verifier, and passes the reports of each to the others. Invariants: the
+// copier has read the intent maps before the data path serves I/O. A report that the data path or the copier makes during an event of a
+// trunk takes effect after that event.
 
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
 import type { AttachedMirrorView } from '@rsio/common/control/methods';
@@ -26,19 +27,17 @@ import { votersGone } from './replica-changes.ts';
 
 export interface AttachedMirrorPorts {
   readonly clock: Clock;
-  /** As users see the mirror. */
   readonly label: string;
-  /** Changes of users are refused. The client is the holder all the same: it settles, copies and clears. */
+  /** True if changes of users are refused. The client is the holder nevertheless, and makes the replicas equal. */
   readonly readonly: boolean;
-  /** A number from 0 to 1. */
   random(): number;
   servers(): readonly DriverServer[];
   newLog(): ReplayLog | null;
   settings(): EffectiveVolume;
   readonly buffers: CopyBuffers;
-  /** The mirror takes I/O, and its size is known. */
+  /** Called once, when the mirror takes I/O and its size is known. */
   serving(): void;
-  /** All replicas in sync and the voters have a larger size, and so has the volume of `io` now. */
+  /** Called when all replicas in sync and a majority of the voters have the larger size. The volume of `io` already has this size. */
   grown(fromBytes: number): void;
   ended(code: ErrorCode, sentence: string): void;
   note(what: string, from: string, to: string, sentence: string): void;
@@ -50,20 +49,18 @@ export class AttachedMirror {
   private readonly copier: Copier;
   private readonly copyIo: VerifyIo;
   private verifier: Verifier | null = null;
-  /** Of the last comparison. */
   private isRepair = false;
-  /** M13: from the begin of a detach, no comparison is begun: its repair would let the copier go on after the clean configuration. */
+  /** True since a detach has begun. A comparison must not start then, because a repair resumes the copier (M13). */
   private isDetaching = false;
   private readonly ports: AttachedMirrorPorts;
-  /** Whether the former end was clean; null before the client is the holder. */
+  /** True if the mirror was cleanly detached before this attach; null until this client is the holder. */
   private isClean: boolean | null = null;
-  /** Names of the servers of the namespace, as the configuration had them last. */
+  /** Names of the servers of the namespace at the last look, by serverid. */
   private servers = new Map<number, string>();
   private hasBegun = false;
   private hasToldServing = false;
-  /** Replicas that are being flushed before they count as in sync. */
   private readonly flushing = new Set<string>();
-  /** The last growth that was begun by command and has not ended. */
+  /** The growth that a command has started and that has not ended; null if there is none. */
   private growing: { readonly sizeBytes: number; readonly answer: Promise<string> } | null = null;
   private whenSettled: (() => void) | null = null;
   private whenDetached: (() => void) | null = null;
@@ -116,17 +113,15 @@ export class AttachedMirror {
     this.settingsChanged();
   }
 
-  /** Such as osl:db@0. */
   get label(): string {
     return this.ports.label;
   }
 
-  /** It takes I/O, and its size is known. */
   get isServing(): boolean {
     return this.hasToldServing && !this.driver.hasEnded;
   }
 
-  /** All replicas in sync are equal, as far as nothing is under way, and nothing was begun that ends that. */
+  /** True if the replicas in sync differ at most in the writes in flight, and neither a detach nor a repair has begun. */
   get isSettled(): boolean {
     const isRepaired = this.isRepair && this.verifier?.isIdle === false;
     return this.isServing && !this.isDetaching && !isRepaired && this.copier.isSettled;
@@ -141,7 +136,6 @@ export class AttachedMirror {
     return attachedMirrorView(this.ports.label, this.view, copies, (serverid) => this.nameOf(serverid));
   }
 
-  /** The configuration was changed. */
   settingsChanged(): void {
     this.noteVotersGone();
     const { resyncRateBytes, mirrorReads } = this.ports.settings();
@@ -151,8 +145,9 @@ export class AttachedMirror {
   }
 
   /**
-   * M13: refuses users' I/O, and writes that the mirror is detached cleanly. Resolves with true when it is done. With false after `waitMs`, or at
-   * once unless all I/O has ended and is flushed: the mirror is not used any more, but its voters do not know that, and the next attach checks it.
+   * Refuses users' I/O, and has the voters store that the mirror is cleanly detached (M13). Resolves with true when a majority has stored
+   * it. Resolves with false after `waitMs`, or at once if I/O is in flight or unflushed. The mirror is then unused, but its voters do not
+   * know that, so the next attach makes the replicas equal.
    */
   detach(waitMs: number): Promise<boolean> {
     return new Promise((resolve) => {
@@ -168,7 +163,7 @@ export class AttachedMirror {
       this.whenDetached = () => finish(true);
       const ask = (): void => {
         this.whenSettled = null;
-        // Nothing is sent after the clean configuration, copies included.
+        // After the voters have stored that the mirror is detached, nothing may be sent to a replica, not even a copy.
         this.quiesce(() => {
           if (isFinished) return;
           void this.driver.wish({ kind: 'detach' }).then((refusal) => {
@@ -183,7 +178,7 @@ export class AttachedMirror {
     });
   }
 
-  /** What it means that the voters do not know of the end of this mirror here. */
+  /** Message for a detach that the voters have not stored. */
   get uncleanEnd(): string {
     const { label, status, io } = this;
     const why = status.waitsFor ?? (io.isQuiet ? 'its replicas were still made equal' : 'its last writes are not flushed');
@@ -192,8 +187,8 @@ export class AttachedMirror {
   }
 
   /**
-   * M21: grows all replicas that count, and then the mirror. Resolves with '' when users can use the new size, with a reason if a server
-   * refuses, and with null if the mirror has not grown after `waitMs`: the growth then goes on.
+   * Grows all counted replicas, and then the mirror (M21). Resolves with '' when users can use the new size, or with the reason if a server
+   * refuses. Resolves with null after `waitMs`; the growth then continues.
    */
   grow(sizeBytes: number, waitMs: number): Promise<string | null> {
     if (this.growing?.sizeBytes !== sizeBytes) {
@@ -214,8 +209,8 @@ export class AttachedMirror {
   }
 
   /**
-   * Begins to compare the replicas. `from`: server whose replica is right; null: the first one in sync. Throws E_BUSY while an earlier
-   * comparison goes on, E_USAGE if the server has no replica in sync, and E_VOLUME if fewer than two replicas are in sync.
+   * Starts to compare the replicas. `from`: the server whose replica counts as correct; null for the first replica in sync. Throws E_BUSY
+   * during another comparison, E_USAGE if `from` has no replica in sync, and E_VOLUME if fewer than two replicas are in sync.
    */
   verify(isRepair: boolean, from: string | null): void {
     const { clock, label, buffers } = this.ports;
@@ -240,7 +235,7 @@ export class AttachedMirror {
     if (this.view !== null) verifier.setView(this.view);
   }
 
-  /** What the last comparison has found; null: there was none since the mirror was attached. */
+  /** The result of the last comparison; null if there was none since the mirror was attached. */
   get verification(): VerificationView | null {
     const { verifier } = this;
     return verifier === null ? null : verificationView(this.ports.label, verifier.report, (identity) => this.serverOf(identity));
@@ -276,7 +271,7 @@ export class AttachedMirror {
     return this.ports.servers().find((server) => server.serverid === serverid)?.name ?? `server ${serverid}`;
   }
 
-  /** Nothing of what was begun here goes on: a comparison first, because a repair pauses the copier and lets it go on. */
+  /** Stops the comparison and then the copier. The comparison is stopped first, because a repair pauses the copier and then resumes it. */
   private quiesce(then: () => void): void {
     this.isDetaching = true;
     const pause = (): void => this.copier.pause(then);
@@ -288,7 +283,7 @@ export class AttachedMirror {
   async stop(): Promise<void> {
     this.end(STATUS.IO_ERROR, 'Detached');
     await new Promise<void>((resolve) => {
-      // A server that is out of reach is told when a path is up again.
+      // An unreachable server gets the CLOSE when a path to it is up again, so the wait is limited.
       const timer = this.ports.clock.after(CLOSE_WAIT_MS, resolve);
       void this.driver.stop().then(() => {
         timer.cancel();
@@ -315,7 +310,7 @@ export class AttachedMirror {
       this.copier.begin(this.isClean === true, view.sizeBytes);
     }
     const fromBytes = this.io.volume?.sizeBytes ?? null;
-    // The copier marks the new part of a volume that has grown before a user can write there.
+    // If the mirror has grown, the copier must mark the new part before users can write to it, so it gets the view first.
     this.copier.setView(view);
     this.io.setView(view);
     this.verifier?.setView(view);
@@ -326,14 +321,14 @@ export class AttachedMirror {
     if (this.hasToldServing && fromBytes !== null && view.sizeBytes > fromBytes) this.ports.grown(fromBytes);
   }
 
-  /** The sizes are known when a replica is open, which may be after the client has become the holder. */
+  /** Reports once that the mirror serves. The size is known only when a replica is open, possibly after the claim. */
   private tellServing(): void {
     if (this.hasToldServing || !this.hasBegun || this.io.volume === null) return;
     this.hasToldServing = true;
     this.ports.serving();
   }
 
-  /** M12 (5): a replica that joins is flushed. */
+  /** Flushes a joining replica before it counts as in sync (M12, 5). */
   private flush(identity: string): void {
     if (this.flushing.has(identity)) return;
     this.flushing.add(identity);
@@ -346,7 +341,7 @@ export class AttachedMirror {
     });
   }
 
-  /** A server with a replica cannot leave the configuration while the mirror is attached, but a witness can. */
+  /** Adds an event if a voter has left the configuration. While the mirror is attached, only a witness can be removed. */
   private noteVotersGone(): void {
     const before = this.servers;
     this.servers = new Map(this.ports.servers().map(({ serverid, name }) => [serverid, name]));

@@ -1,5 +1,5 @@
-// What the driver of a mirror needs of the client: servers, the data path and the decider. Invariant: the driver knows no other part of
-// rsiod, so that tests and the simulator drive it against their own.
+// The ports of a mirror's driver: servers, data path and decider. Invariant: the driver uses no other part of rsiod, so that tests and the
+// simulator can provide their own servers and data path.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { ErrorCode } from '@rsio/common/lib/errors';
@@ -21,29 +21,27 @@ export interface Decider {
   on(event: MembershipEvent): readonly MembershipOrder[];
 }
 
-/** The data path and the copier. None of these methods calls back before it has returned. */
+/** The data path and the copier. None of these methods calls the driver before it returns. */
 export interface MirrorData {
   setView(view: MirrorView): void;
-  /** The client is the holder: the maps are read, and then I/O may begin. */
+  /** Called when this client is the holder. I/O begins after the maps are read. `isClean`: the mirror was cleanly detached before. */
   serve(isClean: boolean): void;
-  /** The replica has a session: from now on, changes go to it, too. */
+  /** Called when a replica is open. From now on, changes must also be sent to this replica. */
   opened(identity: string, attachment: Attachment, server: DriverServer): void;
   giveUp(identity: string): void;
-  /** Answers all I/O with `status`, now and later. */
+  /** Answers all waiting and all later I/O with `status`. */
   end(status: number, sentence: string): void;
 }
 
 export interface DriverPorts {
   readonly clock: Clock;
-  /** A number from 0 to 1. */
   random(): number;
-  /** The servers that this client knows in the namespace of the mirror. */
   servers(): readonly DriverServer[];
   newLog(): ReplayLog | null;
   patienceMs(): number;
   readonly data: MirrorData;
   detached(): void;
-  /** The client does not have the mirror, or no longer. All sessions are closed. */
+  /** Called when this client cannot get the mirror or has lost it. All sessions are closed. */
   ended(code: ErrorCode, sentence: string): void;
   /** Adds an event about a replica, `what`. */
   note(what: string, from: string, to: string, sentence: string): void;

@@ -1,5 +1,5 @@
-// The driver of a mirror with a decider that the test plays, servers in memory and a fake clock: what becomes of each order, and which
-// events the decider gets. The decider's own rules are tested in protocol/mirror/membership.
+// The driver of a mirror with a scripted decider, servers in memory and a fake clock: the execution of each order, and the events for the
+// decider. The decider's own rules are tested in protocol/mirror/membership.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
@@ -27,7 +27,7 @@ class FakeServer {
   readonly sent: Request[] = [];
   readonly added: Attachment[] = [];
   readonly closed: Attachment[] = [];
-  /** Requests to grow a replica, and what the server says. */
+  /** Requests to grow a replica. `refusal`: the error with which the server answers. */
   readonly asked: object[] = [];
   refusal: RsError | null = null;
   readonly callAdmin = (_method: string, params: object): Promise<unknown> => {
@@ -100,7 +100,7 @@ class Scene {
     },
   );
 
-  /** Orders that answer an event which the test causes here. */
+  /** Reports an event to which the decider answers with these orders. */
   order(...orders: MembershipOrder[]): void {
     this.script.set('caught-up', orders);
     this.driver.report({ kind: 'caught-up', identity: ID });
@@ -125,7 +125,7 @@ class Scene {
     return attachment;
   }
 
-  /** What the decider was told since the last call, other than the retries. */
+  /** The events that the decider has got since the last call, without retries. */
   take(): MembershipEvent[] {
     return this.heard.splice(0).filter(({ kind }) => kind !== 'retry');
   }
@@ -163,7 +163,7 @@ test('a vote is answered once: with the answer, or with null as soon as its serv
     { kind: 'voted', server: 1, order: 1, answer: null },
     { kind: 'server-down', server: 1 },
   ]);
-  // The next one waits for the answer to the first one, because the trunk sends that again.
+  // The next vote waits for the answer to the first vote, because the trunk sends the first one again.
   first!.trunk.paths.push({});
   first!.trunk.session = { canVote: true };
   scene.driver.look();
@@ -198,7 +198,7 @@ test('a replica is opened under the claim, and its session ends when it is given
   expect([scene.said, scene.take()]).toEqual([['opened a'], [{ kind: 'opened', identity: ID, sizeBytes: OPEN_ANSWER.sizeBytes }]]);
   scene.order({ kind: 'give-up', identity: ID, sentence: '' });
   expect([scene.said.at(-1), scene.servers[0]!.closed]).toEqual(['give up a', [attachment]]);
-  // What the old session says later is ignored.
+  // Later reports of the old session are ignored.
   expect(scene.driver.opened(attachment, false)).toBe(false);
   expect(scene.driver.failed(attachment, STATUS.TAKEN, 'x')).toBe(false);
 });
@@ -309,7 +309,7 @@ test('events tell that a replica falls behind, is copied and is in sync', () => 
   ]);
 });
 
-/** Promises of the server are settled, and what follows from them is done. */
+/** Lets promises settle, then advances the clock. */
 async function settle(scene: Scene, ms = 0): Promise<void> {
   for (let turn = 0; turn < 3; turn++) await Promise.resolve();
   scene.clock.advance(ms);

@@ -1,11 +1,12 @@
-// Drives one attached mirror: executes the orders of the decider (protocol/mirror/membership), and tells it what has happened. Opens the
-// replicas through the openers of their servers, and ends the patience with those that do not answer. Invariants: events reach the decider
-// one after the other, and except for answers to votes never from within an event of a trunk. A replica has one session at a time; what an
-// older one reports is ignored.
+// Drives one attached mirror: executes the orders of the decider (protocol/mirror/membership), and passes events to the decider. Opens the
+// replicas through the openers of their servers, and reports replicas that do not answer for too long. Invariants: the decider gets one
+// event at a time; except for answers to votes, no event reaches it during an event of a trunk. A replica has one session at a time;
+// reports of an older session are ignored.
 
 // Design.
-// The decider knows neither time nor trunks, and the data path knows no votes. The driver stands between them: it turns what happens into
-// events, and orders into calls. What can be decided without a clock belongs to the decider, which the explorer (test/mirrors) searches.
+// The decider uses neither clocks nor trunks, and the data path does not vote. The driver connects them: it makes events for the decider,
+// and executes the decider's orders as calls. Every decision that needs no clock belongs to the decider, because the explorer (test/mirrors)
+// tests the decider.
 //
 //   servers connected and lost (look) -----.
 //   answers to votes (vote-calls.ts) ------|
@@ -20,14 +21,15 @@
 //    |                       |                   '--too small: grows----^
 //    '-- give-up, lost, failed, stop: the data path gives it up, and CLOSE is sent unless the server has refused it
 //
-// Rules of docs/PROTOCOL.md: the patience before a removal (M11), the new start of a replica that is not in sync yet when its storage may
-// have lost copies (M12), the confirmation of a term by voters (M15), the end after a higher term (M16), and growing before use (M21).
+// Rules of docs/PROTOCOL.md: wait before a replica is removed (M11); copy a replica again if it is not in sync yet and its storage may have
+// lost copied data (M12); have voters confirm the term (M15); end after a higher term (M16); grow a replica before use (M21).
 //
 // Never done here:
-// - No replica is removed. The end of the patience is an event, and the decider may keep the replica all the same.
-// - The driver repeats no vote by itself. A vote that has no answer is null to the decider, which asks again later.
+// - The driver removes no replica. The driver only reports that a replica has not answered for too long, and the decider may keep the
+//   replica.
+// - The driver repeats no vote by itself. For a vote without an answer, the decider gets null and asks again later.
 // - Retries have no fixed rhythm: each waits RETRY_MIN_MS and a random part of RETRY_SPREAD_MS.
-// - After `stop`, no event reaches the decider and no order is executed, whatever trunks still report.
+// - After `stop`, no event reaches the decider and no order is executed, even if trunks still report events.
 
 import type { Timer } from '@rsio/common/lib/clock';
 import { Attachment } from '@rsio/protocol/client/attachment';
@@ -47,7 +49,7 @@ interface ReplicaSession {
   readonly attachment: Attachment;
   readonly server: DriverServer;
   isOpen: boolean;
-  /** The data path has it. A replica that is smaller than the mirror grows before (M21). */
+  /** True if the data path uses the replica. A replica that is smaller than the mirror must grow first (M21). */
   isUsed: boolean;
 }
 
@@ -94,7 +96,6 @@ export class MirrorDriver {
     });
   }
 
-  /** True after the end of the mirror here, for whatever reason. */
   get hasEnded(): boolean {
     return this.isOver;
   }
@@ -120,7 +121,7 @@ export class MirrorDriver {
     });
   }
 
-  /** An attachment is open, for the first time or again. Returns false if the attachment is none of this mirror. */
+  /** Called when an attachment has been opened or reopened. Returns false if the attachment does not belong to this mirror. */
   opened(attachment: Attachment, newLife: boolean): boolean {
     const session = this.sessionOf(attachment);
     if (session === null) return false;
@@ -128,7 +129,7 @@ export class MirrorDriver {
     return true;
   }
 
-  /** An attachment has failed, and the opener has removed it. Returns false if it is none of this mirror. */
+  /** Called when an attachment has failed and the opener has removed it. Returns false if the attachment does not belong to this mirror. */
   failed(attachment: Attachment, status: number, sentence: string): boolean {
     const session = this.sessionOf(attachment);
     if (session === null) return false;
@@ -138,13 +139,13 @@ export class MirrorDriver {
     return true;
   }
 
-  /** What the copier said about a replica that returns is no longer true: one that joins already starts again (M12). */
+  /** Called when a replica that the copier has reported as caught up is behind again. A joining replica then starts again (M12). */
   fellBack(identity: string, sentence: string): void {
     const role = this.view?.replicas.find((one) => one.identity === identity)?.role;
     if (role !== 'returning') this.lost(identity, sentence);
   }
 
-  /** The data path has found that the replica differs from the others. */
+  /** Called when the data path has found that the replica differs from the others. */
   lost(identity: string, sentence: string): void {
     const session = this.sessions.get(identity);
     if (session === undefined) return;
@@ -155,12 +156,12 @@ export class MirrorDriver {
     });
   }
 
-  /** Reports what the copier has found, or wishes. */
+  /** Passes an event to the decider after the current event of the trunk. */
   report(event: MembershipEvent): void {
     this.ports.clock.soon(() => this.take(event));
   }
 
-  /** Resolves with '' if the wish is done, and with the reason if it is refused. */
+  /** Resolves with '' when the wish is fulfilled, or with the reason if it is refused. */
   wish(wish: Extract<MembershipEvent, { kind: 'wish' }>['wish']): Promise<string> {
     if (this.isOver) return Promise.resolve('The mirror is not attached any more');
     const id = ++this.wishesMade;
@@ -170,7 +171,10 @@ export class MirrorDriver {
     });
   }
 
-  /** M15: resolves with true when a majority of each set of voters has confirmed the term, asked after this call. */
+  /**
+   * Asks the voters to confirm the term (M15). Resolves with true when a majority of each set of voters has confirmed it, or with false
+   * after CONFIRM_WAIT_MS.
+   */
   confirmByVoters(): Promise<boolean> {
     const { view } = this;
     if (view === null || this.isOver || view.voterSets.length === 0) return Promise.resolve(false);
@@ -183,7 +187,7 @@ export class MirrorDriver {
       for (const serverid of new Set(voterSets.flat().map((one) => one.serverid))) {
         const server = servers.find((one) => one.serverid === serverid);
         this.confirms.send(server, { kind: 'confirm', number: term }, (answer) => {
-          // The decider asks for the record, and ends the mirror if another client has taken it (M16).
+          // The event makes the decider ask for the record. The decider ends the mirror if another client has taken it (M16).
           if (answer?.voted === VOTED.SUPERSEDED && server !== undefined)
             this.take({ kind: 'server-up', server: serverid, name: server.name });
           if (answer?.voted !== VOTED.DONE || answer.voter === null) return;
@@ -198,7 +202,7 @@ export class MirrorDriver {
     });
   }
 
-  /** Ends all sessions. The mirror stays claimed by this client, unless the wish `detach` was done before. */
+  /** Ends all sessions. The mirror stays claimed by this client, unless the wish `detach` has been fulfilled. */
   stop(): Promise<void> {
     this.isOver = true;
     this.votes.end();
@@ -310,12 +314,12 @@ export class MirrorDriver {
     this.ports.data.opened(identity, attachment, server);
   }
 
-  /** True if the replica lacks a part of the mirror, because it was away while the mirror grew. */
+  /** True if the replica is smaller than the mirror, because it was unreachable while the mirror grew. */
   private isSmall({ attachment }: ReplicaSession): boolean {
     return (attachment.volume?.sizeBytes ?? 0) < (this.view?.sizeBytes ?? 0);
   }
 
-  /** A replica that is not in sync and has not grown with the mirror starts again, because it would refuse what is beyond its end. */
+  /** Restarts replicas that are not in sync and smaller than the mirror, because they would refuse writes beyond their end. */
   private giveUpSmall({ replicas }: MirrorView): void {
     for (const session of this.sessions.values()) {
       const role = replicas.find(({ identity }) => identity === session.identity)?.role;
@@ -333,7 +337,7 @@ export class MirrorDriver {
     });
   }
 
-  /** M12: a replica that is not yet in sync starts again when its storage may have lost what was copied. */
+  /** True if the replica is not in sync yet, so that it must start again if its storage may have lost copied data (M12). */
   private mustStartAgain(identity: string): boolean {
     const role = this.view?.replicas.find((one) => one.identity === identity)?.role;
     return role === 'returning' || role === 'joining';
@@ -356,7 +360,8 @@ export class MirrorDriver {
     const { identity, attachment, server, isUsed } = session;
     this.sessions.delete(identity);
     this.growth.drop(identity);
-    // Its requests are abandoned first, so that no buffer of the user's is in use when they are answered without this replica.
+    // The data path abandons the requests of this replica first. The users' requests are then answered without it, and their buffers are no
+    // longer in use.
     if (isUsed) this.ports.data.giveUp(identity);
     server.opener.close(attachment, closed);
   }

@@ -1,5 +1,5 @@
-// Converts an attached mirror to the view that the control methods return. Pure. What every volume shows is in control/views.ts, and the
-// words for the states of replicas in replica-changes.ts.
+// Converts an attached mirror to the view that the control methods return. Pure. The view of a volume in general is made in
+// control/views.ts; replica-changes.ts defines the words for the states of replicas.
 
 import type { AttachedMirrorView } from '@rsio/common/control/methods';
 import type { VerificationView } from '@rsio/common/control/mirror-methods';
@@ -8,7 +8,7 @@ import type { MirrorView } from '@rsio/protocol/mirror/membership/interface';
 import type { VerifyReport } from '@rsio/protocol/mirror/verify/verifier';
 import { stateOf } from './replica-changes.ts';
 
-/** What the copier tells of itself. */
+/** Progress of the copier, and the range that it could not read; null if it has read everything. */
 export interface CopyFacts {
   readonly progress: readonly ResyncProgress[];
   readonly unreadable: Range | null;
@@ -23,7 +23,6 @@ export function unreadableText({ beginBytes, endBytes }: Range): string {
   return `No replica in sync can read ${endBytes - beginBytes} bytes at ${beginBytes}, so that they are not copied: check the storage of their servers; writing there helps, too`;
 }
 
-/** `serverName`: name of the server with a serverid. */
 export function attachedMirrorView(
   label: string,
   view: MirrorView | null,
@@ -50,7 +49,6 @@ export function attachedMirrorView(
   };
 }
 
-/** `serverOf`: name of the server of a replica. */
 export function verificationView(label: string, report: VerifyReport, serverOf: (identity: string) => string): VerificationView {
   const ranges = report.ranges.map(({ replicas, ...range }) => ({ ...range, servers: replicas.map(serverOf) }));
   const { unread } = report;

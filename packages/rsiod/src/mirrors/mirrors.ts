@@ -1,5 +1,5 @@
-// The mirrors that this client has attached or is attaching. Invariants: a request to attach ends within its time, and what it has begun is
-// then ended, too. A mirror that has ended, because another client has taken it, is reported once.
+// The mirrors that this client has attached or is attaching. Invariants: a request to attach ends within its time limit, and an attempt
+// that fails leaves nothing running. If another client takes an attached mirror, this is reported once.
 
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -15,17 +15,15 @@ import { AttachedMirror } from './attached-mirror.ts';
 export interface MirrorsPorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'info'>;
-  /** A number from 0 to 1. */
   random(): number;
-  /** Instance of this client, as in its sessions. */
+  /** Instance number of this client, the same as in its sessions. */
   readonly instance: number;
   newLog(sizeBytes: number): ReplayLog | null;
   settings(namespace: string, name: string): EffectiveVolume;
-  /** Another client has taken an attached mirror. Its I/O fails already. */
+  /** Called when another client has taken an attached mirror. All I/O of the mirror already fails. */
   ended(target: VolumeTarget, sentence: string): void;
-  /** An attached mirror has grown, and its users can be told. */
+  /** Called when an attached mirror has grown and its frontends must show the new size. */
   grown(target: VolumeTarget): void;
-  /** Adds an event. */
   note(object: string, from: string, to: string, sentence: string): void;
 }
 
@@ -53,7 +51,7 @@ export class Mirrors {
     return this.attached.get(target) ?? null;
   }
 
-  /** The attached mirror of this name. `namespace`: null if the name is enough. Throws E_UNKNOWN_VOLUME and E_AMBIGUOUS. */
+  /** Finds an attached mirror by name. `namespace`: null for any namespace. Throws E_UNKNOWN_VOLUME and E_AMBIGUOUS. */
   named({
     namespace,
     name,
@@ -74,7 +72,7 @@ export class Mirrors {
     throw new RsError('E_AMBIGUOUS', `${told} means ${only.label} and ${second.label}: name the namespace, as in NAMESPACE:${name}`);
   }
 
-  /** Resolves when the mirror takes I/O. Throws E_HELD, E_TAKEN, and E_TIMEOUT with a sentence about what is missing. */
+  /** Resolves when the mirror takes I/O. Throws E_HELD, E_TAKEN, or E_TIMEOUT with a text about what is missing. */
   async attach(ask: MirrorAsk): Promise<AttachedMirror> {
     const { label, waitMs } = ask;
     return await new Promise<AttachedMirror>((resolve, reject) => {
@@ -99,41 +97,40 @@ export class Mirrors {
     });
   }
 
-  /** Ends the sessions of a mirror. Resolves when its servers know that, or are out of reach. */
+  /** Ends the sessions of a mirror. Resolves when its servers have closed the replicas, or after CLOSE_WAIT_MS. */
   async stop(target: VolumeTarget): Promise<void> {
     const mirror = this.attached.get(target);
     this.attached.delete(target);
     await mirror?.stop();
   }
 
-  /** The mirror of this label, such as osl:db@0, if it takes I/O. */
+  /** Returns the mirror with this label, such as osl:db@0; null unless it takes I/O. */
   serving(label: string): AttachedMirror | null {
     return [...this.attached.values()].find((one) => one.isServing && one.label === label) ?? null;
   }
 
-  /** A server has enlarged a volume. Returns false unless it is a replica: its mirror tells its own size when all replicas have grown. */
+  /** Called when a server has grown a volume. Returns true for a replica, whose mirror reports its own growth later. */
   replicaGrew(attachment: Attachment): boolean {
     const owner = [...this.attached.values()].find(({ driver }) => driver.attachments.includes(attachment));
     owner?.driver.look();
     return owner !== undefined;
   }
 
-  /** Servers may have been connected or lost. */
+  /** Must be called when servers may have been connected or lost. */
   look(): void {
     for (const { driver } of this.attached.values()) driver.look();
   }
 
-  /** The configuration was changed. */
   settingsChanged(): void {
     for (const mirror of this.attached.values()) mirror.settingsChanged();
   }
 
-  /** Does nothing if the attachment is no replica of an attached mirror. */
+  /** Called when an attachment has been opened. Does nothing if it is no replica of an attached mirror. */
   opened(attachment: Attachment, newLife: boolean): void {
     for (const { driver } of this.attached.values()) if (driver.opened(attachment, newLife)) return;
   }
 
-  /** Returns false if the attachment is no replica of an attached mirror. */
+  /** Called when an attachment has failed. Returns false if it is no replica of an attached mirror. */
   failed(attachment: Attachment, status: number, sentence: string): boolean {
     return [...this.attached.values()].some(({ driver }) => driver.failed(attachment, status, sentence));
   }

@@ -1,12 +1,12 @@
-// How long a mirror waits for a replica that it cannot reach, against a fake clock. Whether a replica is in reach is told by the test:
-// mirror-driver.test.ts has the rules for that.
+// How long a mirror waits for an unreachable replica, with a fake clock. The test sets the state of each replica; mirror-driver.test.ts
+// tests how that state is determined.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';
 import { PATIENCE_LATE_MS, PATIENCE_LOOK_MS } from './limits.ts';
 import { Patience, type Reach } from './patience.ts';
 
-/** A clock whose process may stand still: its timers then fire late. */
+/** A clock for a process that may be paused, so that its timers fire late. */
 class PausedClock extends FakeClock {
   pausedMs = 0;
 

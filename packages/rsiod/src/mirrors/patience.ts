@@ -1,21 +1,21 @@
-// How long a mirror waits for a replica that it cannot reach. A replica is out of reach while no path leads to its server, or while its
-// server refuses to open it. A server that is slow to answer is in reach, however long it takes. Invariants: a pause of this process does
-// not count, because it could not receive anything meanwhile. Each absence is reported once.
+// Measures how long a mirror has waited for each unreachable replica, and reports a replica after the time `patienceMs`. A replica is
+// unreachable while its server has no path or refuses to open it. A server that only answers slowly is not unreachable. Invariants: time in
+// which this process was not running does not count, because the process could not receive answers. Each absence is reported once.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { PATIENCE_LATE_MS, PATIENCE_LOOK_MS } from './limits.ts';
 
-/** `slow`: it may answer any moment, so that the time goes on and nothing is reported. */
+/** `slow`: the server has a request in progress and may answer soon. An absence then continues but is not reported. */
 export type Reach = 'there' | 'slow' | 'away';
 
 export interface PatiencePorts {
   readonly clock: Clock;
   patienceMs(): number;
-  /** The replicas for which the mirror waits, and whether they are in reach. */
+  /** Returns the state of each replica for which the mirror waits, by the replica's identity. */
   reach(): ReadonlyMap<string, Reach>;
-  /** The patience with a replica is over. */
+  /** Called when a replica has been unreachable for `patienceMs`. */
   over(identity: string): void;
-  /** A replica that was reported is there again. */
+  /** Called when a replica that was reported is reachable again. */
   returned(identity: string): void;
 }
 
@@ -34,7 +34,7 @@ export class Patience {
     this.ports = ports;
   }
 
-  /** Must be called whenever a replica may have come in reach or gone out of it. */
+  /** Must be called whenever a replica may have become reachable or unreachable. */
   look(): void {
     const nowMs = this.ports.clock.monotonicMs();
     if (this.timer !== null && nowMs - this.dueMs > PATIENCE_LATE_MS) this.excuse(nowMs - this.dueMs + PATIENCE_LOOK_MS);

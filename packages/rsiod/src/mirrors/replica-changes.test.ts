@@ -1,5 +1,5 @@
-// Which events a mirror causes between two views, and when its configuration changes. The views themselves are tested with the decider, in
-// protocol/mirror/membership.
+// The events for the differences between two views of a mirror, and for voters that leave the configuration. The views themselves are
+// tested with the decider in protocol/mirror/membership.
 
 import type { MirrorView, ReplicaView } from '@rsio/protocol/mirror/membership/interface';
 import { expect, test } from 'vitest';
@@ -39,7 +39,7 @@ test('a voter whose server has left the configuration is told once, with its nam
     [4, 'big-6'],
   ]);
   const now = new Map([[1, 'big-9']]);
-  // Server 2 was never reached, so that its name is not known; server 4 does not vote.
+  // Server 2 was never reached, so its name is unknown. Server 4 does not vote.
   expect(votersGone(view([]), before, now)).toEqual(['pi-1']);
   expect(votersGone(view([]), now, now)).toEqual([]);
   expect(votersGone(null, before, now)).toEqual([]);

@@ -1,5 +1,5 @@
-// What has changed for the replicas of a mirror between two views, as events for the administrator. Pure. The driver adds the events, and
-// the views of the daemon use the same words.
+// Finds the changes of replicas between two views of a mirror, for events. Pure. The driver adds the events; the daemon's views use the
+// same words for the states.
 
 import type { MirrorView, ReplicaView } from '@rsio/protocol/mirror/membership/interface';
 
@@ -18,13 +18,13 @@ const SENTENCES: Readonly<Record<State, string>> = {
   copying: 'The replica is back and is copied',
 };
 
-/** The state of a replica in one word, for events and views. */
+/** Returns the state of a replica as shown in events and views. */
 export function stateOf({ role, session }: ReplicaView): State {
   if (role === 'member' || role === 'leaving') return 'in sync';
   return session === 'open' ? 'copying' : 'behind';
 }
 
-/** The first view of a mirror tells no changes; a replica that is new or removed is no change either. */
+/** Returns no changes for the first view of a mirror, nor for a replica that was added or removed. */
 export function changesOf(before: MirrorView | null, after: MirrorView): ReplicaChange[] {
   if (before === null || !before.isServing || !after.isServing) return [];
   return after.replicas.flatMap((replica) => {
@@ -35,7 +35,7 @@ export function changesOf(before: MirrorView | null, after: MirrorView): Replica
   });
 }
 
-/** Names of the voters that were in the configuration and are not any more. `before`, `now`: names of its servers by serverid. */
+/** Names of the voters that have left the client's configuration. `before`, `now`: names of the configured servers by serverid. */
 export function votersGone(view: MirrorView | null, before: ReadonlyMap<number, string>, now: ReadonlyMap<number, string>): string[] {
   const voters = new Set((view?.voterSets ?? []).flat().map(({ serverid }) => serverid));
   return [...voters].flatMap((serverid) => (now.has(serverid) ? [] : (before.get(serverid) ?? [])));

@@ -1,6 +1,6 @@
-// Executes the order to grow a replica (M21): its server makes the volume larger, and the attachment learns the new size from the server's
-// list. A server that does not answer is asked again, because a replica that is away for good is given up. Invariants: a replica is reported
-// as grown only if the server has stored the new size and takes I/O up to it; nothing is reported about a session that was dropped.
+// Executes the order to grow a replica (M21): its server grows the volume, and the attachment gets the new size from the server's list. A
+// server that does not answer is asked again until the mirror gives the replica up. Invariants: a replica is reported as grown only if the
+// server has stored the new size and accepts I/O up to it. Nothing is reported about a session that was dropped.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { type ErrorCode, toRsError } from '@rsio/common/lib/errors';
@@ -11,11 +11,10 @@ import { GROW_CALL_MS, GROW_RETRY_MS } from './limits.ts';
 export interface ReplicaGrowthPorts {
   readonly clock: Clock;
   grown(identity: string, sizeBytes: number): void;
-  /** The server refuses. */
+  /** Called when the server refuses to grow the replica. */
   failed(identity: string, sentence: string): void;
 }
 
-/** The session of a replica that grows. */
 export interface Growing {
   readonly identity: string;
   readonly attachment: Attachment;
@@ -28,7 +27,7 @@ interface Growth {
   retry: Timer | null;
 }
 
-/** After these, the server may have grown the replica, or may do so later. */
+/** After these errors, the request is repeated, because the server may have grown the replica or may do so later. */
 const TRY_AGAIN: readonly ErrorCode[] = ['E_TIMEOUT', 'E_UNREACHABLE', 'E_BUSY', 'E_LIMIT', 'E_SHUTTING_DOWN'];
 
 export class ReplicaGrowth {
@@ -41,7 +40,7 @@ export class ReplicaGrowth {
     this.ports = ports;
   }
 
-  /** Does nothing if the session grows to this size already. */
+  /** Does nothing if the session is already growing to this size. */
   start(session: Growing, sizeBytes: number): void {
     const { identity } = session;
     const before = this.growths.get(identity);
@@ -52,7 +51,6 @@ export class ReplicaGrowth {
     this.ask(growth);
   }
 
-  /** The session of the replica has ended. */
   drop(identity: string): void {
     this.growths.get(identity)?.retry?.cancel();
     this.growths.delete(identity);
@@ -62,7 +60,7 @@ export class ReplicaGrowth {
     for (const identity of [...this.growths.keys()]) this.drop(identity);
   }
 
-  /** The list of a server may have a new size. */
+  /** Must be called when the list of a server may have a new size. */
   look(): void {
     for (const growth of [...this.growths.values()]) this.lookAt(growth);
   }
@@ -86,7 +84,10 @@ export class ReplicaGrowth {
     );
   }
 
-  /** `thrown`: null if the server has grown the replica. Its list says so at once, or when there is a session again. */
+  /**
+   * `thrown`: the error of the request; null if the server has grown the replica. The new size arrives with the server's list, possibly
+   * only in the next session.
+   */
   private answered(growth: Growth, thrown: unknown): void {
     const { session } = growth;
     if (this.growths.get(session.identity) !== growth || this.lookAt(growth)) return;

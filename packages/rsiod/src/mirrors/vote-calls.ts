@@ -1,6 +1,6 @@
-// Sends the votes that the decider demands, at most one to a server at a time. A vote whose server is out of reach is answered with null at
-// once. The server may still execute it: the trunk sends it again in the next session. Invariant: a vote is sent to a server only when the
-// one before it is answered there, so that no later vote is overtaken by an earlier one.
+// Sends the votes that the decider orders, at most one at a time to each server. If the server is unreachable, the vote gets the answer
+// null at once. The server may still execute it, because the trunk sends it again in the next session. Invariant: a vote is sent only after
+// the server has answered the previous vote, so that votes are executed in order.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { callSession, type SessionAnswer } from '@rsio/protocol/client/session-call';
@@ -11,11 +11,11 @@ import { STATUS } from '@rsio/protocol/wire/status';
 import type { DriverServer } from './driver-ports.ts';
 import { type VoteCall, voteFrame } from './vote-frame.ts';
 
-/** Null: no answer is coming. Called once, and never before `send` has returned. */
+/** Gets the answer, or null if no answer will arrive. Called at most once, and never before `send` has returned. */
 export type Voted = (answer: VoteAnswer | null) => void;
 
 class Line {
-  /** The vote that is at the server; null: none. Its `voted` is null if nobody waits for the answer any more. */
+  /** The vote that was sent and not answered; null if there is none. Its `voted` is null if the decider has already got null for it. */
   out: { voted: Voted | null } | null = null;
   next: { readonly server: DriverServer; readonly call: VoteCall; readonly voted: Voted } | null = null;
 }
@@ -44,12 +44,12 @@ export class VoteCalls {
     }
   }
 
-  /** True if the server has a vote without answer, which it may answer any moment. */
+  /** True if a vote was sent to the server and has not been answered. */
   isAsked(serverid: number): boolean {
     return (this.lines.get(serverid)?.out ?? null) !== null;
   }
 
-  /** The server is out of reach: nothing that it was asked will be answered soon. */
+  /** Called when the server has become unreachable. All its votes get the answer null. */
   serverDown(serverid: number): void {
     const line = this.lines.get(serverid);
     if (line === undefined) return;
@@ -59,7 +59,7 @@ export class VoteCalls {
     for (const voted of waiting) if (voted !== null) this.tell(voted, null);
   }
 
-  /** Nobody waits for answers any more. */
+  /** Drops all answers from now on. */
   end(): void {
     this.isOver = true;
     this.lines.clear();
@@ -82,7 +82,7 @@ export class VoteCalls {
     });
   }
 
-  /** An answer that cannot be decoded counts as none, and the exception closes the path that carried it. */
+  /** An answer that cannot be decoded counts as null, and the exception closes the path that carried the answer. */
   private answer(voted: Voted, { status, bodies: [body] }: SessionAnswer): void {
     let answer: VoteAnswer | null = null;
     try {

@@ -1,14 +1,13 @@
-// A VOTE of this client as it is sent. The driver of an attached mirror (vote-calls.ts) and the commands about mirrors
-// (commands/mirror-server.ts) send what is made here. Pure. Invariant: a kind of VOTE is encoded in this file only.
+// Encodes the VOTEs of this client. The driver of an attached mirror (vote-calls.ts) and the commands about mirrors
+// (commands/mirror-server.ts) send them. Pure. Invariant: only this file encodes VOTEs.
 
 import * as codec from '@rsio/protocol/wire/mirror/codec';
 import { VOTE } from '@rsio/protocol/wire/mirror/messages';
 import type { VoteRequest } from '@rsio/protocol/mirror/membership/interface';
 
-/** What a voter is asked about a mirror. */
 export type VoteCall = VoteRequest | { readonly kind: 'confirm' | 'dismiss'; readonly number: number };
 
-/** Returns the kind of VOTE, for the field aux of the header, and the body. */
+/** Returns the kind of VOTE for the header field `aux`, and the body. */
 export function voteFrame(mirror: string, call: VoteCall): { readonly aux: number; readonly body: Buffer } {
   switch (call.kind) {
     case 'record':

@@ -1,5 +1,5 @@
-// The order of connection attempts: so many at a time, first come first served, none delayed for long, and no state left behind.
-// The effect for thousands of paths is tested in test/integration/many-servers.test.ts.
+// The order of connection attempts: a bounded number at a time, first come first served, no long delays, and no state left behind. The
+// effect for thousands of paths is tested in test/integration/many-servers.test.ts.
 
 import { CONNECTS_AT_ONCE_MAX, CONNECT_TURN_MS } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';

@@ -1,5 +1,5 @@
 // Limits how many connections are being set up at the same time. Without this limit, a client that starts thousands of paths would be too
-// slow for the handshakes, and many of them would time out. A slow attempt loses its turn but continues, so that a dead address cannot
+// slow for the handshakes, and many handshakes would time out. A slow attempt loses its turn but continues, so that a dead address cannot
 // delay the other addresses. Invariants: waiting attempts get their turns in order of arrival; the timer runs only while an attempt is
 // waiting.
 

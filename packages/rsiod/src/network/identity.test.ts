@@ -1,5 +1,5 @@
-// The client's identity over starts of the daemon in a real folder: the machine stays, the instance grows, a damaged file stops the start.
-// Durability is tested in state-file.test.ts, the servers' use of identities in test/integration.
+// The client's identity across starts of the daemon, in a real folder: the machine id stays, the instance number grows, and a damaged file
+// prevents the start. Durability is tested in state-file.test.ts, and the servers' use of identities in test/integration.
 
 import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -32,14 +32,14 @@ export const VOLUME_WAITERS_MAX = 64;
 export const END_POINTS_REMEMBERED_MAX = 4 * INTERFACES_NAMED_MAX;
 
 /**
- * An encrypted connection that has carried this much in one direction is replaced by one with new keys. RFC 8446, section 5.5, advises at most
- * TLS_KEY_MAX_BYTES under one key of AES-GCM: 2^24.5 records of 16 KiB.
+ * An encrypted connection that has carried this many bytes in one direction is replaced by a connection with new keys. RFC 8446, section
+ * 5.5, advises at most TLS_KEY_MAX_BYTES under one key of AES-GCM: 2^24.5 records of 16 KiB.
  */
 export const TLS_CONNECTION_MAX_BYTES = 2 ** 38;
 const TLS_KEY_MAX_BYTES = 2 ** 38.5;
-/** Interval at which rsiod looks at how much its encrypted connections have carried. */
+/** Interval at which rsiod checks how many bytes its encrypted connections have carried. */
 export const RENEWAL_LOOK_MS = 10_000;
-/** More than a connection can carry, with TLS. */
+/** Upper bound of the throughput of one TLS connection. */
 const TLS_BYTES_PER_SECOND = 10 ** 10;
 
 assert(

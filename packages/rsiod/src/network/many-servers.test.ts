@@ -1,5 +1,5 @@
-// A client with nearly as many servers as allowed: the last one is accepted and one more is refused with an error, in any namespace.
-// All of them with eight interfaces each and real sockets: test/integration/many-servers.test.ts.
+// A client with nearly the maximum number of servers: the last one is accepted, and one more is refused with an error, in any namespace.
+// The file test/integration/many-servers.test.ts tests all of them with eight interfaces each and real sockets.
 
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { quietLog } from '@rsio/common/log/log';
@@ -16,7 +16,7 @@ import { Namespace, type NamespaceSetup } from './namespace.ts';
 
 const LOCAL = '10.0.0.1';
 const SERVERS = ['srv-0', 'srv-1', 'srv-2'];
-/** The servers of namespaces that are not in the scene. */
+/** Number of servers in other namespaces, which the scene does not have. */
 const ELSEWHERE = SERVERS_PER_CLIENT_MAX - 2;
 
 function remote(order: number): string {
@@ -31,7 +31,7 @@ class Scene {
     Object.assign(new ScriptedServer(this.random), { name, serverid, answersPings: true }),
   );
 
-  /** Each namespace with the servers of these numbers. */
+  /** `groups`: the numbers of the servers in each namespace. */
   constructor(...groups: readonly (readonly number[])[]) {
     const network = new MemoryNetwork(this.clock, IDEAL_LINK, (end, { address }) =>
       this.servers.find((_, order) => remote(order) === address)?.accept(end),
@@ -78,7 +78,7 @@ test('the 257th server over all namespaces is refused with the remedy, and a rem
   expect([first!.servers.size, second!.servers.size, refused.state]).toEqual([0, 2, 'up']);
 });
 
-// Regression: an unproven CHALLENGE registered a server, so one liar at one address used up the maximum within minutes.
+// Regression: an unproven CHALLENGE registered a server, so a hostile peer at one address reached the maximum within minutes.
 test('a peer that claims a new identity each time and proves none uses up no place', () => {
   const scene = new Scene([0], []);
   const liar = scene.servers[1]!;

@@ -1,5 +1,5 @@
-// The paths of a namespace follow the server's list and the configuration, and leave nothing behind when they end. The plan is tested in
-// route-plan.test.ts, and events of existing paths in namespace.test.ts.
+// The paths of a namespace follow the server's list of interfaces and the configuration, and leave no state behind when they end. The plan
+// is tested in route-plan.test.ts, and events of existing paths in namespace.test.ts.
 
 import { RATE_LIMITED_LOG_MS } from '@rsio/common/log/limits';
 import { PATH_SETTLED_MS } from '@rsio/protocol/client/limits';
@@ -144,12 +144,12 @@ test('that retires and recreates paths hundreds of times leaves nothing behind, 
     scene.list([REMOTES[0]!]);
     scene.list(REMOTES);
     scene.namespace.change(scene.setup([LOCALS[1]!]));
-    // During connecting, or during a handshake.
+    // Depending on `times`, the path is connecting or in its handshake.
     scene.clock.advance(times % 4);
     scene.namespace.change(scene.setup(LOCALS));
     scene.clock.advance(times % 3);
   }
-  // There are so many lines about paths that some are left out and reported later.
+  // The log limits the rate of lines about paths, so some lines are only counted and reported later.
   scene.clock.advance(RATE_LIMITED_LOG_MS);
   expect(picture()).toEqual(before);
   expect(scene.server.connections.filter(({ proven }) => proven?.kind === 'new')).toHaveLength(1);

@@ -1,5 +1,6 @@
-// A namespace over a network in memory: its paths help each other, changes of an interface reach its paths, and a server is identified by its
-// proof. Which paths there are is tested in namespace-routes.test.ts, one path with its supervisor, and a trunk's use of paths with the trunk.
+// A namespace with a network in memory: its paths help each other, changes of an interface reach its paths, and a server is identified by
+// its proof. The choice of paths is tested in namespace-routes.test.ts, a single path with its supervisor, and a trunk's use of paths with
+// the trunk.
 
 import { DEAD_AFTER_MS, SUSPECT_AFTER_MS } from '@rsio/common/config/schema/limits';
 import { RECONNECT_FIRST_MS } from '@rsio/protocol/client/limits';
@@ -36,7 +37,7 @@ describe('the last path of a server', () => {
 });
 
 describe('a server whose process crashes soon after each WELCOME', () => {
-  // Regression: the end of each path hastened the others, with hundreds of sessions a second.
+  // Regression: the end of each path made the other paths retry at once, which gave hundreds of sessions per second.
   test('is contacted ever more rarely', () => {
     const scene = new NamespaceScene();
     const before = scene.server.connections.length;
@@ -55,7 +56,7 @@ describe('a server whose process crashes soon after each WELCOME', () => {
   });
 });
 
-// Regression: `rsconfig -q` said of a server that was gone that it was connecting, whenever it asked during a new attempt.
+// Regression: during an attempt to connect, `rsconfig -q` showed a lost server as `connecting`.
 test('a server whose paths are lost is down, also while they are tried again', () => {
   const scene = new NamespaceScene();
   const shown = (): string | undefined => namespaceView(scene.namespace, 0).servers[0]?.state;
@@ -111,7 +112,7 @@ describe('an interface', () => {
 
 test('shorter liveness times do not end paths that were silent only as long as the longer times allowed', () => {
   const scene = new NamespaceScene({ names: REMOTES, keys: 'heartbeat = 30s\nsuspect = 5s\ndead = 100s\n' });
-  // No answer is owed any more, so only the heartbeat sends requests.
+  // All requests are answered, so only the heartbeat sends requests now.
   for (const path of scene.server.paths) scene.answerLists(path);
   scene.clock.advance(20_000);
   scene.moves.length = 0;

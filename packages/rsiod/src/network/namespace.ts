@@ -143,7 +143,7 @@ export class Namespace {
     for (const { supervisor } of this.routes) if (supervisor.path === null) supervisor.routeOpened();
   }
 
-  /** Returns the servers with attached volumes to which no `[server]` section of the new configuration leads. */
+  /** Returns the servers with attached volumes that no `[server]` section of the new configuration leads to. */
   lostBy(setup: NamespaceSetup): Server[] {
     const sections = sectionsByEndPoint(setup);
     return [...this.servers.values()].filter(
@@ -238,10 +238,7 @@ export class Namespace {
     });
   }
 
-  /**
-   * Schedules `follow`. The delay prevents a change of the routes while a loop visits them, and combines the changes of many paths into one
-   * plan.
-   */
+  /** Schedules `follow`. The delay keeps the routes unchanged while a loop visits them, and combines changes of many paths. */
   private wantFollow(): void {
     if (this.state === 'running') this.followTimer ??= this.ports.clock.after(ROUTES_FOLLOW_MS, () => this.follow());
   }
@@ -279,7 +276,6 @@ export class Namespace {
     return found?.reason ?? (remote.serverid === null ? 'it was removed from the configuration' : 'its server does not list it any more');
   }
 
-  /** Removes the servers that have neither routes nor attached volumes. */
   private forgetServers(): void {
     for (const server of [...this.servers.values()]) this.forgetUnused(server);
   }
@@ -300,7 +296,7 @@ export class Namespace {
     };
   }
 
-  /** `replaced`: the supervisor beside whose connection the new one connects. */
+  /** `replaced`: the supervisor whose connection the new supervisor is to replace; null if the new supervisor is not a replacement. */
   private supervisorOf(ends: RouteEnds, route: () => Route, replaced: PathSupervisor | null = null): PathSupervisor {
     const { clock, connector, random, pools, log } = this.ports;
     const endPoints = { localAddress: ends.local.address, address: ends.remote.address, port: ends.port };
@@ -335,7 +331,7 @@ export class Namespace {
     return new PathSupervisor(endPoints, this.identityFor(ends), ports, replaced);
   }
 
-  /** Called when a connection that is to replace that of a route, or that was replaced, has changed its state. */
+  /** Called when the state of a replacement, or of a replaced connection, has changed. */
   private besideChanged({ local, remote, port, replacement }: Route, supervisor: PathSupervisor, to: PathState, reason: string): void {
     if (to === 'up') this.wantFollow();
     if (to !== 'down' || supervisor !== replacement || reason === '') return;
@@ -345,9 +341,7 @@ export class Namespace {
     );
   }
 
-  /**
-   * Called when a path is up. The path's end point now belongs to the server that has proved its identity there, and to no other server.
-   */
+  /** Called when a path is up. Its end point now belongs only to the server that has proved its identity there. */
   private pathLives({ server, serverName, remote, port }: Route): void {
     const key = endPointKey(remote.address, port);
     for (const one of this.servers.values()) if (one !== server) one.metAt.delete(key);

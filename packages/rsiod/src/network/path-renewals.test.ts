@@ -1,5 +1,5 @@
-// A changed setting `tls` on living paths: connections are replaced one after another, each beside the old one, and a server that refuses the
-// new setting takes no path away. The server is scripted. Real ones under I/O are in test/integration.
+// A changed setting `tls` on paths that are up: connections are replaced one after another, each while the old one is still in use, and no
+// path is lost if the server refuses the new setting. The server is scripted. Real servers under I/O are in test/integration.
 
 import { STAND_IN_CIPHER } from '@rsio/protocol/testing/stand-in-tls';
 import { RECONNECT_MAX_MS } from '@rsio/protocol/client/limits';
@@ -13,7 +13,7 @@ import { RENEWAL_LOOK_MS, TLS_CONNECTION_MAX_BYTES } from './limits.ts';
 const LONG_MS = 2_000;
 
 class RenewalScene extends NamespaceScene {
-  /** The lowest number of living paths that was seen, and the highest. */
+  /** The lowest and the highest number of paths that were up at the same time. */
   living = [Number.POSITIVE_INFINITY, 0];
 
   set tls(value: 'on' | 'off') {

@@ -1,7 +1,7 @@
-// Replaces connections that are plain although the configuration demands encrypted ones, or the reverse, and encrypted ones whose keys have
-// protected enough. Each replacement connects beside the old connection, which ends only when the new one is up. No I/O therefore waits, and
-// a server that refuses the new setting takes no path away. Invariant: each server has at most one replacement at a time, and a replacement
-// whose route is gone or as demanded is retired.
+// Replaces plain connections if the configuration demands encryption, and the reverse. Also replaces encrypted connections that have
+// carried TLS_CONNECTION_MAX_BYTES. The old connection is closed only when the new one is up. I/O therefore does not wait, and no path is
+// lost if a server refuses the new setting. Invariant: each server has at most one replacement at a time. A replacement is retired if its
+// route is no longer wanted or needs no replacement any more.
 
 import type { PathSupervisor } from '@rsio/protocol/client/path-supervisor';
 
@@ -9,19 +9,21 @@ import { TLS_CONNECTION_MAX_BYTES } from './limits.ts';
 
 export interface RenewedRoute {
   supervisor: PathSupervisor;
-  /** Connects beside a connection that it is to replace; null if the connection is as demanded, or waits for its turn. */
+  /** Connects while the old connection is still in use; null if the connection needs no replacement or waits for its turn. */
   replacement: PathSupervisor | null;
   readonly server: object | null;
 }
 
 export interface RenewalPorts<R> {
-  /** Makes a supervisor for the ends of this route. */
   replacementFor(route: R): PathSupervisor;
-  /** Called when `supervisor` of the route has replaced the one before. */
+  /** Called after `route.supervisor` has been set to the new supervisor. */
   replaced(route: R): void;
 }
 
-/** Must be called after each change of the routes and of their states, and with `tls` every RENEWAL_LOOK_MS. `tls`: what the configuration demands. */
+/**
+ * Must be called after each change of the routes and of their states and, if `tls` is true, every RENEWAL_LOOK_MS. `tls` is true if the
+ * configuration demands encryption.
+ */
 export function renewPaths<R extends RenewedRoute>(routes: readonly R[], tls: boolean, ports: RenewalPorts<R>): void {
   for (const route of routes) {
     if (route.replacement !== null && route.replacement.path !== null) replace(route, route.replacement, ports);
@@ -36,7 +38,10 @@ export function renewPaths<R extends RenewedRoute>(routes: readonly R[], tls: bo
   }
 }
 
-/** Must be called when a route is not wanted any more, and when its replacement would connect with an old configuration. */
+/**
+ * Ends the replacement of a route. Must be called when the route is no longer wanted, and when the configuration has changed since the
+ * replacement was started.
+ */
 export function endReplacement(route: RenewedRoute): void {
   const { replacement } = route;
   route.replacement = null;

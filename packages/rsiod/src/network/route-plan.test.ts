@@ -1,5 +1,5 @@
-// The plan of routes: examples from practice, and properties that hold in every situation.
-// Starting and ending paths is tested in namespace.test.ts, common subnets with the explorer.
+// The plan of routes: examples from practice, and properties that hold in every situation. Starting and ending paths is tested in
+// namespace.test.ts, and the search for common subnets with the explorer.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -37,7 +37,7 @@ function situation(changes: {
   };
 }
 
-/** A server that now names these addresses, was reached at the first, and has paths over `living`. */
+/** A server whose list has the addresses `now`, which was reached at the first address and has the paths `living`. */
 function server(
   now: string[],
   changes: { before?: string[]; met?: string[]; living?: RouteEnds[]; serverid?: number } = {},
@@ -134,7 +134,8 @@ test('an address where one server is connected is not given to another server th
   );
 });
 
-// Regression: carrying out the plan changed it, because a server whose last path it ended no longer protected its address.
+// Regression: after the plan had been applied, planning again gave another plan, because a server whose last path the plan ended no longer
+// protected its address.
 test('a server whose last path the plan ends does not protect an address from another server', () => {
   const leaving = server(['10.0.2.9'], { serverid: 1, met: ['10.0.2.9'], living: [ends('10.0.1.1', '10.0.7.9')] });
   const other = server(['10.0.1.9', '10.0.2.9'], { serverid: 2, met: ['10.0.1.9'] });
@@ -227,7 +228,7 @@ const anySituation: fc.Arbitrary<RouteSituation> = fc
     }),
   );
 
-/** The same situation after the plan was carried out: only wanted routes are up. */
+/** The situation after the plan has been applied: only wanted routes are up. */
 function carriedOut(given: RouteSituation, keys: ReadonlySet<string>): RouteSituation {
   return { ...given, servers: given.servers.map((one) => ({ ...one, living: one.living.filter((route) => keys.has(routeKey(route))) })) };
 }

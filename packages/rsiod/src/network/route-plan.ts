@@ -18,7 +18,6 @@ export interface LocalInterface {
   readonly portGiven: number | null;
 }
 
-/** The server's end of a route. */
 export interface RemoteEnd {
   /** Name of the `[server]` section; `SERVER-INTERFACE` if no section names this end. */
   readonly name: string;
@@ -36,7 +35,6 @@ export interface RouteEnds {
   readonly port: number;
 }
 
-/** An end point that has no route in the plan. */
 export interface LeftOut {
   readonly name: string;
   readonly address: string;
@@ -77,7 +75,6 @@ export function endPointKey(address: string, port: number): string {
   return `${addressKey(address)}/${port}`;
 }
 
-/** Returns a key for a route. */
 export function routeKey({ local, remote, port }: RouteEnds): string {
   return `${addressKey(local.address)} ${endPointKey(remote.address, port)}`;
 }

@@ -1,5 +1,5 @@
-// The effect of a server's list on attached volumes, in any order of list and OPEN: volumes grow and never shrink, and one that another client
-// holds by then is verified. The server is scripted. Interfaces, old lists and empty lists are tested in namespace.test.ts.
+// The effect of a server's list on attached volumes, in any order of list and OPEN: volumes grow and never shrink, and if the list names
+// another holder, the handle is verified. The server is scripted. Interfaces, old lists and empty lists are tested in namespace.test.ts.
 
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { quietLog } from '@rsio/common/log/log';
@@ -69,7 +69,7 @@ class Scene {
     this.clock.advance(5);
   }
 
-  /** MiB of the attached volume; null if it is not open. */
+  /** Size of the attached volume in MiB; null if it is not open. */
   get mib(): number | null {
     return this.attachment.volume === null ? null : this.attachment.volume.sizeBytes / MIB;
   }
@@ -142,7 +142,7 @@ test('an answer to OPEN that is older than the list takes its size from the list
   expect([scene.mib, scene.said]).toEqual([2, ['1 > 2']]);
 });
 
-// Regression: an idle client kept a lost volume forever, if take-over and list overtook the answer to its OPEN.
+// Regression: if a take-over and the list overtook the answer to OPEN, an idle client never noticed that it had lost the volume.
 test('an answer to OPEN that is older than a list without our hold triggers a query', () => {
   const scene = new Scene();
   scene.answerList(1, [VENUS]);
@@ -175,7 +175,7 @@ test('a volume keeps its size in a new session, whatever OPEN returns there', ()
   expect([scene.mib, scene.said]).toEqual([5, ['1 > 4', '4 > 5']]);
 });
 
-// Regression: a block device kept its old size, because OPEN had told the new size before the list.
+// Regression: a block device kept its old size, because the answer to OPEN had the new size already, and the list then showed no growth.
 test('a volume that has grown while its server was away is reported as grown, once', () => {
   const scene = new Scene();
   scene.answerList(1);
@@ -235,7 +235,7 @@ describe('a wait for a list that does not come', () => {
 });
 
 describe('waiting until a volume is listed', () => {
-  /** What each wait has resolved with so far. */
+  /** The result of a wait; `waits` if it has not resolved yet. */
   async function outcome(wait: Promise<boolean>): Promise<boolean | 'waits'> {
     return Promise.race([wait, new Promise<'waits'>((resolve) => setImmediate(() => resolve('waits')))]);
   }

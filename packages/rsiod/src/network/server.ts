@@ -29,7 +29,6 @@ export interface ServerEvents {
 }
 
 export interface ServerPorts extends ServerEvents {
-  /** The client's name for the namespace. */
   readonly namespace: string;
   /** The name by which the server knows this client. */
   nodename(): string;
@@ -84,7 +83,6 @@ export class Server {
    */
   private readonly openedOver = new WeakSet<Attachment>();
   private readonly listWaiters = new Set<() => void>();
-  /** Called after each list. */
   private readonly volumeWaiters = new Set<() => void>();
 
   constructor(challenge: Challenge, times: LivenessTimes, clock: Clock, ports: ServerPorts) {
@@ -153,10 +151,7 @@ export class Server {
     this.opener.failAll(STATUS.TAKEN, this.replaced);
   }
 
-  /**
-   * Called when a peer claims to be this server but has not proved its identity yet. Throws if another server seems to use the same
-   * serverid.
-   */
+  /** Called when a peer that is still unproven claims to be this server. Throws if another server seems to use its serverid. */
   meet({ server, instance }: Challenge): void {
     if (this.replaced !== null) throw new RsError('E_REPLACED', this.replaced);
     const { session, paths, isHeard } = this.trunk;
@@ -205,8 +200,8 @@ export class Server {
   }
 
   /**
-   * Resolves with true when the list contains the volume; with false if it does not within VOLUME_LISTED_WAIT_MS. The server announces each
-   * change of its list, so that a new volume appears without polling. Throws E_LIMIT if too many requests wait.
+   * Resolves with true as soon as the list contains the volume, or with false after VOLUME_LISTED_WAIT_MS. The client need not poll,
+   * because the server announces each change of its list. Throws E_LIMIT if too many requests wait.
    */
   async whenListed(id: string): Promise<boolean> {
     if (this.isListed && this.listedById.has(id)) return true;
@@ -230,7 +225,7 @@ export class Server {
 
   /**
    * Asks the server why a volume is missing from its list. Resolves with null if the server gives no reason or does not answer in time. The
-   * request is an OPEN that resumes a hold that does not exist (NO_HOLD). An earlier server grants such an OPEN of a shared
+   * request is an OPEN that resumes a hold that does not exist (NO_HOLD). A server of an earlier release grants such an OPEN of a shared
    * volume; the client then closes the handle at once.
    */
   whyMissing(name: string, universe: number): Promise<string | null> {

@@ -1,5 +1,5 @@
-// The warnings at the start about servers without a path: the server's own error has priority. The paths are data of the test.
-// A real start is tested in test/integration/refusals.test.ts.
+// The warnings at the start about servers without a path: an error from the server itself has priority. The test supplies the paths as
+// data. A real start is tested in test/integration/refusals.test.ts.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { REFUSALS_REPORTED_MAX } from './limits.ts';

@@ -6,7 +6,6 @@ import { plural } from '@rsio/common/lib/units';
 import { REFUSALS_REPORTED_MAX } from './limits.ts';
 
 export interface TriedPath {
-  /** Name of the `[server]` section. */
   readonly name: string;
   readonly address: string;
   readonly port: number;

@@ -1,5 +1,5 @@
-// The texts for two configurations that differ, and which differences are refused at runtime.
-// Reading files is tested in @rsio/common, the effects of changes in namespace.test.ts and test/integration.
+// The texts about the differences between two configurations, and the differences that are refused at runtime. Reading files is tested in
+// @rsio/common, and the effects of changes in namespace.test.ts and test/integration.
 
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import type { RscltConfig } from '@rsio/common/config/schema/types';

@@ -147,7 +147,7 @@ export function changeObstacles(before: RscltConfig, after: RscltConfig, inUse: 
   return sentences;
 }
 
-/** The address and the token are two keys of the file. */
+/** Splits the metrics settings into the two keys of the file: the address and the token. */
 function metricsOf({ metrics }: RscltConfig): { readonly place: string; readonly token: string | null } {
   return metrics === null ? { place: 'off', token: null } : { place: printEndpoint(metrics.address, metrics.port), token: metrics.token };
 }

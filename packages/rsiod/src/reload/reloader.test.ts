@@ -1,5 +1,5 @@
-// Reloading the configuration: applied completely and reported, or refused with every reason and nothing changed.
-// Applying it is tested with real daemons.
+// Reloading the configuration: it is applied completely and reported, or refused with all reasons and without any change. The effects are
+// tested with real daemons.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

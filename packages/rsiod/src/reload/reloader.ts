@@ -13,7 +13,6 @@ import { configChanges, changeObstacles } from './config-changes.ts';
 export interface ReloaderPorts {
   readonly file: string;
   readonly log: Log;
-  /** The current configuration. */
   readonly config: () => RscltConfig;
   /** Returns the labels of the attached volumes in a namespace. */
   readonly inUse: (namespace: string) => readonly string[];
@@ -22,7 +21,6 @@ export interface ReloaderPorts {
   /** Returns other reasons to refuse the next configuration, each with a remedy. */
   readonly obstacles: (next: RscltConfig) => readonly string[];
   readonly take: (next: RscltConfig) => void;
-  /** Adds an event. */
   readonly note: (object: string, from: string, to: string, reason: string) => void;
 }
 

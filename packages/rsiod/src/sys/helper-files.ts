@@ -4,7 +4,6 @@
 
 import { fileURLToPath } from 'node:url';
 
-/** Returns the path of a program in helpers/. */
 export function helperFile(name: string): string {
   return fileURLToPath(new URL(`../../helpers/${name}`, import.meta.url));
 }

@@ -1,5 +1,5 @@
-// The changes of addresses that follow from facts, each reported once, and the parsing of iproute2's lines.
-// The watcher that receives the lines is tested in interface-watcher.test.ts.
+// The changes that the table derives from facts, each reported once, and the parsing of iproute2's lines. The watcher that receives the
+// lines is tested in interface-watcher.test.ts.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

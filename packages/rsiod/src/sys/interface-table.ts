@@ -16,9 +16,7 @@ interface Known {
   readonly isThere: boolean;
 }
 
-/**
- * True if the address is watched. Loopback addresses are not watched, because they work without an interface and have no carrier to lose.
- */
+/** True if the address is watched. Loopback addresses are not watched, because they have no carrier that can be lost. */
 export function isWatched(address: string): boolean {
   return !address.startsWith('127.') && address !== '::1';
 }
@@ -27,10 +25,7 @@ export class InterfaceTable {
   private addresses: ReadonlySet<string> = new Set();
   private readonly known = new Map<string, Known>();
   private readonly carriers = new Map<string, boolean>();
-  /**
-   * True once there has been a look at the machine's interfaces. An address that is unknown after the first look counts as having been
-   * absent.
-   */
+  /** True after the first look at the machine's interfaces. An address that appears later counts as "back". */
   private hasLooked = false;
 
   constructor(addresses: Iterable<string>) {
@@ -41,7 +36,6 @@ export class InterfaceTable {
     return this.addresses.size === 0;
   }
 
-  /** Replaces the watched addresses. */
   watch(addresses: Iterable<string>): void {
     this.addresses = new Set([...addresses].filter(isWatched));
   }

@@ -1,5 +1,5 @@
-// The watcher over a fake machine: a monitor that ends or is missing, and lists that fail.
-// The meaning of lines is tested in interface-table.test.ts.
+// The watcher on a fake machine: a monitor that exits or is missing, and lists that fail. The meaning of lines is tested in
+// interface-table.test.ts.
 
 import { expect, test } from 'vitest';
 import { type Log, quietLog } from '@rsio/common/log/log';
@@ -67,7 +67,7 @@ test('a monitor that ends is restarted, ever more slowly, and the list shows the
   await Promise.resolve();
   await Promise.resolve();
   expect([scene.monitors.length, scene.changes]).toEqual([2, ['address-gone']]);
-  // From now on each monitor ends at once.
+  // From now on, each monitor exits at once.
   for (let passedMs = 0; passedMs < 2000; passedMs += 10) {
     if (scene.monitors.length > scene.said.length) scene.monitors.at(-1)!.ended('exit code 1', false);
     scene.clock.advance(10);
@@ -88,7 +88,7 @@ test('a machine without iproute2 is reported once, and carriers are polled', () 
   scene.monitors[0]!.ended('spawn ip ENOENT', true);
   scene.clock.advance(1000);
   expect(scene.changes).toEqual([]);
-  // The C library does not name addresses of interfaces without carrier. That does not mean that they are lost.
+  // The C library does not list addresses of interfaces without carrier, so such an address is not lost.
   scene.facts = [{ kind: 'link', device: 'eth0', hasCarrier: false }];
   scene.clock.advance(CARRIER_POLL_MS);
   expect([scene.changes, scene.said.length, scene.monitors.length]).toEqual([['carrier-lost'], 1, 1]);

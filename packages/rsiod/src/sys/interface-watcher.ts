@@ -46,7 +46,6 @@ export class InterfaceWatcher {
     this.startMonitor();
   }
 
-  /** Replaces the watched addresses. */
   watch(addresses: Iterable<string>): void {
     const isIdle = this.table.isEmpty;
     this.table.watch(addresses);

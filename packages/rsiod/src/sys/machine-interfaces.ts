@@ -72,7 +72,7 @@ export const machineInterfaces: InterfaceSource = {
       const links = readdirSync(NET_DIR).map((device): IpFact => ({ kind: 'link', device, hasCarrier: hasCarrier(device) }));
       return [...addresses, ...links];
     } catch {
-      // Reading fails if no descriptor is free. The next look then finds what this look has missed.
+      // Reading fails if no descriptor is free. The next look then finds the changes.
       return [];
     }
   },

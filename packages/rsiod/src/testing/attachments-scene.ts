@@ -1,5 +1,5 @@
-// Attachments with the production namespace, trunk and notifications, against a scripted server, for tests. The test steps the time.
-// Invariant: the server answers only what the test tells it to.
+// Attachments with the production namespace, trunk and notifications, and a scripted server, for tests. The test advances the clock.
+// Invariant: except for LIST, the server answers only when the test says so.
 
 import type { EventView } from '@rsio/common/control/method-table';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
@@ -41,11 +41,9 @@ export class Scene {
   readonly stalls: string[] = [];
   private readonly happened: EventView[] = [];
   holders: readonly Holder[] = [];
-  /** Universes in which the server has a volume oracle. */
   universes: readonly number[] = [0];
   private readonly answered = new Set<HeardFrame>();
 
-  /** `attach`: the value of that key in rscltcfg. */
   constructor(attach = 'none', frontends: readonly Frontend[] = [], log: Log = quietLog) {
     this.notifications.heard = (event) => void this.happened.push(event);
     this.scripted.answersPings = true;
@@ -98,7 +96,7 @@ export class Scene {
     this.advance(PATH_SETTLED_MS * 2);
   }
 
-  /** Advances the clock. LISTs are answered here, all other requests by the test. */
+  /** Advances the clock and answers LIST requests. The test answers all other requests. */
   advance(ms: number): void {
     for (let left = ms; left > 0; left -= 100) {
       this.clock.advance(Math.min(left, 100));
@@ -107,7 +105,7 @@ export class Scene {
     }
   }
 
-  /** As `advance`, and lets promises settle. */
+  /** Like `advance`, and also lets promises settle. */
   async pass(ms = 1): Promise<void> {
     for (let times = 0; times < 20; times++) await Promise.resolve();
     this.advance(ms);
@@ -144,7 +142,7 @@ export class Scene {
     this.holders = [US];
   }
 
-  /** A WRITE from the frontend. Its outcome is appended to the list. */
+  /** Submits a write as a frontend does. The status is appended to the returned list. */
   async write(blocks: number): Promise<number[]> {
     const statuses: number[] = [];
     const [volume] = this.attachments.list;

@@ -1,5 +1,5 @@
-// A mirror `db` on big-9 and big-8 with the witness pi-1 and two more servers, attached with the production decider, and the commands that
-// change it. Invariant: time passes only while a command is under way.
+// A mirror `db` on big-9 and big-8 with the witness pi-1, two further servers, and the commands that change the mirror, for tests. The
+// mirror is attached with the production decider. Invariant: the clock advances only while a command is in progress.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
@@ -62,7 +62,7 @@ export class ChangeScene {
     return scene;
   }
 
-  /** Attaches the mirror, also as the next process of the same client. */
+  /** Attaches the mirror. A second call attaches it as the next process of the same client. */
   async attach(): Promise<void> {
     for (const server of this.servers) server.client = { node: 'big-2', instance: server.client.instance + 1 };
     this.held = new TestHeldMirror(this.mirror, this.servers);
@@ -86,7 +86,6 @@ export class ChangeScene {
     return this.run(this.changes.witness({ ...NAMED, witness }));
   }
 
-  /** The error of a command. */
   async refusal(work: Promise<unknown>): Promise<RsError> {
     const error = await work.then(
       () => null,
@@ -110,14 +109,14 @@ export class ChangeScene {
     return of.map(({ serverid }) => this.servers[serverid - 1]?.name).join(' ');
   }
 
-  /** Members, voters, and what each server has. */
+  /** Members and voters of the mirror, and the objects on each server, as text. */
   get shown(): { readonly members: string; readonly voters: string; readonly has: Record<string, string> } {
     const { members, voters } = this.config;
     const has = this.servers.map(({ name, left }) => [name, left.map((one) => one.split(' ')[0]).join(' ')] as const);
     return { members: this.names(members), voters: this.names(voters), has: Object.fromEntries(has) };
   }
 
-  /** Throws if a member is not what its server has, or a change is not finished. */
+  /** Throws if the configuration and the servers' replicas differ, or if a change is not finished. */
   check(): void {
     const { members, voters, nextVoters } = this.config;
     if (nextVoters !== null) throw new Error('Two sets of voters');

@@ -1,5 +1,5 @@
-// A mirror that is attached for tests of the commands that change it: the production decider, driven against scripted servers, with replicas
-// that open at once. Invariant: events reach the decider one after the other, as the driver's do.
+// An attached mirror for tests of the commands that change mirrors: the production decider with scripted servers. Replicas open at once.
+// Invariant: the decider gets one event at a time, as from the real driver.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { MembershipEvent, MirrorView, MirrorWish } from '@rsio/protocol/mirror/membership/interface';
@@ -12,7 +12,6 @@ export class TestHeldMirror implements HeldMirror {
   readonly mirror: string;
   view: MirrorView | null = null;
   hasEnded = false;
-  /** Why the mirror has ended here. */
   ending = '';
   private readonly servers: readonly ScriptedServer[];
   private readonly membership: Membership;
@@ -31,12 +30,11 @@ export class TestHeldMirror implements HeldMirror {
     for (const server of servers) if (server.trouble === null) this.up(server);
   }
 
-  /** A server is connected. */
   up({ serverid, name }: ScriptedServer): void {
     this.take({ kind: 'server-up', server: serverid, name });
   }
 
-  /** A server is lost, and with it its replica. */
+  /** Disconnects a server and loses its replica. */
   down(server: ScriptedServer): void {
     server.trouble = new RsError('E_NO_PATH', `Server ${server.name} of osl is not connected`);
     this.take({ kind: 'server-down', server: server.serverid });
@@ -61,7 +59,7 @@ export class TestHeldMirror implements HeldMirror {
     });
   }
 
-  /** All replicas that return are copied. */
+  /** Reports that all returning replicas have been copied. */
   copied(): void {
     for (const { identity, role } of this.view?.replicas ?? []) {
       if (role !== 'returning') continue;

@@ -1,5 +1,6 @@
-// Servers for tests of the commands about mirrors: each has volumes, one record at most for each mirror, and marks, and decides like a voter.
-// A step can be made to fail before or after the server has executed it. Invariant: what a server has after a test is in its fields.
+// Scripted servers for tests of the commands about mirrors. Each server has volumes, marks and at most one record for each mirror, and
+// decides as a voter does. A test can make a step fail before or after its execution. Invariant: the fields of a server contain everything
+// that the server has.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { volume as volumeView } from '@rsio/common/testing/server-views';
@@ -15,13 +16,13 @@ interface ScriptedRecord {
   stored: StoredConfig | null;
 }
 
-/** `refused`: the server does not execute the step; `lost`: it executes the step, and its answer is lost. */
+/** `refused`: the server does not execute the step. `lost`: the server executes the step, but its answer is lost. */
 export type Failure = 'refused' | 'lost';
 
 interface ScriptedVolume {
   readonly sizeBytes: number;
   readonly request: string;
-  /** Clients that hold it as a plain volume. */
+  /** Clients that hold the volume as a plain volume. */
   readonly holders?: readonly string[];
   mark: { readonly mirror: string; readonly identity: string } | null;
 }
@@ -38,14 +39,13 @@ export class ScriptedServer implements MirrorServer {
   readonly name: string;
   readonly serverid: number;
   trouble: RsError | null = null;
-  /** Client that asks, as the session has proved it. */
+  /** The client whose session sends the requests. */
   client = { node: 'big-2', instance: 1 };
   mayFound = true;
   readonly records = new Map<string, ScriptedRecord>();
   readonly stock = new Map<string, ScriptedVolume>();
-  /** Of its volume, as volume-show tells them. */
+  /** Snapshots of its volume in the answer to `volume-show`. */
   snapshots: readonly { readonly snapshot: string; readonly readers: number }[] = [];
-  /** Ids of removed volumes. */
   readonly removed = new Set<string>();
   private readonly script: Script;
   private ids = 0;
@@ -64,7 +64,7 @@ export class ScriptedServer implements MirrorServer {
     });
   }
 
-  /** What the server has, as text: nothing is left if all are empty. */
+  /** Descriptions of all volumes, marks and records of the server. */
   get left(): string[] {
     const marks = [...this.stock.values()].filter(({ mark }) => mark !== null);
     return [

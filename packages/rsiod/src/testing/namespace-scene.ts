@@ -76,9 +76,7 @@ export class NamespaceScene {
     return this.namespace.routes.map(({ local, remote, supervisor }) => `${local.name} ${remote.name} ${supervisor.state}`);
   }
 
-  /**
-   * Makes the server change its list and announce the change on one path. The client then requests the list on a path of its own choice.
-   */
+  /** Makes the server change its list and announce the change on one path. The client then requests the list on any path. */
   list(names: readonly string[]): void {
     this.server.interfaces = named(names);
     this.server.generation++;

@@ -1,4 +1,4 @@
-// Busy polling with a loop and processor time that the test controls. The bench measures what it gives; the integration test has real
+// Busy polling with an event loop and processor time that the test controls. The bench measures the benefit; the integration test uses real
 // processes.
 
 import { expect, test } from 'vitest';
@@ -9,7 +9,7 @@ import { BUSY_POLL_CORE_SHARE_MIN, BUSY_POLL_LOOK_MS, BUSY_POLL_REST_MS } from '
 
 const TURN_MS = 0.002;
 
-/** A loop whose turns take TURN_MS while it polls, of which it has the core for the share `core`. */
+/** A loop whose turns take TURN_MS during polling. The process has the core for the share `core` of that time. */
 function scene(limitUs: number | null = 100) {
   const clock = new FakeClock();
   const loop = { core: 1, cpuMs: 1_000, turns: 0, next: null as (() => void) | null };
@@ -23,7 +23,7 @@ function scene(limitUs: number | null = 100) {
   });
   poll.limitUs = limitUs;
   const touch = (): void => poll.touch(clock.monotonicMs());
-  /** One turn; false if the loop would sleep. */
+  /** Runs one turn; returns false if the loop would sleep. */
   const turn = (): boolean => {
     const fire = loop.next;
     loop.next = null;
@@ -33,7 +33,7 @@ function scene(limitUs: number | null = 100) {
     if (fire !== null) loop.turns++;
     return loop.next !== null;
   };
-  /** Turns with an I/O in each, for so long. */
+  /** Runs turns with one I/O each for `ms`. */
   const busyFor = (ms: number): void => {
     for (const endMs = clock.monotonicMs() + ms; clock.monotonicMs() < endMs; ) {
       touch();
@@ -90,7 +90,7 @@ test('it rests while others want the core, and then tries again', () => {
   touch();
   expect(loop.next).toBeNull();
   clock.advance(2 * BUSY_POLL_LOOK_MS);
-  // The processor time of the rest does not count, whatever it was.
+  // Processor time during the rest does not count.
   loop.cpuMs += 1_000;
   loop.core = 1;
   busyFor(10 * BUSY_POLL_LOOK_MS);

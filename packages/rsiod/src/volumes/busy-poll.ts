@@ -1,15 +1,15 @@
-// Keeps the event loop from sleeping for a short time after each I/O of a user (`busy-poll` in rscltcfg), because waking up takes longer than the
-// next request or answer does. Where other programs want the core, polling would delay what it waits for, so that it rests: the process has then used
-// less processor time than it has polled. Invariant: without I/O for the configured time, or while polling rests, the loop sleeps.
+// Keeps the event loop from sleeping for a short time after each I/O of a user (`busy-poll` in rscltcfg), because waking up takes longer
+// than the arrival of the next request or answer. If other programs need the core, polling would delay the very events that it waits for.
+// Polling then stops for BUSY_POLL_REST_MS. rsiod detects such programs because it gets less processor time than it spends polling.
+// Invariant: the loop may sleep after the configured time without I/O, and during a rest.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { BUSY_POLL_CORE_SHARE_MIN, BUSY_POLL_LOOK_MS, BUSY_POLL_REST_MS } from './limits.ts';
 
 export interface BusyPollPorts {
   readonly clock: Clock;
-  /** Calls `fire` in the next turn of the event loop, before which the loop does not sleep. */
+  /** Calls `fire` in the next turn of the event loop. The loop does not sleep before that turn. */
   nextTurn(fire: () => void): void;
-  /** Processor time that this process has used, in ms. */
   cpuMs(): number;
 }
 
@@ -20,9 +20,8 @@ export function processCpuMs(): number {
 }
 
 export class BusyPoll {
-  /** Time that was polled, in ms. */
+  /** Total time spent polling, in ms. */
   polledMs = 0;
-  /** Number of rests. */
   rests = 0;
   private readonly ports: BusyPollPorts;
   private limitMs = 0;
@@ -30,7 +29,7 @@ export class BusyPoll {
   private touchedMs = 0;
   private turnMs = 0;
   private restsUntilMs = Number.NEGATIVE_INFINITY;
-  /** At the last look: the processor time, the time, and how much had been polled. */
+  /** Values at the last call of `look`: processor time, monotonic time, and `polledMs`. */
   private seenCpuMs = 0;
   private seenMs = Number.NEGATIVE_INFINITY;
   private seenPolledMs = 0;
@@ -40,19 +39,19 @@ export class BusyPoll {
     this.ports = ports;
   }
 
-  /** How long to poll after an I/O, in us. Null: not at all. */
+  /** Time to poll after each I/O, in us; null disables polling. */
   set limitUs(limitUs: number | null) {
     this.limitMs = (limitUs ?? 0) / 1000;
   }
 
-  /** A request of a user has begun or ended. */
+  /** Called when a request of a user begins or ends. */
   touch(nowMs: number): void {
     if (this.limitMs === 0) return;
     this.touchedMs = nowMs;
     if (this.isPolling || nowMs < this.restsUntilMs) return;
     this.isPolling = true;
     this.turnMs = nowMs;
-    // What has happened since an old look says nothing about the polling that begins.
+    // The values of an old look cover a time without polling, so they are replaced.
     if (nowMs - this.seenMs > 2 * BUSY_POLL_LOOK_MS) this.look(nowMs);
     this.ports.nextTurn(this.turn);
   }
@@ -68,7 +67,7 @@ export class BusyPoll {
     if (this.isPolling) this.ports.nextTurn(this.turn);
   }
 
-  /** Returns the processor time since the last look, as a share of what was polled. It includes what was used without polling. */
+  /** Returns the processor time since the last look, including work outside of polling, divided by the time spent polling. */
   private look(nowMs: number): number {
     const cpuMs = this.ports.cpuMs();
     const share = (cpuMs - this.seenCpuMs) / (this.polledMs - this.seenPolledMs);

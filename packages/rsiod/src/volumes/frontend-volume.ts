@@ -4,7 +4,7 @@
 import { HEADER_BYTES } from '@rsio/protocol/wire/limits';
 import type { Status } from '@rsio/protocol/wire/status';
 
-/** See `received`: room for the header of a reply. */
+/** Room for the header of a reply in front of received data; see `received`. */
 export const RECEIVED_ROOM_BYTES = HEADER_BYTES;
 
 export type VolumeOp = 'read' | 'write' | 'flush' | 'discard' | 'zero';
@@ -20,11 +20,14 @@ export interface VolumeIo {
   /** A read fills this buffer, and a write sends its content; other operations do not use the buffer. */
   buffer: Buffer;
   bufferOffset: number;
-  /** True if the frontend takes the data of a read where it was received, if it was received in one piece (`received`). */
+  /**
+   * True if the frontend can use the data of a read in the path's receive buffer (`received`). The volume does this only if the data
+   * arrived in one piece.
+   */
   readonly takesReceived?: boolean;
   /**
-   * Only during `done` of a read with `takesReceived`: the buffer that has the data from `receivedOffset` on; null if the data is in
-   * `buffer`. The frontend may overwrite the RECEIVED_ROOM_BYTES in front of the data. After `done`, the buffer is used again.
+   * Valid only during `done` of a read with `takesReceived`: the receive buffer, with the data at `receivedOffset`; null if the data is in
+   * `buffer`. The frontend may overwrite the RECEIVED_ROOM_BYTES in front of the data. After `done`, the path re-uses the receive buffer.
    */
   received?: Buffer | null;
   receivedOffset?: number;
@@ -41,13 +44,13 @@ export interface Extent {
   readonly isHole: boolean;
 }
 
-/** A part of a range of a snapshot: whether it has changed since an older snapshot. */
+/** A part of a snapshot's range. `isChanged` tells whether the part has changed since an older snapshot. */
 export interface Change {
   readonly lengthBytes: number;
   readonly isChanged: boolean;
 }
 
-/** An older snapshot of the volume of a snapshot. */
+/** A snapshot of the same volume that is older than the attached snapshot. */
 export interface OlderSnapshot {
   readonly name: string;
   readonly id: string;
@@ -62,11 +65,10 @@ export interface VolumeIdentity {
   readonly id: string;
 }
 
-/** An attached volume as the frontends see it. */
 export interface FrontendVolume extends VolumeIdentity {
   /**
-   * The incarnation of the server's storage in which it has all acknowledged writes. Another one means that the storage may have lost unsynced
-   * writes, and that the client has sent them again.
+   * The incarnation of the server's storage, which has all acknowledged writes. If the incarnation changes, the storage may have lost
+   * unsynced writes, and the client has sent these writes again.
    */
   readonly incarnation: string;
   readonly sizeBytes: number;
@@ -79,7 +81,7 @@ export interface FrontendVolume extends VolumeIdentity {
    * `lengthBytes`.
    */
   extents(positionBytes: number, lengthBytes: number, done: (status: Status, extents: readonly Extent[]) => void): void;
-  /** Snapshots that are older than this one, the youngest first. Undefined or empty for a volume. None is added later. */
+  /** For a snapshot: the older snapshots of its volume, youngest first. Undefined or empty for a volume. The list never grows. */
   readonly olderSnapshots?: readonly OlderSnapshot[];
   /** Like `extents`: calls `done` with what has changed since the older snapshot with this id. */
   changes?(since: string, positionBytes: number, lengthBytes: number, done: (status: Status, changes: readonly Change[]) => void): void;

@@ -14,8 +14,9 @@ export const SLOW_STORAGE_MS = DEAD_AFTER_MS + 2 * HEARTBEAT_INTERVAL_MS;
 export const SLOW_STORAGE_LOOK_MS = SLOW_STORAGE_MS / 5;
 
 /**
- * Busy polling (`busy-poll`) rests for BUSY_POLL_REST_MS if rsiod had its core for less than BUSY_POLL_CORE_SHARE_MIN of BUSY_POLL_LOOK_MS of
- * polling. The kernel needs some percent for its own threads, and a program that also wants the core gets half.
+ * Every BUSY_POLL_LOOK_MS of polling, rsiod checks its share of the core. If the share is less than BUSY_POLL_CORE_SHARE_MIN, polling
+ * (`busy-poll`) stops for BUSY_POLL_REST_MS. The kernel needs a few percent for its own threads, and a second program that uses the core
+ * gets half.
  */
 export const BUSY_POLL_LOOK_MS = 10;
 export const BUSY_POLL_CORE_SHARE_MIN = 0.75;
@@ -25,10 +26,7 @@ export const BUSY_POLL_REST_MS = 250;
 export const FILE_NAME_MAX_BYTES = 255;
 /** With the configured value `stall = fail`, the client has this much time to reconnect or to reopen the volume before I/O fails. */
 export const STALL_FAIL_GRACE_MS = 1_000;
-/**
- * Interval at which a halted volume checks the time. A check that is more than STALL_LATE_MS late shows that rsiod was not running for some
- * time.
- */
+/** Interval at which a halted volume checks the time. If a check is more than STALL_LATE_MS late, rsiod was not running. */
 export const STALL_LOOK_MS = 500;
 export const STALL_LATE_MS = 100;
 
@@ -38,15 +36,13 @@ export const STALL_LATE_MS = 100;
  */
 export const DRAINING_VALID_MS = 3 * DRAINING_RETRY_MS;
 
-/**
- * Maximum number of requests with partly covered blocks that one volume may have in flight. Each such request needs a buffer of two blocks.
- */
+/** Maximum number of requests with partly covered blocks in flight for one volume. Each of them needs a buffer of two blocks. */
 export const BYTE_RANGES_OUT_MAX = 64;
 /** Maximum number of idle buffers that a volume keeps for requests with partly covered blocks. */
 export const BYTE_RANGES_IDLE_MAX = 8;
 
-/** Most older snapshots of a snapshot that are offered to frontends, and the time within which the server must list them. */
+/** Maximum number of older snapshots that frontends can offer, and the time limit for each request to the server for the list. */
 export const OLDER_SNAPSHOTS_MAX = 1_000;
 export const OLDER_SNAPSHOTS_WAIT_MS = 10_000;
-/** Tries to list them, if some are removed meanwhile. */
+/** Number of attempts to read the list. An attempt fails if a snapshot is removed during the attempt. */
 export const OLDER_SNAPSHOTS_TRIES_MAX = 3;

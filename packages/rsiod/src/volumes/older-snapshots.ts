@@ -1,5 +1,6 @@
-// Asks the server for the snapshots that are older than an attached one. Invariant: the answer holds for as long as the snapshot is attached,
-// because a new snapshot is never older; one that was removed since is refused when its changes are asked for.
+// Asks the server for the snapshots that are older than an attached snapshot. Invariant: the list stays valid while the snapshot is
+// attached, because a new snapshot is never older. If a listed snapshot is removed, the server refuses a later query for the changes since
+// that snapshot.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { Attachment } from '@rsio/protocol/client/attachment';
@@ -12,14 +13,14 @@ import { STATUS } from '@rsio/protocol/wire/status';
 import type { OlderSnapshot } from './frontend-volume.ts';
 import { OLDER_SNAPSHOTS_MAX, OLDER_SNAPSHOTS_TRIES_MAX, OLDER_SNAPSHOTS_WAIT_MS } from './limits.ts';
 
-/** Returns the snapshots, the youngest first; none if the server cannot list them, or does not in time. */
+/** Returns the older snapshots, youngest first. The list is empty if the server cannot list them or does not answer in time. */
 export async function olderSnapshots(trunk: Trunk, attachment: Attachment, clock: Clock): Promise<readonly OlderSnapshot[]> {
   for (let tries = 0; tries < OLDER_SNAPSHOTS_TRIES_MAX; tries++) {
     const found: OlderSnapshot[] = [];
     for (let hasMore = true; hasMore && found.length < OLDER_SNAPSHOTS_MAX; ) {
       const answer = await ask(trunk, attachment, clock, found.at(-1)?.id ?? null);
       const [body] = answer?.bodies ?? [];
-      // The snapshot after which the list would continue may have been removed.
+      // The last snapshot of the previous part may have been removed, so the list starts again.
       if (answer?.status === STATUS.UNKNOWN_VOLUME) break;
       if (answer?.status !== STATUS.OK || body === undefined) return [];
       const part = decodeSnapshotsAnswer(body, 0, body.length);

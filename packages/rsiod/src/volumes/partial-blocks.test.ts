@@ -1,5 +1,5 @@
-// Requests for any range of bytes on a volume of whole blocks, beside changes of whole blocks, over a trunk in memory that answers in any
-// order. Oracle: bytes that only one request writes have its value, and every other byte is unchanged.
+// Requests for arbitrary byte ranges together with changes of whole blocks, on a trunk in memory that answers in any order. Oracle: a byte
+// that only one request writes has that request's value, and every other byte is unchanged.
 
 import { assert } from '@rsio/common/lib/assert';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -21,7 +21,7 @@ import { Volume } from './volume.ts';
 const BLOCK = 4096;
 const BLOCKS = 8;
 
-/** A server that executes requests when the test says. A READ has two halves, as on a slow disk: it reads first and answers later. */
+/** A server that executes requests when the test says so. As on a slow disk, a READ first reads and answers later. */
 class Scene {
   readonly clock = new FakeClock();
   readonly content = Buffer.alloc(BLOCK * BLOCKS, 1);
@@ -250,7 +250,8 @@ test('no more requests than the bound are in flight', () => {
 
 test('many requests at once, answered in any order: no byte of one is lost to another', () => {
   const size = BLOCK * BLOCKS;
-  // The cuts make ranges that share blocks but no byte. Those of even number may be whole blocks from another frontend.
+  // The cuts give ranges that share blocks but no bytes. The ranges with even numbers may consist of whole blocks, as from another
+  // frontend.
   const cuts = fc.uniqueArray(
     fc.oneof(
       fc.integer({ min: 1, max: size - 1 }),
@@ -331,7 +332,7 @@ test('any overlapping ranges, answered in any order: the result is that of execu
     fc.property(fc.array(one, { maxLength: 2 * BYTE_RANGES_OUT_MAX }), fc.infiniteStream(fc.nat(200)), (steps, turns) => {
       const scene = new Scene();
       const expected = Buffer.alloc(size, 1);
-      // Some requests therefore have to wait for their turn.
+      // These requests use up places, so that some of the following ones must wait.
       for (let at = 0; at < BYTE_RANGES_OUT_MAX - 4; at++) scene.submit('read', 1, 1);
       for (const [at, { op, places: ends, turn }] of steps.entries()) {
         const [begin, end] = [Math.min(...ends), Math.max(...ends)];

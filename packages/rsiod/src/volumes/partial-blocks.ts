@@ -15,7 +15,6 @@ export interface ByteRangePorts {
   submit(piece: VolumeIo): void;
   /** Called when a waiting change to whole blocks may be sent. */
   go(entry: RangeEntry): void;
-  /** Called when a request with partly covered blocks is done. */
   done(io: VolumeIo, status: Status): void;
   /** Calls `fire` after the current event has been handled. */
   soon(fire: () => void): void;
@@ -148,7 +147,6 @@ export class CutRequest extends RangeEntry {
 export class ByteRange {
   readonly blockBytes: number;
   private request: CutRequest | null = null;
-  /** Buffer for the blocks at the head and tail of the range. */
   private readonly blocks: Buffer;
   private readonly pieces: readonly [Piece, Piece, Piece];
   private readonly submit: (piece: VolumeIo) => void;
@@ -188,7 +186,6 @@ export class ByteRange {
     return this.send();
   }
 
-  /** Removes and returns the current request. */
   release(): CutRequest {
     const { taken } = this;
     this.request = null;

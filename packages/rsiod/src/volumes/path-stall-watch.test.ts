@@ -1,5 +1,5 @@
-// The stall watch of a volume over a fake clock: another policy applies to I/O that waits already.
-// The decisions of a policy are tested in path-stall.test.ts.
+// The stall watch of a volume with a fake clock: a new policy also applies to I/O that is already waiting. The decisions of a policy are
+// tested in path-stall.test.ts.
 
 import { describe, expect, test } from 'vitest';
 import type { StallPolicy } from '@rsio/common/config/schema/types';

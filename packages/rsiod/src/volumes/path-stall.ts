@@ -17,12 +17,8 @@ export type StallInput =
   | { readonly kind: 'standing'; readonly standing: Standing; readonly hasIo: boolean }
   /** An I/O was submitted while the volume was not ready. */
   | { readonly kind: 'submitted' }
-  /** The last outstanding I/O has completed. */
   | { readonly kind: 'idle' }
-  /**
-   * This process was not running for `ms`. The pause does not count towards a time-out, because the process could not receive the server's
-   * messages.
-   */
+  /** This process was not running for `ms`. The pause does not count towards a time-out, because no message could arrive. */
   | { readonly kind: 'stood-still'; readonly ms: number }
   /** The server reports that it is reachable but slow. The report is valid for `forMs`. */
   | { readonly kind: 'slow'; readonly forMs: number }
@@ -133,7 +129,6 @@ function eventOf(before: StallState, state: StallState): StallEvent | null {
 
 export interface StallWatchPorts {
   readonly clock: Clock;
-  /** Answers all waiting I/O with an error. */
   abandon(): void;
   report(event: StallEvent): void;
 }

@@ -51,7 +51,6 @@ export class RangeLock {
     return free;
   }
 
-  /** Removes and returns all waiting entries, oldest first. */
   takeWaiting(): readonly RangeEntry[] {
     const taken: RangeEntry[] = [];
     for (let entry = this.first; entry !== null && this.waiting > taken.length; entry = entry.behind)

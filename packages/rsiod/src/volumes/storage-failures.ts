@@ -23,12 +23,10 @@ export interface StorageFailure {
 }
 
 export class StorageFailures {
-  /** True while a failure lasts. */
   isFailing = false;
   reported: StorageFailure | null = null;
   private readonly clock: Clock;
   private readonly notify: (event: StorageErrorEvent) => void;
-  /** The current failures by operation and status. */
   private readonly failures = new Map<string, StorageFailure>();
   private timer: Timer | null = null;
 

@@ -1,5 +1,5 @@
-// When a storage stall is reported, and what the I/O then waits for; and the watch of one volume over a fake clock.
-// Real storage that stalls is tested in test/integration/wrapper.test.ts.
+// When a storage stall is reported, with which text, and the watch of one volume with a fake clock. Real storage that stalls is tested in
+// test/integration/wrapper.test.ts.
 
 import { describe, expect, test } from 'vitest';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
@@ -26,7 +26,7 @@ class Scene {
     if (this.watch.isAsleep) this.watch.wake();
   }
 
-  /** One answer. `left`: another request is still in flight. */
+  /** One request completes. `left`: true if another request is still in flight. */
   answer(left = false): void {
     this.waitingSinceMs = left ? this.clock.monotonicMs() : null;
   }

@@ -1,5 +1,5 @@
-// Lasting names of volumes: what they depend on, and that udev accepts them.
-// That an attached volume shows its name is tested in attachments.test.ts.
+// Persistent names of volumes: their inputs, and the characters that udev accepts. The name of an attached volume is tested in
+// attachments.test.ts.
 
 import { TOKEN_MAX_CHARS } from '@rsio/protocol/wire/limits';
 import { FILE_NAME_MAX_BYTES } from './limits.ts';
@@ -28,7 +28,7 @@ test('characters that udev does not allow are escaped as udev does', () => {
   expect(volumeById({ namespaceid: 1, id: 'a/b' })).toBe('rsio-1-a\\x2fb');
   expect(volumeById({ namespaceid: 1, id: '..' })).toBe('rsio-1-..');
   expect(volumeById({ namespaceid: 1, id: 'x"$\'~' })).toBe('rsio-1-x\\x22\\x24\\x27\\x7e');
-  // As text it would be the name of a/b.
+  // If the backslash were not escaped, this would be the name of a/b.
   expect(volumeById({ namespaceid: 1, id: 'a\\x2fb' })).toBe('rsio-1-a\\x5cx2fb');
 });
 

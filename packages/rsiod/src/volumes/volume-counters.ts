@@ -10,7 +10,7 @@ import type { VolumeIo, VolumeOp } from './frontend-volume.ts';
 export class VolumeCounters {
   private readonly counts: Record<VolumeOp, number> = { read: 0, write: 0, flush: 0, discard: 0, zero: 0 };
   private readonly bytes: Record<VolumeOp, number> = { read: 0, write: 0, flush: 0, discard: 0, zero: 0 };
-  /** Created by the first request of their kind. */
+  /** Null until the first request of the kind completes. */
   private readLatency: Histogram | null = null;
   private writeLatency: Histogram | null = null;
   private flushLatency: Histogram | null = null;

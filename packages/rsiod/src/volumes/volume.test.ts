@@ -1,5 +1,5 @@
-// A volume's requests to its server, and its answers: ranges that no frontend should send, and invalid answers.
-// The trunk is in memory and its server scripted. The stall policy is tested in path-stall.test.ts.
+// A volume's requests and the server's answers: ranges that no frontend should send, and invalid answers. The trunk is in memory, and the
+// server is scripted. The stall policy is tested in path-stall.test.ts.
 
 import { expect, test } from 'vitest';
 import { SEGMENT_BYTES } from '@rsio/protocol/link/limits';
@@ -121,7 +121,7 @@ test.each([
   const expected = Buffer.alloc(lengthBytes);
   for (let at = 0; at < lengthBytes; at += SEGMENT_BYTES)
     expected.fill(at / SEGMENT_BYTES + 1, at, Math.min(lengthBytes, at + SEGMENT_BYTES));
-  // Equality of megabytes byte by byte, and of the rest.
+  // The data is compared with `equals`, because a deep comparison of megabytes is slow.
   expect(found.map((one) => ({ where: one.where, bytes: one.data.length, isEqual: one.data.equals(expected) }))).toEqual([
     { where, bytes: lengthBytes, isEqual: true },
   ]);

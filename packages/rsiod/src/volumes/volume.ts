@@ -27,7 +27,6 @@ import { VolumeCounters } from './volume-counters.ts';
 
 export type VolumeEvent = StallEvent | StorageStallEvent | StorageErrorEvent;
 
-/** One I/O, with the number of its segments that are in flight. */
 class Gathering extends RangeEntry {
   io: VolumeIo | null = null;
   /** True if the I/O has entered `byteRanges` and has not left yet. */
@@ -37,7 +36,7 @@ class Gathering extends RangeEntry {
   startedMs = 0;
 }
 
-/** A part of a range, with a state of EXTENT or CHANGE. */
+/** A part of a range. `state` is a value of EXTENT or of CHANGE. */
 interface RangeState {
   readonly lengthBytes: number;
   readonly state: number;
@@ -58,9 +57,9 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   readonly storageStall: StorageStallWatch;
   readonly storageErrors: StorageFailures;
   outstanding = 0;
-  /** Told of each I/O that begins or ends; null if nobody polls. */
+  /** Notified of each I/O that begins or ends; null if polling is disabled. */
   busyPoll: BusyPoll | null = null;
-  /** Called when the incarnation is another one; null if nobody notes it. */
+  /** Called when the incarnation has changed; null if no frontend notes incarnations. */
   renewed: (() => void) | null = null;
   private notedLife = '';
   /** See FrontendVolume. Set before any frontend shows the volume. */
@@ -159,7 +158,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     return this.target.recoveredLife ?? '';
   }
 
-  /** All I/O that users begin from now on is refused, until `admitUsers`. What has begun goes on. */
+  /** Refuses all new I/O of users until `admitUsers` is called. I/O in flight continues. */
   refuseUsers(): void {
     this.refusesUsers = true;
   }
@@ -176,7 +175,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     } else this.gather(io, invalid, true);
   }
 
-  /** The volume's own flush, which is executed also while users are refused. */
+  /** Flushes the volume, even while the I/O of users is refused. */
   flush(done: (status: Status) => void): void {
     const range = { positionBytes: 0, lengthBytes: 0, buffer: NOTHING, bufferOffset: 0 };
     this.gather({ op: 'flush', ...range, fua: false, mustKeepAllocated: false, done }, STATUS.OK, false);
@@ -239,7 +238,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     );
   }
 
-  /** Asks for the states of the parts of a range. `toBody` makes the body of the request. */
+  /** Asks the server for the states of the parts of a range. `toBody` encodes the body of the request. */
   private askStates(
     aux: number,
     toBody: (lba: number, sectors: number) => Buffer,
@@ -389,7 +388,6 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     return positionBytes + lengthBytes > this.sizeBytes ? STATUS.PAST_END : STATUS.OK;
   }
 
-  /** True if the range begins or ends within a block. */
   private isCut(positionBytes: number, lengthBytes: number): boolean {
     const block = this.blockSizeBytes;
     return positionBytes % block !== 0 || lengthBytes % block !== 0;
@@ -448,7 +446,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     segment.bodyBytes = bodyBytes;
     segment.buffer = bodyBytes > 0 ? io.buffer : NOTHING;
     segment.bufferOffset = io.bufferOffset + at;
-    // The data of several segments has to be in one buffer.
+    // The receive buffer of a path can be lent only if a single segment has all the data.
     segment.takesReceived = io.takesReceived === true && op === OP.READ && bodyBytes === io.lengthBytes;
     segment.events = this;
     gathering.left++;

@@ -1,5 +1,6 @@
-// The routes: which request gets which page. What a page shows is decided in pages/, who may see it in doors.ts, and orders are taken by
-// orders/desk.ts. Invariants: no page waits for a server or a client, each shows the last picture; nothing is changed by a GET.
+// Routes each request to a page, an order or a file. The files in pages/ make the pages, doors.ts decides who may see them, and
+// orders/desk.ts takes orders. Invariants: a page never waits for a server or a client, because it shows the last picture; a GET changes
+// nothing.
 
 import { hostname } from 'node:os';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -35,7 +36,7 @@ export interface AppPorts {
   readonly hub: Hub;
   readonly history: HistoryRings;
   readonly live: Live;
-  /** Null: rsweb was started without --manage. */
+  /** Null if rsweb was started without --manage. */
   readonly desk: Desk | null;
 }
 
@@ -54,7 +55,7 @@ export class App {
     this.ports = ports;
   }
 
-  /** `proven`: is told the token of a visitor. */
+  /** `proven` is called with the name of the token that the request has shown. */
   handle(request: Request, proven: (token: string) => void): Reply | Promise<Reply> {
     const { doors, assets, hub } = this.ports;
     const { method, path } = request;
@@ -84,7 +85,7 @@ export class App {
     if (path === '/') return page(overviewPage(hub.picture, this.view(request, visitor)).text);
     if (path === '/events') return page(eventsPage(hub.picture, this.view(request, visitor)).text);
     if (path === '/live') return this.stream(request, visitor);
-    // Only what this machine knows at first hand: machines that look at one another would repeat each other's words for ever.
+    // The own picture only. Otherwise, two rswebs that are sources of each other would repeat each other's data forever.
     if (path === '/picture.json') return json({ format: PICTURE_FORMAT, release: programVersion(), ...hub.ownPicture() });
     if (path === '/history.json') {
       const of = (query.get('of') ?? 'all') as HistoryName;
@@ -94,7 +95,7 @@ export class App {
     return found === null ? notThere() : page(found.text);
   }
 
-  /** The page of an object, such as /volume/ID; null: there is no such page. */
+  /** Returns the page of an object, such as /volume/ID; null if there is no such page. */
   private objectPage(request: Request, visitor: Visitor): Html | null {
     const [, kind = '', id = '', rest] = request.path.split('/');
     if (rest !== undefined || !Object.hasOwn(OBJECT_PAGES, kind)) return null;
@@ -125,7 +126,7 @@ export class App {
     if (desk === null || token.rights !== 'manage') return forbidden(desk !== null);
     const outcome = await desk.take(name, request.form, token.name);
     if (outcome.kind === 'unknown') return notThere();
-    // A program gets the outcome itself, a browser the page of the object.
+    // A program gets the outcome as text; a browser is sent to the page of the object.
     if (csrf === null) {
       return outcome.kind === 'confirm'
         ? plain(409, `Not done: repeat the order with confirm=${outcome.confirmation.object}`)
@@ -150,7 +151,7 @@ export class App {
   }
 }
 
-/** A page sends the browser to the login, and back afterwards; a program gets an error. */
+/** Sends a browser to the login page, which leads back afterwards; a program gets an error. */
 function loginFirst({ method, path }: Request): Answer {
   if (method === 'POST' || path.endsWith('.json') || path === '/live') {
     return plain(401, 'Log in first, or send a token as Authorization: Bearer');

@@ -1,5 +1,5 @@
-// Logins: the right token in, whatever else came from its address, and wrong ones not; cookies and their flags; the end of a login; and requests that a
-// page of another site has sent, or one under another name (DNS rebinding).
+// Logins: a right token is always accepted, even after wrong ones from the same address; cookies and their flags; the end of a login; and
+// requests from pages of other sites or under another host name (DNS rebinding).
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import { quietLog } from '@rsio/common/log/log';

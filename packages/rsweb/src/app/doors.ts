@@ -1,6 +1,7 @@
-// Who may enter: logs in and out, finds the login of a request, and checks that a request comes from where it claims. Invariants: no wrong token
-// tells more than that it is wrong; a right one always passes, whatever else came from its address; logins, logouts and wrong tokens are
-// logged at a bounded rate; a changing request of a browser has the csrf value of its login and this server as its origin.
+// Access control: logs users in and out, finds the login of a request, and checks the request's host and origin. Invariants: the answer to
+// a wrong token says only that it is wrong. A right token is always accepted, even if wrong ones came from the same address. Logins,
+// logouts and wrong tokens are logged at a bounded rate. A POST of a browser must have the csrf value of its login, and this server as its
+// origin.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { Log } from '@rsio/common/log/log';
@@ -12,10 +13,10 @@ import type { Request } from '../http/request.ts';
 import { isSame, Sessions } from '../login/sessions.ts';
 import { tokenOf } from '../login/tokens.ts';
 
-/** What a request may do. */
+/** The login or token of a request. */
 export interface Visitor {
   readonly token: WebToken;
-  /** Null: a program with a token in its header, which no page of another site can send. */
+  /** Null for a program that sends a token in a header; pages of other sites cannot send that header. */
   readonly csrf: string | null;
 }
 
@@ -42,7 +43,7 @@ export class Doors {
     this.sessions = new Sessions(clock, settings.idleMs);
   }
 
-  /** A configuration comes into force. */
+  /** Applies a configuration. */
   configure(settings: DoorSettings): void {
     this.settings = settings;
     this.sessions.configure(settings.tokens, settings.idleMs);
@@ -52,7 +53,7 @@ export class Doors {
     this.lines.close();
   }
 
-  /** The refusal of a request that is meant for another server or comes from a page of another site; null if there is no reason for one. */
+  /** Refuses a request that is meant for another host or comes from a page of another site; returns null for other requests. */
   refusal({ host, origin, address }: Request): Answer | null {
     const { names, isTls } = this.settings;
     if (!isOwnHost(host, names)) {
@@ -64,7 +65,7 @@ export class Doors {
     return origin === null || isOwnOrigin(origin, host, isTls) ? null : plain(403, 'A page of another site has sent this request');
   }
 
-  /** Who sends the request; null if nobody is logged in; an answer if its token is wrong. */
+  /** Returns the visitor who sends the request, null if the request has no login, or an answer if its token is wrong. */
   visitor(request: Request): Visitor | Answer | null {
     if (request.bearer !== null) {
       const token = this.checked(request.bearer, request.address);
@@ -74,7 +75,7 @@ export class Doors {
     return id === null ? null : this.sessions.use(id);
   }
 
-  /** Logs in with the token of the form: the answer, or a sentence that says why not. */
+  /** Logs in with the token of the form. Returns the answer, or a sentence if the token is refused. */
   login(request: Request, next: string): Answer | string {
     const token = this.checked(request.form.get('token')?.trim() ?? '', request.address);
     if (typeof token === 'string') return token;
@@ -99,15 +100,15 @@ export class Doors {
     return redirect('/login', { 'Set-Cookie': `${this.cookie(request, '')}; Max-Age=0` });
   }
 
-  /** The refusal of a changing request that its visitor may not have meant; null if there is no reason for one. */
+  /** Refuses a POST that a page of another site may have caused; returns null for other requests. */
   doubt({ origin, form }: Request, { csrf }: Visitor): Answer | null {
     if (csrf === null) return null;
-    // Browsers send Origin with each form. A request without one is from a program, which has a token instead of a cookie.
+    // Browsers send the header Origin with each form, so a request without Origin is not from a form of this server.
     if (origin !== null && isSame(form.get('csrf') ?? '', csrf)) return null;
     return plain(403, 'The form is not one of this login: load the page again, and repeat the order there');
   }
 
-  /** The configured token, or a sentence that says why it is not accepted. */
+  /** Returns the configured token, or a sentence if the shown token is not accepted. */
   private checked(shown: string, address: string): WebToken | string {
     const token = shown === '' ? null : tokenOf(shown, this.settings.tokens);
     if (token !== null) return token;
@@ -123,7 +124,7 @@ export class Doors {
     return `${this.cookieName(request)}=${id}; Path=/; HttpOnly; SameSite=Strict${this.settings.isTls ? '; Secure' : ''}`;
   }
 
-  /** Cookies are shared between the ports of a host: the port keeps several rswebs behind tunnels apart. */
+  /** The name contains the port, because a browser sends a host's cookies to all its ports, where tunnels may lead to several rswebs. */
   private cookieName({ host }: Request): string {
     const port = /:(\d+)$/.exec(host)?.[1] ?? '0';
     return `${this.settings.isTls ? '__Host-' : ''}rsweb-${port}`;

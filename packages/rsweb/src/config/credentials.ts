@@ -1,5 +1,5 @@
-// Reads the files that /etc/rswebcfg names: certificate, key, tokens of other machines. Invariant: a message names the file and never its
-// content.
+// Reads the files that /etc/rswebcfg names: certificate, key, and the tokens for other machines. Invariant: a message names the file but
+// never contains any of its content.
 
 import { X509Certificate } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
@@ -21,7 +21,7 @@ export interface ServerIdentity {
   readonly notAfterMs: number;
 }
 
-/** Certificate and key; null if there are none. Throws E_CONFIG if they cannot be used. */
+/** Reads the certificate and its key; null if none is configured. Throws E_CONFIG if they cannot be used. */
 export function serverIdentity({ certificate, file }: WebConfig): ServerIdentity | null {
   if (certificate === null) return null;
   const { certificateFile, keyFile } = certificate;
@@ -41,7 +41,7 @@ export function serverIdentity({ certificate, file }: WebConfig): ServerIdentity
   }
 }
 
-/** The names of subjectAltName, such as `DNS:big-9, IP Address:10.0.0.1`. */
+/** Returns the DNS names in a subjectAltName such as `DNS:big-9, IP Address:10.0.0.1`. */
 export function namesIn(subjectAltName: string): string[] {
   const names = subjectAltName.split(/,\s*/).map((entry) => /^DNS:([a-z0-9_.*-]+)$/i.exec(entry)?.[1]?.toLowerCase());
   return names.filter((name) => name !== undefined);
@@ -70,14 +70,14 @@ function readText(file: string, maxBytes: number, what: string): string {
     if (descriptor !== undefined) closeSync(descriptor);
   }
 }
-/** The token in a file. Throws E_CONFIG if the file cannot be used. */
+/** Reads the token in a file. Throws E_CONFIG if the file cannot be used. */
 export function readToken(file: string): string {
   const text = readText(file, TOKEN_FILE_MAX_BYTES, 'token-file').trim();
   if (/^[\x21-\x7e]+$/.test(text) && text.length <= WEB_TOKEN_MAX_CHARS) return text;
   throw new RsError('E_CONFIG', `The token-file ${file} contains no token: it has to be one line of printable ASCII characters`, { file });
 }
 
-/** Certificates (PEM). Throws E_CONFIG if the file cannot be read. */
+/** Returns certificates as PEM text. Throws E_CONFIG if the file cannot be read. */
 export function readCertificateAuthority(file: string): string {
   return readText(file, PEM_MAX_BYTES, 'certificate-authority');
 }

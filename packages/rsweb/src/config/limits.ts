@@ -10,8 +10,8 @@ export const SOURCES_MAX = 64;
 export const NAMES_MAX = 64;
 export const HOST_NAME_MAX_CHARS = 253;
 export const SOURCE_URL_MAX_CHARS = 1_024;
-/** A token-file may have a line end, and no more than that behind the token. */
+/** Maximum size of a token-file. Only white space may surround the token. */
 export const TOKEN_FILE_MAX_BYTES = 4_096;
 export const WEB_TOKEN_MAX_CHARS = 512;
-/** A chain of certificates, or a private key. */
+/** Maximum size of a file with a certificate chain or a private key. */
 export const PEM_MAX_BYTES = 256 * 1_024;

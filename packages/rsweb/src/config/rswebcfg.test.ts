@@ -1,5 +1,5 @@
-// The reader of /etc/rswebcfg: defaults, values, and each problem with its line and what is allowed. In particular, no address outside of this
-// machine is listened on without a certificate, and a message never shows what may be a token.
+// The reader of /etc/rswebcfg: defaults, values, and each problem with its line and the allowed values. Invariants: without a certificate,
+// only loopback addresses are accepted; no message shows a text that may be a token.
 
 import { describe, expect, test } from 'vitest';
 import { problemTexts } from '@rsio/common/config/reader/findings';

@@ -1,5 +1,5 @@
-// Parses the text of /etc/rswebcfg into a WebConfig, or throws one E_CONFIG that lists every problem. The parser opens no other file: whether
-// certificates and token files can be used is found out where they are taken into force. The schema checks single values; this file checks
+// Parses the text of /etc/rswebcfg into a WebConfig, or throws one E_CONFIG that lists every problem. The parser opens no other file;
+// certificates and token files are checked when the configuration is applied. The schema checks single values; this file checks
 // combinations. Invariant: without a certificate, rsweb listens on a loopback address only.
 
 import { readConfigFile } from '@rsio/common/config/load-config';
@@ -20,7 +20,7 @@ type Reader<T extends keyof Sections> = SectionReader<Sections[T]['keys']>;
 
 export interface WebToken {
   readonly name: string;
-  /** In hexadecimal digits, lower case. */
+  /** SHA-256 of the token, in lower-case hexadecimal digits. */
   readonly sha256: string;
   readonly rights: WebRight;
 }
@@ -36,7 +36,7 @@ export interface WebSource {
 export interface WebConfig {
   readonly file: string;
   readonly listen: Listen;
-  /** Null: plain HTTP. */
+  /** Null for plain HTTP. */
   readonly certificate: { readonly certificateFile: string; readonly keyFile: string } | null;
   /** Names of hosts in lower case. */
   readonly names: readonly string[];
@@ -48,7 +48,7 @@ export interface WebConfig {
   readonly warnings: readonly ConfigWarning[];
 }
 
-/** Reads and parses the file; throws the errors of both steps. The file holds no secrets, only their hashes and where they are. */
+/** Reads and parses the file; throws the errors of both steps. The file contains hashes and paths of secrets but no secrets. */
 export function loadWebConfig(path: string): WebConfig {
   const { text, warnings } = readConfigFile(path, () => false);
   const config = parseWebConfig(text, path);

@@ -1,5 +1,5 @@
-// The table of all sections and keys of /etc/rswebcfg, with type, range, default and help text of each key. The reader, its error messages and
-// the manual page are derived from it. Combinations of keys are checked in rswebcfg.ts.
+// The table of all sections and keys of /etc/rswebcfg, with type, range, default and help text of each key. The reader, its error messages
+// and the manual page are derived from this table. The file rswebcfg.ts checks combinations of keys.
 
 import { needed, optional, withDefault } from '@rsio/common/config/schema/entries';
 import * as types from '@rsio/common/config/schema/value-types';

@@ -1,5 +1,5 @@
-// The types of values that only /etc/rswebcfg has. Each has a parser and a text that says what is allowed; a wrong value throws E_USAGE. The
-// other types are in packages/common/src/config/schema.
+// The value types that only /etc/rswebcfg uses. Each type has a parser and a text about the allowed values; a wrong value throws E_USAGE.
+// The other types are in packages/common/src/config/schema.
 
 import type { ValueType } from '@rsio/common/config/schema/value-types';
 import { ENDPOINT_ALLOWED, type Endpoint, parseEndpoint, refuse } from '@rsio/common/lib/units';
@@ -32,7 +32,7 @@ function parsed(text: string): Endpoint {
 export const sha256: ValueType<string> = {
   kind: 'sha256',
   allowed: '64 hexadecimal digits, as rsweb token NAME prints them',
-  // A token that was put here by mistake must not appear in a message.
+  // `isSecret`, because the user may have written the token itself here by mistake, and no message may show it.
   isSecret: true,
   parse: (text) => (/^[0-9a-f]{64}$/i.test(text) ? text.toLowerCase() : refuse('SHA-256', null, sha256.allowed)),
 };

@@ -1,5 +1,5 @@
-// What is wrong with a client, with remedies: from its answers to findings. Pure. Invariant: a path that is only being tried for the first time is
-// no fault.
+// Makes findings with remedies from the answers of an rsiod. Pure.
+// Invariant: a path that is connecting for the first time is no fault.
 
 import { waitingText } from '@rsio/common/control/methods';
 import { printEndpoint } from '@rsio/common/lib/units';
@@ -13,9 +13,9 @@ import { finding } from '../model/remedies.ts';
 
 const DOCTOR = ['rsconfig doctor'];
 const STATUS = ['rsconfig -m status -v'];
-/** A path that is connecting for this time does not come up by itself. */
+/** A path that has been connecting for longer than this is reported. */
 const CONNECTING_LASTS_MS = 3_000;
-/** A backup that is older is late, as in the alert rules (packaging/prometheus). */
+/** An older backup is reported as late, as in the alert rules (packaging/prometheus). */
 const BACKUP_LATE_MS = 26 * 3_600_000;
 const CARRYING: ReadonlySet<PathState> = new Set(['up', 'probation']);
 
@@ -123,7 +123,7 @@ function mirrorFindings({ status, attachments }: ClientFacts, client: string): F
   });
 }
 
-/** Only a volume that has had a backup from this machine can be late. */
+/** A volume is reported only if this machine has backed it up before. */
 function backupFindings({ backups, wallMs }: ClientFacts, client: string): Finding[] {
   return backups.flatMap(({ namespace, name, universe, atMs }) => {
     if (wallMs - atMs <= BACKUP_LATE_MS) return [];

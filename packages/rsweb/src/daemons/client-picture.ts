@@ -1,5 +1,5 @@
-// What an rsiod has told of itself becomes a part of a picture: the client, its paths, the servers and volumes that it knows, mirrors that it has
-// attached. Pure but for the meters. What is wrong is found in client-findings.ts.
+// Converts the answers of an rsiod to a part of a picture: the client, its paths, its servers and volumes, and the mirrors that it has
+// attached. Pure except for the meters. The file client-findings.ts finds the faults.
 
 import type { ControlMethods, NamespaceView, PathView, ServerView, VolumeView } from '@rsio/common/control/methods';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
@@ -10,7 +10,6 @@ import { countersOf, type Part } from './server-picture.ts';
 
 type Results = ControlMethods;
 
-/** The last answers of one rsiod. */
 export interface ClientFacts {
   readonly daemon: Results['daemon']['result'];
   readonly namespaces: readonly NamespaceView[];
@@ -24,7 +23,7 @@ export interface ClientFacts {
   readonly monotonicMs: number;
 }
 
-/** A path with the server to which it leads, as the status has it now. */
+/** A path and its server, with the path's state from `status`. */
 export interface ClientPath {
   readonly server: ServerView;
   readonly namespace: NamespaceView;
@@ -54,7 +53,7 @@ export function clientPart(facts: ClientFacts, machine: string, meters: Meters):
   };
 }
 
-/** Several servers of a namespace may offer the same volume: the first counts. */
+/** If several servers of a namespace offer the same volume, the first one counts. */
 function distinct(volumes: readonly Volume[]): Volume[] {
   return [...new Map(volumes.toReversed().map((volume) => [volume.id, volume])).values()].toReversed();
 }
@@ -128,7 +127,7 @@ function volumeOf(
   };
 }
 
-/** All paths. Those of `query` may be older than those of `status`, which is asked more often: the latter count. */
+/** All paths. Their states come from `status`, which is asked more often than `query`. */
 export function pathsIn({ namespaces, status }: ClientFacts): ClientPath[] {
   const fresh = new Map(
     status.interfaces.flatMap((one) => one.reps.map((rep) => [`${one.name} ${rep.address} ${rep.port}`, rep] as const)),
@@ -221,6 +220,6 @@ function eventOf(
 ): Event {
   const volume = ids.get(object);
   const href = volume === undefined ? hrefOf('client', client) : hrefOf('volume', volume);
-  // Events of rsiod have no numbers. Several at one moment are told apart by what they say.
+  // Events of rsiod have no numbers, so the id contains the content of the event.
   return { id: `${client} ${atMs} ${object} ${from} ${to}`, atMs, machine, object, from, to, reason, href };
 }

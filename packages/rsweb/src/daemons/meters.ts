@@ -1,5 +1,5 @@
-// Turns counters that only grow into loads: how much happened between two samples, and with which latencies. Pure but for what it keeps.
-// Invariant: a counter that has been reset (a new session, a restart) never makes a negative or huge rate.
+// Converts growing counters to rates and latencies between two samples. Pure except for the kept samples. Invariant: a counter that has
+// been reset (by a new session or a restart) never gives a negative or huge rate.
 
 import { LATENCY_EDGES_US } from '@rsio/common/structures/latency-figures';
 import type { Load, Percentiles } from '../model/picture.ts';
@@ -9,12 +9,12 @@ export interface Counters {
   readonly writes: number;
   readonly readBytes: number;
   readonly writtenBytes: number;
-  /** Requests in each bucket of LATENCY_EDGES_US. */
+  /** Number of requests in each bucket of LATENCY_EDGES_US. */
   readonly readBuckets: readonly number[];
   readonly writeBuckets: readonly number[];
 }
 
-/** What happened in an interval. Flows of several objects can be added. */
+/** Rates and latencies in an interval. Flows of several objects can be added. */
 export interface Flow {
   readonly readsPerSecond: number;
   readonly writesPerSecond: number;
@@ -24,7 +24,7 @@ export interface Flow {
   readonly writeBuckets: readonly number[];
 }
 
-/** Figures that are closer in time are taken for the same ones. */
+/** Samples that are closer in time count as one sample. */
 const NEAR_MS = 200;
 
 export const NO_FLOW: Flow = {
@@ -48,7 +48,7 @@ export class Meters {
   private readonly kept = new Map<string, Kept>();
   private round = 0;
 
-  /** What has happened since the sample before. `atMs`: when the counters had these values, on a clock that never goes backwards. */
+  /** Returns the flow since the previous sample of `key`. `atMs`: monotonic time at which the counters had these values. */
   flow(key: string, atMs: number, counters: Counters): Flow {
     const before = this.kept.get(key);
     if (before !== undefined && atMs - before.atMs < NEAR_MS) {
@@ -60,7 +60,7 @@ export class Meters {
     return flow;
   }
 
-  /** Forgets what has not been measured since the last call, so that objects that are gone take no memory. */
+  /** Forgets objects that have not been sampled since the last call, so that removed objects take no memory. */
   endRound(): void {
     for (const [key, { round }] of this.kept) if (round !== this.round) this.kept.delete(key);
     this.round++;
@@ -101,7 +101,7 @@ export function loadOf({ readBuckets, writeBuckets, ...rates }: Flow): Load {
   return { ...rates, readLatency: percentilesOf(readBuckets), writeLatency: percentilesOf(writeBuckets) };
 }
 
-/** Percentiles of a histogram; null if nothing is in it. A percentile within a bucket is interpolated. */
+/** Percentiles of a histogram, interpolated within a bucket; null if the histogram is empty. */
 export function percentilesOf(buckets: readonly number[]): Percentiles | null {
   const total = buckets.reduce((sum, count) => sum + count, 0);
   if (total === 0) return null;
@@ -113,7 +113,7 @@ function quantile(buckets: readonly number[], rank: number): number {
   for (const [at, count] of buckets.entries()) {
     if (below + count >= rank && count > 0) {
       const low = at === 0 ? 0 : (LATENCY_EDGES_US[at - 1] ?? LATENCY_EDGES_US.at(-1) ?? 0);
-      // The last bucket has no upper edge: twice the lower one stands for it.
+      // The last bucket has no upper edge, so twice its lower edge is used.
       const high = LATENCY_EDGES_US[at] ?? low * 2;
       return Math.round(low + ((high - low) * (rank - below)) / count);
     }

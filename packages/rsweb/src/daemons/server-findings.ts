@@ -1,5 +1,5 @@
-// What is wrong with a server, with remedies: from its answers to findings. Pure.
-// Invariant: the sentences are those of rsadm, so that both say the same.
+// Makes findings with remedies from the answers of an rssrv. Pure.
+// Invariant: the sentences are the same as those of rsadm.
 
 import { waitWarnings } from '@rsio/common/manage/server-stats';
 import { changeWarnings, poolWarnings, volumeWarnings, witnessWarnings } from '@rsio/common/manage/server-warnings';
@@ -31,7 +31,7 @@ function poolFindings(pool: PoolView, { daemon }: ServerFacts): Finding[] {
   const place = { where: `pool ${pool.name} of server ${daemon.nodename}`, href: hrefOf('pool', poolId(server, pool.name)) };
   const { totalBytes, freeBytes } = pool;
   const used = totalBytes === null || freeBytes === null || totalBytes === 0 ? 0 : 1 - freeBytes / totalBytes;
-  // The fill level is reported below, in finer steps than the server warns of.
+  // The server's warning about the fill level is omitted, because the code below reports the level in finer steps.
   const told = poolWarnings(pool.isShort ? pool : { ...pool, fullPercent: null }).map((sentence, at) => {
     const isError = pool.state !== 'ready' || pool.isShort;
     return finding(isError ? 'error' : 'warning', `state ${at}`, sentence, place);
@@ -47,7 +47,7 @@ function volumeFindings({ volumes, daemon }: ServerFacts): Finding[] {
     const id = volumeId(volume.id, server, volume.name, volume.universe);
     const label = `${volume.name}@${volume.universe}`;
     const place = { where: `volume ${label}`, href: hrefOf('volume', id), commands: [`rsadm volume show ${label}`] };
-    // Waits are among the waits below, with the time since when.
+    // The wait for space is omitted, because the waits below include it, with its start time.
     const sentences = volumeWarnings({ ...volume, waitsForSpace: false });
     const severity = volume.state === 'served' ? 'warning' : 'error';
     return sentences.map((sentence, at) => finding(severity, `state ${at}`, sentence, place));

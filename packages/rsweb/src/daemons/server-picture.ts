@@ -1,5 +1,5 @@
-// What an rssrv has told of itself becomes a part of a picture: the server, its pools, volumes, clients and their paths, and what waits. Pure but
-// for the meters. What is wrong is found in server-findings.ts.
+// Converts the answers of an rssrv to a part of a picture: the server, its pools, volumes, clients and their paths, and waiting I/O. Pure
+// except for the meters. The file server-findings.ts finds the faults.
 
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { SessionStatsView, WaitView } from '@rsio/common/control/server/stats-views';
@@ -11,7 +11,6 @@ import type { Client, Event, Load, Path, Picture, Pool, Volume } from '../model/
 
 type Results = ServerMethods;
 
-/** The last answers of one rssrv. */
 export interface ServerFacts {
   readonly daemon: Results['daemon']['result'];
   readonly interfaces: Results['interface-list']['result']['interfaces'];
@@ -22,12 +21,12 @@ export interface ServerFacts {
   readonly change: Results['change-show']['result']['change'];
   readonly witnesses: Results['witness-list']['result']['records'];
   readonly events: Results['events']['result']['events'];
-  /** When these answers came, by the clock that people see and by the one that never goes backwards. */
+  /** Wall-clock and monotonic time of the answers. */
   readonly wallMs: number;
   readonly monotonicMs: number;
 }
 
-/** Findings are added by the caller. */
+/** The caller adds the findings. */
 export type Part = Omit<Picture, 'findings'>;
 
 export function serverPart(facts: ServerFacts, machine: string, meters: Meters): Part {
@@ -75,7 +74,6 @@ export function serverPart(facts: ServerFacts, machine: string, meters: Meters):
 
 interface MeteredFlow {
   readonly client: string;
-  /** Such as oracle@0. */
   readonly volume: string;
   readonly flow: Flow;
 }
@@ -89,7 +87,6 @@ function flowsOf({ stats, monotonicMs }: ServerFacts, meters: Meters): readonly 
   );
 }
 
-/** Counters as both daemons have them. */
 export function countersOf(stats: {
   readonly reads: number;
   readonly writes: number;
@@ -140,7 +137,7 @@ const WAITS_FOR = {
 } as const;
 
 function waitOf({ client, why, heldBy, requests, sinceMs }: WaitView): Volume['waits'][number] {
-  // A later release may have further reasons.
+  // A newer rssrv may send an unknown reason, which is shown unchanged.
   return { client: clientId(client), waitsFor: heldBy ?? (Object.hasOwn(WAITS_FOR, why) ? WAITS_FOR[why] : why), requests, sinceMs };
 }
 

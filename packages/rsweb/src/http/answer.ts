@@ -1,5 +1,5 @@
-// Answers, and the headers that each answer has. Pure. Invariant: every answer forbids scripts and styles that are not files of this server,
-// frames, guesses of the type, and copies in caches unless it is an asset.
+// Makes HTTP answers with their security headers. Pure. Invariant: every answer forbids scripts and styles that are not files of this
+// server, embedding in frames and content sniffing. Only assets may be cached.
 
 export interface Answer {
   readonly status: number;
@@ -25,14 +25,14 @@ const POLICY = [
 ].join('; ');
 
 /**
- * Headers of every answer. Strict-Transport-Security is not among them: it would hold for all ports of the host, and browsers would refuse plain
- * pages of other programs there. This server speaks HTTPS only if it has a certificate.
+ * Headers of every answer. Strict-Transport-Security is missing, because it applies to all ports of the host, so that browsers would refuse
+ * plain pages of other programs on this host.
  */
 export const SECURITY_HEADERS: Readonly<Record<string, string>> = {
   'Content-Security-Policy': POLICY,
   'X-Content-Type-Options': 'nosniff',
   'X-Frame-Options': 'DENY',
-  // With no-referrer, browsers would send no usable Origin with a form.
+  // With no-referrer, browsers would send `Origin: null` with a form.
   'Referrer-Policy': 'same-origin',
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Resource-Policy': 'same-origin',
@@ -58,7 +58,7 @@ export function redirect(path: string, headers: Answer['headers'] = {}, query = 
   return { status: 303, type: TEXT, body: `See ${location}\n`, headers: { ...headers, Location: location } };
 }
 
-/** A path of this server to which a form may send the browser; '/' for anything else. */
+/** Returns `path` if it is a path of this server, to which a form may redirect the browser; otherwise '/'. */
 export function ownPath(path: string): string {
   return /^\/(?![/\\])[\w/.@:~+%?=&-]{0,512}$/.test(path) ? path : '/';
 }

@@ -1,5 +1,5 @@
-// The files that pages load: scripts, styles, pictures. Invariant: all are read when rsweb starts, so that no request names a file of the
-// system.
+// Serves the files that pages load: scripts, styles and images. Invariant: all files are read when rsweb starts, so that no request can
+// name another file of the system.
 
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -42,7 +42,7 @@ export class Assets {
     const asset = this.assets.get(name);
     if (asset === undefined) return plain(404, 'No such file');
     const { type, bytes, tag } = asset;
-    // The browser asks each time whether the file has changed, because another release may answer the next time.
+    // The browser must revalidate the file each time, because another release of rsweb may answer the next time.
     const headers = { 'Cache-Control': 'no-cache', ETag: tag };
     if (knownTag.split(/\s*,\s*/).includes(tag)) return { status: 304, type, body: '', headers };
     return { status: 200, type, body: bytes, headers };

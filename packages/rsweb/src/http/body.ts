@@ -1,5 +1,5 @@
-// Reads the body of a form. Invariant: no more than the bound is kept. The time for it is bounded by the server (requestTimeout in
-// web-server.ts).
+// Reads the body of a form.
+// Invariant: at most WEB_BODY_MAX_BYTES are kept. The server limits the time (requestTimeout in web-server.ts).
 
 import type { IncomingMessage } from 'node:http';
 import { type Answer, plain } from './answer.ts';
@@ -7,14 +7,14 @@ import { WEB_BODY_MAX_BYTES } from './limits.ts';
 
 const FORM_TYPE = /^application\/x-www-form-urlencoded\s*(;|$)/i;
 
-/** The text of the body, or the answer to a request whose body is not acceptable. Rejects if the peer goes away. */
+/** Resolves with the text of the body, or with an error answer if the body is not acceptable. Rejects if the peer disconnects. */
 export async function readBody(message: IncomingMessage): Promise<string | Answer> {
   const tooLarge = plain(413, `A form may have ${WEB_BODY_MAX_BYTES} bytes`);
   if (!FORM_TYPE.test(message.headers['content-type'] ?? '')) return plain(415, 'Send a form: application/x-www-form-urlencoded');
   if (Number(message.headers['content-length'] ?? 0) > WEB_BODY_MAX_BYTES) return tooLarge;
   const chunks: Buffer[] = [];
   let sizeBytes = 0;
-  // The connection stays for the answer, also if the body is too large.
+  // The connection must stay open for the answer, even if the body is too large.
   for await (const chunk of message.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     sizeBytes += chunk.length;
     if (sizeBytes > WEB_BODY_MAX_BYTES) return tooLarge;

@@ -1,5 +1,5 @@
-// Too many connections: strangers end those of strangers only, each address and token its own first, and whoever comes last gets a turn.
-// Logins are counted in the tests of login/.
+// Too many connections: those without a token displace only each other, each address and token loses its own first, and a new connection is
+// always accepted. Logins are counted in the tests of login/.
 
 import { expect, test } from 'vitest';
 import { type Connection, Connections } from './connections.ts';

@@ -1,13 +1,14 @@
-// Which connections stay when there are too many. A connection counts for the address that it comes from until a request on it has shown a right
-// token, and for that token from then on. Pure but for what it keeps. Invariants: the bound of strangers never ends a connection with a token, and
-// the other way round; within a bound, the one that has the most loses its oldest connection, so that a new one always gets its turn.
+// Decides which connections are closed if there are too many. A connection counts for its remote address until a request on it has shown a
+// right token; from then on, it counts for the token. Pure except for the kept list. Invariants: connections with a token and those without
+// have separate bounds, which do not affect each other. When a bound is reached, the owner with the most connections loses its oldest one,
+// so that a new connection is always accepted.
 
 import { CONNECTIONS_PER_SOURCE_MAX, CONNECTIONS_PER_TOKEN_MAX, PROVEN_CONNECTIONS_MAX, STRANGE_CONNECTIONS_MAX } from './limits.ts';
 
 export interface Connection {
-  /** A request on it has shown this token. */
+  /** Called when a request on the connection has shown this token. */
   prove(token: string): void;
-  /** It has closed. */
+  /** Called when the connection has been closed. */
   closed(): void;
 }
 
@@ -52,7 +53,7 @@ export class Connections {
   }
 }
 
-/** The oldest one of the owner that has the most. */
+/** Returns the oldest connection of the owner that has the most connections. */
 function oldestOfMost(all: readonly Kept[]): Kept | undefined {
   const counts = new Map<string, number>();
   for (const { owner } of all) counts.set(owner, (counts.get(owner) ?? 0) + 1);

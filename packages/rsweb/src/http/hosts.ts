@@ -1,17 +1,18 @@
-// Decides whether a request may come from a page of this server. Pure. A page of another site can have a browser send requests here, also under
-// a name of its own that leads to this address (DNS rebinding); both are told by the headers Host and Origin, which scripts cannot set.
+// Decides whether a request may come from a page of this server. Pure. A page of another site can make a browser send requests here, even
+// under a host name that the site points to this address (DNS rebinding). The headers Host and Origin reveal both attacks, because scripts
+// cannot set them.
 
 import { isIP } from 'node:net';
 
-/** The name or address of a header Host, in lower case and without a port; null if it is malformed. */
+/** Returns the name or address in a header Host, in lower case and without a port; null if the header is malformed. */
 export function hostName(header: string): string | null {
   const [, bracketed, name] = /^(?:\[([0-9a-f:.]+)\]|([a-z0-9_.-]+))(?::\d{1,5})?$/.exec(header.toLowerCase()) ?? [];
   return bracketed ?? name?.replace(/\.$/, '') ?? null;
 }
 
 /**
- * Returns true if the request is meant for this server. An address is always accepted, because rebinding needs a name. `names`: in lower case;
- * a name of a certificate may begin with `*.`.
+ * Returns true if the request is meant for this server. An address is always accepted, because DNS rebinding needs a name. `names`:
+ * accepted names in lower case; a name from a certificate may begin with `*.`.
  */
 export function isOwnHost(header: string, names: readonly string[]): boolean {
   const name = hostName(header);
@@ -20,9 +21,7 @@ export function isOwnHost(header: string, names: readonly string[]): boolean {
   return names.some((own) => own === name || (own.startsWith('*.') && name.replace(/^[^.]+/, '*') === own));
 }
 
-/**
- * Returns true if a page of this server sent the request. `host`: an accepted header Host. A proxy in front of a plain server may speak HTTPS.
- */
+/** True if a page of this server sent the request. `host`: an accepted header Host. Without TLS, a proxy may add HTTPS. */
 export function isOwnOrigin(origin: string, host: string, isTls: boolean): boolean {
   const schemes = isTls ? ['https'] : ['http', 'https'];
   return schemes.some((scheme) => origin.toLowerCase() === `${scheme}://${host.toLowerCase()}`);

@@ -1,5 +1,5 @@
-// The pure parts of the HTTP server: cookies, tokens in headers, paths, hosts, origins, redirects and the headers of every answer, with what
-// hostile peers send.
+// The pure parts of the HTTP server: cookies, tokens in headers, paths, hosts, origins, redirects and the headers of every answer, also
+// with hostile input.
 
 import { describe, expect, test } from 'vitest';
 import { ownPath, SECURITY_HEADERS } from './answer.ts';
@@ -97,7 +97,7 @@ describe('the host of a request', () => {
     for (const origin of ['null', 'ftp://big-9:5080', 'http://big-9', 'http://big-9:5081', 'http://evil.example', '']) {
       expect(isOwnOrigin(origin, 'big-9:5080', false)).toBe(false);
     }
-    // A plain server may stand behind a proxy with TLS; a page without TLS never orders from a server with it.
+    // A plain server may be behind a proxy with TLS. A page without TLS must never send orders to a server with TLS.
     expect(isOwnOrigin('https://big-9:5080', 'big-9:5080', false)).toBe(true);
     expect(isOwnOrigin('http://big-9:5080', 'big-9:5080', true)).toBe(false);
   });

@@ -1,24 +1,24 @@
-// What the server sends back: an answer, or a stream of events that stays open. web-server.ts puts both on a socket.
-// What they contain is decided in app/.
+// A reply of the server: an answer, or a stream of events that stays open. The files in app/ make replies, and web-server.ts writes them to
+// a socket.
 
 import type { Answer } from './answer.ts';
 import type { Request } from './request.ts';
 
-/** An open stream of events. Its owner keeps the bound of what the peer has not taken yet. */
+/** An open stream of events. Its owner must bound `backlogBytes`. */
 export interface EventSink {
-  /** Bytes that were written and that the peer has not taken yet. */
+  /** Number of written bytes that the peer has not received yet. */
   readonly backlogBytes: number;
   write(text: string): void;
-  /** Ends the stream. Bytes that wait are lost. */
+  /** Closes the stream. The backlog is lost. */
   end(): void;
 }
 
 export interface EventStream {
-  /** Begins to send. Returns the function that is called once, when the stream has closed. */
+  /** Starts the stream. Returns a function that is called once, when the stream has been closed. */
   open(sink: EventSink): () => void;
 }
 
 export type Reply = Answer | EventStream;
 
-/** `proven`: to be called with the name of the token that the request has shown. */
+/** The handler must call `proven` with the name of the token that the request has shown. */
 export type Handler = (request: Request, proven: (token: string) => void) => Reply | Promise<Reply>;

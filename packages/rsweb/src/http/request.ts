@@ -1,11 +1,11 @@
-// A request as the pages see it: checked and bounded, without sockets. Pure. Invariant: whatever a browser or a program sends, reading it
-// throws nothing; what is malformed is missing.
+// A checked and bounded request, without sockets. Pure.
+// Invariant: reading a request never throws; malformed parts count as missing.
 
 import { COOKIES_MAX, FORM_FIELDS_MAX } from './limits.ts';
 
 export interface Request {
   readonly method: 'GET' | 'POST';
-  /** Decoded path, such as /volume/oracle. It begins with a slash. */
+  /** Decoded path, such as /volume/oracle. The path begins with a slash. */
   readonly path: string;
   readonly query: URLSearchParams;
   /** Header Host as it was sent. */
@@ -23,7 +23,7 @@ export interface Request {
   readonly form: URLSearchParams;
 }
 
-/** The cookies of a header. Of several with one name, the first counts. Cookies beyond the bound and malformed ones are left out. */
+/** Returns the cookies of a header. The first cookie with a name counts. Malformed cookies and those beyond COOKIES_MAX are ignored. */
 export function parseCookies(header: string): ReadonlyMap<string, string> {
   const cookies = new Map<string, string>();
   for (const part of header.split(';', COOKIES_MAX)) {
@@ -33,12 +33,12 @@ export function parseCookies(header: string): ReadonlyMap<string, string> {
   return cookies;
 }
 
-/** The token of a header Authorization; null if the header is missing or of another form. */
+/** Returns the token in a header Authorization; null if the header has another form. */
 export function parseBearer(header: string): string | null {
   return /^Bearer +([\x21-\x7e]{1,512})$/i.exec(header)?.[1] ?? null;
 }
 
-/** The decoded path; null if it cannot be decoded or contains control characters or empty, `.` or `..` parts. */
+/** Returns the decoded path; null if it cannot be decoded or contains control characters or empty, `.` or `..` parts. */
 export function parsePath(raw: string): string | null {
   if (!raw.startsWith('/')) return null;
   let path: string;
@@ -47,7 +47,7 @@ export function parsePath(raw: string): string | null {
   } catch {
     return null;
   }
-  // A decoded slash would make another path than the one that was sent.
+  // An encoded slash is refused, because it would add a part to the path.
   if (path.split('/').length !== raw.split('/').length || hasControls(path) || path.includes('\\')) return null;
   const parts = path.slice(1).split('/');
   if (parts.some((part) => part === '.' || part === '..')) return null;
@@ -58,7 +58,7 @@ function hasControls(text: string): boolean {
   return Array.from(text).some((char) => char < ' ' || char === '\x7f');
 }
 
-/** The fields of a form; null if there are too many. */
+/** Returns the fields of a form; null if there are too many. */
 export function parseForm(body: string): URLSearchParams | null {
   const form = new URLSearchParams(body);
   return form.size <= FORM_FIELDS_MAX ? form : null;

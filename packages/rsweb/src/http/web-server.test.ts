@@ -1,5 +1,5 @@
-// The server on real sockets, against peers that are slow, send too much or nonsense: each is refused or ended, and others are served meanwhile.
-// What a request may do is tested with the pages.
+// The server with real sockets and peers that are slow, send too much or send nonsense: each is refused or disconnected, and others are
+// still served. The rights of requests are tested with the pages.
 
 import { connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -14,7 +14,6 @@ import { WebServer } from './web-server.ts';
 let server: WebServer;
 let sockets: Socket[] = [];
 let seen: Request[] = [];
-/** The token that requests show. */
 let proves: string | null = null;
 let reply: (request: Request) => Reply = () => plain(200, 'fine');
 
@@ -37,7 +36,7 @@ afterEach(async () => {
   await server.close();
 });
 
-/** Sends a text and returns what comes until the server closes the connection. */
+/** Sends a text. Resolves with all received data when the server has closed the connection. */
 function exchange(text: string): Promise<string> {
   return new Promise((resolve) => {
     const socket = opened();
@@ -106,7 +105,7 @@ test('connections that send nothing keep nobody out, not even from their own add
   await Promise.all(idle.map((socket) => new Promise((resolve) => socket.once('connect', resolve))));
   const gone = new Promise((resolve) => idle[0]?.once('close', resolve));
   expect(await statusOf(`GET / HTTP/1.1\r\n${END}`)).toBe('200');
-  // The oldest has made room.
+  // The oldest connection was closed to make room.
   await gone;
 });
 

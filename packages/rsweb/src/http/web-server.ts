@@ -1,6 +1,6 @@
-// The HTTP or HTTPS server: sockets, time-outs and bounds around a handler. It turns what arrives into a Request, and a Reply into bytes; what
-// a request may do is decided by the handler. Invariants: every connection, header, body and wait is bounded; a peer that is slow or sends
-// nonsense costs its own connection only.
+// The HTTP or HTTPS server: converts incoming data to a Request, passes the Request to a handler, and writes the handler's Reply. Enforces
+// time limits and bounds. Invariants: every connection, header, body and wait is bounded; a slow or faulty peer loses only its own
+// connection.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
@@ -55,10 +55,10 @@ export class WebServer {
   private readonly ports: WebServerPorts;
   private readonly server: Server | TlsServer;
   private readonly connections = new Connections();
-  /** By their remote end: with TLS, a request has another socket than its connection. */
+  /** Connections by their remote address and port, because with TLS, a request has another socket object than its connection. */
   private readonly byEnd = new Map<string, Connection>();
 
-  /** `credentials`: null for plain HTTP. Throws E_CONFIG if they cannot be used. */
+  /** `credentials`: null for plain HTTP. Throws E_CONFIG if the credentials cannot be used. */
   constructor(credentials: Credentials | null, ports: WebServerPorts) {
     this.ports = ports;
     this.isTls = credentials !== null;
@@ -67,7 +67,7 @@ export class WebServer {
       credentials === null
         ? createServer(BOUNDS, take)
         : createTlsServer({ ...BOUNDS, handshakeTimeout: HANDSHAKE_MS, ...tlsOptions(credentials) }, take);
-    // Those beyond the bounds are ended by `connections`, and take a moment to close.
+    // Twice the bound, because a connection that `connections` closes still counts for a moment.
     this.server.maxConnections = 2 * WEB_CONNECTIONS_MAX;
     this.server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION_MAX;
     this.server.maxHeadersCount = WEB_HEADERS_MAX;
@@ -75,7 +75,7 @@ export class WebServer {
     this.server.on('connection', (socket: Socket) => this.count(socket));
   }
 
-  /** Port on which it listens; 0 before. */
+  /** The port on which the server listens; 0 before `listen`. */
   get port(): number {
     const address = this.server.address();
     return typeof address === 'object' && address !== null ? address.port : 0;
@@ -94,12 +94,12 @@ export class WebServer {
     });
   }
 
-  /** From now on, new connections get these credentials. Throws E_CONFIG if they cannot be used. */
+  /** Uses these credentials for new connections. Throws E_CONFIG if the credentials cannot be used. */
   renew(credentials: Credentials): void {
     if ('setSecureContext' in this.server) this.server.setSecureContext(tlsOptions(credentials));
   }
 
-  /** Ends open connections after a short time. */
+  /** Closes the connections that are still open after CLOSE_MS. */
   close(): Promise<void> {
     return new Promise((resolve) => {
       const timer = this.ports.clock.after(CLOSE_MS, () => this.server.closeAllConnections());
@@ -138,7 +138,7 @@ export class WebServer {
     }
   }
 
-  /** The request, or the answer to one that is refused before its meaning is looked at. */
+  /** Returns the request, or an error answer if its form is not acceptable. */
   private async read(message: IncomingMessage): Promise<Request | Answer> {
     const { method = '', url = '', headers, rawHeaders } = message;
     if (method !== 'GET' && method !== 'HEAD' && method !== 'POST') return plain(405, 'No such method', { Allow: METHODS });
@@ -173,7 +173,7 @@ export class WebServer {
     for (const [name, value] of Object.entries({ ...SECURITY_HEADERS, ...headers })) {
       response.setHeader(name, typeof value === 'string' ? value : [...value]);
     }
-    // The rest of a body that was not read would be taken for the next request.
+    // Node would interpret the unread rest of a body as the next request, so the connection is closed.
     if (!message.complete) response.setHeader('Connection', 'close');
     if (status !== 304) {
       response.setHeader('Content-Type', type);

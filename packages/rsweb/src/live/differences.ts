@@ -1,9 +1,9 @@
-// What has changed from one picture to the next, element by element. Pure.
-// Invariant: applied to the old picture, the changes make the new one.
+// Finds the changes between two pictures, element by element. Pure.
+// Invariant: the old picture with all changes applied equals the new one.
 
 import type { ListName, Picture } from '../model/picture.ts';
 
-/** An element of a list; `value` is null if it is gone. */
+/** A changed element of a list; `value` is null if the element was removed. */
 export interface Change {
   readonly path: readonly [ListName, string];
   readonly value: unknown;
@@ -11,14 +11,14 @@ export interface Change {
 
 const LISTS: readonly ListName[] = ['machines', 'servers', 'clients', 'paths', 'volumes', 'pools', 'mirrors', 'events'];
 
-/** The text of each element by its list and id, to compare the next picture with. */
+/** The JSON text of each element by its list and id, for the comparison with the next picture. */
 export type Texts = ReadonlyMap<ListName, ReadonlyMap<string, string>>;
 
 export function textsOf(picture: Picture): Texts {
   return new Map(LISTS.map((list) => [list, new Map(picture[list].map((element) => [element.id, JSON.stringify(element)]))]));
 }
 
-/** The findings have an order, so that the page gets them as a whole: they are not among the changes. */
+/** The changes do not include findings: their order matters, so a page always gets the whole list. */
 export function changesBetween(before: Texts, after: Texts, picture: Picture): Change[] {
   return LISTS.flatMap((list) => {
     const [was, is] = [before.get(list), after.get(list)];

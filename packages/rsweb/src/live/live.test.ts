@@ -1,5 +1,5 @@
-// The live stream: the changes between two pictures make the second one of the first; a browser that takes nothing is left out and delays nobody;
-// the number of streams is bounded, and each ends with its login.
+// The live stream: the changes applied to the first picture give the second one; a browser that does not read is skipped and delays no
+// other browser; the number of streams is bounded, and each ends with its login.
 
 import { beforeEach, expect, test } from 'vitest';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
@@ -48,7 +48,7 @@ function open(browser = new Browser(), token = 'anna'): Browser {
   return browser;
 }
 
-/** Applies what the stream says, as the script of the pages does. */
+/** Applies the events of the stream to a picture, as the script of the pages does. */
 function applied(picture: Picture, events: readonly [string, unknown][]): Picture {
   let now = picture as unknown as Record<string, unknown>;
   for (const [name, data] of events) {

@@ -1,6 +1,6 @@
-// The live stream: each browser gets the picture once, and then what changes. Invariants: a text is made once for all browsers; a browser that
-// takes nothing is left out, later gets the whole picture, and is disconnected in the end; the stream ends with the login; no token takes the
-// streams of all.
+// The live stream: each browser gets the picture once and then the changes. Invariants: a text is made once for all browsers. A browser
+// that does not read is skipped, gets the whole picture later, and is disconnected after STUCK_MS. The stream ends with the login. No token
+// can use up the streams of other tokens.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import type { EventSink, EventStream } from '../http/reply.ts';
@@ -10,15 +10,15 @@ import { BACKLOG_MAX_BYTES, HEARTBEAT_MS, STREAMS_MAX, STREAMS_PER_TOKEN_MAX, ST
 
 export interface Watcher {
   readonly token: string;
-  /** False once the login has ended. Counts as a use of it. */
+  /** False after the login has ended. The call counts as a use of the login. */
   readonly isWelcome: () => boolean;
 }
 
 interface Stream extends Watcher {
   readonly sink: EventSink;
-  /** It has missed changes, so that it needs the whole picture. */
+  /** True if the stream has missed changes and needs the whole picture. */
   isBehind: boolean;
-  /** When its backlog was small last. */
+  /** Monotonic time at which the backlog was last small. */
   freeMs: number;
 }
 
@@ -38,7 +38,9 @@ export class Live {
     return this.streams.size > 0;
   }
 
-  /** A stream for one browser; null if its token has too many. If all have too many, the token with the most loses its oldest one. */
+  /**
+   * Returns a stream for one browser; null if its token has too many. If STREAMS_MAX is reached, the token with the most loses its oldest.
+   */
   stream(watcher: Watcher): EventStream | null {
     const counts = new Map<string, number>();
     for (const { token } of this.streams) counts.set(token, (counts.get(token) ?? 0) + 1);
@@ -89,7 +91,7 @@ export class Live {
     this.streams.clear();
   }
 
-  /** `whole`: what a stream gets that has missed something; null: it goes on missing it. */
+  /** `whole`: the text for a stream that has missed changes; null if that stream must wait for the next picture. */
   private send(stream: Stream, text: string, whole: string | null): void {
     const nowMs = this.clock.monotonicMs();
     if (!stream.isWelcome()) {
@@ -115,7 +117,7 @@ export class Live {
   private beat(): void {
     this.heartbeat ??= this.clock.after(HEARTBEAT_MS, () => {
       this.heartbeat = null;
-      // Whoever is behind gets nothing, and is found out by its backlog.
+      // A stream with a large backlog gets no heartbeat; `send` closes it after STUCK_MS.
       for (const stream of [...this.streams]) this.send(stream, ':\n\n', null);
       if (this.streams.size > 0) this.beat();
     });
@@ -130,7 +132,7 @@ function changesText(takenMs: number, changes: readonly Change[]): string {
   return event('changes', JSON.stringify({ takenMs, changes }));
 }
 
-/** `json` is one line: JSON has no line ends outside of texts, and escapes those within. */
+/** `json` is a single line, because JSON.stringify escapes line ends in texts. */
 function event(name: string, json: string): string {
   return `event: ${name}\ndata: ${json}\n\n`;
 }

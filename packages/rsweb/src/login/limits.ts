@@ -1,9 +1,9 @@
 // Bounds of logins. Units are in the names.
-// Invariant: no table that strangers can fill grows beyond its bound.
+// Invariant: every table that requests without a token can fill is bounded.
 
-/** Logins of one token at a time. Beyond it, its own that has been idle longest ends, and none of another token. */
+/** Maximum number of logins of one token. A further login ends the same token's login that has been idle longest. */
 export const SESSIONS_PER_TOKEN_MAX = 64;
-/** A login ends after this time, however often it is used. */
+/** A login ends after this time even if it is used. */
 export const SESSION_MAX_MS = 24 * 3_600_000;
 export const SESSION_BYTES = 32;
 export const TOKEN_BYTES = 32;

@@ -1,5 +1,6 @@
-// Logins of browsers. The browser has a random id in a cookie; the table has its hash, so that nobody who reads memory from outside finds an id
-// by comparing times. Invariants: the logins of each token are bounded; no token ends those of another one; a login ends with its token.
+// Logins of browsers. The browser has a random id in a cookie. The table contains only hashes of ids, so that the duration of a lookup does
+// not reveal an id. Invariants: the logins of each token are bounded; a token never ends the logins of another token; a login ends when its
+// token is removed.
 
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -8,7 +9,7 @@ import { SESSION_BYTES, SESSION_MAX_MS, SESSIONS_PER_TOKEN_MAX } from './limits.
 
 export interface Session {
   readonly token: WebToken;
-  /** What each form of this login repeats, so that a page of another site cannot make one. */
+  /** Each form of this login contains this value, which a page of another site cannot know. */
   readonly csrf: string;
 }
 
@@ -27,7 +28,7 @@ export class Sessions {
     this.idleMs = idleMs;
   }
 
-  /** Begins a login and returns its id for the cookie. */
+  /** Starts a login and returns its id for the cookie. */
   begin(token: WebToken): string {
     const id = randomBytes(SESSION_BYTES).toString('base64url');
     const nowMs = this.clock.monotonicMs();
@@ -36,7 +37,7 @@ export class Sessions {
     return id;
   }
 
-  /** The login with this id, which counts as used now; null if there is none. */
+  /** Returns the login with this id and marks it as used now; null if there is none. */
   use(id: string): Session | null {
     const key = keyOf(id);
     const kept = this.kept.get(key);
@@ -54,7 +55,7 @@ export class Sessions {
     this.kept.delete(keyOf(id));
   }
 
-  /** A configuration comes into force: logins of tokens that are gone or mean something else end. */
+  /** Applies a configuration. Ends the logins of tokens that were removed or changed. */
   configure(tokens: readonly WebToken[], idleMs: number): void {
     this.idleMs = idleMs;
     for (const [key, { token }] of this.kept) {

@@ -1,11 +1,11 @@
-// Tokens: how a new one is made, and which one a request has shown. Invariant: the time of a comparison says nothing about a token, and no
-// token is stored.
+// Makes new tokens, and finds the configured token that a request has shown. Invariants: the duration of a comparison reveals nothing about
+// a token; no token is stored.
 
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { WebToken } from '../config/rswebcfg.ts';
 import { TOKEN_BYTES } from './limits.ts';
 
-/** Makes tokens recognizable in files and logs. */
+/** Prefix that makes tokens recognizable in files and logs. */
 const PREFIX = 'rsweb_';
 
 export function newToken(): string {
@@ -16,7 +16,7 @@ export function hashOf(token: string): string {
   return createHash('sha256').update(token).digest('hex');
 }
 
-/** The configured token that was shown; null if there is none. Each is compared, in constant time. */
+/** Returns the configured token that was shown; null if none fits. All tokens are compared, in constant time. */
 export function tokenOf(shown: string, tokens: readonly WebToken[]): WebToken | null {
   const hash = createHash('sha256').update(shown).digest();
   let found: WebToken | null = null;

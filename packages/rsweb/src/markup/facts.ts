@@ -1,11 +1,11 @@
-// A list of facts about an object, and tiles with figures. Pure.
-// What is in them, the pages decide.
+// Makes lists of facts about an object, and tiles with figures. Pure.
+// The pages choose the facts and figures.
 
 import type { Load } from '../model/picture.ts';
 import { latencyText, perSecondText, speedText } from './figures.ts';
 import { type Html, html, type Part } from './html.ts';
 
-/** Facts with null are left out. */
+/** Omits facts whose value is null. */
 export function factsPart(facts: readonly (readonly [name: string, value: Part])[]): Html {
   return html`<dl class="facts">${facts.map(([name, value]) => value !== null && html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
 }
@@ -24,7 +24,7 @@ export function tilesPart(tiles: readonly Tile[], id: string): Html {
   )}</dl>`;
 }
 
-/** What an object does now. */
+/** Tiles with the current load of an object. */
 export function loadTiles({
   readBytesPerSecond,
   writtenBytesPerSecond,

@@ -1,5 +1,5 @@
-// Figures as people read them, like those of rsadm and rsconfig. Pure. Invariant: `-` stands for a value that is unknown or missing, and never
-// for zero.
+// Formats figures for people, as rsadm and rsconfig do. Pure.
+// Invariant: `-` stands for an unknown or missing value, never for zero.
 
 import { rateText } from '@rsio/common/manage/server-stats';
 import { shownSize } from '@rsio/common/manage/server-tables';
@@ -43,7 +43,7 @@ export function timeText(wallMs: number | null): string {
   return wallMs === null ? UNKNOWN : formatTime(wallMs);
 }
 
-/** Time that has passed since a moment, in its largest unit, such as `3 min`. */
+/** Returns the time since `sinceMs` in its largest unit, such as `3 min`. */
 export function sinceText(sinceMs: number | null, nowMs: number): string {
   if (sinceMs === null) return UNKNOWN;
   const passedMs = Math.max(0, nowMs - sinceMs);
@@ -57,7 +57,6 @@ export function speedOf({ readBytesPerSecond, writtenBytesPerSecond }: Load): nu
   return readBytesPerSecond + writtenBytesPerSecond;
 }
 
-/** Sum of one kind of rate. */
 export function sumOf(
   loads: readonly Load[],
   key: 'readsPerSecond' | 'writesPerSecond' | 'readBytesPerSecond' | 'writtenBytesPerSecond',

@@ -1,5 +1,5 @@
-// The document around every page: head, navigation, landmarks, the notice of the last order, and the place where new faults are announced.
-// Pure. Invariant: a page needs no script to be read; the one script only keeps it up to date.
+// The HTML document around every page: head, navigation, landmarks, the notice about the last order, and the live region that announces new
+// faults. Pure. Invariant: a page is readable without scripts; the only script keeps it up to date.
 
 import type { Picture } from '../model/picture.ts';
 import { timeText } from './figures.ts';
@@ -8,7 +8,7 @@ import type { View } from './view.ts';
 
 export interface Frame {
   readonly title: string;
-  /** Heading of the page; the title if it is left out. */
+  /** Heading of the page; by default the title. */
   readonly heading?: Part;
   readonly body: Part;
 }
@@ -18,7 +18,7 @@ const PAGES = [
   ['/events', 'Events'],
 ] as const;
 
-/** The answer to an order, such as a question, cannot be loaded again. */
+/** Prefix of the answers to orders, such as a confirmation, which a browser cannot reload. */
 const ORDERS = '/orders/';
 
 /** A page for a visitor who is logged in. */

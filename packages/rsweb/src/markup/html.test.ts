@@ -1,5 +1,5 @@
-// Tests that nothing but the literal parts of templates becomes markup: not a name, not an
-// error text, not an attribute, in no page.
+// Tests that only the literal parts of templates become markup. Invariant: no name, error text or attribute value of another machine
+// becomes markup, on any page.
 
 import { expect, test } from 'vitest';
 import { html } from './html.ts';

@@ -1,11 +1,11 @@
-// HTML that cannot be broken out of: the template tag `html` escapes every value that is not Html itself. Invariant: only the literal parts of
-// templates in this program ever become markup; names, paths and error texts of other machines become text.
+// Prevents HTML injection: the template tag `html` escapes every value that is not of the class Html. Invariant: only the literal parts of
+// templates in this program become markup; names, paths and error texts of other machines stay text.
 
-/** Markup that is complete in itself. */
+/** Markup whose values have been escaped. */
 export class Html {
   readonly text: string;
 
-  /** Only the template tag makes it: a text is escaped by then. */
+  /** Private, so that only the template tag can create an Html object, after it has escaped the values. */
   private constructor(text: string) {
     this.text = text;
   }
@@ -21,7 +21,7 @@ export class Html {
   }
 }
 
-/** What may stand in a template; null, undefined and false stand for nothing. */
+/** A value in a template; null, undefined and false give an empty text. */
 export type Part = Html | string | number | null | undefined | false | readonly Part[];
 
 export function html(strings: TemplateStringsArray, ...values: readonly Part[]): Html {
@@ -37,10 +37,10 @@ function textOf(value: Part): string {
 }
 
 const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;', '`': '&#96;' };
-// What a browser would not show as it is: control characters, and those that turn the direction of text, by which a name could lie.
+// Control characters, and characters that change the direction of text, with which a name could show something else than it is.
 const UNSEEN = /[^\P{Cc}\t\n\r]|[\u202a-\u202e\u2066-\u2069\ufeff]/gu;
 
-/** Most texts are plain, and a page has thousands of them. */
+/** Matches texts that need no escaping. This check is fast, and a page has thousands of such texts. */
 const PLAIN = /^[ \w.,:;@%/()+*?=#![\]{}|~^$-]*$/;
 
 function escaped(text: string): string {

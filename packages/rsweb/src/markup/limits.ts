@@ -1,15 +1,14 @@
-// Bounds of what one page shows.
-// What is beyond them, a page says or shows on further pages.
+// Bounds of one page.
+// For the elements beyond a bound, a page shows their number or links to further pages.
 
-/** Rows of a table; the others are on further pages. With 500, the first page of 200 volumes would be twice as slow. */
+/** Rows of a table on one page. With 500, the first page with 200 volumes would be twice as slow. */
 export const ROWS_PER_PAGE = 50;
-/** Clients in the picture of the first page: those with a fault first, then the busiest ones. The table has all. */
+/** Maximum number of clients in the diagram of the first page: clients with a fault first, then the busiest ones. */
 export const CLIENTS_DRAWN = 60;
-/** Volumes of a pool in the picture. */
+/** Maximum number of volumes of a pool in the diagram. */
 export const VOLUMES_DRAWN = 120;
-/** Findings on a page; the page says how many more there are. */
+/** Maximum number of findings on a page; the page shows the number of further findings. */
 export const FINDINGS_SHOWN = 80;
-/** Events on the page of an object. */
 export const EVENTS_SHOWN = 20;
-/** Points of a plot without script; a longer history is thinned out. */
+/** Maximum number of points of a plot without script; a longer history is thinned out. */
 export const PLOT_POINTS = 240;

@@ -1,9 +1,9 @@
-// Lists in order and in groups. Pure.
-// Invariant: a list that is given stays as it is.
+// Sorts and groups lists. Pure.
+// Invariant: the given list is not changed.
 
 const COLLATOR = new Intl.Collator('en', { numeric: true });
 
-/** `web-2` comes before `web-10`. */
+/** Compares numbers within names as numbers: `web-2` comes before `web-10`. */
 export function compareNames(a: string, b: string): number {
   return COLLATOR.compare(a, b);
 }

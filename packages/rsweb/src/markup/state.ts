@@ -1,5 +1,5 @@
-// States as a sign, a word and a colour, so that the colour is never the only sign. Pure. Invariant: a state that no table names is shown with its
-// own word, as neutral.
+// Shows states as a sign, a word and a colour, so that a state never depends on its colour alone. Pure. Invariant: an unknown state is
+// shown with its own word and the neutral colour.
 
 import { type Html, html } from './html.ts';
 
@@ -31,7 +31,7 @@ const TONES: Readonly<Record<string, Tone>> = {
   error: 'bad',
   warning: 'warn',
 };
-/** Signs that differ in form, for readers who do not see their colours. */
+/** The signs differ in form, for readers who cannot see the colours. */
 const SIGNS: Readonly<Record<Tone, string>> = { good: '\u25cf', bad: '\u2716', warn: '\u25b2', idle: '\u25cb' };
 
 export function toneOf(state: string): Tone {

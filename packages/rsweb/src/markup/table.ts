@@ -1,5 +1,5 @@
-// Tables that are sorted by links, without script. Pure. Invariants: every table has a caption and headers with a scope; the sorted column says so
-// (aria-sort); rows beyond the bound are on further pages and never missing.
+// Makes tables that links sort, without scripts. Pure. Invariants: every table has a caption and headers with a scope; the sorted column
+// has aria-sort; rows beyond ROWS_PER_PAGE are on further pages.
 
 import { compareNames } from './lists.ts';
 import { ROWS_PER_PAGE } from './limits.ts';
@@ -8,18 +8,18 @@ import { sameWith } from './links.ts';
 import type { View } from './view.ts';
 
 export interface Column<T> {
-  /** Name in the query. */
+  /** Name of the column in the query. */
   readonly key: string;
   readonly title: string;
-  /** Aligned to the right. */
+  /** True if the column is aligned to the right. */
   readonly isNumber?: boolean;
-  /** What it is sorted by; without it, the column cannot be sorted. Null comes last. */
+  /** Returns the sort key of a row; null comes last. Without this function, the column cannot be sorted. */
   readonly sortBy?: (row: T) => string | number | null;
   readonly cell: (row: T) => Part;
 }
 
 export interface Table<T> {
-  /** Fragment of its address, and its key in the query. */
+  /** Fragment in the table's link, and the key of its order in the query. */
   readonly id: string;
   readonly caption: string;
   readonly columns: readonly Column<T>[];
@@ -54,7 +54,7 @@ function cellOf<T>({ cell, isNumber }: Column<T>, row: T, place: number): Html {
 function header<T>({ key, title, isNumber, sortBy }: Column<T>, id: string, order: 'ascending' | 'descending' | null, view: View): Html {
   const kind = isNumber === true ? html` class="number"` : '';
   if (sortBy === undefined) return html`<th scope="col"${kind}>${title}</th>`;
-  // The first click shows the largest numbers, and names from A.
+  // The first click sorts numbers from the largest, and names from A.
   const isFirstDown = isNumber === true;
   const nextDown = order === null ? isFirstDown : order === 'ascending';
   const href = sameWith(view, { [id]: `${nextDown ? '-' : ''}${key}`, [`${id}-page`]: null }, id);

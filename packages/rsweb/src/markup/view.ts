@@ -1,5 +1,5 @@
-// What a page is given beside the picture: the visitor, the moment, the address, the outcome of an order. The routes make it.
-// Invariant: it has nothing that one visitor may not know of another.
+// The data of a page besides the picture: the visitor, the time, the address, the outcome of an order. app.ts makes the view. Invariant:
+// the view contains no secrets of other visitors.
 
 import type { HistoryView } from '../model/history.ts';
 
@@ -7,12 +7,12 @@ export interface View {
   readonly nowMs: number;
   /** Address of the page without its query, such as /volume/ID. */
   readonly path: string;
-  /** Name of the token that is logged in. */
+  /** Name of the visitor's token. */
   readonly token: string;
   readonly mayManage: boolean;
   /** Value of the hidden field `csrf` of every form. */
   readonly csrf: string;
-  /** Outcome of the last order; null: there is none. */
+  /** Text about the outcome of the last order; null if there is none. */
   readonly notice: string | null;
   readonly history: HistoryView;
   readonly query: URLSearchParams;

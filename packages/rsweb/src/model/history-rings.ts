@@ -1,5 +1,5 @@
-// Keeps the figures of the last minutes and hours in memory. Pure but for what it keeps. Invariants: the memory is bounded over all objects
-// (HISTORY_BYTES_MAX), and no machine takes the share of another one; a volume that does nothing takes none of it.
+// Keeps the figures of the last minutes and hours in memory. Pure except for the kept figures. Invariants: the memory for all objects
+// together is bounded (HISTORY_BYTES_MAX), and each machine has a fair share of it; an idle volume gets no history.
 
 import { type HistoryName, type HistoryView, type Ring, SERIES, type SeriesName } from './history.ts';
 import { HISTORY_IDLE_MS, HISTORY_OBJECTS_MAX, REORDER_MS, RINGS } from './limits.ts';
@@ -7,13 +7,13 @@ import type { Load, Percentiles, Picture } from './picture.ts';
 
 type Figures = { readonly [K in SeriesName]?: number | null };
 
-/** Series of which the largest value of a step is kept; of the others, the mean. */
+/** In these series, a step has the largest value of its samples; in other series, the mean. */
 const LARGEST: ReadonlySet<SeriesName> = new Set(['p99Us', 'p999Us']);
 
 export class HistoryRings implements HistoryView {
-  /** The object that was active longest ago first. */
+  /** Sorted by the last activity, the object that has been idle longest first. */
   private readonly objects = new Map<HistoryName, Kept>();
-  /** Objects of each machine. */
+  /** Number of objects of each machine. */
   private readonly counts = new Map<string | null, number>();
 
   ringsOf(of: HistoryName): readonly Ring[] {
@@ -35,7 +35,7 @@ export class HistoryRings implements HistoryView {
     }
   }
 
-  /** `machine`: the one that tells of it at first hand. */
+  /** `machine`: the machine whose own daemon reports the object. */
   private add(name: HistoryName, machine: string | null, atMs: number, figures: Figures, isBusy: boolean): void {
     let kept = this.objects.get(name);
     if (kept === undefined) {
@@ -44,7 +44,7 @@ export class HistoryRings implements HistoryView {
       this.objects.set(name, kept);
       this.count(machine, 1);
     } else if (isBusy && atMs - kept.busyMs >= REORDER_MS) {
-      // The map keeps its order: what is busy goes to its end.
+      // A busy object moves to the end of the map.
       kept.busyMs = atMs;
       this.objects.delete(name);
       this.objects.set(name, kept);
@@ -52,7 +52,10 @@ export class HistoryRings implements HistoryView {
     for (const ring of kept.rings) ring.add(atMs, figures);
   }
 
-  /** True if there is a place for another object. One that was busy a short time ago keeps its own, unless its machine has more than its share. */
+  /**
+   * Makes room for another object if necessary. Drops an object that is idle for HISTORY_IDLE_MS, or one of the machine with the most
+   * objects.
+   */
   private hasPlace(machine: string | null, atMs: number): boolean {
     if (this.objects.size < HISTORY_OBJECTS_MAX) return true;
     const [oldest] = this.objects;
@@ -83,20 +86,20 @@ interface Loaded {
 
 interface Kept {
   readonly rings: readonly ObjectRing[];
-  /** Machine that had told of it at first hand when it came. */
+  /** The machine whose own daemon reported the object when the history began. */
   readonly machine: string | null;
-  /** When it was busy last, to REORDER_MS. */
+  /** Time of the last activity, with a precision of REORDER_MS. */
   busyMs: number;
 }
 
-/** One ring of one object. A value is kept at the number of its step, modulo the length. */
+/** One ring of one object. The value of a step is at index `step % length`. */
 class ObjectRing {
   private readonly stepMs: number;
   private readonly length: number;
   private readonly values = new Map<SeriesName, Float32Array>();
   private last = -1;
   private first = -1;
-  /** Samples in the last step. */
+  /** Number of samples in the last step. */
   private samples = 0;
 
   constructor(stepMs: number, length: number) {
@@ -141,7 +144,7 @@ class ObjectRing {
     else values[at] = LARGEST.has(name) ? Math.max(before, value) : before + (value - before) / this.samples;
   }
 
-  /** Begins again: there was nothing before, the clock was set back, or everything is too old. */
+  /** Empties the ring, because it is new, the clock was set back, or all values are too old. */
   private clear(step: number): void {
     for (const values of this.values.values()) values.fill(Number.NaN);
     this.first = step;
@@ -154,7 +157,7 @@ function isActive(load: Load): boolean {
   return load.readsPerSecond > 0 || load.writesPerSecond > 0;
 }
 
-/** Of several loads: the rates together, the mean of the middle latencies, and the worst of the high ones. */
+/** Combines several loads: the sums of the rates, the mean of the median latencies, and the worst of the high percentiles. */
 function figuresOf(loads: readonly Load[]): Figures {
   const sum = (key: 'readsPerSecond' | 'writesPerSecond' | 'readBytesPerSecond' | 'writtenBytesPerSecond'): number =>
     loads.reduce((total, load) => total + load[key], 0);

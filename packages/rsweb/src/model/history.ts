@@ -1,5 +1,5 @@
-// The figures of the last minutes and hours, as pages and /history.json?of=NAME have them. The sampler fills it; this file has only types and
-// names. Invariants: the times of a ring grow by stepMs; each series of a ring has a value for each time; a value that is not known is null.
+// Types of the figures of the last minutes and hours, as used by pages and /history.json?of=NAME. The file history-rings.ts keeps the
+// figures. Invariants: the times in a ring increase by stepMs; each series of a ring has a value for each time; an unknown value is null.
 
 /** The first kinds are figures of a load; `usedBytes` and `totalBytes` belong to pools. */
 export const SERIES = [
@@ -15,7 +15,7 @@ export const SERIES = [
 ] as const;
 export type SeriesName = (typeof SERIES)[number];
 
-/** What has a history: the sum of everything, or an object of the picture. */
+/** Name of a history: `all` for the sum of everything, or an object of the picture. */
 export type HistoryName = 'all' | `${'server' | 'client' | 'volume' | 'pool'}:${string}`;
 
 export interface Ring {
@@ -28,11 +28,10 @@ export interface Ring {
 /** The answer of /history.json. */
 export interface History {
   readonly of: HistoryName;
-  /** The finest first; empty if nothing is known of the object. */
+  /** The ring with the smallest step first; empty if the object has no history. */
   readonly rings: readonly Ring[];
 }
 
-/** What pages ask. */
 export interface HistoryView {
   ringsOf(of: HistoryName): readonly Ring[];
 }

@@ -1,5 +1,5 @@
-// The ids of the elements of a picture, and the pages about them. Pure. Invariant: a server and its clients name the same object alike, whichever
-// of them tells of it first.
+// Makes the ids of the elements of a picture, and the paths of their pages. Pure. Invariant: an object has the same id whether its server
+// or a client reports it.
 
 import { servedNameParts } from '@rsio/common/lib/volume-name';
 
@@ -19,17 +19,17 @@ export function poolId(server: string, name: string): string {
   return `${server}:${name}`;
 }
 
-/** `id`: the identity of the content; null if there is none yet. */
+/** `id`: the volume's own id; null if the server has not assigned one yet. */
 export function volumeId(id: string | null, server: string, name: string, universe: number): string {
   return id ?? `${server}:${name}@${universe}`;
 }
 
-/** Both ends of a path know its addresses. */
+/** The id consists of the two addresses, because both ends of a path know them. */
 export function pathId(client: string, localAddress: string, server: string, address: string): string {
   return `${client}:${localAddress}>${server}:${address}`;
 }
 
-/** Takes apart what statistics and events call a volume: `oracle@0`, or `osl:oracle@0`. */
+/** Parses the label of a volume in statistics and events, such as `oracle@0` or `osl:oracle@0`. */
 export function namedVolume(label: string): { readonly name: string; readonly universe: number } {
   const plain = label.slice(label.indexOf(':') + 1);
   const { volume, snapshot } = servedNameParts(plain);

@@ -1,11 +1,12 @@
-// Puts what several sources tell into one picture. A server tells of its clients and a client of its servers, so the same object comes several
-// times: what a machine tells of itself counts, and the rest fills what is missing. Whose word counts at all is decided before, in owners.ts. Pure.
-// Invariants: ids are unique within a list; every list is bounded, and no source takes the places of another one.
+// Merges the pictures of several sources into one. A server reports its clients and a client reports its servers, so an object can occur
+// several times. The report of the object's own machine takes precedence; other reports only add missing values. The file owners.ts decides
+// before whose reports count at all. Pure. Invariants: ids are unique within a list; every list is bounded and shared fairly between the
+// sources.
 
 import { ELEMENTS_MAX, EVENTS_MAX, FINDINGS_MAX } from './limits.ts';
 import type { Client, Finding, Machine, Mirror, Path, Picture, Server, Volume } from './picture.ts';
 
-/** `takenMs`: of the picture that is made. */
+/** `takenMs`: the time of the merged picture. */
 export function merged(parts: readonly Picture[], takenMs: number): Picture {
   const volumes = volumesOf(parts);
   const all = <T>(listOf: (part: Picture) => readonly T[]): readonly T[] => fairly(parts.map(listOf), ELEMENTS_MAX).flat();
@@ -44,7 +45,9 @@ export function merged(parts: readonly Picture[], takenMs: number): Picture {
   };
 }
 
-/** Of each list in turn the next finding, which is its oldest; errors first. So the first ones are of all sources, whatever one of them tells. */
+/**
+ * Merges lists of findings: errors first, and the lists in turn, each from its oldest finding, so that no source can displace the others.
+ */
 export function findingsOf(lists: readonly (readonly Finding[])[]): readonly Finding[] {
   const ordered = lists.map((list) =>
     list.toSorted((left, right) => rankOf(left) - rankOf(right) || (left.sinceMs ?? 0) - (right.sinceMs ?? 0)),
@@ -61,7 +64,7 @@ function rankOf({ severity }: Finding): number {
   return severity === 'error' ? 0 : 1;
 }
 
-/** The beginning of each list, `most` elements together. A list that is shorter than its share leaves the rest to the others. */
+/** Cuts the lists to `most` elements in total. A list that is shorter than its share leaves the rest of the share to the others. */
 function fairly<T>(lists: readonly (readonly T[])[], most: number): readonly (readonly T[])[] {
   const shares = lists.map(() => 0);
   let left = most;
@@ -77,7 +80,6 @@ interface Identified {
   readonly id: string;
 }
 
-/** The first of each id. */
 function unique<T extends Identified>(all: readonly T[]): readonly T[] {
   return combined(all, (first) => first);
 }
@@ -91,7 +93,7 @@ function combined<T extends Identified>(all: readonly T[], join: (first: T, seco
   return [...found.values()];
 }
 
-/** Each program of a machine is a source of its own. */
+/** Joins the programs of a machine, because each of them is a separate source. */
 function joinMachines(left: Machine, right: Machine): Machine {
   const first = left.state === 'answers' ? left : right;
   return { ...first, programs: [...left.programs, ...right.programs] };
@@ -103,7 +105,7 @@ function joinServers(left: Server, right: Server): Server {
     ...first,
     namespace: first.namespace === '' ? second.namespace : first.namespace,
     serverid: first.serverid ?? second.serverid,
-    // Of several clients that know the server, one that reaches it proves that it is up.
+    // If only clients report the server, one client that reaches it proves that it is up.
     ...(first.machine === null && second.state === 'up' ? { state: second.state, reason: null } : {}),
   };
 }
@@ -116,12 +118,12 @@ function joinClients(left: Client, right: Client): Client {
     role: first.role ?? second.role,
     fencedMs: first.fencedMs ?? second.fencedMs,
     volumes: [...new Set([...first.volumes, ...second.volumes])],
-    // Of several servers, one that has a session with the client proves that it is connected.
+    // If only servers report the client, one server with a session of the client proves that it is connected.
     ...(first.machine === null && second.state === 'connected' ? { state: second.state, sinceMs: second.sinceMs } : {}),
   };
 }
 
-/** The client knows more of a path than the server. */
+/** Prefers the client's report of a path, because it has more details than the server's. */
 function joinPaths(left: Path, right: Path): Path {
   return left.interface === null && right.interface !== null ? right : left;
 }
@@ -130,7 +132,7 @@ function joinMirrors(left: Mirror, right: Mirror): Mirror {
   return left.holder === null && right.holder !== null ? right : left;
 }
 
-/** What the server of a volume tells counts more than what a client does. */
+/** Prefers the report of a volume's server over the reports of clients. */
 function volumesOf(parts: readonly Picture[]): readonly Volume[] {
   const atFirstHand: Volume[] = [];
   const fromClients: Volume[] = [];

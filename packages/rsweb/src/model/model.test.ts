@@ -1,5 +1,5 @@
-// Pictures: several sources become one without repeating objects, a picture of another machine is taken only in its shape and without foreign
-// links, releases that differ are found, and histories stay within their memory.
+// Pictures: several sources are merged without duplicate objects; a picture of another machine is accepted only with the right shape and
+// loses foreign links; different releases are found; histories stay within their memory.
 
 import { describe, expect, test } from 'vitest';
 import { SAMPLE_MS, samplePicture } from '../testing/sample-picture.ts';
@@ -14,7 +14,7 @@ import { versionFindings } from './versions.ts';
 const sample = samplePicture();
 const LISTS = ['machines', 'servers', 'clients', 'paths', 'volumes', 'pools', 'mirrors', 'findings', 'events'] as const;
 
-/** What clients alone would tell. */
+/** The picture as if only clients reported it. */
 function bySecondHand(picture: Picture): Picture {
   const servers = picture.servers.map((server) => ({ ...server, machine: null, version: null, namespace: 'osl', serverid: 7 }));
   const volumes = picture.volumes.map((volume) => ({ ...volume, pool: null, usedBytes: null, waits: [] }));

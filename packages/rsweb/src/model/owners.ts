@@ -1,6 +1,6 @@
-// Whose word counts. A machine speaks for its own server and its own client; what it says of others is hearsay. Pure. Invariants: what this
-// machine's own daemons tell is never changed; no object, link or command of one source stands under the name of another's; a server that two
-// sources speak for is shown once for each, under a name that says whose word it is.
+// Decides which reports of a source count. A machine is authoritative for its own server and its own client; its reports about others are
+// hearsay. Pure. Invariants: reports of this machine's own daemons are never changed. No object, link or command of a source appears under
+// the name of another source's object. If two sources claim the same server, it is shown once for each, with the name of the source.
 
 import { isName } from '@rsio/common/lib/units';
 import { CLAIMS_MAX, HEARSAY_SERVERS_MAX, SOURCE_POOLS_MAX } from './limits.ts';
@@ -8,16 +8,16 @@ import { hrefOf, pathId, poolId, volumeId } from './ids.ts';
 import type { Client, Finding, Path, Picture, Pool, Server, Volume } from './picture.ts';
 import { finding } from './remedies.ts';
 
-/** What one source has told. */
+/** The report of one source. */
 export interface Told {
-  /** Unique; such as `source mars`. */
+  /** Unique name, such as `source mars`. */
   readonly source: string;
-  /** It is a daemon of this machine. */
+  /** True if the source is a daemon of this machine. */
   readonly isOwn: boolean;
   readonly picture: Picture;
 }
 
-/** The pictures with what each source may say, and findings about what several speak for. */
+/** Returns the reduced picture of each source, and findings about objects that several sources claim. */
 export function heard(told: readonly Told[]): { readonly parts: readonly Picture[]; readonly findings: readonly Finding[] } {
   const servers = claimsOf(told, ({ servers: all }) => all);
   const clients = claimsOf(told, ({ clients: all }) => all);
@@ -30,7 +30,7 @@ export function heard(told: readonly Told[]): { readonly parts: readonly Picture
   };
 }
 
-/** Who speaks for what: sources by the name of a server or client. */
+/** The sources that claim a server or client as their own, by its name. */
 type Claims = ReadonlyMap<string, ReadonlySet<string>>;
 
 /** Stands for all daemons of this machine. */
@@ -62,16 +62,16 @@ function disputesOf(kind: 'server' | 'client', claims: Claims): Finding[] {
   });
 }
 
-/** What counts of the words of one other machine. */
+/** Reduces the report of another machine to the parts that count. */
 class Hearing {
   private readonly source: string;
   private readonly servers: Claims;
-  /** Servers and clients that it speaks for, as it calls them. A client that is disputed is not among them. */
+  /** Names of the servers and clients that the source claims. A client that several sources claim is left out. */
   private readonly ownServers: ReadonlySet<string>;
   private readonly ownClients: ReadonlySet<string>;
-  /** Volumes of its own servers: their ids, as it calls them, and as they are called here. */
+  /** Volumes of the source's own servers: key: id in the report; value: id in the merged picture. */
   private readonly ids = new Map<string, string>();
-  /** The server of each volume that is told at first hand. */
+  /** The server of each volume that is reported by its server's own machine. */
   private readonly places: ReadonlyMap<string, string>;
 
   constructor({ source, picture }: Told, servers: Claims, clients: Claims, places: Map<string, string>) {
@@ -158,7 +158,7 @@ class Hearing {
       const pool = isOwnPool ? poolId(server, volume.pool?.slice(poolId(volume.server, '').length) ?? '') : null;
       return [{ ...volume, id: this.ids.get(volume.id) ?? volume.id, server, pool }];
     }
-    // Hearsay. Of a volume that its own server tells of, only the waits of this source's client are news.
+    // Hearsay. If the volume's own server reports it, only the waits of this source's client are used.
     const place = this.places.get(volume.id);
     const isKnown = this.servers.has(volume.server);
     if (place === undefined ? isKnown : place !== volume.server) return [];
@@ -166,7 +166,7 @@ class Hearing {
   }
 }
 
-/** The id of a server or client is its name. */
+/** True if the id equals the name, as it must for a server or client. */
 function isNamed({ id, name }: Server | Client): boolean {
   return id === name && isName(name);
 }

@@ -1,5 +1,5 @@
-// The shape of a picture that another machine's rsweb sends, and the guard that takes only what has this shape. Pure. Invariants: a picture that
-// passes has no field that the type lacks, and no text, list, number or date beyond its bound; the shape and the type of picture.ts are the same.
+// The shape of a picture from another machine's rsweb, and the guard that checks it. Pure. Invariants: a checked picture has no unknown
+// field, and no text, list, number or date beyond its bound; the shape and the type in picture.ts are the same.
 
 import { flag, type Form, list, object, type Of, orNull, type Shape, text, whole, within, word } from '@rsio/common/lib/shape';
 import { misfit } from '@rsio/common/lib/shape';
@@ -7,7 +7,7 @@ import { DIRECTIONS, PATH_STATES } from '@rsio/common/lib/path-states';
 import { DATE_MAX_MS, ELEMENTS_MAX, FIGURE_MAX, INNER_MAX, TEXT_MAX_CHARS } from './limits.ts';
 import type { Picture } from './picture.ts';
 
-/** Version of the form. It increases when a reader of the old one would misread the new one. */
+/** Version of the form. A change that readers of the old form would misread increases the version. */
 export const PICTURE_FORMAT = 1;
 
 const figure = within(0, FIGURE_MAX);
@@ -183,14 +183,14 @@ const PICTURE = object({
 type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : never) : never;
 const isSameAsType: Same<Of<typeof PICTURE>, Picture> = true;
 
-/** The picture in an answer, or why it is none. */
+/** Returns the picture in an answer, or the reason why it is refused. */
 export function checkedPicture(value: unknown): Picture | string {
   const pruned = isSameAsType && prune(PICTURE, value, ELEMENTS_MAX);
   const wrong = misfit(PICTURE, pruned, 'exactly');
   return wrong === null ? withOwnLinks(pruned as Picture) : wrong;
 }
 
-/** A link of another machine leads to a page of this one, or nowhere. */
+/** Keeps only links of another machine's picture that lead to pages of this rsweb. */
 function withOwnLinks(picture: Picture): Picture {
   const own = (href: string | null): string | null =>
     href !== null && /^\/(volume|client|server|pool|mirror)\/[^/\s]+$/.test(href) ? href : null;
@@ -201,7 +201,7 @@ function withOwnLinks(picture: Picture): Picture {
   };
 }
 
-/** A copy with the fields of the shape only. What does not fit is copied as null, so that the check finds it. */
+/** Copies the fields of the shape. A value that does not fit becomes null, so that the check finds it. */
 function prune({ form }: Shape, value: unknown, listMax: number): unknown {
   switch (form.kind) {
     case 'text':

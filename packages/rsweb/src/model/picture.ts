@@ -1,6 +1,6 @@
-// What rsweb knows about machines at one moment, in the form in which pages, /picture.json and /live have it. The sources fill it; this file
-// has only types. Invariants: plain JSON; every element of a list has an `id` that is unique in its list and the same while the object exists;
-// the fields `server`, `client`, `pool`, `mirror` and `volume` contain such ids; an unknown value is null.
+// Types of the picture: the state of all machines at one moment, as used by pages, /picture.json and /live. The sources fill it.
+// Invariants: the picture is plain JSON; every element of a list has an `id` that is unique in its list and never changes while the object
+// exists; the fields `server`, `client`, `pool`, `mirror` and `volume` contain such ids; an unknown value is null.
 
 import type { Direction, PathState } from '@rsio/common/lib/path-states';
 
@@ -14,7 +14,7 @@ export interface Picture {
   readonly pools: readonly Pool[];
   readonly mirrors: readonly Mirror[];
   readonly snapshots: number;
-  /** Errors first; of each source in turn the next one, its oldest first. */
+  /** Errors first, then warnings; the sources alternate, and each one's oldest finding comes first. */
   readonly findings: readonly Finding[];
   /** The oldest first. */
   readonly events: readonly Event[];
@@ -23,12 +23,12 @@ export interface Picture {
 /** The lists of a picture whose elements have an id. */
 export type ListName = 'machines' | 'servers' | 'clients' | 'paths' | 'volumes' | 'pools' | 'mirrors' | 'findings' | 'events';
 
-/** A machine that a source speaks to: this one, or another one's rsweb. */
+/** A machine that is a source: this machine, or one with another rsweb. */
 export interface Machine {
   readonly id: string;
   readonly name: string;
   readonly isLocal: boolean;
-  /** silent: nothing on it answers, and `reason` says why. */
+  /** silent: no daemon of the machine answers; `reason` contains the cause. */
   readonly state: 'answers' | 'silent';
   readonly reason: string | null;
   readonly programs: readonly {
@@ -38,13 +38,13 @@ export interface Machine {
   }[];
 }
 
-/** What an object has done in the last interval, as rates. */
+/** The load of an object in the last interval. */
 export interface Load {
   readonly readsPerSecond: number;
   readonly writesPerSecond: number;
   readonly readBytesPerSecond: number;
   readonly writtenBytesPerSecond: number;
-  /** Of the READs that were answered in the interval; null: there was none, or it is not known. */
+  /** Latencies of the READs that were answered in the interval; null if there was none or the latency is unknown. */
   readonly readLatency: Percentiles | null;
   readonly writeLatency: Percentiles | null;
 }
@@ -60,7 +60,7 @@ export interface Server {
   readonly name: string;
   readonly namespace: string;
   readonly serverid: number | null;
-  /** Machine that tells of it at first hand; null: only clients know it. */
+  /** Machine whose own daemon reports the server; null if only clients report it. */
   readonly machine: string | null;
   readonly state: 'up' | 'connecting' | 'down';
   readonly reason: string | null;
@@ -79,17 +79,17 @@ export interface Server {
 export interface Client {
   readonly id: string;
   readonly name: string;
-  /** Machine that tells of it at first hand; null: only servers know it. */
+  /** Machine whose own daemon reports the client; null if only servers report it. */
   readonly machine: string | null;
-  /** silent: it has a session without a path. */
+  /** silent: the client has a session without a path. */
   readonly state: 'connected' | 'silent' | 'absent';
   readonly address: string | null;
   readonly sinceMs: number | null;
   readonly version: string | null;
-  /** Right on its servers; null: not known. */
+  /** Right of the client on its servers; null if unknown. */
   readonly role: 'use' | 'manage' | 'admin' | null;
   readonly fencedMs: number | null;
-  /** Volumes that it has attached or holds. */
+  /** Ids of the volumes that the client has attached or holds. */
   readonly volumes: readonly string[];
   readonly load: Load;
 }
@@ -98,10 +98,10 @@ export interface Path {
   readonly id: string;
   readonly client: string;
   readonly server: string;
-  /** Interface of the client; null if only the server tells of the path. */
+  /** Interface of the client; null if only the server reports the path. */
   readonly interface: string | null;
   readonly localAddress: string | null;
-  /** Remote endpoint, at the server. */
+  /** Address of the server's end. */
   readonly address: string;
   readonly port: number | null;
   readonly state: PathState;
@@ -110,23 +110,23 @@ export interface Path {
   readonly sinceMs: number;
   readonly lastError: string | null;
   readonly roundTripMs: number | null;
-  /** Cipher suite; null: the path is plain or not connected. */
+  /** Cipher suite; null if the path is plain or not connected. */
   readonly cipher: string | null;
-  /** Null: not known. */
+  /** Null if unknown. */
   readonly sentBytesPerSecond: number | null;
   readonly receivedBytesPerSecond: number | null;
 }
 
-/** served: clients can use it; paused, stopped: by command; unavailable: `reason` says why. */
+/** served: clients can use the volume. paused, stopped: by command. unavailable: `reason` contains the cause. */
 export type VolumeState = 'served' | 'paused' | 'stopped' | 'unavailable';
 
 export interface Volume {
   readonly id: string;
   readonly name: string;
   readonly universe: number;
-  /** Server that offers it; of a namespace with several, the first. */
+  /** Server that offers the volume; if several servers do, the first one. */
   readonly server: string;
-  /** Null: a section [volume] configures it. */
+  /** Null if a section [volume] configures the volume. */
   readonly pool: string | null;
   readonly state: VolumeState;
   readonly reason: string | null;
@@ -135,14 +135,14 @@ export interface Volume {
   readonly readonly: boolean;
   readonly shared: boolean;
   readonly holders: readonly { readonly client: string; readonly sinceMs: number }[];
-  /** I/O that waits, at the server or at a client. `waitsFor` is a phrase or sentence, such as `a path to server big-9`. */
+  /** I/O that waits at the server or at a client. `waitsFor`: a text such as `a path to server big-9`. */
   readonly waits: readonly { readonly client: string; readonly waitsFor: string; readonly requests: number; readonly sinceMs: number }[];
   readonly snapshots: number;
   readonly lastSnapshotMs: number | null;
-  /** Such as hourly keep 24. */
+  /** Schedule of snapshots, such as `hourly keep 24`. */
   readonly schedule: string | null;
   readonly mirror: string | null;
-  /** Limits of bandwidth control; null: none. */
+  /** Limits of the volume; null if there are none. */
   readonly iopsLimit: number | null;
   readonly bandwidthLimitBytes: number | null;
   readonly load: Load;
@@ -174,10 +174,10 @@ export interface Mirror {
   readonly state: 'known' | 'unfinished' | 'unknown';
   readonly sizeBytes: number | null;
   readonly replicas: readonly {
-    /** Null: the server is not in the picture. */
+    /** Null if the server is not in the picture. */
     readonly server: string | null;
     readonly serverName: string;
-    /** Id of the volume; null: it is not in the picture. */
+    /** Id of the volume; null if the volume is not in the picture. */
     readonly volume: string | null;
     readonly state: 'in sync' | 'behind' | 'copying';
     readonly isReachable: boolean;
@@ -187,31 +187,30 @@ export interface Mirror {
   }[];
   readonly voters: readonly { readonly serverName: string; readonly answers: boolean; readonly trouble: string | null }[];
   readonly majority: number;
-  /** Client that has it attached. */
+  /** Client that has the mirror attached. */
   readonly holder: string | null;
 }
 
-/** Something that is wrong. */
+/** A fault. */
 export interface Finding {
   readonly id: string;
   readonly severity: 'error' | 'warning';
   readonly what: string;
   /** Machine or object, such as `server big-9`. */
   readonly where: string;
-  /** A sentence. */
   readonly remedy: string;
-  /** Commands for root, in order, that can be copied and run unchanged. */
+  /** Shell commands for root, in order, that can be run unchanged. */
   readonly commands: readonly string[];
-  /** Page of the object, such as /volume/ID; null: there is none. */
+  /** Page of the object, such as /volume/ID; null if there is none. */
   readonly href: string | null;
-  /** Since when; null: not known. */
+  /** Start of the fault; null if unknown. */
   readonly sinceMs: number | null;
 }
 
 export interface Event {
   readonly id: string;
   readonly atMs: number;
-  /** Machine that has told it. */
+  /** Machine that has reported the event. */
   readonly machine: string;
   readonly object: string;
   readonly from: string;

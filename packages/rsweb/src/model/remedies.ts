@@ -1,27 +1,27 @@
-// Makes findings out of sentences of the form `what: remedy`, as the commands of RSIO print them. Pure. Invariant: the same fault has the same
-// id as long as it lasts, so that a page does not lose its place.
+// Makes findings from sentences of the form `what: remedy`, as the commands of RSIO print them. Pure. Invariant: a fault keeps its id as
+// long as it lasts, so that its element on a page does not move.
 
 import type { Finding } from './picture.ts';
 
 export interface Place {
-  /** Such as `server big-9`. */
+  /** A text such as `server big-9`. */
   readonly where: string;
   readonly href: string | null;
   readonly sinceMs?: number | null;
   readonly commands?: readonly string[];
 }
 
-/** `kind`: what is wrong, in a word, for the id. */
+/** `kind`: a word for the kind of fault, as a part of the id. */
 export function finding(severity: Finding['severity'], kind: string, sentence: string, place: Place): Finding {
   const { what, remedy } = partsOf(sentence);
   const { where, href, sinceMs = null, commands = [] } = place;
   return { id: `${kind} ${where}`, severity, what, where, remedy, commands, href, sinceMs };
 }
 
-/** A remedy that begins with a command keeps its small letter. */
+/** A remedy that begins with a command is not capitalized. */
 const COMMAND = /^(rs[a-z]+|crsio|systemctl) /;
 
-/** The remedy stands behind the last colon. */
+/** Splits the sentence at its last colon. */
 function partsOf(sentence: string): { readonly what: string; readonly remedy: string } {
   const at = sentence.lastIndexOf(': ');
   if (at < 0) return { what: sentence, remedy: '' };

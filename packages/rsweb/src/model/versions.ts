@@ -1,5 +1,5 @@
-// Finds servers and clients that run another release than the newest one. Pure. Invariant: releases that are the same are no finding, and one
-// finding names each program that lags behind.
+// Finds servers and clients that run an older release than the newest one in the picture. Pure. Invariant: an outdated program causes
+// exactly one finding, and programs of the newest release cause none.
 
 import { hrefOf, clientId, serverId } from './ids.ts';
 import type { Finding, Picture } from './picture.ts';

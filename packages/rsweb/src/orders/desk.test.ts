@@ -1,5 +1,5 @@
-// Orders: which become which request, which are refused before a daemon is asked, which are asked for again; that they are logged with the token,
-// and that a page does not wait for one that hangs.
+// Orders: the request of each order, refusals before a daemon is asked, confirmations, log lines with the token, and pages that do not wait
+// for an order that hangs.
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { Log } from '@rsio/common/log/log';
@@ -86,7 +86,7 @@ describe('the desk', () => {
 });
 
 describe('an order', () => {
-  /** What the daemons answer to the questions before an order. */
+  /** Answers of the daemons to the queries before an order. */
   let answers: Readonly<Record<string, unknown>> = {};
   let asked: string[] = [];
   const answer = (method: string, params: object): Promise<never> => {

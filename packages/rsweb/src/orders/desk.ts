@@ -1,6 +1,6 @@
-// Takes orders: asks for a confirmation where one is needed, carries the order out, logs it with the name of the token, and keeps what the next
-// page says of it. Invariants: an order is logged before it begins and when it has ended; a page never waits longer than the bound for one; an answer
-// to a question counts only for the object that the question has named.
+// Takes orders: asks for a confirmation if the order needs one, executes the order, logs it with the name of the token, and keeps the
+// notice for the next page. Invariants: an order is logged before it starts and after it has ended; a page waits at most ORDER_SHOWN_MS for
+// an order; a confirmation counts only for the object that the question has named.
 
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -10,12 +10,12 @@ import type { Picture } from '../model/picture.ts';
 import { FIELD_MAX_CHARS, NOTICE_MS, NOTICES_MAX, ORDER_SHOWN_MS, ORDERS_MAX } from './limits.ts';
 import type { Fields, OrderKind, Work } from './order.ts';
 
-/** A question that a page asks before an order is carried out, as pages/confirm.ts takes it. */
+/** A question before the execution of an order, as pages/confirm.ts shows it. */
 export interface Confirmation {
   readonly title: string;
   readonly what: string;
   readonly consequence: string;
-  /** What the answer must name, such as `volume oracle@0`: it counts for this object only. */
+  /** The object for which the confirmation counts, such as `volume oracle@0`. The answer must contain it. */
   readonly object: string;
   readonly fields: Readonly<Record<string, string>>;
   readonly action: string;
@@ -25,16 +25,16 @@ export interface Confirmation {
 export type Outcome =
   | { readonly kind: 'unknown' }
   | { readonly kind: 'confirm'; readonly confirmation: Confirmation }
-  /** `notice`: a key for the query of the page, such as `notice=KEY`. */
+  /** `notice`: a query for the next page, such as `notice=KEY`. */
   | { readonly kind: 'done'; readonly href: string; readonly notice: string; readonly text: string; readonly isDone: boolean };
 
 export interface DeskPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly orders: Readonly<Record<string, OrderKind>>;
-  /** What the daemons of this machine tell: nobody else's word leads an order. */
+  /** The picture of this machine's own daemons. Reports of other machines never lead to an order. */
   readonly picture: () => Picture;
-  /** The picture is old after an order. */
+  /** Called after an order, because the picture is then out of date. */
   readonly changed: () => void;
 }
 
@@ -47,7 +47,7 @@ export class Desk {
     this.ports = ports;
   }
 
-  /** `token`: the name of the token that orders. */
+  /** `token`: the name of the visitor's token. */
   async take(name: string, form: URLSearchParams, token: string): Promise<Outcome> {
     const { orders, picture } = this.ports;
     const kind = Object.hasOwn(orders, name) ? orders[name] : undefined;
@@ -68,7 +68,7 @@ export class Desk {
     return this.carryOut(name, work, token);
   }
 
-  /** The text for a key; null if it is unknown or old. */
+  /** Returns the notice for a key; null if the key is unknown or too old. */
   notice(key: string | null): string | null {
     const found = key === null ? undefined : this.notices.get(key);
     return found === undefined || this.ports.clock.monotonicMs() - found.atMs > NOTICE_MS ? null : found.text;
@@ -123,7 +123,7 @@ function fieldsOf(form: URLSearchParams): Fields {
   return { get: (name) => (form.get(name) ?? '').trim().slice(0, FIELD_MAX_CHARS) };
 }
 
-/** The page of the object that the form names. */
+/** Returns the page of the object in the form. */
 function backOf(form: URLSearchParams): string {
   for (const kind of ['volume', 'client', 'server'] as const) {
     const id = form.get(kind);

@@ -1,6 +1,6 @@
-// All orders: which fields each has, what it acts upon, and which request it becomes. Only objects of this machine take orders, because other
-// machines have their own rsweb, tokens and logs. Invariants: an order has the same effect and the same limits as the command of rsadm or rsconfig;
-// it goes to the volume whose id the visitor has seen, or to none.
+// The table of all orders: the fields of each order, its object, and the request to a daemon. Only objects of this machine take orders,
+// because other machines have their own rsweb, tokens and logs. Invariants: an order has the same effect and the same limits as the
+// corresponding command of rsadm or rsconfig; an order is executed only on the volume with the id that the visitor has seen.
 
 import { randomUUID } from 'node:crypto';
 import { PAUSE_MS } from '@rsio/common/control/limits';
@@ -13,7 +13,7 @@ import { hrefOf, serverId, volumeId } from '../model/ids.ts';
 import type { Client, Picture, Server, Volume } from '../model/picture.ts';
 import type { Fields, OrderKind, Work } from './order.ts';
 
-/** The daemons of this machine. `by`: who orders, for their logs. */
+/** Calls the daemons of this machine. `by`: the name of the token, for their logs. */
 export interface OrderPorts {
   readonly server: <M extends ServerMethodName>(
     method: M,
@@ -31,7 +31,6 @@ const SETTINGS = ['clients', 'readonly', 'shared', 'snapshots', 'iops', 'bandwid
 
 export function orderTable(ports: OrderPorts): Readonly<Record<string, OrderKind>> {
   const ask: Ask = (method, params) => async (by) => void (await ports.server(method, params, by));
-  /** An order about a volume of this machine's server. */
   const ofVolume: OfVolume = (work, confirm = null) => ({
     confirm,
     prepare: (fields, picture) => {
@@ -102,7 +101,7 @@ type Ask = <M extends ServerMethodName>(method: M, params: ServerMethods[M]['par
 
 type OfVolume = (work: (volume: Volume, fields: Fields) => Work, confirm?: OrderKind['confirm']) => OrderKind;
 
-/** What holds or refuses the I/O of a volume. */
+/** Orders that pause, stop, resume and start a volume. */
 function haltOrders(ofVolume: OfVolume, ask: Ask): Readonly<Record<string, OrderKind>> {
   return {
     'volume-pause': ofVolume((volume, fields) => {
@@ -146,7 +145,7 @@ function creation(fields: Fields, picture: Picture, ask: Ask): Work {
   };
 }
 
-/** The methods take names, and a name may have become another volume's since the page was made. */
+/** Checks that the volume still has its id. Orders use names, and another volume may have got the name since the page was made. */
 async function checkServed(volume: Volume, by: string, { server }: OrderPorts): Promise<void> {
   const { volume: now } = await server('volume-show', named(volume), by);
   if (volumeId(now.id, volume.server, volume.name, volume.universe) !== volume.id) throw anotherNow(volume);
@@ -176,7 +175,7 @@ function attachment(fields: Fields, picture: Picture, method: 'attach' | 'detach
   return { ...on(volume, `is ${method}ed on this machine`), run };
 }
 
-/** What rsiod calls the volume with this id and this name; null: no server offers it. */
+/** Returns rsiod's label for the volume with this id and name; null if no server offers it. */
 async function offeredLabel({ id, name, universe }: Volume, by: string, { client }: OrderPorts): Promise<string | null> {
   const { namespaces } = await client('query', { refresh: false }, by);
   for (const { name: namespace, servers } of namespaces) {
@@ -188,14 +187,14 @@ async function offeredLabel({ id, name, universe }: Volume, by: string, { client
   return null;
 }
 
-/** The same for a volume that is attached. */
+/** Like `offeredLabel`, for an attached volume. */
 async function attachedLabel({ id, name, universe }: Volume, by: string, { client }: OrderPorts): Promise<string | null> {
   const { attachments } = await client('local', {}, by);
   const attached = attachments.find((one) => one.id === id && one.name === name && one.universe === universe);
   return attached === undefined ? null : volumeLabel(attached);
 }
 
-/** Every object of a list has an id. */
+/** Finds an element by its id. Throws E_USAGE if the element is gone. */
 function found<T extends { readonly id: string }>(what: string, all: readonly T[], id: string): T {
   const one = all.find((each) => each.id === id);
   if (one === undefined) throw new RsError('E_USAGE', `There is no such ${what} any more: load the page again`);

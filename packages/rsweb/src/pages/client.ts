@@ -1,4 +1,4 @@
-// The page of a client: its paths, its volumes, what it does. Pure.
+// The page of a client: its paths, volumes and load. Pure.
 // The tables are in parts/.
 
 import { factsPart, loadTiles } from '../markup/facts.ts';

@@ -1,5 +1,5 @@
-// The question before an order that destroys something. Pure. Invariant: the order is sent by a form
-// of this page only, with all of its fields.
+// The page that asks for a confirmation before an order that destroys something. Pure. Invariant: only the form on this page sends the
+// order, with all its fields.
 
 import { csrfField, framed } from '../markup/frame.ts';
 import { type Html, html } from '../markup/html.ts';
@@ -7,11 +7,11 @@ import type { View } from '../markup/view.ts';
 import type { Picture } from '../model/picture.ts';
 
 export interface Order {
-  /** Such as `Remove volume oracle@0`; also the name of the button. */
+  /** A text such as `Remove volume oracle@0`, which is also the label of the button. */
   readonly title: string;
   readonly what: string;
   readonly consequence: string;
-  /** What the answer is about, such as `volume oracle@0`. */
+  /** The object of the order, such as `volume oracle@0`. */
   readonly object: string;
   /** Fields of the order, without csrf and confirm. */
   readonly fields: Readonly<Record<string, string>>;

@@ -1,4 +1,4 @@
-// The page of an error: what happened, and what to do. Pure.
+// The page of an error: the message and the remedy. Pure.
 // Invariant: it needs neither a picture nor a login.
 
 import { bare } from '../markup/frame.ts';

@@ -1,4 +1,4 @@
-// The page of events: what has changed on all machines, the newest first. Pure.
+// The page of events: the changes on all machines, the newest first. Pure.
 // A filter by text is a form, which works without script.
 
 import { framed } from '../markup/frame.ts';

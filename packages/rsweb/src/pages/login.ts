@@ -1,15 +1,15 @@
-// The page on which a visitor shows a token. Pure. Invariant: it never repeats the token.
-// Who may enter is decided in app/doors.ts.
+// The page on which a visitor enters a token. Pure. Invariant: the page never repeats the token. The file app/doors.ts decides about the
+// access.
 
 import { bare } from '../markup/frame.ts';
 import { type Html, html } from '../markup/html.ts';
 
 export interface Login {
-  /** Null: the form has no login to belong to yet. */
+  /** Null, because there is no login yet. */
   readonly csrf: string | null;
-  /** Page to go to afterwards. */
+  /** Path of the page after the login. */
   readonly next: string;
-  /** Why the last try failed. */
+  /** Sentence about the failure of the last attempt. */
   readonly trouble: string | null;
   /** Name of this machine. */
   readonly host: string;

@@ -1,5 +1,5 @@
-// The first page: what is wrong with its remedy, totals, the picture, and tables of everything. Pure. Invariant: what is wrong comes first.
-// The picture is drawn in parts/diagram.ts.
+// The first page: faults with remedies, totals, the diagram, and tables of all objects. Pure. Invariant: faults come first. The file
+// parts/diagram.ts draws the diagram.
 
 import { plural } from '@rsio/common/lib/units';
 import { type Tile, tilesPart } from '../markup/facts.ts';

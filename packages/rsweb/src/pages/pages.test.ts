@@ -1,5 +1,5 @@
-// Tests of the pages as texts: no text of a machine becomes markup, what is wrong comes first with its remedy, tables are sorted and filtered by
-// links, faults show in the picture, and objects that are gone have no page.
+// Tests the pages as texts: no text of a machine becomes markup, faults come first with their remedies, links sort and filter tables,
+// faults are visible in the diagram, and removed objects have no page.
 
 import { describe, expect, test } from 'vitest';
 import type { View } from '../markup/view.ts';
@@ -35,7 +35,7 @@ function view(query = '', more: Partial<View> = {}): View {
   };
 }
 
-/** Every text that machines tell becomes one with markup in it; ids and names of states stay. */
+/** Replaces every text from machines with a text that contains markup; ids and names of states stay. */
 function hostile(value: unknown, key = ''): unknown {
   if (Array.isArray(value)) return value.map((element) => hostile(element, key));
   if (value !== null && typeof value === 'object')

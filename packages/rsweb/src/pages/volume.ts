@@ -1,5 +1,5 @@
-// The page of a volume: what it is, what it does, who has it, its mirror. Pure.
-// The orders that a visitor may give are in parts/orders.ts.
+// The page of a volume: its facts, load, holders and mirror. Pure.
+// The forms for orders are in parts/orders.ts.
 
 import { factsPart, loadTiles } from '../markup/facts.ts';
 import { numberText, perSecondText, sinceText, sizeText, speedText, timeText } from '../markup/figures.ts';

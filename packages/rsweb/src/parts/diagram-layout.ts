@@ -1,5 +1,5 @@
-// Where the parts of the picture stand. Pure. Invariant: positions depend on names and faults, not on figures; with more clients than the bound,
-// those with a fault are drawn first.
+// Computes the positions in the diagram. Pure. Invariant: positions depend on names and faults, not on figures. With more than
+// CLIENTS_DRAWN clients, those with a fault are drawn first.
 
 import type { Client, Path, Picture, Pool, Server, Volume } from '../model/picture.ts';
 import { byName, groupsOf } from '../markup/lists.ts';
@@ -31,11 +31,11 @@ export interface PlacedClient extends Box {
 }
 
 export interface PlacedPool extends Box {
-  /** Null: volumes that sections of rssrvcfg configure. */
+  /** Null for the volumes that sections of rssrvcfg configure. */
   readonly pool: Pool | null;
   readonly name: string;
   readonly volumes: readonly Volume[];
-  /** Volumes that are not drawn. */
+  /** Number of volumes that are not drawn. */
   readonly left: number;
   readonly perRow: number;
 }
@@ -48,7 +48,7 @@ export interface PlacedServer extends Box {
 
 /** All paths between a client and a server. */
 export interface Trunk {
-  /** Right edge of the columns of clients: to there, the line runs between the rows. */
+  /** Right edge of the columns of clients. Left of this edge, the line runs between the rows. */
   readonly edge: number;
   readonly x1: number;
   readonly y1: number;

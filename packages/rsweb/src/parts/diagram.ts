@@ -1,6 +1,6 @@
-// The picture of the first page: clients on the left, servers with their pools and volumes on the right, and between them what flows over the
-// paths. Drawn as SVG by the server. Pure. Invariants: what has a fault is always drawn; a line with a path that is down is red, dashed and marked;
-// every part has a name; positions depend on names only, so that nothing jumps while figures change.
+// Draws the diagram of the first page as SVG: clients on the left, servers with their pools and volumes on the right, and lines for the
+// traffic of their paths between them. Pure. Invariants: an object with a fault is always drawn. A line with a path that is down is red,
+// dashed and marked. Every part has an accessible name. Positions do not depend on figures, so that nothing jumps while figures change.
 
 import { plural } from '@rsio/common/lib/units';
 import { clientsDrawn, layoutOf, type PlacedClient, type PlacedPool, type PlacedServer, type Trunk } from './diagram-layout.ts';
@@ -13,9 +13,9 @@ import { usedShare } from './space.ts';
 
 const CELL = 11;
 const CELL_PITCH = 14;
-/** From the middle of a row to the gap below it. */
+/** Distance from the middle of a row to the gap below it. */
 const ASIDE = 12;
-/** Share of a pool from which its bar is drawn as a fault, and from which as a warning. */
+/** Fill levels of a pool from which its bar is drawn as a fault and as a warning. */
 const FULL = 0.95;
 const NEARLY_FULL = 0.8;
 
@@ -37,14 +37,14 @@ ${left > 0 && html`<p class="hint">${plural(left, 'further client')} without a f
 <span id="totals-end" tabindex="-1"></span></section>`;
 }
 
-/** From 1 to 5, by magnitude: a hundred times the data is twice as thick. */
+/** Returns the thickness class of a line, from 0 to 4, on a logarithmic scale. */
 function weightOf(bytesPerSecond: number): number {
   return bytesPerSecond < 1_000 ? 0 : Math.min(4, Math.max(0, Math.log10(bytesPerSecond) - 4));
 }
 
 function trunkLine({ edge, x1, y1, x2, y2, down, paths, bytesPerSecond }: Trunk): Html {
   const middle = (edge + x2) / 2;
-  // A line from another column than the last one passes below the row of its client.
+  // A line that does not start in the last column first runs below the row of its client.
   const aside = x1 < edge ? `M${x1} ${y1}c6 0 6 ${ASIDE} 12 ${ASIDE}H${edge}` : `M${x1} ${y1}`;
   const fromY = x1 < edge ? y1 + ASIDE : y1;
   const way = `${aside}C${middle} ${fromY} ${middle} ${y2} ${x2} ${y2}`;
@@ -95,7 +95,7 @@ function poolPart({ pool, name, volumes, x, y, width, perRow, left }: PlacedPool
 <g aria-hidden="true"><text class="pool" x="${x}" y="${y + 10}">${shortened(name, 20)}</text><rect class="bar" x="${x + width - bar - 40}" y="${y + 2}" width="${bar}" height="8" rx="4"/>
 <rect class="fill ${kind}" x="${x + width - bar - 40}" y="${y + 2}" width="${(bar * (share ?? 0)).toFixed(1)}" height="8" rx="4"/>
 <text class="figure ${kind}" x="${x + width}" y="${y + 10}">${kind === 'bad' ? '\u2716 ' : ''}${percentText(share)}</text></g></a>`;
-  // The table of volumes has them for the keyboard and for screen readers.
+  // Screen readers and the keyboard use the table of volumes instead of these cells.
   const cells = volumes.map((volume, index) =>
     volumeCell(volume, x + (index % perRow) * CELL_PITCH, y + 18 + Math.floor(index / perRow) * CELL_PITCH),
   );

@@ -1,4 +1,4 @@
-// What is wrong, with its remedy, on top of the pages. Pure. Invariant: the remedy's commands stand alone on their lines, so that they can be
+// Shows faults with their remedies at the top of pages. Pure. Invariant: each command of a remedy is on a separate line, so that it can be
 // copied and run unchanged.
 
 import { plural } from '@rsio/common/lib/units';
@@ -8,7 +8,7 @@ import { type Html, html } from '../markup/html.ts';
 import { FINDINGS_SHOWN } from '../markup/limits.ts';
 import { stateBadge } from '../markup/state.ts';
 
-/** `none`: a sentence if nothing is wrong; null: nothing is shown then. */
+/** `none`: the sentence that is shown without findings; null if nothing is shown then. */
 export function findingsPart(findings: readonly Finding[], nowMs: number, none: string | null): Html | null {
   if (findings.length === 0)
     return none === null
@@ -21,7 +21,7 @@ export function findingsPart(findings: readonly Finding[], nowMs: number, none: 
 <ul class="findings">${shown.map((finding) => findingItem(finding, nowMs))}</ul>${more > 0 && html`<p>${plural(more, 'further finding')} follow once these are settled.</p>`}</section>`;
 }
 
-/** Such as `2 errors, 1 warning`. */
+/** Returns a text such as `2 errors, 1 warning`. */
 export function summaryOf(findings: readonly Finding[]): string {
   const count = (severity: Finding['severity']): number => findings.filter((finding) => finding.severity === severity).length;
   return `${plural(count('error'), 'error')}, ${plural(count('warning'), 'warning')}`;

@@ -1,5 +1,5 @@
-// The tables of clients, servers, pools, mirrors, paths and events, which several pages show. Pure. Invariant: every name of another object is a
-// link to its page.
+// The tables of clients, servers, pools, mirrors, paths and events, which several pages show. Pure. Invariant: the name of every other
+// object is a link to the object's page.
 
 import type { Client, Event, Mirror, Path, Picture, Pool, Server } from '../model/picture.ts';
 import { hrefOf } from '../model/ids.ts';
@@ -108,7 +108,7 @@ export function mirrorsTable(rows: readonly Mirror[], view: View): Html {
   );
 }
 
-/** The worst state of its replicas, or that of its configuration if this is not known. */
+/** Returns the worst state of the mirror's replicas, or the state of its configuration if that is not `known`. */
 export function mirrorState({ state, replicas }: Mirror): string {
   if (state !== 'known') return state;
   return (['behind', 'copying'] as const).find((worst) => replicas.some((replica) => replica.state === worst)) ?? 'in sync';

@@ -1,6 +1,7 @@
-// Forms for orders, which visitors with the right to manage get about objects of this machine; for others, a sentence says where to give them.
-// Pure. Invariants: every form carries the value that proves that this page made it; the orders and their fields are those of orders/order-table.ts;
-// a form never becomes another one, and does not move when the state of its volume changes, because a visitor may be about to click.
+// Forms for orders about objects of this machine, for visitors with the right to manage. For other objects or visitors, a sentence says
+// where to give orders. Pure. Invariants: every form contains the csrf value of the login. The orders and their fields are those of
+// orders/order-table.ts. A form keeps its place and its meaning when the state of its volume changes, because a visitor may be about to
+// click.
 
 import { PAUSE_MS } from '@rsio/common/control/limits';
 import { printDuration } from '@rsio/common/lib/units';
@@ -35,7 +36,7 @@ ${isAttachable && !isAttached && order('attach', html`<button>Attach to this mac
 ${isAttached && order('detach', html`<button class="danger">Detach from this machine \u2026</button>`)}`);
 }
 
-/** What holds or refuses the I/O of a volume. What its state does not permit is there, and disabled. */
+/** Forms to pause, stop, resume and start a volume. A form that the volume's state does not permit is disabled, not missing. */
 function haltOrders({ state }: Volume, order: (name: string, fields: Html) => Html): Html {
   const onlyIf = (isPermitted: boolean): Html => (isPermitted ? html`` : html` disabled`);
   const isStopped = state === 'stopped';

@@ -1,5 +1,5 @@
-// Plots of histories. The server draws each as SVG, which the script replaces with uPlot where there is one. Pure. Invariants: both show the same
-// rings; a gap in a series is a gap in its line; a plot has a name, and its last values stand beside it as text.
+// Plots of histories. The server draws each plot as SVG; in a browser with scripts, the script replaces it with uPlot. Pure. Invariants:
+// both show the same rings; a gap in a series is a gap in its line; a plot has a name, and its last values are shown as text.
 
 import type { HistoryName, Ring, SeriesName } from '../model/history.ts';
 import { latencyText, numberText, sizeText, speedText, timeText } from '../markup/figures.ts';
@@ -47,7 +47,6 @@ export const SPACE_SERIES: Plot['series'] = [
   { name: 'totalBytes', label: 'size' },
 ];
 
-/** The plots of an object that does I/O. */
 export function loadPlots(of: HistoryName, view: View): Html {
   return plotsPart(
     [
@@ -59,11 +58,11 @@ export function loadPlots(of: HistoryName, view: View): Html {
   );
 }
 
-/** Plots side by side, with links to the time that they show. */
+/** Shows plots side by side, with links that choose the time span. */
 export function plotsPart(plots: readonly Plot[], view: View): Html {
   const rings = view.history.ringsOf(plots[0]?.of ?? 'all');
   const shown = Math.min(Math.max(0, rings.length - 1), Math.max(0, Math.floor(Number(view.query.get('span'))) || 0));
-  // Soon after the start, a longer ring has no more than a finer one.
+  // Soon after the start, several rings cover the same time and have the same name, so only one link is shown.
   const names = rings.map(spanText);
   const links = names.flatMap((name, index) => {
     if (index === shown) return html`<span aria-current="true">${name}</span> `;
@@ -111,7 +110,10 @@ function clockText(wallMs: number): string {
   return /\d\d:\d\d:\d\d/.exec(timeText(wallMs))?.[0] ?? '';
 }
 
-/** The way of a line. More points than the bound are thinned out to the largest of each group, so that no peak is lost. */
+/**
+ * Returns the SVG path of a line. If there are more than PLOT_POINTS points, each group of points is reduced to its largest, so that no
+ * peak is lost.
+ */
 function pathOf(line: readonly (number | null)[], top: number): string {
   const group = Math.max(1, Math.ceil(line.length / PLOT_POINTS));
   const points = Array.from({ length: Math.ceil(line.length / group) }, (_, index) =>

@@ -1,5 +1,5 @@
-// What concerns one object: its findings and its events. Pure.
-// A finding belongs to the object to whose page it links.
+// Shows the findings and the events of one object. Pure.
+// A finding belongs to the object whose page it links to.
 
 import type { Finding, Picture } from '../model/picture.ts';
 import { type Html, html } from '../markup/html.ts';
@@ -11,7 +11,7 @@ export function relatedFindings({ findings }: Picture, href: string): Finding[] 
   return findings.filter((finding) => finding.href === href);
 }
 
-/** `object`: what events call it, such as `volume oracle@0`. The newest come first. */
+/** `object`: the object's name in events, such as `volume oracle@0`. The newest events come first. */
 export function relatedEvents({ events }: Picture, view: View, href: string, object: string): Html {
   const rows = events
     .filter((event) => event.href === href || event.object === object)

@@ -1,11 +1,11 @@
-// Space of pools, as figures and bars. Pure.
-// A file system of unknown size has no share.
+// Shows the space of pools as figures and bars. Pure.
+// A file system of unknown size has no bar.
 
 import type { Pool } from '../model/picture.ts';
 import { percentText } from '../markup/figures.ts';
 import { type Html, html } from '../markup/html.ts';
 
-/** Used share of a pool's file system, from 0 to 1; null: not known. */
+/** Used share of a pool's file system, from 0 to 1; null if unknown. */
 export function usedShare({ totalBytes, freeBytes }: Pick<Pool, 'totalBytes' | 'freeBytes'>): number | null {
   if (totalBytes === null || freeBytes === null || totalBytes === 0) return null;
   return Math.min(1, Math.max(0, 1 - freeBytes / totalBytes));

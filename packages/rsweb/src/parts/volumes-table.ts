@@ -1,5 +1,5 @@
-// The table of volumes, with a filter that is a form and works without script. Pure.
-// Invariant: the filter says how many volumes it hides.
+// The table of volumes, with a filter form that works without scripts. Pure.
+// Invariant: the page shows how many volumes the filter hides.
 
 import { plural } from '@rsio/common/lib/units';
 import type { Volume } from '../model/picture.ts';
@@ -60,7 +60,7 @@ export function volumesTable(rows: readonly Volume[], view: View): Html {
   );
 }
 
-/** With the filter above it. */
+/** Returns the table with the filter form above it. */
 export function filteredVolumes(volumes: readonly Volume[], view: View): Html {
   const wanted = (view.query.get('name') ?? '').trim().toLowerCase();
   const state = view.query.get('state') ?? '';
@@ -88,7 +88,7 @@ export function stateText({ state, waits }: Volume): string {
   return state === 'served' && waits.length > 0 ? 'waiting' : state;
 }
 
-/** A pool's id has its server in front. */
+/** Removes the server from the id of a pool. */
 function poolName(pool: string): string {
   return pool.slice(pool.indexOf(':') + 1);
 }

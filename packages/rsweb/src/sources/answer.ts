@@ -1,5 +1,5 @@
-// What another machine's rsweb has answered, from bytes to a picture. Pure. Invariant: the text is measured before it is parsed, and cut to its
-// shape before anything reads it.
+// Converts the answer of another machine's rsweb to a picture. Pure. Invariant: the size and depth of the text are checked before it is
+// parsed, and the shape is checked before any other code reads it.
 
 import { programVersion } from '@rsio/common/lib/version';
 import { checkedPicture, PICTURE_FORMAT } from '../model/picture-shape.ts';
@@ -8,12 +8,12 @@ import { jsonTrouble } from './json-scan.ts';
 
 export type Answered =
   | { readonly kind: 'picture'; readonly picture: Picture }
-  /** A sentence part that says why it cannot be used. */
+  /** `why`: part of a sentence with the reason why the answer cannot be used. */
   | { readonly kind: 'nonsense'; readonly why: string }
-  /** Another release, which may speak another form. */
+  /** The answer is from another release, which may use another form. */
   | { readonly kind: 'release'; readonly release: string };
 
-/** `id` and `name` of the machine: those that the configuration gives it, because the names of hosts may be the same. */
+/** `id` and `name`: those of the machine in the configuration, because several machines may have the same host name. */
 export function answerIn(bytes: Buffer, id: string, name: string): Answered {
   const trouble = jsonTrouble(bytes);
   if (trouble !== null) return { kind: 'nonsense', why: trouble };
@@ -31,7 +31,7 @@ export function answerIn(bytes: Buffer, id: string, name: string): Answered {
   return { kind: 'nonsense', why: typeof picture === 'string' ? picture : 'its format is another one' };
 }
 
-/** There is one machine behind a source. */
+/** Replaces all machines of the picture by one, because a source is one machine. */
 function ofMachine(picture: Picture, id: string, name: string): Picture {
   const own = new Set(picture.machines.map((machine) => machine.id));
   const renamed = (machine: string | null): string | null => (machine !== null && own.has(machine) ? id : null);

@@ -1,5 +1,5 @@
-// What a source can do to the picture of the others, which is nothing: it speaks for its own server and client only, its lies are findings, and it
-// takes no places, links or commands of another source.
+// A hostile source cannot affect the picture of the others: it is believed only about its own server and client, false claims cause
+// findings, and it displaces no objects, links or commands of another source.
 
 import { expect, test } from 'vitest';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
@@ -68,7 +68,7 @@ const event = (id: string, atMs: number): Event => ({
   href: '/server/big-9',
 });
 
-/** What the rssrv of this machine tells, and the rsweb of the client db-1. */
+/** The reports of this machine's rssrv, and of the rsweb on the client db-1. */
 const own: Picture = {
   ...NOTHING,
   machines: [{ id: 'big-9', name: 'big-9', isLocal: true, state: 'answers', reason: null, programs: [] }],

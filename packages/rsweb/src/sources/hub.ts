@@ -1,6 +1,6 @@
-// Asks all sources, each at its own pace, and makes one picture of what they tell. Invariants: no source waits for another one, and nobody who
-// looks waits for a source; each source is asked once at a time, and rests after a costly answer; only own sources are told to other machines, so that machines that look at one
-// another do not tell each other their own words.
+// Asks all sources, each at its own pace, and merges their pictures. Invariants: no source waits for another one, and no page waits for a
+// source. A source has one request at a time, and a pause after a costly answer. Other machines get the pictures of own sources only, so
+// that two rswebs do not repeat each other's data.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { findingsOf, merged } from '../model/merge.ts';
@@ -12,11 +12,11 @@ import { NOTHING, type Source } from './source.ts';
 
 interface Entry {
   readonly source: Source;
-  /** Null: it is not there. */
+  /** Null before the first answer, and if the source does not exist on this machine. */
   picture: Picture | null;
   timer: Timer | null;
   hasEnded: boolean;
-  /** Its last answer was costly: until then, nothing makes it answer again. */
+  /** The source is not asked before this time, because its last answer was costly. */
   restsUntilMs: number;
 }
 
@@ -24,7 +24,7 @@ export interface HubPorts {
   readonly clock: Clock;
   /** Called with each new picture. */
   readonly changed: (picture: Picture) => void;
-  /** True while somebody looks at the live picture. */
+  /** True while a browser has the live stream open. */
   readonly isWatched: () => boolean;
 }
 
@@ -50,21 +50,21 @@ export class Hub {
     return merged(own, this.ports.clock.wallMs());
   }
 
-  /** Begins to ask these sources, and ends asking the others. */
+  /** Replaces the sources. */
   take(sources: readonly Source[]): void {
     for (const entry of this.entries) end(entry);
     this.entries = sources.map((source) => ({ source, picture: null, timer: null, hasEnded: false, restsUntilMs: 0 }));
     for (const entry of this.entries) void this.ask(entry);
   }
 
-  /** Somebody looks: the sources are asked more often for a while. */
+  /** Called for each page request. The sources are then asked more often for LOOK_LASTS_MS. */
   look(): void {
     const wasLooking = this.isLooking();
     this.lookedMs = this.ports.clock.monotonicMs();
     if (!wasLooking) this.askWaiting();
   }
 
-  /** Something was ordered: all sources are asked as soon as they can be. */
+  /** Called after an order. All sources are asked as soon as possible. */
   renew(): void {
     this.lookedMs = this.ports.clock.monotonicMs();
     for (const { source } of this.entries) source.renew?.();

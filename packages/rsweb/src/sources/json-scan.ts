@@ -1,5 +1,5 @@
-// Looks at the text of a JSON document before it is parsed: how deep it is nested, and how many values it has at most. Pure. Invariant: parsing a
-// text that passes takes memory in proportion to its bounds.
+// Checks the nesting depth and the number of values of a JSON text before it is parsed. Pure. Invariant: parsing an accepted text takes a
+// bounded amount of memory.
 
 const DEPTH_MAX = 12;
 const CONTAINERS_MAX = 200_000;
@@ -7,7 +7,7 @@ const VALUES_MAX = 1_000_000;
 
 const [QUOTE, BACKSLASH, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT, COMMA] = Buffer.from('"\\[]{},');
 
-/** Returns what is wrong; null if the text may be parsed. It need not be JSON. */
+/** Returns the reason if the text must not be parsed; otherwise null. The text need not be valid JSON. */
 export function jsonTrouble(bytes: Uint8Array): string | null {
   let [depth, containers, values, isText] = [0, 0, 0, false];
   for (let at = 0; at < bytes.length; at++) {

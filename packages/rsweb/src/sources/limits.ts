@@ -1,25 +1,25 @@
-// Bounds of what rsweb asks other programs and machines. Units are in the names.
-// Invariant: a source that is slow or hostile delays no other one, and takes a bounded share of memory.
+// Bounds of requests to other programs and machines. Units are in the names. Invariant: a slow or hostile source does not delay other
+// sources, and uses a bounded share of memory.
 
 import { assert } from '@rsio/common/lib/assert';
 
-/** Interval between samples while somebody looks, and otherwise. */
+/** Interval between samples while a page is in use, and otherwise. */
 export const LOOKING_MS = 1_000;
 export const IDLE_MS = 5_000;
-/** Somebody looks for this time after the last request for a page. */
+/** A page counts as in use for this time after its last request. */
 export const LOOK_LASTS_MS = 15_000;
-/** What changes rarely is asked at this interval. */
+/** Interval between requests for facts that change rarely. */
 export const SLOW_FACTS_MS = 5_000;
-/** A daemon of this machine that has not answered for this time hangs. */
+/** A daemon of this machine that does not answer within this time counts as hung. */
 export const LOCAL_ANSWER_MS = 4_000;
-/** Another machine that has not answered completely for this time is silent. */
+/** Another machine that does not answer completely within this time counts as silent. */
 export const REMOTE_ANSWER_MS = 4_000;
-/** About 10,000 volumes. */
+/** Maximum size of an answer, enough for about 10,000 volumes. */
 export const REMOTE_ANSWER_MAX_BYTES = 8 * 1_024 * 1_024;
-/** A source that has cost time is left alone for so many times as long: pages and logins wait for it at most once in a while. */
+/** After an answer that took this process time T to handle, the source is not asked again for REST_FACTOR times T. */
 export const REST_FACTOR = 20;
 export const EVENTS_ASKED = 100;
-/** A new picture is made at most this often. */
+/** Minimum interval between two merged pictures. */
 export const MERGE_MS = 250;
 
 assert(LOOKING_MS + MERGE_MS < 2_000, 'A fault must be seen within two seconds');

@@ -1,5 +1,5 @@
-// What the daemons of this machine have in common as sources: the machine itself, and what their silence means.
-// Invariant: a daemon that is not running, hangs, or may not be asked is a finding with its remedy.
+// Common parts of the sources on this machine: the machine itself, and the findings if a daemon does not answer. Invariant: a daemon that
+// is not running, hangs or refuses access causes a finding with a remedy.
 
 import { hostname } from 'node:os';
 import type { RsError } from '@rsio/common/lib/errors';

@@ -1,5 +1,5 @@
-// The rssrv of this machine as a source, over its control socket. What changes rarely is asked less often. Invariant: nothing is asked that the
-// readers' socket refuses, so that rsweb can look without the rights of root.
+// The rssrv of this machine as a source, through its control socket. Facts that change rarely are requested less often. Invariant: only
+// methods of the read-only socket are called, so that rsweb needs no root rights.
 
 import { existsSync } from 'node:fs';
 import type { RssrvPaths } from '@rsio/common/config/root-paths';
@@ -25,7 +25,7 @@ export class LocalServer implements Source {
   private readonly clock: Clock;
   private readonly meters = new Meters();
   private slow: { readonly facts: Slow; readonly atMs: number } | null = null;
-  /** An answer from before the last one is not kept. */
+  /** Counts the calls of `renew`, so that an answer that was requested before the last call is not kept. */
   private renewals = 0;
 
   constructor(paths: RssrvPaths, clock: Clock) {

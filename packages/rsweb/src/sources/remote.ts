@@ -1,5 +1,6 @@
-// The rsweb of another machine as a source, by its /picture.json. The peer is not trusted: the answer is bounded in time, size, depth and shape.
-// Invariants: certificates are always verified; redirects are not followed; the token goes to the configured address only.
+// The rsweb of another machine as a source, through its /picture.json. The peer is not trusted, so the answer is bounded in time, size,
+// depth and shape. Invariants: certificates are always verified; redirects are not followed; the token is sent to the configured address
+// only.
 
 import { type ClientRequest, Agent as HttpAgent, type IncomingMessage, request as httpRequest } from 'node:http';
 import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
@@ -22,7 +23,7 @@ export class Remote implements Source {
   private readonly clock: Clock;
   private readonly agent: HttpAgent | TlsAgent;
   private readonly isTls: boolean;
-  /** What could not be read when the configuration came into force. */
+  /** The error if the token or certificate could not be read when the configuration was applied. */
   private readonly trouble: RsError | null;
   private readonly token: string = '';
 

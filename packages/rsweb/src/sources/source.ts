@@ -1,22 +1,21 @@
-// What a source is: something that can be asked for a picture. The hub asks each of them at its own pace. Invariant: a source keeps its own
-// deadline, and a failure tells what to do.
+// The interface of a source, which the hub asks for pictures at the source's own pace. Invariant: a source enforces its own deadline, and
+// each of its errors contains a remedy.
 
 import type { Finding, Picture } from '../model/picture.ts';
 
 export interface Source {
   /** Unique among the sources. */
   readonly name: string;
-  /** It is on this machine, so that other machines are told of it. */
+  /** True if the source is on this machine, so that its picture is offered to other machines. */
   readonly isOwn: boolean;
-  /** Time for which it is not asked again, because its last answer took much of this process' time. */
+  /** Pause before the next request, because handling the last answer took much time of this process. */
   readonly restMs: number;
-  /** Null: it is not there, and need not be. Rejects with an error for people. */
+  /** Resolves with null if the source does not exist on this machine, which is no fault. Rejects with an error that has a remedy. */
   sample(): Promise<Picture | null>;
-  /** What is known while it fails. `last`: what it has told before; null: nothing yet. */
+  /** Makes the picture after a failed request. `last`: the source's last picture; null if there is none. */
   failed(thrown: unknown, last: Picture | null): Picture;
-  /** Forgets what it keeps of earlier answers, because something was ordered. */
+  /** Called after an order. Forgets cached answers. */
   renew?(): void;
-  /** Ends what is open. */
   close(): void;
 }
 
@@ -34,7 +33,7 @@ export const NOTHING: Picture = {
   events: [],
 };
 
-/** What remains of a picture whose source does not answer: its servers are down, and nothing is served. */
+/** Converts the last picture of a source that no longer answers: its servers are down, and its volumes are unavailable. */
 export function withoutAnswer(last: Picture | null, reason: string, findings: readonly Finding[]): Picture {
   if (last === null) return { ...NOTHING, findings };
   return {

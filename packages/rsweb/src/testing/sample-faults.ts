@@ -1,9 +1,9 @@
-// The faults of the sample picture: what is wrong, and the events that tell of it. One of them has markup in its text, which no page may let
-// through.
+// The faults of the sample picture, and the events about them.
+// One text contains HTML markup, which every page must escape.
 
 import type { Event, Finding } from '../model/picture.ts';
 
-/** What a hostile name or error text looks like. */
+/** A hostile name or error text. */
 export const MARKUP = `<img src=x onerror="alert('x')">&amp;`;
 
 type FindingAt = (takenMs: number) => Finding;

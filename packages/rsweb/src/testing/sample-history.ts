@@ -1,5 +1,5 @@
 // Histories for tests of pages: a ring of seconds and one of minutes, by formula.
-// Each has one gap.
+// Each ring has one gap.
 
 import type { HistoryName, HistoryView, Ring, SeriesName } from '../model/history.ts';
 import { SAMPLE_MS } from './sample-picture.ts';

@@ -1,5 +1,5 @@
-// A picture as of a small data centre, for tests of pages: 4 servers, 50 clients, 200 volumes, mirrors, and a few faults. Every value follows from
-// its place, without chance, so that two calls give the same picture.
+// A picture of a small data centre, for tests of pages: 4 servers, 50 clients, 200 volumes, mirrors, and a few faults. Every value is
+// computed from its index, not random, so that two calls return the same picture.
 
 import type { Client, Finding, Load, Machine, Mirror, Path, Percentiles, Picture, Pool, Server, Volume } from '../model/picture.ts';
 import { FINDINGS, sampleEvents } from './sample-faults.ts';
@@ -23,9 +23,9 @@ const POOL_WORDS = ['fast', 'bulk'];
 
 export interface SampleOptions {
   readonly takenMs?: number;
-  /** Everything is well: no faults, no findings. */
+  /** True for a picture without faults and findings. */
   readonly isWell?: boolean;
-  /** Shifts the loads, as in a later second. */
+  /** Changes the loads, as if a second had passed. */
   readonly tick?: number;
 }
 
@@ -52,7 +52,7 @@ export function samplePicture({ takenMs = SAMPLE_MS, isWell = false, tick = 0 }:
   };
 }
 
-/** The same picture with one more fault, as when it happens while a page is open. */
+/** Adds a fault to a picture, as if it happened while a page is open. */
 export function withFault(picture: Picture, finding: Finding): Picture {
   return { ...picture, findings: [finding, ...picture.findings] };
 }
@@ -78,7 +78,7 @@ function machineOf(name: string, isLocal: boolean, takenMs: number): Machine {
   return { id: name, name, isLocal, state: 'answers', reason: null, programs: [program('rssrv', takenMs)] };
 }
 
-/** A number from 0 to 1 that belongs to a place. */
+/** A number from 0 to 1 that depends only on `index`. */
 function share(index: number): number {
   const wave = Math.sin(index * 12.9898) * 43_758.5453;
   return wave - Math.floor(wave);

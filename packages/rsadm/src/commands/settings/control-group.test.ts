@@ -1,5 +1,5 @@
-// Tests rsadm control-group: the lines that change in rssrvcfg, and groups that do not exist. The rssrv is one of the
-// test, and the group file that of the machine.
+// Tests rsadm control-group: the changed lines in rssrvcfg, and groups that do not exist. rssrv is a fake; the group file is that of the
+// machine.
 
 import { writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';

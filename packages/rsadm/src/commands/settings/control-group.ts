@@ -1,5 +1,5 @@
-// The commands about the group that may read what rssrv shows. They read and edit the file, so that they work without rssrv. Invariant: a
-// group that does not exist never gets into the file.
+// The commands about the group whose members may query rssrv. The commands read and edit rssrvcfg, so that they work without a running
+// rssrv. Invariant: a group that does not exist is never written to the file.
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { CONTROL_GROUP } from '@rsio/common/config/control-group';

@@ -1,5 +1,5 @@
-// The commands about the addresses on which the server listens. rssrv knows whether it listens; without rssrv, the file is shown. Invariant:
-// an interface that rssrv refuses never stays in the file.
+// The commands about the addresses on which the server listens. rssrv reports the state of each interface; if rssrv is not running, the
+// commands show the file. Invariant: an interface that rssrv refuses is removed from the file again.
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { loadRssrvConfig } from '@rsio/common/config/load-config';
@@ -60,7 +60,7 @@ one interface.`,
   },
 });
 
-/** From rssrv; if it is not running, from the file. */
+/** Asks rssrv or, if it is not running, reads the file. */
 async function interfacesOf({ call, configFile, note }: AdmContext): Promise<readonly InterfaceView[]> {
   try {
     return (await call('interface-list', {})).interfaces;

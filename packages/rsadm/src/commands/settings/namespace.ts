@@ -1,5 +1,5 @@
-// The commands about the namespace of the server. They read and edit the file, so that they work without rssrv. Invariant: the key of the
-// namespace is never printed, and comes from a file, because every user can read the command line of a process.
+// The commands about the namespace of the server. The commands read and edit rssrvcfg, so that they work without a running rssrv.
+// Invariant: the key of the namespace is never printed, and is read from a file, because every user can see the command line of a process.
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { toText } from '@rsio/common/cli/table';

@@ -1,5 +1,5 @@
-// The commands backup and restore. They attach what they need, and detach what they have attached; backup/ does the work. Invariant: restore
-// writes to a volume only after a yes, and only to one that was not attached here.
+// Implements `backup` and `restore`, which attach the snapshot or volume, let the files in backup/ do the work, and detach it again.
+// Invariant: `restore` writes to a volume only after the user has confirmed, and only if the volume was not attached here before.
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import type { AttachmentView } from '@rsio/common/control/methods';
@@ -105,7 +105,7 @@ function readonlyVolume(label: string): RsError {
   return new RsError('E_USAGE', `${label} is read-only: ${remedy}, and restore it then`);
 }
 
-/** Nothing keeps other clients from writing to it, or from reading a mixture. */
+/** A shared volume is refused, because other clients could write to it or read a mixture of old and new data during the restore. */
 function sharedVolume(label: string): RsError {
   const remedy = `rsconfig volume set ${label} shared=no, restore it, and set shared=yes again`;
   return new RsError('E_USAGE', `${label} is shared, so that other clients may use it meanwhile: ${remedy}`);
@@ -117,7 +117,7 @@ async function confirm(context: CommandContext, file: string, name: string): Pro
   if (!/^y(?:es)?$/i.test(answer.trim())) throw new RsError('E_USAGE', 'Nothing was changed');
 }
 
-/** Returns the name of the snapshot to back up. Makes one if the name is that of a volume. */
+/** Returns the name of the snapshot to back up. Makes a snapshot if the name is that of a volume. */
 async function snapshotOf(context: CommandContext, name: string): Promise<string> {
   const parts = parseVolumeName(name);
   if (parts === null) throw usageError(`${name} is not a name: give NAME@SNAPSHOT, such as oracle@monday, or NAME`);
@@ -129,7 +129,9 @@ async function snapshotOf(context: CommandContext, name: string): Promise<string
   return `${volumeLabel({ namespace: String(target.place['namespace']), ...target.volume })}@${snapshot}`;
 }
 
-/** A server of a mirror that has both snapshots; null: the volume is no mirror. Throws E_UNKNOWN_SNAPSHOT if no server has both. */
+/**
+ * Returns a server of a mirror that has both snapshots; null if the volume is no mirror. Throws E_UNKNOWN_SNAPSHOT if no server has both.
+ */
 async function serverWithBoth(context: CommandContext, label: string, since: string): Promise<string | null> {
   const { namespace, volume, universe, snapshot } = parseVolumeName(label) ?? {};
   if (volume === undefined || snapshot === undefined || snapshot === null) return null;
@@ -138,7 +140,10 @@ async function serverWithBoth(context: CommandContext, label: string, since: str
   return mirror === null ? null : placesWith(mirror, name, [since, snapshot])[0].server;
 }
 
-/** Tells rsiod, which remembers when each volume was backed up. The backup is complete, whatever becomes of this. */
+/**
+ * Reports the backup to rsiod, which remembers the time of each volume's last backup. An error does not matter, because the backup is
+ * complete.
+ */
 async function note(context: CommandContext, { namespace, name, universe }: AttachmentView): Promise<void> {
   const { volume, snapshot } = servedNameParts(name);
   try {

@@ -9,7 +9,6 @@ import { defineCommand, usageError } from '../../cli/context.ts';
 import { changeConfig, givenKeys, RELOAD_OPTION } from '../../cli/config-edit.ts';
 import { givenKey, keyFileOption, keyOption } from '../../cli/key-input.ts';
 
-/** Prints the names of the namespaces in the file. */
 const NAMES = `sed -n 's/^\\s*\\[namespace \\(.*\\)\\].*/\\1/p' "$config"`;
 
 export const NAMESPACE_ADD = defineCommand({

@@ -13,7 +13,7 @@ import { RESTART } from './lifecycle.ts';
 import path from 'node:path';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 
-/** The answering process and its start time; null: no process answers. */
+/** The process that answers, and its start time; null if no process answers. */
 type Answer = { readonly pid: number; readonly startedMs: number } | null;
 
 const NOW_MS = 1_000_000;

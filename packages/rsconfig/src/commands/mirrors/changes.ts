@@ -1,5 +1,6 @@
-// The commands that change the replicas and voters of an attached mirror: add, detach, replace and witness. rsiod takes the steps. Invariants:
-// what rsiod could not remove is printed with the command that removes it; what was only done in part ends with exit code 1.
+// Implements `mirror add`, `detach`, `replace` and `witness`, which change the replicas and voters of an attached mirror. rsiod executes
+// the steps. Invariants: if rsiod could not remove something, the command that removes it is printed. A partial success ends with exit code
+// 1.
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { CONTROL_METHODS } from '@rsio/common/control/methods';

@@ -1,5 +1,5 @@
-// `mirror force`: makes a mirror of what is left of one whose voters are gone. Invariant: rsiod changes nothing before a person has read what may
-// be lost, or has given --yes.
+// Implements `mirror force`, which makes a mirror from the replicas that are left when most voters are gone. Invariant: rsiod changes
+// nothing before the user has confirmed the list of possible losses or has given --yes.
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { toText } from '@rsio/common/cli/table';
@@ -73,7 +73,7 @@ function forcedText(forced: ForcedMirror): string {
   const { voters, replicas } = forced;
   const witnesses = voters.filter((name) => !replicas.some(({ server }) => server === name));
   const label = volumeLabel(forced);
-  // Until the servers that are gone leave the client's file, two volumes have this name.
+  // --server is needed, because two volumes have this name until the lost servers are removed from the client's file.
   return toText([
     `${label} is on ${placesOf(forced)}${witnesses.map((name) => `, witness ${name}`).join('')}`,
     `    rsconfig -a ${label} --server ${replicas[0]?.server ?? ''} attaches it`,

@@ -1,4 +1,4 @@
-// The command `mirror grow`: a mirror becomes larger while it is used. rsiod grows the replicas on the servers, and then the mirror.
+// Implements `mirror grow`, which grows a mirror while programs use it. rsiod grows the replicas on the servers, and then the mirror.
 // Invariant: the command succeeds only when users can use the new size.
 
 import { JSON_OPTION, type OptionSpec, printJson } from '@rsio/common/cli/command';

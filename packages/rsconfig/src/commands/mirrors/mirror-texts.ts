@@ -1,5 +1,5 @@
-// What the mirror commands print: the table of mirrors, what is wrong with one, and what is left of one that was removed. Pure. Invariant: a
-// server that is silent is never shown like one that answers.
+// Makes the output of the mirror commands: the table of mirrors, the faults of a mirror, and the remains of a removed mirror. Pure.
+// Invariant: a server that does not answer is never shown as one that answers.
 
 import { alignColumns, toText } from '@rsio/common/cli/table';
 import type { MirrorSummary, RemovedMirror } from '@rsio/common/control/mirror-methods';
@@ -22,7 +22,7 @@ export function mirrorTable(mirrors: readonly MirrorSummary[]): string {
   return toText(alignColumns(HEADINGS, rows));
 }
 
-/** ` resync 41% 2m`: how much of the replica is like the others, and how long the rest takes. */
+/** A text such as ` resync 41% 2m`: the copied share of the replica, and the remaining time. */
 function copied(copy: MirrorSummary['replicas'][number]['copy'], sizeBytes: number | null): string {
   if (copy === null || copy.state !== 'copying') return '';
   const { leftBytes, etaMs } = copy;
@@ -30,13 +30,13 @@ function copied(copy: MirrorSummary['replicas'][number]['copy'], sizeBytes: numb
   return ` resync${percent}${etaMs === null ? '' : ` ${printDuration(roughly(etaMs))}`}`;
 }
 
-/** Whole seconds, minutes or hours. */
+/** Rounds a duration to whole seconds, minutes or hours. */
 function roughly(ms: number): number {
   const unitMs = ms < 120_000 ? 1_000 : ms < 7_200_000 ? 60_000 : 3_600_000;
   return Math.max(1, Math.round(ms / unitMs)) * unitMs;
 }
 
-/** A server that answers, and whose replica or record cannot be used, is not silent. */
+/** A server that answers is `unusable`, not `silent`, if its replica or record cannot be used. */
 function shown({ server, isSilent }: { readonly server: string; readonly isSilent: boolean }, isUsable: boolean): string {
   return isUsable ? server : `${server}(${isSilent ? 'silent' : 'unusable'})`;
 }
@@ -53,7 +53,7 @@ export function witnessesOf({ voters, replicas }: MirrorSummary): MirrorSummary[
   return voters.filter(({ serverid }) => !replicas.some((replica) => replica.serverid === serverid));
 }
 
-/** A sentence for each thing of a mirror that is not as it should be. */
+/** Returns a sentence for each fault of a mirror. */
 export function mirrorTroubles(mirror: MirrorSummary): string[] {
   const label = volumeLabel(mirror);
   if (mirror.state === 'unfinished')
@@ -61,7 +61,10 @@ export function mirrorTroubles(mirror: MirrorSummary): string[] {
   return mirror.voters.flatMap(({ server, trouble }) => (trouble === null ? [] : [`Mirror ${label}: ${server} does not vote: ${trouble}`]));
 }
 
-/** A sentence for each name of two mirrors: one of them was made by force, and what was thought to be gone is back. */
+/**
+ * Returns a sentence for each name that two mirrors have. Two mirrors have one name if a mirror was made by force and lost servers of the
+ * old mirror return.
+ */
 export function twins(mirrors: readonly MirrorSummary[]): string[] {
   const labels = mirrors.map((mirror) => volumeLabel(mirror));
   const twice = new Set(labels.filter((label, index) => labels.indexOf(label) !== index));
@@ -82,7 +85,7 @@ export function createdText(mirror: MirrorSummary): string {
   return toText([`${volumeLabel(mirror)} created on ${servers}${witness.join('')}, ${shownSize(mirror.sizeBytes)}`]);
 }
 
-/** The mirror after a change: replicas in sync, those that are copied or behind, and the witness. */
+/** Describes the mirror after a change: replicas in sync, replicas to be copied, and the witness. */
 export function changedText(mirror: MirrorSummary): string {
   const servers = (inSync: boolean): string => mirror.replicas.flatMap((one) => (one.inSync === inSync ? [one.server] : [])).join(' and ');
   const others = servers(false) === '' ? '' : `, to be copied on ${servers(false)}`;

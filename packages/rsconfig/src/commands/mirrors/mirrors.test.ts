@@ -1,5 +1,5 @@
-// `mirror create`, `list` and `remove` of rsconfig, from arguments to output. The rsiod is one of the test; what the real one does with servers is
-// tested in rsiod's mirrors/commands/ and in test/integration/mirror-commands.test.ts.
+// `rsconfig mirror create`, `list` and `remove` from arguments to output. rsiod is a fake; the real work is tested in rsiod's
+// mirrors/commands/ and in test/integration/mirror-commands.test.ts.
 
 import type { ControlHandlers } from '@rsio/common/control/control-server';
 import type { MirrorSummary, RemovedMirror } from '@rsio/common/control/mirror-methods';
@@ -183,7 +183,7 @@ describe('mirror list', () => {
     );
   });
 
-  // Regression: a server that had lost its record was called silent.
+  // Regression: a server that had lost its record was shown as silent.
   test('a server that answers, and has lost its record or its replica, is not silent', async () => {
     const good = mirror();
     const lost = mirror({

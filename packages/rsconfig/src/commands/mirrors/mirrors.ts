@@ -1,5 +1,5 @@
-// The commands about mirrors: create, list and remove. rsiod takes the steps on the servers, because each of them may have to be taken back.
-// Invariants: what rsiod could not remove is printed with the command that removes it; what was only done in part ends with exit code 1.
+// Implements `mirror create`, `list` and `remove`. rsiod executes the steps on the servers and undoes them after a failure. Invariants: if
+// rsiod could not remove something, the command that removes it is printed. A partial success ends with exit code 1.
 
 import { JSON_OPTION, type OptionSpec, printJson } from '@rsio/common/cli/command';
 import { type AttachOutcome, CONTROL_METHODS } from '@rsio/common/control/methods';
@@ -17,7 +17,7 @@ import { createdText, mirrorTable, mirrorTroubles, removedText, twins } from './
 
 export const NAMESPACE = { kind: 'text', value: 'N', help: 'use only servers of namespace N' } as const satisfies OptionSpec;
 
-/** Completes the name of a mirror. */
+/** Shell command that lists the names of mirrors for completion. */
 export const MIRROR_NAMES = `"\${ask[@]}" mirror list | tail -n +2 | cut -d' ' -f1 | sed 's/^[^:]*://'`;
 
 export const MIRROR_CREATE = defineCommand({
@@ -78,7 +78,7 @@ With --attach, the command also attaches the mirror and prints its device.`,
   },
 });
 
-/** `P` for all servers, or `A=P,B=Q` for single ones. Throws E_USAGE. */
+/** Parses --pool: `P` for all servers, or `A=P,B=Q` for the servers A and B. Throws E_USAGE. */
 function poolsOf(text: string | null): { readonly pool: string | null; readonly pools?: readonly { server: string; pool: string }[] } {
   if (text === null) return { pool: null };
   if (!text.includes('=')) return { pool: poolNameOf('--pool', text, 'rsconfig') };
@@ -151,7 +151,7 @@ name, after rsconfig mirror force, --id chooses one of them.`,
   },
 });
 
-/** An error is the outcome, because the mirror is there. */
+/** Attaches the new mirror. An error becomes part of the outcome and is not thrown, because the mirror exists. */
 async function attached({ call }: CommandContext, label: string): Promise<AttachOutcome> {
   const failed = (error: AttachOutcome['error']): AttachOutcome => ({ volume: label, done: false, already: false, device: null, error });
   try {

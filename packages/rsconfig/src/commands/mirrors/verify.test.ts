@@ -1,4 +1,4 @@
-// `mirror verify` of rsconfig, from arguments to output and exit code. The rsiod is one of the test; the comparison itself is tested in
+// `rsconfig mirror verify` from arguments to output and exit code. rsiod is a fake; the comparison itself is tested in
 // packages/protocol/src/mirror/verify and, with real servers, in test/integration/mirror.test.ts.
 
 import type { ControlHandlers } from '@rsio/common/control/control-server';
@@ -21,7 +21,7 @@ const DIFFERENT: VerificationView = {
   ranges: [{ beginBytes: 4_096, endBytes: 12_288, servers: ['big-8'], isRepaired: false }],
 };
 
-/** `looks`: what rsiod says, one after the other; the last one stays. */
+/** `looks`: the answers of rsiod in order; the last one is repeated. */
 function daemon(looks: readonly (VerificationView | null)[], seen: unknown[] = []): Partial<ControlHandlers> {
   const left = [...looks];
   const look = () => ({ verification: (left.length > 1 ? left.shift() : left[0]) ?? null });
@@ -74,7 +74,7 @@ test('a comparison that goes on is waited for, and one that was ended is no succ
   expect(seen).toEqual([]);
 });
 
-// Regression: what a comparison waited for was told only when it changed.
+// Regression: the command printed the reason for waiting only when the reason changed.
 test('what it waits for is told at once', async () => {
   const clock = new FakeClock();
   const waiting = { ...EQUAL, isRunning: true, waitsFor: 'Only one replica is in sync' };

@@ -1,5 +1,5 @@
-// The command that compares the replicas of a mirror. rsiod compares, and goes on if the command is stopped. Invariant: exit code 0 only if
-// everything was compared and no difference is left.
+// Implements `mirror verify`, which makes rsiod compare the replicas of a mirror. rsiod continues if the command is stopped. Invariant: the
+// exit code is 0 only if everything was compared and no difference is left.
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { toText } from '@rsio/common/cli/table';
@@ -56,7 +56,7 @@ it again, and --stop ends it.`,
 
 type Named = ReturnType<typeof namedVolume>;
 
-/** A comparison that goes on already is waited for, unless this one is to repair. */
+/** Starts a comparison. If one is already running and no repair is requested, the command only waits for it. */
 async function begun({ call }: CommandContext, named: Named, repair: boolean, from: string | null): Promise<void> {
   const { verification } = await call('mirror-verification', named);
   if (verification?.isRunning === true && !repair) return;

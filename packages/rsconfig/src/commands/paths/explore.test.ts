@@ -1,4 +1,4 @@
-// Tests the table to the letter, the findings with their remedies, and the selection of interfaces. Exploring itself is tested with the
+// Tests the exact table, the findings with their remedies, and the selection of interfaces. The exploration itself is tested with the
 // explorer.
 
 import { expect, test } from 'vitest';

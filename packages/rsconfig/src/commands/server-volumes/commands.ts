@@ -1,5 +1,5 @@
-// The commands about the volumes of servers: those that rsconfig and rsadm have in common (manage/volumes), with the server that rsiod
-// reaches, and the inventory of all servers. Invariant: a volume that is attached here is not removed.
+// The commands about the volumes of servers: the commands that rsconfig shares with rsadm (manage/volumes), executed by a server through
+// rsiod, and the inventory of all servers. Invariant: a volume that is attached here is not removed.
 
 import { type Command, JSON_OPTION, type OptionSpec, type OptionValues, parseWait, printJson, WAIT_OPTION } from '@rsio/common/cli/command';
 import { text } from '@rsio/common/lib/shape';
@@ -51,7 +51,7 @@ export function doorOf(context: CommandContext, filter: PlaceFilter): VolumeDoor
   };
 }
 
-/** Throws E_IN_USE if the volume is to be removed and is attached here. */
+/** Throws E_IN_USE if the purpose is `remove` and the volume is attached here. */
 async function notAttached(context: CommandContext, target: VolumeTarget, purpose: Purpose): Promise<VolumeTarget> {
   if (purpose !== 'remove') return target;
   const { name, universe } = target.volume;
@@ -65,13 +65,17 @@ async function notAttached(context: CommandContext, target: VolumeTarget, purpos
   const [listed] = places
     .filter(({ server, isConnected }) => server === target.server && isConnected)
     .flatMap((place) => place.listed.filter((one) => one.name === name && one.universe === universe));
-  // The name may be that of a mirror, and the volume one that is no replica of it any more. What the server does not list may be the same.
+  // An attached mirror may have this name, while the volume on the server is no longer its replica; such a volume may be removed. A volume
+  // that the server does not list may be the attached one.
   if (listed !== undefined && !ids.includes(listed.id) && (listed.mirror === null || !ids.includes(listed.mirror))) return target;
   const label = target.label(target.volume);
   throw new RsError('E_IN_USE', `${label} is attached here: detach it first (rsconfig -d ${label})`);
 }
 
-/** The command for snapshots: with the triggers of this client around it, and the file systems on the volumes frozen meanwhile. */
+/**
+ * Adds two things to the snapshot command: rsiod runs the triggers of this client around it, and --freeze freezes the file systems on the
+ * volumes while the snapshot is made.
+ */
 function withFreeze(command: Command<VolumeDoor>): ConfigCommand {
   const there = atServer(command);
   return {
@@ -103,7 +107,7 @@ If one with snapshot-before fails, no snapshot is made.`,
   };
 }
 
-/** The command of both programs, with the options that choose a server, and with --wait, which the commands of jobs have for the job. */
+/** Adds the options that choose a server to a shared command, and --wait unless the command has its own --wait, which waits for a job. */
 function atServer(command: Command<VolumeDoor>): ConfigCommand {
   const ofJob = Object.hasOwn(command.options, 'wait');
   return {

@@ -1,5 +1,6 @@
-// `rsconfig volume create`: creates a volume at a server, and with --attach also attaches it, when the server has announced it. Invariant:
-// if a step after the creation fails, the command names the volume that exists and the command that continues.
+// Implements `rsconfig volume create`, which creates a volume on a server. With --attach, the command waits until the server lists the
+// volume, and attaches it. Invariant: if a step after the creation fails, the command names the volume that exists and the command that
+// continues.
 
 import { JSON_OPTION, printJson, WAIT_OPTION } from '@rsio/common/cli/command';
 import type { AttachOutcome } from '@rsio/common/control/methods';
@@ -52,7 +53,7 @@ With --attach, the command also attaches the volume and prints its device.`,
   },
 });
 
-/** Refuses before anything is created. Throws E_USAGE. */
+/** Throws E_USAGE before anything is created if --clients does not name this client, because --attach would then fail. */
 async function checkOwnAccess(context: CommandContext, filter: PlaceFilter, clients: string): Promise<void> {
   const names = clientsOf('--clients', clients, PROGRAM.program);
   const own = [...new Set((await placesOf(context, filter)).map(({ nodename }) => nodename))];
@@ -60,7 +61,7 @@ async function checkOwnAccess(context: CommandContext, filter: PlaceFilter, clie
   throw usageError(`--attach needs this client in --clients: add ${own.join(' or ')}`);
 }
 
-/** A person who repeats the command must not wonder whether the volume is theirs. */
+/** If the volume exists, a note says how to show and attach it, because an earlier attempt of the user may have created it. */
 async function createOrSay(context: CommandContext, name: string, work: () => Promise<CreatedVolume>): Promise<CreatedVolume> {
   try {
     return await work();
@@ -72,7 +73,7 @@ async function createOrSay(context: CommandContext, name: string, work: () => Pr
 }
 
 async function attached(context: CommandContext, { target, volume }: CreatedVolume, readOnly: boolean): Promise<AttachOutcome> {
-  // Not the name in the answer, which a server that is not ours might choose.
+  // The label uses the requested name, not the name in the answer, because a hostile server could return another name.
   const label = target.label(target.volume);
   const [namespace = '', server = ''] = [target.place['namespace'], target.place['server']];
   const failed = (error: RsError): AttachOutcome => ({

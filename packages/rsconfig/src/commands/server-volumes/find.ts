@@ -1,5 +1,5 @@
-// Which server a volume command means: by --server and --namespace, or by asking all servers for the volume. Invariants: a name that means
-// several volumes is refused with all of them; a change is refused while a server that may have a volume of the name does not answer.
+// Finds the server for a volume command: by --server and --namespace, or by asking all servers for the volume. Invariants: an ambiguous
+// name is refused with a list of the volumes; a change is refused while a server that may have a volume with the name does not answer.
 
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
 import { RsError } from '@rsio/common/lib/errors';
@@ -69,14 +69,14 @@ export async function findVolume(context: CommandContext, name: string, filter: 
   );
 }
 
-/** The mirror that the name means; null if it means another volume, several, or none that a server shows. */
+/** Finds a mirror by name. Resolves with null if the name fits a volume that is no mirror, several volumes, or none. */
 export async function findMirror(context: CommandContext, name: string): Promise<NamedMirror | null> {
   const volume = namedVolume(name, null);
   const places = await placesOf(context, { server: null, namespace: volume.namespace });
   return mirrorOf(await askAll(context, places, 'volume-show', bare(volume), INVENTORY_WAIT_MS), volume);
 }
 
-/** Null if the name means another volume, or several. */
+/** Returns the mirror if all volumes that were found are its replicas; otherwise null. */
 function mirrorOf(asked: readonly Asked<ServerMethods['volume-show']['result']>[], volume: NamedVolume): NamedMirror | null {
   const shown = asked.flatMap(({ place, result }) => (result === null ? [] : [{ place, shown: result }]));
   const [first, ...others] = shown;
@@ -88,7 +88,7 @@ function mirrorOf(asked: readonly Asked<ServerMethods['volume-show']['result']>[
   return isOne ? { mirror, volume: bare(volume), replicas: [first, ...others], silent } : null;
 }
 
-/** Finds the server that has the removed volume. Throws the same errors. */
+/** Finds the server that has the removed volume. Throws the same errors as `findVolume`. */
 export async function findRemoved(context: Context, name: string, filter: PlaceFilter): Promise<VolumeTarget> {
   const volume = namedVolume(name, filter.namespace);
   const places = await placesOf(context, { ...filter, namespace: volume.namespace });
@@ -102,11 +102,14 @@ export async function findRemoved(context: Context, name: string, filter: PlaceF
 
 interface Sorted {
   readonly holding: readonly Place[];
-  /** Servers that may have the volume, with the reason why they did not say. */
+  /** Servers that may have the volume but did not answer, each with the reason. */
   readonly silent: readonly { readonly place: Place; readonly why: string }[];
 }
 
-/** A server that knows no commands has no volumes that commands created, and lists those of its sections. */
+/**
+ * Errors which mean that the server does not have the volume. An old server without commands lists all its volumes, so E_VERSION is such an
+ * answer.
+ */
 const ANSWERED_NO: readonly string[] = ['E_UNKNOWN_VOLUME', 'E_VERSION'];
 
 function sorted<R>(asked: readonly Asked<R>[], has: (one: Asked<R>) => boolean): Sorted {
@@ -147,8 +150,8 @@ function oneOf(context: Context, volume: NamedVolume, { holding, silent }: Sorte
 }
 
 /**
- * The servers for a new volume, the one with the most room in its pools first. Throws E_EXISTS if one of them has a volume of this name, and
- * E_NO_PATH while one of them does not answer, because a repeated command must not create a second volume there.
+ * Returns the servers for a new volume; the server with the most room in its pools comes first. Throws E_EXISTS if a server has a volume
+ * with this name. Throws E_NO_PATH if a server does not answer, because it may have created the volume for an earlier attempt.
  */
 export async function serversFor(
   context: Context,
@@ -174,7 +177,7 @@ export async function serversFor(
   const able = shown.filter(({ error }) => error?.code !== 'E_VERSION').map(({ place }) => place);
   const rooms = (await askAll(context, able, 'pool-list', {}, INVENTORY_WAIT_MS)).map(({ place, result }) => ({
     place,
-    // A server that does not show its pools comes last: if the volume is created there or not, its answer says why.
+    // A server that does not show its pools comes last. If it refuses the volume, its answer gives the reason.
     room: result === null ? { clones: false, bytes: -1 } : roomOf(result.pools, pools),
   }));
   const fitting = rooms.flatMap(({ place, room }) => (room === null ? [] : [{ place, room }])).toSorted((a, b) => byRoom(a.room, b.room));
@@ -187,18 +190,18 @@ export async function serversFor(
 type PoolView = ServerMethods['pool-list']['result']['pools'][number];
 
 interface Room {
-  /** False if the file system has no reflink, or no room. */
+  /** True if the file system supports reflinks and has room. */
   readonly clones: boolean;
-  /** Bytes that a new volume can have at most. */
+  /** Maximum size of a new volume. */
   readonly bytes: number;
 }
 
-/** The best first, as rssrv chooses among its own pools. */
+/** Sorts the best room first. rssrv uses the same order for its own pools. */
 function byRoom(a: Room, b: Room): number {
   return Number(b.clones) - Number(a.clones) || b.bytes - a.bytes;
 }
 
-/** The room for a new volume; null if the server has no fitting pool. `wanted`: the pools that it needs; none: any. */
+/** Returns the room for a new volume; null if the server has no suitable pool. `wanted`: the required pools; if empty, any pool. */
 function roomOf(pools: readonly PoolView[], wanted: readonly string[]): Room | null {
   const rooms = pools
     .filter(({ name, state }) => state === 'ready' && (wanted.length === 0 || wanted.includes(name)))

@@ -1,5 +1,5 @@
-// The inventory of all servers and namespaces: volumes of pools and of sections, with the clients that hold them. Invariants: a server that
-// does not answer is named with its reason, and the others are shown; at most INVENTORY_WAIT_MS pass for a server that does not answer.
+// Makes the inventory of all servers: the volumes of pools and of sections, with the clients that hold them. Invariants: a server that does
+// not answer is listed with the reason and does not hide the other servers; the wait for such a server takes at most INVENTORY_WAIT_MS.
 
 import type { VolumeView } from '@rsio/common/control/methods';
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
@@ -30,7 +30,7 @@ export const INVENTORY_SHAPE = object({
 export type Inventory = Of<typeof INVENTORY_SHAPE>;
 type ServerInventory = Inventory['servers'][number];
 
-/** Asks all servers. `pool`: only the volumes of this pool; null: all. */
+/** Asks all servers. `pool`: limits the inventory to the volumes of this pool; null for all volumes. */
 export async function takeInventory(
   context: Pick<CommandContext, 'call' | 'clock'>,
   filter: PlaceFilter,
@@ -52,7 +52,7 @@ function inventoryOf({ place, result, error }: Asked<ServerMethods['volume-list'
   return { ...at, state: 'listed', error: shown, volumes: pool === null ? listed.map(listedVolume) : [], removed: [] };
 }
 
-/** What a server's list for this client says of a volume. */
+/** Converts an entry of a server's list for this client. */
 function listedVolume({ name, universe, id, blocks, blockSizeBytes, readonly, shared, holders, mirror }: VolumeView): ManagedVolumeView {
   return {
     name,
@@ -88,7 +88,7 @@ function listedVolume({ name, universe, id, blocks, blockSizeBytes, readonly, sh
   };
 }
 
-/** A sentence for each server whose part of the inventory is missing or incomplete. */
+/** Returns a sentence for each server whose part of the inventory is missing or incomplete. */
 export function gaps({ servers }: Inventory): string[] {
   return servers.flatMap(({ server, namespace, state, error }) => {
     if (state === 'silent') return [error?.message ?? `Server ${server} of ${namespace} does not answer`];
@@ -97,7 +97,7 @@ export function gaps({ servers }: Inventory): string[] {
   });
 }
 
-/** Codes with which a server says what it shows this client. */
+/** Errors that are answers: the server shows this client no more than its list. */
 const ANSWERS: readonly string[] = ['E_VERSION', 'E_RIGHTS', 'E_UNKNOWN_POOL'];
 
 /** True if every server has answered. */
@@ -136,7 +136,7 @@ export function removedInventory({ servers }: Inventory, nowMs: number): string 
   return rows.length === 0 ? null : toText(alignColumns(['VOLUME', '>SIZE', 'SERVER', 'POOL', 'REMOVED', 'BY', 'KEPT FOR'], rows));
 }
 
-/** The volumes of all servers by namespace, in the order of the configuration, then by name and universe. */
+/** Sorts the volumes of all servers by namespace (in the order of the configuration), name and universe. */
 function inOrder<V extends { readonly name: string; readonly universe: number }>(
   servers: readonly ServerInventory[],
   volumesOf: (server: ServerInventory) => readonly V[],

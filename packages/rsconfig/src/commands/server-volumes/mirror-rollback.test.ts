@@ -1,5 +1,5 @@
-// What a roll back of a mirror writes, and what it says when it ends early.
-// With real daemons, test/integration/mirror-snapshots.test.ts.
+// The writes of a rollback of a mirror, and the error if it ends early. Real daemons are tested in
+// test/integration/mirror-snapshots.test.ts.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { expect, test } from 'vitest';
@@ -72,7 +72,7 @@ test('an error before the first write does not speak of a mixture, and one after
   });
 });
 
-// Regression: with --wait, the snapshot of the second attempt had the id of the first one, and servers refused it.
+// Regression: with --wait, the second attempt used the id of the first attempt's snapshot, and servers refused it.
 test('each attempt makes a snapshot of its own', async () => {
   const ids: unknown[] = [];
   const view = attachment({ name: 'db' });

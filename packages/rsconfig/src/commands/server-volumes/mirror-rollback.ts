@@ -1,6 +1,6 @@
-// Gives a mirror that no client has the content of a snapshot (ADR 0075): attaches it, makes a snapshot of its present content, and writes what
-// differs through it, as any client would. Invariants: before the first write, an error leaves the content as it was; after it, every error says
-// that the content may be a mixture, and what to do. What the command attached it detaches.
+// Rolls a mirror that no client has attached back to a snapshot (ADR 0075): attaches the mirror, makes a snapshot of the current content,
+// and writes the differing ranges to the mirror. Invariants: an error before the first write leaves the content unchanged. Every later
+// error says that the content may be a mixture, with a remedy. The command detaches everything that it has attached.
 
 import { randomUUID } from 'node:crypto';
 import type { AttachmentView } from '@rsio/common/control/methods';
@@ -16,24 +16,22 @@ import { whileAttached } from './while-attached.ts';
 
 export interface Rollback {
   readonly namespace: string;
-  /** Such as osl:db@0. */
   readonly label: string;
   readonly volume: VolumeName;
   readonly snapshot: string;
-  /** Id of the snapshot, and the servers that have it. */
   readonly snapshotId: string;
   readonly servers: readonly string[];
 }
 
 type Target = Pick<NbdClient, 'sizeBytes' | 'write' | 'writeZeros' | 'flush'>;
 
-/** Returns the snapshot of the content before. */
+/** Returns the snapshot with the content before the rollback. */
 export async function rollBackMirror(context: CommandContext, asked: Rollback): Promise<MirrorSnapshot> {
   const { label, namespace, volume, snapshot } = asked;
   return whileAttached(context, label, { isReadonly: false, server: null }, async (view) => {
     if (view.readonly) throw new RsError('E_USAGE', `${label} is read-only on this client (rscltcfg): roll it back on another one`);
     const name = `before-rollback-${timeName(context.clock.wallMs())}`;
-    // Not an id of the context: with --wait, the order may be repeated, and its content before is then that of another moment.
+    // A new id for each attempt: --wait may repeat the rollback, and each attempt needs a snapshot of the content at that time.
     const before = await context.call('mirror-snapshot', { ...volume, namespace, snapshot: name, id: randomUUID() });
     const common = asked.servers.find((one) => before.servers.includes(one)) ?? null;
     const [server = null] = asked.servers;
@@ -41,14 +39,14 @@ export async function rollBackMirror(context: CommandContext, asked: Rollback): 
       const open: WriteBackPorts['open'] = (of, since) => NbdClient.open(context.paths.nbdSocket, exportName(of), since);
       const copy = (changed: AttachmentView | null): Promise<void> =>
         writeBack({ note: context.note, open }, asked, name, { mirror: view, from: source, changed });
-      // Without a server that has both, everything is written.
+      // If no server has both snapshots, the differences are unknown, and everything is written.
       await (common === null ? copy(null) : whileAttached(context, `${label}@${name}`, { isReadonly: true, server: common }, copy));
     });
     return before;
   });
 }
 
-/** The three exports of a roll back. `changed`: the snapshot of the content before; null: everything is written. */
+/** The three exports of a rollback. `changed`: the snapshot of the content before; null if everything is written. */
 interface Exports {
   readonly mirror: AttachmentView;
   readonly from: AttachmentView;
@@ -59,11 +57,11 @@ type Export = Target & Pick<NbdClient, 'read' | 'status' | 'close'>;
 
 export interface WriteBackPorts {
   readonly note: (sentence: string) => void;
-  /** Opens an export of rsiod. `context`: as `NbdClient.open` has it. */
+  /** Opens an export of rsiod. `context`: see `NbdClient.open`. */
   readonly open: (view: AttachmentView, context: string | null) => Promise<Export>;
 }
 
-/** `kept`: name of the snapshot with the content before. Throws with the word mixture as soon as something may have been written. */
+/** `kept`: name of the snapshot with the content before. After the first write, the message of every error mentions the mixture. */
 export async function writeBack(
   ports: WriteBackPorts,
   { label, volume, snapshot, snapshotId }: Pick<Rollback, 'label' | 'volume' | 'snapshot' | 'snapshotId'>,
@@ -93,14 +91,17 @@ export async function writeBack(
     const { message } = toRsError(thrown);
     const text = `${label} may be a mixture of its content before and of ${snapshot}, because its roll back has ended early: ${message}`;
     const again = `rsconfig volume rollback ${label}@${snapshot} completes it, and @${kept} has the content before`;
-    // No code after which --wait repeats the order: the last error would then no longer speak of the mixture.
+    // E_VOLUME, because --wait does not repeat the order after this code. The error of a repeated order would not mention the mixture.
     throw new RsError('E_VOLUME', `${text}. ${again}`, { volume: volume.name });
   } finally {
     for (const client of open) client.close();
   }
 }
 
-/** What is to be written: all that differs, and zeros where the snapshot had nothing. `changes`: null: everything differs. */
+/**
+ * Returns the source of the copy: the ranges that differ, with zeros beyond the end of the snapshot. `changes`: null if everything is
+ * copied.
+ */
 function rolledBack(
   source: Pick<NbdClient, 'sizeBytes' | 'read'>,
   changes: Pick<NbdClient, 'status'> | null,

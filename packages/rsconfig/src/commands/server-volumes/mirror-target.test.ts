@@ -1,5 +1,5 @@
-// Mirrors by the volume commands: which server gets what, which snapshot of two of one name is meant,
-// and what is refused with the way.
+// Volume commands for mirrors: which server gets which request, which of two snapshots with one name counts, and refusals with their
+// remedies. Invariant: a snapshot is read only where it is proven.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { snapshot, volume } from '@rsio/common/testing/server-views';

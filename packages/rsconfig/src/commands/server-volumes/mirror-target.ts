@@ -1,5 +1,6 @@
-// A mirror as the volume commands see it: which server, which servers or which part of rsiod executes what a command asks for. Invariants: a
-// snapshot of a mirror is read on a server that has it proven (M22); what would change one replica alone is refused, with the way.
+// Executes volume commands for a mirror: passes each method to one server, to all servers with a replica, or to rsiod. Invariants: a
+// snapshot of a mirror is read only on a server where it is proven (M22). A method that would change only one replica is refused with a
+// remedy.
 
 import type { ServerCall } from '@rsio/common/control/server/call-server';
 import type { ServerMethodName, ServerMethods } from '@rsio/common/control/server/server-methods';
@@ -17,7 +18,7 @@ import { whileAttached } from './while-attached.ts';
 
 type Shown = ServerMethods['volume-show']['result'];
 
-/** A server that has a replica, and what it shows of it. */
+/** A server with a replica, and its answer to `volume-show`. */
 export interface ReplicaPlace {
   readonly place: Place;
   readonly shown: Shown;
@@ -28,17 +29,16 @@ export interface NamedMirror {
   readonly mirror: string;
   readonly volume: VolumeName;
   readonly replicas: readonly [ReplicaPlace, ...ReplicaPlace[]];
-  /** Why servers that may have a replica, too, did not answer. */
+  /** Texts about servers that did not answer and may also have a replica. */
   readonly silent: readonly string[];
 }
 
-/** A snapshot of the mirror, and the servers that have it. */
 export interface MirrorSnapshotPlaces {
   readonly view: SnapshotView;
   readonly places: readonly Place[];
 }
 
-/** The proven snapshots, the oldest first. Of two of one name, the later moment: a server that was away may have an earlier one (M22). */
+/** Returns the proven snapshots, oldest first. If servers have different snapshots with one name, the latest moment counts (M22). */
 export function provenSnapshots({ mirror, replicas }: Pick<NamedMirror, 'mirror' | 'replicas'>): readonly MirrorSnapshotPlaces[] {
   const found = new Map<string, { view: SnapshotView; order: Order; places: Place[] }>();
   for (const { place, shown } of replicas)
@@ -62,7 +62,7 @@ function compare(one: Order, other: Order): number {
   return one.term === other.term ? one.number - other.number : one.term - other.term;
 }
 
-/** What is refused for a mirror, and what to do. `text`: the name without the namespace. */
+/** Methods that are refused for a mirror, each with its remedy. `text`: the name without the namespace. */
 const WAYS: Partial<Readonly<Record<ServerMethodName, (text: string) => string>>> = {
   'volume-grow': (text) => `rsconfig mirror grow ${text} SIZE, on the client that has it attached, makes it larger`,
   'volume-rename': (text) =>
@@ -75,7 +75,7 @@ const WAYS: Partial<Readonly<Record<ServerMethodName, (text: string) => string>>
   'volume-split': (text) => `rsconfig mirror remove ${text} makes its replicas plain volumes`,
 };
 
-/** What is for all replicas, because it does not change their content. */
+/** Methods that are sent to all servers with a replica, because they do not change the content. */
 const FOR_ALL: readonly ServerMethodName[] = ['volume-set', 'volume-pause', 'volume-resume', 'volume-stop', 'volume-start'];
 
 export function mirrorTarget(context: CommandContext, named: NamedMirror, one: VolumeTarget): VolumeTarget {
@@ -106,7 +106,7 @@ export function mirrorTarget(context: CommandContext, named: NamedMirror, one: V
   };
   return {
     ...one,
-    // The results are those of the method, which the compiler cannot know.
+    // The compiler cannot know that the result type belongs to the method.
     call: call as ServerCall,
     ofServer: ` of servers ${servers.join(' and ')}`,
     server: servers.join(', '),
@@ -144,7 +144,7 @@ async function snapshotOf(
   const make = (): Promise<MirrorSnapshot> => context.call('mirror-snapshot', params);
   const made = await make().catch((thrown: unknown) => {
     if (toRsError(thrown).code !== 'E_UNKNOWN_VOLUME') throw thrown;
-    // It is not attached here. If no client has it, this one has it meanwhile.
+    // The mirror is not attached here, so the command attaches it for the time of the snapshot, unless another client has it.
     return whileAttached(context, label, { isReadonly: false, server: null }, make);
   });
   for (const { server, reason } of made.missing) context.note(`Server ${server} does not have ${label}@${wanted.snapshot}: ${reason}`);
@@ -171,7 +171,10 @@ async function rolledBack(
   return { volume: replicas[0].shown.volume, kept: viewOf(kept) };
 }
 
-/** A snapshot that stayed on a server that is away would be offered again. Those that are not proven go, too. */
+/**
+ * Removes a snapshot from all servers with a replica, proven or not. Fails if a server does not answer, because the snapshot would reappear
+ * with that server.
+ */
 async function everywhere(
   context: CommandContext,
   { replicas, silent, volume }: NamedMirror,
@@ -193,7 +196,10 @@ async function everywhere(
   return await inTurn(context, having, 'volume-snapshot-remove', params);
 }
 
-/** Throws the error of the first server that refuses, with those that have done it. */
+/**
+ * Calls the servers one after the other. Throws the error of the first one that refuses; the message names the servers that have executed
+ * the request.
+ */
 async function inTurn(
   context: CommandContext,
   replicas: readonly ReplicaPlace[],
@@ -226,7 +232,7 @@ async function onAll(
   return answer;
 }
 
-/** The server with the proven snapshot that the request reads; of a diff, with both. */
+/** Returns a server with the proven snapshot that the request reads. For a diff, the server must have both snapshots. */
 function placeFor(named: NamedMirror, label: string, params: object): Place {
   const { snapshot = null, until = null } = params as { readonly snapshot?: string | null; readonly until?: string | null };
   if (snapshot === null)
@@ -234,7 +240,7 @@ function placeFor(named: NamedMirror, label: string, params: object): Place {
   return placesWith(named, label, until === null ? [snapshot] : [snapshot, until])[0];
 }
 
-/** The servers that have all of these snapshots proven. Throws E_UNKNOWN_SNAPSHOT, also if no server has all. */
+/** Returns the servers on which all of these snapshots are proven. Throws E_UNKNOWN_SNAPSHOT if there is none. */
 export function placesWith(named: NamedMirror, label: string, snapshots: readonly string[]): readonly [Place, ...Place[]] {
   const proven = provenSnapshots(named);
   const each = snapshots.map((name) => ({ name, places: proven.find(({ view }) => view.snapshot === name)?.places ?? [] }));

@@ -1,6 +1,6 @@
-// The commands about the volumes of servers, from arguments to output: what the server is asked, what is printed, and every refusal. The choice
-// of the server is in chosen-server.test.ts, `create --attach` in create-attach.test.ts, and the list in volume-list.test.ts. Real daemons are in
-// test/integration/client-volumes.test.ts.
+// The commands about the volumes of servers, from arguments to output: the requests to the server, the output, and every refusal. The
+// choice of the server is in chosen-server.test.ts, `create --attach` in create-attach.test.ts, and the list in volume-list.test.ts. Real
+// daemons are in test/integration/client-volumes.test.ts.
 
 import type { AwaitedView } from '@rsio/common/control/methods';
 import { misfit } from '@rsio/common/lib/shape';
@@ -109,7 +109,7 @@ describe('with one server, each command sends one request with an id and prints 
     ]);
   });
 
-  // Regression: a program that hangs kept the command waiting for up to a minute without a word.
+  // Regression: if a trigger's program hung, the command waited for up to a minute without a message.
   test.each(['before', 'after'])('a command that waits long for triggers %s the snapshot says so', async (when) => {
     const clock = new FakeClock();
     const slowIf = (isSlow: boolean): void => clock.advance(isSlow ? SLOW_CALL_MS : 0);
@@ -268,7 +268,7 @@ describe('remove', () => {
     expect(asked).toEqual([]);
   });
 
-  // A detach from the mirror that was interrupted leaves such a volume.
+  // An interrupted `mirror detach` leaves such a volume.
   test('is possible for a plain volume that has only the name of what is attached, and so is a roll back', async () => {
     const plain = offer({ name: 'oracle', id: 'plain' });
     for (const local of [

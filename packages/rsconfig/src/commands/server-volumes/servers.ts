@@ -1,6 +1,6 @@
-// The servers that rsiod knows, as the volume commands see them, and requests to one or all of them. The servers check the rights of this
-// client. Invariant: a change that is sent again keeps its request id, so that the server executes it once; a silent server delays the
-// answers of the others by no more than the limit of the request.
+// Lists the servers that rsiod knows, and sends requests to one or all of them. The servers check the rights of this client. Invariants: a
+// repeated change keeps its request id, so that the server executes it once. A server that does not answer delays a request to all servers
+// by at most the time limit of the request.
 
 import { SERVER_METHODS, type ServerMethodName, type ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { NamespaceView, ServerView, VolumeView } from '@rsio/common/control/methods';
@@ -11,16 +11,14 @@ import { severalAtOnce } from '@rsio/common/structures/concurrency';
 import { type CommandContext, usageError } from '../../cli/context.ts';
 import { CALL_AGAIN_FOR_MS, SERVERS_ASKED_AT_ONCE_MAX, WAIT_POLL_MS } from '../../cli/limits.ts';
 
-/** A server in a namespace of this client. */
 export interface Place {
   readonly namespace: string;
   readonly server: string;
   /** Name of this client on the server. */
   readonly nodename: string;
   readonly isConnected: boolean;
-  /** Why it is not connected, such as `server big-9 of osl is down: Connection refused`. */
+  /** Reason if the server is not connected, such as `server big-9 of osl is down: Connection refused`. */
   readonly trouble: string;
-  /** Volumes that it lists for this client. */
   readonly listed: readonly VolumeView[];
 }
 
@@ -33,7 +31,7 @@ export interface PlaceFilter {
 export async function placesOf({ call }: Pick<CommandContext, 'call'>, { namespace, server }: PlaceFilter): Promise<Place[]> {
   const { namespaces } = await call('query', { refresh: false });
   const listed = namespaces.flatMap((one) => one.servers.map((its) => placeOf(one, its)));
-  // A server with several sections, one of which was not reached, is one server.
+  // A server can have several sections. A section that was not reached does not count as a second server.
   const isSame = (one: Place, other: Place): boolean => one.namespace === other.namespace && one.server === other.server;
   const all = listed.filter((one) => one.isConnected || !listed.some((other) => other.isConnected && isSame(one, other)));
   if (all.length === 0) throw new RsError('E_NO_PATH', 'No server is configured: rsconfig join HOST adds one');
@@ -52,7 +50,7 @@ function placeOf({ name: namespace, nodename }: NamespaceView, { name: server, s
   return { namespace, server, nodename, isConnected: state === 'connected', trouble, listed: volumes };
 }
 
-/** Calls a method of the server. `waitMs`: time that the server may take; the default is that of the method. */
+/** Calls a method of the server. `waitMs`: time limit for the answer; by default, the limit of the method. */
 export async function callAt<M extends ServerMethodName>(
   context: Pick<CommandContext, 'call' | 'clock'>,
   { namespace, server }: Pick<Place, 'namespace' | 'server'>,
@@ -68,14 +66,14 @@ export async function callAt<M extends ServerMethodName>(
       'E_VERSION',
       `Server ${server} has another release: its answer to ${method} has another form (${trouble}); update it`,
     );
-  // The shape of the table was checked, which the compiler cannot know.
+  // The compiler cannot know that the result was checked against the shape of this method.
   return result as unknown as ServerMethods[M]['result'];
 }
 
 const DAEMON_GONE: readonly string[] = ['E_RESET', 'E_NOT_RUNNING'];
 const DAEMON_STARTS: readonly string[] = [...DAEMON_GONE, 'E_NO_PATH', 'E_UNREACHABLE', 'E_SHUTTING_DOWN'];
 
-/** If rsiod ends during a change, sends the change again when rsiod is back. */
+/** If rsiod exits during a change, repeats the change when rsiod is running again. */
 export async function insistently<T>({ clock }: Pick<CommandContext, 'clock'>, isChange: boolean, work: () => Promise<T>): Promise<T> {
   let lostMs: number | null = null;
   for (;;) {
@@ -100,11 +98,11 @@ export async function insistently<T>({ clock }: Pick<CommandContext, 'clock'>, i
 export interface Asked<R> {
   readonly place: Place;
   readonly result: R | null;
-  /** Null if the server answered with a result. */
+  /** Null if there is a result. */
   readonly error: RsError | null;
 }
 
-/** Calls a reading method of all these servers, a few at a time. */
+/** Calls a method that changes nothing on all these servers, a few at a time. */
 export async function askAll<M extends ServerMethodName>(
   context: Pick<CommandContext, 'call' | 'clock'>,
   places: readonly Place[],

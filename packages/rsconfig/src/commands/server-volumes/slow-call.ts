@@ -1,5 +1,5 @@
-// Says what a change waits for, because a server that is down or allocates a large volume can keep a command waiting for minutes. Invariant:
-// the messages never change the result; nothing is shown of a change that is done within SLOW_CALL_MS.
+// Prints what a slow change is waiting for, because a server that is down or allocates a large volume can delay a command for minutes.
+// Invariants: the messages never change the result; nothing is printed for a change that is done within SLOW_CALL_MS.
 
 import type { Timer } from '@rsio/common/lib/clock';
 import type { CommandContext } from '../../cli/context.ts';
@@ -8,14 +8,14 @@ import { capital, type PlaceFilter, placesOf } from './servers.ts';
 
 type Context = Pick<CommandContext, 'call' | 'clock' | 'waiting' | 'note'>;
 
-/** Waits for `work`, which a server does. */
+/** Waits for `work`, a request to a server. */
 export async function watched<T>(context: Context, at: PlaceFilter, work: Promise<T>): Promise<T> {
   const { clock, waiting, note } = context;
   const beganMs = clock.monotonicMs();
   let [isDone, isSaid] = [false, false];
   let timer: Timer;
   const look = async (): Promise<void> => {
-    // If rsiod does not answer, the change itself reports it.
+    // If rsiod does not answer, the change itself fails and reports that.
     const trouble = await placesOf(context, at).then(
       ([place]) => (place === undefined || place.isConnected ? null : place.trouble),
       () => null,

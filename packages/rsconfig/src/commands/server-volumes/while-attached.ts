@@ -1,5 +1,5 @@
-// Attaches a volume, a mirror or a snapshot for the time of a command. Invariant: what the command has attached it detaches, or says that it is
-// still attached.
+// Attaches a volume, a mirror or a snapshot for the time of a command. Invariant: the command detaches everything that it has attached, or
+// reports that it is still attached.
 
 import type { AttachmentView } from '@rsio/common/control/methods';
 import { type ErrorCode, ERRORS, RsError, toRsError } from '@rsio/common/lib/errors';
@@ -7,10 +7,12 @@ import { volumeLabel } from '@rsio/common/lib/volume-name';
 import type { CommandContext } from '../../cli/context.ts';
 import { RESTART_WAIT_MS, WAIT_POLL_MS } from '../../cli/limits.ts';
 
-/** rsiod has ended, and may be started again. */
+/** Errors which mean that rsiod has exited and may be restarted. */
 const RESTARTS: readonly string[] = ['E_NOT_RUNNING', 'E_RESET'];
 
-/** What is read, such as a snapshot, stays attached if it was; what is written must not be attached. `server`: null for any. */
+/**
+ * A volume for reading may already be attached, and then stays attached. A volume for writing must not be attached. `server`: null for any.
+ */
 export async function whileAttached<T>(
   context: CommandContext,
   name: string,
@@ -35,7 +37,7 @@ export async function whileAttached<T>(
   }
 }
 
-/** A restarted rsiod attaches the volume again. The next command would be refused because of it. */
+/** Detaches the volume, even if rsiod restarts. A restarted rsiod attaches the volume again, and the next command would then be refused. */
 async function detach(context: CommandContext, label: string): Promise<void> {
   const left = (why: string): void => context.note(`${label} is still attached: ${why}; rsconfig -d ${label} detaches it`);
   const untilMs = context.clock.monotonicMs() + RESTART_WAIT_MS;

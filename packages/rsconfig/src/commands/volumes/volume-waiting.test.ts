@@ -1,5 +1,5 @@
-// Tests the progress line of many volumes: when it appears, its text, and that it is removed whatever the work and the daemon do.
-// Replacing the line on a terminal is tested in waiting.test.ts.
+// Tests the progress line of many volumes: when it appears, its text, and that it is always removed at the end. Replacing the line on a
+// terminal is tested in waiting.test.ts.
 
 import { expect, test } from 'vitest';
 import { FakeClock } from '@rsio/common/testing/fake-clock';

@@ -1,5 +1,5 @@
-// Tests the picture to the letter at 80x24, the plot, and that no
-// output exceeds the terminal's width or height.
+// Tests the exact picture at 80x24, and the plot. Invariant: no output exceeds the terminal's width or height, whatever the size of the
+// terminal and the number of paths.
 
 import { expect, test } from 'vitest';
 import { PlotHistory, pipeHeading, pipeLines, terminalPicture } from './watch-picture.ts';

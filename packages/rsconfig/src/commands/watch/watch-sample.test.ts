@@ -1,5 +1,5 @@
-// Tests rates between two snapshots, matched path by path, also if
-// paths come and go and counters restart.
+// Tests the rates between two snapshots. Invariant: counters are matched by path, even if paths appear or disappear between the snapshots
+// and counters restart from zero.
 
 import type { PathStats } from '@rsio/common/control/methods';
 import { pathStats } from '@rsio/protocol/testing/path-stats';

@@ -1,5 +1,5 @@
-// Tests the loop of watch on a fake clock: how often it polls, where it shows, and every way in which it ends. Integration tests have a
-// real terminal.
+// Tests the loop of `watch` with a fake clock: the interval of polls, the output, and every way in which it can end. Integration tests use
+// a real terminal.
 
 import { describe, expect, test } from 'vitest';
 import { RsError } from '@rsio/common/lib/errors';

@@ -1,5 +1,5 @@
-// Prepared faults, each with the finding that it must cause; and a client in good order without any fault. Gathering facts is tested by
-// the integration tests.
+// Prepared faults, each with the finding that it must cause, and a healthy client without any fault. Integration tests cover the gathering
+// of facts.
 
 import { describe, expect, test } from 'vitest';
 import { card, doctorFacts, fileFacts, pathFacts, report, SAMPLE } from '../../testing/facts.ts';
@@ -83,7 +83,7 @@ describe('interfaces', () => {
   test('an address that this machine does not have', () => {
     const machine = { interfaces: [card('eth0', '192.168.45.20'), card('eth1', '192.168.47.20')], standsOn: {}, tables: [], routers: {} };
     const reason = 'not on a common subnet';
-    // Its consequences are not reported again.
+    // The consequences of the missing address are not reported separately.
     const leftOut = [
       { namespace: 'osl', object: 'if1', type: 'interface', address: '192.168.46.20', reason },
       { namespace: 'osl', object: 'big-9-2', type: 'section', address: '192.168.46.10', reason },
@@ -141,7 +141,7 @@ describe('the network between client and server', () => {
     expect(found.remedy).toContain(remedy);
   });
 
-  // Regression: the section of the same name in another namespace was named.
+  // Regression: the finding named the section with the same name in another namespace.
   test('a path that only a server lists has no line in the file', () => {
     const other = '[namespace lab]\nnamespaceid = 7\nnodename = big-2\nnodekey = 0xbig-2-and-some-more\n';
     const file = fileFacts(`${SAMPLE}${other}[server big-9-if2]\naddress = 192.168.45.11\n`);

@@ -1,5 +1,5 @@
-// What doctor says about encryption: each path with its cipher or the reason why it has none, and both sides of a mismatch. Real servers
-// with each setting are in the integration tests.
+// The findings of doctor about encryption: each path with its cipher or the reason why it is plain, and both kinds of mismatch. Integration
+// tests use real servers with each setting.
 
 import type { ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
 import { describe, expect, test } from 'vitest';
@@ -13,7 +13,10 @@ const CIPHER = 'TLS_AES_128_GCM_SHA256';
 const ON = SAMPLE.replace('namespaceid', 'tls = on\nnamespaceid');
 const ALL_ON = SAMPLE.replace('[defaults]\n', '[defaults]\ntls = on\n');
 
-/** The path if0, with what the probe and rsiod's connection have; undefined: rsiod is not running. */
+/**
+ * Facts about the path if0. `probed`, `own`: the ciphers of the probe and of rsiod's connection; `own` is undefined if rsiod is not
+ * running.
+ */
 function facts(file: string, probed: string | null, own?: string | null): DoctorFacts {
   const base = doctorFacts({ file: fileFacts(file), paths: [pathFacts(0, { report: report({ cipher: probed }) })] });
   const { status } = base.daemon;

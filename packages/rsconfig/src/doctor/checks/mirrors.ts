@@ -1,5 +1,5 @@
-// Checks the mirrors: whether each works now, and which failure would stop it. Whether a server is in reach is the subject of reach.ts. Pure.
-// Invariant: a mirror is `ok` only if any one of its servers may fail.
+// Checks whether each mirror works now, and which failure would stop it. The file reach.ts reports unreachable servers. Pure. Invariant: a
+// mirror is `ok` only if it survives the failure of any one of its servers.
 
 import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
@@ -36,7 +36,7 @@ function judge(findings: FindingList, mirror: MirrorSummary): void {
   }
 }
 
-/** True if most voters and a replica in sync are left when one server fails. `failed`: its name; null: none fails. */
+/** True if a majority of the voters and a replica in sync remain without the server `failed`; null if no server fails. */
 function works({ voters, majority, replicas }: MirrorSummary, failed: string | null): boolean {
   const voting = voters.filter(({ answers, server }) => answers && server !== failed);
   return voting.length >= majority && replicas.some(({ inSync, isReachable, server }) => inSync && isReachable && server !== failed);
@@ -46,7 +46,7 @@ function serversOf({ voters, replicas }: MirrorSummary): string[] {
   return [...new Set([...replicas, ...voters].map(({ server }) => server))];
 }
 
-/** What each server lacks, such as `big-9 is not in sync`. */
+/** Returns the faults of the mirror's servers, such as `big-9 is not in sync`. */
 function shortcomings({ voters, replicas, state }: MirrorSummary): string[] {
   if (state === 'unknown') return ['none of its voters answers'];
   const mute = voters.filter(({ answers }) => !answers);

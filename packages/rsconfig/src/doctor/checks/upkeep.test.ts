@@ -1,4 +1,4 @@
-// What doctor says of servers with another release or another time, and of disks without room. What counts as too little room is tested in
+// The findings of doctor about servers with another release or another time, and about full disks. The limits of free space are tested in
 // packages/common/src/manage/upkeep.test.ts.
 
 import { expect, test } from 'vitest';

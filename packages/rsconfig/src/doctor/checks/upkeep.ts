@@ -1,5 +1,5 @@
-// Checks what changes with time: releases of the servers, clocks, backups, room for state and logs, the certificate of rsweb. That rsiod has the release
-// of rsconfig is checked in daemon.ts. Invariant: a server that does not say its release or time is left out.
+// Checks that the servers' releases and clocks match, and that backups, free space for state and logs, and the certificate of rsweb are in
+// order. The file daemon.ts compares the release of rsiod. Invariant: a server whose release or time is unknown is skipped.
 
 import { upkeepFaults } from '@rsio/common/manage/upkeep';
 import { volumeLabel } from '@rsio/common/lib/volume-name';

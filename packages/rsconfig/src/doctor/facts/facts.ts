@@ -27,17 +27,15 @@ export interface DoctorFacts {
   readonly explored: readonly Finding[];
   readonly daemon: DaemonFacts;
   readonly volumes: VolumesFacts;
-  /** The mirrors as rsiod knows them; null if it did not say. */
+  /** The mirrors as rsiod reports them; null if rsiod did not answer. */
   readonly mirrors: readonly MirrorSummary[] | null;
   readonly system: SystemFacts;
-  /** The servers as rsiod knows them; empty if it did not say. */
+  /** The servers as rsiod reports them; empty if rsiod did not answer. */
   readonly servers: readonly Pick<ServerView, 'name' | 'release' | 'clockOffMs'>[];
   /** The newest backup of each volume that rsconfig backup has backed up on this machine. */
   readonly backups: readonly Pick<BackupView, 'namespace' | 'name' | 'universe' | 'atMs'>[];
   readonly upkeep: Upkeep;
-  /** The time of this machine. */
   readonly nowMs: number;
-  /** Version of rsconfig. */
   readonly version: string;
 }
 
@@ -65,9 +63,7 @@ export interface MachineFacts {
   readonly standsOn: Readonly<Record<string, string>>;
   /** Numbers of the routing tables in use. */
   readonly tables: readonly number[];
-  /**
-   * Maps the name of a device to the IPv4 router through which the device reaches other subnets. A device without an entry has no router.
-   */
+  /** Maps a device to the IPv4 router through which it reaches other subnets. A device without an entry has no router. */
   readonly routers: Readonly<Record<string, string>>;
 }
 

@@ -35,12 +35,10 @@ export async function gatherDaemon({ call, paths }: CommandContext): Promise<Dae
   }
 }
 
-/**
- * Gathers the facts about volumes. If the daemon did not answer, the returned lists are empty, because the attached volumes are unknown.
- */
+/** Gathers the facts about volumes. If the daemon did not answer, the lists are empty, because the attached volumes are unknown. */
 export async function gatherVolumes({ call, paths }: CommandContext, daemon: DaemonFacts): Promise<VolumesFacts> {
   if (daemon.view === null) return { failing: [], deadMounts: [] };
-  // Events of the process before say nothing about the storage now.
+  // Events of an earlier process are ignored, because they say nothing about the current state of the storage.
   const { startedMs } = daemon.view;
   try {
     const { events } = await call('events', { count: EVENTS_KEPT }, DOCTOR_ANSWER_TIMEOUT_MS);
@@ -55,7 +53,7 @@ export async function gatherVolumes({ call, paths }: CommandContext, daemon: Dae
   }
 }
 
-/** Returns null if the daemon does not say, such as one of an older release. */
+/** Returns null if the daemon does not answer or is of an older release without mirrors. */
 export async function gatherMirrors({ call }: CommandContext, { view }: DaemonFacts): Promise<readonly MirrorSummary[] | null> {
   if (view === null || !view.methods.includes('mirrors')) return null;
   try {
@@ -74,7 +72,7 @@ export async function gatherBackups({ call }: CommandContext, { view }: DaemonFa
   }
 }
 
-/** Returns no servers if the daemon does not say. */
+/** Returns an empty list if the daemon does not answer. */
 export async function gatherServers({ call }: CommandContext, { view }: DaemonFacts): Promise<DoctorFacts['servers']> {
   if (view === null) return [];
   try {

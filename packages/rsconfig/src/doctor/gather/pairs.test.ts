@@ -11,7 +11,7 @@ const MACHINE = [card('eth0', '192.168.45.20'), card('eth1', '192.168.46.20')];
 const LISTED = [45, 46, 47].map((subnet, index) => ({ name: `if${index + 1}`, address: `192.168.${subnet}.10`, port: 5000 }));
 const SECOND = '\n[server big-9-2]\naddress       = 192.168.46.10\n';
 
-/** The first path, whose server has listed its interfaces. */
+/** The first path; its server has listed its interfaces. */
 function met(interfaces = LISTED): PathFacts {
   return pathFacts(0, { report: report({ server: { ...report().server!, interfaces } }) });
 }

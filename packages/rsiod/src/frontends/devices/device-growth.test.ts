@@ -1,5 +1,5 @@
-// Growing devices again after a failure, with a simulated clock.
-// The programs that grow real devices run in test/integration/block-devices.test.ts.
+// Retries of the growth of devices after a failure, with a fake clock. The programs that grow real devices run in
+// test/integration/block-devices.test.ts.
 
 import { expect, it } from 'vitest';
 import { RsError } from '@rsio/common/lib/errors';
@@ -32,7 +32,7 @@ class Scene {
     });
   }
 
-  /** Waits for longer than all attempts of the tests take. */
+  /** Advances the clock beyond all attempts of the tests. */
   async wait(): Promise<void> {
     for (let count = 0; count < 10; count++) {
       this.clock.advance(DEVICE_GROW_AGAIN_MS);

@@ -1,5 +1,6 @@
-// Grows the devices of volumes, and tries again while a program that grows them fails or is late on a busy machine, because the growth of a
-// volume is announced once. Invariants: a volume has at most one timer; a failure is logged once until the devices have been grown.
+// Grows the devices of volumes. If a program that grows a device fails or takes too long, the growth is retried, because the server
+// announces the growth of a volume only once. Invariants: a volume has at most one retry timer; a failure is logged once until the devices
+// have grown.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -10,15 +11,14 @@ import { DEVICE_GROW_AGAIN_MS } from './limits.ts';
 export interface DeviceGrowthPorts {
   readonly clock: Clock;
   readonly log: Log;
-  /** The label of a volume, such as `osl:oracle@0`. */
   readonly label: (volume: FrontendVolume) => string;
-  /** Grows the devices of the volume to its current size. Does nothing if the volume has no devices any more. */
+  /** Grows the devices of the volume to its current size. Does nothing if the volume's devices have been removed. */
   readonly grow: (volume: FrontendVolume) => Promise<void>;
 }
 
 export class DeviceGrowth {
   private readonly ports: DeviceGrowthPorts;
-  /** The volumes whose devices could not be grown. */
+  /** Retry timers of the volumes whose devices could not be grown. */
   private readonly timers = new Map<FrontendVolume, Timer>();
   private hasEnded = false;
 

@@ -18,7 +18,7 @@ it('universe and name determine the location, path = sets another one, both belo
     raw: '/lab/dev/disk/rdb',
   });
   expect(devicePlaces('/lab', '/lab/dev', volume('oracle'), '/../../etc/db').block).toBe('/lab/etc/db');
-  // [volume oracle] means the volume in universe 0: its path never shows an image.
+  // The section [volume oracle] applies to universe 0 only, so an image never gets its path.
   expect(devicePlaces('', '/dev', volume('oracle', 1), '/dev/disk/db').block).toBe('/dev/av1/oracle');
 });
 

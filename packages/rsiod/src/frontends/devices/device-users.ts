@@ -1,9 +1,9 @@
 // Lists the users of a volume's devices as readable texts. Users are mount points (also in other mount namespaces), stacked devices, swap
 // and processes. One walk through /proc and /sys finds the users of all devices. Requests that arrive before a walk begins share the result
-// of that walk. The list may be incomplete, but the kernel refuses to remove a device that is in use. A process that only looks at a device
-// (losetup, blkid, a process of udev) is no user: it has the device open for a moment, often right after an umount. Invariants: a walk reads
-// only files that the kernel keeps in memory, and therefore causes no I/O on rsiod's own devices; a process counts as a user only if each of
-// several looks finds it.
+// of that walk. The list may be incomplete, but the kernel refuses to remove a device that is in use. A process that only inspects a device
+// (losetup, blkid, a udev worker) does not count as a user: it has the device open for a moment, often right after an umount. Invariants: a
+// walk reads only files that the kernel keeps in memory, and therefore causes no I/O on rsiod's own devices; a process counts as a user
+// only if each of several walks finds it.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
@@ -20,20 +20,18 @@ export interface UsedDevices {
   readonly loop: string | null;
 }
 
-/** Texts that describe the users of a device. */
 interface Users {
-  /** Mount points, stacked devices and swap, which are named at the first look. */
+  /** Mount points, stacked devices and swap. One walk is enough to report these users. */
   readonly lasting: readonly string[];
   readonly processes: readonly string[];
 }
 
-/** Takes up to DEVICE_USERS_LOOKS_MAX times DEVICE_USERS_AGAIN_MS if only processes use the device. */
+/** If only processes use the device, the call takes up to DEVICE_USERS_LOOKS_MAX times DEVICE_USERS_AGAIN_MS. */
 export async function deviceUsers(device: UsedDevices, clock: Clock): Promise<string[]> {
   const { lasting, processes } = await lastingUsers(() => usersNow(device), clock);
   return [...lasting, ...someOf(processes)];
 }
 
-/** Exported for tests. */
 export async function lastingUsers(look: () => Promise<Users>, clock: Clock): Promise<Users> {
   let users = await look();
   for (let looks = 1; looks < DEVICE_USERS_LOOKS_MAX && users.lasting.length === 0 && users.processes.length > 0; looks++) {
@@ -69,9 +67,7 @@ function someOf(processes: readonly string[]): string[] {
 export interface MachineUse {
   /** Key: path of a file. Value: the processes that have the file open, for example `process 4711 (dd)`. */
   readonly openFiles: ReadonlyMap<string, readonly string[]>;
-  /**
-   * Key: device number, such as `7:3`. Value: the mount points of the device, in rsiod's mount namespace and in those of other processes.
-   */
+  /** Key: device number, such as `7:3`. Value: the mount points of the device in the mount namespaces of all processes. */
   readonly mounts: ReadonlyMap<string, readonly string[]>;
   /** Key: path of a file. Value: the loop devices that use the file as their backing file. */
   readonly loops: ReadonlyMap<string, readonly string[]>;
@@ -125,10 +121,7 @@ async function addMounts(mounts: Lists, process: string, whose: string): Promise
   for (const { device, mountPoint } of table) mounts.add(device, `mount point ${mountPoint}${whose}`);
 }
 
-/**
- * Returns a text that identifies the mount namespace of a process. The text is empty if rsiod cannot see the namespace or if the process
- * has exited.
- */
+/** Identifies the mount namespace of a process. Empty if rsiod cannot see the namespace or the process has exited. */
 function setOfMounts(pid: string): string {
   return linkOf(`/proc/${pid}/ns/mnt`);
 }

@@ -32,7 +32,6 @@ export interface DeviceFrontendPorts {
   /** Returns the facts about this machine that determine which devices can be created now. */
   readonly facts: () => DeviceFacts;
   readonly settingsOf: (volume: Pick<FrontendVolume, 'namespace' | 'name'>) => EffectiveVolume;
-  /** The label of a volume, such as `osl:oracle@0`. */
   readonly label: (volume: FrontendVolume) => string;
   /** The devices that the keeper holds, and the devices left by the previous process. */
   readonly kept: KeptDevices;
@@ -48,9 +47,8 @@ export class DeviceFrontend implements Frontend {
   private readonly growth: DeviceGrowth;
   private readonly left: InheritedDevices;
   private readonly made = new Map<FrontendVolume, VolumeDevices>();
-  /** Paths of the devices that exist or are being created. */
   private readonly claims = new Map<FrontendVolume, DevicePlaces>();
-  /** Incarnations that the previous process has noted of resumed volumes, until the present ones are known. */
+  /** For each resumed volume whose current incarnation is not known yet: the incarnation that the previous process noted. */
   private readonly former = new Map<FrontendVolume, string>();
   private readonly turns = new Map<FrontendVolume, Promise<unknown>>();
 
@@ -59,7 +57,7 @@ export class DeviceFrontend implements Frontend {
     const sourcePrefix = `rsio:${runDir}:`;
     const buffers = new FuseBuffers();
     let batch: FuseBatch | null | undefined;
-    // With the first device, because loading koffi takes longer than the rest of the start.
+    // The batch is created with the first device, because loading koffi takes longer than the rest of the daemon's start.
     const firstBatch = (): FuseBatch | null => {
       const made = FuseBatch.ofMachine(buffers);
       log.debug(
@@ -97,7 +95,7 @@ export class DeviceFrontend implements Frontend {
     return this.made.get(volume)?.shown ?? null;
   }
 
-  /** Removes devices that a crash has left behind and no keeper holds. Starts to serve the devices that the keeper holds. */
+  /** Removes the devices that a crash has left behind, unless the keeper holds them. Starts to serve the devices that the keeper holds. */
   async start(): Promise<void> {
     this.swaps.start();
     await this.left.clean();
@@ -114,7 +112,6 @@ export class DeviceFrontend implements Frontend {
     await releaseAll(unwanted, { ...this.ports, release });
   }
 
-  /** Stand-ins for volumes that have not been reattached yet. */
   get leftVolumes(): FrontendVolume[] {
     return this.left.list.map(({ volume }) => volume);
   }
@@ -217,7 +214,7 @@ export class DeviceFrontend implements Frontend {
     this.former.delete(volume);
   }
 
-  /** `before`: the incarnation that the previous process has noted. That of a mirror is known when all replicas in sync are open. */
+  /** `before`: noted by the previous process. The current incarnation of a mirror is known when all replicas in sync are open. */
   private compare(volume: FrontendVolume, before: string): void {
     if (!isLifeKnown(volume.incarnation)) return void this.former.set(volume, before);
     this.former.delete(volume);

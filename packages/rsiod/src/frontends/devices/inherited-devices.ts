@@ -74,10 +74,7 @@ export class InheritedDevices {
     }
   }
 
-  /**
-   * Removes a device from the waiting devices; the caller then resumes or releases the device. Returns null if the device has already been
-   * taken.
-   */
+  /** Removes a device from `waiting`; the caller must resume or release the device. Returns null if it has already been taken. */
   take(device: LeftDevice): VolumeDevices | null {
     const devices = this.waiting.get(device) ?? null;
     this.waiting.delete(device);
@@ -99,8 +96,8 @@ export class InheritedDevices {
   }
 
   /**
-   * Drops devices that are no longer mounted or have an unreadable note, and serves the remaining devices. `ours`: null if it is unknown what
-   * is mounted.
+   * Drops devices that are no longer mounted or have an unreadable note, and serves the remaining devices. `ours`: the daemon's mounts;
+   * null if the mount table could not be read.
    */
   private async dropStale(ours: readonly MountEntry[] | null): Promise<void> {
     const { kept, log } = this.ports;

@@ -8,12 +8,12 @@ export const DEVICE_USERS_NAMED_MAX = 5;
 /** Maximum number of open files that rsiod examines in one search for the users of devices. */
 export const DEVICE_USERS_LOOKED_MAX = 100_000;
 
-/** Number of looks that must find a process for it to count as a user, and the time between two looks. */
+/** A process counts as a user of a device if this many walks through /proc find it. The second number is the pause between two walks. */
 export const DEVICE_USERS_LOOKS_MAX = 4;
 export const DEVICE_USERS_AGAIN_MS = 150;
 
 /** Interval at which rsiod checks whether there is swap space on its devices. */
 export const SWAP_LOOK_MS = 10_000;
 
-/** Pause before devices are grown again, because a program that grows them has failed. */
+/** Pause before the growth of a device is retried after a program that grows devices has failed. */
 export const DEVICE_GROW_AGAIN_MS = 5_000;

@@ -1,5 +1,5 @@
-// Which swap space is on a volume, from the tables of the kernel.
-// The periodic check is the daemon's.
+// Which swap space is on a volume, according to the kernel's tables. The test supplies the text of /proc/swaps and the mount table; the
+// periodic check is not tested here.
 
 import { expect, it } from 'vitest';
 import { parseMountTable } from '@rsio/common/daemon/mount-table';

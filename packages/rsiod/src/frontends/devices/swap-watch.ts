@@ -8,7 +8,6 @@ import { SWAP_LOOK_MS } from './limits.ts';
 import { ofBlock } from '../loop/loop-device.ts';
 import { type MountEntry, mountTable, unescaped } from '@rsio/common/daemon/mount-table';
 
-/** A volume whose block device may be used as swap space. */
 export interface SwapTarget {
   readonly label: string;
   readonly device: string;

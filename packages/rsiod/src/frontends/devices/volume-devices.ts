@@ -25,7 +25,6 @@ export interface VolumeDevicesPorts {
   readonly label: (volume: FrontendVolume) => string;
   /** Returns the source field of a volume's raw device in the mount table. */
   readonly sourceOf: (volume: FrontendVolume) => string;
-  /** Buffers that all raw devices share. */
   readonly buffers: FuseBuffers;
   readonly batch: () => FuseBatch | null;
   /** Lets the keeper hold the devices, so that they outlive this process. */
@@ -103,13 +102,12 @@ export class VolumeDevices {
     return this.isUnmounted;
   }
 
-  /** The paths of the devices; null if the devices are gone. */
   get shown(): ShownDevices | null {
     if (this.isUnmounted) return null;
     return { raw: this.places.raw, block: this.loop === null ? null : this.places.block };
   }
 
-  /** Path of the loop device, such as `/dev/loop3`; null if there is no block device. */
+  /** Path such as `/dev/loop3`; null if there is no block device. */
   get loopDevice(): string | null {
     return this.loop?.device ?? null;
   }
@@ -139,7 +137,6 @@ export class VolumeDevices {
     else this.note();
   }
 
-  /** Updates the keeper's note. */
   note(): void {
     if (this.keptId !== null) this.ports.kept.note(this.keptId, this.asNote());
   }

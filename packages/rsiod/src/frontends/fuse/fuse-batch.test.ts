@@ -1,5 +1,5 @@
-// Replies and requests of several raw devices in one call, with a simulated kernel: what leaves when, what is refused, and what happens when
-// a device closes meanwhile. The calls themselves are tested in kernel-aio.test.ts.
+// Replies and requests of several raw devices in one system call, with a simulated kernel: when replies are sent, refused replies, and
+// devices that are closed during a flush. The calls themselves are tested in kernel-aio.test.ts.
 
 import os from 'node:os';
 import { expect, it } from 'vitest';
@@ -13,7 +13,7 @@ const { EAGAIN, EIO, ENODEV, ENOENT } = os.constants.errno;
 class Scene implements KernelAio {
   readonly callsMax = FUSE_REPLIES_AT_ONCE;
   readonly buffers = new FuseBuffers();
-  /** What has left, by calls: `fd text`. */
+  /** The replies of each call, as `fd text`. */
   readonly written: string[][] = [];
   /** Requests that wait in the kernel. */
   waiting: string[] = [];
@@ -144,7 +144,7 @@ it('a device that closes while replies are sent uses its descriptor no more, and
   const [one, two] = [new Device(scene, 11), new Device(scene, 12)];
   for (const text of ['a', 'b', 'c']) scene.refusals.set(text, EIO);
   one.whenAlone = () => {
-    // As FuseDevice does when a reply is refused for good.
+    // FuseDevice does the same when the kernel has refused a reply.
     scene.batch.flush();
     one.isClosed = true;
     expect(two.add('meanwhile')).toBe(false);

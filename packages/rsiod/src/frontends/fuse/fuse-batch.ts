@@ -1,7 +1,7 @@
-// Replies and requests of all raw devices, many in one system call. The replies of an event-loop turn leave together at its end: after a
-// single reply, the kernel would switch to the program that waits for it, which would then send its next requests one by one. Waiting
-// requests are read several at a time. Invariants: each reply leaves, unless its device is closed first; after `flush`, no descriptor of a
-// device is used until the device adds a reply again, so that it can close the descriptor.
+// Sends replies and reads requests of all raw devices, many in one system call. All replies of an event-loop turn are sent together at the
+// end of the turn. If a reply were sent alone, the kernel would switch to the waiting program, and that program would then send its next
+// requests one by one. Waiting requests are read several at a time. Invariants: each reply is sent, unless its device is closed first;
+// after `flush`, the batch uses no descriptor of a device until the device adds another reply, so that the device may close its descriptor.
 
 import os from 'node:os';
 import { FUSE_BATCH_BYTES, FUSE_BATCH_REPLY_BYTES, FUSE_DRAIN_MAX, FUSE_READS_AT_ONCE, FUSE_REPLIES_AT_ONCE } from './limits.ts';
@@ -10,13 +10,12 @@ import { type KernelAio, systemAio } from './kernel-aio.ts';
 
 const { ENODEV, ENOENT } = os.constants.errno;
 
-/** A raw device, as the batch sees it. */
 export interface BatchDevice {
   /** The descriptor of /dev/fuse. Calls must not wait (O_NONBLOCK). */
   readonly fd: number;
   /** False while the device takes no requests. */
   readonly isTaking: boolean;
-  /** As FuseDeviceOptions.receive. */
+  /** Passes one request to the device, as FuseDeviceOptions.receive does. */
   received(bytes: Buffer, lengthBytes: number): boolean;
   /** Writes one reply by itself, and reports errors. Does nothing if the device has been closed. */
   replyAlone(bytes: Buffer, start: number, end: number): void;
@@ -31,7 +30,7 @@ export class FuseBatch {
     this.flush();
   };
   private readonly bytes = Buffer.allocUnsafeSlow(FUSE_BATCH_BYTES);
-  /** Of each reply: its device, and where it ends in `bytes`. */
+  /** For each collected reply: its device, and the position in `bytes` at which the reply ends. */
   private readonly owners: BatchDevice[] = [];
   private readonly ends = new Uint32Array(FUSE_REPLIES_AT_ONCE);
   private isScheduled = false;
@@ -46,27 +45,26 @@ export class FuseBatch {
     this.schedule = schedule;
   }
 
-  /** Returns null if this machine cannot do it; each device then reads and writes by itself. */
+  /** Returns null if this machine has no asynchronous I/O; each device then reads and writes by itself. */
   static ofMachine(buffers: FuseBuffers): FuseBatch | null {
     const aio = systemAio(Math.max(FUSE_REPLIES_AT_ONCE, FUSE_READS_AT_ONCE));
     return aio === null ? null : new FuseBatch(aio, buffers);
   }
 
-  /** Number of replies that have not left. */
   get waiting(): number {
     return this.owners.length;
   }
 
   /**
-   * Copies a reply, which leaves at the end of the turn at the latest. Returns false if the device must write the reply by itself, because
-   * the reply is long or the batch was full.
+   * Copies a reply into the batch, which is sent at the end of the turn at the latest. Returns false if the device must write the reply by
+   * itself, because the reply is long or the batch was full.
    */
   add(device: BatchDevice, bytes: Buffer, start: number, end: number): boolean {
     const length = end - start;
     if (length > FUSE_BATCH_REPLY_BYTES || this.isFlushing) return false;
     const at = this.startOf(this.owners.length);
     if (this.owners.length === FUSE_REPLIES_AT_ONCE || at + length > FUSE_BATCH_BYTES) {
-      // The device may be closed now.
+      // The flush may have closed the device, so this reply is not added.
       this.flush();
       return false;
     }
@@ -80,7 +78,7 @@ export class FuseBatch {
     return true;
   }
 
-  /** Sends all replies. While they are being sent, a device whose reply is refused may be closed, and may call `flush` once more. */
+  /** Sends all replies. If the kernel refuses a reply, the device may be closed and may call `flush` again during this call. */
   flush(): void {
     const { owners } = this;
     const [first] = owners;
@@ -106,12 +104,12 @@ export class FuseBatch {
     }
   }
 
-  /** Reads the requests that wait in the kernel, and passes them to the device; at most FUSE_DRAIN_MAX. */
+  /** Reads at most FUSE_DRAIN_MAX requests that wait in the kernel, and passes them to the device. */
   read(device: BatchDevice): void {
     const { slots, lengths, aio, buffers } = this;
     for (let taken = 0; taken < FUSE_DRAIN_MAX && device.isTaking; taken += FUSE_READS_AT_ONCE) {
       for (let index = 0; index < FUSE_READS_AT_ONCE; index++) aio.prepareRead(index, device.fd, (slots[index] ??= buffers.takeLarge()));
-      // The results are kept, because an answer to the first request may need the batch.
+      // The results are copied, because answering the first request may call `execute` again, which overwrites them.
       const results = aio.execute(FUSE_READS_AT_ONCE);
       for (let index = 0; index < FUSE_READS_AT_ONCE; index++) lengths[index] = results[index] ?? 0;
       let arrived = 0;

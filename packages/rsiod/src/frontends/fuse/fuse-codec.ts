@@ -1,4 +1,4 @@
-// Decodes FUSE requests from the bytes of one read, and encodes replies into a buffer. Pure. Requests from the kernel are checked too, so
+// Decodes FUSE requests from the bytes of one read, and encodes replies into a buffer. Pure. Even requests from the kernel are checked, so
 // that decoding has a defined result for any bytes.
 //
 //   request   | length 4 | opcode 4 | unique 8 | inode 8 | uid 4 | gid 4 | pid 4 | extensions 2 | 0 2 | body, data of a WRITE

@@ -1,5 +1,5 @@
-// Reading and writing a descriptor, by epoll and by pending reads, with a named pipe instead of /dev/fuse: bytes that are written to it are a
-// request, and a reply comes back as the next request. The real device is tested in test/integration/block-devices.test.ts.
+// Reading and writing a descriptor, with epoll and with pending reads. A named pipe replaces /dev/fuse: bytes written to the pipe are a
+// request, and a reply returns as the next request. The real device is tested in test/integration/block-devices.test.ts.
 
 import { spawnSync } from 'node:child_process';
 import { closeSync, constants, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
@@ -43,7 +43,7 @@ class Scene {
     this.device.start();
   }
 
-  /** Sends a request or a reply. Resolves when it was received. */
+  /** Sends a request or a reply. Resolves when the device has received it. */
   async send(text: string, by: 'request' | 'reply' = 'request'): Promise<void> {
     const arrived = new Promise<void>((resolve) => (this.whenReceived = resolve));
     if (by === 'reply') this.device.reply(Buffer.from(`__${text}__`), 2, 2 + text.length);
@@ -51,7 +51,7 @@ class Scene {
     await arrived;
   }
 
-  /** A pending read has to end; otherwise the process cannot. */
+  /** Writes to the pipe, because a pending read would prevent the process from exiting. */
   end(): void {
     this.device.close();
     writeSync(this.fd, 'end');
@@ -91,7 +91,7 @@ it('with epoll, nothing at all is received during a pause', async () => {
   await scene.send('first');
   scene.device.pause();
   const second = scene.send('second');
-  // More turns of the event loop than receiving takes otherwise.
+  // More turns of the event loop than a running device needs to receive a request.
   for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
   expect(scene.received).toEqual(['first']);
   scene.device.resume();
@@ -123,7 +123,8 @@ describe.each([
     });
     clearInterval(count);
     expect(scene.received).toEqual(['one', 'keep two', 'keep three', 'four']);
-    // In the pipe, pending requests would be one; so each is sent when the one before was received, which the batch has then read past.
+    // A pipe would join pending requests to one, so each is sent after the previous one was received. The batch has then already finished
+    // reading.
     if (!withBatch) expect(new Set(turns).size).toBe(1);
     expect(scene.kept.map((buffer) => buffer.toString('latin1', 0, 8))).toEqual(['keep two', 'keep thr']);
     scene.end();

@@ -44,7 +44,6 @@ export interface FuseDeviceOptions {
 
 export class FuseDevice implements FusePort, BatchDevice {
   private readonly options: FuseDeviceOptions;
-  /** The descriptor of /dev/fuse. */
   readonly fd: number;
   private buffer: Buffer;
   private socket: Socket | null = null;
@@ -126,7 +125,7 @@ export class FuseDevice implements FusePort, BatchDevice {
     if (this.release()) this.options.gone(reason);
   }
 
-  /** Closes the descriptor, of which the batch must have no reply any more. Returns false if it is closed already. */
+  /** Closes the descriptor. The batch must have no unsent replies of this device. Returns false if the descriptor is already closed. */
   private release(): boolean {
     if (this.isClosed) return false;
     this.isClosed = true;

@@ -1,5 +1,5 @@
-// The answers to each request of the kernel, with a volume in memory and requests made by hand.
-// That the real kernel accepts the answers is tested in test/integration/block-devices.test.ts.
+// The answers to each request of the kernel, with a volume in memory and handmade requests. The file test/integration/block-devices.test.ts
+// tests that the real kernel accepts the answers.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { FUSE_INTERRUPT_MS, FUSE_REQUESTS_OUT_MAX } from './limits.ts';
@@ -73,7 +73,7 @@ class Scene {
     else while (this.work.length > 0) this.work.shift()?.();
   }
 
-  /** The error of a request that must have a reply. */
+  /** Returns the errno in the reply to a request. Throws if there is no reply. */
   errno(unique: number): number {
     return this.reply(unique).errno;
   }

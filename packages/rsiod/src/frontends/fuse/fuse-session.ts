@@ -74,7 +74,6 @@ export interface FuseFile {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  /** Wall-clock time at which the device was created. */
   readonly madeMs: number;
   /** True if the kernel can resend requests that have been read but not answered. */
   readonly canResend: boolean;
@@ -87,7 +86,6 @@ export interface FuseSessionOptions {
   readonly clock: Clock;
   /** The file's properties as reported by the previous process; null if the device is new. */
   readonly file?: FuseFile | null;
-  /** `file` has changed. */
   readonly fileChanged?: () => void;
   /** INIT has been answered. `refusal` is the reason why rsiod cannot use the kernel; null if rsiod can use the kernel. */
   readonly agreed?: (refusal: string | null) => void;
@@ -95,7 +93,6 @@ export interface FuseSessionOptions {
   readonly broken: (reason: string) => void;
 }
 
-/** Opcodes of the requests that the volume executes. */
 const VOLUME_OPCODES: ReadonlySet<number> = new Set([OPCODE.READ, OPCODE.WRITE, OPCODE.FSYNC, OPCODE.FALLOCATE, OPCODE.LSEEK]);
 
 export class FuseSession {
@@ -122,15 +119,11 @@ export class FuseSession {
     return this.current;
   }
 
-  /** Number of requests that the volume has not completed. */
   get underWay(): number {
     return this.active.size;
   }
 
-  /**
-   * Takes one request that has been read into a large buffer. Returns true if the session keeps the buffer; the caller must then use a new
-   * buffer.
-   */
+  /** Takes one request in a large buffer. Returns true if the session keeps the buffer; the caller must then use a new one. */
   receive(bytes: Buffer, lengthBytes: number): boolean {
     const { header } = this;
     const verdict = readHeader(bytes, lengthBytes, header);

@@ -1,5 +1,5 @@
-// Several reads and writes in one system call, with named pipes: what arrives, what is refused, and the bytes around each range. How the
-// replies and requests of devices use this is tested in fuse-batch.test.ts.
+// Several reads and writes in one system call, with named pipes: transferred data, refused calls, and the bytes around each range. The file
+// fuse-batch.test.ts tests the use by devices.
 
 import { spawnSync } from 'node:child_process';
 import { closeSync, constants, mkdtempSync, openSync, rmSync } from 'node:fs';

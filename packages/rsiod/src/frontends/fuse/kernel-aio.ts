@@ -1,21 +1,20 @@
-// Several reads and writes of descriptors in one system call: io_submit(2), which Node does not have; it goes through koffi, an optional
-// package. It is meant for descriptors whose calls the kernel executes within io_submit, such as a non-blocking /dev/fuse: nothing is under
-// way after `execute`. Invariants: the kernel uses only the given ranges of the buffers, and only during `execute`; if the kernel loses a
-// result, the process ends, because nobody would know what has happened.
+// Executes several reads and writes in one system call, io_submit(2). Node does not offer this call, so it is made through koffi, an
+// optional package. Use it only for descriptors whose I/O the kernel completes within io_submit, such as a non-blocking /dev/fuse, so that
+// no I/O is in flight after `execute`. Invariants: the kernel uses only the given ranges of the buffers, and only during `execute`; if the
+// kernel loses a result, the process exits, because the outcome of that I/O is unknown.
 
 import { createRequire } from 'node:module';
 import { assert } from '@rsio/common/lib/assert';
 import type * as Koffi from 'koffi';
 
 export interface KernelAio {
-  /** Maximum number of calls in one `execute`. */
   readonly callsMax: number;
   /** Prepares call number `index`; it stays prepared until it is prepared as something else. */
   prepareRead(index: number, fd: number, target: Buffer): void;
   prepareWrite(index: number, fd: number, source: Buffer, start: number, end: number): void;
   /**
-   * Executes the calls 0 to `count` - 1 in this order. Their results follow from index 0 on: the number of bytes, or a negative errno. The
-   * next `execute` overwrites them.
+   * Executes the prepared calls 0 to `count` - 1 in this order. Element `index` of the result is the number of bytes of that call, or a
+   * negative errno. The next `execute` overwrites the results.
    */
   execute(count: number): Int32Array;
 }
@@ -26,7 +25,7 @@ interface Numbers {
   readonly getEvents: number;
 }
 
-/** Numbers of the system calls; glibc has no functions for them. */
+/** System call numbers, because glibc has no wrapper functions for these calls. */
 const ARCHITECTURES: Readonly<Partial<Record<string, Numbers>>> = {
   x64: { setup: 206, submit: 209, getEvents: 208 },
   arm64: { setup: 0, submit: 2, getEvents: 4 },
@@ -38,7 +37,7 @@ const WORD_BYTES = 4;
 const [PREAD, PWRITE] = [0, 1];
 const WORD = 2 ** 32;
 
-/** Returns null if koffi is not installed, or if this machine has no asynchronous I/O or does not permit it. */
+/** Returns null if koffi is not installed, or if this machine does not offer or permit asynchronous I/O. */
 export function systemAio(callsMax: number): KernelAio | null {
   const numbers = process.platform === 'linux' ? ARCHITECTURES[process.arch] : undefined;
   if (numbers === undefined) return null;
@@ -70,7 +69,7 @@ function bind(numbers: Numbers, callsMax: number): KernelAio | null {
   const context = new Uint32Array(new ArrayBuffer(2 * WORD_BYTES));
   if (Number(setup(numbers.setup, callsMax, context)) !== 0) return null;
   const contextAt = (context[1] ?? 0) * WORD + (context[0] ?? 0);
-  // The structures have only the addresses of the buffers, which would not keep them.
+  // Keeps the buffers alive, because the structures only contain the addresses of the buffers.
   const held: (Buffer | null)[] = Array.from({ length: callsMax }, () => null);
 
   const prepare = (index: number, opcode: number, fd: number, bytes: Buffer, start: number, end: number): void => {
@@ -91,7 +90,7 @@ function bind(numbers: Numbers, callsMax: number): KernelAio | null {
         const rest = done === 0 ? pointers : pointers.subarray(done * 2);
         const taken = Number(submit(numbers.submit, contextAt, count - done, rest));
         if (taken <= 0) {
-          // The kernel has refused this call as such, and has not looked at the ones behind it.
+          // The kernel has refused the first of the submitted calls and has not examined the calls after it.
           results[done++] = -koffi.errno();
           continue;
         }
@@ -105,7 +104,7 @@ function bind(numbers: Numbers, callsMax: number): KernelAio | null {
   };
 }
 
-/** Returns the function that finds where the bytes of a view lie. The memory of an ArrayBuffer never moves. */
+/** Returns a function that gives the address of a view. Addresses are cached, because the memory of an ArrayBuffer never moves. */
 function addresses(koffi: typeof Koffi): (view: Uint8Array | Uint32Array) => number {
   const known = new WeakMap<ArrayBufferLike, number>();
   return (view) => {

@@ -19,11 +19,14 @@ export const FUSE_BYTES_OUT_MAX = 64 * MIB;
 /** Maximum number of further requests that are read in one event-loop turn after the first. */
 export const FUSE_DRAIN_MAX = 32;
 /**
- * Number of requests that are read in one system call, where the machine can do that. FUSE_REQUESTS_OUT_MAX and FUSE_BYTES_OUT_MAX may be
- * exceeded by one request less.
+ * Number of requests that are read in one system call, if the machine has asynchronous I/O. FUSE_REQUESTS_OUT_MAX and FUSE_BYTES_OUT_MAX
+ * may therefore be exceeded by FUSE_READS_AT_ONCE - 1 requests.
  */
 export const FUSE_READS_AT_ONCE = 8;
-/** Maximum number and total length of replies, of all raw devices, that leave in one system call. Longer replies leave alone. */
+/**
+ * Maximum number and total length of the replies, of all raw devices, that are sent in one system call. A reply longer than
+ * FUSE_BATCH_REPLY_BYTES is sent alone.
+ */
 export const FUSE_REPLIES_AT_ONCE = 64;
 export const FUSE_BATCH_BYTES = MIB;
 export const FUSE_BATCH_REPLY_BYTES = 32 * KIB;

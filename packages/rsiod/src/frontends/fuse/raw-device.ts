@@ -21,8 +21,8 @@ import { type FuseFile, FuseSession } from './fuse-session.ts';
 const RAW_TYPE = 'fuse';
 
 /**
- * True for the mount of a raw device of any rsiod. Earlier releases mounted them with type fuse.rsio, of which mount(8) of util-linux 2.39 and
- * later makes the type fuse.
+ * True for the mount of a raw device of any rsiod. Earlier releases mounted raw devices with the type fuse.rsio, which mount(8) of
+ * util-linux 2.39 and later changes to fuse.
  */
 export function isRawMount({ type, source }: Pick<MountEntry, 'type' | 'source'>): boolean {
   return (type === RAW_TYPE || type === `${RAW_TYPE}.rsio`) && source.startsWith('rsio:');
@@ -36,7 +36,6 @@ export interface RawDeviceOptions {
   readonly batch: FuseBatch | null;
   readonly clock: Clock;
   readonly warn: (sentence: string) => void;
-  /** `file` has changed. */
   readonly fileChanged: () => void;
   /** Called when another program has unmounted the device. */
   readonly gone: (reason: string) => void;
@@ -126,12 +125,10 @@ export class RawDevice {
     this.device.start();
   }
 
-  /** True if another program has unmounted the device. */
   get isGone(): boolean {
     return this.hasGone;
   }
 
-  /** The descriptor of /dev/fuse. */
   get fd(): number {
     return this.device.fd;
   }
@@ -141,8 +138,8 @@ export class RawDevice {
   }
 
   /**
-   * Tells the kernel the current size of the volume. If the volume is writable, a child process sets the size instead of querying the size.
-   * A query would be unreliable, because the kernel discards the answer if a write ends meanwhile.
+   * Makes the kernel learn the current size of the volume. If the volume is writable, a child process sets the size of the file instead of
+   * querying it. A query would be unreliable, because the kernel discards the answer if a write ends during the query.
    */
   async grow(): Promise<void> {
     const { clock, file, volume } = this.options;
@@ -172,7 +169,6 @@ export class RawDevice {
     await removeFile(file);
   }
 
-  /** Makes all unanswered requests and all later requests fail. */
   fail(): void {
     this.isEnding = true;
     this.session.stop();

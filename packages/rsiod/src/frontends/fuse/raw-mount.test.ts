@@ -1,5 +1,5 @@
-// Which mounts are raw devices of rsiod: of this release, of earlier ones, and as mount(8) of Debian 13 shows those. What is no raw device for
-// a restarted rsiod loses its I/O.
+// Which mounts count as raw devices of rsiod: mounts of this release, mounts of earlier releases, and the latter as mount(8) of Debian 13
+// shows them. If a restarted rsiod does not recognize a raw device, the device's I/O fails.
 
 import { parseMountTable } from '@rsio/common/daemon/mount-table';
 import { expect, it } from 'vitest';

@@ -48,7 +48,7 @@ export class LoopDevice {
     const flags = ['--direct-io=on', '--sector-size', String(blockSizeBytes), ...(options.readonly ? ['--read-only'] : [])];
     const find = (): Promise<string> => runCommand(clock, 'losetup', ['--find', '--show', ...flags, rawFile]);
     const { device, isNew } = await nodes.watch(find).catch(async (thrown: unknown) => {
-      // A losetup command that has timed out may still have made a device.
+      // A losetup command that has timed out may still have created a loop device.
       for (const made of await loopDevicesOn(rawFile)) await runCommand(clock, 'losetup', ['--detach', made]);
       throw noLoopDevice(rawFile, toRsError(thrown));
     });
@@ -87,7 +87,6 @@ export class LoopDevice {
     return await LoopDevice.make(this.options);
   }
 
-  /** Grows the loop device to the current size of the raw device. */
   async grow(): Promise<void> {
     if (await this.isOurs()) await runCommand(this.options.clock, 'losetup', ['--set-capacity', this.device]);
   }
@@ -122,8 +121,8 @@ export class LoopDevice {
 }
 
 /**
- * Makes the kernel announce the loop device once more, now that its link is there: the rule of udev in packaging/rsio.rules then tells
- * systemd under which name to wait for the device. Does nothing where the rule cannot be, as in a container.
+ * Makes the kernel announce the loop device again after its link has been created. The udev rule in packaging/rsio.rules then tells systemd
+ * the name of the link, for units that wait for the device. In a container without udev, the call does nothing.
  */
 export async function announce(device: string, sysBlock = '/sys/block'): Promise<void> {
   await writeFile(`${sysBlock}/${baseName(device)}/uevent`, 'change', { flag: 'r+' }).catch(() => undefined);
@@ -144,7 +143,6 @@ export async function loopDevices(): Promise<(readonly [file: string, device: st
   return found.flatMap(([file, device]) => (file === null ? [] : [[file, device] as const]));
 }
 
-/** Lists the loop devices whose backing file is `file`. */
 export async function loopDevicesOn(file: string): Promise<string[]> {
   return (await loopDevices()).flatMap(([behind, device]) => (behind === file ? [device] : []));
 }

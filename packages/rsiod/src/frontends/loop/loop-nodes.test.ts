@@ -1,5 +1,5 @@
-// Which nodes of loop devices are removed from /dev, and when; the machine is a fake.
-// Real devices are tested in test/integration/block-devices.test.ts.
+// Which nodes of loop devices are removed from /dev, and when. The machine is a fake. Real devices are tested in
+// test/integration/block-devices.test.ts.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { LOOP_NODES_QUIET_MS, LOOP_NODES_TRIES } from './limits.ts';

@@ -44,12 +44,10 @@ export class DataBuffers {
     for (let bits = 0; bits <= LARGEST_BITS; bits++) this.idle.push([]);
   }
 
-  /** Number of buffers in use. */
   get inUse(): number {
     return this.taken;
   }
 
-  /** Bytes of idle memory. */
   get pooledBytes(): number {
     return this.idleBytes;
   }
@@ -59,9 +57,7 @@ export class DataBuffers {
     return DATA_OFFSET + 2 ** classBits(lengthBytes);
   }
 
-  /**
-   * Returns a buffer for at least `lengthBytes` bytes of data; `lengthBytes` is at most NBD_REQUEST_MAX_BYTES. Its content is undefined.
-   */
+  /** Returns a buffer for `lengthBytes` bytes of data or more; `lengthBytes` is at most NBD_REQUEST_MAX_BYTES. Its content is undefined. */
   take(lengthBytes: number): DataBuffer {
     const bits = classBits(lengthBytes);
     const pooled = this.idle[bits]?.pop();
@@ -83,7 +79,6 @@ export class DataBuffers {
     if (this.looking === null) this.lookLater();
   }
 
-  /** Returns all idle memory to the system. */
   close(): void {
     this.looking?.cancel();
     this.looking = null;
@@ -119,7 +114,7 @@ function classBits(lengthBytes: number): number {
   return Math.max(SMALLEST_BITS, 32 - Math.clz32(lengthBytes - 1));
 }
 
-/** A port without a receiver, which destroys what is transferred to it. */
+/** A closed port. Memory that is transferred to a closed port is freed. */
 const NOWHERE = new MessageChannel().port1;
 NOWHERE.close();
 

@@ -1,5 +1,5 @@
-// Which connections get memory and in which order, for any sizes and any order of returns; and that idle memory leaves the process.
-// What a waiting connection does is tested in nbd-connection-bounds.test.ts.
+// Which connections get memory and in which order, for any sizes and any order of returns. Idle memory must be returned to the system. What
+// a waiting connection does is tested in nbd-connection-bounds.test.ts.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -46,7 +46,7 @@ test('beyond the bound each connection has one request, and the rest is served i
   expect(world.got).toEqual(['greedy 60', 'greedy 30', 'second 50', 'third 10']);
   second.give();
   world.turn();
-  // The first waiting request does not fit yet. Only a connection with nothing in flight may overtake it.
+  // The first waiting request does not fit yet, and only a connection with nothing in flight may overtake it.
   expect(world.got.slice(4)).toEqual([]);
   second.roomAgain();
   expect(world.got.slice(4)).toEqual(['second 50']);
@@ -93,7 +93,7 @@ test('every request gets its memory in the end, and all of it is returned', () =
       const step = (index: number): void => {
         const one = all[index % all.length]!;
         one.give();
-        // As a reply does when it has left.
+        // A reply that has been sent has the same effect.
         one.roomAgain();
         world.turn();
         const beyond = all.reduce((sum, { out }) => sum + (out[0] ?? 0), 0);
@@ -125,7 +125,7 @@ test('buffers that were unused for a while are freed, and those in occasional us
   expect([pool.pooledBytes, clock.timersPending]).toEqual([0, 0]);
 });
 
-// Regression: what 256 MiB of requests had used stayed with rsiod until the next garbage collection, which an idle process does not make.
+// Regression: rsiod kept the memory of 256 MiB of requests until the next garbage collection, which an idle process does not run.
 test('freed memory leaves the process at once, without a garbage collection', () => {
   const pool = new DataBuffers(new FakeClock());
   const buffers = Array.from({ length: 4 }, () => pool.take(NBD_REQUEST_MAX_BYTES));

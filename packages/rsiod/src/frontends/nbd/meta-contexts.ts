@@ -1,5 +1,6 @@
-// The metadata contexts of an export: base:allocation, and for a snapshot one for each older snapshot of its volume, which tells what has changed
-// since. Pure. Invariant: a context that is selected is of a snapshot that was older when this one was attached.
+// Lists and selects the metadata contexts of an export: base:allocation and, if the export is a snapshot, one context for each older
+// snapshot of the same volume. Such a context tells which blocks have changed since the older snapshot. Pure. Invariant: only snapshots
+// that were older when the exported snapshot was attached have a context.
 
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import { NBD_CONTEXTS_LISTED_MAX, NBD_CONTEXTS_SELECTED_MAX } from './wire/limits.ts';
@@ -14,7 +15,7 @@ export interface MetaContext {
 
 const ALLOCATION = { id: ALLOCATION_CONTEXT_ID, name: ALLOCATION_CONTEXT, since: null } as const;
 
-/** The answer to LIST_META_CONTEXT, without ids. */
+/** Returns the contexts for the answer to LIST_META_CONTEXT. The ids of the contexts are 0. */
 export function listedContexts(volume: FrontendVolume, queries: readonly string[]): MetaContext[] {
   const all = queries.length === 0;
   const older = volume.olderSnapshots ?? [];
@@ -25,7 +26,7 @@ export function listedContexts(volume: FrontendVolume, queries: readonly string[
   return all || named.has('base:') || named.has(ALLOCATION_CONTEXT) ? [{ ...ALLOCATION, id: 0 }, ...dirty] : dirty;
 }
 
-/** The contexts that SET_META_CONTEXT selects. Only whole names select. */
+/** Returns the contexts that SET_META_CONTEXT selects. A query selects a context only by its complete name. */
 export function selectedContexts(volume: FrontendVolume, queries: readonly string[]): MetaContext[] {
   const selected: MetaContext[] = [];
   for (const query of new Set(queries)) {

@@ -23,13 +23,13 @@ export function allocationDescriptors(extents: readonly Extent[], headBytes: num
   return descriptorsOf(parts, headBytes, lengthBytes, one, 0);
 }
 
-/** Like `allocationDescriptors`, for what has changed. */
+/** Like `allocationDescriptors`, for a context that tells which blocks have changed since an older snapshot. */
 export function dirtyDescriptors(changes: readonly Change[], headBytes: number, lengthBytes: number, one: boolean): number[] {
   const parts = changes.map((change) => ({ lengthBytes: change.lengthBytes, flags: change.isChanged ? STATE_DIRTY : 0 }));
   return descriptorsOf(parts, headBytes, lengthBytes, one, STATE_DIRTY);
 }
 
-/** `otherwise`: flags of a range of which nothing is known. */
+/** `otherwise`: the flags of the range if `parts` is empty. */
 function descriptorsOf(
   parts: readonly { readonly lengthBytes: number; readonly flags: number }[],
   headBytes: number,

@@ -1,5 +1,5 @@
-// One NBD connection under load: replies that leave together, and the bounds on requests, bytes and memory.
-// Requests and replies are in nbd-connection.test.ts.
+// One NBD connection under load: replies that are sent together, and the bounds on requests, bytes and memory. Requests and replies are in
+// nbd-connection.test.ts.
 
 import { describe, expect, it } from 'vitest';
 import {

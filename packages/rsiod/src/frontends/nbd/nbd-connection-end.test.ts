@@ -1,5 +1,5 @@
-// The end of an NBD connection: by the client, by an error, by a bug of our own. What was begun ends once, and nothing stays in use.
-// Requests and replies are in nbd-connection.test.ts.
+// The end of an NBD connection by the client, by an error, or by a bug in rsiod. Each request in flight ends once, and no buffer stays in
+// use. Requests and replies are in nbd-connection.test.ts.
 
 import { describe, expect, it } from 'vitest';
 import { NBD_REQUESTS_OUT_MAX } from './wire/limits.ts';

@@ -1,5 +1,5 @@
-// One connection from its first byte to its last answer, over a transport and a volume in memory that the test steps: requests and replies. The
-// oracles: an NBD client that does not use the server's codec, and the volume's content and record of requests. Bounds are in
+// One connection from its first byte to its last answer: requests and replies. Transport and volume are in memory, and the test advances
+// them. The oracles are an NBD client that does not use the server's codec, and the volume's content and list of requests. Bounds are in
 // nbd-connection-bounds.test.ts, the end of a connection is in nbd-connection-end.test.ts, and real sockets are in nbd-frontend.test.ts.
 
 import fc from 'fast-check';

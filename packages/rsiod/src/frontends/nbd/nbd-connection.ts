@@ -15,15 +15,12 @@ import { type NbdPools, NbdTransmission, type TransmissionEvents } from './nbd-t
 import type { NbdTransport } from './nbd-transport.ts';
 
 export interface ConnectionEvents {
-  /** Called when the client has chosen this volume. */
   serving(volume: FrontendVolume): void;
   /** Called when the connection is closed because the client has violated the protocol. */
   broken(reason: string): void;
   /** Called once, when the connection is closed because of a bug in rsiod. */
   failed(thrown: unknown): void;
-  /**
-   * Called once, when the connection is closed and neither the volume nor the socket uses the connection's requests and buffers any more.
-   */
+  /** Called once, when the connection is closed and neither the volume nor the socket uses its requests and buffers any more. */
   finished(): void;
 }
 
@@ -47,9 +44,7 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
   private restAt = 0;
   private isEnded = false;
   private hasFailed = false;
-  /**
-   * True while an answer of the handshake is being sent. No option is taken while an answer is being sent, so that answers cannot pile up.
-   */
+  /** True while an answer of the handshake is being sent. No option is taken during that time, so that answers cannot pile up. */
   private isAnswering = false;
 
   constructor(transport: NbdTransport, volumes: NbdVolumes, pools: NbdPools, events: ConnectionEvents) {
@@ -85,7 +80,7 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
     }
   }
 
-  /** Takes no more requests, answers the requests under way, and closes the connection. */
+  /** Takes no more requests, answers the requests in flight, and closes the connection. */
   drain(): void {
     if (!this.isAccepting()) return;
     this.phase = 'draining';
@@ -95,12 +90,10 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
     this.settled();
   }
 
-  /** Closes the connection at once, without further replies. */
   abort(): void {
     this.transport.destroy();
   }
 
-  /** Called when either side has closed the transport. */
   closed(): void {
     if (this.phase === 'closed' || this.phase === 'finished') return;
     this.phase = 'closed';
@@ -156,8 +149,8 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
 
   roomAgain(): void {
     if (this.rest === null || !this.isAccepting()) return;
-    // While the socket is not read, its end is not seen. A request of a client that has gone must not overwrite what was acknowledged to
-    // another client since (docs/adr/0086).
+    // While the socket is not read, Node does not report that the client has closed it. A request of such a client must not be executed
+    // now, because it could overwrite newer data that was acknowledged to another client (docs/adr/0086).
     if (this.transport.isPeerGone()) {
       this.abort();
       return;

@@ -1,5 +1,5 @@
-// The NBD frontend over real Unix sockets: data of every size both ways, users, bounds, stopping, and the socket's file. The oracle is the
-// memory volume behind it; times that matter use a fake clock. Foreign clients are tested in test/interop.
+// The NBD frontend with real Unix sockets: data of every size in both directions, users, bounds, stopping, and the socket's file. The
+// oracle is the exported memory volume; time limits use a fake clock. Foreign clients are tested in test/interop.
 
 import { chmodSync, existsSync, mkdtempSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
@@ -89,7 +89,7 @@ class Client {
     return Buffer.concat(this.pieces).toString('latin1');
   }
 
-  /** Greeting, EXPORT_NAME with an empty name, no padding. */
+  /** Sends the client flags (no padding) and EXPORT_NAME with an empty name, and skips the answer. */
   async choose(): Promise<this> {
     this.socket.write(Buffer.concat([u32(3), optionBytes(1)]));
     await this.take(18 + 10);
@@ -335,13 +335,13 @@ describe('the socket', () => {
   });
 });
 
-// Regression: each client made a line, 6,872 within three seconds.
+// Regression: each client caused a log line, 6,872 lines within three seconds.
 it('an endless series of bad clients makes few lines in the log', async () => {
   const frontend = makeFrontend();
   await frontend.start();
   for (let count = 0; count < 3 * RATE_LIMITED_LINES_MAX; count++) {
     const client = new Client(socketPath);
-    // Flags, and no option after them.
+    // Valid client flags, then bytes that are not an option.
     client.socket.write(Buffer.concat([u32(3), Buffer.alloc(64, 0x6e)]));
     await vi.waitFor(() => expect(client.closed).toBe(true), UNTIL);
   }

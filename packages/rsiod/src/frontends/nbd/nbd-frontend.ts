@@ -164,7 +164,7 @@ export class NbdFrontend implements Frontend {
     return Promise.resolve();
   }
 
-  /** Takes no more requests, answers the requests under way, and closes all connections within NBD_STOP_TIMEOUT_MS. */
+  /** Takes no more requests, answers the requests in flight, and closes all connections within NBD_STOP_TIMEOUT_MS. */
   async close(): Promise<void> {
     const { server } = this;
     this.server = null;
@@ -177,7 +177,7 @@ export class NbdFrontend implements Frontend {
     this.lines.close();
   }
 
-  /** Number of pooled buffers in use. The number is 0 while no request is under way. */
+  /** Number of pooled buffers in use. The number is 0 while no request is in flight. */
   get buffersInUse(): number {
     return this.pools.data.inUse + this.pools.batches.inUse;
   }
@@ -314,8 +314,8 @@ function transportOf(socket: Socket): NbdTransport {
 const NO_BYTES = Buffer.alloc(0);
 
 /**
- * Writes nothing to the socket, which fails if the other end of a Unix socket has been closed. Node tells the end of a connection only after
- * it has read everything before it. `fd` is undocumented, so a socket without it counts as closed.
+ * Writes zero bytes to the socket, which fails if the other end of a Unix socket has been closed. Node itself reports the end of a
+ * connection only after it has read all data before the end. The property `fd` is undocumented, so a socket without `fd` counts as closed.
  */
 function isPeerGone(socket: Socket): boolean {
   const handle: unknown = Reflect.get(socket, '_handle');

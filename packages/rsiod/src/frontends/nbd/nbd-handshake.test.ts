@@ -1,5 +1,5 @@
-// Negotiation option by option against golden bytes, with the answers read by testing/nbd-client.ts; and any option data, in any pieces,
-// with fast-check. The transmission phase is tested in nbd-connection.test.ts.
+// Negotiation option by option, compared with golden bytes and with answers decoded by testing/nbd-client.ts; and arbitrary option data in
+// arbitrary pieces. The transmission phase is tested in nbd-connection.test.ts.
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';

@@ -17,7 +17,7 @@ export interface NbdVolumes {
 export interface Transmission {
   readonly volume: FrontendVolume;
   readonly isStructured: boolean;
-  /** What BLOCK_STATUS tells. If there are none, the client may not use it. */
+  /** The metadata contexts that BLOCK_STATUS reports. If no context is selected, the client must not send BLOCK_STATUS. */
   readonly contexts: readonly MetaContext[];
   /** True if the client has not requested the volume's block sizes, and may therefore use any range of bytes. */
   readonly mayUseAnyRange: boolean;

@@ -11,7 +11,7 @@ import type { LargeReply } from './reply-output.ts';
 const NO_BUFFER = Buffer.alloc(0);
 
 export interface NbdRequestEvents {
-  /** The request was collected (`Submissions`) and is to be executed now. Never throws. */
+  /** Called when a request that `Submissions` has collected must be executed. Never throws. */
   begin(request: NbdRequest): void;
   completed(request: NbdRequest, status: Status): void;
   extentsKnown(request: NbdRequest, status: Status, extents: readonly Extent[]): void;
@@ -42,9 +42,8 @@ export class NbdRequest implements VolumeIo, LargeReply {
   isFirstExtentOnly = false;
   /** For BLOCK_STATUS: number of bytes from the start of the volume's range to the start of the client's range. */
   headBytes = 0;
-  /** For BLOCK_STATUS: the descriptors of the contexts that have been asked so far. */
+  /** For BLOCK_STATUS: the descriptors of the contexts that the volume has answered so far. */
   readonly statuses: (readonly number[])[] = [];
-  /** Number of data bytes that count against the limit of the connection. */
   dataBytes = 0;
 
   /** The pooled buffer that contains `buffer`; null if the request has no data. */

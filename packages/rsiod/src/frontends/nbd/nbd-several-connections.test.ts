@@ -1,11 +1,11 @@
 // Several NBD connections that are busy in the same turn of the event loop: their requests reach the volumes together, in order of arrival.
-// A connection that is alone waits for nothing, and the end of one connection harms no other. One connection alone is in
+// A single busy connection does not wait, and the end of one connection does not affect the others. A single connection is tested in
 // nbd-connection.test.ts.
 
 import { expect, it } from 'vitest';
 import { DISC, FLUSH, READ, Rig, WRITE } from './testing/connection-rig.ts';
 
-/** Two connections that share what all connections share. `order`: what their volumes were asked, in order. */
+/** Two connections with common `Submissions`. `order`: the requests to their volumes, in order of arrival. */
 function twoRigs(): { one: Rig; other: Rig; order: string[] } {
   const one = new Rig().go(false);
   const other = new Rig({}, one.submissions).go(false);

@@ -28,28 +28,26 @@ import { type ReplyOutputEvents, ReplyOutput } from './reply-output.ts';
 import { hasData, refusalOf } from './request-rules.ts';
 
 export interface TransmissionEvents {
-  /** Called when the client has asked to disconnect. The owner must answer the requests under way, then close the connection. */
+  /** Called when the client has asked to disconnect. The owner must answer the requests in flight, then close the connection. */
   disconnectRequested(): void;
   badRequest(magic: number): void;
   /** Called when a reply has been sent; a held request may now be taken. */
   roomAgain(): void;
-  /** Called when the client was found to have gone. The owner must close the connection. */
+  /** Called when the client has closed its socket. The owner must close the connection. */
   peerGone(): void;
-  /** Called when no request is in flight any more. */
   settled(): void;
   /** Called when an event handler has thrown an exception that nothing else catches. The owner must end the connection and call `fail`. */
   failed(thrown: unknown): void;
 }
 
 /**
- * Collects what several connections receive in one event-loop turn, and passes it on at the end of the turn. Otherwise, each connection that
- * becomes readable in a turn would cause a send of its own on the path. A connection that is alone waits for nothing. Invariant: requests
- * begin in order of arrival.
+ * Collects the requests that several connections receive in one event-loop turn, and passes them on at the end of the turn. Otherwise, each
+ * connection that becomes readable in a turn would cause a send of its own on the path. While only one connection is busy, requests are
+ * passed on at once. Invariant: requests begin in order of arrival.
  */
 export class Submissions {
-  /** Number of connections that have requests under way. */
   busyConnections = 0;
-  /** Number of the current or latest turn whose requests were passed on. */
+  /** Counts the event-loop turns whose collected requests have been passed on. */
   turn = 0;
   private waiting: NbdRequest[] = [];
   private begun: NbdRequest[] = [];
@@ -60,7 +58,7 @@ export class Submissions {
     this.schedule = schedule;
   }
 
-  /** True if requests must be collected: other connections are busy too, or earlier requests wait. */
+  /** True if requests must be collected, because several connections are busy or earlier requests are still waiting. */
   get isCollecting(): boolean {
     return this.busyConnections > 1 || this.waiting.length > 0;
   }
@@ -80,7 +78,6 @@ export class Submissions {
   };
 }
 
-/** Pools and scheduling that all connections share. */
 export interface NbdPools {
   readonly submissions: Submissions;
   readonly data: DataBuffers;
@@ -90,7 +87,7 @@ export interface NbdPools {
   readonly schedule: (fire: () => void) => void;
 }
 
-/** Converts what a volume said of a range to the descriptors of a metadata context: see nbd-block-status.ts. */
+/** Converts a volume's answer about a range to the descriptors of a metadata context; see nbd-block-status.ts. */
 type Descriptors<T> = (ranges: readonly T[], headBytes: number, lengthBytes: number, one: boolean) => number[];
 
 const NO_PAYLOAD = Buffer.alloc(0);
@@ -104,7 +101,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   private readonly data: DataBuffers;
   private readonly budget: MemoryBudget;
   private readonly submissions: Submissions;
-  /** True if this connection is one of the busy ones of `submissions`. */
+  /** True if `submissions.busyConnections` includes this connection. */
   private isBusy = false;
   /** Bytes taken from the budget and not yet given back. */
   private heldBytes = 0;
@@ -117,7 +114,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   private inVolume = 0;
   private bytesOut = 0;
   private isDead = false;
-  /** The turn of `submissions` in which the client was last looked for, because one look for each turn is enough. */
+  /** Value of `submissions.turn` at the last check whether the client has closed its socket. One check for each turn is enough. */
   private lookedTurn = 0;
   /** After `fail`, `underWay` counts only the requests that the volume has not completed. */
   private hasFailed = false;
@@ -132,7 +129,6 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
     this.output = new ReplyOutput(transport, pools.batches, this, pools.schedule);
   }
 
-  /** Number of requests whose replies have not been sent. */
   get underWay(): number {
     return this.hasFailed ? this.inVolume : this.requestsOut;
   }
@@ -179,8 +175,8 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   }
 
   begin(request: NbdRequest): void {
-    // A client that has gone gets no answer, and what it sent last may as well not have arrived. Another client may have sent its request
-    // after this client had gone, and still have been read first in this turn (docs/adr/0086).
+    // A client that has closed its socket gets no answers, so its last requests may be dropped. These requests must be dropped, because
+    // another client may have sent a newer request that was read earlier in this turn (docs/adr/0086).
     try {
       if (this.hasFailed) return;
       this.look();
@@ -291,7 +287,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
       const { headBytes, lengthBytes, isFirstExtentOnly } = request;
       if (this.isDead) this.drop(request);
       else if (status === STATUS.OK) this.statusKnown(request, descriptors(ranges, headBytes, lengthBytes, isFirstExtentOnly));
-      // If the server cannot tell, the whole range counts as allocated and as changed, so that copying programs do not fail.
+      // If the server cannot answer the query, the whole range counts as allocated and as changed, so that copying programs do not fail.
       else if (status === STATUS.UNSUPPORTED) this.statusKnown(request, descriptors([], headBytes, lengthBytes, isFirstExtentOnly));
       else this.answerError(request, nbdErrno(status, false), statusEntry(status).sentence);
     } catch (thrown) {
@@ -317,7 +313,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
     this.inVolume++;
   }
 
-  /** Asks for the next context, for all blocks that the range touches, because volumes report whole blocks only. */
+  /** Queries the volume for the next context, for all blocks that the range touches, because volumes report whole blocks only. */
   private requestStatus(request: NbdRequest): void {
     const { volume } = this.agreed;
     const { positionBytes, lengthBytes } = request;
@@ -330,7 +326,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
     else volume.changes(since, positionBytes - headBytes, wholeBytes, request.changesDone);
   }
 
-  /** Each context has a chunk of its own. They are sent together. */
+  /** Queries the next context. After the last context, sends the chunks of all contexts together. */
   private statusKnown(request: NbdRequest, descriptors: readonly number[]): void {
     const { contexts } = this.agreed;
     const { statuses } = request;

@@ -13,13 +13,12 @@ export interface NbdTransport {
   /** Writes between `cork` and `uncork` are sent in one system call. */
   cork(): void;
   uncork(): void;
-  /** Stops receiving until `resume`. */
   pause(): void;
   resume(): void;
   /** Sends everything that has been written, then closes the connection. */
   end(): void;
   destroy(): void;
-  /** True if the client has closed its socket, which is known at once, even while nothing is received and sent data is unread. */
+  /** True if the client has closed its socket, even while the transport is paused and data of the client is unread. */
   isPeerGone(): boolean;
 }
 
@@ -40,7 +39,6 @@ export class ReplyBatch {
   }
 }
 
-/** Pool of idle batches, shared by all connections. */
 export class BatchPool extends ObjectPool<ReplyBatch> {
   constructor() {
     super(

@@ -1,5 +1,6 @@
-// A client whose process has ended while its WRITE waited for memory: another client's later WRITE of the same block stays. Real sockets, because
-// the end of a connection that is not being read is what the frontend must find out. Other ends are in nbd-connection-end.test.ts.
+// If a client exits while its WRITE waits for memory, the WRITE must not overwrite another client's later WRITE of the same block. The test
+// uses real sockets, because the frontend must detect the end of a connection that it is not reading. Other ends are in
+// nbd-connection-end.test.ts.
 
 import { mkdtempSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
@@ -22,7 +23,7 @@ const GREETED_BYTES = 18 + 10;
 let folder: string;
 let frontend: NbdFrontend;
 let volume: MemoryVolume;
-/** What the volume, which stands still, has begun. */
+/** Completes the requests that the halted volume has received, in order. */
 let begun: (() => void)[];
 let sockets: Socket[];
 
@@ -46,7 +47,7 @@ afterEach(async () => {
   await removeFolder(folder);
 });
 
-/** Connects, chooses the volume, and returns what sends requests. */
+/** Connects and chooses the volume. Returns functions that send requests and count the received bytes. */
 async function client(): Promise<{ socket: Socket; send: (...requests: readonly ClientRequest[]) => void; heard: () => number }> {
   const socket = connect({ path: join(folder, 'nbd') });
   let heardBytes = 0;
@@ -92,7 +93,7 @@ it.each([
     await hasBegun(filled + 2);
     begun.pop()?.();
     await vi.waitUntil(() => next.heard() > 0, UNTIL);
-    // The server goes on, and there is room. The large READs fail, which costs no time.
+    // The server continues, and memory becomes free. The large READs fail, which is fast.
     volume.fail = STATUS.IO_ERROR;
     for (let left = filled; left > 0; left--) begun.shift()?.();
     volume.fail = STATUS.OK;

@@ -11,7 +11,6 @@
 import { NBD_BATCHES_SENDING_MAX, NBD_BATCH_BYTES } from './wire/limits.ts';
 import type { BatchPool, NbdTransport, ReplyBatch } from './nbd-transport.ts';
 
-/** A reply that is sent from its own buffer. */
 export interface LargeReply {
   /** Header and data. */
   readonly reply: Buffer;
@@ -77,9 +76,7 @@ export class ReplyOutput {
     this.wake();
   }
 
-  /**
-   * Called when the connection is gone. Drops the replies that have not been passed to the transport, and reports that they cannot be sent.
-   */
+  /** Called when the connection is gone. Drops the replies that the transport has not got, and reports that they cannot be sent. */
   close(): void {
     this.isClosed = true;
     const batch = this.open;

@@ -1,5 +1,6 @@
-// Each step of each change of an attached mirror fails at each server, executed or not: the change is completed all the same, or what it has
-// made is gone or named. The members stay usable, and the same command then does what it should. The steps are those of commands and decider.
+// Each step of each change of an attached mirror fails at each server, with the step executed or not. The change must then be completed, or
+// its results must be removed or named. The members stay usable, and the repeated command succeeds. The steps are those of the commands and
+// of the decider.
 
 import { describe, expect, test } from 'vitest';
 import { ChangeScene } from '../../testing/change-scene.ts';
@@ -9,7 +10,7 @@ interface Change {
   readonly name: string;
   readonly prepare: (scene: ChangeScene) => Promise<void>;
   readonly run: (scene: ChangeScene) => Promise<unknown>;
-  /** Server on which the change makes something; null: on none. */
+  /** The server on which the change creates a volume or a record; null if there is none. */
   readonly joins: string | null;
   readonly after: { readonly members: string; readonly voters: string };
 }
@@ -57,7 +58,7 @@ async function prepared({ prepare }: Change): Promise<ChangeScene> {
   return scene;
 }
 
-/** The steps that change something, each once. Questions to voters change nothing. */
+/** Returns the different steps of a change, without questions to voters, which change nothing. */
 async function stepsOf(change: Change): Promise<string[]> {
   const scene = await prepared(change);
   await change.run(scene);
@@ -88,14 +89,14 @@ describe.each(TABLE.flatMap(({ change, steps }) => steps.map((step) => [change.n
         const has = joins === null ? [] : scene.server(joins).left;
         if (has.length > 0) expect(outcome.message).toMatch(/server big-7 (may|votes)/);
         else expect(outcome.message).toMatch(/nothing is left|was not removed|was not changed|were not changed/);
-        // What the command had made does not come back empty by volume restore.
+        // `volume restore` must not be able to restore an empty volume that the command had made.
         if (joins !== null && has.length === 0) expect([...scene.server(joins).removed]).toEqual([]);
       } else expect(scene.shown).toMatchObject(change.after);
       scene.fails = () => null;
       await scene.until(() => scene.config.nextVoters === null && scene.held?.view?.isPending === false);
       scene.check();
       if (scene.shown.members === change.after.members && scene.shown.voters === change.after.voters) return;
-      // What may have been created under a request that is not repeated is removed by the command that was named.
+      // A volume may have been created although the answer was lost. The administrator removes it with the command from the message.
       const volume = scene.server('big-7').stock.get('db@0');
       if (volume?.mark === null) scene.server('big-7').stock.clear();
       if (outcome instanceof Error && outcome.message.includes('rsconfig mirror add osl:db@0 --server big-7 goes on'))

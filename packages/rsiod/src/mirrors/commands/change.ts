@@ -1,6 +1,7 @@
-// The mirror that a command changes: found by its name, attached on this machine, and with most of its voters; and one wish that its decider
-// grants. Invariants: nothing is made or claimed before all of this is known; each refusal says what to do; a wish that is not granted in time
-// is given up, or it is said that the voters may have agreed to it: then it is completed by the client that has the mirror.
+// Finds the mirror that a command changes, and has its decider grant a wish. The mirror must be attached on this machine, and a majority of
+// its voters must answer. Invariants: nothing is created or claimed before these conditions are checked; each refusal contains a remedy. A
+// wish that is not granted in time is withdrawn. If the voters may have agreed already, the error says so, and the client that has the
+// mirror completes the wish.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
@@ -16,10 +17,8 @@ import type { FoundMirror, SurveyedMirror } from './survey.ts';
 import { holderOf, majorityOf } from './verdicts.ts';
 import { serverOf } from './views.ts';
 
-/** The driver of an attached mirror, as a change needs it. */
 export type HeldMirror = Pick<MirrorDriver, 'mirror' | 'view' | 'hasEnded' | 'wish'>;
 
-/** An attached mirror, as a change needs it. */
 export interface ChangedAttachment {
   readonly driver: HeldMirror;
   readonly io: { readonly volume: { readonly blockSizeBytes: number } | null };
@@ -27,18 +26,16 @@ export interface ChangedAttachment {
 
 export interface MirrorChange {
   readonly namespace: MirrorNamespace;
-  /** As users see the mirror. */
   readonly label: string;
   readonly survey: SurveyedMirror;
   /** The configuration before the change. */
   readonly config: MirrorConfig;
   readonly held: HeldMirror;
   readonly blockSizeBytes: number;
-  /** Number of the term. */
   readonly term: number;
 }
 
-/** Throws if the members and voters of the mirror cannot be changed now. */
+/** Checks that the members and voters of the mirror can be changed now. Throws E_AMBIGUOUS, E_BUSY, E_HELD, E_NO_PATH, E_VOLUME. */
 export function changeOf(found: readonly FoundMirror[], attachedAt: (label: string) => ChangedAttachment | null): MirrorChange {
   const labels = [...new Set(found.map(({ survey }) => volumeLabel(survey)))];
   const label = labels.find((one) => attachedAt(one) !== null) ?? labels[0] ?? '';
@@ -81,7 +78,7 @@ function checkMajority(survey: SurveyedMirror, label: string, voters: readonly M
   );
 }
 
-/** A server by its name, or as `server N` or N if this client never reached it. */
+/** Returns the serverid for a name. A server that this client has never reached is named `server N` or N. Throws E_USAGE. */
 export function serveridOf({ namespace, survey, config, label }: MirrorChange, name: string): number {
   const known = namespace.servers.find((server) => server.name === name);
   if (known !== undefined) return known.serverid;
@@ -92,7 +89,7 @@ export function serveridOf({ namespace, survey, config, label }: MirrorChange, n
   throw new RsError('E_USAGE', `No server ${quoteText(name)} belongs to mirror ${label}: its servers are ${names.join(', ')}`);
 }
 
-/** The servers that vote and have no replica, those that answer first. */
+/** Returns the serverids of the voters without a replica. Servers that answer come before servers that do not. */
 export function witnessesOf({ config, survey }: MirrorChange): number[] {
   const ids = config.voters.map(({ serverid }) => serverid).filter((one) => !config.members.some(({ serverid }) => serverid === one));
   const isSilent = (serverid: number): number => Number((survey.said.get(serverid)?.answer ?? null) === null);
@@ -116,8 +113,9 @@ export function connected({ namespace }: MirrorChange, serverid: number): Mirror
 }
 
 /**
- * The servers that vote after a change of the replicas: that of each replica, and two servers only if each has a replica, because a mirror
- * needs both of two voters. `witnesses`: servers that may vote without a replica, the best first.
+ * Returns the servers that must vote after a change of the replicas: the server of each replica, and witnesses up to VOTERS_MAX. A single
+ * replica never gets a single witness, because both of two voters would have to answer. `witnesses`: possible voters without a replica, the
+ * best first.
  */
 export function votersFor(replicas: readonly number[], witnesses: readonly number[]): number[] {
   const others = witnesses.filter((one) => !replicas.includes(one));
@@ -125,7 +123,7 @@ export function votersFor(replicas: readonly number[], witnesses: readonly numbe
   return replicas.length === 1 && voters.length === 2 ? [...replicas] : voters;
 }
 
-/** Waits until the wish is done. Throws E_VOLUME with the reason of a refusal, and E_TIMEOUT with what it has waited for. */
+/** Waits until the decider has fulfilled the wish. Throws E_VOLUME if it refuses, or E_TIMEOUT with what was missing. */
 export async function grant(held: HeldMirror, clock: Pick<Clock, 'after'>, wish: MirrorWish): Promise<void> {
   const granted = held.wish(wish);
   const first = await within(granted, clock);
@@ -140,7 +138,7 @@ export async function grant(held: HeldMirror, clock: Pick<Clock, 'after'>, wish:
   throw new RsError('E_TIMEOUT', `${late}; ${last ?? kept}`);
 }
 
-/** Null: there is no answer in time. */
+/** Resolves with null if there is no answer within STEP_AGREED_MS. */
 function within(granted: Promise<string>, clock: Pick<Clock, 'after'>): Promise<string | null> {
   return new Promise((resolve) => {
     const timer = clock.after(STEP_AGREED_MS, () => resolve(null));
@@ -151,7 +149,7 @@ function within(granted: Promise<string>, clock: Pick<Clock, 'after'>): Promise<
   });
 }
 
-/** True if a replica of this server is a member, or may become one: a configuration with it was sent, or nobody knows. */
+/** True if a replica of this server is or may become a member, because a configuration with it was sent or because the state is unknown. */
 export function mayBeMember({ hasEnded, view }: HeldMirror, serverid: number): boolean {
   return hasEnded || view === null || view.replicas.some((one) => one.server === serverid);
 }

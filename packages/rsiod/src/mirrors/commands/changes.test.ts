@@ -1,6 +1,6 @@
-// Changes of an attached mirror by command, with the production decider and scripted servers: what members, voters and volumes are afterwards;
-// what is refused before anything is made; a replaced server that comes back; a change that the next holder finishes.
-// Each step failing at each server is in change-failures.test.ts.
+// Commands that change an attached mirror, with the production decider and scripted servers: members, voters and volumes after a change;
+// refusals before anything is created; a replaced server that returns; a change that the next holder finishes. Failing steps are in
+// change-failures.test.ts.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { describe, expect, test } from 'vitest';
@@ -130,7 +130,7 @@ describe('replace', () => {
     expect(scene.shown).toMatchObject({ members: 'big-9 big-7', voters: 'big-9 big-7 pi-1', has: { 'big-8': 'volume mark record' } });
     scene.held?.copied();
     await scene.until(() => scene.held?.view?.isAllInSync === true);
-    // Another client has claimed it at the old server alone, where it was cut off with that server.
+    // Another client was cut off together with the old server, and has claimed the mirror only there.
     old.records.get(scene.mirror)!.promise = { number: 99, node: 'big-3', instance: 4 };
     old.trouble = null;
     scene.held?.up(old);
@@ -198,7 +198,7 @@ describe('detach', () => {
     const scene = await ChangeScene.attached();
     expect(await scene.refusal(scene.detach('pi-1'))).toMatchObject({ message: expect.stringMatching(/only votes/) });
     expect(await scene.refusal(scene.detach('big-6'))).toMatchObject({ message: expect.stringMatching(/has nothing of mirror/) });
-    // With the name of the mirror, a client that reaches big-8 alone would attach what is out of date.
+    // The old replica is renamed, because a client that reaches only big-8 would otherwise attach outdated data as the mirror.
     const kept = 'Server big-8 keeps what was its replica as volume osl:db-detached@0, which is out of date from now on';
     expect(await scene.detach('big-8')).toMatchObject({ warnings: expect.arrayContaining([kept]) as string[], left: [] });
     expect(scene.servers.find(({ name }) => name === 'big-8')?.left).toContain('volume db-detached@0');
@@ -233,7 +233,7 @@ describe('witness', () => {
 
 test('a change of voters that stops between its two steps is finished by the next holder', async () => {
   const scene = await ChangeScene.attached();
-  // The second step names the new set alone, and none of it arrives.
+  // The second configuration names only the new voters, and no server receives it.
   const dead = new Set<string>();
   scene.fails = (step) => {
     if (step.endsWith(' config') && scene.config.nextVoters !== null) for (const { name } of scene.servers) dead.add(name);

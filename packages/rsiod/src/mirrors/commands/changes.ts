@@ -1,6 +1,7 @@
-// The commands that change the replicas and voters of an attached mirror, under I/O: add, detach, replace and witness. The mirror's own decider
-// sends the configurations; what is made on servers before and removed afterwards is made here. Invariants: one change of a mirror at a time; a
-// step that fails is named, and what was made for it is taken back or named; a configuration that was sent is never taken for undone.
+// The commands that change the replicas and voters of an attached mirror, under I/O: add, detach, replace and witness. The mirror's own
+// decider sends the configurations. This file creates the new volumes and records on servers before the change, and removes the old ones
+// after it. Invariants: a mirror has one change at a time. If a step fails, the error names it, and its results are removed or named. A
+// configuration that was sent counts as possibly in force.
 
 import type { ChangedMirror } from '@rsio/common/control/mirror-methods';
 import type { ControlMethods } from '@rsio/common/control/methods';
@@ -36,7 +37,7 @@ type Methods = Pick<ControlMethods, 'mirror-add' | 'mirror-detach' | 'mirror-rep
 export interface MirrorChangesPorts extends ConversionPorts {
   readonly clock: Pick<Clock, 'after'>;
   readonly management: MirrorManagement;
-  /** The mirror of this label; null: it is not attached on this machine. */
+  /** Returns null if the mirror is not attached on this machine. */
   mirrorAt(label: string): ChangedAttachment | null;
 }
 
@@ -83,7 +84,7 @@ export class MirrorChanges {
     };
     const { label } = await find();
     return await management.change(label, async () => {
-      // What was found before may have been changed by another command.
+      // Another command may have changed the mirror since the first `find`.
       const change = await find();
       const { warnings, left } = await work(change);
       for (const sentence of left) log.warn(`Mirror ${label} was changed, and left behind: ${sentence}`);
@@ -139,7 +140,7 @@ export class MirrorChanges {
     return merged(cleared, stillVotes(change, serverid, voters), warningsOf(change, voters));
   }
 
-  /** Finishes what an interrupted command has left on a server that has no replica. */
+  /** Removes the record and the former volume that an interrupted command has left on a server without a replica. */
   private async removeRemains(change: MirrorChange, serverid: number, volumeBecomes: 'aside' | 'removed'): Promise<Outcome> {
     const { label, config } = change;
     const name = nameOf(change, serverid);
@@ -188,7 +189,7 @@ export class MirrorChanges {
     await this.join(joins, [
       ...joins.steps(failed, volume),
       ...(member === null ? [] : [{ name: failed, do: () => this.wish(change, { kind: 'remove', identity: member.identity }) }]),
-      // The server that was replaced is not made a voter again.
+      // This step has no `undo`, because the replaced server is not made a voter again.
       { name: `${failed}, which has no replica on ${old} any more; the same command goes on`, do: () => this.vote(change, voters) },
       {
         name: `${failed}, to which ${old} does not belong any more; rsconfig mirror add ${label} --server ${name} goes on`,
@@ -240,12 +241,11 @@ export class MirrorChanges {
     await grant(held, this.ports.clock, wish);
   }
 
-  /** A server that has lost its record becomes another voter, so that the same servers may be a change. */
+  /** Changes the voters. The same list of servers can be a change, because a server that has lost its record becomes a new voter. */
   private async vote(change: MirrorChange, servers: readonly number[]): Promise<void> {
     await this.wish(change, { kind: 'voters', servers });
   }
 
-  /** The records of servers that do not vote any more. */
   private async dismissOthers(change: MirrorChange, voters: readonly number[]): Promise<Outcome> {
     const gone = change.config.voters.map(({ serverid }) => serverid).filter((one) => !voters.includes(one));
     const cleared: Cleared[] = [];
@@ -258,7 +258,7 @@ export class MirrorChanges {
     await runSteps([{ name: `The voters of mirror ${change.label} were not changed`, do: () => this.vote(change, voters) }]);
   }
 
-  /** Executes steps that make something on a server that joins a mirror. */
+  /** Executes the steps for a server that joins a mirror. If a step fails, the error names what is left on the server. */
   private async join({ server, change }: NewServer, steps: readonly Step[]): Promise<void> {
     await runSteps(steps, (left) => {
       for (const sentence of left) this.ports.log.warn(`Left behind of a change of mirror ${change.label}: ${sentence}`);
@@ -279,7 +279,7 @@ function noMirror({ name, universe }: NamedMirror, namespaces: readonly MirrorNa
   );
 }
 
-/** The last replica in sync has data that no other one has. */
+/** Refuses to remove the last replica in sync, because no other replica has all its data. Throws E_VOLUME. */
 function checkLast({ config, label }: MirrorChange, identity: string, server: string): void {
   if (config.members.length === 1)
     throw new RsError('E_VOLUME', `Server ${server} has the only replica of mirror ${label}: rsconfig mirror remove dissolves the mirror`);
@@ -290,7 +290,7 @@ function checkLast({ config, label }: MirrorChange, identity: string, server: st
     );
 }
 
-/** The voters after a command for a server without a replica: it votes no more if an interrupted command has left it as one voter of two. */
+/** Returns the voters after a server without a replica is detached. The server loses its vote if it is one of two voters. */
 function votersAfter(change: MirrorChange, serverid: number): number[] {
   const voters = change.config.voters.map((one) => one.serverid);
   if (!isVoter(change, serverid)) return voters;
@@ -302,7 +302,7 @@ function votersAfter(change: MirrorChange, serverid: number): number[] {
   return right.includes(serverid) ? voters : right;
 }
 
-/** Throws if the server has nothing that could be removed, or nothing else than what a client holds. */
+/** Throws E_HELD if a client holds the former replica, and E_USAGE if the server has nothing that could be removed. */
 function checkRemains(change: MirrorChange, serverid: number, remains: Remains): void {
   const { label, config } = change;
   const name = nameOf(change, serverid);

@@ -1,6 +1,7 @@
-// Removes what a server has of a mirror to which it does not belong any more: the mark of its replica, the volume if that is wanted, and its
-// record. Invariants: a member keeps its mark; the mark goes before the volume, and the record goes last, because it proves to a repeated
-// command that the volume was a replica; what could not be removed is named with the command that removes it. Never throws.
+// Removes a mirror's traces from a server that no longer belongs to the mirror: the mark of its replica, its volume if requested, and its
+// record. Invariants: a member keeps its mark. The mark is removed before the volume. The record is removed last, because it proves to a
+// repeated command that the volume was a replica. If something cannot be removed, a message names it and the command that removes it. Never
+// throws.
 
 import { toRsError } from '@rsio/common/lib/errors';
 import { VOTED } from '@rsio/protocol/wire/mirror/messages';
@@ -12,18 +13,18 @@ import { done } from './verdicts.ts';
 import { removeVolume, setAside } from './volumes.ts';
 
 export interface Clearing {
-  /** The server does not vote any more. */
+  /** True if the server no longer votes, so that its record is removed. */
   readonly record: boolean;
-  /** The volume that is, or was, the replica; null: none is known, and none is touched. */
+  /** The volume that is or was the replica; null if none is known. */
   readonly volume: { readonly name: string; readonly universe: number } | null;
-  /** It stays as a plain volume with another name, is removed, or is deleted for good. */
+  /** `aside`: the volume becomes a plain volume with another name. `removed`: it can be restored for a day. `deleted`: it is gone. */
   readonly volumeBecomes: 'aside' | 'removed' | 'deleted';
 }
 
 export interface Cleared {
-  /** About a server that is away. */
+  /** Warnings about a server that is unreachable. */
   readonly warnings: readonly string[];
-  /** What a server that answers still has. */
+  /** Texts about objects that a reachable server still has. */
   readonly left: readonly string[];
 }
 
@@ -51,7 +52,7 @@ export async function clearServer(change: MirrorChange, serverid: number, wanted
   return kept === null ? volume : { ...volume, left: [`server ${name} may keep its record of the mirror (${kept}): ${remedy} removes it`] };
 }
 
-/** Clears a server that has no replica. What a client holds stays, and so does the record. */
+/** Clears a server that has no replica. If a client holds the former volume, the volume and the record stay. */
 export async function clearRemains(
   change: MirrorChange,
   serverid: number,
@@ -75,9 +76,9 @@ function recordStays({ label }: MirrorChange, name: string, remedy: string): str
 
 interface Unmarked {
   readonly hasRecord: boolean;
-  /** The record was made to remove the mark. */
+  /** True if the record was created only to remove the mark. */
   readonly isFounded: boolean;
-  /** Why the mark may still be there; null: it is not. */
+  /** Reason why the mark may still be there; null if it is gone. */
   readonly why: string | null;
 }
 
@@ -90,7 +91,7 @@ async function unmark({ survey, held, term: number }: MirrorChange, server: Mirr
     hasRecord = known.voted !== VOTED.UNKNOWN;
     const isMarked = hasRecord ? known.replica !== null : server.volumes.some((one) => one.mirror === mirror);
     if (!isMarked) return { hasRecord, isFounded, why: null };
-    // A mark is removed in the name of a term, so the server needs a record that has promised it.
+    // A server removes a mark only for a term that its record has promised, so a server without a record gets one.
     isFounded = !hasRecord;
     if (isFounded) await vote(server, { kind: 'found', mirror, name, universe });
     await vote(server, { kind: 'claim', mirror, number, takesOver: true });
@@ -101,10 +102,10 @@ async function unmark({ survey, held, term: number }: MirrorChange, server: Mirr
   }
 }
 
-/** Removes the record. Returns why it may still be there; null if it is not. */
+/** Removes the record. Returns the reason why it may still be there; null if it is gone. */
 async function dismiss({ survey: { mirror }, term: number }: MirrorChange, server: MirrorServer): Promise<string | null> {
   try {
-    // The record may have promised another term, or none.
+    // A dismissal needs the promise of this term, and the record may have promised another term or none.
     const claimed = await server.vote({ kind: 'claim', mirror, number, takesOver: true }, VOTE_CHANGE_MS);
     if (claimed.voted === VOTED.UNKNOWN) return null;
     done(claimed, server.name);

@@ -1,6 +1,7 @@
-// Makes a plain volume that no client has a mirror: its volume becomes the first replica and keeps its data, and a new one on another server
-// becomes the second. The steps are those of creation.ts. Invariants: the volume alone is in sync in the first configuration, so that the
-// next client that attaches the mirror copies it to the other server; a step that fails leaves the volume as it was.
+// Converts a plain volume that no client has attached to a mirror. The volume becomes the first replica and keeps its data; a new volume on
+// another server becomes the second replica. The steps are those of creation.ts. Invariants: in the first configuration, only the old
+// volume is in sync, so that the next client that attaches the mirror copies the data to the other server. If a step fails, the volume
+// stays unchanged.
 
 import type { ChangedMirror } from '@rsio/common/control/mirror-methods';
 import type { ControlMethods } from '@rsio/common/control/methods';
@@ -70,7 +71,7 @@ function labelAt({ namespace, server }: { readonly namespace: MirrorNamespace; r
   return `that of server ${server.name} of ${namespace.name}`;
 }
 
-/** `holders`: null if this machine has it attached. */
+/** `holders`: the clients that have the volume attached; null if it is attached on this machine. */
 function inUse(label: string, holders: readonly string[] | null): RsError {
   const who = holders === null ? 'is attached here' : `is attached by client ${holders.join(' and ')}`;
   return new RsError(

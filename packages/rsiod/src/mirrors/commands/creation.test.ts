@@ -1,5 +1,5 @@
-// Making a mirror on scripted servers: what voters and volumes have afterwards; each step failing at each server, with the step executed or
-// not; and the same command again after everything stopped at any step. The voter itself is tested in rssrv's mirrors/voters.test.ts.
+// Creating a mirror on scripted servers: the records and volumes afterwards; each step failing at each server, executed or not; and a
+// repeated command after a crash at any step. The voter itself is tested in rssrv's mirrors/voters.test.ts.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { describe, expect, test } from 'vitest';
@@ -43,7 +43,7 @@ class Scene {
     return createMirror(this.plan, () => `id-undo-${++this.ids}`, quiet);
   }
 
-  /** Throws if the mirror is not made to the end, and the same at all servers. */
+  /** Throws unless the mirror is complete and all servers have the same configuration. */
   check(): void {
     const [first, ...others] = this.servers.map(({ records }) => records.get(MIRROR)?.stored?.config);
     expect(first).toMatchObject({ k: 1, clean: true, sizeBytes: GIB, nextVoters: null, clients: null });
@@ -117,7 +117,7 @@ describe.each(MADE)('%s fails', (failing) => {
     };
     await refused(scene.create());
     scene.fails = () => null;
-    // The next process of the client has another instance.
+    // The command is repeated by the next rsiod process, which has another instance number.
     for (const server of scene.servers) server.client = { node: 'big-2', instance: 2 };
     await scene.create();
     scene.check();

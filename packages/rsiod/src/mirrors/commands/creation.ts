@@ -1,8 +1,8 @@
-// Makes a mirror, step by step: a record at each voter, a volume on each server, a claim, the marks of the replicas, and the first
-// configuration at all voters. Every step may be repeated, so a command that was sent again goes on where the first one ended. A volume that
-// was there before is marked like a new one and has all of the data: it alone is in sync. If a step fails, what was made is taken back at each
-// server. Invariants: a mirror of which a voter has a configuration already is never marked again or taken back, because a client may have
-// written to it; nothing is taken back if another client has claimed it; a mark goes before its record and its volume.
+// Creates a mirror in steps: a record at each voter, a volume on each server, a claim, the marks of the replicas, and the first
+// configuration at all voters. Every step may be repeated, so a repeated command continues where the first one stopped. If an existing
+// volume becomes a replica, only this replica is in sync. If a step fails, the results are removed from each server. Invariants: once a
+// voter has a configuration, nothing is marked again or removed, because a client may have written to the mirror. Nothing is removed if
+// another client has claimed the mirror. A mark is removed before its record and its volume.
 
 import { isDeepStrictEqual } from 'node:util';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -18,44 +18,39 @@ export interface MirrorPlan {
   readonly namespace: string;
   readonly name: string;
   readonly universe: number;
-  /** Id of the mirror. */
   readonly mirror: string;
   readonly sizeBytes: number;
   readonly blockSizeBytes: number;
-  /** Null: each server chooses. */
+  /** Null if each server chooses a pool. */
   readonly pool: string | null;
-  /** Name of a server -> its pool, in place of `pool`. */
+  /** Pools that replace `pool`, by the name of the server. */
   readonly pools: ReadonlyMap<string, string>;
-  /** Id of the request that makes the volumes. */
   readonly request: string;
   readonly replicas: readonly MirrorServer[];
-  /** The replica whose volume was there before and has the data; null: all replicas are new, and equal. */
+  /** The server whose existing volume becomes a replica and has the data; null if all replicas are new and therefore equal. */
   readonly kept: MirrorServer | null;
-  /** The servers of the replicas, and the witness if there is one. */
   readonly voters: readonly MirrorServer[];
   /** Name of this client on the servers. */
   readonly nodename: string;
 }
 
-/** What a command has made, or may have made. It is noted before a server is asked. */
+/** Objects that a command has created or may have created. An object is noted before the request is sent to its server. */
 export class Made {
   readonly volumes: MadeVolumes = new Map();
-  /** Servers that may have a record. */
   readonly records = new Set<MirrorServer>();
   /** Servers on which the volume may be marked as a replica. */
   readonly marks = new Set<MirrorServer>();
-  /** Number of the claim. */
   number = 1;
-  /** A voter has a configuration, so that clients may use the mirror. */
+  /** True if a voter has stored a configuration, so that clients may use the mirror. */
   isUsable = false;
 }
 
 type FoundMirror = Pick<MirrorPlan, 'mirror' | 'name' | 'universe'>;
 
-/** What is known of the record of a server: this command has claimed it, there is none, another client has claimed it, or why it is unknown. */
+/** State of the record of a server: claimed by this command, absent, claimed by another client, or unknown for the given reason. */
 type Claim = 'ours' | 'none' | 'other' | { readonly unknown: string };
 
-/** Makes the mirror. Throws the error of the step that failed, with what could not be taken back. */
+/** Creates the mirror. Throws the error of the failed step; the message names objects that could not be removed. */
 export async function createMirror(plan: MirrorPlan, newId: () => string, log: Pick<Log, 'info' | 'warn'>): Promise<MirrorConfig> {
   const made = new Made();
   const label = volumeLabel(plan);
@@ -77,7 +72,7 @@ export async function createMirror(plan: MirrorPlan, newId: () => string, log: P
 
 async function makeMirror(plan: MirrorPlan, made: Made): Promise<MirrorConfig> {
   const { replicas, voters, kept } = plan;
-  // A server that refuses to vote refuses before any has a volume.
+  // Records come first, so that a server that refuses to vote does so before any volume exists.
   const records = await atEach(voters, (server) => found(plan, server, made));
   const stored = highestConfig(records);
   if (stored !== null) return await finish(plan, made, stored, records);
@@ -103,7 +98,7 @@ async function makeMirror(plan: MirrorPlan, made: Made): Promise<MirrorConfig> {
   return config;
 }
 
-/** Does the work at all servers that can be asked. Throws the first error. */
+/** Does the work at all servers at once. A server with `trouble` fails with that error. Throws the first error. */
 async function atEach<R>(servers: readonly MirrorServer[], work: (server: MirrorServer) => Promise<R>): Promise<R[]> {
   return await atAll(servers, async (server) => {
     if (server.trouble !== null) throw server.trouble;
@@ -111,7 +106,7 @@ async function atEach<R>(servers: readonly MirrorServer[], work: (server: Mirror
   });
 }
 
-/** A record that was founded before for this command has an id, and perhaps a promise, already. */
+/** Creates the record at a voter. If an earlier attempt of this command created it, returns that record, possibly with a promise. */
 export async function found({ mirror, name, universe }: FoundMirror, server: MirrorServer, made: Made): Promise<VoteAnswer> {
   made.records.add(server);
   const first = await server.vote({ kind: 'found', mirror, name, universe }, VOTE_CHANGE_MS);
@@ -139,7 +134,7 @@ async function storeAtAll({ mirror, voters }: MirrorPlan, number: number, config
   await atEach(voters, (server) => vote(server, { kind: 'config', mirror, number, config }));
 }
 
-/** The command was sent again, and its first execution has stored the configuration at one voter at least. */
+/** Completes a repeated command whose first execution has stored the configuration at one voter or more. */
 async function finish(plan: MirrorPlan, made: Made, stored: StoredConfig, records: readonly VoteAnswer[]): Promise<MirrorConfig> {
   const holder = holderOf(stored, highestPromise(records));
   if (!stored.config.clean || (holder !== null && holder.node !== plan.nodename))
@@ -154,8 +149,8 @@ async function finish(plan: MirrorPlan, made: Made, stored: StoredConfig, record
 }
 
 /**
- * Works at all servers at once, each in its own order, and at none if one of them says that the mirror is another's: so these are no Steps.
- * Returns a sentence for each thing that is left. Never throws.
+ * Removes what was created, at all servers at once. Removes nothing if a server reports that another client has claimed the mirror;
+ * therefore these removals are no `Step`s. Returns a sentence for each object that is left. Never throws.
  */
 async function takeBack(plan: MirrorPlan, made: Made, newId: () => string): Promise<string[]> {
   const servers = plan.voters.filter((server) => made.volumes.has(server) || made.records.has(server));
@@ -166,7 +161,7 @@ async function takeBack(plan: MirrorPlan, made: Made, newId: () => string): Prom
   return left.flat();
 }
 
-/** A claim of the same term is answered like the first one. It says whether the mirror is still this command's own. */
+/** Repeats the claim with the same term. The answer tells whether another client has claimed the mirror since. */
 async function claimAgain({ mirror }: MirrorPlan, made: Made, server: MirrorServer): Promise<Claim> {
   if (!made.records.has(server)) return 'none';
   try {
@@ -202,7 +197,7 @@ async function takeBackAt(plan: MirrorPlan, made: Made, server: MirrorServer, cl
   return [...left, ...(kept.left === null ? [] : [kept.left])];
 }
 
-/** Removes the mark, then the record. Returns why one of them may still be there; null if none is. */
+/** Removes the mark and then the record. Returns the reason why one of them may still be there; null if both are gone. */
 async function dismissed({ mirror }: MirrorPlan, { number, marks }: Made, server: MirrorServer): Promise<string | null> {
   const marked = marks.has(server) ? await refusal(server, { kind: 'unplace', mirror, number }) : null;
   return marked ?? (await refusal(server, { kind: 'dismiss', mirror, number }));

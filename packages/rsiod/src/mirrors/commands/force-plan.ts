@@ -1,6 +1,6 @@
-// Decides what a mirror is made of by force when most of its voters are gone: which servers vote, which replicas it has, what may be lost, and
-// whether force is needed at all. Pure: from a survey to a plan, or to an error. Invariant: the sentence that nothing is lost is only given
-// if no configuration can be at a majority without one of the voters that have answered.
+// Plans how a mirror is rebuilt by force after most of its voters are gone: which servers vote, which replicas it has and which data may be
+// lost. Refuses if force is not needed. Pure. Invariant: the plan promises that nothing is lost only if every possible majority contains
+// one of the voters that have answered.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
@@ -16,27 +16,26 @@ export interface ForcedReplica {
   readonly volume: string;
   readonly universe: number;
   readonly sizeBytes: number;
-  /** It counts as in sync from now on. */
+  /** True if the replica counts as in sync in the new mirror. */
   readonly inSync: boolean;
 }
 
 export interface ForcePlan {
   readonly survey: SurveyedMirror;
   readonly label: string;
-  /** The servers that vote from now on. */
   readonly voters: readonly MirrorServer[];
   readonly replicas: readonly ForcedReplica[];
   readonly sizeBytes: number;
   readonly clients: readonly string[] | null;
-  /** The former servers that are no part of the mirror any more. */
+  /** Names of the servers of the old mirror that the new mirror does not use. */
   readonly missing: readonly string[];
-  /** What may be lost, and what must not happen: sentences for a person. */
+  /** Sentences for the administrator: which data may be lost, and which servers must stay off. */
   readonly lost: readonly string[];
-  /** Changes if the mirror has changed. */
+  /** A text that identifies the state of the old mirror; any change of the mirror changes the text. */
   readonly seen: string;
 }
 
-/** `named`: the servers, in the order of the command. Throws E_USAGE, E_VOLUME, and what is wrong with a server. */
+/** `named`: the servers in the order of the command. Throws E_USAGE, E_VOLUME, or the error of a server that cannot be used. */
 export function forcePlan(survey: SurveyedMirror, named: readonly MirrorServer[], isStale: boolean): ForcePlan {
   const label = volumeLabel(survey);
   const { stored } = survey;
@@ -64,7 +63,8 @@ export function forcePlan(survey: SurveyedMirror, named: readonly MirrorServer[]
     const { server, member, sizeBytes } = one;
     return { server, volume: member.volume, universe: member.universe, sizeBytes, inSync: inSync.includes(one) };
   });
-  // A voter may not know that the mirror has grown: what users have written beyond the end that it knows must stay.
+  // The stored size may be older than the last growth of the mirror, so the size comes from the replicas; data beyond the stored size must
+  // stay.
   const sizeBytes = Math.max(...inSync.map((one) => one.sizeBytes));
   return {
     ...{ survey, label, voters: named, replicas, clients: stored.config.clients },
@@ -94,7 +94,7 @@ function checkNamed(named: readonly MirrorServer[], label: string): void {
   for (const { trouble } of named) if (trouble !== null) throw trouble;
 }
 
-/** Force is for a mirror that no client can attach. */
+/** Throws E_USAGE if a client can attach the mirror without force. */
 function refuseNeedless(survey: SurveyedMirror, config: MirrorConfig, label: string): void {
   const answers = setsOf(config).every((voters) => answering(survey, voters).length >= majorityOf(voters.length));
   const source = config.members.find((member) => config.inSync.includes(member.identity) && hasData(survey, member));
@@ -124,7 +124,7 @@ interface NamedMember {
   readonly sizeBytes: number;
 }
 
-/** The replica of a server that is named; none if the server is to vote only. */
+/** Returns the replica of a named server, or an empty list if the server only votes. Throws E_VOLUME if the replica cannot be used. */
 function memberAt(survey: SurveyedMirror, { members }: MirrorConfig, server: MirrorServer, label: string): NamedMember[] {
   const { name, serverid } = server;
   const said = survey.said.get(serverid);
@@ -153,7 +153,7 @@ function missingOf(survey: SurveyedMirror, config: MirrorConfig, named: readonly
   return left.map((serverid) => serverOf(survey, serverid).server);
 }
 
-/** What the replicas that are taken may lack. */
+/** Describes the writes that the chosen replicas may lack. */
 function lossOf(survey: SurveyedMirror, { config }: StoredConfig, isKnown: boolean, taken: readonly MirrorServer[]): string[] {
   const names = namesOf(taken);
   if (!isKnown)

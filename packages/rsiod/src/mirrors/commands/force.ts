@@ -1,7 +1,7 @@
-// Makes a new mirror, with an id of its own, of the replicas that are left of one whose voters are gone. The new id keeps the two apart for
-// ever: what comes back of the old mirror is neither a voter nor a replica of the new one, and no holder of the old one can claim it.
-// Invariants: the old mirror is claimed at every named server before anything is changed, so that nothing of an older holder runs there; no
-// step changes data; a mirror that has a configuration is not taken back, because a client may have written to it.
+// Makes a new mirror with a new id from the replicas that are left of a mirror whose voters are gone. Because of the new id, a returning
+// server of the old mirror is neither a voter nor a replica of the new one, and a holder of the old mirror cannot claim the new one.
+// Invariants: the old mirror is claimed at every named server before anything is changed, so that no request of an older holder is executed
+// there. No step changes data. A new mirror that has a configuration is not removed, because a client may have written to it.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -14,27 +14,26 @@ import { done, nextNumber } from './verdicts.ts';
 import type { ForcedReplica, ForcePlan } from './force-plan.ts';
 
 export interface Forced {
-  /** Id of the new mirror. */
   readonly mirror: string;
-  /** What could not be removed of the old mirror on the named servers, with what to do. */
+  /** Sentences about records of the old mirror that could not be removed, each with a remedy. */
   readonly left: readonly string[];
 }
 
-/** A new mirror has one term before a client attaches it. */
+/** Number of the term in which the new mirror is made. */
 const FIRST_NUMBER = 1;
 
-/** Throws the error of the step that failed, with what there is now. `mirror`: a new id. */
+/** `mirror`: the new id. Throws the error of the failed step; the message describes the state that the step has left. */
 export async function forceMirror(plan: ForcePlan, mirror: string, log: Pick<Log, 'info'>): Promise<Forced> {
   const { label, survey, replicas } = plan;
   const old = survey.mirror;
   const number = nextNumber(recordsOf(survey.said));
   const witnesses = plan.voters.filter((server) => !replicas.some((one) => one.server === server));
   let [records, members]: [readonly VoteAnswer[], readonly MirrorMember[]] = [[], []];
-  // Each step says what there is after it has failed, so that the steps before it stay as they are.
+  // The `undo` of each step returns a description of the state after its failure, so that earlier steps are not undone.
   const steps: readonly Omit<Step, 'name'>[] = [
     {
       do: async () => {
-        // As an attach does: witnesses last, because they do not know who may take the mirror over.
+        // Witnesses are claimed last, as in an attach, because they do not know which client may take the mirror over.
         await atAll(replicas, ({ server }) => claimOld(plan, server, number));
         await atAll(witnesses, (server) => claimOld(plan, server, number));
       },
@@ -69,7 +68,10 @@ export async function forceMirror(plan: ForcePlan, mirror: string, log: Pick<Log
   return { mirror, left: left.flat() };
 }
 
-/** Ends what the holder of the old mirror does here. A server that has a replica and has lost its record founds one, because marks need a claim. */
+/**
+ * Claims the old mirror, which ends the requests of its holder at this server. If a server with a replica has lost its record, the record
+ * is created, because a change of the mark needs a claim.
+ */
 async function claimOld({ survey, replicas }: ForcePlan, server: MirrorServer, number: number): Promise<void> {
   const { mirror, name, universe } = survey;
   const order = { kind: 'claim', mirror, number, takesOver: true } as const;
@@ -103,7 +105,7 @@ async function moveReplica(
   return { identity: replica.identity, serverid: server.serverid, volume, universe };
 }
 
-/** With one replica in sync, there is nothing to make equal. With several, the next holder settles them. */
+/** Clean if one replica is in sync. With several, the configuration is not clean, so that the next holder makes them equal. */
 function configOf(
   { replicas, voters, sizeBytes, clients }: ForcePlan,
   records: readonly VoteAnswer[],
@@ -116,7 +118,7 @@ function configOf(
   };
 }
 
-/** Removes the new records. The old mirror is as it was, but for its promise. */
+/** Removes the new records. Except for its promise, the old mirror is unchanged. */
 async function withdrawn({ voters }: ForcePlan, mirror: string): Promise<string[]> {
   const left = await atAll(voters, async (server) => {
     await refusal(server, { kind: 'claim', mirror, number: FIRST_NUMBER, takesOver: false });
@@ -126,7 +128,7 @@ async function withdrawn({ voters }: ForcePlan, mirror: string): Promise<string[
   return ['the old mirror is as it was: try again', ...left.flat()];
 }
 
-/** Some replicas may have left the old mirror, so all of them become plain volumes. Their data stays. */
+/** Makes all replicas plain volumes and keeps their data, because some may have lost the mark of the old mirror already. */
 async function madePlain(plan: ForcePlan, mirror: string, number: number): Promise<string[]> {
   const { survey, label, replicas, voters } = plan;
   const told = await atAll(replicas, async ({ server, inSync }) => {

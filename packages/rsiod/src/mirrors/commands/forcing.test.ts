@@ -1,6 +1,6 @@
-// Making a mirror by force on scripted servers: what it says is lost, when it is refused, what the old and the new mirror have afterwards, and
-// each step failing at each server, executed or not. In every case the volumes stay, and the error says what each of them is now.
-// With real servers: test/integration/mirror-force.test.ts.
+// Making a mirror by force on scripted servers: the reported losses, refusals, the old and the new mirror afterwards, and each step failing
+// at each server, executed or not. In every case, the volumes stay, and the error describes the state of each. Real servers are tested in
+// test/integration/mirror-force.test.ts.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -69,7 +69,7 @@ function goesDown(...gone: readonly ScriptedServer[]): void {
   for (const server of gone) server.trouble = new RsError('E_NO_PATH', `Server ${server.name} of osl is not connected`);
 }
 
-/** Another client goes on with the mirror: as its voters know, only these replicas are in sync. */
+/** Another client continues to use the mirror. The voters store a configuration with only these replicas in sync. */
 function goesOn(voters: readonly ScriptedServer[], inSync: readonly ScriptedServer[]): void {
   for (const { records } of voters) {
     const record = records.get(OLD)!;
@@ -155,7 +155,7 @@ test('two replicas that are left are both in sync, and the next holder makes the
   await made(servers);
   servers.push(new ScriptedServer('big-7', 4, () => null));
   const [, , , big7] = servers;
-  // A third replica, and voters of which only big-9 is left.
+  // There is a third replica, and of the voters only big-9 is left.
   const record = big9.records.get(OLD)!;
   record.stored = {
     ...record.stored!,
@@ -174,7 +174,7 @@ test('two replicas that are left are both in sync, and the next holder makes the
   for (const server of [big9, big8, big7!]) expect(configAt(server)).toEqual(config);
 });
 
-// Regression: the size was the smaller one of what the voter knew and what the replica had, so that written data was cut off.
+// Regression: the new mirror got the smaller one of the voter's size and the replica's size, so that written data was cut off.
 test('the mirror is as large as the largest replica that is taken, whatever the voter that is left knows', async () => {
   await made(servers);
   Object.assign(big9.stock.get('db@0')!, { sizeBytes: 2 * GIB });
@@ -280,7 +280,7 @@ const BOTH = ['big-9', 'pi-1'];
 const CHANGES = ['big-9 claim', 'big-9 found', 'pi-1 found', 'big-9 unplace', 'big-9 place', 'big-9 config', 'pi-1 config'];
 
 describe.each(CHANGES)('%s fails', (failing) => {
-  // The claim of the old mirror is the first, that of the new one the second.
+  // The first claim is that of the old mirror, and the second that of the new one.
   test.each<[Failure, boolean]>([
     ['refused', false],
     ['lost', false],

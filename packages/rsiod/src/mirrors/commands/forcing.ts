@@ -1,5 +1,6 @@
-// The control method `mirror-force`: finds the mirror and the servers, says what would be lost, and makes the mirror if the request knows
-// that. Invariants: nothing is changed for a request that has not seen what the mirror is now; one mirror is made by force at a time.
+// The control method `mirror-force`: finds the mirror and the servers, reports which data would be lost, and makes the mirror if the
+// request repeats this report's `seen`. Invariants: nothing is changed unless `seen` matches the current state of the mirror; one mirror is
+// forced at a time.
 
 import type { ControlMethods } from '@rsio/common/control/methods';
 import { RsError } from '@rsio/common/lib/errors';
@@ -57,7 +58,7 @@ export class MirrorForcing {
     return plan;
   }
 
-  /** The mirror of this name. Of several, the one with a replica on a named server is meant. */
+  /** Finds the mirror by name. If several mirrors have the name, the one with a replica on a named server is chosen. */
   private async found({ namespace, name, universe, servers }: Force['params']): Promise<FoundMirror> {
     const namespaces = this.ports.namespaces().filter((one) => namespace === null || one.name === namespace);
     const named = await findMirrors(namespaces, { name, universe });
@@ -71,8 +72,8 @@ export class MirrorForcing {
 }
 
 /**
- * Throws E_HELD if a client has a snapshot of a replica attached: the server would refuse to change the mark, after the old mirror was claimed
- * and its users were stopped. What a server does not tell, it refuses itself.
+ * Throws E_HELD if a client has a snapshot of a replica attached. Otherwise, the server would refuse to change the mark only after the old
+ * mirror was claimed and its users were stopped. A server that does not answer here is not checked.
  */
 async function checkUnread({ label, replicas, survey }: ForcePlan): Promise<void> {
   await Promise.all(
@@ -91,7 +92,7 @@ async function checkUnread({ label, replicas, survey }: ForcePlan): Promise<void
   );
 }
 
-/** Throws E_USAGE. What is wrong with a server that is known, the plan says. */
+/** Finds a server by name. Throws E_USAGE. The plan later reports errors of the server itself. */
 function serverNamed({ name: namespace, servers }: MirrorNamespace, name: string): MirrorServer {
   const server = servers.find((one) => one.name === name);
   if (server !== undefined) return server;

@@ -1,5 +1,5 @@
-// The command that grows a mirror: what it refuses before anything is asked, what it says if a server refuses or is away, and that it may be
-// repeated. The mirror is one of the test; the growth itself is tested with the driver and in test/integration/mirror.test.ts.
+// The command that grows a mirror: refusals before any server is asked, errors if a server refuses or is unreachable, and repetition. The
+// mirror is a fake; the growth itself is tested with the driver and in test/integration/mirror.test.ts.
 
 import { beforeEach, expect, test } from 'vitest';
 import { type GrowingMirror, growMirror } from './growth.ts';

@@ -1,25 +1,24 @@
-// Grows an attached mirror by command (rule M21 in test/models/README.md). The holder's decider orders it, and the size is told to users when
-// all replicas that count and a majority of the voters have it. Invariant: a growth that has not ended can be waited for again by the same
-// command, and one that was refused can be repeated.
+// Grows an attached mirror by command (rule M21 in test/models/README.md). The holder's decider orders the growth. Users get the new size
+// when all counted replicas and a majority of the voters have it. Invariant: a repeated command waits for a growth in progress, and repeats
+// a growth that was refused.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { printDuration, printSize } from '@rsio/common/lib/units';
 import type { AttachedMirror } from '../attached-mirror.ts';
 import { GROW_WAIT_MS } from './limits.ts';
 
-/** The part of an attached mirror that a growth needs. */
 export type GrowingMirror = Pick<AttachedMirror, 'grow' | 'view'> & {
   readonly io: { readonly volume: { readonly sizeBytes: number; readonly blockSizeBytes: number } | null };
 };
 
-/** Returns the size before. Throws E_USAGE, E_VOLUME or E_TIMEOUT. */
+/** Returns the old size in bytes. Throws E_USAGE, E_VOLUME or E_TIMEOUT. */
 export async function growMirror(label: string, mirror: GrowingMirror, sizeBytes: number): Promise<number> {
   const { volume } = mirror.io;
   if (volume === null) throw new RsError('E_VOLUME', `Mirror ${label} takes no I/O yet: try again later`);
   const { sizeBytes: fromBytes, blockSizeBytes } = volume;
   if (sizeBytes % blockSizeBytes !== 0)
     throw new RsError('E_USAGE', `The size ${sizeBytes} is no multiple of the block size ${blockSizeBytes}`);
-  // The command was sent again.
+  // A repeated command finds the mirror already grown.
   if (sizeBytes === fromBytes) return fromBytes;
   if (sizeBytes < fromBytes)
     throw new RsError(

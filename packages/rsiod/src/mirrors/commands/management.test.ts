@@ -1,5 +1,5 @@
-// The control methods about mirrors on scripted servers: what is checked before anything is made, what a list says of silent and lost
-// voters, and what removing leaves. The steps of a creation are in creation.test.ts.
+// The control methods about mirrors on scripted servers: checks before anything is created, lists with voters that do not answer or have
+// lost their records, and remains of a removal. The steps of a creation are in creation.test.ts.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -42,7 +42,7 @@ function management(namespaces = [{ name: 'osl', nodename: 'big-2', servers, unr
   });
 }
 
-/** Another client attaches the mirror: it claims it at all voters and says so. */
+/** Another client attaches the mirror: it claims the mirror at all voters and stores a configuration. */
 function attachedBy(node: string, isClean = false): void {
   for (const { records } of servers)
     for (const record of records.values()) {
@@ -176,7 +176,7 @@ describe('the list', () => {
     fails = (step) => (step === 'pi-1 record' ? 'refused' : null);
     const { mirrors } = await management().list({ namespace: null });
     expect(mirrors).toHaveLength(10);
-    // Those that were asked at the same time.
+    // At most this many questions are in progress at the same time.
     expect(steps.filter((step) => step === 'pi-1 record').length).toBeLessThanOrEqual(4);
   });
 
@@ -210,7 +210,7 @@ describe('removing', () => {
       ['big-8', false, false],
     ]);
     expect(rest).toEqual([]);
-    // With the name of the mirror, a client could attach it by mistake.
+    // The volume is renamed, because a client could otherwise attach it by mistake.
     expect(left()).toEqual([['volume db@0'], ['volume db-detached@0'], [], []]);
   });
 
@@ -245,7 +245,7 @@ describe('removing', () => {
     await expect(management().remove({ ...NAMED, force: true })).rejects.toMatchObject({ code: 'E_IN_USE' });
   });
 
-  // Regression: the witness had promised the term of a command that the replicas refused, and ended the holder later.
+  // Regression: the replicas refused a command's term that the witness had already promised, and the promise ended the holder later.
   test('claims the witness only when the servers with replicas have let it', async () => {
     await management().create(WISH);
     attachedBy('big-6');

@@ -1,5 +1,6 @@
-// The control methods about mirrors: which servers a command means, what is checked before anything is made, and the answers. The steps are in
-// creation.ts and removal.ts. Invariants: changes of one mirror follow one another; at most MIRROR_CHANGES_MAX changes are in progress.
+// The control methods about mirrors: finds the servers that a command names, checks the request before anything is created, and makes the
+// answers. The steps are in creation.ts and removal.ts. Invariants: a mirror has at most one change at a time; at most MIRROR_CHANGES_MAX
+// changes are in progress.
 
 import { createHash } from 'node:crypto';
 import type { ControlMethods } from '@rsio/common/control/methods';
@@ -22,13 +23,12 @@ type Methods = Pick<ControlMethods, 'mirrors' | 'mirror-create' | 'mirror-remove
 
 export interface MirrorManagementPorts extends CommandPorts {
   readonly mirrors: Pick<Mirrors, 'serving'>;
-  /** The mirror of this label; null: it is not attached on this machine. */
+  /** Returns null if the mirror is not attached on this machine. */
   mirrorAt(label: string): Pick<AttachedMirror, 'status'> | null;
 }
 
 export class MirrorManagement {
   private readonly ports: MirrorManagementPorts;
-  /** Mirrors that are being changed. */
   private readonly changing = new Set<string>();
 
   constructor(ports: MirrorManagementPorts) {
@@ -95,7 +95,7 @@ export class MirrorManagement {
     return await this.change(label, async () => ({ ...only, fromBytes: await growMirror(label, mirror, sizeBytes), sizeBytes }));
   }
 
-  /** The namespaces that a command means. Throws E_USAGE. */
+  /** Returns the namespaces to which a command applies: all if `namespace` is null. Throws E_USAGE. */
   chosen(namespace: string | null): readonly MirrorNamespace[] {
     const all = this.ports.namespaces();
     const chosen = all.filter(({ name }) => namespace === null || name === namespace);
@@ -106,7 +106,7 @@ export class MirrorManagement {
     );
   }
 
-  /** Executes a change of a mirror. Throws E_BUSY during another one, and E_LIMIT. */
+  /** Executes a change of a mirror. Throws E_BUSY if the mirror is being changed, and E_LIMIT if too many changes run. */
   async change<T>(label: string, work: () => Promise<T>): Promise<T> {
     if (this.changing.has(label)) throw new RsError('E_BUSY', `Mirror ${label} is being changed: try again later`);
     if (this.changing.size >= MIRROR_CHANGES_MAX)
@@ -119,7 +119,7 @@ export class MirrorManagement {
     }
   }
 
-  /** Checks what can be checked before anything is made. Throws E_USAGE, E_AMBIGUOUS, E_NO_PATH, E_VERSION or E_EXISTS. */
+  /** Checks the request before anything is created. Throws E_USAGE, E_AMBIGUOUS, E_NO_PATH, E_VERSION or E_EXISTS. */
   private planOf(params: Methods['mirror-create']['params']): MirrorPlan {
     const { name, universe, sizeBytes, blockSizeBytes, pool, pools = [], servers, witness } = params;
     const namespace = oneNamespace(this.chosen(params.namespace), [...servers, ...(witness === null ? [] : [witness])]);
@@ -156,7 +156,7 @@ export class MirrorManagement {
   }
 }
 
-/** The same for a request that is sent again. */
+/** Derives the id of a mirror from facts of the request, so that a repeated request gives the same id. */
 export function mirrorId(facts: readonly (string | number)[]): string {
   return createHash('sha256').update(JSON.stringify(facts)).digest('hex').slice(0, 32);
 }

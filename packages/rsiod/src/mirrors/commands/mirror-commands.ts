@@ -1,5 +1,5 @@
-// The commands about mirrors: makes the objects that the control methods call. MirrorCommands says which file has which command.
-// Invariant: a mirror is found by the label under which users see it, such as osl:db@0.
+// Creates the objects that execute the commands about mirrors. The interface MirrorCommands names the file of each command. Invariant: an
+// attached mirror is found by its label, such as osl:db@0.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { Log } from '@rsio/common/log/log';
@@ -19,22 +19,20 @@ export interface MirrorCommandsPorts {
   readonly log: Pick<Log, 'info' | 'warn'>;
   readonly namespaces: () => readonly Namespace[];
   readonly attachments: Pick<Attachments, 'list' | 'mirrors'>;
-  /** Returns a new random UUID. */
   readonly newId: () => string;
 }
 
-/** `mirror verify` is no command of this room: the attached mirror does it. */
+/** The command `mirror verify` is missing here, because attached-mirror.ts executes it. */
 export interface MirrorCommands {
-  /** create (creation.ts), remove (removal.ts), grow (growth.ts), list (survey.ts asks the servers, verdicts.ts judges, views.ts shows). */
+  /** create (creation.ts), remove (removal.ts), grow (growth.ts), list (survey.ts asks servers, verdicts.ts judges, views.ts converts). */
   readonly mirrors: MirrorManagement;
   /**
-   * add, replace, witness (new-server.ts makes what the server needs), detach (clearing.ts removes what a server has, remains.ts finds it),
-   * and add to a plain volume (conversion.ts, creation.ts). change.ts: the mirror that is changed.
+   * add, replace and witness (new-server.ts prepares the new server), detach (remains.ts finds what a server has, clearing.ts removes it),
+   * and add to a plain volume (conversion.ts, creation.ts). change.ts finds the mirror for each of them.
    */
   readonly mirrorChanges: MirrorChanges;
-  /** force (force-plan.ts decides, force.ts does it). */
+  /** force (force-plan.ts plans, force.ts executes). */
   readonly forcing: MirrorForcing;
-  /** snapshot. */
   readonly mirrorSnapshots: MirrorSnapshots;
 }
 

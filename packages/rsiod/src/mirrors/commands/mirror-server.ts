@@ -1,6 +1,6 @@
-// A server as the commands about mirrors see it: what it lists, its control methods and its votes. Invariants: each call ends within its
-// time; a VOTE whose session ended is sent again, which no VOTE minds, because each may be repeated; work at several servers is done at all of
-// them, also if one fails, so that it is known what each has.
+// A server as the commands about mirrors use it: its list of volumes, its control methods and its votes. Invariants: each call ends within
+// its time limit. If the session ends before the answer to a VOTE, the VOTE is sent again, because every VOTE may be repeated. Work at
+// several servers is done at all of them even if one fails, so that the state of each server is known.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -18,24 +18,21 @@ import { type VoteCall, voteFrame } from '../vote-frame.ts';
 import { VOTE_CHANGE_MS, VOTE_SENT_MAX } from './limits.ts';
 import { done } from './verdicts.ts';
 
-/** A VOTE that a command sends. */
 export type VoteOrder = VoteCall & { readonly mirror: string };
 
 export interface MirrorServer {
   readonly namespace: string;
   readonly name: string;
   readonly serverid: number;
-  /** Why it cannot be asked now, such as `Server big-8 of osl is not connected: ...`; null if it can. */
+  /** The reason why the server cannot be asked now, such as `Server big-8 of osl is not connected: ...`; null if it can be asked. */
   readonly trouble: RsError | null;
-  /** What it lists for this client. */
   readonly volumes: readonly VolumeEntry[];
   /** Throws the error of the server, E_TIMEOUT or E_UNREACHABLE. */
   callAdmin(method: string, params: object, limitMs: number): Promise<unknown>;
-  /** Returns what the voter has decided, also a refusal. Throws E_TIMEOUT if it does not answer, and E_SYSTEM if it cannot decide. */
+  /** Returns the voter's decision, which may be a refusal. Throws E_TIMEOUT without an answer, and E_SYSTEM if it cannot decide. */
   vote(order: VoteOrder, limitMs: number): Promise<VoteAnswer>;
 }
 
-/** Returns a server of this client's network as the commands see it. */
 export function mirrorServer(server: Server, clock: Clock): MirrorServer {
   const { namespace, name, serverid, trunk } = server;
   return {
@@ -61,7 +58,6 @@ function troubleOf({ name, namespace, isConnected, trunk }: Server): RsError | n
   return null;
 }
 
-/** `who`: the server in messages. */
 export function sendVote(
   trunk: Pick<Trunk, 'submit' | 'withdraw' | 'isEnded'>,
   clock: Pick<Clock, 'after'>,
@@ -111,7 +107,7 @@ function decoded({ status, bodies: [body], sentence }: SessionAnswer, who: strin
   return decodeVoteAnswer(body, 0, body.length);
 }
 
-/** Works at all, also if one of them fails. Throws the first error. */
+/** Does the work for all elements at once, even if it fails for some. Throws the first error after all work has ended. */
 export async function atAll<T, R>(all: readonly T[], work: (one: T) => Promise<R>): Promise<R[]> {
   const outcomes = await outcomesAtOnce(all, Math.max(1, all.length), work);
   return outcomes.map(({ value, thrown }) => {
@@ -120,12 +116,12 @@ export async function atAll<T, R>(all: readonly T[], work: (one: T) => Promise<R
   });
 }
 
-/** Has a voter change something. Throws its refusal. */
+/** Sends an order to a voter. Throws if the voter refuses. */
 export async function vote(server: MirrorServer, order: VoteOrder): Promise<VoteAnswer> {
   return done(await server.vote(order, VOTE_CHANGE_MS), server.name);
 }
 
-/** Returns why a VOTE may not have been executed; null if it was. `isGone`: it is as good without a record, as a dismissal is. */
+/** Sends an order. Returns the reason if it may not have been executed, else null. `isGone`: an absent record counts as success. */
 export async function refusal(server: MirrorServer, order: VoteOrder, isGone = order.kind === 'dismiss'): Promise<string | null> {
   try {
     const { voted, sentence } = await server.vote(order, VOTE_CHANGE_MS);

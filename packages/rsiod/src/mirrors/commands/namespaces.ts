@@ -1,5 +1,5 @@
-// What a command about mirrors has of this client: its ports, and the namespaces and servers that it names. Invariant: a server is named only
-// after it has proved who it is.
+// The ports of the commands about mirrors, and their view of the client's namespaces and servers. Invariant: a command can name a server
+// only after the server has proved its identity.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
@@ -8,22 +8,19 @@ import type { Log } from '@rsio/common/log/log';
 import type { Namespace } from '../../network/namespace.ts';
 import { type MirrorServer, mirrorServer } from './mirror-server.ts';
 
-/** A namespace as the commands see it. */
 export interface MirrorNamespace {
   readonly name: string;
   /** Name of this client on its servers. */
   readonly nodename: string;
-  /** The servers that have proved who they are. */
   readonly servers: readonly MirrorServer[];
-  /** Sections of servers that were not reached yet, so that their names are not known. */
+  /** The `[server]` sections whose servers have not been reached yet, so that the servers' names are unknown. */
   readonly unreached: readonly string[];
 }
 
-/** What most commands need. */
 export interface CommandPorts {
   readonly log: Pick<Log, 'info' | 'warn'>;
   namespaces(): readonly MirrorNamespace[];
-  /** True if a volume of this label, such as osl:db@0, is attached on this machine. `mirror`: only if it is the mirror with this id. */
+  /** True if a volume with this label, such as osl:db@0, is attached here. `mirror`: it must be the mirror with this id. */
   isAttached(label: string, mirror?: string): boolean;
   /** Returns a new random UUID. */
   readonly newId: () => string;
@@ -42,7 +39,7 @@ export function mirrorNamespaces(namespaces: readonly Namespace[], clock: Clock)
   });
 }
 
-/** The namespace that has all of these servers. */
+/** Returns the only namespace that has all of the named servers. */
 export function oneNamespace(namespaces: readonly MirrorNamespace[], names: readonly string[]): MirrorNamespace {
   const [first, ...others] = namespaces;
   if (first === undefined) throw new RsError('E_NO_PATH', 'No server is configured: rsconfig join HOST adds one');

@@ -1,5 +1,5 @@
-// What a change makes on a server that joins a mirror, before the mirror knows of it: a volume and a record. Invariants: each step may be
-// repeated; what was made is taken back only while no configuration may name it as a member.
+// Prepares a server that is about to join a mirror: creates a record and, for a replica, a volume. Invariants: each step may be repeated.
+// The volume and the record are removed again only while no configuration can name the server as a member.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -23,7 +23,7 @@ export class NewServer {
   readonly change: MirrorChange;
   private readonly ports: NewServerPorts;
   private readonly made = new Made();
-  /** A volume that was a replica of this mirror before. It gets a new identity, and all data. */
+  /** A volume of the server that is still marked as a replica of this mirror. All data will be copied to it, under a new identity. */
   private readonly former: VolumeEntry | null;
 
   constructor(change: MirrorChange, server: MirrorServer, ports: NewServerPorts) {
@@ -33,7 +33,6 @@ export class NewServer {
     this.former = server.volumes.find((one) => one.mirror === change.held.mirror) ?? null;
   }
 
-  /** Name and universe of the replica's volume. */
   get volume(): { readonly volume: string; readonly universe: number } {
     const { name, universe } = this.former ?? this.change.survey;
     return { volume: name, universe };
@@ -53,7 +52,7 @@ export class NewServer {
     }
   }
 
-  /** Makes the record of a voter. The mirror claims it when a configuration names it. */
+  /** Creates the record. The holder of the mirror claims it when a configuration names the server as a voter. */
   private async found(): Promise<void> {
     const { change, server } = this;
     const { promise } = await found(change.survey, server, this.made);
@@ -64,16 +63,16 @@ export class NewServer {
     );
   }
 
-  /** Makes what the server needs. It is taken back together: a volume goes before its record. `volume`: null if the server is to vote only. */
+  /** The steps that prepare the server. One `undo` removes the volume and then the record. `volume`: null if the server only votes. */
   steps(name: string, volume: NewVolume | null): Step[] {
     return [
-      // A server that refuses to vote refuses before it has a volume.
+      // The record comes first, so that a server that refuses to vote does so before it has a volume.
       { name, do: () => this.found(), undo: () => this.clear() },
       ...(volume === null ? [] : [{ name, do: () => this.makeVolume(volume) }]),
     ];
   }
 
-  /** Lets the former voters vote again, unless the server may be a member. */
+  /** Restores the former voters, unless the server may be a member. */
   async unvote(): Promise<string[]> {
     const { change, server, ports } = this;
     if (!this.votesNow || isVoter(change, server.serverid) || mayBeMember(change.held, server.serverid)) return [];
@@ -85,7 +84,7 @@ export class NewServer {
     }
   }
 
-  /** Removes what was made. Returns a sentence for each thing that is left. */
+  /** Removes the volume and the record. Returns a sentence for each object that is left. */
   private async clear(): Promise<string[]> {
     const { change, server, made, ports } = this;
     const { name } = server;
@@ -94,7 +93,7 @@ export class NewServer {
       return [
         `server ${name} may have become a member: rsconfig mirror list shows the members, and rsconfig mirror detach ${change.label} --server ${name} --volume removes it`,
       ];
-    // A former replica keeps what it had, so that the same command finds it again.
+    // A former replica keeps its mark and its record, so that a repeated command finds them.
     if (this.former !== null) return [];
     const volume = made.volumes.get(server);
     const { volume: volumeName, universe } = this.volume;

@@ -1,11 +1,11 @@
-// What an interrupted `mirror detach` or `replace` has left on a server, and the repeated command: invariant: no plain volume stays with the
-// name of the mirror where the command says that nothing is left, and no volume is touched that a client holds or that has another size.
+// The remains of an interrupted `mirror detach` or `replace` on a server, and the repeated command. Invariant: if the command reports that
+// nothing is left, no plain volume keeps the name of the mirror. A volume that a client holds or that has another size is never changed.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { describe, expect, test } from 'vitest';
 import { ChangeScene, GIB } from '../../testing/change-scene.ts';
 
-/** `mirror detach` has removed the replica on big-8, whose mark is gone, and then the server has stopped. */
+/** `mirror detach` has removed the mark of the replica on big-8, and then `step` has failed there. */
 async function interrupted(step: string, work: (scene: ChangeScene) => Promise<unknown>, scene?: ChangeScene): Promise<ChangeScene> {
   const one = scene ?? (await ChangeScene.attached());
   one.fails = (what) => (what === `big-8 ${step}` ? 'refused' : null);
@@ -15,7 +15,7 @@ async function interrupted(step: string, work: (scene: ChangeScene) => Promise<u
   return one;
 }
 
-/** A plain volume `db` on big-8, as the interrupted command has left it. */
+/** Creates the plain volume `db` that an interrupted command leaves on big-8. */
 function leave(scene: ChangeScene, changes: { readonly sizeBytes?: number; readonly holders?: readonly string[] } = {}): void {
   scene.server('big-8').stock.set('db@0', { sizeBytes: GIB, request: 'made', mark: null, ...changes });
 }
@@ -93,7 +93,7 @@ describe('a server that does not vote any more', () => {
   test('keeps its record until its volume is set aside, and detach finds both', async () => {
     const scene = await interrupted('volume-rename', (one) => one.replace('big-8', 'big-7'));
     expect(scene.shown).toMatchObject({ members: 'big-9 big-7', voters: 'big-9 big-7 pi-1', has: { 'big-8': 'volume record' } });
-    // It is not asked because the configuration names it, and it lists no replica.
+    // A survey does not ask big-8, because the configuration does not name it and it lists no replica.
     expect((await scene.refusal(scene.replace('big-8', 'big-7'))).message).toBe(
       'Server big-8 has no replica of mirror osl:db@0: big-8 still has a volume that was a replica and a record, which rsconfig mirror detach osl:db@0 --server big-8 removes, and rsconfig mirror add osl:db@0 --server big-7 adds the other one',
     );

@@ -1,6 +1,6 @@
-// What a server has of a mirror of which it has no replica: a record, a volume that is still marked, or the plain volume that an interrupted
-// command has left. Invariants: a plain volume counts only with the name, universe and size of the mirror, on a server that votes for the
-// mirror or has a record of it; what a client holds, and what belongs to another mirror, is never named as something to remove.
+// Finds what a server without a replica still has of a mirror: a record, a volume that is still marked, or the plain volume that an
+// interrupted command has left. Invariants: a plain volume counts only if it has the name, universe and size of the mirror and its server
+// votes for the mirror or has a record of it. A volume that a client holds or that belongs to another mirror is never offered for removal.
 
 import type { ManagedVolumeView } from '@rsio/common/control/server/views';
 import { type ErrorCode, RsError, toRsError } from '@rsio/common/lib/errors';
@@ -12,19 +12,19 @@ import type { MirrorServer } from './mirror-server.ts';
 import { connected, isVoter, type MirrorChange, nameOf } from './change.ts';
 
 export interface Remains {
-  /** Why it is not known what the server has; null: it has answered. */
+  /** The error if the server has not answered; null if it has. */
   readonly silence: RsError | null;
   readonly hasRecord: boolean;
-  /** The volume that was the replica, marked or not; null: there is none that may be touched. */
+  /** The volume that was the replica, marked or not; null if there is none that may be removed. */
   readonly volume: { readonly name: string; readonly universe: number } | null;
-  /** Why the volume that was the replica must stay as it is: a client holds it. */
+  /** A sentence if a client holds the former replica, which must then stay; null otherwise. */
   readonly held: string | null;
 }
 
 type Shown = Pick<VolumeEntry, 'sizeBytes' | 'holders' | 'mirror'>;
 
 const NOTHING: Remains = { silence: null, hasRecord: false, volume: null, held: null };
-/** The server has not answered. Every other error is an answer. */
+/** Errors which mean that the server has not answered. Every other error is an answer. */
 const SILENCES: readonly ErrorCode[] = ['E_TIMEOUT', 'E_UNREACHABLE', 'E_NO_PATH', 'E_NO_SESSION', 'E_RESET', 'E_SHUTTING_DOWN'];
 
 /** Asks the server itself, because a survey asks only servers that the configuration names or that list a replica. */
@@ -46,7 +46,7 @@ async function remainsOf(change: MirrorChange, server: MirrorServer, { voter, re
   if (replica !== null) return { ...NOTHING, hasRecord, volume: { name: replica.volume, universe: replica.universe } };
   const marked = hasRecord ? undefined : server.volumes.find((one) => one.mirror === survey.mirror);
   if (marked !== undefined) return { ...NOTHING, volume: { name: marked.name, universe: marked.universe } };
-  // Without this proof, the volume may be anybody's.
+  // Without a record or a vote, nothing proves that a volume with the name of the mirror was its replica.
   if (!hasRecord && !isVoter(change, server.serverid)) return NOTHING;
   const { name, universe } = survey;
   const shown = await show(server, { name, universe });
@@ -58,7 +58,7 @@ async function remainsOf(change: MirrorChange, server: MirrorServer, { voter, re
     : { ...NOTHING, hasRecord, held: heldText(change, server, holder.node) };
 }
 
-/** The volume as the server has it now; null: it has none, or one that cannot have been a replica. Throws if the server does not answer. */
+/** Returns the current volume; null if there is none or it cannot have been a replica. Throws if the server does not answer. */
 async function show(server: MirrorServer, { name, universe }: { readonly name: string; readonly universe: number }): Promise<Shown | null> {
   try {
     const { volume } = (await server.callAdmin('volume-show', { name, universe }, VOTE_ASK_MS)) as { readonly volume: ManagedVolumeView };
@@ -68,7 +68,8 @@ async function show(server: MirrorServer, { name, universe }: { readonly name: s
     const error = toRsError(thrown);
     if (error.code === 'E_UNKNOWN_VOLUME') return null;
     if (SILENCES.includes(error.code)) throw error;
-    // A server that shows nothing to this client, such as a witness that gives it no rights, lists what it offers.
+    // A server may refuse `volume-show`, for example a witness that gives this client no rights. Its list then has the volume, if it offers
+    // it.
     return server.volumes.find((one) => one.name === name && one.universe === universe) ?? null;
   }
 }
@@ -78,7 +79,7 @@ function heldText({ survey, label }: MirrorChange, { name }: MirrorServer, node:
   return `server ${name} has a volume ${volume} that was a replica of mirror ${label}, and client ${node} holds it: detach it there (rsconfig -d ${volume}), and repeat the command`;
 }
 
-/** What the server has, in words that complete "Server NAME"; null: nothing that a command could remove. */
+/** Returns a text such as `big-8 still has a record`; null if the server has nothing that a command can remove. */
 export function leftoverText(change: MirrorChange, serverid: number, { hasRecord, volume, held }: Remains): string | null {
   const record = hasRecord && !isVoter(change, serverid) ? ['a record'] : [];
   const parts = [...(volume === null && held === null ? [] : ['a volume that was a replica']), ...record];

@@ -1,6 +1,6 @@
-// Dissolves a mirror: claims it, ends the replicas, and removes the records. Every step may be repeated. Invariants: nothing is claimed while a
-// client may have the mirror, or while most voters are silent, unless it is forced; the record of a server goes after its mark, so that a
-// repeated command finds what is left.
+// Dissolves a mirror: claims it, makes its replicas plain volumes or removes them, and removes the records. Every step may be repeated.
+// Invariants: without force, nothing is claimed while a client may have the mirror attached or a majority of the voters does not answer. A
+// server's record is removed after its mark, so that a repeated command still finds the mark.
 
 import type { RemovedMirror } from '@rsio/common/control/mirror-methods';
 import { RsError } from '@rsio/common/lib/errors';
@@ -16,7 +16,7 @@ import { removeVolume, setAside } from './volumes.ts';
 
 export interface Removal {
   readonly survey: SurveyedMirror;
-  /** True: the volumes are removed. */
+  /** True if the volumes are removed; otherwise they become plain volumes. */
   readonly volumes: boolean;
   readonly force: boolean;
   /** Name of this client on the servers. */
@@ -25,7 +25,7 @@ export interface Removal {
 
 type Replica = RemovedMirror['volumes'][number];
 
-/** Throws E_HELD or E_NO_PATH without having changed anything, and the refusal of a claim. */
+/** Throws E_HELD or E_NO_PATH before anything is changed, or the error of a server that refuses the claim. */
 export async function removeMirror(removal: Removal, newId: () => string, log: Pick<Log, 'info'>): Promise<RemovedMirror> {
   const { survey } = removal;
   const { namespace, mirror, name, universe } = survey;
@@ -35,7 +35,8 @@ export async function removeMirror(removal: Removal, newId: () => string, log: P
     const server = survey.servers.get(serverid);
     return server === undefined || answer === null ? [] : [server];
   });
-  // A witness does not know who may take the mirror over: what it promises to a client that the replicas refuse would end the holder later.
+  // Servers with a replica are claimed before the witnesses, which do not know which client may take the mirror over. If a witness promised
+  // a term that the replicas refuse, the promise would end the holder later.
   const isFirst = (server: MirrorServer): boolean => replicaAt(survey, server) !== null;
   for (const isTurn of [isFirst, (server: MirrorServer): boolean => !isFirst(server)])
     await Promise.all(asked.filter(isTurn).map((server) => claim(removal, server, number)));
@@ -59,7 +60,7 @@ function check({ survey, nodename }: Removal): void {
   const forced = '--force removes it, and the client loses it';
   if (holder !== null && holder.node !== nodename)
     throw new RsError('E_HELD', `Client ${holder.node} has mirror ${label} attached: detach it there (rsconfig -d ${label}); ${forced}`);
-  // If the last configuration is that of a detached mirror, this client has claimed it and served nothing.
+  // If the last configuration is clean, this client has claimed the mirror but has served no I/O.
   if (holder !== null && !stored.config.clean)
     throw new RsError(
       'E_IN_USE',
@@ -75,7 +76,10 @@ function check({ survey, nodename }: Removal): void {
   );
 }
 
-/** Claims the mirror at one server. With force, a server that lists a replica and has lost its record founds it, because marks need a claim. */
+/**
+ * Claims the mirror at one server. If a server lists a replica but has lost its record, force creates the record, because removing the mark
+ * needs a claim.
+ */
 async function claim({ survey, force }: Removal, server: MirrorServer, number: number): Promise<void> {
   const { mirror, name, universe } = survey;
   const request = { kind: 'claim', mirror, number, takesOver: force } as const;
@@ -111,14 +115,14 @@ async function removeAt(removal: Removal, server: MirrorServer, number: number, 
   };
 }
 
-/** The answer may be lost, so that the volume is a plain one already. */
+/** Sentence about a replica that may be left. Only the answer may be lost, so the volume may already be a plain volume. */
 function leftReplica({ survey, volumes }: Removal, { name }: MirrorServer, why: string): string {
   const label = volumeLabel(survey);
   const plain = volumes ? `; if that finds no mirror, rsconfig volume remove ${label} --server ${name} removes the volume` : '';
   return `server ${name} may still have its replica (${why}): rsconfig mirror remove ${label}${volumes ? ' --volumes' : ''} --force goes on${plain}`;
 }
 
-/** The replica of a server, by what it lists and what it has answered. */
+/** Finds the replica of a server in the server's answer and in its list; null if there is none. */
 function replicaAt({ listed, said, stored }: SurveyedMirror, server: MirrorServer): Replica | null {
   const answered = said.get(server.serverid)?.answer?.replica ?? null;
   const shown = listed.find((one) => one.server === server)?.volume ?? null;
@@ -141,7 +145,7 @@ async function endVolume(
     const { left } = await removeVolume(server, volume, 'removed', newId);
     return { volumes: [{ ...replica, isRemoved: left === null }], left: left === null ? [] : [left] };
   }
-  // A volume that has everything keeps its name.
+  // A volume with all data keeps its name.
   if (replica.inSync || stored === null) return { volumes: [replica], left: [] };
   const { said, isSetAside, newName } = await setAside(server, volume, newId);
   return { volumes: [{ ...replica, volume: newName }], left: isSetAside ? [] : [said] };

@@ -1,5 +1,5 @@
-// Snapshots of an attached mirror by command: what is asked of which server, what the answer says, and what is refused before anything is made.
-// The moment itself is tested in protocol/mirror/moments.
+// Snapshots of an attached mirror by command: the requests to each server, the answer, and refusals before anything is made. The moment
+// itself is tested in protocol/mirror/moments.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
@@ -119,7 +119,7 @@ test('without a server that has it there is an error with all reasons, and the c
   });
 });
 
-// Regression: servers refused the request of a repeated order, because its id was that of another moment.
+// Regression: servers refused a repeated order, because it used the request id of another moment.
 test('each moment is another request, also for the same order', async () => {
   const refuse: Answer = (method) => {
     if (method === 'volume-show') return made(method);

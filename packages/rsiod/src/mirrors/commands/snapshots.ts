@@ -1,5 +1,6 @@
-// Snapshots of an attached mirror (M22): asks the servers of its replicas in sync at one moment, and has what they made proven. Invariants: a
-// snapshot is answered only if a server has it proven; a name that a server of the mirror uses already is refused before anything is made.
+// Makes a snapshot of an attached mirror (M22): makes the servers of its replicas in sync take a snapshot at one moment, and then marks
+// these snapshots as proven. Invariants: the command succeeds only if at least one server has the proven snapshot. A name that a server of
+// the mirror already uses is refused before anything is made.
 
 import type { ControlMethods } from '@rsio/common/control/methods';
 import { SERVER_METHODS, type ServerMethods } from '@rsio/common/control/server/server-methods';
@@ -20,7 +21,6 @@ type Params = ControlMethods['mirror-snapshot']['params'];
 type Result = ControlMethods['mirror-snapshot']['result'];
 type View = ServerMethods['replica-snapshot']['result']['snapshot'];
 
-/** The part of an attached mirror that this needs. */
 export interface SnapshotMirror {
   readonly label: string;
   readonly view: MirrorView | null;
@@ -35,7 +35,7 @@ export interface MirrorSnapshotsPorts extends Pick<CommandPorts, 'log' | 'newId'
   readonly mirrors: { named(named: Pick<Params, 'namespace' | 'name' | 'universe'>): SnapshotMirror };
 }
 
-/** A replica with its server; null: this client has never reached it. */
+/** A replica with its server. `server` is null if this client has never reached the server. */
 interface Place {
   readonly replica: ReplicaView;
   readonly server: MirrorServer | null;
@@ -44,14 +44,14 @@ interface Place {
 
 export class MirrorSnapshots {
   private readonly ports: MirrorSnapshotsPorts;
-  /** Number of the last moment. A later attach of the same mirror has another term. */
+  /** Number of the last moment. Numbers may start again after the next attach, because that attach has another term. */
   private moments = 0;
 
   constructor(ports: MirrorSnapshotsPorts) {
     this.ports = ports;
   }
 
-  /** Throws E_EXISTS, E_BUSY, and if no server has it: the error of the servers, or E_VOLUME with all reasons. */
+  /** Throws E_EXISTS or E_BUSY. If no server has made the snapshot, throws the servers' common error, or E_VOLUME with all reasons. */
   async make(params: Params): Promise<Result> {
     const mirror = this.ports.mirrors.named(params);
     return await this.ports.management.change(mirror.label, async () => {
@@ -64,7 +64,10 @@ export class MirrorSnapshots {
     });
   }
 
-  /** The maps of the replicas are read when the mirror was just attached; after a crash, they are also made equal. */
+  /**
+   * Waits until the replicas are known to be equal. After an attach, their maps must be read first; after a crash, they must also be made
+   * equal. Throws E_BUSY.
+   */
   private async settled(mirror: SnapshotMirror): Promise<void> {
     const { clock } = this.ports;
     const isReady = (): boolean =>
@@ -87,7 +90,7 @@ export class MirrorSnapshots {
     });
   }
 
-  /** The answer if this request has made its snapshot before; null if there is none. Throws E_EXISTS for another one of its name. */
+  /** Returns the answer if this request has already made its snapshot; otherwise null. Throws E_EXISTS if another snapshot has the name. */
   private async before(mirror: SnapshotMirror, places: readonly Place[], params: Params): Promise<Result | null> {
     const shown = await Promise.all(
       places.map(async (place) => {
@@ -110,7 +113,7 @@ export class MirrorSnapshots {
     throw new RsError('E_EXISTS', `Snapshot ${text} exists on ${having.map(({ place }) => place.name).join(', ')}: choose another name`);
   }
 
-  /** Before the moment, so that little is left to be written in it. */
+  /** Flushes the replicas before the moment, so that the servers have little to write during the moment. */
   private async flush({ io }: SnapshotMirror, places: readonly Place[]): Promise<void> {
     const flushes = places
       .filter(({ replica }) => replica.reads)
@@ -130,7 +133,7 @@ export class MirrorSnapshots {
     const term = mirror.view?.term ?? 0;
     const sizeBytes = mirror.io.volume?.sizeBytes ?? 0;
     const number = ++this.moments;
-    // An order that is repeated has its id, and another moment: servers refuse an id of a request that has other parameters.
+    // Each attempt has another moment and therefore needs a new request id: servers refuse a known request id with other parameters.
     const request = this.ports.newId();
     const errors = new Map<string, RsError>();
     const made = new Map<string, View>();
@@ -197,7 +200,7 @@ function notAsked({ session, role }: ReplicaView): string {
   return role === 'member' ? 'its replica was not ready' : 'its replica is being copied';
 }
 
-/** `reasonOf`: null if the server has the snapshot. */
+/** `reasonOf` returns the reason why a server lacks the snapshot; null if the server has it. */
 function answerOf(
   mirror: SnapshotMirror,
   { snapshot }: Params,
@@ -217,7 +220,7 @@ function answerOf(
   };
 }
 
-/** If all servers have refused it for one reason, such as rights, that is the error. */
+/** The error if no server has the snapshot. If all servers failed with the same error code, such as E_RIGHTS, the error has this code. */
 function nobodyHas(text: string, places: readonly Place[], reasonOf: (place: Place) => string | null, errors: readonly RsError[]): RsError {
   const codes = new Set<ErrorCode>(errors.map(({ code }) => code));
   const [only = 'E_VOLUME'] = codes;
@@ -225,7 +228,7 @@ function nobodyHas(text: string, places: readonly Place[], reasonOf: (place: Pla
   return new RsError(codes.size === 1 ? only : 'E_VOLUME', `No server has made snapshot ${text}: ${reasons}`);
 }
 
-/** Throws the error of the server, or E_VERSION. */
+/** Throws the error of the server, or E_VERSION if the answer has an unknown form. */
 async function call<M extends 'volume-show' | 'replica-snapshot' | 'replica-snapshot-prove'>(
   server: MirrorServer,
   method: M,

@@ -1,11 +1,11 @@
-// The steps of a command: what is taken back when one fails, in which order, and what the error says. Invariant: nothing is taken back below
-// a step of which something is left.
+// The steps of a command: which steps are undone after a failure, in which order, and the error. Invariant: if a step cannot be undone
+// completely, the steps before it are not undone.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { expect, test } from 'vitest';
 import { runSteps, type Step } from './steps.ts';
 
-/** Steps a, b and c. `failing`: the step that fails; `leaves`: the step that cannot be taken back. */
+/** Runs the steps a, b and c. `failing`: the step that fails. `leaves`: the step that cannot be undone. */
 async function run(failing: string, leaves: string | null = null): Promise<{ readonly did: string[]; readonly error: unknown }> {
   const did: string[] = [];
   const steps = ['a', 'b', 'c'].map(

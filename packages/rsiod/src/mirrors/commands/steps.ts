@@ -1,17 +1,17 @@
-// The steps of a command that changes servers, and what becomes of them if one fails. Pure. Invariants: steps are taken back in the reverse
-// order; what is left of one still needs the steps before it, so these are not taken back then.
+// Executes the steps of a command that changes servers, and undoes them if one fails. Pure. Invariants: steps are undone in reverse order.
+// If a step cannot be undone completely, the earlier steps are not undone, because the objects that are left depend on them.
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 
 export interface Step {
-  /** Begins the error if it fails. */
+  /** First words of the error message if the step fails. */
   readonly name: string;
   readonly do: () => Promise<unknown>;
-  /** Takes back what the step has made, or may have made. Returns a sentence for each thing that is left. Never throws. */
+  /** Undoes the step, even if it may have failed halfway. Returns a sentence for each object that is left. Never throws. */
   readonly undo?: () => Promise<readonly string[]>;
 }
 
-/** Executes steps in order. Throws the error of the step that failed, and with it what `tell` makes of what is left. */
+/** Executes steps in order. Throws the error of the failed step. `tell` makes a message part from the sentences of `undo`. */
 export async function runSteps(steps: readonly Step[], tell?: (left: readonly string[]) => string): Promise<void> {
   for (const [index, { name, do: work }] of steps.entries()) {
     try {

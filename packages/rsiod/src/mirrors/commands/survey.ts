@@ -1,6 +1,6 @@
-// Finds the mirrors of a namespace and what their voters know: servers list the replicas, and each mirror's configuration names the servers
-// to ask. Nothing is claimed. Invariants: a server that did not answer once is not asked again in the same survey; a server whose answer is
-// missing is named with its reason.
+// Finds the mirrors of a namespace and asks their voters for their records. The servers' lists name the replicas, and each mirror's
+// configuration names further servers. Nothing is claimed. Invariants: a server that has not answered is not asked again in the same
+// survey; the reason for a missing answer is kept.
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { severalAtOnce } from '@rsio/common/structures/concurrency';
@@ -11,15 +11,13 @@ import type { MirrorServer } from './mirror-server.ts';
 import type { MirrorNamespace } from './namespaces.ts';
 import { highestConfig, highestPromise, serversOf } from './verdicts.ts';
 
-/** What a server has said of a mirror. */
 export interface Said {
-  /** Null: it did not answer. */
+  /** Null if the server did not answer. */
   readonly answer: VoteAnswer | null;
-  /** Why it did not answer; null if it did. */
+  /** The reason why the server did not answer; null if it did. */
   readonly trouble: RsError | null;
 }
 
-/** A volume that a server lists as a replica. */
 interface Listed {
   readonly server: MirrorServer;
   readonly volume: VolumeEntry;
@@ -31,9 +29,8 @@ export interface SurveyedMirror {
   readonly name: string;
   readonly universe: number;
   readonly listed: readonly Listed[];
-  /** By serverid: the servers that list a replica, and those of the configuration that this client knows. */
+  /** Answers by serverid: from servers that list a replica, and from servers of the configuration that this client knows. */
   readonly said: ReadonlyMap<number, Said>;
-  /** The servers of the namespace by serverid. */
   readonly servers: ReadonlyMap<number, MirrorServer>;
   readonly stored: StoredConfig | null;
   readonly promise: Term | null;
@@ -49,7 +46,6 @@ export interface FoundMirror {
   readonly survey: SurveyedMirror;
 }
 
-/** The mirrors of this name that the servers list. */
 export async function findMirrors(namespaces: readonly MirrorNamespace[], { name, universe }: NamedMirror): Promise<FoundMirror[]> {
   const found = await Promise.all(
     namespaces.map(async (namespace) => (await surveyMirrors(namespace.name, namespace.servers)).map((survey) => ({ namespace, survey }))),
@@ -57,7 +53,6 @@ export async function findMirrors(namespaces: readonly MirrorNamespace[], { name
   return found.flat().filter(({ survey }) => survey.name === name && survey.universe === universe);
 }
 
-/** No server lists such a mirror. */
 export function unknownMirror({ name, universe }: NamedMirror): RsError {
   return new RsError(
     'E_UNKNOWN_VOLUME',
@@ -65,7 +60,7 @@ export function unknownMirror({ name, universe }: NamedMirror): RsError {
   );
 }
 
-/** `servers`: those of one namespace. */
+/** `servers`: the servers of one namespace. */
 export async function surveyMirrors(namespace: string, servers: readonly MirrorServer[]): Promise<SurveyedMirror[]> {
   const byId = new Map(servers.map((server) => [server.serverid, server]));
   const listed = new Map<string, Listed[]>();
@@ -78,7 +73,7 @@ export async function surveyMirrors(namespace: string, servers: readonly MirrorS
   );
 }
 
-/** Asks the servers that list the mirror, and those that their configurations name, until no further server is named. */
+/** Asks the servers that list the mirror, then the servers that the returned configurations name, until no new server is named. */
 async function ask(
   mirror: string,
   listed: readonly Listed[],
@@ -92,7 +87,7 @@ async function ask(
     const answers = await Promise.all(known.map((server) => askOne(mirror, server, silent)));
     for (const [index, server] of known.entries()) said.set(server.serverid, answers[index]!);
     const configs = [...said.values()].flatMap(({ answer }) => answer?.stored?.config ?? []);
-    // Without a configuration, any server may have a record of a mirror that was not made or removed to the end.
+    // If no server has a configuration, the creation or removal of the mirror was interrupted, and any server may have a record.
     const named = configs.length === 0 ? [...servers.keys()] : configs.flatMap((config) => [...serversOf(config)]);
     wanted = new Set(named.filter((serverid) => !said.has(serverid) && servers.has(serverid)));
   }

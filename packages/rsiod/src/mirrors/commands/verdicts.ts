@@ -1,11 +1,10 @@
-// What the answers of voters mean for a command: refusals as errors, the highest configuration and promise among several answers, and how
-// many answers a majority is. Pure. Invariant: an answer of a number that this client does not know is a refusal.
+// Interprets the answers of voters for commands: converts refusals to errors, finds the highest configuration and promise among several
+// answers, and computes majorities. Pure. Invariant: an answer with an unknown code counts as a refusal.
 
 import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
 import { type MirrorConfig, type StoredConfig, type Term, VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror/messages';
 import { compareTerms, compareVersions } from '@rsio/protocol/wire/mirror/terms';
 
-/** The answers are outcomes of different servers, so a refusal has the code that tells a person most. */
 const CODES: Readonly<Record<number, ErrorCode>> = {
   [VOTED.UNKNOWN]: 'E_UNKNOWN_VOLUME',
   [VOTED.SUPERSEDED]: 'E_TAKEN',
@@ -14,7 +13,7 @@ const CODES: Readonly<Record<number, ErrorCode>> = {
   [VOTED.REFUSED]: 'E_VOLUME',
 };
 
-/** Returns the answer if the voter has done what was asked. Throws the refusal otherwise. `server`: its name. */
+/** Returns the answer if the voter has executed the order; otherwise throws its refusal. `server`: the name of the voter's server. */
 export function done(answer: VoteAnswer, server: string): VoteAnswer {
   if (answer.voted === VOTED.DONE) return answer;
   const why = answer.sentence === '' ? 'the server gave no reason' : answer.sentence;
@@ -41,7 +40,7 @@ function highest<T>(values: readonly (T | null)[], compare: (a: T, b: T) => numb
   return best;
 }
 
-/** Number of a term that is above all that were promised. */
+/** Returns the number of a new term, which is higher than every promised number. */
 export function nextNumber(answers: readonly VoteAnswer[]): number {
   return (highestPromise(answers)?.number ?? 0) + 1;
 }
@@ -50,14 +49,13 @@ export function majorityOf(voters: number): number {
   return Math.floor(voters / 2) + 1;
 }
 
-/** All servers that a configuration names. */
 export function serversOf({ members, voters, nextVoters }: MirrorConfig): Set<number> {
   return new Set([...members, ...voters, ...(nextVoters ?? [])].map(({ serverid }) => serverid));
 }
 
 /**
- * The client that has the mirror, or may have it: the one of the highest promise, unless the highest configuration says that it has
- * detached.
+ * The client that has or may have the mirror attached: the client of the highest promise, unless the highest configuration says that this
+ * client has detached the mirror.
  */
 export function holderOf(stored: StoredConfig | null, promise: Term | null): Term | null {
   if (promise === null || stored === null) return null;

@@ -1,5 +1,5 @@
-// Converts a surveyed mirror to the view that the control methods return. Pure. Invariant: a voter counts only with the id that the
-// configuration names, so that a record that was made again is shown as lost.
+// Converts a surveyed mirror to the view that the control methods return. Pure. Invariant: an answer counts as a voter's only if it has the
+// voter id in the configuration, so that a record that was created again is shown as lost.
 
 import type { AttachedMirrorView } from '@rsio/common/control/methods';
 import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
@@ -7,7 +7,7 @@ import { VOTED } from '@rsio/protocol/wire/mirror/messages';
 import { records, type SurveyedMirror } from './survey.ts';
 import { holderOf, majorityOf } from './verdicts.ts';
 
-/** `attached`: the mirror as its driver sees it, if this client has it. */
+/** `attached`: the view of the attached mirror; null if this client has not attached it. */
 export function mirrorView(survey: SurveyedMirror, attached: AttachedMirrorView | null = null): MirrorSummary {
   const { namespace, mirror, name, universe, stored, promise } = survey;
   const config = stored?.config ?? null;
@@ -70,7 +70,7 @@ function isSilent({ said }: SurveyedMirror, serverid: number): boolean {
   return (said.get(serverid)?.answer ?? null) === null;
 }
 
-/** A server that this client never reached has no name here. */
+/** The name of a server that this client has never reached is unknown, so it is shown as `server N`. */
 export function serverOf({ servers }: Pick<SurveyedMirror, 'servers'>, serverid: number): { server: string; serverid: number } {
   return { server: servers.get(serverid)?.name ?? `server ${serverid}`, serverid };
 }

@@ -1,5 +1,6 @@
-// Volumes of replicas on a server: made, removed, deleted for good, and given another name. Invariants: what a server may have made is noted
-// before it is asked, so that a lost answer leaves nothing behind unnoticed; what could not be removed is named with the command that does it.
+// Creates, removes, deletes and renames the volumes of replicas on a server. Invariants: a volume is noted before the server is asked to
+// create it, so that it is not forgotten if the answer is lost. If a volume cannot be removed, a message names it and the command that
+// removes it.
 
 import type { ManagedVolumeView } from '@rsio/common/control/server/views';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -8,7 +9,7 @@ import { volumeLabel } from '@rsio/common/lib/volume-name';
 import { REPLICA_VOLUME_MS } from './limits.ts';
 import type { MirrorServer } from './mirror-server.ts';
 
-/** The end of the name of a volume that was a replica. */
+/** Suffix of the name of a former replica. */
 const ASIDE = '-detached';
 
 export interface ReplicaVolume {
@@ -16,9 +17,8 @@ export interface ReplicaVolume {
   readonly universe: number;
   readonly sizeBytes: number;
   readonly blockSizeBytes: number;
-  /** Null: the server chooses. */
+  /** Null if the server chooses a pool. */
   readonly pool: string | null;
-  /** Id of the request that makes the volume. */
   readonly request: string;
 }
 
@@ -28,10 +28,10 @@ interface NamedVolume {
   readonly universe: number;
 }
 
-/** Volumes that servers have created; `unsure`: it is not known whether the server has created it. */
+/** Servers on which a volume was created; `unsure` if the server may have created it. */
 export type MadeVolumes = Map<MirrorServer, 'made' | 'unsure'>;
 
-/** Makes the volume of a replica. Throws the error of the server. */
+/** Creates the volume of a replica. Throws the error of the server. */
 export async function makeVolume(wanted: ReplicaVolume, server: MirrorServer, made: MadeVolumes): Promise<void> {
   const { name, universe, sizeBytes, blockSizeBytes, pool, request } = wanted;
   const settings = { thick: false, readonly: false, shared: false, clients: null, takeOver: null, takeOverForce: false };
@@ -51,7 +51,7 @@ export async function makeVolume(wanted: ReplicaVolume, server: MirrorServer, ma
   }
 }
 
-/** Removes a volume. `left`: says so if it is not gone for good; null: nothing is left. `isUnknown`: the server had no such volume. Never throws. */
+/** `left`: a sentence if the volume may still exist, otherwise null. `isUnknown`: the server had no such volume. Never throws. */
 export async function removeVolume(
   server: MirrorServer,
   volume: NamedVolume,
@@ -70,7 +70,7 @@ export async function removeVolume(
   }
 }
 
-/** Deletes a volume that a failed command has made: as a removed volume, it could come back empty under the name of the mirror. */
+/** Deletes a removed volume at once. Otherwise, it could be restored as an empty volume with the name of the mirror. */
 async function purge(server: MirrorServer, volume: NamedVolume, answer: unknown, newId: () => string): Promise<string | null> {
   const { name, universe } = volume;
   const { removed } = answer as { readonly removed?: { readonly id?: unknown } };
@@ -84,8 +84,8 @@ async function purge(server: MirrorServer, volume: NamedVolume, answer: unknown,
 }
 
 /**
- * Gives a volume that was a replica, and is out of date from now on, another name: with the name of the mirror, a client could attach it by
- * mistake. `said`: its new name, or the command that renames it. `isGone`: the server has no such volume. Never throws.
+ * Renames a former replica, because a client could otherwise attach its outdated data by mistake under the name of the mirror. `said`: a
+ * sentence with the new name, or with the command that renames it. `isGone`: true if the server has no such volume. Never throws.
  */
 export async function setAside(
   server: MirrorServer,

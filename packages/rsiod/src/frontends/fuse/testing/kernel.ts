@@ -31,7 +31,6 @@ export class Kernel implements FusePort {
     this.isPaused = false;
   }
 
-  /** Sends a request and returns its `unique` number. */
   send(session: FuseSession, opcode: number, body: Buffer = Buffer.alloc(0)): number {
     const unique = this.unique;
     this.unique += 2;

@@ -1,4 +1,4 @@
-// One NBD connection with its volume and its client, all in memory, for tests. The test decides the turns of the event loop.
+// One NBD connection with its volume and its client, all in memory, for tests. The test decides when a turn of the event loop ends.
 // Invariant: the client does not use the server's codec.
 
 import { NBD_FRONTEND_BYTES_MAX } from '../wire/limits.ts';
@@ -23,7 +23,6 @@ export const FUA = 1;
 
 const BUDGET = { limitBytes: NBD_FRONTEND_BYTES_MAX, reserveBytes: NBD_FRONTEND_BYTES_MAX, smallBytes: 2 ** 20 };
 
-/** A connection, its volume and its client. The test decides the turns of the event loop. */
 export class Rig {
   readonly transport = new MemoryTransport();
   readonly data = new DataBuffers();
@@ -37,7 +36,7 @@ export class Rig {
   private readonly doorTurns: (() => void)[] = [];
   private readonly readBytes = new Map<number, number>();
 
-  /** `shared`: what the connection shares with that of another rig, whose `turn` then ends the turn of both. */
+  /** `shared`: the `Submissions` of another rig. The `turn` of that other rig then ends the event-loop turn of both connections. */
   constructor(options: MemoryVolumeOptions = {}, shared: Submissions | null = null) {
     this.volume = new MemoryVolume({ ...options, schedule: (fire) => this.volumeTurns.push(fire) });
     const schedule = (fire: () => void): void => void this.doorTurns.push(fire);
@@ -54,13 +53,13 @@ export class Rig {
   }
 
   receive(bytes: Buffer): void {
-    // As with a socket, the memory has another owner as soon as the call returns.
+    // The memory is overwritten after the call, because a socket re-uses its receive buffer, too.
     const lent = Buffer.from(bytes);
     this.connection.receive(lent, 0, lent.length);
     lent.fill(0xdd);
   }
 
-  /** `asked`: with 3 the client asks for the block sizes. */
+  /** `asked`: the information types of the option GO; type 3 requests the block sizes. */
   go(structured: boolean, asked: readonly number[] = [3], wanted: readonly string[] = ['base:allocation']): this {
     this.receive(u32(3));
     const options = structured ? [optionBytes(8), optionBytes(10, contexts('oracle', wanted))] : [];
@@ -82,7 +81,7 @@ export class Rig {
     for (const fire of this.volumeTurns.splice(0, most)) fire();
   }
 
-  /** The volume does this in its turn. */
+  /** Runs `fire` as one completion of the volume, after the completions that are already waiting. */
   later(fire: () => void): void {
     this.volumeTurns.push(fire);
   }

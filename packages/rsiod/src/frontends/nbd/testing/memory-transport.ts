@@ -9,14 +9,13 @@ interface Pending {
 }
 
 export class MemoryTransport implements NbdTransport {
-  /** All data that has been sent. */
   readonly left: Buffer[] = [];
   /** The number of system calls that a socket would have made. */
   calls = 0;
   paused = false;
   ended = false;
   destroyed = false;
-  /** True if the client has closed its socket, of which the connection has not been told yet. */
+  /** True if the client has closed its socket and the connection has not been notified yet. */
   gone = false;
   private readonly waiting: Pending[] = [];
   private corked = false;

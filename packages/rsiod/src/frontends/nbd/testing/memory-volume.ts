@@ -13,7 +13,7 @@ import {
   type VolumeIo,
 } from '../../../volumes/frontend-volume.ts';
 
-/** Byte in memory that has no data. */
+/** Fills memory that contains no valid data. */
 const SCRIBBLE = 0xdb;
 
 export interface MemoryVolumeOptions {
@@ -49,7 +49,7 @@ export class MemoryVolume implements FrontendVolume {
   private readonly schedule: (fire: () => void) => void;
   private readonly allocated: Uint8Array;
   private readonly mine = new Set<VolumeIo>();
-  /** Every other read is handed over where it was received. */
+  /** Number of reads. Every second read is completed as if its data were in the receive buffer of a path. */
   private reads = 0;
 
   constructor(options: MemoryVolumeOptions = {}) {
@@ -83,7 +83,7 @@ export class MemoryVolume implements FrontendVolume {
     });
   }
 
-  /** Completes a read as if its data lay whole in the receive buffer of a path: in memory that has another owner after `done`. */
+  /** Completes a read as if all its data were in the receive buffer of a path. The memory is overwritten after `done`. */
   private handOver(io: VolumeIo): void {
     const { buffer, bufferOffset, lengthBytes } = io;
     const memory = Buffer.alloc(1 + RECEIVED_ROOM_BYTES + lengthBytes + 1, SCRIBBLE);

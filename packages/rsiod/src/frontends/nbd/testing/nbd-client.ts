@@ -1,5 +1,5 @@
-// The client's side of the NBD protocol for tests. The code is independent of the server's codec, so that the two do not share a mistake.
-// Pure. Invariant: bytes that the NBD protocol does not allow always cause an exception.
+// The client's side of the NBD protocol for tests. The code does not use the server's codec, so that an error in that codec is not repeated
+// here. Pure. Invariant: bytes that the NBD protocol does not allow always cause an exception.
 
 export const REQUEST_MAGIC = 0x25609513;
 
@@ -23,13 +23,11 @@ export function u16(...values: number[]): Buffer {
   return bytes;
 }
 
-/** Builds the data of INFO and GO. */
 export function named(name: string, asked: readonly number[] = []): Buffer {
   const text = Buffer.from(name);
   return Buffer.concat([u32(text.length), text, u16(asked.length, ...asked)]);
 }
 
-/** Builds the data of LIST_META_CONTEXT and SET_META_CONTEXT. */
 export function contexts(name: string, queries: readonly string[]): Buffer {
   const text = Buffer.from(name);
   const parts = queries.flatMap((query) => [u32(Buffer.byteLength(query)), Buffer.from(query)]);
@@ -98,7 +96,7 @@ export function replies(bytes: Buffer, readBytes: ReadonlyMap<number, number> = 
     } else if (magic === 0x668e33ef) {
       const chunk = bytes.readUInt16BE(at + 6);
       const data = cut(bytes, at + 20, bytes.readUInt32BE(at + 16));
-      // Only BLOCK_STATUS has a chunk for each context, and only the last one ends its reply.
+      // A reply to BLOCK_STATUS has a chunk for each context, and only the last chunk is marked as the end of the reply.
       const isLast = bytes.readUInt16BE(at + 4) === 1;
       const next = at + 20 + data.length;
       const continues = next < bytes.length && Number(bytes.readBigUInt64BE(next + 8)) === cookie;

@@ -1,5 +1,5 @@
 // Which volume an export name finds, and the message when it finds none.
-// How names travel is tested in nbd-handshake.test.ts.
+// The transfer of names is tested in nbd-handshake.test.ts.
 
 import { describe, expect, it } from 'vitest';
 import type { FrontendVolume } from '../../../volumes/frontend-volume.ts';

@@ -1,5 +1,5 @@
 // Defines the names under which attached volumes are exported, and finds the volume for a name that a client has sent. Pure. The name
-// `namespace/volume` (`namespace/volume@U` if the universe is not 0, and with `@SNAPSHOT` for a snapshot) always works. The name `volume` works for a
+// `namespace/volume` always works; `@U` is appended if the universe is not 0, and `@SNAPSHOT` for a snapshot. The name `volume` works for a
 // volume in universe 0, if it is unique, and the empty name works if only one volume is exported.
 
 import { exportName as nameOfExport, nameInUniverse, servedNameParts } from '@rsio/common/lib/volume-name';
@@ -15,7 +15,6 @@ export function exportName(volume: FrontendVolume): string {
   return nameOfExport(volume);
 }
 
-/** Volumes with `device = none` are attached but not exported. */
 const NOTHING = 'nothing is exported: attach a volume with rsconfig -a; one with device = none in rscltcfg has no export';
 
 export function exportDescription(volume: FrontendVolume): string {

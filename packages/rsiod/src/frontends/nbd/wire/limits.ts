@@ -22,9 +22,9 @@ export const NBD_REQUEST_MAX_BYTES = 32 * MIB;
  */
 export const NBD_REQUESTS_OUT_MAX = 256;
 export const NBD_BYTES_OUT_MAX = 64 * MIB;
-/** Metadata contexts that one client may select; further ones are not selected. */
+/** Maximum number of metadata contexts that one client can select. Further contexts in the same request are ignored. */
 export const NBD_CONTEXTS_SELECTED_MAX = 8;
-/** Metadata contexts of older snapshots that rsiod lists, the youngest ones; others can be selected by their names. */
+/** Maximum number of older snapshots in a list of metadata contexts: the youngest ones. A client can select older ones by name. */
 export const NBD_CONTEXTS_LISTED_MAX = 256;
 /** Maximum length of the data of one NBD option. Longer data is discarded, and the option is refused. */
 export const NBD_OPTION_MAX_BYTES = 16 * KIB;
@@ -48,9 +48,7 @@ export const NBD_FRONTEND_BYTES_MAX = 256 * MIB;
  */
 export const NBD_POOLED_BYTES_MAX = 64 * MIB;
 export const NBD_POOLED_LOOK_MS = 5_000;
-/**
- * Maximum number of batches that are being sent to one NBD client. Further replies are collected until one of these batches has been sent.
- */
+/** Maximum number of batches that are being sent to one NBD client. Further replies are collected until one batch has been sent. */
 export const NBD_BATCHES_SENDING_MAX = 2;
 export const NBD_BATCHES_POOLED_MAX = 16;
 /** The frontend closes the connection of an NBD client that has not chosen an export within this time. */

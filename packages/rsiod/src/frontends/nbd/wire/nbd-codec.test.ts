@@ -1,5 +1,5 @@
-// The request decoder against golden bytes and against requests of testing/nbd-client.ts, whole, byte by byte and in random pieces; replies
-// against golden bytes. What a request does is tested in nbd-connection.test.ts.
+// The request decoder with golden bytes and with requests of testing/nbd-client.ts: whole, byte by byte and in random pieces. Replies are
+// compared with golden bytes. The effect of requests is tested in nbd-connection.test.ts.
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';

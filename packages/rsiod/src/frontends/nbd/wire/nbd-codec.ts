@@ -79,7 +79,6 @@ export class NbdRequestDecoder {
     return at;
   }
 
-  /** Ignores all further bytes. */
   stop(): void {
     this.state = 'stopped';
   }
@@ -161,7 +160,6 @@ export function offsetBytes(high: number, low: number): number {
   return bytes > VOLUME_MAX_BYTES ? VOLUME_MAX_BYTES : bytes;
 }
 
-/** Identifies the request that a reply answers. */
 export interface ReplyAddress {
   readonly cookieHigh: number;
   readonly cookieLow: number;
@@ -212,7 +210,7 @@ export function writeErrorChunk(into: Buffer, at: number, to: ReplyAddress, errn
   return writeErrorPayload(into, payload, errno, sentence);
 }
 
-/** Writes an error chunk that contains the offset of the error. It is used for READs. */
+/** Writes an error chunk that contains the offset of the error, as the reply to a READ. */
 export function writeOffsetErrorChunk(
   into: Buffer,
   at: number,

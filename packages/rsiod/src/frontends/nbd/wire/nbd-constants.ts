@@ -59,7 +59,6 @@ export const COMMAND_FLAG = { FUA: 1 << 0, NO_HOLE: 1 << 1, DF: 1 << 2, REQ_ONE:
 export const CHUNK = { NONE: 0, OFFSET_DATA: 1, BLOCK_STATUS: 5, ERROR: 0x8001, ERROR_OFFSET: 0x8002 } as const;
 export const CHUNK_FLAG_DONE = 1;
 
-/** States of base:allocation. */
 export const STATE = { HOLE: 1 << 0, ZERO: 1 << 1 } as const;
 /** State of qemu:dirty-bitmap. */
 export const STATE_DIRTY = 1 << 0;
@@ -78,7 +77,7 @@ export const EXPORT_NAME_PADDING_BYTES = 124;
 export const PREFERRED_BLOCK_BYTES = 4096;
 export const ALLOCATION_CONTEXT = 'base:allocation';
 export const ALLOCATION_CONTEXT_ID = 1;
-/** Followed by the name of an older snapshot: what has changed since. The name is that of qemu, whose programs know it. */
+/** A context with this prefix and the name of an older snapshot tells what has changed since. Programs of qemu know the prefix. */
 export const DIRTY_CONTEXT = 'qemu:dirty-bitmap:';
-/** Followed by the id of an older snapshot: the same, for programs that must not meet another snapshot of its name. Not listed. */
+/** The same with the id of the snapshot, for programs that must not use another snapshot with the same name. Never listed. */
 export const CHANGED_CONTEXT = 'rsio:changed-since:';

@@ -1,5 +1,5 @@
-// Every status against the error numbers that the NBD protocol document allows, repeated here.
-// The position of the number in a reply is tested in nbd-codec.test.ts.
+// Every status gives an error number that the NBD protocol document allows. The test repeats the list of allowed numbers. The position of
+// the number in a reply is tested in nbd-codec.test.ts.
 
 import { describe, expect, it } from 'vitest';
 import { STATUS, STATUSES, type Status } from '@rsio/protocol/wire/status';

@@ -35,12 +35,10 @@ export function optionReply(option: number, type: number, data: Buffer = NO_DATA
   return Buffer.concat([header, data]);
 }
 
-/** An error answer with a human-readable message. */
 export function optionError(option: number, type: number, sentence: string): Buffer {
   return optionReply(option, type, Buffer.from(sentence, 'utf8'));
 }
 
-/** One entry of LIST. */
 export function serverReply(option: number, volume: FrontendVolume): Buffer {
   const name = Buffer.from(exportName(volume), 'utf8');
   const length = Buffer.alloc(4);
