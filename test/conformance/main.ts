@@ -10,7 +10,7 @@ import { decodeDiscovery, encodeDiscover } from '@rsio/protocol/explorer/discove
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { NAMESPACEID_MAX, PORT_MAX, SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { DISCOVERY_NONCE_BYTES, DISCOVERY_REQUEST_BYTES, DISCOVERY_WAIT_MS } from '@rsio/protocol/explorer/discovery/limits';
+import { DISCOVERY_NONCE_BYTES, DISCOVERY_REQUEST_BYTES, DISCOVERY_WAIT_MS } from '@rsio/protocol/explorer/limits';
 import { IO_MAX_SECTORS } from '@rsio/protocol/wire/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { RawClient } from '../support/peers/raw-peer.ts';

@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { PROBE_SLOTS } from '@rsio/protocol/explorer/probe/limits';
+import { PROBE_SLOTS } from '@rsio/protocol/explorer/limits';
 import { SEGMENT_BYTES } from '@rsio/protocol/link/limits';
 import { PROBES_PER_NODE_MAX, PROBE_CONNECTIONS_MAX } from '@rsio/rssrv/session/limits';
 import { FEATURE } from '@rsio/protocol/wire/features';

@@ -10,7 +10,7 @@ import {
   DISCOVERY_NONCE_BYTES,
   DISCOVERY_RATE_PER_SOURCE,
   DISCOVERY_REQUEST_BYTES,
-} from '@rsio/protocol/explorer/discovery/limits';
+} from '@rsio/protocol/explorer/limits';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { serverConfig } from '../support/hosts/configs.ts';
 import type { Host } from '../support/hosts/host.ts';

@@ -2,7 +2,7 @@
 // than `stall`, the status gives the reason, and I/O continues once the storage answers. The storage is a frozen file system, so that a
 // WRITE hangs in the kernel on the thread that answers PINGs.
 
-import { STORAGE_SILENT_MS } from '@rsio/rssrv/storage/io/limits';
+import { STORAGE_SILENT_MS } from '@rsio/rssrv/storage/limits';
 import { expect, it, type TestContext } from 'vitest';
 import { startClient, startServer } from '../support/hosts/configs.ts';
 import { DeviceHost, needDevices } from '../support/devices/devices.ts';

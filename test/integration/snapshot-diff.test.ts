@@ -10,7 +10,7 @@ import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { systemReflink } from '@rsio/rssrv/pools/snapshots/reflink';
 import { CHANGED } from '@rsio/rssrv/snapshots/reads/changed-ranges';
 import { type ComparedFile, Comparisons } from '@rsio/rssrv/snapshots/reads/comparisons';
-import { EXTENT_READS_PER_ANSWER_MAX, EXTENTS_READ_MAX } from '@rsio/rssrv/snapshots/reads/limits';
+import { EXTENT_READS_PER_ANSWER_MAX, EXTENTS_READ_MAX } from '@rsio/rssrv/snapshots/limits';
 import { expect, it, type TestContext } from 'vitest';
 import { reflinkDisk, type ReflinkKind } from '../support/devices/reflink-disk.ts';
 import { clientConfig, startServer } from '../support/hosts/configs.ts';

@@ -6,11 +6,20 @@ import { assert } from '@rsio/common/lib/assert';
 import { DEAD_AFTER_MS, HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { HANDSHAKE_MESSAGE_MAX_BYTES, HANDSHAKE_PATIENCE_MS, PROOF_TIMEOUT_MS } from './auth/limits.ts';
-import { FIRST_HANDSHAKE_PATIENCE_MS } from './client/paths/limits.ts';
-import { REPLAY_BLOCK_BYTES, REPLAY_RANGES_MAX, REPLAY_SLAB_BLOCKS } from './client/replay/limits.ts';
-import { SEGMENT_MIN_BYTES } from './client/requests/limits.ts';
-import { DISCOVERY_MESSAGE_MAX_BYTES, DISCOVERY_REQUEST_BYTES } from './explorer/discovery/limits.ts';
-import { PROBE_SLOTS, PROBE_TURN_BYTES, PROBE_WINDOW_BYTES } from './explorer/probe/limits.ts';
+import {
+  FIRST_HANDSHAKE_PATIENCE_MS,
+  REPLAY_BLOCK_BYTES,
+  REPLAY_RANGES_MAX,
+  REPLAY_SLAB_BLOCKS,
+  SEGMENT_MIN_BYTES,
+} from './client/limits.ts';
+import {
+  DISCOVERY_MESSAGE_MAX_BYTES,
+  DISCOVERY_REQUEST_BYTES,
+  PROBE_SLOTS,
+  PROBE_TURN_BYTES,
+  PROBE_WINDOW_BYTES,
+} from './explorer/limits.ts';
 import {
   DIRECTION_FAIL_HEARTBEATS,
   OUTPUT_HARD_MAX_BYTES,

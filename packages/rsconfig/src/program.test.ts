@@ -9,7 +9,7 @@ import { type AttachOutcome, CONTROL_METHODS, type ControlMethods } from '@rsio/
 import { executeProgram } from '@rsio/common/daemon/arguments';
 import { quietLog } from '@rsio/common/log/log';
 import { EVENTS_KEPT } from '@rsio/common/control/limits';
-import { STATS_SAMPLE_MS } from './cli/limits.ts';
+import { STATS_SAMPLE_MS } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { pathStats } from '@rsio/protocol/testing/path-stats';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';

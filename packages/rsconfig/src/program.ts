@@ -10,7 +10,7 @@ import type { Invocation, ProgramSpec } from '@rsio/common/daemon/arguments';
 import { type Clock, systemClock } from '@rsio/common/lib/clock';
 import type { OptionValues } from '@rsio/common/cli/command';
 import { readStdin } from './cli/key-input.ts';
-import { INPUT_MAX_BYTES } from './cli/limits.ts';
+import { INPUT_MAX_BYTES } from './limits.ts';
 import { terminalProgress, type WaitingPorts } from './cli/waiting.ts';
 import { processWatchPorts, stderrColumns } from './commands/watch/watch-screen.ts';
 import { COMMAND_LINE, COMMAND_TABLE } from './command-table.ts';

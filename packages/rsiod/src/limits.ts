@@ -7,12 +7,11 @@ import { assert } from '@rsio/common/lib/assert';
 import { DEAD_AFTER_MS } from '@rsio/common/config/schema/limits';
 import { CONTROL_TIMEOUT_MS, SERVER_CALL_MS } from '@rsio/common/control/limits';
 import { RECONNECT_MIN_MS } from '@rsio/protocol/client/limits';
-import { PROBE_TIME_MAX_MS } from '@rsio/protocol/explorer/probe/limits';
+import { PROBE_TIME_MAX_MS } from '@rsio/protocol/explorer/limits';
 import { SELF_SYNC_MS } from '@rsio/protocol/link/limits';
 import { LOG_FLUSH_AGE_MS, LOG_LOOK_MS, STOP_WAIT_MS } from './attachments/limits.ts';
 import { PROBES_TIME_MAX_MS, SNAPSHOT_WHOLE_MS } from './control/limits.ts';
-import { DEVICE_FORCE_MS } from './frontends/devices/limits.ts';
-import { DEVICE_COMMAND_TIMEOUT_MS } from './frontends/system/limits.ts';
+import { DEVICE_COMMAND_TIMEOUT_MS, DEVICE_FORCE_MS } from './frontends/limits.ts';
 import {
   CHANGE_VOLUMES_MAX,
   CHANGE_VOTES_MAX,
@@ -24,7 +23,7 @@ import {
   VOTE_ASK_MS,
   VOTE_CHANGE_MS,
   VOTES_IN_TURN_MAX,
-} from './mirrors/commands/limits.ts';
+} from './mirrors/limits.ts';
 import { SLOW_STORAGE_MS, STALL_FAIL_GRACE_MS } from './volumes/limits.ts';
 
 assert(STALL_FAIL_GRACE_MS > RECONNECT_MIN_MS * 3, 'A lost path must be tried again more than once before I/O fails');

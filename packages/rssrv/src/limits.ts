@@ -9,16 +9,27 @@ import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
 import { CONNECT_TIMEOUT_MS, OUTPUT_HARD_MAX_BYTES, OUTPUT_QUEUED_MAX_BYTES, TAKE_OVER_WAIT_MS } from '@rsio/protocol/link/limits';
 import { ADMIN_CALLS_SENT_MAX } from '@rsio/protocol/client/limits';
 import { ADMIN_ANSWER_MAX_BYTES, ADMIN_PER_SESSION_MAX, MESSAGE_MAX_BYTES, SLOTS } from '@rsio/protocol/wire/limits';
-import { CHANGES_WAITING_MAX } from './admin/limits.ts';
-import { HOLD_CHANGES_WAITING_MAX } from './volumes/holds/limits.ts';
-import { TAKE_OVER_REVOKE_MS } from './server/limits.ts';
-import { IMAGES_AT_ONCE_MAX } from './jobs/images/limits.ts';
+import {
+  CHANGES_WAITING_MAX,
+  LONG_ANSWERS_MAX_BYTES,
+  LONG_ANSWERS_PER_SESSION_MAX,
+  REMOTE_BURST,
+  REMOTE_REQUESTS_MAX,
+} from './admin/limits.ts';
+import { HOLD_CHANGES_WAITING_MAX } from './volumes/limits.ts';
+import { TAKE_OVER_REVOKE_MS, WORKER_DRAIN_TIMEOUT_MS } from './server/limits.ts';
+import { IMAGES_AT_ONCE_MAX } from './jobs/limits.ts';
 import { REPLICA_WAIT_MS } from './mirrors/limits.ts';
 import { GUARD_CHUNKS_MAX, MOMENT_VOLUMES_MAX, SNAPSHOT_CHANGE_MAX_MS } from './snapshots/limits.ts';
-import { CHUNKS_MAX, SNAPSHOT_GROUP_MAX, SNAPSHOTS_MAX } from './pools/snapshots/limits.ts';
-import { SCHEDULE_KEPT_MAX, SCHEDULE_RULES_MAX } from './pools/schedules/limits.ts';
-import { LONG_ANSWERS_MAX_BYTES, LONG_ANSWERS_PER_SESSION_MAX, REMOTE_BURST, REMOTE_REQUESTS_MAX } from './admin/remote/limits.ts';
-import { JOURNAL_LINES_MAX, REQUESTS_KEPT } from './pools/requests/limits.ts';
+import {
+  CHUNKS_MAX,
+  JOURNAL_LINES_MAX,
+  REQUESTS_KEPT,
+  SCHEDULE_KEPT_MAX,
+  SCHEDULE_RULES_MAX,
+  SNAPSHOT_GROUP_MAX,
+  SNAPSHOTS_MAX,
+} from './pools/limits.ts';
 import {
   ANSWERS_QUEUED_ENCRYPTED_MAX_BYTES,
   ANSWERS_QUEUED_MAX_BYTES,
@@ -27,7 +38,6 @@ import {
   UNLISTED_PATH_MS,
 } from './session/limits.ts';
 import { STORAGE_SYNC_WAIT_MS } from './machine/limits.ts';
-import { WORKER_DRAIN_TIMEOUT_MS } from './server/workers/limits.ts';
 
 assert(ANSWERS_QUEUED_ENCRYPTED_MAX_BYTES <= ANSWERS_QUEUED_MAX_BYTES, 'An encrypted path must not have more than a plain one');
 assert(ANSWERS_QUEUED_MAX_BYTES <= OUTPUT_QUEUED_MAX_BYTES, 'READs must wait before the bound of all output is reached');

@@ -18,9 +18,9 @@ import { RangeHelper, rangeScript } from './storage/files/range-helper.ts';
 import { confine, type Confinement, PASSED_LOG, PASSED_SOCKET } from './machine/confine.ts';
 import { DescriptorReceiver } from './machine/descriptor-passing.ts';
 import { type SystemCalls, systemCalls } from './machine/system-calls.ts';
-import { FIGURES_INTERVAL_MS } from './volumes/statistics/limits.ts';
+import { FIGURES_INTERVAL_MS } from './volumes/limits.ts';
 import { type FromWorker, LISTENER_VERSION, type ToSession, type ToWorker, type WorkerLog } from './session/channel/channel.ts';
-import { STORAGE_THREADS, WORKER_DRAIN_TIMEOUT_MS, WORKER_FAREWELL_MS } from './server/workers/limits.ts';
+import { STORAGE_THREADS, WORKER_DRAIN_TIMEOUT_MS, WORKER_FAREWELL_MS } from './server/limits.ts';
 import { type ListenerChannel, lineChannel, nodeChannel } from './session/channel/listener-channel.ts';
 import { SessionHost, type SessionHostPorts } from './server/workers/session-host.ts';
 

@@ -1,11 +1,183 @@
-// Asserts that the bounds in rsweb's folders agree with each other. Invariant: rsweb loads this module first, so that it does not start with
-// contradictory bounds.
+// Bounds of rsweb. Units are in the names.
+// Invariant: a bound has one place, and bounds that depend on each other are asserted here.
 
+import { POOLS_MAX, SERVERS_PER_CLIENT_MAX } from '@rsio/common/config/schema/limits';
 import { assert } from '@rsio/common/lib/assert';
-import { IDLE_MAX_MS, IDLE_MIN_MS, SOURCES_MAX } from './config/limits.ts';
-import { CONNECTIONS_PER_TOKEN_MAX, WEB_BODY_MAX_BYTES, WEB_CONNECTIONS_MAX, WEB_HEADERS_MAX_BYTES } from './http/limits.ts';
-import { STREAMS_PER_TOKEN_MAX } from './live/limits.ts';
-import { FINDINGS_SHOWN } from './markup/limits.ts';
+
+// --- /etc/rswebcfg and of the files that it names.
+
+export const LISTEN_DEFAULT = '127.0.0.1:5080';
+export const IDLE_DEFAULT = '30m';
+export const IDLE_MIN_MS = 60_000;
+export const IDLE_MAX_MS = 7 * 24 * 3_600_000;
+export const TOKENS_MAX = 256;
+export const SOURCES_MAX = 64;
+export const NAMES_MAX = 64;
+export const HOST_NAME_MAX_CHARS = 253;
+export const SOURCE_URL_MAX_CHARS = 1_024;
+/** Maximum size of a token-file. Only white space may surround the token. */
+export const TOKEN_FILE_MAX_BYTES = 4_096;
+export const WEB_TOKEN_MAX_CHARS = 512;
+/** Maximum size of a file with a certificate chain or a private key. */
+export const PEM_MAX_BYTES = 256 * 1_024;
+
+// --- HTTP server. Invariant: one connection, address or token cannot use up the resources of the others.
+
+/** Maximum number of connections without a right token: in total, and from one address (for IPv6, from one /64 network). */
+export const STRANGE_CONNECTIONS_MAX = 256;
+export const CONNECTIONS_PER_SOURCE_MAX = 128;
+/** Maximum number of connections with a right token: in total, and for one token. Each open page has a stream. */
+export const PROVEN_CONNECTIONS_MAX = 256;
+export const CONNECTIONS_PER_TOKEN_MAX = 96;
+export const WEB_CONNECTIONS_MAX = STRANGE_CONNECTIONS_MAX + PROVEN_CONNECTIONS_MAX;
+export const REQUESTS_PER_CONNECTION_MAX = 10_000;
+/** Maximum size of the request line and all headers. */
+export const WEB_HEADERS_MAX_BYTES = 16 * 1_024;
+export const WEB_HEADERS_MAX = 64;
+export const WEB_URL_MAX_CHARS = 2_048;
+export const COOKIES_MAX = 32;
+export const WEB_BODY_MAX_BYTES = 16 * 1_024;
+export const FORM_FIELDS_MAX = 64;
+/** Time limits for a TLS handshake, for the headers of a request, and for the whole request. */
+export const HANDSHAKE_MS = 5_000;
+export const HEADERS_MS = 5_000;
+export const REQUEST_MS = 10_000;
+/** Interval at which Node checks these time limits. */
+export const LOOK_MS = 1_000;
+export const KEEP_ALIVE_MS = 10_000;
+/** A connection without any traffic for this time is closed. */
+export const SILENCE_MS = 20_000;
+/** How long the server waits for open connections when it stops or moves to another address. */
+export const CLOSE_MS = 2_000;
+export const ASSETS_MAX = 64;
+export const ASSETS_MAX_BYTES = 1_024 * 1_024;
+
+assert(CONNECTIONS_PER_SOURCE_MAX * 2 <= STRANGE_CONNECTIONS_MAX, 'One address must not take all connections');
+assert(CONNECTIONS_PER_TOKEN_MAX * 2 <= PROVEN_CONNECTIONS_MAX, 'One token must not take all connections');
+assert(HEADERS_MS <= REQUEST_MS && REQUEST_MS < SILENCE_MS, 'A request must not outlive its connection');
+
+// --- live stream. Invariant: a browser that does not read its stream uses a bounded amount of memory and does not delay
+// other browsers.
+
+export const STREAMS_MAX = 128;
+export const STREAMS_PER_TOKEN_MAX = 64;
+export const HEARTBEAT_MS = 10_000;
+/** While a stream has a larger backlog, it gets no changes; after that, it gets the whole picture. */
+export const BACKLOG_MAX_BYTES = 1_024 * 1_024;
+/** A stream whose backlog has been too large for this time is closed. */
+export const STUCK_MS = 30_000;
+/** If a larger share of all elements has changed, the whole picture is sent. */
+export const WHOLE_SHARE = 0.8;
+
+// --- logins. Invariant: every table that requests without a token can fill is bounded.
+
+/** Maximum number of logins of one token. A further login ends the same token's login that has been idle longest. */
+export const SESSIONS_PER_TOKEN_MAX = 64;
+/** A login ends after this time even if it is used. */
+export const SESSION_MAX_MS = 24 * 3_600_000;
+export const SESSION_BYTES = 32;
+export const TOKEN_BYTES = 32;
+
+// --- one page. For the elements beyond a bound, a page shows their number or links to further pages.
+
+/** Rows of a table on one page. With 500, the first page with 200 volumes would be twice as slow. */
+export const ROWS_PER_PAGE = 50;
+/** Maximum number of clients in the diagram of the first page: clients with a fault first, then the busiest ones. */
+export const CLIENTS_DRAWN = 60;
+/** Maximum number of volumes of a pool in the diagram. */
+export const VOLUMES_DRAWN = 120;
+/** Maximum number of findings on a page; the page shows the number of further findings. */
+export const FINDINGS_SHOWN = 80;
+export const EVENTS_SHOWN = 20;
+/** Maximum number of points of a plot without script; a longer history is thinned out. */
+export const PLOT_POINTS = 240;
+
+// --- picture that rsweb keeps. Invariant: the data of one source cannot fill the memory.
+
+/**
+ * Maximum length of each list of a picture. The sources share this length: a short list is kept whole, and longer lists share the remaining
+ * places.
+ */
+export const ELEMENTS_MAX = 20_000;
+/** Maximum number of findings, taken from all sources in turn, errors before warnings. */
+export const FINDINGS_MAX = 500;
+/** Maximum number of servers, and of clients, that another machine may report as its own. A machine normally has one of each. */
+export const CLAIMS_MAX = 4;
+/** Further bounds for another machine: servers that its client knows, and pools of its own servers. */
+export const HEARSAY_SERVERS_MAX = SERVERS_PER_CLIENT_MAX;
+export const SOURCE_POOLS_MAX = CLAIMS_MAX * POOLS_MAX;
+export const EVENTS_MAX = 200;
+/** Maximum length of a text from another machine. Longer texts are cut. */
+export const TEXT_MAX_CHARS = 2_048;
+/** Maximum length of a list inside an element, such as the holders of a volume. */
+export const INNER_MAX = 4_096;
+
+/** The end of the year 9999, the last date that pages can show. */
+export const DATE_MAX_MS = 253_402_300_799_000;
+/** Upper bound of every size, rate and latency. */
+export const FIGURE_MAX = 2 ** 64;
+
+/** Fill levels from which a pool is reported as a warning and as an error. */
+export const POOL_WARNING = 0.8;
+export const POOL_ERROR = 0.95;
+
+/** Steps and lengths of an object's history rings, the smallest step first. */
+export const RINGS = [
+  { stepMs: 5_000, length: 180 },
+  { stepMs: 60_000, length: 360 },
+] as const;
+/** Number of series that an object's rings have at most. Each series needs 4 bytes for each step. */
+const SERIES_KEPT = 9;
+/**
+ * Maximum number of objects with a history. A further busy object replaces one that has been idle for HISTORY_IDLE_MS, or one of the
+ * machine with the most objects, if the further object's machine has fewer.
+ */
+export const HISTORY_OBJECTS_MAX = 3_000;
+export const HISTORY_IDLE_MS = 300_000;
+/** Precision of the time of an object's last activity. */
+export const REORDER_MS = 60_000;
+export const HISTORY_BYTES_MAX = 64 * 1_024 * 1_024;
+const RING_STEPS = RINGS.reduce((sum, { length }) => sum + length, 0);
+
+assert(REORDER_MS < HISTORY_IDLE_MS, 'An object that is busy must not lose its history');
+assert(HISTORY_OBJECTS_MAX * RING_STEPS * SERIES_KEPT * 4 <= HISTORY_BYTES_MAX, 'The history must fit into its memory');
+
+// --- orders and of the notices about their outcome. Invariant: an order that hangs does not block its place forever.
+
+/** Maximum number of orders in progress. Further orders are refused. */
+export const ORDERS_MAX = 16;
+/** Maximum number of notices that are kept for a page, and their lifetime. */
+export const NOTICES_MAX = 256;
+export const NOTICE_MS = 300_000;
+export const FIELD_MAX_CHARS = 1_024;
+/** How long a page waits for the outcome of an order. After that, the order continues, and the log gets the outcome. */
+export const ORDER_SHOWN_MS = 20_000;
+
+// --- requests to other programs and machines. Invariant: a slow or hostile source does not delay other sources, and uses a
+// bounded share of memory.
+
+/** Interval between samples while a page is in use, and otherwise. */
+export const LOOKING_MS = 1_000;
+export const IDLE_MS = 5_000;
+/** A page counts as in use for this time after its last request. */
+export const LOOK_LASTS_MS = 15_000;
+/** Interval between requests for facts that change rarely. */
+export const SLOW_FACTS_MS = 5_000;
+/** A daemon of this machine that does not answer within this time counts as hung. */
+export const LOCAL_ANSWER_MS = 4_000;
+/** Another machine that does not answer completely within this time counts as silent. */
+export const REMOTE_ANSWER_MS = 4_000;
+/** Maximum size of an answer, enough for about 10,000 volumes. */
+export const REMOTE_ANSWER_MAX_BYTES = 8 * 1_024 * 1_024;
+/** After an answer that took this process time T to handle, the source is not asked again for REST_FACTOR times T. */
+export const REST_FACTOR = 20;
+export const EVENTS_ASKED = 100;
+/** Minimum interval between two merged pictures. */
+export const MERGE_MS = 250;
+
+assert(LOOKING_MS + MERGE_MS < 2_000, 'A fault must be seen within two seconds');
+
+// --- Invariant: rsweb loads this module first, so that it does not start with contradictory bounds.
 
 assert(IDLE_MIN_MS < IDLE_MAX_MS, 'There must be idle times to choose from');
 assert(STREAMS_PER_TOKEN_MAX < CONNECTIONS_PER_TOKEN_MAX, 'A token whose pages are all open must get answers, too');

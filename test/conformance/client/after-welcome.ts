@@ -1,7 +1,7 @@
 // Servers that misbehave after WELCOME: useless frames, answers without a request, invalid answers. Each of them closes its path with a
 // reason. What the client does on its own is in conduct.ts.
 
-import { ANSWER_PARTS_MAX_BYTES } from '@rsio/protocol/client/paths/limits';
+import { ANSWER_PARTS_MAX_BYTES } from '@rsio/protocol/client/limits';
 import { IO_MAX_SECTORS, MESSAGE_MAX_BYTES, VOLUMES_PER_FRAME_MAX } from '@rsio/protocol/wire/limits';
 import { ANSWER, FLAG, frameName, OP } from '@rsio/protocol/wire/frames';
 import { encodeFarewell } from '@rsio/protocol/wire/message-codec';

@@ -2,7 +2,7 @@
 // session of the node that the probes log in as.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { PROBE_SLOTS, PROBE_TIME_MAX_MS, PROBE_WINDOW_BYTES } from '@rsio/protocol/explorer/probe/limits';
+import { PROBE_SLOTS, PROBE_TIME_MAX_MS, PROBE_WINDOW_BYTES } from '@rsio/protocol/explorer/limits';
 import { SEGMENT_BYTES } from '@rsio/protocol/link/limits';
 import { PROBE_CONNECTIONS_MAX } from '@rsio/rssrv/session/limits';
 import { FEATURE } from '@rsio/protocol/wire/features';

@@ -1,7 +1,7 @@
 // Take-over as clients see it: the loser's handle and its requests in progress, which client resumes which hold (H2, Verifier), and
 // instances that were replaced (H4). Plain holds are in holders.ts. At the end of each case the second node holds nothing.
 
-import { SESSION_SILENT_MS } from '@rsio/rssrv/volumes/holds/limits';
+import { SESSION_SILENT_MS } from '@rsio/rssrv/volumes/limits';
 import { OP } from '@rsio/protocol/wire/frames';
 import { decodeListAnswer, decodeOpenAnswer, encodeFarewell, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
 import { IOCTL, type OpenAnswer, type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';

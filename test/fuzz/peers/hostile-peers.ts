@@ -6,7 +6,7 @@ import dgram from 'node:dgram';
 import net from 'node:net';
 import { ClientHandshake } from '@rsio/protocol/auth/handshake-client';
 import { encodeDiscover } from '@rsio/protocol/explorer/discovery/discovery-datagram';
-import { DISCOVERY_REQUEST_BYTES } from '@rsio/protocol/explorer/discovery/limits';
+import { DISCOVERY_REQUEST_BYTES } from '@rsio/protocol/explorer/limits';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import { type RawAddress, RawClient } from '../../support/peers/raw-peer.ts';
 import { waitFor } from '../../support/programs/wait-for.ts';

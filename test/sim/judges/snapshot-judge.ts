@@ -4,7 +4,7 @@
 // nothing.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { SEGMENT_MIN_BYTES } from '@rsio/protocol/client/requests/limits';
+import { SEGMENT_MIN_BYTES } from '@rsio/protocol/client/limits';
 import type { ChangeWatch, Oracle } from './oracle.ts';
 
 interface Change {

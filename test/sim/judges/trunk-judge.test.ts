@@ -1,8 +1,7 @@
 // The judge of a trunk reports a request left waiting for silent paths, and a healthy path left idle, and nothing else. Trunks in which
 // that happens are tested by the seeds and the zoo.
 
-import { RATE_PROBE_SHARE } from '@rsio/protocol/client/limits';
-import { RATE_PROBE_IDLE_MS } from '@rsio/protocol/client/paths/limits';
+import { RATE_PROBE_IDLE_MS, RATE_PROBE_SHARE } from '@rsio/protocol/client/limits';
 import { expect, test } from 'vitest';
 import { type JudgedPath, type JudgedRequest, type JudgedSlots, MOVED_WITHIN_MS, TrunkJudge } from './trunk-judge.ts';
 

@@ -1,8 +1,7 @@
 // Judges one trunk from outside: no request waits for silent paths while another path delivers, and no healthy path stays without any
 // request forever. The total time of an I/O is sim-judge.ts's job. Invariant: it observes and changes nothing.
 
-import { RATE_PROBE_SHARE } from '@rsio/protocol/client/limits';
-import { RATE_PROBE_IDLE_MS, RATE_PROBE_MAX_MS, SUSPECT_SRTT_FACTOR } from '@rsio/protocol/client/paths/limits';
+import { RATE_PROBE_IDLE_MS, RATE_PROBE_MAX_MS, RATE_PROBE_SHARE, SUSPECT_SRTT_FACTOR } from '@rsio/protocol/client/limits';
 import type { LivenessTimes } from '@rsio/protocol/client/paths/path-verdict';
 import { completionMs, type PathPicture } from '@rsio/protocol/client/paths/scheduler';
 

@@ -7,7 +7,7 @@ import { wholeFrame } from '@rsio/protocol/auth/handshake-frames';
 import { type Proven, provedRefusal, type RefusalText, refuseFrame, ServerHandshake } from '@rsio/protocol/auth/handshake-server';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';
-import { SESSION_SILENT_MS } from '@rsio/rssrv/volumes/holds/limits';
+import { SESSION_SILENT_MS } from '@rsio/rssrv/volumes/limits';
 import { HOLDER_RETURN_MS, OLD_SESSION_WAIT_MS } from '@rsio/rssrv/server/limits';
 import { Moments } from '@rsio/rssrv/snapshots/moments';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';

@@ -1,8 +1,7 @@
 // The simulated process of one session at a server: the production Session with its ports, each of which takes time, and the storage behind
 // it. It can be killed at any moment, or told to end. Control-plane work is counted, so that the world knows when promises move.
 
-import { TAKE_OVER_REVOKE_MS } from '@rsio/rssrv/server/limits';
-import { WORKER_DRAIN_TIMEOUT_MS, WORKER_FAREWELL_MS } from '@rsio/rssrv/server/workers/limits';
+import { TAKE_OVER_REVOKE_MS, WORKER_DRAIN_TIMEOUT_MS, WORKER_FAREWELL_MS } from '@rsio/rssrv/server/limits';
 import type { OpenRequest, ServerInterface, VolumeEntry } from '@rsio/protocol/wire/messages';
 import { assert } from '@rsio/common/lib/assert';
 import type { Timer } from '@rsio/common/lib/clock';

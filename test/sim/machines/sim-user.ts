@@ -5,7 +5,7 @@
 
 import type { StallPolicy } from '@rsio/common/config/schema/types';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { SEGMENT_MIN_BYTES } from '@rsio/protocol/client/requests/limits';
+import { SEGMENT_MIN_BYTES } from '@rsio/protocol/client/limits';
 import type { Attachment } from '@rsio/protocol/client/attachment';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';

@@ -4,7 +4,7 @@
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
-import { COPY_RETRY_MAX_MS } from '@rsio/protocol/mirror/copy/limits';
+import { COPY_RETRY_MAX_MS } from '@rsio/protocol/mirror/limits';
 import { MIRROR_REGION_BYTES } from '@rsio/protocol/wire/limits';
 import type { StoredConfig } from '@rsio/protocol/wire/mirror/messages';
 import { compareTerms } from '@rsio/protocol/wire/mirror/terms';

@@ -4,7 +4,7 @@
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';
-import { SEGMENT_MIN_BYTES } from '@rsio/protocol/client/requests/limits';
+import { SEGMENT_MIN_BYTES } from '@rsio/protocol/client/limits';
 import { SEGMENT_BYTES } from '@rsio/protocol/link/limits';
 import { SLOTS_RESERVED } from '@rsio/protocol/wire/limits';
 import { DRAINING_VALID_MS } from '@rsio/rsiod/volumes/limits';

@@ -6,8 +6,18 @@
 import { assert } from '@rsio/common/lib/assert';
 import { OUTPUT_QUEUED_MAX_BYTES } from '../link/limits.ts';
 import { HEADER_BYTES, SLOTS, SLOTS_RESERVED } from '../wire/limits.ts';
-import { HEDGES_MAX, HEDGE_LOOK_MS, LATE_LOOK_MS, RATE_PROBE_SHARE, SLOTS_QUARANTINE_MAX, VOLUME_SLOT_SHARE } from './limits.ts';
-import { HEDGE_MIN_MS, LATE_MS, RATE_PROBE_LONGEST_MS, RATE_PROBE_MAX_MS } from './paths/limits.ts';
+import {
+  HEDGE_LOOK_MS,
+  HEDGE_MIN_MS,
+  HEDGES_MAX,
+  LATE_LOOK_MS,
+  LATE_MS,
+  RATE_PROBE_LONGEST_MS,
+  RATE_PROBE_MAX_MS,
+  RATE_PROBE_SHARE,
+  SLOTS_QUARANTINE_MAX,
+  VOLUME_SLOT_SHARE,
+} from './limits.ts';
 import { ANSWER, frameEntry, frameName, OP } from '../wire/frames.ts';
 import type { Header } from '../wire/header.ts';
 import { STATUS } from '../wire/status.ts';

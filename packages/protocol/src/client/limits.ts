@@ -1,8 +1,14 @@
-// Bounds of a trunk: reconnecting, recovery, and copies of requests. Units are in the names. Relations between these bounds are asserted at
-// the end of this file, and relations to other folders in src/limits.ts.
+// Bounds of the client: trunks, paths, replay log, requests. Units are in the names.
+// Invariant: a bound has one place, and bounds that depend on each other are asserted here.
 
-import { assert } from '@rsio/common/lib/assert';
+import { SEGMENT_BYTES } from '../link/limits.ts';
 import { ADMIN_PER_SESSION_MAX, SLOTS, SLOTS_RESERVED } from '../wire/limits.ts';
+import { assert } from '@rsio/common/lib/assert';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+// --- a trunk: reconnecting, recovery, and copies of requests.
 
 /**
  * Maximum number of quarantined slots. If more slots are quarantined, the client closes the suspect path that holds the largest number of
@@ -95,3 +101,148 @@ export const ADMIN_MESSAGE_MAX_CHARS = 4_000;
 assert(RECONNECT_FIRST_MS < RECONNECT_MIN_MS && RECONNECT_MIN_MS < PATH_SETTLED_MS, 'First tries are short ones');
 assert(ADMIN_CALLS_SENT_MAX < SLOTS_RESERVED && ADMIN_CALLS_SENT_MAX < ADMIN_PER_SESSION_MAX, 'Calls leave reserved slots free');
 assert(RECONNECT_MIN_MS < RECONNECT_MAX_MS, 'Back-off must grow');
+
+// --- a path: rates, choice of a path, liveness.
+
+// --- a path of a session
+/**
+ * Time after which an unanswered request is assumed to wait for the server's storage, if a later PING was answered. A request that waits
+ * for storage does not count as load of its path.
+ */
+export const HELD_BY_STORAGE_MS = 2_000;
+/**
+ * Maximum number of bytes that one path stores for incomplete answers. Answers with several frames, such as a list of all volumes, are
+ * stored until they are complete.
+ */
+export const ANSWER_PARTS_MAX_BYTES = 64 * MIB;
+/** Each part also counts as ANSWER_PART_COST_BYTES, so that the number of empty parts is bounded, too. */
+export const ANSWER_PART_COST_BYTES = 256;
+
+// --- choosing a path
+/**
+ * The rate of a path is measured over periods, called spells. A spell lasts for RATE_SPELL_MS or one round trip, whichever is longer. A
+ * spell ends earlier if nothing is in flight any more.
+ */
+export const RATE_SPELL_MS = 20;
+/**
+ * If bytes stay in flight for longer than RATE_FULL_TRIPS round trips, they wait for the link, and the spell measures the rate of the path.
+ * Otherwise, the spell gives only a lower bound of the rate.
+ */
+export const RATE_FULL_TRIPS = 2;
+/**
+ * Maximum weight of one spell in the estimated rate. If a spell would raise the estimate but moved fewer than RATE_RISE_FULL_BYTES, its
+ * weight is proportionally lower. The same applies if a spell would lower the estimate but moved fewer than RATE_FALL_FULL_BYTES or was
+ * shorter than RATE_SPELL_MS.
+ */
+export const RATE_GAIN_MAX = 0.5;
+export const RATE_RISE_FULL_BYTES = 16 * KIB;
+export const RATE_FALL_FULL_BYTES = 64 * KIB;
+/**
+ * An estimated rate expires if the path is unused for RATE_AGES_MS. Until the rate is measured again, the number of bytes in flight is
+ * limited, at first to FLIGHT_FIRST_BYTES.
+ */
+export const RATE_AGES_MS = 10_000;
+export const FLIGHT_FIRST_BYTES = 128 * KIB;
+/** Paths with at least RATE_SAME_SHARE of the best rate count as equally fast. */
+export const RATE_SAME_SHARE = 0.7;
+/** Rate assumed before anything is measured: 1 Gbit/s. */
+export const RATE_GUESS_BYTES_PER_MS = 117_000;
+/**
+ * Each request in flight adds REQUEST_COST_MS to the estimated completion time of its path. Requests without a body are therefore spread
+ * over the paths, too.
+ */
+export const REQUEST_COST_MS = 0.005;
+/**
+ * The estimated completion time of an idle path is reduced by IDLE_SAME_MS, but to no less than 1/IDLE_SAME_PART of the original estimate.
+ * Differences of less than IDLE_SAME_MS between completion times are mostly chance.
+ */
+export const IDLE_SAME_MS = 5;
+export const IDLE_SAME_PART = 16;
+/**
+ * A path gets no more requests while at least AHEAD_MIN_BYTES are in flight on it and would take longer than AHEAD_MAX_MS. Further requests
+ * then wait in the trunk, where any path can still take them.
+ */
+export const AHEAD_MAX_MS = 500;
+export const AHEAD_MIN_BYTES = MIB;
+/**
+ * A path is overdue if its silence exceeds the expected duration of the next answer, plus OVERDUE_TRIPS round trips, plus OVERDUE_GRACE_MS.
+ */
+export const OVERDUE_GRACE_MS = 20;
+export const OVERDUE_TRIPS = 4;
+/**
+ * If a path has been unused in one direction for RATE_PROBE_IDLE_MS, it gets a copy of a request that is sent on another path. At most one
+ * of every RATE_PROBE_SHARE requests is copied. The copy must take at most RATE_PROBE_MAX_MS on the unused path. While
+ * more than half of the slots are free, the maximum rises to 1/RATE_PROBE_TIME_PARTS of the path's unused time, but not above
+ * RATE_PROBE_LONGEST_MS.
+ */
+export const RATE_PROBE_IDLE_MS = 500;
+export const RATE_PROBE_MAX_MS = 250;
+export const RATE_PROBE_LONGEST_MS = 2000;
+export const RATE_PROBE_TIME_PARTS = 8;
+/**
+ * Lowest estimate of a rate: 1.4 Mbit/s. At 1.4 Mbit/s, a segment takes three quarters of RATE_PROBE_LONGEST_MS, so that even the slowest
+ * path can be probed again.
+ */
+export const RATE_MIN_BYTES_PER_MS = SEGMENT_BYTES / (RATE_PROBE_LONGEST_MS * 0.75);
+/** A READ is late after HEDGE_FACTOR times the usual duration of READs (mean plus four deviations), but not before HEDGE_MIN_MS. */
+export const HEDGE_MIN_MS = 30;
+export const HEDGE_FACTOR = 3;
+/** Weight of one READ in the mean and the deviation of READ durations. */
+export const READ_TIME_GAIN = 1 / 16;
+/**
+ * The round trip of a path is compared with the shortest round trip of all paths. If the difference is at most TRIP_SAME_MS or at most the
+ * shortest round trip, only 1/TRIP_SAME_PART of the difference counts. On a LAN, small differences between round trips come mostly from
+ * processor scheduling and must not leave a path unused.
+ */
+export const TRIP_SAME_MS = 20;
+export const TRIP_SAME_PART = 16;
+/**
+ * Weight of one measured round trip in the estimated round trip. A round trip that is shorter than the estimate weighs more, because it is
+ * closer to the true value.
+ */
+export const TRIP_GAIN_UP = 1 / 8;
+export const TRIP_GAIN_DOWN = 1 / 2;
+
+// --- liveness (the configuration of a namespace sets heartbeat, suspect and dead)
+/**
+ * Minimum number of smoothed round trips without an answer before a path becomes suspect, but at most half of the configured time `dead`.
+ */
+export const SUSPECT_SRTT_FACTOR = 8;
+/**
+ * A trunk checks its paths LIVENESS_TICKS_PER_SUSPECT times within the configured time `suspect`. The interval between two checks is at
+ * least LIVENESS_TICK_MIN_MS and at most LIVENESS_TICK_MAX_MS.
+ */
+export const LIVENESS_TICKS_PER_SUSPECT = 4;
+export const LIVENESS_TICK_MIN_MS = 5;
+export const LIVENESS_TICK_MAX_MS = 50;
+/** If the first handshake of a session takes longer than FIRST_HANDSHAKE_PATIENCE_MS, a waiting path takes over. */
+export const FIRST_HANDSHAKE_PATIENCE_MS = 300;
+
+// --- a path that delivers very slowly
+/**
+ * A request that is unanswered after LATE_MS is copied to another path, unless PONGs arrive in time and prove that the request has reached
+ * the server.
+ */
+export const LATE_MS = 1_000;
+
+// --- replay log.
+
+/**
+ * The configured limit `log-total` is divided into LOG_TOTAL_STEPS steps. When more than half of the limit is used, the client flushes the
+ * log that is then the largest. The client flushes again after each further step.
+ */
+export const LOG_TOTAL_STEPS = 16;
+/** A replay log stores data in aligned blocks of REPLAY_BLOCK_BYTES and allocates the blocks in slabs of REPLAY_SLAB_BLOCKS. */
+export const REPLAY_BLOCK_BYTES = 4 * KIB;
+export const REPLAY_SLAB_BLOCKS = 64;
+/** Memory needed by a block in addition to its data, and memory needed by a zeroed or discarded range. */
+export const REPLAY_BLOCK_COST_BYTES = 128;
+export const REPLAY_RANGE_COST_BYTES = 128;
+/** Maximum number of zeroed or discarded ranges in one log. */
+export const REPLAY_RANGES_MAX = 16_384;
+/** Maximum number of replay requests in flight; each has a buffer of SEGMENT_BYTES. */
+export const REPLAY_REQUESTS_OUT_MAX = 16;
+
+// --- requests and slots.
+
+export const SEGMENT_MIN_BYTES = 128 * KIB;

@@ -6,8 +6,13 @@ import { REPLAY_LOG_BYTES } from '@rsio/common/config/schema/limits';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SEGMENT_BYTES } from '../link/limits.ts';
 import { SLOTS } from '../wire/limits.ts';
-import { REOPEN_RETRY_MS } from './limits.ts';
-import { REPLAY_BLOCK_BYTES, REPLAY_BLOCK_COST_BYTES, REPLAY_RANGE_COST_BYTES, REPLAY_REQUESTS_OUT_MAX } from './replay/limits.ts';
+import {
+  REOPEN_RETRY_MS,
+  REPLAY_BLOCK_BYTES,
+  REPLAY_BLOCK_COST_BYTES,
+  REPLAY_RANGE_COST_BYTES,
+  REPLAY_REQUESTS_OUT_MAX,
+} from './limits.ts';
 import type { HeardFrame, ScriptedPath } from '../testing/scripted-server.ts';
 import { OPEN_ANSWER, TrunkScene } from '../testing/trunk-scene.ts';
 import { FLAG, OP } from '../wire/frames.ts';

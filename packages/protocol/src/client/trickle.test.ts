@@ -3,8 +3,7 @@
 
 import { expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { HEDGES_MAX, LATE_LOOK_MS } from './limits.ts';
-import { LATE_MS } from './paths/limits.ts';
+import { HEDGES_MAX, LATE_LOOK_MS, LATE_MS } from './limits.ts';
 import type { ScriptedPath } from '../testing/scripted-server.ts';
 import { OPEN_ANSWER, TrunkScene } from '../testing/trunk-scene.ts';
 import { ANSWER, OP } from '../wire/frames.ts';

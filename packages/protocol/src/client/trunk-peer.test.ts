@@ -6,7 +6,7 @@ import { AssertionError } from '@rsio/common/lib/assert';
 import { RsError } from '@rsio/common/lib/errors';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { MESSAGE_MAX_BYTES } from '../wire/limits.ts';
-import { ANSWER_PARTS_MAX_BYTES } from './paths/limits.ts';
+import { ANSWER_PARTS_MAX_BYTES } from './limits.ts';
 import { TrunkScene } from '../testing/trunk-scene.ts';
 import { FLAG, OP } from '../wire/frames.ts';
 import { STATUS } from '../wire/status.ts';

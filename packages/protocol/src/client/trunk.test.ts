@@ -10,7 +10,7 @@ import { encodeFarewell, encodeHeartbeat } from '../wire/message-codec.ts';
 import { TAKE } from '../wire/messages.ts';
 import { STATUS } from '../wire/status.ts';
 import { Attachment } from './attachment.ts';
-import { HEDGE_MIN_MS } from './paths/limits.ts';
+import { HEDGE_MIN_MS } from './limits.ts';
 import type { Request } from './requests/request.ts';
 
 function read(scene: TrunkScene, count = 1): Request {

@@ -4,7 +4,7 @@
 import { wholeFrame } from '../auth/handshake-frames.ts';
 import { buildWelcome, refuseFrame, ServerHandshake } from '../auth/handshake-server.ts';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { PROBE_SLOTS, PROBE_WINDOW_BYTES } from '../explorer/probe/limits.ts';
+import { PROBE_SLOTS, PROBE_WINDOW_BYTES } from '../explorer/limits.ts';
 import { SEGMENT_BYTES } from '../link/limits.ts';
 import { Connection } from '../link/connection.ts';
 import { FEATURE } from '../wire/features.ts';

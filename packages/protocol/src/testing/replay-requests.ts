@@ -3,7 +3,7 @@
 
 import { assert } from '@rsio/common/lib/assert';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { REPLAY_BLOCK_BYTES, REPLAY_BLOCK_COST_BYTES, REPLAY_RANGE_COST_BYTES } from '../client/replay/limits.ts';
+import { REPLAY_BLOCK_BYTES, REPLAY_BLOCK_COST_BYTES, REPLAY_RANGE_COST_BYTES } from '../client/limits.ts';
 import { SEGMENT_BYTES } from '../link/limits.ts';
 import { SLOTS } from '../wire/limits.ts';
 import type { Replay } from '../client/replay/replay.ts';

@@ -7,7 +7,7 @@ import { lstat, open, readdir, realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
 import { type BackupRecord, readRecord } from './backup-record.ts';
-import { CHAIN_FILES_MAX, QCOW2_HEADER_BYTES } from './limits.ts';
+import { CHAIN_FILES_MAX, QCOW2_HEADER_BYTES } from '../limits.ts';
 import { parseQcow2Header, quoted, type Qcow2Header } from './qcow2-header.ts';
 
 export interface BackupChain {

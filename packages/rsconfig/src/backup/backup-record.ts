@@ -6,7 +6,7 @@ import path from 'node:path';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { integer, misfit, object, type Of, optional, orNull, text, textThat } from '@rsio/common/lib/shape';
-import { RECORD_MAX_BYTES } from './limits.ts';
+import { RECORD_MAX_BYTES } from '../limits.ts';
 
 export interface BackupRecord {
   /** Label of the snapshot, such as `osl:oracle@0@monday`. */

@@ -10,7 +10,7 @@ import type { CommandContext } from '../cli/context.ts';
 import { type BackupChain, chainUri, readChain } from './backup-chain.ts';
 import { backupFile, beginBackup, dropBackup, endBackup } from './backup-files.ts';
 import { copyChanges } from './copy-changes.ts';
-import { PIECE_BYTES } from './limits.ts';
+import { PIECE_BYTES } from '../limits.ts';
 import { NbdClient } from './nbd-client.ts';
 import { exportUri, qemuImg, qemuImgIn, withImage } from './qemu-tools.ts';
 

@@ -4,7 +4,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { changedPieces, copyChanges } from './copy-changes.ts';
-import { PIECE_BYTES, STATUS_BYTES } from './limits.ts';
+import { PIECE_BYTES, STATUS_BYTES } from '../limits.ts';
 
 const BLOCK = 512;
 

@@ -3,7 +3,7 @@
 
 import { severalAtOnce } from '@rsio/common/structures/concurrency';
 import { RsError } from '@rsio/common/lib/errors';
-import { PIECE_BYTES, PIECES_AT_ONCE, STATUS_BYTES } from './limits.ts';
+import { PIECE_BYTES, PIECES_AT_ONCE, STATUS_BYTES } from '../limits.ts';
 import type { NbdClient } from './nbd-client.ts';
 
 export interface Piece {

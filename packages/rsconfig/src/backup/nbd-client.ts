@@ -3,7 +3,7 @@
 
 import { connect, type Socket } from 'node:net';
 import { RsError } from '@rsio/common/lib/errors';
-import { OPTION_REPLY_MAX_BYTES } from './limits.ts';
+import { OPTION_REPLY_MAX_BYTES } from '../limits.ts';
 
 const OPTION_MAGIC = 0x49484156454f5054n;
 const OPTION = { GO: 7, STRUCTURED_REPLY: 8, SET_META_CONTEXT: 10 } as const;

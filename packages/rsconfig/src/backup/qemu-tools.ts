@@ -7,7 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import type { Clock } from '@rsio/common/lib/clock';
 import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
-import { LISTEN_RETRY_MS, LISTEN_WAIT_MS, PROGRAM_TEXT_MAX_CHARS } from './limits.ts';
+import { LISTEN_RETRY_MS, LISTEN_WAIT_MS, PROGRAM_TEXT_MAX_CHARS } from '../limits.ts';
 import { NbdClient } from './nbd-client.ts';
 
 /** Runs qemu-img. If it fails, throws E_SYSTEM with its error output. */

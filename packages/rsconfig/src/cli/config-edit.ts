@@ -10,7 +10,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import { escapeControls } from '@rsio/common/lib/printable';
 import type { OptionSpec } from '@rsio/common/cli/command';
 import type { CommandContext } from './context.ts';
-import { CONFIG_RETRIES, CONFIG_RETRY_MS } from './limits.ts';
+import { CONFIG_RETRIES, CONFIG_RETRY_MS } from '../limits.ts';
 
 export const RELOAD_OPTION = { kind: 'flag', help: 'make a running rsiod apply the change at once' } as const satisfies OptionSpec;
 

@@ -12,7 +12,7 @@ import type { DatagramPeer } from '@rsio/protocol/explorer/network/datagram-sock
 import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
 import type { OptionSpec } from '@rsio/common/cli/command';
 import { usageError } from './context.ts';
-import { HOST_LOOKUP_TIMEOUT_MS } from './limits.ts';
+import { HOST_LOOKUP_TIMEOUT_MS } from '../limits.ts';
 
 /**
  * Matches HOST or HOST:PORT, where HOST is any text that can be a host name. Letters of any script are allowed, because the resolver

@@ -6,7 +6,7 @@ import { stdin } from 'node:process';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
 import type { OptionSpec } from '@rsio/common/cli/command';
 import { type CommandContext, usageError } from './context.ts';
-import { INPUT_MAX_BYTES } from './limits.ts';
+import { INPUT_MAX_BYTES } from '../limits.ts';
 
 const WORLD_READABLE = 0o004;
 const STDIN = '-';

@@ -5,7 +5,7 @@ import { RsError, type ErrorCode } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';
 import { contextOf } from '../testing/context.ts';
-import { WAIT_POLL_MS } from './limits.ts';
+import { WAIT_POLL_MS } from '../limits.ts';
 import { ordered } from './order-waiting.ts';
 
 const WAIT_MS = 10_000;

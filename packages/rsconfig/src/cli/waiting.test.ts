@@ -4,7 +4,7 @@
 import type { AttachOutcome } from '@rsio/common/control/methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { WAIT_MS } from '@rsio/common/cli/limits';
-import { WAIT_POLL_MS } from './limits.ts';
+import { WAIT_POLL_MS } from '../limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { describe, expect, test } from 'vitest';
 import { COMMANDS } from '../command-table.ts';

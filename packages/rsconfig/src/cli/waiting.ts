@@ -5,7 +5,7 @@
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { plural } from '@rsio/common/lib/units';
-import { WAIT_POLL_MS } from './limits.ts';
+import { WAIT_POLL_MS } from '../limits.ts';
 
 export interface WaitingPorts {
   /** Replaces the progress line; '' removes the line. Null if stderr is not a terminal. */

@@ -6,7 +6,7 @@ import type { ServerCall } from '@rsio/common/control/server/call-server';
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { CommandContext } from '../cli/context.ts';
-import { SLOW_CALL_MS } from '../cli/limits.ts';
+import { SLOW_CALL_MS } from '../limits.ts';
 
 /** Wraps `call`: makes rsiod run the triggers around each request for snapshots. */
 export function withTriggers(context: Pick<CommandContext, 'call' | 'clock' | 'note'>, namespace: string, call: ServerCall): ServerCall {

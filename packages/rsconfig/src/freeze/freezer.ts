@@ -7,7 +7,7 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
 import type { FrozenMount } from './frozen-mounts.ts';
-import { FREEZE_MAX_S, FREEZE_WAIT_MS, THAW_WAIT_MS } from './limits.ts';
+import { FREEZE_MAX_S, FREEZE_WAIT_MS, THAW_WAIT_MS } from '../limits.ts';
 
 /**
  * Arguments: the limit in seconds, then the mount points. Prints `frozen` or `failed TEXT`, and at the end `thawed` or `stuck MOUNTPOINT`.

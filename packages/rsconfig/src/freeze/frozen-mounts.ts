@@ -4,7 +4,7 @@
 
 import type { MountEntry } from '@rsio/common/daemon/mount-table';
 import { RsError } from '@rsio/common/lib/errors';
-import { FROZEN_MAX, STACKED_DEVICES_MAX } from './limits.ts';
+import { FROZEN_MAX, STACKED_DEVICES_MAX } from '../limits.ts';
 
 /** Facts about block devices. A device number is a text such as `7:3`. */
 export interface DeviceFacts {

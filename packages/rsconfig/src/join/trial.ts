@@ -7,7 +7,7 @@ import type { MachineInterface } from '@rsio/protocol/explorer/network/interface
 import { probeCandidate } from '@rsio/protocol/explorer/probe/probe';
 import type { ProbeCandidate, ProbeRemote, ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
 import { printEndpoint } from '@rsio/common/lib/units';
-import { JOIN_PATHS_MAX } from '../cli/limits.ts';
+import { JOIN_PATHS_MAX } from '../limits.ts';
 import { type MachinePorts, probePorts } from '../cli/machine-ports.ts';
 import type { Discovery, JoinTarget, ServerToTry } from './discovery.ts';
 import type { UsablePath } from './plan.ts';

@@ -7,7 +7,7 @@ import { networkInterfaces } from 'node:os';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { errnoName } from '@rsio/common/lib/errors';
-import { IP_LIST_MAX_BYTES } from '@rsio/protocol/explorer/network/limits';
+import { IP_LIST_MAX_BYTES } from '@rsio/protocol/explorer/limits';
 import type { IpFact } from './interface-table.ts';
 import type { InterfaceSource } from './interface-watcher.ts';
 import { IP_LIST_TIMEOUT_MS } from './limits.ts';

@@ -368,8 +368,7 @@ export class Administration {
     const { clock, log, clients } = this.ports;
     // A change that a client requested before it was fenced does not begin after the fence.
     const run: Changes['run'] = (change, what) => changes.run((turn) => clients.fences.order(asker.node, () => change(turn)), what);
-    const turns: Changes = { run, checkWanted: () => changes.checkWanted() };
-    const logged = new LoggedChanges(log, turns, inventory, asker);
+    const logged = new LoggedChanges(log, { run, checkWanted: () => changes.checkWanted() }, inventory, asker);
     return {
       daemon: () => ({
         program: 'rssrv',
@@ -385,7 +384,7 @@ export class Administration {
       }),
       ...poolOrders({ clock, changes, inventory, pools }),
       ...volumeOrders({ changes: logged, inventory, verbs, scheduleChanged: () => void this.schedules.look() }, asker),
-      ...this.jobs.orders(asker, turns),
+      ...this.jobs.orders(asker, logged),
       ...snapshotOrders({ ...this.ports, changes: logged, inventory, snapshots, triggers: this.triggers }, asker),
       ...imageOrders({ changes: logged, inventory, images, replicas: this.replicas, jobs: this.jobs.images }, asker),
       ...haltOrders({ log, halts: this.ports.halts, show: (volume) => inventory.show(volume) }, asker),

@@ -1,5 +1,7 @@
-// Bounds for jobs: work of the server that takes time. Names include the units. The bounds of each kind of job are in its folder, such as
-// jobs/moves/limits.ts.
+// Bounds of jobs: all of them together, copies and imports, images, moves. Units are in the names.
+// Invariant: a bound has one place, and bounds that depend on each other are asserted here.
+
+// --- jobs: work of the server that takes time.
 
 /** Maximum number of running jobs. Further jobs wait in order. */
 export const JOBS_RUNNING_MAX = 2;
@@ -23,3 +25,95 @@ export const SPEED_OVER_MS = 2_000;
 export const JOB_LIMIT_MIN_BYTES = 64 * 1024;
 /** A wait for bandwidth ends after this time at the latest, so that a new limit and a cancel are noticed. */
 export const PACE_WAIT_MAX_MS = 250;
+
+// --- copies and imports: the programs that copy and convert, files and servers, new volumes.
+
+/** Maximum number of programs that have not ended. A killed program may hang in a file system, and counts until it ends. */
+export const PROGRAMS_MAX = 4;
+/** Interval at which the server checks whether a running program makes progress, and whether its job has to end. */
+export const PROGRAM_LOOK_MS = 250;
+/** Minimum number of steps in which the program reports its progress. */
+export const PROGRESS_STEPS = 100;
+/** A program that reports no step for this time is killed. The time of a step at the least speed, or at half of its limit, is added. */
+export const PROGRAM_SILENT_MS = 600_000;
+export const PROGRAM_LEAST_BYTES_PER_SECOND = 1024 * 1024;
+/** Maximum time to wait for the end of a killed program. */
+export const PROGRAM_KILL_WAIT_MS = 5_000;
+/** Maximum length of a failed program's text in an error. */
+export const COPY_PROGRAM_TEXT_MAX_CHARS = 1_000;
+/** Maximum time for one step on a file outside of the pools, and for the sync of a whole file. */
+export const FILE_STEP_MS = 30_000;
+export const FILE_SYNC_MS = 600_000;
+/** Maximum number of unfinished steps of copies to files. Each occupies one of the 4 threads of this process, even while it hangs. */
+export const FILE_STEPS_MAX = 3;
+/** The same on one file system, so that a hanging one leaves a thread to the others. It suffices, because not more jobs run at once. */
+export const FILE_STEPS_MOUNT_MAX = 2;
+/** Time within which an NBD server must accept the connection. */
+export const NBD_CONNECT_MS = 10_000;
+/** Longest path or URI of a target. */
+export const TARGET_MAX_CHARS = 4_096;
+/** Maximum time to give the new volume its name. */
+export const COPY_COMMIT_MS = 30_000;
+
+// Imports.
+
+/** Bytes that are read at a time. */
+export const IMPORT_PIECE_BYTES = 1024 * 1024;
+/** Number of bytes after which the copy is synced, and the free space of the pool is checked. */
+export const IMPORT_SYNC_BYTES = 64 * 1024 * 1024;
+
+// --- jobs/images: images, and READs that an image answers because the storage of its volume failed.
+
+/** Maximum number of images that are refreshed to one moment. */
+export const IMAGES_AT_ONCE_MAX = 32;
+
+// READs that an image answers.
+
+/** Maximum number of failed READs of an open volume that wait while another one is handled. Further ones get their error at once. */
+export const BRIDGES_WAITING_MAX = 64;
+/** A failed READ that has waited longer gets its error, so that READs do not hang behind a slow disk. */
+export const BRIDGE_WAIT_MAX_MS = 5_000;
+/** Maximum time for which a READ waits until an image is found. */
+export const BRIDGE_LOOK_MAX_MS = 5_000;
+/** Maximum time for which a READ waits for an image. No other image is read for the volume before that read ends. */
+export const BRIDGE_READ_MAX_MS = 5_000;
+/** Maximum number of images of a volume that are tried for a READ, the newest first. */
+export const BRIDGE_IMAGES_MAX = 4;
+/** Interval at which the log and the events repeat that an image answers for a volume. */
+export const BRIDGE_REPORT_MS = 600_000;
+/** Maximum number of volumes for which answers of images are remembered. */
+export const BRIDGED_VOLUMES_MAX = 10_000;
+/** Time for which the state of the server shows that an image has answered for a volume, after the last READ. */
+export const BRIDGED_SHOWN_MS = 86_400_000;
+
+// --- moves of volumes between pools: what is copied at a time, how often, and for how long clients wait.
+
+/** Size of the pieces of a copy. Between two pieces, a move can be paced, cancelled and stopped. */
+export const COPY_PIECE_BYTES = 1024 * 1024;
+/** How many bytes are copied before the copy is synced and the position saved. A restart repeats at most this much. */
+export const SAVE_EVERY_BYTES = 256 * 1024 * 1024;
+/** Extents that are read at a time. */
+export const EXTENTS_AT_ONCE = 4_096;
+/** Maximum number of chunks and bytes of a stripe that are compared at a time. The results are then sorted into the order of the volume. */
+export const STRIPE_CHUNKS_AT_ONCE = 1_024;
+export const STRIPE_COMPARED_BYTES = 256 * 1024 * 1024;
+/** A round that copied no more than this is the last one before the switch. */
+export const LITTLE_BYTES = 8 * 1024 * 1024;
+/** Maximum number of rounds of a move. If they do not suffice, clients write faster than the server copies. */
+export const ROUNDS_MAX = 50;
+/** Maximum number of snapshots that a move copies to the new pool, including snapshots that are made during the move. */
+export const CARRIED_MAX = 2_000;
+/** A round that copies more than this share of the bytes of the previous round counts as no progress. */
+export const SHRINK_SHARE = 0.7;
+/** Most bytes that are copied while the clients wait. */
+export const SWITCH_COPY_MAX_BYTES = 128 * 1024 * 1024;
+/** Most ranges that are copied while the clients wait. */
+export const SWITCH_RANGES_MAX = 65_536;
+/** The last copy, for which the clients wait, may have as many bytes as earlier rounds copied in this time. */
+export const SWITCH_COPY_MS = 1_000;
+/** Time within which the server processes must have closed the old file. */
+export const SWITCH_CLOSE_MS = 10_000;
+/** Time that the switch of pools may take on disk. */
+export const SWITCH_DISK_MS = 30_000;
+/** Time that making a clone, or allocating a thick copy, may take. */
+export const MOVE_STEP_MS = 600_000;

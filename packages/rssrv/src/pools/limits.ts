@@ -1,5 +1,7 @@
-// Bounds of rssrv's pools/ folder. Units are in the names.
-// src/limits.ts asserts that they agree with the bounds of other folders.
+// Bounds of pools: their content, their files on disk, requests, schedules, snapshots. Units are in the names.
+// Invariant: a bound has one place, and bounds that depend on each other are asserted here.
+
+// --- pools
 
 /** Maximum number of volumes in all pools of a server together. Sections [volume] do not count. */
 export const POOL_VOLUMES_MAX = 10_000;
@@ -28,3 +30,82 @@ export const RESERVE_ROOM_PART = 100;
 export const RESERVE_ROOM_MAX_BYTES = 1024 ** 3;
 /** A pool with less than this above its reserve is measured often, because a fast disk writes this much between rare measurements. */
 export const SPACE_NEAR_BYTES = 16 * 1024 ** 3;
+
+// --- pools/disk: files and folders in a pool, and spare space for changes that free space.
+
+/** Maximum number of files of a `concat` or `stripe` volume. */
+export const PARTS_MAX = 16;
+export const STRIPE_CHUNK_MIN_BYTES = 4_096;
+export const STRIPE_CHUNK_MAX_BYTES = 64 * 1024 * 1024;
+/** Longest id of a request. Programs use a UUID. */
+export const REQUEST_ID_MAX_CHARS = 64;
+/** A larger manifest is refused before it is parsed. A manifest with 4096 client names of 63 bytes has less than 600 KiB. */
+export const MANIFEST_MAX_BYTES = 1024 * 1024;
+/** Number of manifests that are read at a time when a pool is opened. */
+export const MANIFEST_READS_MAX = 32;
+/** Maximum number of findings about a pool that are kept and shown. */
+export const POOL_FINDINGS_MAX = 100;
+/** Time limit of `fallocate` for a thick volume: per GiB, added to all, and at most. Other changes of the server wait for it. */
+export const ALLOCATE_MS_PER_GIB = 10_000;
+export const ALLOCATE_MIN_MS = 10_000;
+export const ALLOCATE_MAX_MS = 300_000;
+
+// Spare files.
+
+/** Number of spare files, and thereby of changes such as removals on a full file system before one of them has freed space. */
+export const SPARE_FILES = 8;
+/** Size of a spare file. A manifest with some hundred client names fits. */
+export const SPARE_BYTES = 64 * 1024;
+/** Spare files are made only while at least this much is free, so that they never take the last space. */
+export const SPARE_ROOM_BYTES = 4 * 1024 * 1024;
+
+// --- pools/requests
+
+/** Number of requests whose answers the server keeps. */
+export const REQUESTS_KEPT = 1_000;
+/** Maximum number of lines of the journal. A longer journal is rewritten with the kept requests only. */
+export const JOURNAL_LINES_MAX = 3 * REQUESTS_KEPT;
+/** Longest answer that is kept. A longer one is replaced by an error that says that the change was made. */
+export const JOURNAL_ANSWER_MAX_BYTES = 256 * 1024;
+/** A larger journal is not read. */
+export const JOURNAL_MAX_BYTES = 256 * 1024 * 1024;
+/** Longest time for which a change waits until the journal has the previous change, whose file system may not answer. */
+export const JOURNAL_HOLD_MS = 2_000;
+
+// --- pools/schedules
+
+/** Maximum number of rules of a schedule, and of snapshots that all its rules keep together. */
+export const SCHEDULE_RULES_MAX = 8;
+export const SCHEDULE_KEPT_MAX = 900;
+export const SCHEDULE_TEXT_MAX_CHARS = 256;
+export const SCHEDULE_PERIOD_MIN_MS = 60_000;
+export const SCHEDULE_PERIOD_MAX_MS = 366 * 24 * 60 * 60 * 1_000;
+/** A rule stops making snapshots once it has this many more than it keeps, because the old ones could not be removed. */
+export const SCHEDULE_EXTRA_MAX = 16;
+
+// --- pools/snapshots: copies that share blocks, and files of snapshots.
+
+/** Maximum number of snapshots of one volume, and of all volumes of a server. */
+export const SNAPSHOTS_MAX = 1_000;
+export const SNAPSHOTS_ALL_MAX = 100_000;
+/** Maximum number of snapshots of all volumes that count for one client. */
+export const SNAPSHOTS_PER_CLIENT_MAX = 25_000;
+/** Maximum number of volumes of which one request makes snapshots at one moment. */
+export const SNAPSHOT_GROUP_MAX = 64;
+/** A file with at most this number of extents is cloned in one piece. Cloning holds writes for 7 to 8 us per extent. */
+export const WHOLE_EXTENTS_MAX = 500;
+/** Size of the chunks of a file with more extents. Chunks are smaller if one would have more than CHUNK_EXTENTS_MAX extents. */
+export const CHUNK_MAX_BYTES = 16 * 1024 * 1024;
+export const CHUNK_EXTENTS_MAX = 128;
+/** Smaller chunks have at most this number of extents, if CHUNK_MIN_BYTES permits it, so that a write waits a third as long. */
+export const SMALL_CHUNK_EXTENTS_MAX = 32;
+/** Smallest chunk. With extents of 8 KiB, it has SMALL_CHUNK_EXTENTS_MAX extents. */
+export const CHUNK_MIN_BYTES = 256 * 1024;
+/** Maximum number of chunks, which bounds the memory that records cloned chunks. A larger file gets larger chunks. */
+export const CHUNKS_MAX = 65_536;
+/** Extents are counted in pieces of CHUNK_MIN_BYTES up to this size, because the file system blocks writes while it counts. */
+export const COUNT_MAX_BYTES = 1024 * 1024 * 1024;
+/** After a piece with more extents than this, the next piece is smaller. */
+export const COUNT_EXTENTS_MAX = 500;
+/** Number of volumes whose snapshots are read at a time, and of snapshots read at a time for each. */
+export const SNAPSHOT_READS_MAX = 8;

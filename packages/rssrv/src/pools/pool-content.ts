@@ -6,7 +6,7 @@ import type { PoolConfig } from '@rsio/common/config/schema/types';
 import { errnoRemedy } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
 import { type PoolState, volumeText } from './catalogue.ts';
-import { POOL_FINDINGS_MAX } from './disk/limits.ts';
+import { POOL_FINDINGS_MAX } from './limits.ts';
 import { type Manifest, otherParts } from './disk/manifest.ts';
 import type { Reflink } from './disk/data-file.ts';
 import { poolPaths } from './disk/pool-paths.ts';

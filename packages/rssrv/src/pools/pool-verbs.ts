@@ -39,8 +39,7 @@ import type { Pools } from './pools.ts';
 import { checkGrower, checkNoReplica } from './replica-rules.ts';
 import type { Settings } from './settings.ts';
 import { decidePurge, decideRestore, type FoundRemoved, type Purge, removalMs } from './removed-volumes.ts';
-import { REQUEST_ID_MAX_CHARS } from './disk/limits.ts';
-import { POOL_CHANGE_MS, PURGE_SNAPSHOT_MS, REMOVED_KEPT_MS } from './limits.ts';
+import { POOL_CHANGE_MS, PURGE_SNAPSHOT_MS, REMOVED_KEPT_MS, REQUEST_ID_MAX_CHARS } from './limits.ts';
 
 export interface PoolVerbsPorts {
   readonly pools: Pools;

@@ -7,7 +7,7 @@ import { decodeDiscovery, encodeDiscover } from '@rsio/protocol/explorer/discove
 import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
 import { RsError } from '@rsio/common/lib/errors';
 import { quietLog } from '@rsio/common/log/log';
-import { DISCOVERY_REQUEST_BYTES } from '@rsio/protocol/explorer/discovery/limits';
+import { DISCOVERY_REQUEST_BYTES } from '@rsio/protocol/explorer/limits';
 import { DISCOVERY_DROPS_LOG_MS, DISCOVERY_FACTS_MS } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { MemoryDatagrams } from '@rsio/protocol/testing/memory-datagrams';

@@ -10,8 +10,7 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
 import { integer, list, map, object, type Of, optional, text } from '@rsio/common/lib/shape';
 import type { Log } from '@rsio/common/log/log';
-import { WORKER_DRAIN_TIMEOUT_MS } from './workers/limits.ts';
-import { OLD_WORKER_POLL_MS } from './limits.ts';
+import { OLD_WORKER_POLL_MS, WORKER_DRAIN_TIMEOUT_MS } from './limits.ts';
 
 const WORKER = object({ pid: integer(), startTime: text() });
 type WorkerRecord = Of<typeof WORKER>;

@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { PROBE_BYTES_MAX, PROBE_SLOTS, PROBE_TIME_MAX_MS, PROBE_TURN_BYTES } from '@rsio/protocol/explorer/probe/limits';
+import { PROBE_BYTES_MAX, PROBE_SLOTS, PROBE_TIME_MAX_MS, PROBE_TURN_BYTES } from '@rsio/protocol/explorer/limits';
 import { SEGMENT_BYTES } from '@rsio/protocol/link/limits';
 import { HEADER_BYTES, MAC_BYTES } from '@rsio/protocol/wire/limits';
 import type { Timer } from '@rsio/common/lib/clock';

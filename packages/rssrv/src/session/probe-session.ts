@@ -9,13 +9,7 @@ import { FixedQueue } from '@rsio/common/structures/fixed-queue';
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { HANDSHAKE_MESSAGE_MAX_BYTES } from '@rsio/protocol/auth/limits';
-import {
-  PROBE_BYTES_MAX,
-  PROBE_SLOTS,
-  PROBE_TIME_MAX_MS,
-  PROBE_TURN_BYTES,
-  PROBE_WINDOW_BYTES,
-} from '@rsio/protocol/explorer/probe/limits';
+import { PROBE_BYTES_MAX, PROBE_SLOTS, PROBE_TIME_MAX_MS, PROBE_TURN_BYTES, PROBE_WINDOW_BYTES } from '@rsio/protocol/explorer/limits';
 import { OUTPUT_QUEUED_MAX_BYTES, SEGMENT_BYTES } from '@rsio/protocol/link/limits';
 import { SESSION_ID_BYTES } from '@rsio/protocol/wire/limits';
 import { Connection, type ConnectionEvents, type ConnectionPools } from '@rsio/protocol/link/connection';

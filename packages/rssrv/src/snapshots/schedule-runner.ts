@@ -9,7 +9,7 @@ import type { Log } from '@rsio/common/log/log';
 import { eventOf } from '../events/event-log.ts';
 import { LOCAL_ASKER } from '../pools/asker.ts';
 import { type Found, type PoolState, volumeText } from '../pools/catalogue.ts';
-import { SNAPSHOT_GROUP_MAX } from '../pools/snapshots/limits.ts';
+import { SNAPSHOT_GROUP_MAX } from '../pools/limits.ts';
 import { planSchedule, type SchedulePlan } from '../pools/schedules/plan.ts';
 import { parseSchedule } from '../pools/schedules/schedule.ts';
 import { SCHEDULE_LOOK_MS, SCHEDULE_NAMED_MAX, SCHEDULE_RETRY_MAX_MS, SCHEDULE_RETRY_MS } from './limits.ts';

@@ -25,7 +25,7 @@ import {
 } from '../pools/catalogue.ts';
 import { isUuid } from '../pools/disk/description-shapes.ts';
 import { type Layout, type Manifest, partSizes } from '../pools/disk/manifest.ts';
-import { SNAPSHOT_GROUP_MAX, SNAPSHOTS_ALL_MAX, SNAPSHOTS_MAX, SNAPSHOTS_PER_CLIENT_MAX } from '../pools/snapshots/limits.ts';
+import { SNAPSHOT_GROUP_MAX, SNAPSHOTS_ALL_MAX, SNAPSHOTS_MAX, SNAPSHOTS_PER_CLIENT_MAX } from '../pools/limits.ts';
 import { countSnapshots } from '../pools/snapshots/owned-bytes.ts';
 import { poolPaths } from '../pools/disk/pool-paths.ts';
 import { checkNoReplica } from '../pools/replica-rules.ts';

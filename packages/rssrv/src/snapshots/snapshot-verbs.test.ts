@@ -11,7 +11,7 @@ import { DB, directory, MIB, open, pictureOf, usePoolDirectory } from '../testin
 import { PoolScene } from '../testing/pool-scene.ts';
 import { Asker, LOCAL_ASKER } from '../pools/asker.ts';
 import type { Moments } from '../pools/snapshots/moment.ts';
-import { SNAPSHOT_GROUP_MAX, SNAPSHOTS_MAX } from '../pools/snapshots/limits.ts';
+import { SNAPSHOT_GROUP_MAX, SNAPSHOTS_MAX } from '../pools/limits.ts';
 import { withSnapshot } from '../pools/repair/snapshot-repair.ts';
 import { type SnapshotName, snapshotsOf } from './snapshot-rules.ts';
 import { WHOLE_TURN } from '../testing/whole-turn.ts';

@@ -4,7 +4,7 @@
 import { expect, test } from 'vitest';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { promised } from '../testing/backend-scene.ts';
-import { POOL_THREADS, STORAGE_THREADS } from '../server/workers/limits.ts';
+import { POOL_THREADS, STORAGE_THREADS } from '../server/limits.ts';
 import type { Backend, IoDone } from './io/backend.ts';
 import { ThreadShares } from './io/thread-shares.ts';
 import { ThreadShareBackend } from './thread-share-backend.ts';

@@ -1,7 +1,7 @@
 // Helpers for the tests of backends: a temporary directory, a volume, ports, and promises in place of callbacks. Each test removes its own
 // temporary directory.
 
-import { STORAGE_THREADS } from '../server/workers/limits.ts';
+import { STORAGE_THREADS } from '../server/limits.ts';
 import { ThreadShares } from '../storage/io/thread-shares.ts';
 import fs from 'node:fs';
 import os from 'node:os';

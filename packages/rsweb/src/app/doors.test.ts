@@ -6,7 +6,7 @@ import { quietLog } from '@rsio/common/log/log';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { Answer } from '../http/answer.ts';
 import type { Request } from '../http/request.ts';
-import { SESSION_MAX_MS, SESSIONS_PER_TOKEN_MAX } from '../login/limits.ts';
+import { SESSION_MAX_MS, SESSIONS_PER_TOKEN_MAX } from '../limits.ts';
 import { hashOf, newToken } from '../login/tokens.ts';
 import { Doors, type DoorSettings } from './doors.ts';
 

@@ -11,7 +11,7 @@ import type { ConfigWarning } from '@rsio/common/config/schema/types';
 import type { LogSettings } from '@rsio/common/daemon/log-place';
 import { quoteText } from '@rsio/common/lib/units';
 import { isLoopback } from './addresses.ts';
-import { IDLE_DEFAULT, LISTEN_DEFAULT, SOURCES_MAX, TOKENS_MAX } from './limits.ts';
+import { IDLE_DEFAULT, LISTEN_DEFAULT, SOURCES_MAX, TOKENS_MAX } from '../limits.ts';
 import { WEB_SCHEMA, type WebRight } from './schema.ts';
 import type { Listen } from './value-types.ts';
 

@@ -3,7 +3,7 @@
 
 import { needed, optional, withDefault } from '@rsio/common/config/schema/entries';
 import * as types from '@rsio/common/config/schema/value-types';
-import { IDLE_DEFAULT, IDLE_MAX_MS, IDLE_MIN_MS, LISTEN_DEFAULT } from './limits.ts';
+import { IDLE_DEFAULT, IDLE_MAX_MS, IDLE_MIN_MS, LISTEN_DEFAULT } from '../limits.ts';
 import { endpoint, hostNames, sha256, sourceUrl } from './value-types.ts';
 
 export const RIGHTS = ['view', 'manage'] as const;

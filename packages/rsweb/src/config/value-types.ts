@@ -4,7 +4,7 @@
 import type { ValueType } from '@rsio/common/config/schema/value-types';
 import { ENDPOINT_ALLOWED, type Endpoint, parseEndpoint, refuse } from '@rsio/common/lib/units';
 import { isLoopback } from './addresses.ts';
-import { HOST_NAME_MAX_CHARS, NAMES_MAX, SOURCE_URL_MAX_CHARS } from './limits.ts';
+import { HOST_NAME_MAX_CHARS, NAMES_MAX, SOURCE_URL_MAX_CHARS } from '../limits.ts';
 
 export interface Listen {
   readonly address: string;

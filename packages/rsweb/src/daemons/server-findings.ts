@@ -5,7 +5,7 @@ import { waitWarnings } from '@rsio/common/manage/server-stats';
 import { changeWarnings, poolWarnings, volumeWarnings, witnessWarnings } from '@rsio/common/manage/server-warnings';
 import type { ManagedVolumeView, PoolView } from '@rsio/common/control/server/views';
 import { hrefOf, clientId, poolId, serverId, volumeId } from '../model/ids.ts';
-import { POOL_ERROR, POOL_WARNING } from '../model/limits.ts';
+import { POOL_ERROR, POOL_WARNING } from '../limits.ts';
 import type { Finding } from '../model/picture.ts';
 import { finding } from '../model/remedies.ts';
 import type { ServerFacts } from './server-picture.ts';

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { assert } from '@rsio/common/lib/assert';
 import { type Answer, plain } from './answer.ts';
-import { ASSETS_MAX, ASSETS_MAX_BYTES } from './limits.ts';
+import { ASSETS_MAX, ASSETS_MAX_BYTES } from '../limits.ts';
 
 const TYPES: Readonly<Record<string, string>> = {
   css: 'text/css; charset=utf-8',

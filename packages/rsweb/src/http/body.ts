@@ -3,7 +3,7 @@
 
 import type { IncomingMessage } from 'node:http';
 import { type Answer, plain } from './answer.ts';
-import { WEB_BODY_MAX_BYTES } from './limits.ts';
+import { WEB_BODY_MAX_BYTES } from '../limits.ts';
 
 const FORM_TYPE = /^application\/x-www-form-urlencoded\s*(;|$)/i;
 

@@ -3,7 +3,7 @@
 
 import { expect, test } from 'vitest';
 import { type Connection, Connections } from './connections.ts';
-import { CONNECTIONS_PER_SOURCE_MAX, CONNECTIONS_PER_TOKEN_MAX, PROVEN_CONNECTIONS_MAX, STRANGE_CONNECTIONS_MAX } from './limits.ts';
+import { CONNECTIONS_PER_SOURCE_MAX, CONNECTIONS_PER_TOKEN_MAX, PROVEN_CONNECTIONS_MAX, STRANGE_CONNECTIONS_MAX } from '../limits.ts';
 
 function world(): {
   readonly open: (owner: string, count: number, token?: string) => Connection[];

@@ -3,7 +3,7 @@
 // have separate bounds, which do not affect each other. When a bound is reached, the owner with the most connections loses its oldest one,
 // so that a new connection is always accepted.
 
-import { CONNECTIONS_PER_SOURCE_MAX, CONNECTIONS_PER_TOKEN_MAX, PROVEN_CONNECTIONS_MAX, STRANGE_CONNECTIONS_MAX } from './limits.ts';
+import { CONNECTIONS_PER_SOURCE_MAX, CONNECTIONS_PER_TOKEN_MAX, PROVEN_CONNECTIONS_MAX, STRANGE_CONNECTIONS_MAX } from '../limits.ts';
 
 export interface Connection {
   /** Called when a request on the connection has shown this token. */

@@ -4,7 +4,7 @@
 import { describe, expect, test } from 'vitest';
 import { ownPath, SECURITY_HEADERS } from './answer.ts';
 import { hostName, isOwnHost, isOwnOrigin } from './hosts.ts';
-import { COOKIES_MAX, FORM_FIELDS_MAX } from './limits.ts';
+import { COOKIES_MAX, FORM_FIELDS_MAX } from '../limits.ts';
 import { parseBearer, parseCookies, parseForm, parsePath } from './request.ts';
 
 describe('cookies', () => {

@@ -1,7 +1,7 @@
 // A checked and bounded request, without sockets. Pure.
 // Invariant: reading a request never throws; malformed parts count as missing.
 
-import { COOKIES_MAX, FORM_FIELDS_MAX } from './limits.ts';
+import { COOKIES_MAX, FORM_FIELDS_MAX } from '../limits.ts';
 
 export interface Request {
   readonly method: 'GET' | 'POST';

@@ -28,7 +28,7 @@ import {
   REQUESTS_PER_CONNECTION_MAX,
   SILENCE_MS,
   WEB_URL_MAX_CHARS,
-} from './limits.ts';
+} from '../limits.ts';
 import type { EventStream, Handler } from './reply.ts';
 import { parseBearer, parseCookies, parseForm, parsePath, type Request } from './request.ts';
 

@@ -5,7 +5,7 @@ import { beforeEach, expect, test } from 'vitest';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { Picture } from '../model/picture.ts';
 import { samplePicture, withFault } from '../testing/sample-picture.ts';
-import { BACKLOG_MAX_BYTES, HEARTBEAT_MS, STREAMS_MAX, STREAMS_PER_TOKEN_MAX, STUCK_MS } from './limits.ts';
+import { BACKLOG_MAX_BYTES, HEARTBEAT_MS, STREAMS_MAX, STREAMS_PER_TOKEN_MAX, STUCK_MS } from '../limits.ts';
 import { Live } from './live.ts';
 
 class Browser {

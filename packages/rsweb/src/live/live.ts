@@ -6,7 +6,7 @@ import type { Clock, Timer } from '@rsio/common/lib/clock';
 import type { EventSink, EventStream } from '../http/reply.ts';
 import type { Picture } from '../model/picture.ts';
 import { type Change, changesBetween, type Texts, textsOf } from './differences.ts';
-import { BACKLOG_MAX_BYTES, HEARTBEAT_MS, STREAMS_MAX, STREAMS_PER_TOKEN_MAX, STUCK_MS, WHOLE_SHARE } from './limits.ts';
+import { BACKLOG_MAX_BYTES, HEARTBEAT_MS, STREAMS_MAX, STREAMS_PER_TOKEN_MAX, STUCK_MS, WHOLE_SHARE } from '../limits.ts';
 
 export interface Watcher {
   readonly token: string;

@@ -5,7 +5,7 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '@rsio/common/lib/clock';
 import type { WebToken } from '../config/rswebcfg.ts';
-import { SESSION_BYTES, SESSION_MAX_MS, SESSIONS_PER_TOKEN_MAX } from './limits.ts';
+import { SESSION_BYTES, SESSION_MAX_MS, SESSIONS_PER_TOKEN_MAX } from '../limits.ts';
 
 export interface Session {
   readonly token: WebToken;

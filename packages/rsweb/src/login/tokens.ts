@@ -3,7 +3,7 @@
 
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { WebToken } from '../config/rswebcfg.ts';
-import { TOKEN_BYTES } from './limits.ts';
+import { TOKEN_BYTES } from '../limits.ts';
 
 /** Prefix that makes tokens recognizable in files and logs. */
 const PREFIX = 'rsweb_';

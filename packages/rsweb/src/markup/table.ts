@@ -2,7 +2,7 @@
 // has aria-sort; rows beyond ROWS_PER_PAGE are on further pages.
 
 import { compareNames } from './lists.ts';
-import { ROWS_PER_PAGE } from './limits.ts';
+import { ROWS_PER_PAGE } from '../limits.ts';
 import { type Html, html, type Part } from './html.ts';
 import { sameWith } from './links.ts';
 import type { View } from './view.ts';

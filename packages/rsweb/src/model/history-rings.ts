@@ -2,7 +2,7 @@
 // together is bounded (HISTORY_BYTES_MAX), and each machine has a fair share of it; an idle volume gets no history.
 
 import { type HistoryName, type HistoryView, type Ring, SERIES, type SeriesName } from './history.ts';
-import { HISTORY_IDLE_MS, HISTORY_OBJECTS_MAX, REORDER_MS, RINGS } from './limits.ts';
+import { HISTORY_IDLE_MS, HISTORY_OBJECTS_MAX, REORDER_MS, RINGS } from '../limits.ts';
 import type { Load, Percentiles, Picture } from './picture.ts';
 
 type Figures = { readonly [K in SeriesName]?: number | null };

@@ -3,7 +3,7 @@
 // before whose reports count at all. Pure. Invariants: ids are unique within a list; every list is bounded and shared fairly between the
 // sources.
 
-import { ELEMENTS_MAX, EVENTS_MAX, FINDINGS_MAX } from './limits.ts';
+import { ELEMENTS_MAX, EVENTS_MAX, FINDINGS_MAX } from '../limits.ts';
 import type { Client, Finding, Machine, Mirror, Path, Picture, Server, Volume } from './picture.ts';
 
 /** `takenMs`: the time of the merged picture. */

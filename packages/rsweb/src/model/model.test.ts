@@ -4,7 +4,7 @@
 import { describe, expect, test } from 'vitest';
 import { SAMPLE_MS, samplePicture } from '../testing/sample-picture.ts';
 import { HistoryRings } from './history-rings.ts';
-import { HISTORY_IDLE_MS, HISTORY_OBJECTS_MAX, RINGS, TEXT_MAX_CHARS } from './limits.ts';
+import { HISTORY_IDLE_MS, HISTORY_OBJECTS_MAX, RINGS, TEXT_MAX_CHARS } from '../limits.ts';
 import { merged } from './merge.ts';
 import type { Picture } from './picture.ts';
 import { checkedPicture } from './picture-shape.ts';

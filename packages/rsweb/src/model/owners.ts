@@ -3,7 +3,7 @@
 // the name of another source's object. If two sources claim the same server, it is shown once for each, with the name of the source.
 
 import { isName } from '@rsio/common/lib/units';
-import { CLAIMS_MAX, HEARSAY_SERVERS_MAX, SOURCE_POOLS_MAX } from './limits.ts';
+import { CLAIMS_MAX, HEARSAY_SERVERS_MAX, SOURCE_POOLS_MAX } from '../limits.ts';
 import { hrefOf, pathId, poolId, volumeId } from './ids.ts';
 import type { Client, Finding, Path, Picture, Pool, Server, Volume } from './picture.ts';
 import { finding } from './remedies.ts';

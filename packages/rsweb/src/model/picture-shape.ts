@@ -4,7 +4,7 @@
 import { flag, type Form, list, object, type Of, orNull, type Shape, text, whole, within, word } from '@rsio/common/lib/shape';
 import { misfit } from '@rsio/common/lib/shape';
 import { DIRECTIONS, PATH_STATES } from '@rsio/common/lib/path-states';
-import { DATE_MAX_MS, ELEMENTS_MAX, FIGURE_MAX, INNER_MAX, TEXT_MAX_CHARS } from './limits.ts';
+import { DATE_MAX_MS, ELEMENTS_MAX, FIGURE_MAX, INNER_MAX, TEXT_MAX_CHARS } from '../limits.ts';
 import type { Picture } from './picture.ts';
 
 /** Version of the form. A change that readers of the old form would misread increases the version. */

@@ -7,7 +7,7 @@ import { quietLog } from '@rsio/common/log/log';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { samplePicture } from '../testing/sample-picture.ts';
 import { Desk, type Outcome } from './desk.ts';
-import { ORDER_SHOWN_MS, ORDERS_MAX } from './limits.ts';
+import { ORDER_SHOWN_MS, ORDERS_MAX } from '../limits.ts';
 import type { OrderKind } from './order.ts';
 import { orderTable } from './order-table.ts';
 

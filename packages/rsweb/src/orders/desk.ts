@@ -7,7 +7,7 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import type { Picture } from '../model/picture.ts';
-import { FIELD_MAX_CHARS, NOTICE_MS, NOTICES_MAX, ORDER_SHOWN_MS, ORDERS_MAX } from './limits.ts';
+import { FIELD_MAX_CHARS, NOTICE_MS, NOTICES_MAX, ORDER_SHOWN_MS, ORDERS_MAX } from '../limits.ts';
 import type { Fields, OrderKind, Work } from './order.ts';
 
 /** A question before the execution of an order, as pages/confirm.ts shows it. */

@@ -3,7 +3,7 @@
 
 import type { Client, Path, Picture, Pool, Server, Volume } from '../model/picture.ts';
 import { byName, groupsOf } from '../markup/lists.ts';
-import { CLIENTS_DRAWN, VOLUMES_DRAWN } from '../markup/limits.ts';
+import { CLIENTS_DRAWN, VOLUMES_DRAWN } from '../limits.ts';
 
 const WIDTH = 1180;
 const CLIENT_WIDTH = 178;

@@ -5,7 +5,7 @@ import { plural } from '@rsio/common/lib/units';
 import type { Finding } from '../model/picture.ts';
 import { sinceText } from '../markup/figures.ts';
 import { type Html, html } from '../markup/html.ts';
-import { FINDINGS_SHOWN } from '../markup/limits.ts';
+import { FINDINGS_SHOWN } from '../limits.ts';
 import { stateBadge } from '../markup/state.ts';
 
 /** `none`: the sentence that is shown without findings; null if nothing is shown then. */

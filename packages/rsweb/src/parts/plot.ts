@@ -4,7 +4,7 @@
 import type { HistoryName, Ring, SeriesName } from '../model/history.ts';
 import { latencyText, numberText, sizeText, speedText, timeText } from '../markup/figures.ts';
 import { type Html, html } from '../markup/html.ts';
-import { PLOT_POINTS } from '../markup/limits.ts';
+import { PLOT_POINTS } from '../limits.ts';
 import { sameWith } from '../markup/links.ts';
 import type { View } from '../markup/view.ts';
 

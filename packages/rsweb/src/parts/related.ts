@@ -3,7 +3,7 @@
 
 import type { Finding, Picture } from '../model/picture.ts';
 import { type Html, html } from '../markup/html.ts';
-import { EVENTS_SHOWN } from '../markup/limits.ts';
+import { EVENTS_SHOWN } from '../limits.ts';
 import { eventsTable } from './object-tables.ts';
 import type { View } from '../markup/view.ts';
 

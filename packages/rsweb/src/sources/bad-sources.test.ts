@@ -3,9 +3,16 @@
 
 import { expect, test } from 'vitest';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { SOURCES_MAX } from '../config/limits.ts';
-import { FINDINGS_SHOWN } from '../markup/limits.ts';
-import { CLAIMS_MAX, ELEMENTS_MAX, EVENTS_MAX, FINDINGS_MAX, HEARSAY_SERVERS_MAX, SOURCE_POOLS_MAX } from '../model/limits.ts';
+import {
+  CLAIMS_MAX,
+  ELEMENTS_MAX,
+  EVENTS_MAX,
+  FINDINGS_MAX,
+  FINDINGS_SHOWN,
+  HEARSAY_SERVERS_MAX,
+  SOURCE_POOLS_MAX,
+  SOURCES_MAX,
+} from '../limits.ts';
 import type { Client, Event, Finding, Mirror, Path, Picture, Pool, Server, Volume } from '../model/picture.ts';
 import { samplePicture } from '../testing/sample-picture.ts';
 import { Hub } from './hub.ts';

@@ -7,7 +7,7 @@ import { findingsOf, merged } from '../model/merge.ts';
 import { heard, type Told } from '../model/owners.ts';
 import type { Picture } from '../model/picture.ts';
 import { versionFindings } from '../model/versions.ts';
-import { IDLE_MS, LOOK_LASTS_MS, LOOKING_MS, MERGE_MS } from './limits.ts';
+import { IDLE_MS, LOOK_LASTS_MS, LOOKING_MS, MERGE_MS } from '../limits.ts';
 import { NOTHING, type Source } from './source.ts';
 
 interface Entry {

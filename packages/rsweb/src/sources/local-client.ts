@@ -11,7 +11,7 @@ import { clientFindings } from '../daemons/client-findings.ts';
 import { type ClientFacts, clientPart } from '../daemons/client-picture.ts';
 import { Meters } from '../daemons/meters.ts';
 import type { Picture } from '../model/picture.ts';
-import { EVENTS_ASKED, LOCAL_ANSWER_MS } from './limits.ts';
+import { EVENTS_ASKED, LOCAL_ANSWER_MS } from '../limits.ts';
 import { localFailure, localMachine } from './local-machine.ts';
 import type { Source } from './source.ts';
 

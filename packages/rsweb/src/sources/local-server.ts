@@ -11,7 +11,7 @@ import { serverFindings } from '../daemons/server-findings.ts';
 import { Meters } from '../daemons/meters.ts';
 import type { Picture } from '../model/picture.ts';
 import { type ServerFacts, serverPart } from '../daemons/server-picture.ts';
-import { EVENTS_ASKED, LOCAL_ANSWER_MS, SLOW_FACTS_MS } from './limits.ts';
+import { EVENTS_ASKED, LOCAL_ANSWER_MS, SLOW_FACTS_MS } from '../limits.ts';
 import { localFailure, localMachine } from './local-machine.ts';
 import type { Source } from './source.ts';
 

@@ -15,7 +15,7 @@ import type { Picture } from '../model/picture.ts';
 import { samplePicture } from '../testing/sample-picture.ts';
 import { Hub } from './hub.ts';
 import { jsonTrouble } from './json-scan.ts';
-import { REMOTE_ANSWER_MAX_BYTES } from './limits.ts';
+import { REMOTE_ANSWER_MAX_BYTES } from '../limits.ts';
 import { Remote } from './remote.ts';
 import { NOTHING, type Source } from './source.ts';
 

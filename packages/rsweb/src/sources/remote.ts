@@ -12,7 +12,7 @@ import type { WebSource } from '../config/rswebcfg.ts';
 import type { Picture } from '../model/picture.ts';
 import { finding } from '../model/remedies.ts';
 import { answerIn } from './answer.ts';
-import { REMOTE_ANSWER_MAX_BYTES, REMOTE_ANSWER_MS, REST_FACTOR } from './limits.ts';
+import { REMOTE_ANSWER_MAX_BYTES, REMOTE_ANSWER_MS, REST_FACTOR } from '../limits.ts';
 import { type Source, withoutAnswer } from './source.ts';
 
 export class Remote implements Source {

@@ -9,7 +9,7 @@ import {
   DISCOVERY_NONCE_BYTES,
   DISCOVERY_RATE_PER_SOURCE,
   DISCOVERY_REQUEST_BYTES,
-} from '@rsio/protocol/explorer/discovery/limits';
+} from '@rsio/protocol/explorer/limits';
 import { MAC_BYTES } from '@rsio/protocol/wire/limits';
 import { waitFor } from '../../../support/programs/wait-for.ts';
 import { type Need, type ServerCase, serverCase } from '../../base/case.ts';

@@ -4,7 +4,7 @@
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
-import { FUSE_DATA_MAX_BYTES, FUSE_INTERRUPT_MS, FUSE_REQUESTS_OUT_MAX } from '@rsio/rsiod/frontends/fuse/limits';
+import { FUSE_DATA_MAX_BYTES, FUSE_INTERRUPT_MS, FUSE_REQUESTS_OUT_MAX } from '@rsio/rsiod/frontends/limits';
 import { FuseBuffers } from '@rsio/rsiod/frontends/fuse/fuse-buffers';
 import { FuseSession } from '@rsio/rsiod/frontends/fuse/fuse-session';
 import { expectThat, type FuzzTarget } from '../../fixtures/fuzz-target.ts';

@@ -2,7 +2,7 @@
 // program may send. Oracle: no exception; the volume is asked only for what its requests may contain; output is bounded; the connection
 // ends once, with nothing lent and nothing left in the volume.
 
-import { NBD_BATCH_BYTES, NBD_BYTES_OUT_MAX, NBD_REQUESTS_OUT_MAX } from '@rsio/rsiod/frontends/nbd/wire/limits';
+import { NBD_BATCH_BYTES, NBD_BYTES_OUT_MAX, NBD_REQUESTS_OUT_MAX } from '@rsio/rsiod/frontends/limits';
 import { DataBuffers } from '@rsio/rsiod/frontends/nbd/data-buffers';
 import { MemoryBudget } from '@rsio/rsiod/frontends/nbd/memory-budget';
 import { NbdConnection } from '@rsio/rsiod/frontends/nbd/nbd-connection';

@@ -3,7 +3,7 @@
 // again, decodes to the same.
 
 import { isDeepStrictEqual } from 'node:util';
-import { DISCOVERY_REQUEST_BYTES, DISCOVERY_SOURCES_MAX, DATAGRAM_MAX_BYTES } from '@rsio/protocol/explorer/discovery/limits';
+import { DISCOVERY_REQUEST_BYTES, DISCOVERY_SOURCES_MAX, DATAGRAM_MAX_BYTES } from '@rsio/protocol/explorer/limits';
 import {
   type DiscoveryDatagram,
   decodeDiscovery,

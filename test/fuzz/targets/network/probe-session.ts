@@ -2,7 +2,7 @@
 // data is zeros, no more than requested; the connection ends, with nothing lent and no timer left.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { PROBE_TIME_MAX_MS } from '@rsio/protocol/explorer/probe/limits';
+import { PROBE_TIME_MAX_MS } from '@rsio/protocol/explorer/limits';
 import { OUTPUT_QUEUED_MAX_BYTES, SEGMENT_BYTES } from '@rsio/protocol/link/limits';
 import { OUTPUT_BUFFER_BYTES } from '@rsio/protocol/wire/limits';
 import { CountingOutputPool } from '@rsio/protocol/testing/counting-pools';

@@ -3,8 +3,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { PROOF_TIMEOUT_MS } from '../../auth/limits.ts';
-import { JOIN_RETRY_MS } from '../limits.ts';
-import { FIRST_HANDSHAKE_PATIENCE_MS } from './limits.ts';
+import { FIRST_HANDSHAKE_PATIENCE_MS, JOIN_RETRY_MS } from '../limits.ts';
 import type { ScriptedPath } from '../../testing/scripted-server.ts';
 import { TrunkScene } from '../../testing/trunk-scene.ts';
 import { FirstHandshake } from './first-handshake.ts';

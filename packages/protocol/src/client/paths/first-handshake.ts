@@ -6,7 +6,7 @@
 // that session to the next path. If the session has begun, it carries no request yet and can be replaced safely.
 
 import { PROOF_TIMEOUT_MS } from '../../auth/limits.ts';
-import { FIRST_HANDSHAKE_PATIENCE_MS } from './limits.ts';
+import { FIRST_HANDSHAKE_PATIENCE_MS } from '../limits.ts';
 
 export interface FirstHandshakeEvents {
   /** Called on the slow path when another path takes over the first handshake. The slow path must then close its connection at once. */

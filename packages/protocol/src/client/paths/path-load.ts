@@ -2,7 +2,7 @@
 // request. Invariant: `requests` is the number of slots whose answer is pending on this path. Tracking a request allocates no memory.
 
 import type { Histogram } from '@rsio/common/structures/histogram';
-import { HELD_BY_STORAGE_MS, LATE_MS, TRIP_GAIN_DOWN, TRIP_GAIN_UP } from './limits.ts';
+import { HELD_BY_STORAGE_MS, LATE_MS, TRIP_GAIN_DOWN, TRIP_GAIN_UP } from '../limits.ts';
 import { OP } from '../../wire/frames.ts';
 import { RateMeter } from './rate-meter.ts';
 import type { Request } from '../requests/request.ts';

@@ -2,7 +2,7 @@
 // recover, because the next answer or PONG on the path clears the suspicion. If all paths are silent, the server is considered slow: no
 // path becomes suspect, and all paths reconnect after the configured time `dead`.
 
-import { LIVENESS_TICKS_PER_SUSPECT, LIVENESS_TICK_MAX_MS, LIVENESS_TICK_MIN_MS, SUSPECT_SRTT_FACTOR } from './limits.ts';
+import { LIVENESS_TICKS_PER_SUSPECT, LIVENESS_TICK_MAX_MS, LIVENESS_TICK_MIN_MS, SUSPECT_SRTT_FACTOR } from '../limits.ts';
 
 /** Liveness times from the configuration of a namespace. */
 export interface LivenessTimes {

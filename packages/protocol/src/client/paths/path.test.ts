@@ -8,7 +8,7 @@ import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
 import { OUTPUT_HARD_MAX_BYTES } from '../../link/limits.ts';
 import { SLOTS } from '../../wire/limits.ts';
-import { ANSWER_PARTS_MAX_BYTES } from './limits.ts';
+import { ANSWER_PARTS_MAX_BYTES } from '../limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { OutputPool } from '../../wire/encoder.ts';
 import { ANSWER, FLAG, OP } from '../../wire/frames.ts';

@@ -3,7 +3,7 @@
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
-import { ANSWER_PARTS_MAX_BYTES, ANSWER_PART_COST_BYTES } from './limits.ts';
+import { ANSWER_PARTS_MAX_BYTES, ANSWER_PART_COST_BYTES } from '../limits.ts';
 import { ANSWER, FLAG, frameName, OP } from '../../wire/frames.ts';
 import type { Header } from '../../wire/header.ts';
 import { decodeFarewell, decodeHeartbeat, encodeFarewell, encodeHeartbeat, encodeRevoke } from '../../wire/message-codec.ts';

@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { SEGMENT_BYTES } from '../../link/limits.ts';
-import { FLIGHT_FIRST_BYTES, RATE_AGES_MS, RATE_MIN_BYTES_PER_MS } from './limits.ts';
+import { FLIGHT_FIRST_BYTES, RATE_AGES_MS, RATE_MIN_BYTES_PER_MS } from '../limits.ts';
 import { RateMeter } from './rate-meter.ts';
 
 const KIB = 1024;

@@ -11,7 +11,7 @@ import {
   RATE_MIN_BYTES_PER_MS,
   RATE_RISE_FULL_BYTES,
   RATE_SPELL_MS,
-} from './limits.ts';
+} from '../limits.ts';
 
 export class RateMeter {
   /** Estimated rate in bytes per ms; 0 if unknown. */

@@ -2,7 +2,7 @@
 // of a slow path's READs would be late if they were compared only with each other. Each volume has figures of its own, because another
 // volume may be slow because of a limit, a pause or slow storage. Pure.
 
-import { HEDGE_FACTOR, HEDGE_MIN_MS, READ_TIME_GAIN } from './limits.ts';
+import { HEDGE_FACTOR, HEDGE_MIN_MS, READ_TIME_GAIN } from '../limits.ts';
 
 const DEVIATIONS = 4;
 

@@ -13,7 +13,7 @@ import {
   RATE_PROBE_LONGEST_MS,
   RATE_PROBE_MAX_MS,
   RATE_PROBE_TIME_PARTS,
-} from './limits.ts';
+} from '../limits.ts';
 import { choosePath, completionMs, leastBusy, type PathPicture, pathToProbe, prepare } from './scheduler.ts';
 
 const NOW_MS = 10_000;

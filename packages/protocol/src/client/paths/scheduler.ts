@@ -20,7 +20,7 @@ import {
   REQUEST_COST_MS,
   TRIP_SAME_MS,
   TRIP_SAME_PART,
-} from './limits.ts';
+} from '../limits.ts';
 
 export interface MeterPicture {
   readonly bytesPerMs: number;

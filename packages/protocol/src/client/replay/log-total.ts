@@ -3,7 +3,7 @@
 // (log-admission.ts). The owner of the LogTotal decides which log to flush. Invariant: only requests with FUA reserve memory beyond the
 // limit. Lowering the limit removes nothing from the logs.
 
-import { LOG_TOTAL_STEPS } from './limits.ts';
+import { LOG_TOTAL_STEPS } from '../limits.ts';
 
 export class LogTotal {
   bytes = 0;

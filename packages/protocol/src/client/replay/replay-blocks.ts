@@ -5,7 +5,7 @@
 import { assert } from '@rsio/common/lib/assert';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { ObjectPool } from '@rsio/common/structures/object-pool';
-import { REPLAY_BLOCK_BYTES, REPLAY_SLAB_BLOCKS } from './limits.ts';
+import { REPLAY_BLOCK_BYTES, REPLAY_SLAB_BLOCKS } from '../limits.ts';
 
 export const BLOCK_SECTORS = REPLAY_BLOCK_BYTES / SECTOR_BYTES;
 const SLAB_SHIFT = Math.log2(REPLAY_SLAB_BLOCKS);

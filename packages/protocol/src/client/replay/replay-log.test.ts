@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SEGMENT_BYTES, WIDE_COUNT_MAX } from '../../link/limits.ts';
 import { SLOTS, WIDE_UNIT_SECTORS } from '../../wire/limits.ts';
-import { REPLAY_RANGES_MAX, REPLAY_RANGE_COST_BYTES } from './limits.ts';
+import { REPLAY_RANGES_MAX, REPLAY_RANGE_COST_BYTES } from '../limits.ts';
 import { BLOCK_COST, change, contents, MARGIN, nextPiece } from '../../testing/replay-requests.ts';
 import { FLAG, OP } from '../../wire/frames.ts';
 import { SlabPool } from './replay-blocks.ts';

@@ -6,7 +6,7 @@
 import { assert } from '@rsio/common/lib/assert';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SLOTS } from '../../wire/limits.ts';
-import { REPLAY_BLOCK_BYTES, REPLAY_BLOCK_COST_BYTES, REPLAY_RANGES_MAX, REPLAY_RANGE_COST_BYTES } from './limits.ts';
+import { REPLAY_BLOCK_BYTES, REPLAY_BLOCK_COST_BYTES, REPLAY_RANGES_MAX, REPLAY_RANGE_COST_BYTES } from '../limits.ts';
 import { FLAG, OP } from '../../wire/frames.ts';
 import { sectorsOf } from '../../wire/header.ts';
 import { Replay } from './replay.ts';

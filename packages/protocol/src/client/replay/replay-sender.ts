@@ -3,7 +3,7 @@
 // `drop` is called.
 
 import { SEGMENT_BYTES } from '../../link/limits.ts';
-import { REPLAY_REQUESTS_OUT_MAX } from './limits.ts';
+import { REPLAY_REQUESTS_OUT_MAX } from '../limits.ts';
 import { STATUS } from '../../wire/status.ts';
 import type { Replay } from './replay.ts';
 import type { ReplayLog } from './replay-log.ts';

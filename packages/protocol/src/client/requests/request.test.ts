@@ -3,7 +3,7 @@
 
 import { expect, test } from 'vitest';
 import { PATHS_PER_TRUNK_MAX, SEGMENT_BYTES } from '../../link/limits.ts';
-import { SEGMENT_MIN_BYTES } from './limits.ts';
+import { SEGMENT_MIN_BYTES } from '../limits.ts';
 import { segmentBytes } from './request.ts';
 
 const MIB = 1024 * 1024;

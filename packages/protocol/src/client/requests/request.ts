@@ -3,7 +3,7 @@
 // code. Invariant: the trunk never touches `buffer` after `requestDone`, not even when answers arrive later.
 
 import { SEGMENT_BYTES } from '../../link/limits.ts';
-import { SEGMENT_MIN_BYTES } from './limits.ts';
+import { SEGMENT_MIN_BYTES } from '../limits.ts';
 
 /** The part of an attachment (client/attachment.ts) that is needed for handling requests. */
 export interface RequestAttachment {

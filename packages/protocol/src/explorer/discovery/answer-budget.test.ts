@@ -9,7 +9,7 @@ import {
   DISCOVERY_RATE_KNOWN,
   DISCOVERY_SCARCE_MS,
   DISCOVERY_SOURCES_MAX,
-} from './limits.ts';
+} from '../limits.ts';
 import { AnswerBudget } from './answer-budget.ts';
 
 const FLOOD_MS = 60_000;

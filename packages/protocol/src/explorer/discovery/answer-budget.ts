@@ -13,7 +13,7 @@ import {
   DISCOVERY_RATE_PER_SOURCE,
   DISCOVERY_SCARCE_MS,
   DISCOVERY_SOURCES_MAX,
-} from './limits.ts';
+} from '../limits.ts';
 
 const SECOND_MS = 1000;
 const PER_SOURCE = { atOnce: DISCOVERY_BURST_PER_SOURCE, eachMs: SECOND_MS / DISCOVERY_RATE_PER_SOURCE };

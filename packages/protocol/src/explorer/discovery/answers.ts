@@ -4,7 +4,7 @@
 
 import { discoveryKey } from '../../auth/keys.ts';
 import { addressKey } from '@rsio/common/lib/subnet';
-import { DISCOVERY_ANSWERS_MAX } from './limits.ts';
+import { DISCOVERY_ANSWERS_MAX } from '../limits.ts';
 import { PROTOCOL_VERSIONS } from '../../wire/features.ts';
 import { type DiscoveryDrop, decodeDiscovery, type Offer, type OfferedInterface } from './discovery-datagram.ts';
 import type { DatagramPeer } from '../network/datagram-sockets.ts';

@@ -4,7 +4,7 @@
 import { Packr } from 'msgpackr';
 import { describe, expect, test } from 'vitest';
 import { discoveryKey } from '../../auth/keys.ts';
-import { DISCOVERY_REQUEST_BYTES } from './limits.ts';
+import { DISCOVERY_REQUEST_BYTES } from '../limits.ts';
 import { codeOf, readDocument, tableOf } from '@rsio/common/testing/document';
 import { encodeDiscover, encodeOffer } from './discovery-datagram.ts';
 

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { Packr } from 'msgpackr';
 import { describe, expect, test } from 'vitest';
 import { discoveryKey } from '../../auth/keys.ts';
-import { DISCOVERY_REQUEST_BYTES, DATAGRAM_MAX_BYTES } from './limits.ts';
+import { DISCOVERY_REQUEST_BYTES, DATAGRAM_MAX_BYTES } from '../limits.ts';
 import { type DiscoveryDatagram, decodeDiscovery, type Discover, encodeDiscover, encodeOffer, type Offer } from './discovery-datagram.ts';
 
 const msgpack = new Packr({ useRecords: false });

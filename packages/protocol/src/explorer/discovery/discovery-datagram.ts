@@ -6,7 +6,7 @@ import { discoveryMac, isValidMac } from '../../auth/keys.ts';
 import { assert } from '@rsio/common/lib/assert';
 import { INTERFACES_MAX, NAMESPACEID_MAX, PORT_MAX, SERVERID_MAX } from '@rsio/common/lib/limits';
 import { MAC_BYTES, VERSIONS_OFFERED_MAX } from '../../wire/limits.ts';
-import { DISCOVERY_MESSAGE_MAX_BYTES, DISCOVERY_NONCE_BYTES, DISCOVERY_REQUEST_BYTES, DATAGRAM_MAX_BYTES } from './limits.ts';
+import { DISCOVERY_MESSAGE_MAX_BYTES, DISCOVERY_NONCE_BYTES, DISCOVERY_REQUEST_BYTES, DATAGRAM_MAX_BYTES } from '../limits.ts';
 import { bytesOf, type Guard, integer, ipAddress, listenerInstance, listOf, name, orNull, record } from '../../wire/guards.ts';
 import { codec } from '../../wire/message-codec.ts';
 

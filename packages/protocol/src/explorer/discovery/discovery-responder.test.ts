@@ -12,7 +12,7 @@ import {
   DISCOVERY_RATE_PER_SOURCE,
   DISCOVERY_REQUEST_BYTES,
   DISCOVERY_SOURCES_MAX,
-} from './limits.ts';
+} from '../limits.ts';
 import { decodeDiscovery, type Discover, encodeDiscover, encodeOffer } from './discovery-datagram.ts';
 import { type DiscoveryIdentity, DiscoveryResponder } from './discovery-responder.ts';
 

@@ -10,7 +10,7 @@ import {
   DISCOVERY_TARGETS_MAX,
   DISCOVERY_WAIT_MS,
   FINDINGS_PER_KIND_MAX,
-} from './limits.ts';
+} from '../limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { MemoryDatagrams } from '../../testing/memory-datagrams.ts';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';

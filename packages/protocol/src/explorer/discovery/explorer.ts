@@ -4,7 +4,7 @@
 import { isIPv4 } from 'node:net';
 import { toRsError } from '@rsio/common/lib/errors';
 import { isLoopback4 } from '@rsio/common/lib/subnet';
-import { DISCOVERY_NONCE_BYTES, DISCOVERY_REQUEST_BYTES, DISCOVERY_ROUNDS, DISCOVERY_TARGETS_MAX, DISCOVERY_WAIT_MS } from './limits.ts';
+import { DISCOVERY_NONCE_BYTES, DISCOVERY_REQUEST_BYTES, DISCOVERY_ROUNDS, DISCOVERY_TARGETS_MAX, DISCOVERY_WAIT_MS } from '../limits.ts';
 import { PROTOCOL_VERSIONS } from '../../wire/features.ts';
 import { Answers } from './answers.ts';
 import { encodeDiscover } from './discovery-datagram.ts';

@@ -1,7 +1,7 @@
 // A finding is an observation that an exploration or a probe reports besides its result, so that nothing is dropped silently. Invariants:
 // lists of findings are bounded; texts contain no control characters, because wire/guards.ts checks the names from peers.
 
-import { FINDINGS_PER_KIND_MAX } from './limits.ts';
+import { FINDINGS_PER_KIND_MAX } from '../limits.ts';
 
 export type FindingKind =
   // Datagrams that could not be read: damaged, foreign, or in a newer peer's format.

@@ -4,7 +4,7 @@
 import dgram from 'node:dgram';
 import { isIPv4 } from 'node:net';
 import { toRsError } from '@rsio/common/lib/errors';
-import { DATAGRAM_BUFFER_BYTES } from './limits.ts';
+import { DATAGRAM_BUFFER_BYTES } from '../limits.ts';
 
 export interface DatagramPeer {
   readonly address: string;

@@ -14,7 +14,7 @@ import {
   PROBE_BURST_MS,
   PROBE_SLOTS,
   PROBE_WINDOW_BYTES,
-} from './limits.ts';
+} from '../limits.ts';
 import { ANSWER, OP } from '../../wire/frames.ts';
 import type { Header } from '../../wire/header.ts';
 import type { Welcome } from '../../wire/messages.ts';

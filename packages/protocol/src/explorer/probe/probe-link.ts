@@ -9,7 +9,7 @@ import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
 import { HANDSHAKE_MESSAGE_MAX_BYTES } from '../../auth/limits.ts';
-import { PROBE_ANSWER_TIMEOUT_MS, PROBE_TIME_MAX_MS, PROBE_WINDOW_BYTES } from './limits.ts';
+import { PROBE_ANSWER_TIMEOUT_MS, PROBE_TIME_MAX_MS, PROBE_WINDOW_BYTES } from '../limits.ts';
 import { Connection, type ConnectionEvents } from '../../link/connection.ts';
 import type { PathTransport, TlsKey } from '../../link/path-transport.ts';
 import { OutputPool } from '../../wire/encoder.ts';

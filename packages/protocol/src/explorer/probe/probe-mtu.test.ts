@@ -2,8 +2,7 @@
 // probe.test.ts tests the rest of a probe.
 
 import { beforeEach, describe, expect, test } from 'vitest';
-import { DISCOVERY_REQUEST_BYTES } from '../discovery/limits.ts';
-import { DATAGRAM_HEADERS_BYTES, PROBE_DATAGRAM_TRIES } from './limits.ts';
+import { DATAGRAM_HEADERS_BYTES, DISCOVERY_REQUEST_BYTES, PROBE_DATAGRAM_TRIES } from '../limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { MemoryDatagrams } from '../../testing/memory-datagrams.ts';
 import { MemoryNetwork } from '../../testing/memory-network.ts';

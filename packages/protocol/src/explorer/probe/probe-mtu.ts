@@ -5,8 +5,14 @@
 
 import { discoveryKey } from '../../auth/keys.ts';
 import type { Timer } from '@rsio/common/lib/clock';
-import { DISCOVERY_NONCE_BYTES, DISCOVERY_REQUEST_BYTES, DATAGRAM_MAX_BYTES } from '../discovery/limits.ts';
-import { DATAGRAM_HEADERS_BYTES, PROBE_DATAGRAM_TIMEOUT_MS, PROBE_DATAGRAM_TRIES } from './limits.ts';
+import {
+  DATAGRAM_HEADERS_BYTES,
+  DATAGRAM_MAX_BYTES,
+  DISCOVERY_NONCE_BYTES,
+  DISCOVERY_REQUEST_BYTES,
+  PROBE_DATAGRAM_TIMEOUT_MS,
+  PROBE_DATAGRAM_TRIES,
+} from '../limits.ts';
 import { PROTOCOL_VERSIONS } from '../../wire/features.ts';
 import { decodeDiscovery, encodeDiscover } from '../discovery/discovery-datagram.ts';
 import { isOnLink } from '../network/candidates.ts';

@@ -11,7 +11,7 @@ import {
   PROBE_SLOTS,
   PROBE_TIME_MAX_MS,
   PROBE_WINDOW_BYTES,
-} from './limits.ts';
+} from '../limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { MemoryNetwork, type MemoryRoute } from '../../testing/memory-network.ts';
 import { IDEAL_LINK, type LinkShape } from '../../testing/memory-transport.ts';

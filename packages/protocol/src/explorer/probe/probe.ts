@@ -9,7 +9,7 @@ import { OP } from '../../wire/frames.ts';
 import type { Welcome } from '../../wire/messages.ts';
 import { Findings } from '../discovery/finding.ts';
 import { type ByteCounters, interfaceOf } from '../network/interfaces.ts';
-import { PROBE_PINGS } from './limits.ts';
+import { PROBE_PINGS } from '../limits.ts';
 import { burst } from './probe-burst.ts';
 import { ProbeLink } from './probe-link.ts';
 import { measureMtu } from './probe-mtu.ts';

@@ -7,7 +7,7 @@ import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
 import { STATUS } from '../../wire/status.ts';
 import type { CopyIo, CopyLock } from './copy-ports.ts';
 import { flushAll } from './flush-run.ts';
-import { CLEAR_LOCK_MS } from './limits.ts';
+import { CLEAR_LOCK_MS } from '../limits.ts';
 import type { Clearing } from './plans/clear-plan.ts';
 
 export interface ClearOrder {

@@ -36,14 +36,13 @@
 import type { Clock } from '@rsio/common/lib/clock';
 import { EarliestTimer } from '@rsio/common/lib/earliest-timer';
 import { statusEntry } from '../../wire/status.ts';
-import { CHECKPOINT_BYTES } from '../lacks/limits.ts';
+import { CHECKPOINT_BYTES, CLEAR_IDLE_MS, COPY_RETRY_MS, PIECE_MAX_BYTES, PIECES_URGENT_MAX } from '../limits.ts';
 import { RegionSet, regionsOf } from '../regions/region-set.ts';
 import { keptRegion, largestOf } from './plans/beyond.ts';
 import { ClearRun } from './clear-run.ts';
 import type { CopyBuffers } from './copy-buffers.ts';
 import type { CopierEvents, CopyIo, CopyView, Cutter, ResyncProgress, SourceAndTargets } from './copy-ports.ts';
 import { flushAll } from './flush-run.ts';
-import { CLEAR_IDLE_MS, COPY_RETRY_MS, PIECE_MAX_BYTES, PIECES_URGENT_MAX } from './limits.ts';
 import { Pace } from './pace.ts';
 import { PieceRun, type PieceResult } from './piece-run.ts';
 import { ClearPlan } from './plans/clear-plan.ts';

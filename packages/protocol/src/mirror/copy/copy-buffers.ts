@@ -3,7 +3,7 @@
 
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { TimesBudget } from '../lacks/change-times.ts';
-import { BUFFERS_KEPT_BYTES, BUFFERS_MAX_BYTES, PIECE_SMALL_BYTES } from './limits.ts';
+import { BUFFERS_KEPT_BYTES, BUFFERS_MAX_BYTES, PIECE_SMALL_BYTES } from '../limits.ts';
 
 export interface BufferGrant {
   readonly buffer: Buffer;

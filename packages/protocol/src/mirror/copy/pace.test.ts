@@ -11,7 +11,7 @@ import {
   PIECES_BUSY_MAX,
   PIECES_MAX,
   USERS_RECENT_MS,
-} from './limits.ts';
+} from '../limits.ts';
 import { Pace } from './pace.ts';
 import { ProgressMeter } from './progress-meter.ts';
 

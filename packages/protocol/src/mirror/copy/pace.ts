@@ -10,7 +10,7 @@ import {
   RATE_BURST_MS,
   RATE_PIECE_MS,
   USERS_RECENT_MS,
-} from './limits.ts';
+} from '../limits.ts';
 
 export class Pace {
   /** Fixed rate; null if only users' I/O limits the copies. */

@@ -1,7 +1,7 @@
 // The rate of a resync over the last seconds. returning.ts estimates the remaining time from it.
 // Invariant: the number of samples is bounded.
 
-import { PROGRESS_SAMPLES, PROGRESS_WINDOW_MS } from './limits.ts';
+import { PROGRESS_SAMPLES, PROGRESS_WINDOW_MS } from '../limits.ts';
 
 export class ProgressMeter {
   private samples: { readonly atMs: number; readonly bytes: number }[] = [];

@@ -7,7 +7,7 @@ import { MirrorCopyWorld } from '../../testing/mirror-copy-world.ts';
 import type { SimReplica } from '../../testing/mirror-replicas.ts';
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
 import { STATUS } from '../../wire/status.ts';
-import { COPY_RETRY_MAX_MS, COPY_RETRY_MS } from './limits.ts';
+import { COPY_RETRY_MAX_MS, COPY_RETRY_MS } from '../limits.ts';
 
 const REGIONS = 4;
 const APART_MS = 10;

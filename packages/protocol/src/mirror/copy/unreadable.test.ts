@@ -2,7 +2,7 @@
 // only when all of it is copied. piece-run.ts finds out that a piece is unreadable.
 
 import { expect, test } from 'vitest';
-import { COPY_RETRY_MAX_MS, COPY_RETRY_MS, UNREADABLE_MAX } from './limits.ts';
+import { COPY_RETRY_MAX_MS, COPY_RETRY_MS, UNREADABLE_MAX } from '../limits.ts';
 import { Unreadable } from './unreadable.ts';
 
 const piece = (region: number, begin = 0, end = 8) => ({ region, beginBytes: region * 100 + begin, endBytes: region * 100 + end });

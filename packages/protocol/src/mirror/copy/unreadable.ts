@@ -1,7 +1,7 @@
 // Ranges that no replica in sync can read, and how long the copier waits before it tries again. Invariants: the wait grows only while
 // nothing else is copied, so that one bad block does not delay other regions. A range stays in the list until it was copied.
 
-import { COPY_RETRY_MAX_MS, COPY_RETRY_MS, UNREADABLE_MAX } from './limits.ts';
+import { COPY_RETRY_MAX_MS, COPY_RETRY_MS, UNREADABLE_MAX } from '../limits.ts';
 import type { PieceRange } from './plans/region-pieces.ts';
 
 interface Range {

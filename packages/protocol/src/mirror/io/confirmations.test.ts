@@ -8,7 +8,7 @@ import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { Request } from '../../client/requests/request.ts';
 import { FakeSession, FakeStore } from '../../testing/fake-replica.ts';
 import { OP } from '../../wire/frames.ts';
-import { CONFIRM_PATIENCE_MS } from './limits.ts';
+import { CONFIRM_PATIENCE_MS } from '../limits.ts';
 import { MirrorIo } from './mirror-io.ts';
 import { TimesBudget } from '../lacks/change-times.ts';
 

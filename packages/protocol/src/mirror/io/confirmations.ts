@@ -10,7 +10,7 @@ import { Request, type RequestEvents } from '../../client/requests/request.ts';
 import { OP } from '../../wire/frames.ts';
 import { IOCTL } from '../../wire/messages.ts';
 import { STATUS } from '../../wire/status.ts';
-import { CONFIRM_PATIENCE_MS } from './limits.ts';
+import { CONFIRM_PATIENCE_MS } from '../limits.ts';
 import type { Member, Members } from './members.ts';
 import type { Operation } from './operation.ts';
 import type { Replica } from './replica.ts';

@@ -9,7 +9,7 @@ import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { Request, type RequestEvents } from '../../client/requests/request.ts';
 import { OP } from '../../wire/frames.ts';
 import { STATUS } from '../../wire/status.ts';
-import { ZERO_SECTORS_MAX } from './limits.ts';
+import { ZERO_SECTORS_MAX } from '../limits.ts';
 import type { Replica } from './replica.ts';
 
 export type CopyDone = (status: number) => void;

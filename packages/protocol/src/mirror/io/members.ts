@@ -3,7 +3,7 @@
 // is in the view or has a session that was not given up.
 
 import { assert } from '@rsio/common/lib/assert';
-import { REPLICA_BITS } from './limits.ts';
+import { REPLICA_BITS } from '../limits.ts';
 import type { Replica } from './replica.ts';
 
 export interface IoReplicaView {

@@ -6,7 +6,7 @@ import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { Attachment } from '../../client/attachment.ts';
 import { SlabPool } from '../../client/replay/replay-blocks.ts';
-import { REPLAY_BLOCK_BYTES, REPLAY_BLOCK_COST_BYTES, REPLAY_RANGE_COST_BYTES } from '../../client/replay/limits.ts';
+import { REPLAY_BLOCK_BYTES, REPLAY_BLOCK_COST_BYTES, REPLAY_RANGE_COST_BYTES } from '../../client/limits.ts';
 import { ReplayLog } from '../../client/replay/replay-log.ts';
 import { Request } from '../../client/requests/request.ts';
 import { RevokeScene } from '../../testing/revoke-scene.ts';

@@ -3,7 +3,7 @@
 
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
 import { bitsIn, RegionSet } from '../regions/region-set.ts';
-import { LACK_BLOCK_BYTES, LACK_BLOCKS } from './limits.ts';
+import { LACK_BLOCK_BYTES, LACK_BLOCKS } from '../limits.ts';
 
 /** One bit for each block of a region, `whole` for all of them, or null for none. */
 export type Blocks = Uint32Array | 'whole' | null;

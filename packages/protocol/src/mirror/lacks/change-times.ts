@@ -5,7 +5,7 @@
 import { assert } from '@rsio/common/lib/assert';
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
 import type { Blocks } from './block-set.ts';
-import { CHANGE_REGIONS_MAX, LACK_BLOCK_BYTES, LACK_BLOCKS, TIMED_REGIONS_MAX } from './limits.ts';
+import { CHANGE_REGIONS_MAX, LACK_BLOCK_BYTES, LACK_BLOCKS, TIMED_REGIONS_MAX } from '../limits.ts';
 
 /** Number of regions that may have times of their own, shared by all mirrors of a process. */
 export class TimesBudget {

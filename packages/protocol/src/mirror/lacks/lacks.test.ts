@@ -9,7 +9,7 @@ import { RegionSet } from '../regions/region-set.ts';
 import type { BlockSet } from './block-set.ts';
 import { TimesBudget } from './change-times.ts';
 import { Lacks } from './lacks.ts';
-import { CHANGE_REGIONS_MAX, LACK_BLOCK_BYTES } from './limits.ts';
+import { CHANGE_REGIONS_MAX, LACK_BLOCK_BYTES } from '../limits.ts';
 
 const REGION = MIRROR_REGION_BYTES;
 const BLOCK = LACK_BLOCK_BYTES;

@@ -4,7 +4,7 @@
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';
 import { momentViolationOf } from '../../testing/mirror-data-worlds.ts';
-import { MOMENT_BEGIN_MS, MOMENT_HOLD_MS } from './limits.ts';
+import { MOMENT_BEGIN_MS, MOMENT_HOLD_MS } from '../limits.ts';
 import type { MomentIo } from './quiet-moment.ts';
 import { SnapshotMoment } from './snapshot-moment.ts';
 

@@ -5,7 +5,7 @@
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
-import { MOMENT_BEGIN_MS, MOMENT_HOLD_MS } from './limits.ts';
+import { MOMENT_BEGIN_MS, MOMENT_HOLD_MS } from '../limits.ts';
 import { type MomentIo, QuietMoment } from './quiet-moment.ts';
 
 export interface MomentPorts {

@@ -2,7 +2,7 @@
 // differs is counted once, even if its range is not kept.
 
 import { MIRROR_SUM_BYTES } from '../../wire/limits.ts';
-import { VERIFY_RANGES_MAX } from './limits.ts';
+import { VERIFY_RANGES_MAX } from '../limits.ts';
 
 /** Positions are in bytes. */
 export interface ByteRange {

@@ -10,7 +10,7 @@ import type { CopierEvents, CopyIo, CopyLock, CopyView } from '../copy/copy-port
 import { Pace } from '../copy/pace.ts';
 import { PieceRun } from '../copy/piece-run.ts';
 import { areWhole, type ByteRange, differentPieces, Differences, type DifferentRange, type RangeSums } from './differences.ts';
-import { VERIFY_BUSY_CHUNK_BYTES, VERIFY_CHUNK_BYTES, VERIFY_FINE_BYTES, VERIFY_PIECE_BYTES, VERIFY_RETRY_MS } from './limits.ts';
+import { VERIFY_BUSY_CHUNK_BYTES, VERIFY_CHUNK_BYTES, VERIFY_FINE_BYTES, VERIFY_PIECE_BYTES, VERIFY_RETRY_MS } from '../limits.ts';
 
 export interface VerifyIo extends CopyIo {
   /** `range`: at most VERIFY_CHUNK_BYTES, in whole sectors. */

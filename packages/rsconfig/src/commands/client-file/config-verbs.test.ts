@@ -10,7 +10,7 @@ import { CONTROL_METHODS } from '@rsio/common/control/methods';
 import { executeProgram } from '@rsio/common/daemon/arguments';
 import { RsError } from '@rsio/common/lib/errors';
 import { quietLog } from '@rsio/common/log/log';
-import { CONFIG_RETRIES, CONFIG_RETRY_MS, INPUT_MAX_BYTES } from '../../cli/limits.ts';
+import { CONFIG_RETRIES, CONFIG_RETRY_MS, INPUT_MAX_BYTES } from '../../limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { sampleRscltcfg } from '@rsio/common/testing/sample-rscltcfg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';

@@ -11,7 +11,7 @@ import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { JSON_OPTION, printJson, WAIT_OPTION } from '@rsio/common/cli/command';
 import { type CommandContext, defineCommand } from '../../cli/context.ts';
 import { reloadDaemon } from '../../cli/config-edit.ts';
-import { DAEMON_STOP_WAIT_MS } from '../../cli/limits.ts';
+import { DAEMON_STOP_WAIT_MS } from '../../limits.ts';
 import { type Poll, unfinishedMessage, waitUntil } from '../../cli/waiting.ts';
 import { stopByForce } from './forced-losses.ts';
 

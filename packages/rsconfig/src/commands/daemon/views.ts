@@ -8,7 +8,7 @@ import { EVENTS_KEPT } from '@rsio/common/control/limits';
 import { CONTROL_METHODS } from '@rsio/common/control/methods';
 import { JSON_OPTION, printJson, VERBOSE_OPTION, WAIT_OPTION } from '@rsio/common/cli/command';
 import { defineCommand } from '../../cli/context.ts';
-import { STATS_SAMPLE_MS } from '../../cli/limits.ts';
+import { STATS_SAMPLE_MS } from '../../limits.ts';
 import { formatStats } from '../../output/format-stats.ts';
 import { formatEvents, formatLocal, formatQuery, formatStatus } from '../../output/format.ts';
 import { awaitedWarnings, queryWarnings, statusWarnings, waitingWarnings } from '../../output/warnings.ts';

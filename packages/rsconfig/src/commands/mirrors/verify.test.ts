@@ -5,7 +5,7 @@ import type { ControlHandlers } from '@rsio/common/control/control-server';
 import type { VerificationView } from '@rsio/common/control/mirror-methods';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';
-import { VERIFY_LOOK_MS } from '../../cli/limits.ts';
+import { VERIFY_LOOK_MS } from '../../limits.ts';
 import { run, serve, useServerVolumes } from '../../testing/server-volumes-scene.ts';
 
 useServerVolumes();

@@ -8,7 +8,7 @@ import type { VerificationView } from '@rsio/common/control/mirror-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { shownSize } from '@rsio/common/manage/server-tables';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
-import { VERIFY_LOOK_MS } from '../../cli/limits.ts';
+import { VERIFY_LOOK_MS } from '../../limits.ts';
 import { namedVolume } from '../server-volumes/find.ts';
 import { given, MIRROR_NAMES, NAMESPACE } from './mirrors.ts';
 

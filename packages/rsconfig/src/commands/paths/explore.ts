@@ -7,7 +7,7 @@ import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
 import type { Exploration, FoundServer, Heard } from '@rsio/protocol/explorer/discovery/exploration';
 import { explore } from '@rsio/protocol/explorer/discovery/explorer';
 import type { Finding } from '@rsio/protocol/explorer/discovery/finding';
-import { DISCOVERY_WAIT_MS } from '@rsio/protocol/explorer/discovery/limits';
+import { DISCOVERY_WAIT_MS } from '@rsio/protocol/explorer/limits';
 import { printJson } from '@rsio/common/cli/command';
 import { type CommandContext, defineCommand } from '../../cli/context.ts';
 import { exploringLocals, INTERFACE_OPTION, namedInterfaces, parsePort, resolveHost, shownLocals } from '../../cli/hosts.ts';

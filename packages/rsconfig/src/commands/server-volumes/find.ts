@@ -7,7 +7,7 @@ import type { Purpose, VolumeTarget, Wanted } from '@rsio/common/manage/volumes/
 import { type VolumeName, volumeName } from '@rsio/common/manage/volumes/values';
 import { volumeText } from '@rsio/common/manage/server-tables';
 import { type CommandContext, usageError } from '../../cli/context.ts';
-import { INVENTORY_WAIT_MS } from '../../cli/limits.ts';
+import { INVENTORY_WAIT_MS } from '../../limits.ts';
 import { type Asked, askAll, callAt, capital, type Place, type PlaceFilter, placesOf } from './servers.ts';
 import { mirrorTarget, type NamedMirror } from './mirror-target.ts';
 import { watched } from './slow-call.ts';

@@ -9,7 +9,7 @@ import { alignColumns, toText } from '@rsio/common/cli/table';
 import { heldText, imageCells, imageHeading, keptText, poolsText, shownSize, volumeText } from '@rsio/common/manage/server-tables';
 import { formatTime } from '@rsio/common/log/log-line';
 import type { CommandContext } from '../../cli/context.ts';
-import { INVENTORY_WAIT_MS } from '../../cli/limits.ts';
+import { INVENTORY_WAIT_MS } from '../../limits.ts';
 import { type Asked, askAll, type PlaceFilter, placesOf } from './servers.ts';
 
 const SERVER_STATES = ['answered', 'listed', 'silent'] as const;

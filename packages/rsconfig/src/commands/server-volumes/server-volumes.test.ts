@@ -10,7 +10,7 @@ import { snapshot, volume } from '@rsio/common/testing/server-views';
 import { describe, expect, test } from 'vitest';
 import { COMMANDS } from '../../command-table.ts';
 import { shownCall } from '@rsio/common/cli/command';
-import { SLOW_CALL_MS } from '../../cli/limits.ts';
+import { SLOW_CALL_MS } from '../../limits.ts';
 import { attachment, namespace, volume as offer } from '../../testing/views.ts';
 import {
   AT,

@@ -9,7 +9,7 @@ import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';
 import { severalAtOnce } from '@rsio/common/structures/concurrency';
 import { type CommandContext, usageError } from '../../cli/context.ts';
-import { CALL_AGAIN_FOR_MS, SERVERS_ASKED_AT_ONCE_MAX, WAIT_POLL_MS } from '../../cli/limits.ts';
+import { CALL_AGAIN_FOR_MS, SERVERS_ASKED_AT_ONCE_MAX, WAIT_POLL_MS } from '../../limits.ts';
 
 export interface Place {
   readonly namespace: string;

@@ -3,7 +3,7 @@
 
 import type { Timer } from '@rsio/common/lib/clock';
 import type { CommandContext } from '../../cli/context.ts';
-import { SLOW_CALL_MS, VOLUME_PROGRESS_MS } from '../../cli/limits.ts';
+import { SLOW_CALL_MS, VOLUME_PROGRESS_MS } from '../../limits.ts';
 import { capital, type PlaceFilter, placesOf } from './servers.ts';
 
 type Context = Pick<CommandContext, 'call' | 'clock' | 'waiting' | 'note'>;

@@ -4,7 +4,7 @@
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';
-import { RESTART_WAIT_MS, WAIT_POLL_MS } from '../../cli/limits.ts';
+import { RESTART_WAIT_MS, WAIT_POLL_MS } from '../../limits.ts';
 import { contextOf } from '../../testing/context.ts';
 import { attachment } from '../../testing/views.ts';
 import { whileAttached } from './while-attached.ts';

@@ -5,7 +5,7 @@ import type { AttachmentView } from '@rsio/common/control/methods';
 import { type ErrorCode, ERRORS, RsError, toRsError } from '@rsio/common/lib/errors';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 import type { CommandContext } from '../../cli/context.ts';
-import { RESTART_WAIT_MS, WAIT_POLL_MS } from '../../cli/limits.ts';
+import { RESTART_WAIT_MS, WAIT_POLL_MS } from '../../limits.ts';
 
 /** Errors which mean that rsiod has exited and may be restarted. */
 const RESTARTS: readonly string[] = ['E_NOT_RUNNING', 'E_RESET'];

@@ -3,7 +3,7 @@
 
 import { expect, test } from 'vitest';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { VOLUME_PROGRESS_MS } from '../../cli/limits.ts';
+import { VOLUME_PROGRESS_MS } from '../../limits.ts';
 import { contextOf } from '../../testing/context.ts';
 import { attachment } from '../../testing/views.ts';
 import { withProgress } from './volume-waiting.ts';

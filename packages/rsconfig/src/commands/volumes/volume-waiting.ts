@@ -7,7 +7,7 @@ import type { Timer } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { plural } from '@rsio/common/lib/units';
 import type { CommandContext } from '../../cli/context.ts';
-import { VOLUME_PROGRESS_MS } from '../../cli/limits.ts';
+import { VOLUME_PROGRESS_MS } from '../../limits.ts';
 import { type Poll, type WaitResult, unfinishedMessage, waitUntil } from '../../cli/waiting.ts';
 import { endPoint, stateName } from '../../output/format.ts';
 

@@ -6,7 +6,7 @@ import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { JSON_OPTION } from '@rsio/common/cli/command';
 import { type CommandContext, defineCommand, usageError } from '../../cli/context.ts';
 import { WATCH_SHAPE } from '../../cli/json-shapes.ts';
-import { WATCH_INTERVAL_MS } from '../../cli/limits.ts';
+import { WATCH_INTERVAL_MS } from '../../limits.ts';
 import { PlotHistory, type PlotLetters } from './watch-picture.ts';
 import { type Snapshot, sampleOf } from './watch-sample.ts';
 import { jsonScreen, pipeScreen, processWatchPorts, terminalScreen, type WatchScreen, type WatchPorts } from './watch-screen.ts';

@@ -5,7 +5,7 @@
 
 import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
 import { networkOf, isSameSubnet } from '@rsio/common/lib/subnet';
-import { ROUTE_TABLE_FIRST } from '../../cli/limits.ts';
+import { ROUTE_TABLE_FIRST } from '../../limits.ts';
 import type { DoctorFacts, PathFacts } from '../facts/facts.ts';
 import { type Finding, FindingList } from '../facts/finding.ts';
 import { listOf, pathName } from '../facts/naming.ts';

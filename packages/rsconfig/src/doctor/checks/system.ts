@@ -1,7 +1,7 @@
 // Checks the limits of the system (open files, TCP buffers) and lists the programs that can use the NBD frontend. Invariant: a limit is
 // reported only if it is too low.
 
-import { DOCTOR_OPEN_FILES_MIN, DOCTOR_TCP_BUFFER_MIN_BYTES } from '../../cli/limits.ts';
+import { DOCTOR_OPEN_FILES_MIN, DOCTOR_TCP_BUFFER_MIN_BYTES } from '../../limits.ts';
 import type { DoctorFacts } from '../facts/facts.ts';
 import { type Finding, FindingList } from '../facts/finding.ts';
 import { listOf } from '../facts/naming.ts';

@@ -2,7 +2,7 @@
 // packages/common/src/manage/upkeep.test.ts.
 
 import { expect, test } from 'vitest';
-import { BACKUP_LATE_MS, CLOCKS_DIFFER_MS } from '../../cli/limits.ts';
+import { BACKUP_LATE_MS, CLOCKS_DIFFER_MS } from '../../limits.ts';
 import { doctorFacts } from '../../testing/facts.ts';
 import { diagnose } from '../doctor.ts';
 import type { DoctorFacts } from '../facts/facts.ts';

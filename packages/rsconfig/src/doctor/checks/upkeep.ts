@@ -4,7 +4,7 @@
 import { upkeepFaults } from '@rsio/common/manage/upkeep';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 import { formatTime } from '@rsio/common/log/log-line';
-import { BACKUP_LATE_MS, CLOCKS_DIFFER_MS } from '../../cli/limits.ts';
+import { BACKUP_LATE_MS, CLOCKS_DIFFER_MS } from '../../limits.ts';
 import type { DoctorFacts } from '../facts/facts.ts';
 import { type Finding, FindingList } from '../facts/finding.ts';
 

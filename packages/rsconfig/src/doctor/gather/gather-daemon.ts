@@ -10,7 +10,7 @@ import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
 import { pidFileHolder } from '@rsio/common/daemon/pid-file';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { CommandContext } from '../../cli/context.ts';
-import { DOCTOR_ANSWER_TIMEOUT_MS, DOCTOR_MIRRORS_TIMEOUT_MS } from '../../cli/limits.ts';
+import { DOCTOR_ANSWER_TIMEOUT_MS, DOCTOR_MIRRORS_TIMEOUT_MS } from '../../limits.ts';
 import type { DaemonFacts, DoctorFacts, SystemFacts, VolumesFacts } from '../facts/facts.ts';
 
 const NBD_PROGRAMS = ['nbd-client', 'nbdcopy', 'nbdinfo', 'qemu-img', 'qemu-nbd', 'fio'];

@@ -9,7 +9,7 @@ import { interfaceOf } from '@rsio/protocol/explorer/network/interfaces';
 import { probeCandidate } from '@rsio/protocol/explorer/probe/probe';
 import type { ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
 import { tcpConnector } from '@rsio/protocol/link/tcp-transport';
-import { DOCTOR_PATHS_MAX } from '../../cli/limits.ts';
+import { DOCTOR_PATHS_MAX } from '../../limits.ts';
 import { type MachinePorts, probePorts } from '../../cli/machine-ports.ts';
 import type { LeftOutFacts, PathFacts } from '../facts/facts.ts';
 import { agreedPacketBytes, isUnansweredOnLink, routeOf } from './network-facts.ts';

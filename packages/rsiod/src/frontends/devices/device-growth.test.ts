@@ -7,7 +7,7 @@ import { type Log, quietLog } from '@rsio/common/log/log';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import { DeviceGrowth } from './device-growth.ts';
-import { DEVICE_GROW_AGAIN_MS } from './limits.ts';
+import { DEVICE_GROW_AGAIN_MS } from '../limits.ts';
 
 const VOLUME = { name: 'oracle' } as FrontendVolume;
 

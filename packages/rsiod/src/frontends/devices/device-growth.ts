@@ -6,7 +6,7 @@ import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
-import { DEVICE_GROW_AGAIN_MS } from './limits.ts';
+import { DEVICE_GROW_AGAIN_MS } from '../limits.ts';
 
 export interface DeviceGrowthPorts {
   readonly clock: Clock;

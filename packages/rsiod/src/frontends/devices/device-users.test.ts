@@ -4,7 +4,7 @@
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';
 import { lastingUsers } from './device-users.ts';
-import { DEVICE_USERS_AGAIN_MS, DEVICE_USERS_LOOKS_MAX } from './limits.ts';
+import { DEVICE_USERS_AGAIN_MS, DEVICE_USERS_LOOKS_MAX } from '../limits.ts';
 
 /** `looks`: the result of each look; the last one is repeated. Returns the users and the number of looks. */
 async function usersAfter(looks: readonly { readonly lasting?: string[]; readonly processes?: string[] }[]) {

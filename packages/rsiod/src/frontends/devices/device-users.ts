@@ -12,7 +12,7 @@ import { baseName, loopDevices, ofBlock } from '../loop/loop-device.ts';
 import { type MountEntry, mountTable } from '@rsio/common/daemon/mount-table';
 import type { Clock } from '@rsio/common/lib/clock';
 import { SharedLook } from '../system/shared-look.ts';
-import { DEVICE_USERS_AGAIN_MS, DEVICE_USERS_LOOKED_MAX, DEVICE_USERS_LOOKS_MAX, DEVICE_USERS_NAMED_MAX } from './limits.ts';
+import { DEVICE_USERS_AGAIN_MS, DEVICE_USERS_LOOKED_MAX, DEVICE_USERS_LOOKS_MAX, DEVICE_USERS_NAMED_MAX } from '../limits.ts';
 
 export interface UsedDevices {
   readonly rawFile: string;

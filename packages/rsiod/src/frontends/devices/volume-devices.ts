@@ -5,7 +5,7 @@
 import type { Clock } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
-import { DEVICE_FORCE_MS } from './limits.ts';
+import { DEVICE_FORCE_MS } from '../limits.ts';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { DeviceNote } from '../../keeper/device-note.ts';
 import type { KeptDevices, LeftDevice } from '../../keeper/kept-devices.ts';

@@ -6,7 +6,7 @@ import { expect, it } from 'vitest';
 import { type BatchDevice, FuseBatch } from './fuse-batch.ts';
 import { FuseBuffers } from './fuse-buffers.ts';
 import type { KernelAio } from './kernel-aio.ts';
-import { FUSE_BATCH_REPLY_BYTES, FUSE_DRAIN_MAX, FUSE_READS_AT_ONCE, FUSE_REPLIES_AT_ONCE } from './limits.ts';
+import { FUSE_BATCH_REPLY_BYTES, FUSE_DRAIN_MAX, FUSE_READS_AT_ONCE, FUSE_REPLIES_AT_ONCE } from '../limits.ts';
 
 const { EAGAIN, EIO, ENODEV, ENOENT } = os.constants.errno;
 

@@ -4,7 +4,7 @@
 // after `flush`, the batch uses no descriptor of a device until the device adds another reply, so that the device may close its descriptor.
 
 import os from 'node:os';
-import { FUSE_BATCH_BYTES, FUSE_BATCH_REPLY_BYTES, FUSE_DRAIN_MAX, FUSE_READS_AT_ONCE, FUSE_REPLIES_AT_ONCE } from './limits.ts';
+import { FUSE_BATCH_BYTES, FUSE_BATCH_REPLY_BYTES, FUSE_DRAIN_MAX, FUSE_READS_AT_ONCE, FUSE_REPLIES_AT_ONCE } from '../limits.ts';
 import type { FuseBuffers } from './fuse-buffers.ts';
 import { type KernelAio, systemAio } from './kernel-aio.ts';
 

@@ -2,7 +2,7 @@
 // tests that the real kernel accepts the answers.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { FUSE_INTERRUPT_MS, FUSE_REQUESTS_OUT_MAX } from './limits.ts';
+import { FUSE_INTERRUPT_MS, FUSE_REQUESTS_OUT_MAX } from '../limits.ts';
 import { STATUS } from '@rsio/protocol/wire/status';
 import fc from 'fast-check';
 import { assert } from '@rsio/common/lib/assert';

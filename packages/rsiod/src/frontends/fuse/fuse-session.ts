@@ -13,7 +13,7 @@ import {
   FUSE_DATA_MAX_BYTES,
   FUSE_INTERRUPT_MS,
   FUSE_REQUESTS_OUT_MAX,
-} from './limits.ts';
+} from '../limits.ts';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import { DATA_OFFSET, type FuseBuffers } from './fuse-buffers.ts';

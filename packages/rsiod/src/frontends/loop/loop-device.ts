@@ -5,7 +5,7 @@
 import { lstat, readdir, readFile, readlink, symlink, unlink, writeFile } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';
 import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
-import { DEVICE_GONE_POLL_MS, DEVICE_GONE_WAIT_MS } from './limits.ts';
+import { DEVICE_GONE_POLL_MS, DEVICE_GONE_WAIT_MS } from '../limits.ts';
 import type { LoopNote } from '../../keeper/device-note.ts';
 import { runCommand } from '../system/device-commands.ts';
 import { mountTable } from '@rsio/common/daemon/mount-table';

@@ -2,7 +2,7 @@
 // test/integration/block-devices.test.ts.
 
 import { RsError } from '@rsio/common/lib/errors';
-import { LOOP_NODES_QUIET_MS, LOOP_NODES_TRIES } from './limits.ts';
+import { LOOP_NODES_QUIET_MS, LOOP_NODES_TRIES } from '../limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, it } from 'vitest';
 import { LoopNodes } from './loop-nodes.ts';

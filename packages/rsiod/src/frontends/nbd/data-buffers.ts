@@ -2,7 +2,7 @@
 // header in front of the data. The reply to a READ is therefore sent from the memory into which the data was read. Idle memory is bounded
 // and returned to the system after a while; memory-budget.ts bounds the memory in use.
 
-import { NBD_POOLED_BYTES_MAX, NBD_POOLED_LOOK_MS, NBD_REQUEST_MAX_BYTES } from './wire/limits.ts';
+import { NBD_POOLED_BYTES_MAX, NBD_POOLED_LOOK_MS, NBD_REQUEST_MAX_BYTES } from '../limits.ts';
 import { assert } from '@rsio/common/lib/assert';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { DATA_CHUNK_PREFIX_BYTES } from './wire/nbd-constants.ts';

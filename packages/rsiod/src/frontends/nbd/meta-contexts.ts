@@ -3,7 +3,7 @@
 // that were older when the exported snapshot was attached have a context.
 
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
-import { NBD_CONTEXTS_LISTED_MAX, NBD_CONTEXTS_SELECTED_MAX } from './wire/limits.ts';
+import { NBD_CONTEXTS_LISTED_MAX, NBD_CONTEXTS_SELECTED_MAX } from '../limits.ts';
 import { ALLOCATION_CONTEXT, ALLOCATION_CONTEXT_ID, CHANGED_CONTEXT, DIRTY_CONTEXT } from './wire/nbd-constants.ts';
 
 export interface MetaContext {

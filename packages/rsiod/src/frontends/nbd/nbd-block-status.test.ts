@@ -3,7 +3,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
-import { NBD_BATCH_BYTES } from './wire/limits.ts';
+import { NBD_BATCH_BYTES } from '../limits.ts';
 import { allocationDescriptors, BLOCK_STATUS_MAX_BYTES, writeBlockStatus } from './nbd-block-status.ts';
 import { ALLOCATION_CONTEXT_ID } from './wire/nbd-constants.ts';
 

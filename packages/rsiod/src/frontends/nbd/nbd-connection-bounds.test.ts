@@ -10,7 +10,7 @@ import {
   NBD_REPLY_COPY_MAX_BYTES,
   NBD_REQUESTS_OUT_MAX,
   NBD_REQUEST_MAX_BYTES,
-} from './wire/limits.ts';
+} from '../limits.ts';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { type ClientRequest, optionBytes, u32 } from './testing/nbd-client.ts';
 import { READ, Rig, WRITE } from './testing/connection-rig.ts';

@@ -2,7 +2,7 @@
 // use. Requests and replies are in nbd-connection.test.ts.
 
 import { describe, expect, it } from 'vitest';
-import { NBD_REQUESTS_OUT_MAX } from './wire/limits.ts';
+import { NBD_REQUESTS_OUT_MAX } from '../limits.ts';
 import { assert } from '@rsio/common/lib/assert';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { Extent } from '../../volumes/frontend-volume.ts';

@@ -4,7 +4,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { NBD_REPLY_COPY_MAX_BYTES, NBD_REQUEST_MAX_BYTES } from './wire/limits.ts';
+import { NBD_REPLY_COPY_MAX_BYTES, NBD_REQUEST_MAX_BYTES } from '../limits.ts';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { type ClientRequest, requestBytes, u32 } from './testing/nbd-client.ts';
 import { BLOCK_STATUS, CACHE, FLUSH, FUA, READ, Rig, TRIM, WRITE, ZEROES } from './testing/connection-rig.ts';

@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { groupId } from '@rsio/common/files/groups';
 import { systemClock } from '@rsio/common/lib/clock';
 import { RATE_LIMITED_LINES_MAX } from '@rsio/common/log/limits';
-import { NBD_CONNECTIONS_MAX, NBD_HANDSHAKE_TIMEOUT_MS, NBD_REFUSED_MAX, NBD_STOP_TIMEOUT_MS } from './wire/limits.ts';
+import { NBD_CONNECTIONS_MAX, NBD_HANDSHAKE_TIMEOUT_MS, NBD_REFUSED_MAX, NBD_STOP_TIMEOUT_MS } from '../limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { NbdFrontend, type NbdFrontendOptions } from './nbd-frontend.ts';
 import { MemoryVolume } from './testing/memory-volume.ts';

@@ -17,7 +17,7 @@ import {
   NBD_REFUSED_TIMEOUT_MS,
   NBD_SMALL_BYTES_MAX,
   NBD_STOP_TIMEOUT_MS,
-} from './wire/limits.ts';
+} from '../limits.ts';
 import { openToGroup } from '@rsio/common/daemon/socket-group';
 import { listenOnSocket } from '@rsio/common/daemon/unix-socket';
 import { type Frontend, inUse, type ShownAs } from '../frontend.ts';

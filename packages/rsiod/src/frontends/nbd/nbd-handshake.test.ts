@@ -3,7 +3,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { NBD_CONTEXTS_LISTED_MAX, NBD_CONTEXTS_SELECTED_MAX, NBD_OPTION_MAX_BYTES } from './wire/limits.ts';
+import { NBD_CONTEXTS_LISTED_MAX, NBD_CONTEXTS_SELECTED_MAX, NBD_OPTION_MAX_BYTES } from '../limits.ts';
 import { exportName } from './wire/export-names.ts';
 import { type HandshakeStep, NbdHandshake } from './nbd-handshake.ts';
 import { NbdOptionDecoder, type OptionSink } from './wire/nbd-option-decoder.ts';

@@ -3,7 +3,7 @@
 // sent or can no longer be sent. The data buffer of a request is given back to the pool only once, and never while the volume or the socket
 // uses the buffer. An exception in a callback is passed to `events.failed` and nowhere else.
 
-import { NBD_BYTES_OUT_MAX, NBD_REPLY_COPY_MAX_BYTES, NBD_REQUESTS_OUT_MAX } from './wire/limits.ts';
+import { NBD_BYTES_OUT_MAX, NBD_REPLY_COPY_MAX_BYTES, NBD_REQUESTS_OUT_MAX } from '../limits.ts';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { Change, Extent } from '../../volumes/frontend-volume.ts';
 import { DATA_OFFSET, DataBuffers } from './data-buffers.ts';

@@ -2,7 +2,7 @@
 // nbd-frontend.ts uses sockets.
 
 import { ObjectPool } from '@rsio/common/structures/object-pool';
-import { NBD_BATCHES_POOLED_MAX, NBD_BATCH_BYTES } from './wire/limits.ts';
+import { NBD_BATCHES_POOLED_MAX, NBD_BATCH_BYTES } from '../limits.ts';
 
 export interface NbdTransport {
   /**

@@ -14,7 +14,7 @@ import { NbdFrontend } from './nbd-frontend.ts';
 import { DISC, READ, WRITE } from './testing/connection-rig.ts';
 import { MemoryVolume } from './testing/memory-volume.ts';
 import { type ClientRequest, optionBytes, requestBytes, u32 } from './testing/nbd-client.ts';
-import { NBD_FRONTEND_BYTES_MAX, NBD_REQUEST_MAX_BYTES } from './wire/limits.ts';
+import { NBD_FRONTEND_BYTES_MAX, NBD_REQUEST_MAX_BYTES } from '../limits.ts';
 
 const UNTIL = { timeout: 10_000, interval: 2 };
 const BLOCK = 4096;

@@ -8,7 +8,7 @@
 // being sent, further replies stay in the open batch. A client that reads slowly therefore gets fuller batches. A client that reads nothing
 // holds no more memory than its requests allow.
 
-import { NBD_BATCHES_SENDING_MAX, NBD_BATCH_BYTES } from './wire/limits.ts';
+import { NBD_BATCHES_SENDING_MAX, NBD_BATCH_BYTES } from '../limits.ts';
 import type { BatchPool, NbdTransport, ReplyBatch } from './nbd-transport.ts';
 
 export interface LargeReply {

@@ -1,7 +1,7 @@
 // Checks the form, flags and size of an NBD client's requests, and whether the negotiation permits the requests. Pure. The volume checks
 // range, alignment and rights. Invariant: a request that is refused here is answered without touching the volume.
 
-import { NBD_REQUEST_MAX_BYTES } from './wire/limits.ts';
+import { NBD_REQUEST_MAX_BYTES } from '../limits.ts';
 import { type NbdRequestHeader, offsetBytes } from './wire/nbd-codec.ts';
 import { COMMAND, COMMAND_FLAG } from './wire/nbd-constants.ts';
 import { NBD_ERRNO } from './wire/nbd-errno.ts';

@@ -1,7 +1,7 @@
 // The errors when mount, umount and losetup fail or hang.
 // The real programs' messages are tested with real devices.
 
-import { DEVICE_COMMAND_TIMEOUT_MS } from './limits.ts';
+import { DEVICE_COMMAND_TIMEOUT_MS } from '../limits.ts';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, it } from 'vitest';

@@ -4,7 +4,7 @@
 import { spawn } from 'node:child_process';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
-import { DEVICE_COMMAND_OUTPUT_MAX_BYTES, DEVICE_COMMAND_TIMEOUT_MS } from './limits.ts';
+import { DEVICE_COMMAND_OUTPUT_MAX_BYTES, DEVICE_COMMAND_TIMEOUT_MS } from '../limits.ts';
 
 /**
  * Runs a program and returns its output. If `fd` is given, the program gets `fd` as descriptor 3. Throws E_SYSTEM with the last line of the

@@ -10,7 +10,7 @@ import { volumeLabel } from '@rsio/common/lib/volume-name';
 import type { MirrorWish } from '@rsio/protocol/mirror/membership/interface';
 import type { MirrorConfig, MirrorVoter } from '@rsio/protocol/wire/mirror/messages';
 import type { MirrorDriver } from '../mirror-driver.ts';
-import { STEP_AGREED_MS, VOTERS_MAX } from './limits.ts';
+import { STEP_AGREED_MS, VOTERS_MAX } from '../limits.ts';
 import type { MirrorServer } from './mirror-server.ts';
 import type { MirrorNamespace } from './namespaces.ts';
 import type { FoundMirror, SurveyedMirror } from './survey.ts';

@@ -24,7 +24,7 @@ import {
 } from './change.ts';
 import { type Cleared, clearRemains, clearServer } from './clearing.ts';
 import { type ConversionPorts, convertVolume } from './conversion.ts';
-import { MIRROR_REPLICAS_MAX } from './limits.ts';
+import { MIRROR_REPLICAS_MAX } from '../limits.ts';
 import type { MirrorManagement } from './management.ts';
 import { type MirrorNamespace, serverNamed } from './namespaces.ts';
 import { NewServer, type NewVolume } from './new-server.ts';

@@ -6,7 +6,7 @@ import type { ControlMethods } from '@rsio/common/control/methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
-import { VOTE_ASK_MS } from './limits.ts';
+import { VOTE_ASK_MS } from '../limits.ts';
 import type { MirrorServer } from './mirror-server.ts';
 import type { CommandPorts, MirrorNamespace } from './namespaces.ts';
 import { findMirrors, type FoundMirror, unknownMirror } from './survey.ts';

@@ -5,7 +5,7 @@
 import { RsError } from '@rsio/common/lib/errors';
 import { printDuration, printSize } from '@rsio/common/lib/units';
 import type { AttachedMirror } from '../attached-mirror.ts';
-import { GROW_WAIT_MS } from './limits.ts';
+import { GROW_WAIT_MS } from '../limits.ts';
 
 export type GrowingMirror = Pick<AttachedMirror, 'grow' | 'view'> & {
   readonly io: { readonly volume: { readonly sizeBytes: number; readonly blockSizeBytes: number } | null };

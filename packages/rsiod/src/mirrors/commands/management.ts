@@ -13,7 +13,7 @@ import type { AttachedMirror } from '../attached-mirror.ts';
 import type { Mirrors } from '../mirrors.ts';
 import { createMirror, type MirrorPlan } from './creation.ts';
 import { growMirror } from './growth.ts';
-import { MIRROR_CHANGES_MAX, MIRROR_REPLICAS_MAX } from './limits.ts';
+import { MIRROR_CHANGES_MAX, MIRROR_REPLICAS_MAX } from '../limits.ts';
 import { type CommandPorts, type MirrorNamespace, oneNamespace, serverNamed } from './namespaces.ts';
 import { removeMirror } from './removal.ts';
 import { findMirrors, surveyMirrors, unknownMirror } from './survey.ts';

@@ -15,7 +15,7 @@ import { VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { Server } from '../../network/server.ts';
 import { type VoteCall, voteFrame } from '../vote-frame.ts';
-import { VOTE_CHANGE_MS, VOTE_SENT_MAX } from './limits.ts';
+import { VOTE_CHANGE_MS, VOTE_SENT_MAX } from '../limits.ts';
 import { done } from './verdicts.ts';
 
 export type VoteOrder = VoteCall & { readonly mirror: string };

@@ -10,7 +10,7 @@ import { snapshotIdOf } from '@rsio/protocol/mirror/moments/snapshot-id';
 import type { VolumeEntry } from '@rsio/protocol/wire/messages';
 import { expect, test } from 'vitest';
 import type { MirrorServer } from './mirror-server.ts';
-import { SNAPSHOT_SETTLE_MS } from './limits.ts';
+import { SNAPSHOT_SETTLE_MS } from '../limits.ts';
 import { MirrorSnapshots, type SnapshotMirror } from './snapshots.ts';
 
 const MIRROR = 'a'.repeat(32);

@@ -12,7 +12,7 @@ import type { MirrorView, ReplicaView } from '@rsio/protocol/mirror/membership/i
 import { snapshotIdOf } from '@rsio/protocol/mirror/moments/snapshot-id';
 import type { MomentIo } from '@rsio/protocol/mirror/moments/quiet-moment';
 import { SnapshotMoment } from '@rsio/protocol/mirror/moments/snapshot-moment';
-import { SNAPSHOT_CALL_MS, SNAPSHOT_FLUSH_MS, SNAPSHOT_LOOK_MS, SNAPSHOT_SETTLE_MS } from './limits.ts';
+import { SNAPSHOT_CALL_MS, SNAPSHOT_FLUSH_MS, SNAPSHOT_LOOK_MS, SNAPSHOT_SETTLE_MS } from '../limits.ts';
 import type { MirrorManagement } from './management.ts';
 import type { MirrorServer } from './mirror-server.ts';
 import type { CommandPorts } from './namespaces.ts';

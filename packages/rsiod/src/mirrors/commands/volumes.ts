@@ -6,7 +6,7 @@ import type { ManagedVolumeView } from '@rsio/common/control/server/views';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { NAME_MAX_BYTES } from '@rsio/common/lib/limits';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
-import { REPLICA_VOLUME_MS } from './limits.ts';
+import { REPLICA_VOLUME_MS } from '../limits.ts';
 import type { MirrorServer } from './mirror-server.ts';
 
 /** Suffix of the name of a former replica. */

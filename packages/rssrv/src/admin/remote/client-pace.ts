@@ -4,7 +4,7 @@
 import { OneByOne } from '@rsio/common/structures/one-by-one';
 import type { Clock } from '@rsio/common/lib/clock';
 import { TokenBucket } from '@rsio/common/structures/token-bucket';
-import { REMOTE_BURST, REMOTE_PER_SECOND, REMOTE_READS_AT_ONCE_MAX, REMOTE_REST_MAX_MS } from './limits.ts';
+import { REMOTE_BURST, REMOTE_PER_SECOND, REMOTE_READS_AT_ONCE_MAX, REMOTE_REST_MAX_MS } from '../limits.ts';
 
 const RATE = { atOnce: REMOTE_BURST, eachMs: 1_000 / REMOTE_PER_SECOND };
 

@@ -4,7 +4,7 @@
 import { expect, test } from 'vitest';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { ADMIN_ANSWER_MAX_BYTES, ADMIN_PART_MAX_BYTES } from '@rsio/protocol/wire/limits';
-import { LONG_ANSWER_KEPT_MS, LONG_ANSWERS_MAX_BYTES, LONG_ANSWERS_PER_SESSION_MAX } from './limits.ts';
+import { LONG_ANSWER_KEPT_MS, LONG_ANSWERS_MAX_BYTES, LONG_ANSWERS_PER_SESSION_MAX } from '../limits.ts';
 import { LongAnswers } from './long-answers.ts';
 
 const LONG = Buffer.alloc(2 * ADMIN_PART_MAX_BYTES + 5, 'x');

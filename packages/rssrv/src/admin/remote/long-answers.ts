@@ -3,7 +3,7 @@
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { ADMIN_PART_MAX_BYTES } from '@rsio/protocol/wire/limits';
-import { LONG_ANSWER_KEPT_MS, LONG_ANSWERS_MAX_BYTES, LONG_ANSWERS_PER_SESSION_MAX } from './limits.ts';
+import { LONG_ANSWER_KEPT_MS, LONG_ANSWERS_MAX_BYTES, LONG_ANSWERS_PER_SESSION_MAX } from '../limits.ts';
 
 const NUMBER_MAX = 0xffffffff;
 

@@ -9,7 +9,7 @@ import { ADMIN_PART_MAX_BYTES } from '@rsio/protocol/wire/limits';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { expect, test } from 'vitest';
 import type { AdminReply, AdminRequest } from '../../session/session-admin.ts';
-import { REMOTE_BURST, REMOTE_READS_AT_ONCE_MAX, REMOTE_REQUESTS_MAX, REMOTE_REST_MAX_MS } from './limits.ts';
+import { REMOTE_BURST, REMOTE_READS_AT_ONCE_MAX, REMOTE_REQUESTS_MAX, REMOTE_REST_MAX_MS } from '../limits.ts';
 import { type AskingSession, type RemoteAsker, RemoteRequests } from './remote-requests.ts';
 
 const ROLES: readonly ClientRole[] = ['use', 'manage', 'admin'];

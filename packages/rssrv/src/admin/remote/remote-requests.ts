@@ -16,7 +16,7 @@ import { Asker, type AskerRights, rightsOf } from '../../pools/asker.ts';
 import type { Waiter } from '../../pools/requests/requests.ts';
 import { type AdminReply, type AdminRequest, errorText } from '../../session/session-admin.ts';
 import { ClientPace, ReadTurns } from './client-pace.ts';
-import { REMOTE_REQUESTS_MAX } from './limits.ts';
+import { REMOTE_REQUESTS_MAX } from '../limits.ts';
 import { LongAnswers, type Part } from './long-answers.ts';
 import { visibleResult } from './visible.ts';
 import { visibleError } from './visible-errors.ts';

@@ -6,7 +6,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
-import { FILE_STEP_MS } from './limits.ts';
+import { FILE_STEP_MS } from '../limits.ts';
 import type { ProgramUser } from './program.ts';
 
 const MODE = 0o400;

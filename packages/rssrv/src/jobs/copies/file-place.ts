@@ -6,7 +6,7 @@ import path from 'node:path';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
 import { printSize, quoteText } from '@rsio/common/lib/units';
 import type { ImageFormat } from '../job-record.ts';
-import { TARGET_MAX_CHARS } from './limits.ts';
+import { TARGET_MAX_CHARS } from '../limits.ts';
 
 /** Prefix of the temporary names. */
 export const PART_PREFIX = '.rsio-copy-';

@@ -8,7 +8,7 @@ import { errnoName, RsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';
 import { blockDeviceFacts } from '../../storage/files/block-device.ts';
 import type { GuardedPlaces } from './file-place.ts';
-import { TARGET_MAX_CHARS } from './limits.ts';
+import { TARGET_MAX_CHARS } from '../limits.ts';
 import { nbdPlace } from './to-nbd.ts';
 import type { ImageFormat, ImportedFrom } from '../job-record.ts';
 

@@ -10,7 +10,7 @@ import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { JobRecord } from '../job-record.ts';
 import { JobEnds, type RunningJob } from '../jobs.ts';
-import { PROGRAM_KILL_WAIT_MS, PROGRAM_LOOK_MS, PROGRAM_SILENT_MS, PROGRAMS_MAX } from './limits.ts';
+import { PROGRAM_KILL_WAIT_MS, PROGRAM_LOOK_MS, PROGRAM_SILENT_MS, PROGRAMS_MAX } from '../limits.ts';
 import { Programs } from './program.ts';
 
 const BYTES = 1_000_000;

@@ -16,7 +16,7 @@ import {
   COPY_PROGRAM_TEXT_MAX_CHARS,
   PROGRAMS_MAX,
   PROGRESS_STEPS,
-} from './limits.ts';
+} from '../limits.ts';
 
 export interface ProgramUser {
   readonly uid: number;

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { systemClock } from '@rsio/common/lib/clock';
 import { expect, test, vi } from 'vitest';
-import { FILE_STEPS_MAX, FILE_STEPS_MOUNT_MAX } from './limits.ts';
+import { FILE_STEPS_MAX, FILE_STEPS_MOUNT_MAX } from '../limits.ts';
 import { ToFile } from './to-file.ts';
 
 const storage = vi.hoisted(() => ({ silent: Promise.resolve(), looks: 0 }));

@@ -16,7 +16,7 @@ import { stampOf } from '../../pools/moves/move-files.ts';
 import { withSnapshotFile, within } from './copied-file.ts';
 import { type CopySource, stateOf } from './copy-source.ts';
 import { checkFilePlace, checkFileSpace, type GuardedPlaces, PART_PREFIX } from './file-place.ts';
-import { FILE_STEPS_MAX, FILE_STEPS_MOUNT_MAX, FILE_SYNC_MS } from './limits.ts';
+import { FILE_STEPS_MAX, FILE_STEPS_MOUNT_MAX, FILE_SYNC_MS } from '../limits.ts';
 import type { Convert, ProgramUser } from './program.ts';
 
 export interface ToFilePorts {

@@ -9,7 +9,7 @@ import type { CopyTarget } from '../job-record.ts';
 import type { RunningJob } from '../jobs.ts';
 import { withSnapshotFile } from './copied-file.ts';
 import type { CopySource } from './copy-source.ts';
-import { NBD_CONNECT_MS, TARGET_MAX_CHARS } from './limits.ts';
+import { NBD_CONNECT_MS, TARGET_MAX_CHARS } from '../limits.ts';
 import type { Convert, ProgramUser } from './program.ts';
 
 const NBD_PORT = 10_809;

@@ -9,7 +9,7 @@ import type { CopyTarget, JobRecord } from '../job-record.ts';
 import { JobEnds, type RunningJob } from '../jobs.ts';
 import { copyRanges } from '../moves/copy-ranges.ts';
 import type { ChangedData } from '../moves/changed-data.ts';
-import { MOVE_STEP_MS, SAVE_EVERY_BYTES } from '../moves/limits.ts';
+import { COPY_COMMIT_MS, MOVE_STEP_MS, SAVE_EVERY_BYTES } from '../limits.ts';
 import { VolumeContent } from '../moves/volume-content.ts';
 import type { Asker } from '../../pools/asker.ts';
 import { type Catalogue, type PoolState, usableBytes, volumeText } from '../../pools/catalogue.ts';
@@ -22,7 +22,6 @@ import type { Pools } from '../../pools/pools.ts';
 import { filesOf } from '../../pools/snapshots/snapshot-record.ts';
 import { decideCopy } from './copy-rules.ts';
 import { type CopySource, stateOf } from './copy-source.ts';
-import { COPY_COMMIT_MS } from './limits.ts';
 
 export interface ToVolumePorts {
   readonly clock: Clock;

@@ -17,7 +17,7 @@ import type { RangeCalls } from '../../pools/disk/data-file.ts';
 import { CopyScene } from '../../testing/copy-scene.ts';
 import { directory, openTwoPools, parent, useTwoPools } from '../../testing/two-pools.ts';
 import { WHOLE_TURN } from '../../testing/whole-turn.ts';
-import { IMPORT_PIECE_BYTES } from './limits.ts';
+import { IMPORT_PIECE_BYTES } from '../limits.ts';
 
 const SECTOR = 512;
 

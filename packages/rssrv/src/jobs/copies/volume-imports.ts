@@ -13,7 +13,7 @@ import { commitCopy } from './to-volume.ts';
 import { isPassing } from './volume-copies.ts';
 import { type ImportState, type ImportedFrom, importOf, type JobRecord } from '../job-record.ts';
 import { JobEnds, type RunningJob } from '../jobs.ts';
-import { MOVE_STEP_MS } from '../moves/limits.ts';
+import { IMPORT_PIECE_BYTES, IMPORT_SYNC_BYTES, MOVE_STEP_MS } from '../limits.ts';
 import type { Asker } from '../../pools/asker.ts';
 import { type Catalogue, type CreateRequest, decideCreate, type PoolState, usableBytes, type VolumeName } from '../../pools/catalogue.ts';
 import type { Manifest } from '../../pools/disk/manifest.ts';
@@ -25,7 +25,6 @@ import type { PoolVerbs } from '../../pools/pool-verbs.ts';
 import type { Pools } from '../../pools/pools.ts';
 import { isWithoutReflink } from '../../pools/snapshots/reflink.ts';
 import { checkUnchanged, openSource, type OpenSource, volumeBytes } from './import-source.ts';
-import { IMPORT_PIECE_BYTES, IMPORT_SYNC_BYTES } from './limits.ts';
 
 export interface VolumeImportsPorts {
   readonly clock: Clock;

@@ -11,7 +11,7 @@ import { type Backend, WOULD_WAIT } from '../../storage/io/backend.ts';
 import { ThreadShares } from '../../storage/io/thread-shares.ts';
 import { promised, temporaryDirectory } from '../../testing/backend-scene.ts';
 import { BridgedBackend, type BridgedBackendPorts } from './bridged-backend.ts';
-import { BRIDGE_READ_MAX_MS, BRIDGE_WAIT_MAX_MS, BRIDGES_WAITING_MAX } from './limits.ts';
+import { BRIDGE_READ_MAX_MS, BRIDGE_WAIT_MAX_MS, BRIDGES_WAITING_MAX } from '../limits.ts';
 
 let directory = '';
 let file = '';

@@ -10,7 +10,7 @@ import { type Backend, type IoDone, WOULD_WAIT } from '../../storage/io/backend.
 import { ForwardingBackend } from '../../storage/io/forwarding-backend.ts';
 import { readWhole } from '../../storage/io/positioned-io.ts';
 import type { ThreadShares } from '../../storage/io/thread-shares.ts';
-import { BRIDGE_READ_MAX_MS, BRIDGE_WAIT_MAX_MS, BRIDGES_WAITING_MAX } from './limits.ts';
+import { BRIDGE_READ_MAX_MS, BRIDGE_WAIT_MAX_MS, BRIDGES_WAITING_MAX } from '../limits.ts';
 
 export interface BridgedBackendPorts {
   readonly clock: Clock;

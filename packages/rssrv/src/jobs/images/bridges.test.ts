@@ -17,7 +17,7 @@ import { CopyScene, DB } from '../../testing/copy-scene.ts';
 import { COMPARED_CONTENT } from '../../testing/move-scene.ts';
 import { directory, openTwoPools, useTwoPools } from '../../testing/two-pools.ts';
 import { type BridgeAnswer, Bridges } from './bridges.ts';
-import { BRIDGE_REPORT_MS, BRIDGED_SHOWN_MS } from './limits.ts';
+import { BRIDGE_REPORT_MS, BRIDGED_SHOWN_MS } from '../limits.ts';
 
 const BLOCK_BYTES = 4_096;
 const SIZE_BYTES = 16 * BLOCK_BYTES;

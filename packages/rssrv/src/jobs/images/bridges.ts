@@ -20,7 +20,7 @@ import { poolPaths } from '../../pools/disk/pool-paths.ts';
 import { systemReflink } from '../../pools/snapshots/reflink.ts';
 import type { SnapshotPlace } from '../../snapshots/reads/served-snapshots.ts';
 import { PoolTurns } from '../../snapshots/reads/turns.ts';
-import { BRIDGE_IMAGES_MAX, BRIDGE_LOOK_MAX_MS, BRIDGE_REPORT_MS, BRIDGED_SHOWN_MS, BRIDGED_VOLUMES_MAX } from './limits.ts';
+import { BRIDGE_IMAGES_MAX, BRIDGE_LOOK_MAX_MS, BRIDGE_REPORT_MS, BRIDGED_SHOWN_MS, BRIDGED_VOLUMES_MAX } from '../limits.ts';
 
 const openFile = promisify(fs.open);
 const closeFile = promisify(fs.close);

@@ -5,7 +5,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import { stateOf } from '../copies/copy-source.ts';
 import type { JobRecord } from '../job-record.ts';
 import { JobEnds, type RunningJob } from '../jobs.ts';
-import { MOVE_STEP_MS, SAVE_EVERY_BYTES } from '../moves/limits.ts';
+import { MOVE_STEP_MS, SAVE_EVERY_BYTES } from '../limits.ts';
 import { type PoolState, usableBytes } from '../../pools/catalogue.ts';
 import type { PoolFiles } from '../../pools/disk/pool-files.ts';
 import { poolPaths } from '../../pools/disk/pool-paths.ts';

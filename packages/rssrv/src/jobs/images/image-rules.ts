@@ -23,7 +23,7 @@ import {
 import type { ImageRelation, Manifest, PreparedRefresh } from '../../pools/disk/manifest.ts';
 import { refreshed } from '../../pools/repair/image-repair.ts';
 import { decideOtherContent, type PlannedRollback } from '../../snapshots/snapshot-rules.ts';
-import { IMAGES_AT_ONCE_MAX } from './limits.ts';
+import { IMAGES_AT_ONCE_MAX } from '../limits.ts';
 
 /** An image, and the volume that it belongs to. */
 export interface ImagePair {

@@ -12,7 +12,7 @@ import { NO_HOLD } from '../../testing/plain-clones.ts';
 import { DB, directory, MIB, open, pictureOf, scenes, usePoolDirectory } from '../../testing/pool-directory.ts';
 import { PoolScene, type SceneOptions } from '../../testing/pool-scene.ts';
 import { sourceOf } from './image-rules.ts';
-import { IMAGES_AT_ONCE_MAX } from './limits.ts';
+import { IMAGES_AT_ONCE_MAX } from '../limits.ts';
 
 usePoolDirectory();
 

@@ -7,7 +7,7 @@ import { syncDirectory } from '@rsio/common/files/durable-write';
 import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { type CopySource, stateOf } from '../copies/copy-source.ts';
-import { COPY_COMMIT_MS } from '../copies/limits.ts';
+import { COPY_COMMIT_MS } from '../limits.ts';
 import { commitCopy, type ToVolumePorts } from '../copies/to-volume.ts';
 import type { CopyTarget, JobRecord } from '../job-record.ts';
 import { JobEnds, type RunningJob } from '../jobs.ts';

@@ -5,7 +5,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import type { MappedExtent, RangeCalls } from '../../pools/disk/data-file.ts';
 import { CHANGED, changedPairs } from '../../snapshots/reads/changed-ranges.ts';
-import { COPY_PIECE_BYTES, EXTENTS_AT_ONCE } from './limits.ts';
+import { COPY_PIECE_BYTES, EXTENTS_AT_ONCE } from '../limits.ts';
 
 export interface CopyRange {
   readonly offsetBytes: number;

@@ -4,7 +4,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import type { RunningJob } from '../jobs.ts';
 import { type ChangedData, type CopyRange, RangeCopy } from './changed-data.ts';
-import { SAVE_EVERY_BYTES } from './limits.ts';
+import { SAVE_EVERY_BYTES } from '../limits.ts';
 import { contentRanges, type VolumeContent } from './volume-content.ts';
 
 export interface CopyPorts {

@@ -15,7 +15,7 @@ import type { PoolVerbs } from '../../pools/pool-verbs.ts';
 import type { Pools } from '../../pools/pools.ts';
 import { NO_SNAPSHOTS } from '../../pools/snapshots/snapshot-scan.ts';
 import { type ChangedData, type CopyRange, RangeCopy } from './changed-data.ts';
-import { SWITCH_DISK_MS, SWITCH_RANGES_MAX } from './limits.ts';
+import { SWITCH_DISK_MS, SWITCH_RANGES_MAX } from '../limits.ts';
 import { switchMaxBytes } from './move-plan.ts';
 import { snapshotsIn } from './move-rules.ts';
 import { OutcomeUnknown, type VolumeSwitch } from './volume-switch.ts';

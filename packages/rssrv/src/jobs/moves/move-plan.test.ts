@@ -3,7 +3,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { LITTLE_BYTES, ROUNDS_MAX, SWITCH_COPY_MAX_BYTES } from './limits.ts';
+import { LITTLE_BYTES, ROUNDS_MAX, SWITCH_COPY_MAX_BYTES } from '../limits.ts';
 import { afterRound, resumePoint, switchMaxBytes } from './move-plan.ts';
 
 const MIB = 1024 ** 2;

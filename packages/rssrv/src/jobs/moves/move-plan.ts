@@ -2,7 +2,7 @@
 // copy is continued only if it certainly has the content of `base`, and that of `next` up to the saved position.
 
 import type { MoveState } from '../job-record.ts';
-import { LITTLE_BYTES, ROUNDS_MAX, SHRINK_SHARE, SWITCH_COPY_MAX_BYTES, SWITCH_COPY_MS } from './limits.ts';
+import { LITTLE_BYTES, ROUNDS_MAX, SHRINK_SHARE, SWITCH_COPY_MAX_BYTES, SWITCH_COPY_MS } from '../limits.ts';
 
 /** Stamps of the files that exist; null for a file that does not. */
 export interface MoveStamps {

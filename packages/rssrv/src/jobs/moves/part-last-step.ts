@@ -4,7 +4,7 @@
 
 import type { JobRecord } from '../job-record.ts';
 import { LastStep, type LastStepPorts, type Step, TooMuchLeft } from './last-step.ts';
-import { SWITCH_DISK_MS } from './limits.ts';
+import { SWITCH_DISK_MS } from '../limits.ts';
 import { switchMaxBytes } from './move-plan.ts';
 import { OutcomeUnknown } from './volume-switch.ts';
 import type { Found, PoolState } from '../../pools/catalogue.ts';

@@ -6,7 +6,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { LayoutMap, type LayoutShape } from '../../storage/files/layout-map.ts';
 import type { Layout } from '../../pools/disk/manifest.ts';
 import type { ChangedData, CopyRange, ReadFrom } from './changed-data.ts';
-import { STRIPE_CHUNKS_AT_ONCE, STRIPE_COMPARED_BYTES } from './limits.ts';
+import { STRIPE_CHUNKS_AT_ONCE, STRIPE_COMPARED_BYTES } from '../limits.ts';
 
 export class VolumeContent implements ReadFrom {
   readonly files: readonly FileHandle[];

@@ -21,7 +21,7 @@ import type { PoolVerbs } from '../../pools/pool-verbs.ts';
 import { volumeConfigOf } from '../../pools/pool-volume.ts';
 import type { Pools } from '../../pools/pools.ts';
 import type { ChangedData } from './changed-data.ts';
-import { CARRIED_MAX, MOVE_STEP_MS, ROUNDS_MAX } from './limits.ts';
+import { CARRIED_MAX, MOVE_STEP_MS, ROUNDS_MAX } from '../limits.ts';
 import { MoveRounds } from './move-rounds.ts';
 import { afterRound } from './move-plan.ts';
 import { OutcomeUnknown, type VolumeSwitch } from './volume-switch.ts';

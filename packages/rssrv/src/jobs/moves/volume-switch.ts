@@ -7,7 +7,7 @@ import { printDuration } from '@rsio/common/lib/units';
 import type { Clock } from '@rsio/common/lib/clock';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { ServedVolume } from '../../storage/io/served-volume.ts';
-import { SWITCH_CLOSE_MS } from './limits.ts';
+import { SWITCH_CLOSE_MS } from '../limits.ts';
 import { isDeepStrictEqual } from 'node:util';
 
 export interface HandleCloser {

@@ -4,7 +4,7 @@
 import { spawn } from 'node:child_process';
 import { systemClock } from '@rsio/common/lib/clock';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
-import { ALLOCATE_MAX_MS, ALLOCATE_MIN_MS, ALLOCATE_MS_PER_GIB } from './limits.ts';
+import { ALLOCATE_MAX_MS, ALLOCATE_MIN_MS, ALLOCATE_MS_PER_GIB } from '../limits.ts';
 
 const GIB = 1024 ** 3;
 const MESSAGE_MAX_CHARS = 300;

@@ -22,7 +22,7 @@ import {
   whole,
 } from '@rsio/common/lib/shape';
 import { isName } from '@rsio/common/lib/units';
-import { MANIFEST_MAX_BYTES, PARTS_MAX, REQUEST_ID_MAX_CHARS, STRIPE_CHUNK_MAX_BYTES, STRIPE_CHUNK_MIN_BYTES } from './limits.ts';
+import { MANIFEST_MAX_BYTES, PARTS_MAX, REQUEST_ID_MAX_CHARS, STRIPE_CHUNK_MAX_BYTES, STRIPE_CHUNK_MIN_BYTES } from '../limits.ts';
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** The last time that a Date can show. */

@@ -33,7 +33,7 @@ import {
   universe,
   uuid,
 } from './description-shapes.ts';
-import { PARTS_MAX } from './limits.ts';
+import { PARTS_MAX } from '../limits.ts';
 
 /**
  * Volumes of one file have format 1, so that an older rssrv can serve them. Volumes of several files, and their parts, have format 2.

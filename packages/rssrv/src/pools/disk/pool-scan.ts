@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { syncDirectory } from '@rsio/common/files/durable-write';
 import { errnoName, errnoRemedy, RsError, toRsError } from '@rsio/common/lib/errors';
 import { escapeControls } from '@rsio/common/lib/printable';
-import { MANIFEST_MAX_BYTES, MANIFEST_READS_MAX, POOL_FINDINGS_MAX } from './limits.ts';
+import { MANIFEST_MAX_BYTES, MANIFEST_READS_MAX, POOL_FINDINGS_MAX } from '../limits.ts';
 import { isUuid } from './description-shapes.ts';
 import {
   type Manifest,

@@ -11,7 +11,7 @@ import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { PoolScene } from '../../testing/pool-scene.ts';
 import { LOCAL_ASKER } from '../asker.ts';
-import { SPARE_BYTES, SPARE_FILES } from './limits.ts';
+import { SPARE_BYTES, SPARE_FILES } from '../limits.ts';
 import { WHOLE_TURN } from '../../testing/whole-turn.ts';
 
 const MIB = 1024 * 1024;

@@ -7,7 +7,7 @@ import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { replaceFile, syncDirectory } from '@rsio/common/files/durable-write';
 import { errnoName } from '@rsio/common/lib/errors';
-import { SPARE_BYTES, SPARE_FILES } from './limits.ts';
+import { SPARE_BYTES, SPARE_FILES } from '../limits.ts';
 
 /** Name of the folder in the pool. */
 export const SPARE_FOLDER = 'spare';

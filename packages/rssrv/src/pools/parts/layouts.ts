@@ -5,7 +5,7 @@ import { stripePartBytes } from '../../storage/files/layout-map.ts';
 import { RsError } from '@rsio/common/lib/errors';
 import { SECTOR_BYTES, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import { printSize } from '@rsio/common/lib/units';
-import { PARTS_MAX, STRIPE_CHUNK_MAX_BYTES, STRIPE_CHUNK_MIN_BYTES } from '../disk/limits.ts';
+import { PARTS_MAX, STRIPE_CHUNK_MAX_BYTES, STRIPE_CHUNK_MIN_BYTES } from '../limits.ts';
 import { isChunk } from '../disk/description-shapes.ts';
 import type { Layout, Manifest, Part } from '../disk/manifest.ts';
 

@@ -6,7 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Journal, type JournalEntry } from './journal.ts';
-import { JOURNAL_LINES_MAX, REQUESTS_KEPT } from './limits.ts';
+import { JOURNAL_LINES_MAX, REQUESTS_KEPT } from '../limits.ts';
 import { stampOf } from './request-stamp.ts';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 

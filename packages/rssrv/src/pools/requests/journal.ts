@@ -8,7 +8,7 @@ import { replaceFile } from '@rsio/common/files/durable-write';
 import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
 import { isRecord } from '@rsio/common/lib/shape';
 import type { Log } from '@rsio/common/log/log';
-import { JOURNAL_LINES_MAX, JOURNAL_MAX_BYTES, REQUESTS_KEPT } from './limits.ts';
+import { JOURNAL_LINES_MAX, JOURNAL_MAX_BYTES, REQUESTS_KEPT } from '../limits.ts';
 import { keyOf } from './request-stamp.ts';
 
 const HEADER = JSON.stringify({ journal: 'requests', version: 1 });

@@ -10,7 +10,7 @@ import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ChangeQueue } from '../../admin/change-queue.ts';
 import { Journal } from './journal.ts';
-import { JOURNAL_ANSWER_MAX_BYTES, JOURNAL_HOLD_MS } from './limits.ts';
+import { JOURNAL_ANSWER_MAX_BYTES, JOURNAL_HOLD_MS } from '../limits.ts';
 import type { AskedRequest } from './request-stamp.ts';
 import { type Execution, gated, LOCAL_WAITER, Requests, type Waiter } from './requests.ts';
 import { removeFolder } from '@rsio/common/testing/remove-folder';

@@ -5,7 +5,7 @@
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { type ErrorCode, RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Journal, JournalEntry } from './journal.ts';
-import { JOURNAL_ANSWER_MAX_BYTES, JOURNAL_HOLD_MS } from './limits.ts';
+import { JOURNAL_ANSWER_MAX_BYTES, JOURNAL_HOLD_MS } from '../limits.ts';
 import { type AskedRequest, checkSameParams, keyOf, stampOf } from './request-stamp.ts';
 import type { Turn } from './turn.ts';
 

@@ -4,7 +4,7 @@
 import { expectAtMost, expectNone, expectSame } from '@rsio/common/testing/quick-expect';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { SCHEDULE_EXTRA_MAX } from './limits.ts';
+import { SCHEDULE_EXTRA_MAX } from '../limits.ts';
 import { type PlannedSnapshot, planSchedule } from './plan.ts';
 import { parseSchedule, periodStart } from './schedule.ts';
 

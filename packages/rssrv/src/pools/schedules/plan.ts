@@ -2,7 +2,7 @@
 // plan. Invariants: after missed periods, a rule makes only the snapshot of the present one. A rule removes only its own snapshots, the
 // oldest first, and keeps the last `keep`. After a jump of the clock, a rule continues with the periods of the new time.
 
-import { SCHEDULE_EXTRA_MAX } from './limits.ts';
+import { SCHEDULE_EXTRA_MAX } from '../limits.ts';
 import { isNameableTime, periodStart, type ScheduleRule, scheduledName, timeOfName } from './schedule.ts';
 
 /** Resolution of the time in names of snapshots. */

@@ -9,7 +9,7 @@ import {
   SCHEDULE_PERIOD_MIN_MS,
   SCHEDULE_RULES_MAX,
   SCHEDULE_TEXT_MAX_CHARS,
-} from './limits.ts';
+} from '../limits.ts';
 
 const HOUR_MS = 60 * 60 * 1_000;
 const DAY_MS = 24 * HOUR_MS;

@@ -9,7 +9,7 @@ import { directory, usePoolDirectory } from '../../testing/pool-directory.ts';
 import { NO_HOLD, PLAIN_CLONES } from '../../testing/plain-clones.ts';
 import type { RangeCalls } from '../disk/data-file.ts';
 import { chunkBytesFor, FileCopy, finishCopy } from './file-copy.ts';
-import { CHUNK_MAX_BYTES, CHUNK_MIN_BYTES, CHUNKS_MAX } from './limits.ts';
+import { CHUNK_MAX_BYTES, CHUNK_MIN_BYTES, CHUNKS_MAX } from '../limits.ts';
 
 const [KIB, MIB, GIB] = [1024, 1024 ** 2, 1024 ** 3];
 

@@ -15,7 +15,7 @@ import {
   COUNT_MAX_BYTES,
   SMALL_CHUNK_EXTENTS_MAX,
   WHOLE_EXTENTS_MAX,
-} from './limits.ts';
+} from '../limits.ts';
 import type { ChunkedCopy } from './moment.ts';
 import { isWithoutReflink } from './reflink.ts';
 

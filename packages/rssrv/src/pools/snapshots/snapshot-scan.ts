@@ -8,11 +8,10 @@ import { syncDirectory } from '@rsio/common/files/durable-write';
 import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { severalAtOnce } from '@rsio/common/structures/concurrency';
-import { MANIFEST_MAX_BYTES, POOL_FINDINGS_MAX } from '../disk/limits.ts';
+import { MANIFEST_MAX_BYTES, POOL_FINDINGS_MAX, SNAPSHOT_READS_MAX } from '../limits.ts';
 import { partSizes, type PoolIdentity } from '../disk/manifest.ts';
 import { poolPaths } from '../disk/pool-paths.ts';
 import { type PoolScan, scanPool } from '../disk/pool-scan.ts';
-import { SNAPSHOT_READS_MAX } from './limits.ts';
 import {
   filesOf,
   parseSnapshot,

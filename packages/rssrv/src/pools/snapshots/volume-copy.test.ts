@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 import { LayoutMap, stripePartBytes } from '../../storage/files/layout-map.ts';
 import type { Layout } from '../disk/manifest.ts';
 import type { FileCopy } from './file-copy.ts';
-import { CHUNKS_MAX } from './limits.ts';
+import { CHUNKS_MAX } from '../limits.ts';
 import { copyOfVolume } from './volume-copy.ts';
 
 const ID = '00000000-0000-4000-8000-000000000001';

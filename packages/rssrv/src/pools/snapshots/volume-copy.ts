@@ -6,7 +6,7 @@ import { assert } from '@rsio/common/lib/assert';
 import { LayoutMap } from '../../storage/files/layout-map.ts';
 import type { Layout } from '../disk/manifest.ts';
 import type { FileCopy } from './file-copy.ts';
-import { CHUNKS_MAX } from './limits.ts';
+import { CHUNKS_MAX } from '../limits.ts';
 import type { ChunkedCopy } from './moment.ts';
 
 /** An open copy of a volume. The owner must close it. */

@@ -3,7 +3,7 @@
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';
-import { LIST_CHANGES_HELD_MAX } from './limits.ts';
+import { LIST_CHANGES_HELD_MAX } from '../limits.ts';
 import { ListAnnouncements } from './list-announcements.ts';
 
 const VENUS = { clients: ['venus'] };

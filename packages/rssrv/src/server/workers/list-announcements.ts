@@ -4,7 +4,7 @@
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import type { GrownVolume, ServedVolume } from '../../storage/io/served-volume.ts';
-import { LIST_CHANGES_HELD_MAX, LIST_PAUSE_IGNORED_MS, LIST_PAUSE_MS_PER_1000 } from './limits.ts';
+import { LIST_CHANGES_HELD_MAX, LIST_PAUSE_IGNORED_MS, LIST_PAUSE_MS_PER_1000 } from '../limits.ts';
 
 /** The changed volumes, in their old and their new state; null: all clients are notified. */
 type SeenBy = readonly Pick<ServedVolume, 'clients'>[] | null;

@@ -30,7 +30,7 @@ import type { Cloned } from '../../snapshots/hold-messages.ts';
 import type { SnapshotReply } from '../../snapshots/reads/snapshot-asks.ts';
 import { clientText, hasPath } from '../../pools/requests/client-text.ts';
 import { perFile } from './file-opens.ts';
-import { FAILED_OPENS_LOGGED_MAX } from './limits.ts';
+import { FAILED_OPENS_LOGGED_MAX } from '../limits.ts';
 import type { SessionRequest, FromSession, ToSession } from '../../session/channel/channel.ts';
 import { withIntents } from '../../mirrors/open-intents.ts';
 import { Session } from '../../session/session.ts';

@@ -10,7 +10,7 @@ import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
 import { programVersion } from '@rsio/common/lib/version';
 import type { Log } from '@rsio/common/log/log';
 import { isAsleep } from '@rsio/common/daemon/process-facts';
-import { POOL_THREADS, STANDBY_WORKERS, WORKER_START_TIMEOUT_MS } from './limits.ts';
+import { POOL_THREADS, STANDBY_WORKERS, WORKER_START_TIMEOUT_MS } from '../limits.ts';
 import { closeAll } from '../../machine/descriptor-passing.ts';
 import { type FromWorker, LISTENER_VERSION, type ToWorker } from '../../session/channel/channel.ts';
 import { WorkerLines } from '../../session/channel/worker-lines.ts';

@@ -4,7 +4,7 @@
 import type { Socket } from 'node:net';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
-import { WORKER_DRAIN_TIMEOUT_MS } from './limits.ts';
+import { WORKER_DRAIN_TIMEOUT_MS } from '../limits.ts';
 import type { FromSession, ToSession, ToWorker } from '../../session/channel/channel.ts';
 
 /** What a worker session needs from its worker. */

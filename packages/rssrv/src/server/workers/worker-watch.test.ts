@@ -1,7 +1,7 @@
 // When a worker counts as blocked by its storage: it sleeps and does not answer pings. test/integration/slow-process.test.ts tests real
 // processes.
 
-import { WORKER_PINGS_UNANSWERED, WORKER_PING_MS } from './limits.ts';
+import { WORKER_PINGS_UNANSWERED, WORKER_PING_MS } from '../limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { StallingClock } from '@rsio/common/testing/stalling-clock';
 import { expect, test } from 'vitest';

@@ -3,7 +3,7 @@
 // time, because answers may still be unread after the listener itself was paused.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { WORKER_PINGS_UNANSWERED, WORKER_PING_MS } from './limits.ts';
+import { WORKER_PINGS_UNANSWERED, WORKER_PING_MS } from '../limits.ts';
 
 export interface WorkerWatchPorts {
   readonly clock: Clock;

@@ -4,7 +4,7 @@
 import { RsError } from '@rsio/common/lib/errors';
 import { ADMIN_PER_SESSION_MAX, VOTES_PER_SESSION_MAX } from '@rsio/protocol/wire/limits';
 import type { FromSession, SessionRequest } from './channel.ts';
-import { ASKS_MAX } from './limits.ts';
+import { ASKS_MAX } from '../limits.ts';
 
 type Kind = 'admin' | 'vote' | 'other';
 

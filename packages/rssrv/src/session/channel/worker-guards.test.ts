@@ -10,7 +10,7 @@ import { NO_LATENCY } from '@rsio/common/structures/latency-figures';
 import { NOTHING_HELD } from '../../volumes/throttle/throttle-messages.ts';
 import { VolumeUses } from '../../volumes/holds/volume-uses.ts';
 import type { FromSession, FromWorker, SessionRequest } from './channel.ts';
-import { ASKS_MAX, CHANNEL_END_MS } from './limits.ts';
+import { ASKS_MAX, CHANNEL_END_MS } from '../limits.ts';
 import { SessionGuard } from './session-guard.ts';
 import { checkedMessage, parsedMessage } from './worker-guards.ts';
 import { watchEnd } from './worker-wire.ts';

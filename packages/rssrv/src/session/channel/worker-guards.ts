@@ -28,7 +28,7 @@ import type { HeldBy, ShareUse, ThrottleReport } from '../../volumes/throttle/th
 import type { SessionFigures, VolumeFigures } from '../../volumes/statistics/volume-counters.ts';
 import type { VoteRequest } from '../../mirrors/session-votes.ts';
 import type { FromSession, FromWorker, SessionRequest } from './channel.ts';
-import { FIGURES_VOLUMES_MAX, PATHS_CLOSING_FACTOR, UNPROTECTED_MAX } from './limits.ts';
+import { FIGURES_VOLUMES_MAX, PATHS_CLOSING_FACTOR, UNPROTECTED_MAX } from '../limits.ts';
 
 type Typed<T, K extends string> = T extends { readonly type: K } ? T : never;
 type Asked<K extends string> = Extract<SessionRequest, { readonly what: K }>;

@@ -5,7 +5,7 @@ import { PassThrough } from 'node:stream';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { Log } from '@rsio/common/log/log';
 import { expect, test } from 'vitest';
-import { WORKER_LINE_MAX_BYTES, WORKER_LOG_BURST_MS, WORKER_LOG_BYTES_PER_S } from './limits.ts';
+import { WORKER_LINE_MAX_BYTES, WORKER_LOG_BURST_MS, WORKER_LOG_BYTES_PER_S } from '../limits.ts';
 import { WorkerLines, workerRecord } from './worker-lines.ts';
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

@@ -7,7 +7,7 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { errnoName, RsError } from '@rsio/common/lib/errors';
 import type { MappedExtent, RangeCalls } from '../../pools/disk/data-file.ts';
 import { addPair, CHANGED, type ChangedPairs, changedPairs } from './changed-ranges.ts';
-import { COMPARISON_MAX_MS, EXTENT_READS_PER_ANSWER_MAX, EXTENTS_READ_MAX } from './limits.ts';
+import { COMPARISON_MAX_MS, EXTENT_READS_PER_ANSWER_MAX, EXTENTS_READ_MAX } from '../limits.ts';
 import { PoolTurns } from './turns.ts';
 
 /** A file with a state of the volume. */

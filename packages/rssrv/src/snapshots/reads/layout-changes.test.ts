@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import { LayoutMap, stripePartBytes } from '../../storage/files/layout-map.ts';
 import { addPair, type ChangedPairs } from './changed-ranges.ts';
 import { answeredEnd, mergedChanges } from './layout-changes.ts';
-import { STRIPE_CHUNKS_PER_ANSWER_MAX } from './limits.ts';
+import { STRIPE_CHUNKS_PER_ANSWER_MAX } from '../limits.ts';
 
 const shape = fc.record({
   sizes: fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 1, maxLength: 4 }),

@@ -3,7 +3,7 @@
 
 import type { LayoutMap } from '../../storage/files/layout-map.ts';
 import { addPair, CHANGED, type ChangedPairs, UNCHANGED } from './changed-ranges.ts';
-import { STRIPE_CHUNKS_PER_ANSWER_MAX } from './limits.ts';
+import { STRIPE_CHUNKS_PER_ANSWER_MAX } from '../limits.ts';
 
 /** Returns the end of the range that one answer may cover, which is bounded because a stripe is merged chunk by chunk. */
 export function answeredEnd({ chunkBytes }: Pick<LayoutMap, 'chunkBytes'>, fromBytes: number, toBytes: number): number {

@@ -19,7 +19,7 @@ import { NO_SNAPSHOTS } from '../../pools/snapshots/snapshot-scan.ts';
 import { directory, usePoolDirectory } from '../../testing/pool-directory.ts';
 import { snapshotScene } from '../../testing/snapshot-scene.ts';
 import { Comparisons } from './comparisons.ts';
-import { COMPARISON_MAX_MS, COMPARISON_WAIT_MS } from './limits.ts';
+import { COMPARISON_MAX_MS, COMPARISON_WAIT_MS } from '../limits.ts';
 import { SnapshotAnswers } from './snapshot-answers.ts';
 import { type SnapshotPorts, snapshotIoctl } from './snapshot-asks.ts';
 

@@ -12,7 +12,7 @@ import { filesOf, isReadable, type SnapshotRecord } from '../../pools/snapshots/
 import { CHANGED, inSectors, UNCHANGED } from './changed-ranges.ts';
 import { type Compared, type ComparedFile, Comparisons } from './comparisons.ts';
 import { answeredEnd, mergedChanges } from './layout-changes.ts';
-import { DIFF_RANGES_PER_ANSWER_MAX } from './limits.ts';
+import { DIFF_RANGES_PER_ANSWER_MAX } from '../limits.ts';
 import type { ServedSnapshots, SnapshotPlace } from './served-snapshots.ts';
 import type { SnapshotAsk, SnapshotReply } from './snapshot-asks.ts';
 

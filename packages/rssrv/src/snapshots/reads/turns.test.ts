@@ -3,7 +3,7 @@
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';
-import { COMPARISON_WAIT_MS, COMPARISONS_MAX } from './limits.ts';
+import { COMPARISON_WAIT_MS, COMPARISONS_MAX } from '../limits.ts';
 import { PoolTurns } from './turns.ts';
 
 interface Work {

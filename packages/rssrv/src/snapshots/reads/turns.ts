@@ -4,7 +4,7 @@
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
-import { COMPARISON_WAIT_MS, COMPARISONS_MAX, COMPARISONS_PER_POOL_MAX, COMPARISONS_WAITING_MAX } from './limits.ts';
+import { COMPARISON_WAIT_MS, COMPARISONS_MAX, COMPARISONS_PER_POOL_MAX, COMPARISONS_WAITING_MAX } from '../limits.ts';
 
 interface Waiting {
   readonly pools: readonly string[];

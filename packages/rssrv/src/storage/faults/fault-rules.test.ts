@@ -4,7 +4,7 @@
 import type { TestDelay, TestError } from '@rsio/common/config/schema/types';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { TEST_PAUSE_POLL_MS } from './limits.ts';
+import { TEST_PAUSE_POLL_MS } from '../limits.ts';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { beforeEach, expect, test } from 'vitest';
 import { NullBackend } from '../null-backend.ts';

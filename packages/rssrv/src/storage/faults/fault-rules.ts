@@ -5,7 +5,7 @@
 import type { TestDelay, TestError, TestOperation } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { TEST_PAUSE_POLL_MS } from './limits.ts';
+import { TEST_PAUSE_POLL_MS } from '../limits.ts';
 
 export type FaultOperation = Exclude<TestOperation, 'any'>;
 export type Passed = (errno: string | null) => void;

@@ -6,7 +6,7 @@
 
 import { type FileHandle, rm } from 'node:fs/promises';
 import { errnoName } from '@rsio/common/lib/errors';
-import { ZERO_WRITE_BYTES } from '../io/limits.ts';
+import { ZERO_WRITE_BYTES } from '../limits.ts';
 import { writeWholeSync } from '../io/positioned-io.ts';
 import { decodeRecords, encodeRecord, placeRecord, RECORD, type UnsyncedRecord } from './unsynced-records.ts';
 import { writesOf } from './unsynced-store.ts';

@@ -11,7 +11,7 @@ import { type IoEnd, SHORT_READ, statusOf } from '../io/positioned-io.ts';
 import type { ThreadLane } from '../io/thread-shares.ts';
 import { mergedExtents } from './layout-extents.ts';
 import type { LayoutMap, Portion } from './layout-map.ts';
-import { EXTENT_CHUNKS_MAX, SYNCS_AT_A_TIME } from './limits.ts';
+import { EXTENT_CHUNKS_MAX, SYNCS_AT_A_TIME } from '../limits.ts';
 
 interface Part {
   readonly backend: PartBackend;

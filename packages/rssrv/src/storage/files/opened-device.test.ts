@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
-import { POOL_RUN_REQUESTS } from '../io/limits.ts';
+import { POOL_RUN_REQUESTS } from '../limits.ts';
 import { EXTENT } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { systemClock } from '@rsio/common/lib/clock';

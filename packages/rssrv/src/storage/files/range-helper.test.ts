@@ -12,7 +12,7 @@ import { helperFile } from '../../machine/helper-files.ts';
 import { promised, servedVolume, temporaryDirectory, testPorts } from '../../testing/backend-scene.ts';
 import { takeLocks } from '../locks/file-locks.ts';
 import { openBackend } from '../open-backend.ts';
-import { RANGE_HELPER_RETRY_MAX_MS, RANGE_HELPER_RETRY_MS, RANGE_HELPER_TIMEOUT_MS, STEP_MAX_BYTES, ZERO_STEP_BYTES } from './limits.ts';
+import { RANGE_HELPER_RETRY_MAX_MS, RANGE_HELPER_RETRY_MS, RANGE_HELPER_TIMEOUT_MS, STEP_MAX_BYTES, ZERO_STEP_BYTES } from '../limits.ts';
 import { RangeHelper, rangeScriptArguments } from './range-helper.ts';
 import fs from 'node:fs';
 import path from 'node:path';

@@ -10,7 +10,7 @@ import { closeAll } from '../../machine/descriptor-passing.ts';
 import type { SystemCalls } from '../../machine/system-calls.ts';
 import { helperFile } from '../../machine/helper-files.ts';
 import type { IoEnd } from '../io/positioned-io.ts';
-import { RANGE_HELPER_RETRY_MAX_MS, RANGE_HELPER_RETRY_MS, RANGE_HELPER_TIMEOUT_MS } from './limits.ts';
+import { RANGE_HELPER_RETRY_MAX_MS, RANGE_HELPER_RETRY_MS, RANGE_HELPER_TIMEOUT_MS } from '../limits.ts';
 import { LineProcess } from './line-process.ts';
 
 import util from 'node:util';

@@ -6,9 +6,8 @@
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { EXTENT } from '@rsio/protocol/wire/messages';
 import type { ExtentState } from '../io/backend.ts';
-import { ZERO_WRITE_BYTES } from '../io/limits.ts';
+import { STEP_FAST_MS, STEP_MAX_BYTES, STEP_MIN_BYTES, STEP_SLOW_MS, ZERO_STEP_BYTES, ZERO_WRITE_BYTES } from '../limits.ts';
 import { type IoEnd, writeWhole } from '../io/positioned-io.ts';
-import { STEP_FAST_MS, STEP_MAX_BYTES, STEP_MIN_BYTES, STEP_SLOW_MS, ZERO_STEP_BYTES } from './limits.ts';
 import { LOST, type RangeFile } from './range-helper.ts';
 
 /** Errors from storage that does not support the operation. An operation that fails with an error in the list NEVER is not tried again. */

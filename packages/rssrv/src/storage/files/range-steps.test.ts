@@ -2,7 +2,7 @@
 // bounds. range-helper.test.ts executes real steps.
 
 import { expect, test } from 'vitest';
-import { STEP_FAST_MS, STEP_MAX_BYTES, STEP_MIN_BYTES, STEP_SLOW_MS, ZERO_STEP_BYTES } from './limits.ts';
+import { STEP_FAST_MS, STEP_MAX_BYTES, STEP_MIN_BYTES, STEP_SLOW_MS, ZERO_STEP_BYTES } from '../limits.ts';
 import { StepSize } from './range-operations.ts';
 
 test('fast pieces grow to the largest size, slow ones shrink to the smallest, others keep their size', () => {

@@ -14,7 +14,7 @@ import { openBackend } from '../open-backend.ts';
 import { WOULD_WAIT } from './backend.ts';
 import { CachedReads, NOT_SUPPORTED } from './cached-reads.ts';
 import { InlinePolicy } from './inline-policy.ts';
-import { CALLS_BEHIND_TRIES_MAX, SLOW_CALL_US, STORAGE_SILENT_MS } from './limits.ts';
+import { CALLS_BEHIND_TRIES_MAX, SLOW_CALL_US, STORAGE_SILENT_MS } from '../limits.ts';
 
 const { EAGAIN, EINTR, EINVAL, EIO, EBADF, ENOSYS, EOPNOTSUPP, EPERM } = os.constants.errno;
 const LENGTH = 4096;

@@ -7,7 +7,7 @@ import os from 'node:os';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { WOULD_WAIT } from './backend.ts';
 import type { InlinePolicy } from './inline-policy.ts';
-import { CALLS_BEHIND_TRIES_MAX } from './limits.ts';
+import { CALLS_BEHIND_TRIES_MAX } from '../limits.ts';
 import type { NowaitRead } from './nowait-read.ts';
 
 /** The file system or the kernel does not support reads without waiting. This is final for an open file. */

@@ -2,7 +2,7 @@
 // calls.
 
 import { ownSleeps } from '@rsio/common/daemon/process-facts';
-import { POOL_RUN_REQUESTS, SLOW_CALL_BYTES_PER_US, SLOW_CALL_US, SLOW_CALL_WATCHED_CALLS, STORAGE_SILENT_MS } from './limits.ts';
+import { POOL_RUN_REQUESTS, SLOW_CALL_BYTES_PER_US, SLOW_CALL_US, SLOW_CALL_WATCHED_CALLS, STORAGE_SILENT_MS } from '../limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { beforeEach, expect, test } from 'vitest';
 import { InlinePolicy } from './inline-policy.ts';

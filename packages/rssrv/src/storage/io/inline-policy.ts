@@ -6,7 +6,7 @@
 // of sleeps through ports.
 
 import type { Clock } from '@rsio/common/lib/clock';
-import { POOL_RUN_REQUESTS, SLOW_CALL_BYTES_PER_US, SLOW_CALL_US, SLOW_CALL_WATCHED_CALLS, STORAGE_SILENT_MS } from './limits.ts';
+import { POOL_RUN_REQUESTS, SLOW_CALL_BYTES_PER_US, SLOW_CALL_US, SLOW_CALL_WATCHED_CALLS, STORAGE_SILENT_MS } from '../limits.ts';
 
 export class InlinePolicy {
   private readonly clock: Clock;

@@ -1,7 +1,7 @@
 // Divides the worker's storage threads among its volumes, because a hanging call keeps its thread occupied. A volume gets another thread
 // only if more threads are free than the volume already uses. One hanging volume thus occupies at most 8 of 16 threads, and four hanging
 // volumes occupy at most 15. A fifth hanging volume can take the last thread; the calls of all volumes then wait until a call ends. Calls
-// that bypass the shares, such as syncs, have additional threads (server/workers/limits.ts). Invariants: each call is started exactly once and
+// that bypass the shares, such as syncs, have additional threads (server/limits.ts). Invariants: each call is started exactly once and
 // returns its thread when it ends. The calls of one volume are started in their order of arrival.
 
 /** Starts a call. `ended` must be called once, as soon as the call's thread is free again. */

@@ -26,7 +26,7 @@ import { clientInstance, guarded, termNumber, token } from '@rsio/protocol/wire/
 import { INSTANCE_MAX } from '@rsio/protocol/wire/limits';
 import type { Hold, VolumeHolds } from './hold-rules.ts';
 import { NO_NOTES, type NodeNotes } from './instances.ts';
-import { NODE_MACHINES_MAX, NODE_REPLACED_MAX } from './limits.ts';
+import { NODE_MACHINES_MAX, NODE_REPLACED_MAX } from '../limits.ts';
 
 export interface HoldsFileContent {
   readonly volumes: Readonly<Record<string, VolumeHolds>>;

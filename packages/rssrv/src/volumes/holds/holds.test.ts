@@ -9,7 +9,7 @@ import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { TAKE } from '@rsio/protocol/wire/messages';
 import { servedVolume } from '../../testing/backend-scene.ts';
 import { Holds } from './holds.ts';
-import { HOLD_CHANGES_WAITING_MAX } from './limits.ts';
+import { HOLD_CHANGES_WAITING_MAX } from '../limits.ts';
 import { unhinderedPorts } from '../../testing/grant-ports.ts';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 

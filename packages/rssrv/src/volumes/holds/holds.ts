@@ -9,7 +9,7 @@ import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { StateFile } from '@rsio/common/files/state-file';
 import { eventOf } from '../../events/event-log.ts';
-import { HOLD_CHANGES_WAITING_MAX, HOLD_REFUSALS_REMEMBERED_MAX, OPEN_TRIES_MAX, SESSION_SILENT_MS } from './limits.ts';
+import { HOLD_CHANGES_WAITING_MAX, HOLD_REFUSALS_REMEMBERED_MAX, OPEN_TRIES_MAX, SESSION_SILENT_MS } from '../limits.ts';
 import { type Holder, type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { ClientIdentity, Grant } from './grants.ts';

@@ -1,7 +1,7 @@
 // Decides from notes about earlier instances which instances of a node are admitted (docs/PROTOCOL.md H4). Pure. holds.ts saves the notes;
 // admissions.ts manages the sessions. Invariants: the number recorded for a machine never decreases. The notes about a node are bounded.
 
-import { NODE_MACHINES_MAX, NODE_REPLACED_MAX } from './limits.ts';
+import { NODE_MACHINES_MAX, NODE_REPLACED_MAX } from '../limits.ts';
 import type { ClientIdentity } from './grants.ts';
 
 export type Instance = Omit<ClientIdentity, 'node'>;

@@ -12,7 +12,7 @@ import type { ServedVolume } from '../../storage/io/served-volume.ts';
 import type { Grant, ClientIdentity } from './grants.ts';
 import { BIG2, MARS, OPEN, OVER, QUIET, VOLUME } from '../../testing/contenders.ts';
 import { Holds } from './holds.ts';
-import { OPEN_TRIES_MAX } from './limits.ts';
+import { OPEN_TRIES_MAX } from '../limits.ts';
 import { Opens, type OpensPorts } from './opens.ts';
 import { VolumeUses } from './volume-uses.ts';
 import { removeFolder } from '@rsio/common/testing/remove-folder';

@@ -8,7 +8,7 @@ import { STATUS } from '@rsio/protocol/wire/status';
 import type { ServedVolume } from '../../storage/io/served-volume.ts';
 import type { Grant, ClientIdentity } from './grants.ts';
 import type { GrantPorts, Holds } from './holds.ts';
-import { OPEN_TRIES_MAX } from './limits.ts';
+import { OPEN_TRIES_MAX } from '../limits.ts';
 import type { VolumeUses } from './volume-uses.ts';
 
 /** The session that asks. */

@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { HOLD_CHANGES_WAITING_MAX } from './limits.ts';
+import { HOLD_CHANGES_WAITING_MAX } from '../limits.ts';
 import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
 import { RsError } from '@rsio/common/lib/errors';
 import { STATUS } from '@rsio/protocol/wire/status';

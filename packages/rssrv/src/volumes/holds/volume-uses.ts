@@ -2,7 +2,7 @@
 // before it revokes handles. Invariant: the session counts as a user of the volume from the start of an OPEN until its answer, so that the
 // volume does not change between decision and answer.
 
-import { FORMER_USES_MAX } from './limits.ts';
+import { FORMER_USES_MAX } from '../limits.ts';
 
 export class VolumeUses implements Iterable<string> {
   private readonly granted = new Set<string>();

@@ -5,7 +5,7 @@
 import type { Clock } from '@rsio/common/lib/clock';
 import { NOTHING_HELD } from '../throttle/throttle-messages.ts';
 import type { SessionFigures, VolumeFigures } from './volume-counters.ts';
-import { FIGURES_WAIT_MS, RATE_OVER_MS } from './limits.ts';
+import { FIGURES_WAIT_MS, RATE_OVER_MS } from '../limits.ts';
 
 /** A volume in a session. */
 export interface VolumeRecord {

@@ -4,7 +4,7 @@
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { HeldBy } from '../throttle/throttle-messages.ts';
 import type { SessionFigures } from './volume-counters.ts';
-import { HOLD_WAIT_MS, RATE_IDLE_MS, SLOW_IO_MS } from './limits.ts';
+import { HOLD_WAIT_MS, RATE_IDLE_MS, SLOW_IO_MS } from '../limits.ts';
 import type { SessionRecord, VolumeRecord } from './stats-book.ts';
 
 type Stats = ServerMethods['stats']['result'];

@@ -6,7 +6,7 @@ import { NO_LATENCY } from '@rsio/common/structures/latency-figures';
 import { expect, test } from 'vitest';
 import { NOTHING_HELD } from '../throttle/throttle-messages.ts';
 import type { SessionFigures, VolumeFigures } from './volume-counters.ts';
-import { FIGURES_WAIT_MS } from './limits.ts';
+import { FIGURES_WAIT_MS } from '../limits.ts';
 import { StatsBook } from './stats-book.ts';
 import { statsView } from './stats-views.ts';
 

@@ -5,7 +5,7 @@ import { OP } from '@rsio/protocol/wire/frames';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { expect, test } from 'vitest';
 import { NOTHING_HELD } from '../throttle/throttle-messages.ts';
-import { COUNTERS_CLOSED_MAX } from './limits.ts';
+import { COUNTERS_CLOSED_MAX } from '../limits.ts';
 import { SessionCounters } from './volume-counters.ts';
 
 const IDLE = { outstanding: 0, oldestMs: 0, waitingForSpace: 0, heldForSnapshot: 0, ...NOTHING_HELD };

@@ -8,7 +8,7 @@ import { type LatencyFigures, NO_LATENCY } from '@rsio/common/structures/latency
 import { OP } from '@rsio/protocol/wire/frames';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { HeldFigures } from '../throttle/throttle-messages.ts';
-import { COUNTERS_CLOSED_MAX } from './limits.ts';
+import { COUNTERS_CLOSED_MAX } from '../limits.ts';
 
 /** The report of a session about a volume: sums since the session first opened the volume, and the present state. */
 export interface VolumeFigures extends HeldFigures {

@@ -12,7 +12,7 @@ import { eventOf } from '../../events/event-log.ts';
 import type { Volumes } from '../volumes.ts';
 import type { Halts } from './halts.ts';
 import { heldText } from './held-text.ts';
-import { HELD_REPORTS, SHARE_CONFIRM_MS, SHARE_PLAN_MS, SHARE_REPORT_MS, SHARE_REPORTERS } from './limits.ts';
+import { HELD_REPORTS, SHARE_CONFIRM_MS, SHARE_PLAN_MS, SHARE_REPORT_MS, SHARE_REPORTERS } from '../limits.ts';
 import { type Share, ShareBook, type ShareOrder } from './share-book.ts';
 import type { HeldBy, ThrottleMessage, ThrottleReport } from './throttle-messages.ts';
 

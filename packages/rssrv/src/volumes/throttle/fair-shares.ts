@@ -1,7 +1,7 @@
 // Divides a limit among the sessions that use it (max-min fairness). Pure. Invariants: the shares add up to at most 1. A session gets its
 // need, or as much as any other. An idle session keeps a little, so that its first request need not wait. The rest is divided evenly.
 
-import { SHARE_HEADROOM, SHARE_IDLE, SHARE_IDLE_TOTAL } from './limits.ts';
+import { SHARE_HEADROOM, SHARE_IDLE, SHARE_IDLE_TOTAL } from '../limits.ts';
 
 /** `uses`: the part of the limit that each session uses, or Infinity if the session wants more than its share. Returns the shares. */
 export function fairShares(uses: readonly number[]): number[] {

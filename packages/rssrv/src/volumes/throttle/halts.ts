@@ -7,7 +7,7 @@ import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { atMost, map, object, type Of, orNull, text, whole } from '@rsio/common/lib/shape';
 import { TIME_MAX_MS } from '@rsio/common/log/log-line';
-import { STOPPED_MAX } from './limits.ts';
+import { STOPPED_MAX } from '../limits.ts';
 import type { Halt } from './throttle-messages.ts';
 
 /** `by`: the client that ordered the stop; null for an administrator on the server. */

@@ -8,7 +8,7 @@ import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { EarliestTimer } from '@rsio/common/lib/earliest-timer';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { Allowance } from './allowance.ts';
-import { HELD_WAIT_MIN_MS } from './limits.ts';
+import { HELD_WAIT_MIN_MS } from '../limits.ts';
 import { type HeldFigures, NOTHING_HELD, type ShareUse, type ThrottleMessage, type ThrottleReport } from './throttle-messages.ts';
 import { type HeldRequest, type ThrottledHandle, VolumeThrottle } from './volume-throttle.ts';
 

@@ -5,7 +5,7 @@ import { expectAtLeast, expectAtMost, expectSame } from '@rsio/common/testing/qu
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { fairShares } from './fair-shares.ts';
-import { SHARE_CONFIRM_MS, SHARE_HEADROOM, SHARE_IDLE, SHARE_IDLE_TOTAL, SHARE_STEP } from './limits.ts';
+import { SHARE_CONFIRM_MS, SHARE_HEADROOM, SHARE_IDLE, SHARE_IDLE_TOTAL, SHARE_STEP } from '../limits.ts';
 import { ShareBook, type ShareOrder } from './share-book.ts';
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((all, one) => all + one, 0);

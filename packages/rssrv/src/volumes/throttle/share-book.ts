@@ -4,7 +4,7 @@
 // and counts as having confirmed. When it runs again, it can use at most the rest in its old buckets.
 
 import { fairShares } from './fair-shares.ts';
-import { SHARE_CONFIRM_MS, SHARE_STEP } from './limits.ts';
+import { SHARE_CONFIRM_MS, SHARE_STEP } from '../limits.ts';
 
 /** Shares of the limit of requests and of the limit of bytes, from 0 to 1. */
 export interface Share {

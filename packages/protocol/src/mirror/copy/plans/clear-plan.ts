@@ -4,7 +4,7 @@
 
 import type { Lacks } from '../../lacks/lacks.ts';
 import { RegionSet } from '../../regions/region-set.ts';
-import { CLEAR_REGIONS_MAX, CLEAR_RUNS_MAX } from './limits.ts';
+import { CLEAR_REGIONS_MAX, CLEAR_RUNS_MAX } from '../../limits.ts';
 import { isSame, type Tenant } from './tenants.ts';
 
 export interface Clearing {

@@ -6,7 +6,7 @@ import { MIRROR_REGION_BYTES } from '../../../wire/limits.ts';
 import { BlockSet } from '../../lacks/block-set.ts';
 import { RegionSet } from '../../regions/region-set.ts';
 import { ClearPlan } from './clear-plan.ts';
-import { CLEAR_REGIONS_MAX, SETTLE_REGIONS_MAX } from './limits.ts';
+import { CLEAR_REGIONS_MAX, SETTLE_REGIONS_MAX } from '../../limits.ts';
 import { MapReader } from './map-reader.ts';
 import { MapSurvey } from './map-survey.ts';
 import { RegionPieces } from './region-pieces.ts';

@@ -5,8 +5,7 @@
 import { assert } from '@rsio/common/lib/assert';
 import { MIRROR_REGION_BYTES } from '../../../wire/limits.ts';
 import type { Blocks } from '../../lacks/block-set.ts';
-import { LACK_BLOCK_BYTES } from '../../lacks/limits.ts';
-import { PIECE_RUNS_MAX } from './limits.ts';
+import { LACK_BLOCK_BYTES, PIECE_RUNS_MAX } from '../../limits.ts';
 
 /** Positions are in bytes. */
 export interface PieceRange {

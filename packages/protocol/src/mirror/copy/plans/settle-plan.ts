@@ -4,7 +4,7 @@
 // same, and no change makes the region differ again.
 
 import type { RegionSet } from '../../regions/region-set.ts';
-import { SETTLE_ALONE_MAX, SETTLE_REGIONS_MAX, URGENT_REGIONS_MAX } from './limits.ts';
+import { SETTLE_ALONE_MAX, SETTLE_REGIONS_MAX, URGENT_REGIONS_MAX } from '../../limits.ts';
 import { type Piece, RegionPieces } from './region-pieces.ts';
 import { isSame, type Tenant } from './tenants.ts';
 

@@ -1,7 +1,7 @@
 // One NBD connection with its volume and its client, all in memory, for tests. The test decides when a turn of the event loop ends.
 // Invariant: the client does not use the server's codec.
 
-import { NBD_FRONTEND_BYTES_MAX } from '../wire/limits.ts';
+import { NBD_FRONTEND_BYTES_MAX } from '../../limits.ts';
 import { DataBuffers } from '../data-buffers.ts';
 import { MemoryBudget } from '../memory-budget.ts';
 import { NbdConnection } from '../nbd-connection.ts';

@@ -3,7 +3,7 @@
 //
 //   flags (u32), then for each option:   "IHAVEOPT" | option (u32) | length (u32) | data
 
-import { NBD_OPTION_MAX_BYTES } from './limits.ts';
+import { NBD_OPTION_MAX_BYTES } from '../../limits.ts';
 import { CLIENT_FLAGS_BYTES, MAGIC, OPTION_HEADER_BYTES } from './nbd-constants.ts';
 
 export interface OptionSink {

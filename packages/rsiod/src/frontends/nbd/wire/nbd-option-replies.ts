@@ -2,7 +2,7 @@
 //
 //   reply:   0x0003e889045565a9 | option (u32) | type (u32) | length (u32) | data
 
-import { NBD_REQUEST_MAX_BYTES } from './limits.ts';
+import { NBD_REQUEST_MAX_BYTES } from '../../limits.ts';
 import type { FrontendVolume } from '../../../volumes/frontend-volume.ts';
 import { exportDescription, exportName } from './export-names.ts';
 import {

@@ -1,9 +1,31 @@
-// Bounds of rsconfig.
-// Units are in the names.
-// Bounds that several programs share are in the limits.ts files of packages/common.
+// Bounds of rsconfig: backups, waits of commands, frozen file systems. Units are in the names.
+// Invariant: a bound has one place, and bounds that depend on each other are asserted here.
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
+
+// --- backup: sizes of copied pieces, and waits for programs. A copy itself has no time limit, because its
+// amount of data is unknown.
+
+/** Size of a piece that is read and written at once, and the number of pieces in flight. */
+export const PIECE_BYTES = 1024 * 1024;
+export const PIECES_AT_ONCE = 4;
+/** Length of the range in one query for changes. */
+export const STATUS_BYTES = 1024 * 1024 * 1024;
+/** Time within which qemu-nbd must listen on its socket, and the interval between attempts to connect. */
+export const LISTEN_WAIT_MS = 10_000;
+export const LISTEN_RETRY_MS = 20;
+/** Maximum length of a failed program's error output in a message. */
+export const PROGRAM_TEXT_MAX_CHARS = 2_000;
+/** Maximum length of the data in an NBD option reply. */
+export const OPTION_REPLY_MAX_BYTES = 64 * 1024;
+export const RECORD_MAX_BYTES = 64 * 1024;
+/** Maximum number of files in a chain. All their names must fit in one argument of a program, which the kernel limits to 128 KiB. */
+export const CHAIN_FILES_MAX = 500;
+/** The header must lie within this many bytes from the start of a backup file. */
+export const QCOW2_HEADER_BYTES = 64 * 1024;
+
+// --- rsconfig.
 
 export const DAEMON_STOP_WAIT_MS = 60_000;
 
@@ -55,3 +77,16 @@ export const CLOCKS_DIFFER_MS = 5_000;
  * value.
  */
 export const BACKUP_LATE_MS = 26 * 3_600_000;
+
+// --- freeze: how long file systems may be frozen, and how many of them.
+
+/** The file systems are thawed after this time at the latest. Programs that write to them wait until then. */
+export const FREEZE_MAX_S = 30;
+/** Time limit for freezing, which first writes dirty data. If it takes longer, no snapshot is made. */
+export const FREEZE_WAIT_MS = 60_000;
+/** Time limit for thawing. */
+export const THAW_WAIT_MS = 15_000;
+/** Maximum number of devices stacked between a volume and a file system. */
+export const STACKED_DEVICES_MAX = 64;
+/** Maximum number of file systems that are frozen at a time. */
+export const FROZEN_MAX = 64;

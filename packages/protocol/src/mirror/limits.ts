@@ -1,0 +1,135 @@
+// Bounds of mirrors: copies, I/O, regions that replicas lack, moments, verification. Units are in the names.
+// Invariant: a bound has one place, and bounds that depend on each other are asserted here.
+
+import {
+  MIRROR_CLEAR_RANGES_MAX,
+  MIRROR_REGION_BYTES,
+  MIRROR_SUMS_PIECES_MAX,
+  MIRROR_SUMS_SECTORS_MAX,
+  MIRROR_SUM_PIECE_SECTORS_MAX,
+} from '../wire/limits.ts';
+import { assert } from '@rsio/common/lib/assert';
+import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';
+
+const KIB = 1024;
+
+// --- copying between replicas: pieces, buffers, times.
+
+// --- pieces
+/** Longest piece that is copied at a time. While it is copied, changes of its range wait. */
+export const PIECE_MAX_BYTES = 1024 * KIB;
+/** Longest piece while users' I/O is under way. */
+export const PIECE_BUSY_BYTES = 256 * KIB;
+/** Piece length of a mirror that gets no larger buffer because other mirrors use them all. Such a mirror copies one piece at a time. */
+export const PIECE_SMALL_BYTES = 64 * KIB;
+/** Pieces of one mirror under way at a time, all replicas together. */
+export const PIECES_MAX = 8;
+/** Pieces of one mirror while users' I/O is under way. Not 0, so that users never starve a copy. */
+export const PIECES_BUSY_MAX = 2;
+/** Pieces for regions that users' READs wait for, in addition to PIECES_MAX. The rate does not delay these pieces. */
+export const PIECES_URGENT_MAX = 4;
+/** Bytes of the buffers of all mirrors of the process, apart from one small buffer for each mirror. */
+export const BUFFERS_MAX_BYTES = 48 * PIECE_MAX_BYTES;
+/** Bytes of idle buffers that are kept for reuse. */
+export const BUFFERS_KEPT_BYTES = 16 * PIECE_MAX_BYTES;
+
+// --- times
+/** Users' I/O counts as under way until this time has passed since the copier last saw a request in flight. */
+export const USERS_RECENT_MS = 50;
+/** With a fixed rate, the copier sends at once at most the bytes that the rate allows in this time. */
+export const RATE_BURST_MS = 100;
+/** With a fixed rate, a piece is at most as long as the rate allows in this time. */
+export const RATE_PIECE_MS = 1_000;
+/** Time until an attempt that failed is repeated, unless a replica comes back earlier. */
+export const COPY_RETRY_MS = 1_000;
+/** Longest time until a retry of a region that no replica in sync can read, and the most such regions that the copier remembers. */
+export const COPY_RETRY_MAX_MS = 30_000;
+export const UNREADABLE_MAX = 64;
+/** A region without a change for this time is idle. The copier notices after at most twice this time. */
+export const CLEAR_IDLE_MS = 5_000;
+/** A clearing gives up if changes that are under way in its regions do not end within this time. */
+export const CLEAR_LOCK_MS = 1_000;
+/** Time over which the rate of a resync is measured, and the number of samples in that time. */
+export const PROGRESS_WINDOW_MS = 10_000;
+export const PROGRESS_SAMPLES = 10;
+
+assert(PIECE_MAX_BYTES <= BODY_MAX_BYTES, 'A piece must fit into one request');
+assert(MIRROR_REGION_BYTES % PIECE_MAX_BYTES === 0 && PIECE_MAX_BYTES % PIECE_SMALL_BYTES === 0, 'Pieces must fit into regions');
+assert(PIECES_BUSY_MAX > 0 && PIECES_BUSY_MAX < PIECES_MAX, 'Copies yield to users and are never stopped by them');
+
+// --- plans: regions that are settled or cleared at a time.
+
+/** Regions that one flush settles at most. Further regions wait for the next flush. */
+export const SETTLE_REGIONS_MAX = 64;
+/** Regions that one flush settles if only one replica is in sync, so that nothing is copied. */
+export const SETTLE_ALONE_MAX = 4_096;
+/** Most regions that are settled earlier because a user's READ waits for them. Further regions are settled in their turn. */
+export const URGENT_REGIONS_MAX = 1_024;
+
+/** Most runs of blocks in one piece. Each run needs a READ and a WRITE of its own. */
+export const PIECE_RUNS_MAX = 16;
+
+/** Most runs of regions, and most regions, of one clearing. Changes of these regions wait until it ends. */
+export const CLEAR_RUNS_MAX = 32;
+export const CLEAR_REGIONS_MAX = 4_096;
+
+assert(CLEAR_RUNS_MAX <= MIRROR_CLEAR_RANGES_MAX, 'The runs of a clearing must fit into one request');
+
+// --- data path of mirrors. Times are read from the injected clock.
+
+/** The voters are asked if a replica does not confirm a READ for this time: long against a round trip, short against `mirror-patience`. */
+export const CONFIRM_PATIENCE_MS = 200;
+/** Most replicas of a mirror at a time, including those that were given up and still count. Each has one bit in a mask. */
+export const REPLICA_BITS = 30;
+/** Most sectors of one ZERO of the copier: the largest value of the field `count` of a header. */
+export const ZERO_SECTORS_MAX = 0xffff;
+
+// --- notes about changes, with which the client copies to a returning replica only blocks that the replica may lack. The
+// assertions below check relations between the bounds.
+
+/** Changes are noted in blocks of this size. */
+export const LACK_BLOCK_BYTES = 4_096;
+export const LACK_BLOCKS = MIRROR_REGION_BYTES / LACK_BLOCK_BYTES;
+/**
+ * Most regions with a time for each block, in all mirrors of the process. Each takes 4 KiB of memory. All further regions share one time.
+ */
+export const TIMED_REGIONS_MAX = 8_192;
+/** A change of more regions than this is not noted block by block. */
+export const CHANGE_REGIONS_MAX = 64;
+/** Unit of the times. 32 bits last for two years; after that, every block counts as just changed. */
+export const LACK_TICK_MS = 16;
+/** Bytes copied to a replica between two flushes. A copy that starts again need not repeat the flushed part. */
+export const CHECKPOINT_BYTES = 64 * 1024 * 1024;
+
+assert(LACK_BLOCKS % 32 === 0, 'The blocks of a region must fill whole words');
+
+// --- snapshots of a mirror: how long changes of users wait.
+
+/** Time limit for changes in progress to end. After it, the moment fails, and the changes that wait go on. */
+export const MOMENT_BEGIN_MS = 5_000;
+/**
+ * Longest time for which changes wait while the servers make their snapshots. Enough for two small syncs of a busy file system, and shorter
+ * than the time-outs of programs. A snapshot that a server makes later does not count.
+ */
+export const MOMENT_HOLD_MS = 10_000;
+
+// --- Bounds and times of comparing the replicas of a mirror.
+
+/** Bytes compared at once, without and with users' I/O in progress. Changes of the range wait until it is compared. */
+export const VERIFY_CHUNK_BYTES = MIRROR_SUMS_SECTORS_MAX * SECTOR_BYTES;
+export const VERIFY_BUSY_CHUNK_BYTES = 256 * KIB;
+/** Bytes of a piece with one checksum. */
+export const VERIFY_PIECE_BYTES = MIRROR_SUM_PIECE_SECTORS_MAX * SECTOR_BYTES;
+/** Bytes of a piece when a difference is narrowed down. Differences are reported in this unit. */
+export const VERIFY_FINE_BYTES = 4 * KIB;
+/** Most ranges of a report that differ. Of further ranges, only the bytes are counted. */
+export const VERIFY_RANGES_MAX = 1_000;
+/** Time until an attempt that failed is repeated. */
+export const VERIFY_RETRY_MS = 1_000;
+
+assert(
+  MIRROR_REGION_BYTES % VERIFY_CHUNK_BYTES === 0 && VERIFY_CHUNK_BYTES % VERIFY_BUSY_CHUNK_BYTES === 0,
+  'Chunks must fit into regions',
+);
+assert(VERIFY_BUSY_CHUNK_BYTES % VERIFY_PIECE_BYTES === 0 && VERIFY_PIECE_BYTES % VERIFY_FINE_BYTES === 0, 'Pieces must fit into chunks');
+assert(VERIFY_CHUNK_BYTES / VERIFY_PIECE_BYTES <= MIRROR_SUMS_PIECES_MAX, 'A chunk must be one request');

@@ -1,0 +1,65 @@
+// Bounds of the storage below volumes. Units are in the names.
+// Invariant: a bound has one place, and bounds that depend on each other are asserted here.
+
+const MIB = 1024 * 1024;
+
+// --- storage/files: volumes over several files, the range helper.
+
+/** Maximum number of chunks for which one extents query of a striped volume gives an answer, which may cover less than the request. */
+export const EXTENT_CHUNKS_MAX = 65_536;
+/** Number of files of one volume that are synced at a time. */
+export const SYNCS_AT_A_TIME = 2;
+
+// The range helper.
+
+/**
+ * Initial size of the pieces in which a long DISCARD or ZERO is executed. The piece size is doubled after a piece that took less than
+ * STEP_FAST_MS, and halved after a piece that took more than STEP_SLOW_MS.
+ */
+export const ZERO_STEP_BYTES = 16 * MIB;
+export const STEP_MIN_BYTES = MIB;
+export const STEP_MAX_BYTES = 1024 * MIB;
+export const STEP_FAST_MS = 5;
+export const STEP_SLOW_MS = 50;
+/** A range helper that does not answer within RANGE_HELPER_TIMEOUT_MS is killed. */
+export const RANGE_HELPER_TIMEOUT_MS = 10_000;
+/**
+ * Minimum delay before a failed range helper is restarted. The delay doubles with each failure, up to RANGE_HELPER_RETRY_MAX_MS. The delay
+ * returns to the minimum if the helper has run for at least RANGE_HELPER_RETRY_MAX_MS.
+ */
+export const RANGE_HELPER_RETRY_MS = 1_000;
+export const RANGE_HELPER_RETRY_MAX_MS = 60_000;
+
+// --- storage/io
+
+/** A call on the event loop that takes longer than SLOW_CALL_US counts as slow. */
+export const SLOW_CALL_US = 120;
+/** Copying cached data takes time, so the limit SLOW_CALL_US is raised by 1 µs for every SLOW_CALL_BYTES_PER_US bytes transferred. */
+export const SLOW_CALL_BYTES_PER_US = 2_000;
+/**
+ * Number of calls that are watched after a slow call. If a watched call waits for the storage, the next POOL_RUN_REQUESTS requests go to
+ * the thread pool.
+ */
+export const SLOW_CALL_WATCHED_CALLS = 16;
+export const POOL_RUN_REQUESTS = 512;
+/**
+ * If no call in the thread pool ends within STORAGE_SILENT_MS, the storage may be hanging. While the storage may be hanging, no call of the
+ * volume runs on the event loop.
+ */
+export const STORAGE_SILENT_MS = 500;
+/**
+ * While this number of calls of a volume use the thread pool or wait for it, its reads go to the pool without an attempt on the event loop.
+ * An attempt starts a read of uncached data, and could wait for a place in the queue of the disk, which has 64 places or more.
+ */
+export const CALLS_BEHIND_TRIES_MAX = 64;
+/** Size of each write of zeros to storage that cannot zero ranges itself. */
+export const ZERO_WRITE_BYTES = MIB;
+
+// --- storage/faults
+
+export const TEST_PAUSE_POLL_MS = 20;
+/**
+ * Limit for the unsynced bytes of a volume with the key test-lose-unsynced. When the unsynced bytes reach this limit, the volume is synced
+ * before the next write to the volume is accepted.
+ */
+export const UNSYNCED_MAX_BYTES = 64 * MIB;
