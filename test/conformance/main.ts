@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { isIP } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { decodeDiscovery, encodeDiscover } from '@rsio/protocol/explorer/discovery/discovery-datagram';
+import { decodeDiscovery, encodeDiscover } from '@rsio/protocol/explorer/discovery-datagram';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { escapeControls } from '@rsio/common/lib/printable';
 import { NAMESPACEID_MAX, PORT_MAX, SECTOR_BYTES } from '@rsio/common/lib/limits';

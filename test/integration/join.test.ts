@@ -4,8 +4,8 @@
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
-import { decodeDiscovery, encodeOffer } from '@rsio/protocol/explorer/discovery/discovery-datagram';
-import { udpSockets } from '@rsio/protocol/explorer/network/datagram-sockets';
+import { decodeDiscovery, encodeOffer } from '@rsio/protocol/explorer/discovery-datagram';
+import { udpSockets } from '@rsio/protocol/explorer/datagram-sockets';
 import { sampleRscltcfg } from '@rsio/common/testing/sample-rscltcfg';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { keyOf, serverConfig } from '../support/hosts/configs.ts';

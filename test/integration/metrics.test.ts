@@ -6,7 +6,7 @@ import { request as httpRequest } from 'node:http';
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { CONNECTIONS_MAX } from '@rsio/common/metrics/limits';
-import { CLIENT_METRICS } from '@rsio/rsiod/metrics/metric-table';
+import { CLIENT_METRICS } from '@rsio/rsiod/control/metric-table';
 import { SERVER_METRICS } from '@rsio/rssrv/admin/metric-table';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { clientConfig, serverConfig, startClient } from '../support/hosts/configs.ts';

@@ -4,7 +4,7 @@
 import dgram from 'node:dgram';
 import { randomBytes } from 'node:crypto';
 import { discoveryKey } from '@rsio/protocol/auth/keys';
-import { decodeDiscovery, type Discover, encodeDiscover, type Offer } from '@rsio/protocol/explorer/discovery/discovery-datagram';
+import { decodeDiscovery, type Discover, encodeDiscover, type Offer } from '@rsio/protocol/explorer/discovery-datagram';
 import {
   DISCOVERY_BURST_PER_SOURCE,
   DISCOVERY_NONCE_BYTES,

@@ -12,8 +12,8 @@ import type {
 } from '@rsio/protocol/mirror/membership/interface';
 import { Membership } from '@rsio/protocol/mirror/membership/membership';
 import type { MembershipRules } from '@rsio/protocol/mirror/membership/rules';
-import type { VoteAnswer } from '@rsio/protocol/wire/mirror/messages';
-import { compareTerms } from '@rsio/protocol/wire/mirror/terms';
+import type { VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
+import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
 import type { History, Operation } from './history.ts';
 import { MIRROR, type Server } from './servers.ts';
 

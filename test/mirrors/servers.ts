@@ -1,7 +1,7 @@
 // Servers of the explorer: each has the record of a voter, which production rules decide about, and may have a replica with one or two blocks.
 // A value is the number of a write. Records, maps and sizes are durable; a block may fall back to any value since its last flush.
 
-import { type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror/messages';
+import { type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror-messages';
 import type { VoteRequest } from '@rsio/protocol/mirror/membership/interface';
 import { claim, confirm, type Decision, newRecord, store, type VoterRecord } from '@rsio/rssrv/mirrors/voter-rules';
 

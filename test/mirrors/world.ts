@@ -4,7 +4,7 @@
 
 import { highestOf, isMajority } from '@rsio/protocol/mirror/membership/quorums';
 import { type MembershipRules, RULES } from '@rsio/protocol/mirror/membership/rules';
-import type { MirrorConfig } from '@rsio/protocol/wire/mirror/messages';
+import type { MirrorConfig } from '@rsio/protocol/wire/mirror-messages';
 import { DataSteps, type Step } from './data-steps.ts';
 import { type Ghost, Holder } from './holder.ts';
 import { Judge } from './judge.ts';

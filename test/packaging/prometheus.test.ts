@@ -4,7 +4,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { MetricTable } from '@rsio/common/metrics/metric-table';
-import { CLIENT_METRICS } from '@rsio/rsiod/metrics/metric-table';
+import { CLIENT_METRICS } from '@rsio/rsiod/control/metric-table';
 import { SERVER_METRICS } from '@rsio/rssrv/admin/metric-table';
 import { expect, it } from 'vitest';
 import { needTool, runWell } from '../support/programs/programs.ts';

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
-import { announce } from '@rsio/rsiod/frontends/loop/loop-device';
+import { announce } from '@rsio/rsiod/frontends/devices/loop-device';
 
 const RULE = readFileSync(new URL('../../packaging/rsio.rules', import.meta.url), 'utf8');
 

@@ -3,11 +3,11 @@
 
 import { targetPort } from '@rsio/common/config/reader/rscltcfg';
 import type { ClientNamespaceConfig, RscltConfig } from '@rsio/common/config/schema/types';
-import { isOnLink } from '@rsio/protocol/explorer/network/candidates';
-import type { FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
-import type { Finding } from '@rsio/protocol/explorer/discovery/finding';
-import { probeCandidate } from '@rsio/protocol/explorer/probe/probe';
-import type { ProbeLocal, ProbePorts, ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
+import { isOnLink } from '@rsio/protocol/explorer/candidates';
+import type { FoundServer } from '@rsio/protocol/explorer/exploration';
+import type { Finding } from '@rsio/protocol/explorer/finding';
+import { probeCandidate } from '@rsio/protocol/explorer/probe';
+import type { ProbeLocal, ProbePorts, ProbeReport } from '@rsio/protocol/explorer/probe-report';
 import { addressKey } from '@rsio/common/lib/subnet';
 
 export type IdentifiedServer = { readonly server: FoundServer } | { readonly finding: Finding };

@@ -5,15 +5,15 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { accessSync, constants, existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { openConfigFile, saveConfigFile } from '@rsio/common/config/config-file';
-import { parseIni, printIni } from '@rsio/common/config/ini/ini-document';
+import { parseIni, printIni } from '@rsio/common/config/reader/ini-document';
 import type { RsiodPaths } from '@rsio/common/config/root-paths';
 import type { ClientNamespaceConfig, RscltConfig } from '@rsio/common/config/schema/types';
 import { callControl } from '@rsio/common/control/control-client';
 import { startDaemon } from '@rsio/common/control/start-daemon';
-import { udpSockets } from '@rsio/protocol/explorer/network/datagram-sockets';
-import { examine } from '@rsio/protocol/explorer/probe/examine';
-import type { ExploreLocal, ExploreOptions } from '@rsio/protocol/explorer/discovery/exploration';
-import { explore } from '@rsio/protocol/explorer/discovery/explorer';
+import { udpSockets } from '@rsio/protocol/explorer/datagram-sockets';
+import { examine } from '@rsio/protocol/explorer/examine';
+import type { ExploreLocal, ExploreOptions } from '@rsio/protocol/explorer/exploration';
+import { explore } from '@rsio/protocol/explorer/explorer';
 import {
   type ByteCounters,
   interfaceOf,
@@ -21,8 +21,8 @@ import {
   machineInterfaces,
   readCounters,
   systemFacts,
-} from '@rsio/protocol/explorer/network/interfaces';
-import type { ProbeLocal, ProbePorts } from '@rsio/protocol/explorer/probe/probe-report';
+} from '@rsio/protocol/explorer/interfaces';
+import type { ProbeLocal, ProbePorts } from '@rsio/protocol/explorer/probe-report';
 import { systemClock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { prefixLengthOf } from '@rsio/common/lib/subnet';

@@ -5,15 +5,15 @@ import { completionCommand } from '@rsio/common/cli/completion-command';
 import { CommandLine, type CommandTable } from '@rsio/common/cli/command-line';
 import { WHICH_ONE } from '@rsio/common/manage/which-one';
 import type { CommandContext, ConfigCommand } from './cli/context.ts';
-import { CHECK } from './commands/client-file/check.ts';
-import { INTERFACE_ADD, INTERFACE_LIST, INTERFACE_REMOVE } from './commands/client-file/interface.ts';
-import { NAMESPACE_ADD, NAMESPACE_REMOVE, NAMESPACE_SET } from './commands/client-file/namespace.ts';
-import { SERVER_ADD, SERVER_REMOVE } from './commands/client-file/server.ts';
+import { CHECK } from './commands/check.ts';
+import { INTERFACE_ADD, INTERFACE_LIST, INTERFACE_REMOVE } from './commands/interface.ts';
+import { NAMESPACE_ADD, NAMESPACE_REMOVE, NAMESPACE_SET } from './commands/namespace.ts';
+import { SERVER_ADD, SERVER_REMOVE } from './commands/server.ts';
 import { KEY_NEW } from './commands/key-new.ts';
-import { RELOAD, RESTART, STOP } from './commands/daemon/lifecycle.ts';
-import { EVENTS, LOCAL, QUERY, STATS, STATUS } from './commands/daemon/views.ts';
-import { EXPLORE } from './commands/paths/explore.ts';
-import { TEST } from './commands/paths/test-path.ts';
+import { RELOAD, RESTART, STOP } from './commands/daemon-lifecycle.ts';
+import { EVENTS, LOCAL, QUERY, STATS, STATUS } from './commands/daemon-views.ts';
+import { EXPLORE } from './commands/explore.ts';
+import { TEST } from './commands/test-path.ts';
 import {
   VOLUME_COPY,
   VOLUME_GROW,
@@ -46,10 +46,10 @@ import { MIRROR_ADD, MIRROR_DETACH, MIRROR_REPLACE, MIRROR_WITNESS } from './com
 import { MIRROR_FORCE } from './commands/mirrors/force.ts';
 import { MIRROR_CREATE, MIRROR_LIST, MIRROR_REMOVE } from './commands/mirrors/mirrors.ts';
 import { MIRROR_VERIFY } from './commands/mirrors/verify.ts';
-import { ATTACH, DETACH } from './commands/volumes/attach.ts';
-import { BACKUP, RESTORE } from './commands/backups/backups.ts';
+import { ATTACH, DETACH } from './commands/attach.ts';
+import { BACKUP, RESTORE } from './commands/backups.ts';
 import { WATCH } from './commands/watch/watch.ts';
-import { DOCTOR } from './doctor/doctor.ts';
+import { DOCTOR } from './commands/doctor.ts';
 import { JOIN } from './join/join.ts';
 
 /** Groups of commands, each with its heading, as `rsconfig --help` lists them. */

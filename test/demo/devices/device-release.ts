@@ -3,7 +3,7 @@
 // Invariants: only what is below the demo's root is touched; every command is bounded, and if one fails the next one is tried.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { loopDevices, ofBlock } from '@rsio/rsiod/frontends/loop/loop-device';
+import { loopDevices, ofBlock } from '@rsio/rsiod/frontends/devices/loop-device';
 import { mountTable } from '@rsio/common/daemon/mount-table';
 import { isRawMount } from '@rsio/rsiod/frontends/fuse/raw-device';
 import { findTool } from '../machine/machine-tools.ts';

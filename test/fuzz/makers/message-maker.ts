@@ -27,7 +27,7 @@ import {
 } from '@rsio/protocol/wire/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import * as codecs from '@rsio/protocol/wire/message-codec';
-import * as mirror from '@rsio/protocol/wire/mirror/codec';
+import * as mirror from '@rsio/protocol/wire/mirror-codec';
 import { TAKE } from '@rsio/protocol/wire/messages';
 
 type Random = SeededRandom;

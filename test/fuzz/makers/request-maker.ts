@@ -12,7 +12,7 @@ import {
   encodeOpenRequest,
 } from '@rsio/protocol/wire/message-codec';
 import { ADMIN } from '@rsio/protocol/wire/messages';
-import { encodeVoteClaim, encodeVoteFound, encodeVotePlace, encodeVoteRecord, encodeVoteTerm } from '@rsio/protocol/wire/mirror/codec';
+import { encodeVoteClaim, encodeVoteFound, encodeVotePlace, encodeVoteRecord, encodeVoteTerm } from '@rsio/protocol/wire/mirror-codec';
 import { anyFrame, dataOf, frameBytes } from './frame-maker.ts';
 
 const SLOTS_USED = 12;

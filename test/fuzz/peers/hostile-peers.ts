@@ -5,7 +5,7 @@ import { randomBytes, randomInt } from 'node:crypto';
 import dgram from 'node:dgram';
 import net from 'node:net';
 import { ClientHandshake } from '@rsio/protocol/auth/handshake-client';
-import { encodeDiscover } from '@rsio/protocol/explorer/discovery/discovery-datagram';
+import { encodeDiscover } from '@rsio/protocol/explorer/discovery-datagram';
 import { DISCOVERY_REQUEST_BYTES } from '@rsio/protocol/explorer/limits';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import { type RawAddress, RawClient } from '../../support/peers/raw-peer.ts';

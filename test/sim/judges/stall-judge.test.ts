@@ -3,7 +3,7 @@
 
 import { STALL_FAIL_GRACE_MS } from '@rsio/rsiod/volumes/limits';
 import { Attachment } from '@rsio/protocol/client/attachment';
-import { SingleTarget } from '@rsio/protocol/client/targets/single-target';
+import { SingleTarget } from '@rsio/protocol/client/single-target';
 import { Trunk } from '@rsio/protocol/client/trunk';
 import { Volume } from '@rsio/rsiod/volumes/volume';
 import { expect, test } from 'vitest';

@@ -2,7 +2,7 @@
 // confirmed although a higher one was claimed; and it says nothing of what is right, or was asked before.
 
 import { expect, test } from 'vitest';
-import type { MirrorConfig } from '@rsio/protocol/wire/mirror/messages';
+import type { MirrorConfig } from '@rsio/protocol/wire/mirror-messages';
 import { VoteJudge } from './vote-judge.ts';
 
 const LOW = { number: 1, node: 'a', instance: 1 };

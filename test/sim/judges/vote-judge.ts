@@ -2,8 +2,8 @@
 // and crashes; what is at a majority is known to every later claim; once a claim is at a majority, a lower one is confirmed no more. The
 // clients tell it what they are about to ask, and what was answered. Invariant: it observes and changes nothing.
 
-import type { MirrorConfig, Term, VoteAnswer } from '@rsio/protocol/wire/mirror/messages';
-import { compareTerms } from '@rsio/protocol/wire/mirror/terms';
+import type { MirrorConfig, Term, VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
+import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
 
 /** What was true when a client asked. */
 export interface VoteTicket {

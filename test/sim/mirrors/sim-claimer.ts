@@ -11,8 +11,8 @@ import {
   encodeVoteFound,
   encodeVoteRecord,
   encodeVoteTerm,
-} from '@rsio/protocol/wire/mirror/codec';
-import { type MirrorConfig, type Term, VOTE, VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror/messages';
+} from '@rsio/protocol/wire/mirror-codec';
+import { type MirrorConfig, type Term, VOTE, VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { SimProcess } from '../base/sim-clock.ts';

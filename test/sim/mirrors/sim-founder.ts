@@ -3,8 +3,8 @@
 
 import { callSession } from '@rsio/protocol/client/session-call';
 import { OP } from '@rsio/protocol/wire/frames';
-import * as codec from '@rsio/protocol/wire/mirror/codec';
-import { type MirrorConfig, type MirrorMember, VOTE, VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror/messages';
+import * as codec from '@rsio/protocol/wire/mirror-codec';
+import { type MirrorConfig, type MirrorMember, VOTE, VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { SimProcess } from '../base/sim-clock.ts';
 import type { SimClient } from '../machines/sim-client.ts';

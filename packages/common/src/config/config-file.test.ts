@@ -24,7 +24,7 @@ import { systemClock } from '../lib/clock.ts';
 import { CONFIG_SAVE_MAX_MS } from '../files/limits.ts';
 import { openConfigFile, saveConfigFile } from './config-file.ts';
 import type { FileSystem } from '../files/config-replacement.ts';
-import { type IniDocument, parseIni, printIni } from './ini/ini-document.ts';
+import { type IniDocument, parseIni, printIni } from './reader/ini-document.ts';
 import { addInterface, addNamespace, newRscltcfg, removeConfigSection, setKey } from './rscltcfg-edit.ts';
 import { removeFolder } from '../testing/remove-folder.ts';
 
@@ -278,7 +278,7 @@ describe('a refused save leaves the old file whole', () => {
     context.skip(mounted('true').status !== 0, 'needs root, to mount a small file system');
     const code = `
       import { openConfigFile, saveConfigFile } from '${new URL('config-file.ts', import.meta.url).href}';
-      import { parseIni, printIni } from '${new URL('ini/ini-document.ts', import.meta.url).href}';
+      import { parseIni, printIni } from '${new URL('reader/ini-document.ts', import.meta.url).href}';
       import { readFileSync, readdirSync } from 'node:fs';
       const file = '${disk}/rscltcfg';
       const { document, fingerprint } = openConfigFile(file);

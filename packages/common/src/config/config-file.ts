@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { type ReplacementPorts, replacePersonsFile } from '../files/config-replacement.ts';
 import { RsError } from '../lib/errors.ts';
-import { type IniDocument, parseIni, printIni } from './ini/ini-document.ts';
+import { type IniDocument, parseIni, printIni } from './reader/ini-document.ts';
 import { readConfigFile } from './load-config.ts';
 import type { ConfigProblem } from './reader/findings.ts';
 import { examineRscltConfig } from './reader/rscltcfg.ts';

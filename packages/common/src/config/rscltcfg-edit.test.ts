@@ -4,7 +4,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { INTERFACES_MAX } from '../lib/limits.ts';
-import { type IniDocument, parseIni, printIni } from './ini/ini-document.ts';
+import { type IniDocument, parseIni, printIni } from './reader/ini-document.ts';
 import { parseRscltConfig } from './reader/rscltcfg.ts';
 import {
   addInterface,

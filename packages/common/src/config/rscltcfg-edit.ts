@@ -6,8 +6,8 @@ import { INTERFACES_MAX } from '../lib/limits.ts';
 import { NAMESPACES_PER_CLIENT_MAX, PORT_DEFAULT } from './schema/limits.ts';
 import { RsError } from '../lib/errors.ts';
 import { isName, NAME_ALLOWED, quoteText } from '../lib/units.ts';
-import { type IniDocument, type IniSection, parseIni } from './ini/ini-document.ts';
-import { appendSection, removeEntry, removeSection, renameSection, setValue } from './ini/ini-edit.ts';
+import { type IniDocument, type IniSection, parseIni } from './reader/ini-document.ts';
+import { appendSection, removeEntry, removeSection, renameSection, setValue } from './reader/ini-edit.ts';
 import type { KeyEntry, KeyTable } from './schema/entries.ts';
 import { SCHEMA } from './schema/schema.ts';
 

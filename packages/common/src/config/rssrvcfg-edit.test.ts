@@ -2,7 +2,7 @@
 // config-file.test.ts tests saving the file.
 
 import { expect, test } from 'vitest';
-import { parseIni, printIni } from './ini/ini-document.ts';
+import { parseIni, printIni } from './reader/ini-document.ts';
 import { examineRssrvConfig } from './reader/rssrvcfg.ts';
 import { addClient, addPool, addSecondKey, changeRights, dropFirstKey, dropSecondKey, removeClient, setRights } from './rssrvcfg-edit.ts';
 

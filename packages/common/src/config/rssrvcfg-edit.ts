@@ -4,8 +4,8 @@
 
 import { RsError } from '../lib/errors.ts';
 import { isName, NAME_ALLOWED, quoteText } from '../lib/units.ts';
-import { type IniDocument, parseIni } from './ini/ini-document.ts';
-import { appendLine, appendSection, changeLines, removeEntry, removeLines, removeSection, setValue } from './ini/ini-edit.ts';
+import { type IniDocument, parseIni } from './reader/ini-document.ts';
+import { appendLine, appendSection, changeLines, removeEntry, removeLines, removeSection, setValue } from './reader/ini-edit.ts';
 import { isLimitKey, LIMIT_KEYS, limitAllowed, NO_IO_LIMITS, withLimit } from './schema/io-limits.ts';
 import type { KeyTable } from './schema/entries.ts';
 import { SCHEMA } from './schema/schema.ts';

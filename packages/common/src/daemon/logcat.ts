@@ -4,8 +4,8 @@
 import { type Invocation, type ProgramSpec, runProgram } from './arguments.ts';
 import { systemClock } from '../lib/clock.ts';
 import { RsError } from '../lib/errors.ts';
-import { JournalReader } from '../log/readers/journal-reader.ts';
-import { LogReader } from '../log/readers/log-reader.ts';
+import { JournalReader } from '../log/journal-reader.ts';
+import { LogReader } from '../log/log-reader.ts';
 import { notedSink } from './log-place.ts';
 
 interface LogcatProgram {

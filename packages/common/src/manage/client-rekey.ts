@@ -2,7 +2,7 @@
 // crsio call it. Invariant: a new key is returned only by the step that makes it, and no error shows a key.
 
 import { newKey } from '../cli/new-key.ts';
-import type { IniDocument } from '../config/ini/ini-document.ts';
+import type { IniDocument } from '../config/reader/ini-document.ts';
 import { addSecondKey, dropFirstKey, dropSecondKey } from '../config/rssrvcfg-edit.ts';
 import type { ClientView } from '../control/server/views.ts';
 import { RsError, toRsError } from '../lib/errors.ts';

@@ -1,7 +1,7 @@
 // Adds a pool to a server: rssrv prepares its directory, and a section is added to rssrvcfg. rsadm and crsio call it. Invariant: a pool is
 // added as a whole or not at all, except that a prepared directory may remain, which a second attempt uses.
 
-import type { IniDocument } from '../config/ini/ini-document.ts';
+import type { IniDocument } from '../config/reader/ini-document.ts';
 import { addPool } from '../config/rssrvcfg-edit.ts';
 import type { ServerCall } from '../control/server/call-server.ts';
 import { changeServerFile, checkServerFile, type ServerFileContext } from './server-file.ts';

@@ -3,7 +3,7 @@
 // reads the new file when it starts.
 
 import { checkEdit, openConfigFile, saveConfigFile } from '../config/config-file.ts';
-import { type IniDocument, printIni } from '../config/ini/ini-document.ts';
+import { type IniDocument, printIni } from '../config/reader/ini-document.ts';
 import { examineRssrvConfig } from '../config/reader/rssrvcfg.ts';
 import type { ServerMethods } from '../control/server/server-methods.ts';
 import { CONTROL_LINE_MAX_BYTES } from '../control/limits.ts';

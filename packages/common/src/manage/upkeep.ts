@@ -4,7 +4,7 @@
 
 import { X509Certificate } from 'node:crypto';
 import { readFileSync, statfsSync, statSync } from 'node:fs';
-import { parseIni } from '../config/ini/ini-document.ts';
+import { parseIni } from '../config/reader/ini-document.ts';
 import { errnoName } from '../lib/errors.ts';
 import { plural } from '../lib/units.ts';
 import { formatTime } from '../log/log-line.ts';

@@ -2,7 +2,7 @@
 // whole document after each edit. The form shows any error that the configuration reader finds. Invariants: the configuration reader
 // accepts the resulting document; an edit is applied completely or not at all.
 
-import { type IniDocument, printIni } from '@rsio/common/config/ini/ini-document';
+import { type IniDocument, printIni } from '@rsio/common/config/reader/ini-document';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import {
   addInterface,
@@ -16,7 +16,7 @@ import {
 import { RsError } from '@rsio/common/lib/errors';
 import { INTERFACES_MAX } from '@rsio/common/lib/limits';
 import { plural } from '@rsio/common/lib/units';
-import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
+import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
 import type { FormPurpose, Removable } from './command.ts';
 import { checkForm, fieldText, type Form, formText } from './form.ts';
 import { sectionRefOf } from './forms.ts';

@@ -2,12 +2,12 @@
 // Invariant: the form for a section has a field for every key that the schema defines for the section.
 
 import type { SectionRef } from '@rsio/common/config/rscltcfg-edit';
-import type { IniDocument, IniSection } from '@rsio/common/config/ini/ini-document';
+import type { IniDocument, IniSection } from '@rsio/common/config/reader/ini-document';
 import type { KeyEntry, KeyTable } from '@rsio/common/config/schema/entries';
 import { SCHEMA } from '@rsio/common/config/schema/schema';
 import { address, keyText, name, port, size, type ValueType } from '@rsio/common/config/schema/value-types';
 import { SECTOR_BYTES, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
-import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
+import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
 import { type FieldSpec, type Form, formOf, type Offer } from './form.ts';
 import type { FormPurpose } from './command.ts';
 import { PAIRED_SERVERS_MAX } from '../widgets/limits.ts';

@@ -1,7 +1,7 @@
 // Formats the measurements of a pair of interfaces as text, for the search screen and for the path test. Values that were not measured are
 // omitted.
 
-import type { ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
+import type { ProbeReport } from '@rsio/protocol/explorer/probe-report';
 import type { ProbeView } from '@rsio/common/control/methods';
 
 const BYTES_PER_MB = 1e6;

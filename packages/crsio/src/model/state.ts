@@ -3,16 +3,16 @@
 // the user can save at any time. The initial content of a new file does not count as an unsaved change.
 
 import type { FileFingerprint } from '@rsio/common/config/config-file';
-import { type IniDocument, parseIni, printIni } from '@rsio/common/config/ini/ini-document';
+import { type IniDocument, parseIni, printIni } from '@rsio/common/config/reader/ini-document';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { newRscltcfg } from '@rsio/common/config/rscltcfg-edit';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import type { AttachedMirrorView, AttachmentView, NamespaceView, StatsView, StatusView } from '@rsio/common/control/methods';
 import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
-import type { FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
-import type { Finding } from '@rsio/protocol/explorer/discovery/finding';
-import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
-import type { Examination, ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
+import type { FoundServer } from '@rsio/protocol/explorer/exploration';
+import type { Finding } from '@rsio/protocol/explorer/finding';
+import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
+import type { Examination, ProbeReport } from '@rsio/protocol/explorer/probe-report';
 import type { Size } from '../widgets/canvas.ts';
 import type { Command, ExploreRequest, FormPurpose } from './command.ts';
 import { type Form, isTouched } from './form.ts';

@@ -4,10 +4,10 @@
 
 import type { FileFingerprint } from '@rsio/common/config/config-file';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
-import type { Exploration, FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
-import type { Finding } from '@rsio/protocol/explorer/discovery/finding';
-import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
-import type { ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
+import type { Exploration, FoundServer } from '@rsio/protocol/explorer/exploration';
+import type { Finding } from '@rsio/protocol/explorer/finding';
+import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
+import type { ProbeReport } from '@rsio/protocol/explorer/probe-report';
 import type { Size } from '../widgets/canvas.ts';
 import type { Input } from '../widgets/keys.ts';
 import type { ExploreRequest, MirrorWish } from './command.ts';

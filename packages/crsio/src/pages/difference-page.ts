@@ -1,7 +1,7 @@
 // Builds the page that compares the current file with the edited document,
 // line by line. difference.ts computes the difference.
 
-import { printIni } from '@rsio/common/config/ini/ini-document';
+import { printIni } from '@rsio/common/config/reader/ini-document';
 import type { DifferenceScreen, State } from '../model/state.ts';
 import { differenceOf } from '../model/difference.ts';
 import { DIFFERENCE_HELP } from './help-text.ts';

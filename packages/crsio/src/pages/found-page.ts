@@ -3,8 +3,8 @@
 // ended, the page shows the outcome for every interface. Invariants: for every interface, the page shows the section or the reason why
 // there is none. Names from peers contain no control characters, because the guards of the protocol (wire/guards.ts) reject such names.
 
-import type { FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
-import type { Finding } from '@rsio/protocol/explorer/discovery/finding';
+import type { FoundServer } from '@rsio/protocol/explorer/exploration';
+import type { Finding } from '@rsio/protocol/explorer/finding';
 import { reportSentence } from '../model/report-text.ts';
 import type { FoundScreen, SearchScreen, ServerOutcome } from '../model/state.ts';
 import { FOUND_HELP, SEARCH_HELP } from './help-text.ts';

@@ -2,7 +2,7 @@
 // lacks is marked, not refused, because the network interface may come back.
 
 import { SCHEMA } from '@rsio/common/config/schema/schema';
-import { interfaceOf } from '@rsio/protocol/explorer/network/interfaces';
+import { interfaceOf } from '@rsio/protocol/explorer/interfaces';
 import { missingInterfaces } from '../model/form-to-document.ts';
 import { machineDetails } from '../model/forms.ts';
 import { configOf, type State } from '../model/state.ts';

@@ -1,8 +1,8 @@
 // Servers and probe reports for tests of the screens. Each test supplies the
 // addresses; everything else is identical for all tests.
 
-import type { FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
-import type { Examination, ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
+import type { FoundServer } from '@rsio/protocol/explorer/exploration';
+import type { Examination, ProbeReport } from '@rsio/protocol/explorer/probe-report';
 
 const PORT = 5000;
 

@@ -8,7 +8,7 @@ import { loadRssrvConfig } from '@rsio/common/config/load-config';
 import type { ServerMethodName, ServerMethods } from '@rsio/common/control/server/server-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
+import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
 import { DAEMON_ANSWER, listeningInterface, SERVER_FILE_HEAD } from '@rsio/common/testing/server-views';
 import { onTestFinished } from 'vitest';
 import { type ServerState, startServerState } from '../server/model/state.ts';

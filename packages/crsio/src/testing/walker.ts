@@ -4,9 +4,9 @@
 import type { ControlMethodName, ControlMethods } from '@rsio/common/control/methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import type { FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
-import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
-import type { Examination } from '@rsio/protocol/explorer/probe/probe-report';
+import type { FoundServer } from '@rsio/protocol/explorer/exploration';
+import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
+import type { Examination } from '@rsio/protocol/explorer/probe-report';
 import { type Ports, runEffect } from '../effects.ts';
 import { startState, type State, type StoredFile } from '../model/state.ts';
 import type { Action, Effect } from '../model/step.ts';

@@ -2,7 +2,7 @@
 // accepts. The world has a server, a changing file and a running rsiod.
 
 import fc from 'fast-check';
-import { printIni } from '@rsio/common/config/ini/ini-document';
+import { printIni } from '@rsio/common/config/reader/ini-document';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { expect, test } from 'vitest';
 import { textWidth } from '../widgets/text-width.ts';

@@ -2,9 +2,9 @@
 // screen that the user has left receives no more results.
 
 import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
-import type { Exploration, FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
-import type { ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
-import type { Finding } from '@rsio/protocol/explorer/discovery/finding';
+import type { Exploration, FoundServer } from '@rsio/protocol/explorer/exploration';
+import type { ProbeReport } from '@rsio/protocol/explorer/probe-report';
+import type { Finding } from '@rsio/protocol/explorer/finding';
 import { fillField, focusOn, type Form } from '../model/form.ts';
 import { formScreen } from '../model/forms.ts';
 import { addServers } from './servers.ts';

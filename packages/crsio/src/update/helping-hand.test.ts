@@ -2,7 +2,7 @@
 // that could not be saved.
 
 import { SAMPLE_RSCLTCFG } from '@rsio/common/testing/sample-rscltcfg';
-import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
+import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
 import { RsError } from '@rsio/common/lib/errors';
 import { expect, test } from 'vitest';
 import { drawState } from '../view/client-view.ts';

@@ -2,7 +2,7 @@
 // Invariant: a file that another program changed is overwritten only after the user has seen the difference and has agreed to overwrite the
 // file.
 
-import { printIni } from '@rsio/common/config/ini/ini-document';
+import { printIni } from '@rsio/common/config/reader/ini-document';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { toRsError } from '@rsio/common/lib/errors';
 import {

@@ -3,12 +3,12 @@
 // sections do not change. Invariant: every interface of every server has an outcome: the name of its section, or the reasons for having
 // none.
 
-import type { IniDocument } from '@rsio/common/config/ini/ini-document';
+import type { IniDocument } from '@rsio/common/config/reader/ini-document';
 import { targetPort } from '@rsio/common/config/reader/rscltcfg';
 import { addServer } from '@rsio/common/config/rscltcfg-edit';
 import type { ClientNamespaceConfig, RscltConfig } from '@rsio/common/config/schema/types';
-import type { OfferedInterface } from '@rsio/protocol/explorer/discovery/discovery-datagram';
-import type { ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
+import type { OfferedInterface } from '@rsio/protocol/explorer/discovery-datagram';
+import type { ProbeReport } from '@rsio/protocol/explorer/probe-report';
 import { addressKey } from '@rsio/common/lib/subnet';
 import { NAME_MAX_BYTES } from '@rsio/common/lib/limits';
 import { reportSentence } from '../model/report-text.ts';

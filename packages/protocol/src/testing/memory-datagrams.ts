@@ -4,7 +4,7 @@
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Clock } from '@rsio/common/lib/clock';
-import type { DatagramEvents, DatagramPeer, DatagramSocket, DatagramSockets } from '../explorer/network/datagram-sockets.ts';
+import type { DatagramEvents, DatagramPeer, DatagramSocket, DatagramSockets } from '../explorer/datagram-sockets.ts';
 
 interface Bound {
   readonly at: DatagramPeer;

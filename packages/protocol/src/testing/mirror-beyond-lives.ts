@@ -3,7 +3,7 @@
 // after each step.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
-import { regionsOf } from '../mirror/regions/region-set.ts';
+import { regionsOf } from '../mirror/region-set.ts';
 import { MIRROR_REGION_BYTES } from '../wire/limits.ts';
 import { MirrorCopyWorld } from './mirror-copy-world.ts';
 import { BLOCK_BYTES } from './mirror-replicas.ts';

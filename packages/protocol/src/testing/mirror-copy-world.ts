@@ -9,11 +9,11 @@ import { CopyBuffers } from '../mirror/copy/copy-buffers.ts';
 import type { CopyView } from '../mirror/copy/copy-ports.ts';
 import { TimesBudget } from '../mirror/lacks/change-times.ts';
 import { Lacks } from '../mirror/lacks/lacks.ts';
-import { RegionSet, regionsOf } from '../mirror/regions/region-set.ts';
+import { RegionSet, regionsOf } from '../mirror/region-set.ts';
 import type { ByteRange } from '../mirror/verify/differences.ts';
 import type { SumsAnswer, VerifyIo } from '../mirror/verify/verifier.ts';
 import { MIRROR_REGION_BYTES, MIRROR_SUM_BYTES } from '../wire/limits.ts';
-import type { MirrorMapAnswer } from '../wire/mirror/messages.ts';
+import type { MirrorMapAnswer } from '../wire/mirror-messages.ts';
 import { STATUS } from '../wire/status.ts';
 import { BLOCK_BYTES, SimLocks, SimReplica, type UnderWay } from './mirror-replicas.ts';
 

@@ -3,7 +3,7 @@
 // Invariant: like a real replica, a crashed one may lose any of its unsynced blocks, then gets the users' writes in its log again.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
-import { RegionSet, regionsOf } from '../mirror/regions/region-set.ts';
+import { RegionSet, regionsOf } from '../mirror/region-set.ts';
 import { MIRROR_REGION_BYTES } from '../wire/limits.ts';
 import { STATUS } from '../wire/status.ts';
 

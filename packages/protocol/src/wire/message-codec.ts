@@ -109,7 +109,7 @@ interface Codec<T> {
   readonly guard: Guard<T>;
 }
 
-/** Creates the codec of one message. Exported for the discovery datagrams (discovery/discovery-datagram.ts). */
+/** Creates the codec of one message. Exported for the discovery datagrams (explorer/discovery-datagram.ts). */
 export function codec<T>(label: string, schema: Schema<T>): Codec<T> {
   const guard: Guard<T> = record(schema, ': field ');
   return {

@@ -10,8 +10,8 @@ import { ANSWER, FLAG, type FrameEntry, FRAMES, frameName, OP } from './frames.t
 import { writeIoHeader } from './header.ts';
 import * as codec from './message-codec.ts';
 import { ADMIN, EXTENT, IOCTL } from './messages.ts';
-import * as mirrors from './mirror/codec.ts';
-import { VOTE, VOTED } from './mirror/messages.ts';
+import * as mirrors from './mirror-codec.ts';
+import { VOTE, VOTED } from './mirror-messages.ts';
 import { STATUSES } from './status.ts';
 
 const page = readDocument('PROTOCOL.md');

@@ -4,7 +4,7 @@
 // still uses its old configuration. The edits are made by rscltcfg-edit.ts; config-file.ts reads and writes the file.
 
 import { openConfigFile, saveConfigFile, type SavedConfig } from '@rsio/common/config/config-file';
-import type { IniDocument } from '@rsio/common/config/ini/ini-document';
+import type { IniDocument } from '@rsio/common/config/reader/ini-document';
 import { type KeyValues, newRscltcfg } from '@rsio/common/config/rscltcfg-edit';
 import { RsError } from '@rsio/common/lib/errors';
 import { escapeControls } from '@rsio/common/lib/printable';

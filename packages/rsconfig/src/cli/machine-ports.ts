@@ -2,15 +2,9 @@
 // explore, join and doctor share this file.
 
 import { randomBytes } from 'node:crypto';
-import { type DatagramSockets, udpSockets } from '@rsio/protocol/explorer/network/datagram-sockets';
-import {
-  type ByteCounters,
-  type MachineInterface,
-  machineInterfaces,
-  readCounters,
-  systemFacts,
-} from '@rsio/protocol/explorer/network/interfaces';
-import type { ProbePorts } from '@rsio/protocol/explorer/probe/probe-report';
+import { type DatagramSockets, udpSockets } from '@rsio/protocol/explorer/datagram-sockets';
+import { type ByteCounters, type MachineInterface, machineInterfaces, readCounters, systemFacts } from '@rsio/protocol/explorer/interfaces';
+import type { ProbePorts } from '@rsio/protocol/explorer/probe-report';
 import type { Clock } from '@rsio/common/lib/clock';
 import { tcpConnector } from '@rsio/protocol/link/tcp-transport';
 

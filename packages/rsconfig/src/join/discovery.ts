@@ -6,16 +6,16 @@ import { isIPv6 } from 'node:net';
 import { RsError } from '@rsio/common/lib/errors';
 import { isSameSubnet } from '@rsio/common/lib/subnet';
 import { printEndpoint } from '@rsio/common/lib/units';
-import type { FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
-import { explore } from '@rsio/protocol/explorer/discovery/explorer';
-import type { Finding } from '@rsio/protocol/explorer/discovery/finding';
-import type { DatagramPeer } from '@rsio/protocol/explorer/network/datagram-sockets';
-import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
-import { probeCandidate } from '@rsio/protocol/explorer/probe/probe';
-import type { ProbeLogin, ProbeRemote, ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
+import type { FoundServer } from '@rsio/protocol/explorer/exploration';
+import { explore } from '@rsio/protocol/explorer/explorer';
+import type { Finding } from '@rsio/protocol/explorer/finding';
+import type { DatagramPeer } from '@rsio/protocol/explorer/datagram-sockets';
+import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
+import { probeCandidate } from '@rsio/protocol/explorer/probe';
+import type { ProbeLogin, ProbeRemote, ProbeReport } from '@rsio/protocol/explorer/probe-report';
 import { exploringLocals } from '../cli/hosts.ts';
 import { type MachinePorts, probePorts } from '../cli/machine-ports.ts';
-import { splitSentence } from '../doctor/facts/naming.ts';
+import { splitSentence } from '../doctor/gather/naming.ts';
 
 export interface JoinTarget {
   readonly host: DatagramPeer;

@@ -4,7 +4,7 @@
 import { shortKey } from '@rsio/common/config/reader/short-keys';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
-import type { ProbeLogin } from '@rsio/protocol/explorer/probe/probe-report';
+import type { ProbeLogin } from '@rsio/protocol/explorer/probe-report';
 
 /**
  * True if the paths of this namespace must be encrypted. `before`: the current file. `namespaceid`: null if it is still unknown; the file

@@ -3,7 +3,7 @@
 // has accepted the login, and every unused address is listed with the reason.
 
 import { openConfigFile, saveConfigFile } from '@rsio/common/config/config-file';
-import { printIni } from '@rsio/common/config/ini/ini-document';
+import { printIni } from '@rsio/common/config/reader/ini-document';
 import { examineRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
@@ -20,7 +20,7 @@ import { INTERFACE_OPTION, namedInterfaces, resolveHost } from '../cli/hosts.ts'
 import { givenKey, keyFileOption, keyOption } from '../cli/key-input.ts';
 import { type MachinePorts, machinePorts } from '../cli/machine-ports.ts';
 import { type Poll, waitUntil } from '../cli/waiting.ts';
-import { findingLine } from '../commands/paths/explore.ts';
+import { findingLine } from '../commands/explore.ts';
 import { toText } from '@rsio/common/cli/table';
 import { formatStatus } from '../output/format.ts';
 import { statusWarnings } from '../output/warnings.ts';

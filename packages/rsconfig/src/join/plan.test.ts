@@ -2,7 +2,7 @@
 // the search for paths.
 
 import { SAMPLE_RSCLTCFG } from '@rsio/common/testing/sample-rscltcfg';
-import { parseIni, printIni } from '@rsio/common/config/ini/ini-document';
+import { parseIni, printIni } from '@rsio/common/config/reader/ini-document';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { NAME_MAX_BYTES } from '@rsio/common/lib/limits';
 import { describe, expect, test } from 'vitest';

@@ -2,8 +2,8 @@
 // planJoin returns a new document and writes no file. Invariants: existing sections stay unchanged, except that a namespace may get `tls =
 // on`; an address that the file already has is not added again; a namespace that the file lists with another node name or key is refused.
 
-import type { IniDocument } from '@rsio/common/config/ini/ini-document';
-import { printIni } from '@rsio/common/config/ini/ini-document';
+import type { IniDocument } from '@rsio/common/config/reader/ini-document';
+import { printIni } from '@rsio/common/config/reader/ini-document';
 import { examineRscltConfig, targetPort } from '@rsio/common/config/reader/rscltcfg';
 import { addInterface, addNamespace, addServer, newRscltcfg, setKey } from '@rsio/common/config/rscltcfg-edit';
 import type { ClientNamespaceConfig, RscltConfig } from '@rsio/common/config/schema/types';

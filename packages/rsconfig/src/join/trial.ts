@@ -2,10 +2,10 @@
 // Invariants: every server interface and every local interface is in a path or is reported with the reason; a key that a server has refused
 // is not sent to that server again.
 
-import { considerCandidates, isOnLink, type Pairing } from '@rsio/protocol/explorer/network/candidates';
-import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
-import { probeCandidate } from '@rsio/protocol/explorer/probe/probe';
-import type { ProbeCandidate, ProbeRemote, ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
+import { considerCandidates, isOnLink, type Pairing } from '@rsio/protocol/explorer/candidates';
+import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
+import { probeCandidate } from '@rsio/protocol/explorer/probe';
+import type { ProbeCandidate, ProbeRemote, ProbeReport } from '@rsio/protocol/explorer/probe-report';
 import { printEndpoint } from '@rsio/common/lib/units';
 import { JOIN_PATHS_MAX } from '../limits.ts';
 import { type MachinePorts, probePorts } from '../cli/machine-ports.ts';

@@ -1,12 +1,12 @@
 // Facts about a healthy client with one server, two interfaces on separate cards, and rsiod running with the manual's sample file. Each
 // test turns one fact into a fault.
 
-import { parseIni } from '@rsio/common/config/ini/ini-document';
+import { parseIni } from '@rsio/common/config/reader/ini-document';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { RsError } from '@rsio/common/lib/errors';
-import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
-import type { ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
-import type { DoctorFacts, FileFacts, PathFacts } from '../doctor/facts/facts.ts';
+import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
+import type { ProbeReport } from '@rsio/protocol/explorer/probe-report';
+import type { DoctorFacts, FileFacts, PathFacts } from '../doctor/gather/facts.ts';
 import { sampleRscltcfg } from '@rsio/common/testing/sample-rscltcfg';
 import { AT_MS, rep } from './views.ts';
 

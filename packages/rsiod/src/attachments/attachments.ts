@@ -47,7 +47,7 @@ import { Attachment } from '@rsio/protocol/client/attachment';
 import { LogTotal } from '@rsio/protocol/client/replay/log-total';
 import { SlabPool } from '@rsio/protocol/client/replay/replay-blocks';
 import { ReplayLog } from '@rsio/protocol/client/replay/replay-log';
-import { SingleTarget } from '@rsio/protocol/client/targets/single-target';
+import { SingleTarget } from '@rsio/protocol/client/single-target';
 import { TAKE_OVER_WAIT_MS } from '@rsio/protocol/link/limits';
 import { TAKE, type Take } from '@rsio/protocol/wire/messages';
 import { inUse } from '../frontends/frontend.ts';

@@ -13,7 +13,7 @@ import { TAKE } from '@rsio/protocol/wire/messages';
 import { isOffer } from '../attachments/offers.ts';
 import type { AttachedList } from '../attachments/attached-list.ts';
 import type { Attachments } from '../attachments/attachments.ts';
-import type { Backups } from '../backups/backups.ts';
+import type { Backups } from './backups.ts';
 import type { Namespace } from '../network/namespace.ts';
 import type { Frontends } from '../frontends/frontends.ts';
 import type { ClientSnapshots } from './client-snapshots.ts';

@@ -31,3 +31,6 @@ export const SNAPSHOT_STOP_MS = 10_000;
 /** Interval at which rsiod checks whether the command that makes the snapshots is still running. */
 export const SNAPSHOT_ASKER_POLL_MS = 500;
 export const SERVER_METHOD_MAX_CHARS = 64;
+
+/** Maximum number of volumes for which rsiod remembers the last backup. */
+export const BACKUPS_KEPT_MAX = 1_024;

@@ -1,7 +1,7 @@
 // Which paths are measured and how, and why others are not measured. The measurement itself is a fake. Real connections are measured in
 // test/integration/probe-connection.test.ts.
 
-import type { ProbeCandidate, ProbeExpectation, ProbeLogin, ProbePorts, ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
+import type { ProbeCandidate, ProbeExpectation, ProbeLogin, ProbePorts, ProbeReport } from '@rsio/protocol/explorer/probe-report';
 import { PROBES_TIME_MAX_MS } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { MemoryNetwork } from '@rsio/protocol/testing/memory-network';

@@ -5,8 +5,8 @@
 import { isIP } from 'node:net';
 import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';
 import type { ControlMethods, LeftOutView, ProbeView } from '@rsio/common/control/methods';
-import { probeCandidate } from '@rsio/protocol/explorer/probe/probe';
-import type { ProbeCandidate, ProbeExpectation, ProbeLogin, ProbePorts, ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
+import { probeCandidate } from '@rsio/protocol/explorer/probe';
+import type { ProbeCandidate, ProbeExpectation, ProbeLogin, ProbePorts, ProbeReport } from '@rsio/protocol/explorer/probe-report';
 import { RsError } from '@rsio/common/lib/errors';
 import { addressKey } from '@rsio/common/lib/subnet';
 import { PROBES_TIME_MAX_MS } from './limits.ts';

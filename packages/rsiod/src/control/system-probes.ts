@@ -3,8 +3,8 @@
 
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '@rsio/common/lib/clock';
-import { udpSockets } from '@rsio/protocol/explorer/network/datagram-sockets';
-import { allCounters, machineInterfaces, systemFacts } from '@rsio/protocol/explorer/network/interfaces';
+import { udpSockets } from '@rsio/protocol/explorer/datagram-sockets';
+import { allCounters, machineInterfaces, systemFacts } from '@rsio/protocol/explorer/interfaces';
 import { tcpConnector } from '@rsio/protocol/link/tcp-transport';
 import { PathProbes, type ProbedNamespace } from './path-probes.ts';
 

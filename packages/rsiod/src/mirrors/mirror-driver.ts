@@ -35,7 +35,7 @@ import type { Timer } from '@rsio/common/lib/clock';
 import { Attachment } from '@rsio/protocol/client/attachment';
 import type { MembershipEvent, MembershipOrder, MirrorView } from '@rsio/protocol/mirror/membership/interface';
 import { TAKE } from '@rsio/protocol/wire/messages';
-import { VOTED } from '@rsio/protocol/wire/mirror/messages';
+import { VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { Decider, DriverPorts, DriverServer } from './driver-ports.ts';
 import { CONFIRM_WAIT_MS, RETRY_MIN_MS, RETRY_SPREAD_MS } from './limits.ts';

@@ -7,7 +7,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import type { Attachment } from '@rsio/protocol/client/attachment';
 import type { ReplayLog } from '@rsio/protocol/client/replay/replay-log';
-import type { VolumeTarget } from '@rsio/protocol/client/targets/volume-target';
+import type { VolumeTarget } from '@rsio/protocol/client/volume-target';
 import { CopyBuffers } from '@rsio/protocol/mirror/copy/copy-buffers';
 import type { Namespace } from '../network/namespace.ts';
 import { AttachedMirror } from './attached-mirror.ts';

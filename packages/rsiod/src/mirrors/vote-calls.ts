@@ -5,8 +5,8 @@
 import type { Clock } from '@rsio/common/lib/clock';
 import { callSession, type SessionAnswer } from '@rsio/protocol/client/session-call';
 import { OP } from '@rsio/protocol/wire/frames';
-import { decodeVoteAnswer } from '@rsio/protocol/wire/mirror/codec';
-import { VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror/messages';
+import { decodeVoteAnswer } from '@rsio/protocol/wire/mirror-codec';
+import { VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { DriverServer } from './driver-ports.ts';
 import { type VoteCall, voteFrame } from './vote-frame.ts';

@@ -1,8 +1,8 @@
 // Encodes the VOTEs of this client. The driver of an attached mirror (vote-calls.ts) and the commands about mirrors
 // (commands/mirror-server.ts) send them. Pure. Invariant: only this file encodes VOTEs.
 
-import * as codec from '@rsio/protocol/wire/mirror/codec';
-import { VOTE } from '@rsio/protocol/wire/mirror/messages';
+import * as codec from '@rsio/protocol/wire/mirror-codec';
+import { VOTE } from '@rsio/protocol/wire/mirror-messages';
 import type { VoteRequest } from '@rsio/protocol/mirror/membership/interface';
 
 export type VoteCall = VoteRequest | { readonly kind: 'confirm' | 'dismiss'; readonly number: number };

@@ -2,7 +2,7 @@
 // Real interfaces are tested in test/netlab/paths-follow.test.ts.
 
 import type { ClientInterfaceConfig } from '@rsio/common/config/schema/types';
-import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
+import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
 import { expect, test } from 'vitest';
 import { localInterfaces } from './local-interfaces.ts';
 

@@ -2,7 +2,7 @@
 // the machine has lost keeps its last known subnet, so that the plan still contains the paths from that address.
 
 import type { ClientInterfaceConfig } from '@rsio/common/config/schema/types';
-import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
+import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/interfaces';
 import { prefixLengthOf } from '@rsio/common/lib/subnet';
 import type { LocalInterface } from './route-plan.ts';
 

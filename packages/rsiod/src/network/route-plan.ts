@@ -5,7 +5,7 @@
 
 import { targetPort } from '@rsio/common/config/reader/rscltcfg';
 import type { ClientNamespaceConfig, ClientServerConfig, RscltConfig } from '@rsio/common/config/schema/types';
-import { considerCandidates, isOnLink } from '@rsio/protocol/explorer/network/candidates';
+import { considerCandidates, isOnLink } from '@rsio/protocol/explorer/candidates';
 import { addressKey, isSingleHost } from '@rsio/common/lib/subnet';
 import { PATHS_PER_TRUNK_MAX } from '@rsio/protocol/link/limits';
 import type { ServerInterface } from '@rsio/protocol/wire/messages';

@@ -3,7 +3,7 @@
 
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import type { MirrorConfig } from '@rsio/protocol/wire/mirror/messages';
+import type { MirrorConfig } from '@rsio/protocol/wire/mirror-messages';
 import { MirrorChanges } from '../mirrors/commands/changes.ts';
 import { MirrorManagement } from '../mirrors/commands/management.ts';
 import { highestConfig } from '../mirrors/commands/verdicts.ts';

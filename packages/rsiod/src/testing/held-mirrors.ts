@@ -4,7 +4,7 @@
 import { RsError } from '@rsio/common/lib/errors';
 import type { MembershipEvent, MirrorView, MirrorWish } from '@rsio/protocol/mirror/membership/interface';
 import { Membership } from '@rsio/protocol/mirror/membership/membership';
-import type { VoteAnswer } from '@rsio/protocol/wire/mirror/messages';
+import type { VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
 import type { HeldMirror } from '../mirrors/commands/change.ts';
 import type { ScriptedServer } from './mirror-servers.ts';
 

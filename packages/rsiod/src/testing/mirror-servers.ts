@@ -5,8 +5,8 @@
 import { RsError } from '@rsio/common/lib/errors';
 import { volume as volumeView } from '@rsio/common/testing/server-views';
 import type { VolumeEntry } from '@rsio/protocol/wire/messages';
-import { type StoredConfig, type Term, VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror/messages';
-import { compareTerms } from '@rsio/protocol/wire/mirror/terms';
+import { type StoredConfig, type Term, VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
+import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
 import type { MirrorServer, VoteOrder } from '../mirrors/commands/mirror-server.ts';
 
 interface ScriptedRecord {

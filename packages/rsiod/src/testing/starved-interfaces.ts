@@ -2,7 +2,7 @@
 // line of JSON. The program is a single file that needs no loader; the loader took eight of the test's fifteen seconds on a busy machine.
 
 import { openSync, writeSync } from 'node:fs';
-import { systemFacts } from '@rsio/protocol/explorer/network/interfaces';
+import { systemFacts } from '@rsio/protocol/explorer/interfaces';
 import { errnoName } from '@rsio/common/lib/errors';
 import { machineInterfaces } from '../sys/machine-interfaces.ts';
 

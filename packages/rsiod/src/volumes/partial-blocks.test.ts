@@ -8,7 +8,7 @@ import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { OPEN_ANSWER } from '@rsio/protocol/testing/trunk-scene';
 import { Attachment } from '@rsio/protocol/client/attachment';
 import type { Request } from '@rsio/protocol/client/requests/request';
-import { SingleTarget } from '@rsio/protocol/client/targets/single-target';
+import { SingleTarget } from '@rsio/protocol/client/single-target';
 import type { Trunk } from '@rsio/protocol/client/trunk';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import { type OpenAnswer, TAKE } from '@rsio/protocol/wire/messages';

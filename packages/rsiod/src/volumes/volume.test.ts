@@ -3,7 +3,7 @@
 
 import { expect, test } from 'vitest';
 import { SEGMENT_BYTES } from '@rsio/protocol/link/limits';
-import { SingleTarget } from '@rsio/protocol/client/targets/single-target';
+import { SingleTarget } from '@rsio/protocol/client/single-target';
 import { OPEN_ANSWER, TrunkScene } from '@rsio/protocol/testing/trunk-scene';
 import { OP } from '@rsio/protocol/wire/frames';
 import { encodeExtentsAnswer } from '@rsio/protocol/wire/message-codec';

@@ -8,7 +8,7 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { AttachmentEvents } from '@rsio/protocol/client/attachment';
 import { Request, type RequestEvents, segmentBytes } from '@rsio/protocol/client/requests/request';
-import type { VolumeTarget } from '@rsio/protocol/client/targets/volume-target';
+import type { VolumeTarget } from '@rsio/protocol/client/volume-target';
 import { WIDE_COUNT_MAX } from '@rsio/protocol/link/limits';
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import { WIDE_UNIT_SECTORS } from '@rsio/protocol/wire/limits';

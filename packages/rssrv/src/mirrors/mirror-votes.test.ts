@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
-import { type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror/messages';
+import { type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { BIG2, MARS, turns } from '../testing/contenders.ts';

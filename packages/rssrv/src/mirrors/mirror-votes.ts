@@ -6,8 +6,8 @@
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
-import { type Term, VOTED, type VoteAnswer, type Voted, type VoteReplica } from '@rsio/protocol/wire/mirror/messages';
-import { compareTerms } from '@rsio/protocol/wire/mirror/terms';
+import { type Term, VOTED, type VoteAnswer, type Voted, type VoteReplica } from '@rsio/protocol/wire/mirror-messages';
+import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
 import { isFor, type ServedReplica, type ServedVolume } from '../storage/io/served-volume.ts';
 import type { Hold } from '../volumes/holds/hold-rules.ts';
 import type { Holds } from '../volumes/holds/holds.ts';

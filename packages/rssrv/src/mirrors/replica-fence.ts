@@ -4,8 +4,8 @@
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
-import type { Term } from '@rsio/protocol/wire/mirror/messages';
-import { compareTerms } from '@rsio/protocol/wire/mirror/terms';
+import type { Term } from '@rsio/protocol/wire/mirror-messages';
+import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
 import type { ServedVolume } from '../storage/io/served-volume.ts';
 import type { Hold } from '../volumes/holds/hold-rules.ts';
 import type { Holds } from '../volumes/holds/holds.ts';

@@ -13,7 +13,7 @@ import {
   decodeVoteRecord,
   decodeVoteTerm,
   encodeVoteAnswer,
-} from '@rsio/protocol/wire/mirror/codec';
+} from '@rsio/protocol/wire/mirror-codec';
 import {
   VOTE,
   type VoteAnswer,
@@ -24,7 +24,7 @@ import {
   type VotePlace,
   type VoteRecord,
   type VoteTerm,
-} from '@rsio/protocol/wire/mirror/messages';
+} from '@rsio/protocol/wire/mirror-messages';
 import type { Status } from '@rsio/protocol/wire/status';
 
 /** A VOTE in the form for the listener. */

@@ -5,8 +5,8 @@ import { isDeepStrictEqual } from 'node:util';
 import type { StateForm } from '@rsio/common/files/state-file';
 import { checked, misfit, record as anyRecord, type Shape } from '@rsio/common/lib/shape';
 import { mirrorId, name, orNull, record } from '@rsio/protocol/wire/guards';
-import { foundFields, storedConfigGuard, termGuard } from '@rsio/protocol/wire/mirror/codec';
-import { compareTerms } from '@rsio/protocol/wire/mirror/terms';
+import { foundFields, storedConfigGuard, termGuard } from '@rsio/protocol/wire/mirror-codec';
+import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
 import type { VoterRecord } from './voter-rules.ts';
 
 const SUFFIX = '.json';

@@ -4,8 +4,8 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { TERM_STEP_MAX } from '@rsio/protocol/wire/limits';
-import { type MirrorConfig, type StoredConfig, type Term, type VoteFound, VOTED, type Voted } from '@rsio/protocol/wire/mirror/messages';
-import { compareTerms } from '@rsio/protocol/wire/mirror/terms';
+import { type MirrorConfig, type StoredConfig, type Term, type VoteFound, VOTED, type Voted } from '@rsio/protocol/wire/mirror-messages';
+import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
 
 /** The record of a voter about one mirror. */
 export interface VoterRecord extends VoteFound {

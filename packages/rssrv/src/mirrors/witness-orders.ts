@@ -2,7 +2,7 @@
 // remove a record. A record that may be in use is removed only by force. Each removal is logged with its asker.
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
-import type { WITNESS_METHODS } from '@rsio/common/control/server/mirror/witness-methods';
+import type { WITNESS_METHODS } from '@rsio/common/control/server/witness-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import type { Asker } from '../pools/asker.ts';

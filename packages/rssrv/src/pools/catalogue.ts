@@ -14,7 +14,7 @@ import { checkReplicaSettings } from './replica-rules.ts';
 import { ownedByNode } from './snapshots/owned-bytes.ts';
 import type { VolumeSnapshots } from './snapshots/snapshot-scan.ts';
 import { hasLimits, type Settings, withLimits } from './settings.ts';
-import { checkSize, grownLayout, newConcat, newStripe } from './parts/layouts.ts';
+import { checkSize, grownLayout, newConcat, newStripe } from './disk/layouts.ts';
 
 const MIB = 1024 * 1024;
 

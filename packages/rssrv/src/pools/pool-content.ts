@@ -15,7 +15,7 @@ import { canClone } from './snapshots/file-copy.ts';
 import { systemReflink } from './snapshots/reflink.ts';
 import { pendingFindings } from './repair/snapshot-repair.ts';
 import type { PoolContentScan, VolumeSnapshots } from './snapshots/snapshot-scan.ts';
-import { partBytesIn, partFindings } from './parts/part-plan.ts';
+import { partBytesIn, partFindings } from './repair/part-plan.ts';
 
 type PoolContent = Pick<PoolState, 'volumes' | 'removed' | 'snapshots' | 'purging' | 'parts' | 'partBytes' | 'unreadable' | 'findings'>;
 

@@ -34,7 +34,7 @@ import { type Manifest, otherParts, partSizes } from './disk/manifest.ts';
 import type { PoolFiles } from './disk/pool-files.ts';
 import { volumeConfigOf } from './pool-volume.ts';
 import { mayBeLeft } from './repair/move-repair.ts';
-import { stampedFile } from './parts/stamped-file.ts';
+import { stampedFile } from './disk/stamped-file.ts';
 import type { Pools } from './pools.ts';
 import { checkGrower, checkNoReplica } from './replica-rules.ts';
 import type { Settings } from './settings.ts';

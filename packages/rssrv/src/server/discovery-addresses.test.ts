@@ -4,7 +4,7 @@
 import { describe, expect, test } from 'vitest';
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
-import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
+import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
 import { answeringAddresses, discoveryAddresses } from './discovery-addresses.ts';
 
 function card(device: string, address: string, prefixLength: number, broadcast: string | null): MachineInterface {

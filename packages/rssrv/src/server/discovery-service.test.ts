@@ -3,8 +3,8 @@
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
-import { decodeDiscovery, encodeDiscover } from '@rsio/protocol/explorer/discovery/discovery-datagram';
-import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
+import { decodeDiscovery, encodeDiscover } from '@rsio/protocol/explorer/discovery-datagram';
+import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
 import { RsError } from '@rsio/common/lib/errors';
 import { quietLog } from '@rsio/common/log/log';
 import { DISCOVERY_REQUEST_BYTES } from '@rsio/protocol/explorer/limits';

@@ -7,9 +7,9 @@ import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 import { printEndpoint } from '@rsio/common/lib/units';
 import type { Log } from '@rsio/common/log/log';
-import { type DiscoveryIdentity, type DiscoveryOutcome, DiscoveryResponder } from '@rsio/protocol/explorer/discovery/discovery-responder';
-import type { DatagramPeer, DatagramSocket, DatagramSockets } from '@rsio/protocol/explorer/network/datagram-sockets';
-import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
+import { type DiscoveryIdentity, type DiscoveryOutcome, DiscoveryResponder } from '@rsio/protocol/explorer/discovery-responder';
+import type { DatagramPeer, DatagramSocket, DatagramSockets } from '@rsio/protocol/explorer/datagram-sockets';
+import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/interfaces';
 import { addressKeyOf, answeringAddresses, type DiscoveryAddress, discoveryAddresses, KnownAddresses } from './discovery-addresses.ts';
 import { DISCOVERY_DROPS_LOG_MS, DISCOVERY_FACTS_MS } from './limits.ts';
 

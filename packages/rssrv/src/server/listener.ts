@@ -8,8 +8,8 @@ import { type Proven, provedRefusal, ServerHandshake, type ServerIdentity } from
 import { keysOf } from '@rsio/common/config/schema/client-keys';
 import type { RssrvPaths } from '@rsio/common/config/root-paths';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
-import { udpSockets } from '@rsio/protocol/explorer/network/datagram-sockets';
-import { machineInterfaces, systemFacts } from '@rsio/protocol/explorer/network/interfaces';
+import { udpSockets } from '@rsio/protocol/explorer/datagram-sockets';
+import { machineInterfaces, systemFacts } from '@rsio/protocol/explorer/interfaces';
 import { assert } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';

@@ -6,7 +6,7 @@ import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
 import { decodeExtentsRequest, encodeExtentsAnswer, encodeIdentifyAnswer } from '@rsio/protocol/wire/message-codec';
 import { IOCTL } from '@rsio/protocol/wire/messages';
-import { decodeMirrorSumsRequest } from '@rsio/protocol/wire/mirror/codec';
+import { decodeMirrorSumsRequest } from '@rsio/protocol/wire/mirror-codec';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { Backend, ExtentsDone } from '../storage/io/backend.ts';
 import type { ServedVolume } from '../storage/io/served-volume.ts';

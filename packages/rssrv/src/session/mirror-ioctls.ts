@@ -2,7 +2,7 @@
 // map.
 
 import { MIRROR_MAP_PART_MAX_BYTES } from '@rsio/protocol/wire/limits';
-import { decodeMirrorClearRequest, decodeMirrorMapRequest, encodeMirrorMapAnswer } from '@rsio/protocol/wire/mirror/codec';
+import { decodeMirrorClearRequest, decodeMirrorMapRequest, encodeMirrorMapAnswer } from '@rsio/protocol/wire/mirror-codec';
 import { IOCTL } from '@rsio/protocol/wire/messages';
 import type { IntentView } from '../storage/io/backend.ts';
 

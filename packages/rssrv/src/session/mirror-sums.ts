@@ -5,8 +5,8 @@
 import { createHash } from 'node:crypto';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { MIRROR_SUM_BYTES } from '@rsio/protocol/wire/limits';
-import { encodeMirrorSumsAnswer } from '@rsio/protocol/wire/mirror/codec';
-import type { MirrorSumsRequest } from '@rsio/protocol/wire/mirror/messages';
+import { encodeMirrorSumsAnswer } from '@rsio/protocol/wire/mirror-codec';
+import type { MirrorSumsRequest } from '@rsio/protocol/wire/mirror-messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { type Backend, WOULD_WAIT } from '../storage/io/backend.ts';
 

@@ -3,8 +3,8 @@
 
 import { join } from 'node:path';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
-import { type Term, type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror/messages';
-import { compareTerms } from '@rsio/protocol/wire/mirror/terms';
+import { type Term, type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror-messages';
+import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
 import type { ServedVolume } from '../storage/io/served-volume.ts';
 import { Holds } from '../volumes/holds/holds.ts';
 import { Opens } from '../volumes/holds/opens.ts';

@@ -3,7 +3,7 @@
 // combinations. Invariant: without a certificate, rsweb listens on a loopback address only.
 
 import { readConfigFile } from '@rsio/common/config/load-config';
-import { parseIni, type IniSection } from '@rsio/common/config/ini/ini-document';
+import { parseIni, type IniSection } from '@rsio/common/config/reader/ini-document';
 import { Findings, throwProblems, Uniques } from '@rsio/common/config/reader/findings';
 import { SectionReader } from '@rsio/common/config/reader/section-reader';
 import { knownSections } from '@rsio/common/config/reader/sections';

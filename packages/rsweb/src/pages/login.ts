@@ -1,4 +1,4 @@
-// The page on which a visitor enters a token. Pure. Invariant: the page never repeats the token. The file app/doors.ts decides about the
+// The page on which a visitor enters a token. Pure. Invariant: the page never repeats the token. The file login/doors.ts decides about the
 // access.
 
 import { bare } from '../markup/frame.ts';

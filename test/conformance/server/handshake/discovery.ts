@@ -3,7 +3,7 @@
 
 import dgram from 'node:dgram';
 import { randomBytes } from 'node:crypto';
-import { decodeDiscovery, type Offer } from '@rsio/protocol/explorer/discovery/discovery-datagram';
+import { decodeDiscovery, type Offer } from '@rsio/protocol/explorer/discovery-datagram';
 import {
   DISCOVERY_BURST_PER_SOURCE,
   DISCOVERY_NONCE_BYTES,

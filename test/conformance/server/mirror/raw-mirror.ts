@@ -12,8 +12,8 @@ import {
   encodeVotePlace,
   encodeVoteRecord,
   encodeVoteTerm,
-} from '@rsio/protocol/wire/mirror/codec';
-import { type MirrorConfig, VOTE, type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror/messages';
+} from '@rsio/protocol/wire/mirror-codec';
+import { type MirrorConfig, VOTE, type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { RawClient, type RawRequest } from '../../../support/peers/raw-peer.ts';
 import { type Need, type ServerCase, serverCase } from '../../base/case.ts';
 import { answered, equals } from '../../base/check.ts';

@@ -13,8 +13,8 @@ import {
   encodeMirrorClearRequest,
   encodeMirrorMapRequest,
   encodeMirrorSumsRequest,
-} from '@rsio/protocol/wire/mirror/codec';
-import { VOTED, type VoteAnswer, type VoteReplica } from '@rsio/protocol/wire/mirror/messages';
+} from '@rsio/protocol/wire/mirror-codec';
+import { VOTED, type VoteAnswer, type VoteReplica } from '@rsio/protocol/wire/mirror-messages';
 import type { RawClient, RawRequest } from '../../../support/peers/raw-peer.ts';
 import { type Need, type ServerCase, serverCase } from '../../base/case.ts';
 import { answered, equals, failed, holds, type StatusName } from '../../base/check.ts';

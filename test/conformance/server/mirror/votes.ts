@@ -4,8 +4,8 @@
 import { VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';
 import { MIRROR_CLIENTS_MAX, MIRROR_MEMBERS_MAX, TERM_NUMBER_MAX, TERM_STEP_MAX, VOTES_PER_SESSION_MAX } from '@rsio/protocol/wire/limits';
-import { decodeVoteAnswer, encodeVoteClaim, encodeVoteRecord } from '@rsio/protocol/wire/mirror/codec';
-import { VOTE, VOTED } from '@rsio/protocol/wire/mirror/messages';
+import { decodeVoteAnswer, encodeVoteClaim, encodeVoteRecord } from '@rsio/protocol/wire/mirror-codec';
+import { VOTE, VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { RawRequest } from '../../../support/peers/raw-peer.ts';
 import { type ServerCase, serverCase } from '../../base/case.ts';

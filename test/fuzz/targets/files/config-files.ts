@@ -4,7 +4,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { checkEdit } from '@rsio/common/config/config-file';
-import { type IniDocument, parseIni, printIni } from '@rsio/common/config/ini/ini-document';
+import { type IniDocument, parseIni, printIni } from '@rsio/common/config/reader/ini-document';
 import { examineRscltConfig, parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
 import {

@@ -2,8 +2,8 @@
 // keeps the document equal to its own text, and refuses only with E_CONFIG.
 
 import { isDeepStrictEqual } from 'node:util';
-import { type IniDocument, parseIni, printIni } from '@rsio/common/config/ini/ini-document';
-import { appendLine, appendSection, removeEntry, removeSection, renameSection, setValue } from '@rsio/common/config/ini/ini-edit';
+import { type IniDocument, parseIni, printIni } from '@rsio/common/config/reader/ini-document';
+import { appendLine, appendSection, removeEntry, removeSection, renameSection, setValue } from '@rsio/common/config/reader/ini-edit';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { configText } from '../../makers/config-maker.ts';
 import { expectThat, type FuzzTarget, orRefused } from '../../fixtures/fuzz-target.ts';

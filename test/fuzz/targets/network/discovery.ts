@@ -10,8 +10,8 @@ import {
   type Discover,
   encodeDiscover,
   encodeOffer,
-} from '@rsio/protocol/explorer/discovery/discovery-datagram';
-import { DiscoveryResponder } from '@rsio/protocol/explorer/discovery/discovery-responder';
+} from '@rsio/protocol/explorer/discovery-datagram';
+import { DiscoveryResponder } from '@rsio/protocol/explorer/discovery-responder';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { expectThat, type FuzzTarget } from '../../fixtures/fuzz-target.ts';
 import { aName, edge, some } from '../../makers/message-maker.ts';

@@ -7,7 +7,7 @@ import type { CopyIo, Done } from '@rsio/protocol/mirror/copy/copy-ports';
 import { PieceRun, type PieceResult } from '@rsio/protocol/mirror/copy/piece-run';
 import { TimesBudget } from '@rsio/protocol/mirror/lacks/change-times';
 import { Lacks } from '@rsio/protocol/mirror/lacks/lacks';
-import { RegionSet } from '@rsio/protocol/mirror/regions/region-set';
+import { RegionSet } from '@rsio/protocol/mirror/region-set';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { SimCache } from '../../storage/sim-cache.ts';
 

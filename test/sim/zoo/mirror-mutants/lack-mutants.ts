@@ -1,7 +1,7 @@
 // Mutants of what the holder remembers of replicas that are away (rule M12): each leaves a block out of a copy that the replica lacks.
 // The zoo runs them. The explorer has regions with and without times of their own, because it gives mirrors little memory.
 
-import { ResyncPlan } from '@rsio/protocol/mirror/copy/plans/resync-plan';
+import { ResyncPlan } from '@rsio/protocol/mirror/copy/resync-plan';
 import { type Blocks, BlockSet } from '@rsio/protocol/mirror/lacks/block-set';
 import { ChangeTimes } from '@rsio/protocol/mirror/lacks/change-times';
 import { Lacks } from '@rsio/protocol/mirror/lacks/lacks';

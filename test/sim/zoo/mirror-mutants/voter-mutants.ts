@@ -1,7 +1,7 @@
 // Mutants of the voters of mirrors (rules Q1, Q2 and Q4): a record that is another one after a restart, promises that fall or are not durable,
 // configs without a promise. The zoo runs them.
 
-import type { Term, VoteAnswer } from '@rsio/protocol/wire/mirror/messages';
+import type { Term, VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
 import type { VoteReply, VoteRequest } from '@rsio/rssrv/mirrors/session-votes';
 import { newRecord, type VoterRecord } from '@rsio/rssrv/mirrors/voter-rules';
 import { Voters, type VotingClient } from '@rsio/rssrv/mirrors/voters';

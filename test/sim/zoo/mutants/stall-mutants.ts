@@ -7,7 +7,7 @@ import { Dispatcher } from '@rsio/protocol/client/dispatcher';
 import { Request } from '@rsio/protocol/client/requests/request';
 import { Trunk } from '@rsio/protocol/client/trunk';
 import type { StallWatch } from '@rsio/rsiod/volumes/path-stall';
-import type { VolumeTarget } from '@rsio/protocol/client/targets/volume-target';
+import type { VolumeTarget } from '@rsio/protocol/client/volume-target';
 import { Volume } from '@rsio/rsiod/volumes/volume';
 import { override } from '../../base/override.ts';
 import { all, type Mutant, type PrivateAs } from './mutant.ts';

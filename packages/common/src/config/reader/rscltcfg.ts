@@ -8,7 +8,7 @@ import { addressKey } from '../../lib/subnet.ts';
 import { INTERFACES_MAX } from '../../lib/limits.ts';
 import { NAMESPACES_PER_CLIENT_MAX, PORT_DEFAULT, SERVER_SECTIONS_MAX } from '../schema/limits.ts';
 import { type ConfigProblem, Findings, throwProblems, Uniques } from './findings.ts';
-import { type IniSection, parseIni } from '../ini/ini-document.ts';
+import { type IniSection, parseIni } from './ini-document.ts';
 import type { KeyDemand } from './short-keys.ts';
 import { SCHEMA } from '../schema/schema.ts';
 import { readMetrics } from './metrics.ts';

@@ -11,7 +11,7 @@ import { clientKeys } from '../schema/client-keys.ts';
 import { limitsField } from '../schema/io-limits.ts';
 import { CLIENTS_MAX, PROCESSES_PER_CORE, VOLUMES_MAX } from '../schema/limits.ts';
 import { type ConfigProblem, Findings, throwProblems, Uniques } from './findings.ts';
-import { type IniContent, type IniSection, parseIni } from '../ini/ini-document.ts';
+import { type IniContent, type IniSection, parseIni } from './ini-document.ts';
 import type { KeyEntry } from '../schema/entries.ts';
 import { SCHEMA } from '../schema/schema.ts';
 import { SectionReader } from './section-reader.ts';

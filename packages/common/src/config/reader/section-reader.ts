@@ -5,7 +5,7 @@ import { assert } from '../../lib/assert.ts';
 import { RsError } from '../../lib/errors.ts';
 import { quoteText } from '../../lib/units.ts';
 import type { Findings } from './findings.ts';
-import type { IniContent, IniSection } from '../ini/ini-document.ts';
+import type { IniContent, IniSection } from './ini-document.ts';
 import { isLikely, isMistyped, nearestWord } from '../schema/nearest.ts';
 import type { FileSchema, KeyEntry, KeyTable } from '../schema/entries.ts';
 

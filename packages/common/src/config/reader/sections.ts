@@ -3,7 +3,7 @@
 
 import { isName, NAME_ALLOWED, quoteText } from '../../lib/units.ts';
 import type { Findings } from './findings.ts';
-import type { HeaderFault, IniDocument, IniSection } from '../ini/ini-document.ts';
+import type { HeaderFault, IniDocument, IniSection } from './ini-document.ts';
 import { isLikely, nearestWord } from '../schema/nearest.ts';
 import type { FileSchema, SectionEntry } from '../schema/entries.ts';
 import { sectionForm } from '../schema/schema.ts';

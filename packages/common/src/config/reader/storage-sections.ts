@@ -5,7 +5,7 @@ import { posix } from 'node:path';
 import { isName, NAME_ALLOWED, parseSize, quoteText } from '../../lib/units.ts';
 import { CLIENTS_MAX, POOLS_MAX } from '../schema/limits.ts';
 import { type Findings, Uniques } from './findings.ts';
-import type { IniContent, IniSection } from '../ini/ini-document.ts';
+import type { IniContent, IniSection } from './ini-document.ts';
 import { isLimitKey, limitAllowed, type LimitKey, limitsField, NO_IO_LIMITS, withLimit } from '../schema/io-limits.ts';
 import { SCHEMA } from '../schema/schema.ts';
 import type { SectionReader } from './section-reader.ts';

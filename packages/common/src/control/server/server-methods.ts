@@ -11,7 +11,7 @@ import { OBSERVING_METHODS } from './observing-methods.ts';
 import { POOL_METHODS } from './pool-methods.ts';
 import { IMAGE_METHODS, SNAPSHOT_METHODS } from './snapshot-methods.ts';
 import { HALT_METHODS, VOLUME_METHODS } from './volume-methods.ts';
-import { WITNESS_METHODS } from './mirror/witness-methods.ts';
+import { WITNESS_METHODS } from './witness-methods.ts';
 
 export const SERVER_METHODS = {
   daemon: method('The daemon that answers, its version and its methods', {}, SERVER_DAEMON, CONTROL_ANSWER_MS, 'use'),

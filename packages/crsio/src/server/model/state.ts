@@ -6,7 +6,7 @@ import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { ClientView, InterfaceView, ManagedVolumeView, PoolView, RemovedVolumeView } from '@rsio/common/control/server/views';
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { VolumeName } from '@rsio/common/manage/volumes/values';
-import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
+import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
 import { type Form, isTouched } from '../../model/form.ts';
 import type { Choice, Failure, Popup } from '../../model/state.ts';
 import type { Size } from '../../widgets/canvas.ts';

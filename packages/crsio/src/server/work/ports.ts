@@ -4,7 +4,7 @@
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { ServerMethodName, ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { Clock } from '@rsio/common/lib/clock';
-import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
+import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
 
 export interface ServerPorts {
   readonly clock: Clock;

@@ -7,7 +7,7 @@ import { loadRssrvConfig } from '@rsio/common/config/load-config';
 import type { RssrvPaths } from '@rsio/common/config/root-paths';
 import { callServer } from '@rsio/common/control/server/call-server';
 import { systemClock } from '@rsio/common/lib/clock';
-import { machineInterfaces, systemFacts } from '@rsio/protocol/explorer/network/interfaces';
+import { machineInterfaces, systemFacts } from '@rsio/protocol/explorer/interfaces';
 import type { ServerPorts } from './ports.ts';
 
 export function systemServerPorts({ configFile, controlSocket }: RssrvPaths, leave: Pick<ServerPorts, 'showStart' | 'end'>): ServerPorts {

@@ -8,7 +8,7 @@ import { STATUS } from '../../wire/status.ts';
 import type { CopyIo, CopyLock } from './copy-ports.ts';
 import { flushAll } from './flush-run.ts';
 import { CLEAR_LOCK_MS } from '../limits.ts';
-import type { Clearing } from './plans/clear-plan.ts';
+import type { Clearing } from './clear-plan.ts';
 
 export interface ClearOrder {
   readonly clearing: Clearing;

@@ -23,7 +23,7 @@
 //   piece     lock the range -> read -> flush the source -> write to the targets -> release               M9, M12
 //   clearing  flush all -> lock the regions -> flush all -> clear the bits at all -> release              M3
 //
-// A tenure changes with each session, handle and incarnation of a replica (plans/tenants.ts). A copy counts only while tenures stay the
+// A tenure changes with each session, handle and incarnation of a replica (copy/tenants.ts). A copy counts only while tenures stay the
 // same, because a replica with another tenure may have lost data that was sent to it.
 //
 // Never done here:
@@ -37,19 +37,19 @@ import type { Clock } from '@rsio/common/lib/clock';
 import { EarliestTimer } from '@rsio/common/lib/earliest-timer';
 import { statusEntry } from '../../wire/status.ts';
 import { CHECKPOINT_BYTES, CLEAR_IDLE_MS, COPY_RETRY_MS, PIECE_MAX_BYTES, PIECES_URGENT_MAX } from '../limits.ts';
-import { RegionSet, regionsOf } from '../regions/region-set.ts';
-import { keptRegion, largestOf } from './plans/beyond.ts';
+import { RegionSet, regionsOf } from '../region-set.ts';
+import { keptRegion, largestOf } from './beyond.ts';
 import { ClearRun } from './clear-run.ts';
 import type { CopyBuffers } from './copy-buffers.ts';
 import type { CopierEvents, CopyIo, CopyView, Cutter, ResyncProgress, SourceAndTargets } from './copy-ports.ts';
 import { flushAll } from './flush-run.ts';
 import { Pace } from './pace.ts';
 import { PieceRun, type PieceResult } from './piece-run.ts';
-import { ClearPlan } from './plans/clear-plan.ts';
-import { MapSurvey } from './plans/map-survey.ts';
-import { bytesOf, type Piece } from './plans/region-pieces.ts';
-import { SettlePlan } from './plans/settle-plan.ts';
-import { isTenant, type Tenant } from './plans/tenants.ts';
+import { ClearPlan } from './clear-plan.ts';
+import { MapSurvey } from './map-survey.ts';
+import { bytesOf, type Piece } from './region-pieces.ts';
+import { SettlePlan } from './settle-plan.ts';
+import { isTenant, type Tenant } from './tenants.ts';
 import { Returning } from './returning.ts';
 import { Unreadable } from './unreadable.ts';
 

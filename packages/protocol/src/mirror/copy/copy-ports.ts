@@ -1,10 +1,10 @@
 // The copier's port to the data path (CopyIo), and the events that it reports to its owner. mirror-copy-io.ts implements CopyIo over
 // sessions. Positions and lengths are in bytes and multiples of a sector. Each `done` is called once, after its method has returned.
 
-import type { MirrorMapAnswer } from '../../wire/mirror/messages.ts';
+import type { MirrorMapAnswer } from '../../wire/mirror-messages.ts';
 import type { Lacks } from '../lacks/lacks.ts';
-import type { RegionSet } from '../regions/region-set.ts';
-import type { Piece } from './plans/region-pieces.ts';
+import type { RegionSet } from '../region-set.ts';
+import type { Piece } from './region-pieces.ts';
 
 /** `status`: from the server's answer, or OUTCOME_UNKNOWN if the session was given up or its requests were abandoned. */
 export type Done = (status: number) => void;

@@ -3,7 +3,7 @@
 
 import { STATUS } from '../../wire/status.ts';
 import type { CopyIo } from './copy-ports.ts';
-import type { Tenant } from './plans/tenants.ts';
+import type { Tenant } from './tenants.ts';
 
 /** `done` is called once. */
 export function flushAll(io: CopyIo, members: readonly Tenant[], done: (isFlushed: boolean) => void): void {

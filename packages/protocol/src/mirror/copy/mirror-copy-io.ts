@@ -12,12 +12,12 @@ import {
   encodeMirrorClearRequest,
   encodeMirrorMapRequest,
   encodeMirrorSumsRequest,
-} from '../../wire/mirror/codec.ts';
-import type { MirrorMapAnswer } from '../../wire/mirror/messages.ts';
+} from '../../wire/mirror-codec.ts';
+import type { MirrorMapAnswer } from '../../wire/mirror-messages.ts';
 import { STATUS } from '../../wire/status.ts';
 import type { MirrorIo } from '../io/mirror-io.ts';
 import type { Lacks } from '../lacks/lacks.ts';
-import type { RegionSet } from '../regions/region-set.ts';
+import type { RegionSet } from '../region-set.ts';
 import type { CopyIo, CopyLock, Done } from './copy-ports.ts';
 
 export class MirrorCopyIo implements CopyIo {

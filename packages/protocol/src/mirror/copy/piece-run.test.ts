@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { STATUS } from '../../wire/status.ts';
 import { TimesBudget } from '../lacks/change-times.ts';
 import { Lacks } from '../lacks/lacks.ts';
-import { RegionSet } from '../regions/region-set.ts';
+import { RegionSet } from '../region-set.ts';
 import type { CopyIo, Done } from './copy-ports.ts';
 import { PieceRun, type PieceResult } from './piece-run.ts';
 

@@ -5,7 +5,7 @@
 import { STATUS } from '../../wire/status.ts';
 import type { CopyIo, CopyLock } from './copy-ports.ts';
 import { PIECE_MAX_BYTES } from '../limits.ts';
-import type { Piece } from './plans/region-pieces.ts';
+import type { Piece } from './region-pieces.ts';
 
 const ZEROS = Buffer.alloc(PIECE_MAX_BYTES);
 

@@ -1,8 +1,8 @@
 // A replica that returns, as the copier sees it: its plan, the events reported about it, and the rate of its copy.
-// plans/resync-plan.ts decides the next piece.
+// copy/resync-plan.ts decides the next piece.
 
 import type { CopierEvents, CopyIo, ResyncProgress } from './copy-ports.ts';
-import { ResyncPlan } from './plans/resync-plan.ts';
+import { ResyncPlan } from './resync-plan.ts';
 import { ProgressMeter } from './progress-meter.ts';
 import { STATUS } from '../../wire/status.ts';
 

@@ -2,7 +2,7 @@
 // nothing else is copied, so that one bad block does not delay other regions. A range stays in the list until it was copied.
 
 import { COPY_RETRY_MAX_MS, COPY_RETRY_MS, UNREADABLE_MAX } from '../limits.ts';
-import type { PieceRange } from './plans/region-pieces.ts';
+import type { PieceRange } from './region-pieces.ts';
 
 interface Range {
   beginBytes: number;

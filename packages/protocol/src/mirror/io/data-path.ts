@@ -16,7 +16,7 @@ import { STATUS, statusEntry } from '../../wire/status.ts';
 import type { TimesBudget } from '../lacks/change-times.ts';
 import { Lacks } from '../lacks/lacks.ts';
 import { LACK_TICK_MS } from '../limits.ts';
-import { RegionSet } from '../regions/region-set.ts';
+import { RegionSet } from '../region-set.ts';
 import { Confirmations } from './confirmations.ts';
 import { CopyLock } from './copy-lock.ts';
 import { type IoView, type Member, Members } from './members.ts';

@@ -6,7 +6,7 @@ import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { Attachment, Standing } from '../../client/attachment.ts';
 import { Request } from '../../client/requests/request.ts';
 import type { SessionAnswer } from '../../client/session-call.ts';
-import type { LogFacts, VolumeTarget } from '../../client/targets/volume-target.ts';
+import type { LogFacts, VolumeTarget } from '../../client/volume-target.ts';
 import type { Trunk } from '../../client/trunk.ts';
 import type { HeldBy, StorageReport } from '../../link/heartbeat.ts';
 import { OP } from '../../wire/frames.ts';

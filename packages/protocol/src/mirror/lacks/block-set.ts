@@ -2,7 +2,7 @@
 // Invariants: a region with a part is in `regions`, too. An array of bits never changes after it was added.
 
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
-import { bitsIn, RegionSet } from '../regions/region-set.ts';
+import { bitsIn, RegionSet } from '../region-set.ts';
 import { LACK_BLOCK_BYTES, LACK_BLOCKS } from '../limits.ts';
 
 /** One bit for each block of a region, `whole` for all of them, or null for none. */

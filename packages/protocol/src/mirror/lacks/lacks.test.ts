@@ -4,8 +4,8 @@
 
 import { expect, test } from 'vitest';
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
-import { RegionPieces } from '../copy/plans/region-pieces.ts';
-import { RegionSet } from '../regions/region-set.ts';
+import { RegionPieces } from '../copy/region-pieces.ts';
+import { RegionSet } from '../region-set.ts';
 import type { BlockSet } from './block-set.ts';
 import { TimesBudget } from './change-times.ts';
 import { Lacks } from './lacks.ts';

@@ -3,7 +3,7 @@
 // replica, durably or in the incarnation `life`. The replica has answered each later change of it, or still gets it, or it was noted.
 
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
-import type { RegionSet } from '../regions/region-set.ts';
+import type { RegionSet } from '../region-set.ts';
 import { type Blocks, BlockSet, intersection, union } from './block-set.ts';
 import { ChangeTimes, type TimesBudget } from './change-times.ts';
 

@@ -3,8 +3,8 @@
 // free, so that a refused attempt does not disturb the holder.
 
 import { TERM_NUMBER_MAX } from '../../wire/limits.ts';
-import type { StoredConfig, Term } from '../../wire/mirror/messages.ts';
-import { compareTerms } from '../../wire/mirror/terms.ts';
+import type { StoredConfig, Term } from '../../wire/mirror-messages.ts';
+import { compareTerms } from '../../wire/mirror-terms.ts';
 import { end, missingVoters, send } from './configs.ts';
 import { highestOf, isMajority, votersOf } from './quorums.ts';
 import type { MembershipRules } from './rules.ts';

@@ -2,8 +2,8 @@
 // grows with every configuration of a term. `sentAny` and `sentAll` are reset only when no configuration is pending.
 
 import type { ErrorCode } from '@rsio/common/lib/errors';
-import type { MirrorConfig, MirrorVoter } from '../../wire/mirror/messages.ts';
-import { compareTerms } from '../../wire/mirror/terms.ts';
+import type { MirrorConfig, MirrorVoter } from '../../wire/mirror-messages.ts';
+import { compareTerms } from '../../wire/mirror-terms.ts';
 import type { MembershipRules } from './rules.ts';
 import { type MembershipState, nameOf, replicaOf, type ServerState, termOf } from './state.ts';
 

@@ -3,7 +3,7 @@
 // Invariant: the decider has no clock, no I/O and no randomness, so that equal events give equal orders.
 
 import type { ErrorCode } from '@rsio/common/lib/errors';
-import type { MirrorConfig, VoteAnswer } from '../../wire/mirror/messages.ts';
+import type { MirrorConfig, VoteAnswer } from '../../wire/mirror-messages.ts';
 
 export interface MirrorServer {
   readonly serverid: number;

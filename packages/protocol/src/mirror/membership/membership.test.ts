@@ -2,8 +2,8 @@
 // return of a replica, wishes. test/mirrors/ explores random orders of events with the voters of rssrv.
 
 import { describe, expect, test } from 'vitest';
-import { type MirrorConfig, type StoredConfig, type Term, type VoteAnswer, VOTED } from '../../wire/mirror/messages.ts';
-import { compareTerms } from '../../wire/mirror/terms.ts';
+import { type MirrorConfig, type StoredConfig, type Term, type VoteAnswer, VOTED } from '../../wire/mirror-messages.ts';
+import { compareTerms } from '../../wire/mirror-terms.ts';
 import type { MembershipEvent, MembershipOrder, MirrorWish, VoteRequest } from './interface.ts';
 import { Membership } from './membership.ts';
 

@@ -1,8 +1,8 @@
 // Versions of configurations, and majorities of their voters (docs/PROTOCOL.md, Mirrors; rules M5 and M17). Pure.
 // Invariant: a configuration that names two sets of voters has a majority only with a majority of each.
 
-import type { MirrorConfig, MirrorVoter, StoredConfig } from '../../wire/mirror/messages.ts';
-import { compareTerms } from '../../wire/mirror/terms.ts';
+import type { MirrorConfig, MirrorVoter, StoredConfig } from '../../wire/mirror-messages.ts';
+import { compareTerms } from '../../wire/mirror-terms.ts';
 
 /** The configuration of the highest version; null if there is none. */
 export function highestOf(stored: Iterable<StoredConfig | null>): StoredConfig | null {

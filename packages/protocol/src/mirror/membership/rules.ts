@@ -2,7 +2,7 @@
 // No rule changes the state. The decider calls rules through the table at the end, so that the explorer in test/mirrors can replace one
 // rule at a time and show that the rule is needed.
 
-import type { MirrorConfig, MirrorMember, StoredConfig } from '../../wire/mirror/messages.ts';
+import type { MirrorConfig, MirrorMember, StoredConfig } from '../../wire/mirror-messages.ts';
 import { hasMajority, highestOf, votersOf } from './quorums.ts';
 import { latestOf, type MembershipState, type ReplicaState, replicaOf, type ServerState } from './state.ts';
 

@@ -1,7 +1,7 @@
 // Decides which replicas have sessions (rules M11, M12 and M18), and which replicas in sync must leave. Invariant: a replica whose removal
 // is sent is opened only after that removal is at a majority.
 
-import type { MirrorMember } from '../../wire/mirror/messages.ts';
+import type { MirrorMember } from '../../wire/mirror-messages.ts';
 import { giveUp } from './configs.ts';
 import type { MembershipRules } from './rules.ts';
 import { hasPromised, latestOf, type MembershipState, replicaOf, type ServerState, serverOfMember } from './state.ts';

@@ -2,9 +2,9 @@
 // `base`, `pending` and `sentAny` are com, pen and pu in the models. Invariant: only membership.ts and its helpers change it, within one
 // event.
 
-import type { MirrorConfig, StoredConfig, Term, VoteAnswer } from '../../wire/mirror/messages.ts';
-import { VOTED } from '../../wire/mirror/messages.ts';
-import { compareTerms } from '../../wire/mirror/terms.ts';
+import type { MirrorConfig, StoredConfig, Term, VoteAnswer } from '../../wire/mirror-messages.ts';
+import { VOTED } from '../../wire/mirror-messages.ts';
+import { compareTerms } from '../../wire/mirror-terms.ts';
 import type { MembershipOrder, MirrorSeed, MirrorWish, VoteRequest } from './interface.ts';
 import { votersOf } from './quorums.ts';
 

@@ -2,8 +2,8 @@
 // is repeated after `retry` or when the server is up again. The first vote to a server that has come up reads its record.
 
 import { TERM_STEP_MAX } from '../../wire/limits.ts';
-import { type VoteAnswer, VOTED } from '../../wire/mirror/messages.ts';
-import { compareTerms } from '../../wire/mirror/terms.ts';
+import { type VoteAnswer, VOTED } from '../../wire/mirror-messages.ts';
+import { compareTerms } from '../../wire/mirror-terms.ts';
 import { askAgain, isClaimDue, takesOver } from './attach.ts';
 import { end } from './configs.ts';
 import type { VoteRequest } from './interface.ts';

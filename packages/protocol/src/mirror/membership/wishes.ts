@@ -2,7 +2,7 @@
 // when the configuration at a majority shows it, so that a removal sent in between does not undo it.
 
 import { MIRROR_MEMBERS_MAX } from '../../wire/limits.ts';
-import { type MirrorConfig, type MirrorVoter, type VoteAnswer, VOTED } from '../../wire/mirror/messages.ts';
+import { type MirrorConfig, type MirrorVoter, type VoteAnswer, VOTED } from '../../wire/mirror-messages.ts';
 import { giveUp, send } from './configs.ts';
 import type { MirrorWish, VoteRequest } from './interface.ts';
 import { votersOf } from './quorums.ts';

@@ -1,9 +1,9 @@
 // Checks that each path leads to an RSIO server of the right namespace, with a unique serverid, that accepts this node's key. Invariant: if
 // a server has identified itself or has refused the namespace, each of its failures is reported once, not once per path.
 
-import type { DoctorFacts, PathFacts } from '../facts/facts.ts';
-import { type Finding, FindingList } from '../facts/finding.ts';
-import { listOf, pathName, locationOf, serverName, splitSentence, tlsLocation } from '../facts/naming.ts';
+import type { DoctorFacts, PathFacts } from '../gather/facts.ts';
+import { type Finding, FindingList } from '../gather/finding.ts';
+import { listOf, pathName, locationOf, serverName, splitSentence, tlsLocation } from '../gather/naming.ts';
 
 export function checkProof(facts: DoctorFacts): Finding[] {
   const findings = new FindingList('proof');

@@ -4,9 +4,9 @@
 import { describe, expect, test } from 'vitest';
 import { card, doctorFacts, fileFacts, pathFacts, report, SAMPLE } from '../../testing/facts.ts';
 import { AT_MS, rep } from '../../testing/views.ts';
-import { diagnose } from '../doctor.ts';
-import type { DoctorFacts } from '../facts/facts.ts';
-import { type Finding, formatFindings } from '../facts/finding.ts';
+import { diagnose } from '../../commands/doctor.ts';
+import type { DoctorFacts } from '../gather/facts.ts';
+import { type Finding, formatFindings } from '../gather/finding.ts';
 
 /** All errors and warnings. */
 function faults(facts: DoctorFacts): Finding[] {

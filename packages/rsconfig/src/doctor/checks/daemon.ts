@@ -3,9 +3,9 @@
 
 import { formatTime } from '@rsio/common/log/log-line';
 import { endPoint, stateName } from '../../output/format.ts';
-import type { DaemonFacts, DoctorFacts } from '../facts/facts.ts';
-import { type Finding, FindingList } from '../facts/finding.ts';
-import { pathName, splitSentence } from '../facts/naming.ts';
+import type { DaemonFacts, DoctorFacts } from '../gather/facts.ts';
+import { type Finding, FindingList } from '../gather/finding.ts';
+import { pathName, splitSentence } from '../gather/naming.ts';
 
 const OTHERS = 0o077;
 

@@ -1,13 +1,13 @@
 // The findings of doctor about encryption: each path with its cipher or the reason why it is plain, and both kinds of mismatch. Integration
 // tests use real servers with each setting.
 
-import type { ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
+import type { ProbeReport } from '@rsio/protocol/explorer/probe-report';
 import { describe, expect, test } from 'vitest';
 import { doctorFacts, fileFacts, pathFacts, report, SAMPLE } from '../../testing/facts.ts';
 import { rep } from '../../testing/views.ts';
-import { diagnose } from '../doctor.ts';
-import type { DoctorFacts } from '../facts/facts.ts';
-import { type Finding, formatFindings } from '../facts/finding.ts';
+import { diagnose } from '../../commands/doctor.ts';
+import type { DoctorFacts } from '../gather/facts.ts';
+import { type Finding, formatFindings } from '../gather/finding.ts';
 
 const CIPHER = 'TLS_AES_128_GCM_SHA256';
 const ON = SAMPLE.replace('namespaceid', 'tls = on\nnamespaceid');

@@ -2,9 +2,9 @@
 // running rsiod. If the settings of server and client do not match, no path can be proved; authentication.ts reports that.
 
 import { endPoint } from '../../output/format.ts';
-import type { DoctorFacts, FileFacts, PathFacts } from '../facts/facts.ts';
-import { type Finding, FindingList } from '../facts/finding.ts';
-import { pathName, tlsLocation } from '../facts/naming.ts';
+import type { DoctorFacts, FileFacts, PathFacts } from '../gather/facts.ts';
+import { type Finding, FindingList } from '../gather/finding.ts';
+import { pathName, tlsLocation } from '../gather/naming.ts';
 
 export function checkEncryption(facts: DoctorFacts): Finding[] {
   const findings = new FindingList('encryption');

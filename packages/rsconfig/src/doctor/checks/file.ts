@@ -2,9 +2,9 @@
 // it. Other checks examine whether the content of the file fits this machine.
 
 import { plural } from '@rsio/common/lib/units';
-import type { DoctorFacts } from '../facts/facts.ts';
-import { type Finding, FindingList } from '../facts/finding.ts';
-import { splitSentence } from '../facts/naming.ts';
+import type { DoctorFacts } from '../gather/facts.ts';
+import { type Finding, FindingList } from '../gather/finding.ts';
+import { splitSentence } from '../gather/naming.ts';
 
 const WORLD_READABLE = 0o004;
 const GROUP_READABLE = 0o040;

@@ -3,10 +3,10 @@
 
 import type { ClientInterfaceConfig } from '@rsio/common/config/schema/types';
 import { addressKey } from '@rsio/common/lib/subnet';
-import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
-import type { DoctorFacts, SilentAddress } from '../facts/facts.ts';
-import { type Finding, FindingList } from '../facts/finding.ts';
-import { listOf, locationOf } from '../facts/naming.ts';
+import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/interfaces';
+import type { DoctorFacts, SilentAddress } from '../gather/facts.ts';
+import { type Finding, FindingList } from '../gather/finding.ts';
+import { listOf, locationOf } from '../gather/naming.ts';
 
 interface OnMachine {
   readonly configured: ClientInterfaceConfig;

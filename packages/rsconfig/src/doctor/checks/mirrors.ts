@@ -3,8 +3,8 @@
 
 import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
-import type { DoctorFacts } from '../facts/facts.ts';
-import { type Finding, FindingList } from '../facts/finding.ts';
+import type { DoctorFacts } from '../gather/facts.ts';
+import { type Finding, FindingList } from '../gather/finding.ts';
 
 const LIST = ['rsconfig mirror list'];
 

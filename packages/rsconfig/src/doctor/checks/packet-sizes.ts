@@ -1,11 +1,11 @@
 // Checks the packet sizes on the network between client and server, and reports the findings of probes and exploration. Cables and cards
 // are checked by interfaces.ts and routes.ts.
 
-import type { Finding as ExplorerFinding, FindingKind } from '@rsio/protocol/explorer/discovery/finding';
-import { interfaceOf } from '@rsio/protocol/explorer/network/interfaces';
-import type { DoctorFacts, PathFacts } from '../facts/facts.ts';
-import { type Finding, FindingList } from '../facts/finding.ts';
-import { pathName } from '../facts/naming.ts';
+import type { Finding as ExplorerFinding, FindingKind } from '@rsio/protocol/explorer/finding';
+import { interfaceOf } from '@rsio/protocol/explorer/interfaces';
+import type { DoctorFacts, PathFacts } from '../gather/facts.ts';
+import { type Finding, FindingList } from '../gather/finding.ts';
+import { pathName } from '../gather/naming.ts';
 
 /**
  * Kinds of findings that this check omits, because other checks report them or because they are not faults. For example, a missing answer

@@ -4,9 +4,9 @@
 import { describe, expect, test } from 'vitest';
 import { card, doctorFacts, fileFacts, pathFacts, report, SAMPLE } from '../../testing/facts.ts';
 import { AT_MS } from '../../testing/views.ts';
-import { diagnose } from '../doctor.ts';
-import type { DoctorFacts } from '../facts/facts.ts';
-import type { Finding } from '../facts/finding.ts';
+import { diagnose } from '../../commands/doctor.ts';
+import type { DoctorFacts } from '../gather/facts.ts';
+import type { Finding } from '../gather/finding.ts';
 import { deadMounts } from '../gather/gather-daemon.ts';
 import { packetBytesIn, silentIn } from '../gather/network-facts.ts';
 

@@ -3,11 +3,11 @@
 
 import { isSameSubnet } from '@rsio/common/lib/subnet';
 import { plural } from '@rsio/common/lib/units';
-import { interfaceOf } from '@rsio/protocol/explorer/network/interfaces';
+import { interfaceOf } from '@rsio/protocol/explorer/interfaces';
 import { CONNECT_TIMEOUT_MS } from '@rsio/protocol/link/limits';
-import type { DoctorFacts, PathFacts } from '../facts/facts.ts';
-import { type Finding, FindingList } from '../facts/finding.ts';
-import { pathName, locationOf } from '../facts/naming.ts';
+import type { DoctorFacts, PathFacts } from '../gather/facts.ts';
+import { type Finding, FindingList } from '../gather/finding.ts';
+import { pathName, locationOf } from '../gather/naming.ts';
 
 const USUAL_PREFIX_LENGTH_4 = 24;
 const USUAL_PREFIX_LENGTH_6 = 64;

@@ -3,12 +3,12 @@
 // ARP requests for either address. The remedy binds each local address to its card. Invariant: for a measured path, the card found by the
 // measurement takes precedence over the routing table.
 
-import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
+import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/interfaces';
 import { networkOf, isSameSubnet } from '@rsio/common/lib/subnet';
 import { ROUTE_TABLE_FIRST } from '../../limits.ts';
-import type { DoctorFacts, PathFacts } from '../facts/facts.ts';
-import { type Finding, FindingList } from '../facts/finding.ts';
-import { listOf, pathName } from '../facts/naming.ts';
+import type { DoctorFacts, PathFacts } from '../gather/facts.ts';
+import { type Finding, FindingList } from '../gather/finding.ts';
+import { listOf, pathName } from '../gather/naming.ts';
 
 /** A path, the card that has its local address, and the card that actually sends its traffic. */
 interface Way {

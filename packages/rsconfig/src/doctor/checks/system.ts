@@ -2,9 +2,9 @@
 // reported only if it is too low.
 
 import { DOCTOR_OPEN_FILES_MIN, DOCTOR_TCP_BUFFER_MIN_BYTES } from '../../limits.ts';
-import type { DoctorFacts } from '../facts/facts.ts';
-import { type Finding, FindingList } from '../facts/finding.ts';
-import { listOf } from '../facts/naming.ts';
+import type { DoctorFacts } from '../gather/facts.ts';
+import { type Finding, FindingList } from '../gather/finding.ts';
+import { listOf } from '../gather/naming.ts';
 
 export function checkLimits({ daemon, system }: DoctorFacts): Finding[] {
   const findings = new FindingList('limits');

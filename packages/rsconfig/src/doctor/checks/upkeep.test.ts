@@ -4,8 +4,8 @@
 import { expect, test } from 'vitest';
 import { BACKUP_LATE_MS, CLOCKS_DIFFER_MS } from '../../limits.ts';
 import { doctorFacts } from '../../testing/facts.ts';
-import { diagnose } from '../doctor.ts';
-import type { DoctorFacts } from '../facts/facts.ts';
+import { diagnose } from '../../commands/doctor.ts';
+import type { DoctorFacts } from '../gather/facts.ts';
 
 function said(changes: Partial<DoctorFacts>): string[] {
   const found = diagnose(doctorFacts(changes)).filter(({ check, severity }) => check === 'upkeep' && severity !== 'ok');

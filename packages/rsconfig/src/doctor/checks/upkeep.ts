@@ -5,8 +5,8 @@ import { upkeepFaults } from '@rsio/common/manage/upkeep';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 import { formatTime } from '@rsio/common/log/log-line';
 import { BACKUP_LATE_MS, CLOCKS_DIFFER_MS } from '../../limits.ts';
-import type { DoctorFacts } from '../facts/facts.ts';
-import { type Finding, FindingList } from '../facts/finding.ts';
+import type { DoctorFacts } from '../gather/facts.ts';
+import { type Finding, FindingList } from '../gather/finding.ts';
 
 export function checkUpkeep({ servers, backups, upkeep, nowMs, daemon }: DoctorFacts): Finding[] {
   const findings = new FindingList('upkeep');

@@ -4,8 +4,8 @@
 import { waitingEnd, waitingText } from '@rsio/common/control/methods';
 import { formatTime } from '@rsio/common/log/log-line';
 import { plural } from '@rsio/common/lib/units';
-import type { DoctorFacts } from '../facts/facts.ts';
-import { type Finding, FindingList } from '../facts/finding.ts';
+import type { DoctorFacts } from '../gather/facts.ts';
+import { type Finding, FindingList } from '../gather/finding.ts';
 
 export function checkVolumes({ daemon, volumes }: DoctorFacts): Finding[] {
   const findings = new FindingList('volumes');

@@ -11,7 +11,7 @@ import { pidFileHolder } from '@rsio/common/daemon/pid-file';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { CommandContext } from '../../cli/context.ts';
 import { DOCTOR_ANSWER_TIMEOUT_MS, DOCTOR_MIRRORS_TIMEOUT_MS } from '../../limits.ts';
-import type { DaemonFacts, DoctorFacts, SystemFacts, VolumesFacts } from '../facts/facts.ts';
+import type { DaemonFacts, DoctorFacts, SystemFacts, VolumesFacts } from './facts.ts';
 
 const NBD_PROGRAMS = ['nbd-client', 'nbdcopy', 'nbdinfo', 'qemu-img', 'qemu-nbd', 'fio'];
 const ELSEWHERE = ['/usr/sbin', '/sbin', '/usr/local/sbin'];

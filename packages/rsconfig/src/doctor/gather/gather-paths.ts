@@ -5,13 +5,13 @@
 
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import { plural } from '@rsio/common/lib/units';
-import { interfaceOf } from '@rsio/protocol/explorer/network/interfaces';
-import { probeCandidate } from '@rsio/protocol/explorer/probe/probe';
-import type { ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
+import { interfaceOf } from '@rsio/protocol/explorer/interfaces';
+import { probeCandidate } from '@rsio/protocol/explorer/probe';
+import type { ProbeReport } from '@rsio/protocol/explorer/probe-report';
 import { tcpConnector } from '@rsio/protocol/link/tcp-transport';
 import { DOCTOR_PATHS_MAX } from '../../limits.ts';
 import { type MachinePorts, probePorts } from '../../cli/machine-ports.ts';
-import type { LeftOutFacts, PathFacts } from '../facts/facts.ts';
+import type { LeftOutFacts, PathFacts } from './facts.ts';
 import { agreedPacketBytes, isUnansweredOnLink, routeOf } from './network-facts.ts';
 import { configuredPairs, learnedPairs, localsOf, type Pair, type Pairs } from './pairs.ts';
 

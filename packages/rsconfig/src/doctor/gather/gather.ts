@@ -3,7 +3,7 @@
 // exception.
 
 import { existsSync, statSync } from 'node:fs';
-import { parseIni } from '@rsio/common/config/ini/ini-document';
+import { parseIni } from '@rsio/common/config/reader/ini-document';
 import { readConfigFile } from '@rsio/common/config/load-config';
 import { examineRscltConfig, targetPort } from '@rsio/common/config/reader/rscltcfg';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
@@ -11,12 +11,12 @@ import { startCommand } from '@rsio/common/control/start-daemon';
 import { toRsError } from '@rsio/common/lib/errors';
 import { programVersion } from '@rsio/common/lib/version';
 import { gatherUpkeep } from '@rsio/common/manage/upkeep';
-import { explore } from '@rsio/protocol/explorer/discovery/explorer';
-import type { Finding } from '@rsio/protocol/explorer/discovery/finding';
-import { interfaceOf } from '@rsio/protocol/explorer/network/interfaces';
+import { explore } from '@rsio/protocol/explorer/explorer';
+import type { Finding } from '@rsio/protocol/explorer/finding';
+import { interfaceOf } from '@rsio/protocol/explorer/interfaces';
 import type { CommandContext } from '../../cli/context.ts';
 import { type MachinePorts, machinePorts } from '../../cli/machine-ports.ts';
-import type { DoctorFacts, FileFacts } from '../facts/facts.ts';
+import type { DoctorFacts, FileFacts } from './facts.ts';
 import { gatherBackups, gatherDaemon, gatherMirrors, gatherServers, gatherSystem, gatherVolumes } from './gather-daemon.ts';
 import { tryPaths } from './gather-paths.ts';
 import { cardsBelow, routersOfDevices, silentAddresses, tablesInUse } from './network-facts.ts';

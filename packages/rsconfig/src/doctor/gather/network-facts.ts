@@ -7,7 +7,7 @@ import { execFile } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { IP_LIST_MAX_BYTES } from '@rsio/protocol/explorer/limits';
 import { DEVICE_LAYERS_MAX, DOCTOR_COMMAND_TIMEOUT_MS } from '../../limits.ts';
-import type { RouteFacts, SilentAddress } from '../facts/facts.ts';
+import type { RouteFacts, SilentAddress } from './facts.ts';
 
 /** Resolves with the kernel's route from `local` to `remote`. The field `device` is null if there is no route. */
 export async function routeOf(local: string, remote: string): Promise<RouteFacts | null> {

@@ -4,7 +4,7 @@
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { describe, expect, test } from 'vitest';
 import { card, CONFIG_FILE, pathFacts, report, SAMPLE } from '../../testing/facts.ts';
-import type { PathFacts } from '../facts/facts.ts';
+import type { PathFacts } from './facts.ts';
 import { configuredPairs, learnedPairs, localsOf, type Pairs } from './pairs.ts';
 
 const MACHINE = [card('eth0', '192.168.45.20'), card('eth1', '192.168.46.20')];

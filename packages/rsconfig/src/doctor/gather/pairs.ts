@@ -3,10 +3,10 @@
 
 import { targetPort } from '@rsio/common/config/reader/rscltcfg';
 import type { ClientNamespaceConfig, ClientServerConfig, RscltConfig } from '@rsio/common/config/schema/types';
-import { considerCandidates, isOnLink } from '@rsio/protocol/explorer/network/candidates';
-import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
+import { considerCandidates, isOnLink } from '@rsio/protocol/explorer/candidates';
+import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/interfaces';
 import { addressKey, prefixLengthOf } from '@rsio/common/lib/subnet';
-import type { LeftOutFacts, PathFacts } from '../facts/facts.ts';
+import type { LeftOutFacts, PathFacts } from './facts.ts';
 
 export interface Local {
   readonly name: string;

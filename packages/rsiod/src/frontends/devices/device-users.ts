@@ -8,7 +8,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { baseName, loopDevices, ofBlock } from '../loop/loop-device.ts';
+import { baseName, loopDevices, ofBlock } from './loop-device.ts';
 import { type MountEntry, mountTable } from '@rsio/common/daemon/mount-table';
 import type { Clock } from '@rsio/common/lib/clock';
 import { SharedLook } from '../system/shared-look.ts';

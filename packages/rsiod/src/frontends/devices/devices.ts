@@ -9,7 +9,7 @@ import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { isLifeKnown, isNewLife } from '@rsio/protocol/mirror/io/lives';
 import type { KeptDevices, LeftDevice } from '../../keeper/kept-devices.ts';
-import { LoopNodes } from '../loop/loop-nodes.ts';
+import { LoopNodes } from './loop-nodes.ts';
 import { chooseDevice, type DeviceFacts } from '../system/device-choice.ts';
 import { DeviceGrowth } from './device-growth.ts';
 import { type DevicePlaces, devicePlaces, overlaps } from './device-paths.ts';

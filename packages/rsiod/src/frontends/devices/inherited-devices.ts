@@ -8,7 +8,7 @@ import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { LeftDevice } from '../../keeper/kept-devices.ts';
 import { StandInVolume } from '../../keeper/stand-in-volume.ts';
-import { loopDevicesOn, removeLink } from '../loop/loop-device.ts';
+import { loopDevicesOn, removeLink } from './loop-device.ts';
 import { runCommand } from '../system/device-commands.ts';
 import { type FrontendEvents, inUse } from '../frontend.ts';
 import { deviceUsers } from './device-users.ts';

@@ -5,7 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { SWAP_LOOK_MS } from '../limits.ts';
-import { ofBlock } from '../loop/loop-device.ts';
+import { ofBlock } from './loop-device.ts';
 import { type MountEntry, mountTable, unescaped } from '@rsio/common/daemon/mount-table';
 
 export interface SwapTarget {

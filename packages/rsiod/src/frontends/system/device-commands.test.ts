@@ -5,7 +5,7 @@ import { DEVICE_COMMAND_TIMEOUT_MS } from '../limits.ts';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, it } from 'vitest';
-import { noLoopDevice } from '../loop/loop-device.ts';
+import { noLoopDevice } from '../devices/loop-device.ts';
 import { runCommand } from './device-commands.ts';
 
 it('a command without end in time is reported as a busy machine, and losetup then blames no loop device', async () => {

@@ -8,7 +8,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import { printDuration, quoteText } from '@rsio/common/lib/units';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 import type { MirrorWish } from '@rsio/protocol/mirror/membership/interface';
-import type { MirrorConfig, MirrorVoter } from '@rsio/protocol/wire/mirror/messages';
+import type { MirrorConfig, MirrorVoter } from '@rsio/protocol/wire/mirror-messages';
 import type { MirrorDriver } from '../mirror-driver.ts';
 import { STEP_AGREED_MS, VOTERS_MAX } from '../limits.ts';
 import type { MirrorServer } from './mirror-server.ts';

@@ -4,7 +4,7 @@
 // throws.
 
 import { toRsError } from '@rsio/common/lib/errors';
-import { VOTED } from '@rsio/protocol/wire/mirror/messages';
+import { VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { connected, mayBeMember, type MirrorChange, nameOf } from './change.ts';
 import { VOTE_ASK_MS, VOTE_CHANGE_MS } from '../limits.ts';
 import { type MirrorServer, vote } from './mirror-server.ts';

@@ -4,7 +4,7 @@
 
 import { RsError } from '@rsio/common/lib/errors';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
-import type { MirrorConfig, MirrorMember, MirrorVoter, StoredConfig } from '@rsio/protocol/wire/mirror/messages';
+import type { MirrorConfig, MirrorMember, MirrorVoter, StoredConfig } from '@rsio/protocol/wire/mirror-messages';
 import { MIRROR_REPLICAS_MAX } from '../limits.ts';
 import type { MirrorServer } from './mirror-server.ts';
 import type { SurveyedMirror } from './survey.ts';

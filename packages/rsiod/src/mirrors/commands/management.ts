@@ -8,7 +8,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { quoteText } from '@rsio/common/lib/units';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
-import type { MirrorConfig, Term } from '@rsio/protocol/wire/mirror/messages';
+import type { MirrorConfig, Term } from '@rsio/protocol/wire/mirror-messages';
 import type { AttachedMirror } from '../attached-mirror.ts';
 import type { Mirrors } from '../mirrors.ts';
 import { createMirror, type MirrorPlan } from './creation.ts';

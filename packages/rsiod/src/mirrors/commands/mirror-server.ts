@@ -10,8 +10,8 @@ import { callSession, type SessionAnswer } from '@rsio/protocol/client/session-c
 import type { Trunk } from '@rsio/protocol/client/trunk';
 import { OP } from '@rsio/protocol/wire/frames';
 import type { VolumeEntry } from '@rsio/protocol/wire/messages';
-import { decodeVoteAnswer } from '@rsio/protocol/wire/mirror/codec';
-import { VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror/messages';
+import { decodeVoteAnswer } from '@rsio/protocol/wire/mirror-codec';
+import { VOTED, type VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import type { Server } from '../../network/server.ts';
 import { type VoteCall, voteFrame } from '../vote-frame.ts';

@@ -6,7 +6,7 @@ import type { ManagedVolumeView } from '@rsio/common/control/server/views';
 import { type ErrorCode, RsError, toRsError } from '@rsio/common/lib/errors';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 import type { VolumeEntry } from '@rsio/protocol/wire/messages';
-import type { VoteAnswer } from '@rsio/protocol/wire/mirror/messages';
+import type { VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
 import { VOTE_ASK_MS } from '../limits.ts';
 import type { MirrorServer } from './mirror-server.ts';
 import { connected, isVoter, type MirrorChange, nameOf } from './change.ts';

@@ -3,7 +3,7 @@
 
 import type { AttachedMirrorView } from '@rsio/common/control/methods';
 import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
-import { VOTED } from '@rsio/protocol/wire/mirror/messages';
+import { VOTED } from '@rsio/protocol/wire/mirror-messages';
 import { records, type SurveyedMirror } from './survey.ts';
 import { holderOf, majorityOf } from './verdicts.ts';
 

@@ -1,5 +1,5 @@
 // The last step of a move of a part of a volume over several pools: while the clients wait, copies the remaining differences, and changes
-// the manifest in the home, which is the commit point. Before it, the parts in both pools are marked as new (pools/parts/part-plan.ts), so
+// the manifest in the home, which is the commit point. Before it, the parts in both pools are marked as new (pools/repair/part-plan.ts), so
 // that after any stop the parts that the manifest does not name are deleted. Invariant: nothing is deleted before the manifest is durable.
 
 import type { JobRecord } from '../job-record.ts';

@@ -2,7 +2,7 @@
 // pool then has a `trouble`, and the plan has no actions for such a pool.
 
 import type { PoolFiles } from '../disk/pool-files.ts';
-import { type PartAction, type PartPool, planParts } from '../parts/part-plan.ts';
+import { type PartAction, type PartPool, planParts } from './part-plan.ts';
 
 export interface RepairedPool<State extends PartPool> {
   state: State;

@@ -1,6 +1,6 @@
 // Changes the parts of snapshots in one pool: clones of the parts of volumes of several files. A part of a snapshot is stored like a part
 // of a volume, with the id of the snapshot in its record. Invariants: until the description of the snapshot is committed, its parts are
-// new, and the next start may delete them (parts/part-plan.ts). Parts of snapshots are never written to (P2).
+// new, and the next start may delete them (repair/part-plan.ts). Parts of snapshots are never written to (P2).
 
 import type { Reflink } from '../disk/data-file.ts';
 import type { PartRecord } from '../disk/manifest.ts';

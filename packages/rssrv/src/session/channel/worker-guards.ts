@@ -23,7 +23,7 @@ import {
 } from '@rsio/protocol/wire/guards';
 import { ADMIN_PARAMS_MAX_BYTES, SENTENCE_MAX_CHARS, SHORT_TEXT_MAX_CHARS, SLOTS, TOKEN_MAX_CHARS } from '@rsio/protocol/wire/limits';
 import { adminId, adminRest, openRequestGuard } from '@rsio/protocol/wire/message-codec';
-import { voteClaim, voteConfig, voteFound, votePlace, voteRecord, voteTerm } from '@rsio/protocol/wire/mirror/codec';
+import { voteClaim, voteConfig, voteFound, votePlace, voteRecord, voteTerm } from '@rsio/protocol/wire/mirror-codec';
 import type { HeldBy, ShareUse, ThrottleReport } from '../../volumes/throttle/throttle-messages.ts';
 import type { SessionFigures, VolumeFigures } from '../../volumes/statistics/volume-counters.ts';
 import type { VoteRequest } from '../../mirrors/session-votes.ts';

@@ -3,7 +3,7 @@
 
 import { expect, test } from 'vitest';
 import type { OpenTerm } from '@rsio/protocol/wire/messages';
-import type { Term } from '@rsio/protocol/wire/mirror/messages';
+import type { Term } from '@rsio/protocol/wire/mirror-messages';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { BIG2, MARS, OPEN, VOLUME } from '../../testing/contenders.ts';
 import { type Hold, NO_HOLDS } from './hold-rules.ts';

@@ -3,8 +3,8 @@
 // opened without a term.
 
 import type { OpenRequest } from '@rsio/protocol/wire/messages';
-import type { Term } from '@rsio/protocol/wire/mirror/messages';
-import { compareTerms } from '@rsio/protocol/wire/mirror/terms';
+import type { Term } from '@rsio/protocol/wire/mirror-messages';
+import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { ServedVolume } from '../../storage/io/served-volume.ts';
 import { type Claimant, type Hold, holdersOf, type Refusal, type VolumeHolds } from './hold-rules.ts';

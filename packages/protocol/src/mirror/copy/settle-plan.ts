@@ -1,0 +1,167 @@
+// Decides which unsettled region is made equal next, and when it is settled (rule M7). The copier copies the region from one replica in
+// sync to all others and flushes all of them, the source included. No tenure may change between the copy and the flush. Invariant: a region
+// is reported as settled only after a flush that began after its last copy. From its first copy until then, replicas and tenures stay the
+// same, and no change makes the region differ again.
+
+import type { RegionSet } from '../region-set.ts';
+import { SETTLE_ALONE_MAX, SETTLE_REGIONS_MAX, URGENT_REGIONS_MAX } from '../limits.ts';
+import { type Piece, RegionPieces } from './region-pieces.ts';
+import { isSame, type Tenant } from './tenants.ts';
+
+/** A flush of all replicas in sync that settles `regions`. Only the plan changes the set. */
+export interface SettleFlush {
+  readonly regions: Set<number>;
+}
+
+export class SettlePlan {
+  private members: readonly Tenant[] = [];
+  private isPaused = true;
+  private readonly unsettled: RegionSet;
+  private readonly pieces = new RegionPieces();
+  private readonly urgent = new Set<number>();
+  /** Regions that are copied and wait for a flush. */
+  private copied = new Set<number>();
+  private flush: SettleFlush | null = null;
+  private cursor = 0;
+
+  constructor(unsettled: RegionSet) {
+    this.unsettled = unsettled;
+  }
+
+  get underWay(): number {
+    return this.pieces.underWay;
+  }
+
+  /** True if a user's READ waits for a region. */
+  get isUrgent(): boolean {
+    return this.urgent.size > 0;
+  }
+
+  setSize(sizeBytes: number): void {
+    if (sizeBytes === this.pieces.sizeBytes) return;
+    this.pieces.sizeBytes = sizeBytes;
+    this.startAgain();
+  }
+
+  /**
+   * `members`: all replicas in sync. Null while one of them cannot be used, or while a configuration is pending: the plan then begins
+   * nothing. Copies that have begun still count if the same members return with the same tenures.
+   */
+  setMembers(members: readonly Tenant[] | null): void {
+    this.isPaused = members === null;
+    if (members === null || isSame(this.members, members)) return;
+    this.members = members;
+    this.startAgain();
+  }
+
+  /** A user's READ waits for the region. */
+  hurry(region: number): void {
+    if (this.urgent.size < URGENT_REGIONS_MAX && this.unsettled.has(region)) this.urgent.add(region);
+  }
+
+  /** The region differs again, because only some of the replicas have executed a change. */
+  diverged(region: number): void {
+    this.pieces.void(region);
+    this.copied.delete(region);
+    this.flush?.regions.delete(region);
+  }
+
+  isHurried(region: number): boolean {
+    return this.urgent.has(region);
+  }
+
+  /** The next piece to copy from one member to all others. Null if there is none now. */
+  nextPiece(maxBytes: number, isUrgentOnly: boolean): Piece | null {
+    if (this.isPaused || this.members.length < 2) return null;
+    let region = this.urgent.size > 0 ? this.nextUrgent() : -1;
+    if (region < 0 && !isUrgentOnly) region = this.nextOther();
+    if (region < 0) return null;
+    if (!this.pieces.has(region)) this.pieces.begin(region);
+    return this.pieces.cut(region, maxBytes);
+  }
+
+  /** True if the piece need not be copied any more. Its user must still call `pieceEnded`. */
+  isVoid(piece: Piece): boolean {
+    return this.pieces.isVoid(piece.region);
+  }
+
+  /** `isCopied`: all members but the source have answered the copy with OK. */
+  pieceEnded(piece: Piece, isCopied: boolean): void {
+    if (this.pieces.ended(piece, isCopied) === 'copied') this.copied.add(piece.region);
+  }
+
+  /**
+   * The flush to send to all members now; null if there is none. Regions share a flush: it is sent if a READ waits for one of them, if
+   * there are many, or if nothing else can be copied. If only one replica is in sync, there is nothing to copy, and the flush alone settles
+   * the regions.
+   */
+  nextFlush(): SettleFlush | null {
+    if (this.flush !== null || this.isPaused) return null;
+    if (this.members.length === 1) this.takeAll();
+    if (this.copied.size === 0 || !this.isFlushDue()) return null;
+    this.flush = { regions: this.copied };
+    this.copied = new Set();
+    return this.flush;
+  }
+
+  /** `isFlushed`: all members have answered OK, each with the tenure of `setMembers`. Returns the regions that are settled. */
+  flushEnded(flush: SettleFlush, isFlushed: boolean): ReadonlySet<number> {
+    if (flush !== this.flush) return new Set();
+    this.flush = null;
+    if (!isFlushed) return new Set();
+    for (const region of flush.regions) this.urgent.delete(region);
+    return flush.regions;
+  }
+
+  private startAgain(): void {
+    this.pieces.voidAll();
+    this.copied.clear();
+    this.flush = null;
+  }
+
+  private nextUrgent(): number {
+    const cut = this.pieces.uncut((region) => this.urgent.has(region));
+    if (cut >= 0) return cut;
+    for (const region of this.urgent) {
+      if (!this.unsettled.has(region)) this.urgent.delete(region);
+      else if (this.isFree(region)) return region;
+    }
+    return -1;
+  }
+
+  private nextOther(): number {
+    const cut = this.pieces.uncut(() => true);
+    if (cut >= 0) return cut;
+    if (this.pieces.regions + this.copied.size >= SETTLE_REGIONS_MAX) return -1;
+    return this.nextFree();
+  }
+
+  /** The first unsettled region, from the cursor on and then from 0, whose settling has not begun; -1 if there is none. */
+  private nextFree(): number {
+    for (let turn = 0, from = this.cursor; turn < 2; turn++, from = 0) {
+      for (let region = this.unsettled.firstFrom(from); region >= 0; region = this.unsettled.firstFrom(region + 1)) {
+        if (!this.isFree(region)) continue;
+        this.cursor = region + 1;
+        return region;
+      }
+    }
+    return -1;
+  }
+
+  private isFree(region: number): boolean {
+    return !this.pieces.has(region) && !this.copied.has(region) && this.flush?.regions.has(region) !== true;
+  }
+
+  private takeAll(): void {
+    for (let region = this.unsettled.firstFrom(0); region >= 0; region = this.unsettled.firstFrom(region + 1)) {
+      if (this.copied.size >= SETTLE_ALONE_MAX) break;
+      if (!this.pieces.has(region)) this.copied.add(region);
+    }
+  }
+
+  private isFlushDue(): boolean {
+    if (this.copied.size >= SETTLE_REGIONS_MAX || this.pieces.regions === 0) return true;
+    for (const region of this.urgent) if (this.copied.has(region)) return true;
+    return false;
+  }
+}

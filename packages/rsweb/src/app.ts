@@ -1,0 +1,174 @@
+// Routes each request to a page, an order or a file. The files in pages/ make the pages, doors.ts decides who may see them, and
+// orders/desk.ts takes orders. Invariants: a page never waits for a server or a client, because it shows the last picture; a GET changes
+// nothing.
+
+import { hostname } from 'node:os';
+import type { Clock } from '@rsio/common/lib/clock';
+import { programVersion } from '@rsio/common/lib/version';
+import { type Answer, json, ownPath, page, plain, redirect } from './http/answer.ts';
+import type { Assets } from './http/assets.ts';
+import type { Reply } from './http/reply.ts';
+import type { Request } from './http/request.ts';
+import type { Live } from './live/live.ts';
+import type { Html } from './markup/html.ts';
+import type { View } from './markup/view.ts';
+import type { History, HistoryName } from './model/history.ts';
+import type { HistoryRings } from './model/history-rings.ts';
+import { PICTURE_FORMAT } from './model/picture-shape.ts';
+import type { Desk } from './orders/desk.ts';
+import { clientPage } from './pages/client.ts';
+import { confirmPage } from './pages/confirm.ts';
+import { errorPage, type ErrorView } from './pages/error.ts';
+import { eventsPage } from './pages/events.ts';
+import { loginPage } from './pages/login.ts';
+import { mirrorPage } from './pages/mirror.ts';
+import { overviewPage } from './pages/overview.ts';
+import { poolPage } from './pages/pool.ts';
+import { serverPage } from './pages/server.ts';
+import { volumePage } from './pages/volume.ts';
+import type { Hub } from './sources/hub.ts';
+import type { Doors, Visitor } from './login/doors.ts';
+
+export interface AppPorts {
+  readonly clock: Clock;
+  readonly doors: Doors;
+  readonly assets: Assets;
+  readonly hub: Hub;
+  readonly history: HistoryRings;
+  readonly live: Live;
+  /** Null if rsweb was started without --manage. */
+  readonly desk: Desk | null;
+}
+
+const OBJECT_PAGES = {
+  volume: volumePage,
+  client: clientPage,
+  server: serverPage,
+  pool: poolPage,
+  mirror: mirrorPage,
+} as const;
+
+export class App {
+  private readonly ports: AppPorts;
+
+  constructor(ports: AppPorts) {
+    this.ports = ports;
+  }
+
+  /** `proven` is called with the name of the token that the request has shown. */
+  handle(request: Request, proven: (token: string) => void): Reply | Promise<Reply> {
+    const { doors, assets, hub } = this.ports;
+    const { method, path } = request;
+    const refusal = doors.refusal(request);
+    if (refusal !== null) return refusal;
+    if (path.startsWith('/assets/')) return method === 'GET' ? assets.answer(path.slice('/assets/'.length), request.knownTag) : notThere();
+    if (path === '/login') return this.login(request);
+    const visitor = doors.visitor(request);
+    if (visitor === null) return loginFirst(request);
+    if ('status' in visitor) return visitor;
+    proven(visitor.token.name);
+    hub.look();
+    return method === 'POST' ? this.change(request, visitor) : this.show(request, visitor);
+  }
+
+  private login(request: Request): Answer {
+    const next = ownPath((request.method === 'POST' ? request.form : request.query).get('next') ?? '/');
+    const outcome = request.method === 'POST' ? this.ports.doors.login(request, next) : null;
+    if (outcome !== null && typeof outcome !== 'string') return outcome;
+    const login = loginPage({ csrf: null, next, trouble: outcome, host: hostname() });
+    return page(login.text, outcome === null ? 200 : 401);
+  }
+
+  private show(request: Request, visitor: Visitor): Reply {
+    const { hub, history } = this.ports;
+    const { path, query } = request;
+    if (path === '/') return page(overviewPage(hub.picture, this.view(request, visitor)).text);
+    if (path === '/events') return page(eventsPage(hub.picture, this.view(request, visitor)).text);
+    if (path === '/live') return this.stream(request, visitor);
+    // The own picture only. Otherwise, two rswebs that are sources of each other would repeat each other's data forever.
+    if (path === '/picture.json') return json({ format: PICTURE_FORMAT, release: programVersion(), ...hub.ownPicture() });
+    if (path === '/history.json') {
+      const of = (query.get('of') ?? 'all') as HistoryName;
+      return json({ of, rings: history.ringsOf(of) } satisfies History);
+    }
+    const found = this.objectPage(request, visitor);
+    return found === null ? notThere() : page(found.text);
+  }
+
+  /** Returns the page of an object, such as /volume/ID; null if there is no such page. */
+  private objectPage(request: Request, visitor: Visitor): Html | null {
+    const [, kind = '', id = '', rest] = request.path.split('/');
+    if (rest !== undefined || !Object.hasOwn(OBJECT_PAGES, kind)) return null;
+    const makePage = OBJECT_PAGES[kind as keyof typeof OBJECT_PAGES];
+    return makePage(this.ports.hub.picture, this.view(request, visitor), id);
+  }
+
+  private stream(request: Request, { token }: Visitor): Reply {
+    const { live, doors } = this.ports;
+    const isWelcome = (): boolean => {
+      const visitor = doors.visitor(request);
+      return visitor !== null && !('status' in visitor);
+    };
+    return live.stream({ token: token.name, isWelcome }) ?? plain(503, 'Too many pages are open: close some', { 'Retry-After': '10' });
+  }
+
+  private change(request: Request, visitor: Visitor): Reply | Promise<Reply> {
+    const doubt = this.ports.doors.doubt(request, visitor);
+    if (doubt !== null) return doubt;
+    if (request.path === '/logout') return this.ports.doors.logout(request);
+    const [, orders, name = '', rest] = request.path.split('/');
+    return orders === 'orders' && rest === undefined ? this.order(name, request, visitor) : notThere();
+  }
+
+  private async order(name: string, request: Request, visitor: Visitor): Promise<Reply> {
+    const { desk, hub } = this.ports;
+    const { token, csrf } = visitor;
+    if (desk === null || token.rights !== 'manage') return forbidden(desk !== null);
+    const outcome = await desk.take(name, request.form, token.name);
+    if (outcome.kind === 'unknown') return notThere();
+    // A program gets the outcome as text; a browser is sent to the page of the object.
+    if (csrf === null) {
+      return outcome.kind === 'confirm'
+        ? plain(409, `Not done: repeat the order with confirm=${outcome.confirmation.object}`)
+        : plain(outcome.isDone ? 200 : 422, outcome.text);
+    }
+    if (outcome.kind === 'confirm') return page(confirmPage(outcome.confirmation, hub.picture, this.view(request, visitor)).text);
+    return redirect(outcome.href, {}, `notice=${outcome.notice}`);
+  }
+
+  private view({ path, query }: Request, { token, csrf }: Visitor): View {
+    const { clock, desk, history } = this.ports;
+    return {
+      nowMs: clock.wallMs(),
+      path,
+      token: token.name,
+      mayManage: desk !== null && token.rights === 'manage',
+      csrf: csrf ?? '',
+      notice: desk?.notice(query.get('notice')) ?? null,
+      history,
+      query,
+    };
+  }
+}
+
+/** Sends a browser to the login page, which leads back afterwards; a program gets an error. */
+function loginFirst({ method, path }: Request): Answer {
+  if (method === 'POST' || path.endsWith('.json') || path === '/live') {
+    return plain(401, 'Log in first, or send a token as Authorization: Bearer');
+  }
+  return redirect(path === '/' ? '/login' : `/login?next=${encodeURIComponent(encodeURI(path))}`);
+}
+
+function notThere(): Answer {
+  return problem({ status: 404, title: 'No such page', what: 'There is no such page or object.', remedy: 'It may have been removed.' });
+}
+
+function forbidden(isManaging: boolean): Answer {
+  const what = isManaging ? 'This token may look, and give no orders.' : 'This rsweb takes no orders.';
+  const remedy = isManaging ? 'Log in with a token that has rights = manage.' : 'Start it with --manage.';
+  return problem({ status: 403, title: 'No orders', what, remedy });
+}
+
+function problem(error: ErrorView): Answer {
+  return page(errorPage(error).text, error.status);
+}
