@@ -18,9 +18,9 @@ export interface Results {
   readonly failed: readonly Absent[];
   readonly network: string;
   readonly rows: readonly RowFigures[];
-  /** Figures of the other parts. */
+  /** Figures of the sections. */
   readonly sheets: readonly Sheet[];
-  /** Sentences: which of these figures could not be measured. */
+  /** Sentences that name the figures that could not be measured. */
   readonly notMeasured: readonly string[];
   readonly goals: readonly GoalResult[];
   readonly memory: ServerMemory | null;
@@ -35,7 +35,7 @@ export function markdownText(results: Results): string {
   return [...tables.flatMap((lines) => [...lines, '']), ...absent.flatMap((sentence) => [sentence, ''])].join('\n');
 }
 
-/** On which machine, with which programs, and how it was measured. */
+/** The machine, the programs and the method of the run. */
 export function conditionsTable({ about, times, network }: Results): string[] {
   const { node, kernel, processor, versions, serverCore, loadCore } = about;
   const cores = serverCore === loadCore ? 'servers and load on one core' : 'servers on one core, load on another';

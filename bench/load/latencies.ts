@@ -31,7 +31,7 @@ export class Latencies {
     }
   }
 
-  /** The end of the step that reaches the share `share` of all counts, us; 0 without counts. */
+  /** Upper end, in us, of the first step up to which at least the share `share` of all counts lies; 0 without counts. */
   quantileUs(share: number): number {
     let left = share * this.total;
     if (left === 0) return 0;

@@ -58,11 +58,11 @@ export function joinBody(keys: SpecKeys, secret: Buffer, map: Fields): Buffer {
 
 export interface Welcomed {
   readonly welcome: Welcome;
-  /** S, of a first handshake. */
+  /** Session secret S of a first handshake. */
   readonly secret: Buffer;
 }
 
-/** Takes WELCOME and checks its mac; `secret`: of the session that was joined. */
+/** Receives WELCOME and checks its mac; `secret`: of the joined session. */
 export async function welcomed({ peer, keys }: Greeted, secret: Buffer | null = null): Promise<Welcomed> {
   const { op, body } = await peer.next();
   equals('The op of what answers PROOF', op, OP.WELCOME);
