@@ -1,5 +1,5 @@
-// The targets of faults in a simulated world, and how their number is counted.
-// Which target gets which fault is in sim-faults.ts.
+// The targets of faults in a simulated world, and the choice among them.
+// sim-faults.ts decides which target gets which fault.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { SimClient } from '../machines/sim-client.ts';
@@ -20,7 +20,7 @@ export interface Targets {
   readonly trace: Trace;
   /** Another client with the same nodename starts, if one more is allowed. */
   secondInstance(of: SimClient): void;
-  /** A user without the volume takes it, if there is one. */
+  /** A user without the volume takes it over, if there is such a user. */
   takeOver(volume: SimVolume): void;
 }
 

@@ -56,7 +56,7 @@ export function sumsLine(sums: Sums): string {
   );
 }
 
-/** What befell mirrors, for how many I/Os, and what each cost; null: there were none. */
+/** Faults of mirrors, the number of I/Os, and the cost of each; null: no mirrors. */
 export function mirrorLine(sums: Sums): string | null {
   const { mirrorIos, mirrorAttaches, mirrorTakeOvers, mirrorLosses, replicasLeft, replicasReturned, lateReplicas, disksLost, recordsLost } =
     sums;
