@@ -28,7 +28,6 @@ export interface FigureGoal {
   readonly isLessBetter: boolean;
 }
 
-/** A goal with its measured figure. */
 export interface GoalResult {
   readonly what: string;
   /** `>= 2.5 x nbdkit` */
@@ -133,7 +132,6 @@ export const FIGURE_GOALS = {
 } as const satisfies Readonly<Record<string, FigureGoal>>;
 
 export type FigureName = keyof typeof FIGURE_GOALS;
-/** The measured figures of sections. */
 export type GoalFigures = Readonly<Partial<Record<FigureName, Spread>>>;
 
 function aimText(isLessBetter: boolean, text: string): string {
@@ -155,7 +153,6 @@ export function judge(goals: readonly Goal[], rows: readonly RowFigures[]): Goal
   });
 }
 
-/** The goals of these sections. */
 export function judgeFigures(sections: ReadonlySet<SectionName>, figures: GoalFigures): GoalResult[] {
   return Object.entries(FIGURE_GOALS)
     .filter(([, { section }]) => sections.has(section))

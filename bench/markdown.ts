@@ -9,7 +9,6 @@ import { type Sheet, sheetMarkdown, spreadText } from './sheet.ts';
 import type { RowFigures } from './summary.ts';
 import type { Window } from './load/orders.ts';
 
-/** The results of a run. */
 export interface Results {
   readonly about: Environment;
   readonly times: Window & { readonly rounds: number };

@@ -97,7 +97,6 @@ interface Found {
   readonly sections: readonly Section[];
 }
 
-/** An exact name selects only that row or section. */
 function exact({ rows, sections }: Found, only: string): Found {
   const named = { rows: rows.filter(({ name }) => name === only), sections: sections.filter(({ name }) => name === only) };
   return named.rows.length + named.sections.length > 0 ? named : { rows, sections };

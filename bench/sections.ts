@@ -34,7 +34,6 @@ export const SECTIONS = [
 export type Section = (typeof SECTIONS)[number];
 export type SectionName = Section['name'];
 
-/** Sizes and durations of each section. */
 export interface SectionPlan {
   readonly rounds: number;
   /** Length of a window, or of a run of fio. */

@@ -26,7 +26,6 @@ exports.compile = (bundle) => {
   });
 };
 
-/** Runs a bundle as a CommonJS module. */
 exports.run = (bundle, script = exports.compile(bundle)) => {
   const module = { exports: {} };
   script.runInThisContext()(module.exports, createRequire(bundle), module, bundle, path.dirname(bundle));

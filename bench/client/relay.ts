@@ -15,7 +15,6 @@ const START_TIMEOUT_MS = 10_000;
 const END_TIMEOUT_MS = 5_000;
 const INHERITED = 3;
 
-/** Server and volume to which the relay forwards. */
 export type RelayTarget = Place & { readonly volume: RsioVolume | NbdVolume };
 
 export class Relay {

@@ -15,7 +15,6 @@ import { type LocalPair, localPair } from './local-pair.ts';
 
 interface Moved {
   readonly bytesPerSecond: number;
-  /** CPU time of rsiod for each byte. */
   readonly cpuSecondsPerByte: number;
 }
 

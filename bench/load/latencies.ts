@@ -6,7 +6,6 @@ import type { LatencyCounts } from './orders.ts';
 const STEPS_PER_DOUBLING = 32;
 const LOG2_STEPS = 5;
 
-/** Upper end of a step, ns. */
 export function stepEndNs(step: number): number {
   if (step < STEPS_PER_DOUBLING) return step + 1;
   const doubling = Math.floor(step / STEPS_PER_DOUBLING) - 1;

@@ -98,7 +98,6 @@ export class LoadClient {
     return made;
   }
 
-  /** A window of load. */
   run(shape: LoadShape, seed: number, { warmUpMs, windowMs }: Window): Run {
     return this.order(shape, { seed, warmUpMs, windowMs, requests: 0, isChecked: false });
   }

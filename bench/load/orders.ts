@@ -3,7 +3,6 @@
 
 import type net from 'node:net';
 
-/** Pre-shared key of a TLS connection. */
 export interface SharedKey {
   readonly identity: string;
   readonly psk: Buffer;

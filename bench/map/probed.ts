@@ -12,7 +12,6 @@ export interface Probed {
   /** Bytes that `copy` and `set` of buffers have copied. */
   readonly copiedBytes: number;
   readonly copies: number;
-  /** Turns of the event loop. */
   readonly turns: number;
   /** The function with the highest share comes first. */
   readonly functions: readonly FunctionShare[];

@@ -17,7 +17,6 @@ export interface RssrvScene {
   readonly target: Place & { readonly volume: RsioVolume };
   /** The file that the clients open first. */
   readonly file: string;
-  /** All processes of the server. */
   readonly processes: () => number[];
 }
 

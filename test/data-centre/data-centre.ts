@@ -100,7 +100,6 @@ export class DataCentre {
     return host.log('rssrv').slice(length);
   }
 
-  /** As `reloadServer`, for a client. */
   async reloadClient(client: SiteClient, text = clientFile(client)): Promise<string> {
     const host = this.host(client);
     const outcomes = (): number => (host.log('rsiod').match(/^The configuration is unchanged|was reloaded: /gm) ?? []).length;

@@ -36,7 +36,6 @@ export function serversOf({ sections }: SiteLogin): SiteServer[] {
   return [...new Set(sections.map(({ server }) => server))];
 }
 
-/** The volumes of a server that a node may use. */
 export function volumesFor({ volumes }: SiteServer, node: string): SiteVolume[] {
   return volumes.filter(({ keys }) => keys['clients'] === undefined || keys['clients'].split(/\s+/).includes(node));
 }

@@ -16,7 +16,6 @@ export interface SiteVolume {
 export interface SiteNamespace {
   readonly name: string;
   readonly namespaceid: number;
-  /** Port of the servers of the namespace. */
   readonly port: number;
 }
 

@@ -260,7 +260,6 @@ export class Turmoil {
     if (said.includes('stays as it was')) throw new Error(`${client.name} did not take its file: ${said}`);
   }
 
-  /** Checks that a client's outputs match the site. */
   private async settled(client: SiteClient): Promise<void> {
     const host = this.centre.host(client);
     const seen = { query: '', status: '' };

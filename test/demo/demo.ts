@@ -284,7 +284,6 @@ export class Demo {
     return new Shell({ screen, repository, root: root.path, signal, env, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
   }
 
-  /** File of a volume on the server. */
   private fileOf(volume: string): string {
     return join(this.options.root.path, `storage/${volume}.img`);
   }

@@ -165,7 +165,6 @@ export class Drill {
   private detachedNow: string | null = null;
   private failedJob: string | null = null;
 
-  /** Detaches a volume for an order, and attaches it again. */
   private async whileDetached(volume: Volume, action: () => Promise<void>): Promise<void> {
     this.detachedNow = volume.name;
     await this.order(['-d', volume.name]);

@@ -34,7 +34,6 @@ interface Moves {
   bytes: number;
 }
 
-/** Moves the volume until `over` resolves. */
 async function keepMoving(host: Host, limitBytes: number | null, over: Promise<unknown>): Promise<Moves> {
   const moves: Moves = { count: 0, bytes: 0 };
   let isOver = false;

@@ -32,7 +32,6 @@ const PAUSE_MS = 300;
 const COMMAND_MS = 600_000;
 /** The comparison without a snapshot is as long as the time with one, but no longer than this. */
 const BESIDE_MAX_MS = 10_000;
-/** Least number of snapshots in a row. */
 const SNAPSHOTS_MIN = 3;
 /** Size of a disk for each byte of the volumes. zram needs memory for each block of a disk, also for unused ones. */
 const DISK_SHARE = { image: 20, memory: 5 } as const;
@@ -176,7 +175,6 @@ class Stage {
 }
 
 interface Writes {
-  /** Longest write in each period. */
   readonly longest: number[];
   readonly all: number[];
 }

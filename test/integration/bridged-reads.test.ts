@@ -26,7 +26,6 @@ function block(text: string): Buffer {
   return Buffer.alloc(BLOCK_BYTES, `${text}.`);
 }
 
-/** Offsets at which a disk has this text. */
 function placesOf(disk: string, text: string): number[] {
   const { stdout } = spawnSync('grep', ['--only-matching', '--byte-offset', '--text', '--fixed-strings', text, disk], {
     encoding: 'latin1',

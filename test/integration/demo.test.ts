@@ -81,7 +81,6 @@ class Machine {
     return this.demoBy([], ...args);
   }
 
-  /** `command`: command line before the demo's own. */
   demoBy(command: readonly string[], ...args: string[]): Running {
     const [program = '', ...words] = [...command, process.execPath, RUN, 'start', ...args];
     return start(program, words, { env: this.env, timeoutMs: DEMO_TIMEOUT_MS });
@@ -120,7 +119,6 @@ function needFileSystems(context: TestContext): void {
   context.skip(!isKnown, 'needs a kernel with xfs');
 }
 
-/** Files of the loop devices. */
 function loopFiles(): string[] {
   return readdirOrNothing('/sys/block').map((name) => readOrNothing(`/sys/block/${name}/loop/backing_file`));
 }
@@ -133,7 +131,6 @@ function readOrNothing(file: string): string {
   }
 }
 
-/** Output of a step. */
 function sectionOf(stdout: string, step: number): string {
   return new RegExp(`^${step}\\. [^]*?^\\(\\d+\\.\\d s\\)$|^${step}\\. [^]*`, 'm').exec(stdout)?.[0] ?? '';
 }

@@ -57,7 +57,6 @@ async function startServer(index: number, address: string): Promise<Host> {
   return host;
 }
 
-/** Kills every process of a server. */
 function killServer(host: Host): void {
   for (const pid of host.processes()) process.kill(pid, 'SIGKILL');
 }

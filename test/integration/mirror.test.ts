@@ -103,7 +103,6 @@ async function createMirror(): Promise<void> {
   await client.call('mirror-create', { ...about, servers: ['pi-1', 'pi-2'], witness: 'pi-3', pool: null, request: null });
 }
 
-/** Kills every process of a server. */
 function killServer(host: Host): void {
   for (const pid of host.processes()) process.kill(pid, 'SIGKILL');
 }

@@ -48,7 +48,6 @@ async function startClient(file: string, paths: number): Promise<void> {
   await client.pathsUp(paths);
 }
 
-/** The server reloads this file on SIGHUP. */
 function reloadServer(file: string): void {
   server.writeConfig('rssrv', file);
   process.kill(server.pid('rssrv'), 'SIGHUP');

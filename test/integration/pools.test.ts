@@ -104,7 +104,6 @@ async function detach(name: string): Promise<void> {
   await waitFor(() => client.rsconfigWell('-d', name), KNOWN_MS, `${name} is detached`);
 }
 
-/** Expects that the client reads all acknowledged writes. */
 async function expectIntact(judge: JudgedLoad, host = client, name = EXPORT): Promise<void> {
   const nbd = await openNbd(host, name);
   await judge.compare(`read as ${name}`, (offset, lengthBytes) => nbd.read(offset, lengthBytes));
@@ -218,7 +217,6 @@ interface State {
   readonly removed: readonly Volume[];
 }
 
-/** One change, with the state that it leads to. */
 interface Change {
   readonly what: string;
   readonly after: State;
@@ -230,7 +228,6 @@ const UNKNOWN_ID = '?';
 const KILLS = 6;
 /** Longest time from sending a change to a kill. */
 const KILL_WITHIN_MS = 150;
-/** Most volumes of the script besides the attached one. */
 const SCRIPT_VOLUMES_MAX = 6;
 
 /** The next change of the script, which the seed and the state determine. */

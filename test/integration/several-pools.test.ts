@@ -56,7 +56,6 @@ async function begin(): Promise<void> {
 
 const poolPath = (name: string): string => pools[name]?.path ?? '';
 
-/** Creates a volume and attaches it. */
 async function attached(...layout: string[]): Promise<void> {
   await server.rsadmWell('volume', 'create', 'db', '--size', '16m', ...layout);
   await waitFor(async () => (await client.rsconfig('-q')).stdout.includes('db'), WAIT_MS, 'The client sees db');

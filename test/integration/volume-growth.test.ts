@@ -54,7 +54,6 @@ async function hangUp(host: Host): Promise<string> {
   return host.log('rssrv').slice(before);
 }
 
-/** Size in bytes that a new NBD connection gets. */
 async function nbdSize(host: Host, name: string): Promise<number> {
   const nbd = await NbdIo.open(host.rsiodPaths.nbdSocket, name);
   nbd.close();

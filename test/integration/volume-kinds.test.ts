@@ -70,7 +70,6 @@ async function blockVolume(): Promise<Volumes> {
   return { disk: { path: device, type: 'block' } };
 }
 
-/** Starts another client with this number of paths. */
 async function startedClient(paths: number, options: ClientConfigOptions = {}): Promise<Host> {
   const host = hosts.host();
   host.writeConfig('rsiod', clientConfig(network, { ...options }));

@@ -77,7 +77,6 @@ async function jobOf(id: string): Promise<Job> {
   return jobs[0]!;
 }
 
-/** Waits until the job has this state. */
 async function reached(id: string, state: string): Promise<Job> {
   await waitFor(async () => !['waiting', 'running', 'cancelling'].includes((await jobOf(id)).state), WAIT_MS, `Job ${id} ends`);
   const job = await jobOf(id);

@@ -78,7 +78,6 @@ describe('a client of volumes with faults:', () => {
   const shared = useHosts('file');
   let faulty: Host;
   let client: Host;
-  /** Output of the start on stderr. */
   let startSaid: string;
 
   /** While these files exist, reads of `broken` fail, and `hung` hangs. */

@@ -320,7 +320,6 @@ export class Holder {
     session.needsFlush = true;
   }
 
-  /** The answer to a request arrives. */
   answer(session: Session, at: number): void {
     const request = session.queue[at] ?? null;
     const block = this.blocks[at];

@@ -8,7 +8,6 @@ import { DIRECTED } from './directed.ts';
 import { ANY, type WalkOptions, World } from './world.ts';
 
 const WALKS = Number(process.env['RSIO_MIRROR_WALKS'] ?? 30);
-/** Number of walks for each script. */
 const DIRECTED_WALKS = 5;
 const FIRST = Number(process.env['RSIO_MIRROR_SEED'] ?? 1);
 

@@ -29,7 +29,6 @@ export interface WalkOptions {
   readonly onlyCuts: boolean;
   /** Client y may not take the mirror over, and only tries to. */
   readonly barred: boolean;
-  /** Wishes of the walk. */
   readonly wishes: readonly ('remove' | 'add' | 'voters' | 'grow')[];
   /** Scenes that lead the walk to a certain situation; empty: only chance decides. */
   readonly script: readonly Scene[];

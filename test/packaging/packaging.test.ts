@@ -24,7 +24,6 @@ function packaged(name: string): string {
   return readFileSync(path.join(PROJECT, 'packaging', name), 'utf8');
 }
 
-/** Values of a key of a unit. */
 function values(unit: string, key: string): string[] {
   return [...packaged(unit).matchAll(new RegExp(`^${key}=(.*)$`, 'gm'))].map(([, value = '']) => value);
 }

@@ -17,7 +17,6 @@ export class BenchLoad {
   private isEnding = false;
   private isDoomed = false;
 
-  /** `command`: command line of pgbench on an open database. */
   constructor(command: readonly string[]) {
     this.command = command;
     this.ended = this.go();

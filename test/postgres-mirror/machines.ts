@@ -75,7 +75,6 @@ export class ServerMachine extends Cabled {
     [this.host, this.disk, this.hasReplica] = [host, disk, hasReplica];
   }
 
-  /** The file with the content of the replica. */
   replicaFile(): string {
     const pool = path.join(this.host.root, STATE, 'pool');
     const files = readdirSync(pool, { recursive: true, encoding: 'utf8' }).map((name) => path.join(pool, name));
@@ -98,7 +97,6 @@ export class ClientMachine extends Cabled {
     return this.devices.host;
   }
 
-  /** The block device of the mirror. */
   get device(): string {
     return path.join(this.host.root, 'dev/av0', MIRROR);
   }

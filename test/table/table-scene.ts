@@ -101,7 +101,6 @@ export class TableScene {
     }
   }
 
-  /** Attaches a volume, runs the work and detaches it. */
   async attached<T>(name: string, work: (nbd: NbdIo) => Promise<T>, ...options: readonly string[]): Promise<T> {
     await this.command(['-a', ...options, name]);
     try {

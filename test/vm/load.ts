@@ -25,7 +25,6 @@ export async function beginLoad(machine: Machine): Promise<void> {
   await machine.run(`rm -f /root/load.json; systemctl reset-failed load 2>/dev/null; ${unit} fio ${JOB} && sleep 5`);
 }
 
-/** Ends the load and returns its result. */
 export async function endLoad(machine: Machine): Promise<LoadResult> {
   const wait = `for i in $(seq ${ENDED_S}); do systemctl show load -p SubState | grep -q running || break; sleep 1; done`;
   await machine.try(`systemctl kill --signal=INT load; ${wait}; sleep 1`, (ENDED_S + 60) * 1_000);

@@ -191,7 +191,6 @@ export class Machine {
     return this.console().slice(-CONSOLE_TAIL);
   }
 
-  /** Cuts the power. */
   async cut(): Promise<void> {
     const { child, server } = this;
     this.child = undefined;

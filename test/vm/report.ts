@@ -15,7 +15,6 @@ export class Report {
     console.log(`${seconds(performance.now() - this.startMs).padStart(9)}  ${text}`);
   }
 
-  /** Prints the check, followed by `seen`. */
   check(what: string, isSo: boolean, seen = ''): void {
     if (isSo) this.passed += 1;
     else this.failed += 1;

@@ -13,7 +13,6 @@ export interface Scene {
   readonly after: string;
 }
 
-/** Waits in the guest until a command succeeds. */
 export function until(command: string, seconds = 600): string {
   return `for i in $(seq ${seconds}); do if ${command}; then break; fi; sleep 1; [ $i -lt ${seconds} ] || exit 1; done`;
 }

@@ -7,7 +7,6 @@ import { seconds } from './report.ts';
 
 const CONNECTED = until('rsconfig -m status | grep -c "connected tx: ok" | grep -qx 2');
 
-/** Runs `play` under load, and reports whether fio noticed it. */
 async function underLoad({ client, report }: Scene, what: string, play: () => Promise<string>): Promise<void> {
   await beginLoad(client);
   let said = '';

@@ -51,7 +51,6 @@ let server: SampleServer;
 /** Pages of the test, and pages that the next test may use, because Chromium needs a new process for each new page. */
 let pages: Page[] = [];
 const idle: Page[] = [];
-/** Complaints of the browser. */
 let complaints: string[] = [];
 
 beforeAll(async () => {
@@ -126,7 +125,6 @@ function real(all: readonly string[]): string[] {
   return all.filter((text) => !/404 \(Not Found\)/.test(text));
 }
 
-/** `rules`: null for all. */
 async function violations(page: Page, rules: readonly string[] | null): Promise<string[]> {
   if (!(await page.evaluate(`'axe' in window`))) await page.evaluate(axe.source);
   const options = { resultTypes: ['violations'], ...(rules === null ? {} : { runOnly: rules }) };

@@ -182,7 +182,6 @@ export class ClientStage {
     return mine.servers.flatMap(({ volumes }) => volumes).map(({ name }) => name);
   }
 
-  /** Resolves when `condition` holds. */
   async becomes(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
     await waitFor(condition, DEADLINE_MS, what);
   }

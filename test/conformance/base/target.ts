@@ -128,7 +128,6 @@ export class Target {
     return { address, port, from: `${this.origin}.${1 + Math.floor(number / 250)}.${1 + (number % 250)}` };
   }
 
-  /** Identity of the node at `index`. */
   identity(index = 0, hello: Partial<Hello> = {}): RawIdentity {
     const { nodes, namespaceid, serverkey } = this.options;
     const node = nodes[index];

@@ -11,7 +11,6 @@ import { pack, type Packable } from '../base/pack.ts';
 export type Act = (link: RawServerLink, frame: RawFrame) => void;
 export type Fields = Readonly<Record<string, Packable>>;
 
-/** Calls `act` instead of the step. */
 export function at(step: Step, act: Act): Meddle {
   return (now, link, frame) => {
     if (now !== step) return false;
@@ -20,12 +19,10 @@ export function at(step: Step, act: Act): Meddle {
   };
 }
 
-/** Sends these bytes instead of the step. */
 export function saying(step: Step, ...bytes: readonly Buffer[]): Meddle {
   return at(step, (link) => link.send(...bytes));
 }
 
-/** Calls `act` instead of answering requests of this op. */
 export function answering(op: number, act: Act): Meddle {
   return (step, link, frame) => {
     if (step !== 'request' || frame?.op !== op) return false;
@@ -56,12 +53,10 @@ const CHALLENGE: Fields = {
   nonce: Buffer.alloc(32),
 };
 
-/** Sends a CHALLENGE with these fields changed. */
 export function challenge(changes: Fields): Meddle {
   return saying('hello', handshakeFrame(OP.CHALLENGE, pack({ ...CHALLENGE, ...changes })));
 }
 
-/** The ordinary CHALLENGE without one field. */
 export function challengeWithout(name: string): Meddle {
   return saying('hello', handshakeFrame(OP.CHALLENGE, pack(Object.fromEntries(Object.entries(CHALLENGE).filter(([key]) => key !== name)))));
 }

@@ -30,7 +30,6 @@ interface Heard {
 class Revoker {
   readonly opens: OpenRequest[] = [];
   readonly heard: Heard[] = [];
-  /** Handles up to this one are revoked. */
   revokedUpTo = 0;
   /** Revokes all handles when the next request with this op arrives, before it handles any further request. */
   revokesAtOp = -1;

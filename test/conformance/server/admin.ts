@@ -79,7 +79,6 @@ function deniesUser(id: string, method: string, params: string): ServerCase {
   );
 }
 
-/** A case in which an ADMIN is malformed. */
 function malformed(id: string, what: string, request: () => Partial<RawRequest>, status: StatusName = 'BAD_REQUEST'): ServerCase {
   return serverCase(`admin.body.${id}`, 'ADMIN', `ADMIN with ${what} is answered ${status}, and the path stays`, async (target) => {
     const path = await agreed(target);

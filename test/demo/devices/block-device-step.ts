@@ -31,7 +31,6 @@ export interface BlockDeviceOptions {
   readonly folder: string;
 }
 
-/** Mount point of a volume. */
 export function mountPointOf(folder: string, { volume }: FileSystem): string {
   return join(folder, 'mnt', volume);
 }

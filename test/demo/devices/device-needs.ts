@@ -10,7 +10,6 @@ export interface Machine {
   readonly hasTool: (name: string) => boolean;
   readonly succeeds: (program: string, ...args: readonly string[]) => Promise<boolean>;
   readonly canOpen: (file: string) => boolean;
-  /** Whether the kernel knows the file system. */
   readonly knowsFileSystem: (name: string) => boolean;
 }
 

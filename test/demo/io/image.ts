@@ -45,7 +45,6 @@ function writeNumbered(file: string): void {
   }
 }
 
-/** SHA-256 of a file, in hex. */
 export async function sha256(file: string): Promise<string> {
   const hash = createHash('sha256');
   await pipeline(createReadStream(file), hash);

@@ -15,7 +15,6 @@ export interface ProgramRun {
   readonly env?: NodeJS.ProcessEnv;
   /** Ends the program. */
   readonly signal?: AbortSignal | undefined;
-  /** Called with the output as it arrives. */
   readonly output: (text: string) => void;
 }
 

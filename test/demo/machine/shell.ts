@@ -40,7 +40,6 @@ export class Shell {
     return [`bin/${program}`, '--root', this.options.root, ...args].join(' ');
   }
 
-  /** Runs a program of this project; throws when it fails. */
   async run(program: Program, ...args: readonly string[]): Promise<void> {
     const { repository, root, signal } = this.options;
     const argv = [join(repository, 'bin', program), '--root', root, ...args];

@@ -81,7 +81,6 @@ export class MirrorScene {
     }
   }
 
-  /** A load on the mirror. */
   async load(shape: LoadShape): Promise<LoadClient> {
     const load = new LoadClient();
     this.loads.push(load);

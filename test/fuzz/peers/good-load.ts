@@ -5,7 +5,6 @@ import { NbdIo } from '../../support/io/nbd-io.ts';
 
 const PROGRAMS = 4;
 const PIECE_BYTES = 64 * 1024;
-/** Region of one program. */
 const REGION_PIECES = 16;
 
 export interface GoodSums {

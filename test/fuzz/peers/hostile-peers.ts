@@ -25,7 +25,6 @@ export interface HostileTarget {
 export interface HostileCounts {
   connections: number;
   datagrams: number;
-  /** Peers whose connection failed. */
   failed: number;
   readonly byKind: Record<string, number>;
   /** Peers with a whole handshake: number that got a CHALLENGE, and number of those with a key that got a WELCOME. */

@@ -32,7 +32,6 @@ function isBefore(a: Entry, b: Entry): boolean {
 }
 
 export class SimClock implements Clock {
-  /** Number of events so far. */
   events = 0;
   private nowMs = 0;
   private order = 0;

@@ -32,7 +32,6 @@ const REPLAY_FAULT_MS = 50;
 /** Chance of a machine crash after a change was read before its answer, and the time within which it comes. */
 const SHOWN_CRASH_CHANCE = 0.004;
 const SHOWN_CRASH_MS = 2;
-/** Chance of a take-over after a machine crash. */
 const TAKE_OVER_CHANCE = 0.3;
 const AWAY_MAX_MS = 6000;
 
@@ -46,7 +45,6 @@ export class DurabilityFaults {
     this.strikes = strikes;
   }
 
-  /** Makes write-back fail on a storage with dirty data. */
   writeBackFails(): void {
     const { random, volumes } = this.targets;
     const dirty = volumes.filter(({ storage }) => storage.cache.hasDirty);

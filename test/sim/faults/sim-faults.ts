@@ -31,7 +31,6 @@ export class SimFaults {
   private readonly kinds: readonly FaultKind[];
   private readonly weight: number;
   private readonly healing = new Set<() => void>();
-  /** Number of begun faults by kind. */
   readonly begun: Record<string, number> = {};
   isOver = false;
 

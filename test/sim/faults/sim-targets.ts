@@ -9,7 +9,6 @@ import type { SimServer } from '../machines/sim-server.ts';
 import type { SimVolume } from '../machines/sim-volume.ts';
 import type { Trace } from '../base/trace.ts';
 
-/** The possible targets of faults. */
 export interface Targets {
   readonly clock: SimClock;
   readonly random: SeededRandom;

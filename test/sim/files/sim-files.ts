@@ -131,7 +131,6 @@ export class SimFiles {
     this.keep(last + 1);
   }
 
-  /** Applies a crash of the machine. */
   crashed(random: SeededRandom): void {
     this.keep(random.int(0, this.journal.length));
     for (const { undo } of this.journal.splice(0).reverse()) undo();

@@ -10,7 +10,6 @@ export type HowTaken = 'no' | 'over' | 'force';
 export interface Decided {
   readonly epoch: number;
   readonly node: string;
-  /** A unique number of the client process. */
   readonly client: number;
   readonly how: HowTaken;
   /** For the report: the earlier incarnation in which the holder last sent its whole log; null: it had nothing to send again. */
@@ -68,7 +67,6 @@ export class HoldJudge implements HoldWatch {
     if (last?.client === client) last.settledIn = incarnation;
   }
 
-  /** A client releases the volume. */
   released(client: number): void {
     const last = this.grants.at(-1);
     if (last?.client === client) last.released = true;

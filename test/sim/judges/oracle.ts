@@ -32,7 +32,6 @@ const BREACHES_MAX = 20;
 
 export class Oracle {
   readonly breaches: string[] = [];
-  /** Sectors that the volume has now. */
   sectors: number;
   readonly volume: number;
   /** The most sectors that it can have. */
@@ -49,7 +48,6 @@ export class Oracle {
   private readonly ackedIn: Uint32Array;
   /** The incarnation in which the last write of each sector executed first. */
   private readonly bornIn: Uint32Array;
-  /** Number of ended incarnations of the storage. */
   incarnations = 0;
   /** Changes with several segments, not all of which were answered OK. */
   private readonly partial = new Set<number>();
@@ -79,13 +77,11 @@ export class Oracle {
   private readonly zeros: (number[] | undefined)[];
   private readonly lost = new Map<number, Lost>();
   private readonly losses: Losses;
-  /** Called with each breach. */
   breached: (sentence: string) => void = () => undefined;
   /** Called before a log is sent again, and after a part of it has executed. */
   replayed: () => void = () => undefined;
   /** Called when a read has returned a change before it was answered. */
   shown: () => void = () => undefined;
-  /** Highest number of an executed change. */
   private highest = 0;
   private readonly stamp = Buffer.alloc(STAMP_BYTES);
   private nextNumber = 1;

@@ -4,7 +4,6 @@
 
 import type { SimDisk, SimFolder } from '../storage/sim-disk.ts';
 
-/** State of a volume after an order. */
 export interface VolumeState {
   readonly place: 'volumes' | 'removed';
   readonly name: string;
@@ -44,7 +43,6 @@ export class PoolJudge {
     this.nowMs = nowMs;
   }
 
-  /** The last answered state of a volume. */
   stateOf(id: string): VolumeState | null {
     return this.answeredStates.get(id) ?? null;
   }

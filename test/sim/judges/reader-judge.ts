@@ -18,7 +18,6 @@ export type Standing = ReadonlySet<string>;
 
 export class ReaderJudge {
   readonly breaches: string[] = [];
-  /** Number of compared reads. */
   compared = 0;
   private readonly known = new Map<string, KnownSnapshot>();
   private readonly there = new Set<string>();

@@ -17,7 +17,6 @@ interface Change {
   answered: number;
 }
 
-/** The copy of one volume. */
 export interface JudgedCopy {
   readonly oracle: Oracle;
   readonly name: string;
@@ -37,9 +36,7 @@ export type Take = ReadonlyMap<Oracle, Begun>;
 const BREACHES_MAX = 20;
 
 class History implements ChangeWatch {
-  /** Changes by number. */
   readonly changes = new Map<number, Change>();
-  /** Numbers of changes that were answered OK, in order. */
   readonly answers: number[] = [];
   private readonly next: () => number;
 
@@ -62,7 +59,6 @@ class History implements ChangeWatch {
 
 export class SnapshotJudge {
   readonly breaches: string[] = [];
-  /** Number of judged snapshots. */
   judged = 0;
   private readonly histories = new Map<Oracle, History>();
   private moment = 0;

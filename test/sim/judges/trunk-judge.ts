@@ -51,7 +51,6 @@ interface Idle {
 
 export class TrunkJudge {
   private readonly times: LivenessTimes;
-  /** The largest body of a request. */
   private readonly bodyBytes: number;
   private readonly begun = new Map<number, Seen>();
   /** Requests that only silent paths owe. */

@@ -7,7 +7,6 @@ import { compareTerms } from '@rsio/protocol/wire/mirror/terms';
 
 /** State at the time of a client's request. */
 export interface VoteTicket {
-  /** Promises by voter. */
   readonly promises: ReadonlyMap<string, Term>;
   readonly configs: ReadonlyMap<string, Version>;
   readonly claimed: Term | null;
@@ -78,7 +77,6 @@ export class VoteJudge {
     this.isStill(ticket, version.term, `stores ${version.k}`);
   }
 
-  /** A majority has confirmed the term. */
   confirmed(ticket: VoteTicket, term: Term): void {
     this.isStill(ticket, term, 'is confirmed');
   }

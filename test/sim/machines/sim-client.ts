@@ -52,7 +52,6 @@ export interface ClientPorts {
   nextProcess(): number;
 }
 
-/** The identity that the client presents. */
 export interface ClientNames {
   /** Label of this client in traces. */
   readonly label: string;
@@ -80,7 +79,6 @@ export interface ClientReader {
   readonly label: string;
   /** The client's process has ended. */
   killed(): void;
-  /** The client has lost the snapshot. */
   lost(sentence: string): void;
 }
 
@@ -102,7 +100,6 @@ export class SimClient {
   readonly users: SimUser[];
   readonly readers = new Set<ClientReader>();
   readonly followers = new Set<ClientFollower>();
-  /** Numbers of its processes so far. */
   readonly numbers = new Set<number>();
   /** Number of the last process. */
   number = 0;
@@ -110,7 +107,6 @@ export class SimClient {
   namespace: Namespace;
   attachments: Attachments;
   pools: SimPools = simPools();
-  /** Number of completed detaches. */
   detached = 0;
   /** Number of replicas of mirrors that left I, and of those that returned. */
   replicasLeft = 0;
@@ -221,7 +217,6 @@ export class SimClient {
     if (user.volume === null && !user.isAttaching && this.isGood) this.attachAgain(user);
   }
 
-  /** Takes the volume over, as rsconfig -a --take-over does. */
   takeOver(user: SimUser, take: Take): void {
     if (user.volume === null && !user.isAttaching && this.isGood && !this.isStopped) void this.attach(user, take);
   }

@@ -23,13 +23,11 @@ import type { SimMachine } from './sim-machine.ts';
 import type { SimSession } from './sim-session.ts';
 import { describe, type SimVolume, served } from './sim-volume.ts';
 
-/** The client process that asks. */
 export interface SimClaimant extends ClientIdentity {
   /** Unique number of the client process, independent of the identity that it presents. */
   readonly client: number;
 }
 
-/** The turn of an OPEN. */
 interface Turn {
   /** Whether the client held the volume when the turn came; null: the turn has not come yet. */
   wasHeld: boolean | null;

@@ -26,7 +26,6 @@ interface Claim {
 export class SimMachine {
   readonly file: SimStateFile<HoldsFileContent>;
   readonly volumes = new Map<string, SimVolume>();
-  /** Pool of the machine; null: none. */
   pool: PoolMachine | null = null;
   /** Pools on simulated file systems; null: none. */
   stores: StoreMachine<SimVolume> | null = null;
@@ -84,13 +83,11 @@ export class SimMachine {
     return meantVolume(named, request)?.volume ?? null;
   }
 
-  /** Why a held volume is not served; null: it is served. */
   whyNotServed(volume: SimVolume, holders: readonly Holder[]): RsError | null {
     if (volume.isPooled) return null;
     return this.facts?.whyNot(served(volume), volume.stamp, holders) ?? null;
   }
 
-  /** Incarnation of a volume's storage. */
   incarnationOf(volume: string): string {
     return `${this.boots}.${this.volumes.get(volume)?.oracle.incarnations ?? 0}`;
   }
@@ -130,7 +127,6 @@ export class SimMachine {
     this.claims.set(keyOf(volume, claimant), { client: claimant.client, ...given });
   }
 
-  /** The server has decided which client holds a volume. */
   decided(volume: SimVolume, { holds }: VolumeHolds): void {
     for (const hold of holds) {
       const claim = this.claims.get(keyOf(volume, hold));

@@ -44,9 +44,7 @@ export interface ServerPorts {
   /** Whether the server knows REVOKE. */
   readonly revokes: boolean;
   readonly tls: boolean;
-  /** Whether the server takes snapshots. */
   readonly snapshots: boolean;
-  /** Whether the server votes for mirrors. */
   readonly mirrors: boolean;
 }
 
@@ -62,11 +60,9 @@ export class SimServer implements SimHost {
   /** By node: time at which it was last told to retry. */
   readonly slowSaidMs = new Map<string, number>();
   isListening = true;
-  /** The present listener. */
   listener: SimProcess;
   readonly machine: SimMachine;
   holds: SimHolds;
-  /** Pool of this listener. */
   private pool: SimPool | null;
   moments: Moments | null;
   /** Pools of this listener on simulated file systems; null: the machine has none. */

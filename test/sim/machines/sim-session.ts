@@ -38,7 +38,6 @@ export interface SessionHost {
   readonly snapshots: () => Pick<SnapshotAnswers, 'answer'> | null;
   /** A sync of a volume failed in a process. */
   lost(volume: string): void;
-  /** Slots that a session grants. */
   readonly slots: number;
   /** Longest time of a step of the control plane, ms. */
   readonly controlMs: number;

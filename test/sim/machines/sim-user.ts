@@ -40,7 +40,6 @@ export interface UserPorts {
   readonly clock: SimClock;
   readonly random: SeededRandom;
   readonly trace: Trace;
-  /** Number of server processes so far. */
   serverProcesses(): number;
   /** Whether the server serves another instance of the client's node. */
   isReplaced(): boolean;
@@ -55,13 +54,10 @@ const VERIFY_RETRY_MS = 100;
 
 export class SimUser {
   readonly name: string;
-  /** Node of its client. */
   readonly node: string;
   readonly target: SimVolume;
   readonly oracle: Oracle;
-  /** The attached volume. */
   volume: Volume | null = null;
-  /** The present client process. */
   process: SimProcess | null = null;
   completed = 0;
   /** I/Os whose outcome stayed unknown. */
@@ -81,7 +77,6 @@ export class SimUser {
   isLeaving = false;
   readonly policy: StallPolicy;
   readonly stall: StallJudge;
-  /** Epoch of its hold. */
   get epoch(): number {
     return epochOf(this.volume?.target.volume?.identity ?? '');
   }

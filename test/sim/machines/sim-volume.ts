@@ -17,7 +17,6 @@ import { EVENT, type Trace } from '../base/trace.ts';
 export class SimVolume implements LossWatch {
   /** The volume's id, which for a fixed volume is its name. */
   readonly id: string;
-  /** Its present name. */
   name: string;
   readonly serverid: number;
   storage: SimStorage;

@@ -26,7 +26,6 @@ export class UserIo implements VolumeIo {
   submittedMs = 0;
   isOut = false;
   volume: Volume | null = null;
-  /** Epoch of the hold at the submission. */
   epoch = 0;
   /** Number of ended incarnations of the storage at the submission. */
   incarnations = 0;

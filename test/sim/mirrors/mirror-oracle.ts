@@ -19,7 +19,6 @@ const TERM_STEP = 2 ** 32;
 export class MirrorOracle {
   readonly breaches: string[] = [];
   readonly sectors: number;
-  /** Called with each breach. */
   breached: (sentence: string) => void = () => undefined;
   /** By number of a change: term of its client. */
   private readonly terms: number[] = [0];
@@ -63,7 +62,6 @@ export class MirrorOracle {
     this.isUsed = new Uint8Array(sectors);
   }
 
-  /** A client serves under this term. */
   serves(term: number): void {
     if (term <= this.served) return;
     this.endLog();

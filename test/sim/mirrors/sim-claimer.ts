@@ -48,7 +48,6 @@ const WAIT_MS = 4000;
 const ROUNDS_MAX = 6;
 
 export class SimClaimer {
-  /** Number of ended claims. */
   ended = 0;
   private readonly ports: ClaimerPorts;
   private left: number;

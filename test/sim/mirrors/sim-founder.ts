@@ -12,11 +12,9 @@ import type { SimClient } from '../machines/sim-client.ts';
 export interface FounderPorts {
   readonly client: SimClient;
   readonly mirror: string;
-  /** Name of the mirror and of each replica. */
   readonly name: string;
   readonly sizeBytes: number;
   readonly voters: readonly number[];
-  /** Servers of the replicas. */
   readonly replicas: readonly number[];
   founded(): void;
 }

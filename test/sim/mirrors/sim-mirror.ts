@@ -110,7 +110,6 @@ export class SimMirror {
     return true;
   }
 
-  /** Number of completed I/Os. */
   get completed(): number {
     return this.sum(({ completed }) => completed);
   }
@@ -238,7 +237,6 @@ export class SimMirror {
     founder.begin(client!.process);
   }
 
-  /** The highest config that a server has. */
   private highest(): StoredConfig | null {
     const { servers } = this.world;
     const stored = servers.flatMap(({ machine }) => machine.votes?.recordOf(this.id)?.stored ?? []);

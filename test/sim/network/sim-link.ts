@@ -241,7 +241,6 @@ export class SimEnd implements PathTransport, ProcessEnd {
     this.into = into;
   }
 
-  /** Process that has this end open. */
   set owner(process: SimProcess) {
     this.process?.ends.delete(this);
     this.process = process;

@@ -26,7 +26,6 @@ export class SimRoute {
   readonly localAddress: string;
   readonly address: string;
   usual: RouteShape;
-  /** Present shape of the route. */
   shape: RouteShape;
   /** `refused`: connecting fails; `silent`: connecting times out. */
   reach: 'open' | 'refused' | 'silent' = 'open';
@@ -142,12 +141,10 @@ export class SimNetwork {
     return route;
   }
 
-  /** The route from one address to another; null: none. */
   routeOf(localAddress: string, address: string): SimRoute | null {
     return this.byAddresses.get(`${localAddress} ${address}`) ?? null;
   }
 
-  /** The connector of one client process. */
   connectorOf(process: SimProcess): Connector {
     return {
       connect: (localAddress, address, _port, opened, failed) => this.connect(process, localAddress, address, opened, failed),

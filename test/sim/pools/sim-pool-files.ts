@@ -19,7 +19,6 @@ export interface SimPoolFilesPorts {
   made(manifest: Manifest): void;
   /** Called after each step; a fault may come now. */
   stepped(): void;
-  /** Whether the next step fails. */
   fails(): boolean;
 }
 

@@ -43,7 +43,6 @@ export interface PoolMachine {
 
 export interface SimPoolPorts {
   readonly pool: PoolMachine;
-  /** All volumes of the machine. */
   readonly volumes: ReadonlyMap<string, PooledVolume>;
   /** Process of the listener. */
   readonly process: SimProcess;

@@ -10,7 +10,6 @@ import type { VolumePlan } from '@rsio/rssrv/volumes/volume-plan';
 import type { SimProcess } from '../base/sim-clock.ts';
 import type { PoolJudge } from '../judges/pool-judge.ts';
 
-/** A volume of the machine, with the parts that its pool uses. */
 export interface PooledVolume {
   readonly id: string;
   readonly isPooled: boolean;

@@ -45,7 +45,6 @@ export interface StoreMachine<Volume extends StoredVolume> {
   readonly files: readonly SimFiles[];
   /** Separate randomness, so that other worlds stay the same. */
   readonly random: SeededRandom;
-  /** Longest time of a step of the listener, ms. */
   readonly stepMs: number;
   readonly judge: { breach(sentence: string): void };
   /** Makes the volume for a new data file. */

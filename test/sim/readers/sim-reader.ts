@@ -19,7 +19,6 @@ export interface ReaderPorts {
   readonly trace: Trace;
   readonly client: SimClient;
   readonly judge: ReaderJudge;
-  /** Name of the server. */
   readonly server: string;
   /** Whether the server serves another instance of the client's node. */
   isReplaced(): boolean;

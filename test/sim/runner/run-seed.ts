@@ -3,7 +3,6 @@
 
 import { SimWorld } from '../world/sim-world.ts';
 
-/** Counts of the mirrors of a world. */
 export interface MirrorCounts {
   /** Claims of mirrors that were held until their end. */
   readonly claims: number;
@@ -54,7 +53,6 @@ export interface SeedCounts extends MirrorCounts {
   readonly snapshots: number;
   readonly snapshotsRefused: number;
   readonly events: number;
-  /** Simulated time, ms. */
   readonly simulatedMs: number;
 }
 
@@ -63,9 +61,7 @@ export interface SeedResult {
   /** All violations; empty if there were none. */
   readonly breaches: readonly string[];
   readonly counts: SeedCounts;
-  /** Faults by kind. */
   readonly faults: Readonly<Record<string, number>>;
-  /** Digest of the whole trace. */
   readonly digest: string;
 }
 

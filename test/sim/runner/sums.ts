@@ -5,7 +5,6 @@ import type { SeedCounts, SeedResult } from './run-seed.ts';
 
 export type Sums = { -readonly [Name in keyof SeedCounts]: number } & {
   seeds: number;
-  /** CPU time of the workers, ms. */
   cpuMs: number;
   /** Faults by kind. */
   readonly kinds: Record<string, number>;

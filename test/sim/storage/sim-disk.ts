@@ -18,7 +18,6 @@ interface Length {
 }
 
 export class SimDisk {
-  /** Folders by the id of the volume. */
   readonly shown = new Map<string, SimFolder>();
   readonly durable = new Map<string, SimFolder>();
   private readonly unsynced: (readonly [id: string, folder: SimFolder])[] = [];
@@ -52,7 +51,6 @@ export class SimDisk {
     if (length !== undefined) length.durableBytes = length.shownBytes;
   }
 
-  /** Applies a crash of the machine. */
   crashed(random: SeededRandom): void {
     const kept = random.int(0, this.unsynced.length);
     for (const [id, folder] of this.unsynced.splice(0).slice(0, kept)) this.durable.set(id, folder);

@@ -39,7 +39,6 @@ export interface HoldWatch {
   acts(epoch: number): void;
 }
 
-/** Opening of the storage by one process. */
 export interface Opening {
   readonly process: SimProcess;
 }
@@ -49,7 +48,6 @@ export interface Opener {
   readonly node: string;
   /** Number of the process; later processes have larger numbers. */
   readonly processNumber: number;
-  /** Epoch of the hold. */
   readonly epoch: number;
   /** Incarnation of the storage when the handle was granted. */
   readonly incarnation: number;
@@ -72,7 +70,6 @@ export class SimStorage {
   /** Time of the last failed operation; -1: none. */
   failedMs = -1;
   slowFactor = 1;
-  /** Present openings. */
   readonly openings = new Set<Opening>();
   /** Number of failed write-backs, and of sectors that they have lost. */
   writeBackErrors = 0;
@@ -151,7 +148,6 @@ export class SimStorage {
     return !fails;
   }
 
-  /** Write-back without a request fails. */
   writeBackFails(): void {
     this.lost(this.cache.writeBackFails());
   }

@@ -22,7 +22,6 @@ export interface Mark {
 const ONES = 0xff;
 
 export class SimReplica {
-  /** Id of the volume. */
   readonly id: string;
   readonly map: SimStorage;
   mark: Mark | null = null;
@@ -60,7 +59,6 @@ export class SimReplica {
     });
   }
 
-  /** A process of the server opens the replica. */
   async open(inner: Backend, process: SimProcess): Promise<Backend> {
     const { mark, regions } = this;
     if (mark === null) return inner;

@@ -21,7 +21,6 @@ export function stateMount(server: string): string {
 
 export interface SimVotesPorts {
   readonly server: string;
-  /** Clock of the listener. */
   readonly clock: Pick<Clock, 'after'>;
   readonly store: ReplicaStore;
   holds(): Holds;

@@ -270,7 +270,6 @@ export class Judge {
     return client.namespace.routes.some(({ local, remote }) => this.goodRoute(local.address, remote.address, server) !== null);
   }
 
-  /** The working route to the server, or null. */
   private goodRoute(localAddress: string, address: string, server: SimServer): SimRoute | null {
     if (!server.addresses.includes(address)) return null;
     const route = this.world.network.routeOf(localAddress, address);

@@ -20,7 +20,6 @@ export interface ManagerPorts {
   readonly judge: PoolJudge;
   /** Nodes that may take volumes over. */
   readonly nodes: readonly string[];
-  /** The users that work on a new volume from now on. */
   users(volume: SimVolume): readonly SimUser[];
   /** The user detaches the volume, and stays away until it is called back. Resolves at the latest after AWAY_MAX_MS. */
   sendAway(user: SimUser): Promise<void>;
@@ -36,7 +35,6 @@ interface Owned {
 
 type Answer = { readonly id: string } | { readonly code: string };
 
-/** Number of orders in a world. */
 const ORDERS = 24;
 /** Volumes of a pool that exist at one time. */
 export const POOLED_MAX = 3;

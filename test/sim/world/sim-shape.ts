@@ -30,7 +30,6 @@ export interface WorldShape {
   readonly tls: boolean;
   /** Whether servers have pools, in which volumes are created and changed. */
   readonly hasPools: boolean;
-  /** Whether servers take snapshots. */
   readonly snapshots: boolean;
   /** Whether servers have pools on simulated file systems, with snapshots and moves. */
   readonly hasStores: boolean;
@@ -131,7 +130,6 @@ export function isSpreadSeed(seed: number): boolean {
   return seed > STORE_SEEDS_AFTER && seed % STORE_SEEDS === SPREAD_SEED;
 }
 
-/** Whether the world of this seed has mirrors. */
 export function isMirrorSeed(seed: number): boolean {
   return seed > MIRROR_SEEDS_AFTER && MIRROR_SEEDS_TAKEN.includes(seed % MIRROR_SEEDS);
 }

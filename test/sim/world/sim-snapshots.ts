@@ -28,7 +28,6 @@ export class SimSnapshots {
   /** Whether no more snapshots are requested. */
   isDone = false;
   private readonly judge = new SnapshotJudge();
-  /** Number of refused snapshots. */
   refused = 0;
   private readonly world: SimWorld;
   private readonly random: SeededRandom;
@@ -46,7 +45,6 @@ export class SimSnapshots {
     return this.judge.breaches;
   }
 
-  /** Number of taken snapshots. */
   get taken(): number {
     return this.judge.judged;
   }

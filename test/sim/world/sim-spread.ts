@@ -15,7 +15,6 @@ import type { SimStore } from '../pools/sim-store.ts';
 export interface SpreadPorts {
   readonly random: SeededRandom;
   readonly judge: StoreJudge;
-  /** Names of the pools. */
   readonly pools: readonly [string, string];
   /** The usable store; null: none now. */
   readonly store: () => SimStore | null;

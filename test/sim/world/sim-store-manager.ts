@@ -37,9 +37,7 @@ export interface StoreManagerPorts {
   readonly hasSpread: boolean;
   /** The reader that has this snapshot or comes back to it; null: none. */
   readerOf(label: string): SimReader | null;
-  /** Names of the pools. */
   readonly pools: readonly [string, string];
-  /** The users that work on a new volume from now on. */
   users(volume: SimVolume, mayBeSeveral: boolean): readonly SimUser[];
   readonly sendAway: (user: SimUser) => Promise<void>;
   readonly callBack: (user: SimUser) => void;

@@ -32,7 +32,6 @@ const READERS = 2;
 /** Chance of a crash after a step, and the time within which it comes. */
 const CRASH_CHANCE = 0.0015;
 const CRASH_MAX_MS = 5;
-/** Chance of a machine crash after an answered order. */
 const ANSWERED_CRASH_CHANCE = 0.1;
 /** Steps with a decision, and the chance of a crash after one. */
 const DECIDING = /commit|prepared|rollback|copied|left/;

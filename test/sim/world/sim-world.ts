@@ -290,7 +290,6 @@ export class SimWorld {
     return volume;
   }
 
-  /** Adds a user of a volume of a pool at a client. */
   addPooledUser(client: SimClient, target: SimVolume, ios: number): SimUser {
     const user = this.addUser(client.names, target, ios, 'forever');
     const use = { serverid: target.serverid, user };

@@ -186,7 +186,6 @@ const EXPLORED: readonly (readonly [seed: number, mutants: readonly string[]])[]
   [1590, ['read-while-pending']],
 ];
 
-/** The seeds of the simulator. */
 export const FINDER_SEEDS: readonly number[] = FINDERS.map(([seed]) => seed);
 
 export const FOUND_AT: ReadonlyMap<string, number> = new Map(

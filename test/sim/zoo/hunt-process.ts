@@ -8,13 +8,11 @@ import type { Hunted } from './zoo.ts';
 
 export type Run = readonly [first: number, last: number];
 
-/** Order to hunt a mutant, or to run the unbroken code. */
 export interface HuntOrder {
   readonly name: string;
   readonly runs: readonly Run[];
 }
 
-/** Answer of the process. */
 export interface HuntAnswer {
   readonly hunted: Hunted;
   /** False: a part of the mutant is left, so that this process must not hunt another mutant. */

@@ -36,7 +36,6 @@ export interface ZooReport {
 }
 
 export interface ZooOptions {
-  /** Names of the mutants; empty: all. */
   readonly names: readonly string[];
   readonly isQuick: boolean;
   /** First seed of every hunt; with quick, only for mutants that are not in found-at.ts. */
@@ -115,7 +114,6 @@ function runsFor({ needsStores, needsReaders, needsSpread, needsMirrors, explore
   return [[first, first + ZOO_SEEDS - 1]];
 }
 
-/** The next worlds with mirrors. */
 function mirrorSeeds(first: number, count: number): number[] {
   const seeds: number[] = [];
   for (let seed = first; seeds.length < count; seed++) if (isMirrorSeed(seed)) seeds.push(seed);

@@ -22,7 +22,6 @@ const ABILITIES: readonly (readonly [command: string, missing: string])[] = [
   ['losetup --find', 'a free loop device (modprobe loop)'],
 ];
 
-/** Why this machine can have no devices; null: it can. */
 export function whyNoDevices(): string | null {
   const lacking = ABILITIES.find(([command]) => spawnSync('sh', ['-c', command], { stdio: 'ignore', timeout: RELEASE_MS }).status !== 0);
   return lacking === undefined ? null : `needs ${lacking[1]}`;

@@ -5,7 +5,6 @@ import { existsSync, readFileSync, readlinkSync } from 'node:fs';
 import path from 'node:path';
 
 export interface LoopUse {
-  /** Folder of the device in /sys. */
   readonly folder: string;
   readonly sequence: string;
 }

@@ -26,7 +26,6 @@ export const JUDGED_BYTES = LANES * LANE_SECTORS * SECTOR_BYTES;
 export interface JudgeOptions {
   /** First byte of the JUDGED_BYTES that only this load uses. */
   readonly beginBytes: number;
-  /** Whether any lane flushes. */
   readonly flushes: boolean;
   /** Pause of a lane after each answer, so that it takes no processor from concurrent tests; default: none. */
   readonly pauseMs?: number;
@@ -41,7 +40,6 @@ export class JudgedLoad {
   flushErrors = 0;
   readonly gaps = new Gaps();
   answered = 0;
-  /** Whether any lane flushes. */
   readonly flushes: boolean;
   private readonly beginBytes: number;
   private readonly pauseMs: number;
@@ -71,7 +69,6 @@ export class JudgedLoad {
     return new JudgedLoad(connections, options);
   }
 
-  /** Number of sent writes. */
   get writes(): number {
     return this.lastStamp;
   }

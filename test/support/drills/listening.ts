@@ -5,7 +5,6 @@ import { readFileSync } from 'node:fs';
 
 const LISTEN = '0A';
 
-/** Whether a socket listens on this IPv4 address and port. */
 export function isListening(address: string, port: number): boolean {
   const wanted = endpointOf(address, port);
   return readFileSync('/proc/net/tcp', 'latin1')

@@ -43,7 +43,6 @@ export async function kill(stage: Stage): Promise<void> {
   );
 }
 
-/** Crashes the machine of a stage with FORGETFUL storage. */
 export async function crash(stage: Stage, seed: number): Promise<void> {
   const { server } = stage;
   await stage.outage(

@@ -184,7 +184,6 @@ export class Host {
     return `nbd+unix:///${name}?socket=${this.rsiodPaths.nbdSocket}`;
   }
 
-  /** Resolves when `count` paths of rsiod are up. */
   async pathsUp(count: number, deadlineMs = 10_000): Promise<void> {
     const isUp = async (): Promise<boolean> => {
       const { interfaces } = await this.call('status', {});

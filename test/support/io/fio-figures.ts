@@ -48,7 +48,6 @@ export function onlySide({ read, write }: FioJob): FioSide {
   return read.io_bytes > 0 ? read : write;
 }
 
-/** Median latency in us. */
 export function medianUs({ lat_ns }: FioSide): number {
   return (lat_ns.percentile?.[P50] ?? lat_ns.mean) / 1000;
 }

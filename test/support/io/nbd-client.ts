@@ -138,7 +138,6 @@ class Input {
   }
 }
 
-/** Returns the size of the export in bytes. */
 async function shakeHands(input: Input, exportName: string): Promise<number> {
   const greeting = await input.take(18);
   if (greeting.toString('latin1', 0, 16) !== 'NBDMAGICIHAVEOPT') throw protocolError('no NBD greeting');

@@ -20,7 +20,6 @@ interface Block {
 }
 
 export class StampedFile {
-  /** Breaches so far. */
   readonly breaches: string[] = [];
   private readonly path: string;
   private readonly blocks: Block[] = Array.from({ length: BLOCKS }, () => ({ acknowledged: 0, underWay: null }));

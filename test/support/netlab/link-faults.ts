@@ -142,14 +142,12 @@ export const LINK_FAULTS: readonly LinkFault[] = [
   flapping(),
 ];
 
-/** The fault with this name. */
 export function linkFault(name: string): LinkFault {
   const fault = LINK_FAULTS.find((one) => one.name === name);
   if (fault === undefined) throw new Error(`No fault ${name}: ${LINK_FAULTS.map((one) => one.name).join(', ')}`);
   return fault;
 }
 
-/** Skips the test if programs that make faults are missing. */
 export function needFaults(context: TestContext): void {
   needTool(context, 'nft', 'nftables');
   needTool(context, 'tc', 'iproute2');

@@ -3,7 +3,6 @@
 
 /** Preamble, checksum and gap of a frame, which use time on a wire and which tc does not count. */
 const WIRE_EXTRA_BYTES = 24;
-/** Size of a frame with 1500 bytes, as tc counts it. */
 const FRAME_BYTES = 1514;
 /** Large enough for a whole segment of the kernel; otherwise the kernel cuts each segment into frames, at great cost. */
 const BURST_BYTES = 128 * 1024;

@@ -158,7 +158,6 @@ export class RawConnection {
     return this.next((frame) => (frame.op & ANSWER) !== 0 && frame.slot === slot);
   }
 
-  /** Waits until the peer has ended the connection. */
   ended(deadlineMs = ANSWER_DEADLINE_MS): Promise<Ending> {
     return this.until('the end of the connection', () => this.ending ?? undefined, deadlineMs);
   }

@@ -38,7 +38,6 @@ export interface RawServerOptions {
   readonly serverid?: number;
 }
 
-/** One accepted connection. */
 export class RawServerLink extends RawConnection {
   readonly server: RawServer;
   readonly handshake: ServerHandshake;

@@ -50,14 +50,12 @@ const STRIKE_SPARE = 0.7;
 /** Share of the rounds in which the fault comes just after the answer, to find a missing sync of the server. */
 const AT_ANSWER_SHARE = 0.25;
 const CHANGE_MS = 60;
-/** Number of snapshots before the first fault. */
 const FIRST_SNAPSHOTS = 2;
 /** Longest time for which rssrv continues with a lost disk or without a server process. */
 const LIVES_MAX_MS = 150;
 const AGAIN_MS = 50;
 const LOG_LINES = 25;
 const READY_MS = 5_000;
-/** Codes of refusals because the disk fails. */
 const DISK_FAILED: readonly string[] = ['E_SYSTEM', 'E_VOLUME', 'E_POOL'];
 /** Space that metadata may take in addition to the files. */
 const METADATA_MAX_BYTES = 3 * MIB;
@@ -277,7 +275,6 @@ export class CutDrill {
     return null;
   }
 
-  /** A change was answered. */
   private async done(change: Change, answer: unknown): Promise<void> {
     const { kept } = answer as { readonly kept?: { readonly snapshot: string } | null };
     const makes = kept ? change.makes.map((one) => ({ ...one, name: kept.snapshot })) : change.makes;

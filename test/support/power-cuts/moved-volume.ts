@@ -31,7 +31,6 @@ export class MovedVolume {
   private readonly id: string;
   private accepted: string | null = null;
 
-  /** `id`: id of the volume. */
   constructor(socket: string, pools: ReadonlyMap<string, string>, id: string) {
     [this.socket, this.pools, this.id] = [socket, pools, id];
   }

@@ -24,7 +24,6 @@ export interface KnownSnapshot {
   readonly group: string;
 }
 
-/** A change of the drill. */
 export interface Change {
   readonly kind: 'snapshot' | 'group' | 'remove' | 'clone' | 'rollback' | 'move';
   readonly text: string;
@@ -40,7 +39,6 @@ export interface Change {
   ask(): Promise<unknown>;
 }
 
-/** The state that is certain. */
 export class KnownState {
   readonly snapshots = new Map<string, KnownSnapshot>();
   /** Name of a cloned volume -> digest of its content. */
@@ -52,7 +50,6 @@ export class KnownState {
     return [...this.snapshots.values()].filter((one) => one.volume === volume);
   }
 
-  /** A change has happened. */
   happened({ makes, removes, clones, rollsTo }: Change): void {
     for (const one of makes) this.snapshots.set(keyOf(one), one);
     for (const one of removes) this.snapshots.delete(keyOf(one));
@@ -102,7 +99,6 @@ export class SnapshotChanges {
     return this.snapshots(random.chance(0.7) ? WRITTEN : [...WRITTEN, COLD]);
   }
 
-  /** Snapshots of these volumes at one moment. */
   snapshots(volumes: readonly string[]): Change {
     const name = `s${++this.numbers}`;
     const [from, request] = [this.clock.now(), crypto.randomUUID()];

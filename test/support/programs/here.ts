@@ -18,7 +18,6 @@ interface Commands {
 interface Program {
   readonly spec: Spec;
   readonly main: (invocation: Invocation<Spec['options']>, ports: object) => Promise<number | undefined>;
-  /** Returns the ports of a process. */
   readonly ports: () => object;
 }
 

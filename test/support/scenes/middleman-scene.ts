@@ -69,7 +69,6 @@ export class MiddlemanScene {
     return untilWriting(this.client, VOLUME, this.fio, count);
   }
 
-  /** Number of deaths of each path. */
   async deaths(): Promise<number[]> {
     return (await this.client.call('stats', {})).paths.map(({ deaths }) => deaths);
   }

@@ -22,13 +22,11 @@ export interface MirrorPlaces {
   readonly servers: readonly Host[];
   readonly client: Host;
   readonly port: number;
-  /** Addresses by server. */
   readonly addresses: readonly (readonly string[])[];
   readonly clientAddresses: readonly string[];
 }
 
 export interface MirrorOptions {
-  /** Folder in which the pools are made. */
   readonly poolParent: string;
   /** Keys of `[defaults]` of the client. */
   readonly defaults?: Readonly<Record<string, string>>;
@@ -50,7 +48,6 @@ export async function loopbackMirrorPlaces(hosts: Hosts): Promise<MirrorPlaces> 
 
 export class MirrorSite {
   readonly client: Host;
-  /** Pools of the servers with replicas. */
   readonly pools: readonly string[];
   private readonly servers: readonly Host[];
 

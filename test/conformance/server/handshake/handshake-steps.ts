@@ -14,7 +14,6 @@ import type { Target } from '../../base/target.ts';
 
 export type Fields = Readonly<Record<string, Packable>>;
 
-/** Fields of an ordinary HELLO. */
 export function helloFields(target: Target, changes: Fields = {}): Fields {
   const { node, namespaceid, hello } = target.identity();
   const usual = { versions: [1], features: [], namespaceid, node, instance: hello?.instance ?? 0, machine: hello?.machine ?? '' };

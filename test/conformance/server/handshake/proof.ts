@@ -28,7 +28,6 @@ async function unproven(target: Target, identity: RawIdentity): Promise<string> 
   return (await refused(peer, 'E_AUTH')).sentence;
 }
 
-/** Expects E_AUTH for a PROOF with changed bytes. */
 async function refusesChanged(target: Target, change: (proof: Buffer) => Buffer): Promise<void> {
   const { peer, keys } = await greet(target);
   const proof = proofFrame(keys, pack(NEW_SESSION));

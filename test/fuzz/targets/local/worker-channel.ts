@@ -57,7 +57,6 @@ function namesOf(text: string): string[] {
   return [...text.matchAll(/"volumeId":"([^"]*)"/g)].map(([, name = '']) => name);
 }
 
-/** Returns true if the line is a message that the guard admits. */
 function hear(line: string, guard: SessionGuard): boolean {
   const heard = orRefused(['E_PROTOCOL'], () => parsedMessage(line));
   if (heard === null) return false;

@@ -31,7 +31,6 @@ export async function rereadWorld(seed: number): Promise<string | null> {
 class RereadWorld {
   private readonly random: SeededRandom;
   private readonly scene = new SessionScene();
-  /** Paths by number. */
   private readonly paths = new Map<number, RawPath>();
   private next = 0;
   private seq = 0;

@@ -34,7 +34,6 @@ interface PoolsInner {
   list: PrivateAs<SimPools['list'], { state: PoolState }[]>;
 }
 
-/** Calls `change` before a volume is served with this configuration. */
 function beforeServing(change: (volume: SimVolume, config: ServerVolumeConfig) => void): () => void {
   return override<SimVolume, [ServerVolumeConfig | null], void>(SimVolume, 'serveAs', (original) => (self, config) => {
     if (config !== null) change(self, config);

@@ -32,7 +32,6 @@ export interface LoadFigures {
   readonly p99Ms: number;
   /** Bytes of answered requests in each full SLICE_MS. */
   readonly slices: readonly number[];
-  /** Number of errors since the beginning. */
   readonly errors: number;
   readonly firstError: string | null;
 }
