@@ -21,7 +21,7 @@ function scene(until: string, never = '', first?: string): Scene {
 const NOTHING_ENDS = '^$';
 const CHANGE = '^x changes the voters to 0,1,3$';
 const OTHER_CHANGES = 'changes the voters to (?!0,1,3$)|changes the voters to 0,1,3 ';
-/** The replica on server 1 is cut off and removed. It can be chosen again only if the voters that know of the removal are not asked. */
+/** The replica on server 1 is cut off and removed. Whether it can be chosen again depends on the voters that know of the removal. */
 const BOUNDS = { losses: false, faults: 3, writes: 4, starts: 2, changes: 1, wishes: ['voters'] } as const;
 
 /** The session of server 0 breaks, so that it never gets its last request; then the replica on server 1 is removed. */

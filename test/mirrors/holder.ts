@@ -381,7 +381,7 @@ export class Holder {
     }
   }
 
-  /** M15: all replicas that can confirm have done so, or a majority of each set of voters has. */
+  /** M15: whether all replicas that confirm, or a majority of each set of voters, are among the servers. */
   isConfirmed(servers: ReadonlySet<Server>): boolean {
     const here = [...servers];
     const all = this.replicas().every(({ identity, confirms }) => !confirms || here.some(({ replica }) => replica?.identity === identity));

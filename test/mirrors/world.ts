@@ -130,7 +130,7 @@ export class World {
     return this.#mend();
   }
 
-  /** Checks whether a promise to a client that may not take over has ended the holder. */
+  /** Checks that no server has promised the mirror to a client that may not take it over, because such a promise ends the holder. */
   #promised(): string | null {
     const server = this.options.barred ? this.servers.find(({ record }) => record?.promise?.node === 'y') : undefined;
     return server === undefined ? null : `Server s${server.serverid} has promised the mirror to a client that may not take it over`;

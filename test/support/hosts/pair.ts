@@ -11,7 +11,7 @@ export interface Pair {
   readonly network: TestNetwork;
 }
 
-/** `volumes` returns the volumes of the server for a directory of its files. `subnets`: default 2. */
+/** `volumes` returns the volumes of the server, and gets its host for their files. `subnets`: default 2. */
 export async function startPair(
   hosts: Hosts,
   volumes: (server: Host) => ServerConfigOptions['volumes'],

@@ -6,7 +6,7 @@ const WIRE_EXTRA_BYTES = 24;
 const FRAME_BYTES = 1514;
 /** Large enough for a whole segment of the kernel; otherwise the kernel cuts each segment into frames, at great cost. */
 const BURST_BYTES = 128 * 1024;
-/** So large that tc never drops: TCP keeps at most two segments of a connection below itself, and each connection has its own card. */
+/** Never reached: TCP keeps at most two segments of a connection below itself, and each connection has its own card. */
 const LIMIT_BYTES = 2 * 1024 * 1024;
 
 /** Most bytes per second that TCP moves over such a link: 1448 of 1538 bytes on the wire. */
