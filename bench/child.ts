@@ -1,5 +1,5 @@
-// A server process of the bench: pinned to one core, waited for until it accepts connections, ended when the bench ends.
-// Invariant: the code that started it can always stop it, and stopping ends within a bounded time.
+// A server process of the bench: pinned to one core, ready when it accepts connections, and ended when the bench ends. Invariant: the code
+// that started it can always stop it, and stopping ends within a bounded time.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -18,7 +18,7 @@ export class Child {
   private readonly process: ChildProcess;
   private said = '';
 
-  /** taskset becomes the program: the process has its pid. */
+  /** taskset executes the program in its own process, so that the program has this pid. */
   constructor(name: string, core: number, command: string, args: readonly string[]) {
     this.name = name;
     this.process = spawn('taskset', ['-c', String(core), command, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
@@ -35,7 +35,7 @@ export class Child {
     });
   }
 
-  /** Resolves when the address takes connections. */
+  /** Resolves when the address accepts connections. */
   async listening(host: string, port: number): Promise<void> {
     const deadlineMs = performance.now() + START_TIMEOUT_MS;
     while (!(await connects(host, port))) {

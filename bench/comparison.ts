@@ -1,5 +1,5 @@
-// The comparison of servers: starts them on one file and puts the load of each row on them in turn, round by round, so that other work of the
-// machine affects all of them. Verifies before and after that each server returns the bytes of the file.
+// The comparison of servers: starts them on one file and puts the load of each row on them in turn, round by round, so that other programs
+// on the machine disturb all servers equally. Verifies before and after the rows that each server returns the bytes of the file.
 // Invariant: every started process is in `endings` at once.
 
 import { spawnSync } from 'node:child_process';
@@ -31,14 +31,14 @@ type Opened = Map<Server, LoadClient[]>;
 
 export class ServerComparison {
   readonly absent: Absent[] = [];
-  /** Of the connections; the last one opened. */
+  /** Congestion control of the last connection that was opened. */
   congestion = 'unknown';
   private readonly file: string;
   private readonly cores: Cores;
   private readonly servers: Server[] = [];
   private opened: Opened = new Map();
   private openedAs = '';
-  /** These connections have carried only the check so far. */
+  /** True while these connections have carried only the check. */
   private isCold = true;
 
   private constructor(file: string, cores: Cores) {
@@ -75,7 +75,7 @@ export class ServerComparison {
     }
   }
 
-  /** After `check`: a client has the file open. */
+  /** To be called after `check`, because a client then has the file open. */
   memory(): ServerMemory | null {
     const rssrv = this.servers.find(({ id }) => id === 'rssrv');
     return rssrv === undefined ? null : memoryOf(rssrv.processes(), this.file);
@@ -139,7 +139,7 @@ export class ServerComparison {
     this.isCold = true;
   }
 
-  /** Counted in CPU time, which arrives late on a busy machine. */
+  /** Counts CPU time of the server, because a busy machine gives it little in a fixed time. */
   private async warm(row: Row, cpuMs: number): Promise<void> {
     for (const [server, clients] of this.opened) {
       if (row.servers.includes(server.id)) await warmUp(clients, row, server.processes(), { ...WARMING, cpuMs });

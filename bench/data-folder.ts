@@ -26,7 +26,6 @@ export function cachedParent(): string {
   return hasRoomInMemory() ? MEMORY : os.tmpdir();
 }
 
-/** A new folder in that folder. */
 export function newFolder(parent: string): string {
   return mkdtempSync(join(parent, 'rsio-bench-'));
 }

@@ -1,4 +1,4 @@
-// The layout of the file of figures, and that no figure is lost in it.
+// Checks the layout of the file of figures, and that the text loses no figure.
 // The published file is checked by published.test.ts.
 
 import fc from 'fast-check';

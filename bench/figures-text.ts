@@ -3,7 +3,7 @@
 // Invariant: JSON.parse gives back what was written, rounded to six digits, because nothing here is measured more exactly.
 
 const SIGNIFICANT_DIGITS = 6;
-/** Lists of records, by the names that lead to them. */
+/** Paths of the lists of records in the JSON value. */
 const RECORDS_EACH_ON_A_LINE = new Set(['rows', 'rows.servers', 'sheets', 'sheets.lines', 'goals']);
 
 export function figuresText(figures: object): string {

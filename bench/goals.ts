@@ -12,7 +12,7 @@ export interface Goal {
   readonly what: string;
   readonly peer: ServerId;
   readonly value: (round: Measured) => number;
-  /** Bound of ours divided by theirs; better is more, or less for latency. */
+  /** Bound for the figure of RSIO divided by that of the other server; higher is better, except for latency. */
   readonly ratio: number;
   readonly isLessBetter: boolean;
 }
@@ -22,13 +22,12 @@ export interface FigureGoal {
   readonly section: SectionName;
   readonly what: string;
   readonly bound: number;
-  /** With the space before it: ` MiB`, ` x nbdkit`. */
+  /** Unit with a leading space: ` MiB`, ` x nbdkit`. */
   readonly unit: string;
   readonly digits: number;
   readonly isLessBetter: boolean;
 }
 
-/** A goal beside what was measured. */
 export interface GoalResult {
   readonly what: string;
   /** `>= 2.5 x nbdkit` */
@@ -133,7 +132,6 @@ export const FIGURE_GOALS = {
 } as const satisfies Readonly<Record<string, FigureGoal>>;
 
 export type FigureName = keyof typeof FIGURE_GOALS;
-/** What was measured of them. */
 export type GoalFigures = Readonly<Partial<Record<FigureName, Spread>>>;
 
 function aimText(isLessBetter: boolean, text: string): string {
@@ -155,7 +153,6 @@ export function judge(goals: readonly Goal[], rows: readonly RowFigures[]): Goal
   });
 }
 
-/** The goals of these sections. */
 export function judgeFigures(sections: ReadonlySet<SectionName>, figures: GoalFigures): GoalResult[] {
   return Object.entries(FIGURE_GOALS)
     .filter(([, { section }]) => sections.has(section))

@@ -1,6 +1,6 @@
-// The two clients that show the cost of a replay log, and the server of both: rsiod as it is, and rsiod whose logs do nothing (without-log.ts).
-// Each has a volume of type null, so that only protocol and log are measured. A flush of that volume can be held up.
-// Invariant: the code that started them can always stop them.
+// The two clients that show the cost of a replay log, and their server: an unchanged rsiod, and an rsiod whose logs do nothing
+// (without-log.ts). Each has a volume of type null, so that only protocol and log are measured. The server can delay flushes of this
+// volume. Invariant: the code that started them can always stop them.
 
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -24,7 +24,7 @@ export interface LogClient {
 }
 
 export interface LogScene {
-  /** With its log, and without. */
+  /** The client with a log, then the client without. */
   readonly clients: readonly [LogClient, LogClient];
   /** While true, a FLUSH takes seconds. */
   holdFlushes(isHeld: boolean): void;
@@ -45,7 +45,7 @@ interface Node {
   readonly volume: string;
 }
 
-/** `stops` gets a function that ends each process, as soon as the process runs. */
+/** Adds to `stops` a function for each process that ends it, as soon as the process runs. */
 export async function startLogScene(
   directory: string,
   serverCore: number,

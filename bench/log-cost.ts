@@ -1,6 +1,6 @@
-// The cost of a client's replay log: writes through rsiod's NBD socket, with the log and without, in turn; and the memory of rsiod with a full
-// log. Starting the clients is the job of log-clients.ts, and summary.ts makes the figures. The clients have a core of their own, so that
-// they are compared; server and load share the other core.
+// The cost of a client's replay log: writes through rsiod's NBD socket, with the log and without, in turn; and the memory of rsiod with a
+// full log. log-clients.ts starts the clients, and summary.ts makes the figures. The clients have a core of their own, so that the figures
+// depend on them; server and load share the other core.
 
 import { setTimeout as after } from 'node:timers/promises';
 import { callControl } from '@rsio/common/control/control-client';
@@ -22,7 +22,7 @@ export interface LogMemory {
 
 export interface LogCost {
   readonly row: Row;
-  /** With the log and without. */
+  /** The client with the log, then the client without. */
   readonly clients: readonly [Figures, Figures];
   /** IOPS with the log divided by IOPS without. */
   readonly ratio: Spread;
@@ -38,7 +38,7 @@ interface Pair {
 const FULL_SHARE = 0.95;
 const FULL_WITHIN_MS = 20_000;
 const LOOK_MS = 20;
-/** Shorter than a flush that is held up, and long enough to fill the log. */
+/** Shorter than a delayed flush, and long enough to fill the log. */
 const FILLING: Window = { warmUpMs: 1_000, windowMs: 4_000 };
 
 export async function measureLog(
@@ -86,7 +86,7 @@ function window({ client, load }: Pair, seed: number, times: Window): Promise<Me
   return measure([load], LOG_ROW, seed, times, [client.pid]);
 }
 
-/** No FLUSH is answered during this time. */
+/** Fills the log; the server answers no FLUSH during this time. */
 async function fill(ours: Pair, theirs: Pair): Promise<LogMemory> {
   await window(theirs, 1, FILLING);
   const without = rssBytesOf(theirs.client.pid);

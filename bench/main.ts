@@ -1,5 +1,5 @@
-// The bench: rssrv and other servers offer the same cached file and get the same load in turn, round by round. Prints what it measured, what it
-// could not measure, and what may have disturbed it. Leaves nothing behind except the figures.
+// The bench: rssrv and other servers offer the same cached file and get the same load in turn, round by round. Prints the figures, the
+// reasons for missing figures, and possible disturbances. Leaves nothing behind except the figures.
 
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -20,7 +20,7 @@ import { compareServers, withoutAbsent } from './server-part.ts';
 import { lookFor, type Present, versionOf } from './servers/makers.ts';
 import { LOG_MS, LOG_PLAN, planMs, type ServerId } from './workload.ts';
 
-/** Run when the bench ends, last first. */
+/** Called in reverse order when the bench ends. */
 const endings: (() => Promise<void> | void)[] = [];
 
 let ended: Promise<void> | null = null;
@@ -44,7 +44,7 @@ function look(present: readonly Present[]): Environment {
   return {
     node: process.version,
     versions,
-    // The suffix of a distribution says nothing about the kernel.
+    // Drops the suffix of the distribution, which says nothing about the kernel.
     kernel: os.release().replace(/-.*/, ''),
     processor: os.cpus()[0]?.model ?? 'unknown processor',
     serverCore,

@@ -9,7 +9,6 @@ import { type Sheet, sheetMarkdown, spreadText } from './sheet.ts';
 import type { RowFigures } from './summary.ts';
 import type { Window } from './load/orders.ts';
 
-/** The results of a run. */
 export interface Results {
   readonly about: Environment;
   readonly times: Window & { readonly rounds: number };
@@ -18,9 +17,9 @@ export interface Results {
   readonly failed: readonly Absent[];
   readonly network: string;
   readonly rows: readonly RowFigures[];
-  /** Figures of the other parts. */
+  /** Figures of the sections. */
   readonly sheets: readonly Sheet[];
-  /** Sentences: which of these figures could not be measured. */
+  /** Sentences that name the figures that could not be measured. */
   readonly notMeasured: readonly string[];
   readonly goals: readonly GoalResult[];
   readonly memory: ServerMemory | null;
@@ -35,7 +34,7 @@ export function markdownText(results: Results): string {
   return [...tables.flatMap((lines) => [...lines, '']), ...absent.flatMap((sentence) => [sentence, ''])].join('\n');
 }
 
-/** On which machine, with which programs, and how it was measured. */
+/** The machine, the programs and the method of the run. */
 export function conditionsTable({ about, times, network }: Results): string[] {
   const { node, kernel, processor, versions, serverCore, loadCore } = about;
   const cores = serverCore === loadCore ? 'servers and load on one core' : 'servers on one core, load on another';

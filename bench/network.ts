@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs';
 /** This variable is set in the namespace. */
 const MARK = 'RSIO_BENCH_NETWORK';
 const CONGESTION = 'cubic';
-/** Set by route, because the default of a namespace can only be one that the administrator allows to all users. */
+/** Sets cubic by route, because the default of a namespace must be an algorithm that the administrator allows to all users. */
 const SETUP = `set -e
 ip link set lo up
 for destination in 127.0.0.0/8 127.0.0.1; do
@@ -16,7 +16,7 @@ for destination in 127.0.0.0/8 127.0.0.1; do
 done`;
 const UNSHARE = ['--net', '--', 'sh', '-c'];
 
-/** Why this machine allows no namespace, as a sentence; null: it does. */
+/** A sentence that says why this machine allows no namespace; null: it allows one. */
 function whyNot(): string | null {
   if (process.getuid?.() !== 0) return 'only root can make a network namespace';
   const { status, stderr, error } = spawnSync('unshare', [...UNSHARE, SETUP], { encoding: 'utf8' });

@@ -1,5 +1,5 @@
-// What the options choose: parts, rows and sections by name. The measurements are not checked. For the shape of rows see
-// workload.test.ts.
+// Tests which parts, rows and sections the options choose. The measurements are not checked.
+// For the shape of rows see workload.test.ts.
 
 import { processesDefault } from '@rsio/common/config/reader/rssrvcfg';
 import { HANDLES_PER_SESSION_MAX, PATHS_PER_TRUNK_MAX } from '@rsio/protocol/link/limits';
@@ -28,7 +28,7 @@ test('each part can be chosen alone, and is in the help', () => {
   expect(names('--mirrors')).toEqual(['mirrors']);
 });
 
-/** They take minutes. */
+/** Sections that take minutes. */
 const LONG: ReadonlySet<string> = new Set(['mirrors', 'limits']);
 
 test('a part of a name chooses in all parts; a whole name chooses only that one', () => {
@@ -57,7 +57,7 @@ test.each([FULL_SECTIONS, QUICK_SECTIONS])('no section asks for more than a serv
     expect(FILE_BYTES % (count * 64 * 1024)).toBe(0);
   }
   for (const count of paths) expect(count).toBeLessThanOrEqual(PATHS_PER_TRUNK_MAX);
-  // Goals name processes of their own, shared ones, and a thousand clients.
+  // Goals are for clients with own processes, for clients that share processes, and for a thousand clients.
   expect(clients.some((count) => count <= processesDefault()) && clients.some((count) => count > processesDefault())).toBe(true);
   expect(returning).toBe(1_000);
 });

@@ -36,12 +36,12 @@ Needs a C compiler. Links and devices need root.
 `;
 
 export interface Options {
-  /** Rows of the server; null: only the log is measured. */
+  /** Rows of the comparison of servers; null: only the log is measured. */
   readonly plan: Plan | null;
   readonly sectionPlan: SectionPlan;
   readonly sections: readonly Section[];
   readonly isList: boolean;
-  /** Figures to print, and nothing else. */
+  /** File whose figures are printed as tables; nothing is measured then. */
   readonly tableFile: string | null;
   /** Folder of the cached file. */
   readonly parent: string;
@@ -97,7 +97,6 @@ interface Found {
   readonly sections: readonly Section[];
 }
 
-/** An exact name selects only that row or section. */
 function exact({ rows, sections }: Found, only: string): Found {
   const named = { rows: rows.filter(({ name }) => name === only), sections: sections.filter(({ name }) => name === only) };
   return named.rows.length + named.sections.length > 0 ? named : { rows, sections };

@@ -1,5 +1,5 @@
-// CPU time between two readings, from hand-made ones: exact where possible, and always including threads that have ended.
-// Every run shows what this machine reports about its processes.
+// Computes CPU time between two hand-made readings: exact where possible, and always with threads that have ended. Every run shows what
+// this machine reports about its processes.
 
 import { expect, test } from 'vitest';
 import { cpuSecondsBetween, privateBytesIn } from './proc.ts';

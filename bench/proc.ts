@@ -1,5 +1,5 @@
 // Figures of processes and of the machine, from /proc. Linux only, like the programs.
-// A process that has just ended counts as zero; this is no error.
+// A process that has just ended counts as zero, which is no error.
 
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
@@ -7,7 +7,7 @@ import { errnoName } from '@rsio/common/lib/errors';
 
 /** Linux reports times to programs in hundredths of a second, independent of its own clock. */
 const TICKS_PER_SECOND = 100;
-/** The two ways of counting may differ by this although no thread has ended. */
+/** Ticks by which the two counts may differ although no thread has ended. */
 const TICKS_UNSURE = 4;
 const NANOSECONDS = 1e9;
 
@@ -30,7 +30,7 @@ function statFields(pid: number): string[] {
 export interface CpuTime {
   /** To the nanosecond, of the threads that live; null: this kernel does not count so. */
   readonly scheduled: number | null;
-  /** In ticks, those of threads that have ended too. */
+  /** In ticks, including threads that have ended. */
   readonly ticked: number;
 }
 
@@ -42,7 +42,7 @@ export function cpuTimeOf(pids: readonly number[]): CpuTime {
   };
 }
 
-/** Exact, unless threads have ended meanwhile: then in ticks. */
+/** Exact, or in ticks if a thread has ended between the readings. */
 export function cpuSecondsBetween(first: CpuTime, last: CpuTime): number {
   const ticked = last.ticked - first.ticked;
   if (first.scheduled === null || last.scheduled === null) return ticked;
@@ -61,13 +61,13 @@ function scheduledSeconds(pid: number): number | null {
   return nanoseconds / NANOSECONDS;
 }
 
-/** How often threads of them went to sleep so far, and so were woken. */
+/** Number of times so far that threads of these processes went to sleep, and were woken. */
 export function wakeUpsOf(pids: readonly number[]): number {
   const paths = pids.flatMap((pid) => threadsOf(pid).map((thread) => `/proc/${pid}/task/${thread}/status`));
   return paths.reduce((sum, path) => sum + Number(/^voluntary_ctxt_switches:\s+(\d+)$/m.exec(readOrEmpty(path))?.[1] ?? 0), 0);
 }
 
-/** Bytes that they have had read from disks so far, those read ahead included. */
+/** Bytes that the kernel has read from disks for these processes so far, including read-ahead. */
 export function diskBytesOf(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => sum + Number(/^read_bytes: (\d+)$/m.exec(readOrEmpty(`/proc/${pid}/io`))?.[1] ?? 0), 0);
 }
@@ -126,7 +126,7 @@ export function privateBytesOf(pid: number): number {
   return privateBytesIn(readOrEmpty(`/proc/${pid}/smaps_rollup`));
 }
 
-/** Of the text of smaps_rollup: private pages, written or not. */
+/** Private pages, clean and dirty, in the text of smaps_rollup. */
 export function privateBytesIn(text: string): number {
   const lines = text.matchAll(/^Private_(?:Clean|Dirty|Hugetlb):\s+(\d+) kB$/gm);
   return [...lines].reduce((sum, [, kib]) => sum + Number(kib) * 1024, 0);

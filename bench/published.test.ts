@@ -1,5 +1,5 @@
-// The published run against its file and the documents that quote it. `npm run figures` fills the tables in, so that
-// no figure is typed.
+// Compares the published run with its file and with the documents that quote it. `npm run figures` fills the tables in, so that no figure
+// is typed.
 // For the tables see markdown.ts and quoted-figures.ts, for the file figures-text.ts.
 
 import { readFileSync } from 'node:fs';

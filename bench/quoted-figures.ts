@@ -1,6 +1,6 @@
-// The figures that documents quote: those of the published run, and in their place those that were measured again later. Documents have markers
-// for them (`npm run figures` fills in what stands between). Pure; fill-figures.ts reads and writes the files. Invariant: a later figure replaces
-// one that exists, so that a renamed goal or section is noticed; only the text between markers changes.
+// The figures that documents quote: the figures of the published run, or later measurements that replace them. `npm run figures` fills the
+// figures in between markers of the documents. Pure; fill-figures.ts reads and writes the files. Invariants: a later figure must replace a
+// published one, so that a renamed goal or section is an error; only the text between markers changes.
 
 import { conditionsTable, coresTable, goalsTable, type Results, rowsTable } from './markdown.ts';
 import { type Sheet, sheetMarkdown } from './sheet.ts';
@@ -85,7 +85,7 @@ export function quotedParts(results: Results): ReadonlyMap<string, readonly stri
   return new Map(parts);
 }
 
-/** The text with what stands between markers replaced. */
+/** Returns the text with the parts between markers replaced. */
 export function filled(text: string, parts: ReadonlyMap<string, readonly string[]>): string {
   const lines: string[] = [];
   let isMade = false;

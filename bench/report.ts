@@ -20,7 +20,7 @@ export interface Environment {
 }
 
 const MIB = 1024 * 1024;
-/** From this share on a core counts as busy all the time. */
+/** From this share of its time on, a core counts as fully busy. */
 const BUSY_CORES = 0.95;
 /** Other programs that use more than this disturb the run. */
 const DISTURBING_CORES = 0.15;
@@ -61,7 +61,7 @@ export function rowText({ row, servers }: RowFigures): string {
   return [`${row.title}  [${row.name}]`, ...tableOf(servers), ...notes.map((note) => `  Note: ${note}`), ''].join('\n');
 }
 
-/** How many of the reads in a row that is not cached were answered from the cache after all, or read more than was asked for. */
+/** Says for an uncached row how many of each 100 bytes in answers were read from the disk. */
 function diskNote({ title, rounds }: Figures): string {
   const { median, min, max } = spreadOf(rounds.map(({ diskShare = 0 }) => diskShare * 100));
   return `of 100 bytes from ${title}, ${median.toFixed(0)} (${min.toFixed(0)}-${max.toFixed(0)}) were read from the disk`;
@@ -81,7 +81,7 @@ function tableOf(servers: readonly Figures[]): string[] {
   return [HEADINGS, ...rows].map((cells) => `  ${cells.map((cell, column) => cell.padEnd(COLUMNS[column] ?? 0)).join('')}`.trimEnd());
 }
 
-/** Its length is the share of the highest value. */
+/** The length of the bar is proportional to the share of the highest value. */
 export function barOf(value: number, most: number): string {
   return most > 0 ? '█'.repeat(Math.max(1, Math.round((value / most) * BAR_CHARS))) : '';
 }

@@ -1,5 +1,5 @@
-// Servers and clients for the parts of the bench, started as the tests start them: programs from bin/ below roots of their own (test/support).
-// Also what all parts need besides, and the clean-up. Invariant: a process is in `endings` before it starts.
+// Servers and clients for the parts of the bench, started as the tests start them: programs from bin/ below roots of their own
+// (test/support). Also the data file and the clean-up. Invariant: a process is in `endings` before it starts.
 
 import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
@@ -17,7 +17,7 @@ export const NAMESPACE = 'osl';
 export const VOLUME = 'data';
 export const EXPORT = `${NAMESPACE}/${VOLUME}`;
 
-/** Cleaned when the section is done, or when the bench ends before that. */
+/** Cleaned up when the section ends, or earlier if the bench ends. */
 interface Scene {
   readonly hosts: Hosts;
   /** Network namespaces as machines, joined by links. */

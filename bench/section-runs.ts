@@ -42,7 +42,7 @@ const RUNS: Readonly<Record<SectionName, (context: SectionContext) => Promise<Se
   garbage: measureGarbage,
 };
 
-/** All figures of all sections together. `isEnded`: the bench is being ended, which is why the rest fails. */
+/** Returns the figures of all sections. `isEnded`: true once the bench is ending; a failing section then ends the run. */
 export async function runSections(sections: readonly Section[], context: SectionContext, isEnded: () => boolean): Promise<SectionResult> {
   const results: SectionResult[] = [];
   for (const { name, title } of sections) {

@@ -34,13 +34,12 @@ export const SECTIONS = [
 export type Section = (typeof SECTIONS)[number];
 export type SectionName = Section['name'];
 
-/** How much is measured of each. */
 export interface SectionPlan {
   readonly rounds: number;
   /** Length of a window, or of a run of fio. */
   readonly seconds: number;
   readonly links: readonly number[];
-  /** Whether the block device is measured over links, too. */
+  /** Whether the block device is also measured over links. */
   readonly hasBlockOverLinks: boolean;
   readonly clients: readonly number[];
   /** Number of clients that reconnect. */

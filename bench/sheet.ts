@@ -50,7 +50,6 @@ export function sheetText(sheet: Sheet): string {
   return [`${sheet.title}  [${sheet.name}]`, ...lines, ...sheet.notes.map((note) => `  Note: ${note}`), ''].join('\n');
 }
 
-/** Lines of markdown. */
 export function sheetMarkdown(sheet: Sheet): string[] {
   const headings = ['', ...sheet.columns.map(({ heading }) => heading)];
   const rows = [headings, headings.map(() => '---'), ...cellsOf(sheet)].map((row) => `| ${row.join(' | ')} |`);

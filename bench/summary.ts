@@ -41,7 +41,6 @@ export function spreadOf(values: readonly number[]): Spread {
   return { median, min: sorted[0] ?? 0, max: sorted[sorted.length - 1] ?? 0 };
 }
 
-/** The spread of a single measurement. */
 export function once(value: number): Spread {
   return { median: value, min: value, max: value };
 }
@@ -55,7 +54,6 @@ export function perCore({ iops, serverCores }: Measured): number {
   return serverCores > 0 ? iops / serverCores : 0;
 }
 
-/** CPU time of the server for each request. */
 export function perRequestUs({ iops, serverCores }: Measured): number {
   return iops > 0 ? (serverCores / iops) * 1e6 : 0;
 }

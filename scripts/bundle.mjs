@@ -12,7 +12,10 @@ import { buildSync } from 'esbuild';
 import { bundleFile, COMMANDS, HUNT, PROGRAMS, programFile, ROOT } from './prepare.mjs';
 import { startFiles } from './start-files.mjs';
 
-/** Node's CommonJS loader starts faster, and a script can be compiled ahead. A module's place is the bundle's. */
+/**
+ * CommonJS, because Node's loader for it starts faster, and a script can be compiled in advance. The location of each module is that of the
+ * bundle.
+ */
 const COMMON_JS = {
   format: 'cjs',
   banner: { js: "const moduleUrl = require('node:url').pathToFileURL(__filename).href;" },
@@ -21,7 +24,7 @@ const COMMON_JS = {
 /** CommonJS libraries call `require`, which an ES module does not have. */
 const BANNER = "import { createRequire as requireFrom } from 'node:module';\nconst require = requireFrom(import.meta.url);";
 
-/** rsconfig and rsadm without their main.ts, which would run them as the program of the process. */
+/** rsconfig and rsadm without main.ts, which would run them at once. */
 const COMMANDS_SOURCE = `
   import { executeProgram } from "./packages/common/dist/daemon/arguments.js";
   import * as rsadm from "./packages/rsadm/dist/program.js";
@@ -55,7 +58,7 @@ function writeAll() {
   for (const { path, contents } of [...hunt, ...commands, ...programs]) write(path, contents);
   for (const name of Object.keys(PROGRAMS)) {
     compileAll(name);
-    // The last ones, because prepare.mjs compares their times.
+    // These files are written last, because prepare.mjs compares their times.
     for (const [file, content] of Object.entries(startFiles(name))) write(join(ROOT, 'packages', name, 'dist/program', file), content);
   }
   writeVersion(join(ROOT, 'test/dist'));
@@ -77,8 +80,8 @@ function compileAll(name) {
 }
 
 /**
- * A hunt reads its version from this file, two folders above its bundle. The compiler reads the file, too, and compiles all tests again when it is
- * newer than they are, after which everything would be bundled again.
+ * A hunt reads its version from this file, two folders above its bundle. The file is written only if its content changes: the compiler also
+ * reads it, and would compile and bundle all tests again.
  */
 export function writeVersion(folder) {
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));

@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process';
 
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 };
-/** For the group to end by itself. `timeout` in .ci/run gives 10 s to all of this. */
+/** Time for the group to end by itself. `timeout` in .ci/run allows 10 s for everything. */
 const GRACE_MS = 5000;
 const SIGNALLED = 128;
 
@@ -17,7 +17,7 @@ export function runGroup(command, args, options) {
       const kill = setTimeout(() => endGroup(child.pid, 'SIGKILL'), GRACE_MS);
       child.once('exit', () => {
         clearTimeout(kill);
-        // Children that have ignored the signal.
+        // Kills children that have ignored the signal.
         endGroup(child.pid, 'SIGKILL');
         process.exit(SIGNALLED + SIGNALS[signal]);
       });
@@ -25,7 +25,7 @@ export function runGroup(command, args, options) {
     const over = () => {
       for (const signal of Object.keys(SIGNALS)) process.off(signal, pass);
     };
-    // Before the program begins, because a signal without a listener would end this process alone.
+    // Listens before the program starts, because a signal without a listener would end only this process.
     for (const signal of Object.keys(SIGNALS)) process.once(signal, pass);
     const child = spawn(command, args, { ...options, stdio: 'inherit', detached: true });
     child.once('error', (error) => {

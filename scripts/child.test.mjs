@@ -1,5 +1,5 @@
-// Tests that a signal which ends a program of scripts/ ends what that program runs, with all children. The program is a process here, which runs
-// a shell with a child that ignores signals.
+// Tests that a signal which ends a program of scripts/ also ends the processes that the program has started. The program here runs a shell
+// with a child that ignores signals.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,6 +1,6 @@
 // Refuses commits that do not say why: every commit after BASE has the subject `area: what changed`, of at most 100 characters, and a body.
-// Merges are excepted. Part of `npm run check`. Invariant: where the commits since BASE cannot be known (no git, no checkout, a shallow
-// clone), nothing is refused, and a line says so.
+// Merges are excepted. Part of `npm run check`. Invariant: if the commits since BASE are unknown (no git, no checkout, a shallow clone),
+// the check refuses nothing and says so.
 
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -12,7 +12,7 @@ const BASE = '18e4236cb2d98fbe407bc611f88082ee067a6000';
 const EARLIER = new Set(['d02d8fc2', '81be288d', 'be536904', '0351a6c3', '6dff19fe', 'd9d85517', '53c3d11c']);
 const SUBJECT_MAX_CHARS = 100;
 const SUBJECT = /^[a-z][\w ,./-]*: \S/;
-/** Lines such as Signed-off-by say who, not why. */
+/** Lines such as Signed-off-by give no reason. */
 const TRAILER = /^[A-Z][\w-]+-by: /;
 const OUTPUT_MAX_BYTES = 64 * 1024 * 1024;
 

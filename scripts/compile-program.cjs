@@ -1,4 +1,4 @@
-// Writes the code that V8 has compiled of a bundle: `node scripts/compile-program.cjs BUNDLE [ARGUMENT...]`. With arguments, such as --version,
+// Writes the compiled code of V8 for a bundle: `node scripts/compile-program.cjs BUNDLE [ARGUMENT...]`. With arguments, such as --version,
 // the program runs with them first, so that its functions of the start are compiled, too. bundle.mjs calls it.
 // Invariant: the file is replaced as a whole.
 

@@ -43,7 +43,6 @@ function anchorsOf(text) {
   );
 }
 
-/** Broken links of a page. */
 function deadLinks(page, text) {
   const links = [...text.matchAll(/\]\((?!https?:)([^)\s]*)\)/g)].map(([, link]) => link);
   return links.filter((link) => {

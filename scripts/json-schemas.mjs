@@ -27,11 +27,11 @@ const PART_MIN_CHARS = 160;
 
 /**
  * The schemas with each part that occurs several times replaced by a reference to definitions.json, which is added. What the schemas accept
- * stays the same. A description is no part of a part: it stands beside the reference.
+ * stays the same. Descriptions stay beside the references.
  */
 export function withDefinitions(schemas) {
   const counts = new Map();
-  // A part within a repeated part is counted once, because it will be written once.
+  // Counts a part within a repeated part once, because it is written once.
   const count = (schema) => {
     const key = partOf(schema);
     if (key !== null) counts.set(key, (counts.get(key) ?? 0) + 1);
@@ -61,7 +61,7 @@ export function withDefinitions(schemas) {
   return { ...Object.fromEntries(all), [DEFINITIONS]: { $schema: DRAFT, title: 'Definitions', description, $defs: sorted } };
 }
 
-/** Text that is equal for equal parts; null if the schema is none: a plain type, or the definitions of a control socket. */
+/** Text that is equal for equal parts; null if the schema is no part, such as a plain type or the definitions of a control socket. */
 function partOf({ $schema: _schema, title: _title, description: _description, ...part }) {
   const text = JSON.stringify(part);
   return part.$defs === undefined && text.length >= PART_MIN_CHARS && part.type !== 'string' ? text : null;

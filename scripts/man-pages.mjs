@@ -55,7 +55,7 @@ export function withParts(markdown, parts) {
     lines.push('', ...parts[name].trim().split('\n'), '');
     isMade = true;
   }
-  // Without an end, everything behind the part would be lost.
+  // Without an end marker, all text after the part would be lost.
   if (isMade) throw new Error(`No line ${END} behind the part`);
   return lines.join('\n');
 }

@@ -1,6 +1,6 @@
-// The phrases that docs/STYLE.md bans, in documents, manual pages, help texts and comments. Part of `npm run check`. Documents and the manual have
-// none. Older ones elsewhere are counted: ALLOWED is the most that each part may have, and becomes smaller as texts are mended.
-// Invariant: a document is judged by what a reader sees as prose; code, commands and generated parts are left out.
+// The phrases that docs/STYLE.md bans, in documents, manual pages, help texts and comments. Part of `npm run check`. Documents and the
+// manual have none. Other parts may have as many as ALLOWED says; these numbers fall as texts are mended. Invariant: a document is judged
+// by what a reader sees as prose; code, commands and generated parts are left out.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path/posix';
@@ -9,7 +9,7 @@ import { ROOT } from './prepare.mjs';
 import { textsOf } from './texts.mjs';
 
 const BANNED = /\b(what\s+is|of\s+it|to\s+be\s+had|anew|so\s+it\s+is|whoever|somebody)\b/gi;
-/** Part -> number of phrases that it may have until they are mended, in comments, texts and older decisions. */
+/** Part -> number of phrases that its comments, texts or decisions may still have. */
 const ALLOWED = {
   'packages/common': 50,
   'packages/crsio': 10,
@@ -22,7 +22,7 @@ const ALLOWED = {
   test: 150,
   'docs/adr': 85,
 };
-/** They quote the phrases, or keep what was written. */
+/** Files that quote the phrases, or that keep old texts. */
 const LEFT_OUT = new Set(['docs/STYLE.md', 'CHANGELOG.md', 'scripts/phrases.test.mjs']);
 const FOLDERS = ['packages', 'test', 'bench', 'scripts', 'docs', 'packaging'];
 const SKIPPED = new Set(['node_modules', 'dist']);
@@ -35,7 +35,7 @@ export function phrasesIn(text) {
   }));
 }
 
-/** A page with everything blanked that is no prose: code, commands, generated parts, titles of decisions. Lines keep their numbers. */
+/** Blanks everything in a page that is no prose: code, commands, generated parts, titles of decisions. Line numbers stay. */
 export function proseOf(page) {
   const blank = (text) => text.replaceAll(/[^\n]/g, ' ');
   return page
@@ -51,7 +51,7 @@ export function commentsOf(source) {
   return [...source.matchAll(/^\s*(?:\/\/|\/\*\*|\*)(.*)$|\s\/\/ (.*)$/gm)].map(([, own, trailing]) => own ?? trailing).join('\n');
 }
 
-/** The part to which a file counts, or null: none of its phrases are allowed. */
+/** The part to which a file belongs; null if the file may have no such phrase. */
 function partOf(path) {
   if (path.startsWith('docs/adr/')) return 'docs/adr';
   if (path.endsWith('.md')) return null;

@@ -1,5 +1,5 @@
-// Tests that the phrases of docs/STYLE.md are found in prose and in comments, also over the end of a line, and not in code; and that a part
-// may have as many as it is allowed.
+// Tests that the phrases of docs/STYLE.md are found in prose and in comments, also across line ends, and not in code; and that a part may
+// have its allowed number.
 
 import { expect, test } from 'vitest';
 import { commentsOf, phraseProblems, phrasesIn, proseOf } from './phrases.mjs';

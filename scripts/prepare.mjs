@@ -24,7 +24,7 @@ const OUTPUT_MAX_BYTES = 64 * 1024 * 1024;
 const STAMP = join(ROOT, 'node_modules/.rsio-installed');
 export const PAGES = join(ROOT, 'docs/man');
 export const MANUAL = join(ROOT, 'dist/man');
-/** Written after the manual is complete. */
+/** Stamp file, written when the manual is complete. */
 export const MANUAL_STAMP = join(MANUAL, '.made');
 
 /** Entry modules that are bundled (scripts/bundle.mjs), by package. */

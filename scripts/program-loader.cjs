@@ -1,6 +1,7 @@
-// Loads a bundled program. scripts/bundle.mjs puts a copy of this file beside the bundles, and packages contain it. Compiling a bundle takes
-// a fifth of the time of a command, so in a checkout, the build keeps the code that V8 has compiled, in a file beside the bundle. Invariant:
-// compiled code is used only for the text from which it was compiled. V8 itself compares versions and flags, but of the text only its length.
+// Loads a bundled program. scripts/bundle.mjs puts a copy of this file beside the bundles, and packages contain it. Compiling a bundle
+// takes a fifth of the time of a command, so in a checkout, the build keeps the code that V8 has compiled, in a file beside the bundle.
+// Invariant: compiled code is used only for the text from which it was compiled. V8 itself compares versions, flags and the length of the
+// text, but not the text.
 
 const { createHash } = require('node:crypto');
 const { existsSync, readFileSync } = require('node:fs');
@@ -25,7 +26,6 @@ exports.compile = (bundle) => {
   });
 };
 
-/** Runs a bundle as a CommonJS module. */
 exports.run = (bundle, script = exports.compile(bundle)) => {
   const module = { exports: {} };
   script.runInThisContext()(module.exports, createRequire(bundle), module, bundle, path.dirname(bundle));

@@ -1,5 +1,5 @@
-// Tests the loader of bundled programs: compiled code is used for the text from which it was compiled, and for no other one. V8 would run the
-// code of another text of the same length.
+// Tests the loader of bundled programs: compiled code is used only for the text from which it was compiled. V8 alone would accept it for
+// another text of the same length.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -36,7 +36,7 @@ test('another text of the same length is compiled', () => {
   const bundle = compiled('console.log("one");');
   writeFileSync(bundle, 'console.log("two");');
   expect(run(bundle)).toBe('two\n');
-  // With the hash of the other text, V8 runs the code of the first one.
+  // Shows that the hash matters: with the hash of the other text, V8 runs the code of the first text.
   const code = readFileSync(codeFile(bundle));
   hashOf(readFileSync(bundle)).copy(code);
   writeFileSync(codeFile(bundle), code);

@@ -16,7 +16,10 @@ const PACKAGES = {
   crsio: ['common', 'protocol'],
   rsweb: ['common'],
 };
-/** Programs whose folders directly below src/ are floors, from the top: each imports lower floors only. Other programs have no fixed order. */
+/**
+ * Programs whose folders directly below src/ are floors, from the top: each imports lower floors only. The folders of other programs have
+ * no fixed order.
+ */
 const FLOORS = {
   rssrv: ['server', 'admin', 'session', 'jobs', 'mirrors', 'snapshots', 'volumes', 'pools', 'storage', 'machine', 'events'],
 };
@@ -48,11 +51,11 @@ const LAYERS = {
   rssrv: layersOf(FLOORS.rssrv),
 };
 const FILES_PER_FOLDER_MAX = 25;
-/** Where folders are floors, a folder below src/ has at least so many files. */
+/** Least number of files of a folder below src/ in a program with floors. */
 const FILES_PER_FOLDER_MIN = 2;
 const IMPORT = /(?:\bfrom|\bimport)\s*\(?\s*'([^'\n]+)'/g;
 
-/** Floors as layers. What lies in src/ itself may import all of them. */
+/** Returns floors as layers. Files directly in src/ may import all floors. */
 function layersOf(floors) {
   return { '': floors, ...Object.fromEntries(floors.map((floor, index) => [floor, floors.slice(index + 1)])) };
 }

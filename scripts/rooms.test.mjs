@@ -21,7 +21,7 @@ const MAY_IMPORT = {
   },
   protocol: { wire: [], auth: ['wire'], link: ['wire'], client: ['wire', 'auth', 'link'], explorer: ['wire', 'auth', 'link'] },
 };
-/** From the top. */
+/** Floors, the highest first. */
 const FLOORS = ['server', 'admin', 'session', 'jobs', 'mirrors', 'snapshots', 'volumes', 'pools', 'storage', 'machine', 'events'];
 const PROGRAMS = ['rssrv', 'rsiod', 'rsconfig', 'crsio'];
 

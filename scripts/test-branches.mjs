@@ -1,6 +1,6 @@
-// A step of `npm run check`: lists the optional parameters that every call of the product gives, so that only tests leave them out. What a test
-// runs without them, no user ever runs. The remedy is to make the parameter mandatory, and to delete the branch without it. Parameters of
-// functions that are also passed on as values are not judged. Invariant: the exit code is 0 exactly if there is no such parameter.
+// A step of `npm run check`: lists the optional parameters that every call of the product gives, so that only tests leave them out. Without
+// such a parameter, a test runs a branch that no user runs. The remedy is to make the parameter mandatory and to delete that branch.
+// Functions that are also passed on as values are not judged. Invariant: the exit code is 0 exactly if there is no such parameter.
 
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';

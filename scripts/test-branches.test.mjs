@@ -1,5 +1,5 @@
-// The parameters that the check of the same name lists, and those that it does not, in a project of two files. That the product has none is a step
-// of `npm run check`.
+// Tests which parameters of a project of two files the check test-branches.mjs lists.
+// `npm run check` applies this check to the product.
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

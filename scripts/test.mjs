@@ -1,8 +1,8 @@
 // `npm test`: builds, runs the unit tests, the simulator, the conformance suite and the other tests with real processes, and prints a
-// summary. Arguments are vitest's name filters. Static checks are check.mjs's job. The end of the output lists the failures, because often
-// only the end of a long log is stored. A signal ends Vitest and everything that tests have started (child.mjs).
-// Invariant: the last line is `N passed, N failed`, and the exit code is 0 exactly if something passed and nothing failed. A suite over its
-// time budget causes a warning, not a failure.
+// summary. Arguments are vitest's name filters. Static checks are check.mjs's job. The output lists the failures at its end, because often
+// only the end of a long log is kept. A signal ends Vitest and all processes that tests have started (child.mjs). Invariant: the last line
+// is `N passed, N failed`, and the exit code is 0 exactly if something passed and nothing failed. A suite over its time budget causes a
+// warning, not a failure.
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-// The content of each folder, in one line: the one place of these texts. tree.mjs makes docs/TREE.md of them.
+// One line for each folder about its content. tree.mjs makes docs/TREE.md of these lines.
 // Invariant: every folder with files has a text, and every text a folder; `npm run check` compares.
 
 /** Folder -> text. */

@@ -21,7 +21,6 @@ export function foldersOf(files) {
   return [...folders].filter((folder) => !/^packages\/[^/]+$|(^|\/)testing$/.test(folder));
 }
 
-/** Problems of the texts of folders. */
 export function folderProblems(files, texts) {
   const existing = new Set(files.flatMap((file) => file.split('/').map((_, depth, parts) => parts.slice(0, depth).join('/'))));
   return [

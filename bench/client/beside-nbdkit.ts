@@ -1,5 +1,6 @@
-// fio through rsiod and rssrv to a file, beside fio through nbdkit over TCP to the same file: the latency of single requests on each frontend,
-// and IOPS with 32 requests in flight on the NBD socket. In turn, round by round, over the same loopback; all share the machine's cores.
+// fio through rsiod and rssrv to a file, beside fio through nbdkit over TCP to the same file: the latency of single requests on each
+// frontend, and IOPS with 32 requests in flight on the NBD socket. The ways are measured in turn, round by round, over the same loopback;
+// all programs share the machine's cores.
 
 import { medianUs } from '@rsio/test/support/io/fio-figures';
 import type { Hosts } from '@rsio/test/support/hosts/hosts';
@@ -17,11 +18,11 @@ import { localPair } from './local-pair.ts';
 
 const NBDKIT_HOST = '127.0.0.1';
 const START_MS = 10_000;
-/** Longer than the whole section. */
+/** nbdkit runs for longer than the whole section. */
 const NBDKIT_MS = 3_600_000;
 
 const LATENCY_WORDS = ['--rw=randread', '--bs=4k', '--iodepth=1'];
-/** What it is measured with: nbdkit first. */
+/** The measured ways; nbdkit comes first. */
 const WAYS = ['nbdkit over TCP', 'NBD socket, rsiod, one path, rssrv', 'block device, rsiod, one path, rssrv'] as const;
 const END_TO_END: readonly {
   readonly what: string;

@@ -1,6 +1,6 @@
-// rsiod beside the relay in C (native/relay.c), both before one rssrv over one path each: what the client's side costs beyond the system calls that
-// forwarding needs. The relay has a session, a volume and a server process of its own; load, server and volumes are of one kind.
-// Throughput: the client is alone on its core. Latency: all share the machine's cores.
+// rsiod beside the relay in C (native/relay.c), each over one path to the same rssrv: the cost of the client's side beyond the system calls
+// that forwarding needs. The relay has its own session, volume and server process; load, server and kind of volume are the same.
+// Throughput: the client is alone on its core. Latency: all programs share the machine's cores.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
@@ -43,7 +43,7 @@ interface Scene {
   readonly relay: Relay;
 }
 
-/** `wantsDevices`: as of localPair. */
+/** `wantsDevices` as in localPair. */
 export async function relayScene(hosts: Hosts, parent: string, wantsDevices: boolean): Promise<Scene> {
   const pair = await localPair(hosts, parent, { wantsDevices, besides: { [DIRECT]: { path: dataFile(hosts, parent) } } });
   const folder = mkdtempSync(join(os.tmpdir(), 'rsio-relay-'));
@@ -68,7 +68,7 @@ export function measureRelay(context: SectionContext): Promise<SectionResult> {
       const load = await LoadClient.open(target, { client: 0, connections: 1, isReadonly: false, cores: [cores.load] });
       hosts.onClean(() => load.stop());
       loads.push(load);
-      // Every byte is read and compared once, so that both are known to forward the right blocks.
+      // Reads and compares every byte once, which shows that both clients forward the right blocks.
       await load.sweep('read');
     }
     const lines: Line[] = [];

@@ -1,5 +1,6 @@
-// What `busy-poll` gives to single requests: one rsiod with it and without it, in turn, by reloads. First rsiod has a core of its own, as on a machine
-// with a core to spare; then it shares the cores with fio and the server. Invariant: a reload is over before its window.
+// The effect of `busy-poll` on single requests: reloads turn it on and off in one rsiod, in turn. First rsiod has a core of its own, as on
+// a machine with a core to spare; then rsiod shares the cores with fio and the server. Invariant: a reload ends before the window that it
+// is for.
 
 import { setTimeout as after } from 'node:timers/promises';
 import { clientConfig } from '@rsio/test/support/hosts/configs';
@@ -17,9 +18,9 @@ const VALUES = ['off', '100us'] as const;
 const SIZE = '512m';
 const WARM_SECONDS = 2;
 const WINDOW_SECONDS = 2;
-/** Until fio has started, and polling may have rested for that reason. */
+/** Time until fio has started, during which polling may have rested. */
 const RAMP_SECONDS = 1;
-/** After a reload, which is a process of its own and wants a core. */
+/** Pause after a reload, because the command is a process that needs a core. */
 const SETTLE_MS = 500;
 
 interface Window {

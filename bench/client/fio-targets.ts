@@ -1,5 +1,5 @@
-// What fio reads and writes: an NBD socket, or a raw or block device of a client. Runs fio there once, and counts the CPU time that other
-// processes, such as rsiod, used meanwhile. Attaching volumes is the job of the sections.
+// What fio reads and writes: an NBD socket, or a raw or block device of a client. Runs fio on a target once, and counts the CPU time that
+// other processes, such as rsiod, used during the run. Attaching volumes is the job of the sections.
 
 import { type FioRun, type FioSide, onlySide, runFio } from '@rsio/test/support/io/fio-figures';
 import { cpuSecondsBetween, cpuTimeOf } from '../proc.ts';
@@ -22,7 +22,7 @@ export interface FioTarget {
 }
 
 export interface FioFigures extends FioSide {
-  /** CPU time of the given processes. */
+  /** CPU time of the given processes during the run. */
   readonly cpuSeconds: number;
 }
 

@@ -24,7 +24,7 @@ const KINDS = ['write', 'read'] as const;
 type Kind = (typeof KINDS)[number];
 
 const SIZE = '256m';
-/** Many small requests before a few large ones make a client as warm as one that has run for a minute. */
+/** Many small requests make V8 compile the client's code, as in a client that has run for a minute. */
 const WARMING = { words: ['--rw=randrw', '--bs=8k', '--iodepth=32'], size: SIZE, seconds: 2, rampSeconds: 0 };
 const WARM_SECONDS = 1;
 /** Throughput of a link of 1 Gbit/s in 2010, when it needed half a core. */
@@ -67,7 +67,7 @@ async function measureCount(scene: ShapedLinks, devices: DeviceHost | null, cont
   const lines: LinkLine[] = [];
   for (const target of targets) {
     await runFioAt(target, WARMING, []);
-    // Written before it is read, because a hole costs the server less.
+    // Writes come before reads, because reading a hole costs the server less.
     for (const kind of KINDS) lines.push(await measureTarget(host, target, kind, links.length, context));
   }
   await host.rsconfigWell('-d');

@@ -1,5 +1,5 @@
-// A server and a client on this machine with one path over loopback, and the data file as the volume of both, so that no link is measured.
-// The client has the volume as NBD export and, if the machine allows devices, as raw and block device.
+// A server and a client on this machine with one path over loopback, with the data file as their volume, so that no link is measured. The
+// client has the volume as NBD export and, if the machine allows devices, as raw and block device.
 
 import { keyOf, startClient, startServer } from '@rsio/test/support/hosts/configs';
 import { DeviceHost, whyNoDevices } from '@rsio/test/support/devices/devices';
@@ -11,7 +11,6 @@ import { deviceTarget, type FioTarget, nbdTarget } from './fio-targets.ts';
 
 export interface LocalPair {
   readonly file: string;
-  /** The host of both programs. */
   readonly host: Host;
   readonly network: TestNetwork;
   /** The NBD socket, for the bench's own load generator. */
@@ -31,7 +30,7 @@ interface PairPlan {
   readonly wantsDevices: boolean;
   /** Prefix of all command lines of a client without devices. */
   readonly command?: readonly string[];
-  /** Volumes of the server besides: name -> keys. */
+  /** Further volumes of the server: name -> keys. */
   readonly besides?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** Default: 1. */
   readonly paths?: number;

@@ -1,5 +1,5 @@
-// The relay in C before the epoll server in C: what the generator reads through it is the file, and what it writes is there afterwards, at
-// every size and over several connections, as without the relay. No speed is checked.
+// The relay in C before the epoll server in C: through the relay, the generator reads the content of the file and its own writes, at every
+// size and over several connections. No speed is checked.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
@@ -18,7 +18,7 @@ const BYTES = 8 * MIB;
 const ends: (() => Promise<void> | void)[] = [];
 const exitListeners = process.listeners('exit');
 
-// Children are ended by each test: what would end them with this process must not stay in it.
+// Each test ends its children, and therefore removes the hooks that would end them with this process.
 afterAll(() => {
   for (const listener of process.listeners('exit')) if (!exitListeners.includes(listener)) process.off('exit', listener);
 });

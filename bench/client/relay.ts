@@ -1,5 +1,5 @@
-// The relay (native/relay.c): NBD in, one connection to a server out, and nothing else; the limit that rsiod is compared with. Its connection is
-// opened here, by the handshake of the server's own protocol. Invariant: it ends with the bench.
+// The relay (native/relay.c) forwards NBD to one connection of a server, and does nothing else: the least that a client can cost. This file
+// opens the connection, by the handshake of the server's own protocol. Invariant: the relay ends with the bench.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -15,11 +15,10 @@ const START_TIMEOUT_MS = 10_000;
 const END_TIMEOUT_MS = 5_000;
 const INHERITED = 3;
 
-/** What it forwards to. */
 export type RelayTarget = Place & { readonly volume: RsioVolume | NbdVolume };
 
 export class Relay {
-  /** Where it takes NBD. */
+  /** NBD socket of the relay. */
   readonly target: Target;
   private readonly child: ChildProcess;
 
@@ -29,13 +28,13 @@ export class Relay {
     const args = [kind, String(volumeBytes), farewell, connection, path];
     this.child = spawn(nativeProgram('relay'), args, { stdio: ['pipe', 'pipe', 'inherit', socket] });
     socket.destroy();
-    // The deaths of others are noticed by the load.
+    // The load notices when a program dies.
     this.child.on('error', () => undefined);
     this.child.stdin?.on('error', () => undefined);
     this.target = { host: path, port: null, volume: { kind: 'nbd', export: '' } };
   }
 
-  /** `path`: of its socket; `cores`: of what opens the connection. */
+  /** `path`: of the relay's socket; `cores`: of the programs that open the connection. */
   static async start(to: RelayTarget, path: string, volumeBytes = FILE_BYTES): Promise<Relay> {
     const { volume } = to;
     const [connection] =

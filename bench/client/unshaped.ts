@@ -1,5 +1,5 @@
-// The throughput of 1 MiB requests through the NBD socket of rsiod without a link in between: with the bench's own load generator, which needs the
-// least CPU time, with fio and with nbdcopy. rssrv, rsiod and the load share the machine's cores.
+// The throughput of 1 MiB requests through the NBD socket of rsiod without a shaped link: with the bench's own load generator, which needs
+// the least CPU time, with fio and with nbdcopy. rssrv, rsiod and the load share the machine's cores.
 
 import { runWell } from '@rsio/test/support/programs/programs';
 import { LoadClient } from '../load/load-client.ts';
@@ -15,13 +15,12 @@ import { type LocalPair, localPair } from './local-pair.ts';
 
 interface Moved {
   readonly bytesPerSecond: number;
-  /** CPU time of rsiod for each byte. */
   readonly cpuSecondsPerByte: number;
 }
 
 interface Tool {
   readonly title: string;
-  /** Why it cannot be used; null: it can. */
+  /** Why the tool cannot be used; null: it can. */
   readonly missing: string | null;
   move(kind: Kind, round: number): Promise<Moved>;
 }

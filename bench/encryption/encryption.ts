@@ -1,5 +1,5 @@
-// What encryption costs the server: IOPS per server core of rssrv plain, with digests and with TLS, beside NBD servers plain and with TLS, all
-// in turn, round by round. Clients encrypt in programs of their own beside the load (load/through-tls.ts), so that only the server is measured.
+// What encryption costs the server: IOPS per server core of rssrv plain, with digests and with TLS, beside NBD servers plain and with TLS,
+// all in turn, round by round. Separate programs encrypt for the clients (load/through-tls.ts), so that only the server is measured.
 
 import type { Hosts } from '@rsio/test/support/hosts/hosts';
 import { LoadClient } from '../load/load-client.ts';
@@ -13,13 +13,13 @@ import { row, type Row } from '../workload.ts';
 import { startVariants, type Variant, type VariantId, VOLUME_BYTES } from './variants.ts';
 
 const KIB = 1024;
-/** In flight for each client. */
+/** Requests in flight for each client. */
 const DEPTHS = new Map([
   [8 * KIB, 128],
   [128 * KIB, 32],
 ]);
 const WINDOW = { warmUpMs: 200, windowMs: 1_000 };
-/** `windowsMax`: more than a server needs that gets half a core. */
+/** `windowsMax`: even a server that gets half a core needs fewer windows. */
 const WARMING = { windowMs: 250, windowsMax: 48 };
 const THOUSAND = 1000;
 
@@ -113,7 +113,7 @@ function perCoreOf(rounds: Rounds, id: VariantId): Spread {
   return spreadOf((rounds.get(id) ?? []).map((round) => perCore(round) / THOUSAND));
 }
 
-/** null: one of the two is not here. */
+/** null: this machine lacks one of the two. */
 function ratio(rounds: Rounds, of: VariantId, to: VariantId): Spread | null {
   const [ours, theirs] = [rounds.get(of), rounds.get(to)];
   return ours === undefined || theirs === undefined ? null : roundsRatio(ours.map(perCore), theirs.map(perCore));

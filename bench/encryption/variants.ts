@@ -16,7 +16,7 @@ import { startListening } from '../servers/server.ts';
 import { missingTool } from '../tools.ts';
 
 const MIB = 1024 * 1024;
-/** Of each file: more than the processor's own caches hold. */
+/** Size of each file: more than the caches of the processor hold. */
 export const VOLUME_BYTES = 64 * MIB;
 export const CLIENTS_MAX = 4;
 const NAMESPACEID = 200;
@@ -24,7 +24,9 @@ const NODEKEY = '0xsecret-of-the-encrypted-bench';
 const PSK_BYTES = 32;
 /** The name that QEMU expects. */
 const KEY_FILE = 'keys.psk';
-/** Each client of rssrv has a process of its own, which compiles for about a second. Less would count the compiler as cost of TLS. */
+/**
+ * Each client of rssrv has its own process, in which V8 compiles for about a second. With less warming, this would count as cost of TLS.
+ */
 const WARMING_CPU_MS = { rssrv: 1_200, nbd: 200 } as const;
 
 export type VariantId = 'plain' | 'digest' | 'tls' | 'nbdkit' | 'nbdkit-tls' | 'qemu-nbd-tls';
@@ -32,14 +34,14 @@ export type VariantId = 'plain' | 'digest' | 'tls' | 'nbdkit' | 'nbdkit-tls' | '
 export interface Variant {
   readonly id: VariantId;
   readonly title: string;
-  /** CPU time for each client before its load counts. */
+  /** CPU time of the server for each client before the load counts. */
   readonly warmingCpuMs: number;
   /** Where this client finds its volume. */
   target(client: number): Target;
   processes(): number[];
 }
 
-/** All that can be measured here; the reasons name the others. */
+/** Returns the variants that this machine can run, and the reasons why the others are missing. */
 export async function startVariants(
   hosts: Hosts,
   parent: string,
@@ -70,7 +72,7 @@ async function rssrvVariants(hosts: Hosts, parent: string, core: number): Promis
     clients: Object.fromEntries(names.map((name) => [name, NODEKEY])),
   });
   const processes = (): number[] => processTree(host.pid('rssrv'));
-  // Processes to come inherit it.
+  // Processes that start later inherit the cores.
   for (const pid of processes()) spawnSync('taskset', ['-a', '-c', '-p', String(core), String(pid)]);
   const place = { host: network.serverAddresses[0] ?? '', port: network.port };
   return kinds.map((kind) => ({

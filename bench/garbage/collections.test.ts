@@ -1,5 +1,5 @@
-// Allocation and pauses from hand-made heap histories.
-// Every run shows that a real process writes such histories.
+// Computes allocation and pauses from hand-made heap histories.
+// Each run of the bench shows that real processes write such histories.
 
 import { expect, test } from 'vitest';
 import { allocatedBytes, bytesPerRequest, type HeapHistory, pauseMs } from './collections.ts';

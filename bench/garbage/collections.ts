@@ -3,7 +3,7 @@
 
 import { type Spread, spreadOf } from '../summary.ts';
 
-/** As the process wrote it (gc-probe.ts): the heap at both ends, and each collection between them in turn. */
+/** As gc-probe.ts writes it: the heap at the beginning and the end, and the collections between these moments in order. */
 export interface HeapHistory {
   readonly beginUsedBytes: number;
   readonly endUsedBytes: number;
@@ -21,14 +21,14 @@ export function allocatedBytes({ beginUsedBytes, endUsedBytes, collections }: He
   return sum + endUsedBytes - used;
 }
 
-/** The pause, ms, that `perMille` of a thousand pauses do not exceed; 0 without pauses. */
+/** Quantile of the pauses in ms: `perMille` of 1000 pauses are not longer; 0 without pauses. */
 export function pauseMs(histories: readonly HeapHistory[], perMille: number): number {
   const pauses = histories.flatMap(({ collections }) => collections.map(({ pauseUs }) => pauseUs)).toSorted((a, b) => a - b);
   const at = Math.ceil((pauses.length * perMille) / 1000) - 1;
   return (pauses[Math.max(0, at)] ?? 0) / 1000;
 }
 
-/** `requests`: the number for each history. */
+/** `requests`: the number of requests during each history. */
 export function bytesPerRequest(histories: readonly HeapHistory[], requests: readonly number[]): Spread {
   return spreadOf(histories.map((history, index) => allocatedBytes(history) / (requests[index] ?? 1)));
 }

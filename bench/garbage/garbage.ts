@@ -79,7 +79,7 @@ export function measureGarbage(context: SectionContext): Promise<SectionResult> 
   });
 }
 
-/** Of the server the worse of reads and writes; pauses of both. */
+/** For the server, the allocation of reads or of writes, whichever is higher; for both processes, the pauses. */
 function figuresOf(
   [server = [], client = []]: Spread[][],
   [serverPauses = [], clientPauses = []]: HeapHistory[][],
@@ -93,7 +93,7 @@ function figuresOf(
   };
 }
 
-/** The histories of each process, in turn with the load. */
+/** Alternates between the load and the writing of the histories. */
 async function noteRounds(
   load: LoadClient,
   shape: LoadShape,
@@ -106,7 +106,7 @@ async function noteRounds(
   for (let round = 1; round <= plan.rounds; round++) {
     for (const pid of pids) process.kill(pid, 'SIGUSR2');
     await after(BEGUN_MS);
-    // Every sent request counts; those still in flight at the end of the window are a thousandth.
+    // Counts every sent request; the requests in flight at the end of the window are a thousandth of them.
     const { requests } = await load.run(shape, round + 1, { warmUpMs: 0, windowMs: plan.seconds * 1000 }).done;
     for (const pid of pids) process.kill(pid, 'SIGUSR2');
     for (const [side, pid] of pids.entries()) {

@@ -1,5 +1,5 @@
-// Loaded into a daemon before it starts (`node --import`). A first SIGUSR2 makes it record the garbage collections of its process, and a second one
-// writes them to RSIO_BENCH_GC/PID.json. It changes nothing else. For the sums see collections.ts.
+// Loaded into a daemon before it starts (`node --import`). A first SIGUSR2 makes it record the garbage collections of its process, and a
+// second one writes them to RSIO_BENCH_GC/PID.json. It changes nothing else. collections.ts computes the sums.
 
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -34,7 +34,7 @@ process.on('SIGUSR2', () => {
   const history = end(under);
   under = null;
   const file = join(folder, `${process.pid}.json`);
-  // Renamed into place, so that a reader never sees a part.
+  // Renames the complete file, so that a reader never sees an incomplete file.
   writeFileSync(`${file}.new`, JSON.stringify(history));
   renameSync(`${file}.new`, file);
 });

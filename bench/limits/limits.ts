@@ -1,6 +1,6 @@
-// Limits of I/O: how exactly fio meets them with one client, with two clients of one volume and with two volumes of one client, what a change under
-// I/O does, what a neighbour notices, and what a limit costs that is never reached. All runs are side by side in one scene. Invariant: compared
-// figures are measured in turn, round by round.
+// Limits of I/O: how exactly fio meets them with one client, with two clients of one volume and with two volumes of one client, the effect
+// of a change under I/O, the effect on a neighbour, and the cost of a limit that is never reached. All runs use one scene. Invariant:
+// compared figures are measured in turn, round by round.
 
 import { readFileSync } from 'node:fs';
 import { clientConfig, startServer } from '@rsio/test/support/hosts/configs';
@@ -21,7 +21,7 @@ const MIB = KIB * KIB;
 const WINDOW_SECONDS = 10;
 const RAMP_SECONDS = 2;
 const P99 = '99.000000';
-/** The p99 of a round is that of its worst hundredth, and varies much. */
+/** More rounds, because the p99 of a single round varies much. */
 const NEIGHBOUR_ROUNDS = 2;
 const HELD_IOPS = 500;
 const RANDOM = ['--rw=randread', '--bs=8k', '--iodepth=32'];
@@ -122,8 +122,8 @@ async function ratesOf(scene: Scene, rounds: number): Promise<Line[]> {
 }
 
 /**
- * What a client notices on its volume while another client is held by a limit: beside nobody, and beside a client that asks for as little by
- * itself. Clients and server share the cores of this machine, so that only the second comparison is about the limit.
+ * Latency of a client while a limit holds another client, compared with no other client, and with another client that sends as little
+ * without a limit. Clients and server share the cores of this machine, so that only the second comparison shows the effect of the limit.
  */
 async function neighbourLines(scene: Scene, neighbour: Host, rounds: number): Promise<Line[]> {
   const p99 = ({ lat_ns }: FioSide): number => (lat_ns.percentile?.[P99] ?? Number.NaN) / 1_000;
@@ -146,7 +146,7 @@ async function neighbourLines(scene: Scene, neighbour: Host, rounds: number): Pr
   ];
 }
 
-/** What a limit costs that is never reached. */
+/** Cost of a limit that is never reached. */
 function costLine(context: SectionContext): Promise<Line> {
   return inScene(context, async ({ hosts }) => {
     const { plan, cores, parent } = context;

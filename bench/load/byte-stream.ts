@@ -1,12 +1,12 @@
-// A connection, over TCP or a Unix socket, during its set-up: the caller reads bytes by their number. Afterwards the load generator
-// inherits it. Invariant: bytes that were received but not read are handed over with it, and nothing is received after that.
+// A connection, over TCP or a Unix socket, during its set-up: the caller asks for a number of bytes. Afterwards the load generator inherits
+// it. Invariant: bytes that were received but not read are handed over with it, and nothing is received after that.
 
 import net from 'node:net';
 import { RsError } from '@rsio/common/lib/errors';
 import { CONNECT_TIMEOUT_MS, RECEIVE_BUFFER_BYTES } from '@rsio/protocol/link/limits';
 import type { OpenConnection, Place } from './orders.ts';
 
-/** So long a set-up may wait for the server. */
+/** Longest wait for an answer of the server during the set-up. */
 const ANSWER_TIMEOUT_MS = 10_000;
 
 export class ByteStream {
@@ -43,7 +43,7 @@ export class ByteStream {
     return stream;
   }
 
-  /** The next bytes; a copy. One caller at a time. */
+  /** Returns a copy of the next bytes. Only one caller may wait at a time. */
   async take(lengthBytes: number): Promise<Buffer> {
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(
@@ -67,7 +67,7 @@ export class ByteStream {
     this.socket.write(bytes);
   }
 
-  /** From here on nothing is received; the process that inherits the socket gets `early` first. */
+  /** Stops receiving. The process that inherits the socket gets the bytes `early` before those of the socket. */
   release(words: OpenConnection['words']): OpenConnection {
     this.socket.pause();
     return { socket: this.socket, words, early: this.early };

@@ -1,4 +1,4 @@
-// Steps and quantiles of latencies, from rules and from hand-made counts.
+// Checks steps and quantiles of latencies, by rules and by hand-made counts.
 // native-load.test.ts shows that the generator in C counts in the same steps.
 
 import * as fc from 'fast-check';

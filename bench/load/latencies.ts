@@ -6,7 +6,6 @@ import type { LatencyCounts } from './orders.ts';
 const STEPS_PER_DOUBLING = 32;
 const LOG2_STEPS = 5;
 
-/** Upper end of a step, ns. */
 export function stepEndNs(step: number): number {
   if (step < STEPS_PER_DOUBLING) return step + 1;
   const doubling = Math.floor(step / STEPS_PER_DOUBLING) - 1;
@@ -31,7 +30,7 @@ export class Latencies {
     }
   }
 
-  /** The end of the step that reaches the share `share` of all counts, us; 0 without counts. */
+  /** Upper end, in us, of the first step up to which at least the share `share` of all counts lies; 0 without counts. */
   quantileUs(share: number): number {
     let left = share * this.total;
     if (left === 0) return 0;

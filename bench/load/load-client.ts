@@ -1,5 +1,5 @@
-// One client of a load: its connections are opened here and then inherited by a generator in C (native/load.c), which takes orders on stdin and
-// answers with events. The server is measured by measure.ts.
+// One client of a load: opens its connections, which a generator in C (native/load.c) then inherits. The generator takes orders on stdin
+// and answers with events. measure.ts measures the server.
 // Invariant: an order ends, fails, or is abandoned at its deadline; a generator that ends by itself is a failure.
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -14,12 +14,12 @@ import { openRsio, rsioFarewell } from './open-rsio.ts';
 import type { LoadFigures, LoadShape, OpenConnection, Target, Window } from './orders.ts';
 
 export interface ClientPlan {
-  /** Which client of the server it is, from 0. */
+  /** Number of the client at its server, from 0. */
   readonly client: number;
   readonly connections: number;
   readonly isReadonly: boolean;
   readonly cores: readonly number[];
-  /** The file of the volume, whose pages are dropped from the cache while each of its blocks is read once. */
+  /** File of the volume; its pages are dropped from the cache while a run reads each block once. */
   readonly dropped?: string;
 }
 
@@ -39,7 +39,7 @@ type Event =
   | ({ readonly event: 'done' } & LoadFigures)
   | { readonly event: 'failed'; readonly message: string };
 
-/** Time an order may take beyond the times in it. */
+/** Time that an order may take in addition to its own times. */
 const ORDER_TIMEOUT_MS = 60_000;
 const END_TIMEOUT_MS = 5_000;
 const INHERITED_FIRST = 3;
@@ -83,7 +83,7 @@ export class LoadClient {
     return LoadClient.adopt(await open(target, plan), kind, plan.cores, fileBytes, volumes, plan.dropped);
   }
 
-  /** With connections that are open already, each to all of so many volumes. */
+  /** Makes a client of open connections; each connection has opened all `volumes` volumes. */
   static async adopt(
     connections: readonly OpenConnection[],
     kind: Kind,
@@ -98,19 +98,18 @@ export class LoadClient {
     return made;
   }
 
-  /** A window of load. */
   run(shape: LoadShape, seed: number, { warmUpMs, windowMs }: Window): Run {
     return this.order(shape, { seed, warmUpMs, windowMs, requests: 0, isChecked: false });
   }
 
-  /** The whole volume once, in order: every byte that is read is compared with the expected byte, or every byte is written. */
+  /** Reads the whole volume once in order, and compares every byte; or writes every byte once. */
   async sweep(kind: 'read' | 'write'): Promise<LoadFigures> {
     const shape = { ...SWEEP, readPercent: kind === 'read' ? 100 : 0 };
     const requests = this.fileBytes / SWEEP.blockBytes;
     return this.order(shape, { seed: 1, warmUpMs: 0, windowMs: 0, requests, isChecked: kind === 'read' }).done;
   }
 
-  /** A number of requests; read data is compared. */
+  /** Sends a number of requests, and compares the data of READs. */
   async checked(shape: LoadShape, requests: number): Promise<LoadFigures> {
     return this.order(shape, { seed: 1, warmUpMs: 0, windowMs: 0, requests, isChecked: true }).done;
   }
@@ -133,7 +132,7 @@ export class LoadClient {
     const begun = requests > 0 ? Promise.resolve() : this.event('begin', withinMs).then(() => undefined);
     const ended = this.event('end', withinMs).then(() => undefined);
     const done = this.event('done', withinMs).then((event) => event as LoadFigures & Event);
-    // The caller that waits for one of them sees the failure; the others must not end the bench.
+    // A caller sees the failure in the promise that it awaits; the other promises must not end the bench as unhandled.
     for (const promise of [begun, ended, done]) promise.catch(() => undefined);
     this.child.stdin?.write(
       `${readPercent} ${order} ${blockBytes} ${depth} ${seed} ${warmUpMs} ${windowMs} ${requests} ${isChecked ? 1 : 0}\n`,

@@ -1,5 +1,5 @@
-// The generator's RSIO and iSCSI against servers of a few lines, which keep written data and check what they receive. NBD and the data
-// are in native-load.test.ts. The bench compares every byte of the real servers.
+// Tests RSIO and iSCSI of the generator against servers of a few lines, which keep written data and check what they receive. NBD and the
+// data are in native-load.test.ts. The bench compares every byte of the real servers.
 
 import { once } from 'node:events';
 import net from 'node:net';
@@ -30,7 +30,7 @@ function needCompiler(context: TestContext): void {
   needPrograms(context, 'cc', 'taskset');
 }
 
-/** Gives each connection what it sent and not yet used; `serve` says how many bytes it used, 0: it must wait for more. */
+/** Passes the unused bytes of each connection to `serve`, which returns how many bytes it used; 0: it needs more. */
 async function listen(serve: (said: Buffer, socket: net.Socket) => number): Promise<Place> {
   const sockets: net.Socket[] = [];
   const server = net.createServer((socket) => {
@@ -62,13 +62,13 @@ function ended(client: LoadClient): LoadClient {
 
 // --- RSIO
 
-/** A server that also pings, and holds the PONGs against it. */
+/** A server that also sends PINGs and checks the PONGs. */
 class RsioServer {
   readonly store = Buffer.alloc(BYTES);
   pings = 0;
   pongs = 0;
   requests = 0;
-  /** The store in so many pieces, each with a handle. */
+  /** Number of volumes: the store is cut into equal pieces, each with a handle. */
   volumes = 1;
   readonly volumesAsked = new Set<number>();
   /** May spoil an answer. */
@@ -189,7 +189,7 @@ test('RSIO: an error answer, or an answer to another request, ends the load', as
 const PDU_BYTES = 48;
 const DATA_IN_BYTES = 4096;
 
-/** A target whose unit has something to report first, and that gives the data of a READ in several PDUs. */
+/** A target whose unit first reports a unit attention, and which sends the data of a READ in several PDUs. */
 class Target {
   readonly store = Buffer.alloc(BYTES);
   nops = 0;

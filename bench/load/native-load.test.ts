@@ -20,7 +20,7 @@ const READS: LoadShape = { readPercent: 100, order: 'random', blockBytes: 8192, 
 const ends: (() => Promise<void> | void)[] = [];
 const exitListeners = process.listeners('exit');
 
-// Children are ended by each test: what would end them with this process must not stay in it.
+// Each test ends its children, and therefore removes the hooks that would end them with this process.
 afterAll(() => {
   for (const listener of process.listeners('exit')) if (!exitListeners.includes(listener)) process.off('exit', listener);
 });

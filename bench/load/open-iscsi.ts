@@ -101,7 +101,7 @@ function loginPdu(session: number, expStatSn: number, pairs: readonly string[]):
   header.writeUInt8(OPCODE.login, 0);
   header.writeUInt8(TO_FULL_FEATURE, 1);
   header.writeUIntBE(text.length, 5, 3);
-  // ISID: of the random kind, each session another one.
+  // ISID of the random kind; each session has another one.
   header.writeUInt8(TRANSIT, 8);
   header.writeUInt32BE(session, 10);
   header.writeUInt32BE(session, 16);

@@ -19,7 +19,7 @@ const GREETING_BYTES = 18;
 /** Not one of rsiod's options: a Unix socket needs no TLS. */
 const OPTION_STARTTLS = 5;
 
-/** `cores`: of what carries TLS for the load. */
+/** `cores`: of the relay that carries TLS for the load. */
 export async function openNbd(place: Place, volume: NbdVolume, connections: number, cores: readonly number[]): Promise<OpenConnection[]> {
   const streams: ByteStream[] = [];
   const names = [volume.export, ...(volume.others ?? [])];

@@ -1,5 +1,5 @@
 // Opens a session of RSIO for the load generator: handshake of its paths and OPEN by the protocol package; afterwards each path takes bare
-// I/O frames, in clear, with digests, or inside TLS. No trunk: the client's own work is not measured here.
+// I/O frames, in clear, with digests, or inside TLS. There is no trunk, so that the work of a client is not measured.
 
 import { randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
@@ -22,28 +22,28 @@ import { ByteStream } from './byte-stream.ts';
 import type { OpenConnection, Place, RsioVolume } from './orders.ts';
 import { throughTls } from './through-tls.ts';
 
-/** Not one of the load's: it uses the first slots. */
+/** A slot that the load does not use: the load has the first slots. */
 const OPEN_SLOT = SLOTS - 1;
 
-/** Each session is of a client that has just started. */
+/** Instance number of the next client: each session belongs to a client that has just started. */
 let instances = 0;
 
-/** Said on every path at the end, so that the session ends. */
+/** Frames that each path sends at the end, so that the session ends. */
 export function rsioFarewell(digest: boolean): Buffer {
   return messageFrame({ digest }, OP.BYE, 0, 0, encodeFarewell({ code: 'E_SHUTTING_DOWN', sentence: 'The bench has measured' }));
 }
 
 interface SessionPlan {
-  /** Which of the volume's nodes. */
+  /** Index into the nodes of the volume. */
   readonly client: number;
   readonly paths: number;
   /** Several clients may read. */
   readonly isReadonly: boolean;
-  /** Of what carries TLS for the load. */
+  /** Cores of the relay that carries TLS for the load. */
   readonly cores: readonly number[];
 }
 
-/** A connection of the session; `digest`: with CRC-32s behind WELCOME. */
+/** A connection of the session; `digest`: frames after WELCOME have CRC-32s. */
 interface Path {
   readonly stream: ByteStream;
   readonly digest: boolean;
@@ -73,11 +73,11 @@ export async function openRsio(place: Place, volume: RsioVolume, plan: SessionPl
   }
 }
 
-/** Gives the handle of the first one; those of the others follow. */
+/** Returns the handle of the first volume; the next handles are consecutive. */
 async function openVolumes(path: Path, names: readonly string[], isReadonly: boolean): Promise<number> {
   let firstHandle = 0;
   for (const [index, name] of names.entries()) {
-    // Holds outlive their sessions: a writer takes them from the earlier readers.
+    // Holds outlive sessions, so a writer takes the volume over from earlier readers.
     const body = encodeOpenRequest({ name, universe: 0, readonly: isReadonly, take: isReadonly ? 0 : 2 });
     path.stream.send(messageFrame(path, OP.OPEN, OPEN_SLOT, index + 1, body));
     const handle = await openedHandle(path);
@@ -87,7 +87,7 @@ async function openVolumes(path: Path, names: readonly string[], isReadonly: boo
   return firstHandle;
 }
 
-/** A path of a new session, or of the one given; gives what joins it, and the connection to go on with. */
+/** Proves a path of a new session or of the given one. Returns the data with which further paths join, and the connection. */
 async function prove(
   clear: ByteStream,
   volume: RsioVolume,
@@ -123,7 +123,7 @@ async function prove(
   return { session: session ?? { session: welcome.session, secret: handshake.sessionSecret }, stream };
 }
 
-/** Without its CRC-32s. */
+/** Returns a frame without its CRC-32s. */
 async function takeFrame({ stream, digest }: Path, header: Header = emptyHeader()): Promise<Buffer> {
   const crcBytes = digest ? DIGEST_BYTES : 0;
   const bytes = await stream.take(HEADER_BYTES + crcBytes);
@@ -133,7 +133,7 @@ async function takeFrame({ stream, digest }: Path, header: Header = emptyHeader(
   return Buffer.concat([bytes.subarray(0, HEADER_BYTES), body.subarray(0, length)]);
 }
 
-/** From the answer to OPEN, whatever else comes before it. */
+/** Returns the handle from the answer to OPEN, and skips frames before this answer. */
 async function openedHandle(path: Path): Promise<number> {
   const header = emptyHeader();
   for (;;) {

@@ -3,7 +3,6 @@
 
 import type net from 'node:net';
 
-/** What both ends of a TLS connection share. */
 export interface SharedKey {
   readonly identity: string;
   readonly psk: Buffer;
@@ -17,16 +16,16 @@ export interface RsioVolume {
   /** One for each client. */
   readonly nodes: readonly string[];
   readonly nodekey: string;
-  /** The file in pieces of one size, one behind the other; all of them are opened. */
+  /** Volumes of the same size that make up the file in this order; each session opens all. */
   readonly volumes: readonly string[];
 }
 
 export interface NbdVolume {
   readonly kind: 'nbd';
   readonly export: string;
-  /** The connections open this and the others in turn. */
+  /** Further exports: the connections open the first and these in turn. */
   readonly others?: readonly string[];
-  /** With TLS, which the server requires. */
+  /** Key for TLS, if the server requires TLS. */
   readonly tls?: SharedKey;
 }
 
@@ -37,7 +36,7 @@ export interface IscsiVolume {
 }
 
 export interface Place {
-  /** An address; of a Unix socket its path. */
+  /** Address, or the path of a Unix socket. */
   readonly host: string;
   /** null: a Unix socket. */
   readonly port: number | null;
@@ -47,18 +46,18 @@ export interface Target extends Place {
   readonly volume: RsioVolume | NbdVolume | IscsiVolume;
 }
 
-/** Its handshake is over: the next byte in each direction belongs to a data frame. */
+/** A connection after its handshake: the next byte in each direction belongs to a data frame. */
 export interface OpenConnection {
   readonly socket: net.Socket;
   /** Data for its dialect (native/dialect.h). */
   readonly words: readonly [number, number];
-  /** Received already. */
+  /** Bytes that were already received. */
   readonly early: Buffer;
 }
 
 /** What each client of a load does. */
 export interface LoadShape {
-  /** The others are writes. */
+  /** All other requests are writes. */
   readonly readPercent: number;
   /** once: every block once, in an order that read-ahead cannot predict. */
   readonly order: 'random' | 'sequential' | 'once';
@@ -68,12 +67,12 @@ export interface LoadShape {
 }
 
 export interface Window {
-  /** Load before it, for caches and compilers on both sides. */
+  /** Time of load before the window, for caches and compilers at both ends. */
   readonly warmUpMs: number;
   readonly windowMs: number;
 }
 
-/** Number of a step of `Latencies`, and how many requests took so long. */
+/** Number of a step of `Latencies`, and the number of requests in this step. */
 export type LatencyCounts = readonly (readonly [number, number])[];
 
 /** What one generator counted in its window. */
@@ -93,9 +92,9 @@ export interface Measured {
   readonly bytesPerSecond: number;
   readonly serverCores: number;
   readonly generatorCores: number;
-  /** CPU time of everything else on the machine. */
+  /** CPU time of all other processes of the machine. */
   readonly otherCores: number;
-  /** Bytes that the server read from the disk, beside those that it gave: 1 if no read was answered from the cache. */
+  /** Bytes that the server read from the disk divided by the bytes of its answers: 1 if the cache answered no read. */
   readonly diskShare?: number;
   readonly p50Us: number;
   readonly p99Us: number;

@@ -1,5 +1,5 @@
-// TLS for a connection of the load: a relay in C (native/tls-relay.c) takes the connection over once its clear part is over, and the load goes
-// on in clear through a Unix socket. The relay is on the cores of the load, so that the server's CPU time is the server's alone.
+// TLS for a connection of the load: a relay in C (native/tls-relay.c) takes over the connection after its clear part, and the load
+// continues in clear through a Unix socket. The relay is on the cores of the load, so that the server's CPU time is the server's alone.
 // Invariant: a relay ends with either of its sides, and with the bench.
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -15,7 +15,6 @@ import type { SharedKey } from './orders.ts';
 const START_TIMEOUT_MS = 10_000;
 /** Descriptor 3 of the relay is the connection. */
 const PIPES = ['ignore', 'pipe', 'pipe'] as const;
-/** The relays that run. */
 const relays = new Set<ChildProcess>();
 let endsRelays = false;
 
@@ -30,7 +29,7 @@ function keep(relay: ChildProcess): void {
   });
 }
 
-/** The same connection, encrypted: the returned stream takes what belongs inside. `stream` must not be used any more. */
+/** Encrypts the connection: the returned stream takes clear bytes. The caller must no longer use `stream`. */
 export async function throughTls(stream: ByteStream, { identity, psk }: SharedKey, cores: readonly number[]): Promise<ByteStream> {
   const { socket, early } = stream.release([0, 0]);
   if (early.length > 0) throw new RsError('E_PROTOCOL', `${early.length} bytes came in clear where TLS was to begin`);

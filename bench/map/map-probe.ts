@@ -1,6 +1,6 @@
-// Loaded into a daemon before it starts (`node --import`). A first SIGUSR2 makes it count the bytes that JavaScript copies between buffers and the
-// turns of the event loop, or, if the file RSIO_BENCH_MAP/profile exists, profile itself; a second one writes what it found to
-// RSIO_BENCH_MAP/PID.json. Between them it costs nothing. PID.there says that a process has loaded it.
+// Loaded into a daemon before it starts (`node --import`). A first SIGUSR2 makes it count the bytes that JavaScript copies between buffers
+// and the turns of the event loop, or, if the file RSIO_BENCH_MAP/profile exists, profile itself; a second one writes what it found to
+// RSIO_BENCH_MAP/PID.json. Outside of this time, it costs nothing. The file PID.there says that a process has loaded it.
 
 import { existsSync, renameSync, writeFileSync } from 'node:fs';
 import { type Profiler, Session } from 'node:inspector';
@@ -33,7 +33,7 @@ function countCopies(): End {
   };
   return () => {
     Buffer.prototype.copy = copy;
-    // The method is inherited.
+    // The original method is inherited, so that deleting the override restores it.
     Reflect.deleteProperty(Uint8Array.prototype, 'set');
     return { copiedBytes, copies, turns: performance.nodeTiming.uvMetricsInfo.loopCount - turnsBefore, functions: [] };
   };
@@ -64,7 +64,7 @@ process.on('SIGUSR2', () => {
   const found = end();
   end = null;
   const file = join(folder, `${process.pid}.json`);
-  // Renamed into place, so that a reader never sees a part.
+  // Renames the complete file, so that a reader never sees an incomplete file.
   writeFileSync(`${file}.new`, JSON.stringify(found));
   renameSync(`${file}.new`, file);
 });

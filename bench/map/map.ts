@@ -1,6 +1,7 @@
-// The map of one I/O: what a READ and a WRITE cost the client beside the relay in C, through the NBD socket and the block device, at depth 1 and 32:
-// system calls, wake-ups, turns of the event loop, CPU time in the kernel and outside, bytes copied, and the functions that take the time.
-// All figures are of the client's processes alone. Each kind of figure has a window of its own, so that counting does not change the times.
+// The map of one I/O: what a READ and a WRITE cost the client beside the relay in C, through the NBD socket and the block device, at depth
+// 1 and 32: system calls, wake-ups, turns of the event loop, CPU time in the kernel and outside, bytes copied, and the functions that take
+// the time. All figures are of the client's processes alone. Each kind of figure has its own window, so that counting does not affect the
+// times.
 
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -34,7 +35,7 @@ interface Shape {
 interface Way {
   readonly title: string;
   readonly pids: () => readonly number[];
-  /** Processes with the probe; none: the client has no JavaScript. */
+  /** Processes with the probe; empty if the client has no JavaScript. */
   readonly probed: () => readonly number[];
   /** Returns the number of requests. */
   run(shape: Shape, seconds: number): Promise<number>;
@@ -117,7 +118,7 @@ export async function measureMap(context: SectionContext): Promise<SectionResult
   });
 }
 
-/** What `start` starts has the probe. */
+/** Calls `start` so that the programs that it starts load the probe. */
 async function withProbe<T>(folder: string, start: () => Promise<T>): Promise<T> {
   const before = process.env['NODE_OPTIONS'];
   const file = pathToFileURL(join(benchFolder(), 'dist/map/map-probe.js')).href;
@@ -172,7 +173,7 @@ async function lineOf(way: Way, shape: Shape, folder: string, rounds: number): P
   };
 }
 
-/** For each request. */
+/** Returns the cost of each request. */
 async function costOf(way: Way, shape: Shape, folder: string): Promise<Cost> {
   const pids = way.pids();
   const [before, wokenBefore] = [cpuTimeOf(pids), wakeUpsOf(pids)];
@@ -186,7 +187,7 @@ async function costOf(way: Way, shape: Shape, folder: string): Promise<Cost> {
   return { calls: each, wakeUps: (woken - wokenBefore) / requests, cpuUs: (cpuSecondsBetween(before, then) * MICROSECONDS) / requests };
 }
 
-/** What the probe found, in all processes of the client together; functions of the busiest of them. */
+/** Returns the counts of all processes of the client together, and the functions of the busiest process. */
 async function probe(way: Way, shape: Shape, folder: string, isProfile: boolean): Promise<Probed & { readonly requests: number }> {
   const marker = join(folder, 'profile');
   if (isProfile) writeFileSync(marker, '');

@@ -1,5 +1,5 @@
-// What the probe finds in a process between two signals (map-probe.ts), as it writes it for the bench (map.ts). Plain data.
-// Invariant: either copies and turns were counted, or functions were profiled; the rest is empty.
+// Findings of the probe in a process between two signals (map-probe.ts), in the form in which it writes them for the bench (map.ts). Plain
+// data. Invariant: either copies and turns are counted and `functions` is empty, or functions are profiled and the counts are 0.
 
 export interface FunctionShare {
   /** `name file:line`, or a name in brackets: (idle), (program), (garbage collector). */
@@ -9,11 +9,10 @@ export interface FunctionShare {
 }
 
 export interface Probed {
-  /** By copy and set of buffers. */
+  /** Bytes that `copy` and `set` of buffers have copied. */
   readonly copiedBytes: number;
   readonly copies: number;
-  /** Of the event loop. */
   readonly turns: number;
-  /** Most first. */
+  /** The function with the highest share comes first. */
   readonly functions: readonly FunctionShare[];
 }

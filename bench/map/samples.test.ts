@@ -1,4 +1,4 @@
-// What perf script prints for samples, sorted into kinds: the kernel's copies and the rest of the kernel, memory copies of the process, compiled and
+// Sorts the samples that perf script prints into kinds: copies of the kernel, other kernel code, memory copies of the process, compiled and
 // built-in JavaScript, and other machine code. The shares add up to one.
 
 import { expect, test } from 'vitest';

@@ -7,12 +7,12 @@ import { setTimeout as after } from 'node:timers/promises';
 
 export const SAMPLE_KINDS = ['kernelCopies', 'kernel', 'copies', 'javascript', 'native'] as const;
 export type SampleKind = (typeof SAMPLE_KINDS)[number];
-/** Each a share of the CPU time. */
+/** Kind -> its share of the CPU time. */
 export type Shares = Readonly<Record<SampleKind, number>>;
 
 const BEGIN_MS = 300;
 const HERTZ = '1999';
-/** Fewer samples say nothing about shares. */
+/** Fewer samples give no useful shares. */
 const LEAST = 100;
 const OUTPUT_MAX_BYTES = 64 * 1024 * 1024;
 /** Addresses of the kernel are the highest. */
@@ -20,7 +20,7 @@ const KERNEL = /^\s*f{6}/;
 const KERNEL_COPY = /copy_user|rep_movs|_copy_(?:to|from)_iter|copy_page|memcpy/;
 const COPY = /\b_*mem(?:move|cpy)/;
 
-/** `file`: for perf's samples. null: too few samples to say. */
+/** `file`: where perf writes its samples. null: too few samples. */
 export async function samplesDuring(pids: readonly number[], file: string, load: () => Promise<void>): Promise<Shares | null> {
   const args = ['record', '-q', '-e', 'cpu-clock', '-F', HERTZ, '-o', file, '-p', pids.join(',')];
   const perf = spawn('perf', args, { stdio: 'ignore' });
@@ -33,7 +33,7 @@ export async function samplesDuring(pids: readonly number[], file: string, load:
   return sharesIn(stdout);
 }
 
-/** Of the lines of `perf script -F ip,sym,dso`: address, symbol, file in brackets. null: they are too few. */
+/** Shares in the output of `perf script -F ip,sym,dso`, whose lines are: address, symbol, file in brackets. null: too few samples. */
 export function sharesIn(text: string, least = LEAST): Shares | null {
   const counts: Record<SampleKind, number> = { kernelCopies: 0, kernel: 0, copies: 0, javascript: 0, native: 0 };
   const lines = text.split('\n').filter((line) => line.trim() !== '');
@@ -52,7 +52,7 @@ export function sharesIn(text: string, least = LEAST): Shares | null {
 function kindOf(line: string): SampleKind {
   if (KERNEL.test(line)) return KERNEL_COPY.test(line) ? 'kernelCopies' : 'kernel';
   if (COPY.test(line)) return 'copies';
-  // Compiled code lies in memory that belongs to no file; the parts of JavaScript that V8 brings have this prefix.
+  // Compiled code lies in memory that belongs to no file; built-in functions of V8 have this prefix.
   if (line.includes('Builtins_') || /\((?:\/\/anon|\[unknown\]|[^)]*perf-\d+\.map)\)/.test(line)) return 'javascript';
   return 'native';
 }

@@ -1,5 +1,5 @@
-// A profile of V8 into the functions that took most time themselves, as shares of the time in which the process was not idle. Pure.
-// Taking the profile is the job of the probe (map-probe.ts). A native function counts with all that the kernel does for it.
+// Finds the functions of a V8 profile with the most time of their own, as shares of the time in which the process was not idle. Pure. The
+// probe (map-probe.ts) takes the profile. The time of a native function includes its system calls.
 
 import type { Profiler } from 'node:inspector';
 import { basename } from 'node:path';

@@ -1,5 +1,5 @@
-// What perf stat prints for programs, read into calls of each kind: calls of several names are added, and what perf could not count is
-// none. perf itself is not run.
+// Reads calls of each kind from the output of perf stat: calls of several names are added, and a call that perf could not count is 0. perf
+// itself is not run.
 
 import { expect, test } from 'vitest';
 import { callsIn } from './syscalls.ts';

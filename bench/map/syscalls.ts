@@ -1,5 +1,5 @@
-// System calls of processes while something runs, counted by the kernel's tracepoints (`perf stat`), which slows them down far less than strace.
-// The load is the job of the caller.
+// System calls of processes while something runs, counted by the kernel's tracepoints (`perf stat`), which slows them down far less than
+// strace. The caller runs the load.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -16,10 +16,10 @@ export type CallKind = keyof typeof KINDS;
 export type Calls = Readonly<Record<CallKind | 'all', number>>;
 
 const ALL = 'raw_syscalls:sys_enter';
-/** Until perf has attached itself. */
+/** Time until perf has attached itself. */
 const BEGIN_MS = 300;
 
-/** `file`: for perf's figures. */
+/** `file`: where perf writes its figures. */
 export async function callsDuring(pids: readonly number[], file: string, load: () => Promise<void>): Promise<Calls> {
   const events = [ALL, ...Object.values(KINDS).flatMap((names) => names.map((name) => `syscalls:sys_enter_${name}`))];
   const perf = spawn('perf', ['stat', '-x', ',', '-o', file, '-e', events.join(','), '-p', pids.join(',')], {
@@ -33,7 +33,7 @@ export async function callsDuring(pids: readonly number[], file: string, load: (
   return callsIn(readFileSync(file, 'utf8'));
 }
 
-/** Of the lines of `perf stat -x ,`: count, unit, event. */
+/** Calls in the output of `perf stat -x ,`, whose lines are: count, unit, event. */
 export function callsIn(text: string): Calls {
   const counts = new Map(text.split('\n').map((line) => [line.split(',')[2] ?? '', Number(line.split(',')[0])]));
   const sum = (names: readonly string[]): number =>

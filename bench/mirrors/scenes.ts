@@ -1,6 +1,6 @@
-// What a mirror is compared on: a mirror with confirmed reads, one with local reads, and a volume of one server, all attached by one client,
-// with the bench's load generator on each. Pools are in memory, so that no disk is measured. Invariant: every byte was written before the
-// first window, because a hole costs a server less.
+// The volumes of the comparison: a mirror with confirmed reads, one with local reads, and a volume of one server, all attached by one
+// client, with the bench's load generator on each. Pools are in memory, so that no disk is measured. Invariant: every byte is written
+// before the first window, because a hole costs a server less.
 
 import type { Netlab } from '@rsio/test/support/netlab/netlab';
 import { linkedMirrorMachines, sharedMirrorMachines } from '@rsio/test/support/netlab/mirror-machines';
@@ -62,7 +62,7 @@ export class MirrorStage {
     return new MirrorStage(loads, site.client.pid('rsiod'));
   }
 
-  /** One window. The cores are those of rsiod. */
+  /** Runs one window. The cores in the result are those of rsiod. */
   async window(name: VolumeName, shape: LoadShape, round: number, seconds: number): Promise<Measured> {
     const times = { warmUpMs: WARM_UP_MS, windowMs: seconds * 1000 };
     return measure([this.loads.get(name)!], shape, round, times, processTree(this.pid));
@@ -74,7 +74,7 @@ export class MirrorStage {
   }
 }
 
-/** Daemons and machines in this arrangement, for as long as `use` lasts. */
+/** Starts daemons and machines in this arrangement, calls `use`, and ends them. */
 export function onStage<T>(context: SectionContext, name: ArrangementName, use: (stage: MirrorStage) => Promise<T>): Promise<T> {
   return inScene(context, async (scene) => {
     const places = await ARRANGEMENTS[name].places(scene);

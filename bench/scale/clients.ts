@@ -1,5 +1,5 @@
-// From one client to a thousand on one server: the private memory of the processes that serve them while all are idle, then total IOPS and the cost
-// of a request while each client keeps a few requests in flight. Each count uses a server that has just started.
+// One to a thousand clients on one server: the private memory of the server processes while all clients are idle, then the total IOPS and
+// the cost of a request while each client keeps a few requests in flight. Each count uses a server that has just started.
 
 import { setTimeout as after } from 'node:timers/promises';
 import { processesDefault } from '@rsio/common/config/reader/rssrvcfg';
@@ -20,7 +20,7 @@ const MIB = 1024 * KIB;
 const SETTLED_MS = 3_000;
 /** Requests that each client keeps in flight. */
 const DEPTH = 4;
-/** Of each process, as in the rows of the server. */
+/** CPU time of each process before its load counts, as in the rows of the comparison. */
 const WARM_CPU_MS = 250;
 const WARMING = { windowMs: 1_000, windowsMax: 30 };
 const WARM_UP_MS = 300;

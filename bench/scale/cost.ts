@@ -1,5 +1,5 @@
 // The cost of a request at the server as one client opens more volumes, or uses more paths: the same load on the same bytes, spread over
-// more files or connections. The cost should not grow.
+// more files or connections.
 
 import { LoadClient } from '../load/load-client.ts';
 import { measure } from '../measure.ts';
@@ -66,7 +66,7 @@ function measureCount(context: SectionContext, { volumes, paths }: Count): Promi
     });
     hosts.onClean(() => load.stop());
     const rounds = [];
-    // Reads and compares every byte once, so that the measured load is known to read the right volumes.
+    // Reads and compares every byte once, which shows that the load reads the right volumes.
     await load.sweep('read');
     for (let round = 1; round <= plan.rounds; round++) {
       const times = { warmUpMs: WARM_UP_MS, windowMs: plan.seconds * 1000 };

@@ -1,5 +1,6 @@
-// A large number of sessions of one path each, opened by the bench's own opener and held by a few load generators. These answer PINGs and, on order,
-// keep requests in flight on each session. Invariant: no generator has more sessions than it can answer in time while others are opened.
+// A large number of sessions of one path each, opened by the bench's own opener and held by a few load generators. The generators answer
+// PINGs and, on order, keep requests in flight on each session. Invariant: no generator has more sessions than it can serve with PONGs in
+// time while further sessions are opened.
 
 import type { Hosts } from '@rsio/test/support/hosts/hosts';
 import { LoadClient } from '../load/load-client.ts';
@@ -9,7 +10,7 @@ import { FILE_BYTES } from '../workload.ts';
 
 /** The same number for each generator, so that each sends as many requests. */
 const SESSIONS_EACH = 250;
-/** Concurrent handshakes: fewer than a server allows for one address that has not proved itself. */
+/** Concurrent handshakes: fewer than the unproven connections that a server allows for one address. */
 const AT_ONCE = 8;
 
 /** Sessions of the first `count` nodes on one volume, read-only, so that all of them may open it. */

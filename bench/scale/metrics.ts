@@ -1,6 +1,6 @@
-// What it costs the data path that Prometheus reads both daemons every second: the same load with and without a reader, in turn, window by window.
-// The client has many volumes attached, each with figures, because a reader pays for every volume. Once the load is on the NBD socket of rsiod,
-// and once on rssrv itself.
+// The cost for the data path if Prometheus reads the metrics of both daemons every second: the same load with and without a reader, in
+// turn, window by window. The client has many volumes attached, because each volume adds to the metrics. One load uses the NBD socket of
+// rsiod, and another one rssrv itself.
 
 import { get } from 'node:http';
 import { setTimeout as after } from 'node:timers/promises';
@@ -26,7 +26,7 @@ const BLOCK_BYTES = 4 * KIB;
 const VOLUMES = 100;
 const PORT = 9_510;
 const SCRAPE_MS = 1_000;
-/** Windows alternate, so that short ones do. Their number makes up for it. */
+/** Short windows suffice, because the windows alternate and there are many. */
 const WINDOW_SECONDS = 2;
 const PAIRS_PER_ROUND = 8;
 const WARM_WINDOWS = 2;
@@ -133,7 +133,7 @@ async function compare(
   const scraped: Scraped[] = [];
   for (let turn = 0; turn < WARM_WINDOWS; turn++) await measure([load], shape, turn, times, pids);
   for (let pair = 1; pair <= plan.rounds * PAIRS_PER_ROUND; pair++) {
-    // Each is first as often as the other.
+    // Each kind comes first equally often.
     for (const kind of pair % 2 === 0 ? (['with', 'without'] as const) : (['without', 'with'] as const)) {
       const reader = kind === 'with' ? readEverySecond(addresses, scraped) : null;
       rounds[kind].push(await measure([load], shape, pair, times, pids));
@@ -155,7 +155,10 @@ async function compare(
   return { line: { what, values }, ratio };
 }
 
-/** CPU time that an answer costs all processes of the daemon, without what they need anyway. Others who use the machine change it little. */
+/**
+ * CPU time in ms that one answer costs all processes of the daemon, without their idle load. Other programs on the machine change it
+ * little.
+ */
 async function cpuOfAnswer(address: string, pids: readonly number[]): Promise<number> {
   const answer = async (): Promise<void> => {
     await bytesOf(address);
@@ -167,7 +170,7 @@ async function cpuOfAnswer(address: string, pids: readonly number[]): Promise<nu
   return Math.max(0, withAnswer - without);
 }
 
-/** CPU time of the processes for one turn. */
+/** CPU time in ms of the processes for one turn. */
 async function cpuMsOf(turns: number, turn: () => Promise<void>, pids: readonly number[]): Promise<number> {
   const before = cpuTimeOf(pids);
   for (let count = 0; count < turns; count++) await turn();

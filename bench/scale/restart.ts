@@ -12,14 +12,14 @@ import { ReturningClient } from './returning-client.ts';
 import { type RssrvScene, rssrvScene } from './rssrv-scene.ts';
 
 const THERE_MS = 60_000;
-/** Time after which all sessions have started, and back-off begins at its first step again. */
+/** Time after which all sessions have started, and the back-off of each client is reset. */
 const SETTLED_MS = 2_000;
 const LOOK_MS = 10;
-/** From 127.46.0.1 on: each client has an address of its own. */
+/** Clients for each third byte of 127.46.x.y: each client has its own address. */
 const HOSTS_EACH = 250;
 
 interface Away {
-  /** From the kill until the new server listened, until half of the clients were there, until all were. */
+  /** Seconds from the kill until the new server listens, until half of the clients are back, and until all are back. */
   readonly listensS: number;
   readonly halfS: number;
   readonly allS: number;

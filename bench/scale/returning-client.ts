@@ -24,19 +24,19 @@ export interface ReturningNode {
   readonly volume: string;
 }
 
-/** Of all clients of this process. */
+/** Buffers that all clients of this process share. */
 const POOLS = { bodies: new BufferPool(WINDOW_BYTES), outputs: new OutputPool() };
 const TIMES = { heartbeatMs: HEARTBEAT_INTERVAL_MS, suspectMs: SUSPECT_AFTER_MS, deadMs: DEAD_AFTER_MS };
 const ENDED = 'The bench has measured';
 
 export class ReturningClient {
-  /** Why its volume was refused for good; null: it was not. */
+  /** Why the server has refused the volume for good; null: it has not. */
   failure: string | null = null;
   private readonly trunk: Trunk;
   private readonly supervisor: PathSupervisor;
   private readonly attachment: Attachment;
 
-  /** Comes up by itself, and again, until `stop`. */
+  /** Connects, and reconnects after each loss, until `stop`. */
   constructor(endpoints: Endpoints, { name, key, namespaceid, volume }: ReturningNode) {
     this.trunk = new Trunk(systemClock, TIMES, {
       sessionBegan: () => opener.openAll(),
@@ -86,12 +86,12 @@ export class ReturningClient {
     this.supervisor.start();
   }
 
-  /** In a session, with its volume open in it. */
+  /** True if the client has a session with its volume open. */
   get isThere(): boolean {
     return this.supervisor.state === 'up' && this.attachment.phase === 'ready';
   }
 
-  /** Its state, for people. */
+  /** State of the client as text. */
   get standing(): string {
     return `path ${this.supervisor.state}, volume ${this.attachment.phase}: ${this.supervisor.lastErrorSentence ?? this.attachment.reason}`;
   }

@@ -1,5 +1,5 @@
-// A server for many clients: rssrv with a node for each client, and the data file, whole or cut into several files. Sessions are the job of the
-// callers. Listener, server processes and load share the machine's cores.
+// A server for many clients: rssrv with a node for each client, and the data file, whole or cut into several files. Callers open the
+// sessions. Listener, server processes and load share the machine's cores.
 
 import { closeSync, openSync, readSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -17,15 +17,14 @@ export interface RssrvScene {
   readonly target: Place & { readonly volume: RsioVolume };
   /** The file that the clients open first. */
   readonly file: string;
-  /** All processes of the server. */
   readonly processes: () => number[];
 }
 
-/** All nodes have one key; a login costs the same. */
+/** All nodes share one key, which does not change the cost of a login. */
 const KEY = '0xsecret-of-many-clients';
 const NAMESPACEID = 200;
 
-/** With nodes `node0` and so on. */
+/** Starts rssrv with nodes `node0`, `node1` and so on. */
 export async function rssrvScene(hosts: Hosts, parent: string, clients: number, volumes = 1): Promise<RssrvScene> {
   const host = hosts.host();
   const network = await hosts.network(1);
@@ -42,7 +41,7 @@ export async function rssrvScene(hosts: Hosts, parent: string, clients: number, 
   return { host, network, target, file: files[0] ?? '', processes: () => processTree(host.pid('rssrv')) };
 }
 
-/** Pieces of one size in files beside it. */
+/** Cuts the file into pieces of the same size, in files beside it. */
 function cut(whole: string, count: number): string[] {
   const piece = Buffer.alloc(FILE_BYTES / count);
   const from = openSync(whole, 'r');

@@ -22,7 +22,6 @@ export interface Server {
   readonly title: string;
   readonly pid: number;
   readonly target: Target;
-  /** All processes of the server. */
   processes(): number[];
   /** All of its threads, now and those to come. */
   pin(cores: readonly number[]): void;

@@ -7,9 +7,10 @@ export const LIBRARY = 'usr/lib/rsio';
 
 /**
  * `programs`: launcher -> [package, file without ending]. `packages`: the programs' folders below LIBRARY. `files`: source -> place.
- * `folders`: source folders of packages/ that lie below LIBRARY, too. `libraries`: whose files are copied, besides those in the programs.
- * `settings`: the first configuration file, which the maintainer scripts copy to its place if there is none; null: none. `sameVersion`: packages
- * that are needed in the version of this one. `formerly`: packages that had some of these files before this version.
+ * `folders`: source folders of packages/ that lie below LIBRARY, too. `libraries`: libraries whose files are copied, in addition to those
+ * that the programs contain. `settings`: the first configuration file, which the maintainer scripts copy to its place if there is none;
+ * null: none. `sameVersion`: packages that this one needs in its own version. `formerly`: packages that had some of these files before this
+ * version.
  */
 export const PRODUCTS = {
   'rsio-common': {

@@ -1,5 +1,5 @@
-// Makes the copyright file of a package, in Debian's machine-readable format: the product, and the libraries whose code lies in its programs.
-// Invariant: a library without a licence that is known here stops the build, so that none is shipped unnoticed.
+// Makes the copyright file of a package, in Debian's machine-readable format: the product, and the libraries whose code lies in its
+// programs. Invariant: a library whose licence is unknown here stops the build, so that no library is shipped unnoticed.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ export function librariesIn(text) {
   return [...text.matchAll(MODULE)].map(([, name]) => name);
 }
 
-/** `names`: of libraries, some of them more than once. */
+/** `names`: names of libraries, with repetitions. */
 export function copyrightOf(names) {
   const libraries = [...new Set(names)].toSorted((a, b) => (a < b ? -1 : 1)).map(describe);
   const holders = ['2026 The RSIO authors', ...libraries.map(({ holder, name, version }) => `${holder} (${name} ${version})`)];

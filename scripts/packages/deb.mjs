@@ -1,6 +1,6 @@
 // Packs a staged tree as a Debian package: control file, checksums, list of configuration files, maintainer scripts, changelog, copyright.
 // dpkg-deb makes the archive.
-// Invariant: the same tree gives the same bytes; no file has a time after that of the commit.
+// Invariant: the same tree gives the same bytes; no file is newer than the commit.
 
 import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
@@ -74,7 +74,7 @@ function md5(file) {
   return createHash('md5').update(readFileSync(file)).digest('hex');
 }
 
-/** In Debian's format. CHANGELOG.md has the details. */
+/** Changelog in Debian's format; CHANGELOG.md has the details. */
 function changelog(name, version, epoch) {
   const date = new Date(epoch * 1000).toUTCString().replace('GMT', '+0000');
   return `${name} (${version}) unstable; urgency=medium\n\n  * Release ${version}: see CHANGELOG.md of the source.\n\n -- ${MAINTAINER}  ${date}\n`;

@@ -1,6 +1,6 @@
-// Looks at an OCI image as hadolint looks at the file that would make it and dockle at the result: the configuration, and each file of its layers.
-// image.mjs refuses to hand out an image with faults. Pure but for imageFaults(), which reads an archive with tar.
-// Invariant: what an image is permitted here is named with its reason.
+// Checks an OCI image by the rules of hadolint and dockle: its configuration, and each file of its layers. image.mjs fails for an image
+// with faults. Pure but for imageFaults(), which reads an archive with tar. Invariant: each exception for an image is named with its
+// reason.
 
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';

@@ -1,6 +1,6 @@
-// Tests of the check of OCI images: each fault of a configuration and of a file is named, and what image.mjs makes has none. Where buildah is
-// installed, images of a few files are made and read from their archives; the whole images take minutes, and `npm run package -- --images`
-// checks each of them.
+// Tests of the check of OCI images: each fault of a configuration and of a file is named, and the images of image.mjs have none. If buildah
+// is installed, the test makes images of a few files and reads their archives. Whole images take minutes; `npm run package -- --images`
+// checks them.
 
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';

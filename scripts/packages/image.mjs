@@ -8,10 +8,10 @@ import { imageFaults, ROOT_LABEL } from './image-check.mjs';
 
 const SUITE = 'trixie';
 const MIRROR = 'http://deb.debian.org/debian';
-/** What the packages depend on, and what installs them. */
+/** Dependencies of the packages, and the programs that install them. */
 const INCLUDED = 'nodejs,perl,iproute2,mount,adduser';
 
-/** `runs`: what the container runs. `keeps`: folders that outlive it. `root`: why it starts as root. */
+/** `runs`: command of the container. `keeps`: folders that outlive it. `root`: why it starts as root. */
 export const IMAGES = {
   'rsio-server': {
     what: 'rssrv, which serves volumes over the network',
@@ -57,7 +57,9 @@ export function settingsOf(name, { version, epoch }) {
   ];
 }
 
-/** Returns the file of the image. Throws if the image has faults. `debs`: the files of the package and of those of RSIO that it needs. */
+/**
+ * Returns the file of the image. Throws if the image has faults. `debs`: the files of the package and of the RSIO packages that it needs.
+ */
 export function packImage(name, release, debs, work, folder) {
   const { version, epoch } = release;
   const env = { ...process.env, SOURCE_DATE_EPOCH: String(epoch) };
@@ -67,7 +69,7 @@ export function packImage(name, release, debs, work, folder) {
   const left =
     '/usr/share/doc/[!r]* /usr/share/locale /var/log/*.log /var/log/apt /var/lib/apt/lists/*_* /var/cache/apt/*.bin /tmp/* /var/tmp/*';
   const tidy = `cd "$1" && rm -rf ${left.replaceAll(' /', ' ./').replace(/^/, '.')}`;
-  // What a container runs has the rights of its root already; no other user needs more.
+  // Removes setuid and setgid bits: programs in a container already run as its root, and no other user needs more rights.
   const plain = 'find "$1" -xdev -type f -perm /6000 -exec chmod ug-s {} +';
   const hooks = [install, tidy, plain].map((hook) => `--customize-hook=${hook}`);
   run('mmdebstrap', ['--quiet', '--variant=minbase', `--include=${INCLUDED}`, ...hooks, SUITE, tree, MIRROR], env);

@@ -15,7 +15,7 @@ import { LIBRARY } from './contents.mjs';
 const PROGRAM = 0o755;
 const FILE = 0o644;
 const MAIN_THREADS = "process.env.UV_THREADPOOL_SIZE ??= '48';\n";
-/** How the bundles ask for the library that calls functions of libc. On the target it lies in a folder of its own. */
+/** How the bundles load the library that calls functions of libc. On the target, this library is in its own folder. */
 const FFI_BY_NAME = /\(moduleUrl\)\("koffi"\)/g;
 const FFI_BY_PLACE = '(moduleUrl)("../../ffi/koffi/index.cjs")';
 

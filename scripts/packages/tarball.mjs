@@ -1,5 +1,5 @@
-// Packs the staged trees of all packages as one archive for systems without dpkg: `tar -C / -xf` installs it, with README.packages beside.
-// Invariant: the same trees give the same bytes.
+// Packs the staged trees of all packages as one archive for systems without dpkg: `tar -C / -xf` installs it. The archive contains
+// README.packages. Invariant: the same trees give the same bytes.
 
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';

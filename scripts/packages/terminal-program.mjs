@@ -1,6 +1,6 @@
 // Bundles crsio for a package. In a checkout it runs from its modules, because its terminal library loads its widgets by computed names and
-// its terminal descriptions from its own folder. Here the names are completed, and the descriptions lie beside the program.
-// Invariant: no module is left that would be looked for on the target, but the two that blessed asks for only in a widget that crsio lacks.
+// its terminal descriptions from its own folder. Here the names are completed, and the descriptions lie beside the program. Invariant: the
+// target needs no further module, except two that blessed loads only for a widget that crsio does not use.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,7 +21,7 @@ const COMPUTED = "require('./widgets/' + file)";
 
 /** Files below the folder of the program, with their content. */
 export async function bundledTerminalProgram() {
-  // Not there before the checkout is prepared, and this file is loaded earlier.
+  // Imports late, because this file is loaded before esbuild is installed.
   const { build } = await import('esbuild');
   const { outputFiles } = await build({
     entryPoints: [join(ROOT, 'packages/crsio/dist/main.js')],

@@ -1,5 +1,5 @@
-// What a peer can send before its proof: what happens to its connection, and that no other client is affected. Tests of limits per address
-// (connections, failures) use addresses of their own.
+// Tests what a peer can send before its proof: the server ends the connection as it should, and no other client is affected. Tests of
+// limits per address (connections, failures) use addresses of their own.
 
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -27,14 +27,14 @@ const PROOF_SENTENCE = "Server big-9 does not accept this node's proof: check no
 
 const origins = new WeakMap<RawClient, string>();
 
-/** The server has closed the connection without a message. */
+/** Expects that the server closes the connection without a message. */
 async function expectDropped(peer: RawClient, reason: RegExp): Promise<void> {
   await peer.ended();
   expect(peer.frames).toEqual([]);
   await logged(peer, reason);
 }
 
-/** Lines of the server's log about the peer's address. */
+/** Waits for a line about the peer's address in the server's log. */
 async function logged(peer: RawClient, reason: RegExp): Promise<void> {
   const lines = (): string[] =>
     scene.host
@@ -90,7 +90,7 @@ describe('bytes that are no handshake', () => {
     reader.request({ op: OP.READ, handle: 1, seq: 1, count: 1 });
     await expectDropped(reader, /READ does not belong to the handshake/);
     const huge = await stranger();
-    // In the place of a message's length, this frame has 4 GiB.
+    // The bytes of this frame that a message would use for its length say 4 GiB.
     huge.request({ op: OP.READ, handle: 1, seq: 1, lba: 0xffffffff0000 });
     await expectDropped(huge, /READ does not belong to the handshake/);
     const writer = await stranger();
@@ -241,7 +241,7 @@ describe('a handshake that fails', () => {
       if (time % 3 === 0) peer.reset();
       else if (time % 3 === 1) peer.close();
       else peer.socket.end();
-      // Now and then the last session has ended, and the next one's process is just being started.
+      // Varies the time, so that sometimes the last session has just ended and the process of the next one is starting.
       await new Promise((resolve) => setTimeout(resolve, (time * 7) % 60));
     }
   });
@@ -249,7 +249,7 @@ describe('a handshake that fails', () => {
 
 describe('too many, too often, too slow', () => {
   it('a silent peer, and one that sends only HELLO, are closed after PROOF_TIMEOUT_MS', async () => {
-    // Before they come: the server may have them sooner than is known here.
+    // Takes the time before sending, because the server may receive the bytes before this process continues.
     const startMs = performance.now();
     const silent = await stranger();
     const halfway = await stranger();

@@ -1,6 +1,6 @@
 // Mistakes in the two configuration files, as the administrator sees them: one line with program, file, line, mistake, permitted values and
-// code; exit code 1; nothing runs and nothing is left half-done. Other obstacles to a start are in start.test.ts. Most mistakes are read here
-// as the daemons read their files, before they do anything else; the daemons themselves are started with one of each sort.
+// code; exit code 1; nothing runs and nothing is left half-done. Other obstacles to a start are in start.test.ts. For most mistakes, this
+// test calls the reader that the daemons use; for one mistake of each sort, it starts the daemon itself.
 
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -53,7 +53,9 @@ const TEXTS: Readonly<Record<DaemonProgram, string>> = { rssrv: RSSRVCFG, rsiod:
 
 type How = 'start' | '--check' | 'read';
 
-/** The daemon does not start, with this error, and leaves nothing behind. `how`: `--check` and a mere reading report the same. */
+/**
+ * Expects that the daemon refuses to start with this error and leaves nothing behind. `how`: `--check` and the reader must report the same.
+ */
 async function expectRefused(host: Host, program: DaemonProgram, line: RegExp, how: How = 'start'): Promise<void> {
   const file = daemonPaths(host.root, program).configFile;
   const before = filesOf(host.root);
@@ -67,7 +69,7 @@ async function expectRefused(host: Host, program: DaemonProgram, line: RegExp, h
   expect(filesOf(host.root)).toEqual(before);
 }
 
-/** What a daemon says that has read its file. */
+/** Returns what a daemon prints after it has read its file. */
 async function read(program: DaemonProgram, file: string): Promise<{ code: number; stdout: string; stderr: string }> {
   const texts = { stdout: '', stderr: '' };
   const load = program === 'rssrv' ? loadRssrvConfig : loadRscltConfig;
@@ -332,7 +334,7 @@ describe.each(['rssrv', 'rsiod'] as const)('the file of %s', (program) => {
     rmSync(file, { recursive: true });
     expect((await run('mkfifo', [file])).code).toBe(0);
     await expectRefused(host, program, /^Configuration FILE is not a regular file: put the configuration file there \[E_CONFIG\]$/);
-    // The clean-up of the hosts reads the file.
+    // Removes the file, because the clean-up of the hosts reads it.
     rmSync(file);
   });
 

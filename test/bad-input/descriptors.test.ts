@@ -1,5 +1,5 @@
-// Daemons that have reached their limit of open files: a refusal names the remedy, and what is open continues. Once descriptors are free,
-// every client is admitted again without a restart.
+// Daemons that have reached their limit of open files: a refusal names the remedy, and open connections and volumes continue. Once
+// descriptors are free, every client is admitted again without a restart.
 
 import { readdirSync } from 'node:fs';
 import { afterEach, beforeAll, expect, it, onTestFinished } from 'vitest';
@@ -13,7 +13,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 const REMEDY = 'raise the limit of open files (ulimit -n, or LimitNOFILE= in its unit) and restart the program';
 const USUAL_LIMIT = 1024;
 const TIGHTEN_MS = 20;
-/** More than a process has left whose limit was set while some of its descriptors were about to be closed. */
+/** More connections than a process can accept whose limit was set while it was closing descriptors. */
 const SILENT_MAX = 64;
 const NO_FILES = 'cannot open files or accept connections (EMFILE): raise the limit';
 
@@ -30,12 +30,12 @@ afterEach(async () => {
   await scene.servesNewcomers();
 });
 
-/** The process may open `more` files until the test ends it. What it closes of its own accord meanwhile makes no room. */
+/** The process may open `more` files until the test ends it. Files that it closes by itself in this time make no room. */
 async function limit(pid: number, more: number): Promise<() => Promise<unknown>> {
   const set = (files: number): Promise<string> => runWell('prlimit', [`--pid=${pid}`, `--nofile=${files}:`]);
   let bound = boundFor(pid, more);
   await set(bound);
-  // A test that fails earlier leaves the process usable for the next one.
+  // Restores the limit even if the test fails, so that the next test can use the process.
   onTestFinished(() => set(USUAL_LIMIT).then(ignore, ignore));
   if (more > 0) return () => set(USUAL_LIMIT);
   let tightening = Promise.resolve();
@@ -52,7 +52,7 @@ async function limit(pid: number, more: number): Promise<() => Promise<unknown>>
   };
 }
 
-/** Numbers from 0 on among which `more` are free. */
+/** Returns the least limit below which `more` descriptor numbers are free. */
 function boundFor(pid: number, more: number): number {
   const open = new Set(readdirSync(`/proc/${pid}/fd`).map(Number));
   let bound = 0;
@@ -78,11 +78,11 @@ it('the listener closes connections or refuses them with the reason, and admits 
       peer.close();
     }
   };
-  // The first takes the process that was ready.
+  // The first client gets the standby process.
   expect(await attempt('venus')).toBe('welcome');
   for (const node of nodes) expect(await attempt(node)).toContain(`The server cannot start a process for a client (EMFILE): ${REMEDY}`);
   await scene.logged(/The server cannot start a process for a client \(EMFILE\): raise the limit/);
-  // Connections that say nothing take the descriptors that are left. What the listener has closed meanwhile makes no room for them.
+  // Silent connections take the remaining descriptors. Descriptors that the listener closes in this time make no room for them.
   await limit(scene.host.pid('rssrv'), 3);
   const log = (): string => scene.host.log('rssrv').slice(before);
   const silent: Awaited<ReturnType<Scene['connect']>>[] = [];

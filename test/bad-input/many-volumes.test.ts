@@ -13,7 +13,7 @@ import { RawClient } from '../support/peers/raw-peer.ts';
 import { report } from '../support/programs/report.ts';
 
 const VOLUMES = 10_000;
-/** Some of them are files, which take a descriptor and a lock each. */
+/** Every so many volumes, one is a file, which takes a descriptor and a lock. */
 const FILE_EVERY = 20;
 const MEMORY_MAX_MIB = 256;
 const hosts = useHosts();

@@ -15,7 +15,9 @@ import { waitFor } from '../support/programs/wait-for.ts';
 import { Scene } from '../support/scenes/scene.ts';
 
 const MIB = 1024 * 1024;
-/** What a worker may grow by: its output bound, as much again in Node's and its pool's hands, and a garbage collector's slack. */
+/**
+ * Growth that a worker may have: its output bound, the same amount in buffers of Node and of its pool, and slack for the garbage collector.
+ */
 const GROWTH_MAX_BYTES = 2 * ANSWERS_QUEUED_MAX_BYTES + 64 * MIB;
 
 const hosts = useHosts('file');
@@ -49,7 +51,7 @@ function read(slot: number, seq = 1): Buffer {
   return frameBytes({ op: OP.READ, handle, slot, seq, count: IO_MAX_SECTORS });
 }
 
-/** Resolves when the server reads nothing more from the socket; the rest stays unsent. */
+/** Resolves when the server no longer reads from the socket, so that data stays unsent. */
 async function settles(look: () => number): Promise<void> {
   let last = -1;
   let same = 0;
@@ -140,7 +142,7 @@ it('300 paths that are proved and reset at once', async () => {
     const paths = await Promise.all(Array.from({ length: 15 }, () => scene.join(offender)));
     const twice = await Promise.all(Array.from({ length: 15 }, () => scene.join(offender)));
     for (const path of [...paths, ...twice]) path.reset();
-    // They are gone for the server before the next ones come: a session has 64 at most.
+    // Waits until the server has closed these paths before it opens more: a session has at most 64.
     offender.request(...[...paths, ...twice].map((path) => ({ op: OP.FENCE, aux: path.welcome.path })));
     for (let fenced = 0; fenced < 30; fenced++) await offender.next(({ op }) => op === OP.FENCED);
   }

@@ -1,5 +1,6 @@
-// Daemons of a user without some permission: each missing one has one line with the location and the remedy. It is an error at the prompt,
-// or a warning if the daemon can run without it; everything else is served. Under root, the tests run the daemons as nobody.
+// Daemons of a user who lacks a permission: one line names the missing permission, the location and the remedy. It is an error at the
+// prompt, or a warning if the daemon can run without the permission; everything else is served. Under root, the tests run the daemons as
+// the user nobody.
 
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -41,7 +42,7 @@ function give(...paths: string[]): void {
   if (isRoot) for (const one of paths) chownSync(one, NOBODY, NOBODY);
 }
 
-/** A folder of the daemon's user, and all above it below the root; `mode`: what that may do in it. */
+/** Makes a folder and its parents below the root, owned by the daemon's user; `mode`: permissions of this user. */
 function folder(name: string, mode = 0o755): string {
   const whole = path.join(host.root, name);
   mkdirSync(whole, { recursive: true });

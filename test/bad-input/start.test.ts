@@ -25,7 +25,7 @@ function expectOneLine({ code, stdout, stderr }: RunResult, line: RegExp, exitCo
   expect(code).toBe(exitCode);
 }
 
-/** No process, no pid file, no socket, no memory volume. */
+/** Expects no process, no pid file, no socket, no memory volume. */
 function expectNothingLeft(host: Host): void {
   expect(host.processes()).toEqual([]);
   for (const { runDir } of [host.rssrvPaths, host.rsiodPaths]) {
@@ -227,7 +227,7 @@ describe('rssrv', () => {
         stderr: `rsconfig: ${name}: Server big-9 cannot offer it: Volume lost: directory /nowhere does not exist: create it, or correct path = [E_VOLUME]\n`,
       });
     }
-    // What is not for this client it does not hear of.
+    // The client learns nothing about volumes that are not for it.
     for (const name of ['lost@1', 'hidden', 'none']) expect((await host.rsconfig('-a', name)).stderr).toMatch(/E_UNKNOWN_VOLUME\]\n$/);
     mkdirSync(path.join(host.root, 'storage'));
     const text = readFileSync(host.rssrvPaths.configFile, 'utf8');
@@ -241,7 +241,7 @@ describe('rsiod', () => {
   const shared = useHosts('file');
   let server: TestNetwork;
 
-  /** One server for the tests that need one: their clients come one after the other. */
+  /** One server for all tests that need one; their clients use it one after the other. */
   beforeAll(async () => {
     server = await shared.network(2);
     await startServer(shared.host(), server, { volumes: VOLUMES });

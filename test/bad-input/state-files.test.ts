@@ -14,7 +14,7 @@ const hosts = useHosts('file');
 const CONTENT = Buffer.alloc(65_536, 9);
 let host: Host;
 
-/** A volume with content, attached and in use, and an unclean end of its server, so that every state file has content. */
+/** Attaches and uses a volume and kills its server, so that every state file has content. */
 beforeAll(async () => {
   host = hosts.host();
   const network = await hosts.network(1);
@@ -36,7 +36,7 @@ async function open(): Promise<NbdIo> {
 const cutOff = (good: string): string => good.slice(0, good.length / 2);
 const fromNewer = (good: string): string => good.replace(/"version": ?\d+/, '"version":9');
 
-/** The program does not start with its file damaged so, in one line that ends like this; nothing is changed by the attempt. */
+/** Expects that the program refuses the damaged file in one line that ends with this text, and changes nothing. */
 async function expectRefused(program: DaemonProgram, file: string, damage: (good: string) => string, words: RegExp): Promise<void> {
   const good = readFileSync(file, 'utf8');
   const damaged = damage(good);

@@ -62,7 +62,7 @@ beforeAll(async () => {
   other = await open('other');
 });
 
-/** Nobody but the volume's user has noticed: the same processes, no path lost, another volume as good as before. */
+/** Only the user of the volume notices: the processes are the same, no path was lost, and another volume still works. */
 afterEach(async () => {
   await other.verify(0, 65_536);
   expect(await deathsOfPaths(client, 2)).toEqual([0, 0]);
@@ -81,14 +81,14 @@ async function attached(name: string): Promise<NbdIo> {
   return open(name);
 }
 
-/** rsconfig -a is refused in this one line. */
+/** Expects that rsconfig -a is refused in this one line. */
 async function expectRefused(name: string, line: string): Promise<void> {
   const { code, stderr } = await client.rsconfig('-a', name);
   expect(stderr).toBe(`rsconfig: osl:${name}@0: ${line}\n`);
   expect(code).toBe(1);
 }
 
-/** The server's log has this line, once. */
+/** Waits until the server's log has this line, and expects it once. */
 async function logged(line: string): Promise<void> {
   const count = (): number =>
     server
@@ -101,7 +101,7 @@ async function logged(line: string): Promise<void> {
   expect(count()).toBe(1);
 }
 
-/** Where the test sees a folder of the server's own file systems. */
+/** Path under which the test sees a folder in the server's mount namespace. */
 function atServer(folder: string): string {
   return `/proc/${pid}/root${folder}`;
 }
@@ -187,7 +187,7 @@ it("no room for the server's state: a client whose hold cannot be stored opens n
   const { holdersFile } = server.rssrvPaths;
   const filler = path.join(atServer(path.dirname(holdersFile)), 'filler');
   expect(() => writeFileSync(filler, Buffer.alloc(MIB))).toThrow('ENOSPC');
-  // A client sees no paths of the server.
+  // The server tells a client no file paths.
   await expectRefused('last', 'The server could not execute the request: the administrator of the server sees why [E_VOLUME]');
   await logged(`Node big-2: State file ${holdersFile} cannot be written (ENOSPC): free space there`);
   await client.rsconfigWell('-d', 'spare');

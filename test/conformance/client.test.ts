@@ -1,5 +1,5 @@
 // The cases in which a server tests rsiod: one daemon, every case's scripted server in a namespace of its own at the same time, and beside
-// them a namespace with a real rssrv, whose volume must continue whatever the others do.
+// them a namespace with a real rssrv, whose I/O must continue whatever the scripted servers do.
 
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -21,7 +21,7 @@ const NODE = 'big-2';
 const VERIFY_BYTES = 64 * 1024;
 const RESIDENT_MAX_BYTES = 512 * 1024 * 1024;
 const SHOWN_DEADLINE_MS = 20_000;
-/** Only cases about silence have short time-outs: the other servers, all in this one process, may take their time. */
+/** Only cases about silence have short time-outs, because all scripted servers share this process and may be slow. */
 const DEAD = { long: 'dead = 30s\n', usual: 'dead = 3s\n', well: '12s' };
 const FIRST_HOST = 30;
 const FIRST_NAMESPACEID = 1_000;
@@ -30,7 +30,7 @@ let host: Host;
 let good: NbdIo;
 const stages = new Map<ClientCase, ClientStage>();
 const playing = new Map<ClientCase, Promise<void>>();
-/** Their servers are wrong until `-m status -v` was looked at; the others play from the beginning. */
+/** Cases whose servers misbehave until the test has read `-m status -v`; all other cases play from the beginning. */
 const CLOSING = CLIENT_CASES.filter(({ error, hasTwoPaths, id }) => error !== null && !hasTwoPaths && !id.startsWith('client.io.'));
 
 beforeAll(async () => {
@@ -44,7 +44,8 @@ beforeAll(async () => {
   await host.rsconfigWell('-a', '--wait=60s', 'osl:oracle');
   good = await NbdIo.open(host.rsiodPaths.nbdSocket, 'osl/oracle');
   hosts.onClean(() => good.close());
-  // Not at the start: before so many wrong servers it may take longer on a slow machine than one waits for the prompt.
+  // Adds these sections by a reload, because with so many wrong servers a start may take longer than the wait for the prompt on a slow
+  // machine.
   const sections: string[] = [];
   for (const [index, one] of CLIENT_CASES.entries()) sections.push(await begin(one, index));
   host.writeConfig('rsiod', `${clientConfig(network, { defaults: { dead: DEAD.well } })}\n${sections.join('\n')}`);
@@ -69,7 +70,7 @@ beforeAll(async () => {
     hosts.onClean(() => server.close());
     stages.set(one, new ClientStage(host, hosts, watch, name, server));
     const keys = `namespaceid = ${namespaceid}\nnodename = ${NODE}\nnodekey = ${keyOf(NODE)}\ndigest = ${one.hasDigests ? 'on' : 'off'}\n`;
-    // Those that are only about a connection have no use for a volume.
+    // Cases that are only about a connection need no volume.
     const attach = CLOSING.includes(one) ? '' : 'attach = all\n';
     const dead = one.id.startsWith('client.dead.') ? DEAD.usual : DEAD.long;
     const second = one.hasTwoPaths ? `[server ${name}-2]\naddress = ${further}\n` : '';
@@ -81,11 +82,11 @@ afterAll(() => {
   expect(host.log('rsiod')).not.toMatch(/AssertionError|TypeError|RangeError/);
 });
 
-/** All at a time, because most of a case's time is waiting. */
+/** Plays all cases at the same time, because they mostly wait. */
 function playAll(cases: readonly ClientCase[]): void {
   for (const one of cases) {
     const played = play(one);
-    // Its own test reports it.
+    // The test of the case reports the failure.
     played.catch(() => undefined);
     playing.set(one, played);
   }
@@ -101,7 +102,7 @@ describe('all cases together', () => {
   afterAll(() => playAll(CLOSING));
 
   it('rsconfig -m status -v shows the reason beside the path', async () => {
-    // Each at some look: a handshake that took too long may hide the reason until the next one.
+    // Each reason must appear in one of several looks, because a slow handshake may hide it until the next one.
     let missing = CLOSING;
     const look = async (): Promise<boolean> => {
       const status = await host.rsconfigWell('-m', 'status', '-v');

@@ -13,7 +13,6 @@ export interface Outcome {
   readonly reason: string;
 }
 
-/** A requirement of a case that the target lacks. */
 export function lacks(one: ServerCase, target: Target): string {
   return one.needs.filter((need) => !target.has(need)).join(', ');
 }
@@ -33,7 +32,6 @@ export async function runCase(one: ServerCase, target: Target): Promise<void> {
   }
 }
 
-/** Runs a patient case by itself. */
 export async function runPatient(one: ServerCase, options: TargetOptions): Promise<void> {
   const target = new Target(options);
   try {

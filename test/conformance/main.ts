@@ -151,7 +151,7 @@ async function expectEmpty(options: TargetOptions): Promise<void> {
   }
 }
 
-/** Whether the sectors that the suite writes to are zeros; a smaller volume is refused later. */
+/** Whether the sectors that the suite writes to contain zeros. A volume that is too small is refused later. */
 async function isFullOfZeros(client: RawClient, handle: number, sectors: number): Promise<boolean> {
   const places = [{ lba: sectors - BLOCK, count: BLOCK }];
   for (let lba = 0; lba < Math.min(VOLUME_MIN_SECTORS, sectors); lba += IO_MAX_SECTORS) {
@@ -203,5 +203,5 @@ try {
   console.error(`conformance: ${escapeControls(message)} [${code}]`);
   process.exitCode = code === 'E_USAGE' ? 2 : 1;
 }
-// Remaining connections do not keep the process.
+// Ends the process although connections remain.
 process.exit();

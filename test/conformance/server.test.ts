@@ -1,6 +1,5 @@
 // The cases in which a client tests a server, against a real rssrv, beside a well-behaved rsiod whose I/O must not be affected. The cases
-// that wait for time-outs start first and run in parallel. What a case expects of the log is checked here, because here the log is
-// available.
+// that wait for time-outs start first and run in parallel. Only this test checks the expected log lines, because it has the log.
 
 import { isProgramThere, needPrograms } from '@rsio/common/testing/needs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -15,7 +14,7 @@ import { RESTART_CASES } from './server/restart.ts';
 import { Target, type TargetOptions } from './base/target.ts';
 
 const NAMESPACE_KEY = '0xkey-of-the-whole-namespace';
-// A pool without a lock is not used.
+// rssrv needs perl to lock a pool, and uses no pool without a lock.
 const HAS_PERL = isProgramThere('perl');
 const LOGGED_DEADLINE_MS = 5_000;
 
@@ -31,7 +30,7 @@ function optionsOf(): TargetOptions {
     namespaceid: NAMESPACEID,
     serverkey: null,
     namespacekey: NAMESPACE_KEY,
-    // The last one is that of the scene's new clients.
+    // Leaves out the last node, which the scene uses for new clients.
     nodes: RAW_NODES.slice(0, 3).map((node) => ({ node, nodekey: keyOf(node) })),
     volumes: {
       plain: 'conform',
@@ -55,7 +54,7 @@ beforeAll(async () => {
   target = new Target(options);
   for (const one of SERVER_CASES.filter(({ isPatient }) => isPatient)) {
     const run = runPatient(one, options);
-    // Its own test reports it.
+    // The test of the case reports the failure.
     run.catch(() => undefined);
     patient.set(one, run);
   }

@@ -1,4 +1,4 @@
-// The suite itself: names, sentences and sections, so that its report can be read and looked up. server.test.ts and client.test.ts run the
+// Tests names, sentences and sections of the suite, so that its report can be read and looked up. server.test.ts and client.test.ts run the
 // cases.
 
 import { readFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// The data centre at work: real daemons for every server and client of the standard site, each under a root of its own, and what
-// administrators do with it: start, restart, kill, change a file and reload it. The callers judge.
+// The data centre at work: real daemons for every server and client of the standard site, each under a root of its own, and the actions of
+// administrators: start, restart, kill, change a file and reload it. The callers judge.
 
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -69,7 +69,7 @@ export class DataCentre {
     return (await this.host(client).start('rsiod')).stderr;
   }
 
-  /** Everything up, every path of every client. */
+  /** Starts all daemons, and waits for every path of every client. */
   async start(): Promise<void> {
     await Promise.all(this.servers.map((server) => this.startServer(server)));
     await Promise.all(this.clients.map((client) => this.startClient(client)));
@@ -81,7 +81,7 @@ export class DataCentre {
     await this.host(server).start('rssrv');
   }
 
-  /** SIGKILL of the listener. `waits`: started when its processes have ended; else at once, as a supervisor does. */
+  /** Kills the listener and starts it again. `waits`: only when its processes have ended; else at once, as a supervisor does. */
   async killAndStart(server: SiteServer, waits: boolean): Promise<void> {
     const host = this.host(server);
     await host.kill('rssrv');
@@ -100,7 +100,6 @@ export class DataCentre {
     return host.log('rssrv').slice(length);
   }
 
-  /** The same for a client. */
   async reloadClient(client: SiteClient, text = clientFile(client)): Promise<string> {
     const host = this.host(client);
     const outcomes = (): number => (host.log('rsiod').match(/^The configuration is unchanged|was reloaded: /gm) ?? []).length;

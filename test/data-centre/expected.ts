@@ -1,6 +1,6 @@
-// What the commands must print for a site whose servers are all reachable and whose paths are all up. It is written from docs and product
-// alone and shares no code with what prints. Only times, instances and path numbers are masked, because the test cannot choose them. Order
-// in -m status: first the file's sections, then the further interfaces that servers announced, by namespace and serverid.
+// The expected output of commands for a site whose servers are all reachable and whose paths are all up. It shares no code with the
+// printing code. Only times, instances and path numbers are masked, because the test cannot choose them. `-m status` lists the sections of
+// the file, then further interfaces that servers announced, by namespace and serverid.
 
 import { sameSubnet } from './data-centre.ts';
 import type { SiteClient, SiteLogin, SiteServer, SiteVolume } from './site.ts';
@@ -8,7 +8,7 @@ import type { SiteClient, SiteLogin, SiteServer, SiteVolume } from './site.ts';
 const UNITS: Readonly<Record<string, number>> = { k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 };
 const INTERFACE_PORT = 5000;
 
-/** Removes from an output what the test cannot choose. */
+/** Masks the parts of an output that the test cannot choose. */
 export function masked(text: string): string {
   return text
     .replace(/\d{4}_\d\d_\d\d-\d\d:\d\d:\d\d \(GMT\)/g, 'TIME')
@@ -31,12 +31,11 @@ export function expectedQuery({ logins }: SiteClient, verbosity: 0 | 1): string 
     .join('');
 }
 
-/** In order of first appearance. */
+/** The servers of the sections, in order of first appearance. */
 export function serversOf({ sections }: SiteLogin): SiteServer[] {
   return [...new Set(sections.map(({ server }) => server))];
 }
 
-/** The volumes of a server that a node may use. */
 export function volumesFor({ volumes }: SiteServer, node: string): SiteVolume[] {
   return volumes.filter(({ keys }) => keys['clients'] === undefined || keys['clients'].split(/\s+/).includes(node));
 }
@@ -66,14 +65,14 @@ interface RemoteEnd {
   readonly port: number;
 }
 
-/** In the order of the view: for each namespace its sections, then what was learned of its servers. */
+/** Remote ends in the order of the view: for each namespace its sections, then the interfaces that its servers announced. */
 function remoteEnds(logins: readonly SiteLogin[]): RemoteEnd[] {
   let learnedPosition = logins.flatMap(({ sections }) => sections).length;
   let sectionPosition = 0;
   return logins.flatMap((login) => {
     const { port } = login.namespace;
     const positions = new Map(login.sections.map((section) => [section, sectionPosition++]));
-    // A section of an interface that its server does not have any more leads nowhere.
+    // Leaves out sections for interfaces that their server no longer has.
     const named = login.sections
       .filter(({ server, address }) => server.interfaces.some((one) => one.address === address))
       .map((section) => ({ position: positions.get(section) ?? -1, address: section.address, port }));

@@ -1,6 +1,6 @@
 // `npm run data-centre`: three servers in two namespaces and three clients on this machine. It compares every output to the character, then
-// makes 50 changes from a seed under fio with verification; --stay keeps everything running. The steps are in outputs.ts and turmoil.ts.
-// Invariant: however it ends, except by SIGKILL, it first stops the daemons and removes the roots.
+// makes 50 changes, which a seed chooses, under fio with verification; --stay keeps everything running. The steps are in outputs.ts and
+// turmoil.ts. Invariant: however it ends, except by SIGKILL, it first stops the daemons and removes the roots.
 
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
@@ -34,7 +34,7 @@ function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-/** Resolves when a person, or the supervisor, ends it. */
+/** Resolves when a signal asks the program to end. */
 function asked(): Promise<void> {
   return new Promise((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve());
@@ -67,7 +67,7 @@ function sayWhereThingsAre(centre: DataCentre): void {
     say(`  $EDITOR ${centre.host(server).rssrvPaths.configFile}; kill -HUP ${centre.host(server).pid('rssrv')}`);
 }
 
-/** Gives the exit code. */
+/** Returns the exit code. */
 async function main(): Promise<number> {
   const options = parseArgs({ options: OPTIONS }).values;
   if (options.help === true) {

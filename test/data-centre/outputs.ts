@@ -1,6 +1,6 @@
 // Every output of the commands at the standard site, to the character, as steps that build on each other: names before first contact,
-// views, names that match several volumes, attaching, permissions, holders, one volume over two servers, a volume whose server is away. For
-// the placeholders in the texts see said.ts. Invariant: no expected text is made by the code that prints.
+// views, names that match several volumes, attaching, permissions, holders, one volume on two servers, a volume whose server is away.
+// said.ts explains the placeholders in the texts. Invariant: the printing code makes no expected text.
 
 import { strictEqual } from 'node:assert/strict';
 import { NbdIo } from '../support/io/nbd-io.ts';
@@ -189,7 +189,7 @@ async function attach(centre: DataCentre): Promise<void> {
   };
   const first = ['osl:oracle@0', 'osl:logs@1', 'osl:pool@2', 'osl:archive@0', 'dev:oracle@0'];
   await says(centre, big2, '-a osl:oracle logs@1 osl:pool@2 archive dev:oracle', { stdout: first.map(line).join('') });
-  // Not the server that would be chosen without a name, so that the two can be distinguished.
+  // Names a server that rsiod would not choose by itself, so that the choice can be seen.
   await says(centre, big2, '-a scratch --server big-5', { stdout: line('osl:scratch@0') });
   await says(centre, big2, '-a data --server big-5', { stdout: line('osl:data@0') });
   await says(centre, big2, '-a data --server big-9', {
@@ -249,7 +249,7 @@ async function holders(centre: DataCentre): Promise<void> {
     /^rsconfig: osl:oracle@0: Volume oracle is held by big-2 at OWN since TIME: .*rsconfig .*\[E_HELD\]\n$/,
   );
   await held(big6, '-a oracle', /^rsconfig: dev:oracle@0: Volume oracle is held by dev-2 at OWN since TIME: .*rsconfig .*\[E_HELD\]\n$/);
-  // A volume that is held at one of its two servers is held: no client can go around that through the other one.
+  // If a volume is held at one of its two servers, no client can open it through the other one.
   await held(venus, '-a scratch', /^rsconfig: osl:scratch@0: Volume scratch is held by big-2 at OWN since TIME: .*\[E_HELD\]\n$/);
   await held(
     venus,
@@ -300,7 +300,7 @@ async function serverAway(centre: DataCentre): Promise<void> {
     await scratch.write(0, Buffer.alloc(4096));
     await centre.host(big5).stop('rssrv');
     const waits = scratch.write(4096, Buffer.alloc(4096));
-    // An error before the wait is reported there.
+    // The await below reports an earlier error.
     waits.catch(() => undefined);
     const waiting = /^osl:scratch@0 waits for a path to server big-5\n {4}since: TIME {2}until: TIME {2}requests: 1\n(?!.*waits for)/m;
     await waitFor(async () => waiting.test(masked(await host.rsconfigWell('-m', 'status', '-v'))), WAIT_MS, 'scratch waits');
@@ -357,14 +357,14 @@ async function detach(centre: DataCentre): Promise<void> {
   await says(centre, venus, '-d ora_db', { stdout: 'ora_db is not attached\n' });
   await says(centre, big6, '-d', { stdout: 'dev:play@0 detached\ndev:a-name-that-is-longer-than-its-column@0 detached\n' });
   await says(centre, big2, '-qvv', { stdout: wholeView(false) });
-  // Free again, also for the client that was refused.
+  // The volume is free again, also for the client that was refused.
   await says(centre, venus, '-a scratch osl:oracle', {
     stdout: 'osl:scratch@0 attached {nbd osl/scratch}\nosl:oracle@0 attached {nbd osl/oracle}\n',
   });
   await says(centre, venus, '-d', { stdout: 'osl:scratch@0 detached\nosl:oracle@0 detached\n' });
 }
 
-/** Each builds on those before it; the daemons are started by the first two. */
+/** Each step builds on those before it; the first two start the daemons. */
 export const OUTPUT_STEPS: readonly OutputStep[] = [
   { name: 'before first contact a server is called by its sections', run: before },
   { name: '-q to -qvvv: three clients see what is theirs, in the order of their files', run: views },

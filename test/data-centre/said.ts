@@ -23,7 +23,7 @@ export async function says(
   const result = await centre.host(client).rsconfig(...args.split(' '));
   const what = `rsconfig ${args} of ${client.name}`;
   const fill = (text: string): string => filled(centre, client, text);
-  // A server that is not there is tried again now and then.
+  // rsiod tries an absent server again from time to time.
   const remarks = masked(result.stderr).replaceAll(' is connecting: see ', ' is down: see ');
   strictEqual(remarks, fill(stderr), `${what}, stderr`);
   strictEqual(withoutHolders(centre, masked(result.stdout)), fill(stdout), what);
@@ -40,7 +40,7 @@ export function filled(centre: DataCentre, client: SiteClient, text: string): st
     .replace(/\{nbd ([^}]+)\}/g, (_, name: string) => centre.host(client).nbdUri(name));
 }
 
-/** A holder's address is that of whichever path came first: any of its own counts. */
+/** A holder's address is that of its first path, so that each of its addresses is accepted. */
 export function withoutHolders(centre: DataCentre, text: string): string {
   return centre.clients.reduce(
     (rest, { interfaces, logins }) =>

@@ -1,6 +1,6 @@
 // The data centre of the tests as its administrators would describe it: servers, clients, their interfaces, volumes and keys, and the
-// resulting configuration files. Plain data and pure functions; a caller that changes the site writes the files again. The daemons are in
-// data-centre.ts, what the commands must print in expected.ts.
+// resulting configuration files. Plain data and pure functions; a caller that changes the site writes the files again. data-centre.ts runs
+// the daemons, and expected.ts has the expected output.
 
 export interface SiteInterface {
   readonly name: string;
@@ -9,14 +9,13 @@ export interface SiteInterface {
 
 export interface SiteVolume {
   readonly name: string;
-  /** Keys of its section. */
+  /** Further keys of its section. */
   readonly keys: Readonly<Record<string, string>>;
 }
 
 export interface SiteNamespace {
   readonly name: string;
   readonly namespaceid: number;
-  /** Of its servers. */
   readonly port: number;
 }
 

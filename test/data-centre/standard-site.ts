@@ -1,7 +1,6 @@
 // The site with which every test of the data centre starts. Three servers in two namespaces, three clients, one of them in both; two
 // interfaces each. big-9 of osl and mini-1 of dev run on one machine: same addresses, same serverid, another port. archive and scratch are
-// each one volume over two servers: a read-only file, and a null volume. Both servers of osl have a volume of their own with the name
-// `data`.
+// each one volume on two servers: a read-only file, and a null volume. Both servers of osl have a volume of their own with the name `data`.
 
 import { randomUUID } from 'node:crypto';
 import type { SiteClient, SiteNamespace, SiteServer, SiteVolume } from './site.ts';
@@ -9,7 +8,7 @@ import type { SiteClient, SiteNamespace, SiteServer, SiteVolume } from './site.t
 export interface StandardSite {
   readonly servers: { readonly big9: SiteServer; readonly big5: SiteServer; readonly mini1: SiteServer };
   readonly clients: { readonly big2: SiteClient; readonly venus: SiteClient; readonly big6: SiteClient };
-  /** By `SERVER:VOLUME`. */
+  /** Ids of volumes by `SERVER:VOLUME`. */
   readonly ids: Readonly<Record<string, string>>;
 }
 
@@ -60,10 +59,10 @@ export function standardSite(ground: SiteGround): StandardSite {
     clients: {
       big2: client('big-2', 0, [
         { namespace: osl, node: 'big-2', keys: {}, sections: sections(big9, big5) },
-        // The second interface is learned from the first.
+        // rsiod learns the second interface over the first.
         { namespace: dev, node: 'dev-2', keys: {}, sections: sections(mini1).slice(0, 1) },
       ]),
-      // Another order, which may affect only the order of the output.
+      // The sections are in another order, which may affect only the order of the output.
       venus: client('venus', 1, [{ namespace: osl, node: 'venus', keys: {}, sections: sections(big5, big9) }]),
       big6: client('big-6', 2, [{ namespace: dev, node: 'big-6', keys: {}, sections: sections(mini1) }]),
     },
@@ -77,7 +76,7 @@ function standardVolumes({ file }: SiteGround): Readonly<Record<'big-9' | 'big-5
   const volume = (name: string, keys: Readonly<Record<string, string>>): SiteVolume => ({ name, keys: { id: randomUUID(), ...keys } });
   const fileOf = (server: string, name: string, size: string, more: Readonly<Record<string, string>> = {}): SiteVolume =>
     volume(name, { path: file(server, `${name}.img`), size, ...more });
-  // On storage that both servers reach.
+  // Volumes on storage that both servers reach.
   const both = [fileOf('big-9', 'archive', '8m', { readonly: 'yes' }), volume('scratch', { type: 'null', size: '64m' })];
   return {
     'big-9': [

@@ -1,6 +1,6 @@
 // Changes of a data centre at work, one after the other, chosen by a seed: servers restarted and killed, volumes added, grown and removed,
-// clients and interfaces added and removed on either side, wrong files in between. After each change the commands of one client must print
-// what the site says. The I/O underneath, and its judgement, is the caller's job. Invariant: the same seed makes the same changes.
+// clients and interfaces added and removed on either side, wrong files in between. After each change, the commands of one client must print
+// what the site says. The caller runs and judges the I/O. Invariant: the same seed makes the same changes.
 
 import { strictEqual } from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
@@ -12,7 +12,7 @@ import type { DataCentre } from './data-centre.ts';
 import { expectedQuery, expectedStatus, sizeBytes } from './expected.ts';
 import { clientFile, type SiteClient, type SiteInterface, type SiteServer, type SiteVolume, serverFile } from './site.ts';
 
-/** A restarted server is found again within this, on a busy machine. */
+/** Time within which clients find a restarted server again, on a busy machine. */
 const SETTLED_MS = 30_000;
 const MIB = 2 ** 20;
 /** Hosts of further interfaces in the subnets. */
@@ -34,7 +34,7 @@ const BAD_CLIENT_EDITS: readonly (readonly [string, string])[] = [
 
 type Change = (turmoil: Turmoil) => Promise<string>;
 
-/** By name; each of them is made several times. */
+/** Changes by name; a run makes each of them several times. */
 const CHANGES: Readonly<Record<string, Change>> = {
   'server restarted': (turmoil) => turmoil.restart(),
   'server killed': (turmoil) => turmoil.kill(),
@@ -70,7 +70,7 @@ export class Turmoil {
     this.seconds = new Map(centre.servers.map((server) => [server, server.interfaces[1]!]));
   }
 
-  /** Throws what was not as it should be, naming change and seed. */
+  /** Throws an error that names the fault, the change and the seed. */
   async run(count: number): Promise<void> {
     const names = Object.keys(CHANGES);
     const order: string[] = [];
@@ -104,7 +104,7 @@ export class Turmoil {
     return `${server.name}, started ${waits ? 'when its processes had ended' : 'at once'}`;
   }
 
-  /** And used by a client, which leaves it again. */
+  /** A client attaches the new volume and detaches it again. */
   async addVolume(): Promise<string> {
     const server = this.pickServer();
     const name = `extra${this.made}`;
@@ -139,7 +139,7 @@ export class Turmoil {
     return `${volume.name} of ${server.name}`;
   }
 
-  /** One that has I/O. */
+  /** Grows a volume that has I/O. */
   async growVolume(): Promise<string> {
     const { big9, mini1 } = this.centre.site.servers;
     const [server, name] = this.random.pick([
@@ -179,7 +179,7 @@ export class Turmoil {
     const [from, to] = this.random.pick(BAD_SERVER_EDITS);
     const said = await this.centre.reloadServer(server, broken(serverFile(server), from, to));
     if (!said.includes('Reload refused')) throw new Error(`${server.name} took a wrong file (${to}): ${said}`);
-    // A file that is mended is taken again.
+    // The server accepts the corrected file.
     await this.applied(server);
     return `${to.trim()} at ${server.name}`;
   }
@@ -193,7 +193,7 @@ export class Turmoil {
     return `if2 of ${client.name} ${isThere ? 'removed' : 'added'}`;
   }
 
-  /** The second one of a server: what it names is learned from the server then. */
+  /** Adds or removes the second section of a server; without it, rsiod learns the interface from the server. */
   async toggleSection(): Promise<string> {
     const client = this.random.pick(this.centre.clients);
     const login = client.logins[0]!;
@@ -211,7 +211,7 @@ export class Turmoil {
     return `${second.name} of ${client.name} ${isThere ? 'removed' : 'added'}`;
   }
 
-  /** dev, at venus, which has nothing attached there. */
+  /** Adds or removes dev at venus, which has no volume of dev attached. */
   async toggleNamespace(): Promise<string> {
     const { venus } = this.centre.site.clients;
     const { mini1 } = this.centre.site.servers;
@@ -251,7 +251,7 @@ export class Turmoil {
 
   private async applied(server: SiteServer): Promise<void> {
     const said = await this.centre.reloadServer(server);
-    // A client that is refused meanwhile says nothing about the file.
+    // A client that is refused at this time is no sign of a fault in the file.
     if (/^Reload refused|^Reload: .*\[E_/m.test(said)) throw new Error(`${server.name} did not take its file: ${said}`);
   }
 
@@ -260,13 +260,12 @@ export class Turmoil {
     if (said.includes('stays as it was')) throw new Error(`${client.name} did not take its file: ${said}`);
   }
 
-  /** Checks that a client's outputs match the site. */
   private async settled(client: SiteClient): Promise<void> {
     const host = this.centre.host(client);
     const seen = { query: '', status: '' };
     const isRight = (): boolean => seen.query === expectedQuery(client, 1) && seen.status === expectedStatus(client);
     const isSo = async (): Promise<boolean> => {
-      // Programs are started, which costs most of the time, when there is something to see.
+      // Asks the control socket until the state fits, because starting commands takes most of the time.
       seen.status = formatStatus(await host.call('status', {}), 0);
       seen.query = formatQuery((await host.call('query', { refresh: true })).namespaces, 1);
       if (!isRight()) return false;

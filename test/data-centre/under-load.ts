@@ -1,5 +1,5 @@
-// The turmoil with I/O underneath: on volumes of every client, fio writes blocks with checksums and reads them back while everything around
-// them changes. fio stops at the first error and the first difference. The changes are in turmoil.ts.
+// The turmoil under I/O: on volumes of every client, fio writes blocks with checksums and reads them back while daemons and files change.
+// fio stops at the first error and the first difference. The changes are in turmoil.ts.
 
 import { type RunningFio, startFio } from '../support/io/fio.ts';
 import type { Host } from '../support/hosts/host.ts';
@@ -10,11 +10,11 @@ import { Turmoil } from './turmoil.ts';
 
 /** fio ends by itself unless it is stopped. */
 const FIO_SECONDS = 400;
-/** So that what changes is found, not the machine's limit. */
+/** Low enough that the load never reaches the limit of the machine. */
 const RATE_IOPS = 250;
 
 const FURTHER_WRITES = 50;
-/** fio reads back after so many writes, and has done so several times after the writes that each volume has at the least. */
+/** fio reads back after this many writes, and each volume gets several times as many. */
 const BACKLOG = 64;
 const WRITES_MIN = 400;
 const GOES_ON_MS = 20_000;
@@ -63,7 +63,7 @@ export async function turmoilUnderLoad(
   await Promise.race([failed, new Turmoil(centre, seed, say).run(count)]);
   const seconds = (performance.now() - startMs) / 1000;
   await Promise.all(loads.map((load) => untilWritten(load, WRITES_MIN)));
-  // Each takes its time to end.
+  // Stops all before it waits for the first, because each takes some time to end.
   for (const { fio } of loads) fio.stop();
   const [gaps, reads]: [number[], number[]] = [[], []];
   for (const { host, volume, fio } of loads) {
@@ -75,7 +75,7 @@ export async function turmoilUnderLoad(
   return { seconds, verifyReads: reads.reduce((sum, one) => sum + one, 0), longestGapMs: Math.max(...gaps) };
 }
 
-/** Resolves when FURTHER_WRITES more than now were answered, and `inAll` since the volume was attached. Rejects when fio has ended. */
+/** Resolves when FURTHER_WRITES more writes were answered, and at least `inAll` since the volume was attached. Rejects if fio has ended. */
 async function untilWritten({ host, volume, fio }: Load, inAll = 0): Promise<void> {
   const writes = async (): Promise<number> => {
     const { volumes } = await host.call('stats', {});

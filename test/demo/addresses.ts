@@ -1,5 +1,5 @@
-// Finds addresses in 127.0.0.0/8 that no other demo uses: 127.45 and 127.46, else the next pair, else all of them at another port.
-// Invariant: the demo that has the cable's address has the pair, so two demos that start together never get the same one.
+// Finds addresses in 127.0.0.0/8 that no other demo uses: those in 127.45 and 127.46, else in the next pair of networks, else the same
+// pairs at another port. Invariant: the demo that listens at the cable's address owns the pair, so that two demos never get the same pair.
 
 import { once } from 'node:events';
 import { createServer } from 'node:net';
@@ -25,7 +25,7 @@ export interface Claim {
   readonly cable: Cable;
 }
 
-/** The first free pair, with the cable plugged. Throws E_ADDRESS_IN_USE, naming what was tried. */
+/** Claims the first free pair and plugs the cable. Throws E_ADDRESS_IN_USE with the addresses that it tried. */
 export async function claimAddresses(): Promise<Claim> {
   for (const port of PORTS) {
     for (let pair = 0; pair < PAIRS; pair += 1) {

@@ -21,7 +21,7 @@ export class Cable {
     server.on('connection', (near) => this.join(near));
   }
 
-  /** Takes connections at `near` and passes them on to `far`. Rejects with the system's error, EADDRINUSE among them. */
+  /** Accepts connections at `near` and relays them to `far`. Rejects with the system's error, such as EADDRINUSE. */
   static async plug(near: EndPoint, far: EndPoint): Promise<Cable> {
     const server = createServer();
     const cable = new Cable(server, far);
@@ -34,7 +34,7 @@ export class Cable {
     return this.cutNow;
   }
 
-  /** Resets every connection, and from now on every new one. */
+  /** Resets every connection, and every new one from now on. */
   cut(): void {
     this.cutNow = true;
     for (const socket of this.sockets) socket.resetAndDestroy();
@@ -56,7 +56,7 @@ export class Cable {
       near.resetAndDestroy();
       return;
     }
-    // From the client's own address, so that the server sees who it is.
+    // Connects from the client's own address, so that the server sees this address.
     const { remoteAddress } = near;
     const local = remoteAddress === undefined ? {} : { localAddress: remoteAddress };
     const far = connect({ host: this.far.address, port: this.far.port, ...local });
@@ -73,7 +73,7 @@ export class Cable {
 
   private keep(socket: Socket): void {
     this.sockets.add(socket);
-    // An error is followed by close, which is all that matters here.
+    // `close` follows every error, and the cable only needs `close`.
     socket.on('error', () => {});
     socket.on('close', () => this.sockets.delete(socket));
   }

@@ -1,24 +1,24 @@
-// The two configuration files of the demo, as an administrator would write them. Pure text; the demo writes it. One root serves both
-// daemons, because each has files of its own.
+// The two configuration files of the demo, as an administrator would write them. Pure text; the demo writes the files. Both daemons share
+// one root, because their files have different names.
 
 import { isProgramThere } from '@rsio/common/testing/needs';
 import type { FileSystem } from './devices/file-systems.ts';
 import type { DemoAddresses } from './addresses.ts';
 
 export const NAMESPACE = 'osl';
-/** The volume with the image, and the one that is written to. */
+/** Volumes: one with the image, and one for writes. */
 export const DOCS = 'docs';
 export const SCRATCH = 'scratch';
 
 const NODE = 'big-2';
-/** Without perl nothing can be locked; the files of the demo are its own. */
+/** Without perl, rssrv cannot lock files; no other program uses the files of the demo. */
 const UNLOCKED = isProgramThere('perl') ? '' : 'unlocked    = yes\n';
 const KEY = '0xbig2-for-the-demo-only';
 
 export interface VolumeFiles {
   readonly docs: string;
   readonly scratch: string;
-  /** Of each volume that becomes a block device. */
+  /** File systems on block devices, each with the file of its volume. */
   readonly disks: readonly (readonly [FileSystem, file: string])[];
 }
 

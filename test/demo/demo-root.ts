@@ -13,7 +13,7 @@ export interface DemoRoot {
   remove(): void;
 }
 
-/** Throws E_USAGE when the folder is not empty, E_SOCKET_PATH when it is too long for the sockets in it. */
+/** Throws E_USAGE if the folder is not empty, and E_SOCKET_PATH if its path is too long for the sockets in it. */
 export function makeDemoRoot(given: string | undefined): DemoRoot {
   const path = given === undefined ? realpathSync(mkdtempSync(join(tmpdir(), 'rsio-demo-'))) : takeFolder(resolve(given));
   const remove = (): void => rmSync(path, { recursive: true, force: true });

@@ -1,4 +1,4 @@
-// The demo's steps, in order, and its end. Arguments, signals and exit codes are in main.ts. Invariant: `end` may be called at any time,
+// The demo's steps, in order, and its end. main.ts handles arguments, signals and exit codes. Invariant: `end` may be called at any time,
 // even before or during the steps, and leaves no process, file, mount or loop device behind.
 
 import { writeFileSync } from 'node:fs';
@@ -33,7 +33,7 @@ const LOG_LINES = 20;
 const DISKS = [EXT4, XFS];
 /** The steps with devices take a few seconds, and a few more on a busy machine. */
 const DEVICE_STEP_MS = 60_000;
-/** Of each command of the end. */
+/** Limit for each command of the clean-up. */
 const END_COMMAND_MS = 30_000;
 
 export interface DemoOptions {
@@ -41,7 +41,7 @@ export interface DemoOptions {
   readonly repository: string;
   readonly screen: Screen;
   readonly signal: AbortSignal;
-  /** Use nothing but Node. */
+  /** Use no program except Node. */
   readonly bare: boolean;
 }
 
@@ -53,7 +53,7 @@ export class Demo {
   private readonly docsFile: string;
   private claim: Claim | undefined;
   private isExt4 = false;
-  /** Why there are no block devices; null: there are. */
+  /** Why there are no block devices; null if there are. */
   private noDevices: string | null = 'nothing is configured yet';
   private readonly filled: FileSystem[] = [];
 
@@ -87,7 +87,7 @@ export class Demo {
     await step('The same with XFS', () => this.useDisk(XFS));
   }
 
-  /** Both daemons stay; Enter cuts or mends the cable. Resolves when the signal comes. */
+  /** Keeps both daemons running; Enter cuts or mends the cable. Resolves when the signal comes. */
   async leaveRunning(): Promise<void> {
     const { screen, root, signal } = this.options;
     screen.good('\nAll steps done. Server and client are running; in another terminal, in this folder, try:');
@@ -112,8 +112,8 @@ export class Demo {
   }
 
   /**
-   * Takes the devices away, ends both daemons, unplugs the cable, removes the root. Throws, when all that is done, if a daemon did not end by
-   * itself or left a device.
+   * Removes the devices, ends both daemons, unplugs the cable, removes the root. Then throws if a daemon did not end by itself or left a
+   * device.
    */
   async end(): Promise<void> {
     const { screen, root } = this.options;
@@ -137,7 +137,7 @@ export class Demo {
     if (killed.length > 0) throw new RsError('E_INTERNAL', `Processes ${killed.join(', ')} did not end by themselves and were killed`);
   }
 
-  /** No process may be left that waits for a device of an ended daemon. Returns the devices of a daemon that does not end. */
+  /** Ends processes that wait for a device of an ended daemon. Returns the devices that a daemon has left. */
   private async endDevices(shell: Shell): Promise<string[]> {
     const { screen, root } = this.options;
     await releaseMounts(root.path, shell, screen);
@@ -279,12 +279,11 @@ export class Demo {
 
   private shellUntil(signal: AbortSignal, timeoutMs?: number): Shell {
     const { screen, repository, root, bare } = this.options;
-    // rsiod, too, runs programs that only administrators have in their PATH.
+    // rsiod also runs programs that only administrators have in their PATH.
     const env = bare ? process.env : { ...process.env, PATH: systemPath() };
     return new Shell({ screen, repository, root: root.path, signal, env, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
   }
 
-  /** Of a volume, on the server. */
   private fileOf(volume: string): string {
     return join(this.options.root.path, `storage/${volume}.img`);
   }
@@ -309,7 +308,7 @@ export class Demo {
     }
   }
 
-  /** Waits until the path over the cable is up (or is not). */
+  /** Waits until the path over the cable is up or down. */
   private async untilIf1(up: boolean): Promise<void> {
     const { signal } = this.options;
     const deadlineMs = performance.now() + PATH_TIMEOUT_MS;

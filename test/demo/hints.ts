@@ -8,7 +8,7 @@ export interface HintOptions {
   readonly nbdSocket: string;
   readonly docsFile: string;
   readonly hasTool: (name: string) => boolean;
-  /** With a file system on it, and where it can be mounted; null: there is none. */
+  /** Block device with a file system, and a mount point for it; null: there is none. */
   readonly disk: { readonly device: string; readonly mountPoint: string } | null;
 }
 

@@ -1,6 +1,6 @@
-// The demo, `npm start`: a server and a client as separate processes on this machine, shown step by step. Here: arguments, signals, exit
-// codes (0; 1: a step failed; 2: wrong usage; 130: interrupted by the user). The steps are in demo.ts. Invariant: however it ends, except
-// by SIGKILL, everything is unmounted, the daemons are stopped and the root is removed first.
+// The demo, `npm start`: a server and a client as separate processes on this machine, shown step by step. This file handles arguments,
+// signals and exit codes (0; 1: a step failed; 2: wrong usage; 130: interrupted by the user). The steps are in demo.ts. Invariant: however
+// it ends, except by SIGKILL, everything is unmounted, the daemons are stopped and the root is removed first.
 
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -38,11 +38,11 @@ function optionsOf(args: readonly string[]) {
 
 type Options = ReturnType<typeof optionsOf>;
 
-/** What a person, the terminal or the clock can end the demo by. */
+/** Aborts on the signals by which a person, the terminal or a time limit ends the demo. */
 function abortOnSignals(): AbortController {
   const controller = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => controller.abort());
-  // Who reads has gone (`| head`): end in order, without a word.
+  // The reader of the output has ended (`| head`): ends in order, without a message.
   process.stdout.on('error', () => controller.abort());
   return controller;
 }
@@ -99,7 +99,7 @@ function describe(thrown: unknown): string {
   return `${message} [${code}]`;
 }
 
-/** Gives the exit code. */
+/** Returns the exit code. */
 async function main(): Promise<number> {
   let options: Options;
   try {

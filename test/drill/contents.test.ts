@@ -1,5 +1,5 @@
-// The judge of the drill is judged: it accepts what the answers allow, and names a sector that they do not allow. The daemons are tried by
-// `npm run drill` itself.
+// Tests the judge of the drill: it accepts contents that the answers allow, and names a sector that they do not allow. `npm run drill`
+// tests the daemons.
 
 import { describe, expect, it } from 'vitest';
 import { Contents, SECTOR_BYTES } from './contents.ts';

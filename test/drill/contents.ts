@@ -1,12 +1,12 @@
-// What a volume, a snapshot or a backup must contain. Invariant: a sector has exactly the bytes that were answered last, or, where an answer
-// is missing, one of the contents that the requests without an answer allow; what was once read stays.
+// The expected content of a volume, a snapshot or a backup. Invariant: a sector has the bytes of the last answered write, or one of the
+// contents that requests without an answer allow; content that was once read must stay.
 
 /** A write is atomic for this many bytes, and for no more. */
 export const SECTOR_BYTES = 512;
 
 export class Contents {
   private bytes: Buffer;
-  /** Number of a sector -> what it may have in place of `bytes`. */
+  /** Number of a sector -> contents that it may have in place of `bytes`. */
   private readonly others = new Map<number, Buffer[]>();
 
   private constructor(bytes: Buffer) {
@@ -31,7 +31,7 @@ export class Contents {
     return copy;
   }
 
-  /** The content of `this` in a volume of this size: what lies beyond is zeros. */
+  /** This content in a volume of this size: bytes beyond it are zeros. */
   inSize(sizeBytes: number): Contents {
     const copy = this.copy();
     copy.grow(Math.max(sizeBytes, this.sizeBytes));
@@ -42,14 +42,14 @@ export class Contents {
     this.bytes = Buffer.concat([this.bytes, Buffer.alloc(sizeBytes - this.bytes.length)]);
   }
 
-  /** A write that was answered well. */
+  /** Notes a write that succeeded. */
   wrote(offset: number, data: Buffer): void {
     for (const { sector, from, part } of partsOf(offset, data)) for (const one of this.others.get(sector) ?? []) part.copy(one, from);
     data.copy(this.bytes, offset);
     for (const { sector, part } of partsOf(offset, data)) if (part.length === SECTOR_BYTES) this.others.delete(sector);
   }
 
-  /** A write without an answer, or with an error: each sector has it or has it not. */
+  /** Notes a write without an answer or with an error: each sector may have the old or the new bytes. */
   mayHave(offset: number, data: Buffer): void {
     for (const { sector, from, part } of partsOf(offset, data)) {
       const before = this.others.get(sector) ?? [];
@@ -62,13 +62,13 @@ export class Contents {
     }
   }
 
-  /** A discard, answered or not: each whole sector has zeros or what it had. */
+  /** Notes a discard, answered or not: each whole sector may have zeros or its old bytes. */
   discarded(offset: number, lengthBytes: number): void {
     const [first, end] = [Math.ceil(offset / SECTOR_BYTES), Math.floor((offset + lengthBytes) / SECTOR_BYTES)];
     for (let sector = first; sector < end; sector++) this.mayHave(sector * SECTOR_BYTES, Buffer.alloc(SECTOR_BYTES));
   }
 
-  /** Returns what is wrong with content that was read, or null. What was read counts from now on. */
+  /** Returns the first fault in content that was read, or null. From now on, the sectors must keep this content. */
   differs(found: Buffer): string | null {
     if (found.length !== this.sizeBytes) return `${found.length} bytes where ${this.sizeBytes} are expected`;
     const wrong: number[] = [];
@@ -94,7 +94,7 @@ export interface Volume {
   readonly name: string;
   readonly kind: 'plain' | 'mirror' | 'clone' | 'image';
   readonly contents: Contents;
-  /** By name, the oldest first. */
+  /** Snapshots by name, the oldest first. */
   readonly snapshots: Map<string, Contents>;
 }
 
@@ -106,7 +106,7 @@ export interface Backup {
 
 interface SectorPart {
   readonly sector: number;
-  /** Place in the sector. */
+  /** Offset in the sector. */
   readonly from: number;
   readonly part: Buffer;
 }

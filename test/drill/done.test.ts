@@ -1,4 +1,4 @@
-// The texts that mean that an order of the drill was done before, as rsconfig and the servers print them.
+// Tests the patterns by which the drill knows that an order was done before, against the texts that rsconfig and the servers print.
 // Invariant: a refusal with the same code for another reason does not count.
 
 import { expect, test } from 'vitest';

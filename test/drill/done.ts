@@ -1,16 +1,16 @@
-// What rsconfig says of an order that was done before, although its answer was lost. Invariant: a text names the thing that the order makes or
-// removes. A code alone is no proof, because E_EXISTS may be about a volume that is in the way.
+// Texts of rsconfig that mean: this order was done before, but its answer was lost. Invariant: a text names the object that the order makes
+// or removes, because a code such as E_EXISTS may be about another volume of that name.
 
 export interface OrderOptions {
-  /** What rsconfig says if the order was done before, although its answer was lost. A code alone may mean something else. */
+  /** Text of rsconfig if the order was done before and its answer was lost. */
   readonly done?: RegExp;
-  /** The order may succeed and leave something, so that it is given again until it says `done`. */
+  /** The order may succeed and leave a rest, so that it is repeated until rsconfig prints `done`. */
   readonly isRepeated?: boolean;
-  /** Removes what an interrupted order has left, and what is in the way of the next try. */
+  /** Removes the rest of an interrupted order that prevents the next try. */
   readonly remedy?: { readonly of: RegExp; readonly run: () => Promise<void> };
 }
 
-/** An order that attaches a volume for itself found it attached. */
+/** Error of an order that must attach a volume itself and finds it attached. */
 export const ATTACHED_HERE = /is attached here: detach it first \(rsconfig -d/;
 
 /** A volume as rsconfig and the servers call it: `p1`, `p1@0` or `osl:p1@0`. */
@@ -19,22 +19,22 @@ function named(name: string): string {
 }
 
 export const DONE = {
-  /** Made, cloned, copied. */
+  /** A volume was made, cloned or copied. */
   volume: (name: string) => new RegExp(`Volume ${named(name)} exists: `),
   volumeRemoved: (name: string) => new RegExp(`No server has a volume ${named(name)}:|No volume ${named(name)} on this server:`),
   volumeRestored: (name: string) =>
     new RegExp(`Volume ${named(name)} exists: rename that one first|No (?:server has a )?removed volume ${named(name)}:`),
-  /** The servers have all snapshots of one moment, or none. Of a mirror, some servers are named. */
+  /** Servers make all snapshots of one moment or none. For a mirror, the text names servers. */
   snapshot: (names: readonly string[], snapshot: string) =>
     new RegExp(`Snapshot (?:${names.map(named).join('|')})@${snapshot} exists(?:: | on )`),
   snapshotRemoved: (name: string, snapshot: string) => new RegExp(`(?:Volume|Mirror) ${named(name)} has no snapshot "?${snapshot}"?:`),
-  /** A mirror that has the size already says that it is done. */
+  /** For a mirror of this size, the order itself says that it is done. */
   grown: (name: string) => new RegExp(`Volume ${named(name)} has (\\S+), and \\1 is not more:`),
   backup: (file: string) => new RegExp(`Backup \\S*${file} exists, and no backup is ever replaced`),
-  /** Moved, or on the way. No other job is open. */
+  /** The volume was moved, or is moving; no other job is open. */
   moved: (name: string, pool: string) =>
     new RegExp(`Volume ${named(name)} is already in pool ${pool}:|Job \\S+, move of volume ${named(name)} .*, has not ended:`),
   replicaAdded: (mirror: string, server: string) => new RegExp(`Server ${server} has a replica of mirror ${named(mirror)} already`),
-  /** Nothing is left on the server. */
+  /** The server has no rest of the replica. */
   replicaDetached: (mirror: string) => new RegExp(`mirror ${named(mirror)}, and only votes:|has nothing of mirror ${named(mirror)},`),
 } as const;

@@ -1,6 +1,6 @@
-// The drill: rounds of writes with a fault in most of them, orders for volumes, snapshots, images, backups and a mirror, and comparisons.
-// Invariants: contents of volumes change only by the writers or by an order that the drill gave; an order that a fault has met is given
-// again until it is done; whatever differs from its expected contents is a problem, and ends the drill.
+// The drill: rounds of writes, most of them with a fault; orders for volumes, snapshots, images, backups and a mirror; and comparisons.
+// Invariants: only the writers and orders of the drill change the contents of volumes; an order that a fault has interrupted is repeated
+// until it is done; a difference from the expected contents is a problem, and ends the drill.
 
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -16,7 +16,7 @@ const [SIZE_BYTES, SIZE_MAX_BYTES, GROWTH_STEP_BYTES] = [6 * MIB, 9 * MIB, 64 * 
 const [SNAPSHOTS_MAX, CLONES_MAX, BACKUPS_MAX] = [4, 3, 12];
 const [WRITES_MIN_MS, WRITES_MAX_MS] = [300, 2_000];
 const FAULT_SHARE = 0.5;
-/** Share of orders that meet a fault. */
+/** Share of orders that a fault interrupts. */
 const MET_SHARE = 0.15;
 const ORDERS_OF_ROUND = 3;
 const COMPARED_IN_ROUND = 3;
@@ -66,7 +66,7 @@ export class Drill {
     for (let count = 0; count < COMPARED_IN_ROUND; count++) await this.compareAny();
   }
 
-  /** Compares everything there is. */
+  /** Compares all volumes, snapshots and backups. */
   async end(): Promise<void> {
     for (const volume of this.volumes.values()) {
       await this.compare(volume.name, volume.contents);
@@ -76,7 +76,7 @@ export class Drill {
     await this.verifyMirror();
   }
 
-  /** Writes to what is attached, in most rounds with a fault, sometimes with a move or a copy of a mirror meanwhile. */
+  /** Writes to the attached volumes, in most rounds with a fault, and sometimes during a move or a copy of a mirror. */
   private async writes(): Promise<void> {
     const { random, site } = this;
     if (random.chance(0.25)) await this.moveBegins();
@@ -94,7 +94,7 @@ export class Drill {
     const [error] = writers.flatMap(({ errors }) => errors);
     if (error !== undefined) throw new Error(`A request was answered with an error: ${error}`);
     for (const { name } of this.attached()) await site.untilAttached(name);
-    // What is uncertain is read at once: from then on it must stay.
+    // Reads uncertain content at once; from then on, it must stay.
     if (isCut) for (const { name, contents } of this.attached()) await this.compare(name, contents);
   }
 
@@ -132,7 +132,7 @@ export class Drill {
     }
   }
 
-  /** Gives an order; in some cases a fault meets it, and then it is given again until it is done. */
+  /** Gives an order. If a fault interrupts the order, repeats it until it is done. */
   private async order(args: readonly string[], { done, isRepeated = false, remedy }: OrderOptions = {}): Promise<void> {
     const { site, random } = this;
     const text = args.join(' ');
@@ -148,13 +148,13 @@ export class Drill {
       if (tries === ORDER_TRIES) throw new Error(`rsconfig ${text} is not done after ${tries} times: ${result.stderr}`);
       if (fault === null && tries > 2) this.say(`    again: ${result.stderr.trim()}`);
       if (remedy?.of.test(result.stderr) === true) await remedy.run();
-      // The order has attached it for itself, and was cut off together with rsiod.
+      // The order had attached the volume itself, and was interrupted together with rsiod.
       else if (this.detachedNow !== null && ATTACHED_HERE.test(result.stderr)) await this.order(['-d', this.detachedNow]);
       else if (result.code !== 0) await sleep(AGAIN_MS);
     }
   }
 
-  /** A volume that was being detached when rsiod was killed is free, and is no trouble. */
+  /** Waits until a volume is attached again. A volume that was being detached when rsiod was killed may be free. */
   private async untilBack(name: string): Promise<void> {
     if (this.detachedNow === name) return;
     await this.site.untilAttached(name);
@@ -165,7 +165,6 @@ export class Drill {
   private detachedNow: string | null = null;
   private failedJob: string | null = null;
 
-  /** Detaches a volume for an order, and attaches it again. */
   private async whileDetached(volume: Volume, action: () => Promise<void>): Promise<void> {
     this.detachedNow = volume.name;
     await this.order(['-d', volume.name]);
@@ -182,7 +181,7 @@ export class Drill {
     if (volume.kind === 'mirror') await this.untilInSync();
     await this.order(['volume', 'snapshot', `${volume.name}@${snapshot}`], { done: DONE.snapshot([volume.name], snapshot) });
     volume.snapshots.set(snapshot, volume.contents.copy());
-    // A fault may have met the order, so that one of them does not have it.
+    // A fault may have interrupted the order, so that one server lacks the snapshot.
     if (volume.kind === 'mirror') this.replicasWith.set(snapshot, await this.serversWith(snapshot));
   }
 
@@ -238,7 +237,7 @@ export class Drill {
     await this.compare(name, this.volumes.get(name)!.contents);
   }
 
-  /** An image in the other pool: made, refreshed, given back to its volume, or removed. */
+  /** Makes, refreshes, restores or removes an image in the other pool. */
   private async image(): Promise<void> {
     const of = this.volumes.get(PLAIN[1])!;
     const name = `${of.name}@${IMAGE_UNIVERSE}`;
@@ -271,7 +270,7 @@ export class Drill {
 
   private async removeAndRestore(): Promise<void> {
     const volume = this.volumes.get(PLAIN[0])!;
-    // The removal of a volume that moves ends its move.
+    // Waits for jobs, because removing a volume that moves would end the move.
     await this.untilNoJobs();
     await this.whileDetached(volume, async () => {
       await this.order(['volume', 'remove', volume.name, '--yes'], { done: DONE.volumeRemoved(volume.name) });
@@ -305,7 +304,7 @@ export class Drill {
     );
   }
 
-  /** A full backup, or one that stands on a backup of any older snapshot. */
+  /** Makes a full backup, or an incremental one on the backup of any older snapshot. */
   private async backup(): Promise<void> {
     const having = this.withSnapshots();
     if (having.length === 0 || this.backups.length >= BACKUPS_MAX) return;
@@ -333,7 +332,7 @@ export class Drill {
     await this.compare(volume.name, this.volumes.get(volume.name)!.contents);
   }
 
-  /** A move to the other pool begins, and goes on while clients write. */
+  /** Begins a move to the other pool, which continues while clients write. */
   private async moveBegins(): Promise<void> {
     const volume = this.pick(PLAIN.map((name) => this.volumes.get(name)!));
     await this.untilNoJobs();
@@ -343,7 +342,7 @@ export class Drill {
     await this.order(['volume', 'move', volume.name, '--pool', to, '--background'], { done: DONE.moved(volume.name, to) });
   }
 
-  /** A server with a replica is killed under writes, and comes back. */
+  /** Kills a server with a replica under writes, and starts it again. */
   private async mirrorLosesServer(): Promise<void> {
     const { contents } = this.volumes.get(MIRROR)!;
     const writer = new Writers(MIRROR, contents, this.tally);
@@ -358,13 +357,13 @@ export class Drill {
     await this.compare(MIRROR, contents);
   }
 
-  /** A replica is given up, the mirror is written to, and gets a new one. */
+  /** Detaches a replica, writes to the mirror, and adds a new replica. */
   private async mirrorDetach(): Promise<void> {
     await this.untilInSync();
     const { contents, snapshots } = this.volumes.get(MIRROR)!;
     const server = SERVERS[this.random.int(0, 1)]!;
     await this.detachAll(server);
-    // Its snapshots go with the replica, and a new replica has none.
+    // The snapshots of the replica are removed with it, and a new replica has none.
     for (const [snapshot, servers] of this.replicasWith) {
       servers.delete(server);
       if (servers.size === 0) snapshots.delete(snapshot);
@@ -373,14 +372,17 @@ export class Drill {
     await writer.start(this.site.client, this.random.int(1, 2 ** 30));
     await sleep(WRITES_MIN_MS);
     await writer.stop(false);
-    // A volume that was made for the new replica, and is none yet, is in the way of the next one.
+    // An interrupted order may leave the volume that it made for the new replica, which prevents the next try.
     const remedy = { of: DONE.volume(MIRROR), run: () => this.detachAll(server) };
     await this.order(['mirror', 'add', MIRROR, '--server', server], { done: DONE.replicaAdded(MIRROR, server), remedy });
     await this.untilInSync();
     await this.compare(MIRROR, contents);
   }
 
-  /** Detaches the replica until nothing is left. Otherwise a volume with the name of the mirror stays, which lacks what is written next. */
+  /**
+   * Repeats the detaching until the server has no rest of the replica. Otherwise a volume with the name of the mirror stays, which lacks
+   * later writes.
+   */
   private async detachAll(server: string): Promise<void> {
     const args = ['mirror', 'detach', MIRROR, '--server', server, '--volume'];
     await this.order(args, { done: DONE.replicaDetached(MIRROR), isRepeated: true });

@@ -1,5 +1,5 @@
-// The daemons of the drill: two servers with two pools each on file systems with reflink, a witness, and a client. Invariant: what a fault
-// ends is started again before the fault counts as over.
+// The daemons of the drill: two servers with two pools each on file systems with reflink, a witness, and a client. Invariant: a fault ends
+// only when the daemons that it has ended run again.
 
 import path from 'node:path';
 import { mkdirSync } from 'node:fs';
@@ -37,7 +37,7 @@ export class DrillSite {
     mkdirSync(this.backups);
   }
 
-  /** Returns null where no file system with reflink can be mounted. */
+  /** Returns null if this machine can mount no file system with reflink. */
   static async start(hosts: Hosts): Promise<DrillSite | null> {
     const network = await hosts.network(1);
     const { port } = network;
@@ -75,7 +75,7 @@ export class DrillSite {
     return new DrillSite(client, servers);
   }
 
-  /** `rsconfig ARGS` that must succeed. */
+  /** Runs `rsconfig ARGS`, which must succeed. */
   async order(...args: readonly string[]): Promise<string> {
     return wellOf(`rsconfig ${args.join(' ')}`, await this.client.rsconfig(...args));
   }

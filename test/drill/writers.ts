@@ -9,7 +9,7 @@ import { type Contents, SECTOR_BYTES } from './contents.ts';
 
 const LANES = 4;
 const [FLUSHES, DISCARDS, ZEROS] = [0.05, 0.08, 0.12];
-/** Most are small; some are longer than a segment of the trunk. */
+/** Most requests are small; some are longer than a segment of the trunk. */
 const [SMALL_BYTES, LARGE_BYTES, LARGE_SHARE] = [9_000, 300_000, 0.05];
 /** Longer than any outage of the drill. */
 const ANSWER_MS = 120_000;

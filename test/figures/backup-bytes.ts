@@ -1,6 +1,6 @@
-// `npm run backup-bytes`: what an incremental backup of a volume reads from the disk, sends over the wire and writes, beside what has changed. The
-// program runs in a network namespace of its own, so that the counters of the loopback are those of RSIO alone. Invariant: the exit code is 0
-// exactly when every backup was made and the last one, with all on which it stands, equals its snapshot.
+// `npm run backup-bytes`: the bytes that an incremental backup of a volume reads from the disk, sends over the network and writes, compared
+// with the changed bytes. The program runs in its own network namespace, so that the counters of the loopback count only RSIO. Invariant:
+// the exit code is 0 exactly if every backup was made and the last one, with its backing files, equals its snapshot.
 
 import { spawnSync } from 'node:child_process';
 import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, statSync, writeSync } from 'node:fs';

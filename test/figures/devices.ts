@@ -1,6 +1,6 @@
 // `npm run devices`: fio on the raw and the block device of an attached volume and on its NBD export, compared with fio directly on nbdkit
-// over TCP: same content, same load, in turn, round by round. All share the machine's cores. Needs root, /dev/fuse, loop devices, fio,
-// nbdkit. The server's own figures are in bench/. Invariant: only figures of the same run are compared.
+// over TCP: same content, same load, in turn, round by round. All programs share the machine's cores. Needs root, /dev/fuse, loop devices,
+// fio, nbdkit. The server's own figures are in bench/. Invariant: only figures of the same run are compared.
 
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
@@ -28,10 +28,10 @@ const STRIKE_SECONDS = 5;
 interface Load {
   readonly title: string;
   readonly words: readonly string[];
-  /** What of fio's answer counts, and in which unit. */
+  /** The value of fio's result that counts, in the unit of the row. */
   readonly value: (side: FioSide) => number;
   readonly unit: string;
-  /** Of the contender beside nbdkit; a ratio, or for latency the difference in us at most. */
+  /** Goals for each contender compared with nbdkit: a ratio, or for latency the largest difference in us. */
   readonly goals: Readonly<Record<string, number>>;
 }
 
@@ -80,7 +80,7 @@ const STRIKES: readonly { readonly title: string; readonly strike: (scene: Devic
   { title: 'rsconfig restart', strike: ({ host }) => host.rsconfigWell('restart') },
 ];
 
-/** Slowest I/O of fio on the block device, in ms, while it is struck once. */
+/** Slowest I/O of fio on the block device, in ms, during one call of `strike`. */
 async function pause(scene: DeviceScene, strike: (scene: DeviceScene) => Promise<unknown>): Promise<number> {
   const words = [`--filename=${scene.block}`, '--ioengine=libaio', '--direct=1', '--rw=randrw', '--bs=8k', '--iodepth=8', `--size=${SIZE}`];
   const fio = scene.beside('fio', ['--name=job', ...words, '--time_based', `--runtime=${STRIKE_SECONDS}`, '--output-format=json']);
@@ -97,7 +97,7 @@ async function contenders(hosts: Hosts, scene: DeviceScene): Promise<Contender[]
   const file = host.file('storage/beside.img');
   mkdirSync(path.dirname(file), { recursive: true });
   await host.rsconfigWell('-a', 'oracle');
-  // Both storages hold the same, and all of it is cached.
+  // Fills both storages with the same content, and reads it into the cache.
   await devices.well(
     'dd if=/dev/urandom of="$1" bs=1M count=512 conv=notrunc; dd if="$1" of="$2" bs=1M',
     host.file('storage/oracle.img'),

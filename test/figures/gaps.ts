@@ -27,7 +27,7 @@ const BLOCKS = (VOLUME_MIB * 1024 * 1024) / BLOCK_BYTES;
 const DEPTH = 32;
 const WARM_UP_MS = 1_500;
 const BEFORE_MS = 1_000;
-/** Past the death of a silent path. */
+/** Longer than rsiod takes to declare a silent path dead. */
 const FAULT_MS = 4_000;
 
 interface Fault {
@@ -48,7 +48,7 @@ interface Case {
   readonly isEncrypted: boolean;
 }
 
-/** Of one stretch of time, ms. */
+/** Pauses in a period of time, in ms. */
 interface Pause {
   readonly longestGapMs: number;
   readonly slowestReadMs: number;
@@ -76,11 +76,11 @@ class Load {
     this.nbd = nbd;
     this.stalls.enable();
     this.ended = Promise.all(Array.from({ length: DEPTH }, () => this.lane()));
-    // Who measures meets the error at the end.
+    // The caller sees the error at the end.
     this.ended.catch(() => undefined);
   }
 
-  /** What was since the last call. */
+  /** Returns the pauses since the last call. */
   take(): Pause {
     const longestGapMs = Math.max(this.longestGapMs, performance.now() - this.lastMs);
     const { slowestReadMs, reads } = this;
@@ -112,7 +112,7 @@ class Load {
   }
 }
 
-/** Fresh daemons for each run, so that no path is on probation and every path is of the same age. */
+/** Starts new daemons for each run, so that no path is on probation and all paths have the same age. */
 async function measure({ fault, isEncrypted }: Case): Promise<Run> {
   const hosts = new Hosts();
   try {
@@ -143,7 +143,7 @@ function median(values: readonly number[]): number {
   return sorted[sorted.length >> 1] ?? 0;
 }
 
-/** A pause is not the fault's when the machine was so busy that I/O paused as long without it. */
+/** If the machine was so busy that I/O paused as long without the fault, the pause does not count as an effect of the fault. */
 function verdict(goalMs: number, runs: readonly Run[]): string {
   const missed = runs.filter(({ during }) => during.longestGapMs > goalMs);
   const isClear = missed.some(({ before, during }) => during.longestGapMs - Math.max(before.longestGapMs, during.ownStallMs) > goalMs);
@@ -206,7 +206,7 @@ if (values.help === true || !Number.isInteger(runCount) || runCount < 1 || runCo
   const modes = values.tls === true ? [false, true] : [false];
   const cases = FAULTS.flatMap((fault) => modes.map((isEncrypted): Case => ({ fault, isEncrypted })));
   const results = new Map(cases.map((one) => [one, [] as Run[]]));
-  // Round by round, so that what else the machine does meets every fault.
+  // Runs faults round by round, so that other programs on the machine disturb all of them equally.
   for (let run = 0; run < runCount; run++) for (const [one, runs] of results) runs.push(await measure(one));
   if (values.json === true) {
     const figures = [...results].map(([{ fault, isEncrypted }, runs]) => ({

@@ -1,6 +1,6 @@
 // `npm run many-devices`: how long a thousand volumes take to attach as devices, to list, to attach again in the next daemon, to recover
-// after a crash, and to detach, and what the daemon needs for it. The test host has mounts and loop devices of its own. Invariant: the exit
-// code is 0 exactly when each step succeeded for every volume.
+// after a crash, and to detach, and the processor time and memory of the daemon. The test host has its own mounts and loop devices.
+// Invariant: the exit code is 0 exactly when each step succeeded for every volume.
 
 import { readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
@@ -72,7 +72,7 @@ async function crash(host: Host, all: number, attached: () => Promise<number>): 
   console.log(`kill -9: all devices go on after ${(tookMs / 1_000).toFixed(1)} s`);
 }
 
-/** Of the process alone, without the programs that it ran. */
+/** Processor time in ms of the process, without programs that it has run. */
 function processorMs(pid: number): number {
   const [user, system] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ').slice(11, 13) ?? [];
   return (Number(user) + Number(system)) * 10;

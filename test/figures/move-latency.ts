@@ -1,5 +1,5 @@
-// `npm run move-latency`: what an application notices of moves of its volume between pools: latencies of fio with verification while the volume
-// moves to and fro, beside those without. Invariant: fio ends at the first wrong byte or I/O error, and then there are no figures.
+// `npm run move-latency`: the effect on an application of moves of its volume between pools: latencies of fio with verification while the
+// volume moves to and fro, and without moves. Invariant: fio ends at the first wrong byte or I/O error, and then there are no figures.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
@@ -34,7 +34,6 @@ interface Moves {
   bytes: number;
 }
 
-/** Moves the volume until `over` is. */
 async function keepMoving(host: Host, limitBytes: number | null, over: Promise<unknown>): Promise<Moves> {
   const moves: Moves = { count: 0, bytes: 0 };
   let isOver = false;
@@ -65,7 +64,7 @@ interface Load {
   readonly limitBytes: number | null;
 }
 
-/** Mounts a disk of its own. Returns the zram device, which has to be removed at the end; null: a loop device. */
+/** Makes and mounts a disk. Returns the zram device, which the caller must remove at the end; null: it is a loop device. */
 function makeDisk(hosts: Hosts, host: Host, name: string, diskBytes: number, inMemory: boolean): ScratchDisk | null {
   if (!inMemory) {
     if (makeReflinkDisk(hosts, host, diskBytes, 'xfs', name) === null) throw new Error('No XFS on a loop device here');
@@ -99,7 +98,7 @@ async function measure({ sizeBytes, seconds, rateIops, limitBytes }: Load, inMem
     await host.pathsUp(1);
     await host.rsconfigWell('-a', VOLUME.name);
     const load = { size: printSize(sizeBytes), blockSize: '8k', verifyBacklog: 512 };
-    // So that a move has something to copy.
+    // Writes first, so that a move has data to copy.
     await startFio(host, `osl/${VOLUME.name}`, { ...load, seconds: 30 }).outcome;
     const fio = { ...load, rateIops, seconds };
     const before = await startFio(host, `osl/${VOLUME.name}`, fio).outcome;

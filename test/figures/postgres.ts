@@ -1,6 +1,7 @@
 // `npm run postgres`: PostgreSQL with its data and its WAL on two volumes. Under pgbench, both are snapshotted as a group, with and without
-// --freeze, and cloned; a second PostgreSQL starts from the clones. Invariant: the exit code is 0 exactly when each of them started, has no
-// damage that pg_amcheck or a sequential read finds, and has every transaction that was answered before its snapshot was asked for.
+// --freeze, and cloned; a second PostgreSQL starts from the clones. Invariant: the exit code is 0 exactly if each clone starts, if
+// pg_amcheck and a sequential read find no damage in it, and if it has every transaction that was answered before the request for its
+// snapshot.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, truncateSync, writeFileSync } from 'node:fs';
@@ -21,7 +22,7 @@ Snapshots of a PostgreSQL on two volumes under pgbench. It needs root, postgresq
 const DISK_BYTES = 8 * 1024 ** 3;
 const SERVER_DIRECTORY = '/usr/lib/postgresql';
 
-/** Shell functions; \`$1\`: folder of the work, \`$2\`: folder with the programs of PostgreSQL. */
+/** Shell functions; \`$1\`: working folder, \`$2\`: folder with the programs of PostgreSQL. */
 const SHELL = `
 work=$1; bin=$2; shift 2
 sql() { runuser -u postgres -- "$bin/psql" -qtAX -h "$work/run" -p "$1" -d bench -c "$2"; }

@@ -33,7 +33,7 @@ const KILLS: readonly Fault[] = ['kill of all', 'kill of the listener', 'kill of
 interface Total {
   rounds: number;
   failed: number;
-  /** Changes that the fault left without an answer, by kind. */
+  /** Number of changes that the fault left without an answer, by kind. */
   readonly open: Map<string, number>;
   changes: number;
   answered: number;
@@ -46,7 +46,7 @@ interface Scene {
   readonly kind: ReflinkKind;
 }
 
-/** Returns false where no disk can be made. */
+/** Returns false if this machine can make no disk. */
 async function play(faults: readonly Fault[], seed: number, { moves, kind }: Scene, total: Total): Promise<boolean> {
   const hosts = new Hosts();
   let drill: CutDrill | null = null;

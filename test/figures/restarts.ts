@@ -47,7 +47,7 @@ function median(values: readonly number[]): number {
   return sorted[sorted.length >> 1] ?? 0;
 }
 
-/** With more to do than processors before the drills begin, a pause is not the product's. */
+/** If more processes run than there are processors before the drills begin, a pause may not be an effect of the product. */
 const isBusy = (loadavg()[0] ?? 0) > availableParallelism();
 
 function verdict(afterUpMs: readonly number[]): string {
@@ -111,7 +111,7 @@ if (values.help === true || !isSensible || kinds.length === 0) {
   process.exitCode = values.help === true ? 0 : 2;
 } else {
   const results = new Map(kinds.map((kind) => [kind, [] as Run[]]));
-  // Round by round, so that what else the machine does meets every drill.
+  // Runs drills round by round, so that other programs on the machine disturb all of them equally.
   for (let number = 1; number <= runCount; number++) {
     for (const [kind, runs] of results) {
       const run = await play(kind, downSeconds * 1000);

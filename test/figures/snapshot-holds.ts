@@ -30,9 +30,8 @@ const FILL_BYTES = 4 << 20;
 const WAIT_MS = 120_000;
 const PAUSE_MS = 300;
 const COMMAND_MS = 600_000;
-/** The time without a snapshot is as long as that with one, and not longer than this. */
+/** The comparison without a snapshot is as long as the time with one, but no longer than this. */
 const BESIDE_MAX_MS = 10_000;
-/** Snapshots of a row, however long they take. */
 const SNAPSHOTS_MIN = 3;
 /** Size of a disk for each byte of the volumes. zram needs memory for each block of a disk, also for unused ones. */
 const DISK_SHARE = { image: 20, memory: 5 } as const;
@@ -50,7 +49,7 @@ interface Options {
 /** Writes at random places until it is stopped, and keeps how long each write took. */
 class Writer {
   readonly ended: Promise<void>;
-  /** Pairs: when a write ended, and how long it took. */
+  /** For each write, the time when it ended and its duration. */
   private readonly tookMs: (readonly [endedMs: number, ms: number])[] = [];
   private isStopped = false;
 
@@ -63,7 +62,7 @@ class Writer {
     return this.ended;
   }
 
-  /** How long the writes took that were in progress in this time. */
+  /** Durations of the writes that were in progress in this period. */
   during(fromMs: number, toMs: number): number[] {
     return this.tookMs.filter(([endedMs, ms]) => endedMs >= fromMs && endedMs - ms <= toMs).map(([, ms]) => ms);
   }
@@ -152,7 +151,7 @@ class Stage {
   }
 
   async end(): Promise<void> {
-    // After a failure, one of them may not be there.
+    // After a failure, a daemon may not be running.
     for (const program of ['rsiod', 'rssrv'] as const) await this.host.stop(program).catch(() => undefined);
     spawnSync('umount', ['--lazy', this.mount], { stdio: 'inherit' });
     this.disk.remove();
@@ -163,7 +162,7 @@ class Stage {
     for (let at = 0; at < sizeBytes; at += FILL_BYTES) writeSync(opened, Buffer.alloc(FILL_BYTES, 1 + (at % 251)), 0, FILL_BYTES, at);
     fsyncSync(opened);
     if (isFragmented) {
-      // Every second block becomes the file's own, so that each block is an extent.
+      // Writes every second block of a clone, so that each block becomes a separate extent.
       const base = path.join(this.mount, 'base');
       copyFileSync(file, base, constants.COPYFILE_FICLONE_FORCE);
       const block = Buffer.alloc(BLOCK_BYTES, 0x55);
@@ -176,7 +175,6 @@ class Stage {
 }
 
 interface Writes {
-  /** In each time. */
   readonly longest: number[];
   readonly all: number[];
 }

@@ -43,7 +43,7 @@ async function runInput(target: FuzzTarget, input: Buffer): Promise<boolean> {
   return thrown === null;
 }
 
-/** True: no finding; null: invalid arguments. */
+/** Returns true without a finding, false with one, and null for invalid arguments. */
 async function main(words: readonly string[]): Promise<boolean | null> {
   const { values } = parseArgs({ args: words.filter((word) => word !== '--'), options: OPTIONS });
   if (values.help === true) {
@@ -70,5 +70,5 @@ try {
   console.error(`${toRsError(error).message}\n${USAGE}`);
   process.exitCode = 2;
 }
-// Resources that targets share (a control socket) must not keep the process alive.
+// Ends the process, because resources that targets share, such as a control socket, would keep it alive.
 process.exit();

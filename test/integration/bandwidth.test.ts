@@ -1,5 +1,5 @@
-// Limits, pauses and stops in real processes: what holds I/O is said on both machines, a change takes effect under I/O, and a stop lasts over a
-// restart of the server. Nothing is timed here; npm run bench -- --only limits measures rates.
+// Limits, pauses and stops in real processes: both machines show what holds I/O, a change takes effect under I/O, and a stop survives a
+// restart of the server. The test measures no rates; npm run bench -- --only limits does.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { beforeEach, expect, it } from 'vitest';
@@ -11,7 +11,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 
 const WAIT_MS = 20_000;
 const BLOCK = 4096;
-/** Of these, a limit of 10 holds some for two minutes, however slow the machine is. */
+/** Number of writes; with a limit of 10 IOPS, some wait for two minutes even on a slow machine. */
 const HELD = 1200;
 const hosts = useHosts();
 let host: Host;
@@ -31,7 +31,7 @@ function open(name: string): Promise<NbdClient> {
   return NbdClient.open(host.rsiodPaths.nbdSocket, `osl/${name}`, AbortSignal.timeout(120_000));
 }
 
-/** Writes as many blocks at once, each with its number. */
+/** Writes `count` blocks at once, each with its number. */
 function writes(client: NbdClient, count: number, first = 0): Promise<unknown> {
   return Promise.all(
     Array.from({ length: count }, (_, index) => client.write((first + index) * BLOCK, Buffer.alloc(BLOCK, first + index + 1))),
@@ -56,14 +56,14 @@ it('a limit holds I/O and is named on both machines, no other volume waits, and 
   await writes(web, 100);
   await untilSaid(() => host.rsadmWell('client', 'list', '-v'), 'held by its limit of 10 iops');
   await untilSaid(() => host.rsconfigWell('-m', 'status', '-v'), 'osl:db@0 is held by its limit of 10 iops on server big-9');
-  // A neighbour is not slowed, and no path has suffered.
+  // Another client is not slowed, and no path was lost.
   await writes(web, 100);
   await host.pathsUp(2);
   expect(await host.rsadmWell('volume', 'show', 'db')).toContain('limits:    10 iops, burst 1s');
   await change('iops = 10', 'iops = off');
   await written;
   expect((await db.read(119 * BLOCK, BLOCK))[0]).toBe(120);
-  // The limit of a client is another one.
+  // The limit of a client applies in addition.
   await host.rsadmWell('client', 'set', 'big-2', 'iops=10');
   const again = writes(db, HELD);
   await untilSaid(() => host.rsadmWell('client', 'list', '-v'), "held by the client's limit of 10 iops");

@@ -1,7 +1,7 @@
-// Block and raw devices of attached volumes with the machine's own tools (file systems, dd, fio): what is refused, what a crash leaves.
-// Answers to single kernel requests are in fuse/fuse-session.test.ts, missing devices in test/bad-input/devices.test.ts. Skipped without
-// /dev/fuse or loop devices. Tests with the same kind of devices share a host, and each begins with nothing attached. Every program that touches
-// a device is a child process with a time-out.
+// Block and raw devices of attached volumes with the machine's own tools (file systems, dd, fio): refusals, and the state after a crash.
+// fuse/fuse-session.test.ts tests answers to single kernel requests, and test/bad-input/devices.test.ts missing devices. Skipped without
+// /dev/fuse or loop devices. Tests with the same kind of devices share a host, and each begins with nothing attached. Every program that
+// touches a device is a child process with a time-out.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
@@ -20,20 +20,20 @@ const MIB = 1 << 20;
 const WAIT_MS = 30_000;
 const TEST_MS = 240_000;
 
-/** Longer than the tests, and not as fast as it can; without a file of its own in the current folder. */
+/** fio that runs longer than the tests, at a limited rate, and writes no file in the current folder. */
 const FIO_WRITES = [
   ...['--name=writes', '--rw=randwrite', '--bs=8k', '--direct=1', '--ioengine=libaio', '--iodepth=8', '--size=64m'],
   ...['--verify=crc32c', '--verify_backlog=64', '--verify_state_save=0', '--time_based', '--runtime=200', '--rate_iops=400'],
 ];
 
-/** Of file systems with a journal, for one that is not mounted and has nothing to replay. */
+/** Checks of an unmounted file system whose journal has nothing to replay. */
 const CHECKS = { ext4: 'e2fsck -fn "$1" 2>&1', xfs: 'xfs_repair -n "$1" 2>&1' };
 const SYNCED_FILES = 60;
 const WRITERS = 4;
 
 /**
- * For node. `write FOLDER` makes files, says the number of each when its fsync was answered, and what ended each of its writers.
- * `verify FOLDER SAID` says which of those numbers are of files that are not there as they were written.
+ * A script for node. `write FOLDER` makes files, prints the number of each file whose fsync has returned, and prints the error that ended
+ * each writer. `verify FOLDER SAID` prints the numbers in SAID whose file is missing or different.
  */
 const SYNCING_WRITER = `
 const fs = require('node:fs');
@@ -45,7 +45,7 @@ async function write() {
   for (;;) {
     const number = ++last;
     const file = await fs.promises.open(place(number), 'w');
-    // Not closed, it would be closed with a warning at some time.
+    // Closes the file, because Node warns about files that the garbage collector closes.
     try {
       await file.writeFile(content(number));
       await file.sync();
@@ -69,7 +69,7 @@ if (mode === 'write') for (let at = 0; at < ${WRITERS}; at++) write().catch(({ c
 
 const hosts = useHosts();
 
-/** A host for all tests of a `describe`, made for the first one that can run, with nothing attached. */
+/** A host for all tests of a `describe`, made for the first test that can run. Each test begins with nothing attached. */
 function useScene(device: string, options: DeviceSceneOptions = {}): (context: TestContext) => Promise<DeviceScene> {
   const shared = useHosts('file');
   let made: Promise<DeviceScene> | undefined;
@@ -83,7 +83,7 @@ function useScene(device: string, options: DeviceSceneOptions = {}): (context: T
   };
 }
 
-/** Beside oracle. */
+/** Volumes besides oracle. */
 const OTHERS = {
   large: { type: 'memory', size: '32m', blocksize: '4096' },
   shown: { type: 'memory', size: '8m', readonly: 'yes' },
@@ -116,14 +116,14 @@ describe('with block devices,', () => {
       expect(refused.stderr).toContain('E_IN_USE');
       await devices.well('diff -r "$1" "$2"/tree; fstrim "$2"; diff -r "$1" "$2"/tree; umount "$2"', path.resolve('docs'), mount);
       expect(await devices.well('e2fsck -fn "$1" 2>&1', block)).toContain('oracle');
-      // What the loop device was given is on the raw device.
+      // The raw device has the data that was written to the loop device.
       await devices.well('cmp -n 1048576 "$1" "$2"', block, raw);
       expect(await host.rsconfigWell('-d', 'oracle')).toBe('osl:oracle@0 detached\n');
       expect(devices.mounts()).toEqual([]);
       expect(existsSync(raw)).toBe(false);
       expect(existsSync(block)).toBe(false);
       await host.rsconfigWell('-d', 'oracle');
-      // The server's file is what was written.
+      // The server's file has the written file system.
       expect(await devices.well('e2fsck -fn "$1" 2>&1', host.file('storage/oracle.img'))).toContain('oracle.img');
     },
     TEST_MS,
@@ -238,11 +238,11 @@ describe('with block devices,', () => {
       const sizes = async (): Promise<string> => await devices.well('stat --format=%s "$1"; blockdev --getsize64 "$2"', raw, block);
       await waitFor(async () => (await sizes()) === `${128 * MIB}\n${128 * MIB}\n`, WAIT_MS, 'Both have grown');
       const sectors = `/sys/block/${path.basename(readlinkSync(block))}/size`;
-      // Under writes the kernel may show a size that it does not go by: what counts is that the new end can be read.
+      // Under writes, the kernel may show an old size, so the test checks that the new end can be read.
       for (let mebibytes = 132; mebibytes <= 160; mebibytes += 4) {
         host.writeConfig('rssrv', serverConfig(network, { volumes: { ...OTHERS, oracle: { ...oracle, size: `${mebibytes}m` } } }));
         process.kill(host.pid('rssrv'), 'SIGHUP');
-        // Nobody looks at the raw device meanwhile, which would tell the kernel once more.
+        // No program looks at the raw device in this time, because that would tell the kernel the size again.
         const isShown = (): boolean => readFileSync(sectors, 'utf8') === `${(mebibytes * MIB) / 512}\n`;
         const told = async (thrown: unknown): Promise<never> => {
           throw new Error(`${String(thrown)}; ${await host.rsconfigWell('-lvv')}${host.log('rsiod')}${host.log('rssrv')}`);
@@ -363,7 +363,7 @@ it(
     });
     await host.rsconfigWell('-a', ...systems.map(({ name }) => name));
     for (const { name, block, mount } of systems) await devices.well('mkfs."$1" -q "$2"; mount "$2" "$3"', name, block, mount);
-    // As another rsiod would leave them: a loop device, and a mount for which no process answers any more.
+    // Remains as of another rsiod: a loop device, and a mount whose process has ended.
     const [image, foreign] = [host.file('foreign.img'), scene.place('rforeign')];
     const foreignLoop = await devices.well(
       'truncate -s 1M "$1"; losetup --find --show "$1"; exec 3<>/dev/fuse; : > "$2"; mount -i -t fuse.rsio -o "$3" rsio:/elsewhere:a:b@0 "$2"',

@@ -1,6 +1,7 @@
-// READs of blocks that the disk of a pool has lost: an image in another pool answers where the volume has not changed since the refresh, and
-// the state of the server says so; a block that was written since keeps its error. The disk is btrfs, whose checksums make an error of what the
-// test overwrites on it. Skipped without root, loop devices or btrfs-progs. All rules are in packages/rssrv/src/jobs/images/bridges.test.ts.
+// READs of blocks that the disk of a pool has lost: an image in another pool answers for blocks that have not changed since the refresh,
+// and the state of the server says so; a block that was written since then still fails. The disk is btrfs, whose checksums turn bytes that
+// the test overwrites into errors. Skipped without root, loop devices or btrfs-progs. All rules are in
+// packages/rssrv/src/jobs/images/bridges.test.ts.
 
 import { spawnSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
@@ -25,7 +26,6 @@ function block(text: string): Buffer {
   return Buffer.alloc(BLOCK_BYTES, `${text}.`);
 }
 
-/** Where a disk has this text. */
 function placesOf(disk: string, text: string): number[] {
   const { stdout } = spawnSync('grep', ['--only-matching', '--byte-offset', '--text', '--fixed-strings', text, disk], {
     encoding: 'latin1',
@@ -42,7 +42,7 @@ function overwrite(disk: string, places: readonly number[]): void {
 it('an image answers for blocks that the disk has lost, but not for those that were written since its refresh', {
   timeout: TEST_MS,
 }, async (context) => {
-  // A pool without a lock is not used.
+  // rssrv needs perl to lock a pool, and uses no pool without a lock.
   needPrograms(context, 'perl');
   const host = hosts.host();
   const network = await hosts.network(1);
@@ -72,7 +72,7 @@ it('an image answers for blocks that the disk has lost, but not for those that w
   overwrite(disk, [...places, ...placesOf(disk, 'newer5x')]);
   const { volume: before } = await callServer(host.rssrvPaths.controlSocket, 'volume-show', NODE);
   expect(before.bridged).toBe(null);
-  // This makes the kernel forget what it has of the file.
+  // Drops the file from the page cache.
   expect(spawnSync('dd', [`if=${before.path}`, 'iflag=nocache', 'count=0'], { stdio: 'ignore' }).status).toBe(0);
 
   expect((await nbd.read(3 * BLOCK_BYTES, BLOCK_BYTES)).equals(block('content3x')), 'the image answers').toBe(true);

@@ -1,5 +1,5 @@
-// Busy polling with real processes: a reload switches it on, I/O is polled for, and an idle client polls for nothing. The counter of the metrics
-// says so.
+// Busy polling with real processes: a reload switches it on, rsiod polls for I/O, and an idle client does not poll. The test reads the
+// counter of the metrics.
 
 import { request } from 'node:http';
 import { setTimeout as after } from 'node:timers/promises';
@@ -12,7 +12,7 @@ const TEST_MS = 300_000;
 const PORT = 9_510;
 const BLOCK_BYTES = 4_096;
 const BLOCKS = 64;
-/** Longer than a poll of 1 ms, and than a rest. */
+/** Longer than a poll of 1 ms and than a rest from polling. */
 const IDLE_MS = 1_500;
 
 const hosts = useHosts('test');

@@ -1,7 +1,7 @@
-// Real daemons over two paths, each through a chaos proxy: every fault in turn on one path while fio writes and verifies, then healed. No
-// I/O error, every block as written, the states that the administrator sees, and both paths back. The test prints its measurements. The faults
-// strike one pair of daemons after each other. Each test begins with both paths up, none of which has died, and a volume attached once more, so that
-// all counters begin with the test.
+// Real daemons over two paths, each through a chaos proxy: every fault in turn on one path while fio writes and verifies, then healed.
+// Expects no I/O error, every block as written, the right states for the administrator, and both paths back. The test prints its
+// measurements. All tests use one pair of daemons. Each test begins with both paths up and no deaths, and attaches the volume again, so
+// that all counters begin with the test.
 
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -26,9 +26,9 @@ const SEEN_DEADLINE_MS = 10_000;
 const BACK_DEADLINE_MS = 25_000;
 const WRITES_BEFORE = 100;
 const WRITES_MEANWHILE = 100;
-/** Few, so that all that was written around a fault is soon read back. */
+/** Few, so that fio soon reads back the blocks that it wrote around a fault. */
 const VERIFY_BACKLOG = 64;
-/** Less than a path needs to die of silence (3 s): a silent path must be suspect before. `npm run gaps` measures goals. */
+/** Shorter than the 3 s after which a silent path dies, because such a path must be suspect before. `npm run gaps` measures goals. */
 const PAUSE_MAX_MS = 2_000;
 const STOPPED_MS = 10_000;
 const KIB = 1024;
@@ -36,11 +36,11 @@ const KIB = 1024;
 interface Ordeal {
   readonly fault: string;
   readonly faults: Faults;
-  /** Every connection of the path is reset when the fault begins. */
+  /** Whether the fault begins with a reset of all connections of the path. */
   readonly cut?: boolean;
   /** What `rsconfig -m status` shows of the path while the fault lasts. */
   readonly shows: (path: RepView) => boolean;
-  /** The connection does not live through it. */
+  /** Whether the connection dies of the fault. */
   readonly dies: boolean;
 }
 
@@ -138,7 +138,8 @@ function useBoth(defaults: Readonly<Record<string, string>> = {}): void {
 
   beforeEach(async () => {
     for (const proxy of proxies) proxy.heal();
-    // A path that dies several times within a minute is put on probation. No test is about that.
+    // Starts rsiod again if a path has died, because a path that dies several times in a minute is put on probation, which no test is
+    // about.
     const hasDied = (await deaths(0)) + (await deaths(1)) > 0;
     if (hasDied) {
       await client.stop('rsiod');
@@ -162,7 +163,7 @@ async function deaths(index: number): Promise<number> {
   return paths[index]?.deaths ?? 0;
 }
 
-/** Waits until the status shows the path so; rejects if fio ends first, with the last status. */
+/** Waits until the status of the path fulfils the condition; if fio ends first, rejects with the last status. */
 async function shows(index: number, fio: RunningFio, condition: (path: RepView) => boolean): Promise<string> {
   let last: RepView | undefined;
   const ended = fio.outcome.then(() => Promise.reject(new Error('fio ended too early')));
@@ -196,14 +197,14 @@ async function verified(host: Host, fio: RunningFio, volume = VOLUME): Promise<V
   return { longestGapMs, verifyReads, slowestMs };
 }
 
-/** Each interface of the server has as many connections as there are clients: none is left of paths that died. */
+/** Expects one connection per client at each interface of the server, so that none is left of dead paths. */
 async function nothingLeft(clients = 1): Promise<void> {
   const counts = (): number[] => network.serverAddresses.map((address) => connectionsAt(address, network.port));
   const wanted = network.serverAddresses.map(() => clients);
   await waitFor(() => String(counts()) === String(wanted), BACK_DEADLINE_MS, `${clients} connections at each interface of the server`);
 }
 
-/** Established connections whose local end is this one. */
+/** Number of established connections with this local end. */
 function connectionsAt(address: string, port: number): number {
   const hex = Buffer.from(address.split('.').map(Number)).reverse().toString('hex');
   const local = `${hex}:${port.toString(16).padStart(4, '0')} `.toUpperCase();
@@ -258,7 +259,7 @@ describe('without digests', () => {
     const startMs = performance.now();
     await waitFor(async () => (await client.call('status', {})).waiting.length === 1, SEEN_DEADLINE_MS, 'The volume waits');
     const waitsMs = performance.now() - startMs;
-    // New connections reach no server either.
+    // New connections reach no server.
     const areGivenUp = async (): Promise<boolean> => [await path(0), await path(1)].every(({ state }) => state === 'proving');
     await waitFor(areGivenUp, SEEN_DEADLINE_MS, 'Both paths are given up, and tried anew');
     expect([(await deaths(0)) > 0, (await deaths(1)) > 0]).toEqual([true, true]);
@@ -308,7 +309,7 @@ it('a server process and a client daemon that are stopped for ten seconds contin
   const fios = [verifyingFio(client, context), startFio(venus, 'osl/archive', { verifyBacklog: VERIFY_BACKLOG })] as const;
   await untilWriting(client, VOLUME, fios[0], WRITES_BEFORE);
   await untilWriting(venus, ARCHIVE, fios[1], WRITES_BEFORE);
-  // The first client is up and its server process is stopped; the other's server process is up, and its daemon is stopped.
+  // Stops the server process of the first client, and the daemon of the other client.
   const still = [server.worker('big-2'), venus.pid('rsiod')];
   for (const pid of still) process.kill(pid, 'SIGSTOP');
   try {

@@ -1,6 +1,6 @@
-// The volumes of servers, commanded from clients, with real daemons: what each right permits, one command from nothing to a device, the
-// inventory of several servers and namespaces, and servers that are killed in the middle of a change. The choice of a server and every text
-// are in packages/rsconfig/src/commands/server-volumes.
+// Commands of clients about volumes of servers, with real daemons: permissions of each right, one command that creates and attaches a
+// volume, the inventory of several servers and namespaces, and servers that are killed in the middle of a change.
+// packages/rsconfig/src/commands/server-volumes tests the choice of a server and all texts.
 
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
@@ -15,7 +15,7 @@ import { NbdIo } from '../support/io/nbd-io.ts';
 import type { RunResult } from '../support/programs/programs.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
-/** Within this a client sees what a server has said. */
+/** Time within which a client learns of changes at a server. */
 const KNOWN_MS = 10_000;
 const KILLS = 6;
 
@@ -25,7 +25,7 @@ let client: Host;
 let network: TestNetwork;
 
 beforeEach(async (context) => {
-  // A pool without a lock is not used.
+  // rssrv needs perl to lock a pool, and uses no pool without a lock.
   needPrograms(context, 'perl');
   server = hosts.host();
   client = hosts.host();
@@ -242,7 +242,7 @@ describe('a server that is killed', () => {
       const creating = client.beside('rsconfig', ['volume', 'create', name, '--size', '16m']);
       let ended: RunResult | null = null;
       void creating.ended.then((result) => (ended = result));
-      // Half of the kills come when the creation has begun on disk, the others as soon as rsiod has the request.
+      // Half of the kills come when the creation has begun on disk, and half as soon as rsiod has the request.
       const isBegun = (): boolean => (round % 2 === 0 ? entries() > before : passedOn('volume-create') > round);
       await waitFor(() => isBegun() || ended !== null, KNOWN_MS, `The creation of ${name} has begun`);
       expect(isBegun(), `The command has ended: ${JSON.stringify(ended)}`).toBe(true);
@@ -251,7 +251,7 @@ describe('a server that is killed', () => {
       await server.start('rssrv');
       const { code, stdout, stderr } = await creating.ended;
       expect({ code, stdout, stderr }).toMatchObject({ code: 0, stdout: `osl:${name}@0 created in pool fast of server big-9, 16.0M\n` });
-      // If the volume was made before the kill, the command has ended, and the next one would be refused while rsiod has no server.
+      // Waits for a new session, because without one the next command is refused. The command may have ended before the kill.
       await waitFor(() => sessionsBegun() > sessions, KNOWN_MS, 'rsiod is connected to the next rssrv');
       await client.pathsUp(2);
     }

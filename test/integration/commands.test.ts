@@ -44,7 +44,7 @@ function masked(text: string): string {
     .replace(/path: \d+ /g, 'path: N ');
 }
 
-/** rsconfig prints this: on a slow machine a path may be suspect for a moment. */
+/** Waits until rsconfig prints this text, because a path may be suspect for a moment on a slow machine. */
 async function comesToPrint(text: string, ...args: readonly string[]): Promise<void> {
   let last = '';
   const isPrinted = async (): Promise<boolean> => {
@@ -54,7 +54,7 @@ async function comesToPrint(text: string, ...args: readonly string[]): Promise<v
   await waitFor(isPrinted, PRINT_DEADLINE_MS, `rsconfig ${args.join(' ')}`).catch((error: Error) => expect(last, error.message).toBe(text));
 }
 
-/** stdout of a command that must end with 0 and say nothing on stderr. */
+/** Returns stdout of a command that must end with 0 and print nothing on stderr. */
 async function printed(...args: readonly string[]): Promise<string> {
   const { code, stdout, stderr } = await client.rsconfig(...args);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -107,7 +107,7 @@ ${VOLUME_LINES.big}          id: ${BIG_ID}
   await detachAll();
 });
 
-/** The address of whichever path came first. */
+/** Returns the holder's address, which is that of the first path. */
 async function holderAddress(): Promise<string> {
   const { namespaces } = await client.call('query', { refresh: true });
   const address = namespaces[0]?.servers[0]?.volumes[0]?.holders[0]?.address ?? '';
@@ -159,7 +159,7 @@ it('rsconfig -m status and -m status -v', async () => {
   const near = (index: number): string => `${index} if${index} IP(TCP) ${ends.near[index]}/${network.port}\n`;
   await comesToPrint(near(0) + rep(0) + near(1) + rep(1), '-m', 'status');
   const more = /^ {8}path: \d+ {2}since: TIME {2}retries: \d+ {2}round trip: \d+\.\d{3} ms {2}cipher: plain\n {8}error: .+\n/;
-  // Both paths connect at once; the second one had to wait for the first, and may have a retry.
+  // Both paths connect at once; the second one waits for the session of the first, and may show a retry.
   const measured = async (): Promise<string | null> => {
     const shown = await client.rsconfigWell('-m', 'status', '-v');
     return shown.match(/round trip: \d/g)?.length === 2 && shown.match(/ connected tx: ok rx: ok$/gm)?.length === 2 ? shown : null;

@@ -1,5 +1,5 @@
-// The client's file with real processes: commands build it from nothing so that rsiod runs on it, and many commands save it at once without
-// a loss. Single edits, and a crash while saving, are tested in packages/common/src/config.
+// The client's file with real processes: commands create a file with which rsiod runs, and many concurrent commands lose no change. Single
+// edits, and a crash while saving, are tested in packages/common/src/config.
 
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';

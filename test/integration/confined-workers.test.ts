@@ -1,5 +1,6 @@
-// Server processes as an unprivileged user: they serve every kind of volume with descriptors from the listener, and what runs in them can
-// neither open files, nor look into the listener, nor connect elsewhere. The attacks run in a real server process, which Node makes load them.
+// Server processes as an unprivileged user: they serve every kind of volume with descriptors from the listener, and code in them can
+// neither open files, nor read the listener's memory, nor connect elsewhere. The attacks run in a real server process, into which Node
+// loads them.
 
 import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
@@ -13,7 +14,7 @@ import { useHosts } from '../support/hosts/hosts.ts';
 import { NbdIo } from '../support/io/nbd-io.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
-/** A user without rights that every machine has. */
+/** An unprivileged user of every machine. */
 const USER = 'nobody';
 const MIB = 1024 * 1024;
 
@@ -34,7 +35,7 @@ function helperOf(worker: number): number | undefined {
   return helpers.map(({ pid }) => pid).find((pid) => statusOf(pid).get('PPid') === String(worker));
 }
 
-/** A module that tries what an intruder would, as soon as its server process runs as another user, and writes the outcomes to stderr. */
+/** A module that tries the attacks as soon as its server process runs as another user, and writes the outcomes to stderr. */
 function attackScript(secret: string, elsewhere: number): string {
   return `
 import fs from 'node:fs';
@@ -88,7 +89,7 @@ it('what runs in a server process can open no file, trace no process and connect
   mkdirSync(folder.root, { recursive: true });
   writeFileSync(script, attackScript(server.rssrvPaths.configFile, (elsewhere.address() as AddressInfo).port));
   await startServer(server, network, { server: { user: USER }, volumes: { oracle: { path: server.file('oracle.img'), size: '1m' } } });
-  // Other users may pass the folders on the way, so that only the file itself keeps them out.
+  // Permits other users to enter the folders, so that only the mode of the file protects it.
   for (let at = path.dirname(server.rssrvPaths.configFile); at.startsWith(server.root); at = path.dirname(at)) chmodSync(at, 0o755);
   chmodSync(server.rssrvPaths.configFile, 0o600);
   await waitFor(() => server.log('rssrv').includes('attack {'), 20_000, 'A server process has tried everything');
@@ -98,7 +99,7 @@ it('what runs in a server process can open no file, trace no process and connect
     ...{ ptrace: 1, namespace: 1, unix: 1, connect: 'EPERM' },
   });
 
-  // What is no message ends the process, and no other one; and what it logs is neither an event nor a line of the audit.
+  // Bytes that are no message end this process and no other one; its log lines are neither events nor part of the audit trail.
   await waitFor(
     () => server.log('rssrv').includes('sent what no server process sends (message is not known)'),
     20_000,

@@ -1,5 +1,5 @@
 // Answers of real daemons on the control socket, and the output of rsconfig with --json. An independent validator checks them against the
-// schemas in docs/json, and our shapes check every field. Also what clients of other releases are told.
+// schemas in docs/json, and our shapes check every field. Also tests the answers to clients of other releases.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -40,7 +40,7 @@ function volumesOf(host: Host): ServerConfigOptions['volumes'] {
 
 beforeAll(async () => {
   ({ server, client, network } = await startPair(hosts, volumesOf));
-  // A pool without a lock is not used.
+  // rssrv needs perl to lock a pool, and uses no pool without a lock.
   hasPool = isProgramThere('perl');
   if (!hasPool) return;
   const mount = makeReflinkDisk(hosts, server);
@@ -50,7 +50,7 @@ beforeAll(async () => {
   await server.rsadmWell('reload');
 });
 
-/** The document must fit the schema of that name, and `shape` exactly. */
+/** Expects that the document fits the schema of that name, and `shape` exactly. */
 function fits(name: string, shape: Shape, text: string): void {
   const document: unknown = JSON.parse(text);
   const validate = ajv.compile(JSON.parse(readFileSync(`${DOCS}${name}.json`, 'utf8')) as object);
@@ -58,7 +58,10 @@ function fits(name: string, shape: Shape, text: string): void {
   expect(misfit(shape, document, 'exactly'), name).toBeNull();
 }
 
-/** Every command with --json: how it is called here, and its exit code. What waits, is held or fails gives the rarer parts of a document. */
+/**
+ * Every command with --json, with its arguments here and its exit code. Waiting I/O, holds and failures produce the rarer parts of
+ * documents.
+ */
 const CALLS: Readonly<Record<string, readonly (readonly [args: string, code: number])[]>> = {
   local: [['-l', 0]],
   query: [['-q', 0]],
@@ -111,7 +114,7 @@ const CALLS: Readonly<Record<string, readonly (readonly [args: string, code: num
     ['volume remove data --yes', 0],
     ['volume purge data --yes', 0],
   ],
-  // There is no other pool, and no job: an error has no JSON.
+  // Without another pool there is no job, and errors have no JSON.
   'volume-move': [],
   'volume-copy': [],
   'volume-jobs': [['volume jobs', 0]],
@@ -149,7 +152,7 @@ it.for(Object.entries(CALLS))('rsconfig --json: %s', async ([name, calls], conte
     const words = args.split(' ').map((word) => (word === 'WRONG' ? wrong : word === 'SERVER' ? `${address}:${network.port}` : word));
     const result = await client.run('rsconfig', [...words, '--json'], 60_000);
     if (code >= 0) expect(result.code, `${args}: ${result.stderr}`).toBe(code);
-    // A step that only prepares the next one.
+    // Skips a step that only prepares the next one.
     if (name.startsWith('volume-') && !args.startsWith(name.replaceAll('-', ' '))) continue;
     const command = COMMANDS.find(({ call }) =>
       call.by === 'option' ? call.option === name : call.by === 'monitor' ? call.word === name : call.words.replaceAll(' ', '-') === name,
@@ -159,14 +162,14 @@ it.for(Object.entries(CALLS))('rsconfig --json: %s', async ([name, calls], conte
 });
 
 it('every command with --json is covered above', () => {
-  // What backup and restore print is read in test/interop/backup.test.ts, where there is a volume to save. What is made and removed of mirrors
-  // is in mirror-commands.test.ts, where there are servers for it.
+  // test/interop/backup.test.ts checks the output of backup and restore, and mirror-commands.test.ts that of changes of mirrors, because
+  // they have the volumes and servers for these.
   const changes = ['create', 'remove', 'force', 'grow', 'add', 'detach', 'replace', 'witness', 'verify'];
   const elsewhere = ['backup', 'restore', ...changes.map((name) => `mirror-${name}`)];
   expect(COMMANDS.filter(({ json }) => json !== undefined)).toHaveLength(Object.keys(CALLS).length + elsewhere.length);
 });
 
-/** The answer line to a request line, without any code of ours between. */
+/** Returns the answer to a request line, without using our client code. */
 function raw(request: object): Promise<Record<string, unknown>> {
   const socket = connect(client.rsiodPaths.controlSocket);
   socket.end(`${JSON.stringify(request)}\n`);
@@ -190,7 +193,7 @@ const PARAMS: Readonly<Partial<Record<ControlMethodName, object>>> = {
   'await-volume': { namespace: 'osl', server: 'big-9' },
 };
 
-/** What they answer is seen in test/integration/keeper.test.ts, and in the tests of rsiod's mirrors/. */
+/** Methods whose answers test/integration/keeper.test.ts and the tests of rsiod's mirrors/ check. */
 const isElsewhere = (method: string): boolean => ['restart', 'stop'].includes(method) || method.startsWith('mirror-');
 
 it('a daemon without a keeper refuses a restart and continues', async () => {

@@ -1,6 +1,6 @@
 // A file that is truncated while rssrv serves it, seen by a program over NBD: its I/O waits, also after a restart of rssrv, and never reads
-// zeros in place of its data, until the administrator restores the content and reloads. See files/file-backend.test.ts for which I/O
-// detects it.
+// zeros in place of its data, until the administrator restores the content and reloads. files/file-backend.test.ts tests which I/O detects
+// the truncation.
 
 import { copyFileSync, statSync, truncateSync } from 'node:fs';
 import { expect, it } from 'vitest';
@@ -27,7 +27,7 @@ it(
     copyFileSync(file, copy);
     const { size } = statSync(file);
     truncateSync(file, MIB);
-    // Extends it beyond the next read.
+    // This write extends the file beyond the next read.
     await nbd.write(6 * MIB, data);
     await waitFor(() => server.log('rssrv').includes('was truncated to'), WAIT_MS, 'The server has noticed');
     let read: Buffer | null = null;

@@ -16,9 +16,9 @@ import { waitFor } from '../support/programs/wait-for.ts';
 
 const RUN = fileURLToPath(new URL('../../scripts/run.mjs', import.meta.url));
 const DEMO_TIMEOUT_MS = 170_000;
-/** What the launcher of the compiler needs; nothing of these knows NBD or ext4. */
+/** Tools that the launcher of the compiler needs; none of them knows NBD or ext4. */
 const PLAIN_TOOLS = ['sh', 'env', 'sed', 'uname', 'dirname', 'basename'];
-/** And one or two more about block devices. */
+/** Number of steps without the one or two about block devices. */
 const STEPS = 7;
 const RELEASE_MS = 20_000;
 
@@ -40,20 +40,20 @@ function newFolder(): string {
   return mkdtempSync(path.join(tmpdir(), 'rsio-l-'));
 }
 
-/** Devices first, while a daemon still answers for them. */
+/** Removes devices first, while a daemon still answers for them. */
 function clean(where: string): void {
   spawnSync('sh', ['-c', RELEASE, 'sh', where], { stdio: 'ignore', timeout: RELEASE_MS });
   for (const pid of processes(where)) process.kill(pid, 'SIGKILL');
   rmSync(where, { recursive: true, force: true });
 }
 
-/** A home, a temporary folder and a PATH such as a machine has on which nothing was installed. */
+/** A home, a temporary folder and a PATH as on a freshly installed machine. */
 class Machine {
   readonly env: Readonly<Record<string, string>>;
   private readonly where: string;
   private readonly bin: string;
 
-  /** `tools`: a PATH with more than hardly any. */
+  /** `tools`: a PATH with more programs. */
   constructor(where: string, tools?: string) {
     count += 1;
     this.where = where;
@@ -81,7 +81,6 @@ class Machine {
     return this.demoBy([], ...args);
   }
 
-  /** `command`: what it is run by. */
   demoBy(command: readonly string[], ...args: string[]): Running {
     const [program = '', ...words] = [...command, process.execPath, RUN, 'start', ...args];
     return start(program, words, { env: this.env, timeoutMs: DEMO_TIMEOUT_MS });
@@ -103,7 +102,7 @@ function readdirOrNothing(where: string): string[] {
   }
 }
 
-/** Living processes whose environment or arguments name this folder. */
+/** Pids of processes whose environment or arguments name this folder. */
 function processes(where: string): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
@@ -111,7 +110,7 @@ function processes(where: string): number[] {
     .map(Number);
 }
 
-/** Skips where the steps with devices leave something out. */
+/** Skips the test if this machine lacks a requirement of the steps with devices. */
 function needFileSystems(context: TestContext): void {
   needDevices(context);
   needTool(context, 'mkfs.ext4', 'e2fsprogs');
@@ -120,7 +119,6 @@ function needFileSystems(context: TestContext): void {
   context.skip(!isKnown, 'needs a kernel with xfs');
 }
 
-/** What loop devices stand on. */
 function loopFiles(): string[] {
   return readdirOrNothing('/sys/block').map((name) => readOrNothing(`/sys/block/${name}/loop/backing_file`));
 }
@@ -133,7 +131,6 @@ function readOrNothing(file: string): string {
   }
 }
 
-/** What a step has shown. */
 function sectionOf(stdout: string, step: number): string {
   return new RegExp(`^${step}\\. [^]*?^\\(\\d+\\.\\d s\\)$|^${step}\\. [^]*`, 'm').exec(stdout)?.[0] ?? '';
 }
@@ -164,7 +161,7 @@ describe('two demos side by side, with tools and without', () => {
         expect(stdout).toMatch(new RegExp(`^${step}\\. .+\\n[^]*?^\\(\\d+\\.\\d s\\)$`, 'm'));
       expect(stdout).toMatch(/^\$ bin\/rsconfig --root \S+ -q\n000 osl\n {2}clt: big-2\n {2}srv: 000 big-9\n/m);
       expect(stdout.match(/ -m status$/gm)).toHaveLength(4);
-      // Cut: the only time that a path is not connected. On a busy machine one may be suspect for a moment.
+      // A path is only disconnected during the cut; on a busy machine, it may be suspect for a moment.
       expect(stdout.match(/^ {4}rep: .+ (?:connected|suspect) tx: \w+ rx: \w+$/gm), stdout).toHaveLength(7);
       expect(stdout).toContain('The copy equals the image, byte for byte');
       expect(stdout).toMatch(/^Longest time without any completed I\/O: \d+ ms around the cut/m);
@@ -220,12 +217,12 @@ it('Ctrl-C while a file system is mounted leaves nothing behind, and a missing m
   const { code, stdout } = await demo.ended;
   expect({ code, stdout }).toMatchObject({ code: 130, stdout: expect.stringMatching(/Interrupted, nothing left behind\n$/) });
   expect(sectionOf(stdout, 8)).toMatch(/^Skipped: no mkfs\.ext4 here \(Debian: e2fsprogs\)$/m);
-  // The kind way: nothing that was written is thrown away.
+  // Expects the orderly end, which loses no written data.
   expect(stdout).toMatch(
     /^Copying\n\n\$ umount \S+\/mnt\/archive\n\$ bin\/rsconfig --root \S+ stop\nrsiod has ended\n\$ kill .+\n\$ rm -r /m,
   );
   expect(devices.mounts()).toEqual([]);
-  // The path of a file whose mount is gone has no folder any more.
+  // For a file whose mount is gone, the kernel shows only `/`.
   expect(readOrNothing(`/sys/block/${loop}/loop/backing_file`)).not.toBe('/\n');
   machine.expectNothingLeft();
 });

@@ -1,6 +1,7 @@
 // rsconfig doctor on a healthy client, and on prepared faults with real files, servers and daemons: it names each fault, its location and
-// its remedy. Faults of cards and cables are tested in the netlab, the judgement alone in unit tests. All tests use one server, those of a
-// running daemon one client; each test leaves it healthy. One runs the program as people do; the others run the command in this process.
+// its remedy. Faults of cards and cables are tested in the netlab, the judgement alone in unit tests. All tests use one server, and those
+// with a running daemon share one client; each test leaves both healthy. One test runs the program; the others run the command in this
+// process.
 
 import { chmodSync, statSync, utimesSync } from 'node:fs';
 import net from 'node:net';
@@ -25,12 +26,12 @@ interface Finding {
 const shared = useHosts('file');
 const hosts = useHosts();
 const DOCTOR_MS = 90_000;
-/** On no machine: kept for documents. */
+/** An address for documentation, which no machine has. */
 const NOWHERE = '203.0.113.77';
 let network: TestNetwork;
-/** Without a daemon. */
+/** Client without a daemon. */
 let client: Host;
-/** A node of its own, with a daemon. */
+/** Client with its own node name and a daemon. */
 let running: Host;
 
 beforeAll(async () => {
@@ -50,7 +51,7 @@ function lineOf(text: string, line: string): string {
   return `${client.rsiodPaths.configFile}:${text.split('\n').indexOf(line) + 1}`;
 }
 
-/** It starts no program, and answers in this process what it answers in its own. */
+/** Runs the command in this process, which gives the same answer as the program. */
 function doctor(host: Host, ...args: readonly string[]): Promise<RunResult> {
   return runHere('rsconfig', ['--root', host.root, 'doctor', ...args], DOCTOR_MS);
 }
@@ -126,7 +127,7 @@ it('fault: an address that this machine does not have', async () => {
   expect(code).toBe(1);
   expect(found[0]).toMatchObject({ severity: 'error', object: 'interface if1', where: lineOf(text, `address = ${NOWHERE}`) });
   expect(found[0]?.what).toMatch(/^This machine does not have address 203\.0\.113\.77: it has /);
-  // The server interface that only it could have reached is left out, but in another subnet.
+  // The server interface that only this interface could reach is in another subnet, and is left out.
   expect(found.slice(1).map(({ severity, object }) => `${severity} ${object}`)).toEqual(['warning server section big-9-2']);
 });
 

@@ -1,6 +1,5 @@
-// No acknowledged write is lost, with real processes: a server that is killed, replaced by another build, crashes with its machine, or
-// whose storage fails. The judges are fio with verification and a check that knows every sector. Twice each; `npm run restarts` runs many
-// more.
+// No acknowledged write is lost, with real processes: if the server is killed, replaced by another build or crashes with its machine, or if
+// its storage fails. fio with verification and a check of every sector judge. Each case runs twice; `npm run restarts` runs many more.
 
 import { expect, it } from 'vitest';
 import { OtherBuild } from '../support/drills/other-build.ts';
@@ -13,10 +12,10 @@ import { report } from '../support/programs/report.ts';
 /** The server returns as soon as the client reports that it waits. */
 const SOON = { downMs: 0 };
 const BOTH_FLUSH = { fioFlushes: true, judgeFlushes: true };
-/** Seeds of crashes that leave a part of what was not synced, and nothing of it. */
+/** Seeds of two crashes: one keeps a part of the unsynced data, the other keeps none. */
 const CRASHES = [4, 7] as const;
 
-/** Of one test, on a machine that is slow and busy. */
+/** Time limit of one test on a slow and busy machine. */
 const PATIENT = { timeout: 300_000 };
 
 const hosts = useHosts();

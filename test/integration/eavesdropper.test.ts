@@ -1,5 +1,6 @@
-// A listener on the network who records every byte of every path. It sees neither data nor keys of encrypted paths. Even with the nodekey it
-// cannot derive the key of TLS, because the X25519 secrets never cross the network. Plain paths show that the listener would notice.
+// An eavesdropper records every byte of every path. Encrypted paths show neither data nor keys. Even with the nodekey, the eavesdropper
+// cannot derive the key of TLS, because the X25519 secrets never cross the network. Plain paths show that the test would find data and
+// keys.
 
 import { createHash, hkdfSync, randomBytes } from 'node:crypto';
 import { baseKey, joinKey, sessionSecret, tlsPsk } from '@rsio/protocol/auth/keys';
@@ -37,7 +38,7 @@ interface Tapped {
   readonly server: Host;
   readonly client: Host;
   readonly network: TestNetwork;
-  /** Of each path. */
+  /** Recordings of the paths. */
   readonly toServer: readonly Recording[];
   readonly toClient: readonly Recording[];
   readonly serverAddresses: readonly string[];
@@ -60,7 +61,7 @@ async function tapped(): Promise<Tapped> {
   return { server, client, network, toServer, toClient, serverAddresses };
 }
 
-/** T of the connection whose bytes these are: all that is clear of its beginning. */
+/** Transcript T of a connection: the clear bytes of its beginning. */
 function transcriptOf(toServer: Buffer, toClient: Buffer): Buffer {
   return createHash('sha256').update(frameAt(toServer, 0)).update(frameAt(toClient, 0)).digest();
 }
@@ -69,13 +70,13 @@ function frameAt(bytes: Buffer, at: number): Buffer {
   return bytes.subarray(at, at + HEADER_BYTES + bytes.readUInt32BE(at + 8));
 }
 
-/** What follows HELLO and PROOF. */
+/** Bytes after HELLO and PROOF. */
 function behindProof(toServer: Buffer): Buffer {
   const hello = frameAt(toServer, 0);
   return toServer.subarray(hello.length + frameAt(toServer, hello.length).length);
 }
 
-/** Every piece of a text or key that would tell a listener something. */
+/** Whether the recording contains a telling piece of a text or key. */
 function holds(recorded: Buffer, secret: Buffer): boolean {
   return recorded.includes(secret) || recorded.includes(secret.toString('hex')) || recorded.includes(secret.toString('base64'));
 }
@@ -128,7 +129,7 @@ it('a recorded session cannot be decrypted with the nodekey: no key that a liste
   const [there, back] = [toServer[0]?.bytes ?? Buffer.alloc(0), toClient[0]?.bytes ?? Buffer.alloc(0)];
   const hello = clientHelloOf(behindProof(there));
   expect([hello.identities, hello.keyExchangeModes]).toEqual([[NODE], [PSK_DHE_KE]]);
-  // The check works: the key that both ends have agreed on is the one of the binder.
+  // The check works: it accepts the key on which both ends have agreed.
   expect(isBoundBy(hello, real.psk)).toBe(true);
   const key = baseKey(keyOf(NODE), SERVERKEY, NAMESPACEID);
   const transcript = transcriptOf(there, back);
@@ -149,7 +150,7 @@ function sharesOf(there: Buffer, back: Buffer): Buffer[] {
   return shares.map((share) => Buffer.from(share ?? []));
 }
 
-/** All that one who knows K and has recorded the handshake can put into the derivations, in place of the secret of the shares. */
+/** Inputs to the derivations that an eavesdropper who knows K can use in place of the secret of the shares. */
 function guessesOf(key: Buffer, transcript: Buffer, shares: readonly Buffer[]): Buffer[] {
   const [first = Buffer.alloc(0), second = Buffer.alloc(0)] = shares;
   const agreed = [Buffer.alloc(0), Buffer.alloc(32), first, second, Buffer.concat([first, second]), Buffer.concat([second, first])];

@@ -1,5 +1,5 @@
-// Encrypted paths between real processes: they come up, carry I/O and come back, and are probed; and each side refuses the other, with the
-// line to change, if only one of them wants encryption. The keys are tested in packages/protocol/src/auth, attacks in middleman.test.ts.
+// Encrypted paths between real processes: they come up, carry I/O, come back and can be probed. If only one end wants encryption, it
+// refuses the other and names the line to change. The keys are tested in packages/protocol/src/auth, attacks in middleman.test.ts.
 
 import { beforeEach, expect, it } from 'vitest';
 import { clientConfig, serverConfig } from '../support/hosts/configs.ts';

@@ -1,5 +1,5 @@
-// The settings of encryption on real daemons: a client that turns it on under load, a server that demands it, what each side then says, and
-// join. That nothing is readable on the wire, and that the client survives a middleman, is tested beside this file.
+// The settings of encryption on real daemons: a client that turns it on under load, a server that demands it, the messages of both ends,
+// and join. eavesdropper.test.ts tests that data is unreadable on the network, and middleman.test.ts changes on the way.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
@@ -135,7 +135,7 @@ it('a server with tls = off keeps the plain paths of a client that turns it on; 
   await server.rsadmWell('namespace', 'set', 'tls=');
   await waitForCiphers(client, [CIPHER], 'The path is encrypted once the server allows it');
   expect((await client.rsconfig('doctor')).stdout).toMatch(new RegExp(`^ok: path .*: Encrypted with ${CIPHER}$`, 'm'));
-  // A short key is refused as a whole: the daemon keeps what it has.
+  // rsiod refuses the whole file because of the short key, and keeps its configuration.
   client.writeConfig('rsiod', clientConfig(network, { key: '0xbig-2', defaults: { tls: 'on' } }));
   const reload = await client.rsconfig('reload');
   expect(reload).toMatchObject({

@@ -1,6 +1,6 @@
-// Daemons that end and come back under I/O: stopped, killed, or without their other processes. The client's applications see a pause, and
-// nothing is left behind. The judge is fio: no I/O error, every block as written. All tests use one pair of daemons: each starts what the last one
-// has ended, and attaches the volume.
+// Daemons that end and come back under I/O: stopped, killed, or left without their other processes. The client's applications see a pause,
+// and nothing is left behind. fio judges: no I/O error, every block as written. All tests use one pair of daemons; each test starts the
+// daemons that the last one has ended, and attaches the volume.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { beforeAll, beforeEach, expect, it } from 'vitest';
@@ -22,7 +22,7 @@ const PROMPT_MS = 10_000;
 const WAITING_END_MS = 22_000;
 
 const COMES_BACK_MS = 30_000;
-/** For blocks that are written after all faults: they are read back sooner. */
+/** For blocks after all faults, so that fio reads them back sooner. */
 const FEW = { verifyBacklog: 128 };
 const FEW_WRITES = 400;
 
@@ -67,8 +67,8 @@ it('rssrv is restarted under fio, and then its listener alone is killed: the cli
   );
   await server.start('rssrv');
   await untilWriting(client, VOLUME, fio);
-  // Requests in progress were answered and flushed: an end after a complete flush starts no new incarnation of the storage, because nothing
-  // can be lost.
+  // Requests in progress were answered and flushed. An end after a complete flush begins no new incarnation of the storage, because no
+  // write can be lost.
   expect(server.log('rssrv')).not.toContain('starts a new incarnation');
   expect(client.log('rsiod')).not.toContain('has started a new incarnation');
 

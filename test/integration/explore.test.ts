@@ -1,5 +1,5 @@
-// rsconfig explore against real servers on 127.0.0.0/8: the table, signatures, silence, and remarks. Every command names the interfaces
-// that it may use, so that no packet leaves this machine.
+// rsconfig explore against real servers on 127.0.0.0/8: the table, signatures, silence, and remarks. Every command names its interfaces, so
+// that no packet leaves this machine.
 
 import { writeFileSync } from 'node:fs';
 import { beforeAll, expect, it } from 'vitest';

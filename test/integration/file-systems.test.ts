@@ -1,6 +1,6 @@
-// XFS and ext4 on block devices of attached volumes: a tree is kept, deleting and trimming frees the server's disk, and a volume that grows
-// under load enlarges the mounted file system. Other uses of devices are in block-devices.test.ts. Skipped without devices or the file
-// system. Whatever fails, the load and the mount end in order.
+// XFS and ext4 on block devices of attached volumes: a tree of files survives, deleting and trimming frees space on the server's disk, and
+// a volume that grows under load enlarges the mounted file system. Other uses of devices are in block-devices.test.ts. Skipped without
+// devices or the file system. Even if a test fails, the load and the mount end in order.
 
 import { spawnSync } from 'node:child_process';
 import { readlinkSync, statSync } from 'node:fs';
@@ -18,14 +18,14 @@ import { waitFor } from '../support/programs/wait-for.ts';
 const MIB = 1 << 20;
 const WAIT_MS = 30_000;
 const TEST_MS = 240_000;
-/** What is deleted, and how much of it must be free again: the rest is for what a file system notes down meanwhile. */
+/** Size of the deleted file, and the part of it that must be free again; the rest allows for metadata that the file system writes. */
 const DELETED_MIB = 24;
 const FREED_MIB = 20;
 const DOCS = path.resolve('docs');
 
 /**
- * Sizes in MiB; XFS is no smaller than 300. Commands: `$1` is the device or the server's file, `$2` the mount point. Beneath ext4 the volume
- * grows, too, but ext4 itself does not: mounted, it asks for CAP_SYS_RESOURCE, which root of a container may lack.
+ * Sizes in MiB; XFS needs at least 300. Commands: `$1` is the device or the server's file, `$2` the mount point. The volume of ext4 also
+ * grows, but ext4 itself does not: growing it while mounted needs CAP_SYS_RESOURCE, which root in a container may lack.
  */
 const XFS = {
   name: 'xfs',
@@ -78,7 +78,7 @@ it.for([XFS, EXT4])(
     await mounted('diff -r "$3" "$2"/tree', DOCS);
     const before = statSync(file).blocks;
     await mounted('rm "$2"/large');
-    // Mounted again, so that no deletion is still in progress.
+    // Mounts again, so that no deletion is still in progress.
     await mounted('fstrim "$2"; diff -r "$3" "$2"/tree', DOCS);
     expect(((before - statSync(file).blocks) * 512) / MIB).toBeGreaterThan(FREED_MIB);
     await devices.well(kind.check, block);

@@ -1,6 +1,7 @@
-// `volume snapshot --freeze` with real file systems on a loop device of rsiod: a program that writes waits for the moment and goes on, the
-// snapshot has a clean file system with what was written and not yet synced; triggers of the client write around the frozen time; a killed
-// command leaves nothing frozen; what is not mounted is refused. Skipped without root, /dev/fuse, loop devices or xfsprogs.
+// `volume snapshot --freeze` with real file systems on a loop device of rsiod: a writing program waits during the snapshot and then
+// continues; the snapshot has a clean file system with data that was written and not yet synced; triggers of the client write before and
+// after the freeze; a killed command leaves nothing frozen; a volume that is not mounted is refused. Skipped without root, /dev/fuse, loop
+// devices or xfsprogs.
 
 import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -36,7 +37,7 @@ it('a frozen file system is clean in its snapshot, and goes on', { timeout: TEST
   expect([made.code, made.stdout]).toEqual([0, expect.stringContaining('cold made')]);
   expect(made.stderr).toContain(`Frozen for at most`);
   expect(made.stderr).toContain(mount);
-  // Not frozen any more, and the copy has no journal to replay.
+  // The file system is no longer frozen, and the copy has no journal to replay.
   await devices.well('echo more > "$1/file"; sync', mount);
   const data = await devices.well('ls "$1"/volumes/*/snapshots/cold.data', pool);
   expect(await devices.well('dumpe2fs -h "$1" 2>/dev/null', data.trim())).not.toContain('needs_recovery');

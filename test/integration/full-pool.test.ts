@@ -1,6 +1,6 @@
-// A pool that runs full under a verifying load: writes wait instead of failing, everything says so, and the load ends without a wrong block
-// when the file system has grown. A server that stops while writes wait, and a detach by force, do not hang. The file system is a tmpfs of the
-// test's own, which can be enlarged while it is mounted; skipped without the right to mount one. Both tests use the same daemons.
+// A pool that runs full under a verifying load: writes wait instead of failing, all status outputs say so, and the load ends without a
+// wrong block after the file system has grown. Stopping the server while writes wait, and a detach by force, do not hang. The file system
+// is a tmpfs, which can be enlarged while it is mounted; skipped without the right to mount one. Both tests use the same daemons.
 
 import { mkdirSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
@@ -18,7 +18,7 @@ const WAIT_MS = 30_000;
 const TEST_MS = 300_000;
 const MIB = 1 << 20;
 
-/** Of fio, which reads back after 64 of them. */
+/** Writes of fio, which reads back after each 64. */
 const WRITES = 400;
 
 const hosts = useHosts('file');
@@ -53,7 +53,7 @@ async function begin(context: TestContext): Promise<void> {
 }
 
 afterAll(() => {
-  // Daemons of the tests have ended, or are about to: a lazy unmount does not wait for them.
+  // Unmounts lazily, because daemons of the tests may still be ending.
   spawnSync('umount', ['--lazy', pool], { stdio: 'ignore' });
   rmSync(pool, { recursive: true, force: true });
 });
@@ -83,10 +83,10 @@ it('writes wait, the log and the list say so, also over a restart, and the load 
   await host.stop('rssrv');
   await host.start('rssrv');
   await waitFor(waitsForSpace, WAIT_MS, 'The writes wait again, in the new session');
-  // The server answers, and refuses what has no room for its manifest. Nothing of it remains.
+  // The server answers, and refuses a volume whose manifest finds no room. No part of the volume remains.
   await expect(create('other', 8 * MIB)).rejects.toThrow(`Pool fast at ${pool} cannot be changed (ENOSPC): free space there`);
   expect(readdirSync(`${pool}/volumes`)).toHaveLength(2);
-  // What frees space runs nevertheless.
+  // Changes that free space run nevertheless.
   await host.rsadmWell('volume', 'remove', 'old', '--yes');
   expect(await host.rsadmWell('volume', 'purge', '--yes')).toBe('old@0, 1.0M, deleted for good from pool fast\n');
   expect(readdirSync(`${pool}/removed`)).toHaveLength(0);
@@ -100,7 +100,7 @@ it('a detach by force ends the waiting writes', { timeout: TEST_MS }, async () =
   const { blocks, bfree, bsize } = statfsSync(pool);
   const sizeBytes = (blocks - bfree) * bsize + MIB;
   expect(spawnSync('mount', ['-o', `remount,size=${sizeBytes}`, pool]).status).toBe(0);
-  // Over more of the volume than the other test has written.
+  // Writes a larger part of the volume than the other test has written.
   const fio = startFio(host, 'osl/db', { size: '64m', verifyBacklog: 64 });
   await waitFor(waitsForSpace, WAIT_MS, 'Writes wait for space');
   await host.rsconfigWell('-d', 'db', '--force');

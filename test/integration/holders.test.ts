@@ -1,5 +1,5 @@
-// Two clients and one volume: which client may have it, what the other one is told, and how several can share it. Holds that outlive their
-// client are in end-and-restart.test.ts.
+// Two clients and one volume: which client may have it, the error for the other one, and shared use. Holds that outlive their client are in
+// end-and-restart.test.ts.
 
 import { beforeEach, expect, it } from 'vitest';
 import { startClient, startServer } from '../support/hosts/configs.ts';

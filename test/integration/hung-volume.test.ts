@@ -9,7 +9,7 @@ import { NbdIo } from '../support/io/nbd-io.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
 const BLOCK = 4096;
-/** Ending the session costs 20 s. */
+/** Shorter than the 20 s that ending the session would take. */
 const WORST_MS = 5_000;
 const PAUSE_MS = 50;
 const BACK_MS = 30_000;
@@ -43,13 +43,13 @@ it("-d --force of a hung volume does not stop the client's other volume", async 
       const startMs = performance.now();
       await good!.write((count % 64) * BLOCK, Buffer.alloc(BLOCK, count));
       worstMs = Math.max(worstMs, performance.now() - startMs);
-      // Without a pause, this load would take a processor from the tests beside this one.
+      // Pauses, because this load would otherwise take a processor from concurrent tests.
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     }
   })();
   await client.rsconfig('-d', 'hung', '--force');
   expect(await lost).toBe('refused');
-  // As long as ending a session in order may take, and its process is killed thereafter.
+  // Waits until an orderly end of the session would have timed out and its process would have been killed.
   await new Promise((resolve) => setTimeout(resolve, 22_000));
   expect(worstMs).toBeLessThan(WORST_MS);
 

@@ -45,7 +45,7 @@ function numbered(value: number): Buffer {
 it('images under writes: one moment for several, holders, restoring, and a kill between two of them', {
   timeout: TEST_MS,
 }, async (context) => {
-  // A pool without a lock is not used.
+  // rssrv needs perl to lock a pool, and uses no pool without a lock.
   needPrograms(context, 'perl');
   host = hosts.host();
   const network = await hosts.network(1);
@@ -61,7 +61,7 @@ it('images under writes: one moment for several, holders, restoring, and a kill 
   const [db, log] = [await openNbd('db'), await openNbd('log')];
 
   for (const name of NAMES) await host.rsconfigWell('volume', 'image', name, '--universe', '1');
-  // Consecutive numbers go to db and log in turn; each write begins when the one before is answered.
+  // Writes consecutive numbers to db and log in turn; each write begins after the answer to the one before.
   let [answered, isOver] = [0, false];
   const writing = (async () => {
     while (!isOver) {
@@ -97,7 +97,7 @@ it('images under writes: one moment for several, holders, restoring, and a kill 
   expect([await numberIn('db', 0), await numberIn('db', 1)]).toEqual([7, 7]);
   await waitFor(async () => (await host.rsconfig('-d', 'db@1')).code === 0, WAIT_MS, 'db@1 is detached');
 
-  // A volume with two images is copied once for a moment.
+  // If a volume has two images, the server makes one copy of a moment for both.
   await host.rsadmWell('volume', 'image', 'log', '--universe', '2');
   await host.rsadmWell('volume', 'refresh', 'log@1', 'log@2');
   expect(await numberIn('log', 1)).toBe(await numberIn('log', 2));
@@ -110,13 +110,13 @@ it('images under writes: one moment for several, holders, restoring, and a kill 
   delete process.env['RSIO_TEST_KILL_AT'];
   expect((await host.rsadm('volume', 'refresh', 'db@1', 'log@1')).code).not.toBe(0);
   await host.start('rssrv', ['--test']);
-  // It is read when the client is back and has sent its last writes again, without which no image is made.
+  // Reads log to wait until the client is back and has sent its last writes again; until then the server makes no image.
   await log.read(0, BLOCK_BYTES);
   expect([await numberIn('db', 1), await numberIn('log', 1)]).toEqual([7, 8]);
   const { pools } = await callServer(host.rssrvPaths.controlSocket, 'pool-list', {});
   expect(pools).toMatchObject([{ state: 'ready', findings: [] }]);
 
-  // In another pool, what has changed is copied.
+  // For an image in another pool, a job copies the changes.
   mkdirSync(`${pool}-slow`);
   await host.rsadmWell('pool', 'add', 'slow', `${pool}-slow`, '--reserve', '0%');
   await host.rsadmWell('volume', 'image', 'log', '--universe', '3', '--pool', 'slow', '--wait');

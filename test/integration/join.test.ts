@@ -1,6 +1,6 @@
 // rsconfig join on an empty root and on a configured one: the file that it writes byte for byte, the client that works afterwards, and
-// every case in which it writes nothing. Interfaces are named, so that no packet leaves this machine; real cards are in the netlab. Tests with
-// the same server share it. Each test joins as a node of its own, so that no earlier session of a node is in its way.
+// every case in which it writes nothing. The commands name interfaces, so that no packet leaves this machine; the netlab tests real cards.
+// Tests share servers. Each test joins as another node, so that no earlier session of the node disturbs it.
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
@@ -33,7 +33,7 @@ interface Scene extends Served {
   readonly node: string;
 }
 
-/** Names that a server knows: one for each test. */
+/** Node names that a server knows: one for each test. */
 const NODES = Array.from({ length: 12 }, (_, index) => `big-${index + 20}`);
 let nodesUsed = 0;
 
@@ -61,7 +61,7 @@ beforeAll(async () => {
 interface JoinOptions {
   readonly key?: string;
   readonly port?: number;
-  /** How many interfaces of the client may be used. */
+  /** Number of the client's interfaces that join may use. */
   readonly interfaces?: number;
 }
 
@@ -86,7 +86,7 @@ function fileOf({ client }: Scene): string {
   return readFileSync(client.rsiodPaths.configFile, 'utf8');
 }
 
-/** In the form of the manual's sample. */
+/** Expected file, in the form of the manual's sample. */
 function expectedFile({ network, node }: Scene): string {
   const [near, far] = [network.clientAddresses(), network.serverAddresses];
   return sampleRscltcfg({ near, far, port: network.port, node, key: keyOf(node) });

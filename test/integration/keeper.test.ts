@@ -23,7 +23,7 @@ const MIB = 1 << 20;
 
 const hosts = useHosts();
 
-/** In the file system at `folder`, until it is stopped: writes with checksums and reads them back continuously. */
+/** Runs fio in the file system at `folder` until it is stopped: it continuously writes blocks with checksums and reads them back. */
 function fioIn(scene: DeviceScene, folder: string): Running {
   return scene.beside('fio', [
     ...['--name=job', `--directory=${folder}`, '--size=24m', '--rw=randwrite', '--bsrange=4k-64k', '--direct=1', '--ioengine=libaio'],
@@ -32,12 +32,12 @@ function fioIn(scene: DeviceScene, folder: string): Running {
   ]);
 }
 
-/** Number of the process that does the work: not the one in the pid file, which is its keeper's. */
+/** Pid of the working process; the pid file has the pid of its keeper. */
 async function workingProcess(scene: DeviceScene): Promise<number> {
   return (await scene.host.call('daemon', {})).pid;
 }
 
-/** Another process works, and has written for fio. */
+/** Waits until another process works and has written for fio. */
 async function goesOn(scene: DeviceScene, before: number): Promise<number> {
   const now = await waitFor(
     async () => {
@@ -52,7 +52,7 @@ async function goesOn(scene: DeviceScene, before: number): Promise<number> {
   return now;
 }
 
-/** What the kernel complains of about a device; null: it does not say. */
+/** Kernel messages about errors of a device; null: the kernel log cannot be read. */
 async function complaints(scene: DeviceScene, device: string): Promise<string[] | null> {
   const { code, stdout } = await scene.devices.shell('dmesg');
   return code !== 0 ? null : stdout.split('\n').filter((line) => line.includes(path.basename(device)) && /error|abort|corrupt/i.test(line));
@@ -113,7 +113,7 @@ it(
     expect(jobs.map(({ error }) => error)).toEqual([0]);
     await devices.well('umount "$1"', mount);
     expect(await devices.well('e2fsck -fn "$1" 2>&1', block)).toContain('oracle');
-    // The kernel forgets its oldest lines.
+    // Compares only new lines, because the kernel drops its oldest lines.
     expect((await complaints(scene, loop))?.filter((line) => before?.includes(line) === false) ?? []).toEqual([]);
     expect(await devices.well('stat --format=%a "$1"', raw), 'what was said of the file goes on').toBe('640\n');
     const log = host.log('rsiod');
@@ -122,7 +122,7 @@ it(
     expect(log).not.toContain('may be lost');
     await host.rsconfigWell('-d', 'oracle');
     expect(devices.mounts()).toEqual([]);
-    // A restart that was asked for does not outlive SIGTERM.
+    // SIGTERM cancels a requested restart.
     await host.call('restart', {});
     await host.stop('rsiod');
     expect(host.processes().filter((one) => readFileSync(`/proc/${one}/comm`, 'utf8').startsWith('rsiod'))).toEqual([]);
@@ -165,7 +165,7 @@ it(
       'rsiod',
       `${second}, left by the previous process, were removed (detached by rsconfig -d): unwritten data of process`,
     );
-    // A refused configuration delays a new process, and the log says so.
+    // While the configuration is wrong, the keeper starts no new process, and the log says so.
     host.writeConfig('rsiod', 'nonsense');
     const stopped = await workingProcess(scene);
     process.kill(stopped, 'SIGKILL');
@@ -175,7 +175,7 @@ it(
     await host.start('rssrv');
     expect(await writer!.ended).toMatchObject({ code: 0 });
     await devices.well('cmp -n 1048576 "$1" "$2"', raw, host.file('copy'));
-    // Stopped while they wait for the server, they go in order, and the next start attaches their volumes again.
+    // Devices that wait for the server are removed in order when rsiod stops, and the next start attaches their volumes again.
     expect(await host.rsconfigWell('-a', 'second')).toBe(`osl:second@0 attached ${block}\n`);
     const loop = loopUseOf(block);
     await host.stop('rssrv');

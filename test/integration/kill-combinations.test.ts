@@ -1,7 +1,7 @@
 // Processes of a server killed in every combination under verified I/O, and rssrv restarted at once: two processes never serve the volume
-// at the same time, the client's I/O continues without an error, and nothing is left behind at the end. All kills strike one server, in the
-// order of the tests, under one run of fio, which reads back what it wrote before each of them. Single kills are in end-and-restart.test.ts
-// and worker-killed.test.ts.
+// at the same time, the client's I/O continues without an error, and nothing is left behind at the end. All kills hit one server, in the
+// order of the tests, under one run of fio, which reads back the blocks that it wrote before each kill. Single kills are in
+// end-and-restart.test.ts and worker-killed.test.ts.
 
 import { randomUUID } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
@@ -21,10 +21,10 @@ import { waitFor } from '../support/programs/wait-for.ts';
 
 const VOLUME = 'osl:oracle@0';
 const IMAGE = 'storage/oracle.img';
-/** Another test run on this machine has a volume of its own. */
+/** Random id, so that another test run on this machine uses another volume. */
 const MEMORY_ID = randomUUID();
 
-/** Of fio, for all kills: a busy machine may need minutes. */
+/** Duration of fio for all kills; a busy machine may need minutes. */
 const LONG_SECONDS = 900;
 
 const hosts = useHosts('file');
@@ -43,13 +43,13 @@ beforeAll(async () => {
 const image = (): string => server.file(IMAGE);
 const worker = (): number => server.worker('big-2');
 
-/** Starts rssrv, which may have to wait for the end of what the last one left, and for nothing else. */
+/** Starts rssrv, which may have to wait for the processes of its predecessor, and for nothing else. */
 async function startAgain(): Promise<void> {
   await server.start('rssrv');
 }
 
 const STRIKES: Readonly<Record<string, () => Promise<void>>> = {
-  // First, because it would end what another kill has left.
+  // This kill comes first, because it would end the remains of another kill.
   'everything, the next one at once': async () => {
     await killServer(server);
     await startAgain();
@@ -75,7 +75,7 @@ const STRIKES: Readonly<Record<string, () => Promise<void>>> = {
     const pid = worker();
     const helpers = helpersOf(pid);
     expect(helpers).toHaveLength(1);
-    // By this the next listener finds them.
+    // The next listener finds the processes by this session id.
     expect(processesOfSession(pid, 'perl')).toEqual(helpers);
     for (const helper of helpers) process.kill(helper, 'SIGSTOP');
     process.kill(server.pid('rssrv'), 'SIGKILL');
@@ -99,7 +99,7 @@ async function expectNothingLeft(): Promise<void> {
   expect(await run('flock', ['--nonblock', image(), 'true'])).toMatchObject({ code: 0 });
 }
 
-/** Runs from the first kill to the last. */
+/** fio that runs from the first kill to the last. */
 function runningFio(context: TestContext): RunningFio {
   needFio(context);
   fio ??= startFio(client, 'osl/oracle', { seconds: LONG_SECONDS });
@@ -137,7 +137,7 @@ describe('under one run of fio', () => {
     expect(processes).toBeGreaterThan(1);
     const { errors, longestGapMs } = await volumeStats(client, VOLUME);
     expect(errors).toBe(0);
-    // That of the client, and the spare one.
+    // Expects two server processes: that of the client, and the standby worker.
     await waitFor(() => workersOf(server).length === 2, 10_000, 'There are no more server processes than before');
     report(`kill -9: ${name}`, { 'longest gap ms so far': longestGapMs });
   });
@@ -156,7 +156,7 @@ describe('under one run of fio', () => {
     );
     const zeroed = await run('qemu-io', ['-f', 'raw', client.nbdUri('oracle'), '-c', 'write -z 48M 1M', '-c', 'read -P 0 48M 1M']);
     expect(zeroed).toMatchObject({ code: 0 });
-    // By now fio has read back what it wrote before the last kill, too.
+    // Now fio has also read back the blocks that it wrote before the last kill.
     const { verifyReads } = await verifiedAndEnded(client, VOLUME, running);
     expect(verifyReads).toBeGreaterThan(0);
     expect((await volumeStats(client, VOLUME)).errors).toBe(0);

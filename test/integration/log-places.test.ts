@@ -1,5 +1,6 @@
-// Logs that go to the journal and to syslog, with real daemons and their helper. The other end is a program of the test, which can be stopped
-// like a journal that hangs, or the real systemd-journald in namespaces of its own. The data path and the commands must not notice.
+// Logs that go to the journal and to syslog, with real daemons and their helper. The other end is a program of the test, which can be
+// stopped to simulate a hanging journal, or the real systemd-journald in its own namespaces. A hanging journal must not delay the data path
+// or commands.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -14,7 +15,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 const TEST_MS = 300_000;
 const SAID_MS = 5_000;
 const JOURNALD = '/lib/systemd/systemd-journald';
-/** Receives datagrams and appends each to a file, with an empty line behind it. */
+/** Receives datagrams and appends each to a file, followed by an empty line. */
 const RECEIVER =
   'use Socket; my ($at, $file) = @ARGV; socket(S, PF_UNIX, SOCK_DGRAM, 0); bind(S, pack_sockaddr_un($at)) or die $!; $| = 1; print "up\\n"; ' +
   'open(F, ">>", $file); while (defined recv(S, my $text, 1 << 20, 0)) { syswrite(F, "$text\\n\\n"); }';
@@ -29,7 +30,7 @@ beforeEach(async (context) => {
   network = await hosts.network(1);
 });
 
-/** Starts a receiver at a path below the root of a host. Returns it, and what it has received. */
+/** Starts a receiver at a path below the root of a host. Returns the receiver and a function for the received text. */
 async function receiver(host: Host, at: string): Promise<{ readonly program: Running; readonly text: () => string }> {
   const file = host.file('received');
   const program = start('perl', ['-e', RECEIVER, host.file(at), file], { timeoutMs: TEST_MS });
@@ -69,7 +70,7 @@ it('rssrv and its processes log to the journal, rsiod to syslog, and a reload go
   expect(existsSync(server.rssrvPaths.logFile)).toBe(false);
   expect((await client.run('rsclogcat')).stderr).toContain('The log of rsiod goes to syslog: read it there, or set log = file and reload');
 
-  // A journal that hangs: the daemon answers, and its lines wait.
+  // The journal hangs: the daemon answers, and its lines wait.
   process.kill(journal.program.pid, 'SIGSTOP');
   for (const level of ['debug', 'info', 'debug']) {
     server.writeConfig('rssrv', text.replace('log = journal', `log = journal\nlog-level = ${level}`));

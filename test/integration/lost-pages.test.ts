@@ -1,6 +1,6 @@
-// A write-back of a real kernel that fails: the device of an ext4 file system is a file on a full tmpfs. After the failed sync, READs show what is
-// on disk (V1 in docs/PROTOCOL.md). Without the server's help the kernel shows the lost write, which the test shows too. Skipped without root, loop
-// devices or e2fsprogs.
+// A failing write-back of a real kernel: the device of an ext4 file system is a file on a full tmpfs. After the failed sync, READs return
+// the content of the disk (V1 in docs/PROTOCOL.md). The test also shows that the kernel alone would return the lost write. Skipped without
+// root, loop devices or e2fsprogs.
 
 import { spawnSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
@@ -25,7 +25,7 @@ function runs(command: string, ...args: string[]): boolean {
   return spawnSync(command, args, { stdio: 'ignore' }).status === 0;
 }
 
-/** Returns a volume's file, all allocated and never written, whose device has no room for it; null if that cannot be made here. */
+/** Returns a volume's file that is allocated, but not written, on a device without room for it; null if this machine cannot make one. */
 function fileWithoutRoom(context: TestContext): { readonly file: string; readonly fill: () => void } | null {
   needPrograms(context, 'mkfs.ext4', 'fallocate', 'mount', 'umount');
   const host = hosts.host();
@@ -50,7 +50,7 @@ function fileWithoutRoom(context: TestContext): { readonly file: string; readonl
   return { file, fill };
 }
 
-/** What a READ shows after a write whose sync fails. */
+/** Returns the data of a READ after a write whose sync has failed. */
 async function shownAfterLoss(file: string, text: string, positionBytes: number, dropPages: DropPages | null): Promise<string> {
   const backend = await openBackend(servedVolume({ path: file, sizeBytes: VOLUME_BYTES }), { ...testPorts(), dropPages });
   const io = promised(backend);

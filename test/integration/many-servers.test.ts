@@ -1,5 +1,5 @@
-// rsiod with the maximum of servers and interfaces: 256 scripted servers with 8 interfaces each, which is 2,048 paths. How outputs show
-// positions past 99 and 999, and that the client survives its own heartbeats.
+// rsiod with the maximum of servers and interfaces: 256 scripted servers with 8 interfaces each, which is 2,048 paths. Tests how outputs
+// show positions past 99 and 999, and that the heartbeats do not overload the client.
 
 import { SERVERS_PER_CLIENT_MAX } from '@rsio/common/config/schema/limits';
 import { INTERFACES_MAX } from '@rsio/common/lib/limits';
@@ -23,7 +23,7 @@ it(
   '256 servers over 8 interfaces: every path is up, and every position is shown',
   async () => {
     const { subnets, port } = await hosts.network(INTERFACES_MAX);
-    // Host 254 is the subnet's reservation: servers share addresses and differ in their ports.
+    // Servers share addresses and differ in their ports; host 254 reserves the subnet for this test.
     const end = (server: number, wire: number): { address: string; port: number } => ({
       address: subnets[wire]?.address(1 + (server % 200)) ?? '',
       port: port + Math.floor(server / 200),

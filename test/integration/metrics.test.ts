@@ -1,5 +1,5 @@
-// The metrics of both daemons with real processes: what is exposed under load, what promtool says of it, a real Prometheus that scrapes both
-// with our rules, a reload that moves them, an address in use, a token, and readers that are slow or hostile.
+// The metrics of both daemons with real processes: their content under load, the check by promtool, a real Prometheus that scrapes both
+// with our rules, a reload that moves them to another address, an address in use, a token, and slow or hostile readers.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
@@ -199,7 +199,7 @@ describe('who may read', () => {
       socket.on('error', () => undefined);
       idle.push(socket);
       await once(socket, 'connect');
-      // Half a request, and then nothing.
+      // Sends half a request, and then nothing.
       if (index % 2 === 0) socket.write('GET /metrics HTTP/1.1\r\nHost: x\r\nX-Long: ');
     }
     expect(await ask(onServer)).toMatchObject({ status: 200 });

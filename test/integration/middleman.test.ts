@@ -1,5 +1,5 @@
-// A middleman on one of two paths flips bits, leaves bytes out, repeats and cuts them, while fio writes and verifies over both: no changed
-// data, no error, and the path is back when the middleman has gone. `npm run middleman` does this for longer, and prints figures.
+// A middleman on one of two paths flips, drops, repeats and cuts bytes while fio writes and verifies over both: no changed data, no error,
+// and the path is back after the middleman leaves. `npm run middleman` does this for longer, and prints figures.
 
 import { expect, it } from 'vitest';
 import { MEDDLINGS } from '../support/faults/meddler.ts';
@@ -19,7 +19,7 @@ const hosts = useHosts();
 it('a middleman flips, drops, replays and cuts on one path: no changed data, no error, and both paths are back', async (context) => {
   needFio(context);
   const scene = await MiddlemanScene.begin(hosts, { defaults: ENCRYPTED, seconds: LONGER_THAN_TEST_SECONDS, seed: SEED });
-  // Each path is hit twice: a third death within a minute would put it on probation.
+  // Hits each path twice, because a third death within a minute would put it on probation.
   for (const [index, kind] of MEDDLINGS.entries()) {
     const path = index % 2;
     const way: WayName = index < 2 ? 'toServer' : 'toClient';

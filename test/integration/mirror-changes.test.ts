@@ -1,6 +1,6 @@
-// The servers of an attached mirror are changed by command, with real daemons and under writes: one is killed and replaced by another one, which
-// is copied; then the server that has had everything from the beginning is killed, too, and everything is there. The old server comes back.
-// The steps of the commands are tested in packages/rsiod/src/mirrors/commands.
+// Commands change the servers of an attached mirror, with real daemons and under writes: one server is killed and replaced by another one,
+// whose replica is copied. Then the other original server is also killed, and all data is still there. The replaced server comes back. The
+// steps of the commands are tested in packages/rsiod/src/mirrors/commands.
 
 import { randomBytes } from 'node:crypto';
 import { needPrograms } from '@rsio/common/testing/needs';
@@ -15,7 +15,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 const MIB = 1024 * 1024;
 const SIZE = 16 * MIB;
 const PIECE = 64 * 1024;
-/** Within this a mirror goes on without a server, and copies a replica. */
+/** Time within which a mirror continues without a server, and copies a replica. */
 const SOON_MS = 30_000;
 const QUICK = { heartbeat: '400ms', suspect: '100ms', dead: '1s', 'mirror-patience': '300ms' };
 
@@ -25,7 +25,7 @@ let client: Host;
 let network: TestNetwork;
 
 beforeEach(async (context) => {
-  // A pool without a lock is not used.
+  // rssrv needs perl to lock a pool, and uses no pool without a lock.
   needPrograms(context, 'perl');
   network = await hosts.network(1);
   const addresses = [10, 11, 12, 13].map((last) => network.subnets[0]!.address(last));
@@ -57,7 +57,6 @@ async function startServer(index: number, address: string): Promise<Host> {
   return host;
 }
 
-/** Kills every process of a server. */
 function killServer(host: Host): void {
   for (const pid of host.processes()) process.kill(pid, 'SIGKILL');
 }
@@ -91,12 +90,12 @@ it('a killed server is replaced under writes, and the mirror then survives the o
   expect(replaced).toMatchObject({ code: 0, stdout: expect.stringContaining('osl:db@0 is in sync on pi-1') as string });
   expect(replaced.stderr).toContain('rsconfig mirror detach osl:db@0 --server pi-2 removes what it has');
   await waitFor(async () => (await inSync()) === 'pi-1 pi-4', SOON_MS, 'the new replica is copied');
-  // The old server is back, and nobody minds.
+  // The old server comes back, which has no effect on the mirror.
   await servers[1]!.start('rssrv');
   await client.pathsUp(4);
   isChanging = false;
   await writing;
-  // Until the client's new session has ended the hold that the killed server remembers, the server says so, and the command is repeated.
+  // Repeats the command, because the killed server refuses it until the client's new session has ended the remembered hold.
   const detached = async (): Promise<string> => client.rsconfigWell('mirror', 'detach', 'db', '--server', 'pi-2', '--volume');
   expect(await waitFor(detached, SOON_MS, 'what pi-2 had is removed')).toContain('in sync on pi-1 and pi-4');
   expect((await servers[1]!.rsadm('witness', 'list')).stdout).toBe('');
@@ -124,7 +123,7 @@ it('a repeated detach finishes what an interrupted one has left, under the name 
   await waitFor(async () => (await inSync()) === 'pi-1 pi-2', SOON_MS, 'the mirror is in sync');
   const detach = ['mirror', 'detach', 'db', '--server', 'pi-2'];
   await client.rsconfigWell(...detach, '--volume');
-  // pi-2 still votes. The mark was removed, and the volume was not.
+  // pi-2 still votes. The command removed the mark of the replica, but not its volume.
   const leave = async (): Promise<unknown> => client.rsconfigWell('volume', 'create', 'db', '--size', '16m', '--server', 'pi-2');
   const volumes = async (): Promise<string> => (await servers[1]!.rsadm('volume', 'list')).stdout;
   await leave();

@@ -1,5 +1,6 @@
-// Mirrors by command on three real servers: two with a pool, and a witness that grants the client no right. What is made, listed and shown by
-// clients and servers, what a refusal leaves, and what removing leaves. Failures of each step are in rsiod's mirrors/commands/.
+// Mirrors by command on three real servers: two with a pool, and a witness that grants the client no right. Tests what the commands make,
+// list and show at clients and servers, and that refusals and removals leave nothing. rsiod's mirrors/commands/ tests failures of each
+// step.
 
 import { MIRRORS } from '@rsio/common/control/mirror-methods';
 import { misfit } from '@rsio/common/lib/shape';
@@ -11,7 +12,7 @@ import type { Host } from '../support/hosts/host.ts';
 import { type TestNetwork, useHosts } from '../support/hosts/hosts.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
-/** Within this a client sees what a server has said. */
+/** Time within which a client learns of changes at a server. */
 const KNOWN_MS = 10_000;
 
 const hosts = useHosts('file');
@@ -43,7 +44,7 @@ beforeAll(async () => {
   );
 });
 
-// A pool without a lock is not used.
+// rssrv needs perl to lock a pool, and uses no pool without a lock.
 beforeEach((context) => needPrograms(context, 'perl'));
 
 function threeServers([first, ...others]: TestNetwork[]): string {
@@ -51,7 +52,7 @@ function threeServers([first, ...others]: TestNetwork[]): string {
     const name = ['big-8', 'pi-1'][index]!;
     return `[server ${name}]\naddress = ${network.serverAddresses[0]}\nport = ${network.port}\n[interface if${index + 7}]\naddress = ${network.clientAddresses()[0]}\n`;
   });
-  // The namespace of a section is the one above it.
+  // The sections follow their namespace, because a section belongs to the namespace above it.
   return `${clientConfig(first!)}\n${more.join('\n')}`;
 }
 

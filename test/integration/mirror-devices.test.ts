@@ -1,6 +1,7 @@
-// The block device of a mirror, with real daemons: fio writes and verifies while a server stands still, wakes up and is copied, and while rsiod
-// is killed and restarted, once while a server starts anew, which is reported. fio sees no error and no difference, and afterwards both pools
-// have the same bytes. Killed servers are in mirror.test.ts, devices of plain volumes in keeper.test.ts; skipped where devices are impossible.
+// The block device of a mirror, with real daemons: fio writes and verifies while a server is stopped, continues and is copied, and while
+// rsiod is killed and restarted; once a server restarts in this time, which rsiod reports. fio sees no error and no difference, and
+// afterwards both pools have the same bytes. Killed servers are in mirror.test.ts, devices of plain volumes in keeper.test.ts; skipped
+// where devices are impossible.
 
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
@@ -28,7 +29,7 @@ const FIO = [
 
 const hosts = useHosts();
 
-/** Of the only large file of a pool, the replica. */
+/** Digest of the replica, which is the only large file of a pool. */
 function digestIn(pool: string): string {
   const files = readdirSync(pool, { recursive: true, encoding: 'utf8' }).map((name) => path.join(pool, name));
   const data = files.filter((file) => statSync(file).isFile() && statSync(file).size === SIZE);
@@ -75,7 +76,7 @@ it('the device goes on when a server stands still, and when rsiod is killed or r
   await site.untilInSync();
   expect(client.log('rsiod'), 'no alarm without a loss').not.toContain('may be lost');
 
-  // The keeper waits while the server's storage starts anew, so that the next process of rsiod finds its replica in sync.
+  // Stops the keeper while the server restarts, so that the next process of rsiod finds this replica in sync.
   process.kill(client.pid('rsiod'), 'SIGSTOP');
   process.kill((await client.call('daemon', {})).pid, 'SIGKILL');
   site.kill(0);

@@ -1,5 +1,6 @@
-// Snapshots of a mirror with real daemons on XFS: both servers have the same content of one moment, also under writes; a server that was away
-// does not get in, and a reader gets the mirror's; a roll back gives it the content of a snapshot. Skipped without root or xfsprogs.
+// Snapshots of a mirror with real daemons on XFS: both servers have the same content of one moment, also under writes; a server that was
+// away makes no snapshot, and a reader gets that of the mirror; a rollback gives the mirror the content of a snapshot. Skipped without root
+// or xfsprogs.
 
 import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -62,7 +63,7 @@ it(
     expect(one?.equals(two!)).toBe(true);
     expect(one!.subarray(0, MIB).equals(filled(1))).toBe(true);
 
-    // A server that was away has an old replica, and does not get into a snapshot before it is copied.
+    // A server that was away has an old replica, and takes part in a snapshot only after its replica is copied.
     site.kill(0);
     await nbd.write(0, filled(2));
     await nbd.flush();
@@ -81,7 +82,7 @@ it(
     expect(plain).toMatchObject({ code: 2, stderr: expect.stringContaining('is a replica of mirror') as string });
     expect(await client.rsconfigWell('volume', 'show', 'db')).toContain('y of');
 
-    // Roll back: refused while it is attached, then by what differs.
+    // A rollback is refused while the mirror is attached; afterwards it copies only the differences.
     expect((await client.rsconfig('volume', 'rollback', 'db@x')).stderr).toContain('osl:db@0 is attached here');
     nbd.close();
     await client.rsconfigWell('-d', 'db', '--wait=30s');

@@ -1,6 +1,6 @@
-// A mirror with real daemons: two servers with pools, a server that only votes, and a client. What the client writes survives a server that
-// is killed, comes back and is copied, and afterwards both pools have the same bytes. All tests use the same daemons: each begins with all of
-// them up, and without a volume.
+// A mirror with real daemons: two servers with pools, a server that only votes, and a client. The client's writes survive that a server is
+// killed, comes back and is copied; afterwards both pools have the same bytes. All tests use the same daemons; each begins with all daemons
+// up and without a volume.
 // The rules of mirrors are tested in packages/protocol/src/mirror and, in every order of events, in test/sim.
 
 import { randomBytes } from 'node:crypto';
@@ -20,9 +20,9 @@ import { waitFor } from '../support/programs/wait-for.ts';
 const MIB = 1024 * 1024;
 const SIZE = 8 * MIB;
 const PIECE = 64 * 1024;
-/** Between writes whose number does not matter: they take no processor from the tests beside this one. */
+/** Pause between writes whose number does not matter, so that they take no processor from concurrent tests. */
 const PAUSE_MS = 5;
-/** Within this a mirror goes on without a server, and copies what it has missed. */
+/** Time within which a mirror continues without a server, or copies the writes that a server has missed. */
 const SOON_MS = 30_000;
 const QUICK = { heartbeat: '400ms', suspect: '100ms', dead: '1s', 'mirror-patience': '300ms' };
 
@@ -37,7 +37,7 @@ let begun: Promise<void> | undefined;
 let venusHost: Host | undefined;
 
 beforeEach(async (context) => {
-  // A pool without a lock is not used.
+  // rssrv needs perl to lock a pool, and uses no pool without a lock.
   needPrograms(context, 'perl');
   begun ??= begin();
   await begun;
@@ -45,7 +45,7 @@ beforeEach(async (context) => {
   await client.pathsUp(3, SOON_MS);
   await client.rsconfig('-d', '--force');
   const isGone = async (): Promise<boolean> => (await client.call('mirrors', { namespace: null })).mirrors.length === 0;
-  // A detach by force does not wait for servers that have just come back.
+  // Detaches by force, so that the command does not wait for servers that have just come back.
   if (!(await isGone()))
     await waitFor(
       async () => (await client.rsconfig('mirror', 'remove', 'db', '--volumes')).code === 0 || isGone(),
@@ -103,7 +103,6 @@ async function createMirror(): Promise<void> {
   await client.call('mirror-create', { ...about, servers: ['pi-1', 'pi-2'], witness: 'pi-3', pool: null, request: null });
 }
 
-/** Kills every process of a server. */
 function killServer(host: Host): void {
   for (const pid of host.processes()) process.kill(pid, 'SIGKILL');
 }
@@ -146,7 +145,7 @@ it('writes survive a server that is killed and comes back, and then both servers
   expect(await client.rsconfigWell('-m', 'status', '-v')).toContain('osl:db@0 is on pi-1 (in sync) and pi-2 (behind)\n');
   await servers[1]!.start('rssrv');
   await waitFor(isInSync, SOON_MS, 'the replica is in sync again');
-  // M12: only the blocks that were written meanwhile were copied, and no block lacks.
+  // M12: only the blocks that were written in between are copied, and none is missing.
   expect(await client.rsconfigWell('mirror', 'verify', 'db')).toBe('8.0M of osl:db@0 compared: the replicas are equal\n');
   await writeAt(3 * MIB);
   io.close();
@@ -243,7 +242,7 @@ it('a mirror that is attached read-only refuses changes, also after a crash and 
   const writer = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/db');
   await writer.write(MIB, data);
   writer.close();
-  // The end is not clean: the next holder settles the replicas, although its users may only read.
+  // The holder ends uncleanly. The next holder settles the replicas, although it attaches the mirror read-only.
   const venus = await startedVenus();
   await venus.rsconfigWell('-a', 'db', '--read-only', '--take-over');
   const check = async (): Promise<void> => {
@@ -254,7 +253,7 @@ it('a mirror that is attached read-only refuses changes, also after a crash and 
     expect(await venus.rsconfigWell('-lvv')).toMatch(/^osl:db@0 .*read-only/m);
   };
   await check();
-  // An idle client may hear late that it was replaced.
+  // An idle client may learn late that it was replaced.
   const isHeld = async (): Promise<boolean> => (await client.rsconfig('-a', 'db', '--read-only')).stderr.includes('[E_HELD]');
   await waitFor(isHeld, SOON_MS, 'the former holder is refused');
   await venus.kill('rsiod');
@@ -282,7 +281,7 @@ it('mirror verify finds the one byte that storage has changed, and repairs it, w
   const io = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/db');
   for (let offset = 0; offset < SIZE; offset += MIB) await io.write(offset, randomBytes(PIECE));
   await io.write(5 * MIB, Buffer.alloc(PIECE, 9));
-  // What a discard leaves is the same at both servers.
+  // After a discard, both servers have the same bytes.
   await io.trim(6 * MIB + 512, MIB - 1024);
   await io.flush();
   expect(await client.rsconfigWell('mirror', 'verify', 'db')).toBe('8.0M of osl:db@0 compared: the replicas are equal\n');

@@ -11,9 +11,9 @@ const MIB = 1 << 20;
 const TEST_MS = 300_000;
 const CONNECTIONS = 4;
 const ROUNDS = 60;
-/** No multiple of any block. */
+/** Not a multiple of any block size. */
 const PIECE_BYTES = 1000;
-/** A log is flushed when its oldest is 4 s old. */
+/** rsiod flushes a log whose oldest entry is 4 s old. */
 const TRIMMED_MS = 10_000;
 
 const hosts = useHosts();
@@ -41,7 +41,7 @@ it(
     );
     const [first] = connections;
     expect((await first!.read(0, expected.length)).equals(expected)).toBe(true);
-    // Eight times what all logs may hold.
+    // Writes eight times the size of all logs together.
     const large = Buffer.alloc(MIB, 0x5a);
     for (let mib = 1; mib <= 8; mib++) await first!.write(mib * MIB + 1, large);
     const log = async () => (await host.call('status', {})).logs[0];

@@ -1,6 +1,6 @@
-// A server process that outlives its listener, because it is stopped, and the volumes of pools that it has open: another server with the
-// same pools does not serve these until the process has ended, and then serves them without a command. The same for a file of a section
-// [volume] is in kill-combinations.test.ts. And one that must not outlive it.
+// A server process outlives its listener, because it is stopped. Another server with the same pools does not serve the volumes that this
+// process has open until it has ended, and then serves them without a command. kill-combinations.test.ts tests the same for a file of a
+// section [volume]. Also tests a process that must not outlive its listener.
 
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -45,7 +45,7 @@ it('a server process that outlives its listener keeps the volumes of pools that 
       new RegExp(`state: {5}unavailable: Volume ${name}: /.*/data is still open in server process ${pid} of another rssrv: stop`),
     );
   }
-  // No command makes it served.
+  // A reload does not make the server serve the volume.
   await second.rsadmWell('reload');
   await second.rsadmWell('volume', 'grow', 'db', '8m');
   await second.rsadmWell('volume', 'remove', 'wide', '--yes');

@@ -1,5 +1,5 @@
-// Paths follow the interfaces: the server's as its file changes, and the client's own, while I/O continues. Real processes on loopback
-// addresses. Interfaces that lose their address or carrier need network namespaces: test/netlab.
+// Paths follow changes of the interfaces in the files of server and client while I/O continues. Real processes on loopback addresses.
+// test/netlab tests interfaces that lose their address or carrier.
 
 import { readFileSync } from 'node:fs';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -12,7 +12,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 
 const hosts = useHosts();
 const VOLUMES = { oracle: { type: 'memory', size: '32m' } };
-/** So large that it is cut into segments, which spread over the paths. */
+/** So large that rsiod cuts each I/O into segments, which use all paths. */
 const IO_BYTES = 1024 * 1024;
 const FOLLOW_MS = 10_000;
 
@@ -26,7 +26,7 @@ beforeEach(async () => {
   network = await hosts.network(3);
 });
 
-/** The network reduced to these of its subnets. */
+/** The network with only these subnets. */
 function part(...indexes: readonly number[]): TestNetwork {
   const pick = <T>(list: readonly T[]): T[] => indexes.map((index) => list[index]!);
   return {
@@ -48,7 +48,6 @@ async function startClient(file: string, paths: number): Promise<void> {
   await client.pathsUp(paths);
 }
 
-/** The server reloads this file on SIGHUP. */
 function reloadServer(file: string): void {
   server.writeConfig('rssrv', file);
   process.kill(server.pid('rssrv'), 'SIGHUP');
@@ -59,7 +58,7 @@ async function reloadClient(file: string): Promise<readonly string[]> {
   return (await client.call('reload', {})).applied;
 }
 
-/** `if0 000 big-9-1 up`, in order. */
+/** States of the paths in order, such as `if0 000 big-9-1 up`. */
 async function reps(): Promise<string[]> {
   const { interfaces } = await client.call('status', {});
   return interfaces.flatMap(({ name, reps: list }) =>
@@ -79,9 +78,9 @@ async function becomes(wanted: readonly string[]): Promise<void> {
 }
 
 interface SteadyIo {
-  /** Resolves when so many further writes were read back. */
+  /** Resolves when `count` more writes were read back. */
   more(count: number): Promise<void>;
-  /** Rejects with the first error that any I/O met. */
+  /** Ends the I/O; rejects with its first error. */
   end(): Promise<void>;
 }
 
@@ -131,7 +130,8 @@ describe('the server reloads its file', () => {
     expect(await client.rsconfigWell('-qv')).toContain(`addr: ${network.serverAddresses[2]}/${network.port} big-9-if3\n`);
     expect(await client.rsconfigWell('-m', 'status')).toContain(`rep: 002 IP(TCP) ${network.serverAddresses[2]}/${network.port} connected`);
 
-    // Its second interface has a section in the client's file, the third has none. The names go by position: if2 is now the third's.
+    // The server's second interface has a section in the client's file, and the third has none. Names go by position: if2 is now the third
+    // interface.
     reloadServer(serverConfig(part(0, 2), { volumes: VOLUMES }));
     await becomes(['if0 000 big-9-1 up', 'if2 002 big-9-if2 up']);
     await io.more(20);
@@ -154,7 +154,7 @@ describe('the server reloads its file', () => {
     await becomes(['if1 001 big-9-if1 up']);
     await io.more(20);
     await io.end();
-    // The way back is the one that the file names.
+    // rsiod returns over the interface that its file names.
     await server.stop('rssrv');
     await startServer(server, part(0), { volumes: VOLUMES });
     await becomes(['if0 000 big-9-1 up']);
@@ -176,7 +176,7 @@ describe('the client reloads its file', () => {
       'namespace osl: heartbeat = 1s -> heartbeat = 500ms',
       'server big-9-2 of namespace osl: - -> added',
     ]);
-    // The same path under its new name.
+    // The same path has its new name.
     await becomes(['if0 000 big-9-1 up', 'if1 001 big-9-2 up']);
     expect(await deaths()).toBe(before);
     await io.more(20);
@@ -233,11 +233,11 @@ describe('the client reloads its file', () => {
     await client.pathsUp(1);
     const isAttached = async (): Promise<boolean> => (await client.call('local', {})).attachments.length === 1;
     await waitFor(isAttached, FOLLOW_MS, 'The volume is attached');
-    // A reload without a change: a volume that the administrator detached stays detached.
+    // A reload without a change does not attach a volume that the administrator has detached.
     await client.rsconfigWell('-d');
     expect(await reloadClient(clientFile(part(0), part(0), { attach: 'all' }))).toEqual([]);
     expect((await client.call('local', {})).attachments).toEqual([]);
-    // A namespace that is added again starts from scratch.
+    // A namespace that is added again starts without its earlier state.
     await reloadClient(file.slice(0, file.indexOf('[namespace')));
     await reloadClient(clientFile(part(0), part(0), { attach: 'all' }));
     await waitFor(isAttached, FOLLOW_MS, 'The volume is attached again');

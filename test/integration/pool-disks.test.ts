@@ -1,6 +1,6 @@
-// Pools on a file system of their own, on a loop device: writes that wait below the reserve and go on when there is room, and a file system
-// that is unmounted while a client uses a volume on it. Skipped without root, loop devices or ext4. A file system that has no space at all
-// is in full-pool.test.ts.
+// Pools on a file system of their own, on a loop device: writes wait while less than the reserve is free and continue when there is room,
+// and a file system is unmounted while a client uses a volume on it. Skipped without root, loop devices or ext4. A file system that has no
+// space at all is in full-pool.test.ts.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
@@ -21,7 +21,7 @@ const MIB = 1 << 20;
 const WAIT_MS = 60_000;
 const TEST_MS = 240_000;
 const DISK_MIB = 64;
-/** Beside the pool, on its file system: with it there is not enough space for what the test writes. */
+/** Size of a file on the pool's file system, which leaves too little space for the writes of the test. */
 const BALLAST_MIB = 32;
 const WRITTEN_MIB = 24;
 
@@ -33,7 +33,7 @@ let pool = '';
 
 beforeEach(async (context) => {
   needFio(context);
-  // A pool without a lock is not used, and only the range helper knows what is allocated.
+  // rssrv needs perl to lock a pool, and for the range helper, which knows the allocated blocks.
   needPrograms(context, 'perl');
   needTool(context, 'mkfs.ext4', 'e2fsprogs');
   host = hosts.host();
@@ -59,7 +59,7 @@ beforeEach(async (context) => {
 });
 
 afterEach(() => {
-  // Daemons of the test have ended, or are about to: a lazy unmount does not wait for them.
+  // Unmounts lazily, because daemons of the test may still be ending.
   spawnSync('umount', ['--lazy', mount], { stdio: 'ignore' });
   rmSync(disk, { force: true });
 });
@@ -89,7 +89,7 @@ it('below the reserve, writes that need new space wait and all programs say so; 
 }, async () => {
   const ballast = path.join(mount, 'ballast');
   spawnSync('fallocate', ['-l', `${BALLAST_MIB}M`, ballast]);
-  // These blocks have their space before the pool is short.
+  // Allocates these blocks before the pool is short.
   const db = await openNbd('db');
   await db.write(DISK_MIB * MIB, Buffer.alloc(64 * 1024, 1));
   const fio = startFio(host, 'osl/db', { size: `${WRITTEN_MIB}m`, verifyBacklog: 64 });

@@ -1,5 +1,5 @@
-// kill -9 of rssrv at each step of each change of a pool's files. RSIO_TEST_KILL_AT, which rssrv heeds only with --test, names the step. The
-// next start must find the state before or after the change, and nothing that the pool does not explain. Kills at random times under load
+// kill -9 of rssrv at each step of each change of a pool's files. RSIO_TEST_KILL_AT, which rssrv heeds only with --test, names the step.
+// The next start must find the state before or after the change, and no file that belongs to no volume. Kills at random times under load
 // are in pools.test.ts; the same steps without a process are in packages/rssrv/src/pools/pool-stops.test.ts.
 
 import { mkdirSync, readdirSync } from 'node:fs';
@@ -20,14 +20,14 @@ let host: Host;
 let pool: string;
 
 beforeEach((context) => {
-  // A pool without a lock is not used.
+  // rssrv needs perl to lock a pool, and uses no pool without a lock.
   needPrograms(context, 'perl');
 });
 
 interface Verb {
   readonly verb: string;
   readonly steps: readonly string[];
-  /** Makes what the change needs, without reaching one of its steps. */
+  /** Calls that prepare the change without reaching one of its steps. */
   readonly prepare: readonly Call[];
   readonly change: Call;
 }
@@ -100,7 +100,7 @@ it('the next start finds the state before or after, and the change can be made',
       for (const one of prepare) await call(one, name);
       before = await state();
       await expect(call(change, name), `${verb} at ${step}`).rejects.toThrow();
-      // The second start would fail if the server were still there.
+      // Starts rssrv again, which would fail if the killed server still ran.
       await host.start('rssrv', ['--test']);
       const found = await state();
       const wasMade = JSON.stringify(found) !== JSON.stringify(before);
@@ -110,7 +110,8 @@ it('the next start finds the state before or after, and the change can be made',
         await call(change, name);
       }
       const after = await state();
-      // What a change leads to does not depend on the kill: made before the crash or after it, only this volume differs.
+      // The result of a change does not depend on the kill: only this volume differs, whether the change was made before or after the
+      // crash.
       const differs = after.filter((line) => !before.includes(line));
       expect(differs, `${verb} at ${step}`).toHaveLength(1);
       if (wasMade) expect(after).toEqual(found);

@@ -1,7 +1,7 @@
-// Pools and the volumes that rsadm manages in them, with real daemons: a newcomer's way from an empty server to a volume in use, kills in
-// the middle of changes, pools that are missing, locked by another server, renamed, or taken out of the configuration, and two volumes of
-// one name. The steps of each change on disk are in packages/rssrv/src/pools/. The tests after the newcomer's way use one server and one client:
-// each begins with its own configuration and a fresh volume oracle, which is the only one of the pool.
+// Pools and the volumes that rsadm manages in them, with real daemons: the way from an empty server to a volume in use; kills in the middle
+// of changes; pools that are missing, locked by another server, renamed, or removed from the configuration; and two volumes with the same
+// name. The steps of each change on disk are in packages/rssrv/src/pools/. All tests except the first use one server and one client; each
+// begins with its own configuration and a new volume oracle, the only one of the pool.
 
 import { removedWhenFree } from '../support/hosts/removed-when-free.ts';
 import { mkdirSync, readdirSync, renameSync, statSync } from 'node:fs';
@@ -28,12 +28,12 @@ type Listed = ServerMethods['volume-list']['result'];
 
 const MIB = 1024 * 1024;
 const EXPORT = 'osl/oracle';
-/** Within this a client sees what a server has said, or has come back to a server that returned. */
+/** Time within which a client learns of changes at a server, or reconnects to a server that returned. */
 const KNOWN_MS = 10_000;
 const COMES_BACK_MS = 30_000;
-/** Of each of the lanes of judged I/O. */
+/** Pause of each lane of judged I/O. */
 const PAUSE_MS = 8;
-/** Judged reads and writes that show that I/O goes on. */
+/** Number of judged reads and writes that show that I/O continues. */
 const JUDGED_IOS = 100;
 
 const hosts = useHosts();
@@ -43,7 +43,7 @@ let server: Host;
 let client: Host;
 let network: TestNetwork;
 
-// A pool without a lock is not used.
+// rssrv needs perl to lock a pool, and uses no pool without a lock.
 beforeEach((context) => needPrograms(context, 'perl'));
 
 /** An empty directory below the root of the server. */
@@ -58,7 +58,7 @@ async function startWithOracle(volumes: Parameters<typeof serverConfig>[1]['volu
   begun ??= begin();
   const { pool, ...daemons } = await begun;
   ({ server, client, network } = daemons);
-  // Daemons of the last test that has ended there are gone, and so is what they had locked.
+  // The daemons of the last test have ended and have released their locks.
   server.writeConfig('rssrv', serverConfig(network, { volumes, pools: { fast: { path: pool } } }));
   if (server.processes().length === 0) await server.start('rssrv');
   await client.pathsUp(network.subnets.length, COMES_BACK_MS);
@@ -93,18 +93,17 @@ async function goesOn(judge: JudgedLoad): Promise<void> {
   expect(judge.errors).toEqual([]);
 }
 
-/** A change of the server reaches the client a moment later. */
+/** Repeats the command, because a change of the server reaches the client a moment later. */
 async function attachWhenListed(name: string): Promise<void> {
   await waitFor(async () => (await client.rsconfig('-q')).stdout.includes(name), KNOWN_MS, `The client sees ${name}`);
   await client.rsconfigWell('-a', name);
 }
 
-/** rsiod sees a moment later that a connection has ended. */
+/** Repeats the command, because rsiod sees the end of a connection a moment later. */
 async function detach(name: string): Promise<void> {
   await waitFor(() => client.rsconfigWell('-d', name), KNOWN_MS, `${name} is detached`);
 }
 
-/** Everything that was acknowledged is there, as the client reads it now. */
 async function expectIntact(judge: JudgedLoad, host = client, name = EXPORT): Promise<void> {
   const nbd = await openNbd(host, name);
   await judge.compare(`read as ${name}`, (offset, lengthBytes) => nbd.read(offset, lengthBytes));
@@ -119,12 +118,12 @@ async function openNbd(host: Host, name = EXPORT): Promise<NbdIo> {
   return nbd;
 }
 
-/** As `rsadm volume list --json` says it. */
+/** Output of `rsadm volume list --json`. */
 async function listed(host = server): Promise<Listed> {
   return JSON.parse(await host.rsadmWell('volume', 'list', '--json')) as Listed;
 }
 
-/** Without the space that the volumes take, which I/O changes. */
+/** The list without the used space of the volumes, which I/O changes. */
 function settled({ volumes, removed }: Listed): Listed {
   return { volumes: volumes.map((volume) => ({ ...volume, usedBytes: null })), removed };
 }
@@ -208,17 +207,16 @@ it("a newcomer's way: pool, client and volume by rsadm, growth under I/O, and wh
 interface Volume {
   readonly name: string;
   readonly sizeBytes: number;
-  /** UNKNOWN_ID: the server has not told it. */
+  /** UNKNOWN_ID: no answer has contained the id. */
   readonly id: string;
 }
 
-/** What `volume list` must say. */
+/** Expected output of `volume list`. */
 interface State {
   readonly volumes: readonly Volume[];
   readonly removed: readonly Volume[];
 }
 
-/** One change, with the state that it leads to. */
 interface Change {
   readonly what: string;
   readonly after: State;
@@ -228,9 +226,8 @@ interface Change {
 
 const UNKNOWN_ID = '?';
 const KILLS = 6;
-/** A kill comes at most this long after the first of its changes was sent. */
+/** Longest time from sending a change to a kill. */
 const KILL_WITHIN_MS = 150;
-/** Beside the attached one. */
 const SCRIPT_VOLUMES_MAX = 6;
 
 /** The next change of the script, which the seed and the state determine. */
@@ -296,7 +293,7 @@ function creation(
   };
 }
 
-/** As lines to compare. An id that `known` does not contain is not told. */
+/** Lines for a comparison, without ids that `known` does not contain. */
 function linesOf({ volumes, removed }: State, known: ReadonlySet<string>): string[] {
   const line = (what: string, { name, sizeBytes, id }: Volume): string =>
     `${what} ${name}: ${sizeBytes} bytes, id ${known.has(id) ? id : UNKNOWN_ID}`;
@@ -338,7 +335,7 @@ it('kill -9 in the middle of changes: each change is made or not, the pool expla
     const isMade = isDeepStrictEqual(found, after);
     if (!isMade) expect(found, `after kill ${kill} in ${underWay.what}`).toEqual(before);
     count[isMade ? 'interrupted after' : 'interrupted before']++;
-    // Whoever got no answer may ask again: the change is made once.
+    // After a lost answer, the request is sent again, and the server makes the change once.
     await underWay.send();
     state = await stateNow(pool);
     expect(linesOf(state, known), `${underWay.what} again`).toEqual(after);
@@ -349,7 +346,7 @@ it('kill -9 in the middle of changes: each change is made or not, the pool expla
   await expectIntact(judge);
 });
 
-/** Of the pool in this directory, whose volumes must all be served, and which must have nothing besides them. */
+/** State of the pool in this directory. All its volumes must be served, and it must have no other files. */
 async function stateNow(folder: string): Promise<State> {
   const { volumes, removed } = await callServer(server.rssrvPaths.controlSocket, 'volume-list', { pool: null });
   expect(await poolsOf()).toMatchObject([{ name: 'fast', state: 'ready', reason: null, findings: [], volumes: volumes.length }]);

@@ -1,5 +1,5 @@
-// Probe connections of a raw client to a real rssrv while a client of the same node is attached and does I/O: the probe measures, and
-// affects nothing of the client.
+// Probe connections of a raw client to a real rssrv while a client of the same node is attached and does I/O: the probe measures, and does
+// not affect the client.
 
 import { readFileSync } from 'node:fs';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -34,7 +34,7 @@ beforeEach(async () => {
   await startServer(server, network, { clients, volumes: { oracle: { type: 'memory', size: '4m' } } });
 });
 
-/** A node, as a stranger to its rsiod: another machine with the same key. */
+/** Identity of another machine with the name and key of the node. */
 function identity(features: readonly string[] = [FEATURE.PROBE], node = 'big-2'): RawIdentity {
   return { node, nodekey: keyOf(node), namespaceid: 200, hello: { features, machine: 'a-tool', instance: 0 } };
 }
@@ -47,7 +47,7 @@ function probe(node?: string): Promise<RawClient> {
   return RawClient.login(at(), identity([FEATURE.PROBE], node));
 }
 
-/** Keeps every slot asked for a while; gives bytes a second. */
+/** Keeps a request in each slot for a while; returns bytes per second. */
 async function burst(client: RawClient, op: typeof OP.READ | typeof OP.WRITE): Promise<number> {
   const body = op === OP.WRITE ? Buffer.alloc(SEGMENT_BYTES, 0x5a) : Buffer.alloc(0);
   const startMs = performance.now();
@@ -65,7 +65,7 @@ async function burst(client: RawClient, op: typeof OP.READ | typeof OP.WRITE): P
   return (sums.reduce((sum, bytes) => sum + bytes, 0) / (performance.now() - startMs)) * 1000;
 }
 
-/** What of a server a probe must not touch. */
+/** State of the server that a probe must not change. */
 function picture(): Record<string, unknown> {
   const sessions = server.log('rssrv').match(/^Node .*began a session.*$|^(?:started|ended) path.*$/gm);
   return { sessions, holders: readFileSync(server.rssrvPaths.holdersFile, 'utf8'), processes: new Set(server.processes()) };

@@ -1,5 +1,5 @@
-// Failures before any I/O, and what the administrator is told: at the prompt, in `-m status -v` and in both logs. To the client, a wrong
-// key and an unknown name look alike; the server's log distinguishes them.
+// Failures before any I/O, and their messages for the administrator: at the prompt, in `-m status -v` and in both logs. To the client, a
+// wrong key and an unknown name look alike; the server's log distinguishes them.
 
 import net from 'node:net';
 import { expect, it } from 'vitest';
@@ -9,7 +9,7 @@ import { useHosts } from '../support/hosts/hosts.ts';
 import { report } from '../support/programs/report.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
-/** rsiod waits 3 s for a first server; starting node and writing the state come on top. */
+/** Time for a start without a server: rsiod waits 3 s for one; the rest is for starting node and writing the state. */
 const UP_WITHOUT_SERVER_MS = 15_000;
 
 const hosts = useHosts();

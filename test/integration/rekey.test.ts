@@ -1,7 +1,6 @@
-// The key of a client is changed by command while it writes, and commands that are killed at each of their steps leave rssrvcfg as it was
-// before or as it is afterwards. What a kill before a step leaves is what the file has at that moment, so one run that looks before each step
-// tells it for all of them; a second run is killed where the file is about to change. The commands' texts are in
-// packages/rsadm/src/commands/client-keys.test.ts.
+// A command changes the key of a client while the client writes, and a command that is killed at any step leaves rssrvcfg in its old or its
+// new state. A kill before a step leaves the file in its state at that moment, so one run that records the file before each step covers all
+// kills; a second run is killed right before the file changes. The commands' texts are in packages/rsadm/src/commands/client-keys.test.ts.
 
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { beforeAll, expect, it } from 'vitest';
@@ -13,8 +12,8 @@ import { launcher, run, type RunResult } from '../support/programs/programs.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
 /**
- * Keeps what rssrvcfg has before each change of a file by the process, which ends by SIGKILL at the Nth of them; 0: not. They count from the
- * first one that names the file or one beside it: what the program opens before that, to load itself, may differ from run to run.
+ * Records rssrvcfg before each change of a file by the process, and kills the process at the Nth change; 0: never. Changes count from the
+ * first one of rssrvcfg or a file beside it, because the files that the program opens to load itself may differ from run to run.
  */
 const WATCHER = `
 import fs from 'node:fs';
@@ -83,7 +82,7 @@ it('a client changes its key under load without an error, and its old key is wor
   expect(await writer.stop()).toEqual([]);
   file.look('At the end', writer);
   expect(file.breaches).toEqual([]);
-  // Whoever still has the old key is refused, and tries again slowly.
+  // A client that still has the old key is refused, and tries again slowly.
   const thief = hosts.host();
   thief.writeConfig('rsiod', clientConfig(network, { client: 1 }));
   await thief.start('rsiod');
@@ -121,7 +120,7 @@ it('a rekey that is killed at any step leaves the file as before or as after', {
   ];
   for (const { args, from, isAfter } of cases) {
     const rekey = (killAt: number): Promise<RunResult> => {
-      // What a killed command has left; the next one would wait until it is certain that nobody is writing there.
+      // Removes the file of a killed command; otherwise the next command would wait until no process is writing to it.
       rmSync(`${watched}.new`, { force: true });
       host.writeConfig('rssrv', from);
       const env = { NODE_OPTIONS: `--import=file://${watcher}`, KILL_AT: String(killAt), WATCHED: watched, SEEN: seenFile };
@@ -134,7 +133,7 @@ it('a rekey that is killed at any step leaves the file as before or as after', {
     for (const [step, text] of seen.entries())
       expect([text === from, isAfter(text)], `${args.join()} at step ${step + 1}: ${text}`).toContain(true);
     const changing = seen.findLastIndex((text) => text === from) + 1;
-    // Both were seen, or no step was hit.
+    // Both states must occur; otherwise no step was hit.
     expect(Math.min(changing, seen.length - changing), `${args.join()} ${seen.length} steps`).toBeGreaterThan(1);
     expect(await rekey(changing), `${args.join()} killed at step ${changing}`).toMatchObject({ code: null, signal: 'SIGKILL' });
     expect(readFileSync(watched, 'utf8')).toBe(from);

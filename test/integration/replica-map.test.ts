@@ -1,5 +1,5 @@
-// A replica of a mirror in the daemon, as a raw client sees it: a volume becomes a replica, its map follows what is written, outlives a kill of
-// the server, and is one of ones when it cannot be read. With root, the server process is one without rights that gets the map as a
+// A replica of a mirror in the daemon, as a raw client sees it: a volume becomes a replica; its intent map follows the writes, survives a
+// kill of the server, and has all bits set if it cannot be read. As root, the server process is unprivileged and gets the map as a
 // descriptor. The rules of the map are tested in packages/rssrv/src/mirrors.
 
 import { writeFileSync } from 'node:fs';
@@ -45,7 +45,7 @@ async function open(client: RawClient): Promise<number> {
   return decodeOpenAnswer(answer, 0, answer.length).handle;
 }
 
-/** The regions that are set. */
+/** Regions whose bits are set. */
 async function marked(client: RawClient, handle: number): Promise<number[]> {
   const request = votes.encodeMirrorMapRequest({ first: 0 });
   const answer = await body(client, { op: OP.IOCTL, handle, aux: IOCTL.MIRROR_MAP, body: request });
@@ -98,10 +98,10 @@ it('the map of a replica has what was written, after a kill of the server, too',
   await body(client, { op: OP.WRITE, handle, lba: 3 * REGION_SECTORS, count: 2, body: data });
   await clear(client, handle, [7, 1]);
   expect(await marked(client, handle)).toEqual([2, 3]);
-  // As the client of the mirror does it.
+  // Grows the replica as the client of the mirror does.
   const grown = { name: 'db', universe: 0, sizeBytes: (REGIONS + 2) * MIRROR_REGION_BYTES, pool: null, mirror: MIRROR, request: null };
   await callServer(host.rssrvPaths.controlSocket, 'volume-grow', grown);
-  // The server process is told of the new size beside the answer.
+  // The server process may learn the new size after the answer.
   await waitFor(async () => (await marked(client, handle)).length === 4, 5_000, 'the map of the new size');
   expect(await marked(client, handle)).toEqual([2, 3, REGIONS, REGIONS + 1]);
   await clear(client, handle, [REGIONS, 1]);
@@ -112,7 +112,7 @@ it('the map of a replica has what was written, after a kill of the server, too',
   await host.start('rssrv');
   client = await login();
   handle = await open(client);
-  // What was cleared without a sync may be set again after a crash of the machine, but not after one of the process.
+  // Bits that were cleared without a sync may be set again after a crash of the machine, but not after a crash of the process.
   expect(await marked(client, handle)).toEqual([2, 3, 5, REGIONS + 1]);
   const read = await body(client, { op: OP.READ, handle, lba: 3 * REGION_SECTORS - 1, count: 1 });
   expect(read.equals(data.subarray(0, 512))).toBe(true);
@@ -122,7 +122,7 @@ it('the map of a replica has what was written, after a kill of the server, too',
   writeFileSync(path.join(pool, 'volumes', id, 'mirror.map'), 'damaged');
   handle = await open(client);
   expect(await marked(client, handle)).toEqual(Array.from({ length: REGIONS + 2 }, (_, region) => region));
-  // The process of the session writes its log beside its answers.
+  // The process of the session may write its log after its answers.
   const isTold = (): boolean => /intent map .*mirror.map of replica db is not used, because it is too short/.test(host.log('rssrv'));
   await waitFor(isTold, 5_000, 'the log says why the map is not used');
   await vote(client, VOTE.CLAIM, votes.encodeVoteClaim({ mirror: MIRROR, number: 2, takesOver: false }));

@@ -1,5 +1,5 @@
-// Attached volumes return by themselves after rsiod was killed or stopped, and only those that should. Programs that use them over NBD
-// reconnect and find every acknowledged write.
+// After rsiod was killed or stopped, it attaches its volumes again by itself, and no others. Programs that use them over NBD reconnect and
+// find every acknowledged write.
 
 import { randomBytes } from 'node:crypto';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -36,7 +36,7 @@ async function awaited(host: Host): Promise<string[]> {
   return (await host.call('local', {})).awaited.map(({ namespace, name }) => `${namespace}:${name}`).sort();
 }
 
-/** Exactly these are attached, also after fresh lists: rsiod may be up before its old session has ended. */
+/** Waits until exactly these volumes are attached, also after fresh lists, because rsiod may be up before its old session has ended. */
 async function whenAttached(host: Host, ...labels: readonly string[]): Promise<void> {
   await waitFor(async () => (await attached(host)).join() === labels.join(), BACK_MS, `${labels.join(', ')} attached again`);
   await host.rsconfigWell('-q');
@@ -49,13 +49,13 @@ function keptFile(host: Host): string[] {
   return content.attached.map(({ name }) => name);
 }
 
-/** The server's list names so many holders. */
+/** Waits until the server's list has this number of holders. */
 async function whenHeld(holders: number): Promise<void> {
   const said = async (): Promise<number> => ((await client.rsconfigWell('-qvv')).match(/holder: (?!-)\S+/g) ?? []).length;
   await waitFor(async () => (await said()) === holders, BACK_MS, `${holders} volumes are held`);
 }
 
-/** Opens an export, as clients do that connect again: as soon as it is there. */
+/** Opens an export as soon as it exists, as reconnecting clients do. */
 function open(host: Host, name: string): Promise<NbdIo> {
   return waitFor(() => NbdIo.open(host.rsiodPaths.nbdSocket, name), BACK_MS, `${name} can be opened`);
 }
@@ -87,7 +87,7 @@ it('rsiod killed under writes and restarted: the volume is attached again, with 
   const second = await open(client, 'osl/oracle');
   for (const [at, data] of acknowledged) {
     const read = await second.read(at * BLOCK_BYTES, BLOCK_BYTES);
-    // Whether the write in flight was executed is unknown.
+    // Skips the write that was in flight, because its outcome is unknown.
     if (at !== broken) expect(read.equals(data), `block ${at}`).toBe(true);
   }
   await second.verify(0, BLOCKS * BLOCK_BYTES);
@@ -101,7 +101,7 @@ it('qemu-io, which reconnects by itself, sees only a pause over a restart', asyn
   const image = `driver=raw,file.driver=nbd,${socket},file.export=osl/oracle,file.reconnect-delay=60`;
   const qemu = start('qemu-io', ['--image-opts', image], { timeoutMs: 120_000, isWrittenTo: true });
   const done = (): number => qemu.stdout().match(/(read|wrote) 1048576\/1048576/g)?.length ?? 0;
-  // A line at a time: what came with another it leaves unread until more comes.
+  // Sends one line at a time, because the program reads a second line of the same chunk only when more data arrives.
   const does = async (line: string): Promise<void> => {
     const before = done();
     qemu.write(`${line}\n`);
@@ -112,7 +112,7 @@ it('qemu-io, which reconnects by itself, sees only a pause over a restart', asyn
   const flushes = async (): Promise<number> => (await client.call('stats', {})).volumes[0]?.flushes ?? 0;
   await waitFor(async () => (await flushes()) > 0, BACK_MS, 'qemu-io has flushed');
   await client.kill('rsiod');
-  // Nobody is there to answer yet.
+  // No daemon can answer yet.
   const read = does('read -P 0xab 0 1M');
   read.catch(() => undefined);
   await client.start('rsiod');
@@ -169,7 +169,7 @@ it('a detached volume stays detached over a restart, before it or while it was a
   await client.pathsUp(2);
   expect(await client.rsconfigWell('-q')).toContain('oracle');
   expect(await attached(client)).toEqual([]);
-  // The server could not be told: the same command gives up the hold now.
+  // The server could not be told, so the hold remains; the same command now gives it up.
   await whenHeld(1);
   await client.rsconfigWell('-d', 'oracle');
   await whenHeld(0);
@@ -180,7 +180,7 @@ it('a detached volume stays detached over a restart, before it or while it was a
   await client.start('rsiod');
   await client.rsconfigWell('-d', 'oracle');
   await whenHeld(0);
-  // Without what was kept, as after a boot, the configuration alone counts.
+  // Without the kept list, as after a boot, only the configuration counts.
   await client.stop('rsiod');
   rmSync(client.rsiodPaths.attachedFile);
   await client.start('rsiod');
@@ -208,7 +208,7 @@ it('a volume that another client took over, while rsiod ran or was dead, stays w
   await client.rsconfigWell('-a');
   await venus.rsconfigWell('-a', '--take-over', 'oracle');
   await whenAttached(client, 'osl:tvol1');
-  // A kill before it has written that down would let the next daemon ask for the volume.
+  // Waits until rsiod has stored this; after an earlier kill, the next daemon would ask for the volume.
   await waitFor(() => !keptFile(client).includes('oracle'), BACK_MS, 'rsiod has noted that it has lost the volume');
   await client.kill('rsiod');
   await venus.rsconfigWell('-a', '--take-over', 'tvol1');

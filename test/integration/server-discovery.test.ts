@@ -1,5 +1,5 @@
-// Discovery as real servers answer it: this test sends raw datagrams, by address and by broadcast. The explorer has its own tests. Here:
-// which server answers what, from which address, and how much.
+// Answers of real servers to raw discovery datagrams, by address and by broadcast: which server answers which request, from which address,
+// and with how many bytes. The explorer has its own tests.
 
 import dgram from 'node:dgram';
 import { randomBytes } from 'node:crypto';
@@ -56,7 +56,7 @@ class Asker {
     return new Asker(socket);
   }
 
-  /** Sends a request and gives its nonce. */
+  /** Sends a request and returns its nonce. */
   ask(address: string, changes: Partial<Discover> = {}, key: Buffer | null = null, sizeBytes = DISCOVERY_REQUEST_BYTES): Buffer {
     const nonce = randomBytes(DISCOVERY_NONCE_BYTES);
     this.send(address, encodeDiscover({ versions: [1], nonce, namespaceid: null, answerBytes: 0, ...changes }, key, sizeBytes));
@@ -169,7 +169,7 @@ describe('answered', () => {
       asker.ask(address, {}, discoveryKey('0xanother-key-of-somebody')),
       asker.ask(address, { namespaceid: 201 }, KEY),
     ];
-    // Datagrams between two sockets of one machine keep their order: what was asked before would have been answered before.
+    // Datagrams between two sockets of one machine keep their order, so that an answer to an earlier request would have arrived earlier.
     expect((await asker.answersOf(asker.ask(address, { namespaceid: 200 }, KEY)))[0]?.signature).toBe('right');
     expect(unanswered.flatMap((nonce) => asker.answersTo(nonce))).toEqual([]);
   });
@@ -209,7 +209,7 @@ describe('not answered', () => {
     const sentence = `Exploration is not answered on UDP ${first}:${network.port} (interface if1): another program uses the port: stop it`;
     expect(code).toBe(0);
     expect(stderr).toContain(`Warning: ${sentence}`);
-    // The log is written behind what the prompt waits for.
+    // The daemon may write the log after the prompt returns.
     await waitFor(() => host.log('rssrv').includes(sentence), ANSWER_MS, 'the warning is in the log');
     const asker = await Asker.at(network.clientAddresses()[0] ?? '');
     const heard = await asker.answersOf(asker.ask(BROADCAST));
@@ -229,7 +229,7 @@ it('a storm of valid requests and rubbish is answered within the bounds, and ano
       storming.send(address, randomBytes(1 + ((times * 97) % 2_000)));
     }
     const before = other.heard.length;
-    // As a client does, again and again: what finds the kernel's buffer full is lost.
+    // Asks repeatedly, as a client does, because datagrams are lost if the kernel's buffer is full.
     const isAnswered = (): boolean => {
       if (other.heard.length > before) return true;
       other.ask(address);

@@ -1,5 +1,5 @@
-// What an administrator sees of a server with real daemons: rates and latencies under load, I/O that waits for slow storage with its reason,
-// events as they happen, and edits by command that rssrv refuses before the file changes.
+// Tests what an administrator sees of a server, with real daemons: rates and latencies under load, I/O that waits for slow storage with its
+// reason, events as they happen, and edits by command that rssrv refuses before the file changes.
 
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -87,7 +87,7 @@ it('events of clients and reloads, and -f sees what happens while it runs', { ti
   const follow = server.beside('rsadm', ['events', '-f', '-n', '0', '--json']);
   await startClient(client, network);
   const seen = (): string => follow.stdout();
-  // The follower shows what happens from its start on.
+  // rsadm events -f shows events from its start on.
   let added = 0;
   const isSeen = async (): Promise<boolean> => {
     await server.rsadmWell('client', 'add', `mars-${added++}`);

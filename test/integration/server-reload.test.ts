@@ -1,5 +1,5 @@
-// SIGHUP makes rssrv reload its file: what it applies while sessions are alive, seen from raw sessions, and what it refuses as a whole.
-// Discovery datagrams have a test file of their own; rsiod's reaction to a new list is tested with rsiod.
+// SIGHUP makes rssrv reload its file: changes that it applies while sessions are alive, as raw sessions see them, and files that it refuses
+// as a whole. Discovery datagrams have a test file of their own; rsiod's reaction to a new list is tested with rsiod.
 
 import { readFileSync, renameSync } from 'node:fs';
 import net from 'node:net';
@@ -15,7 +15,7 @@ import { RawClient, type RawFrame } from '../support/peers/raw-peer.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
 const RELOAD_MS = 10_000;
-/** The server gives a client 5 s to retire a path, and looks once a second. */
+/** Time for the end of a path on a removed interface: the client has 5 s to retire it, and the server checks once a second. */
 const UNLISTED_END_MS = 8_000;
 
 const hosts = useHosts();
@@ -33,7 +33,7 @@ function file(interfaces: number, ...edits: readonly (readonly [string, string])
   return text;
 }
 
-/** Lines that tell how reloads ended: one for each. */
+/** Returns the log lines about the ends of reloads, one for each. */
 function outcomes(): string[] {
   return host
     .log('rssrv')
@@ -120,7 +120,7 @@ describe('interfaces', () => {
     expect(await reach(second)).toBe('ECONNREFUSED');
     await client.next(isNotify);
     expect((await list(client)).interfaces.map(({ address }) => address)).toEqual([first]);
-    // It may still be used while its client finds out.
+    // The path still works until its client learns of the change.
     await joined.verify(handle, 0, 8);
     expect(await joined.farewell()).toEqual({ code: 'E_DRAINING', sentence: "Interface if2 was removed from the server's configuration" });
     await joined.ended(UNLISTED_END_MS);

@@ -1,5 +1,6 @@
-// A move of a file of a stripe over two pools on XFS to a third one, with real daemons: a client writes meanwhile and loses nothing, a snapshot
-// comes along, and the old pool has nothing of the volume. Stops are in packages/rssrv/src/jobs/moves/part-moves.test.ts.
+// A move of a file of a stripe over two pools on XFS to a third one, with real daemons: a client writes during the move and loses nothing,
+// a snapshot moves too, and the old pool has no file of the volume afterwards. Stops are in
+// packages/rssrv/src/jobs/moves/part-moves.test.ts.
 
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import path from 'node:path';
@@ -68,7 +69,7 @@ it('a file of a stripe moves under writes', { timeout: 300_000 }, async (context
   expect(folders(pools['b']!)).toEqual([]);
   expect(folders(pools['c']!)).toHaveLength(2);
   await expect(server.rsadmWell('volume', 'move', 'db', '--pool', 'c')).rejects.toThrow(/--from Q/);
-  // The next start finds the file there, and the client goes on.
+  // The next start finds the file in the third pool, and the client continues.
   await server.kill('rssrv');
   await server.start('rssrv');
   await write();

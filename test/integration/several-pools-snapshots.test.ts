@@ -1,5 +1,6 @@
-// Snapshots of a stripe over two pools on XFS, with real daemons: two snapshots, one under writes of a client, each attached and read, what
-// differs between them, a clone, a copy to one file, a rollback and a removal. Stops are in packages/rssrv/src/snapshots/several-files.test.ts.
+// Snapshots of a stripe over two pools on XFS, with real daemons: two snapshots, one of them under writes of a client, each attached and
+// read; their differences; a clone, a copy to one file, a rollback and a removal. Stops are in
+// packages/rssrv/src/snapshots/several-files.test.ts.
 
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
@@ -61,7 +62,7 @@ it('a stripe over two pools on XFS', { timeout: 300_000 }, async (context) => {
   for (let count = 0; count < 60; count++) await write();
   await server.rsadmWell('volume', 'snapshot', 'db@one');
   const first = Buffer.from(model);
-  // While the second one is made, the client writes to blocks that it does not compare.
+  // During the second snapshot, the client writes to blocks that the test does not compare.
   const written = new Set<number>();
   for (let count = 0; count < 30; count++) written.add(await write());
   const second = Buffer.from(model);

@@ -1,6 +1,7 @@
-// Volumes over several pools with real daemons: fio with verification on a stripe that grows, a restart in the middle, a pool that is absent
-// at the start and comes back, a file that another one has replaced, and a concat that goes on in a third pool. The steps of each change on
-// disk are in packages/rssrv/src/pools/several-files.test.ts. All tests use one server and one client, and each begins with empty pools.
+// Volumes over several pools with real daemons: fio with verification on a stripe that grows, a restart in the middle, a pool that is
+// absent at the start and comes back, a part that was replaced by another file, and a concat that grows into a third pool. The steps of
+// each change on disk are in packages/rssrv/src/pools/several-files.test.ts. All tests use one server and one client, and each begins with
+// empty pools.
 
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
@@ -21,7 +22,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 const WAIT_MS = 30_000;
 const TEST_MS = 300_000;
 
-/** Of fio, which reads back after 64 of them. */
+/** Writes of fio, which reads back after each 64. */
 const WRITES = 400;
 
 const hosts = useHosts('file');
@@ -55,7 +56,6 @@ async function begin(): Promise<void> {
 
 const poolPath = (name: string): string => pools[name]?.path ?? '';
 
-/** Creates a volume and attaches it. */
 async function attached(...layout: string[]): Promise<void> {
   await server.rsadmWell('volume', 'create', 'db', '--size', '16m', ...layout);
   await waitFor(async () => (await client.rsconfig('-q')).stdout.includes('db'), WAIT_MS, 'The client sees db');

@@ -1,6 +1,6 @@
-// A server process that hangs in a call to its storage: its client hears nothing on any path, yet the server is only slow. I/O waits longer
-// than `stall`, the status gives the reason, and I/O continues once the storage answers. The storage is a frozen file system, so that a
-// WRITE hangs in the kernel on the thread that answers PINGs.
+// A server process that hangs in a call to its storage: its client receives nothing on any path, although the server is only slow. I/O
+// waits longer than `stall`, the status gives the reason, and I/O continues once the storage answers. The storage is a frozen file system,
+// so that a WRITE hangs in the kernel on the thread that answers PINGs.
 
 import { STORAGE_SILENT_MS } from '@rsio/rssrv/storage/limits';
 import { expect, it, type TestContext } from 'vitest';
@@ -13,7 +13,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 
 const BLOCK = 4096;
 const NODES = ['big-2', 'venus'] as const;
-/** Silence is noticed after three seconds, then `stall` counts. */
+/** Long enough for rsiod to notice the silence after three seconds, and for `stall` to end. */
 const HUNG_MS = 10_000;
 const BACK_MS = 30_000;
 const DEADLINE_MS = 90_000;
@@ -29,7 +29,7 @@ interface Frontend {
 
 interface Scene {
   readonly server: Host;
-  /** Of the client whose volume is on the file system that freezes, and of one whose volume is elsewhere, in the same process. */
+  /** Volume on the file system that freezes, and another client's volume elsewhere, in the same server process. */
   readonly hung: Frontend;
   readonly well: Frontend;
   readonly freeze: () => Promise<unknown>;
@@ -73,7 +73,7 @@ function pass(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Records the outcome of each. */
+/** Records the outcome of an I/O under a name. */
 function noting(outcomes: string[], name: string, io: Promise<unknown>): void {
   void io.then(
     () => outcomes.push(`${name}: written`),

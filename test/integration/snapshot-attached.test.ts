@@ -1,6 +1,6 @@
-// A snapshot that is attached by name: what it shows, that nobody can write to it, how it is listed, and that it stays attached over the end
-// of every process. The server refuses to take it away, naming the client. How snapshots are made is tested elsewhere; these are copies. The tests
-// without devices use the same daemons, and each begins with nothing attached.
+// A snapshot that is attached by name: its content, that no client can write to it, how it is listed, and that it stays attached after the
+// end of each process. The server refuses to remove it, and names the client. The snapshots of this test are plain copies of files; other
+// tests make real ones. The tests without devices use the same daemons, and each begins with nothing attached.
 
 import path from 'node:path';
 import { needPrograms } from '@rsio/common/testing/needs';
@@ -26,7 +26,7 @@ let client: Host;
 const shared = useHosts('file');
 let begun: Promise<void> | undefined;
 
-// A pool without a lock is not used.
+// rssrv needs perl to lock a pool, and uses no pool without a lock.
 beforeEach((context) => needPrograms(context, 'perl'));
 
 /** Server and client; the volume oracle begins with OLD, and has the snapshot monday. */
@@ -84,7 +84,7 @@ it('shows the content of its moment, and is attached, listed and detached by its
     { name: 'oracle@monday', readonly: true, servers: 1 },
   ]);
   expect(new Set(attachments.map(({ byId }) => byId)).size).toBe(2);
-  // The list of the server has volumes only, and an attached snapshot counts as one.
+  // The list of the server has only volumes; an attached snapshot is in the list of attached volumes.
   expect(await client.rsconfigWell('-q')).not.toMatch(/monday/);
   expect(await client.rsconfigWell('-a', 'osl:oracle@0@monday')).toMatch(/osl:oracle@0@monday attached/);
   expect(await refusal('-a', 'oracle@sunday')).toMatch(/Volume oracle has no snapshot sunday/);

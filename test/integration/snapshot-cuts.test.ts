@@ -1,6 +1,6 @@
-// A power cut of the disk of a pool, and a kill of rssrv, at random moments of changes of snapshots under writes: every snapshot that was
-// answered is whole, no flushed write is lost, and nothing is left over. Two of the rounds of npm run power-cuts, which runs hundreds.
-// Skipped without root, loop devices or xfsprogs.
+// A power cut of the disk of a pool, and a kill of rssrv, at random moments of changes of snapshots under writes: every snapshot whose
+// request was answered is whole, no flushed write is lost, and no file is left over. Runs two rounds of npm run power-cuts, which runs
+// hundreds. Skipped without root, loop devices or xfsprogs.
 
 import { randomInt } from 'node:crypto';
 import { needPrograms } from '@rsio/common/testing/needs';
@@ -14,7 +14,7 @@ const SEED_MAX = 2 ** 30;
 const hosts = useHosts();
 
 it('after a power cut and a kill, everything is there that was answered', { timeout: TEST_MS }, async (context) => {
-  // A pool without a lock is not used.
+  // rssrv needs perl to lock a pool, and uses no pool without a lock.
   needPrograms(context, 'perl');
   const seed = randomInt(1, SEED_MAX);
   const drill = await CutDrill.begin(hosts, seed);

@@ -1,5 +1,6 @@
-// What has changed since a snapshot, as the file system tells it, against the contents: no block that differs is missing, whatever wrote it and
-// however fragmented the files are; and about as much is told as was written. Skipped without root, loop devices, xfsprogs or btrfs-progs.
+// Compares the changes since a snapshot that the file system reports with the contents: every block that differs is reported, for all kinds
+// of writes and for fragmented files; and the reported amount is close to the written amount. Skipped without root, loop devices, xfsprogs
+// or btrfs-progs.
 
 import { closeSync, fsyncSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
 import path from 'node:path';
@@ -39,7 +40,7 @@ function blocksOf(ranges: readonly Range[], sizeBytes: number): Uint8Array {
   return marks;
 }
 
-/** Returns sectors that differ and are in no range. What is beyond the end of a file is zeros. */
+/** Returns sectors that differ and are in no range. Bytes beyond the end of a file count as zeros. */
 function missed(before: Buffer, after: Buffer, ranges: readonly Range[]): number[] {
   const marks = blocksOf(ranges, after.length);
   const old = Buffer.alloc(after.length);
@@ -107,7 +108,7 @@ it.for(['xfs', 'btrfs'] as const)('a fragmented file on %s', { timeout: TEST_MS 
   const written = new Set<number>();
   while (written.size < 1_000) written.add(random.int(0, blocks - 1));
   for (const block of written) fill(second, block);
-  // A part of a block, zeros over data, and growth; none of it is synced.
+  // Writes a part of a block, zeros over data, and beyond the end, all without a sync.
   writeSync(second, Buffer.from([7]), 0, 1, 100 * BLOCK + 1);
   writeSync(second, Buffer.alloc(BLOCK), 0, BLOCK, 200 * BLOCK);
   writeSync(second, random.bytes(BLOCK), 0, BLOCK, sizeBytes + 3 * BLOCK);
@@ -115,7 +116,7 @@ it.for(['xfs', 'btrfs'] as const)('a fragmented file on %s', { timeout: TEST_MS 
   closeSync(second);
   expect(missed(readFileSync(before), readFileSync(after), ranges)).toEqual([]);
   expect(parts).toBeGreaterThan(1);
-  // btrfs says of a whole extent that it is shared or not.
+  // btrfs only reports whole extents as shared or not.
   expect(bytesIn(ranges)).toBeLessThan((kind === 'xfs' ? 1 : 20) * (written.size + 16) * BLOCK);
 });
 

@@ -1,6 +1,6 @@
-// kill -9 of rssrv at the steps of changes of snapshots that matter, on a file system with reflink: before and after each commit point, and
-// between the files that follow it. The next start must find the state before or after the change, and nothing that the pool does not
-// explain. All steps, without a process, are in packages/rssrv/src/snapshots/snapshot-stops.test.ts. Skipped without root or xfsprogs.
+// kill -9 of rssrv at the critical steps of changes of snapshots, on a file system with reflink: before and after each commit point, and
+// between the changes of files after it. The next start must find the state before or after the change, and no file that belongs to no
+// volume. All steps, without a process, are in packages/rssrv/src/snapshots/snapshot-stops.test.ts. Skipped without root or xfsprogs.
 
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -84,7 +84,7 @@ it('the next start finds the state before or after, of all volumes of the change
     const { volumes } = await callServer(host.rssrvPaths.controlSocket, 'volume-list', { pool: null });
     const content = Buffer.alloc(SIZE_BYTES, step);
     for (const { path: data } of volumes) writeFileSync(data!, content, { flag: 'r+' });
-    // What an earlier line has made is made again.
+    // Makes the snapshot of an earlier line again.
     if (change === SNAPSHOT)
       for (const { name, universe } of volumes)
         await call(['volume-snapshot-remove', { name, universe, snapshot: 'monday' }]).catch(() => undefined);
@@ -95,11 +95,11 @@ it('the next start finds the state before or after, of all volumes of the change
     await host.start('rssrv', ['--test']);
     delete process.env['RSIO_TEST_KILL_AT'];
     await expect(call(change), step).rejects.toThrow();
-    // The second start would fail if the server were still there.
+    // Starts rssrv again, which would fail if the killed server still ran.
     await host.start('rssrv', ['--test']);
     const found = await state();
     expect(JSON.stringify(found) !== JSON.stringify(before), step).toBe(isMade);
-    // What the change leads to does not depend on the kill.
+    // The result of the change does not depend on the kill.
     if (!isMade) continue;
     const both = change === SNAPSHOT ? ['db@monday', 'log@monday'] : change[0] === 'volume-clone' ? ['copy'] : ['db'];
     const changed = [...found.filter((line) => !before.includes(line)), ...before.filter((line) => !found.includes(line))];

@@ -1,5 +1,5 @@
-// Power cuts during changes of snapshots, on XFS: the file system is shut down at a random moment, without what it has not yet written, and
-// mounted again. Each snapshot that was answered must be whole, the change in progress made or not, no synced write lost, and nothing left
+// Power cuts during changes of snapshots, on XFS: the file system is shut down at a random moment, so that unwritten data is lost, and
+// mounted again. Each answered snapshot must be whole, the change in progress made or not made, no synced write lost, and no file left
 // behind. The production verbs and clones run in this process, without clients. RUNS sets the number of cuts. Skipped without root or
 // xfsprogs.
 
@@ -25,7 +25,7 @@ const SEED = Number(process.env['SEED'] ?? 20);
 const BLOCK_BYTES = 4096;
 const SIZE_BYTES = 64 * BLOCK_BYTES;
 const NAMES = ['db', 'log'] as const;
-/** With more, the small disk would be full. */
+/** Most snapshots; more would fill the small disk. */
 const SNAPSHOTS_MAX = 30;
 const CLONES_MAX = 100;
 const FREE_MS = 10_000;
@@ -37,14 +37,14 @@ const hosts = useHosts();
 
 type Name = (typeof NAMES)[number];
 
-/** What is known of the contents: each block has the number of the write that made it. */
+/** The expected contents: each block has the number of its write. */
 class Model {
-  /** Numbers that blocks of a volume may have after a cut, and the last one. */
+  /** Numbers that blocks of a volume may have after a cut, including the last one. */
   readonly allowed: Record<Name, Set<number>> = { db: new Set([0]), log: new Set([0]) };
   readonly last: Record<Name, number> = { db: 0, log: 0 };
   /** Name of a snapshot -> number in all of its blocks. */
   readonly snapshots: Record<Name, Map<string, number>> = { db: new Map(), log: new Map() };
-  /** The change in progress: which snapshots appear or go with it, and what becomes of a volume. */
+  /** The change in progress: the snapshots that it makes or removes, and its effect on a volume. */
   pending: {
     readonly names: readonly (readonly [Name, string])[];
     readonly rolledBack?: readonly [Name, number];
@@ -92,7 +92,7 @@ class PowerScene {
     return path.join(pool!.path, 'volumes', volume!.id);
   }
 
-  /** One random change. Throws once the file system is shut down. */
+  /** Makes one random change. Throws once the file system is shut down. */
   async step(): Promise<void> {
     const { model, random } = this;
     const snapshots = this.scene!.snapshots;
@@ -166,7 +166,7 @@ class PowerScene {
         else model.snapshots[name].delete(snapshot);
         present.delete(snapshot);
       }
-      // What was being made: all of it or nothing.
+      // The change in progress was made completely or not at all.
       const wanted = model.pending?.isRemoval === true ? [] : (model.pending?.names.filter(([of]) => of === name) ?? []);
       for (const [, snapshot] of wanted) {
         const one = [...present].find((found) => found === snapshot || found.startsWith(`${snapshot}-`));
@@ -185,7 +185,7 @@ class PowerScene {
         [...numbers].filter((number) => !allowed.has(number)),
         `${name} has what was synced`,
       ).toEqual([]);
-      // From here on, the volume has what it has now.
+      // From now on, the volume must keep its present content.
       model.allowed[name] = numbers;
       this.write(name, true);
     }
@@ -223,7 +223,8 @@ it('after a power cut, what was answered is there, what was not is there whole o
     await cut;
     await power.scene!.pools.close().catch(() => undefined);
     spawnSync('umount', ['--lazy', mount!]);
-    // A file that a change in progress has not closed yet keeps the file system that is shut down, and a mount would show that one again.
+    // Waits until the change in progress has closed its files, because an open file keeps the old file system alive, and a mount would show
+    // it again.
     await waitFor(() => spawnSync('losetup', ['-j', image], { encoding: 'utf8' }).stdout === '', FREE_MS, 'The disk is free');
     for (let tries = 0; spawnSync('mount', ['-o', 'loop', image, mount!]).status !== 0; tries++) {
       if (tries > 50) throw new Error('The file system cannot be mounted again');

@@ -1,5 +1,6 @@
-// A schedule of snapshots with real daemons: a client sets it, the server makes the snapshots of both rules at once, a restart makes no
-// further ones, and it is shown with what it made. A trigger refuses a snapshot. Skipped without root, loop devices or xfsprogs. Time is tested in schedule-runner.test.ts.
+// A schedule of snapshots with real daemons: a client sets the schedule, the server makes the snapshots of both rules at once, a restart
+// makes no further ones, and commands show the schedule with its snapshots. A trigger refuses a snapshot. Skipped without root, loop
+// devices or xfsprogs. Time is tested in schedule-runner.test.ts.
 
 import { appendFileSync, chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';

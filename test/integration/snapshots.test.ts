@@ -1,7 +1,7 @@
-// Snapshots with real daemons on a file system with reflink: what a snapshot under writes contains, also of a fragmented file that is cloned
-// in chunks and of two volumes at one moment; clones; a rollback, which is refused to a volume in use, and into which no write of an earlier
-// holder comes. Skipped without root, loop devices or xfsprogs. The tests with reflink use the same daemons, and each begins with new volumes.
-// Kills at each step are in snapshot-kills.test.ts.
+// Snapshots with real daemons on a file system with reflink: the content of a snapshot under writes, also of a fragmented file that is
+// cloned in chunks and of two volumes at one moment; clones; a rollback, which is refused while the volume is in use, and which no later
+// write of an earlier holder can change. Skipped without root, loop devices or xfsprogs. The tests with reflink use the same daemons, and
+// each begins with new volumes. Kills at each step are in snapshot-kills.test.ts.
 
 import { removedWhenFree } from '../support/hosts/removed-when-free.ts';
 import { closeSync, mkdirSync, openSync, readSync, statSync, writeSync } from 'node:fs';
@@ -23,7 +23,7 @@ const SIZE_BYTES = 32 * MIB;
 const BLOCK_BYTES = 4 * KIB;
 const WAIT_MS = 30_000;
 const TEST_MS = 300_000;
-/** Between writes: without it, they would take a processor from the tests beside this one. */
+/** Pause between writes, so that they take no processor from concurrent tests. */
 const PAUSE_MS = 2;
 
 const hosts = useHosts('file');
@@ -32,7 +32,7 @@ let network: TestNetwork;
 let pool: string;
 let begun: Promise<void> | undefined;
 
-// A pool without a lock is not used.
+// rssrv needs perl to lock a pool, and uses no pool without a lock.
 beforeEach((context) => needPrograms(context, 'perl'));
 
 /** A server with a pool on XFS, and a client that may change its volumes, which are db and log. */
@@ -89,7 +89,7 @@ function blockOf(file: string, offset: number): Buffer {
   return block;
 }
 
-/** Extents of 4 KiB, so that the file is cloned in chunks. */
+/** Fragments the file into extents of 4 KiB, so that the server clones it in chunks. */
 async function fragment(name: string): Promise<void> {
   const descriptor = openSync(await dataOf(name), 'r+');
   for (let offset = 0; offset < SIZE_BYTES; offset += 2 * BLOCK_BYTES)
@@ -111,7 +111,8 @@ it('snapshots under writes hold each answered write and none that followed one t
   await fragment('db');
   await attach('db', 'log');
   const [db, log] = [await openNbd('db'), await openNbd('log')];
-  // Places in the first and the last chunk of db, then in log, get consecutive numbers; each write begins when the one before is answered.
+  // Writes consecutive numbers to the first and the last chunk of db and to log, in turn; each write begins after the answer to the one
+  // before.
   const places: readonly (readonly [NbdIo, string, number])[] = [
     [db, 'db', SIZE_BYTES - BLOCK_BYTES],
     [db, 'db', 0],
@@ -152,7 +153,7 @@ it('snapshots under writes hold each answered write and none that followed one t
       expect(block.equals(numbered(block.readUInt32LE(0))), 'each block is whole').toBe(true);
       return block.readUInt32LE(0);
     });
-    // The newest number is n: the other places have n-1, n-2 and n-3, unless fewer were written at all.
+    // If the newest number is n, the other places have n-1, n-2 and n-3, unless fewer were written.
     const newest = Math.max(...values);
     expect(values.toSorted((a, b) => b - a)).toEqual(places.map((_, index) => Math.max(0, newest - index)));
     expect(newest).toBeGreaterThanOrEqual(before);
@@ -190,7 +191,7 @@ it('a clone is a volume of its own, a rollback needs a volume without holder, an
   const again = await openNbd('db');
   expect(await again.read(0, BLOCK_BYTES)).toEqual(numbered(1));
   await again.write(BLOCK_BYTES, numbered(4));
-  // What a restart serves is the rolled back file, and the client goes on with it.
+  // After a restart, rssrv serves the rolled back file, and the client continues with it.
   await host.stop('rssrv');
   await host.start('rssrv');
   await again.write(2 * BLOCK_BYTES, numbered(5));
@@ -211,7 +212,7 @@ it('no write of a client that has lost its hold comes into the volume after a ro
   await nbd.write(0, numbered(1));
   await nbd.flush();
   await host.rsadmWell('volume', 'snapshot', 'db@monday');
-  // Answered and not flushed: the client keeps a copy, which it would replay after a crash of the server.
+  // This write is answered and not flushed, so the client keeps a copy for a replay.
   await nbd.write(0, numbered(2));
   const pid = host.pid('rsiod');
   process.kill(pid, 'SIGSTOP');
@@ -219,7 +220,7 @@ it('no write of a client that has lost its hold comes into the volume after a ro
   await host.rsadmWell('client', 'fence', 'big-2');
   await host.rsadmWell('client', 'release', 'big-2', '--volume', 'db');
   await host.rsadmWell('volume', 'rollback', 'db@monday');
-  // The storage begins a new incarnation, which makes a client replay what it has kept.
+  // The kill begins a new incarnation of the storage, which makes a client replay its log.
   await host.kill('rssrv');
   await host.start('rssrv');
   await host.rsadmWell('client', 'unfence', 'big-2');

@@ -1,6 +1,6 @@
-// The stall policy end to end: what the user of an NBD device gets when the server is lost for longer than `stall`, what the administrator
-// is told meanwhile, and that the volume recovers by itself with every acknowledged write. All tests use one pair of daemons: each gives the
-// client its policy by a reload, starts what the last test has ended, and attaches the volume again.
+// The stall policy end to end: the result for the user of an NBD device if the server is lost for longer than `stall`, the messages for the
+// administrator in this time, and that the volume recovers by itself with every acknowledged write. All tests use one pair of daemons: each
+// sets its policy by a reload, starts the daemons that the last test has ended, and attaches the volume again.
 
 import { beforeAll, expect, it } from 'vitest';
 import { clientConfig, startServer } from '../support/hosts/configs.ts';
@@ -11,7 +11,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 
 const VOLUME = 'osl:oracle@0';
 const BLOCK = 4096;
-/** What a slow machine may add to an awaited time; other waits have ten minutes. */
+/** Time that a slow machine may add to an expected time. */
 const SLACK_MS = 8_000;
 const BACK_MS = 30_000;
 const EIO = /Errno 5 /;
@@ -42,19 +42,19 @@ async function attached(stall: string): Promise<NbdIo> {
   return nbd;
 }
 
-/** How often the log of rsiod says so. */
+/** Number of times that rsiod has logged this text. */
 function times(said: string): number {
   return client.log('rsiod').split(said).length - 1;
 }
 
-/** How long until an I/O was refused with EIO, in ms. */
+/** Time in ms until an I/O failed with EIO. */
 async function msUntilEio(io: Promise<unknown>): Promise<number> {
   const startMs = performance.now();
   await expect(io).rejects.toThrow(EIO);
   return performance.now() - startMs;
 }
 
-/** The server processes outlive their listener by a moment, in which they answer what they have. */
+/** Kills all processes, because server processes outlive their listener for a moment, in which they answer requests. */
 async function killAll(): Promise<void> {
   await server.kill('rssrv');
   await waitFor(() => server.processes().length === 0, SLACK_MS, 'No process of the server is left');
@@ -103,7 +103,7 @@ it('an abandoned WRITE in a stopped server process never executes over a newer o
   await nbd.write(0, filled(1));
   const worker = server.worker('big-2');
   process.kill(worker, 'SIGSTOP');
-  // Silence is noticed after three seconds; then the policy counts.
+  // rsiod notices the silence after three seconds; then the policy counts.
   const elapsedMs = await msUntilEio(nbd.write(0, filled(2)));
   expect(elapsedMs).toBeLessThan(4_000 + SLACK_MS);
   process.kill(worker, 'SIGCONT');
@@ -113,7 +113,7 @@ it('an abandoned WRITE in a stopped server process never executes over a newer o
       () => false,
     );
   await waitFor(isBack, BACK_MS, 'The volume goes on');
-  // Its handle was revoked (S11): the process continues, and has nothing left of the abandoned WRITE.
+  // The handle was revoked (S11): the server process continues, and no part of the abandoned WRITE is left in it.
   expect(server.worker('big-2')).toBe(worker);
   expect((await nbd.read(0, BLOCK)).equals(filled(3))).toBe(true);
   expect(times(NEW_LIFE)).toBe(before);
@@ -124,7 +124,7 @@ it('stall = fail: EIO once a lost server could have been back, and immediately f
   await nbd.write(0, filled(1));
   await server.stop('rssrv');
   expect(await msUntilEio(nbd.read(0, BLOCK))).toBeLessThan(1_000 + SLACK_MS);
-  // At once: the quickest of several, because any one may be held up by something else.
+  // Expects an error at once; takes the quickest of several I/Os, because the machine may delay single ones.
   const refused = [];
   for (let time = 0; time < 5; time++) refused.push(await msUntilEio(nbd.read(0, BLOCK)));
   expect(Math.min(...refused)).toBeLessThan(500);
@@ -146,10 +146,10 @@ it('stall = forever: I/O waits, the status says so, and daemon and commands answ
   expect(await client.rsconfigWell('-m', 'status', '-v')).toContain('until: for ever');
   const refused = await client.rsconfig('-d', 'oracle');
   expect([refused.code, refused.stderr]).toEqual([expect.any(Number), expect.stringContaining('in use')]);
-  // Forced, it is detached, and what waited is answered.
+  // A detach by force detaches the volume, and waiting I/O is answered.
   await client.rsconfigWell('-d', 'oracle', '--force');
   expect(await write).toBe('failed');
-  // The server learns of it as soon as it is back: the hold ends, although its handle ended with the session.
+  // The server learns of the detach as soon as it is back: the hold ends, although its handle ended with the session.
   await server.start('rssrv');
   await waitFor(async () => (await holders()) === 0, BACK_MS, 'Nobody holds the volume');
   expect(await client.stop('rsiod')).toBeLessThan(12_000);

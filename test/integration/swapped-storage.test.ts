@@ -16,7 +16,7 @@ const hosts = useHosts();
 const MIB = 1 << 20;
 const WAIT_MS = 20_000;
 
-/** Attached, with data that was flushed and data that was not. */
+/** Attaches the volume, and writes flushed and unflushed data. */
 async function held(): Promise<{ client: Host; server: Host; nbd: NbdIo; flushed: Buffer; unflushed: Buffer }> {
   const { client, server } = await startPair(hosts, (host) => ({ oracle: { path: host.file('oracle.img'), size: '8m' } }));
   await client.rsconfigWell('-a', 'oracle');
@@ -29,7 +29,7 @@ async function held(): Promise<{ client: Host; server: Host; nbd: NbdIo; flushed
   return { client, server, nbd, flushed, unflushed };
 }
 
-/** Another line in the section of the volume. */
+/** Adds a line to the section of the volume. */
 function withLine(server: Host, line: string): void {
   const file = server.rssrvPaths.configFile;
   writeFileSync(file, readFileSync(file, 'utf8').replace(/^\[volume oracle\]\n/m, `[volume oracle]\n${line}\n`));
@@ -68,7 +68,7 @@ it(
     const { client, server, nbd, unflushed } = await held();
     const before = readFileSync(server.rssrvPaths.configFile, 'utf8');
     withLine(server, 'readonly = yes');
-    // The machine crashes, and has lost what was not flushed.
+    // The machine crashes and loses unflushed data.
     await killServer(server);
     const { runDir } = server.rssrvPaths;
     for (const name of readdirSync(runDir)) rmSync(path.join(runDir, name), { recursive: true, force: true });

@@ -1,6 +1,6 @@
-// Take-overs that are hindered, with real processes: the loser's server process is stopped, the server is killed in the middle, or the
-// holder may have to send lost writes again. Nothing is granted while the loser can still write, and none of its writes arrives late. All tests
-// use one server and its clients. At the beginning of each, all daemons run, and the first client has the volume.
+// Hindered take-overs with real processes: the loser's server process is stopped, the server is killed in the middle, or the holder may
+// have to send lost writes again. The server grants no take-over while the loser can still write, and none of the loser's writes is
+// executed late. All tests use one server and its clients. At the beginning of each, all daemons run, and the first client has the volume.
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import { CONTESTED, ContestedVolume } from '../support/scenes/contested-volume.ts';
@@ -14,7 +14,7 @@ const LONG_MS = 180_000;
 const hosts = useHosts('file');
 let begun: Promise<ContestedVolume> | undefined;
 let volume: ContestedVolume;
-/** Of the volume at the beginning of the test. */
+/** Epoch of the volume at the beginning of the test. */
 let epoch: number;
 
 beforeEach(async () => {
@@ -61,7 +61,8 @@ describe("the loser's server process is stopped:", () => {
     await volume.server.start('rssrv');
     const { code, stderr } = await taking.ended;
     if (code !== 0) {
-      // The old server's last word, or the new one has to wait until the holder has settled, which it does by itself.
+      // The error is the last answer of the old server, or the new server's refusal until the holder has replayed its log, which it does by
+      // itself.
       expect(stderr).toMatch(/--force|The server ended before/);
       await volume.writes(writer);
       await waitFor(
@@ -86,7 +87,7 @@ describe('the holder may have to send again what the server has lost:', () => {
     nbd = await NbdIo.open(volume.clients[0]!.rsiodPaths.nbdSocket, CONTESTED);
     hosts.onClean(() => nbd.close());
     await nbd.verify(0, 4096);
-    // Its process dies, and it does not come back for now.
+    // Stops the client, so that it does not come back after its server process dies.
     process.kill(volume.clients[0]!.pid('rsiod'), 'SIGSTOP');
     const worker = volume.server.worker('big-2');
     process.kill(worker, 'SIGKILL');
@@ -113,7 +114,7 @@ describe('the holder may have to send again what the server has lost:', () => {
     expect(volume.kept()).toEqual({ node: 'venus', epoch: epoch + 1 });
   });
 
-  // Last, because the rights stay.
+  // The last test, because the rights stay.
   it('as soon as the file has a section [rights], only a client with the right admin forces it', async () => {
     const [, venus] = volume.clients;
     const force = () => venus!.rsconfig('-a', '--take-over', '--force', 'oracle');

@@ -1,5 +1,5 @@
 // Clients that take a volume from each other, as real processes, under load: the test examines the server's file at each take-over.
-// Hindered take-overs are in take-over-hindered.test.ts; what raw clients see is in test/conformance/server/take-over.ts. Tests of one volume share
+// Hindered take-overs are in take-over-hindered.test.ts; test/conformance/server/take-over.ts has raw clients. Tests of one volume share
 // its server and clients. At the beginning of each, the first client has the volume.
 
 import { readFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ import { pathCutter } from '../support/faults/path-cutter.ts';
 import { report } from '../support/programs/report.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
-/** As many in each direction as in the other. */
+/** Number of take-overs, equally many in both directions. */
 const FIGHTS = 12;
 const LONG_MS = 180_000;
 
@@ -66,7 +66,7 @@ describe('of three clients,', () => {
     const winner = CONTENDERS.findIndex((name) => name === node);
     expect([1, 2]).toContain(winner);
     expect(outcomes[winner - 1]).toMatchObject({ code: 0 });
-    // Whoever came first may have it no more.
+    // The first client may have lost the volume already.
     await volume.loses(volume.clients[0]!, writer, '(venus|mars)');
     const other = volume.clients[3 - winner]!;
     await waitFor(async () => (await other.rsconfig('-l')).stdout === '', 10_000, 'Only one has it');

@@ -1,6 +1,6 @@
-// docs/TUTORIAL.md as a reader follows it: one shell runs its blocks in order, scripts (```sh) and commands with the output that the page
-// shows below them (```console). Root, addresses and measured figures differ from run to run; all else is compared to the letter. Blocks
-// without a language are skipped, because they need root or other machines.
+// Follows docs/TUTORIAL.md as a reader does: one shell runs its blocks in order: scripts (```sh), and commands with the output that the
+// page shows below them (```console). Masks the root, addresses and measured figures, which differ from run to run, and compares everything
+// else to the letter. Blocks without a language are skipped, because they need root or other machines.
 
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -13,7 +13,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 
 interface Step {
   readonly command: string;
-  /** Lines of output that the page shows; null: it shows none, and none is compared. */
+  /** Lines of output that the page shows; null: it shows none, and the output is not compared. */
   readonly output: string | null;
 }
 
@@ -24,7 +24,7 @@ const STEP_TIMEOUT_MS = 60_000;
 const STEPS_MIN = 30;
 const TOOLS = { nbdcopy: 'libnbd-bin', nbdinfo: 'libnbd-bin', 'qemu-io': 'qemu-utils', '/sbin/mke2fs': 'e2fsprogs' };
 const FIGURES = /round trip [\d.]+ ms, [\d.]+ MB\/s/g;
-/** Depends on the file system of the temporary folder. */
+/** A note that depends on the file system of the temporary folder. */
 const NO_REFLINK = /^(?:rsadm|rsconfig): Pool \S+ has no reflink.*\n/gm;
 
 const hosts = useHosts('test', 'programs');
@@ -45,7 +45,7 @@ function commandsOf(block: string): Step[] {
     });
 }
 
-/** What the shell has printed since, when the command has ended: output and exit code. */
+/** Waits until the command has ended; returns its output and exit code. */
 async function result(shell: Running, command: string, number: number): Promise<{ code: number; output: string }> {
   const before = shell.stdout().length;
   const end = new RegExp(`^\\(step ${number}: (\\d+)\\)$`, 'm');

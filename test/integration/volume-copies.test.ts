@@ -1,6 +1,6 @@
-// Copies of a volume with real daemons, from a pool on XFS, while a client has the volume attached: to a new volume, over a kill of the server,
-// and with qemu-img as a user without rights to files, over a kill again, and to the NBD sockets of qemu-nbd and of a client of a server. What is
-// copied is compared with the snapshot. Skipped without root, loop devices, xfsprogs or qemu-utils. Stops after each step are in
+// Copies of a volume with real daemons, from a pool on XFS, while a client has the volume attached: to a new volume, with a kill of the
+// server in the middle; to files, with qemu-img as an unprivileged user and again with a kill; and to the NBD sockets of qemu-nbd and of
+// rsiod. Each copy is compared with the snapshot. Skipped without root, loop devices, xfsprogs or qemu-utils. Stops after each step are in
 // packages/rssrv/src/jobs/copies/.
 
 import { execFileSync } from 'node:child_process';
@@ -31,7 +31,7 @@ let fast: string;
 let slow: string;
 
 beforeEach(async (context) => {
-  // A pool without a lock is not used.
+  // rssrv needs perl to lock a pool, and uses no pool without a lock.
   needPrograms(context, 'perl');
   host = hosts.host();
   network = await hosts.network(1);
@@ -86,13 +86,13 @@ function programOf(parent: number): number | null {
       const [, program, ppid] = /^\d+ \((.*)\) . (\d+) /.exec(readFileSync(`/proc/${name}/stat`, 'utf8')) ?? [];
       if (program === 'qemu-img' && Number(ppid) === parent) return Number(name);
     } catch {
-      // It has ended.
+      // Ignores the error: the process has ended.
     }
   }
   return null;
 }
 
-/** False if the client has not sent again yet what a killed server may have lost. */
+/** False if the client has not yet replayed writes that a killed server may have lost. */
 async function isCopied(host: Host, name: string, file: string): Promise<boolean> {
   const { code, stderr } = await host.rsadm('volume', 'copy', name, file, '--wait');
   if (code !== 0) expect(stderr).toContain(`has not yet sent again the last writes of volume ${name}`);
@@ -110,7 +110,7 @@ it('a volume is copied to another pool, over a kill of the server, and the copy 
   await host.rsadmWell('volume', 'snapshot', 'db@monday');
   await host.rsadmWell('volume', 'copy', 'db', 'new', '--limit', '1m', '--background');
   await waitFor(async () => (await jobs())[0]!.doneBytes > 0, WAIT_MS, 'The copy runs');
-  // The copy does not have it.
+  // The copy does not contain this write.
   await nbd.write(0, Buffer.alloc(MIB, 99));
   await host.kill('rssrv');
   await host.start('rssrv');
@@ -119,11 +119,11 @@ it('a volume is copied to another pool, over a kill of the server, and the copy 
   expect((await jobs())[0]).toMatchObject({ kind: 'copy', state: 'done', newName: 'new', to: 'slow', afterRestart: 'goes on' });
   const copy = dataOf(slow, 'new');
   expect(readFileSync(copy).equals(readFileSync(snapshotOf('monday')))).toBe(true);
-  // What was never written takes no space.
+  // Unwritten blocks take no space.
   expect(statSync(copy).blocks * 512).toBeLessThanOrEqual(DATA_BYTES + MIB);
   expect(readdirSync(path.dirname(snapshotOf('monday'))).filter((name) => name.startsWith('copy-'))).toEqual([]);
   expect(readdirSync(path.join(slow, 'moving'))).toEqual([]);
-  // A client may copy a snapshot, and attaches the copy. Its path has been down since the kill.
+  // A client copies a snapshot, and attaches the copy. Its path was down since the kill.
   await host.pathsUp(1);
   await host.rsconfigWell('volume', 'copy', 'db@monday', 'third', '--pool', 'slow', '--wait');
   await host.rsconfigWell('-a', 'third');
@@ -146,7 +146,7 @@ it('files and NBD servers get a copy by qemu-img, which has no rights, and it st
   await waitFor(() => programOf(host.pid('rssrv')) !== null, WAIT_MS, 'The copy runs');
   const program = programOf(host.pid('rssrv'))!;
   expect(readFileSync(`/proc/${program}/status`, 'utf8')).toMatch(/^Uid:\s65534\s65534\s65534\s65534$/m);
-  // qemu-img ends with the server, and the temporary file is deleted by the next one.
+  // qemu-img ends with the server, and the next server deletes the temporary file.
   await host.kill('rssrv');
   await waitFor(() => !existsSync(`/proc/${program}`), WAIT_MS / 2, 'qemu-img ends');
   const [left] = readdirSync(backup);
@@ -169,7 +169,7 @@ it('files and NBD servers get a copy by qemu-img, which has no rights, and it st
   const again = await host.rsadm('volume', 'copy', 'db@monday', raw, '--wait');
   expect([again.code, again.stderr]).toEqual([1, expect.stringContaining(`${raw} exists: give another name, or --force to replace it`)]);
   await host.rsadmWell('volume', 'copy', 'db@monday', raw, '--force', '--wait');
-  // To another NBD server, and through a client of RSIO on this machine.
+  // Copies to another NBD server, and through rsiod on this machine.
   const image = host.file('target.raw');
   writeFileSync(image, Buffer.alloc(SIZE_BYTES, 77));
   const socket = host.file('nbd');
@@ -187,7 +187,7 @@ it('files and NBD servers get a copy by qemu-img, which has no rights, and it st
   await isSame('raw', dataOf(slow, 'there'));
   const refused = await host.rsadm('volume', 'copy', 'db@monday', 'nbd://127.0.0.1:1/x', '--wait');
   expect(refused.stderr).toMatch(/The NBD server of nbd:\/\/127.0.0.1:1\/x cannot be reached/);
-  // All of that comes in again: by qemu-img from qcow2 and NBD, and a raw file beside the pool as a clone, which takes no space.
+  // Imports all of these again: by qemu-img from qcow2 and NBD; a raw file on the pool's file system becomes a clone, which takes no space.
   const beside = path.join(path.dirname(fast), 'beside.raw');
   copyFileSync(raw, beside);
   execFileSync('sync', ['-f', beside]);

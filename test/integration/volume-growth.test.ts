@@ -1,5 +1,5 @@
-// Volumes that are added, removed and grown, seen through rsiod: what its commands show, what a new NBD connection is told, and that I/O on
-// any volume is not affected. What the server accepts and refuses is in volume-reload.test.ts.
+// Volumes that are added, removed and grown, seen through rsiod: the output of its commands, the size that a new NBD connection gets, and
+// that I/O on all volumes continues. What the server accepts and refuses is in volume-reload.test.ts.
 
 import { expect, it } from 'vitest';
 import { clientConfig, serverConfig, type ServerConfigOptions } from '../support/hosts/configs.ts';
@@ -14,7 +14,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 type Sections = ServerConfigOptions['volumes'];
 
 const RELOAD_MS = 10_000;
-/** Within this everybody knows a new size. */
+/** Time within which server and client know a new size. */
 const KNOWN_MS = 1_000;
 const MIB = 1 << 20;
 const TEST_MS = 200_000;
@@ -25,11 +25,11 @@ interface Scene {
   readonly host: Host;
   /** Writes the server's file. */
   readonly write: (volumes: Sections) => void;
-  /** Writes it, sends SIGHUP, and gives all that is said about it. */
+  /** Writes the file, sends SIGHUP, and returns all log lines about it. */
   readonly reload: (volumes: Sections) => Promise<string>;
 }
 
-/** One host with both daemons; `attached` are attached. */
+/** Starts both daemons on one host, and attaches the volumes `attached`. */
 async function scene(volumes: Sections, ...attached: readonly string[]): Promise<Scene> {
   const [host, network] = [hosts.host(), await hosts.network(2)];
   const write = (next: Sections): void => host.writeConfig('rssrv', serverConfig(network, { volumes: next }));
@@ -54,7 +54,6 @@ async function hangUp(host: Host): Promise<string> {
   return host.log('rssrv').slice(before);
 }
 
-/** The size in bytes that a program is told when it connects now. */
 async function nbdSize(host: Host, name: string): Promise<number> {
   const nbd = await NbdIo.open(host.rsiodPaths.nbdSocket, name);
   nbd.close();
@@ -80,7 +79,7 @@ it(
       await anew.verify(mib * MIB - 65536, 65536);
       anew.close();
     }
-    // Its user was told the old size; what lies behind it is there all the same.
+    // This connection got the old size, but blocks beyond it can be used.
     expect(old.sizeBytes).toBe(64 * MIB);
     await old.verify(50 * MIB, 4096);
     const blocks = (74 * MIB) / 512;
@@ -91,7 +90,7 @@ it(
     expect((await verifiedAndEnded(host, 'osl:oracle@0', fio)).verifyReads).toBeGreaterThan(0);
     const { events } = await host.call('events', { count: 100 });
     expect(events.filter(({ object, to }) => object === 'volume osl:oracle@0' && to === `${74 * MIB} bytes`)).toHaveLength(1);
-    // A server that returns with a smaller size: clients that know the larger one do not see it shrink, and their I/O waits.
+    // The server returns with a smaller size: clients that know the larger size do not see it shrink, and their I/O waits.
     await host.stop('rssrv');
     write(keys(first, '16m'));
     await host.start('rssrv');
@@ -133,7 +132,7 @@ it(
     expect(refused).toMatch(/Section \[volume grows\] was removed, but node big-2 at .*rsconfig -d grows/);
     await host.rsconfigWell('-d', 'grows', 'file50');
     expect(await change({ quiet })).not.toContain('refused');
-    // It existed all the time, and continues.
+    // The volume existed all the time, and its I/O continues.
     const { verifyReads, slowestMs } = await verifiedAndEnded(host, 'osl:quiet@0', fio);
     expect(verifyReads).toBeGreaterThan(0);
     expect(slowestMs).toBeLessThan(5_000);

@@ -14,10 +14,10 @@ import { report } from '../support/programs/report.ts';
 import { verifiedAndEnded, volumeStats } from '../support/io/volume-stats.ts';
 
 const MIB = 1024 * 1024;
-/** A kind of volume or a setting that is wrong is wrong from the first block on. */
+/** A small size is enough, because a fault of a kind or setting shows from the first block on. */
 const FIO = { size: '16m', verifyBacklog: 128 };
 const WRITES = 400;
-/** Until each path has carried requests. */
+/** Most runs of fio until each path has carried requests. */
 const FIO_RUNS_MAX = 5;
 /** Volumes that clients other than big-2 attach. */
 const CHECKED = 'checked';
@@ -25,7 +25,7 @@ const SPREAD = 'spread';
 
 const hosts = useHosts('file');
 let server: Host;
-/** big-2, with two paths. */
+/** Client big-2, which has two paths. */
 let client: Host;
 let network: TestNetwork;
 /** Why there is no loop device; null: volume disk is on one. */
@@ -55,7 +55,7 @@ beforeAll(async () => {
 
 const KEYS = { 'big-2': keyOf('big-2'), venus: keyOf('venus'), mars: keyOf('mars') };
 
-/** A volume on a loop device, where there can be one. */
+/** A volume on a loop device, if this machine can have one. */
 async function blockVolume(): Promise<Volumes> {
   const image = server.file('disk.img');
   closeSync(openSync(image, 'w'));
@@ -70,7 +70,6 @@ async function blockVolume(): Promise<Volumes> {
   return { disk: { path: device, type: 'block' } };
 }
 
-/** A client of its own with so many paths. */
 async function startedClient(paths: number, options: ClientConfigOptions = {}): Promise<Host> {
   const host = hosts.host();
   host.writeConfig('rsiod', clientConfig(network, { ...options }));
@@ -105,7 +104,7 @@ it('paths = all: every interface of the client has a path to every interface of 
   const mars = await startedClient(4, { node: 'mars', client: 2, defaults: { paths: 'all' } });
   await mars.rsconfigWell('-a', SPREAD);
   const carrying = async (): Promise<number> => (await mars.call('stats', {})).paths.filter(({ requests }) => requests > 50).length;
-  // A path that was slow for a moment on a busy machine gets its share later.
+  // Repeats, because a path that was slow for a moment on a busy machine gets its share later.
   for (let runs = 0; runs < FIO_RUNS_MAX && (await carrying()) < 4; runs++) await verifyWithFio(context, mars, SPREAD);
   expect(await carrying(), 'paths that carried requests').toBe(4);
   await mars.stop('rsiod');

@@ -1,6 +1,6 @@
-// Moves of volumes between pools with real daemons, from XFS to a file system that may have no reflink and back: under writes of a client, all
-// of which are verified; cancelled; refused. Holes stay holes. Skipped without root, loop devices or xfsprogs. Stops after each
-// step are in packages/rssrv/src/jobs/moves/move-stops.test.ts.
+// Moves of volumes between pools with real daemons, from XFS to a file system that may have no reflink and back: under verified writes of a
+// client; also cancelled and refused moves. Holes stay holes. Skipped without root, loop devices or xfsprogs. Stops after each step are in
+// packages/rssrv/src/jobs/moves/move-stops.test.ts.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, statfsSync, statSync } from 'node:fs';
 import path from 'node:path';
@@ -21,7 +21,7 @@ const SIZE_BYTES = 64 * MIB;
 const BLOCK_BYTES = 4 * KIB;
 const WAIT_MS = 60_000;
 const TEST_MS = 300_000;
-/** Between writes: without it, they would take a processor from the tests beside this one. */
+/** Pause between writes, so that they take no processor from concurrent tests. */
 const PAUSE_MS = 2;
 
 const hosts = useHosts();
@@ -31,7 +31,7 @@ let fast: string;
 let slow: string;
 
 beforeEach(async (context) => {
-  // A pool without a lock is not used.
+  // rssrv needs perl to lock a pool, and uses no pool without a lock.
   needPrograms(context, 'perl');
   host = hosts.host();
   network = await hosts.network(1);
@@ -77,7 +77,6 @@ async function jobOf(id: string): Promise<Job> {
   return jobs[0]!;
 }
 
-/** Waits until the job has this state. */
 async function reached(id: string, state: string): Promise<Job> {
   await waitFor(async () => !['waiting', 'running', 'cancelling'].includes((await jobOf(id)).state), WAIT_MS, `Job ${id} ends`);
   const job = await jobOf(id);
@@ -174,7 +173,7 @@ it('a volume with snapshots moves with them, and they share their blocks in the 
   const free = freeBytes();
   const [id] = idsIn(fast, 'volumes');
   await reached((await move('slow')).id, 'done');
-  // One copy of the content, and what differs; not four.
+  // Space for one copy of the content and the differences, not for four copies.
   expect(free - freeBytes()).toBeLessThan(2 * data.length);
   expect([idsIn(fast, 'volumes'), idsIn(slow, 'volumes')]).toEqual([[], [id]]);
   expect((await nbd.read(0, data.length)).equals(data)).toBe(true);

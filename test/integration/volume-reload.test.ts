@@ -1,5 +1,6 @@
 // SIGHUP of rssrv with changed [volume] sections, seen from raw sessions: volumes that are added, removed and grown while handles are open,
-// what is refused with the affected client, races with OPEN, and a server killed in the middle. See volume-growth.test.ts for rsiod's side.
+// refusals that name the affected client, races with OPEN, and a server that is killed in the middle. volume-growth.test.ts tests rsiod's
+// side.
 
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
@@ -37,7 +38,7 @@ beforeEach(async () => {
   network = await hosts.network(2);
 });
 
-/** Without `interfaces` the server has the first only. */
+/** Writes the server's file; by default with the first interface only. */
 function write(volumes: Sections, interfaces = 1): void {
   const shown = { ...network, serverAddresses: network.serverAddresses.slice(0, interfaces) };
   host.writeConfig('rssrv', serverConfig(shown, { volumes }));
@@ -52,7 +53,7 @@ function outcomes(): number {
   return (host.log('rssrv').match(/^Reload refused|^Reload: (?!.*\[E_)/gm) ?? []).length;
 }
 
-/** Writes the file, sends SIGHUP, and gives all that is said about it. */
+/** Writes the file, sends SIGHUP, and returns all log lines about it. */
 async function reload(volumes: Sections, interfaces = 1): Promise<string> {
   const [before, count] = [host.log('rssrv').length, outcomes()];
   write(volumes, interfaces);
@@ -96,7 +97,7 @@ describe('applied while sessions are alive', () => {
     const { handle, sizeBytes } = await client.open('oracle');
     expect([sizeBytes, await statusAt(client, handle, 1), await statusAt(client, handle, 3)]).toEqual([MIB, STATUS.OK, STATUS.PAST_END]);
     expect(await reload({ oracle: keys('3m') })).toContain(`Volume oracle has grown from ${MIB} to ${3 * MIB} bytes`);
-    // The log is the listener's. The server process has the new end before the client has the NOTIFY.
+    // The listener writes the log. The server process knows the new end before the client gets the NOTIFY.
     expect((await client.next(({ op }) => op === OP.NOTIFY)).aux).toBeGreaterThan(client.welcome.generation);
     expect(await statusAt(client, handle, 3)).toBe(STATUS.OK);
     expect(await volumesOf(client)).toMatchObject([{ name: 'oracle', sizeBytes: 3 * MIB }]);
@@ -154,7 +155,7 @@ it('a failure while removing is reported as a failure, not as a refusal: the new
   const tvol = { type: 'memory', size: '1m' };
   await start({ oracle: { ...tvol, id }, tvol });
   const client = await login();
-  // In place of its memory there is something that rssrv does not remove.
+  // Puts a folder that rssrv does not remove in the place of the memory file.
   const memory = path.join(host.rssrvPaths.memoryDir, `rsio-${id}`);
   rmSync(memory);
   mkdirSync(memory);
@@ -222,7 +223,7 @@ it('OPEN and CLOSE race with a file that removes and restores the volume: it is 
         opened++;
         const { handle } = decodeOpenAnswer(answer.body, 0, answer.body.length);
         for (let times = 0; times < 20; times++) await client.verify(handle, 0, 8);
-        // As long as it is open it is served.
+        // rssrv serves the volume as long as it is open.
         expect((await volumesOf(client)).map(({ name }) => name)).toContain('oracle');
         expect((await client.call({ op: OP.CLOSE, handle })).handle).toBe(STATUS.OK);
         await new Promise((resolve) => setTimeout(resolve, Math.random() * 40));
@@ -233,11 +234,11 @@ it('OPEN and CLOSE race with a file that removes and restores the volume: it is 
       }
     }
   })();
-  // Awaited at the end; until then it must not end the run.
+  // Awaited at the end; an earlier failure must not end the run as unhandled.
   racing.catch(() => undefined);
   let [gone, refused] = [0, 0];
   for (let round = 0; round < 20; round++) {
-    // With a new file each time, so that there is work between the decision and its end.
+    // Uses a new file each time, so that there is work between the decision and its end.
     const others = { [`other${round}`]: { path: host.file(`other${round}.img`), size: '1m' } };
     const said = await reload(round % 2 === 0 ? others : { oracle: oracle(), ...others });
     if (said.includes('Reload refused')) refused++;
@@ -268,7 +269,7 @@ it('after a kill in the middle of a reload, the next start serves what the file 
     };
     write(next);
     process.kill(host.pid('rssrv'), 'SIGHUP');
-    // Anywhere between nothing and all of it.
+    // Varies the moment of the kill over the whole change.
     await new Promise((resolve) => setTimeout(resolve, round * 12));
     await host.kill('rssrv');
     await host.start('rssrv');

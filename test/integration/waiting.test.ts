@@ -1,5 +1,5 @@
 // rsconfig --wait with real daemons: it returns when the awaited state is reached, or reports in time that it is not; Ctrl-C undoes
-// nothing. Its display on a terminal, and every way in which it ends, are tested beside packages/rsconfig/src/cli/waiting.ts.
+// nothing. The test of packages/rsconfig/src/cli/waiting.ts covers its display on a terminal and all its ends.
 
 import { beforeEach, expect, it } from 'vitest';
 import { clientConfig } from '../support/hosts/configs.ts';

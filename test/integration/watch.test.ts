@@ -39,7 +39,7 @@ describe('watch', () => {
       const isHeading = /^time +path +state +tx\/rx +tx MB\/s +rx MB\/s +req\/s trip ms +load$/.test(heading);
       return isHeading && lines.length === 4 && lines.every((line, index) => pattern(index).test(line));
     };
-    // On a slow machine a path may be suspect for a moment.
+    // Waits, because a path may be suspect for a moment on a slow machine.
     await waitFor(isShown, SHOWN_MS, 'Both paths are shown as connected').catch((error: Error) => {
       throw new Error(`${error.message}:\n${last}`, { cause: error });
     });
@@ -56,7 +56,7 @@ describe('watch', () => {
     const command = `TERM=xterm-256color exec ${launcher('rsconfig')} --root ${client.root} watch`;
     const watching = start('script', ['-qec', command, '/dev/null'], { timeoutMs: 60_000 });
     await waitFor(() => watching.stdout().split('\x1b[H').length > 2, 15_000, 'two pictures');
-    // The child of script is the shell's exec: rsconfig.
+    // The child of `script` is rsconfig, because its shell uses exec.
     process.kill(Number(readFileSync(`/proc/${watching.pid}/task/${watching.pid}/children`, 'utf8')), 'SIGINT');
     const { stdout } = await watching.ended;
     expect(stdout).toContain('2 of 2 paths connected');
@@ -83,7 +83,7 @@ describe('-m test', () => {
   it('measures every path', async () => {
     const wanted = ['if0', network.serverAddresses[0], 'if1', network.serverAddresses[1]].join();
     let last = '';
-    // On a slow machine the datagrams that find the MTU may be too late.
+    // Repeats, because on a slow machine the datagrams that find the MTU may be too late.
     const isMeasured = async (): Promise<boolean> => {
       const { code, stdout } = await client.rsconfig('-m', 'test');
       last = stdout;

@@ -1,5 +1,5 @@
-// The pages of two machines with real daemons: a server and a client, each with an rsweb that reads the other's. What is seen of a fault, what
-// orders do and who is named in the logs, and that two rswebs which read each other do not repeat each other's words.
+// The pages of two machines with real daemons: a server and a client, each with an rsweb that reads the other's. Tests how pages show a
+// fault, the effect of orders and the names in the logs, and that two rswebs that read each other do not repeat each other's statements.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -33,7 +33,7 @@ interface Picture {
   readonly findings: readonly { readonly severity: string; readonly what: string; readonly remedy: string }[];
 }
 
-/** An rsweb under test: what a program with a token gets of it. */
+/** An rsweb under test, as a program with a token uses it. */
 class Web {
   readonly url: string;
   readonly token: string;
@@ -51,7 +51,7 @@ class Web {
     return (await (await this.get('/picture.json')).json()) as Picture;
   }
 
-  /** The picture of all sources, as the live stream begins with it. */
+  /** The picture of all sources, with which the live stream begins. */
   async whole(): Promise<Picture> {
     const response = await this.get('/live');
     let got = '';
@@ -111,7 +111,7 @@ it('two machines that look at each other show faults of both, take orders, and d
   wellOf('rsweb', await client.run('rsweb'));
   const [atServer, atClient] = [new Web(serverPort, anna.token), new Web(clientPort, other.token)];
 
-  // Both show the same whole: what each of them knows at first hand.
+  // Both show the same picture, made of the first-hand knowledge of each.
   for (const web of [atServer, atClient]) {
     await waitFor(
       async () => (await web.whole()).pools.length === 1 && (await web.whole()).paths.some((one) => one.interface !== null),
@@ -125,7 +125,7 @@ it('two machines that look at each other show faults of both, take orders, and d
     expect(whole.paths.map(({ state }) => state)).toEqual(['up', 'up']);
     expect(whole.findings).toEqual([]);
   }
-  // Each tells others of itself only.
+  // Each rsweb tells others only about its own machine.
   expect((await atClient.own()).pools).toEqual([]);
   expect((await atServer.own()).clients.every(({ machine }) => machine === null)).toBe(true);
 
@@ -166,7 +166,7 @@ it('two machines that look at each other show faults of both, take orders, and d
   await waitFor(async () => (await atServer.whole()).volumes.some(({ name }) => name === 'new'), SEEN_MS, 'the new volume is seen');
   await server.logged('rssrv', 'rsweb token anna asks for volume-create');
 
-  // A token that may only look gives no orders, and a destructive order wants to be confirmed.
+  // A read-only token may give no orders, and a destructive order needs a confirmation.
   expect((await atServer.order('client-kick', { client: 'big-2', confirm: 'yes' }, view.token)).status).toBe(403);
   expect((await atServer.order('client-kick', { client: 'big-2' })).status).toBe(409);
   // A program confirms with the object that the refusal names.
@@ -181,7 +181,7 @@ it('two machines that look at each other show faults of both, take orders, and d
   expect((await atServer.order('volume-remove', { volume: 'none', confirm: 'yes' })).status).toBe(422);
   expect((await atClient.order('client-kick', { client: 'big-2', confirm: 'yes' })).status).toBe(403);
 
-  // A server that is stopped is an error in both, with its remedy; the pages go on.
+  // A stopped server is an error with a remedy in both; the pages still work.
   await server.kill('rssrv');
   for (const web of [atServer, atClient]) {
     const seen = async (): Promise<boolean> => {

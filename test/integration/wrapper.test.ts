@@ -1,6 +1,6 @@
-// Volumes with faults, with real processes: rssrv accepts their keys only with --test, users of the volume meet each fault, and a machine
-// crash loses unsynced writes and nothing else. Single faults are in fault-rules.test.ts. Tests of faults that a client meets share a server, which
-// has a volume for each, and the client.
+// Volumes with faults, with real processes: rssrv accepts their keys only with --test, users of the volume get each fault, and a machine
+// crash loses only unsynced writes. Single faults are in fault-rules.test.ts. Tests of faults that a client meets share a server, which has
+// a volume for each, and the client.
 
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -22,7 +22,7 @@ import { needFio } from '../support/programs/programs.ts';
 import { untilWriting, verifiedAndEnded, volumeStats } from '../support/io/volume-stats.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
-/** Seeds of crashes: most, all, a part and nothing of what was not synced is left. */
+/** Seeds of four crashes that keep most, all, a part and none of the unsynced data. */
 const CRASHES = [2, 4, 6, 7];
 const ALL_LOST = 7;
 const SECTORS = 64;
@@ -78,7 +78,6 @@ describe('a client of volumes with faults:', () => {
   const shared = useHosts('file');
   let faulty: Host;
   let client: Host;
-  /** On stderr. */
   let startSaid: string;
 
   /** While these files exist, reads of `broken` fail, and `hung` hangs. */
@@ -133,7 +132,7 @@ describe('a client of volumes with faults:', () => {
     const written = nbd.write(0, Buffer.alloc(4096, 7)).then(() => {
       isAnswered = true;
     });
-    // The request is at the server by then: what was asked for later, and needs no storage, is answered.
+    // Waits until the request is at the server: later requests that need no storage are then answered.
     await waitFor(async () => (await volumeStats(client, 'osl:hung@0')).outstanding > 0, 5_000, 'The request is under way');
     await client.rsconfigWell('-q');
     const isShown = async (): Promise<boolean> => (await client.call('status', {})).waiting.length > 0;
@@ -220,7 +219,7 @@ it('a machine crash keeps flushed writes and what the seed leaves of the others,
 });
 
 it('a take-over from a killed process syncs its unsynced writes: a later machine crash loses none of them', async () => {
-  // What the loser has still to bring back is his own.
+  // The loser still has to replay its own writes.
   await serve({ 'test-lose-unsynced': 'yes', 'take-over-force': 'yes' });
   const loser = await rawClient(1);
   const { handle } = await loser.open('oracle');

@@ -1,6 +1,6 @@
-// Backups of a volume under writes: a full one and incremental ones on it, each restored and compared with what the volume had at its moment;
-// what an incremental backup reads and writes; and what is refused. On XFS, as root; skipped with a word elsewhere. Invariant: a backup has
-// the bytes of its snapshot, whatever is written meanwhile.
+// Backups of a volume under writes: a full one and incremental ones on it, each restored and compared with the content of the volume at its
+// moment; the bytes that an incremental backup reads and writes; and refusals. Needs XFS and root; otherwise skipped with a reason.
+// Invariant: a backup has the bytes of its snapshot, also under writes.
 
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -20,10 +20,10 @@ const MIB = 1024 * 1024;
 const BLOCK = 4096;
 const TEST_MS = 240_000;
 const SIZE_MIB = 8;
-/** A full backup, and enough on it that the one before the last is neither the first nor the last. */
+/** Number of backups: a full one, and enough incremental ones that the last but one is neither the first nor the last. */
 const GENERATIONS = 5;
 const RESTORED = GENERATIONS - 2;
-/** Between two of the writes beside a backup: hundreds of them meet it, and do not take the processors from it. */
+/** Pause between writes during a backup: hundreds of them overlap with it, without taking the processors from it. */
 const PAUSE_MS = 2;
 
 const hosts = useHosts('file');
@@ -32,7 +32,7 @@ let server: Host;
 let client: Host;
 let backups: string;
 
-/** One scene: the tests have volumes of their own. */
+/** All tests share one scene, and each has its own volumes. */
 beforeEach(async (context) => {
   needPrograms(context, 'perl');
   needTool(context, 'qemu-img', 'qemu-utils');
@@ -67,7 +67,7 @@ async function contentOf(nbd: NbdIo): Promise<Buffer> {
   return Buffer.concat(pieces);
 }
 
-/** As a command of the server, without a process for it. */
+/** Makes a snapshot by a call to the server, without a process for rsadm. */
 async function snapshotOf(name: string, snapshot: string): Promise<void> {
   const snapshots = [{ name, universe: 0, snapshot }];
   await callServer(server.rssrvPaths.controlSocket, 'volume-snapshot', { snapshots, request: null });
@@ -82,7 +82,7 @@ it('an incremental backup reads and writes what has changed, and refuses what it
   for (let at = 0; at < SIZE_MIB * MIB; at += MIB) await nbd.write(at, Buffer.alloc(MIB, `first ${at} `));
   await snapshotOf('db', 'monday');
   await client.rsconfigWell('backup', 'db@monday', backups);
-  // One block of a hundred.
+  // Changes one block in a hundred.
   const changed = Math.floor((SIZE_MIB * MIB) / BLOCK / 100);
   for (let block = 0; block < changed; block++) await nbd.write(block * 100 * BLOCK, Buffer.alloc(BLOCK, `second ${block} `));
   await snapshotOf('db', 'tuesday');
@@ -101,17 +101,17 @@ it('an incremental backup reads and writes what has changed, and refuses what it
   expect(await refused('db@tuesday', backups, '--since', 'monday')).toMatch(/exists/);
   expect(await refused('db@tuesday', path.join(client.root, 'other'), '--since', 'monday')).toMatch(/There is no backup/);
   expect(await refused('db@nosuch', backups)).toMatch(/has no snapshot nosuch/);
-  // Another snapshot of the name of the base is not the base.
+  // Another snapshot with the name of the base is not accepted as the base.
   await server.rsadmWell('volume', 'remove', 'db@monday', '--yes');
   await snapshotOf('db', 'monday');
   await snapshotOf('db', 'wednesday');
   expect(await refused('db@wednesday', backups, '--since', 'monday')).toMatch(/the older snapshot is not there any more/);
-  // A base that is damaged is no base, and nothing is left of the attempt.
+  // A damaged base is refused, and the attempt leaves no file.
   const described = readFileSync(`${fileOf('db@tuesday')}.json`);
   writeFileSync(`${fileOf('db@tuesday')}.json`, '{');
   expect(await refused('db@wednesday', backups, '--since', 'tuesday')).toMatch(/does not describe a backup/);
   renameSync(fileOf('db@monday'), `${fileOf('db@monday')}.away`);
-  // Nor is a file of that name the base of the backups that stand on the former one.
+  // A new file with the name of a missing base is also refused for backups that need the former file.
   writeFileSync(`${fileOf('db@tuesday')}.json`, described);
   expect(await refused('db@monday', backups)).toMatch(/tuesday.qcow2 stands on the former db@monday.qcow2/);
   const elsewhere = path.join(client.root, 'elsewhere');
@@ -131,7 +131,7 @@ it('five generations of a volume under writes, each restored and compared', { ti
   for (let at = 0; at < SIZE_MIB * MIB; at += 2 * MIB) await nbd.write(at, Buffer.alloc(MIB, `first ${at} `));
   const contents: Buffer[] = [];
   for (let generation = 0; generation < GENERATIONS; generation++) {
-    // Writes go on beside the snapshot and the backup, in a part of the volume of their own, and none of them is of one state only.
+    // Writes continue during the snapshot and the backup, in their own part of the volume.
     let goesOn = true;
     const writing = (async () => {
       for (let write = 0; goesOn; write++) {
@@ -165,7 +165,7 @@ it('five generations of a volume under writes, each restored and compared', { ti
     expect(readFileSync(out).equals(content), `generation ${generation}`).toBe(true);
   }
   const chain = fileOf(`live@g${RESTORED}`);
-  // Through the command, over a volume that had something else.
+  // Restores by the command, to a volume that had other content.
   await client.rsconfigWell('-a', 'copy');
   const copy = await open('osl/copy');
   await copy.write(0, Buffer.alloc((SIZE_MIB / 2) * MIB, 'old'));

@@ -1,5 +1,5 @@
-// What has changed since an older snapshot, as nbdinfo and qemu-img read it from the export of an attached one: every block that differs, and what
-// rsadm volume diff says. On XFS, as root; skipped with a word elsewhere.
+// Changes since an older snapshot, as nbdinfo and qemu-img read them from the export of an attached snapshot: they have every block that
+// differs, and agree with rsadm volume diff. Needs XFS and root; otherwise skipped with a reason.
 
 import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -15,7 +15,7 @@ import { needTool, runWell } from '../support/programs/programs.ts';
 const KIB = 1024;
 const BLOCK = 4 * KIB;
 const SIZE_MIB = 4;
-/** The last one is left alone: no write ends past the volume. */
+/** The last block is not used, so that no write ends past the volume. */
 const BLOCKS = (SIZE_MIB * KIB * KIB) / BLOCK - 1;
 const TEST_MS = 300_000;
 const DIRTY = 'qemu:dirty-bitmap:';

@@ -150,7 +150,7 @@ it('qemu-io may not write to a read-only volume', async (context) => {
 
 it('fio verifies what it wrote', async (context) => {
   needFio(context);
-  // fio knows an engine's options only after the engine.
+  // fio accepts an engine's options only after the engine.
   const common = ['--name=job', '--ioengine=nbd', `--uri=${uri('oracle')}`, '--thread', '--size=16m', '--output-format=json'];
   const job = ['--rw=randwrite', '--bsrange=512-256k', '--iodepth=64', '--verify=crc32c', '--verify_fatal=1', '--fsync=64'];
   const output = await tool('fio', ...common, ...job);

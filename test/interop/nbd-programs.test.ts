@@ -1,5 +1,5 @@
 // Independent programs on the NBD socket of real daemons while one of two paths is reset twice a second: no I/O error, and every byte as
-// written. NBD itself is tested beside the frontend; here the whole way to the server's file is.
+// written. The tests of the frontend cover NBD itself; this test covers the whole way to the server's file.
 
 import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -25,7 +25,7 @@ let client: Host;
 let cutter: PathCutter;
 let uri: string;
 
-/** One scene: each program has the volume to itself. */
+/** One scene for all programs, which use the volume one after the other. */
 beforeAll(async () => {
   server = hosts.host();
   client = hosts.host();
@@ -58,7 +58,7 @@ async function reportGap(title: string, numbers: Readonly<Record<string, number>
   report(`${title} (${cutter.means})`, { ...numbers, 'longest gap ms': stats.longestGapMs });
 }
 
-// The first one: it needs a volume in which nothing was written.
+// The first test, because it needs an unwritten volume.
 it('nbdinfo lists the export and maps data and holes', async (context) => {
   needTool(context, 'nbdinfo', 'libnbd-bin');
   writeFileSync(client.file('image'), patchyImage());

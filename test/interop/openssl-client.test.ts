@@ -1,5 +1,5 @@
 // `openssl s_client` as a foreign peer: the handshake in clear is scripted, TLS 1.3 with the agreed key is OpenSSL's own program, and the
-// first frame inside is the server's WELCOME. With another key, and without the key exchange, it gets no connection.
+// first frame inside is the server's WELCOME. With another key, or without the key exchange, it gets no connection.
 
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -21,11 +21,11 @@ const hosts = useHosts();
 
 interface Foreign {
   readonly received: () => Buffer;
-  /** The connection to the server has ended. */
+  /** Whether the connection to the server has ended. */
   readonly isOver: () => boolean;
 }
 
-/** Proves the node, and lets s_client go on from START_TLS with this key, or with the right one. */
+/** Proves the node, and lets s_client continue from START_TLS with the given key; by default, with the right one. */
 async function foreign(
   serverAddress: string,
   port: number,

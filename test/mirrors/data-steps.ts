@@ -1,5 +1,5 @@
-// The steps of the data path of an explored client that are possible now: sessions, requests at replicas, resync, settling, flushes, cleared
-// bits, and what users do. world.ts chooses among them.
+// The possible next steps of the data path of an explored client: sessions, requests at replicas, resync, settling, flushes, cleared bits,
+// and actions of users. world.ts chooses among them.
 
 import type { History } from './history.ts';
 import type { Holder } from './holder.ts';
@@ -8,7 +8,7 @@ export type Step = readonly [weight: number, name: string, run: () => void];
 type Session = ReturnType<Holder['session']>;
 
 export class DataSteps {
-  /** No new writes and reads: all that is under way ends. */
+  /** No new writes and reads begin, and all requests in flight end. */
   isMending = false;
   readonly #history: History;
   readonly #below: (bound: number) => number;
@@ -58,7 +58,7 @@ export class DataSteps {
     if (this.#below(3) > 0) holder.answer(session, at);
   }
 
-  /** Resync, settling, flushes and cleared bits of one replica. */
+  /** Steps of resync, settling, flushes and cleared bits of one replica. */
   #copies(steps: Step[], holder: Holder, session: Session): void {
     const { identity, server } = session;
     const name = `${holder.node}-s${server.serverid}`;
@@ -96,7 +96,7 @@ export class DataSteps {
     }
   }
 
-  /** Changes may come between the flush and its answer. */
+  /** Steps by which a replica joins. Changes may come between the flush and its answer. */
   #joins(steps: Step[], holder: Holder, session: Session, isIdle: boolean): void {
     const { identity, server } = session;
     const name = `${holder.node}-s${server.serverid}`;

@@ -1,6 +1,6 @@
-// Faults of the decider that random walks do not find in their time, each with a script that leads a walk to the situation in which it shows:
-// a change of voters under way, a holder that is taken over meanwhile, a voter that alone knows what was sent. Servers 0 and 1 have the replicas,
-// 2 is the witness, and 3 can become a voter. The names are those of the models (test/models/README.md).
+// Faults of the decider that random walks do not find in time, each with a script that leads a walk to the situation in which the fault
+// shows: a change of voters in progress, a take-over during it, a voter that alone has a sent configuration. Servers 0 and 1 have the
+// replicas, 2 is the witness, and 3 can become a voter. The names are those of the models (test/models/README.md).
 
 import { isMajority } from '@rsio/protocol/mirror/membership/quorums';
 import { RULES } from '@rsio/protocol/mirror/membership/rules';
@@ -9,10 +9,10 @@ import type { Scene } from './script.ts';
 
 const { whileChanging } = RULES;
 
-/** Faults that no script wants, unless a scene ends with one. */
+/** Steps with faults, which no scene permits unless it ends with one. */
 const FAULTS = 'detaches|crash|restarts|unreachable|cut$|lost$|keeps the voters';
 
-/** A scene whose other client does nothing, and without faults. */
+/** A scene without faults, in which the other client does nothing. */
 function scene(until: string, never = '', first?: string): Scene {
   const no = new RegExp(`^y |^y-|${FAULTS}${never === '' ? '' : `|${never}`}`);
   return first === undefined ? { until: new RegExp(until), never: no } : { until: new RegExp(until), never: no, first: new RegExp(first) };
@@ -21,10 +21,10 @@ function scene(until: string, never = '', first?: string): Scene {
 const NOTHING_ENDS = '^$';
 const CHANGE = '^x changes the voters to 0,1,3$';
 const OTHER_CHANGES = 'changes the voters to (?!0,1,3$)|changes the voters to 0,1,3 ';
-/** The replica on server 1 is cut off and removed: by whom it is known decides whether it can be chosen again. */
+/** The replica on server 1 is cut off and removed. Whether it can be chosen again depends on the voters that know of the removal. */
 const BOUNDS = { losses: false, faults: 3, writes: 4, starts: 2, changes: 1, wishes: ['voters'] } as const;
 
-/** Server 0 never gets what it was asked last, because its session breaks; then the replica on server 1 is removed. */
+/** The session of server 0 breaks, so that it never gets its last request; then the replica on server 1 is removed. */
 function awayFrom(voters: string): Scene[] {
   const never = `-s[0123] config ${voters}|old config|^x-s0 silent`;
   return [
@@ -94,7 +94,8 @@ const CHANGES_OF_VOTERS: readonly Planted[] = [
     breaks: 'A configuration with two sets of voters is at a majority when the old set has it, and a new holder goes back',
     rules: {
       isAtMajority: ({ voters }, has) => isMajority(voters, has),
-      // Each holder sends one of the two second steps: one that has taken over the old set, and the one that began the change the new set.
+      // Each holder sends one of the two second steps: the holder that has taken over sends the old set, and the one that began the change
+      // sends the new set.
       secondStep: (base) => ({ ...base, voters: base.k === 1 ? base.voters : (base.nextVoters ?? base.voters), nextVoters: null }),
     },
     options: {

@@ -1,5 +1,6 @@
-// What the users of the explored volume have done, and which values a read may return now. The same oracle as in test/models/members: an
-// operation orders those that were issued after its answer, and a circle in that order is a violation. It observes and decides nothing.
+// The operations of the users of the explored volume, and the values that a read may return now. The same oracle as in test/models/members:
+// an operation comes before all operations that were issued after its answer, and a circle in this order is a violation. It observes and
+// decides nothing.
 
 const READS = 16;
 
@@ -20,7 +21,7 @@ export class History {
   /** Values that an acknowledged flush covers, and those that a crash has dropped. */
   readonly flushed = new Set<number>();
   readonly dropped = new Set<number>();
-  /** The largest size that was told to a user. */
+  /** The largest size that a user has seen. */
   toldBytes = 1;
 
   constructor(writesMax: number) {
@@ -53,7 +54,10 @@ export class History {
     if (operation !== undefined) operation.state = 'answered';
   }
 
-  /** For each value of the block, a mask of the values that must be later; null: the order has a circle. `next`: what a read would return. */
+  /**
+   * For each value of the block, a mask of the values that must come later; null: the order has a circle. `next`: value that a read would
+   * return.
+   */
   order(block: number, next: number | null): number[] | null {
     const later = Array.from({ length: this.writes.length + 1 }, () => 0);
     const edge = (before: Set<Operation>, to: number): void => {
@@ -79,7 +83,7 @@ export class History {
     return later.some((mask, value) => (mask >> value) & 1) ? null : later;
   }
 
-  /** A write that was acknowledged, never flushed and dropped by a crash may be lost when its holder is replaced. */
+  /** When a holder is replaced, its acknowledged writes may be lost if they were never flushed and a crash has dropped them. */
   excuse(servingTerm: number): void {
     const mayGo = (value: number, term: number): boolean => this.dropped.has(value) && !this.flushed.has(value) && term < servingTerm;
     const gone = new Set<Operation>();

@@ -33,7 +33,7 @@ interface Session {
   life: number;
   wasUp: boolean;
   needsFlush: boolean;
-  /** The flush for its joining is executed, and not answered yet. */
+  /** The flush for joining is executed, but not answered yet. */
   hasJoinFlush: boolean;
   readonly queue: (Request | null)[];
   readonly replays: boolean[];
@@ -110,7 +110,7 @@ export class Holder {
     this.membership = new Membership(seed, this.rules);
   }
 
-  /** The client crashes, or has ended: what is under way may still be executed. */
+  /** The client crashes or ends. Its requests in flight may still be executed. */
   stop(): void {
     for (const session of this.sessions.values()) this.#abandon(session);
     this.membership = null;
@@ -180,7 +180,7 @@ export class Holder {
     return this.replicas().flatMap(({ identity, counts }) => (counts ? [identity] : []));
   }
 
-  /** I of the configuration at a majority that the next one keeps. */
+  /** Sessions of the replicas in I of the configuration at a majority that the next configuration keeps. */
   inSync(): Session[] {
     return this.replicas().flatMap(({ identity, role }) => (role === 'member' ? [this.session(identity)] : []));
   }
@@ -207,7 +207,7 @@ export class Holder {
     return session;
   }
 
-  /** The server executes what comes over the session: it is the same incarnation with the same data, and the handle is not revoked. */
+  /** Whether the server executes requests of the session: it has the same incarnation and data, and the handle is not revoked. */
   works(session: Session): boolean {
     const { server, life, isUp, identity } = session;
     return isUp && this.reaches(server) && this.promises(server) && server.replica?.life === life && server.replica.identity === identity;
@@ -223,7 +223,7 @@ export class Holder {
     this.session(identity, serverid).isOpening = true;
   }
 
-  /** Data of a replica whose session is gone for good is forgotten with it. */
+  /** Closes a session for good, and forgets the data of its replica. */
   #close(identity: string): void {
     const session = this.sessions.get(identity);
     if (session === undefined) return;
@@ -254,7 +254,7 @@ export class Holder {
     }
   }
 
-  /** A replica of I keeps its log over a broken session; any other one starts again (M12). */
+  /** Breaks a session. A replica in I keeps its log; any other replica starts again (M12). */
   breakSession(session: Session, isServerToo: boolean): void {
     if (!session.isUp) return;
     if (isServerToo) session.queue.fill(null);
@@ -267,7 +267,7 @@ export class Holder {
       this.send({ kind: 'lost', identity: session.identity, sentence: 'broken' });
   }
 
-  /** An OPEN is executed, or the session goes on after a break. */
+  /** An OPEN is executed, or the session continues after a break. */
   open(session: Session): void {
     const { identity, server } = session;
     const isSame = server.replica !== null && server.replica.identity === identity;
@@ -320,7 +320,6 @@ export class Holder {
     session.needsFlush = true;
   }
 
-  /** The answer to a request arrives. */
   answer(session: Session, at: number): void {
     const request = session.queue[at] ?? null;
     const block = this.blocks[at];
@@ -344,7 +343,7 @@ export class Holder {
     block.unflushed = new Set(this.inSync().map(({ identity }) => identity));
   }
 
-  /** Settling begins: the block is copied from one replica of I to all others. */
+  /** Begins settling: the block is copied from one replica in I to all others. */
   copyFrom(source: Session, at: number): void {
     const block = this.blocks[at] as Block;
     const value = source.server.replica?.cache[at] ?? 0;
@@ -357,7 +356,7 @@ export class Holder {
     if (others.length === 0) this.#copied(block);
   }
 
-  /** Answers to the user as soon as all that count have answered: a later moment would only weaken what is checked. */
+  /** Answers the user as soon as all counted replicas have answered, because a later answer would weaken the checks. */
   settle(): void {
     if (!this.isServing || this.view?.isServing !== true) return;
     const counting = this.counting();
@@ -382,7 +381,7 @@ export class Holder {
     }
   }
 
-  /** M15: all replicas that confirm, or a majority of each set of voters. */
+  /** M15: whether all replicas that confirm, or a majority of each set of voters, are among the servers. */
   isConfirmed(servers: ReadonlySet<Server>): boolean {
     const here = [...servers];
     const all = this.replicas().every(({ identity, confirms }) => !confirms || here.some(({ replica }) => replica?.identity === identity));

@@ -1,5 +1,5 @@
-// Checks the state of an explored world after each step, from outside: what every later claim could choose, what a read could return now,
-// and whether replicas in sync are equal. The checks are those of test/models/members. It observes and changes nothing.
+// Checks the state of an explored world from outside after each step: the replicas that later claims could choose, the values that a read
+// could return now, and whether replicas in sync are equal. The checks are those of test/models/members. It observes and changes nothing.
 
 import { highestOf } from '@rsio/protocol/mirror/membership/quorums';
 import type { MembershipRules } from '@rsio/protocol/mirror/membership/rules';
@@ -13,7 +13,7 @@ export class Judge {
   readonly #history: History;
   readonly #blocks: number;
 
-  /** Those by which the clients of this world claim. */
+  /** Rules by which the clients of this world claim. */
   readonly #rules: MembershipRules;
 
   constructor(servers: readonly Server[], holders: readonly Holder[], history: History, blocks: number, rules: MembershipRules) {
@@ -24,7 +24,7 @@ export class Judge {
     this.#blocks = blocks;
   }
 
-  /** Returns what is wrong; null: nothing is. */
+  /** Returns the first fault; null: none. */
   check(): string | null {
     for (let at = 0; at < this.#blocks; at += 1) {
       const order = this.#history.order(at, null);
@@ -35,7 +35,10 @@ export class Judge {
     return this.#checkEqual();
   }
 
-  /** What every later claim may choose contains what was flushed, and knows the size that was told. */
+  /**
+   * Expects that each replica that a later claim may choose contains all flushed values, and that the claim knows the size that users have
+   * seen.
+   */
   #checkClaims(at: number, order: readonly number[]): string | null {
     for (let set = 1; set < 1 << this.#servers.length; set += 1) {
       const answers = this.#servers.filter(({ serverid }) => (set >> serverid) & 1);

@@ -1,6 +1,6 @@
-// Two clients with the production decider, servers with the production rules of voters, and abstract replicas: random walks with messages that
-// are lost and come late, restarts, crashes, lost disks and records, and changes of members, voters and size. No flushed write is lost, no
-// read is stale, replicas in sync are equal, and after the faults the mirror serves. The zoo (test/sim/zoo) finds each planted fault.
+// Two clients with the production decider, servers with the production rules of voters, and abstract replicas: random walks with lost and
+// late messages, restarts, crashes, lost disks and records, and changes of members, voters and size. No flushed write is lost, no read is
+// stale, replicas in sync are equal, and after the faults the mirror serves. The zoo (test/sim/zoo) finds each planted fault.
 // RSIO_MIRROR_WALKS=100000 makes more walks; RSIO_MIRROR_SEED is the first one.
 
 import { expect, test } from 'vitest';
@@ -8,7 +8,6 @@ import { DIRECTED } from './directed.ts';
 import { ANY, type WalkOptions, World } from './world.ts';
 
 const WALKS = Number(process.env['RSIO_MIRROR_WALKS'] ?? 30);
-/** Of each script. */
 const DIRECTED_WALKS = 5;
 const FIRST = Number(process.env['RSIO_MIRROR_SEED'] ?? 1);
 

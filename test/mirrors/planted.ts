@@ -1,4 +1,4 @@
-// Faults of the decider: each replaces rules of its table by ones that drop a part, under the names of test/models/README.md. `options` are
+// Faults of the decider, with their names in test/models/README.md. Each replaces rules of its table by rules without a part. `options` are
 // bounds in which the explorer finds the fault soon. The zoo (test/sim/zoo) applies them and says at which walk they are found.
 
 import { highestOf } from '@rsio/protocol/mirror/membership/quorums';
@@ -6,12 +6,12 @@ import { type MembershipRules, RULES } from '@rsio/protocol/mirror/membership/ru
 import { DIRECTED } from './directed.ts';
 import type { WalkOptions } from './world.ts';
 
-/** As they are, whatever the zoo puts into the table. */
+/** The original rules, because the zoo may have replaced those in the table. */
 const { counted } = RULES;
 
 export interface Planted {
   readonly name: string;
-  /** Of docs/PROTOCOL.md. */
+  /** Rule of docs/PROTOCOL.md that the fault breaks. */
   readonly rule: string;
   readonly breaks: string;
   readonly rules: Partial<MembershipRules>;

@@ -1,12 +1,13 @@
-// The script of a directed walk: a row of scenes, each of which forbids some steps, until a certain step was made. What it leaves open belongs to
-// chance. A script leads to a situation that random walks hardly meet, such as a configuration that one certain voter alone has stored.
+// The script of a directed walk: a sequence of scenes, each of which forbids some steps until a certain step is made. Chance decides
+// everything else. A script leads to a situation that random walks rarely reach, such as a configuration that only one certain voter has
+// stored.
 
 import type { Step } from './data-steps.ts';
 
 export interface Scene {
   /** The step with which the scene ends. */
   readonly until: RegExp;
-  /** Steps that are not made. */
+  /** Steps that are forbidden. */
   readonly never?: RegExp;
   /** If some of these are possible, one of them is made. */
   readonly first?: RegExp;
@@ -20,7 +21,7 @@ export class Script {
     this.#scenes = scenes;
   }
 
-  /** The steps among which chance has the choice. */
+  /** Steps from which chance chooses. */
   of(steps: readonly Step[]): readonly Step[] {
     const scene = this.#scenes[this.#at];
     if (scene === undefined) return steps;

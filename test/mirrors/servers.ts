@@ -1,11 +1,11 @@
-// Servers of the explorer: each has the record of a voter, which production rules decide about, and may have a replica with one or two blocks.
+// Servers of the explorer: each has the record of a voter, to which production rules apply, and may have a replica with one or two blocks.
 // A value is the number of a write. Records, maps and sizes are durable; a block may fall back to any value since its last flush.
 
 import { type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror-messages';
 import type { VoteRequest } from '@rsio/protocol/mirror/membership/interface';
 import { claim, confirm, type Decision, newRecord, store, type VoterRecord } from '@rsio/rssrv/mirrors/voter-rules';
 
-/** What a new or emptied replica contains: none of the values that were written. */
+/** Content of a new or emptied replica, which equals no written value. */
 export const GARBAGE = 30;
 export const MIRROR = 'f'.repeat(32);
 const FOUND = { mirror: MIRROR, name: 'db', universe: 0 };
@@ -18,14 +18,14 @@ export interface Replica {
   map: boolean;
   readonly cache: number[];
   readonly disk: number[];
-  /** Bits of the values that a crash of the machine may leave. */
+  /** For each block, bits of the values that it may have after a crash of the machine. */
   readonly dirty: number[];
 }
 
 export class Server {
   readonly serverid: number;
   readonly blocks: number;
-  /** Client that may not take the mirror over from another one, where there is a replica. */
+  /** Client to which a server with a replica refuses a take-over. */
   barred: string | null = null;
   record: VoterRecord | null = null;
   replica: Replica | null = null;

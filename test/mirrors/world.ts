@@ -1,5 +1,5 @@
 // One random walk of the explorer: three or four servers, two clients, and steps of all of them and of faults in random order, with the
-// checks of test/models/members after each. The seed determines the walk. After the last step everything is mended, and the mirror must be
+// checks of test/models/members after each. The seed determines the walk. After the last step all faults end, and the mirror must become
 // usable again.
 
 import { highestOf, isMajority } from '@rsio/protocol/mirror/membership/quorums';
@@ -14,7 +14,7 @@ import { GARBAGE, nameOfVote, Server } from './servers.ts';
 
 export interface WalkOptions {
   readonly replicas: number;
-  /** Servers that vote, the first of which have the replicas. */
+  /** Number of servers that vote; the first ones have the replicas. */
   readonly voters: number;
   readonly servers: number;
   readonly blocks: number;
@@ -25,13 +25,12 @@ export interface WalkOptions {
   readonly starts: number;
   /** Faults that lose something for good: disks and records. */
   readonly losses: boolean;
-  /** The network splits, and nothing else fails. */
+  /** Only the network fails, by splits. */
   readonly onlyCuts: boolean;
-  /** Client y may not take the mirror over, and tries that alone. */
+  /** Client y may not take the mirror over, and only tries to. */
   readonly barred: boolean;
-  /** The wishes that are made. */
   readonly wishes: readonly ('remove' | 'add' | 'voters' | 'grow')[];
-  /** What leads the walk to a certain situation; empty: chance alone. */
+  /** Scenes that lead the walk to a certain situation; empty: only chance decides. */
   readonly script: readonly Scene[];
 }
 
@@ -121,7 +120,7 @@ export class World {
     return this.#random % bound;
   }
 
-  /** Returns what is wrong; null: nothing was found. */
+  /** Returns the fault; null: none was found. */
   walk(): string | null {
     for (let step = 0; step < this.options.steps; step += 1) {
       if (!this.#step()) break;
@@ -131,7 +130,7 @@ export class World {
     return this.#mend();
   }
 
-  /** What a client that may not take over was promised ends the holder. */
+  /** Checks that no server has promised the mirror to a client that may not take it over, because such a promise ends the holder. */
   #promised(): string | null {
     const server = this.options.barred ? this.servers.find(({ record }) => record?.promise?.node === 'y') : undefined;
     return server === undefined ? null : `Server s${server.serverid} has promised the mirror to a client that may not take it over`;
@@ -156,7 +155,10 @@ export class World {
     return false;
   }
 
-  /** Each walk likes some pairs of client and server, and some kinds of steps, more than others: a fault needs long silence somewhere. */
+  /**
+   * Weight of a step: each walk prefers some pairs of client and server, and some kinds of steps, because many faults need a long silence
+   * between two ends.
+   */
   #taste(name: string): number {
     const space = name.indexOf(' ');
     const second = name.indexOf(' ', space + 1);
@@ -307,7 +309,7 @@ export class World {
     run();
   }
 
-  /** Each server is reached by both clients, or by one of them alone, until the next split. */
+  /** Splits the network: until the next split, each server is reached by both clients or by only one. */
   #split(): void {
     for (const { serverid } of this.servers) {
       const side = this.#below(4);
@@ -380,7 +382,9 @@ export class World {
     this.history.excuse(Math.max(0, ...serving));
   }
 
-  /** All faults end, and a client takes over: it must serve, and nothing may stay missing unless something was lost for good. */
+  /**
+   * Ends all faults and lets a client take over. It must serve, and all replicas must return unless disks or records were lost for good.
+   */
   #mend(): string | null {
     const before = highestOf(this.servers.map(({ record }) => record?.stored ?? null))?.config;
     this.#isMending = true;
@@ -402,7 +406,7 @@ export class World {
     return `Nothing goes on: ${holder.view?.waitsFor ?? holder.lastEnd} ${JSON.stringify(holder.view)}`;
   }
 
-  /** A majority of the voters has its records, and a server of them a replica in sync. */
+  /** Whether a majority of the voters has its records, and one of these servers has a replica in sync. */
   #isUsable({ voters, nextVoters, inSync }: MirrorConfig): boolean {
     const has = (voter: string): boolean => this.servers.some(({ record }) => record?.voter === voter);
     const isVoter = (voter: string): boolean => [...voters, ...(nextVoters ?? [])].some((one) => one.voter === voter);

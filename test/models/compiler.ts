@@ -1,5 +1,5 @@
-// Compiles a model with g++ into a folder, and starts its runs there, one at a time. runs.ts says what each run must give.
-// Invariant: a result is undefined if the program did not run to its end, or refused its arguments.
+// Compiles a model with g++ into a folder, and starts its runs there, one at a time. runs.ts has the expected results. Invariant: a result
+// is undefined if the program did not run to its end, or refused its arguments.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -16,7 +16,10 @@ function sourceFolder(here: string): string {
   return existsSync(path.join(here, 'search.hpp')) ? here : path.resolve(here, '../../models');
 }
 
-/** The program of a model, compiled into `folder`; for small runs, compiling takes longer than running. Throws with the compiler's output. */
+/**
+ * Compiles a model into `folder` and returns the program. `-O0` suits small runs, for which compiling takes longer than running. Throws
+ * with the compiler's output.
+ */
 export function compileModel(model: string, folder: string, optimize: '-O0' | '-O2'): string {
   const program = path.join(folder, model);
   const { error, status, stderr } = spawnSync('g++', [optimize, ...FLAGS, '-o', program, path.join(FOLDER, model, `${model}.cpp`)], {

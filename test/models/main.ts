@@ -1,5 +1,5 @@
-// `npm run models`: compiles the models and makes their runs (runs.ts), or one run with a variant and bounds of its own. It runs them one at
-// a time, with a low priority. Invariant: the exit code is 0 exactly if every run gave what runs.ts says.
+// `npm run models`: compiles the models and makes their runs (runs.ts), or one run with a given variant and bounds. The runs come one at a
+// time, with low priority. Invariant: the exit code is 0 exactly if every run has the result in runs.ts.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { setPriority, tmpdir } from 'node:os';

@@ -1,5 +1,5 @@
-// The models of the protocol's rules are searched at their smallest bounds: the rules hold, and a rule that is dropped is found. A search that
-// finds nothing anywhere would show nothing. Large bounds are for `npm run models`.
+// Searches the models of the protocol's rules at their smallest bounds: the rules hold, and the search finds each dropped rule, which shows
+// that it can find faults. `npm run models` uses large bounds.
 
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-// The runs of the models, with what each must give: a model that says otherwise is a broken rule or a broken model. README.md explains the
+// The runs of the models with their expected results; another result means a broken rule or a broken model. README.md explains the
 // arguments and the variants. `small` runs belong to the tests, `normal` ones take minutes together, and `big` ones minutes each.
 // Invariant: each variant of a model has a run that breaks it, or one that finds nothing.
 

@@ -1,5 +1,5 @@
-// What doctor finds only with real cards: packets that are too large for the link, a cable that is out. Its commands are run as printed.
-// Two cards in one subnet are in one-cable.test.ts. Invariant: each test leaves machines without a fault.
+// Faults that doctor can find only with real cards: packets that are too large for the link, an unplugged cable. The test runs the commands
+// of remedies as printed. Two cards in one subnet are in one-cable.test.ts. Invariant: each test leaves machines without a fault.
 
 import { beforeEach, expect, it } from 'vitest';
 import { clientConfig, serverConfig } from '../support/hosts/configs.ts';
@@ -13,7 +13,7 @@ const netlab = useNetlab('file');
 let begun: Promise<TwoMachines> | undefined;
 let scene: TwoMachines;
 
-/** Two subnets, all well again after the test before: one scene, because machines and daemons cost more than what doctor does. */
+/** Two subnets without faults. All tests share one scene, because machines and daemons take longer to start than doctor runs. */
 beforeEach(async (context) => {
   await netlab.need(context);
   begun ??= begin();
@@ -39,7 +39,7 @@ interface Finding {
   readonly commands: readonly string[];
 }
 
-/** What doctor finds wrong with cards, paths and servers. What it says of this machine's limits and programs is no matter of this netlab. */
+/** Findings of doctor about cards, paths and servers, without those about limits and programs of this machine. */
 async function faults(client: Machine): Promise<Finding[]> {
   const { stdout } = await client.host.rsconfig('doctor', '--json');
   const { findings } = JSON.parse(stdout) as { findings: Finding[] };
@@ -105,7 +105,7 @@ it('a port that a firewall rejects on one of two interfaces is not mistaken for 
   await server.shell('nft delete table inet t');
 });
 
-// The last one: the connections keep what was negotiated.
+// The last test, because the connections keep the negotiated MTU.
 it("a smaller MTU at the server's card, which no discovery datagram reveals, is found by what TCP negotiated", async () => {
   const { client, server } = scene;
   await client.host.stop('rsiod');

@@ -1,5 +1,5 @@
 // From nothing to a working client, with real cards: a server with three interfaces, two of which this client can reach by cable. Exploring
-// finds all three, joining uses two and gives the reason against the third, and rsiod runs on the written file.
+// finds all three, joining uses two and says why the third cannot be used, and rsiod runs with the written file.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
@@ -14,7 +14,7 @@ const NODE = 'big-2';
 
 const netlab = useNetlab();
 
-/** The server listens on a third card too, in a subnet that the client has neither a card in nor a route to. */
+/** Starts a server that also listens on a third card, in a subnet that the client cannot reach. */
 async function serverWithThree(): Promise<TwoMachines> {
   const scene = await twoMachines(netlab, 2);
   const { server, network } = scene;
@@ -28,7 +28,7 @@ async function serverWithThree(): Promise<TwoMachines> {
 it('explore finds all three interfaces of the server, join uses two, with the reason against the third, and the client works', async (context) => {
   await netlab.need(context);
   const { client } = await serverWithThree();
-  // It asks by broadcast.
+  // The command asks by broadcast.
   const table = await client.host.rsconfigWell('explore');
   expect(table).toMatch(/^osl +200 +big-9 +1 +if1 +192\.168\.45\.10 +5000 .* eth0 +\d+\.\d+ ms$/m);
   expect(table).toMatch(/^osl +200 +big-9 +1 +if2 +192\.168\.46\.10 +5000 .* eth1 +\d+\.\d+ ms$/m);

@@ -1,5 +1,5 @@
-// Every fault of the netlab once, on one of four links, under a load that compares what it reads: no I/O error, I/O continues during the
-// fault, the path carries again afterwards, and at the end the counters of load, daemon and cards agree. `npm run lab` measures times.
+// Every fault of the netlab once, on one of four links, under a load that verifies its reads: no I/O error, I/O continues during the fault,
+// the path carries again afterwards, and at the end the counters of load, daemon and cards agree. `npm run lab` measures times.
 
 import type { ControlMethods } from '@rsio/common/control/methods';
 import { afterAll, expect, it, type TestContext } from 'vitest';
@@ -10,15 +10,15 @@ import { type Counters, Netlab } from '../support/netlab/netlab.ts';
 import { type ShapedLinks, shapedLinks } from '../support/netlab/shaped-links.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
-/** So slow that the links limit, not the processors, on whatever machine: else not all of them would be used. */
+/** So slow that the links limit the load and not the processors, because otherwise not all links would be used. */
 const LINK_BITS = 20e6;
 const LINKS = 4;
 const MEBIBYTE = 1024 * 1024;
 const SHAPE = { blockBytes: 8192, depth: 16, order: 'random', readPercent: 50, sizeBytes: 32 * MEBIBYTE } as const;
-/** Far more than heartbeats and handshakes make. */
+/** Far more bytes than heartbeats and handshakes have. */
 const CARRIED_BYTES = 128 * 1024;
 const DONE_MEANWHILE = 300;
-/** Past probation, on a busy machine. */
+/** Longer than probation, on a busy machine. */
 const SEEN_MS = 60_000;
 const TEST_MS = 300_000;
 
@@ -38,7 +38,7 @@ afterAll(async () => {
   await netlab.clean();
 });
 
-/** One for all tests: what one fault leaves behind, the next ones meet. */
+/** One scene for all tests, so that remains of one fault affect the next. */
 async function opened(context: TestContext): Promise<Scene> {
   await netlab.need(context);
   needFaults(context);
@@ -69,7 +69,7 @@ async function pathOf({ client }: Scene, link: Link): Promise<PathStats> {
   return path;
 }
 
-/** Resolves when so many more requests were answered, every one well. */
+/** Resolves when `count` more requests have succeeded. */
 async function progress({ load, total }: Scene, count: number): Promise<void> {
   let done = 0;
   const isDone = async (): Promise<boolean> => {
@@ -82,7 +82,7 @@ async function progress({ load, total }: Scene, count: number): Promise<void> {
   await waitFor(isDone, SEEN_MS, `${count} requests more are answered`);
 }
 
-/** Resolves when nothing waits any more that was asked before this moment. */
+/** Resolves when all requests from before this moment are answered. */
 async function answeredSince({ load, total }: Scene, momentMs: number): Promise<void> {
   const isAnswered = async (): Promise<boolean> => {
     const figures = await load.take();
@@ -97,7 +97,7 @@ async function carries(all: Scene, link: Link): Promise<void> {
   let { sentBytes, receivedBytes } = await pathOf(all, link);
   const isUsed = async (): Promise<boolean> => {
     const path = await pathOf(all, link);
-    // What a daemon counts is of this connection and all before it.
+    // The daemon counts this connection and all earlier ones of the path.
     if (path.state !== 'up') ({ sentBytes, receivedBytes } = path);
     return path.sentBytes - sentBytes > CARRIED_BYTES && path.receivedBytes - receivedBytes > CARRIED_BYTES;
   };

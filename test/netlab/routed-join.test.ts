@@ -1,5 +1,5 @@
-// Joining a server behind a router, which no broadcast reaches: by its address, from the one card of several that leads there. Servers in
-// the client's own subnets are in join.test.ts.
+// Joining a server behind a router, which broadcasts do not reach: by its address, over the one of several cards that leads to it.
+// join.test.ts tests servers in the client's own subnets.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';

@@ -1,5 +1,5 @@
-// The fence agent of packaging/ as Pacemaker calls it: options on stdin, exit codes, metadata. Most tests put a program of their own in the place
-// of rsadm and of ssh; the last one fences a client of a real server.
+// The fence agent of packaging/ as Pacemaker calls it: options on stdin, exit codes, metadata. Most tests replace rsadm and ssh by their
+// own programs; the last test fences a client of a real server.
 
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
@@ -50,7 +50,7 @@ function run(args: readonly string[], input = '', env: Readonly<Record<string, s
   return { code: status, out: stdout, err: stderr };
 }
 
-/** As Pacemaker calls it. */
+/** Runs the agent as Pacemaker does. */
 function stdin(options: Readonly<Record<string, string>>): Outcome {
   const lines = Object.entries({ rsadm_path: rsadm, ...options }).map(([key, value]) => `${key}=${value}\n`);
   return run([], `# from stonith\n\n${lines.join('')}pcmk_reboot_action=off\n`);
@@ -91,7 +91,7 @@ it('metadata is well-formed, and names the parameters and actions that there are
     });
     const named = (kind: string): string[] => all.filter(({ name }) => name === kind).map(({ attributes }) => attributes['name'] ?? '');
     expect(named('parameter')).toEqual(['action', 'plug', 'port', 'ssh', 'rsadm_path']);
-    // Pacemaker asks for off in place of a reboot that is not offered: a client that were let in again at once would go on writing.
+    // The agent offers no reboot, so Pacemaker asks for off: after a reboot action, the client could continue to write.
     expect(named('action')).toEqual(['on', 'off', 'status', 'list', 'monitor', 'metadata', 'validate-all']);
   }
 });
@@ -115,7 +115,7 @@ it.each([
 it('status is 0 for a client that may connect, 2 for a fenced one, 1 for an unknown one or if rsadm fails', () => {
   expect(stdin({ action: 'status', plug: 'big-2' })).toMatchObject({ code: 0, out: 'Status: on\n' });
   expect(stdin({ action: 'status', plug: 'venus' })).toMatchObject({ code: 2, out: 'Status: off\n' });
-  // What is being fenced is not fenced.
+  // A client whose fencing is in progress does not count as fenced.
   expect(stdin({ action: 'status', plug: 'mars' })).toMatchObject({ code: 0, out: 'Status: on\n' });
   expect(stdin({ action: 'status', plug: 'big' })).toMatchObject({ code: 1, out: '' });
   rsadm = program('rsadm', 'exit 1');

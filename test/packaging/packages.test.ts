@@ -1,6 +1,6 @@
-// The packages as `npm run package` builds them: the same bytes at each build, no complaint of lintian, the files where they belong, and
-// programs that need nothing of the checkout. The oracle is a client and a server run from the unpacked packages alone: what is written to a
-// volume is read back, and is in the file of the volume.
+// The packages as `npm run package` builds them: the same bytes at each build, no complaint of lintian, files at their places, and programs
+// that do not need the checkout. A client and a server run only from the unpacked packages: data that is written to a volume can be read
+// back, and is in the file of the volume.
 
 import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -21,7 +21,7 @@ const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
 const BLOCK_BYTES = 4096;
 /** A busy machine needs minutes to pack and check. */
 const SLOW_MS = 170_000;
-/** Libraries that a program asks for and does without: speed of msgpackr, terminals within a terminal. */
+/** Optional libraries, which programs try to load: a faster msgpackr, terminals within a terminal. */
 const OPTIONAL = /^(@msgpackr-extract\/|msgpackr-extract$|term\.js$|pty\.js$|koffi$)/;
 const BUILTIN = new Set(builtinModules.flatMap((name) => [name, `node:${name}`]));
 /** Node that runs the unpacked programs; another one: RSIO_TEST_NODE. */
@@ -33,7 +33,7 @@ let built: string[] = [];
 
 function build(into: string): Promise<string> {
   const args = [path.join(PROJECT, 'scripts/package.mjs'), '--out', path.join(folder, into)];
-  // Half of a build is its compression, which a release does better.
+  // Compresses less than a release, because compression takes half of the time of a build.
   const env = { SOURCE_DATE_EPOCH: '1795400000', DPKG_DEB_COMPRESSOR_LEVEL: '1' };
   return runWell(process.execPath, args, { cwd: folder, env, timeoutMs: SLOW_MS });
 }

@@ -1,5 +1,5 @@
-// The files in packaging/ name only programs, options, files and pages that exist, and systemd and logrotate accept them. Nothing outside
-// of a temporary folder is touched.
+// The files in packaging/ name only programs, options, files and pages that exist, and systemd and logrotate accept them. The test changes
+// only a temporary folder.
 
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -24,7 +24,6 @@ function packaged(name: string): string {
   return readFileSync(path.join(PROJECT, 'packaging', name), 'utf8');
 }
 
-/** Values of a key of a unit. */
 function values(unit: string, key: string): string[] {
   return [...packaged(unit).matchAll(new RegExp(`^${key}=(.*)$`, 'gm'))].map(([, value = '']) => value);
 }
@@ -47,7 +46,8 @@ it.each(DAEMONS)('%s.service starts the program, and names existing files and pa
 });
 
 it('systemd never cuts off a mounted volume: it refuses restart and stop, and lack of memory ends one process only', () => {
-  // A restart of systemd is a stop with whatever ExecStop does, and no exit code of that keeps it from killing the rest.
+  // RefuseManualStop, because a restart by systemd runs ExecStop and then kills the remaining processes, whatever the exit code of
+  // ExecStop.
   expect(values('rsiod.service', 'RefuseManualStop')).toEqual(['yes']);
   for (const program of DAEMONS) expect(values(`${program}.service`, 'OOMPolicy')).toEqual(['continue']);
   expect(values('rsiod.service', 'KillMode')).toEqual(['mixed']);
@@ -56,7 +56,7 @@ it('systemd never cuts off a mounted volume: it refuses restart and stop, and la
 it.for(DAEMONS)('systemd understands %s.service', async (program, context) => {
   needTool(context, 'systemd-analyze', 'systemd');
   const file = path.join(folder, `${program}.service`);
-  // In their place programs that are there: the unit is looked at, not this machine.
+  // Replaces programs by existing ones, because the test checks the unit and not this machine.
   const inPlace = (_: string, key: string, name: string): string => `${key}=${launcher(name)}`;
   writeFileSync(file, packaged(`${program}.service`).replaceAll(/^(Exec(?:Start|Stop))=\S*\/(\w+)/gm, inPlace));
   const { code, stdout, stderr } = await run('systemd-analyze', ['verify', '--man=no', file]);
@@ -64,7 +64,7 @@ it.for(DAEMONS)('systemd understands %s.service', async (program, context) => {
   expect({ code, about }).toEqual({ code: 0, about: [] });
 });
 
-/** What systemd-analyze security may print at most, in tenths. packaging/README.md says what keeps it from less. */
+/** Highest permitted result of systemd-analyze security, in tenths. packaging/README.md says why it cannot be lower. */
 const EXPOSURE: Readonly<Record<DaemonProgram, number>> = { rssrv: 33, rsiod: 54 };
 
 it.for(DAEMONS)('%s.service is no more exposed than the documentation says', async (program, context) => {
@@ -118,7 +118,7 @@ it('the rotation script signals only a process that is the daemon', async (conte
   expect(stdout).toBe('stranger lives\n');
 });
 
-// Regression: the user of the pages writes the pid file, and root signalled whatever process it named.
+// Regression: the unprivileged user of rsweb writes the pid file, and root sent a signal to the process in it without a check.
 it.each(['rsweb.logrotate', 'deb/rsio-web/prerm'])('%s signals no process of another user than that of the pid file', async (name) => {
   const text = packaged(name);
   const script = /postrotate\n([^]*?) +endscript/.exec(text)?.[1] ?? text.slice(text.indexOf('  file='), text.lastIndexOf('fi'));
@@ -144,7 +144,7 @@ it.for(['rsweb'])('%s.service runs without rights, and systemd understands it', 
   expect(unit).toMatch(/^CapabilityBoundingSet=$/m);
   expect(packaged('rsweb.sysusers')).toMatch(/^u rsio-web /m);
   const file = path.join(folder, `${program}.service`);
-  // In their place programs and users that are there: the unit is looked at, not this machine.
+  // Replaces programs and users by existing ones, because the test checks the unit and not this machine.
   const inPlace = (_: string, key: string, name: string): string => `${key}=${launcher(name)}`;
   writeFileSync(file, unit.replaceAll(/^(Exec(?:Start|Stop))=\S*\/(\w+)/gm, inPlace).replaceAll('rsio-web', 'root'));
   const { code, stdout, stderr } = await run('systemd-analyze', ['verify', '--man=no', file]);

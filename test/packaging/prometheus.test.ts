@@ -1,5 +1,5 @@
-// The files for Prometheus and Grafana, and the page about metrics: they name only metrics and labels that exist, the rules pass their tests,
-// and the page has every metric. UPDATE_METRICS=1 writes the table of the page anew.
+// The files for Prometheus and Grafana, and the page about metrics: they name only metrics and labels that exist, the rules pass their
+// tests, and the page has every metric. UPDATE_METRICS=1 rewrites the table of the page.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -20,7 +20,7 @@ function read(name: string): string {
   return readFileSync(`${PROJECT}${name}`, 'utf8');
 }
 
-/** Metrics in an expression that do not exist. */
+/** Returns metrics in an expression that do not exist. */
 function unknownIn(expression: string): string[] {
   const names = expression.match(/\brsio_[a-z_]+/g) ?? [];
   return names.filter((name) => {
@@ -29,7 +29,7 @@ function unknownIn(expression: string): string[] {
   });
 }
 
-/** Labels in an expression or a legend that no metric in it has. */
+/** Returns labels in an expression or a legend that no metric of the expression has. */
 function strangeLabelsIn(expression: string, legend = ''): string[] {
   const names = (expression.match(/\brsio_[a-z_]+/g) ?? []).map((name) =>
     Object.hasOwn(METRICS, name) ? name : name.replace(HISTOGRAM_SUFFIX, ''),

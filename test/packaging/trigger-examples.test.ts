@@ -33,7 +33,6 @@ beforeEach(() => {
 
 afterEach(() => removeFolder(folder));
 
-/** Runs an example with the event on stdin. */
 function runExample(name: string, env: Readonly<Record<string, string>>): Promise<RunResult> {
   const program = start('sh', ['-c', 'head -n 1 | "$0"', fileURLToPath(new URL(`../../packaging/examples/${name}`, import.meta.url))], {
     env,

@@ -1,5 +1,5 @@
-// The rule of udev that gives systemd a device unit for each block device: the little program in it, run by sh as udev would run it, and the
-// event that rsiod asks for. That systemd waits for the device and mounts it is seen by npm run vm-boot.
+// The rule of udev that gives systemd a device unit for each block device: its small program, which sh runs as udev would, and the event
+// that rsiod requests. npm run vm-boot shows that systemd waits for the device and mounts it.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -23,7 +23,7 @@ afterEach(() => removeFolder(folder));
 function aliasOf(backingFile: string, device: string): string {
   const [, quoted = ''] = /^PROGRAM=="\/bin\/sh -c '(.*)' sh \$attr\{loop\/backing_file\} \$devnode"/m.exec(RULE) ?? [];
   expect(quoted).not.toBe('');
-  // What udev makes of the text of a rule.
+  // Unescapes the text of the rule as udev does.
   const script = quoted.replaceAll('\\"', '"').replaceAll('$$', '$').replaceAll('%%', '%');
   return spawnSync('/bin/sh', ['-c', script, 'sh', backingFile, device], { encoding: 'utf8' }).stdout.trimEnd();
 }
@@ -33,7 +33,7 @@ it('a loop device on a raw device has the name of the link that leads to it, and
     symlinkSync('/dev/loop7', path.join(folder, name));
     const raw = path.join(folder, `r${name}`);
     expect(aliasOf(raw, '/dev/loop7')).toBe(path.join(folder, name));
-    // Another loop device on the same file; a file of someone else.
+    // No name for another loop device on the same file, and for a file of another program.
     expect(aliasOf(raw, '/dev/loop8')).toBe('');
   }
   writeFileSync(path.join(folder, 'other'), '');

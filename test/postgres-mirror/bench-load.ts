@@ -1,12 +1,12 @@
-// pgbench in short runs, one after the other, until it is stopped. Each must end by itself without a failed transaction, except for the run
-// during which its machine is lost.
+// pgbench in short runs, one after the other, until it is stopped. Each run must end by itself without a failed transaction, except the run
+// during which the machine is lost.
 
 import { type Running, start } from '../support/programs/programs.ts';
 
 const RUN_SECONDS = 10;
 const RUN_MS = 300_000;
 const CONNECTIONS = 4;
-/** Transactions a second. The machine is not to be busy all the time. */
+/** Transactions per second, few enough that the machine is not always busy. */
 const RATE = 120;
 
 export class BenchLoad {
@@ -17,18 +17,17 @@ export class BenchLoad {
   private isEnding = false;
   private isDoomed = false;
 
-  /** `command`: pgbench on an open database. */
   constructor(command: readonly string[]) {
     this.command = command;
     this.ended = this.go();
   }
 
-  /** What happens from now on is no failure: the database is about to end. */
+  /** Ignores failures from now on, because the database is about to end. */
   doom(): void {
     [this.isDoomed, this.isEnding] = [true, true];
   }
 
-  /** The present run ends by itself, or is killed if the database is lost. */
+  /** Waits for the end of the present run; kills it if the database is lost. */
   async stop(): Promise<void> {
     this.isEnding = true;
     if (this.isDoomed) this.running?.kill();

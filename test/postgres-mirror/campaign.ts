@@ -1,6 +1,6 @@
-// The campaign: faults of one machine at a time, from a seed, while PostgreSQL works on the mirror; at times its client is lost, too, and the
-// other one takes the mirror over. The next fault comes when all replicas are in sync again. Invariant: whatever contradicts the promises of
-// mirrors is a problem with a sentence; what keeps the campaign from going on is an error.
+// The campaign: faults of one machine at a time, which a seed chooses, while PostgreSQL works on the mirror. In some rounds its client is
+// lost too, and the other client takes the mirror over. The next fault comes when all replicas are in sync again. Invariant: a violation of
+// a promise of mirrors is a problem with a sentence; a failure that stops the campaign is an error.
 
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
@@ -15,15 +15,15 @@ import { Ledger } from './ledger.ts';
 import { type ClientMachine, MIRROR, MIRROR_BYTES, type ServerMachine, type Site } from './machines.ts';
 
 const ROUND_MS = 20_000;
-/** waitFor multiplies it by four. */
+/** waitFor multiplies this time by four. */
 const SYNC_MS = 30_000;
-/** A take-over comes in each of so many rounds, and within this time after the beginning of its fault. */
+/** Every so many rounds, one has a take-over, within this time after the beginning of its fault. */
 const TAKE_OVER_EACH = 5;
 const TAKE_OVER_WITHIN_MS = 8_000;
-/** The witness is hit in each of so many faults of servers, and the client in each of so many rounds. */
+/** One of this many faults of servers hits the witness, and one of this many rounds hits the client. */
 const WITNESS_EACH = 7;
 const CLIENT_EACH = 4;
-/** A frozen device keeps other programs of the machine waiting that ask the kernel about loop devices. */
+/** Short, because a frozen device blocks other programs that ask the kernel about loop devices. */
 const STILL_SECONDS = 6;
 const OLD_CLIENT_MS = STILL_SECONDS * 1_000;
 const LOSSES = ['is killed', 'is cut off', 'stands still'] as const;
@@ -34,10 +34,10 @@ export interface Figures {
   takeOvers: number;
   transactions: number;
   commits: number;
-  /** ms, in rounds without and with a take-over. */
+  /** Longest gap in ms, in rounds without and with a take-over. */
   gapMs: number;
   takeOverGapMs: number;
-  /** Regions of replicas that were behind when they came back, times their size: at most so much was copied. */
+  /** Most bytes that may have been copied: the regions in which replicas were behind at their return, times their size. */
   copiedBytes: number;
 }
 
@@ -119,7 +119,7 @@ export class Campaign {
     return { kind: fault.name, text: `${fault.name}, ${this.holder.name}`, strike: () => fault.strike(this.holder, this.random) };
   }
 
-  /** The client is lost, and the other one goes on. Returns what is left of the first one. */
+  /** Makes the client fail, and continues on the other client. Returns the remains of the first client. */
   private async takeOver(loss: (typeof LOSSES)[number]): Promise<Left> {
     const [client, database] = [this.holder, this.database];
     const taker = this.site.clients.find((one) => one !== client)!;
@@ -143,12 +143,12 @@ export class Campaign {
     return { client, database };
   }
 
-  /** The machine that was lost is there again, and must not do anything to the mirror. Then it starts anew. */
+  /** The lost machine comes back, and must not change the mirror. Then it restarts. */
   private async comeBack({ client, database }: Left, loss: (typeof LOSSES)[number]): Promise<void> {
     if (loss === 'is cut off') await client.silent(false);
     if (loss !== 'is killed') {
       await sleep(OLD_CLIENT_MS);
-      // What it has committed, it has committed before.
+      // The lost client must not have committed after the take-over.
       this.problems.push(...(await this.database.compareLedger()));
       const { attachments } = await client.host.call('local', {});
       if (attachments.length > 0) this.problems.push(`${client.name} still has the mirror: ${JSON.stringify(attachments)}`);
@@ -160,7 +160,7 @@ export class Campaign {
     if (attachments.length > 0) this.problems.push(`${client.name} has the mirror after its start: ${JSON.stringify(attachments)}`);
   }
 
-  /** All replicas are in sync, and all voters answer. */
+  /** Waits until all replicas are in sync and all voters answer. */
   private async inSync(): Promise<void> {
     let [seenBytes, said] = [0, ''];
     const isSo = async (): Promise<boolean> => {
@@ -212,7 +212,7 @@ interface Struck {
   strike(): Promise<void>;
 }
 
-/** Of a client that has lost the mirror. */
+/** Remains of a client that has lost the mirror. */
 interface Left {
   readonly client: ClientMachine;
   readonly database: Database;

@@ -1,6 +1,6 @@
-// PostgreSQL on ext4 on the mirror's device, on the client machine that has the mirror: made, opened after the loss of another machine,
-// judged, closed. The load is pgbench and the ledger. Invariant: what it reports as a problem is damage or a failed transaction; what keeps
-// it from going on is an error.
+// PostgreSQL on ext4 on the mirror's device, on the client machine that has the mirror: creates it, opens it after the loss of another
+// machine, judges and closes it. The load is pgbench and the ledger. Invariant: damage and failed transactions are reported as problems; a
+// failure that prevents the next step is an error.
 
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
@@ -19,7 +19,7 @@ checkpoint_timeout = 30s
 max_connections = 30
 jit = off`;
 
-/** Shell functions; \`$1\`: folder of the work, \`$2\`: folder with the programs of PostgreSQL, \`$3\`: device. */
+/** Shell functions; \`$1\`: working folder, \`$2\`: folder with the programs of PostgreSQL, \`$3\`: device. */
 const SHELL = `
 work=$1; bin=$2; device=$3; shift 3
 as() { setpriv --reuid=postgres --regid=postgres --init-groups "$@"; }
@@ -33,9 +33,9 @@ folders() {
 
 const BALANCES = `select (select sum(abalance) from pgbench_accounts) = h and (select sum(tbalance) from pgbench_tellers) = h
   and (select sum(bbalance) from pgbench_branches) = h from (select coalesce(sum(delta), 0) as h from pgbench_history) as of_history`;
-/** Files of the tables and indexes that the load has made. A process for each of the catalogs' files as well would take most of a minute. */
+/** Files of the tables and indexes of the load, without those of the catalogs, whose check would take most of a minute. */
 const FILES = `select pg_relation_filepath(oid) from pg_class where oid >= 16384 and relkind in ('r', 'i')`;
-/** What PostgreSQL says only of damage and failed I/O. */
+/** Words that PostgreSQL logs only about damage and failed I/O. */
 const DAMAGE = 'PANIC|corrupt|invalid page|checksum|could not (read|write|fsync|open file)|Input/output|unexpected data';
 
 export class Database {
@@ -53,7 +53,7 @@ export class Database {
     this.bin = path.join(SERVER_DIRECTORY, readdirSync(SERVER_DIRECTORY).toSorted().at(-1) ?? '', 'bin');
   }
 
-  /** Makes it on an empty device. */
+  /** Makes the database on an empty device. */
   async make(): Promise<void> {
     await this.well(
       `mkdir -p "$work"; folders; mkfs.ext4 -q -E nodiscard "$device"; mount "$device" "$work/mnt"; chown postgres "$work/mnt"
@@ -65,7 +65,7 @@ export class Database {
     );
   }
 
-  /** Opens it after another machine was lost. */
+  /** Opens the database after another machine was lost. */
   async open(): Promise<void> {
     await this.well(`mkdir -p "$work"; folders; mount "$device" "$work/mnt"; rm -f "$work/mnt/pg/postmaster.pid" "$work/run/log"; begin`);
   }
@@ -78,7 +78,7 @@ export class Database {
     this.bench = new BenchLoad([...as, `${this.bin}/pgbench`, ...place, 'bench']);
   }
 
-  /** The load ends orderly. Returns the failures of all its time. */
+  /** Ends the load in order. Returns all its failures. */
   async stopLoad(): Promise<string[]> {
     await Promise.all([this.lanes?.stop(), this.bench?.stop()]);
     return this.failures;
@@ -89,13 +89,13 @@ export class Database {
     return [...(this.lanes?.failures ?? []), ...(this.bench?.failures ?? [])];
   }
 
-  /** The machine is about to be lost. */
+  /** Ignores failures from now on, because the machine is about to be lost. */
   doom(): void {
     this.lanes?.doom();
     this.bench?.doom();
   }
 
-  /** After the machine was lost. */
+  /** Ends the load after the machine was lost. */
   async loadGone(): Promise<void> {
     await this.bench?.stop();
   }
@@ -128,13 +128,13 @@ export class Database {
     return Number(await this.well('sql "select count(*) from pgbench_history"'));
   }
 
-  /** What the log of PostgreSQL says of damage, since it was opened. */
+  /** Lines about damage in the log of PostgreSQL since it was opened. */
   async complaints(): Promise<string[]> {
     const said = await this.well('grep -E "$1" "$work/run/log" || true', DAMAGE);
     return said === '' ? [] : [`PostgreSQL on ${this.client.name}: ${said}`];
   }
 
-  /** Closes it and looks at its pages and at the file system. Returns problems. */
+  /** Closes the database, and checks its pages and the file system. Returns problems. */
   async close(): Promise<string[]> {
     await this.well('as "$bin/pg_ctl" -s -w -t 50 -m fast -D "$work/mnt/pg" stop');
     const pages = await this.shell('as "$bin/pg_checksums" --check -D "$work/mnt/pg"');

@@ -1,5 +1,5 @@
-// What happens to one server, or to rsiod of the client that has the mirror. Each fault begins, lasts and ends; all random choices come from
-// a seed. Invariant: after a fault, the machine works as before, except for what it has missed.
+// Faults of one server, or of rsiod on the client that has the mirror. All random choices come from a seed. Invariant: after a fault, the
+// machine works as before, except for writes that it has missed.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -58,7 +58,7 @@ export const SERVER_FAULTS: readonly ServerFault[] = [
     name: 'power cut twice',
     strike: async (server, random, node) => {
       await powerCut(server, random, node);
-      // Perhaps while it is copied.
+      // The second fault may hit while the replica is copied.
       await sleep(random.int(0, 3_000));
       await powerCut(server, random, node);
     },
@@ -110,7 +110,7 @@ export const CLIENT_FAULTS: readonly ClientFault[] = [
   },
 ];
 
-/** The machine falls silent, what it has not synced is lost, and after a while it starts again. */
+/** The machine falls silent, its unsynced data is lost, and after a while it starts again. */
 async function powerCut(server: ServerMachine, random: SeededRandom, _node: string): Promise<void> {
   const { host, disk } = server;
   const freeze = serverFreezer(host);

@@ -1,22 +1,22 @@
-// A table of numbers, and outside of the database the list of those whose commit was acknowledged. Each lane is a psql that inserts one
-// number after another. Invariant: a number counts as acknowledged only when psql has printed it after its commit; what is in flight when a
-// lane ends may be in the table or not.
+// A table of numbers, and a list outside of the database with the numbers whose commit was acknowledged. Each lane is a psql that inserts
+// one number after another. Invariant: a number counts as acknowledged only when psql has printed it after its commit; a number that is in
+// flight when a lane ends may be in the table or not.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { performance } from 'node:perf_hooks';
 
 const LANES = 3;
-/** Between two inserts of a lane. */
+/** Pause between two inserts of a lane. */
 const PACE_MS = 15;
 
 export class Ledger {
   private readonly acknowledged = new Set<number>();
   private next = 1;
-  /** Before the first commit, there is no gap. */
+  /** Infinity, so that no gap counts before the first commit. */
   private lastMs = Infinity;
   private longestMs = 0;
 
-  /** Lanes by this command, which is a psql on an open database. */
+  /** Starts lanes with this command, which runs psql on an open database. */
   begin(command: readonly string[]): LedgerLanes {
     return new LedgerLanes(this, command);
   }
@@ -32,7 +32,7 @@ export class Ledger {
     this.lastMs = nowMs;
   }
 
-  /** A copy of what is acknowledged now. */
+  /** A copy of the numbers that are acknowledged now. */
   get present(): ReadonlySet<number> {
     return new Set(this.acknowledged);
   }
@@ -48,7 +48,7 @@ export class Ledger {
     return gapMs;
   }
 
-  /** Problems of the table's numbers. `acknowledged`: what was before the table was read. */
+  /** Problems of the numbers in the table. `acknowledged`: numbers that were acknowledged before the table was read. */
   compare(found: readonly number[], acknowledged: ReadonlySet<number>): string[] {
     const there = new Set(found);
     const lost = [...acknowledged].filter((number) => !there.has(number));
@@ -62,7 +62,7 @@ export class Ledger {
 }
 
 export class LedgerLanes {
-  /** What psql complained of, and lanes that ended by themselves. */
+  /** Errors of psql, and lanes that ended by themselves. */
   readonly failures: string[] = [];
   private readonly ledger: Ledger;
   private readonly lanes: readonly ChildProcess[];
@@ -76,12 +76,12 @@ export class LedgerLanes {
     for (const lane of this.lanes) this.follow(lane);
   }
 
-  /** What happens from now on is no failure: the database is about to end. */
+  /** Ignores failures from now on, because the database is about to end. */
   doom(): void {
     this.isEnding = true;
   }
 
-  /** Each lane finishes its insert. */
+  /** Stops the lanes after their present insert. */
   async stop(): Promise<void> {
     this.isEnding = true;
     for (const lane of this.lanes) lane.stdin?.end();

@@ -1,5 +1,5 @@
-// The machines of the campaign, each in a network namespace of its own with two cards: two servers with a replica, a server that only votes,
-// and two clients. Everything that a server must keep is on a disk whose power can be cut. What happens to the machines is in faults.ts.
+// The machines of the campaign, each in a network namespace of its own with two cards: two servers with a replica, a server that only
+// votes, and two clients. All durable data of a server is on a disk whose power can be cut. faults.ts has the faults.
 
 import { spawn } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
@@ -27,7 +27,7 @@ const NETWORK = subnetsOf(LINKS);
 const FIRST_SERVER = 10;
 const PREFIX_LENGTH = 24;
 const ALL = 1000;
-/** Everything that rssrv keeps, and its pool. */
+/** Folder with the state of rssrv and its pool. */
 const STATE = 'var/lib/rsio';
 const GONE_MS = 10_000;
 const UP_MS = 30_000;
@@ -41,12 +41,12 @@ class Cabled {
     [this.name, this.machine] = [name, machine];
   }
 
-  /** Whether what it sends is lost. */
+  /** Drops or passes the packets that the machine sends. */
   async mute(isOn: boolean, cards: readonly string[] = CARDS): Promise<void> {
     for (const card of cards) await this.machine.lose(card, isOn ? ALL : 0);
   }
 
-  /** Whether what others send to it is lost. */
+  /** Drops or passes the packets that others send to the machine. */
   async deaf(isOn: boolean, cards: readonly string[] = CARDS): Promise<void> {
     for (const card of cards) {
       const chain = `chain lost { type filter hook ingress device "${card}" priority 0; drop; }`;
@@ -75,7 +75,6 @@ export class ServerMachine extends Cabled {
     [this.host, this.disk, this.hasReplica] = [host, disk, hasReplica];
   }
 
-  /** The file with the content of the replica. */
   replicaFile(): string {
     const pool = path.join(this.host.root, STATE, 'pool');
     const files = readdirSync(pool, { recursive: true, encoding: 'utf8' }).map((name) => path.join(pool, name));
@@ -98,7 +97,6 @@ export class ClientMachine extends Cabled {
     return this.devices.host;
   }
 
-  /** The block device of the mirror. */
   get device(): string {
     return path.join(this.host.root, 'dev/av0', MIRROR);
   }
@@ -121,14 +119,14 @@ export class ClientMachine extends Cabled {
       .map(Number);
   }
 
-  /** All of these processes, even if this program ends or is kept waiting itself. */
+  /** Stops the processes for this time, even if this program ends or is blocked. */
   standStill(pids: readonly number[], seconds: number): void {
     for (const pid of pids) signal(pid, 'SIGSTOP');
     const words = ['-c', 'sleep "$1"; shift; kill -CONT "$@"', 'sh', String(seconds), ...pids.map(String)];
     spawn('sh', words, { detached: true, stdio: 'ignore' }).unref();
   }
 
-  /** The machine ends in the middle of everything; nothing of it is mounted any more. */
+  /** Ends the machine abruptly; no file system of it stays mounted. */
   async end(): Promise<void> {
     const isGone = async (): Promise<boolean> => {
       const left = await this.processes();
@@ -137,7 +135,7 @@ export class ClientMachine extends Cabled {
     };
     await waitFor(isGone, GONE_MS, `No process of ${this.name}`);
     await this.devices.shell(RELEASE, this.host.root);
-    // After a boot, these are empty.
+    // Empties these folders, as a boot does.
     await this.devices.well('rm -rf "$1/dev/av0" "$1/run/rsio"', this.host.root);
   }
 }
@@ -147,11 +145,11 @@ export interface Site {
   readonly clients: readonly [ClientMachine, ClientMachine];
 }
 
-/** All of them with their daemons up. */
+/** Makes all machines and starts their daemons. */
 export async function makeSite(hosts: Hosts, netlab: Netlab): Promise<Site> {
   const segments: Segment[] = [];
   for (const _ of CARDS) segments.push(await netlab.segment());
-  // First the clients: their mounts are copies of those that are there now, and must not keep a disk of a server busy.
+  // Makes the clients first, because their mount namespaces copy all present mounts, and copies would keep a server's disk busy.
   const clients: ClientMachine[] = [];
   for (const [position, name] of CLIENTS.entries()) {
     const machine = await plugged(netlab, name, segments, NETWORK.clientAddresses(position));
@@ -168,7 +166,7 @@ export async function makeSite(hosts: Hosts, netlab: Netlab): Promise<Site> {
 async function makeServer(hosts: Hosts, netlab: Netlab, segments: readonly Segment[], index: number, name: string): Promise<ServerMachine> {
   const addresses = addressesOf(FIRST_SERVER + index);
   const machine = await plugged(netlab, name, segments, addresses);
-  // `ip netns exec` would give each process a copy of the mounts of the other servers.
+  // Uses nsenter, because `ip netns exec` would give each process a copy of the mounts of other servers.
   const host = hosts.host(['nsenter', `--net=/run/netns/${machine.command.at(-1)}`]);
   const disk = CutDisk.make(hosts, host, DISK_BYTES, STATE);
   if (disk === null) throw new Error('No XFS on a loop device here');
@@ -204,6 +202,6 @@ export function signal(pid: number, how: NodeJS.Signals): void {
   try {
     process.kill(pid, how);
   } catch {
-    // It has ended by itself.
+    // Ignores the error: the process has ended.
   }
 }

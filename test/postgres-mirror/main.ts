@@ -1,6 +1,6 @@
-// `npm run postgres-mirror`: PostgreSQL on a mirror over three servers, every machine in a network namespace of its own. Servers are killed,
-// lose power, are cut off and stopped, one every 20 s; the client is lost and taken over by another one. What must hold is in campaign.ts.
-// Invariant: the exit code is 0 exactly when there was no problem, and nothing is left behind.
+// `npm run postgres-mirror`: PostgreSQL on a mirror over three servers, every machine in a network namespace of its own. One server every
+// 20 s is killed, loses power, is cut off or is stopped; at times the client is lost, and another one takes over. campaign.ts has the
+// expected behaviour. Invariant: the exit code is 0 exactly when there was no problem, and nothing is left behind.
 
 import { spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
@@ -27,7 +27,7 @@ It needs root, postgresql with pg_amcheck, e2fsprogs, xfsprogs, iproute2 and nft
 `;
 
 const SEED_MAX = 2 ** 31;
-/** Set in the environment of the process that has mounts of its own. */
+/** Environment variable of the process with its own mount namespace. */
 const OWN_MOUNTS = 'RSIO_OWN_MOUNTS';
 
 function say(line: string): void {
@@ -74,7 +74,10 @@ async function play(minutes: number, seed: number, keep: string | undefined): Pr
   }
 }
 
-/** In a process whose mounts no other program of this machine copies: it would keep the disks of the servers busy. */
+/**
+ * Runs the campaign in a separate mount namespace, because a copy of its mounts in another program would keep the disks of the servers
+ * busy.
+ */
 function withOwnMounts(): number {
   const command = ['--mount', '--propagation', 'private', process.execPath, ...process.execArgv, ...process.argv.slice(1)];
   const { status } = spawnSync('unshare', command, { stdio: 'inherit', env: { ...process.env, [OWN_MOUNTS]: 'yes' } });

@@ -1,5 +1,5 @@
-// `npm run sim`: runs seeds of the simulator: one (`--seed S [--trace]`), some (`--seeds A-B`), or as many as fit (`--minutes N`), in a
-// process per core. It exits with code 1 if a seed shows a violation, and names the seed.
+// `npm run sim`: runs seeds of the simulator: one (`--seed S [--trace]`), some (`--seeds A-B`), or as many as fit into a time (`--minutes
+// N`), with a process for each core. If a seed shows a violation, the program names the seed and exits with code 1.
 
 import { runCampaign } from './runner/campaign.ts';
 import { runSeed } from './runner/run-seed.ts';
@@ -20,7 +20,7 @@ interface Arguments {
   readonly onlyMirrors: boolean;
 }
 
-/** null: they make no sense. */
+/** null: the arguments are invalid. */
 function parse(words: readonly string[]): Arguments | null {
   let [seed, minutes, from, to]: [number | null, number | null, number, number] = [null, null, 1, 0];
   let [trace, onlyMirrors] = [false, false];

@@ -1,5 +1,5 @@
-// The kinds of volumes of the table, each made once. To add one, add it here; it needs nothing else unless it needs other daemons.
-// Invariant: each volume is empty, attached nowhere, and of its kind only.
+// The kinds of volumes of the table, each made once. To add a kind, add it here; nothing else changes unless it needs other daemons.
+// Invariant: each volume is empty, attached nowhere, and of one kind only.
 
 import { SERVER_NAME } from '../support/hosts/configs.ts';
 import { MATE, SIZE_MIB, type TableScene, type TableVolume } from './table-scene.ts';
@@ -9,7 +9,7 @@ const SIZE = `${SIZE_MIB}m`;
 export interface Kind {
   /** Heading of its column. */
   readonly title: string;
-  /** What it is, for the legend. */
+  /** Description of the kind for the legend. */
   readonly what: string;
   readonly make: (scene: TableScene) => Promise<TableVolume>;
 }

@@ -1,5 +1,5 @@
-// The operations of the table: each is tried on a volume, and what it has done is looked at. Invariant: afterwards the volume has its name again,
-// is attached nowhere, and its first block is filled with its mark.
+// The operations of the table: each is tried on a volume, and its result is checked. Invariant: afterwards, the volume has its name again,
+// is attached nowhere, and its first block has its mark.
 
 import path from 'node:path';
 import { runWell } from '../support/programs/programs.ts';
@@ -17,7 +17,7 @@ export interface Operation {
   readonly after?: (scene: TableScene, volumes: readonly TableVolume[]) => Promise<void>;
 }
 
-/** The file that `restore` is tried with. */
+/** Backup file for the operation `restore`. */
 const backupIn = (scene: TableScene): string => path.join(scene.clients[0].root, 'backups', `${PEER}@r.qcow2`);
 
 function equals(what: string, found: unknown, expected: unknown): void {
@@ -37,7 +37,7 @@ async function has(scene: TableScene, name: string, mark: number): Promise<void>
   equals(`First byte of ${name}`, await scene.markOf(name), mark);
 }
 
-/** A new volume with the content of this one is made, looked at, and removed. */
+/** Makes a new volume with the content of this one, checks it, and removes it. */
 async function makes(scene: TableScene, mark: number, name: string, args: readonly string[]): Promise<void> {
   await scene.command(args);
   await has(scene, name, mark);
@@ -183,7 +183,7 @@ export const OPERATIONS: readonly Operation[] = [
     },
     after: async (scene, volumes) => {
       await scene.order('client-unfence', 'big-2');
-      // What was taken over is lost here, and says so itself.
+      // Waits until this client has learned that it has lost the volume.
       const isFree = async (): Promise<boolean> => {
         for (const { name } of volumes) await scene.command(['-d', name]).catch(() => undefined);
         return (await scene.command(['-l'])) === '';
@@ -193,7 +193,7 @@ export const OPERATIONS: readonly Operation[] = [
   },
 ];
 
-/** What the refusals of the table advise, one after the other. Throws if it does not lead to what was refused. */
+/** Follows the advice in the refusals of the table, one after the other. Throws if the refused operation is then still impossible. */
 export async function followRemedies(scene: TableScene): Promise<void> {
   for (const [name, key, is, was] of [
     ['common', 'shared', 'no', 'yes'],
@@ -204,7 +204,7 @@ export async function followRemedies(scene: TableScene): Promise<void> {
     await scene.command(['volume', 'set', name, `${key}=${was}`]);
     await has(scene, name, 9);
   }
-  // The fence has left a replica behind.
+  // After the fence, a replica is out of sync.
   const isInSync = async (): Promise<boolean> => {
     const { mirrors } = await scene.clients[0].call('mirrors', { namespace: null });
     return mirrors.every(({ replicas }) => replicas.every(({ inSync }) => inSync));

@@ -1,5 +1,5 @@
-// The daemons of the table of kinds and operations: a server with three pools, a second one for replicas, and two clients. Invariant: a
-// command that is refused says why and what to do instead, or the test fails.
+// The daemons of the table of kinds and operations: a server with three pools, a second one for replicas, and two clients. Invariant: the
+// test fails if a refusal lacks the reason or the remedy.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
@@ -18,14 +18,14 @@ export const MIB = 1024 * 1024;
 export const SIZE_MIB = 8;
 const BLOCK = 4096;
 const KNOWN_MS = 30_000;
-/** Name of the second server, and its place in the network. */
+/** Name of the second server, and its index in the network. */
 export const MATE = 'mate';
 const MATE_HOST = 40;
 
-/** A command has refused what it was asked for. */
+/** A refusal of a command. */
 export class Refused extends Error {}
 
-/** A volume of some kind. `mark`: what its first block is filled with. */
+/** A volume of some kind. `mark`: content of its first block. */
 export interface TableVolume {
   readonly name: string;
   readonly isReadonly: boolean;
@@ -34,7 +34,7 @@ export interface TableVolume {
 
 export class TableScene {
   readonly server: Host;
-  /** Has the second replica of a mirror. */
+  /** Server with the second replica of a mirror. */
   readonly mate: Host;
   readonly clients: readonly [Host, Host];
   private constructor(hosts: Hosts) {
@@ -78,19 +78,19 @@ export class TableScene {
     return scene;
   }
 
-  /** Runs rsconfig on a client. Throws Refused with what it said. */
+  /** Runs rsconfig on a client. Throws Refused with the message. */
   async command(args: readonly string[], client = this.clients[0]): Promise<string> {
     const { code, stdout, stderr } = await client.rsconfig(...args);
     if (code === 0) return stdout;
     throw new Refused(stderr.replace(/^rsconfig: /, '').replace(/ \[E_\w+\]\n$/, ''));
   }
 
-  /** An order of the administrator of the server. */
+  /** Runs an order as administrator of the server. */
   async order(method: 'client-fence' | 'client-unfence', name: string): Promise<void> {
     await callServer(this.server.rssrvPaths.controlSocket, method, { name });
   }
 
-  /** Runs work with the export of a volume that is attached. */
+  /** Runs `work` with the export of an attached volume. */
   async withExport<T>(name: string, work: (nbd: NbdIo) => Promise<T>, client = this.clients[0]): Promise<T> {
     const [volume, universe] = name.split('@');
     const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, `osl/${volume}${universe === undefined ? '' : `@${universe}`}`);
@@ -101,7 +101,6 @@ export class TableScene {
     }
   }
 
-  /** Attaches a volume, runs the work and detaches it. */
   async attached<T>(name: string, work: (nbd: NbdIo) => Promise<T>, ...options: readonly string[]): Promise<T> {
     await this.command(['-a', ...options, name]);
     try {

@@ -1,9 +1,9 @@
-// The table of kinds and operations as it stands in docs/OPERATING.md, between two marks. Pure. Invariant: the same outcomes give the same text;
-// refusals that differ only in the name of the volume share a number.
+// Formats the table of kinds and operations of docs/OPERATING.md, which is between two marks. Pure. Invariant: the same outcomes give the
+// same text; refusals that differ only in the name of the volume share a number.
 
 import { plainName } from './operations.ts';
 
-/** Outcome of an operation on a volume: null if it works, or what was said. */
+/** Outcome of an operation on a volume: null if it works, or the refusal. */
 export interface Cell {
   readonly operation: string;
   readonly kind: string;

@@ -1,6 +1,6 @@
-// What each kind of volume can do: every operation is tried on every kind, with real daemons, and docs/OPERATING.md has the table of what came
-// out. A cell works, or is refused with the reason and a command, which is then followed. As root, because it needs XFS and a loop device. After an
-// intended change, UPDATE_TABLE=1 writes the table; then read the difference.
+// What each kind of volume can do: tries every operation on every kind, with real daemons, and compares the outcomes with the table in
+// docs/OPERATING.md. An operation works, or is refused with the reason and a command, which the test then runs. Needs root for XFS and a
+// loop device. After an intended change, UPDATE_TABLE=1 writes the table; then read the difference.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -14,7 +14,7 @@ import { Refused, TableScene, type TableVolume } from './table-scene.ts';
 import { type Cell, tableText, withTable } from './table-text.ts';
 
 const DOCUMENT = fileURLToPath(new URL('../../docs/OPERATING.md', import.meta.url));
-/** A remedy is a command, after the reason. */
+/** A remedy: a command after the reason. */
 const REMEDY = /: .*\b(?:rsconfig|rsadm|volume) \w+|: .*--\w+/;
 
 const hosts = useHosts();

@@ -1,5 +1,5 @@
-// How the curses tool behaves in adverse conditions: a file that changes meanwhile, terminals that are too small or missing, signals and
-// errors, no rsiod. In each case there is a clear sentence, nothing is lost, and the terminal is restored.
+// How the curses tool behaves in adverse conditions: a file that changes during an edit, terminals that are too small or missing, signals
+// and errors, no rsiod. In each case, crsio shows a clear sentence, loses nothing, and restores the terminal.
 
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -38,7 +38,7 @@ beforeEach((context) => {
   mask = [[host.root, 'ROOT']];
 });
 
-/** crsio on the file, its menu shown. */
+/** Starts crsio on the file, and waits for its menu. */
 async function started(
   ...options: Parameters<typeof TmuxTerminal.start> extends [unknown, ...infer Rest] ? Rest : never
 ): Promise<TmuxTerminal> {
@@ -147,7 +147,7 @@ it('status without rsiod says how to start it; with rsiod it shows paths and vol
   host.writeConfig('rsiod', clientConfig(network));
   await host.start('rsiod');
   await host.pathsUp(1);
-  // The round trip is there when the first heartbeats were answered.
+  // The round trip appears after answers to the first heartbeats.
   await terminal.sees(/connected +tx ok +rx ok +\d+\.\d\d ms/);
   const [near = '', far = ''] = [network.clientAddresses()[0], network.serverAddresses[0]];
   const ends: Mask = [

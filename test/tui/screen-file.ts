@@ -1,6 +1,6 @@
-// Compares a screen with its text file in test/tui/screens; UPDATE_SCREENS=1 writes the files instead. This is the only place that masks
-// what differs from run to run: roots, addresses and measured numbers. Columns keep their positions. Invariants: everything else of a
-// screen is compared; a screen that is still being drawn or measured is awaited.
+// Compares a screen with its text file in test/tui/screens; UPDATE_SCREENS=1 writes the files instead. Only this file masks values that
+// differ from run to run: roots, addresses and measured numbers. Columns keep their positions. Invariants: everything else of a screen is
+// compared; the test waits for a screen that is still being drawn or measured.
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -19,7 +19,7 @@ const MEASURED: Mask = [
   [/MTU \d+/g, 'MTU N'],
 ];
 
-/** The terminal comes to show what the file holds. */
+/** Waits until the terminal shows the content of the file. */
 export async function expectScreen(terminal: TmuxTerminal, name: string, mask: Mask): Promise<void> {
   const look = async (): Promise<string> => masked(await terminal.screen(), [...mask, ...MEASURED]);
   const file = `${FOLDER}${name}.txt`;
@@ -38,7 +38,7 @@ export async function expectScreen(terminal: TmuxTerminal, name: string, mask: M
   });
 }
 
-/** The words below the frame come as one line, since where they break depends on how long a root is. */
+/** Joins the words below the frame into one line, because their line breaks depend on the length of the root. */
 function masked(screen: string, mask: Mask): string {
   const lines = screen
     .replace(/\n+$/, '')
@@ -50,7 +50,7 @@ function masked(screen: string, mask: Mask): string {
   return [...lines.slice(0, firstWord), joined, ...lines.slice(firstWord + WORD_ROWS), ''].join('\n');
 }
 
-/** Replaces, and takes up the difference in length from the next gap, or from the space before the frame. */
+/** Replaces text, and compensates the difference in length in the next gap or in the space before the frame. */
 function replaceInPlace(line: string, [found, shown]: Mask[number]): string {
   const pattern = typeof found === 'string' ? new RegExp(found.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'), 'g') : found;
   let result = '';

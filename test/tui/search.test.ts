@@ -1,5 +1,5 @@
-// The search for servers beside a running rsiod: a server that does not answer discovery, an interface that cannot be used, a wrong key.
-// Then the save that rsiod adopts, and the test of its paths. A real rssrv and a real rsiod run behind it.
+// The search for servers while rsiod runs: a server that does not answer discovery, an interface that cannot be used, a wrong key. Then
+// saves the file, which rsiod adopts, and tests its paths. rssrv and rsiod are real.
 
 import { readFileSync } from 'node:fs';
 import { beforeEach, expect, it } from 'vitest';
@@ -15,7 +15,7 @@ let network: TestNetwork;
 let near: readonly string[];
 let far: readonly string[];
 
-/** A server with three interfaces that is silent to exploration; a client with two, which knows one of the server's. */
+/** A server with three interfaces that does not answer exploration; a client with two interfaces that knows one of the server's. */
 beforeEach(async (context) => {
   needTool(context, 'tmux', 'tmux');
   const server = hosts.host();

@@ -10,7 +10,7 @@ import { needTool } from '../support/programs/programs.ts';
 import { expectScreen, type Mask } from './screen-file.ts';
 import { TmuxTerminal } from './tmux-terminal.ts';
 
-/** Keys for creating a volume and handing it out to a known client; a character that is typed counts as a key. */
+/** Most keys for creating a volume and handing it out to a known client; each typed character counts as a key. */
 const KEYS_MAX = 12;
 
 const hosts = useHosts();
@@ -24,7 +24,7 @@ beforeEach(async (context) => {
   network = await hosts.network(1);
   mask = [
     [host.root, 'ROOT'],
-    // Both columns keep their width.
+    // The mask keeps the width of both columns.
     [new RegExp(`${network.serverAddresses[0]} +${network.port}`, 'g'), '127.45.0.10       5000'],
     [/release \S+, pid \d+, since .*\)/g, 'release R, pid N, since TIME'],
     [/\[[█·#.]+\] +\d+%/g, '[BAR]  N%'],
@@ -110,7 +110,7 @@ it('lists, filters and the status page, also on a large terminal', async () => {
   await terminal.sees('Remove volume gamma@0, 1.0G, from pool fast?');
   await terminal.press('Up', 'Enter');
   await terminal.sees('gamma@0 removed; until');
-  // Two presses of Escape that arrive together count once.
+  // Two Escapes that arrive together count as one.
   await terminal.press('Escape');
   await terminal.sees('alpha@0');
   await terminal.press('Escape');
@@ -168,7 +168,7 @@ it('colours repeat what signs say, NO_COLOR removes them, and while the server h
   const plain = await TmuxTerminal.start(host, { env: { NO_COLOR: '1' } });
   await plain.sees('1 volume, 0 held');
   expect(await plain.colouredScreen()).not.toMatch(/\^\[\[[0-9;]*3[0-6]m/);
-  // The change is reported when the server goes on.
+  // crsio reports the change when the server continues.
   const pid = host.pid('rssrv');
   process.kill(pid, 'SIGSTOP');
   try {

@@ -1,6 +1,6 @@
-// A terminal of a given size that runs a program of a host in a tmux server of its own: keys go in, the screen comes out as text. It waits
-// for texts on the screen, never for time. The tmux server carries the host's mark, so that it always ends with the host. When the program
-// has ended, the same terminal prints what it left behind (exit code, terminal settings).
+// A terminal of a given size that runs a program of a host in a separate tmux server: keys go in, the screen comes out as text. It waits
+// for texts on the screen, never for a time. The tmux server has the host's mark in its environment, so that it always ends with the host.
+// After the program has ended, the same terminal prints its exit code and the terminal settings.
 
 import { writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,16 +11,16 @@ import { waitFor } from '../support/programs/wait-for.ts';
 
 export const SCREEN_DEADLINE_MS = 15_000;
 const TMUX_TIMEOUT_MS = 30_000;
-/** Each look is a process: more of them would take the processor from the program that is waited for. */
+/** Interval of looks, each of which is a process that takes processor time from the awaited program. */
 const LOOK_AGAIN_MS = 60;
-/** The whole window is the program's; no waiting for what may follow an Esc. */
+/** Gives the whole window to the program, and does not delay an Esc. */
 const TMUX_CONFIG = 'set -g status off\nset -s escape-time 0\n';
-/** Runs the program given behind it, then prints what it left; stays so that the screen can be read. */
+/** Runs the program given as arguments, then prints its exit code and the terminal settings; stays so that the screen can be read. */
 const RUNNER = 'cd /; "$@"; echo "exit code $?"; stty -a | grep -oE -- "-?icanon|-?echo( |$)" | tr -s " \\n" " "; echo; exec cat';
 
 export interface TerminalOptions {
   readonly args?: readonly string[];
-  /** The whole command line, in the place of the launcher in bin/ and `args`. */
+  /** Whole command line, in place of the launcher in bin/ and `args`. */
   readonly commandLine?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly columns?: number;
@@ -57,7 +57,7 @@ export class TmuxTerminal {
     for (const key of keys) await this.#tmux('send-keys', key);
   }
 
-  /** The same, so that they come in one read. */
+  /** Presses keys so that the program gets them in one read. */
   async pressAtOnce(...keys: readonly string[]): Promise<void> {
     await this.#tmux('send-keys', ...keys);
   }
@@ -66,7 +66,7 @@ export class TmuxTerminal {
     await this.#tmux('send-keys', '-l', '--', text);
   }
 
-  /** As a terminal pastes it, in brackets when the program asked for that. */
+  /** Pastes text as a terminal does, in brackets if the program has requested that. */
   async paste(text: string): Promise<void> {
     await this.#tmux('set-buffer', '--', text);
     await this.#tmux('paste-buffer', '-p');
@@ -76,12 +76,12 @@ export class TmuxTerminal {
     await this.#tmux('resize-window', '-x', String(columns), '-y', String(rows));
   }
 
-  /** What shows, one line for each row. */
+  /** Text of the screen, one line for each row. */
   screen(): Promise<string> {
     return this.#tmux('capture-pane', '-p');
   }
 
-  /** What shows, with the escape sequences of its colours; the Escape character is shown as `^[`. */
+  /** Text of the screen with the escape sequences of its colours; the Escape character is shown as `^[`. */
   async colouredScreen(): Promise<string> {
     return (await this.#tmux('capture-pane', '-p', '-e')).replaceAll('\u001b', '^[');
   }
@@ -91,7 +91,7 @@ export class TmuxTerminal {
     return (await this.#tmux('display-message', '-p', `#{${name}}`)).trim();
   }
 
-  /** The screen as soon as it shows this, and not the other. */
+  /** Waits until the screen shows `text` and does not show `not`; returns the screen. */
   async sees(text: string | RegExp, not: string | null = null): Promise<string> {
     let last = '';
     const isThere = async (): Promise<boolean> => {
@@ -107,7 +107,7 @@ export class TmuxTerminal {
     return last;
   }
 
-  /** The screen after the program has ended with this code; fails unless the terminal is as it was before. */
+  /** Waits until the program has ended with this code; returns the screen. Fails unless the terminal settings are restored. */
   async ended(code: number): Promise<string> {
     const end = await this.sees(/^-?icanon -?echo *$/m);
     expect(end).toContain(`exit code ${code}\n`);

@@ -1,5 +1,5 @@
-// The walk of the original hands-on lab in a terminal of 80x24, with the keyboard only, starting without a configuration file: a real rssrv
-// is found, the file is byte for byte the one in the manual, and rsiod runs on it with two paths.
+// The walk of the original hands-on lab in a terminal of 80x24, with the keyboard only, starting without a configuration file: crsio finds
+// a real rssrv, the file equals the one in the manual byte for byte, and rsiod runs with it over two paths.
 
 import { readFileSync, statSync } from 'node:fs';
 import { sampleRscltcfg } from '@rsio/common/testing/sample-rscltcfg';
@@ -14,13 +14,13 @@ import { expectScreen, type Mask } from './screen-file.ts';
 import { TmuxTerminal } from './tmux-terminal.ts';
 
 const KEY = keyOf('big-2');
-/** What the walk's server and a new file have. */
+/** Port of the walk's server and of a new file. */
 const PORT = 5000;
 const FREE_DEADLINE_MS = 5_000;
 
 const hosts = useHosts();
 
-/** What the walk's programs are run by: where that is possible, a network namespace of their own, with a card that could be chosen. */
+/** Prefix that runs the walk's programs: if possible, in a separate network namespace with a card that could be chosen. */
 async function ownNetwork(): Promise<readonly string[]> {
   if ((await whyNoNetlab()) !== null) return [];
   const name = await addNamespace('walk');
@@ -31,7 +31,7 @@ async function ownNetwork(): Promise<readonly string[]> {
   return ['ip', 'netns', 'exec', name];
 }
 
-/** Elsewhere broadcasts on 127/8 reach every server of this machine on the port. */
+/** Without a separate namespace, broadcasts on 127/8 reach every server of this machine on the port. */
 async function isPortFree(): Promise<boolean> {
   const hex = `:${PORT.toString(16).toUpperCase().padStart(4, '0')} `;
   const isFree = (): boolean => !readFileSync('/proc/net/udp', 'utf8').includes(hex);

@@ -1,6 +1,6 @@
-// The disk from which the virtual machines boot: a bare Debian root made by mmdebstrap, with its kernel and initrd beside it. It has systemd, fio
-// and an agent, and nothing that RSIO needs: the packages that RSIO depends on lie in the cache of apt, where a newcomer's apt would
-// download them to. Invariant: an image is made once for each recipe, and machines write to overlays of it, never to it.
+// The disk from which the virtual machines boot: a bare Debian root made by mmdebstrap, with its kernel and initrd beside it. It has
+// systemd, fio and an agent, but none of the dependencies of RSIO: their packages are in the cache of apt, to which apt would download
+// them. Invariant: an image is made once for each recipe, and machines write to overlays of it, never to it.
 
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
@@ -13,15 +13,15 @@ export interface Image {
   readonly disk: string;
   readonly kernel: string;
   readonly initrd: string;
-  /** For the report: the release of Debian. */
+  /** Release of Debian, for the report. */
   readonly suite: string;
 }
 
 const GUEST = fileURLToPath(new URL('guest', import.meta.url));
 const MIRROR = 'http://deb.debian.org/debian';
-/** What a machine of a data centre has, and what the test itself uses (fio). */
+/** Packages of a machine in a data centre, and those that the test uses (fio). */
 const PRESENT = ['systemd-sysv', 'udev', 'dbus', 'kmod', 'linux-image-amd64', 'initramfs-tools', 'e2fsprogs', 'fio', 'procps'];
-/** What packages of RSIO may depend on or recommend. */
+/** Packages that RSIO's packages may depend on or recommend. */
 const CACHED = ['nodejs', 'fuse3', 'iproute2', 'logrotate', 'perl', 'adduser', 'qemu-utils'];
 const DISK_SIZE = '4g';
 const MAKE_TIMEOUT_MS = 1_200_000;
@@ -31,11 +31,11 @@ const SETUP = [
   'echo bare > "$1/etc/hostname"; : > "$1/etc/machine-id"; mkdir -p "$1/var/log/journal"',
   'chroot "$1" passwd -d root; chroot "$1" systemctl enable agent.service systemd-networkd.service',
   `chroot "$1" apt-get install --yes --download-only -o APT::Install-Recommends=true ${CACHED.join(' ')}`,
-  // Nothing of apt may run at a time of its own.
+  // No timer of apt may run.
   'chroot "$1" systemctl mask apt-daily.timer apt-daily-upgrade.timer',
 ];
 
-/** Takes the image of this recipe from the folder, or makes it there; `say` is told what takes long. */
+/** Takes the image of this recipe from the folder, or makes it there; `say` reports long steps. */
 export async function imageIn(folder: string, suite: string, say: (text: string) => void): Promise<Image> {
   const recipe = [suite, MIRROR, ...PRESENT, ...CACHED, DISK_SIZE, ...SETUP, ...['agent.sh', 'agent.service'].map(guestFile)].join('\n');
   const place = path.join(folder, `${suite}-${createHash('sha256').update(recipe).digest('hex').slice(0, 12)}`);
@@ -62,7 +62,7 @@ async function make(place: string, suite: string): Promise<void> {
   ].map((hook) => `--customize-hook=${hook}`);
   const options = ['--variant=minbase', '--skip=cleanup/apt', `--include=${PRESENT.join(',')}`, ...hooks];
   await mustRun('mmdebstrap', [...options, suite, path.join(place, 'root.tar'), MIRROR]);
-  // Without root, the helper of mmdebstrap unpacks in a user namespace, in which the owners are what they are in the archive.
+  // Without root, the helper of mmdebstrap unpacks in a user namespace, so that owners are as in the archive.
   const steps = [
     'cd "$1" && mkdir root && tar -C root -xf root.tar',
     'cp root/boot/vmlinuz-* vmlinuz && cp root/boot/initrd.img-* initrd.img',

@@ -1,10 +1,10 @@
-// The verified load on a mounted file system: fio as a unit of systemd writes with checksums and reads them back while it runs. Its longest I/O
-// is the longest gap that an application has seen.
+// The verified load on a mounted file system: fio as a unit of systemd writes with checksums and reads them back while it runs. Its longest
+// I/O is the longest gap for an application.
 
 import type { Machine } from './machine.ts';
 
 export interface LoadResult {
-  /** 0, or the errno or EILSEQ of a block that had another content. */
+  /** 0, an errno, or EILSEQ for a block with another content. */
   readonly error: number;
   readonly writes: number;
   readonly reads: number;
@@ -20,12 +20,11 @@ const JOB = [
 const ENDED_S = 300;
 
 export async function beginLoad(machine: Machine): Promise<void> {
-  // A unit whose program was interrupted stays as failed, and its name is taken until it is reset.
+  // A unit whose program was interrupted stays failed, and its name cannot be used until it is reset.
   const unit = 'systemd-run --quiet --unit=load --property=RemainAfterExit=yes';
   await machine.run(`rm -f /root/load.json; systemctl reset-failed load 2>/dev/null; ${unit} fio ${JOB} && sleep 5`);
 }
 
-/** Ends the load and returns what it has seen. */
 export async function endLoad(machine: Machine): Promise<LoadResult> {
   const wait = `for i in $(seq ${ENDED_S}); do systemctl show load -p SubState | grep -q running || break; sleep 1; done`;
   await machine.try(`systemctl kill --signal=INT load; ${wait}; sleep 1`, (ENDED_S + 60) * 1_000);

@@ -1,6 +1,6 @@
-// A virtual machine in QEMU that boots an image: it is told commands through a virtio port, reboots, and is cut from power. Its disk is an
-// overlay of the image, its console is written to a file. Invariant: every wait has a bound, and a machine that does not answer in time is an
-// error with the end of its console.
+// A virtual machine in QEMU that boots an image: it runs commands that arrive through a virtio port, reboots, and loses its power. Its disk
+// is an overlay of the image, and its console is written to a file. Invariant: every wait has a bound; if a machine does not answer in
+// time, the error contains the end of its console.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, constants, mkdirSync, readFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ import type { Image } from './image.ts';
 
 export interface MachineOptions {
   readonly name: string;
-  /** For the overlay, the console and the sockets. */
+  /** Folder for the overlay, the console and the sockets. */
   readonly folder: string;
   readonly image: Image;
   /** A folder of this machine, which the guest sees read-only as /share. */
@@ -191,7 +191,6 @@ export class Machine {
     return this.console().slice(-CONSOLE_TAIL);
   }
 
-  /** Takes the power away. */
   async cut(): Promise<void> {
     const { child, server } = this;
     this.child = undefined;

@@ -1,6 +1,7 @@
-// `npm run vm-boot`: the packages under a living systemd, in two virtual machines with bare Debian roots. One is the server, the other one the
-// client; they are installed, configured by command, rebooted, upgraded under a verified load, killed and purged as an administrator does it.
-// Needs no root; without usable virtualization the machines are emulated, and it takes about 20 minutes. It is no part of npm test.
+// `npm run vm-boot`: the packages under a living systemd, in two virtual machines with bare Debian roots. One is the server, the other one
+// the client; the test installs the packages, configures them by command, reboots, upgrades under a verified load, kills and purges, as an
+// administrator does. Needs no root; without usable virtualization, the machines are emulated, and the run takes about 20 minutes. It is
+// not part of npm test.
 
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, rmSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// What npm run vm-boot has seen, a line for each check as it happens.
+// The report of npm run vm-boot: a line for each check at its end.
 // Invariant: the exit code is 0 exactly if no check has failed.
 
 /** Seconds with one digit. */
@@ -15,7 +15,6 @@ export class Report {
     console.log(`${seconds(performance.now() - this.startMs).padStart(9)}  ${text}`);
   }
 
-  /** `seen` is printed behind what was checked. */
   check(what: string, isSo: boolean, seen = ''): void {
     if (isSo) this.passed += 1;
     else this.failed += 1;

@@ -1,4 +1,4 @@
-// Two machines with two links between them, and what every chapter asks of them.
+// Two machines with two links between them, and helpers of all chapters.
 // The chapters are in install.ts, boots.ts and upgrade.ts.
 
 import type { Machine } from './machine.ts';
@@ -13,12 +13,11 @@ export interface Scene {
   readonly after: string;
 }
 
-/** Waits in the guest until a command succeeds. */
 export function until(command: string, seconds = 600): string {
   return `for i in $(seq ${seconds}); do if ${command}; then break; fi; sleep 1; [ $i -lt ${seconds} ] || exit 1; done`;
 }
 
-/** Errors of disks and file systems in the kernel's log of a boot: `0` is this one, `-1` the one before. */
+/** Errors of disks and file systems in the kernel's log of a boot: `0` is the present boot, `-1` the one before. */
 export async function diskErrors(machine: Machine, boot: string): Promise<string> {
   const grep = 'grep -E "I/O error|EXT4-fs error|EXT4-fs warning|lost (sync|async) page|Aborting journal|Remounting filesystem read-only"';
   return (await machine.try(`journalctl -k -b ${boot} --no-pager | ${grep}`)).text.trim();

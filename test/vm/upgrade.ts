@@ -1,5 +1,5 @@
-// Upgrades of the packages under a verified load, what systemd may do with the services, crashes, and the removal of the packages.
-// Invariant: no chapter needs that an earlier check was met, only that its steps succeeded.
+// Upgrades of the packages under a verified load, actions of systemd on the services, crashes, and the removal of the packages. Invariant:
+// a chapter needs only that earlier steps succeeded, not that earlier checks were met.
 
 import { beginLoad, endLoad } from './load.ts';
 import { diskErrors, type Scene, until } from './scene.ts';
@@ -7,7 +7,6 @@ import { seconds } from './report.ts';
 
 const CONNECTED = until('rsconfig -m status | grep -c "connected tx: ok" | grep -qx 2');
 
-/** Plays something under load and reports whether fio noticed. */
 async function underLoad({ client, report }: Scene, what: string, play: () => Promise<string>): Promise<void> {
   await beginLoad(client);
   let said = '';
@@ -79,7 +78,7 @@ export async function crashed(scene: Scene): Promise<void> {
     );
     return `, systemd restarted it ${await server.run('systemctl show rssrv -p NRestarts --value')} times`;
   });
-  // Now the file system is lost, as README says; the next rsiod cleans up, and the volume is there.
+  // The file system is now lost, as README says; the next rsiod cleans up and attaches the volume.
   await client.run('umount /data; kill -9 $(systemctl show rsiod -p MainPID --value)');
   await client.run(until('rsconfig -lvv 2>/dev/null | grep -q "b: /dev/av0/db"'));
   report.check('kill -9 of the keeper: systemd starts rsiod again', true, await client.run('systemctl show rsiod -p NRestarts -p Result'));

@@ -1,10 +1,10 @@
-// Starts the system's Chromium without a window. playwright-core downloads none.
-// A machine without it skips the tests that need it.
+// Starts the system's Chromium without a window; playwright-core downloads no browser. Without Chromium, the tests that need it are
+// skipped.
 
 import { existsSync } from 'node:fs';
 import { type Browser, chromium } from 'playwright-core';
 
-/** Where Debian and others have it. */
+/** Paths of Chromium on Debian and other systems. */
 const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 export const CHROMIUM = PLACES.find((path) => existsSync(path)) ?? null;
 

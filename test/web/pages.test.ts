@@ -1,5 +1,6 @@
-// The pages of rsweb in a real browser, Chromium without a window, over the sample picture: nothing is refused or complained of, rules of
-// accessibility hold in light and dark, the keyboard reaches everything, everything can be read without script, and changes appear by themselves.
+// The pages of rsweb in a real browser, Chromium without a window, over the sample picture: the browser refuses and reports nothing, rules
+// of accessibility hold in light and dark, the keyboard reaches everything, everything can be read without scripts, and changes appear by
+// themselves.
 
 import axe from 'axe-core';
 import { type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
@@ -11,7 +12,10 @@ import { type SampleServer, startSampleServer } from './sample-server.ts';
 
 const WAIT_MS = 20_000;
 const NARROW = 400;
-/** Places in the sample that have all kinds and states of volumes and clients: axe-core looks at every cell, and more of a kind show nothing new. */
+/**
+ * Indices in the sample that have all kinds and states of volumes and clients. axe-core examines every cell, and further ones of the same
+ * kind would show nothing new.
+ */
 const VOLUMES = [0, 1, 2, 3, 4, 5, 19, 28, 33, 40, 42, 45, 77];
 const CLIENTS = [0, 1, 2, 9, 15, 33];
 const TABS_MAX = 120;
@@ -44,10 +48,9 @@ const special = new WeakSet<Page>();
 
 let browser: Browser;
 let server: SampleServer;
-/** Those of the test, and those that the next test may use: Chromium needs a new process for each new one. */
+/** Pages of the test, and pages that the next test may use, because Chromium needs a new process for each new page. */
 let pages: Page[] = [];
 const idle: Page[] = [];
-/** What the browser complained of. */
 let complaints: string[] = [];
 
 beforeAll(async () => {
@@ -84,7 +87,7 @@ function smallPicture(options?: SampleOptions): Picture {
   };
 }
 
-/** Nothing of the test is left but what the browser has cached. */
+/** Leaves a page so that only the browser's cache remains of the test. */
 async function leave(page: Page): Promise<void> {
   await page.evaluate('localStorage.clear(); sessionStorage.clear()');
   await page.goto('about:blank');
@@ -117,12 +120,11 @@ async function open(path: string, options?: BrowserContextOptions): Promise<Page
   return page;
 }
 
-/** Complaints without what Chromium says of the page that is missing on purpose. */
+/** Complaints without those about the page that is missing on purpose. */
 function real(all: readonly string[]): string[] {
   return all.filter((text) => !/404 \(Not Found\)/.test(text));
 }
 
-/** `rules`: null: all. */
 async function violations(page: Page, rules: readonly string[] | null): Promise<string[]> {
   if (!(await page.evaluate(`'axe' in window`))) await page.evaluate(axe.source);
   const options = { resultTypes: ['violations'], ...(rules === null ? {} : { runOnly: rules }) };
@@ -247,7 +249,7 @@ test('nothing moves under a pressed pointer, and the page changes after that', a
   const { volumes, ...rest } = smallPicture({ tick: 5 });
   const stopped = volumes.map((volume) => ({ ...volume, state: 'stopped' as const }));
   server.show(withFault({ ...rest, volumes: stopped }, fault));
-  // The same happens to a page without a pointer.
+  // A page without a pointer changes too.
   await other.locator('.finding').getByText(CUT.what).waitFor();
   await other.evaluate('new Promise((resolve) => setTimeout(resolve, 200))');
   expect(await page.locator('.finding').getByText(CUT.what).count()).toBe(0);
@@ -255,7 +257,7 @@ test('nothing moves under a pressed pointer, and the page changes after that', a
   await page.waitForURL('**/orders/volume-remove');
   complaints = real(complaints).filter((text) => !/^404 .*volume-remove$/.test(text));
   expect(complaints).toEqual([]);
-  // A press that becomes no click.
+  // This press does not become a click.
   await other.getByRole('button', { name: 'Start' }).hover();
   await other.mouse.down();
   server.show(smallPicture({ isWell: true }));

@@ -1,7 +1,7 @@
-// The real rsweb in a real browser, before a real rssrv and rsiod: a wrong token and the right one, the pages of what both do, orders by forms with
-// a question before a removal or a stop, and faults that an open page shows by itself with a remedy: a path that is cut, a pool that is 96 %
-// full, a server that is killed. Times are printed; the intervals of rsweb (limits.ts) keep the promise of two seconds, and none is asserted
-// here. What pages look like is tested over the sample picture (pages.test.ts).
+// The real rsweb in a real browser, before a real rssrv and rsiod: a wrong and a right token, the pages about both daemons, orders by forms
+// with a question before a removal or a stop, and faults that an open page shows by itself with a remedy: a cut path, a pool that is 96 %
+// full, a killed server. Times are printed and not asserted; the intervals of rsweb (limits.ts) keep the promise of two seconds.
+// pages.test.ts tests the look of pages over the sample picture.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
@@ -25,7 +25,7 @@ let browser: Browser | null = null;
 let web: RealWeb;
 let proxies: readonly ChaosProxy[] = [];
 let pool = '';
-/** The pool has a small file system of its own, which can be filled. */
+/** Whether the pool has its own small file system, which the test can fill. */
 let isPoolSmall = false;
 
 beforeAll(async () => {
@@ -36,7 +36,7 @@ beforeAll(async () => {
   pool = host.file('pool');
   mkdirSync(pool, { recursive: true });
   isPoolSmall = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=32m', 'rsio-test', pool], { stdio: 'ignore' }).status === 0;
-  // Daemons may still run then: a lazy unmount does not wait for them.
+  // Unmounts lazily, because daemons may still run then.
   if (isPoolSmall) hosts.onClean(() => spawnSync('umount', ['--lazy', pool], { stdio: 'ignore' }));
   await makeEmptyPool(pool);
   const relays = await chaosProxies(hosts, network);
@@ -53,7 +53,7 @@ beforeEach((context) => {
 
 afterAll(() => browser?.close());
 
-/** A new page without a login, and what its browser complains of, without answers that a test asks for. */
+/** Opens a page without a login; `complaints` has those of its browser, without answers that a test provokes. */
 async function newPage(): Promise<{ readonly page: Page; readonly complaints: readonly string[] }> {
   if (browser === null) throw new Error('There is no browser');
   const page = await browser.newPage();
@@ -67,7 +67,7 @@ async function newPage(): Promise<{ readonly page: Page; readonly complaints: re
   return { page, complaints };
 }
 
-/** Waits until an open page shows a fault with this text and its remedy, and prints after what time. */
+/** Waits until an open page shows a fault with this text and its remedy, and prints the time. */
 async function seen(page: Page, what: string, text: RegExp, startMs: number): Promise<void> {
   const found = page.locator('.finding', { hasText: text }).first();
   await found.waitFor();
@@ -82,7 +82,7 @@ it('a browser logs in, looks at everything and gives orders', { timeout: TEST_MS
   await logIn(page, web.token);
   await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
 
-  // The picture fills by itself, and each part of it leads to its page.
+  // The picture fills by itself, and each of its parts leads to its page.
   await page.getByText('Nothing is wrong.').waitFor();
   for (const [kind, name] of [
     ['clients', 'big-2'],

@@ -1,5 +1,5 @@
-// Writes a screenshot of each page into docs/screens, over the sample picture, in headless Chromium. `npm run web-screens`.
-// Where pngquant is installed, it makes the files smaller.
+// Writes a screenshot of each page into docs/screens, over the sample picture, in headless Chromium. `npm run web-screens`. If pngquant is
+// installed, it makes the files smaller.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, statSync } from 'node:fs';
@@ -39,7 +39,7 @@ try {
     if (shot.path !== '/login' && (await page.locator('[data-plot]').count()) > 0) await page.locator('.uplot').first().waitFor();
     const file = `${out}/${shot.name}.png`;
     await page.screenshot({ path: file });
-    // A picture of few colours is a third as large. Without the program, it stays as it is.
+    // Reduces colours, which makes a file a third as large. Without the program, the file stays unchanged.
     spawnSync('pngquant', ['--force', '--ext', '.png', '--speed', '1', '64', file]);
     console.log(`${file}: ${Math.round(statSync(file).size / 1000)} kB`);
     await page.close();

@@ -5,7 +5,7 @@ import type { Meddle } from '../../support/peers/raw-server.ts';
 import type { ClientStage } from './stage.ts';
 import type { Target } from './target.ts';
 
-/** What a case needs besides a server, a node and a volume; without it the case is skipped with this reason. */
+/** Further needs of a case besides a server, a node and a volume; if one is missing, the case is skipped with this reason. */
 export type Need =
   | 'second node'
   | 'third node'
@@ -30,7 +30,7 @@ interface CaseText {
 /** A client's view of a server. */
 export interface ServerCase extends CaseText {
   readonly needs: readonly Need[];
-  /** It waits for a time-out: runs beside the others, on connections of its own. */
+  /** The case waits for a time-out; it runs beside the others, on its own connections. */
   readonly isPatient: boolean;
   /** What rssrv logs; checked only if the log is available. */
   readonly log: RegExp | null;
@@ -43,14 +43,14 @@ export function serverCase(id: string, section: string, expects: string, run: Se
   return { id, section, expects, run, needs: [], isPatient: false, log: null, ...extra };
 }
 
-/** A server that misbehaves towards rsiod, or only looks at it, in a namespace of its own. */
+/** A server in its own namespace that misbehaves towards rsiod, or only observes it. */
 export interface ClientCase extends CaseText {
-  /** Asked while the stage's server is to be wrong. */
+  /** Called at each step while the stage's server misbehaves. */
   readonly meddle: Meddle;
-  /** The reason with which a path is closed; null: none is. */
+  /** The reason with which rsiod closes a path; null: it closes none. */
   readonly error: RegExp | null;
   readonly hasTwoPaths: boolean;
-  /** CRC-32s are agreed. */
+  /** Whether both ends agree on CRC-32s. */
   readonly hasDigests: boolean;
   run(stage: ClientStage): Promise<void>;
 }

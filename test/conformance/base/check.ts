@@ -31,7 +31,7 @@ export function statusName(answer: RawFrame): string {
   return statusEntry(answer.handle).name;
 }
 
-/** The answer to a request with this status; it repeats the request's fields as every answer does. */
+/** Returns the answer to a request, which must have this status and repeat the request's fields. */
 export async function answered(path: RawClient, request: RawRequest, status: StatusName = 'OK'): Promise<RawFrame> {
   const answer = await path.call(request);
   equals(`The status of ${frameName(answer.op)}`, statusName(answer), status);
@@ -41,7 +41,7 @@ export async function answered(path: RawClient, request: RawRequest, status: Sta
   return answer;
 }
 
-/** As `answered`, for LIST, OPEN, CLOSE and IOCTL; gives the sentence, which must be one. */
+/** As `answered`, for LIST, OPEN, CLOSE and IOCTL; returns the sentence in the answer, which must be a well-formed one. */
 export async function failed(path: RawClient, request: RawRequest, status: StatusName): Promise<string> {
   const { body } = await answered(path, request, status);
   const { sentence } = decodeFailureAnswer(body, 0, body.length);
@@ -49,19 +49,19 @@ export async function failed(path: RawClient, request: RawRequest, status: Statu
   return sentence;
 }
 
-/** The server has closed this connection without an answer; its own PINGs and NOTIFYs may have arrived. */
+/** Expects that the server closes the connection without an answer; PINGs and NOTIFYs may arrive before. */
 export async function closed(path: RawConnection): Promise<void> {
   await path.ended();
   const said = path.frames.filter(({ op }) => op !== OP.PING && op !== OP.NOTIFY).map(({ op }) => frameName(op));
   equals('What the server said before it closed', said, []);
 }
 
-/** A REFUSE of this code arrives, and the connection is closed. */
+/** Expects a REFUSE with this code, and then the end of the connection. */
 export async function refused(peer: RawConnection, code: string): Promise<Farewell> {
   return lastWord(peer, OP.REFUSE, code);
 }
 
-/** A BYE of this code arrives, and the connection is closed. */
+/** Expects a BYE with this code, and then the end of the connection. */
 export async function byes(peer: RawConnection, code: string): Promise<Farewell> {
   return lastWord(peer, OP.BYE, code);
 }
@@ -76,7 +76,7 @@ async function lastWord(peer: RawConnection, op: number, code: string): Promise<
   return farewell;
 }
 
-/** A step of a raw client that fails because of a REFUSE of this code. */
+/** Expects that a step of a raw client fails because of a REFUSE with this code. */
 export async function refusedWith(code: string, step: Promise<unknown>): Promise<void> {
   const outcome = await step.then(
     () => 'success',

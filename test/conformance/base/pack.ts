@@ -1,9 +1,9 @@
-// MessagePack as far as the protocol uses it, and as a wrong peer sends it: no guard checks what is packed here. Reading is the product's
-// job, or the peer's.
+// Packs MessagePack as far as the protocol uses it. No guard checks the values, so that cases can send what a wrong peer sends. The product
+// and the peer read it.
 
 export type Packable = number | string | boolean | null | Uint8Array | readonly Packable[] | { readonly [key: string]: Packable };
 
-/** Bytes from hex with blanks. */
+/** Converts hex with blanks to bytes. */
 export function hex(text: string): Buffer {
   return Buffer.from(text.replaceAll(' ', ''), 'hex');
 }

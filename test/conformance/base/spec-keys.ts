@@ -1,5 +1,5 @@
-// Keys and macs a second time, word for word as docs/PROTOCOL.md describes them ("Keys and macs") and without the product's code. So a case
-// can send what no correct client sends, and the page itself is tested.
+// A second implementation of keys and macs, written from docs/PROTOCOL.md ("Keys and macs") without the product's code. With it, a case can
+// send what no correct client sends, and the page itself is tested.
 
 import { createHash, createHmac, hkdfSync } from 'node:crypto';
 

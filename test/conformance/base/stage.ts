@@ -1,6 +1,7 @@
 // The stage of a client case: one scripted server in a namespace of its own, as rsiod sees it. client.test.ts starts rsiod. Invariants:
 // every wait ends at a deadline, and its error says what rsiod shows instead. A client may abandon a handshake with a slow server and try
-// again. So no case counts connections, only paths, and what was once seen of a path counts even if it changes later.
+// again. Cases therefore count paths and not connections, and a reason that rsiod once showed for a path counts even if the reason changes
+// later.
 
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { RepView } from '@rsio/common/control/methods';
@@ -12,16 +13,16 @@ import { RAW_VOLUME, type RawServer, type RawServerLink } from '../../support/pe
 import { waitFor } from '../../support/programs/wait-for.ts';
 import { equals, holds } from './check.ts';
 
-/** Silence ends after PROOF_TIMEOUT_MS; a retry waits up to 5 s by then. */
+/** rsiod ends a silent handshake after PROOF_TIMEOUT_MS, and its retries are then up to 5 s apart. */
 const DEADLINE_MS = PROOF_TIMEOUT_MS + 10_000;
 const LOOK_MS = 50;
 const LOG_CHUNK_BYTES = 256 * 1024;
 
-/** The state that rsiod shows of its paths, and why it has closed them; requested once for all stages that poll at the same time. */
+/** The state of rsiod's paths, and the reasons why rsiod has closed them. One request serves all stages that poll at the same time. */
 export class PathWatch {
   private readonly host: Host;
   private asked: Promise<readonly RepView[]> | null = null;
-  /** By address, as in the log; the status shows only the last one. */
+  /** Reasons by address, from the log, because the status shows only the last one. */
   private readonly reasons = new Map<string, string[]>();
   private logRead = 0;
   private lastLine = '';
@@ -30,7 +31,7 @@ export class PathWatch {
     this.host = host;
   }
 
-  /** As of now, or of a moment ago. */
+  /** Returns the state of now, or of a moment ago. */
   paths(): Promise<readonly RepView[]> {
     this.asked ??= this.ask();
     return this.asked;
@@ -78,7 +79,7 @@ export class PathWatch {
 export class ClientStage {
   readonly host: Host;
   readonly server: RawServer;
-  /** While true, the server meddles. */
+  /** While true, the server misbehaves. */
   isWrong = true;
   private readonly hosts: Hosts;
   private readonly watch: PathWatch;
@@ -92,19 +93,22 @@ export class ClientStage {
     this.server = server;
   }
 
-  /** The paths that its `[server]` sections make, in their order. */
+  /** Paths to the addresses of its `[server]` sections, in their order. */
   async paths(): Promise<RepView[]> {
     const shown = await this.watch.paths();
     return shown.filter(({ section }) => section === this.namespace || section === `${this.namespace}-2`);
   }
 
-  /** Everything that rsiod has reported of its path at this address (by default the server's first), with its present status last. */
+  /**
+   * Everything that rsiod has reported about its path to this address (by default the server's first address); the present status comes
+   * last.
+   */
   async said(index = 0): Promise<string> {
     const shown = (await this.paths())[index]?.lastError ?? '';
     return [...this.watch.closings(this.server.addresses[index] ?? ''), shown].join(' | ');
   }
 
-  /** rsiod has reported this of its first path. */
+  /** Waits until rsiod has reported this reason for its first path. */
   async says(reason: RegExp): Promise<void> {
     const isSo = async (): Promise<boolean> => reason.test(await this.said());
     await waitFor(isSo, DEADLINE_MS, `A path is closed because of ${reason}`).catch(async (error: Error) => {
@@ -112,7 +116,7 @@ export class ClientStage {
     });
   }
 
-  /** No path was lost, as the server has seen it: connections that the client gave up before they were paths do not count. */
+  /** Expects that the server has seen no path end. Connections that the client gave up before they became paths do not count. */
   noneLost(links: readonly RawServerLink[] = this.server.links): void {
     equals('Paths that were lost', links.filter(({ isPath, ending }) => isPath && ending !== null).length, 0);
     holds(
@@ -121,7 +125,7 @@ export class ClientStage {
     );
   }
 
-  /** A path was closed with this reason, and is tried again. */
+  /** Waits until rsiod has closed a path with this reason and tries again. */
   async closesWith(reason: RegExp): Promise<void> {
     await this.says(reason);
     await waitFor(() => this.server.links.length >= 2, DEADLINE_MS, 'It is tried again');
@@ -131,7 +135,7 @@ export class ClientStage {
   /** From now on the server behaves: all paths come up. */
   async recovers(): Promise<void> {
     this.isWrong = false;
-    // It may have been meddled with in the middle of something.
+    // Resets the connections, because the meddling may have left one in the middle of a step.
     for (const link of this.server.links) link.reset();
     await this.up();
   }
@@ -146,7 +150,7 @@ export class ClientStage {
     });
   }
 
-  /** The server's volume, as an application has it. */
+  /** Opens the server's volume as an application does, over NBD. */
   async nbd(): Promise<NbdIo> {
     const isThere = (): Promise<NbdIo> => NbdIo.open(this.host.rsiodPaths.nbdSocket, `${this.namespace}/${RAW_VOLUME}`);
     const nbd = await waitFor(isThere, DEADLINE_MS, 'The volume is attached');
@@ -178,7 +182,6 @@ export class ClientStage {
     return mine.servers.flatMap(({ volumes }) => volumes).map(({ name }) => name);
   }
 
-  /** Resolves when `condition` holds. */
   async becomes(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
     await waitFor(condition, DEADLINE_MS, what);
   }

@@ -1,6 +1,6 @@
 // The server under test, as cases use it: unproven connections, a session of the first node that most cases share (each on a path of its
-// own with slots of its own), sessions of other nodes, and the one volume that is written to. The cases judge. Invariants: what a case
-// opened is closed after it; the first sectors of the volume hold MARK unless a case has destroyed them.
+// own with slots of its own), sessions of other nodes, and the one volume that cases write to. The cases judge. Invariants: handles and
+// connections of a case are closed after it; the first sectors of the volume contain MARK unless a case has destroyed them.
 
 import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -19,20 +19,20 @@ export interface TargetOptions {
   readonly port: number;
   readonly namespaceid: number;
   readonly serverkey: string | null;
-  /** null: exploration is not signed, as far as is known. */
+  /** null: no key is known, so that exploration is not signed. */
   readonly namespacekey: string | null;
-  /** The first is used by most cases. */
+  /** Most cases use the first node. */
   readonly nodes: readonly { readonly node: string; readonly nodekey: string }[];
   readonly volumes: {
-    /** Written to; VOLUME_MIN_SECTORS at least. */
+    /** Volume that cases write to, of at least VOLUME_MIN_SECTORS sectors. */
     readonly plain: string;
-    /** No client may write to it. */
+    /** Volume that no client may write to. */
     readonly constant: string | null;
     readonly blocks: string | null;
-    /** Of clients other than the first node. */
+    /** Volume that the first node may not open. */
     readonly foreign: string | null;
     readonly shared: string | null;
-    /** In a pool, and free: its content is lost. */
+    /** Free volume of a pool, whose content is lost. */
     readonly replica: string | null;
   };
   /** True if the server founds records of mirrors. */
@@ -41,7 +41,7 @@ export interface TargetOptions {
   readonly control: { reload(): Promise<void>; restart(): Promise<number> } | null;
 }
 
-/** I/O of cases is in units that fit both block sizes. */
+/** Sectors in a unit of I/O that fits both block sizes. */
 export const BLOCK = 8;
 export const MARK_SECTORS = 64;
 /** The region where cases may write anything. */
@@ -57,7 +57,7 @@ export function filled(sectors: number, byte: number): Buffer {
   return Buffer.alloc(sectors * SECTOR_BYTES, byte);
 }
 
-/** As clients do, because a server closes a silent path and a case may take its time. */
+/** Sends heartbeats as clients do, because a server closes a silent path and a case may take long. */
 function keepAlive(path: RawClient): void {
   let number = 0;
   const ping = (): void => {
@@ -76,7 +76,7 @@ interface Shared {
 
 export class Target {
   readonly options: TargetOptions;
-  /** Of each node; grows with every run, as that of a client does with every start. */
+  /** Instance number of each node; it grows with every run, as that of a client does with every start. */
   private readonly instances: number[];
   private readonly isLoopback: boolean;
   private readonly origin = `127.${randomInt(1, 60)}`;
@@ -118,7 +118,9 @@ export class Target {
     }
   }
 
-  /** The address of a connection without a proof: on loopback one of its own, so that its failures affect no other case. */
+  /**
+   * Address for a connection without a proof. On loopback, each connection gets its own address, so that its failures affect no other case.
+   */
   place(): RawAddress {
     const { address, port } = this.options;
     if (!this.isLoopback) return { address, port };
@@ -126,7 +128,6 @@ export class Target {
     return { address, port, from: `${this.origin}.${1 + Math.floor(number / 250)}.${1 + (number % 250)}` };
   }
 
-  /** Of the node at `index`. */
   identity(index = 0, hello: Partial<Hello> = {}): RawIdentity {
     const { nodes, namespaceid, serverkey } = this.options;
     const node = nodes[index];
@@ -145,12 +146,12 @@ export class Target {
     return this.keep(await RawClient.connect(place, identity));
   }
 
-  /** A session of its own, of another node than the first. */
+  /** Begins a separate session of a node other than the first. */
   async login(index: number): Promise<RawClient> {
     return this.keep(await RawClient.begin(this.place(), this.identity(index)));
   }
 
-  /** A further path of a session; `dead`: those it names. */
+  /** Adds a path to a session; `dead`: paths that the client reports as dead. */
   async join(session: RawClient, dead: readonly number[] = []): Promise<RawClient> {
     return this.keep(await RawClient.login(this.place(), session.identity, session, dead));
   }
@@ -196,9 +197,9 @@ export class Target {
     return (await this.plain()).sizeBytes / SECTOR_BYTES;
   }
 
-  /** The volume's holder lets it go; the next case that needs it opens it again. */
+  /** Closes the volume so that its hold ends; the next case that needs the volume opens it again. */
   async release(): Promise<void> {
-    // Even if it is not open: an earlier session may have left its hold.
+    // Opens the volume first even if it is not open, because an earlier session may have left its hold.
     const { handle } = await this.plain();
     const session = await this.session();
     session.plain = null;
@@ -245,7 +246,7 @@ export class Target {
       const { handle } = await other.open(this.options.volumes.plain, true);
       await other.call({ op: OP.CLOSE, handle });
     } catch {
-      // It holds nothing, or the server is out of reach: the next case will tell.
+      // Ignores the error: the node holds nothing, or the server cannot be reached, which the next case shows.
     } finally {
       this.tidy();
     }

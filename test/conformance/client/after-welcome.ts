@@ -84,7 +84,7 @@ const STRAY_CASES: readonly ClientCase[] = [
   outOfPlace({ op: OP.FLUSH, seq: 1 }),
 ];
 
-/** A LIST answered by these frames instead of its answer. */
+/** A server that sends these frames in place of the answer to LIST. */
 function list(id: string, section: string, expects: string, error: RegExp, answer: (frame: RawFrame) => readonly RawRequest[]): ClientCase {
   const meddle = answering(OP.LIST, (link, frame) => link.request(...answer(frame)));
   return closingCase(`client.list.${id}`, section, `${expects} closes the path`, error, meddle);
@@ -92,7 +92,7 @@ function list(id: string, section: string, expects: string, error: RegExp, answe
 
 const VOLUME = { name: 'v', id: 'v', universe: 0, sizeBytes: 1024, blockSizeBytes: 512, readonly: false, shared: false, holders: [] };
 
-/** A LIST whose answer is well formed, but has wrong fields. */
+/** A server whose answer to LIST is well formed, but has wrong fields. */
 function listed(id: string, expects: string, changes: Readonly<Record<string, Packable>>, error: RegExp): ClientCase {
   const body = pack({ generation: 1, interfaces: [], volumes: [VOLUME], ...changes });
   return list(id, 'LIST answer', `A list ${expects}`, error, (frame) => [{ ...tag(frame), body }]);
@@ -187,7 +187,7 @@ const BYE_CASES: readonly ClientCase[] = [
   bye('E_FROM_THE_FUTURE', 'a\u001b[2Jb', /a \[2Jb \[E_FROM_THE_FUTURE\]/),
 ];
 
-/** Answers of a server that changes one byte of them, CRC-32s being agreed. */
+/** A server that changes one byte of its answers, after both ends have agreed on CRC-32s. */
 function corrupted(id: string, expects: string, error: RegExp, byteAt: (frame: Buffer) => number): ClientCase {
   const meddle = answering(OP.LIST, (link, frame) => {
     const bytes = frameBytes({ ...tag(frame), body: GOOD_LIST }, true);

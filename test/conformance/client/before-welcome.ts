@@ -1,4 +1,4 @@
-// Servers that misbehave before WELCOME: what they send in place of CHALLENGE and WELCOME, and what is wrong in these. Each closes its
+// Servers that misbehave before WELCOME: other bytes in place of CHALLENGE and WELCOME, or wrong fields in them. rsiod closes each such
 // connection with a reason; once the server behaves, the next connection comes up.
 
 import { handshakeFrame } from '@rsio/protocol/auth/handshake-frames';

@@ -55,7 +55,7 @@ function heeding(
   return clientCase(id, section, expects, (stage) => run(stage, ear), { meddle: ear.meddle, hasTwoPaths });
 }
 
-/** Several reads at a time, each by an application of its own. */
+/** Reads with several applications at the same time. */
 async function readMany(stage: ClientStage, count: number, bytes = PIECE_BYTES): Promise<void> {
   const applications = await Promise.all(Array.from({ length: count }, () => stage.nbd()));
   const read = await Promise.all(applications.map((nbd, index) => nbd.read(index * PIECE_BYTES, bytes)));
@@ -89,7 +89,7 @@ function silence(id: string, step: 'hello' | 'proof', expects: string): ClientCa
   return clientCase(`conduct.silence.${id}`, 'Silence', expects, run, { meddle: waiting(step, seen) });
 }
 
-/** Answers READs only when no more arrive, once this many are in flight; records the largest number in flight. */
+/** Answers READs only after this many are in flight and no more arrive; records the largest number in flight. */
 class Hoard {
   readonly atLeast: number;
   most = 0;
@@ -121,12 +121,12 @@ class Hoard {
   }
 }
 
-/** WELCOME with these fields, the rest being served as usual. */
+/** A WELCOME with these fields; everything else is served as usual. */
 function granting(changes: Readonly<Record<string, number>>, meddle: Meddle): Meddle {
   return (step, link, frame) => {
     if (step !== 'proof' || frame === null) return meddle(step, link, frame);
     welcome(changes)(step, link, frame);
-    // The end of the connection ends it.
+    // serveOn ends when the connection ends.
     link.serveOn().catch(() => link.close());
     return true;
   };
@@ -161,7 +161,7 @@ const SLOT_CASES: readonly ClientCase[] = [
     'conduct.tags',
     'Session, paths, slots',
     'In each slot seqs are 1, 2, 3 and so on',
-    // Few slots, so that each is used often.
+    // Grants few slots, so that each is used often.
     new Ear(granting({ slots: SLOTS_RESERVED + 1 }, () => false)),
     async (stage, ear) => {
       const nbd = await stage.nbd();
@@ -194,7 +194,7 @@ const SLOT_CASES: readonly ClientCase[] = [
     'A client that is granted a window of 2 MiB never has READs of more bytes in flight',
     { windowBytes: WINDOW_BYTES },
     256 * 1024,
-    // Fewer are never answered.
+    // Fewer READs than this are never answered.
     2,
     (hoard) => {
       holds(hoard.mostBytes <= WINDOW_BYTES, `${hoard.mostBytes} bytes were out`);
@@ -220,7 +220,10 @@ const PING_CASES: readonly ClientCase[] = [
 
 const pathIndex = (link: RawServerLink): number => (link.socket.localAddress === link.server.options.address ? 0 : 1);
 
-/** While it misbehaves, runs `act` on the second path only, which it greets after the first path has started the session. */
+/**
+ * While the server misbehaves, calls `act` on the second path only. The server greets the second path after the first one has started the
+ * session.
+ */
 function onSecond(meddle: Meddle): Meddle {
   return (step, link, frame) => {
     if (pathIndex(link) === 0) return false;
@@ -230,7 +233,7 @@ function onSecond(meddle: Meddle): Meddle {
   };
 }
 
-/** The second path is closed with this reason, while I/O continues over the first one, which never dies. */
+/** rsiod closes the second path with this reason, while I/O continues over the first path, which never dies. */
 function oneOfTwo(id: string, section: string, expects: string, error: RegExp, meddle: Meddle): ClientCase {
   const run = async (stage: ClientStage): Promise<void> => {
     const nbd = await stage.nbd();
@@ -245,7 +248,7 @@ function oneOfTwo(id: string, section: string, expects: string, error: RegExp, m
   return clientCase(`conduct.two-paths.${id}`, section, expects, run, { meddle: onSecond(meddle), error, hasTwoPaths: true });
 }
 
-/** The first path is slow, so that the other is used too; that one falls silent once a READ went there. */
+/** The first path is slow, so that the second one is used too; the second path falls silent after a READ. */
 const resent = new Ear((step, link, frame) => {
   if (step !== 'request' || frame === null) return false;
   if (pathIndex(link) === 1) return resent.of(OP.READ).some((one) => one.link === link);
@@ -336,7 +339,7 @@ const TWO_PATH_CASES: readonly ClientCase[] = [
     fenced,
     async (stage, ear) => {
       await stage.up();
-      // A heartbeat may pass until the client sends something on it.
+      // The client may send nothing on the second path before the next heartbeat.
       const second = (): RawServerLink | undefined =>
         stage.server.links.find((link) => pathIndex(link) === 1 && link.isPath && link.ending === null);
       await stage.becomes('There is a second path', () => second() !== undefined);
@@ -382,7 +385,7 @@ function proofOf({ body }: RawFrame): ReturnType<typeof decodeProof> {
     try {
       return decodeProof(body.subarray(0, -macBytes), 0, body.length - macBytes);
     } catch {
-      // It has another number of macs.
+      // The PROOF has another number of macs.
     }
   }
   throw new Error('A PROOF cannot be read');
@@ -432,7 +435,7 @@ const SESSION_CASES: readonly ClientCase[] = [
   ),
 ];
 
-/** Played last: it ends rsiod. */
+/** These cases are played last, because they end rsiod. */
 export const ENDING_CASES: readonly ClientCase[] = [
   heeding('conduct.bye', 'REFUSE and BYE', 'A client that ends sends CLOSE for its volumes, and then BYE', ending, async (stage, ear) => {
     await stage.nbd();

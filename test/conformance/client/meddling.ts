@@ -1,5 +1,5 @@
-// How a scripted server misbehaves (test/support/peers/raw-server.ts): at which step, or in place of which answer; and bodies made by hand.
-// raw-server.ts does everything correct: `false` of a Meddle means the usual behaviour.
+// How a scripted server misbehaves: at which step, or in place of which answer; and hand-made bodies. If a Meddle returns `false`,
+// test/support/peers/raw-server.ts behaves correctly at this step.
 
 import { createHmac } from 'node:crypto';
 import { handshakeFrame } from '@rsio/protocol/auth/handshake-frames';
@@ -11,7 +11,6 @@ import { pack, type Packable } from '../base/pack.ts';
 export type Act = (link: RawServerLink, frame: RawFrame) => void;
 export type Fields = Readonly<Record<string, Packable>>;
 
-/** Calls `act` instead of the step. */
 export function at(step: Step, act: Act): Meddle {
   return (now, link, frame) => {
     if (now !== step) return false;
@@ -20,12 +19,10 @@ export function at(step: Step, act: Act): Meddle {
   };
 }
 
-/** Sends these bytes instead of the step. */
 export function saying(step: Step, ...bytes: readonly Buffer[]): Meddle {
   return at(step, (link) => link.send(...bytes));
 }
 
-/** Calls `act` instead of answering requests of this op. */
 export function answering(op: number, act: Act): Meddle {
   return (step, link, frame) => {
     if (step !== 'request' || frame?.op !== op) return false;
@@ -56,17 +53,15 @@ const CHALLENGE: Fields = {
   nonce: Buffer.alloc(32),
 };
 
-/** A CHALLENGE of which some fields differ. */
 export function challenge(changes: Fields): Meddle {
   return saying('hello', handshakeFrame(OP.CHALLENGE, pack({ ...CHALLENGE, ...changes })));
 }
 
-/** The ordinary CHALLENGE without one field. */
 export function challengeWithout(name: string): Meddle {
   return saying('hello', handshakeFrame(OP.CHALLENGE, pack(Object.fromEntries(Object.entries(CHALLENGE).filter(([key]) => key !== name)))));
 }
 
-/** A WELCOME with a right mac of which some fields differ. */
+/** Sends a WELCOME with these fields changed and a correct mac. */
 export function welcome(changes: Fields): Meddle {
   return at('proof', (link, frame) => {
     const { welcomeKey, transcript } = link.proven(frame);
@@ -82,7 +77,7 @@ export function welcome(changes: Fields): Meddle {
   });
 }
 
-/** The errno that an application's I/O failed with; 0: it did not. */
+/** The errno of an application's I/O; 0 if it succeeded. */
 export async function errnoOf(io: Promise<unknown>): Promise<number> {
   try {
     await io;

@@ -30,15 +30,14 @@ interface Heard {
 class Revoker {
   readonly opens: OpenRequest[] = [];
   readonly heard: Heard[] = [];
-  /** Handles up to this one are revoked. */
   revokedUpTo = 0;
-  /** All handles are revoked when the next request of this op arrives, before any other request can meet that. */
+  /** Revokes all handles when the next request with this op arrives, before it handles any further request. */
   revokesAtOp = -1;
-  /** Each handle is revoked as soon as it is granted. */
+  /** Revokes each handle as soon as it is granted. */
   isTireless = false;
   /** Only a take-over gets the volume. */
   isHeld = false;
-  /** The refusals of the next OPENs, while there are any. */
+  /** Refusals for the next OPENs, in order. */
   readonly refusals: { readonly status: number; readonly sentence: string }[] = [];
   /** The next WRITE at this sector is held back, until `heldBack` executes it. */
   heldBackLba = -1;
@@ -67,7 +66,7 @@ class Revoker {
     this.revokedUpTo = this.handles;
   }
 
-  /** The handles on which these were received, in order. */
+  /** Handles of the received requests with this op, in order. */
   handlesOf(op: number, aux = 0): number[] {
     return this.heard.filter(({ frame }) => frame.op === op && (op !== OP.IOCTL || frame.aux === aux)).map(({ frame }) => frame.handle);
   }
@@ -86,7 +85,7 @@ class Revoker {
     link.request({ ...tag(frame), body: encodeOpenAnswer({ handle, ...about, identity: IDENTITY, life: 'raw' }) });
   }
 
-  /** STALE if its handle is revoked; else false: as usual. */
+  /** Answers STALE if the handle is revoked; else returns false, for the usual answer. */
   private io(link: RawServerLink, frame: RawFrame): boolean {
     if (frame.op === this.revokesAtOp) {
       this.revokesAtOp = -1;
@@ -122,7 +121,7 @@ async function opened(stage: ClientStage): Promise<NbdIo> {
   return nbd;
 }
 
-/** I/O of this kind on a handle that was revoked: the application notices nothing. */
+/** A case in which I/O with this op meets a revoked handle, and the application notices nothing. */
 function again(id: string, op: number, io: (nbd: NbdIo) => Promise<unknown>): ClientCase {
   return revoking(
     id,

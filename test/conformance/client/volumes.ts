@@ -14,7 +14,7 @@ import type { ClientStage } from '../base/stage.ts';
 
 const PIECE_BYTES = 8192;
 const EIO = 5;
-/** Nothing of a session's beginning is asked so late. */
+/** After this time, the client sends no more requests of the beginning of a session. */
 const SETTLED_MS = 300;
 const VOLUME = { id: 'v', universe: 0, sizeBytes: 1024, blockSizeBytes: 512, readonly: false, shared: false, holders: [] };
 /** The content of the scripted server's volume. */
@@ -24,7 +24,7 @@ function withStatus(status: number): (link: RawServerLink, frame: RawFrame) => v
   return (link, frame) => link.request({ ...tag(frame), handle: status, lba: frame.lba, count: frame.count });
 }
 
-/** READ fails with this status: the application gets an errno, the path stays, and the next READ is answered. */
+/** A case in which READ fails with this status: the application gets this errno, the path stays, and the next READ is answered. */
 function failing(id: string, status: number, errno: number): ClientCase {
   const run = async (stage: ClientStage): Promise<void> => {
     const nbd = await stage.nbd();
@@ -50,7 +50,10 @@ const STATUS_CASES: readonly ClientCase[] = [
   failing('unknown', 99, EIO),
 ];
 
-/** I/O of this op is answered wrongly until the path was closed for it, and then correctly: the application gets the right result. */
+/**
+ * A case in which I/O with this op gets wrong answers until rsiod has closed the path, and then correct ones: the application gets the
+ * right result.
+ */
 function wrongIo(
   id: string,
   expects: string,
@@ -61,7 +64,7 @@ function wrongIo(
   const run = async (stage: ClientStage): Promise<void> => {
     const nbd = await stage.nbd();
     const io = op === OP.READ ? nbd.read(0, PIECE_BYTES) : nbd.write(0, CONTENT);
-    // Its outcome is looked at below; a failure before must not end the run.
+    // The outcome is checked below; an earlier failure must not end the run as unhandled.
     const outcome = io.then((data) => (data === undefined ? CONTENT : data));
     outcome.catch(() => undefined);
     await stage.closesWith(error);
@@ -127,7 +130,7 @@ const IO_CASES: readonly ClientCase[] = [
   ),
 ];
 
-/** The answer to OPEN, and the resulting output of `rsconfig -a`. */
+/** A case with this answer to OPEN and the resulting output of `rsconfig -a`. */
 function opening(
   id: string,
   section: string,
@@ -217,7 +220,7 @@ function listBody(generation: number, names: readonly string[]): Buffer {
   return pack({ generation, interfaces: [], volumes: names.map((name) => ({ ...VOLUME, name, id: name })) });
 }
 
-/** The list changes to generation 2, and only this frame reports it. */
+/** A case in which the list changes to generation 2, and only the frame of `tell` reports the change. */
 function changing(id: string, expects: string, tell: (link: RawServerLink) => void): ClientCase {
   const list = { generation: 1, askedMs: 0 };
   const run = async (stage: ClientStage): Promise<void> => {

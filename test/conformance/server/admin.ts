@@ -1,5 +1,5 @@
-// ADMIN: what a client that may only use volumes is told and refused, bodies that are wrong, bounds, and answers of others.
-// What the rights manage and admin permit needs a server with pools: test/integration/admin-frame.test.ts.
+// ADMIN: answers and refusals for a client with the right use, wrong bodies, bounds, and answers to other clients. The rights manage and
+// admin need a server with pools, and are tested in test/integration/admin-frame.test.ts.
 
 import { FEATURE } from '@rsio/protocol/wire/features';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';
@@ -15,7 +15,7 @@ import type { Target } from '../base/target.ts';
 
 let ids = 0;
 
-/** A further path of the session, on which ADMIN was agreed. */
+/** A further path of the session, with ADMIN agreed. */
 async function agreed(target: Target): Promise<RawClient> {
   const first = await target.first();
   const path = target.keep(await RawClient.login(target.place(), target.identity(0, { features: [FEATURE.ADMIN] }), first));
@@ -23,7 +23,7 @@ async function agreed(target: Target): Promise<RawClient> {
   return path;
 }
 
-/** A session of the second node, which has the right use, on which ADMIN was agreed. */
+/** A session of the second node, which has the right use, with ADMIN agreed. */
 async function user(target: Target): Promise<RawClient> {
   return target.keep(await RawClient.begin(target.place(), target.identity(1, { features: [FEATURE.ADMIN] })));
 }
@@ -55,7 +55,7 @@ async function asked(path: RawClient, request: RawRequest): Promise<Answer> {
   return answerOf(frame);
 }
 
-/** A call that is answered with this code. */
+/** A case in which a call is refused with this code. */
 function refuses(id: string, section: string, what: string, method: string, params: string, code: string): ServerCase {
   return serverCase(`admin.${id}`, section, `${what} is refused with ${code}`, async (target) => {
     const { error } = await asked(await agreed(target), call(method, params));
@@ -64,7 +64,7 @@ function refuses(id: string, section: string, what: string, method: string, para
   });
 }
 
-/** A call of a client with the right use, which is refused because of that. */
+/** A case in which a call is refused because the client has only the right use. */
 function deniesUser(id: string, method: string, params: string): ServerCase {
   return serverCase(
     `admin.right.${id}`,
@@ -79,7 +79,6 @@ function deniesUser(id: string, method: string, params: string): ServerCase {
   );
 }
 
-/** An ADMIN that is not well formed. */
 function malformed(id: string, what: string, request: () => Partial<RawRequest>, status: StatusName = 'BAD_REQUEST'): ServerCase {
   return serverCase(`admin.body.${id}`, 'ADMIN', `ADMIN with ${what} is answered ${status}, and the path stays`, async (target) => {
     const path = await agreed(target);

@@ -1,4 +1,4 @@
-// What READ, WRITE, DISCARD and ZERO move: every later READ sees each of them, over any path (O2). The statuses of such requests are in
+// The data of READ, WRITE, DISCARD and ZERO: every later READ sees each change, over any path (O2). The statuses of such requests are in
 // io.ts.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -18,7 +18,7 @@ async function read(path: RawClient, handle: number, lba: number, sectors: numbe
   return (await answered(path, { op: OP.READ, handle, lba, count: sectors })).body;
 }
 
-/** ZERO with these flags makes a range read as zeros and changes nothing before or after it. */
+/** A case in which ZERO with these flags zeroes a range, and changes no byte before or after it. */
 function zeroes(id: string, expects: string, flags: number, sectors: number, count: number): ServerCase {
   const run = async (target: Target): Promise<void> => {
     const handle = await target.handle();

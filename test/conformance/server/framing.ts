@@ -1,5 +1,5 @@
-// Frames of a proven connection: which exist, their length, their direction, and CRC-32s. A wrong frame closes its path and no other one,
-// and the bytes after it are not processed.
+// Frames of a proven connection: ops, lengths, directions and CRC-32s. A wrong frame closes its own path only, and the server does not
+// process the bytes after it.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { HEADER_BYTES, IO_MAX_SECTORS, MESSAGE_MAX_BYTES } from '@rsio/protocol/wire/limits';
@@ -25,7 +25,7 @@ function wrong(what: string, request: RawRequest, log: RegExp, expects: string):
   return closes(`framing.${what}`, 'Frame', `${expects} closes the path`, frameBytes(request), log);
 }
 
-/** An op that no client sends, or not here. */
+/** A case with an op that a client never sends, or not at this point. */
 function outOfPlace(name: string, request: RawRequest): ServerCase {
   const log = new RegExp(`${name} is not allowed here`);
   return closes(
@@ -37,7 +37,7 @@ function outOfPlace(name: string, request: RawRequest): ServerCase {
   );
 }
 
-/** Sends a WRITE of which only some bytes arrive; its sectors keep their content. */
+/** Sends only a part of a WRITE; its sectors must keep their content. */
 async function partial(target: Target, bodyBytes: number): Promise<void> {
   const [handle, slot] = [await target.handle(), target.slot()];
   const path = await target.path();
@@ -51,7 +51,7 @@ interface Digesting {
   readonly handle: number;
 }
 
-/** Another path of the session with CRC-32s in both directions; the paths of a session need not agree in this. */
+/** Opens a path of the session with CRC-32s in both directions, although other paths have none. */
 async function digesting(target: Target): Promise<Digesting> {
   const handle = await target.handle();
   const first = await target.first();
@@ -62,7 +62,7 @@ async function digesting(target: Target): Promise<Digesting> {
   return { path, handle };
 }
 
-/** A frame with its CRC-32s, of which the byte at `at` is changed, closes the path unexecuted. */
+/** Expects that a frame with CRC-32s whose byte at `at` was changed closes the path and is not executed. */
 async function corrupted(target: Target, at: (frame: Buffer) => number): Promise<void> {
   const { path, handle } = await digesting(target);
   const frame = frameBytes({ op: OP.WRITE, handle, slot: target.slot(), seq: 1, count: BLOCK, body: filled(BLOCK, 2) }, true);

@@ -1,5 +1,5 @@
 // READ, WRITE, FLUSH, DISCARD and ZERO: counts, ends of the volume, alignment, permissions, flags and handles, each with its status, and
-// the order in which the server checks them. A table of requests; what they move is in content.ts.
+// the order in which the server checks them. The cases are a table of requests; content.ts tests the data.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { IO_MAX_SECTORS, LBA_MAX, WIDE_UNIT_SECTORS } from '@rsio/protocol/wire/limits';
@@ -11,7 +11,7 @@ import { answered, holds, type StatusName } from '../base/check.ts';
 import { BLOCK, filled, SCRATCH, type Target } from '../base/target.ts';
 
 type Request = (end: number) => RawRequest;
-/** Gives the handle that the request is for. */
+/** Opens the volume for the request, and returns the handle. */
 type Opened = (target: Target, path: RawClient) => Promise<number>;
 
 const OPS = { read: OP.READ, write: OP.WRITE, discard: OP.DISCARD, zero: OP.ZERO } as const;

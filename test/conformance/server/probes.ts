@@ -133,7 +133,7 @@ export const PROBE_CASES: readonly ServerCase[] = [
     'A fifth probe at the same time is refused with E_LIMIT, and admitted after one has ended',
     async (target) => {
       const probes: RawClient[] = [];
-      // One is a case that waits for its end, elsewhere in the suite, or none.
+      // Another case of the suite may hold one probe until it times out.
       const last = await fill(target, probes);
       equals('The refusal', last, 'E_LIMIT');
       probes[0]?.close();
@@ -142,7 +142,7 @@ export const PROBE_CASES: readonly ServerCase[] = [
   ),
 ];
 
-/** Begins probes until one is refused; gives its code. */
+/** Begins probes until one is refused; returns the code of the refusal. */
 async function fill(target: Target, probes: RawClient[]): Promise<string> {
   while (probes.length <= PROBE_CONNECTIONS_MAX) {
     try {

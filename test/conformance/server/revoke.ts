@@ -1,5 +1,5 @@
-// REVOKE and REVOKED: a handle ends while its session continues. Storage that hangs, and paths that fail meanwhile, are in the server's own
-// tests.
+// REVOKE and REVOKED: a handle ends while its session continues. The server's own tests cover hanging storage and paths that fail during a
+// revocation.
 
 import { FEATURE } from '@rsio/protocol/wire/features';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';
@@ -12,7 +12,7 @@ import { BLOCK, filled, SCRATCH, type Target } from '../base/target.ts';
 
 const SECTION = 'S11';
 
-/** A further path of the session, on which REVOKE was agreed. */
+/** A further path of the session, with REVOKE agreed. */
 async function agreed(target: Target): Promise<RawClient> {
   const first = await target.first();
   const path = target.keep(await RawClient.login(target.place(), target.identity(0, { features: [FEATURE.REVOKE] }), first));
@@ -30,7 +30,7 @@ async function revoked(path: RawClient): Promise<number> {
   return aux;
 }
 
-/** A case with its own handle; a revoked volume is opened once more, as a client does. */
+/** A case with its own handle; afterwards a revoked volume is opened again, as a client does. */
 function handleCase(id: string, expects: string, run: (path: RawClient, handle: number, target: Target) => Promise<void>): ServerCase {
   return serverCase(id, SECTION, expects, async (target) => {
     await target.plain();

@@ -1,5 +1,5 @@
-// Slots and seqs (S1, S2): which request is new, a copy, stale or a protocol error, and who gets which answer. Each case takes slots that
-// nothing has used before, so that it knows their seqs.
+// Slots and seqs (S1, S2): which request is new, a copy, stale or a protocol error, and who gets which answer. Each case uses fresh slots,
+// so that it knows their seqs.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SEQ_MODULUS } from '@rsio/protocol/link/limits';
@@ -15,7 +15,7 @@ import { BLOCK, filled, SCRATCH, type Target } from '../base/target.ts';
 interface Written {
   readonly path: RawClient;
   readonly handle: number;
-  /** A WRITE that is done, of twos into SCRATCH. */
+  /** A completed WRITE, of twos into SCRATCH. */
   readonly request: RawRequest & { readonly slot: number };
 }
 
@@ -33,7 +33,7 @@ async function scratchHolds(path: RawClient, handle: number, byte: number): Prom
   sameBytes(`Sectors ${SCRATCH} + ${BLOCK}`, body, filled(BLOCK, byte));
 }
 
-/** A copy that is another request closes the path and is not executed. */
+/** A case in which a copy differs from its request: it closes the path and is not executed. */
 function differing(what: string, change: (request: RawRequest) => RawRequest): ServerCase {
   const run = async (target: Target): Promise<void> => {
     const { path, handle, request } = await written(target);
@@ -60,7 +60,7 @@ function outOfRange(id: string, slotOf: (granted: number) => number): ServerCase
   });
 }
 
-/** Requests with these seqs in a slot whose last was 1 are dropped: no answer, no effect, and the path stays. */
+/** A case in which requests with these seqs, in a slot whose last seq was 1, are dropped: no answer, no effect, and the path stays. */
 function stale(id: string, seqs: readonly number[]): ServerCase {
   const run = async (target: Target): Promise<void> => {
     const { path, handle, request } = await written(target);
@@ -71,7 +71,9 @@ function stale(id: string, seqs: readonly number[]): ServerCase {
   return serverCase(`slots.stale.${id}`, 'Session, paths, slots', 'A stale seq is dropped without an answer, and the path stays', run);
 }
 
-/** Uses a slot this many times, in step: each request follows the last answer. Without a promise for each, because of their number. */
+/**
+ * Uses a slot this many times; each request follows the answer to the one before. Makes no promise per request, because there are too many.
+ */
 async function inStep(path: RawClient, slot: number, times: number): Promise<void> {
   const { socket, frames } = path;
   await new Promise<void>((resolve, reject) => {
@@ -85,7 +87,7 @@ async function inStep(path: RawClient, slot: number, times: number): Promise<voi
       end();
     };
     const failed = (): void => leave(() => reject(new Error(`The path was closed at seq ${seq}`)));
-    // After the listener that makes frames of the bytes.
+    // This listener runs after the one that decodes frames.
     const look = (): void => {
       const isAnswered = frames.some((frame) => frame.op === (OP.FLUSH | ANSWER) && frame.seq === seq % SEQ_MODULUS);
       if (!isAnswered) return;
@@ -259,7 +261,7 @@ export const SLOT_CASES: readonly ServerCase[] = [
     const seq = 1;
     path.request({ op: OP.READ, handle, slot, seq, count: BLOCK });
     equals('The status', (await path.answer(slot)).handle, 0);
-    // The slot was used once, because this case runs once in a session.
+    // Ends the session, so that the next run of this case finds the slot unused.
     target.leave();
   }),
   serverCase('slots.wrap', 'Session, paths, slots', 'After seq 65,535 comes 0, and then 1', async (target) => {

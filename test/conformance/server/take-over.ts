@@ -24,7 +24,7 @@ async function gets(target: Target, path: RawClient, changes: Partial<OpenReques
   return decodeOpenAnswer(body, 0, body.length);
 }
 
-/** Everything on the handle is STALE. */
+/** Expects STALE for every request on the handle. */
 async function isRevoked(path: RawClient, handle: number): Promise<void> {
   for (const op of [OP.READ, OP.WRITE, OP.DISCARD, OP.ZERO]) {
     const body = op === OP.WRITE ? filled(BLOCK, 0xee) : undefined;
@@ -182,7 +182,7 @@ export const TAKE_OVER_CASES: readonly ServerCase[] = [
       const statuses: string[] = [];
       for (const [index, client] of [path, other].entries()) {
         const { handle, body } = took[index]!;
-        // The first one may have lost the volume while it was opened, or right after.
+        // The first client may have lost the volume during its OPEN, or right after.
         if (handle === STATUS.STALE) statuses.push('STALE');
         else {
           const open = decodeOpenAnswer(body, 0, body.length);

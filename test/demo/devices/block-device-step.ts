@@ -1,5 +1,5 @@
 // One step of the demo: a file system on the block device of an attached volume, used like any disk, and the raw device beside it. The demo
-// attaches. Invariant: the step may be aborted anywhere; device-release.ts unmounts what is mounted then.
+// attaches the volume. Invariant: the step may be aborted anywhere; device-release.ts then unmounts the file systems.
 
 import { mkdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -10,9 +10,9 @@ import type { Screen } from '../machine/screen.ts';
 import type { Shell } from '../machine/shell.ts';
 
 const MIB = 1 << 20;
-/** Written, deleted and trimmed. */
+/** Size of the file that is written, deleted and trimmed. */
 const LARGE_MIB = 24;
-/** Of the raw device, copied from its start; no volume is smaller. */
+/** Size of the copy from the start of the raw device; no volume is smaller. */
 const RAW_MIB = 64;
 const COLUMNS = 'NAME,SIZE,RO,LOG-SEC,PHY-SEC,DISC-GRAN';
 
@@ -20,18 +20,17 @@ export interface BlockDeviceOptions {
   readonly shell: Shell;
   readonly screen: Screen;
   readonly fileSystem: FileSystem;
-  /** Of the volume. */
+  /** Block device of the volume. */
   readonly device: string;
   readonly rawDevice: string;
-  /** Of the server. */
+  /** File of the volume on the server. */
   readonly file: string;
-  /** What is copied onto it, a folder of the checkout. */
+  /** Folder of the checkout that is copied to the file system. */
   readonly tree: string;
-  /** Of the demo, for a mount point and a copy. */
+  /** Folder of the demo for a mount point and a copy. */
   readonly folder: string;
 }
 
-/** Mount point of a volume. */
 export function mountPointOf(folder: string, { volume }: FileSystem): string {
   return join(folder, 'mnt', volume);
 }
@@ -45,7 +44,7 @@ export class BlockDeviceStep {
     this.mountPoint = mountPointOf(options.folder, options.fileSystem);
   }
 
-  /** False: it was skipped, with the reason. */
+  /** Returns false if the step was skipped; the reason is printed. */
   async run(): Promise<boolean> {
     const { screen, fileSystem, tree, device } = this.options;
     const why = await whyNoFileSystem(THIS_MACHINE, this.needs());
@@ -91,7 +90,7 @@ export class BlockDeviceStep {
     await this.tool('umount', this.mountPoint);
   }
 
-  /** The raw device is read past every cache of this machine: what it gives is what the server has. */
+  /** Compares the raw device with the server's file. Reads of the raw device bypass every cache of this machine. */
   private async compareRaw(): Promise<void> {
     const { screen, rawDevice, file, folder } = this.options;
     const copy = join(folder, 'raw.img');
@@ -102,7 +101,7 @@ export class BlockDeviceStep {
     await this.tool('rm', copy);
   }
 
-  /** What a file system has deleted and trimmed is a hole in the server's file, where that can have some. */
+  /** Checks that deleted and trimmed blocks become holes in the server's file, if its file system supports holes. */
   private async trim(): Promise<void> {
     const { shell, screen, device, file } = this.options;
     await this.tool('rm', join(this.mountPoint, 'large'));
@@ -115,7 +114,7 @@ export class BlockDeviceStep {
       screen.line('Skipped: fstrim, because the server cannot punch holes in its file (this needs Perl and a file system with holes)');
       return;
     }
-    // What was deleted is free when that is written, not before.
+    // Unmounts, because deleted blocks are free only after the deletion is written.
     await this.unmount();
     await this.mount();
     const before = takenMib(file);
@@ -138,7 +137,7 @@ export class BlockDeviceStep {
     else await shell.tool(path, ...args);
   }
 
-  /** Of those that the step needs. */
+  /** Runs one of the tools that the step needs. */
   private async tool(name: string, ...args: readonly string[]): Promise<void> {
     await this.options.shell.tool(findTool(name) ?? name, ...args);
   }
@@ -148,7 +147,7 @@ export class BlockDeviceStep {
   }
 }
 
-/** Whether the kernel offers it; the device itself is not touched. */
+/** Whether the kernel offers discards for the device. Does not touch the device. */
 function canDiscard(device: string): boolean {
   const queue = `/sys/block/${basename(readlinkSync(device))}/queue`;
   return Number(readFileSync(join(queue, 'discard_max_bytes'), 'utf8')) > 0;

@@ -1,5 +1,5 @@
-// What the demo prints on a machine that cannot have block devices, or not this file system: one missing requirement at a time. The steps
-// themselves are tested in test/integration/demo.test.ts, on a machine that meets the requirements.
+// Tests the demo's messages on a machine without block devices or without a file system: one missing requirement at a time.
+// test/integration/demo.test.ts tests the steps on a machine that meets the requirements.
 
 import { expect, it } from 'vitest';
 import { type Machine, whyNoDevices, whyNoFileSystem } from './device-needs.ts';

@@ -1,5 +1,5 @@
-// What the demo's steps with block devices need of a machine, and the message if it is missing. rsiod makes the devices and checks less:
-// the demo starts only what it can complete. Invariant: every probe is bounded and changes nothing.
+// Requirements of the demo's steps with block devices, and the message for each missing one. They are stricter than rsiod's own checks,
+// because the demo starts only steps that it can complete. Invariant: every probe is bounded and changes nothing.
 
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { findTool, missingTool } from '../machine/machine-tools.ts';
@@ -10,7 +10,6 @@ export interface Machine {
   readonly hasTool: (name: string) => boolean;
   readonly succeeds: (program: string, ...args: readonly string[]) => Promise<boolean>;
   readonly canOpen: (file: string) => boolean;
-  /** Of the kernel. */
   readonly knowsFileSystem: (name: string) => boolean;
 }
 
@@ -45,7 +44,7 @@ export async function whyNoDevices(machine: Machine, bare: boolean): Promise<str
 }
 
 export interface FileSystemNeeds {
-  /** As the kernel calls it. */
+  /** Name of the file system in the kernel. */
   readonly name: string;
   readonly tools: readonly string[];
 }

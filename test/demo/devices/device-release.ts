@@ -1,6 +1,6 @@
 // At the end of the demo: unmounts what is on its devices, and removes devices that a daemon has left behind. The order matters: file
 // systems are unmounted while a daemon still answers for their devices, and loop devices are detached while their file still has its path.
-// Invariants: only what is below the demo's root is touched; every command is bounded, and if one fails the next one is tried.
+// Invariants: only mounts and devices below the demo's root are touched; every command is bounded, and if one fails, the next one is tried.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { loopDevices, ofBlock } from '@rsio/rsiod/frontends/devices/loop-device';
@@ -10,7 +10,9 @@ import { findTool } from '../machine/machine-tools.ts';
 import type { Screen } from '../machine/screen.ts';
 import type { Shell } from '../machine/shell.ts';
 
-/** Unmounts everything on the demo's devices, anywhere, or below its root; busy ones lazily, with the names of their users. */
+/**
+ * Unmounts all file systems that are on the demo's devices or below its root. Busy ones are unmounted lazily, and their users are named.
+ */
 export async function releaseMounts(root: string, shell: Shell, screen: Screen): Promise<void> {
   for (const mountPoint of await mountsOn(root)) await attempt(shell, 'umount', mountPoint);
   for (const mountPoint of await mountsOn(root)) {
@@ -20,7 +22,7 @@ export async function releaseMounts(root: string, shell: Shell, screen: Screen):
   }
 }
 
-/** Loop devices and raw devices that no daemon has taken away. Returns what they were. */
+/** Removes loop devices and raw devices that no daemon has removed. Returns their names. */
 export async function releaseDevices(root: string, shell: Shell): Promise<string[]> {
   const loops = await loopsBelow(root);
   for (const loop of loops) await attempt(shell, 'losetup', '-d', loop);
@@ -29,12 +31,12 @@ export async function releaseDevices(root: string, shell: Shell): Promise<string
   return [...loops, ...raws];
 }
 
-/** What is still mounted: a folder with that in it is not to be removed. */
+/** Returns what is still mounted; a folder that contains a mount must not be removed. */
 export async function stillMounted(root: string): Promise<string[]> {
   return [...(await mountsOn(root)), ...(await rawsBelow(root))];
 }
 
-/** The last one first. */
+/** Mount points on the demo's devices or below its root, the last one first. */
 async function mountsOn(root: string): Promise<string[]> {
   const numbers = await Promise.all((await loopsBelow(root)).map((loop) => ofBlock(loop, 'dev')));
   const mounts = (await mountTable()).filter(
@@ -52,7 +54,7 @@ async function loopsBelow(root: string): Promise<string[]> {
   return (await loopDevices()).flatMap(([file, device]) => (isBelow(root, file) ? [device] : []));
 }
 
-/** Processes that work there or have a file open there; only links are read, which touches no file system of theirs. */
+/** Processes with a working directory or an open file there. Reads only links in /proc, so that no mounted file system is touched. */
 function usersBelow(mountPoint: string): string[] {
   const isThere = (link: string): boolean => {
     const target = orElse('', () => readlinkSync(link));
@@ -69,7 +71,7 @@ function numbersIn(folder: string): string[] {
   return orElse([], () => readdirSync(folder)).filter((name) => /^\d+$/.test(name));
 }
 
-/** A process may end while it is looked at. */
+/** Returns `otherwise` on an error, because a process may end while it is examined. */
 function orElse<T>(otherwise: T, look: () => T): T {
   try {
     return look();
@@ -84,6 +86,6 @@ function isBelow(root: string, file: string): boolean {
 
 async function attempt(shell: Shell, name: string, ...args: readonly string[]): Promise<void> {
   const path = findTool(name);
-  // Its output is on the screen; what is left is searched for afterwards.
+  // Ignores the error, because the screen shows the output, and remaining devices are searched afterwards.
   if (path !== null) await shell.tool(path, ...args).catch(() => undefined);
 }

@@ -2,12 +2,12 @@
 // Pure; block-device-step.ts runs the commands.
 
 export interface FileSystem {
-  /** As mount and the kernel call it. */
+  /** Name of the file system for mount and the kernel. */
   readonly name: string;
   readonly volume: string;
   readonly sizeMib: number;
   readonly make: readonly [tool: string, ...words: string[]];
-  /** Changes nothing, and fails when it finds a fault. */
+  /** Command that changes nothing and fails if it finds a fault. */
   readonly check: readonly [tool: string, ...words: string[]];
 }
 
@@ -19,7 +19,7 @@ export const EXT4: FileSystem = {
   check: ['e2fsck', '-f', '-n'],
 };
 
-/** No smaller one is made by mkfs.xfs; the server's file has holes. */
+/** mkfs.xfs makes no smaller file system. The server's file is sparse. */
 export const XFS: FileSystem = {
   name: 'xfs',
   volume: 'archive',

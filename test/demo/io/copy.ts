@@ -1,5 +1,5 @@
-// Copies a whole export into a file with the demo's own NBD client, for machines without nbdcopy. Invariant: the file is complete when this
-// resolves, and the number of requests in flight is bounded.
+// Copies a whole export into a file with the demo's own NBD client, for machines without nbdcopy. Invariant: the file is complete when the
+// promise resolves, and the number of requests in flight is bounded.
 
 import { type FileHandle, open } from 'node:fs/promises';
 import { NbdClient } from '../../support/io/nbd-client.ts';

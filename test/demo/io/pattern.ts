@@ -1,5 +1,5 @@
-// What the demo writes and later recognizes: every sector contains its block, its round of writing and its own number. Pure. Invariant: two
-// sectors of different block, round or position never have the same bytes.
+// The data that the demo writes and later recognizes: every sector contains its block, its round of writing and its own number. Pure.
+// Invariant: two sectors of different block, round or position never have the same bytes.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 

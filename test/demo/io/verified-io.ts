@@ -50,13 +50,13 @@ export class VerifiedIo {
     return longestMs;
   }
 
-  /** Reads every block that was written once more. Gives their number. */
+  /** Reads every written block once more. Returns their number. */
   async verifyAll(): Promise<number> {
     await this.inLanes((lane) => this.verifyLane(lane));
     return this.rounds.reduce((sum, round) => sum + (round > 0 ? 1 : 0), 0);
   }
 
-  /** Throws when anything went wrong so far. */
+  /** Throws the first failure so far. */
   check(): void {
     const { errors, different } = this.counts;
     if (errors + different === 0) return;

@@ -4,7 +4,7 @@
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-/** mke2fs and losetup are here, where the PATH of a plain user does not lead. */
+/** Folders of mke2fs and losetup, which the PATH of a plain user lacks. */
 const SYSTEM_FOLDERS = ['/usr/sbin', '/sbin'];
 
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
@@ -17,12 +17,12 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   xfsprogs: ['mkfs.xfs', 'xfs_repair'],
 };
 
-/** The PATH with the folders in it where administrators find theirs. */
+/** Returns PATH with the folders of administrators' programs. */
 export function systemPath(): string {
   return [process.env['PATH'] ?? '', ...SYSTEM_FOLDERS].filter((folder) => folder !== '').join(delimiter);
 }
 
-/** Where a program of the machine is, or null. */
+/** Path of a program of the machine, or null. */
 export function findTool(name: string): string | null {
   const folders = systemPath()
     .split(delimiter)
@@ -30,7 +30,7 @@ export function findTool(name: string): string | null {
   return folders.map((folder) => join(folder, name)).find(isExecutable) ?? null;
 }
 
-/** As part of a sentence. */
+/** Says that the program is missing, as part of a sentence. */
 export function missingTool(name: string): string {
   const [debianPackage] = Object.entries(PACKAGES).find(([, tools]) => tools.includes(name)) ?? [name];
   return `no ${name} here (Debian: ${debianPackage})`;

@@ -4,7 +4,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as after } from 'node:timers/promises';
 
-/** A daemon answers what it began and flushes: it may take this long before it is killed. */
+/** A daemon answers open requests and flushes before it ends; it is killed after this time. */
 const END_TIMEOUT_MS = 25_000;
 const KILLED_TIMEOUT_MS = 5_000;
 const POLL_MS = 20;
@@ -12,7 +12,7 @@ const POLL_MS = 20;
 interface ProcessEntry {
   readonly pid: number;
   readonly parent: number;
-  /** With the pid, names one process and no later one of the same number. */
+  /** Start time, which with the pid identifies one process and no later one with the same pid. */
   readonly startTicks: string;
 }
 
@@ -56,12 +56,12 @@ function familyOf(pid: number): ProcessEntry[] {
     .filter((name) => /^\d+$/.test(name))
     .flatMap((name) => entryOf(Number(name)) ?? []);
   const family = all.filter((one) => one.pid === pid);
-  // The list grows while it is walked: children of children come last.
+  // Appends to the list during the iteration, so that children of children come last.
   for (const member of family) family.push(...all.filter((one) => one.parent === member.pid));
   return family;
 }
 
-/** Undefined when there is no such process, or only its exit code is left. */
+/** Undefined if there is no such process or if it is a zombie. */
 function entryOf(pid: number): ProcessEntry | undefined {
   let stat: string;
   try {
@@ -69,7 +69,7 @@ function entryOf(pid: number): ProcessEntry | undefined {
   } catch {
     return undefined;
   }
-  // The name in brackets may hold anything: count from behind it.
+  // Parses after the last bracket, because the name in brackets may contain anything.
   const [state, parent, ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   if (state === 'Z' || state === 'X') return undefined;
   return { pid, parent: Number(parent), startTicks: rest[17] ?? '' };
@@ -79,6 +79,6 @@ function signal(pid: number, name: 'SIGTERM' | 'SIGKILL'): void {
   try {
     process.kill(pid, name);
   } catch {
-    // Gone already: that is what was wanted.
+    // Ignores the error: the process has ended already.
   }
 }

@@ -1,9 +1,9 @@
-// Runs one program to its end, with bounds: a program that ignores the request to end is killed, and one that the kernel does not let die
-// is no longer waited for. The shell shows its output.
+// Runs one program to its end, with bounds: a program that ignores SIGTERM is killed, and a program that does not die after SIGKILL is no
+// longer waited for. The shell shows its output.
 
 import { spawn } from 'node:child_process';
 
-/** After SIGTERM. */
+/** Time from SIGTERM to SIGKILL. */
 const KILL_AFTER_MS = 3_000;
 const GIVE_UP_AFTER_MS = 5_000;
 /** A device that hangs blocks every program that touches it, so probes are short. */
@@ -13,15 +13,14 @@ export interface ProgramRun {
   readonly cwd: string;
   readonly timeoutMs: number;
   readonly env?: NodeJS.ProcessEnv;
-  /** Ends it. */
+  /** Ends the program. */
   readonly signal?: AbortSignal | undefined;
-  /** Its output, as it arrives. */
   readonly output: (text: string) => void;
 }
 
 export const GOOD_END = 'ended with exit code 0';
 
-/** Resolves with how it ended, a part of a sentence. Rejects when it cannot be started. */
+/** Resolves with a part of a sentence that says how the program ended. Rejects if it cannot be started. */
 export function runProgram(file: string, args: readonly string[], options: ProgramRun): Promise<string> {
   const { cwd, timeoutMs, env, signal, output } = options;
   // Detached: the terminal's Ctrl-C is for the demo alone, which then ends things in order.
@@ -57,7 +56,7 @@ export function runProgram(file: string, args: readonly string[], options: Progr
   });
 }
 
-/** Whether a program of the machine does it. */
+/** Whether the program exists and succeeds. */
 export async function succeeds(file: string, ...args: readonly string[]): Promise<boolean> {
   const options = { cwd: '/', timeoutMs: PROBE_TIMEOUT_MS, output: () => undefined };
   return await runProgram(file, args, options).then(

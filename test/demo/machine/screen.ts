@@ -1,5 +1,5 @@
-// What the user of the demo sees: numbered steps with their times, commands as typed, real output, and colour only on request. The steps
-// decide what is shown. Invariant: without colour only plain lines are written.
+// Prints what the user of the demo sees: numbered steps with their times, commands as typed, real output, and colour only on request. The
+// steps decide what is shown. Invariant: without colour only plain lines are written.
 
 const BOLD = '1';
 const DIM = '2';
@@ -12,7 +12,7 @@ export interface ScreenOptions {
   readonly colour: boolean;
 }
 
-/** Whether colour is wanted: a terminal that can, and no NO_COLOR (https://no-color.org). */
+/** Whether to use colour: on a terminal with colours, unless NO_COLOR is set (https://no-color.org). */
 export function wantsColour(isTerminal: boolean, env: Readonly<Record<string, string | undefined>>): boolean {
   return isTerminal && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb';
 }
@@ -43,7 +43,7 @@ export class Screen {
     this.line(`${this.paint(GREEN, '$')} ${this.paint(CYAN, line)}`);
   }
 
-  /** Output of a command, as it came. */
+  /** Prints the output of a command unchanged. */
   output(text: string): void {
     this.options.out(text);
   }

@@ -1,5 +1,5 @@
-// Runs commands and shows them as a user would type them, with their output as it arrives. Their meaning is the steps' job. Invariant: an
-// abort leaves nothing behind that was started here; a daemon that is just starting may come up first, so that it can be ended properly.
+// Runs commands and shows them as a user would type them, with their output as it arrives. The steps choose the commands. Invariant: an
+// abort leaves no started process behind; a daemon that is just starting comes up first, so that it can be ended properly.
 
 import { join } from 'node:path';
 import { RsError } from '@rsio/common/lib/errors';
@@ -10,12 +10,12 @@ const COMMAND_TIMEOUT_MS = 60_000;
 
 export interface ShellOptions {
   readonly screen: Screen;
-  /** The checkout: commands of bin/ are named from here. */
+  /** The checkout, which contains the commands in bin/. */
   readonly repository: string;
   /** The `--root` of all commands. */
   readonly root: string;
   readonly signal: AbortSignal;
-  /** Of each command. */
+  /** Limit for each command. */
   readonly timeoutMs?: number;
   readonly env: NodeJS.ProcessEnv;
 }
@@ -24,7 +24,7 @@ type Program = 'rssrv' | 'rsiod' | 'rsconfig' | 'rsclogcat' | 'rsslogcat';
 
 interface How {
   readonly signal?: AbortSignal;
-  /** Without it, the program's output is shown. */
+  /** Receives the output; without it, the output is shown. */
   readonly output?: (text: string) => void;
 }
 
@@ -40,17 +40,16 @@ export class Shell {
     return [`bin/${program}`, '--root', this.options.root, ...args].join(' ');
   }
 
-  /** Runs a program of this project; throws when it fails. */
   async run(program: Program, ...args: readonly string[]): Promise<void> {
     const { repository, root, signal } = this.options;
     const argv = [join(repository, 'bin', program), '--root', root, ...args];
     await this.execute(this.lineOf(program, ...args), process.execPath, argv, { signal });
   }
 
-  /** Starts a daemon and comes back when it is up; throws when it is not. */
+  /** Starts a daemon and resolves when it is up; throws if the start fails. */
   async start(daemon: 'rssrv' | 'rsiod'): Promise<void> {
     const { repository, root, signal } = this.options;
-    // No signal for the start itself: half a start is harder to end than a whole one.
+    // An abort does not interrupt the start, because a daemon that has started is easier to end.
     await this.execute(this.lineOf(daemon), process.execPath, [join(repository, 'bin', daemon), '--root', root], {});
     signal.throwIfAborted();
   }
@@ -60,7 +59,7 @@ export class Shell {
     await this.execute(lineOfTool(path, args), path, args, { signal: this.options.signal });
   }
 
-  /** The same with one whose words are for programs: they are returned, and shown only when it fails. */
+  /** As `tool`, but returns the output, and shows it only if the program fails. */
   async quietTool(path: string, ...args: readonly string[]): Promise<string> {
     let said = '';
     try {
@@ -97,7 +96,7 @@ function lineOfTool(path: string, args: readonly string[]): string {
   return [path.slice(path.lastIndexOf('/') + 1), ...args].map(quoted).join(' ');
 }
 
-/** As it must be typed: `?` and `*` mean something to a shell. */
+/** Quotes a word for a shell if it has special characters such as `?` and `*`. */
 export function quoted(word: string): string {
   return /^[\w./:=,@+-]+$/.test(word) ? word : `'${word}'`;
 }

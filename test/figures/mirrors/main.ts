@@ -1,6 +1,6 @@
-// `npm run mirror-gaps`: what applications notice of a server that a mirror loses, what is copied when it returns, and how fast. Real daemons
-// on machines of a netlab, so that root is needed. The tests judge data. Invariant: a failed request makes the exit code 1, and nothing is
-// left behind.
+// `npm run mirror-gaps`: the pauses of applications when a mirror loses a server, and the amount and rate of the copy when this server
+// returns. Real daemons run on machines of a netlab, which needs root. The tests judge data. Invariant: a failed request makes the exit
+// code 1, and nothing is left behind.
 
 import { loadavg, tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -47,7 +47,7 @@ function verdict(isMet: boolean): string {
   return isMet ? 'met' : 'MISSED';
 }
 
-/** Each row: a timing. The part of a gap beyond the bound is what counts. */
+/** One row for each timing. Only the part of a gap beyond the bound counts. */
 function powerRows(results: ReadonlyMap<Timing, readonly Outage[]>): string[][] {
   return [...results].map(([timing, runs]) => {
     const beyond = (value: (run: Outage) => number): number[] => runs.map((run) => Math.max(0, value(run) - boundMs(timing)));
@@ -116,7 +116,7 @@ function resyncRow(what: string, { bytes, seconds, applicationBytes, share, p99M
 
 async function measureOutages(play: (timing: Timing, server: number) => Promise<Outage>, runs: number): Promise<Map<Timing, Outage[]>> {
   const results = new Map(TIMINGS.map((timing) => [timing, [] as Outage[]]));
-  // Round by round, so that what else the machine does meets every timing.
+  // Runs timings round by round, so that other programs on the machine disturb all of them equally.
   for (let run = 0; run < runs; run++) for (const [timing, list] of results) list.push(await play(timing, run % SERVERS));
   return results;
 }

@@ -1,5 +1,5 @@
-// How long reads and writes of a mirror pause when the power of a server is cut, or when a server is killed and started again, and what is
-// copied when it returns. Invariant: a failed request is counted and shown.
+// How long reads and writes of a mirror pause when the power of a server is cut, or when a server is killed and started again, and how many
+// bytes are copied when it returns. Invariant: a failed request is counted and shown.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LoadShape } from '../../support/netlab/load/nbd-load.ts';
@@ -9,24 +9,24 @@ const SIZE = 64 * MIB;
 const WARM_UP_MS = 1_500;
 const BEFORE_MS = 1_000;
 const AFTER_BOUND_MS = 1_500;
-/** Also for a replica that is removed only after its return. */
+/** Time after the return of a server, in which a replica may still be removed. */
 const AFTER_RETURN_MS = 3_000;
 const AWAY_MS = 1_000;
-/** For so long the load has run before the server is killed, and with what the copier clears lazily. */
+/** Duration of the load before the server is killed, so that there are regions that the copier clears lazily. */
 const HISTORY_MS = 12_000;
 
 export interface Outage {
   readonly readGapMs: number;
   readonly writeGapMs: number;
-  /** Longest gap of both before the fault. */
+  /** Longest gap of both loads before the fault. */
   readonly beforeMs: number;
-  /** Longest time in which a load got no processor. */
+  /** Longest time in which a load process did not run. */
   readonly ownStallMs: number;
   readonly errors: number;
   readonly firstError: string | null;
 }
 
-/** Loads run, `strike` happens to the server, and the gaps are those until it returns. */
+/** Runs loads, calls `strike` on a server, and measures the gaps until the server returns. */
 async function outage(scene: MirrorScene, strike: () => Promise<void>): Promise<Outage> {
   const reads = await scene.load(random(100, 0, SIZE / 2));
   const writes = await scene.load(random(0, SIZE / 2, SIZE / 2));
@@ -96,7 +96,7 @@ export interface Copied {
 export function copied(timing: Timing, { shape, hasHistory }: Pattern, server: number): Promise<Copied> {
   return MirrorScene.with({ timing, sizeBytes: COPIED_SIZE }, async (scene) => {
     await scene.fill(COPIED_SIZE);
-    // Until the copier has cleared the maps.
+    // Waits until the copier has cleared the intent maps.
     await sleep(HISTORY_MS);
     const before = hasHistory ? await scene.load(shape) : null;
     if (before !== null) await sleep(HISTORY_MS);

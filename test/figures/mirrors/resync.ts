@@ -1,6 +1,6 @@
-// How fast a replica is copied over a link of 1 Gbit/s of which an application uses half, and what the application notices. Pools are on a
-// disk. The application is fio with random writes at a fixed rate, which go to both servers, so that they compete with the copy for the
-// link to the replica that returns.
+// The rate at which a replica is copied over a link of 1 Gbit/s of which an application uses half, and the latency of the application.
+// Pools are on a disk. The application is fio with random writes at a fixed rate, which go to both servers, so that they compete with the
+// copy for the link to the replica that returns.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fioJob, type FioSide } from '../../support/io/fio-figures.ts';
@@ -21,17 +21,17 @@ const REPLICA = 1;
 export interface Resync {
   readonly bytes: number;
   readonly seconds: number;
-  /** Bytes a second of the application meanwhile. */
+  /** Bytes per second of the application during the copy. */
   readonly applicationBytes: number;
-  /** Of what the application leaves of the link. */
+  /** Share of the remaining bandwidth that the copy uses. */
   readonly share: number;
   readonly p99Ms: number;
-  /** Of the same load without a copy. */
+  /** p99 latency of the same load without a copy. */
   readonly aloneP99Ms: number;
   readonly sentBytes: number;
 }
 
-/** `applicationShare`: of the link; 0: no application. */
+/** `applicationShare`: share of the link that the application uses; 0: no application. */
 export async function resync(folder: string, sizeBytes: number, applicationShare: number): Promise<Resync> {
   return MirrorScene.with({ timing: DEFAULT_TIMING, sizeBytes, folder }, async (scene) => {
     const { site } = scene;
@@ -72,7 +72,7 @@ function p99Of(side: FioSide | undefined): number {
   return (side?.lat_ns.percentile?.[P99] ?? 0) / 1e6;
 }
 
-/** 8 KiB random writes at this rate, until `end`. */
+/** Runs 8 KiB random writes at this rate until `end`. */
 function startApplication(uri: string, sizeBytes: number, rate: number): { end(): Promise<FioSide> } {
   const args = [
     '--name=job',

@@ -1,5 +1,5 @@
-// A mirror on machines of a netlab with one link of 1 Gbit/s to each server, and a load of reads and one of writes on different halves of the
-// volume, each in a process of its own. What happens to a server is the job of the other files of this folder.
+// A mirror on machines of a netlab with one link of 1 Gbit/s to each server, and a load of reads and one of writes on different halves of
+// the volume, each in a process of its own. Other files of this folder make the faults.
 
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -21,7 +21,7 @@ const BLOCK_BYTES = 8 * 1024;
 const DEPTH = 16;
 const FILL_DEPTH = 8;
 
-/** What a client is told of paths and mirrors, in ms. */
+/** Times in the client's configuration, in ms. */
 export interface Timing {
   readonly heartbeatMs: number;
   readonly suspectMs: number;
@@ -30,10 +30,10 @@ export interface Timing {
 }
 
 export const DEFAULT_TIMING: Timing = { heartbeatMs: 1_000, suspectMs: 200, deadMs: 3_000, patienceMs: 1_000 };
-/** After 1 s in all, a server that is away is given up. */
+/** With these times, a mirror continues without a silent server after 1 s in all. */
 export const ONE_SECOND: Timing = { heartbeatMs: 300, suspectMs: 100, deadMs: 700, patienceMs: 300 };
 
-/** Longest time after which a replica that is silently away is declared lost. */
+/** Longest time until the mirror continues without a silent replica. */
 export function boundMs({ deadMs, patienceMs }: Timing): number {
   return deadMs + patienceMs;
 }
@@ -56,7 +56,7 @@ export class MirrorScene {
     this.site = site;
   }
 
-  /** Daemons of their own for `use`, which are gone afterwards. `folder`: where the pools are; null: in memory. */
+  /** Starts new daemons, calls `use`, and ends them. `folder`: folder of the pools; null: in memory. */
   static async with<T>(
     { timing, sizeBytes, folder = null }: { readonly timing: Timing; readonly sizeBytes: number; readonly folder?: string | null },
     use: (scene: MirrorScene) => Promise<T>,
@@ -81,7 +81,6 @@ export class MirrorScene {
     }
   }
 
-  /** A load on the mirror. */
   async load(shape: LoadShape): Promise<LoadClient> {
     const load = new LoadClient();
     this.loads.push(load);
@@ -107,7 +106,7 @@ export class MirrorScene {
     return report;
   }
 
-  /** The power of a server fails: nothing leaves or reaches it any more, and then its processes are gone. */
+  /** Cuts the power of a server: first its network ends, and then its processes. */
   async cutPower(index: number): Promise<void> {
     for (const link of this.machines.links[index]!) await linkFault('silent').begin(link);
     this.site.kill(index);

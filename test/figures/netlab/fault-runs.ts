@@ -12,17 +12,17 @@ import { median, table } from './table.ts';
 const SHAPE: LoadShape = { blockBytes: 8192, depth: 32, order: 'random', readPercent: 50, sizeBytes: VOLUME_BYTES };
 const WARM_UP_MS = 1_000;
 const BEFORE_MS = 1_000;
-/** Past the death of a silent path. */
+/** Longer than rsiod takes to declare a silent path dead. */
 const FAULT_MS = 4_000;
 const BACK_MS = 20_000;
 
 export interface FaultRun {
   readonly before: LoadReport;
   readonly during: LoadReport;
-  /** Of the whole run, read after the load has ended. */
+  /** Errors of the whole run, read after the load has ended. */
   readonly errors: number;
   readonly firstError: string | null;
-  /** From the end of the fault until all paths are up; null: not within BACK_MS. */
+  /** Time in ms from the end of the fault until all paths are up; null: longer than BACK_MS. */
   readonly backMs: number | null;
 }
 
@@ -60,7 +60,10 @@ export async function runFault(stage: Stage, fault: LinkFault, run: number): Pro
   }
 }
 
-/** A pause is not the fault's when the machine was so busy that I/O paused as long without it. */
+/**
+ * Returns by how much a pause exceeds the longest pause before the fault and the longest stall of the load process, because a busy machine
+ * also pauses I/O.
+ */
 function excess(run: FaultRun, what: 'longestGapMs' | 'worstMs'): number {
   return run.during[what] - Math.max(run.before[what], run.during.ownStallMs);
 }
@@ -74,7 +77,7 @@ function goal(runs: readonly FaultRun[], what: 'longestGapMs' | 'worstMs', goalM
   return `<= ${goalMs}: ${unclear > 0 ? `${verdict}, unclear ${unclear}` : verdict}`;
 }
 
-/** Whether every goal of every run is met, or unclear as the machine was busy. */
+/** Whether every goal of every run is met, or unclear because the machine was busy. */
 export function isGood({ fault, runs }: FaultFigures): boolean {
   const fits = (run: FaultRun, what: 'longestGapMs' | 'worstMs', goalMs: number | null): boolean =>
     goalMs === null || run.during[what] <= goalMs || excess(run, what) <= goalMs;

@@ -1,5 +1,5 @@
 // `npm run lab`: several links between a client and a server in network namespaces of their own, with faults; the results beside the goals.
-// The other files of this folder measure. Invariant: nothing is left behind, and what could not run is named.
+// The other files of this folder measure. Invariant: nothing is left behind, and the output names the parts that could not run.
 
 import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
@@ -57,7 +57,7 @@ function isThere(program: string, debianPackage: string, what: string): boolean 
   return false;
 }
 
-/** Round by round, so that what else the machine does meets every fault. */
+/** Runs faults round by round, so that other programs on the machine disturb all of them equally. */
 async function faults(options: Options): Promise<FaultFigures[]> {
   const wanted = LINK_FAULTS.filter(({ name }) => isWanted(options, 'faults', name));
   const results = new Map(wanted.map((fault) => [fault, [] as FaultRun[]]));

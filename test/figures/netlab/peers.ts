@@ -1,6 +1,6 @@
 // Other ways to use several links, measured on the same links with the same load: NBD to one address, NBD spread over all addresses by its
-// client, MPTCP below one NBD connection. Their documentation explains their set-up. Invariant: what cannot run here is named with the
-// reason.
+// client, MPTCP below one NBD connection. The set-up follows their documentation. Invariant: a peer that cannot run on this machine is
+// named with the reason.
 
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -34,7 +34,7 @@ const PORT = 10_809;
 const UP_MS = 10_000;
 const WARM_UP_MS = 2_000;
 const FAULT_MS = 4_000;
-/** All of the netlab, and not for ever. */
+/** Longer than the netlab runs, so that a forgotten server ends. */
 const SERVER_MS = 600_000;
 const SOCKET_FD = 9;
 const HELPERS = fileURLToPath(new URL('helpers/', import.meta.url));
@@ -110,7 +110,8 @@ async function measure(netlab: Netlab, peer: string, { what, rates, shape, fault
     await load.open(places, '');
     await load.begin(shape);
     await sleep(WARM_UP_MS);
-    // The first link carries the beginning of all of them: the second one is not the worst case for any.
+    // The fault hits the second link, except for nbd-one, which uses only the first link. All others begin on the first link, so that this
+    // is not their worst case.
     const hit = links[peer === 'nbd-one' ? 0 : 1];
     if (fault !== null && hit !== undefined) await fault.begin(hit);
     const processes = { client: [], server: [running.pid], load: [load.pid] };
@@ -122,7 +123,7 @@ async function measure(netlab: Netlab, peer: string, { what, rates, shape, fault
   }
 }
 
-/** The server tells its other addresses, and the client connects to each. */
+/** The server announces its other addresses, and the client connects to each. */
 async function joinAddresses({ client, server, links }: ShapedLinks): Promise<void> {
   for (const machine of [client, server]) await machine.ip('mptcp', 'limits', 'set', 'subflows', '8', 'add_addr_accepted', '8');
   for (const { serverAddress, device } of links.slice(1)) {

@@ -1,5 +1,5 @@
-// What the netlab measures on: shaped links, a server with a memory volume, a client, a load on the client's NBD socket, and one time
-// window with figures of I/O, links and processors. Faults, goals and tables are in the rest of this folder.
+// The scene of the netlab: shaped links, a server with a memory volume, a client, a load on the client's NBD socket, and time windows with
+// figures of I/O, links and processors. Other files of this folder have faults, goals and tables.
 
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -25,15 +25,15 @@ export interface LinkBytes {
   readonly toClient: number;
 }
 
-/** One stretch of time; cores: seconds of processor time a second. */
+/** Figures of one time window; cores: seconds of processor time per second. */
 export interface Stretch {
   readonly load: LoadReport;
-  /** By link, as the client's cards count them. */
+  /** Bytes by link, as the client's cards count them. */
   readonly links: readonly LinkBytes[];
   readonly clientCores: number;
   readonly serverCores: number;
   readonly loadCores: number;
-  /** Everything else: the kernel's part of the network, and strangers. */
+  /** All other processor time: the kernel's network code and other programs. */
   readonly otherCores: number;
 }
 
@@ -52,14 +52,14 @@ interface Sample {
   readonly machine: number;
 }
 
-/** Bytes answered a second. */
+/** Bytes of answered requests per second. */
 export function rate({ load }: Stretch): number {
   return load.bytes / load.seconds;
 }
 
-/** Figures of a load from now on for some time. */
+/** Figures of a load for `ms` from now on. */
 export async function stretch({ links }: ShapedLinks, load: LoadClient, processes: Processes, ms: number): Promise<Stretch> {
-  // Both samples are taken right after the load's: a command that is run for one would be late on a busy machine.
+  // Reads /proc right after the load's sample; a command would be late on a busy machine.
   await load.take();
   const first = sample(links, processes);
   await sleep(ms);
@@ -82,7 +82,7 @@ function sample(links: readonly Link[], processes: Processes): Sample {
   };
 }
 
-/** What the cards of the machine on which this process is have counted since they were made. */
+/** Counters of the cards in the network namespace of this process, since the cards were made. */
 function cardBytes(pid: number, devices: readonly string[]): LinkBytes[] {
   const lines = readFileSync(`/proc/${pid}/net/dev`, 'latin1').split('\n');
   return devices.map((device) => {
@@ -120,14 +120,14 @@ export class Stage {
     this.scene = scene;
   }
 
-  /** Links of these rates, and the server; the client is not up yet. */
+  /** Makes links of these rates and starts the server. The client is not started. */
   static async open(netlab: Netlab, rates: readonly number[], congestion?: string): Promise<Stage> {
     const scene = await shapedLinks(netlab, rates, congestion);
     await startServer(scene.server.host, scene.network, { volumes: { oracle: { type: 'memory', size: String(VOLUME_BYTES) } } });
     return new Stage(scene);
   }
 
-  /** A client that has seen no fault yet, with all paths up, and this load on it. */
+  /** Starts a new client, waits for all paths, and starts this load. */
   async begin(shape: LoadShape): Promise<LoadClient> {
     const { client, network } = this.scene;
     await startClient(client.host, network);
@@ -139,7 +139,7 @@ export class Stage {
     return load;
   }
 
-  /** Ends load and client. Returns the load's last figures: all that was asked has been answered. */
+  /** Ends load and client. Returns the load's last figures, after all its requests were answered. */
   async end(): Promise<LoadReport> {
     const { load } = this;
     if (load === null) throw new Error('No load has begun');
@@ -148,7 +148,7 @@ export class Stage {
     return report;
   }
 
-  /** The same, whatever the load does. */
+  /** As `end`, but does not wait for answers to the load. */
   async drop(): Promise<void> {
     await this.load?.close();
     this.load = null;

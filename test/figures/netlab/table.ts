@@ -1,5 +1,5 @@
-// The netlab's tables: columns of text, as wide as their widest cell. Their content is the callers' job.
-// Pure.
+// The netlab's tables: columns of text, as wide as their widest cell. Pure.
+// Callers make the content.
 
 export function table(rows: readonly (readonly string[])[]): string {
   const columns = Math.max(...rows.map((cells) => cells.length));
@@ -8,13 +8,13 @@ export function table(rows: readonly (readonly string[])[]): string {
   return lines.map((line) => `${line.trimEnd()}\n`).join('');
 }
 
-/** The middle one; 0 of none. */
+/** Median; 0 for an empty list. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[sorted.length >> 1] ?? 0;
 }
 
-/** Bytes a second as people say it. */
+/** Bytes per second as text in MB/s. */
 export function megabytes(bytesPerSecond: number): string {
   return `${(bytesPerSecond / 1e6).toFixed(0)} MB/s`;
 }

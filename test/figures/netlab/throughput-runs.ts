@@ -1,5 +1,6 @@
 // The combined throughput of several links: sequential and random I/O over 1 to 8 of them, links of different rates, one that loses frames,
-// one that flaps. Each measurement is a row with its goal and the processors' load beside it, by which the reader judges the machine.
+// one that flaps. Each measurement is a row with its goal and with the load of the processors, which shows whether the machine was the
+// limit.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { linkFault } from '../../support/netlab/link-faults.ts';
@@ -10,7 +11,7 @@ import { goodputBytes } from '../../support/netlab/shaper.ts';
 import { MEBIBYTE, rate, Stage, type Stretch, VOLUME_BYTES } from './stage.ts';
 import { megabytes, table } from './table.ts';
 
-/** What one link of 1 Gbit/s carries, as the goals count it. */
+/** Throughput of one link of 1 Gbit/s in the goals. */
 const LINK_BYTES = 117e6;
 const WARM_UP_MS = 2_000;
 const FLAPPING_SECONDS = 60;
@@ -19,7 +20,7 @@ export interface ThroughputRow {
   readonly name: string;
   readonly what: string;
   readonly bytesPerSecond: number;
-  /** Bytes a second that are aimed at; null: none was set. */
+  /** Goal in bytes per second; null: none. */
   readonly goal: number | null;
   readonly note: string;
   readonly isGood: boolean;
@@ -51,7 +52,7 @@ function gigabits(count: number): number[] {
   return Array.from({ length: count }, () => GIGABIT);
 }
 
-/** One load over links of these rates, and what must be done to them before. */
+/** Measures one load over links of these rates, after a preparation of the links. */
 async function carried(
   netlab: Netlab,
   rates: readonly number[],

@@ -6,12 +6,12 @@ import { type ConfigFileName, SCHEMA } from '@rsio/common/config/schema/schema';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { mutated, reordered } from './mutator.ts';
 
-/** Stands for every secret, which may never be repeated. */
+/** Value of every secret key; no message may repeat it. */
 export const SECRET = 'Zq7sEcReTzQ7keykey';
 
 const SECRET_KEYS = new Set(['nodekey', 'serverkey', 'namespacekey']);
 
-/** Values by key that are right; of other keys their default. */
+/** Valid values by key; other keys get their default. */
 const VALUES: Readonly<Record<string, readonly string[]>> = {
   protocol: ['tcp'],
   port: ['5000', '1', '65535'],
@@ -45,7 +45,7 @@ function defaultOf(schema: FileSchema, key: string): string | null {
   return Object.values(schema).flatMap(({ keys }) => keys[key]?.default ?? [])[0] ?? null;
 }
 
-/** `count`: another one for each section, for values that must be unique. */
+/** `count`: number of the section, for values that must be unique. */
 function valueOf(random: SeededRandom, type: string, key: string, count: number, usual: string | null): string {
   if (SECRET_KEYS.has(key)) return random.chance(0.97) ? SECRET : `${SECRET} \u00fc`;
   if (random.chance(0.01)) return random.pick(ANY_VALUES);
@@ -68,7 +68,7 @@ function valueOf(random: SeededRandom, type: string, key: string, count: number,
   }
 }
 
-/** Keys that make sense together; a server's volume has a path or a size. */
+/** Returns keys that fit together; for example, a volume of a server has a path or a size. */
 function keysOf(random: SeededRandom, file: ConfigFileName, type: string, all: readonly string[]): readonly string[] {
   if (file !== 'rssrvcfg' || type !== 'volume') return all;
   return random.chance(0.97) ? all.filter((key) => key !== 'type') : all;

@@ -32,13 +32,13 @@ import { TAKE } from '@rsio/protocol/wire/messages';
 
 type Random = SeededRandom;
 
-/** A whole number from `min` to `max`, often one of them. */
+/** A whole number from `min` to `max`, often `min` or `max` itself. */
 export function edge(random: Random, min: number, max: number): number {
   const kind = random.int(0, 3);
   return kind === 0 ? min : kind === 1 ? max : kind === 2 ? Math.min(max, min + random.int(0, 300)) : random.int(min, max);
 }
 
-/** Seldom as many as there may be. */
+/** Makes a list; only seldom as long as permitted. */
 export function some<T>(random: Random, max: number, make: () => T, min = 0): T[] {
   const count = random.chance(0.03) ? max : Math.min(max, min + random.int(0, 3));
   return Array.from({ length: count }, make);
@@ -117,7 +117,7 @@ function aReplica(random: Random) {
   };
 }
 
-/** A codec, its name, and a maker of messages of its form. */
+/** A codec with its name and a maker of its messages. */
 export interface MessageKind {
   readonly name: string;
   readonly decode: (bytes: Buffer, offset: number, length: number) => unknown;
@@ -134,7 +134,7 @@ function kind<T>(
   return { name, decode, encode, make };
 }
 
-/** Consecutive messages with their parts in one list, from which a list in parts was made. */
+/** Encodes a list of any length as consecutive messages. */
 function encodeWholeList(message: Parameters<typeof codecs.encodeListAnswers>[0]): Buffer {
   const [first] = codecs.encodeListAnswers(message);
   return first ?? Buffer.alloc(0);
@@ -291,7 +291,7 @@ export const MESSAGE_KINDS: readonly MessageKind[] = [
   })),
 ];
 
-/** The bytes of a message of its form, no more than a frame may carry. */
+/** Bytes of a message of this kind, at most as long as a frame permits. */
 export function messageBytes(random: Random, made: MessageKind): Buffer {
   const body = made.encode(made.make(random) as never);
   return body.length <= MESSAGE_MAX_BYTES ? body : body.subarray(0, MESSAGE_MAX_BYTES);

@@ -1,11 +1,11 @@
-// Mutates valid inputs: bit flips, wrong lengths, splices, duplicates, cuts, re-orderings. The randomness is seeded. The targets make the
-// valid inputs. Invariant: the given input never changes, and the result is bounded.
+// Mutates valid inputs: bit flips, wrong lengths, splices, duplicates, cuts, re-orderings. The randomness is seeded. Targets make the valid
+// inputs. Invariant: the given input never changes, and the result is bounded.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 
-/** Whatever is doubled and spliced: an input stays below this. */
+/** Longest input after doubling and splicing. */
 const INPUT_MAX_BYTES = 256 * 1024;
-/** Numbers at which something may turn over. */
+/** Numbers at which counters or lengths may overflow. */
 const EDGES = [
   0, 1, 2, 7, 8, 15, 16, 31, 32, 63, 64, 127, 128, 255, 256, 511, 512, 1023, 2047, 2048, 2049, 4095, 4096, 32767, 32768, 65535,
 ];
@@ -29,17 +29,17 @@ function range(random: SeededRandom, bytes: Buffer): [start: number, end: number
 }
 
 const CHANGES: readonly Change[] = [
-  // a bit
+  // changes a bit
   (random, bytes) => changed(bytes, (copy) => (copy[place(random, copy)]! ^= 1 << random.int(0, 7))),
   // a byte
   (random, bytes) => changed(bytes, (copy) => (copy[place(random, copy)] = random.pick(EDGES))),
-  // wrong values of two and of four bytes
+  // writes wrong values of two or four bytes
   (random, bytes) => (bytes.length < 2 ? bytes : changed(bytes, (copy) => copy.writeUInt16BE(random.pick(EDGES), place(random, copy, 2)))),
   (random, bytes) =>
     bytes.length < 4
       ? bytes
       : changed(bytes, (copy) => copy.writeUInt32BE(random.pick(random.chance(0.5) ? EDGES : WIDE_EDGES), place(random, copy, 4))),
-  // cut off, left out, doubled
+  // cuts off, leaves out or doubles bytes
   (random, bytes) => bytes.subarray(0, place(random, bytes)),
   (random, bytes) => {
     const [start, end] = range(random, bytes);
@@ -49,26 +49,26 @@ const CHANGES: readonly Change[] = [
     const [start, end] = range(random, bytes);
     return Buffer.concat([bytes.subarray(0, end), bytes.subarray(start)]);
   },
-  // one place copied over another
+  // copies one place over another
   (random, bytes) => {
     const [start, end] = range(random, bytes);
     return changed(bytes, (copy) => bytes.copy(copy, place(random, copy), start, end));
   },
-  // something foreign
+  // inserts foreign bytes
   (random, bytes) => {
     const at = place(random, bytes);
     return Buffer.concat([bytes.subarray(0, at), random.bytes(random.int(1, 24)), bytes.subarray(at)]);
   },
 ];
 
-/** `bytes` with up to `most` changes, one at least. */
+/** `bytes` with one to `most` changes. */
 export function mutated(random: SeededRandom, bytes: Buffer, most = 4): Buffer {
   let result = bytes;
   for (let left = random.int(1, most); left > 0 && result.length > 0; left--) result = random.pick(CHANGES)(random, result);
   return result.subarray(0, INPUT_MAX_BYTES);
 }
 
-/** The same things in another order, some twice, some not at all, some from `others`. */
+/** The items in another order; some are repeated, left out or replaced by `others`. */
 export function reordered<T>(random: SeededRandom, items: readonly T[], others: () => T): T[] {
   const result = [...items];
   for (let left = random.int(1, 4); left > 0 && result.length > 0; left--) {

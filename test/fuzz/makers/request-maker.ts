@@ -38,7 +38,7 @@ export class RequestMaker {
     return this.slotted(OP.OPEN, {}, encodeOpenRequest({ name, universe: 0, readonly: this.random.chance(0.2) }));
   }
 
-  /** All at once more than the window allows. */
+  /** More READs at once than the window allows. */
   storm(): Buffer {
     const fields = (slot: number) => ({ handle: 1, slot, seq: 1, lba: 0, count: STORM.SECTORS });
     const reads = Array.from({ length: STORM.READS }, (_, index) => frameBytes(OP.READ, fields(STORM.FIRST_SLOT + index), 'io', EMPTY));

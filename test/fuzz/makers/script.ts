@@ -1,5 +1,5 @@
-// Inputs of targets that are more than one stream of bytes: a list of steps, each a kind, a number and bytes. Any bytes are a script, so
-// that mutations need no care. The target gives each kind its meaning.
+// Inputs of targets that need more than one stream of bytes: a list of steps, each with a kind, a number and bytes. Any bytes are a valid
+// script, so that mutations need no care. The target gives each kind its meaning.
 //
 //   kind (u8) | argument (u8) | length (u16) | length bytes, or what is left
 
@@ -41,12 +41,12 @@ export function readScript(input: Buffer): Step[] {
   return steps;
 }
 
-/** For the minimiser: a step is left out as a whole. */
+/** Pieces for the minimiser, which leaves out whole steps. */
 export function scriptPieces(input: Buffer): Buffer[] {
   return readScript(input).map(encodeStep);
 }
 
-/** A script of valid steps, as it is or a little wrong: in the bytes of its steps, in their order, or anywhere. */
+/** Encodes valid steps, unchanged or with mutations of their bytes, of their order, or of the whole script. */
 export function mutatedScript(random: SeededRandom, steps: readonly Step[], others: () => Step): Buffer {
   const way = random.int(0, 9);
   if (way < 3) return encodeScript(steps);

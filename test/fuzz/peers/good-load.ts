@@ -1,11 +1,10 @@
 // The work of a well-behaved client: several programs that write and read back over rsiod's NBD socket, each in a region of its own,
-// without pause. It counts operations and errors. Daemons and duration are the caller's job.
+// without pause. It counts operations and errors. The caller starts the daemons and sets the duration.
 
 import { NbdIo } from '../../support/io/nbd-io.ts';
 
 const PROGRAMS = 4;
 const PIECE_BYTES = 64 * 1024;
-/** Region of one program. */
 const REGION_PIECES = 16;
 
 export interface GoodSums {

@@ -1,5 +1,6 @@
 // Hostile peers against a real server for a few seconds, while a good client works: the client gets no error, the memory of the server's
-// processes stays bounded, and what the peers opened is closed again. `npm run fuzz -- --peers` measures the cost for the good client.
+// processes stays bounded, and all connections of the peers are closed again. `npm run fuzz -- --peers` measures the cost for the good
+// client.
 
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -19,9 +20,9 @@ const HOSTILE_MS = 3000;
 const FEW_PER_SECOND = 50;
 const LOOK_MS = 200;
 const PATIENCE_MS = 60_000;
-/** Beyond the resident memory after the warm-up. */
+/** Growth of the resident memory after the warm-up. */
 const GROWTH_MAX_BYTES = 64 * MIB;
-/** Refused connections that are being closed, and those accepted in one event-loop turn. */
+/** Connections beyond the bound: refused ones that are being closed, and those accepted in one event-loop turn. */
 const REFUSED_SLACK = 128;
 const HOLDS_MAX = 5;
 /** Longer than an unproven peer may take for its proof, and than a probe may last. */
@@ -49,14 +50,14 @@ function larger(left: Held, right: Held): Held {
   };
 }
 
-/** The most that was held meanwhile. */
+/** Attacks for a time, and returns the largest resources in this time. */
 async function attack(forMs: number): Promise<Most> {
   const peers = new HostilePeers(scene.target);
   const { listener, worker } = scene.servers;
   let most = [heldBy(listener), heldBy(worker)] as const;
   await peers.start(PER_SECOND);
   const endMs = performance.now() + forMs;
-  // On a slow machine there may be too few by then, and none that has got past the proof.
+  // Continues on a slow machine until there were enough connections and one has got past its proof.
   const areMany = (): boolean => peers.counts.connections > PER_SECOND;
   const isIn = (): boolean => areMany() && peers.counts.challenged > 0 && peers.counts.welcomed > 0;
   while (performance.now() < endMs || (!isIn() && performance.now() < endMs + PATIENCE_MS)) {
@@ -67,7 +68,7 @@ async function attack(forMs: number): Promise<Most> {
   return { counts: await peers.stop(), listener: most[0], worker: most[1] };
 }
 
-/** The open resources of the processes once the attack has left nothing open. */
+/** Waits until the processes have only these open descriptors, as before the attack. */
 async function calm(descriptors: { listener: number; worker: number }): Promise<void> {
   const { listener, worker } = scene.servers;
   const isCalm = (): boolean => heldBy(listener).descriptors <= descriptors.listener && heldBy(worker).descriptors <= descriptors.worker;
@@ -84,7 +85,7 @@ async function newClientIsServed(): Promise<void> {
 
 it('a good client gets no error, memory and descriptors are bounded, and every hostile connection is closed again', async () => {
   const { listener, worker } = scene.servers;
-  // The insider's session has a process and a channel, and stays for a while.
+  // Warms up first, because the insider's session keeps a process and a channel for a while.
   await attack(WARM_UP_MS);
   await waitFor(() => heldBy(listener).descriptors < UNPROVEN_MAX / 2, CALM_MS, 'The warm-up is over');
   await sleep(LOOK_MS);
@@ -95,7 +96,7 @@ it('a good client gets no error, memory and descriptors are bounded, and every h
   expect(good).toMatchObject({ error: null });
   expect(good.pieces).toBeGreaterThan(0);
   expect(most.counts.connections).toBeGreaterThan(PER_SECOND);
-  // They get past the proof.
+  // Some peers get past the proof.
   expect(most.counts.challenged).toBeGreaterThan(0);
   expect(most.counts.welcomed).toBeGreaterThan(0);
   expect(most.listener.residentBytes - before.listener.residentBytes).toBeLessThan(GROWTH_MAX_BYTES);
@@ -110,7 +111,7 @@ it('a good client gets no error, memory and descriptors are bounded, and every h
 });
 
 it('peers on many addresses that fill every slot before the proof lock no client out', async () => {
-  // A slow machine may not have finished when the first connections are free again because their time is over.
+  // Tries again, because on a slow machine the first connections may time out before all slots are held.
   let heldMs = Number.POSITIVE_INFINITY;
   for (let time = 0; heldMs > PROOF_TIMEOUT_MS && time < HOLDS_MAX; time++) heldMs = await placesHeld();
   expect(heldMs).toBeLessThan(PROOF_TIMEOUT_MS);

@@ -1,5 +1,5 @@
-// Hostile peers against a server's port: a fixed number of connections per second from many addresses, each doing one of the wrong things
-// below, and datagrams. The callers judge. Invariant: what a peer holds is bounded, and after `stop` it holds nothing.
+// Hostile peers against a server's port: a fixed number of connections per second from many addresses, each with one kind of misbehaviour,
+// and datagrams. The callers judge. Invariant: what a peer holds is bounded, and after `stop` it holds nothing.
 
 import { randomBytes, randomInt } from 'node:crypto';
 import dgram from 'node:dgram';
@@ -14,21 +14,20 @@ import { waitFor } from '../../support/programs/wait-for.ts';
 export interface HostileTarget {
   readonly server: RawAddress;
   readonly namespaceid: number;
-  /** Addresses of 127/8 from which they connect. */
+  /** Addresses of 127/8 from which the peers connect. */
   readonly from: readonly string[];
   /** A node that may log in, for peers that prove themselves. */
   readonly node: string;
   readonly nodekey: string;
 }
 
-/** How many of each kind, by result. */
+/** Number of peers by result. */
 export interface HostileCounts {
   connections: number;
   datagrams: number;
-  /** The connection failed. */
   failed: number;
   readonly byKind: Record<string, number>;
-  /** Of the peers that make a whole handshake: how many got a CHALLENGE, and how many of those with a key a WELCOME. */
+  /** Peers with a whole handshake: number that got a CHALLENGE, and number of those with a key that got a WELCOME. */
   challenged: number;
   welcomed: number;
   /** Longest wait until the kernel reports a connection as established, ms. */
@@ -38,16 +37,19 @@ export interface HostileCounts {
 const TICK_MS = 20;
 const MS_PER_SECOND = 1000;
 const LOGIN_MS = 5000;
-/** Addresses for wrong proofs, which are soon refused at once, and for peers with a key: no other peer uses these, so that they get far. */
+/**
+ * Number of addresses for wrong proofs, which the server soon refuses at once, and for peers with a key. No other peer uses these, so that
+ * their handshakes succeed.
+ */
 const GUESSERS = 4;
 const INSIDERS = 4;
-/** Connections held open at the same time; beyond it those that would hold one close at once. */
+/** Most connections held open at the same time; further peers close theirs at once. */
 const HELD_MAX = 600;
 const DATAGRAMS_PER_CONNECTION = 1;
 
 type Kind = 'look-in' | 'silence' | 'garbage' | 'half-hello' | 'hello-storm' | 'wrong-proof' | 'proven-garbage' | 'probe-held';
 
-/** Of a hundred connections. */
+/** Kinds with their number per hundred connections. */
 const SHARES: readonly (readonly [Kind, number])[] = [
   ['look-in', 35],
   ['silence', 10],
@@ -70,7 +72,7 @@ export class HostilePeers {
   perSecond = 0;
   private owed = 0;
   private lastMs = 0;
-  /** Whose session the proven ones join. */
+  /** Client whose session proven peers join. */
   private insider: RawClient | null = null;
 
   constructor(target: HostileTarget) {
@@ -100,7 +102,7 @@ export class HostilePeers {
     this.timer = setInterval(() => this.tick(), TICK_MS);
   }
 
-  /** Resolves when all of theirs is closed on this side. */
+  /** Resolves when all connections of the peers are closed at this end. */
   async stop(): Promise<HostileCounts> {
     if (this.timer !== null) clearInterval(this.timer);
     this.insider?.close();
@@ -194,7 +196,7 @@ export class HostilePeers {
     await client.greet();
     this.counts.challenged++;
     const join = kind === 'proven-garbage' && insider !== null ? insider.session : null;
-    // Without a session to join, a proven one would start a session: a process each time, and the end of the last session.
+    // Without a session to join, a proven peer would start a session, which needs a process and ends the previous session.
     if (kind === 'proven-garbage' && join === null) return;
     client.prove(join, []);
     if (kind !== 'proven-garbage') return;

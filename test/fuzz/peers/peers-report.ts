@@ -1,5 +1,5 @@
-// `npm run fuzz -- --peers`: the same work of a good client, in turn without and with hostile peers, several times, and the difference.
-// Both share this machine's cores with everything else; the sums of CPU time say which process used the time.
+// `npm run fuzz -- --peers`: the same work of a good client, several times in turn without and with hostile peers, and the difference. All
+// programs share this machine's cores; the sums of CPU time show which process used the time.
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -23,18 +23,18 @@ const RATIO_WANTED = 0.8;
 interface Phase {
   readonly piecesPerSecond: number;
   readonly slowestMs: number;
-  /** Of a core. */
+  /** Share of a core that the listener used. */
   readonly listenerShare: number;
   readonly workerShare: number;
   readonly listenerMiB: number;
   readonly descriptors: number;
   readonly error: string | null;
-  /** New good clients that asked meanwhile, and how many of them were greeted. */
+  /** New good clients that connected during the window; `greeted`: those that got a CHALLENGE. */
   readonly newClients: number;
   readonly greeted: number;
 }
 
-/** Good new clients, one after the other from an address of their own, until stopped. */
+/** Connects as new good clients, one after the other and from separate addresses, until stopped. */
 async function askAsNewClients(scene: PeersScene, isOver: () => boolean): Promise<{ newClients: number; greeted: number }> {
   const [from = ''] = scene.unblamed(1);
   const { server, node, nodekey, namespaceid } = scene.target;
@@ -103,7 +103,7 @@ function median(values: readonly number[]): number {
   return values.toSorted((left, right) => left - right)[Math.floor(values.length / 2)] ?? 0;
 }
 
-/** True: the good client kept its share, and saw no error. */
+/** Returns true if the good client kept its share and saw no error. */
 export async function reportPeers(say: (line: string) => void): Promise<boolean> {
   const scene = await PeersScene.begin();
   try {

@@ -1,5 +1,5 @@
-// A server with its processes, a good client, and addresses for hostile peers; the resources of the server's processes are measured from
-// outside. The test and the report use it. See hostile-peers.ts for the peers. Invariant: `clean` leaves nothing behind.
+// A server with its processes, a good client, and addresses for hostile peers; also measures the resources of the server's processes from
+// outside. The test and the report use it; hostile-peers.ts has the peers. Invariant: `clean` leaves nothing behind.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { clientConfig, keyOf, serverConfig } from '../../support/hosts/configs.ts';
@@ -14,7 +14,7 @@ const BAD = 'venus';
 const HOSTILE_ADDRESSES = 24;
 const FIRST_HOSTILE_HOST = 60;
 
-/** Of one process. */
+/** Resources of one process. */
 export interface Held {
   readonly residentBytes: number;
   readonly descriptors: number;
@@ -51,7 +51,7 @@ export class PeersScene {
     this.target = { server: { address: subnet.address(10), port }, namespaceid: NAMESPACEID, from, node: BAD, nodekey: keyOf(BAD) };
   }
 
-  /** Addresses from which no wrong traffic has come yet. */
+  /** Returns addresses that no hostile peer has used yet. */
   unblamed(count: number): string[] {
     return Array.from({ length: count }, (_, index) => this.subnet.address(FIRST_HOSTILE_HOST + HOSTILE_ADDRESSES + index));
   }

@@ -1,5 +1,5 @@
-// Many seeds of many targets over all cores: each core's process takes every n-th seed of a target, all at the same target for a slice of
-// time, then at the next one, round after round. seed-runner.ts runs the seeds. Invariant: a seed that hangs, or whose process dies, is a
+// Many seeds of many targets over all cores: in each slice of time, all processes run the same target, and each takes every n-th seed; then
+// follows the next target, round after round. seed-runner.ts runs the seeds. Invariant: a seed that hangs, or whose process dies, is a
 // finding with its number, because the process notes each seed in a file before it runs it.
 
 import { fork } from 'node:child_process';
@@ -29,7 +29,7 @@ interface Sums {
   nextSeed: number;
 }
 
-/** Runs the targets in turn for so long, each from seed `from` on. True: nothing was found. */
+/** Runs the targets in turn for this time, each from seed `from` on. Returns true without a finding. */
 export async function runCampaign(
   targets: readonly FuzzTarget[],
   minutes: number,
@@ -77,7 +77,7 @@ function line({ name, deep }: FuzzTarget, sum: Sums): string {
   return `${name.padEnd(16)} ${String(sum.cases).padStart(9)} inputs ${String(perSecond).padStart(6)}/s, ${share} % deep (${deep}), ${sum.findings} findings`;
 }
 
-/** Never rejects: whatever ends the process is a result. */
+/** Never rejects: each end of the process is a result. */
 async function runSlice(slice: Slice): Promise<SliceResult> {
   const folder = mkdtempSync(path.join(tmpdir(), 'rsio-fuzz-'));
   const noted = path.join(folder, 'seed');
@@ -89,7 +89,7 @@ async function runSlice(slice: Slice): Promise<SliceResult> {
   }
 }
 
-/** Resolves when the process is gone. */
+/** Resolves when the process has ended. */
 function runProcess(slice: Slice, noted: string): Promise<SliceResult> {
   const child = fork(fileURLToPath(new URL('./seed-runner.ts', import.meta.url)), [JSON.stringify(slice), noted]);
   let told: SliceResult | null = null;

@@ -1,5 +1,5 @@
-// The fixed seeds of every target that each test run takes, so that a failure repeats; `npm run fuzz` takes others. Also: a target must see
-// more than refusals. The target itself has the number of its seeds.
+// Runs the fixed seeds of every target, so that a failure repeats; `npm run fuzz` takes other seeds. Also tests that not all inputs of a
+// target are refused. The target itself has the number of its seeds.
 
 import { afterAll, expect, test } from 'vitest';
 import { findingOf, findingText, inputOf, tried } from './hunt.ts';

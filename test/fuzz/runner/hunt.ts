@@ -1,5 +1,5 @@
-// One seed of one target: makes its input, runs it, and reduces a finding. The campaign distributes seeds to cores. Invariant: a target
-// gets a copy of the input, so that it cannot change the original.
+// One seed of one target: makes its input, runs it, and reduces a finding. campaign.ts distributes the seeds over cores. Invariant: a
+// target gets a copy of the input, so that it cannot change the original.
 
 import { systemClock } from '@rsio/common/lib/clock';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -13,7 +13,7 @@ export interface FuzzFinding {
   readonly seed: number;
   /** The error, with its origin. */
   readonly what: string;
-  /** The smallest input that was found to do it. */
+  /** Smallest input with this finding. */
   readonly inputHex: string;
 }
 
@@ -21,7 +21,7 @@ export function inputOf(target: FuzzTarget, seed: number): Buffer {
   return target.make(new SeededRandom(seed));
 }
 
-/** The error that the input makes the target throw, as text; null: none. `isDeep` otherwise. */
+/** Returns the error that the target throws for the input, as text; null: none, and `isDeep` is valid. */
 export async function tried(target: FuzzTarget, input: Buffer): Promise<{ thrown: string | null; isDeep: boolean }> {
   try {
     return { thrown: null, isDeep: await target.run(Buffer.from(input)) };
@@ -30,7 +30,7 @@ export async function tried(target: FuzzTarget, input: Buffer): Promise<{ thrown
   }
 }
 
-/** A finding with a smaller input. The error's text may change on the way, but not its kind. */
+/** Reduces the input of a finding. The text of the error may change in between, but not its kind. */
 export async function findingOf(target: FuzzTarget, seed: number, thrown: string): Promise<FuzzFinding> {
   const isSame = async (input: Buffer): Promise<boolean> => {
     const again = await tried(target, input);

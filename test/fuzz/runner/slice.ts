@@ -1,5 +1,5 @@
-// What a campaign asks of one of its processes, and the result. seed-runner.ts does the work. Invariant: results are plain data, which the
-// channel between the processes carries unchanged.
+// The order of a campaign to one of its processes, and the result. seed-runner.ts does the work. Invariant: results are plain data, which
+// the channel between the processes carries unchanged.
 
 import type { FuzzFinding } from './hunt.ts';
 
@@ -7,7 +7,7 @@ export interface Slice {
   readonly target: string;
   readonly from: number;
   readonly stride: number;
-  /** From the start of the process on; one seed is run in any case. */
+  /** Time from the start of the process on; the process runs at least one seed. */
   readonly forMs: number;
 }
 

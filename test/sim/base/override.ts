@@ -1,5 +1,5 @@
-// Replaces a method of a class from outside. The zoo breaks production code in this way, which has no branch for it, and the simulator
-// makes constants small. Invariant: the replaced method exists, so a mutant of a renamed method is an error and not a survivor.
+// Replaces a method of a class from outside. With it, the zoo breaks production code and the simulator makes constants small, without
+// branches in that code. Invariant: the replaced method exists, so a mutant of a renamed method is an error and not a survivor.
 
 type Method<Self, Args extends unknown[], Result> = (self: Self, ...args: Args) => Result;
 
@@ -25,7 +25,7 @@ export function override<Self extends object, Args extends unknown[], Result>(
   return () => Object.defineProperty(owner.prototype, name, before);
 }
 
-/** The same for a getter. */
+/** As `override`, for a getter. */
 export function overrideGetter<Self extends object, Value>(
   owner: Overridable,
   name: string,

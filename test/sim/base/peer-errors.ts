@@ -1,5 +1,5 @@
-// Reports every protocol error that one end detects in the other. In a world where both ends are ours and no bit flips there must be none.
-// The world decides what follows. One world at a time in a program.
+// Reports every protocol error that one end detects in the other. In a world where both ends are ours and no bit flips, there must be no
+// such error. The world decides the consequence. Only one world at a time runs in a program.
 
 import { Path } from '@rsio/protocol/client/paths/path';
 import { Decoder } from '@rsio/protocol/wire/decoder';
@@ -8,7 +8,7 @@ import { override } from './override.ts';
 
 let tell: (sentence: string) => void = () => undefined;
 
-/** From now on `told` is called with each error. */
+/** Calls `told` with each error from now on. */
 export function whenPeerErrs(told: (sentence: string) => void): void {
   tell = told;
 }

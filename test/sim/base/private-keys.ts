@@ -1,5 +1,5 @@
-// Few private keys for all connections of simulated worlds, because to import one takes OpenSSL longer than all else of a handshake. Each
-// connection still draws the bytes of its key, so that a world stays what it was, and both sides still compute their secret. Invariant:
+// A few private keys for all connections of simulated worlds, because importing a key takes OpenSSL longer than the rest of a handshake.
+// Each connection still draws the bytes of a key, so that all worlds stay the same, and both ends still compute their secret. Invariant:
 // nothing in a world depends on the bytes of a key.
 
 import type { KeyObject } from 'node:crypto';

@@ -1,10 +1,10 @@
-// Tells whether any promise was created or settled, so that the world waits for promises only where some may continue. Few events have any,
-// and each wait costs as much as several events. Invariant: while `haveMoved` is false, no promise callback is pending.
+// Tells whether any promise was created or settled, so that the world waits for promises only if one may continue. Few events involve
+// promises, and each wait costs as much as several events. Invariant: while `haveMoved` is false, no promise callback is pending.
 
 import { promiseHooks } from 'node:v8';
 
 export class PromiseWatch {
-  /** Since it was last set to false. */
+  /** Whether a promise was created or settled since this flag was last set to false. */
   haveMoved = true;
   /** Ends the watch. */
   readonly stop: () => void;
@@ -16,7 +16,7 @@ export class PromiseWatch {
     this.stop = promiseHooks.createHook({ init: moved, settled: moved }) as () => void;
   }
 
-  /** Until every promise has gone as far as it can: all of that happens in this turn of the event loop. */
+  /** Resolves when no promise can continue. All continuations run in this turn of the event loop. */
   pass(): Promise<void> {
     return new Promise((resolve) => setImmediate(resolve));
   }

@@ -1,5 +1,6 @@
 // Reports every session that the client abandons because of one volume's I/O although the server could have revoked that handle alone (E1):
-// all other volumes of the trunk would wait for a new session. The world decides what follows. One world at a time in a program.
+// all other volumes of the trunk would wait for a new session. The world decides the consequence. Only one world at a time runs in a
+// program.
 
 import { REVOKES_MAX } from '@rsio/protocol/client/limits';
 import type { Attachment } from '@rsio/protocol/client/attachment';
@@ -15,7 +16,7 @@ interface Watched {
 
 let tell: (sentence: string) => void = () => undefined;
 
-/** From now on `told` is called with each such session. */
+/** Calls `told` with each such session from now on. */
 export function whenSessionIsLeft(told: (sentence: string) => void): void {
   tell = told;
 }

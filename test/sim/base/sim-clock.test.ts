@@ -1,5 +1,5 @@
-// Simulated time: order, "soon", and what happens to a process that is stopped or killed.
-// The rest of the world is tested by the seeds.
+// Simulated time: order, "soon", and the effects of stopping or killing a process.
+// Seeds test the rest of the world.
 
 import { expect, test } from 'vitest';
 import { SimClock, SimProcess } from './sim-clock.ts';

@@ -32,7 +32,6 @@ function isBefore(a: Entry, b: Entry): boolean {
 }
 
 export class SimClock implements Clock {
-  /** Events that have happened. */
   events = 0;
   private nowMs = 0;
   private order = 0;
@@ -95,7 +94,7 @@ export class SimClock implements Clock {
     this.soonHead = 0;
   }
 
-  /** Runs the next event and the calls it requests for soon. False: no event is due, ever. */
+  /** Runs the next event and the calls that it requests for soon. Returns false if no event is left. */
   step(): boolean {
     if (this.soonOnes.length > 0) this.drainSoon();
     for (;;) {
@@ -120,7 +119,7 @@ export class SimClock implements Clock {
     }
   }
 
-  /** Events that fell due while their process was stopped are due now, before later ones. */
+  /** Makes events due now that fell due while their process was stopped, before later ones. */
   again(entries: readonly Entry[]): void {
     for (const entry of entries) {
       entry.dueMs = this.nowMs;
@@ -161,7 +160,7 @@ export class SimClock implements Clock {
   }
 }
 
-/** The open resources of a process, which the kernel keeps or closes for it. */
+/** The open resources of a process, which the kernel closes when the process ends. */
 export interface ProcessEnd {
   processResumed(): void;
   processKilled(): void;
@@ -175,7 +174,7 @@ export class SimProcess implements Clock {
   wallJumpMs = 0;
   readonly late: Entry[] = [];
   readonly ends = new Set<ProcessEnd>();
-  /** Called once: the process's memory is gone too. */
+  /** Called once when the process is killed; its memory is lost too. */
   whenKilled: (() => void) | null = null;
   private readonly clock: SimClock;
 
@@ -212,7 +211,7 @@ export class SimProcess implements Clock {
     for (const end of this.ends) end.processResumed();
   }
 
-  /** Like signal 9: nothing of the process runs any more, and the kernel closes its resources. */
+  /** Like SIGKILL: no code of the process runs any more, and the kernel closes its resources. */
   kill(): void {
     if (this.isKilled) return;
     this.isKilled = true;

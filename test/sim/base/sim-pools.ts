@@ -1,5 +1,5 @@
-// Pools of one simulated process that count what they have lent: a process that ends with something lent has a leak. A returned buffer is
-// overwritten, so that later use of it is detected. All worlds of this program share the memory, because processes come and go often.
+// Buffer pools of one simulated process that count lent buffers: a process that ends with a lent buffer has a leak. A returned buffer is
+// overwritten, so that its later use is detected. All worlds of this program share the memory, because processes start and end often.
 
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
@@ -46,7 +46,7 @@ export class SimOutputPool extends OutputPool {
     outputs.giveBack(output);
   }
 
-  /** The process is dead and none of its operations runs: its memory is free. */
+  /** Frees the memory of a dead process, none of whose operations runs. */
   reclaim(): void {
     for (const { bytes } of this.lent) outputs.giveBack({ bytes, sendsUnderWay: 0 });
     this.lent.clear();

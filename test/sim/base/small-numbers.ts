@@ -1,6 +1,6 @@
 // Sequence numbers that wrap early: with 2^16, a slot that is reused too early would not show in any run of reasonable length. For the same
-// reason, handle numbers are used up after a few OPENs. It wraps the counting classes, so that production code needs no switch for it. The
-// seed chooses the modulus.
+// reason, a session uses up its handle numbers after a few OPENs. This module overrides the counting classes, so that production code needs
+// no switch. The seed chooses the modulus.
 
 import { SEQ_MODULUS } from '@rsio/protocol/link/limits';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -18,17 +18,17 @@ interface Numbered {
 
 let modulus = SEQ_MODULUS;
 
-/** From now on, in this program; a power of two. */
+/** Sets the modulus of sequence numbers in this program from now on; a power of two. */
 export function setSeqModulus(to: number): void {
   modulus = to;
 }
 
 const HANDLES_MAX = [8, 16, 0xffff, 0xffff];
-/** As far as seeds go, other draws than those of the world. */
+/** Added to the seed, so that these draws differ from those of the world. */
 const SALT = 1_000_033;
 let handlesMax = 0xffff;
 
-/** From now on, in this program: so many handles has a session in the world of this seed. */
+/** Draws the number of handles of a session for the world of this seed, in this program from now on. */
 export function drawHandlesMax(seed: number): void {
   handlesMax = new SeededRandom(seed * SALT).pick(HANDLES_MAX);
 }
@@ -37,12 +37,12 @@ overrideGetter<HandleNumbers, number>(HandleNumbers, 'last', () => handlesMax);
 
 let hasMirrors = false;
 
-/** From now on, in this program: clients offer VOTE, or do not. */
+/** Sets whether clients offer VOTE, in this program from now on. */
 export function setMirrors(to: boolean): void {
   hasMirrors = to;
 }
 
-// No client of a simulated world calls ADMIN, and few send VOTE. A longer HELLO would only make all worlds others than they were.
+// No client of a simulated world calls ADMIN, and few send VOTE. A longer HELLO would only change all worlds.
 override<Namespace, [unknown], ClientIdentity>(Namespace, 'identityFor', (original) => (self, ends) => {
   const identity = original(self, ends);
   const others = identity.hello.features.filter((feature) => feature !== FEATURE.ADMIN && feature !== FEATURE.MIRROR);
@@ -77,12 +77,12 @@ const receive = SlotTable.prototype.receive;
 SlotTable.prototype.receive = function (this: SlotTable, header, path, bodyBytes, nowMs) {
   const entries: Numbered[] = Reflect.get(this, 'entries');
   const entry = entries[header.slot];
-  // Successors are computed in the table's own small numbers.
+  // Computes successors in the table's own small numbers.
   const isNext = entry !== undefined && header.seq === (entry.seq + 1) % modulus;
   if (isNext) entry.seq = (header.seq + SEQ_MODULUS - 1) % SEQ_MODULUS;
   const before = entry?.seq;
   const receipt = receive.call(this, header, path, bodyBytes, nowMs);
-  // Refused all the same: the slot is as it was.
+  // Restores the slot if the table has refused the request.
   if (isNext && receipt !== 'new' && entry.seq === before) entry.seq = (header.seq + modulus - 1) % modulus;
   return receipt;
 };

@@ -1,5 +1,5 @@
-// What happened, as numbers in a digest (two runs of a seed must give the same one) and, on request, as lines to read. Invariant: the
-// digest is the same with and without lines.
+// The events of a run, as numbers in a digest (two runs of a seed must give the same digest) and, on request, as lines of text. Invariant:
+// the digest is the same with and without lines.
 
 /** Kinds of events that the digest knows. */
 export const EVENT = { SUBMITTED: 1, ANSWERED: 2, PATH: 3, FAULT: 4, SESSION: 5, END: 6, DETACHED: 7, STALL: 8, HELD: 9 } as const;
@@ -19,7 +19,7 @@ export class Trace {
     return this.nowMs();
   }
 
-  /** Whether it is worth making a sentence. */
+  /** Whether lines are wanted, so that making a sentence is worth it. */
   get isOn(): boolean {
     return this.line !== null;
   }

@@ -1,6 +1,6 @@
-// Faults aimed at writes that a server has acknowledged and its disk does not have: failing write-back, a crash or a full disk during a
-// replay, client and server machine lost together, a take-over between a machine crash and its client's return. Other faults, and how each
-// one ends, are in sim-faults.ts.
+// Faults aimed at acknowledged writes that are not yet on disk: failing write-back, a crash or a full disk during a replay, the loss of
+// client and server machine together, a take-over between a machine crash and the client's return. sim-faults.ts has the other faults, and
+// ends each fault.
 
 import type { SimClient } from '../machines/sim-client.ts';
 import type { SimProcess } from '../base/sim-clock.ts';
@@ -9,14 +9,14 @@ import type { Fault } from '../storage/sim-storage.ts';
 import type { Targets } from './sim-targets.ts';
 import type { SimVolume } from '../machines/sim-volume.ts';
 
-/** The parts of these faults. */
+/** Faults that this file needs from sim-faults.ts. */
 export interface Strikes {
   readonly isOver: boolean;
   crashMachine(server: SimServer): void;
   killListener(server: SimServer): void;
   kill(client: SimClient): void;
   pause(process: SimProcess, maxMs: number): void;
-  /** `end` runs after up to `maxMs`, or when all is healed. */
+  /** Calls `end` after up to `maxMs`, or when all faults are healed. */
   forAWhile(maxMs: number, end: () => void): void;
 }
 
@@ -26,13 +26,12 @@ export interface DurabilityCounts {
   crashTakeOvers: number;
 }
 
-/** How often a request of a replay is followed by a misfortune, and within which time. */
+/** Chance of a fault after a request of a replay, and the time within which it comes. */
 const REPLAY_FAULT_CHANCE = 0.08;
 const REPLAY_FAULT_MS = 50;
-/** How often a change that was read before it was answered is followed by a crash of the machine, and within which time. */
+/** Chance of a machine crash after a change was read before its answer, and the time within which it comes. */
 const SHOWN_CRASH_CHANCE = 0.004;
 const SHOWN_CRASH_MS = 2;
-/** Of the crashes of a machine. */
 const TAKE_OVER_CHANCE = 0.3;
 const AWAY_MAX_MS = 6000;
 
@@ -46,7 +45,6 @@ export class DurabilityFaults {
     this.strikes = strikes;
   }
 
-  /** Where something is dirty, as write-back is where there is something to write. */
   writeBackFails(): void {
     const { random, volumes } = this.targets;
     const dirty = volumes.filter(({ storage }) => storage.cache.hasDirty);
@@ -61,7 +59,7 @@ export class DurabilityFaults {
     });
   }
 
-  /** Like a power failure of the room: unsynced data exists only in logs, which are lost too. */
+  /** Like a power failure of client and server: unsynced data and the replay logs are both lost. */
   crashBoth(server: SimServer, client: SimClient): void {
     if (!server.isListening || client.process.isKilled) return;
     this.counts.doubleCrashes++;
@@ -69,7 +67,7 @@ export class DurabilityFaults {
     this.strikes.crashMachine(server);
   }
 
-  /** A replay starts, or one of its requests has taken effect, possibly the last of this attempt. */
+  /** Called when a replay starts, and when one of its requests has taken effect, possibly the last one. */
   replayed(volume: SimVolume): void {
     const { clock, random } = this.targets;
     if (this.strikes.isOver || !random.chance(REPLAY_FAULT_CHANCE)) return;
@@ -80,7 +78,7 @@ export class DurabilityFaults {
     });
   }
 
-  /** A change was read before it was answered. A crash may undo it, and the client must restore it before any read. */
+  /** Called when a change was read before its answer. A crash may undo the change, and the client must restore it before any read. */
   shown(volume: SimVolume): void {
     const { clock, random, servers } = this.targets;
     if (this.strikes.isOver || !random.chance(SHOWN_CRASH_CHANCE)) return;
@@ -90,7 +88,10 @@ export class DurabilityFaults {
     });
   }
 
-  /** Before the client of a contested volume returns, another one takes it: without force, which is refused, or by force. */
+  /**
+   * Before the client of a contested volume returns, another client tries to take the volume over: without force, which is refused, or by
+   * force.
+   */
   crashed(server: SimServer): void {
     const { clock, random, volumes } = this.targets;
     const fought = volumes.filter((volume) => volume.serverid === server.serverid && volume.isFought && this.holderOf(volume) !== null);

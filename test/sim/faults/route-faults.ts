@@ -1,5 +1,5 @@
 // Faults of routes and their connections: broken, silent, slow, jerky, losing packets, without carrier or address. sim-faults.ts decides
-// how often, has all other faults, and ends each of them.
+// how often they come, has all other faults, and ends each fault.
 
 import type { SimClient } from '../machines/sim-client.ts';
 import type { Direction, SimRoute } from '../network/sim-network.ts';
@@ -8,10 +8,10 @@ import type { Targets } from './sim-targets.ts';
 /** Relative frequency, name and action. */
 export type FaultKind = readonly [number, string, () => void];
 
-/** Longest stall, and longest flow, between two jerks. */
+/** Longest stall and longest flow of a jerky connection. */
 const JERK_MAX_MS = 1000;
 const JERK_MOVES_MS = 20;
-/** How long a carrier that flaps is lost, and is there. */
+/** Times in ms for which a flapping carrier is lost or present. */
 const FLAP_MS = [50, 200, 1000, 2000];
 
 export class RouteFaults {
@@ -19,7 +19,7 @@ export class RouteFaults {
   private readonly targets: Targets;
   private readonly faults: { forAWhile(maxMs: number, end: () => void): void };
 
-  /** `forAWhile`: `end` runs after up to `maxMs`, or when all is healed. */
+  /** `forAWhile` calls `end` after up to `maxMs`, or when all faults are healed. */
   constructor(targets: Targets, faults: { forAWhile(maxMs: number, end: () => void): void }) {
     this.targets = targets;
     this.faults = faults;
@@ -59,7 +59,7 @@ export class RouteFaults {
     });
   }
 
-  /** Only of the connections that there are. */
+  /** Stalls only present connections. */
   private stall(route: SimRoute, directions: readonly Direction[], maxMs: number, then: () => void = () => undefined): void {
     const ends = directions.map((direction) => route.stall(direction));
     this.troubled(route, maxMs, () => {
@@ -68,7 +68,7 @@ export class RouteFaults {
     });
   }
 
-  /** Now and then a connection breaks when it has just moved again. */
+  /** Stalls a connection, which sometimes breaks right after the stall. */
   private stallOne(): void {
     const { random, clock } = this.targets;
     const route = this.route();
@@ -106,7 +106,7 @@ export class RouteFaults {
     });
   }
 
-  /** Like a bad plug: most packets arrive. The route counts as good, because lost packets arrive later. */
+  /** Like a bad plug: some packets are lost. The route counts as good, because lost packets are sent again. */
   private losePackets(): void {
     const { random } = this.targets;
     const route = this.route();
@@ -164,7 +164,7 @@ export class RouteFaults {
     });
   }
 
-  /** As the interface watcher sees it, which is sometimes wrong. */
+  /** Reports a lost carrier to the interface watcher; the report is sometimes wrong. */
   private loseCarrier(): void {
     const { random, network } = this.targets;
     const client = this.client();
@@ -214,7 +214,8 @@ export class RouteFaults {
   }
 
   /**
-   * The client closes a path while its requests are in flight, or have just arrived late. The FENCE for them may arrive even later.
+   * The client closes a path while its requests are in flight or have just arrived late. The FENCE for these requests may arrive even
+   * later.
    */
   private giveUp(): void {
     const { random, clock, network } = this.targets;

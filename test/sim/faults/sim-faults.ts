@@ -13,10 +13,13 @@ import type { FaultCounts, Targets } from './sim-targets.ts';
 import type { SimVolume } from '../machines/sim-volume.ts';
 import { EVENT } from '../base/trace.ts';
 
-/** How often a step of a take-over is followed by a crash, and how soon. */
+/** Chance of a crash after a step of a take-over, and the time within which it comes. */
 const STEP_FAULT_CHANCE = 0.02;
 const STEP_FAULT_MS = 200;
-/** All is well only where a link carries a batch within the dead time (PROTOCOL): with less than the default of that, it loses this share at most. */
+/**
+ * Largest loss of a healed link if the dead time is shorter than its default, because a path works only if its link carries a batch within
+ * the dead time (docs/PROTOCOL.md).
+ */
 const HEALED_LOSS_MAX = 0.01;
 
 export class SimFaults {
@@ -28,11 +31,10 @@ export class SimFaults {
   private readonly kinds: readonly FaultKind[];
   private readonly weight: number;
   private readonly healing = new Set<() => void>();
-  /** By kind: how many have begun. */
   readonly begun: Record<string, number> = {};
   isOver = false;
 
-  /** `gapMs`: mean time between two faults; `deadMs`: after which silence a client gives a path up. */
+  /** `gapMs`: mean time between two faults; `deadMs`: silence after which a client closes a path. */
   constructor(targets: Targets, gapMs: number, deadMs: number) {
     this.targets = targets;
     this.gapMs = gapMs;
@@ -76,13 +78,13 @@ export class SimFaults {
     this.durability.shown(volume);
   }
 
-  /** Ends every fault; no other begins. */
+  /** Ends every fault; no further fault begins. */
   heal(): void {
     this.isOver = true;
     for (const end of [...this.healing]) end();
     const nowMs = this.targets.clock.monotonicMs();
     for (const route of this.targets.network.routes) {
-      // Silently lost bytes stay lost: the two ends must find that out and close those connections.
+      // Silently lost bytes stay lost: both ends must notice the loss and close these connections.
       route.stand('there', false);
       route.stand('back', false);
       if (this.deadMs < DEAD_AFTER_MS) route.loseAtMost(HEALED_LOSS_MAX);
@@ -134,7 +136,7 @@ export class SimFaults {
     happen();
   }
 
-  /** `end` runs after up to `maxMs`, or when all is healed. */
+  /** Calls `end` after up to `maxMs`, or when all faults are healed. */
   forAWhile(maxMs: number, end: () => void): void {
     const { clock, random } = this.targets;
     const once = (): void => {
@@ -163,7 +165,7 @@ export class SimFaults {
     if (sessions.length > 0) this.targets.random.pick(sessions).end('E_SHUTTING_DOWN', 'The session is ended');
   }
 
-  /** Between two steps of a take-over: the worst moment for the process that records it. */
+  /** Called between two steps of a take-over, the worst moment for a crash of the process that records it. */
   takeOverStepped(server: SimServer): void {
     const { clock, random } = this.targets;
     if (this.isOver || !random.chance(STEP_FAULT_CHANCE)) return;
@@ -174,7 +176,7 @@ export class SimFaults {
     });
   }
 
-  /** Its clients may be notified at once, or never. */
+  /** Crashes the machine. Its clients may notice at once, or never. */
   crashMachine(server: SimServer): void {
     const { random, network, trace } = this.targets;
     if (!server.isListening) return;
@@ -222,7 +224,7 @@ export class SimFaults {
     process.wallJumpMs += random.int(-3_600_000, 3_600_000);
   }
 
-  /** The address no longer listens, and clients are notified; later it does again. */
+  /** Removes an address from the server's list and notifies clients; adds it again later. */
   private unlist(): void {
     const server = this.server();
     const address = server.unlist();

@@ -1,5 +1,5 @@
-// The targets of faults in a simulated world, and how their number is counted.
-// Which target gets which fault is in sim-faults.ts.
+// The targets of faults in a simulated world, and the choice among them.
+// sim-faults.ts decides which target gets which fault.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { SimClient } from '../machines/sim-client.ts';
@@ -9,7 +9,6 @@ import type { SimServer } from '../machines/sim-server.ts';
 import type { SimVolume } from '../machines/sim-volume.ts';
 import type { Trace } from '../base/trace.ts';
 
-/** The possible targets of faults. */
 export interface Targets {
   readonly clock: SimClock;
   readonly random: SeededRandom;
@@ -20,7 +19,7 @@ export interface Targets {
   readonly trace: Trace;
   /** Another client with the same nodename starts, if one more is allowed. */
   secondInstance(of: SimClient): void;
-  /** A user without the volume takes it, if there is one. */
+  /** A user without the volume takes it over, if there is such a user. */
   takeOver(volume: SimVolume): void;
 }
 

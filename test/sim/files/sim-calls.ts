@@ -1,5 +1,5 @@
-// The calls of node:fs/promises for paths of simulated file systems, and their clones and extents. They are put in the place of Node's own
-// once, and pass on all other paths. So the code that changes pools on disk is that of production.
+// The calls of node:fs/promises for paths of simulated file systems, and their clones and extents. They replace Node's own calls and pass
+// other paths on to these, so that production code changes the pools.
 
 import { constants } from 'node:fs';
 import fsPromises from 'node:fs/promises';
@@ -62,7 +62,7 @@ const CALLS: Readonly<Record<string, Call>> = {
 
 let isInstalled = false;
 
-/** Once in a program. */
+/** Replaces the calls; once in a program. */
 export function installCalls(): void {
   if (isInstalled) return;
   isInstalled = true;
@@ -73,7 +73,7 @@ export function installCalls(): void {
   syncBuiltinESMExports();
 }
 
-/** A clone is made in two parts, the second one later, and writes back what is dirty. */
+/** Clones in two parts, one after the other, and writes dirty data back. */
 async function cloneFile(from: string, to: string): Promise<void> {
   const target = await does(to, (place) => place.files.make(place.path, false));
   const source = await does(from, (place) => place.files.find(place.path));

@@ -1,6 +1,6 @@
-// The data of a simulated file: a storage, and for each sector the place on the disk where it is, as a file system with reflink keeps it. A
-// clone shares places until one of the files is written. What is written back to a shared place gets a new one. Invariant: what is not
-// written back is still where it was.
+// The data of a simulated file: a storage, and the place on the disk of each sector, as in a file system with reflink. A clone shares
+// places until one of the files is written. A write-back to a shared place uses a new place. Invariant: before its write-back, a sector
+// keeps its place.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { MappedExtent } from '@rsio/rssrv/pools/disk/data-file';
@@ -10,7 +10,7 @@ import type { SimStorage } from '../storage/sim-storage.ts';
 const SHARED = 0x2000;
 const ZEROS = Buffer.alloc(SECTOR_BYTES);
 
-/** Gives places on one disk, each once. */
+/** Allocates places on one disk, each once. */
 export class SimPlaces {
   /** All files that have data. */
   readonly users = new Set<SimData>();
@@ -29,7 +29,7 @@ export class SimPlaces {
 
 export class SimData {
   readonly storage: SimStorage;
-  /** By sector; 0: a hole. */
+  /** Place of each sector; 0: a hole. */
   readonly places: Int32Array;
   private readonly disk: SimPlaces;
 
@@ -50,7 +50,7 @@ export class SimData {
     this.places.set(from.places.subarray(first, first + count), first);
   }
 
-  /** It is as if it had never been cloned. */
+  /** Empties the file, as if no data had been cloned into it. */
   empty(): void {
     const { cache } = this.storage;
     cache.content.fill(0);

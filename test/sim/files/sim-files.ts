@@ -1,6 +1,6 @@
-// A simulated file system: folders, small files of text, and files with data (sim-data.ts). Changes of folders, sizes and clones are in a
-// journal, in their order. A sync of a file or folder makes its last change durable, and all before it. A crash of the machine undoes any
-// number of the last changes that are not durable. Text that was not synced may be lost, in part or all of it.
+// A simulated file system: folders, small files of text, and files with data (sim-data.ts). A journal has the changes of folders, sizes and
+// clones in their order. A sync of a file or folder makes its last change and all earlier ones durable. A crash of the machine undoes any
+// number of the last changes that are not durable. Unsynced text may be lost in part or completely.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { SimStorage } from '../storage/sim-storage.ts';
@@ -8,9 +8,9 @@ import { SimData, SimPlaces } from './sim-data.ts';
 
 export class SimNode {
   readonly number: number;
-  /** Null: it is a file. */
+  /** Null for a file. */
   readonly entries: Map<string, SimNode> | null;
-  /** Null: it has no data yet. */
+  /** Null: the file has no data yet. */
   data: SimData | null = null;
   sizeBytes = 0;
   text = '';
@@ -25,7 +25,7 @@ export class SimNode {
 interface Change {
   readonly touched: readonly SimNode[];
   readonly undo: () => void;
-  /** It is durable. */
+  /** Called when the change is durable. */
   readonly stays?: () => void;
 }
 
@@ -95,7 +95,7 @@ export class SimFiles {
     });
   }
 
-  /** With all that it contains. */
+  /** Removes the node with its content. */
   remove(path: readonly string[]): void {
     const node = this.find(path);
     for (const name of [...(node.entries?.keys() ?? [])]) this.remove([...path, name]);
@@ -112,7 +112,7 @@ export class SimFiles {
     this.note({ touched: [node], undo: () => void (node.sizeBytes = was) });
   }
 
-  /** A part of a clone. */
+  /** Clones a part of a file. */
   clone(from: SimNode, to: SimNode, first: number, count: number): void {
     const data = this.dataOf(to);
     data.take(this.dataOf(from), first, count);
@@ -124,14 +124,13 @@ export class SimFiles {
     return node.data;
   }
 
-  /** The data itself is written back by its storage. */
+  /** Makes the node durable; the storage writes back the data itself. */
   sync(node: SimNode): void {
     node.syncedText = node.text;
     const last = this.journal.findLastIndex(({ touched }) => touched.includes(node));
     this.keep(last + 1);
   }
 
-  /** The machine has crashed. */
   crashed(random: SeededRandom): void {
     this.keep(random.int(0, this.journal.length));
     for (const { undo } of this.journal.splice(0).reverse()) undo();

@@ -7,7 +7,7 @@ import type { Descriptor } from '../storage/sim-cache.ts';
 import { errno, type SimNode } from './sim-files.ts';
 import { later, type Place } from './sim-mounts.ts';
 
-/** No number of a real descriptor. */
+/** Next number, which is no real descriptor. */
 let numbers = 1_000_000;
 const opened = new Map<number, SimHandle>();
 
@@ -15,7 +15,7 @@ export function handleOf(descriptor: number): SimHandle | null {
   return opened.get(descriptor) ?? null;
 }
 
-/** A world begins: those that processes of the world before had open. */
+/** Closes the files that processes of the last world had open, before a new world begins. */
 export function closeAll(): void {
   opened.clear();
 }

@@ -1,5 +1,5 @@
-// Where the simulated file systems are: below /simulated, each in a folder of its own. A call takes time in the process that makes it, and
-// never returns if that process dies. A fault may strike after each. Invariant: paths outside of /simulated are not concerned.
+// The simulated file systems, each in its own folder below /simulated. A call takes time in the calling process, and never returns if that
+// process dies. A fault may come after each call. Invariant: paths outside of /simulated are not affected.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { SimProcess } from '../base/sim-clock.ts';
@@ -10,14 +10,14 @@ export interface Mount {
   readonly random: SeededRandom;
   /** Longest time of a call, ms. */
   readonly stepMs: number;
-  /** That of the listener of now. */
+  /** The present listener process. */
   process(): SimProcess;
-  /** A call is done: a fault may strike now. */
+  /** Called after each call; a fault may come now. */
   stepped(): void;
 }
 
 export interface Place extends Mount {
-  /** Within the file system. */
+  /** Path within the file system. */
   readonly path: readonly string[];
 }
 
@@ -49,7 +49,7 @@ export function placeOf(path: string): Place {
   return { ...found, process: () => found.process(), stepped: () => found.stepped(), path: rest.filter((part) => part !== '') };
 }
 
-/** Does something after a while, in this process. */
+/** Calls a function in this process after a while. */
 export function later<T>(
   { random, stepMs, stepped }: Pick<Mount, 'random' | 'stepMs' | 'stepped'>,
   process: SimProcess,

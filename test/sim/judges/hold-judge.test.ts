@@ -1,5 +1,5 @@
-// The judge of holds reports each kind of breach when it happens, and nothing in a healthy run: a judge that is always content is a defect.
-// Whole worlds are tested by the seeds.
+// The judge of holds reports each kind of breach when it happens, and nothing in a healthy run: a judge that accepts everything is a
+// defect. Seeds test whole worlds.
 
 import { beforeEach, expect, test } from 'vitest';
 import { type Decided, HoldJudge } from './hold-judge.ts';

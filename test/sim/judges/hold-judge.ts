@@ -1,19 +1,18 @@
-// Judges the holds of one volume from outside: which client was granted it when, and operations under a hold that another client has been
-// granted since. A grant counts from the server's decision: from its answer or its durable record, whichever is first. What the volume may
-// contain is the oracle's job. Invariant: it observes and changes nothing.
+// Judges the holds of one volume from outside: grants, and operations under a hold that another client has since been granted. A grant
+// counts from the server's decision: from its answer or its durable record, whichever comes first. The oracle judges the content.
+// Invariant: it observes and changes nothing.
 
 import type { HoldWatch } from '../storage/sim-storage.ts';
 
-/** How a hold was granted: `no` if the volume was free or its own. */
+/** How a hold was granted: `no` if the volume was free or already held by this client. */
 export type HowTaken = 'no' | 'over' | 'force';
 
 export interface Decided {
   readonly epoch: number;
   readonly node: string;
-  /** A unique number of the client process. */
   readonly client: number;
   readonly how: HowTaken;
-  /** For the report: the earlier incarnation in which the holder settled last; null: the holder had nothing to send again. */
+  /** For the report: the earlier incarnation in which the holder last sent its whole log; null: it had nothing to send again. */
   readonly unsettledSince: string | null;
 }
 
@@ -47,7 +46,7 @@ export class HoldJudge implements HoldWatch {
     return this.grants.at(-1) ?? null;
   }
 
-  /** A grant that is both answered and recorded counts once. True: a client has lost the volume by it. */
+  /** Notes a grant; one that is both answered and recorded counts once. Returns true if a client has lost the volume by it. */
   decided(decided: Decided): boolean {
     const last = this.grants.at(-1);
     if (last?.epoch === decided.epoch && last.client === decided.client) return false;
@@ -68,13 +67,12 @@ export class HoldJudge implements HoldWatch {
     if (last?.client === client) last.settledIn = incarnation;
   }
 
-  /** A client releases the volume. */
   released(client: number): void {
     const last = this.grants.at(-1);
     if (last?.client === client) last.released = true;
   }
 
-  /** The incarnation in which the holder settled last, if it is not this one; null: the holder has nothing to send again. */
+  /** The incarnation in which the holder last sent its whole log, if it is not this one; null: it has nothing to send again. */
   unsettledSince(incarnation: string): string | null {
     const last = this.grants.at(-1);
     return last === undefined || last.released || last.settledIn === incarnation ? null : last.settledIn;

@@ -1,4 +1,4 @@
-// Which I/O the judge reports as forgotten, and which one merely waits.
+// Tests which I/O the judge reports as forgotten and which one counts as waiting.
 // sim-judge.ts asks this judge at each look.
 
 import type { Standing } from '@rsio/protocol/client/attachment';

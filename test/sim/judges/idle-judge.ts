@@ -8,7 +8,7 @@ import type { Attachment, Standing } from '@rsio/protocol/client/attachment';
 const TOLD_WITHIN_MS = 150;
 
 export interface JudgedVolume {
-  /** I/Os that are not answered. */
+  /** Number of unanswered I/Os. */
   readonly outstanding: number;
   readonly target: {
     readonly standing: Standing;
@@ -19,7 +19,7 @@ export interface JudgedVolume {
 export class IdleJudge {
   private readonly sinceMs = new WeakMap<JudgedVolume, number>();
 
-  /** For how long one of its requests has been forgotten, ms; null: none is. Reported once. `volume`: null: it is not attached. */
+  /** Time in ms for which an I/O has been forgotten; null: none is. Reported once. `volume` is null if it is not attached. */
   forgottenMs(volume: JudgedVolume | null, nowMs: number): number | null {
     if (volume === null) return null;
     const { outstanding, target } = volume;

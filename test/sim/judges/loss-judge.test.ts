@@ -1,5 +1,5 @@
-// The loss judge reports a loss that is noticed too late and a handle that outlives its incarnation, and nothing before. Whole worlds are
-// tested by the seeds.
+// The loss judge reports a loss that is noticed too late and a handle that outlives its incarnation, and reports neither too early. Seeds
+// test whole worlds.
 
 import { expect, test } from 'vitest';
 import { LossJudge, NOTICE_MAX_MS, REVOKE_MAX_MS } from './loss-judge.ts';

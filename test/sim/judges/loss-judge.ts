@@ -1,6 +1,6 @@
 // Judges from outside how soon a server notices that a volume's storage has lost data (docs/PROTOCOL.md, V1), and how long a handle
-// outlives the incarnation in which it was granted. What reads may return until then is the oracle's job. Invariants: it observes and
-// changes nothing; only time in which nothing hinders the server counts.
+// outlives the incarnation in which it was granted. The oracle judges reads until then. Invariants: the judge observes and changes nothing;
+// only time in which no fault hinders the server counts.
 
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import { SELF_SYNC_MS } from '@rsio/protocol/link/limits';
@@ -12,7 +12,7 @@ export const NOTICE_MAX_MS = SELF_SYNC_MS + HEARTBEAT_INTERVAL_MS + 2 * LATE_MAX
 export const REVOKE_MAX_MS = 2 * LATE_MAX_MS + 1000;
 
 export class LossJudge {
-  /** Processes that had the storage open when it lost something that no process has noticed yet. */
+  /** Processes that had the storage open when it lost data, as long as no process has noticed the loss. */
   private witnesses: readonly Opening[] = [];
   private unnoticedMs = 0;
   /** Processes that have it open in an incarnation that ended because of a loss. */
@@ -29,13 +29,13 @@ export class LossJudge {
     this.witnesses = [];
   }
 
-  /** It started because a sync failed. */
+  /** The new incarnation started because a sync failed. */
   lost(openings: Iterable<Opening>): void {
     if (this.outliving.length === 0) this.outlivedMs = 0;
     this.outliving = [...openings];
   }
 
-  /** A check after `stepMs` during which nothing hindered the server. */
+  /** Checks after `stepMs` without a hindrance of the server. */
   look(stepMs: number, openings: ReadonlySet<Opening>): string | null {
     this.witnesses = this.witnesses.filter((one) => openings.has(one));
     this.outliving = this.outliving.filter((one) => openings.has(one));

@@ -1,17 +1,17 @@
-// Sectors of one volume that its storage has lost (docs/PROTOCOL.md, V1), as the oracle knows them: what a read may return, and until when.
-// Until the next incarnation has started and the client has sent its log again, a read may return the disk's content; after that, never
-// again. What a read returns of a lost sector is no promise, because the cache may lose it at any time.
+// Lost sectors of one volume's storage (docs/PROTOCOL.md, V1), for the oracle: the content that a read may return, and until when. Until
+// the next incarnation has started and the client has replayed its log, a read may return the disk's content; afterwards it must not.
+// Content that a read returns of a lost sector is no promise, because the cache may lose it at any time.
 
-/** Not forgotten; forgotten, and all that must be there was brought back since. */
+/** Levels: the sector is not forgotten; or it is forgotten, and all required content was restored since. */
 const NONE = -1;
 const OVER = -2;
 
 export class Losses {
-  /** Sectors that show old content rightly. */
+  /** Number of sectors that may show old content. */
   count = 0;
-  /** By sector: number of the change that the disk has. */
+  /** By sector: number of the change on disk. */
   private readonly levels: Uint32Array;
-  /** By sector: the incarnation of the storage in which it was lost. */
+  /** By sector: the incarnation of the storage in which the sector was lost. */
   private readonly incarnations: Int32Array;
 
   constructor(sectors: number) {
@@ -25,13 +25,13 @@ export class Losses {
     this.incarnations[sector] = incarnation;
   }
 
-  /** No client will restore it: the disk's content is all there is. */
+  /** No client will restore the sector, so its content is that of the disk. */
   isNobodys(sector: number): void {
     this.incarnations[sector] = OVER;
     this.count--;
   }
 
-  /** The oldest change that a read issued now may show, where `floor` must be. */
+  /** The oldest change that a read issued now may return in a sector whose required change is `floor`. */
   floor(sector: number, floor: number): number {
     return this.incarnations[sector]! >= 0 ? Math.min(floor, this.levels[sector]!) : floor;
   }
@@ -56,7 +56,7 @@ export class Losses {
     }
   }
 
-  /** A loss before this incarnation is no excuse any more: `ended` is called with each such sector. */
+  /** Ends the effect of losses before this incarnation: calls `ended` with each such sector. */
   end(beforeIncarnation: number, ended: (sector: number) => void): void {
     for (let sector = 0; this.count > 0 && sector < this.incarnations.length; sector++) {
       if (this.incarnations[sector]! < 0 || this.incarnations[sector]! >= beforeIncarnation) continue;

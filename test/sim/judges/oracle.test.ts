@@ -1,5 +1,5 @@
-// The oracle reports each kind of breach when it happens, and nothing in a healthy run: a judge that cannot catch a planted fault is a
-// defect. Whole worlds are tested by the seeds.
+// The oracle reports each kind of breach when it happens, and nothing in a healthy run: a judge that misses a planted fault is a defect.
+// Seeds test whole worlds.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { beforeEach, expect, test } from 'vitest';
@@ -232,7 +232,7 @@ test('forgotten zeros are owed only while the disk shows something else than zer
   execute(1, 0, body);
   oracle.changed(number, 0, 2, true);
   oracle.flushed(oracle.flushBegins());
-  // The zeros of sector 0 are durable, as with FUA. Another discard is under way when the cache loses both sectors.
+  // The zeros of sector 0 are durable, as with FUA. Another discard is in progress when the cache loses both sectors.
   const disk = Buffer.from(content);
   disk.fill(0, 0, SECTOR_BYTES);
   oracle.changed(oracle.change(0, 2, null, 0), 0, 2, true);

@@ -1,21 +1,21 @@
-// What a volume may contain, known from outside. Every written sector carries volume, write number and sector, so a read tells which write
-// it saw. Overlapping changes execute in the order of their submission (O1), over all users, because only one writes at a time. Reads
-// return the last answered write or a later one, never an older one than before. Each write executes once, in order, never after its
-// answer, and an abandoned one not after anything newer. In a later incarnation of the storage the client may send again, from its replay
-// log, what was answered last. A machine crash takes back only what is neither durable nor in the log of a live client. Losses without a
-// crash are in oracle-losses.ts.
+// The content that a volume may have, known from outside. Every written sector carries volume, write number and sector, so that a read
+// shows the write that it returns. Overlapping changes execute in the order of their submission (O1), over all users, because only one
+// writes at a time. Reads return the last answered write or a later one, and never an older one than an earlier read. Each write executes
+// once, in order, and never after its answer; an abandoned write never executes after a newer one. In a later incarnation of the storage,
+// the client may replay the last answered writes from its log. A machine crash undoes only writes that are neither durable nor in the log
+// of a live client. oracle-losses.ts handles losses without a crash.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { Losses } from './oracle-losses.ts';
 
-/** The knowledge when a read was issued: for each of its sectors the oldest change that it may return. */
+/** Knowledge at the time when a read was issued: for each of its sectors, the oldest change that the read may return. */
 export type ReadTicket = Uint32Array;
 
-/** Of an abandoned change. */
+/** Knowledge about an abandoned change. */
 interface Lost {
   /** The newest server process that may execute it. */
   readonly process: number;
-  /** Number of the newest change submitted by then: once a later one executes, this one can no longer do so. */
+  /** Number of the newest change at that time: once a later change executes, the abandoned one can no longer execute. */
   readonly newest: number;
 }
 
@@ -27,12 +27,11 @@ export interface ChangeWatch {
 
 const STAMP_BYTES = 16;
 const MAGIC = 0x5253494f;
-/** Breaches kept: the first one matters, the others follow from it. */
+/** Most breaches that are kept; the first one matters, because the others follow from it. */
 const BREACHES_MAX = 20;
 
 export class Oracle {
   readonly breaches: string[] = [];
-  /** Sectors that the volume has now. */
   sectors: number;
   readonly volume: number;
   /** The most sectors that it can have. */
@@ -42,29 +41,28 @@ export class Oracle {
   /** Newest change that was answered OK, and the newest one that no machine crash may undo. */
   private readonly acked: Uint32Array;
   private readonly durable: Uint32Array;
-  /** Newest change that was answered OK, even if lost since: a log may have it. */
+  /** Newest change that was answered OK, even if it was lost since then, because a log may have it. */
   private readonly answered: Uint32Array;
   /** The incarnation of the storage in which each sector was last written, and its newest answered change executed. */
   private readonly writtenIn: Uint32Array;
   private readonly ackedIn: Uint32Array;
-  /** The same for the last write of each sector, when it executed first. */
+  /** The incarnation in which the last write of each sector executed first. */
   private readonly bornIn: Uint32Array;
-  /** Ended incarnations of the storage. */
   incarnations = 0;
-  /** Changes of several segments, of which not all were answered OK. */
+  /** Changes with several segments, not all of which were answered OK. */
   private readonly partial = new Set<number>();
-  /** All changes of several segments: the incarnation of the storage in which they were submitted. */
+  /** Changes with several segments -> the incarnation of the storage in which they were submitted. */
   private readonly inPieces = new Map<number, number>();
   /** The first number that the current user of the volume may have submitted. */
   private tenureFrom = 1;
   /** The machine has crashed, and the replay log of the volume's user has not been sent yet. */
   private isPending = false;
-  /** How often an answered change was treated as lost. */
+  /** Number of times that an answered change was treated as lost. */
   drops = 0;
-  /** How often changes that were answered OK are not owed any more. */
+  /** Number of times that changes that were answered OK stopped being required. */
   lowerings = 0;
   changes: ChangeWatch | null = null;
-  /** By user: newest change that was answered, whatever the answer. */
+  /** By user: newest change with any answer. */
   private readonly told: Uint32Array[] = [];
   /** By number: the user who submitted it. */
   private readonly authors: number[] = [0];
@@ -75,17 +73,15 @@ export class Oracle {
   /** Newest executed write, and the server process that executed it. */
   private readonly executed: Uint32Array;
   private readonly executedIn: Uint32Array;
-  /** Changes that make zeros and may still be read. */
+  /** Changes that make zeros, and whose zeros a read may still return. */
   private readonly zeros: (number[] | undefined)[];
   private readonly lost = new Map<number, Lost>();
   private readonly losses: Losses;
-  /** Called with each breach. */
   breached: (sentence: string) => void = () => undefined;
   /** Called before a log is sent again, and after a part of it has executed. */
   replayed: () => void = () => undefined;
   /** Called when a read has returned a change before it was answered. */
   shown: () => void = () => undefined;
-  /** Highest number of an executed change. */
   private highest = 0;
   private readonly stamp = Buffer.alloc(STAMP_BYTES);
   private nextNumber = 1;
@@ -110,7 +106,7 @@ export class Oracle {
     this.stamp.writeUInt32BE(volume, 12);
   }
 
-  /** Changes so far. */
+  /** Number of changes so far. */
   get submitted(): number {
     return this.nextNumber - 1;
   }
@@ -135,8 +131,8 @@ export class Oracle {
   }
 
   /**
-   * A change was answered; `isOk` false: it may show or not, but will not execute any more. `isSure` false: a change was treated as lost
-   * meanwhile, and the OK may refer to it.
+   * A change was answered; if `isOk` is false, reads may return it or not, but it no longer executes. If `isSure` is false, a change was
+   * treated as lost since its submission, and the OK may refer to that one.
    */
   changed(number: number, lba: number, count: number, isOk: boolean, isSure = true): void {
     const told = this.toldTo(this.authors[number]!);
@@ -161,7 +157,7 @@ export class Oracle {
     }
   }
 
-  /** The changes that a FLUSH submitted now covers. */
+  /** Changes that a FLUSH covers if it is submitted now. */
   flushBegins(): Uint32Array {
     return this.acked.slice();
   }
@@ -185,7 +181,7 @@ export class Oracle {
     return this.losses.count;
   }
 
-  /** Of these, sectors whose last acknowledged content is not on disk, so that somebody has to bring it back. */
+  /** Of these, sectors whose last acknowledged content is not on disk, so that a client has to restore it. */
   owed(disk: Buffer): number {
     let count = 0;
     for (let sector = 0; this.losses.count > 0 && sector < this.sectors; sector++)
@@ -193,13 +189,16 @@ export class Oracle {
     return count;
   }
 
-  /** The level alone does not tell: of zeros on disk, nobody knows which change has made them. */
+  /**
+   * Whether required content is missing on disk. The level alone is not enough, because zeros on disk do not show which change has made
+   * them.
+   */
   private isMissing(disk: Buffer, sector: number): boolean {
     const floor = this.floors[sector]!;
     return floor > this.losses.levelOf(sector) && !this.isAsLate(disk, sector, floor);
   }
 
-  /** Everything that an OK flush covers is on disk, whatever a sector shows. */
+  /** Expects that all changes that an OK flush covers are on disk, whatever reads of the sector return. */
   judgeOnDisk(sector: number, covered: number, disk: Buffer): void {
     if (covered === 0 || this.isAsLate(disk, sector, covered)) return;
     const onDisk = this.numberOf(disk, sector * SECTOR_BYTES, sector);
@@ -211,7 +210,7 @@ export class Oracle {
       if (this.durable[sector]! < covered[sector]!) this.durable[sector] = covered[sector]!;
   }
 
-  /** The volume was synced and gets another holder: every change answered OK to the last one, or about to be, is durable. */
+  /** The volume was synced and gets another holder: every change of the last holder that was or will be answered OK is durable. */
   handedOver(): void {
     this.flushed(this.acked);
     this.durableUpTo = this.nextNumber - 1;
@@ -224,7 +223,7 @@ export class Oracle {
       this.floors[sector] = Math.min(this.floors[sector]!, Math.max(this.durable[sector]!, this.acked[sector]!));
   }
 
-  /** A user has the volume attached, and its log keeps what it submits from now on. */
+  /** A user has attached the volume, and its log keeps its changes from now on. */
   attached(): void {
     this.tenureFrom = this.nextNumber;
   }
@@ -263,7 +262,7 @@ export class Oracle {
     });
   }
 
-  /** The log is lost, and with it everything that only the log could restore. */
+  /** The log is lost, and with it all changes that only the log could restore. */
   dropped(): void {
     if (!this.isPending && this.losses.count === 0) return;
     this.drops++;
@@ -275,7 +274,7 @@ export class Oracle {
     this.acked.set(this.durable);
   }
 
-  /** The volume has this content from now on, which it had before; nobody uses it. */
+  /** A rollback gave the volume this earlier content; no client uses the volume. */
   rolledBack(content: Buffer): void {
     this.lowerings++;
     this.losses.clear();
@@ -283,7 +282,7 @@ export class Oracle {
     for (let sector = 0; sector < this.sectors; sector++) {
       const number = this.numberOf(content, sector * SECTOR_BYTES, sector) ?? 0;
       for (const numbers of [this.floors, this.acked, this.durable, this.answered, this.newest]) numbers[sector] = number;
-      // The zeros that it shows may still be those of any change that made zeros.
+      // The sector's zeros may still be those of any change that made zeros.
       if (number > 0) this.zeros[sector] = undefined;
     }
   }
@@ -314,7 +313,7 @@ export class Oracle {
     this.lost.set(number, { process, newest: this.nextNumber - 1 });
   }
 
-  /** Stores the present knowledge in the ticket. */
+  /** Stores the present knowledge in the ticket of a read. */
   issueRead(lba: number, count: number, ticket: ReadTicket): void {
     for (let index = 0; index < count; index++) ticket[index] = this.floorOf(lba + index);
   }
@@ -348,7 +347,7 @@ export class Oracle {
         continue;
       }
       const last = this.executed[sector]!;
-      // A segment of a larger change may be in the log before the change is answered: a later incarnation gets it again.
+      // A segment of a larger change may be in the log before the change is answered, and is then replayed to a later incarnation.
       const again = number === last && this.executedIn[sector] === process && this.bornIn[sector] === incarnation;
       if (number !== last) this.bornIn[sector] = incarnation;
       this.writtenIn[sector] = incarnation;
@@ -371,13 +370,19 @@ export class Oracle {
     if (this.breaches.length < BREACHES_MAX) this.breaches.push(`volume ${this.volume}: ${sentence}`);
   }
 
-  /** In a later incarnation the log sends again the last answered changes, and possibly partly answered ones. */
+  /**
+   * Whether the execution is a replay: in a later incarnation, the log sends the last answered changes again, and possibly partly answered
+   * ones.
+   */
   private isReplay(number: number, sector: number, incarnation: number): boolean {
     const acked = this.answered[sector]!;
     return (number === acked && incarnation > this.ackedIn[sector]!) || (this.partial.has(number) && number > acked);
   }
 
-  /** An answered segment of a change that is not answered as a whole: the log has it and sends it to a later incarnation. */
+  /**
+   * Whether this is an answered segment of a change that is not completely answered: the log has the segment, and replays it to a later
+   * incarnation.
+   */
   private isPiece(number: number, sector: number, incarnation: number): boolean {
     return number > this.answered[sector]! && incarnation > (this.inPieces.get(number) ?? Number.POSITIVE_INFINITY);
   }
@@ -412,7 +417,7 @@ export class Oracle {
     this.shown();
   }
 
-  /** Zeros may come from the oldest change that fits; no more is certain. -1: none fits. */
+  /** The oldest change that may have made the zeros, because no later one is certain; -1: none may. */
   private oldestZeros(sector: number, floor: number): number {
     if (floor === 0) return 0;
     return this.zeros[sector]?.find((number) => number >= floor) ?? -1;
@@ -423,11 +428,11 @@ export class Oracle {
     if (list === undefined) this.zeros[sector] = [number];
     else list.push(number);
     if (list === undefined || list.length < 256) return;
-    // Reads that are still out know an older floor, but hardly that old.
+    // Drops the oldest; reads in flight may know older floors, but hardly such old ones.
     list.splice(0, 128);
   }
 
-  /** Each sector: volume, write number, sector and volume, repeatedly. */
+  /** Fills a sector with repeated stamps of volume, write number and sector. */
   private stampSector(buffer: Buffer, offset: number, number: number, sector: number): void {
     const { stamp } = this;
     stamp[4] = number >>> 24;
@@ -446,7 +451,7 @@ export class Oracle {
     return this.numberOf(copy, sector * SECTOR_BYTES, sector);
   }
 
-  /** The oldest change that a copy may show in a sector where `floor`, or a later change, must be; at most 0: none is certain. */
+  /** The oldest change that a copy may have in a sector whose required change is `floor` or later; 0 or less: none is certain. */
   leastIn(copy: Buffer, sector: number, floor: number): number {
     const number = this.shownIn(copy, sector) ?? 0;
     return number === 0 ? this.oldestZeros(sector, floor) : number;

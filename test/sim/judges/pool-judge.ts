@@ -1,10 +1,9 @@
-// Judges from outside the volumes that commands create, grow, rename, change, remove and restore at one server (docs/PROTOCOL.md, C1 to C4).
-// It knows each order that was asked, the answers, and the disk. What the volumes contain is the oracle's job. Invariant: it observes and
-// changes nothing.
+// Judges from outside the volumes that commands create, grow, rename, change, remove and restore at one server (docs/PROTOCOL.md, C1 to
+// C4). It knows all orders, their answers, and the disk. The oracle judges the content of volumes. Invariant: it observes and changes
+// nothing.
 
 import type { SimDisk, SimFolder } from '../storage/sim-disk.ts';
 
-/** What an order makes of a volume. */
 export interface VolumeState {
   readonly place: 'volumes' | 'removed';
   readonly name: string;
@@ -18,7 +17,7 @@ interface Pending {
   readonly after: VolumeState;
 }
 
-/** A removed or renamed volume, as far as clients matter. */
+/** Users of a volume that an order removes or renames. */
 export interface JudgedUse {
   /** Name of the node that holds it; null if none does. */
   readonly holder: string | null;
@@ -30,12 +29,12 @@ export class PoolJudge {
   readonly breaches: string[] = [];
   /** By volume id: the state that was answered last. */
   private readonly answeredStates = new Map<string, VolumeState>();
-  /** By request id. */
+  /** Unanswered orders by request id. */
   private readonly pending = new Map<string, Pending>();
   private readonly server: string;
   private readonly disk: SimDisk;
   private readonly nowMs: () => number;
-  /** Orders that were answered. */
+  /** Number of answered orders. */
   done = 0;
 
   constructor(server: string, disk: SimDisk, nowMs: () => number) {
@@ -44,7 +43,6 @@ export class PoolJudge {
     this.nowMs = nowMs;
   }
 
-  /** The last answered state of a volume. */
   stateOf(id: string): VolumeState | null {
     return this.answeredStates.get(id) ?? null;
   }
@@ -53,7 +51,7 @@ export class PoolJudge {
     this.pending.set(request, { id, after });
   }
 
-  /** C1: what is answered is durable. */
+  /** C1: an answered order is durable. */
   answered(request: string, id: string): void {
     const { id: asked, after } = this.pending.get(request)!;
     this.pending.delete(request);
@@ -70,7 +68,7 @@ export class PoolJudge {
     this.answeredStates.set(id, after);
   }
 
-  /** It was refused: nothing may have changed. */
+  /** The order was refused: nothing may have changed. */
   refused(request: string, code: string): void {
     const pending = this.pending.get(request);
     this.pending.delete(request);
@@ -88,7 +86,7 @@ export class PoolJudge {
     this.look('after a repeated request');
   }
 
-  /** C1: every volume is as it was answered last, or as an order that is not answered makes it. */
+  /** C1: expects that every volume has the state of the last answer, or that of an unanswered order. */
   look(when: string): void {
     for (const [id, state] of this.answeredStates) {
       const folder = this.disk.shown.get(id);
@@ -108,7 +106,7 @@ export class PoolJudge {
         this.breach(`C4: ${textOf(after)} was created more than once`);
   }
 
-  /** C1: clients are told of a size when that is durable. */
+  /** C1: a client sees a size only when this size is durable. */
   serves(id: string, name: string, sizeBytes: number): void {
     const folder = this.disk.durable.get(id);
     const durableBytes = Math.min(folder?.manifest.sizeBytes ?? 0, this.disk.durableLengthOf(id));

@@ -1,5 +1,5 @@
-// The reader judge reports each breach of N1 to N4, and accepts what is allowed: bytes as they were, a removal of what no client has, a return to
-// the same snapshot, and a list without snapshots that are removed meanwhile.
+// The reader judge reports each breach of N1 to N4, and accepts what is allowed: unchanged bytes, the removal of a snapshot that no client
+// has, a return to the same snapshot, and a list without snapshots that were removed in the meantime.
 
 import { expect, test } from 'vitest';
 import { ReaderJudge } from './reader-judge.ts';
@@ -10,7 +10,7 @@ function known(number: number) {
   return { id: `id${number}`, name: `n${number}`, volumeId: VOLUME, createdMs: number, content: Buffer.alloc(1024, number) };
 }
 
-/** With three snapshots. */
+/** A judge that knows three snapshots. */
 function judged(): ReaderJudge {
   const judge = new ReaderJudge('server0', () => 1);
   for (const number of [1, 2, 3]) judge.made(known(number));

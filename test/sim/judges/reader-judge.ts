@@ -1,5 +1,6 @@
-// Judges clients that read snapshots of one server by name: what they read is what the snapshot had when it was answered (N1), it is not taken
-// away from them (N2), they never go on with another one (N3), and it names the older ones (N4). Invariant: it observes and changes nothing.
+// Judges clients that read snapshots of one server by name: reads return the content of the snapshot when it was answered (N1), the
+// snapshot is not removed while they have it (N2), they never continue with another snapshot (N3), and the snapshot names the older ones
+// (N4). Invariant: it observes and changes nothing.
 
 const BREACHES_MAX = 20;
 
@@ -12,18 +13,17 @@ export interface KnownSnapshot {
   readonly content: Buffer;
 }
 
-/** What is known when a client opens a snapshot: those that are there, and those that were ever there. */
+/** Snapshots that exist when a client opens one, and snapshots that ever existed. */
 export type Standing = ReadonlySet<string>;
 
 export class ReaderJudge {
   readonly breaches: string[] = [];
-  /** Reads that were compared. */
   compared = 0;
   private readonly known = new Map<string, KnownSnapshot>();
   private readonly there = new Set<string>();
-  /** Their removal was answered. */
+  /** Snapshots whose removal was answered. */
   private readonly removed = new Set<string>();
-  /** Of each reader: the id of the snapshot that it has open. */
+  /** Reader -> id of its open snapshot. */
   private readonly open = new Map<string, string>();
   private readonly server: string;
   private readonly nowMs: () => number;
@@ -42,12 +42,12 @@ export class ReaderJudge {
     this.there.add(one.id);
   }
 
-  /** Its removal is asked for: it may be there, or not. */
+  /** A removal of the snapshot is requested: the snapshot may exist or not. */
   leaves(id: string): void {
     this.there.delete(id);
   }
 
-  /** Its removal was refused. */
+  /** The removal of the snapshot was refused. */
   stays(id: string): void {
     this.there.add(id);
   }
@@ -58,14 +58,14 @@ export class ReaderJudge {
     for (const [reader, has] of this.open) if (has === id) this.breach(`N2: ${this.text(id)} is removed while ${reader} has it open`);
   }
 
-  /** A client has opened a snapshot. `before`: the id that it had, if it only comes back. */
+  /** A client has opened a snapshot. `before`: id of its earlier snapshot if it only reconnects. */
   opened(reader: string, id: string, before: string | null): void {
     this.open.set(reader, id);
     if (this.removed.has(id)) this.breach(`N2: ${reader} has opened ${this.text(id)}, whose removal was answered`);
     if (before !== null && before !== id) this.breach(`N3: ${reader} had ${this.text(before)}, and goes on with ${this.text(id)}`);
   }
 
-  /** The reader has it no more, or is not judged any more. */
+  /** The reader no longer has the snapshot, or is no longer judged. */
   left(reader: string): void {
     this.open.delete(reader);
   }

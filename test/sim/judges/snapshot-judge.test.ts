@@ -1,5 +1,5 @@
-// The judge of snapshots: copies as they must be, and copies that each break one part of rule P1. Whether production code keeps the rule is
-// what seeds show.
+// The judge of snapshots accepts correct copies, and rejects copies that each break one part of rule P1. Seeds test whether production code
+// keeps the rule.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { beforeEach, expect, test } from 'vitest';

@@ -1,7 +1,7 @@
-// Judges snapshots from outside (rule P1). It knows when each change of a volume was submitted and answered, over all volumes in one order. A
-// snapshot must hold every change that was answered before it was asked for. If it holds a change that was submitted after another one was
-// answered, it holds the other one too, over all of its volumes. A write is in it whole or not at all. Invariant: it observes and changes
-// nothing.
+// Judges snapshots from outside (rule P1). It knows the order in which changes of all volumes were submitted and answered. A snapshot must
+// have every change that was answered before the request for the snapshot. If a snapshot has a change that was submitted after the answer
+// to another change, it must have that one too, over all of its volumes. A snapshot has a write completely or not at all. Invariant: it
+// observes and changes nothing.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SEGMENT_MIN_BYTES } from '@rsio/protocol/client/limits';
@@ -13,11 +13,10 @@ interface Change {
   readonly isWrite: boolean;
   readonly submitted: number;
   readonly incarnations: number;
-  /** When it was answered OK; infinity: it was not. */
+  /** Position of the OK answer in the order; infinity: none. */
   answered: number;
 }
 
-/** What is copied of one volume. */
 export interface JudgedCopy {
   readonly oracle: Oracle;
   readonly name: string;
@@ -27,7 +26,7 @@ export interface JudgedCopy {
 interface Begun {
   readonly acked: Uint32Array;
   readonly lowerings: number;
-  /** Changes that were answered by then. */
+  /** Number of changes that were answered at that time. */
   readonly answers: number;
 }
 
@@ -37,9 +36,7 @@ export type Take = ReadonlyMap<Oracle, Begun>;
 const BREACHES_MAX = 20;
 
 class History implements ChangeWatch {
-  /** By number. */
   readonly changes = new Map<number, Change>();
-  /** Numbers of changes that were answered OK, in order. */
   readonly answers: number[] = [];
   private readonly next: () => number;
 
@@ -53,7 +50,7 @@ class History implements ChangeWatch {
 
   answered(number: number): void {
     const change = this.changes.get(number);
-    // It was submitted before this history began.
+    // The change was submitted before this history began.
     if (change === undefined) return;
     change.answered = this.next();
     this.answers.push(number);
@@ -62,7 +59,6 @@ class History implements ChangeWatch {
 
 export class SnapshotJudge {
   readonly breaches: string[] = [];
-  /** Snapshots that were judged. */
   judged = 0;
   private readonly histories = new Map<Oracle, History>();
   private moment = 0;
@@ -74,7 +70,7 @@ export class SnapshotJudge {
     oracle.changes = history;
   }
 
-  /** A snapshot is asked for. */
+  /** A snapshot is requested. */
   asks(oracles: readonly Oracle[]): Take {
     return new Map(
       oracles.map((oracle) => [
@@ -84,10 +80,10 @@ export class SnapshotJudge {
     );
   }
 
-  /** It was answered that the snapshot is there. */
+  /** The request for the snapshot was answered. */
   answered(take: Take, copies: readonly JudgedCopy[]): void {
     this.judged++;
-    // What somebody else has given up since is owed by nobody.
+    // Leaves out volumes with changes that another client has since given up, because no one owes these.
     const sure = copies.filter(({ oracle }) => take.get(oracle)!.lowerings === oracle.lowerings);
     for (const copy of sure) this.judgeBefore(copy, take.get(copy.oracle)!);
     const newest = Math.max(0, ...sure.map((copy) => this.newestIn(copy, take.get(copy.oracle)!)));
@@ -106,7 +102,7 @@ export class SnapshotJudge {
     }
   }
 
-  /** When the newest change that the copy certainly holds was submitted. */
+  /** Position of the submission of the newest change that the copy certainly has. */
   private newestIn({ oracle, content }: JudgedCopy, { acked }: Begun): number {
     const { changes } = this.historyOf(oracle);
     let newest = 0;
@@ -132,7 +128,7 @@ export class SnapshotJudge {
     }
   }
 
-  /** A write of one request is in the copy whole, or not at all, unless it was sent again. */
+  /** The copy must have a write of one request completely or not at all, unless the write was sent again. */
   private judgeWhole({ oracle, name, content }: JudgedCopy): void {
     const { changes } = this.historyOf(oracle);
     const sectors = content.length / SECTOR_BYTES;

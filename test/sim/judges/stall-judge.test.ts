@@ -1,5 +1,5 @@
-// The judge of stall policies reports I/O that fails too early or too late: a judge that is always content is a defect. Worlds in which
-// that happens are tested by the seeds.
+// The judge of stall policies reports I/O that fails too early or too late: a judge that accepts everything is a defect. Seeds test worlds
+// in which such I/O occurs.
 
 import { STALL_FAIL_GRACE_MS } from '@rsio/rsiod/volumes/limits';
 import { Attachment } from '@rsio/protocol/client/attachment';
@@ -11,7 +11,7 @@ import { SimClock } from '../base/sim-clock.ts';
 import { StallJudge } from './stall-judge.ts';
 import { TAKE } from '@rsio/protocol/wire/messages';
 
-/** A volume that was never opened: it is halted. */
+/** A volume that was never opened, and is therefore halted. */
 function haltedVolume(): Volume {
   const clock = new SimClock();
   const events = {

@@ -1,21 +1,21 @@
-// Judges from outside what the stall policy of one volume permits: when I/O may fail, and by when it must have failed. What follows for
-// failed I/O is the job of user and oracle. Times in simulated ms.
+// Judges the stall policy of one volume from outside: when I/O may fail, and when it must have failed. User and oracle handle failed I/O.
+// Times in simulated ms.
 
 import type { StallPolicy } from '@rsio/common/config/schema/types';
 import { STALL_FAIL_GRACE_MS } from '@rsio/rsiod/volumes/limits';
 import type { StallEvent } from '@rsio/rsiod/volumes/path-stall';
 import type { Volume } from '@rsio/rsiod/volumes/volume';
 
-/** Between two checks, plus a timer's delay. */
+/** Time between two checks plus the delay of a timer. */
 const LATE_MAX_MS = 300;
 
 export class StallJudge {
   private readonly policy: StallPolicy;
-  /** Since when the volume's I/O was reported as waiting; null: it runs. */
+  /** Time since which the volume's I/O is reported as waiting; null: it does not wait. */
   private waitsSinceMs: number | null = null;
-  /** When a failure of I/O was found correct: all waiting I/O fails at the same time. */
+  /** Time at which a failure was found correct; all waiting I/O fails at the same time. */
   private failedMs = -1;
-  /** Since when every check found it stalled. */
+  /** Time since which every check has found the volume stalled. */
   private haltedSinceMs: number | null = null;
 
   constructor(policy: StallPolicy) {
@@ -32,12 +32,12 @@ export class StallJudge {
     else if (word === 'goes-on') this.forget();
   }
 
-  /** `oldestMs`: when the oldest of the I/Os that are still out was submitted. */
+  /** `oldestMs`: submission time of the oldest unanswered I/O. */
   mayGiveUp(volume: Volume | null, submittedMs: number, oldestMs: number, nowMs: number): boolean {
     const { policy, waitsSinceMs } = this;
     if (policy === 'forever' || waitsSinceMs === null || volume?.target.standing !== 'halted') return false;
     const waitedMs = policy === 'fail' ? nowMs - waitsSinceMs - STALL_FAIL_GRACE_MS : nowMs - Math.min(submittedMs, oldestMs) - policy;
-    // A hair for sums of fractions.
+    // Allows for rounding in sums of fractions.
     if (waitedMs >= -1e-6) this.failedMs = nowMs;
     return this.failedMs === nowMs;
   }

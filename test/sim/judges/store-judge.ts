@@ -1,5 +1,5 @@
-// Judges from outside the snapshots of one server (rule P2), what differs between them (N5), and where its volumes are (C5). It keeps what each
-// snapshot contained when it was answered. Invariant: it observes and changes nothing.
+// Judges from outside the snapshots of one server (rule P2), the differences between them (N5), and the pools of its volumes (C5). It keeps
+// the content of each snapshot at its answer. Invariant: it observes and changes nothing.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 
@@ -7,17 +7,17 @@ const BREACHES_MAX = 20;
 
 export class StoreJudge {
   readonly breaches: string[] = [];
-  /** Snapshots and clones that were answered, and what they contain. */
+  /** Answered snapshots and clones with their contents. */
   private readonly kept = new Map<string, Buffer>();
-  /** Asked for, without an answer: each exists, or all of one request do not. */
+  /** Requested objects without an answer: all of one request exist, or none. */
   private pending: readonly string[] = [];
   /** A snapshot whose removal has no answer yet. */
   private leaving: string | null = null;
-  /** Id of a volume whose rollback has no answer yet: it may have the snapshot of its content before. */
+  /** Id of a volume whose rollback has no answer yet; it may have the snapshot of its earlier content. */
   private rolling: string | null = null;
   private readonly server: string;
   private readonly nowMs: () => number;
-  /** Orders that were answered, and comparisons with a kept content. */
+  /** Number of answered orders, and of comparisons with kept contents. */
   done = 0;
   compared = 0;
 
@@ -34,7 +34,7 @@ export class StoreJudge {
     this.pending = keys;
   }
 
-  /** The order is answered or refused. `content`: of what was made. */
+  /** The order was answered or refused. `made`: contents of the objects that it has made. */
   answered(made: ReadonlyMap<string, Buffer>): void {
     this.pending = [];
     this.rolling = null;
@@ -56,7 +56,7 @@ export class StoreJudge {
     this.done++;
   }
 
-  /** What is there now: every snapshot and clone, and its content; null: its file is missing. */
+  /** Compares all existing snapshots and clones with the kept ones; null: the file is missing. */
   look(found: ReadonlyMap<string, Buffer | null>, when: string): void {
     for (const [key, content] of this.kept) {
       if (key === this.leaving) continue;
@@ -72,7 +72,7 @@ export class StoreJudge {
       this.breach(`P2: of ${this.pending.join(', ')} only ${made.join(', ')} is there ${when}`);
   }
 
-  /** Only whether the contents are what they were. */
+  /** Compares only the contents. */
   compareAll(found: ReadonlyMap<string, Buffer | null>, when: string): void {
     for (const [key, now] of found) {
       const was = this.kept.get(key);
@@ -82,7 +82,7 @@ export class StoreJudge {
     }
   }
 
-  /** N5. `pairs`: as changedPairs tells; `isSure`: the sector has not changed meanwhile. */
+  /** Judges N5. `pairs`: result of changedPairs; `isSure`: true if the sector has not changed in the meantime. */
   differs(what: string, before: Buffer, after: Buffer, pairs: readonly number[], isSure: (sector: number) => boolean): void {
     this.done++;
     let at = 0;

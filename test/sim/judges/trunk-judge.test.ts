@@ -1,5 +1,5 @@
-// The judge of a trunk reports a request left waiting for silent paths, and a healthy path left idle, and nothing else. Trunks in which
-// that happens are tested by the seeds and the zoo.
+// The judge of a trunk reports a request left waiting for silent paths, and a healthy path left idle, and nothing else. Seeds and the zoo
+// test whole trunks.
 
 import { RATE_PROBE_IDLE_MS, RATE_PROBE_SHARE } from '@rsio/protocol/client/limits';
 import { expect, test } from 'vitest';
@@ -77,9 +77,9 @@ test('a request on a silent path may wait no longer than it takes to move it, wh
   };
   expect(run((nowMs) => [silent, other(nowMs)], 1)).toContain('silent paths (1) while others (2) deliver');
   expect(run((nowMs) => [silent, other(nowMs)], 1, 2)).toBeNull();
-  // No path owes an answer to it.
+  // No path owes an answer to the request.
   expect(run((nowMs) => [other(nowMs)])).toContain('while others (2) deliver');
-  // No newer request was sent before it, or only one that need not wait.
+  // No newer request overtakes it, or only one that need not wait.
   const later = (nowMs: number, request: JudgedRequest): JudgedSlots => {
     const slots = owed(1);
     return nowMs < 500 ? slots : { ...slots, requestOf: (slot) => (slot === 0 ? REQUEST : request), copiesOf: (slot) => [slot + 1] };
@@ -93,12 +93,12 @@ test('a request on a silent path may wait no longer than it takes to move it, wh
     const request = { attachment, bodyBytes: BODY_BYTES };
     expect(watch((nowMs) => judge.look([silent, busy(nowMs)], later(nowMs, request), nowMs), 0, endMs) ?? 'nothing').toContain(said);
   }
-  // The other path is idle, and so slow that waiting is better.
+  // The other path is idle, but so slow that waiting is better.
   expect(run((nowMs) => [silent, path({ number: 2, lastProofMs: nowMs, bytesPerMs: BODY_BYTES / endMs })], 1)).toBeNull();
-  // The other path shows nothing either, or is full of earlier requests.
+  // The other path also delivers nothing, or is full of earlier requests.
   expect(run(() => [silent, path({ number: 2 })], 1)).toBeNull();
   expect(run((nowMs) => [silent, busy(nowMs)], 1)).toBeNull();
-  // It has shown something meanwhile.
+  // The path has delivered something in the meantime.
   expect(run((nowMs) => [path({ number: 1, quietSinceMs: nowMs - TIMES.suspectMs, out: 1 }), other(nowMs)], 1)).toBeNull();
 });
 

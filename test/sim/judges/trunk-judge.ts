@@ -1,13 +1,16 @@
-// Judges one trunk from outside: no request waits for silent paths while another path delivers, and no healthy path stays without any
-// request forever. The total time of an I/O is sim-judge.ts's job. Invariant: it observes and changes nothing.
+// Judges one trunk from outside: no request waits for silent paths while another path delivers, and no healthy path stays without requests
+// forever. sim-judge.ts judges the total time of an I/O. Invariant: it observes and changes nothing.
 
 import { RATE_PROBE_IDLE_MS, RATE_PROBE_MAX_MS, RATE_PROBE_SHARE, SUSPECT_SRTT_FACTOR } from '@rsio/protocol/client/limits';
 import type { LivenessTimes } from '@rsio/protocol/client/paths/path-verdict';
 import { completionMs, type PathPicture } from '@rsio/protocol/client/paths/scheduler';
 
-/** After a path falls silent, its owed requests are sent elsewhere, before later ones, within this time: some checks and a PING. */
+/**
+ * Time after the beginning of a silence within which the requests of the path are sent over other paths, before later ones: a few checks
+ * and a PING.
+ */
 export const MOVED_WITHIN_MS = 800;
-/** A path delivers when it has shown something within this: while another one is silent all are asked. */
+/** A path delivers if it has received something within this time, because while a path is silent, the client sends PINGs on all paths. */
 const DELIVERS_MS = 500;
 /** One request in RATE_PROBE_SHARE may test an idle path, and paths take turns; some requests between two looks carry no data. */
 const PROBES_PER_PATH = 4;
@@ -15,12 +18,12 @@ const PROBES_PER_PATH = 4;
 export interface JudgedPath extends PathPicture {
   readonly lastProofMs: number;
   readonly roundTripMs: number | null;
-  /** Sent on it so far. */
+  /** Number of requests sent on the path so far. */
   readonly requests: number;
 }
 
 export interface JudgedRequest {
-  /** null: it is none for data, and may go before all others. */
+  /** null: the request carries no data, and may precede all others. */
   readonly attachment: object | null;
   readonly bodyBytes: number;
 }
@@ -38,23 +41,22 @@ interface Seen {
   readonly sinceMs: number;
 }
 
-/** A path that nothing is out on. */
+/** A path without requests in flight. */
 interface Idle {
   readonly usedMs: number;
-  /** What the trunk had sent when the path might have been tried; null: too early. */
+  /** Count of the trunk's requests when the path might have been tried; null: too early. */
   sent: number | null;
 }
 
 export class TrunkJudge {
   private readonly times: LivenessTimes;
-  /** The largest body of a request. */
   private readonly bodyBytes: number;
   private readonly begun = new Map<number, Seen>();
-  /** Those that only silent paths owe. */
+  /** Requests that only silent paths owe. */
   private readonly waiting = new Map<number, Seen>();
   private readonly idle = new Map<number, Idle>();
   private readonly seen = new Map<number, number>();
-  /** By all paths, as far as checked, that carried data: a path without data shows nothing. */
+  /** Requests with data of all paths so far, as seen by checks. */
   private sent = 0;
   private lookedMs = 0;
 
@@ -63,7 +65,7 @@ export class TrunkJudge {
     this.bodyBytes = bodyBytes;
   }
 
-  /** The process is stopped: observations meanwhile do not count. */
+  /** The process is stopped, so that observations in this time do not count. */
   forget(): void {
     this.begun.clear();
     this.waiting.clear();
@@ -84,7 +86,7 @@ export class TrunkJudge {
       if (request === null || well.length === 0 || isOn(heard, slots.copiesOf(slot))) this.waiting.delete(slot);
       else if (this.waiting.get(slot)?.request !== request) this.waiting.set(slot, { request, sinceMs: nowMs });
     }
-    // A path that nothing is out on should have had the request if that would be answered by now: a slow one is no better than waiting.
+    // An idle path should have got the request if it would have answered by now; using a slower path is no better than waiting.
     const idle = well.filter(({ load }) => load.requests === 0);
     for (const [slot, { request, sinceMs }] of this.waiting) {
       const waitsMs = nowMs - sinceMs;
@@ -97,7 +99,7 @@ export class TrunkJudge {
     return null;
   }
 
-  /** When the newest of the requests for data was first seen that have gone to one of these paths. */
+  /** Time at which the newest data request on one of these paths was first seen. */
   private newestMs(well: readonly JudgedPath[], slots: JudgedSlots, nowMs: number): number {
     let newestMs = Number.NEGATIVE_INFINITY;
     for (let slot = 0; slot < slots.size; slot++) {
@@ -132,14 +134,14 @@ export class TrunkJudge {
     return null;
   }
 
-  /** For longer than makes a suspect. */
+  /** Whether the path has been silent for longer than makes it suspect. */
   private isSilent({ quietSinceMs, roundTripMs }: JudgedPath, nowMs: number): boolean {
     const { suspectMs, deadMs } = this.times;
     return nowMs - quietSinceMs > Math.min(Math.max(suspectMs, (roundTripMs ?? 0) * SUSPECT_SRTT_FACTOR), deadMs / 2);
   }
 }
 
-/** When data was last in flight on it. */
+/** Time at which data was last in flight on the path. */
 function usedMsOf({ receiving, sending }: PathPicture['load']): number {
   return Math.max(receiving.lastUsedMs, sending.lastUsedMs);
 }

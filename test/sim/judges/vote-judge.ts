@@ -1,13 +1,12 @@
-// Judges from outside what the voters of one mirror say (docs/PROTOCOL.md Q1 to Q4): what a voter has answered never falls, over restarts
-// and crashes; what is at a majority is known to every later claim; once a claim is at a majority, a lower one is confirmed no more. The
-// clients tell it what they are about to ask, and what was answered. Invariant: it observes and changes nothing.
+// Judges from outside the answers of the voters of one mirror (docs/PROTOCOL.md Q1 to Q4): the values in a voter's answers never fall, also
+// after restarts and crashes; every later claim knows a config at a majority; once a claim is at a majority, a lower term is no longer
+// confirmed. The clients report their requests and the answers. Invariant: it observes and changes nothing.
 
 import type { MirrorConfig, Term, VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
 import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
 
-/** What was true when a client asked. */
+/** State at the time of a client's request. */
 export interface VoteTicket {
-  /** By voter. */
   readonly promises: ReadonlyMap<string, Term>;
   readonly configs: ReadonlyMap<string, Version>;
   readonly claimed: Term | null;
@@ -25,10 +24,10 @@ export class VoteJudge {
   readonly breaches: string[] = [];
   private readonly name: string;
   private readonly nowMs: () => number;
-  /** By voter: the highest that it has answered. */
+  /** By voter: the highest promise that it has answered. */
   private promises = new Map<string, Term>();
   private configs = new Map<string, Version>();
-  /** The highest at a majority. */
+  /** The highest term at a majority. */
   private highest: Term | null = null;
   private configured: Version | null = null;
 
@@ -78,7 +77,6 @@ export class VoteJudge {
     this.isStill(ticket, version.term, `stores ${version.k}`);
   }
 
-  /** A majority has confirmed the term. */
   confirmed(ticket: VoteTicket, term: Term): void {
     this.isStill(ticket, term, 'is confirmed');
   }

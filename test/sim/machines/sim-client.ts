@@ -1,7 +1,8 @@
-// A simulated client machine: rsiod's production namespace and attachments with servers, trunks, supervisors and volumes, and the users
-// above. Its process can be killed, stopped or ended in order; the next one has the next instance number, and its users continue. Volumes
-// are attached, taken over and detached as by rsconfig. Several clients may have one nodename, on one machine or two, as after a clone, or
-// when a client restarts while the old one still runs. Frontends, control socket and configuration files are tested with the daemon.
+// A simulated client machine: rsiod's production namespace and attachments with servers, trunks, supervisors and volumes, and the users of
+// its volumes. Its process can be killed, stopped or ended in order; the next process has the next instance number, and the users continue.
+// Volumes are attached, taken over and detached as by rsconfig. Several clients may have one nodename, on one machine or two, as after a
+// clone, or when a client restarts while the old one still runs. Tests of the daemon cover frontends, control socket and configuration
+// files.
 
 import type { AttachOutcome } from '@rsio/common/control/methods';
 import { isSnapshot } from '@rsio/common/lib/volume-name';
@@ -31,7 +32,7 @@ import { EVENT, type Trace } from '../base/trace.ts';
 export interface ClientPorts {
   readonly clock: SimClock;
   readonly random: SeededRandom;
-  /** Of what mirrors draw, so that worlds without them do not depend on it. */
+  /** Randomness of mirrors, so that worlds without mirrors do not depend on it. */
   readonly mirrorRandom: SeededRandom;
   readonly network: SimNetwork;
   readonly trace: Trace;
@@ -39,21 +40,20 @@ export interface ClientPorts {
   readonly digest: boolean;
   readonly tls: boolean;
   readonly times: LivenessTimes;
-  /** Of each volume's replay log. */
+  /** Size of each volume's replay log. */
   readonly logSizeBytes: number;
-  /** Of all logs of this client. */
+  /** Size of all replay logs of this client. */
   readonly logTotalBytes: number;
-  /** The rule that this client breaks. */
+  /** Called with the rule that this client breaks. */
   breach(sentence: string): void;
-  /** A path that was up is so no more. */
+  /** Called when a path that was up ends. */
   pathFailed(): void;
-  /** Numbers client processes. */
+  /** Returns the number of the next client process. */
   nextProcess(): number;
 }
 
-/** The identity that it presents. */
 export interface ClientNames {
-  /** Its own. */
+  /** Label of this client in traces. */
   readonly label: string;
   readonly node: string;
   readonly machine: SimMachineId;
@@ -79,11 +79,10 @@ export interface ClientReader {
   readonly label: string;
   /** The client's process has ended. */
   killed(): void;
-  /** The client has lost the snapshot. */
   lost(sentence: string): void;
 }
 
-/** What goes on when the client has started again. */
+/** A user that continues when the client has started again. */
 export interface ClientFollower {
   begin(process: SimProcess): void;
   /** The client's process has ended. */
@@ -91,7 +90,7 @@ export interface ClientFollower {
 }
 
 const REATTACH_MS = 100;
-/** So events call a replica that is. */
+/** State of such a replica in events. */
 const IN_SYNC = 'in sync';
 
 export class SimClient {
@@ -101,17 +100,15 @@ export class SimClient {
   readonly users: SimUser[];
   readonly readers = new Set<ClientReader>();
   readonly followers = new Set<ClientFollower>();
-  /** Of its processes so far. */
   readonly numbers = new Set<number>();
-  /** Of the last one. */
+  /** Number of the last process. */
   number = 0;
   process: SimProcess;
   namespace: Namespace;
   attachments: Attachments;
   pools: SimPools = simPools();
-  /** Detaches that were done. */
   detached = 0;
-  /** Replicas of mirrors that were not in sync any more, and those that have returned. */
+  /** Number of replicas of mirrors that left I, and of those that returned. */
   replicasLeft = 0;
   replicasReturned = 0;
   private readonly locals: readonly LocalInterface[];
@@ -134,7 +131,7 @@ export class SimClient {
     for (const user of this.users) void this.attach(user);
   }
 
-  /** Another volume is there for it. */
+  /** Gives the client a further volume. */
   use(use: Use): void {
     this.uses.push(use);
     this.users.push(use.user);
@@ -145,7 +142,7 @@ export class SimClient {
     return !this.process.isKilled && !this.process.isPaused;
   }
 
-  /** As by signal 9. The machine starts the next instance after `downMs`. */
+  /** Kills the process as by SIGKILL. The machine starts the next instance after `downMs`. */
   kill(downMs: number): void {
     if (this.process.isKilled) return;
     this.process.kill();
@@ -164,7 +161,7 @@ export class SimClient {
     });
   }
 
-  /** Ends in order: I/O in flight is answered with an error, and the servers are notified. */
+  /** Ends the process in order: I/O in flight gets an error, and the servers are notified. */
   stop(reason: string): void {
     this.isStopped = true;
     if (this.process.isKilled) return;
@@ -173,7 +170,7 @@ export class SimClient {
     this.namespace.stop(STATUS.SHUTTING_DOWN, reason);
   }
 
-  /** The interface watcher's reports, once the process runs. */
+  /** Passes a report of the interface watcher to the process, if it runs. */
   interfaceChanges(address: string, change: InterfaceChange): void {
     const { process, namespace } = this;
     process.after(0, () => {
@@ -184,7 +181,7 @@ export class SimClient {
     });
   }
 
-  /** As by rsconfig; when it is done, the volume is attached again after `awayMs`. */
+  /** Detaches as rsconfig does, and attaches the volume again `awayMs` after the end. */
   async detach(user: SimUser, force: boolean, awayMs: number): Promise<void> {
     const { process, attachments } = this;
     if (user.volume === null || user.isLeaving || process.isKilled) return;
@@ -220,21 +217,20 @@ export class SimClient {
     if (user.volume === null && !user.isAttaching && this.isGood) this.attachAgain(user);
   }
 
-  /** As by rsconfig -a --take-over. */
   takeOver(user: SimUser, take: Take): void {
     if (user.volume === null && !user.isAttaching && this.isGood && !this.isStopped) void this.attach(user, take);
   }
 
-  /** It keeps asking until it has the volume, whichever client holds it. */
+  /** Repeats the take-over until this client has the volume, whichever client holds it. */
   insist(user: SimUser): void {
     user.insists = true;
     this.takeOver(user, TAKE.FORCE);
   }
 
-  /** Asks again and again until it is attached, unless another one holds it. */
+  /** Repeats the attach until it succeeds or another client holds the volume. */
   private async attach(user: SimUser, take: Take = TAKE.NO): Promise<void> {
     const { process, attachments } = this;
-    // A client that is down attaches all its volumes when it is up again.
+    // A client that is down attaches all its volumes at its next start.
     if (process.isKilled || this.isStopped) return;
     if (user.volume !== null || user.isAttaching || user.isSentAway || user.hasNoVolume) return;
     user.isAttaching = true;
@@ -282,7 +278,7 @@ export class SimClient {
       instance: identity.instance,
       note: (object, from, to) => this.noted(object, from, to),
       stalled: (volume, word) => {
-        // The client waits for a slow server, and an answer of its storage belongs to the request: neither is a breach.
+        // No breach: the client waits for a slow server, and an error of the storage is the answer to the request.
         if (isSnapshot(volume.name) || this.isMirrors(volume.name)) return;
         if (word === 'waits' || word === 'gave-up' || word === 'goes-on') this.userOf(volume).stalled(word);
       },
@@ -297,13 +293,14 @@ export class SimClient {
     return [namespace, attachments];
   }
 
-  /** The volume must be another client's now; otherwise it is a breach. */
+  /** Reports a breach unless another client has the volume now. */
   private lost({ name, volume }: Attachment, status: number, sentence: string): void {
     if (isSnapshot(name)) {
       for (const reader of this.readers) if (reader.label === name) reader.lost(sentence);
       return;
     }
-    // An attach that was under way when the volume was removed for good: its user has ended, and another client may have a volume of the name.
+    // This attach was in progress when the volume was removed for good: its user has ended, and another client may have a volume with this
+    // name.
     if (this.isMirrors(name) && this.users.some(({ hasNoVolume }) => hasNoVolume)) return;
     const user = this.userNamed(name);
     const isRight = status === STATUS.TAKEN && user.mayLose(epochOf(volume?.identity ?? ''));
@@ -319,7 +316,7 @@ export class SimClient {
     if (to === IN_SYNC) this.replicasReturned++;
   }
 
-  /** The name of a mirror, whose user is none of these. */
+  /** Whether this is the name of a mirror, which has no user in this list. */
   private isMirrors(name: string): boolean {
     return !this.users.some((user) => user.attachedName === name);
   }
@@ -399,7 +396,7 @@ export class SimClient {
   }
 }
 
-/** As the file of a client has it: the last number is used again, rather than one that is not exact. */
+/** Next instance number, as in the file of a client: the largest exact number is used again rather than an inexact one. */
 function nextInstance(machine: SimMachineId): number {
   machine.instance = Math.min(machine.instance + 1, INSTANCE_MAX);
   return machine.instance;

@@ -1,6 +1,6 @@
-// What a simulated server records of each served volume, and whether a held volume may return with its present properties (H5): the
-// production judgement of volume-failures.ts, and the size, which production measures at the file. A server of an older build compares nothing.
-// The properties of returning volumes are sim-forms.ts's job.
+// Facts that a simulated server records about each served volume, and the decision whether a held volume may return with its present
+// properties (H5): the production code of volume-failures.ts, and the size, which production measures at the file. A server of an older
+// build compares nothing. sim-forms.ts chooses the properties of returning volumes.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Holder } from '@rsio/protocol/wire/messages';
@@ -17,12 +17,12 @@ interface Kept {
 export class SimFacts {
   private readonly kept = new Map<string, Kept>();
 
-  /** It is served as this from now on. */
+  /** Records that the volume is served with these properties from now on. */
   keep(volume: ServedVolume, stamp: string): void {
     this.kept.set(volume.name, { facts: factsNow(volume, stamp), sizeBytes: volume.sizeBytes });
   }
 
-  /** Why a volume that is held is not served; null: it is. */
+  /** Why a held volume is not served; null: it is served. */
   whyNot(volume: ServedVolume, stamp: string, holders: readonly Holder[]): RsError | null {
     const before = this.kept.get(volume.name);
     if (before === undefined || holders.length === 0) return null;

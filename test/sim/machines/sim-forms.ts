@@ -1,7 +1,7 @@
 // Volumes that return with other properties when their server restarts: read-only, shared, another block size; a later start restores them.
-// In some worlds servers compare nothing, and the clients have to wait. In others they compare as ours do (sim-facts.ts); there a volume
-// may also return from another file, or shorter, which no client could detect. Meanwhile no new client gets such a volume, and its holder
-// has to wait. It draws from random sources of its own, so that a world is otherwise unchanged.
+// In some worlds, servers compare nothing, and clients have to wait. In others, servers compare as ours do (sim-facts.ts); there, a volume
+// may also return from another file, or shorter, which no client could detect. Until the volume is restored, no new client gets it, and its
+// holder has to wait. Draws from its own randomness, so that a world is otherwise unchanged.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { ServedVolume } from '@rsio/rssrv/storage/io/served-volume';
@@ -10,22 +10,22 @@ import type { SimServer } from './sim-server.ts';
 import { EVENT, type Trace } from '../base/trace.ts';
 
 export interface Form {
-  /** What its server announces of it. */
+  /** Properties that the server announces. */
   readonly says?: Partial<Pick<ServedVolume, 'readonly' | 'shared' | 'blockSizeBytes'>>;
-  /** Its storage is another file's. */
+  /** Whether the storage is another file. */
   readonly isOther?: boolean;
-  /** Its storage has lost its second half. */
+  /** Whether the storage has lost its second half. */
   readonly isHalved?: boolean;
 }
 
-/** Share of the worlds in which it happens, and of the starts of a listener there. */
+/** Share of the worlds with such volumes, and of the starts of a listener in them. */
 const WORLD_CHANCE = 0.4;
 const START_CHANCE = 0.6;
-/** So long a volume is another thing. */
+/** Shortest time with other properties. */
 const MIN_MS = 300;
 const MAX_MS = 4_000;
 const DOWN_MS = 20;
-/** As far as seeds go, other draws than those of the world. */
+/** Added to the seed, so that these draws differ from those of the world. */
 const SALT = 1_000_003;
 /** Share of the worlds whose servers compare. */
 const COMPARING_CHANCE = 0.5;
@@ -43,7 +43,7 @@ export class SimForms {
   private readonly random: SeededRandom;
   private readonly clock: SimClock;
   private readonly trace: Trace;
-  /** Servers know the former properties of their volumes. */
+  /** Whether servers compare volumes with their former properties. */
   readonly areCompared: boolean;
   private isOver: boolean;
 
@@ -55,7 +55,7 @@ export class SimForms {
     this.isOver = !this.random.chance(WORLD_CHANCE);
   }
 
-  /** A listener is about to start: its volumes are settled now. */
+  /** A listener is about to start; chooses the properties of its volumes. */
   starts(server: SimServer): void {
     const { random, clock, trace } = this;
     const volumes = [...server.machine.volumes.values()].filter(({ isPooled, replica }) => !isPooled && replica === null);

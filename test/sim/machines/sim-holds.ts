@@ -1,6 +1,6 @@
 // The holds of a simulated server: the production Holders, with a state file that takes time and may be cut short, and with ports that
-// revoke handles in simulated processes and sync simulated storage. A fault may strike after each step of a take-over. The machine's state
-// outlives the listener. The hold judge judges; it is told of every grant when it is answered or recorded, whichever is first.
+// revoke handles in simulated processes and sync simulated storage. A fault may come after each step of a take-over. The machine's state
+// outlives the listener. The hold judge judges; it learns of every grant when the grant is answered or recorded, whichever comes first.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { isSnapshot } from '@rsio/common/lib/volume-name';
@@ -23,15 +23,13 @@ import type { SimMachine } from './sim-machine.ts';
 import type { SimSession } from './sim-session.ts';
 import { describe, type SimVolume, served } from './sim-volume.ts';
 
-/** The client process that asks. */
 export interface SimClaimant extends ClientIdentity {
-  /** A number that no other client process has, whatever identity it presents. */
+  /** Unique number of the client process, independent of the identity that it presents. */
   readonly client: number;
 }
 
-/** The turn of an OPEN. */
 interface Turn {
-  /** The client held the volume when it came; null: it has not come yet. */
+  /** Whether the client held the volume when the turn came; null: the turn has not come yet. */
   wasHeld: boolean | null;
 }
 
@@ -39,15 +37,15 @@ const HOW: Readonly<Record<number, HowTaken>> = { [TAKE.NO]: 'no', [TAKE.OVER]: 
 
 export interface HoldsPorts {
   readonly machine: SimMachine;
-  /** The listener's. */
+  /** Process of the listener. */
   readonly process: SimProcess;
   readonly controlMs: number;
   readonly sessionOf: (node: string) => SimSession | undefined;
-  /** The listener's; null: it serves none. */
+  /** Snapshots of the listener; null: it serves none. */
   readonly snapshots: () => Pick<ServedSnapshots, 'find' | 'whyMissing'> | null;
   /** The holders of a volume have changed: clients ask for the list. */
   readonly holdersChanged: () => void;
-  /** A step of a take-over is done: a fault may strike now. */
+  /** Called after each step of a take-over; a fault may come now. */
   readonly stepped: () => void;
 }
 
@@ -62,7 +60,7 @@ export class SimHolds {
   /** The listener has each volume's storage open, so that it sees errors between two processes of clients. */
   private readonly descriptors = new Map<string, Descriptor>();
 
-  /** As a new listener has read them. */
+  /** Makes the holds as a new listener has read them. */
   constructor(ports: HoldsPorts) {
     const { process, machine, controlMs } = ports;
     this.ports = ports;
@@ -83,7 +81,7 @@ export class SimHolds {
     return Math.min(Number.POSITIVE_INFINITY, ...this.underWay.values());
   }
 
-  /** The listener is dead. */
+  /** Stops the holds of a dead listener. */
   stop(): void {
     this.underWay.clear();
   }
@@ -95,7 +93,7 @@ export class SimHolds {
     const grant = await this.during(() => this.opensOf(session).grant(opening, request));
     if (!grant.granted) return grant;
     const volume = machine.volumes.get(grant.volume.id);
-    // A snapshot: the reader judge judges.
+    // For a snapshot, the reader judge judges.
     if (volume === undefined) return grant;
     if (volume.isCut || (volume.isPooled && volume.config === null))
       volume.judge.breach(`H1: ${claimant.node} is granted a volume that is not served any more`);
@@ -129,10 +127,12 @@ export class SimHolds {
     await this.during(() => this.holders.noteInstance(claimant, replaced));
   }
 
-  /** H1: a refused OPEN leaves no hold that it began. If it was recorded and ended meanwhile, the judge of the volume is told. */
+  /**
+   * H1: a refused OPEN leaves no hold that it began. If the hold was recorded and has ended since, the judge of the volume learns of it.
+   */
   private judgeRefused({ claimant }: SimSession, { id, judge }: SimVolume, turn: Turn): void {
     const isHeld = this.isHeldBy(id, claimant);
-    // Another OPEN may have had its turn since.
+    // Another OPEN may have had its turn since then.
     if (isHeld && turn.wasHeld === false && this.turns.get(id) === turn)
       judge.breach(`H1: an OPEN of ${claimant.node} is refused, and the hold that it began stays`);
     if (!isHeld && judge.last?.client === claimant.client) judge.released(claimant.client);
@@ -143,7 +143,7 @@ export class SimHolds {
   }
 
   private descriptorOf({ id }: SimVolume): Descriptor {
-    // A volume that was not there yet when this listener began was opened before anything befell it.
+    // A volume that was added after the start of this listener was opened before any fault.
     const descriptor = this.descriptors.get(id) ?? { told: 0 };
     this.descriptors.set(id, descriptor);
     return descriptor;

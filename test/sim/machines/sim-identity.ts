@@ -1,5 +1,5 @@
-// Who a simulated client is, as its handshake says, and an interface of a simulated server. Invariant: two client processes never have the
-// same number, whatever identity they present.
+// The identity of a simulated client, by its handshake, and of an interface of a simulated server. Invariant: two client processes never
+// have the same number, even if they present the same identity.
 
 import type { ServerIdentity } from '@rsio/protocol/auth/handshake-server';
 import { FEATURE } from '@rsio/protocol/wire/features';
@@ -8,7 +8,7 @@ import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
 import type { ServerInterface } from '@rsio/protocol/wire/messages';
 import type { SimClaimant } from './sim-holds.ts';
 
-/** Simulated clients say in the id of their process which one they are. */
+/** Reads the claimant from the handshake; simulated clients put their number into the id of their process. */
 export function claimantOf({ hello: { node, instance, machine, boot, process } }: Proven, address: string): SimClaimant {
   return { node, instance, machine, boot, process, address, client: Number(process) };
 }
@@ -17,7 +17,7 @@ export function interfaceAt(address: string): ServerInterface {
   return { name: `if-${address}`, address, port: PORT_DEFAULT };
 }
 
-/** As which a server proves itself; `life`: the number of its listener. */
+/** Identity with which a server proves itself; `life`: number of its listener. */
 export function identityOf(
   { name, serverid }: Pick<ServerIdentity, 'serverid'> & { readonly name: string },
   life: number,

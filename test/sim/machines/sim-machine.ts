@@ -1,5 +1,5 @@
-// What a simulated server's machine keeps while its listeners come and go: volumes, the file of holds, the incarnations of their storage. A
-// machine crash loses what was not synced. Processes are sim-server.ts's job.
+// State of a simulated server's machine that outlives its listeners: volumes, the file of holds, the incarnations of storage. A machine
+// crash loses unsynced data. sim-server.ts has the processes.
 
 import type { RsError } from '@rsio/common/lib/errors';
 import { misfit } from '@rsio/common/lib/shape';
@@ -27,19 +27,18 @@ interface Claim {
 export class SimMachine {
   readonly file: SimStateFile<HoldsFileContent>;
   readonly volumes = new Map<string, SimVolume>();
-  /** Its pool; null: it has none. */
   pool: PoolMachine | null = null;
-  /** Its pools on simulated file systems; null: it has none. */
+  /** Pools on simulated file systems; null: none. */
   stores: StoreMachine<SimVolume> | null = null;
-  /** Null: it is of an older build, and compares nothing. */
+  /** Null: the server is of an older build, and compares nothing. */
   private readonly facts: SimFacts | null;
-  /** Called when it has crashed; null: nobody is interested. */
+  /** Called after a crash of the machine; null: no listener. */
   whenCrashed: (() => void) | null = null;
-  /** Of the listener of now; null: it does not vote for mirrors. */
+  /** Votes of the present listener; null: it does not vote for mirrors. */
   votes: SimVotes | null = null;
   private newVotes: (() => SimVotes) | null = null;
   private boots = 1;
-  /** By volume and the identity that a client process presents: the last process that asked for it. */
+  /** By volume and presented identity: the last client process that asked for the volume. */
   private readonly claims = new Map<string, Claim>();
 
   constructor(random: SeededRandom, facts: SimFacts | null) {
@@ -51,25 +50,25 @@ export class SimMachine {
         for (const { judge } of this.volumes.values()) judge.breach('A file of holders is kept that the next start would refuse');
       for (const [id, entry] of Object.entries(volumes)) {
         const volume = this.volumes.get(id);
-        // Others are snapshots.
+        // Undefined for snapshots.
         if (volume !== undefined) this.decided(volume, entry);
       }
     };
   }
 
-  /** A volume without a holder so far. */
+  /** Adds a volume without a holder. */
   add(volume: SimVolume): void {
     this.volumes.set(volume.id, volume);
     if (!volume.isPooled) this.facts?.keep(served(volume), volume.stamp);
   }
 
-  /** It has a file system for the records of mirrors from now on. */
+  /** Gives the machine a file system for the records of mirrors. */
   openVotes(newVotes: () => SimVotes): void {
     this.newVotes = newVotes;
     this.votes = newVotes();
   }
 
-  /** A listener has started: its volumes are recorded. */
+  /** A listener has started; records its volumes. */
   starts(holdersOf: (volume: string) => readonly Holder[]): void {
     this.votes = this.newVotes?.() ?? null;
     for (const volume of this.volumes.values())
@@ -85,28 +84,26 @@ export class SimMachine {
     return meantVolume(named, request)?.volume ?? null;
   }
 
-  /** Why a volume that is held is not served; null: it is. */
   whyNotServed(volume: SimVolume, holders: readonly Holder[]): RsError | null {
     if (volume.isPooled) return null;
     return this.facts?.whyNot(served(volume), volume.stamp, holders) ?? null;
   }
 
-  /** Of a volume's storage. */
   incarnationOf(volume: string): string {
     return `${this.boots}.${this.volumes.get(volume)?.oracle.incarnations ?? 0}`;
   }
 
-  /** Written data may be lost. */
+  /** Ends the incarnation of a storage, which may have lost written data. */
   incarnationEnded(volume: string): void {
     this.volumes.get(volume)?.incarnationEnded();
   }
 
-  /** The same, because a sync has failed. */
+  /** As `incarnationEnded`, because a sync has failed. */
   lost(volume: string): void {
     this.volumes.get(volume)?.lost();
   }
 
-  /** The pools on its file systems, in the life of a listener; null: it has none. */
+  /** Makes the pools on its file systems for one listener; null: the machine has none. */
   newStore(ports: Omit<StorePorts<SimVolume>, 'machine' | 'volumes' | 'incarnationOf'>): SimStore | null {
     const { stores: machine, volumes } = this;
     if (machine === null) return null;
@@ -114,7 +111,7 @@ export class SimMachine {
     return new SimStore(all as unknown as StorePorts<StoredVolume>);
   }
 
-  /** Everything that ran on it is dead already. */
+  /** Crashes the machine, all of whose processes are dead already. */
   crashed(): void {
     this.boots++;
     this.pool?.disk.crashed(this.pool.random);
@@ -123,15 +120,14 @@ export class SimMachine {
     this.whenCrashed?.();
   }
 
-  /** A client's wish for a volume is looked at. */
+  /** Called when the server handles a client's OPEN of a volume. */
   claimed(volume: SimVolume, claimant: SimClaimant, how: HowTaken): void {
     const unsettledSince = volume.judge.unsettledSince(this.incarnationOf(volume.id));
-    // Of a replica, the claim of its mirror has ended what was there before.
+    // For a replica, the claim of its mirror has ended the earlier hold.
     const given = volume.replica === null ? { how, unsettledSince } : { how: 'force' as const, unsettledSince: null };
     this.claims.set(keyOf(volume, claimant), { client: claimant.client, ...given });
   }
 
-  /** The server has decided which client holds a volume. */
   decided(volume: SimVolume, { holds }: VolumeHolds): void {
     for (const hold of holds) {
       const claim = this.claims.get(keyOf(volume, hold));

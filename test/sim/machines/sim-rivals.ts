@@ -1,6 +1,6 @@
 // Makes users of different clients compete for shared volumes: now and then a user without the volume asks for it, by OPEN or take-over, or
-// the user that has it releases it. In some worlds a node gets a second instance, on its own machine or on another. It continues when all
-// faults have ended, because every user has I/O to do. The hold judges judge.
+// the user that has it releases it. In some worlds a node gets a second instance, on its own machine or on another. This continues after
+// the end of all faults, because every user has I/O to do. The hold judges judge.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { TAKE } from '@rsio/protocol/wire/messages';
@@ -10,7 +10,7 @@ import type { SimUser } from './sim-user.ts';
 import type { SimVolume } from './sim-volume.ts';
 
 const WAYS = [TAKE.NO, TAKE.OVER, TAKE.OVER, TAKE.OVER, TAKE.FORCE] as const;
-/** How often the one that has it gives it back, for so long at most. */
+/** Chance that the holder releases the volume, and the longest time until it wants it again. */
 const GIVE_BACK_CHANCE = 0.1;
 const AWAY_MAX_MS = 1000;
 
@@ -58,7 +58,7 @@ export class SimRivals {
     this.takeOver(users);
   }
 
-  /** One that is away asks for it. */
+  /** A user without the volume asks for it. */
   takeOver(users: readonly SimUser[]): void {
     const away = users.filter((user) => user.volume === null && user.wants);
     if (away.length === 0) return;

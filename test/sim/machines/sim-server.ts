@@ -1,7 +1,7 @@
-// A simulated server machine: its listener proves connections and hands them to their session's process after a while. Listener and
-// processes can be killed, stopped and ended in order, and the machine can crash. It keeps rules S9, S10 and H4: a new session of a node
-// begins only after the old one's process has ended, with the sockets on their way to it; a new listener admits no client until its
-// predecessor's processes have ended; a replaced instance of a node is refused forever. Holds are sim-holds.ts's job.
+// A simulated server machine: its listener authenticates connections, and after a while hands them to the process of their session.
+// Listener and processes can be killed, stopped and ended in order, and the machine can crash. It keeps rules S9, S10 and H4: a new session
+// of a node begins only after the old one's process has ended, with the sockets on their way to it; a new listener admits no client until
+// its predecessor's processes have ended; a replaced instance of a node is refused forever. sim-holds.ts has the holds.
 
 import { wholeFrame } from '@rsio/protocol/auth/handshake-frames';
 import { type Proven, provedRefusal, type RefusalText, refuseFrame, ServerHandshake } from '@rsio/protocol/auth/handshake-server';
@@ -35,18 +35,16 @@ export interface ServerPorts {
   readonly nodekey: string;
   readonly machine: SimMachine;
   readonly sessions: Omit<SessionHost, 'listener' | 'holds' | 'machine' | 'moments' | 'snapshots' | 'lost'>;
-  /** Its listener is about to restart and may serve other volumes. */
+  /** Called when its listener is about to restart, and may then serve other volumes. */
   starts(server: SimServer): void;
-  /** A step of a take-over is done. */
+  /** Called after each step of a take-over. */
   stepped(server: SimServer): void;
   /** Longest time that a proven socket takes to its process, ms. */
   readonly handOverMs: number;
-  /** It knows REVOKE. */
+  /** Whether the server knows REVOKE. */
   readonly revokes: boolean;
   readonly tls: boolean;
-  /** It takes snapshots. */
   readonly snapshots: boolean;
-  /** It votes for mirrors. */
   readonly mirrors: boolean;
 }
 
@@ -59,17 +57,15 @@ export class SimServer implements SimHost {
   readonly name: string;
   readonly serverid: number;
   readonly sessions = new Map<string, SimSession>();
-  /** By node: when it was last told to retry. */
+  /** By node: time at which it was last told to retry. */
   readonly slowSaidMs = new Map<string, number>();
   isListening = true;
-  /** The listener of now. */
   listener: SimProcess;
   readonly machine: SimMachine;
   holds: SimHolds;
-  /** Of this listener. */
   private pool: SimPool | null;
   moments: Moments | null;
-  /** Of this listener; null: the machine has none. */
+  /** Pools of this listener on simulated file systems; null: the machine has none. */
   store: SimStore | null = null;
   private readonly ports: ServerPorts;
   /** Its listening interfaces, those removed from its list, and the number of the list. */
@@ -78,13 +74,16 @@ export class SimServer implements SimHost {
   private generation = 1;
   private instance = 0;
   private listeningSinceMs = 0;
-  /** Of each node that has no session, the last one. */
+  /** Node without a session -> its last session. */
   private readonly departed = new Map<string, Pick<SimSession, 'claimant' | 'silentSinceMs'>>();
   /** Nodes whose old session is ending: a second new connection is told to retry. */
   private readonly inTransition = new Set<string>();
   /** Processes of earlier listeners that are not gone yet. */
   private leftOver = new Set<SimSession>();
-  /** As seen from outside: client processes whose session another one of the same node has ended, and of each node the last one let in. */
+  /**
+   * As seen from outside: client processes whose session was ended by another process of the same node; and the last admitted process of
+   * each node.
+   */
   private readonly replaced = new Set<number>();
   /** Client processes that have proved themselves. */
   private readonly known = new Map<number, SimClaimant>();
@@ -102,7 +101,7 @@ export class SimServer implements SimHost {
     this.moments = this.newMoments();
   }
 
-  /** An administrator's order; resolves with the id of the volume, and never if the listener dies meanwhile. Throws RsError. */
+  /** Executes an administrator's order. Resolves with the id of the volume, and never if the listener dies before. Throws RsError. */
   async order(order: Order, request: string): Promise<string> {
     const { pool, listener } = this;
     const [there, back] = [1, 2].map(() => (this.machine.pool?.random.unit() ?? 0) * this.ports.sessions.controlMs);
@@ -114,34 +113,34 @@ export class SimServer implements SimHost {
     }
   }
 
-  /** The file of a volume was found cut, or is whole again. */
+  /** Marks the file of a volume as truncated or as whole again. */
   cut(volume: SimVolume, isCut: boolean): void {
     volume.isCut = isCut;
     if (isCut && this.isListening) this.lost(volume.id);
     else this.listChanged();
   }
 
-  /** The machine has a pool from now on. */
+  /** Gives the machine a pool. */
   openPool(): void {
     this.pool = this.newPool();
     this.store = this.newStore();
   }
 
-  /** It listens, is not stopped, and is ending nothing. */
+  /** Whether the server listens, is not stopped, and is ending no session. */
   get isGood(): boolean {
     if (!this.isListening || this.listener.isPaused || this.inTransition.size > 0 || this.leftOver.size > 0) return false;
     for (const session of this.sessions.values()) if (session.process.isPaused || session.isEnding) return false;
     return true;
   }
 
-  /** The client process that was let in last for a node, as seen from outside; null: none was. */
+  /** The last admitted client process of a node, as seen from outside; null: none. */
   servedClient(node: string): number | null {
     return this.served.get(node) ?? null;
   }
 
   /**
-   * Another instance of its node has ended its session or got one of its holds, or the server has kept that there is one, and crashed before
-   * it could serve it: it is refused for ever.
+   * Whether the client is refused for ever: another instance of its node has ended its session or got one of its holds, or the server has
+   * recorded a newer instance and crashed before it could serve it.
    */
   isReplaced(client: number): boolean {
     if (this.replaced.has(client) || this.isOutlived(client)) return true;
@@ -214,7 +213,7 @@ export class SimServer implements SimHost {
   }
 
   private startListener(): void {
-    // Everything of its predecessor is ended before a client is admitted; a stopped process is killed too.
+    // Ends all processes of its predecessor before it admits a client; stopped processes are killed too.
     for (const session of this.leftOver) session.kill();
     this.ports.starts(this);
     this.listener = new SimProcess(this.ports.clock);
@@ -232,7 +231,7 @@ export class SimServer implements SimHost {
     this.machine.lost(volume);
     const epoch = this.holds.holders.epochOf(volume);
     for (const session of this.sessions.values()) session.revokeLost(volume, epoch);
-    // The message that was sent last reaches a process last.
+    // Messages reach a process in the order of sending.
     this.listener.after(this.ports.sessions.controlMs, () => this.listChanged());
   }
 
@@ -261,7 +260,7 @@ export class SimServer implements SimHost {
       unsettledNode: (id, incarnation) => holds.holders.unsettledNode(id, incarnation),
       sync: async (id) => {
         const volume = machine.volumes.get(id);
-        // No client has a volume over several pools.
+        // Skips volumes over several pools, which no client uses.
         if (volume !== undefined) await holds.sync(volume);
       },
       lost: (id) => this.lost(id),
@@ -292,7 +291,7 @@ export class SimServer implements SimHost {
     });
   }
 
-  /** Accepts a connection of which nothing was read. */
+  /** Accepts a new connection. */
   private prove(end: SimEnd): void {
     if (end.isClosed) return;
     const handshake = new ServerHandshake(identityOf(this, this.instance, this.ports), this.ports.random.bytes);
@@ -328,7 +327,7 @@ export class SimServer implements SimHost {
       onBytes: (bytes, offset, lengthBytes) => {
         decoder.push(bytes, offset, lengthBytes);
         if (proven === null) return;
-        // Nothing is read from it until its process has it.
+        // Nothing is read from the connection until its process has it.
         deadline.cancel();
         end.events = null;
         const toProven = proven;

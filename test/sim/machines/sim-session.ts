@@ -1,5 +1,5 @@
-// The simulated process of one session at a server: the production Session with its ports, each of which takes time, and the storage behind
-// it. It can be killed at any moment, or told to end. Control-plane work is counted, so that the world knows when promises move.
+// The simulated process of one session at a server: the production Session, its ports, each of which takes time, and the storage. It can be
+// killed at any moment, or told to end. Control-plane work is counted, so that the world knows when promises move.
 
 import { TAKE_OVER_REVOKE_MS, WORKER_DRAIN_TIMEOUT_MS, WORKER_FAREWELL_MS } from '@rsio/rssrv/server/limits';
 import type { OpenRequest, ServerInterface, VolumeEntry } from '@rsio/protocol/wire/messages';
@@ -27,26 +27,25 @@ import { type SimVolume, served, storageOf } from './sim-volume.ts';
 /** State that the sessions of one server share. */
 export interface SessionHost {
   readonly random: SeededRandom;
-  /** The listener's, of now. */
+  /** Process of the present listener. */
   readonly listener: () => SimProcess;
   readonly holds: () => SimHolds;
   readonly machine: SimMachine;
-  /** The listener's, of now; null: this world takes no snapshots. */
+  /** Moments of the present listener; null: this world takes no snapshots. */
   readonly moments: () => Moments | null;
-  /** The listener's, of now; null: it serves none. */
+  /** Snapshots of the present listener; null: it serves none. */
   readonly snapshots: () => Pick<SnapshotAnswers, 'answer'> | null;
   /** A sync of a volume failed in a process. */
   lost(volume: string): void;
-  /** Slots that a session grants. */
   readonly slots: number;
   /** Longest time of a step of the control plane, ms. */
   readonly controlMs: number;
   breach(sentence: string): void;
-  /** Numbers the processes, growing. */
+  /** Returns the number of the next process; numbers grow. */
   nextProcessNumber(): number;
 }
 
-/** What a server announces of its interfaces now. */
+/** The interfaces that a server announces. */
 export interface SimList {
   readonly interfaces: readonly ServerInterface[];
   readonly generation: number;
@@ -60,26 +59,26 @@ export class SimSession {
   readonly process: SimProcess;
   readonly session: Session;
   readonly pools = simPools();
-  /** Called when the process is gone. */
+  /** Called when the process has ended. */
   readonly whenGone: (() => void)[] = [];
   isEnding = false;
-  /** Its listener is dead: it will exit. */
+  /** Whether its listener is dead, so that the process will exit. */
   isOrphan = false;
-  /** Since when it has no path; null: it has one. */
+  /** Time since which the session has no path; null: it has one. */
   silentSinceMs: number | null = null;
   private isClean = false;
-  /** Volumes that it was granted or is opening, and of each grant the hold's epoch. */
+  /** Volumes that the session has or is opening, with the epoch of each hold. */
   readonly uses = new VolumeUses();
   private readonly grants = new WeakMap<ServedVolume, { readonly epoch: number; readonly incarnation: number }>();
   private readonly clock: SimClock;
   private readonly host: SessionHost;
   private readonly list: () => SimList;
   private readonly backends: SimBackend[] = [];
-  /** When the listener has answered all that was asked. */
+  /** Time by which the listener has answered all questions. */
   private answeredMs = 0;
-  /** When the last message of the listener arrives. */
+  /** Time at which the last message of the listener arrives. */
   private arrivedMs = 0;
-  /** As the listener's moments see it. */
+  /** Client of the session, for the listener's moments. */
   readonly client: { readonly node: string };
   readonly workerSession = { send: (message: HoldMessage): void => this.arrives(() => this.session.volumes.gates.receive(message)) };
 
@@ -107,12 +106,12 @@ export class SimSession {
   take(end: SimEnd, delayMs: number, admission: Admission): void {
     end.owner = this.process;
     this.process.after(delayMs, () => {
-      // Closed meanwhile: the session detects that when it reads, so it is admitted.
+      // Admits the socket even if it was closed in the meantime, because the session detects this when it reads.
       if (!end.isClosed) this.session.admit(end, admission);
     });
   }
 
-  /** The server's list has changed: its process is notified when it runs. */
+  /** Notifies the process of a changed list when it runs. */
   listChanged(grown: readonly GrownVolume[] = []): void {
     this.arrives(() => {
       const { interfaces, generation } = this.list();
@@ -134,7 +133,7 @@ export class SimSession {
     this.process.kill();
   }
 
-  /** Its handles of the volume are revoked; it keeps the hold, and opens it again. */
+  /** Revokes its handles of the volume. The client keeps the hold, and opens the volume again. */
   revokeLost(volume: string, epoch: number): void {
     if (!this.uses.isGranted(volume)) return;
     this.process.after(this.host.random.unit() * this.host.controlMs, () => {
@@ -143,8 +142,8 @@ export class SimSession {
   }
 
   /**
-   * H2: `done` is called when nothing of the volume's handles executes any more; a process that does not get there is ended. False:
-   * written data may be lost.
+   * H2: calls `done` when no request of the volume's handles executes any more; a process that does not get so far is ended. `isFlushed`
+   * false: written data may be lost.
    */
   revoke(volume: string, epoch: number, listener: SimProcess, done: (isFlushed: boolean) => void): void {
     let timer: Timer | null = null;
@@ -173,7 +172,7 @@ export class SimSession {
     });
   }
 
-  /** See VolumeSwitch: its handles of the volume are closed, and it keeps the hold. */
+  /** See VolumeSwitch: closes its handles of the volume, and keeps the hold. */
   closeHandles(volume: string): Promise<boolean> {
     if (this.process.isKilled) return Promise.resolve(true);
     return new Promise((resolve) => {
@@ -182,7 +181,7 @@ export class SimSession {
     });
   }
 
-  /** Everything is closed: all that was lent must be back, apart from last messages in flight. */
+  /** The session is closed: all buffers must be returned, except those of last messages in flight. */
   private ended(): void {
     this.isClean = true;
     const left = this.pools.bodies.lent.size;
@@ -244,7 +243,7 @@ export class SimSession {
     };
   }
 
-  /** Reaches this process after all earlier messages of the listener; where there are snapshots, that takes time. */
+  /** Delivers a message of the listener after all its earlier ones; in worlds with snapshots, this takes time. */
   private arrives(told: () => void): void {
     const { clock, process, host } = this;
     const nowMs = clock.monotonicMs();
@@ -252,7 +251,7 @@ export class SimSession {
     process.after(Math.max(0, this.arrivedMs - nowMs), told);
   }
 
-  /** Reaches the listener after all earlier messages, even if this process has ended by then. */
+  /** Delivers a message to the listener after all earlier ones, even if this process has ended in the meantime. */
   private say(told: () => void): void {
     const { clock, host } = this;
     const { listener } = host;
@@ -266,7 +265,7 @@ export class SimSession {
     return this.answeredMs - nowMs;
   }
 
-  /** A question to the listener: earlier questions reach it first. It answers at any time. */
+  /** Asks the listener, which gets the questions in their order and answers at any time. */
   private asked<T>(ask: () => Promise<T>): Promise<T> {
     const { host, process } = this;
     const delayMs = this.delayMs();
@@ -280,7 +279,7 @@ export class SimSession {
     });
   }
 
-  /** A step of the control plane: takes time, and is never done if the process dies meanwhile. */
+  /** Runs a step of the control plane, which takes time, and never ends if the process dies before. */
   private shortly<T>(give: () => T): Promise<T> {
     const { process, host } = this;
     return new Promise((resolve) => {
@@ -290,7 +289,7 @@ export class SimSession {
     });
   }
 
-  /** Each node is shown its own volumes only. */
+  /** Each node sees only its own volumes. */
   private offers(): VolumeEntry[] {
     const volumes = [...this.host.machine.volumes.values()].filter(
       ({ users, readers, isPooled, config, isSuspended }) =>
@@ -314,7 +313,7 @@ export class SimSession {
   }
 }
 
-/** The epoch of a hold, with which its identity ends; the same for the number of an incarnation. */
+/** The epoch with which the identity of a hold ends; also the number with which that of an incarnation ends. */
 export function epochOf(identity: string): number {
   return Number(identity.slice(identity.lastIndexOf('.') + 1));
 }

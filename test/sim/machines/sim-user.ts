@@ -1,7 +1,7 @@
 // A user of one volume at one client: random I/O through a frontend's interface, several at a time and overlapping on purpose, judged by
 // the oracle. It owns and reuses requests and buffers as a frontend does, and overwrites them between two uses, so that use after the
-// answer is detected. It outlives client processes: I/O that was out when one died has an unknown outcome. It may lose the volume to
-// another user.
+// answer is detected. The user outlives client processes: I/O that was in flight when a process died has an unknown outcome. The user may
+// lose the volume to another user.
 
 import type { StallPolicy } from '@rsio/common/config/schema/types';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -21,17 +21,17 @@ import { StallJudge } from '../judges/stall-judge.ts';
 import { EVENT, type Trace } from '../base/trace.ts';
 
 export interface UserShape {
-  /** I/Os in all. */
+  /** Number of I/Os in all. */
   readonly ios: number;
-  /** It asks for FLUSH, now and then. */
+  /** Whether the user sends FLUSH from time to time. */
   readonly flushes: boolean;
-  /** Out at one time. */
+  /** I/Os in flight at one time. */
   readonly depth: number;
   /** Sectors of most I/Os, and of the large ones. */
   readonly smallSectors: number;
   readonly largeSectors: number;
   readonly largeChance: number;
-  /** Between two bursts, ms. */
+  /** Pause between two bursts, ms. */
   readonly thinkMs: number;
   readonly policy: StallPolicy;
 }
@@ -40,57 +40,52 @@ export interface UserPorts {
   readonly clock: SimClock;
   readonly random: SeededRandom;
   readonly trace: Trace;
-  /** How many server processes there have been. */
   serverProcesses(): number;
-  /** Another instance of its client's node is served. */
+  /** Whether the server serves another instance of the client's node. */
   isReplaced(): boolean;
 }
 
 /** This share of a user's I/O comes after the last fault. */
 const LAST_SHARE = 0.2;
-/** FLUSH is the last one: some never ask for it. */
+/** FLUSH is the last one, because some users never send it. */
 const OPS: readonly VolumeOp[] = ['read', 'read', 'read', 'read', 'write', 'write', 'write', 'write', 'write', 'zero', 'discard', 'flush'];
 const VERIFY_SECTORS = 512;
 const VERIFY_RETRY_MS = 100;
 
 export class SimUser {
   readonly name: string;
-  /** Of its client. */
   readonly node: string;
   readonly target: SimVolume;
   readonly oracle: Oracle;
-  /** As it is attached. */
   volume: Volume | null = null;
-  /** The client process of now. */
   process: SimProcess | null = null;
   completed = 0;
   /** I/Os whose outcome stayed unknown. */
   abandoned = 0;
-  /** Times that it lost the volume to another one. */
+  /** Number of times that it lost the volume to another user. */
   losses = 0;
   /** The name by which it has attached, or attaches, the volume. */
   attachedName: string;
-  /** It has detached the volume and does not attach it, because the volume is about to be changed. */
+  /** Whether the user has detached the volume for a change of the volume, and does not attach it before it is called back. */
   isSentAway = false;
-  /** Its volume is gone for good. */
+  /** Whether the volume was removed for good. */
   hasNoVolume = false;
-  /** It takes the volume from any holder until it succeeds. */
+  /** Whether the user repeats take-overs until it has the volume. */
   insists = false;
-  /** It is being attached, or detached. */
+  /** Whether the volume is being attached or detached. */
   isAttaching = false;
   isLeaving = false;
   readonly policy: StallPolicy;
   readonly stall: StallJudge;
-  /** Of the hold that it has. */
   get epoch(): number {
     return epochOf(this.volume?.target.volume?.identity ?? '');
   }
 
-  /** When an I/O last ended. */
+  /** Time at which an I/O last ended. */
   endedMs = 0;
   private readonly id: number;
   private readonly out = new Set<UserIo>();
-  /** Since when something is out at all times. */
+  /** Time since which at least one I/O is always in flight. */
   private busySinceMs = 0;
   private readonly free: UserIo[] = [];
   private readonly shape: UserShape;
@@ -101,7 +96,7 @@ export class SimUser {
   private left: number;
   private verifyAt = -1;
   private isForced = false;
-  /** Sectors of the volume as its client has shown it; a program cannot use more. */
+  /** Sectors of the volume that its client has shown; a program cannot use more. */
   private shownSectors = 0;
   private readonly lostOnes = new WeakSet<Volume>();
 
@@ -133,7 +128,7 @@ export class SimUser {
     return this.out.size;
   }
 
-  /** Some of its I/O is still to come, but not much. */
+  /** Whether only a little of its I/O is left. */
   get isNearlyDone(): boolean {
     return this.left < this.shape.ios * LAST_SHARE || this.isReplaced;
   }
@@ -142,12 +137,12 @@ export class SimUser {
     return (this.left > 0 || this.out.size > 0) && !this.isReplaced;
   }
 
-  /** It has I/O to do, and its client may. */
+  /** Whether the user has I/O to do and its client may do it. */
   get wants(): boolean {
     return this.left > 0 && !this.isReplaced;
   }
 
-  /** Its client's node has been replaced. Without a path then, no server could prove that to it: its I/O waits as permitted. */
+  /** Whether its client was replaced. If the client has no path then, no server can tell it, and its I/O may wait. */
   get isReplaced(): boolean {
     return this.ports.isReplaced();
   }
@@ -159,7 +154,7 @@ export class SimUser {
     return given;
   }
 
-  /** Data may be lost: reads in flight may return what is left. */
+  /** Data may be lost, so that reads in flight may return the remaining content. */
   lower(): void {
     for (const io of this.out)
       if (io.op === 'read') this.oracle.lower(io.ticket, io.positionBytes / SECTOR_BYTES, io.lengthBytes / SECTOR_BYTES);
@@ -182,13 +177,13 @@ export class SimUser {
     if (this.left > 0) this.submitRandom(volume);
   }
 
-  /** When the oldest I/O that is out was submitted; infinity: none is. */
+  /** Submission time of the oldest I/O in flight; infinity: none. */
   get oldestMs(): number {
     for (const io of this.out) return io.submittedMs;
     return Number.POSITIVE_INFINITY;
   }
 
-  /** The oldest I/O, for people. */
+  /** The oldest I/O, as text. */
   get oldest(): string {
     for (const { op, positionBytes, lengthBytes, submittedMs } of this.out) {
       return `${op} of sector ${positionBytes / SECTOR_BYTES} + ${lengthBytes / SECTOR_BYTES}, submitted at ${submittedMs.toFixed(1)} ms`;
@@ -217,34 +212,34 @@ export class SimUser {
     if (this.verifyAt >= 0) this.verifyAt = 0;
   }
 
-  /** It has the volume attached, and no other client has been granted it since. */
+  /** Whether the user has the volume attached, and no other client has been granted the volume since then. */
   get isHolder(): boolean {
     return this.volume !== null && this.epoch === this.target.judge.last?.epoch;
   }
 
-  /** Its replay log is gone. */
+  /** The replay log of its client is lost. */
   forgets(): void {
     if (this.isHolder) this.oracle.dropped();
   }
 
-  /** Detaching starts; by force while it continues to work. */
+  /** Detaching starts; a detach by force starts while the user continues to work. */
   leaves(force: boolean): void {
     this.isLeaving = true;
     this.isForced = force;
   }
 
-  /** The contents of its log are lost, even while its detach is not complete. */
+  /** Whether the contents of its log are lost, even before the detach is complete. */
   get leavesByForce(): boolean {
     return this.isLeaving && this.isForced;
   }
 
-  /** It was not detached. */
+  /** The detach has failed. */
   stays(): void {
     this.isLeaving = false;
     if (this.verifyAt >= 0) this.verifyNext();
   }
 
-  /** Requests in flight will be answered all the same. */
+  /** The volume is detached. Requests in flight still get answers. */
   detached(): void {
     this.volume = null;
     this.process = null;
@@ -259,7 +254,7 @@ export class SimUser {
     this.stall.said(word, this.clock.monotonicMs());
   }
 
-  /** Its volume was removed, and is not restored. */
+  /** Its volume was removed for good. */
   ends(): void {
     this.stop();
     this.hasNoVolume = true;
@@ -272,17 +267,17 @@ export class SimUser {
     return target.isPooled ? (volume?.target.volume?.sizeBytes ?? 0) / SECTOR_BYTES : oracle.sectors;
   }
 
-  /** The client says that its volume has grown. */
+  /** The client reports that the volume has grown. */
   grown(attachment: Attachment): void {
     if (this.volume?.target.attachments.includes(attachment) === true) this.shownSectors = this.sectors;
   }
 
-  /** Its client knows the size that the volume has, and has shown it. */
+  /** Whether its client has shown the present size of the volume. */
   get knowsSize(): boolean {
     return this.volume === null || Math.min(this.sectors, this.shownSectors) >= this.oracle.sectors;
   }
 
-  /** No I/O any more but one read of everything. */
+  /** Does no more I/O except one read of the whole volume. */
   verify(): void {
     this.left = 0;
     this.verifyAt = 0;
@@ -293,7 +288,7 @@ export class SimUser {
     return this.verifyAt >= this.oracle.sectors && this.out.size === 0;
   }
 
-  /** Nothing new is submitted any more. */
+  /** Submits no more I/O. */
   stop(): void {
     this.left = 0;
     if (!this.isVerified) this.verifyAt = -1;
@@ -316,7 +311,7 @@ export class SimUser {
       if (status === STATUS.OK) this.verifyNext();
       else this.verifyAgain();
     }
-    // As a frontend whose client was waiting for just this.
+    // Submits at once, as a frontend does whose client waited for this answer.
     else if (status === STATUS.OK && this.volume !== null && this.maySubmit && this.random.chance(0.6)) this.submitRandom(this.volume);
   }
 
@@ -342,13 +337,13 @@ export class SimUser {
     oracle.breach(`${io.op} of sector ${lba} + ${count} ended with ${statusEntry(status).name}, which nobody caused`);
   }
 
-  /** It was submitted and answered in this incarnation of the storage, on a handle of it: no replay will undo what it returned. */
+  /** Whether the I/O was submitted and answered in the present incarnation of the storage, so that no replay will undo its result. */
   private isOfPresentIncarnation({ incarnations, volume }: UserIo): boolean {
     const present = this.oracle.incarnations;
     return incarnations === present && epochOf(volume?.target.volume?.life ?? '') === present;
   }
 
-  /** Nothing that was submitted under a hold which was lost by then is ever executed. */
+  /** No I/O that was submitted under an already lost hold is ever executed. */
   private judgeHold({ op, epoch, submittedMs }: UserIo): void {
     const lostMs = this.target.judge.lostMs(epoch);
     if (lostMs !== null && lostMs < submittedMs)
@@ -357,7 +352,7 @@ export class SimUser {
       );
   }
 
-  /** Of several segments one may have failed before another was abandoned. */
+  /** If an I/O has several segments, one may have failed before another was abandoned. */
   private isUnknown(io: UserIo, status: Status): boolean {
     return (
       status === STATUS.OUTCOME_UNKNOWN || status === STATUS.SHUTTING_DOWN || (status !== STATUS.OK && io.lengthBytes > SEGMENT_MIN_BYTES)
@@ -378,7 +373,7 @@ export class SimUser {
       oracle.breach(
         `O2: a flush submitted at ${io.submittedMs.toFixed(1)} ms was answered, the last sync began at ${storage.syncedMs.toFixed(1)} ms`,
       );
-    // Of a longer one, the first segment may be overwritten before the last is answered.
+    // The first segment of a longer one may be overwritten before the last is answered.
     const isHolder = this.target.judge.lostMs(io.epoch) === null;
     if (io.fua && isHolder && io.lengthBytes <= SEGMENT_MIN_BYTES && storage.cache.isUnwritten(lba, count))
       oracle.breach(`O2: write ${io.number} of sector ${lba} + ${count} has FUA and is answered, but not on disk`);
@@ -391,13 +386,13 @@ export class SimUser {
     if (io.volume !== null && this.lostOnes.has(io.volume)) return false;
     const isGivenUp = status === STATUS.OUTCOME_UNKNOWN || status === STATUS.IO_ERROR;
     if (isGivenUp && (io.volume !== this.volume || this.leavesByForce)) return true;
-    // A time-out continues while any I/O waits, even after its first I/O was answered, because a lossy link delivers answers late.
+    // A time-out runs while any I/O waits, even after an answer to its first I/O, because a lossy link delivers answers late.
     if (status === STATUS.OUTCOME_UNKNOWN)
       return this.stall.mayGiveUp(io.volume, io.submittedMs, this.busySinceMs, this.clock.monotonicMs());
     return (status === STATUS.IO_ERROR || status === STATUS.NO_SPACE) && this.target.storage.failedMs >= io.submittedMs;
   }
 
-  /** No user works on a volume that is being detached in order. */
+  /** False while the volume is being detached in order. */
   private get maySubmit(): boolean {
     return this.left > 0 && this.volume !== null && this.process?.isPaused !== true && !(this.isLeaving && !this.isForced);
   }
@@ -427,7 +422,7 @@ export class SimUser {
     const most = random.chance(shape.largeChance) ? shape.largeSectors : shape.smallSectors;
     const { sectors } = this;
     const count = io.op === 'flush' ? 0 : random.int(1, Math.min(most, sectors));
-    // Half of all near the beginning, so that they meet.
+    // Places half of the I/Os near the beginning, so that they overlap.
     const room = random.chance(0.5) ? Math.min(32, sectors - count) : sectors - count;
     const lba = io.op === 'flush' ? 0 : random.int(0, room);
     io.fua = io.op === 'write' && random.chance(0.1);

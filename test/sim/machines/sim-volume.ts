@@ -1,5 +1,5 @@
 // A volume of a simulated server: its storage, its possible contents, its possible holders, and the users of different clients that share
-// it or compete for it. Oracle and hold judge judge.
+// it or compete for it. Oracle and hold judge judge it.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
@@ -15,9 +15,8 @@ import type { SimReplica } from '../votes/sim-replica.ts';
 import { EVENT, type Trace } from '../base/trace.ts';
 
 export class SimVolume implements LossWatch {
-  /** The volume's id. Of a fixed volume: its name. */
+  /** The volume's id, which for a fixed volume is its name. */
   readonly id: string;
-  /** Its present name. */
   name: string;
   readonly serverid: number;
   storage: SimStorage;
@@ -29,36 +28,36 @@ export class SimVolume implements LossWatch {
   lostIncarnations = 0;
   /** The form in which it has returned since its server started; null: unchanged. */
   form: Form | null = null;
-  /** The file behind its path, if that is another one. */
+  /** The other file that its path may lead to. */
   private readonly other: SimStorage;
-  /** Logs that were sent to a new incarnation. */
+  /** Number of logs that were replayed to a new incarnation. */
   recoveries = 0;
-  /** It is in a pool: commands change it. */
+  /** Whether the volume is in a pool, so that commands change it. */
   readonly isPooled: boolean;
-  /** Its file is shorter than it: it is not served until the file is restored. */
+  /** Whether its file is truncated, so that the volume is not served until the file is restored. */
   isCut = false;
-  /** It was answered that it is removed. */
+  /** Whether its removal was answered. */
   isRemoved = false;
-  /** Of a volume in a pool: as its listener serves it; null: it does not. */
+  /** For a volume in a pool: configuration with which the listener serves it; null: it does not. */
   config: ServerVolumeConfig | null = null;
-  /** Its file is on a simulated file system, and may be another one later. */
+  /** Whether its file is on a simulated file system, where a move or rollback may replace it. */
   isStored = false;
-  /** It is not served for a moment. */
+  /** Whether the volume is not served for a moment. */
   isSuspended = false;
-  /** Nodes that read its snapshots: it is shown to them, too. */
+  /** Nodes that read its snapshots, and therefore also see the volume. */
   readonly readers = new Set<string>();
-  /** It is, or may become, a replica of a mirror, whose oracle judges; null: it is a plain volume. */
+  /** The replica that the volume is or may become; the oracle of its mirror judges. null: a plain volume. */
   readonly replica: SimReplica | null;
-  /** Called when it has got another file. */
+  /** Called when the volume gets another file. */
   whenReplaced: () => void = () => undefined;
-  /** Of a replica: called when it may have lost what it had not written back. */
+  /** For a replica: called when it may have lost data that was not written back. */
   whenLost: () => void = () => undefined;
-  /** Of a replica: sectors whose content its storage has forgotten, and may still show for a while. */
+  /** For a replica: sectors whose content its storage has lost, and may still show for a while. */
   readonly forgotten = new Set<number>();
   private readonly earlier = new Set<SimStorage>();
   private readonly trace: Trace;
 
-  /** `pooled`: it is in a pool, with this id and first size. `replica`: of a mirror. */
+  /** `pooled`: id and first size of a volume in a pool. `replica`: for a replica of a mirror. */
   constructor(
     name: string,
     serverid: number,
@@ -90,7 +89,7 @@ export class SimVolume implements LossWatch {
     storage.cache.watch = this;
   }
 
-  /** Its data is there from now on. */
+  /** Uses this storage from now on. */
   use(storage: SimStorage): void {
     const before = this.storage;
     if (before === storage) return;
@@ -98,7 +97,7 @@ export class SimVolume implements LossWatch {
     this.earlier.delete(storage);
     before.watch = null;
     before.cache.watch = null;
-    // What was asked under an earlier file is answered under this one.
+    // Requests that began with an earlier file are answered with this one.
     storage.failedMs = Math.max(storage.failedMs, before.failedMs);
     storage.syncedMs = Math.max(storage.syncedMs, before.syncedMs);
     before.holds = { acts: () => this.judge.breach('C5: something is done on the file that the volume had before') };
@@ -118,7 +117,7 @@ export class SimVolume implements LossWatch {
     return last === null || last.released ? null : last.node;
   }
 
-  /** The listener serves it as this from now on; null: not at all. */
+  /** Sets the configuration with which the listener serves the volume; null: not at all. */
   serveAs(config: ServerVolumeConfig | null): void {
     this.config = config;
     this.isSuspended = false;
@@ -128,7 +127,7 @@ export class SimVolume implements LossWatch {
     this.oracle.grow((config.sizeBytes ?? 0) / SECTOR_BYTES);
   }
 
-  /** C3: nothing is done on a removed volume. */
+  /** C3: no operation runs on a removed volume. */
   private acts(epoch: number): void {
     this.judge.acts(epoch);
     if (this.isRemoved) this.judge.breach(`C3: something is done under epoch ${epoch} after the volume was removed`);
@@ -149,12 +148,12 @@ export class SimVolume implements LossWatch {
     return [...this.oracle.breaches, ...this.storage.breaches, ...earlier, ...this.judge.breaches];
   }
 
-  /** Several clients want it. */
+  /** Whether several clients compete for the volume. */
   get isFought(): boolean {
     return this.users.length > 1;
   }
 
-  /** Its server has decided a grant: the last holder's acknowledged writes are durable by then, unless it released the volume itself. */
+  /** Its server has decided a grant. The last holder's acknowledged writes are durable then, unless it released the volume itself. */
   decided(decided: Decided): void {
     const before = this.judge.last;
     if (this.judge.decided(decided)) this.handedOver(decided, before?.node ?? null);
@@ -176,7 +175,7 @@ export class SimVolume implements LossWatch {
     this.oracle.forgets(sector, disk, positionBytes, this.isAttached);
   }
 
-  /** Of a replica, for people: what is written. */
+  /** For a replica: a trace line about a write. */
   private tells([, sector, content, positionBytes, lengthBytes]: Parameters<ExecutionWatch['executes']>): void {
     if (!this.trace.isOn) return;
     const numbers = Array.from({ length: lengthBytes / SECTOR_BYTES }, (_unused, at) =>
@@ -185,7 +184,7 @@ export class SimVolume implements LossWatch {
     this.trace.say(`${this.id}: sectors from ${sector} on are written: ${[...new Set(numbers)].join(' ')}`);
   }
 
-  /** Reads that are out may show either. */
+  /** Reads in flight may return the old or the new content. */
   hasForgotten(): void {
     this.losses.forgot(this.storage.openings);
     for (const user of this.users) user.lower();
@@ -200,7 +199,7 @@ export class SimVolume implements LossWatch {
     return this.users.some(({ isHolder }) => isHolder);
   }
 
-  /** The client has sent its whole log; `isNew`: for the first time in this incarnation. */
+  /** The client has replayed its whole log; `isNew`: for the first time in this incarnation. */
   recovered(isNew: boolean): void {
     if (isNew) this.recoveries++;
     if (this.trace.isOn) this.trace.say(`${this.name}: incarnation ${this.oracle.incarnations}: lost data is restored`);
@@ -209,7 +208,7 @@ export class SimVolume implements LossWatch {
 
   private handedOver({ node, epoch, how }: Decided, from: string | null): void {
     if (this.replica !== null) return;
-    // Another instance of one node has no log of the first: as when a client is killed.
+    // Another instance of a node does not have the log of the first, as after a kill of the client.
     if (how !== 'force' && node !== from && this.oracle.forgotten > 0)
       this.judge.breach(`V1: ${node} is given epoch ${epoch} while the storage has forgotten what nobody was told to be lost`);
     this.oracle.dropped();
@@ -228,7 +227,7 @@ export class SimVolume implements LossWatch {
     for (const user of this.users) user.lower();
   }
 
-  /** A sync of it has failed. */
+  /** A sync of the volume has failed. */
   lost(): void {
     this.lostIncarnations++;
     this.losses.lost(this.storage.openings);
@@ -244,7 +243,7 @@ export class SimVolume implements LossWatch {
   }
 }
 
-/** The file that a process gets with a volume that was described to it. */
+/** Described volume -> the storage that a process gets with it. */
 const described = new WeakMap<ServedVolume, SimStorage>();
 
 export function describe(volume: ServedVolume, storage: SimStorage): void {

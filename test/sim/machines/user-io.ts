@@ -1,12 +1,12 @@
-// One I/O of a simulated user, with what was known when it was submitted. sim-user.ts submits it, and judges its answer. Invariant: its
-// answer reaches the user who submitted it.
+// One I/O of a simulated user, with the knowledge at its submission. sim-user.ts submits the I/O and judges its answer. Invariant: the
+// answer reaches the submitting user.
 
 import type { Status } from '@rsio/protocol/wire/status';
 import { RECEIVED_ROOM_BYTES, type VolumeIo, type VolumeOp } from '@rsio/rsiod/volumes/frontend-volume';
 import type { Volume } from '@rsio/rsiod/volumes/volume';
 import type { ReadTicket } from '../judges/oracle.ts';
 
-/** What buffers are filled with that nobody should read. */
+/** Fill byte of buffers that no code may read. */
 export const SPOILED = 0x5b;
 const NOTHING_COVERED = new Uint32Array(0);
 
@@ -26,11 +26,10 @@ export class UserIo implements VolumeIo {
   submittedMs = 0;
   isOut = false;
   volume: Volume | null = null;
-  /** Of the hold that it was submitted under. */
   epoch = 0;
-  /** Incarnations of the storage that had ended by then. */
+  /** Number of ended incarnations of the storage at the submission. */
   incarnations = 0;
-  /** Of the changes treated as lost by then. */
+  /** Number of changes that were treated as lost at the submission. */
   drops = 0;
   /** The changes that a flush covers. */
   covered: Uint32Array = NOTHING_COVERED;
@@ -44,7 +43,7 @@ export class UserIo implements VolumeIo {
     this.ended(this, status);
   }
 
-  /** Overwrites its memory, and what it was lent, as a frontend may: nobody must need it any more. */
+  /** Overwrites its buffers and borrowed data, as a frontend may after the answer. */
   spoil(): void {
     this.buffer.fill(SPOILED, 0, Math.min(this.buffer.length, this.bufferOffset + this.lengthBytes));
     this.received?.fill(SPOILED, this.receivedOffset - RECEIVED_ROOM_BYTES, this.receivedOffset + this.lengthBytes);

@@ -1,5 +1,5 @@
-// The log of what was answered: a FLUSH covers what was answered before it, once; and a log that drops what was applied keeps its places.
-// What an answer means is tested with the oracle.
+// The log of answered changes: a FLUSH covers the changes that were answered before it, once; and positions stay valid after applied
+// entries are dropped. The test of the oracle covers the meaning of answers.
 
 import { expect, test } from 'vitest';
 import { AnsweredLog } from './answered-log.ts';

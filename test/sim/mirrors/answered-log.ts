@@ -1,20 +1,19 @@
-// The changes of a mirror that were answered, in their order: what a FLUSH covers is what stands here before it. A FLUSH costs as much as
-// was answered since the last one, however large the mirror is. The oracle decides what an answer means.
-// Invariant: what a FLUSH has made durable once is not applied again.
+// The answered changes of a mirror in their order: a FLUSH covers the entries before it. The cost of a FLUSH depends on the answers since
+// the last one, not on the size of the mirror. The oracle decides the meaning of answers. Invariant: each durable entry is applied once.
 
-/** A place in a log. */
+/** A position in a log. */
 export interface Covered {
   readonly log: AnsweredLog;
   readonly end: number;
 }
 
-/** So many applied entries are kept before they are dropped together. */
+/** Number of applied entries that are kept before they are dropped together. */
 const APPLIED_MAX = 1024;
 
 export class AnsweredLog {
   private sectors: number[] = [];
   private keys: number[] = [];
-  /** Entries that were dropped, and the first one that is not durable, counted from the beginning of the log. */
+  /** Number of dropped entries, and position of the first entry that is not durable. */
   private dropped = 0;
   private applied = 0;
 
@@ -23,12 +22,12 @@ export class AnsweredLog {
     this.keys.push(key);
   }
 
-  /** What a FLUSH that is submitted now covers. */
+  /** Entries that a FLUSH covers if it is submitted now. */
   get covered(): Covered {
     return { log: this, end: this.dropped + this.sectors.length };
   }
 
-  /** All before `end` is durable: each entry that was not yet is passed on. */
+  /** Makes all entries before `end` durable, and passes on those that were not. */
   flushed(end: number, durable: (sector: number, key: number) => void): void {
     for (; this.applied < end; this.applied++) {
       const at = this.applied - this.dropped;

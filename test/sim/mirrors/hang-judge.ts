@@ -1,14 +1,14 @@
-// Judges one user of a mirror: an I/O that waits for long while client and storage are in order is a breach, unless the mirror says what
-// it waits for. Invariant: it observes and changes nothing.
+// Judges one user of a mirror: an I/O that waits for long while client and storage work is a breach, unless the mirror says what it waits
+// for. Invariant: it observes and changes nothing.
 
 export interface JudgedMirror {
-  /** When the oldest I/O that is out was submitted; infinity: none is. */
+  /** Submission time of the oldest I/O in flight; infinity: none. */
   readonly oldestMs: number;
-  /** The client runs, and every storage of the mirror is in order. */
+  /** Whether the client runs and every storage of the mirror works. */
   readonly isGood: boolean;
-  /** The mirror names something that it waits for. */
+  /** Whether the mirror says what it waits for. */
   readonly isTold: boolean;
-  /** When a storage of the mirror last failed: what it could not read is tried again later. */
+  /** Time at which a storage of the mirror last failed, because failed reads are tried again later. */
   readonly failedMs: number;
 }
 
@@ -22,7 +22,7 @@ export class HangJudge {
     this.afterFailureMs = afterFailureMs;
   }
 
-  /** For how long an I/O waits and nobody says why, ms; null: none waits so for too long. Reported once. */
+  /** Time in ms for which an I/O waits without a named reason; null: no such I/O waits too long. Reported once. */
   hangsMs({ oldestMs, isGood, isTold, failedMs }: JudgedMirror, nowMs: number): number | null {
     if (!isGood || isTold || oldestMs === Number.POSITIVE_INFINITY) {
       this.silentSinceMs = Number.POSITIVE_INFINITY;

@@ -1,5 +1,5 @@
-// The mirror oracle finds what it is there for: a stale read after a take-over, an answered change that is gone, a change that comes back after
-// a holder has read what was before it; and it permits the one loss that there is.
+// The mirror oracle finds a stale read after a take-over, an answered change that is lost, and a change that comes back after a holder has
+// read older content; and it permits the one permitted loss.
 
 import { expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

@@ -1,8 +1,8 @@
-// What a mirror may contain, known from outside: a register for each sector, over all replicas and clients. Every written sector carries the
-// number of its write. Writes are ordered by the term of their client, then by number, because a claim ends all lower terms before it is
-// served. A read returns what was answered or seen before it was asked, or something later, whichever client asks. What was lost, or not,
-// at the end of a term is the same for all later reads. An answered change may be lost in one case only: it was not flushed, its client is no
-// holder any more, and the machine or the disk of a replica has lost what it had not written back.
+// The content that a mirror may have, known from outside: a register for each sector, over all replicas and clients. Every written sector
+// carries the number of its write. Writes are ordered by the term of their client, then by number, because a claim ends all lower terms
+// before it is served. A read of any client returns content that was answered or seen before the read was submitted, or later content. All
+// later reads agree on the changes that were lost at the end of a term. An answered change may be lost in one case only: it was not
+// flushed, its client is no longer the holder, and the machine or the disk of a replica has lost data that was not written back.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { AnsweredLog, type Covered } from './answered-log.ts';
@@ -13,15 +13,14 @@ export type MirrorTicket = Float64Array;
 const STAMP_BYTES = 16;
 const MAGIC = 0x52534d49;
 const BREACHES_MAX = 20;
-/** A change in the order of all: term and number. */
+/** Factor of the term in the key of a change; the key has term and number. */
 const TERM_STEP = 2 ** 32;
 
 export class MirrorOracle {
   readonly breaches: string[] = [];
   readonly sectors: number;
-  /** Called with each breach. */
   breached: (sentence: string) => void = () => undefined;
-  /** By number: the term of its client. */
+  /** By number of a change: term of its client. */
   private readonly terms: number[] = [0];
   /** Newest change that was answered OK, or returned by an answered read. */
   private readonly floors: Float64Array;
@@ -32,25 +31,25 @@ export class MirrorOracle {
   private readonly pinTerms: Float64Array;
   /** Keys of changes that make zeros, ascending. */
   private readonly zeros: (number[] | undefined)[];
-  /** Sectors that were ever changed: all others are zeros, and nothing of them can be lost. */
+  /** Sectors that were ever changed. All others are zeros, which cannot be lost. */
   private readonly used: number[] = [];
   private readonly isUsed: Uint8Array;
-  /** What was answered, and may be lost until it is flushed. A loss begins another log. */
+  /** Answered changes, which may be lost until they are flushed. A loss begins a new log. */
   private log = new AnsweredLog();
   /** The highest term that has served, and whether its client still has its log. */
   private served = 0;
   private isLogged = false;
-  /** A replica has lost what it had not written back, since this term was served first. */
+  /** Whether a replica has lost unwritten data since this term was first served. */
   private hasCrashed = false;
-  /** How often changes that were answered are not owed any more. */
+  /** Number of times that answered changes stopped being required. */
   lowerings = 0;
-  /** Losses of replicas so far, and by number those before the change was submitted. */
+  /** Number of losses of replicas so far; and by change, the number at its submission. */
   private crashes = 0;
   private readonly crashesBefore: number[] = [0];
   private readonly isForgotten: (sector: number) => boolean;
   private readonly stamp = Buffer.alloc(STAMP_BYTES);
 
-  /** `isForgotten`: a replica has lost what it may still show of a sector (V1), until that is written again. */
+  /** `isForgotten`: whether a replica has lost a sector that it may still show (V1), until the sector is written again. */
   constructor(sectors: number, isForgotten: (sector: number) => boolean = () => false) {
     this.sectors = sectors;
     this.isForgotten = isForgotten;
@@ -63,7 +62,6 @@ export class MirrorOracle {
     this.isUsed = new Uint8Array(sectors);
   }
 
-  /** A client serves under this term. */
   serves(term: number): void {
     if (term <= this.served) return;
     this.endLog();
@@ -72,12 +70,12 @@ export class MirrorOracle {
     this.hasCrashed = false;
   }
 
-  /** The client of this term has lost its log: it was killed, has left by force, or lost the mirror. */
+  /** The client of this term has lost its log: it was killed, has detached by force, or has lost the mirror. */
   ended(term: number): void {
     if (term === this.served) this.endLog();
   }
 
-  /** A replica may have lost what it had not written back. */
+  /** A replica may have lost data that was not written back. */
   crashed(): void {
     this.hasCrashed = true;
     this.crashes++;
@@ -101,7 +99,7 @@ export class MirrorOracle {
   changed(number: number, lba: number, count: number, isDurable: boolean): void {
     const key = this.keyOf(number);
     const term = this.terms[number]!;
-    // It may have been lost between its execution and this answer, which was on its way for long.
+    // The change may have been lost between its execution and this late answer.
     if (term < this.served && this.crashes > this.crashesBefore[number]! && !isDurable) return;
     for (let sector = lba; sector < lba + count; sector++) {
       if (term < this.pinTerms[sector]! && this.pins[sector]! < key)
@@ -116,7 +114,7 @@ export class MirrorOracle {
     }
   }
 
-  /** What a FLUSH submitted now covers. */
+  /** Changes that a FLUSH covers if it is submitted now. */
   flushBegins(): Covered {
     return this.log.covered;
   }
@@ -129,7 +127,10 @@ export class MirrorOracle {
     for (let index = 0; index < count; index++) ticket[index] = this.floors[lba + index]!;
   }
 
-  /** A read of a client of this term was answered OK with the content at `offset`. `ticket` null: something was lost meanwhile. */
+  /**
+   * A read of a client of this term was answered OK with the content at `offset`. `ticket` null: a replica has lost data since the
+   * submission.
+   */
   readDone(term: number, ticket: MirrorTicket | null, lba: number, count: number, content: Buffer, offset: number): void {
     for (let index = 0; index < count; index++) this.judge(term, ticket?.[index] ?? 0, lba + index, content, offset + index * SECTOR_BYTES);
   }
@@ -151,14 +152,14 @@ export class MirrorOracle {
       this.breach(`M15: sector ${sector} shows ${this.say(number)} in term ${term}; it must be ${this.sayKey(floor)} or later`);
       return;
     }
-    // What an earlier holder has read may be lost by now.
+    // Content that an earlier holder has read may be lost by now.
     if (term < this.served) return;
     raise(this.floors, sector, key);
-    // Of zeros, it is not known which change they are.
+    // Zeros do not show which change has made them.
     if (number !== 0) this.pin(term, sector, number);
   }
 
-  /** What earlier terms have left is settled before it is read, and never changes after that. */
+  /** The changes of earlier terms are settled before they are read, and never change afterwards. */
   private pin(term: number, sector: number, number: number): void {
     const key = this.keyOf(number);
     if (this.terms[number]! >= term) return;
@@ -178,7 +179,7 @@ export class MirrorOracle {
     if (this.hasCrashed) this.lose();
   }
 
-  /** What no log has, and is not durable, is not owed any more. */
+  /** Changes that are not durable and in no log are no longer required. */
   private lose(): void {
     this.lowerings++;
     this.log = new AnsweredLog();
@@ -190,7 +191,7 @@ export class MirrorOracle {
     }
   }
 
-  /** The oldest zeros that may be read; null: none. */
+  /** The oldest change with zeros that a read may return; null: none. */
   private zerosFrom(sector: number, floor: number): number | null {
     if (floor === 0) return 0;
     const keys = this.zeros[sector];
@@ -235,7 +236,7 @@ export class MirrorOracle {
   }
 }
 
-/** Of ascending keys, the place of the first that is not below this one. */
+/** Index of the first of the ascending keys that is not below this key. */
 function placeOf(keys: readonly number[], key: number): number {
   let [low, high] = [0, keys.length];
   while (low < high) {
@@ -246,7 +247,7 @@ function placeOf(keys: readonly number[], key: number): number {
   return low;
 }
 
-/** Nearly always at the end. */
+/** Inserts a key in order, nearly always at the end. */
 function insert(keys: number[], key: number): void {
   const last = keys.at(-1);
   if (last === undefined || last < key) keys.push(key);

@@ -1,5 +1,6 @@
 // A user of a mirror at one client: random I/O through a frontend's interface, several at a time, judged by the oracle of the mirror. It
-// outlives client processes, loses the mirror to other users, and takes it back. At the end, one user reads all of it and detaches.
+// outlives client processes, loses the mirror to other users, and takes it back. At the end, one user reads the whole mirror and detaches
+// it.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -21,16 +22,16 @@ export interface MirrorUserPorts {
   readonly client: SimClient;
   readonly name: string;
   readonly oracle: MirrorOracle;
-  /** The mirror is there. */
+  /** Whether the mirror exists. */
   isFounded(): boolean;
-  /** The disk of this replica is lost, and it does not return. */
+  /** Whether the disk of this replica is lost for good. */
   isLost(identity: string): boolean;
-  /** When a replica's storage last failed. */
+  /** Time at which a replica's storage last failed. */
   failedMs(): number;
   /** Sectors at which most I/O begins. */
   readonly hot: readonly number[];
   readonly depth: number;
-  /** How often it takes the mirror by force when it has not got it, and how often it detaches before its next I/O. */
+  /** Chance of a take-over by force after a failed attach, and of a detach before the next I/O. */
   readonly forceChance: number;
   readonly detachChance: number;
   readonly thinkMs: number;
@@ -44,7 +45,7 @@ const VERIFY_SECTORS = 1024;
 const VERIFY_RETRY_MS = 100;
 const DETACH_FORCE_CHANCE = 0.2;
 const AGAIN_MS = 200;
-/** When all is well, every replica returns within this time. */
+/** Without faults, every replica returns within this time. */
 export const RETURN_MAX_MS = 60_000;
 
 class MirrorUserIo implements VolumeIo {
@@ -77,18 +78,18 @@ class MirrorUserIo implements VolumeIo {
 export class MirrorUser {
   readonly name: string;
   completed = 0;
-  /** Times that it lost the mirror to another one. */
+  /** Number of times that it lost the mirror to another user. */
   losses = 0;
-  /** Times that it got the mirror, and those of them that were by force. */
+  /** Number of times that it got the mirror; and those of them by force. */
   attaches = 0;
   takeOvers = 0;
   volume: Volume | null = null;
-  /** It takes the mirror by force until it has read all of it and has detached. */
+  /** Whether the user takes the mirror by force until it has read all of it and detached it. */
   isLast = false;
   isDone = false;
-  /** It has given replicas their time to return. */
+  /** Whether the user has given replicas their time to return. */
   hasWaited = false;
-  /** It is being attached. */
+  /** Whether the mirror is being attached. */
   isAttaching = false;
   private process: SimProcess | null = null;
   private readonly ports: MirrorUserPorts;
@@ -119,7 +120,7 @@ export class MirrorUser {
     return this.ports.client.isGood;
   }
 
-  /** The mirror says what it waits for. */
+  /** Whether the mirror says what it waits for. */
   get isTold(): boolean {
     const { volume } = this;
     if (volume === null) return true;
@@ -131,7 +132,7 @@ export class MirrorUser {
     );
   }
 
-  /** For people. */
+  /** State as text. */
   get state(): string {
     const [oldest] = this.out;
     const what = oldest === undefined ? 'nothing is out' : `${oldest.op} of sector ${oldest.positionBytes / SECTOR_BYTES} is out`;
@@ -219,11 +220,11 @@ export class MirrorUser {
     if (force) oracle.ended(term);
     else if (outcome?.done === true && outcome.error === null) oracle.flushed(covered);
     if (this.volume === volume) this.volume = null;
-    // What the servers have not stored is repeated with a new attach.
+    // Repeats with a new attach if the servers have not stored the detach.
     if (this.isLast && !force && outcome?.error === null && !outcome.already) this.isDone = true;
   }
 
-  /** Reads all, and detaches in order. */
+  /** Reads the whole mirror, and detaches it in order. */
   private async finish(process: SimProcess, volume: Volume): Promise<void> {
     const { oracle } = this.ports;
     if (this.verifyAt < 0) {
@@ -240,7 +241,7 @@ export class MirrorUser {
     if (!this.isDone && this.volume === null) this.verifyAt = 0;
   }
 
-  /** All replicas have returned; or they had time for that. */
+  /** Whether all replicas have returned, or have had enough time. */
   private isInSync(process: SimProcess, volume: Volume): boolean {
     const view = this.ports.client.attachments.mirrors.of(volume.target)?.view ?? null;
     const isThere = (one: ReplicaView): boolean => one.role === 'member' || this.ports.isLost(one.identity);

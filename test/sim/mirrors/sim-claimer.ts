@@ -1,5 +1,5 @@
-// A client that claims a mirror without data, again and again: asks for the records, claims, stores its config, confirms for a while, and
-// ends with a clean config or is superseded. It uses the trunks of a simulated client, and goes on when that has started again. The vote
+// A client that repeatedly claims a mirror without data: it asks for the records, claims, stores its config, confirms for a while, and ends
+// with a clean config or is superseded. It uses the trunks of a simulated client, and continues after a restart of that client. The vote
 // judge judges.
 
 import { callSession } from '@rsio/protocol/client/session-call';
@@ -20,7 +20,7 @@ import type { Trace } from '../base/trace.ts';
 import { type VoteJudge, type VoteTicket, versionOf } from '../judges/vote-judge.ts';
 import type { SimClient } from '../machines/sim-client.ts';
 
-/** A mirror without data, and its voters by server; null: not founded there yet. */
+/** A mirror without data, with its voters by server; null: not founded there yet. */
 export interface BareMirror {
   readonly id: string;
   readonly judge: VoteJudge;
@@ -34,7 +34,7 @@ export interface ClaimerPorts {
   readonly mirror: BareMirror;
   readonly servers: readonly number[];
   readonly thinkMs: number;
-  /** It founds the mirror. */
+  /** Whether this client founds the mirror. */
   readonly isFounder: boolean;
 }
 
@@ -43,12 +43,11 @@ interface Answered {
   readonly answer: VoteAnswer;
 }
 
-/** So long an answer is waited for. */
+/** Longest wait for an answer. */
 const WAIT_MS = 4000;
 const ROUNDS_MAX = 6;
 
 export class SimClaimer {
-  /** Claims that came to an end, whichever. */
   ended = 0;
   private readonly ports: ClaimerPorts;
   private left: number;
@@ -68,7 +67,7 @@ export class SimClaimer {
   }
 
   killed(): void {
-    // Its claim stays.
+    // Ignores the error: the claim stays.
   }
 
   private async live(process: SimProcess): Promise<void> {
@@ -157,7 +156,7 @@ export class SimClaimer {
     };
   }
 
-  /** The answers that come in time. */
+  /** Asks the servers, and returns the answers that come in time. */
   private async ask(
     process: SimProcess,
     servers: readonly number[],

@@ -1,5 +1,5 @@
-// Makes a mirror as the commands do: founds it at every voter, claims it, makes the volumes replicas, and stores a clean config in which all
-// are in sync. A step that is not answered is repeated, and a client that has started again begins anew with a higher number.
+// Makes a mirror as the commands do: founds it at every voter, claims it, makes the volumes replicas, and stores a clean config in which
+// all are in sync. An unanswered step is repeated, and after a restart the client begins again with a higher number.
 
 import { callSession } from '@rsio/protocol/client/session-call';
 import { OP } from '@rsio/protocol/wire/frames';
@@ -12,16 +12,14 @@ import type { SimClient } from '../machines/sim-client.ts';
 export interface FounderPorts {
   readonly client: SimClient;
   readonly mirror: string;
-  /** Of the mirror, and of each replica. */
   readonly name: string;
   readonly sizeBytes: number;
   readonly voters: readonly number[];
-  /** Servers of the replicas. */
   readonly replicas: readonly number[];
   founded(): void;
 }
 
-/** So long an answer is waited for, and between two attempts. */
+/** Longest wait for an answer, and pause between two attempts. */
 const WAIT_MS = 5000;
 const AGAIN_MS = 100;
 
@@ -38,7 +36,7 @@ export class SimFounder {
   }
 
   killed(): void {
-    // What it has begun is begun again.
+    // Ignores the error, and begins again.
   }
 
   private async live(process: SimProcess): Promise<void> {
@@ -76,7 +74,7 @@ export class SimFounder {
     return servers.every((server) => answers.get(server)?.voted === VOTED.DONE);
   }
 
-  /** The answers that come in time. */
+  /** Asks the servers, and returns the answers that come in time. */
   private async all(process: SimProcess, servers: readonly number[], aux: number, body: Buffer): Promise<Map<number, VoteAnswer>> {
     const answers = new Map<number, VoteAnswer>();
     if (servers.length === 0) return answers;

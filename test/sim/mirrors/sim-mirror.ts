@@ -1,6 +1,6 @@
-// A mirror of a simulated world: its replicas, the client that makes it, a user of it at each client, and its oracle. When all is well, one
-// user reads all of it and detaches; then the replicas in sync must be equal, and their maps empty. Invariant: worlds without mirrors do not
-// depend on it.
+// A mirror of a simulated world: its replicas, the client that makes it, a user of it at each client, and its oracle. After the faults, one
+// user reads the whole mirror and detaches it; then the replicas in sync must be equal, and their maps empty. Invariant: worlds without
+// mirrors do not depend on it.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -26,17 +26,17 @@ export interface MirrorWorld {
   readonly random: SeededRandom;
   readonly clients: readonly SimClient[];
   readonly servers: readonly SimServer[];
-  /** All volumes of the world: the replicas are added. */
+  /** All volumes of the world, to which the replicas are added. */
   readonly volumes: SimVolume[];
   readonly storage: StorageShape;
-  /** Its routes lose packets all the time. */
+  /** Whether its routes lose packets all the time. */
   readonly isLossy: boolean;
-  /** Its users have many I/Os out at a time, and pause little. */
+  /** Whether its users have many I/Os in flight, and pause little. */
   readonly isDense: boolean;
 }
 
 const NAME = 'm0';
-/** I/Os of all users together. */
+/** Number of I/Os of all users together. */
 const IOS = 600;
 const DENSE_IOS = 100_000;
 /** Sectors between the places of most I/O in a dense world. */
@@ -44,9 +44,9 @@ const DENSE_STEP = 32;
 /** See sim-judge.ts. */
 const HANG_MS = 25_000;
 const LOSSY_HANG_MS = 25_000;
-/** On a new disk. */
+/** Content of a new disk. */
 const NOT_WRITTEN = 0x77;
-/** How often a user that has not got the mirror asks for it by force, and how often one that has it detaches before its next I/O. */
+/** Chance of a take-over by force after a failed attach, and of a detach before the next I/O. */
 const CHANCES = { forceChance: 0.08, detachChance: 0.01 };
 const DENSE_CHANCES = { forceChance: 0.03, detachChance: 0.0005 };
 const THREE_REPLICAS_CHANCE = 0.3;
@@ -55,7 +55,7 @@ export class SimMirror {
   readonly replicas: readonly SimVolume[];
   readonly users: readonly MirrorUser[];
   readonly breaches: string[] = [];
-  /** Replicas that had not returned when the last user detached. */
+  /** Number of replicas that had not returned when the last user detached. */
   late = 0;
   disksLost = 0;
   private readonly lost = new Set<string>();
@@ -97,7 +97,7 @@ export class SimMirror {
       return false;
     }
     if (!last.isDone || this.users.some(({ isAttaching }) => isAttaching)) return false;
-    // One that was just attaching has got the mirror after the last one: now it is the last.
+    // A user that was just attaching got the mirror after the last user, and is now the last.
     const later = this.users.find(({ volume, isLast }) => volume !== null && !isLast);
     if (later !== undefined) {
       last.isLast = false;
@@ -110,12 +110,11 @@ export class SimMirror {
     return true;
   }
 
-  /** Completed I/Os. */
   get completed(): number {
     return this.sum(({ completed }) => completed);
   }
 
-  /** How often a user got it, how often by force, and how often one learned that it had lost it. */
+  /** Number of attaches; of those by force; and of losses that users have noticed. */
   get attaches(): number {
     return this.sum(({ attaches }) => attaches);
   }
@@ -128,7 +127,7 @@ export class SimMirror {
     return this.sum(({ losses }) => losses);
   }
 
-  /** Nothing hangs without a reason that is told. */
+  /** Expects that no I/O hangs without a named reason. */
   look(nowMs: number): void {
     const isGood = this.replicas.every(({ storage }) => storage.isGood);
     const failedMs = this.failedMs;
@@ -139,7 +138,7 @@ export class SimMirror {
     }
   }
 
-  /** The machine of this server has crashed, and with it the disk of its replica is gone, unless it was the last one in sync. */
+  /** The machine of this server has crashed and has lost the disk of its replica, unless the replica was the last one in sync. */
   loseDisk(serverid: number): void {
     const { trace } = this.world;
     const volume = this.replicas.find((one) => one.serverid === serverid);
@@ -157,13 +156,13 @@ export class SimMirror {
     if (trace.isOn) trace.say(`-- the disk of ${volume.id} is lost, identity ${identity}`);
   }
 
-  /** All disks with a replica in sync are lost: a holder had just given the others up. */
+  /** Whether all disks with a replica in sync are lost, because a holder had just given the others up. */
   private get isDead(): boolean {
     const inSync = this.highest()?.config.inSync ?? [];
     return inSync.length > 0 && inSync.every((identity) => this.lost.has(identity));
   }
 
-  /** A dead mirror is not asked for any more: true if no attach is under way that began before. */
+  /** Stops users of a dead mirror; true if no earlier attach is in progress. */
   private isLeft(): boolean {
     for (const user of this.users) user.isDone = true;
     return this.users.every(({ isAttaching }) => !isAttaching);
@@ -171,7 +170,7 @@ export class SimMirror {
 
   heal(): void {
     this.isHealed = true;
-    // What the users have not done by now is not waited for.
+    // Does not wait for the remaining I/O of the users.
     for (const user of this.users) user.stop();
   }
 
@@ -238,14 +237,13 @@ export class SimMirror {
     founder.begin(client!.process);
   }
 
-  /** The highest config that a server has. */
   private highest(): StoredConfig | null {
     const { servers } = this.world;
     const stored = servers.flatMap(({ machine }) => machine.votes?.recordOf(this.id)?.stored ?? []);
     return stored.reduce<StoredConfig | null>((best, one) => (best === null || isLater(one, best) ? one : best), null);
   }
 
-  /** After a clean end: the config of the highest version is clean, and what it says is in sync is equal. */
+  /** After a clean end: expects that the config of the highest version is clean, and that its replicas in sync are equal. */
   private compare(): void {
     const highest = this.highest();
     if (highest === null || !highest.config.clean) {
@@ -265,7 +263,7 @@ export class SimMirror {
     if (late > 0) this.judgeLate(late);
   }
 
-  /** A copy begins anew when its path has failed, so that it may take for ever where packets are lost all the time. */
+  /** Judges late replicas. A copy begins again after a failure of its path, so that it may never end on routes that lose packets. */
   private judgeLate(count: number): void {
     this.late = count;
     const what = `${NAME}: ${count} replicas had not returned when it was detached`;

@@ -1,5 +1,5 @@
-// A link that loses packets: how often bytes are late, by how much, and how slow the sender becomes. What a trunk does about it is tested
-// by the seeds.
+// A link that loses packets: how often bytes are late, how late they are, and how slow the sender becomes. Seeds test the reaction of a
+// trunk.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { expect, test } from 'vitest';
@@ -8,7 +8,7 @@ import { connectsLaterMs, LossyTcp, PACKET_BYTES, TIMEOUT_MS } from './lossy-tcp
 const TRIP_MS = 2;
 const TIMES = 20_000;
 
-/** How late single packets are, with so many behind each. */
+/** Delays of single packets, each followed by `behind` packets. */
 function lateness(loss: number, behind: number): { readonly late: number[]; readonly tcp: LossyTcp } {
   const tcp = new LossyTcp(new SeededRandom(1));
   const late: number[] = [];

@@ -1,6 +1,6 @@
-// What packet loss does to one direction of a connection: nothing is missing, but it is late. A lost packet is repeated after a round trip
-// if enough follows to reveal the loss, else after a time-out that doubles each time. Everything behind it waits, and the sender continues
-// slowly. The link's own rate is sim-link.ts's job. Pure, except for the given randomness.
+// The effect of packet loss on one direction of a connection: all bytes arrive, but late. A lost packet is repeated after a round trip if
+// enough packets follow to reveal the loss, else after a time-out that doubles each time. All packets after it wait, and the sender
+// continues slowly. sim-link.ts applies the rate of the link. Pure, except for the given randomness.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 
@@ -9,19 +9,19 @@ export const PACKET_BYTES = 1460;
 const WINDOW_FIRST = 10;
 const FOLLOWERS = 3;
 const WINDOW_LEAST = 2;
-/** A time-out is this long at least, and that long at most. */
+/** Shortest and longest time-out. */
 export const TIMEOUT_MS = 200;
 const TIMEOUT_MAX_MS = 30_000;
 /** Connecting has its own limits. */
 const CONNECT_TIMEOUT_MS = 1000;
 /** Losses come in bursts: a repeated packet is lost again at least this often. */
 const AGAIN_CHANCE = 0.25;
-/** No round trip is shorter. */
+/** Shortest round trip. */
 const TRIP_MIN_MS = 0.2;
 
 export class LossyTcp {
   private readonly random: SeededRandom;
-  /** Packets that may be out, and from where on that grows slowly. */
+  /** Packets that may be in flight, and the number from which on this grows slowly. */
   private window = WINDOW_FIRST;
   private threshold = Number.POSITIVE_INFINITY;
 
@@ -33,7 +33,7 @@ export class LossyTcp {
     return (this.window * PACKET_BYTES) / Math.max(TRIP_MIN_MS, tripMs);
   }
 
-  /** Sends this many packets, followed by this many more. Returns the additional delay, ms. */
+  /** Sends `packets` packets, followed by `behind` more. Returns the additional delay, ms. */
   sent(packets: number, behind: number, loss: number, tripMs: number): number {
     if (!this.random.chance(1 - (1 - loss) ** packets)) {
       this.grow(packets);
@@ -53,7 +53,7 @@ export class LossyTcp {
   }
 }
 
-/** The additional time of connecting where packets are lost, ms. */
+/** Additional time of connecting, ms, if packets are lost. */
 export function connectsLaterMs(random: SeededRandom, loss: number): number {
   return loss > 0 ? repeatedMs(random, CONNECT_TIMEOUT_MS, loss, random.chance(loss)) : 0;
 }

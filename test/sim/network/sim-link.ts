@@ -1,6 +1,6 @@
 // One simulated connection. Like a socket, an end reads the sender's buffer some time after `send`, so that a buffer reused too early is
-// detected; and what it passes to a handler is overwritten after the call. Bytes in flight also arrive after the sender's close. Faults of
-// a whole route are sim-network.ts's job. Invariant: per direction, bytes arrive in the order of sending.
+// detected; and bytes that it passes to a handler are overwritten after the call. Bytes in flight also arrive after the sender's close.
+// sim-network.ts has the faults of whole routes. Invariant: per direction, bytes arrive in the order of sending.
 
 import type { Timer } from '@rsio/common/lib/clock';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
@@ -14,7 +14,7 @@ import type { Direction, SimRoute } from './sim-network.ts';
 const MIB = 1024 * 1024;
 /** Bytes that the network accepts from a sender while its peer receives none of them. */
 const STANDING_MAX_BYTES = 64 * 1024;
-/** How often a batch is accepted late, and how late at most. */
+/** Chance that a batch is accepted late, and the longest delay. */
 const LATE_TAKE_CHANCE = 0.1;
 const LATE_TAKE_MAX_MS = 5;
 /** A long batch arrives in parts: the bytes that the network carries in this time, but never less than a packet. */
@@ -40,7 +40,7 @@ interface Arrival {
   readonly reason: string;
   at: number;
   readonly endAt: number;
-  /** It was lost on its way, and repeated so much later. */
+  /** Delay of the repetition, if the bytes were lost on their way. */
   readonly repeatedMs: number;
   dueMs: number;
 }
@@ -80,7 +80,7 @@ class Stream {
     this.pump();
   }
 
-  /** No more is sent; `drop`: sends not accepted yet are dropped too. */
+  /** Ends sending; `drop`: drops sends that were not accepted yet. */
   close(reason: string, drop: boolean): void {
     for (const send of this.sends.splice(0)) {
       if (!drop) this.take(send);
@@ -115,13 +115,13 @@ class Stream {
     this.forget();
   }
 
-  /** The receiver has closed, or the sender knows that it did: nothing here matters any more. */
+  /** Drops everything: the receiver has closed, or the sender knows that it has. */
   clear(): void {
     this.forget();
     for (const send of this.sends.splice(0)) this.sender().sent(send.done);
   }
 
-  /** Requests a look at what is due; never from within the call. */
+  /** Schedules a check of due bytes, never within the call. */
   pump(): void {
     const nextMs = Math.min(
       this.canTake() ? this.sends[0]!.dueMs : Number.POSITIVE_INFINITY,
@@ -241,14 +241,13 @@ export class SimEnd implements PathTransport, ProcessEnd {
     this.into = into;
   }
 
-  /** The process that has it open. */
   set owner(process: SimProcess) {
     this.process?.ends.delete(this);
     this.process = process;
     if (!this.isClosed) process.ends.add(this);
   }
 
-  /** While it is null, nothing is read: the bytes wait. */
+  /** While null, nothing is read and bytes wait. */
   get events(): TransportEvents | null {
     return this.taker;
   }
@@ -332,7 +331,7 @@ export class SimEnd implements PathTransport, ProcessEnd {
 export class SimLink {
   readonly client: SimEnd;
   readonly server: SimEnd;
-  /** Some of its bytes are lost for ever, which its two ends must find out. */
+  /** Whether bytes are lost for ever, which both ends must notice. */
   isLost = false;
   private readonly there: Stream;
   private readonly back: Stream;
@@ -378,7 +377,7 @@ export class SimLink {
     return this.client.isClosed && this.server.isClosed;
   }
 
-  /** A direction stalls or resumes: bytes sent meanwhile arrive late. */
+  /** A direction stalls or resumes; bytes sent during a stall arrive late. */
   stand(direction: Direction, isStanding: boolean): void {
     this[direction].stand(isStanding);
   }

@@ -1,6 +1,6 @@
 // The simulated network: routes from a client's interface to a server's, each with latency, bandwidth and faults, and the connections over
-// them. Connections are reset, stall and deliver late, repeat lost packets (lossy-tcp.ts), or silently swallow what is sent in one
-// direction or both. Invariant: each direction of a connection is a stream: nothing overtakes, and only its tail can be lost.
+// them. Connections are reset, stall and deliver late, repeat lost packets (lossy-tcp.ts), or silently lose the bytes of one direction or
+// both. Invariant: each direction of a connection is a stream: nothing overtakes, and only its tail can be lost.
 
 import { CONNECT_TIMEOUT_MS } from '@rsio/protocol/link/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -10,11 +10,11 @@ import type { SimClock, SimProcess } from '../base/sim-clock.ts';
 import { SimLink } from './sim-link.ts';
 
 export interface RouteShape {
-  /** One way, ms: the least, and how much more it may be. */
+  /** Least latency of one direction, ms, and the largest addition. */
   readonly latencyMs: number;
   readonly jitterMs: number;
   readonly bytesPerMs: number;
-  /** How often a batch arrives in pieces. */
+  /** Chance that a batch arrives in pieces. */
   readonly cutChance: number;
   /** Share of packets that are lost, and repeated. */
   readonly loss: Readonly<Record<Direction, number>>;
@@ -26,15 +26,14 @@ export class SimRoute {
   readonly localAddress: string;
   readonly address: string;
   usual: RouteShape;
-  /** Of now. */
   shape: RouteShape;
   /** `refused`: connecting fails; `silent`: connecting times out. */
   reach: 'open' | 'refused' | 'silent' = 'open';
-  /** Nothing is wrong with it since then; infinity: something is. */
+  /** Time since which the route has no fault; infinity: it has one. */
   goodSinceMs = 0;
-  /** Bytes per ms that it carries one way at present; null: as in its shape. */
+  /** Present rate of each direction in bytes per ms; null: as in the shape. */
   readonly narrow: Record<Direction, number | null> = { there: null, back: null };
-  /** The same of packets lost. */
+  /** Present loss of each direction; null: as in the shape. */
   readonly losing: Record<Direction, number | null> = { there: null, back: null };
   private standing: Record<Direction, boolean> = { there: false, back: false };
   private links: SimLink[] = [];
@@ -53,14 +52,14 @@ export class SimRoute {
     return this.links;
   }
 
-  /** It is as it was: narrow one way no more, of its usual shape. */
+  /** Restores the usual rate of a direction. */
   widen(direction: Direction): void {
     this.narrow[direction] = null;
     this.shape = this.usual;
     for (const link of this.living) link.hasten(direction);
   }
 
-  /** From now on it loses at most this share of the packets. */
+  /** Limits the loss to this share of packets from now on. */
   loseAtMost(share: number): void {
     const { there, back } = this.usual.loss;
     this.usual = { ...this.usual, loss: { there: Math.min(share, there), back: Math.min(share, back) } };
@@ -99,7 +98,7 @@ export class SimRoute {
     };
   }
 
-  /** Everything in flight in one direction, and all that follows, is lost; a new connection works again. */
+  /** Loses all bytes of one direction, those in flight and later ones; a new connection works again. */
   lose(direction: Direction): void {
     for (const link of this.living) link.lose(direction);
   }
@@ -117,7 +116,7 @@ export class SimRoute {
 
 /** Accepts connections at an address. */
 export interface SimHost {
-  /** False: nothing listens. */
+  /** False: no process listens. */
   readonly isListening: boolean;
   accept(link: SimLink, route: SimRoute): void;
 }
@@ -142,12 +141,10 @@ export class SimNetwork {
     return route;
   }
 
-  /** From one address to another; null: there is none. */
   routeOf(localAddress: string, address: string): SimRoute | null {
     return this.byAddresses.get(`${localAddress} ${address}`) ?? null;
   }
 
-  /** The connector of one client process. */
   connectorOf(process: SimProcess): Connector {
     return {
       connect: (localAddress, address, _port, opened, failed) => this.connect(process, localAddress, address, opened, failed),

@@ -10,16 +10,15 @@ import type { SimDisk, SimFolder } from '../storage/sim-disk.ts';
 
 export interface SimPoolFilesPorts {
   readonly disk: SimDisk;
-  /** The listener's. */
+  /** Process of the listener. */
   readonly process: SimProcess;
   readonly random: SeededRandom;
   /** Longest time of a step, ms. */
   readonly stepMs: number;
   /** A data file of a new volume was made. */
   made(manifest: Manifest): void;
-  /** A step is done: a fault may strike now. */
+  /** Called after each step; a fault may come now. */
   stepped(): void;
-  /** The next step fails. */
   fails(): boolean;
 }
 
@@ -85,7 +84,7 @@ export class SimPoolFiles extends PoolFiles {
     return new Promise((resolve, reject) => {
       process.after(random.unit() * stepMs, () => {
         const fails = this.sim.fails();
-        // A step that fails may have been done all the same.
+        // A failing step may still have taken effect.
         if (!fails || random.chance(0.5)) act();
         if (fails) reject(Object.assign(new Error('EIO'), { code: 'EIO' }));
         else resolve();

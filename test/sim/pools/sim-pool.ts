@@ -24,28 +24,27 @@ import type { SimDisk } from '../storage/sim-disk.ts';
 import { SimPoolFiles } from './sim-pool-files.ts';
 import { type PooledVolume, SimServedVolumes } from './sim-served-volumes.ts';
 
-/** What outlives the listener. */
+/** State that outlives the listener. */
 export interface PoolMachine {
   readonly disk: SimDisk;
   readonly judge: PoolJudge;
-  /** A source of its own, so that other worlds stay what they were. */
+  /** Separate randomness, so that other worlds stay the same. */
   readonly random: SeededRandom;
   /** Longest time of a step on disk, ms. */
   readonly stepMs: number;
   /** Makes the volume for a new data file. */
   made(manifest: Manifest): void;
-  /** An OPEN of a volume has come to its turn. */
+  /** Called when the turn of an OPEN has come. */
   opening(id: string): void;
-  /** A step of a change is done: a fault may strike now. */
+  /** Called after each step of a change; a fault may come now. */
   stepped(): void;
   fails(): boolean;
 }
 
 export interface SimPoolPorts {
   readonly pool: PoolMachine;
-  /** All volumes of the machine. */
   readonly volumes: ReadonlyMap<string, PooledVolume>;
-  /** The listener's. */
+  /** Process of the listener. */
   readonly process: SimProcess;
   readonly holds: () => Holds;
   readonly sessions: () => Iterable<{ readonly claimant: ClientIdentity; readonly uses: VolumeUses }>;
@@ -101,7 +100,7 @@ export class SimPools extends Pools {
     this.scan();
   }
 
-  /** What is read is made durable, because it is served from then on. */
+  /** Makes the read state durable, because it is served from now on. */
   makeDurable(): void {
     this.sim.disk.sync();
   }

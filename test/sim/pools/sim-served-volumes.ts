@@ -1,6 +1,6 @@
-// The opened volumes of a simulated listener's pool, in place of the production Volumes: which of them are served, and as what. A change is
-// prepared, which takes time, and then comes into force as a whole, or is undone. What may change while a client uses a volume is decided by
-// production code (config-in-force.ts, volume-plan.ts).
+// The opened volumes of a simulated listener's pool, in place of the production Volumes: which of them are served, and with which
+// configuration. A change is prepared, which takes time, and then comes into force as a whole, or is undone. Production code
+// (config-in-force.ts, volume-plan.ts) decides what may change while a client uses a volume.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { GrownVolume } from '@rsio/rssrv/storage/io/served-volume';
@@ -10,13 +10,12 @@ import type { VolumePlan } from '@rsio/rssrv/volumes/volume-plan';
 import type { SimProcess } from '../base/sim-clock.ts';
 import type { PoolJudge } from '../judges/pool-judge.ts';
 
-/** A volume of the machine, as far as its pool matters. */
 export interface PooledVolume {
   readonly id: string;
   readonly isPooled: boolean;
   /** The node that holds it; null if none does. */
   readonly holder: string | null;
-  /** The listener serves it as this from now on; null: not at all. */
+  /** Sets the configuration with which the listener serves the volume; null: not at all. */
   serveAs(config: ServerVolumeConfig | null): void;
 }
 
@@ -44,7 +43,7 @@ export class SimServedVolumes {
     this.ports = ports;
   }
 
-  /** The listener starts with these volumes. */
+  /** Starts with these volumes. */
   begin(present: readonly ServerVolumeConfig[]): void {
     const ids = new Set(present.map(({ id }) => id));
     for (const volume of this.ports.volumes.values()) if (volume.isPooled && !ids.has(volume.id)) volume.serveAs(null);

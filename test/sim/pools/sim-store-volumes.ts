@@ -1,6 +1,6 @@
-// The opened volumes of a simulated listener whose pools are on simulated file systems, in place of the production Volumes: each is the data
-// that is at its path. A volume may be suspended for a moment, and may change its file. What may change while a client uses a volume is
-// decided by production code.
+// The opened volumes of a simulated listener whose pools are on simulated file systems, in place of the production Volumes: each volume is
+// the data at its path. A volume may be suspended for a moment, and may get another file. Production code decides what may change while a
+// client uses a volume.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
@@ -12,17 +12,17 @@ import { dataAt } from '../files/sim-calls.ts';
 import type { SimStorage } from '../storage/sim-storage.ts';
 import type { StoreMachine } from './sim-store.ts';
 
-/** A volume of the machine, as far as its file matters. */
+/** A volume of the machine, with the parts that its file needs. */
 export interface StoredVolume {
   readonly id: string;
   readonly isStored: boolean;
   /** The node that holds it; null if none does. */
   readonly holder: string | null;
-  /** Its data is there from now on. */
+  /** Uses this storage from now on. */
   use(storage: SimStorage): void;
-  /** The listener serves it as this from now on; null: not at all. */
+  /** Sets the configuration with which the listener serves the volume; null: not at all. */
   serveAs(config: ServerVolumeConfig | null): void;
-  /** It is not served for a moment. */
+  /** Suspends the volume, or serves it again. */
   suspend(isSuspended: boolean): void;
 }
 
@@ -116,7 +116,7 @@ export class SimStoreVolumes<Volume extends StoredVolume> {
     one.serveAs(null);
   }
 
-  /** Of several files: no client uses it. */
+  /** Serves a volume with several files, which no client uses. */
   private serveSpread(config: ServerVolumeConfig): void {
     const parts = config.layout?.parts ?? [];
     if (parts.some(({ trouble }) => trouble !== null)) return;
@@ -129,7 +129,7 @@ export class SimStoreVolumes<Volume extends StoredVolume> {
   private serve(config: ServerVolumeConfig): void {
     const { machine, volumes, opened } = this.ports;
     const { name, path, sizeBytes, pool } = config;
-    // Its pool is not sure that it has it.
+    // Skips a volume about which its pool is not sure.
     if (pool?.trouble !== undefined) return;
     if (config.layout !== undefined) {
       this.serveSpread(config);

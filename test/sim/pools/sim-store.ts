@@ -1,6 +1,6 @@
-// The pools of a simulated server on simulated file systems, in one life of its listener. All of it is production code but the opened
-// volumes (sim-store-volumes.ts) and the file systems (files/): pools, their files and scans, snapshots, moves, jobs, comparisons. The file
-// systems and the volumes outlive the listener.
+// The pools of a simulated server on simulated file systems, in one life of its listener. Pools, their files and scans, snapshots, moves,
+// jobs and comparisons are production code; only the opened volumes (sim-store-volumes.ts) and the file systems (files/) are simulated. The
+// file systems and the volumes outlive the listener.
 
 import type { ServerVolumeConfig, RssrvConfig } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -37,20 +37,19 @@ import { mountPath } from '../files/sim-mounts.ts';
 import type { SimStorage } from '../storage/sim-storage.ts';
 import { SimStoreVolumes, type StoredVolume } from './sim-store-volumes.ts';
 
-/** What outlives the listener. */
+/** State that outlives the listener. */
 export interface StoreMachine<Volume extends StoredVolume> {
-  /** Names of the file systems of its pools, and of its state. */
+  /** Names of the file systems of its pools. */
   readonly mounts: readonly [string, string];
   readonly stateMount: string;
   readonly files: readonly SimFiles[];
-  /** A source of its own, so that other worlds stay what they were. */
+  /** Separate randomness, so that other worlds stay the same. */
   readonly random: SeededRandom;
-  /** Longest time of a step of the listener, ms. */
   readonly stepMs: number;
   readonly judge: { breach(sentence: string): void };
   /** Makes the volume for a new data file. */
   made(config: ServerVolumeConfig, storage: SimStorage): Volume;
-  /** A change has done this step: a fault may strike now. */
+  /** Called after this step of a change; a fault may come now. */
   readonly reached: (step: string) => void;
   /** A listener has opened the pools. */
   started(store: SimStore): void;
@@ -59,7 +58,7 @@ export interface StoreMachine<Volume extends StoredVolume> {
 export interface StorePorts<Volume extends StoredVolume> {
   readonly machine: StoreMachine<Volume>;
   readonly volumes: ReadonlyMap<string, Volume>;
-  /** The listener's. */
+  /** Process of the listener. */
   readonly process: SimProcess;
   readonly moments: Moments;
   readonly holds: () => Holds;
@@ -83,11 +82,11 @@ export class SimStore {
   readonly verbs: PoolVerbs;
   readonly snapshots: SnapshotVerbs;
   readonly comparisons: Comparisons;
-  /** To clients that open them by name. */
+  /** Snapshots for clients that open them by name. */
   readonly served: ServedSnapshots;
   readonly answers: SnapshotAnswers;
   readonly jobs: Jobs;
-  /** The pools are open. */
+  /** Whether the pools are open. */
   isReady = false;
   private readonly queue: ChangeQueue;
   private readonly clock: Clock;
@@ -149,7 +148,7 @@ export class SimStore {
     });
   }
 
-  /** In the order of the production listener. */
+  /** Starts in the order of the production listener. */
   private async start(ports: StorePorts<StoredVolume>, volumes: SimStoreVolumes<StoredVolume>, moves: VolumeMoves): Promise<void> {
     const { machine } = ports;
     await this.jobs.load();
@@ -218,7 +217,7 @@ function newConfigInForce(
   return new ConfigInForce({ volumes: present } as unknown as RssrvConfig, ports as ConfigInForcePorts);
 }
 
-/** Times of day are whole milliseconds, as those of the system. */
+/** A clock whose wall times are whole milliseconds, as those of the system. */
 function wholeClock(process: SimProcess): Clock {
   return {
     monotonicMs: () => process.monotonicMs(),

@@ -1,6 +1,6 @@
-// A user of snapshots at one client: attaches one by its name, reads, asks for older ones and for what has changed, detaches, and comes back with
-// the id that it had, as a daemon does that was started again. Everything below it is the production client. The reader judge judges.
-// Invariant: at most one thing of it is in progress; what a process of its client left unanswered is forgotten when that process dies.
+// A user of snapshots at one client: attaches a snapshot by its name, reads, asks for older snapshots and for changes, detaches, and comes
+// back with the earlier id, as a restarted daemon does. The client below it is production code. The reader judge judges. Invariant: at most
+// one operation of the user is in progress; unanswered operations are forgotten when their client process dies.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -19,13 +19,12 @@ export interface ReaderPorts {
   readonly trace: Trace;
   readonly client: SimClient;
   readonly judge: ReaderJudge;
-  /** Name of the server. */
   readonly server: string;
-  /** Another instance of its client's node is served. */
+  /** Whether the server serves another instance of the client's node. */
   isReplaced(): boolean;
   /** The name of a snapshot to attach; null: there is none. */
   choose(): string | null;
-  /** The bytes differ between the two snapshots where this says so: pairs of bytes and whether they have changed. */
+  /** Reports the changes between two snapshots: pairs of a number of bytes and whether they have changed. */
   differs(before: string, after: string, pairs: readonly number[]): void;
 }
 
@@ -37,20 +36,20 @@ const READ_SECTORS_MAX = 16;
 const LEAVE_CHANCE = 0.08;
 const CHANGES_CHANCE = 0.15;
 const RETURN_CHANCE = 0.6;
-/** Of an attempt to come back: it is gone, or another one has its name. */
+/** Errors of an attempt to come back: the snapshot is gone, or another one has its name. */
 const GONE: readonly string[] = ['E_VOLUME', 'E_UNKNOWN_VOLUME', 'E_TAKEN', 'E_REPLACED'];
 
 export class SimReader implements ClientReader {
   readonly name: string;
   readonly client: SimClient;
-  /** As it is attached, or was. */
+  /** Name under which the snapshot is or was attached. */
   label = '';
   private readonly ports: ReaderPorts;
   private state: State = 'away';
-  /** The snapshot that it comes back to, or has; null: it has none. */
+  /** Id of the snapshot that it has or comes back to; null: none. */
   private id: string | null = null;
   private volume: Volume | null = null;
-  /** What belongs to an earlier one is not heard any more. */
+  /** Number of the present client process; callbacks of earlier ones are ignored. */
   private life = 0;
   private isOver = false;
   private isSentAway = false;
@@ -63,33 +62,33 @@ export class SimReader implements ClientReader {
     this.next(TICK_MAX_MS);
   }
 
-  /** It has nothing open, and opens nothing any more. */
+  /** Whether the user has no open snapshot, and opens none any more. */
   get isDone(): boolean {
     return this.isOver && (this.state === 'away' || this.ports.isReplaced());
   }
 
-  /** It has this snapshot, or comes back to it. One client has a snapshot once. */
+  /** Whether it has this snapshot or comes back to it, because a client attaches a snapshot once. */
   keeps(label: string): boolean {
     return this.label === label && (this.state !== 'away' || this.id !== null);
   }
 
-  /** It has detached its snapshot, and waits until it is called back. */
+  /** Whether it has detached its snapshot and waits for `callBack`. */
   get isAway(): boolean {
     return this.isSentAway && this.state === 'away' && this.id !== null;
   }
 
-  /** As a daemon that is stopped. */
+  /** Detaches, as a daemon does that is stopped. */
   sendAway(): void {
     this.isSentAway = true;
   }
 
-  /** The daemon is started again: it attaches what it had. */
+  /** Attaches the earlier snapshot, as a daemon does that is started again. */
   callBack(): void {
     this.isSentAway = false;
     if (this.state === 'away' && this.client.isGood && !this.ports.isReplaced()) this.attach();
   }
 
-  /** It comes to an end. */
+  /** Ends the user. */
   end(): void {
     this.isOver = true;
   }
@@ -127,7 +126,7 @@ export class SimReader implements ClientReader {
     else if (this.state === 'open') this.read();
   }
 
-  /** As by rsconfig, or as a daemon that was started again. */
+  /** Attaches as rsconfig does, or as a restarted daemon does. */
   private attach(): void {
     if (this.isOver || this.isSentAway) return;
     const { client, judge, server } = this.ports;
@@ -197,7 +196,7 @@ export class SimReader implements ClientReader {
     volume.submit(io);
   }
 
-  /** Since an older snapshot of which the server has told. */
+  /** Asks for changes since an older snapshot that the server has named. */
   private askChanges(): void {
     const { ports } = this;
     const volume = this.volume!;
@@ -214,7 +213,7 @@ export class SimReader implements ClientReader {
     });
   }
 
-  /** The end of its client's process answers what is in flight. */
+  /** An operation has failed; the end of the client's process also fails operations in flight. */
   private failed(what: string, status: Status): void {
     if (status === STATUS.SHUTTING_DOWN || this.ports.isReplaced()) return;
     this.ports.judge.breach(`N2: a ${what} of ${this.name} in ${this.label} ended with ${statusEntry(status).name}`);

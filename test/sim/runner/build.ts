@@ -1,5 +1,5 @@
-// Before the tests of the simulator: compiles what has changed, because seeds and hunts run compiled, in processes of their own.
-// scripts/prepare.mjs compiles. Invariant: no test of the simulator runs code compiled from other sources.
+// Compiles changed sources before the tests of the simulator, by scripts/prepare.mjs, because seeds and hunts run compiled in separate
+// processes. Invariant: no test of the simulator runs code compiled from other sources.
 
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';

@@ -9,10 +9,10 @@ import { compiledFile } from './compiled.ts';
 import type { SeedResult } from './run-seed.ts';
 import { addTo, kindsLine, mirrorLine, noSums, perHourLine, sumsLine } from './sums.ts';
 
-/** What a worker sends for each seed: also its CPU time. */
+/** Result of a worker for each seed, with the CPU time. */
 export type WorkerResult = SeedResult & { readonly cpuMs: number };
 
-/** Called with each completed seed, and with a worker that ended too early: its seed, and how. */
+/** Called with each completed seed, and with the seed and the reason of each worker that ended too early. */
 export interface CampaignEvents {
   finished(result: WorkerResult): void;
   died(seed: number, how: string): void;
@@ -27,12 +27,12 @@ const SEED_MAX_MS = 120_000;
 export interface CampaignOrder {
   readonly from: number;
   readonly to: number;
-  /** Not null: from `from` on for so long. */
+  /** Duration of a run from seed `from` on; null: until seed `to`. */
   readonly minutes: number | null;
   readonly onlyMirrors: boolean;
 }
 
-/** Runs the seeds of the order. True: nothing was violated. */
+/** Runs the seeds of the order. Returns true without a violation. */
 export async function runCampaign({ from, to, minutes, onlyMirrors }: CampaignOrder, say: (line: string) => void): Promise<boolean> {
   const startMs = systemClock.monotonicMs();
   const sums = noSums();
@@ -64,7 +64,7 @@ function* seedsOf(from: number, to: number, onlyMirrors: boolean): Generator<num
   for (let seed = from; to === 0 || seed <= to; seed++) if (!onlyMirrors || isMirrorSeed(seed)) yield seed;
 }
 
-/** Runs the seeds, or as many as begin in so many ms (0: all). Resolves when every worker is gone. */
+/** Runs the seeds that begin within `forMs` ms (0: all). Resolves when every worker has ended. */
 export async function runSeeds(seeds: Iterator<number>, forMs: number, events: CampaignEvents): Promise<void> {
   const endMs = forMs > 0 ? systemClock.monotonicMs() + forMs : Number.POSITIVE_INFINITY;
   const next = (): number | null => {
@@ -74,7 +74,7 @@ export async function runSeeds(seeds: Iterator<number>, forMs: number, events: C
   await Promise.all(Array.from({ length: availableParallelism() }, () => runWorker(next, events)));
 }
 
-/** Resolves when the worker is gone. */
+/** Resolves when the worker has ended. */
 function runWorker(next: () => number | null, events: CampaignEvents): Promise<void> {
   let seed = next();
   if (seed === null) return Promise.resolve();
@@ -85,7 +85,7 @@ function runWorker(next: () => number | null, events: CampaignEvents): Promise<v
     seed = given;
     isBusy = true;
     watchdog = setTimeout(() => worker.kill('SIGKILL'), SEED_MAX_MS);
-    // The end of a worker that does not get it any more is seen below.
+    // Ignores the error, because the end of the worker is handled below.
     worker.send(given, () => undefined);
   };
   worker.on('message', (result: WorkerResult) => {

@@ -1,14 +1,14 @@
-// The seeds of every test run (zoo/tested-seeds.ts), in one campaign over all cores; each test waits for its seed. A failed seed is
-// repeated with `npm run sim -- --seed N --trace`. The simulator runs and judges a seed.
+// The seeds of every test run (zoo/tested-seeds.ts), in one campaign over all cores; each test waits for its seed. `npm run sim -- --seed N
+// --trace` repeats a failed seed. The simulator runs and judges a seed.
 
 import { beforeAll, expect, test } from 'vitest';
 import { TESTED_SEEDS } from '../zoo/tested-seeds.ts';
 import { runSeeds } from './campaign.ts';
 
-/** Of one seed: everything that was not as it must be, when it is through. */
+/** Outcome of one seed: its violations, once it is completed. */
 class Outcome {
   readonly breaches: Promise<readonly string[]>;
-  /** Only the first word counts. */
+  /** Resolves the outcome; only the first call counts. */
   tell: (breaches: readonly string[]) => void = () => undefined;
 
   constructor() {

@@ -1,5 +1,5 @@
 // A seed always gives the same run: the same digest each time, traced or not.
-// What seeds show is first-seeds.test.ts's job.
+// first-seeds.test.ts checks the results of seeds.
 
 import { expect, test } from 'vitest';
 import { runSeed } from './run-seed.ts';

@@ -1,19 +1,18 @@
-// One seed, from its beginning to its judgement. sim-world.ts defines what a seed is; the callers choose seeds. Invariant: the same seed
-// gives the same digest, on every machine, traced or not.
+// Runs one seed and judges it. sim-world.ts makes the world of a seed; callers choose seeds. Invariant: the same seed gives the same
+// digest, on every machine, traced or not.
 
 import { SimWorld } from '../world/sim-world.ts';
 
-/** Of the mirrors of a world. */
 export interface MirrorCounts {
   /** Claims of mirrors that were held until their end. */
   readonly claims: number;
   /** I/Os of the users of mirrors that were completed, and judged by the oracle of the mirror. */
   readonly mirrorIos: number;
-  /** How often they got a mirror, how often by force, and how often one learned that it had lost it. */
+  /** Number of attaches of mirrors; of those by force; and of noticed losses of a mirror. */
   readonly mirrorAttaches: number;
   readonly mirrorTakeOvers: number;
   readonly mirrorLosses: number;
-  /** Replicas that were not in sync any more, those that have returned, and those that had not at the end. */
+  /** Replicas that left I, those that have returned, and those that had not returned at the end. */
   readonly replicasLeft: number;
   readonly replicasReturned: number;
   readonly lateReplicas: number;
@@ -24,10 +23,10 @@ export interface MirrorCounts {
 
 export interface SeedCounts extends MirrorCounts {
   readonly ios: number;
-  /** Of them: outcome unknown. */
+  /** Of these, I/Os with unknown outcome. */
   readonly abandoned: number;
   readonly detached: number;
-  /** Volumes that changed hands against their holder's will, and how often a user learned that. */
+  /** Take-overs of volumes, and those that the losing user noticed. */
   readonly takeOvers: number;
   readonly losses: number;
   readonly pathFailures: number;
@@ -40,7 +39,7 @@ export interface SeedCounts extends MirrorCounts {
   readonly writeBackErrors: number;
   readonly sectorsForgotten: number;
   readonly lostIncarnations: number;
-  /** Logs that were sent to a new incarnation, faults during that, and other combinations aimed at durability. */
+  /** Logs that were replayed to a new incarnation, faults during replays, and other faults aimed at durability. */
   readonly recoveries: number;
   readonly replayFaults: number;
   readonly doubleCrashes: number;
@@ -54,29 +53,26 @@ export interface SeedCounts extends MirrorCounts {
   readonly snapshots: number;
   readonly snapshotsRefused: number;
   readonly events: number;
-  /** Simulated time, ms. */
   readonly simulatedMs: number;
 }
 
 export interface SeedResult {
   readonly seed: number;
-  /** Everything that was not as it must be; empty: all was well. */
+  /** All violations; empty if there were none. */
   readonly breaches: readonly string[];
   readonly counts: SeedCounts;
-  /** Faults by kind. */
   readonly faults: Readonly<Record<string, number>>;
-  /** Over the whole trace. */
   readonly digest: string;
 }
 
 export interface SeedOptions {
-  /** Gets a line for each thing that happens. */
+  /** Called with a line for each event. */
   readonly trace?: (line: string) => void;
-  /** Whether it is broken is all that is asked: the seed ends when that is known. */
+  /** Whether the seed ends at its first violation, for a hunt. */
   readonly isHunt?: boolean;
 }
 
-/** Refusals are errors too, and frequent here. Their stacks are kept only when a seed is rerun for people. */
+/** Stack frames of errors in traced runs. Refusals are frequent errors here, so other runs keep no stacks. */
 const STACK_FRAMES_TRACED = 10;
 
 /** Runs a seed. One at a time in a program. A failed assertion of the production code is a breach too. */

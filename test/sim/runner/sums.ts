@@ -5,7 +5,6 @@ import type { SeedCounts, SeedResult } from './run-seed.ts';
 
 export type Sums = { -readonly [Name in keyof SeedCounts]: number } & {
   seeds: number;
-  /** CPU time of the workers, ms. */
   cpuMs: number;
   /** Faults by kind. */
   readonly kinds: Record<string, number>;
@@ -56,7 +55,7 @@ export function sumsLine(sums: Sums): string {
   );
 }
 
-/** What befell mirrors, for how many I/Os, and what each cost; null: there were none. */
+/** Faults of mirrors, the number of I/Os, and the cost of each; null: no mirrors. */
 export function mirrorLine(sums: Sums): string | null {
   const { mirrorIos, mirrorAttaches, mirrorTakeOvers, mirrorLosses, replicasLeft, replicasReturned, lateReplicas, disksLost, recordsLost } =
     sums;

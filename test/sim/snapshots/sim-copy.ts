@@ -1,5 +1,5 @@
-// The copy of a simulated volume, chunk by chunk, as a listener makes it for a snapshot. A clone writes back what is dirty, and takes over what
-// is on disk then, a first part earlier than the rest. It takes time, may fail with the storage, and never ends if the listener dies.
+// The copy of a simulated volume, chunk by chunk, as a listener makes it for a snapshot. A clone writes dirty data back and then takes over
+// the content of the disk, in two parts. It takes time, may fail with the storage, and never ends if the listener dies.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -9,9 +9,9 @@ import { LATE_MAX_MS, type SimStorage } from '../storage/sim-storage.ts';
 
 export interface CopyPorts {
   readonly storage: SimStorage;
-  /** The listener's. */
+  /** Process of the listener. */
   readonly process: SimProcess;
-  /** Not that of the storage, so that other worlds stay what they were. */
+  /** Separate from the storage's randomness, so that other worlds stay the same. */
   readonly random: SeededRandom;
 }
 

@@ -1,6 +1,6 @@
 // One process's opening of simulated storage, as the file backend is of a file. Operations run at once or later, in any order, and take
-// effect at any moment in between, as on a disk. One descriptor serves FUA, one everything else; flushes go through the production gate. It
-// may be killed at any moment. Contents and failures are sim-storage.ts's job.
+// effect at any moment in between, as on a disk. One descriptor serves FUA, one everything else; flushes go through the production gate.
+// The process may be killed at any moment. sim-storage.ts has contents and failures.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { EXTENT } from '@rsio/protocol/wire/messages';
@@ -19,7 +19,7 @@ export class SimBackend implements Backend, Opening {
   readonly process: SimProcess;
   private readonly opener: Opener;
   private readonly descriptor: Descriptor;
-  /** For FUA. */
+  /** Descriptor for FUA. */
   private readonly syncedDescriptor: Descriptor;
   private readonly gate: FlushGate;
   private readonly changing = new Set<SectorRange>();
@@ -39,7 +39,7 @@ export class SimBackend implements Backend, Opening {
         const beganMs = process.monotonicMs();
         this.later(() => storage.syncs(this.descriptor, beganMs), end);
       },
-      // A process that is killed before that leaves the pages as they are (N5 in docs/GUARANTEES.md), which is not simulated.
+      // A process that is killed before leaves the pages unchanged (N5 in docs/GUARANTEES.md); this is not simulated.
       (end) => {
         storage.cache.dropPages();
         end();
@@ -134,7 +134,7 @@ export class SimBackend implements Backend, Opening {
     return this.storage.slowFactor === 1 && this.storage.random.chance(this.storage.shape.fast);
   }
 
-  /** Of a change that fails, nothing, a first part, or all may be there all the same. */
+  /** Applies a change; a failing one may take effect not at all, in a first part, or completely. */
   private apply(status: Status, positionBytes: number, lengthBytes: number, source: Buffer | null, offset: number): void {
     const sectors = lengthBytes / SECTOR_BYTES;
     const doneBytes = status === STATUS.OK ? lengthBytes : this.storage.random.int(0, sectors) * SECTOR_BYTES;
@@ -167,7 +167,7 @@ export class SimBackend implements Backend, Opening {
     };
   }
 
-  /** `effect` happens at some time before the end, and `done` gets its result at the end; neither happens after the process was killed. */
+  /** Calls `effect` some time before the end, and `done` with its result at the end; neither is called after a kill of the process. */
   private later<T>(effect: () => T, done: (result: T) => void): void {
     this.checkAlive();
     this.running++;

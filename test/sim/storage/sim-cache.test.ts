@@ -1,5 +1,5 @@
 // The simulated cache loses data as a kernel's does: each descriptor gets an error once, and the next sync succeeds although the sectors
-// are lost. What follows is tested by the seeds.
+// are lost. Seeds test the consequences.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -14,12 +14,12 @@ beforeEach(() => {
   cache.change(0, SECTORS * SECTOR_BYTES, Buffer.alloc(SECTORS * SECTOR_BYTES, 1), 0);
 });
 
-/** Sectors that show the new content. */
+/** Number of sectors that show the new content. */
 function shown(): number {
   return Array.from({ length: SECTORS }, (_unused, at) => cache.content[at * SECTOR_BYTES]).filter((byte) => byte === 1).length;
 }
 
-/** Until some are forgotten; gives how many. */
+/** Fails write-backs until some sectors are lost; returns their number. */
 function fail(): number {
   for (;;) {
     cache.change(0, SECTORS * SECTOR_BYTES, Buffer.alloc(SECTORS * SECTOR_BYTES, 1), 0);

@@ -1,7 +1,7 @@
 // The kernel's cache over one simulated disk. Changes are dirty until they are written back. Failed write-back loses sectors: they are no
 // longer dirty, the disk has the old content, and the cache shows the new one until it is evicted. The error is reported once to every
 // current opener of the storage or, if there is none, to the next one; a sync after that succeeds although the sectors are lost. A machine
-// crash leaves the disk's content and any of the dirty sectors. The caller is notified of losses and decides what a read may return then.
+// crash keeps the disk's content and any of the dirty sectors. The caller is notified of losses and decides what reads may return then.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -13,17 +13,17 @@ export interface Descriptor {
   told: number;
 }
 
-/** Notified of what happens to sectors. */
+/** Notified of lost and rewritten sectors. */
 export interface LossWatch {
-  /** The change that the cache shows will never be on disk; `disk` has the disk's content at that position. */
+  /** The cache shows a change that will never be on disk; `disk` has the disk's content at that position. */
   forgets(sector: number, disk: Buffer, positionBytes: number): void;
-  /** That was all of one failure. */
+  /** Called after the last sector of one failure. */
   hasForgotten(): void;
   /** Sectors that may have been lost were written again. */
   renewed(firstSector: number, sectors: number): void;
 }
 
-/** Of the sectors that a failing write-back would have written: how many are forgotten, and how many stay dirty. */
+/** Share of the sectors of a failing write-back that are lost; the others stay dirty. */
 const FORGOTTEN_SHARES = [0, 0.2, 0.5, 1] as const;
 const STILL_DIRTY_CHANCE = 0.3;
 
@@ -31,7 +31,7 @@ export class SimCache {
   readonly content: Buffer;
   /** The content after a crash of the machine. */
   readonly disk: Buffer;
-  /** One byte each. */
+  /** One byte for each sector. */
   private readonly dirty: Buffer;
   private readonly forgotten: Buffer;
   private forgottenCount = 0;
@@ -56,7 +56,7 @@ export class SimCache {
     return { told: this.isTold ? this.errors : this.errors - 1 };
   }
 
-  /** The error that this descriptor has not got yet; null: none. */
+  /** Returns the error that this descriptor has not got yet; null: none. */
   tell(descriptor: Descriptor): WriteBackError | null {
     if (descriptor.told === this.errors) return null;
     descriptor.told = this.errors;
@@ -68,7 +68,7 @@ export class SimCache {
     return this.dirty.includes(1);
   }
 
-  /** Some of these sectors are not on disk as the cache shows them. */
+  /** Whether some of these sectors differ between cache and disk. */
   isUnwritten(firstSector: number, sectors: number): boolean {
     const end = firstSector + sectors;
     return (
@@ -77,7 +77,7 @@ export class SimCache {
     );
   }
 
-  /** Each sector whose content on disk differs from what the cache shows, or has shown. */
+  /** Calls `told` with each sector whose content on disk differs from the content that the cache shows or has shown. */
   unwritten(told: (sector: number) => void): void {
     for (let at = this.dirty.indexOf(1); at >= 0; at = this.dirty.indexOf(1, at + 1)) told(at);
     if (this.forgottenCount === 0) return;
@@ -91,14 +91,14 @@ export class SimCache {
     const first = positionBytes / SECTOR_BYTES;
     const end = (positionBytes + lengthBytes) / SECTOR_BYTES;
     this.dirty.fill(1, first, end);
-    // They may have been lost in the file that the volume had before a move.
+    // These sectors may have been lost in the earlier file of a volume that has moved.
     this.watch?.renewed(first, end - first);
     if (this.forgottenCount === 0) return;
     for (let at = first; at < end; at++) this.forgottenCount -= this.forgotten[at]!;
     this.forgotten.fill(0, first, end);
   }
 
-  /** These sectors are on disk as they are now. */
+  /** Writes these sectors to disk. */
   writeThrough(firstSector: number, sectors: number): void {
     const [from, to] = [firstSector * SECTOR_BYTES, (firstSector + sectors) * SECTOR_BYTES];
     this.content.copy(this.disk, from, from, to);
@@ -135,17 +135,17 @@ export class SimCache {
     return count;
   }
 
-  /** The memory is reused: for this many of the lost sectors, reads return the disk's content. */
+  /** Evicts this share of the lost sectors, so that reads return the disk's content. */
   evict(share: number): void {
     this.drop(() => this.random.chance(share));
   }
 
-  /** A server asks for it after a failed sync. */
+  /** Drops all lost sectors, as a server requests after a failed sync. */
   dropPages(): void {
     this.drop(() => true);
   }
 
-  /** Of the lost sectors, reads return the disk's content if `isDropped`. */
+  /** Drops the lost sectors for which `isDropped` returns true, so that reads return the disk's content. */
   private drop(isDropped: () => boolean): void {
     if (this.forgottenCount === 0) return;
     for (let at = this.forgotten.indexOf(1); at >= 0; at = this.forgotten.indexOf(1, at + 1)) {
@@ -153,7 +153,7 @@ export class SimCache {
     }
   }
 
-  /** The machine has crashed: each dirty sector was just written back, or is as it was. */
+  /** The machine has crashed: each dirty sector was either just written back or keeps its old content on disk. */
   crashed(): void {
     const kept = this.random.pick([0, 0.5, 0.9]);
     for (let at = this.dirty.indexOf(1); at >= 0; at = this.dirty.indexOf(1, at + 1))

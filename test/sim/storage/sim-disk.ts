@@ -1,6 +1,6 @@
-// The folders and data files of a simulated pool, as processes see them and as they are durable. A process that dies leaves what it has
-// done. A crash of the machine undoes what was not synced: any number of the last changes of folders, and the growth of any file. The
-// contents of data files are sim-storage.ts's job.
+// The folders and data files of a simulated pool, in the state that processes see and in the durable state. The changes of a process that
+// dies stay. A crash of the machine undoes unsynced changes: any number of the last changes of folders, and the growth of any file.
+// sim-storage.ts has the contents of data files.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { Manifest, Removal } from '@rsio/rssrv/pools/disk/manifest';
@@ -18,7 +18,6 @@ interface Length {
 }
 
 export class SimDisk {
-  /** By the id of the volume. */
   readonly shown = new Map<string, SimFolder>();
   readonly durable = new Map<string, SimFolder>();
   private readonly unsynced: (readonly [id: string, folder: SimFolder])[] = [];
@@ -52,7 +51,6 @@ export class SimDisk {
     if (length !== undefined) length.durableBytes = length.shownBytes;
   }
 
-  /** The machine has crashed. */
   crashed(random: SeededRandom): void {
     const kept = random.int(0, this.unsynced.length);
     for (const [id, folder] of this.unsynced.splice(0).slice(0, kept)) this.durable.set(id, folder);

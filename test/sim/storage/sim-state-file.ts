@@ -1,6 +1,6 @@
 // The state file of a simulated server, in place of the production StateFile: saving takes time. A crash of the listener or of the machine
-// in between leaves the old content or the new one, never a mixture, like a file that is replaced by rename. Its contents are the
-// listener's job.
+// in between leaves the old content or the new one, never a mixture, like a file that is replaced by rename. The listener makes the
+// contents.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { SimProcess } from '../base/sim-clock.ts';
@@ -17,7 +17,7 @@ export class SimStateFile<T> {
     this.random = random;
   }
 
-  /** For one listener; a save takes at most `maxMs`. `current`: what is true when a write begins. */
+  /** Opens the file for one listener; a save takes at most `maxMs`. `current` returns the content when a write begins. */
   openedBy(process: SimProcess, maxMs: number, current: () => T): { save(): Promise<void> } {
     let writing = Promise.resolve();
     const write = (): Promise<void> =>
@@ -37,7 +37,7 @@ export class SimStateFile<T> {
     };
   }
 
-  /** The process that was saving is dead. */
+  /** The process died during a save. */
   crashed(): void {
     if (this.underWay !== null && this.random.chance(0.5)) this.keep(this.underWay);
     this.underWay = null;

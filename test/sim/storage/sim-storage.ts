@@ -1,6 +1,6 @@
-// Simulated storage, which outlives the processes that open it: a cache over a disk that may be slow, full or failing for a while. What is
-// opened is in sim-backend.ts. It checks what a server process owes its storage: no two overlapping changes at one time (O1), and nothing
-// of an ended process. The oracle, which is notified like the holder of the volume, judges that each write executes only once.
+// Simulated storage, which outlives the processes that open it: a cache over a disk that may be slow, full or failing for a while.
+// sim-backend.ts has the openings. The storage checks the duties of server processes: no two overlapping changes at one time (O1), and no
+// operation of an ended process. The oracle, which is notified like the holder of the volume, judges that each write executes only once.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -21,7 +21,7 @@ export interface StorageShape {
   readonly lateChance: number;
 }
 
-/** What happens to operations while the storage fails. `flush`: written-through data does not get there either. */
+/** Kind of operations that fail. `flush`: written-through data also fails to reach the disk. */
 export type Fault = 'none' | 'read' | 'write' | 'flush' | 'full';
 
 export interface SectorRange {
@@ -39,24 +39,22 @@ export interface HoldWatch {
   acts(epoch: number): void;
 }
 
-/** One process has it open. */
 export interface Opening {
   readonly process: SimProcess;
 }
 
-/** On whose behalf it is opened. */
+/** Identity for which the storage is opened. */
 export interface Opener {
   readonly node: string;
-  /** A number of the process, which grows with each. */
+  /** Number of the process; later processes have larger numbers. */
   readonly processNumber: number;
-  /** Of the hold. */
   readonly epoch: number;
-  /** Of the storage, as the handle was granted. */
+  /** Incarnation of the storage when the handle was granted. */
   readonly incarnation: number;
 }
 
 const FAULT_CHANCE = 0.5;
-/** Forgotten sectors are shown for a while; half of them for so long at most, the others for longer. */
+/** Lost sectors stay visible for a while: half of them for at most this time, the others longer. */
 const EVICT_MAX_MS = 3000;
 const EVICT_LATE_MS = 10_000;
 
@@ -66,18 +64,17 @@ export class SimStorage {
   readonly changing = new Set<SectorRange>();
   readonly random: SeededRandom;
   readonly shape: StorageShape;
-  /** When the last sync that succeeded began; minus one: none did. */
+  /** Begin of the last sync that succeeded; -1: none. */
   syncedMs = -1;
   fault: Fault = 'none';
-  /** When the last operation failed; minus one: none did. */
+  /** Time of the last failed operation; -1: none. */
   failedMs = -1;
   slowFactor = 1;
-  /** By whom it is open. */
   readonly openings = new Set<Opening>();
-  /** Failed write-backs, and sectors that they have lost. */
+  /** Number of failed write-backs, and of sectors that they have lost. */
   writeBackErrors = 0;
   sectorsForgotten = 0;
-  /** By node: of the process that did something last. */
+  /** By node: number of the newest process that has done an operation. */
   private readonly newestProcess = new Map<string, number>();
   watch: ExecutionWatch | null = null;
   holds: HoldWatch | null = null;
@@ -140,8 +137,8 @@ export class SimStorage {
   }
 
   /**
-   * A clone of these sectors: they are written back, and `target` gets what is on disk. False: that has failed. An earlier failure is not
-   * noticed.
+   * Clones these sectors: writes them back, and copies the content of the disk to `target`. Returns false if the write-back failed. An
+   * earlier failure is not noticed.
    */
   clones(firstSector: number, sectors: number, target: Buffer): boolean {
     const fails = this.strikes('flush') || this.strikes('write');
@@ -151,12 +148,11 @@ export class SimStorage {
     return !fails;
   }
 
-  /** Write-back without a request fails. */
   writeBackFails(): void {
     this.lost(this.cache.writeBackFails());
   }
 
-  /** Another process of the server than those of clients syncs it: if `done` gets OK, all earlier writes are durable. */
+  /** Syncs the storage in a process other than those of clients. If `done` gets no error, all earlier writes are durable. */
   sync(process: SimProcess, descriptor: Descriptor, done: (error: WriteBackError | null) => void): void {
     const beganMs = process.monotonicMs();
     process.after(this.random.unit() * this.shape.effectMs * this.slowFactor, () => done(this.syncs(descriptor, beganMs)));
@@ -174,7 +170,7 @@ export class SimStorage {
       this.watch?.executes(processNumber, positionBytes / SECTOR_BYTES, this.content, positionBytes, lengthBytes, incarnation);
   }
 
-  /** What happens to a read or a change now. */
+  /** Returns the status of a read or a change now. */
   outcome(kind: 'read' | 'change', nowMs: number): Status {
     const fails = kind === 'read' ? this.strikes('read') : this.strikes('write') || this.strikes('full');
     if (!fails) return STATUS.OK;

@@ -1,6 +1,6 @@
-// What a simulated server keeps of a replica beside its data: the mark, which is durable when it is made, and the intent map on a small storage
-// of its own, of which a crash of the machine takes what was not synced. The map itself, its writer and the wrapper of the backend are
-// production code. Invariant: a process that opens the map waits until the one that it opened before is closed.
+// The state of a replica at a simulated server besides its data: the mark, which is durable at once, and the intent map on its own small
+// storage, of which a crash of the machine loses unsynced data. The map itself, its writer and the wrapper of the backend are production
+// code. Invariant: a process that opens the map waits until the map that it opened before is closed.
 
 import { MIRROR_REGION_BYTES } from '@rsio/protocol/wire/limits';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -22,13 +22,12 @@ export interface Mark {
 const ONES = 0xff;
 
 export class SimReplica {
-  /** Of the volume. */
   readonly id: string;
   readonly map: SimStorage;
   mark: Mark | null = null;
   private readonly random: SeededRandom;
   private readonly regions: number;
-  /** By process: when the map that it opened last is closed. */
+  /** By process: resolves when the map that it opened last is closed. */
   private readonly closed = new WeakMap<SimProcess, Promise<void>>();
 
   constructor(id: string, sizeBytes: number, shape: StorageShape, random: SeededRandom, clock: SimClock) {
@@ -60,7 +59,6 @@ export class SimReplica {
     });
   }
 
-  /** A process of the server opens the replica. */
   async open(inner: Backend, process: SimProcess): Promise<Backend> {
     const { mark, regions } = this;
     if (mark === null) return inner;
@@ -74,7 +72,7 @@ export class SimReplica {
     return new IntentBackend(inner, opened.map, writer, disk, closed);
   }
 
-  /** The bits are all zero, as the machine shows them. */
+  /** Whether all bits are zero in the state that the machine shows. */
   get isClear(): boolean {
     const bits = this.map.content.subarray(MAP_HEADER_BYTES, MAP_HEADER_BYTES + bytesOf(this.regions));
     return (bits[0]! & ((1 << this.regions) - 1)) === 0;

@@ -1,5 +1,5 @@
-// The votes of a simulated server in one life of its listener: the production Voters on a simulated file system, which outlives the listener,
-// and the production MirrorVotes, which fence and place replicas. A crash of the machine keeps what was synced. Invariant: no VOTE is
+// The votes of a simulated server in one life of its listener: the production Voters on a simulated file system, which outlives the
+// listener, and the production MirrorVotes, which fence and place replicas. A crash of the machine keeps synced data. Invariant: no VOTE is
 // executed before the records were read, as a listener admits no client before.
 
 import { join } from 'node:path';
@@ -14,14 +14,13 @@ import { Voters, type VotingClient } from '@rsio/rssrv/mirrors/voters';
 import { NO_LOG } from '../base/no-log.ts';
 import { mountPath } from '../files/sim-mounts.ts';
 
-/** Of the file system of a server's state. */
+/** Name of the file system of a server's state. */
 export function stateMount(server: string): string {
   return `${server}-state`;
 }
 
 export interface SimVotesPorts {
   readonly server: string;
-  /** The listener's. */
   readonly clock: Pick<Clock, 'after'>;
   readonly store: ReplicaStore;
   holds(): Holds;

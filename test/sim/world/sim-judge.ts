@@ -1,6 +1,6 @@
-// Judges a simulated world. While it runs: whether an I/O hangs although it could be served. At the end: whether everything was answered
-// and nothing is left (slots, window, handles, buffers, timers). The contents of volumes are the oracle's job. Invariant: it observes and
-// changes nothing.
+// Judges a simulated world. While the world runs: whether an I/O hangs although it could be served. At the end: whether everything was
+// answered and nothing is left (slots, window, handles, buffers, timers). The oracle judges the contents of volumes. Invariant: it observes
+// and changes nothing.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';
@@ -33,26 +33,28 @@ interface DispatcherInside {
 
 const LOOK_MS = 100;
 /**
- * An I/O that waits for longer, while some route between its client and its server is in order, storage is fast and no process stands
- * still, hangs: a connection may be found dead, be tried again with the longest back-off, and a session may be replaced meanwhile.
+ * An I/O hangs if it waits for longer than this while a route between its client and its server works, the storage is fast and no process
+ * is stopped. In this time, a connection may be found dead and be tried again with the longest back-off, and a session may be replaced.
  */
 const HANG_MS = 25_000;
-/** Where packets are lost all the time, connecting is repeated ever more rarely, and each attempt takes time-outs. */
+/** Additional time on routes that lose packets all the time, because attempts to connect become rarer and take time-outs. */
 const LOSSY_HANG_MS = 25_000;
 
-/** Overlapping I/Os wait for each other, and each for its turn: this many in a row are permitted. */
+/** Number of overlapping I/Os that may wait for each other in a row, each for its turn. */
 const CHAIN = 4;
 
 /**
- * While a path is up the whole time, some I/O ends within this: what another path owes is asked for again as soon as that is suspect, and
- * slots that it keeps are free when it is dead. (One I/O among many may wait longer: for its turn.)
+ * While a path is up the whole time, some I/O ends within this time: requests of another path are sent again as soon as that path is
+ * suspect, and its slots are free when it is dead. (A single I/O may wait longer for its turn.)
  */
 const GAP_WITH_PATH_MS = 7_000;
 
-/** A suspect path may hold over a quarter of the slots in quarantine while the worst paths are found and fenced (S6). */
+/**
+ * Time for which a suspect path may keep more than a quarter of the slots in quarantine, until the worst paths are found and fenced (S6).
+ */
 const QUARANTINE_MS = 500;
 
-/** After a server reports that it is slow: the report may travel for long. */
+/** Time for which a server's report that it is slow counts, because the report may travel for long. */
 const WORD_LASTS_MS = PROOF_TIMEOUT_MS + DRAINING_VALID_MS;
 
 /** The watched state of one volume's use. */
@@ -60,9 +62,9 @@ interface Watch {
   readonly client: SimClient;
   readonly server: SimServer;
   readonly use: Use;
-  /** Since when nothing hinders its I/O; infinity: something does. */
+  /** Time since which no fault hinders its I/O; infinity: a fault does. */
   goodSinceMs: number;
-  /** The same, with a path that is up all the while. */
+  /** As `goodSinceMs`, with a path that is up the whole time. */
   pathSinceMs: number;
   /** Paths that were up at the last check. When none of them is up now, there may have been a moment without any. */
   up: readonly Path[];
@@ -72,7 +74,7 @@ export class Judge {
   private readonly world: SimWorld;
   private readonly breaches: string[];
   private readonly watches: Watch[] = [];
-  /** Since when a suspect path is let hold too many slots. */
+  /** Time since which a suspect path may keep too many slots. */
   private readonly crowded = new Map<Trunk, number>();
   private readonly trunkJudges = new WeakMap<Trunk, TrunkJudge>();
   private readonly idle = new IdleJudge();
@@ -95,8 +97,8 @@ export class Judge {
   }
 
   /**
-   * Everything is answered, every slot free, and nothing executing. A server may still execute for a client that asks no more: one that is
-   * dead, or that was replaced a moment ago and whose session has not been told to end yet. That has its time to come to an end too.
+   * Whether everything is answered, every slot is free, and no request executes. A server may still execute a request of a client that no
+   * longer waits: one that is dead, or was just replaced and whose session has not ended yet. Such a request gets time to end too.
    */
   get isQuiet(): boolean {
     const { users, servers } = this.world;
@@ -104,7 +106,7 @@ export class Judge {
     return isAnswered && servers.every((server) => staying(server).every(({ session }) => executing(session) === 0));
   }
 
-  /** Looks for what hangs; cheap when it is not time yet. */
+  /** Looks for hanging I/O; cheap between two checks. */
   look(): void {
     const nowMs = this.world.clock.monotonicMs();
     if (nowMs < this.nextLookMs || this.isHanging) return;
@@ -126,7 +128,7 @@ export class Judge {
     }
   }
 
-  /** After the last fault and the time to recover. */
+  /** Judges the world after the last fault and the time to recover. */
   quiet(): void {
     for (const user of this.world.users) {
       if (user.outstanding > 0 && !user.isReplaced)
@@ -147,7 +149,7 @@ export class Judge {
     }
   }
 
-  /** Clients that still believe to have a volume of another client. */
+  /** Clients that still believe to have a volume that another client has. */
   get unheard(): string[] {
     const deaf = this.world.users.filter(
       ({ target, volume, epoch, isReplaced }) => volume !== null && !isReplaced && target.judge.lostMs(epoch) !== null,
@@ -155,7 +157,7 @@ export class Judge {
     return deaf.map(({ name }) => name);
   }
 
-  /** After every client and server has ended in order. */
+  /** Judges the world after every client and server has ended in order. */
   closed(): void {
     for (const client of this.world.clients) {
       const { bodies, outputs } = client.pools;
@@ -252,7 +254,7 @@ export class Judge {
     this.breaches.push(`${client.name} to ${server.name}: ${what}: ${oldest}`);
   }
 
-  /** Paths that are up, on a route in order, and nothing of their connection was lost. */
+  /** Paths that are up, on a working route, with a connection that has lost no bytes. */
   private pathsUp({ client, server }: Watch): Path[] {
     return client.namespace.routes.flatMap(({ local, remote, supervisor: { state, path } }) => {
       const links = this.goodRoute(local.address, remote.address, server)?.living ?? [];
@@ -268,7 +270,6 @@ export class Judge {
     return client.namespace.routes.some(({ local, remote }) => this.goodRoute(local.address, remote.address, server) !== null);
   }
 
-  /** The route to the server that is in order, or null. */
   private goodRoute(localAddress: string, address: string, server: SimServer): SimRoute | null {
     if (!server.addresses.includes(address)) return null;
     const route = this.world.network.routeOf(localAddress, address);
@@ -277,8 +278,8 @@ export class Judge {
 }
 
 /**
- * How long the last of all requests that may be out waits for its turn, where few slots meet storage that is often late: those of `depth`
- * I/Os of every volume, each in its segments.
+ * Time in ms for which the last of all requests in flight may wait for its turn, if there are few slots and storage is often late. The
+ * requests are the segments of `depth` I/Os of every volume.
  */
 function turnsMs({ volumes, hasPools, hasStores, user, storage, slots }: WorldShape, depth: number): number {
   const all = volumes + (hasPools ? POOLED_MAX : 0) + (hasStores ? STORED_MAX : 0);
@@ -295,7 +296,7 @@ function occupied(trunk: Trunk): number {
   return slots.size - slots.freeCount;
 }
 
-/** Sessions that are not being ended: one that is waits for what it began, and that it comes to an end is judged at the close. */
+/** Sessions that are not ending. An ending session waits for its requests; its end is judged when the world closes. */
 function staying({ sessions }: SimServer): SimSession[] {
   return [...sessions.values()].filter(({ isEnding }) => !isEnding);
 }

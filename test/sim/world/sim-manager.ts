@@ -1,6 +1,6 @@
-// An administrator of one simulated server: creates, grows, renames, changes, removes and restores volumes while clients use them, and hands
-// them to clients at once. An order without an answer is asked again with the same request id, as rsconfig does, and some are asked again
-// although they were answered. It has random numbers of its own. The pool judge judges the answers, the users judge the contents.
+// An administrator of one simulated server: creates, grows, renames, changes, removes and restores volumes while clients use them, and
+// hands them to clients at once. It repeats an unanswered order with the same request id, as rsconfig does, and also repeats some answered
+// ones. It has its own randomness. The pool judge judges the answers, and the users judge the contents.
 
 import { toRsError } from '@rsio/common/lib/errors';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -20,7 +20,6 @@ export interface ManagerPorts {
   readonly judge: PoolJudge;
   /** Nodes that may take volumes over. */
   readonly nodes: readonly string[];
-  /** The users that work on a new volume from now on. */
   users(volume: SimVolume): readonly SimUser[];
   /** The user detaches the volume, and stays away until it is called back. Resolves at the latest after AWAY_MAX_MS. */
   sendAway(user: SimUser): Promise<void>;
@@ -36,14 +35,13 @@ interface Owned {
 
 type Answer = { readonly id: string } | { readonly code: string };
 
-/** Orders of a world. */
 const ORDERS = 24;
 /** Volumes of a pool that exist at one time. */
 export const POOLED_MAX = 3;
 const STEP_BYTES = 8 * 1024;
 const STEPS_MAX = 16;
 const GAP_MAX_MS = 600;
-/** So long it waits for a user who detaches. */
+/** Longest wait for a user who detaches. */
 export const AWAY_MAX_MS = 1500;
 const ANSWER_MAX_MS = 4000;
 const RETRY_MAX_MS = 400;
@@ -54,7 +52,7 @@ const POLL_MS = 20;
 export const POOLED_MAX_BYTES = STEPS_MAX * STEP_BYTES;
 
 export class SimManager {
-  /** Nothing is asked any more, and every volume is there that users wait for. */
+  /** Whether all orders are done, and every volume exists that users wait for. */
   isDone = false;
   private readonly ports: ManagerPorts;
   private readonly random: SeededRandom;
@@ -69,7 +67,7 @@ export class SimManager {
     void this.run();
   }
 
-  /** The troubles are over: it comes to an end. */
+  /** The faults are over: begins no further orders. */
   heal(): void {
     this.isHealed = true;
   }
@@ -108,7 +106,7 @@ export class SimManager {
     this.owned.push({ id, volume, users: this.ports.users(volume), isOver: false });
   }
 
-  /** Another volume gets the name of a removed one. */
+  /** Creates another volume with the name of a removed one. */
   private async createInPlaceOf(one: Owned): Promise<void> {
     one.isOver = true;
     for (const user of one.users) user.ends();
@@ -146,13 +144,13 @@ export class SimManager {
     await this.ask({ verb: 'restore', name: state.name }, one.id, { ...state, place: 'volumes' });
   }
 
-  /** Most changes of a volume that is held are refused, so that most users are sent away first. */
+  /** Sends most users away before a change, because most changes of a held volume are refused. */
   private async sendAway({ users }: Owned): Promise<void> {
     if (this.random.chance(0.2)) return;
     await Promise.all(users.map((user) => this.ports.sendAway(user)));
   }
 
-  /** Asks until there is an answer. Returns the id of the volume; null: it was refused, because clients use the volume. */
+  /** Repeats the order until it is answered. Returns the id of the volume; null: refused, because clients use the volume. */
   private async ask(order: Order, id: string | null, after: VolumeState): Promise<string | null> {
     const { judge } = this.ports;
     const request = `request-${++this.requests}`;
@@ -179,7 +177,7 @@ export class SimManager {
     this.ports.judge.repeated(request, id, 'id' in answer ? answer.id : answer.code);
   }
 
-  /** Null: no answer. */
+  /** Sends the order once; null: no answer. */
   private once(order: Order, request: string): Promise<Answer | null> {
     const { server, trace, clock } = this.ports;
     if (!server.isListening) return Promise.resolve(null);

@@ -1,5 +1,5 @@
-// The mirrors of a simulated world: each server votes for them, two or three have a replica, and clients claim and use them. It draws from
-// random numbers of its own, and decides when a voter loses its records. Invariant: worlds without mirrors do not depend on it.
+// The mirrors of a simulated world: each server votes for them, two or three have a replica, and clients claim and use them. It has its own
+// randomness, and decides when a voter loses its records. Invariant: worlds without mirrors do not depend on it.
 
 import crypto from 'node:crypto';
 import { syncBuiltinESMExports } from 'node:module';
@@ -21,17 +21,17 @@ import { SimVotes, stateMount } from '../votes/sim-votes.ts';
 import { isDenseSeed } from './sim-shape.ts';
 import type { SimWorld } from './sim-world.ts';
 
-/** As far as seeds go, other draws than those of the world. */
+/** Added to the seed, so that these draws differ from those of the world. */
 const SALT = 1_000_163;
-/** Mirrors without data, and how often each client claims each. */
+/** Number of mirrors without data, and of claims of each by each client. */
 const BARE = 1;
 const CLAIMS = 8;
-/** How often a call for a record is followed by a crash, and how soon. */
+/** Chance of a crash after a file call for a record, and the time within which it comes. */
 const CRASH_CHANCE = 0.005;
 const CRASH_MAX_MS = 5;
-/** How often a crash of the machine takes its records with it, on one server of the world. */
+/** Chance that a crash of the machine destroys its records, on one server of the world. */
 const RECORDS_LOST_CHANCE = 0.2;
-/** How often a crash of the machine takes the disk of its replica with it, in a dense world. */
+/** Chance that a crash of the machine destroys the disk of its replica, in a dense world. */
 const DISK_LOST_CHANCE = 0.2;
 const SMALL_SECTORS = 64;
 const DENSE_SECTORS = 512;
@@ -47,7 +47,7 @@ export class SimMirrorsOfWorld {
   /** The only server that may lose its records: the witness, because a replica beside a lost record waits for an administrator (M18). */
   private readonly forgetful: SimServer | null;
   private readonly isDense: boolean;
-  /** Crashes of the machine that took the records of the witness with them. */
+  /** Number of machine crashes that destroyed the records of the witness. */
   recordsLost = 0;
   private isOver = false;
 
@@ -58,7 +58,7 @@ export class SimMirrorsOfWorld {
     this.random = random;
     installCalls();
     seedIds(new SeededRandom(seed * SALT + 17));
-    // What the world before has left.
+    // Removes the file systems of the last world.
     unmountAll();
     closeAll();
     for (const server of world.servers) this.openServer(server);
@@ -82,12 +82,12 @@ export class SimMirrorsOfWorld {
     return [...this.bare.flatMap(({ judge }) => judge.breaches), ...this.mirror.breaches];
   }
 
-  /** Before all is well: nearly all is done. */
+  /** Whether nearly all work is done, so that the faults may end. */
   get isDone(): boolean {
     return this.claimers.every(({ isDone }) => isDone) && (this.isOver ? this.mirror.isDone : this.mirror.hasWorked);
   }
 
-  /** Claims that were held until their end, and take-overs. */
+  /** Number of claims that were held until their end, and of take-overs. */
   get done(): number {
     return this.claimers.reduce((sum, { ended }) => sum + ended, 0);
   }
@@ -106,7 +106,7 @@ export class SimMirrorsOfWorld {
     this.mirror.heal();
   }
 
-  /** Nothing of it may go on for ever when all is well. */
+  /** Judges the end: without faults, nothing may continue for ever. */
   judgeEnd(): void {
     if (!this.isDone) this.mirror.judgeEnd();
   }
@@ -156,7 +156,7 @@ export class SimMirrorsOfWorld {
     return claimer;
   }
 
-  /** The machine's file system is as its disk has it. */
+  /** The machine has crashed: its file system has the state of the disk. */
   private crashed(server: SimServer, files: SimFiles): void {
     const { random, world } = this;
     files.crashed(random);
@@ -179,7 +179,7 @@ export class SimMirrorsOfWorld {
   }
 }
 
-/** Ids that production code makes at random are the same for each run of a seed. */
+/** Makes the random ids of production code the same in each run of a seed. */
 function seedIds(random: SeededRandom): void {
   const randomBytes = (lengthBytes: number): Buffer => random.bytes(lengthBytes);
   Reflect.set(crypto, 'randomBytes', randomBytes);

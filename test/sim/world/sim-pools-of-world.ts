@@ -1,5 +1,5 @@
-// The pools of a simulated world: one for each server, with its administrator. It draws from random numbers of its own, and decides when a
-// step on disk fails or is followed by a crash. Invariant: worlds without pools do not depend on it.
+// The pools of a simulated world: one for each server, with its administrator. It has its own randomness, and decides when a step on disk
+// fails or is followed by a crash. Invariant: worlds without pools do not depend on it.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { PoolJudge } from '../judges/pool-judge.ts';
@@ -10,19 +10,19 @@ import type { SimWorld } from './sim-world.ts';
 import { SimDisk } from '../storage/sim-disk.ts';
 import { AWAY_MAX_MS, SimManager } from './sim-manager.ts';
 
-/** As far as seeds go, other draws than those of the world. */
+/** Added to the seed, so that these draws differ from those of the world. */
 const SALT = 1_000_081;
 /** I/Os of each user of a volume. */
 const IOS = 150;
 const SHARED_CHANCE = 0.4;
 const FAIL_CHANCE = 0.01;
-/** How often a step is followed by a crash, and how soon. */
+/** Chance of a crash after a step, and the time within which it comes. */
 const CRASH_CHANCE = 0.04;
 const CRASH_MAX_MS = 20;
-/** Mean time between two cuts of files, and the longest time of one. */
+/** Mean time between two truncations of files, and the longest duration of one. */
 const CUT_GAP_MS = 3000;
 const CUT_MAX_MS = 1500;
-/** How often a file is cut while its volume is being opened. */
+/** Chance that a file is truncated while its volume is being opened. */
 const OPEN_CUT_CHANCE = 0.1;
 
 export class SimPoolsOfWorld {
@@ -46,7 +46,7 @@ export class SimPoolsOfWorld {
     return this.managers.every(({ isDone }) => isDone);
   }
 
-  /** Orders that were answered. */
+  /** Number of answered orders. */
   get done(): number {
     return this.judges.reduce((sum, { done }) => sum + done, 0);
   }
@@ -100,7 +100,7 @@ export class SimPoolsOfWorld {
     return users;
   }
 
-  /** Now and then the file of a volume is found too short, and is restored after a while. */
+  /** From time to time, truncates the file of a volume, and restores it after a while. */
   private cutLater(server: SimServer): void {
     const { world, random } = this;
     world.clock.after(random.unit() * 2 * CUT_GAP_MS, () => {
@@ -111,7 +111,7 @@ export class SimPoolsOfWorld {
     });
   }
 
-  /** The worst moment for the OPEN. */
+  /** Truncates the file during an OPEN, the worst moment for it. */
   private opening(server: SimServer, volume: SimVolume): void {
     const { world, random } = this;
     if (this.isOver || !random.chance(OPEN_CUT_CHANCE)) return;

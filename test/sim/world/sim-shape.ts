@@ -1,5 +1,6 @@
-// The world that a seed makes: how many of everything, how fast, how many faults. All is drawn here, from one source of randomness. The
-// numbers are small on purpose (few slots, sequence numbers that wrap after two or four uses), because too early reuse shows only then.
+// The shape of a seed's world: numbers of machines, volumes and I/Os, speeds, and the rate of faults. Everything is drawn here, from one
+// source of randomness. The numbers are small on purpose (few slots, sequence numbers that wrap after two or four uses), because only then
+// does too early reuse show.
 
 import type { StallPolicy } from '@rsio/common/config/schema/types';
 import { LOG_TOTAL_BYTES } from '@rsio/common/config/schema/limits';
@@ -16,89 +17,96 @@ export interface WorldShape {
   /** Interfaces of each client and of each server: paths of a trunk are their product. */
   readonly locals: number;
   readonly remotes: number;
-  /** Per client and server; this many of them are shared by all clients, which compete for them. */
+  /** Volumes per client and server; and number of these that all clients share and compete for. */
   readonly volumes: number;
   readonly fought: number;
-  /** Between two users that want the same volume, ms. */
+  /** Mean time between two wishes for a shared volume, ms. */
   readonly rivalGapMs: number;
   readonly sectors: number;
   readonly slots: number;
   readonly seqModulus: number;
   readonly digest: boolean;
-  /** Its paths are encrypted, with a stand-in for TLS. */
+  /** Whether paths are encrypted, with a stand-in for TLS. */
   readonly tls: boolean;
-  /** Its servers have pools, in which volumes are created and changed. */
+  /** Whether servers have pools, in which volumes are created and changed. */
   readonly hasPools: boolean;
-  /** Its servers take snapshots. */
   readonly snapshots: boolean;
-  /** Its servers have pools on simulated file systems, with snapshots and moves. */
+  /** Whether servers have pools on simulated file systems, with snapshots and moves. */
   readonly hasStores: boolean;
-  /** Clients read snapshots of these pools. */
+  /** Whether clients read snapshots of these pools. */
   readonly hasReaders: boolean;
-  /** There are volumes over several of these pools. */
+  /** Whether there are volumes over several of these pools. */
   readonly hasSpread: boolean;
-  /** Its servers vote for mirrors, which its clients claim. */
+  /** Whether servers vote for mirrors, which clients claim. */
   readonly hasMirrors: boolean;
-  /** Its mirrors get many I/Os between two faults. */
+  /** Whether mirrors get many I/Os between two faults. */
   readonly isDense: boolean;
-  /** Its servers know REVOKE; else they are of an older build. */
+  /** Whether servers know REVOKE; else they are of an older build. */
   readonly revokes: boolean;
   readonly times: LivenessTimes;
   readonly logSizeBytes: number;
-  /** Some of its routes lose packets all the time. */
+  /** Whether some routes lose packets all the time. */
   readonly isLossy: boolean;
   readonly faultGapMs: number;
   readonly handOverMs: number;
   readonly controlMs: number;
-  /** A volume's stall policy is one of these. */
+  /** Stall policies, one of which each volume has. */
   readonly stalls: readonly StallPolicy[];
   readonly user: Omit<UserShape, 'policy'>;
   readonly storage: StorageShape;
 }
 
 const KIB = 1024;
-/** One world of so many has servers of an older build. */
+/** Every so many seeds, one world has servers of an older build. */
 const OLDER_SERVER_SEEDS = 4;
-/** After this seed, one world of so many encrypts its paths. The worlds in which most mutants are found are others. */
+/** After this seed, some worlds encrypt their paths. Earlier worlds stay the same, because most mutants are found in them. */
 const TLS_SEEDS_AFTER = 120;
 const TLS_SEEDS = 5;
-/** One world of so many has pools: this one. The worlds in which most mutants are found are others. */
+/** Every so many seeds, one world has pools. Most mutants are found in other worlds. */
 const POOL_SEEDS = 7;
 const POOL_SEED = 4;
-/** After this seed, three worlds of so many take snapshots, one of them with pools. The worlds in which most mutants are found are others. */
+/**
+ * After this seed, some worlds take snapshots, a third of these with pools. Earlier worlds stay the same, because most mutants are found in
+ * them.
+ */
 const SNAPSHOT_SEEDS_AFTER = 120;
 const SNAPSHOT_SEEDS = 14;
 const SNAPSHOT_SEEDS_TAKEN: readonly number[] = [2, 9, 11];
-/** After this seed, one world of so many has pools on simulated file systems. The worlds in which most mutants are found are others. */
+/**
+ * After this seed, some worlds have pools on simulated file systems. Earlier worlds stay the same, because most mutants are found in them.
+ */
 const STORE_SEEDS_AFTER = 120;
 const STORE_SEEDS = 14;
 const STORE_SEED = 8;
-/** The same, with clients that read snapshots. */
+/** As the store seed, with clients that read snapshots. */
 const READER_SEED = 7;
-/** The same, with volumes over several pools. */
+/** As the store seed, with volumes over several pools. */
 const SPREAD_SEED = 3;
-/** After this seed, three worlds of so many have mirrors, and neither pools nor snapshots. The worlds in which mutants are found are others. */
+/**
+ * After this seed, some worlds have mirrors, and neither pools nor snapshots. Earlier worlds stay the same, because most mutants are found
+ * in them.
+ */
 const MIRROR_SEEDS_AFTER = 300;
 const MIRROR_SEEDS = 14;
 const MIRROR_SEEDS_TAKEN: readonly number[] = [6, 12, 13];
 /** Worlds with mirrors after this seed are dense: many more I/Os for each fault. */
 const DENSE_SEEDS_AFTER = 10_000;
 const DENSE_FAULT_GAPS_MS = [300, 500, 1000, 2000];
-/** As far as seeds go, other draws than those of the world. */
+/** Added to the seed, so that these draws differ from those of the world. */
 const MIRROR_SALT = 1_000_159;
-/** I/Os of each server there, beside those to mirrors. */
+/** I/Os for each server in worlds with mirrors, besides those to mirrors. */
 const MIRROR_WORLD_IOS = 60;
-/** I/Os of one world, all users together. */
+/** I/Os of all users of a world together. */
 const WORLD_IOS = 4000;
-/** The same, beside the volumes of pools. */
+/** I/Os of a world with pools, besides those to volumes of pools. */
 const POOL_WORLD_IOS = 1500;
-/** Share of the worlds in which routes lose packets, and how many of them a route loses one way. */
+/** Share of the worlds in which routes lose packets, and the share of packets that a route loses in one direction. */
 const LOSSY_CHANCE = 0.3;
 const NO_LOSS = { there: 0, back: 0 };
 const LOSSES = [0, 0, 0.002, 0.01, 0.05];
 const LARGE_VOLUME_SECTORS = (4 * 1024 * 1024) / SECTOR_BYTES;
 
-/** Fifteen cells. */
+/** Small `log-total`: fifteen cells. */
 const TIGHT_LOG_TOTAL_BYTES = 64 * KIB;
 
 const TIMES: readonly LivenessTimes[] = [
@@ -107,27 +115,26 @@ const TIMES: readonly LivenessTimes[] = [
   { heartbeatMs: 250, suspectMs: 60, deadMs: 800 },
 ];
 
-/** The world of this seed has pools on simulated file systems. */
+/** Whether the world of this seed has pools on simulated file systems. */
 export function isStoreSeed(seed: number): boolean {
   return seed > STORE_SEEDS_AFTER && (seed % STORE_SEEDS === STORE_SEED || isReaderSeed(seed) || isSpreadSeed(seed));
 }
 
-/** The same, and clients read snapshots. */
+/** Whether clients also read snapshots in that world. */
 export function isReaderSeed(seed: number): boolean {
   return seed > STORE_SEEDS_AFTER && seed % STORE_SEEDS === READER_SEED;
 }
 
-/** The same, and there are volumes over several of these pools. */
+/** Whether that world also has volumes over several of these pools. */
 export function isSpreadSeed(seed: number): boolean {
   return seed > STORE_SEEDS_AFTER && seed % STORE_SEEDS === SPREAD_SEED;
 }
 
-/** The world of this seed has mirrors. */
 export function isMirrorSeed(seed: number): boolean {
   return seed > MIRROR_SEEDS_AFTER && MIRROR_SEEDS_TAKEN.includes(seed % MIRROR_SEEDS);
 }
 
-/** The same, and most of what happens there is I/O of mirrors. */
+/** Whether that world is dense: most of its events are I/O of mirrors. */
 export function isDenseSeed(seed: number): boolean {
   return seed > DENSE_SEEDS_AFTER && isMirrorSeed(seed);
 }
@@ -140,7 +147,7 @@ export function drawShape(random: SeededRandom, seed: number): WorldShape {
   return isDenseSeed(seed) ? { ...mirrors, ...drawDenseShape(mirrorRandom) } : mirrors;
 }
 
-/** What is different where mirrors get many I/Os between two faults: more slots, and storage that mostly answers at once. */
+/** Differences of dense worlds: more slots, and storage that mostly answers at once. */
 function drawDenseShape(random: SeededRandom): Partial<WorldShape> {
   return {
     isDense: true,
@@ -156,7 +163,7 @@ function drawDenseShape(random: SeededRandom): Partial<WorldShape> {
   };
 }
 
-/** What is different in a world with mirrors: a volume of its own for each client and server, and some I/O to it, beside the mirrors. */
+/** Differences of worlds with mirrors: besides the mirrors, one volume for each client and server, with little I/O. */
 function drawMirrorShape(random: SeededRandom): Partial<WorldShape> {
   const clients = random.pick([1, 2, 2]);
   return {
@@ -204,7 +211,7 @@ function drawPlainShape(random: SeededRandom, seed: number): WorldShape {
     slots: random.pick([256, 64, 40, 16, 16, 10]),
     seqModulus: random.pick([2, 2, 4, 0x10000]),
     digest: random.chance(0.2),
-    // Not drawn: every other number of a seed stays what it was.
+    // Not drawn, so that all other numbers of a seed stay the same.
     hasPools,
     hasStores,
     hasReaders: isReaderSeed(seed),
@@ -239,7 +246,7 @@ function drawPlainShape(random: SeededRandom, seed: number): WorldShape {
   };
 }
 
-/** `log-total` of each client: tight in a third of the worlds. Not drawn, so that every seed stays the world that it was. */
+/** `log-total` of each client: tight in a third of the worlds. Not drawn, so that the world of every seed stays the same. */
 export function logTotalOf({ slots }: Pick<WorldShape, 'slots'>): number {
   return slots === 40 || slots === 64 ? TIGHT_LOG_TOTAL_BYTES : LOG_TOTAL_BYTES;
 }

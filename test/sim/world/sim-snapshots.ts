@@ -1,6 +1,6 @@
 // The snapshots of a simulated world: for each server, one after the other, of one or several volumes at one moment, in chunks of any size.
-// Production code takes the moment; the snapshot judge judges what was answered. It draws from random numbers of its own. Invariant: worlds
-// without snapshots do not depend on it.
+// Production code makes the moment; the snapshot judge judges answered snapshots. It has its own randomness. Invariant: worlds without
+// snapshots do not depend on it.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -11,24 +11,23 @@ import type { SimVolume } from '../machines/sim-volume.ts';
 import { SimCopy } from '../snapshots/sim-copy.ts';
 import type { SimWorld } from './sim-world.ts';
 
-/** As far as seeds go, other draws than those of the world and its pools. */
+/** Added to the seed, so that these draws differ from those of the world and its pools. */
 const SALT = 1_000_117;
 const GAP_MAX_MS = 200;
-/** A snapshot without an answer by then, because its listener is dead, is not waited for. */
+/** Longest wait for the answer to a snapshot, because its listener may be dead. */
 const ANSWER_MAX_MS = 5_000;
-/** How often volumes of which answered writes may be missing are left out; else they refuse it. */
+/** Chance that volumes that may lack answered writes are left out; otherwise the server refuses the snapshot. */
 const SETTLED_CHANCE = 0.8;
-/** How often each volume is in it. */
+/** Chance of each volume to be in the snapshot. */
 const IN_CHANCE = 0.6;
 const CHUNKS_BYTES = [512, 4096, 8192, 65_536];
 const CHUNKS_MAX = 64;
 const WHOLE_CHANCE = 0.4;
 
 export class SimSnapshots {
-  /** Nothing is asked for any more. */
+  /** Whether no more snapshots are requested. */
   isDone = false;
   private readonly judge = new SnapshotJudge();
-  /** Snapshots that were refused. */
   refused = 0;
   private readonly world: SimWorld;
   private readonly random: SeededRandom;
@@ -46,7 +45,6 @@ export class SimSnapshots {
     return this.judge.breaches;
   }
 
-  /** Snapshots that were taken. */
   get taken(): number {
     return this.judge.judged;
   }
@@ -93,7 +91,7 @@ export class SimSnapshots {
     return new SimCopy(id, sizeBytes, isWhole ? sizeBytes : drawnBytes, { storage, process: listener, random });
   }
 
-  /** Null: no answer. */
+  /** Requests a snapshot; null: no answer. */
   private outcome(server: SimServer, copies: readonly SimCopy[]): Promise<string | null> {
     return new Promise((resolve) => {
       const timer = this.world.clock.after(ANSWER_MAX_MS, () => resolve(null));
@@ -108,7 +106,7 @@ export class SimSnapshots {
     });
   }
 
-  /** Never resolves if the listener dies meanwhile. Throws RsError. */
+  /** Never resolves if the listener dies before. Throws RsError. */
   private async asked({ listener, moments }: SimServer, copies: readonly SimCopy[]): Promise<void> {
     await new Promise<void>((resolve) => listener.after(this.random.unit() * this.world.shape.controlMs, resolve));
     await moments!.take(copies);
@@ -121,7 +119,7 @@ export class SimSnapshots {
   }
 }
 
-/** A client has still to send again what was lost. */
+/** Whether a client still has to replay lost writes. */
 function isUnsettled({ holds, machine }: SimServer, volume: string): boolean {
   return holds.holders.unsettledNode(volume, machine.incarnationOf(volume)) !== null;
 }

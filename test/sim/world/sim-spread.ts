@@ -1,6 +1,6 @@
-// Volumes over the files of two pools on one simulated server: an administrator takes snapshots of them, removes them and goes back to them, and
-// writes to their files in between, while machines crash. No client uses them. The store judge judges, and this: a snapshot has what all
-// files had, and so has a volume after a rollback.
+// Volumes over the files of two pools on one simulated server: an administrator takes snapshots of the volumes, removes snapshots, rolls
+// volumes back, and writes to their files in between, while machines crash. No client uses the volumes. The store judge judges; this file
+// also judges that a snapshot, and a volume after a rollback, has the content of all its files.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -15,11 +15,10 @@ import type { SimStore } from '../pools/sim-store.ts';
 export interface SpreadPorts {
   readonly random: SeededRandom;
   readonly judge: StoreJudge;
-  /** Names of the pools. */
   readonly pools: readonly [string, string];
-  /** The store that can be used now; null: there is none. */
+  /** The usable store; null: none now. */
   readonly store: () => SimStore | null;
-  /** Asks until there is an answer; null: it was refused. */
+  /** Repeats an order until it is answered; null: refused. */
   readonly ask: <T>(what: string, work: (store: SimStore, request: string, turn: Turn) => Promise<T>) => Promise<T | null>;
   readonly newName: () => string;
 }
@@ -30,7 +29,7 @@ interface Spread {
   readonly snapshots: string[];
 }
 
-/** Of a volume that is created, what is the same for all. */
+/** Properties that all created volumes have in common. */
 export const CREATED = {
   universe: 0,
   blockSizeBytes: 512,
@@ -75,7 +74,7 @@ export class SimSpread {
     return this.rollback(one, random.pick(one.snapshots));
   }
 
-  /** Some of it is not written back. */
+  /** Writes to the files; a part is not written back. */
   private write({ id }: Spread): void {
     const { random } = this.ports;
     const paths = this.pathsOf(id);
@@ -129,7 +128,7 @@ export class SimSpread {
     if (kept !== null) snapshots.push(kept.name);
   }
 
-  /** Of all its files, one after the other; null: one is missing. */
+  /** Content of all files of a snapshot, one after the other; null: one is missing. */
   private snapshotContent(id: string): Buffer | null {
     const store = this.ports.store();
     return store === null ? null : spreadContent(store, id);

@@ -1,7 +1,6 @@
-// An administrator of one simulated server with pools on simulated file systems: takes snapshots of one or two volumes, removes them, goes
-// back to them, clones them and asks what differs, and moves another volume between the pools, while clients use all of them. An order
-// without an answer is asked again with the same request id. It has random numbers of its own. The store judge, the snapshot judge and the
-// users judge.
+// An administrator of one simulated server with pools on simulated file systems: takes snapshots of one or two volumes, removes and clones
+// snapshots, rolls volumes back, asks for differences, and moves another volume between the pools, while clients use all volumes. It
+// repeats an unanswered order with the same request id. It has its own randomness. The store judge, the snapshot judge and the users judge.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -32,19 +31,17 @@ export interface StoreManagerPorts {
   readonly server: SimServer;
   readonly judge: StoreJudge;
   readonly moments: SnapshotJudge;
-  /** Of clients that read the snapshots; null: there are none. */
+  /** Judge of clients that read the snapshots; null: there are none. */
   readonly readers: ReaderJudge | null;
-  /** There are volumes over both pools. */
+  /** Whether there are volumes over both pools. */
   readonly hasSpread: boolean;
-  /** One that has this snapshot, or comes back to it; null: there is none. */
+  /** The reader that has this snapshot or comes back to it; null: none. */
   readerOf(label: string): SimReader | null;
-  /** Names of the pools. */
   readonly pools: readonly [string, string];
-  /** The users that work on a new volume from now on. */
   users(volume: SimVolume, mayBeSeveral: boolean): readonly SimUser[];
   readonly sendAway: (user: SimUser) => Promise<void>;
   readonly callBack: (user: SimUser) => void;
-  /** An order was answered: a fault may strike now. */
+  /** Called after an answered order; a fault may come now. */
   readonly answered: () => void;
 }
 
@@ -52,58 +49,58 @@ interface Owned {
   readonly name: string;
   readonly volume: SimVolume;
   readonly users: readonly SimUser[];
-  /** Names of its snapshots, the oldest first. */
+  /** Names of the volume's snapshots, the oldest first. */
   readonly snapshots: string[];
-  /** By name: the id of the last one that was answered. */
+  /** Name of a snapshot -> id of the last answered one with this name. */
   readonly ids: Map<string, string>;
 }
 
-/** An answer, the code of a refusal, or null: there was no answer. */
+/** An answer, a refusal, or null if there was no answer. */
 type Answer<T> = { readonly value: T } | { readonly code: string; readonly why: string } | null;
 
 /** Volumes on one server that clients use. */
 export const STORED_MAX = 3;
-/** Orders of a world that are answered, and all of them. */
+/** Answered orders of a world, and all its orders. */
 const ORDERS = 25;
 const ATTEMPTS_MAX = 100;
-/** None begins later. */
+/** No order begins after this time. */
 const ORDERS_MAX_MS = 30_000;
 const GAP_MAX_MS = 250;
 const ANSWER_MAX_MS = 8000;
 const RETRY_MAX_MS = 300;
 const POLL_MS = 20;
-/** How often volumes of which answered writes may be missing are left out. */
+/** Chance that volumes that may lack answered writes are left out. */
 const SETTLED_CHANCE = 0.8;
 const STEP_BYTES = 8 * 1024;
 const STEPS_MAX = 6;
 const SNAPSHOTS_MAX = 4;
 const CLONES_MAX = 2;
-/** Where clients read snapshots: how often a name is used again. */
+/** In worlds with readers: chance that a snapshot gets an earlier name. */
 const NAME_AGAIN_CHANCE = 0.6;
-/** There, how often one that a client comes back to is replaced by another of this name. */
+/** In worlds with readers: chance that a snapshot to which a client comes back is replaced by another one of the same name. */
 const REPLACE_CHANCE = 0.4;
 const AWAY_WAITS = 50;
-/** Of the orders, where there are volumes over several pools. */
+/** Share of the orders for volumes over several pools, in worlds with such volumes. */
 const SPREAD_SHARE = 0.5;
 const COMES_BACK_MAX_MS = 15;
 const AGAIN_TRIES = 3;
 const PAIRS_MAX = 1000;
 /** The most bytes that a volume gets. */
 export const STORED_MAX_BYTES = STEPS_MAX * STEP_BYTES;
-/** These refusals say that nothing was done, and why it cannot be done now. */
+/** Codes of refusals that mean: nothing was done, and the order is not possible now. */
 const REFUSALS = ['E_BUSY', 'E_HELD', 'E_VOLUME', 'E_SYSTEM'];
 
 export class SimStoreManager {
-  /** Nothing is asked any more, and no job is open. */
+  /** Whether no more orders come and no job is open. */
   isDone = false;
   private readonly ports: StoreManagerPorts;
   private readonly random: SeededRandom;
-  /** Two that have snapshots, and one that moves. */
+  /** Two volumes with snapshots, and one that moves. */
   private readonly fixed: Owned[] = [];
   private moving: Owned | null = null;
   private readonly clones: string[] = [];
   private readonly spread: SimSpread;
-  /** Names of snapshots that were removed: where clients read, another one may get it. */
+  /** Names of removed snapshots, which other snapshots may get in worlds with readers. */
   private readonly freed: string[] = [];
   private isHealed = false;
   private names = 0;
@@ -121,19 +118,19 @@ export class SimStoreManager {
     void this.run();
   }
 
-  /** The troubles are over: it comes to an end. */
+  /** The faults are over: begins no further orders. */
   heal(): void {
     this.isHealed = true;
   }
 
-  /** A snapshot that a client may attach, by name; null: there is none. */
+  /** Chooses a snapshot that a client may attach by name; null: none. */
   chooseSnapshot(isFree: (label: string) => boolean): { readonly volume: SimVolume; readonly label: string } | null {
     const every = this.fixed.flatMap(({ name, volume, snapshots }) => snapshots.map((one) => ({ volume, label: `${name}@${one}` })));
     const all = every.filter(({ label }) => isFree(label));
     return all.length === 0 ? null : this.random.pick(all);
   }
 
-  /** A listener has opened the pools: all is as it was answered. */
+  /** A listener has opened the pools; compares them with the answers. */
   started(store: SimStore): void {
     const found = this.found(store);
     if (found !== null) this.ports.judge.look(found, 'after a start');
@@ -190,7 +187,7 @@ export class SimStoreManager {
     else this.fixed.push(owned);
   }
 
-  /** A snapshot that a client had a moment ago is removed. The client comes back meanwhile, or when another one has got the name. */
+  /** Removes a snapshot that a client had a moment ago. The client comes back during this, or after another snapshot has got the name. */
   private async replace(): Promise<void> {
     const { random, ports } = this;
     const found = this.fixed.flatMap((one) =>
@@ -247,7 +244,7 @@ export class SimStoreManager {
     this.ports.readers?.made({ id, name, volumeId: volume.id, createdMs, content: Buffer.from(content) });
   }
 
-  /** A client has still to send again what was lost: it would be refused. */
+  /** Whether a client still has to replay lost writes, so that the server would refuse a snapshot. */
   private isUnsettled({ id }: SimVolume): boolean {
     const { holds, machine } = this.ports.server;
     return holds.holders.unsettledNode(id, machine.incarnationOf(id)) !== null;
@@ -265,7 +262,7 @@ export class SimStoreManager {
     else {
       one.snapshots.splice(one.snapshots.indexOf(name), 1);
       readers?.isRemoved(id);
-      // Names of its own begin with n. A rollback in the same second may give the name of another one again.
+      // Names that the manager chooses begin with n. A rollback in the same second may give an earlier name again.
       const isFree = name.startsWith('n') && !this.fixed.some(({ snapshots }) => snapshots.includes(name));
       if (readers !== null && isFree) this.freed.push(name);
     }
@@ -277,7 +274,7 @@ export class SimStoreManager {
     await this.ask(`grow ${name} ${sizeBytes}`, (store, id) => store.verbs.grow({ name, universe: 0 }, sizeBytes, LOCAL_ASKER, id));
   }
 
-  /** A clone is written to at once, which changes no snapshot. */
+  /** Clones a snapshot and writes to the clone at once, which must change no snapshot. */
   private async clone({ name, volume, snapshots }: Owned): Promise<void> {
     const { judge } = this.ports;
     if (this.clones.length >= CLONES_MAX) return;
@@ -297,7 +294,7 @@ export class SimStoreManager {
     judge.answered(new Map([[id, contentAt(path)!]]));
   }
 
-  /** Between two snapshots, or a snapshot and now. */
+  /** Asks for the differences between two snapshots, or between a snapshot and now. */
   private async diff({ name, volume, snapshots }: Owned): Promise<void> {
     const { judge } = this.ports;
     const first = this.random.int(0, snapshots.length - 1);
@@ -346,7 +343,7 @@ export class SimStoreManager {
       const now = volume.storage.content;
       return now.subarray(0, before.length).equals(before) && now.subarray(before.length).every((byte) => byte === 0);
     };
-    // The answer may be late: a client that was down, or was about to attach, may use the volume before it.
+    // The answer may be late: a client that was down or about to attach may use the volume before the answer.
     const replaced: { atChange: number | null } = { atChange: null };
     volume.whenReplaced = () => {
       replaced.atChange = isRight() ? volume.oracle.submitted : null;
@@ -369,7 +366,7 @@ export class SimStoreManager {
     for (const user of users) callBack(user);
   }
 
-  /** The job goes on beside later orders. */
+  /** Begins a move, whose job runs during later orders. */
   private async move(): Promise<void> {
     const { name, volume } = this.moving!;
     const { judge, answered } = this.ports;
@@ -397,7 +394,7 @@ export class SimStoreManager {
     if (found !== null) this.ports.judge.compareAll(found, when);
   }
 
-  /** All snapshots and clones; null: not known, because a pool cannot be used. */
+  /** All snapshots and clones; null: unknown, because a pool cannot be used. */
   private found(store: SimStore): Map<string, Buffer | null> | null {
     const found = new Map<string, Buffer | null>();
     for (const { path, trouble, volumes, snapshots } of store.pools.states) {
@@ -414,7 +411,7 @@ export class SimStoreManager {
     return found;
   }
 
-  /** Asks until there is an answer; null: it was refused. */
+  /** Repeats an order until it is answered; null: refused. */
   private async ask<T>(what: string, work: (store: SimStore, request: string, turn: Turn) => Promise<T>): Promise<T | null> {
     const request = `request-${++this.requests}`;
     for (;;) {

@@ -1,5 +1,5 @@
-// The pools on simulated file systems of a simulated world: two for each server, with their administrator. It draws from random numbers of
-// its own, and decides when a step on disk is followed by a crash. Invariant: worlds without such pools do not depend on it.
+// The pools on simulated file systems of a simulated world: two for each server, with their administrator. It has its own randomness, and
+// decides when a crash follows a step on disk. Invariant: worlds without such pools do not depend on it.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -22,19 +22,18 @@ import { AWAY_MAX_MS } from './sim-manager.ts';
 import { SimStoreManager, STORED_MAX_BYTES } from './sim-store-manager.ts';
 import type { SimWorld } from './sim-world.ts';
 
-/** As far as seeds go, other draws than those of the world. */
+/** Added to the seed, so that these draws differ from those of the world. */
 const SALT = 1_000_151;
 /** I/Os of each user of a volume. */
 const IOS = 250;
 const SHARED_CHANCE = 0.6;
-/** Users of snapshots of a server. */
+/** Number of readers of a server's snapshots. */
 const READERS = 2;
-/** How often a step is followed by a crash, and how soon. */
+/** Chance of a crash after a step, and the time within which it comes. */
 const CRASH_CHANCE = 0.0015;
 const CRASH_MAX_MS = 5;
-/** How often the machine crashes when an order was answered. */
 const ANSWERED_CRASH_CHANCE = 0.1;
-/** Steps that decide something, and how often one is followed by a crash. */
+/** Steps with a decision, and the chance of a crash after one. */
 const DECIDING = /commit|prepared|rollback|copied|left/;
 const DECIDED_CRASH_CHANCE = 0.04;
 
@@ -50,7 +49,7 @@ export class SimStoresOfWorld {
     this.world = world;
     this.random = new SeededRandom(seed * SALT + 11);
     installCalls();
-    // What the world before has left.
+    // Removes the file systems of the last world.
     unmountAll();
     closeAll();
     this.managers = world.servers.map((server) => this.newManager(server));
@@ -64,7 +63,7 @@ export class SimStoresOfWorld {
     return this.managers.every(({ isDone }) => isDone) && (!this.isOver || this.readers.every(({ isDone }) => isDone));
   }
 
-  /** Orders that were answered. */
+  /** Number of answered orders. */
   get done(): number {
     return this.judges.reduce((sum, judge) => sum + (judge instanceof StoreJudge ? judge.done : 0), 0);
   }
@@ -112,7 +111,7 @@ export class SimStoresOfWorld {
     return manager;
   }
 
-  /** Clients that read snapshots, also of volumes that others write. */
+  /** Adds clients that read snapshots, also of volumes that other clients write. */
   private addReaders(server: SimServer, manager: SimStoreManager, judge: ReaderJudge, stores: StoreJudge): void {
     const { world, random } = this;
     const { clock, trace } = world;
@@ -127,7 +126,7 @@ export class SimStoresOfWorld {
       const differs = (older: string, younger: string, pairs: readonly number[]): void => {
         const [old, now] = [judge.find(older), judge.find(younger)];
         if (old === null || now === null) return;
-        // The volume may have grown in between.
+        // The volume may have grown between the snapshots.
         const before = Buffer.concat([old.content, Buffer.alloc(now.content.length - old.content.length)]);
         stores.differs(`${old.name} and ${now.name}`, before, now.content, pairs, () => true);
       };
@@ -137,7 +136,7 @@ export class SimStoresOfWorld {
     }
   }
 
-  /** One client has a snapshot once. */
+  /** Whether the client does not have this snapshot yet, because a client attaches a snapshot once. */
   private isFreeAt(client: SimClient, label: string): boolean {
     return !this.readers.some((one) => one.client === client && one.keeps(label));
   }

@@ -1,6 +1,6 @@
-// Clients and servers on one simulated clock, network and storage, all from one seed. Users read and write while faults strike everything;
-// then all faults end, and the final state is judged: everything answered, nothing lent, no slot taken, no timer left. While it runs, an
-// I/O that waits although a path is good and the storage fast is a breach too.
+// Clients and servers on one simulated clock, network and storage, all from one seed. Users read and write during faults of all kinds; then
+// all faults end, and the final state is judged: everything answered, no buffer lent, no slot taken, no timer left. During the run, an I/O
+// that waits although a path works and the storage is fast is also a breach.
 
 import { INSTANCE_MAX } from '@rsio/protocol/wire/limits';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -32,22 +32,22 @@ import { PromiseWatch } from '../base/promise-watch.ts';
 import { drawHandlesMax, setMirrors, setSeqModulus } from '../base/small-numbers.ts';
 import { EVENT, Trace } from '../base/trace.ts';
 
-/** Machines are drawn from random numbers of their own, so that the rest of the world does not depend on them. */
+/** Added to the seed for the draws about machines, so that the rest of the world does not depend on them. */
 const STARTS_SEED = 16_000_009;
 const MIRRORS_SEED = 17_000_023;
 const NODEKEY = '0123456789abcdef';
-/** A world whose users are not done by then is healed too. */
+/** Latest time at which the faults end, even if the users are not done. */
 const TROUBLED_MAX_MS = 120_000;
-/** After the last fault the users continue for this long at most. */
+/** Longest time for which the users continue after the last fault. */
 const CALM_MAX_MS = 120_000;
-/** Time in which everything must be answered once all faults have ended: a path that died too often may wait for half a minute. */
+/** Time within which everything must be answered after the end of all faults. A path that died too often may wait for half a minute. */
 export const RECOVERY_MAX_MS = 60_000;
-/** How often that is checked. */
+/** Interval of this check. */
 const LOOK_MS = 10;
 /** Time for orderly ends: last messages, drains. */
 const CLOSING_MS = 30_000;
 const EVENTS_MAX = 20_000_000;
-/** Thrown when a hunt has found something. */
+/** Thrown when a hunt has found a violation. */
 const FOUND = new Error('Something is not as it must be');
 
 export class SimWorld {
@@ -186,12 +186,15 @@ export class SimWorld {
     this.trace.note(EVENT.END, clock.events, 0, 0);
   }
 
-  /** Volumes whose storage has lost what their holders are to send again. */
+  /** Volumes whose storage has lost writes that their holders must replay. */
   private get forgetful(): SimVolume[] {
     return this.volumes.filter((volume) => owedOf(volume) > 0 && volume.users.some((user) => user.isHolder && !user.isReplaced));
   }
 
-  /** The user of the volume reads all of it, else one that may have it takes it; true: it is read, or no client may have it. */
+  /**
+   * Makes the user of the volume read all of it, or makes a permitted user take it over. True: the volume was read, or no client may have
+   * it.
+   */
   private isVerified(volume: SimVolume): boolean {
     const able = volume.users.filter((user) => !user.isReplaced && !user.hasNoVolume);
     if (able.length === 0 || able.some((user) => user.isVerified)) return true;
@@ -202,7 +205,7 @@ export class SimWorld {
     return false;
   }
 
-  /** Every user learns that it has lost its volume, even without I/O on it. */
+  /** Waits until every user has learned of the loss of its volume, even without I/O on it. */
   private async hear(): Promise<void> {
     await this.runUntil(() => this.judge.unheard.length === 0, this.clock.monotonicMs() + RECOVERY_MAX_MS);
     for (const name of this.judge.unheard) this.breaches.push(`H2: ${name} has not heard that it lost its hold`);
@@ -212,7 +215,7 @@ export class SimWorld {
     return this.clients.find(({ users }) => users.includes(user))!;
   }
 
-  /** This server does not serve a client any more, or another one of the same nodename has been served since. */
+  /** Whether this server no longer serves the client, or has served another one with the same nodename since then. */
   isReplaced({ names, numbers, number }: SimClient, serverid: number): boolean {
     const server = this.servers.find((one) => one.serverid === serverid)!;
     const served = server.servedClient(names.node);
@@ -264,7 +267,7 @@ export class SimWorld {
     return volume;
   }
 
-  /** Of a pool: from now on it exists, and has no users yet. */
+  /** Adds a volume of a pool, without users. */
   addPooled(server: SimServer, name: string, pooled: { readonly id: string; readonly sizeBytes: number }): SimVolume {
     const { clock, random, shape, trace } = this;
     const storage = new SimStorage(POOLED_MAX_BYTES / SECTOR_BYTES, shape.storage, random, clock);
@@ -276,7 +279,7 @@ export class SimWorld {
     return volume;
   }
 
-  /** The same, on a simulated file system. */
+  /** Adds a volume on a simulated file system. */
   addStored(server: SimServer, name: string, stored: { readonly id: string; readonly sizeBytes: number }, storage: SimStorage): SimVolume {
     const volume = new SimVolume(name, server.serverid, this.volumes.length + 1, storage, storage, this.trace, stored);
     volume.isStored = true;
@@ -287,7 +290,6 @@ export class SimWorld {
     return volume;
   }
 
-  /** A client works on a volume of a pool. */
   addPooledUser(client: SimClient, target: SimVolume, ios: number): SimUser {
     const user = this.addUser(client.names, target, ios, 'forever');
     const use = { serverid: target.serverid, user };
@@ -300,7 +302,7 @@ export class SimWorld {
     return Array.from({ length: this.shape.remotes }, (_unused, at) => `127.46.${serverid}.${at + 1}`);
   }
 
-  /** A client of the same nodename, with half of the remaining work. */
+  /** Adds a client with the same nodename, which gets half of the remaining work. */
   private addInstance(of: SimClient): void {
     const { random, clients, shape } = this;
     if (clients.length > shape.clients || shape.hasMirrors) return;
@@ -315,13 +317,13 @@ export class SimWorld {
     this.judge.watch(this.addClient(names, (target) => of.users.find((user) => user.target === target)!.share()));
   }
 
-  /** The machine itself, or a copy with the same files that was booted separately. */
+  /** Returns the machine itself, or a copy with the same files that was booted separately. */
   private sameMachine(machine: SimMachineId, label: string): SimMachineId {
     const { starts } = this;
     return starts.chance(0.5) ? machine : { ...machine, boot: label, instance: Math.max(0, machine.instance - starts.int(0, 1)) };
   }
 
-  /** Now and then the last numbers of the range. */
+  /** First instance number; sometimes one of the last numbers of the range. */
   private firstInstance(): number {
     return this.starts.chance(0.1) ? INSTANCE_MAX - this.starts.int(0, 3) : 0;
   }
@@ -393,7 +395,7 @@ export class SimWorld {
     return user;
   }
 
-  /** Until the condition holds, checked at intervals, or until that time. */
+  /** Runs until the condition holds, checked at intervals, or until `endMs`. */
   private async runUntil(isSo: () => boolean, endMs: number): Promise<void> {
     const { clock } = this;
     let nextMs = 0;
@@ -414,7 +416,7 @@ export class SimWorld {
     }
   }
 
-  /** True: promises must move before the next event. */
+  /** Runs events while the condition holds. Returns true if promises must continue before the next event. */
   private stepsWhile(condition: () => boolean): boolean {
     const { clock, judge, promises } = this;
     while (condition()) {
@@ -436,7 +438,7 @@ export class SimWorld {
     clock.after(CLOSING_MS, () => {
       isOver = true;
     });
-    // Repeatedly: a connection in progress may start a session when an old process has ended.
+    // Repeats, because a connection in progress may start a session after the end of an old process.
     const endSessions = (): void => {
       for (const { sessions } of this.servers) for (const session of sessions.values()) session.end('E_SHUTTING_DOWN', 'The world ends');
       if (!isOver) clock.after(1000, endSessions);

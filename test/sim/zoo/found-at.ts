@@ -1,8 +1,8 @@
-// The seed at which a quick zoo begins to hunt a mutant: one that finds it, soon, because its world is small. Seed 27 costs a hundredth of
-// seed 1. zoo.ts runs it. If that seed does not find the mutant any more, zoo.ts continues with the following seeds and reports the seed
-// that does; then look for another small one (`npm run zoo -- --from SEED NAME`).
+// The seed at which a quick zoo begins to hunt a mutant: a seed that finds the mutant soon, because its world is small. Seed 27 costs a
+// hundredth of seed 1. zoo.ts runs the hunt. If the seed no longer finds the mutant, zoo.ts continues with the following seeds and reports
+// the seed that does; then look for another small seed (`npm run zoo -- --from SEED NAME`).
 
-/** Few seeds for many mutants: the unbroken code has to pass each of them too. */
+/** Few seeds for many mutants, because the unbroken code also has to pass each seed. */
 const FINDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] = [
   [1, ['session-left', 'log-ends-on-readonly', 'unfit-let-go', 'close-refused']],
   [4, ['change-told-early', 'change-unsynced', 'grown-dirty', 'held-removed', 'request-forgotten', 'request-again']],
@@ -99,7 +99,7 @@ const FINDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] 
   [875, ['opened-while-removed']],
 ];
 
-/** The same for mutants that an explorer finds: the seed is one of its worlds. */
+/** Seeds of explorers, for mutants that an explorer finds. */
 const EXPLORED: readonly (readonly [seed: number, mutants: readonly string[]])[] = [
   [
     1,
@@ -186,7 +186,6 @@ const EXPLORED: readonly (readonly [seed: number, mutants: readonly string[]])[]
   [1590, ['read-while-pending']],
 ];
 
-/** The seeds of the simulator. */
 export const FINDER_SEEDS: readonly number[] = FINDERS.map(([seed]) => seed);
 
 export const FOUND_AT: ReadonlyMap<string, number> = new Map(

@@ -1,6 +1,6 @@
-// Hunts in a process of their own, one after the other: code that has run for a while is several times as fast as in a new process, which first
-// has to load and to compile it. hunt.ts runs there, and proves after each hunt that nothing of its mutant is left. Invariant: every hunt has
-// a result, and a process that has died or was ended is replaced for the next one.
+// Runs hunts one after the other in a separate process, in which code soon runs several times as fast as in a new process, which first has
+// to load and compile it. hunt.ts runs there, and proves after each hunt that no part of the mutant is left. Invariant: every hunt has a
+// result, and a process that has ended is replaced for the next hunt.
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { compiledFile } from '../runner/compiled.ts';
@@ -8,20 +8,18 @@ import type { Hunted } from './zoo.ts';
 
 export type Run = readonly [first: number, last: number];
 
-/** What the process is told to hunt: a mutant, or the unbroken code. */
 export interface HuntOrder {
   readonly name: string;
   readonly runs: readonly Run[];
 }
 
-/** What it answers. */
 export interface HuntAnswer {
   readonly hunted: Hunted;
-  /** False: something of the mutant is left, so that this process must not hunt another one. */
+  /** False: a part of the mutant is left, so that this process must not hunt another mutant. */
   readonly isClean: boolean;
 }
 
-/** Real time for one mutant; past it its process is killed, and it has survived. */
+/** Real time for one mutant; afterwards its process is killed, and the mutant has survived. */
 export const HUNT_MAX_MS = 600_000;
 const ERRORS_MAX_CHARS = 2000;
 
@@ -29,7 +27,7 @@ export class HuntProcess {
   private child: ChildProcess | null = null;
   private errors = '';
 
-  /** One at a time. */
+  /** Runs one hunt; only one at a time. */
   async hunt(order: HuntOrder): Promise<Hunted> {
     const child = this.child ?? this.start();
     const timer = setTimeout(() => child.kill('SIGKILL'), HUNT_MAX_MS);
@@ -53,7 +51,7 @@ export class HuntProcess {
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.errors = `${this.errors}${text}`.slice(-ERRORS_MAX_CHARS);
     });
-    // Whoever hunts hears of both.
+    // The hunt in progress sees errors and the end of the process.
     child.on('error', () => undefined);
     child.on('exit', () => {
       if (this.child === child) this.child = null;

@@ -1,7 +1,7 @@
-// A process of the zoo: hunts one mutant after the other in the simulator's seeds, or in those of an explorer, as its parent orders. It reports
-// the first failed seed and the oracle's message. zoo.ts judges, and hunt-process.ts ends a hunt that takes too long. Invariants: an error of
-// the mutant's own code is no breach. The unbroken code passes the world of an explorer in which a mutant was found. After each hunt, the
-// unbroken code gives the digest that it gave before the first one, so that no mutant is found because of another one.
+// A process of the zoo: hunts one mutant after the other in the simulator's seeds, or in those of an explorer, as its parent orders. It
+// reports the first failed seed and the oracle's message. zoo.ts judges, and hunt-process.ts ends a hunt that takes too long. Invariants:
+// an error of the mutant's own code is no breach. The unbroken code passes the world of an explorer in which a mutant was found. After each
+// hunt, the unbroken code gives the digest that it gave before the first one, so that no mutant is found because of an earlier one.
 
 import { runSeed } from '../runner/run-seed.ts';
 import { explore } from './explorers/explorers.ts';
@@ -10,7 +10,7 @@ import { MUTANTS } from './mutants.ts';
 import type { Mutant } from './mutants/mutant.ts';
 import { type Hunted, UNBROKEN } from './zoo.ts';
 
-/** A world that takes milliseconds, with sessions, faults and thousands of I/Os. */
+/** Seed of a world that takes milliseconds, with sessions, faults and thousands of I/Os. */
 const PROBE_SEED = 47;
 
 let rejection: string | null = null;
@@ -49,7 +49,7 @@ async function hunt({ name, runs }: HuntOrder): Promise<Hunted> {
   return unbroken === null ? hunted : { seed: null, breach: `Seed ${hunted.seed} fails without the mutant: ${unbroken}` };
 }
 
-/** What the unbroken code does in a small world. */
+/** Digest of the unbroken code in a small world. */
 async function probe(): Promise<string> {
   const { digest, breaches } = await runSeed(PROBE_SEED);
   return [digest, ...breaches].join(' ');

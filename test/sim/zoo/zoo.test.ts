@@ -84,7 +84,7 @@ function rulesOf({ rule, also = [] }: Mutant): readonly string[] {
   return [rule, ...also];
 }
 
-/** Of each rule that the page numbers in bold: its line "Tests". */
+/** Rule with a bold number in the page -> its line "Tests". */
 function testLines(): Map<string, string> {
   const page = readFileSync(`${ROOT}docs/PROTOCOL.md`, 'utf8');
   const found = new Map<string, string>();
@@ -119,7 +119,7 @@ describe('docs/PROTOCOL.md', () => {
 });
 
 describe('quick hunts', () => {
-  /** By name: of a hunt that is over. */
+  /** Verdicts of ended hunts by name. */
   const verdicts = new Map<string, Promise<Verdict>>();
 
   beforeAll(() => {
@@ -128,7 +128,7 @@ describe('quick hunts', () => {
     void huntMutants(availableParallelism(), { names: [], isQuick: true, from: 1 }, (verdict) => tell.get(verdict.name)!(verdict));
   });
 
-  // The unbroken code passes the same seeds: those of found-at.ts in first-seeds.test.ts, others here.
+  // The unbroken code must pass the same seeds. first-seeds.test.ts runs those of found-at.ts, and this test the others.
   test.each(MUTANTS)('$name is found', async ({ name }) => {
     const { seed, breach, isSimulated } = await verdicts.get(name)!;
     expect({ seed, breach }).toEqual({ seed: expect.any(Number), breach: expect.stringMatching(/./) });

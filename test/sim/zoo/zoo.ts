@@ -1,7 +1,8 @@
 // Runs the mutants against the same seeds 1, 2, 3, ... until one fails, and the unbroken code against as many as the hardest mutant took. A
-// mutant of mirrors may name an explorer, whose worlds are then hunted instead. Quick: each begins at its seed in found-at.ts, and the unbroken
-// code runs the seeds that found one. What a seed does is the simulator's job; no mutant has a scenario of its own. Invariant: a mutant counts
-// as found only if the simulator reports a seed, never because its process died or was ended, or because of another mutant.
+// mutant of mirrors may name an explorer, whose worlds are then used in place of seeds. Quick: each mutant begins at its seed in
+// found-at.ts, and the unbroken code runs the seeds that found a mutant. The simulator makes the worlds; no mutant has its own scenario.
+// Invariant: a mutant counts as found only if the simulator reports a seed, never because its process died or was ended, or because of
+// another mutant.
 
 import { FOUND_AT } from './found-at.ts';
 import { EXPLORED_MAX } from './explorers/explorers.ts';
@@ -10,7 +11,7 @@ import { isMirrorSeed, isReaderSeed, isSpreadSeed, isStoreSeed } from '../world/
 import type { Mutant } from './mutants/mutant.ts';
 import { MUTANTS } from './mutants.ts';
 
-/** Of a hunt: the first seed that failed, or null. */
+/** Result of a hunt: the first seed that failed, or null. */
 export interface Hunted {
   readonly seed: number | null;
   readonly breach: string;
@@ -21,7 +22,7 @@ export interface Verdict extends Hunted {
   readonly rule: string;
   readonly breaks: string;
   readonly found: boolean;
-  /** The seed is one of the simulator's. */
+  /** Whether the seed is one of the simulator's. */
   readonly isSimulated: boolean;
   readonly elapsedMs: number;
 }
@@ -35,19 +36,18 @@ export interface ZooReport {
 }
 
 export interface ZooOptions {
-  /** Only these; empty: all. */
   readonly names: readonly string[];
   readonly isQuick: boolean;
-  /** First seed of every hunt; quick: of those that are not in found-at.ts. */
+  /** First seed of every hunt; with quick, only for mutants that are not in found-at.ts. */
   readonly from: number;
 }
 
 export const UNBROKEN = 'unbroken';
 /** A mutant that passes this many seeds has survived. */
 export const ZOO_SEEDS = 400;
-/** Of those that only worlds with mirrors find: a mutant that passes this many of these worlds has survived. */
+/** A mutant for worlds with mirrors that passes this many of them has survived. */
 const MIRROR_SEEDS_MAX = 90;
-/** The unbroken code passes at least so many seeds. */
+/** Least number of seeds that the unbroken code must pass. */
 export const UNBROKEN_SEEDS_MIN = 50;
 
 export async function runZoo(jobs: number, options: ZooOptions, told: (verdict: Verdict) => void): Promise<ZooReport> {
@@ -63,7 +63,7 @@ export async function runZoo(jobs: number, options: ZooOptions, told: (verdict: 
   return { verdicts, survivors: verdicts.filter(({ found }) => !found).length, unbroken, unbrokenSeeds: seeds.length };
 }
 
-/** Only the mutants, for callers that run the unbroken code themselves. */
+/** Hunts the mutants, for callers that run the unbroken code themselves. */
 export async function huntMutants(
   jobs: number,
   { names, isQuick, from }: ZooOptions,
@@ -103,7 +103,7 @@ async function inProcess<T>(work: (hunts: HuntProcess) => Promise<T>): Promise<T
   }
 }
 
-/** Worlds that cannot find it are passed over, because steps of production code that change move the seeds at which mutants are found. */
+/** Skips worlds that cannot find the mutant, because changes of production code move the seeds at which mutants are found. */
 function runsFor({ needsStores, needsReaders, needsSpread, needsMirrors, explorer }: Mutant, first: number): Run[] {
   if (explorer !== undefined) return [[first, first + EXPLORED_MAX - 1]];
   const seeds = Array.from({ length: ZOO_SEEDS }, (_unused, index) => first + index);
@@ -114,14 +114,13 @@ function runsFor({ needsStores, needsReaders, needsSpread, needsMirrors, explore
   return [[first, first + ZOO_SEEDS - 1]];
 }
 
-/** The next worlds with mirrors. */
 function mirrorSeeds(first: number, count: number): number[] {
   const seeds: number[] = [];
   for (let seed = first; seeds.length < count; seed++) if (isMirrorSeed(seed)) seeds.push(seed);
   return seeds;
 }
 
-/** Ascending seeds as runs of consecutive ones, shared out to the jobs. */
+/** Distributes ascending seeds over the jobs, as runs of consecutive seeds. */
 function runsOf(seeds: readonly number[], jobs: number): Run[][] {
   const share = Math.ceil(seeds.length / jobs);
   return Array.from({ length: jobs }, (_unused, job) => {

@@ -1,5 +1,5 @@
-// The scene of the tests of devices: server and client on one host with mounts of its own, a volume called oracle, and the paths of its
-// devices. Requirements of the machine are in devices.ts.
+// The scene of the tests of devices: server and client on one host with its own mounts, a volume called oracle, and the paths of its
+// devices. devices.ts has the requirements of the machine.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
@@ -13,15 +13,15 @@ import { type Running, start } from '../programs/programs.ts';
 const BESIDE_MS = 120_000;
 
 export interface DeviceSceneOptions {
-  /** Of the server; its options of oracle besides path and size. */
+  /** Volumes of the server; for oracle, keys besides path and size. */
   readonly volumes?: (host: Host) => ServerConfigOptions['volumes'];
-  /** Of the server: lines of `[rights]`. */
+  /** Lines of `[rights]` of the server. */
   readonly rights?: ServerConfigOptions['rights'];
-  /** Of the server, as many paths there are; default 1. */
+  /** Number of addresses of the server and of paths; default 1. */
   readonly addresses?: number;
-  /** Of the client. */
+  /** Keys of `[defaults]` of the client. */
   readonly defaults?: Readonly<Record<string, string>>;
-  /** A shell command, run on the host before its programs; `$1`: its root. */
+  /** Shell command that runs on the host before its programs; `$1`: root of the host. */
   readonly before?: string;
 }
 
@@ -43,7 +43,7 @@ export class DeviceScene {
     this.block = this.place('oracle');
   }
 
-  /** Attached volumes are shown as `device` says. */
+  /** Starts the scene; `device`: key device of the client. */
   static async begin(hosts: Hosts, device: string, options: DeviceSceneOptions = {}): Promise<DeviceScene> {
     const scene = new DeviceScene(hosts, await hosts.network(options.addresses ?? 1));
     const { devices, host, network } = scene;
@@ -60,12 +60,12 @@ export class DeviceScene {
     return scene;
   }
 
-  /** A device in universe 0. */
+  /** Path of a device in universe 0. */
   place(name: string): string {
     return path.join(this.host.root, 'dev/av0', name);
   }
 
-  /** A program beside the test, with the mounts of the host. */
+  /** Starts a program beside the test, with the mounts of the host. */
   beside(program: string, args: readonly string[]): Running {
     const [first = '', ...rest] = this.devices.command;
     const running = start(first, [...rest, program, ...args], { timeoutMs: BESIDE_MS });
@@ -79,7 +79,7 @@ export class DeviceScene {
     return made;
   }
 
-  /** A pipe that both sides of a test know. */
+  /** Makes a named pipe between the test and its programs. */
   fifo(): string {
     const made = this.host.file('pipe');
     if (!existsSync(made)) spawnSync('mkfifo', [made]);

@@ -1,6 +1,6 @@
-// A host whose programs have mounts of their own: no other mount namespace gets a copy that would keep them busy, and all of them end with
-// the last of its processes. Loop devices belong to the whole machine, so those on the host's files are detached first. It never touches
-// the devices from the test's own process, which a dead device would block.
+// A host whose programs have their own mount namespace: no other namespace gets copies of its mounts, which would keep them busy, and the
+// mounts end with the last process of the host. Loop devices belong to the whole machine, so those on the host's files are detached first.
+// The test's own process never touches the devices, because a dead device would block it.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -15,26 +15,25 @@ const RELEASE_MS = 20_000;
 const SHELL_SECONDS = '60';
 const SHELL_MS = 70_000;
 
-/** The features that a machine needs, each with the text for machines without it. */
+/** Checks of the features that a machine needs, each with the text for machines without it. */
 const ABILITIES: readonly (readonly [command: string, missing: string])[] = [
   ['unshare --mount true', 'mounts of its own (root, CAP_SYS_ADMIN)'],
   ['exec 3<> /dev/fuse', '/dev/fuse that can be opened (modprobe fuse)'],
   ['losetup --find', 'a free loop device (modprobe loop)'],
 ];
 
-/** Why there can be no devices here; null: there can. */
 export function whyNoDevices(): string | null {
   const lacking = ABILITIES.find(([command]) => spawnSync('sh', ['-c', command], { stdio: 'ignore', timeout: RELEASE_MS }).status !== 0);
   return lacking === undefined ? null : `needs ${lacking[1]}`;
 }
 
-/** Skips the test where there can be no devices. */
+/** Skips the test if this machine can have no devices. */
 export function needDevices(context: TestContext): void {
   const reason = whyNoDevices();
   context.skip(reason !== null, reason ?? '');
 }
 
-/** Skips the test where the kernel cannot send outstanding requests again to the next process of rsiod. */
+/** Skips the test if the kernel cannot send outstanding requests again to the next process of rsiod. */
 export function needResend(context: TestContext): void {
   const [major = 0, minor = 0] = release().split('.').map(Number);
   context.skip(major < 6 || (major === 6 && minor < 9), `needs Linux 6.9, this is ${release()}`);
@@ -47,14 +46,17 @@ export class DeviceHost {
   readonly command: readonly string[];
   private readonly holder: number;
 
-  /** `within`: the prefix that puts a program into another network (`ip netns exec NAME`). Each prefix becomes the program. */
+  /**
+   * `within`: the prefix that puts a program into another network (`ip netns exec NAME`). Each prefix executes the program in its own
+   * process.
+   */
   constructor(hosts: Hosts, within: readonly string[] = []) {
     const [first, ...rest] = [...within, 'unshare', '--mount', '--propagation', 'private', 'sh', '-c', 'echo; read -r _'];
     const keeper = spawn(first, rest, { stdio: ['pipe', 'pipe', 'ignore'] });
     this.holder = keeper.pid ?? 0;
     this.command = ['nsenter', '--target', String(this.holder), '--mount', '--net'];
     this.host = hosts.host(this.command);
-    // They speak to the daemons by sockets in its folder, and touch no device themselves.
+    // Commands reach the daemons by sockets in the host's folder, and touch no device.
     if (within.length === 0) this.host.useNoPrefixForCommands();
     hosts.onClean(() => {
       spawnSync('nsenter', [...this.command.slice(1), 'sh', '-c', RELEASE, 'sh', this.host.root], { stdio: 'ignore', timeout: RELEASE_MS });
@@ -63,21 +65,21 @@ export class DeviceHost {
     this.ready = new Promise((resolve) => keeper.stdout.once('data', () => resolve()));
   }
 
-  /** Resolves when programs can be run there. */
+  /** Resolves when programs can run on the host. */
   readonly ready: Promise<void>;
 
-  /** A shell command with a time-out; its words are `$1`, `$2`. */
+  /** Runs a shell command with a time-out; `words` are `$1`, `$2` and so on. */
   shell(command: string, ...words: readonly string[]): Promise<RunResult> {
     const [first = '', ...rest] = this.command;
     return run(first, [...rest, 'timeout', '-k', '1', SHELL_SECONDS, 'sh', '-ec', command, 'sh', ...words], { timeoutMs: SHELL_MS });
   }
 
-  /** One that must succeed; returns stdout. */
+  /** Runs a shell command that must succeed; returns stdout. */
   async well(command: string, ...words: readonly string[]): Promise<string> {
     return wellOf(command, await this.shell(command, ...words));
   }
 
-  /** Its own mount points that are left. */
+  /** Remaining mount points of the host. */
   mounts(): string[] {
     const lines = readFileSync(`/proc/${this.holder}/mountinfo`, 'utf8').split('\n');
     return lines.map((line) => line.split(' ')[4] ?? '').filter((place) => place.startsWith(`${this.host.root}/`));

@@ -1,16 +1,15 @@
-// Whether a loop device still has its former use, because another test may have it by now. Needs Linux 5.15 to distinguish the two. It
-// touches nothing but /sys and the link.
+// Tells whether a loop device still has its earlier use, or is now used by another test. Needs Linux 5.15 to distinguish the two. Reads
+// only /sys and the link.
 
 import { existsSync, readFileSync, readlinkSync } from 'node:fs';
 import path from 'node:path';
 
 export interface LoopUse {
-  /** In /sys. */
   readonly folder: string;
   readonly sequence: string;
 }
 
-/** Of the block device at `node`, which is a link to its loop device. */
+/** Use of the block device at `node`, which is a link to its loop device. */
 export function loopUseOf(node: string): LoopUse {
   const folder = `/sys/block/${path.basename(readlinkSync(node))}`;
   return { folder, sequence: sequenceIn(folder) };

@@ -1,5 +1,5 @@
-// A file system with reflink on a loop device, for tests of snapshots. Invariant: it is unmounted and its image is removed before the host is
-// removed; where it cannot be made, the test is skipped with a word.
+// A file system with reflink on a loop device, for tests of snapshots. Invariant: it is unmounted and its image is removed before the host
+// is removed; if this machine cannot make it, the test is skipped with a reason.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
@@ -23,7 +23,10 @@ export function reflinkDisk(hosts: Hosts, host: Host, context: TestContext, kind
   return mount ?? '';
 }
 
-/** Returns the directory of the mounted file system; null if it cannot be made here. Its image is `NAME.img`, beside it or in `folder`. */
+/**
+ * Returns the directory of the mounted file system; null if this machine cannot make it. Its image is `NAME.img`, beside the directory or
+ * in `folder`.
+ */
 export function makeReflinkDisk(
   hosts: Hosts,
   host: Host,
@@ -41,7 +44,7 @@ export function makeReflinkDisk(
   const isMade = spawnSync(mkfs, [...MKFS[kind], image], { stdio: 'ignore' }).status === 0;
   if (!isMade || spawnSync('mount', ['-o', 'loop', image, mount], { stdio: 'ignore' }).status !== 0) return null;
   hosts.onClean(() => {
-    // Daemons of the test are about to end: a lazy unmount does not wait for them.
+    // Unmounts lazily, because daemons of the test may still be ending.
     spawnSync('umount', ['--lazy', mount], { stdio: 'ignore' });
     rmSync(image, { force: true });
   });

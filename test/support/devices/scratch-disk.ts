@@ -1,5 +1,6 @@
-// Disks for measurements: an image on a loop device, or a zram device, which is in memory, so that no other program's use of the disk is
-// measured. A page that repeats one value takes no memory in zram. Needs root. Invariant: `remove` leaves neither device nor image.
+// Disks for measurements: an image on a loop device, or a zram device, which is in memory, so that other programs that use the disk do not
+// affect the figures. A page that repeats one value takes no memory in zram. Needs root. Invariant: `remove` leaves neither device nor
+// image.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
@@ -7,7 +8,7 @@ import path from 'node:path';
 
 const REMOVE_TRIES = 100;
 const SECTOR_BYTES = 512;
-/** Of the fields of /sys/block/NAME/stat. */
+/** Index of a field of /sys/block/NAME/stat. */
 const SECTORS_READ = 2;
 
 export class ScratchDisk {
@@ -27,7 +28,7 @@ export class ScratchDisk {
     command('mount', ...this.mountOptions, this.path, directory);
   }
 
-  /** Bytes that were read from a zram device, with the metadata of its file system. */
+  /** Bytes that were read from a zram device, including metadata of its file system. */
   readBytes(): number {
     const fields = readFileSync(`/sys/block/${path.basename(this.path)}/stat`, 'utf8')
       .trim()
@@ -35,7 +36,7 @@ export class ScratchDisk {
     return Number(fields[SECTORS_READ]) * SECTOR_BYTES;
   }
 
-  /** It is unmounted, or will be soon. */
+  /** Removes the disk, which is unmounted or soon will be. */
   remove(): void {
     this.removed();
   }
@@ -48,14 +49,14 @@ export function imageDisk(folder: string, sizeBytes: number): ScratchDisk {
   return new ScratchDisk(image, ['-o', 'loop'], () => rmSync(image, { force: true }));
 }
 
-/** Returns null where there is no zram. */
+/** Returns null if this machine has no zram. */
 export function memoryDisk(sizeBytes: number): ScratchDisk | null {
   const control = '/sys/class/zram-control';
   if (!existsSync(control)) return null;
   const number = readFileSync(`${control}/hot_add`, 'utf8').trim();
   writeFileSync(`/sys/block/zram${number}/disksize`, String(sizeBytes));
   return new ScratchDisk(`/dev/zram${number}`, [], () => {
-    // After a lazy unmount, the last process may still use it.
+    // Repeats, because after a lazy unmount, the last process may still use the device.
     for (let tries = 0; tries < REMOVE_TRIES; tries++) {
       if (spawnSync('sh', ['-c', `echo ${number} > ${control}/hot_remove`], { stdio: 'ignore' }).status === 0) return;
       spawnSync('sleep', ['0.1']);

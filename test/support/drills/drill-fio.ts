@@ -1,5 +1,5 @@
-// The fio of a drill: several jobs side by side on one export, each with a part of its own, random writes in mixed sizes that are read back
-// and compared, with and without fsync. Faults and the exact comparison are the drill's job. `stop` ends it, or a bounded time.
+// The fio of a drill: several concurrent jobs on one export, each with its own part: random writes in mixed sizes that are read back and
+// compared, with and without fsync. The drill makes the faults and the exact comparison. fio ends by `stop` or after a bounded time.
 
 import type { Host } from '../hosts/host.ts';
 import { type Running, start } from '../programs/programs.ts';
@@ -18,7 +18,7 @@ interface Job {
   readonly sync: { readonly total_ios: number };
 }
 
-/** Its exit code after SIGINT without a failure; the jobs' errors show a failure. */
+/** Exit code of fio after SIGINT without a failure; errors of the jobs show a failure. */
 const STOPPED = 128;
 const PART_MIB = 8;
 const RATE_IOPS = 400;
@@ -36,9 +36,9 @@ export const DRILL_FIO_BYTES = (PLAIN.length + FLUSHING.length) * PART_MIB * 102
 export class DrillFio {
   /** Rejects with the whole output of fio if an I/O failed or a block differs. */
   readonly outcome: Promise<DrillFioOutcome>;
-  /** So many writes of all jobs together, and there is something of every job to be read back. */
+  /** Number of writes of all jobs after which every job has something to read back. */
   readonly beginningWrites: number;
-  /** This many, by far, read back data that was written before them. */
+  /** Number of writes after which all jobs have certainly read back earlier data. */
   readonly readBackWrites: number;
   private readonly running: Running;
 
@@ -55,11 +55,11 @@ export class DrillFio {
     const jobs = kinds.flatMap((kind, index) => [`--name=job${index}`, ...args, `--offset=${index * PART_MIB}m`, ...kind]);
     this.running = start('fio', jobs, { timeoutMs: (options.seconds + 20) * 1000, cwd: host.root });
     this.outcome = outcomeOf(this.running);
-    // A drill that fails before it asks must fail with its own error.
+    // A drill that fails before it awaits the outcome must fail with its own error.
     this.outcome.catch(() => undefined);
   }
 
-  /** Ends it early: the last written data is not read back any more. */
+  /** Ends fio early; the last written data is not read back. */
   stop(): void {
     this.running.kill('SIGINT');
   }

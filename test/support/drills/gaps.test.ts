@@ -1,4 +1,4 @@
-// The gap around a moment, and the longest gap, from moments at which I/O was answered.
+// Computes the gap around a moment and the longest gap from moments of answered I/O.
 // Pure: no clock.
 
 import { expect, it } from 'vitest';

@@ -1,5 +1,5 @@
-// Times without any answered I/O: the longest one, and the one around a given moment. Pure: the caller reports when I/O was answered. The
-// drill knows what caused a gap. Short ones are not kept.
+// Times without any answered I/O: the longest one, and the one around a given moment. Pure: the caller reports the answers. The drill knows
+// the causes of gaps. Short gaps are not kept.
 
 export interface Gap {
   readonly fromMs: number;
@@ -17,7 +17,7 @@ export class Gaps {
   private lastMs: number | null = null;
   private kept: Gap[] = [];
 
-  /** Since the last call of `forget`. */
+  /** The longest gap since the last call of `forget`. */
   get longest(): Gap {
     return this.kept.reduce((longest, gap) => (lengthMs(gap) > lengthMs(longest) ? gap : longest), NONE);
   }
@@ -27,7 +27,7 @@ export class Gaps {
     this.lastMs = nowMs;
   }
 
-  /** The gap that this moment is in; undefined: I/O was answered all around it. */
+  /** The gap around this moment; undefined: I/O was answered shortly before and after it. */
   around(atMs: number): Gap | undefined {
     return this.kept.find(({ fromMs, toMs }) => fromMs <= atMs && atMs <= toMs);
   }

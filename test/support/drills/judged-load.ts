@@ -1,6 +1,6 @@
-// I/O of a drill on an NBD export, and its judge: lanes that write, read back and (every second one) flush in mixed sizes, each in a region
-// of its own, so that the last acknowledged content of every sector is known. Faults are the drill's job, parallel load is fio's.
-// Invariant: a lane has one request in flight, and each read must return the last acknowledged write.
+// I/O of a drill on an NBD export, and its judge: lanes that write, read back and (every second lane) flush in mixed sizes, each in its own
+// region, so that the last acknowledged content of every sector is known. The drill makes the faults, and fio the parallel load. Invariant:
+// a lane has one request in flight, and each read must return the last acknowledged write.
 
 import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,7 +14,7 @@ const LANES = 8;
 const LANES_OF_CONNECTION = 4;
 const LANE_SECTORS = 1024;
 const IO_SECTORS_MAX = 64;
-/** Of a hundred I/Os of a lane, by kind; the rest are writes. */
+/** Kinds of I/O per hundred of a lane; the rest are writes. */
 const READS = 30;
 const FLUSHES = 4;
 const FIELD_BYTES = 8;
@@ -24,28 +24,26 @@ const EIO = 5;
 export const JUDGED_BYTES = LANES * LANE_SECTORS * SECTOR_BYTES;
 
 export interface JudgeOptions {
-  /** First byte of JUDGED_BYTES that are its alone. */
+  /** First byte of the JUDGED_BYTES that only this load uses. */
   readonly beginBytes: number;
-  /** Whether any lane flushes. */
   readonly flushes: boolean;
-  /** How long a lane waits after each answer, so that it takes no processor from the tests beside it; default: not. */
+  /** Pause of a lane after each answer, so that it takes no processor from concurrent tests; default: none. */
   readonly pauseMs?: number;
 }
 
 export class JudgedLoad {
-  /** Contents that must not be. */
+  /** Wrong contents. */
   readonly breaches: string[] = [];
-  /** Each ends its lane. */
+  /** Errors, each of which ends its lane. */
   readonly errors: string[] = [];
-  /** Flushes answered EIO: only storage that fails has any. */
+  /** Number of flushes that were answered EIO, which only failing storage causes. */
   flushErrors = 0;
   readonly gaps = new Gaps();
   answered = 0;
-  /** Whether any lane flushes. */
   readonly flushes: boolean;
   private readonly beginBytes: number;
   private readonly pauseMs: number;
-  /** By sector: number of the last write that was acknowledged; 0: none. */
+  /** By sector: number of the last acknowledged write; 0: none. */
   private readonly stamps = new Float64Array(LANES * LANE_SECTORS);
   private lastStamp = 0;
   private isStopping = false;
@@ -62,7 +60,7 @@ export class JudgedLoad {
     this.ended = Promise.all(lanes).then(() => Promise.all(connections.map((nbd) => nbd.close())));
   }
 
-  /** Aborting `signal` ends its connections, and requests in flight fail. */
+  /** Aborting `signal` ends the connections, so that requests in flight fail. */
   static async start(host: Host, exportName: string, options: JudgeOptions, signal: AbortSignal): Promise<JudgedLoad> {
     const connections: NbdClient[] = [];
     while (connections.length < LANES / LANES_OF_CONNECTION) {
@@ -71,7 +69,6 @@ export class JudgedLoad {
     return new JudgedLoad(connections, options);
   }
 
-  /** Writes that it has sent. */
   get writes(): number {
     return this.lastStamp;
   }
@@ -82,7 +79,7 @@ export class JudgedLoad {
     await this.ended;
   }
 
-  /** A flush ended with this result. True: it was answered EIO, and I/O continues. */
+  /** A flush failed with this error. Returns true if the error was EIO, so that I/O continues. */
   flushFailed(error: unknown): boolean {
     if (!(error instanceof RsError) || error.context['errno'] !== EIO) return false;
     this.flushErrors++;
@@ -145,7 +142,7 @@ export class JudgedLoad {
   }
 }
 
-/** Number of the write and of the sector, alternating, all over it. */
+/** Fills a sector with the numbers of the write and of the sector, alternating. */
 function fillSector(data: Buffer, index: number, sector: number, stamp: number): void {
   const begin = index * SECTOR_BYTES;
   data.writeBigUInt64BE(BigInt(stamp), begin);

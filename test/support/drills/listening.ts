@@ -1,11 +1,10 @@
-// When a program listens on an address of this machine, as the kernel reports it, without connecting and disturbing it. Which program
-// listens is the caller's business.
+// Tells by the kernel's tables whether a program listens on an address of this machine, without connecting to it. The caller knows which
+// program it is.
 
 import { readFileSync } from 'node:fs';
 
 const LISTEN = '0A';
 
-/** Whether a socket listens on this IPv4 address and port. */
 export function isListening(address: string, port: number): boolean {
   const wanted = endpointOf(address, port);
   return readFileSync('/proc/net/tcp', 'latin1')
@@ -16,7 +15,7 @@ export function isListening(address: string, port: number): boolean {
     });
 }
 
-/** As the kernel writes it: the address as a number of this (little-endian) machine, in hexadecimal. */
+/** The endpoint in the kernel's form: the address as a hexadecimal number of this little-endian machine. */
 function endpointOf(address: string, port: number): string {
   const bytes = address.split('.').map(Number).reverse();
   return `${hex(Buffer.from(bytes))}:${hex(Buffer.from([port >> 8, port & 0xff]))}`;

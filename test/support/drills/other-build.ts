@@ -1,5 +1,5 @@
-// Another build of the server: a copy of the built programs in a folder of its own with a version of its own, as the package of the next
-// version would be. Third-party code is linked, not copied. When it starts, and with what, is the drill's job.
+// Another build of the server: a copy of the built programs in another folder with another version, like the package of a next version.
+// Third-party code is linked, not copied. The drill decides when it starts.
 
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -32,7 +32,7 @@ export class OtherBuild {
     writeFileSync(file, JSON.stringify({ ...facts, version: `${facts.version}-other` }));
   }
 
-  /** Removed when the hosts are cleaned. */
+  /** Makes the build, which is removed when the hosts are cleaned. */
   static make(hosts: Hosts): OtherBuild {
     const build = new OtherBuild();
     hosts.onClean(() => rmSync(build.directory, { recursive: true, force: true }));
@@ -45,7 +45,7 @@ export class OtherBuild {
     wellOf(launcher, await run(launcher, ['--root', host.root, ...args], { timeoutMs: START_MS, env: host.environment() }));
   }
 
-  /** Whether a process is of this build. */
+  /** Whether a process runs this build. */
   isOf(pid: number): boolean {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(`${this.directory}/`);
   }

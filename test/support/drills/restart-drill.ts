@@ -1,6 +1,6 @@
-// One drill: a volume under fio and a judge of its own over two paths, an event at its server, and the effect on the volume's user and
-// content. The events are in restart-kinds.ts; tests and figures judge the numbers. Invariant: every wait has a deadline, and cleaning the
-// hosts ends everything that was started.
+// One drill: a volume under fio and a judged load over two paths, an event at its server, and the effect on the volume's user and content.
+// restart-kinds.ts has the events; tests and figures judge the numbers. Invariant: every wait has a deadline, and cleaning the hosts ends
+// everything that was started.
 
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -23,13 +23,13 @@ const FIO_SECONDS = 300;
 const GOES_ON_MS = 60_000;
 const LISTENS_MS = 35_000;
 const LOOK_MS = 2;
-/** Answers sent before the server ended have reached the judge by then. */
+/** Time within which answers from before the server's end reach the judge. */
 const ANSWERS_COME_MS = 50;
 const JUDGED_IOS = 300;
 
-/** Of a server that was away and returned. */
+/** Figures of an absence of the server. */
 export interface Outage {
-  /** From listening again to the first I/O answered. */
+  /** Time from listening again to the first answered I/O. */
   readonly afterUpMs: number;
   /** Longest time without any I/O answered. */
   readonly longestMs: number;
@@ -39,7 +39,7 @@ export interface DrillResult {
   readonly outages: readonly Outage[];
   /** Breaches: I/O errors, and contents that differ from the acknowledged ones. */
   readonly breaches: readonly string[];
-  /** Flushes that were answered EIO. */
+  /** Number of flushes that were answered EIO. */
   readonly flushErrors: number;
   readonly judgedIos: number;
   readonly fioReadBack: number;
@@ -52,7 +52,7 @@ export interface StageOptions {
   readonly keys?: (server: Host) => Readonly<Record<string, string>>;
   readonly fioFlushes: boolean;
   readonly judgeFlushes: boolean;
-  /** The minimum time without the server; by then the client reports that it waits. */
+  /** Least time without the server; at its end, the client reports that it waits. */
   readonly downMs: number;
 }
 
@@ -74,7 +74,7 @@ export class Stage {
     this.downMs = downMs;
   }
 
-  /** Resolves when all of it runs. */
+  /** Resolves when the whole stage runs. */
   static async set(hosts: Hosts, options: StageOptions): Promise<Stage> {
     const [server, client, network] = [hosts.host(), hosts.host(), await hosts.network(2)];
     const size = String(DRILL_FIO_BYTES + JUDGED_BYTES + MIB);
@@ -97,7 +97,7 @@ export class Stage {
     return stage;
   }
 
-  /** Resolves when this much more I/O was answered, `moreWrites` also of fio: by default fio has then read back its writes. */
+  /** Resolves when enough further I/O was answered, including `moreWrites` of fio; by default, fio has then read back its writes. */
   async goesOn(moreWrites = this.fio.readBackWrites): Promise<void> {
     const { judge } = this;
     const fioWrites = async (): Promise<number> => (await this.stats()).writes - judge.writes;
@@ -125,7 +125,7 @@ export class Stage {
     await this.goesOn();
     const { gaps } = this.judge;
     const outage = gaps.around(awayMs) ?? gaps.longest;
-    // It is seen a moment late that the server listens.
+    // Not negative, because the test sees a moment late that the server listens.
     this.outages.push({ afterUpMs: Math.max(0, outage.toMs - upMs), longestMs: lengthMs(gaps.longest) });
   }
 
@@ -181,7 +181,7 @@ export class Stage {
     return stats;
   }
 
-  /** When the server's socket listens, as near as it can be seen. */
+  /** Resolves with the time at which the server's socket listens, as exactly as the test can see it. */
   private async listens(): Promise<number> {
     const endMs = performance.now() + LISTENS_MS;
     while (!isListening(this.network.serverAddresses[0] ?? '', this.network.port)) {

@@ -1,6 +1,6 @@
-// What happens to a server in the drills of `npm run restarts`: it is killed, crashes with its machine, is replaced by another build, or
-// its storage fails to make acknowledged writes durable. Strikes on a stage, for tests that chain them, and each alone as a named drill.
-// Load and judgement are in restart-drill.ts.
+// The events at a server in the drills of `npm run restarts`: it is killed, crashes with its machine, is replaced by another build, or its
+// storage fails to make acknowledged writes durable. Tests can chain the events; each is also a named drill. restart-drill.ts has load and
+// judgement.
 
 import { rmSync, writeFileSync } from 'node:fs';
 import type { Host } from '../hosts/host.ts';
@@ -11,7 +11,7 @@ import { OtherBuild } from './other-build.ts';
 import { type DrillResult, Stage, type StageOptions } from './restart-drill.ts';
 
 export interface DrillOptions {
-  /** How long the server stays away, at least. */
+  /** Least time for which the server stays away. */
   readonly downMs: number;
   /** Decides which unsynced writes survive a crash. */
   readonly seed: number;
@@ -22,15 +22,15 @@ export interface DrillKind {
   play(hosts: Hosts, options: DrillOptions): Promise<DrillResult>;
 }
 
-/** Of storage that keeps unflushed writes in RUN, and fails to flush while `brokenFileOf` exists. */
+/** Keys of storage that keeps unflushed writes in RUN, and fails flushes while `brokenFileOf` exists. */
 export const FORGETFUL: NonNullable<StageOptions['keys']> = (server) => ({
   'test-lose-unsynced': 'yes',
   'test-error': `flush EIO while ${brokenFileOf(server)}`,
 });
 
-/** Longer than the server takes to sync by itself, and to be opened again a few times. */
+/** Longer than the server takes to sync by itself and to be opened again a few times. */
 const NOTICED_MS = 45_000;
-/** One in some hundred finds everything flushed. */
+/** Most crashes until data is unflushed; one in some hundred crashes finds everything flushed. */
 const CRASHES_MAX = 4;
 /** The number of the judge's flushes that are answered EIO before the storage recovers. */
 const FLUSH_ERRORS = 2;
@@ -43,7 +43,6 @@ export async function kill(stage: Stage): Promise<void> {
   );
 }
 
-/** On FORGETFUL storage. */
 export async function crash(stage: Stage, seed: number): Promise<void> {
   const { server } = stage;
   await stage.outage(
@@ -52,7 +51,9 @@ export async function crash(stage: Stage, seed: number): Promise<void> {
   );
 }
 
-/** On FORGETFUL storage: crashes until the client has something to send again, for now and then everything is flushed. */
+/**
+ * Crashes the machine of a stage with FORGETFUL storage until the client has something to replay, because sometimes everything is flushed.
+ */
 export async function crashUnflushed(stage: Stage, seed: number): Promise<void> {
   const before = stage.replays;
   for (let crashes = 0; stage.replays === before; crashes++) {
@@ -71,7 +72,7 @@ export async function replace(stage: Stage, build: OtherBuild, how: 'SIGTERM' | 
   if (!build.isOf(server.pid('rssrv')) || !build.isOf(server.worker('big-2'))) throw new Error('The other build does not serve');
 }
 
-/** No flush succeeds on FORGETFUL storage until the acknowledged writes were sent again and, where the judge flushes, errors were answered. */
+/** Lets flushes on FORGETFUL storage fail until the acknowledged writes were sent again and, if the judge flushes, errors were answered. */
 export async function failFlushes(stage: Stage): Promise<void> {
   const { judge, server } = stage;
   const broken = brokenFileOf(server);

@@ -1,6 +1,6 @@
-// One direction of one connection through a chaos proxy: it carries bytes from one socket to the other, or does what the direction's faults
-// say. Connecting, cutting and the faults are in chaos-proxy.ts. Invariant: except for flipped bits and a middleman (meddler.ts), the output
-// is a prefix of the input: a stream never has a hole. So a direction that has swallowed one byte swallows all later ones too, and only new
+// One direction of one connection through a chaos proxy: it carries bytes from one socket to the other, and applies the faults of this
+// direction. chaos-proxy.ts connects, cuts and sets faults. Invariant: except for flipped bits and a middleman (meddler.ts), the output is
+// a prefix of the input, without a hole. A direction that has swallowed one byte therefore also swallows all later bytes, and only new
 // connections are healed.
 
 import type { Socket } from 'node:net';
@@ -8,25 +8,25 @@ import type { Meddler, MeddlersHand } from './meddler.ts';
 
 /** The faults of one direction. None by default. */
 export interface WayFaults {
-  /** Bytes are read and never come out. */
+  /** Bytes are read and dropped. */
   readonly swallow?: boolean;
-  /** Bytes are kept and come out when this ends; past 4 MiB they are not read any more. */
+  /** Bytes are kept, and leave when this ends; after 4 MiB, no more are read. */
   readonly isHalted?: boolean;
   readonly delayMs?: number;
-  /** For each connection. Little is kept, so that the sender feels it as soon as the kernel's own buffers are full. */
+  /** Rate of each connection. The proxy buffers little, so that the sender is slowed down as soon as the kernel's buffers are full. */
   readonly bytesPerSecond?: number;
   readonly flip?: Flip;
-  /** Changes the stream as no network does. */
+  /** Changes the stream as an attacker does. */
   readonly meddler?: Meddler;
-  /** Is given all bytes as they come in, as a listener in the network records them. */
+  /** Called with all incoming bytes, as an eavesdropper would record them. */
   readonly tap?: (bytes: Buffer) => void;
 }
 
-/** A bit of the byte with this number, counted over all connections from when the fault was set; or of each byte with a probability. */
+/** Flips a bit of the byte with this number, counted over all connections since the fault was set; or of each byte with a probability. */
 export type Flip = { readonly byte: number } | { readonly probability: number };
 
 export interface WayStats {
-  /** Bytes that came out. */
+  /** Number of bytes that left. */
   passed: number;
   swallowed: number;
   flipped: number;
@@ -34,7 +34,7 @@ export interface WayStats {
 
 const KEPT_MAX_BYTES = 4 * 1024 * 1024;
 const KEPT_THROTTLED_MAX_BYTES = 16 * 1024;
-/** A throttled line lets bytes go this often. */
+/** Interval at which a throttled line sends. */
 const THROTTLE_STEP_MS = 10;
 
 /** The faults of one direction of a proxy, shared by its connections, changed while they run. */
@@ -42,7 +42,7 @@ export class Way {
   faults: WayFaults = {};
   readonly stats: WayStats = { passed: 0, swallowed: 0, flipped: 0 };
   private readonly random: () => number;
-  /** Bytes until the next one that gets a bit flipped. */
+  /** Number of bytes until the next flipped one. */
   private untilFlip = Number.POSITIVE_INFINITY;
 
   constructor(random: () => number) {
@@ -68,7 +68,7 @@ export class Way {
     this.untilFlip -= bytes.length;
   }
 
-  /** Bytes that are spared before the next one that is not. */
+  /** Draws the number of bytes before the next flipped one. */
   private gap(probability: number): number {
     return Math.floor(Math.log(1 - this.random()) / Math.log(1 - probability));
   }
@@ -104,11 +104,11 @@ export class Line {
     from.resume();
   }
 
-  /** Moves the bytes that can move; also called when the way's faults have changed. */
+  /** Moves bytes as far as possible; also called when the faults of the way have changed. */
   move(): void {
     clearTimeout(this.timer);
     const { swallow = false, isHalted = false } = this.way.faults;
-    // A side whose bytes do not arrive cannot announce its end either.
+    // If the bytes of an end do not arrive, the end of its stream does not arrive either.
     if (this.to.destroyed || swallow || isHalted) {
       this.regulate();
       return;

@@ -1,5 +1,5 @@
-// The chaos proxy itself: each fault does what it says to a stream and nothing else. Tests of the product rely on that. Times have only
-// lower bounds: what must take long may take longer.
+// Tests the chaos proxy: each fault has exactly its described effect on a stream, on which tests of the product rely. Times have only lower
+// bounds, because a slow machine may take longer.
 
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -92,7 +92,7 @@ async function pair(): Promise<{ near: End; far: End }> {
   return { near, far };
 }
 
-/** Of 32 MiB written most have not left, check after check: more than the kernel's buffers and the proxy's hold. */
+/** Expects that most of 32 MiB stay unsent over several checks, because that is more than the buffers of kernel and proxy hold. */
 async function waits(sender: End): Promise<void> {
   let looks = 0;
   const isWaiting = (): boolean => {
@@ -141,7 +141,7 @@ it('cuts: both sides are reset, and new connections are carried, refused or swal
   const { near, far } = await pair();
   far.socket.write('here');
   await near.got(4);
-  // The one connection that reached the server is the last: the others were never carried.
+  // Only the last connection reached the server; the others were never carried.
   expect([accepted.length - count, swallowed.received.length, swallowed.ended]).toEqual([1, 0, 'no']);
 });
 

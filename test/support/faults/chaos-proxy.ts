@@ -1,6 +1,7 @@
-// A TCP relay in the test's own process, in front of one server interface, that does to a path what networks do: it resets it, swallows or
-// keeps bytes of either direction, delays, slows down, flips bits; and what only an attacker does (meddler.ts). Faults change while
-// connections run. For one direction's bytes see chaos-line.ts. Invariant: without faults it is a plain relay; it never interprets the bytes.
+// A TCP relay in the test's own process, in front of one server interface, with faults of networks: it resets connections, swallows or
+// holds bytes of either direction, delays, slows down and flips bits; and with faults of an attacker (meddler.ts). Faults may change while
+// connections run. chaos-line.ts handles the bytes of one direction. Invariant: without faults it is a plain relay; it never interprets the
+// bytes.
 
 import net from 'node:net';
 import { Line, Way, type WayFaults, type WayStats } from './chaos-line.ts';
@@ -21,9 +22,9 @@ export interface Faults {
 export interface ProxyStats {
   /** Accepted connections, including refused and swallowed ones. */
   readonly connections: number;
-  /** Carried now. */
+  /** Number of connections that are carried now. */
   readonly open: number;
-  /** Reset by `cut`. */
+  /** Number of connections that `cut` has reset. */
   readonly cut: number;
   readonly toServer: Readonly<WayStats>;
   readonly toClient: Readonly<WayStats>;
@@ -41,7 +42,7 @@ export class ChaosProxy {
   private readonly counts = { connections: 0, cut: 0 };
   private readonly server = net.createServer({ noDelay: true, pauseOnConnect: true, allowHalfOpen: true }, (near) => this.meet(near));
 
-  /** Carries every connection on to `to`. `random` gives numbers in [0, 1). Call `start`. */
+  /** A proxy that carries every connection to `to`. `random` returns numbers in [0, 1). Call `start` afterwards. */
   constructor(to: ProxyEnd, random: () => number = Math.random) {
     this.to = to;
     this.toServer = new Way(random);
@@ -59,7 +60,7 @@ export class ChaosProxy {
     return { ...this.counts, open: this.pairs.size, toServer: { ...this.toServer.stats }, toClient: { ...this.toClient.stats } };
   }
 
-  /** From now on these faults and no others. A connection that has lost bytes stays as it is: see chaos-line.ts. */
+  /** Sets the faults from now on. A connection that has lost bytes stays broken, see chaos-line.ts. */
   set(faults: Faults): void {
     this.newConnections = faults.newConnections ?? 'carry';
     this.toServer.set(faults.toServer ?? {});
@@ -96,7 +97,7 @@ export class ChaosProxy {
   }
 
   private carry(near: net.Socket): void {
-    // From the client's own address, so that the server sees the client's.
+    // Connects from the client's own address, so that the server sees this address.
     const { remoteAddress } = near;
     const local = remoteAddress === undefined ? {} : { localAddress: remoteAddress };
     const far = net.connect({ host: this.to.address, port: this.to.port, noDelay: true, allowHalfOpen: true, ...local });
@@ -123,7 +124,7 @@ export class ChaosProxy {
 
   private keep(socket: net.Socket): void {
     this.sockets.add(socket);
-    // An error is followed by close, which is all that matters here.
+    // `close` follows every error, and the proxy only needs `close`.
     socket.on('error', () => undefined);
     socket.on('close', () => this.sockets.delete(socket));
   }

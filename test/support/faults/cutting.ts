@@ -1,5 +1,5 @@
-// Work that continues while one of two paths is reset twice a second, each in turn. The work is repeated until both have been reset in the
-// middle, so that a fast machine does not finish it before the faults.
+// Work that continues while one of two paths is reset twice a second, each in turn. The work is repeated until both paths have been reset
+// during it, so that a fast machine does not finish before the faults.
 
 import type { PathCutter } from './path-cutter.ts';
 
@@ -7,9 +7,9 @@ const CUT_EVERY_MS = 500;
 const ROUNDS_MAX_MS = 90_000;
 
 export interface CutCount {
-  /** Connections that were reset. */
+  /** Number of reset connections. */
   readonly cuts: number;
-  /** How often the work was done. */
+  /** Number of times that the work was done. */
   readonly rounds: number;
 }
 

@@ -1,5 +1,5 @@
-// The crash of a server's machine, for volumes with test-lose-unsynced: every process of rssrv ends, the storage keeps what was flushed and
-// what a seed chooses of the rest, and RUN is as after a boot. The test starts rssrv again.
+// The crash of a server's machine, for volumes with test-lose-unsynced: every process of rssrv ends, the storage keeps flushed data and a
+// part of the other data that a seed chooses, and RUN is as after a boot. The test starts rssrv again.
 
 import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import path from 'node:path';
@@ -13,15 +13,15 @@ import { waitFor } from '../programs/wait-for.ts';
 const END_MS = 10_000;
 
 export interface Crash {
-  /** Sectors of all volumes that had unsynced contents and got one of them. */
+  /** Number of sectors of all volumes that kept one of their unsynced contents. */
   readonly survived: number;
 }
 
-/** kill -9 of the listener, its server processes and their helpers, at once; resolves when they are gone. */
+/** Kills the listener, its server processes and their helpers with SIGKILL at once; resolves when they have ended. */
 export async function killServer(host: Host): Promise<void> {
   const isLeft = (): boolean => {
     const left = serverProcesses(host);
-    // First stop all of them: a server process whose listener dies a moment earlier would flush as at an orderly end.
+    // Stops all of them first, because a server process whose listener dies a moment earlier would flush as at an orderly end.
     for (const how of ['SIGSTOP', 'SIGKILL'] as const) for (const pid of left) signal(pid, how);
     return left.length > 0;
   };
@@ -29,8 +29,8 @@ export async function killServer(host: Host): Promise<void> {
 }
 
 /**
- * Returns what stops rssrv with all its present processes at once, as at the moment of a power cut: it does nothing more. They still have to be
- * killed.
+ * Returns a function that stops rssrv with all its present processes at once, as at the moment of a power cut. The caller still has to kill
+ * them.
  */
 export function serverFreezer(host: Host): () => void {
   const pids = serverProcesses(host);
@@ -39,7 +39,7 @@ export function serverFreezer(host: Host): () => void {
   };
 }
 
-/** RUN is as after a boot. */
+/** Makes RUN as after a boot. */
 export function emptyRun(host: Host): void {
   const { runDir } = host.rssrvPaths;
   for (const name of readdirSync(runDir)) rmSync(path.join(runDir, name), { recursive: true, force: true });
@@ -58,7 +58,7 @@ export async function machineCrash(host: Host, seed: number): Promise<Crash> {
   return { survived };
 }
 
-/** Number of sectors that the storage gets. */
+/** Writes chosen sectors of the log to the storage; returns their number. */
 function bring(log: string, random: SeededRandom): number {
   const records = readLog(log);
   const place = records.find(({ kind }) => kind === RECORD.PLACE)?.data?.toString();
@@ -91,6 +91,6 @@ function signal(pid: number, how: NodeJS.Signals): void {
   try {
     process.kill(pid, how);
   } catch {
-    // It has ended by itself.
+    // Ignores the error: the process has ended by itself.
   }
 }

@@ -1,4 +1,4 @@
-// The middleman's hand: each kind does to a stream what its name says and nothing else, and the seed decides where.
+// Tests the middleman: each kind of manipulation has exactly the effect of its name, and the seed decides the place.
 // Pure: no sockets.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -9,7 +9,7 @@ const SEED = 19;
 const CHUNKS = 400;
 const CHUNK_BYTES = 1000;
 
-/** Each byte tells where it is, so that a test sees what is missing or repeated. */
+/** Bytes that depend on their position, so that a test sees missing and repeated ones. */
 const INPUT = Buffer.from(Array.from({ length: CHUNKS * CHUNK_BYTES }, (_, at) => (at * 31 + (at >> 8)) & 0xff));
 
 function run(plan: Partial<MeddlerPlan>, seed = SEED): { output: Buffer; ending: Meddled['ending']; meddler: Meddler } {

@@ -1,6 +1,6 @@
-// The hand of a middleman: it changes the bytes of a stream in ways that no network does. It flips bits, leaves bytes out, repeats bytes
-// that passed earlier (on this connection or an older one), and ends a stream in the middle. Pure: bytes go in and come out; chaos-line.ts
-// carries them. Invariants: the seed and the bytes decide everything, and each manipulation is counted once.
+// A middleman that changes the bytes of a stream as no network does: it flips bits, leaves bytes out, repeats earlier bytes (of this
+// connection or an older one), and ends a stream in the middle. Pure: bytes go in and come out; chaos-line.ts carries them. Invariants: the
+// seed and the bytes decide everything, and each manipulation is counted once.
 
 export const MEDDLINGS = ['flip', 'drop', 'replay', 'cut'] as const;
 export type Meddling = (typeof MEDDLINGS)[number];
@@ -9,15 +9,15 @@ export interface MeddlerPlan {
   readonly kinds: readonly Meddling[];
   /** Mean number of bytes of a connection between two manipulations. */
   readonly everyBytes: number;
-  /** Share of the connections whose first manipulation is among their first bytes, which are those of a handshake; default 0. */
+  /** Share of the connections whose first manipulation is among their first bytes, during the handshake; default 0. */
   readonly earlyShare?: number;
-  /** Default: no limit. */
+  /** Most manipulations; default: no limit. */
   readonly max?: number;
 }
 
 export interface Meddled {
   readonly pieces: readonly Buffer[];
-  /** How the stream ends behind these pieces; null: it goes on. */
+  /** How the stream ends after these pieces; null: it continues. */
   readonly ending: 'end' | 'reset' | null;
 }
 
@@ -32,7 +32,7 @@ const REMEMBERED_MAX = 64;
 export class Meddler {
   readonly plan: MeddlerPlan;
   readonly counts: Record<Meddling, number> = { flip: 0, drop: 0, replay: 0, cut: 0 };
-  /** Manipulations among the first bytes of a connection. */
+  /** Number of manipulations among the first bytes of a connection. */
   early = 0;
   readonly random: () => number;
   private readonly remembered: Buffer[] = [];
@@ -47,7 +47,7 @@ export class Meddler {
     return MEDDLINGS.reduce((sum, kind) => sum + this.counts[kind], 0);
   }
 
-  /** For a new connection. */
+  /** Makes the hand for a new connection. */
   hand(): MeddlersHand {
     return new MeddlersHand(this);
   }
@@ -108,7 +108,7 @@ export class MeddlersHand {
     return this.meddler.total < (this.meddler.plan.max ?? Number.POSITIVE_INFINITY);
   }
 
-  /** `rest` begins where the manipulation is, and is not empty; `chunk` is all that came together. */
+  /** `rest` begins at the manipulation and is not empty; `chunk` has all bytes that arrived together. */
   private meddle(rest: Buffer, chunk: Buffer): { pieces: Buffer[]; rest: Buffer; ending: Meddled['ending'] } {
     const { meddler } = this;
     const { kinds } = meddler.plan;
@@ -124,7 +124,7 @@ export class MeddlersHand {
       case 'drop':
         return { pieces: [], rest: rest.subarray(1 + meddler.int(HOLE_MAX_BYTES - 1)), ending: null };
       case 'replay': {
-        // Half of the time all that came together, once more and at once: whole frames or whole records of the same connection.
+        // Half of the time, repeats the whole chunk at once, which contains whole frames or records of the same connection.
         if (meddler.random() < 0.5) return { pieces: [rest, chunk], rest: Buffer.alloc(0), ending: null };
         const recalled = meddler.recalled();
         return { pieces: [recalled.length > 0 ? recalled : chunk], rest, ending: null };

@@ -1,5 +1,5 @@
 // Resets paths of a trunk during their work: with `ss -K`, which destroys the kernel's sockets, or through relays if that is not permitted.
-// The method decides where the client must look for the server: at `addresses` and `port`.
+// The method decides at which addresses and port the client must look for the server.
 
 import net from 'node:net';
 import { errnoName } from '@rsio/common/lib/errors';
@@ -12,7 +12,7 @@ const PROBE_HOST = 40;
 const PROBE_MS = 250;
 
 export interface PathCutter {
-  /** For people: how it cuts. */
+  /** The method, as text. */
   readonly means: string;
   /** Server addresses to write into the client's file. */
   readonly serverAddresses: readonly string[];

@@ -10,7 +10,7 @@ export interface ServerConfigOptions {
   readonly volumes: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** Name of a pool -> the keys of its section. */
   readonly pools?: Readonly<Record<string, Readonly<Record<string, string>>>>;
-  /** Lines of `[rights]`: name of a client -> what it may do. */
+  /** Lines of `[rights]`: name of a client -> its right. */
   readonly rights?: Readonly<Record<string, string>>;
   /** Name -> key; default: big-2 and venus with the keys that clientConfig gives them. */
   readonly clients?: Readonly<Record<string, string>>;
@@ -18,14 +18,14 @@ export interface ServerConfigOptions {
   readonly server?: Readonly<Record<string, string>>;
   /** Name of the server; default: big-9. */
   readonly name?: string;
-  /** Default: osl, 200. */
+  /** Namespace; default: osl, 200. */
   readonly namespace?: { readonly name: string; readonly id: number };
   /** `tls` of the server. */
   readonly tls?: 'off' | 'allow' | 'require';
 }
 
 export interface ClientConfigOptions {
-  /** Default big-2. */
+  /** Node name of the client; default: big-2. */
   readonly node?: string;
   readonly key?: string;
   readonly namespaceid?: number;
@@ -33,9 +33,12 @@ export interface ClientConfigOptions {
   readonly client?: number;
   /** Keys of `[defaults]`; devices are NBD sockets, so that no test makes nodes. */
   readonly defaults?: Readonly<Record<string, string>>;
-  /** Where the client looks for the server; default the network's. If given: only there, whatever the server announces. */
+  /**
+   * Addresses at which the client looks for the server; default: those of the network. If given, the client uses only these, even if the
+   * server announces others.
+   */
   readonly serverAddresses?: readonly string[];
-  /** Of the server. */
+  /** Serverkey of the server. */
   readonly serverkey?: string;
 }
 
@@ -43,7 +46,7 @@ export interface ClientConfigOptions {
 export const ENCRYPTED: Readonly<Record<string, string>> = { tls: 'on' };
 
 export const SERVER_NAME = 'big-9';
-/** Without perl nothing can be locked; the files of a test are its own. */
+/** Without perl, rssrv cannot lock files; no other program uses the files of a test. */
 const UNLOCKED: Readonly<Record<string, string>> = isProgramThere('perl') ? {} : { unlocked: 'yes' };
 
 export function keyOf(node: string): string {

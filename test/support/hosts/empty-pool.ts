@@ -1,5 +1,5 @@
-// The directory of a pool for tests that are about something else. Invariant: it also works where only file systems in memory are writable,
-// where rsadm pool add would refuse to make a pool.
+// Makes a pool directory for tests about other subjects. Invariant: it also works if only file systems in memory are writable, on which
+// rsadm pool add would refuse to make a pool.
 
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';

@@ -1,6 +1,6 @@
 // One "host" under test: a temporary root with its configuration files and the daemons that run from bin/ under it. hosts.ts creates and
-// cleans it. Every process of the host, and no other, carries RSIO_TEST_HOST=ROOT in its environment, so that it is found even if its
-// parent has ended, and nothing else is ever signalled.
+// cleans it. Every process of the host, and no other, has RSIO_TEST_HOST=ROOT in its environment, so that the host finds it even if its
+// parent has ended, and signals no other process.
 
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,10 +26,10 @@ const DAEMON_END_MS = 25_000;
 const CONFIG_MODE = 0o600;
 const RUN_TIMEOUT_MS = 90_000;
 const LOGGED_MS = 5_000;
-/** It looks at the mounts of its own process. */
+/** Option whose command looks at the mounts of its own process. */
 const FREEZES = '--freeze';
 
-/** `here`: in the process of the test, where they can (programs/here.ts). `programs`: as people start them. */
+/** `here`: commands run in the process of the test if they can (programs/here.ts). `programs`: as separate programs. */
 export type CommandsRun = 'here' | 'programs';
 
 export class Host {
@@ -54,8 +54,8 @@ export class Host {
   }
 
   /**
-   * The prefix gives its programs nothing that rsconfig and rsadm need, so that they run without it, in the process of the test, except to
-   * freeze. It becomes the program that it runs, so that daemons without a keeper are started without their launcher.
+   * Runs rsconfig and rsadm without the prefix, in the process of the test, because they do not need it except to freeze. The prefix
+   * executes its program in its own process, so that daemons without a keeper start without their launcher.
    */
   useNoPrefixForCommands(): void {
     this.isPrefixForAll = false;
@@ -76,14 +76,14 @@ export class Host {
     return file;
   }
 
-  /** Starts a daemon as a person does, and returns when the prompt is back: up, or with exit code 1 and a reason. */
+  /** Starts a daemon by its launcher, and returns when the launcher ends: with the daemon up, or with exit code 1 and a reason. */
   tryStart(program: DaemonProgram, args: readonly string[] = []): Promise<RunResult> {
     return this.run(program, args, DAEMON_START_MS);
   }
 
   /**
-   * Starts a daemon that must come up. Like its launcher, the test's process starts the daemon in the background and hears when it is ready.
-   * This saves a third of the processor time. The launcher itself is used where a prefix or a keeper is needed, and by `tryStart`.
+   * Starts a daemon that must come up. Like the launcher, the test's process starts the daemon in the background and waits until it is
+   * ready, which saves a third of the processor time. The launcher itself runs if a prefix or a keeper is needed, and in `tryStart`.
    */
   async start(program: DaemonProgram, args: readonly string[] = []): Promise<RunResult> {
     const isBare = this.command.length === 0 || !this.isPrefixForAll;
@@ -92,22 +92,22 @@ export class Host {
     return result;
   }
 
-  /** Of the running daemon. Throws when there is none. */
+  /** Pid of the running daemon. Throws if there is none. */
   pid(program: DaemonProgram): number {
     return Number.parseInt(readFileSync(daemonPaths(this.root, program).pidFile, 'utf8'), 10);
   }
 
-  /** SIGTERM to the daemon; resolves when it is gone. Returns how long that took, in ms. */
+  /** Sends SIGTERM to the daemon; resolves when it has ended, with the time in ms that this took. */
   stop(program: DaemonProgram): Promise<number> {
     return this.end(program, 'SIGTERM');
   }
 
-  /** SIGKILL to the daemon alone; resolves when it is gone. */
+  /** Sends SIGKILL to the daemon only; resolves when it has ended. */
   kill(program: DaemonProgram): Promise<number> {
     return this.end(program, 'SIGKILL');
   }
 
-  /** Pid of the server process of a node's session. Throws when it has none. */
+  /** Pid of the server process of a node's session. Throws if there is none. */
   worker(node: string): number {
     const began = [...this.log('rssrv').matchAll(/^Node (\S+) .*began a session, process (\d+)/gm)];
     const last = began.findLast(([, name]) => name === node);
@@ -123,7 +123,7 @@ export class Host {
       .filter((pid) => pid !== process.pid && this.owns(pid));
   }
 
-  /** All messages of a daemon's log so far, one per line, without time and level. A line that is not fully written yet is left out. */
+  /** All messages of a daemon's log so far, one per line, without time and level. Leaves out a line that is not complete. */
   log(program: DaemonProgram): string {
     return this.logs[program].text();
   }
@@ -136,7 +136,7 @@ export class Host {
     });
   }
 
-  /** Runs a launcher under this root to its end: a command in the process of the test, where it can. */
+  /** Runs a launcher under this root to its end; commands run in the process of the test if they can. */
   run(program: string, args: readonly string[] = [], timeoutMs = RUN_TIMEOUT_MS): Promise<RunResult> {
     const isBare = this.command.length === 0 || (!this.isPrefixForAll && !args.includes(FREEZES));
     const isHere = this.commands === 'here' && isBare && canRunHere(program, args);
@@ -151,7 +151,7 @@ export class Host {
     return start(first, rest, { timeoutMs: 120_000, env: this.environment() });
   }
 
-  /** `rsconfig ARGS`; whatever its exit code. */
+  /** Runs `rsconfig ARGS`; any exit code is accepted. */
   rsconfig(...args: readonly string[]): Promise<RunResult> {
     return this.run('rsconfig', args);
   }
@@ -161,7 +161,7 @@ export class Host {
     return wellOf(`rsconfig ${args.join(' ')}`, await this.rsconfig(...args));
   }
 
-  /** `rsadm ARGS`; whatever its exit code. */
+  /** Runs `rsadm ARGS`; any exit code is accepted. */
   rsadm(...args: readonly string[]): Promise<RunResult> {
     return this.run('rsadm', args);
   }
@@ -184,7 +184,6 @@ export class Host {
     return `nbd+unix:///${name}?socket=${this.rsiodPaths.nbdSocket}`;
   }
 
-  /** Resolves when `count` paths of rsiod are up. */
   async pathsUp(count: number, deadlineMs = 10_000): Promise<void> {
     const isUp = async (): Promise<boolean> => {
       const { interfaces } = await this.call('status', {});
@@ -207,7 +206,7 @@ export class Host {
     this.reaper.dismiss();
   }
 
-  /** As the launcher in the background: the same child, and the same lines on stderr. */
+  /** Does what the launcher does in the background, with the same child and the same lines on stderr. */
   private async startHere(program: DaemonProgram, args: readonly string[]): Promise<RunResult> {
     const startMs = performance.now();
     const result = { signal: null, stdout: '', timedOut: false };
@@ -218,7 +217,7 @@ export class Host {
     const [file = '', ...rest] = this.commandLine(program, args).slice(this.command.length);
     const saved = process.env[MARK];
     Object.assign(process.env, this.environment());
-    // The environment counts until the child is spawned, which happens at once.
+    // The child gets this environment, because it is spawned at once.
     const started = startInBackground({ program, command: [...this.command, process.execPath, file, ...rest], note }, systemClock);
     if (saved === undefined) delete process.env[MARK];
     else process.env[MARK] = saved;
@@ -247,7 +246,7 @@ export class Host {
     return performance.now() - startMs;
   }
 
-  /** A launcher as it is run under this root. */
+  /** Command line that runs a launcher under this root. */
   commandLine(program: string, args: readonly string[]): string[] {
     return [...this.command, launcher(program), '--root', this.root, ...args];
   }

@@ -1,5 +1,5 @@
-// Hosts finds everything that it has started, and leaves nothing behind after cleaning. Every other test with real processes relies on
-// that.
+// Tests that Hosts finds everything that it has started, and that cleaning leaves nothing behind. All other tests with real processes rely
+// on this.
 
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';

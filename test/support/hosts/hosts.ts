@@ -1,5 +1,5 @@
-// What a test file works with: hosts and addresses of its own. All of them are removed after each test (or after the file), whatever
-// happened. Usage: `const hosts = useHosts()` at the top of the file, then `hosts.host()` and `await hosts.network(2)` in the tests.
+// Hosts and addresses for a test file. All of them are removed after each test (or after the file), even after a failure. Usage: `const
+// hosts = useHosts()` at the top of the file, then `hosts.host()` and `await hosts.network(2)` in the tests.
 
 import { afterAll, afterEach } from 'vitest';
 import { type CommandsRun, Host } from './host.ts';
@@ -15,7 +15,7 @@ export interface TestNetwork {
   readonly subnets: readonly LoopbackSubnet[];
   /** 127.A.B.10 in each subnet. */
   readonly serverAddresses: readonly string[];
-  /** 127.A.B.20, the next client's 127.A.B.21. */
+  /** 127.A.B.20 in each subnet; 127.A.B.21 for the next client. */
   clientAddresses(client?: number): string[];
 }
 
@@ -48,7 +48,7 @@ export class Hosts {
     };
   }
 
-  /** Runs before the hosts are removed, the last one first, whatever the others do. */
+  /** Registers an action that runs before the hosts are removed. Actions run in reverse order, even if one fails. */
   onClean(action: () => unknown): void {
     this.undo.push(action);
   }
@@ -70,7 +70,7 @@ export class Hosts {
   }
 }
 
-/** `per`: when the hosts are cleaned; once per file suits tests that only read from the same running daemons. */
+/** `per`: when the hosts are cleaned; `file` suits tests that share running daemons. */
 export function useHosts(per: 'test' | 'file' = 'test', commands: CommandsRun = 'here'): Hosts {
   const hosts = new Hosts(commands);
   if (per === 'test') afterEach(() => hosts.clean());

@@ -1,5 +1,5 @@
-// Every look at a log shows what reading the whole file would show.
-// Invariant: each test writes its own file, so that what was read before belongs to this file.
+// Every look at a log shows the same as reading the whole file. Invariant: each test writes its own file, so that the state of the reader
+// belongs to this file.
 
 import { appendFileSync, mkdtempSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,7 +26,7 @@ it('what is appended comes after what was there, and a line only when it is whol
   writeFileSync(file, line('Up') + line('Größe 1'));
   expect(log.text()).toBe('Up\nGröße 1');
   const more = Buffer.from(line('Größe 2'));
-  // In the middle of a character.
+  // The first part ends in the middle of a character.
   const middle = more.indexOf('ö') + 1;
   appendFileSync(file, more.subarray(0, middle));
   expect(log.text()).toBe('Up\nGröße 1');

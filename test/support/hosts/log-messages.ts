@@ -1,5 +1,6 @@
-// The messages of a daemon's log, for tests that look again and again: each look reads only what was appended since the last one. A log that
-// was replaced by another file, or became shorter, is read from its beginning. Invariant: only lines that are fully written count.
+// The messages of a daemon's log, for tests that look again and again: each look reads only the bytes that were appended since the last
+// look. A log that was replaced by another file, or became shorter, is read from its beginning. Invariant: only lines that are fully
+// written count.
 
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 
@@ -8,7 +9,7 @@ const NEWLINE = 0x0a;
 export class LogMessages {
   private readonly file: string;
   private inode = 0;
-  /** Bytes of whole lines that were read. */
+  /** Number of read bytes, in whole lines. */
   private readBytes = 0;
   private messages = '';
 

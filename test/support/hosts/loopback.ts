@@ -7,7 +7,6 @@ import { errnoName } from '@rsio/common/lib/errors';
 
 /** Hosts 1 to 250 of 127.A.B.0/24 are the test's; host 254 is the reservation. */
 export interface LoopbackSubnet {
-  /** Address of a host in it. */
   address(host: number): string;
   release(): Promise<void>;
 }

@@ -1,5 +1,5 @@
-// The usual scene of a test: a running server with volumes and a running client, over subnets of their own, with all paths up. Attaching,
-// and all faults, are the test's job.
+// The usual scene of a test: a running server with volumes and a running client, over their own subnets, with all paths up. The test
+// attaches volumes and makes faults.
 
 import { type ClientConfigOptions, type ServerConfigOptions, startClient, startServer } from './configs.ts';
 import type { Host } from './host.ts';
@@ -11,7 +11,7 @@ export interface Pair {
   readonly network: TestNetwork;
 }
 
-/** `volumes`: of the server, given a directory for its files. `subnets`: default 2. */
+/** `volumes` returns the volumes of the server, and gets its host for their files. `subnets`: default 2. */
 export async function startPair(
   hosts: Hosts,
   volumes: (server: Host) => ServerConfigOptions['volumes'],

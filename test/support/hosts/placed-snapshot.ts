@@ -1,5 +1,5 @@
-// Snapshots for tests that are about reading them, on any file system: a copy of the volume's data with the description that a snapshot has.
-// Invariant: rssrv is stopped meanwhile, and finds the snapshot when it starts.
+// Snapshots for tests of readers, on any file system: a copy of the volume's data with the description of a snapshot. Invariant: rssrv is
+// stopped while the snapshot is made, and finds it when it starts.
 
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';

@@ -1,5 +1,5 @@
-// Removes volumes between the tests of a file that share their daemons. A detach by force does not wait for its CLOSE if the server has just
-// come back. Invariant: the volume is removed, or the test fails after the wait.
+// Removes volumes between the tests of a file that share their daemons. The removal is repeated, because a detach by force does not wait
+// for its CLOSE if the server has just come back. Invariant: the volume is removed, or the test fails after the wait.
 
 import { waitFor } from '../programs/wait-for.ts';
 import type { Host } from './host.ts';

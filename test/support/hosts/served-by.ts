@@ -1,5 +1,5 @@
-// Which server processes have a volume's file open, checked repeatedly during a test: two processes must never have it open (S10).
-// Identifying and killing them is the test's job.
+// Checks repeatedly during a test which server processes have a volume's file open, because two must never have it open at the same time
+// (S10). Also finds server processes and their helpers; the test kills them.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { Host } from './host.ts';
@@ -18,7 +18,7 @@ export function helpersOf(worker: number): number[] {
   return pids.map(Number).filter((pid) => textOf(`/proc/${pid}/stat`).includes('(perl)') && parentOf(pid) === worker);
 }
 
-/** 0: it is gone. */
+/** Pid of the parent; 0: the process has ended. */
 function parentOf(pid: number): number {
   const stat = textOf(`/proc/${pid}/stat`);
   return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1] ?? 0);
@@ -37,7 +37,7 @@ export class ServedBy {
     this.timer = setInterval(() => this.look(), LOOK_EVERY_MS);
   }
 
-  /** Pairs that had it open at the same time, and all that ever had it open. */
+  /** Ends the checks. Returns pairs that had the file open at the same time, and all processes that ever had it open. */
   end(): { readonly overlaps: readonly string[]; readonly processes: number } {
     clearInterval(this.timer);
     return { overlaps: this.overlaps, processes: this.seen.size };
@@ -46,7 +46,7 @@ export class ServedBy {
   private look(): void {
     const serving = workersOf(this.host).filter((pid) => this.hasOpen(pid));
     for (const pid of serving) this.seen.add(pid);
-    // Two checks are not one moment: only a process that still has it open after another one was seen had it at the same time.
+    // Two checks are not one moment: processes overlap only if the first still has the file open after the second was seen.
     const [first, second] = serving;
     if (first !== undefined && second !== undefined && this.hasOpen(first)) this.overlaps.push(`${first} and ${second}`);
   }

@@ -1,5 +1,5 @@
-// Parsing of fio's output, with outputs that are cut down to the relevant part. fio itself is not run here, because every measurement does
-// that.
+// Parses outputs of fio that are reduced to the relevant part.
+// The test does not run fio, because every measurement does.
 
 import { expect, test } from 'vitest';
 import { fioJob, medianUs, onlySide } from './fio-figures.ts';

@@ -1,5 +1,5 @@
-// fio as the load of a measurement: what runs, and which part of its output counts. Verified I/O is in fio.ts; the callers use the figures.
-// Invariant: a run with an error gives no figures.
+// fio as the load of a measurement: its command line, and the part of its output that counts. fio.ts has verified I/O; the callers use the
+// figures. Invariant: a run with an error gives no figures.
 
 import { run, wellOf } from '../programs/programs.ts';
 
@@ -8,9 +8,9 @@ export interface FioSide {
   readonly iops: number;
   readonly bw_bytes: number;
   readonly io_bytes: number;
-  /** From when it was sent. */
+  /** Latency from the sending of a request. */
   readonly clat_ns: { readonly mean: number; readonly max: number };
-  /** From when it was asked for: an engine may already wait while it sends. */
+  /** Latency from the submission of a request, because an engine may already wait while it sends. */
   readonly lat_ns: { readonly mean: number; readonly percentile?: Readonly<Record<string, number>> };
 }
 
@@ -20,17 +20,17 @@ export interface FioJob {
 }
 
 export interface FioRun {
-  /** Engine and place: `--ioengine=nbd`, `--uri=...`. fio knows an engine's options only behind the engine. */
+  /** Engine and place: `--ioengine=nbd`, `--uri=...`. fio accepts an engine's options only after the engine. */
   readonly where: readonly string[];
   /** `--rw=read` and the like. */
   readonly words: readonly string[];
   readonly size: string;
   readonly seconds: number;
-  /** Before them, which do not count. */
+  /** Seconds before the measurement, which do not count. */
   readonly rampSeconds: number;
 }
 
-/** The time that it may take beyond its set duration. */
+/** Time that fio may take in addition to its duration. */
 const SPARE_MS = 60_000;
 const P50 = '50.000000';
 
@@ -48,7 +48,6 @@ export function onlySide({ read, write }: FioJob): FioSide {
   return read.io_bytes > 0 ? read : write;
 }
 
-/** Half of the requests took no longer, us. */
 export function medianUs({ lat_ns }: FioSide): number {
   return (lat_ns.percentile?.[P50] ?? lat_ns.mean) / 1000;
 }

@@ -1,17 +1,17 @@
 // fio on an NBD export, as the judge of data: it writes blocks with checksums, reads them back while it continues to write, and stops at
-// the first difference or I/O error. Faults are the test's job.
+// the first difference or I/O error. The test makes the faults.
 
 import type { Host } from '../hosts/host.ts';
 import { type Running, start, wellOf } from '../programs/programs.ts';
 
 export interface FioOptions {
-  /** Ends it by itself; default longer than any test, which stops it when it has read back enough, however long that takes. */
+  /** Duration; the default is longer than any test, and the test stops fio when it has read back enough. */
   readonly seconds?: number;
-  /** Part of the volume it uses; default 32m. */
+  /** Part of the volume that fio uses; default 32m. */
   readonly size?: string;
   /** Blocks written before they are read back and compared; default 1024. */
   readonly verifyBacklog?: number;
-  /** Writes, and as many reads, a second at most; default as many as go. Needs `blockSize`, because fio limits bytes. */
+  /** Most writes, and as many reads, per second; default: no limit. Needs `blockSize`, because fio limits bytes. */
   readonly rateIops?: number;
   /** Size of all blocks, such as 8k; default BLOCKS. */
   readonly blockSize?: string;
@@ -23,7 +23,7 @@ export interface FioOutcome {
   readonly flushes: number;
   /** Slowest single I/O. */
   readonly slowestMs: number;
-  /** 99 of 100 took no longer. */
+  /** 99th percentile of the latency of writes. */
   readonly writesP99Ms: number;
   readonly readsP99Ms: number;
 }
@@ -40,26 +40,26 @@ interface FioJob {
   readonly sync: { readonly total_ios: number };
 }
 
-/** Blocks of 4 to 128 KiB, with their shares. Most are small, because what a block costs, on both sides, is its bytes. */
+/** Blocks of 4 to 128 KiB, with their shares. Most are small, because the cost of a block at both ends grows with its bytes. */
 const BLOCKS = '4k/50:8k/20:20k/15:64k/10:128k/5';
 const LONGER_THAN_TESTS_SECONDS = 150;
 const SPARE_SECONDS = 80;
-/** Its exit code after SIGINT without a failure; the job's error shows a failure. */
+/** Exit code of fio after SIGINT without a failure; the error of the job shows a failure. */
 const STOPPED = 128;
 const P99 = '99.000000';
 
 export interface RunningFio {
   /** Rejects with the whole output of fio if an I/O failed or a block differs. */
   readonly outcome: Promise<FioOutcome>;
-  /** Ends it early: the last written data is not read back any more. */
+  /** Ends fio early; the last written data is not read back. */
   stop(): void;
 }
 
 /** Starts fio beside the test. */
 export function startFio(host: Host, name: string, options: FioOptions = {}): RunningFio {
-  // Repeated, the second pass would write what the first wrote, and a lost write would not be missed: --randrepeat=0.
+  // --randrepeat=0, because a repeated second pass would write the same data as the first, and a lost write would not be noticed.
   const { seconds = LONGER_THAN_TESTS_SECONDS, size = '32m', verifyBacklog = 1024, rateIops, blockSize } = options;
-  // fio knows an engine's options only behind the engine.
+  // fio accepts an engine's options only after the engine.
   const args = [
     ...['--name=job', '--ioengine=nbd', `--uri=${host.nbdUri(name)}`, '--thread', '--output-format=json'],
     ...[
@@ -75,7 +75,7 @@ export function startFio(host: Host, name: string, options: FioOptions = {}): Ru
   ];
   const running = start('fio', args, { timeoutMs: (seconds + SPARE_SECONDS) * 1000, cwd: host.root });
   const outcome = outcomeOf(running);
-  // A test that fails before it asks must fail with its own error.
+  // A test that fails before it awaits the outcome must fail with its own error.
   outcome.catch(() => undefined);
   return { outcome, stop: () => running.kill('SIGINT') };
 }

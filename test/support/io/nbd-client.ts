@@ -52,7 +52,7 @@ export class NbdClient {
     return this.request(COMMAND.READ, offset, lengthBytes, NOTHING);
   }
 
-  /** `data` must stay as it is until the promise settles. */
+  /** `data` must not change until the promise settles. */
   async write(offset: number, data: Buffer): Promise<void> {
     await this.request(COMMAND.WRITE, offset, data.length, data);
   }
@@ -123,7 +123,7 @@ class Input {
     });
   }
 
-  /** One caller at a time. */
+  /** Only one caller may wait at a time. */
   async take(lengthBytes: number): Promise<Buffer> {
     for (;;) {
       const bytes = this.socket.read(lengthBytes) as Buffer | null;
@@ -138,7 +138,6 @@ class Input {
   }
 }
 
-/** Gives the size of the export in bytes. */
 async function shakeHands(input: Input, exportName: string): Promise<number> {
   const greeting = await input.take(18);
   if (greeting.toString('latin1', 0, 16) !== 'NBDMAGICIHAVEOPT') throw protocolError('no NBD greeting');

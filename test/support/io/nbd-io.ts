@@ -1,4 +1,4 @@
-// One export of rsiod's NBD socket for tests that need single reads and writes: one request at a time, simple replies. For loads use real
+// One export of rsiod's NBD socket for tests that need single reads and writes: one request at a time, simple replies. Loads use real
 // programs (qemu-io, fio). Invariant: every wait ends at a deadline.
 
 import { randomBytes } from 'node:crypto';
@@ -38,8 +38,8 @@ export class NbdIo {
   }
 
   /**
-   * Opens an export: `osl/oracle`. Whatever is waited for longer than `deadlineMs` ends the connection. So does a refusal: tests ask again and
-   * again until a volume is there, and rsiod has only so many connections.
+   * Opens an export such as `osl/oracle`. A wait longer than `deadlineMs` ends the connection. A refusal also ends it, because tests ask
+   * repeatedly until a volume exists, and rsiod limits connections.
    */
   static async open(socketPath: string, name: string, deadlineMs = DEADLINE_MS): Promise<NbdIo> {
     const nbd = new NbdIo(net.connect(socketPath), deadlineMs);

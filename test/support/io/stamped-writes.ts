@@ -1,6 +1,6 @@
-// Writers that stamp every block with a number of its own, through NBD, and what a server's file must contain when a writer loses the
-// volume: the last acknowledged write of each block, or the one in flight. The file is examined from outside. Invariant: each block has one
-// write in flight, so its possible contents are known whenever no other client writes.
+// Writers that stamp every block with a unique number, through NBD, and the expected content of a server's file when a writer loses the
+// volume: the last acknowledged write of each block, or the write in flight. The test examines the file directly. Invariant: each block has
+// one write in flight, so its possible contents are known whenever no other client writes.
 
 import { closeSync, openSync, readSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,14 +13,13 @@ const CONNECTIONS = 4;
 const STAMP_BYTES = 8;
 
 interface Block {
-  /** The last acknowledged write; 0: none. */
+  /** Number of the last acknowledged write; 0: none. */
   acknowledged: number;
-  /** Sent after that, and not answered, or answered with an error: may be there. */
+  /** Number of a later write without an answer or with an error, which the file may contain; null: none. */
   underWay: number | null;
 }
 
 export class StampedFile {
-  /** The breach. */
   readonly breaches: string[] = [];
   private readonly path: string;
   private readonly blocks: Block[] = Array.from({ length: BLOCKS }, () => ({ acknowledged: 0, underWay: null }));
@@ -32,7 +31,7 @@ export class StampedFile {
 
   /**
    * Starts writing on a host where the volume is attached. Each connection waits for `pauseMs` after each answer, so that the load takes no
-   * processor from the tests beside it.
+   * processor from concurrent tests.
    */
   async writer(host: Host, exportName: string, pauseMs = 0): Promise<StampedWriter> {
     const connections: NbdIo[] = [];
@@ -40,7 +39,7 @@ export class StampedFile {
     return new StampedWriter(this, connections, pauseMs);
   }
 
-  /** No client writes any more, or the writer has lost the volume: the present content counts from now on. */
+  /** Examines the file when no client writes any more, or when the writer has lost the volume. The present content counts from now on. */
   look(when: string, writer: StampedWriter): void {
     writer.hasLost = true;
     const found = this.read();
@@ -74,7 +73,7 @@ export class StampedFile {
     this.blocks[index] = { acknowledged: stamp, underWay: null };
   }
 
-  /** Stamps of all blocks; undefined: of more than one write. */
+  /** Stamps of all blocks; undefined for a block with parts of several writes. */
   private read(): (number | undefined)[] {
     const bytes = Buffer.alloc(BLOCKS * BLOCK_BYTES);
     const file = openSync(this.path, 'r');
@@ -91,13 +90,13 @@ export class StampedFile {
 
 /** Writes until it is stopped, or its I/O fails. */
 export class StampedWriter {
-  /** Its client has lost the volume, as far as the server is concerned. */
+  /** Whether the server has given the volume of its client to another client. */
   hasLost = false;
-  /** By block: its content at that decision. */
+  /** By block: its content when the server decided this. */
   readonly decided = new Map<number, number>();
-  /** Writes acknowledged. */
+  /** Number of acknowledged writes. */
   count = 0;
-  /** Resolves when it writes no more, with the errors of those connections that failed. */
+  /** Resolves when all connections have ended, with the errors of the failed ones. */
   readonly ended: Promise<Error[]>;
   private isStopped = false;
 

@@ -1,12 +1,13 @@
-// The counters of one attached volume and of paths, as `rsconfig -m stats --json` prints them: I/O as the client sees it. A volume's counters
-// start when it is attached, a path's with the daemon. They are asked for over the control socket, because tests ask again and again.
+// The counters of one attached volume and of paths, as `rsconfig -m stats --json` prints them: I/O as the client sees it. The counters of a
+// volume start when it is attached, and those of a path with the daemon. The test reads them over the control socket, because it reads them
+// often.
 
 import type { VolumeStats } from '@rsio/common/control/methods';
 import type { FioOutcome, RunningFio } from './fio.ts';
 import type { Host } from '../hosts/host.ts';
 import { waitFor } from '../programs/wait-for.ts';
 
-/** `volume` is its whole name, `osl:oracle@0`. Throws when it is not attached. */
+/** `volume` is the full name, such as `osl:oracle@0`. Throws if the volume is not attached. */
 export async function volumeStats(host: Host, volume: string): Promise<VolumeStats> {
   const { volumes } = await host.call('stats', {});
   const stats = volumes.find((one) => one.volume === volume);
@@ -16,7 +17,9 @@ export async function volumeStats(host: Host, volume: string): Promise<VolumeSta
 
 const UP_DEADLINE_MS = 10_000;
 
-/** How often each of the first `count` paths has died, when all of them are up: on a slow machine one may be suspect for a moment. */
+/**
+ * Number of deaths of each of the first `count` paths, once all of them are up, because one may be suspect for a moment on a slow machine.
+ */
 export async function deathsOfPaths(host: Host, count: number): Promise<number[]> {
   const allUp = async (): Promise<number[] | null> => {
     const paths = (await host.call('stats', {})).paths.slice(0, count);
@@ -26,12 +29,12 @@ export async function deathsOfPaths(host: Host, count: number): Promise<number[]
 }
 
 const WRITING_DEADLINE_MS = 20_000;
-/** Writes between two checks: while it reads back, fio writes nothing. */
+/** Least number of writes between two checks; while fio reads back, it writes nothing. */
 const WRITES_BETWEEN_LOOKS = 20;
 
 /**
- * Resolves in the middle of writing, so that what strikes next strikes unanswered writes: `count` more writes than now were answered, and
- * many of them between the last two looks. Rejects when fio ends before.
+ * Resolves while fio is writing, so that a fault hits unanswered writes: `count` more writes were answered, and many of them between the
+ * last two checks. Rejects if fio ends before.
  */
 export async function untilWriting(host: Host, volume: string, fio: RunningFio, count = 300): Promise<void> {
   const writes = async (): Promise<number> => {
@@ -49,12 +52,12 @@ export async function untilWriting(host: Host, volume: string, fio: RunningFio, 
   await Promise.race([ended, waitFor(isWriting, WRITING_DEADLINE_MS, `${volume} is being written, ${count} times and on`)]);
 }
 
-/** More than fio writes before it reads all of them back, as startFio runs it. */
+/** More writes than fio of startFio makes before it reads all of them back. */
 const WRITES_READ_BACK = 1_500;
 
 /**
- * By now fio has read back its writes, and continues. It is ended, however long it was to run. `writes`: where its `verifyBacklog` is smaller,
- * a few hundred more than that.
+ * Waits until fio has read back its present writes, and then ends fio. `writes`: a few hundred more than `verifyBacklog`, if that is
+ * smaller than the default.
  */
 export async function verifiedAndEnded(host: Host, volume: string, fio: RunningFio, writes = WRITES_READ_BACK): Promise<FioOutcome> {
   await untilWriting(host, volume, fio, writes);

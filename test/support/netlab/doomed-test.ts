@@ -1,5 +1,5 @@
-// A test process that dies in the middle, for netlab.test.ts: it makes two machines, runs a daemon on one, reports it, and is killed. It
-// never ends by itself.
+// A test process that is killed in the middle, for netlab.test.ts: it makes two machines, runs a daemon on one, reports this, and never
+// ends by itself.
 
 import { startServer } from '../hosts/configs.ts';
 import { Netlab } from './netlab.ts';

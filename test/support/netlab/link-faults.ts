@@ -1,5 +1,5 @@
-// What can happen to one of several links: each fault has a beginning, an end and a sentence. Cards and cables are those of netlab.ts. What
-// I/O does meanwhile is the caller's job. Invariant: after the end of a fault the link is as it was before.
+// Faults of one of several links: each has a beginning, an end and a sentence. netlab.ts has the cards and cables. The caller watches the
+// I/O. Invariant: after the end of a fault, the link works as before.
 
 import type { TestContext } from 'vitest';
 import { needTool } from '../programs/programs.ts';
@@ -9,7 +9,7 @@ import type { Machine } from './netlab.ts';
 export interface Link {
   readonly client: Machine;
   readonly server: Machine;
-  /** The same name on both. */
+  /** Name of the card on both machines. */
   readonly device: string;
   readonly clientAddress: string;
   readonly serverAddress: string;
@@ -21,18 +21,18 @@ export interface Link {
 export interface LinkFault {
   readonly name: string;
   readonly sentence: string;
-  /** Longest pause of all I/O and slowest single one that are aimed at, ms; null: none was set. */
+  /** Goals for the longest pause of all I/O and for the slowest single request, ms; null: none. */
   readonly gapGoalMs: number | null;
   readonly worstGoalMs: number | null;
-  /** True: the path ends by it. */
+  /** Whether the fault ends the path. */
   readonly isFatal: boolean;
   begin(link: Link): Promise<void>;
-  /** Also of a fault that has started only in part. */
+  /** Ends the fault, also if it has begun only in part. */
   end(link: Link): Promise<void>;
 }
 
 export const PREFIX_LENGTH = 24;
-/** Of a flapping cable. */
+/** Time for which a flapping cable is in or out. */
 export const FLAP_MS = 1_000;
 const ALL = 1000;
 const ONE_PERCENT = 10;
@@ -142,14 +142,12 @@ export const LINK_FAULTS: readonly LinkFault[] = [
   flapping(),
 ];
 
-/** The fault with this name. */
 export function linkFault(name: string): LinkFault {
   const fault = LINK_FAULTS.find((one) => one.name === name);
   if (fault === undefined) throw new Error(`No fault ${name}: ${LINK_FAULTS.map((one) => one.name).join(', ')}`);
   return fault;
 }
 
-/** Skips the test where the programs are missing that make faults. */
 export function needFaults(context: TestContext): void {
   needTool(context, 'nft', 'nftables');
   needTool(context, 'tc', 'iproute2');
@@ -159,7 +157,7 @@ export async function shapeBoth({ client, server, device }: Link, bitsPerSecond:
   await Promise.all([client.shape(device, bitsPerSecond), server.shape(device, bitsPerSecond)]);
 }
 
-/** The cable is pulled and put back, a second each, until the end. */
+/** The cable is pulled for a second and put back for a second, until the end. */
 function flapping(): LinkFault {
   let timer: NodeJS.Timeout | undefined;
   let turn: Promise<unknown> = Promise.resolve();

@@ -1,13 +1,13 @@
-// Three servers and a client for mirrors: the first two servers are for replicas, the third one only votes. Each machine of the netlab has
-// either links of its own to the client, or one card, and the client shares one card between all servers. Configuration and daemons are
-// the job of mirror-site.ts in the folder scenes.
+// Three servers and a client for mirrors: the first two servers are for replicas, the third one only votes. Each server has either its own
+// links to the client, or one card in a segment in which the client also has only one card. mirror-site.ts in the folder scenes configures
+// and starts the daemons.
 
 import type { MirrorPlaces } from '../scenes/mirror-site.ts';
 import { type Link, PREFIX_LENGTH, shapeBoth } from './link-faults.ts';
 import type { Machine, Netlab } from './netlab.ts';
 import { subnetsOf } from './two-machines.ts';
 
-/** The default of Linux, whatever this machine has set. */
+/** The default of Linux, independent of this machine's settings. */
 const CONGESTION = 'cubic';
 const SERVER_HOST = 10;
 export const REPLICAS = 2;
@@ -15,11 +15,14 @@ export const REPLICAS = 2;
 export interface MirrorMachines extends MirrorPlaces {
   readonly machines: readonly Machine[];
   readonly clientMachine: Machine;
-  /** By server; empty if all servers share one card of the client. */
+  /** Links by server; empty if all servers share one card of the client. */
   readonly links: readonly (readonly Link[])[];
 }
 
-/** So many links to each server with a replica, and one to the server that only votes. `bitsPerSecond`: null if they are not shaped. */
+/**
+ * Makes `linksEach` links to each server with a replica, and one to the server that only votes. `bitsPerSecond`: null if links are not
+ * shaped.
+ */
 export async function linkedMirrorMachines(netlab: Netlab, linksEach: number, bitsPerSecond: number | null): Promise<MirrorMachines> {
   const { machines, client } = await fourMachines(netlab);
   const network = subnetsOf(REPLICAS * linksEach + 1);
@@ -56,7 +59,7 @@ export async function linkedMirrorMachines(netlab: Netlab, linksEach: number, bi
   };
 }
 
-/** One segment with one card for each machine, each shaped to this rate: what the client sends to two servers shares its card. */
+/** Makes one segment with one card for each machine, each shaped to this rate, so that all traffic of the client shares one card. */
 export async function sharedMirrorMachines(netlab: Netlab, bitsPerSecond: number): Promise<MirrorMachines> {
   const { machines, client } = await fourMachines(netlab);
   const network = subnetsOf(1);

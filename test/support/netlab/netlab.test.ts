@@ -1,5 +1,5 @@
-// The netlab itself: its machines reach each other over their own cards, and nothing of it is left behind, even if the test process is
-// killed in the middle. Every other test of test/netlab relies on that.
+// Tests the netlab: its machines reach each other over their own cards, and nothing is left behind, even if the test process is killed in
+// the middle. All other tests of test/netlab rely on this.
 
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -38,7 +38,7 @@ it('joins two machines by two subnets, and traffic uses both cards', async (cont
     ]);
   };
   const nbd = await NbdIo.open(client.host.rsiodPaths.nbdSocket, 'osl/oracle');
-  // On a busy machine one burst may find one of the paths slow, and leave it out.
+  // Repeats, because on a busy machine a burst may not use a slow path.
   for (let burst = 0; burst < BURSTS_MAX && Math.min(...(await used())) <= BURST_BYTES / 8; burst++) await nbd.verify(0, BURST_BYTES);
   nbd.close();
   for (const bytes of await used()) expect(bytes).toBeGreaterThan(BURST_BYTES / 8);

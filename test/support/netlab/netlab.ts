@@ -1,6 +1,7 @@
-// Machines with network cards of their own for one test: each a network namespace with a Host (a root, daemons) in it, joined by Ethernet
-// segments. A segment is a bridge in another namespace, a cable a veth pair. All of it is removed after the test, whatever happened. Usage:
-// `const netlab = useNetlab()`, then `await netlab.need(context)`, `netlab.segment()`, `netlab.machine('client')`, `machine.plug(...)`.
+// Machines with their own network cards for one test: each is a network namespace with a Host (a root, daemons); Ethernet segments join
+// them. A segment is a bridge in another namespace, and a cable is a veth pair. All of this is removed after the test, even after a
+// failure. Usage: `const netlab = useNetlab()`, then `await netlab.need(context)`, `netlab.segment()`, `netlab.machine('client')`,
+// `machine.plug(...)`.
 
 import type { ChildProcess } from 'node:child_process';
 import { afterAll, afterEach, type TestContext } from 'vitest';
@@ -31,7 +32,7 @@ export class Machine {
     this.switchName = switchName;
   }
 
-  /** A card that is up and cabled to a segment; `address` with its prefix length, `192.168.45.10/24`. */
+  /** Adds a card that is up and cabled to a segment; `address` with its prefix length, such as `192.168.45.10/24`. */
   async plug(segment: Segment, device: string, address: string): Promise<void> {
     const port = this.port(device);
     const cable = ['link', 'add', port, 'type', 'veth', 'peer', 'name', device, 'netns', this.namespace];
@@ -46,30 +47,30 @@ export class Machine {
     await runWell('ip', ['-n', this.switchName, 'link', 'set', this.port(device), state === 'in' ? 'up' : 'down']);
   }
 
-  /** From now on this many of a thousand frames that the card sends are lost silently at the switch. 0: none. */
+  /** Drops this many of a thousand frames of the card at the switch, silently, from now on; 0: none. */
   async lose(device: string, perMille: number): Promise<void> {
     const port = this.port(device);
     const table = `netdev ${port}`;
     const chance = perMille < 1000 ? `numgen random mod 1000 < ${perMille} ` : '';
     const chain = `chain lost { type filter hook ingress device "${port}" priority 0; ${chance}drop; }`;
-    // Added and removed at once, so that the rules are replaced in any case.
+    // Adds and removes the table first, so that the rules are always replaced.
     const rules = `table ${table} {}; delete table ${table}; ${perMille === 0 ? '' : `table ${table} { ${chain}; }`}`;
     await runWell('ip', ['netns', 'exec', this.switchName, 'nft', rules]);
   }
 
-  /** Bits a second that this card sends at most. `tc` of Linux shapes outgoing traffic, so a link is shaped at both its cards. */
+  /** Limits the bits per second that this card sends. `tc` shapes only outgoing traffic, so a link is shaped at both its cards. */
   async shape(device: string, bitsPerSecond: number): Promise<void> {
     await runWell('tc', ['-n', this.namespace, 'qdisc', 'replace', 'dev', device, 'root', ...shaper(bitsPerSecond)]);
   }
 
-  /** This card sends frames as on a wire, not combined into larger ones, so that each can be lost alone. */
+  /** Makes this card send single frames, not combined ones, so that each can be lost alone. */
   async sendSingleFrames(device: string): Promise<void> {
     await this.ip('link', 'set', 'dev', device, 'gso_max_segs', '1');
   }
 
   /**
-   * New connections through this card get this congestion control, until the card loses address or link. By the route: a namespace may
-   * set its own default only to what the machine's administrator allows all users.
+   * Gives new connections through this card this congestion control, until the card loses its address or link. It is set on the route,
+   * because the default of a namespace must be an algorithm that the administrator allows to all users.
    */
   async setCongestion(device: string, address: string, algorithm: string): Promise<void> {
     const subnet = `${address.slice(0, address.lastIndexOf('.'))}.0/24`;
@@ -86,12 +87,12 @@ export class Machine {
     return ['ip', 'netns', 'exec', this.namespace];
   }
 
-  /** A program on this machine, whatever its exit code. */
+  /** Runs a program on this machine; any exit code is accepted. */
   run(program: string, ...args: readonly string[]): Promise<RunResult> {
     return run('ip', ['netns', 'exec', this.namespace, program, ...args]);
   }
 
-  /** Lines for a shell on this machine, which must succeed as a whole. */
+  /** Runs lines of a shell on this machine, which must succeed as a whole. */
   async shell(script: string): Promise<string> {
     return wellOf(script, await this.run('sh', '-ec', script));
   }
@@ -104,7 +105,7 @@ export class Machine {
     return { receivedBytes: link.stats64.rx.bytes, sentBytes: link.stats64.tx.bytes };
   }
 
-  /** The switch's end of a card's cable. A device's name may have 15 bytes: the machine's number makes it unique. */
+  /** The switch's end of a card's cable. Device names have at most 15 bytes, so the machine's number makes them unique. */
   private port(device: string): string {
     return `p${this.namespace.split('-')[3]}-${device}`;
   }
@@ -117,7 +118,7 @@ export class Netlab {
   private switchName = '';
   private segments = 0;
 
-  /** Skips the test where the machine allows no netlab. */
+  /** Skips the test if the machine allows no netlab. */
   async need(context: TestContext): Promise<void> {
     const reason = await whyNoNetlab();
     context.skip(reason !== null, reason ?? '');
@@ -161,7 +162,7 @@ export class Netlab {
   }
 }
 
-/** A netlab for each test of a file, or one for all of them, which each test leaves as it was. */
+/** Makes a netlab for each test of a file, or one for all tests, which each test must leave unchanged. */
 export function useNetlab(per: 'test' | 'file' = 'test'): Netlab {
   const netlab = new Netlab();
   if (per === 'test') afterEach(() => netlab.clean());

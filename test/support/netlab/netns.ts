@@ -1,6 +1,6 @@
-// Network namespaces of this test process: created, found again, removed. Every name carries the pid, so that the next start recognizes
-// what a killed test left behind. The contents of a namespace (cards, cables, daemons) are netlab.ts's job. Invariant: only namespaces with
-// such a name are touched, and never the machine's own network.
+// Network namespaces of this test process: created, found again, removed. Every name contains the pid, so that the next start recognizes
+// the remains of a killed test. netlab.ts makes the contents of namespaces (cards, cables, daemons). Invariant: only namespaces with such a
+// name are touched, and never the machine's own network.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -12,24 +12,24 @@ const NAME = new RegExp(`^${PREFIX}-(\\d+)-\\S+`);
 let count = 0;
 let reason: Promise<string | null> | undefined;
 
-/** Why this machine allows no netlab; null: it does. Tried once, which also removes leftovers of killed tests. */
+/** Why this machine allows no netlab; null: it allows one. Tries once, and also removes remains of killed tests. */
 export function whyNoNetlab(): Promise<string | null> {
   reason ??= tryOut();
   return reason;
 }
 
-/** Removes the leftovers of dead test processes whose reapers were killed too. */
+/** Removes the remains of dead test processes whose reapers were also killed. */
 export async function removeLeftovers(): Promise<void> {
   for (const name of await namespaces()) {
     if (!existsSync(`/proc/${NAME.exec(name)?.[1]}`)) await removeNamespace(name);
   }
 }
 
-/** The kernel's own defaults, because a new namespace has the settings of the machine's administrator. */
+/** Sets the kernel's own defaults, because a new namespace has the settings of the machine's administrator. */
 const KERNEL_DEFAULTS =
   'for key in rp_filter arp_ignore arp_announce arp_filter; do for of in all default; do echo 0 > /proc/sys/net/ipv4/conf/$of/$key; done; done';
 
-/** A new namespace with its loopback interface up; returns its name. */
+/** Makes a namespace with its loopback interface up; returns its name. */
 export async function addNamespace(label: string): Promise<string> {
   count += 1;
   const name = `${PREFIX}-${process.pid}-${count}-${label}`;
@@ -59,8 +59,8 @@ export async function namespaces(): Promise<string[]> {
 }
 
 /**
- * A shell outside of the terminal's process group which removes this process's namespaces when the process is gone, however it went:
- * its input ends then. Kill it when all is clean.
+ * Starts a shell outside of the terminal's process group that removes this process's namespaces when its input ends, which happens at each
+ * end of the process. The caller kills it after cleaning.
  */
 export function startNamespaceReaper(): ChildProcess {
   const script = `cat > /dev/null; sleep 1

@@ -1,5 +1,5 @@
-// A client and a server with up to 8 links between them, each shaped to its rate, for link faults and measurements. Configuration and
-// daemons are the caller's job.
+// A client and a server with up to 8 links between them, each shaped to its rate, for link faults and measurements. The caller configures
+// and starts daemons.
 
 import type { Netlab } from './netlab.ts';
 import { type Link, shapeBoth } from './link-faults.ts';
@@ -11,10 +11,10 @@ export interface ShapedLinks extends TwoMachines {
   readonly links: readonly Link[];
 }
 
-/** The default of Linux, whatever this machine has set: figures of two machines are compared. */
+/** The default of Linux, independent of this machine's settings, so that figures of two machines can be compared. */
 const CONGESTION = 'cubic';
 
-/** A link for each rate, in bits a second. */
+/** Makes a link for each rate, in bits per second. */
 export async function shapedLinks(netlab: Netlab, rates: readonly number[], congestion = CONGESTION): Promise<ShapedLinks> {
   const machines = await twoMachines(netlab, rates.length);
   const { client, server, network } = machines;

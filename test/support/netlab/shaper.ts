@@ -1,16 +1,15 @@
-// Limits a card to the rate of an Ethernet link: the parameters of tc's token bucket with which a link carries what a wire would. netlab.ts
+// Limits a card to the rate of an Ethernet link: parameters of tc's token bucket with which a link carries as much as a wire. netlab.ts
 // runs tc. Pure.
 
-/** Preamble, check sum and gap of a frame, which a wire carries and tc does not count. */
+/** Preamble, checksum and gap of a frame, which use time on a wire and which tc does not count. */
 const WIRE_EXTRA_BYTES = 24;
-/** Of a frame with 1500 bytes, as tc counts it. */
 const FRAME_BYTES = 1514;
-/** One segment that the kernel hands down whole must fit, or every one is cut into frames at great cost. */
+/** Large enough for a whole segment of the kernel; otherwise the kernel cuts each segment into frames, at great cost. */
 const BURST_BYTES = 128 * 1024;
-/** Never the place where a queue builds up: TCP keeps two segments of a connection below it, and a connection has a card to itself. */
+/** Never reached: TCP keeps at most two segments of a connection below itself, and each connection has its own card. */
 const LIMIT_BYTES = 2 * 1024 * 1024;
 
-/** The most that TCP moves over such a link, bytes a second: 1448 of 1538 on the wire. */
+/** Most bytes per second that TCP moves over such a link: 1448 of 1538 bytes on the wire. */
 export function goodputBytes(bitsPerSecond: number): number {
   return (bitsPerSecond / 8) * (1448 / (FRAME_BYTES + WIRE_EXTRA_BYTES));
 }

@@ -1,5 +1,5 @@
 // The usual scene of a netlab: a server and a client, each with a card in each of some subnets, 192.168.45.0/24 and so on as in the manual.
-// Configuration and daemons are the test's job.
+// The test configures and starts daemons.
 
 import type { TestNetwork } from '../hosts/hosts.ts';
 import type { Machine, Netlab, Segment } from './netlab.ts';
@@ -32,7 +32,7 @@ export async function twoMachines(netlab: Netlab, subnetCount: number): Promise<
   return { server, client, segments, network };
 }
 
-/** Addresses only; nothing to give back, as the machines' namespaces have them to themselves. */
+/** Returns addresses only; they need no release, because they exist only in the machines' namespaces. */
 export function subnetsOf(subnetCount: number): TestNetwork {
   const subnets = Array.from({ length: subnetCount }, (_, index) => ({
     address: (host: number) => `192.168.${FIRST_SUBNET + index}.${host}`,

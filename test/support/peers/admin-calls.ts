@@ -1,5 +1,5 @@
-// ADMIN as a test sends it: one call with the id that the test gives, and all parts of its answer. The tests judge.
-// client/admin-calls.ts of packages/protocol is what rsiod uses.
+// Sends ADMIN for a test: one call with a given id, and all parts of its answer. The tests judge. rsiod uses client/admin-calls.ts of
+// packages/protocol.
 
 import { OP } from '@rsio/protocol/wire/frames';
 import { decodeAdminAnswer, encodeAdminCall, encodeAdminRest } from '@rsio/protocol/wire/message-codec';

@@ -42,7 +42,7 @@ const DRAINING_DEADLINE_MS = 10_000;
 const EMPTY = Buffer.alloc(0);
 export const RAW_TLS_SUITE = 'TLS_AES_128_GCM_SHA256';
 
-/** `digest`: with the CRC-32s that the feature of this name asks for. */
+/** `digest`: with CRC-32s, as the feature of this name demands. */
 export function frameBytes(request: RawRequest, digest = false): Buffer {
   const { op, flags = 0, handle = 0, slot = 0, seq = 0, lba = 0, count = 0, aux = 0, body = EMPTY } = request;
   const header = Buffer.alloc(HEADER_BYTES);
@@ -65,10 +65,10 @@ function isHeartbeat({ op }: RawFrame): boolean {
 export class RawConnection {
   /** Received frames that no caller has taken yet, heartbeats included. */
   readonly frames: RawFrame[] = [];
-  /** That of TLS, once it has begun. */
+  /** Socket of the connection; that of TLS once TLS has begun. */
   socket: net.Socket;
   ending: Ending | null = null;
-  /** Frames behind WELCOME have CRC-32s, both ways. */
+  /** Whether frames after WELCOME have CRC-32s in both directions. */
   digest = false;
   private readonly watchers = new Set<() => void>();
   private failure: string | null = null;
@@ -94,7 +94,7 @@ export class RawConnection {
     this.listen();
   }
 
-  /** Goes on inside TLS, as the client. Rejects if the server does not have the key; `options` may differ from what a client does. */
+  /** Continues inside TLS as the client. Rejects if the server does not have the key; `options` may differ from those of a client. */
   async secure({ identity, psk }: Pick<TlsKey, 'identity' | 'psk'>, options: tls.ConnectionOptions = {}): Promise<void> {
     const outer = this.detach();
     const inner = tls.connect({
@@ -110,7 +110,7 @@ export class RawConnection {
     this.listen();
   }
 
-  /** From now on the caller reads what comes. */
+  /** Passes reading from the socket to the caller. */
   detach(): net.Socket {
     for (const event of ['data', 'error', 'end', 'close']) this.socket.removeAllListeners(event);
     return this.socket;
@@ -141,7 +141,7 @@ export class RawConnection {
     this.send(...requests.map((request) => frameBytes(request, this.digest)));
   }
 
-  /** The next frame that `pick` takes (default: any but a heartbeat); earlier ones stay. Rejects when the connection ends first. */
+  /** The next frame that `pick` accepts (default: any except heartbeats); other frames stay. Rejects if the connection ends first. */
   next(pick: (frame: RawFrame) => boolean = (frame) => !isHeartbeat(frame), deadlineMs = ANSWER_DEADLINE_MS): Promise<RawFrame> {
     const look = (): RawFrame | undefined => {
       const at = this.frames.findIndex(pick);
@@ -158,7 +158,6 @@ export class RawConnection {
     return this.next((frame) => (frame.op & ANSWER) !== 0 && frame.slot === slot);
   }
 
-  /** Waits until the peer has ended the connection. */
   ended(deadlineMs = ANSWER_DEADLINE_MS): Promise<Ending> {
     return this.until('the end of the connection', () => this.ending ?? undefined, deadlineMs);
   }
@@ -221,7 +220,7 @@ export interface RawIdentity {
   readonly nodekey: string;
   readonly namespaceid: number;
   readonly serverkey?: string | null;
-  /** Fields of HELLO that are to differ from the ordinary ones. */
+  /** Fields of HELLO that differ from the ordinary ones. */
   readonly hello?: Partial<Hello>;
 }
 
@@ -293,7 +292,7 @@ export class RawClient extends RawConnection {
     return waitFor(attempt, DRAINING_DEADLINE_MS, `A session for ${identity.node}`);
   }
 
-  /** For a join. */
+  /** Data that a join needs. */
   get session(): SessionToJoin {
     return { session: this.welcome.session, secret: this.welcomedOrThrow.secret };
   }
@@ -302,7 +301,7 @@ export class RawClient extends RawConnection {
     return this.welcomedOrThrow.welcome;
   }
 
-  /** HELLO and its CHALLENGE; throws the text of a REFUSE. */
+  /** Sends HELLO and returns CHALLENGE; throws the text of a REFUSE. */
   async greet(): Promise<Challenge> {
     this.send(this.handshake.start());
     const challenge = this.handshake.onChallenge(asBytes(await this.next()));
@@ -316,7 +315,7 @@ export class RawClient extends RawConnection {
     return proof;
   }
 
-  /** START_TLS, if the handshake has agreed on it: the key with which TLS begins. */
+  /** Sends START_TLS, if the handshake has agreed on TLS, and returns the key with which TLS begins. */
   async keyOfTls(): Promise<TlsKey | null> {
     return this.handshake.awaitsTls ? this.handshake.onStartTls(asBytes(await this.next())) : null;
   }

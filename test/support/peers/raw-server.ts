@@ -1,5 +1,6 @@
-// A server that follows the test's instructions. By default it is a plain one with a volume `tvol` in memory, one session and any number of
-// paths; it answers wrongly where a test meddles. The tests judge. It uses none of rssrv's code except the handshake and the codecs.
+// A server that follows the test's instructions. By default, it is a correct server with a volume `tvol` in memory, one session and any
+// number of paths; a test can make it misbehave at any step. The tests judge. It uses none of rssrv's code except the handshake and the
+// codecs.
 
 import { randomBytes } from 'node:crypto';
 import net from 'node:net';
@@ -32,17 +33,16 @@ export interface RawServerOptions {
   /** Further addresses, at the same port. */
   readonly furtherAddresses?: readonly string[];
   readonly features?: readonly string[];
-  /** Its name; default raw-1, serverid 7. */
+  /** Name of the server; default raw-1, with serverid 7. */
   readonly server?: string;
   readonly serverid?: number;
 }
 
-/** One accepted connection. */
 export class RawServerLink extends RawConnection {
   readonly server: RawServer;
   readonly handshake: ServerHandshake;
   path = -1;
-  /** The client has accepted WELCOME, because it has sent a frame after it. A connection that it closed earlier was no path. */
+  /** Whether the client has accepted WELCOME, which it shows by a later frame. A connection that it closed earlier was no path. */
   isPath = false;
 
   constructor(server: RawServer, socket: net.Socket) {
@@ -62,7 +62,7 @@ export class RawServerLink extends RawConnection {
     );
   }
 
-  /** The WELCOME that a proof deserves, with some fields changed. */
+  /** The correct WELCOME for a proof, with these fields changed. */
   welcome(proven: Proven, changes: Partial<Welcome> = {}): Buffer {
     this.path = this.server.nextPath++;
     return buildWelcome(proven.welcomeKey, proven.transcript, {
@@ -87,13 +87,13 @@ export class RawServerLink extends RawConnection {
     return proven;
   }
 
-  /** REFUSE, and the end of the connection. */
+  /** Sends REFUSE and closes the connection. */
   refuse(code: ErrorCode, sentence: string): void {
     this.send(refuseFrame({ code, sentence }));
     this.socket.end();
   }
 
-  /** Answers requests as a server should, until the connection ends. */
+  /** Serves the connection correctly until it ends. */
   async serve(): Promise<void> {
     const { meddle } = this.server.options;
     const hello = await this.next();
@@ -154,9 +154,9 @@ export class RawServer {
   readonly options: RawServerOptions;
   instance = randomBytes(16).toString('hex');
   session: Buffer = randomBytes(16);
-  /** Of its list. */
+  /** Generation of its list. */
   generation = 1;
-  /** Of all connections so far. */
+  /** All connections so far. */
   readonly links: RawServerLink[] = [];
   secret: Buffer | null = null;
   nextPath = 0;
@@ -172,7 +172,7 @@ export class RawServer {
     return server;
   }
 
-  /** All that it listens at, the first one first. */
+  /** All addresses on which it listens, the first one first. */
   get addresses(): readonly string[] {
     return [this.options.address, ...(this.options.furtherAddresses ?? [])];
   }
@@ -185,7 +185,7 @@ export class RawServer {
     const listener = net.createServer((socket) => {
       const link = new RawServerLink(this, socket);
       this.links.push(link);
-      // The end of the connection ends serving it.
+      // Serving ends when the connection ends.
       link.serve().catch(() => link.socket.destroySoon());
     });
     this.listeners.push(listener);
@@ -195,7 +195,7 @@ export class RawServer {
     });
   }
 
-  /** As after a restart: it knows no session, and has another instance. */
+  /** Makes the server as after a restart: it knows no session, and has another instance. */
   startAnew(): void {
     this.instance = randomBytes(16).toString('hex');
     this.session = randomBytes(16);

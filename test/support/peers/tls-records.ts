@@ -1,5 +1,6 @@
-// What a listener reads of a recorded TLS 1.3 handshake: the ClientHello, and whether a guessed pre-shared key is the one of its binder
-// (RFC 8446, sections 4.2.9 and 4.2.11). Written by hand from the RFC, so that something other than OpenSSL judges. The tests guess.
+// Reads the ClientHello of a recorded TLS 1.3 handshake as an eavesdropper would, and checks whether a guessed pre-shared key is that of
+// its binder (RFC 8446, sections 4.2.9 and 4.2.11). Written from the RFC, so that the judge is independent of OpenSSL. The tests guess
+// keys.
 
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 
@@ -13,7 +14,7 @@ const EXTENSION = { preSharedKey: 41, keyExchangeModes: 45 } as const;
 export const PSK_DHE_KE = 1;
 
 export interface ClientHello {
-  /** The message as far as the binders, which their macs cover. */
+  /** The message up to the binders, which the macs of the binders cover. */
   readonly truncated: Buffer;
   readonly identities: readonly string[];
   readonly binders: readonly Buffer[];
@@ -36,7 +37,7 @@ class Reader {
     return value;
   }
 
-  /** What follows a length of so many bytes. */
+  /** Reads a vector with a length field of this many bytes. */
   vector(lengthBytes: number): Buffer {
     const length = this.number(lengthBytes);
     const value = this.bytes.subarray(this.at, this.at + length);

@@ -1,5 +1,5 @@
-// The oracle of the power cuts finds each kind of wrong copy: a write that was answered before the moment and is missing, a write that began
-// after it and is in, two volumes at two moments, and a flushed write that is lost. What can be right, it accepts.
+// The oracle of the power cuts finds each kind of wrong copy: it lacks a write that was answered before the moment, has a write that began
+// after the moment, has two volumes of different moments, or lacks a flushed write. The oracle accepts all copies that can be right.
 
 import { expect, test } from 'vitest';
 import { BlockHistory, commonMoment, ZERO } from './block-history.ts';
@@ -33,7 +33,7 @@ test('a copy has what was answered before it, and nothing that began after it', 
 
 test('several volumes are copied at one moment', () => {
   const [one, other] = [twice(), new BlockHistory()];
-  // It begins after the second write of the first volume is answered.
+  // This write begins after the answer to the second write of the first volume.
   other.begin(3, 9);
   expect(momentOf(4, 12, [one, 2], [other, 3])).not.toBeNull();
   expect(momentOf(4, 12, [one, 2], [other, ZERO])).not.toBeNull();

@@ -1,19 +1,19 @@
-// What the blocks of volumes may contain: each write of a block with the moments of its beginning and its answer. From a copy, it tells
-// whether there was one moment at which the blocks could have had these contents (rule P1). Pure. Invariants: a block has one write in
-// flight; moments are numbers of one clock that never stands still, so that no two events have the same one.
+// The possible contents of blocks: each write of a block with the moments of its beginning and its answer. For a copy, it finds out whether
+// there was a moment at which all blocks could have had these contents (rule P1). Pure. Invariants: a block has one write in flight;
+// moments are numbers of a clock that advances at each event, so that no two events have the same moment.
 
 /** Content of a block that was never written, or is discarded. */
 export const ZERO = 0;
 
 interface Write {
-  /** Content after it; ZERO for a discard. */
+  /** Content after the write; ZERO for a discard. */
   readonly stamp: number;
   readonly begin: number;
-  /** Infinity: not answered. */
+  /** Moment of the answer; infinity: none. */
   end: number;
 }
 
-/** The moments at which a block could have had a content: between two events. */
+/** Moments between two events, at which a block could have had a content. */
 type Interval = readonly [from: number, to: number];
 
 export class BlockHistory {
@@ -29,7 +29,7 @@ export class BlockHistory {
     this.last.end = now;
   }
 
-  /** Call it before a flush is sent; the returned function, when it is answered. */
+  /** Call this before a flush is sent, and the returned function when the flush is answered. */
   flush(): () => void {
     const number = this.last.end === Infinity ? this.writes.length - 2 : this.writes.length - 1;
     const write = this.writes[number]!;
@@ -43,12 +43,12 @@ export class BlockHistory {
     return this.last.stamp;
   }
 
-  /** The last flushed content, or a later one. */
+  /** Whether the content may exist after a power cut: it is the last flushed content or a later one. */
   mayBeAfterCut(stamp: number): boolean {
     return this.writes.slice(this.flushed).some((write) => write.stamp === stamp);
   }
 
-  /** When the block could have had this content, the earliest moment first. */
+  /** Intervals in which the block could have had this content, the earliest first. */
   momentsOf(stamp: number): Interval[] {
     const found: [number, number][] = [];
     for (const [number, write] of this.writes.entries()) {
@@ -61,13 +61,13 @@ export class BlockHistory {
     return found;
   }
 
-  /** Forgets what is over: all writes are answered and flushed, and the content is as it should be. */
+  /** Forgets the history: all writes are answered and flushed, and the content is correct. */
   forget(): void {
     this.writes.splice(0, this.writes.length - 1);
     this.flushed = 0;
   }
 
-  /** Its writes, for people. */
+  /** The writes as text. */
   get text(): string {
     const shown = this.writes.slice(-6).map(({ stamp, begin, end }) => `${stamp} (${begin} to ${end})`);
     return `its last writes are ${shown.join(', ')}, flushed up to ${this.writes[this.flushed]?.stamp}`;
@@ -88,7 +88,7 @@ export function commonMoment(blocks: readonly (readonly Interval[])[], from: num
     if (begin > to || end < from) continue;
     edges.push([Math.max(begin, from), 1], [Math.min(end, to), -1]);
   }
-  // At one moment, what begins comes first: no two events have the same one.
+  // At the same moment, beginnings come first.
   edges.sort(([a, change], [b, other]) => a - b || other - change);
   let count = 0;
   for (const [moment, change] of edges) {

@@ -1,6 +1,6 @@
-// A disk whose power can be cut: its file system stops at once, and what it has not yet written is lost. XFS can be shut down; btrfs cannot, so
-// that its image is in a file of an XFS, which is shut down below it. Invariant: after `mount`, the disk has what a machine would find
-// that starts again.
+// A disk whose power can be cut: its file system stops at once, and unwritten data is lost. XFS can be shut down, but btrfs cannot, so its
+// image is in a file of an XFS, which is shut down below it. Invariant: after `mount`, the disk has the content that a restarted machine
+// would find.
 
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, statfsSync } from 'node:fs';
@@ -15,7 +15,7 @@ import { waitFor } from '../programs/wait-for.ts';
 const BLOCK_DEVICES = '/sys/block';
 const UNMOUNT_MS = 10_000;
 const RELEASED_MS = 30_000;
-/** Of the XFS below, for an image of a btrfs of 512 MiB. */
+/** Size of the XFS below an image of a btrfs of 512 MiB. */
 const UNDER_BYTES = 1024 * 1024 ** 2;
 
 interface Layer {
@@ -25,7 +25,7 @@ interface Layer {
 
 export class CutDisk {
   readonly directory: string;
-  /** The lowest first. */
+  /** The layers, the lowest first. */
   private readonly layers: readonly Layer[];
 
   private constructor(layers: readonly Layer[]) {
@@ -33,7 +33,7 @@ export class CutDisk {
     this.directory = layers.at(-1)!.directory;
   }
 
-  /** Returns null where it cannot be made: without root, loop devices, xfsprogs or btrfs-progs. */
+  /** Returns null if this machine cannot make it: without root, loop devices, xfsprogs or btrfs-progs. */
   static make(hosts: Hosts, host: Host, sizeBytes?: number, name = 'reflink', kind: ReflinkKind = 'xfs'): CutDisk | null {
     if (!isProgramThere('xfs_io')) return null;
     const layers: Layer[] = [];
@@ -48,16 +48,17 @@ export class CutDisk {
     return new CutDisk([...layers, { directory, image: path.join(folder, `${name}.img`) }]);
   }
 
-  /** `keepsLog`: the log of the XFS is written first, so that files may be there without what was written to them. */
+  /** Cuts the power. `keepsLog`: writes the log of the XFS first, so that files may exist without their data. */
   async cut(keepsLog: boolean): Promise<void> {
     await runWell('xfs_io', ['-x', '-c', keepsLog ? 'shutdown -f' : 'shutdown', this.layers[0]!.directory]);
   }
 
-  /** Unmounts it and mounts it again, as a start of the machine does. No process uses it any more. */
+  /** Unmounts and mounts the disk, as a start of the machine does. No process may use it. */
   async mount(): Promise<void> {
     for (const { directory, image } of this.layers.toReversed()) {
       await waitFor(() => spawnSync('umount', [directory]).status === 0, UNMOUNT_MS, `${directory} is unmounted`);
-      // A program that has begun with a copy of all mounts, as tests of devices do, keeps the old one alive. It would be mounted again.
+      // Waits, because a program with a copy of all mounts, as in tests of devices, keeps the old file system alive, and that one would be
+      // mounted again.
       await waitFor(() => !hasDevice(image), RELEASED_MS, `No other mount namespace uses ${image}`);
     }
     for (const { directory, image } of this.layers) {
@@ -73,12 +74,15 @@ export class CutDisk {
   }
 }
 
-/** As `losetup` would say, which waits while the file of any other loop device is on a FUSE file system that hangs. */
+/**
+ * Whether a loop device uses the image. Does not use `losetup`, which blocks while the file of any loop device is on a hanging FUSE file
+ * system.
+ */
 function hasDevice(image: string): boolean {
   return readdirSync(BLOCK_DEVICES).some((name) => textOf(path.join(BLOCK_DEVICES, name, 'loop/backing_file')) === `${image}\n`);
 }
 
-/** '' of what is not there; a device may lose its file meanwhile. */
+/** Text of a file; '' if the file does not exist, because a device may just lose its file. */
 function textOf(file: string): string {
   try {
     return readFileSync(file, 'utf8');

@@ -1,6 +1,6 @@
-// A server with a pool on a disk whose power is cut, or whose processes are killed, at a random moment of changes of snapshots, while a client
-// writes to two volumes. After each fault, everything is compared with what was answered. Invariants: all random choices come
-// from the seed; a problem is a text, and what keeps the drill from going on is an error.
+// A server with a pool on a disk whose power is cut, or whose processes are killed, at a random moment of changes of snapshots, while a
+// client writes to two volumes. After each fault, everything is compared with the answers. Invariants: all random choices come from the
+// seed; a problem is a text, and a failure that stops the drill is an error.
 
 import { closeSync, fsyncSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
 import path from 'node:path';
@@ -37,47 +37,48 @@ import { EventClock, WrittenVolume } from './written-volume.ts';
 const MIB = 1024 ** 2;
 const POOLS = ['fast', 'slow'] as const;
 const BLOCK_BYTES = 4096;
-/** db is fragmented, so that it is cloned in chunks. */
+/** Sizes of the volumes; db is fragmented, so that the server clones it in chunks. */
 const SIZES: Readonly<Record<string, number>> = { db: 16 * MIB, log: 4 * MIB, [COLD]: 4 * MIB };
 const MOVED_BYTES = 16 * MIB;
-/** In drills with moves, this share of the changes are moves. */
+/** Share of moves among the changes, in drills with moves. */
 const MOVE_SHARE = 0.4;
 const COLD_WRITES = 8;
-/** Changes of a round before the one at which the fault comes. */
+/** Most changes of a round before the change at which the fault comes. */
 const CHANGES_MAX = 3;
-/** The fault is ordered within this part of the time that a change usually takes, and comes a little later. */
+/** The fault is ordered within this part of the usual time of a change, because it comes a little later. */
 const STRIKE_SPARE = 0.7;
-/** In this share of the rounds, the fault comes just after the answer, so that a missing sync of the server shows. */
+/** Share of the rounds in which the fault comes just after the answer, to find a missing sync of the server. */
 const AT_ANSWER_SHARE = 0.25;
 const CHANGE_MS = 60;
-/** Before the first fault. */
 const FIRST_SNAPSHOTS = 2;
-/** How long rssrv goes on with a disk that is gone, or without a server process. */
+/** Longest time for which rssrv continues with a lost disk or without a server process. */
 const LIVES_MAX_MS = 150;
 const AGAIN_MS = 50;
 const LOG_LINES = 25;
 const READY_MS = 5_000;
-/** Codes of refusals because the disk fails. */
 const DISK_FAILED: readonly string[] = ['E_SYSTEM', 'E_VOLUME', 'E_POOL'];
-/** What metadata may take up beyond the files. */
+/** Space that metadata may take in addition to the files. */
 const METADATA_MAX_BYTES = 3 * MIB;
 
 export const FAULTS = ['power cut', 'disk lost', 'kill of all', 'kill of the listener', 'kill of a server process'] as const;
 export type Fault = (typeof FAULTS)[number];
 
 export interface RoundResult {
-  /** The change whose answer is missing; null: the fault came between two. */
+  /** The change whose answer is missing; null: the fault came between two changes. */
   readonly open: Pick<Change, 'kind' | 'text'> | null;
-  /** Changes that were answered before the fault. */
+  /** Number of changes that were answered before the fault. */
   readonly changes: number;
   readonly problems: readonly string[];
 }
 
 export class CutDrill {
-  /** Changes that were refused because the server was busy, and snapshots refused until the client has sent again what was lost. */
+  /**
+   * Number of changes that were refused because the server was busy, and of snapshots that were refused until the client has replayed lost
+   * writes.
+   */
   busy = 0;
   private readonly host: Host;
-  /** Of the pools, in order of POOLS. The second one is there in drills with moves. */
+  /** Disks of the pools, in the order of POOLS. Only drills with moves have the second one. */
   private readonly disks: readonly CutDisk[];
   private readonly random: SeededRandom;
   private readonly clock = new EventClock();
@@ -85,14 +86,14 @@ export class CutDrill {
   private readonly changes: SnapshotChanges;
   private readonly written: readonly WrittenVolume[];
   private moved: MovedVolume | null = null;
-  /** By volume. */
+  /** Data files by volume. */
   private files: ReadonlyMap<string, string> = new Map();
   private readonly unjudged = new Set<KnownSnapshot>();
   private problems: string[] = [];
   /** Name of a pool -> its directory. */
   private readonly pools = new Map<string, string>();
   private isStruck = false;
-  /** How long changes of a kind take. */
+  /** Usual time of changes by kind. */
   private readonly tookMs = {
     snapshot: CHANGE_MS,
     group: CHANGE_MS,
@@ -114,7 +115,7 @@ export class CutDrill {
     if (disks.length > 1) this.written = [...this.written, new WrittenVolume(MOVED, MOVED_BYTES, this.clock)];
   }
 
-  /** `moves`: a further volume moves between two pools, each on a disk. Returns null where no such disk can be made. */
+  /** `moves`: a further volume moves between two pools, each on its own disk. Returns null if this machine cannot make such a disk. */
   static async begin(hosts: Hosts, seed: number, moves = false, kind: ReflinkKind = 'xfs'): Promise<CutDrill | null> {
     const host = hosts.host();
     const disks: CutDisk[] = [];
@@ -124,13 +125,13 @@ export class CutDrill {
       disks.push(disk);
     }
     const drill = new CutDrill(host, disks, seed);
-    // It frees and counts blocks later, and in larger pieces.
+    // btrfs frees and counts blocks later, and in larger pieces.
     drill.isSpaceExact = kind !== 'btrfs';
     await drill.prepare(hosts);
     return drill;
   }
 
-  /** I/O of the client that was answered with an error: only if the disk was lost under a running server. */
+  /** Number of I/Os of the client that failed, which is permitted only if the disk was lost under a running server. */
   get ioErrors(): number {
     return this.written.reduce((sum, { errors }) => sum + errors, 0);
   }
@@ -145,12 +146,12 @@ export class CutDrill {
     return (['rssrv', 'rsiod'] as const).flatMap((program) => lastOf(program).map((line) => `  ${program}: ${line}\n`)).join('');
   }
 
-  /** One fault at a random moment, and what is there afterwards. */
+  /** Makes one fault at a random moment, and compares everything afterwards. */
   async round(fault: Fault): Promise<RoundResult> {
     const { random, ioErrors } = this;
     [this.problems, this.count, this.isStruck] = [[], 0, false];
     await this.writeCold();
-    // A flush makes changes of the file system durable, too. Without any, a missing sync of the server shows.
+    // Flushes also make changes of the file system durable. Without flushes, a missing sync of the server shows.
     const flushes = random.chance(0.5);
     for (const volume of this.written) volume.start(random.int(1, MIB), flushes);
     for (const volume of this.written) await volume.goesOn();
@@ -163,7 +164,7 @@ export class CutDrill {
       this.isStruck = true;
     };
     const making = isAtAnswer ? this.make(change, cutAtAnswer) : this.make(change);
-    // It is awaited after the fault.
+    // Awaited after the fault.
     making.catch(() => undefined);
     if (isAtAnswer) await making;
     else await sleep(random.unit() * STRIKE_SPARE * this.tookMs[change.kind]);
@@ -198,7 +199,7 @@ export class CutDrill {
     for (const name of this.state.clones.keys())
       await callServer(this.host.rssrvPaths.controlSocket, 'volume-remove', { name, universe: 0, request: null });
     await killServer(this.host);
-    // Their time would be over tomorrow.
+    // Removes the removed volumes, which the server would delete tomorrow.
     for (const pool of this.pools.values())
       for (const id of readdirSync(path.join(pool, 'removed'))) rmSync(path.join(pool, 'removed', id), { recursive: true });
     for (const disk of this.disks) await disk.mount();
@@ -237,7 +238,7 @@ export class CutDrill {
     for (let number = 0; number < FIRST_SNAPSHOTS; number++) await this.isDone(this.changes.snapshots([...WRITTEN, COLD]));
   }
 
-  /** Somebody else has used it meanwhile. */
+  /** Writes to the cold volume, as if another client had used it. */
   private async writeCold(): Promise<void> {
     const descriptor = openSync(this.fileOf(COLD), 'r+');
     for (let number = 0; number < COLD_WRITES; number++) {
@@ -274,7 +275,6 @@ export class CutDrill {
     return null;
   }
 
-  /** A change was answered. */
   private async done(change: Change, answer: unknown): Promise<void> {
     const { kept } = answer as { readonly kept?: { readonly snapshot: string } | null };
     const makes = kept ? change.makes.map((one) => ({ ...one, name: kept.snapshot })) : change.makes;
@@ -288,7 +288,7 @@ export class CutDrill {
     for (const one of makes) {
       if (one.digest !== null) continue;
       this.unjudged.add(one);
-      // P2: what it has when it is answered, it keeps. The power may be cut meanwhile.
+      // P2: the snapshot keeps the content that it has at its answer. The power may be cut during this read.
       one.digest = await digestOf(this.snapshotFile(keyOf(one))).catch(() => null);
     }
   }
@@ -314,7 +314,7 @@ export class CutDrill {
     }
   }
 
-  /** The machine starts again. A flushed write must be on the disk before anybody sends it again. */
+  /** Starts the machine again. A flushed write must be on the disk before the client sends it again. */
   private async powerOn(): Promise<void> {
     for (const disk of this.disks) await disk.mount();
     emptyRun(this.host);
@@ -326,10 +326,10 @@ export class CutDrill {
     return pools.every(({ state }) => state === 'ready');
   }
 
-  /** Finds out whether the change has happened whose answer is missing: either by its repetition, or by its traces. */
+  /** Finds out whether the change without an answer has happened, by repeating it or by its traces. */
   private async findOut(open: Change | null, fault: Fault): Promise<void> {
     const unmade = (await this.moved?.settled()) ?? [];
-    // A disk that fails under a running server may end a move.
+    // A disk that fails under a running server may end a move without success.
     if (fault !== 'disk lost') this.problems.push(...unmade);
     if (open === null) return;
     if (this.random.chance(0.5) && (await this.isDone(open, fault === 'disk lost'))) return;
@@ -353,7 +353,7 @@ export class CutDrill {
     }
   }
 
-  /** Until the client has sent again what was lost, the server refuses. */
+  /** Repeats a snapshot, because the server refuses it until the client has replayed lost writes. */
   private async snapshotSoon(): Promise<void> {
     const isMade = async (): Promise<boolean> => {
       if (await this.isDone(this.changes.snapshots(WRITTEN))) return true;
@@ -363,7 +363,7 @@ export class CutDrill {
     await waitFor(isMade, READY_MS, 'A snapshot is possible again');
   }
 
-  /** A change has happened with all that belongs to it, or with nothing. */
+  /** Whether the change has happened; adds a problem if only a part of it has. */
   private async isMade(change: Change, present: Present): Promise<boolean> {
     const { makes, removes, clones, rollsTo, movesTo } = this.named(change, present);
     const traces = [
@@ -378,14 +378,14 @@ export class CutDrill {
     return traces[0] === true;
   }
 
-  /** With the name that the server has chosen for the content before a rollback. */
+  /** The change with the name that the server has chosen for the content before a rollback. */
   private named(change: Change, { snapshots }: Present): Change {
     const key = [...snapshots.keys()].find((one) => one.startsWith(`${COLD}@${BEFORE_ROLLBACK}`) && !this.state.snapshots.has(one));
     if (change.rollsTo === null || key === undefined) return change;
     return { ...change, makes: change.makes.map((one) => ({ ...one, name: key.slice(COLD.length + 1) })) };
   }
 
-  /** Compares everything that is there with what must be there. No lane writes. */
+  /** Compares the present state with the expected state. No lane writes. */
   private async judge(): Promise<void> {
     const socket = this.host.rssrvPaths.controlSocket;
     // A repeated move may be in progress.
@@ -402,7 +402,7 @@ export class CutDrill {
       [...Object.keys(SIZES), ...(this.moved === null ? [] : [MOVED]), ...this.state.clones.keys()],
     );
     this.lookForLeftovers(present);
-    // First the snapshots: afterwards, what the writes were is forgotten.
+    // Judges the snapshots first, because the history of writes is forgotten afterwards.
     await this.judgeSnapshots(present);
     for (const volume of this.written) this.problems.push(...volume.atRest(this.fileOf(volume.name)));
     await this.same(COLD, this.fileOf(COLD), this.state.cold);
@@ -428,7 +428,7 @@ export class CutDrill {
   }
 
   private async same(name: string, file: string | undefined, digest: string | null): Promise<void> {
-    // That it is missing is already a problem.
+    // A missing file is already a problem.
     if (file === undefined || digest === null || (await digestOf(file)) === digest) return;
     this.problems.push(`${name} has changed: ${file}`);
   }

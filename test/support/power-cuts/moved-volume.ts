@@ -1,4 +1,4 @@
-// A volume that moves between two pools under verified writes, for drills: the moves, and where its file is at any time, also while no server
+// A volume that moves between two pools under verified writes, for drills: the moves, and the pool that has its file, also while no server
 // runs. The drill compares its content. Invariant: a move that the server has accepted ends in the new pool, unless a disk was lost under a
 // running server.
 
@@ -31,12 +31,11 @@ export class MovedVolume {
   private readonly id: string;
   private accepted: string | null = null;
 
-  /** `id`: of the volume. */
   constructor(socket: string, pools: ReadonlyMap<string, string>, id: string) {
     [this.socket, this.pools, this.id] = [socket, pools, id];
   }
 
-  /** Name of the pool that has it. If both have it, the one that it has moved to. */
+  /** Name of the pool that has the volume; if both have it, the pool to which it has moved. */
   get place(): string {
     const having = [...this.pools].filter(([, directory]) => existsSync(path.join(directory, 'volumes', this.id, 'volume.json')));
     const last = having.find(([, directory]) => !('movedTo' in this.manifestIn(directory))) ?? having[0];
@@ -48,7 +47,7 @@ export class MovedVolume {
     return path.join(this.pools.get(this.place)!, 'volumes', this.id, 'data');
   }
 
-  /** A move to the other pool. Its answer is there when the job has ended. Throws MoveFailed. */
+  /** A move to the other pool, which counts as answered when its job has ended. Throws MoveFailed. */
   move(): Change {
     const { place } = this;
     const to = [...this.pools.keys()].find((name) => name !== place)!;
@@ -71,7 +70,7 @@ export class MovedVolume {
         for (let now: Job = job; ; now = await this.jobOf(job.id)) {
           if (now.state === 'done') return now;
           if (!isOpen(now)) {
-            // The asker knows of it.
+            // The caller of the move learns of the failure.
             this.accepted = null;
             throw new MoveFailed(`${now.state}: ${now.reason}`);
           }
@@ -99,7 +98,7 @@ export class MovedVolume {
     return job?.state === 'done' ? [] : [`Job ${accepted} was accepted, and is ${job?.state ?? 'forgotten'}: ${job?.reason ?? '-'}`];
   }
 
-  /** What moves have left in the pools. No job is open. */
+  /** Remains of moves in the pools. No job may be open. */
   leftovers(): string[] {
     return [...this.pools.values()]
       .map((directory) => path.join(directory, 'moving'))

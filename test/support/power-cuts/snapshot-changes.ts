@@ -1,6 +1,5 @@
-// The changes of snapshots that a drill makes, and what must be there afterwards: each change has happened, has not happened, or, if its
-// answer is missing, either of these. Invariants: one change at a time; a change that was repeated with the id of its request, and answered,
-// has happened.
+// The changes of snapshots in a drill, and the expected state afterwards: each change has happened, has not happened, or, without an
+// answer, either of these. Invariants: one change at a time; a change that was repeated with its request id and answered has happened.
 
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -13,19 +12,18 @@ import type { EventClock } from './written-volume.ts';
 const SNAPSHOTS_OF_VOLUME = 5;
 const CLONES = 6;
 
-/** A snapshot that is there, or may be there. */
+/** A snapshot that exists or may exist. */
 export interface KnownSnapshot {
   readonly volume: string;
   readonly name: string;
-  /** Of its content, as far as it is known. */
+  /** Digest of its content; null: unknown. */
   digest: string | null;
-  /** When it was asked for, and when it was there at the latest; null: of a volume that nobody wrote to. */
+  /** From the request to the latest moment of its creation; null: the volume was not written to. */
   readonly window: readonly [from: number, to: number] | null;
-  /** Snapshots of one request. */
+  /** Identifies the snapshots of one request. */
   readonly group: string;
 }
 
-/** A change that was asked for. */
 export interface Change {
   readonly kind: 'snapshot' | 'group' | 'remove' | 'clone' | 'rollback' | 'move';
   readonly text: string;
@@ -37,23 +35,21 @@ export interface Change {
   readonly rollsTo: string | null;
   /** Name of the pool that has the moved volume afterwards. */
   readonly movesTo: string | null;
-  /** Asks for it. The same request is repeated when this is called again. */
+  /** Requests the change. A further call repeats the same request. */
   ask(): Promise<unknown>;
 }
 
-/** What is there for certain. */
 export class KnownState {
   readonly snapshots = new Map<string, KnownSnapshot>();
   /** Name of a cloned volume -> digest of its content. */
   readonly clones = new Map<string, string | null>();
-  /** Content of the volume that nobody has attached. */
+  /** Content of the volume that no client has attached. */
   cold = '';
 
   of(volume: string): KnownSnapshot[] {
     return [...this.snapshots.values()].filter((one) => one.volume === volume);
   }
 
-  /** A change has happened. */
   happened({ makes, removes, clones, rollsTo }: Change): void {
     for (const one of makes) this.snapshots.set(keyOf(one), one);
     for (const one of removes) this.snapshots.delete(keyOf(one));
@@ -88,7 +84,7 @@ export class SnapshotChanges {
     this.random = random;
   }
 
-  /** A change that is possible now. */
+  /** Chooses a change that is possible now. */
   next(): Change {
     const { random, state } = this;
     const full = [...WRITTEN, COLD].find((volume) => state.of(volume).length >= SNAPSHOTS_OF_VOLUME);
@@ -103,7 +99,6 @@ export class SnapshotChanges {
     return this.snapshots(random.chance(0.7) ? WRITTEN : [...WRITTEN, COLD]);
   }
 
-  /** Snapshots of these volumes at one moment. */
   snapshots(volumes: readonly string[]): Change {
     const name = `s${++this.numbers}`;
     const [from, request] = [this.clock.now(), crypto.randomUUID()];
@@ -146,7 +141,7 @@ export class SnapshotChanges {
 
   private rollback(one: KnownSnapshot): Change {
     const request = crypto.randomUUID();
-    // The server chooses the name: any of this kind is the one.
+    // The server chooses the name, so that any name of this kind is accepted.
     const kept: KnownSnapshot = { volume: COLD, name: `${BEFORE_ROLLBACK}?`, digest: this.state.cold, window: null, group: request };
     return {
       ...NOTHING,
@@ -167,11 +162,11 @@ export const NOTHING: Omit<Change, 'kind' | 'text' | 'ask'> = { makes: [], remov
 export interface Present {
   /** Name of a volume -> its data file. */
   readonly volumes: ReadonlyMap<string, string>;
-  /** `db@s1` -> its data file. */
+  /** Name of a snapshot, such as `db@s1` -> its data file. */
   readonly snapshots: ReadonlyMap<string, string>;
 }
 
-/** Reads what the server has. */
+/** Reads the state of the server. */
 export async function presentOn(socket: string): Promise<Present> {
   const { volumes } = await callServer(socket, 'volume-list', { pool: null });
   const snapshots = new Map<string, string>();
@@ -184,7 +179,7 @@ export async function presentOn(socket: string): Promise<Present> {
   return { volumes: new Map(volumes.map(({ name, path: file }) => [name, file!])), snapshots };
 }
 
-/** True for an answer that means: not now, and nothing was done. */
+/** Whether the error means: not possible now, and nothing was done. */
 export function isBusy(error: unknown): boolean {
   return toRsError(error).code === 'E_BUSY';
 }

@@ -1,5 +1,6 @@
-// Snapshots at a pace, and the removal of the oldest, under fio with verification: what an application notices of it, beside the same time
-// without snapshots, and whether space comes back. Invariant: fio ends at the first wrong byte or I/O error, and then there are no figures.
+// Snapshots at a pace, and the removal of the oldest, under fio with verification: the effect on an application, compared with the same
+// time without snapshots, and whether space is freed. Invariant: fio ends at the first wrong byte or I/O error, and then there are no
+// figures.
 
 import { loadavg } from 'node:os';
 import path from 'node:path';
@@ -16,18 +17,18 @@ import { CutDisk } from './cut-disk.ts';
 const MIB = 1024 ** 2;
 const DISK_BYTES = 4096 * MIB;
 const SIZE_MIB = 128;
-/** Snapshots that are kept; then, for each new one, the oldest is removed. */
+/** Number of kept snapshots; each further one removes the oldest. */
 const KEPT = 10;
-/** Of each direction: below what the machine can do, so that all runs have the same load. */
+/** IOPS of each direction, below the limit of the machine, so that all runs have the same load. */
 const RATE_IOPS = 400;
 const BLOCK_SIZE = '8k';
 /** Blocks that are written before they are read back. */
 const BACKLOG = 512;
-/** The runs without snapshots, before and after, are no longer than this. */
+/** Longest run without snapshots, before and after. */
 const BESIDE_MAX_SECONDS = 60;
 const VOLUME = { name: 'oracle', universe: 0 };
 
-/** Returns lines of a table; null where no such disk can be made. */
+/** Returns lines of a table; null if this machine cannot make such a disk. */
 export async function snapshotPace(hosts: Hosts, aMinute: number, minutes: number): Promise<string[] | null> {
   const host = hosts.host();
   const disk = CutDisk.make(hosts, host, DISK_BYTES);
@@ -53,7 +54,7 @@ export async function snapshotPace(hosts: Hosts, aMinute: number, minutes: numbe
   for (const name of made.kept)
     await callServer(host.rssrvPaths.controlSocket, 'volume-snapshot-remove', { ...VOLUME, snapshot: name, request: null });
   const after = await fioFor(Math.min(seconds, BESIDE_MAX_SECONDS)).outcome;
-  // The file system frees blocks of a removed file a little later, and tells so after a mount at the latest.
+  // The file system frees blocks of a removed file a little later, and shows this after a mount at the latest.
   await host.stop('rsiod');
   await host.stop('rssrv');
   await disk.mount();
@@ -79,7 +80,7 @@ export async function snapshotPace(hosts: Hosts, aMinute: number, minutes: numbe
 interface Made {
   count: number;
   busy: number;
-  /** The oldest first. */
+  /** Names of the kept snapshots, the oldest first. */
   readonly kept: string[];
 }
 

@@ -1,6 +1,6 @@
-// A volume under writes that are all known: lanes write, discard and flush places that are spread over it, and every block says which write
-// it has. Faults and snapshots are the drill's job. Invariants: a lane has one request in flight, and repeats one that was answered with an
-// error until it succeeds; whatever is not written by a lane stays zeros.
+// A volume under writes that are all known: lanes write, discard and flush places that are spread over the volume, and every block contains
+// the number of its write. The drill makes faults and snapshots. Invariants: a lane has one request in flight, and repeats a failed one
+// until it succeeds; blocks that no lane writes stay zeros.
 
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -12,7 +12,7 @@ import { BlockHistory, ZERO } from './block-history.ts';
 
 const BLOCK_BYTES = 4096;
 const LANES = 3;
-/** Places of a lane, and blocks that follow one another at a place. */
+/** Number of places of a lane, and of consecutive blocks at a place. */
 const PLACES = 24;
 const PLACE_BLOCKS = 4;
 const STAMP_BYTES = 8;
@@ -35,9 +35,9 @@ export class EventClock {
 export class WrittenVolume {
   readonly name: string;
   readonly sizeBytes: number;
-  /** Writes and flushes that were answered with an error. */
+  /** Number of failed writes and flushes. */
   errors = 0;
-  /** Writes, discards and flushes that were answered well. */
+  /** Number of successful writes, discards and flushes. */
   answered = 0;
   private readonly clock: EventClock;
   private readonly blocks = new Map<number, BlockHistory>();
@@ -65,7 +65,7 @@ export class WrittenVolume {
     this.connections = [];
   }
 
-  /** Writes until `stop`. `flushes`: also before that. */
+  /** Writes until `stop`. `flushes`: whether it also flushes before `stop`. */
   start(seed: number, flushes: boolean): void {
     this.isStopped = false;
     this.counts.splice(0, Infinity, ...this.connections.map(() => 0));
@@ -85,19 +85,19 @@ export class WrittenVolume {
     await this.ended;
   }
 
-  /** Problems of the data file just after a cut, before the server is there: a flushed write must be in it. */
+  /** Problems of the data file after a cut and before the start of the server: it must contain flushed writes. */
   afterCut(file: string): string[] {
     return this.judge(file, 'after the cut', (history, stamp) => history.mayBeAfterCut(stamp));
   }
 
-  /** Problems of the data file when no lane writes: it has exactly what was answered. */
+  /** Problems of the data file when no lane writes: it must have exactly the answered contents. */
   atRest(file: string): string[] {
     const problems = this.judge(file, 'at rest', (history, stamp) => history.content === stamp);
     if (problems.length === 0) for (const history of this.blocks.values()) history.forget();
     return problems;
   }
 
-  /** When each block could have had the content of this copy. Adds a problem for a block that is no write of a lane. */
+  /** When each block could have had the content of this copy. Adds a problem for a block with another content. */
   momentsOf(file: string, problems: string[]): (readonly (readonly [from: number, to: number])[])[] {
     const moments: (readonly (readonly [number, number])[])[] = [];
     this.look(file, problems, (number, stamp) => {
@@ -117,7 +117,7 @@ export class WrittenVolume {
     return problems;
   }
 
-  /** Reads all blocks; those that lanes write are passed on. */
+  /** Reads all blocks, and passes blocks that lanes write to `seen`. */
   private look(file: string, problems: string[], seen: (number: number, stamp: number) => void): void {
     const bytes = readFileSync(file);
     if (bytes.length !== this.sizeBytes) note(problems, `${file} has ${bytes.length} bytes, and not ${this.sizeBytes}`);
@@ -167,7 +167,7 @@ export class WrittenVolume {
     for (const isFlushed of own) isFlushed();
   }
 
-  /** An error is an answer that leaves the content open. */
+  /** Repeats a request until it succeeds; an error leaves the content open. */
   private async untilAnswered(request: () => Promise<void>): Promise<void> {
     for (;;) {
       try {
@@ -187,7 +187,7 @@ function note(problems: string[], problem: string): void {
   if (problems.length < PROBLEMS_MAX) problems.push(problem);
 }
 
-/** Each eighth byte begins the number of the write. */
+/** Content that repeats the number of the write every eight bytes. */
 function content(stamp: number, blocks: number): Buffer {
   const word = Buffer.alloc(STAMP_BYTES);
   word.writeBigUInt64LE(BigInt(stamp));

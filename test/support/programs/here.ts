@@ -1,6 +1,6 @@
-// Runs commands (rsconfig, rsadm) in the process of the test: the start of a program costs a fifth of a second of processor time, most of it
-// for loading what this process has loaded before. The modules are those of the build (scripts/bundle.mjs), as for the programs themselves.
-// Commands that need a process of their own are refused, and commands.test.ts starts all programs. Invariant: as when programs.ts runs it, a
+// Runs commands (rsconfig, rsadm) in the process of the test: starting a program takes a fifth of a second of processor time, mostly for
+// loading modules that this process has already loaded. The modules are those of the build (scripts/bundle.mjs), as in the programs
+// themselves. Commands that need their own process are refused; commands.test.ts starts all programs. Invariant: as with programs.ts, a
 // command has no terminal, no input and no signals.
 
 import { createRequire } from 'node:module';
@@ -9,7 +9,7 @@ import type { RunResult } from './programs.ts';
 
 type Spec = ProgramSpec<Record<string, { readonly type: 'string' }>>;
 
-/** What the bundle has. */
+/** Content of the bundle. */
 interface Commands {
   readonly executeProgram: typeof executeProgram;
   readonly programs: Readonly<Record<string, Program>>;
@@ -18,12 +18,11 @@ interface Commands {
 interface Program {
   readonly spec: Spec;
   readonly main: (invocation: Invocation<Spec['options']>, ports: object) => Promise<number | undefined>;
-  /** Those of a process. */
   readonly ports: () => object;
 }
 
 const BUNDLE = '../../dist/support/programs/commands.cjs';
-/** They start programs that must end with them, are ended by signals, or find other programs by their own place. */
+/** Commands that start programs which must end with them, that are ended by signals, or that find other programs by their own location. */
 const OWN_PROCESS: ReadonlySet<string> = new Set(['backup', 'doctor', 'freeze', 'join', 'restore', 'watch']);
 const NOT_A_PERSON = {
   ask: null,
@@ -33,7 +32,7 @@ const NOT_A_PERSON = {
 
 let loaded: Commands | undefined;
 
-/** Whether it can run here: only in a process of Vitest, because the programs in test/ measure what people start. */
+/** Whether a command can run in this process: only in a process of Vitest, because the programs in test/ measure the real programs. */
 export function canRunHere(program: string, args: readonly string[]): boolean {
   return (
     '__vitest_worker__' in globalThis && (program === 'rsconfig' || program === 'rsadm') && !args.some((word) => OWN_PROCESS.has(word))

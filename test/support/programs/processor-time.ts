@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 
-/** Linux shows times to programs in hundredths of a second, whatever its own clock. */
+/** Linux reports times to programs in hundredths of a second, independent of its own clock. */
 const TICKS_PER_SECOND = 100;
 
 function textOrEmpty(file: string): string {
@@ -19,14 +19,14 @@ export function processorSeconds(pids: readonly number[]): number {
   let ticks = 0;
   for (const pid of pids) {
     const text = textOrEmpty(`/proc/${pid}/stat`);
-    // The name may hold anything; the fields count from the state behind it.
+    // The name may contain anything; the fields are counted from the state, which follows it.
     const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
     ticks += Number(fields[11] ?? 0) + Number(fields[12] ?? 0);
   }
   return ticks / TICKS_PER_SECOND;
 }
 
-/** The work of all processors, seconds: everything but idle and waiting for storage. */
+/** Work of all processors in seconds, without idle time and waiting for storage. */
 export function machineSeconds(): number {
   const [, ...fields] = (/^cpu .*/.exec(textOrEmpty('/proc/stat'))?.[0] ?? '').split(/\s+/).map(Number);
   const [user = 0, nice = 0, system = 0, , , interrupts = 0, softInterrupts = 0] = fields;

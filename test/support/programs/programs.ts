@@ -1,5 +1,5 @@
-// Programs that a test runs: to their end (run), or beside the test (start). Output is kept, time is bounded, and programs that still run
-// when the hosts are cleaned are killed by pid. Daemons, which outlive the command that starts them, are in host.ts.
+// Programs that a test runs: to their end (run), or beside the test (start). The output is kept, the time is bounded, and programs that
+// still run when the hosts are cleaned are killed by pid. host.ts runs daemons, which outlive the command that starts them.
 
 import { type ChildProcess, type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -14,12 +14,12 @@ export interface RunOptions {
   readonly cwd?: string;
   /** Added to the environment of the tests. */
   readonly env?: Readonly<Record<string, string>>;
-  /** The program reads what `write` is given; default: it has no input. */
+  /** The program reads the text of `write`; default: it has no input. */
   readonly isWrittenTo?: boolean;
 }
 
 export interface RunResult {
-  /** null: ended by a signal. */
+  /** Exit code; null: ended by a signal. */
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
   readonly stdout: string;
@@ -34,7 +34,7 @@ export interface Running {
   readonly ended: Promise<RunResult>;
   /** The output so far. */
   stdout(): string;
-  /** Only with `isWrittenTo`. */
+  /** Writes to the program's input; only with `isWrittenTo`. */
   write(text: string): void;
   kill(signal?: NodeJS.Signals): void;
 }
@@ -57,7 +57,7 @@ function launchersAbove(folder: string): string {
   return launchersAbove(above);
 }
 
-/** Starts a program without shell. Rejections of `ended` mean that it could not be started at all. */
+/** Starts a program without a shell. `ended` rejects only if the program could not be started. */
 export function start(program: string, args: readonly string[], options: RunOptions = {}): Running {
   const startMs = performance.now();
   const child = spawn(program, args, {
@@ -65,7 +65,7 @@ export function start(program: string, args: readonly string[], options: RunOpti
     env: { ...process.env, ...options.env },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   }) as ChildProcessByStdio<Writable | null, Readable, Readable>;
-  // An ended program reads no more: its exit code gives the reason.
+  // Ignores errors of the input, because an ended program reads no more, and its exit code gives the reason.
   child.stdin?.on('error', () => undefined);
   children.add(child);
   let timedOut = false;
@@ -105,7 +105,7 @@ export function start(program: string, args: readonly string[], options: RunOpti
   };
 }
 
-/** Runs a program to its end, whatever its exit code. */
+/** Runs a program to its end; any exit code is accepted. */
 export function run(program: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
   return start(program, args, options).ended;
 }
@@ -115,7 +115,7 @@ export async function runWell(program: string, args: readonly string[], options:
   return wellOf(`${program} ${args.join(' ')}`, await run(program, args, options));
 }
 
-/** stdout of a program that ended well. Throws otherwise. */
+/** Returns stdout of a program that succeeded. Throws otherwise. */
 export function wellOf(what: string, result: RunResult): string {
   if (result.code === 0) return result.stdout;
   const end = result.timedOut
@@ -136,7 +136,7 @@ export function needTool(context: TestContext, program: string, debianPackage: s
   context.skip(!isThere(program), `needs ${program}: install ${debianPackage}`);
 }
 
-/** As needTool; fio can be there without its NBD engine. */
+/** As needTool; fio may be installed without its NBD engine. */
 export function needFio(context: TestContext): void {
   needTool(context, 'fio', 'fio');
   const engines = spawnSync('fio', ['--enghelp'], { encoding: 'utf8' }).stdout;

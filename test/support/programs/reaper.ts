@@ -1,12 +1,12 @@
-// Cleans up after a test process that was killed: a shell that waits for the end of its input, which comes with the end of the test
-// process, and then removes the host. It is not in the terminal's process group, so Ctrl-C does not reach it. In the normal case host.ts
-// cleans the host and dismisses its reaper.
+// Cleans up after a test process that was killed: a shell waits for the end of its input, which comes with the end of the test process, and
+// then removes the host. The shell is not in the terminal's process group, so Ctrl-C does not reach it. Normally, host.ts cleans the host
+// and dismisses its reaper.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 
 /**
- * Takes away the loop devices and mounts of a host; `$1`: its root. A loop device is known by the path of its file only while that is mounted,
- * and only where it is mounted.
+ * Removes the loop devices and mounts of a host; `$1`: its root. The path of a loop device's file is visible only while that file is
+ * mounted, and only in the namespace in which it is mounted.
  */
 export const RELEASE = `
 for file in /sys/block/loop*/loop/backing_file; do
@@ -18,8 +18,8 @@ cut -d ' ' -f 5 /proc/self/mountinfo | grep -F "$1/" | sort -r | while read -r p
 `;
 
 /**
- * Devices go first, while there is somebody who answers for them: a process that is the last one with a file system mounted on its own device
- * never ends. Killing is done twice, because a process that is just being started has no mark yet.
+ * Removes devices first, while a process still answers for them: a process never ends if it is the last one with a file system that is
+ * mounted on its own device. Kills twice, because a process that is just being started has no mark yet.
  */
 const SCRIPT = `
 mark="$1" root="$2" memory="$3" release="$4"
@@ -47,13 +47,13 @@ rm -rf "$root"
 export class Reaper {
   private readonly shell: ChildProcess;
 
-  /** `mark`: the environment entry that the host's processes carry. `memory`: where its memory volumes are. */
+  /** `mark`: environment entry of the host's processes. `memory`: folder of its memory volumes. */
   constructor(mark: string, root: string, memory: string) {
     this.shell = spawn('sh', ['-c', SCRIPT, 'sh', mark, root, memory, RELEASE], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
     this.shell.unref();
   }
 
-  /** The host has been cleaned. */
+  /** Ends the reaper of a cleaned host. */
   dismiss(): void {
     this.shell.kill('SIGKILL');
   }

@@ -1,4 +1,4 @@
-// A measurement of a test as one line of its output: for people who compare runs, never asserted.
+// Prints a measurement of a test as one line of its output, for people who compare runs; no test asserts it.
 // The tests measure.
 
 /** Prints `measured: WHAT: name 12.3, name 4`. */

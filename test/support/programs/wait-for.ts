@@ -1,16 +1,16 @@
-// Waits for an effect of other processes: it checks repeatedly until a deadline and never just sleeps. Deadlines are given for an idle
-// machine and multiplied by PATIENCE, because only a failure takes that long. Invariant: it settles within the deadline, and a failure
-// names what was awaited and the last value.
+// Waits for an effect of other processes: checks a condition repeatedly until a deadline. Deadlines are given for an idle machine and
+// multiplied by PATIENCE, because only a failure takes so long. Invariant: it settles within the deadline, and a failure names what was
+// awaited and the last value.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const LOOK_AGAIN_MS = 20;
-/** A slow machine that does much else at the same time may take so many times as long as a quiet one. */
+/** Factor by which a slow and busy machine may be slower than an idle one. */
 const PATIENCE = 4;
 
 /**
- * Resolves with the first result of `condition` that is neither false, null nor undefined. Rejects when it has none PATIENCE times
- * `deadlineMs` later, naming `what` and the last error that `condition` threw.
+ * Resolves with the first result of `condition` that is neither false, null nor undefined. Rejects after PATIENCE times `deadlineMs`, with
+ * `what` and the last error of `condition`.
  */
 export async function waitFor<T>(
   condition: () => T | Promise<T>,

@@ -1,5 +1,5 @@
-// A volume that clients take from each other: its server, the clients, and its file, which is examined from outside. Take-overs and
-// obstacles are the test's job.
+// A volume that clients take from each other: its server, the clients, and its file, which the test examines directly. The test makes
+// take-overs and obstacles.
 
 import { readFileSync } from 'node:fs';
 import { expect } from 'vitest';
@@ -13,13 +13,13 @@ export const CONTESTED = 'osl/oracle';
 /** The clients, in the order of `clients`. */
 export const CONTENDERS = ['big-2', 'venus', 'mars'] as const;
 const WRITES_BEFORE = 40;
-/** Of each of a writer's connections, about as long as a write takes: at any moment, some writes are in flight. */
+/** Pause of each connection of a writer, about as long as a write, so that some writes are always in flight. */
 const PAUSE_MS = 2;
 
 export class ContestedVolume {
   readonly server: Host;
   readonly clients: readonly Host[];
-  /** The server's file. */
+  /** File of the volume on the server. */
   readonly path: string;
   readonly file: StampedFile;
   /** Length of each log when the test began. */
@@ -32,7 +32,7 @@ export class ContestedVolume {
     this.file = new StampedFile(path);
   }
 
-  /** The server and so many clients, of which the first has the volume attached. */
+  /** Starts the server and `count` clients, and attaches the volume to the first client. */
   static async begin(hosts: Hosts, count: number): Promise<ContestedVolume> {
     const server = hosts.host();
     const network = await hosts.network(2);
@@ -49,12 +49,12 @@ export class ContestedVolume {
     return new ContestedVolume(server, clients, path);
   }
 
-  /** Another test with the same daemons, which all run: the first client has the volume, and what the logs have said so far does not count. */
+  /** Begins another test with the same running daemons: the first client gets the volume, and earlier log lines no longer count. */
   async beginAgain(): Promise<void> {
     const [first] = this.clients;
     const isHeld = async (): Promise<boolean> => (await first!.rsconfig('-a', '--take-over', 'oracle')).code === 0;
     await waitFor(isHeld, 30_000, 'The first client has the volume');
-    // A client that does not know yet that it has lost the volume would say that it has it already.
+    // Waits, because a client that does not yet know that it has lost the volume would say that it has it already.
     const isWithOthers = async (host: Host): Promise<boolean> => (await host.call('local', {})).attachments.length > 0;
     for (const host of this.clients.slice(1))
       await waitFor(async () => !(await isWithOthers(host)), 30_000, 'The other clients have noticed that');
@@ -62,12 +62,12 @@ export class ContestedVolume {
     this.lengths.set(this.server, this.server.log('rssrv').length);
   }
 
-  /** What the log of the server or a client has said in this test. */
+  /** Log of the server or a client since the beginning of this test. */
   said(host: Host): string {
     return host.log(host === this.server ? 'rssrv' : 'rsiod').slice(this.lengths.get(host) ?? 0);
   }
 
-  /** The holders that the server would know after a restart. */
+  /** Holder that the server has stored. */
   kept(): { node: string; epoch: number } {
     const { content } = JSON.parse(readFileSync(this.server.rssrvPaths.holdersFile, 'utf8')) as {
       content: { volumes: Record<string, { epoch: number; holds: { node: string }[] }> };
@@ -89,12 +89,12 @@ export class ContestedVolume {
     await waitFor(() => writer.count >= before + WRITES_BEFORE, 20_000, 'The holder writes');
   }
 
-  /** It reports which client took the volume. */
+  /** Waits until a client reports which client took the volume. */
   async lostTo(host: Host, node: string): Promise<void> {
     await waitFor(() => new RegExp(`oracle was taken over by ${node} at 127\\.`).test(this.said(host)), 20_000, `The log names ${node}`);
   }
 
-  /** The loser's I/O has failed, it reports which client took the volume, and no longer has it. */
+  /** Waits until the loser's I/O has failed, and the loser reports which client took the volume and no longer has it. */
   async loses(host: Host, writer: StampedWriter, node: string): Promise<void> {
     expect(await writer.ended).not.toEqual([]);
     await this.lostTo(host, node);

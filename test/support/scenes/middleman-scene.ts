@@ -1,5 +1,5 @@
-// A server and a client over two paths, each through a proxy in which a middleman may sit, and fio with verification over both. The callers
-// decide what the middleman does. Invariant: the middleman is on one path at a time, and the other one lives.
+// A server and a client over two paths, each through a proxy that may contain a middleman, and fio with verification over both. The callers
+// choose the manipulations. Invariant: the middleman is on one path at a time, and the other path works.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { type ChaosProxy, chaosProxies } from '../faults/chaos-proxy.ts';
@@ -34,7 +34,7 @@ export class MiddlemanScene {
     this.random = new SeededRandom(seed);
   }
 
-  /** `defaults`: keys of the client's `[defaults]`. fio ends by itself after `seconds`; it has written before this returns. */
+  /** `defaults`: keys of the client's `[defaults]`. fio ends by itself after `seconds`; this resolves after fio has begun to write. */
   static async begin(
     hosts: Hosts,
     options: { readonly defaults: Readonly<Record<string, string>>; readonly seconds: number; readonly seed: number },
@@ -57,7 +57,7 @@ export class MiddlemanScene {
     return meddlers.map(({ meddler }) => meddler);
   }
 
-  /** The middleman goes; returns how long both paths took to be up, in ms. */
+  /** Removes the middleman; returns the time in ms until both paths are up. */
   async heal(): Promise<number> {
     const healedMs = performance.now();
     for (const proxy of this.proxies) proxy.heal();
@@ -69,7 +69,6 @@ export class MiddlemanScene {
     return untilWriting(this.client, VOLUME, this.fio, count);
   }
 
-  /** How often each path has died. */
   async deaths(): Promise<number[]> {
     return (await this.client.call('stats', {})).paths.map(({ deaths }) => deaths);
   }
@@ -79,7 +78,7 @@ export class MiddlemanScene {
     return this.whileWriting(waitFor(condition, deadlineMs, what));
   }
 
-  /** Ends fio; rejects if an I/O failed, a block was not as written, or I/O ended with an error at the client. */
+  /** Ends fio; rejects if an I/O failed, a block differed, or I/O ended with an error at the client. */
   async judged(): Promise<{
     readonly verified: number;
     readonly writes: number;

@@ -1,5 +1,5 @@
-// Mirrors with real daemons: two servers with pools, a third one that only votes, and a client. Where they are, on loopback or on machines of
-// a netlab, is told by the caller, who also removes the hosts. Invariant: a server is killed with all of its processes.
+// Mirrors with real daemons: two servers with pools, a third one that only votes, and a client. The caller chooses their places, on
+// loopback or on machines of a netlab, and removes the hosts. Invariant: a server is killed with all of its processes.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,17 +18,15 @@ const SOON_MS = 30_000;
 
 /** The hosts, and how they reach each other. */
 export interface MirrorPlaces {
-  /** The first two get pools, the third one only votes. */
+  /** Servers: the first two get pools, and the third one only votes. */
   readonly servers: readonly Host[];
   readonly client: Host;
   readonly port: number;
-  /** By server. */
   readonly addresses: readonly (readonly string[])[];
   readonly clientAddresses: readonly string[];
 }
 
 export interface MirrorOptions {
-  /** Folder in which the pools are made. */
   readonly poolParent: string;
   /** Keys of `[defaults]` of the client. */
   readonly defaults?: Readonly<Record<string, string>>;
@@ -36,7 +34,7 @@ export interface MirrorOptions {
   readonly volumes?: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
 
-/** All on this machine, with one path to each server. */
+/** Places on this machine, with one path to each server. */
 export async function loopbackMirrorPlaces(hosts: Hosts): Promise<MirrorPlaces> {
   const network = await hosts.network(1);
   return {
@@ -50,7 +48,6 @@ export async function loopbackMirrorPlaces(hosts: Hosts): Promise<MirrorPlaces> 
 
 export class MirrorSite {
   readonly client: Host;
-  /** Of the servers that have replicas. */
   readonly pools: readonly string[];
   private readonly servers: readonly Host[];
 
@@ -99,7 +96,7 @@ export class MirrorSite {
     return new MirrorSite(places, pools);
   }
 
-  /** A mirror over the two servers, attached. */
+  /** Makes a mirror on the two servers, and attaches it. */
   async addMirror(name: string, sizeBytes: number): Promise<void> {
     const about = { namespace: null, name, universe: 0, sizeBytes, blockSizeBytes: BLOCK_BYTES };
     const servers = NAMES.slice(0, WITNESS);
@@ -107,13 +104,13 @@ export class MirrorSite {
     await this.client.rsconfigWell('-a', name);
   }
 
-  /** A volume of the first server alone, attached. */
+  /** Makes a volume of the first server only, and attaches it. */
   async addVolume(name: string, sizeBytes: number): Promise<void> {
     await this.client.rsconfigWell('volume', 'create', name, '--size', String(sizeBytes), '--server', NAMES[0]!);
     await this.client.rsconfigWell('-a', name);
   }
 
-  /** True if the last configuration has both replicas. */
+  /** Whether both replicas are in sync by the last configuration. */
   async isInSync(): Promise<boolean> {
     const { mirrors } = await this.client.call('mirrors', { namespace: null });
     return mirrors.length > 0 && mirrors.every(({ replicas }) => replicas.length === WITNESS && replicas.every(({ inSync }) => inSync));

@@ -1,5 +1,5 @@
 // The scene of the tests against rssrv: a running server, a well-behaved rsiod with a volume in use over two paths, and addresses for
-// offenders. `wellBehaved` is checked after every test. For volumes see VOLUMES. The tests commit the offences.
+// offenders. `wellBehaved` is checked after every test. VOLUMES has the volumes. The tests commit the offences.
 
 import { expect } from 'vitest';
 import { PATHS_PER_TRUNK_MAX } from '@rsio/protocol/link/limits';
@@ -15,17 +15,17 @@ import { waitFor } from '../programs/wait-for.ts';
 
 export const NAMESPACEID = 200;
 
-/** Nodes that raw clients log in as: one each where tests need two at a time. */
+/** Nodes as which raw clients log in; tests with several clients use several. */
 export const RAW_NODES = ['venus', 'mars', 'ceres', 'pluto'] as const;
 const GOOD_NODE = 'big-2';
 
 const SECTORS = 4096;
 
-/** Slots from here on are those of joined paths, one each. */
+/** First slot of joined paths, which get one slot each. */
 const FIRST_JOIN_SLOT = 128;
 const CHECK_BYTES = 64 * 1024;
 const LOGGED_DEADLINE_MS = 5_000;
-/** Of the server, in the first subnet. */
+/** Host number of the server's further interface in the first subnet. */
 const FURTHER_HOST = 12;
 
 export class Scene {
@@ -80,7 +80,7 @@ export class Scene {
     host.writeConfig('rssrv', text);
     await host.start('rssrv');
     if (hasPool) await host.rsadmWell('volume', 'create', 'replica', '--size', '16m');
-    // By its file alone, so that it stays as it is when a test changes the server's list.
+    // The client uses only the addresses of its file, so that it stays unchanged when a test changes the server's list.
     // Its paths never die, unless a fault lasts long, because a slow machine may be silent for three seconds.
     host.writeConfig('rsiod', clientConfig(network, { serverAddresses: network.serverAddresses, defaults: { dead: '12s' } }));
     await host.start('rsiod');
@@ -91,7 +91,7 @@ export class Scene {
     return new Scene(host, network, nbd, text);
   }
 
-  /** The server at an address of the offender's own, so that its penalties hit no other test. */
+  /** The server's address with a separate source address for the offender, so that its penalties affect no other test. */
   fromElsewhere(): RawAddress {
     const subnet = this.network.subnets[0];
     return { ...this.server, from: subnet?.address(60 + (this.offenders++ % 180)) ?? '' };
@@ -106,7 +106,7 @@ export class Scene {
     return RawClient.begin(this.server, this.identity(node));
   }
 
-  /** A further path of a client's session; it uses slots of its own. */
+  /** Adds a path to a client's session, with its own slot. */
   async join(session: RawClient): Promise<RawClient> {
     const path = await RawClient.login(this.server, session.identity, session);
     path.homeSlot = FIRST_JOIN_SLOT + (path.welcome.path % PATHS_PER_TRUNK_MAX);
@@ -118,7 +118,7 @@ export class Scene {
     return RawClient.connect(from, identity);
   }
 
-  /** The server reloads its file, with another interface or without it. */
+  /** Makes the server reload its file, with or without a further interface. */
   async reload(hasFurtherInterface: boolean): Promise<void> {
     const address = this.network.subnets[0]?.address(FURTHER_HOST) ?? '';
     const more = hasFurtherInterface ? `[interface if9]\naddress = ${address}\n` : '';
@@ -126,14 +126,17 @@ export class Scene {
     process.kill(this.host.pid('rssrv'), 'SIGHUP');
   }
 
-  /** Returns how long the end took, in ms. */
+  /** Restarts the server; returns the duration of its end in ms. */
   async restart(): Promise<number> {
     const endMs = await this.host.stop('rssrv');
     await this.host.start('rssrv');
     return endMs;
   }
 
-  /** The server process is alive, the other client's I/O continues over both paths, neither of which ever died, and HELLO is answered. */
+  /**
+   * Expects that the server process is alive, that the other client's I/O continues over both paths, that neither path ever died, and that
+   * the server answers HELLO.
+   */
   async wellBehaved(): Promise<void> {
     await this.nbd.verify(0, CHECK_BYTES);
     expect(await deathsOfPaths(this.host, 2)).toEqual([0, 0]);
@@ -148,7 +151,7 @@ export class Scene {
     expect(alarms).toEqual([]);
   }
 
-  /** A new client gets a session and a volume. */
+  /** Expects that a new client gets a session and a volume. */
   async servesNewcomers(): Promise<void> {
     const newClient = await this.login('pluto');
     const { handle } = await newClient.open('spare');
@@ -157,14 +160,14 @@ export class Scene {
     newClient.close();
   }
 
-  /** The server has closed this path of a session, for this reason, and answered nothing on it. */
+  /** Expects that the server closes this path for this reason, without an answer. */
   async expectClosed(path: RawClient, reason: RegExp): Promise<void> {
     await path.ended();
     expect(path.frames.filter(({ op }) => op !== OP.PING)).toEqual([]);
     await this.logged(reason);
   }
 
-  /** The server's log has a new line like this; lines that were waited for before do not count. */
+  /** Waits for a new line of the server's log; lines of earlier waits do not count. */
   async logged(line: RegExp): Promise<void> {
     const news = (): string => this.host.log('rssrv').slice(this.logRead);
     const found = await waitFor(() => line.exec(news()), LOGGED_DEADLINE_MS, `The server's log says ${line}`);

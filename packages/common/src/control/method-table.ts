@@ -56,7 +56,7 @@ const eventCount: Param<number> = {
 
 export const HOLDER = object({ node: text(), address: text(), sinceMs: number() });
 export const EVENT = object({
-  number: count('Ascending, also over restarts of the daemon; no number is used twice'),
+  number: count('Ascending, also after restarts of the daemon; no number is used twice'),
   atMs: number(),
   object: text('What has changed, such as volume oracle@0'),
   from: text(),
@@ -75,9 +75,9 @@ export const EVENTS_PARAMS = {
 };
 export const EVENTS_RESULT = object({
   events: list(EVENT),
-  missed: count('Events after that number that are no longer kept'),
+  missed: count('Number of the events after the given number that the daemon no longer keeps'),
   last: count('Number of the last event of this answer; 0: there was none yet'),
-  beganMs: number('When the daemon began to count; it differs if the kept events were lost'),
+  beganMs: number('When the numbers began; another time means that the daemon has lost its events and counts from the start'),
 });
 export type EventsParams = ParamsOf<typeof EVENTS_PARAMS>;
 export type EventsResult = Of<typeof EVENTS_RESULT>;
@@ -102,7 +102,7 @@ export const DAEMON = object(DAEMON_FIELDS);
 /** The result of the method `daemon` of rssrv. */
 export const SERVER_DAEMON = object({
   ...DAEMON_FIELDS,
-  processUser: orNull(text('User as whom server processes run; null: as the user of the daemon')),
+  processUser: orNull(text('User as which server processes run; null: the user of the daemon')),
   processNote: orNull(text('Why server processes have more rights than they need, and what to do; clients are not told')),
 });
 

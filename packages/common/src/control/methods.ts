@@ -18,7 +18,7 @@ const PID_MAX = 2 ** 22;
 export const CUT_STATE = 'cut';
 
 const PATH_FIELDS = {
-  number: orNull(count('Number in the session; null while there is none')),
+  number: orNull(count('Number in the session; null: it has none yet')),
   interface: text('Name of the interface of this machine'),
   localAddress: text(),
   address: text('Address of the remote endpoint'),
@@ -26,13 +26,13 @@ const PATH_FIELDS = {
   state: word(PATH_STATES),
   tx: word(DIRECTIONS, 'The direction to the server, judged separately'),
   rx: word(DIRECTIONS, 'The direction from the server'),
-  sinceMs: number('When it entered this state'),
+  sinceMs: number('When the path entered this state'),
   lastError: orNull(text()),
   lastErrorMs: orNull(number()),
   retries: count('Attempts since it was last up'),
   roundTripMs: orNull(number()),
   cipher: orNull(text('Cipher suite of TLS; null: the path is plain or not connected')),
-  tls: flag('rscltcfg has tls = on for it, which applies to each new connection'),
+  tls: flag('rscltcfg has tls = on for this path; it applies to each new connection'),
 } as const;
 
 const PATH = object(PATH_FIELDS);
@@ -56,7 +56,7 @@ const SERVER = object({
   serverid: orNull(count(), 'null: never connected'),
   instance: orNull(text()),
   release: orNull(text(), 'Release of the server; null: not connected, or older than 0.2.0'),
-  clockOffMs: orNull(number(), 'By how much its clock was ahead of that of this machine, when the session began'),
+  clockOffMs: orNull(number(), 'By how much the clock of the server was ahead of the clock of this machine when the session began'),
   state: word(['connected', 'connecting', 'down']),
   addresses: list(object({ section: text(), address: text(), port: count() })),
   limits: orNull(object({ slots: count(), windowBytes: count() })),
@@ -87,7 +87,7 @@ const ATTACHMENT = object({
   blockSizeBytes: count(),
   servers: count('How many servers offer it'),
   rawDevice: orNull(text()),
-  blockDevice: text('Block node, or the NBD URI where there is none'),
+  blockDevice: text('Path of the block device, or the NBD URI if there is no block device'),
 });
 
 const AWAITED = object({
@@ -138,23 +138,23 @@ const LOG = object({
   rangeBytes: count('Zeroed or discarded and not flushed'),
   usedBytes: count('Memory in use'),
   sizeBytes: count('Memory that may be used'),
-  sinceMs: orNull(number('Submission time of its oldest entry at the earliest; null: it is empty')),
-  flushedMs: orNull(number('Everything that was answered by then is flushed; null: no FLUSH has succeeded yet')),
+  sinceMs: orNull(number('Earliest possible submission time of its oldest entry; null: the log is empty')),
+  flushedMs: orNull(number('All requests that were answered before this time are flushed; null: no FLUSH has succeeded yet')),
 });
 
 const ATTACHED_MIRROR = object({
   volume: text(),
   term: count('Number of the claim'),
-  waitsFor: orNull(text(), 'What is missing; null: nothing is'),
+  waitsFor: orNull(text(), 'What the mirror lacks and waits for; null: nothing'),
   replicas: list(
     object({
       server: text(),
       state: word(
         ['in sync', 'behind', 'copying'],
-        'behind: the mirror goes on without it; copying: it is back, and gets what it has missed',
+        'behind: the mirror continues without this replica; copying: the replica is back, and gets the writes that it has missed',
       ),
       isOpen: flag('The client has a session with it'),
-      leftBytes: orNull(count('Still to be copied; null: nothing is to be copied')),
+      leftBytes: orNull(count('Bytes still to be copied; null: none')),
       bytesPerSecond: orNull(number()),
       etaMs: orNull(number('Time until all is copied; null: unknown')),
     }),
@@ -224,15 +224,15 @@ const PROBE = object(
     address: text(),
     port: count(),
     reachMs: orNull(number('Time until TCP was connected')),
-    handshakeMs: orNull(number('Time from then until both sides had proved their identity')),
+    handshakeMs: orNull(number('Time from the TCP connection until both sides had proved their identity')),
     server: orNull(text()),
     serverid: orNull(count()),
-    roundTripMs: orNull(number('The best of several')),
+    roundTripMs: orNull(number('The shortest of several round trips')),
     sendBytesPerSecond: orNull(number()),
     receiveBytesPerSecond: orNull(number()),
     mtuBytes: orNull(count('Largest packet that is known to get through')),
     device: orNull(text('Device with the local address')),
-    leavesBy: orNull(text('Device that really carried the data')),
+    leavesBy: orNull(text('Device through which the data really left')),
     error: orNull(ERROR, 'Why the path cannot be used'),
     remarks: list(text(), 'Sentences for people, with remedies'),
   },
@@ -279,7 +279,7 @@ const namespaceName: Param<string> = { shape: filledText(), what: 'the name of a
 export const CONTROL_METHODS = {
   daemon: method('The daemon that answers, its version and its methods', {}, DAEMON),
   query: method(
-    'What namespaces and servers offer; with refresh, the servers are asked again',
+    'The namespaces with their servers, and the volumes that the servers offer; with refresh, rsiod asks the servers again',
     { refresh: flagParam },
     object({ namespaces: list(NAMESPACE) }),
     LIST_WAIT_MS + CONTROL_ANSWER_MS,
@@ -307,7 +307,7 @@ export const CONTROL_METHODS = {
   status: method('Interfaces, paths, and stalled volumes', {}, STATUS),
   stats: method('Counters and latencies', {}, STATS),
   events: method(
-    'The last state changes, or those after a number, the oldest first; with waitMs, the answer waits for one after that number',
+    'The latest state changes, or those after the event with this number, the oldest first; with waitMs, the answer waits for such an event',
     EVENTS_PARAMS,
     EVENTS_RESULT,
   ),
@@ -329,7 +329,7 @@ export const CONTROL_METHODS = {
     CONTROL_TIMEOUT_MS,
   ),
   'server-call': method(
-    'Passes a request on to a server, which checks what this client may do; the methods are those of rssrv; null: the only namespace, the only server',
+    'Passes a request on to a server, which checks the rights of this client. The methods are those of rssrv. null: the only namespace or server',
     {
       namespace: nameOrNull,
       server: nameOrNull,
@@ -345,7 +345,7 @@ export const CONTROL_METHODS = {
     SERVER_CALL_MS,
   ),
   'snapshot-begin': method(
-    'Starts the triggers with snapshot-before, before servers are asked for these snapshots. If one of them fails, so does this method',
+    'Starts the triggers with snapshot-before; the caller then asks servers for these snapshots. If a trigger fails, this method fails',
     {
       snapshots: {
         shape: list(object({ namespace: filledText(), name: filledText(), universe: count(), snapshot: filledText() })),
@@ -353,16 +353,16 @@ export const CONTROL_METHODS = {
       },
       pid: { shape: orNull(whole(1, PID_MAX)), what: 'the id of the process that asks, or null', default: null },
     },
-    object({ ticket: orNull(count('For snapshot-end, which has to follow; null: there are no triggers')) }),
+    object({ ticket: orNull(count('For snapshot-end, which the caller must call; null: there are no triggers')) }),
     SERVER_CALL_MS,
   ),
   'snapshot-end': method(
-    'Starts the triggers with snapshot-after, after the servers have answered. If the asker ends without it, rsiod starts them by itself',
+    'Starts the triggers with snapshot-after, once the servers have answered. If the caller ends without this call, rsiod starts them by itself',
     {
       ticket: { shape: whole(1, Number.MAX_SAFE_INTEGER), what: 'the ticket of snapshot-begin' },
       error: { shape: orNull(text()), what: 'why no snapshot was made, or null', default: null },
     },
-    object({ ended: flag('false: they were started already') }),
+    object({ ended: flag('false: the triggers were started already') }),
   ),
   backups: method(
     'When rsconfig backup has last made a backup of each volume on this machine',
@@ -382,7 +382,7 @@ export const CONTROL_METHODS = {
   'await-volume': method(
     'Waits until a server lists a volume for this client, so that it can be attached',
     { namespace: namespaceName, server: serverName, id: { shape: filledText(), what: 'the id of a volume' } },
-    object({ listed: flag('false: the server has not listed it in time') }),
+    object({ listed: flag('false: the server did not list it in time') }),
     CONTROL_TIMEOUT_MS,
   ),
   ...MIRROR_METHODS,

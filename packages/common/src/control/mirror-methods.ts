@@ -11,13 +11,13 @@ const REPLICA = object({
   serverid: count(),
   volume: text(),
   universe: count(),
-  inSync: flag('By the last configuration that the voters have'),
+  inSync: flag('In sync, by the last configuration that the voters have'),
   isReachable: flag('The server answers, and can use the replica'),
   isSilent: flag('The server does not answer, or is not connected'),
   copy: orNull(
     object({
       state: word(['behind', 'copying'], 'As in the status of the attached mirror'),
-      leftBytes: orNull(count('Still to be copied; null: not known')),
+      leftBytes: orNull(count('Bytes still to be copied; null: not known')),
       bytesPerSecond: orNull(number()),
       etaMs: orNull(number('Time until all is copied; null: unknown')),
     }),
@@ -29,7 +29,7 @@ const VOTER = object({
   server: text('As in replicas'),
   serverid: count(),
   answers: flag('It has its record of the mirror, and answers'),
-  isSilent: flag('As in replicas: if not, the server answers, and has lost its record or does not tell it'),
+  isSilent: flag('As in replicas; if both flags are false, the server answers, but has lost its record or does not tell it'),
   trouble: orNull(text('Why it does not vote; null if it does')),
 });
 
@@ -40,13 +40,13 @@ export const MIRROR = object({
   mirror: text('Id of the mirror'),
   state: word(
     ['known', 'unfinished', 'unknown'],
-    'known: the voters that answer have a configuration; unfinished: none has one, because the mirror was not made or removed to the end; unknown: no voter answers',
+    'known: the voters that answer have a configuration; unfinished: no voter has one, because making or removing the mirror was interrupted; unknown: no voter answers',
   ),
   sizeBytes: orNull(count(), 'null: not known'),
   replicas: list(REPLICA),
   voters: list(VOTER),
   majority: count('Voters that must answer'),
-  holder: orNull(text('Client that has the mirror attached, or has not detached it'), 'null: nobody has'),
+  holder: orNull(text('Client that has the mirror attached, or has ended without detaching it'), 'null: none'),
 });
 
 export type MirrorSummary = Of<typeof MIRROR>;
@@ -66,7 +66,7 @@ export const REMOVED_MIRROR = object({
       server: text(),
       volume: text(),
       universe: count(),
-      inSync: flag('It has all that was written to the mirror'),
+      inSync: flag('It has every write to the mirror'),
       isRemoved: flag('false: it is a plain volume now'),
     }),
     'The volumes that were its replicas',
@@ -91,10 +91,10 @@ export const FORCED_MIRROR = object({
   universe: count(),
   replicas: list(object({ server: text(), inSync: flag('It counts as in sync from now on') }), 'The replicas of the mirror from now on'),
   voters: list(text(), 'The servers that vote from now on'),
-  missing: list(text(), 'Servers of the old mirror that are no part of it any more'),
+  missing: list(text(), 'Servers of the old mirror that the new mirror does not have'),
   lost: list(text(), 'What may be lost, and what must not happen'),
   warnings: list(text()),
-  seen: text('What the mirror is now; to be sent with the request that makes it'),
+  seen: text('State that this answer describes; the request that makes the new mirror must contain it'),
   mirror: orNull(text('Id of the new mirror'), 'null: nothing was changed'),
   left: list(text(), 'What could not be removed of the old mirror, and what to do'),
 });
@@ -109,12 +109,12 @@ const VERIFICATION = object({
   comparedBytes: count(),
   sizeBytes: count(),
   differentBytes: count('Bytes that differed, in units of 4 KiB'),
-  repairedBytes: count('Of these, bytes that were copied from the replica that is right'),
+  repairedBytes: count('Of these, bytes that were copied from the right replica'),
   ranges: list(
     object({
       beginBytes: count(),
       endBytes: count(),
-      servers: list(text(), 'Servers whose replica differs from that which is right'),
+      servers: list(text(), 'Servers whose replica differs from the right one'),
       isRepaired: flag(),
     }),
     'The first 1000 ranges that differed',
@@ -140,7 +140,7 @@ export const MIRROR_SNAPSHOT = object({
   createdMs: number(),
   mirror: text('Id of the mirror'),
   term: count(),
-  number: count('Of the moment in this term'),
+  number: count('Number of the moment in this term'),
   servers: list(text(), 'Servers that have it'),
   missing: list(object({ server: text(), reason: text() }), 'Servers of the mirror that do not have it'),
 });
@@ -165,13 +165,13 @@ const namespaceOrNull: Param<string | null> = { shape: orNull(filledText()), wha
 
 export const MIRROR_METHODS = {
   mirrors: method(
-    'The mirrors whose replicas the servers list, as their voters know them; null: all namespaces',
+    'The mirrors whose replicas the connected servers list, with what their voters have recorded; null: all namespaces',
     { namespace: namespaceOrNull },
     MIRRORS,
     CONTROL_TIMEOUT_MS,
   ),
   'mirror-create': method(
-    'Makes a mirror: a volume on each server, its voters, and their first configuration. If a step fails, what was made is removed',
+    'Makes a mirror: a volume on each server, its voters, and their first configuration. If a step fails, rsiod removes what it has made',
     {
       namespace: namespaceOrNull,
       name: volumeName,
@@ -188,7 +188,7 @@ export const MIRROR_METHODS = {
     SERVER_CALL_MS,
   ),
   'mirror-remove': method(
-    'Dissolves a mirror that nobody has attached. Its replicas become plain volumes, or are removed',
+    'Dissolves a mirror that no client has attached. Its replicas become plain volumes, or are removed',
     {
       namespace: namespaceOrNull,
       name: volumeName,
@@ -219,7 +219,7 @@ export const MIRROR_METHODS = {
     SERVER_CALL_MS,
   ),
   'mirror-force': method(
-    'Makes a mirror of what is left of one whose voters are gone. With seen = null it only says what would be lost',
+    'Makes a new mirror of the replicas that are left of a mirror whose voters are gone. With seen = null, only says what would be lost',
     {
       namespace: namespaceOrNull,
       name: volumeName,
@@ -275,7 +275,7 @@ export const MIRROR_METHODS = {
     CONTROL_TIMEOUT_MS,
   ),
   'mirror-verification': method(
-    'How far the last comparison of replicas is, and what it has found',
+    'Progress and findings of the last comparison of replicas',
     { namespace: namespaceOrNull, name: volumeName, universe },
     VERIFIED,
     CONTROL_TIMEOUT_MS,

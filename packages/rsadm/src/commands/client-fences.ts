@@ -13,9 +13,9 @@ const COMPLETES_CLIENTS = `"\${ask[@]}" client list | tail -n +2 | cut -d' ' -f1
 export const CLIENT_KICK = defineCommand({
   call: { by: 'words', words: 'client kick' },
   synopsis: 'client kick NAME',
-  summary: 'ends the session of a client, which comes back by itself',
-  details: `Its I/O pauses until it has a new session; nothing is lost. The command is
-answered when the session has ended.`,
+  summary: 'ends the session of a client, which then reconnects',
+  details: `The I/O of the client pauses until it has a new session; nothing is lost. The
+command returns when the old session has ended.`,
   options: { json: JSON_OPTION },
   json: SERVER_METHODS['client-kick'].result,
   operands: { min: 1, max: 1 },
@@ -31,13 +31,13 @@ answered when the session has ended.`,
 export const CLIENT_FENCE = defineCommand({
   call: { by: 'words', words: 'client fence' },
   synopsis: 'client fence NAME',
-  summary: 'keeps a client out, and waits until nothing of it can run',
+  summary: 'keeps a client out, and waits until its requests have ended',
   details: `After success, no write of the client reaches a volume of this server until
 rsadm client unfence NAME, also after restarts of rssrv. Its holds stay until
-another client takes them over or rsadm client release ends them. If something
-of the client still runs after 30 s, the command fails: do not rely on it then.
-The fence stays, and the same command goes on waiting. What the client does on
-other servers is not affected.`,
+another client takes them over or rsadm client release ends them. If a request
+of the client still runs after 30 s, the command fails, and that request may
+still write. The fence stays, and the same command waits again. The command does
+not affect the client on other servers.`,
   options: { json: JSON_OPTION },
   json: SERVER_METHODS['client-fence'].result,
   operands: { min: 1, max: 1 },
@@ -74,10 +74,10 @@ export const CLIENT_RELEASE = defineCommand({
   call: { by: 'words', words: 'client release' },
   synopsis: 'client release NAME [--volume V] [--force]',
   summary: 'ends the holds of a client that does not come back',
-  details: `The client must have no session. Each volume is synced first. When the client
-comes back, its I/O on the volume gets errors, and what it had not sent is lost.
---force also ends holds on volumes whose storage may have lost writes that the
-client would send again; the client must be fenced for that.`,
+  details: `The client must have no session. rssrv syncs each volume first. If the client
+comes back, its I/O on the volume fails, and writes that it had not sent are
+lost. --force also ends holds on volumes whose storage may have lost writes that
+the client would send again; the client must be fenced for that.`,
   options: {
     volume: { kind: 'text', value: 'V', help: 'only the hold on this volume' },
     force: { kind: 'flag', help: 'also give up writes that only the client still has' },

@@ -13,11 +13,11 @@ export const CLIENT_REKEY = defineCommand({
   details: `In three steps:
   1. rsadm client rekey NAME prints a new key. From now on, both keys are valid.
   2. On the client, rsconfig namespace set NAMESPACE --nodekey-file F --reload
-     writes it to /etc/rscltcfg. Then, here, rsadm client kick NAME: it comes
-     back with the new key.
-  3. rsadm client rekey NAME --finish drops the old key. A session that the old
-     key has proved ends with it, so this is refused while there is one, unless
-     --force is given.
+     writes it to /etc/rscltcfg. On the server, rsadm client kick NAME makes the
+     client reconnect with the new key.
+  3. rsadm client rekey NAME --finish drops the old key, and a session that was
+     authenticated with it would end. The command is refused while there is
+     such a session, unless --force is given.
 rsadm client list shows which key the session uses. --cancel drops the new key
 instead. Only the key goes to stdout, so that it can be written to a file.`,
   options: {

@@ -22,7 +22,7 @@ const COMPLETES_CLIENTS = `"\${ask[@]}" client list | tail -n +2 | cut -d' ' -f1
 export const CLIENT_LIST = defineCommand({
   call: { by: 'words', words: 'client list' },
   synopsis: 'client list [-v]',
-  summary: 'lists clients, what they may do, hold and do now',
+  summary: 'lists clients with their rights, holds and state',
   options: {
     verbose: { kind: 'flag', short: 'v', help: 'also the paths of each client, and what its I/O waits for' },
     json: JSON_OPTION,
@@ -91,10 +91,10 @@ export const CLIENT_SET = defineCommand({
   synopsis: 'client set NAME KEY=VALUE...',
   summary: 'limits the I/O of a client',
   details: `The keys are iops, bandwidth and burst, as in "iops=500 bandwidth=50m". They
-hold for all volumes of the client together, beside the limits of each
-volume, and take effect at once, under I/O. off ends a limit. The limits are
-in the line of the client in [rights] of rssrvcfg(5), and stay when client
-rights changes its right.`,
+limit the I/O of the client over all its volumes, in addition to the limits of
+each volume, and take effect at once, also during I/O. off removes a limit. The
+limits are in the line of the client in [rights] of rssrvcfg(5), and rsadm
+client rights does not change them.`,
   options: {},
   operands: { min: 2, max: 4 },
   completes: COMPLETES_CLIENTS,

@@ -22,10 +22,10 @@ export const EVENTS = defineCommand({
   call: { by: 'words', words: 'events' },
   synopsis: 'events [-n N] [--since TIME] [-f]',
   summary: 'shows what has changed on the server, and why',
-  details: `Clients that connect, go silent or are refused after their proof; changes of
-volumes and pools, take-overs, reloads. rssrv keeps the last ${EVENTS_KEPT} events,
-also over restarts; the log, which rsslogcat shows, has them all. With -f
-and --json, each event is a JSON document in a line of its own.`,
+  details: `An event is, for example, a client that connects, goes silent or is refused
+after its proof, a change of a volume or a pool, a take-over, or a reload. rssrv
+keeps the last ${EVENTS_KEPT} events, also after restarts; rsslogcat shows all of them.
+With -f and --json, each event is a JSON document on its own line.`,
   options: {
     number: { kind: 'text', short: 'n', value: 'N', help: `show the last N events; default: all, with -f the last ${SHOWN_FIRST}` },
     since: { kind: 'text', value: 'TIME', help: SINCE_HELP },

@@ -83,9 +83,10 @@ export const INIT = defineCommand({
   call: { by: 'words', words: 'init' },
   synopsis: 'init [--name N] [--namespace N] [--namespaceid N]\n[--serverid N] [--address A,...]',
   summary: 'makes a first configuration file',
-  details: `On a terminal, the command asks for what is not given. The default namespaceid
-is derived from the name of the namespace, so that two servers of one namespace
-get the same. The new file has mode 0600. A file with sections is never changed.`,
+  details: `On a terminal, the command asks for options that are not given. The default
+namespaceid is derived from the name of the namespace, so that all servers of a
+namespace get the same number. The new file has mode 0600. A file with sections
+is never changed.`,
   options: {
     name: { kind: 'text', value: 'N', help: 'name of this server; default: the host name' },
     namespace: { kind: 'text', value: 'N', help: 'name of the namespace, such as osl' },

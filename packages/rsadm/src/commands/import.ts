@@ -17,25 +17,26 @@ export function importVerb(given: VolumeProgram, words: string): Command<VolumeD
     call: { by: 'words', words: 'volume import' },
     synopsis: 'volume import SOURCE NAME [--pool P] [--format FORMAT]\n[--block-size N] [--limit RATE] [--wait[=T] | --background]',
     summary: 'makes a volume of a file, a device or an NBD export',
-    details: `A job makes a volume of what SOURCE contains, and only reads SOURCE: the path of
-a file or block device on the server, or nbd://HOST[:PORT]/EXPORT or
-nbd+unix:///EXPORT?socket=PATH. A file is raw, or qcow2 if it ends in .qcow2.
-A raw file on the file system of pool P is cloned, which takes no time and no
-space; everything else is copied. Without --pool, the job prefers a pool that
-can clone the file. qcow2 and NBD need qemu-img on the server.
-NAME does not exist until it is complete: a job that fails or is cancelled
-leaves nothing. After a restart of the server, it starts over.
-Nothing may write to SOURCE meanwhile. What a section [volume] serves is
-refused: detach it, remove its section, run rsadm reload, then import it, and
-delete the file later. The command waits until the job ends, and shows its
+    details: `A job makes a volume with the content of SOURCE, which is the path of a file or
+block device on the server, or nbd://HOST[:PORT]/EXPORT or
+nbd+unix:///EXPORT?socket=PATH. The job never changes SOURCE. The format of a
+file is raw, or qcow2 if its name ends in .qcow2. A raw file on the file system
+of pool P is cloned, which takes no time and no space; everything else is
+copied. Without --pool, the job prefers a pool that can clone the file. qcow2
+and NBD need qemu-img on the server.
+The volume does not exist until it is complete: a job that fails or is cancelled
+leaves nothing. After a restart of the server, the job starts over. No program
+may write to SOURCE during the job. A file that a section [volume] serves is
+refused: detach the volume, remove its section, run rsadm reload, import the
+file, and delete it later. The command waits until the job ends, and shows its
 progress; Ctrl-C ends only the command, and --background does not wait.`,
     options: {
       pool: { kind: 'text', value: 'P', help: 'pool of the volume' },
       format: { kind: 'text', value: 'FORMAT', help: 'format of the file: raw or qcow2' },
       'block-size': { kind: 'text', value: 'N', help: 'block size that clients see: 512 (default) or 4096' },
-      limit: { kind: 'text', value: 'RATE', help: 'copy at most RATE in a second, such as 100m' },
+      limit: { kind: 'text', value: 'RATE', help: 'copy at most RATE bytes per second, such as 100m' },
       wait: WAIT_OPTION,
-      background: { kind: 'flag', help: 'do not wait' },
+      background: { kind: 'flag', help: 'do not wait for the end of the job' },
       json: JSON_OPTION,
     },
     json: object({ ...given.place, job: JOB }),

@@ -40,8 +40,8 @@ export const POOL_ADD = defineCommand({
 reflink). If it is a pool already, for example one that another server used, it
 is added with all its volumes.`,
   options: {
-    limit: { kind: 'text', value: 'SIZE', help: 'the most that the sizes of its volumes may add up to' },
-    reserve: { kind: 'text', value: 'P%', help: 'share that thick volumes leave free; default: 5%' },
+    limit: { kind: 'text', value: 'SIZE', help: 'largest sum of the sizes of its volumes' },
+    reserve: { kind: 'text', value: 'P%', help: 'share of the file system to keep free; default: 5%' },
   },
   operands: { min: 2, max: 2 },
   completes: 'files',
@@ -97,7 +97,7 @@ pool add brings the pool back with all its volumes, here or on another server.`,
 export const POOL_CHECK = defineCommand({
   call: { by: 'words', words: 'pool check' },
   synopsis: 'pool check NAME',
-  summary: 'reads a pool, and reports what it cannot explain',
+  summary: 'reports files in a pool that belong to no volume',
   details: `The exit code is 1 if the pool cannot be used or contains something that belongs
 to no volume. The command changes nothing.`,
   options: { json: JSON_OPTION },

@@ -12,11 +12,11 @@ export const STATS = defineCommand({
   call: { by: 'words', words: 'stats' },
   synopsis: 'stats [NAME] [--interval T]',
   summary: 'shows what clients do: totals, rates, latencies',
-  details: `NAME is a client or a volume; default: all. The totals begin with the session
-of the client. A latency is the time from the arrival of a request until its
-answer is ready; p99.9 is met by all but one of a thousand requests. The rates
-are those of the interval, 1s by default; with --json there is one sample, with
-the rates of the last seconds.`,
+  details: `NAME is a client or a volume; default: all. The totals count from the beginning
+of the client's session. A latency is the time from the arrival of a request
+until its answer is ready; of 1000 requests, one takes longer than p99.9. The
+rates are averages over the interval, 1s by default; with --json, the command
+prints one sample with the rates of the last seconds.`,
   options: { interval: { kind: 'text', value: 'T', help: 'measure the rates over T, such as 10s' }, json: JSON_OPTION },
   json: SERVER_METHODS.stats.result,
   operands: { min: 0, max: 1 },

@@ -15,10 +15,10 @@ export const WITNESS_LIST = defineCommand({
   call: { by: 'words', words: 'witness list' },
   synopsis: 'witness list',
   summary: 'lists the mirrors for which this server votes',
-  details: `A mirror is a volume with replicas on several servers. Three servers vote
-which of them are in sync, and which client has the mirror. The list shows the
+  details: `A mirror is a volume with replicas on several servers. Three servers vote which
+replicas are in sync, and which client has the mirror. The list names the
 servers of the replicas by their serverid. Clients that may create volumes on a
-server make it a voter; with witness = yes in rssrvcfg(5), all clients may.`,
+server can make it a voter; with witness = yes in rssrvcfg(5), all clients can.`,
   options: { json: JSON_OPTION },
   json: SERVER_METHODS['witness-list'].result,
   run: async (context, { json }) => {
@@ -41,9 +41,9 @@ export const WITNESS_REMOVE = defineCommand({
   synopsis: 'witness remove ID [--force]',
   summary: 'removes the record of a mirror, so that this server has no vote in it',
   details: `ID is the id that rsadm witness list shows. A mirror works as long as a majority
-of its voters answers. The server that loses its record is a new voter if a
-client founds it again, and the holder of the mirror must name it first. Without
---force, the record of a mirror that a client may have attached stays.`,
+of its voters answers. A server that lost its record has no vote until rsconfig
+mirror witness makes it a voter again. Without --force, the record of a mirror
+that a client may have attached stays.`,
   options: { force: { kind: 'flag', help: 'remove the record also of a mirror that may be attached' }, json: JSON_OPTION },
   json: SERVER_METHODS['witness-remove'].result,
   operands: { min: 1, max: 1 },

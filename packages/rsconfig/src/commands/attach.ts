@@ -19,9 +19,9 @@ export const ATTACH = defineCommand({
 Without NAME, an unreachable server is an error, because rsiod does not know its
 volumes.
 
-A snapshot of a volume is attached read-only, by several clients if they want,
-and only by its name: NAME@SNAPSHOT. It shows the volume as it was at the moment
-of the snapshot. Without NAME, no snapshot is attached.
+A snapshot of a volume can be attached only by its name, NAME@SNAPSHOT, and only
+read-only; several clients can do this. It shows the volume as it was at the
+moment of the snapshot. Without NAME, no snapshot is attached.
 
 Only one client, the holder, can attach a volume for writing, unless the volume
 is shared. With --take-over, this client takes the named volumes over from their
@@ -78,8 +78,8 @@ export const DETACH = defineCommand({
   synopsis: '-d [NAME...] [--force] [--wait[=T]]',
   summary: 'detaches volumes and removes their devices',
   details: `With --wait, the command keeps trying as long as the volume is in use, its I/O
-or final flush is in progress, or its server is unreachable. Of a volume that is
-not attached, the command says so, and that is no error.`,
+or final flush is in progress, or its server is unreachable. If a volume is not
+attached, the command says so; this is no error.`,
   options: { force: { kind: 'flag', help: 'with -d: detach even if the devices are in use' }, wait: WAIT_OPTION, json: JSON_OPTION },
   json: CONTROL_METHODS.detach.result,
   operands: ANY_NUMBER,

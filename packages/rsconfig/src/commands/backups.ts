@@ -22,16 +22,16 @@ export const BACKUP = defineCommand({
   call: { by: 'words', words: 'backup' },
   synopsis: 'backup NAME[@SNAPSHOT] DIRECTORY [--since SNAPSHOT] [--verify]',
   summary: 'copies a snapshot to a qcow2 file',
-  details: `The file is DIRECTORY/NAME@SNAPSHOT.qcow2, with a description beside it.
-Without @SNAPSHOT, a snapshot backup-DATE-TIME is made first, and stays.
+  details: `The file is DIRECTORY/NAME@SNAPSHOT.qcow2, with a description beside it. Without
+@SNAPSHOT, the command first makes a snapshot backup-DATE-TIME, which stays.
 Without --since, the whole snapshot is copied, apart from holes. With --since,
-DIRECTORY must have the backup of that older snapshot: only what has changed
-since is read and written, and the new file stands on the older one. The older
-snapshot must still exist. qemu-img checks each backup before it gets its
-name, and --verify compares it with the snapshot. The command attaches the
-snapshot, and detaches it again.`,
+only the changes since that older snapshot are copied. DIRECTORY must have the
+backup of the older snapshot, which becomes the backing file of the new file,
+and the older snapshot must still exist. qemu-img checks each backup before it
+gets its name, and --verify compares it with the snapshot. The command attaches
+the snapshot, and detaches it again.`,
   options: {
-    since: { kind: 'text', value: 'SNAPSHOT', help: 'copy only what has changed since this snapshot,\nof which DIRECTORY has a backup' },
+    since: { kind: 'text', value: 'SNAPSHOT', help: 'copy only the changes since this snapshot,\nwhose backup is in DIRECTORY' },
     verify: VERIFY_OPTION,
     json: JSON_OPTION,
   },
@@ -64,19 +64,19 @@ export const RESTORE = defineCommand({
   call: { by: 'words', words: 'restore' },
   synopsis: 'restore FILE NAME [--yes] [--verify] [--unproven]',
   summary: 'writes a backup to a volume',
-  details: `FILE is a file that rsconfig backup has made; the files on which it stands
-must be beside it. Their descriptions tell of which snapshot each is, and a
-file that was replaced by another one is refused, like a file that names
-others than its description. What was in the volume is lost. The volume must
-not be attached here, no client may hold it, and it must not be shared. It
-may be larger than the backup, and the rest of it becomes zeros. The command
-attaches it, and detaches it again. rsconfig volume restore is another command:
-it brings back a removed volume, or gives a volume the content of its image.`,
+  details: `FILE is a file that rsconfig backup has made; its backing files must be in the
+same directory. The description of each file names its snapshot and its backing
+file. A file that does not agree with its description is refused. The old
+content of the volume is lost. The volume must not be attached here, no client
+may hold it, and it must not be shared. The volume may be larger than the
+backup; the rest of the volume becomes zeros. The command attaches the volume,
+and detaches it at the end. rsconfig volume restore is another command: it
+brings back a removed volume, or gives a volume the content of its image.`,
   options: {
     yes: { kind: 'flag', help: 'do not ask' },
     unproven: {
       kind: 'flag',
-      help: 'accept a chain whose descriptions do not tell which\nfiles belong together, and one file without any',
+      help: 'accept a description without the id of the backing\nfile, and a single file without a description',
     },
     verify: VERIFY_OPTION,
     json: JSON_OPTION,

@@ -86,7 +86,7 @@ hedged counts READs that were also sent on this path because another path was
 late. The field probed counts requests that were copied to this path only to
 measure its data rate. The field dropped counts answers that arrived after
 another path had delivered the result. Latencies are those of all requests since
-rsiod was started; p99.9 is met by all but one of a thousand requests.`,
+rsiod was started; of 1000 requests, one takes longer than p99.9.`,
   options: { json: JSON_OPTION },
   json: CONTROL_METHODS.stats.result,
   run: async (context, { json }) => {
@@ -105,7 +105,7 @@ export const EVENTS = defineCommand({
   call: { by: 'words', words: 'events' },
   synopsis: 'events [--number N] [--since TIME]',
   summary: 'lists the latest state changes of paths and volumes',
-  details: `rsiod keeps the last ${EVENTS_KEPT} events, also over restarts.`,
+  details: `rsiod keeps the last ${EVENTS_KEPT} events, also after restarts.`,
   options: {
     number: { kind: 'text', short: 'n', value: 'N', help: 'show the last N events; default: all' },
     since: { kind: 'text', value: 'TIME', help: SINCE_HELP },

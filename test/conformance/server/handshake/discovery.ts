@@ -1,5 +1,5 @@
-// Discovery as it appears on the wire: raw datagrams to the server's address, and its answers. Where the form itself is tested, datagrams
-// are decoded by hand.
+// Discovery as it appears on the wire: raw datagrams to the server's address, and its answers. Cases about the form decode datagrams
+// without the product's code.
 
 import dgram from 'node:dgram';
 import { randomBytes } from 'node:crypto';
@@ -29,11 +29,11 @@ interface Ask {
   readonly kind?: number;
   readonly form?: number;
   readonly magic?: string;
-  /** Signs with this. */
+  /** Key that signs the request. */
   readonly key?: string;
 }
 
-/** A socket that asks, and all datagrams that it has received. */
+/** A socket that sends requests and keeps all received datagrams. */
 class Asker {
   readonly heard: Buffer[] = [];
   private readonly target: Target;
@@ -100,7 +100,7 @@ function beacon(
   return serverCase(`beacon.${id}`, section, expects, (target) => Asker.with(target, (asker) => use(asker, target)), { needs });
 }
 
-/** The datagrams of two sockets keep their order: any answer to the first request is there before the second one's answer. */
+/** Expects no answer to a request: a second request gets its answer, and an answer to the first would have arrived before. */
 function unanswered(id: string, expects: string, ask: (target: Target) => Ask, section = 'Which requests are answered'): ServerCase {
   return beacon(id, section, expects, async (asker, target) => {
     asker.ask(ask(target));

@@ -14,7 +14,6 @@ import type { Target } from '../../base/target.ts';
 
 export type Fields = Readonly<Record<string, Packable>>;
 
-/** Fields of an ordinary HELLO. */
 export function helloFields(target: Target, changes: Fields = {}): Fields {
   const { node, namespaceid, hello } = target.identity();
   const usual = { versions: [1], features: [], namespaceid, node, instance: hello?.instance ?? 0, machine: hello?.machine ?? '' };
@@ -58,11 +57,11 @@ export function joinBody(keys: SpecKeys, secret: Buffer, map: Fields): Buffer {
 
 export interface Welcomed {
   readonly welcome: Welcome;
-  /** S, of a first handshake. */
+  /** Session secret S of a first handshake. */
   readonly secret: Buffer;
 }
 
-/** Takes WELCOME and checks its mac; `secret`: of the session that was joined. */
+/** Receives WELCOME and checks its mac; `secret`: of the joined session. */
 export async function welcomed({ peer, keys }: Greeted, secret: Buffer | null = null): Promise<Welcomed> {
   const { op, body } = await peer.next();
   equals('The op of what answers PROOF', op, OP.WELCOME);

@@ -13,7 +13,7 @@ import { type Packable, pack } from '../../base/pack.ts';
 import type { Target } from '../../base/target.ts';
 import { type Fields, greet, helloFields, helloFrame } from './handshake-steps.ts';
 
-/** The server closes a connection that began with these bytes, without a message. */
+/** Expects that the server closes a connection that begins with these bytes, without a message. */
 async function drops(target: Target, ...bytes: readonly Buffer[]): Promise<void> {
   const peer = await target.connectUnproven();
   peer.send(...bytes);

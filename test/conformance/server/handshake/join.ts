@@ -1,5 +1,5 @@
 // More paths of a session, and what ends a path.
-// Which node holds a volume then is in holders.ts.
+// Cases about holds after such an end are in holders.ts.
 
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,11 +15,11 @@ import { specMac } from '../../base/spec-keys.ts';
 import { BLOCK, SCRATCH, type Target } from '../../base/target.ts';
 import { greet, joinBody, proofFrame } from './handshake-steps.ts';
 
-/** So that the last ones arrive when its process is gone. */
+/** Interval of the joins, so that the last ones arrive when the session's process has ended. */
 const LATE_EVERY_MS = 4;
 const BYE = { op: OP.BYE, body: encodeFarewell({ code: 'E_SHUTTING_DOWN', sentence: 'Good night' }) };
 
-/** A join with this session and secret, and the text of its REFUSE. */
+/** Joins with this session and secret, and returns the text of the REFUSE. */
 async function refusesJoin(target: Target, index: number, join: { session: Uint8Array; secret: Buffer }, code: string): Promise<string> {
   const peer = await target.connectUnproven(target.identity(index));
   await peer.greet();
@@ -125,7 +125,7 @@ export const JOIN_CASES: readonly ServerCase[] = [
     async (target) => {
       const first = await target.first();
       const paths: RawClient[] = [];
-      // Those of earlier cases are on their way out.
+      // Paths of earlier cases may still be closing.
       while (paths.length < PATHS_PER_TRUNK_MAX - 1) paths.push(await target.join(first));
       const over = await target.connectUnproven();
       await over.greet();

@@ -1,5 +1,5 @@
 // PROOF and its answer in a first handshake: keys, macs, replays, early bytes, and time. Joining is in join.ts. All cases together fail
-// fewer proofs from one address than FAILED_PROOFS_AT_ONCE, see MANY_FAILURES.
+// fewer proofs from one address than FAILED_PROOFS_AT_ONCE, except those with MANY_FAILURES.
 
 import { randomBytes } from 'node:crypto';
 import { FAILED_PROOFS_AT_ONCE, PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';
@@ -14,7 +14,7 @@ import type { Target } from '../../base/target.ts';
 import { type Fields, greet, helloFields, helloFrame, joinBody, proofFrame, welcomed } from './handshake-steps.ts';
 
 const NEW_SESSION = { session: null, dead: [] };
-/** Of cases that fail more proofs than one address may. */
+/** For cases that fail more proofs than one address may. */
 const MANY_FAILURES = { needs: ['addresses'] } as const;
 const MIB = 1024 * 1024;
 /** More than the server's own bound for an unproven connection. */
@@ -28,7 +28,6 @@ async function unproven(target: Target, identity: RawIdentity): Promise<string> 
   return (await refused(peer, 'E_AUTH')).sentence;
 }
 
-/** A PROOF whose bytes are changed is refused with E_AUTH. */
 async function refusesChanged(target: Target, change: (proof: Buffer) => Buffer): Promise<void> {
   const { peer, keys } = await greet(target);
   const proof = proofFrame(keys, pack(NEW_SESSION));
@@ -37,7 +36,7 @@ async function refusesChanged(target: Target, change: (proof: Buffer) => Buffer)
   await refused(peer, 'E_AUTH');
 }
 
-/** HELLO was changed on the way: T differs, and PROOF is refused. */
+/** A case in which HELLO was changed on its way, so that T differs and PROOF is refused. */
 function tampered(id: string, expects: string, sent: Fields, pretended: Fields, extra: Parameters<typeof serverCase>[4] = {}): ServerCase {
   return serverCase(
     id,
@@ -52,7 +51,7 @@ function tampered(id: string, expects: string, sent: Fields, pretended: Fields, 
   );
 }
 
-/** A PROOF with a correct mac and an invalid body. */
+/** A case with a PROOF that has a correct mac and an invalid body. */
 function signedNonsense(id: string, expects: string, before: () => Buffer): ServerCase {
   return serverCase(`handshake.proof.${id}`, 'PROOF', expects, async (target) => {
     const { peer, keys } = await greet(target);
@@ -78,7 +77,7 @@ async function flipped(target: Target, at: (body: Buffer) => number): Promise<vo
 }
 
 async function silentUntilClosed(target: Target, begin: (peer: RawClient) => Promise<void>): Promise<void> {
-  // Before it arrives: the server may have it sooner than the test knows.
+  // Takes the time before sending, because the server may receive the bytes before the test continues.
   const startMs = performance.now();
   const peer = await target.connectUnproven();
   await begin(peer);

@@ -1,5 +1,5 @@
 // Encrypted paths from the outside: shares, START_TLS, and TLS 1.3 with the key that docs/PROTOCOL.md describes, by Node's documented TLS
-// client. Keys are derived without the product's code. What a client demands of a server is in the unit tests of the handshake.
+// client. Keys are derived without the product's code. Unit tests of the handshake cover the checks of the client.
 
 import { diffieHellman, generateKeyPairSync, createPublicKey, type KeyObject } from 'node:crypto';
 import { once } from 'node:events';
@@ -35,7 +35,7 @@ function agree({ privateKey }: OwnShare, share: Uint8Array): Buffer {
   return diffieHellman({ privateKey, publicKey: createPublicKey({ key: { kty: 'OKP', crv: 'X25519', x }, format: 'jwk' }) });
 }
 
-/** The handshake up to START_TLS, of a new session. */
+/** Plays the handshake of a new session up to START_TLS. */
 async function started(target: Target): Promise<Greeted & { readonly psk: Buffer }> {
   target.leave();
   const share = ownShare();
@@ -48,7 +48,7 @@ async function started(target: Target): Promise<Greeted & { readonly psk: Buffer
   return { ...greeted, psk: specPsk(greeted.keys, agree(share, greeted.challenge.share)) };
 }
 
-/** Begins TLS with this key. Resolves with the socket, or with why there is no TLS. */
+/** Begins TLS with this key. Resolves with the socket, or with the reason of the failure. */
 async function secure({ peer }: Greeted, identity: string, psk: Buffer): Promise<tls.TLSSocket | string> {
   peer.socket.removeAllListeners('data');
   const options = { socket: peer.socket, ciphers: SUITE, minVersion: 'TLSv1.3', pskCallback: () => ({ psk, identity }) } as const;

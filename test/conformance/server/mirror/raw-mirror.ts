@@ -1,5 +1,5 @@
-// A mirror at the server under test, as raw clients see it: its VOTEs, its configuration, and cases that found it and dismiss it at their end,
-// so that the server keeps no records. The cases are in votes.ts and replicas.ts.
+// A mirror at the server under test, as raw clients see it: its VOTEs and its configuration. Each case founds a mirror and dismisses it at
+// its end, so that the server keeps no records. The cases are in votes.ts and replicas.ts.
 
 import { randomBytes } from 'node:crypto';
 import { FEATURE } from '@rsio/protocol/wire/features';
@@ -84,7 +84,7 @@ export function config(k: number, changes: Partial<MirrorConfig> = {}): MirrorCo
   };
 }
 
-/** A further path of the shared session, on which VOTE was agreed. */
+/** A further path of the shared session, with VOTE agreed. */
 export async function agreed(target: Target): Promise<RawClient> {
   const first = await target.first();
   const path = target.keep(await RawClient.login(target.place(), target.identity(0, { features: [FEATURE.MIRROR] }), first));
@@ -92,12 +92,12 @@ export async function agreed(target: Target): Promise<RawClient> {
   return path;
 }
 
-/** A session of the second node, on which VOTE was agreed. */
+/** A session of the second node, with VOTE agreed. */
 export async function second(target: Target): Promise<RawClient> {
   return target.keep(await RawClient.begin(target.place(), target.identity(1, { features: [FEATURE.MIRROR] })));
 }
 
-/** A record that this client has founded; in the end the last term dismisses it. */
+/** A case with a record that this client has founded; at its end, the last term dismisses the record. */
 export function mirrorCase(
   id: string,
   section: string,

@@ -65,7 +65,7 @@ function told(answer: VoteAnswer): VoteReplica {
   return replica;
 }
 
-/** TERM of a handle is answered with this status. */
+/** Expects this status as the answer to TERM on the handle. */
 async function termIs(path: RawClient, handle: number, status: StatusName): Promise<void> {
   const request = { op: OP.IOCTL, handle, aux: IOCTL.TERM };
   if (status === 'OK') equals('The body of TERM', (await answered(path, request)).body.length, 0);
@@ -294,7 +294,7 @@ export const REPLICA_CASES: readonly ServerCase[] = [
   ),
 ];
 
-/** For the end of the suite: the server is restarted. */
+/** Cases that restart the server, for the end of the suite. */
 export const REPLICA_RESTART_CASES: readonly ServerCase[] = [
   replicaCase(
     'restart',

@@ -1,5 +1,5 @@
-// VOTE: the record of a mirror at a voter, from its founding to its end. Each case founds a mirror of its own, and dismisses it at the end, so
-// that the server keeps no records. What a restart of the server leaves is tested in rssrv's mirrors/voters.test.ts.
+// VOTE: the record of a mirror at a voter, from its founding to its end. Each case founds a mirror of its own, and dismisses it at the end,
+// so that the server keeps no records. rssrv's mirrors/voters.test.ts tests the effect of a restart of the server.
 
 import { VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';
@@ -175,7 +175,7 @@ const RULE_CASES: readonly ServerCase[] = [
   }),
 ];
 
-/** For the end of the suite: the server is restarted. */
+/** Cases that restart the server, for the end of the suite. */
 export const MIRROR_RESTART_CASES: readonly ServerCase[] = [
   mirrorCase(
     'restart',

@@ -1,5 +1,5 @@
-// A backup that is to be restored: the header of a foreign qcow2 file and its description. Oracle: it is refused with E_USAGE, or the chain has
-// plain names of files in its folder only, and those that header and description agree on.
+// The header of a foreign qcow2 file and its description, for a restore. Oracle: the file is refused with E_USAGE, or the chain has only
+// plain names of files in its folder, on which header and description agree.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -51,7 +51,7 @@ async function run(input: Buffer): Promise<boolean> {
     const parent = scratchFolder();
     folder = path.join(parent, 'backups');
     mkdirSync(folder);
-    // What is outside of the folder would do as a base.
+    // A file outside of the folder would also be a valid base.
     for (const place of [parent, folder]) writeBackup(place, BASE, 'b1', null, null);
   }
   const end = LENGTH_BYTES + (input.length < LENGTH_BYTES ? 0 : input.readUInt16BE(0));

@@ -1,4 +1,4 @@
-// The readers of the two configuration files, and the edits of the client's. Oracle: any text gives a configuration, or E_CONFIG with
+// The readers of the two configuration files, and edits of the client's file. Oracle: any text gives a configuration, or E_CONFIG with
 // existing lines; no message contains a key or a control character; an edit of a valid file is refused with E_CONFIG, or gives a document
 // that matches its own text.
 
@@ -28,7 +28,10 @@ interface Problem {
   readonly message: string;
 }
 
-/** A mutation may turn anything into a key: the secret may not be shown wherever it is the value of a key, valid or not. */
+/**
+ * Lines in which the secret is the value of a key, valid or not, because a mutation may turn any text into a key. No message may show the
+ * secret then.
+ */
 const SECRET_LINE = new RegExp(`^\\s*(?:(?:nodekey|serverkey|namespacekey)\\s*=.*|(?:big-2|venus) ${SECRET}\\s*)$`);
 
 function judgeProblems(problems: readonly Problem[], text: string): void {

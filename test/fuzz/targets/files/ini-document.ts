@@ -14,7 +14,7 @@ const EDITS = 6;
 
 interface Edit {
   readonly document: IniDocument;
-  /** Numbers of the lines that may be removed, and that may be added. */
+  /** Number of lines that may be removed, and that may be added. */
   readonly gone: number;
   readonly come: number;
 }
@@ -55,12 +55,15 @@ function checkedValue(document: IniDocument, index: number, key: string, value: 
   return document;
 }
 
-/** Without a carriage return at the end of the file, which becomes a part of the line end when something follows. */
+/** Lines without a carriage return at the end of the file, which becomes part of a line end if a line follows. */
 function contentOf({ lines }: IniDocument): string[] {
   return lines.map(({ raw }) => raw.replace(/\r+$/, ''));
 }
 
-/** The lines of `after` that are also in `before`, in order, make up all but `gone` of `before` and all but `come` of `after`. */
+/**
+ * Expects that at most `gone` lines of `before` are missing in `after`, and that `after` has at most `come` further lines; all other lines
+ * keep their order.
+ */
 function judgeLines(before: IniDocument, after: IniDocument, gone: number, come: number): void {
   const [old, made] = [before, after].map(contentOf) as [string[], string[]];
   let head = 0;
@@ -68,7 +71,7 @@ function judgeLines(before: IniDocument, after: IniDocument, gone: number, come:
   let tail = 0;
   while (tail < Math.min(old.length, made.length) - head && old.at(-1 - tail) === made.at(-1 - tail)) tail++;
   const [lost, added] = [old.length - head - tail, made.length - head - tail];
-  // Entries of one key may be apart; the lines between them must be kept too.
+  // Entries of one key may have other lines between them, which must be kept.
   const isKept = come === 0 ? isWithin(made, old) : lost <= gone && added <= come;
   expectThat(isKept, `an edit took ${lost} lines and gave ${added}, at most ${gone} and ${come} were to change`);
 }

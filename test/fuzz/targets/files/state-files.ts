@@ -35,13 +35,13 @@ const quiet = { debug: () => undefined, info: () => undefined, warn: () => undef
 
 let folder: string | null = null;
 
-/** One for the process. */
+/** One folder for the process. */
 function scratch(): string {
   folder ??= scratchFolder();
   return folder;
 }
 
-/** A record of a process that may be one of this machine's must not be acted on: it would be killed. */
+/** Whether a record may name a living process of this machine, which the code under test would kill. */
 function namesProcesses(bytes: Buffer): boolean {
   try {
     const { content } = JSON.parse(bytes.toString('utf8')) as { content: { workers: unknown[] } };
@@ -51,7 +51,7 @@ function namesProcesses(bytes: Buffer): boolean {
   }
 }
 
-/** Any client is kept, as extreme as a HELLO allows. */
+/** Stores clients with extreme values that HELLO permits. */
 async function useInstances(holders: Holds): Promise<void> {
   const extreme = { node: 'n'.repeat(63), machine: 'm'.repeat(128), boot: 'b'.repeat(128), process: 'p'.repeat(128), address: '::1' };
   const last = { ...extreme, instance: INSTANCE_MAX };
@@ -60,7 +60,7 @@ async function useInstances(holders: Holds): Promise<void> {
     await holders.noteInstance({ ...last, process: 'q' }, last);
     await holders.noteInstance({ ...extreme, machine: 'other', instance: 0 }, last);
   } catch (thrown) {
-    // The file must not refuse it: any identity of a HELLO can be kept.
+    // The file must accept every identity that HELLO permits.
     throw new Error(`a client cannot be kept: ${String(thrown)}`);
   }
   expectThat(!holders.isCurrent(last), 'an instance that was replaced may come back');
@@ -70,11 +70,11 @@ async function useHolders(file: string): Promise<boolean> {
   const holders = new Holds(file, () => 0, quiet);
   await holders.load();
   await useInstances(holders);
-  // An accepted and stored entry is accepted by the next start.
+  // The next start must accept an entry that was accepted and stored.
   await new Holds(file, () => 0, quiet).load().catch((thrown: unknown) => {
     throw new Error(`a file that was kept is not taken: ${String(thrown)}`);
   });
-  // A client that is refused because of it is sent its contents, and every client sees them in the list.
+  // A refused client gets the contents of a hold, and every client sees them in the list.
   const holds = holders.holdersOf(ID);
   encodeFailureAnswer({ sentence: 'held', holders: holds });
   if (holds.length === 0) return true;

@@ -1,4 +1,4 @@
-// A daemon's control socket: a real one, whose client sends lines, or anything else. Oracle: each non-empty line gets one line of JSON with
+// A real control socket of a daemon, whose client sends lines or any other bytes. Oracle: each non-empty line gets one line of JSON with
 // its own id, wherever the stream is cut; nothing else is sent; handlers only get parameters of their shape.
 
 import net from 'node:net';
@@ -16,7 +16,7 @@ const SHORT_LINE_MAX_BYTES = 64;
 const ANSWERED_WITHIN_MS = 10_000;
 const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined, child: () => quiet };
 
-/** The calls that the handlers received; they know nothing, and answer so. */
+/** Number of calls that the handlers received. */
 let seen = 0;
 
 function expectNames(names: readonly string[]): void {
@@ -49,7 +49,7 @@ function answered(): object {
 
 let socketPath: Promise<string> | null = null;
 
-/** One server for the process; it does not keep it alive. */
+/** Starts one server for the process, which does not keep the process alive. */
 function started(): Promise<string> {
   socketPath ??= (async () => {
     const file = path.join(scratchFolder(), 'control');
@@ -59,7 +59,7 @@ function started(): Promise<string> {
   return socketPath;
 }
 
-/** Everything that is answered, after the client has sent all in cuts and its end. */
+/** All answers, after the client has sent the bytes in pieces and has ended. */
 async function answersTo(bytes: Buffer, cuts: SeededRandom): Promise<string> {
   const socket = net.connect({ path: await started(), allowHalfOpen: true });
   const chunks: Buffer[] = [];
@@ -93,7 +93,7 @@ function idOf(line: string): unknown {
   }
 }
 
-/** Lines in any cuts are the same lines, as far as they are not too long. */
+/** Checks that the splitter finds the same lines wherever the stream is cut, except lines that are too long. */
 function judgeSplitter(bytes: Buffer, cuts: SeededRandom): void {
   const lines = (cut: () => number): string => {
     const splitter = new LineSplitter(SHORT_LINE_MAX_BYTES);
@@ -161,7 +161,7 @@ function request(random: SeededRandom): string {
 function make(random: SeededRandom): Buffer {
   let lines = Array.from({ length: random.int(1, 5) }, () => request(random));
   if (random.chance(0.2)) lines = reordered(random, lines, () => random.pick(['', ' ', '[', 'null', '{}', '"x"', '\ufeff{}']));
-  // Seldom more than are answered at one time.
+  // Seldom more lines than the server answers at one time.
   if (random.chance(0.02)) lines = Array.from({ length: 100 }, () => request(random));
   const bytes = Buffer.from(lines.join('\n') + random.pick(['', '\n', '\r\n']));
   return Buffer.concat([Buffer.from([random.int(0, 255)]), random.chance(0.7) ? bytes : mutated(random, bytes, 2)]);

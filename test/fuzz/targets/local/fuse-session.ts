@@ -1,6 +1,6 @@
 // One raw device from its INIT on: a kernel that sends valid and garbled requests and interrupts of known and unknown ones, a volume that
-// answers in any order or with errors, an end in the middle. Requests are encoded by hand, not by our codec. Oracle: no exception; each
-// request gets the one answer that it is due, of its own length; the volume is asked for no more than was negotiated; no buffer stays lent.
+// answers in any order or with errors, an end in the middle. Requests are encoded without our codec. Oracle: no exception; each request
+// that needs an answer gets exactly one, of the right length; requests to the volume keep to the negotiated sizes; no buffer stays lent.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -15,7 +15,7 @@ const KIND = { REQUEST: 0, VOLUME: 1, LATE: 2, FAIL: 3, TIME: 4, STOP: 5 } as co
 const KINDS = 6;
 const HEADER_BYTES = 40;
 const REPLY_BYTES = 16;
-/** Of Linux' own header. */
+/** Ops in Linux' own header. */
 const OP = {
   FORGET: 2,
   GETATTR: 3,
@@ -91,7 +91,7 @@ class Scene {
         expectThat(Number(length) <= FUSE_DATA_MAX_BYTES, `a ${operation} of ${length} bytes was asked of the volume`);
   }
 
-  /** As one read of the descriptor. A buffer that is not kept is anybody's again. */
+  /** Passes bytes as one read of the descriptor. A buffer that the session does not keep is then reused. */
   private receive(bytes: Buffer): void {
     if (bytes.length >= HEADER_BYTES && !UNANSWERED.includes(bytes.readUInt32LE(4))) {
       const unique = bytes.readBigUInt64LE(8);

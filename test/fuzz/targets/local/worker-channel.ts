@@ -1,5 +1,5 @@
-// What a server process writes: messages to the listener, and lines of its log. Oracle: a message is refused as a frame is, or passes again
-// as it was taken; no message names a volume that the session never had; no line forges a field, another line or another process.
+// The output of a server process: messages to the listener, and lines of its log. Oracle: a message is refused as a frame is, or passes
+// again as it was taken; no message names a volume that the session never had; no line forges a field, another line or another process.
 
 import type { Log } from '@rsio/common/log/log';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -57,7 +57,6 @@ function namesOf(text: string): string[] {
   return [...text.matchAll(/"volumeId":"([^"]*)"/g)].map(([, name = '']) => name);
 }
 
-/** Returns true if the line was a message that is admitted. */
 function hear(line: string, guard: SessionGuard): boolean {
   const heard = orRefused(['E_PROTOCOL'], () => parsedMessage(line));
   if (heard === null) return false;

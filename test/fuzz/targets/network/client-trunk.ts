@@ -1,6 +1,6 @@
 // A client's trunk over two paths, and a server that proves itself and then sends anything: correct answers, answers with changed headers,
 // any bytes, silence, resets, lost sessions. Oracle: no exception; each request is answered once, and its buffer is not touched afterwards;
-// nothing is lent at the end.
+// no buffer is lent at the end.
 
 import { type LinkShape } from '@rsio/protocol/testing/memory-transport';
 import type { HeardFrame, ScriptedPath } from '@rsio/protocol/testing/scripted-server';
@@ -127,7 +127,7 @@ class Scene {
     clock.advance(0);
   }
 
-  /** Requests in flight end, and nothing is left. */
+  /** Ends the requests in flight, and expects that nothing is left. */
   finish(): void {
     const { trunkScene } = this;
     const { clock, network, pools } = trunkScene;
@@ -179,7 +179,7 @@ class Scene {
     else path.answerIo(frame, status, op === OP.READ && status === STATUS.OK ? dataOf(count) : EMPTY);
   }
 
-  /** A part of the right answer to a READ, on any path; the request may be answered on another path before the rest arrives. */
+  /** Sends a part of the right answer to a READ, on any path; another path may answer the request before the rest arrives. */
   private half(at: number): void {
     for (const path of this.trunkScene.server.paths) {
       const read = path.requests(OP.READ).findLast((frame) => !this.answeredFrames.has(frame));
@@ -193,7 +193,7 @@ class Scene {
     }
   }
 
-  /** The right header of an answer, changed by a mask, and any body. */
+  /** Sends the right header of an answer, changed by a mask, and any body. */
   private lie(path: ScriptedPath, bytes: Buffer): void {
     const frame = this.pending(path, bytes[0] ?? 0);
     if (frame === undefined) return;
@@ -241,7 +241,7 @@ function bytesOf(random: SeededRandom): Buffer {
   return Buffer.concat(Array.from({ length: random.int(1, 3) }, () => random.pick(said)()));
 }
 
-/** An answer stops half-way, the request is answered by the other path, then the rest arrives. */
+/** Steps in which an answer stops half-way, the other path answers the request, and then the rest arrives. */
 function overtaken(random: SeededRandom): Step[] {
   const answers = [0, 1].map((arg) => step(KIND.ANSWER, arg, Buffer.from([0, 0, 0])));
   const pongs = [0, 1].map((arg) => step(KIND.PONG, arg));

@@ -1,6 +1,6 @@
 // The datagrams of discovery, and the server's answers to a series of them. Oracle: no exception; a signature is valid only if its mac,
-// computed a second time, is right; no asker gets more bytes than it sent, nor an answer that it may not have; a decoded datagram, encoded
-// again, decodes to the same.
+// computed a second time, is right; no asker gets more bytes than it sent, nor a forbidden answer; a decoded datagram that is encoded and
+// decoded again is the same.
 
 import { isDeepStrictEqual } from 'node:util';
 import { DISCOVERY_REQUEST_BYTES, DISCOVERY_SOURCES_MAX, DATAGRAM_MAX_BYTES } from '@rsio/protocol/explorer/limits';
@@ -32,7 +32,9 @@ const OFFERED = {
   interfaces: [{ name: 'if1', address: '127.45.0.10', port: 5000, linkMbps: 1000, mtuBytes: null }],
 };
 
-/** The decoded message is bound to the signed one, and is the same when it is encoded and decoded again. */
+/**
+ * Expects that a decoded message with a valid signature is the signed one, and that it stays the same when it is encoded and decoded again.
+ */
 function judgeRead(datagram: Buffer, key: Buffer | null): DiscoveryDatagram {
   const received = decodeDiscovery(datagram, key);
   if (received.kind === 'drop') return received;
@@ -111,7 +113,7 @@ function makeDatagram(random: SeededRandom, hasKey: boolean): Buffer {
 function make(random: SeededRandom): Buffer {
   const kind = random.pick([0, 1, 3]);
   const one = (): Step => step(kind, random.int(0, 255), makeDatagram(random, (kind & 1) !== 0));
-  // Seldom so many that the limits of rate are reached.
+  // Seldom so many datagrams that the rate limits are reached.
   const count = random.chance(0.02) ? 100 : random.int(1, 4);
   return mutatedScript(random, Array.from({ length: count }, one), one);
 }

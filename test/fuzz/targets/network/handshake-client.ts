@@ -1,4 +1,4 @@
-// The client's handshake on one connection, whatever a server answers. Oracle: the client accepts a WELCOME only if its mac, computed a
+// The client's handshake on one connection, with any answers of a server. Oracle: the client accepts a WELCOME only if its mac, computed a
 // second time (proof-oracle.ts), matches the CHALLENGE that it received, and names the joined session; only RsErrors are thrown.
 
 import { ClientHandshake } from '@rsio/protocol/auth/handshake-client';
@@ -122,7 +122,7 @@ function refusal(random: SeededRandom, challenge: Buffer | null): Buffer {
   return frameBytes(OP.REFUSE, {}, 'message', encodeRefuse({ code, sentence, mac: random.chance(0.9) ? mac : random.bytes(32) }));
 }
 
-/** A refusal that is accepted as the server's has the right mac for its code. */
+/** Expects the right mac in a refusal that the client accepts as the server's. */
 function judgeRefusal(error: RsError, challenge: Buffer, frame: Buffer): void {
   if (error.context['proved'] !== true) return;
   const { code, mac } = decodeRefuse(frame, HEADER_BYTES, frame.length - HEADER_BYTES);

@@ -1,6 +1,6 @@
-// The handshake that agrees on TLS, on both sides: shares of every kind, offers that are stripped, START_TLS at any moment. Oracle: TLS begins
-// exactly if both have agreed, under the key that proof-oracle.ts computes a second time; a client that insists on TLS sends no PROOF without
-// it; only refusals are thrown.
+// The handshake that agrees on TLS, at both ends: shares of every kind, offers that a middleman removes, START_TLS at any moment. Oracle:
+// TLS begins exactly if both have agreed, under the key that proof-oracle.ts computes a second time; a client that insists on TLS sends no
+// PROOF without it; only refusals are thrown.
 
 import { ClientHandshake } from '@rsio/protocol/auth/handshake-client';
 import { ServerHandshake } from '@rsio/protocol/auth/handshake-server';
@@ -30,11 +30,11 @@ const SESSION = Buffer.alloc(16, 7);
 const SECRET = Buffer.alloc(32, 9);
 const KEY = keyOf(NODEKEY, null, NAMESPACEID);
 const NOTHING = Buffer.alloc(0);
-/** The private key of the peer that a target plays, whose share it therefore knows. */
+/** Private key of the peer that the target plays. */
 const PRIVATE = Buffer.alloc(SHARE_BYTES, 0x77);
 const BASE_POINT = Buffer.concat([Buffer.from([9]), Buffer.alloc(SHARE_BYTES - 1)]);
 const SHARE = x25519(PRIVATE, BASE_POINT);
-/** Shares that yield no secret, or the same one as another share. */
+/** Shares that yield no secret, or the same secret as another share. */
 const BAD_SHARES = [
   Buffer.alloc(SHARE_BYTES),
   Buffer.concat([Buffer.from([1]), Buffer.alloc(SHARE_BYTES - 1)]),

@@ -1,5 +1,5 @@
 // The codecs of message bodies and their guards. Oracle: a decoded message is printable and bounded, and encodes to bytes of the same
-// meaning; anything else is E_PROTOCOL, in words that repeat nothing of the received bytes.
+// meaning; any other input is refused with E_PROTOCOL, in a sentence that repeats no received byte.
 
 import { ADMIN_PARAMS_MAX_BYTES, EXTENTS_PER_ANSWER_MAX, MESSAGE_MAX_BYTES, SENTENCE_MAX_CHARS } from '@rsio/protocol/wire/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -11,7 +11,7 @@ import { mutated } from '../../makers/mutator.ts';
 const LIST_MAX = 2 * EXTENTS_PER_ANSWER_MAX;
 const MAKERS = 'abcdefgh';
 
-/** Every text is printable, every list and text within the bounds of any field, every number valid. */
+/** Expects that every text is printable, every list and text is within the bounds of any field, and every number is valid. */
 function judge(value: unknown, field: string): void {
   if (typeof value === 'string') {
     expectPrintable(value, field);
@@ -31,7 +31,7 @@ function judge(value: unknown, field: string): void {
 
 function run(input: Buffer): boolean {
   const kind = MESSAGE_KINDS[(input[0] ?? 0) % MESSAGE_KINDS.length]!;
-  // In the middle of something else, as in a receive buffer, which is written over afterwards.
+  // Surrounds the input with other bytes, as in a receive buffer, and overwrites it afterwards.
   const around = Buffer.concat([Buffer.alloc(3, 0x81), input.subarray(1, 1 + MESSAGE_MAX_BYTES), Buffer.alloc(3, 0x81)]);
   const message = orRefused(['E_PROTOCOL'], () => kind.decode(around, 3, around.length - 6));
   if (message === null) return false;
@@ -41,7 +41,7 @@ function run(input: Buffer): boolean {
   judge(message, kind.name);
   const bytes = kind.encode(message as never);
   const again = kind.decode(bytes, 0, bytes.length);
-  // A list too long for one frame is sent in several: only the first is checked here.
+  // A list that is too long for one frame needs several frames; only the first one is checked here.
   if (kind.name === 'LIST answer' && bytes.length > MESSAGE_MAX_BYTES / 2) return true;
   expectThat(isDeepStrictEqual(again, message), `${kind.name} comes back as another message`);
   return true;
@@ -54,7 +54,7 @@ function strange(random: SeededRandom): Buffer {
   return Buffer.concat([...parts, Buffer.from(MAKERS)]);
 }
 
-/** Changes one number of one byte, or a byte that looks like one, somewhere. */
+/** Changes a number of one byte, or a byte that looks like such a number. */
 function withStrangeNumber(random: SeededRandom, body: Buffer): Buffer {
   const small = [...body.keys()].filter((at) => body[at]! <= 0x7f && at > 0 && body[at - 1]! >= 0x61);
   if (small.length === 0) return body;

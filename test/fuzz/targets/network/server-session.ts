@@ -1,6 +1,7 @@
 // A session of the server with its paths, over connections in memory, with a proven client that sends anything, storage that answers at any
 // time, and a listener that grants and revokes. Oracle: no exception, no I/O outside of open handles, memory and requests within their
-// bounds, only frames are sent, no WELCOME in clear where TLS was agreed; and when the session ends, nothing is lent, open or awaited.
+// bounds, only frames are sent, no WELCOME in clear where TLS was agreed; and at the end of the session, no buffer is lent, no handle is
+// open and no request waits.
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
@@ -45,7 +46,7 @@ class Scene {
   readonly paths: { readonly link: MemoryLink; readonly client: HostileEnd; readonly isEncrypted: boolean }[] = [];
   readonly session: Session;
   private generation = 1;
-  /** Of all volumes. */
+  /** Epoch of all volumes. */
   private epoch = 1;
   private revoking = 0;
   private hasEnded = false;
@@ -131,7 +132,7 @@ class Scene {
     this.judge();
   }
 
-  /** Everything that the script left open ends; afterwards nothing is left. */
+  /** Ends everything that the script left open, and expects that nothing is left. */
   async finish(): Promise<void> {
     for (const { link } of this.paths) link.stand('back', false);
     this.end('The run is over');
@@ -154,7 +155,7 @@ class Scene {
     return this.paths.reduce((sum, { client }) => sum + client.count(OP.OPEN | ANSWER), 0);
   }
 
-  /** Grants up to `back` epochs ago are void; the message may arrive twice. */
+  /** Revokes grants up to `back` epochs ago; the message may arrive twice. */
   private revoke(name: string, back: number): void {
     this.revoking++;
     void this.session.revoke(`id-${name}`, this.epoch++ - back).then(() => this.revoking--);

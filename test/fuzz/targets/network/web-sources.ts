@@ -1,6 +1,6 @@
-// Answers of other machines' rsweb, beside what this machine and a good source tell: parsed, cut to their shape, merged, and shown on every page.
-// Oracle: no exception; ids stay unique; what this machine's daemons tell stays as it is; what the good source tells stays there, under its name
-// or as disputed; commands stand at objects of their own source only.
+// Answers of a hostile rsweb, beside those of this machine and of a good source: parsed, cut to their shape, merged, and shown on every
+// page. Oracle: no exception; ids stay unique; the statements of this machine's daemons stay unchanged; those of the good source stay under
+// its name or as disputed; commands appear only at objects of their own source.
 
 import { isDeepStrictEqual } from 'node:util';
 import { programVersion } from '@rsio/common/lib/version';
@@ -27,7 +27,7 @@ const LISTS: readonly ListName[] = ['machines', 'servers', 'clients', 'paths', '
 const NOW_MS = 1_700_000_000_000;
 const whole = samplePicture();
 
-/** A small picture of one server of the sample. `prefix`: of the ids of its findings and events. */
+/** A small picture of one server of the sample. `prefix`: prefix of the ids of its findings and events. */
 function pictureOf(at: number, prefix: string): Picture {
   const name = whole.servers[at]?.name ?? '';
   const volumes = whole.volumes.filter(({ server }) => server === name).slice(0, 3);
@@ -141,7 +141,7 @@ function show(picture: Picture): void {
   for (const page of pages) expectThat(page !== null && !/NaN|Infinity|undefined|Invalid/.test(page.text), 'a page shows what is no value');
 }
 
-/** Texts that mean something to others. */
+/** Names that other sources use. */
 function names(): string[] {
   const texts = new Set<string>();
   for (const picture of [OWN, pictureOf(1, 'good'), BAD]) collect(picture, texts);
@@ -154,17 +154,17 @@ function collect(value: unknown, texts: Set<string>): void {
 }
 
 const NAMES = names();
-/** What a lie would be about. */
+/** Ids that a lying source would use. */
 const IDS = [OWN, pictureOf(1, 'good')]
   .flatMap(({ servers, clients, volumes, pools }) => [servers, clients, volumes, pools].flat())
   .map(({ id }) => id);
 const NUMBERS = [0, 0, 0.5, 1, 1, 1];
 const FAR_NUMBERS = [-1, 65_535, 65_536, 2 ** 53, 2 ** 64, 8.64e15, 253_402_300_799_000, 253_402_300_799_001, 1e300, -1e300];
 const ODD_TEXTS = ['', 'a b', '__proto__', '../x', 'x'.repeat(5_000), '<b>', 'x (told by source venus)'];
-/** Another word there is refused. */
+/** Fields that accept only certain words. */
 const WORDS = new Set(['state', 'severity', 'tx', 'rx', 'role', 'program']);
 
-/** A copy in which one place has another value, most often one that is allowed. */
+/** A copy with another value at one place, mostly a valid one. */
 function changed(value: unknown, random: SeededRandom): unknown {
   if (Array.isArray(value)) {
     const list: unknown[] = [...(value as unknown[])];

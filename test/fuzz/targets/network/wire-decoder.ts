@@ -1,5 +1,5 @@
-// The stream decoder of the wire. Oracle: the decoded frames, encoded again by hand, equal the input byte for byte; however the stream is
-// cut, the same frames come out and the same reason ends the stream. Memory is allocated only for checked lengths.
+// The stream decoder of the wire. Oracle: the decoded frames, encoded again by hand, equal the input byte for byte; wherever the stream is
+// cut, the decoder returns the same frames and ends the stream for the same reason. Memory is allocated only for checked lengths.
 
 import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
 import { HANDSHAKE_MESSAGE_MAX_BYTES } from '@rsio/protocol/auth/limits';
@@ -17,11 +17,11 @@ import { mutated, reordered } from '../../makers/mutator.ts';
 const PREFIX_BYTES = 3;
 const OPTION = { DIGEST: 1, HANDSHAKE: 2, OWN_BUFFER: 4, DISCARD: 8 } as const;
 const BYTE_BY_BYTE_MAX_BYTES = 800;
-/** Received into from its second byte on; the first and the last stay as they are. */
+/** Buffer for received bodies, from its second byte on; its first and last byte must stay unchanged. */
 const OWN_BUFFER = Buffer.alloc(BODY_MAX_BYTES + 2, 0xaa);
 
 interface Decoded {
-  /** Header and body written again. */
+  /** Header and body, encoded again. */
   readonly frames: Buffer[];
   reason: string | null;
   readonly isBetweenFrames: boolean;
@@ -51,7 +51,7 @@ function decode(stream: Buffer, options: number, cut: () => number): Decoded {
   decoder.ioMaxBytes = isHandshake ? 0 : BODY_MAX_BYTES;
   for (let at = 0; at < stream.length; ) {
     const length = Math.min(Math.max(1, cut()), stream.length - at);
-    // Like a receive buffer, it is reused as soon as the call returns.
+    // The chunk is overwritten as soon as the call returns, like a receive buffer.
     const chunk = Buffer.concat([Buffer.from([0xdb]), stream.subarray(at, at + length), Buffer.from([0xdb])]);
     decoder.push(chunk, 1, length);
     chunk.fill(0xdb);

@@ -1,5 +1,5 @@
-// One piece that is copied (M12) from storage whose write-back fails at times: the source then shows older content until a flush of it notices
-// (V1). Invariant: a piece that counts as copied has at its target what users wrote last.
+// A piece that is copied (M12) from storage whose write-back fails at times: the source then shows older content until a flush notices
+// (V1). Invariant: the target of a piece that counts as copied has the last writes of users.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -14,7 +14,7 @@ import { SimCache } from '../../storage/sim-cache.ts';
 const [SOURCES, SECTORS, ROUNDS] = [2, 4, 4];
 const LENGTH_BYTES = SECTORS * SECTOR_BYTES;
 
-/** Returns what is wrong in the world of this seed; null: nothing is. */
+/** Returns the fault in the world of this seed; null: none. */
 export function copiedSourceWorld(seed: number): string | null {
   const random = new SeededRandom(seed);
   const disks = Array.from({ length: SOURCES }, () => new SimCache(SECTORS, random));

@@ -1,7 +1,7 @@
-// The worlds of parts of a mirror, as the zoo uses them: the decider of memberships, the data path, the copier and the intent map, each alone with
-// replicas and users in memory; of a session with late copies; of a trunk whose READs are abandoned; of the syncs of a volume. A mutant names
-// one of them if the simulator sees it late or not at all. A world is given by its seed, and by the options of the mutant. Invariant: all of them run production
-// code, so that a mutant breaks it there as in the simulator.
+// Small worlds for the zoo: the decider of memberships, the data path, the copier and the intent map of a mirror, each alone with replicas
+// and users in memory; a session with late copies; a trunk whose READs are abandoned; the syncs of a volume. A mutant names one of them if
+// the simulator finds it late or not at all. A seed and the options of the mutant determine a world. Invariant: all worlds run production
+// code, so that a mutant breaks them like the simulator.
 
 import { beyondLife } from '@rsio/protocol/testing/mirror-beyond-lives';
 import { live } from '@rsio/protocol/testing/mirror-copy-lives';
@@ -36,10 +36,10 @@ export type Explorer =
   | 'copied-sources'
   | 'syncs';
 
-/** Worlds of an explorer take milliseconds: a mutant that passes this many of them has survived. */
+/** A mutant that passes this many worlds has survived. A world of an explorer takes milliseconds. */
 export const EXPLORED_MAX = 3000;
 
-/** Returns what is wrong in the world of this seed; null: nothing is. */
+/** Returns the fault in the world of this seed; null: none. */
 export async function explore(explorer: Explorer, options: Partial<WalkOptions>, seed: number): Promise<string | null> {
   try {
     if (explorer === 'walks') return new World(seed, { ...ANY, ...options }).walk();

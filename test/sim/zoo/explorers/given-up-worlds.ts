@@ -1,5 +1,5 @@
-// A trunk of production code, whose READs are abandoned at a random moment, while their answers arrive in pieces over links that are slow at times.
-// Their owner uses the buffers again at once. Invariant: from the moment of the abandoning, nothing is written into them.
+// A production trunk whose READs are abandoned at random moments, while their answers arrive in pieces over links that are sometimes slow.
+// The owner reuses the buffers at once. Invariant: after a READ is abandoned, nothing is written into its buffer.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -13,13 +13,13 @@ const [ANSWERED, REUSED] = [1, 0xbb];
 const PIECE_MAX_BYTES = 1_500;
 const LONG_MS = 1_000;
 
-/** Returns what is wrong in the world of this seed; null: nothing is. */
+/** Returns the fault in the world of this seed; null: none. */
 export function givenUpWorld(seed: number): string | null {
   const random = new SeededRandom(seed);
   let isSlow = false;
   const cut = (lengthBytes: number): number => (isSlow ? Math.min(lengthBytes, random.int(1, PIECE_MAX_BYTES)) : lengthBytes);
   const scene = new TrunkScene(random.int(1, PATHS_MAX), { ...IDEAL_LINK, cut, restMs: () => random.int(1, 20) });
-  // Without REVOKE, the session is left, and no answer goes on.
+  // Without REVOKE, the client leaves the session, so that no answer arrives any more.
   scene.server.revokes = random.chance(0.9);
   scene.start();
   const buffers = Array.from({ length: random.int(1, READS_MAX) }, (_, index) => {

@@ -1,17 +1,18 @@
-// Ordinary seeds of the simulator in which each session has a limit on each of its volumes, and some volumes are paused for a while when they are
-// opened. Faults, users and the oracle are those of the simulator. Invariant: nothing is drawn for the limits, so that a seed stays the same.
+// Ordinary seeds of the simulator in which each session has a limit on each of its volumes, and opening a volume sometimes pauses it for a
+// while. Faults, users and the oracle are those of the simulator. Invariant: nothing is drawn for the limits, so that a seed stays the
+// same.
 
 import { SessionThrottles } from '@rsio/rssrv/volumes/throttle/session-throttles';
 import type { ThrottledHandle } from '@rsio/rssrv/volumes/throttle/volume-throttle';
 import { override } from '../../base/override.ts';
 import { runSeed } from '../../runner/run-seed.ts';
 
-/** Few enough that users of the simulator wait for it often. */
+/** Limit that often makes users of the simulator wait. */
 const IOPS = 40;
 const BURST_MS = 20;
 const PAUSE_MS = 1_500;
 
-/** Returns what is wrong in the seed with limits; null: nothing is. */
+/** Returns the fault in the seed with limits; null: none. */
 export async function limitedSeed(seed: number): Promise<string | null> {
   const undo = limitSessions();
   try {

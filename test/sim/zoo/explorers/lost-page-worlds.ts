@@ -1,5 +1,6 @@
-// The flushes of production code over the simulated page cache, in which write-back fails at times: processes write, flush and end, one after the
-// other, and lost pages are evicted at any moment (V1). Invariant: once a failed flush is answered, a sector that nobody writes shows one content.
+// Production flushes over the simulated page cache, whose write-back fails at times: processes write, flush and end, one after the other,
+// and lost pages are evicted at any moment (V1). Invariant: after the answer to a failed flush, the content of a sector changes only by
+// writes.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -9,7 +10,7 @@ import { SimCache } from '../../storage/sim-cache.ts';
 
 const [STEPS, SECTORS] = [60, 8];
 
-/** Returns what is wrong in the world of this seed; null: nothing is. */
+/** Returns the fault in the world of this seed; null: none. */
 export function lostPageWorld(seed: number): string | null {
   const random = new SeededRandom(seed);
   const cache = new SimCache(SECTORS, random);
@@ -30,7 +31,7 @@ export function lostPageWorld(seed: number): string | null {
     );
   };
   let gate = newGate();
-  /** By sector: its content when a flush failed; null: it was written since, or none has failed. */
+  /** By sector: its content when a flush failed; null: it was written since then, or no flush has failed. */
   let shown: (Buffer | null)[] = Array.from({ length: SECTORS }, () => null);
   const content = (sector: number): Buffer => cache.content.subarray(sector * SECTOR_BYTES, (sector + 1) * SECTOR_BYTES);
   for (let step = 1; step <= STEPS; step++) {

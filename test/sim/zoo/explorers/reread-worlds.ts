@@ -1,5 +1,6 @@
-// A session of production code, whose client sends READs of one slot and late copies of them over paths that end, while its storage answers in any
-// order. The sequence numbers of the slot wrap at once. Invariant: a READ shows what was written before it was sent, or something newer.
+// A production session whose client sends READs in one slot, and late copies of them, over paths that end, while the storage answers in any
+// order. The sequence numbers of the slot wrap at once. Invariant: a READ returns content that was written before it was sent, or newer
+// content.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { SEQ_MODULUS } from '@rsio/protocol/link/limits';
@@ -10,10 +11,10 @@ import { setSeqModulus } from '../../base/small-numbers.ts';
 const MODULUS = 2;
 const MOVES = 60;
 const PATHS = 3;
-/** Of the versions of the volume, which are bytes. */
+/** Largest version of the volume's content; a version is a byte. */
 const VERSIONS_MAX = 200;
 
-/** Returns what is wrong in the world of this seed; null: nothing is. */
+/** Returns the fault in the world of this seed; null: none. */
 export async function rereadWorld(seed: number): Promise<string | null> {
   setSeqModulus(MODULUS);
   try {
@@ -30,15 +31,14 @@ export async function rereadWorld(seed: number): Promise<string | null> {
 class RereadWorld {
   private readonly random: SeededRandom;
   private readonly scene = new SessionScene();
-  /** By number. */
   private readonly paths = new Map<number, RawPath>();
   private next = 0;
   private seq = 0;
-  /** What the volume had when the present READ was sent first. */
+  /** Version of the volume when the present READ was first sent. */
   private since = 0;
   private isAnswered = true;
   private hasSent = false;
-  /** Paths that owe an answer to a copy of it. */
+  /** Paths that owe an answer to a copy of the present READ. */
   private readonly owing = new Set<number>();
 
   constructor(seed: number) {
@@ -68,7 +68,7 @@ class RereadWorld {
     this.paths.set(this.next++, this.scene.path());
   }
 
-  /** A path ends, and no copy that it has carried is answered any more. */
+  /** Ends a path, so that no copy on it is answered any more. */
   private fence(): void {
     const number = this.random.pick([...this.paths.keys()]);
     this.paths.delete(number);
@@ -79,7 +79,7 @@ class RereadWorld {
     this.addPath();
   }
 
-  /** The next READ, or a copy of the present one on a path that owes none. */
+  /** Sends the next READ, or a copy of the present one on a path that owes no answer. */
   private send(): void {
     if (this.isAnswered && this.owing.size === 0 && this.random.chance(0.6)) {
       this.seq = (this.seq + 1) % MODULUS;

@@ -1,6 +1,6 @@
-// The syncs that a server makes on its own (V1), of production code, over a storage whose page cache is all that is simulated: processes open
-// the volume, write, are killed and are followed by others. Invariant: while a process has had the volume open for writes long enough, nothing
-// that was written before is unsynced.
+// The production code of the syncs that a server makes on its own (V1), over a storage with a simulated page cache: processes open the
+// volume, write, are killed and are followed by others. Invariant: if a process has had the volume open for writes for long enough, all
+// earlier writes are synced.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { SELF_SYNC_MS } from '@rsio/protocol/link/limits';
@@ -11,16 +11,16 @@ import { VolumeSyncs } from '@rsio/rssrv/session/volume-syncs';
 
 const TICK_MS = 500;
 const TICKS = 200;
-/** A sync begins one tick after it is due at the latest, and takes another. */
+/** Time within which writes are synced: a sync begins at most one tick after it is due, and takes another tick. */
 const SYNCED_MS = SELF_SYNC_MS + 3 * TICK_MS;
 const [KILLS, WRITES] = [0.02, 0.05];
 
-/** Returns what is wrong in the world of this seed; null: nothing is. */
+/** Returns the fault in the world of this seed; null: none. */
 export function syncWorld(seed: number): string | null {
   const random = new SeededRandom(seed);
   let nowMs = 0;
   let openedMs = 0;
-  /** Time of the first write that is in the page cache only; null: there is none. */
+  /** Time of the first write that is only in the page cache; null: none. */
   let dirtyMs: number | null = null;
   const flush = (done: (status: number) => void): void => {
     dirtyMs = null;

@@ -1,4 +1,4 @@
-// Mutants of what copies between the replicas of a mirror (rules M3, M7, M9, M12, M13 and M20): settling, the return of a replica, and the
+// Mutants of copies between the replicas of a mirror (rules M3, M7, M9, M12, M13 and M20): settling, the return of a replica, and the
 // clearing of intent maps. The zoo runs them.
 
 import { ClearRun } from '@rsio/protocol/mirror/copy/clear-run';
@@ -183,7 +183,7 @@ const RETURNING: readonly Mutant[] = [
   },
 ];
 
-/** A volume that grows over what a replica has beyond its end. */
+/** Mutants of a volume that grows over data that a replica has beyond the end of the mirror. */
 const GROWING: readonly Mutant[] = [
   {
     name: 'beyond-zero',
@@ -205,7 +205,7 @@ const GROWING: readonly Mutant[] = [
   },
 ];
 
-/** Repairs of what a comparison has found. */
+/** Mutants of repairs after a comparison. */
 const REPAIRING: readonly Mutant[] = [
   {
     name: 'repair-members-only',
@@ -234,7 +234,7 @@ const REPAIRING: readonly Mutant[] = [
   },
 ];
 
-/** The copier alone has neither replicas that cannot be reached nor storage that fails. */
+/** Mutants for the simulator, because the explorer of the copier has neither unreachable replicas nor failing storage. */
 const SIMULATED: readonly Mutant[] = [
   {
     name: 'source-unflushed',

@@ -29,7 +29,7 @@ interface OperationInner {
 type Judge = [Operation];
 const NO_LOCK = { release: (): void => undefined };
 
-/** Part of mutants that end a request although children of it are under way: production code asserts that none is. */
+/** Part of mutants that end a request while its children are in flight: removes the assertion that none is. */
 function leavingChildren(): () => void {
   return override<OperationInner, [number], void>(Operation, 'leaveChild', () => ({ children }, number) => {
     const child = children[number];

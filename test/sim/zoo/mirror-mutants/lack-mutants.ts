@@ -1,5 +1,5 @@
-// Mutants of what the holder remembers of replicas that are away (rule M12): each leaves a block out of a copy that the replica lacks.
-// The zoo runs them. The explorer has regions with and without times of their own, because it gives mirrors little memory.
+// Mutants of the holder's memory about absent replicas (rule M12): each leaves a block that the replica lacks out of a copy. The zoo runs
+// them. The explorer has regions with and without their own times, because it gives mirrors little memory.
 
 import { ResyncPlan } from '@rsio/protocol/mirror/copy/resync-plan';
 import { type Blocks, BlockSet } from '@rsio/protocol/mirror/lacks/block-set';

@@ -1,4 +1,4 @@
-// Mutants of snapshots of a mirror (rule M22): what is under way at the moment, and which replicas have the snapshot.
+// Mutants of snapshots of a mirror (rule M22): requests in flight at the moment, and the replicas that have the snapshot.
 // The zoo runs them.
 
 import { DataPath } from '@rsio/protocol/mirror/io/data-path';
@@ -13,7 +13,7 @@ interface QuietInner {
 
 type Lock = [begin: number, end: number, granted: () => void];
 
-/** The replicas that may read and have a tenure; `isMeant`: without one condition of the production code. */
+/** The replicas that `isMeant` accepts and that have a tenure; `isMeant` lacks one condition of the production code. */
 function tenures({ io }: QuietInner, isMeant: (counts: boolean, reads: boolean) => boolean): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
   for (const { identity, counts, reads } of io.view?.replicas ?? [])

@@ -1,4 +1,4 @@
-// Mutants of the voters of mirrors (rules Q1, Q2 and Q4): a record that is another one after a restart, promises that fall or are not durable,
+// Mutants of the voters of mirrors (rules Q1, Q2 and Q4): a record that changes over a restart, promises that fall or are not durable,
 // configs without a promise. The zoo runs them.
 
 import type { Term, VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
@@ -20,7 +20,7 @@ interface VotersInner {
 
 type Execute = [Entry, VotingClient, VoteRequest];
 
-/** A VOTE of this kind meets a record with another promise. */
+/** Lets a VOTE of this kind meet a record with another promise. */
 function promising(vote: VoteRequest['vote'], promiseOf: (record: VoterRecord, term: Term) => Term | null): () => void {
   return override<Voters, Execute, Promise<VoteAnswer>>(Voters, 'execute', (original) => (self, entry, client, request) => {
     if (entry.record !== null && request.vote === vote && 'number' in request) {
@@ -38,7 +38,7 @@ const VOTERS: readonly Mutant[] = [
     also: ['M1', 'M18'],
     breaks: 'A voter that has lost its record keeps its id',
     apply: () => {
-      /** By folder and mirror. */
+      /** Records by folder and mirror. */
       const lost = new Map<string, VoterRecord>();
       return override<VotersInner, [VotingClient, VoteRequest, () => boolean], Promise<VoteReply>>(
         Voters,

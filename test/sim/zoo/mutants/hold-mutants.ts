@@ -1,6 +1,6 @@
-// Mutants of rules H1 to H4: which client holds a volume, what must be over before the next grant, and what a client does after it has lost
-// a volume. They break the production Holders, the sessions' revoking and the client's attachments. Where only processes and files decide
-// in production, they break the simulator's listener, and say so. The zoo runs them.
+// Mutants of rules H1 to H4: which client holds a volume, which requests must end before the next grant, and the behaviour of a client that
+// has lost a volume. They break the production Holders, the revoking of sessions and the client's attachments. If production decides by
+// processes and files only, they break the simulator's listener, and say so. The zoo runs them.
 
 import { Attachment } from '@rsio/protocol/client/attachment';
 import { Opener } from '@rsio/protocol/client/opener';
@@ -44,7 +44,7 @@ interface OpenerInner {
 
 const FOR_EVER = Number.MAX_SAFE_INTEGER;
 
-/** OPENs get to the holders as `change` makes them. */
+/** Passes OPENs to the holders as changed by `change`. */
 function otherRequest(change: (request: OpenRequest) => OpenRequest): () => void {
   return override<Holds, GrantArguments, Promise<Grant>>(
     Holds,
@@ -53,7 +53,7 @@ function otherRequest(change: (request: OpenRequest) => OpenRequest): () => void
   );
 }
 
-/** Steps 1 and 2 of a take-over have other ports. */
+/** Gives steps 1 and 2 of a take-over other ports. */
 function otherSteps(change: (ports: GrantPorts) => Partial<GrantPorts>): () => void {
   return override<Holds, EndOthers, Promise<string | null>>(
     Holds,

@@ -1,6 +1,5 @@
-// Mutants of rule V1: a server notices what its storage has lost, starts a new incarnation of it, and revokes the handles on it. They break
-// what sessions do; where only processes and files decide in production, they break the simulator's listener, and say so. The zoo runs
-// them.
+// Mutants of rule V1: a server notices losses of its storage, starts a new incarnation of the storage, and revokes its handles. They break
+// sessions; if production decides by processes and files only, they break the simulator's listener, and say so. The zoo runs them.
 
 import { STATUS } from '@rsio/protocol/wire/status';
 import { FlushGate } from '@rsio/rssrv/storage/io/flush-gate';

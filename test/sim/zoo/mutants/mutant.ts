@@ -1,5 +1,5 @@
-// A mutant, and the private members of production classes that mutants touch. The mutants are in their tables. Invariant: a mutant changes
-// production classes from outside, and calling the result of `apply` undoes it.
+// A mutant, and the private members of production classes that mutants touch. The tables beside this file have the mutants. Invariant: a
+// mutant changes production classes from outside, and calling the result of `apply` undoes it.
 
 import type { Header } from '@rsio/protocol/wire/header';
 import type { Path } from '@rsio/protocol/client/paths/path';
@@ -12,20 +12,20 @@ import type { Explorer } from '../explorers/explorers.ts';
 
 export interface Mutant {
   readonly name: string;
-  /** Of docs/PROTOCOL.md. */
+  /** Rule of docs/PROTOCOL.md that the mutant breaks. */
   readonly rule: string;
-  /** Other rules that it breaks, too. */
+  /** Further rules that it breaks. */
   readonly also?: readonly string[];
   readonly breaks: string;
   /** Only worlds with pools on simulated file systems can find it. */
   readonly needsStores?: true;
-  /** Of these, only those with clients that read snapshots. */
+  /** Only such worlds with clients that read snapshots can find it. */
   readonly needsReaders?: true;
-  /** Of these, only those with volumes over several pools. */
+  /** Only such worlds with volumes over several pools can find it. */
   readonly needsSpread?: true;
   /** Only worlds with mirrors can find it. */
   readonly needsMirrors?: true;
-  /** These worlds are to find it, and not those of the simulator. */
+  /** Explorer whose worlds are hunted in place of those of the simulator. */
   readonly explorer?: Explorer;
   /** Options of the explorer `walks`. */
   readonly walk?: Partial<WalkOptions>;
@@ -54,14 +54,14 @@ export interface DispatcherInner {
 /** A member that a mutant uses as `Type`. `Member` is the class's own, so that a mutant of a renamed member does not compile. */
 export type PrivateAs<Member, Type> = [Member] extends [never] ? never : Type;
 
-/** Undoes several overrides, the last first. */
+/** Returns a function that undoes several overrides, the last one first. */
 export function all(...undos: (() => void)[]): () => void {
   return () => {
     for (const undo of undos.reverse()) undo();
   };
 }
 
-/** A client that lets an answer pass which this path does not owe: part of mutants whose damage rule S3 would cut short. */
+/** Makes the client accept an answer that this path does not owe: part of mutants whose damage rule S3 would limit. */
 export function lettingStrayAnswersPass(): () => void {
   return override<DispatcherInner, [Path, Header], Request | null>(
     Dispatcher,

@@ -1,5 +1,5 @@
-// Mutants of rules R1 and R2: what a client sends again after the storage has started a new incarnation, and in which order. If the log's
-// own assertions would cut the damage short, the mutant breaks these as well, and says so. The zoo runs them.
+// Mutants of rules R1 and R2: the requests that a client sends again after the storage has started a new incarnation, and their order. If
+// assertions of the log would limit the damage, the mutant also breaks these, and says so. The zoo runs them.
 
 import { Attachment } from '@rsio/protocol/client/attachment';
 import { changesContent } from '@rsio/protocol/client/requests/overlap';
@@ -50,7 +50,7 @@ const isRead = ({ op }: Request): boolean => op === OP.READ;
 const isFlush = ({ op }: Request): boolean => op === OP.FLUSH;
 const isChange = ({ op }: Request): boolean => changesContent(op);
 
-/** Puts the first request of this kind that waits to its turn; false: there is none, or it is another phase. */
+/** Sends the first waiting request of this kind now; false: there is none, or it is another phase. */
 function isEarly(self: AttachmentInner, phase: string, may: (request: Request) => boolean): boolean {
   if (self.phase !== phase) return false;
   const at = self.sendable.findIndex((request, index) => index >= self.sendableHead && may(request));
@@ -60,7 +60,7 @@ function isEarly(self: AttachmentInner, phase: string, may: (request: Request) =
   return true;
 }
 
-/** In this phase new requests of this kind go out as well, and first. */
+/** Lets new requests of this kind leave first in this phase. */
 function early(phase: string, may: (request: Request) => boolean): () => void {
   return all(
     overrideGetter<AttachmentInner, boolean>(Attachment, 'hasSendable', (self, original) => isEarly(self, phase, may) || original(self)),
@@ -74,7 +74,7 @@ function early(phase: string, may: (request: Request) => boolean): () => void {
       self.phase = 'ready';
       const request = original(self);
       self.phase = phase;
-      // Its answer counts as that of one which was sent again.
+      // Counts its answer as that of a request that was sent again.
       if (phase === 'resending' && request !== null && isChange(request)) self.resendsInFlight++;
       return request;
     }),
@@ -83,7 +83,7 @@ function early(phase: string, may: (request: Request) => boolean): () => void {
   );
 }
 
-/** A log that takes answers amid a replay. */
+/** Makes the log accept answers during a replay. */
 function lettingAnswersPass(method: string): () => void {
   return override<LogInner, unknown[], void>(ReplayLog, method, (original) => (self, ...args) => {
     const { replay } = self;
@@ -132,7 +132,7 @@ function resendInReplay(): () => void {
   );
 }
 
-/** A client that returns after a loss gets a new hold if the volume is free by then. */
+/** Gives a client that returns after a loss a new hold if the volume is free. */
 function grantingAnew(): () => void {
   return override<Holds, GrantArguments, Promise<Grant>>(
     Holds,
@@ -149,7 +149,7 @@ function anyIdentity(): () => void {
   });
 }
 
-/** By process and volume: logs of attachments that are over. */
+/** Keeps the logs of ended attachments, by process and volume. */
 function logsThatStay(): () => void {
   const kept = new WeakMap<object, Map<string, ReplayLog>>();
   const of = (log: ReplayLog): Map<string, ReplayLog> => {

@@ -1,5 +1,5 @@
 // Mutants of rule S11: a handle with abandoned I/O is fenced, while the session and its other volumes continue. The zoo runs them. If the
-// server would cut the damage short as an error of the client, the mutant breaks that guard as well, and says so.
+// server would limit the damage by a protocol error, the mutant also breaks that guard, and says so.
 
 import { Attachment } from '@rsio/protocol/client/attachment';
 import { HandleFences } from '@rsio/protocol/client/handle-fences';

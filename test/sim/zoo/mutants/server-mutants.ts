@@ -1,5 +1,5 @@
-// Mutants of the server's end: slot table, answers, FENCED, execution, buffers, flushes. The zoo runs them. If the other end would cut the
-// damage short, the mutant breaks that guard as well, and says so.
+// Mutants of the server's end: slot table, answers, FENCED, execution, buffers, flushes. The zoo runs them. If the other end would limit
+// the damage, the mutant also breaks that guard, and says so.
 
 import { SlotTable } from '@rsio/protocol/link/slot-table';
 import { Decoder } from '@rsio/protocol/wire/decoder';
@@ -45,7 +45,7 @@ function owedOf({ owedFirst, owedMore }: Entry): number[] {
   return [owedFirst, ...owedMore].filter((number) => number >= 0);
 }
 
-/** When a path goes, what it is owed is answered on another. */
+/** When a path ends, sends the answers that it is owed on another path. */
 function strayAnswers(): () => void {
   return override<SessionInner, [ServerPath, string], void>(Session, 'pathClosed', (original) => (self, path, reason) => {
     const other = [...self.paths.keys()].find((number) => number !== path.number);
@@ -68,7 +68,7 @@ function answerNow(self: SessionInner, header: Header): void {
   }
 }
 
-/** A slot that is done executes again. */
+/** Executes the request of a done slot again. */
 function executeAgain(table: TableInner, slot: number, path: number): void {
   const entry = table.entries[slot]!;
   entry.state = 'executing';
@@ -277,7 +277,7 @@ interface DecoderInner {
   isGiven?: boolean;
 }
 
-/** The frame is given when its body begins to come, and not a second time when it is whole. */
+/** Delivers a frame when its body begins to arrive, and not again when it is complete. */
 function partBody(): () => void {
   return all(
     override<DecoderInner, [number], number>(Decoder, 'beginBody', (original) => (self, bodyAt) => {

@@ -1,4 +1,4 @@
-// Mutants of rules E1 and E2: when waiting I/O fails, and what keeps it from running over newer data afterwards.
+// Mutants of rules E1 and E2: when waiting I/O fails, and how it is kept from overwriting newer data afterwards.
 // The zoo runs them.
 
 import type { Clock } from '@rsio/common/lib/clock';
@@ -20,12 +20,12 @@ interface TrunkInner {
 interface VolumeInner {
   readonly clock: PrivateAs<Volume['clock'], Clock>;
   readonly target: PrivateAs<Volume['target'], VolumeTarget>;
-  /** Not there before the constructor is through. */
+  /** Undefined until the constructor has ended. */
   readonly stall?: PrivateAs<Volume['stall'], StallWatch>;
   abandon: PrivateAs<Volume['abandon'], () => void>;
 }
 
-/** With a buffer of its own, and without a caller to answer. */
+/** A copy of the request with its own buffer and without a caller. */
 function copyOf(request: Request): Request {
   const own = { buffer: Buffer.from(request.buffer), events: { requestDone: () => undefined }, slot: -1, rangeEnd: 0 };
   return Object.assign(new Request(), request, own satisfies Partial<Request>);

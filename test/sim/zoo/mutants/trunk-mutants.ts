@@ -1,5 +1,5 @@
-// Mutants of a measured trunk: requests on a path that falls silent, copies that are sent before that (hedges, probes), and paths that
-// carry no requests. The zoo runs them.
+// Mutants of a measured trunk: requests on a path that falls silent, copies that are sent earlier (hedges, probes), and paths without
+// requests. The zoo runs them.
 
 import type { LivenessTimes } from '@rsio/protocol/client/paths/path-verdict';
 import { Dispatcher } from '@rsio/protocol/client/dispatcher';

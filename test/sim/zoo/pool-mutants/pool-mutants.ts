@@ -1,5 +1,5 @@
-// Mutants of the rules for volumes of pools: C1 to C4, and what an OPEN beside a change owes (H1). What production does with files is broken
-// in the simulated files; the unit tests of pool-files.ts prove the real ones.
+// Mutants of the rules for volumes of pools: C1 to C4, and OPENs during a change (H1). Mutants of file operations break the simulated
+// files; the unit tests of pool-files.ts test the real ones.
 
 import type { OpenRequest } from '@rsio/protocol/wire/messages';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
@@ -34,7 +34,6 @@ interface PoolsInner {
   list: PrivateAs<SimPools['list'], { state: PoolState }[]>;
 }
 
-/** Before a volume is served as this. */
 function beforeServing(change: (volume: SimVolume, config: ServerVolumeConfig) => void): () => void {
   return override<SimVolume, [ServerVolumeConfig | null], void>(SimVolume, 'serveAs', (original) => (self, config) => {
     if (config !== null) change(self, config);

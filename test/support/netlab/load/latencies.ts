@@ -1,8 +1,8 @@
-// Counts of request durations in steps of about 3 %, so that a million requests need no memory and quantiles are cheap. The slowest
-// request, which must be exact, is the caller's job.
+// Counts of request durations in steps of about 3 %, so that a million requests need no memory and quantiles are cheap. The caller keeps
+// the slowest request, which must be exact.
 
 const STEPS_PER_DOUBLING = 32;
-/** From a microsecond to some minutes. */
+/** Number of doublings, from a microsecond to some minutes. */
 const DOUBLINGS = 28;
 
 export class Latencies {
@@ -15,7 +15,7 @@ export class Latencies {
     this.total++;
   }
 
-  /** The upper end of the step in which the share `share` of all is reached, ms; 0 when there is none. */
+  /** Upper end, in ms, of the step that reaches the share `share` of all requests; 0 without requests. */
   quantile(share: number): number {
     let left = share * this.total;
     if (left === 0) return 0;

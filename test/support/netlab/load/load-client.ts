@@ -1,4 +1,4 @@
-// The netlab's side of a load process: starts it, gives it one order at a time, ends it. The process measures (load-process.ts). Invariant:
+// The netlab's side of a load process: starts it, gives it one order at a time, ends it. The process (load-process.ts) measures. Invariant:
 // every order is answered or fails within its deadline.
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -10,7 +10,7 @@ import type { NbdPlace } from './nbd-stream.ts';
 
 const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 const PROGRAM = fileURLToPath(new URL('./load-process.ts', import.meta.url));
-/** Also for the answers that a fault holds back, until its path is known to be dead. */
+/** Also covers answers that a fault holds back until its path is dead. */
 const ORDER_MS = 60_000;
 
 export class LoadClient {
@@ -18,7 +18,7 @@ export class LoadClient {
   private failure: Error | null = null;
   private waiting: { resolve(report: LoadReport | null): void; reject(error: Error): void } | null = null;
 
-  /** `command`: the prefix that runs it, such as `ip netns exec NAME`. */
+  /** `command`: prefix that runs the process, such as `ip netns exec NAME`. */
   constructor(command: readonly string[] = []) {
     const [program, ...args] = [...command, process.execPath, '--conditions=@rsio/source', '--import', TSX, PROGRAM];
     this.child = spawn(program, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });

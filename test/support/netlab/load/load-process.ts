@@ -1,20 +1,20 @@
-// A load in a process of its own, so that the netlab's own work does not appear as a pause. Orders arrive over the channel to the parent,
-// and each gets one answer. It ends with the parent. For the parent's side see load-client.ts.
+// A load in a separate process, so that the netlab's own work does not appear as a pause. Orders arrive over the channel to the parent, and
+// each gets one answer. The process ends with its parent, whose part is load-client.ts.
 
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { type LoadFigures, NbdLoad, type LoadShape } from './nbd-load.ts';
 import { type NbdPlace, NbdStream } from './nbd-stream.ts';
 
 export type LoadOrder =
-  /** Requests are dealt to the connections in turn. */
+  /** Opens connections, to which requests are distributed in turn. */
   | { readonly type: 'open'; readonly places: readonly NbdPlace[]; readonly name: string }
   | { readonly type: 'begin'; readonly shape: LoadShape }
   | { readonly type: 'take' }
-  /** No more requests; answered when all have been. */
+  /** Sends no more requests; answered when all requests are answered. */
   | { readonly type: 'end' };
 
 export interface LoadReport extends LoadFigures {
-  /** Longest time in which this process got no processor: no pause is known finer than that. */
+  /** Longest time in which this process did not run; pauses are not known more exactly. */
   readonly ownStallMs: number;
 }
 

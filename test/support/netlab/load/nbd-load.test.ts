@@ -1,5 +1,5 @@
-// The netlab's load against a server of a few lines: its counts are exact, and it detects errors. Pure, with a clock of its own. Every
-// netlab shows that real replies are parsed correctly, because it compares what it reads.
+// The netlab's load against a server of a few lines: its counts are exact, and it detects errors. Pure, with a test clock. Every netlab
+// shows that real replies are parsed correctly, because the load verifies its reads.
 
 import { expect, it } from 'vitest';
 import { Latencies } from './latencies.ts';
@@ -31,7 +31,7 @@ class Store {
     this.load.begin();
   }
 
-  /** Answers the oldest request; `spoil` may change the answer. Without `keep` a write is acknowledged and lost. */
+  /** Answers the oldest request; `spoil` may change the answer. If `keep` is false, a write is acknowledged and lost. */
   answer(spoil: (stamps: Buffer) => number = () => 0, keep = true): void {
     const { bytes } = this.asked.shift() as Asked;
     const offset = Number(bytes.readBigUInt64BE(16));
@@ -70,7 +70,7 @@ it('an acknowledged write that is missing is detected', () => {
   for (let request = 0; request < 200; request++) store.answer();
   while (store.isRead()) store.answer();
   store.answer(() => 0, false);
-  // Each of the few blocks is read again soon; a lost one may be written again before.
+  // Sends many requests: each of the few blocks is soon read again, but a lost one may first be written again.
   for (let request = 0; request < 200; request++) {
     while (!store.isRead()) store.answer(() => 0, false);
     store.answer();

@@ -1,18 +1,18 @@
 // A load on one NBD export that measures pauses exactly: a fixed number of requests is in flight, each answer gets a time stamp, and every
-// block that it wrote is compared when it is read. Connections are in nbd-stream.ts, its process in load-process.ts. Invariant: a block has
-// one request in flight, so the result of a read is known; every error is counted.
+// block that the load wrote is verified when it is read. nbd-stream.ts has the connections, and load-process.ts the process. Invariant: a
+// block has one request in flight, so the result of a read is known; every error is counted.
 
 import { randomInt } from 'node:crypto';
 import { Latencies } from './latencies.ts';
 
 export interface LoadShape {
   readonly blockBytes: number;
-  /** Requests out, over all connections. */
+  /** Requests in flight over all connections. */
   readonly depth: number;
   readonly order: 'random' | 'sequential';
   /** 0 to 100; the rest are writes. */
   readonly readPercent: number;
-  /** Part of the export that is used: so many bytes from `beginBytes` on, default from its beginning. */
+  /** Size of the used part of the export, which begins at `beginBytes`; default: its beginning. */
   readonly sizeBytes: number;
   readonly beginBytes?: number;
 }
@@ -22,17 +22,16 @@ export interface LoadFigures {
   readonly seconds: number;
   readonly done: number;
   readonly bytes: number;
-  /** Longest time in which no request was answered, the one that lasts included. */
+  /** Longest time without an answer, including the present one. */
   readonly longestGapMs: number;
-  /** Slowest request, those included that wait still. */
+  /** Slowest request, including those that still wait. */
   readonly worstMs: number;
-  /** For how long the oldest request has been waiting. */
+  /** Time for which the oldest request has been waiting. */
   readonly waitingMs: number;
   readonly medianMs: number;
   readonly p99Ms: number;
-  /** Bytes answered in each full SLICE_MS. */
+  /** Bytes of answered requests in each full SLICE_MS. */
   readonly slices: readonly number[];
-  /** Since the beginning. */
   readonly errors: number;
   readonly firstError: string | null;
 }
@@ -44,10 +43,10 @@ const REQUEST_MAGIC = 0x25609513;
 const REPLY_MAGIC = 0x67446698;
 const READ = 0;
 const WRITE = 1;
-/** At the beginning and at the end of a block: its number, and which write it was. */
+/** Size of the stamp at the beginning and at the end of a block: the numbers of the block and of the write. */
 export const STAMP_BYTES = 8;
 
-/** One of the requests that are always out. */
+/** One of the requests that are always in flight. */
 interface Lane {
   /** Header, and the block behind it. */
   readonly buffer: Buffer;
@@ -80,7 +79,7 @@ export class NbdLoad {
   private done = 0;
   private slices: number[] = [];
 
-  /** `send`: the bytes stay as they are until the request is answered. */
+  /** `send`: the bytes do not change until the request is answered. */
   constructor(shape: LoadShape, send: (lane: number, bytes: Buffer) => void, nowMs: () => number) {
     const blocks = Math.floor(shape.sizeBytes / shape.blockBytes);
     if (blocks < 2 * shape.depth)
@@ -232,7 +231,7 @@ export class NbdLoad {
     }
   }
 
-  /** There are twice as many blocks as requests, at least. */
+  /** Finds a block without a request; there are at least twice as many blocks as requests. */
   private freeBlock(): number {
     const { length } = this.busy;
     let block = this.shape.order === 'random' ? Math.floor(Math.random() * length) : this.next;

@@ -1,5 +1,5 @@
 // One NBD connection of a load: handshake (fixed newstyle, GO), then replies parsed from a static receive buffer, and requests batched per
-// turn of the event loop. nbd-load.ts decides what is requested and compared. Invariant: of the data that is read only stamps are kept.
+// turn of the event loop. nbd-load.ts decides what is requested and compared. Invariant: only the stamps of read data are kept.
 
 import net from 'node:net';
 import { named, optionBytes, u32 } from '@rsio/rsiod/frontends/nbd/testing/nbd-client';
@@ -26,7 +26,7 @@ export class NbdStream {
   private readonly header = Buffer.alloc(REPLY_BYTES);
   private readonly stamps = Buffer.alloc(2 * STAMP_BYTES);
   private headerBytes = 0;
-  /** Of the reply whose data arrives now. */
+  /** State of the reply whose data arrives now. */
   private body = 0;
   private bodyAt = 0;
   private outgoing: Buffer[] = [];
@@ -62,12 +62,12 @@ export class NbdStream {
     }
   }
 
-  /** From now on replies belong to the load. */
+  /** Passes replies to the load from now on. */
   serve(load: NbdLoad): void {
     this.load = load;
   }
 
-  /** Sent at the end of this event. */
+  /** Sends bytes at the end of this event. */
   send(bytes: Buffer): void {
     if (this.outgoing.length === 0) queueMicrotask(() => this.flush());
     this.outgoing.push(bytes);
@@ -81,7 +81,7 @@ export class NbdStream {
   private flush(): void {
     const { outgoing, socket } = this;
     this.outgoing = [];
-    // Headers alone are cheaper copied into one than sent one by one.
+    // Copies small buffers into one, which is cheaper than sending them one by one.
     const small = outgoing.filter(({ length }) => length < 256);
     socket.cork();
     if (small.length > 0) socket.write(Buffer.concat(small));
@@ -142,7 +142,7 @@ export class NbdStream {
     return length;
   }
 
-  /** The part of the stamp at `place` of the data that is in this piece. */
+  /** Keeps the part of the stamp at `place` that is in this piece of data. */
   private keep(at: number, length: number, place: number, into: number): void {
     const from = Math.max(place, this.bodyAt);
     const to = Math.min(place + STAMP_BYTES, this.bodyAt + length);

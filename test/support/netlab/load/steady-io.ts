@@ -1,11 +1,11 @@
-// I/O that continues while a test changes the network: it writes new content and reads it back, over and over, on one export. Invariant:
-// the first error or difference ends it and is thrown at the next call; it never goes unnoticed.
+// I/O that continues while a test changes the network: it repeatedly writes new content to one export and reads it back. Invariant: the
+// first error or difference ends the I/O, and the next call throws it.
 
 import type { Host } from '../../hosts/host.ts';
 import { NbdIo } from '../../io/nbd-io.ts';
 import { waitFor } from '../../programs/wait-for.ts';
 
-/** Large enough to be cut into parts that go over all paths. */
+/** Large enough that rsiod cuts each I/O into segments for all paths. */
 const BYTES = 1024 * 1024;
 const PLACES = 8;
 const PROGRESS_MS = 10_000;
@@ -22,7 +22,7 @@ export class SteadyIo {
     this.ended = this.go();
   }
 
-  /** On an attached volume of at least 8 MiB: `osl/oracle`. */
+  /** Begins I/O on an attached volume of at least 8 MiB, such as `osl/oracle`. */
   static async begin(host: Host, name: string): Promise<SteadyIo> {
     return new SteadyIo(await NbdIo.open(host.rsiodPaths.nbdSocket, name));
   }

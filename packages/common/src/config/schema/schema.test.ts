@@ -45,7 +45,7 @@ test('Rows carry type, range, default and help', () => {
     allowed: 'forever, fail, or a time from 100ms to 168h: a whole number with the unit ms, s, m or h, such as 200ms or 3s',
     isRequired: false,
     default: '10m',
-    help: 'How long I/O waits for a path before it fails (forever: it never fails; fail: it fails within 1s)',
+    help: 'How long I/O waits for a path before the I/O fails (forever: never; fail: within 1s)',
   });
 });
 

@@ -62,24 +62,23 @@ const blockSize = types.words('enum', { 512: 512, 4096: 4096 });
 
 /** Help texts for keys that occur in several sections. */
 const HELP = {
-  stall: 'How long I/O waits for a path before it fails (forever: it never fails; fail: it fails within 1s)',
+  stall: 'How long I/O waits for a path before the I/O fails (forever: never; fail: within 1s)',
   attach: 'Volumes to attach at start, at reload and when rsiod connects, unless rsconfig -d has detached them since boot',
   device: 'Devices of an attached volume (block: block and raw device; raw: raw device; nbd-socket: NBD export only; none: no access)',
   paths: 'Interface pairs that become paths (auto: same subnet; all: every pair; configured: like auto, but only [server] addresses)',
   heartbeat: 'Interval between heartbeats on each path',
   suspect: 'How long a path may be silent before its requests are sent again on other paths; must be less than heartbeat',
-  dead: 'How long a path may be silent before rsiod closes and reconnects it; more than twice the heartbeat, enough to carry a batch',
+  dead: 'How long a path may be silent before rsiod closes and reconnects it; more than twice the heartbeat',
   digest: 'Whether frames carry CRC-32 checksums in addition to the checksums of TCP',
   tls: 'Whether paths are encrypted with TLS 1.3; with on, rsiod does not use a server that refuses to encrypt',
   logSize: 'Memory per volume for unflushed writes; rsiod sends them again after a server crash (0: writes go straight to storage)',
-  mirrorPatience: 'How long a mirror waits for a replica to which no path leads before it goes on without it; a slow server is waited for',
-  resyncRate: 'Bytes a second that a mirror may copy to a replica that returns (0: as many as possible)',
+  mirrorPatience: 'How long I/O of a mirror waits for a replica without a path, before the mirror continues without this replica',
+  resyncRate: 'Most bytes per second that rsiod copies to a replica that returns (0: no limit)',
   log: 'Where the daemon logs (auto: to the journal if systemd starts the daemon with the journal as its output, else to the file in /var/log/rsio)',
   logTime: 'Time zone in which log lines are printed',
-  metrics:
-    'Address and port at which /metrics has the figures of this daemon for Prometheus. An address that is not loopback needs a metrics-token',
+  metrics: 'Address and port at which the daemon serves /metrics for Prometheus; an address other than loopback needs a metrics-token',
   metricsToken: 'Token that a reader of the metrics sends as Authorization: Bearer TOKEN; at least 16 characters',
-  mirrorReads: 'Reads of a mirror (confirmed: the other servers confirm the claim; local: not, so that reads may be outdated)',
+  mirrorReads: 'Reads of a mirror (confirmed: servers confirm the claim first; local: without this, so that data may be outdated)',
 } as const;
 
 const OF_DEFAULTS = 'Inherited from [defaults]';
@@ -129,11 +128,11 @@ export const SCHEMA = {
         'log-time': withDefault(logTime, 'gmt', HELP.logTime),
         'control-group': optional(
           types.name,
-          'User group whose members may read what rssrv shows: a second control socket answers them, and refuses every change',
+          'User group whose members may run commands that only show something; rssrv opens a second control socket for them',
         ),
         user: optional(
           types.name,
-          'User without rights as whom server processes run, if rssrv runs as root. Default: rsio, if this user exists',
+          'Unprivileged user as which server processes run if rssrv runs as root. Default: rsio, if this user exists',
         ),
         processes: optional(
           types.integer(1, CLIENTS_MAX),
@@ -142,7 +141,7 @@ export const SCHEMA = {
         witness: withDefault(
           types.yesNo,
           'no',
-          'Whether all clients may make this server a voter of mirrors; a client that may create volumes here needs no witness = yes',
+          'Whether all clients may make this server a voter of mirrors (no: only clients that may create volumes here)',
         ),
         metrics: withDefault(types.endpoint, 'off', HELP.metrics),
         'metrics-token': optional(types.keyText, HELP.metricsToken),
@@ -189,23 +188,23 @@ export const SCHEMA = {
         'take-over-force': withDefault(
           types.yesNo,
           'no',
-          'Whether clients (with [rights]: those with admin) may force a take-over, which loses acknowledged writes that the holder has not yet sent again',
+          'Whether clients may force a take-over that loses acknowledged writes of the holder (with a section [rights]: only clients with admin)',
         ),
         'same-content': optional(
           types.stamp,
-          'Mark from the log of rssrv; it confirms that the present file or device has the same content as the one that was served before',
+          'Mark that rssrv has logged; the key confirms that the file or device still has the content that was served before',
         ),
         iops: withDefault(
           iopsType,
           'off',
-          'Most READ, WRITE, DISCARD and ZERO requests per second, of all clients together; further ones wait. A reload changes it under I/O',
+          'Most READ, WRITE, DISCARD and ZERO requests per second, of all clients together; more requests wait',
         ),
         bandwidth: withDefault(
           bandwidthType,
           'off',
-          'Most bytes per second that READ and WRITE requests move, of all clients together; further ones wait. A reload changes it under I/O',
+          'Most bytes per second in READ and WRITE requests, of all clients together; more requests wait',
         ),
-        burst: withDefault(burstType, printDuration(BURST_MS), 'For how long unused allowance of iops and bandwidth is kept'),
+        burst: withDefault(burstType, printDuration(BURST_MS), 'Time for which unused iops and bandwidth accumulate for a later burst'),
         'test-delay': forTests(
           testDelays,
           'Extra time that operations take; within a range, each delay is random and uniformly distributed',
@@ -232,12 +231,12 @@ export const SCHEMA = {
         path: needed(types.path, 'Directory of the pool, on a file system of its own. rsadm pool add prepares it'),
         limit: optional(
           types.size(SECTOR_BYTES, VOLUME_MAX_BYTES),
-          'The most that the sizes of its volumes may add up to. Without a limit, they may exceed the space of the file system',
+          'Largest sum of the sizes of its volumes. Without a limit, the sum may exceed the space of the file system',
         ),
         reserve: withDefault(
           types.percent(RESERVE_MAX_PERCENT),
           '5%',
-          'Share of the file system that is kept free. Below it, writes that need new space wait, and no thick volume is created or grown',
+          'Share of the file system that is kept free. If less is free, writes that need new space wait, and no thick volume is created or grown',
         ),
       },
     },
@@ -247,7 +246,7 @@ export const SCHEMA = {
       occurs: 'at most once',
       below: null,
       lines: 'NAME, white space, KEY, optionally white space and a second KEY',
-      help: 'The names and keys of the clients that may connect. While the key of a client is changed (rsadm client rekey), its line has the old and the new one, and each of them is accepted',
+      help: 'The names and keys of the clients that may connect. While rsadm client rekey changes the key of a client, its line has the old and the new key, and rssrv accepts both',
       keys: {},
     },
     rights: {
@@ -256,7 +255,7 @@ export const SCHEMA = {
       below: null,
       lines:
         'NAME use, NAME manage [pool=NAME,...] [limit=SIZE], or NAME admin, each optionally followed by iops=N, bandwidth=SIZE and burst=TIME',
-      help: 'What each client may do, one per line. A client without a line may use the volumes that it may attach (use). A client with manage may also create and change volumes in these pools, up to the limit, and admin permits everything. The keys iops, bandwidth and burst limit the I/O of the client over all its volumes, as they limit that of a volume in [volume]. With this section, only clients with admin may force a take-over',
+      help: 'What each client may do, one client per line. A client without a line has the right use: it may attach and use volumes. With manage, a client may also create and change volumes in the named pools, up to the limit; with admin, it may do everything. The keys iops, bandwidth and burst limit the I/O of the client over all its volumes; in [volume], the same keys limit the I/O of one volume. With this section, only clients with admin may force a take-over',
       keys: {},
     },
   },
@@ -291,7 +290,7 @@ export const SCHEMA = {
         'busy-poll': withDefault(
           types.orOff(types.microseconds(BUSY_POLL_MAX_US)),
           'off',
-          'Time after each I/O in which rsiod waits for the next one without sleeping, while no other program wants its core',
+          'Time after each I/O in which rsiod polls for the next I/O in place of sleeping, unless another program wants its core',
         ),
         log: withDefault(logPlace, 'auto', HELP.log),
         'log-time': withDefault(logTime, 'gmt', HELP.logTime),
@@ -354,7 +353,7 @@ export const SCHEMA = {
     volume: {
       ...anyNumber,
       below: 'namespace',
-      help: 'Settings for the volumes of this name in the [namespace] section above, in any universe; attach = yes and path mean the one in universe 0',
+      help: 'Settings for the volumes of this name in the [namespace] section above, in every universe; attach = yes and path apply only in universe 0',
       keys: {
         stall: optional(stall, `${HELP.stall}. ${OF_NAMESPACE}`),
         attach: optional(types.yesNo, 'Whether rsiod attaches this volume automatically; overrides the attach key of the namespace'),
@@ -371,7 +370,7 @@ export const SCHEMA = {
       },
     },
     trigger: triggerSection(
-      'rsiod starts around snapshots that rsconfig asks for, and at events, with the event as JSON on stdin',
+      'rsiod starts before and after snapshots that rsconfig makes, and at events, with the event as JSON on stdin',
       'at each event of rsiod',
     ),
   },

@@ -17,13 +17,13 @@ export function triggerSection(when: string, event: string) {
     keys: {
       on: needed(
         types.choice('snapshot-before', 'snapshot-after', 'event'),
-        `When it is started (snapshot-before: if it fails, no snapshot is made; snapshot-after: also after a failure; event: ${event})`,
+        `When to run the program (snapshot-before: if it fails, no snapshot is made; snapshot-after: also after a failure; event: ${event})`,
       ),
       run: needed(types.path, 'The program. It and every folder above it must belong to root, and no other user may write to them'),
       timeout: withDefault(
         types.duration(TRIGGER_MIN_MS, TRIGGER_MAX_MS),
         printDuration(TRIGGER_MS),
-        'How long it may run; then it is killed, and counts as failed',
+        'How long the program may run; after this time, it is killed and counts as failed',
       ),
     },
   } as const;

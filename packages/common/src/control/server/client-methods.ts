@@ -19,7 +19,7 @@ const volumeOrNull: Param<string | null> = {
 const ENDED = object({
   name: text(),
   wasConnected: flag('It had a session, which has ended'),
-  isClean: flag('false: the process of the session was killed, so that the storage of its volumes may have lost writes'),
+  isClean: flag('false: the server process of the session was killed, so that the storage of its volumes may have lost writes'),
   volumes: list(text(), 'Volumes that it still holds'),
 });
 
@@ -33,7 +33,7 @@ export const CLIENT_METHODS = {
   ),
   'client-kick': method('Ends the session of a client, which may come back', { name: client }, ENDED, SESSION_END_MS, 'admin'),
   'client-fence': method(
-    'Keeps a client out until client-unfence; the answer comes when nothing of it can run any more',
+    'Keeps a client out until client-unfence; the answer comes when none of its requests can run any more',
     { name: client },
     ENDED,
     SESSION_END_MS,

@@ -25,7 +25,7 @@ const one = object({ job: JOB });
 
 export const JOB_METHODS = {
   'job-list': method(
-    'The jobs that have not ended, and those that ended last',
+    'The jobs that have not ended, and the jobs that ended last',
     { id: jobIdOrNull },
     object({ jobs: list(JOB, 'The oldest first') }),
     CONTROL_ANSWER_MS,
@@ -40,7 +40,7 @@ export const JOB_METHODS = {
     'manage',
   ),
   'volume-move': method(
-    'Begins a job that moves a volume to another pool, also while clients use it. Of a volume over several pools, its files in pool `from` move',
+    'Begins a job that moves a volume to another pool, also while clients use it. For a volume over several pools, it moves the files in pool `from`',
     { name: volumeName, universe, from: poolOrNull, pool: poolName, limitBytes: bytesPerSecond, request },
     one,
     SERVER_CHANGE_MS,

@@ -10,14 +10,14 @@ import { INTERFACE } from './views.ts';
 
 export const OBSERVING_METHODS = {
   'interface-list': method('The interfaces on which the server listens', {}, object({ interfaces: list(INTERFACE) })),
-  stats: method('Counters, rates and latencies of each client and volume, and what waits', {}, STATS),
+  stats: method('Counters, rates and latencies of each client and volume, and the I/O that waits', {}, STATS),
   events: method(
-    'The last events, or those after a number, the oldest first; with waitMs, the answer waits for an event after that number',
+    'The latest events, or those after the event with this number, the oldest first; with waitMs, the answer waits for such an event',
     EVENTS_PARAMS,
     EVENTS_RESULT,
   ),
   'config-check': method(
-    'Examines a text as the next configuration file and changes nothing; an error says why reload would refuse it',
+    'Checks a text as if it were the configuration file, and changes nothing; an error says why reload would refuse it',
     { text: { shape: text(), what: 'the text of a configuration file' } },
     object({ changes: list(text(), 'A sentence for each change that reload would make'), warnings: list(text()) }),
     SERVER_CHANGE_MS,

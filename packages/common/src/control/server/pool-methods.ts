@@ -8,13 +8,13 @@ import { POOL } from './views.ts';
 
 export const POOL_METHODS = {
   'pool-make': method(
-    'Makes a directory a pool, unless it is one; its section in rssrvcfg comes afterwards',
+    'Makes a directory a pool, unless it is one. The caller then adds the section to rssrvcfg',
     { path: { shape: filledText(), what: 'an absolute path' } },
     object({ isNew: flag(), volumes: count('Volumes that the pool already has') }),
     SERVER_CHANGE_MS,
   ),
   'pool-check': method(
-    'Reads a pool again, and reports what it contains and its volumes do not explain',
+    'Reads a pool again, and reports files that belong to no volume',
     { name: { shape: filledText(), what: 'the name of a pool' } },
     object({ pool: POOL }),
     SERVER_CHANGE_MS,

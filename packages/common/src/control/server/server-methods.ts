@@ -25,7 +25,7 @@ export const SERVER_METHODS = {
   ...OBSERVING_METHODS,
   ...WITNESS_METHODS,
   'change-show': method(
-    'The change that the server is making, and for which later ones wait',
+    'The change that the server makes now; later changes wait for it',
     {},
     object({
       change: orNull(

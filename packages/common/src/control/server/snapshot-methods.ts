@@ -39,41 +39,44 @@ export const SNAPSHOT_METHODS = {
     'manage',
   ),
   'replica-snapshot': method(
-    'Makes a snapshot of a replica for the holder of its mirror, while nothing is under way. It cannot be used before it is proven',
+    'Makes a snapshot of a replica for the holder of its mirror, which has no change in flight. Before replica-snapshot-prove, it can only be removed',
     { ...snapshot, id: snapshotId, mirror, term: momentNumber, number: momentNumber, request },
     object({ snapshot: SNAPSHOT }),
     SERVER_CHANGE_MS,
     'manage',
   ),
   'replica-snapshot-prove': method(
-    'Makes a snapshot of a replica one of its mirror, because the holder still has the mirror after it was made',
+    'Marks a snapshot of a replica as a snapshot of the mirror. The holder asks for this if it still had the mirror after the snapshot was made',
     { ...snapshot, id: snapshotId, mirror, term: momentNumber, request },
     object({ snapshot: SNAPSHOT }),
     SERVER_CHANGE_MS,
     'manage',
   ),
   'volume-clone': method(
-    'Creates a volume that begins as a snapshot, in the same pool',
+    'Creates a volume with the content of a snapshot, in the same pool',
     { ...snapshot, newName: volumeName, newUniverse: universe, request },
     object({ volume: VOLUME }),
     SERVER_CHANGE_MS,
     'manage',
   ),
   'volume-rollback': method(
-    'Gives a volume the content of a snapshot; nobody may use it',
+    'Gives a volume the content of a snapshot; no client may hold the volume',
     { ...snapshot, request },
     object({ volume: VOLUME, kept: orNull(SNAPSHOT, 'The content before; null: it was removed since') }),
     SERVER_CHANGE_MS,
     'manage',
   ),
   'volume-diff': method(
-    'What has changed in a volume since a snapshot, until a later snapshot or now; in parts',
+    'Ranges of a volume that have changed between a snapshot and a later snapshot, or between it and now; in parts',
     { ...snapshot, until: snapshotOrNull, offsetBytes },
     object({
-      sizeBytes: count('Of the volume at the later state'),
-      endBytes: count('Up to where this part tells everything; the next part begins there'),
-      ranges: list(object({ offsetBytes: count(), lengthBytes: count() }), 'Ranges that have changed, or may have, in their order'),
-      snapshotId: text('The next part is of the same snapshots if the ids are the same'),
+      sizeBytes: count('Size of the volume at the later moment'),
+      endBytes: count('End of this part; the next part begins there'),
+      ranges: list(
+        object({ offsetBytes: count(), lengthBytes: count() }),
+        'Ranges that have changed, or may have changed, in ascending order',
+      ),
+      snapshotId: text('Parts belong together only if their snapshotId and untilId are the same'),
       untilId: orNull(text(), 'null: now'),
     }),
     SERVER_CHANGE_MS,
@@ -90,7 +93,7 @@ export const IMAGE_METHODS = {
     'manage',
   ),
   'volume-refresh': method(
-    'Brings images up to date, all to one moment; nobody may use them',
+    'Brings images up to date, all to the same moment; no client may hold them',
     { images: volumeNames, limitBytes: bytesPerSecond, request },
     object({
       volumes: list(VOLUME, 'The images that are refreshed, in the order of the request'),
@@ -100,7 +103,7 @@ export const IMAGE_METHODS = {
     'manage',
   ),
   'volume-image-restore': method(
-    'Gives a volume the content of its image in a universe; nobody may use the volume',
+    'Gives a volume the content of its image in a universe; no client may hold the volume',
     { name: volumeName, universe, fromUniverse: universe, limitBytes: bytesPerSecond, request },
     object({
       volume: orNull(VOLUME, 'null: a job restores it'),

@@ -16,7 +16,7 @@ const VOLUME_STATS = object({
   errors: count('Requests that ended with another status than OK'),
   outstanding: count('Requests in the storage, or waiting for space'),
   held: count('Requests that a limit or a pause holds'),
-  heldMs: number('Time in ms for which limits and pauses have held requests, all of them together'),
+  heldMs: number('Sum of the times in ms for which limits and pauses have held requests'),
   readsPerSecond: number(),
   writesPerSecond: number(),
   readBytesPerSecond: number(),
@@ -37,7 +37,7 @@ export const SESSION_PATH = object({
 const SESSION_STATS = object({
   client: text(),
   address: text(),
-  sinceMs: number('When its session began; the counters begin there'),
+  sinceMs: number('When its session began; the counters count from then'),
   ageMs: orNull(number('Age of these figures; null: the server process has not reported yet')),
   isBlocked: flag('The server process hangs in a call to storage, and reports nothing'),
   holesOff: flag('The server process cannot punch holes, so that discarded blocks keep their space'),
@@ -50,7 +50,7 @@ export const WAIT = object({
   volume: text('-: any volume of the client'),
   why: word(
     ['space', 'storage', 'hold', 'snapshot', 'limit'],
-    'space: the pool is full; storage: it does not answer; hold: another client has the volume; snapshot: one is being taken; limit: see heldBy',
+    'space: the pool is full; storage: it does not answer; hold: another client has the volume; snapshot: the server makes one; limit: see heldBy',
   ),
   heldBy: orNull(text('The limit or pause that holds it, in words that complete "held by"')),
   requests: count(),

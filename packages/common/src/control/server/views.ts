@@ -12,16 +12,16 @@ export const POOL = object({
   state: word(['ready', 'unavailable']),
   reason: orNull(text('Why it cannot be used; null if it can')),
   totalBytes: orNull(count('Size of its file system')),
-  freeBytes: orNull(count('Free space of its file system, with the reserve')),
+  freeBytes: orNull(count('Free space of its file system, including the reserve')),
   usableBytes: orNull(count('Free space above the reserve')),
   reserve: number('Share of the file system, from 0 to 1, that is kept free'),
   promisedBytes: count('Sum of the sizes of its volumes, also of removed ones'),
   limitBytes: orNull(count('Most that its volumes may promise; null: no limit')),
   isShort: flag('Less than the reserve is free, so that writes that need new space wait'),
-  fullPercent: orNull(count('Share in use that the server warns of: 80, 90 or 95 percent; null: less')),
+  fullPercent: orNull(count('Warning level that the share in use has reached: 80, 90 or 95 percent; null: none')),
   volumes: count(),
   removed: count('Removed volumes that can still be restored'),
-  findings: list(text(), 'What the pool contains and its manifests do not explain'),
+  findings: list(text(), 'Sentences about files in the pool that belong to no volume'),
   reflink: orNull(flag(REFLINK), 'null: unknown'),
 });
 
@@ -39,22 +39,25 @@ const LAYOUT = object({
 const SCHEDULE = object({
   text: text('Such as hourly keep 24, daily keep 7'),
   lastMs: orNull(number('When the newest of its snapshots was made; null: there is none')),
-  failedMs: orNull(number('When a snapshot failed last; null: none since the last one that was made')),
-  failure: orNull(text('Why; null: none has failed since')),
+  failedMs: orNull(number('When a snapshot failed last; null: none has failed since the newest one was made')),
+  failure: orNull(text('Why that snapshot failed; null: none has failed since')),
   skipped: orNull(text('Why an old snapshot could not be removed; null: none is too old')),
 });
 
 const IMAGE = object({
   name: orNull(text('Volume of which it is an image; null: the asker may not know it')),
   universe: orNull(count('null: the asker may not know it')),
-  state: word(['present', 'removed', 'deleted', 'unknown'], 'Of that volume; removed: it can be restored; unknown: a pool is not open'),
-  momentMs: number('The moment of that volume whose content the image has got last'),
+  state: word(
+    ['present', 'removed', 'deleted', 'unknown'],
+    'State of that volume; removed: it can be restored; unknown: a pool is not open',
+  ),
+  momentMs: number('The moment of the content that the image got last from that volume'),
   clients: orNull(list(text()), 'Clients that may attach that volume; null: all'),
 });
 
 const BRIDGED = object({
-  reads: count('Since rssrv was started, and the volume is in its pool'),
-  lastMs: number('When the last one was answered'),
+  reads: count('Such READs since rssrv was started, and since the volume is in its pool'),
+  lastMs: number('When the last such READ was answered'),
 });
 
 const IO_LIMITS = object({
@@ -67,7 +70,7 @@ const HALT = object({
   kind: word(['paused', 'stopped'], 'paused: I/O waits; stopped: I/O is refused'),
   sinceMs: number(),
   untilMs: orNull(number('When it ends by itself; null: never')),
-  by: orNull(text('Client that has ordered it; null: an administrator on the server')),
+  by: orNull(text('Client that has paused or stopped the volume; null: an administrator on the server')),
 });
 
 export const VOLUME = object({
@@ -92,14 +95,14 @@ export const VOLUME = object({
   createdMs: orNull(number()),
   holders: list(HOLDER, 'Clients that hold it'),
   waitsForSpace: flag('Writes wait for space, because its pool is full or has less than its reserve free'),
-  fullPool: orNull(text('Pool for which they wait, if it has several; null: not known, or one pool')),
+  fullPool: orNull(text('Full pool, if the volume has several pools; null: not known, or one pool')),
   limits: orNull(IO_LIMITS, 'Limits of its I/O; null: none'),
-  halt: orNull(HALT, 'Why its I/O does not go on; null: it does'),
+  halt: orNull(HALT, 'Pause or stop of its I/O; null: none'),
   bridged: orNull(BRIDGED, 'READs that failed and got their data from an image; null: none in the last 24 hours'),
   snapshots: count(),
-  schedule: orNull(SCHEDULE, 'By which the server makes and removes snapshots; null: there is none'),
-  image: orNull(IMAGE, 'Of which volume it is an image; null: it is none'),
-  mirror: orNull(text('Id of the mirror of which it is a replica; null: it is none')),
+  schedule: orNull(SCHEDULE, 'Schedule by which the server makes and removes snapshots; null: none'),
+  image: orNull(IMAGE, 'Volume of which it is an image; null: it is no image'),
+  mirror: orNull(text('Id of the mirror of which it is a replica; null: it is no replica')),
   reflink: orNull(flag(REFLINK), 'null: unknown, or the volume is in no pool'),
 });
 
@@ -109,10 +112,10 @@ export const SNAPSHOT = object({
   snapshot: text('Name of the snapshot'),
   id: text(),
   sizeBytes: count('Size of the volume at that moment'),
-  usedBytes: orNull(count('Space of its content, with what it shares with the volume and other snapshots; null if unknown')),
+  usedBytes: orNull(count('Space of its content, including blocks that the volume and other snapshots share; null if unknown')),
   createdMs: number(),
   by: orNull(text('Client that made it; null: an administrator')),
-  group: text('The same for the snapshots of one moment'),
+  group: text('Id that all snapshots of one moment have in common'),
   readers: orNull(count('Clients that have it attached'), 'null: unknown'),
   moment: orNull(
     object({
@@ -121,7 +124,7 @@ export const SNAPSHOT = object({
       number: count('A later moment has a higher term, or a higher number in the same term'),
       isProven: flag('false: the mirror did not confirm it, and it can only be removed'),
     }),
-    'The moment of the mirror, if the volume was a replica; null: it was none',
+    'The moment of the mirror, if the volume was a replica; null: it was no replica',
   ),
 });
 
@@ -145,14 +148,14 @@ export const CLIENT = object({
   limitBytes: orNull(count()),
   limits: orNull(IO_LIMITS, 'Limits of its I/O, over all volumes; null: none'),
   ownedBytes: count(
-    'What counts towards its limit: the sizes of the volumes that it created, also of removed ones, and what the files of its snapshots took',
+    'Bytes that count towards its limit: the sizes of the volumes that it created, also of removed ones, and the space that the files of its snapshots took',
   ),
   state: word(['connected', 'silent', 'absent'], 'silent: it has a session without a path'),
   address: orNull(text()),
   sinceMs: orNull(number('When its session began')),
   keys: count('Keys that prove it: 2 while its key is changed'),
   sessionKey: orNull(word(['old', 'new'], 'Which of two keys its session uses; null: it has no session, or one key')),
-  fencedMs: orNull(number('Since when it is kept out; null: it is not')),
+  fencedMs: orNull(number('When it was fenced; null: it is not fenced')),
   volumes: list(text(), 'Volumes that it holds'),
 });
 
@@ -181,14 +184,14 @@ export const JOB = object({
   target: word(['pool', 'file', 'nbd'], 'What `to` is'),
   to: text('Pool to which it moves or is copied, path of the file, or NBD URI'),
   newName: orNull(text('Name of the volume that a copy or an import makes')),
-  afterRestart: word(['goes on', 'starts over'], 'What a restart of the server means for it'),
+  afterRestart: word(['goes on', 'starts over'], 'What the job does after a restart of the server'),
   state: word(['waiting', 'running', 'cancelling', 'done', 'failed', 'cancelled']),
   reason: orNull(text('Why it waits or has failed')),
   doneBytes: count('Bytes copied'),
-  totalBytes: count('Bytes copied, and known to be left; grows with what clients write during a move'),
+  totalBytes: count('Bytes copied plus bytes known to be left; grows when clients write during a move'),
   bytesPerSecond: count(),
   limitBytes: orNull(count('Most bytes in a second')),
-  rounds: count('How often a move has copied what differs'),
+  rounds: count('Number of rounds in which a move has copied what differs'),
   by: orNull(text('Client that asked for it; null: an administrator')),
   createdMs: number(),
   endedMs: orNull(number()),

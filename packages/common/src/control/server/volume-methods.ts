@@ -65,14 +65,14 @@ export const VOLUME_METHODS = {
     'manage',
   ),
   'volume-grow': method(
-    'Makes a volume larger. A replica grows only if its mirror is named, which the client of the mirror does',
+    'Makes a volume larger. A replica grows only if the request names its mirror, as the requests of its holder do',
     { name: volumeName, universe, sizeBytes, pool: goesOnIn, mirror: ofMirror, request },
     changed,
     SERVER_CHANGE_MS,
     'manage',
   ),
   'volume-rename': method(
-    'Gives a volume another name; nobody may use it at that time',
+    'Gives a volume another name; no client may hold it',
     { name: volumeName, universe, newName: volumeName, newUniverse: universe, request },
     changed,
     SERVER_CHANGE_MS,
@@ -91,7 +91,7 @@ export const VOLUME_METHODS = {
     'manage',
   ),
   'volume-remove': method(
-    'Removes a volume, which can be restored for some time; nobody may use it',
+    'Removes a volume that no client holds; it can be restored for a day',
     { name: volumeName, universe, request },
     object({ removed: REMOVED }),
     SERVER_CHANGE_MS,
@@ -99,11 +99,11 @@ export const VOLUME_METHODS = {
   ),
   'volume-restore': method('Brings back a removed volume', { name: volumeName, universe, request }, changed, SERVER_CHANGE_MS, 'manage'),
   'volume-purge': method(
-    'Deletes removed volumes for good. A client deletes only those that it has created',
+    'Deletes removed volumes for good. A client can delete only those that it has created',
     { name: removedName, universe, id: removedId, olderMs, request },
     object({
       purged: list(REMOVED, 'What was deleted'),
-      left: count('Number of others that the same parameters name; ask again for them'),
+      left: count('Number of volumes that match, but were not deleted in this answer; send the request again for them'),
     }),
     SERVER_CHANGE_MS,
     'manage',

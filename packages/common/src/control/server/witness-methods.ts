@@ -10,18 +10,18 @@ const mirror: Param<string> = { shape: filledText(), what: 'the id of a mirror' 
 /** A record of a mirror. */
 export const WITNESS_RECORD = object({
   mirror: text('Id of the mirror'),
-  trouble: orNull(text('Why the record cannot be read, so that this server counts for nothing'), 'null: the record can be read'),
+  trouble: orNull(text('Why the record cannot be read, so that this server has no vote'), 'null: the record can be read'),
   record: orNull(
     object({
       name: text(),
       universe: number(),
       voter: text('Id of this server as a voter of the mirror'),
-      founder: text('Client that has founded the record'),
+      founder: text('Client that has created the record'),
       term: orNull(object({ number: number(), node: text(), instance: number() }), 'The highest term that was claimed; null: none was'),
       isDetached: flag('The client of the term has detached the mirror'),
       members: list(
         object({ serverid: number(), volume: text(), universe: number(), identity: text(), inSync: flag() }),
-        'The replicas, by the last configuration that arrived here',
+        'The replicas, by the last configuration that this server has received',
       ),
       voters: list(object({ serverid: number(), voter: text() })),
       clients: orNull(list(text()), 'Clients that may claim the mirror; null: all clients of this server'),
@@ -35,7 +35,7 @@ export const WITNESS_METHODS = {
     'The mirrors for which the server votes',
     {},
     object({
-      isWitness: flag('All clients may found records here; without it, those that may create volumes'),
+      isWitness: flag('All clients may create records here; false: only clients that may create volumes'),
       limit: count('Records that the server keeps at most'),
       records: list(WITNESS_RECORD),
     }),
@@ -43,7 +43,7 @@ export const WITNESS_METHODS = {
     'admin',
   ),
   'witness-remove': method(
-    'Removes the record of a mirror, so that the server counts for nothing in it',
+    'Removes the record of a mirror, so that the server has no vote in it',
     { mirror, force: flagParam },
     object({ mirror: text(), name: orNull(text(), 'null: the record could not be read') }),
     SERVER_CHANGE_MS,

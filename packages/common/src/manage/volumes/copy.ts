@@ -10,31 +10,32 @@ import type { VolumeDoor, VolumeProgram, VolumeTarget } from './door.ts';
 import { checkWaiting, followJob, type FollowOptions } from './jobs.ts';
 import { poolNameOf, sizeOf, splitSnapshot } from './values.ts';
 
-const SOURCE = `A job on the server copies the content that the volume has at one moment, also
-while clients write: it makes a snapshot for itself, and removes it afterwards.
-NAME@SNAPSHOT copies that snapshot. The file system of the pool needs reflink.
-A volume over several pools is copied to a volume of one file.`;
+const SOURCE = `A job on the server copies the content of the volume at one moment, also while
+clients write. The job makes a snapshot for this, and removes it at its end.
+With NAME@SNAPSHOT, the job copies that snapshot. The file system of the pool
+needs reflink. The copy of a volume over several pools has one file.`;
 
-const NEW = `the job makes it in pool P; by default,
-in the pool with the most room apart from that of the volume. It is for the same
-clients, and shares no blocks with the first one. It does not exist until it is
-complete: a job that fails or is cancelled leaves nothing. The job goes on after
-a restart of the server.`;
+const NEW = `The job makes the volume in pool
+P; by default, in the pool with the most room other than the pool of the source.
+The same clients may attach the copy, which shares no blocks with the source. It
+does not exist until it is complete: a job that fails or is cancelled leaves
+nothing. The job continues after a restart of the server.`;
 
-const OTHERS = `With a path that begins with / or ./, the copy is a file on the server: raw if
-the name ends in .raw or .img, qcow2 if it ends in .qcow2. The file has its name
-only when it is complete and on disk. Zeros take no space.
-With a URI, the copy goes to an NBD server: nbd://HOST[:PORT]/EXPORT, or
+const OTHERS = `If TARGET is a path that begins with / or ./, the copy is a file on the server:
+raw if the name ends in .raw or .img, qcow2 if it ends in .qcow2. The file gets
+its name when it is complete and on disk. Zeros take no space.
+If TARGET is a URI, the copy goes to an NBD server: nbd://HOST[:PORT]/EXPORT, or
 nbd+unix:///EXPORT?socket=PATH. The export must be at least as large as the
-volume. If the copy fails, the export has a part of the content.
-Both need qemu-img on the server, and start over after a restart of it.`;
+volume. If the copy fails, the export contains a part of the content.
+Copies to files and NBD servers need qemu-img on the server, and start over
+after a restart of the server.`;
 
 const WAITING = `The command waits until the job ends, and shows its progress; Ctrl-C ends only
 the command. With --background, it does not wait.`;
 
 const OPTIONS = {
   pool: { kind: 'text', value: 'P', help: 'pool of the new volume' },
-  limit: { kind: 'text', value: 'RATE', help: 'copy at most RATE in a second, such as 100m' },
+  limit: { kind: 'text', value: 'RATE', help: 'copy at most RATE bytes per second, such as 100m' },
   wait: WAIT_OPTION,
   background: { kind: 'flag', help: 'do not wait for the end of the job' },
   json: JSON_OPTION,
@@ -70,7 +71,7 @@ export function copyVerb(given: VolumeProgram, words: string): Command<VolumeDoo
     call: { by: 'words', words: 'volume copy' },
     synopsis: 'volume copy NAME[@SNAPSHOT] NEW [--pool P] [--limit RATE]\n[--wait[=T] | --background]',
     summary: 'copies a volume or a snapshot, also while clients use it',
-    details: `${SOURCE}\nNEW is the name of a volume: ${NEW}\n${WAITING}`,
+    details: `${SOURCE}\nNEW is the name of a new volume. ${NEW}\n${WAITING}`,
     options: OPTIONS,
     json: object({ ...given.place, job: JOB }),
     operands: OPERANDS,
@@ -94,7 +95,7 @@ export function copyAnywhereVerb(given: VolumeProgram, words: string): Command<V
     call: { by: 'words', words: 'volume copy' },
     synopsis: 'volume copy NAME[@SNAPSHOT] TARGET [--pool P] [--limit RATE]\n[--format FORMAT] [--force] [--wait[=T] | --background]',
     summary: 'copies a volume or a snapshot, also while clients use it',
-    details: `${SOURCE}\nTARGET is the name of a volume: ${NEW}\n${OTHERS}\n${WAITING}`,
+    details: `${SOURCE}\nTARGET is the name of a new volume. ${NEW}\n${OTHERS}\n${WAITING}`,
     options: { ...OPTIONS, ...FILE_OPTIONS },
     json: object({ ...given.place, job: JOB }),
     operands: OPERANDS,

@@ -17,26 +17,25 @@ export const CREATE = {
   synopsis:
     'volume create NAME --size SIZE [--pool P] [--clients LIST]\n[--stripe SIZE --pools LIST | --concat --pools LIST]\n[--thick] [--read-only] [--shared] [--block-size N]\n[--iops N] [--bandwidth SIZE] [--burst TIME]',
   summary: 'creates a volume in a pool',
-  details: `The content of a new volume is zeros. Without --pool, rssrv chooses the pool
-with the most room, and one with reflink first. A volume takes space only for
-what is written to it; with --thick, its space is allocated at once, so that
-writes never lack space. With --stripe, chunks of this size go to the pools in
-turn; with --concat, the volume goes on in the next pool where the one before
-ends. Such a volume needs all of its pools.`,
+  details: `A new volume contains zeros. Without --pool, rssrv prefers pools with reflink,
+and chooses the one with the most room. A volume takes space only for written
+data. With --thick, all of its space is allocated at once, so that writes never
+lack space. --stripe distributes chunks of this size over the pools in turn;
+--concat fills one pool after the other. Such a volume needs all of its pools.`,
   options: {
     size: { kind: 'text', value: 'SIZE', help: 'size of the volume, such as 20g' },
     pool: { kind: 'text', value: 'P', help: 'pool of the volume' },
-    stripe: { kind: 'text', value: 'SIZE', help: 'spread it over --pools in chunks of this size, such as 64k' },
-    concat: { kind: 'flag', help: 'lay it out over --pools one after the other' },
-    pools: { kind: 'text', value: 'LIST', help: 'pools of its files, with commas' },
-    clients: { kind: 'text', value: 'LIST', help: 'clients that may attach it, with commas; default: all' },
+    stripe: { kind: 'text', value: 'SIZE', help: 'spread the volume over --pools, in chunks such as 64k' },
+    concat: { kind: 'flag', help: 'lay the volume out over --pools, one after the other' },
+    pools: { kind: 'text', value: 'LIST', help: 'pools of the volume, separated by commas' },
+    clients: { kind: 'text', value: 'LIST', help: 'clients that may attach it, such as a,b; default: all' },
     thick: { kind: 'flag', help: 'allocate the space of the whole volume' },
     'read-only': { kind: 'flag', help: 'refuse writes' },
     shared: { kind: 'flag', help: 'let several clients write at the same time' },
     'block-size': { kind: 'text', value: 'N', help: 'block size that clients see: 512 (default) or 4096' },
     iops: { kind: 'text', value: 'N', help: 'most requests per second, of all clients together' },
     bandwidth: { kind: 'text', value: 'SIZE', help: 'most bytes per second, such as 50m' },
-    burst: { kind: 'text', value: 'TIME', help: 'how long unused allowance is kept; default: 1s' },
+    burst: { kind: 'text', value: 'TIME', help: 'time for which unused limits accumulate; default: 1s' },
   },
 } as const satisfies { readonly synopsis: string; readonly summary: string; readonly details: string; readonly options: OptionSpecs };
 

@@ -22,11 +22,11 @@ export function diffVerb(given: VolumeProgram): Command<VolumeDoor> {
     call: { by: 'words', words: 'volume diff' },
     synopsis: 'volume diff NAME@SNAPSHOT [NAME@LATER]',
     summary: 'lists what has changed since a snapshot',
-    details: `Lists the ranges of the volume that have changed since the snapshot, until a
-later one, or until now. The file system of the pool knows them, so that nothing
-is read. A range may be listed although it has the same content again; no range
-that differs is missing. While clients write, what they write after the command
-began may be missing.`,
+    details: `Lists the ranges of the volume that have changed between the snapshot and now,
+or between the snapshot and a later snapshot. The file system of the pool knows
+these ranges, so that no data is read. The list has every range that differs,
+and may have ranges whose content is the same again. Writes after the beginning
+of the command may be missing.`,
     options: { json: JSON_OPTION },
     json: object({ ...given.place, sizeBytes: count(), changedBytes: count(), ranges: list(RANGE) }),
     operands: { min: 1, max: 2 },

@@ -22,15 +22,15 @@ export interface HaltVerbs {
 export function haltVerbs(program: VolumeProgram): HaltVerbs {
   return {
     pause: pauseVerb(program),
-    resume: plainVerb(program, 'resume', 'ends a pause', ''),
+    resume: plainVerb(program, 'resume', 'lets I/O continue after volume pause', ''),
     stop: plainVerb(
       program,
       'stop',
       'refuses all I/O of a volume',
       `I/O fails on the clients until volume start, also after a restart of the server
-or a reload. What was written before stays, and can still be flushed.`,
+or a reload. Data that was written before stays, and can still be flushed.`,
     ),
-    start: plainVerb(program, 'start', 'ends a stop', ''),
+    start: plainVerb(program, 'start', 'permits I/O again after volume stop', ''),
   };
 }
 
@@ -40,9 +40,9 @@ function pauseVerb(given: VolumeProgram): HaltVerb {
     synopsis: 'volume pause NAME [--for TIME]',
     summary: 'makes all I/O of a volume wait',
     details: `Programs on the clients wait until volume resume or until TIME is over, from
-${printDuration(PAUSE_MIN_MS)} to ${printDuration(PAUSE_MAX_MS)}; the default is ${printDuration(PAUSE_MS)}. I/O in progress ends as usual, and a flush does
+${printDuration(PAUSE_MIN_MS)} to ${printDuration(PAUSE_MAX_MS)}; the default is ${printDuration(PAUSE_MS)}. I/O in progress ends as usual, and flushes do
 not wait. A restart of the server ends the pause, and a reload does not.`,
-    options: { for: { kind: 'text', value: 'TIME', help: 'at most this long, such as 2m' }, json: JSON_OPTION },
+    options: { for: { kind: 'text', value: 'TIME', help: 'end the pause after TIME, such as 2m' }, json: JSON_OPTION },
     json: volumeShape(given),
     operands: { min: 1, max: 1 },
     completes: given.completesVolumes,

@@ -24,7 +24,7 @@ export function imageVerbs(program: VolumeProgram, words: string): ImageVerbs {
 }
 
 export const JOB_OPTIONS = {
-  limit: { kind: 'text', value: 'RATE', help: 'copy at most RATE in a second, such as 100m' },
+  limit: { kind: 'text', value: 'RATE', help: 'copy at most RATE bytes per second, such as 100m' },
   wait: WAIT_OPTION,
   background: { kind: 'flag', help: 'do not wait for the end of the job' },
   json: JSON_OPTION,
@@ -47,17 +47,17 @@ function imageVerb(given: VolumeProgram, words: string): ImageVerb {
     call: { by: 'words', words: 'volume image' },
     synopsis: 'volume image NAME --universe N [--pool P] [--limit RATE]\n[--wait[=T] | --background]',
     summary: 'makes a copy of a volume in another universe',
-    details: `The image NAME@N has the content of the volume at one moment, and is made while
-clients write. It is a volume of its own, for the same clients, which can be
-written to. It stays related to its volume:
-${given.program} volume refresh NAME@N brings it up to date, and
-${given.program} volume restore NAME --from N gives the volume the content of its
-image. An image grows when it is refreshed, and not by volume grow. If its
-volume is renamed or moves, it stays its image. The pool of the volume needs a
+    details: `The image NAME@N gets the content of the volume at one moment, also while
+clients write. The image is a volume of its own, which the same clients can
+attach and write. ${given.program} volume refresh NAME@N brings the image up to date,
+and ${given.program} volume restore NAME --from N gives the volume the content of its
+image. A refresh also grows the image; volume grow does not. If the volume is
+renamed or moves, the image still belongs to it. The pool of the volume needs a
 file system with reflink, such as XFS or btrfs. In the same pool, an image takes
-space only for what differs. In another pool, a job makes it from a snapshot,
-which stays, and refreshes copy what differs from it. The command waits for the
-end of the job, and shows its progress; with --background, it does not.`,
+space only for blocks that differ from the volume. In another pool, a job makes
+the image from a snapshot, which stays; a refresh copies only what differs from
+this snapshot. The command waits for the end of the job, and shows its progress;
+with --background, it does not.`,
     options: {
       universe: { kind: 'text', value: 'N', help: 'universe of the image' },
       pool: { kind: 'text', value: 'P', help: 'pool of the image; default: that of the volume' },
@@ -97,15 +97,15 @@ function refreshVerb(given: VolumeProgram, words: string): ImageVerb {
   return makeCommand(given.program, {
     call: { by: 'words', words: 'volume refresh' },
     synopsis: 'volume refresh NAME@N... [--limit RATE]\n[--wait[=T] | --background]',
-    summary: 'brings images up to date, all to one moment',
-    details: `Each image gets the content that its volume has at one moment, the same for all
-images of the command, while clients write to the volumes. What was written to
-the images is lost. No client may hold the images. If the command or the server
-is stopped, all images have their old content or all have the new one. An image
-in another pool than its volume is refreshed by a job, which copies what has
-changed; each such image has its old content until its job ends. Images of both
-kinds need two commands. The command waits for the end of the jobs; with
---background, it does not.`,
+    summary: 'brings images up to date, all to the same moment',
+    details: `Each image gets the content of its volume at one moment, which is the same for
+all images of the command. Clients may write to the volumes during the command.
+Data that was written to the images is lost. No client may hold the images. If
+the command or the server is stopped, all images have the old content or all
+have the new content. If an image is in another pool than its volume, a job
+copies the changes, and the image has its old content until the job ends. Images
+in the pools of their volumes and images in other pools need separate commands.
+The command waits for the end of the jobs; with --background, it does not.`,
     options: JOB_OPTIONS,
     json: object({
       ...given.place,
@@ -149,11 +149,11 @@ function splitVerb(given: VolumeProgram): ImageVerb {
     call: { by: 'words', words: 'volume split' },
     synopsis: 'volume split NAME@N',
     summary: 'makes an image an ordinary volume',
-    details: `The volume keeps its content, and is no longer refreshed. This also works while
-clients use it, and after its volume was removed. A replica of a mirror becomes
-an ordinary volume, too, and its mirror can use it no more: do that only if the
-mirror is gone. No client may use it, and only an administrator of the server
-may do it.`,
+    details: `The image keeps its content, and can no longer be refreshed. Clients may use the
+image during the command, and its volume may have been removed. The command also
+makes a replica of a mirror an ordinary volume. The mirror can then no longer
+use the replica, so do this only if the mirror is gone. No client may use the
+replica, and only an administrator of the server may run the command.`,
     options: { json: JSON_OPTION },
     json: object({ ...given.place, volume: VOLUME }),
     operands: { min: 1, max: 1 },

@@ -21,15 +21,16 @@ export function purgeVerb(given: VolumeProgram): Command<VolumeDoor> {
     call: { by: 'words', words: 'volume purge' },
     synopsis: 'volume purge [NAME] [--older T] [--yes]',
     summary: 'deletes removed volumes for good',
-    details: `A removed volume takes its space, and counts for its pool and for the client
-that created it, until it is deleted: a day after its removal, or by this
-command. Nothing brings it back then. With NAME, the command deletes all removed
-volumes of this name; without NAME, which rsconfig does not permit, all of the
-server. With --older, it deletes only those that were removed at least T ago. A
-client deletes only what it has created. On a terminal, the command asks;
-elsewhere it needs --yes.`,
+    details: `A removed volume still takes space, and counts towards the limits of its pool
+and of the client that created it. The server deletes it a day after its
+removal, and this command deletes it at once. A deleted volume cannot be
+restored. With NAME, the command deletes all removed volumes of this name.
+Without NAME, which rsconfig does not permit, it deletes all removed volumes of
+the server. With --older, it deletes only volumes that were removed at least T
+ago. A client can delete only volumes that it has created. On a terminal, the
+command asks; elsewhere it needs --yes.`,
     options: {
-      older: { kind: 'text', value: 'T', help: 'only those that were removed at least T ago, such as 2h' },
+      older: { kind: 'text', value: 'T', help: 'only volumes that were removed at least T ago, such as 2h' },
       yes: { kind: 'flag', help: 'do not ask' },
       json: JSON_OPTION,
     },

@@ -42,13 +42,13 @@ function snapshotVerb(given: VolumeProgram): SnapshotVerb {
   return makeCommand(given.program, {
     call: { by: 'words', words: 'volume snapshot' },
     synopsis: 'volume snapshot NAME@SNAPSHOT...',
-    summary: 'makes snapshots, all at one moment',
-    details: `A snapshot has the content of the volume at one moment, and never changes. It is
-made while clients write, and holds their writes for milliseconds. Several
-volumes of a server share one moment: no snapshot has a write that began after
-one in another of them was answered and missed. The name of a snapshot is not
-all digits, because oracle@1 is the volume oracle in universe 1. A pool needs a
-file system with reflink, such as XFS or btrfs.`,
+    summary: 'makes snapshots, all of the same moment',
+    details: `A snapshot keeps the content of the volume at one moment, and never changes.
+Clients may write during the command; their writes wait for milliseconds. All
+snapshots of one command share one moment: if one of them lacks an answered
+write, none of them has a write that began after this answer. The name of a
+snapshot cannot be a number, because oracle@1 is the volume oracle in universe
+1. A pool needs a file system with reflink, such as XFS or btrfs.`,
     options: { json: JSON_OPTION },
     json: object({ ...given.place, snapshots: list(SNAPSHOT) }),
     operands: { min: 1, max: Number.POSITIVE_INFINITY },
@@ -74,10 +74,10 @@ function cloneVerb(given: VolumeProgram): SnapshotVerb {
   return makeCommand(given.program, {
     call: { by: 'words', words: 'volume clone' },
     synopsis: 'volume clone NAME@SNAPSHOT NEW',
-    summary: 'creates a volume that begins as a snapshot',
-    details: `The new volume is in the pool of the snapshot, for the same clients. It takes
-space only for what is then written to it or to the volume. It does not depend
-on the snapshot, which can be removed.`,
+    summary: 'creates a volume with the content of a snapshot',
+    details: `The new volume is in the pool of the snapshot, and the same clients may attach
+it. It takes space only for later writes, to the new volume or to the first one.
+The new volume does not depend on the snapshot, which can be removed.`,
     options: { json: JSON_OPTION },
     json: object({ ...given.place, volume: VOLUME }),
     operands: { min: 2, max: 2 },
@@ -110,9 +110,9 @@ function rollbackVerb(given: VolumeProgram): SnapshotVerb {
     call: { by: 'words', words: 'volume rollback' },
     synopsis: 'volume rollback NAME@SNAPSHOT',
     summary: 'gives a volume the content of a snapshot',
-    details: `No client may hold the volume. Its content before becomes a snapshot whose name
+    details: `No client may hold the volume. The present content becomes a snapshot whose name
 begins with before-rollback, so that nothing is lost. The volume keeps its size:
-if it has grown since the snapshot, the rest of it is zeros.`,
+if it has grown since the snapshot, the added part becomes zeros.`,
     options: { json: JSON_OPTION },
     json: object({ ...given.place, volume: VOLUME, kept: orNull(SNAPSHOT, 'The content before; null: it was removed since') }),
     operands: { min: 1, max: 1 },

@@ -80,9 +80,10 @@ function growVerb(given: VolumeProgram): VolumeVerb {
     ...volumeCommand(given, 'grow'),
     synopsis: 'volume grow NAME SIZE [--pool P]',
     summary: 'makes a volume larger, also while clients use it',
-    details: `A stripe grows in all of its pools, and a concat in its last one. With --pool,
-a concat goes on in that pool; no client may use it meanwhile.`,
-    options: { pool: { kind: 'text', value: 'P', help: 'pool in which a concat goes on' }, json: JSON_OPTION },
+    details: `A volume made with --stripe grows in all of its pools, and a volume made with
+--concat in its last pool. With --pool, a volume made with --concat continues in
+that pool; no client may use the volume during the command.`,
+    options: { pool: { kind: 'text', value: 'P', help: 'pool in which a volume made with --concat continues' }, json: JSON_OPTION },
     operands: { min: 2, max: 2 },
     run: async (door: VolumeDoor, { json, pool }, [name = '', size = '']) => {
       const sizeBytes = sizeOf('SIZE', size, given.program);
@@ -103,7 +104,7 @@ function renameVerb(given: VolumeProgram): VolumeVerb {
     ...volumeCommand(given, 'rename'),
     synopsis: 'volume rename NAME NEW',
     summary: 'gives a volume another name; no client may hold it',
-    details: `A NEW without @ is in universe 0, like every NAME.`,
+    details: `NEW without @ is a name in universe 0, like every NAME.`,
     operands: { min: 2, max: 2 },
     run: async (door: VolumeDoor, { json }, [name = '', to = '']) => {
       const { call, volume: from, label, place, parse } = await door.find(name, 'change');
@@ -121,21 +122,20 @@ function setVerb(given: VolumeProgram): VolumeVerb {
     ...volumeCommand(given, 'set'),
     synopsis: 'volume set NAME KEY=VALUE...',
     summary: 'changes settings of a volume',
-    details: `The keys are readonly, shared, clients, take-over, take-over-force and same-
-content. They have the same meaning as in a section [volume] of rssrvcfg(5).
-The key snapshots is the schedule by which the server makes snapshots, such
-as "snapshots=hourly keep 24, daily keep 7". A rule is hourly, daily, weekly
-or every TIME, such as every 15m, and the number of its snapshots that are
-kept. Periods are in UTC, and weeks begin on Mondays. The first snapshot is
-made at once. Its name tells the rule and the time, such as
-hourly-20261122T1000Z. If the server was down or a snapshot failed, the
-server makes up for the present period only. It removes the oldest snapshots
-of the rule itself, and never one that a command made or a client has
-attached. Snapshots of a rule that no longer exists stay. none ends the
-schedule.
-The keys iops, bandwidth and burst limit the I/O of the volume, as in
-"iops=500 bandwidth=50m burst=2s"; off ends a limit. They take effect at
-once, under I/O, and need the right admin.`,
+    details: `The keys readonly, shared, clients, take-over, take-over-force and same-content
+have the same meaning as in a section [volume] of rssrvcfg(5). The key snapshots
+is the schedule by which the server makes snapshots, such as "snapshots=hourly
+keep 24, daily keep 7". A rule is hourly, daily, weekly or every TIME, such as
+every 15m, followed by keep and the number of snapshots to keep. Periods are in
+UTC, and weeks begin on Mondays. The server makes the first snapshot at once.
+The name of a snapshot tells the rule and the time, such as
+hourly-20261122T1000Z. If the server was down or a snapshot failed, the server
+makes up only the snapshot of the present period. The server removes the oldest
+snapshots of each rule, but never a snapshot that a command made or that a
+client has attached. If a rule is dropped, its snapshots stay. snapshots=none
+ends the schedule. The keys iops, bandwidth and burst limit the I/O of the
+volume, as in "iops=500 bandwidth=50m burst=2s"; off removes a limit. Limits
+take effect at once, also during I/O, and need the right admin.`,
     operands: { min: 2, max: 11 },
     run: async (door: VolumeDoor, { json }, [name = '', ...settings]) => {
       const target = await door.find(name, 'change');
@@ -191,14 +191,14 @@ function restoreVerb(given: VolumeProgram, words: string): VolumeVerb {
     synopsis: 'volume restore NAME [--from N] [--limit RATE]\n[--wait[=T] | --background]',
     summary: 'brings back a removed volume, or the content of an image',
     details: `Without --from, the command brings back a removed volume with its content and
-its snapshots. With --from, the volume becomes what its image in universe N is;
-no client may hold it. Its content before becomes a snapshot whose name begins
-with before-restore, so that nothing is lost. The volume keeps its size: if it
-has grown since the image was refreshed, the rest of it is zeros. If the image
-is in another pool, a job copies what differs, and the volume has its content
-until the job ends. The command waits for that; with --background, it does not.
-The options for jobs have no effect otherwise. A backup is written to a volume
-by rsconfig restore FILE NAME.`,
+its snapshots. With --from, the volume gets the content of its image in universe
+N; no client may hold the volume. The present content becomes a snapshot whose
+name begins with before-restore, so that nothing is lost. The volume keeps its
+size: if it has grown since the image was refreshed, the added part becomes
+zeros. If the image is in another pool, a job copies what differs, and the
+volume has its present content until the job ends. The command waits for the
+job; with --background, it does not. Without a job, the options for jobs have no
+effect. To write a backup to a volume, use rsconfig restore FILE NAME.`,
     options: { from: { kind: 'text', value: 'N', help: 'universe of the image' }, ...JOB_OPTIONS },
     json: object({
       ...given.place,

@@ -18,18 +18,19 @@ export const MIRROR_ADD = defineCommand({
   call: { by: 'words', words: 'mirror add' },
   synopsis: 'mirror add NAME --server S [--pool P] [--namespace N]',
   summary: 'adds a replica to a mirror, or makes a volume a mirror',
-  details: `The command makes a volume on server S, which becomes a replica of the
-mirror and is copied while applications write; rsconfig mirror list shows
-the progress. The server votes from then on. A third replica takes the
-place of the witness. A server that had a replica of the mirror before gets
-all data again. This client must have the mirror attached.
+  details: `The command makes a volume on server S a replica of the mirror, and server S
+votes from then on. rsiod copies the data to the replica while applications
+write; rsconfig mirror list shows the progress. A third replica takes the place
+of the witness. If server S had a replica of the mirror before, all data is
+copied again. This client must have the mirror attached.
 
-A plain volume that no client has attached becomes a mirror: the volume
-keeps its data as the first replica, and the one on server S is copied when
-a client attaches the mirror. rsconfig mirror witness adds a third voter.
+If NAME is a plain volume that no client has attached, it becomes a mirror. The
+volume keeps its data as the first replica. The replica on server S gets the
+data when a client attaches the mirror. rsconfig mirror witness adds a third
+voter.
 
-If a step fails, the command removes what it has made on the server, and
-names what it could not remove.`,
+If a step fails, the command removes what it has made on the server, and names
+what it could not remove.`,
   options: {
     server: { kind: 'text', value: 'S', help: 'server of the new replica' },
     pool: POOL,
@@ -53,16 +54,15 @@ export const MIRROR_DETACH = defineCommand({
   call: { by: 'words', words: 'mirror detach' },
   synopsis: 'mirror detach NAME --server S [--volume] [--namespace N]',
   summary: 'removes a replica from a mirror that this client has attached',
-  details: `The volume on server S becomes a plain volume with what was written until
-now, and gets the name NAME-detached, so that nobody takes it for the mirror.
-With --volume, the command removes it. The server stays a voter if the
-mirror has three voters. The last replica that is in sync cannot be
-removed.
+  details: `The replica on server S becomes a plain volume. It keeps its data, and gets the
+name NAME-detached, so that nobody mistakes it for the mirror. With --volume,
+the command also removes this volume. The server stays a voter if the mirror has
+three voters. The last replica that is in sync cannot be removed.
 
-The command also removes what a server has that does not belong to the
-mirror any more, for example one that was away when it was replaced. If the
-server or rsiod stops in the middle, the same command finishes the rest. It
-leaves a volume that a client holds, or that has another size.`,
+The command also cleans up a server that no longer belongs to the mirror, for
+example a server that was away when it was replaced. If the server or rsiod
+stops in the middle, repeat the command to finish the rest. The command does not
+touch a volume that a client holds, or that has another size than the mirror.`,
   options: {
     server: { kind: 'text', value: 'S', help: 'server of the replica' },
     volume: { kind: 'flag', help: 'remove the volume, too' },
@@ -83,17 +83,17 @@ export const MIRROR_REPLACE = defineCommand({
   call: { by: 'words', words: 'mirror replace' },
   synopsis: 'mirror replace NAME --server OLD --with NEW [--pool P]\n[--namespace N]',
   summary: 'replaces a server of a mirror that this client has attached',
-  details: `Server NEW gets a replica and a vote in the place of server OLD. Server OLD
-may be away for ever; most voters must answer. The new replica is copied
-while applications write. NEW may be OLD if that server has lost its disks.
+  details: `Server NEW gets a replica and a vote in the place of server OLD. Server OLD may
+be lost for good, but most voters must answer. The new replica is copied while
+applications write. NEW may be OLD if that server has lost its disks.
 
-If server OLD comes back later, it does no harm: its replica and its vote
-count for nothing. rsconfig mirror detach NAME --server OLD --volume
-removes them. While the replica on OLD is in sync, rsconfig mirror add and,
-after the copy, mirror detach keep the number of replicas.`,
+If server OLD comes back later, its replica and its vote have no effect.
+rsconfig mirror detach NAME --server OLD --volume removes them. If the replica
+on OLD is still in sync, use rsconfig mirror add, and after the copy rsconfig
+mirror detach, so that the number of replicas in sync never falls.`,
   options: {
     server: { kind: 'text', value: 'OLD', help: 'server that is replaced' },
-    with: { kind: 'text', value: 'NEW', help: 'server that takes its place' },
+    with: { kind: 'text', value: 'NEW', help: 'server that takes the place of OLD' },
     pool: POOL,
     namespace: NAMESPACE,
     json: JSON_OPTION,
@@ -116,14 +116,13 @@ export const MIRROR_WITNESS = defineCommand({
   call: { by: 'words', words: 'mirror witness' },
   synopsis: 'mirror witness NAME {--server S | --none} [--namespace N]',
   summary: 'changes the witness of a mirror that this client has attached',
-  details: `Server S votes as the third server of a mirror with two replicas. The
-server that has voted so far is dismissed. With --none, only the servers of
-the replicas vote: the loss of either of two servers then stops the volume.
-The command also makes a server a voter again that has lost its record of
-the mirror.`,
+  details: `Server S votes as the third server of a mirror with two replicas. It replaces
+the present witness. With --none, only the servers of the replicas vote: the
+loss of either of two servers then stops the volume. If a server has lost its
+record of the mirror, the command also makes it a voter again.`,
   options: {
     server: { kind: 'text', value: 'S', help: 'server that votes and has no replica' },
-    none: { kind: 'flag', help: 'the mirror has no witness' },
+    none: { kind: 'flag', help: 'let only the servers of the replicas vote' },
     namespace: NAMESPACE,
     json: JSON_OPTION,
   },

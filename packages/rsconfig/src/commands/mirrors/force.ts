@@ -12,24 +12,24 @@ import { namedVolume } from '../server-volumes/find.ts';
 export const MIRROR_FORCE = defineCommand({
   call: { by: 'words', words: 'mirror force' },
   synopsis: 'mirror force NAME --servers A[,B[,C]] [--stale] [--yes]\n[--namespace N]',
-  summary: 'makes a mirror of what is left when most of its voters are gone',
-  details: `A mirror stops while most of its voters do not answer, because they may be alive
-and in use by another client. If they are gone for good, this command makes a
-mirror of the replicas on the servers that it names. These servers are its only
+  summary: 'makes a new mirror of the replicas that are left',
+  details: `A mirror stops if most of its voters do not answer, because these voters may be
+alive and used by another client. If they are gone for good, this command makes
+a new mirror of the replicas on the named servers. These servers are its only
 voters. A named server without a replica becomes a witness. No client may have
 the mirror attached on this machine.
 
-The command says first what may be lost, and asks; elsewhere than on a terminal
-it needs --yes. It is refused if no named server has a replica in sync by what
-is known; with --stale, the replica on the first of these servers is used all
-the same, and what it lacks is lost.
+First, the command says what may be lost, and asks. Without a terminal, it needs
+--yes. It is refused if no named server is known to have a replica in sync. With
+--stale, the command then uses the replica on the first named server, and the
+writes that this replica lacks are lost.
 
-The new mirror has the name of the old one and another id. What comes back of
-the old mirror is therefore never used by the new one, and rsconfig mirror list
-says how to remove it. Nothing keeps a client from using the old mirror on
-servers that were thought to be gone: turn them off before.`,
+The new mirror has the name of the old mirror and another id. If replicas of the
+old mirror come back, the new mirror therefore never uses them, and rsconfig
+mirror list says how to remove them. Nothing keeps a client from using the old
+mirror on servers that you believe to be gone: turn these servers off first.`,
   options: {
-    servers: { kind: 'text', value: 'LIST', help: 'servers that are left, with commas' },
+    servers: { kind: 'text', value: 'LIST', help: 'servers that are left, separated by commas' },
     stale: { kind: 'flag', help: 'use a replica that is not in sync' },
     yes: { kind: 'flag', help: 'do not ask' },
     namespace: { kind: 'text', value: 'N', help: 'use only servers of namespace N' },

@@ -10,17 +10,17 @@ import { sizeOf } from '@rsio/common/manage/volumes/values';
 import { defineCommand, usageError } from '../../cli/context.ts';
 import { namedVolume } from '../server-volumes/find.ts';
 
-const NAMESPACE = { kind: 'text', value: 'N', help: 'the mirror of namespace N' } as const satisfies OptionSpec;
+const NAMESPACE = { kind: 'text', value: 'N', help: 'use the mirror of namespace N' } as const satisfies OptionSpec;
 
 export const MIRROR_GROW = defineCommand({
   call: { by: 'words', words: 'mirror grow' },
   synopsis: 'mirror grow NAME SIZE [--namespace N]',
   summary: 'makes an attached mirror larger, also while it is used',
-  details: `Every server with a replica in sync makes its replica larger first. Then the
-mirror and its device on this machine have the new size. If a server refuses,
-such as one whose pool is full, the users of the mirror see no change; the
-command can be repeated when the pool has room. A replica that is away grows
-when its server returns, before it is copied.
+  details: `First, every server with a replica in sync makes its replica larger. Then the
+mirror and its device on this machine get the new size. If a server refuses, for
+example because its pool is full, the mirror keeps its size; repeat the command
+when the pool has room. A replica whose server is away grows when that server
+returns.
 
 The client needs the right manage in [rights] on the servers of the replicas.`,
   options: { namespace: NAMESPACE, json: JSON_OPTION },

@@ -39,9 +39,9 @@ command removes what it has made, and names what it could not remove.
 With --attach, the command also attaches the mirror and prints its device.`,
   options: {
     size: { kind: 'text', value: 'SIZE', help: 'size of the mirror, such as 20g' },
-    servers: { kind: 'text', value: 'LIST', help: 'servers of the replicas, with commas' },
+    servers: { kind: 'text', value: 'LIST', help: 'servers of the replicas, separated by commas' },
     witness: { kind: 'text', value: 'W', help: 'server that votes and has no replica' },
-    pool: { kind: 'text', value: 'P', help: 'pool, or A=P,B=Q by server; default: each server chooses' },
+    pool: { kind: 'text', value: 'P', help: 'pool on all servers, or A=P,B=Q; default: servers choose' },
     'block-size': { kind: 'text', value: 'N', help: 'block size that clients see: 512 (default) or 4096' },
     attach: { kind: 'flag', short: 'a', help: 'attach the mirror, too' },
     namespace: NAMESPACE,
@@ -96,12 +96,12 @@ function poolsOf(text: string | null): { readonly pool: string | null; readonly 
 export const MIRROR_LIST = defineCommand({
   call: { by: 'words', words: 'mirror list' },
   synopsis: 'mirror list [--namespace N]',
-  summary: 'lists the mirrors, which replicas are in sync, and who holds them',
-  details: `The list shows what most voters of each mirror have recorded. IN SYNC has
-the servers whose replicas have everything that was written; OTHER has those
-that lack writes. A server that does not answer is followed by (silent), and
-one whose replica or record of the mirror cannot be used by (unusable). A
-mirror is listed while a server of one of its replicas is connected.`,
+  summary: 'lists the mirrors with their holders and replicas in sync',
+  details: `The list shows what a majority of the voters of each mirror has recorded. IN
+SYNC names the servers whose replicas have every write, and OTHER the servers
+whose replicas lack writes. (silent) follows a server that does not answer, and
+(unusable) a server whose replica or record of the mirror cannot be used. A
+mirror is listed if a server with one of its replicas is connected.`,
   options: { namespace: NAMESPACE, json: JSON_OPTION },
   json: CONTROL_METHODS.mirrors.result,
   run: async (context, { namespace, json }) => {
@@ -121,19 +121,18 @@ export const MIRROR_REMOVE = defineCommand({
   call: { by: 'words', words: 'mirror remove' },
   synopsis: 'mirror remove NAME [--volumes] [--force] [--id ID]\n[--namespace N]',
   summary: 'dissolves a mirror that no client has attached',
-  details: `The replicas become plain volumes with the same name on each server, and one
-that lacks writes gets the name NAME-detached. The servers do not vote for the
-mirror any more. The output says which of the volumes have all that was written.
-With --volumes, the command removes them; rsconfig volume restore brings one
-back for some time.
+  details: `The replicas become plain volumes. Each keeps its name, but a replica that lacks
+writes gets the name NAME-detached. The servers no longer vote for the mirror.
+The output says which volumes have every write. With --volumes, the command also
+removes the volumes; rsconfig volume restore brings them back for a day.
 
-The command is refused while a client has the mirror, or has ended without
-detaching it, and while most voters do not answer. With --force, it removes the
-mirror all the same, and a client that has it loses it. If two mirrors have this
-name, after rsconfig mirror force, --id chooses one of them.`,
+The command is refused if a client has the mirror attached, if a client has
+ended without detaching it, or if most voters do not answer. With --force, the
+command removes the mirror in these cases too, and the client loses it. After
+rsconfig mirror force, two mirrors may have this name; --id chooses one of them.`,
   options: {
     volumes: { kind: 'flag', help: 'remove the volumes, too' },
-    force: { kind: 'flag', help: 'remove it although a client may have it' },
+    force: { kind: 'flag', help: 'remove the mirror even if a client may have it attached' },
     id: { kind: 'text', value: 'ID', help: 'id of the mirror, if two have this name' },
     namespace: NAMESPACE,
     json: JSON_OPTION,

@@ -16,21 +16,23 @@ export const MIRROR_VERIFY = defineCommand({
   call: { by: 'words', words: 'mirror verify' },
   synopsis: 'mirror verify NAME [--repair [--from SERVER]] [--stop]\n[--namespace N]',
   summary: 'compares the replicas of an attached mirror',
-  details: `The servers compute checksums of what is in sync, and rsiod compares them while
-programs use the volume. resync-rate of rscltcfg(5) limits how fast. The command
-prints the ranges that differ, and ends with exit code 1 if there are any.
+  details: `The servers compute checksums of their replicas in sync, and rsiod compares the
+checksums while programs use the mirror. resync-rate in rscltcfg(5) limits the
+speed. The command prints the ranges that differ, and ends with exit code 1 if
+there are any.
 
-Replicas in sync never differ unless storage has changed data behind the server,
-or a program has. Nobody but you can know which replica is right: look at what
-each has before you repair. With --repair, what differs is copied from the first
-replica in sync, or from that of --from, to the others.
+Replicas in sync differ only if the storage, or a program on a server, has
+changed data without rssrv. Only you can know which replica is right: look at
+the data of each replica before you repair. With --repair, the ranges that
+differ are copied to the other replicas, from the first replica in sync or from
+the replica on the server of --from.
 
-If the command is interrupted, rsiod goes on. The same command then waits for
-it again, and --stop ends it.`,
+If the command is interrupted, rsiod goes on. The same command then waits for it
+again, and --stop ends it.`,
   options: {
-    repair: { kind: 'flag', help: 'copy what differs to the other replicas' },
+    repair: { kind: 'flag', help: 'copy the ranges that differ to the other replicas' },
     from: { kind: 'text', value: 'SERVER', help: 'server whose replica is right' },
-    stop: { kind: 'flag', help: 'end a comparison that is going on' },
+    stop: { kind: 'flag', help: 'end the present comparison' },
     namespace: NAMESPACE,
     json: JSON_OPTION,
   },

@@ -83,15 +83,15 @@ function withFreeze(command: Command<VolumeDoor>): ConfigCommand {
     synopsis: there.synopsis.replace('volume snapshot ', 'volume snapshot [--freeze] '),
     details: `${command.details ?? ''}
 With --freeze, the command freezes the file systems on the volumes that are
-mounted on this client, so that each snapshot has a file system that needs
-no repair. It needs root, and finds the file systems also through
-partitions, LVM and md. Programs that write to them wait until the snapshots
-are made, at most 30 seconds: then, or if the command is killed, they are
-thawed. A file system with files of rsiod or rssrv is refused.
+mounted on this client, so that each snapshot has a file system that needs no
+repair. This needs root. The command also finds file systems on partitions, LVM
+and md. Programs that write to these file systems wait until the snapshots are
+made, at most 30 seconds. After that, or if the command is killed, the file
+systems are thawed. A file system with files of rsiod or rssrv is refused.
 
 If rscltcfg has triggers with snapshot-before or snapshot-after, rsiod starts
-their programs before the file systems are frozen and after they are thawed.
-If one with snapshot-before fails, no snapshot is made.`,
+their programs before the file systems are frozen and after they are thawed. If
+a trigger with snapshot-before fails, no snapshot is made.`,
     options: { ...there.options, freeze: { kind: 'flag', help: 'freeze the file systems while the snapshot is made' } },
     run: (given, values, words) =>
       ordered(given, waitOf(values), (context) => {

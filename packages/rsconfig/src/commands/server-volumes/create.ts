@@ -22,7 +22,8 @@ export const VOLUME_CREATE = defineCommand({
   details: `${CREATE.details}
 
 Without --server, the command chooses the server whose pools have the most room,
-among the servers that let this client create volumes. The output names it.
+among the servers that let this client create volumes. The output names the
+server.
 
 With --attach, the command also attaches the volume and prints its device.`,
   options: {
