@@ -8,7 +8,7 @@ export const FOLDERS = {
   'packages/common/src/config':
     'loading and saving both configuration files, with the edits of commands; the effective settings of a volume',
   'packages/common/src/config/reader':
-    'from text to a checked configuration: the document that keeps its lines (ini-document.ts), headers (sections.ts), keys (section-reader.ts)',
+    'from text to a checked configuration: a document that keeps its lines, headers (sections.ts), keys (section-reader.ts)',
   'packages/common/src/config/schema': 'every key: type, default, bounds, help',
   'packages/common/src/control': "the daemons' control sockets: server, client, the methods of rsiod",
   'packages/common/src/control/server': 'the methods of rssrv, a table for each subject',
@@ -35,7 +35,7 @@ export const FOLDERS = {
   'packages/protocol/src/link': "one path's connection, either end: transport, frames, heartbeats; the server's slot table",
   'packages/protocol/src/mirror': "the client's side of mirrors; sets of regions",
   'packages/protocol/src/mirror/copy':
-    'copies between replicas: blocks are settled after an unclean end, replicas return, intent maps are cleared; plans (...-plan.ts) are pure',
+    'copies between replicas: blocks are settled after an unclean end, replicas return, intent maps are cleared',
   'packages/protocol/src/mirror/io':
     'the data path: a request becomes one for each replica, and is answered when all replicas that count have answered',
   'packages/protocol/src/mirror/lacks':
