@@ -57,7 +57,7 @@ export const FOLDERS = {
     'images: copies of volumes in other universes, and READs that they answer where the disk has lost a block',
   'packages/rssrv/src/jobs/moves':
     'moves of volumes and of their files between pools: rounds, which continue after a restart, the last step, the new file',
-  'packages/rssrv/src/jobs/orders': 'the methods about moves, copies and jobs, with the objects that they need',
+  'packages/rssrv/src/jobs/service': 'the methods about moves, copies and jobs, with the objects that they need',
   'packages/rssrv/src/machine':
     'calls of the C library, helper programs, kinds of file systems, descriptors; processes without rights, the filter of calls',
   'packages/rssrv/src/mirrors': 'records of the mirrors for which this server votes, replicas with their intent maps, the fence of a claim',

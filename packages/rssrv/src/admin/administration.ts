@@ -29,7 +29,7 @@ import { Pools, type PoolsChange } from '../pools/pools.ts';
 import { type AskingSession, type RemoteAsker, RemoteRequests } from './remote/remote-requests.ts';
 import { ImageVerbs } from '../jobs/images/image-verbs.ts';
 import type { ReplacedVolumes } from '../jobs/moves/volume-switch.ts';
-import { JobService } from '../jobs/orders/job-service.ts';
+import { JobService } from '../jobs/service/job-service.ts';
 import { ReplicaStore } from '../mirrors/replica-verbs.ts';
 import { Journal } from '../pools/requests/journal.ts';
 import { type Changes, gated, LOCAL_WAITER, Requests, type Waiter } from '../pools/requests/requests.ts';
@@ -37,26 +37,26 @@ import type { AdminReply, AdminRequest } from '../session/session-admin.ts';
 import { takeLocks } from '../storage/locks/file-locks.ts';
 import { ServerMetrics } from './server-metrics.ts';
 import type { Voters } from '../mirrors/voters.ts';
-import { witnessOrders } from '../mirrors/witness-orders.ts';
+import { witnessHandlers } from '../mirrors/witness-handlers.ts';
 import type { VolumeFailure } from '../volumes/volume-failures.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
 import { eventOf } from '../events/event-log.ts';
 import type { EventHistory } from '@rsio/common/events/event-history';
 import { StorageWatch } from '../events/storage-watch.ts';
-import { haltOrders } from '../volumes/throttle/halt-orders.ts';
+import { haltHandlers } from '../volumes/throttle/halt-handlers.ts';
 import type { Halts } from '../volumes/throttle/halts.ts';
 import type { ChangeQueue } from './change-queue.ts';
-import { type ClientPorts, clientOrders } from './client-orders.ts';
+import { type ClientPorts, clientHandlers } from './client-handlers.ts';
 import { Inventory, type InventoryPorts } from './inventory.ts';
 import { POOL_MEASURE_MS, POOL_MEASURE_NEAR_MS, PURGE_INTERVAL_MS } from './limits.ts';
-import { type ObservedServer, observingOrders } from './observing-orders.ts';
-import { poolOrders } from './pool-orders.ts';
+import { type ObservedServer, observingHandlers } from './observing-handlers.ts';
+import { poolHandlers } from './pool-handlers.ts';
 import { ReadSocket } from './read-socket.ts';
 import { poolView, type SessionStatus, type VolumeStatus } from './server-views.ts';
 import { LoggedChanges } from './logged-changes.ts';
-import { imageOrders } from './image-orders.ts';
-import { snapshotOrders } from './snapshot-orders.ts';
-import { volumeOrders } from './volume-orders.ts';
+import { imageHandlers } from './image-handlers.ts';
+import { snapshotHandlers } from './snapshot-handlers.ts';
+import { volumeHandlers } from './volume-handlers.ts';
 
 /** Facts about the server processes. */
 export interface ServerProcesses {
@@ -382,15 +382,15 @@ export class Administration {
         processUser: this.ports.rights.user,
         processNote: asker.node === null ? this.ports.rights.warning : null,
       }),
-      ...poolOrders({ clock, changes, inventory, pools }),
-      ...volumeOrders({ changes: logged, inventory, verbs, scheduleChanged: () => void this.schedules.look() }, asker),
-      ...this.jobs.orders(asker, logged),
-      ...snapshotOrders({ ...this.ports, changes: logged, inventory, snapshots, triggers: this.triggers }, asker),
-      ...imageOrders({ changes: logged, inventory, images, replicas: this.replicas, jobs: this.jobs.images }, asker),
-      ...haltOrders({ log, halts: this.ports.halts, show: (volume) => inventory.show(volume) }, asker),
-      ...clientOrders({ clock, log, inventory, clients, config: () => this.ports.config() }, asker),
-      ...observingOrders({ server: this.ports, events: this.ports.events }),
-      ...witnessOrders({ log, voters: this.ports.voters, isWitness: () => this.ports.config().server.witness }, asker),
+      ...poolHandlers({ clock, changes, inventory, pools }),
+      ...volumeHandlers({ changes: logged, inventory, verbs, scheduleChanged: () => void this.schedules.look() }, asker),
+      ...this.jobs.handlers(asker, logged),
+      ...snapshotHandlers({ ...this.ports, changes: logged, inventory, snapshots, triggers: this.triggers }, asker),
+      ...imageHandlers({ changes: logged, inventory, images, replicas: this.replicas, jobs: this.jobs.images }, asker),
+      ...haltHandlers({ log, halts: this.ports.halts, show: (volume) => inventory.show(volume) }, asker),
+      ...clientHandlers({ clock, log, inventory, clients, config: () => this.ports.config() }, asker),
+      ...observingHandlers({ server: this.ports, events: this.ports.events }),
+      ...witnessHandlers({ log, voters: this.ports.voters, isWitness: () => this.ports.config().server.witness }, asker),
       'change-show': () => {
         const { current, waiting } = this.ports.changes;
         return { change: current === null ? null : { ...current, waiting } };

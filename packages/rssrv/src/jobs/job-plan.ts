@@ -26,7 +26,7 @@ export type JobEnd =
   /** The server is stopping. The job continues after the next start. */
   | { readonly kind: 'stopped' };
 
-export interface JobOrders {
+export interface JobHandlers {
   /** Ids of jobs to start, in order. */
   readonly start: readonly string[];
   /** Time after which to decide again; null: not before the next event. */
@@ -136,7 +136,7 @@ export function leftBehind(jobs: readonly JobRecord[], { id, copy }: JobRecord):
   );
 }
 
-export function nextOrders(jobs: readonly JobRecord[], running: ReadonlySet<string>, retries: Retries, nowMs: number): JobOrders {
+export function nextOrders(jobs: readonly JobRecord[], running: ReadonlySet<string>, retries: Retries, nowMs: number): JobHandlers {
   const idle = jobs.filter((job) => isOpen(job) && !running.has(job.id));
   const isReady = ({ id, state }: JobRecord): boolean =>
     state === 'cancelling' && !retries.has(id) ? true : (retries.get(id) ?? 0) <= nowMs;

@@ -84,7 +84,7 @@ test('each order refuses a volume that the client may not attach as one that doe
   await scene.create({ name: 'secret', pool: 'fast', sizeBytes: 65_536, clients: ['venus'] });
   await scene.snapshots.snapshot([{ name: 'secret', universe: 0, snapshot: 's' }], LOCAL_ASKER, null, WHOLE_TURN);
   const changes = { run: <T>(change: (turn: typeof WHOLE_TURN) => Promise<T>) => change(WHOLE_TURN), checkWanted: () => undefined };
-  const orders = service.orders(MANAGER, changes);
+  const orders = service.handlers(MANAGER, changes);
   const job = { limitBytes: null, request: null };
   const all: Readonly<Record<string, (name: string) => unknown>> = {
     grow: (name) => scene.verbs.grow({ name, universe: 0 }, 131_072, MANAGER, null),

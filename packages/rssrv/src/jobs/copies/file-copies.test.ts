@@ -208,7 +208,7 @@ describe('refusals', () => {
     let text = '';
     let copies: CopyScene | null = null;
     const limited: Convert = async (order) => {
-      const { 'job-limit': limit } = copies!.service.orders(LOCAL_ASKER, {
+      const { 'job-limit': limit } = copies!.service.handlers(LOCAL_ASKER, {
         run: (change) => change(WHOLE_TURN),
         checkWanted: () => undefined,
       });

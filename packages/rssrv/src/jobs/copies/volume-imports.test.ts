@@ -11,7 +11,7 @@ import { type JobView } from '@rsio/common/control/server/views';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { beforeEach, expect, test, vi } from 'vitest';
 import type { ConvertOrder } from './program.ts';
-import type { JobServicePorts } from '../orders/job-service.ts';
+import type { JobServicePorts } from '../service/job-service.ts';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
 import type { RangeCalls } from '../../pools/disk/data-file.ts';
 import { CopyScene } from '../../testing/copy-scene.ts';
@@ -49,7 +49,7 @@ async function opened(ports: Partial<JobServicePorts> = {}): Promise<CopyScene> 
 }
 
 async function ask(copies: CopyScene, source: string, changes: { format?: 'raw' | 'qcow2'; name?: string } = {}): Promise<JobView> {
-  const orders = copies.service.orders(LOCAL_ASKER, { run: (change) => change(WHOLE_TURN), checkWanted: () => undefined });
+  const orders = copies.service.handlers(LOCAL_ASKER, { run: (change) => change(WHOLE_TURN), checkWanted: () => undefined });
   const given = { source, format: null, name: 'db', universe: 0, pool: 'slow', blockSizeBytes: 512, limitBytes: null, request: null };
   return (await orders['volume-import']({ ...given, ...changes })).job;
 }

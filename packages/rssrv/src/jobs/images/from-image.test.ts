@@ -8,7 +8,7 @@ import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { expect, test } from 'vitest';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
 import { snapshotPaths } from '../../pools/snapshots/snapshot-record.ts';
-import type { JobServicePorts } from '../orders/job-service.ts';
+import type { JobServicePorts } from '../service/job-service.ts';
 import type { Changes } from '../../pools/requests/requests.ts';
 import { snapshotsOf } from '../../snapshots/snapshot-rules.ts';
 import { CopyScene, DB } from '../../testing/copy-scene.ts';

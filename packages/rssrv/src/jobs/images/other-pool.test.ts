@@ -294,7 +294,7 @@ test('several images are refreshed all or none, if a job of one of them cannot b
   await copies.service.images.image({ name: 'log', universe: 0, newUniverse: 1, pool: 'slow', limitBytes: null }, LOCAL_ASKER, CHANGES);
   await copies.run();
   copies = await again(copies);
-  const orders = copies.service.orders(LOCAL_ASKER, CHANGES);
+  const orders = copies.service.handlers(LOCAL_ASKER, CHANGES);
   const copy = { name: 'log', universe: 0, snapshot: null, newName: 'new', newUniverse: 0, pool: 'slow', limitBytes: null, request: null };
   await orders['volume-copy'](copy);
   const both = [IMAGE, { name: 'log', universe: 1 }];

@@ -34,7 +34,7 @@ export interface ClientPorts extends Pick<ReleasePorts, 'incarnation' | 'incarna
   holdersChanged(): void;
 }
 
-export interface ClientOrdersPorts {
+export interface ClientHandlersPorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn'>;
   readonly inventory: Inventory;
@@ -42,7 +42,7 @@ export interface ClientOrdersPorts {
   config(): RssrvConfig;
 }
 
-export function clientOrders(ports: ClientOrdersPorts, asker: Asker): HandlersOf<typeof CLIENT_METHODS> {
+export function clientHandlers(ports: ClientHandlersPorts, asker: Asker): HandlersOf<typeof CLIENT_METHODS> {
   const { clock, log, inventory, clients } = ports;
   const { fences } = clients;
   const fencing = new Fencing({
@@ -101,7 +101,7 @@ export function clientOrders(ports: ClientOrdersPorts, asker: Asker): HandlersOf
   };
 }
 
-function isKnown(ports: ClientOrdersPorts, name: string): boolean {
+function isKnown(ports: ClientHandlersPorts, name: string): boolean {
   const { fences } = ports.clients;
   return ports.config().clients.some((client) => client.name === name) || fences.has(name) || ports.clients.holds.heldBy(name).length > 0;
 }
@@ -115,7 +115,7 @@ function nameOf(clients: ClientPorts, id: string): string {
   return volume === null ? clients.volumes.nameOf(id) : volumeKey(volume);
 }
 
-function heldId({ clients }: ClientOrdersPorts, name: string, volume: string): string {
+function heldId({ clients }: ClientHandlersPorts, name: string, volume: string): string {
   const id = clients.holds.heldBy(name).find((one) => nameOf(clients, one) === volume);
   if (id === undefined)
     throw new RsError('E_UNKNOWN_VOLUME', `Client ${name} holds no volume ${volume}: rsadm client list shows what it holds`, { volume });

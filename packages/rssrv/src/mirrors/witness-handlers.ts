@@ -10,13 +10,13 @@ import { VOTER_RECORDS_MAX } from './limits.ts';
 import { hasEnded, type VoterRecord } from './voter-rules.ts';
 import type { Voters, VoterView } from './voters.ts';
 
-export interface WitnessOrdersPorts {
+export interface WitnessHandlersPorts {
   readonly log: Pick<Log, 'info'>;
   readonly voters: Pick<Voters, 'views' | 'remove'>;
   readonly isWitness: () => boolean;
 }
 
-export function witnessOrders({ log, voters, isWitness }: WitnessOrdersPorts, asker: Asker): HandlersOf<typeof WITNESS_METHODS> {
+export function witnessHandlers({ log, voters, isWitness }: WitnessHandlersPorts, asker: Asker): HandlersOf<typeof WITNESS_METHODS> {
   const unknown = (mirror: string): RsError =>
     new RsError('E_UNKNOWN_VOLUME', `This server has no record of mirror ${mirror}: rsadm witness list shows its records`, { mirror });
   return {

@@ -26,7 +26,7 @@ export interface ReplicaSnapshotPorts {
 
 type Methods = Pick<typeof SNAPSHOT_METHODS, 'replica-snapshot' | 'replica-snapshot-prove'>;
 
-export function replicaSnapshotOrders(
+export function replicaSnapshotHandlers(
   { snapshots, changes, voters, inventory, logged }: ReplicaSnapshotPorts,
   asker: Asker,
 ): HandlersOf<Methods> {

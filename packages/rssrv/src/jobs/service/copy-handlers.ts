@@ -14,7 +14,7 @@ import type { Pools } from '../../pools/pools.ts';
 import { findSnapshot } from '../../snapshots/snapshot-rules.ts';
 import { type FoundSource, inPool, type InPool, isInPool, type NewJobs } from './new-jobs.ts';
 
-export interface CopyOrdersPorts {
+export interface CopyHandlersPorts {
   readonly pools: Pools;
   readonly newJobs: NewJobs;
   readonly copies: Pick<VolumeCopies, 'checkFile'>;
@@ -32,10 +32,10 @@ export interface JobLimits {
   readonly request: string | null;
 }
 
-export class CopyOrders {
-  private readonly ports: CopyOrdersPorts;
+export class CopyHandlers {
+  private readonly ports: CopyHandlersPorts;
 
-  constructor(ports: CopyOrdersPorts) {
+  constructor(ports: CopyHandlersPorts) {
     this.ports = ports;
   }
 

@@ -5,14 +5,14 @@ import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { IMAGE_METHODS } from '@rsio/common/control/server/snapshot-methods';
 import type { ManagedVolumeView } from '@rsio/common/control/server/views';
 import type { ImageVerbs } from '../jobs/images/image-verbs.ts';
-import type { ImageJobs } from '../jobs/orders/image-jobs.ts';
+import type { ImageJobs } from '../jobs/service/image-jobs.ts';
 import type { ReplicaStore } from '../mirrors/replica-verbs.ts';
 import type { Asker } from '../pools/asker.ts';
 import { type Found, volumeText } from '../pools/catalogue.ts';
 import type { Inventory } from './inventory.ts';
 import type { LoggedChanges } from './logged-changes.ts';
 
-export function imageOrders(
+export function imageHandlers(
   {
     changes,
     inventory,

@@ -5,7 +5,7 @@ import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { SNAPSHOT_METHODS } from '@rsio/common/control/server/snapshot-methods';
 import { RsError } from '@rsio/common/lib/errors';
 import type { Triggers } from '@rsio/common/triggers/triggers';
-import { replicaSnapshotOrders } from '../mirrors/replica-snapshot-orders.ts';
+import { replicaSnapshotHandlers } from '../mirrors/replica-snapshot-handlers.ts';
 import type { Voters } from '../mirrors/voters.ts';
 import type { Asker } from '../pools/asker.ts';
 import { volumeConfigOf } from '../pools/pool-volume.ts';
@@ -15,7 +15,7 @@ import type { SnapshotVerbs } from '../snapshots/snapshot-verbs.ts';
 import type { Inventory } from './inventory.ts';
 import type { LoggedChanges } from './logged-changes.ts';
 
-export function snapshotOrders(
+export function snapshotHandlers(
   {
     changes,
     inventory,
@@ -46,7 +46,7 @@ export function snapshotOrders(
       for (const one of made) changes.note(`snapshot ${one.record.name} made`, one);
       return { snapshots: await inventory.snapshotViews(made) };
     },
-    ...replicaSnapshotOrders({ snapshots, changes, voters, inventory, logged: (...made) => changes.note(...made) }, asker),
+    ...replicaSnapshotHandlers({ snapshots, changes, voters, inventory, logged: (...made) => changes.note(...made) }, asker),
     'volume-snapshot-remove': async ({ request, ...name }) => {
       return changes.change(`rid of snapshot ${name.snapshot}`, name, () => snapshots.remove(name, asker, request));
     },

@@ -14,26 +14,26 @@ import type { VolumeDoor, VolumeProgram, VolumeTarget } from './door.ts';
 import { JOB_OPTIONS, restoreFrom } from './images.ts';
 import { poolNameOf, sizeOf, splitSnapshot } from './values.ts';
 
-type VolumeVerb = Command<VolumeDoor>;
+type VolumeCommand = Command<VolumeDoor>;
 
-export interface VolumeVerbs {
-  readonly show: VolumeVerb;
-  readonly grow: VolumeVerb;
-  readonly rename: VolumeVerb;
-  readonly set: VolumeVerb;
-  readonly remove: VolumeVerb;
-  readonly restore: VolumeVerb;
+export interface VolumeCommands {
+  readonly show: VolumeCommand;
+  readonly grow: VolumeCommand;
+  readonly rename: VolumeCommand;
+  readonly set: VolumeCommand;
+  readonly remove: VolumeCommand;
+  readonly restore: VolumeCommand;
 }
 
 /** `words`: name of the program's job commands, such as `jobs`. */
-export function volumeVerbs(program: VolumeProgram, words: string): VolumeVerbs {
+export function volumeCommands(program: VolumeProgram, words: string): VolumeCommands {
   return {
-    show: showVerb(program),
-    grow: growVerb(program),
-    rename: renameVerb(program),
-    set: setVerb(program),
-    remove: removeVerb(program),
-    restore: restoreVerb(program, words),
+    show: showCommand(program),
+    grow: growCommand(program),
+    rename: renameCommand(program),
+    set: setCommand(program),
+    remove: removeCommand(program),
+    restore: restoreCommand(program, words),
   };
 }
 
@@ -59,7 +59,7 @@ function print(door: VolumeDoor, json: boolean, { place }: Pick<VolumeTarget, 'p
   return undefined;
 }
 
-function showVerb(given: VolumeProgram): VolumeVerb {
+function showCommand(given: VolumeProgram): VolumeCommand {
   return makeCommand(given.program, {
     ...volumeCommand(given, 'show'),
     json: object({ ...given.place, volume: VOLUME, snapshots: list(SNAPSHOT, 'The oldest first') }),
@@ -75,7 +75,7 @@ function showVerb(given: VolumeProgram): VolumeVerb {
   });
 }
 
-function growVerb(given: VolumeProgram): VolumeVerb {
+function growCommand(given: VolumeProgram): VolumeCommand {
   return makeCommand(given.program, {
     ...volumeCommand(given, 'grow'),
     synopsis: 'volume grow NAME SIZE [--pool P]',
@@ -99,7 +99,7 @@ that pool; no client may use the volume during the command.`,
   });
 }
 
-function renameVerb(given: VolumeProgram): VolumeVerb {
+function renameCommand(given: VolumeProgram): VolumeCommand {
   return makeCommand(given.program, {
     ...volumeCommand(given, 'rename'),
     synopsis: 'volume rename NAME NEW',
@@ -117,7 +117,7 @@ function renameVerb(given: VolumeProgram): VolumeVerb {
   });
 }
 
-function setVerb(given: VolumeProgram): VolumeVerb {
+function setCommand(given: VolumeProgram): VolumeCommand {
   return makeCommand(given.program, {
     ...volumeCommand(given, 'set'),
     synopsis: 'volume set NAME KEY=VALUE...',
@@ -146,7 +146,7 @@ take effect at once, also during I/O, and need the right admin.`,
   });
 }
 
-function removeVerb(given: VolumeProgram): VolumeVerb {
+function removeCommand(given: VolumeProgram): VolumeCommand {
   return makeCommand(given.program, {
     ...volumeCommand(given, 'remove'),
     synopsis: 'volume remove NAME[@SNAPSHOT] [--yes]',
@@ -185,7 +185,7 @@ async function removeSnapshot(door: VolumeDoor, target: VolumeTarget, snapshot: 
   return print(door, json, target, { removed: null, ...answer }, text);
 }
 
-function restoreVerb(given: VolumeProgram, words: string): VolumeVerb {
+function restoreCommand(given: VolumeProgram, words: string): VolumeCommand {
   return makeCommand(given.program, {
     ...volumeCommand(given, 'restore'),
     synopsis: 'volume restore NAME [--from N] [--limit RATE]\n[--wait[=T] | --background]',

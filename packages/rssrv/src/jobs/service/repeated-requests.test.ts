@@ -28,7 +28,7 @@ async function opened(): Promise<CopyScene> {
 }
 
 const ordersOf = (copies: CopyScene) =>
-  copies.service.orders(LOCAL_ASKER, { run: (change) => change(WHOLE_TURN), checkWanted: () => undefined });
+  copies.service.handlers(LOCAL_ASKER, { run: (change) => change(WHOLE_TURN), checkWanted: () => undefined });
 const stamp = (method: string, params: object): string => stampOf({ node: null, id: 'r1', method, params });
 
 const MOVE = { ...DB, from: null, pool: 'slow', limitBytes: null };

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { type Asker, clientAsker, LOCAL_ASKER } from '../pools/asker.ts';
 import { claim, newRecord, store, type VoterRecord } from './voter-rules.ts';
 import type { VoterView } from './voters.ts';
-import { witnessOrders } from './witness-orders.ts';
+import { witnessHandlers } from './witness-handlers.ts';
 
 const MIRROR = 'a'.repeat(32);
 const TERM = { number: 3, node: 'big-2', instance: 9 };
@@ -24,7 +24,7 @@ function orders(views: readonly VoterView[], asker: Asker = LOCAL_ASKER) {
   const done: string[] = [];
   const log = { info: (text: string) => void done.push(text) };
   const remove = async (mirror: string): Promise<boolean> => done.push(`removed ${mirror}`) > 0;
-  return { done, orders: witnessOrders({ log, voters: { views, remove }, isWitness: () => true }, asker) };
+  return { done, orders: witnessHandlers({ log, voters: { views, remove }, isWitness: () => true }, asker) };
 }
 
 const view = (record: VoterRecord | null): VoterView => ({ mirror: MIRROR, record, trouble: record === null ? 'It is damaged' : null });

@@ -13,7 +13,7 @@ import type { Inventory } from './inventory.ts';
 import type { LoggedChanges } from './logged-changes.ts';
 import { removedView } from './server-views.ts';
 
-export interface VolumeOrdersPorts {
+export interface VolumeHandlersPorts {
   readonly changes: LoggedChanges;
   readonly inventory: Inventory;
   readonly verbs: PoolVerbs;
@@ -21,8 +21,8 @@ export interface VolumeOrdersPorts {
   readonly scheduleChanged: () => void;
 }
 
-export function volumeOrders(
-  { changes, inventory, verbs, scheduleChanged }: VolumeOrdersPorts,
+export function volumeHandlers(
+  { changes, inventory, verbs, scheduleChanged }: VolumeHandlersPorts,
   asker: Asker,
 ): HandlersOf<typeof VOLUME_METHODS> {
   return {

@@ -9,11 +9,11 @@ import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Fences } from '../volumes/fences.ts';
 import { type Asker, clientAsker, LOCAL_ASKER } from '../pools/asker.ts';
-import { clientOrders } from './client-orders.ts';
+import { clientHandlers } from './client-handlers.ts';
 import type { Inventory } from './inventory.ts';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 
-type Orders = ReturnType<typeof clientOrders>;
+type Orders = ReturnType<typeof clientHandlers>;
 type Line = { readonly text: string } & Readonly<Record<string, unknown>>;
 
 const ORDERS = ['kick', 'fence', 'unfence', 'release'] as const;
@@ -71,7 +71,7 @@ function ordersOf(asker: Asker): Orders {
       holdersChanged: () => void done.push('announced'),
     },
   };
-  return clientOrders(ports as Parameters<typeof clientOrders>[0], asker);
+  return clientHandlers(ports as Parameters<typeof clientHandlers>[0], asker);
 }
 
 function give(asker: Asker, order: (typeof ORDERS)[number], name: string): Promise<unknown> {

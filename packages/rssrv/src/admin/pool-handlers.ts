@@ -16,14 +16,14 @@ import type { Changes } from '../pools/requests/requests.ts';
 import type { Inventory } from './inventory.ts';
 import { poolView } from './server-views.ts';
 
-export interface PoolOrdersPorts {
+export interface PoolHandlersPorts {
   readonly clock: Clock;
   readonly changes: Changes;
   readonly inventory: Inventory;
   readonly pools: Pools;
 }
 
-export function poolOrders({ clock, changes, inventory, pools }: PoolOrdersPorts): HandlersOf<typeof POOL_METHODS> {
+export function poolHandlers({ clock, changes, inventory, pools }: PoolHandlersPorts): HandlersOf<typeof POOL_METHODS> {
   return {
     // Not in the queue of changes, because the file system at an arbitrary path may not answer.
     'pool-make': ({ path }) => madePool(clock, pools, path),

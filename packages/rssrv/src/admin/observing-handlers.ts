@@ -23,12 +23,12 @@ export interface ObservedServer {
   checkConfig(text: string): Promise<ServerMethods['config-check']['result']>;
 }
 
-export interface ObservingOrdersPorts {
+export interface ObservingHandlersPorts {
   readonly events: EventHistory;
   readonly server: ObservedServer;
 }
 
-export function observingOrders({ server, events }: ObservingOrdersPorts): HandlersOf<typeof OBSERVING_METHODS> {
+export function observingHandlers({ server, events }: ObservingHandlersPorts): HandlersOf<typeof OBSERVING_METHODS> {
   return {
     'interface-list': () => ({
       interfaces: server.config().interfaces.map((one) => interfaceView(one, server.isListening(one))),

@@ -38,7 +38,7 @@ import type { Turn } from '../../pools/requests/turn.ts';
 import type { SnapshotVerbs } from '../../snapshots/snapshot-verbs.ts';
 import { PartMoves } from '../moves/part-kind.ts';
 import { decidePartMove } from '../moves/part-rules.ts';
-import { CopyOrders, exportTarget, type JobLimits } from './copy-orders.ts';
+import { CopyHandlers, exportTarget, type JobLimits } from './copy-handlers.ts';
 import { importedFrom } from '../copies/import-source.ts';
 import { VolumeImports, type WantedImport } from '../copies/volume-imports.ts';
 import { ImageJobs } from './image-jobs.ts';
@@ -86,7 +86,7 @@ export class JobService {
   private readonly moves: VolumeMoves;
   private readonly copies: VolumeCopies;
   private readonly newJobs: NewJobs;
-  private readonly copyOrders: CopyOrders;
+  private readonly copyHandlers: CopyHandlers;
   private readonly imports: VolumeImports;
   private readonly ports: JobServicePorts;
   readonly images: ImageJobs;
@@ -126,7 +126,7 @@ export class JobService {
     this.jobs = new Jobs({ clock, log, file: ports.file, run });
     this.newJobs = new NewJobs({ clock, log, jobs: this.jobs });
     const asked = { pools, newJobs: this.newJobs, catalogue: () => this.moves.catalogue };
-    this.copyOrders = new CopyOrders({ ...asked, copies: this.copies });
+    this.copyHandlers = new CopyHandlers({ ...asked, copies: this.copies });
     this.images = new ImageJobs({ ...asked, clock, log, jobs: this.jobs, verbs, snapshots, triggers });
   }
 
@@ -151,7 +151,7 @@ export class JobService {
   }
 
   /** `changes`: the queue of changes, with the limits of the asker. */
-  orders(asker: Asker, changes: Changes): HandlersOf<typeof JOB_METHODS> {
+  handlers(asker: Asker, changes: Changes): HandlersOf<typeof JOB_METHODS> {
     const mine = (job: JobRecord): boolean => asker.role === 'admin' || (asker.node !== null && job.by === asker.node);
     const find = (id: string): JobRecord => {
       if (asker.node === null) return this.jobs.find(id);
@@ -187,14 +187,16 @@ export class JobService {
         const to = { name: newName, universe: newUniverse };
         const limits = { limitBytes, request };
         return begin({ name, universe }, 'copied', request, () =>
-          this.copyOrders.copy({ name, universe, snapshot }, to, pool, limits, asker),
+          this.copyHandlers.copy({ name, universe, snapshot }, to, pool, limits, asker),
         );
       },
       'volume-export': async ({ name, universe, snapshot, target, format, force, limitBytes, request }) => {
         const to = exportTarget(target, format, force);
-        if (this.newJobs.begunBy(request) === null) await this.copyOrders.checkExport({ name, universe, snapshot }, to, asker);
+        if (this.newJobs.begunBy(request) === null) await this.copyHandlers.checkExport({ name, universe, snapshot }, to, asker);
         const limits = { limitBytes, request };
-        return begin({ name, universe }, 'copied', request, () => this.copyOrders.export({ name, universe, snapshot }, to, limits, asker));
+        return begin({ name, universe }, 'copied', request, () =>
+          this.copyHandlers.export({ name, universe, snapshot }, to, limits, asker),
+        );
       },
       'volume-import': async ({ source, format, name, universe, pool, blockSizeBytes, limitBytes, request }) => {
         asker.needs('admin', 'import files');
