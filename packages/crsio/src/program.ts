@@ -9,7 +9,10 @@ import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { systemClock } from '@rsio/common/lib/clock';
 import { clientPart, furtherProblems, readClientFile } from './client-part.ts';
 import { failureOf } from './effects.ts';
-import { serverPart } from './server-part.ts';
+import { draw } from './machine/draw.ts';
+import { Session as MachineSession } from './machine/session.ts';
+import { serverOf, serverPart } from './server/server-part.ts';
+import { tick } from './server/work/looking.ts';
 import { Session } from './session.ts';
 import { Parts } from './start/parts.ts';
 import { drawStart, type StartAction, type StartEffect, type StartState, startState, updateStart } from './start/start-page.ts';
@@ -59,7 +62,17 @@ export async function crsio({ values, root, note, report }: Invocation<typeof OP
   );
   const parts: Parts = new Parts(
     {
-      server: isServer ? (all) => serverPart(server, all, display, signs) : null,
+      server: isServer
+        ? (all) => {
+            const leaving = { showStart: () => all.show('start'), end: () => all.leaveFrom('server') };
+            const state = serverPart({ ...serverOf(server), hasStart: all.hasStart, size: display.size }, leaving);
+            const session = new MachineSession(state, systemClock, (now) => {
+              if (all.isShown('server')) display.draw(draw(now, signs));
+            });
+            session.dispatch(tick);
+            return session;
+          }
+        : null,
       client: isClient ? (all) => clientPart(client, stored ?? readClientFile(client), all, display, signs) : null,
       start: (all) => startPart(all, display, signs, { server: server.configFile, client: client.configFile }),
     },

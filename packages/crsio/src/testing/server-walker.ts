@@ -11,13 +11,12 @@ import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
 import { DAEMON_ANSWER, listeningInterface, SERVER_FILE_HEAD } from '@rsio/common/testing/server-views';
 import { onTestFinished } from 'vitest';
-import { type ServerState, startServerState } from '../server/model/state.ts';
-import type { ServerAction, ServerEffect } from '../server/model/step.ts';
-import { drawServerState } from '../server/server-view.ts';
-import { updateServer } from '../server/update/update.ts';
-import { runServerEffect } from '../server/work/effects.ts';
-import type { ServerPorts } from '../server/work/ports.ts';
-import { Session } from '../session.ts';
+import { draw } from '../machine/draw.ts';
+import { Session } from '../machine/session.ts';
+import type { ServerPorts } from '../server/model/ports.ts';
+import type { ServerState } from '../server/model/state.ts';
+import { serverPart } from '../server/server-part.ts';
+import { tick } from '../server/work/looking.ts';
 import { SIGNS } from '../widgets/border.ts';
 import type { Run, Size } from '../widgets/canvas.ts';
 import type { KeyName } from '../widgets/keys.ts';
@@ -71,7 +70,7 @@ export class ServerWalker {
   atStart = false;
   /** Number of keys and characters so far. */
   keys = 0;
-  readonly #session: Session<ServerState, ServerAction, ServerEffect>;
+  readonly #session: Session<ServerState>;
 
   private constructor(world: Partial<ServerWorld>) {
     this.world = { file: SERVER_TEXT, hasStart: false, size: { columns: 80, rows: 24 }, daemon: answers(), machine: [], ...world };
@@ -80,23 +79,23 @@ export class ServerWalker {
     this.configFile = join(folder, 'rssrvcfg');
     writeFileSync(this.configFile, typeof this.world.file === 'string' ? this.world.file : SERVER_TEXT, { mode: 0o600 });
     const ports = this.#ports();
-    this.#session = new Session<ServerState, ServerAction, ServerEffect>(
-      startServerState({
-        configFile: '/etc/dvsc/rssrvcfg',
-        startCommand: 'rssrv',
-        hasStart: this.world.hasStart,
-        size: this.world.size,
-        nowMs: 0,
-        wallMs: this.clock.wallMs(),
-      }),
-      { clock: this.clock, update: updateServer, draw: () => {}, run: (effect, dispatch) => runServerEffect(effect, ports, dispatch) },
-    );
+    const { hasStart, size } = this.world;
+    const leaving = {
+      showStart: () => {
+        this.atStart = true;
+      },
+      end: () => {
+        this.hasLeft = true;
+      },
+    };
+    const state = serverPart({ ports, configFile: '/etc/dvsc/rssrvcfg', startCommand: 'rssrv', hasStart, size }, leaving);
+    this.#session = new Session(state, this.clock, () => {});
   }
 
   /** crsio after its first look at the server. */
   static async start(world: Partial<ServerWorld> = {}): Promise<ServerWalker> {
     const walker = new ServerWalker(world);
-    walker.#session.dispatch({ kind: 'tick', nowMs: 0, wallMs: walker.clock.wallMs() });
+    walker.#session.dispatch(tick);
     await settled();
     return walker;
   }
@@ -137,7 +136,7 @@ export class ServerWalker {
   }
 
   rows(): readonly (readonly Run[])[] {
-    return drawServerState(this.state, SIGNS.ascii).canvas.rows();
+    return draw(this.state, SIGNS.ascii).canvas.rows();
   }
 
   /** Lines without trailing spaces. */
@@ -189,12 +188,6 @@ export class ServerWalker {
       call,
       newId: () => `id-${(ids += 1)}`,
       newKey: () => 'kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk',
-      showStart: () => {
-        this.atStart = true;
-      },
-      end: () => {
-        this.hasLeft = true;
-      },
     };
   }
 }

@@ -2,7 +2,7 @@
 // Pure. Invariant: the text names the object of the change.
 
 import { volumeText } from '@rsio/common/manage/server-tables';
-import type { Order } from './command.ts';
+import type { Order } from './order.ts';
 
 /** For example `Creating volume db@0`. */
 export function doingOf(order: Order): string {

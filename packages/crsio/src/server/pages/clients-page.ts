@@ -5,16 +5,20 @@ import type { ClientView } from '@rsio/common/control/server/views';
 import { plural } from '@rsio/common/lib/units';
 import { formatTime } from '@rsio/common/log/log-line';
 import { clientStateText, NO_CLIENT, rightsText } from '@rsio/common/manage/server-tables';
-import { commandRow, EMPTY_ROW, problemRow, textRow, type Tone } from '../../pages/page.ts';
+import { open } from '../../machine/machine.ts';
+import { choiceRow, EMPTY_ROW, problemRow, textRow, type Tone } from '../../machine/rows.ts';
 import { rowColumns } from '../../widgets/border.ts';
 import { LIST_NAME_COLUMNS_MAX } from '../../widgets/limits.ts';
-import type { ListScreen, NamedScreen, ServerChoice, ServerState } from '../model/state.ts';
-import { factsOf, offlineRows } from './facts.ts';
-import { CLIENTS_HELP } from './help-text.ts';
-import { ASK_AGAIN, listRows, type ServerPage, type ServerRow, troubleRows } from './server-page.ts';
 import { type ColumnSpec, tableOf } from '../../widgets/table.ts';
+import { ADD_CLIENT, changeRights } from '../forms/file-forms.ts';
+import { CLIENTS_HELP } from '../model/help-text.ts';
+import { type ServerChoice, type ServerContent, serverPage, type ServerPage, type ServerRow, type ServerState } from '../model/state.ts';
+import { order } from '../work/ordering.ts';
+import { askFirst } from '../work/questions.ts';
+import { factsOf, offlineRows } from './facts.ts';
+import { ASK_AGAIN, changeRows, listRows, troubleRows } from './rows.ts';
 
-const ADD = { label: 'Add client', command: { do: 'edit', dialog: { kind: 'add-client' } } } as const;
+const ADD: ServerChoice = { label: 'Add client', command: ADD_CLIENT };
 
 const COLUMNS: readonly ColumnSpec[] = [
   { heading: '  CLIENT', columnsMax: LIST_NAME_COLUMNS_MAX },
@@ -23,7 +27,9 @@ const COLUMNS: readonly ColumnSpec[] = [
   { heading: 'HOLDS' },
 ];
 
-export function clientsPage(state: ServerState, { filter }: ListScreen): ServerPage {
+export const CLIENTS_PAGE: ServerPage = { ...serverPage('clients', clients), filter: '' };
+
+function clients(state: ServerState, filter: string): ServerContent {
   const facts = factsOf(state);
   const room = rowColumns(state.size);
   const all = facts?.clients ?? [];
@@ -31,8 +37,13 @@ export function clientsPage(state: ServerState, { filter }: ListScreen): ServerP
   const { heading, lines } = tableOf(COLUMNS, shown.map(cellsOf), room);
   const rows = shown.map((client, index): ServerRow => {
     const { name } = client;
-    const remove = { do: 'ask', question: { kind: 'remove-client', name } } as const;
-    return { lines: [lines[index] ?? ''], command: { do: 'open-client', name }, remove, tone: clientTone(client) };
+    return {
+      id: name,
+      lines: [lines[index] ?? ''],
+      command: open(clientPage(name)),
+      remove: askFirst('remove-client', name),
+      tone: clientTone(client),
+    };
   });
   const counted = filter === '' ? plural(all.length, 'client') : `${shown.length} of ${plural(all.length, 'client')}`;
   return {
@@ -42,12 +53,11 @@ export function clientsPage(state: ServerState, { filter }: ListScreen): ServerP
       ...(facts === null
         ? offlineRows(state, 'clients', room)
         : listRows(heading, rows, all.length === 0 ? NO_CLIENT : `No client with ${filter}`)),
-      commandRow(ADD.command, ADD.label),
+      choiceRow(ADD),
     ],
     actions: [ADD, ASK_AGAIN],
     hint: filter === '' ? 'Type to find a client, Enter opens, F8 removes, F7 adds' : `Only with: ${filter}   Esc shows all`,
     help: { title: 'Clients', text: CLIENTS_HELP },
-    filter,
   };
 }
 
@@ -62,14 +72,17 @@ function cellsOf(client: ClientView): readonly string[] {
   ];
 }
 
-export function clientTone({ state, fencedMs }: ClientView): Tone | null {
+function clientTone({ state, fencedMs }: ClientView): Tone | null {
   if (fencedMs !== null || state === 'silent') return 'problem';
   return state === 'connected' ? 'ok' : null;
 }
 
-export function clientPage(state: ServerState, { name }: NamedScreen): ServerPage {
+function clientPage(name: string): ServerPage {
+  return serverPage(`client ${name}`, (state) => clientContent(state, name));
+}
+
+function clientContent(state: ServerState, name: string): ServerContent {
   const client = factsOf(state)?.clients.find((each) => each.name === name) ?? null;
-  const remove = { do: 'ask', question: { kind: 'remove-client', name } } as const;
   const changes = client === null ? [] : changesOf(client);
   return {
     title: `Client ${name}`,
@@ -77,12 +90,11 @@ export function clientPage(state: ServerState, { name }: NamedScreen): ServerPag
       ...troubleRows(state),
       ...(client === null ? [textRow('No client with this name')] : detailRows(client)),
       EMPTY_ROW,
-      ...changes.map(({ label, command }): ServerRow => ({ ...commandRow(command, label), remove })),
+      ...changeRows(changes, askFirst('remove-client', name)),
     ],
     actions: [...changes, ASK_AGAIN],
     hint: 'Enter executes the selected line, Esc goes back',
     help: { title: 'Client', text: CLIENTS_HELP },
-    filter: null,
   };
 }
 
@@ -103,18 +115,18 @@ function detailRows(client: ClientView): ServerRow[] {
 function changesOf({ name, keys, fencedMs, volumes }: ClientView): readonly ServerChoice[] {
   const rekey = (label: string, step: 'start' | 'finish' | 'cancel'): ServerChoice => ({
     label,
-    command: { do: 'order', order: { kind: 'rekey', name, step } },
+    command: order({ kind: 'rekey', name, step }),
   });
   return [
-    { label: 'Rights', command: { do: 'edit', dialog: { kind: 'rights', name } } },
+    { label: 'Rights', command: changeRights(name) },
     ...(keys > 1
       ? [rekey('Key: drop the old one', 'finish'), rekey('Key: drop the new one', 'cancel')]
       : [rekey('Key: give it a second one', 'start')]),
-    { label: 'End its session', command: { do: 'ask', question: { kind: 'kick', name } } },
+    { label: 'End its session', command: askFirst('kick', name) },
     fencedMs === null
-      ? { label: 'Fence', command: { do: 'ask', question: { kind: 'fence', name } } }
-      : { label: 'Let it in again', command: { do: 'order', order: { kind: 'unfence', name } } },
-    ...(volumes.length === 0 ? [] : [{ label: 'End its holds', command: { do: 'ask', question: { kind: 'release', name } } } as const]),
-    { label: 'Remove', command: { do: 'ask', question: { kind: 'remove-client', name } } },
+      ? { label: 'Fence', command: askFirst('fence', name) }
+      : { label: 'Let it in again', command: order({ kind: 'unfence', name }) },
+    ...(volumes.length === 0 ? [] : [{ label: 'End its holds', command: askFirst('release', name) }]),
+    { label: 'Remove', command: askFirst('remove-client', name) },
   ];
 }

@@ -5,11 +5,10 @@ import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import { plural } from '@rsio/common/lib/units';
 import { shownSize, volumeText } from '@rsio/common/manage/server-tables';
 import { warningsOf } from '@rsio/common/manage/server-warnings';
-import { headingRow, textRow } from '../../pages/page.ts';
-import type { ServerView } from '../model/state.ts';
-import { configIn, type ServerState } from '../model/state.ts';
-import { type ServerRow, WAITING_ROW } from './server-page.ts';
+import { headingRow, textRow } from '../../machine/rows.ts';
 import { tableOf } from '../../widgets/table.ts';
+import { configIn, type ServerRow, type ServerState, type ServerView } from '../model/state.ts';
+import { WAITING_ROW } from './rows.ts';
 
 interface Facts extends ServerView {
   readonly warnings: readonly string[];

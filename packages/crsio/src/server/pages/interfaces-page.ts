@@ -2,16 +2,19 @@
 // Pure. Invariant: an interface that does not listen says why.
 
 import type { InterfaceView } from '@rsio/common/control/server/views';
-import { ADDRESS_COLUMNS, commandRow, type Tone } from '../../pages/page.ts';
+import { report, step } from '../../machine/machine.ts';
+import { ADDRESS_COLUMNS, choiceRow, type Tone } from '../../machine/rows.ts';
 import { rowColumns } from '../../widgets/border.ts';
 import { LIST_NAME_COLUMNS_MAX } from '../../widgets/limits.ts';
-import { configIn, type ServerState } from '../model/state.ts';
-import { INTERFACES_HELP } from './help-text.ts';
-import { ASK_AGAIN, listRows, type ServerPage, type ServerRow, troubleRows, WAITING_ROW } from './server-page.ts';
 import { tableOf } from '../../widgets/table.ts';
+import { ADD_INTERFACE } from '../forms/file-forms.ts';
+import { INTERFACES_HELP } from '../model/help-text.ts';
+import { configIn, type ServerChoice, type ServerContent, serverPage, type ServerRow, type ServerState } from '../model/state.ts';
+import { askFirst } from '../work/questions.ts';
+import { ASK_AGAIN, listRows, troubleRows, WAITING_ROW } from './rows.ts';
 
 const PORT_COLUMNS = 5;
-const ADD = { label: 'Add interface', command: { do: 'edit', dialog: { kind: 'add-interface' } } } as const;
+const ADD: ServerChoice = { label: 'Add interface', command: ADD_INTERFACE };
 
 /** From rssrv; if it does not answer, from the file. Null if neither is known. */
 export function interfacesOf(state: ServerState): readonly InterfaceView[] | null {
@@ -20,25 +23,31 @@ export function interfacesOf(state: ServerState): readonly InterfaceView[] | nul
   return config?.interfaces.map(({ name, address, port }) => ({ name, address, port, state: 'off', reason: null })) ?? null;
 }
 
-export function interfacesPage(state: ServerState): ServerPage {
+export const INTERFACES_PAGE = serverPage('interfaces', interfaceList);
+
+function interfaceList(state: ServerState): ServerContent {
   const interfaces = interfacesOf(state);
   const { heading, lines } = interfaceTable(interfaces ?? [], rowColumns(state.size));
   const rows = (interfaces ?? []).map((each, index): ServerRow => {
-    const remove = { do: 'ask', question: { kind: 'remove-interface', name: each.name } } as const;
     const text = `${each.name} ${each.address}, port ${each.port}: ${each.state}${each.reason === null ? '' : `. ${each.reason}`}`;
-    return { lines: [lines[index] ?? ''], command: { do: 'show', title: 'Interface', text }, remove, tone: interfaceTone(each) };
+    return {
+      id: each.name,
+      lines: [lines[index] ?? ''],
+      command: (now) => step(report(now, 'Interface', text)),
+      remove: askFirst('remove-interface', each.name),
+      tone: interfaceTone(each),
+    };
   });
   return {
     title: 'Interfaces',
     rows: [
       ...troubleRows(state),
       ...(interfaces === null ? [WAITING_ROW] : listRows(heading, rows, 'No interface: add one, so that clients can connect')),
-      commandRow(ADD.command, ADD.label),
+      choiceRow(ADD),
     ],
     actions: [ADD, ASK_AGAIN],
     hint: 'Enter shows the whole entry, F8 removes, F7 adds',
     help: { title: 'Interfaces', text: INTERFACES_HELP },
-    filter: null,
   };
 }
 

@@ -2,26 +2,34 @@
 // a new user to a volume that a client can use.
 
 import { plural } from '@rsio/common/lib/units';
-import { columnsOf, commandRow, EMPTY_ROW, problemRow, textRow } from '../../pages/page.ts';
-import type { ServerCommand } from '../model/command.ts';
-import { configIn, type ServerState } from '../model/state.ts';
+import { open } from '../../machine/machine.ts';
+import { columnsOf, EMPTY_ROW, problemRow, textRow } from '../../machine/rows.ts';
+import { SERVER_HELP } from '../model/help-text.ts';
+import { configIn, type ServerChoice, type ServerContent, serverPage, type ServerPage, type ServerState } from '../model/state.ts';
+import { CLIENTS_PAGE } from './clients-page.ts';
 import { factsOf } from './facts.ts';
-import { SERVER_HELP } from './help-text.ts';
-import { ASK_AGAIN, type ServerPage, troubleRows } from './server-page.ts';
+import { INTERFACES_PAGE } from './interfaces-page.ts';
+import { POOLS_PAGE } from './pools-page.ts';
+import { ASK_AGAIN, troubleRows } from './rows.ts';
+import { STATUS_PAGE } from './status-page.ts';
+import { CREATE_VOLUME } from './volume-page.ts';
+import { VOLUMES_PAGE } from './volumes-page.ts';
 
-const LINES: readonly (readonly [label: string, command: ServerCommand])[] = [
-  ['Create volume', { do: 'edit', dialog: { kind: 'create-volume' } }],
-  ['Volumes', { do: 'open', list: 'volumes' }],
-  ['Clients', { do: 'open', list: 'clients' }],
-  ['Pools', { do: 'open', list: 'pools' }],
-  ['Interfaces', { do: 'open', list: 'interfaces' }],
-  ['Status', { do: 'open', list: 'status' }],
-  ['Leave', { do: 'leave' }],
+const LINES: readonly ServerChoice[] = [
+  CREATE_VOLUME,
+  { label: 'Volumes', command: open(VOLUMES_PAGE) },
+  { label: 'Clients', command: open(CLIENTS_PAGE) },
+  { label: 'Pools', command: open(POOLS_PAGE) },
+  { label: 'Interfaces', command: open(INTERFACES_PAGE) },
+  { label: 'Status', command: open(STATUS_PAGE) },
+  { label: 'Leave', command: (state) => state.role.leave(state) },
 ];
 
-export function menuPage(state: ServerState): ServerPage {
+export const MENU_PAGE: ServerPage = { ...serverPage('menu', menu), focusUntilUsed };
+
+function menu(state: ServerState): ServerContent {
   const labels = columnsOf(
-    LINES.map(([label]) => [label, detailOf(state, label)]),
+    LINES.map(({ label }) => [label, detailOf(state, label)]),
     [0],
   );
   const warnings = factsOf(state)?.warnings ?? [];
@@ -30,16 +38,15 @@ export function menuPage(state: ServerState): ServerPage {
     title: name === undefined ? 'RSIO server' : `RSIO server ${name}`,
     rows: [
       ...troubleRows(state),
-      ...LINES.map(([, command], index) => commandRow(command, labels[index] ?? '')),
+      ...LINES.map(({ label, command }, index) => ({ id: label, lines: [labels[index] ?? ''], command, remove: null })),
       EMPTY_ROW,
       ...warnings.slice(0, 1).map((warning) => problemRow(`! ${warning}`)),
       ...(warnings.length > 1 ? [textRow(`and ${plural(warnings.length - 1, 'more warning')}: see Status`)] : []),
       textRow(`File ${state.configFile}`),
     ],
-    actions: [{ label: 'Create volume', command: { do: 'edit', dialog: { kind: 'create-volume' } } }, ASK_AGAIN],
+    actions: [CREATE_VOLUME, ASK_AGAIN],
     hint: nextStep(state),
     help: { title: 'crsio on a server', text: SERVER_HELP },
-    filter: null,
   };
 }
 
@@ -65,13 +72,13 @@ function detailOf(state: ServerState, label: string): string {
 }
 
 /** The line of the next step. */
-export function menuFocus({ view }: ServerState): number {
+function focusUntilUsed({ view }: ServerState): number {
   const wanted = view === null ? 0 : view.pools.length === 0 ? lineOf('Pools') : view.clients.length === 0 ? lineOf('Clients') : 0;
   return Math.max(0, wanted);
 }
 
 function lineOf(label: string): number {
-  return LINES.findIndex((line) => line[0] === label);
+  return LINES.findIndex((line) => line.label === label);
 }
 
 function nextStep({ view }: ServerState): string {

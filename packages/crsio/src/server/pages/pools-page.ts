@@ -4,52 +4,67 @@
 import type { PoolView } from '@rsio/common/control/server/views';
 import { plural } from '@rsio/common/lib/units';
 import { NO_POOL, shownSize } from '@rsio/common/manage/server-tables';
-import { commandRow, EMPTY_ROW, headingRow, problemRow, textRow, type Tone } from '../../pages/page.ts';
+import { open } from '../../machine/machine.ts';
+import { choiceRow, EMPTY_ROW, headingRow, problemRow, textRow, type Tone } from '../../machine/rows.ts';
 import { rowColumns } from '../../widgets/border.ts';
 import { LIST_NAME_COLUMNS_MAX } from '../../widgets/limits.ts';
-import type { NamedScreen, ServerChoice, ServerState } from '../model/state.ts';
-import { factsOf, offlineRows } from './facts.ts';
-import { POOLS_HELP } from './help-text.ts';
-import { ASK_AGAIN, listRows, type ServerPage, type ServerRow, troubleRows } from './server-page.ts';
 import { shareBar, tableOf } from '../../widgets/table.ts';
+import { ADD_POOL, changePool } from '../forms/file-forms.ts';
+import { POOLS_HELP } from '../model/help-text.ts';
+import { type ServerChoice, type ServerContent, serverPage, type ServerPage, type ServerRow, type ServerState } from '../model/state.ts';
+import { order } from '../work/ordering.ts';
+import { askFirst } from '../work/questions.ts';
+import { factsOf, offlineRows } from './facts.ts';
+import { ASK_AGAIN, changeRows, listRows, troubleRows } from './rows.ts';
 
-const ADD = { label: 'Add pool', command: { do: 'edit', dialog: { kind: 'add-pool' } } } as const;
+const ADD: ServerChoice = { label: 'Add pool', command: ADD_POOL };
 const BAR_COLUMNS = 14;
 /** Shares of a pool that call for attention, as in manage/server-warnings.ts. */
 const WARNING_SHARE = 0.8;
 const PROBLEM_SHARE = 0.95;
 
-export function poolsPage(state: ServerState): ServerPage {
+export const POOLS_PAGE = serverPage('pools', pools);
+
+function pools(state: ServerState): ServerContent {
   const facts = factsOf(state);
   const room = rowColumns(state.size);
   const { heading, lines } = poolTable(facts?.pools ?? [], room);
   const rows = (facts?.pools ?? []).map((pool, index): ServerRow => {
-    const remove = { do: 'ask', question: { kind: 'remove-pool', name: pool.name } } as const;
-    return { lines: [lines[index] ?? ''], command: { do: 'open-pool', name: pool.name }, remove, tone: poolTone(pool) };
+    const { name } = pool;
+    return {
+      id: name,
+      lines: [lines[index] ?? ''],
+      command: open(poolPage(name)),
+      remove: askFirst('remove-pool', name),
+      tone: poolTone(pool),
+    };
   });
   return {
     title: 'Pools',
     rows: [
       ...troubleRows(state),
       ...(facts === null ? offlineRows(state, 'pools', room) : listRows(heading, rows, NO_POOL)),
-      commandRow(ADD.command, ADD.label),
+      choiceRow(ADD),
     ],
     actions: [ADD, ASK_AGAIN],
     hint: rows.length === 0 ? 'Enter adds a pool' : 'Enter opens, F8 removes, F7 adds',
     help: { title: 'Pools', text: POOLS_HELP },
-    filter: null,
   };
 }
 
-export function poolPage(state: ServerState, { name }: NamedScreen): ServerPage {
+function poolPage(name: string): ServerPage {
+  return serverPage(`pool ${name}`, (state) => poolContent(state, name));
+}
+
+function poolContent(state: ServerState, name: string): ServerContent {
   const pool = factsOf(state)?.pools.find((each) => each.name === name) ?? null;
-  const remove = { do: 'ask', question: { kind: 'remove-pool', name } } as const;
+  const remove = askFirst('remove-pool', name);
   const changes: readonly ServerChoice[] =
     pool === null
       ? []
       : [
-          { label: 'Check', command: { do: 'order', order: { kind: 'check-pool', name } } },
-          { label: 'Limit and reserve', command: { do: 'edit', dialog: { kind: 'pool-settings', name } } },
+          { label: 'Check', command: order({ kind: 'check-pool', name }) },
+          { label: 'Limit and reserve', command: changePool(name) },
           { label: 'Remove', command: remove },
         ];
   return {
@@ -58,12 +73,11 @@ export function poolPage(state: ServerState, { name }: NamedScreen): ServerPage 
       ...troubleRows(state),
       ...(pool === null ? [textRow('No pool with this name')] : detailRows(pool)),
       EMPTY_ROW,
-      ...changes.map(({ label, command }): ServerRow => ({ ...commandRow(command, label), remove })),
+      ...changeRows(changes, remove),
     ],
     actions: [...changes, ASK_AGAIN],
     hint: 'Enter executes the selected line, Esc goes back',
     help: { title: 'Pool', text: POOLS_HELP },
-    filter: null,
   };
 }
 

@@ -4,16 +4,18 @@
 import type { ClientView, ManagedVolumeView, PoolView } from '@rsio/common/control/server/views';
 import { plural } from '@rsio/common/lib/units';
 import { formatTime } from '@rsio/common/log/log-line';
-import { EMPTY_ROW, headingRow, problemRow, textRow } from '../../pages/page.ts';
+import { EMPTY_ROW, headingRow, problemRow, textRow } from '../../machine/rows.ts';
 import { rowColumns } from '../../widgets/border.ts';
-import { configIn, type ServerState } from '../model/state.ts';
+import { STATUS_HELP } from '../model/help-text.ts';
+import { configIn, type ServerContent, serverPage, type ServerRow, type ServerState } from '../model/state.ts';
 import { factsOf, offlineRows } from './facts.ts';
-import { STATUS_HELP } from './help-text.ts';
 import { interfacesOf, interfaceTable, interfaceTone } from './interfaces-page.ts';
 import { poolTable, poolTone } from './pools-page.ts';
-import { ASK_AGAIN, type ServerPage, type ServerRow, troubleRows, WAITING_ROW } from './server-page.ts';
+import { ASK_AGAIN, troubleRows, WAITING_ROW } from './rows.ts';
 
-export function statusPage(state: ServerState): ServerPage {
+export const STATUS_PAGE = serverPage('status', status);
+
+function status(state: ServerState): ServerContent {
   const facts = factsOf(state);
   return {
     title: 'Status of rssrv',
@@ -26,7 +28,6 @@ export function statusPage(state: ServerState): ServerPage {
     actions: [ASK_AGAIN],
     hint: 'Up and Down scroll, Esc goes back',
     help: { title: 'Status', text: STATUS_HELP },
-    filter: null,
   };
 }
 

@@ -4,15 +4,29 @@
 import type { ManagedVolumeView } from '@rsio/common/control/server/views';
 import { volumeDetails, volumeText } from '@rsio/common/manage/server-tables';
 import type { VolumeName } from '@rsio/common/manage/volumes/values';
-import { commandRow, EMPTY_ROW, problemRow, textRow } from '../../pages/page.ts';
-import type { ServerCommand } from '../model/command.ts';
-import type { ServerChoice, ServerState, VolumeScreen } from '../model/state.ts';
-import { isSame } from '../model/state.ts';
+import { onTop, pushed, withTop } from '../../machine/machine.ts';
+import { EMPTY_ROW, problemRow, textRow } from '../../machine/rows.ts';
+import { changeTakeOver, createVolume, growVolume, renameVolume } from '../forms/volume-forms.ts';
+import { VOLUME_HELP } from '../model/help-text.ts';
+import type { Order } from '../model/order.ts';
+import type { ServerChoice, ServerCommand, ServerContent, ServerPage, ServerRow, ServerState } from '../model/state.ts';
+import { isSame, serverPage, volumeIn } from '../model/state.ts';
+import { markClients, order } from '../work/ordering.ts';
+import { askRemoval } from '../work/questions.ts';
 import { factsOf } from './facts.ts';
-import { VOLUME_HELP } from './help-text.ts';
-import { ASK_AGAIN, type ServerPage, type ServerRow, troubleRows, WAITING_ROW } from './server-page.ts';
+import { ASK_AGAIN, changeRows, troubleRows, WAITING_ROW } from './rows.ts';
 
-export function volumePage(state: ServerState, { volume: name }: VolumeScreen): ServerPage {
+export const CREATE_VOLUME: ServerChoice = {
+  label: 'Create volume',
+  command: createVolume((state, made) => (made.kind === 'create' ? pushed(state, volumePage(made.volume)) : state)),
+};
+
+export function volumePage({ name, universe }: VolumeName): ServerPage {
+  const own = { name, universe };
+  return serverPage(`volume ${volumeText(own)}`, (state) => content(state, own));
+}
+
+function content(state: ServerState, name: VolumeName): ServerContent {
   const volume = factsOf(state)?.volumes.find((each) => isSame(each, name)) ?? null;
   const changes = volume === null || volume.pool === null ? [] : changesOf(volume);
   return {
@@ -21,12 +35,7 @@ export function volumePage(state: ServerState, { volume: name }: VolumeScreen): 
       ...troubleRows(state),
       ...(volume === null ? [absentRow(state)] : stateRows(volume)),
       EMPTY_ROW,
-      ...changes.map(
-        ({ label, command }): ServerRow => ({
-          ...commandRow(command, label),
-          remove: { do: 'ask', question: { kind: 'remove-volume', volume: name } },
-        }),
-      ),
+      ...changeRows(changes, askRemoval(name)),
       ...(volume !== null && volume.pool === null
         ? [textRow(`A section of ${state.configFile} configures it: edit the file, then reload`)]
         : []),
@@ -34,7 +43,6 @@ export function volumePage(state: ServerState, { volume: name }: VolumeScreen): 
     actions: [...changes, ASK_AGAIN],
     hint: changes.length === 0 ? 'Esc goes back' : 'Enter changes the selected setting, Esc goes back',
     help: { title: 'Volume', text: VOLUME_HELP },
-    filter: null,
   };
 }
 
@@ -53,14 +61,22 @@ function stateRows(volume: ManagedVolumeView): ServerRow[] {
 function changesOf(volume: ManagedVolumeView): readonly ServerChoice[] {
   const { name, universe, readonly, shared } = volume;
   const own: VolumeName = { name, universe };
-  const set = (setting: string): ServerCommand => ({ do: 'order', order: { kind: 'set', volume: own, settings: [setting] } });
+  const set = (setting: string): ServerCommand => order({ kind: 'set', volume: own, settings: [setting] });
+  const chooseClients: ServerCommand = (state) =>
+    markClients(state, volumeIn(state, own)?.clients ?? null, (names) => set(`clients=${names}`));
   return [
-    { label: 'Choose its clients', command: { do: 'mark-clients', target: { kind: 'volume', volume: own } } },
-    { label: 'Grow', command: { do: 'edit', dialog: { kind: 'grow', volume: own } } },
-    { label: 'Rename', command: { do: 'edit', dialog: { kind: 'rename', volume: own } } },
+    { label: 'Choose its clients', command: chooseClients },
+    { label: 'Grow', command: growVolume(own) },
+    { label: 'Rename', command: renameVolume(own, (state, made) => renamed(state, own, made)) },
     { label: readonly ? 'Allow writes' : 'Make read-only', command: set(`readonly=${readonly ? 'no' : 'yes'}`) },
     { label: shared ? 'Let only one client write' : 'Let several clients write', command: set(`shared=${shared ? 'no' : 'yes'}`) },
-    { label: 'Take-over', command: { do: 'edit', dialog: { kind: 'take-over', volume: own } } },
-    { label: 'Remove', command: { do: 'ask', question: { kind: 'remove-volume', volume: own } } },
+    { label: 'Take-over', command: changeTakeOver(own) },
+    { label: 'Remove', command: askRemoval(own) },
   ];
+}
+
+/** Shows the volume under its new name. */
+function renamed(state: ServerState, before: VolumeName, made: Order): ServerState {
+  const page = onTop(state, volumePage(before).id);
+  return page === null || made.kind !== 'rename' ? state : withTop(state, { ...volumePage(made.to), focus: page.focus });
 }

@@ -4,16 +4,18 @@
 import type { ManagedVolumeView } from '@rsio/common/control/server/views';
 import { plural } from '@rsio/common/lib/units';
 import { keptText, NO_VOLUME, poolsText, shownSize, volumeText } from '@rsio/common/manage/server-tables';
-import { commandRow, type Tone } from '../../pages/page.ts';
+import { open } from '../../machine/machine.ts';
+import { choiceRow, type Tone } from '../../machine/rows.ts';
 import { rowColumns } from '../../widgets/border.ts';
 import { LIST_NAME_COLUMNS_MAX } from '../../widgets/limits.ts';
-import type { ListScreen, ServerState } from '../model/state.ts';
+import { REMOVED_HELP, VOLUMES_HELP } from '../model/help-text.ts';
+import { type ServerContent, serverPage, type ServerPage, type ServerRow, type ServerState } from '../model/state.ts';
+import { order } from '../work/ordering.ts';
+import { askRemoval } from '../work/questions.ts';
 import { factsOf, offlineRows } from './facts.ts';
-import { REMOVED_HELP, VOLUMES_HELP } from './help-text.ts';
-import { ASK_AGAIN, listRows, type ServerPage, type ServerRow, troubleRows } from './server-page.ts';
+import { ASK_AGAIN, listRows, troubleRows } from './rows.ts';
+import { CREATE_VOLUME, volumePage } from './volume-page.ts';
 import { type ColumnSpec, tableOf } from '../../widgets/table.ts';
-
-const CREATE = { label: 'Create volume', command: { do: 'edit', dialog: { kind: 'create-volume' } } } as const;
 
 const COLUMNS: readonly ColumnSpec[] = [
   { heading: '  VOLUME', columnsMax: LIST_NAME_COLUMNS_MAX },
@@ -23,7 +25,9 @@ const COLUMNS: readonly ColumnSpec[] = [
   { heading: 'HELD BY' },
 ];
 
-export function volumesPage(state: ServerState, { filter }: ListScreen): ServerPage {
+export const VOLUMES_PAGE: ServerPage = { ...serverPage('volumes', volumes), filter: '' };
+
+function volumes(state: ServerState, filter: string): ServerContent {
   const facts = factsOf(state);
   const all = facts?.volumes ?? [];
   const { heading, rows } = facts === null ? NO_ROWS : volumeRows(facts.volumes, filter, rowColumns(state.size));
@@ -35,12 +39,11 @@ export function volumesPage(state: ServerState, { filter }: ListScreen): ServerP
       ...(facts === null
         ? offlineRows(state, 'volumes', rowColumns(state.size))
         : listRows(heading, rows, all.length === 0 ? NO_VOLUME : `No volume with ${filter}`)),
-      commandRow(CREATE.command, CREATE.label),
+      choiceRow(CREATE_VOLUME),
     ],
-    actions: [CREATE, { label: `Removed volumes (${facts?.removed.length ?? 0})`, command: { do: 'open', list: 'removed' } }, ASK_AGAIN],
+    actions: [CREATE_VOLUME, { label: `Removed volumes (${facts?.removed.length ?? 0})`, command: open(REMOVED_PAGE) }, ASK_AGAIN],
     hint: filter === '' ? 'Type to find a volume, Enter opens, F8 removes, F7 creates' : `Only with: ${filter}   Esc shows all`,
     help: { title: 'Volumes', text: VOLUMES_HELP },
-    filter,
   };
 }
 
@@ -65,11 +68,12 @@ function volumeRows(volumes: readonly ManagedVolumeView[], filter: string, room:
   const { heading, lines } = tableOf(COLUMNS, shown.map(cellsOf), room);
   const rows = shown.map((volume, index): ServerRow => {
     const { name, universe } = volume;
-    const own = { name, universe };
+    const page = volumePage(volume);
     return {
+      id: page.id,
       lines: [lines[index] ?? ''],
-      command: { do: 'open-volume', volume: own },
-      remove: { do: 'ask', question: { kind: 'remove-volume', volume: own } },
+      command: open(page),
+      remove: askRemoval({ name, universe }),
       tone: toneOf(volume),
     };
   });
@@ -92,7 +96,7 @@ function cellsOf(volume: ManagedVolumeView): readonly string[] {
   ];
 }
 
-export function toneOf({ state, waitsForSpace, holders }: ManagedVolumeView): Tone | null {
+function toneOf({ state, waitsForSpace, holders }: ManagedVolumeView): Tone | null {
   if (state !== 'served' || waitsForSpace) return 'problem';
   return holders.length > 0 ? 'ok' : null;
 }
@@ -109,7 +113,9 @@ function stateText({ state, reason, waitsForSpace, holders }: ManagedVolumeView)
   return holders.map(({ node }) => node).join(', ') || '-';
 }
 
-export function removedPage(state: ServerState, { filter }: ListScreen): ServerPage {
+const REMOVED_PAGE: ServerPage = { ...serverPage('removed', removedVolumes), filter: '' };
+
+function removedVolumes(state: ServerState, filter: string): ServerContent {
   const all = factsOf(state)?.removed ?? [];
   const shown = all.filter((volume) => volumeText(volume).toLowerCase().includes(filter.toLowerCase()));
   const columns: readonly ColumnSpec[] = [
@@ -127,15 +133,15 @@ export function removedPage(state: ServerState, { filter }: ListScreen): ServerP
     volume.by ?? 'an administrator',
   ]);
   const { heading, lines } = tableOf(columns, cells, rowColumns(state.size));
-  const rows = shown.map(({ name, universe }, index) =>
-    commandRow({ do: 'order', order: { kind: 'restore', volume: { name, universe } } } as const, lines[index] ?? ''),
-  );
+  const rows = shown.map(({ name, universe }, index): ServerRow => {
+    const volume = { name, universe };
+    return { id: volumeText(volume), lines: [lines[index] ?? ''], command: order({ kind: 'restore', volume }), remove: null };
+  });
   return {
     title: 'Removed volumes',
     rows: [...troubleRows(state), ...listRows(heading, rows, 'No removed volume can be restored')],
     actions: [ASK_AGAIN],
     hint: rows.length === 0 ? 'Esc goes back' : 'Enter restores the volume with its content',
     help: { title: 'Removed volumes', text: REMOVED_HELP },
-    filter,
   };
 }

@@ -15,10 +15,9 @@ import { addPoolToServer } from '@rsio/common/manage/pool-addition';
 import { changeServerFile, type ServerFileContext } from '@rsio/common/manage/server-file';
 import type { ServerCall } from '@rsio/common/control/server/call-server';
 import { plural } from '@rsio/common/lib/units';
-import type { FileOrder } from '../model/command.ts';
-import type { Outcome } from '../model/step.ts';
+import type { FileOrder, Outcome } from '../model/order.ts';
 import { joinText } from './join-text.ts';
-import type { ServerPorts } from './ports.ts';
+import type { ServerPorts } from '../model/ports.ts';
 
 type Edit = Parameters<typeof changeServerFile>[1];
 type Say = (sentence: string) => void;

@@ -2,29 +2,33 @@
 // request after the last answer, and never throws; a file that cannot be read does not keep the answers of rssrv from the pages.
 
 import type { ServerMethodName, ServerMethods } from '@rsio/common/control/server/server-methods';
-import { toRsError } from '@rsio/common/lib/errors';
-import type { Failure } from '../../model/state.ts';
+import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
+import { type Failure, failureOf } from '../../machine/machine.ts';
 import { LOOK_WAIT_MS } from '../../widgets/limits.ts';
-import type { FileView, Look, ServerView } from '../model/state.ts';
-import type { ServerPorts } from './ports.ts';
+import type { ServerPorts } from '../model/ports.ts';
+import type { FileView, ServerView } from '../model/state.ts';
+
+export interface Look {
+  readonly file: FileView;
+  /** Interfaces of this machine. */
+  readonly machine: readonly MachineInterface[];
+  readonly server: ServerView | Failure;
+  readonly startedMs: number;
+  readonly endedMs: number;
+}
 
 export async function look(ports: ServerPorts): Promise<Look> {
   const startedMs = ports.clock.monotonicMs();
   const file = readFile(ports);
-  const server = await ask(ports).catch(failureFrom);
+  const server = await ask(ports).catch(failureOf);
   return { file, machine: ports.machine(), server, startedMs, endedMs: ports.clock.monotonicMs() };
-}
-
-export function failureFrom(thrown: unknown): Failure {
-  const { code, message } = toRsError(thrown);
-  return { code, message };
 }
 
 function readFile(ports: ServerPorts): FileView {
   try {
     return { config: ports.readConfig() };
   } catch (thrown) {
-    return { failure: failureFrom(thrown) };
+    return { failure: failureOf(thrown) };
   }
 }
 

@@ -4,10 +4,9 @@
 import { toRsError } from '@rsio/common/lib/errors';
 import { formatTime } from '@rsio/common/log/log-line';
 import { shownSize, volumeText } from '@rsio/common/manage/server-tables';
-import type { ClientOrder, Order } from '../model/command.ts';
-import type { Outcome } from '../model/step.ts';
+import type { ClientOrder, Order, Outcome } from '../model/order.ts';
 import { addNewClient, changeFile } from './file-orders.ts';
-import type { ServerPorts } from './ports.ts';
+import type { ServerPorts } from '../model/ports.ts';
 
 /** Throws the errors of rssrv and of the file. */
 export async function carryOut(order: Order, ports: ServerPorts): Promise<Outcome> {

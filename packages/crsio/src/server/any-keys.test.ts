@@ -6,9 +6,9 @@ import { RsError } from '@rsio/common/lib/errors';
 import { client, pool, removedVolume, volume } from '@rsio/common/testing/server-views';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { answers, ServerWalker, type ServerWorld } from '../../testing/server-walker.ts';
-import type { KeyName } from '../../widgets/keys.ts';
-import { textWidth } from '../../widgets/text-width.ts';
+import { answers, ServerWalker, type ServerWorld } from '../testing/server-walker.ts';
+import type { KeyName } from '../widgets/keys.ts';
+import { textWidth } from '../widgets/text-width.ts';
 
 const KEYS: readonly KeyName[] = [
   ...(['up', 'down', 'left', 'right', 'home', 'end', 'pageup', 'pagedown', 'tab', 'backtab', 'backspace', 'delete'] as const),

@@ -22,6 +22,4 @@ export interface ServerPorts {
   /** Returns an id for a request that changes something. */
   newId(): string;
   newKey(): string;
-  showStart(): void;
-  end(): void;
 }

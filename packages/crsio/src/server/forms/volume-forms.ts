@@ -1,39 +1,69 @@
-// The forms of the server's part, and the order that a completed form leads to. The schema and rssrv's answers supply help and offers. Pure.
-// Invariant: a form becomes an order only if each field is valid by itself; rssrv decides everything else.
+// The forms of volumes, and the change that each leads to. file-forms.ts has the forms whose changes are edits of the file. Pure. Invariant: a form
+// becomes a change only if each field is valid by itself; rssrv decides everything else.
 
 import { SECTOR_BYTES, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import { SCHEMA } from '@rsio/common/config/schema/schema';
 import { clientNames, size } from '@rsio/common/config/schema/value-types';
 import { shownSize, volumeText } from '@rsio/common/manage/server-tables';
-
-import { checkForm, type FieldSpec, focusOn, type Form, formOf, formText } from '../../model/form.ts';
-import type { Dialog, Order } from './command.ts';
-import { entry, fileForm, fileOrderOf, poolNames } from './file-dialogs.ts';
-import { configIn, isSame, type ServerState, volumeIn } from './state.ts';
+import type { VolumeName } from '@rsio/common/manage/volumes/values';
+import { type FieldSpec, focusOn, type Form, formOf, formText } from '../../machine/form.ts';
+import { CREATE_HELP } from '../model/help-text.ts';
+import type { Order } from '../model/order.ts';
+import { type Follow, isSame, type ServerCommand, type ServerState, volumeIn } from '../model/state.ts';
+import { orderForm } from '../work/ordering.ts';
+import { entry, poolNames } from './file-forms.ts';
 import { volumeNameText } from './volume-name.ts';
 
 const keys = SCHEMA.rssrvcfg.volume.keys;
 const volumeChunk = size(1, VOLUME_MAX_BYTES);
 const volumeSize = size(SECTOR_BYTES, VOLUME_MAX_BYTES);
 
-export function dialogForm(state: ServerState, dialog: Dialog): Form {
-  switch (dialog.kind) {
-    case 'create-volume':
-      return formOf('Create volume', creationFields(state));
-    case 'grow': {
-      const now = volumeIn(state, dialog.volume)?.sizeBytes ?? null;
+/** `follow`: shows the new volume. */
+export function createVolume(follow: Follow): ServerCommand {
+  return orderForm((state) => formOf('Create volume', creationFields(state)), {
+    toOrder: (form) => {
+      const order = creationOf(form);
+      if (order.volume.chunkBytes === null || order.volume.pools !== null) return order;
+      return { ...focusOn(form, 'pool'), problem: 'A stripe needs several pools: name them with commas, or leave stripe empty' };
+    },
+    help: CREATE_HELP,
+    follow,
+  });
+}
+
+export function growVolume(volume: VolumeName): ServerCommand {
+  return orderForm(
+    (state) => {
+      const now = volumeIn(state, volume)?.sizeBytes ?? null;
       const help = `New size of the volume; now it has ${shownSize(now)}. Clients may go on using it`;
-      return formOf(`Grow volume ${volumeText(dialog.volume)}`, [{ key: 'size', entry: entry(volumeSize, help, true) }]);
-    }
-    case 'rename': {
-      const help = 'New name of the volume. No client may hold it';
-      return formOf(`Rename volume ${volumeText(dialog.volume)}`, [{ key: 'name', entry: entry(volumeNameText, help, true) }]);
-    }
-    case 'take-over':
-      return formOf(`Take-over of volume ${volumeText(dialog.volume)}`, takeOverFields(state, dialog.volume));
-    default:
-      return fileForm(state, dialog);
-  }
+      return formOf(`Grow volume ${volumeText(volume)}`, [{ key: 'size', entry: entry(volumeSize, help, true) }]);
+    },
+    { toOrder: (form) => ({ kind: 'grow', volume, sizeBytes: volumeSize.parse(formText(form, 'size')) }) },
+  );
+}
+
+/** `follow`: shows the volume under its new name. */
+export function renameVolume(volume: VolumeName, follow: Follow): ServerCommand {
+  const fields = [{ key: 'name', entry: entry(volumeNameText, 'New name of the volume. No client may hold it', true) }];
+  return orderForm(() => formOf(`Rename volume ${volumeText(volume)}`, fields), {
+    toOrder: (form) => {
+      const to = volumeNameText.parse(formText(form, 'name'));
+      if (!isSame(to, volume)) return { kind: 'rename', volume, to };
+      return { ...focusOn(form, 'name'), problem: `Volume ${volumeText(to)} already has this name: give another one` };
+    },
+    follow,
+  });
+}
+
+export function changeTakeOver(volume: VolumeName): ServerCommand {
+  return orderForm((state) => formOf(`Take-over of volume ${volumeText(volume)}`, takeOverFields(state, volume)), {
+    toOrder: (form) => {
+      const settings = ['take-over', 'take-over-force'].map(
+        (key) => `${key}=${formText(form, key) || (key === 'take-over' ? 'yes' : 'no')}`,
+      );
+      return { kind: 'set', volume, settings };
+    },
+  });
 }
 
 function creationFields(state: ServerState): FieldSpec[] {
@@ -60,42 +90,13 @@ function creationFields(state: ServerState): FieldSpec[] {
   ];
 }
 
-function takeOverFields(state: ServerState, volume: Parameters<typeof volumeIn>[1]): FieldSpec[] {
+function takeOverFields(state: ServerState, volume: VolumeName): FieldSpec[] {
   const now = volumeIn(state, volume);
   const names = now?.takeOver?.join(',');
   return [
     { key: 'take-over', entry: keys['take-over'], text: names === undefined ? 'yes' : names === '' ? 'no' : names },
     { key: 'take-over-force', entry: keys['take-over-force'], text: now?.takeOverForce === true ? 'yes' : 'no' },
   ];
-}
-
-/** The order that the form leads to, or the form with the problem that keeps it from becoming one. */
-export function orderOf(dialog: Dialog, form: Form): { readonly order: Order } | { readonly form: Form } {
-  const checked = checkForm(form);
-  if (checked.problem !== null) return { form: checked };
-  switch (dialog.kind) {
-    case 'create-volume': {
-      const order = creationOf(form);
-      if (order.volume.chunkBytes === null || order.volume.pools !== null) return { order };
-      return { form: { ...focusOn(form, 'pool'), problem: 'A stripe needs several pools: name them with commas, or leave stripe empty' } };
-    }
-    case 'grow':
-      return { order: { kind: 'grow', volume: dialog.volume, sizeBytes: volumeSize.parse(formText(form, 'size')) } };
-    case 'rename': {
-      const to = volumeNameText.parse(formText(form, 'name'));
-      if (!isSame(to, dialog.volume)) return { order: { kind: 'rename', volume: dialog.volume, to } };
-      const problem = `Volume ${volumeText(to)} already has this name: give another one`;
-      return { form: { ...focusOn(form, 'name'), problem } };
-    }
-    case 'take-over': {
-      const settings = ['take-over', 'take-over-force'].map(
-        (key) => `${key}=${formText(form, key) || (key === 'take-over' ? 'yes' : 'no')}`,
-      );
-      return { order: { kind: 'set', volume: dialog.volume, settings } };
-    }
-    default:
-      return { order: fileOrderOf(dialog, form) };
-  }
 }
 
 function creationOf(form: Form): Extract<Order, { kind: 'create' }> {
@@ -122,10 +123,4 @@ function creationOf(form: Form): Extract<Order, { kind: 'create' }> {
       takeOverForce: false,
     },
   };
-}
-
-/** Names of clients that [clients] does not list. None if nothing is known about the clients. */
-export function unknownClients(state: ServerState, names: readonly string[] | null): readonly string[] {
-  const known = state.view?.clients ?? configIn(state)?.clients;
-  return known === undefined ? [] : (names ?? []).filter((each) => !known.some((client) => client.name === each));
 }

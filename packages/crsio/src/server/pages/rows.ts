@@ -1,17 +1,9 @@
-// A page of the server's part before it is drawn, and the rows that several pages share: how rssrv answers, and where that leaves the user.
-// Pure. Invariant: while rssrv does not answer, every page says so first, with what to do.
+// The rows and actions that several pages of the server share. Pure. Invariant: while rssrv does not answer, every page says so first, and says
+// what to do.
 
-import type { Page, Row } from '../../pages/page.ts';
-import { EMPTY_ROW, headingRow, problemRow, textRow } from '../../pages/page.ts';
-import type { ServerCommand } from '../model/command.ts';
-import type { ServerState } from '../model/state.ts';
-
-export type ServerRow = Row<ServerCommand>;
-
-export interface ServerPage extends Page<ServerCommand> {
-  /** What the user typed to narrow the list down; null if the page has no filter. */
-  readonly filter: string | null;
-}
+import { choiceRow, EMPTY_ROW, headingRow, problemRow, textRow } from '../../machine/rows.ts';
+import type { ServerChoice, ServerCommand, ServerRow, ServerState } from '../model/state.ts';
+import { lookNow } from '../work/looking.ts';
 
 /** Says that rssrv does not run or answer, and that the file has errors. Empty if all is well. */
 export function troubleRows(state: ServerState): ServerRow[] {
@@ -41,7 +33,15 @@ export function listRows(heading: string, rows: readonly ServerRow[], instead: s
   return rows.length === 0 ? [textRow(instead)] : [headingRow(heading), ...rows];
 }
 
-export const ASK_AGAIN = { label: 'Ask rssrv again', command: { do: 'look' } } as const;
+/** The rows of the page of one object, each with a change of the object. F8 on them removes the object. */
+export function changeRows(changes: readonly ServerChoice[], remove: ServerCommand): ServerRow[] {
+  return changes.map((change) => ({ ...choiceRow(change), remove }));
+}
+
+export const ASK_AGAIN: ServerChoice = {
+  label: 'Ask rssrv again',
+  command: (state) => lookNow({ ...state, note: 'Asking rssrv again' }),
+};
 
 /** What a page shows before the first answer. */
 export const WAITING_ROW = textRow('Asking rssrv ...');

@@ -4,7 +4,7 @@
 import { removedVolume, client, pool, volume } from '@rsio/common/testing/server-views';
 import { RsError } from '@rsio/common/lib/errors';
 import { expect, test } from 'vitest';
-import { answers, SERVER_TEXT, ServerWalker, type ServerWorld } from '../../testing/server-walker.ts';
+import { answers, SERVER_TEXT, ServerWalker, type ServerWorld } from '../testing/server-walker.ts';
 
 const CLIENTS = [client({ volumes: [] }), client({ name: 'venus', state: 'absent', address: null, volumes: [] })];
 

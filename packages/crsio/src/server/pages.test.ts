@@ -4,7 +4,7 @@
 import { RsError } from '@rsio/common/lib/errors';
 import { client, pool } from '@rsio/common/testing/server-views';
 import { expect, test } from 'vitest';
-import { answers, SERVER_TEXT, ServerWalker } from '../../testing/server-walker.ts';
+import { answers, SERVER_TEXT, ServerWalker } from '../testing/server-walker.ts';
 
 const GIB = 1024 ** 3;
 

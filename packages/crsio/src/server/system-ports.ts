@@ -8,9 +8,9 @@ import type { RssrvPaths } from '@rsio/common/config/root-paths';
 import { callServer } from '@rsio/common/control/server/call-server';
 import { systemClock } from '@rsio/common/lib/clock';
 import { machineInterfaces, systemFacts } from '@rsio/protocol/explorer/network/interfaces';
-import type { ServerPorts } from './ports.ts';
+import type { ServerPorts } from './model/ports.ts';
 
-export function systemServerPorts({ configFile, controlSocket }: RssrvPaths, leave: Pick<ServerPorts, 'showStart' | 'end'>): ServerPorts {
+export function systemServerPorts({ configFile, controlSocket }: RssrvPaths): ServerPorts {
   return {
     clock: systemClock,
     readConfig: () => loadRssrvConfig(configFile, true),
@@ -19,6 +19,5 @@ export function systemServerPorts({ configFile, controlSocket }: RssrvPaths, lea
     machine: () => machineInterfaces(systemFacts),
     newId: randomUUID,
     newKey,
-    ...leave,
   };
 }

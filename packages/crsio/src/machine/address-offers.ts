@@ -1,0 +1,40 @@
+// What forms offer of the interfaces of this host. Pure. Invariant: the loopback and the addresses that the file has are not offered.
+
+import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
+import type { Offer } from './form.ts';
+
+interface Present {
+  readonly name: string;
+  readonly address: string;
+}
+
+/** The interfaces of this machine that the file does not have. */
+export function missingIn(present: readonly Present[], machine: readonly MachineInterface[]): readonly MachineInterface[] {
+  const taken = new Set(present.map((each) => each.address));
+  return machine.filter(({ address, isLoopback }) => !isLoopback && !taken.has(address));
+}
+
+export function addressOffers(
+  { machine }: { readonly machine: readonly MachineInterface[] },
+  present: readonly Present[],
+): readonly Offer[] {
+  return missingIn(present, machine).map((each) => ({ text: each.address, detail: machineDetails(each) }));
+}
+
+/** The unused names in the sequence `if0`, `if1`, `if2`, and so on. */
+export function* freeNames(present: readonly Present[]): Generator<string> {
+  const taken = new Set(present.map((each) => each.name));
+  for (let number = 0; ; number++) if (!taken.has(`if${number}`)) yield `if${number}`;
+}
+
+export function freeName(present: readonly Present[]): string {
+  return freeNames(present).next().value ?? '';
+}
+
+/** `eth0, /24, 1000 Mbit/s`. */
+export function machineDetails({ device, prefixLength, linkMbps, hasCarrier }: MachineInterface): string {
+  const facts = [device, `/${prefixLength}`];
+  if (linkMbps !== null) facts.push(`${linkMbps} Mbit/s`);
+  if (!hasCarrier) facts.push('no carrier');
+  return facts.join(', ');
+}
