@@ -7,18 +7,17 @@ import { rsiodPaths, rssrvPaths } from '@rsio/common/config/root-paths';
 import type { Invocation, ProgramSpec } from '@rsio/common/daemon/arguments';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { systemClock } from '@rsio/common/lib/clock';
-import { clientPart, furtherProblems, readClientFile } from './client-part.ts';
-import { failureOf } from './effects.ts';
+import { beginClient, clientOf, clientPart, furtherProblems, readClientFile } from './client/client-part.ts';
 import { draw } from './machine/draw.ts';
-import { Session as MachineSession } from './machine/session.ts';
+import type { Command, Machine } from './machine/machine.ts';
+import { Session } from './machine/session.ts';
 import { serverOf, serverPart } from './server/server-part.ts';
 import { tick } from './server/work/looking.ts';
-import { Session } from './session.ts';
-import { Parts } from './start/parts.ts';
-import { drawStart, type StartAction, type StartEffect, type StartState, startState, updateStart } from './start/start-page.ts';
+import { type PartKind, Parts } from './start/parts.ts';
+import { startState } from './start/start-page.ts';
 import { Display } from './terminal/display.ts';
 import { charsetOf, checkTerminal, isColoured } from './terminal/terminal-check.ts';
-import { type Signs, SIGNS } from './widgets/border.ts';
+import { SIGNS } from './widgets/border.ts';
 
 const OPTIONS = { ascii: { type: 'boolean' } } as const;
 
@@ -60,24 +59,32 @@ export async function crsio({ values, root, note, report }: Invocation<typeof OP
       resized: (size) => parts.dispatch({ kind: 'resized', size }),
     },
   );
+  const drawWhile =
+    <S extends Machine<S>>(all: Parts, kind: PartKind) =>
+    (state: S): void => {
+      if (all.isShown(kind)) display.draw(draw(state, signs));
+    };
   const parts: Parts = new Parts(
     {
       server: isServer
         ? (all) => {
-            const leaving = { showStart: () => all.show('start'), end: () => all.leaveFrom('server') };
-            const state = serverPart({ ...serverOf(server), hasStart: all.hasStart, size: display.size }, leaving);
-            const session = new MachineSession(state, systemClock, (now) => {
-              if (all.isShown('server')) display.draw(draw(now, signs));
-            });
-            session.dispatch(tick);
-            return session;
+            const given = { ...serverOf(server), hasStart: all.hasStart, size: display.size };
+            return started(serverPart(given, all.leavingFrom('server')), tick, drawWhile(all, 'server'));
           }
         : null,
-      client: isClient ? (all) => clientPart(client, stored ?? readClientFile(client), all, display, signs) : null,
-      start: (all) => startPart(all, display, signs, { server: server.configFile, client: client.configFile }),
+      client: isClient
+        ? (all) => {
+            const given = { ...clientOf(client), stored: stored ?? readClientFile(client), hasStart: all.hasStart, size: display.size };
+            return started(clientPart(given, all.leavingFrom('client')), beginClient, drawWhile(all, 'client'));
+          }
+        : null,
+      start: (all) => {
+        const doors = { openServer: () => all.show('server'), openClient: () => all.show('client'), leave: () => all.leaveFrom('start') };
+        const files = { server: server.configFile, client: client.configFile };
+        return new Session(startState(display.size, files, doors), systemClock, drawWhile(all, 'start'));
+      },
     },
     () => leave(0),
-    failureOf,
   );
   const finalMessages: (() => void)[] = [];
   const quit = (message: () => void): void => {
@@ -97,24 +104,11 @@ export async function crsio({ values, root, note, report }: Invocation<typeof OP
   return code;
 }
 
-function startPart(parts: Parts, display: Display, signs: Signs, files: StartState['files']) {
-  const session = new Session<StartState, StartAction, StartEffect>(startState(display.size, files), {
-    clock: systemClock,
-    update: updateStart,
-    draw: (state) => {
-      if (parts.isShown('start')) display.draw(drawStart(state, signs));
-    },
-    run: ({ kind }) => {
-      if (kind === 'leave') parts.leaveFrom('start');
-      else parts.show(kind === 'open-server' ? 'server' : 'client');
-    },
-  });
-  return {
-    dispatch: (action: StartAction) => session.dispatch(action),
-    redraw: () => session.redraw(),
-    isUnsaved: () => false,
-    refuse: (failure: ReturnType<typeof failureOf>) => session.dispatch({ kind: 'refused', failure }),
-  };
+/** A session that begins with a command. */
+function started<S extends Machine<S>>(state: S, command: Command<S>, show: (state: S) => void): Session<S> {
+  const session = new Session(state, systemClock, show);
+  session.dispatch(command);
+  return session;
 }
 
 function reportBug(error: Error, report: (code: string, message: string) => void): void {

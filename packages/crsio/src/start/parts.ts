@@ -1,42 +1,42 @@
 // The parts of crsio on this machine: client, server, and the start page if there are both. Shows one of them at a time, and keeps the others
 // as the user left them. Invariant: leaving never loses unsaved changes of the client's file without a question, wherever the user is.
 
-import type { Failure } from '../model/state.ts';
+import { failureOf, type Leaving, reportFailure, step } from '../machine/machine.ts';
+import type { Session } from '../machine/session.ts';
 import type { Size } from '../widgets/canvas.ts';
 import type { Input } from '../widgets/keys.ts';
+import type { StartState } from './start-page.ts';
 
-export type PartAction = Input | { readonly kind: 'resized'; readonly size: Size };
+type PartAction = Input | { readonly kind: 'resized'; readonly size: Size };
 
 /** A session of one part. */
-export interface Part {
+interface Part {
   dispatch(action: PartAction): void;
   redraw(): void;
   /** True if leaving now would lose changes. */
   isUnsaved(): boolean;
 }
 
-export interface PartMakers {
+interface PartMakers {
   readonly server: ((parts: Parts) => Part) | null;
   /** Throws if the client's file cannot be edited. */
   readonly client: ((parts: Parts) => Part) | null;
-  readonly start: (parts: Parts) => Part & { refuse(failure: Failure): void };
+  readonly start: (parts: Parts) => Session<StartState>;
 }
 
-type Kind = 'server' | 'client' | 'start';
+export type PartKind = 'server' | 'client' | 'start';
 
 export class Parts {
   readonly #makers: PartMakers;
   readonly #leave: () => void;
-  readonly #failureOf: (thrown: unknown) => Failure;
-  readonly #open = new Map<Kind, Part>();
-  #shown: Kind;
+  readonly #open = new Map<PartKind, Part>();
+  #shown: PartKind;
   #size: Size | null = null;
 
   /** Throws what making the only part throws. `leave` ends crsio. */
-  constructor(makers: PartMakers, leave: () => void, failureOf: (thrown: unknown) => Failure) {
+  constructor(makers: PartMakers, leave: () => void) {
     this.#makers = makers;
     this.#leave = leave;
-    this.#failureOf = failureOf;
     this.#shown = makers.server === null ? 'client' : makers.client === null ? 'server' : 'start';
   }
 
@@ -50,7 +50,7 @@ export class Parts {
   }
 
   /** True if this part is shown, and may draw. */
-  isShown(kind: Kind): boolean {
+  isShown(kind: PartKind): boolean {
     return this.#shown === kind;
   }
 
@@ -68,7 +68,7 @@ export class Parts {
   }
 
   /** Shows a part; on the start page, says why it cannot be shown. */
-  show(kind: Kind): void {
+  show(kind: PartKind): void {
     const before = this.#shown;
     try {
       // A part that is being made may draw.
@@ -78,12 +78,17 @@ export class Parts {
     } catch (thrown) {
       if (before !== 'start' || kind === 'start') throw thrown;
       this.#shown = 'start';
-      this.#startPage?.refuse(this.#failureOf(thrown));
+      const failure = failureOf(thrown);
+      this.#startPage?.dispatch((state) => step(reportFailure(state, 'Not opened', failure)));
     }
   }
 
+  leavingFrom(kind: PartKind): Leaving {
+    return { showStart: () => this.show('start'), end: () => this.leaveFrom(kind) };
+  }
+
   /** Leaves crsio. Unsaved changes of another part are shown, with its question. */
-  leaveFrom(kind: Kind): void {
+  leaveFrom(kind: PartKind): void {
     const other = [...this.#open].find(([each, part]) => each !== kind && part.isUnsaved());
     if (other === undefined) return this.#leave();
     this.show(other[0]);
@@ -92,7 +97,7 @@ export class Parts {
 
   #startPage: ReturnType<PartMakers['start']> | null = null;
 
-  #made(kind: Kind): Part {
+  #made(kind: PartKind): Part {
     const make = kind === 'start' ? null : this.#makers[kind];
     const part = kind === 'start' ? (this.#startPage ??= this.#makers.start(this)) : make?.(this);
     if (part === undefined) throw new Error(`This machine has no part ${kind}`);

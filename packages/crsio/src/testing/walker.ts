@@ -7,13 +7,11 @@ import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
 import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
 import type { Examination } from '@rsio/protocol/explorer/probe/probe-report';
-import { type Ports, runEffect } from '../effects.ts';
-import { startState, type State, type StoredFile } from '../model/state.ts';
-import type { Action, Effect } from '../model/step.ts';
-import type { IdentifiedServer } from '../server-identification.ts';
-import { Session } from '../session.ts';
-import { update } from '../update/update.ts';
-import { drawState } from '../view/client-view.ts';
+import { beginClient, clientPart } from '../client/client-part.ts';
+import type { IdentifiedServer, Ports, StoredFile } from '../client/model/ports.ts';
+import type { ClientState } from '../client/model/state.ts';
+import { draw } from '../machine/draw.ts';
+import { Session } from '../machine/session.ts';
 import { SIGNS } from '../widgets/border.ts';
 import type { Size } from '../widgets/canvas.ts';
 import type { KeyName } from '../widgets/keys.ts';
@@ -42,7 +40,7 @@ export class Walker {
   readonly calls: { readonly method: string; readonly params: unknown }[] = [];
   hasLeft = false;
   atStart = false;
-  readonly #session: Session<State, Action, Effect>;
+  readonly #session: Session<ClientState>;
 
   constructor(world: Partial<World> = {}) {
     this.world = {
@@ -58,27 +56,22 @@ export class Walker {
       daemon: null,
       ...world,
     };
-    const ports = this.#ports();
-    this.#session = new Session(
-      startState({
-        configFile: FILE,
-        isWritable: this.world.isWritable,
-        startCommand: 'rsiod',
-        hasStart: this.world.hasStart,
-        stored: storedOf(this.world.file),
-        size: { columns: 80, rows: 24 },
-      }),
-      {
-        clock: this.clock,
-        update,
-        draw: () => {},
-        run: (effect, dispatch) => runEffect(effect, ports, dispatch),
+    const { isWritable, hasStart, file } = this.world;
+    const leaving = {
+      showStart: () => {
+        this.atStart = true;
       },
-    );
-    this.#session.start({ kind: 'look-at-machine' });
+      end: () => {
+        this.hasLeft = true;
+      },
+    };
+    const size = { columns: 80, rows: 24 };
+    const given = { ports: this.#ports(), configFile: FILE, isWritable, startCommand: 'rsiod', hasStart, stored: storedOf(file), size };
+    this.#session = new Session(clientPart(given, leaving), this.clock, () => {});
+    this.#session.dispatch(beginClient);
   }
 
-  get state(): State {
+  get state(): ClientState {
     return this.#session.state;
   }
 
@@ -113,7 +106,7 @@ export class Walker {
 
   /** Lines without trailing spaces. */
   screen(): string {
-    const rows = drawState(this.state, SIGNS.ascii).canvas.rows();
+    const rows = draw(this.state, SIGNS.ascii).canvas.rows();
     return rows
       .map((runs) =>
         runs
@@ -174,12 +167,6 @@ export class Walker {
         if (world.startError !== null) return Promise.reject(world.startError);
         world.daemon = {};
         return Promise.resolve();
-      },
-      showStart: () => {
-        this.atStart = true;
-      },
-      end: () => {
-        this.hasLeft = true;
       },
     };
   }
