@@ -1,7 +1,7 @@
 // What the machine does with forms: their content, the lists that fill their fields, and the question before a changed form closes. Pure.
-// Invariant: only `accept` of a form takes over its entries.
+// Invariant: only `take` of a form takes over its entries, and only if each is valid by itself.
 
-import { fieldText, fillField, type Field, focused, type Form, isTouched } from './form.ts';
+import { checkForm, fieldText, fillField, type Field, focused, type Form, isTouched } from './form.ts';
 import { ask, back, type Command, type FormPage, type Machine, popped, type Step, step, topOf, withPopup, withTop } from './machine.ts';
 import type { Choice, Content } from './rows.ts';
 
@@ -24,10 +24,12 @@ function helpOn({ key, entry }: Field, last: string): { readonly title: string; 
   return { title: key, text: `${entry.help}.\n\nAllowed: ${entry.type.allowed}.\n\n${last}` };
 }
 
-/** Accepts the form on top, if there is one. */
+/** Accepts the form on top, or shows the first field that is not valid. */
 export function acceptTop<S extends Machine<S>>(state: S): Step<S> {
   const top = topOf(state);
-  return top.kind === 'form' ? top.accept(state) : step(state);
+  if (top.kind !== 'form') return step(state);
+  const form = checkForm(top.form);
+  return form.problem === null ? top.take(state, form) : step(withTop(state, { ...top, form }));
 }
 
 /** Changes the form on top, if there is one. */

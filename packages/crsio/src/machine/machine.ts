@@ -81,7 +81,8 @@ export interface FormPage<S> {
   /** The page's own actions, followed by `applyLabel` and "Discard". */
   readonly actions: readonly Choice<Command<S>>[];
   readonly applyLabel: string;
-  readonly accept: Command<S>;
+  /** Takes over the entries, all of which are valid by themselves. */
+  take(state: S, form: Form): Step<S>;
   /** Help while a button has the focus. */
   readonly help: string;
   /** The end of the help on a field. */

@@ -6,7 +6,7 @@ import type { Size } from '../widgets/canvas.ts';
 import type { Input, KeyName } from '../widgets/keys.ts';
 import { graphemesOf } from '../widgets/text-width.ts';
 import { pressForm } from './form.ts';
-import { dropForm, formContent, openOffers } from './form-page.ts';
+import { acceptTop, dropForm, formContent, openOffers } from './form-page.ts';
 import { type Command, end, type FormPage, type ListPage, type Machine, type Popup, popped, type Step, step } from './machine.ts';
 import { topOf, withPopup, withTop } from './machine.ts';
 import { popupFocus } from './popup-view.ts';
@@ -79,7 +79,7 @@ function pressFormPage<S extends Machine<S>>(state: S, page: FormPage<S>, input:
     case 'form':
       return step(withTop(state, { ...page, form: pressed.form }));
     case 'ok':
-      return page.accept(state);
+      return acceptTop(state);
     case 'cancel':
       return dropForm(state, page);
   }

@@ -3,10 +3,9 @@
 
 import type { RssrvPaths } from '@rsio/common/config/root-paths';
 import { isTouched } from '../machine/form.ts';
-import { dropForm } from '../machine/form-page.ts';
+import { acceptTop, dropForm } from '../machine/form-page.ts';
 import { ask, end, hasTouchedForm, type Leaving, type Role, type Step, step, topOf } from '../machine/machine.ts';
 import { LOOK_SILENT_MS, LOOK_WAIT_MS } from '../widgets/limits.ts';
-import { doingOf } from './model/order-text.ts';
 import { type ServerState, startServerState } from './model/state.ts';
 import { MENU_PAGE } from './pages/menu-page.ts';
 import { systemServerPorts } from './system-ports.ts';
@@ -23,10 +22,7 @@ export function serverOf(paths: RssrvPaths): Pick<ServerState, 'ports' | 'config
 
 function serverRole(leaving: Leaving): Role<ServerState> {
   return {
-    save: (state) => {
-      const top = topOf(state);
-      return top.kind === 'form' ? top.accept(state) : step({ ...state, note: 'Every change is in force at once' });
-    },
+    save: (state) => (topOf(state).kind === 'form' ? acceptTop(state) : step({ ...state, note: 'Every change is in force at once' })),
     leave,
     mayEnd: () => true,
     isUnsaved: hasTouchedForm,
@@ -41,7 +37,7 @@ function leave(state: ServerState): Step<ServerState> {
   const top = topOf(state);
   if (top.kind === 'form' && isTouched(top.form)) return dropForm(state, top);
   if (state.pending.length === 0) return end(state);
-  const text = `In progress: ${state.pending.map((each) => doingOf(each.order)).join(', ')}. rssrv continues without crsio`;
+  const text = `In progress: ${state.pending.map(({ order }) => order.doing).join(', ')}. rssrv continues without crsio`;
   return step(
     ask(state, 'Leave crsio', text, [
       ['Stay', null],
@@ -55,7 +51,7 @@ function markOf({ pending, nowMs, askingSinceMs }: ServerState): string {
   const last = pending.at(-1);
   if (last !== undefined) {
     const others = pending.length === 1 ? '' : ` and ${pending.length - 1} more`;
-    return `${doingOf(last.order)}${others} ... ${seconds(last.sinceMs)} s `;
+    return `${last.order.doing}${others} ... ${seconds(last.sinceMs)} s `;
   }
   if (askingSinceMs === null || nowMs - askingSinceMs < LOOK_SILENT_MS) return '';
   return `asking rssrv ... ${seconds(askingSinceMs)} s, at most ${LOOK_WAIT_MS / 1000} s `;

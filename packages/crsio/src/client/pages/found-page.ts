@@ -6,14 +6,13 @@
 import type { FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
 import type { Finding } from '@rsio/protocol/explorer/discovery/finding';
 import { address, keyText, port } from '@rsio/common/config/schema/value-types';
-import { checkForm, type FieldSpec, formOf, formText } from '../../machine/form.ts';
-import { withForm } from '../../machine/form-page.ts';
-import { back, popped, step, topOf } from '../../machine/machine.ts';
+import { type FieldSpec, type Form, formOf, formText } from '../../machine/form.ts';
+import { back, popped } from '../../machine/machine.ts';
 import { ADDRESS_COLUMNS, columnsOf, commandRow, EMPTY_ROW, headingRow, textRow } from '../../machine/rows.ts';
 import { FOUND_HELP, SEARCH_HELP } from '../model/help-text.ts';
 import type { ExploreRequest } from '../model/ports.ts';
 import { reportSentence } from '../model/report-text.ts';
-import type { ClientCommand, ClientContent, ClientRow, Found, Search, ServerOutcome } from '../model/state.ts';
+import type { ClientCommand, ClientContent, ClientRow, ClientState, ClientStep, Found, Search, ServerOutcome } from '../model/state.ts';
 import { clientPage } from '../model/state.ts';
 import { openClientForm, optionalEntry } from '../work/client-form.ts';
 import { findNamespace, findServers, FOUND } from '../work/searching.ts';
@@ -72,11 +71,7 @@ const EXPLORE_FIELDS: readonly FieldSpec[] = [
 
 /** Opens a form for an exploration beyond the subnets. */
 function askWhere(take: Take): ClientCommand {
-  const accept: ClientCommand = (state) => {
-    const top = topOf(state);
-    if (top.kind !== 'form') return step(state);
-    const form = checkForm(top.form);
-    if (form.problem !== null) return step(withForm(state, () => form));
+  const explore = (state: ClientState, form: Form): ClientStep => {
     const number = formText(form, 'port');
     const request: ExploreRequest = {
       address: formText(form, 'address') || null,
@@ -86,7 +81,7 @@ function askWhere(take: Take): ClientCommand {
     return exploreNamespaces(request, take)(popped(state));
   };
   const form = formOf('Find NEW Namespace', EXPLORE_FIELDS);
-  return (state) => openClientForm(state, { form, accept, applyLabel: 'Explore now', isKept: false });
+  return (state) => openClientForm(state, { form, take: explore, applyLabel: 'Explore now', isKept: false });
 }
 
 function askedWhere(request: ExploreRequest): string {

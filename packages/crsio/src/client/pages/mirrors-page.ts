@@ -9,9 +9,9 @@ import { shownSize } from '@rsio/common/manage/server-tables';
 import type { KeyEntry } from '@rsio/common/config/schema/entries';
 import { name, size, type ValueType } from '@rsio/common/config/schema/value-types';
 import { SECTOR_BYTES, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
-import { checkForm, type FieldSpec, formOf, type Offer } from '../../machine/form.ts';
-import { textsOf, withForm } from '../../machine/form-page.ts';
-import { ask, popped, step, topOf } from '../../machine/machine.ts';
+import { type FieldSpec, type Form, formOf, type Offer } from '../../machine/form.ts';
+import { textsOf } from '../../machine/form-page.ts';
+import { ask, popped, step } from '../../machine/machine.ts';
 import { columnsOf, commandRow, EMPTY_ROW, problemRow, textRow } from '../../machine/rows.ts';
 import { PAIRED_SERVERS_MAX } from '../../widgets/limits.ts';
 import { KEYS_HELP, MIRRORS_HELP } from '../model/help-text.ts';
@@ -21,6 +21,7 @@ import {
   clientPage,
   type ClientRow,
   type ClientState,
+  type ClientStep,
   configOf,
   type MirrorsSample,
 } from '../model/state.ts';
@@ -124,15 +125,10 @@ function chooseFor(volume: string): ClientCommand {
   };
 }
 
-function openMirrorForm(state: ClientState): ReturnType<ClientCommand> {
-  const accept: ClientCommand = (now) => {
-    const top = topOf(now);
-    if (top.kind !== 'form') return step(now);
-    const form = checkForm(top.form);
-    return form.problem === null ? createMirror(popped(now), textsOf(form)) : step(withForm(now, () => form));
-  };
+function openMirrorForm(state: ClientState): ClientStep {
+  const take = (now: ClientState, filled: Form): ClientStep => createMirror(popped(now), textsOf(filled));
   const form = formOf('New mirror', mirrorFields(state));
-  return openClientForm(state, { form, accept, applyLabel: 'Create mirror', help: `${MIRRORS_HELP}\n\n${KEYS_HELP}`, isKept: false });
+  return openClientForm(state, { form, take, applyLabel: 'Create mirror', help: `${MIRRORS_HELP}\n\n${KEYS_HELP}`, isKept: false });
 }
 
 function mirrorFields(state: ClientState): readonly FieldSpec[] {

@@ -6,7 +6,7 @@ import { SCHEMA } from '@rsio/common/config/schema/schema';
 import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';
 import type { FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
 import { fillField, focusOn, type Form, formText } from '../../machine/form.ts';
-import { withForm } from '../../machine/form-page.ts';
+import { acceptTop, withForm } from '../../machine/form-page.ts';
 import { onTop, open, popped, pushed, report, step, topOf, withTop } from '../../machine/machine.ts';
 import { choiceRow, columnsOf, commandRow, EMPTY_ROW, headingRow, textRow } from '../../machine/rows.ts';
 import type { ExploreRequest } from '../model/ports.ts';
@@ -70,7 +70,7 @@ export function editNamespace(name: string | null): ClientCommand {
 function searchFromForm(state: ClientState): ClientStep {
   const top = topOf(state);
   if (top.kind !== 'form') return step(state);
-  const accepted = top.accept(state);
+  const accepted = acceptTop(state);
   return topOf(accepted.state).kind === 'form' ? accepted : searchServers(formText(top.form, 'name'))(accepted.state);
 }
 

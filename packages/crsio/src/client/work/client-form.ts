@@ -10,7 +10,7 @@ import { lookAtMachine } from './edits.ts';
 
 type ClientFormPage = FormPage<ClientState>;
 
-export function openClientForm(state: ClientState, page: Pick<ClientFormPage, 'form' | 'accept'> & Partial<ClientFormPage>): ClientStep {
+export function openClientForm(state: ClientState, page: Pick<ClientFormPage, 'form' | 'take'> & Partial<ClientFormPage>): ClientStep {
   const usual = {
     owner: {},
     actions: [],

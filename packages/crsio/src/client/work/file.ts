@@ -18,6 +18,7 @@ import {
   reportFailure,
 } from '../../machine/machine.ts';
 import { request, step, topOf } from '../../machine/machine.ts';
+import { acceptTop } from '../../machine/form-page.ts';
 import { textRow } from '../../machine/rows.ts';
 import { differenceOf } from '../model/difference.ts';
 import { DIFFERENCE_HELP } from '../model/help-text.ts';
@@ -31,7 +32,7 @@ export function saveAll(isLeaving: boolean): ClientCommand {
   return editing((state) => {
     const top = topOf(state);
     if (top.kind !== 'form' || !top.isKept) return save(state, isLeaving);
-    const accepted = top.accept(state);
+    const accepted = acceptTop(state);
     return topOf(accepted.state).kind === 'form' ? accepted : save(accepted.state, isLeaving);
   });
 }

@@ -25,7 +25,8 @@ export function findNamespace(asked: ExploreRequest, page: ClientPage): ClientCo
       (tell) =>
         state.ports.explore(config, asked, (server) => tell(update((found) => ({ ...found, servers: withServer(found.servers, server) })))),
       ({ servers, findings }) => update((found) => ({ ...found, isRunning: false, servers, findings })),
-      (failure) => ifTop(FOUND, run, (now) => reportFailure<ClientState>({ ...now, found: { ...now.found, isRunning: false } }, 'Failed', failure)),
+      (failure) =>
+        ifTop(FOUND, run, (now) => reportFailure<ClientState>({ ...now, found: { ...now.found, isRunning: false } }, 'Failed', failure)),
     );
     const found: Found = { run, isRunning: true, request: asked, servers: [], findings: [] };
     return step({ ...shown(state, page), runs: run, found }, effect);
@@ -63,7 +64,8 @@ export function findServers(namespace: string, page: ClientPage): ClientCommand 
     const effect = request<ClientState, Searched>(
       (tell) => search(state, { namespace, addresses }, tell, update),
       ({ servers, findings }) => ifTop(SEARCH, run, (now) => searched(now, servers, findings)),
-      (failure) => ifTop(SEARCH, run, (now) => reportFailure<ClientState>({ ...now, search: { ...now.search, doing: null } }, 'Failed', failure)),
+      (failure) =>
+        ifTop(SEARCH, run, (now) => reportFailure<ClientState>({ ...now, search: { ...now.search, doing: null } }, 'Failed', failure)),
     );
     const begun: Search = { run, namespace, doing: 'Exploring', reports: [], outcomes: [], findings: [] };
     return step({ ...shown(state, page), runs: run, search: begun }, effect);

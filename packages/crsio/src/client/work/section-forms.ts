@@ -15,11 +15,11 @@ import type { KeyTable } from '@rsio/common/config/schema/entries';
 import { SCHEMA } from '@rsio/common/config/schema/schema';
 import { name as nameType } from '@rsio/common/config/schema/value-types';
 import { addressOffers, freeName } from '../../machine/address-offers.ts';
-import { checkForm, type FieldSpec, fieldText, type Form, formOf, formText, type Offer } from '../../machine/form.ts';
+import { type FieldSpec, fieldText, type Form, formOf, formText, type Offer } from '../../machine/form.ts';
 import { withForm } from '../../machine/form-page.ts';
-import { popped, step, topOf } from '../../machine/machine.ts';
+import { popped, step } from '../../machine/machine.ts';
 import { KEYS_HELP } from '../model/help-text.ts';
-import { type ClientChoice, type ClientCommand, type ClientState, configOf, editing } from '../model/state.ts';
+import { type ClientChoice, type ClientCommand, type ClientState, type ClientStep, configOf, editing } from '../model/state.ts';
 import { openClientForm } from './client-form.ts';
 import { tryEdit } from './edits.ts';
 
@@ -52,17 +52,13 @@ export function editSection(
   section: Section,
   { actions = [], follow = (state) => state, owner = {} }: SectionFormOptions = {},
 ): ClientCommand {
-  const accept: ClientCommand = (state) => {
-    const top = topOf(state);
-    if (top.kind !== 'form') return step(state);
-    const form = checkForm(top.form);
-    if (form.problem !== null) return step(withForm(state, () => form));
+  const take = (state: ClientState, form: Form): ClientStep => {
     const outcome = tryEdit(state, (document) => edited(document, section, form));
-    if ('problem' in outcome) return step(withForm(state, (now) => ({ ...now, problem: outcome.problem })));
+    if ('problem' in outcome) return step(withForm(state, () => ({ ...form, problem: outcome.problem })));
     return step(follow(popped({ ...state, document: outcome.document }), formText(form, 'name')));
   };
   const help = `[${section.kind}]: ${schema[section.kind].help}.\n\n${KEYS_HELP}`;
-  return editing((state) => openClientForm(state, { owner, form: formFor(state, section), actions, accept, help }));
+  return editing((state) => openClientForm(state, { owner, form: formFor(state, section), actions, take, help }));
 }
 
 /** The existing section that a form changes; null if the form creates a section. */

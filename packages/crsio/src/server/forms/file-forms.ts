@@ -10,6 +10,7 @@ import { printSize, refuse } from '@rsio/common/lib/units';
 import { type FieldSpec, type Form, formOf, formText } from '../../machine/form.ts';
 import { addressOffers, freeName } from '../../machine/address-offers.ts';
 import { configIn, type ServerCommand, type ServerState } from '../model/state.ts';
+import { clientAddition, interfaceAddition, poolAddition, poolChange, rightsChange } from '../work/file-orders.ts';
 import { orderForm } from '../work/ordering.ts';
 
 const schema = SCHEMA.rssrvcfg;
@@ -40,14 +41,7 @@ export const ADD_INTERFACE = orderForm(
       { key: 'address', entry: schema.interface.keys.address, offers: addressOffers(state, configIn(state)?.interfaces ?? []) },
       { key: 'port', entry: schema.interface.keys.port },
     ]),
-  {
-    toOrder: (form) => ({
-      kind: 'add-interface',
-      name: formText(form, 'name'),
-      address: formText(form, 'address'),
-      port: formText(form, 'port'),
-    }),
-  },
+  (form) => interfaceAddition(formText(form, 'name'), formText(form, 'address'), formText(form, 'port')),
 );
 
 const PATH_HELP = 'Existing, empty directory, best on a file system of its own; or one that already is a pool, with all its volumes';
@@ -61,12 +55,13 @@ export const ADD_POOL = orderForm(
       { key: 'limit', entry: limit },
       { key: 'reserve', entry: reserve },
     ]),
-  {
-    toOrder: (form) => ({
-      kind: 'add-pool',
-      pool: { name: formText(form, 'name'), path: formText(form, 'path'), limit: orNull(form, 'limit'), reserve: orNull(form, 'reserve') },
+  (form) =>
+    poolAddition({
+      name: formText(form, 'name'),
+      path: formText(form, 'path'),
+      limit: orNull(form, 'limit'),
+      reserve: orNull(form, 'reserve'),
     }),
-  },
 );
 
 export function changePool(pool: string): ServerCommand {
@@ -79,24 +74,25 @@ export function changePool(pool: string): ServerCommand {
         { key: 'reserve', entry: reserve, text: now === undefined ? '' : `${Math.round(now.reserve * 100)}%` },
       ]);
     },
-    {
-      toOrder: (form) => ({ kind: 'set-pool', name: pool, changes: ['limit', 'reserve'].map((key) => [key, orNull(form, key)] as const) }),
-    },
+    (form) =>
+      poolChange(
+        pool,
+        ['limit', 'reserve'].map((key) => [key, orNull(form, key)] as const),
+      ),
   );
 }
 
 export const ADD_CLIENT = orderForm(
   (state) =>
     formOf('Add client', [{ key: 'name', entry: entry(name, 'Name of the new client, its nodename', true) }, ...rightsFields(state, null)]),
-  {
-    toOrder: (form) => ({ kind: 'add-client', name: formText(form, 'name'), rights: formText(form, 'right') === '' ? '' : rightsOf(form) }),
-  },
+  (form) => clientAddition(formText(form, 'name'), formText(form, 'right') === '' ? '' : rightsOf(form)),
 );
 
 export function changeRights(client: string): ServerCommand {
-  return orderForm((state) => formOf(`Rights of client ${client}`, rightsFields(state, client)), {
-    toOrder: (form) => ({ kind: 'set-rights', name: client, rights: rightsOf(form) }),
-  });
+  return orderForm(
+    (state) => formOf(`Rights of client ${client}`, rightsFields(state, client)),
+    (form) => rightsChange(client, rightsOf(form)),
+  );
 }
 
 function orNull(form: Form, key: string): string | null {

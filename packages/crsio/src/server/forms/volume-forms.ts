@@ -1,34 +1,53 @@
 // The forms of volumes, and the change that each leads to. file-forms.ts has the forms whose changes are edits of the file. Pure. Invariant: a form
 // becomes a change only if each field is valid by itself; rssrv decides everything else.
 
-import { SECTOR_BYTES, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
+import { SECTOR_BYTES, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import { SCHEMA } from '@rsio/common/config/schema/schema';
-import { clientNames, size } from '@rsio/common/config/schema/value-types';
+import { clientNames, size, type ValueType } from '@rsio/common/config/schema/value-types';
+import { NAME_ALLOWED, plural } from '@rsio/common/lib/units';
 import { shownSize, volumeText } from '@rsio/common/manage/server-tables';
-import type { VolumeName } from '@rsio/common/manage/volumes/values';
+import { type VolumeName, volumeName } from '@rsio/common/manage/volumes/values';
 import { type FieldSpec, focusOn, type Form, formOf, formText } from '../../machine/form.ts';
 import { CREATE_HELP } from '../model/help-text.ts';
-import type { Order } from '../model/order.ts';
-import { type Follow, isSame, type ServerCommand, type ServerState, volumeIn } from '../model/state.ts';
+import { configIn, isSame, type ServerCommand, type ServerState, volumeIn } from '../model/state.ts';
 import { orderForm } from '../work/ordering.ts';
+import { creation, growth, type NewVolume, renaming, setting } from '../work/orders.ts';
 import { entry, poolNames } from './file-forms.ts';
-import { volumeNameText } from './volume-name.ts';
 
 const keys = SCHEMA.rssrvcfg.volume.keys;
 const volumeChunk = size(1, VOLUME_MAX_BYTES);
 const volumeSize = size(SECTOR_BYTES, VOLUME_MAX_BYTES);
 
-/** `follow`: shows the new volume. */
-export function createVolume(follow: Follow): ServerCommand {
-  return orderForm((state) => formOf('Create volume', creationFields(state)), {
-    toOrder: (form) => {
-      const order = creationOf(form);
-      if (order.volume.chunkBytes === null || order.volume.pools !== null) return order;
-      return { ...focusOn(form, 'pool'), problem: 'A stripe needs several pools: name them with commas, or leave stripe empty' };
+/** `show`: opens the page of the new volume. */
+export function createVolume(show: (state: ServerState, volume: VolumeName) => ServerState): ServerCommand {
+  return orderForm(
+    (state) => formOf('Create volume', creationFields(state)),
+    (form, state) => {
+      const volume = newVolume(form);
+      if (volume.chunkBytes !== null && volume.pools === null)
+        return { ...focusOn(form, 'pool'), problem: 'A stripe needs several pools: name them with commas, or leave stripe empty' };
+      const follow = (now: ServerState): ServerState => show(now, volume);
+      const only = { ...creation(volume, []), follow };
+      const unknown = unknownClients(state, volume.clients);
+      if (unknown.length === 0) return only;
+      return {
+        title: 'New clients',
+        text: `${unknown.join(', ')}: not listed in [clients] of ${state.configFile}`,
+        answers: [
+          [`Create the volume, and add ${plural(unknown.length, 'client')}`, { ...creation(volume, unknown), follow }],
+          ['Create only the volume', only],
+          ['Back to the form', null],
+        ],
+      };
     },
-    help: CREATE_HELP,
-    follow,
-  });
+    CREATE_HELP,
+  );
+}
+
+/** Names of clients that [clients] does not list. None if nothing is known about the clients. */
+function unknownClients(state: ServerState, names: readonly string[] | null): readonly string[] {
+  const known = state.view?.clients ?? configIn(state)?.clients;
+  return known === undefined ? [] : (names ?? []).filter((each) => !known.some((client) => client.name === each));
 }
 
 export function growVolume(volume: VolumeName): ServerCommand {
@@ -38,32 +57,32 @@ export function growVolume(volume: VolumeName): ServerCommand {
       const help = `New size of the volume; now it has ${shownSize(now)}. Clients may go on using it`;
       return formOf(`Grow volume ${volumeText(volume)}`, [{ key: 'size', entry: entry(volumeSize, help, true) }]);
     },
-    { toOrder: (form) => ({ kind: 'grow', volume, sizeBytes: volumeSize.parse(formText(form, 'size')) }) },
+    (form) => growth(volume, volumeSize.parse(formText(form, 'size'))),
   );
 }
 
-/** `follow`: shows the volume under its new name. */
-export function renameVolume(volume: VolumeName, follow: Follow): ServerCommand {
+/** `show`: shows the volume under its new name. */
+export function renameVolume(volume: VolumeName, show: (state: ServerState, to: VolumeName) => ServerState): ServerCommand {
   const fields = [{ key: 'name', entry: entry(volumeNameText, 'New name of the volume. No client may hold it', true) }];
-  return orderForm(() => formOf(`Rename volume ${volumeText(volume)}`, fields), {
-    toOrder: (form) => {
+  return orderForm(
+    () => formOf(`Rename volume ${volumeText(volume)}`, fields),
+    (form) => {
       const to = volumeNameText.parse(formText(form, 'name'));
-      if (!isSame(to, volume)) return { kind: 'rename', volume, to };
+      if (!isSame(to, volume)) return { ...renaming(volume, to), follow: (state) => show(state, to) };
       return { ...focusOn(form, 'name'), problem: `Volume ${volumeText(to)} already has this name: give another one` };
     },
-    follow,
-  });
+  );
 }
 
 export function changeTakeOver(volume: VolumeName): ServerCommand {
-  return orderForm((state) => formOf(`Take-over of volume ${volumeText(volume)}`, takeOverFields(state, volume)), {
-    toOrder: (form) => {
-      const settings = ['take-over', 'take-over-force'].map(
-        (key) => `${key}=${formText(form, key) || (key === 'take-over' ? 'yes' : 'no')}`,
-      );
-      return { kind: 'set', volume, settings };
-    },
-  });
+  return orderForm(
+    (state) => formOf(`Take-over of volume ${volumeText(volume)}`, takeOverFields(state, volume)),
+    (form) =>
+      setting(volume, [
+        `take-over=${formText(form, 'take-over') || 'yes'}`,
+        `take-over-force=${formText(form, 'take-over-force') || 'no'}`,
+      ]),
+  );
 }
 
 function creationFields(state: ServerState): FieldSpec[] {
@@ -99,28 +118,32 @@ function takeOverFields(state: ServerState, volume: VolumeName): FieldSpec[] {
   ];
 }
 
-function creationOf(form: Form): Extract<Order, { kind: 'create' }> {
+function newVolume(form: Form): NewVolume {
   const text = formText(form, 'pool');
   const pools = text === '' ? [] : poolNames.parse(text);
   const stripe = formText(form, 'stripe');
   const clients = formText(form, 'clients');
   const isSet = (key: string): boolean => formText(form, key) === 'yes';
   return {
-    kind: 'create',
-    newClients: [],
-    volume: {
-      ...volumeNameText.parse(formText(form, 'name')),
-      sizeBytes: volumeSize.parse(formText(form, 'size')),
-      blockSizeBytes: formText(form, 'blocksize') === '4096' ? 4096 : 512,
-      pool: pools.length === 1 ? (pools[0] ?? null) : null,
-      pools: pools.length > 1 ? pools : null,
-      chunkBytes: stripe === '' ? null : volumeChunk.parse(stripe),
-      thick: isSet('thick'),
-      readonly: isSet('readonly'),
-      shared: isSet('shared'),
-      clients: clients === '' ? null : clientNames.parse(clients),
-      takeOver: null,
-      takeOverForce: false,
-    },
+    ...volumeNameText.parse(formText(form, 'name')),
+    sizeBytes: volumeSize.parse(formText(form, 'size')),
+    blockSizeBytes: formText(form, 'blocksize') === '4096' ? 4096 : 512,
+    pool: pools.length === 1 ? (pools[0] ?? null) : null,
+    pools: pools.length > 1 ? pools : null,
+    chunkBytes: stripe === '' ? null : volumeChunk.parse(stripe),
+    thick: isSet('thick'),
+    readonly: isSet('readonly'),
+    shared: isSet('shared'),
+    clients: clients === '' ? null : clientNames.parse(clients),
+    takeOver: null,
+    takeOverForce: false,
   };
 }
+
+/** The name of a volume, such as `oracle` or `oracle@1`. It accepts the names that rsadm accepts. */
+const volumeNameText: ValueType<VolumeName> = {
+  kind: 'name',
+  allowed: `${NAME_ALLOWED}, optionally followed by @UNIVERSE (0 to ${UNIVERSE_MAX})`,
+  isSecret: false,
+  parse: (text) => volumeName(text, 'crsio'),
+};

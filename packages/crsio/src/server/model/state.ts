@@ -26,16 +26,11 @@ export type FileView = { readonly config: RssrvConfig } | { readonly failure: Fa
 
 /** A change that rssrv has not answered yet. */
 export interface Pending {
-  readonly id: number;
-  readonly order: Order;
+  readonly order: ServerOrder;
   /** The owner of the form that asked for the change; null if none did. */
   readonly owner: object | null;
-  /** What follows when the form has closed after the change. */
-  readonly follow: Follow;
   readonly sinceMs: number;
 }
-
-export type Follow = (state: ServerState, order: Order) => ServerState;
 
 export interface ServerState extends Machine<ServerState> {
   readonly ports: ServerPorts;
@@ -57,10 +52,9 @@ export interface ServerState extends Machine<ServerState> {
   /** True if something has changed since the look that is in progress began. */
   readonly isStale: boolean;
   readonly pending: readonly Pending[];
-  /** Number of changes so far. */
-  readonly orders: number;
 }
 
+export type ServerOrder = Order<ServerState>;
 export type ServerCommand = Command<ServerState>;
 export type ServerPage = ListPage<ServerState>;
 export type ServerContent = Content<ServerCommand>;
@@ -85,12 +79,16 @@ export function startServerState(
     nextLookMs: clock.monotonicMs(),
     isStale: false,
     pending: [],
-    orders: 0,
     pages: [menu],
     popups: [],
     note: null,
     isUsed: false,
   };
+}
+
+/** The id of the page of an object. */
+export function idOf(kind: 'volume' | 'pool' | 'client', name: string): string {
+  return `${kind} ${name}`;
 }
 
 /** A page that ignores typed text. */

@@ -12,9 +12,19 @@ import { LIST_NAME_COLUMNS_MAX } from '../../widgets/limits.ts';
 import { type ColumnSpec, tableOf } from '../../widgets/table.ts';
 import { ADD_CLIENT, changeRights } from '../forms/file-forms.ts';
 import { CLIENTS_HELP } from '../model/help-text.ts';
-import { type ServerChoice, type ServerContent, serverPage, type ServerPage, type ServerRow, type ServerState } from '../model/state.ts';
-import { order } from '../work/ordering.ts';
-import { askFirst } from '../work/questions.ts';
+import {
+  idOf,
+  type ServerChoice,
+  type ServerContent,
+  serverPage,
+  type ServerPage,
+  type ServerRow,
+  type ServerState,
+} from '../model/state.ts';
+import { rekeying } from '../work/file-orders.ts';
+import { ordering } from '../work/ordering.ts';
+import { unfence } from '../work/orders.ts';
+import { askClientRemoval, askFence, askKick, askRelease } from '../work/questions.ts';
 import { factsOf, offlineRows } from './facts.ts';
 import { ASK_AGAIN, changeRows, listRows, troubleRows } from './rows.ts';
 
@@ -41,7 +51,7 @@ function clients(state: ServerState, filter: string): ServerContent {
       id: name,
       lines: [lines[index] ?? ''],
       command: open(clientPage(name)),
-      remove: askFirst('remove-client', name),
+      remove: askClientRemoval(name),
       tone: clientTone(client),
     };
   });
@@ -78,7 +88,7 @@ function clientTone({ state, fencedMs }: ClientView): Tone | null {
 }
 
 function clientPage(name: string): ServerPage {
-  return serverPage(`client ${name}`, (state) => clientContent(state, name));
+  return serverPage(idOf('client', name), (state) => clientContent(state, name));
 }
 
 function clientContent(state: ServerState, name: string): ServerContent {
@@ -90,7 +100,7 @@ function clientContent(state: ServerState, name: string): ServerContent {
       ...troubleRows(state),
       ...(client === null ? [textRow('No client with this name')] : detailRows(client)),
       EMPTY_ROW,
-      ...changeRows(changes, askFirst('remove-client', name)),
+      ...changeRows(changes, askClientRemoval(name)),
     ],
     actions: [...changes, ASK_AGAIN],
     hint: 'Enter executes the selected line, Esc goes back',
@@ -115,18 +125,16 @@ function detailRows(client: ClientView): ServerRow[] {
 function changesOf({ name, keys, fencedMs, volumes }: ClientView): readonly ServerChoice[] {
   const rekey = (label: string, step: 'start' | 'finish' | 'cancel'): ServerChoice => ({
     label,
-    command: order({ kind: 'rekey', name, step }),
+    command: ordering(rekeying(name, step)),
   });
   return [
     { label: 'Rights', command: changeRights(name) },
     ...(keys > 1
       ? [rekey('Key: drop the old one', 'finish'), rekey('Key: drop the new one', 'cancel')]
       : [rekey('Key: give it a second one', 'start')]),
-    { label: 'End its session', command: askFirst('kick', name) },
-    fencedMs === null
-      ? { label: 'Fence', command: askFirst('fence', name) }
-      : { label: 'Let it in again', command: order({ kind: 'unfence', name }) },
-    ...(volumes.length === 0 ? [] : [{ label: 'End its holds', command: askFirst('release', name) }]),
-    { label: 'Remove', command: askFirst('remove-client', name) },
+    { label: 'End its session', command: askKick(name) },
+    fencedMs === null ? { label: 'Fence', command: askFence(name) } : { label: 'Let it in again', command: ordering(unfence(name)) },
+    ...(volumes.length === 0 ? [] : [{ label: 'End its holds', command: askRelease(name) }]),
+    { label: 'Remove', command: askClientRemoval(name) },
   ];
 }

@@ -10,7 +10,7 @@ import { tableOf } from '../../widgets/table.ts';
 import { ADD_INTERFACE } from '../forms/file-forms.ts';
 import { INTERFACES_HELP } from '../model/help-text.ts';
 import { configIn, type ServerChoice, type ServerContent, serverPage, type ServerRow, type ServerState } from '../model/state.ts';
-import { askFirst } from '../work/questions.ts';
+import { askInterfaceRemoval } from '../work/questions.ts';
 import { ASK_AGAIN, listRows, troubleRows, WAITING_ROW } from './rows.ts';
 
 const PORT_COLUMNS = 5;
@@ -34,7 +34,7 @@ function interfaceList(state: ServerState): ServerContent {
       id: each.name,
       lines: [lines[index] ?? ''],
       command: (now) => step(report(now, 'Interface', text)),
-      remove: askFirst('remove-interface', each.name),
+      remove: askInterfaceRemoval(each.name),
       tone: interfaceTone(each),
     };
   });

@@ -11,9 +11,18 @@ import { LIST_NAME_COLUMNS_MAX } from '../../widgets/limits.ts';
 import { shareBar, tableOf } from '../../widgets/table.ts';
 import { ADD_POOL, changePool } from '../forms/file-forms.ts';
 import { POOLS_HELP } from '../model/help-text.ts';
-import { type ServerChoice, type ServerContent, serverPage, type ServerPage, type ServerRow, type ServerState } from '../model/state.ts';
-import { order } from '../work/ordering.ts';
-import { askFirst } from '../work/questions.ts';
+import {
+  idOf,
+  type ServerChoice,
+  type ServerContent,
+  serverPage,
+  type ServerPage,
+  type ServerRow,
+  type ServerState,
+} from '../model/state.ts';
+import { poolCheck } from '../work/file-orders.ts';
+import { ordering } from '../work/ordering.ts';
+import { askPoolRemoval } from '../work/questions.ts';
 import { factsOf, offlineRows } from './facts.ts';
 import { ASK_AGAIN, changeRows, listRows, troubleRows } from './rows.ts';
 
@@ -35,7 +44,7 @@ function pools(state: ServerState): ServerContent {
       id: name,
       lines: [lines[index] ?? ''],
       command: open(poolPage(name)),
-      remove: askFirst('remove-pool', name),
+      remove: askPoolRemoval(name),
       tone: poolTone(pool),
     };
   });
@@ -53,17 +62,17 @@ function pools(state: ServerState): ServerContent {
 }
 
 function poolPage(name: string): ServerPage {
-  return serverPage(`pool ${name}`, (state) => poolContent(state, name));
+  return serverPage(idOf('pool', name), (state) => poolContent(state, name));
 }
 
 function poolContent(state: ServerState, name: string): ServerContent {
   const pool = factsOf(state)?.pools.find((each) => each.name === name) ?? null;
-  const remove = askFirst('remove-pool', name);
+  const remove = askPoolRemoval(name);
   const changes: readonly ServerChoice[] =
     pool === null
       ? []
       : [
-          { label: 'Check', command: order({ kind: 'check-pool', name }) },
+          { label: 'Check', command: ordering(poolCheck(name)) },
           { label: 'Limit and reserve', command: changePool(name) },
           { label: 'Remove', command: remove },
         ];

@@ -8,22 +8,22 @@ import { onTop, pushed, withTop } from '../../machine/machine.ts';
 import { EMPTY_ROW, problemRow, textRow } from '../../machine/rows.ts';
 import { changeTakeOver, createVolume, growVolume, renameVolume } from '../forms/volume-forms.ts';
 import { VOLUME_HELP } from '../model/help-text.ts';
-import type { Order } from '../model/order.ts';
 import type { ServerChoice, ServerCommand, ServerContent, ServerPage, ServerRow, ServerState } from '../model/state.ts';
-import { isSame, serverPage, volumeIn } from '../model/state.ts';
-import { markClients, order } from '../work/ordering.ts';
+import { idOf, isSame, serverPage, volumeIn } from '../model/state.ts';
+import { markClients, ordering } from '../work/ordering.ts';
+import { setting } from '../work/orders.ts';
 import { askRemoval } from '../work/questions.ts';
 import { factsOf } from './facts.ts';
 import { ASK_AGAIN, changeRows, troubleRows, WAITING_ROW } from './rows.ts';
 
 export const CREATE_VOLUME: ServerChoice = {
   label: 'Create volume',
-  command: createVolume((state, made) => (made.kind === 'create' ? pushed(state, volumePage(made.volume)) : state)),
+  command: createVolume((state, volume) => pushed(state, volumePage(volume))),
 };
 
 export function volumePage({ name, universe }: VolumeName): ServerPage {
   const own = { name, universe };
-  return serverPage(`volume ${volumeText(own)}`, (state) => content(state, own));
+  return serverPage(idOf('volume', volumeText(own)), (state) => content(state, own));
 }
 
 function content(state: ServerState, name: VolumeName): ServerContent {
@@ -61,13 +61,13 @@ function stateRows(volume: ManagedVolumeView): ServerRow[] {
 function changesOf(volume: ManagedVolumeView): readonly ServerChoice[] {
   const { name, universe, readonly, shared } = volume;
   const own: VolumeName = { name, universe };
-  const set = (setting: string): ServerCommand => order({ kind: 'set', volume: own, settings: [setting] });
+  const set = (key: string): ServerCommand => ordering(setting(own, [key]));
   const chooseClients: ServerCommand = (state) =>
     markClients(state, volumeIn(state, own)?.clients ?? null, (names) => set(`clients=${names}`));
   return [
     { label: 'Choose its clients', command: chooseClients },
     { label: 'Grow', command: growVolume(own) },
-    { label: 'Rename', command: renameVolume(own, (state, made) => renamed(state, own, made)) },
+    { label: 'Rename', command: renameVolume(own, (state, to) => renamed(state, own, to)) },
     { label: readonly ? 'Allow writes' : 'Make read-only', command: set(`readonly=${readonly ? 'no' : 'yes'}`) },
     { label: shared ? 'Let only one client write' : 'Let several clients write', command: set(`shared=${shared ? 'no' : 'yes'}`) },
     { label: 'Take-over', command: changeTakeOver(own) },
@@ -76,7 +76,7 @@ function changesOf(volume: ManagedVolumeView): readonly ServerChoice[] {
 }
 
 /** Shows the volume under its new name. */
-function renamed(state: ServerState, before: VolumeName, made: Order): ServerState {
+function renamed(state: ServerState, before: VolumeName, to: VolumeName): ServerState {
   const page = onTop(state, volumePage(before).id);
-  return page === null || made.kind !== 'rename' ? state : withTop(state, { ...volumePage(made.to), focus: page.focus });
+  return page === null ? state : withTop(state, { ...volumePage(to), focus: page.focus });
 }

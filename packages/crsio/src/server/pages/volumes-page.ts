@@ -10,7 +10,8 @@ import { rowColumns } from '../../widgets/border.ts';
 import { LIST_NAME_COLUMNS_MAX } from '../../widgets/limits.ts';
 import { REMOVED_HELP, VOLUMES_HELP } from '../model/help-text.ts';
 import { type ServerContent, serverPage, type ServerPage, type ServerRow, type ServerState } from '../model/state.ts';
-import { order } from '../work/ordering.ts';
+import { ordering } from '../work/ordering.ts';
+import { restoration } from '../work/orders.ts';
 import { askRemoval } from '../work/questions.ts';
 import { factsOf, offlineRows } from './facts.ts';
 import { ASK_AGAIN, listRows, troubleRows } from './rows.ts';
@@ -135,7 +136,7 @@ function removedVolumes(state: ServerState, filter: string): ServerContent {
   const { heading, lines } = tableOf(columns, cells, rowColumns(state.size));
   const rows = shown.map(({ name, universe }, index): ServerRow => {
     const volume = { name, universe };
-    return { id: volumeText(volume), lines: [lines[index] ?? ''], command: order({ kind: 'restore', volume }), remove: null };
+    return { id: volumeText(volume), lines: [lines[index] ?? ''], command: ordering(restoration(volume)), remove: null };
   });
   return {
     title: 'Removed volumes',

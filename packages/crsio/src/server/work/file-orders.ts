@@ -1,85 +1,120 @@
-// Carries out changes of rssrvcfg with the code that rsadm uses: rssrv examines and reads the new file. orders.ts has the changes of volumes.
-// Invariant: a key is in the outcome of the change that made it, and nowhere else.
+// The changes of rssrvcfg, made with the code that rsadm uses: rssrv examines and reads the new file. orders.ts has the changes of volumes. Invariant:
+// a key is in the outcome of the change that made it, and nowhere else.
 
-import {
-  addClient,
-  addServerInterface,
-  changeRights,
-  changeServerSection,
-  removeClient,
-  removeServerSection,
-  setRights,
-} from '@rsio/common/config/rssrvcfg-edit';
-import { rekeyClient } from '@rsio/common/manage/client-rekey';
-import { addPoolToServer } from '@rsio/common/manage/pool-addition';
+import { addClient, addServerInterface, changeRights, changeServerSection } from '@rsio/common/config/rssrvcfg-edit';
+import { removeClient, removeServerSection, setRights } from '@rsio/common/config/rssrvcfg-edit';
+import { type RekeyStep, rekeyClient } from '@rsio/common/manage/client-rekey';
+import { addPoolToServer, type NewPool } from '@rsio/common/manage/pool-addition';
 import { changeServerFile, type ServerFileContext } from '@rsio/common/manage/server-file';
 import type { ServerCall } from '@rsio/common/control/server/call-server';
 import { plural } from '@rsio/common/lib/units';
-import type { FileOrder, Outcome } from '../model/order.ts';
-import { joinText } from './join-text.ts';
 import type { ServerPorts } from '../model/ports.ts';
+import { idOf, type ServerOrder } from '../model/state.ts';
+import { joinText } from './join-text.ts';
 
 type Edit = Parameters<typeof changeServerFile>[1];
 type Say = (sentence: string) => void;
+type Context = Omit<ServerFileContext, 'call'> & { readonly call: ServerCall };
+/** What the user must see. */
+type Shown = { readonly title: string; readonly text: string } | null;
 
-/** Throws the errors of rssrv and of the file. */
-export async function changeFile(order: FileOrder, ports: ServerPorts): Promise<Outcome> {
-  const sentences: string[] = [];
-  const say: Say = (sentence) => void sentences.push(sentence);
-  const shown = await executed(order, ports, say);
-  return { sentence: sentences.join('. '), shown };
+/** An empty port stands for the default. */
+export function interfaceAddition(name: string, address: string, port: string): ServerOrder {
+  const keys = [['address', address] as const, ...(port === '' ? [] : [['port', port] as const])];
+  return edit(`Adding interface ${name}`, (document) => addServerInterface(document, name, keys));
 }
 
-/** Returns what the user must see. */
-async function executed(order: FileOrder, ports: ServerPorts, say: Say): Promise<Outcome['shown']> {
-  const { name } = 'pool' in order ? order.pool : order;
-  const edited = async (edit: Edit): Promise<null> => {
-    await changeServerFile(contextOf(ports, say), edit, say);
+export function interfaceRemoval(name: string): ServerOrder {
+  return edit(`Removing interface ${name}`, (document) => removeServerSection(document, 'interface', name));
+}
+
+export function poolAddition(pool: NewPool): ServerOrder {
+  return saying(`Adding pool ${pool.name}`, async (context, say) => {
+    const { isNew, volumes, reason } = await addPoolToServer(context, pool);
+    if (!isNew) say(`${pool.path} already was a pool, with ${plural(volumes, 'volume')}`);
+    return reason === null ? null : { title: 'Pool', text: `Pool ${pool.name} cannot be used: ${reason}` };
+  });
+}
+
+/** Null stands for the default. */
+export function poolChange(name: string, changes: readonly (readonly [key: string, value: string | null])[]): ServerOrder {
+  return edit(`Changing pool ${name}`, (document) => changeServerSection(document, 'pool', name, changes));
+}
+
+export function poolCheck(name: string): ServerOrder {
+  return saying(`Checking pool ${name}`, async (_, say, ports) => {
+    const { pool } = await ports.call('pool-check', { name }, null);
+    if (pool.reason === null && pool.findings.length === 0) say(`Pool ${name}: ${plural(pool.volumes, 'volume')}, nothing unexplained`);
+    else say(`Pool ${name}: see the lines with !`);
     return null;
-  };
-  switch (order.kind) {
-    case 'add-interface': {
-      const port = order.port === '' ? [] : [['port', order.port] as const];
-      return edited((document) => addServerInterface(document, name, [['address', order.address], ...port]));
-    }
-    case 'remove-interface':
-    case 'remove-pool':
-      return edited((document) => removeServerSection(document, order.kind === 'remove-pool' ? 'pool' : 'interface', name));
-    case 'add-pool':
-      return addPool(order, ports, say);
-    case 'set-pool':
-      return edited((document) => changeServerSection(document, 'pool', name, order.changes));
-    case 'check-pool': {
-      const { pool } = await ports.call('pool-check', { name }, null);
-      if (pool.reason === null && pool.findings.length === 0) say(`Pool ${name}: ${plural(pool.volumes, 'volume')}, nothing unexplained`);
-      else say(`Pool ${name}: see the lines with !`);
-      return null;
-    }
-    case 'add-client':
-      return { title: 'New client', text: await addNewClient(name, order.rights, ports, say) };
-    case 'set-rights':
-      return edited((document) => changeRights(document, name, order.rights));
-    case 'rekey': {
-      const key = await rekeyClient(contextOf(ports, say), name, order.step, false);
-      return key === null ? null : { title: 'New key', text: rekeyText(name, key) };
-    }
-    case 'remove-client':
-      return edited((document) => removeClient(document, name));
-  }
+  });
 }
 
-async function addPool({ pool }: Extract<FileOrder, { kind: 'add-pool' }>, ports: ServerPorts, say: Say): Promise<Outcome['shown']> {
-  const { isNew, volumes, reason } = await addPoolToServer(contextOf(ports, say), pool);
-  if (!isNew) say(`${pool.path} already was a pool, with ${plural(volumes, 'volume')}`);
-  return reason === null ? null : { title: 'Pool', text: `Pool ${pool.name} cannot be used: ${reason}` };
+export function poolRemoval(name: string): ServerOrder {
+  const order = edit(`Removing pool ${name}`, (document) => removeServerSection(document, 'pool', name));
+  return { ...order, removes: idOf('pool', name) };
+}
+
+/** Empty `rights` stand for `use`. */
+export function clientAddition(name: string, rights: string): ServerOrder {
+  return saying(`Adding client ${name}`, async (_, say, ports) => ({
+    title: 'New client',
+    text: await addNewClient(name, rights, ports, say),
+  }));
+}
+
+export function rightsChange(name: string, rights: string): ServerOrder {
+  return edit(`Changing the rights of client ${name}`, (document) => changeRights(document, name, rights));
+}
+
+export function rekeying(name: string, step: RekeyStep): ServerOrder {
+  return saying(`Changing the key of client ${name}`, async (context) => {
+    const key = await rekeyClient(context, name, step, false);
+    return key === null ? null : { title: 'New key', text: rekeyText(name, key) };
+  });
+}
+
+export function clientRemoval(name: string): ServerOrder {
+  const order = edit(`Removing client ${name}`, (document) => removeClient(document, name));
+  return { ...order, removes: idOf('client', name) };
 }
 
 /** Adds a client. Returns its key with the command for the client. Empty `rights` stand for `use`. */
 export async function addNewClient(name: string, rights: string, ports: ServerPorts, say: Say): Promise<string> {
   const key = ports.newKey();
-  const edit: Edit = (document) => setRights(addClient(document, name, key), name, rights === '' ? null : rights);
-  await changeServerFile(contextOf(ports, say), edit, say);
+  const added: Edit = (document) => setRights(addClient(document, name, key), name, rights === '' ? null : rights);
+  await changeServerFile(contextOf(ports, say), added, say);
   return joinText(ports.readConfig(), name, key);
+}
+
+function edit(doing: string, made: Edit): ServerOrder {
+  return saying(doing, async (context, say) => {
+    await changeServerFile(context, made, say);
+    return null;
+  });
+}
+
+/** An order whose outcome is all sentences that the work says. */
+function saying(doing: string, work: (context: Context, say: Say, ports: ServerPorts) => Promise<Shown>): ServerOrder {
+  return {
+    doing,
+    make: async (ports) => {
+      const sentences: string[] = [];
+      const say: Say = (text) => void sentences.push(text);
+      const shown = await work(contextOf(ports, say), say, ports);
+      const sentence = sentences.join('. ');
+      return shown === null ? sentence : { sentence, ...shown };
+    },
+  };
+}
+
+function contextOf(ports: ServerPorts, say: Say): Context {
+  return {
+    configFile: ports.configFile,
+    call: (method, params) => ports.call(method, params, null),
+    out: (text) => say(text.trimEnd()),
+    note: say,
+  };
 }
 
 function rekeyText(name: string, key: string): string {
@@ -90,13 +125,4 @@ function rekeyText(name: string, key: string): string {
     `On ${name}, write it to nodekey in /etc/rscltcfg, and run rsconfig restart.`,
     'Then drop the old key here.',
   ].join('\n');
-}
-
-function contextOf(ports: ServerPorts, say: Say): Omit<ServerFileContext, 'call'> & { readonly call: ServerCall } {
-  return {
-    configFile: ports.configFile,
-    call: (method, params) => ports.call(method, params, null),
-    out: (text) => say(text.trimEnd()),
-    note: say,
-  };
 }

@@ -1,9 +1,8 @@
-// Starts changes, and reports how they end: the commands that change the server, and the forms whose entries become a change. orders.ts makes the
-// change. Invariants: the number of changes in progress is bounded; a form closes only after rssrv has accepted its change.
+// Starts changes, and reports how they end: the commands that change the server, and the forms whose entries become a change. Invariants: the number
+// of changes in progress is bounded; a form closes only after rssrv has accepted its change.
 
 import { plural } from '@rsio/common/lib/units';
-import { volumeText } from '@rsio/common/manage/server-tables';
-import { checkForm, fillField, type Form, formText } from '../../machine/form.ts';
+import { fillField, type Form, formText } from '../../machine/form.ts';
 import { openForm, withForm } from '../../machine/form-page.ts';
 import {
   ask,
@@ -21,90 +20,82 @@ import {
 import { ORDERS_OUT_MAX } from '../../widgets/limits.ts';
 import { SERVER_HELP } from '../model/help-text.ts';
 import { marksPopup } from '../model/marks.ts';
-import type { Order, Outcome } from '../model/order.ts';
-import { doingOf } from '../model/order-text.ts';
-import { configIn, type Follow, type Pending, type ServerCommand, type ServerState } from '../model/state.ts';
+import type { Outcome } from '../model/order.ts';
+import type { Pending, ServerCommand, ServerOrder, ServerState } from '../model/state.ts';
 import { lookNow } from './looking.ts';
-import { carryOut } from './orders.ts';
 
 type ServerStep = Step<ServerState>;
 
-const unchanged: Follow = (state) => state;
-
 /** A command that starts a change. */
-export function order(wanted: Order): ServerCommand {
-  return (state) => started(state, wanted, null, unchanged);
+export function ordering(order: ServerOrder): ServerCommand {
+  return (state) => started(state, order, null);
 }
 
-function started(state: ServerState, wanted: Order, owner: object | null, follow: Follow): ServerStep {
+function started(state: ServerState, order: ServerOrder, owner: object | null): ServerStep {
   if (owner !== null && state.pending.some((each) => each.owner === owner))
-    return step({ ...state, note: `${doingOf(wanted)}: rssrv has not answered yet` });
+    return step({ ...state, note: `${order.doing}: rssrv has not answered yet` });
   if (state.pending.length >= ORDERS_OUT_MAX) {
     const text = `${plural(state.pending.length, 'change')} are in progress. Wait until rssrv has completed one of them, then try again`;
     return step(report(state, 'Not done', text));
   }
-  const pending: Pending = { id: state.orders + 1, order: wanted, owner, follow, sinceMs: state.nowMs };
+  const pending: Pending = { order, owner, sinceMs: state.nowMs };
   const effect = request<ServerState, Outcome>(
-    () => carryOut(wanted, state.ports),
-    (outcome) => (now) => ordered(now, pending, outcome),
+    () => order.make(state.ports),
+    (outcome) => (now) => made(now, pending, outcome),
     (failure) => (now) => refused(now, pending, failure),
   );
-  return step({ ...state, orders: pending.id, pending: [...state.pending, pending] }, effect);
+  return step({ ...state, pending: [...state.pending, pending] }, effect);
 }
 
-function ordered(before: ServerState, pending: Pending, { sentence, shown }: Outcome): ServerStep {
-  const done: ServerState = { ...followed(without(before, pending), pending), note: sentence };
-  return lookNow(shown === null ? done : report(done, shown.title, shown.text));
+function made(before: ServerState, pending: Pending, outcome: Outcome): ServerStep {
+  const state = followed(without(before, pending), pending);
+  if (typeof outcome === 'string') return lookNow({ ...state, note: outcome });
+  return lookNow(report<ServerState>({ ...state, note: outcome.sentence }, outcome.title, outcome.text));
 }
 
 /** Shows the whole refusal. An open form stays, so that the user can correct it. */
 function refused(before: ServerState, pending: Pending, failure: Failure): ServerStep {
-  return lookNow(report(without(before, pending), 'Not done', `${doingOf(pending.order)}: ${failureText(failure)}`));
+  return lookNow(report(without(before, pending), 'Not done', `${pending.order.doing}: ${failureText(failure)}`));
 }
 
-function without(state: ServerState, { id }: Pending): ServerState {
-  return { ...state, pending: state.pending.filter((each) => each.id !== id) };
+function without(state: ServerState, pending: Pending): ServerState {
+  return { ...state, pending: state.pending.filter((each) => each !== pending) };
 }
 
 /** The pages after a change: its form closes, and so does the page of a removed object. */
-function followed(state: ServerState, { order: made, owner, follow }: Pending): ServerState {
+function followed(state: ServerState, { order, owner }: Pending): ServerState {
   const top = topOf(state);
-  if (top.kind === 'form') return top.owner === owner ? follow(popped(state), made) : state;
-  return onTop(state, removedId(made) ?? '') === null ? state : popped(state);
+  if (top.kind !== 'form') return order.removes !== undefined && onTop(state, order.removes) !== null ? popped(state) : state;
+  if (top.owner !== owner) return state;
+  return order.follow === undefined ? popped(state) : order.follow(popped(state));
 }
 
-/** The id of the page of an object that the change has removed. */
-function removedId(made: Order): string | null {
-  if (made.kind === 'remove') return `volume ${volumeText(made.volume)}`;
-  if (made.kind === 'remove-pool') return `pool ${made.name}`;
-  return made.kind === 'remove-client' ? `client ${made.name}` : null;
+/** Asked before a form becomes a change: the answers, each with the change that it starts. */
+export interface OrderQuestion {
+  readonly title: string;
+  readonly text: string;
+  readonly answers: readonly (readonly [label: string, order: ServerOrder | null])[];
 }
 
-/** What a form of the server needs besides its fields. */
-interface OrderForm {
-  /** The change that the checked form describes, or the form with its problem. */
-  readonly toOrder: (form: Form) => Order | Form;
-  readonly help?: string;
-  readonly follow?: Follow;
-}
-
-/** A command that opens a form, whose entries become a change. */
+/**
+ * A command that opens a form. `toOrder`: the change that the form describes, all fields being valid by themselves; or a question before it; or
+ * the form with the problem that keeps it from becoming a change.
+ */
 export function orderForm(
   make: (state: ServerState) => Form,
-  { toOrder, help = SERVER_HELP, follow = unchanged }: OrderForm,
+  toOrder: (form: Form, state: ServerState) => ServerOrder | OrderQuestion | Form,
+  help = SERVER_HELP,
 ): ServerCommand {
   const owner = {};
-  const accept: ServerCommand = (state) => {
-    const top = topOf(state);
-    if (top.kind !== 'form') return step(state);
-    const form = checkForm(top.form);
-    const wanted = form.problem === null ? toOrder(top.form) : form;
+  const take = (state: ServerState, form: Form): ServerStep => {
+    const wanted = toOrder(form, state);
     if ('fields' in wanted) return step(withForm(state, () => wanted));
-    const start =
-      (which: Order): ServerCommand =>
-      (now) =>
-        started(now, which, owner, follow);
-    return wanted.kind === 'create' ? createWithClients(state, wanted, start) : start(wanted)(state);
+    if ('doing' in wanted) return started(state, wanted, owner);
+    const answers = wanted.answers.map(([label, order]) => {
+      const command: ServerCommand | null = order === null ? null : (now) => started(now, order, owner);
+      return [label, command] as const;
+    });
+    return step(ask(state, wanted.title, wanted.text, answers));
   };
   return (state) =>
     step(
@@ -113,7 +104,7 @@ export function orderForm(
         form: make(state),
         actions: [],
         applyLabel: 'Apply',
-        accept,
+        take,
         help,
         fieldHelp: () => help,
         choosers: { clients: markFieldClients },
@@ -121,29 +112,6 @@ export function orderForm(
         question: 'The form has entries that are not applied',
       }),
     );
-}
-
-/** If the order names clients that the server does not know, asks first whether to add them. */
-function createWithClients(
-  state: ServerState,
-  wanted: Extract<Order, { readonly kind: 'create' }>,
-  start: (order: Order) => ServerCommand,
-): ServerStep {
-  const unknown = unknownClients(state, wanted.volume.clients);
-  if (unknown.length === 0) return start(wanted)(state);
-  return step(
-    ask(state, 'New clients', `${unknown.join(', ')}: not listed in [clients] of ${state.configFile}`, [
-      [`Create the volume, and add ${plural(unknown.length, 'client')}`, start({ ...wanted, newClients: unknown })],
-      ['Create only the volume', start(wanted)],
-      ['Back to the form', null],
-    ]),
-  );
-}
-
-/** Names of clients that [clients] does not list. None if nothing is known about the clients. */
-function unknownClients(state: ServerState, names: readonly string[] | null): readonly string[] {
-  const known = state.view?.clients ?? configIn(state)?.clients;
-  return known === undefined ? [] : (names ?? []).filter((each) => !known.some((client) => client.name === each));
 }
 
 /** Opens the list of clients for the field `clients` of the form on top. */
