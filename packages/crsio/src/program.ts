@@ -7,7 +7,8 @@ import { rsiodPaths, rssrvPaths } from '@rsio/common/config/root-paths';
 import type { Invocation, ProgramSpec } from '@rsio/common/daemon/arguments';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { systemClock } from '@rsio/common/lib/clock';
-import { beginClient, clientOf, clientPart, furtherProblems, readClientFile } from './client/client-part.ts';
+import { clientOf, clientPart, furtherProblems, readClientFile } from './client/client-part.ts';
+import { lookAtMachine } from './client/work/edits.ts';
 import { draw } from './machine/draw.ts';
 import type { Command, Machine } from './machine/machine.ts';
 import { Session } from './machine/session.ts';
@@ -59,31 +60,24 @@ export async function crsio({ values, root, note, report }: Invocation<typeof OP
       resized: (size) => parts.dispatch({ kind: 'resized', size }),
     },
   );
-  const drawWhile =
-    <S extends Machine<S>>(all: Parts, kind: PartKind) =>
-    (state: S): void => {
-      if (all.isShown(kind)) display.draw(draw(state, signs));
-    };
+  const open = <S extends Machine<S>>(kind: PartKind, state: S, ...first: readonly Command<S>[]): Session<S> => {
+    const session = new Session(state, systemClock, (now) => {
+      if (parts.isShown(kind)) display.draw(draw(now, signs));
+    });
+    for (const command of first) session.dispatch(command);
+    return session;
+  };
+  const place = () => ({ hasStart: isServer && isClient, size: display.size });
   const parts: Parts = new Parts(
     {
-      server: isServer
-        ? (all) => {
-            const given = { ...serverOf(server), hasStart: all.hasStart, size: display.size };
-            return started(serverPart(given, all.leavingFrom('server')), tick, drawWhile(all, 'server'));
-          }
-        : null,
-      client: isClient
-        ? (all) => {
-            const given = { ...clientOf(client), stored: stored ?? readClientFile(client), hasStart: all.hasStart, size: display.size };
-            return started(clientPart(given, all.leavingFrom('client')), beginClient, drawWhile(all, 'client'));
-          }
-        : null,
-      start: (all) => {
-        const doors = { openServer: () => all.show('server'), openClient: () => all.show('client'), leave: () => all.leaveFrom('start') };
-        const files = { server: server.configFile, client: client.configFile };
-        return new Session(startState(display.size, files, doors), systemClock, drawWhile(all, 'start'));
+      server: () => open('server', serverPart({ ...serverOf(server), ...place() }, parts.leavingFrom('server')), tick),
+      client: () => {
+        const given = { ...clientOf(client), stored: stored ?? readClientFile(client), ...place() };
+        return open('client', clientPart(given, parts.leavingFrom('client')), lookAtMachine);
       },
+      start: () => open('start', startState(display.size, { server: server.configFile, client: client.configFile }, parts)),
     },
+    isServer && isClient ? 'start' : isServer ? 'server' : 'client',
     () => leave(0),
   );
   const finalMessages: (() => void)[] = [];
@@ -102,13 +96,6 @@ export async function crsio({ values, root, note, report }: Invocation<typeof OP
   display.close();
   for (const print of finalMessages.slice(0, 1)) print();
   return code;
-}
-
-/** A session that begins with a command. */
-function started<S extends Machine<S>>(state: S, command: Command<S>, show: (state: S) => void): Session<S> {
-  const session = new Session(state, systemClock, show);
-  session.dispatch(command);
-  return session;
 }
 
 function reportBug(error: Error, report: (code: string, message: string) => void): void {

@@ -12,12 +12,8 @@ import { type ClientState, isUnsaved, startClientState } from './model/state.ts'
 import { MENU_PAGE } from './pages/menu-page.ts';
 import { mayWrite, systemPorts } from './system-ports.ts';
 import { leave, saveAll } from './work/file.ts';
-import { lookAtMachine } from './work/edits.ts';
 
-/** The first command of a client's session. */
-export const beginClient = lookAtMachine;
-
-/** The state at the start. */
+/** The state at the start. The first command of its session is `lookAtMachine`. */
 export function clientPart(given: Omit<Parameters<typeof startClientState>[0], 'role'>, leaving: Leaving): ClientState {
   const role = {
     save: saveAll(false),

@@ -2,7 +2,7 @@
 // processed one at a time. If an effect answers immediately, its answer is processed after the action that started the effect.
 
 import type { Clock } from '@rsio/common/lib/clock';
-import type { Effect, Machine } from './machine.ts';
+import { type Effect, type Failure, type Machine, reportFailure, step } from './machine.ts';
 import { type Action, update } from './update.ts';
 
 export class Session<S extends Machine<S>> {
@@ -39,6 +39,10 @@ export class Session<S extends Machine<S>> {
     }
     this.#isBusy = false;
     this.redraw();
+  }
+
+  reportFailure(title: string, failure: Failure): void {
+    this.dispatch((state) => step(reportFailure(state, title, failure)));
   }
 
   /** Draws once for all actions that arrive together, for example when one read returns several keys. */

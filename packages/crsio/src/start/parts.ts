@@ -1,11 +1,9 @@
-// The parts of crsio on this machine: client, server, and the start page if there are both. Shows one of them at a time, and keeps the others
-// as the user left them. Invariant: leaving never loses unsaved changes of the client's file without a question, wherever the user is.
+// The parts of crsio on this machine: client, server, and the start page if there are both. Shows one of them at a time, and keeps the others as
+// the user left them. Invariant: leaving never loses unsaved changes of the client's file without a question, wherever the user is.
 
-import { failureOf, type Leaving, reportFailure, step } from '../machine/machine.ts';
-import type { Session } from '../machine/session.ts';
+import { failureOf, type Failure, type Leaving } from '../machine/machine.ts';
 import type { Size } from '../widgets/canvas.ts';
 import type { Input } from '../widgets/keys.ts';
-import type { StartState } from './start-page.ts';
 
 type PartAction = Input | { readonly kind: 'resized'; readonly size: Size };
 
@@ -15,33 +13,23 @@ interface Part {
   redraw(): void;
   /** True if leaving now would lose changes. */
   isUnsaved(): boolean;
-}
-
-interface PartMakers {
-  readonly server: ((parts: Parts) => Part) | null;
-  /** Throws if the client's file cannot be edited. */
-  readonly client: ((parts: Parts) => Part) | null;
-  readonly start: (parts: Parts) => Session<StartState>;
+  reportFailure(title: string, failure: Failure): void;
 }
 
 export type PartKind = 'server' | 'client' | 'start';
 
 export class Parts {
-  readonly #makers: PartMakers;
+  readonly #makers: Readonly<Record<PartKind, () => Part>>;
   readonly #leave: () => void;
   readonly #open = new Map<PartKind, Part>();
   #shown: PartKind;
   #size: Size | null = null;
 
-  /** Throws what making the only part throws. `leave` ends crsio. */
-  constructor(makers: PartMakers, leave: () => void) {
+  /** A maker throws if the part cannot be opened, for example because the client's file has errors. `leave` ends crsio. */
+  constructor(makers: Readonly<Record<PartKind, () => Part>>, first: PartKind, leave: () => void) {
     this.#makers = makers;
     this.#leave = leave;
-    this.#shown = makers.server === null ? 'client' : makers.client === null ? 'server' : 'start';
-  }
-
-  get hasStart(): boolean {
-    return this.#makers.server !== null && this.#makers.client !== null;
+    this.#shown = first;
   }
 
   /** True if leaving now would lose changes. */
@@ -54,6 +42,7 @@ export class Parts {
     return this.#shown === kind;
   }
 
+  /** Shows the first part. Throws what its maker throws. */
   begin(): void {
     this.show(this.#shown);
   }
@@ -67,19 +56,18 @@ export class Parts {
     for (const part of this.#open.values()) part.dispatch(action);
   }
 
-  /** Shows a part; on the start page, says why it cannot be shown. */
+  /** Shows a part. If the part cannot be opened, the start page says why. */
   show(kind: PartKind): void {
-    const before = this.#shown;
+    const start = this.#shown === 'start' ? this.#open.get('start') : undefined;
     try {
       // A part that is being made may draw.
       this.#shown = kind;
       const part = this.#open.get(kind) ?? this.#made(kind);
       part.redraw();
     } catch (thrown) {
-      if (before !== 'start' || kind === 'start') throw thrown;
+      if (start === undefined) throw thrown;
       this.#shown = 'start';
-      const failure = failureOf(thrown);
-      this.#startPage?.dispatch((state) => step(reportFailure(state, 'Not opened', failure)));
+      start.reportFailure('Not opened', failureOf(thrown));
     }
   }
 
@@ -95,12 +83,8 @@ export class Parts {
     other[1].dispatch({ kind: 'key', key: 'leave' });
   }
 
-  #startPage: ReturnType<PartMakers['start']> | null = null;
-
   #made(kind: PartKind): Part {
-    const make = kind === 'start' ? null : this.#makers[kind];
-    const part = kind === 'start' ? (this.#startPage ??= this.#makers.start(this)) : make?.(this);
-    if (part === undefined) throw new Error(`This machine has no part ${kind}`);
+    const part = this.#makers[kind]();
     this.#open.set(kind, part);
     if (this.#size !== null) part.dispatch({ kind: 'resized', size: this.#size });
     return part;

@@ -2,18 +2,12 @@
 // while the user is here, so that nothing is lost.
 
 import { type Command, type Machine, step } from '../machine/machine.ts';
-import { EMPTY_ROW, textRow } from '../machine/rows.ts';
+import { commandRow, EMPTY_ROW, textRow } from '../machine/rows.ts';
 import type { Size } from '../widgets/canvas.ts';
+import type { PartKind, Parts } from './parts.ts';
 
 export interface StartState extends Machine<StartState> {
   readonly files: { readonly server: string; readonly client: string };
-}
-
-/** The ways out of the start page. */
-export interface Doors {
-  openServer(): void;
-  openClient(): void;
-  leave(): void;
 }
 
 const HELP = `This machine is a server and a client.
@@ -22,18 +16,20 @@ Server: rssrv on this machine, which offers volumes to clients. Client: rsiod on
 
 Up and Down move, Enter opens, Esc comes back here, F10 leaves.`;
 
-export function startState(size: Size, files: StartState['files'], doors: Doors): StartState {
-  const through =
-    (door: () => void): Command<StartState> =>
+export function startState(size: Size, files: StartState['files'], parts: Pick<Parts, 'show' | 'leaveFrom'>): StartState {
+  const end = (): void => parts.leaveFrom('start');
+  const leave: Command<StartState> = (state) => step(state, end);
+  const opening =
+    (kind: PartKind): Command<StartState> =>
     (state) =>
-      step(state, door);
+      step(state, () => parts.show(kind));
   const choices = [
-    ['Server   volumes, pools and clients of rssrv on this machine', through(() => doors.openServer())],
-    ['Client   the servers whose volumes this machine uses', through(() => doors.openClient())],
-    ['Leave    F10', through(() => doors.leave())],
+    ['Server   volumes, pools and clients of rssrv on this machine', opening('server')],
+    ['Client   the servers whose volumes this machine uses', opening('client')],
+    ['Leave    F10', leave],
   ] as const;
   const rows = [
-    ...choices.map(([text, command]) => ({ lines: [text], command, remove: null })),
+    ...choices.map(([text, command]) => commandRow(command, text)),
     EMPTY_ROW,
     textRow(`Server file ${files.server}`),
     textRow(`Client file ${files.client}`),
@@ -44,14 +40,14 @@ export function startState(size: Size, files: StartState['files'], doors: Doors)
     hasStart: false,
     role: {
       save: (state) => step(state),
-      leave: through(() => doors.leave()),
+      leave,
       mayEnd: ({ popups }) => popups.length === 0,
       isUnsaved: () => false,
       mark: () => '',
       keys: 'F1 Help   F10 Leave',
       saveKey: () => null,
       showStart: () => {},
-      end: () => doors.leave(),
+      end,
     },
     pages: [
       {

@@ -7,9 +7,10 @@ import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
 import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
 import type { Examination } from '@rsio/protocol/explorer/probe/probe-report';
-import { beginClient, clientPart } from '../client/client-part.ts';
+import { clientPart } from '../client/client-part.ts';
 import type { IdentifiedServer, Ports, StoredFile } from '../client/model/ports.ts';
 import type { ClientState } from '../client/model/state.ts';
+import { lookAtMachine } from '../client/work/edits.ts';
 import { draw } from '../machine/draw.ts';
 import { Session } from '../machine/session.ts';
 import { SIGNS } from '../widgets/border.ts';
@@ -68,7 +69,7 @@ export class Walker {
     const size = { columns: 80, rows: 24 };
     const given = { ports: this.#ports(), configFile: FILE, isWritable, startCommand: 'rsiod', hasStart, stored: storedOf(file), size };
     this.#session = new Session(clientPart(given, leaving), this.clock, () => {});
-    this.#session.dispatch(beginClient);
+    this.#session.dispatch(lookAtMachine);
   }
 
   get state(): ClientState {

@@ -17,7 +17,7 @@ interface Facts extends ServerView {
 let last: { readonly view: ServerView; readonly facts: Facts } | null = null;
 
 /** Null if rssrv has not answered yet, or is not running. */
-export function factsOf({ view }: ServerState): Facts | null {
+export function factsOf({ view }: Pick<ServerState, 'view'>): Facts | null {
   if (view === null) return null;
   // Many volumes make the warnings expensive, and a page asks for them at every key.
   if (last?.view !== view) last = { view, facts: { ...view, warnings: warningsOf(view.pools, view.volumes) } };

@@ -5,7 +5,15 @@ import { plural } from '@rsio/common/lib/units';
 import { open } from '../../machine/machine.ts';
 import { columnsOf, EMPTY_ROW, problemRow, textRow } from '../../machine/rows.ts';
 import { SERVER_HELP } from '../model/help-text.ts';
-import { configIn, type ServerChoice, type ServerContent, serverPage, type ServerPage, type ServerState } from '../model/state.ts';
+import {
+  configIn,
+  type ServerChoice,
+  type ServerContent,
+  serverPage,
+  type ServerPage,
+  type ServerState,
+  type ServerView,
+} from '../model/state.ts';
 import { CLIENTS_PAGE } from './clients-page.ts';
 import { factsOf } from './facts.ts';
 import { INTERFACES_PAGE } from './interfaces-page.ts';
@@ -15,21 +23,44 @@ import { STATUS_PAGE } from './status-page.ts';
 import { CREATE_VOLUME } from './volume-page.ts';
 import { VOLUMES_PAGE } from './volumes-page.ts';
 
-const LINES: readonly ServerChoice[] = [
-  CREATE_VOLUME,
-  { label: 'Volumes', command: open(VOLUMES_PAGE) },
-  { label: 'Clients', command: open(CLIENTS_PAGE) },
-  { label: 'Pools', command: open(POOLS_PAGE) },
-  { label: 'Interfaces', command: open(INTERFACES_PAGE) },
-  { label: 'Status', command: open(STATUS_PAGE) },
-  { label: 'Leave', command: (state) => state.role.leave(state) },
+/** `detail`: what stands beside the label; it may need an answer of rssrv. */
+const LINES: readonly (ServerChoice & { readonly detail: string | ((view: ServerView) => string) })[] = [
+  { ...CREATE_VOLUME, detail: 'a new volume, handed out to clients' },
+  {
+    label: 'Volumes',
+    command: open(VOLUMES_PAGE),
+    detail: ({ volumes }) => `${plural(volumes.length, 'volume')}, ${count(volumes, ({ holders }) => holders.length > 0)} held`,
+  },
+  {
+    label: 'Clients',
+    command: open(CLIENTS_PAGE),
+    detail: ({ clients }) => `${plural(clients.length, 'client')}, ${count(clients, ({ state }) => state === 'connected')} connected`,
+  },
+  { label: 'Pools', command: open(POOLS_PAGE), detail: ({ pools }) => plural(pools.length, 'pool') },
+  {
+    label: 'Interfaces',
+    command: open(INTERFACES_PAGE),
+    detail: ({ interfaces }) =>
+      `${plural(interfaces.length, 'interface')}, ${count(interfaces, ({ state }) => state === 'listening')} listening`,
+  },
+  { label: 'Status', command: open(STATUS_PAGE), detail: (view) => `the server on one page${warningsText(view)}` },
+  { label: 'Leave', command: (state) => state.role.leave(state), detail: 'F10' },
 ];
+
+function count<T>(items: readonly T[], isCounted: (item: T) => boolean): number {
+  return items.filter(isCounted).length;
+}
+
+function warningsText(view: ServerView): string {
+  const { length } = factsOf({ view })?.warnings ?? [];
+  return length === 0 ? '' : `, ${plural(length, 'warning')}`;
+}
 
 export const MENU_PAGE: ServerPage = { ...serverPage('menu', menu), focusUntilUsed };
 
 function menu(state: ServerState): ServerContent {
   const labels = columnsOf(
-    LINES.map(({ label }) => [label, detailOf(state, label)]),
+    LINES.map(({ label, detail }) => [label, typeof detail === 'string' ? detail : state.view === null ? '' : detail(state.view)]),
     [0],
   );
   const warnings = factsOf(state)?.warnings ?? [];
@@ -50,35 +81,10 @@ function menu(state: ServerState): ServerContent {
   };
 }
 
-function detailOf(state: ServerState, label: string): string {
-  if (label === 'Leave') return 'F10';
-  if (label === 'Create volume') return 'a new volume, handed out to clients';
-  const { view } = state;
-  if (view === null) return '';
-  switch (label) {
-    case 'Volumes':
-      return `${plural(view.volumes.length, 'volume')}, ${view.volumes.filter(({ holders }) => holders.length > 0).length} held`;
-    case 'Clients':
-      return `${plural(view.clients.length, 'client')}, ${view.clients.filter((client) => client.state === 'connected').length} connected`;
-    case 'Pools':
-      return plural(view.pools.length, 'pool');
-    case 'Interfaces':
-      return `${plural(view.interfaces.length, 'interface')}, ${view.interfaces.filter((each) => each.state === 'listening').length} listening`;
-    default: {
-      const warnings = factsOf(state)?.warnings.length ?? 0;
-      return warnings === 0 ? 'the server on one page' : `the server on one page, ${plural(warnings, 'warning')}`;
-    }
-  }
-}
-
 /** The line of the next step. */
 function focusUntilUsed({ view }: ServerState): number {
-  const wanted = view === null ? 0 : view.pools.length === 0 ? lineOf('Pools') : view.clients.length === 0 ? lineOf('Clients') : 0;
-  return Math.max(0, wanted);
-}
-
-function lineOf(label: string): number {
-  return LINES.findIndex((line) => line.label === label);
+  const wanted = view?.pools.length === 0 ? 'Pools' : view?.clients.length === 0 ? 'Clients' : CREATE_VOLUME.label;
+  return LINES.findIndex(({ label }) => label === wanted);
 }
 
 function nextStep({ view }: ServerState): string {

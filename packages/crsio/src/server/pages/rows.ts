@@ -1,8 +1,8 @@
 // The rows and actions that several pages of the server share. Pure. Invariant: while rssrv does not answer, every page says so first, and says
 // what to do.
 
-import { choiceRow, EMPTY_ROW, headingRow, problemRow, textRow } from '../../machine/rows.ts';
-import type { ServerChoice, ServerCommand, ServerRow, ServerState } from '../model/state.ts';
+import { EMPTY_ROW, problemRow, textRow } from '../../machine/rows.ts';
+import type { ServerChoice, ServerRow, ServerState } from '../model/state.ts';
 import { lookNow } from '../work/looking.ts';
 
 /** Says that rssrv does not run or answer, and that the file has errors. Empty if all is well. */
@@ -26,16 +26,6 @@ function failureRows({ failure, view, startCommand, configFile, nowMs, viewMs }:
 function fileRows({ file }: ServerState): ServerRow[] {
   if (file === null || 'config' in file) return [];
   return [problemRow(`! ${file.failure.message} [${file.failure.code}]`)];
-}
-
-/** The rows of a list with its heading, or a text instead of an empty list. */
-export function listRows(heading: string, rows: readonly ServerRow[], instead: string): ServerRow[] {
-  return rows.length === 0 ? [textRow(instead)] : [headingRow(heading), ...rows];
-}
-
-/** The rows of the page of one object, each with a change of the object. F8 on them removes the object. */
-export function changeRows(changes: readonly ServerChoice[], remove: ServerCommand): ServerRow[] {
-  return changes.map((change) => ({ ...choiceRow(change), remove }));
 }
 
 export const ASK_AGAIN: ServerChoice = {

@@ -5,16 +5,17 @@ import type { ManagedVolumeView } from '@rsio/common/control/server/views';
 import { volumeDetails, volumeText } from '@rsio/common/manage/server-tables';
 import type { VolumeName } from '@rsio/common/manage/volumes/values';
 import { onTop, pushed, withTop } from '../../machine/machine.ts';
-import { EMPTY_ROW, problemRow, textRow } from '../../machine/rows.ts';
+import { problemRow, textRow } from '../../machine/rows.ts';
 import { changeTakeOver, createVolume, growVolume, renameVolume } from '../forms/volume-forms.ts';
 import { VOLUME_HELP } from '../model/help-text.ts';
-import type { ServerChoice, ServerCommand, ServerContent, ServerPage, ServerRow, ServerState } from '../model/state.ts';
-import { idOf, isSame, serverPage, volumeIn } from '../model/state.ts';
+import type { ServerChoice, ServerCommand, ServerPage, ServerRow, ServerState } from '../model/state.ts';
+import { idOf, isSame, volumeIn } from '../model/state.ts';
 import { markClients, ordering } from '../work/ordering.ts';
 import { setting } from '../work/orders.ts';
 import { askRemoval } from '../work/questions.ts';
 import { factsOf } from './facts.ts';
-import { ASK_AGAIN, changeRows, troubleRows, WAITING_ROW } from './rows.ts';
+import { objectPage } from './list-page.ts';
+import { WAITING_ROW } from './rows.ts';
 
 export const CREATE_VOLUME: ServerChoice = {
   label: 'Create volume',
@@ -23,27 +24,20 @@ export const CREATE_VOLUME: ServerChoice = {
 
 export function volumePage({ name, universe }: VolumeName): ServerPage {
   const own = { name, universe };
-  return serverPage(idOf('volume', volumeText(own)), (state) => content(state, own));
-}
-
-function content(state: ServerState, name: VolumeName): ServerContent {
-  const volume = factsOf(state)?.volumes.find((each) => isSame(each, name)) ?? null;
-  const changes = volume === null || volume.pool === null ? [] : changesOf(volume);
-  return {
-    title: `Volume ${volumeText(name)}`,
-    rows: [
-      ...troubleRows(state),
-      ...(volume === null ? [absentRow(state)] : stateRows(volume)),
-      EMPTY_ROW,
-      ...changeRows(changes, askRemoval(name)),
-      ...(volume !== null && volume.pool === null
-        ? [textRow(`A section of ${state.configFile} configures it: edit the file, then reload`)]
-        : []),
-    ],
-    actions: [...changes, ASK_AGAIN],
-    hint: changes.length === 0 ? 'Esc goes back' : 'Enter changes the selected setting, Esc goes back',
-    help: { title: 'Volume', text: VOLUME_HELP },
-  };
+  return objectPage(idOf('volume', volumeText(own)), (state) => {
+    const volume = factsOf(state)?.volumes.find((each) => isSame(each, own)) ?? null;
+    const isInFile = volume !== null && volume.pool === null;
+    const changes = volume === null || isInFile ? [] : changesOf(volume);
+    return {
+      title: `Volume ${volumeText(own)}`,
+      details: volume === null ? [absentRow(state)] : stateRows(volume),
+      changes,
+      remove: askRemoval(own),
+      below: isInFile ? [textRow(`A section of ${state.configFile} configures it: edit the file, then reload`)] : [],
+      hint: changes.length === 0 ? 'Esc goes back' : 'Enter changes the selected setting, Esc goes back',
+      help: { title: 'Volume', text: VOLUME_HELP },
+    };
+  });
 }
 
 function absentRow({ askingSinceMs, view }: ServerState): ServerRow {

@@ -7,10 +7,11 @@ import { type RekeyStep, rekeyClient } from '@rsio/common/manage/client-rekey';
 import { addPoolToServer, type NewPool } from '@rsio/common/manage/pool-addition';
 import { changeServerFile, type ServerFileContext } from '@rsio/common/manage/server-file';
 import type { ServerCall } from '@rsio/common/control/server/call-server';
-import { plural } from '@rsio/common/lib/units';
+import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
+import type { RssrvConfig } from '@rsio/common/config/schema/types';
+import { plural, printEndpoint } from '@rsio/common/lib/units';
 import type { ServerPorts } from '../model/ports.ts';
 import { idOf, type ServerOrder } from '../model/state.ts';
-import { joinText } from './join-text.ts';
 
 type Edit = Parameters<typeof changeServerFile>[1];
 type Say = (sentence: string) => void;
@@ -124,5 +125,19 @@ function rekeyText(name: string, key: string): string {
     'Both keys are valid now.',
     `On ${name}, write it to nodekey in /etc/rscltcfg, and run rsconfig restart.`,
     'Then drop the old key here.',
+  ].join('\n');
+}
+
+/** What the administrator must do on a new client. The command line never contains the key, because ps shows command lines to every user. */
+function joinText({ interfaces, namespace }: Pick<RssrvConfig, 'interfaces' | 'namespace'>, name: string, key: string): string {
+  const address = interfaces[0]?.address;
+  const { port, explore, namespaceid } = namespace;
+  const host = address === undefined ? 'ADDRESS-OF-THIS-SERVER' : printEndpoint(address, port === PORT_DEFAULT ? null : port);
+  const id = explore === 'no' ? ` --id ${namespaceid}` : '';
+  return [
+    `Key of client ${name}, shown only here:`,
+    `  ${key}`,
+    `Run on ${name}, paste the key, press Enter and Ctrl-D:`,
+    `  rsconfig join ${host} --name ${name}${id} --key-file -`,
   ].join('\n');
 }

@@ -1,12 +1,24 @@
-// Looks at the server again and again: at each tick, crsio checks whether a look is due. look.ts asks rssrv. Invariants: only one look is in
-// progress; the interval grows with the time that a look takes, so that crsio never keeps rssrv busy; the row with the focus keeps it when a
-// list changes.
+// Looks at the server again and again: at each tick, crsio checks whether a look is due. Invariants: only one look is in progress; a look ends
+// within the time-out of one request after the last answer; the interval grows with the time that a look takes, so that crsio never keeps rssrv
+// busy; the row with the focus keeps it when a list changes.
 
-import { type Effect, type Step, step, topOf, withTop } from '../../machine/machine.ts';
+import type { ServerMethodName, ServerMethods } from '@rsio/common/control/server/server-methods';
+import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
+import { type Effect, type Failure, failureOf, type Step, step, topOf, withTop } from '../../machine/machine.ts';
 import { contentOf } from '../../machine/update.ts';
-import { LOOK_INTERVAL_MS, LOOK_SHARE, TICK_MS } from '../../widgets/limits.ts';
-import type { ServerRow, ServerState } from '../model/state.ts';
-import { type Look, look } from './look.ts';
+import { LOOK_INTERVAL_MS, LOOK_SHARE, LOOK_WAIT_MS, TICK_MS } from '../../widgets/limits.ts';
+import type { ServerPorts } from '../model/ports.ts';
+import type { FileView, ServerRow, ServerState, ServerView } from '../model/state.ts';
+
+/** What crsio found out at one time. */
+interface Look {
+  readonly file: FileView;
+  /** Interfaces of this machine. */
+  readonly machine: readonly MachineInterface[];
+  readonly server: ServerView | Failure;
+  readonly startedMs: number;
+  readonly endedMs: number;
+}
 
 /** The clock has advanced. */
 export function tick(before: ServerState): Step<ServerState> {
@@ -54,4 +66,32 @@ function idsOf(state: ServerState): readonly (string | undefined)[] {
   return contentOf(state)
     .rows.filter(({ command }) => command !== null)
     .map(({ id, lines }: ServerRow) => id ?? lines[0]);
+}
+
+/** Reads the file, and asks rssrv for everything that the pages show. Never throws; a file with errors does not keep the answers from the pages. */
+async function look(ports: ServerPorts): Promise<Look> {
+  const startedMs = ports.clock.monotonicMs();
+  const file = readFile(ports);
+  const server = await ask(ports).catch(failureOf);
+  return { file, machine: ports.machine(), server, startedMs, endedMs: ports.clock.monotonicMs() };
+}
+
+function readFile(ports: ServerPorts): FileView {
+  try {
+    return { config: ports.readConfig() };
+  } catch (thrown) {
+    return { failure: failureOf(thrown) };
+  }
+}
+
+/** One request after the other, so that a slow server has only one of them. */
+async function ask(ports: ServerPorts): Promise<ServerView> {
+  const call = <M extends ServerMethodName>(method: M, params: ServerMethods[M]['params']): Promise<ServerMethods[M]['result']> =>
+    ports.call(method, params, LOOK_WAIT_MS);
+  const daemon = await call('daemon', {});
+  const { pools } = await call('pool-list', {});
+  const { volumes, removed } = await call('volume-list', { pool: null });
+  const { clients } = await call('client-list', {});
+  const { interfaces } = await call('interface-list', {});
+  return { daemon, pools, volumes, removed, clients, interfaces };
 }
