@@ -5,9 +5,7 @@ import { SAMPLE_RSCLTCFG } from '@rsio/common/testing/sample-rscltcfg';
 import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
 import { RsError } from '@rsio/common/lib/errors';
 import { expect, test } from 'vitest';
-import { draw } from '../machine/draw.ts';
 import { Walker } from '../testing/walker.ts';
-import { SIGNS } from '../widgets/border.ts';
 
 function card(device: string, address: string, changes: Partial<MachineInterface> = {}): MachineInterface {
   const usual = { prefixLength: 24, broadcast: null, mtuBytes: 1500, linkMbps: 1000, hasCarrier: true, isLoopback: false };
@@ -74,12 +72,12 @@ test('faults are drawn as problems, and the marked row stays marked', async () =
   const walker = new Walker({ file: SAMPLE_RSCLTCFG });
   await walker.choose('Interfaces');
   await walker.press('end');
-  const runs = draw(walker.state, SIGNS.ascii).canvas.rows().flat();
+  const runs = walker.rows().flat();
   const problems = runs.filter(({ style }) => style === 'problem');
   expect(problems).toEqual([]);
   await walker.press('escape');
   await walker.choose('Status');
-  const lines = draw(walker.state, SIGNS.ascii).canvas.rows().flat();
+  const lines = walker.rows().flat();
   expect(lines.filter(({ style }) => style === 'problem').map(({ text }) => text.trim())).toEqual([
     '! rsiod is not running on this machine',
   ]);

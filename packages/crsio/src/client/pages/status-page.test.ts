@@ -5,8 +5,6 @@ import type { AttachmentView, NamespaceView, StatsView, StatusView } from '@rsio
 import { pathStats } from '@rsio/protocol/testing/path-stats';
 import { expect, test } from 'vitest';
 import { Walker } from '../../testing/walker.ts';
-import { SIGNS } from '../../widgets/border.ts';
-import { draw } from '../../machine/draw.ts';
 
 const PATH = {
   number: 1,
@@ -192,7 +190,7 @@ test('addresses of the same socket, and devices below a long root, are shown by 
 test('a path that is down is drawn as a problem, with all its details', async () => {
   const walker = watching();
   await walker.choose('Status');
-  const runs = draw(walker.state, SIGNS.ascii).canvas.rows().flat();
+  const runs = walker.rows().flat();
   const problems = runs.filter(({ style }) => style === 'problem').map(({ text }) => text);
   expect(problems.some((text) => text.includes('192.168.45.10/5001'))).toBe(true);
   expect(problems.some((text) => text.includes('! Connection refused'))).toBe(true);
