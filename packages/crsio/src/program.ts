@@ -1,6 +1,6 @@
-// The program crsio: checks the terminal, finds out whether this machine is a server, a client or both, shows the parts, and always restores
-// the terminal. main.ts starts the program. Invariant: nothing is printed while the screen is shown; messages are printed after the terminal
-// has been restored.
+// The program crsio: checks the terminal, finds out whether this machine is a server, a client or both, shows the parts, and always
+// restores the terminal. main.ts starts the program. Invariant: nothing is printed while the screen is shown; messages are printed after
+// the terminal has been restored.
 
 import { existsSync } from 'node:fs';
 import { rsiodPaths, rssrvPaths } from '@rsio/common/config/root-paths';

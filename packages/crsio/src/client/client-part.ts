@@ -1,4 +1,4 @@
-// The part of crsio that edits rscltcfg and shows rsiod: its role, and its start. pages/ holds what it shows. Invariants: a file that the
+// The part of crsio that edits rscltcfg and shows rsiod: its role and its first state. pages/ has its pages. Invariants: a file that the
 // configuration reader refuses is never edited; F10 never loses changes without a question.
 
 import { existsSync } from 'node:fs';

@@ -1,4 +1,5 @@
-// What forms offer of the interfaces of this host. Pure. Invariant: the loopback and the addresses that the file has are not offered.
+// The addresses of this machine that a form of an interface offers, and the next free name of an interface. Pure. Invariant: neither the
+// loopback nor an address that the file already has is offered.
 
 import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
 import type { Offer } from './form.ts';
@@ -8,7 +9,6 @@ interface Present {
   readonly address: string;
 }
 
-/** The interfaces of this machine that the file does not have. */
 export function missingIn(present: readonly Present[], machine: readonly MachineInterface[]): readonly MachineInterface[] {
   const taken = new Set(present.map((each) => each.address));
   return machine.filter(({ address, isLoopback }) => !isLoopback && !taken.has(address));
@@ -31,7 +31,7 @@ export function freeName(present: readonly Present[]): string {
   return freeNames(present).next().value ?? '';
 }
 
-/** `eth0, /24, 1000 Mbit/s`. */
+/** For example `eth0, /24, 1000 Mbit/s`. */
 export function machineDetails({ device, prefixLength, linkMbps, hasCarrier }: MachineInterface): string {
   const facts = [device, `/${prefixLength}`];
   if (linkMbps !== null) facts.push(`${linkMbps} Mbit/s`);

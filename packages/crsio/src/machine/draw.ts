@@ -1,6 +1,6 @@
-// Draws the state of a part: title line, framed page or form, hint, key line, and the popup on top. Pure: draw() turns a state into a canvas and
-// a cursor position. Invariants: a terminal below 80x24 shows only the message that it is too small; the key line names no key without an
-// effect.
+// Draws the state of a part: title line, framed page or form, hint, key line, and the popup on top. Pure: draw() turns a state into a
+// canvas and a cursor position. Invariants: a terminal below 80x24 shows only the message that it is too small; the key line names no key
+// without an effect.
 
 import { drawBorder, HINT_ROWS, isLargeEnough, pageSize, type Signs } from '../widgets/border.ts';
 import { Canvas } from '../widgets/canvas.ts';

@@ -32,7 +32,6 @@ export function acceptTop<S extends Machine<S>>(state: S): Step<S> {
   return form.problem === null ? top.take(state, form) : step(withTop(state, { ...top, form }));
 }
 
-/** Changes the form on top, if there is one. */
 export function withForm<S extends Machine<S>>(state: S, change: (form: Form) => Form): S {
   const top = topOf(state);
   return top.kind === 'form' ? withTop(state, { ...top, form: change(top.form) }) : state;
@@ -43,7 +42,7 @@ export function textsOf({ fields }: Form): Readonly<Record<string, string>> {
   return Object.fromEntries(fields.map((field) => [field.key, fieldText(field)]));
 }
 
-/** True if F4 offers values for the field with the focus. */
+/** True if F4 opens a list for the field with the focus. */
 export function hasOffers<S extends Machine<S>>({ form, choosers }: FormPage<S>): boolean {
   const here = focused(form);
   return here.kind === 'field' && (here.field.key in choosers || here.field.offers.length > 0);

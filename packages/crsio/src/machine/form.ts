@@ -2,6 +2,7 @@
 // Invariant: checkForm() finds no problem only if every field is valid by itself; the part that opened the form checks everything else.
 
 import type { KeyEntry } from '@rsio/common/config/schema/entries';
+import type { ValueType } from '@rsio/common/config/schema/value-types';
 import { RsError } from '@rsio/common/lib/errors';
 import { editOf, editedText, insertText, type LineEdit, pressEdit } from '../widgets/line-edit.ts';
 import type { Input, KeyName } from '../widgets/keys.ts';
@@ -49,6 +50,11 @@ export interface FieldSpec {
   readonly text?: string;
   readonly offers?: readonly Offer[];
   readonly isMore?: boolean;
+}
+
+/** An entry of a field that is not a key of a file. */
+export function entryOf(type: ValueType<unknown>, help: string, isRequired = false, byDefault: string | null = null): KeyEntry<unknown> {
+  return { type, isRequired, default: byDefault, help };
 }
 
 /** Creates a form whose focus is on the first empty required field. */

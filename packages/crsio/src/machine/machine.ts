@@ -1,6 +1,6 @@
-// The page machine: a stack of pages, popups above the top page, and a note. The client, the server and the start page each extend its state
-// by their data. Pure. Invariants: a command computes the next state and the effects, and never waits; only effects reach the outside; a
-// command that would lose something asks first, and the chosen answer does it.
+// The page machine: a stack of pages, popups above the top page, and a note. The parts of crsio (client, server, start page) each add their
+// data to its state. Invariants: a command is pure, it computes the next state and the effects; only effects reach files, sockets and the
+// clock; a command that would lose something only asks, and the chosen answer carries the command that does it.
 
 import type { KeyEntry } from '@rsio/common/config/schema/entries';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -16,7 +16,7 @@ export interface Machine<S> {
   readonly hasStart: boolean;
   /** The stack of pages; the last one is shown. */
   readonly pages: readonly [Page<S>, ...Page<S>[]];
-  /** The last popup is shown, above the top page. */
+  /** Only the last popup is shown. */
   readonly popups: readonly Popup<Command<S>>[];
   /** Message about the last event; the next key press removes it. */
   readonly note: string | null;
@@ -34,7 +34,7 @@ export interface Leaving {
 export interface Role<S> extends Leaving {
   readonly save: Command<S>;
   readonly leave: Command<S>;
-  /** False if F10 may not end crsio without a question. Decides while the terminal is too small for questions. */
+  /** True if F10 ends crsio while the terminal is too small to ask a question. */
   mayEnd(state: S): boolean;
   /** True if the user would lose something by leaving crsio now. */
   isUnsaved(state: S): boolean;
@@ -54,17 +54,17 @@ export interface Step<S> {
   readonly effects: readonly Effect<S>[];
 }
 
-/** Reaches the outside, and reports what happened as commands. It never throws. */
+/** Reaches files, sockets or the clock, and tells what happened as commands. Never throws. */
 export type Effect<S> = (tell: Tell<S>) => void;
 export type Tell<S> = (command: Command<S>) => void;
 
 export interface ListPage<S> {
   readonly kind: 'list';
-  /** The kind of page with the name of its object, such as `volume oracle@0`. */
+  /** The kind of page and the name of its object, for example `volume oracle@0`. */
   readonly id: string;
   /** Index among the rows that can be chosen; without such rows, index of the first visible line. */
   readonly focus: number;
-  /** Typed text, which narrows the page down; null if the page ignores typed text. */
+  /** The typed text, to which the page narrows its rows down; null if the page ignores typed text. */
   readonly filter: string | null;
   content(state: S, filter: string): Content<Command<S>>;
   /** The focus when the user returns to the page; absent: unchanged. */
@@ -75,23 +75,23 @@ export interface ListPage<S> {
 
 export interface FormPage<S> {
   readonly kind: 'form';
-  /** Identifies the command that opened the form. */
+  /** Identifies the command that opened the form. Two forms with the same owner count as one. */
   readonly owner: object;
   readonly form: Form;
   /** The page's own actions, followed by `applyLabel` and "Discard". */
   readonly actions: readonly Choice<Command<S>>[];
   readonly applyLabel: string;
-  /** Takes over the entries, all of which are valid by themselves. */
+  /** Takes over the entries of `form`, each of which is valid by itself. */
   take(state: S, form: Form): Step<S>;
   /** Help while a button has the focus. */
   readonly help: string;
-  /** The end of the help on a field. */
+  /** The last paragraph of the help on a field. */
   readonly fieldHelp: (entry: KeyEntry<unknown>) => string;
-  /** Opens a list other than the offers of the field, by the key of the field. */
+  /** Commands of F4 that replace the list of offers of a field, by the key of the field. */
   readonly choosers: Readonly<Record<string, Command<S>>>;
-  /** True if leaving crsio would lose entries. */
+  /** True if the entries count as unsaved changes. */
   readonly isKept: boolean;
-  /** Asked before a changed form closes. */
+  /** The text of the question before a changed form closes. */
   readonly question: string;
 }
 
@@ -104,7 +104,7 @@ export interface Popup<C> {
   readonly choices: readonly Choice<C>[];
   /** Index of the marked choice; if the popup has no choices, index of the first visible line. */
   readonly focus: number;
-  /** The popup after the space bar has marked the choice with the focus; absent if choices cannot be marked. */
+  /** Returns the popup after the space bar has marked or unmarked the choice at `focus`; absent if choices cannot be marked. */
   mark?(focus: number): Popup<C>;
 }
 
@@ -121,18 +121,16 @@ export function topOf<S extends Machine<S>>({ pages }: S): Page<S> {
   return pages.at(-1) ?? pages[0];
 }
 
-/** The list page with this id if it is on top, otherwise null. */
+/** Returns the list page with this id if it is on top, otherwise null. */
 export function onTop<S extends Machine<S>>(state: S, id: string): ListPage<S> | null {
   const top = topOf(state);
   return top.kind === 'list' && top.id === id ? top : null;
 }
 
-/** True if the list page with this id is open. */
 export function isOpen<S extends Machine<S>>({ pages }: S, id: string): boolean {
   return pages.some((page) => page.kind === 'list' && page.id === id);
 }
 
-/** Replaces the top page. */
 export function withTop<S extends Machine<S>>(state: S, page: Page<S>): S {
   const [first, ...others] = state.pages;
   return { ...state, pages: others.length === 0 ? [page] : [first, ...others.slice(0, -1), page] };
@@ -188,7 +186,7 @@ export function ask<S extends Machine<S>>(
   return withPopup(state, { title, text, choices: answers.map(([label, command]) => ({ label, command })), focus });
 }
 
-/** True if a form has entries that leaving crsio would lose. */
+/** True if an open form has entries that count as unsaved changes. */
 export function hasTouchedForm<S extends Machine<S>>({ pages }: S): boolean {
   return pages.some((page) => page.kind === 'form' && page.isKept && isTouched(page.form));
 }
@@ -198,7 +196,7 @@ export function failureOf(thrown: unknown): Failure {
   return { code, message };
 }
 
-/** An effect that asks the outside. Its answer, or its failure, becomes a command. */
+/** An effect whose answer becomes the command `done`, and whose failure becomes the command `failed`. */
 export function request<S, T>(
   work: (tell: Tell<S>) => T | Promise<T>,
   done: (answer: T) => Command<S>,

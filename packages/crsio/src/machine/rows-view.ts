@@ -17,7 +17,7 @@ export interface Area {
 interface Line {
   readonly row: Row<unknown>;
   readonly text: string;
-  /** Among the lines of the row. */
+  /** Index of the line within its row. */
   readonly index: number;
 }
 

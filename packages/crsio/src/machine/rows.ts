@@ -3,13 +3,13 @@
 
 import { graphemesOf, textWidth } from '../widgets/text-width.ts';
 
-/** How good the state of a row's object is. */
+/** The condition of the object that a row shows. */
 export type Tone = 'ok' | 'warning' | 'problem';
 
-/** `C`: the commands. */
+/** `C`: the type of commands. */
 export interface Row<C> {
   readonly lines: readonly string[];
-  /** Identifies the row when the list changes; absent: its first line does. */
+  /** Identifies the row when the list changes; if absent, the first line identifies it. */
   readonly id?: string;
   /** The command that Enter executes; null if the row is only text. */
   readonly command: C | null;
@@ -23,9 +23,9 @@ export interface Row<C> {
 
 export interface Choice<C> {
   readonly label: string;
-  /** Null: the choice only closes the popup. */
+  /** Null if the choice only closes the popup. */
   readonly command: C | null;
-  /** True if the popup stays open below what the command shows. */
+  /** True if the popup stays open below the popup that the command opens. */
   readonly isStaying?: boolean;
 }
 
@@ -48,7 +48,6 @@ export function textRow(...lines: readonly string[]): Row<never> {
   return { lines, command: null, remove: null };
 }
 
-/** A row that shows a problem. */
 export function problemRow(...lines: readonly string[]): Row<never> {
   return { ...textRow(...lines), isProblem: true };
 }
@@ -63,6 +62,15 @@ export function commandRow<C>(command: C, ...lines: readonly string[]): Row<C> {
 
 export function choiceRow<C>({ label, command }: Choice<C>): Row<C> {
   return { lines: [label], command, remove: null };
+}
+
+/** Returns the lines of a menu: each label with its detail beside it. */
+export function menuRows<C>(lines: readonly (Choice<C> & { readonly detail: string })[]): Row<C>[] {
+  const texts = columnsOf(
+    lines.map(({ label, detail }) => [label, detail]),
+    [0],
+  );
+  return lines.map(({ label, command }, index) => ({ id: label, lines: [texts[index] ?? ''], command, remove: null }));
 }
 
 export const EMPTY_ROW: Row<never> = textRow('');

@@ -1,5 +1,5 @@
-// One part of crsio at the terminal: keeps the state, passes actions to update(), starts effects and draws the screen. Invariant: actions are
-// processed one at a time. If an effect answers immediately, its answer is processed after the action that started the effect.
+// One part of crsio at the terminal: keeps the state, passes actions to update(), starts effects and draws the screen. Invariant: actions
+// are processed one at a time. If an effect answers immediately, its answer is processed after the action that started the effect.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { type Effect, type Failure, type Machine, reportFailure, step } from './machine.ts';
@@ -23,7 +23,6 @@ export class Session<S extends Machine<S>> {
     return this.#state;
   }
 
-  /** True if leaving now would lose changes. */
   isUnsaved(): boolean {
     return this.#state.role.isUnsaved(this.#state);
   }

@@ -1,5 +1,5 @@
-// Computes the next state and the effects after a key, typed text, a new size or a command. Pure, so that whole sessions can be tested without
-// a terminal. Invariant: while the terminal is too small, only F10 works, and only if it loses nothing.
+// Computes the next state and the effects after a key, typed text, a new size or a command. Pure, so that whole sessions can be tested
+// without a terminal. Invariant: while the terminal is too small, only F10 works, and only if it loses nothing.
 
 import { isLargeEnough, pageSize } from '../widgets/border.ts';
 import type { Size } from '../widgets/canvas.ts';
@@ -20,7 +20,6 @@ export function update<S extends Machine<S>>(state: S, action: Action<S>): Step<
   return action.kind === 'resized' ? step({ ...state, size: action.size }) : press(state, action);
 }
 
-/** The content of the top page. */
 export function contentOf<S extends Machine<S>>(state: S): Content<Command<S>> {
   const top = topOf(state);
   return top.kind === 'form' ? formContent(top) : top.content(state, top.filter ?? '');

@@ -1,5 +1,6 @@
-// The part of crsio that administers rssrv on this machine: its role, and its start. pages/ holds what it shows. Invariants: changes take effect
-// at once, so that F3 only applies a form; the title line names what rssrv has not answered yet, with the time that has passed.
+// The part of crsio that administers rssrv on this machine: its role and its first state. pages/ has its pages. Invariants: changes take
+// effect at once, so that F3 only applies a form; the title line names the request that rssrv has not answered yet, with the time that has
+// passed.
 
 import type { RssrvPaths } from '@rsio/common/config/root-paths';
 import { isTouched } from '../machine/form.ts';

@@ -1,5 +1,6 @@
-// The parts of crsio on this machine: client, server, and the start page if there are both. Shows one of them at a time, and keeps the others as
-// the user left them. Invariant: leaving never loses unsaved changes of the client's file without a question, wherever the user is.
+// The parts of crsio on this machine: client, server, and the start page if there are both. Shows one of them at a time, and keeps the
+// others as the user left them. Invariant: leaving never loses unsaved changes of the client's file without a question, wherever the user
+// is.
 
 import { failureOf, type Failure, type Leaving } from '../machine/machine.ts';
 import type { Size } from '../widgets/canvas.ts';
@@ -25,14 +26,13 @@ export class Parts {
   #shown: PartKind;
   #size: Size | null = null;
 
-  /** A maker throws if the part cannot be opened, for example because the client's file has errors. `leave` ends crsio. */
+  /** `makers` open a part, and throw if it cannot be opened, for example because the client's file has errors. `leave` ends crsio. */
   constructor(makers: Readonly<Record<PartKind, () => Part>>, first: PartKind, leave: () => void) {
     this.#makers = makers;
     this.#leave = leave;
     this.#shown = first;
   }
 
-  /** True if leaving now would lose changes. */
   get isUnsaved(): boolean {
     return [...this.#open.values()].some((part) => part.isUnsaved());
   }
@@ -75,7 +75,7 @@ export class Parts {
     return { showStart: () => this.show('start'), end: () => this.leaveFrom(kind) };
   }
 
-  /** Leaves crsio. Unsaved changes of another part are shown, with its question. */
+  /** Leaves crsio. If another part has unsaved changes, shows that part with its question instead. */
   leaveFrom(kind: PartKind): void {
     const other = [...this.#open].find(([each, part]) => each !== kind && part.isUnsaved());
     if (other === undefined) return this.#leave();

@@ -1,5 +1,5 @@
-// A user of crsio's part for the server. The file is in a folder of the test, which determines the answers of rssrv. Invariant: only the ports are
-// the test's own.
+// A user of crsio's part for the server. The file is in a folder of the test, which determines the answers of rssrv. Invariant: only the
+// ports are the test's own.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

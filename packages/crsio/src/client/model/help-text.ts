@@ -1,4 +1,4 @@
-// Help texts (F1) that explain how to use crsio. The help on sections and their keys comes from the schema (form-page.ts). Invariant:
+// Help texts (F1) that explain how to use crsio. The help on sections and their keys comes from the schema. Invariant:
 // terminal-input.ts recognizes every keyboard key that these texts mention.
 
 export const KEYS_HELP = `crsio edits the file that makes this machine a client of RSIO servers.

@@ -1,5 +1,5 @@
-// What the client's part of crsio needs from the machine: the configuration file, interfaces, the network, and rsiod. Tests supply their own
-// ports. Invariant: nothing else of the client's part reaches a file or a socket.
+// What the client's part of crsio needs from the machine: the configuration file, interfaces, the network, and rsiod. Tests supply their
+// own ports. Invariant: nothing else of the client's part reaches a file or a socket.
 
 import type { FileFingerprint } from '@rsio/common/config/config-file';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
@@ -17,7 +17,7 @@ export interface StoredFile {
   readonly fingerprint: FileFingerprint | null;
 }
 
-/** Parameters of an exploration. If `address` is not null, the exploration also sends requests directly to `address`. */
+/** Parameters of an exploration. The exploration also sends requests directly to `address`, unless it is null. */
 export interface ExploreRequest {
   readonly address: string | null;
   /** UDP port to explore; if null, the port in [defaults] is used. */

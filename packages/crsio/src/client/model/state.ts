@@ -1,6 +1,6 @@
 // What crsio knows of the client on this machine: the edited document, the file as it was read, and the results of the newest runs. Pure.
-// Invariants: the configuration reader always accepts the document, so that the user can save at any time; the initial content of a new file
-// does not count as an unsaved change.
+// Invariants: the configuration reader always accepts the document, so that the user can save at any time; the initial content of a new
+// file does not count as an unsaved change.
 
 import { type IniDocument, parseIni, printIni } from '@rsio/common/config/ini/ini-document';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
@@ -25,10 +25,10 @@ export interface Sample {
   readonly namespaces: readonly NamespaceView[];
 }
 
-/** What rsiod and, through it, the voters say of mirrors. */
+/** rsiod's answers about mirrors. rsiod asks the voters. */
 export interface MirrorsSample {
   readonly mirrors: readonly MirrorSummary[];
-  /** What could not be asked, so that mirrors may be missing. */
+  /** Sentences about servers that could not be asked, so that mirrors may be missing. */
   readonly gaps: readonly string[];
   readonly attached: readonly AttachedMirrorView[];
   /** Names of the servers that rsiod knows, each once. */
@@ -86,7 +86,6 @@ export interface ClientState extends Machine<ClientState> {
    * namespace directly.
    */
   readonly knownAddresses: Readonly<Record<number, readonly string[]>>;
-  /** Number of the newest run. */
   readonly runs: number;
   readonly found: Found;
   readonly search: Search;
@@ -146,7 +145,7 @@ export function isUnsaved(state: ClientState): boolean {
   return printIni(state.document) !== state.clean || hasTouchedForm(state);
 }
 
-/** Returns the document to edit: the parsed file, or the initial content of a new file. */
+/** The document to edit: the parsed file, or the initial content of a new file. */
 export function documentIn({ text, fingerprint }: StoredFile): IniDocument {
   return fingerprint === null ? newRscltcfg() : parseIni(text);
 }

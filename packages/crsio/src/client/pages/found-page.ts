@@ -1,12 +1,12 @@
-// Builds the pages of the two kinds of search. The page of a search for namespaces lists the servers with their addresses, and then the
-// findings, such as rejected answers. The page of a search for servers shows which pairs of interfaces have been tried. Once the search has
-// ended, the page shows the outcome for every interface. Invariants: for every interface, the page shows the section or the reason why
-// there is none. Names from peers contain no control characters, because the guards of the protocol (wire/guards.ts) reject such names.
+// The pages of the two kinds of search. The page of a search for namespaces lists the servers with their addresses, and then the findings,
+// such as rejected answers. The page of a search for servers shows which pairs of interfaces have been tried and, once the search has
+// ended, the outcome for every interface. Invariants: for every interface, the page shows the section or the reason why there is none.
+// Names from peers contain no control characters, because the guards of the protocol (wire/guards.ts) reject such names.
 
 import type { FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
 import type { Finding } from '@rsio/protocol/explorer/discovery/finding';
 import { address, keyText, port } from '@rsio/common/config/schema/value-types';
-import { type FieldSpec, type Form, formOf, formText } from '../../machine/form.ts';
+import { entryOf, type FieldSpec, type Form, formOf, formText } from '../../machine/form.ts';
 import { back, popped } from '../../machine/machine.ts';
 import { ADDRESS_COLUMNS, columnsOf, commandRow, EMPTY_ROW, headingRow, textRow } from '../../machine/rows.ts';
 import { FOUND_HELP, SEARCH_HELP } from '../model/help-text.ts';
@@ -14,16 +14,15 @@ import type { ExploreRequest } from '../model/ports.ts';
 import { reportSentence } from '../model/report-text.ts';
 import type { ClientCommand, ClientContent, ClientRow, ClientState, ClientStep, Found, Search, ServerOutcome } from '../model/state.ts';
 import { clientPage } from '../model/state.ts';
-import { openClientForm, optionalEntry } from '../work/client-form.ts';
+import { openClientForm } from '../work/client-form.ts';
 import { findNamespace, findServers, FOUND } from '../work/searching.ts';
 
-/** Minimum widths of the columns for namespace, id, server and address. */
+/** Minimum widths of the columns namespace, id, server and address. */
 const COLUMNS = [12, 5, 14, ADDRESS_COLUMNS];
 
-/** Uses a server that the exploration has found. */
+/** Returns the command that Enter executes on a server that was found. */
 type Take = (server: FoundServer, request: ExploreRequest) => ClientCommand;
 
-/** Finds namespaces, and shows them. `take`: what Enter on a server does. */
 export function exploreNamespaces(request: ExploreRequest, take: Take): ClientCommand {
   return findNamespace(
     request,
@@ -63,10 +62,10 @@ function foundContent({ request, servers, findings, isRunning }: Found, take: Ta
 const EXPLORE_FIELDS: readonly FieldSpec[] = [
   {
     key: 'address',
-    entry: optionalEntry(address, 'Address of a server behind a router; without an address, only the local subnets are explored'),
+    entry: entryOf(address, 'Address of a server behind a router; without an address, only the local subnets are explored'),
   },
-  { key: 'port', entry: optionalEntry(port, 'Port of the namespace. Inherited from [defaults]') },
-  { key: 'namespacekey', entry: optionalEntry(keyText, 'Key of the namespace; only answers that it signs are accepted') },
+  { key: 'port', entry: entryOf(port, 'Port of the namespace. Inherited from [defaults]') },
+  { key: 'namespacekey', entry: entryOf(keyText, 'Key of the namespace; only answers that it signs are accepted') },
 ];
 
 /** Opens a form for an exploration beyond the subnets. */
@@ -107,7 +106,6 @@ function findingRows(findings: readonly Finding[]): ClientRow[] {
   return [EMPTY_ROW, headingRow('Also noticed'), ...rows];
 }
 
-/** Searches for the servers of a namespace, and shows what became of each of their interfaces. */
 export function searchServers(namespace: string): ClientCommand {
   return findServers(
     namespace,

@@ -1,11 +1,19 @@
-// Builds the page that lists the interfaces in the file and shows whether this machine has their addresses. An address that the machine
+// The page that lists the interfaces in the file and shows whether this machine has their addresses. An address that the machine
 // lacks is marked, not refused, because the network interface may come back.
 
 import { SCHEMA } from '@rsio/common/config/schema/schema';
 import { interfaceOf } from '@rsio/protocol/explorer/network/interfaces';
 import { machineDetails } from '../../machine/address-offers.ts';
 import { ADDRESS_COLUMNS, choiceRow, columnsOf } from '../../machine/rows.ts';
-import { type ClientChoice, type ClientContent, clientPage, type ClientRow, type ClientState, configOf } from '../model/state.ts';
+import {
+  type ClientChoice,
+  type ClientCommand,
+  type ClientContent,
+  clientPage,
+  type ClientRow,
+  type ClientState,
+  configOf,
+} from '../model/state.ts';
 import { addAllInterfaces, askRemoval, lookAtMachine, missingInterfaces } from '../work/edits.ts';
 import { editSection } from '../work/section-forms.ts';
 
@@ -14,7 +22,7 @@ const RESCAN: ClientChoice = {
   command: (state) => lookAtMachine({ ...state, note: 'Rescanned the interfaces of this machine' }),
 };
 
-export function editInterface(name: string | null) {
+function editInterface(name: string | null): ClientCommand {
   return editSection({ kind: 'interface', name }, { actions: [RESCAN] });
 }
 

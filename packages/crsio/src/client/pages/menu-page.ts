@@ -1,12 +1,12 @@
-// Builds the first page, which summarizes the file and leads to every other page. The hint names the next step, and so leads a new user to
-// a working client.
+// The first page of the client, which summarizes the file and leads to every other page. Invariant: the hint names the next step, and so
+// leads a new user to a working client.
 
 import { plural } from '@rsio/common/lib/units';
 import { open } from '../../machine/machine.ts';
-import { columnsOf, commandRow, EMPTY_ROW, textRow } from '../../machine/rows.ts';
+import { EMPTY_ROW, menuRows, textRow } from '../../machine/rows.ts';
 import { KEYS_HELP } from '../model/help-text.ts';
 import {
-  type ClientCommand,
+  type ClientChoice,
   type ClientContent,
   clientPage,
   type ClientPage,
@@ -21,41 +21,16 @@ import { OPEN_MIRRORS } from './mirrors-page.ts';
 import { ADD_NAMESPACE, FIND_NAMESPACE, NAMESPACES_PAGE } from './namespaces-page.ts';
 import { OPEN_STATUS } from './status-page.ts';
 
-const COMMANDS: readonly ClientCommand[] = [
-  open(INTERFACES_PAGE),
-  open(NAMESPACES_PAGE),
-  ADD_NAMESPACE,
-  editSection({ kind: 'defaults' }),
-  OPEN_MIRRORS,
-  OPEN_STATUS,
-  saveAll(false),
-  (state) => state.role.leave(state),
-];
-/** Lines of the menu. */
-const LINE = { interfaces: 0, namespaces: 1, newNamespace: 2, status: 5, save: 6 } as const;
+const EDIT_DEFAULTS = editSection({ kind: 'defaults' });
 
 export const MENU_PAGE: ClientPage = { ...clientPage('menu', content), focusOnReturn };
 
 function content(state: ClientState): ClientContent {
   const { interfaces, namespaces } = configOf(state);
   const servers = namespaces.reduce((sum, each) => sum + each.servers.length, 0);
-  const labels = columnsOf(
-    [
-      ['Interfaces', plural(interfaces.length, 'interface')],
-      ['Namespaces', `${plural(namespaces.length, 'namespace')}, ${plural(servers, 'server interface')}`],
-      ['Add NEW Namespace', 'log in to a namespace, or find one'],
-      ['Defaults', 'values for everything that does not set its own'],
-      ['Mirrors', 'volumes on two or three servers'],
-      ['Status', 'paths, rates and volumes of the running rsiod'],
-      ['Save', 'F3'],
-      ['Leave', 'F10'],
-    ],
-    [0],
-  );
-  const rows = COMMANDS.map((command, index) => commandRow(command, labels[index] ?? ''));
   return {
     title: 'RSIO client',
-    rows: [...rows, EMPTY_ROW, textRow(`File ${state.configFile}${state.stored.fingerprint === null ? ' (new)' : ''}`)],
+    rows: [...menuRows(linesOf(state)), EMPTY_ROW, textRow(`File ${state.configFile}${state.stored.fingerprint === null ? ' (new)' : ''}`)],
     actions: [FIND_NAMESPACE, ADD_INTERFACE, { label: 'Reread the file', command: readAgain }],
     hint: nextStep(interfaces.length, namespaces.length, servers),
     help: { title: 'crsio', text: KEYS_HELP },
@@ -69,11 +44,27 @@ function nextStep(interfaces: number, namespaces: number, servers: number): stri
   return 'Enter opens the selected line, F1 shows help';
 }
 
+function linesOf(state: ClientState): readonly (ClientChoice & { readonly detail: string })[] {
+  const { interfaces, namespaces } = configOf(state);
+  const servers = namespaces.reduce((sum, each) => sum + each.servers.length, 0);
+  const counted = `${plural(namespaces.length, 'namespace')}, ${plural(servers, 'server interface')}`;
+  return [
+    { label: 'Interfaces', command: open(INTERFACES_PAGE), detail: plural(interfaces.length, 'interface') },
+    { label: 'Namespaces', command: open(NAMESPACES_PAGE), detail: counted },
+    { label: 'Add NEW Namespace', command: ADD_NAMESPACE, detail: 'log in to a namespace, or find one' },
+    { label: 'Defaults', command: EDIT_DEFAULTS, detail: 'values for everything that does not set its own' },
+    { label: 'Mirrors', command: OPEN_MIRRORS, detail: 'volumes on two or three servers' },
+    { label: 'Status', command: OPEN_STATUS, detail: 'paths, rates and volumes of the running rsiod' },
+    { label: 'Save', command: saveAll(false), detail: 'F3' },
+    { label: 'Leave', command: (now) => now.role.leave(now), detail: 'F10' },
+  ];
+}
+
 /** The line of the next step. */
 function focusOnReturn(state: ClientState): number {
   const { interfaces, namespaces } = configOf(state);
-  if (interfaces.length === 0) return LINE.interfaces;
-  if (namespaces.length === 0) return LINE.newNamespace;
-  if (namespaces.every(({ servers }) => servers.length === 0)) return LINE.namespaces;
-  return isUnsaved(state) ? LINE.save : LINE.status;
+  const isWithoutServers = namespaces.every(({ servers }) => servers.length === 0);
+  const after = isWithoutServers ? 'Namespaces' : isUnsaved(state) ? 'Save' : 'Status';
+  const wanted = interfaces.length === 0 ? 'Interfaces' : namespaces.length === 0 ? 'Add NEW Namespace' : after;
+  return linesOf(state).findIndex(({ label }) => label === wanted);
 }

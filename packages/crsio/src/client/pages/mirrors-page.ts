@@ -1,15 +1,14 @@
-// Builds the page of mirrors: each mirror with its replicas, its witness and its holder, and what Enter offers for one. Pure. Invariant: a
-// server that is silent, and a replica that lacks writes, is marked `!` and described in words.
+// The page of mirrors: each mirror with its replicas, its witness and its holder, the questions that Enter asks, and the form of a new
+// mirror. Pure. Invariant: a server that is silent, and a replica that lacks writes, is marked `!` and described in words.
 
 import type { AttachedMirrorView } from '@rsio/common/control/methods';
 import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
 import { printDuration } from '@rsio/common/lib/units';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 import { shownSize } from '@rsio/common/manage/server-tables';
-import type { KeyEntry } from '@rsio/common/config/schema/entries';
 import { name, size, type ValueType } from '@rsio/common/config/schema/value-types';
 import { SECTOR_BYTES, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
-import { type FieldSpec, type Form, formOf, type Offer } from '../../machine/form.ts';
+import { entryOf, type FieldSpec, type Form, formOf, type Offer } from '../../machine/form.ts';
 import { textsOf } from '../../machine/form-page.ts';
 import { ask, popped, step } from '../../machine/machine.ts';
 import { columnsOf, commandRow, EMPTY_ROW, problemRow, textRow } from '../../machine/rows.ts';
@@ -25,7 +24,7 @@ import {
   configOf,
   type MirrorsSample,
 } from '../model/state.ts';
-import { openClientForm, optionalEntry } from '../work/client-form.ts';
+import { openClientForm } from '../work/client-form.ts';
 import { askDetach, askDissolve, attach, createMirror, MIRRORS, openMirrors } from '../work/rsiod.ts';
 import { failureRows, HELP } from './status-page.ts';
 
@@ -103,7 +102,7 @@ function replicaPart(
   return { isWell: isReachable, server, text: isReachable ? 'in sync' : 'in sync: its replica cannot be used now' };
 }
 
-/** `copying, 8.0G left, 2m` */
+/** For example `copying, 8.0G left, 2m`. */
 function copyText({ state, leftBytes, etaMs }: AttachedMirrorView['replicas'][number]): string {
   if (state !== 'copying' || leftBytes === null) return state;
   return `copying, ${shownSize(leftBytes)} left${etaMs === null ? '' : `, ${printDuration(Math.max(1_000, Math.round(etaMs / 1_000) * 1_000))}`}`;
@@ -134,32 +133,31 @@ function openMirrorForm(state: ClientState): ClientStep {
 function mirrorFields(state: ClientState): readonly FieldSpec[] {
   const namespaces = configOf(state).namespaces.map((each) => each.name);
   const servers = state.mirrors.now?.servers ?? [];
-  const needed = (type: KeyEntry<unknown>['type'], help: string): KeyEntry<unknown> => ({ ...optionalEntry(type, help), isRequired: true });
   const offered = (texts: readonly string[]): readonly Offer[] => texts.map((text) => ({ text, detail: '' }));
   return [
-    { key: 'name', entry: needed(name, 'Name of the mirror, and of its volume on each server') },
-    { key: 'size', entry: needed(size(SECTOR_BYTES, VOLUME_MAX_BYTES), 'Size of the mirror, such as 20g') },
+    { key: 'name', entry: entryOf(name, 'Name of the mirror, and of its volume on each server', true) },
+    { key: 'size', entry: entryOf(size(SECTOR_BYTES, VOLUME_MAX_BYTES), 'Size of the mirror, such as 20g', true) },
     {
       key: 'servers',
-      entry: needed(serverNames, 'Two or three servers that get a replica each'),
+      entry: entryOf(serverNames, 'Two or three servers that get a replica each', true),
       offers: offered(pairsOf(servers.slice(0, PAIRED_SERVERS_MAX))),
     },
     {
       key: 'witness',
-      entry: optionalEntry(name, 'Server that votes and has no replica. Two replicas without a witness stop if either server fails'),
+      entry: entryOf(name, 'Server that votes and has no replica. Two replicas without a witness stop if either server fails'),
       offers: offered(servers),
     },
     {
       key: 'namespace',
-      entry: optionalEntry(name, 'Namespace of the servers'),
+      entry: entryOf(name, 'Namespace of the servers'),
       offers: offered(namespaces),
       ...(namespaces.length === 1 ? { text: namespaces[0] ?? '' } : {}),
     },
-    { key: 'pool', entry: optionalEntry(name, 'Pool of the replicas. Default: each server chooses'), isMore: true },
+    { key: 'pool', entry: entryOf(name, 'Pool of the replicas. Default: each server chooses'), isMore: true },
   ];
 }
 
-/** `a,b`, `a,c`, `b,c` */
+/** For example `a,b`, `a,c` and `b,c`. */
 function pairsOf(servers: readonly string[]): string[] {
   return servers.flatMap((one, index) => servers.slice(index + 1).map((other) => `${one},${other}`));
 }

@@ -1,9 +1,10 @@
-// Builds the page that lists the namespaces in the file, and the page that shows one namespace with its servers. Secret keys are shown only
-// in the form of the namespace, and only on request.
+// The page that lists the namespaces in the file, the page of one namespace with its servers, and the forms of both. Invariant: secret keys
+// are shown only in the form of the namespace, and only after F2.
 
 import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
 import { SCHEMA } from '@rsio/common/config/schema/schema';
 import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';
+import { plural } from '@rsio/common/lib/units';
 import type { FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
 import { fillField, focusOn, type Form, formText } from '../../machine/form.ts';
 import { acceptTop, withForm } from '../../machine/form-page.ts';
@@ -30,7 +31,7 @@ function list(state: ClientState): ClientContent {
       name,
       `id ${namespaceid}`,
       `as ${nodename}`,
-      serverCount(servers.length),
+      plural(servers.length, 'server interface'),
     ]),
     [12, 8, 12],
   );
@@ -50,7 +51,7 @@ function namespacePage(name: string): ClientPage {
   return clientPage(namespaceId(name), (state) => content(state, name));
 }
 
-/** Opens the form with the login data of a namespace. Afterwards the page of the namespace is shown, under its new name if it has one. */
+/** Opens the form with the login data of a namespace. After the form, the page of the namespace is on top. */
 export function editNamespace(name: string | null): ClientCommand {
   const find: ClientChoice = { label: 'Find New Namespace Servers', command: editing(searchFromForm) };
   return editSection(
@@ -74,7 +75,9 @@ function searchFromForm(state: ClientState): ClientStep {
   return topOf(accepted.state).kind === 'form' ? accepted : searchServers(formText(top.form, 'name'))(accepted.state);
 }
 
-/** Fills in a login form for the namespace of a found server: the form below, if it is for a new namespace, otherwise another form. */
+/**
+ * Fills in a login form for the namespace of the server. If the page below the search is a form for a new namespace, fills in that form.
+ */
 function logIn(server: FoundServer, request: ExploreRequest): ClientCommand {
   return editing((state) => {
     const config = configOf(state);
@@ -146,8 +149,4 @@ function serverRows({ name: namespace, servers }: ClientNamespaceConfig): Client
     return { lines: [lines[index] ?? ''], command: editServer(namespace, name), remove: askRemoval({ type: 'server', namespace, name }) };
   });
   return [headingRow('Server interfaces'), ...(rows.length === 0 ? [textRow('none yet')] : rows)];
-}
-
-function serverCount(count: number): string {
-  return `${count} server interface${count === 1 ? '' : 's'}`;
 }

@@ -1,6 +1,6 @@
-// Builds the status page: paths with the state and rate of each direction, and volumes with their commands. Also builds the page with the
-// results of a path test. Rates are computed from the difference of two samples. report-text.ts formats measurements. Invariant: symbols
-// and numbers carry all information; the bars only help to compare.
+// The status page: paths with the state and rate of each direction, and volumes with their commands; and the page with the results of a
+// path test. Rates are computed from the difference of two samples. report-text.ts formats measurements. Invariant: symbols and numbers
+// carry all information; the bars only help to compare.
 
 import { type PathStats, type RepView, waitingEnd, waitingText } from '@rsio/common/control/methods';
 import { plural } from '@rsio/common/lib/units';
@@ -87,7 +87,7 @@ function repRow(rep: RepView, rates: Rates, scale: number): ClientRow {
   );
 }
 
-/** Plain paths, which are the usual ones, are not marked. */
+/** A plain path, which is the usual case, has no mark. */
 function encryptionText({ state, cipher, tls }: RepView): string {
   if (cipher !== null) return '  encrypted';
   return state === 'up' && tls ? '  still plain' : '';
@@ -102,7 +102,7 @@ function ratesOf(path: PathStats, earlier: PathStats | undefined, now: Sample, b
   return { received: rate(path.receivedBytes, earlier.receivedBytes), sent: rate(path.sentBytes, earlier.sentBytes) };
 }
 
-/** Draws a rate as `[####....]`; page-view.ts replaces # and . with symbols of the character set in use. */
+/** Draws a rate as `[####....]`; rows-view.ts replaces # and . with symbols of the character set in use. */
 function bar(rate: number, scale: number): string {
   const filled = Math.round((rate / scale) * BAR_COLUMNS);
   return `[${'#'.repeat(filled)}${'.'.repeat(BAR_COLUMNS - filled)}]`;

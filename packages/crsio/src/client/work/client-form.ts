@@ -1,5 +1,5 @@
-// Opens the forms of the client. section-forms.ts has those of the sections of the file. Invariant: a form is opened with the interfaces that this
-// machine has now.
+// Opens a form of the client, with the texts that all of its forms share. section-forms.ts has the forms of the sections of the file.
+// Invariant: each form is opened together with a look at the interfaces of this machine, whose addresses it may offer.
 
 import type { KeyEntry } from '@rsio/common/config/schema/entries';
 import { openForm } from '../../machine/form-page.ts';
@@ -22,11 +22,6 @@ export function openClientForm(state: ClientState, page: Pick<ClientFormPage, 'f
     question: 'The form has unsaved entries',
   };
   return lookAtMachine(openForm(state, { ...usual, ...page }));
-}
-
-/** An entry of a field that is not a key of the file. */
-export function optionalEntry(type: KeyEntry<unknown>['type'], help: string): KeyEntry<unknown> {
-  return { type, isRequired: false, default: null, help };
 }
 
 function neededText({ isRequired, default: byDefault }: KeyEntry<unknown>): string {

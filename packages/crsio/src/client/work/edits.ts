@@ -1,5 +1,5 @@
-// Edits of the document that need no form: removing a section, and adding all interfaces of this machine at once. The configuration reader checks
-// the whole document after each edit. Invariant: an edit that the reader refuses changes nothing, and its reason is shown.
+// Edits of the document that need no form: removing a section, and adding all interfaces of this machine at once. The configuration reader
+// checks the whole document after each edit. Invariant: an edit that the reader refuses changes nothing, and the reason is shown.
 
 import { type IniDocument, printIni } from '@rsio/common/config/ini/ini-document';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
@@ -17,7 +17,6 @@ export type Removable =
   | { readonly type: 'interface' | 'namespace'; readonly name: string }
   | { readonly type: 'server'; readonly namespace: string; readonly name: string };
 
-/** Asks before the section is removed from the document. */
 export function askRemoval(what: Removable): ClientCommand {
   const { type, name } = what;
   const more = type === 'namespace' ? ' with its login data, servers and volumes' : '';
@@ -38,7 +37,6 @@ function removed(state: ClientState, what: Removable): ClientStep {
   return step({ ...(isGone ? popped(state) : state), document: outcome.document, note: `Removed ${what.type} ${what.name}` });
 }
 
-/** The id of the page of a namespace. */
 export function namespaceId(name: string): string {
   return `namespace ${name}`;
 }
@@ -64,7 +62,7 @@ function withoutLocation(message: string, file: string): string {
   return rest.replace(/^\d+: /, '').replace(/ \((first in )?line \d+\)/, '');
 }
 
-/** Interfaces of this machine that can be added to the file: no more than the file can still hold. */
+/** Returns the interfaces of this machine that can be added to the file: at most as many as the file can still hold. */
 export function missingInterfaces(state: ClientState): readonly MachineInterface[] {
   const { interfaces } = configOf(state);
   return missingIn(interfaces, state.machine).slice(0, INTERFACES_MAX - interfaces.length);
@@ -82,7 +80,6 @@ export const addAllInterfaces = editing((state) => {
   return step({ ...state, document: outcome.document, note });
 });
 
-/** Finds out which interfaces this machine has now. */
 export function lookAtMachine(state: ClientState): ClientStep {
   const effect = request<ClientState, readonly MachineInterface[]>(
     () => state.ports.machine(),

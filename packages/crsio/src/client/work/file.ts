@@ -1,5 +1,5 @@
-// Saves the file, reads it again, and leaves crsio. A step that would lose unsaved changes asks the user first. Invariant: a file that another
-// program changed is overwritten only after the user has seen the difference and has agreed to overwrite the file.
+// Saves the file, reads it again, and leaves crsio. A step that would lose unsaved changes asks first. Invariant: a file that another
+// program changed is overwritten only after the user has been told of the change and has chosen to overwrite the file.
 
 import { printIni } from '@rsio/common/config/ini/ini-document';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
@@ -99,7 +99,7 @@ function differencePage(theirs: StoredFile): ClientPage {
   }));
 }
 
-/** What a running rsiod has changed, or why it did not; null if rsiod is not running. */
+/** The changes that rsiod has applied, or why it applied none; null if rsiod is not running. */
 type Reload = { readonly changes: readonly string[] } | { readonly failure: Failure } | null;
 
 async function reload(ports: Ports): Promise<Reload> {
@@ -111,7 +111,7 @@ async function reload(ports: Ports): Promise<Reload> {
   }
 }
 
-/** After "Save and leave", crsio ends unless the reload failed. */
+/** Reports the end of a save. After "Save and leave", crsio ends unless the reload failed. */
 function reloaded(before: ClientState, outcome: Reload): ClientStep {
   const state: ClientState = { ...before, saving: null, note: `Saved ${before.configFile}` };
   const { note, startCommand } = state;

@@ -16,18 +16,16 @@ export const STATUS = 'status';
 export const MIRRORS = 'mirrors';
 export const TEST = 'test';
 
-/** Reports a failure. */
 export function failed(title: string): (failure: Failure) => ClientCommand {
   return (failure) => (state) => step(reportFailure<ClientState>({ ...state, note: null }, title, failure));
 }
 
-/** A refusal with its own title. */
 interface Refusal {
   readonly title: string;
   readonly failure: Failure;
 }
 
-/** Lets rsiod change something. The work ends with a sentence, or with a refusal. */
+/** Asks rsiod for a change. `work` returns a sentence for the note, or a refusal; if it throws, `title` stands above the reason. */
 function change(state: ClientState, note: string, title: string, work: (ports: Ports) => Promise<string | Refusal>): ClientStep {
   const effect = request<ClientState, string | Refusal>(
     () => work(state.ports),
@@ -163,7 +161,6 @@ export function createMirror(state: ClientState, texts: Readonly<Record<string, 
   });
 }
 
-/** Asks before the mirror becomes its replicas. */
 export function askDissolve(volume: string): ClientCommand {
   const answers = [
     [`Dissolve ${volume}`, (state: ClientState) => dissolve(state, volume)],

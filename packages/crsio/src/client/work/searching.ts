@@ -1,5 +1,5 @@
-// Explores the network for namespaces, and searches for the servers of one namespace. Invariant: a page that the user has left receives no more
-// results.
+// Explores the network for namespaces, and searches for the servers of one namespace. Invariant: a page that the user has left receives no
+// more results.
 
 import { addressKey } from '@rsio/common/lib/subnet';
 import type { Exploration, FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
@@ -14,7 +14,6 @@ export const FOUND = 'found';
 const SEARCH = 'search';
 const NO_INTERFACE = 'No interface to explore from: first add the interfaces of this machine';
 
-/** Explores, and shows the servers on the page as they answer. */
 export function findNamespace(asked: ExploreRequest, page: ClientPage): ClientCommand {
   return (state) => {
     const config = configOf(state);
@@ -38,7 +37,7 @@ function shown(state: ClientState, page: ClientPage): ClientState {
   return onTop(state, page.id) === null ? pushed(state, page) : withTop(state, page);
 }
 
-/** Does nothing if the user has left the page, or has begun a newer run. */
+/** A command that does nothing if the user has left the page or has begun a newer run. */
 function ifTop(page: typeof FOUND | typeof SEARCH, run: number, change: (state: ClientState) => ClientState): ClientCommand {
   return (state) => step(onTop(state, page) !== null && state[page].run === run ? change(state) : state);
 }

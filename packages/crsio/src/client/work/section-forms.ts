@@ -1,6 +1,6 @@
-// The forms of the sections of the file: the schema supplies the fields, the document their values, and an accepted form changes the document.
-// Invariants: a form has a field for every key of its section; the configuration reader accepts the document after each edit; an edit is made
-// completely or not at all.
+// The forms of the sections of the file: the schema supplies the fields, the document their values, and an accepted form changes the
+// document. Invariants: a form has a field for every key of its section; the configuration reader accepts the document after each edit; an
+// edit is made completely or not at all.
 
 import type { IniDocument, IniSection } from '@rsio/common/config/ini/ini-document';
 import {
@@ -15,7 +15,7 @@ import type { KeyTable } from '@rsio/common/config/schema/entries';
 import { SCHEMA } from '@rsio/common/config/schema/schema';
 import { name as nameType } from '@rsio/common/config/schema/value-types';
 import { addressOffers, freeName } from '../../machine/address-offers.ts';
-import { type FieldSpec, fieldText, type Form, formOf, formText, type Offer } from '../../machine/form.ts';
+import { entryOf, type FieldSpec, fieldText, type Form, formOf, formText, type Offer } from '../../machine/form.ts';
 import { withForm } from '../../machine/form-page.ts';
 import { popped, step } from '../../machine/machine.ts';
 import { KEYS_HELP } from '../model/help-text.ts';
@@ -78,7 +78,7 @@ function formFor(state: ClientState, section: Section): Form {
   const free = kind === 'interface' ? freeName(interfaces) : '';
   const offers = kind === 'interface' ? addressOffers(state, interfaces) : [];
   const help = `Name of the section. ${schema[kind].help}`;
-  const nameSpec: FieldSpec = { key: 'name', entry: { type: nameType, isRequired: true, default: null, help }, text: name ?? free };
+  const nameSpec: FieldSpec = { key: 'name', entry: entryOf(nameType, help, true), text: name ?? free };
   return formOf(titleOf(section), [nameSpec, ...specsOf(schema[kind].keys, now, FIRST_KEYS[kind], offers)]);
 }
 

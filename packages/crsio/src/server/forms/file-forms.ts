@@ -1,23 +1,18 @@
-// The forms whose changes are edits of rssrvcfg: interfaces, pools, clients and their rights. volume-forms.ts has the forms of volumes. Pure.
+// The forms whose changes are edits of rssrvcfg: interfaces, pools, clients and their rights. volume-forms.ts has the forms of volumes.
 // Invariant: the fields of a form begin with the values in force, so that an unchanged form changes nothing.
 
-import type { KeyEntry } from '@rsio/common/config/schema/entries';
 import { SCHEMA } from '@rsio/common/config/schema/schema';
 import { choice, name, size, type ValueType } from '@rsio/common/config/schema/value-types';
 import { CLIENT_ROLES } from '@rsio/common/config/schema/types';
 import { SECTOR_BYTES, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import { printSize, refuse } from '@rsio/common/lib/units';
-import { type FieldSpec, type Form, formOf, formText } from '../../machine/form.ts';
+import { entryOf, type FieldSpec, type Form, formOf, formText } from '../../machine/form.ts';
 import { addressOffers, freeName } from '../../machine/address-offers.ts';
 import { configIn, type ServerCommand, type ServerState } from '../model/state.ts';
 import { clientAddition, interfaceAddition, poolAddition, poolChange, rightsChange } from '../work/file-orders.ts';
 import { orderForm } from '../work/ordering.ts';
 
 const schema = SCHEMA.rssrvcfg;
-
-export function entry(type: ValueType<unknown>, help: string, isRequired = false, byDefault: string | null = null): KeyEntry<unknown> {
-  return { type, isRequired, default: byDefault, help };
-}
 
 export const poolNames: ValueType<readonly string[]> = {
   kind: 'names',
@@ -37,7 +32,7 @@ function orRefuse<T>(parse: () => T, text: string): T {
 export const ADD_INTERFACE = orderForm(
   (state) =>
     formOf('Add interface', [
-      { key: 'name', entry: entry(name, 'Name of the new interface', true), text: freeName(configIn(state)?.interfaces ?? []) },
+      { key: 'name', entry: entryOf(name, 'Name of the new interface', true), text: freeName(configIn(state)?.interfaces ?? []) },
       { key: 'address', entry: schema.interface.keys.address, offers: addressOffers(state, configIn(state)?.interfaces ?? []) },
       { key: 'port', entry: schema.interface.keys.port },
     ]),
@@ -50,7 +45,7 @@ const { path, limit, reserve } = schema.pool.keys;
 export const ADD_POOL = orderForm(
   () =>
     formOf('Add pool', [
-      { key: 'name', entry: entry(name, 'Name of the new pool', true) },
+      { key: 'name', entry: entryOf(name, 'Name of the new pool', true) },
       { key: 'path', entry: { ...path, help: PATH_HELP } },
       { key: 'limit', entry: limit },
       { key: 'reserve', entry: reserve },
@@ -84,7 +79,10 @@ export function changePool(pool: string): ServerCommand {
 
 export const ADD_CLIENT = orderForm(
   (state) =>
-    formOf('Add client', [{ key: 'name', entry: entry(name, 'Name of the new client, its nodename', true) }, ...rightsFields(state, null)]),
+    formOf('Add client', [
+      { key: 'name', entry: entryOf(name, 'Name of the new client, its nodename', true) },
+      ...rightsFields(state, null),
+    ]),
   (form) => clientAddition(formText(form, 'name'), formText(form, 'right') === '' ? '' : rightsOf(form)),
 );
 
@@ -105,22 +103,22 @@ function rightsFields(state: ServerState, client: string | null): FieldSpec[] {
   const rightHelp = 'use: attach volumes; manage: also create and change volumes; admin: everything that rsadm can do';
   const limitType = size(SECTOR_BYTES, VOLUME_MAX_BYTES);
   return [
-    { key: 'right', entry: entry(choice(...CLIENT_ROLES), rightHelp, false, 'use'), text: own?.role ?? '' },
+    { key: 'right', entry: entryOf(choice(...CLIENT_ROLES), rightHelp, false, 'use'), text: own?.role ?? '' },
     {
       key: 'pools',
-      entry: entry(poolNames, 'With manage: the pools that it may use', false, 'all'),
+      entry: entryOf(poolNames, 'With manage: the pools that it may use', false, 'all'),
       text: own?.pools?.join(',') ?? '',
       offers: pools,
     },
     {
       key: 'limit',
-      entry: entry(limitType, 'With manage: most that the sizes of its volumes may add up to', false, 'none'),
+      entry: entryOf(limitType, 'With manage: most that the sizes of its volumes may add up to', false, 'none'),
       text: own?.limitBytes === null || own === undefined ? '' : printSize(own.limitBytes),
     },
   ];
 }
 
-/** As in [rights] of rssrvcfg, without the name of the client. */
+/** A line of [rights] in rssrvcfg, without the name of the client. */
 function rightsOf(form: Form): string {
   const right = formText(form, 'right') || 'use';
   const settings = [

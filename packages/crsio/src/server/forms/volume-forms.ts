@@ -1,5 +1,5 @@
-// The forms of volumes, and the change that each leads to. file-forms.ts has the forms whose changes are edits of the file. Pure. Invariant: a form
-// becomes a change only if each field is valid by itself; rssrv decides everything else.
+// The forms of volumes, and the change that each leads to. file-forms.ts has the forms whose changes are edits of the file. Invariant: a
+// form becomes a change only if each field is valid by itself; rssrv decides everything else.
 
 import { SECTOR_BYTES, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import { SCHEMA } from '@rsio/common/config/schema/schema';
@@ -7,12 +7,12 @@ import { clientNames, size, type ValueType } from '@rsio/common/config/schema/va
 import { NAME_ALLOWED, plural } from '@rsio/common/lib/units';
 import { shownSize, volumeText } from '@rsio/common/manage/server-tables';
 import { type VolumeName, volumeName } from '@rsio/common/manage/volumes/values';
-import { type FieldSpec, focusOn, type Form, formOf, formText } from '../../machine/form.ts';
+import { entryOf, type FieldSpec, focusOn, type Form, formOf, formText } from '../../machine/form.ts';
 import { CREATE_HELP } from '../model/help-text.ts';
 import { configIn, isSame, type ServerCommand, type ServerState, volumeIn } from '../model/state.ts';
 import { orderForm } from '../work/ordering.ts';
 import { creation, growth, type NewVolume, renaming, setting } from '../work/orders.ts';
-import { entry, poolNames } from './file-forms.ts';
+import { poolNames } from './file-forms.ts';
 
 const keys = SCHEMA.rssrvcfg.volume.keys;
 const volumeChunk = size(1, VOLUME_MAX_BYTES);
@@ -55,7 +55,7 @@ export function growVolume(volume: VolumeName): ServerCommand {
     (state) => {
       const now = volumeIn(state, volume)?.sizeBytes ?? null;
       const help = `New size of the volume; now it has ${shownSize(now)}. Clients may go on using it`;
-      return formOf(`Grow volume ${volumeText(volume)}`, [{ key: 'size', entry: entry(volumeSize, help, true) }]);
+      return formOf(`Grow volume ${volumeText(volume)}`, [{ key: 'size', entry: entryOf(volumeSize, help, true) }]);
     },
     (form) => growth(volume, volumeSize.parse(formText(form, 'size'))),
   );
@@ -63,7 +63,7 @@ export function growVolume(volume: VolumeName): ServerCommand {
 
 /** `show`: shows the volume under its new name. */
 export function renameVolume(volume: VolumeName, show: (state: ServerState, to: VolumeName) => ServerState): ServerCommand {
-  const fields = [{ key: 'name', entry: entry(volumeNameText, 'New name of the volume. No client may hold it', true) }];
+  const fields = [{ key: 'name', entry: entryOf(volumeNameText, 'New name of the volume. No client may hold it', true) }];
   return orderForm(
     () => formOf(`Rename volume ${volumeText(volume)}`, fields),
     (form) => {
@@ -93,16 +93,16 @@ function creationFields(state: ServerState): FieldSpec[] {
   const thickHelp = 'Whether the space of the whole volume is allocated at once, so that writes never lack space';
   const clientsHelp = 'Clients that may attach it, with commas; F4 lists the known clients. A new name can become a new client';
   return [
-    { key: 'name', entry: entry(volumeNameText, 'Name of the new volume', true) },
-    { key: 'size', entry: entry(volumeSize, 'Size of the new volume; its content is zeros', true) },
-    { key: 'clients', entry: entry(clientNames, clientsHelp, false, 'all') },
+    { key: 'name', entry: entryOf(volumeNameText, 'Name of the new volume', true) },
+    { key: 'size', entry: entryOf(volumeSize, 'Size of the new volume; its content is zeros', true) },
+    { key: 'clients', entry: entryOf(clientNames, clientsHelp, false, 'all') },
     {
       key: 'pool',
-      entry: entry(poolNames, poolHelp, false, pools.length === 1 ? (pools[0]?.name ?? null) : 'most room'),
+      entry: entryOf(poolNames, poolHelp, false, pools.length === 1 ? (pools[0]?.name ?? null) : 'most room'),
       offers: poolOffers,
     },
-    { key: 'thick', entry: entry(keys.readonly.type, thickHelp, false, 'no') },
-    { key: 'stripe', entry: entry(volumeChunk, stripeHelp), isMore: true },
+    { key: 'thick', entry: entryOf(keys.readonly.type, thickHelp, false, 'no') },
+    { key: 'stripe', entry: entryOf(volumeChunk, stripeHelp), isMore: true },
     { key: 'readonly', entry: keys.readonly, isMore: true },
     { key: 'shared', entry: keys.shared, isMore: true },
     { key: 'blocksize', entry: keys.blocksize, isMore: true },

@@ -1,5 +1,5 @@
-// Help texts (F1) of the server's part. The help on fields comes from the forms. Invariant: terminal-input.ts recognizes every key that these
-// texts mention.
+// Help texts (F1) of the server's part. The help on fields comes from the forms. Invariant: terminal-input.ts recognizes every key that
+// these texts mention.
 
 export const SERVER_HELP = `crsio administers rssrv on this machine. Every change is in force at once, as with rsadm.
 

@@ -13,7 +13,9 @@ interface Entry {
   readonly isMarked: boolean;
 }
 
-/** `marked`: the clients that are marked; null for all clients; undefined for none. `take` gets the marked names, such as `big-2,venus`. */
+/**
+ * `marked`: the clients that are marked at first; null for all clients; undefined for none. `take` gets the names, such as `big-2,venus`.
+ */
 export function marksPopup(
   clients: readonly ClientView[],
   marked: readonly string[] | null | undefined,

@@ -15,5 +15,5 @@ export interface Order<S> {
   readonly follow?: (state: S) => S;
 }
 
-/** What a change has led to: a sentence or, with it, a text that the user must see, such as a new key. */
+/** The outcome of a change: a sentence or, with it, a text that the user must see, such as a new key. */
 export type Outcome = string | { readonly sentence: string; readonly title: string; readonly text: string };

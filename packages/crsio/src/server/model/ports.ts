@@ -10,7 +10,7 @@ export interface ServerPorts {
   readonly clock: Clock;
   /** Throws E_NO_CONFIG, E_RIGHTS, E_CONFIG or E_SYSTEM. */
   readConfig(): RssrvConfig;
-  /** Calls rssrv through its control socket. `timeoutMs`: null for the time that the method may take. */
+  /** Calls rssrv through its control socket. `timeoutMs`: null for the longest time of the method. */
   call<M extends ServerMethodName>(
     method: M,
     params: ServerMethods[M]['params'],

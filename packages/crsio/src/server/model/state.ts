@@ -1,5 +1,6 @@
-// What crsio knows of the server on this machine: the last answers of rssrv, the file, and the changes in progress. Pure. Invariants: changes
-// take effect at once, so that leaving loses nothing but an open form; while rssrv does not answer, its last answers stay, with their age.
+// What crsio knows of the server on this machine: the last answers of rssrv, the file, and the changes in progress. Pure. Invariants:
+// changes take effect at once, so that leaving loses nothing but an open form; while rssrv does not answer, its last answers stay, with
+// their age.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { ClientView, InterfaceView, ManagedVolumeView, PoolView, RemovedVolumeView } from '@rsio/common/control/server/views';
@@ -21,7 +22,7 @@ export interface ServerView {
   readonly interfaces: readonly InterfaceView[];
 }
 
-/** The configuration file as it is now. */
+/** The configuration file as it is now, or why it cannot be read. */
 export type FileView = { readonly config: RssrvConfig } | { readonly failure: Failure };
 
 /** A change that rssrv has not answered yet. */
@@ -86,7 +87,6 @@ export function startServerState(
   };
 }
 
-/** The id of the page of an object. */
 export function idOf(kind: 'volume' | 'pool' | 'client', name: string): string {
   return `${kind} ${name}`;
 }

@@ -1,5 +1,5 @@
-// What the pages know about the server: rssrv's answer with its warnings or, if rssrv is not running, lines about what its file says. Pure.
-// Invariant: lines from the file never claim a state, because only rssrv knows it.
+// What the pages know about the server: rssrv's answers with the warnings that follow from them or, if rssrv is not running, lines about
+// the file. Pure. Invariant: lines from the file never claim a state, because only rssrv knows it.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import { plural } from '@rsio/common/lib/units';
@@ -26,7 +26,7 @@ export function factsOf({ view }: Pick<ServerState, 'view'>): Facts | null {
 
 export type Subject = 'volumes' | 'pools' | 'clients';
 
-/** What the file says about a subject, while rssrv does not answer. */
+/** Rows about the volumes, pools or clients in the file, while rssrv does not answer. */
 export function offlineRows(state: ServerState, subject: Subject, room: number): ServerRow[] {
   if (state.failure === null) return [WAITING_ROW];
   const config = configIn(state);

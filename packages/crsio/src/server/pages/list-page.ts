@@ -1,5 +1,6 @@
-// The pages that all lists of the server share: a table of objects with what Enter and F8 do to each, and the page of one object. Pure. Invariants: a
-// state is a sign and a word, so that it is readable without colours; the rows are made again only if the objects, the filter or the width changed.
+// What all lists of the server have in common: a table of objects, each with the commands of Enter and F8; and what all pages of one object
+// have in common. Pure. Invariants: a state is a sign and a word, so that it is readable without colours; the rows are made again only if
+// the objects, the filter or the width have changed.
 
 import { plural } from '@rsio/common/lib/units';
 import { choiceRow, EMPTY_ROW, headingRow, type HelpText, textRow, type Tone } from '../../machine/rows.ts';
@@ -24,7 +25,7 @@ export interface List<T> {
   row(item: T): Pick<ServerRow, 'id' | 'command' | 'remove'>;
   /** What typed text is compared with; null if the page ignores typed text. */
   readonly text: ((item: T) => string) | null;
-  /** The title counts items with this noun; null: it does not. */
+  /** The noun with which the title counts the items; null if the title does not count them. */
   readonly noun: string | null;
   /** The last line of the page, and its first action; null if nothing can be added. */
   readonly add: ServerChoice | null;

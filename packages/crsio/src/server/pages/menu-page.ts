@@ -1,9 +1,9 @@
-// The first page of the server's part: what there is, and the way to everything. Pure. Invariant: the hint names the next step, and so leads
-// a new user to a volume that a client can use.
+// The first page of the server, which counts its objects and leads to every other page. Pure. Invariant: the hint names the next step, and
+// so leads a new user to a volume that a client can use.
 
 import { plural } from '@rsio/common/lib/units';
 import { open } from '../../machine/machine.ts';
-import { columnsOf, EMPTY_ROW, problemRow, textRow } from '../../machine/rows.ts';
+import { EMPTY_ROW, menuRows, problemRow, textRow } from '../../machine/rows.ts';
 import { SERVER_HELP } from '../model/help-text.ts';
 import {
   configIn,
@@ -23,8 +23,12 @@ import { STATUS_PAGE } from './status-page.ts';
 import { CREATE_VOLUME } from './volume-page.ts';
 import { VOLUMES_PAGE } from './volumes-page.ts';
 
-/** `detail`: what stands beside the label; it may need an answer of rssrv. */
-const LINES: readonly (ServerChoice & { readonly detail: string | ((view: ServerView) => string) })[] = [
+interface Line extends ServerChoice {
+  /** Stands beside the label; a function needs an answer of rssrv. */
+  readonly detail: string | ((view: ServerView) => string);
+}
+
+const LINES: readonly Line[] = [
   { ...CREATE_VOLUME, detail: 'a new volume, handed out to clients' },
   {
     label: 'Volumes',
@@ -59,17 +63,14 @@ function warningsText(view: ServerView): string {
 export const MENU_PAGE: ServerPage = { ...serverPage('menu', menu), focusUntilUsed };
 
 function menu(state: ServerState): ServerContent {
-  const labels = columnsOf(
-    LINES.map(({ label, detail }) => [label, typeof detail === 'string' ? detail : state.view === null ? '' : detail(state.view)]),
-    [0],
-  );
+  const textOf = (detail: Line['detail']): string => (typeof detail === 'string' ? detail : state.view === null ? '' : detail(state.view));
   const warnings = factsOf(state)?.warnings ?? [];
   const name = state.view?.daemon.nodename ?? configIn(state)?.server.name;
   return {
     title: name === undefined ? 'RSIO server' : `RSIO server ${name}`,
     rows: [
       ...troubleRows(state),
-      ...LINES.map(({ label, command }, index) => ({ id: label, lines: [labels[index] ?? ''], command, remove: null })),
+      ...menuRows(LINES.map((line) => ({ ...line, detail: textOf(line.detail) }))),
       EMPTY_ROW,
       ...warnings.slice(0, 1).map((warning) => problemRow(`! ${warning}`)),
       ...(warnings.length > 1 ? [textRow(`and ${plural(warnings.length - 1, 'more warning')}: see Status`)] : []),

@@ -1,11 +1,11 @@
-// The rows and actions that several pages of the server share. Pure. Invariant: while rssrv does not answer, every page says so first, and says
-// what to do.
+// The rows and actions that several pages of the server share. Pure. Invariant: while rssrv does not answer, every page says so first, and
+// says what to do.
 
 import { EMPTY_ROW, problemRow, textRow } from '../../machine/rows.ts';
 import type { ServerChoice, ServerRow, ServerState } from '../model/state.ts';
 import { lookNow } from '../work/looking.ts';
 
-/** Says that rssrv does not run or answer, and that the file has errors. Empty if all is well. */
+/** Rows that say that rssrv does not run or answer, or that the file has errors. Empty if all is well. */
 export function troubleRows(state: ServerState): ServerRow[] {
   const rows = [...failureRows(state), ...fileRows(state)];
   return rows.length === 0 ? [] : [...rows, EMPTY_ROW];

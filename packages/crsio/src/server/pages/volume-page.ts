@@ -1,5 +1,5 @@
-// The page of one volume: everything that rssrv says of it, and what can be done with it. Pure. Invariant: a volume that a section of the file
-// configures offers no change, because only the file changes it.
+// The page of one volume: everything that rssrv says of it, and what can be done with it. Pure. Invariant: a volume that a section of the
+// file configures offers no change, because only the file changes it.
 
 import type { ManagedVolumeView } from '@rsio/common/control/server/views';
 import { volumeDetails, volumeText } from '@rsio/common/manage/server-tables';

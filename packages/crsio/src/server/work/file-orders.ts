@@ -1,5 +1,5 @@
-// The changes of rssrvcfg, made with the code that rsadm uses: rssrv examines and reads the new file. orders.ts has the changes of volumes. Invariant:
-// a key is in the outcome of the change that made it, and nowhere else.
+// The changes of rssrvcfg, made with the code that rsadm uses: rssrv checks and reads the new file. orders.ts has the changes of volumes.
+// Invariant: a new key is in the outcome of the change that made it, and nowhere else.
 
 import { addClient, addServerInterface, changeRights, changeServerSection } from '@rsio/common/config/rssrvcfg-edit';
 import { removeClient, removeServerSection, setRights } from '@rsio/common/config/rssrvcfg-edit';
@@ -16,7 +16,7 @@ import { idOf, type ServerOrder } from '../model/state.ts';
 type Edit = Parameters<typeof changeServerFile>[1];
 type Say = (sentence: string) => void;
 type Context = Omit<ServerFileContext, 'call'> & { readonly call: ServerCall };
-/** What the user must see. */
+/** A text that the user must see. */
 type Shown = { readonly title: string; readonly text: string } | null;
 
 /** An empty port stands for the default. */
@@ -95,7 +95,7 @@ function edit(doing: string, made: Edit): ServerOrder {
   });
 }
 
-/** An order whose outcome is all sentences that the work says. */
+/** An order whose outcome joins all sentences that `work` says. */
 function saying(doing: string, work: (context: Context, say: Say, ports: ServerPorts) => Promise<Shown>): ServerOrder {
   return {
     doing,
@@ -128,7 +128,9 @@ function rekeyText(name: string, key: string): string {
   ].join('\n');
 }
 
-/** What the administrator must do on a new client. The command line never contains the key, because ps shows command lines to every user. */
+/**
+ * What the administrator must do on a new client. The command line never contains the key, because ps shows command lines to every user.
+ */
 function joinText({ interfaces, namespace }: Pick<RssrvConfig, 'interfaces' | 'namespace'>, name: string, key: string): string {
   const address = interfaces[0]?.address;
   const { port, explore, namespaceid } = namespace;

@@ -1,6 +1,6 @@
-// Looks at the server again and again: at each tick, crsio checks whether a look is due. Invariants: only one look is in progress; a look ends
-// within the time-out of one request after the last answer; the interval grows with the time that a look takes, so that crsio never keeps rssrv
-// busy; the row with the focus keeps it when a list changes.
+// Looks at the server again and again: at each tick, crsio checks whether a look is due. Invariants: only one look is in progress; a look
+// ends within the time-out of one request after the last answer; the interval grows with the time that a look takes, so that crsio never
+// keeps rssrv busy; the row with the focus keeps it when a list changes.
 
 import type { ServerMethodName, ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
@@ -10,7 +10,7 @@ import { LOOK_INTERVAL_MS, LOOK_SHARE, LOOK_WAIT_MS, TICK_MS } from '../../widge
 import type { ServerPorts } from '../model/ports.ts';
 import type { FileView, ServerRow, ServerState, ServerView } from '../model/state.ts';
 
-/** What crsio found out at one time. */
+/** The result of one look. */
 interface Look {
   readonly file: FileView;
   /** Interfaces of this machine. */
@@ -20,7 +20,7 @@ interface Look {
   readonly endedMs: number;
 }
 
-/** The clock has advanced. */
+/** Notes the time, and looks at the server if a look is due. Repeats itself. */
 export function tick(before: ServerState): Step<ServerState> {
   const { clock } = before.ports;
   const state: ServerState = { ...before, nowMs: clock.monotonicMs(), wallMs: clock.wallMs() };
@@ -68,7 +68,9 @@ function idsOf(state: ServerState): readonly (string | undefined)[] {
     .map(({ id, lines }: ServerRow) => id ?? lines[0]);
 }
 
-/** Reads the file, and asks rssrv for everything that the pages show. Never throws; a file with errors does not keep the answers from the pages. */
+/**
+ * Reads the file, and asks rssrv for everything that the pages show. Never throws. Errors in the file do not prevent the requests to rssrv.
+ */
 async function look(ports: ServerPorts): Promise<Look> {
   const startedMs = ports.clock.monotonicMs();
   const file = readFile(ports);

@@ -1,5 +1,5 @@
-// Starts changes, and reports how they end: the commands that change the server, and the forms whose entries become a change. Invariants: the number
-// of changes in progress is bounded; a form closes only after rssrv has accepted its change.
+// Starts changes of the server, also from the entries of a form, and reports how they end. Invariants: the number of changes in progress is
+// bounded; a form closes only after rssrv has made its change.
 
 import { plural } from '@rsio/common/lib/units';
 import { fillField, type Form, formText } from '../../machine/form.ts';
@@ -62,7 +62,7 @@ function without(state: ServerState, pending: Pending): ServerState {
   return { ...state, pending: state.pending.filter((each) => each !== pending) };
 }
 
-/** The pages after a change: its form closes, and so does the page of a removed object. */
+/** Closes the form that asked for the change, or the page of the object that the change removed. */
 function followed(state: ServerState, { order, owner }: Pending): ServerState {
   const top = topOf(state);
   if (top.kind !== 'form') return order.removes !== undefined && onTop(state, order.removes) !== null ? popped(state) : state;
@@ -78,8 +78,8 @@ export interface OrderQuestion {
 }
 
 /**
- * A command that opens a form. `toOrder`: the change that the form describes, all fields being valid by themselves; or a question before it; or
- * the form with the problem that keeps it from becoming a change.
+ * A command that opens a form. `toOrder`: the change that the form describes, all fields being valid by themselves; or a question before
+ * it; or the form with the problem that keeps it from becoming a change.
  */
 export function orderForm(
   make: (state: ServerState) => Form,

@@ -1,5 +1,5 @@
-// The changes of volumes and clients that rssrv makes at a request. file-orders.ts has the changes of the file. Invariants: each request that changes
-// a volume has an id of its own; a key is shown once, in the outcome of the change that made it.
+// The changes of volumes and clients that rssrv makes at a request. file-orders.ts has the changes of the file. Invariants: each request
+// that changes a volume has its own id; a key is shown once, in the outcome of the change that made it.
 
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
 import { formatTime } from '@rsio/common/log/log-line';
@@ -11,7 +11,6 @@ import type { ServerPorts } from '../model/ports.ts';
 import { idOf, type ServerOrder } from '../model/state.ts';
 import { addNewClient } from './file-orders.ts';
 
-/** A volume to be created. */
 export type NewVolume = Omit<ServerMethods['volume-create']['params'], 'request'>;
 
 /** `newClients`: clients to add to [clients] after the volume exists. */
