@@ -147,26 +147,13 @@ function pressButton(form: Form, button: Button): FormStep {
   return stay(first === undefined ? opened : focusOn(opened, first.key));
 }
 
+const STEPS: Partial<Record<KeyName, number>> = { down: 1, tab: 1, enter: 1, right: 1, up: -1, backtab: -1, left: -1 };
+
 function nextFocus(form: Form, key: KeyName): number {
-  const count = focusable(form).length;
-  const first = focusable(form).findIndex(({ kind }) => kind === 'button');
-  switch (key) {
-    case 'down':
-    case 'tab':
-    case 'enter':
-    case 'right':
-      return (form.focus + 1) % count;
-    case 'up':
-    case 'backtab':
-    case 'left':
-      return (form.focus + count - 1) % count;
-    case 'pagedown':
-      return first;
-    case 'pageup':
-      return 0;
-    default:
-      return form.focus;
-  }
+  const all = focusable(form);
+  if (key === 'pageup') return 0;
+  if (key === 'pagedown') return all.findIndex(({ kind }) => kind === 'button');
+  return (form.focus + all.length + (STEPS[key] ?? 0)) % all.length;
 }
 
 function stay(form: Form): FormStep {

@@ -9,7 +9,6 @@ import type { VolumeName } from '@rsio/common/manage/volumes/values';
 import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
 import type { Command, Failure, ListPage, Machine } from '../../machine/machine.ts';
 import type { Choice, Content, Row } from '../../machine/rows.ts';
-import type { Order } from './order.ts';
 import type { ServerPorts } from './ports.ts';
 
 /** rssrv's answers to requests that crsio sent together. */
@@ -25,9 +24,24 @@ export interface ServerView {
 /** The configuration file as it is now, or why it cannot be read. */
 export type FileView = { readonly config: RssrvConfig } | { readonly failure: Failure };
 
+/** A change of the server as a value. It refers to objects by their names, never by a position on the screen. */
+export interface Order {
+  /** What crsio says while rssrv makes the change, for example `Creating volume db@0`. */
+  readonly doing: string;
+  /** Throws the errors of rssrv and of the file. */
+  make(ports: ServerPorts): Promise<Outcome>;
+  /** The id of the page of the object that the change removes. */
+  readonly removes?: string;
+  /** The state after the form of the change has closed; absent: unchanged. */
+  readonly follow?: (state: ServerState) => ServerState;
+}
+
+/** The outcome of a change: a sentence or, with it, a text that the user must see, such as a new key. */
+export type Outcome = string | { readonly sentence: string; readonly title: string; readonly text: string };
+
 /** A change that rssrv has not answered yet. */
 export interface Pending {
-  readonly order: ServerOrder;
+  readonly order: Order;
   /** The owner of the form that asked for the change; null if none did. */
   readonly owner: object | null;
   readonly sinceMs: number;
@@ -55,7 +69,6 @@ export interface ServerState extends Machine<ServerState> {
   readonly pending: readonly Pending[];
 }
 
-export type ServerOrder = Order<ServerState>;
 export type ServerCommand = Command<ServerState>;
 export type ServerPage = ListPage<ServerState>;
 export type ServerContent = Content<ServerCommand>;

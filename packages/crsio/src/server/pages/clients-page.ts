@@ -31,7 +31,7 @@ export const CLIENTS_PAGE = listPage<ClientView>({
     { heading: 'RIGHTS', columnsMax: 24 },
     { heading: 'HOLDS' },
   ],
-  cells: (client) => [client.name, clientStateText(client), rightsText(client), client.volumes.join(', ') || '-'],
+  cells: (client, sign) => [sign + client.name, clientStateText(client), rightsText(client), client.volumes.join(', ') || '-'],
   tone: clientTone,
   row: ({ name }) => ({ id: name, command: open(clientPage(name)), remove: askClientRemoval(name) }),
   text: ({ name, volumes }) => [name, ...volumes].join(' '),

@@ -27,7 +27,12 @@ export const INTERFACES: List<InterfaceView> = {
     { heading: 'PORT', alignment: 'right', columnsMin: PORT_COLUMNS },
     { heading: 'STATE' },
   ],
-  cells: ({ name, address, port, state, reason }) => [name, address, String(port), reason === null ? state : `${state}: ${reason}`],
+  cells: ({ name, address, port, state, reason }, sign) => [
+    sign + name,
+    address,
+    String(port),
+    reason === null ? state : `${state}: ${reason}`,
+  ],
   tone: ({ state }) => (state === 'listening' ? 'ok' : state === 'waiting' ? 'problem' : null),
   row: ({ name, address, port, state, reason }) => {
     const text = `${name} ${address}, port ${port}: ${state}${reason === null ? '' : `. ${reason}`}`;

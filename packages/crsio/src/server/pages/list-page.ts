@@ -19,10 +19,10 @@ export interface List<T> {
   /** Shown if there are none. */
   readonly none: string;
   readonly columns: readonly ColumnSpec[];
-  readonly cells: (item: T) => readonly string[];
-  /** Becomes the sign before the first cell; null if the items have no signs. */
+  /** `sign` stands before the text of the first cell; it is empty if `tone` is null. */
+  readonly cells: (item: T, sign: string) => readonly string[];
   readonly tone: ((item: T) => Tone | null) | null;
-  row(item: T): Pick<ServerRow, 'id' | 'command' | 'remove'>;
+  row(item: T): { readonly id: string; readonly command: ServerCommand; readonly remove: ServerCommand | null };
   /** What typed text is compared with; null if the page ignores typed text. */
   readonly text: ((item: T) => string) | null;
   /** The noun with which the title counts the items; null if the title does not count them. */
@@ -73,20 +73,18 @@ function remembered<T>(list: List<T>): (items: readonly T[], filter: string, roo
     const wanted = filter.toLowerCase();
     const shown = filter === '' ? items : items.filter((item) => list.text?.(item).toLowerCase().includes(wanted));
     const { heading, lines } = listTable(list, shown, room);
-    const rows = shown.map(
-      (item, index): ServerRow => ({ ...list.row(item), lines: [lines[index] ?? ''], tone: list.tone?.(item) ?? null }),
-    );
+    const rows = shown.map((item, index): ServerRow => {
+      const { id, command, remove } = list.row(item);
+      return { lines: [lines[index] ?? ''], command, remove, id, tone: list.tone?.(item) ?? null };
+    });
     last = { heading, rows, items, filter, room };
     return last;
   };
 }
 
 export function listTable<T>({ columns, cells, tone }: List<T>, items: readonly T[], room: number): Table {
-  const signed = (item: T): readonly string[] => {
-    const [first = '', ...others] = cells(item);
-    return tone === null ? [first, ...others] : [`${signOf(tone(item))} ${first}`, ...others];
-  };
-  return tableOf(columns, items.map(signed), room);
+  const rows = items.map((item) => cells(item, tone === null ? '' : `${signOf(tone(item))} `));
+  return tableOf(columns, rows, room);
 }
 
 function signOf(tone: Tone | null): string {

@@ -30,7 +30,7 @@ export const POOLS: List<PoolView> = {
   unknown: (state, room) => offlineRows(state, 'pools', room),
   none: NO_POOL,
   columns: [{ heading: '  POOL', columnsMax: LIST_NAME_COLUMNS_MAX }, { heading: 'USED' }, { heading: 'SPACE' }],
-  cells: (pool) => [pool.name, shareBar(usedShare(pool), BAR_COLUMNS), spaceText(pool)],
+  cells: (pool, sign) => [sign + pool.name, shareBar(usedShare(pool), BAR_COLUMNS), spaceText(pool)],
   tone: poolTone,
   row: ({ name }) => ({ id: name, command: open(poolPage(name)), remove: askPoolRemoval(name) }),
   text: null,

@@ -28,12 +28,20 @@ export const VOLUMES_PAGE = listPage<ManagedVolumeView>({
     { heading: 'POOL', columnsMax: 10 },
     { heading: 'HELD BY' },
   ],
-  cells: (volume) => [volumeText(volume), shownSize(volume.sizeBytes), shownSize(volume.usedBytes), poolsText(volume), stateText(volume)],
+  cells: (volume, sign) => [
+    sign + volumeText(volume),
+    shownSize(volume.sizeBytes),
+    shownSize(volume.usedBytes),
+    poolsText(volume),
+    stateText(volume),
+  ],
   tone: toneOf,
-  row: ({ name, universe }) => {
-    const page = volumePage({ name, universe });
-    return { id: page.id, command: open(page), remove: askRemoval({ name, universe }) };
-  },
+  // There may be 10,000 rows, so a row makes its page and its question only when they are needed.
+  row: ({ name, universe }) => ({
+    id: volumeText({ name, universe }),
+    command: (state) => open(volumePage({ name, universe }))(state),
+    remove: (state) => askRemoval({ name, universe })(state),
+  }),
   text: (volume) => [volumeText(volume), poolsText(volume), ...volume.holders.map(({ node }) => node)].join(' '),
   add: CREATE_VOLUME,
   actions: (state) => [{ label: `Removed volumes (${factsOf(state)?.removed.length ?? 0})`, command: open(REMOVED_PAGE) }],

@@ -11,7 +11,7 @@ import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import { plural, printEndpoint } from '@rsio/common/lib/units';
 import type { ServerPorts } from '../model/ports.ts';
-import { idOf, type ServerOrder } from '../model/state.ts';
+import { idOf, type Order } from '../model/state.ts';
 
 type Edit = Parameters<typeof changeServerFile>[1];
 type Say = (sentence: string) => void;
@@ -20,16 +20,16 @@ type Context = Omit<ServerFileContext, 'call'> & { readonly call: ServerCall };
 type Shown = { readonly title: string; readonly text: string } | null;
 
 /** An empty port stands for the default. */
-export function interfaceAddition(name: string, address: string, port: string): ServerOrder {
+export function interfaceAddition(name: string, address: string, port: string): Order {
   const keys = [['address', address] as const, ...(port === '' ? [] : [['port', port] as const])];
   return edit(`Adding interface ${name}`, (document) => addServerInterface(document, name, keys));
 }
 
-export function interfaceRemoval(name: string): ServerOrder {
+export function interfaceRemoval(name: string): Order {
   return edit(`Removing interface ${name}`, (document) => removeServerSection(document, 'interface', name));
 }
 
-export function poolAddition(pool: NewPool): ServerOrder {
+export function poolAddition(pool: NewPool): Order {
   return saying(`Adding pool ${pool.name}`, async (context, say) => {
     const { isNew, volumes, reason } = await addPoolToServer(context, pool);
     if (!isNew) say(`${pool.path} already was a pool, with ${plural(volumes, 'volume')}`);
@@ -38,11 +38,11 @@ export function poolAddition(pool: NewPool): ServerOrder {
 }
 
 /** Null stands for the default. */
-export function poolChange(name: string, changes: readonly (readonly [key: string, value: string | null])[]): ServerOrder {
+export function poolChange(name: string, changes: readonly (readonly [key: string, value: string | null])[]): Order {
   return edit(`Changing pool ${name}`, (document) => changeServerSection(document, 'pool', name, changes));
 }
 
-export function poolCheck(name: string): ServerOrder {
+export function poolCheck(name: string): Order {
   return saying(`Checking pool ${name}`, async (_, say, ports) => {
     const { pool } = await ports.call('pool-check', { name }, null);
     if (pool.reason === null && pool.findings.length === 0) say(`Pool ${name}: ${plural(pool.volumes, 'volume')}, nothing unexplained`);
@@ -51,31 +51,31 @@ export function poolCheck(name: string): ServerOrder {
   });
 }
 
-export function poolRemoval(name: string): ServerOrder {
+export function poolRemoval(name: string): Order {
   const order = edit(`Removing pool ${name}`, (document) => removeServerSection(document, 'pool', name));
   return { ...order, removes: idOf('pool', name) };
 }
 
 /** Empty `rights` stand for `use`. */
-export function clientAddition(name: string, rights: string): ServerOrder {
+export function clientAddition(name: string, rights: string): Order {
   return saying(`Adding client ${name}`, async (_, say, ports) => ({
     title: 'New client',
     text: await addNewClient(name, rights, ports, say),
   }));
 }
 
-export function rightsChange(name: string, rights: string): ServerOrder {
+export function rightsChange(name: string, rights: string): Order {
   return edit(`Changing the rights of client ${name}`, (document) => changeRights(document, name, rights));
 }
 
-export function rekeying(name: string, step: RekeyStep): ServerOrder {
+export function rekeying(name: string, step: RekeyStep): Order {
   return saying(`Changing the key of client ${name}`, async (context) => {
     const key = await rekeyClient(context, name, step, false);
     return key === null ? null : { title: 'New key', text: rekeyText(name, key) };
   });
 }
 
-export function clientRemoval(name: string): ServerOrder {
+export function clientRemoval(name: string): Order {
   const order = edit(`Removing client ${name}`, (document) => removeClient(document, name));
   return { ...order, removes: idOf('client', name) };
 }
@@ -88,7 +88,7 @@ export async function addNewClient(name: string, rights: string, ports: ServerPo
   return joinText(ports.readConfig(), name, key);
 }
 
-function edit(doing: string, made: Edit): ServerOrder {
+function edit(doing: string, made: Edit): Order {
   return saying(doing, async (context, say) => {
     await changeServerFile(context, made, say);
     return null;
@@ -96,7 +96,7 @@ function edit(doing: string, made: Edit): ServerOrder {
 }
 
 /** An order whose outcome joins all sentences that `work` says. */
-function saying(doing: string, work: (context: Context, say: Say, ports: ServerPorts) => Promise<Shown>): ServerOrder {
+function saying(doing: string, work: (context: Context, say: Say, ports: ServerPorts) => Promise<Shown>): Order {
   return {
     doing,
     make: async (ports) => {

@@ -20,18 +20,17 @@ import {
 import { ORDERS_OUT_MAX } from '../../widgets/limits.ts';
 import { SERVER_HELP } from '../model/help-text.ts';
 import { marksPopup } from '../model/marks.ts';
-import type { Outcome } from '../model/order.ts';
-import type { Pending, ServerCommand, ServerOrder, ServerState } from '../model/state.ts';
+import type { Outcome, Pending, ServerCommand, Order, ServerState } from '../model/state.ts';
 import { lookNow } from './looking.ts';
 
 type ServerStep = Step<ServerState>;
 
 /** A command that starts a change. */
-export function ordering(order: ServerOrder): ServerCommand {
+export function ordering(order: Order): ServerCommand {
   return (state) => started(state, order, null);
 }
 
-function started(state: ServerState, order: ServerOrder, owner: object | null): ServerStep {
+function started(state: ServerState, order: Order, owner: object | null): ServerStep {
   if (owner !== null && state.pending.some((each) => each.owner === owner))
     return step({ ...state, note: `${order.doing}: rssrv has not answered yet` });
   if (state.pending.length >= ORDERS_OUT_MAX) {
@@ -74,7 +73,7 @@ function followed(state: ServerState, { order, owner }: Pending): ServerState {
 export interface OrderQuestion {
   readonly title: string;
   readonly text: string;
-  readonly answers: readonly (readonly [label: string, order: ServerOrder | null])[];
+  readonly answers: readonly (readonly [label: string, order: Order | null])[];
 }
 
 /**
@@ -83,7 +82,7 @@ export interface OrderQuestion {
  */
 export function orderForm(
   make: (state: ServerState) => Form,
-  toOrder: (form: Form, state: ServerState) => ServerOrder | OrderQuestion | Form,
+  toOrder: (form: Form, state: ServerState) => Order | OrderQuestion | Form,
   help = SERVER_HELP,
 ): ServerCommand {
   const owner = {};

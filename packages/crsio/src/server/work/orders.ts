@@ -6,15 +6,14 @@ import { formatTime } from '@rsio/common/log/log-line';
 import { shownSize, volumeText } from '@rsio/common/manage/server-tables';
 import type { VolumeName } from '@rsio/common/manage/volumes/values';
 import { failureOf, failureText } from '../../machine/machine.ts';
-import type { Outcome } from '../model/order.ts';
 import type { ServerPorts } from '../model/ports.ts';
-import { idOf, type ServerOrder } from '../model/state.ts';
+import { type Outcome, idOf, type Order } from '../model/state.ts';
 import { addNewClient } from './file-orders.ts';
 
 export type NewVolume = Omit<ServerMethods['volume-create']['params'], 'request'>;
 
 /** `newClients`: clients to add to [clients] after the volume exists. */
-export function creation(wanted: NewVolume, newClients: readonly string[]): ServerOrder {
+export function creation(wanted: NewVolume, newClients: readonly string[]): Order {
   return { doing: `Creating volume ${volumeText(wanted)}`, make: (ports) => create(wanted, newClients, ports) };
 }
 
@@ -38,14 +37,14 @@ async function newClient(name: string, ports: ServerPorts): Promise<string> {
   }
 }
 
-export function growth(volume: VolumeName, sizeBytes: number): ServerOrder {
+export function growth(volume: VolumeName, sizeBytes: number): Order {
   return ofVolume('Growing', volume, async (ports, request) => {
     const { volume: now } = await ports.call('volume-grow', { ...volume, sizeBytes, request }, null);
     return `${volumeText(now)} now has ${shownSize(now.sizeBytes)}`;
   });
 }
 
-export function renaming(volume: VolumeName, to: VolumeName): ServerOrder {
+export function renaming(volume: VolumeName, to: VolumeName): Order {
   return ofVolume('Renaming', volume, async (ports, request) => {
     const params = { ...volume, newName: to.name, newUniverse: to.universe, request };
     const { volume: now } = await ports.call('volume-rename', params, null);
@@ -53,14 +52,14 @@ export function renaming(volume: VolumeName, to: VolumeName): ServerOrder {
   });
 }
 
-export function setting(volume: VolumeName, settings: readonly string[]): ServerOrder {
+export function setting(volume: VolumeName, settings: readonly string[]): Order {
   return ofVolume('Changing', volume, async (ports, request) => {
     const { volume: now } = await ports.call('volume-set', { ...volume, settings, request }, null);
     return `${volumeText(now)} changed: ${settings.join(', ')}`;
   });
 }
 
-export function removal(volume: VolumeName): ServerOrder {
+export function removal(volume: VolumeName): Order {
   const order = ofVolume('Removing', volume, async (ports, request) => {
     const { removed } = await ports.call('volume-remove', { ...volume, request }, null);
     return `${volumeText(removed)} removed; until ${formatTime(removed.untilMs)}, it can be restored`;
@@ -68,19 +67,19 @@ export function removal(volume: VolumeName): ServerOrder {
   return { ...order, removes: idOf('volume', volumeText(volume)) };
 }
 
-export function restoration(volume: VolumeName): ServerOrder {
+export function restoration(volume: VolumeName): Order {
   return ofVolume('Restoring', volume, async (ports, request) => {
     const { volume: now } = await ports.call('volume-restore', { ...volume, request }, null);
     return `${volumeText(now)} restored in pool ${now.pool ?? '-'}`;
   });
 }
 
-function ofVolume(doing: string, volume: VolumeName, make: (ports: ServerPorts, request: string) => Promise<string>): ServerOrder {
+function ofVolume(doing: string, volume: VolumeName, make: (ports: ServerPorts, request: string) => Promise<string>): Order {
   return { doing: `${doing} volume ${volumeText(volume)}`, make: (ports) => make(ports, ports.newId()) };
 }
 
 /** Ends the session of a client. */
-export function kick(name: string): ServerOrder {
+export function kick(name: string): Order {
   return {
     doing: `Ending the session of client ${name}`,
     make: async (ports) => {
@@ -90,7 +89,7 @@ export function kick(name: string): ServerOrder {
   };
 }
 
-export function fence(name: string): ServerOrder {
+export function fence(name: string): Order {
   return {
     doing: `Fencing client ${name}`,
     make: async (ports) => {
@@ -105,7 +104,7 @@ export function fence(name: string): ServerOrder {
 }
 
 /** Lets a fenced client in again. */
-export function unfence(name: string): ServerOrder {
+export function unfence(name: string): Order {
   return {
     doing: `Letting client ${name} in`,
     make: async (ports) => {
@@ -116,7 +115,7 @@ export function unfence(name: string): ServerOrder {
 }
 
 /** Ends the holds of a client. */
-export function release(name: string): ServerOrder {
+export function release(name: string): Order {
   return {
     doing: `Ending the holds of client ${name}`,
     make: async (ports) => {

@@ -3,58 +3,59 @@
 
 import { shownSize, volumeText } from '@rsio/common/manage/server-tables';
 import type { VolumeName } from '@rsio/common/manage/volumes/values';
-import { ask, type Step, step } from '../../machine/machine.ts';
-import { type ServerCommand, type ServerOrder, type ServerState, volumeIn } from '../model/state.ts';
+import { ask, step } from '../../machine/machine.ts';
+import { type ServerCommand, type Order, type ServerState, volumeIn } from '../model/state.ts';
 import { clientRemoval, interfaceRemoval, poolRemoval } from './file-orders.ts';
 import { ordering } from './ordering.ts';
 import { fence, kick, release, removal } from './orders.ts';
 
 export function askInterfaceRemoval(name: string): ServerCommand {
   const text = 'rssrv stops listening there. Before that, clients with other paths move their I/O to those paths';
-  return (state) => asked(state, `Remove interface ${name}`, text, interfaceRemoval(name));
+  return asking(`Remove interface ${name}`, text, interfaceRemoval(name));
 }
 
 export function askPoolRemoval(name: string): ServerCommand {
   const text = 'Its volumes are no longer served. They stay on disk, and adding the pool again brings them back';
-  return (state) => asked(state, `Remove pool ${name}`, text, poolRemoval(name));
+  return asking(`Remove pool ${name}`, text, poolRemoval(name));
 }
 
 export function askClientRemoval(name: string): ServerCommand {
-  return (state) => {
-    const held = state.view?.clients.find((each) => each.name === name)?.volumes ?? [];
+  const text = ({ view }: ServerState): string => {
+    const held = view?.clients.find((each) => each.name === name)?.volumes ?? [];
     const holds = held.length === 0 ? 'It holds no volume' : `It holds ${held.join(', ')}, and its holds stay`;
-    return asked(state, `Remove client ${name}`, `Its session ends, and its key is gone. ${holds}`, clientRemoval(name));
+    return `Its session ends, and its key is gone. ${holds}`;
   };
+  return asking(`Remove client ${name}`, text, clientRemoval(name));
 }
 
 export function askKick(name: string): ServerCommand {
-  const text = 'Its I/O pauses until it has a new session; nothing is lost';
-  return (state) => asked(state, `End the session of ${name}`, text, kick(name));
+  return asking(`End the session of ${name}`, 'Its I/O pauses until it has a new session; nothing is lost', kick(name));
 }
 
 export function askFence(name: string): ServerCommand {
   const text = 'Nothing of it runs on this server any more, and it cannot connect until it is let in again. Its holds stay';
-  return (state) => asked(state, `Fence ${name}`, text, fence(name));
+  return asking(`Fence ${name}`, text, fence(name));
 }
 
 export function askRelease(name: string): ServerCommand {
   const text = 'Only for a client that does not come back: its I/O gets errors then, and what it had not sent is lost';
-  return (state) => asked(state, `End the holds of ${name}`, text, release(name));
+  return asking(`End the holds of ${name}`, text, release(name));
 }
 
 export function askRemoval(name: VolumeName): ServerCommand {
-  return (state) => {
-    const label = `Remove volume ${volumeText(name)}`;
+  const label = `Remove volume ${volumeText(name)}`;
+  const text = (state: ServerState): string => {
     const volume = volumeIn(state, name);
     const details = volume === null ? '' : `, ${shownSize(volume.sizeBytes)}, from pool ${volume.pool ?? '-'}`;
-    return asked(state, label, `${label}${details}? It can be restored for a day`, removal(name));
+    return `${label}${details}? It can be restored for a day`;
   };
+  return asking(label, text, removal(name));
 }
 
-function asked(state: ServerState, label: string, text: string, order: ServerOrder): Step<ServerState> {
+function asking(label: string, text: string | ((state: ServerState) => string), order: Order): ServerCommand {
   const answers = [
     [label, ordering(order)],
     ['Cancel', null],
   ] as const;
-  return step(ask(state, label, text, answers, 1));
+  return (state) => step(ask(state, label, typeof text === 'string' ? text : text(state), answers, 1));
 }
