@@ -2,11 +2,24 @@
 // Invariant: only `take` of a form takes over its entries, and only if each is valid by itself.
 
 import { checkForm, fieldText, fillField, type Field, focused, type Form, isTouched } from './form.ts';
-import { ask, back, type Command, type FormPage, type Machine, popped, type Step, step, topOf, withPopup, withTop } from './machine.ts';
+import {
+  ask,
+  back,
+  type Command,
+  type FormPage,
+  type Machine,
+  popped,
+  pushed,
+  type Step,
+  step,
+  topOf,
+  withPopup,
+  withTop,
+} from './machine.ts';
 import type { Choice, Content } from './rows.ts';
 
 export function openForm<S extends Machine<S>>(state: S, page: Omit<FormPage<S>, 'kind'>): S {
-  return { ...state, pages: [...state.pages, { kind: 'form', ...page }] };
+  return pushed(state, { kind: 'form', ...page });
 }
 
 export function formContent<S extends Machine<S>>({ form, actions, applyLabel, help, fieldHelp }: FormPage<S>): Content<Command<S>> {

@@ -113,6 +113,16 @@ export interface Failure {
   readonly message: string;
 }
 
+/** The machine of a part at its start, with its first page. */
+export function firstState<S>(given: Pick<Machine<S>, 'role' | 'size' | 'hasStart'>, page: ListPage<S>): Machine<S> {
+  return { ...given, pages: [page], popups: [], note: null, isUsed: false };
+}
+
+/** A page that ignores typed text. */
+export function pageOf<S>(id: string, content: ListPage<S>['content']): ListPage<S> {
+  return { kind: 'list', id, focus: 0, filter: null, content };
+}
+
 export function step<S>(state: NoInfer<S>, ...effects: readonly Effect<NoInfer<S>>[]): Step<S> {
   return { state, effects };
 }

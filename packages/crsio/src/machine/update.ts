@@ -1,5 +1,6 @@
 // Computes the next state and the effects after a key, typed text, a new size or a command. Pure, so that whole sessions can be tested
-// without a terminal. Invariant: while the terminal is too small, only F10 works, and only if it loses nothing.
+// without a terminal. Invariant: while the terminal is too small, only F10 works, if the part allows it
+// without a question.
 
 import { isLargeEnough, pageSize } from '../widgets/border.ts';
 import type { Size } from '../widgets/canvas.ts';

@@ -1,7 +1,7 @@
 // The first page on a machine that is a server and a client: the user chooses which of them to administer. Invariant: both parts keep their
 // state while the user is here, so that nothing is lost.
 
-import { type Command, type Machine, step } from '../machine/machine.ts';
+import { type Command, firstState, pageOf, type Machine, type Role, step } from '../machine/machine.ts';
 import { commandRow, EMPTY_ROW, textRow } from '../machine/rows.ts';
 import type { Size } from '../widgets/canvas.ts';
 import type { PartKind, Parts } from './parts.ts';
@@ -28,44 +28,28 @@ export function startState(size: Size, files: StartState['files'], parts: Pick<P
     ['Client   the servers whose volumes this machine uses', opening('client')],
     ['Leave    F10', leave],
   ] as const;
-  const rows = [
-    ...choices.map(([text, command]) => commandRow(command, text)),
-    EMPTY_ROW,
-    textRow(`Server file ${files.server}`),
-    textRow(`Client file ${files.client}`),
-  ];
-  return {
-    files,
-    size,
-    hasStart: false,
-    role: {
-      save: (state) => step(state),
-      leave,
-      mayEnd: ({ popups }) => popups.length === 0,
-      isUnsaved: () => false,
-      mark: () => '',
-      keys: 'F1 Help   F10 Leave',
-      saveKey: () => null,
-      showStart: () => {},
-      end,
-    },
-    pages: [
-      {
-        kind: 'list',
-        id: 'start',
-        focus: 0,
-        filter: null,
-        content: () => ({
-          title: 'RSIO on this machine',
-          rows,
-          actions: null,
-          hint: 'Enter opens, F1 shows help',
-          help: { title: 'crsio', text: HELP },
-        }),
-      },
+  const page = pageOf<StartState>('start', () => ({
+    title: 'RSIO on this machine',
+    rows: [
+      ...choices.map(([text, command]) => commandRow(command, text)),
+      EMPTY_ROW,
+      textRow(`Server file ${files.server}`),
+      textRow(`Client file ${files.client}`),
     ],
-    popups: [],
-    note: null,
-    isUsed: false,
+    actions: null,
+    hint: 'Enter opens, F1 shows help',
+    help: { title: 'crsio', text: HELP },
+  }));
+  const role: Role<StartState> = {
+    save: (state) => step(state),
+    leave,
+    mayEnd: ({ popups }) => popups.length === 0,
+    isUnsaved: () => false,
+    mark: () => '',
+    keys: 'F1 Help   F10 Leave',
+    saveKey: () => null,
+    showStart: () => {},
+    end,
   };
+  return { ...firstState({ role, size, hasStart: false }, page), files };
 }

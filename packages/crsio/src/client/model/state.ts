@@ -12,7 +12,17 @@ import type { FoundServer } from '@rsio/protocol/explorer/discovery/exploration'
 import type { Finding } from '@rsio/protocol/explorer/discovery/finding';
 import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
 import type { ProbeReport } from '@rsio/protocol/explorer/probe/probe-report';
-import { type Command, type Failure, hasTouchedForm, type ListPage, type Machine, report, type Step, step } from '../../machine/machine.ts';
+import {
+  type Command,
+  type Failure,
+  firstState,
+  hasTouchedForm,
+  type ListPage,
+  type Machine,
+  report,
+  type Step,
+  step,
+} from '../../machine/machine.ts';
 import type { Choice, Content, Row } from '../../machine/rows.ts';
 import type { ExploreRequest, Ports, StoredFile } from './ports.ts';
 
@@ -113,6 +123,7 @@ export function startClientState(
   const document = documentIn(given.stored);
   const state: ClientState = {
     ...given,
+    ...firstState(given, menu),
     document,
     clean: printIni(document),
     machine: [],
@@ -124,16 +135,8 @@ export function startClientState(
     status: { run: 0, before: null, now: null, failure: null },
     mirrors: { run: 0, now: null, failure: null },
     test: { run: 0, lines: null },
-    pages: [menu],
-    popups: [],
-    note: null,
-    isUsed: false,
   };
   return given.isWritable ? state : reportReadOnly(state);
-}
-
-export function clientPage(id: string, content: ClientPage['content']): ClientPage {
-  return { kind: 'list', id, focus: 0, filter: null, content };
 }
 
 export function configOf(state: ClientState): RscltConfig {

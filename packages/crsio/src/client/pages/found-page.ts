@@ -7,13 +7,12 @@ import type { FoundServer } from '@rsio/protocol/explorer/discovery/exploration'
 import type { Finding } from '@rsio/protocol/explorer/discovery/finding';
 import { address, keyText, port } from '@rsio/common/config/schema/value-types';
 import { entryOf, type FieldSpec, type Form, formOf, formText } from '../../machine/form.ts';
-import { back, popped } from '../../machine/machine.ts';
+import { back, pageOf, popped } from '../../machine/machine.ts';
 import { ADDRESS_COLUMNS, columnsOf, commandRow, EMPTY_ROW, headingRow, textRow } from '../../machine/rows.ts';
 import { FOUND_HELP, SEARCH_HELP } from '../model/help-text.ts';
 import type { ExploreRequest } from '../model/ports.ts';
 import { reportSentence } from '../model/report-text.ts';
 import type { ClientCommand, ClientContent, ClientRow, ClientState, ClientStep, Found, Search, ServerOutcome } from '../model/state.ts';
-import { clientPage } from '../model/state.ts';
 import { openClientForm } from '../work/client-form.ts';
 import { findNamespace, findServers, FOUND } from '../work/searching.ts';
 
@@ -26,7 +25,7 @@ type Take = (server: FoundServer, request: ExploreRequest) => ClientCommand;
 export function exploreNamespaces(request: ExploreRequest, take: Take): ClientCommand {
   return findNamespace(
     request,
-    clientPage(FOUND, ({ found }) => foundContent(found, take)),
+    pageOf(FOUND, ({ found }) => foundContent(found, take)),
   );
 }
 
@@ -109,7 +108,7 @@ function findingRows(findings: readonly Finding[]): ClientRow[] {
 export function searchServers(namespace: string): ClientCommand {
   return findServers(
     namespace,
-    clientPage('search', ({ search }) => searchContent(search)),
+    pageOf('search', ({ search }) => searchContent(search)),
   );
 }
 

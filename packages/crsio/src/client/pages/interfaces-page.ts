@@ -4,16 +4,9 @@
 import { SCHEMA } from '@rsio/common/config/schema/schema';
 import { interfaceOf } from '@rsio/protocol/explorer/network/interfaces';
 import { machineDetails } from '../../machine/address-offers.ts';
+import { pageOf } from '../../machine/machine.ts';
 import { ADDRESS_COLUMNS, choiceRow, columnsOf } from '../../machine/rows.ts';
-import {
-  type ClientChoice,
-  type ClientCommand,
-  type ClientContent,
-  clientPage,
-  type ClientRow,
-  type ClientState,
-  configOf,
-} from '../model/state.ts';
+import { type ClientChoice, type ClientCommand, type ClientContent, type ClientRow, type ClientState, configOf } from '../model/state.ts';
 import { addAllInterfaces, askRemoval, lookAtMachine, missingInterfaces } from '../work/edits.ts';
 import { editSection } from '../work/section-forms.ts';
 
@@ -28,7 +21,7 @@ function editInterface(name: string | null): ClientCommand {
 
 export const ADD_INTERFACE: ClientChoice = { label: 'Add interface', command: editInterface(null) };
 
-export const INTERFACES_PAGE = clientPage('interfaces', content);
+export const INTERFACES_PAGE = pageOf('interfaces', content);
 
 function content(state: ClientState): ClientContent {
   const { interfaces } = configOf(state);

@@ -2,18 +2,10 @@
 // leads a new user to a working client.
 
 import { plural } from '@rsio/common/lib/units';
-import { open } from '../../machine/machine.ts';
+import { open, pageOf } from '../../machine/machine.ts';
 import { EMPTY_ROW, menuRows, textRow } from '../../machine/rows.ts';
 import { KEYS_HELP } from '../model/help-text.ts';
-import {
-  type ClientChoice,
-  type ClientContent,
-  clientPage,
-  type ClientPage,
-  type ClientState,
-  configOf,
-  isUnsaved,
-} from '../model/state.ts';
+import { type ClientChoice, type ClientContent, type ClientPage, type ClientState, configOf, isUnsaved } from '../model/state.ts';
 import { readAgain, saveAll } from '../work/file.ts';
 import { editSection } from '../work/section-forms.ts';
 import { ADD_INTERFACE, INTERFACES_PAGE } from './interfaces-page.ts';
@@ -23,7 +15,7 @@ import { OPEN_STATUS } from './status-page.ts';
 
 const EDIT_DEFAULTS = editSection({ kind: 'defaults' });
 
-export const MENU_PAGE: ClientPage = { ...clientPage('menu', content), focusOnReturn };
+export const MENU_PAGE: ClientPage = { ...pageOf('menu', content), focusOnReturn };
 
 function content(state: ClientState): ClientContent {
   const { interfaces, namespaces } = configOf(state);

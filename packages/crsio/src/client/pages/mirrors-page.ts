@@ -10,14 +10,13 @@ import { name, size, type ValueType } from '@rsio/common/config/schema/value-typ
 import { SECTOR_BYTES, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import { entryOf, type FieldSpec, type Form, formOf, type Offer } from '../../machine/form.ts';
 import { textsOf } from '../../machine/form-page.ts';
-import { ask, popped, step } from '../../machine/machine.ts';
+import { ask, pageOf, popped, step } from '../../machine/machine.ts';
 import { columnsOf, commandRow, EMPTY_ROW, problemRow, textRow } from '../../machine/rows.ts';
 import { PAIRED_SERVERS_MAX } from '../../widgets/limits.ts';
 import { KEYS_HELP, MIRRORS_HELP } from '../model/help-text.ts';
 import {
   type ClientCommand,
   type ClientContent,
-  clientPage,
   type ClientRow,
   type ClientState,
   type ClientStep,
@@ -28,7 +27,7 @@ import { openClientForm } from '../work/client-form.ts';
 import { askDetach, askDissolve, attach, createMirror, MIRRORS, openMirrors } from '../work/rsiod.ts';
 import { failureRows, HELP } from './status-page.ts';
 
-export const OPEN_MIRRORS = openMirrors(clientPage(MIRRORS, content));
+export const OPEN_MIRRORS = openMirrors(pageOf(MIRRORS, content));
 
 function content(state: ClientState): ClientContent {
   return {

@@ -8,10 +8,10 @@ import { plural } from '@rsio/common/lib/units';
 import type { FoundServer } from '@rsio/protocol/explorer/discovery/exploration';
 import { fillField, focusOn, type Form, formText } from '../../machine/form.ts';
 import { acceptTop, withForm } from '../../machine/form-page.ts';
-import { onTop, open, popped, pushed, report, step, topOf, withTop } from '../../machine/machine.ts';
+import { onTop, open, pageOf, popped, pushed, report, step, topOf, withTop } from '../../machine/machine.ts';
 import { choiceRow, columnsOf, commandRow, EMPTY_ROW, headingRow, textRow } from '../../machine/rows.ts';
 import type { ExploreRequest } from '../model/ports.ts';
-import { type ClientChoice, type ClientCommand, type ClientContent, clientPage, type ClientPage, type ClientRow } from '../model/state.ts';
+import { type ClientChoice, type ClientCommand, type ClientContent, type ClientPage, type ClientRow } from '../model/state.ts';
 import { type ClientState, type ClientStep, configOf, editing, SUBNETS } from '../model/state.ts';
 import { askRemoval, namespaceId } from '../work/edits.ts';
 import { editSection } from '../work/section-forms.ts';
@@ -22,7 +22,7 @@ export const FIND_NAMESPACE: ClientChoice = { label: 'Find NEW Namespace', comma
 const NEW_NAMESPACE = {};
 export const ADD_NAMESPACE = editNamespace(null);
 
-export const NAMESPACES_PAGE = clientPage('namespaces', list);
+export const NAMESPACES_PAGE = pageOf('namespaces', list);
 
 function list(state: ClientState): ClientContent {
   const { namespaces } = configOf(state);
@@ -48,7 +48,7 @@ function list(state: ClientState): ClientContent {
 }
 
 function namespacePage(name: string): ClientPage {
-  return clientPage(namespaceId(name), (state) => content(state, name));
+  return pageOf(namespaceId(name), (state) => content(state, name));
 }
 
 /** Opens the form with the login data of a namespace. After the form, the page of the namespace is on top. */

@@ -6,11 +6,12 @@ import { type PathStats, type RepView, waitingEnd, waitingText } from '@rsio/com
 import { plural } from '@rsio/common/lib/units';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 import { formatTime } from '@rsio/common/log/log-line';
+import { pageOf } from '../../machine/machine.ts';
 import { columnsOf, commandRow, EMPTY_ROW, headingRow, problemRow, textRow } from '../../machine/rows.ts';
 import { showHelp } from '../../machine/update.ts';
 import { rowColumns } from '../../widgets/border.ts';
 import { STATUS_HELP } from '../model/help-text.ts';
-import { type ClientChoice, type ClientContent, clientPage, type ClientRow, type ClientState, type Sample } from '../model/state.ts';
+import { type ClientChoice, type ClientContent, type ClientRow, type ClientState, type Sample } from '../model/state.ts';
 import { askDetach, attach, openStatus, STATUS, TEST, testPaths } from '../work/rsiod.ts';
 
 const BAR_COLUMNS = 15;
@@ -20,8 +21,8 @@ const BYTES_PER_MB = 1e6;
 /** A full bar stands for at least this rate. */
 const SCALE_MIN_BYTES_PER_SECOND = BYTES_PER_MB;
 
-export const OPEN_STATUS = openStatus(clientPage(STATUS, content));
-export const TEST_PATHS: ClientChoice = { label: 'Test paths', command: testPaths(clientPage(TEST, testContent)) };
+export const OPEN_STATUS = openStatus(pageOf(STATUS, content));
+export const TEST_PATHS: ClientChoice = { label: 'Test paths', command: testPaths(pageOf(TEST, testContent)) };
 export const HELP: ClientChoice = { label: 'Help', command: showHelp, isStaying: true };
 
 function content(state: ClientState): ClientContent {

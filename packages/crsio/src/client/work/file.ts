@@ -12,6 +12,7 @@ import {
   failureOf,
   failureText,
   onTop,
+  pageOf,
   popped,
   pushed,
   report,
@@ -23,7 +24,7 @@ import { textRow } from '../../machine/rows.ts';
 import { differenceOf } from '../model/difference.ts';
 import { DIFFERENCE_HELP } from '../model/help-text.ts';
 import type { Ports, StoredFile } from '../model/ports.ts';
-import { type ClientChoice, type ClientCommand, clientPage, type ClientPage, type ClientState, type ClientStep } from '../model/state.ts';
+import { type ClientChoice, type ClientCommand, type ClientPage, type ClientState, type ClientStep } from '../model/state.ts';
 import { configOf, documentIn, editing, isUnsaved } from '../model/state.ts';
 import { failed, startDaemon } from './rsiod.ts';
 
@@ -90,7 +91,7 @@ const REREAD: ClientChoice = { label: 'Reread the file and discard my changes', 
 
 function differencePage(theirs: StoredFile): ClientPage {
   const overwrite = editing((state) => save(state, false, theirs.fingerprint));
-  return clientPage(DIFFERENCE, (state) => ({
+  return pageOf(DIFFERENCE, (state) => ({
     title: 'File on disk (-) and your version (+)',
     rows: differenceOf(theirs.text, printIni(state.document)).map(({ sign, text }) => textRow(`${sign} ${text}`)),
     actions: [REREAD, { label: 'Overwrite the file with my version', command: overwrite }],

@@ -7,7 +7,7 @@ import type { ClientView, InterfaceView, ManagedVolumeView, PoolView, RemovedVol
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { VolumeName } from '@rsio/common/manage/volumes/values';
 import type { MachineInterface } from '@rsio/protocol/explorer/network/interfaces';
-import type { Command, Failure, ListPage, Machine } from '../../machine/machine.ts';
+import { type Command, type Failure, firstState, type ListPage, type Machine } from '../../machine/machine.ts';
 import type { Choice, Content, Row } from '../../machine/rows.ts';
 import type { ServerPorts } from './ports.ts';
 
@@ -82,6 +82,7 @@ export function startServerState(
   const { clock } = given.ports;
   return {
     ...given,
+    ...firstState(given, menu),
     nowMs: clock.monotonicMs(),
     wallMs: clock.wallMs(),
     file: null,
@@ -93,20 +94,11 @@ export function startServerState(
     nextLookMs: clock.monotonicMs(),
     isStale: false,
     pending: [],
-    pages: [menu],
-    popups: [],
-    note: null,
-    isUsed: false,
   };
 }
 
 export function idOf(kind: 'volume' | 'pool' | 'client', name: string): string {
   return `${kind} ${name}`;
-}
-
-/** A page that ignores typed text. */
-export function serverPage(id: string, content: ServerPage['content']): ServerPage {
-  return { kind: 'list', id, focus: 0, filter: null, content };
 }
 
 /** The configuration; null if the file cannot be read or has errors. */

@@ -3,10 +3,11 @@
 // the objects, the filter or the width have changed.
 
 import { plural } from '@rsio/common/lib/units';
+import { pageOf } from '../../machine/machine.ts';
 import { choiceRow, EMPTY_ROW, headingRow, type HelpText, textRow, type Tone } from '../../machine/rows.ts';
 import { rowColumns } from '../../widgets/border.ts';
 import { type ColumnSpec, type Table, tableOf } from '../../widgets/table.ts';
-import { type ServerChoice, type ServerCommand, serverPage, type ServerPage, type ServerRow, type ServerState } from '../model/state.ts';
+import { type ServerChoice, type ServerCommand, type ServerPage, type ServerRow, type ServerState } from '../model/state.ts';
 import { ASK_AGAIN, troubleRows } from './rows.ts';
 
 export interface List<T> {
@@ -62,7 +63,7 @@ export function listPage<T>(list: List<T>): ServerPage {
       help: { title, text: list.help },
     };
   };
-  return { ...serverPage(id, content), filter: text === null ? null : '' };
+  return { ...pageOf(id, content), filter: text === null ? null : '' };
 }
 
 /** Remembers the last result. There may be 10,000 volumes, and a key that only moves the focus needs the same rows again. */
@@ -104,7 +105,7 @@ export interface ObjectView {
 }
 
 export function objectPage(id: string, viewOf: (state: ServerState) => ObjectView): ServerPage {
-  return serverPage(id, (state) => {
+  return pageOf(id, (state) => {
     const { title, details, changes, remove, below = [], hint, help } = viewOf(state);
     const rows = changes.map((change) => ({ ...choiceRow(change), remove }));
     return { title, rows: [...troubleRows(state), ...details, EMPTY_ROW, ...rows, ...below], actions: [...changes, ASK_AGAIN], hint, help };

@@ -2,18 +2,10 @@
 // so leads a new user to a volume that a client can use.
 
 import { plural } from '@rsio/common/lib/units';
-import { open } from '../../machine/machine.ts';
+import { open, pageOf } from '../../machine/machine.ts';
 import { EMPTY_ROW, menuRows, problemRow, textRow } from '../../machine/rows.ts';
 import { SERVER_HELP } from '../model/help-text.ts';
-import {
-  configIn,
-  type ServerChoice,
-  type ServerContent,
-  serverPage,
-  type ServerPage,
-  type ServerState,
-  type ServerView,
-} from '../model/state.ts';
+import { configIn, type ServerChoice, type ServerContent, type ServerPage, type ServerState, type ServerView } from '../model/state.ts';
 import { CLIENTS_PAGE } from './clients-page.ts';
 import { factsOf } from './facts.ts';
 import { INTERFACES_PAGE } from './interfaces-page.ts';
@@ -60,7 +52,7 @@ function warningsText(view: ServerView): string {
   return length === 0 ? '' : `, ${plural(length, 'warning')}`;
 }
 
-export const MENU_PAGE: ServerPage = { ...serverPage('menu', menu), focusUntilUsed };
+export const MENU_PAGE: ServerPage = { ...pageOf('menu', menu), focusUntilUsed };
 
 function menu(state: ServerState): ServerContent {
   const textOf = (detail: Line['detail']): string => (typeof detail === 'string' ? detail : state.view === null ? '' : detail(state.view));

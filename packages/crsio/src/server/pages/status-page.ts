@@ -4,17 +4,18 @@
 import type { ClientView, ManagedVolumeView } from '@rsio/common/control/server/views';
 import { plural } from '@rsio/common/lib/units';
 import { formatTime } from '@rsio/common/log/log-line';
+import { pageOf } from '../../machine/machine.ts';
 import { EMPTY_ROW, headingRow, problemRow, textRow } from '../../machine/rows.ts';
 import { rowColumns } from '../../widgets/border.ts';
 import { STATUS_HELP } from '../model/help-text.ts';
-import { configIn, type ServerContent, serverPage, type ServerRow, type ServerState } from '../model/state.ts';
+import { configIn, type ServerContent, type ServerRow, type ServerState } from '../model/state.ts';
 import { factsOf, offlineRows } from './facts.ts';
 import { INTERFACES } from './interfaces-page.ts';
 import { type List, listTable } from './list-page.ts';
 import { POOLS } from './pools-page.ts';
 import { ASK_AGAIN, troubleRows, WAITING_ROW } from './rows.ts';
 
-export const STATUS_PAGE = serverPage('status', status);
+export const STATUS_PAGE = pageOf('status', status);
 
 function status(state: ServerState): ServerContent {
   const facts = factsOf(state);
