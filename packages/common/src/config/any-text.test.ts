@@ -70,7 +70,7 @@ function parsed<T>(parse: () => T, text: string): T | null {
 test('rssrvcfg', () => {
   fc.assert(
     fc.property(textOf('rssrvcfg'), (text) => {
-      const config = parsed(() => parseRssrvConfig(text, 'f', false), text);
+      const config = parsed(() => parseRssrvConfig(text, 'f'), text);
       if (config !== null) expectAtMost(config.interfaces.length, INTERFACES_MAX);
     }),
     { numRuns: 500 },

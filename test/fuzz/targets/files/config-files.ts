@@ -58,7 +58,7 @@ function parsed<T extends { readonly warnings: readonly Problem[] }>(parse: () =
 
 function runServer(input: Buffer): boolean {
   const text = input.toString('utf8');
-  const config = parsed(() => parseRssrvConfig(text, 'rssrvcfg', false), text);
+  const config = parsed(() => parseRssrvConfig(text, 'rssrvcfg'), text);
   if (config === null) return false;
   expectThat(config.interfaces.length <= INTERFACES_MAX, `${config.interfaces.length} interfaces`);
   expectThat(new Set(config.clients.map(({ name }) => name)).size === config.clients.length, 'a client is there twice');

@@ -238,9 +238,9 @@ export class SessionHost {
   }
 
   /** Lets images answer for a volume that may have one in another pool. A process that opens files itself cannot be given images. */
-  private bridged({ id: volumeId, pool, layout, storage, test }: ServedVolume, backend: Backend): Backend {
+  private bridged({ id: volumeId, pool, layout, storage }: ServedVolume, backend: Backend): Backend {
     const { receiver, threads } = this.ports;
-    if (receiver === null || pool === undefined || layout !== undefined || storage === undefined || test !== undefined) return backend;
+    if (receiver === null || pool === undefined || layout !== undefined || storage === undefined) return backend;
     return new BridgedBackend(backend, {
       ...{ clock: systemClock, threads },
       fileFor: async (positionBytes, lengthBytes) => {
