@@ -4,12 +4,12 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { describe, expect, test } from 'vitest';
 import { type Asker, LOCAL_ASKER } from '../../pools/asker.ts';
 import { type CopyHooks, CopyScene, DB } from '../../testing/copy-scene.ts';
 import type { SceneOptions } from '../../testing/pool-scene.ts';
 import { directory, openTwoPools, parent, useTwoPools } from '../../testing/two-pools.ts';
+import { eachStop, isBefore, type Stop } from '../../testing/stopped-verbs.ts';
 import { WHOLE_TURN } from '../../testing/whole-turn.ts';
 
 const SIZE_BYTES = 1_048_576;
@@ -76,30 +76,23 @@ test('a copy has the content of one moment, is in the other pool, and leaves not
 });
 
 test('after a stop at each step, the next start finishes the copy', { timeout: STOPS_MS }, async () => {
-  const steps: string[] = [];
-  await wholeCopy(directory, (step) => steps.push(step));
-  for (const step of ['snapshot: commit', 'move: begun', 'move: commit', 'snapshot removal: commit']) expect(steps).toContain(step);
   let before = true;
-  for (const [index, step] of steps.entries()) {
-    if (step.startsWith('pool:') || step.startsWith('create:')) continue;
-    const [at, moved] = [path.join(parent, 'run'), path.join(parent, `stop${index}`)];
-    let count = 0;
-    await wholeCopy(at, () => void (count++ === index && fs.renameSync(at, moved))).catch(() => undefined);
+  const check = async ({ step, at }: Stop): Promise<void> => {
     // What the server knows when it opens the pools, before any job runs.
     if (step === 'move: commit') before = false;
-    expect([step, Object.keys(volumesIn(moved, 'slow'))]).toEqual([step, before ? [] : ['new']]);
-    const again = await open(moved);
+    expect([step, Object.keys(volumesIn(at, 'slow'))]).toEqual([step, before ? [] : ['new']]);
+    const again = await open(at);
     await again.run();
     await again.scene.pools.close();
     expect(again.scene.picture(), step).not.toContain('finding');
     const [job] = again.jobs.list;
-    expect({ step, state: job?.state, reason: job?.reason, left: leftIn(moved) }).toEqual({ step, state: 'done', reason: null, left: [] });
+    expect({ step, state: job?.state, reason: job?.reason, left: leftIn(at) }).toEqual({ step, state: 'done', reason: null, left: [] });
     // Before its snapshot, the copy is of a later moment.
-    const { new: values = [] } = volumesIn(moved, 'slow');
+    const { new: values = [] } = volumesIn(at, 'slow');
     expect([step, values[0], values[2]]).toEqual([step, 7, 8]);
-    await removeFolder(at);
-    await removeFolder(moved);
-  }
+  };
+  const steps = await eachStop(wholeCopy, check, { isLeftOut: isBefore });
+  for (const step of ['snapshot: commit', 'move: begun', 'move: commit', 'snapshot removal: commit']) expect(steps).toContain(step);
 });
 
 test('a cancelled copy is done if a stop came between its volume and its end', async () => {

@@ -4,16 +4,16 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { expect, test } from 'vitest';
 import { type Asker, LOCAL_ASKER } from '../../pools/asker.ts';
 import type { Manifest } from '../../pools/disk/manifest.ts';
 import type { Changes } from '../../pools/requests/requests.ts';
+import { eachStop, isBefore, type Run, type Stop } from '../../testing/stopped-verbs.ts';
 import { WHOLE_TURN } from '../../testing/whole-turn.ts';
 import { snapshotsOf } from '../../snapshots/snapshot-rules.ts';
 import { type CopyHooks, CopyScene, DB } from '../../testing/copy-scene.ts';
 import type { SceneOptions } from '../../testing/pool-scene.ts';
-import { directory, openTwoPools, parent, useTwoPools } from '../../testing/two-pools.ts';
+import { directory, openTwoPools, useTwoPools } from '../../testing/two-pools.ts';
 
 const BLOCK_BYTES = 4_096;
 const SIZE_BYTES = 16 * BLOCK_BYTES;
@@ -104,66 +104,48 @@ test('an image in another pool has the content of one moment, and a refresh copi
 test('after a stop at each step of a new image, there is none or the whole of it, and the next start finishes it', {
   timeout: STOPS_MS,
 }, async () => {
-  const steps: string[] = [];
-  await (await withImage(directory, { reached: (step) => steps.push(step) })).scene.pools.close();
-  expect(steps).toContain('move: kept');
-  for (const [index, step] of steps.entries()) {
-    if (step.startsWith('pool:') || step.startsWith('create:')) continue;
-    const [at, moved] = [path.join(parent, 'run'), path.join(parent, `stop${index}`)];
-    let count = 0;
-    const reached = (): void => void (count++ === index && fs.renameSync(at, moved));
-    await withImage(at, { reached })
-      .then(({ scene }) => scene.pools.close())
-      .catch(() => undefined);
-    const found = blocksOf(moved, 'slow');
+  const run: Run = async (at, reached) => (await withImage(at, { reached })).scene.pools.close();
+  const check = async ({ step, at }: Stop): Promise<void> => {
+    const found = blocksOf(at, 'slow');
     expect([step, found === null || found[0] === 7]).toEqual([step, true]);
-    const after = await open(moved);
+    const after = await open(at);
     await after.run();
     await after.scene.pools.close();
     expect(after.scene.picture(), step).not.toContain('finding');
     // The job did not exist if the stop came before it.
     const [job] = after.jobs.list;
-    expect([step, job?.state ?? 'done', leftIn(moved)]).toEqual([step, 'done', []]);
-    if (job !== undefined) expect([step, blocksOf(moved, 'slow')![0], blocksOf(moved, 'slow')![2]]).toEqual([step, 7, 8]);
-    await removeFolder(at);
-    await removeFolder(moved);
-  }
+    expect([step, job?.state ?? 'done', leftIn(at)]).toEqual([step, 'done', []]);
+    if (job !== undefined) expect([step, blocksOf(at, 'slow')![0], blocksOf(at, 'slow')![2]]).toEqual([step, 7, 8]);
+  };
+  expect(await eachStop(run, check, { isLeftOut: isBefore })).toContain('move: kept');
 });
 
 test('after a stop at each step of a refresh, the image has its old content or the new one, and the next start finishes it', {
   timeout: STOPS_MS,
 }, async () => {
-  const whole = async (at: string, reached: (step: string) => void): Promise<void> => {
+  const seen = new Set<string>();
+  const run: Run = async (at, reached) => {
+    await (await withImage(at)).scene.pools.close();
     const copies = await open(at, { reached });
     await refresh(copies);
     await copies.run();
     await copies.scene.pools.close();
   };
-  const steps: string[] = [];
-  await (await withImage(directory)).scene.pools.close();
-  await whole(directory, (step) => steps.push(step));
-  const seen = new Set<string>();
-  for (const [index, step] of steps.entries()) {
-    const [at, moved] = [path.join(parent, 'run'), path.join(parent, `stop${index}`)];
-    await (await withImage(at)).scene.pools.close();
-    let count = 0;
-    await whole(at, () => void (count++ === index && fs.renameSync(at, moved))).catch(() => undefined);
-    const first = await open(moved);
-    const found = JSON.stringify(blocksOf(moved, 'slow'));
+  await eachStop(run, async ({ step, at }) => {
+    const first = await open(at);
+    const found = JSON.stringify(blocksOf(at, 'slow'));
     expect([step, found]).toEqual([step, expect.stringMatching(/^\[7,(0|99),8,0\]$/)]);
     expect([step, first.scene.served.get('db@1')?.pool?.trouble]).toEqual([step, undefined]);
     seen.add(found);
     await first.scene.pools.close();
-    const after = await open(moved);
+    const after = await open(at);
     await after.run();
     const isAsked = after.jobs.list.length > 1;
-    expect([step, after.jobs.list.map(({ state }) => state), leftIn(moved)]).toEqual([step, isAsked ? ['done', 'done'] : ['done'], []]);
-    if (isAsked) expect([step, blocksOf(moved, 'slow')]).toEqual([step, [7, 99, 8, 0]]);
+    expect([step, after.jobs.list.map(({ state }) => state), leftIn(at)]).toEqual([step, isAsked ? ['done', 'done'] : ['done'], []]);
+    if (isAsked) expect([step, blocksOf(at, 'slow')]).toEqual([step, [7, 99, 8, 0]]);
     expect(after.scene.picture(), step).not.toContain('finding');
     await after.scene.pools.close();
-    await removeFolder(at);
-    await removeFolder(moved);
-  }
+  });
   expect(seen).toEqual(new Set(['[7,0,8,0]', '[7,99,8,0]']));
 });
 

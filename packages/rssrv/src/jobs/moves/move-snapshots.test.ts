@@ -4,7 +4,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '@rsio/common/lib/clock';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { expect, test } from 'vitest';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
 import { type MoveHooks, MoveScene } from '../../testing/move-scene.ts';
@@ -13,6 +12,7 @@ import { PoolScene, type SceneOptions } from '../../testing/pool-scene.ts';
 import { directory, NAMES, openTwoPools, parent, useTwoPools } from '../../testing/two-pools.ts';
 import { snapshotContent, volumeContent, volumeIn, writeVolume } from '../../testing/volume-content.ts';
 import { snapshotsOf } from '../../snapshots/snapshot-rules.ts';
+import { eachStop, type Run, type Stop } from '../../testing/stopped-verbs.ts';
 import { WHOLE_TURN } from '../../testing/whole-turn.ts';
 
 const KIB = 1024;
@@ -118,35 +118,25 @@ test('snapshots that are made, removed and replaced during the move', async () =
 test('after a stop at each step, the volume is in one pool with all snapshots, and the next start finishes the move', {
   timeout: 120_000,
 }, async () => {
-  const steps: string[] = [];
-  await (await wholeMove(directory, (step) => steps.push(step))).scene.pools.close();
-  expect(new Set(steps)).toContain('move: snapshot');
-  for (const [index, step] of steps.entries()) {
-    if (index < steps.indexOf('move: begun')) continue;
-    const [at, moved] = [path.join(parent, 'run'), path.join(parent, `stop${index}`)];
-    let count = 0;
-    const stop = (): void => void (count++ === index && fs.renameSync(at, moved));
-    await wholeMove(at, stop).then(
-      ({ scene }) => scene.pools.close(),
-      () => undefined,
-    );
+  const run: Run = async (at, reached) => (await wholeMove(at, reached)).scene.pools.close();
+  const check = async ({ step, at }: Stop): Promise<void> => {
     // What the server knows when it opens the pools, before any job runs.
-    const first = await open(moved);
+    const first = await open(at);
     const { pool, ...contents } = found(first);
     // Writes of the last moment are in the file that is served, whichever it is.
     const db = contents['db'] === MOVED.db ? MOVED.db : BEFORE.db;
     expect({ step, pool, ...contents }).toEqual({ step, ...(pool === 'fast' ? BEFORE : MOVED), db: pool === 'fast' ? db : MOVED.db });
     await first.scene.pools.close();
-    const again = await open(moved);
+    const again = await open(at);
     await again.run();
     expect({ step, ...found(again) }).toEqual({ step, ...MOVED, db });
     expect(again.scene.picture(), step).not.toMatch(/finding|pending/);
     await again.scene.pools.close();
-    for (const folder of NAMES.map((name) => path.join(moved, name, 'moving')))
+    for (const folder of NAMES.map((name) => path.join(at, name, 'moving')))
       expect(fs.existsSync(folder) ? fs.readdirSync(folder) : [], step).toEqual([]);
-    await removeFolder(at);
-    await removeFolder(moved);
-  }
+  };
+  const steps = await eachStop(run, check, { isLeftOut: (_step, index, all) => index < all.indexOf('move: begun') });
+  expect(steps).toContain('move: snapshot');
 });
 
 test('a pool without reflink takes no snapshots, and is named; the volume stays where it is', async () => {
