@@ -7,20 +7,10 @@ import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { expect, test } from 'vitest';
 import { textWidth } from '../widgets/text-width.ts';
 import { examination, foundServer, probeReport } from '../testing/found-servers.ts';
+import { anyInput } from '../testing/screen-walker.ts';
 import { Walker } from '../testing/walker.ts';
-import type { KeyName } from '../widgets/keys.ts';
 
-const KEYS: readonly KeyName[] = [
-  ...(['up', 'down', 'left', 'right', 'home', 'end', 'pageup', 'pagedown', 'tab', 'backtab', 'backspace', 'delete'] as const),
-  ...(['cut-before', 'cut-after', 'cut-word', 'help', 'show', 'save', 'choose', 'action', 'remove', 'leave', 'escape'] as const),
-];
-/** Keys that open something are pressed more often. */
-const input = fc.oneof(
-  { weight: 6, arbitrary: fc.constantFrom<KeyName>('enter', 'down') },
-  { weight: 4, arbitrary: fc.constantFrom(...KEYS) },
-  { weight: 2, arbitrary: fc.constantFrom('osl', '192.168.45.20', '200', 'x', '日本').map((text) => ({ text })) },
-  { weight: 1, arbitrary: fc.string({ unit: 'binary', maxLength: 5 }).map((text) => ({ text })) },
-);
+const input = anyInput(['osl', '192.168.45.20', '200', 'x', '日本']);
 
 test('random keys throw nothing, keep the screen complete, and leave a valid document', { timeout: 180_000 }, async () => {
   await fc.assert(

@@ -6,21 +6,11 @@ import { RsError } from '@rsio/common/lib/errors';
 import { client, pool, removedVolume, volume } from '@rsio/common/testing/server-views';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { anyInput } from '../../testing/screen-walker.ts';
 import { answers, ServerWalker, type ServerWorld } from '../../testing/server-walker.ts';
-import type { KeyName } from '../../widgets/keys.ts';
 import { textWidth } from '../../widgets/text-width.ts';
 
-const KEYS: readonly KeyName[] = [
-  ...(['up', 'down', 'left', 'right', 'home', 'end', 'pageup', 'pagedown', 'tab', 'backtab', 'backspace', 'delete'] as const),
-  ...(['cut-before', 'cut-after', 'cut-word', 'help', 'show', 'save', 'choose', 'action', 'remove', 'leave', 'escape'] as const),
-];
-/** Keys that open something are pressed more often. */
-const input = fc.oneof(
-  { weight: 6, arbitrary: fc.constantFrom<KeyName>('enter', 'down') },
-  { weight: 4, arbitrary: fc.constantFrom(...KEYS) },
-  { weight: 2, arbitrary: fc.constantFrom(' ', 'db', '20g', 'mars', '10.0.0.7', '/srv/x', '日本').map((text) => ({ text })) },
-  { weight: 1, arbitrary: fc.string({ unit: 'binary', maxLength: 5 }).map((text) => ({ text })) },
-);
+const input = anyInput([' ', 'db', '20g', 'mars', '10.0.0.7', '/srv/x', '日本']);
 
 const WELL = answers({
   'pool-list': () => ({ pools: [pool({ findings: ['file x\u001b[2J'] })] }),
