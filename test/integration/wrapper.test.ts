@@ -13,13 +13,11 @@ import { keyOf, serverConfig, startClient } from '../support/hosts/configs.ts';
 import type { Host } from '../support/hosts/host.ts';
 import { type TestNetwork, useHosts } from '../support/hosts/hosts.ts';
 import type { ServerFaults } from '../support/faulty-server/volume-faults.ts';
-import { killServer, machineCrash } from '../support/faults/machine-crash.ts';
+import { machineCrash } from '../support/faults/machine-crash.ts';
 import { NbdIo } from '../support/io/nbd-io.ts';
 import { RawClient } from '../support/peers/raw-peer.ts';
 import { report } from '../support/programs/report.ts';
-import { startFio } from '../support/io/fio.ts';
-import { needFio } from '../support/programs/programs.ts';
-import { untilWriting, verifiedAndEnded, volumeStats } from '../support/io/volume-stats.ts';
+import { volumeStats } from '../support/io/volume-stats.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
 /** Seeds of crashes: most, all, a part and nothing of what was not synced is left. */
@@ -132,20 +130,6 @@ describe('a client of volumes with faults:', () => {
     await client.logged('rsiod', /No I\/O was answered for/);
     expect(client.log('rsiod').match(said)).toHaveLength(1);
     expect((await nbd.read(0, 4096)).equals(Buffer.alloc(4096, 7))).toBe(true);
-  });
-
-  it('a kill of all of rssrv under fio, with forgetful storage, loses nothing', async (context) => {
-    needFio(context);
-    const fio = startFio(client, 'osl/oracle');
-    for (let kill = 0; kill < 2; kill++) {
-      await untilWriting(client, 'osl:oracle@0', fio);
-      await killServer(faulty);
-      await faulty.startFaulty();
-    }
-    const { verifyReads, flushes } = await verifiedAndEnded(client, 'osl:oracle@0', fio);
-    expect((await volumeStats(client, 'osl:oracle@0')).errors).toBe(0);
-    expect(flushes).toBeGreaterThan(0);
-    report('all of rssrv killed, forgetful storage', { verifyReads, flushes });
   });
 });
 
