@@ -101,6 +101,7 @@ function runClient(input: Buffer): boolean {
   const config = parsed(() => parseRscltConfig(text, 'rscltcfg'), text);
   const seen = examineRscltConfig(text, 'rscltcfg');
   expectThat((seen.config === null) === (config === null), 'the two readers of one file disagree');
+  expectThat((config?.interfaces.length ?? 0) <= INTERFACES_MAX, `${config?.interfaces.length} interfaces`);
   let document = parseIni(text);
   for (const edit of edits.slice(0, 8)) {
     const result = edited(document, edit);
