@@ -11,10 +11,9 @@ import type { JobServicePorts } from '../orders/job-service.ts';
 import type { Changes } from '../../pools/requests/requests.ts';
 import { snapshotsOf } from '../../snapshots/snapshot-rules.ts';
 import { CopyScene, DB } from '../../testing/copy-scene.ts';
-import type { SceneOptions } from '../../testing/pool-scene.ts';
 import { eachStop, type Run, type Stop } from '../../testing/stopped-verbs.ts';
 import { WHOLE_TURN } from '../../testing/whole-turn.ts';
-import { directory, openTwoPools, useTwoPools } from '../../testing/two-pools.ts';
+import { directory, openCopies, openTwoPools, useTwoPools, writeBlock } from '../../testing/two-pools.ts';
 
 const BLOCK_BYTES = 4_096;
 const SIZE_BYTES = 16 * BLOCK_BYTES;
@@ -28,18 +27,10 @@ const CHANGES: Changes = { run: (change) => change(WHOLE_TURN), checkWanted: () 
 
 useTwoPools();
 
-async function open(at = directory, options: Partial<SceneOptions> = {}): Promise<CopyScene> {
-  const copies = new CopyScene(await openTwoPools(at, options));
-  await copies.jobs.load();
-  return copies;
-}
-
 /** Writes to the file that is served, like a client. */
 function write({ scene }: CopyScene, universe: number, block: number, value: number): void {
   const file = [...scene.served.values()].find((one) => one.universe === universe)!.path!;
-  const descriptor = fs.openSync(file, 'r+');
-  fs.writeSync(descriptor, Buffer.alloc(BLOCK_BYTES, value), 0, BLOCK_BYTES, block * BLOCK_BYTES);
-  fs.closeSync(descriptor);
+  writeBlock(file, block, value);
 }
 
 function blocksIn(file: string): number[] {
@@ -63,12 +54,12 @@ const restore = (copies: CopyScene) => copies.service.images.restore(DB, 1, null
 /** The scene lets its jobs run once. */
 async function again(copies: CopyScene): Promise<CopyScene> {
   await copies.scene.pools.close();
-  return open(copies.scene.directory);
+  return openCopies(copies.scene.directory);
 }
 
 /** A volume of [7, 99, 8, 0] with an image of [7, 0, 8, 66], which was [7, 0, 8, 0] when it was made. */
 async function withImage(at: string): Promise<CopyScene> {
-  const copies = await open(at);
+  const copies = await openCopies(at);
   await copies.scene.create({ pool: 'fast', sizeBytes: SIZE_BYTES });
   write(copies, 0, 0, 7);
   write(copies, 0, 2, 8);
@@ -100,7 +91,7 @@ test('a file that another refresh has put beside the image meanwhile is not comp
   await (await withImage(directory)).scene.pools.close();
   const base = path.join(directory, 'slow', 'volumes', fs.readdirSync(path.join(directory, 'slow', 'volumes'))[0]!, 'base');
   const data = path.join(path.dirname(base), 'data');
-  const copies = await open(directory, {
+  const copies = await openCopies(directory, {
     reached: (step) => {
       if (step !== 'move: begun' || fs.existsSync(`${base}.old`)) return;
       fs.renameSync(base, `${base}.old`);
@@ -120,18 +111,18 @@ test('after a stop at each step, the volume has its old content or that of the i
   const seen = new Set<string>();
   const run: Run = async (at, reached) => {
     await (await withImage(at)).scene.pools.close();
-    const copies = await open(at, { reached });
+    const copies = await openCopies(at, { reached });
     await restore(copies);
     await copies.run();
     await copies.scene.pools.close();
   };
   const check = async ({ step, at }: Stop): Promise<void> => {
-    const first = await open(at);
+    const first = await openCopies(at);
     const found = JSON.stringify(blocksOf(at));
     expect([step, found]).toEqual([step, expect.stringMatching(/^\[7,(99,8,0|0,8,66)\]$/)]);
     seen.add(found);
     await first.scene.pools.close();
-    const after = await open(at);
+    const after = await openCopies(at);
     await after.run();
     const isAsked = after.jobs.list.length > 1;
     expect([step, after.jobs.list.map(({ state }) => state), leftIn(at)]).toEqual([step, isAsked ? ['done', 'done'] : ['done'], []]);
