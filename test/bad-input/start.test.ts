@@ -262,19 +262,6 @@ describe('rsiod', () => {
     expect(readdirSync(path.join(root, 'run/rsio/rsiod'))).toEqual([]);
   });
 
-  it('no reachable server is a warning: rsiod is up after 3 s at most, and answers', async () => {
-    const host = hosts.host();
-    const network = await hosts.network(2);
-    host.writeConfig('rsiod', clientConfig(network));
-    const result = await host.tryStart('rsiod');
-    expect(result.code).toBe(0);
-    expect(result.stderr).toContain(
-      'rsiod: Warning: No server of namespace osl is in reach: rsiod keeps trying; rsconfig -m status -v says why\n',
-    );
-    const status = await host.rsconfigWell('-m', 'status', '-v');
-    expect(status).toMatch(/ECONNREFUSED: nothing listens there/);
-  });
-
   it('an interface address missing on the machine: its path reports it, and the other path works', async () => {
     const host = hosts.host();
     const [, second = ''] = server.clientAddresses();
@@ -286,22 +273,6 @@ describe('rsiod', () => {
       /^1 if1 IP\(TCP\) 198\.51\.100\.7\/\d+\n {4}rep: .* (down|connecting) tx: - rx: -\n.*\n {8}error: No connection from 198\.51\.100\.7 to .*EADDRNOTAVAIL: this machine does not have the local address/m,
     );
     expect(await host.rsconfigWell('-a')).toMatch(/^osl:oracle@0 attached/);
-  });
-
-  it('a wrong key and an unknown name give the client the same status', async () => {
-    for (const options of [{ key: 'wrong' }, { node: 'nobody' }, { namespaceid: 201 }]) {
-      const host = hosts.host();
-      host.writeConfig('rsiod', clientConfig(server, options));
-      expect((await host.tryStart('rsiod')).code).toBe(0);
-      const reason =
-        options.namespaceid === 201
-          ? "Server refused the connection: Server big-9 serves namespaceid 200, not 201: correct namespaceid or the server's address"
-          : "Server refused the connection: Server big-9 does not accept this node's proof: check nodename, nodekey and serverkey on both sides";
-      expect(await host.rsconfigWell('-m', 'status', '-v')).toContain(
-        `error: ${reason} [${options.namespaceid === 201 ? 'E_NAMESPACE' : 'E_AUTH'}], `,
-      );
-      await host.stop('rsiod');
-    }
   });
 });
 
