@@ -51,7 +51,7 @@ test('random keys throw nothing, keep the screen complete, and leave a file that
           expect(Math.max(...lines.map(textWidth))).toBeLessThanOrEqual(80);
           expect(lines.join('')).not.toMatch(/[\p{Cc}\u202e]/u);
         }
-        parseRssrvConfig(walker.file(), 'rssrvcfg', false);
+        parseRssrvConfig(walker.file(), 'rssrvcfg');
       },
     ),
     { numRuns: 30 },

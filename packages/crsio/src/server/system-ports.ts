@@ -13,7 +13,7 @@ import type { ServerPorts } from './model/ports.ts';
 export function systemServerPorts({ configFile, controlSocket }: RssrvPaths): ServerPorts {
   return {
     clock: systemClock,
-    readConfig: () => loadRssrvConfig(configFile, true),
+    readConfig: () => loadRssrvConfig(configFile),
     call: (method, params, timeoutMs) => callServer(controlSocket, method, params, timeoutMs === null ? {} : { timeoutMs }),
     configFile,
     machine: () => machineInterfaces(systemFacts),

@@ -1,75 +1,34 @@
 // Tests the commands that change the client's file, from arguments to bytes, with and without a daemon, and the commands check, reload and
 // key new. Edits, saving and wrong files are tested in packages/common/src/config.
 
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
-import { type ControlHandlers, type ControlServer, startControlServer } from '@rsio/common/control/control-server';
-import { CONTROL_METHODS } from '@rsio/common/control/methods';
-import { executeProgram } from '@rsio/common/daemon/arguments';
+import { type ControlHandlers } from '@rsio/common/control/control-server';
 import { RsError } from '@rsio/common/lib/errors';
-import { quietLog } from '@rsio/common/log/log';
 import { CONFIG_RETRIES, CONFIG_RETRY_MS, INPUT_MAX_BYTES } from '../limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { sampleRscltcfg } from '@rsio/common/testing/sample-rscltcfg';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { rsconfig, rsconfigSpec } from '../program.ts';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { root, run, serveControl, useRsconfig } from '../testing/rsconfig-run.ts';
 
 const SAMPLE = sampleRscltcfg({ near: ['127.45.0.20', '127.46.0.20'], far: ['127.45.0.10', '127.46.0.10'] });
 const DAEMON = { program: 'rsiod', version: '1', control: 1, methods: [], pid: 1, nodename: 'big-2', startedMs: 0, configuredMs: 0 };
 
-let root: string;
 let file: string;
-let daemon: ControlServer | null;
+
+useRsconfig();
 
 beforeEach(() => {
-  root = mkdtempSync(join(tmpdir(), 'rsio-cv-'));
   file = join(root, 'etc/rscltcfg');
-  daemon = null;
 });
 
-afterEach(async () => {
-  await daemon?.close();
-  await removeFolder(root);
-});
-
-async function serve(handlers: Partial<ControlHandlers>): Promise<void> {
-  daemon = await startControlServer(join(root, 'run/rsio/rsiod/control'), CONTROL_METHODS, { daemon: () => DAEMON, ...handlers }, quietLog);
-}
+const serve = (handlers: Partial<ControlHandlers>): Promise<void> => serveControl({ daemon: () => DAEMON, ...handlers });
 
 function write(text: string, mode = 0o600): void {
   mkdirSync(join(root, 'etc'), { recursive: true });
   writeFileSync(file, text);
   chmodSync(file, mode);
-}
-
-async function run(line: string | readonly string[], { input = '', clock = new FakeClock() } = {}) {
-  let out = '';
-  let err = '';
-  const code = await executeProgram(
-    rsconfigSpec,
-    (invocation) =>
-      rsconfig(invocation, {
-        clock,
-        ask: null,
-        newId: () => 'id-1',
-        input: async () => input,
-        waiting: { progress: null, onStop: () => () => undefined },
-      }),
-    {
-      argv: typeof line === 'string' ? line.split(' ') : line,
-      env: { RSIO_ROOT: root },
-      out: (text) => {
-        out += text;
-      },
-      err: (text) => {
-        err += text;
-      },
-    },
-  );
-  return { code, out, err };
 }
 
 test("the commands create the manual's sample from no file at all", async () => {

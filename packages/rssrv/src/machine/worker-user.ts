@@ -17,8 +17,6 @@ export interface WorkerUserFacts {
   readonly canPass: boolean;
   /** True if the listener may start and end processes of other users. */
   readonly canSwitch: boolean;
-  /** True if rssrv runs with --test: injected faults need files that only the listener's user may write. */
-  readonly mayInjectFaults: boolean;
   readonly userFile?: string;
 }
 
@@ -29,7 +27,7 @@ export interface WorkerUserChoice {
   readonly warning: string | null;
 }
 
-export function chooseWorkerUser({ configured, uid, canPass, canSwitch, mayInjectFaults, userFile }: WorkerUserFacts): WorkerUserChoice {
+export function chooseWorkerUser({ configured, uid, canPass, canSwitch, userFile }: WorkerUserFacts): WorkerUserChoice {
   const named = userNamed(configured ?? DEFAULT_USER, userFile);
   if (uid !== 0) {
     const warning =
@@ -40,7 +38,6 @@ export function chooseWorkerUser({ configured, uid, canPass, canSwitch, mayInjec
   }
   const asRoot = (remedy: string): WorkerUserChoice => ({ user: null, warning: `Server processes run as root: ${remedy}` });
   if (!canPass) return asRoot('install the package koffi beside rssrv (npm run build), so that it can pass files to them');
-  if (mayInjectFaults) return configured === null ? { user: null, warning: null } : asRoot('start rssrv without --test');
   if (named === undefined) {
     const user = configured ?? DEFAULT_USER;
     return asRoot(`create the user ${user} (useradd --system ${user}) and restart rssrv`);

@@ -54,7 +54,6 @@ async function start(sections: readonly ServerVolumeConfig[], reached?: (step: s
     idsFile: path.join(directory, 'volumes.json'),
     memoryDirectory: path.join(directory, 'shm'),
     fileSystemOf: () => Promise.resolve('other'),
-    runDirectory: directory,
     clock: systemClock,
     log,
     syncFailedLate: nothing,

@@ -42,8 +42,6 @@ export interface ConfigInForcePorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly configFile: string;
-  /** True if volumes may have `test-...` keys. */
-  readonly mayInjectFaults: boolean;
   readonly sockets: ListeningSockets;
   readonly volumes: Volumes;
   readonly holds: Holds;
@@ -199,10 +197,8 @@ export class ConfigInForce {
 
   /** Reads the configuration file again, or `text` as its content, and opens the pools. */
   async load(text?: string): Promise<LoadedListenerConfig> {
-    const { configFile, mayInjectFaults } = this.ports;
-    const config = withControlGroup(
-      text === undefined ? loadRssrvConfig(configFile, mayInjectFaults) : parseRssrvConfig(text, configFile, mayInjectFaults),
-    );
+    const { configFile } = this.ports;
+    const config = withControlGroup(text === undefined ? loadRssrvConfig(configFile) : parseRssrvConfig(text, configFile));
     const { change, volumes } = await this.ports.administration().prepare(config);
     return { config: { ...config, volumes }, pools: change, discard: () => change.undo() };
   }

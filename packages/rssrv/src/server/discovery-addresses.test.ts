@@ -22,7 +22,7 @@ const MACHINE = [
 
 function config(addresses: readonly string[], namespace = ''): RssrvConfig {
   const interfaces = addresses.map((address, index) => `[interface if${index}]\naddress = ${address}\n`).join('');
-  return parseRssrvConfig(`[namespace n]\nnamespaceid = 1\n${namespace}[server s]\nserverid = 1\n${interfaces}`, 'f', false);
+  return parseRssrvConfig(`[namespace n]\nnamespaceid = 1\n${namespace}[server s]\nserverid = 1\n${interfaces}`, 'f');
 }
 
 function addressesOf(addresses: readonly string[], namespace = ''): string[] {

@@ -39,7 +39,7 @@ function loopback(): MachineInterface {
 }
 
 function follow(addresses: readonly string[], namespace = ''): Promise<string[]> {
-  return discovery.follow(parseRssrvConfig(smallRssrvcfg({ namespace, addresses }), 'f', false));
+  return discovery.follow(parseRssrvConfig(smallRssrvcfg({ namespace, addresses }), 'f'));
 }
 
 /** Sends a request and returns the addresses that answer. */

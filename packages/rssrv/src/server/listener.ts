@@ -65,8 +65,6 @@ export interface ListenerOptions {
   readonly store: EventStore;
   /** Moves the log to the place that the configuration names. */
   readonly relog: (config: RssrvConfig) => void;
-  /** True if rssrv was started with --test, which permits the `test-...` keys of volumes. */
-  readonly mayInjectFaults: boolean;
   /** Prints a message for the administrator who starts the daemon. */
   readonly warn: (sentence: string) => void;
 }
@@ -131,7 +129,7 @@ export class Listener {
     this.bandwidth = this.newBandwidth();
     this.voters = systemVoters({ folder: paths.votersDir, log, config: () => this.config, served: () => this.volumes.served });
     this.volumes = new Volumes({
-      ...{ idsFile: paths.volumesFile, memoryDirectory: paths.memoryDir, runDirectory: paths.runDir },
+      ...{ idsFile: paths.volumesFile, memoryDirectory: paths.memoryDir },
       ...{ fileSystemOf, clock, log },
       syncFailedLate: (id) => void this.incarnations.lost(id),
       isHeld: (id) => this.holds.holdersOf(id).length > 0,
@@ -322,9 +320,9 @@ export class Listener {
   }
 
   private newConfigInForce(): ConfigInForce {
-    const { clock, log, paths, mayInjectFaults } = this.options;
+    const { clock, log, paths } = this.options;
     return new ConfigInForce(this.options.config, {
-      ...{ clock, log, configFile: paths.configFile, mayInjectFaults },
+      ...{ clock, log, configFile: paths.configFile },
       ...{ sockets: this.sockets, volumes: this.volumes, holds: this.holds, snapshots: this.snapshots },
       ...{ shortage: this.shortage, bandwidth: this.bandwidth, halts: this.halts, workers: this.pool, rights: this.rights },
       bridged: (id) => this.requests.bridges.of(id),

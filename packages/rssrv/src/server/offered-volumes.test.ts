@@ -11,11 +11,7 @@ import type { VolumeFailure } from '../volumes/volume-failures.ts';
 import { checkTls, identityOf, identityWith, notOffered } from './offered-volumes.ts';
 
 const config = (tls: string) =>
-  parseRssrvConfig(
-    `[namespace n]\nnamespaceid = 1\ntls = ${tls}\n[server big-9]\nserverid = 1\n[interface i]\naddress = 10.0.0.1\n`,
-    'f',
-    false,
-  );
+  parseRssrvConfig(`[namespace n]\nnamespaceid = 1\ntls = ${tls}\n[server big-9]\nserverid = 1\n[interface i]\naddress = 10.0.0.1\n`, 'f');
 
 test.each<[TlsPolicy, boolean, boolean]>([
   ['off', false, false],

@@ -11,17 +11,7 @@ test('thousands of joins make few lines, and one with their number', async () =>
   const scene = new SessionScene();
   for (let joins = 0; joins < 2_000; joins++) {
     const link = new MemoryLink(scene.clock);
-    scene.session.admit(link.server, {
-      welcomeKey: '00',
-      tls: null,
-      transcript: '00',
-      arrivedAt: AT,
-      digest: false,
-      mayRevoke: false,
-      mayAdminister: false,
-      mayVote: false,
-      dead: [],
-    });
+    scene.admit(link);
     new RawPath(link).connection.close('over', false);
     scene.clock.advance(2);
   }

@@ -18,17 +18,7 @@ const SILENT_BEATS = 3;
 test('READs are delayed, heartbeats and writes go on, and every READ is answered once in the end', async () => {
   const scene = new SessionScene();
   const link = new MemoryLink(scene.clock);
-  scene.session.admit(link.server, {
-    welcomeKey: '00',
-    tls: null,
-    transcript: '00',
-    arrivedAt: AT,
-    digest: false,
-    mayRevoke: false,
-    mayAdminister: false,
-    mayVote: false,
-    dead: [],
-  });
+  scene.admit(link);
   const path = new RawPath(link);
   const { events: handler } = path.connection;
   let pings = 0;
@@ -100,17 +90,7 @@ async function paths(count: number): Promise<{ scene: SessionScene; links: Memor
   const scene = new SessionScene();
   const links = Array.from({ length: count }, () => new MemoryLink(scene.clock));
   const clients = links.map((link) => {
-    scene.session.admit(link.server, {
-      welcomeKey: '00',
-      tls: null,
-      transcript: '00',
-      arrivedAt: AT,
-      digest: false,
-      mayRevoke: false,
-      mayAdminister: false,
-      mayVote: false,
-      dead: [],
-    });
+    scene.admit(link);
     return new RawPath(link);
   });
   await scene.turn();

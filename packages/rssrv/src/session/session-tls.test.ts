@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { PATHS_PER_TRUNK_MAX, TLS_START_MAX_MS } from '@rsio/protocol/link/limits';
 import { MemoryLink } from '@rsio/protocol/testing/memory-transport';
 import { OP } from '@rsio/protocol/wire/frames';
-import { AT, SessionScene } from '../testing/raw-client.ts';
+import { SessionScene } from '../testing/raw-client.ts';
 
 const TLS = { identity: 'big-2', psk: '5c'.repeat(32) };
 
@@ -14,17 +14,7 @@ function silentClient(scene: SessionScene): { readonly ops: number[] } {
   const link = new MemoryLink(scene.clock);
   const ops: number[] = [];
   link.client.events = { onBytes: (bytes, offset) => void ops.push(bytes[offset]!), onClosed: () => undefined };
-  scene.session.admit(link.server, {
-    welcomeKey: '00',
-    tls: TLS,
-    transcript: '00',
-    arrivedAt: AT,
-    digest: false,
-    mayRevoke: false,
-    mayAdminister: false,
-    mayVote: false,
-    dead: [],
-  });
+  scene.admit(link, { tls: TLS });
   return { ops };
 }
 

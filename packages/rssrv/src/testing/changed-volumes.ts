@@ -35,7 +35,6 @@ export function server(): Volumes {
     idsFile: at('volumes.json'),
     memoryDirectory: at('shm'),
     fileSystemOf: (place) => Promise.resolve(systems.get(place) ?? 'other'),
-    runDirectory: at('run'),
     clock: systemClock,
     log,
     syncFailedLate: () => undefined,

@@ -196,21 +196,20 @@ export class SessionScene {
     });
   }
 
+  /** A proven connection joins the session. */
+  admit(link: MemoryLink, changes: Partial<Parameters<Session['admit']>[1]> = {}): void {
+    this.session.admit(link.server, {
+      ...{ welcomeKey: '00', tls: null, transcript: '00', arrivedAt: AT, digest: false, dead: [] },
+      ...{ mayRevoke: false, mayAdminister: false, mayVote: false },
+      ...changes,
+    });
+  }
+
   /** `cipher`: the cipher of a path that is already encrypted; null for a plain path. */
   path(dead: readonly number[] = [], arrivedAt: ServerInterface = AT, revoke = true, admin = true, cipher: string | null = null): RawPath {
     const link = new MemoryLink(this.clock);
     link.server.cipher = cipher;
-    this.session.admit(link.server, {
-      welcomeKey: '00',
-      tls: null,
-      transcript: '00',
-      arrivedAt,
-      digest: false,
-      mayRevoke: revoke,
-      mayAdminister: admin,
-      mayVote: admin,
-      dead,
-    });
+    this.admit(link, { arrivedAt, dead, mayRevoke: revoke, mayAdminister: admin, mayVote: admin });
     return new RawPath(link);
   }
 

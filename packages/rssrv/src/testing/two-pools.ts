@@ -8,8 +8,11 @@ import path from 'node:path';
 import { systemClock } from '@rsio/common/lib/clock';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { afterEach, beforeEach } from 'vitest';
+import { type CopyHooks, CopyScene } from './copy-scene.ts';
+import { type MoveHooks, MoveScene } from './move-scene.ts';
 import { PoolScene, type SceneOptions } from './pool-scene.ts';
 
+const BLOCK_BYTES = 4_096;
 export const NAMES = ['fast', 'slow'];
 /** The folder of the test. */
 export let parent = '';
@@ -21,6 +24,27 @@ export async function openTwoPools(at: string, options: Partial<SceneOptions>): 
   const scene = await PoolScene.open(at, { clock: systemClock, names: NAMES, ...options });
   scenes.push(scene);
   return scene;
+}
+
+/** A server that copies volumes, and knows the jobs that an earlier one has left. */
+export async function openCopies(at = directory, options: Partial<SceneOptions> = {}, hooks: CopyHooks = {}): Promise<CopyScene> {
+  const copies = new CopyScene(await openTwoPools(at, options), hooks);
+  await copies.jobs.load();
+  return copies;
+}
+
+/** The same for moves. */
+export async function openMoves(at = directory, options: Partial<SceneOptions> = {}, hooks: MoveHooks = {}): Promise<MoveScene> {
+  const moves = new MoveScene(await openTwoPools(at, options), hooks);
+  await moves.jobs.load();
+  return moves;
+}
+
+/** Writes to a file that is served, like a client. */
+export function writeBlock(file: string | null | undefined, block: number, value: number): void {
+  const descriptor = fs.openSync(file!, 'r+');
+  fs.writeSync(descriptor, Buffer.alloc(BLOCK_BYTES, value), 0, BLOCK_BYTES, block * BLOCK_BYTES);
+  fs.closeSync(descriptor);
 }
 
 /** Each test of the file gets a folder. Its pools are closed at the end. */

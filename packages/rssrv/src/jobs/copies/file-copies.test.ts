@@ -15,6 +15,7 @@ import { WHOLE_TURN } from '../../testing/whole-turn.ts';
 import { formatOf } from './file-place.ts';
 import type { Convert } from './program.ts';
 import { nbdPlace } from './to-nbd.ts';
+import { eachStop, isBefore, type Run, type Stop } from '../../testing/stopped-verbs.ts';
 
 const SIZE_BYTES = 1_048_576;
 const STOPS_MS = 120_000;
@@ -78,39 +79,31 @@ async function wholeCopy(at: string, reached: (step: string) => void): Promise<v
 }
 
 test('after a stop at each step, the next start finishes the copy', { timeout: STOPS_MS }, async () => {
-  const steps: string[] = [];
-  await wholeCopy(directory, (step) => steps.push(step));
-  checkContent();
-  expect(left()).toEqual(['db.raw']);
-  fs.rmSync(file);
-  for (const step of ['copy: part', 'copy: written', 'copy: durable', 'copy: linked', 'copy: named']) expect(steps).toContain(step);
-  for (const [index, step] of steps.entries()) {
-    if (step.startsWith('pool:') || step.startsWith('create:')) continue;
-    const [at, moved] = [path.join(parent, 'run'), path.join(parent, `stop${index}`)];
-    let count = 0;
-    const stop = (): void => {
-      if (count++ === index) fs.renameSync(at, moved);
+  const run: Run = (at, reached) =>
+    wholeCopy(at, (step) => {
+      reached(step);
       // A stopped server executes no further step.
-      if (count > index && step.startsWith('copy:')) throw new Error('stopped');
-    };
-    await wholeCopy(at, stop).catch(() => undefined);
+      if (!fs.existsSync(at) && step.startsWith('copy:')) throw new Error('stopped');
+    });
+  const check = async ({ step, at }: Stop): Promise<void> => {
     // If the file has its name, it must be complete.
     if (fs.existsSync(file)) checkContent();
-    const again = await open(moved);
+    const again = await open(at);
     await again.run();
     await again.scene.pools.close();
     const [job] = again.jobs.list;
-    expect({ step, state: job?.state, reason: job?.reason, left: left(moved) }).toEqual({
-      step,
-      state: 'done',
-      reason: null,
-      left: ['db.raw'],
-    });
+    const done = { step, state: 'done', reason: null, left: ['db.raw'] };
+    expect({ step, state: job?.state, reason: job?.reason, left: left(at) }).toEqual(done);
     checkContent();
     fs.rmSync(file);
-    fs.rmSync(at, { recursive: true, force: true });
-    fs.rmSync(moved, { recursive: true });
-  }
+  };
+  const isLeftOut = (step: string, index: number): boolean => {
+    // The whole run has left its file.
+    if (index === 0) fs.rmSync(file);
+    return isBefore(step);
+  };
+  const steps = await eachStop(run, check, { isLeftOut });
+  for (const step of ['copy: part', 'copy: written', 'copy: durable', 'copy: linked', 'copy: named']) expect(steps).toContain(step);
 });
 
 test('a copy that fails or is cancelled leaves nothing, and a restart goes back to its beginning', async () => {

@@ -15,7 +15,7 @@ import { snapshotPaths } from '../../pools/snapshots/snapshot-record.ts';
 import { poolPaths } from '../../pools/disk/pool-paths.ts';
 import { CopyScene, DB } from '../../testing/copy-scene.ts';
 import { COMPARED_CONTENT } from '../../testing/move-scene.ts';
-import { directory, openTwoPools, useTwoPools } from '../../testing/two-pools.ts';
+import { directory, openCopies, useTwoPools, writeBlock } from '../../testing/two-pools.ts';
 import { type BridgeAnswer, Bridges } from './bridges.ts';
 import { BRIDGE_REPORT_MS, BRIDGED_SHOWN_MS } from '../limits.ts';
 
@@ -43,20 +43,13 @@ interface Scene {
   readonly findSnapshot: (times: number) => void;
 }
 
-function write(file: string, block: number, value: number): void {
-  const descriptor = fs.openSync(file, 'r+');
-  fs.writeSync(descriptor, Buffer.alloc(BLOCK_BYTES, value), 0, BLOCK_BYTES, block * BLOCK_BYTES);
-  fs.closeSync(descriptor);
-}
-
 /** A volume of [1, 2, ...] with an image in the other pool. */
 async function open(changes: Partial<ServedVolume> = {}, sync: () => Promise<void> = () => Promise.resolve()): Promise<Scene> {
-  const copies = new CopyScene(await openTwoPools(directory, {}));
-  await copies.jobs.load();
+  const copies = await openCopies();
   await copies.scene.create({ pool: 'fast', sizeBytes: SIZE_BYTES });
   const config = copies.scene.served.get('db@0')!;
   const data = config.path!;
-  for (let block = 0; block < 8; block++) write(data, block, block + 1);
+  for (let block = 0; block < 8; block++) writeBlock(data, block, block + 1);
   await copies.service.images.image({ ...DB, newUniverse: 1, pool: 'slow', limitBytes: null }, LOCAL_ASKER, CHANGES);
   await copies.run();
   const { states } = copies.scene.pools;
@@ -116,13 +109,13 @@ async function open(changes: Partial<ServedVolume> = {}, sync: () => Promise<voi
 test('an image answers where the volume is as it was at the refresh, whatever clients have written to the image', async () => {
   const { copies, ask } = await open();
   const image = [...copies.scene.served.values()].find(({ universe }) => universe === 1)!;
-  write(image.path!, 3, 66);
+  writeBlock(image.path!, 3, 66);
   expect([await ask(0), await ask(3), await ask(9)]).toEqual([1, 4, 0]);
 });
 
 test('a block that was written since the refresh is not answered, and neither is a range with one', async () => {
   const { data, bridges, ask, copies } = await open();
-  write(data, 3, 99);
+  writeBlock(data, 3, 99);
   expect([await ask(2), await ask(3), await ask(4)]).toEqual([3, null, 5]);
   const { id } = [...copies.scene.pools.states[0]!.volumes.values()][0]!;
   const storage = storageName(fs.statSync(data, { bigint: true }));
@@ -133,7 +126,7 @@ test('a block that was written since the refresh is not answered, and neither is
 
 test('a refresh answers what was written before it', async () => {
   const { copies, data, ask } = await open();
-  write(data, 3, 99);
+  writeBlock(data, 3, 99);
   const later = new CopyScene(copies.scene);
   await later.jobs.load();
   await later.service.images.refresh([{ name: 'db', universe: 1 }], null, LOCAL_ASKER, CHANGES);
@@ -186,7 +179,7 @@ test('a sync that fails answers nothing and starts a new incarnation; one that i
 test('what the sync writes back is compared, and nothing is answered if the volume has another file afterwards', async () => {
   let duringSync = (): void => undefined;
   const { ask, data } = await open({}, async () => duringSync());
-  duringSync = () => write(data, 3, 99);
+  duringSync = () => writeBlock(data, 3, 99);
   expect([await ask(2), await ask(3)]).toEqual([3, null]);
   duringSync = () => {
     fs.copyFileSync(data, `${data}.new`);

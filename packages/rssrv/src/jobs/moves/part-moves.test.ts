@@ -4,16 +4,16 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { describe, expect, test } from 'vitest';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
 import { findVolume } from '../../pools/catalogue.ts';
 import { type MoveHooks, MoveScene } from '../../testing/move-scene.ts';
 import type { PoolScene, SceneOptions } from '../../testing/pool-scene.ts';
-import { directory, openTwoPools, parent, useTwoPools } from '../../testing/two-pools.ts';
+import { directory, openTwoPools, useTwoPools } from '../../testing/two-pools.ts';
 import { snapshotContent, volumeContent, volumeIn, writeVolume } from '../../testing/volume-content.ts';
 import { snapshotsOf } from '../../snapshots/snapshot-rules.ts';
 import { decidePartMove } from './part-rules.ts';
+import { eachStop, type Stop, whileAway } from '../../testing/stopped-verbs.ts';
 import { WHOLE_TURN } from '../../testing/whole-turn.ts';
 
 const KIB = 1024;
@@ -126,47 +126,41 @@ test.each([
 test('after a stop at each step, the volume has all of its files in one place, and the next start finishes the move', {
   timeout: 240_000,
 }, async () => {
-  const steps: string[] = [];
-  await wholeMove(directory, STRIPE, [2], (step) => steps.push(step));
-  for (const step of ['part: adopted', 'part: doubted', 'part: confirmed', 'part: deleted']) expect(steps).toContain(step);
-  const [begin, last] = [steps.indexOf('move: begun'), steps.indexOf('move: spent')];
   const places: string[] = [];
-  for (const [index, step] of steps.entries()) {
-    // Repeated steps are stopped once, because all rounds have the same steps.
-    if (index < begin || (index < last && steps.indexOf(step, begin) < index)) continue;
-    for (const absent of [null, 'b', 'c', 'a']) {
-      if (absent !== null && !DECISIVE.has(step)) continue;
-      const [at, moved, away] = [path.join(parent, 'run'), path.join(parent, `stop${index}${absent}`), path.join(parent, 'away')];
-      let count = 0;
-      await wholeMove(at, STRIPE, [2], () => void (count++ === index && fs.renameSync(at, moved))).catch(() => undefined);
-      if (absent !== null) {
-        fs.renameSync(path.join(moved, absent), away);
-        const without = await open(moved, { absent: [absent] });
+  const check = async ({ step, at, variant: absent }: Stop<string | null>): Promise<void> => {
+    if (absent !== null) {
+      await whileAway(at, absent, async () => {
+        const without = await open(at, { absent: [absent] });
         await without.run();
         await without.scene.pools.close();
-        await removeFolder(path.join(moved, absent));
-        fs.renameSync(away, path.join(moved, absent));
-      }
-      const first = await open(moved);
-      const [place = '', other] = poolsOf(first.scene);
-      expect([step, absent, other]).toEqual([step, absent, undefined]);
-      expect(snapshotsIn(first.scene), step).toEqual({ s2: 2 });
-      const now = volumeContent(first.scene, 'db');
-      // The server may have stopped before some of the writes to the old file.
-      expect([step, [content(3), mixed(3, 4, 5), mixed(3, 4, 6)].some((one) => now.equals(one))]).toEqual([step, true]);
-      if (place === 'ac') expect([step, now.equals(mixed(3, 4, 6))]).toEqual([step, true]);
-      if (absent === null) places.push(place);
-      await first.scene.pools.close();
-      const again = await open(moved);
-      await again.run();
-      expect([step, absent, again.jobs.find('1').state, again.jobs.find('1').reason]).toEqual([step, absent, 'done', null]);
-      expect([step, poolsOf(again.scene)]).toEqual([step, ['ac']]);
-      expect([step, volumeContent(again.scene, 'db').equals(now), snapshotsIn(again.scene)]).toEqual([step, true, { s2: 2 }]);
-      expectTidy(again.scene, moved, step);
-      await again.scene.pools.close();
-      for (const folder of [at, moved]) await removeFolder(folder);
+      });
     }
-  }
+    const first = await open(at);
+    const [place = '', other] = poolsOf(first.scene);
+    expect([step, absent, other]).toEqual([step, absent, undefined]);
+    expect(snapshotsIn(first.scene), step).toEqual({ s2: 2 });
+    const now = volumeContent(first.scene, 'db');
+    // The server may have stopped before some of the writes to the old file.
+    expect([step, [content(3), mixed(3, 4, 5), mixed(3, 4, 6)].some((one) => now.equals(one))]).toEqual([step, true]);
+    if (place === 'ac') expect([step, now.equals(mixed(3, 4, 6))]).toEqual([step, true]);
+    if (absent === null) places.push(place);
+    await first.scene.pools.close();
+    const again = await open(at);
+    await again.run();
+    expect([step, absent, again.jobs.find('1').state, again.jobs.find('1').reason]).toEqual([step, absent, 'done', null]);
+    expect([step, poolsOf(again.scene)]).toEqual([step, ['ac']]);
+    expect([step, volumeContent(again.scene, 'db').equals(now), snapshotsIn(again.scene)]).toEqual([step, true, { s2: 2 }]);
+    expectTidy(again.scene, at, step);
+    await again.scene.pools.close();
+  };
+  const isLeftOut = (step: string, index: number, all: readonly string[]): boolean => {
+    const begin = all.indexOf('move: begun');
+    // Repeated steps are stopped once, because all rounds have the same steps.
+    return index < begin || (index < all.indexOf('move: spent') && all.indexOf(step, begin) < index);
+  };
+  const variants = (step: string) => (DECISIVE.has(step) ? [null, 'b', 'c', 'a'] : [null]);
+  const steps = await eachStop((at, reached) => wholeMove(at, STRIPE, [2], reached), check, { isLeftOut, variants });
+  for (const step of ['part: adopted', 'part: doubted', 'part: confirmed', 'part: deleted']) expect(steps).toContain(step);
   // Exactly one step decides in which pool the file is.
   const commit = places.indexOf('ac');
   expect(commit).toBeGreaterThan(0);

@@ -238,9 +238,9 @@ export class SessionHost {
   }
 
   /** Wraps the backend of a volume whose images in other pools may answer failed READs. Needs passed descriptors. */
-  private bridged({ id: volumeId, pool, layout, storage, test }: ServedVolume, backend: Backend): Backend {
+  private bridged({ id: volumeId, pool, layout, storage }: ServedVolume, backend: Backend): Backend {
     const { receiver, threads } = this.ports;
-    if (receiver === null || pool === undefined || layout !== undefined || storage === undefined || test !== undefined) return backend;
+    if (receiver === null || pool === undefined || layout !== undefined || storage === undefined) return backend;
     return new BridgedBackend(backend, {
       ...{ clock: systemClock, threads },
       fileFor: async (positionBytes, lengthBytes) => {

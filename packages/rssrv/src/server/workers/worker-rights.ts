@@ -17,22 +17,19 @@ export interface WorkerRightsOptions {
   readonly log: DaemonLog;
   /** Returns the served volume or snapshot with this id, or null. */
   served(id: string): ServedVolume | null;
-  readonly mayInjectFaults: boolean;
 }
 
 /** Capabilities that a listener needs for processes of another user: CAP_KILL, CAP_SETGID, CAP_SETUID. */
 const NEEDED_CAPABILITIES = [5, 6, 7];
-/** With --test, this variable makes server processes open files themselves, as if koffi were not installed. */
-const WITHOUT_PASSING = 'RSIO_TEST_WITHOUT_PASSING';
 
 /** Returns why server processes have more rights than they need with this configuration, and the remedy; null if they do not. */
-export function workerRightsWarning(server: Pick<RssrvConfig['server'], 'user'>, mayInjectFaults: boolean): string | null {
-  return choiceHere(server, systemCalls() !== null, mayInjectFaults).warning;
+export function workerRightsWarning(server: Pick<RssrvConfig['server'], 'user'>): string | null {
+  return choiceHere(server, systemCalls() !== null).warning;
 }
 
-function choiceHere({ user }: Pick<RssrvConfig['server'], 'user'>, canPass: boolean, mayInjectFaults: boolean): WorkerUserChoice {
+function choiceHere({ user }: Pick<RssrvConfig['server'], 'user'>, canPass: boolean): WorkerUserChoice {
   const uid = process.geteuid?.() ?? 0;
-  return chooseWorkerUser({ configured: user?.name ?? null, uid, canPass, canSwitch: mayChangeUsers(), mayInjectFaults });
+  return chooseWorkerUser({ configured: user?.name ?? null, uid, canPass, canSwitch: mayChangeUsers() });
 }
 
 export class WorkerRights {
@@ -46,7 +43,7 @@ export class WorkerRights {
   constructor(options: WorkerRightsOptions) {
     this.options = options;
     this.files = new FileOpens(options.clock, (id) => options.served(id));
-    this.calls = options.mayInjectFaults && process.env[WITHOUT_PASSING] !== undefined ? null : systemCalls();
+    this.calls = systemCalls();
   }
 
   /** Name of the user of server processes; null if they run as the user of the listener. */
@@ -67,7 +64,7 @@ export class WorkerRights {
   /** Chooses the user of server processes that start from now on. Returns true if the user has changed. */
   choose(server: Pick<RssrvConfig['server'], 'user'>): boolean {
     const before = this.choice.user;
-    this.choice = choiceHere(server, this.calls !== null, this.options.mayInjectFaults);
+    this.choice = choiceHere(server, this.calls !== null);
     const { user: now, warning } = this.choice;
     if (warning !== null) this.say(warning);
     if (now !== null && now.uid !== before?.uid) this.options.log.info(`Server processes run as user ${now.name}`);

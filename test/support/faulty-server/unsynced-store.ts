@@ -2,7 +2,7 @@
 // handle of the volume must read the same content. Invariants: the pieces in memory agree with the log. Writes to the storage are executed
 // one after the other, so that no flush overwrites a newer FUA write with older data.
 
-import { UNSYNCED_MAX_BYTES } from '../limits.ts';
+import { UNSYNCED_MAX_BYTES } from './limits.ts';
 import { RECORD, type UnsyncedRecord } from './unsynced-records.ts';
 import { type UnsyncedPiece, UnsyncedWrites } from './unsynced-writes.ts';
 

@@ -1,13 +1,13 @@
-// Implements the faults that rssrv injects into a volume's operations for tests: delay, pause, throttle and failure. This module is pure:
+// Implements the faults that the server for tests injects into a volume's operations: delay, pause, throttle and failure. This module is pure:
 // it reaches the clock, the random numbers and the file system only through ports. Invariant: a fault calls the callback `passed` once for
 // each operation. `passed` gets null if the operation may proceed, or an errno if it must fail.
 
-import type { TestDelay, TestError, TestOperation } from '@rsio/common/config/schema/types';
+import type { DelayRule, ErrorRule, FaultyOperation } from './volume-faults.ts';
 import type { Clock } from '@rsio/common/lib/clock';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { TEST_PAUSE_POLL_MS } from '../limits.ts';
+import { TEST_PAUSE_POLL_MS } from './limits.ts';
 
-export type FaultOperation = Exclude<TestOperation, 'any'>;
+export type FaultOperation = Exclude<FaultyOperation, 'any'>;
 export type Passed = (errno: string | null) => void;
 /**
  * Decides whether an operation proceeds or fails, and then calls `passed`, immediately or later. A flush has no range, so its position and
@@ -23,7 +23,7 @@ export interface FaultPorts {
 }
 
 /** Delays each operation by the sum of the delays of all matching rules. */
-export function delay(rules: readonly TestDelay[], { clock, random, isThere }: FaultPorts): Fault {
+export function delay(rules: readonly DelayRule[], { clock, random, isThere }: FaultPorts): Fault {
   return (operation, _positionBytes, _lengthBytes, passed) => {
     const fitting = rules.filter((rule) => isFor(rule, operation) && isOn(rule, isThere));
     const delayMs = fitting.reduce((sumMs, { minMs, maxMs }) => sumMs + minMs + random() * (maxMs - minMs), 0);
@@ -37,7 +37,7 @@ export function delay(rules: readonly TestDelay[], { clock, random, isThere }: F
  * injected flush failure, all later flushes fail until the volume is opened again. The class FlushGate does the same for real storage,
  * because a failed flush does not show which writes were lost.
  */
-export function failure(rules: readonly TestError[], { isThere }: FaultPorts): Fault {
+export function failure(rules: readonly ErrorRule[], { isThere }: FaultPorts): Fault {
   const met = rules.map(() => 0);
   let flushErrno: string | null = null;
   return (operation, positionBytes, lengthBytes, passed) => {
@@ -46,7 +46,7 @@ export function failure(rules: readonly TestError[], { isThere }: FaultPorts): F
       if (!isFor(rule, operation) || !isWithin(rule.sectors, positionBytes, lengthBytes) || !isOn(rule, isThere)) continue;
       const count = (met[index] ?? 0) + 1;
       met[index] = count;
-      if (count % rule.every === 0) errno ??= rule.errno;
+      if (count % (rule.every ?? 1) === 0) errno ??= rule.errno;
     }
     if (operation === 'flush') flushErrno = errno;
     passed(errno);
@@ -80,16 +80,16 @@ export function throttle(bytesPerSecond: number, { clock }: FaultPorts): Fault {
   };
 }
 
-function isFor(rule: { readonly operation: TestOperation }, operation: FaultOperation): boolean {
+function isFor(rule: { readonly operation: FaultyOperation }, operation: FaultOperation): boolean {
   return rule.operation === 'any' || rule.operation === operation;
 }
 
-function isOn({ whileFile }: { readonly whileFile: string | null }, isThere: (file: string) => boolean): boolean {
-  return whileFile === null || isThere(whileFile);
+function isOn({ whileFile }: { readonly whileFile?: string }, isThere: (file: string) => boolean): boolean {
+  return whileFile === undefined || isThere(whileFile);
 }
 
-function isWithin(sectors: readonly [number, number] | null, positionBytes: number, lengthBytes: number): boolean {
-  if (sectors === null) return true;
+function isWithin(sectors: readonly [number, number] | undefined, positionBytes: number, lengthBytes: number): boolean {
+  if (sectors === undefined) return true;
   const [first, last] = sectors;
   return positionBytes < (last + 1) * SECTOR_BYTES && positionBytes + lengthBytes > first * SECTOR_BYTES;
 }

@@ -1,14 +1,14 @@
 // Each kind of fault, on a clock and files of the test: the affected operations, the time and the result of each, and that each is answered
 // once. rssrvcfg-volumes.test.ts tests the grammar of the rules.
 
-import type { TestDelay, TestError } from '@rsio/common/config/schema/types';
+import type { DelayRule, ErrorRule } from './volume-faults.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { TEST_PAUSE_POLL_MS } from '../limits.ts';
+import { TEST_PAUSE_POLL_MS } from './limits.ts';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { beforeEach, expect, test } from 'vitest';
-import { NullBackend } from '../null-backend.ts';
-import { promised } from '../../testing/backend-scene.ts';
+import { NullBackend } from '@rsio/rssrv/storage/null-backend';
+import { promised } from '@rsio/rssrv/testing/backend-scene';
 import { delay, failure, type Fault, type FaultOperation, pause, throttle } from './fault-rules.ts';
 import { FaultyBackend } from './faulty-backend.ts';
 
@@ -30,12 +30,12 @@ function meet(fault: Fault, operation: FaultOperation, firstSector = 0, sectors 
   fault(operation, isFlush ? 0 : firstSector * SECTOR_BYTES, isFlush ? 0 : sectors * SECTOR_BYTES, (errno) => passed.push(errno));
 }
 
-function slow(changes: Partial<TestDelay>): TestDelay {
-  return { operation: 'any', minMs: 20, maxMs: 20, whileFile: null, ...changes };
+function slow(changes: Partial<DelayRule>): DelayRule {
+  return { operation: 'any', minMs: 20, maxMs: 20, ...changes };
 }
 
-function broken(changes: Partial<TestError>): TestError {
-  return { operation: 'any', sectors: null, every: 1, errno: 'EIO', whileFile: null, ...changes };
+function broken(changes: Partial<ErrorRule>): ErrorRule {
+  return { operation: 'any', errno: 'EIO', ...changes };
 }
 
 test('a delay holds back its own operations only, and only while its file exists', () => {

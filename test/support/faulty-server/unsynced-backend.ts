@@ -6,10 +6,10 @@ import { InFlight } from '@rsio/common/structures/in-flight';
 import { EXTENT } from '@rsio/protocol/wire/messages';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { STATUS, type Status, statusEntry, statusOfErrno } from '@rsio/protocol/wire/status';
-import { type Backend, type BackendCapabilities, type ExtentsDone, type IoDone, WOULD_WAIT } from '../io/backend.ts';
-import { FlushGate, forgetNothing } from '../io/flush-gate.ts';
-import type { BackendPorts } from '../files/backend-ports.ts';
-import type { IoEnd } from '../io/positioned-io.ts';
+import { type Backend, type BackendCapabilities, type ExtentsDone, type IoDone, WOULD_WAIT } from '@rsio/rssrv/storage/io/backend';
+import { FlushGate, forgetNothing } from '@rsio/rssrv/storage/io/flush-gate';
+import type { BackendPorts } from '@rsio/rssrv/storage/files/backend-ports';
+import type { IoEnd } from '@rsio/rssrv/storage/io/positioned-io';
 import type { UnsyncedStore } from './unsynced-store.ts';
 import { layOver, type UnsyncedPiece } from './unsynced-writes.ts';
 

@@ -6,8 +6,8 @@
 
 import { type FileHandle, rm } from 'node:fs/promises';
 import { errnoName } from '@rsio/common/lib/errors';
-import { ZERO_WRITE_BYTES } from '../limits.ts';
-import { writeWholeSync } from '../io/positioned-io.ts';
+import { ZERO_WRITE_BYTES } from '@rsio/rssrv/storage/limits';
+import { writeWholeSync } from '@rsio/rssrv/storage/io/positioned-io';
 import { decodeRecords, encodeRecord, placeRecord, RECORD, type UnsyncedRecord } from './unsynced-records.ts';
 import { writesOf } from './unsynced-store.ts';
 import type { UnsyncedPiece } from './unsynced-writes.ts';

@@ -4,8 +4,8 @@
 
 import { InFlight } from '@rsio/common/structures/in-flight';
 import { type Status, statusOfErrno } from '@rsio/protocol/wire/status';
-import { type Backend, type BackendCapabilities, type ExtentsDone, type IoDone, WOULD_WAIT } from '../io/backend.ts';
-import type { BackendPorts } from '../files/backend-ports.ts';
+import { type Backend, type BackendCapabilities, type ExtentsDone, type IoDone, WOULD_WAIT } from '@rsio/rssrv/storage/io/backend';
+import type { BackendPorts } from '@rsio/rssrv/storage/files/backend-ports';
 import type { Fault, FaultOperation } from './fault-rules.ts';
 
 export class FaultyBackend implements Backend {

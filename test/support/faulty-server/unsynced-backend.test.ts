@@ -7,7 +7,7 @@ import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { expectNone, expectOneOf, expectSame } from '@rsio/common/testing/quick-expect';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type Backend, type IoDone, WOULD_WAIT } from '../io/backend.ts';
+import { type Backend, type IoDone, WOULD_WAIT } from '@rsio/rssrv/storage/io/backend';
 import { UnsyncedBackend } from './unsynced-backend.ts';
 import { crashed, decodeRecords, encodeRecord, RECORD, type UnsyncedRecord } from './unsynced-records.ts';
 import { type RecordLog, UnsyncedStore } from './unsynced-store.ts';

@@ -2,12 +2,14 @@
 // The model of reads, flushes and crashes is in unsynced-backend.test.ts.
 
 import fs from 'node:fs';
+import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
-import { temporaryDirectory } from '../../testing/backend-scene.ts';
-import { readLog, UnsyncedLog } from './unsynced-log.ts';
+import { temporaryDirectory } from '@rsio/rssrv/testing/backend-scene';
+import { readLog, syncUnsynced, UnsyncedLog } from './unsynced-log.ts';
 import { encodeRecord, RECORD, type UnsyncedRecord } from './unsynced-records.ts';
+import { UnsyncedStore } from './unsynced-store.ts';
 import type { UnsyncedPiece } from './unsynced-writes.ts';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 
@@ -113,4 +115,20 @@ test('a failed close does not throw', () => {
   const log = new UnsyncedLog(file, LOCATION);
   failCloseOnce();
   expect(() => log.close()).not.toThrow();
+});
+
+test('a sync brings the unsynced data to the file, and a crash no longer loses it', async () => {
+  const [image, logFile] = [path.join(directory, 'image'), path.join(directory, 'of-image')];
+  fs.writeFileSync(image, Buffer.alloc(4096));
+  const store = new UnsyncedStore(new UnsyncedLog(logFile, image));
+  const kept = [store.add(0, 1024, Buffer.alloc(1024, 1)), store.add(512, 512, null), store.add(2048, 512, Buffer.alloc(512, 2))];
+  expect(kept).toEqual([null, null, null]);
+  store.close();
+  expect(fs.readFileSync(image)).toEqual(Buffer.alloc(4096));
+  const handle = await open(image, 'r+');
+  await syncUnsynced(logFile, handle);
+  await handle.close();
+  const expected = Buffer.concat([Buffer.alloc(512, 1), Buffer.alloc(1536), Buffer.alloc(512, 2), Buffer.alloc(1536)]);
+  expect(fs.readFileSync(image)).toEqual(expected);
+  expect(readLog(logFile)).toEqual([]);
 });
