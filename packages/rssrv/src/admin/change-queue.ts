@@ -3,7 +3,7 @@
 // most CHANGES_WAITING_MAX commands wait, each for at most CHANGE_WAIT_MS, and a refusal names the change that they wait for; at most
 // CHANGES_ASIDE_MAX changes work aside.
 
-import { assert } from '@rsio/common/lib/assert';
+import { assert, counted } from '@rsio/common/lib/assert';
 import { type Clock, systemClock, type Timer } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
@@ -99,7 +99,7 @@ export class ChangeQueue {
   private async execute<T>(change: (turn: Turn) => Promise<T>, what: string): Promise<T> {
     this.waitingCount++;
     await this.begin(false);
-    this.waitingCount--;
+    this.waitingCount = counted(this.waitingCount - 1, 'waiting changes');
     const now: ChangeInProgress = { what, sinceMs: this.clock.wallMs() };
     this.inProgress = now;
     try {
@@ -119,7 +119,7 @@ export class ChangeQueue {
       try {
         return await work();
       } finally {
-        this.working--;
+        this.working = counted(this.working - 1, 'changes in progress');
         this.nextAside();
       }
     } finally {

@@ -3,6 +3,7 @@
 // take no connections from the administrator, and are served one at a time with pauses, so that they do not delay other work; the socket
 // belongs to the group of the configuration in force, or of one that is about to be in force.
 
+import { counted } from '@rsio/common/lib/assert';
 import { chmodSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { CONTROL_GROUP } from '@rsio/common/config/control-group';
@@ -163,7 +164,7 @@ export class ReadSocket {
     try {
       return await work();
     } finally {
-      this.unanswered--;
+      this.unanswered = counted(this.unanswered - 1, 'unanswered requests');
     }
   }
 

@@ -2,6 +2,7 @@
 // for jobs.ts. Invariants: a running job is never started again; an ended job never changes its state; a volume has at most one open job; a
 // cancelled job runs once more, to undo its work.
 
+import { assert } from '@rsio/common/lib/assert';
 import { RsError } from '@rsio/common/lib/errors';
 import type { JobRecord, JobState } from './job-record.ts';
 import {
@@ -26,7 +27,7 @@ export type JobEnd =
   /** The server is stopping. The job continues after the next start. */
   | { readonly kind: 'stopped' };
 
-export interface JobHandlers {
+export interface JobOrders {
   /** Ids of jobs to start, in order. */
   readonly start: readonly string[];
   /** Time after which to decide again; null: not before the next event. */
@@ -112,6 +113,7 @@ export function started(job: JobRecord): JobRecord {
 }
 
 export function ended(job: JobRecord, end: JobEnd, nowMs: number): JobRecord {
+  assert(isOpen(job), `Job ${job.id} ends twice`);
   if (end.kind === 'stopped') return afterStart(job);
   if (end.kind === 'waits') return { ...job, state: job.state === 'cancelling' ? 'cancelling' : 'waiting', reason: end.reason };
   const state: JobState = end.kind;
@@ -136,7 +138,7 @@ export function leftBehind(jobs: readonly JobRecord[], { id, copy }: JobRecord):
   );
 }
 
-export function nextOrders(jobs: readonly JobRecord[], running: ReadonlySet<string>, retries: Retries, nowMs: number): JobHandlers {
+export function nextOrders(jobs: readonly JobRecord[], running: ReadonlySet<string>, retries: Retries, nowMs: number): JobOrders {
   const idle = jobs.filter((job) => isOpen(job) && !running.has(job.id));
   const isReady = ({ id, state }: JobRecord): boolean =>
     state === 'cancelling' && !retries.has(id) ? true : (retries.get(id) ?? 0) <= nowMs;

@@ -1,6 +1,7 @@
 // Assigns the handle numbers of a session. A session has 65,535 handle numbers and uses each of them only once, so that a late request for
 // a closed handle never reaches another volume. The server ends the session before the numbers run out.
 
+import { assert } from '@rsio/common/lib/assert';
 import { HANDLE_NUMBERS_LOW_PART, SESSION_QUIET_MS } from './limits.ts';
 
 const HANDLE_MAX = 0xffff;
@@ -39,6 +40,7 @@ export class HandleNumbers {
   }
 
   take(): number {
+    assert(this.next <= this.last, 'The session has no handle number left');
     return this.next++;
   }
 }

@@ -1,6 +1,7 @@
 // Answers the IOCTLs of an open handle in a server process. If only the listener knows the answer, this module asks it through ports.
 // Invariant: each IOCTL is answered once; an IOCTL that works on the storage counts as a request in progress, so that a close waits for it.
 
+import { counted } from '@rsio/common/lib/assert';
 import type { InFlight } from '@rsio/common/structures/in-flight';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
@@ -97,7 +98,7 @@ function sums(open: IoctlHandle, body: Buffer, events: IoctlEvents): void {
   mirrorSums(backend, request, (status, answer) => {
     if (status === STATUS.OK) events.done(answer);
     else refuse(events, events.outcome(status));
-    open.sumsUnderWay--;
+    open.sumsUnderWay = counted(open.sumsUnderWay - 1, 'checksums in progress');
     open.inFlight.end();
   });
 }

@@ -1,6 +1,7 @@
 // Paces the requests of one client over all of its sessions. A client that floods the server waits, and delays neither the listener nor
 // other clients. Invariant: reading methods are executed one at a time for each client, with pauses as long as they took.
 
+import { counted } from '@rsio/common/lib/assert';
 import { OneByOne } from '@rsio/common/structures/one-by-one';
 import type { Clock } from '@rsio/common/lib/clock';
 import { TokenBucket } from '@rsio/common/structures/token-bucket';
@@ -75,7 +76,7 @@ export class ReadTurns {
       return await work();
     } finally {
       const next = this.waiting.shift();
-      if (next === undefined) this.running--;
+      if (next === undefined) this.running = counted(this.running - 1, 'reads in progress');
       else next();
     }
   }

@@ -2,6 +2,7 @@
 // arrives, and again when it begins; a client that floods the server waits, and delays no other client, no I/O and no local program; a
 // refusal names the right that is missing.
 
+import { counted } from '@rsio/common/lib/assert';
 import type { ClientRights } from '@rsio/common/config/schema/types';
 import { checkedParams } from '@rsio/common/control/control-server';
 import type { ControlMethod } from '@rsio/common/control/method-table';
@@ -104,7 +105,7 @@ export class RemoteRequests {
       const part = this.answers.rest(session.id, request.answer, request.offset);
       return part === null ? { adminStatus: STATUS.STALE, sentence: 'The server does not have this answer any more' } : reply(part);
     } finally {
-      this.inProgress--;
+      this.inProgress = counted(this.inProgress - 1, 'requests of clients in progress');
     }
   }
 

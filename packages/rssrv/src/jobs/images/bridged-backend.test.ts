@@ -100,7 +100,9 @@ test('one READ is looked at, a bounded number waits, and what has waited too lon
 
 test('an image that hangs delays a READ for a bounded time, and what it gives later reaches no buffer', async () => {
   // No thread is free, so the read of the image does not begin in time.
-  const threads = new ThreadShares(0);
+  const threads = new ThreadShares(1);
+  let free: () => void = () => undefined;
+  threads.enter('another').run((ended) => (free = ended));
   const one = opened(STATUS.IO_ERROR, { threads });
   const target = Buffer.alloc(512);
   const first = promised(one.backend).read(target, 0, 512, 0);
@@ -109,7 +111,7 @@ test('an image that hangs delays a READ for a bounded time, and what it gives la
   expect(await first).toBe(STATUS.IO_ERROR);
   expect(await promised(one.backend).read(target, 0, 512, 0)).toBe(STATUS.IO_ERROR);
   expect(one.asked).toEqual([0]);
-  threads.given();
+  free();
   expect(target.every((byte) => byte === 0)).toBe(true);
   expect(await promised(one.backend).read(target, 0, 512, 0)).toBe(STATUS.OK);
   await one.backend.close();

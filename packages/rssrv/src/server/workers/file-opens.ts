@@ -2,6 +2,7 @@
 // that hangs occupies only a few threads of the listener, and other storage does not wait for it. Invariants: only the file that the
 // listener serves is passed on; each descriptor is passed on or closed.
 
+import { counted } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { asVolumeError, assertStorage, fstat } from '../../storage/files/opened-file.ts';
@@ -98,7 +99,7 @@ export class FileOpens {
   }
 
   private ended(device: string): void {
-    this.count--;
+    this.count = counted(this.count - 1, 'files that are being opened');
     const left = (this.devices.get(device) ?? 0) - 1;
     if (left > 0) this.devices.set(device, left);
     else this.devices.delete(device);
