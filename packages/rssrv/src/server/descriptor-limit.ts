@@ -1,6 +1,6 @@
 // Compares the limit on open files with the number of files that the listener and each worker may need. If the limit is too low, the server
-// later fails to open volumes and refuses clients. Pure except for reading the limit. If descriptors run out nevertheless,
-// descriptor-watch.ts reports the shortage.
+// later fails to open volumes and refuses clients. All of the module is pure except the function that reads the limit. If descriptors run
+// out nevertheless, descriptor-watch.ts reports the shortage.
 
 import { readFileSync } from 'node:fs';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';

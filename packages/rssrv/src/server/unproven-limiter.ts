@@ -22,7 +22,7 @@ export interface UnprovenLimiterPorts {
   readonly clock: Clock;
   readonly log: Log;
   newHandshake(): ServerHandshake;
-  /** Returns the keys of a node, none for an unknown node. */
+  /** Returns the keys of a node; an empty list for an unknown node. */
   keysOf(node: string): readonly string[];
   readonly secretOf: SecretLookup;
   /** Returns the secret of the node's session, or null if the node has no session. */
@@ -30,8 +30,8 @@ export interface UnprovenLimiterPorts {
   /** Returns true if the given machine has already proved its identity as the given node. */
   isKnown(claim: Claim): boolean;
   /**
-   * Called for a proven connection. The socket is paused and belongs to the callee. `isOutdated` is true if a reload since HELLO has
-   * removed the interface or the key that the client has proved.
+   * Called for a proven connection. The socket is paused, and the callee owns it from then on. `isOutdated` is true if a reload since HELLO
+   * has removed the interface of the connection, or the key that the client has proved.
    */
   proven(socket: Socket, proven: KeyProven, listeningSocket: ListeningSocket, isOutdated: boolean): void;
 }
@@ -40,9 +40,12 @@ export class UnprovenLimiter {
   private readonly ports: UnprovenLimiterPorts;
   private readonly limits: ProofLimits;
   private readonly refusals: RateLimitedLog;
-  /** Limits the lines for each node name and address, so that one peer's guesses do not suppress the lines about another's. */
+  /**
+   * Limits the log lines for each pair of node name and address, so that one peer's wrong proofs do not suppress the lines about another
+   * peer.
+   */
   private readonly wrongProofs: RateLimitedLog;
-  /** Limits the lines about wrong proofs in total, because a peer can invent any number of names. */
+  /** Limits the total number of log lines about wrong proofs, because a peer can invent any number of names. */
   private readonly allProofs: RateLimitedLog;
   private readonly bodies = new BufferPool(UNPROVEN_POOL_BYTES);
   /** Connections by source address, oldest first. */
@@ -91,7 +94,7 @@ export class UnprovenLimiter {
         this.remove(connection, source);
         if (refusal.isFailedProof && hello !== null) this.limits.failed({ address, node: hello.node, machine: hello.machine });
         const why = `${refusal.logReason} [${refusal.code}]`;
-        // Add no event, because any peer could then push other events out of the list, and start the programs of triggers.
+        // Add no event: with events for refusals, any peer could push other events out of the list, and start the programs of triggers.
         const write = (): void => log.warn(`Refused ${address} on ${name}: ${why}`, { audit: refusal.isFailedProof });
         if (refusal.isFailedProof && hello !== null)
           this.wrongProofs.note(`Wrong proofs of node ${hello.node} from ${address}`, () => this.allProofs.note('Wrong proofs', write));
