@@ -1,4 +1,4 @@
-// Executes the methods that show the server itself and examine a configuration. The views are in server-views.ts. Invariant: no method of
+// Executes the methods that show the server itself and examine a configuration. server-views.ts makes the views. Invariant: no method of
 // this file changes anything.
 
 import type { HandlersOf } from '@rsio/common/control/control-server';

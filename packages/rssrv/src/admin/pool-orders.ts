@@ -25,7 +25,7 @@ export interface PoolOrdersPorts {
 
 export function poolOrders({ clock, changes, inventory, pools }: PoolOrdersPorts): HandlersOf<typeof POOL_METHODS> {
   return {
-    // Not in the queue of changes, because the file system at an arbitrary path may not answer.
+    // `pool-make` is not executed in the queue of changes, because the file system at the given path may not answer.
     'pool-make': ({ path }) => madePool(clock, pools, path),
     'pool-check': ({ name }) =>
       changes.run(async () => {
