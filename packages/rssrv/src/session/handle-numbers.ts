@@ -13,7 +13,7 @@ export class HandleNumbers {
     return HANDLE_MAX;
   }
 
-  /** True if so few numbers are left that the session should end soon. */
+  /** True if so few unused numbers are left that the session should end soon. */
   get areLow(): boolean {
     return (this.last - this.next) * HANDLE_NUMBERS_LOW_PART < this.last;
   }
@@ -28,7 +28,8 @@ export class HandleNumbers {
   }
 
   /**
-   * Returns true if more than `promised` numbers are left. `promised`: the number of OPENs in progress, each of which will use one number.
+   * Returns true if more than `promised` unused numbers are left. `promised` is the number of OPENs in progress, each of which will use one
+   * number.
    */
   hasMoreThan(promised: number): boolean {
     return this.next + promised <= this.last;

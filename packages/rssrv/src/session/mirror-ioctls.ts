@@ -1,5 +1,5 @@
-// Answers the IOCTLs about the intent map of a replica of a mirror. Invariant: the handle of a volume that is not a replica has no intent
-// map.
+// Answers the IOCTLs about the intent map of a mirror's replica.
+// Invariant: only the handle of a replica has an intent map.
 
 import { MIRROR_MAP_PART_MAX_BYTES } from '@rsio/protocol/wire/limits';
 import { decodeMirrorClearRequest, decodeMirrorMapRequest, encodeMirrorMapAnswer } from '@rsio/protocol/wire/mirror-codec';

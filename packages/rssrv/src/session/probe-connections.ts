@@ -1,4 +1,4 @@
-// Admits the listener's probe connections, limits their number, and ends them. The module probe-session.ts serves one connection.
+// Admits the listener's probe connections, limits their number, and ends them. The module probe-session.ts serves a single connection.
 // Invariant: if `admit` throws, the socket is untouched and still belongs to the caller.
 
 import type { Socket } from 'node:net';
@@ -66,7 +66,7 @@ export class ProbeConnections {
     this.tlsStarts.begin(transport, tls, begin, (reason) => closed(reason, 0));
   }
 
-  /** Closes all probes, or those of one node. */
+  /** Closes all probes, or, if `only` is not null, the probes of this node. */
   close(code: string, sentence: string, only: string | null = null): void {
     for (const [transport, node] of [...this.nodes]) {
       if (only !== null && node !== only) continue;

@@ -1,5 +1,5 @@
-// The slot rules of a session one by one: where each copy is answered, what a fence closes, what a client may not send, and what the end of
-// a session waits for. test/sim runs correct clients with random events.
+// The rules of a session about slots, one by one: on which path each copy is answered, which path a fence closes, which requests close a
+// path, and which requests the end of a session waits for. test/sim runs correct clients with random events.
 
 import { describe, expect, test } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';
@@ -189,7 +189,7 @@ describe('the end of a session', () => {
     expect([scene.clock.timersPending, scene.pools.bodies.lent.size, scene.pools.outputs.lent.size]).toEqual([0, 0, 0]);
   });
 
-  // Regression: a second call of `end` returned while the first was still flushing, and the first never resolved.
+  // Regression: a second call of `end` resolved while the first call was still flushing, and the first call never resolved.
   test('is one end if it is requested twice', async () => {
     const { scene, paths } = await sceneWith(1);
     paths[0]!.io(OP.WRITE, TAG);
@@ -246,7 +246,7 @@ describe('handles', () => {
     scene.storage.finish();
     paths[0]!.message(OP.CLOSE, { slot: 5, seq: 1 }, Buffer.alloc(0), 1);
     await scene.turn();
-    // A handle that is closing starts no request.
+    // On a handle that is closing, no request is started.
     paths[0]!.io(OP.WRITE, { slot: 6, seq: 1 });
     await scene.turn();
     scene.storage.finish();

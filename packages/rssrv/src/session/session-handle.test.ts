@@ -1,5 +1,5 @@
 // REVOKE of one handle by its client (docs/PROTOCOL.md S11): REVOKED is sent once no request on the handle is running or can start, and
-// abandoned tags are never executed. Revocation by the server is in session-revoke.test.ts.
+// requests with abandoned tags are never executed. session-revoke.test.ts tests revocation by the server.
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';
@@ -31,7 +31,7 @@ async function finish(status = 0): Promise<void> {
   await scene.turn();
 }
 
-/** The answers since the last call. */
+/** Returns the answers that the client has received since the last call. */
 function heard(from = path): string[] {
   return from.heard.splice(0);
 }
