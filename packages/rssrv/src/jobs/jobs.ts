@@ -27,7 +27,7 @@ import { JOB_LIMIT_MIN_BYTES, JOB_STOP_WAIT_MS } from './limits.ts';
 
 const REMEDY = 'remove it; jobs that were in progress are then not finished: volumes stay where they are, and copies are not made';
 
-/** Thrown by a job to end with this result. */
+/** A job throws this error to end with the given result. */
 export class JobEnds extends Error {
   readonly end: JobEnd;
 
@@ -44,9 +44,12 @@ export interface RunningJob {
   /** Changes the record of the job, without saving it. */
   readonly note: (changes: Partial<Pick<JobRecord, 'doneBytes' | 'totalBytes' | 'rounds' | 'move' | 'copy'>>) => void;
   save(): Promise<void>;
-  /** Waits for bandwidth before each piece. Throws JobEnds like `check`. */
+  /**
+   * Must be called before each piece of a copy. Waits until the bandwidth limit permits the piece. Throws JobEnds in the same cases as
+   * `check`.
+   */
   beforePiece(bytes: number): Promise<void>;
-  /** Counts bytes copied by a program that keeps the bandwidth limit itself. */
+  /** Counts bytes that a program has copied. This method does not wait, because the program itself keeps the bandwidth limit. */
   copied(bytes: number): void;
   /** Throws JobEnds if the job was cancelled or the server is stopping. */
   check(): void;
@@ -90,7 +93,10 @@ export class Jobs {
     return this.running.get(id)?.pace.bytesPerSecond ?? 0;
   }
 
-  /** Loads the jobs. An unusable file is renamed and its jobs are dropped, because that loses no data: volumes stay where they are. */
+  /**
+   * Loads the jobs. If the file is unusable, the server renames it and drops its jobs. Dropping jobs loses no data, because volumes stay
+   * where they are.
+   */
   async load(): Promise<void> {
     let content: JobsContent | null = null;
     try {
@@ -125,7 +131,7 @@ export class Jobs {
     });
   }
 
-  /** Throws E_UNKNOWN_JOB. */
+  /** Returns the job with this id. Throws E_UNKNOWN_JOB. */
   find(id: string): JobRecord {
     const job = this.jobs.find((one) => one.id === id);
     if (job !== undefined) return job;
@@ -148,7 +154,7 @@ export class Jobs {
     return job;
   }
 
-  /** Makes a job end soon, unless it passes its commit point before. */
+  /** Makes a job end soon as cancelled, unless the job passes its commit point before. */
   async cancel(id: string): Promise<JobRecord> {
     this.put(cancelled(this.find(id)));
     this.retries.delete(id);
@@ -157,7 +163,7 @@ export class Jobs {
     return this.find(id);
   }
 
-  /** `limitBytes`: maximum number of bytes per second; null: no limit. */
+  /** Changes the bandwidth limit of a job. `limitBytes` is the maximum number of bytes per second; null if there is no limit. */
   async limit(id: string, limitBytes: number | null): Promise<JobRecord> {
     checkLimit(limitBytes);
     const job = this.find(id);

@@ -1,5 +1,5 @@
-// Commands about images: content, refusals, the effects of renaming, growing, removing or copying the volume, repeated requests, and
-// failures of a step or of the moment. image-stops.test.ts tests stops of the server.
+// Commands about images: the content of images, refusals, what happens when the volume is renamed, grown, removed or copied, repeated
+// requests, and failures of a step or of the moment. image-stops.test.ts tests stops of the server.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -32,7 +32,7 @@ function fill(scene: PoolScene, volume: { name: string; universe: number }, valu
   fs.writeFileSync(dataOf(found), Buffer.alloc(found.manifest.sizeBytes, value));
 }
 
-/** Returns the value that fills each MiB. */
+/** Returns, for each MiB of the volume, the value that fills it. */
 function contentOf(scene: PoolScene, volume: { name: string; universe: number }): number[] {
   const content = fs.readFileSync(dataOf(find(scene, volume)));
   return Array.from({ length: content.length / MIB }, (_, index) => {
@@ -151,7 +151,7 @@ describe('the holders', () => {
     const both = [{ name: 'log', universe: 1 }, IMAGE];
     await expect(scene.images.refresh(both, LOCAL_ASKER, null)).rejects.toMatchObject({ code: 'E_HELD' });
     expect([scene.picture(), scene.served.size]).toEqual([before, 4]);
-    // A volume can be restored from a held image, and an image refreshed from a held volume.
+    // A restore is possible while a client holds the image, and a refresh while a client holds the volume.
     await scene.images.restore(DB, 1, LOCAL_ASKER, null);
     scene.used.clear();
     scene.used.add(find(scene, DB).manifest.id);
@@ -299,7 +299,7 @@ describe('failures', () => {
       count = -1;
       const found = images.map((one) => contentOf(scene, one)[0]);
       const waits = images.some((one) => find(scene, one).manifest.image!.next !== undefined);
-      // A pool that failed finishes the change when it is opened again.
+      // If a pool failed during the change, the server finishes the change when the pool is opened again.
       await scene.pools.close();
       const again = await PoolScene.open(at, { clock: systemClock, names: ['fast', 'slow'] });
       scenes.push(again);
