@@ -1,5 +1,5 @@
 // Chooses the user of server processes: the key `user` of rssrvcfg, or else the user rsio if it exists. Pure, except that it reads the user
-// file. Invariant: with `user`, or with a user rsio, server processes never run as root without a warning.
+// file. Invariant: if the key `user` is set or a user rsio exists, server processes never run as root without a warning.
 
 import { type NamedUser, userNamed } from '@rsio/common/files/users';
 
@@ -9,7 +9,7 @@ export type WorkerUser = NamedUser;
 export const DEFAULT_USER = 'rsio';
 
 export interface WorkerUserFacts {
-  /** The key `user`, or null. */
+  /** Value of the key `user`; null if the key is not set. */
   readonly configured: string | null;
   /** Effective user of the listener. */
   readonly uid: number;
@@ -17,15 +17,18 @@ export interface WorkerUserFacts {
   readonly canPass: boolean;
   /** True if the listener may start and end processes of other users. */
   readonly canSwitch: boolean;
-  /** True if rssrv runs with --test: injected faults need files that only the listener's user may write. */
+  /**
+   * True if rssrv runs with --test. Server processes then run as the listener's user, because injected faults need files that only this
+   * user may write.
+   */
   readonly mayInjectFaults: boolean;
   readonly userFile?: string;
 }
 
 export interface WorkerUserChoice {
-  /** Null if server processes run as the listener's user. */
+  /** User of the server processes; null if they run as the listener's user. */
   readonly user: WorkerUser | null;
-  /** Says why server processes have more rights than they need, and what to do. Null if they do not. */
+  /** If server processes have more rights than they need: says why, and what the administrator can do. Otherwise null. */
   readonly warning: string | null;
 }
 
