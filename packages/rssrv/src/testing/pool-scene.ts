@@ -31,15 +31,15 @@ export interface SceneOptions {
   readonly reached?: (step: string) => void;
   readonly limitBytes?: number;
   readonly allocate?: Allocate;
-  /** The listener's functions. Default: stand-ins of the scene. */
+  /** Functions of the listener. If missing, the scene uses its own stand-ins. */
   readonly check?: PoolVerbsPorts['check'];
   readonly apply?: PoolVerbsPorts['apply'];
-  /** Default: random ids. */
+  /** Returns new ids. If missing, ids are random. */
   readonly newId?: () => string;
   readonly moments?: Moments;
-  /** Default: plain copies. */
+  /** Clones files. If missing, clones are plain copies. */
   readonly reflink?: Reflink;
-  /** Limits of clients. */
+  /** Maps the node name of each client to the client's limit in bytes. */
   readonly limits?: Readonly<Record<string, number>>;
   /** Names of pools; each is a directory of this name. */
   readonly names?: readonly string[];
@@ -54,7 +54,7 @@ export class PoolScene {
   readonly snapshots: SnapshotVerbs;
   readonly images: ImageVerbs;
   readonly logged: string[] = [];
-  /** volumeKey -> volume that is served. */
+  /** Maps the key of each served volume (volumeKey) to its configuration. */
   readonly served = new Map<string, ServerVolumeConfig>();
   /** Ids of volumes that a client uses. */
   readonly used = new Set<string>();
@@ -149,7 +149,7 @@ export class PoolScene {
     );
   }
 
-  /** The volumes and removed volumes as the manifests on disk describe them, in one text that tests compare. */
+  /** Returns a text that describes the volumes and removed volumes according to the manifests on disk. Tests compare these texts. */
   static async picture(directory: string, options: SceneOptions): Promise<string> {
     const scene = await PoolScene.open(directory, options);
     try {
@@ -184,12 +184,12 @@ export class PoolScene {
   }
 }
 
-/** JSON with the keys in alphabetical order. */
+/** Returns the value as JSON with its keys in alphabetical order. */
 function inOrder(value: object): string {
   return JSON.stringify(Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1))));
 }
 
-/** Removes the stamp, because it differs in each run. */
+/** Returns the manifest without the stamp of an image, because this stamp differs in each run. */
 function withoutStamp({ image }: Manifest): object {
   return image?.next === undefined ? {} : { image: { ...image, next: { ...image.next, stamp: '' } } };
 }

@@ -13,7 +13,7 @@ import { PoolScene } from './pool-scene.ts';
 
 export const SNAPSHOT_HOLDER: Holder = { node: 'big-2', address: '127.45.0.2', sinceMs: 1 };
 
-/** The volume db with snapshots of these names, the oldest first. usePoolDirectory closes the pools. */
+/** Returns a scene with volume db, which has snapshots of these names, the oldest first. usePoolDirectory closes the pools. */
 export async function snapshotScene(directory: string, names: readonly string[], clients: readonly string[] | null = null) {
   const pools = await PoolScene.open(directory, { clock: systemClock });
   scenes.push(pools);
