@@ -33,7 +33,7 @@ interface Given {
   readonly unprotected: readonly string[];
 }
 
-/** System calls on files that Node.js lacks; null if this machine lacks them, too. */
+/** Calls on files that Node.js does not offer. A call is null if this machine does not offer it either. */
 type FileCalls = Pick<SessionHostPorts, 'nowait' | 'dropPages'>;
 
 class WorkerProcess {
@@ -111,7 +111,9 @@ class WorkerProcess {
     }
   }
 
-  /** Returns the connection that came as a descriptor; undefined if there is none, or this process has no descriptor left for it. */
+  /**
+   * Returns the connection that came as a descriptor; undefined if no connection came, or if this process had no free descriptor for it.
+   */
   private passedSocket(tag: number | undefined): Socket | undefined {
     if (this.given === null || tag === undefined) return undefined;
     try {

@@ -64,7 +64,9 @@ export interface ServerProcesses {
   readonly user: string | null;
   /** The uid and gid of the user of the server processes, for other programs that get descriptors. */
   readonly userIds: { readonly uid: number; readonly gid: number } | null;
-  /** If the server processes have more rights than they need: the reason and the remedy. Otherwise null. */
+  /**
+   * The reason why the server processes have more rights than they need, with the remedy; null if they have only the rights that they need.
+   */
   readonly warning: string | null;
 }
 
@@ -86,8 +88,8 @@ export interface AdministrationPorts extends ObservedServer {
   sessions(): readonly SessionStatus[];
   statusOf(volume: ServerVolumeConfig): VolumeStatus;
   /**
-   * Throws E_HELD if clients that use the volume prevent this change. `was` is null for a volume that is being created, `now` for a volume
-   * that is being removed.
+   * Throws E_HELD if clients that use the volume prevent this change. `was` is null for a volume that is being created. `now` is null for a
+   * volume that is being removed.
    */
   check(was: ServerVolumeConfig | null, now: ServerVolumeConfig | null): void;
   /** Serves a volume in its state `now`, or stops serving it if `now` is null, and notifies the clients. */
@@ -319,7 +321,7 @@ export class Administration {
     await this.memory.close();
   }
 
-  /** Releases the pools. The caller must have released their volumes before. */
+  /** Releases the pools. The caller must have released the volumes of the pools before. */
   async close(): Promise<void> {
     await this.pools.close();
     await this.journal.close();

@@ -1,6 +1,6 @@
-// All metrics of rssrv. docs/OPERATING.md has a table of them, and packaging/ has rules and a dashboard that use them; tests compare these
-// files. Invariants: a metric never disappears or changes its meaning within a release series; every label has few values, and a peer that
-// has not proved its identity cannot choose a value.
+// All metrics of rssrv. docs/OPERATING.md has a table of the metrics, and the files in packaging/ have rules and a dashboard that use
+// metrics. Tests compare these files with this table. Invariants: a metric never disappears or changes its meaning within a release series;
+// every label has few values, and a peer that has not proved its identity cannot choose a value.
 
 import { counter, gauge, histogram } from '@rsio/common/metrics/metric-table';
 

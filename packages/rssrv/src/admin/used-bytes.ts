@@ -21,7 +21,7 @@ export type LookAt = (path: string) => Promise<number>;
 export class UsedBytes {
   private readonly clock: Clock;
   private readonly lookAt: LookAt;
-  /** Places in which an inspection has been in progress for too long. */
+  /** Places that gave no answer to an inspection for USED_SILENT_MS, until all inspections there have ended. */
   private readonly silent = new Set<string>();
 
   constructor(clock: Clock, lookAt: LookAt = allocatedBytes) {

@@ -1,6 +1,6 @@
-// Decides which jobs run, wait, end and leave the list. Pure: some functions return the new list of jobs after an event, and nextOrders
-// returns the orders for jobs.ts from a list. Invariants: a running job is never started again; an ended job never changes its state; a
-// volume has at most one open job; a cancelled job runs once more, to undo its work.
+// Decides which jobs run, wait, end and leave the list. This module is pure: some functions return the new list of jobs after an event, and
+// nextOrders returns the orders for jobs.ts from a list. Invariants: a running job is never started again; an ended job never changes its
+// state; a volume has at most one open job; a cancelled job runs once more, to undo its work.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { JobRecord, JobState } from './job-record.ts';
@@ -27,7 +27,7 @@ export type JobEnd =
   | { readonly kind: 'stopped' };
 
 export interface JobOrders {
-  /** Ids of jobs to start, in order. */
+  /** Ids of the jobs to start, in the order in which they must start. */
   readonly start: readonly string[];
   /** Time after which jobs.ts must decide again; null if only an event can change the decision. */
   readonly lookAfterMs: number | null;

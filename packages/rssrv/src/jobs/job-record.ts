@@ -1,5 +1,5 @@
-// The record of a job in STATE/jobs.json. Pure: jobs.ts reads and writes the file. Invariant: the server accepts every record that it has
-// written, and gives the record the same meaning.
+// The record of a job in STATE/jobs.json. This module is pure, and jobs.ts reads and writes the file. Invariant: the server accepts every
+// record that it has written, and gives the record the same meaning.
 
 import { RsError } from '@rsio/common/lib/errors';
 import {

@@ -1,9 +1,9 @@
-// Bounds of jobs: all of them together, copies and imports, images, moves. Units are in the names.
-// Invariant: a bound has one place, and bounds that depend on each other are asserted here.
+// Bounds of jobs: of all jobs together, and of copies, imports, images and moves. Units are in the names. Invariant: a bound has one place,
+// and bounds that depend on each other are asserted here.
 
 // --- jobs: work of the server that takes time.
 
-/** Maximum number of running jobs. Further jobs wait in order. */
+/** Maximum number of running jobs. Further jobs wait, in the order of their requests. */
 export const JOBS_RUNNING_MAX = 2;
 /** Maximum number of running jobs of one client, so that slow jobs of one client do not keep the jobs of others from running. */
 export const JOBS_RUNNING_PER_CLIENT_MAX = 1;

@@ -21,8 +21,8 @@ export const PASSED_SOCKET = 4;
 export const PASSED_LOG = 5;
 
 /**
- * Confines this process. Throws if it cannot become the given user. Returns sentences about other protection that this machine does not
- * offer.
+ * Confines this process. Throws if this process cannot become the given user. Returns sentences about other protection that this machine
+ * does not offer.
  */
 export function confine({ user }: Confinement, calls: SystemCalls): string[] {
   const troubles: string[] = [];

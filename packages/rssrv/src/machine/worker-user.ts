@@ -1,5 +1,5 @@
-// Chooses the user of server processes: the key `user` of rssrvcfg, or else the user rsio if it exists. Pure, except that it reads the user
-// file. Invariant: if the key `user` is set or a user rsio exists, server processes never run as root without a warning.
+// Chooses the user of server processes: the key `user` of rssrvcfg, or else the user rsio if it exists. This module is pure, except that it
+// reads the user file. Invariant: if the key `user` is set or a user rsio exists, server processes never run as root without a warning.
 
 import { type NamedUser, userNamed } from '@rsio/common/files/users';
 
@@ -28,7 +28,7 @@ export interface WorkerUserFacts {
 export interface WorkerUserChoice {
   /** User of the server processes; null if they run as the listener's user. */
   readonly user: WorkerUser | null;
-  /** If server processes have more rights than they need: says why, and what the administrator can do. Otherwise null. */
+  /** If server processes have more rights than they need, this text says why, and what the administrator can do; otherwise it is null. */
   readonly warning: string | null;
 }
 

@@ -106,7 +106,7 @@ export interface ServedSession {
   /** Wall-clock time at which the session began. */
   readonly beganMs: number;
   readonly uses: VolumeUses;
-  /** Generation of the list for this client. It grows when something changes that the client may see. */
+  /** Generation of the list for this client. The generation grows when something changes that the client may see. */
   generation: number;
   /** Time at which the session's last path closed; null while the session has paths. */
   silentSinceMs: number | null;
@@ -277,8 +277,8 @@ export class Admissions {
   }
 
   /**
-   * Closes all handles of a volume that is no longer served, including handles that are being opened. Resolves when no request on them is
-   * running, with false if writes may be lost.
+   * Closes all handles of a volume that is no longer served, including handles that are being opened. Resolves when no request on these
+   * handles is running. The result is false if writes may be lost.
    */
   async closeHandles(volumeId: string): Promise<boolean> {
     const using = this.sessions.filter(({ uses }) => uses.has(volumeId));

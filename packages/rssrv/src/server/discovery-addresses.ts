@@ -1,6 +1,6 @@
 // Determines on which addresses a server receives discovery datagrams, and from which addresses it answers them. Also remembers the
-// addresses of proven clients. Pure; discovery-service.ts owns the sockets. Invariants: each pair of address and port occurs once, so that
-// no request is received twice. The number of known addresses is bounded, and a known address grants no rights.
+// addresses of proven clients. This module is pure, and discovery-service.ts owns the sockets. Invariants: each pair of address and port
+// occurs once, so that no request is received twice. The number of known addresses is bounded, and a known address grants no rights.
 
 import { isIPv4 } from 'node:net';
 import type { RssrvConfig, ServerInterfaceConfig } from '@rsio/common/config/schema/types';

@@ -27,7 +27,7 @@ export interface EnvironmentPorts {
   readonly lockable: (files: readonly string[]) => Promise<boolean[]>;
 }
 
-/** A volume whose file rssrv locks when it starts. */
+/** A volume whose file rssrv locks at its start. */
 interface Lockable {
   readonly volume: ServerVolumeConfig;
   readonly location: string;

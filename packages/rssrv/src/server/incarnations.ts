@@ -11,7 +11,7 @@ import type { Volumes } from '../volumes/volumes.ts';
 export interface IncarnationsPorts {
   readonly log: Pick<Log, 'info' | 'error'>;
   readonly volumes: Pick<Volumes, 'nameOf' | 'served' | 'cut' | 'clearOldError'>;
-  /** Starts the new incarnation in memory at once. Resolves when it is saved. */
+  /** Starts the new incarnation in memory at once. Resolves when the incarnation is saved. */
   begin(volumeId: string): Promise<void>;
   /** Revokes every handle of the volume. */
   revoke(volumeId: string): void;

@@ -1,6 +1,6 @@
 // Decides how a changed rssrvcfg applies to a running server. The result contains either all changes, or every reason why the file is
-// refused. Pure. The module volume-plan.ts decides about volumes, and the listener makes the changes. Invariants: if any part is refused,
-// the whole file is refused; no message shows a secret key.
+// refused. This module is pure. The module volume-plan.ts decides about volumes, and the listener makes the changes. Invariants: if one
+// part is refused, the whole file is refused; no message shows a secret key.
 
 import type {
   MetricsConfig,

@@ -58,7 +58,7 @@ export class Reloader<Loaded extends LoadedConfig> {
     this.ports = ports;
   }
 
-  /** Reloads at once or, if a reload is in progress, once more after that reload. `by`: the asker, such as `SIGHUP`. */
+  /** Reloads at once or, if a reload is in progress, once more after that reload. `by` is the asker, such as `SIGHUP`. */
   ask(by: string): void {
     void this.request(by).catch(() => undefined);
   }
@@ -122,7 +122,7 @@ export class Reloader<Loaded extends LoadedConfig> {
     }
   }
 
-  /** `by`: all askers of this reload. */
+  /** Reads the configuration and applies it. `by` lists all askers of this reload. */
   private async reload(by: readonly string[]): Promise<readonly string[]> {
     const { log } = this.ports;
     const next = await this.ports.load();

@@ -19,8 +19,8 @@ export class HandleNumbers {
   }
 
   /**
-   * Returns the reason why the session should end now, or null if it should continue. `oldestMs`: the age of the session's oldest executing
-   * request. While requests are slow, the session continues, because ending the session would delay new requests.
+   * Returns the reason why the session should end now, or null if it should continue. `oldestMs` is the age of the session's oldest
+   * executing request. While requests are slow, the session continues, because ending the session would delay new requests.
    */
   whyEnd(oldestMs: number): string | null {
     if (!this.areLow || oldestMs >= SESSION_QUIET_MS) return null;

@@ -31,9 +31,9 @@ export interface VolumePorts extends SpaceWaitEvents, IoctlPorts, Pick<ChangeGat
   list(): Promise<ListAnswer>;
   grant(request: OpenRequest): Promise<Grant>;
   /**
-   * Releases the client's hold, because the client has closed the volume. `epoch`: the epoch of the grant under which the client opened the
-   * volume. If the hold began after this grant, the hold stays. A hold outlives its session; only a CLOSE, a new instance of the client or
-   * a take-over ends it.
+   * Releases the client's hold, because the client has closed the volume. `epoch` is the epoch of the grant under which the client opened
+   * the volume. If the hold began after this grant, the hold stays. A hold outlives its session; only a CLOSE, a new instance of the client
+   * or a take-over ends it.
    */
   release(volumeId: string, epoch: number): Promise<void>;
   openBackend(volume: ServedVolume): Promise<Backend>;
@@ -56,7 +56,7 @@ export type Answered = (status: Status, bodies: readonly Buffer[], aux: number) 
 /** An OPEN in progress. */
 interface Opening {
   readonly request: OpenRequest;
-  /** For each volume that was revoked during the OPEN, keyed by volume id: the highest revoked epoch. */
+  /** Maps the id of each volume that was revoked during the OPEN to the highest revoked epoch. */
   readonly revoked: Map<string, number>;
   readonly sinceMs: number;
 }
@@ -226,7 +226,7 @@ export class SessionVolumes {
     }
   }
 
-  /** Flushes and closes all volumes. Failed flushes are not reported here, because volume-syncs.ts reports them. */
+  /** Flushes and closes all volumes. This method does not report failed flushes, because volume-syncs.ts does. */
   async closeAll(): Promise<void> {
     // While one handle is being closed, another handle may be revoked and removed from the map.
     for (const open of [...this.open.values()]) if (this.open.has(open.handle)) await this.close(open);

@@ -116,7 +116,7 @@ export class Session implements ServerPathEvents {
   private readonly pathLog: PathLog;
   private readonly holding: HeldRequestPorts;
 
-  /** `slotCount`: number of slots that WELCOME grants. */
+  /** `slotCount` is the number of slots that WELCOME grants. */
   constructor(id: Buffer, interfaces: readonly ServerInterface[], generation: number, ports: SessionPorts, slotCount = SLOTS) {
     this.slots = new SlotTable(slotCount);
     this.id = id;
@@ -220,7 +220,9 @@ export class Session implements ServerPathEvents {
     for (const path of [...this.paths.values()]) path.bye(code, sentence);
   }
 
-  /** Returns figures for the statistics. `isWhole`: true to include idle volumes whose figures have not changed since the last call. */
+  /**
+   * Returns figures for the statistics. If `isWhole` is true, idle volumes whose figures have not changed since the last call are included.
+   */
   figures(isWhole: boolean): Omit<SessionFigures, 'holesOff'> {
     const nowMs = this.ports.clock.monotonicMs();
     return {
@@ -351,8 +353,8 @@ export class Session implements ServerPathEvents {
   }
 
   /**
-   * Executes a READ. If the storage is fast, the data goes directly into the path's output; otherwise it goes through a buffer. `first`:
-   * true unless this is a copy of a finished request.
+   * Executes a READ. If the storage is fast, the data goes directly into the path's output; otherwise it goes through a buffer. `first` is
+   * true unless the frame is a copy of a finished request.
    */
   private read(path: ServerPath, header: Header, first: boolean): void {
     const open = this.volumes.get(header.handle);

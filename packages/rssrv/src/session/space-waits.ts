@@ -44,7 +44,7 @@ export class SpaceWaits {
     this.events = events;
   }
 
-  /** Replaces the set of short pools, and tries waiting changes again. `handles`: all open handles. */
+  /** Replaces the set of pools whose free space is below their reserve, and tries waiting changes again. `handles` are all open handles. */
   setShort(short: ReadonlySet<string>, handles: Iterable<OpenVolume>): void {
     this.short = short;
     for (const open of handles) this.opened(open);

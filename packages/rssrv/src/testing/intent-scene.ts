@@ -117,7 +117,7 @@ export async function walk(seed: number): Promise<string | null> {
   const random = new SeededRandom(seed);
   const below = (limit: number): number => random.int(0, limit - 1);
   const chance = (share: number): boolean => random.chance(share);
-  /** Regions that were written to since they were cleared. */
+  /** Regions that were written to since their bits were last cleared. */
   let touched = new Set<number>();
   let regions = SIZES[below(SIZES.length)]!;
   let scene = await open(new SimulatedMapDisk(), regions);

@@ -1,5 +1,5 @@
 // A pool in a temporary directory with the verbs that change its volumes, and a stand-in for the listener that records which volumes are
-// served. Tests and the property test of pools use it.
+// served. The tests of pools use this scene, including the property test.
 
 import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
@@ -115,7 +115,7 @@ export class PoolScene {
     });
   }
 
-  /** Opens the pools in `directory`, and makes them if they do not exist. */
+  /** Opens the pools in `directory`. Makes pools that do not exist. */
   static async open(directory: string, options: SceneOptions): Promise<PoolScene> {
     const scene = new PoolScene(directory, options);
     for (const [index, { path: pool }] of scene.configs.entries()) {

@@ -1,6 +1,6 @@
-// Removes from an error what a client may not see. Pure. Invariants: only a client with the right `admin` sees file paths of the server,
-// the reason why a pool cannot be used, and the requests of other askers; every client sees the code of an error, and whether the outcome
-// of its request is known.
+// Removes from an error what a client may not see. This module is pure. Invariants: only a client with the right `admin` sees file paths of
+// the server, the reason why a pool cannot be used, and the requests of other askers; every client sees the code of an error, and whether
+// the outcome of its request is known.
 
 import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';

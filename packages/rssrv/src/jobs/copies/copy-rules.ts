@@ -1,5 +1,5 @@
-// Decides whether a volume can be copied to a new volume, and makes the new manifest. Pure: to-volume.ts makes the copy. Invariant: when
-// the new volume gets its name, all checks of the request are repeated with the asker's present rights.
+// Decides whether a volume can be copied to a new volume, and makes the new manifest. This module is pure, and to-volume.ts makes the copy.
+// Invariant: when the new volume gets its name, all checks of the request are repeated with the asker's present rights.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { isOpen } from '../job-plan.ts';

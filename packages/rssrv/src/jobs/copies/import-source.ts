@@ -16,7 +16,7 @@ import type { ImageFormat, ImportedFrom } from '../job-record.ts';
 const SECTOR_BYTES = 512;
 const QCOW2_HEADER_BYTES = 104;
 const QCOW2_MAGIC = 0x51_46_49_fb;
-/** Incompatible feature of qcow2: the data is in another file. */
+/** Bit of qcow2's incompatible features: the data of the disk is in another file. */
 const EXTERNAL_DATA_BIT = 4n;
 
 /** The open file or device of an import. */

@@ -1,6 +1,6 @@
-// Decides whether an image can be made, refreshed, split, or used to restore its volume, and makes the new manifests. Pure: image-verbs.ts
-// carries the decisions out. Invariants: an image and its volume are related by ids, not by names; a volume that a client may not attach
-// does not exist for that client.
+// Decides whether an image can be made, refreshed, split, or used to restore its volume, and makes the new manifests. This module is pure,
+// and image-verbs.ts carries the decisions out. Invariants: an image and its volume are related by ids, not by names; a volume that a
+// client may not attach does not exist for that client.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Asker } from '../../pools/asker.ts';

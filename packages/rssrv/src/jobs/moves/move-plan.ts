@@ -1,5 +1,6 @@
-// Decides on the rounds of a move, and where an interrupted move continues. Pure: volume-moves.ts carries the decisions out. Invariant: a
-// copy is continued only if it certainly has the content of `next` up to the saved position, and the content of `base` behind it.
+// Decides on the rounds of a move, and where an interrupted move continues. This module is pure, and volume-moves.ts carries the decisions
+// out. Invariant: a copy is continued only if it certainly has the content of `next` up to the saved position, and the content of `base`
+// behind it.
 
 import type { MoveState } from '../job-record.ts';
 import { LITTLE_BYTES, ROUNDS_MAX, SHRINK_SHARE, SWITCH_COPY_MAX_BYTES, SWITCH_COPY_MS } from '../limits.ts';

@@ -1,5 +1,5 @@
-// Decides whether a volume can be moved to another pool. Pure: volume-moves.ts makes the move. Invariant: all checks of the request are
-// repeated before the last step.
+// Decides whether a volume can be moved to another pool. This module is pure, and volume-moves.ts makes the move. Invariant: all checks of
+// the request are repeated before the last step.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Asker } from '../../pools/asker.ts';
@@ -36,8 +36,8 @@ export function decideMove(catalogue: Catalogue, { pool, manifest }: Found, to: 
       `Volume ${text} has several files (${manifest.layout.kind}): give --from Q for the pool whose files of it move; its first file stays in pool ${pool.name}`,
       { volume: text },
     );
-  // After an earlier move, the pool that the volume came from may still have the old files. When that pool is opened, the server looks for
-  // the volume in this pool. If the volume had left this pool, the server would serve the old files.
+  // The pool that the volume came from in an earlier move may still have the old files. When that pool is opened, the server deletes these
+  // files only if it finds the volume in the present pool. If the volume had moved on, the server would serve the old files.
   if (mayBeLeft(manifest, catalogue.pools))
     throw new RsError(
       'E_BUSY',

@@ -1,5 +1,5 @@
-// Decides whether a file of a volume over several pools can be moved to another pool. Pure: VolumeMoves moves the file. Invariant: the
-// first file of a volume never moves, because it stays beside the manifest in the home.
+// Decides whether a file of a volume over several pools can be moved to another pool. This module is pure, and VolumeMoves moves the file.
+// Invariant: the first file of a volume never moves, because it stays beside the manifest in the home.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { snapshotsIn } from './move-rules.ts';

@@ -122,7 +122,7 @@ export class ImageJobs {
     return this.ports.newJobs.view(job);
   }
 
-  /** Makes snapshots of the volumes at one moment, and jobs that copy them. */
+  /** Makes snapshots of the volumes at one moment, and jobs that copy these snapshots. */
   private async beginImages(all: readonly ImageOrder[], limitBytes: number | null, asker: Asker, changes: Changes): Promise<JobView[]> {
     const { snapshots, triggers } = this.ports;
     for (const { target } of all) this.checkFree(target);

@@ -62,7 +62,7 @@ export class WorkerRights {
     return this.choice.user;
   }
 
-  /** If server processes have more rights than they need: the reason and the remedy. Otherwise null. */
+  /** The reason why server processes have more rights than they need, with the remedy; null if they have only the rights that they need. */
   get warning(): string | null {
     return this.choice.warning;
   }

@@ -26,8 +26,8 @@ export interface WorkerLog {
 }
 
 /**
- * If the files of a volume are open: the tag that marks the passed descriptors, and the number of descriptors for each file. Otherwise the
- * error.
+ * The answer to `files`: the tag that marks the passed descriptors of a volume, and the number of descriptors for each file, or the error
+ * if the files could not be opened.
  */
 export type FilesAnswer =
   | { readonly filesTag: number; readonly perFile: 1 | 2 }
