@@ -270,7 +270,10 @@ export class Administration {
     return { change, volumes: [...config.volumes, ...volumes] };
   }
 
-  /** Loads the remembered volumes of pools, the journal of requests, and the jobs. Must be called before `prepare`. */
+  /**
+   * Loads what earlier runs of the server have saved: the remembered volumes of pools, the journal of requests, and the jobs. Must be
+   * called before `prepare`.
+   */
   async load(): Promise<void> {
     await this.memory.load();
     await this.journal.load();
@@ -282,7 +285,7 @@ export class Administration {
     return this.pools.states.flatMap(({ name, trouble }) => (trouble === null ? [] : [`Pool ${name} cannot be used: ${trouble}`]));
   }
 
-  /** The volumes of pools that cannot be used, each with its reason. */
+  /** The volumes of pools that cannot be used, each with the reason why it is not served. */
   get failures(): VolumeFailure[] {
     return this.pools.states
       .filter(({ isOpen }) => !isOpen)

@@ -164,7 +164,7 @@ export class Inventory {
     });
   }
 
-  /** Maps each node to the names of the volumes that it holds. */
+  /** Maps each node to the names of the volumes that the node holds. */
   private heldByNode(): ReadonlyMap<string, readonly string[]> {
     const held = new Map<string, string[]>();
     for (const volume of this.ports.config().volumes) {

@@ -5,7 +5,10 @@
 
 /** Maximum number of changes that wait for the change in progress. Further changes are refused. */
 export const CHANGES_WAITING_MAX = 256;
-/** Time for which a command waits until its change begins. The change in progress may hang in a file system. */
+/**
+ * Maximum time for which a command waits until its change begins. The wait needs a limit, because the change in progress may hang in a file
+ * system.
+ */
 export const CHANGE_WAIT_MS = 60_000;
 /**
  * Maximum number of changes that work aside. Each of these changes may occupy one of the listener's four threads for as long as its file

@@ -13,7 +13,7 @@ import { volumeKey } from '../volumes/volume-ids.ts';
 import type { Inventory } from './inventory.ts';
 
 export class LoggedChanges implements Changes {
-  /** The asker in texts, such as `client big-2`. */
+  /** Name of the asker for log lines and messages, such as `client big-2`. */
   readonly by: string;
   private readonly log: Pick<Log, 'info'>;
   private readonly changes: Changes;

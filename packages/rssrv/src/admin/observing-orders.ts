@@ -19,7 +19,7 @@ export interface ObservedServer {
   volumeFailures(): readonly VolumeFailure[];
   /** True if the server listens on this interface. */
   isListening(one: ServerInterfaceConfig): boolean;
-  /** Examines a text as the next configuration. Throws if it would be refused; changes nothing. */
+  /** Examines a text as the next configuration, and changes nothing. Throws if a reload with this text would be refused. */
   checkConfig(text: string): Promise<ServerMethods['config-check']['result']>;
 }
 

@@ -1,5 +1,5 @@
-// Executes the methods about pools. The class Pools owns the pools and their locks. Invariant: a file system that does not answer delays
-// only the request about it.
+// Executes the methods about pools. The class Pools owns the pools and their locks. Invariant: if a file system does not answer, only
+// requests about this file system are delayed.
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { POOL_METHODS } from '@rsio/common/control/server/pool-methods';

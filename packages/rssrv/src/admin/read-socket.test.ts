@@ -55,7 +55,7 @@ afterEach(async () => {
   await removeFolder(folder);
 });
 
-/** Only root may give a socket to any group. */
+/** Skips the test unless it runs as root, because only root may give a socket to any group. */
 function needGroup(context: TestContext): void {
   const isPossible = process.getuid?.() === 0 && ['daemon', 'sys'].every((name) => groupId(name) !== undefined);
   context.skip(!isPossible, 'needs root, and the groups daemon and sys');

@@ -170,7 +170,7 @@ export function removedView(pool: PoolState, { manifest, removal }: RemovedVolum
 /** The facts, besides the configuration, that `clientViews` needs. */
 export interface ClientFacts {
   readonly sessions: readonly SessionStatus[];
-  /** Maps each node to the names of the volumes that it holds. */
+  /** Maps each node to the names of the volumes that the node holds. */
   readonly held: ReadonlyMap<string, readonly string[]>;
   readonly fences: Pick<Fences, 'get'>;
 }

@@ -39,7 +39,7 @@ const named = { id: text(), name: text(), universe: integer() };
 const TARGET = variants('kind', {
   /** A new volume, in the pool of the record. */
   volume: named,
-  /** An image in another pool than its volume, new or refreshed. */
+  /** An image in another pool than its volume. The job makes the image (`isNew`) or refreshes it. */
   image: { ...named, refresh: text(), isNew: flag() },
   /**
    * A volume that gets the content of its image in another pool. `keptId` is the id of the snapshot that keeps the volume's old content.
@@ -50,11 +50,11 @@ const TARGET = variants('kind', {
 });
 export type CopyTarget = Of<typeof TARGET>;
 
-/** Source of an import. A raw file may also be a block device. */
+/** Source of an import. The kind `file` with the format raw may also be a block device. */
 const SOURCE = variants('kind', { file: { path: text(), format }, nbd: { uri: text() } });
 export type ImportedFrom = Of<typeof SOURCE>;
 
-/** The volume that an import makes. Its id is the job's `volumeId`. */
+/** The volume that an import makes. The id of this volume is the job's `volumeId`. */
 const IMPORT = object({ source: SOURCE, name: text(), universe: integer(), blockSizeBytes: oneOf(512, 4096) });
 export type ImportState = Of<typeof IMPORT>;
 
@@ -77,7 +77,7 @@ const COPY = object({
    * with zeros.
    */
   base: optional(textOrNull),
-  /** Offset before which the copy is complete and durable. */
+  /** Before this offset, the copy is complete and durable. */
   positionBytes: integer(),
   /** Temporary path of the target file. */
   part: textOrNull,

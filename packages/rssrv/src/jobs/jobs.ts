@@ -1,6 +1,7 @@
-// Starts and ends the jobs of a server, and saves their progress, so that they continue after a restart. job-plan.ts decides. The records
-// are in the state folder of the server and not in a pool, because a job is an order to this server and concerns several pools. Invariants:
-// an answered job survives a restart; each change of state is saved before it is reported; at most JOBS_RUNNING_MAX jobs run.
+// Starts and ends the jobs of a server, and saves their progress, so that they continue after a restart. job-plan.ts decides which jobs
+// start and end. The records are in the state folder of the server and not in a pool, because a job is an order to this server and concerns
+// several pools. Invariants: an answered job survives a restart; each change of state is saved before it is reported; at most
+// JOBS_RUNNING_MAX jobs run.
 
 import { rename } from 'node:fs/promises';
 import { StateFile } from '@rsio/common/files/state-file';
@@ -117,7 +118,7 @@ export class Jobs {
     this.look();
   }
 
-  /** Stops the running jobs at their present positions. They continue after the next start. */
+  /** Stops the running jobs at their present positions. The jobs continue after the next start of the server. */
   async stop(): Promise<void> {
     this.isStopping = true;
     this.timer?.cancel();

@@ -25,7 +25,9 @@ export const JOB_STOP_WAIT_MS = 5_000;
 export const SPEED_OVER_MS = 2_000;
 /** Smallest bandwidth limit that a job may get, in bytes per second. */
 export const JOB_LIMIT_MIN_BYTES = 64 * 1024;
-/** A wait for bandwidth ends after this time at the latest, so that a new limit and a cancel are noticed. */
+/**
+ * A wait for bandwidth ends after this time at the latest. The job then checks whether its limit has changed, and whether it was cancelled.
+ */
 export const PACE_WAIT_MAX_MS = 250;
 
 // --- copies and imports: the programs that copy and convert, files and servers, new volumes.
@@ -66,7 +68,7 @@ export const FILE_STEPS_MOUNT_MAX = 2;
 export const NBD_CONNECT_MS = 10_000;
 /** Maximum length of the path or URI of a target. */
 export const TARGET_MAX_CHARS = 4_096;
-/** Maximum time to give the new volume its name. */
+/** Maximum time for the step that gives a new volume its name. */
 export const COPY_COMMIT_MS = 30_000;
 
 // Imports.
@@ -132,7 +134,7 @@ export const SHRINK_SHARE = 0.7;
 export const SWITCH_COPY_MAX_BYTES = 128 * 1024 * 1024;
 /** Maximum number of ranges that are copied while the clients wait. */
 export const SWITCH_RANGES_MAX = 65_536;
-/** The last copy, for which the clients wait, may have as many bytes as earlier rounds copied in this time. */
+/** While the clients wait, at most as many bytes may be copied as earlier rounds copied in this time. */
 export const SWITCH_COPY_MS = 1_000;
 /** Time within which the server processes must have closed the old file. */
 export const SWITCH_CLOSE_MS = 10_000;

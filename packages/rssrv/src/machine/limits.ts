@@ -1,5 +1,5 @@
-// Bounds of rssrv's machine/ folder: helper programs, syncs, descriptors, passing descriptors. Units are in the names. src/limits.ts
-// asserts that these bounds agree with the bounds of other folders.
+// Bounds of rssrv's machine/ folder, which concern helper programs, syncs, and open and passed descriptors. Units are in the names.
+// src/limits.ts asserts that these bounds agree with the bounds of other folders.
 
 /**
  * Maximum number of volumes that a listener syncs at the same time. Each sync has its own process, because hanging storage blocks a whole
@@ -12,7 +12,7 @@ export const STORAGE_SYNCS_MAX = 64;
  */
 export const SPARE_STORAGE_SYNCS_MAX = 8;
 /**
- * A take-over waits at most this long for the sync of its volume. After this time, the server refuses the take-over, but the sync
+ * A take-over waits at most this long for the sync of the volume. After this time, the server refuses the take-over, but the sync
  * continues.
  */
 export const STORAGE_SYNC_WAIT_MS = 15_000;

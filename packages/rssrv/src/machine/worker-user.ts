@@ -5,7 +5,7 @@ import { type NamedUser, userNamed } from '@rsio/common/files/users';
 
 export type WorkerUser = NamedUser;
 
-/** The user of the server processes if the configuration names none. The installation packages create this user. */
+/** The user of the server processes if the configuration names no user. The installation packages create this user. */
 export const DEFAULT_USER = 'rsio';
 
 export interface WorkerUserFacts {

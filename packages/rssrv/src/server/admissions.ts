@@ -63,7 +63,7 @@ type Answer = Extract<ToSession, { type: 'answer' }>['answer'];
 export interface AdmissionPorts {
   readonly clock: Clock;
   readonly log: Log;
-  /** Log for events that a client can cause at any rate. */
+  /** Rate-limited log for events that a client can cause as often as it likes. */
   readonly limitedLog: RateLimitedLog;
   readonly holds: Holds;
   takeWorkerSession(session: string): WorkerSession;
@@ -309,7 +309,10 @@ export class Admissions {
     this.ports.refuse(socket, proven, new RsError('E_DRAINING', `${process}, for ${Math.round(stillMs / 1_000)} s now`));
   }
 
-  /** Begins a session for the login `first`, or for a later login of the same process that has taken its place. */
+  /**
+   * Begins a session for the login `first`. If a later login of the same process has taken the place of `first`, begins the session for the
+   * later login.
+   */
   private async begin(node: string, first: Login): Promise<void> {
     try {
       await this.beginSession(clientOf(first));

@@ -33,7 +33,7 @@ import { openFilesLimit, openFilesWarning } from './descriptor-limit.ts';
 import { addressMissingText, type ListeningSockets } from './listening-sockets.ts';
 import { plainRefused } from './offered-volumes.ts';
 
-/** A new configuration with the pools that were opened for it. */
+/** A new configuration that is not yet in force, with the pools that were opened for it. */
 export interface LoadedListenerConfig extends LoadedConfig {
   readonly pools: PoolsChange;
 }
@@ -230,7 +230,8 @@ export class ConfigInForce {
     const before = this.inForce(was ?? now);
     const { volumes } = this.current;
     const next = before === null ? [...volumes, ...listOf(now)] : volumes.toSpliced(volumes.indexOf(before), 1, ...listOf(now));
-    // The change is already made on disk. If the volume cannot be opened, it counts as failed, and lists show the reason.
+    // The change is already made on disk, so a volume that cannot be opened does not undo it. This volume counts as failed, and lists show
+    // the reason.
     const change = await this.ports.volumes.prepare({ ...plan, added: [], retried: [...added, ...retried], isPartial: true }, next);
     try {
       this.checkChange(was, now);
@@ -289,7 +290,10 @@ export class ConfigInForce {
     }
   }
 
-  /** Returns the configuration in force of a volume of a pool. After a failed change, this configuration may differ from the manifest. */
+  /**
+   * Returns the configuration in force of a volume of a pool; null if no configuration in force has the volume. After a failed change, this
+   * configuration may differ from the manifest.
+   */
   private inForce(volume: ServerVolumeConfig | null): ServerVolumeConfig | null {
     return volume?.id === null || volume === null ? null : this.inForceById(volume.id);
   }

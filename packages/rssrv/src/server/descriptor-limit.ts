@@ -19,7 +19,7 @@ export function openFilesLimit(text: string | null = readLimits()): number | nul
   return soft === undefined ? null : Number(soft);
 }
 
-/** Returns a warning if the limit is too low, or null if it is high enough. */
+/** Returns a warning if the limit is too low, or null if the limit is high enough. */
 export function openFilesWarning({ volumes, clients, interfaces, server: { processes } }: Counted, limit: number | null): string | null {
   const together = Math.ceil(clients.length / processes);
   const inProcess = together * (volumes.length * DESCRIPTORS_PER_BACKEND + PATHS_PER_TRUNK_MAX) + DESCRIPTORS_RESERVED;

@@ -6,8 +6,8 @@ const KIB = 1024;
 // --- server: listening sockets, connections before their proof, discovery.
 
 /**
- * Maximum number of unproven connections from one address (UNPROVEN_PER_ADDRESS_MAX) and in total (UNPROVEN_MAX). A further unproven
- * connection replaces the oldest.
+ * Maximum number of unproven connections from one address (UNPROVEN_PER_ADDRESS_MAX) and in total (UNPROVEN_MAX). If there are more
+ * unproven connections, the oldest of them is closed.
  */
 export const UNPROVEN_PER_ADDRESS_MAX = 16;
 export const UNPROVEN_MAX = 256;
@@ -38,7 +38,7 @@ export const HOLDER_RETURN_MS = 10_000;
 export const TAKE_OVER_REVOKE_MS = 5_000;
 /** Interval at which a listener checks whether its predecessor's workers have exited. */
 export const OLD_WORKER_POLL_MS = 50;
-/** Interval at which a server retries addresses that its machine does not have. */
+/** Interval at which a server tries again to listen on addresses that its machine did not have. */
 export const MISSING_ADDRESS_RETRY_MS = 1_000;
 
 /** Number of descriptors that a session needs for one open volume: an ordinary descriptor, and one for synchronous writes. */
@@ -59,8 +59,8 @@ export const DISCOVERY_FACTS_MS = 10_000;
 // --- server/workers: server processes.
 
 /**
- * Number of threads with which a server process accesses storage that is not cached. One volume uses at most half of the threads. This
- * number was the fastest in measurements with 8 KiB reads.
+ * Number of threads with which a server process accesses data that is not in the kernel's cache. One volume uses at most half of the
+ * threads. This number was the fastest in measurements with 8 KiB reads.
  */
 export const STORAGE_THREADS = 16;
 /**

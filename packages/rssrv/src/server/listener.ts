@@ -181,7 +181,7 @@ export class Listener {
   }
 
   /**
-   * Resolves when the server listens on every interface whose address exists. Throws and leaves nothing behind if the server cannot start.
+   * Resolves when the server listens on every interface whose address exists. If the server cannot start, throws, and leaves nothing open.
    */
   async start(): Promise<void> {
     const { paths, clock, log, warn } = this.options;

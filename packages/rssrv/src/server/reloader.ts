@@ -32,7 +32,10 @@ export interface ReloadPorts<Loaded extends LoadedConfig> {
    * Reads the configuration file, or `text` as its content, and opens the pools. Throws if the text is invalid or the file is unreadable.
    */
   load(text?: string): Promise<Loaded>;
-  /** Throws if the configuration cannot come into force for a reason that is known without opening its volumes. Changes nothing. */
+  /**
+   * Examines a configuration without opening its volumes, and changes nothing. Throws if a reason is found why the configuration cannot
+   * come into force.
+   */
   examine(next: Loaded): Promise<void>;
   /** Executes `work` (a reload) when no other change of the server is in progress. */
   exclusive<T>(work: () => Promise<T>): Promise<T>;

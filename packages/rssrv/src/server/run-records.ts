@@ -16,7 +16,7 @@ const WORKER = object({ pid: integer(), startTime: text() });
 type WorkerRecord = Of<typeof WORKER>;
 
 const CONTENT = object({
-  /** Random id of the file; files from earlier versions have none. */
+  /** Random id of the file. Files of earlier versions have no such id. */
   run: optional(text()),
   workers: list(WORKER),
   /** Maps each volume id to a count of events in which writes may have been lost. */

@@ -28,7 +28,7 @@ export interface UnprovenLimiterPorts {
   readonly secretOf: SecretLookup;
   /** Returns the secret of the node's session, or null if the node has no session. */
   currentSecretOf(node: string): Buffer | null;
-  /** Returns true if the given machine has already proved its identity as the given node. */
+  /** Returns true if the machine in the claim has already proved that it is the node in the claim. */
   isKnown(claim: Claim): boolean;
   /**
    * Called for a proven connection. The socket is paused, and the callee owns it from then on. `isOutdated` is true if a reload since HELLO

@@ -19,8 +19,8 @@ export const HANDLE_NUMBERS_LOW_PART = 20;
 /** A session is quiet if all requests in execution are younger than SESSION_QUIET_MS. */
 export const SESSION_QUIET_MS = 100;
 /**
- * While a path has more than ANSWERS_QUEUED_MAX_BYTES of queued answers, further READs on the path wait. With a longer queue, the data
- * would leave the processor's cache before it is sent.
+ * While a path has more than ANSWERS_QUEUED_MAX_BYTES of queued answers, further READs on the path wait. With a longer queue, data would no
+ * longer be in the processor's cache when it is sent.
  */
 export const ANSWERS_QUEUED_MAX_BYTES = MIB;
 /**

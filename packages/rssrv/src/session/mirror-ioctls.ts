@@ -10,7 +10,7 @@ export function isMirrorIoctl(number: number): boolean {
   return number === IOCTL.MIRROR_MAP || number === IOCTL.MIRROR_CLEAR;
 }
 
-/** Returns the body of the answer, or null if the answer has none. Throws E_PROTOCOL if the request is not well formed. */
+/** Returns the body of the answer, or null if the answer has no body. Throws E_PROTOCOL if the request is not well formed. */
 export function mirrorIoctl(intents: IntentView, number: number, body: Buffer): Buffer | null {
   if (number === IOCTL.MIRROR_CLEAR) {
     intents.clear(decodeMirrorClearRequest(body, 0, body.length).ranges);

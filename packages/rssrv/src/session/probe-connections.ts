@@ -24,7 +24,7 @@ export class ProbeConnections {
   private readonly lines: RateLimitedLog;
   /** Maps the connection of each probe to the node of its client. */
   private readonly nodes = new Map<PathTransport, string>();
-  /** The probes that got WELCOME, by their connections. */
+  /** Maps the connection of each probe that got WELCOME to the probe. */
   private readonly sessions = new Map<PathTransport, ProbeSession>();
   private readonly tlsStarts: TlsStarts;
   /** Probes have their own buffer pools, so that their data never mixes with other data. */

@@ -167,7 +167,9 @@ export class ServerPath implements ConnectionEvents {
     this.connection.encoder.flush();
   }
 
-  /** If this path's interface is not in the list, the path is closed after UNLISTED_PATH_MS. */
+  /**
+   * Called with the server's new list of interfaces. If the list lacks this path's interface, the path is closed after UNLISTED_PATH_MS.
+   */
   listed(interfaces: readonly ServerInterface[]): void {
     const { address, port } = this.arrivedAt;
     const isListed = interfaces.some((one) => one.port === port && addressKey(one.address) === addressKey(address));
@@ -190,7 +192,7 @@ export class ServerPath implements ConnectionEvents {
     this.connection.close(`Protocol error of the client: ${what}`, true);
   }
 
-  /** Closes the path, because it delivered a second copy of a request before it got the answer to the first copy. */
+  /** Closes the path, because a second copy of a request arrived on it before the first copy was answered. */
   duplicated({ op, slot, seq }: Header): void {
     this.violation(`A second copy of ${frameName(op)} in slot ${slot} seq ${seq}, which this path is already waiting for`);
   }

@@ -146,7 +146,8 @@ test('the last CLOSE of a volume releases its hold', async () => {
   expect(scene.said).toEqual(['OPEN answer 0', 'release id', 'CLOSE answer 0']);
 });
 
-// Regression: a volume that was attached again right after a forced detach lost its hold, and its I/O failed in the next session.
+// Regression: if a volume was attached again right after a forced detach, the client lost its hold, and I/O of the volume failed in the
+// next session.
 test('a CLOSE leaves the hold to a running OPEN of the same volume', async () => {
   const scene = await sceneWithOneOpen();
   scene.life = 'another';

@@ -19,7 +19,7 @@ export interface SpaceWaitEvents {
 /** Starts the change. The callback is called once, with the status of the change. */
 type Start = (end: (status: Status) => void) => void;
 
-/** Bytes that a change writes and that may need new space; null if the change needs none. */
+/** Range of bytes that a change writes and that may need new space; null if the change needs no new space. */
 export type Needed = { readonly positionBytes: number; readonly lengthBytes: number } | null;
 
 interface Waiting {

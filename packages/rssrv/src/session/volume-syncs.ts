@@ -46,7 +46,7 @@ export class VolumeSyncs {
   ended(open: OpenVolume, op: number, isFua: boolean, status: Status): void {
     if (op === OP.FLUSH) this.syncEnded(open, status);
     else if (!isFua) open.hasUnsynced = true;
-    // The error may concern an earlier write, and only a sync shows whether data is lost.
+    // Sync after an error: the error may concern an earlier write, and only a sync shows whether data is lost.
     else if (status !== STATUS.OK) this.sync(open);
   }
 

@@ -43,7 +43,10 @@ export interface SceneOptions {
   readonly limits?: Readonly<Record<string, number>>;
   /** Names of pools; each is a directory of this name. */
   readonly names?: readonly string[];
-  /** Names of pools whose directory is not made if it is missing, as if their file system were not mounted. */
+  /**
+   * Names of pools that are absent: if the directory of such a pool is missing, the scene does not make it, as if the pool's file system
+   * were not mounted.
+   */
   readonly absent?: readonly string[];
 }
 

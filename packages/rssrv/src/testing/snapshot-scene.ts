@@ -1,5 +1,5 @@
-// A volume of a pool with snapshots that have descriptions but no files, for tests of the views that clients get. There are no sessions:
-// the test states which clients hold or open which snapshot.
+// A volume of a pool with snapshots that have descriptions but no files, for tests of the views that clients get. The scene has no
+// sessions: the test states which clients hold or have opened which snapshot.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { systemClock } from '@rsio/common/lib/clock';

@@ -35,8 +35,8 @@ async function startWithout(directory: string, name: string, options: SceneOptio
 
 /**
  * Returns each step of the verb, with the state that a server finds after a stop at this step: `before`, `after`, or a description of
- * another state. For each name in `absent`, the server is also started once after the stop while the pool with this name is absent; for
- * null, all pools are present. The next start must find the same state.
+ * another state. For each name in `absent`, the server is also started once after the stop while the pool with this name is absent; the
+ * entry null stands for a start with all pools. The next start must find the same state.
  */
 export async function stopped(
   names: readonly string[],

@@ -23,7 +23,7 @@ const EXTERNAL_DATA_BIT = 4n;
 export interface OpenSource {
   readonly handle: FileHandle;
   readonly stats: BigIntStats;
-  /** Size of the content. For a qcow2 file, this is the size of the disk in it. */
+  /** Size of the content. For a qcow2 file, this is the size of the disk that the file contains. */
   readonly sizeBytes: number;
 }
 
@@ -43,7 +43,7 @@ export function importedFrom(source: string, format: ImageFormat | null): Import
   return { kind: 'file', path: source, format: format ?? (source.endsWith('.qcow2') ? 'qcow2' : 'raw') };
 }
 
-/** Opens the source. The caller closes it. Throws E_USAGE, E_IN_USE or E_SYSTEM with a remedy. */
+/** Opens the source of an import, which the caller must close. Throws E_USAGE, E_IN_USE or E_SYSTEM with a remedy. */
 export async function openSource(
   { path: file, format }: Extract<ImportedFrom, { kind: 'file' }>,
   guarded: GuardedPlaces,

@@ -72,7 +72,7 @@ interface AskingSession {
   readonly workerSession: { pass(descriptors: readonly number[]): Promise<number> };
 }
 
-/** An image, and the files that determine whether it can answer. */
+/** An image, and the files that determine whether the image can answer a READ. */
 interface Candidate {
   readonly text: string;
   /** Names of the pools that have the files below. */

@@ -80,7 +80,7 @@ export class CopyInPool {
     if (pool !== undefined) await this.onDisk(pool, (files) => new MoveFiles(files).discard(id)).catch(() => undefined);
   }
 
-  /** Throws JobEnds if the pool cannot be used now. */
+  /** Returns the target pool of a job. Throws JobEnds if the pool cannot be used now. */
   poolOf({ toId, to }: JobRecord): PoolState {
     const pool = this.pools.states.find((one) => one.isOpen && one.trouble === null && one.identity?.id === toId);
     if (pool !== undefined) return pool;

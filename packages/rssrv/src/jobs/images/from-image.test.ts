@@ -19,7 +19,10 @@ import { directory, openTwoPools, parent, useTwoPools } from '../../testing/two-
 const BLOCK_BYTES = 4_096;
 const SIZE_BYTES = 16 * BLOCK_BYTES;
 const STOPS_MS = 120_000;
-/** Steps at which the server stops. Other tests stop at the other steps, which make and remove a snapshot. */
+/**
+ * Steps at which these tests stop the server. The job has further steps, which make and remove a snapshot; other tests stop the server at
+ * those steps.
+ */
 const STEPS = new Set([
   ...['move: begun', 'restore: data', 'snapshot: prepared', 'change: commit', 'rollback: replaced', 'snapshot: commit'],
   ...['move: discarded', 'snapshot removal: commit'],
@@ -184,7 +187,7 @@ test('a volume that has grown keeps its size, and the rest is zeros', async () =
   await copies.scene.pools.close();
 });
 
-// Regression: the volume had its new size and a file of the old size, so it was no longer served.
+// Regression: the volume had its new size but a file of the old size, so the server no longer served the volume.
 test('a volume that grows while it is restored is served, gets the content of its image, and keeps its size', async () => {
   let copies = await withImage(directory);
   await copies.scene.pools.close();

@@ -25,14 +25,14 @@ import { refreshed } from '../../pools/repair/image-repair.ts';
 import { decideOtherContent, type PlannedRollback } from '../../snapshots/snapshot-rules.ts';
 import { IMAGES_AT_ONCE_MAX } from '../limits.ts';
 
-/** An image, and the volume that it belongs to. */
+/** An image, and the volume to which the image belongs. */
 export interface ImagePair {
   readonly image: Found;
   readonly relation: ImageRelation;
   readonly source: Found;
 }
 
-/** A refresh of an image, before its new file exists. */
+/** A planned refresh of an image, whose new file does not exist yet. */
 export interface PlannedRefresh extends ImagePair {
   readonly next: Omit<PreparedRefresh, 'stamp'>;
 }

@@ -90,7 +90,7 @@ export class ImageVerbs {
     return this.ports.verbs.doneBy(requestId) !== null;
   }
 
-  /** Refreshes images that no client uses, all to one moment (P1). */
+  /** Refreshes images that no client uses. All images get the content of the same moment (P1). */
   async refresh(wanted: readonly VolumeName[], asker: Asker, requestId: string | null): Promise<readonly Found[]> {
     asker.needs('manage', 'refresh images');
     const done = this.doneBy(requestId);
@@ -103,7 +103,10 @@ export class ImageVerbs {
     );
   }
 
-  /** Gives a volume that no client uses the content of its image in this universe. The old content becomes a snapshot. */
+  /**
+   * Replaces the content of a volume that no client uses with the content of the volume's image in this universe. The old content becomes a
+   * snapshot.
+   */
   async restore(wanted: VolumeName, universe: number, asker: Asker, requestId: string | null): Promise<RolledBack> {
     asker.needs('manage', 'restore volumes');
     const { verbs, snapshots } = this.ports;
@@ -230,7 +233,10 @@ export class ImageVerbs {
     }
   }
 
-  /** Executes a change before the commit point. Does not read the pool again after a failure, because settleParts undoes the change. */
+  /**
+   * Executes a change of the files in a pool before the commit point. If the change fails, this method does not read the pool again,
+   * because settleParts undoes the change.
+   */
   private onDisk<T>({ image, next }: PlannedRefresh, work: (files: PoolFiles) => Promise<T>): Promise<T> {
     return this.ports.pools.onDisk(image.pool.name, limitMs(next), work);
   }

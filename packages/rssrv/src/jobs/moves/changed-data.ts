@@ -41,7 +41,7 @@ export function changedData(calls: RangeCalls): ChangedData {
           await extentsOf(calls, next, position, toBytes),
         ];
         const end = Math.min(before.endBytes, after.endBytes);
-        // The file system reports no further extents, so the rest counts as changed.
+        // The file system reports no further extents before the end of the range, so the rest of the range counts as changed.
         if (end <= position) {
           yield { offsetBytes: position, lengthBytes: toBytes - position, isHole: false };
           return;

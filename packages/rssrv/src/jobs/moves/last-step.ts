@@ -57,7 +57,7 @@ export class LastStep {
     const snapshots = snapshotsIn(pool, id).list;
     const carried = await pools.onDisk(target.name, SWITCH_DISK_MS, (files) => new MoveFiles(files).carried(id));
     if (snapshots.some((one) => !carried.has(one.id))) throw new TooMuchLeft();
-    // Some snapshots may have been removed since they were copied to the new pool.
+    // Delete the copies of snapshots that were removed after they had been copied to the new pool.
     await pools.onDisk(target.name, SWITCH_DISK_MS, (files) => new MoveFiles(files).keepOnly(id, snapshots));
     const marked: Manifest = { ...manifest, movedTo: target.identity?.id ?? '' };
     let isTried = false;

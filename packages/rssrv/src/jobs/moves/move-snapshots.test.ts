@@ -84,7 +84,7 @@ test('a volume moves with its snapshots, and leaves nothing', async () => {
 
 test('snapshots that are made, removed and replaced during the move', async () => {
   let moves: MoveScene | null = null;
-  // The round of a snapshot ends when its clone becomes the base of the next round.
+  // Number of rounds that have ended. A round that copies a snapshot ends when the clone becomes the base of the next round.
   let copied = 0;
   const changes: (() => Promise<unknown>)[] = [
     () => moves!.scene.snapshots.remove({ ...DB, snapshot: 'one' }, LOCAL_ASKER, null),

@@ -77,7 +77,10 @@ export class PartLastStep extends LastStep {
     return next;
   }
 
-  /** Throws OutcomeUnknown if it is unknown whether the home has the new manifest. */
+  /**
+   * Replaces the manifest in the home, which is the commit point. Throws OutcomeUnknown if it is unknown whether the home has the new
+   * manifest.
+   */
   private async commitHome({ pool }: Found, next: Manifest, index: number): Promise<void> {
     const { pools, verbs } = this.ports;
     try {

@@ -22,7 +22,7 @@ const DB = { name: 'db', universe: 0 };
 const STRIPE = { pools: ['a', 'b'], chunkBytes: 4 * KIB, sizeBytes: 36 * KIB };
 const CONCAT = { pools: ['a', 'b'], sizeBytes: 36 * KIB };
 const BLOCKS = 9;
-/** Steps after which the next start is also tested without one of the pools. */
+/** Steps after which the tests also start the server while one of the pools is absent. */
 const DECISIVE = new Set(['part: doubted', 'change: commit']);
 
 useTwoPools();
@@ -114,7 +114,7 @@ test.each([
   expect(snapshotsIn(scene)).toEqual({ s1: 1, s2: 2 });
   expectTidy(scene, directory);
   expect(fs.readdirSync(path.join(directory, 'b', 'parts'))).toEqual([]);
-  // Snapshots still work: they can be cloned, rolled back to and removed.
+  // After the move, a snapshot can still be cloned and removed, and the volume can be rolled back to a snapshot.
   await scene.snapshots.clone({ ...DB, snapshot: 's1' }, { name: 'copy', universe: 0 }, LOCAL_ASKER, null, WHOLE_TURN);
   expect(volumeContent(scene, 'copy').equals(content(1))).toBe(true);
   await scene.snapshots.rollback({ ...DB, snapshot: 's2' }, LOCAL_ASKER, null);
@@ -167,7 +167,7 @@ test('after a stop at each step, the volume has all of its files in one place, a
       for (const folder of [at, moved]) await removeFolder(folder);
     }
   }
-  // Exactly one step decides in which pool the file is.
+  // Before one step, the file is always in pool b; from this step on, it is always in pool c.
   const commit = places.indexOf('ac');
   expect(commit).toBeGreaterThan(0);
   expect(places).toEqual([...new Array<string>(commit).fill('ab'), ...new Array<string>(places.length - commit).fill('ac')]);

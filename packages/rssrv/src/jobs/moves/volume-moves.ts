@@ -202,7 +202,7 @@ export class VolumeMoves {
     return homeId === undefined || this.ports.parts === undefined ? this.whole : this.ports.parts;
   }
 
-  /** Finishes or undoes an interrupted last step, and serves the volume from the pool that has it. */
+  /** Finishes or undoes an interrupted last step, and serves the volume from the pool in which the volume then is. */
   private async settle(record: JobRecord): Promise<void> {
     await this.ports.pools.settleParts();
     const found = this.kindOf(record).settled(record);

@@ -75,7 +75,7 @@ export class CopyOrders {
     return found;
   }
 
-  /** Finds the volume or snapshot to copy. Throws unless the asker may copy it. */
+  /** Returns the volume or snapshot to copy. Throws if the asker may not copy this volume. */
   private sourceOf({ name, universe, snapshot }: Wanted, asker: Asker): FoundSource {
     const catalogue = this.ports.catalogue();
     const found =

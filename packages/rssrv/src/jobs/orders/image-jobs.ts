@@ -68,7 +68,10 @@ export class ImageJobs {
     return job;
   }
 
-  /** Begins jobs that refresh images from other pools, all to one moment. Returns null if each image is in the pool of its volume. */
+  /**
+   * Begins jobs that refresh images whose volumes are in other pools. All images get the same moment. Returns null if each image is in the
+   * pool of its volume.
+   */
   async refresh(
     wanted: readonly VolumeName[],
     limitBytes: number | null,

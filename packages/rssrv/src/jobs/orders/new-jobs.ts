@@ -24,7 +24,7 @@ export interface NewJobsPorts {
   readonly jobs: Jobs;
 }
 
-/** Target of a job, its limit, and the stamp of its request. */
+/** Target of a job, the job's limit, and the stamp of the request that begins the job. */
 export type JobPlace = Pick<JobRecord, 'to' | 'toId' | 'limitBytes' | 'request'>;
 
 export class NewJobs {

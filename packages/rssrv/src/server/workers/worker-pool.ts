@@ -32,7 +32,7 @@ export class Worker implements WorkerSessionPorts {
   private readonly socketsInTransit = new Set<Socket>();
   /** Maps each session id to its worker session. */
   private readonly sessions = new Map<string, WorkerSession>();
-  /** The worker's last session, after whose end the process exits; null while the worker accepts sessions. */
+  /** The worker's last session; null while the worker accepts sessions. The process exits after the end of this session. */
   private lastSession: WorkerSession | null = null;
   private hasExited = false;
   private readonly watch: WorkerWatch;
@@ -83,7 +83,7 @@ export class Worker implements WorkerSessionPorts {
       child.on('exit', () => reject(new RsError('E_SYSTEM', `Server process ${this.pid} ended before it was ready: see the log`)));
     });
     this.usable = Promise.all([child.pid === undefined ? null : record(this.pid), listens]).then(() => undefined);
-    // Nothing else handles a rejection for a standby worker, because no session awaits `usable` yet.
+    // Without this handler, a rejection would be unhandled for a standby worker, because no session awaits its `usable` yet.
     this.usable.catch(() => undefined);
     child.on('exit', () => lines.exited());
     this.ended = new Promise<void>((resolve) => {
@@ -148,7 +148,7 @@ export class Worker implements WorkerSessionPorts {
       workerSession.finish(true);
       return;
     }
-    // The last session's operations may run until the process and its helper have exited; the session is over only then.
+    // Operations of the last session may run until the process and its helper have exited. Only then is this session over.
     this.lastSession = workerSession;
     if (isUnused) this.kill();
     else this.send({ type: 'exit' });

@@ -7,7 +7,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import { WORKER_DRAIN_TIMEOUT_MS } from '../limits.ts';
 import type { FromSession, ToSession, ToWorker } from '../../session/channel/channel.ts';
 
-/** What a worker session needs from its worker. */
+/** The methods and facts that a worker session needs from its worker. */
 export interface WorkerSessionPorts {
   readonly pid: number;
   readonly usable: Promise<void>;

@@ -76,7 +76,7 @@ export type ToWorker =
   | { readonly type: 'log-level'; readonly level: string }
   /** The worker answers with `pong` as soon as its event loop runs. */
   | { readonly type: 'ping' }
-  /** The worker must exit, because it has no session and will get none. */
+  /** The worker must exit, because it has no session and will get no other session. */
   | { readonly type: 'exit' };
 
 export type SessionRequest =

@@ -132,7 +132,10 @@ function refuse(reason: string): never {
   throw new RsError('E_PROTOCOL', reason);
 }
 
-/** Returns a function that passes messages on until one is wrong. From then on, the function returns false. */
+/**
+ * Returns a function that passes messages on to `events`. After the first wrong message, the function passes no message on, and returns
+ * false.
+ */
 function listening(events: WireEvents): (read: () => FromWorker) => boolean {
   let isBroken = false;
   return (read) => {
