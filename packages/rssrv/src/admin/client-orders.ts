@@ -22,7 +22,7 @@ import type { Volumes } from '../volumes/volumes.ts';
 import { auditClient } from './audit.ts';
 import type { Inventory } from './inventory.ts';
 
-/** What the orders need of the listener. */
+/** The functions and objects of the listener that the orders need. */
 export interface ClientPorts extends Pick<ReleasePorts, 'incarnation' | 'incarnationEnded'> {
   readonly fences: Fences;
   /** Probe connections. */

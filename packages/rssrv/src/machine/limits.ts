@@ -1,5 +1,5 @@
-// Bounds of rssrv's machine/ folder, which concern helper programs, syncs, and open and passed descriptors. Units are in the names.
-// src/limits.ts asserts that these bounds agree with the bounds of other folders.
+// Bounds of rssrv's machine/ folder: helper programs, syncs, descriptors, passing descriptors. Units are in the names. src/limits.ts
+// asserts that these bounds agree with the bounds of other folders.
 
 /**
  * Maximum number of volumes that a listener syncs at the same time. Each sync has its own process, because hanging storage blocks a whole

@@ -22,8 +22,8 @@ export let directory = '';
 export let logged: string[] = [];
 export let heldIds = new Set<string>();
 /**
- * Maps each directory to the kind of file system that the test pretends. The pretence is needed, because the test's directory itself may be
- * on a file system in memory.
+ * Maps each directory to the kind of file system that the test pretends. The tests pretend, because their real directory may be on a file
+ * system in memory.
  */
 let systems = new Map<string, FileSystem>();
 export let volumes: Volumes;

@@ -98,7 +98,7 @@ export class VolumeImports {
     }
   }
 
-  /** Makes the file of the volume, durably. */
+  /** Makes the file of the volume. The content of the file is durable when this method resolves. */
   private async made(
     job: RunningJob,
     pool: PoolState,
