@@ -80,7 +80,7 @@ runProgram(
     if (values.check === true) {
       const { server, volumes, clients, interfaces } = config;
       const missing = await missingAddresses(interfaces);
-      // A server with at least one working address starts and retries the others.
+      // If at least one address works, the server starts, and tries the missing addresses again later.
       const isFatal = missing.some(({ code }) => code !== 'E_ADDRESS_MISSING') || missing.length === interfaces.length;
       const ofMachine = [openFilesWarning(config, openFilesLimit()), workerRightsWarning(server)];
       const warnings = [

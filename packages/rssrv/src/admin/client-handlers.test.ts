@@ -1,5 +1,6 @@
-// Orders about clients: which askers may give them, that no client gives one about itself, and the audit trail. volumes/fencing.test.ts and
-// volumes/holds/releases.test.ts test the effects, test/integration/admin-frame.test.ts orders over a session.
+// Orders about clients: which askers may give these orders, that no client may give an order about itself, and the audit trail.
+// volumes/fencing.test.ts and volumes/holds/releases.test.ts test the effects of the orders. test/integration/admin-frame.test.ts tests
+// orders over a session.
 
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -22,7 +23,7 @@ const HELD = 'id-of-oracle';
 let folder: string;
 let fences: Fences;
 let lines: Line[];
-/** Effects of the orders, in their order. */
+/** Effects of the orders, in the order in which they happened. */
 let done: string[];
 let holders: Record<string, readonly string[]>;
 

@@ -1,6 +1,6 @@
 // Executes the methods about clients, which list clients and their holds, end sessions, fence clients and release holds. inventory.ts makes
-// the views, fencing.ts ends sessions. Invariants: only an administrator may give these orders; a client never ends its own session with
-// them; each order is logged with its asker.
+// the views, and fencing.ts ends sessions. Invariants: only an administrator may give these orders; a client never ends its own session
+// with an order; each order is logged with the name of its asker.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { HandlersOf } from '@rsio/common/control/control-server';
@@ -22,7 +22,7 @@ import type { Volumes } from '../volumes/volumes.ts';
 import { auditClient } from './audit.ts';
 import type { Inventory } from './inventory.ts';
 
-/** What the orders need of the listener. */
+/** The functions and objects of the listener that the orders need. */
 export interface ClientPorts extends Pick<ReleasePorts, 'incarnation' | 'incarnationEnded'> {
   readonly fences: Fences;
   /** Probe connections. */
@@ -30,7 +30,7 @@ export interface ClientPorts extends Pick<ReleasePorts, 'incarnation' | 'incarna
   readonly sessions: Pick<FencingPorts, 'endSession'> & Pick<ReleasePorts, 'isThere'> & HandleCloser;
   readonly holds: Pick<Holds, 'heldBy' | 'endHold'>;
   readonly volumes: Pick<Volumes, 'served' | 'nameOf' | 'sync' | 'suspend'>;
-  /** Announces a new list to the clients, because holders have changed. */
+  /** Called when holders have changed. Announces a new list to the clients. */
   holdersChanged(): void;
 }
 

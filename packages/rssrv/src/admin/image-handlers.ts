@@ -1,5 +1,5 @@
-// Executes the methods about images: at once within a pool, by a job between pools. Invariant: a repeated request is answered with what it has
-// made, and begins no second job.
+// Executes the methods about images. If image and volume are in one pool, the work is done at once; otherwise a job does it. Invariant: a
+// repeated request is answered with the result of the first request, and begins no second job.
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { IMAGE_METHODS } from '@rsio/common/control/server/snapshot-methods';

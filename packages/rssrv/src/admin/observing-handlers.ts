@@ -1,4 +1,4 @@
-// Executes the methods that show the server itself and examine a configuration. The views are in server-views.ts. Invariant: no method of
+// Executes the methods that show the server itself and examine a configuration. server-views.ts makes the views. Invariant: no method of
 // this file changes anything.
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
@@ -19,7 +19,7 @@ export interface ObservedServer {
   volumeFailures(): readonly VolumeFailure[];
   /** True if the server listens on this interface. */
   isListening(one: ServerInterfaceConfig): boolean;
-  /** Examines a text as the next configuration. Throws if it would be refused; changes nothing. */
+  /** Examines a text as the next configuration, and changes nothing. Throws if a reload with this text would be refused. */
   checkConfig(text: string): Promise<ServerMethods['config-check']['result']>;
 }
 

@@ -1,5 +1,5 @@
-// Executes the methods about pools. The class Pools owns the pools and their locks. Invariant: a file system that does not answer delays
-// only the request about it.
+// Executes the methods about pools. The class Pools owns the pools and their locks. Invariant: if a file system does not answer, only
+// requests about this file system are delayed.
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { POOL_METHODS } from '@rsio/common/control/server/pool-methods';
@@ -25,7 +25,7 @@ export interface PoolHandlersPorts {
 
 export function poolHandlers({ clock, changes, inventory, pools }: PoolHandlersPorts): HandlersOf<typeof POOL_METHODS> {
   return {
-    // Not in the queue of changes, because the file system at an arbitrary path may not answer.
+    // `pool-make` is not executed in the queue of changes, because the file system at the given path may not answer.
     'pool-make': ({ path }) => madePool(clock, pools, path),
     'pool-check': ({ name }) =>
       changes.run(async () => {

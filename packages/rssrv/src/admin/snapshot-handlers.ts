@@ -39,7 +39,7 @@ export function snapshotHandlers(
       const what = `snapshot ${texts}, which is being made by ${changes.by}`;
       const names = wanted.map(({ name, universe, snapshot }) => ({ name, universe, snapshot }));
       const make = () => changes.run((turn) => snapshots.snapshot(names, asker, request, turn), what);
-      // Check first, so that no trigger program is started for a snapshot that is then refused.
+      // Check the request first, so that no trigger program is started for a snapshot that is then refused.
       const isNew = snapshots.check(names, asker, request);
       const facts = { snapshots: names, by: asker.node, isScheduled: false };
       const made = isNew ? await triggers.around(facts, () => changes.checkWanted(), make) : await make();

@@ -1,5 +1,5 @@
 // Executes the methods about volumes. PoolVerbs makes the changes. Invariants: changes and reloads are made one at a time; each change is
-// logged with its asker.
+// logged with the name of its asker.
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
@@ -26,7 +26,8 @@ export function volumeHandlers(
   asker: Asker,
 ): HandlersOf<typeof VOLUME_METHODS> {
   return {
-    // `inventory.list` refuses an unknown pool with the names of all pools, which only an administrator may know.
+    // For a client without the right `admin`, the list is filtered here: `inventory.list` refuses an unknown pool with the names of all
+    // pools, which only an administrator may know.
     'volume-list': async ({ pool }) => (asker.role === 'admin' ? inventory.list(pool) : ofPool(await inventory.list(null), pool)),
     'volume-show': (name) => inventory.show(name),
     'volume-create': ({ request, ...params }) =>

@@ -1,5 +1,5 @@
-// The choice of the user of server processes, for every combination of facts. test/integration/confined-workers.test.ts tests real
-// processes.
+// As which user server processes run, and with which warning, for every combination of facts. test/integration/confined-workers.test.ts
+// tests real processes.
 
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

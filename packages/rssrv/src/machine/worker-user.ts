@@ -1,15 +1,15 @@
-// Chooses the user of server processes: the key `user` of rssrvcfg, or else the user rsio if it exists. Pure, except that it reads the user
-// file. Invariant: with `user`, or with a user rsio, server processes never run as root without a warning.
+// Chooses the user of server processes: the key `user` of rssrvcfg, or else the user rsio if it exists. This module is pure, except that it
+// reads the user file. Invariant: if the key `user` is set or a user rsio exists, server processes never run as root without a warning.
 
 import { type NamedUser, userNamed } from '@rsio/common/files/users';
 
 export type WorkerUser = NamedUser;
 
-/** The user of the server processes if the configuration names none. The installation packages create this user. */
+/** The user of the server processes if the configuration names no user. The installation packages create this user. */
 export const DEFAULT_USER = 'rsio';
 
 export interface WorkerUserFacts {
-  /** The key `user`, or null. */
+  /** Value of the key `user`; null if the key is not set. */
   readonly configured: string | null;
   /** Effective user of the listener. */
   readonly uid: number;
@@ -21,9 +21,9 @@ export interface WorkerUserFacts {
 }
 
 export interface WorkerUserChoice {
-  /** Null if server processes run as the listener's user. */
+  /** User of the server processes; null if they run as the listener's user. */
   readonly user: WorkerUser | null;
-  /** Says why server processes have more rights than they need, and what to do. Null if they do not. */
+  /** If server processes have more rights than they need, this text says why, and what the administrator can do; otherwise it is null. */
   readonly warning: string | null;
 }
 

@@ -1,5 +1,5 @@
-// The addresses on which the server receives requests, and those from which it answers, for machines that the test describes.
-// discovery-service.test.ts tests the sockets.
+// On which addresses the server receives discovery requests, and from which addresses it answers. Each test describes the interfaces of a
+// machine. discovery-service.test.ts tests the sockets.
 
 import { describe, expect, test } from 'vitest';
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';

@@ -1,5 +1,5 @@
-// The plan for a changed rssrvcfg. The tests parse real texts, so that parser and plan agree. test/integration shows that a plan is
-// applied.
+// The plan for a changed rssrvcfg. The tests parse real configuration texts, so that they also show that parser and plan agree.
+// test/integration tests that a plan is applied.
 
 import { describe, expect, test } from 'vitest';
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
@@ -30,7 +30,7 @@ big-2 0xbig2-secret-of-the-lab
 venus 0xvenus-secret-of-the-lab
 `;
 
-/** Every volume is served, and no client has one open. */
+/** The status of a volume that is served and that no client has open. */
 const unused = ({ sizeBytes }: ServerVolumeConfig): VolumeStanding => ({ sizeBytes, users: [] });
 
 function plan(...edits: readonly (readonly [string, string])[]): ReloadPlan | ReloadRefusal {

@@ -1,4 +1,4 @@
-// The order of reloads and their log lines. Configuration and listener are stand-ins.
+// The order of reloads and of their log lines. Stand-ins replace the configuration and the listener.
 // reload-plan.test.ts tests the plans.
 
 import { expect, test } from 'vitest';

@@ -14,14 +14,14 @@ export class HandleNumbers {
     return HANDLE_MAX;
   }
 
-  /** True if so few numbers are left that the session should end soon. */
+  /** True if so few unused numbers are left that the session should end soon. */
   get areLow(): boolean {
     return (this.last - this.next) * HANDLE_NUMBERS_LOW_PART < this.last;
   }
 
   /**
-   * Returns the reason why the session should end now, or null if it should continue. `oldestMs`: the age of the session's oldest executing
-   * request. While requests are slow, the session continues, because ending the session would delay new requests.
+   * Returns the reason why the session should end now, or null if it should continue. `oldestMs` is the age of the session's oldest
+   * executing request. While requests are slow, the session continues, because ending the session would delay new requests.
    */
   whyEnd(oldestMs: number): string | null {
     if (!this.areLow || oldestMs >= SESSION_QUIET_MS) return null;
@@ -29,7 +29,8 @@ export class HandleNumbers {
   }
 
   /**
-   * Returns true if more than `promised` numbers are left. `promised`: the number of OPENs in progress, each of which will use one number.
+   * Returns true if more than `promised` unused numbers are left. `promised` is the number of OPENs in progress, each of which will use one
+   * number.
    */
   hasMoreThan(promised: number): boolean {
     return this.next + promised <= this.last;

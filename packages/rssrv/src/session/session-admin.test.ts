@@ -1,5 +1,5 @@
-// ADMIN in a session: what reaches the listener, its answers, its bound, and that neither I/O nor the end of the session waits for it. A
-// script stands in for the listener; admin/ has the tests of its commands.
+// ADMIN in a session: which requests reach the listener, how they are answered, how many may be unanswered, and that neither I/O nor the
+// end of the session waits for an ADMIN. A script stands in for the listener. The tests in admin/ test the commands.
 
 import { expect, test } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';

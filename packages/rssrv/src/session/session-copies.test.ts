@@ -85,7 +85,7 @@ describe('the end of a session', () => {
     expect([scene.clock.timersPending, scene.pools.bodies.lent.size, scene.pools.outputs.lent.size]).toEqual([0, 0, 0]);
   });
 
-  // Regression: a second call of `end` returned while the first was still flushing, and the first never resolved.
+  // Regression: a second call of `end` resolved while the first call was still flushing, and the first call never resolved.
   test('is one end if it is requested twice', async () => {
     const { scene, paths } = await sceneWith(1);
     paths[0]!.io(OP.WRITE, TAG);
@@ -142,7 +142,7 @@ describe('handles', () => {
     scene.storage.finish();
     paths[0]!.message(OP.CLOSE, { slot: 5, seq: 1 }, Buffer.alloc(0), 1);
     await scene.turn();
-    // A handle that is closing starts no request.
+    // On a handle that is closing, no request is started.
     paths[0]!.io(OP.WRITE, { slot: 6, seq: 1 });
     await scene.turn();
     scene.storage.finish();

@@ -32,7 +32,7 @@ async function finish(status = 0): Promise<void> {
   await scene.turn();
 }
 
-/** The answers since the last call. */
+/** Returns the answers that the client has received since the last call. */
 function heard(from = path): string[] {
   return from.heard.splice(0);
 }

@@ -1,5 +1,5 @@
-// A scene for tests that copy the volumes of a PoolScene with the server's jobs, on any file system. A stand-in compares contents in place
-// of extents.
+// A scene for tests in which the server's jobs copy volumes of a PoolScene. The tests run on any file system, because a stand-in compares
+// contents in place of extents.
 
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,7 +14,7 @@ import { WHOLE_TURN } from './whole-turn.ts';
 export const DB = { name: 'db', universe: 0 };
 
 export interface CopyHooks {
-  /** Called when files are compared: for a new volume, twice for each copy. */
+  /** Called when files are compared. A copy to a new volume compares files twice. */
   readonly copying?: () => void;
   readonly ports?: Partial<JobServicePorts>;
 }
@@ -70,7 +70,7 @@ export class CopyScene {
     return this.service.jobs;
   }
 
-  /** Begins a copy to a new volume, as a command does. */
+  /** Begins a job that copies to a new volume, as a command does. */
   async copy(newName: string, changes: { snapshot?: string; pool?: string } = {}, asker: Asker = LOCAL_ASKER): Promise<JobView> {
     const orders = this.service.handlers(asker, { run: (change) => change(WHOLE_TURN), checkWanted: () => undefined });
     const { snapshot = null, pool = null } = changes;
@@ -86,7 +86,7 @@ export class CopyScene {
     return job;
   }
 
-  /** Starts the jobs, and resolves when none is running. */
+  /** Starts the jobs, and resolves when no job is running. */
   async run(): Promise<void> {
     await this.service.start();
     while (this.jobs.list.some(({ state }) => state === 'running' || state === 'cancelling')) await sleep(1);

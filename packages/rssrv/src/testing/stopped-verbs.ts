@@ -1,6 +1,6 @@
 // Simulates a stop of the server at each step of a change: moves the directory of the pools away, so that the code that makes the change
-// can no longer reach it, and opens it at its new place. The files keep their inodes. Invariant: each run makes the same ids and times, so
-// that the pools of all runs can be compared.
+// can no longer reach it, and opens the pools at the new place. The files keep their inodes. Invariant: each run makes the same ids and
+// times, so that the pools of all runs can be compared.
 
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
@@ -84,7 +84,7 @@ function withoutEndingZeros(content: Buffer): Buffer {
   return content.subarray(0, end);
 }
 
-/** Returns what a server finds, with a digest of each file that has content. */
+/** Starts a server, and returns a text that describes the pools that it finds, with a digest of each file that has content. */
 async function found(directory: string, options: SceneOptions): Promise<string> {
   const picture = await PoolScene.picture(directory, options);
   const files = (fs.readdirSync(directory, { recursive: true }) as string[]).filter((name) => /(^|\/)data$|\.data$/.test(name));
@@ -99,8 +99,8 @@ async function found(directory: string, options: SceneOptions): Promise<string> 
 
 /**
  * Returns each step of the verb, with the state that a server finds after a stop at this step: `before`, `after`, or a description of
- * another state. `absent`: pools, each of which is absent at a first start after the stop; null: none. The next start must find the same
- * state.
+ * another state. For each name in `absent`, the server is also started once after the stop while the pool with this name is absent; the
+ * entry null stands for a start with all pools. The next start must find the same state.
  */
 export async function stopped(
   names: readonly string[],

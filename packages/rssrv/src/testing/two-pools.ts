@@ -1,6 +1,6 @@
-// Two pools on disk, fast and slow, for tests that move or copy volumes between them, and scenes that open them one after another. A test
-// may rename the directory, to simulate a stop of the server, and open it under its new name. Invariant: pools opened with `openTwoPools`
-// are closed when the test ends.
+// Two pools on disk, fast and slow, for tests that move or copy volumes between the pools, and scenes that open the pools one after
+// another. To simulate a stop of the server, a test may rename the directory of the pools, and open it under the new name. Invariant: pools
+// that were opened with `openTwoPools` are closed when the test ends.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -14,7 +14,7 @@ import { PoolScene, type SceneOptions } from './pool-scene.ts';
 
 const BLOCK_BYTES = 4_096;
 export const NAMES = ['fast', 'slow'];
-/** The folder of the test. */
+/** Temporary folder of the test. */
 export let parent = '';
 /** Directory of the pools, in `parent`. */
 export let directory = '';
@@ -47,7 +47,7 @@ export function writeBlock(file: string | null | undefined, block: number, value
   fs.closeSync(descriptor);
 }
 
-/** Each test of the file gets a folder. Its pools are closed at the end. */
+/** Gives each test of the file a folder. The pools in this folder are closed when the test ends. */
 export function useTwoPools(): void {
   beforeEach(() => {
     parent = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-pools-'));

@@ -1,6 +1,6 @@
 // Copies of volumes to files. After a stop of the server at each step, the next start finishes the copy; the file has its name only when it
-// is complete, and nothing is left beside it. Also forbidden places, cancels, failures and NBD URIs. A stand-in copies in place of
-// qemu-img; test/integration/volume-copies.test.ts runs qemu-img.
+// is complete, and nothing is left beside it. Other tests check forbidden places, cancelled and failed copies, and NBD URIs. A stand-in
+// copies in place of qemu-img; test/integration/volume-copies.test.ts runs qemu-img.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -35,7 +35,7 @@ beforeEach(() => {
 
 afterEach(() => removeFolder(parent));
 
-/** Copies like qemu-img. */
+/** Copies in place of qemu-img. */
 const convert: Convert = async ({ job, source, target, bytes }) => {
   const buffer = Buffer.alloc(SIZE_BYTES);
   fs.readSync(source as number, buffer, 0, SIZE_BYTES, 0);
@@ -86,7 +86,7 @@ test('after a stop at each step, the next start finishes the copy', { timeout: S
       if (!fs.existsSync(at) && step.startsWith('copy:')) throw new Error('stopped');
     });
   const check = async ({ step, at }: Stop): Promise<void> => {
-    // If the file has its name, it must be complete.
+    // If a file has the target's name, this file must be complete.
     if (fs.existsSync(file)) checkContent();
     const again = await open(at);
     await again.run();

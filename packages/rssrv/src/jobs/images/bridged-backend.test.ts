@@ -1,5 +1,5 @@
-// READs that fail in the storage, with the file of an image: READs that are answered, READs that keep their error, and images that hang.
-// The storage is a stand-in; the file is real. bridges.test.ts tests which file may answer.
+// READs that fail in the storage while an image exists: READs that the image answers, READs that keep their error, and images that hang.
+// The storage is a stand-in, and the file of the image is real. bridges.test.ts tests which file may answer.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -99,7 +99,7 @@ test('one READ is looked at, a bounded number waits, and what has waited too lon
 });
 
 test('an image that hangs delays a READ for a bounded time, and what it gives later reaches no buffer', async () => {
-  // No thread is free, so the read of the image does not begin in time.
+  // With no free thread, the read of the image does not begin in time.
   const threads = new ThreadShares(1);
   let free: () => void = () => undefined;
   threads.enter('another').run((ended) => (free = ended));

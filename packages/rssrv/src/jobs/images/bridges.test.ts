@@ -1,6 +1,6 @@
-// READs that an image in another pool may answer: only in ranges where the volume has not changed since the refresh of the image, from the
-// file that the refresh has kept. The pools are real, on any file system, because a stand-in compares contents in place of extents. Without
-// any one of the refusals, a READ could get old data.
+// READs that an image in another pool may answer: an image answers only in ranges where the volume has not changed since the refresh of the
+// image, and only from the file that the refresh has kept. The pools are real, on any file system, because a stand-in compares contents in
+// place of extents. If Bridges omitted one of the refusals that these tests check, a READ could get old data.
 
 import fs from 'node:fs';
 import { RsError } from '@rsio/common/lib/errors';
@@ -30,20 +30,20 @@ interface Scene {
   readonly bridges: Bridges;
   readonly clock: FakeClock;
   readonly logged: string[];
-  /** File of the volume, and the file that the refresh of its image has kept. */
+  /** `data` is the path of the volume's file, and `base` the path of the file that the refresh of the image has kept. */
   readonly data: string;
   readonly base: string;
   readonly snapshotFile: string;
-  /** Returns the value of the block in the image if the volume cannot be read; null: the READ keeps its error. */
+  /** Asks for an image after a failed READ of the block. Returns the value of the block in the image; null if the READ keeps its error. */
   readonly ask: (block: number, changes?: { storage?: string; isGranted?: boolean }) => Promise<number | null>;
   readonly bridged: () => Promise<BridgeAnswer | null>;
   /** Volumes whose storage got a new incarnation. */
   readonly lostIds: readonly string[];
-  /** Lets the snapshot be found this many times, and then no more. */
+  /** Makes the lookup of the snapshot succeed this many times, and fail afterwards. */
   readonly findSnapshot: (times: number) => void;
 }
 
-/** A volume of [1, 2, ...] with an image in the other pool. */
+/** Returns a scene in which a volume with the blocks [1, 2, ...] has an image in the other pool. */
 async function open(changes: Partial<ServedVolume> = {}, sync: () => Promise<void> = () => Promise.resolve()): Promise<Scene> {
   const copies = await openCopies();
   await copies.scene.create({ pool: 'fast', sizeBytes: SIZE_BYTES });
@@ -131,7 +131,7 @@ test('a refresh answers what was written before it', async () => {
   await later.jobs.load();
   await later.service.images.refresh([{ name: 'db', universe: 1 }], null, LOCAL_ASKER, CHANGES);
   await later.run();
-  // The files of the scene are those of the first snapshot, which the refresh has removed.
+  // The scene still reports the files of the first snapshot, which the refresh has removed.
   expect(await ask(3)).toBe(null);
 });
 

@@ -1,6 +1,6 @@
-// Volumes that get the content of an image in another pool. After a stop of the server at a step on disk, the volume has its old content or
-// that of the image, and the next start finishes the job and leaves nothing. Also copied ranges, holders, and volumes that have grown. Any
-// file system suffices, because a stand-in compares contents in place of extents.
+// Volumes that get the content of an image in another pool. After a stop of the server at a step on disk, the volume has either its old
+// content or the content of the image. The next start finishes the job, and no temporary file remains. Other tests check which ranges are
+// copied, holders, and volumes that have grown. Any file system suffices, because a stand-in compares contents in place of extents.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -18,7 +18,10 @@ import { directory, openCopies, openTwoPools, useTwoPools, writeBlock } from '..
 const BLOCK_BYTES = 4_096;
 const SIZE_BYTES = 16 * BLOCK_BYTES;
 const STOPS_MS = 120_000;
-/** Steps at which the server stops. Other tests stop at the other steps, which make and remove a snapshot. */
+/**
+ * Steps at which these tests stop the server. The job has further steps, which make and remove a snapshot; other tests stop the server at
+ * those steps.
+ */
 const STEPS = new Set([
   ...['move: begun', 'restore: data', 'snapshot: prepared', 'change: commit', 'rollback: replaced', 'snapshot: commit'],
   ...['move: discarded', 'snapshot removal: commit'],
@@ -27,7 +30,7 @@ const CHANGES: Changes = { run: (change) => change(WHOLE_TURN), checkWanted: () 
 
 useTwoPools();
 
-/** Writes to the file that is served, like a client. */
+/** Writes to the file that the server serves, as a client would. */
 function write({ scene }: CopyScene, universe: number, block: number, value: number): void {
   const file = [...scene.served.values()].find((one) => one.universe === universe)!.path!;
   writeBlock(file, block, value);
@@ -38,7 +41,7 @@ function blocksIn(file: string): number[] {
   return [0, 1, 2, 3].map((block) => content[block * BLOCK_BYTES]!);
 }
 
-/** The first blocks of the volume, as its pool has it. */
+/** Returns the bytes of the first blocks of the volume in its pool. */
 function blocksOf(at: string): number[] {
   const folder = path.join(at, 'fast', 'volumes');
   return blocksIn(path.join(folder, fs.readdirSync(folder)[0]!, 'data'));
@@ -57,7 +60,7 @@ async function again(copies: CopyScene): Promise<CopyScene> {
   return openCopies(copies.scene.directory);
 }
 
-/** A volume of [7, 99, 8, 0] with an image of [7, 0, 8, 66], which was [7, 0, 8, 0] when it was made. */
+/** Returns a scene with a volume of [7, 99, 8, 0] and an image of [7, 0, 8, 66]. The image was [7, 0, 8, 0] when it was made. */
 async function withImage(at: string): Promise<CopyScene> {
   const copies = await openCopies(at);
   await copies.scene.create({ pool: 'fast', sizeBytes: SIZE_BYTES });
@@ -81,7 +84,7 @@ test('a volume gets the content of its image, of which only what clients have wr
   const kept = snapshotsOf({ pool: fast!, manifest: manifest! }).list.find(({ name }) => name.startsWith('before-restore-'))!;
   const folder = path.join(directory, 'fast', 'volumes', manifest!.id);
   expect(blocksIn(snapshotPaths.data(folder, kept.name))).toEqual([7, 99, 8, 0]);
-  // The snapshot that the job has made of the image is gone.
+  // The job has removed the snapshot that it had made of the image.
   expect([...slow!.snapshots.values()].flatMap(({ list }) => list)).toEqual([]);
   expect([leftIn(directory), copies.scene.served.has('db@0'), copies.scene.picture().includes('finding')]).toEqual([[], true, false]);
   await copies.scene.pools.close();
@@ -167,7 +170,7 @@ test('a volume that has grown keeps its size, and the rest is zeros', async () =
   await copies.scene.pools.close();
 });
 
-// Regression: the volume had its new size and a file of the old size, so it was no longer served.
+// Regression: the volume had its new size but a file of the old size, so the server no longer served the volume.
 test('a volume that grows while it is restored is served, gets the content of its image, and keeps its size', async () => {
   let copies = await withImage(directory);
   await copies.scene.pools.close();

@@ -1,6 +1,6 @@
-// Images in other pools than their volumes. After a stop of the server at each step on disk, the image has its old or its new content, and
-// the next start finishes the job and leaves nothing. Also: only differences are copied; holders, cancelled jobs and lost bases. Any file
-// system suffices, because a stand-in compares contents in place of extents.
+// Images in other pools than their volumes. After a stop of the server at each step on disk, the image has its old or its new content. The
+// next start finishes the job, and no temporary file remains. Other tests check that only differences are copied, and cover holders,
+// cancelled jobs and lost bases. Any file system suffices, because a stand-in compares contents in place of extents.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -27,12 +27,12 @@ function fileOf({ scene }: CopyScene, universe: number): string {
   return [...scene.served.values()].find((one) => one.universe === universe)!.path!;
 }
 
-/** Writes to the file that is served, like a client. */
+/** Writes to the file that the server serves, as a client would. */
 function write(copies: CopyScene, universe: number, block: number, value: number): void {
   writeBlock(fileOf(copies, universe), block, value);
 }
 
-/** Returns the first blocks of the only volume in the pool; null if there is none. */
+/** Returns the bytes of the first blocks of the only volume in the pool; null if the pool has no volume. */
 function blocksOf(at: string, pool: string): number[] | null {
   const folder = path.join(at, pool, 'volumes');
   const [id] = fs.existsSync(folder) ? fs.readdirSync(folder) : [];
@@ -54,7 +54,7 @@ const make = (copies: CopyScene) =>
   copies.service.images.image({ ...DB, newUniverse: 1, pool: 'slow', limitBytes: null }, LOCAL_ASKER, CHANGES);
 const refresh = (copies: CopyScene) => copies.service.images.refresh([IMAGE], null, LOCAL_ASKER, CHANGES);
 
-/** Makes an image of [7, 0, 8, 0] in the other pool. Block 1 of the volume is written during the copy, block 3 of the image later. */
+/** Makes an image in the other pool, when the volume is [7, 0, 8, 0]. During the copy, a client writes block 1 of the volume. */
 async function withImage(at: string, options: Partial<SceneOptions> = {}): Promise<CopyScene> {
   let copies: CopyScene | null = null;
   let isOver = false;
@@ -83,7 +83,7 @@ test('an image in another pool has the content of one moment, and a refresh copi
   copies = await again(copies);
   await refresh(copies);
   await copies.run();
-  // Block 1 has changed since the first moment; the write to the image is gone.
+  // Block 1 of the volume has changed since the first moment. The refresh has undone the client's write to the image.
   expect(blocksOf(directory, 'slow')).toEqual([7, 99, 8, 0]);
   expect(copies.jobs.list.at(-1)).toMatchObject({ state: 'done', doneBytes: BLOCK_BYTES });
   const [fast] = copies.scene.pools.states;
@@ -104,7 +104,7 @@ test('after a stop at each step of a new image, there is none or the whole of it
     await after.run();
     await after.scene.pools.close();
     expect(after.scene.picture(), step).not.toContain('finding');
-    // If the server stopped before the job existed, there is none.
+    // If the server stopped before it had saved the job, there is no job now.
     const [job] = after.jobs.list;
     expect([step, job?.state ?? 'done', leftIn(at)]).toEqual([step, 'done', []]);
     if (job !== undefined) expect([step, blocksOf(at, 'slow')![0], blocksOf(at, 'slow')![2]]).toEqual([step, 7, 8]);
@@ -198,7 +198,7 @@ test.each(['snapshot', 'file'])('without the base (%s), everything is copied, an
     await copies.scene.snapshots.remove({ ...DB, snapshot: record!.name }, LOCAL_ASKER, null);
   } else {
     const file = path.join(path.dirname(fileOf(copies, 1)), 'base');
-    // Another file takes its place, as after a restore of the pool.
+    // Another file replaces `base`, as after a restore of the pool.
     fs.copyFileSync(file, `${file}2`);
     fs.renameSync(`${file}2`, file);
   }

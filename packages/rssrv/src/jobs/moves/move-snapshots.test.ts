@@ -1,5 +1,6 @@
-// Moves of volumes with snapshots: all snapshots move with their content, including snapshots made during the move, but no removed ones;
-// after a stop at each step, the volume is in one pool with all of its snapshots. Also refused moves.
+// Moves of volumes with snapshots: all snapshots move with their content, including snapshots that are made during the move, but no
+// snapshot that is removed during the move. After a stop at each step, the volume is in one pool with all of its snapshots. Other tests
+// check refused moves.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -21,7 +22,7 @@ const DB = { name: 'db', universe: 0 };
 
 useTwoPools();
 
-/** Writes one block, and leaves the others. */
+/** Writes one block, and leaves the other blocks unchanged. */
 function write({ scene }: MoveScene, block: number, value: number): void {
   const content = volumeContent(scene, 'db');
   content.fill(value, block * 4 * KIB, (block + 1) * 4 * KIB);
@@ -40,7 +41,7 @@ function found({ scene }: MoveScene): Record<string, string> {
   return { pool: volume.pool.name, db: bytes(volumeContent(scene, 'db')), ...(Object.fromEntries(snapshots) as Record<string, string>) };
 }
 
-/** Moves a volume that has two snapshots and has grown. A client writes just before the clients wait. */
+/** Moves a volume that has two snapshots and has grown. A client writes just before the last step makes the clients wait. */
 async function wholeMove(at: string, reached?: (step: string) => void): Promise<MoveScene> {
   let moves: MoveScene | null = null;
   const hooks: MoveHooks = { waiting: () => write(moves!, 7, 9) };
@@ -77,7 +78,7 @@ test('a volume moves with its snapshots, and leaves nothing', async () => {
 
 test('snapshots that are made, removed and replaced during the move', async () => {
   let moves: MoveScene | null = null;
-  // The round of a snapshot ends when its clone becomes the base of the next round.
+  // Number of rounds that have ended. A round that copies a snapshot ends when the clone becomes the base of the next round.
   let copied = 0;
   const changes: (() => Promise<unknown>)[] = [
     () => moves!.scene.snapshots.remove({ ...DB, snapshot: 'one' }, LOCAL_ASKER, null),
@@ -117,7 +118,7 @@ test('after a stop at each step, the volume is in one pool with all snapshots, a
     // Check what the server finds when it opens the pools, before any job runs.
     const first = await openMoves(at);
     const { pool, ...contents } = found(first);
-    // The last writes are in the served file, in either pool.
+    // The served file has the last writes, whether it is in the old or in the new pool.
     const db = contents['db'] === MOVED.db ? MOVED.db : BEFORE.db;
     expect({ step, pool, ...contents }).toEqual({ step, ...(pool === 'fast' ? BEFORE : MOVED), db: pool === 'fast' ? db : MOVED.db });
     await first.scene.pools.close();
@@ -169,7 +170,8 @@ test('a snapshot of a group whose first volume has moved is finished when its ow
   expect(found(moves)).toMatchObject({ pool: 'slow', monday: '00000000' });
   await moves.scene.pools.close();
   fs.renameSync(away, third);
-  // While the pool of the first volume is absent, its snapshot stays pending.
+  // While the pool of the first volume is absent, the server cannot know whether the group has its snapshots, so the second volume's
+  // snapshot stays pending.
   const [slow, elsewhere] = [path.join(stoppedAt, 'slow'), path.join(parent, 'elsewhere')];
   fs.renameSync(slow, elsewhere);
   const alone = await openMoves(stoppedAt, { names, absent: ['slow'] });

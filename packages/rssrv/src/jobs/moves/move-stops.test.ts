@@ -1,6 +1,6 @@
 // Moves of volumes between pools. After a stop of the server at each step on disk, the next start finds the volume in exactly one pool with
-// all writes, and finishes the move. Also refused, cancelled and failed moves. Any file system suffices, because a stand-in compares
-// contents in place of extents.
+// all writes, and finishes the move. Other tests check refused, cancelled and failed moves. Any file system suffices, because a stand-in
+// compares contents in place of extents.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -18,13 +18,13 @@ const STOPS_MS = 120_000;
 
 useTwoPools();
 
-/** Writes to the file that is served, like a client. */
+/** Writes to the file that the server serves, as a client would. */
 function write({ scene }: MoveScene, block: number, value: number): void {
   const { path: file } = [...scene.served.values()][0]!;
   writeBlock(file, block, value);
 }
 
-/** Names of the pools that have the volume, and the bytes with which its first blocks are filled. */
+/** Returns the names of the pools that have the volume, the bytes with which the volume's first blocks are filled, and leftover files. */
 function found(at: string): { readonly pools: string[]; readonly values: number[]; readonly left: string[] } {
   const files = (folder: string): string[] => (fs.existsSync(folder) ? fs.readdirSync(folder) : []);
   const pools = NAMES.filter((name) => files(path.join(at, name, 'volumes')).length > 0);
@@ -35,11 +35,11 @@ function found(at: string): { readonly pools: string[]; readonly values: number[
   return { pools, values: [0, 1, 2, 3].map((block) => content[block * 4_096]!), left };
 }
 
-/** Writes of clients: in each round, and a last time before the clients wait. */
+/** Returns hooks that write like clients: in each round, and once more just before the clients wait. */
 const writing = (scene: () => MoveScene): MoveHooks => ({
   round: (rounds) => {
     write(scene(), 1, 10 + rounds);
-    // A block that is written once is copied in one round only.
+    // Block 3 is written in the first round only, so only one round copies it.
     if (rounds === 1) write(scene(), 3, 5);
   },
   waiting: () => write(scene(), 2, 9),
@@ -129,7 +129,7 @@ test.each(['move: spent', 'move: manifest'])(
     const reached = (step: string): void => void (step === last && fs.renameSync(directory, moved));
     await wholeMove(directory, reached).catch(() => undefined);
     const again = await openMoves(moved);
-    // The base has zeros in this block, and the interrupted last step has copied other data.
+    // In this block, the base has zeros, and the interrupted last step has copied other data. The client now writes the zeros again.
     write(again, 2, 0);
     await again.run();
     await again.scene.pools.close();

@@ -1,5 +1,5 @@
-// Begins jobs that copy volumes and snapshots to new volumes, files and NBD servers. jobs/copies/ executes them. Invariant: only a local
-// administrator, and no client, can make the server write files or connect to NBD servers.
+// Begins jobs that copy volumes and snapshots to new volumes, files and NBD servers. The code in jobs/copies/ executes the jobs. Invariant:
+// only a local administrator, and no client, can make the server write files or connect to NBD servers.
 
 import { randomUUID } from 'node:crypto';
 import { RsError } from '@rsio/common/lib/errors';
@@ -26,7 +26,7 @@ export interface Wanted extends VolumeName {
   readonly snapshot: string | null;
 }
 
-/** `request`: stamp of the request. */
+/** Limits of a new job. `request` is the stamp of the request that begins the job. */
 export interface JobLimits {
   readonly limitBytes: number | null;
   readonly request: string | null;
@@ -52,7 +52,10 @@ export class CopyHandlers {
     return this.ports.newJobs.copy(found, { kind: 'volume', id, ...to }, inPool(pool, limitBytes, request), asker);
   }
 
-  /** Checks the target of a copy. Its folder may hang, so the check must not run in the queue of changes. The job checks again. */
+  /**
+   * Checks the target of a copy. The target's folder may hang, so this check must not run in the queue of changes. The job repeats the
+   * check.
+   */
   async checkExport(wanted: Wanted, target: Exclude<CopyTarget, InPool>, asker: Asker): Promise<void> {
     this.exported(wanted, asker);
     if (target.kind === 'file') await this.ports.copies.checkFile(target);
@@ -72,7 +75,7 @@ export class CopyHandlers {
     return found;
   }
 
-  /** Finds the volume or snapshot to copy. Throws unless the asker may copy it. */
+  /** Returns the volume or snapshot to copy. Throws if the asker may not copy this volume. */
   private sourceOf({ name, universe, snapshot }: Wanted, asker: Asker): FoundSource {
     const catalogue = this.ports.catalogue();
     const found =
@@ -84,7 +87,7 @@ export class CopyHandlers {
   }
 }
 
-/** Throws E_USAGE if the volume has several files, because qemu-img reads one. */
+/** Throws E_USAGE if the volume has several files, because qemu-img can read only one file. */
 function checkExported({ manifest }: FoundSource): void {
   if (manifest.layout.kind === 'simple') return;
   const text = volumeText(manifest);
@@ -95,7 +98,7 @@ function checkExported({ manifest }: FoundSource): void {
   );
 }
 
-/** `target`: an absolute path, or an NBD URI. Throws E_USAGE. */
+/** Parses `target`, which is an absolute path or an NBD URI. Throws E_USAGE if it is neither. */
 export function exportTarget(target: string, format: ImageFormat | null, isForced: boolean): Exclude<CopyTarget, InPool> {
   if (target.startsWith('/')) return { kind: 'file', path: target, format: formatOf(target, format), isForced };
   nbdPlace(target);

@@ -1,5 +1,5 @@
-// Begins jobs that make and refresh images in other pools. jobs/images/to-image.ts executes them. Invariant: the jobs of one request copy
-// snapshots of one moment, which exist for all its volumes before the first job begins.
+// Begins jobs that make and refresh images in other pools. jobs/images/to-image.ts executes the jobs. Invariant: the jobs of one request
+// copy snapshots of the same moment, and the snapshots of all volumes exist before the first job begins.
 
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { JobView } from '@rsio/common/control/server/views';
@@ -32,7 +32,7 @@ export interface ImageJobsPorts {
   catalogue(): Catalogue;
 }
 
-/** An image to make. `pool`: null for the pool of the volume. */
+/** An image to make. `pool` is the pool for the image; null for the pool of the volume. */
 export interface NewImage extends VolumeName {
   readonly newUniverse: number;
   readonly pool: string | null;
@@ -68,7 +68,10 @@ export class ImageJobs {
     return job;
   }
 
-  /** Begins jobs that refresh images from other pools, all to one moment. Returns null if each image is in the pool of its volume. */
+  /**
+   * Begins jobs that refresh images whose volumes are in other pools. All images get the same moment. Returns null if each image is in the
+   * pool of its volume.
+   */
   async refresh(
     wanted: readonly VolumeName[],
     limitBytes: number | null,
@@ -122,7 +125,7 @@ export class ImageJobs {
     return this.ports.newJobs.view(job);
   }
 
-  /** Makes snapshots of the volumes at one moment, and jobs that copy them. */
+  /** Makes snapshots of the volumes at one moment, and jobs that copy these snapshots. */
   private async beginImages(all: readonly ImageOrder[], limitBytes: number | null, asker: Asker, changes: Changes): Promise<JobView[]> {
     const { snapshots, triggers } = this.ports;
     for (const { target } of all) this.checkFree(target);
@@ -140,7 +143,7 @@ export class ImageJobs {
         }
       }, `images, whose copies begin`);
     } catch (thrown) {
-      // Undo everything, because either all images get the moment or none.
+      // Cancel all jobs that have begun, because either all images get the moment, or no image does.
       for (const { id } of begun) await this.ports.jobs.cancel(id).catch(() => undefined);
       for (const name of wanted.slice(begun.length))
         await changes

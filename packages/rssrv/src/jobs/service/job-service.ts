@@ -1,4 +1,4 @@
-// Executes the methods about moves, copies, imports and jobs, and makes the objects that execute the jobs. Files beside this one begin
+// Executes the methods about moves, copies, imports and jobs, and makes the objects that execute the jobs. Other files in this folder begin
 // copies and images. Invariants: a client sees and cancels only its own jobs, and an administrator all jobs; a job begins in the queue of
 // changes, after its checks.
 
@@ -55,27 +55,27 @@ export interface JobServicePorts {
   readonly snapshots: SnapshotVerbs;
   readonly triggers: Pick<Triggers, 'around'>;
   readonly volumeSwitch: VolumeSwitchPorts;
-  /** Volumes of sections [volume]. */
+  /** Returns the volumes that `[volume]` sections configure. */
   configured(): readonly ConfiguredVolume[];
   /** Executes a change of the server itself when no other change is in progress. */
   exclusive<T>(change: (turn: Turn) => Promise<T>, what: string): Promise<T>;
-  /** User of programs that jobs start; null: the user of this process. */
+  /** Returns the user of programs that jobs start; null if the programs run as the user of this process. */
   programUser(): ProgramUser | null;
-  /** Files of volumes that are in no pool. */
+  /** Returns the names of the volumes that are in no pool, and the paths of their files. */
   volumeFiles(): GuardedPlaces['volumes'];
   /** Called after each step of a copy to a file. */
   readonly reached: (step: string) => void;
-  /** Default: qemu-img. */
+  /** Runs the program that converts. If missing, jobs run qemu-img. */
   readonly convert?: Convert;
-  /** Calls with which an import clones files. Default: those of this machine. */
+  /** Calls with which an import clones files. If missing, imports use the calls of this machine. */
   readonly importRanges?: RangeCalls;
-  /** Calls that compare files and make holes. Default: those of this machine. */
+  /** Calls that compare files and make holes. If missing, jobs use the calls of this machine. */
   readonly data?: CopyMeans;
-  /** Returns a client with its present rights. `node`: null for an administrator on the server. */
+  /** Returns an asker with its present rights: the client `node`, or an administrator on the server if `node` is null. */
   askerOf(node: string | null): Asker;
 }
 
-/** `changedData`: null if this machine cannot compare the extents of files. */
+/** Calls that compare files and make holes. `changedData` is null if this machine cannot compare the extents of files. */
 export interface CopyMeans {
   readonly changedData: ChangedData | null;
   readonly punch: (descriptor: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>;
@@ -132,13 +132,13 @@ export class JobService {
 
   /** Starts the jobs. The pools must be open. */
   async start(): Promise<void> {
-    // Not awaited, because the folder of a target file may hang. Each job also deletes its own temporary file.
+    // The sweep is not awaited, because the folder of a target file may hang. Each job also deletes its own temporary file.
     void this.copies.sweep(this.jobs.list);
     await this.moves.sweep();
     this.jobs.start();
   }
 
-  /** Throws E_HELD if a job copies this snapshot. `name`: such as `oracle@monday`. */
+  /** Throws E_HELD if a job copies this snapshot. `name` is the text for the error, such as `oracle@monday`. */
   checkNotRead(snapshotId: string, name: string): void {
     checkNotRead(this.jobs.list, snapshotId, name);
   }
@@ -150,7 +150,7 @@ export class JobService {
       throw new RsError('E_HELD', `Volume ${job.name} is being copied by job ${job.id}: wait for it, or cancel it`, { job: job.id });
   }
 
-  /** `changes`: the queue of changes, with the limits of the asker. */
+  /** Returns the methods about jobs for one asker. `changes` is the queue of changes, with the limits of the asker. */
   handlers(asker: Asker, changes: Changes): HandlersOf<typeof JOB_METHODS> {
     const mine = (job: JobRecord): boolean => asker.role === 'admin' || (asker.node !== null && job.by === asker.node);
     const find = (id: string): JobRecord => {
@@ -159,7 +159,7 @@ export class JobService {
       if (job !== undefined && mine(job)) return job;
       throw new RsError('E_UNKNOWN_JOB', `No job ${id}: a client sees the jobs that it asked for`, { job: id });
     };
-    // A repeated request gets the job that the first one began, before any other check.
+    // A repeated request gets the job that the first request began. This lookup comes before all checks.
     const begin = async (
       volume: VolumeName,
       verb: string,
@@ -203,7 +203,7 @@ export class JobService {
         if (blockSizeBytes !== 512 && blockSizeBytes !== 4096)
           throw new RsError('E_USAGE', `Wrong block size ${blockSizeBytes}: allowed is 512 or 4096`);
         const wanted = { source: importedFrom(source, format), name, universe, pool, blockSizeBytes } as const;
-        // The source file may hang, so it is inspected outside of the queue of changes. The job inspects it again.
+        // The source file may hang, so it is inspected outside of the queue of changes. The job inspects the file again.
         const seen = this.newJobs.begunBy(request) === null ? await this.imports.look(wanted) : null;
         return begin({ name, universe }, 'imported', request, () => this.beginImport(wanted, seen, { limitBytes, request }, asker));
       },
@@ -225,7 +225,7 @@ export class JobService {
     return this.newJobs.import(id, { source, name, universe, blockSizeBytes }, inPool(pool, limitBytes, request), asker);
   }
 
-  /** `from`: the pool whose files of the volume move; null: the whole volume moves. */
+  /** Begins a move. If `from` is not null, the files that the volume has in the pool `from` move; otherwise the whole volume moves. */
   private async beginMove(
     volume: VolumeName,
     { from, pool: to }: { readonly from: string | null; readonly pool: string },
@@ -256,7 +256,7 @@ function systemMeans(): CopyMeans {
   return { changedData: ranges === null ? null : changedData(ranges), punch: punchHole };
 }
 
-/** Throws E_USAGE if a program is running for the job, because a program keeps the limit with which it was started. */
+/** Throws E_USAGE if a program does the work of the job, because the limit of a program cannot change after its start. */
 function checkLimitable({ id, state, copy, import: imported }: JobRecord): void {
   const isOfProgram = imported === undefined ? copy !== undefined && !isInPool(copy.target) : !isRaw(imported);
   if (!isOfProgram || state !== 'running') return;

@@ -24,7 +24,7 @@ export interface NewJobsPorts {
   readonly jobs: Jobs;
 }
 
-/** Target of a job, its limit, and the stamp of its request. */
+/** Target of a job, the job's limit, and the stamp of the request that begins the job. */
 export type JobPlace = Pick<JobRecord, 'to' | 'toId' | 'limitBytes' | 'request'>;
 
 export class NewJobs {
@@ -39,15 +39,15 @@ export class NewJobs {
   }
 
   /**
-   * Returns the job that a request with this stamp has begun; null if there is none. Needed because the journal lacks the answer if the
-   * server was killed before it recorded the answer. Throws E_USAGE if another request had the same id.
+   * Returns the job that a request with this stamp has begun; null if there is none. This lookup is needed because the server may have been
+   * killed after the job began and before the answer was in the journal. Throws E_USAGE if another request had the same id.
    */
   begunBy(request: string | null): JobRecord | null {
     if (request === null) return null;
     return this.ports.jobs.list.find((job) => isDoneBy(request, job.request ?? null)) ?? null;
   }
 
-  /** Begins to copy. `isOwn`: true if the snapshot was made for the job, which removes it. */
+  /** Begins a copy. `isOwn` is true if the snapshot was made for this job. The job then removes the snapshot at its end. */
   copy(found: FoundSource, target: CopyTarget, place: JobPlace, asker: Asker, isOwn?: boolean): Promise<JobRecord> {
     const copy = this.copyState(found, target);
     return this.begin(found, { ...place, kind: 'copy', copy: { ...copy, isOwn: isOwn ?? copy.isOwn } }, asker);
@@ -108,7 +108,7 @@ export class NewJobs {
   }
 }
 
-/** Returns the target of a job that writes to a pool. `request`: stamp of the request. */
+/** Returns the target of a job that writes to a pool. `request` is the stamp of the request. */
 export function inPool(pool: PoolState, limitBytes: number | null, request: string | null = null): JobPlace {
   return { to: pool.name, toId: pool.identity?.id ?? '', limitBytes, request };
 }

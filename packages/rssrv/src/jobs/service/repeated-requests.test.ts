@@ -1,5 +1,5 @@
-// Requests for jobs that are repeated after the server was killed between the begin of the job and the record of the answer (C4): the
-// answer is the job that was begun, even if it has ended, and no second job begins.
+// The server is killed after a job has begun and before the answer is recorded, and the client repeats its request (C4): the answer is the
+// job that was begun, even if this job has ended, and no second job begins.
 
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { mkdtempSync } from 'node:fs';

@@ -1,5 +1,6 @@
-// Starts server processes with few rights: it chooses their user, and passes descriptors to them (machine/). Invariants: the choice changes
-// only with the configuration; each missing protection is logged once.
+// Starts server processes with few rights: this module chooses the user of the processes, and passes descriptors to them with the code in
+// machine/. Invariants: the user of server processes changes only when the configuration changes; each protection that the machine lacks is
+// logged once.
 
 import { readFileSync } from 'node:fs';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
@@ -19,10 +20,12 @@ export interface WorkerRightsOptions {
   served(id: string): ServedVolume | null;
 }
 
-/** Capabilities that a listener needs for processes of another user: CAP_KILL, CAP_SETGID, CAP_SETUID. */
+/** Capabilities that a listener needs to start and kill processes of another user: CAP_KILL, CAP_SETGID, CAP_SETUID. */
 const NEEDED_CAPABILITIES = [5, 6, 7];
 
-/** Returns why server processes have more rights than they need with this configuration, and the remedy; null if they do not. */
+/**
+ * If server processes have more rights than they need with this configuration, returns the reason and the remedy; otherwise returns null.
+ */
 export function workerRightsWarning(server: Pick<RssrvConfig['server'], 'user'>): string | null {
   return choiceHere(server, systemCalls() !== null).warning;
 }
@@ -51,12 +54,12 @@ export class WorkerRights {
     return this.choice.user?.name ?? null;
   }
 
-  /** Ids of the same user, for other programs that get descriptors. */
+  /** The uid and gid of the user of server processes, for other programs that get descriptors. */
   get userIds(): { readonly uid: number; readonly gid: number } | null {
     return this.choice.user;
   }
 
-  /** Reason why server processes have more rights than they need, and the remedy; null if they do not. */
+  /** The reason why server processes have more rights than they need, with the remedy; null if they have only the rights that they need. */
   get warning(): string | null {
     return this.choice.warning;
   }
@@ -77,7 +80,7 @@ export class WorkerRights {
     return new Worker(clock, log, record, this.confining());
   }
 
-  /** Returns how to confine the next server process; null if it opens files itself. */
+  /** Returns how to confine the next server process; null if the process opens files itself. */
   private confining(): Confining | null {
     const { calls } = this;
     if (calls === null) return null;
