@@ -36,7 +36,7 @@ export function descriptorDisk(descriptor: number, shares: ThreadShares, volumeI
     },
     close: async () => {
       shares.leave(volumeId);
-      // The sync has already reported write errors.
+      // An error of `close` is ignored, because the syncs before it have already reported failed writes.
       await close(descriptor).catch(() => undefined);
     },
   };
