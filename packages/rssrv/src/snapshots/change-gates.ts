@@ -1,7 +1,8 @@
-// Holds the changes of one session for a snapshot. While a volume is held, no change of it starts. While a volume is guarded, a change to a
-// chunk that is not yet cloned waits, and the session asks the listener to clone the chunk first. Reads and FLUSHes never wait. Invariants:
-// `held` is reported once, when no change of the held volumes is running. A parked change ends exactly once. Closing the handle of a parked
-// change ends the change with STALE, so that a hold never delays a take-over or the end of a session. The client sends the change again.
+// Holds the changes of one session for a snapshot. While a volume is held, no change of it starts. While a volume is guarded, a change to
+// a chunk that is not yet cloned waits, and the session asks the listener to clone the chunk first. Reads and FLUSHes never wait.
+// Invariants: `held` is reported once, when no change of the held volumes is running. A parked change ends exactly once. If the handle of
+// a parked change is closed, the change ends with STALE, and the client sends it again. A hold therefore never delays a take-over or the
+// end of a session.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { type Header, sectorsOf } from '@rsio/protocol/wire/header';
@@ -14,7 +15,7 @@ export interface GatedHandle {
   readonly isClosing: boolean;
   /** Null unless the volume is held or guarded. */
   gate: VolumeGate | null;
-  /** Number of changes that the backend is executing. Changes that it executes synchronously do not count. */
+  /** Number of changes that the backend is executing. A change that the backend executes synchronously does not count. */
   changing: number;
 }
 
@@ -26,7 +27,7 @@ export interface ChangeGatePorts {
   clone(request: CloneRequest): Promise<Cloned | null>;
 }
 
-/** Starts the change. The callback gets its status, once. */
+/** Starts the change. `end` is called once, with the status of the change. */
 type Start = (end: (status: Status) => void) => void;
 
 type Change = Pick<Header, 'op' | 'flags' | 'lba' | 'count'>;
@@ -50,7 +51,10 @@ class Guard {
     this.states = new Uint8Array(chunks);
   }
 
-  /** Returns the first and the last guarded chunk that the change touches. The first is larger than the last if it touches none. */
+  /**
+   * Returns the first and the last guarded chunk that the change touches. If the change touches no guarded chunk, `from` is larger
+   * than `to`.
+   */
   chunksOf({ op, flags, lba, count }: Change): readonly [from: number, to: number] {
     const positionBytes = lba * SECTOR_BYTES;
     const endBytes = positionBytes + sectorsOf(op, flags, count) * SECTOR_BYTES;
@@ -82,7 +86,7 @@ export class ChangeGates {
   private readonly byVolume = new Map<string, VolumeGate>();
   /** Number of the latest moment. Earlier moments may still guard other volumes. */
   private number = -1;
-  /** True while the listener waits for `held`. */
+  /** True while the listener waits for the message `held` of this session. */
   private isAwaited = false;
 
   constructor(ports: ChangeGatePorts) {
@@ -183,7 +187,7 @@ export class ChangeGates {
     this.ask(gate, gate.guard, one);
   }
 
-  /** Asks the listener for the chunks that no earlier change has asked for. */
+  /** Asks the listener to clone those chunks of the change that no earlier change has asked for. */
   private ask(gate: VolumeGate, guard: Guard, { handle, change }: Parked): void {
     const { states } = guard;
     let [from, to] = guard.chunksOf(change);
@@ -198,7 +202,10 @@ export class ChangeGates {
     );
   }
 
-  /** Takes the answer of the listener. If the chunks were not cloned, the moment is over, and no change needs to wait any more. */
+  /**
+   * Takes the answer of the listener to a request for chunks. If the chunks were not cloned, the moment is over, and no change needs
+   * to wait any more.
+   */
   private cloned(volumeId: string, gate: VolumeGate, guard: Guard, from: number, to: number, isCloned: boolean): void {
     if (gate.guard !== guard) return;
     if (!isCloned) {

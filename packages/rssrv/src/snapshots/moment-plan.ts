@@ -19,7 +19,10 @@ export type Order =
   | { readonly order: 'answer'; readonly ask: number; readonly isCloned: boolean }
   /** Starts a rest, after which `rested` must be called. Replaces an earlier rest. */
   | { readonly order: 'rest' }
-  /** Starts the timer, after which `timeOver` must be called. Replaces an earlier timer; null only cancels it. */
+  /**
+   * Starts the timer, after which `timeOver` must be called. Replaces an earlier timer. If `afterMs` is null, the earlier timer is
+   * cancelled, and no timer starts.
+   */
   | { readonly order: 'timer'; readonly afterMs: number | null }
   /** The last order. */
   | { readonly order: 'end'; readonly failure: Failure | null };
@@ -39,7 +42,7 @@ interface Copy {
   /** Chunks that are not cloned yet. */
   left: number;
   isBusy: boolean;
-  /** Index from which the background looks for the next chunk. All earlier chunks are taken. */
+  /** Index from which the background looks for the next chunk to clone. The cloning of all earlier chunks has begun. */
   next: number;
   /** Chunks that sessions wait for, in order of the requests. */
   readonly wanted: number[];
@@ -59,7 +62,7 @@ const CHUNK = { LEFT: 0, WANTED: 1, RUNNING: 2, CLONED: 3 } as const;
 export class MomentPlan {
   private state: Phase = 'holding';
   private readonly copies: readonly Copy[];
-  /** `told`: sessions that know of the moment. `awaited`: those of them that have not answered yet. */
+  /** `told`: sessions that were told of the moment. `awaited`: the sessions in `told` that have not answered yet. */
   private readonly told = new Set<string>();
   private readonly awaited = new Set<string>();
   private asks: Ask[] = [];
@@ -85,7 +88,7 @@ export class MomentPlan {
     return this.state;
   }
 
-  /** Number of sessions that know of the moment. */
+  /** Number of sessions that were told of the moment. */
   get sessions(): number {
     return this.told.size;
   }
@@ -229,7 +232,10 @@ export class MomentPlan {
     this.pump();
   }
 
-  /** Starts clones, first of chunks that sessions wait for. The background clones one chunk at a time, to spare the file system. */
+  /**
+   * Starts clones. Chunks that sessions wait for come first. If no clone is running, the background then clones one chunk, and never
+   * more at a time, so that the file system stays free for clients.
+   */
   private pump(): void {
     for (const [copy, { isBusy, wanted }] of this.copies.entries()) {
       const chunk = isBusy ? undefined : wanted.shift();

@@ -10,7 +10,10 @@ export type FileMap = readonly MappedExtent[];
 const LAST = 0x1;
 const UNWRITTEN = 0x800;
 const SHARED = 0x2000;
-/** The physical address of an extent with any other flag cannot be used: not yet allocated, compressed, encrypted or in metadata. */
+/**
+ * If an extent has any other flag, its physical address says nothing about its content: the extent is not yet allocated, compressed,
+ * encrypted or in metadata.
+ */
 const PLAIN_FLAGS = LAST | UNWRITTEN | SHARED;
 
 /** Pairs in one flat list: length in bytes, then CHANGED or UNCHANGED. Two neighbours never have the same state. */
@@ -88,7 +91,7 @@ class FileWalk {
     piece.endBytes = endOf(extent);
     piece.shift = physicalBytes - offsetBytes;
     piece.kind = kindOf(extent);
-    // Overlapping extents contradict each other.
+    // Overlapping extents contradict each other, so that the range counts as changed.
     if (next !== undefined && next.offsetBytes < piece.endBytes) piece.kind = 'own';
     if ((flags & ~PLAIN_FLAGS) !== 0) piece.kind = 'own';
     return piece;
@@ -101,7 +104,7 @@ function endOf({ offsetBytes, lengthBytes }: MappedExtent): number {
 
 function kindOf({ physicalBytes, flags }: MappedExtent): Piece['kind'] {
   if ((flags & UNWRITTEN) !== 0) return 'zero';
-  // Address 0 means no address, and larger addresses are not exact as numbers.
+  // Address 0 means that the extent has no address. An address above the safe integers is not exact as a number.
   const isPlace = physicalBytes > 0 && Number.isSafeInteger(physicalBytes);
   return (flags & SHARED) !== 0 && isPlace ? 'shared' : 'own';
 }

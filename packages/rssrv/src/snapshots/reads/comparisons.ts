@@ -13,16 +13,16 @@ import { PoolTurns } from './turns.ts';
 /** A file with a state of the volume. */
 export interface ComparedFile {
   readonly path: string;
-  /** True if clients may be writing to it. */
+  /** True if clients may be writing to the file. */
   readonly isWritten: boolean;
-  /** Throws if the file is no longer that of the snapshot or volume. */
+  /** Throws if the file at `path` is no longer the file of this snapshot or volume. */
   check(): void;
 }
 
 export interface Comparison {
   /** Name of the pool of both files. */
   readonly pool: string;
-  /** Null if the volume did not have this file yet, so that it reads as zeros. */
+  /** The file in its earlier state. Null if the volume did not have this file yet; the earlier state then reads as zeros. */
   readonly before: ComparedFile | null;
   readonly after: ComparedFile;
   readonly fromBytes: number;
@@ -86,7 +86,7 @@ async function compareFiles(ranges: RangeCalls, comparison: Comparison): Promise
     };
     const old = before === null ? null : await openOne(before);
     const now = await openOne(after);
-    // Until dirty data is written back, the file system reports its blocks as shared.
+    // The file system reports a changed block as shared until the block's dirty data is written back.
     if (after.isWritten) await now.datasync();
     return await compareOpen(ranges, [old?.fd ?? null, now.fd], comparison);
   } finally {
@@ -114,7 +114,7 @@ async function compareOpen(
   for (let reads = 0; position < toBytes && reads < EXTENT_READS_PER_ANSWER_MAX && pairs.length < 2 * pairsMax; reads++) {
     const [old, now] = [await extentsOf(ranges, before, position, toBytes, pool), await extentsOf(ranges, after, position, toBytes, pool)];
     const end = Math.min(old.endBytes, now.endBytes);
-    // If the file system makes no progress, the rest counts as changed.
+    // If the file system reports no extent beyond `position`, the rest of the range counts as changed.
     const known = end > position ? changedPairs(old.extents, now.extents, position, end) : [toBytes - position, CHANGED];
     for (let index = 0; index < known.length; index += 2) addPair(pairs, known[index]!, known[index + 1]!);
     position = end > position ? end : toBytes;

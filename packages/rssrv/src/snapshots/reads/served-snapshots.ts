@@ -1,6 +1,6 @@
-// Serves snapshots of pool volumes to the clients of the volume, which open them by name: read-only, shared, each with its own id. Lists of
-// volumes do not include them. Invariants: a snapshot is found exactly as long as its volume is in the configuration in force and the pool
-// has the snapshot. A snapshot that a client has open or is opening is not removed (N2). No client can open a snapshot during its removal.
+// Serves snapshots of pool volumes to the clients of the volume, which open them by name: read-only, shared, each with its own id. Lists
+// of volumes do not include them. Invariants: a snapshot is found only while its volume is in the configuration in force and the pool has
+// the snapshot. A snapshot that a client has open or is opening is not removed (N2). No client can open a snapshot during its removal.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
@@ -19,7 +19,7 @@ export interface ServedSnapshotsPorts {
   volumes(): readonly ServerVolumeConfig[];
   /** Clients that hold the snapshot with this id. */
   holdersOf(id: string): readonly Holder[];
-  /** The OPENs in progress of all sessions. */
+  /** The OPENs that are in progress in all sessions. */
   opening(): readonly OpenInProgress[];
 }
 
@@ -125,8 +125,8 @@ export class ServedSnapshots {
   }
 
   /**
-   * Executes the removal of a snapshot that no client has open. Until it has ended, no client can open the snapshot. Throws E_HELD, naming
-   * the clients.
+   * Executes `work`, which removes a snapshot. Until `work` has ended, no client can open the snapshot. Throws E_HELD if clients have
+   * the snapshot open or are opening it, and names them.
    */
   async whileUnread<T>({ id }: Pick<SnapshotRecord, 'id'>, name: string, work: () => Promise<T>): Promise<T> {
     const users = this.usersOf(id, this.ports.opening(), name);
