@@ -1,5 +1,6 @@
-// Pool volumes with a file that a worker of another listener has open. rssrv does not serve them, names the file and the remedy, and tries
-// again when that worker has ended. The lock helper is a fake; test/integration/outlived-listener.test.ts has real processes.
+// Volumes of pools, a file of which is open in a worker of another listener. rssrv does not serve these volumes, names the file and the
+// remedy, and tries again when that worker has ended. The lock helper is a fake; test/integration/outlived-listener.test.ts has real
+// processes.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -17,7 +18,7 @@ const SIZE_BYTES = 65_536;
 const ID = '00000000-0000-4000-8000-00000000000';
 let directory = '';
 let clock: FakeClock;
-/** Outcome for a file; default `held`. */
+/** Maps a file to the outcome that the fake helper gives for it. A file without an entry gets `held`. */
 let outcomes = new Map<string, LockOutcome>();
 let asked: { readonly file: string; readonly request: LockRequest }[] = [];
 let calls = 0;

@@ -18,7 +18,10 @@ export interface StorageSyncEvents {
 /** A file handle. Its `fd` is -1 once the handle is closed. */
 export type SyncedFile = Pick<FileHandle, 'fd'>;
 
-/** `spare`: no request waits for the sync, so that it begins only if few syncs are in progress. */
+/**
+ * `needed`: a request waits for the sync. `spare`: no request waits for the sync, and the sync begins only if few syncs are in
+ * progress.
+ */
 export type SyncKind = 'needed' | 'spare';
 
 interface Running {
@@ -38,8 +41,8 @@ export class StorageSyncs {
   private readonly running = new Map<string, Running>();
 
   /**
-   * `command`: the program, with its arguments, that syncs the descriptors from 3 on. Its last argument is their number. On failure, the
-   * program prints the errno name and exits with status 1.
+   * `command`: the program, with its arguments, that syncs the descriptors from 3 on. The number of descriptors is appended as the
+   * last argument. On failure, the program prints the errno name and exits with status 1.
    */
   constructor(clock: Clock, events: StorageSyncEvents, command: readonly string[] = SYNC_COMMAND) {
     this.clock = clock;
@@ -101,7 +104,7 @@ export class StorageSyncs {
       child.on('error', (error) => reject(error));
       child.on('close', (code, signal) => {
         if (code === 0) resolve();
-        // If the process was killed, the kernel's error report may be lost, so the sync counts as failed.
+        // If the process was killed, an error that the kernel reported to the process may be lost. The sync therefore counts as failed.
         else reject(Object.assign(new Error(`The sync ended with ${errno || (signal ?? `code ${code}`)}`), { code: errno || 'EIO' }));
       });
     });

@@ -226,8 +226,9 @@ export class VolumeChange {
   }
 
   /**
-   * Opens, locks and measures the storage of the given volumes. The failure of a retried volume is recorded; any other failure is thrown.
-   * Sections are opened one after another, because one may create the file that another names. In a pool, each volume has its own folder.
+   * Opens, locks and measures the storage of the given volumes. The failure of a retried volume is recorded; any other failure is
+   * thrown. The volumes of sections are opened one after another, because one section may create the file that another section names.
+   * In a pool, each volume has its own folder.
    */
   private async openAll(volumes: readonly ServerVolumeConfig[]): Promise<void> {
     const sections = volumes.filter(({ pool }) => pool === undefined);
@@ -367,8 +368,8 @@ export class VolumeChange {
   }
 
   /**
-   * Returns the path of the file for a volume's unsynced writes. The file is in RUN, so a reboot loses the unsynced writes, like writes in
-   * the kernel's cache.
+   * Returns the path of the file for a volume's unsynced writes. The file is in RUN. A reboot therefore loses the unsynced writes, as
+   * it loses writes in the kernel's cache.
    */
   private unsyncedFileOf(id: string): string {
     return joinPath(this.ports.runDirectory, `unsynced-${id}`);

@@ -89,7 +89,7 @@ describe('ids', () => {
     expect(idOf('a')).toBe(id);
   });
 
-  // The next start finds the files as a killed rssrv has left them.
+  // Each next start begins with the files that a killed rssrv has left.
   test('after a kill between any two steps the next start serves, and no id names two contents', async () => {
     await start(file('a'), file('b'));
     const ids = new Map(volumes.served.map(({ name, id }) => [name, id]));

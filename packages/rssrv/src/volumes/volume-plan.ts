@@ -32,7 +32,10 @@ export interface VolumePlan {
   readonly kept: readonly ServerVolumeConfig[];
   /** Volumes that are no longer served, with their old settings. No client uses them. A volume that moves to other storage is also in `added`. */
   readonly removed: readonly ServerVolumeConfig[];
-  /** True if all volumes outside the lists stay unchanged and unchecked. Otherwise every configured volume is in one of the lists. */
+  /**
+   * True if the plan lists only some volumes; all other volumes stay unchanged and are not checked. If undefined, every configured
+   * volume is in one of the lists.
+   */
   readonly isPartial?: true;
 }
 
@@ -122,7 +125,10 @@ function gone(volume: ServerVolumeConfig, { sizeBytes, users, readers = [] }: Vo
   return { removed: sizeBytes === null ? [] : [volume], changes: [`${label(volume)} is no longer served`] };
 }
 
-/** `what`: the subject of the sentence, such as `Volume oracle of pool fast`. */
+/**
+ * Returns the refusal of a change that clients with attached snapshots prevent. `what`: the subject of the sentence, such as `Volume
+ * oracle of pool fast`.
+ */
 export function readersRefusal(what: string, readers: readonly SnapshotReader[]): string {
   const [{ snapshot } = { snapshot: '' }] = readers;
   const own = readers.filter((reader) => reader.snapshot === snapshot);
@@ -230,12 +236,18 @@ function volumeText({ name, universe }: Pick<ServerVolumeConfig, 'name' | 'unive
   return universe === 0 ? name : `${name}@${universe}`;
 }
 
-/** Returns where the files of a volume of several files are. Pool names and sizes are left out, because they may change during use. */
+/**
+ * Returns the places of the files of a volume of several files. Leaves out the names of pools and the sizes, because these may change
+ * while the volume is in use.
+ */
 function placesOf({ layout }: ServerVolumeConfig): unknown {
   return layout === undefined ? null : [layout.chunkBytes, layout.parts.map(({ path }) => path)];
 }
 
-/** Returns true if the stamp of a file of the volume has changed, because the administrator has confirmed another file. */
+/**
+ * Returns true if the stamp of one of the volume's files has changed. The stamp changes when the administrator confirms that another
+ * file has the content of the volume.
+ */
 export function hasOtherFiles(before: ServerVolumeConfig, now: ServerVolumeConfig): boolean {
   if (before.pool?.stamp !== now.pool?.stamp) return true;
   return (now.layout?.parts ?? []).some(({ stamp }, index) => {

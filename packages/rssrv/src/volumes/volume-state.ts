@@ -26,7 +26,7 @@ export interface VolumePorts extends StoragePorts {
   syncFailedLate(id: string): void;
   /** Called when no worker of another listener has the volumes `keys` open any more. Opens them, and resolves after the attempt. */
   unmarked?(keys: ReadonlySet<string>): Promise<void>;
-  /** Takes the locks. Default: with perl (file-locks.ts). */
+  /** Takes the locks. If undefined, the locks are taken by `takeLocks` of file-locks.ts, which needs perl. */
   readonly takeLocks?: typeof takeLocks | undefined;
   isHeld(id: string): boolean;
   /** True if this process has created the file of a pool volume, and no worker has opened the file yet. Such a file needs no lock. */
@@ -52,7 +52,7 @@ export interface VolumeState {
 }
 
 export interface HeldChange {
-  /** The volumes that were open before the change, keyed by volumeKey; for a plan of the whole configuration: none. */
+  /** The volumes that were open before the change, keyed by volumeKey. The map is empty if the plan covers the whole configuration. */
   readonly before: ReadonlyMap<string, HeldVolume>;
   /** Keys of all volumes that the plan lists. */
   readonly mentioned: ReadonlySet<string>;
@@ -65,7 +65,8 @@ export function heldAfter({ before, mentioned, changed }: HeldChange, configured
   const last = configured.at(-1);
   const lastKey = last === undefined ? null : volumeKey(last);
   const isInOrder = before.size > 0 && [...changed.keys()].every((key) => before.has(key) || key === lastKey);
-  // A command usually changes one volume of many, mostly the last one. Copying the map is then much faster than rebuilding it.
+  // A command usually changes one volume of many, and usually the last one in the order. Copying the map is then much faster than
+  // rebuilding it.
   if (isInOrder) {
     const held = new Map(before);
     for (const key of mentioned) if (!changed.has(key)) held.delete(key);

@@ -53,7 +53,10 @@ export class StorageClaims {
     if (other !== undefined) throw volumeError(volume, `it has id ${id}, which volume ${other.name} has`, 'give it another id =');
   }
 
-  /** `identities`: those of all files of the volume. Throws E_VOLUME, naming the other volume, if another volume uses one of them. */
+  /**
+   * `identities`: the identities of all files of the volume. Throws E_VOLUME if another volume uses one of these files, and names the
+   * other volume.
+   */
   checkStorage(volume: ServerVolumeConfig, identities: readonly string[]): void {
     const taken = identities.find((identity) => this.byStorage.has(identity));
     const other = taken === undefined ? undefined : this.byStorage.get(taken);
@@ -132,7 +135,8 @@ export async function inspectLocation(volume: ServerVolumeConfig, fileSystemOf: 
   if (stats?.isFile() === true && type !== 'block') {
     const pool = volume.pool === undefined ? await poolOf(location) : null;
     if (pool === null) return { path: location, kind: 'file', stats };
-    // A server locks only the pool.json of a pool, so that a lock on this file would not prevent two servers from serving it.
+    // A server locks only the file pool.json of a pool, and not the data files. Two servers could therefore serve this data file, even if
+    // one of them had locked it.
     throw volumeError(
       volume,
       `${location} belongs to a volume of the pool in ${pool}`,
@@ -148,7 +152,7 @@ export async function inspectLocation(volume: ServerVolumeConfig, fileSystemOf: 
   if ((await statOrNull(volume, directory)) === null) {
     throw volumeError(volume, `directory ${directory} does not exist`, 'create it, or correct path =');
   }
-  // A file created in place of a missing device would be lost at the next boot.
+  // Refuse to create a file in a file system such as /dev: a file in place of a missing device would be lost at the next boot.
   const system = await fileSystemOf(directory);
   if (system === 'devices' || system === 'ramfs') {
     const where = system === 'devices' ? 'below /dev' : `on a ${system}`;
@@ -209,7 +213,10 @@ export async function settleSize(
   return { sizeBytes, grownFromBytes: presentBytes };
 }
 
-/** Returns the size of a volume of several files. Its files may be longer than the manifest says. Throws E_VOLUME if a file is shorter. */
+/**
+ * Returns the size of a volume of several files. A file may be longer than the manifest says. Throws E_VOLUME if a file is shorter
+ * than the manifest says.
+ */
 async function wholeSize(storage: Storage): Promise<number> {
   for (const file of singleFiles(storage)) {
     const { presentBytes, sizeBytes } = await measure(file);

@@ -20,7 +20,7 @@ export class Volumes {
   private readonly ports: VolumePorts;
   private state: VolumeState = { held: new Map(), failures: [], ids: new Map() };
   private list: readonly ServedVolume[] = [];
-  /** Ids of the volumes that `suspend` has stopped serving for a moment. */
+  /** Ids of the volumes that `suspend` has stopped serving for a short time. */
   private readonly suspended = new Set<string>();
   private readonly syncs: StorageSyncs;
   private readonly marks: MarkWatch;
@@ -93,7 +93,10 @@ export class Volumes {
     return mark(index, presentBytes).message;
   }
 
-  /** Stops serving a volume for a moment, within this event-loop turn. `reason`: text for its clients; null serves the volume again. */
+  /**
+   * Stops serving a volume for a short time, from this event-loop turn on. `reason`: the text that clients of the volume get. If
+   * `reason` is null, the volume is served again.
+   */
   suspend(id: string, reason: string | null): void {
     const held = this.heldBy(id);
     if (held === undefined || this.suspended.has(id) === (reason !== null)) return;
@@ -104,7 +107,7 @@ export class Volumes {
     this.setState({ ...this.state, held: new Map([...this.state.held, [key, { ...held, cut }]]) });
   }
 
-  /** Must be called when the volume is served from another file. */
+  /** Must be called when a suspended volume is served from another file. The volume is then no longer suspended. */
   replaced(id: string): void {
     this.suspended.delete(id);
   }

@@ -1,5 +1,5 @@
-// Executes the changes to one volume's holds one after another, and remembers the take-over in progress. holds.ts makes the changes.
-// Invariant: no two changes to the holds of one volume overlap, and the next change runs even if the one before has failed.
+// Executes the changes to the holds of a volume one after another, and remembers the volume's take-over in progress. holds.ts makes the
+// changes. Invariant: no two changes to the holds of one volume overlap, and a change runs even if the previous change has failed.
 
 import type { Claimant, VolumeHolds } from './hold-rules.ts';
 

@@ -1,6 +1,6 @@
-// The volumes that a session has been granted, and the volumes that it is opening. The listener consults it before it changes a volume and
-// before it revokes handles. Invariant: the session counts as a user of the volume from the start of an OPEN until its answer, so that the
-// volume does not change between decision and answer.
+// The volumes that a session has been granted, and the volumes that it is opening. The listener consults it before it changes a volume
+// and before it revokes handles. Invariant: the session counts as a user of the volume from the start of an OPEN until its answer, so
+// that the volume does not change between the decision about the OPEN and its answer.
 
 import { FORMER_USES_MAX } from '../limits.ts';
 
@@ -24,7 +24,7 @@ export class VolumeUses implements Iterable<string> {
     return this.granted.has(volumeId);
   }
 
-  /** Iterates over the volumes granted to the session. The session may have changed their storage. */
+  /** Iterates over the volumes granted to the session. The session may have written to the storage of these volumes. */
   [Symbol.iterator](): Iterator<string> {
     return this.granted.values();
   }
@@ -34,7 +34,7 @@ export class VolumeUses implements Iterable<string> {
     this.granted.add(volumeId);
   }
 
-  /** Returns true if the session had the volume, and has closed it. */
+  /** Returns true if the session had been granted the volume and has closed it. */
   wasGranted(volumeId: string): boolean {
     return this.former.has(volumeId);
   }

@@ -16,7 +16,7 @@ export interface StatsSession {
   readonly node: string;
   readonly address: string;
   readonly beganMs: number;
-  /** Time in ms for which its process has been hanging in a call to the storage; null if it does not hang. */
+  /** Time in ms for which the process of the session has been hanging in a call to the storage; null if the process does not hang. */
   readonly blockedMs: number | null;
   readonly record: SessionRecord | null;
 }

@@ -1,7 +1,7 @@
-// The limits of one session: those of its client, and its shares of the limits of its volumes. Begins the waiting requests, with one timer
-// for the session. Invariants: a volume waits only for its own limits and the client's, never for another volume. A handle without a limit
-// has no throttle and costs nothing. Closing a handle ends its waiting requests with STALE, unexecuted, and the client sends them again.
-// The session confirms each setting once.
+// The limits of one session: those of its client, and its shares of the limits of its volumes. Begins the waiting requests, with one
+// timer for the session. Invariants: a volume waits only for its own limits and the client's, never for another volume. A handle without
+// a limit has no throttle and costs nothing. If a handle is closed, its waiting requests end with STALE and are not executed, and the
+// client sends them again. The session confirms each setting once.
 
 import type { IoLimits } from '@rsio/common/config/schema/types';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -67,7 +67,7 @@ export class SessionThrottles {
     this.assign(throttle);
   }
 
-  /** Returns the number of waiting requests of a volume, the wait of the first one, and what holds it. */
+  /** Returns the number of waiting requests of a volume, how long the first of them has waited, and what holds it. */
   figures(volumeId: string, nowMs: number): HeldFigures {
     const throttle = this.byVolume.get(volumeId);
     const sinceMs = throttle?.heldSinceMs ?? null;
@@ -75,7 +75,10 @@ export class SessionThrottles {
     return { heldByLimit: throttle.held, heldForMs: nowMs - sinceMs, heldBy: throttle.heldBy(nowMs) };
   }
 
-  /** Forgets the volumes without an open handle, and reports that to the listener. */
+  /**
+   * Removes the throttles of volumes without an open handle, and reports to the listener that the session no longer uses these
+   * volumes.
+   */
   tick(): void {
     if (this.byVolume.size === 0 || this.ports.isOpening()) return;
     const open = new Set([...this.ports.handles()].map(({ volume }) => volume.id));
@@ -123,7 +126,7 @@ export class SessionThrottles {
     for (const open of this.ports.handles()) if (open.volume.id === throttle.volumeId) open.throttle = needed;
   }
 
-  /** Begins the requests that may begin: one of each volume in turn, and in order within a volume. */
+  /** Begins the waiting requests that may begin. The volumes take turns with one request each; the requests of a volume begin in order. */
   private pump(): void {
     const nowMs = this.ports.clock.monotonicMs();
     for (const throttle of this.waiting) {
@@ -139,7 +142,10 @@ export class SessionThrottles {
     this.wake.at(nowMs + Math.max(HELD_WAIT_MIN_MS, waitMs));
   }
 
-  /** The longest interval among the volumes counts, so that one report covers all of them. */
+  /**
+   * Plans the next report. Its interval is the longest interval of all volumes with shared limits, so that one report covers all these
+   * volumes.
+   */
   private reportLater(nowMs: number): void {
     const divided = this.divided;
     if (this.reporter !== null || divided.length === 0) return;
