@@ -12,14 +12,14 @@ type Measured = Pick<PoolState, 'name' | 'identity' | 'space' | 'reserve'>;
 
 interface Judged {
   readonly isShort: boolean;
-  /** The highest of FULL_PERCENTS that the usage has reached; null if it has reached none. */
+  /** The highest percentage of FULL_PERCENTS that the usage has reached; null if the usage is below all of them. */
   readonly fullPercent: number | null;
 }
 
 export interface SpaceReport {
   /** Name of the pool. */
   readonly pool: string;
-  /** The state that begins, as named in the event. */
+  /** The state that begins, by its name in the event log. */
   readonly state: string;
   readonly level: 'info' | 'warn' | 'error';
   readonly text: string;
@@ -40,7 +40,10 @@ export class PoolSpace {
     return (identity === null ? undefined : this.judged.get(identity.id)) ?? ROOMY;
   }
 
-  /** Returns the changes since the last measurement. Forgets a pool whose space is unknown, so that no write waits for space. */
+  /**
+   * Returns the changes since the last measurement. Forgets a pool whose space is unknown, so that no write waits for space in this
+   * pool.
+   */
   look(pools: readonly Measured[]): SpaceReport[] {
     const next = new Map<string, Judged>();
     const reports: SpaceReport[] = [];

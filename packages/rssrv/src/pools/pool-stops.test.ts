@@ -1,5 +1,5 @@
-// A stop after each step of each change of a pool, and a failure of each step. A copy of the pool's directory at a step stands for the
-// state that kill -9 leaves.
+// A stop after each step of each change of a pool, and a failure of each step. The tests copy the pool's directory at a step, because
+// kill -9 would leave the same files.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -30,7 +30,7 @@ async function stops(prepare: (scene: PoolScene) => Promise<unknown>, verb: (sce
   for (const { step, at } of copies) {
     const picture = await pictureOf(at);
     found.push([step, picture === before ? 'before' : picture === after ? 'after' : picture]);
-    // The second start finds the same, and no file of an unfinished change remains.
+    // The second start finds the same state as the first, and no file of an unfinished change remains.
     expect(await pictureOf(at), step).toBe(picture);
     const rest = fs.readdirSync(at, { recursive: true }).filter((name) => /\.new|\.purge|volumes.*removed\.json/.test(String(name)));
     expect(rest, step).toEqual([]);
@@ -102,7 +102,10 @@ describe('a stop after any step leaves the state before or after', () => {
 });
 
 describe('a step that fails', () => {
-  /** Fails once after this step. The state in memory must then equal the disk, and served volumes must agree with their manifests. */
+  /**
+   * Executes the verb, which fails once after this step. The state in memory must then equal the disk, and served volumes must agree
+   * with their manifests.
+   */
   async function failing(step: string, verb: (scene: PoolScene) => Promise<unknown>, prepare?: (scene: PoolScene) => Promise<unknown>) {
     let isOn = false;
     const scene = await open((reached) => {

@@ -1,6 +1,6 @@
-// Volumes of several files in several pools: a stop at every step of every change, with all pools at the next start or with one absent,
-// failing steps, absent pools, unreadable records, and promised bytes. Copies of all pools at a step stand for the state that kill -9
-// leaves. pools-random.test.ts has sequences of changes.
+// Volumes of several files in several pools: failing steps, absent pools, unreadable records, promised bytes, and a stop at every step of
+// every change. At the start after a stop, all pools are present, or one is absent. The tests copy the pools at a step, because kill -9
+// would leave the same files. pools-random.test.ts has sequences of changes.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -164,7 +164,7 @@ describe('refusals', () => {
       /^Pool b has no room: asked 2m, free .*, promised 3m, limit 4m: remove a volume, use another pool, or raise limit/,
     );
     await expect(scene.verbs.grow(DB, 9 * MIB, LOCAL_ASKER, null)).rejects.toThrow(/^Pool a has no room: asked 1536k, free/);
-    // A concat takes the room that b has, 1 MiB, and the rest in c.
+    // The file of the concat in pool b takes the room of b, which is 1 MiB. The file in pool c has the rest.
     const { manifest } = await scene.create({ name: 'y', pools: ['b', 'c'], sizeBytes: 4 * MIB });
     expect(partSizes(manifest)).toEqual([MIB, 3 * MIB]);
     await expect(scene.create({ name: 'z', pools: ['b', 'c'], sizeBytes: 2 * MIB })).rejects.toThrow(/^Pool b has no room: asked 1m/);
@@ -192,7 +192,10 @@ describe('refusals', () => {
   });
 });
 
-/** Executes a verb, copies the pools at each step, and returns for each step the states that servers find in the copies. */
+/**
+ * Executes a verb, and copies all pools at each step. Returns, for each step, the states that servers find when they start with the
+ * copies.
+ */
 async function stops(prepare: (scene: PoolScene) => Promise<unknown>, verb: (scene: PoolScene) => Promise<unknown>) {
   const steps: { readonly step: string; readonly at: string }[] = [];
   let isCopying = false;
@@ -220,7 +223,7 @@ async function stops(prepare: (scene: PoolScene) => Promise<unknown>, verb: (sce
       copies.push(one);
       fs.cpSync(at, one, { recursive: true });
       if (absent !== null) {
-        // One pool is absent at the next start, and mounted at the second.
+        // One pool is absent at the first start after the stop, and mounted again at the second start.
         fs.renameSync(path.join(one, absent), path.join(one, 'away'));
         await pictureOf(one, [absent]);
         fs.renameSync(path.join(one, 'away'), path.join(one, absent));

@@ -3,7 +3,7 @@
 
 let killStep: string | null = null;
 
-/** `step`: the step at which the process is killed, such as `create: commit`; undefined for none. */
+/** Makes the process kill itself at the step `step`, such as `create: commit`. Does nothing if `step` is undefined. */
 export function permitKill(step: string | undefined): void {
   killStep = step ?? null;
 }

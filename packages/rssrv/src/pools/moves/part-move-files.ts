@@ -62,7 +62,10 @@ export class PartMoveFiles extends MoveFiles {
     this.reached('move: snapshots');
   }
 
-  /** Turns the copies of the part and of its snapshots into new parts of the new pool. The home decides whether they stay. */
+  /**
+   * Turns the copies of the part and of its snapshots into new parts of the new pool. The manifest in the home decides whether these
+   * parts stay.
+   */
   async install(): Promise<void> {
     const { record, snapshots } = this.moved;
     const folder = await this.newFolder(record);
@@ -84,7 +87,7 @@ export class PartMoveFiles extends MoveFiles {
     return folder;
   }
 
-  /** Writes the record last, because a folder with a record counts as complete. */
+  /** Completes the folder of a part. Writes the record last, because a folder with a record counts as complete. */
   private async finish(part: PartRecord, folder: string): Promise<void> {
     await syncDirectory(folder);
     await replaceFile(poolPaths.partRecord(folder), printPart(part));

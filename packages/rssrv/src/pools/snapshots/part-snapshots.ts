@@ -23,7 +23,10 @@ export class PartSnapshots {
     this.reached = (step) => ports.reached?.(step);
   }
 
-  /** Prepares the copy of a part in a new part. Clones nothing yet. Throws E_NO_REFLINK, E_VOLUME or a system error. */
+  /**
+   * Prepares the copy of a part, and makes the new part that will contain it. Clones nothing yet. Throws E_NO_REFLINK, E_VOLUME or a
+   * system error.
+   */
   async begin(sourceId: string, record: PartRecord): Promise<FileCopy> {
     const source = poolPaths.part(this.directory, sourceId);
     await checkSource(poolPaths.data(source), record.sizeBytes);
@@ -32,7 +35,7 @@ export class PartSnapshots {
     return FileCopy.begin(this.reflink, record.volumeId, record.sizeBytes, poolPaths.data(source), to);
   }
 
-  /** Syncs a cloned copy. It does not belong to a snapshot yet. */
+  /** Syncs a cloned copy. The copy does not belong to a snapshot yet. */
   async flush(record: PartRecord): Promise<void> {
     await finishCopy(poolPaths.data(poolPaths.part(this.directory, NEW_PREFIX + record.fileId)), record.sizeBytes, SNAPSHOT_MODE);
     this.reached('part: flushed');
