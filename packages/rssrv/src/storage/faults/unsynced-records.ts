@@ -35,7 +35,7 @@ export function placeRecord(location: string): UnsyncedRecord {
   return { kind: RECORD.PLACE, positionBytes: 0, lengthBytes: data.length, data };
 }
 
-/** `goodBytes`: the total length of the complete records. */
+/** Returns the complete records of a log. `goodBytes`: the total length of these records. */
 export function decodeRecords(bytes: Buffer): { readonly records: readonly UnsyncedRecord[]; readonly goodBytes: number } {
   const records: UnsyncedRecord[] = [];
   let at = 0;

@@ -7,7 +7,7 @@ export interface UnsyncedPiece {
   readonly number: number;
   readonly positionBytes: number;
   readonly lengthBytes: number;
-  /** Null means zeros. */
+  /** The data of the write; null if the write has only zeros. */
   readonly data: Buffer | null;
 }
 

@@ -17,7 +17,7 @@ const RANDOM_STEPS = 2 ** 32;
 /** The unsynced stores in use, keyed by the path of the store's log. `users`: the number of backends that use the store. */
 const stores = new Map<string, { readonly store: UnsyncedStore; users: number }>();
 
-/** If wrapping fails, closes the backend and throws E_VOLUME. */
+/** Returns the backend with the faults of the volume. If the wrapping fails, closes the backend and throws E_VOLUME. */
 export async function withFaults(backend: Backend, volume: ServedVolume, ports: BackendPorts): Promise<Backend> {
   const { test } = volume;
   if (test === undefined) return backend;

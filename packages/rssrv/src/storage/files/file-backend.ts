@@ -38,14 +38,14 @@ export interface FileBackendParts {
   readonly syncedDescriptor: number | null;
   readonly sizeBytes: number;
   readonly readonly: boolean;
-  /** Decides whether a call may be made on the event loop. Null if every call may. */
+  /** Decides whether a call may be made on the event loop. If null, every call may be made there. */
   readonly inline: InlinePolicy | null;
-  /** Reads cached data without waiting. Null if that is not possible; `inline` then decides about reads as well. */
+  /** Reads cached data without waiting. Null if this machine or the storage cannot do that; `inline` then decides about reads as well. */
   readonly cached: CachedReads | null;
   /** Called if the storage does not support reads without waiting. */
   readonly onGuess?: (() => void) | undefined;
   readonly range: RangeFile | null;
-  /** Null for storage in memory, and if the machine cannot drop pages. */
+  /** Drops the cached pages after a failed sync. Null for storage in memory, and if the machine cannot drop pages. */
   readonly dropPages: DropPages | null;
 }
 
@@ -269,7 +269,8 @@ export class FileBackend implements PartBackend {
     assert(this.closing === null || this.inFlight.count > 0, 'A backend was used after its close');
     this.inFlight.begin();
     this.parts.inline?.poolBegan();
-    // Uses `parts.cached`, because `guessFromNow` may remove `cached` between start and end of a call.
+    // Use `parts.cached` and not `cached`: `guessFromNow` may remove `cached` between the start and the end of a call, and both must be
+    // counted.
     this.parts.cached?.poolBegan();
   }
 

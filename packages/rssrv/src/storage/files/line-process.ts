@@ -21,7 +21,7 @@ export interface LineProcessOptions {
   readonly args: readonly string[];
   /** Written to the child before the first line. */
   readonly preamble?: string;
-  /** Descriptors that the child inherits, as 3 and so on. */
+  /** Descriptors that the child inherits. They have the numbers 3, 4 and so on in the child. */
   readonly inherited?: readonly number[];
   readonly timeoutMs: number;
   readonly clock: Clock;
@@ -55,8 +55,8 @@ export class LineProcess {
   }
 
   /**
-   * Sends `line`, which has no newline at its end, to the child. `before` is called when it is the line's turn. `answer` is never called
-   * before `ask` returns.
+   * Sends `line`, which has no newline at its end, to the child. `before` is called just before the line is sent. `answer` is never
+   * called before `ask` returns.
    */
   ask(line: string, answer: LineAnswer, before: () => void = () => undefined): void {
     if (!this.isAlive) {

@@ -19,7 +19,7 @@ import { filesByPath } from './volume-files.ts';
 export interface FileKind {
   readonly type: 'file' | 'block' | 'memory';
   readonly inline: InlinePolicy | null;
-  /** True if the storage needs no sync, neither for FUA writes nor for flushes. */
+  /** True if the storage needs no sync, because it is in memory. This holds for FUA writes and for flushes. */
   readonly isVolatile: boolean;
   /**
    * Returns the size of the open file in bytes, and whether holes can be punched in the file. Throws an RsError if the file is not of the
@@ -85,7 +85,10 @@ export async function openFile(volume: ServedVolume, kind: FileKind, ports: Back
   }
 }
 
-/** Even on block devices, these reads start on the event loop, because an attempt costs little if the data is not cached. */
+/**
+ * Returns the reads without waiting, or null if they are not possible. Even on block devices, these reads start on the event loop,
+ * because an attempt costs little if the data is not cached.
+ */
 function cachedReads(volumeId: string, { nowait, clock, sleeps, threads }: BackendPorts): CachedReads | null {
   if (nowait === undefined || nowait === null) return null;
   return new CachedReads(nowait, new InlinePolicy(clock, 'sync', sleeps), () => threads.callsOf(volumeId));

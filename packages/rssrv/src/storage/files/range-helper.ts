@@ -15,7 +15,7 @@ import { LineProcess } from './line-process.ts';
 
 import util from 'node:util';
 
-/** Pseudo errno: the helper is unavailable, and the requested operation is not running. */
+/** Pseudo errno. It means that the helper is unavailable, and that the requested operation is not running. */
 export const LOST = 'LOST';
 
 /**
@@ -32,17 +32,20 @@ export interface RangeHelperPorts {
    */
   readonly onLost: (reason: string, retryMs: number | null) => void;
   readonly onBack?: () => void;
-  /** Passes descriptors to the helper, which may not open paths. If absent, the helper opens the files of this process in /proc. */
+  /**
+   * If present, this process passes descriptors to the helper, because the helper may not open paths. If absent, the helper opens the
+   * files of this process by their paths in /proc.
+   */
   readonly passing?: HelperPassing;
-  /** The program to run. Default: `perl` in PATH. */
+  /** The program to run. If undefined, `perl` in PATH is run. */
   readonly command?: string;
   readonly architecture?: string;
 }
 
-/** Needed by a process without rights, whose helper has none either. */
+/** How descriptors are passed to the helper. A process without rights needs this, because its helper has no rights either. */
 export interface HelperPassing {
   readonly calls: Pick<SystemCalls, 'socketPair' | 'send'>;
-  /** The text of the helper program, read before this process gave up its rights. */
+  /** The text of the helper program. This process has read it before it gave up its rights. */
   readonly script: string;
 }
 
@@ -51,7 +54,7 @@ const UNKNOWN_FILE = 9;
 
 interface AttachedFile {
   readonly words: readonly (string | number)[];
-  /** The descriptor of this process. */
+  /** The descriptor by which this process has the file open. */
   readonly fd: number;
 }
 
@@ -105,7 +108,7 @@ export class RangeHelper {
     });
   }
 
-  /** Used by RangeFile only. `answer` is never called before `ask` returns. */
+  /** Sends a command to the helper. Only RangeFile calls this. `answer` is never called before `ask` returns. */
   ask(words: readonly (string | number)[], answer: Numbers, before?: () => void): void {
     const child = this.started();
     if (child === null) {
@@ -127,7 +130,7 @@ export class RangeHelper {
   }
 
   /** Used by RangeFile only. */
-  /** True while holes cannot be punched, because the helper process has failed. */
+  /** True while the helper process has failed, so that holes cannot be punched. */
   get isOff(): boolean {
     return this.isLost;
   }
@@ -137,8 +140,8 @@ export class RangeHelper {
   }
 
   /**
-   * Used by RangeFile only. Removes a detached file, and ends the child if no other file is attached. The next `attach` starts a new child
-   * without waiting for the old child to exit. A new child is safe, because the old child has answered every punch and zero.
+   * Only RangeFile calls this. Removes a detached file, and ends the child if no other file is attached. The next `attach` starts a
+   * new child without waiting for the old child to exit. A new child is safe, because the old child has answered every punch and zero.
    */
   detached(id: number): void {
     this.files.delete(id);
@@ -192,7 +195,8 @@ export class RangeHelper {
       this.socket = ours;
       return [theirs];
     } catch {
-      // Without free descriptors, the helper gets no files, and answers each line with an error.
+      // If this process has no free descriptors, the helper gets no socket. It then receives no files, and answers each line with an
+      // error.
       return [];
     }
   }
@@ -207,7 +211,7 @@ export class RangeHelper {
     try {
       if (this.socket !== null) this.ports.passing?.calls.send(this.socket, 0, [fd]);
     } catch {
-      // The helper has exited.
+      // The helper has exited, so that there is no helper to which the descriptor could be passed.
     }
   }
 
@@ -259,7 +263,7 @@ export class RangeFile {
     return this.helper.nowMs;
   }
 
-  /** Punches a hole. Reads of the hole return zeros. */
+  /** Punches a hole, which frees the space of the range. Reads of the hole return zeros. */
   punch(positionBytes: number, lengthBytes: number, end: IoEnd): void {
     this.helper.ask(['punch', this.id, positionBytes, lengthBytes], end);
   }

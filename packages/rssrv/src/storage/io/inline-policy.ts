@@ -16,7 +16,10 @@ export class InlinePolicy {
   private watchedCallsLeft: number;
   private startedMs = 0;
   private sleptBefore = 0;
-  /** `movedMs`: the last time at which a call in the pool ended, or a call entered the empty pool. */
+  /**
+   * `pooled`: number of calls in the pool. `movedMs`: the last time at which a call in the pool ended, or a call entered the empty
+   * pool.
+   */
   private pooled = 0;
   private movedMs = 0;
 

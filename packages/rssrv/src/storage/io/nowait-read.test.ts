@@ -1,6 +1,6 @@
 // preadv2 with RWF_NOWAIT on real files: cached data arrives completely and only in its range, even at positions beyond 2^32; a read of
-// uncached data is refused and never waits. Needs koffi and a file system with this call; on tmpfs and others, the tests are skipped by
-// name.
+// uncached data is refused and never waits. The tests need koffi and a file system that supports this call. On other file systems, such
+// as tmpfs, the tests are skipped, each by its name.
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -50,7 +50,7 @@ test('cached data arrives, and the bytes around its range keep their values', (c
     [0, SIZE, 0],
   ] as const) {
     const whole = Buffer.alloc(offset + length + 200, 0xee);
-    // A view that does not begin at the start of its memory.
+    // The target is a view that does not begin at the start of its memory.
     const target = whole.subarray(50);
     expect(read(fd, target, offset, length, position)).toBe(length);
     expect(target.subarray(offset, offset + length).equals(content.subarray(position, position + length))).toBe(true);

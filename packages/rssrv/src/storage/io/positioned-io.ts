@@ -18,7 +18,7 @@ export function statusOf(errno: string): Status {
 /** The errno for a write that transfers nothing and reports no error. Retrying such a write might never end. */
 const NOTHING_WRITTEN = 'EIO';
 
-/** Rethrows any error without an errno, because such an error is a bug. */
+/** Returns the errno name of a system error. Rethrows an error without an errno, because such an error is a bug. */
 function systemErrno(thrown: unknown): string {
   const errno = errnoName(thrown);
   if (errno === undefined) throw thrown;
@@ -143,7 +143,7 @@ function movePieces(
   });
 }
 
-/** Returns the rest of the pieces after `moved` bytes. */
+/** Returns what is left of the pieces after the first `moved` bytes. */
 export function piecesAfter(pieces: readonly Buffer[], moved: number): Buffer[] {
   const rest: Buffer[] = [];
   let skipped = 0;
