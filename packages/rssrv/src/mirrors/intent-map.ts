@@ -1,7 +1,7 @@
 // The intent map of a replica: one bit for each region of the volume, and a record of the bits that are durable. Pure: map-writer.ts
 // writes the pages. Invariants: a bit counts as durable only if it was written, a sync that began after this write has succeeded, and the
-// bit has not been cleared since the write. The bits after the last region are ones, so that the bit of a region that is added later is
-// set.
+// bit has not been cleared since the write. The unused bits behind the last region are set, so that the bit of a region that is added
+// later is set.
 
 import { MAP_PAGE_BYTES } from './limits.ts';
 
@@ -26,8 +26,8 @@ export class IntentMap {
   private readonly dirty = new Set<number>();
 
   /**
-   * `bits`: the bits that were read from the file. If it has fewer bits than `regions`, the missing ones are set. No bit counts as
-   * durable at first; see map-writer.ts.
+   * `bits`: the bits that were read from the file. If the file has fewer bits than `regions`, the missing bits are set. No bit counts
+   * as durable at first; see map-writer.ts.
    */
   constructor(regions: number, bits: Buffer = Buffer.alloc(0)) {
     const bytes = bytesOf(regions);
@@ -91,7 +91,7 @@ export class IntentMap {
     }
   }
 
-  /** Clears the bits of `count` regions. Regions beyond the last one are ignored. */
+  /** Clears the bits of `count` regions. Numbers beyond the last region are ignored. */
   clear(first: number, count: number): void {
     const last = Math.min(this.count, first + count) - 1;
     let region = first;
@@ -115,14 +115,14 @@ export class IntentMap {
     return part;
   }
 
-  /** Returns the dirty pages in ascending order, and marks them as clean. The caller must write them. */
+  /** Returns the dirty pages in ascending order, and marks them as clean. The caller must write these pages. */
   takeDirty(): number[] {
     const pages = [...this.dirty].toSorted((a, b) => a - b);
     this.dirty.clear();
     return pages;
   }
 
-  /** Marks pages as dirty. */
+  /** Marks these pages as dirty, so that they are written again. */
   touch(pages: Iterable<number>): void {
     for (const page of pages) this.dirty.add(page);
   }

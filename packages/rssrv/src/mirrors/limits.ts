@@ -15,7 +15,7 @@ export const REPLICA_WAIT_MS = 30_000;
 export const MAP_PAGE_BYTES = 4_096;
 /** Size of the header in the file of a map, before the bits. */
 export const MAP_HEADER_BYTES = 4_096;
-/** Longest time for which a new handle of a replica waits for the close of an earlier one in the same process. */
+/** Longest time for which a new handle of a replica waits until an earlier handle of the replica in the same process is closed. */
 export const MAP_CLOSE_WAIT_MS = 10_000;
 /** Maximum number of objects for changes that a replica keeps for reuse. */
 export const CHANGES_KEPT_MAX = 1_024;

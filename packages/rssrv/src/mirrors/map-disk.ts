@@ -1,5 +1,5 @@
-// The open file of an intent map. Its calls count in the thread share of the volume, so that a hanging map occupies no more threads than
-// hanging data. Invariant: the descriptor is closed once.
+// The open file of an intent map. The calls on this file count in the thread share of the volume, so that a hanging map occupies no more
+// threads than hanging data. Invariant: the descriptor is closed once.
 
 import fs from 'node:fs';
 import { promisify } from 'node:util';

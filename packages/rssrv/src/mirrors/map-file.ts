@@ -61,7 +61,7 @@ export function decodeHeader(header: Buffer, identity: string): MapHeader | stri
 
 /**
  * Durably makes a map of ones, which replaces an earlier map. `reached` is called after each step. Throws a system error; after an
- * error, the file is either the earlier map or the new one.
+ * error, the file is either the earlier map or the new map.
  */
 export async function makeMap(file: string, header: MapHeader, reached: (step: string) => void = () => undefined): Promise<void> {
   const temporary = `${file}.new`;
@@ -87,8 +87,8 @@ export async function makeMap(file: string, header: MapHeader, reached: (step: s
 }
 
 /**
- * Opens the map of a replica, and returns the descriptor. If the file is missing, creates an empty one, which counts as a map of ones.
- * Throws a system error.
+ * Opens the map of a replica, and returns the descriptor. If the file is missing, creates an empty file, which counts as a map of
+ * ones. Throws a system error.
  */
 export function openMap({ mapPath }: ServedReplica): Promise<number> {
   return openFile(mapPath, O_RDWR | O_CREAT, MODE);

@@ -10,8 +10,8 @@ import { MAP_HEADER_BYTES, MAP_PAGE_BYTES } from './limits.ts';
 import { decodeHeader, encodeHeader } from './map-file.ts';
 
 /**
- * The open file of a map. `end` gets null on success, else the name of an errno. The caller starts an operation only when the previous
- * one has ended.
+ * The open file of a map. `end` gets null on success, else the name of an errno. The caller starts an operation on the file only when
+ * the previous operation has ended.
  */
 export interface MapDisk {
   write(source: Buffer, positionBytes: number, end: (errno: string | null) => void): void;
@@ -26,11 +26,14 @@ export interface OpenedMap {
   readonly map: IntentMap;
   /** Number of regions in the header on disk; 0 if the header is invalid. */
   readonly counted: number;
-  /** If the map could not be read, and all its bits are therefore set: the reason, as the end of a sentence. Null if the map was read. */
+  /**
+   * If the map could not be read, and all its bits are therefore set: the reason, as the end of a sentence. `trouble` is null if the
+   * map was read.
+   */
   readonly trouble: string | null;
 }
 
-/** Reads a map. If it cannot be read, returns a map of ones. Never rejects. */
+/** Reads a map. If the file cannot be read, returns a map of ones. Never rejects. */
 export async function readMap(disk: MapDisk, identity: string, regions: number): Promise<OpenedMap> {
   const ones = (trouble: string): OpenedMap => ({ map: new IntentMap(regions), counted: 0, trouble });
   try {
@@ -48,7 +51,7 @@ export async function readMap(disk: MapDisk, identity: string, regions: number):
 }
 
 /**
- * A torn write loses no durable bit. While a bit is durable, it is set in every version of its page that is written, because the
+ * A torn write loses no durable bit. While a bit is durable, every version of its page that is written has the bit set, because the
  * durable bits are a subset of the bits in memory. A torn page is a mixture of these versions, and the bit is therefore set in it as
  * well. A cleared bit is no longer durable. The header is written only after the bits of all its regions have been synced, and a torn
  * header turns the whole map into ones.

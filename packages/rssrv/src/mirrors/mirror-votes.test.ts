@@ -1,6 +1,6 @@
 // Votes at a server with a replica: PLACE, CLAIM and OPEN in many orders, with restarts, storage that does not answer, and processes that
-// die. The judge of the scene finds requests that run under a lower term than the claimed one; tests with planted faults prove that it
-// does. The conformance suite tests the same with real processes.
+// die. The judge of the scene finds requests that run under a lower term than the claimed term. Tests with planted faults prove that the
+// judge finds them. The conformance suite tests the same with real processes.
 
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

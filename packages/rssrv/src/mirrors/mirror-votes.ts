@@ -53,7 +53,7 @@ type PlaceRequest = Extract<VoteRequest, { vote: 'place' }>;
 export class MirrorVotes {
   private readonly ports: MirrorVotesPorts;
   private readonly fence: ReplicaFence;
-  /** Keyed by volume id. */
+  /** The placed replicas, keyed by volume id. */
   private readonly placed = new Map<string, Placed>();
 
   constructor(ports: MirrorVotesPorts) {
@@ -101,8 +101,7 @@ export class MirrorVotes {
     if ('voted' in found) return { ...reply, ...found };
     const losers = (holds: readonly Hold[]): readonly Hold[] => {
       if (!isWanted()) throw new RsError('E_SHUTTING_DOWN', 'The session ended before the volume was made a replica');
-      // This check runs in the turn of the volume, so that no OPEN or PLACE of the volume can happen between the check and the end of the
-      // holds.
+      // This check runs in the turn of the volume, so that no OPEN or PLACE can happen before the holds have ended.
       this.checkPromise(term, mirror);
       const now = this.toPlace(client.node, request);
       if ('voted' in now) throw new RsError('E_HELD', now.sentence);
@@ -127,7 +126,7 @@ export class MirrorVotes {
     if (before !== undefined) ports.listChanged([before]);
   }
 
-  /** Returns true if the volume was made a replica under this term, and has not been opened since it became one. */
+  /** Returns true if the volume was made a replica under this term, and has not been opened since then. */
   private isPlaced({ id, replica }: Pick<ServedVolume, 'id' | 'replica'>, term: Term): boolean {
     const placed = this.placed.get(id);
     if (placed === undefined || placed.identity !== replica?.identity || placed.epoch !== this.ports.holds.epochOf(id)) return false;
@@ -212,7 +211,7 @@ export class MirrorVotes {
     return { replica: { identity, incarnation: this.ports.incarnationOf(found), volume, universe, sizeBytes }, sentence: '' };
   }
 
-  /** Waits for the work. Returns false if it has not ended after REPLICA_WAIT_MS; the work then continues. */
+  /** Waits for the work. Returns false if the work has not ended after REPLICA_WAIT_MS; the work then continues. */
   private async within(work: Promise<unknown>): Promise<boolean> {
     return new Promise((resolve, reject) => {
       const timer = this.ports.clock.after(REPLICA_WAIT_MS, () => resolve(false));

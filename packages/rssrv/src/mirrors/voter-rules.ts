@@ -25,7 +25,7 @@ export interface VoterRecord extends VoteFound {
 export interface Decision {
   readonly voted: Voted;
   readonly sentence: string;
-  /** The record after the decision. It is the object from before the decision if nothing must be saved. */
+  /** The record after the decision. If nothing must be saved, this is the same object as before the decision. */
   readonly record: VoterRecord;
 }
 

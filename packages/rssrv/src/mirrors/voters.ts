@@ -3,9 +3,9 @@
 // answer is UNKNOWN, so that clients do not count this voter. A slow or failing save of one record delays no other mirror.
 
 // Design.
-// A voter must never forget an answer about a mirror. voter-rules.ts decides, and is pure. This class makes the decisions durable: one file
-// for each mirror, one VOTE at a time for each record, and a save before the answer. A slow save or a damaged file therefore affects only
-// one mirror.
+// A voter must never forget an answer about a mirror. voter-rules.ts decides, and is pure. The class Voters makes the decisions durable:
+// there is one file for each mirror, VOTEs about a mirror are executed one at a time, and a decision is saved before it is answered. A
+// slow save or a damaged file therefore affects only one mirror.
 //
 //   VOTE --> the entry of its mirror        none: UNKNOWN, but FOUND makes one, or is REFUSED by rights and bounds (Q5)
 //     | waits for the VOTEs before it, VOTES_WAITING_MAX at most
@@ -58,8 +58,8 @@ export interface VotersPorts {
   readonly folder: string;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
   /**
-   * Returns true if this client may found records: the server is a witness, or the client may create volumes on it, because a server with a
-   * replica votes. Existing records vote in any case.
+   * Returns true if this client may found records: the server is a witness, or the client may create volumes on it, because a server
+   * with a replica votes. A record that exists votes, whether or not the client may found records.
    */
   mayFound(node: string): boolean;
 }
@@ -101,8 +101,8 @@ export class Voters {
   }
 
   /**
-   * Reads all records. If a record cannot be read, logs it; VOTEs about its mirror are then answered with UNKNOWN. Throws E_SYSTEM if
-   * the folder cannot be read.
+   * Reads the records of all mirrors. If a record cannot be read, logs it; VOTEs about its mirror are then answered with UNKNOWN.
+   * Throws E_SYSTEM if the folder cannot be read.
    */
   async load(): Promise<void> {
     for (const mirror of await this.mirrorsOnDisk()) {
@@ -252,8 +252,8 @@ export class Voters {
   }
 
   /**
-   * Saves the record, and resolves when it is durable. If the save fails, the file may have the old or the new record. Both are
-   * correct, because the client learns only that the save has failed. The next successful save replaces either record.
+   * Saves the record, and resolves when it is durable. If the save fails, the file may have the old or the new record. Either record
+   * is correct then, because the client learns only that the save has failed. The next successful save replaces either record.
    */
   private async save(entry: Entry, record: VoterRecord): Promise<void> {
     entry.saving = record;
@@ -265,7 +265,7 @@ export class Voters {
     }
   }
 
-  /** Removes the file durably. If that fails, the record still counts. */
+  /** Removes the file of a record durably. If the removal fails, the record still counts. */
   private async forget(entry: Entry): Promise<void> {
     const { folder, log } = this.ports;
     try {

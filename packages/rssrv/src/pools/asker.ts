@@ -10,7 +10,7 @@ export interface AskerRights {
   readonly role: ClientRole;
   /** Pools that a client with the role `manage` may use; null for all pools. */
   readonly pools: readonly string[] | null;
-  /** The most bytes that the volumes of a client with the role `manage` may have together; null for no limit. */
+  /** The most bytes that the volumes of a client with the role `manage` may have together; null if the client has no limit. */
   readonly limitBytes: number | null;
 }
 
@@ -42,7 +42,7 @@ export class Asker {
     return CLIENT_ROLES.indexOf(this.role) >= CLIENT_ROLES.indexOf(needed);
   }
 
-  /** Throws E_RIGHTS unless the asker has this role or a higher one. `what`: what the asker wants, such as `create volumes`. */
+  /** Throws E_RIGHTS unless the asker has the role `needed` or a higher role. `what`: what the asker wants, such as `create volumes`. */
   needs(needed: ClientRole, what: string): void {
     if (this.has(needed)) return;
     throw new RsError(

@@ -1,6 +1,6 @@
 // Decides whether a volume can be created, grown, renamed, changed or removed, and computes the new manifest. Pure: pool-verbs.ts
 // executes the decision. Invariants: a name is used once in a universe, over all pools and all sections [volume]. A pool never promises
-// more bytes than its limit. A refusal for lack of space says how much is needed and how much there is.
+// more bytes than its limit. A refusal for lack of space says how much space is needed and how much is free.
 
 import type { IoLimits } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
@@ -18,11 +18,11 @@ import { checkSize, grownLayout, newConcat, newStripe } from './disk/layouts.ts'
 
 const MIB = 1024 * 1024;
 
-/** The state of a pool. It is replaced as a whole, never modified. */
+/** The state of a pool. A state is replaced as a whole, and never modified. */
 export interface PoolState {
   readonly name: string;
   readonly path: string;
-  /** The most bytes that the volumes of the pool may promise together; null for no limit. */
+  /** The most bytes that the pool may promise for its volumes together; null if the pool has no limit. */
   readonly limitBytes: number | null;
   /** Share of the file system, from 0 to 1, that is kept free. */
   readonly reserve: number;
@@ -75,7 +75,7 @@ export interface CreateRequest extends VolumeName {
   readonly blockSizeBytes: 512 | 4096;
   /** Name of the pool. If null, the server chooses the pool (see `choosePool`). */
   readonly pool: string | null;
-  /** For a volume of several files: the pools of its files. Null for a volume of one file. */
+  /** The pools of the files of a volume of several files; null for a volume of one file. */
   readonly pools?: readonly string[] | null;
   /** Size of the chunks of a `stripe` volume; null for `concat`. */
   readonly chunkBytes?: number | null;
@@ -391,7 +391,7 @@ function closed(poolId: string): RsError {
   });
 }
 
-/** Throws E_LIMIT if the server or the asker already has the maximum number of pool volumes. Removed volumes count. */
+/** Throws E_LIMIT if the server or the asker already has the maximum number of pool volumes. Removed volumes count towards the maximum. */
 export function checkCount({ pools }: Catalogue, { node }: Asker): void {
   let [all, own] = [0, 0];
   for (const { volumes, removed } of pools) {

@@ -37,7 +37,7 @@ export const SPACE_NEAR_BYTES = 16 * 1024 ** 3;
 export const PARTS_MAX = 16;
 export const STRIPE_CHUNK_MIN_BYTES = 4_096;
 export const STRIPE_CHUNK_MAX_BYTES = 64 * 1024 * 1024;
-/** Longest id of a request. Programs use a UUID. */
+/** Longest id of a request. Programs use a UUID as the id. */
 export const REQUEST_ID_MAX_CHARS = 64;
 /** A larger manifest is refused before it is parsed. A manifest with 4096 client names of 63 bytes has less than 600 KiB. */
 export const MANIFEST_MAX_BYTES = 1024 * 1024;
@@ -56,8 +56,8 @@ export const ALLOCATE_MAX_MS = 300_000;
 // Spare files.
 
 /**
- * Number of spare files. On a full file system, this is also the number of changes such as removals that can begin before one of them
- * has freed space.
+ * Number of spare files. On a full file system, this many changes such as removals can begin before one of these changes has freed
+ * space.
  */
 export const SPARE_FILES = 8;
 /** Size of a spare file. A manifest with some hundred client names fits into a spare file. */
@@ -122,7 +122,7 @@ export const CHUNK_EXTENTS_MAX = 128;
 export const SMALL_CHUNK_EXTENTS_MAX = 32;
 /** Size of the smallest chunks. A chunk of this size has SMALL_CHUNK_EXTENTS_MAX extents if each extent has 8 KiB. */
 export const CHUNK_MIN_BYTES = 256 * 1024;
-/** Maximum number of chunks, which bounds the memory that records cloned chunks. A larger file gets larger chunks. */
+/** Maximum number of chunks, which bounds the memory that records cloned chunks. A file that would have more chunks gets larger chunks. */
 export const CHUNKS_MAX = 65_536;
 /**
  * The extents of a file are counted piece by piece. A piece has between CHUNK_MIN_BYTES and COUNT_MAX_BYTES, because the file system

@@ -1,6 +1,6 @@
-// Judges how full the pools are. If less than the reserve is free, writes that need new space wait. At certain percentages of usage, the
-// server warns. Pure. Invariants: pools are identified by id, because sections may be renamed. Each state is reported once when it begins
-// and once when it ends. Small changes of the free space do not end a state.
+// Finds out whether pools are too full. If a pool has less than its reserve free, writes that need new space wait. At certain percentages
+// of usage, the server warns. Pure. Invariants: pools are identified by id, because sections may be renamed. A state of a pool is
+// reported once when it begins and once when it ends. Small changes of the free space do not end a state.
 
 import { printSize } from '@rsio/common/lib/units';
 import { FULL_LESS_PERCENT, FULL_PERCENTS, RESERVE_ROOM_MAX_BYTES, RESERVE_ROOM_PART, SPACE_NEAR_BYTES } from './limits.ts';

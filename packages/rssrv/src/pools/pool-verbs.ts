@@ -311,7 +311,10 @@ export class PoolVerbs {
     }
   }
 
-  /** Marks those parts as new that only the failed manifest names. They are then deleted once the old manifest is on disk again. */
+  /**
+   * Marks those parts as new that only the failed manifest names. The next repair deletes such a part, because the old manifest does
+   * not name it.
+   */
   private async doubtParts(was: Manifest, tried: Manifest): Promise<void> {
     const known = new Set(otherParts(was).map(({ fileId }) => fileId));
     const added = otherParts(tried).filter(({ fileId }) => !known.has(fileId));

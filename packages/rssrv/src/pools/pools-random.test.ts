@@ -165,7 +165,7 @@ test('every order of changes ends as the model says, also after restarts', { tim
     }
   });
   await fc.assert(property, { numRuns: RUNS, seed: 18 });
-  // Both outcomes must be frequent, because a test with few permitted or few refused orders proves little.
+  // Permitted and refused orders must both be frequent, because a test with few orders of either kind proves little.
   expect([permitted > 400, refused > 400], `${permitted} permitted, ${refused} refused`).toEqual([true, true]);
 });
 

@@ -54,8 +54,8 @@ export interface PoolsPorts {
   /** Called after each step on disk, so that tests can stop the process at that step. */
   readonly reached?: ((step: string) => void) | undefined;
   /**
-   * Called when the file system of a pool answers again. The owner then calls `readAgain` as one of its changes, or reloads if the pool is
-   * not open.
+   * Called when the file system of a pool answers again. The owner then makes a change that calls `readAgain`. If the pool is not
+   * open, the owner reloads instead.
    */
   answersAgain(name: string): void;
   /** Called when pools or their volumes have changed. */
@@ -87,7 +87,7 @@ export class Pools {
   readonly space = new PoolSpace();
   /** Ids of volumes that are being created, and whose files no worker has opened yet. */
   readonly created = new Set<string>();
-  /** Ids of volumes whose files are being made in the background. On disk, these files look like those of an interrupted change. */
+  /** Ids of volumes whose files are being made in the background. On disk, these files look like the files of an interrupted change. */
   readonly making = new Set<string>();
   private readonly ports: PoolsPorts;
   private list: readonly OpenPool[] = [];
@@ -241,7 +241,10 @@ export class Pools {
     }
   }
 
-  /** Copies the `trouble` of pools that have stopped answering since `prepare` copied their states, during background work or a job. */
+  /**
+   * A pool may have stopped answering during background work or a job, after `prepare` had copied its state. Copies the `trouble` of
+   * such pools to the new states.
+   */
   private keepSilences(next: readonly OpenPool[]): void {
     for (const pool of next) {
       const now = this.list.find(({ files }) => files === pool.files);

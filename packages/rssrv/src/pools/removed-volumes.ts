@@ -20,8 +20,8 @@ import { PURGED_AT_ONCE_MAX } from './limits.ts';
 import { mayBeLeft } from './repair/move-repair.ts';
 
 /**
- * Returns the time to record for a removal. This is the present time, or a time just after the last removal of a volume with this name
- * if the clock was set back. With an earlier time, `decideRestore` would restore the wrong volume.
+ * Returns the time to record for a removal. The result is the present time. If the clock was set back, the result is a time just after
+ * the last removal of a volume with this name. With an earlier time, `decideRestore` would restore the wrong volume.
  */
 export function removalMs({ pools }: Catalogue, { name, universe }: VolumeName, nowMs: number): number {
   let latestMs = nowMs - 1;

@@ -16,7 +16,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';
 import { scheduleText } from './schedules/schedule.ts';
 
-/** Settings that can be changed. An absent setting does not change. */
+/** The new values of settings. A setting that is absent does not change. */
 export interface Settings {
   readonly readonly?: boolean;
   readonly shared?: boolean;
@@ -26,8 +26,8 @@ export interface Settings {
   /** Schedule of the volume's snapshots; null removes the schedule. */
   readonly schedule?: string | null;
   /**
-   * Stamp of the present data file. With it, the administrator confirms that this file has the same content as the file that was
-   * served before.
+   * Stamp of the present data file. With this stamp, the administrator confirms that the present file has the same content as the file
+   * that was served earlier.
    */
   readonly sameContent?: string;
   /** Limit of the volume's I/O operations in a second; null removes the limit. */

@@ -13,14 +13,14 @@ export interface GatedHandle {
   readonly volume: { readonly id: string };
   /** True if the handle is being closed. */
   readonly isClosing: boolean;
-  /** Null unless the volume is held or guarded. */
+  /** The gate of the handle's volume; null unless the volume is held or guarded. */
   gate: VolumeGate | null;
   /** Number of changes that the backend is executing. A change that the backend executes synchronously does not count. */
   changing: number;
 }
 
 export interface ChangeGatePorts {
-  /** All open handles. */
+  /** Returns all open handles of the session. */
   handles(): Iterable<GatedHandle>;
   held(number: number): void;
   /** Resolves when the chunks are cloned, or with null if the listener has ended. */
@@ -108,7 +108,7 @@ export class ChangeGates {
     return this.byVolume.get(volumeId)?.parked.length ?? 0;
   }
 
-  /** Executes a change, now or after the hold. `done` gets its status. */
+  /** Executes a change, now or after the hold. `done` gets the status of the change. */
   execute(handle: GatedHandle, change: Change, start: Start, done: (status: Status) => void): void {
     const { gate } = handle;
     if (gate === null || gate.lets(change)) this.begin(handle, start, done);
@@ -116,7 +116,7 @@ export class ChangeGates {
     else this.park(gate, { handle, change, start, done });
   }
 
-  /** Called when a handle is being closed. Ends its waiting changes with STALE. */
+  /** Called when a handle is being closed. Ends the waiting changes of the handle with STALE. */
   release(handle: GatedHandle): void {
     const { gate } = handle;
     if (gate === null) return;

@@ -1,14 +1,17 @@
 // The messages between the listener and the sessions while changes are held for a snapshot. Plain data; session/channel/channel.ts
 // carries them, moments.ts sends and takes them in the listener, change-gates.ts in a session.
 
-/** The guarded chunks of a volume. Chunk i covers chunkBytes from i * chunkBytes on. Bytes beyond the last chunk are not guarded. */
+/**
+ * The guarded chunks of a volume. Chunk i has `chunkBytes` bytes and begins at offset i * chunkBytes. Bytes beyond the last chunk are
+ * not guarded.
+ */
 export interface GuardedVolume {
   readonly volumeId: string;
   readonly chunkBytes: number;
   readonly chunks: number;
 }
 
-/** Messages to a session. `number`: number of the moment. */
+/** The messages about a moment to a session. `number`: number of the moment. */
 export type HoldMessage =
   /**
    * Until `go-on`, the session starts no change of these volumes, even on handles that it opens later. The session answers with `held`

@@ -1,17 +1,20 @@
-// Bounds of snapshots: making them at one moment, and reading what differs between them. Units are in the names.
-// Invariant: a bound has one place, and bounds that depend on each other are asserted here.
+// Bounds for making snapshots, and for reading the differences between snapshots. Units are in the names. Invariant: a bound has one
+// place, and bounds that depend on each other are asserted here.
 
 // --- snapshots: changes of snapshots, schedules, and moments at which changes are held.
 
 /**
  * Time limit of one step of a command that makes or changes snapshots: the base, the addition for each GiB of the volume, and the
- * maximum of the sum. Cloning or deleting a very fragmented file takes longest. With extents of 4 KiB at a distance of 8 KiB, it takes
- * a second for each GiB, and the rests of the background (REST_MAX_MS) take as long again.
+ * maximum of the sum. Cloning or deleting a very fragmented file takes longest. With extents of 4 KiB at a distance of 8 KiB, cloning
+ * takes a second for each GiB. The rests of the background (REST_MAX_MS) take as long again.
  */
 export const SNAPSHOT_CHANGE_MS = 120_000;
 export const SNAPSHOT_MS_PER_GIB = 3_000;
 export const SNAPSHOT_CHANGE_MAX_MS = 500_000;
-/** Longest interval between two looks at the schedules. It is short because an administrator may set the clock of the machine. */
+/**
+ * Longest interval between two looks at the schedules. The interval is short because an administrator may set the clock of the
+ * machine.
+ */
 export const SCHEDULE_LOOK_MS = 30_000;
 /** A failed scheduled snapshot is retried after SCHEDULE_RETRY_MS. This time doubles with each failure, up to SCHEDULE_RETRY_MAX_MS. */
 export const SCHEDULE_RETRY_MS = 60_000;
@@ -27,15 +30,15 @@ export const SCHEDULE_NAMED_MAX = 4;
  */
 export const HOLD_LIMIT_MS = 1_000;
 /**
- * Longest time for cloning the files that are cloned in one piece. It is short because the changes of all volumes of the moment wait
- * until these files are cloned.
+ * Longest time for cloning the files that are cloned in one piece. This time is short because the changes of all volumes of the moment
+ * wait until these files are cloned.
  */
 export const HOLD_MAX_MS = 500;
-/** Longest time for cloning one chunk while chunks are guarded. It is bounded because changes may wait for the chunk. */
+/** Longest time for cloning one chunk while chunks are guarded. The time is bounded because changes may wait for the chunk. */
 export const CLONE_MAX_MS = 5_000;
 /**
- * After a clone of a chunk, the background rests for as long as the clone took, at most REST_MAX_MS, so that the file system and the
- * processor are free for changes. After a clone of less than REST_MIN_MS, there is no rest.
+ * After a chunk is cloned, the background rests for as long as the clone took, but at most REST_MAX_MS. During a rest, the file system
+ * and the processor are free for changes. After a clone of less than REST_MIN_MS, the background does not rest.
  */
 export const REST_MIN_MS = 1;
 export const REST_MAX_MS = 50;
@@ -44,7 +47,7 @@ export const REST_MAX_MS = 50;
  * chunks.
  */
 export const ASK_CHUNKS_MAX = 256;
-/** Maximum number of guarded chunks of one volume. Each session keeps one byte for each chunk. */
+/** Maximum number of guarded chunks of one volume. The bound is needed because each session keeps one byte for each guarded chunk. */
 export const GUARD_CHUNKS_MAX = 1 << 20;
 /** Maximum number of moments that guard chunks at a time. Each of these moments occupies a thread of the listener. */
 export const GUARDING_MAX = 3;

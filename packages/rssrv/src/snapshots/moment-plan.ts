@@ -4,7 +4,10 @@
 
 import { ASK_CHUNKS_MAX, CLONE_MAX_MS, HOLD_LIMIT_MS, HOLD_MAX_MS } from './limits.ts';
 
-/** Why a moment failed. `late`: sessions did not answer in time. `slow`: a clone took too long. */
+/**
+ * Why a moment failed. `late`: sessions did not answer in time. `slow`: a clone took too long. `clone`: a clone failed. `stopped`: the
+ * server ends.
+ */
 export type Failure =
   | { readonly why: 'late'; readonly sessions: readonly string[] }
   | { readonly why: 'slow'; readonly copy: number }
@@ -17,11 +20,11 @@ export type Order =
   | { readonly order: 'go-on'; readonly session: string; readonly isGuarded: boolean }
   | { readonly order: 'clone'; readonly copy: number; readonly chunk: number }
   | { readonly order: 'answer'; readonly ask: number; readonly isCloned: boolean }
-  /** Starts a rest, after which `rested` must be called. Replaces an earlier rest. */
+  /** Starts a rest, after which `rested` must be called. A rest in progress is replaced by the new rest. */
   | { readonly order: 'rest' }
   /**
-   * Starts the timer, after which `timeOver` must be called. Replaces an earlier timer. If `afterMs` is null, the earlier timer is
-   * cancelled, and no timer starts.
+   * Starts the timer, after which `timeOver` must be called. A running timer is replaced by the new timer. If `afterMs` is null, the
+   * earlier timer is cancelled, and no timer starts.
    */
   | { readonly order: 'timer'; readonly afterMs: number | null }
   /** The last order. */
@@ -39,7 +42,7 @@ export type Phase = 'holding' | 'cloning' | 'guarding' | 'ending' | 'over';
 interface Copy {
   readonly chunks: number;
   readonly states: Uint8Array;
-  /** Chunks that are not cloned yet. */
+  /** Number of chunks that are not cloned yet. */
   left: number;
   isBusy: boolean;
   /** Index from which the background looks for the next chunk to clone. The cloning of all earlier chunks has begun. */
@@ -270,7 +273,7 @@ export class MomentPlan {
     this.give({ order: 'end', failure: null });
   }
 
-  /** Lets all changes continue. */
+  /** Lets the changes in all sessions continue. */
   private release(): void {
     this.give({ order: 'timer', afterMs: null });
     for (const session of this.told) this.give({ order: 'go-on', session, isGuarded: false });

@@ -1,7 +1,7 @@
 // Takes moments for snapshots (rule P1): executes the orders of moment-plan.ts with sessions, copies and the clock, and checks that the
-// volumes have all acknowledged writes. Invariants: one moment at a time holds changes, and at most one guards chunks of a volume. When
-// `take` has rejected, no change is held and no clone is running. When `take` has resolved, the storage of each volume had one
-// incarnation during the whole moment, and the clients had already resent the writes that earlier incarnations may have lost.
+// volumes have all acknowledged writes. Invariants: only one moment at a time holds changes, and a volume is guarded by at most one
+// moment. When `take` has rejected, no change is held and no clone is running. When `take` has resolved, the storage of each volume had
+// one incarnation during the whole moment, and the clients had already resent the writes that earlier incarnations may have lost.
 
 import { assert } from '@rsio/common/lib/assert';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -35,12 +35,15 @@ export interface MomentSession {
 export interface MomentPorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn'>;
-  /** All sessions that have not ended. */
+  /** Returns all sessions that have not ended. */
   sessions(): readonly MomentSession[];
   /** Returns the name of the volume, for logs and errors. */
   nameOf(volumeId: string): string;
   incarnationOf(volumeId: string): string;
-  /** Returns the node of a writer that has not yet resent the writes that earlier incarnations may have lost; null if there is none. */
+  /**
+   * Returns the node of a writer that has not yet resent the writes that earlier incarnations may have lost; null if all writers have
+   * resent theirs.
+   */
   unsettledNode(volumeId: string, incarnation: string): string | null;
   /** Makes all earlier writes to the volume durable. Throws if the storage reports an error that the listener has not received yet. */
   sync(volumeId: string): Promise<void>;
@@ -91,8 +94,8 @@ export class Moments implements MomentsOfPools {
   }
 
   /**
-   * See pools/snapshots/moment.ts. Throws E_BUSY if the volumes cannot be copied now, E_LIMIT if a bound is exceeded, and the error of
-   * a clone that fails.
+   * Implements `take` of pools/snapshots/moment.ts. Throws E_BUSY if the volumes cannot be copied now, E_LIMIT if a bound is exceeded,
+   * and the error of a clone that fails.
    */
   async take(copies: readonly ChunkedCopy[]): Promise<void> {
     this.check(copies);

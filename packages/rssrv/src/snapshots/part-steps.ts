@@ -1,7 +1,7 @@
-// The steps of changes of snapshots on each file of a volume: the first file, beside the manifest, and the parts in other pools. The
-// caller commits the change in the home of the volume, and must then call `settleParts`, even after a failure. Invariant: a part is
-// marked as new (NEW_PREFIX) before the commit, and stays so until after the commit. A stop therefore leaves either the whole change or
-// none of it.
+// Executes each step of a change of snapshots on all files of a volume: on the first file, beside the manifest, and on the parts in other
+// pools. The caller commits the change in the home of the volume, and must then call `settleParts`, even after a failure. Invariant: a
+// part is marked as new (NEW_PREFIX) before the commit, and stays so until after the commit. A stop therefore leaves either the whole
+// change or none of it.
 
 import { open, stat } from 'node:fs/promises';
 import type { Catalogue, Found, PlacedPart, PoolState } from '../pools/catalogue.ts';
@@ -197,7 +197,7 @@ export class PartSteps {
   }
 }
 
-/** Returns the time limit of a step of a change for a volume or snapshot of this size. */
+/** Returns the time limit of one step of a change. The limit depends on the size of the volume or snapshot. */
 export function limitMs({ sizeBytes }: { readonly sizeBytes: number }): number {
   return Math.min(SNAPSHOT_CHANGE_MAX_MS, SNAPSHOT_CHANGE_MS + (sizeBytes / GIB) * SNAPSHOT_MS_PER_GIB);
 }

@@ -25,7 +25,7 @@ export interface ScheduleRunnerPorts {
   pools(): readonly PoolState[];
   /** Runs the triggers before `make`, then `make`, which makes the snapshots, then the triggers after it. */
   around<T>(wanted: SnapshotsToMake, make: () => Promise<T>): Promise<T>;
-  /** Executes a change in its turn. */
+  /** Executes a change in its turn in the queue of changes. */
   change<T>(work: (turn: Turn) => Promise<T>, what: string): Promise<T>;
 }
 
@@ -34,14 +34,14 @@ export interface ScheduleState {
   readonly text: string;
   /** When the newest scheduled snapshot was made. */
   readonly lastMs: number | null;
-  /** `failedMs`, `failure`: time and text of the last failure. Both are null if a snapshot has succeeded since that failure. */
+  /** `failedMs`, `failure`: time and text of the last failure. Both fields are null if a snapshot has succeeded since that failure. */
   readonly failedMs: number | null;
   readonly failure: string | null;
   /** Why an old snapshot could not be removed; null if every removal has succeeded. */
   readonly skipped: string | null;
 }
 
-/** What the runner remembers about a volume. It is not saved, and is empty after a restart. */
+/** What the runner remembers about a volume. This memory is not saved, and is empty after a restart. */
 interface Memory {
   plan: { readonly schedule: string; readonly snapshots: object; readonly fromMs: number; readonly result: SchedulePlan } | null;
   failure: { readonly atMs: number; readonly text: string } | null;
@@ -120,7 +120,7 @@ export class ScheduleRunner {
     return isChanged && !this.isClosed;
   }
 
-  /** Returns the volumes with a schedule. Forgets the state of other volumes. */
+  /** Returns the volumes with a schedule. Forgets what the runner remembers about volumes without a schedule. */
   private scheduled(): Found[] {
     const found = this.ports
       .pools()
@@ -318,8 +318,8 @@ export class ScheduleRunner {
   }
 
   /**
-   * Returns the time until the next rule is due. It is at most SCHEDULE_LOOK_MS, because an administrator may set the clock of the
-   * machine.
+   * Returns the time until the next rule is due. The result is at most SCHEDULE_LOOK_MS, because an administrator may set the clock of
+   * the machine.
    */
   private pauseMs(): number {
     const nowMs = this.ports.clock.wallMs();

@@ -71,7 +71,7 @@ test.each([
   expect([now.subarray(0, first.length).equals(first), now.subarray(first.length).every((byte) => byte === 0)]).toEqual([true, true]);
   expect(snapshotContent(scene, 'db', recordOf(scene, kept!.name)).equals(second)).toBe(true);
   expect(snapshotContent(scene, 'db', recordOf(scene, 'monday')).equals(first)).toBe(true);
-  // A pool promises no bytes for snapshots. It promises the size of a clone.
+  // A pool promises no bytes for a snapshot, but promises the size of a clone.
   await scene.verbs.remove(COPY, LOCAL_ASKER, null);
   await scene.verbs.purgeRemoved({ volume: COPY, id: null, olderMs: 0 }, LOCAL_ASKER);
   expect(scene.pools.states.map(promisedBytes)).toEqual(promised);

@@ -75,7 +75,7 @@ export interface SnapshotCosts {
   readonly limitOf: (node: string) => number | null;
 }
 
-/** Returns the records of new snapshots of one moment. Throws if one of them cannot be made. */
+/** Returns the records of new snapshots that are made at one moment. Throws if one of these snapshots cannot be made. */
 export function decideSnapshots(
   catalogue: Catalogue,
   wanted: readonly NewSnapshot[],
@@ -114,8 +114,8 @@ function unproven({ mirror, term, number }: MirrorMoment): NonNullable<SnapshotR
 }
 
 /**
- * M22: throws if a snapshot of a replica has no moment of its mirror, or if a snapshot of any other volume has one. Only the holder of
- * the mirror can say whether a replica lacks writes.
+ * M22: throws if a snapshot of a replica has no moment of its mirror, or if a snapshot of any other volume has a moment. Only the
+ * holder of the mirror can say whether a replica lacks writes.
  */
 function checkMoment(catalogue: Catalogue, { name, universe, replica }: Manifest, moment: NewSnapshot['moment']): void {
   const text = volumeText({ name, universe });
@@ -210,7 +210,7 @@ function proven(found: FoundSnapshot): FoundSnapshot {
   });
 }
 
-/** Like `findSnapshot`, for reading. Needs only the right to attach the volume. */
+/** Like `findSnapshot`, but the asker only reads the snapshot, and therefore needs only the right to attach the volume. */
 export function findReadable(catalogue: Catalogue, wanted: SnapshotName, asker: Asker): FoundSnapshot {
   const found = findVolume(catalogue, wanted, asker);
   if (!asker.mayAttach(found.manifest.clients)) throw unknownVolume(wanted);

@@ -5,9 +5,9 @@
 // the files of its volume are neither replaced nor extended. A request that is repeated after a crash is not executed again (A2).
 
 // Design.
-// A snapshot takes long, and other changes of pools must not wait for it. Its steps therefore alternate between its turn in the queue of
-// changes and `turn.aside`, during which other changes run. While the snapshot is `making` in the state of its pool, the catalogue refuses
-// to grow, rename, remove or roll back its volume (E_BUSY).
+// A snapshot takes long, and other changes of pools must not wait for it. The steps of a snapshot therefore alternate between its turn in
+// the queue of changes and `turn.aside`, during which other changes run. While the snapshot is `making` in the state of its pool, the
+// catalogue refuses to grow, rename, remove or roll back its volume (E_BUSY).
 //
 //   in the turn of the change                              aside
 //   1  answer a repeated request (A2); decide; `making`
@@ -207,8 +207,8 @@ export class SnapshotVerbs {
   }
 
   /**
-   * Durably records that a snapshot of a replica is proven, and thereby a snapshot of its mirror. `id`: id of the snapshot that the
-   * holder has ordered.
+   * Durably records that a snapshot of a replica is proven. The snapshot then counts as a snapshot of the mirror. `id`: id of the
+   * snapshot that the holder has ordered.
    */
   async prove(wanted: SnapshotName, id: string, asker: Asker): Promise<FoundSnapshot> {
     const { verbs, pools } = this.ports;
@@ -284,7 +284,7 @@ export class SnapshotVerbs {
     return { pool, manifest };
   }
 
-  /** Gives a volume that no client uses the content of a snapshot. Its previous content becomes a snapshot. */
+  /** Gives a volume that no client uses the content of a snapshot. The previous content of the volume becomes a snapshot. */
   async rollback(wanted: SnapshotName, asker: Asker, requestId: string | null): Promise<RolledBack> {
     asker.needs('manage', 'roll volumes back');
     const done = this.ports.verbs.doneBy(requestId);
@@ -296,7 +296,7 @@ export class SnapshotVerbs {
   }
 
   /**
-   * Replaces the content of a volume that no client uses. Its previous content becomes a snapshot. `makeNext` makes the new data file
+   * Replaces the content of a volume that no client uses. The previous content becomes a snapshot. `makeNext` makes the new data file
    * beside the present one, and returns the stamp of the new file. `makePart` makes a file of the volume in another pool.
    */
   async replaceContent(
@@ -354,7 +354,10 @@ export class SnapshotVerbs {
     return this.ports.pools.onDisk(name, MOMENT_WAIT_MS + limitMs({ sizeBytes }), () => this.takeMoment(others, copies));
   }
 
-  /** Commits the snapshot of the home, which is the commit point of the group. `settleParts` then commits the others. */
+  /**
+   * Commits the snapshot of the home, which is the commit point of the group. `settleParts` then commits the other snapshots of the
+   * group.
+   */
   private async commitHome({ pool, manifest, record }: FoundSnapshot): Promise<void> {
     await this.ports.verbs.onDisk(pool, SNAPSHOT_CHANGE_MS, (files) =>
       new SnapshotFiles(files).commit(record.name, poolPaths.volume(pool.path, manifest.id)),

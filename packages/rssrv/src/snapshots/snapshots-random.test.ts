@@ -51,7 +51,7 @@ const order: fc.Arbitrary<Order> = fc.oneof(
   fc.record({ verb: fc.constantFrom('drop' as const, 'rollback' as const), volume: name, nth }),
   fc.record({ verb: fc.constant('restart' as const) }),
 );
-/** Pairs of an order and the number of the step of the order that fails; 0 if no step fails. */
+/** Pairs of an order and the number of the step that fails during this order; 0 if no step fails. */
 const orders = fc.array(fc.tuple(order, fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 20 }))), {
   minLength: 10,
   maxLength: 40,
@@ -220,7 +220,7 @@ function check(one: Order, before: readonly string[], after: readonly string[], 
       break;
     }
     default:
-      // Any other order leaves the snapshots unchanged. A snapshot disappears only if its volume is removed or renamed.
+      // Orders of other kinds leave the snapshots unchanged. A snapshot disappears only if its volume is removed or renamed.
       for (const line of gone.filter((text) => text.includes('@'))) expect(one.verb === 'remove' || one.verb === 'rename', line).toBe(true);
   }
 }

@@ -51,9 +51,9 @@ export const POOL_RUN_REQUESTS = 512;
  */
 export const STORAGE_SILENT_MS = 500;
 /**
- * While at least this number of calls of a volume use the thread pool or wait for it, reads of the volume go to the pool without an
- * attempt on the event loop. An attempt starts a read of uncached data, and could wait for a place in the queue of the disk, which has
- * 64 places or more.
+ * If at least this number of calls of a volume use the thread pool or wait for it, reads of the volume go directly to the pool,
+ * without an attempt on the event loop. An attempt starts a read of uncached data, and could wait for a place in the queue of the
+ * disk, which has 64 places or more.
  */
 export const CALLS_BEHIND_TRIES_MAX = 64;
 /** Size of each write of zeros to storage that cannot zero ranges itself. */

@@ -1,4 +1,4 @@
-// Backend without storage, for measuring the protocol alone: reads return zeros, and writes are discarded. This backend keeps no data. It
+// Backend without storage, for measuring the protocol alone: reads return zeros, and writes are discarded. The backend keeps no data, and
 // is used only for volumes with `type = null`.
 
 import { InFlight } from '@rsio/common/structures/in-flight';

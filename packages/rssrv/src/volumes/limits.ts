@@ -1,5 +1,5 @@
-// Bounds of volumes: their storage, holds, statistics, limits of I/O. Units are in the names.
-// Invariant: a bound has one place, and bounds that depend on each other are asserted here.
+// Bounds for volumes: for their storage, holds, statistics and limits of I/O. Units are in the names. Invariant: a bound has one place,
+// and bounds that depend on each other are asserted here.
 
 // --- volumes: fences.
 
@@ -16,8 +16,8 @@ export const FENCES_MAX = 8_192;
 /** After this time without a path, a session no longer blocks an instance on another machine or from a later boot. */
 export const SESSION_SILENT_MS = 3_000;
 /**
- * Maximum number of machines (NODE_MACHINES_MAX) and of replaced processes (NODE_REPLACED_MAX) recorded for one node. A further entry
- * replaces the oldest.
+ * Maximum number of machines (NODE_MACHINES_MAX) and of replaced processes (NODE_REPLACED_MAX) recorded for one node. An entry beyond
+ * the maximum replaces the oldest entry.
  */
 export const NODE_MACHINES_MAX = 16;
 export const NODE_REPLACED_MAX = 16;
@@ -26,8 +26,8 @@ export const HOLD_CHANGES_WAITING_MAX = 1_024;
 /** Maximum number of logged refusals that the listener remembers, in order not to log a repeated refusal again. */
 export const HOLD_REFUSALS_REMEMBERED_MAX = 1_024;
 /**
- * Maximum number of times that one OPEN is decided. It is decided again if the volume has changed while the hold was saved. After the
- * last decision, the server tells the client to try again.
+ * Maximum number of times that one OPEN is decided. An OPEN is decided again if the volume has changed while the hold was saved. After
+ * the last decision, the server tells the client to try again.
  */
 export const OPEN_TRIES_MAX = 8;
 /**

@@ -1,5 +1,5 @@
-// Volumes of pools, a file of which is open in a worker of another listener. rssrv does not serve these volumes, names the file and the
-// remedy, and tries again when that worker has ended. The lock helper is a fake; test/integration/outlived-listener.test.ts has real
+// Some volumes of pools have a file that a worker of another listener has open. rssrv does not serve these volumes, names the file and
+// the remedy, and tries again when that worker has ended. The lock helper is a fake; test/integration/outlived-listener.test.ts has real
 // processes.
 
 import fs from 'node:fs';
@@ -74,7 +74,7 @@ function inPool(name: string, pool = 'fast', changes: Partial<ServerVolumeConfig
   return volumeConfig({ name, type: 'file', path: at(name), sizeBytes: SIZE_BYTES, id, pool: place, ...changes });
 }
 
-/** A volume over a file in pool `fast` and one in pool `slow`. */
+/** Returns a volume with one file in pool `fast` and one file in pool `slow`. */
 function overTwo(name: string, second: string): ServerVolumeConfig {
   fs.writeFileSync(at(second), Buffer.alloc(SIZE_BYTES));
   const part = { sizeBytes: SIZE_BYTES, stamp: null, trouble: null };

@@ -1,4 +1,4 @@
-// The open storage of a volume, for the listener: none (type null), one file or device, or several files in pools. volume-storage.ts
+// The open storage of a volume, for the listener: nothing (type null), one file or device, or several files in pools. volume-storage.ts
 // opens the storage, and treats each file of a volume of several files like a volume of one file. Invariant: either all files of a volume
 // are open, or none.
 
@@ -13,10 +13,10 @@ export interface Storage {
   readonly id: string;
   readonly type: ServedVolume['type'];
   readonly path: string | null;
-  /** The open file or device, which stays open as long as the volume is served. Null for `type = null`. */
+  /** The open file or device, which stays open while the volume is served. The handle is null if the volume has `type = null`. */
   readonly handle: FileHandle | null;
   readonly isCreated: boolean;
-  /** All files of a volume of several files. `path` and `handle` then belong to the first file. Undefined for other volumes. */
+  /** All files of a volume of several files. `path` and `handle` then belong to the first file. `parts` is undefined for other volumes. */
   readonly parts?: readonly StoragePart[];
 }
 
@@ -48,7 +48,7 @@ export async function openParts(
   return { ...first, volume, parts: files };
 }
 
-/** Returns the configuration of one file as if it were a volume. Throws E_VOLUME if the file cannot be used. */
+/** Returns the configuration for one file of a volume, in the form of a volume of one file. Throws E_VOLUME if the file cannot be used. */
 function partVolume(volume: ServerVolumeConfig, index: number): ServerVolumeConfig {
   const { layout, ...others } = volume;
   const part = layout?.parts[index];
@@ -62,7 +62,7 @@ function partVolume(volume: ServerVolumeConfig, index: number): ServerVolumeConf
   return { ...others, path, sizeBytes, pool: { name: pool, stamp, ids: [poolId], isThick } };
 }
 
-/** Returns the storage of each file of a volume, in the form of the storage of a volume of one file. */
+/** Returns the storage of each file of a volume. Each result has the form that the storage of a volume with one file has. */
 export function singleFiles(storage: Storage): Storage[] {
   const { parts, ...others } = storage;
   if (parts === undefined) return [storage];

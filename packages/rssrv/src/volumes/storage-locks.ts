@@ -10,7 +10,7 @@ import type { Storage } from './open-storage.ts';
 import { unlockedError } from './volume-failures.ts';
 import { volumeError } from './volume-storage.ts';
 
-/** The outcome of the locks and checks of all files of a volume. */
+/** The outcome for a volume: whether all its files could be locked, and whether other workers have a file open. */
 export interface StorageLock {
   /** The worst outcome among the files of the volume. */
   readonly outcome: LockOutcome;

@@ -1,7 +1,7 @@
-// Carries out the plan from volume-plan.ts: opens, locks and measures new volumes, and releases removed ones. Until `commit`, `undo` can
-// undo everything except the extension of files, which is harmless because no volume uses the added bytes. Storage is opened and locked
-// before anything extends it, so that a file that another process serves is never changed. Volume ids are saved last, so that no id is
-// saved if the change fails.
+// Carries out the plan from volume-plan.ts: opens, locks and measures new volumes, and releases removed volumes. Until `commit`, `undo`
+// can undo everything except the extension of files, which is harmless because no volume uses the added bytes. Storage is opened and
+// locked before anything extends it, so that a file that another process serves is never changed. Volume ids are saved last, so that no
+// id is saved if the change fails.
 
 import { join as joinPath } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -92,7 +92,7 @@ export class VolumeChange {
     return change;
   }
 
-  /** Volumes that have grown. */
+  /** The volumes that this change has made larger. */
   get grown(): GrownVolume[] {
     return [...this.kept]
       .filter(([key, { served }]) => served.sizeBytes > (this.before.held.get(key)?.served.sizeBytes ?? served.sizeBytes))

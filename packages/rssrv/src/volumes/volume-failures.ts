@@ -19,8 +19,8 @@ export interface VolumeFailure {
   readonly clients: readonly string[] | null;
   readonly error: RsError;
   /**
-   * Set if the volume waits until a worker of another listener ends, which has one of the volume's files open: the pool and the files
-   * of the volume.
+   * The pool and the files of the volume, if a worker of another listener has one of the files open. The volume then waits until this
+   * worker ends. Undefined in other cases.
    */
   readonly marked?: { readonly pool: string | null; readonly files: readonly string[] };
 }

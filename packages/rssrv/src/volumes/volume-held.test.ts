@@ -1,5 +1,5 @@
-// rssrv restarts after the file or the section of a held volume was replaced by another one. The holder gets the same content as before,
-// or waits for the administrator (docs/PROTOCOL.md H5). The files are real; the holds belong to the test.
+// rssrv restarts after the file of a held volume was replaced by another file, or its section by another section. The holder gets the
+// same content as before, or waits for the administrator (docs/PROTOCOL.md H5). The files are real; the holds belong to the test.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -62,7 +62,7 @@ async function held(volume: ServerVolumeConfig): Promise<void> {
   isHeld = true;
 }
 
-// Locks need perl.
+// The tests need perl, because rssrv takes locks with a perl helper.
 beforeEach((context) => needPrograms(context, 'perl'));
 beforeEach(() => {
   directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-'));

@@ -14,7 +14,7 @@ import { volumeKey } from './volume-ids.ts';
 import type { StoragePorts } from './volume-storage.ts';
 
 export interface VolumePorts extends StoragePorts {
-  /** `/var/lib/rsio/rssrv/volumes.json` below the root. */
+  /** Path of the file `/var/lib/rsio/rssrv/volumes.json` below the root. */
   readonly idsFile: string;
   /** The directory RUN. RUN contains the unsynced writes of volumes with the key test-lose-unsynced. */
   readonly runDirectory: string;
@@ -29,7 +29,10 @@ export interface VolumePorts extends StoragePorts {
   /** Takes the locks. If undefined, the locks are taken by `takeLocks` of file-locks.ts, which needs perl. */
   readonly takeLocks?: typeof takeLocks | undefined;
   isHeld(id: string): boolean;
-  /** True if this process has created the file of a pool volume, and no worker has opened the file yet. Such a file needs no lock. */
+  /**
+   * True if this process has created the file of a pool volume, and no worker has opened the file yet. A file that no worker has
+   * opened yet needs no lock.
+   */
   isNew?(id: string): boolean;
   holdersOf(id: string): readonly Holder[];
   /** Called when writes to the volume with this id may be lost. The holder then resends the writes in its replay log. */
@@ -65,7 +68,7 @@ export function heldAfter({ before, mentioned, changed }: HeldChange, configured
   const last = configured.at(-1);
   const lastKey = last === undefined ? null : volumeKey(last);
   const isInOrder = before.size > 0 && [...changed.keys()].every((key) => before.has(key) || key === lastKey);
-  // A command usually changes one volume of many, and usually the last one in the order. Copying the map is then much faster than
+  // A command usually changes one volume of many, and usually the last volume in the order. Copying the map is then much faster than
   // rebuilding it.
   if (isInOrder) {
     const held = new Map(before);

@@ -76,8 +76,8 @@ export function troubleOf({ name, pool }: ServerVolumeConfig): RsError | null {
 }
 
 /**
- * Opens the storage of a volume. If the file is missing, creates it. `wasThere`: true if the volume was served from this file before. If
- * `wasThere` is true, a missing file is an error, because an empty file must not replace lost content. Throws E_VOLUME.
+ * Opens the storage of a volume. If the file is missing, creates it. `wasThere`: true if the volume has already been served from this
+ * file. If `wasThere` is true, a missing file is an error, because an empty file must not replace lost content. Throws E_VOLUME.
  */
 export async function openStorage(volume: ServerVolumeConfig, id: string, ports: StoragePorts, wasThere: boolean): Promise<Storage> {
   const trouble = troubleOf(volume);
@@ -402,7 +402,10 @@ export async function storageFacts({ volume, type, path, handle }: Storage): Pro
   return factsOf(volume, storageStamp(await handle.stat({ bigint: true }), path));
 }
 
-/** Returns the sizes of files and devices in bytes, and the facts about all storage except type null. Both maps are keyed by volume id. */
+/**
+ * Returns the sizes of files and devices in bytes, and the facts about all storage except type null. The maps of sizes and of facts
+ * are keyed by volume id.
+ */
 export async function storedFacts(
   held: readonly { readonly storage: Storage; readonly served: ServedVolume }[],
 ): Promise<{ readonly sizes: ReadonlyMap<string, number>; readonly facts: ReadonlyMap<string, VolumeFacts> }> {

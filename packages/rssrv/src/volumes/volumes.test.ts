@@ -38,7 +38,7 @@ const log = {
   error: (message: string) => void logged.push(message),
 };
 
-// Locks need perl.
+// The tests need perl, because rssrv takes locks with a perl helper.
 beforeEach((context) => needPrograms(context, 'perl', 'flock'));
 
 beforeEach(() => {

@@ -51,7 +51,10 @@ export class Volumes {
     return [...this.state.failures, ...cut];
   }
 
-  /** Opens every volume that can be opened. The others become failures. Throws E_SYSTEM if the ids cannot be read or saved. */
+  /**
+   * Opens every volume that can be opened. The volumes that cannot be opened are recorded as failures. Throws E_SYSTEM if the ids
+   * cannot be read or saved.
+   */
   async open({ volumes }: Pick<RssrvConfig, 'volumes'>): Promise<void> {
     const change = await this.prepare({ added: [], retried: volumes, kept: [], removed: [] }, volumes);
     change.commit();
@@ -144,9 +147,10 @@ export class Volumes {
   }
 
   /**
-   * Called after a worker has reported a write-back error and a new incarnation has started. The kernel would report the same error once
-   * more on the listener's descriptor, and a later take-over would then fail. This sync clears the error on the listener's descriptor. No
-   * other error is missed, because clients resend earlier writes and workers get the errors of later writes.
+   * Called after a worker has reported a write-back error and a new incarnation has started. The kernel would report the same error
+   * once more on the listener's descriptor, and a later take-over would then fail. The sync that this method runs clears the error on
+   * the listener's descriptor. No other error is missed, because clients resend earlier writes and workers get the errors of later
+   * writes.
    */
   async clearOldError(id: string): Promise<void> {
     const storage = this.heldBy(id)?.storage;
@@ -154,7 +158,10 @@ export class Volumes {
     await this.syncs.sync(id, 'needed', ...handlesOf(storage)).catch(() => undefined);
   }
 
-  /** Returns `state` with the truncations that were found while the change was prepared, for volumes that keep their storage. */
+  /**
+   * Returns `state`, in which a volume that keeps its storage is marked as truncated if its truncation was found while the change was
+   * being prepared.
+   */
   private withNewCuts(before: VolumeState, state: VolumeState): VolumeState {
     const held = new Map(state.held);
     for (const [key, { storage, cut }] of this.state.held) {

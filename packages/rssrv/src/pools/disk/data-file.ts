@@ -12,11 +12,11 @@ const DATA_MODE = 0o600;
 /** Allocates the bytes from `fromBytes` to `toBytes` of a file without changing its content. Throws a system error. */
 export type Allocate = (file: string, fromBytes: number, toBytes: number) => Promise<void>;
 
-/** Clones files (snapshots/reflink.ts). */
+/** The calls that clone files (snapshots/reflink.ts). */
 export interface Reflink {
   /** Clones a whole file to a new file. Throws a system error; after an error, no new file remains. */
   cloneFile(from: string, to: string): Promise<void>;
-  /** Null if this machine cannot clone ranges. */
+  /** The calls that work on ranges of files; null if this machine cannot clone ranges. */
   readonly ranges: RangeCalls | null;
 }
 
@@ -38,7 +38,7 @@ export interface MappedExtent {
   readonly lengthBytes: number;
   /** Address of the extent on the storage of the file system, in bytes. */
   readonly physicalBytes: number;
-  /** Bits FIEMAP_EXTENT_... of linux/fiemap.h. */
+  /** Flags of the extent: the bits FIEMAP_EXTENT_... of linux/fiemap.h. */
   readonly flags: number;
 }
 

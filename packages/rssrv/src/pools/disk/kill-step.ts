@@ -8,7 +8,7 @@ export function permitKill(step: string | undefined): void {
   killStep = step ?? null;
 }
 
-/** Called after each step. */
+/** Called after each step. Kills the process if `permitKill` has chosen this step. */
 export function stepReached(step: string): void {
   if (step === killStep) process.kill(process.pid, 'SIGKILL');
 }

@@ -1,5 +1,5 @@
-// Computes the layout of a new or growing volume of several files. Pure: catalogue.ts checks rights and room. Invariants: the sizes of the
-// files of a `concat` add up to its size. No file of a new `concat` exceeds the room of its pool. Each file has at least one unit.
+// Computes the layout of a new or growing volume of several files. Pure: catalogue.ts checks rights and room. Invariants: the sizes of
+// the files of a `concat` add up to its size. No file of a new `concat` exceeds the room of its pool. No file of a new volume is empty.
 
 import { stripePartBytes } from '../../storage/files/layout-map.ts';
 import { RsError } from '@rsio/common/lib/errors';
@@ -19,7 +19,7 @@ export interface Room {
   readonly poolId: string;
   /** Bytes that the pool can still promise; Infinity if the pool has no limit. */
   readonly maxBytes: number;
-  /** Free bytes. A pool may promise more for a thin volume. */
+  /** Free bytes above the reserve of the pool. For a thin volume, a pool may promise more than this. */
   readonly freeBytes: number;
 }
 
@@ -144,4 +144,7 @@ export function checkSize(sizeBytes: number, blockSizeBytes: number): void {
   if (sizeBytes % SECTOR_BYTES !== 0) throw new RsError('E_USAGE', `Wrong size ${sizeBytes}: allowed are multiples of ${SECTOR_BYTES}`);
 }
 
-/** Throws unless the name can be used. `ownId`: id of the volume that gets the name. `remedy`: advice for a name in use. */
+/**
+ * Throws unless the name can be used. `ownId`: id of the volume that gets the name. `remedy`: what the asker can do if the name is in
+ * use.
+ */

@@ -1,7 +1,7 @@
-// The files by which a pool describes itself: pool.json names the pool, volume.json describes one volume, and removed.json records its
-// removal; part.json describes one file of a volume of several files. Pure: other modules read and write the files. Invariants:
-// `parse...` reads every text of `print...` with the same meaning. A file of a newer format than this rssrv knows is refused, and never
-// replaced.
+// The files that describe the content of a pool: pool.json names the pool, and volume.json describes one volume. The file removed.json
+// records the removal of a volume, and part.json describes one file of a volume of several files. Pure: other modules read and write the
+// files. Invariants: `parse...` reads every text of `print...` with the same meaning. A file of a newer format than this rssrv knows is
+// refused, and never replaced.
 
 import {
   BANDWIDTH_MAX_BYTES,
@@ -50,7 +50,7 @@ const SNAPSHOT_PART_VERSION = 3;
 const FORMAT_VERSION = 2;
 const SIMPLE_VERSION = 1;
 
-/** The content of POOL/pool.json. It is written once and never replaced, because the lock of the pool is on this file. */
+/** The content of POOL/pool.json. The file is written once and never replaced, because the lock of the pool is on this file. */
 const IDENTITY = object({ id: uuid, createdMs: time });
 export type PoolIdentity = Of<typeof IDENTITY>;
 
@@ -75,7 +75,10 @@ export type PartRecord = Of<typeof PART_RECORD>;
 const PREPARED_REFRESH = object({
   /** Id of the refresh. */
   id: uuid,
-  /** Id of the image that decides. This refresh is committed as soon as the deciding image has committed the refresh with this id. */
+  /**
+   * Id of the image that decides. The prepared refresh counts as committed as soon as the deciding image has committed the refresh
+   * with the same `id`.
+   */
   homeId: uuid,
   /** Stamp of the new data file, `data.new` beside `data`. */
   stamp,
@@ -164,9 +167,9 @@ const MANIFEST = object({
   movedTo: optional(uuid),
   /** Id of the pool from which the volume was moved, and which may still have the volume's files. */
   movedFrom: optional(uuid),
-  /** Absent if the volume is no image. */
+  /** The mark of an image; absent if the volume is no image. */
   image: optional(IMAGE),
-  /** Absent if the volume is no replica of a mirror. */
+  /** The mark of a replica; absent if the volume is no replica of a mirror. */
   replica: optional(REPLICA_MARK),
 });
 export type Manifest = Of<typeof MANIFEST>;
@@ -226,7 +229,7 @@ export function partCount(layout: Layout): number {
   return layout.kind === 'simple' ? 1 : layout.parts.length;
 }
 
-/** Returns all files of a volume except the first; none for a volume of one file. */
+/** Returns all files of a volume except the first. For a volume of one file, the list is empty. */
 export function otherParts({ layout }: Pick<Manifest, 'layout'>): readonly Part[] {
   return layout.kind === 'simple' ? [] : layout.parts.slice(1);
 }

@@ -1,7 +1,7 @@
-// Changes the parts in one pool: all files of volumes outside the folder of their manifest, which is usually in another pool. The
-// manifest is the commit point of every change, and the folders of parts are renamed or deleted after it. Invariants: until the manifest
-// names a part, the part is new, and its folder has NEW_PREFIX. A part is deleted only if it is new, or if its volume is being deleted
-// for good.
+// Changes the parts in one pool. A part is a file of a volume outside the folder of the volume's manifest, which is usually in another
+// pool. The manifest is the commit point of every change, and the folders of parts are renamed or deleted after it. Invariants: until the
+// manifest names a part, the part is new, and its folder has NEW_PREFIX. A part is deleted only if it is new, or if its volume is being
+// deleted for good.
 
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -95,7 +95,7 @@ export class PartFiles {
    */
   async extend(record: PartRecord, fromBytes: number, thick: boolean): Promise<void> {
     const folder = poolPaths.part(this.directory, record.fileId);
-    // This call fails if the folder has vanished. Without it, `replaceFile` would make the folder again.
+    // `stat` fails if the folder has vanished. Without this call, `replaceFile` would make the folder again.
     await stat(folder);
     await replaceFile(poolPaths.partRecord(folder), printPart(record));
     this.reached('grow: record');

@@ -4,8 +4,8 @@
 // exception, the caller may prepare the folder of a new volume in parallel.
 
 // Design.
-// Changes of a pool need no journal. Each one prepares files that do not count yet, and one atomic rename makes them count. A start
-// finishes or undoes changes whose unfinished names it finds (pool-scan.ts).
+// Changes of a pool need no journal. A change prepares files that do not count yet, and one atomic rename makes these files count. A
+// start finishes or undoes changes whose unfinished names it finds (pool-scan.ts).
 //
 //   change        prepared                                  commit point                                then
 //   make a pool   volumes/, removed/, pool.json.new         link as pool.json                           sync of the pool's folder
@@ -109,7 +109,7 @@ export class PoolFiles {
     return folder;
   }
 
-  /** Commits a new volume durably. Its first file must be in its folder and synced. */
+  /** Commits a new volume durably. The first file of the volume must already be in the volume's folder and synced. */
   async commit(manifest: Manifest): Promise<Manifest> {
     const volumes = poolPaths.volumes(this.directory);
     const folder = this.unfinished(manifest.id);
@@ -123,7 +123,7 @@ export class PoolFiles {
     return manifest;
   }
 
-  /** Deletes the folder of a volume that does not exist yet. */
+  /** Deletes the folder that `begin` has made for a volume that is not committed. */
   async drop(id: string): Promise<void> {
     await rm(this.unfinished(id), { recursive: true, force: true });
   }

@@ -158,7 +158,7 @@ async function scanVolumes(
     const manifest = await readManifest(folder, id, pool);
     const names = await checkContent(folder, ['volume.json', 'data', 'data.new', 'base', 'snapshots', ...MAP_NAMES], findings);
     if (names.includes('snapshots')) findings.withSnapshots.add(id);
-    // These files belong to a removal or a change of the manifest that was interrupted before its commit point.
+    // Files with these names belong to a removal, or to a change of the manifest, that was interrupted before its commit point.
     if (mayRepair) {
       if (names.includes('data.new')) await settleRollback(folder, manifest);
       const maps = manifest.replica === undefined ? MAP_NAMES : MAP_NAMES.slice(1);

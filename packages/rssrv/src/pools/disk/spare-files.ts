@@ -58,7 +58,7 @@ export class SpareFiles {
     this.isWanted = true;
     const temporary = `${file}.new`;
     for (const name of await namesIn(this.folder)) {
-      // The spare file leaves the folder here, and a later `fill` makes a new one in its place.
+      // The spare file leaves the folder here, and a later `fill` makes a new spare file in its place.
       await rename(join(this.folder, name), temporary);
       if (await overwrite(temporary, text)) {
         await rename(temporary, file);

@@ -1,6 +1,7 @@
-// Changes the files of a move between pools: clones in the old pool, the copy in the new pool, and the last step. Invariants: until
-// `commit`, the new pool only has a copy, which may be deleted at any time. The old pool's manifest names the new pool before `commit`
-// (`movedTo`), and the new pool's manifest names the old pool (`movedFrom`) until the old pool has no file of the volume.
+// Changes the files with which a volume moves to another pool: the clones in the old pool, the copy in the new pool, and the files of
+// both pools in the last step. Invariants: until `commit`, the new pool only has a copy, which may be deleted at any time. The old pool's
+// manifest names the new pool before `commit` (`movedTo`), and the new pool's manifest names the old pool (`movedFrom`) until the old
+// pool has no file of the volume.
 
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -29,7 +30,7 @@ export function cloneFiles(pool: string, id: string): CloneFiles {
   return { base: join(folder, 'base'), next: join(folder, 'next') };
 }
 
-/** Returns the stamp of a file; null if the file does not exist, or if its file system gives no stamp. */
+/** Returns the stamp of a file; null if the file does not exist, or if a file on its file system cannot have a stamp. */
 export async function stampOf(file: string): Promise<string | null> {
   try {
     return storageStamp(await stat(file, { bigint: true }), file);
@@ -167,7 +168,10 @@ export class MoveFiles {
     this.reached('move: discarded');
   }
 
-  /** Turns the copy in the new pool into the volume. The manifest in the old pool must have `movedTo`. The rename is the commit point. */
+  /**
+   * Turns the copy in the new pool into the volume. The manifest in the old pool must have `movedTo`. The rename of the copy's folder
+   * is the commit point.
+   */
   async commit(manifest: Manifest): Promise<void> {
     const folder = poolPaths.movingVolume(this.directory, manifest.id);
     await rm(poolPaths.manifest(folder), { force: true });

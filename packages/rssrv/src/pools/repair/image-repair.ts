@@ -1,6 +1,6 @@
 // Finishes or undoes interrupted refreshes of several images that share a moment. One image decides for the group, so that either all
-// images of the group get the new content or none does. Invariants: an image has either its old content or its new content. While the
-// deciding image cannot be read, the other images do not change and are not served.
+// images of the group get the new content, or no image gets it. Invariants: an image has either its old content or its new content. While
+// the deciding image cannot be read, the other images do not change and are not served.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { ImageRelation, Manifest, PreparedRefresh } from '../disk/manifest.ts';
@@ -49,7 +49,7 @@ export function isMade({ id, homeId }: PreparedRefresh, pools: readonly ImagePoo
     const home = isOpen ? (volumes.get(homeId) ?? removed.get(homeId)?.manifest) : undefined;
     if (home !== undefined) return home.image?.refresh === id ? true : trouble === null ? false : null;
   }
-  // The deciding image was not found. It may be in a pool that cannot be read, or may itself be unreadable; the answer is then unknown.
+  // The deciding image was not found. If the image may be in a pool that cannot be read, or may be unreadable, the answer is unknown.
   return pools.every(({ isOpen, trouble, unreadable }) => isOpen && trouble === null && !unreadable.has(homeId)) ? false : null;
 }
 

@@ -1,7 +1,7 @@
 // Decides whether parts that an interrupted change has left are kept or deleted. Pure: part-repair.ts executes the plan. Invariants: the
-// manifest of the volume decides about a part; about a part of a snapshot, the description of the snapshot decides. While the deciding
-// file cannot be read, the part does not change. A part is deleted only if it is new and the deciding file does not name it, or if its
-// volume is being deleted for good. All other parts that are not named are kept and reported.
+// manifest of the volume decides about a part of the volume, and the description of a snapshot decides about a part of the snapshot.
+// While the deciding file cannot be read, the part does not change. A part is deleted only if it is new and the deciding file does not
+// name it, or if its volume is being deleted for good. All other parts that are not named are kept and reported.
 
 import { type Manifest, otherParts, type PartRecord } from '../disk/manifest.ts';
 import { poolPaths } from '../disk/pool-paths.ts';
@@ -53,8 +53,8 @@ export function planParts(pools: readonly PartPool[]): PartPlan {
 }
 
 /**
- * Decides about one part. Returns an action, or a text if no volume names the part but it stays, or null if nothing can be decided or
- * nothing is to do.
+ * Decides about one part. Returns an action if something must be done. Returns a text if no volume names the part, but the part stays.
+ * Returns null if nothing must be done, or if nothing can be decided yet.
  */
 function decide({ name, path }: PartPool, { record, isNew }: FoundPart, pools: readonly PartPool[]): PartAction | string | null {
   const { fileId, poolId, homeId, volumeId, snapshotId } = record;
@@ -89,7 +89,7 @@ function isInSnapshot(home: PartPool, { volumeId, snapshotId, poolId, fileId }: 
   return hasUnreadable || [...pending, ...making].some(({ id }) => id === snapshotId) ? null : false;
 }
 
-/** Returns true if no pool has a part of the volume or of one of its snapshots any more. */
+/** Returns true if all parts of the volume and of its snapshots certainly no longer exist. */
 function isAllGone(manifest: Manifest, pools: readonly PartPool[]): boolean {
   return (
     otherParts(manifest).every(({ poolId, fileId }) => isGone(pools, poolId, fileId)) &&

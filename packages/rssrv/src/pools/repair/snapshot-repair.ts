@@ -37,8 +37,7 @@ export function isToExist(pool: SnapshotPool, record: SnapshotRecord, pools: rea
 }
 
 /**
- * Returns the pool with the home of a group. This may be another pool than when the group was made, because the volume of the home may
- * have moved.
+ * Returns the pool with the home of a group. The volume of the home may have moved to another pool since the group was made.
  */
 function homeOf({ poolId, volumeId }: SnapshotRecord['group'], pools: readonly SnapshotPool[]): SnapshotPool | undefined {
   const known = pools.filter(({ isOpen, identity }) => isOpen && identity !== null);

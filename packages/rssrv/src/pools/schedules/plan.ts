@@ -22,7 +22,7 @@ export interface SchedulePlan {
   readonly excess: readonly string[];
   /** Label of a rule that makes no snapshot because its old snapshots could not be removed; null if no rule is in this state. */
   readonly stuck: string | null;
-  /** Time at which the next rule is due if the clock does not jump. This time is always later than `nowMs`. */
+  /** Time at which the next rule is due if the clock does not jump. `nextMs` is always later than `nowMs`. */
   readonly nextMs: number;
 }
 

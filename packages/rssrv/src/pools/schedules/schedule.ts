@@ -15,7 +15,7 @@ import {
 const HOUR_MS = 60 * 60 * 1_000;
 const DAY_MS = 24 * HOUR_MS;
 const WEEK_MS = 7 * DAY_MS;
-/** 1970-01-05 was the first Monday. */
+/** Time of the first Monday, 1970-01-05, from which weeks are counted. */
 const MONDAY_MS = 4 * DAY_MS;
 /** Names of snapshots cannot contain a later time, because their years have four digits. */
 const END_OF_TIME_MS = Date.UTC(9999, 11, 31);

@@ -1,5 +1,6 @@
-// Copies the file of a volume while clients may write to it: in one piece if it has few extents, else in chunks, so that no write waits
-// long. Moments decides when to clone a chunk. Invariants: the copy has exactly the size of the volume. Each chunk is cloned at most once.
+// Copies the file of a volume while clients may write to it. A file with few extents is cloned in one piece. Other files are cloned in
+// chunks, so that no write waits long. Moments decides when to clone a chunk. Invariants: the copy has exactly the size of the volume.
+// Each chunk is cloned at most once.
 
 import { constants } from 'node:fs';
 import { chmod, type FileHandle, open, rm, stat } from 'node:fs/promises';
@@ -142,8 +143,8 @@ export async function checkSource(file: string, sizeBytes: number): Promise<void
 }
 
 /**
- * Makes a new data file as a clone of `from`, extended with zeros. Syncs the file, but not its folder. Returns its stamp. `pool`: the
- * directory of the pool, which the error E_NO_REFLINK names.
+ * Makes a new data file as a clone of `from`, extended with zeros. Syncs the file, but not its folder. Returns the stamp of the new
+ * file. `pool`: the directory of the pool, which the error E_NO_REFLINK names.
  */
 export async function cloneAsData(reflink: Reflink, from: string, to: string, sizeBytes: number, pool: string): Promise<string | null> {
   await reflink.cloneFile(from, to).catch(refusal(pool));

@@ -5,7 +5,7 @@
 export interface ChunkedCopy {
   readonly volumeId: string;
   readonly sizeBytes: number;
-  /** Size of a chunk. It is a power of two, or it is at least `sizeBytes`; in the second case, the whole file is one chunk. */
+  /** Size of a chunk. If `chunkBytes` is at least `sizeBytes`, the whole file is one chunk; otherwise, `chunkBytes` is a power of two. */
   readonly chunkBytes: number;
   readonly chunks: number;
   /** Clones one chunk. Resolves when later writes to the volume no longer change the copy. Called at most once for each chunk. */

@@ -1,6 +1,6 @@
 // Computes the bytes that count towards the limits of clients: the sizes of the volumes that they have created, and the bytes that their
 // snapshots occupied when they were made. A snapshot never occupies more bytes later. A removed volume counts until it is deleted for
-// good, because it keeps its space until then. Pure. Invariant: actions of other clients do not change the bytes of a client.
+// good, because it occupies its space until the deletion. Pure. Invariant: actions of other clients do not change the bytes of a client.
 
 import { type Manifest, partSizes } from '../disk/manifest.ts';
 import { filesOf, type SnapshotRecord } from './snapshot-record.ts';
@@ -29,8 +29,8 @@ export function ownedByNode(pools: readonly OwnedPool[]): ReadonlyMap<string, nu
 }
 
 /**
- * Returns the client towards whose limit a snapshot counts. This is the client that made the snapshot. For a scheduled snapshot, it is
- * the owner of the volume, because clients can set schedules.
+ * Returns the client towards whose limit a snapshot counts. The snapshot counts for the client that made it. A scheduled snapshot
+ * counts for the owner of the volume, because clients can set schedules.
  */
 function chargedTo({ creator, schedule }: SnapshotRecord, owner: string | null): string | null {
   return schedule === undefined ? creator : owner;

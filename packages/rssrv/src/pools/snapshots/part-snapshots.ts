@@ -1,6 +1,6 @@
-// Changes the parts of snapshots in one pool: clones of the parts of volumes of several files. A part of a snapshot is stored like a part
-// of a volume, with the id of the snapshot in its record. Invariants: until the description of the snapshot is committed, its parts are
-// new, and the next start may delete them (repair/part-plan.ts). Parts of snapshots are never written to (P2).
+// Changes the parts of snapshots in one pool. Such a part is a clone of a part of a volume of several files. A part of a snapshot is
+// stored like a part of a volume, with the id of the snapshot in its record. Invariants: until the description of the snapshot is
+// committed, its parts are new, and the next start may delete them (repair/part-plan.ts). Parts of snapshots are never written to (P2).
 
 import type { Reflink } from '../disk/data-file.ts';
 import type { PartRecord } from '../disk/manifest.ts';
@@ -53,7 +53,7 @@ export class PartSnapshots {
     return usedBytes;
   }
 
-  /** Creates a new part of a volume as a clone of another part, extended with zeros. Returns the stamp of its file. */
+  /** Creates a new part of a volume as a clone of another part, extended with zeros. Returns the stamp of the new part's file. */
   cloneAsPart(sourceId: string, record: PartRecord): Promise<string | null> {
     return this.parts.create(record, false, async (to) => {
       const from = poolPaths.data(poolPaths.part(this.directory, sourceId));

@@ -13,7 +13,8 @@ const FICLONERANGE = 0x4020940d;
 const FIEMAP = 0xc020660b;
 /**
  * CLONE_...: offsets of the fields in the structure of FICLONERANGE. MAP_...: offsets of the fields in the structure of FIEMAP, which
- * the extents follow. Both structures have STRUCTURE_BYTES bytes. EXTENT_...: offsets of the fields in an extent.
+ * the extents follow. The structures of FICLONERANGE and FIEMAP have STRUCTURE_BYTES bytes each. EXTENT_...: offsets of the fields in
+ * an extent.
  */
 const [CLONE_FROM, CLONE_OFFSET, CLONE_LENGTH, CLONE_TO_OFFSET] = [0, 8, 16, 24];
 const [MAP_OFFSET, MAP_LENGTH, MAP_FLAGS, MAP_MAPPED, MAP_ROOM] = [0, 8, 16, 20, 24];

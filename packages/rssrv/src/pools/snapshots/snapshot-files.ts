@@ -56,7 +56,7 @@ export class SnapshotFiles {
     return FileCopy.begin(this.reflink, id, sizeBytes, from, to);
   }
 
-  /** Syncs a cloned copy. The snapshot does not exist yet. */
+  /** Syncs a cloned copy. The snapshot does not exist yet when this is called. */
   async flush(record: SnapshotRecord): Promise<void> {
     const file = snapshotPaths.newData(this.folderOf(record.volumeId), record.name);
     await finishCopy(file, partSizes(filesOf(record))[0] ?? 0, SNAPSHOT_MODE);
@@ -145,7 +145,7 @@ export class SnapshotFiles {
     if (await exists(snapshotPaths.folder(folder))) await syncDirectory(snapshotPaths.folder(folder));
   }
 
-  /** Removes a snapshot. */
+  /** Removes a snapshot durably. `request`: stamp of the request. */
   async remove({ id, name, volumeId }: SnapshotRecord, request: string | null): Promise<void> {
     const folder = this.folderOf(volumeId);
     await stat(snapshotPaths.folder(folder));

@@ -52,8 +52,8 @@ const MOMENT = {
 const REPLICA_MOMENT = object({
   ...MOMENT,
   /**
-   * True once the holder has confirmed, after the moment, that its term is still the promised one. The snapshot then counts as a
-   * snapshot of the mirror.
+   * True once the holder has confirmed, after the moment, that its term is still promised. The snapshot then counts as a snapshot of
+   * the mirror.
    */
   isProven: flag(),
 });
@@ -73,8 +73,8 @@ const SNAPSHOT = object({
    */
   layout: optional(LAYOUT),
   /**
-   * Bytes that the files of the snapshot occupied when it was made, including shared blocks. These bytes count towards the limit of a
-   * client. Absent in descriptions of earlier builds; the size of the snapshot counts in that case.
+   * Bytes that the files of the snapshot occupied when it was made, including shared blocks. `usedBytes` counts towards the limit of a
+   * client. In a description of an earlier build, `usedBytes` is absent, and the size of the snapshot counts.
    */
   usedBytes: optional(integer()),
   createdMs: time,
@@ -83,10 +83,13 @@ const SNAPSHOT = object({
   group: GROUP,
   /**
    * If a rollback makes the snapshot, of the content before the rollback: stamp of the new data file. The snapshot exists once the
-   * manifest of the volume has this stamp. Null for other snapshots.
+   * manifest of the volume has this stamp. `rollback` is null for a snapshot that no rollback makes.
    */
   rollback: orNull(stamp),
-  /** Label of the schedule's rule that made the snapshot. Absent if a command made the snapshot; no schedule removes it then. */
+  /**
+   * Label of the schedule's rule that made the snapshot. Absent if a command made the snapshot; a schedule does not remove a snapshot
+   * without a label.
+   */
   schedule: optional(nameText),
   /** The moment of the mirror, if the volume was a replica when the snapshot was made; else absent. */
   moment: optional(REPLICA_MOMENT),
@@ -99,7 +102,9 @@ export type SnapshotRecord = Of<typeof SNAPSHOT>;
 const REMOVAL = object({ id: uuid, name: snapshotName, request: requestOrNull });
 export type SnapshotRemoval = Of<typeof REMOVAL>;
 
-/** Format of the description of a snapshot of several files or of a replica. An older rssrv refuses this format. */
+/**
+ * Format of a description if the volume of the snapshot has several files or is a replica. An older rssrv refuses this format.
+ */
 const LAYOUT_VERSION = 2;
 /** Prefix of files of an unfinished snapshot. No name of a snapshot begins with a dot. */
 const UNFINISHED = '.new-';

@@ -1,5 +1,5 @@
-// A start with files of snapshots: it finishes or deletes the files of interrupted changes, it reports and keeps unexplained files. If
-// another pool decides about files, it keeps these files until that pool is open.
+// A start with files of snapshots: the scan finishes or deletes the files of interrupted changes, and reports and keeps unexplained
+// files. If another pool decides about files, the scan keeps these files until that pool is open.
 
 import fs from 'node:fs';
 import path from 'node:path';

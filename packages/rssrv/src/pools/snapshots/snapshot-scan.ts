@@ -29,9 +29,9 @@ export interface VolumeSnapshots {
   readonly list: readonly SnapshotRecord[];
   /** Prepared snapshots. Another file decides whether they exist (snapshot-repair.ts). */
   readonly pending: readonly SnapshotRecord[];
-  /** Snapshots that this process is making in the background. On disk, they look like interrupted changes. */
+  /** Snapshots that this process is making in the background. On disk, these snapshots look like interrupted changes. */
   readonly making: readonly SnapshotRecord[];
-  /** The last removal of a snapshot. */
+  /** The last removal of a snapshot of the volume; null if no snapshot was removed. */
   readonly removal: SnapshotRemoval | null;
   /** True if some snapshots cannot be read. */
   readonly hasUnreadable: boolean;
@@ -39,7 +39,7 @@ export interface VolumeSnapshots {
 
 export const NO_SNAPSHOTS: VolumeSnapshots = { list: [], pending: [], making: [], removal: null, hasUnreadable: false };
 
-/** The result of reading a pool. */
+/** What a scan has found in a pool, with the snapshots of its volumes. */
 export interface PoolContentScan extends PoolScan {
   /** Maps the id of a volume or removed volume to its snapshots. */
   readonly snapshots: ReadonlyMap<string, VolumeSnapshots>;

@@ -68,8 +68,8 @@ class LayoutCopy implements VolumeCopy {
 }
 
 /**
- * Returns the chunk size of the copy: the smallest chunk size of all files with several chunks, so that a change waits for few clones,
- * but large enough for at most CHUNKS_MAX chunks. If no file has several chunks, returns the size of the volume.
+ * Returns the chunk size of the copy: the smallest chunk size of all files with several chunks, so that a change waits for few clones.
+ * The size is doubled until the copy has at most CHUNKS_MAX chunks. If no file has several chunks, returns the size of the volume.
  */
 function chunkBytesOf(sizeBytes: number, files: readonly FileCopy[]): number {
   const several = files.filter(({ chunks }) => chunks > 1);

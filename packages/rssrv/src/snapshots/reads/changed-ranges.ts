@@ -1,6 +1,6 @@
-// Finds the ranges that differ between two files, one of which is a clone of the other, from their extents. Pure. Invariant: a range counts
-// as unchanged only if both files read as zeros there, or share an extent: same offset, same physical address, and the flag for shared
-// extents in both. Every other range counts as changed.
+// Finds the ranges that differ between two files, one of which is a clone of the other, from their extents. Pure. Invariant: a range
+// counts as unchanged only if both files read as zeros in this range, or if both share an extent. They share an extent if offset and
+// physical address are the same, and both extents have the flag for shared extents. Every other range counts as changed.
 
 import type { MappedExtent } from '../../pools/disk/data-file.ts';
 
@@ -26,7 +26,7 @@ export const UNCHANGED = 0;
 interface Piece {
   endBytes: number;
   kind: 'zero' | 'shared' | 'own';
-  /** Physical address minus offset. */
+  /** For a shared extent: its physical address minus its offset in the file. */
   shift: number;
 }
 

@@ -1,6 +1,6 @@
-// Compares a snapshot with a later snapshot of its volume, or with the present volume: in steps, so that no answer is large and no pool is
-// busy for long. Invariants: a comparison includes all writes that ended before it began. A file is compared only if, after it was opened,
-// it is still the file of the snapshot.
+// Compares a snapshot with a later snapshot of its volume, or with the present volume. Works in steps, so that no answer is large and no
+// pool is busy for long. Invariants: a comparison includes all writes that ended before it began. A file is compared only if, after it
+// was opened, it is still the file of the snapshot.
 
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -22,7 +22,7 @@ export interface ComparedFile {
 export interface Comparison {
   /** Name of the pool of both files. */
   readonly pool: string;
-  /** The file in its earlier state. Null if the volume did not have this file yet; the earlier state then reads as zeros. */
+  /** The file in its earlier state. `before` is null if the volume did not have this file yet; the earlier state then reads as zeros. */
   readonly before: ComparedFile | null;
   readonly after: ComparedFile;
   readonly fromBytes: number;

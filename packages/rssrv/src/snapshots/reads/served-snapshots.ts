@@ -38,7 +38,7 @@ export interface SnapshotFile {
   /** Name of the pool. */
   readonly pool: string;
   readonly poolId: string;
-  /** Null if the pool does not have the file, or is not open. */
+  /** Path of the file; null if the pool does not have the file, or is not open. */
   readonly path: string | null;
   readonly sizeBytes: number;
 }
@@ -52,7 +52,10 @@ export class ServedSnapshots {
   private readonly ports: ServedSnapshotsPorts;
   /** Ids of snapshots that are being removed. */
   private readonly leaving = new Set<string>();
-  /** An index for each map of snapshots. An index stays valid, because a pool replaces its map and never changes it. */
+  /**
+   * An index for each map of snapshots. An index stays valid, because a pool replaces its map of snapshots as a whole, and never
+   * modifies a map.
+   */
   private readonly indices = new WeakMap<PoolState['snapshots'], ReadonlyMap<string, FoundRecord>>();
 
   constructor(ports: ServedSnapshotsPorts) {
@@ -107,7 +110,7 @@ export class ServedSnapshots {
     return `Volume ${volume} has no snapshot ${snapshot ?? ''}`;
   }
 
-  /** Returns the clients that have a snapshot of the volume open, or are opening one. */
+  /** Returns the clients that have a snapshot of the volume open, or are opening such a snapshot. */
   readersOf({ id, name }: ServerVolumeConfig): SnapshotReader[] {
     const records = id === null ? [] : this.recordsOf(id);
     const opening = records.length === 0 ? [] : this.ports.opening();

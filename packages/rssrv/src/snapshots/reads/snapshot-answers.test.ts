@@ -1,5 +1,5 @@
 // The answers to a session with an open snapshot: the list of older snapshots, which comes in parts, and the changes since an older
-// snapshot. Both are also tested as answers to ioctls. The pool has only descriptions, and the extents are invented.
+// snapshot. The list and the changes are also tested as answers to ioctls. The pool has only descriptions, and the extents are invented.
 // test/integration/snapshot-diff.test.ts compares real files.
 
 import fs from 'node:fs';

@@ -42,7 +42,7 @@ export class SnapshotAnswers {
     this.comparisons = comparisons;
   }
 
-  /** Answers a session. Never rejects. */
+  /** Answers a question of a session about its open snapshot. Never rejects. */
   async answer(uses: { isGranted(id: string): boolean }, ask: SnapshotAsk): Promise<SnapshotReply> {
     try {
       const place = uses.isGranted(ask.snapshotId) ? this.snapshots.placeOf(ask.snapshotId) : null;
@@ -54,7 +54,7 @@ export class SnapshotAnswers {
     }
   }
 
-  /** Compares a snapshot with a later one, or with the present volume if `after` is null. Throws like `Comparisons.compare`. */
+  /** Compares a snapshot with a later snapshot, or with the present volume if `after` is null. Throws like `Comparisons.compare`. */
   async difference(
     volume: ServerVolumeConfig,
     before: SnapshotRecord,

@@ -1,5 +1,5 @@
-// Implements the faults that rssrv injects into a volume's operations for tests: delay, pause, throttle and failure. This module is pure:
-// it reaches the clock, the random numbers and the file system only through ports. Invariant: a fault calls the callback `passed` once for
+// Implements the faults that rssrv injects into a volume's operations for tests: delay, pause, throttle and failure. Pure: the faults
+// reach the clock, the random numbers and the file system only through ports. Invariant: a fault calls the callback `passed` once for
 // each operation. `passed` gets null if the operation may proceed, or an errno if it must fail.
 
 import type { TestDelay, TestError, TestOperation } from '@rsio/common/config/schema/types';

@@ -1,6 +1,6 @@
-// Unsynced writes against a model: reads return the newest data, a flush makes all writes durable that were answered before it, and after
-// a crash of the machine each sector has its durable content or content that was written later. The inner storage answers when the test
-// permits it.
+// Unsynced writes, compared with a model. Reads return the newest data. A flush makes all writes durable that were answered before it.
+// After a crash of the machine, each sector has its durable content, or content that was written later. The inner storage answers when
+// the test permits it.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -16,7 +16,7 @@ import type { UnsyncedPiece } from './unsynced-writes.ts';
 
 const SECTORS = 8;
 
-/** A log in memory. It survives the simulated end of a process. */
+/** A log in memory, which survives the simulated end of a process. */
 class MemoryLog implements RecordLog {
   bytes: Buffer;
   readonly found: readonly UnsyncedRecord[];
@@ -377,7 +377,7 @@ test('reads return the newest data, and a crash leaves the flushed content or a 
   );
 });
 
-/** Simulates a crash that loses every unsynced write. Returns the values of the sectors after it. */
+/** Simulates a crash that loses every unsynced write. Returns the values of the sectors after the crash. */
 function allLost(scene: Scene): number[] {
   expect(crashed(decodeRecords(scene.log.bytes).records, () => 0)).toEqual([]);
   return valuesOf(scene.storage.content);

@@ -89,7 +89,7 @@ export class UnsyncedLog {
     return null;
   }
 
-  /** Never throws. */
+  /** Closes the log. Never throws. */
   close(): void {
     closeQuietly(this.descriptor);
   }

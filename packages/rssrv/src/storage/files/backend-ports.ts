@@ -17,9 +17,9 @@ export interface BackendPorts {
   readonly clock: Clock;
   /** Returns how many times the threads of this process have slept, or 0 if the number is unknown (inline-policy.ts). */
   readonly sleeps: () => number;
-  /** Reads cached data without waiting. If null or undefined, measured times decide where a read runs (inline-policy.ts). */
+  /** Reads cached data without waiting. If `nowait` is null or undefined, measured times decide where a read runs (inline-policy.ts). */
   readonly nowait?: NowaitRead | null;
-  /** Drops the cached pages of a file after a failed sync. Null if this machine cannot do that. */
+  /** Drops the cached pages of a file after a failed sync; null if this machine cannot drop pages. */
   readonly dropPages: DropPages | null;
   /** Called if the storage does not support `nowait`. Measured times then decide where a read runs. */
   readonly onGuess?: (path: string) => void;

@@ -1,7 +1,7 @@
 // The backend of a volume of several files: splits each request and executes its portions at the same time. The backends of the files
 // execute the operations, and detect truncation. Invariants: a request is answered after all of its portions have ended, and succeeds
 // only if each portion has succeeded. A flush covers every write, in all files, that ended before the flush was requested. After the sync
-// of one file has failed, all later flushes fail. Each portion counts as one call of the volume's share of the threads.
+// of one file has failed, all later flushes fail. A portion counts as one call in the volume's share of the threads.
 
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import { type Backend, type BackendCapabilities, type ExtentsDone, type IoDone, type PartBackend, WOULD_WAIT } from '../io/backend.ts';
@@ -277,8 +277,8 @@ function syncPart(part: Part, end: IoDone): void {
 }
 
 /**
- * Returns true if the portion has one piece of memory. Its transfer then needs no vector, which would cost more than the transfer of a
- * small piece.
+ * Returns true if the portion has one piece of memory. A portion with one piece is transferred without a vector, because a vector
+ * would cost more than the transfer of a small piece.
  */
 function isOnePiece({ pieces }: Portion): boolean {
   return pieces.length === 2;

@@ -29,7 +29,10 @@ export interface Portion {
 export class LayoutMap {
   readonly partCount: number;
   readonly chunkBytes: number | null;
-  /** Result of `seek`: the file, the position in the file, and the number of bytes that follow there without interruption. */
+  /**
+   * The result of `seek`. `part`: index of the file. `partPositionBytes`: position in the file. `runBytes`: how many bytes from this
+   * position on are contiguous both in the file and in the volume.
+   */
   part = 0;
   partPositionBytes = 0;
   runBytes = 0;

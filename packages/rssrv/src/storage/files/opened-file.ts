@@ -19,7 +19,7 @@ import { filesByPath } from './volume-files.ts';
 export interface FileKind {
   readonly type: 'file' | 'block' | 'memory';
   readonly inline: InlinePolicy | null;
-  /** True if the storage needs no sync, because it is in memory. This holds for FUA writes and for flushes. */
+  /** True if the storage is in memory. Neither FUA writes nor flushes then need a sync. */
   readonly isVolatile: boolean;
   /**
    * Returns the size of the open file in bytes, and whether holes can be punched in the file. Throws an RsError if the file is not of the
@@ -95,8 +95,8 @@ function cachedReads(volumeId: string, { nowait, clock, sleeps, threads }: Backe
 }
 
 /**
- * Throws E_VOLUME if an open file is not the one that the listener has open. The new file at the path has other content and is not locked.
- * Each descriptor is checked, because the file may be replaced between two opens.
+ * Throws E_VOLUME if an open file is not the file that the listener has open. The new file at the path has other content and is not
+ * locked. The check is repeated for each descriptor, because the file may be replaced between two opens.
  */
 export function assertStorage({ name, storage }: Pick<ServedVolume, 'name' | 'storage'>, path: string, stats: BigIntStats): void {
   if (storage === undefined || storageName(stats) === storage) return;
@@ -107,7 +107,7 @@ export function assertStorage({ name, storage }: Pick<ServedVolume, 'name' | 'st
   );
 }
 
-/** Converts a system error to an error that names the volume and the path. Returns any other error unchanged. */
+/** Converts a system error to an error that names the volume and the path. If `thrown` is no system error, returns it unchanged. */
 export function asVolumeError(name: string, path: string, thrown: unknown): unknown {
   const errno = errnoName(thrown);
   if (thrown instanceof RsError || errno === undefined) return thrown;

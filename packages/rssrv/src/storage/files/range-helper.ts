@@ -1,8 +1,9 @@
-// Punches holes, zeroes ranges and finds extents. Node.js cannot make these system calls, so each process has a perl child that makes them
-// (helpers/ranges.pl). The child is started when the first file is attached, and it exits after the last file has been detached. If perl is
-// missing, the architecture is unknown, or the child has failed, every operation fails with LOST, and backends use their fallbacks. A new child
-// is started after a delay that grows with each failure. Invariants: while a file is attached, a killed child is replaced only after the
-// child has exited, and it is replaced even if no operation needs it, because a child also marks the files (storage/locks/).
+// Punches holes, zeroes ranges and finds extents. Node.js cannot make these system calls, so each process has a perl child that makes
+// them (helpers/ranges.pl). The child is started when the first file is attached, and it exits after the last file has been detached. If
+// perl is missing, the architecture is unknown, or the child has failed, every operation fails with LOST, and backends use their
+// fallbacks. A new child is started after a delay that grows with each failure. Invariants: a killed child is replaced only after it has
+// exited. While a file is attached, a child that has ended is replaced even if no operation needs it, because a child also marks the
+// files (storage/locks/).
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
@@ -15,7 +16,7 @@ import { LineProcess } from './line-process.ts';
 
 import util from 'node:util';
 
-/** Pseudo errno. It means that the helper is unavailable, and that the requested operation is not running. */
+/** Pseudo errno for an operation that is not running because the helper is unavailable. */
 export const LOST = 'LOST';
 
 /**
@@ -45,7 +46,7 @@ export interface RangeHelperPorts {
 /** How descriptors are passed to the helper. A process without rights needs this, because its helper has no rights either. */
 export interface HelperPassing {
   readonly calls: Pick<SystemCalls, 'socketPair' | 'send'>;
-  /** The text of the helper program. This process has read it before it gave up its rights. */
+  /** The text of the helper program. This process has read the text before it gave up its rights. */
   readonly script: string;
 }
 
@@ -129,7 +130,7 @@ export class RangeHelper {
     child.ask(words.join(' '), answered, before);
   }
 
-  /** Used by RangeFile only. */
+  /** Only RangeFile calls `ask`, `isOff` and `detached`. */
   /** True while the helper process has failed, so that holes cannot be punched. */
   get isOff(): boolean {
     return this.isLost;
@@ -195,8 +196,8 @@ export class RangeHelper {
       this.socket = ours;
       return [theirs];
     } catch {
-      // If this process has no free descriptors, the helper gets no socket. It then receives no files, and answers each line with an
-      // error.
+      // If this process has no free descriptors, the helper gets no socket. A helper without a socket receives no files, and answers each
+      // line with an error.
       return [];
     }
   }
@@ -245,7 +246,7 @@ export class RangeHelper {
   }
 }
 
-/** One attached file. Positions and lengths are in bytes. All callbacks are called asynchronously. */
+/** A file that is attached to the helper. Positions and lengths are in bytes. All callbacks are called asynchronously. */
 export class RangeFile {
   private readonly helper: RangeHelper;
   private readonly id: number;

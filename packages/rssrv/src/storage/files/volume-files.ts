@@ -23,7 +23,7 @@ export interface FileWish {
 }
 
 export interface VolumeFiles {
-  /** Opens the next file of the volume. Throws the system error, or an RsError. The caller closes the descriptors. */
+  /** Opens the next file of the volume. Throws the system error, or an RsError. The caller must close the descriptors. */
   open(wish: FileWish): Promise<FileDescriptors>;
 }
 

@@ -37,7 +37,10 @@ export interface IntentView {
    * + 8j + i. Bits beyond the last region are 0. Returns at most `maxBytes` bytes, and no byte if `first` is beyond the last region.
    */
   read(first: number, maxBytes: number): Buffer;
-  /** Clears bits. `ranges`: pairs of a first region and a number of regions. A region that is being changed keeps its bit. */
+  /**
+   * Clears the bits of regions. `ranges`: a flat list of pairs, each a first region and a number of regions. A region that is being
+   * changed keeps its bit.
+   */
   clear(ranges: readonly number[]): void;
 }
 
@@ -70,7 +73,7 @@ export interface Backend {
   close(): Promise<void>;
 }
 
-/** The backend of one file of a volume of several files. It can also transfer several pieces of memory in one call. */
+/** The backend of one file of a volume of several files. Such a backend can also transfer several pieces of memory in one call. */
 export interface PartBackend extends Backend {
   readonly end: StorageEnd;
   /** Reads into the pieces of memory, one after the other. `lengthBytes`: the sum of the lengths of the pieces. */

@@ -1,7 +1,7 @@
 // Reads on the event loop that do not wait for the storage (nowait-read.ts). Answers only reads that get all their data at once. A read
 // that would wait, returns less or fails must be repeated in the thread pool, which also reports errors. Even a call with RWF_NOWAIT can
-// wait, for example for a place in the queue of a disk. These calls are therefore timed (inline-policy.ts). They are not made while calls
-// in the pool hang, or while many calls of the volume use the pool or wait for it.
+// wait, for example for a place in the queue of a disk. Calls with RWF_NOWAIT are therefore timed (inline-policy.ts), and not made while
+// calls in the pool hang, or while many calls of the volume use the pool or wait for it.
 
 import os from 'node:os';
 import { STATUS } from '@rsio/protocol/wire/status';
@@ -10,7 +10,7 @@ import type { InlinePolicy } from './inline-policy.ts';
 import { CALLS_BEHIND_TRIES_MAX } from '../limits.ts';
 import type { NowaitRead } from './nowait-read.ts';
 
-/** Result: the file system or the kernel does not support reads without waiting. It never supports them later for the same open file. */
+/** Result: the file system or the kernel does not support reads without waiting. This result is final for an open file. */
 export const NOT_SUPPORTED = -2;
 
 export type CachedReadEnd = typeof STATUS.OK | typeof WOULD_WAIT | typeof NOT_SUPPORTED;

@@ -30,7 +30,7 @@ export interface ServedLayout {
   readonly parts: readonly ServedPart[];
 }
 
-/** The pools of a volume's files. They are named by their ids, because the name of a pool may change while the volume is in use. */
+/** The pools of a volume's files. Pools are named by their ids here, because the name of a pool may change while the volume is in use. */
 export interface VolumePools {
   readonly ids: readonly string[];
   /** True if space for the whole volume is allocated, so that its writes need no new space. */
@@ -74,9 +74,12 @@ export interface ServedVolume {
   readonly takeOverForce: boolean;
   /** Names of the clients that may use the volume; null means all clients. */
   readonly clients: readonly string[] | null;
-  /** The pools of a pool volume, whose changes wait for space while a pool is full. Undefined for a volume of a section. */
+  /** The pools of a pool volume, whose changes wait for space while a pool is full. `pool` is undefined for a volume of a section. */
   readonly pool?: VolumePools;
-  /** The layout of a volume of several files; `path` and `storage` then belong to the first file. Undefined for a volume of one file. */
+  /**
+   * The layout of a volume of several files; `path` and `storage` then belong to the first file. `layout` is undefined for a volume of
+   * one file.
+   */
   readonly layout?: ServedLayout;
   /** The replica's mirror, identity and intent map; undefined unless the volume is a replica of a mirror. */
   readonly replica?: ServedReplica;

@@ -6,7 +6,7 @@ import { type ThreadLane, ThreadShares } from './thread-shares.ts';
 
 const THREADS = 16;
 
-/** Requests `count` calls and returns those that were started. */
+/** Requests `count` calls, and returns the calls that were started. */
 function ask(lane: ThreadLane, count: number): (() => void)[] {
   const started: (() => void)[] = [];
   for (let index = 0; index < count; index++) lane.run((ended) => started.push(ended));

@@ -4,7 +4,7 @@
 // that bypass the shares, such as syncs, have additional threads (server/limits.ts). Invariants: each call is started exactly once and
 // returns its thread when it ends. The calls of one volume are started in their order of arrival.
 
-/** Starts a call. `ended` must be called once, as soon as the call's thread is free again. */
+/** A function that starts a call in the thread pool. It must call `ended` once, as soon as the call's thread is free again. */
 export type ThreadCall = (ended: () => void) => void;
 
 export class ThreadShares {
@@ -40,7 +40,7 @@ export class ThreadShares {
     return this.lanes.get(volumeId)?.calls ?? 0;
   }
 
-  /** Returns true if a lane that already uses `held` threads may take one more. */
+  /** Returns true if a lane that already uses `held` threads may take another thread. */
   mayTake(held: number): boolean {
     return held < this.free;
   }

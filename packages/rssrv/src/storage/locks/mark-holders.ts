@@ -1,7 +1,7 @@
 // Finds the server processes that have marked files (helpers/ranges.pl), so that an error can name them. No system call returns the owner
-// of a mark. This code therefore reads /proc, which lists the marks of each descriptor of range helpers, and of server processes whose
-// helper has ended. Invariant: this code does not touch the file systems of the files, because these may not answer. Processes of other
-// machines, and of users that this process may not inspect, are not found.
+// of a mark. The marks are therefore read from /proc, which lists them for each descriptor of range helpers, and of server processes
+// whose helper has ended. Invariant: this code does not touch the file systems of the files, because these may not answer. Processes of
+// other machines, and of users that this process may not inspect, are not found.
 
 import { type BigIntStats, readdirSync, readFileSync } from 'node:fs';
 import { processesNamed, startTicksOf } from '@rsio/common/daemon/process-facts';

@@ -157,7 +157,7 @@ function linkOf(fd: string): string {
   try {
     return fs.readlinkSync(`/proc/self/fd/${fd}`);
   } catch {
-    // This is the descriptor with which the directory itself was listed. It is closed by now.
+    // The listing contains the descriptor with which the directory itself was listed, and which is closed by now.
     return '';
   }
 }

@@ -37,7 +37,7 @@ export interface Hold {
    * null, which stands for the current incarnation.
    */
   readonly life: string | null;
-  /** Number of the term under which a replica is open (docs/PROTOCOL.md Q6). Absent in the holds of other volumes. */
+  /** Number of the term under which a replica is open (docs/PROTOCOL.md Q6). Absent if the volume is no replica. */
   readonly term?: number;
 }
 
@@ -53,7 +53,10 @@ export interface VolumeHolds {
   readonly epoch: number;
   readonly holds: readonly Hold[];
   readonly taken: TakeOver | null;
-  /** Present for a snapshot. The next start forgets a snapshot without holders, because servers make and remove many snapshots. */
+  /**
+   * True if the entry belongs to a snapshot; absent for a volume. The next start forgets a snapshot without holders, because servers
+   * make and remove many snapshots.
+   */
   readonly isSnapshot?: true;
 }
 

@@ -32,7 +32,10 @@ export interface HoldsFileContent {
   readonly volumes: Readonly<Record<string, VolumeHolds>>;
   /** Maps each node to the notes about its instances. */
   readonly nodes: Readonly<Record<string, NodeNotes>>;
-  /** True if clients have been fenced, so that the file of fenced clients must exist. Earlier builds ignore this key. */
+  /**
+   * True if clients have been fenced, so that the file of fenced clients must exist. Earlier builds of rssrv ignore this key of the
+   * file.
+   */
   readonly hasHadFences?: boolean;
 }
 

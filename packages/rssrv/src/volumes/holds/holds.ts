@@ -101,7 +101,10 @@ export class Holds {
     return holdersOf(this.entryOf(volumeId).holds);
   }
 
-  /** Returns the node of a writer that has not yet resent the writes that earlier incarnations may have lost; null if there is none. */
+  /**
+   * Returns the node of a writer that has not yet resent the writes that earlier incarnations may have lost; null if all writers have
+   * resent theirs.
+   */
   unsettledNode(volumeId: string, incarnation: string): string | null {
     return this.entryOf(volumeId).holds.find((hold) => isUnsettled(hold, incarnation))?.node ?? null;
   }
@@ -345,7 +348,7 @@ export class Holds {
   private async give(volume: ServedVolume, client: ClientIdentity, opening: Opening, ports: GrantPorts): Promise<Grant> {
     const { id, name } = volume;
     const { losers, replaced, readonly } = opening;
-    // Read the incarnation only now, because the crash of a worker may have started a new one.
+    // Read the incarnation only now, because the crash of a worker may have started a new incarnation.
     const incarnation = ports.incarnation(volume);
     const isElsewhere = replaced !== null && replaced.machine !== client.machine;
     const opened = withOpening(this.entryOf(id), opening, incarnation, this.wallMs());

@@ -10,7 +10,7 @@ import type { Holds } from './holds.ts';
 export interface ReleasePorts {
   /** Returns the served volume with this id, or null if the server does not serve it. */
   find(volumeId: string): ServedVolume | null;
-  /** True if the client has a session, or is beginning one. */
+  /** Returns true if the client has a session or is beginning a session. */
   isThere(node: string): boolean;
   isFenced(node: string): boolean;
   incarnation(volume: ServedVolume): string;

@@ -47,7 +47,7 @@ const move: fc.Arbitrary<Move> = fc.oneof(
  * ends.
  */
 class World {
-  /** Violations of the invariants. */
+  /** Violations of the invariants that the test has found. */
   readonly wrong: unknown[] = [];
   private readonly clients = [BIG2, MARS, VENUS];
   private readonly names = ['big-2', 'mars', 'venus'];
@@ -163,7 +163,7 @@ class World {
     this.begun.push(this.holders.release('id', this.clients[index]!, epoch));
   }
 
-  /** Restarts the listener. Its workers end before the new listener serves any client. */
+  /** Restarts the listener. The workers of the old listener end before the new listener serves a client. */
   private async restart(): Promise<void> {
     const before = this.file;
     this.round++;

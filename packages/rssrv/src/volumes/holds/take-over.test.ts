@@ -39,7 +39,7 @@ async function afterRestart(): Promise<string> {
 class Scene {
   readonly lines: string[] = [];
   readonly holders: Holds;
-  /** The steps that were executed. Each text also names the client that would hold the volume after a restart at this step. */
+  /** The steps that were executed. The text of a step also names the client that would hold the volume after a restart at this step. */
   readonly steps: string[] = [];
   life = 'life';
   isWanted = true;

@@ -12,7 +12,7 @@ export interface VolumeRecord {
   readonly now: VolumeFigures;
   /** Monotonic time of the report `now`. */
   readonly nowMs: number;
-  /** An earlier report. Rates are measured from it to `now`. */
+  /** An earlier report. Rates are measured from this report to the report `now`. */
   readonly before: VolumeFigures;
   readonly beforeMs: number;
 }

@@ -11,7 +11,7 @@ type Stats = ServerMethods['stats']['result'];
 export type SessionStats = Stats['sessions'][number];
 export type WaitView = Stats['waits'][number];
 
-/** A session with its reports. `record` is null until the first report. */
+/** A session with its last report. `record` is null until the session has reported for the first time. */
 export interface StatsSession {
   readonly node: string;
   readonly address: string;

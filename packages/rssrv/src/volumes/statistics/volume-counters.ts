@@ -1,7 +1,8 @@
 // Counts the I/O of a session for each volume: requests, bytes, errors and latencies. A request that the storage answers at once counts
-// as ended when the next request of the same event begins, or when the event ends. This saves a clock read, because the times of these
-// two are read anyway. Invariants: counting a request allocates nothing, except for the first of its kind on a volume. Counters never
-// decrease while the session lives. A session keeps the counters of at most COUNTERS_CLOSED_MAX volumes without a handle.
+// as ended when the next request of the same event begins, or when the event ends. This way of counting saves a clock read, because the
+// clock is read at these two points anyway. Invariants: counting a request allocates nothing, except for the first request of each kind
+// on a volume. Counters never decrease while the session lives. A session keeps the counters of at most COUNTERS_CLOSED_MAX volumes
+// without a handle.
 
 import { Histogram } from '@rsio/common/structures/histogram';
 import { type LatencyFigures, NO_LATENCY } from '@rsio/common/structures/latency-figures';
@@ -141,7 +142,7 @@ export class SessionCounters {
   private endingOp = 0;
   private endingSinceMs = 0;
 
-  /** Returns the counters of a volume that is being opened. They continue if the session had the volume open before. */
+  /** Returns the counters of a volume that is being opened. If the session has had the volume open before, the counters continue. */
   of(volumeId: string): VolumeCounters {
     const known = this.byVolume.get(volumeId);
     // The map keeps the order of the last opening, so that the counters of volumes that were closed long ago are dropped first.
@@ -158,7 +159,7 @@ export class SessionCounters {
     for (const id of closed.slice(0, Math.max(0, closed.length - COUNTERS_CLOSED_MAX))) this.byVolume.delete(id);
   }
 
-  /** Counts a request that was answered at once. It began at `sinceMs`. */
+  /** Counts a request that was answered at once. `sinceMs`: when the request began. */
   atOnce(counters: VolumeCounters, op: number, bytes: number, status: number, sinceMs: number): void {
     counters.count(op, bytes, status);
     this.ending = counters;

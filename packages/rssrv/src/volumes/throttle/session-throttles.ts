@@ -14,7 +14,7 @@ import { type HeldRequest, type ThrottledHandle, VolumeThrottle } from './volume
 
 export interface ThrottlePorts {
   readonly clock: Clock;
-  /** All open handles. */
+  /** Returns all open handles of the session. */
   handles(): Iterable<ThrottledHandle>;
   /** True while an OPEN of any volume is in progress. */
   isOpening(): boolean;
@@ -25,7 +25,7 @@ export class SessionThrottles {
   private readonly ports: ThrottlePorts;
   private readonly ofClient = new Allowance();
   private readonly byVolume = new Map<string, VolumeThrottle>();
-  /** The throttles with waiting requests, the most recently served one last. */
+  /** The throttles with waiting requests, the most recently served throttle last. */
   private readonly waiting = new Set<VolumeThrottle>();
   private readonly wake: EarliestTimer;
   private reporter: Timer | null = null;
@@ -57,7 +57,7 @@ export class SessionThrottles {
     this.wakeIn(throttle.waitMs(request.sinceMs), request.sinceMs);
   }
 
-  /** Called when a handle is being closed. Ends its waiting requests with STALE. */
+  /** Called when a handle is being closed. Ends the waiting requests of the handle with STALE. */
   release(open: ThrottledHandle): void {
     const { throttle } = open;
     if (throttle === null || throttle.held === 0) return;
@@ -143,8 +143,8 @@ export class SessionThrottles {
   }
 
   /**
-   * Plans the next report. Its interval is the longest interval of all volumes with shared limits, so that one report covers all these
-   * volumes.
+   * Plans the next report. The interval until then is the longest of all volumes with shared limits, so that one report covers all
+   * these volumes.
    */
   private reportLater(nowMs: number): void {
     const divided = this.divided;

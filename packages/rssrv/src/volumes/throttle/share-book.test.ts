@@ -1,5 +1,5 @@
 // Shares of one limit among sessions that begin, end, use the volume and hang, in any order, with delayed messages: the shares in force
-// never add up to more than the whole, and in the end they are fair. The buckets that use the shares are in common.
+// never add up to more than the whole limit, and the shares are fair in the end. The buckets that use the shares are in common.
 
 import { expectAtLeast, expectAtMost, expectSame } from '@rsio/common/testing/quick-expect';
 import fc from 'fast-check';
@@ -49,7 +49,7 @@ class World {
     for (const order of orders) this.orders.set(order.session, [...(this.orders.get(order.session) ?? []), order]);
   }
 
-  /** The session receives its next order. */
+  /** Delivers the next order to the session. */
   deliver(session: string): boolean {
     const order = this.orders.get(session)?.shift();
     if (order === undefined) return false;
@@ -66,7 +66,7 @@ class World {
     return true;
   }
 
-  /** The process of the session ends. */
+  /** Ends the process of the session. */
   end(session: string): void {
     for (const messages of [this.inForce, this.orders, this.confirmations]) messages.delete(session);
     this.tell(this.book.remove(session, Number.POSITIVE_INFINITY, this.nowMs));

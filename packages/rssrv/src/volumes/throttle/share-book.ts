@@ -1,12 +1,12 @@
-// Keeps the share of each session in the limits of one volume, and adapts the shares to the use. Each session confirms the share that it
-// is told. Pure: the functions return the orders to send. Invariant: at every moment the shares in force add up to at most 1, because a
+// Keeps the share of each session in the limits of one volume, and adapts the shares to the use. A session confirms each share that it is
+// told. Pure: the functions return the orders to send. Invariant: at every moment the shares in force add up to at most 1, because a
 // share grows only by parts that other sessions have confirmed to give up. A session that does not confirm within SHARE_CONFIRM_MS is not
 // running, and counts as having confirmed. When this session runs again, it can use at most what is left in its old buckets.
 
 import { fairShares } from './fair-shares.ts';
 import { SHARE_CONFIRM_MS, SHARE_STEP } from '../limits.ts';
 
-/** Shares of the limit of requests and of the limit of bytes, from 0 to 1. */
+/** A session's share of the limit of requests, and its share of the limit of bytes. A share is a number from 0 to 1. */
 export interface Share {
   readonly requests: number;
   readonly bytes: number;
@@ -127,7 +127,10 @@ export class ShareBook {
     return orders;
   }
 
-  /** Returns the share to order now. A share may always shrink; it grows only by the part that other sessions have given up. */
+  /**
+   * Returns the share that an order gives a session now. A share may always shrink; it grows only by the part that other sessions have
+   * given up.
+   */
   private next(user: User, kind: keyof Share, wanted: number): number {
     const now = user.told[kind];
     const { size } = this.users;

@@ -1,9 +1,10 @@
-// The messages between the listener and a session about limits of I/O, pauses and stops. They are plain data, because a channel between
-// processes carries them; share-book.ts makes and takes them in the listener, session-throttles.ts in the session.
+// The messages between the listener and a session about limits of I/O, pauses and stops. The messages are plain data, because a channel
+// between processes carries them. share-book.ts decides about the shares in the listener, and session-throttles.ts applies them in a
+// session.
 
 import type { IoLimits } from '@rsio/common/config/schema/types';
 
-/** Paused: all I/O of a volume waits for `leftMs`. Stopped: all I/O is refused. */
+/** The halt of a volume. If the volume is paused, all its I/O waits for `leftMs`. If it is stopped, all its I/O is refused. */
 export type Halt = { readonly kind: 'paused'; readonly leftMs: number } | { readonly kind: 'stopped' };
 
 /** The limits of a session on a volume. */
@@ -37,7 +38,7 @@ export type ThrottleReport =
   /** The session has no handle of the volume. `number`: the last setting that the session has received. */
   | { readonly what: 'unused'; readonly volumeId: string; readonly number: number };
 
-/** What holds requests of a volume. */
+/** The names of the causes that can hold requests of a volume. */
 export type HeldBy = 'pause' | 'iops' | 'bandwidth' | 'client-iops' | 'client-bandwidth';
 
 /** The requests of a volume that wait for limits, or for the end of a pause. */

@@ -11,7 +11,7 @@ import type { HeldBy, ShareUse, ThrottleSetting } from './throttle-messages.ts';
 export interface ThrottledHandle {
   readonly handle: number;
   readonly volume: { readonly id: string };
-  /** Null while nothing limits the I/O of the handle. */
+  /** The throttle of the handle's volume; null while nothing limits the I/O of the handle. */
   throttle: VolumeThrottle | null;
 }
 
@@ -73,8 +73,8 @@ export class VolumeThrottle {
   }
 
   /**
-   * Returns true if a request may begin now, and subtracts it from the allowance. If the result is false, the caller must pass the
-   * request to `hold`.
+   * Returns true if a request may begin now. In that case, the request is subtracted from the allowance. If the result is false, the
+   * caller must pass the request to `hold`.
    */
   admits(bytes: number, nowMs: number): boolean {
     if (this.queue.length > 0 || !this.lets(nowMs)) return false;
