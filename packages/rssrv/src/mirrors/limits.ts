@@ -1,5 +1,5 @@
-// Bounds of rssrv's mirrors/ folder: records of voters, replicas and their intent maps. Units are in the names.
-// src/limits.ts asserts that they agree with the bounds of other folders.
+// Bounds of rssrv's mirrors/ folder: records of voters, replicas and their intent maps. Units are in the names. src/limits.ts asserts
+// that these bounds agree with the bounds of other folders.
 
 import { assert } from '@rsio/common/lib/assert';
 

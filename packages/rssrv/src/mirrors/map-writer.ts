@@ -162,8 +162,8 @@ export class MapWriter {
 }
 
 /**
- * Returns the status for a failed write of the map. NO_SPACE is kept, so that a change waits for space if there is none for its bit,
- * as it does if there is none for its data.
+ * Returns the status for a failed write of the map. NO_SPACE is kept: if there is no space to write the bit of a change, the change
+ * waits for space, as if there were no space for its data.
  */
 function statusOf(errno: string): Status {
   return statusOfErrno(errno) === STATUS.NO_SPACE ? STATUS.NO_SPACE : STATUS.IO_ERROR;

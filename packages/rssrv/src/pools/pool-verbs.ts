@@ -51,7 +51,7 @@ export interface PoolVerbsPorts {
   configured(): readonly ConfiguredVolume[];
   /**
    * Throws E_HELD if clients that use the volume prevent the change from `was` to `now`, and names these clients. `was` is null if the
-   * volume is new, `now` is null if it goes.
+   * volume is new; `now` is null if the volume is removed.
    */
   check(was: ServerVolumeConfig | null, now: ServerVolumeConfig | null): void;
   /**

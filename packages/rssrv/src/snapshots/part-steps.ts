@@ -22,7 +22,7 @@ import { type FoundSnapshot, snapshotParts, snapshotSources } from './snapshot-r
 const GIB = 1024 ** 3;
 const SECTOR_OF_STAT_BYTES = 512;
 
-/** A prepared copy of a volume. `files` has the copy of each of its files. */
+/** A prepared copy of a volume. `files` has the copy of each file of the volume. */
 export interface OpenCopy {
   readonly copy: VolumeCopy;
   readonly files: readonly { readonly pool: PoolState; readonly copy: FileCopy }[];
@@ -105,8 +105,8 @@ export class PartSteps {
   }
 
   /**
-   * Syncs the cloned copies. The caller calls this aside, because it may take long. `prepare` then has little left to do in the turn
-   * of the change.
+   * Syncs the cloned copies. The caller calls `flush` aside, because a sync may take long. `prepare` then has little left to do in the
+   * turn of the change.
    */
   async flush({ pool: home, record }: FoundSnapshot): Promise<void> {
     const { pools } = this.ports;

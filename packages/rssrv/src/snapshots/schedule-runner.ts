@@ -23,7 +23,7 @@ export interface ScheduleRunnerPorts {
   readonly log: Pick<Log, 'info' | 'warn' | 'debug'>;
   readonly snapshots: Pick<SnapshotVerbs, 'snapshot' | 'remove'>;
   pools(): readonly PoolState[];
-  /** Runs the triggers before `make`, then `make`, which makes the snapshots, then the triggers after it. */
+  /** Runs the triggers that precede a snapshot, then `make`, which makes the snapshots, then the triggers that follow a snapshot. */
   around<T>(wanted: SnapshotsToMake, make: () => Promise<T>): Promise<T>;
   /** Executes a change in its turn in the queue of changes. */
   change<T>(work: (turn: Turn) => Promise<T>, what: string): Promise<T>;

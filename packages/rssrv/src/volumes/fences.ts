@@ -79,8 +79,8 @@ export class Fences {
     const fence = before ?? { sinceMs: this.clock.wallMs(), by };
     this.clients.set(node, fence);
     await this.changes.run(async () => {
-      // Set the fence again: an earlier change in the queue may have removed it, because the change let the client in, or because its own
-      // save failed.
+      // Set the fence again: an earlier change in the queue may have removed the fence, because this change let the client in, or because
+      // its own save failed.
       this.clients.set(node, fence);
       try {
         await this.file.save();

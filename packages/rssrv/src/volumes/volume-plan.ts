@@ -28,7 +28,7 @@ export interface SnapshotReader extends Holder {
 }
 
 export interface VolumePlan {
-  /** Volumes to open. If one of them cannot be opened, the whole configuration file is refused. */
+  /** Volumes to open. If one of these volumes cannot be opened, the whole configuration file is refused. */
   readonly added: readonly ServerVolumeConfig[];
   /** Unchanged volumes that could not be opened before. If a retried volume fails again, the rest of the plan is still applied. */
   readonly retried: readonly ServerVolumeConfig[];

@@ -396,7 +396,7 @@ export function isOutOfFiles(thrown: unknown): boolean {
   return errno === 'EMFILE' || errno === 'ENFILE';
 }
 
-/** Returns the facts about open storage. A later start compares them, to detect that the storage was replaced. */
+/** Returns the facts about open storage. A later start compares these facts, to detect that the storage was replaced. */
 export async function storageFacts({ volume, type, path, handle }: Storage): Promise<VolumeFacts> {
   if (type === 'memory' || type === 'null' || path === null || handle === null) return factsOf(volume, type);
   return factsOf(volume, storageStamp(await handle.stat({ bigint: true }), path));

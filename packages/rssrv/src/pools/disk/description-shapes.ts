@@ -110,8 +110,8 @@ export function readable(text: string, parse: (file: string, text: string) => un
 }
 
 /**
- * Parses a description. Returns its version and the fields of the shape; ignores other fields. `newest`: the newest format of this kind of
- * file. Throws E_VOLUME, naming `file` and the field.
+ * Parses a description. Returns the version of the description and the fields of the shape; ignores other fields. `newest`: the newest
+ * format of this kind of file. Throws E_VOLUME, naming `file` and the field.
  */
 export function parseContent<F extends Fields>(
   file: string,

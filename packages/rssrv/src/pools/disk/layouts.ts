@@ -25,8 +25,8 @@ export interface Room {
 
 /**
  * Returns the sizes of the files of a new `concat`. The files are equal, except that a pool without room for its share gets a smaller
- * file, and the other pools take the difference. Only if all free space is used, pools promise more than they have free. Returns null
- * if the pools have no room, or if the size is too small to be divided.
+ * file, and the other pools take the difference. A pool promises more than it has free only if the free space of all pools is used.
+ * Returns null if the pools have no room, or if the size is too small to be divided.
  */
 function concatSizes(sizeBytes: number, blockSizeBytes: number, rooms: readonly Room[]): number[] | null {
   const unitBytes = sizeBytes >= rooms.length * MIB ? MIB : blockSizeBytes;

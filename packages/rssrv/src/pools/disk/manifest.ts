@@ -89,11 +89,11 @@ const PREPARED_REFRESH = object({
 export type PreparedRefresh = Of<typeof PREPARED_REFRESH>;
 
 /**
- * The base of an image: the content of its last refresh. The pools of the volume and of the image both keep it, so that the next
- * refresh can find the differences.
+ * The base of an image: the content of its last refresh. The pool of the volume and the pool of the image both keep the base, so that
+ * the next refresh can find the differences.
  */
 const IMAGE_BASE = object({
-  /** Id of the snapshot of the volume. */
+  /** Id of the snapshot of the volume whose content the base has. */
   snapshot: uuid,
   /** Stamp of the file `base` beside the data of the image. */
   stamp,

@@ -15,7 +15,7 @@ export const poolPaths = {
   parts: (pool: string): string => join(pool, 'parts'),
   volume: (pool: string, id: string): string => join(pool, 'volumes', id),
   removedVolume: (pool: string, id: string): string => join(pool, 'removed', id),
-  /** The folder with copies that moves of volumes between pools make. No copy in it is the only copy of its data. */
+  /** The folder with copies that moves of volumes between pools make. No copy in this folder is the only copy of its data. */
   moving: (pool: string): string => join(pool, 'moving'),
   movingVolume: (pool: string, id: string): string => join(pool, 'moving', id),
   part: (pool: string, fileId: string): string => join(pool, 'parts', fileId),

@@ -189,8 +189,9 @@ async function settledInTime({ settled }: Execution, clock: Clock): Promise<void
 }
 
 /**
- * Returns false if a repeated request must be executed again after this error. This is right if the outcome is unknown, because the
- * repetition finds the outcome on the disk. It is also right if the refusal says to try again, because nothing was changed.
+ * Returns false if a repeated request must be executed again after this error. The result is false if the outcome of the error is
+ * unknown, because the repetition finds the outcome on the disk. The result is also false for a refusal that says to try again,
+ * because nothing was changed.
  */
 function isFinal({ kind, code }: RsError): boolean {
   return kind !== 'system' && kind !== 'internal' && !OPEN_OUTCOMES.includes(code) && !PASSING_REFUSALS.includes(code);

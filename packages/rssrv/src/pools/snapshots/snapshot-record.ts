@@ -82,7 +82,7 @@ const SNAPSHOT = object({
   creator: nameOrNull,
   group: GROUP,
   /**
-   * If a rollback makes the snapshot, of the content before the rollback: stamp of the new data file. The snapshot exists once the
+   * A rollback makes a snapshot of the content before it. For this snapshot: stamp of the new data file. The snapshot exists once the
    * manifest of the volume has this stamp. `rollback` is null for a snapshot that no rollback makes.
    */
   rollback: orNull(stamp),

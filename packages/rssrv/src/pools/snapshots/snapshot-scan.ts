@@ -27,7 +27,7 @@ import {
 export interface VolumeSnapshots {
   /** The snapshots that exist, the oldest first. */
   readonly list: readonly SnapshotRecord[];
-  /** Prepared snapshots. Another file decides whether they exist (snapshot-repair.ts). */
+  /** Prepared snapshots. Another file decides whether these snapshots exist (snapshot-repair.ts). */
   readonly pending: readonly SnapshotRecord[];
   /** Snapshots that this process is making in the background. On disk, these snapshots look like interrupted changes. */
   readonly making: readonly SnapshotRecord[];
@@ -45,7 +45,10 @@ export interface PoolContentScan extends PoolScan {
   readonly snapshots: ReadonlyMap<string, VolumeSnapshots>;
 }
 
-/** Snapshots and volumes that this process is making in the background. The scan does not change their files. */
+/**
+ * Snapshots and volumes that this process is making in the background. The scan does not change the files of these snapshots and
+ * volumes.
+ */
 export interface InTheMaking {
   readonly snapshots: ReadonlyMap<string, VolumeSnapshots>;
   /** Ids of the volumes that are being made. */

@@ -74,7 +74,7 @@ test('the copy has the content of the moment, in any order of clones and writes'
       while (left.length > 0) {
         const [chunk] = left.splice(order.next().value % left.length, 1);
         await whole.clone(chunk!);
-        // A client may change a chunk that is already cloned without waiting.
+        // Without waiting, a client may change a chunk that is already cloned.
         const [from, to] = [chunk! * whole.chunkBytes, Math.min(sizeBytes, (chunk! + 1) * whole.chunkBytes)];
         for (let sector = from / SECTOR; sector < to / SECTOR; sector++) {
           const [part, position] = at(sector);

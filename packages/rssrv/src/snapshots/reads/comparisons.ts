@@ -10,7 +10,7 @@ import { addPair, CHANGED, type ChangedPairs, changedPairs } from './changed-ran
 import { COMPARISON_MAX_MS, EXTENT_READS_PER_ANSWER_MAX, EXTENTS_READ_MAX } from '../limits.ts';
 import { PoolTurns } from './turns.ts';
 
-/** A file with a state of the volume. */
+/** One file of the volume in one of the two states that are compared. */
 export interface ComparedFile {
   readonly path: string;
   /** True if clients may be writing to the file. */
@@ -20,7 +20,7 @@ export interface ComparedFile {
 }
 
 export interface Comparison {
-  /** Name of the pool of both files. */
+  /** Name of the pool that contains both files. */
   readonly pool: string;
   /** The file in its earlier state. `before` is null if the volume did not have this file yet; the earlier state then reads as zeros. */
   readonly before: ComparedFile | null;

@@ -62,7 +62,7 @@ export class LayoutMap {
     this.runBytes = chunkBytes - inChunkBytes;
   }
 
-  /** Returns the offset in the volume of a byte of a file. */
+  /** Returns the offset in the volume that a byte of a file has. */
   volumeOffset(part: number, partPositionBytes: number): number {
     const { chunkBytes } = this;
     if (chunkBytes === null) return (this.starts[part] ?? 0) + partPositionBytes;

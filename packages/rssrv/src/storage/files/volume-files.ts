@@ -1,5 +1,5 @@
-// Opens the files or the device of a volume. For a server process that may not open paths, the listener opens them in the same way and
-// passes the descriptors. Invariants: each caller gets its own open files, because the kernel reports a write-back error once to each
+// Opens the files or the device of a volume. For a server process that may not open paths, the listener opens the files in the same way
+// and passes the descriptors. Invariants: each caller gets its own open files, because the kernel reports a write-back error once to each
 // open file. The two descriptors of a FileDescriptors belong to the same file.
 
 import fs from 'node:fs';

@@ -82,7 +82,7 @@ export interface Opening {
   readonly isReader: boolean;
   /** The holds of other nodes that this OPEN takes over. */
   readonly losers: readonly Hold[];
-  /** The hold of an earlier instance of the same node, which this OPEN replaces; null if there is none. */
+  /** The hold of an earlier instance of the same node, which this OPEN replaces; null if there is no such hold. */
   readonly replaced: Hold | null;
   /** True if the client does not resume an earlier hold, and therefore has no writes to recover. */
   readonly isSettled: boolean;

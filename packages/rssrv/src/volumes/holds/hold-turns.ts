@@ -7,14 +7,14 @@ import type { Claimant, VolumeHolds } from './hold-rules.ts';
 export interface HoldChanges {
   last: Promise<unknown>;
   waiting: number;
-  /** The take-over in progress, with the volume's earlier holds; null if there is none. */
+  /** The take-over in progress, with the volume's earlier holds; null if no take-over is in progress. */
   takeOver: { readonly taker: Claimant; readonly entry: VolumeHolds } | null;
 }
 
 export class HoldTurns {
   private readonly changes = new Map<string, HoldChanges>();
 
-  /** Returns the waiting and running changes of a volume; undefined if there are none. */
+  /** Returns the waiting and running changes of a volume; undefined if no change of the volume waits or runs. */
   of(volumeId: string): Readonly<HoldChanges> | undefined {
     return this.changes.get(volumeId);
   }

@@ -65,7 +65,7 @@ export class Holds {
   private readonly file: StateFile<HoldsFileContent>;
   private readonly volumes = new Map<string, VolumeHolds>();
   private readonly nodes = new Map<string, NodeNotes>();
-  /** Maps a volume id with a node to the text of the last refusal that was logged for them. */
+  /** Maps a pair of volume id and node to the text of the last refusal that was logged for this pair. */
   private readonly refusals = new Map<string, string>();
   private readonly turns = new HoldTurns();
   /** True if clients have been fenced, now or earlier (fences.ts). */

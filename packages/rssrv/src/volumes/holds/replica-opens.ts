@@ -1,6 +1,6 @@
-// Decides whether a client may open a replica of a mirror (docs/PROTOCOL.md Q6). Pure. holds.ts asks in the turn of the volume.
-// Invariants: a replica is opened only under the term that this server has promised, and only when no hold of another term is left. A
-// volume that is no replica is opened without a term.
+// Decides whether a client may open a replica of a mirror (docs/PROTOCOL.md Q6). Pure. holds.ts calls `refusedReplica` in the turn of the
+// volume. Invariants: a replica is opened only under the term that this server has promised, and only when no hold of another term is
+// left. A volume that is no replica is opened without a term.
 
 import type { OpenRequest } from '@rsio/protocol/wire/messages';
 import type { Term } from '@rsio/protocol/wire/mirror-messages';

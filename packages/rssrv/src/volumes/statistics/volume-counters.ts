@@ -29,7 +29,7 @@ export interface VolumeFigures extends HeldFigures {
   readonly heldMs: number;
   /** Number of requests that the storage is executing, or that wait for space or for a snapshot. */
   readonly outstanding: number;
-  /** Age in ms of the oldest outstanding request; 0 if there is none. */
+  /** Age in ms of the oldest outstanding request; 0 if no request is outstanding. */
   readonly oldestMs: number;
   readonly waitingForSpace: number;
   /** Number of changes that wait because a snapshot is being taken. */

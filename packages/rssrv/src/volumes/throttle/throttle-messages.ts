@@ -4,7 +4,7 @@
 
 import type { IoLimits } from '@rsio/common/config/schema/types';
 
-/** The halt of a volume. If the volume is paused, all its I/O waits for `leftMs`. If it is stopped, all its I/O is refused. */
+/** The halt of a volume. If the volume is paused, all its I/O waits for `leftMs`. If the volume is stopped, all its I/O is refused. */
 export type Halt = { readonly kind: 'paused'; readonly leftMs: number } | { readonly kind: 'stopped' };
 
 /** The limits of a session on a volume. */
