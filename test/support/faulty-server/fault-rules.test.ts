@@ -1,5 +1,5 @@
-// Each kind of fault, on a clock and files of the test: the affected operations, the time and the result of each, and that each is answered
-// once. rssrvcfg-volumes.test.ts tests the grammar of the rules.
+// Each kind of fault, on a clock and files of the test: which operations a fault affects, when and with which result an operation is
+// answered, and that each operation is answered once. rssrvcfg-volumes.test.ts tests the grammar of the rules.
 
 import type { DelayRule, ErrorRule } from './volume-faults.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';

@@ -64,7 +64,10 @@ export function pause(file: string, { clock, isThere }: FaultPorts): Fault {
   };
 }
 
-/** Limits reads and writes to the given rate. Each read or write waits until all earlier ones would have ended at that rate. */
+/**
+ * Limits reads and writes to the given rate. Each read or write waits until all earlier reads and writes would have ended at that
+ * rate.
+ */
 export function throttle(bytesPerSecond: number, { clock }: FaultPorts): Fault {
   let freeMs = 0;
   return (operation, _positionBytes, lengthBytes, passed) => {

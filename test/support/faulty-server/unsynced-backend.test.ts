@@ -1,5 +1,6 @@
-// Unsynced writes against a model: reads see the newest data, a flush makes earlier answers durable, and after a crash of the machine each
-// sector has its durable content or a later one. The inner storage answers when the test permits it.
+// Unsynced writes, compared with a model. Reads return the newest data. A flush makes all writes durable that were answered before it.
+// After a crash of the machine, each sector has its durable content, or content that was written later. The inner storage answers when
+// the test permits it.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -15,7 +16,7 @@ import type { UnsyncedPiece } from './unsynced-writes.ts';
 
 const SECTORS = 8;
 
-/** The log, which survives the end of a process. */
+/** A log in memory, which survives the simulated end of a process. */
 class MemoryLog implements RecordLog {
   bytes: Buffer;
   readonly found: readonly UnsyncedRecord[];
@@ -40,7 +41,7 @@ class MemoryLog implements RecordLog {
 
 interface Pending {
   readonly isFlush: boolean;
-  /** Executes the operation. */
+  /** Makes the operation take effect. */
   readonly apply: () => void;
   readonly done: IoDone;
 }
@@ -130,7 +131,7 @@ interface Range {
   readonly count: number;
 }
 
-/** Model: the values that each sector may have. */
+/** The model: for each sector, the values that it may have. */
 class Model {
   at = 0;
   readonly sectors = Array.from({ length: SECTORS }, () => ({ durable: { at: 0, value: 0 }, later: [] as Version[] }));
@@ -175,7 +176,7 @@ function bytesOf(range: Range, value: number): Buffer {
   return bytes;
 }
 
-/** The sectors' values. Throws if a sector is torn. */
+/** Returns the value of each sector. Throws if a sector is torn. */
 function valuesOf(bytes: Buffer): number[] {
   return Array.from({ length: bytes.length / SECTOR_BYTES }, (_, index) => {
     const sector = bytes.subarray(index * SECTOR_BYTES, (index + 1) * SECTOR_BYTES);
@@ -204,7 +205,7 @@ class Scene {
     );
   }
 
-  /** Overlapping writes never run at the same time. */
+  /** Returns true if no running write overlaps the range, because overlapping writes never run at the same time. */
   private isFree(range: Range): boolean {
     const wanted = new Set(sectorsOf(range));
     return !this.outside.some((other) => sectorsOf(other.range).some((sector) => wanted.has(sector)));
@@ -255,7 +256,10 @@ class Scene {
     });
   }
 
-  /** A read runs until the storage answers. It may return any value that was newest since it started. */
+  /**
+   * Starts a read, which runs until the storage answers. The read may return any value that was the newest value at some time since it
+   * started.
+   */
   read(range: Range): void {
     const target = Buffer.alloc(sectorsOf(range).length * SECTOR_BYTES);
     const before = sectorsOf(range).map((sector) => this.model.current(sector));
@@ -286,7 +290,10 @@ class Scene {
     expect(valuesOf(target)).toEqual(this.model.sectors.map((_, sector) => this.model.current(sector).value));
   }
 
-  /** The process is killed. Pending storage operations take effect or not, and the next process finds the log and the storage. */
+  /**
+   * Kills the process. Each pending operation of the storage takes effect or does not, and the next process finds the log and the
+   * storage.
+   */
   async kill(random: SeededRandom): Promise<void> {
     for (const one of this.storage.pending) if (random.chance(0.5)) one.apply();
     this.storage.pending = [];
@@ -311,7 +318,7 @@ class Scene {
     }
   }
 
-  /** The machine crashes with all its processes. */
+  /** Crashes the machine, which ends all processes. */
   crash(random: SeededRandom): void {
     this.storage.crash(random);
     for (const { positionBytes, data } of crashed(decodeRecords(this.log.bytes).records, () => random.unit())) {
@@ -370,7 +377,7 @@ test('reads return the newest data, and a crash leaves the flushed content or a 
   );
 });
 
-/** A crash that loses every unsynced write. */
+/** Simulates a crash that loses every unsynced write. Returns the values of the sectors after the crash. */
 function allLost(scene: Scene): number[] {
   expect(crashed(decodeRecords(scene.log.bytes).records, () => 0)).toEqual([]);
   return valuesOf(scene.storage.content);

@@ -40,7 +40,7 @@ function failOnce(name: 'writeSync' | 'ftruncateSync' | 'renameSync', code: stri
   });
 }
 
-/** Makes the next close fail, although it closes the descriptor. */
+/** Makes the next close report an error, although it closes the descriptor. */
 function failCloseOnce(): void {
   vi.spyOn(fs, 'closeSync').mockImplementationOnce((descriptor) => {
     closeSync(descriptor);
@@ -48,7 +48,7 @@ function failCloseOnce(): void {
   });
 }
 
-/** The values of the writes in the log, after the name of the storage. */
+/** Returns the content of the log: the name of the storage, then the values of the writes. */
 function content(): (string | number)[] {
   return readLog(file).map(({ kind, data }) => (kind === RECORD.PLACE ? String(data) : data![0]!));
 }

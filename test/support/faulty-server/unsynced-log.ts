@@ -34,7 +34,7 @@ export class UnsyncedLog {
   private descriptor: number;
   private length: number;
 
-  /** `location`: the file or device to which the writes belong. Throws errors from node:fs; no descriptor then stays open. */
+  /** `location`: the file or device to which the writes belong. Throws errors from node:fs. After an error, no descriptor stays open. */
   constructor(file: string, location: string) {
     this.file = file;
     this.location = location;
@@ -89,7 +89,7 @@ export class UnsyncedLog {
     return null;
   }
 
-  /** Never throws. */
+  /** Closes the log. Never throws. */
   close(): void {
     closeQuietly(this.descriptor);
   }

@@ -1,6 +1,6 @@
-// Defines the format of the log of unsynced writes, and simulates which of these writes survive a crash of the machine. This module is
-// pure; unsynced-log.ts reads and writes the file. Invariant: incomplete records are ignored. The first record names the file or device to
-// which all writes in the log belong. Layout of a record (byte offsets above the fields, widths of numbers in bits):
+// Defines the format of the log of unsynced writes, and simulates which of these writes survive a crash of the machine. The module is
+// pure: unsynced-log.ts reads and writes the file. Invariant: incomplete records are ignored. The first record names the file or device
+// to which all writes in the log belong. Layout of a record (byte offsets above the fields, widths of numbers in bits):
 //
 //    0..3     4       5..7   8..13           14..19         20..
 //    RSUW     kind    0      position (48)   length (48)    data of a write, or the name
@@ -35,7 +35,7 @@ export function placeRecord(location: string): UnsyncedRecord {
   return { kind: RECORD.PLACE, positionBytes: 0, lengthBytes: data.length, data };
 }
 
-/** `goodBytes`: the total length of the complete records. */
+/** Returns the complete records of a log. `goodBytes`: the total length of these records. */
 export function decodeRecords(bytes: Buffer): { readonly records: readonly UnsyncedRecord[]; readonly goodBytes: number } {
   const records: UnsyncedRecord[] = [];
   let at = 0;
@@ -57,7 +57,10 @@ export interface CrashedSector {
   readonly data: Buffer;
 }
 
-/** Probabilities that an unsynced sector survives a crash. Each simulated crash uses one of these probabilities for all sectors. */
+/**
+ * Probabilities that an unsynced sector survives a crash. A simulated crash chooses one of these probabilities and uses it for all
+ * sectors.
+ */
 const SURVIVAL = [0, 0.1, 0.5, 0.9, 1];
 
 /**

@@ -1,13 +1,13 @@
-// Keeps the writes to one volume that no flush has yet moved to the storage. This module is pure: unsynced-log.ts stores the writes in a
-// file, and unsynced-backend.ts owns the storage. Invariant: the content of the volume is the storage's data, overwritten by all pieces in
-// order.
+// Keeps the writes to one volume that no flush has yet moved to the storage. The module is pure: unsynced-log.ts stores the writes in a
+// file, and unsynced-backend.ts owns the storage. Invariant: the content of the volume is the storage's data, overwritten by all pieces
+// in order.
 
 export interface UnsyncedPiece {
   /** The pieces are numbered in the order in which they were written. If a piece is split, the parts keep the number of the piece. */
   readonly number: number;
   readonly positionBytes: number;
   readonly lengthBytes: number;
-  /** Null means zeros. */
+  /** The data of the write; null if the write has only zeros. */
   readonly data: Buffer | null;
 }
 
@@ -19,7 +19,7 @@ export class UnsyncedWrites {
     return this.list;
   }
 
-  /** Number of the newest piece; 0 if there has been no piece yet. */
+  /** Number of the newest piece; 0 if no piece has been added yet. */
   get last(): number {
     return this.lastNumber;
   }

@@ -1,6 +1,6 @@
-// The wrapper of replicas against a model, on a simulated disk that crashes, tears writes, and fails writes and syncs. After a crash at any
-// moment, the map on disk has the bit of each region that was written to since the region was cleared. Without syncs, with an older page
-// written last, or with a clear of a region during a change, the random test is red.
+// The wrapper of replicas against a model, on a simulated disk that crashes, tears writes, and fails writes and syncs. If a region was
+// written to after its bit was last cleared, its bit is set in the map on disk after a crash at any moment. The random test fails if the
+// wrapper leaves out syncs, writes an older page last, or clears a region during a change.
 
 import { MIRROR_REGION_BYTES } from '@rsio/protocol/wire/limits';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';

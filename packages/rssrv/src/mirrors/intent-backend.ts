@@ -1,7 +1,7 @@
 // A backend wrapper for replicas: a change begins only when the bits of its regions in the intent map are durable (M2). If the bits are
-// already durable, the change begins in the same event-loop turn without an allocation. Invariants: a region of a waiting or running change
-// is never cleared. A change whose bits cannot be made durable never reaches the storage. READs and FLUSHes never wait. The slots of the
-// session bound the number of waiting changes.
+// already durable, the change begins in the same event-loop turn without an allocation. Invariants: the bits of the regions of a waiting
+// or running change are never cleared. A change whose bits cannot be made durable never reaches the storage. READs and FLUSHes never
+// wait. The slots of the session bound the number of waiting changes.
 
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { MIRROR_REGION_BYTES } from '@rsio/protocol/wire/limits';
@@ -16,7 +16,7 @@ const KIND = { WRITE: 0, DISCARD: 1, ZERO: 2 } as const;
 const EMPTY = Buffer.alloc(0);
 const nothing = (): void => undefined;
 
-/** A waiting or running change. Objects are reused. */
+/** A waiting or running change. The object is reused for a later change. */
 class Change {
   kind: (typeof KIND)[keyof typeof KIND] = KIND.WRITE;
   source: Buffer = EMPTY;
@@ -90,7 +90,7 @@ export class IntentBackend extends ForwardingBackend {
     this.begin(change);
   }
 
-  /** No change is waiting or running, because the caller has received all answers. */
+  /** The caller must have received the answers of all changes, so that no change is waiting or running. */
   override async close(): Promise<void> {
     await this.writer.whenIdle();
     try {
@@ -166,7 +166,7 @@ export class IntentBackend extends ForwardingBackend {
     this.writer.writeSoon();
   }
 
-  /** Clears regions, except those of waiting or running changes. */
+  /** Clears the bits of the regions in this range. The bits of regions of waiting or running changes stay set. */
   private clearRange(first: number, count: number): void {
     const end = first + count;
     const busy = this.active.filter((change) => change.first < end && change.last >= first).toSorted((a, b) => a.first - b.first);

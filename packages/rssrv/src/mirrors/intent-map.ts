@@ -1,6 +1,7 @@
-// The intent map of a replica: one bit for each region of the volume, and a record of the bits that are durable. Pure: map-writer.ts writes
-// the pages. Invariants: a bit counts as durable only if a sync that began after the bit was written has succeeded, and the bit was not
-// cleared since. The bits after the last region are ones, so that the bit of a region that is added later is set.
+// The intent map of a replica: one bit for each region of the volume, and a record of the bits that are durable. Pure: map-writer.ts
+// writes the pages. Invariants: a bit counts as durable only if it was written, a sync that began after this write has succeeded, and the
+// bit has not been cleared since the write. The unused bits behind the last region are set, so that the bit of a region that is added
+// later is set.
 
 import { MAP_PAGE_BYTES } from './limits.ts';
 
@@ -8,14 +9,14 @@ const REGIONS_PER_BYTE = 8;
 const REGIONS_PER_PAGE = MAP_PAGE_BYTES * REGIONS_PER_BYTE;
 const ONES = 0xff;
 
-/** Returns the number of bytes of the bits of this number of regions. */
+/** Returns how many bytes the bits of `regions` regions occupy. */
 export function bytesOf(regions: number): number {
   return Math.ceil(regions / REGIONS_PER_BYTE);
 }
 
 export class IntentMap {
   private count: number;
-  /** The present bits. */
+  /** The bits as they are now in memory. */
   private bits: Buffer;
   /** The bits of each page when it was last copied for a write. */
   private copied: Buffer;
@@ -24,7 +25,10 @@ export class IntentMap {
   /** Pages that may differ from the file. */
   private readonly dirty = new Set<number>();
 
-  /** `bits`: the bits in the file. Missing bits are set. No bit counts as durable at first; see map-writer.ts. */
+  /**
+   * `bits`: the bits that were read from the file. If the file has fewer bits than `regions`, the missing bits are set. No bit counts
+   * as durable at first; see map-writer.ts.
+   */
   constructor(regions: number, bits: Buffer = Buffer.alloc(0)) {
     const bytes = bytesOf(regions);
     this.count = regions;
@@ -44,7 +48,10 @@ export class IntentMap {
     return this.dirty.size > 0;
   }
 
-  /** Adds regions, whose bits are set, up to this number. Does nothing if the map already has as many. */
+  /**
+   * Adds regions until the map has `regions` of them. The bits of added regions are set. Does nothing if the map already has enough
+   * regions.
+   */
   grow(regions: number): void {
     if (regions <= this.count) return;
     const before = this.count;
@@ -84,7 +91,7 @@ export class IntentMap {
     }
   }
 
-  /** Clears the bits of `count` regions. Regions beyond the last one are ignored. */
+  /** Clears the bits of `count` regions. Numbers beyond the last region are ignored. */
   clear(first: number, count: number): void {
     const last = Math.min(this.count, first + count) - 1;
     let region = first;
@@ -93,13 +100,13 @@ export class IntentMap {
       const [byte, mask] = [region >>> 3, isWhole ? ONES : 1 << (region & 7)];
       if ((this.bits[byte]! & mask) !== 0) this.dirty.add(Math.floor(region / REGIONS_PER_PAGE));
       this.bits[byte] = this.bits[byte]! & ~mask;
-      // From now on, the bits on disk are unknown.
+      // A cleared bit no longer counts as durable, because a write of its page may reach the disk at any time.
       this.durable[byte] = this.durable[byte]! & ~mask;
       region += isWhole ? REGIONS_PER_BYTE : 1;
     }
   }
 
-  /** Returns bits like `IntentView.read`. */
+  /** Returns at most `maxBytes` bytes of bits, beginning with the byte of region `first`, in the form of `IntentView.read`. */
   read(first: number, maxBytes: number): Buffer {
     const from = Math.floor(first / REGIONS_PER_BYTE);
     const part = Buffer.from(this.bits.subarray(from, from + maxBytes));
@@ -108,14 +115,14 @@ export class IntentMap {
     return part;
   }
 
-  /** Returns the dirty pages in ascending order, and marks them as clean. The caller must write them. */
+  /** Returns the dirty pages in ascending order, and marks them as clean. The caller must write these pages. */
   takeDirty(): number[] {
     const pages = [...this.dirty].toSorted((a, b) => a - b);
     this.dirty.clear();
     return pages;
   }
 
-  /** Marks pages as dirty. */
+  /** Marks these pages as dirty, so that they are written again. */
   touch(pages: Iterable<number>): void {
     for (const page of pages) this.dirty.add(page);
   }

@@ -1,6 +1,6 @@
 // The file `mirror.map` beside the data of a replica: a header, and the bits of the intent map. An invalid file counts as a map of ones.
-// Invariants: a header is valid only with the right checksum, so that a torn header is invalid. The bits of the regions that the header
-// counts are on disk before the header. The bits of other regions count as set.
+// Invariants: a header is valid only with the right checksum, so that a torn header is invalid. The header contains a number of regions,
+// and is written only after the bits of these regions are on disk. The bits of later regions count as set.
 //   0     "RSIOMAP1", format (u32), bytes of a region (u32), regions (u64), identity of the data (32 digits), SHA-256 of all that
 //   4096  the bits, bit i of byte j for region 8j + i; those behind the last region are ones
 
@@ -20,14 +20,14 @@ const openFile = promisify(fs.open);
 const MODE = 0o600;
 const MAGIC = 'RSIOMAP1';
 const FORMAT = 1;
-/** Length of the fields before the checksum, and of the checksum. */
+/** FIELDS_BYTES: length of the fields before the checksum. SUM_BYTES: length of the checksum. */
 const FIELDS_BYTES = 24 + MIRROR_ID_CHARS;
 const SUM_BYTES = 32;
 const ONES = 0xff;
 /** A new map is written in pieces of this size. */
 const PIECE_BYTES = 1024 * 1024;
 
-/** Data identity of the replica, and number of regions whose bits the file has. */
+/** The header's fields: the data identity of the replica, and the number of regions whose bits are in the file. */
 export interface MapHeader {
   readonly identity: string;
   readonly regions: number;
@@ -60,8 +60,8 @@ export function decodeHeader(header: Buffer, identity: string): MapHeader | stri
 }
 
 /**
- * Durably makes a map of ones, which replaces an earlier map. `reached` is called after each step. Throws a system error; then the earlier
- * or the new map exists.
+ * Durably makes a map of ones, which replaces an earlier map. `reached` is called after each step. Throws a system error; after an
+ * error, the file is either the earlier map or the new map.
  */
 export async function makeMap(file: string, header: MapHeader, reached: (step: string) => void = () => undefined): Promise<void> {
   const temporary = `${file}.new`;
@@ -86,7 +86,10 @@ export async function makeMap(file: string, header: MapHeader, reached: (step: s
   reached('place: durable map');
 }
 
-/** Opens the map of a replica, and returns the descriptor. Creates a missing file, which counts as ones. Throws a system error. */
+/**
+ * Opens the map of a replica, and returns the descriptor. If the file is missing, creates an empty file, which counts as a map of
+ * ones. Throws a system error.
+ */
 export function openMap({ mapPath }: ServedReplica): Promise<number> {
   return openFile(mapPath, O_RDWR | O_CREAT, MODE);
 }

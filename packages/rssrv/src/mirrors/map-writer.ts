@@ -1,7 +1,7 @@
-// Writes the pages of an intent map to its file, and syncs them for waiting changes, which share a sync. Invariants: one write or sync runs
-// at a time, so that an older page never overwrites a newer one. A bit is durable only if its page was written and synced in one round.
-// Bits that an earlier process wrote are not durable until this process has written and synced them again. The kernel may have them only in
-// memory, or may have reported a write-back error only to that process.
+// Writes the pages of an intent map to its file, and syncs them for waiting changes, which share a sync. Invariants: one write or sync
+// runs at a time, so that an older page never overwrites a newer one. A bit is durable only if its page was written and synced in one
+// round. Bits that an earlier process wrote are not durable until this process has written and synced them again. The kernel may still
+// have these bits only in memory, or may have reported a write-back error only to the earlier process.
 
 import type { Status } from '@rsio/protocol/wire/status';
 import { STATUS, statusOfErrno } from '@rsio/protocol/wire/status';
@@ -9,12 +9,15 @@ import { bytesOf, IntentMap } from './intent-map.ts';
 import { MAP_HEADER_BYTES, MAP_PAGE_BYTES } from './limits.ts';
 import { decodeHeader, encodeHeader } from './map-file.ts';
 
-/** The open file of a map. `end` gets null, or the name of an errno. One operation is in progress at a time. */
+/**
+ * The open file of a map. `end` gets null on success, else the name of an errno. The caller starts an operation on the file only when
+ * the previous operation has ended.
+ */
 export interface MapDisk {
   write(source: Buffer, positionBytes: number, end: (errno: string | null) => void): void;
   /** Makes all writes that ended before this call durable. */
   sync(end: (errno: string | null) => void): void;
-  /** Reads up to `lengthBytes`; less at the end of the file. Rejects with a system error. */
+  /** Reads `lengthBytes` bytes, or fewer if the file ends earlier. Rejects with a system error. */
   read(lengthBytes: number, positionBytes: number): Promise<Buffer>;
   close(): Promise<void>;
 }
@@ -23,11 +26,14 @@ export interface OpenedMap {
   readonly map: IntentMap;
   /** Number of regions in the header on disk; 0 if the header is invalid. */
   readonly counted: number;
-  /** Why all bits of the map are set, as the end of a sentence; null if the map was read. */
+  /**
+   * If the map could not be read, and all its bits are therefore set: the reason, as the end of a sentence. `trouble` is null if the
+   * map was read.
+   */
   readonly trouble: string | null;
 }
 
-/** Reads a map. If it cannot be read, returns a map of ones. Never rejects. */
+/** Reads a map. If the file cannot be read, returns a map of ones. Never rejects. */
 export async function readMap(disk: MapDisk, identity: string, regions: number): Promise<OpenedMap> {
   const ones = (trouble: string): OpenedMap => ({ map: new IntentMap(regions), counted: 0, trouble });
   try {
@@ -45,9 +51,10 @@ export async function readMap(disk: MapDisk, identity: string, regions: number):
 }
 
 /**
- * A torn write loses no durable bit. Every version of a page that is written while a bit is durable has the bit, because the durable bits
- * are a subset of the present bits. Every mixture of such versions has the bit as well. A cleared bit is no longer durable. The header is
- * written only after the bits of all its regions have been synced, and a torn header turns the whole map into ones.
+ * A torn write loses no durable bit. While a bit is durable, every version of its page that is written has the bit set, because the
+ * durable bits are a subset of the bits in memory. A torn page is a mixture of these versions, and the bit is therefore set in it as
+ * well. A cleared bit is no longer durable. The header is written only after the bits of all its regions have been synced, and a torn
+ * header turns the whole map into ones.
  */
 export class MapWriter {
   private readonly map: IntentMap;
@@ -93,7 +100,7 @@ export class MapWriter {
     this.round = this.waiting;
     this.waiting = [];
     this.regions = this.map.regions;
-    // The round must also sync the bits of the regions that its header adds.
+    // If the round writes a header with more regions, it must also write and sync the bits of the added regions.
     if (this.round.length > 0 && this.regions !== this.counted) this.map.touchFrom(this.counted);
     this.pages = this.map.takeDirty();
     this.writePage(0);
@@ -125,7 +132,8 @@ export class MapWriter {
       return;
     }
     const header = encodeHeader({ identity: this.identity, regions: this.regions });
-    // These bits are durable only after the header, because the old header on disk may not include them.
+    // The bits of this round become durable only when the header is durable, because the old header on disk may not include their
+    // regions.
     const end = (errno: string | null): void => {
       if (errno === null) {
         this.counted = this.regions;
@@ -138,7 +146,7 @@ export class MapWriter {
 
   private ended(errno: string | null): void {
     if (errno !== null) {
-      // The pages may not be on disk, and the kernel does not write them again.
+      // The pages of the failed round may not be on disk, and the kernel does not write them again by itself.
       this.map.touch(this.pages);
       this.failed(errno);
     }
@@ -147,13 +155,16 @@ export class MapWriter {
     this.isRunning = false;
     const status = errno === null ? STATUS.OK : statusOf(errno);
     for (const one of done) one(status);
-    // After a failure, the next change that needs a page writes the pages again.
+    // After a failure without waiting changes, no round starts here. The next change that needs a durable bit writes the pages again.
     if (errno === null || this.waiting.length > 0) this.run();
     if (!this.isRunning) for (const resolve of this.idle.splice(0)) resolve();
   }
 }
 
-/** Keeps NO_SPACE, so that a change without space for its bit waits for space like a change without space for its data. */
+/**
+ * Returns the status for a failed write of the map. NO_SPACE is kept: if there is no space to write the bit of a change, the change
+ * waits for space, as if there were no space for its data.
+ */
 function statusOf(errno: string): Status {
   return statusOfErrno(errno) === STATUS.NO_SPACE ? STATUS.NO_SPACE : STATUS.IO_ERROR;
 }

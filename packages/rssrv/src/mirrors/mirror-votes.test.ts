@@ -1,6 +1,6 @@
 // Votes at a server with a replica: PLACE, CLAIM and OPEN in many orders, with restarts, storage that does not answer, and processes that
-// die. The judge of the scene finds requests that run under a lower term; planted faults prove that. The conformance suite has real
-// processes.
+// die. The judge of the scene finds requests that run under a lower term than the claimed term. Tests with planted faults prove that the
+// judge finds them. The conformance suite tests the same with real processes.
 
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,7 +16,8 @@ import type { ClientIdentity } from '../volumes/holds/grants.ts';
 import { REPLICA_WAIT_MS } from './limits.ts';
 import type { MirrorVotesPorts } from './mirror-votes.ts';
 
-// A save takes one event-loop turn, so that `turns` waits for all work that is not held up on purpose.
+// Each save of a file takes exactly one event-loop turn. `turns` therefore waits for all work, except the work that a test holds up on
+// purpose.
 vi.mock('@rsio/common/files/durable-write', async (importOriginal) => ({
   ...(await importOriginal<object>()),
   replaceFile: async (file: string, text: string): Promise<void> => {
@@ -188,7 +189,7 @@ test('storage that does not answer: the server votes without its replica, and gr
   scene.clock.advance(REPLICA_WAIT_MS);
   expect(await claiming).toMatchObject({ voted: VOTED.DONE, replica: null, sentence: expect.stringMatching(/still executes/) });
   const openings = [scene.open(BIG2, 1), scene.open(MARS, 2)];
-  // For any number of claims, one fence is running and one is waiting.
+  // However many claims are sent, at most one fence is running and one is waiting.
   const claims = Array.from({ length: 20 }, () => scene.claim(MARS, 2));
   await expect.poll(() => scene.hung?.length, SOON).toBe(1);
   await scene.letGo();
@@ -255,7 +256,7 @@ test('a replica that is not served, or there twice, is not named', async () => {
   }
 });
 
-// Regression: a client that may not use the volume got the promise, and the holder lost its hold.
+// Regression: a client without the right to use the volume got the promise, and the holder of the volume lost its hold.
 test('a claim of a client to which the replica is not offered is refused, and promises nothing', async () => {
   const scene = await placed();
   await scene.claim(MARS, 3);
@@ -279,7 +280,10 @@ const MOVES: fc.Arbitrary<Move> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('hang' as const, 'go' as const, 'restart' as const, 'late' as const) }) },
 );
 
-/** Returns the violation by moves that do not wait for their answers; null if there is none. */
+/**
+ * Plays the moves without waiting for the answer to each. Returns what the judge of the scene has seen run below a claimed term; null
+ * if it has seen nothing.
+ */
 async function played(moves: readonly Move[], changes?: (ports: MirrorVotesPorts) => MirrorVotesPorts): Promise<string | null> {
   const scene = await placed(changes);
   const clients: ClientIdentity[] = [BIG2, MARS];
@@ -315,7 +319,7 @@ test('in no order of claims, opens, crashes and restarts does anything of a lowe
 
 const LOWER_STAYS: readonly Move[] = [{ kind: 'open', who: 0, number: 1 }, { kind: 'hang' }, { kind: 'claim', who: 1, number: 2 }];
 
-/** Holds with a planted fault: `endHolds` uses another function for revocations. */
+/** Returns ports whose holds have a planted fault: `endHolds` revokes through the function `revokes`. */
 function revokingBy(ports: MirrorVotesPorts, revokes: (revoke: () => Promise<void>) => Promise<void>): MirrorVotesPorts {
   const { holds } = ports;
   const endHolds: typeof holds.endHolds = (id, losers, revoke, after) =>

@@ -17,7 +17,10 @@ import { REPLICA_WAIT_MS } from './limits.ts';
 import { replicaFor, replicasOf } from './own-replicas.ts';
 import { ReplicaFence, type ReplicaFencePorts } from './replica-fence.ts';
 
-/** Makes and removes the mark and the intent map of replicas. When a promise resolves, the change is durable and in force. */
+/**
+ * Makes and removes the mark and the intent map of replicas. When a promise of these methods resolves, the change is durable and in
+ * force.
+ */
 export interface ReplicaStore {
   /** Makes the volume a replica with a new identity, and a map in which all regions are set. */
   place(volumeId: string, mirror: string): Promise<{ readonly identity: string }>;
@@ -38,7 +41,7 @@ export interface MirrorVotesPorts extends Omit<ReplicaFencePorts, 'promiseOf' | 
   order<T>(node: string, work: () => Promise<T>): Promise<T>;
 }
 
-/** A placed replica. A repeated PLACE gets the same identity until the volume is opened. */
+/** A volume that PLACE has made a replica. Until the volume is opened, a repeated PLACE gets the same identity. */
 interface Placed {
   readonly term: Term;
   readonly identity: string;
@@ -50,7 +53,7 @@ type PlaceRequest = Extract<VoteRequest, { vote: 'place' }>;
 export class MirrorVotes {
   private readonly ports: MirrorVotesPorts;
   private readonly fence: ReplicaFence;
-  /** Keyed by volume id. */
+  /** The placed replicas, keyed by volume id. */
   private readonly placed = new Map<string, Placed>();
 
   constructor(ports: MirrorVotesPorts) {
@@ -98,7 +101,7 @@ export class MirrorVotes {
     if ('voted' in found) return { ...reply, ...found };
     const losers = (holds: readonly Hold[]): readonly Hold[] => {
       if (!isWanted()) throw new RsError('E_SHUTTING_DOWN', 'The session ended before the volume was made a replica');
-      // This runs in the turn of the volume, so that no OPEN or PLACE of the volume can come between.
+      // This check runs in the turn of the volume, so that no OPEN or PLACE can happen before the holds have ended.
       this.checkPromise(term, mirror);
       const now = this.toPlace(client.node, request);
       if ('voted' in now) throw new RsError('E_HELD', now.sentence);
@@ -123,7 +126,7 @@ export class MirrorVotes {
     if (before !== undefined) ports.listChanged([before]);
   }
 
-  /** Returns true if the volume was made a replica under this term, and was not opened since. */
+  /** Returns true if the volume was made a replica under this term, and has not been opened since then. */
   private isPlaced({ id, replica }: Pick<ServedVolume, 'id' | 'replica'>, term: Term): boolean {
     const placed = this.placed.get(id);
     if (placed === undefined || placed.identity !== replica?.identity || placed.epoch !== this.ports.holds.epochOf(id)) return false;
@@ -144,7 +147,8 @@ export class MirrorVotes {
       );
     if (volume.shared || volume.readonly)
       return refused(`Volume ${name} is ${volume.shared ? 'shared' : 'read-only'}, so that it cannot be a replica`);
-    // Only a new mark needs a right, because it affects all clients of the volume. A holder may always bring its own replicas back.
+    // Only a volume without a mark is checked for the client's right, because a new mark affects all clients of the volume. A holder may
+    // always place its own replica again.
     const bar = volume.replica === undefined ? this.ports.whyNoPlace(node, volume) : null;
     return bar === null ? volume : refused(bar);
   }
@@ -181,7 +185,7 @@ export class MirrorVotes {
     if (promise === null || compareTerms(promise, term) !== 0) throw new RsError('E_HELD', 'The term is not the promised one any more');
   }
 
-  /** Returns the answer if the promise is no longer that of the term, else null. */
+  /** If the record's promise is no longer `term`, returns the answer that says so; else returns null. */
   private superseded(term: Term, mirror: string, reply: VoteAnswer): VoteAnswer | null {
     const promise = this.ports.voters.recordOf(mirror)?.promise ?? null;
     if (promise !== null && compareTerms(promise, term) === 0) return null;
@@ -190,7 +194,10 @@ export class MirrorVotes {
     return { ...reply, voted: promise === null ? VOTED.UNKNOWN : VOTED.SUPERSEDED, sentence, promise };
   }
 
-  /** Returns the replica for the answer, or null with a reason. `id`: if not null, only this volume may be named. */
+  /**
+   * Returns the replica that the answer names, or null with a reason. If `id` is not null, the answer may name only the volume with
+   * this id.
+   */
   private told(
     mirror: string,
     node: string,
@@ -204,7 +211,7 @@ export class MirrorVotes {
     return { replica: { identity, incarnation: this.ports.incarnationOf(found), volume, universe, sizeBytes }, sentence: '' };
   }
 
-  /** Returns false if the work has not ended within REPLICA_WAIT_MS. The work continues. */
+  /** Waits for the work. Returns false if the work has not ended after REPLICA_WAIT_MS; the work then continues. */
   private async within(work: Promise<unknown>): Promise<boolean> {
     return new Promise((resolve, reject) => {
       const timer = this.ports.clock.after(REPLICA_WAIT_MS, () => resolve(false));

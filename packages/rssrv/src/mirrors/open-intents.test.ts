@@ -1,5 +1,6 @@
-// The backend of a replica over real files, with a map that the listener or the process itself opens. The backend of an ordinary volume is
-// returned unchanged. A map has one writer: a new handle waits for the close of an earlier one, for a bounded time.
+// The backend of a replica over real files. The map of the replica is opened by the listener in some tests, and by the process itself in
+// other tests. The backend of an ordinary volume is returned unchanged. A map has one writer: a new handle waits, for a bounded time,
+// until an earlier handle is closed.
 
 import fs from 'node:fs';
 import path from 'node:path';

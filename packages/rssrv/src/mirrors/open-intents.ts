@@ -1,6 +1,6 @@
-// Wraps the backend of a replica with its intent map. Invariant: at most one wrapper in this process has a map open, because two would
-// overwrite each other's bits. A new wrapper waits for the close of an earlier one, for a bounded time. For wrappers in different
-// processes, the listener ends a session before it grants the volumes of the session to another process.
+// Wraps the backend of a replica with its intent map. Invariant: at most one wrapper in this process has a map open, because two wrappers
+// would overwrite each other's bits. A new wrapper waits, for a bounded time, until an earlier wrapper has closed the map. Two processes
+// do not have a map open at once either: the listener ends a session before it grants the volumes of the session to another process.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
@@ -19,7 +19,10 @@ import { MapWriter, readMap } from './map-writer.ts';
 /** The open maps of this process, by path. Each promise resolves when the map is closed. */
 const open = new Map<string, Promise<void>>();
 
-/** Returns the backend itself for a volume that is no replica. On failure, closes the backend and throws E_VOLUME. */
+/**
+ * Returns the backend, wrapped if the volume is a replica and unchanged if it is not. On failure, closes the backend and throws
+ * E_VOLUME.
+ */
 export async function withIntents(
   backend: Backend,
   volume: ServedVolume,
@@ -49,7 +52,7 @@ export async function withIntents(
         { volume: name },
       );
     const writer = new MapWriter(opened, disk, identity, (errno) => ports.onError('write', errno));
-    // Syncs the map now, so that the first changes need not wait for it.
+    // Starts a sync of the map now, so that the first changes of regions whose bits are set need not wait for one.
     writer.sync(() => undefined);
     return new IntentBackend(backend, opened.map, writer, disk, closed);
   } catch (thrown) {
@@ -59,7 +62,10 @@ export async function withIntents(
   }
 }
 
-/** For a process that may not open paths, the listener opens the file. `isVolatile` avoids a second descriptor for FUA writes. */
+/**
+ * Opens the file of the map. If this process may not open paths, `files` asks the listener to open it. With `isVolatile`, the listener
+ * does not open a second descriptor for FUA writes.
+ */
 async function descriptorOf(replica: ServedReplica, files: VolumeFiles = filesByPath): Promise<number> {
   if (files === filesByPath) return openMap(replica);
   return (await files.open({ path: replica.mapPath, readonly: false, isVolatile: true })).descriptor;

@@ -1,6 +1,7 @@
 // Ends the holds and requests of lower terms on this server's replica of a mirror (docs/PROTOCOL.md Q7, rule M4). The voter has already
-// promised the higher term, so that no OPEN of a lower term is granted. Invariants: `end` resolves only when no request of a term below the
-// promise is running or can begin. `end` does not affect the promised term. At most one fence of a volume is running, and one is waiting.
+// promised the higher term, so that no OPEN of a lower term is granted. Invariants: `end` resolves only when no request of a term below
+// the promise is running or can begin. `end` does not end holds or requests of the promised term. For each volume, at most one fence is
+// running and one is waiting.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -18,7 +19,10 @@ export interface ReplicaFencePorts {
   promiseOf(mirror: string): MirrorPromise | null;
   /** Returns the nodes whose sessions have the volume open, or are opening it. */
   usersOf(volumeId: string): readonly string[];
-  /** Revokes a node's grants up to `epoch`. Resolves when no request under them is running; with false if writes may be lost. */
+  /**
+   * Revokes a node's grants up to `epoch`. Resolves when no request under these grants is running: with true, or with false if writes
+   * may be lost.
+   */
   revoke(node: string, volumeId: string, epoch: number, why: string): Promise<boolean>;
   /** Starts a new incarnation of the storage, because writes to the volume may be lost. */
   incarnationEnded(volume: ServedVolume): Promise<void>;
@@ -40,8 +44,8 @@ export class ReplicaFence {
   }
 
   /**
-   * Ends all holds of terms below the promise. Calls that wait for the same fence share it. Rejects if the volume has a hold of a higher
-   * term than the promise, or if the change cannot be saved.
+   * Ends all holds of terms below the promise. If a fence of this volume is already waiting to begin, the call waits for this fence
+   * and adds none. Rejects if the volume has a hold of a higher term than the promise, or if the change cannot be saved.
    */
   end(volume: OwnReplica): Promise<void> {
     const fences = this.fences.get(volume.id) ?? { running: Promise.resolve(), next: null };
@@ -61,8 +65,8 @@ export class ReplicaFence {
   }
 
   /**
-   * In the turn of the volume, ends the holds that `losersOf` returns, with the grants of all users without a kept hold; then calls
-   * `after`.
+   * In the turn of the volume, ends the holds that `losersOf` returns, and revokes the grants of all users of the volume that keep no
+   * hold. Then calls `after`, and returns its result.
    */
   async endNow<T>(volume: ServedVolume, losersOf: (holds: readonly Hold[]) => readonly Hold[], after: () => Promise<T>): Promise<T> {
     const { holds, log } = this.ports;
@@ -80,7 +84,8 @@ export class ReplicaFence {
       if (losers.length > 0) log.info(`${why}: it is closed at ${[...nodes].join(', ')} first`, { audit: true, volume: volume.name });
       const flushed = await Promise.all([...nodes].map((node) => this.ports.revoke(node, volume.id, epoch, why)));
       if (flushed.every(Boolean)) return;
-      // The replica stays in sync nevertheless, because the new holder copies the regions whose bits are set.
+      // The replica still counts as in sync after lost writes, because the new holder copies the regions whose bits are set in the intent
+      // map.
       log.error(`${why}, and writes of its last holder may be lost: a flush failed`, { volume: volume.name });
       await this.ports.incarnationEnded(volume);
     };
@@ -94,7 +99,8 @@ export class ReplicaFence {
     const promise = this.ports.promiseOf(mirror)?.promise ?? null;
     if (promise === null) throw new RsError('E_SYSTEM', `This server has promised no term of the mirror of volume ${name} any more`);
     const higher = holds.find((hold) => isHigher(hold, promise));
-    // The voter has lost its record. A client with a lower term must not get the replica by founding the record again.
+    // A hold of a higher term than the promise exists only if the voter has lost its record. A client with a lower term must not get the
+    // replica by founding the record again.
     if (higher !== undefined)
       throw new RsError('E_HELD', `Volume ${name} is open by the higher term ${higher.term ?? 0} of client ${higher.node}`);
     return holds.filter((hold) => !isOfTerm(hold, promise));

@@ -1,5 +1,5 @@
-// Executes the methods with which the holder of a mirror makes snapshots of its replicas, and proves them (M22). Invariant: a snapshot is
-// made and proven only while, by the record of this server's voter, the asker is the holder and the replica is in sync.
+// Executes the methods with which the holder of a mirror makes and proves snapshots of its replicas (M22). Invariant: a snapshot is made
+// and proven only while, by the record of this server's voter, the asker is the holder and the replica is in sync.
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { SNAPSHOT_METHODS } from '@rsio/common/control/server/snapshot-methods';
@@ -39,8 +39,9 @@ export function replicaSnapshotHandlers(
     if (why !== null) throw new RsError('E_HELD', `This server makes no snapshot of its replica ${volumeText(name)}: ${why}`);
   };
   /**
-   * Removes unproven snapshots of earlier moments, under any name, so that failed ones do not pile up. The holder makes one snapshot at a
-   * time. A repeated order has the same id, but a later moment. Throws E_EXISTS if an unproven snapshot is of a later moment.
+   * Removes the volume's unproven snapshots of earlier moments, whatever their names, so that failed snapshots do not pile up. No
+   * snapshot in use is lost, because the holder makes one snapshot at a time. A repeated order has the same id, but a later moment.
+   * Throws E_EXISTS if an unproven snapshot is of a later moment.
    */
   const dropUnproven = async (name: SnapshotName, id: string, { mirror, term, number }: MirrorMoment): Promise<void> => {
     for (const old of snapshotsOf(findVolume(inventory.catalogue, name, asker)).list) {
@@ -60,7 +61,8 @@ export function replicaSnapshotHandlers(
   };
   const what = (name: SnapshotName): string => `snapshot ${snapshotText(name)} of a replica, for ${asker.text}`;
   return {
-    // No triggers run here, because the writes of the mirror wait for the snapshot, and programs of triggers may take minutes.
+    // This snapshot runs no triggers. The writes of the mirror wait until the snapshot is made, and the programs of triggers may take
+    // minutes.
     'replica-snapshot': async ({ request, mirror, term, number, id, ...name }) => {
       const own = snapshotIdOf(mirror, id);
       const [found] = await changes.run(async (turn) => {

@@ -1,5 +1,5 @@
-// Snapshots of replicas (M22): only the holder of the mirror makes them, and no
-// client can read one that the holder has not proven.
+// Snapshots of replicas (M22): only the holder of the mirror makes snapshots of its replicas, and no client can read a snapshot that the
+// holder has not proven.
 
 import { expect, test } from 'vitest';
 import { systemClock } from '@rsio/common/lib/clock';
@@ -88,7 +88,7 @@ test('an order that is repeated at another moment gets a snapshot of that moment
   const { snapshots } = scene;
   const { manifest } = await scene.create({ sizeBytes: MIB });
   const store = storeOf(scene);
-  // The volume was a replica of another mirror with later terms.
+  // The volume was earlier a replica of another mirror, whose terms had higher numbers.
   const former = { mirror: 'c'.repeat(32), term: 50, number: 1, id: crypto.randomUUID() };
   await store.place(manifest.id, former.mirror);
   await snapshots.snapshot([{ ...X, moment: former }], HOLDER, null, WHOLE_TURN);
@@ -114,7 +114,7 @@ test('an order that is repeated at another moment gets a snapshot of that moment
     orders['replica-snapshot']({ ...DB, snapshot, mirror: MIRROR, term: 3, number, id, request: null });
   const names = () =>
     scene.pools.states.flatMap((pool) => [...pool.snapshots.values()].flatMap(({ list }) => list.map(({ name }) => name)));
-  // The next order removes a failed snapshot, which is never proven, even if it has another name.
+  // A failed snapshot is never proven. The next order removes it, even if the order is for a snapshot with another name.
   await make(0, 'failed', crypto.randomUUID());
   await make(1);
   expect(names()).toEqual(['x']);

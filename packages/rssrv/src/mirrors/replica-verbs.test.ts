@@ -1,5 +1,6 @@
-// Volumes that become replicas of mirrors, and ordinary volumes again: files, served volumes, refusals, and a stop of the server at each
-// step. A stop leaves either no mark, or a mark and a map with all regions set, but never a mark with a valid map of other data.
+// Volumes become replicas of mirrors, and ordinary volumes again: files, served volumes, refusals, and a stop of the server at each step.
+// A stop leaves either no mark, or a mark and a map in which all bits are set. A stop never leaves a mark beside a valid map of other
+// data.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -55,7 +56,7 @@ const identityOf = (number: number): string => String(number).padStart(32, '0');
 const idOf = async (scene: PoolScene): Promise<string> => (await scene.create({ sizeBytes: SIZE })).manifest.id;
 const servedBy = (scene: PoolScene) => scene.served.get(volumeKey(DB))?.pool?.replica;
 
-/** Returns the regions of a map that are not set, or the reason why all are set. */
+/** Returns the regions of a map whose bits are not set. If the map cannot be read, so that all bits count as set, returns the reason. */
 async function clearRegions(mapPath: string, identity: string): Promise<number[] | string> {
   const descriptor = await openMap({ mapPath, identity, mirror: MIRROR });
   const disk = descriptorDisk(descriptor, new ThreadShares(4), 'db');
@@ -68,7 +69,7 @@ async function clearRegions(mapPath: string, identity: string): Promise<number[]
   }
 }
 
-/** Makes the map look as if all regions had been cleared. */
+/** Writes a valid map in which the bits of all regions are cleared. */
 function clearMap(mapPath: string): void {
   const file = fs.openSync(mapPath, 'r+');
   fs.writeSync(file, Buffer.alloc(2), 0, 2, 4_096);
@@ -192,7 +193,10 @@ it('a mark that cannot be read keeps the volume from being served', async () => 
 });
 
 describe('after a stop', () => {
-  /** Returns, for each step of the verb, the mark that a server finds after a stop, and the regions of its map that are not set. */
+  /**
+   * Stops the server after each step of the verb in turn. Returns, for each step, the mark that the next start finds, and the regions
+   * of the map whose bits are not set.
+   */
   async function stops(
     prepare: (store: ReplicaStore, id: string) => Promise<unknown>,
     verb: (store: ReplicaStore, id: string) => Promise<unknown>,

@@ -1,6 +1,7 @@
 // Turns volumes of pools into replicas of mirrors, and back into ordinary volumes. Invariants: the commit point is the manifest with the
-// mark. The map of ones with the new identity is on disk before, so that a stop at any step leaves either no mark or a complete replica. A
-// volume that a client uses is not changed. The volume is not served during the change, so that no handle outlives its identity.
+// mark. The map of ones with the new identity is on disk before the manifest, so that a stop at any step leaves either no mark or a
+// complete replica. A volume that a client uses is not changed. The volume is not served during the change, so that no handle outlives
+// its identity.
 
 import { rm, stat } from 'node:fs/promises';
 import { RsError } from '@rsio/common/lib/errors';
@@ -23,7 +24,7 @@ export interface ReplicaStorePorts {
   readonly log: Pick<Log, 'info'>;
   /** Returns a new random identity of data: 32 hexadecimal digits. */
   readonly newIdentity: () => string;
-  /** Executes a change in its turn of the queue of changes. `what`: see ChangeInProgress. */
+  /** Executes a change of pools in its turn in the queue of changes. `what`: see ChangeInProgress. */
   change<T>(work: () => Promise<T>, what: string): Promise<T>;
 }
 
@@ -51,7 +52,8 @@ export class ReplicaStore {
           const folder = poolPaths.volume(files.directory, was.id);
           const header = { identity, regions: regionsOf(was.sizeBytes) };
           await makeMap(poolPaths.map(folder), header, (step) => files.ports.reached?.(step));
-          // The identity names the content of the present file, so that the manifest gets the stamp of this file.
+          // The identity belongs to the content of the present data file. The manifest therefore gets the stamp of this file together
+          // with the identity.
           const data = poolPaths.data(folder);
           const stamps = [storageStamp(await stat(data, { bigint: true }), data)];
           const marked = { ...was, stamps, replica: { mirror, identity } };
@@ -74,8 +76,8 @@ export class ReplicaStore {
   }
 
   /**
-   * Like `unplace`, for a command of an administrator within a change of the caller. Returns null if no replica has this name. Throws
-   * E_RIGHTS if the asker is no administrator.
+   * Like `unplace`, for an administrator's command. The caller has already begun the change in which this runs. Returns null if no
+   * replica has this name. Throws E_RIGHTS if the asker is no administrator.
    */
   async split(wanted: VolumeName, asker: Asker, request: string | null): Promise<Found | null> {
     for (const pool of this.ports.pools.states) {
@@ -98,7 +100,7 @@ export class ReplicaStore {
     await verbs.whileUnserved(found, async () => {
       await verbs.onDisk(pool, POOL_CHANGE_MS, async (files) => {
         await files.replaceManifest(plain);
-        // If a stop comes before this step, the next start removes a map without a mark.
+        // If the server stops before this step, a map without a mark is left, which the next start removes.
         await rm(poolPaths.map(poolPaths.volume(files.directory, plain.id)), { force: true });
         files.ports.reached?.('unplace: map');
       });

@@ -1,5 +1,5 @@
-// VOTE in a session: requests to the listener, answers, the bound, and that the end of the session does not wait for a VOTE. The listener
-// is a script. voters.test.ts tests the execution, the conformance suite invalid bodies.
+// VOTE in a session: requests to the listener, answers, the bound on VOTEs, and that the end of the session does not wait for a VOTE. The
+// listener is a script of the test. voters.test.ts tests how VOTEs are executed; the conformance suite tests invalid bodies.
 
 import { expect, test } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';

@@ -56,7 +56,7 @@ export const VOTES = {
     'voteStatus' in reply ? { status: reply.voteStatus, sentence: reply.sentence } : { body: encodeVoteAnswer(reply) },
 };
 
-/** Returns true for a VOTE that may wait for the storage of a replica. */
+/** Returns true for a kind of VOTE whose answer may have to wait for the storage of a replica. */
 export function mayWait(kind: number): boolean {
   return kind === VOTE.CLAIM || kind === VOTE.PLACE || kind === VOTE.UNPLACE;
 }

@@ -1,5 +1,5 @@
 // The content of a file with the record of a mirror, and the names of these files. Pure; state-file.ts reads and writes them. Invariants:
-// the next start can read every file that this server writes. A file under the name of another mirror is no record.
+// the next start can read every file that this server writes. A file whose content names another mirror than its file name is no record.
 
 import { isDeepStrictEqual } from 'node:util';
 import type { StateForm } from '@rsio/common/files/state-file';
@@ -27,7 +27,8 @@ export function voterFile(mirror: string): StateForm<VoterRecord> {
   return {
     version: 2,
     shape,
-    // Configurations of version 1 lack the size, so that they cannot be converted. No client of that version wrote any.
+    // A record of version 1 is read only if it has no configuration, because configurations of version 1 lack the size and cannot be
+    // converted. No record of version 1 has a configuration, because no client sent configurations while version 1 was written.
     earlier: { 1: (content) => (misfit(shape, content) === null ? (content as VoterRecord) : null) },
     remedy: `remove it with rsadm witness remove ${mirror}, and let the holder of the mirror name another voter; never restore it from a backup`,
   };

@@ -1,5 +1,6 @@
-// The rules of a voter over thousands of random orders of messages of several clients, with lost answers and late messages. Rules with a
-// planted fault break each property, to show that it can fail. voters.test.ts tests the file.
+// The rules of a voter. In thousands of random runs, several clients send messages in any order, answers are lost, and messages arrive
+// late. For each property there are rules with a planted fault that break it, which shows that the test of the property can fail.
+// voters.test.ts tests the file.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -71,7 +72,7 @@ function decide(rules: Rules, record: VoterRecord, one: Message): Decision {
 const order = (a: Term | null, b: Term | null): number =>
   a === null || b === null ? Number(a !== null) - Number(b !== null) : compareTerms(a, b);
 
-/** Returns the promise of an answer that a later answer breaks; null if none is broken. */
+/** Returns a sentence about the first answer that contradicts what an earlier answer promised; null if none does. */
 function broken(rules: Rules, messages: readonly Message[]): string | null {
   let record = EMPTY;
   /** The highest term and the highest version that were answered with DONE. */

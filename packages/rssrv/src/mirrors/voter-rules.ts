@@ -9,20 +9,23 @@ import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
 
 /** The record of a voter about one mirror. */
 export interface VoterRecord extends VoteFound {
-  /** Random id of this voter, made with the record. If the record is founded again, it has another id and counts as another voter. */
+  /**
+   * Random id of this voter, made together with the record. A record that is founded again has another id, and the server then counts
+   * as another voter.
+   */
   readonly voter: string;
   /** Client that founded the record. */
   readonly founder: string;
-  /** The highest term that was claimed; null if none was. */
+  /** The highest term that was claimed; null if no term was claimed. */
   readonly promise: Term | null;
-  /** The configuration of the highest version that was stored; null if none was. */
+  /** The stored configuration with the highest version; null if no configuration was stored. */
   readonly stored: StoredConfig | null;
 }
 
 export interface Decision {
   readonly voted: Voted;
   readonly sentence: string;
-  /** The record after the decision; the same object if nothing must be saved. */
+  /** The record after the decision. If nothing must be saved, this is the same object as before the decision. */
   readonly record: VoterRecord;
 }
 
@@ -38,7 +41,10 @@ export function mayUse({ stored, founder }: VoterRecord, node: string): boolean 
   return clients === null || clients.includes(node);
 }
 
-/** Decides a FOUND for an existing record. Before any claim, a repeated FOUND gets the same answer as the first. */
+/**
+ * Decides a FOUND for a mirror whose record exists. Until a term is claimed, a repeated FOUND of the founder gets the same answer as
+ * the first FOUND.
+ */
 export function foundAgain(record: VoterRecord, found: VoteFound, node: string): Decision {
   const isSame = record.name === found.name && record.universe === found.universe && record.founder === node && record.promise === null;
   return isSame ? done(record) : refused(record, VOTED.DIFFERENT, 'The server has a record under this id already');
@@ -80,8 +86,8 @@ export function confirm(record: VoterRecord, term: Term): Decision {
 }
 
 /**
- * M22: returns why the client may not make a snapshot of a replica; null if it may. It may if it holds the mirror under the term `number`,
- * and a configuration of that term has the replica in sync.
+ * M22: returns why the client may not make a snapshot of a replica; null if the client may. The client may if it holds the mirror
+ * under the term `number`, and the stored configuration is of this term and has the replica in sync.
  */
 export function whyNoSnapshot(record: VoterRecord | null, identity: string, { number, node }: Omit<Term, 'instance'>): string | null {
   const { promise = null, stored = null } = record ?? {};

@@ -1,5 +1,5 @@
-// The records of a voter on a file system that loses unsynced data: the server stops at every step of every save, and starts again. Also
-// unreadable records, the rights of clients, and the bounds. voter-rules.test.ts tests the rules.
+// The records of a voter on a file system that loses unsynced data: the server stops at every step of every save, and starts again. Other
+// tests have unreadable records, the rights of clients, and the bounds. voter-rules.test.ts tests the rules.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -12,7 +12,10 @@ import { VOTER_RECORDS_PER_CLIENT_MAX, VOTES_WAITING_MAX } from './limits.ts';
 import type { VoteReply, VoteRequest } from './session-votes.ts';
 import { Voters } from './voters.ts';
 
-/** A disk that stops at a step, and then has only synced data. `keepsNames`: true if unsynced renames survive the stop. */
+/**
+ * A simulated disk that stops at a chosen step. After the stop, only synced data is left. If `keepsNames` is true, renames that were
+ * not synced survive as well.
+ */
 const disk = vi.hoisted(() => ({
   stepsLeft: Number.POSITIVE_INFINITY,
   steps: 0,
@@ -190,7 +193,8 @@ test('what a voter says after its process was killed stays, although the folder 
       expect(await voted(voters, asks)).toEqual(said);
       if (!('voteStatus' in reply)) break;
     }
-    // The new record was visible after the answer, and once before it, after a failed save.
+    // A save that fails may nevertheless leave the new record on disk. The new record must therefore be seen twice: after one failed
+    // save, and after the answer.
     expect(seen).toBeGreaterThan(1);
   }
 });
@@ -215,14 +219,15 @@ test.each([true, false])('the server stops at every step of every change; names 
       const after = await voted(voters, asks);
       expect(voters.views.filter(({ trouble }) => trouble !== null)).toEqual([]);
       if (!hasStopped) {
-        // The answer was sent, so that its content must be on disk.
+        // The request was answered before the stop. What the answer says must therefore be on disk.
         if (request.vote === 'dismiss') expect(after.voted).toBe(VOTED.UNKNOWN);
         else expect(after).toMatchObject({ voter: reply.voter, promise: reply.promise, stored: reply.stored });
         break;
       }
       stops++;
       expect(reply.voteStatus).toBe(STATUS.IO_ERROR);
-      // No answer was sent: the old or the new record exists completely, and the repeated request succeeds.
+      // The request was not answered before the stop. Either the old record or the new one is then complete on disk, and the repeated
+      // request succeeds.
       if (before !== null && after.voted === VOTED.DONE) expect(after.voter).toBe(before.voter);
       const again = await voted(voters, request);
       expect(again.voted).toBe(request.vote === 'dismiss' && after.voted === VOTED.UNKNOWN ? VOTED.UNKNOWN : VOTED.DONE);

@@ -1,11 +1,11 @@
 // Keeps the records of the mirrors for which this server votes. Executes VOTEs in order of arrival, one at a time for each mirror. The
-// rules are in voter-rules.ts. Invariants: a decision is on disk before its answer. A record that cannot be read or is missing counts as
-// unknown, so that clients do not count this voter. A slow or failing save of one record delays no other mirror.
+// rules are in voter-rules.ts. Invariants: a decision is on disk before its answer is sent. If a record is missing or cannot be read, the
+// answer is UNKNOWN, so that clients do not count this voter. A slow or failing save of one record delays no other mirror.
 
 // Design.
-// A voter must never forget an answer about a mirror. voter-rules.ts decides, and is pure. This class makes the decisions durable: one file
-// for each mirror, one VOTE at a time for each record, and a save before the answer. A slow save or a damaged file therefore affects only
-// one mirror.
+// A voter must never forget an answer about a mirror. voter-rules.ts decides, and is pure. The class Voters makes the decisions durable:
+// there is one file for each mirror, VOTEs about a mirror are executed one at a time, and a decision is saved before it is answered. A
+// slow save or a damaged file therefore affects only one mirror.
 //
 //   VOTE --> the entry of its mirror        none: UNKNOWN, but FOUND makes one, or is REFUSED by rights and bounds (Q5)
 //     | waits for the VOTEs before it, VOTES_WAITING_MAX at most
@@ -60,13 +60,13 @@ export interface VotersPorts {
   readonly folder: string;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
   /**
-   * Returns true if this client may found records: the server is a witness, or the client may create volumes on it, because a server with a
-   * replica votes. Existing records vote in any case.
+   * Returns true if this client may found records: the server is a witness, or the client may create volumes on it, because a server
+   * with a replica votes. A record that exists votes, whether or not the client may found records.
    */
   mayFound(node: string): boolean;
 }
 
-/** The client that sends a VOTE, whose identity the handshake has proved. */
+/** The client that sends a VOTE. The handshake has proved the client's identity. */
 export interface VotingClient {
   readonly node: string;
   readonly instance: number;
@@ -75,18 +75,18 @@ export interface VotingClient {
 /** A record in the form for the administrator. */
 export interface VoterView {
   readonly mirror: string;
-  /** Null if the record cannot be read, for the reason in `trouble`. */
+  /** The record; null if the record cannot be read. `trouble` then has the reason. */
   readonly record: VoterRecord | null;
   readonly trouble: string | null;
 }
 
 interface Entry {
   readonly mirror: string;
-  /** Client that is founding the record; null for a record that was loaded. */
+  /** Client whose FOUND made this entry; null if the entry was loaded from disk. */
   readonly placedFor: string | null;
   /** The record on disk; null if it is missing or unreadable. */
   record: VoterRecord | null;
-  /** The record that is being saved; null during no save. */
+  /** The record that is being saved; null if no save is running. */
   saving: VoterRecord | null;
   trouble: string | null;
   readonly file: StateFile<VoterRecord>;
@@ -102,7 +102,10 @@ export class Voters {
     this.ports = ports;
   }
 
-  /** Reads all records. Logs a record that cannot be read, which stays unknown. Throws E_SYSTEM if the folder cannot be read. */
+  /**
+   * Reads the records of all mirrors. If a record cannot be read, logs it; VOTEs about its mirror are then answered with UNKNOWN.
+   * Throws E_SYSTEM if the folder cannot be read.
+   */
   async load(): Promise<void> {
     for (const mirror of await this.mirrorsOnDisk()) {
       const entry = this.newEntry(mirror);
@@ -116,7 +119,7 @@ export class Voters {
     }
   }
 
-  /** Answers a VOTE of a client. `isWanted` returns false if the client's session is ending; the VOTE then fails. Never rejects. */
+  /** Answers a VOTE of a client. If `isWanted` returns false, the client's session is ending, and the VOTE fails. Never rejects. */
   async answer(client: VotingClient, request: VoteRequest, isWanted: () => boolean): Promise<VoteReply> {
     const entry = this.entries.get(request.mirror) ?? (request.vote === 'found' ? this.place(client, request.mirror) : 'unknown');
     if (entry === 'unknown') return answer(VOTED.UNKNOWN, UNKNOWN);
@@ -145,7 +148,10 @@ export class Voters {
     return kept.map(({ mirror, record, trouble }) => ({ mirror, record, trouble })).sort((a, b) => (a.mirror < b.mirror ? -1 : 1));
   }
 
-  /** Removes a record, even an unreadable one, by order of an administrator. Returns false if none exists. Throws E_SYSTEM. */
+  /**
+   * Removes a record by order of an administrator, even if the record is unreadable. Returns false if the mirror has no record here.
+   * Throws E_SYSTEM.
+   */
   async remove(mirror: string): Promise<boolean> {
     const entry = this.entries.get(mirror);
     if (entry === undefined) return false;
@@ -178,7 +184,10 @@ export class Voters {
     return entry;
   }
 
-  /** Adds an entry for a record that is being founded. Returns a sentence if the client or the bounds do not permit it. */
+  /**
+   * Adds an entry for a record that is being founded. If the client has no right to found it, or a bound is reached, returns a
+   * sentence that says so.
+   */
   private place({ node }: VotingClient, mirror: string): Entry | string {
     if (!this.ports.mayFound(node))
       return `This server is no witness, and client ${node} may not create volumes on it: set witness = yes in section [server] of rssrvcfg, or give the client the right manage in [rights]`;
@@ -207,7 +216,8 @@ export class Voters {
         return this.change(entry, store(record, term, request.config));
       case 'confirm':
         return { ...answerOf(confirm(record, term)), stored: null };
-      // mirror-votes.ts changes the replica after the vote, because its storage may not answer.
+      // mirror-votes.ts changes the replica after the vote. The record must not wait for the storage of the replica, which may not
+      // answer.
       case 'place':
       case 'unplace':
         return answerOf(confirm(record, term));
@@ -229,7 +239,8 @@ export class Voters {
   }
 
   private claimed(record: VoterRecord, term: Term, takesOver: boolean): Decision {
-    // A client must not take a mirror from another client with the vote of a server whose replica the client cannot use.
+    // If the client cannot use the replica of this server, it must not get the server's vote, with which it could take the mirror from
+    // another client.
     if (this.ports.replicas.isHidden(record.mirror, term.node))
       return { voted: VOTED.REFUSED, sentence: `This server does not offer its replica to client ${term.node}`, record };
     const bar = takesOver ? this.ports.replicas.whyNoTakeOver(record.mirror, term.node) : null;
@@ -243,8 +254,8 @@ export class Voters {
   }
 
   /**
-   * Durable when the promise resolves. If the save fails, the file may have the old or the new record. Both are correct, because the client
-   * learns only that the save has failed; the next save decides.
+   * Saves the record, and resolves when it is durable. If the save fails, the file may have the old or the new record. Either record
+   * is correct then, because the client learns only that the save has failed. The next successful save replaces either record.
    */
   private async save(entry: Entry, record: VoterRecord): Promise<void> {
     if (entry.record !== null) checkNext(entry.record, record);
@@ -257,7 +268,7 @@ export class Voters {
     }
   }
 
-  /** Removes the file durably. If that fails, the record still counts. */
+  /** Removes the file of a record durably. If the removal fails, the record still counts. */
   private async forget(entry: Entry): Promise<void> {
     const { folder, log } = this.ports;
     try {

@@ -1,5 +1,5 @@
 // Executes the methods about the mirrors for which this server votes; voters.ts keeps the records. Invariants: only an administrator may
-// remove a record. A record that may be in use is removed only by force. Each removal is logged with its asker.
+// remove a record. A record that may be in use is removed only with `force`. Each removal is logged with the name of its asker.
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { WITNESS_METHODS } from '@rsio/common/control/server/witness-methods';

@@ -1,5 +1,6 @@
-// Which clients may make a server a voter of their mirrors: all clients at a witness, at other servers the clients that may put a replica
-// on it. Which clients may make a volume a replica: those that may manage its pool. mirrors/voters.test.ts tests the refusals.
+// Which clients may make a server a voter of their mirrors: all clients if the server is a witness, and otherwise the clients that may
+// put a replica on the server. Which clients may make a volume a replica: the clients that may manage its pool. mirrors/voters.test.ts
+// tests the refusals.
 
 import { expect, test } from 'vitest';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';

@@ -1,21 +1,21 @@
-// The client or administrator that asks for a change, and its rights. Pure. Invariant: the server checks all rights itself and does not
-// rely on checks of the client. A refusal names the missing right and the place that gives it.
+// The client or administrator that asks for a change, and the rights of this asker. Pure. Invariant: the server checks all rights itself
+// and does not rely on checks of the client. A refusal names the missing right and the place that gives it.
 
 import { CLIENT_ROLES, type ClientRights, type ClientRole, type RssrvConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
 import { printRoundedSize } from '@rsio/common/lib/units';
 
-/** The rights of an asker. An object may compute them, because a reload may change them between two looks. */
+/** The rights of an asker. The fields may be computed at each access, because a reload may change the rights at any time. */
 export interface AskerRights {
   readonly role: ClientRole;
   /** Pools that a client with the role `manage` may use; null for all pools. */
   readonly pools: readonly string[] | null;
-  /** The most bytes that the volumes of a client with the role `manage` may have together; null for no limit. */
+  /** The most bytes that the volumes of a client with the role `manage` may have together; null if the client has no limit. */
   readonly limitBytes: number | null;
 }
 
 export class Asker {
-  /** Null for a program on the server, which has all rights. */
+  /** Name of the client. Null if the asker is a program on the server, which has all rights. */
   readonly node: string | null;
   readonly rights: AskerRights;
 
@@ -28,12 +28,12 @@ export class Asker {
     return this.rights.role;
   }
 
-  /** Names the asker at the beginning of a sentence. */
+  /** Text that names the asker at the beginning of a sentence. */
   get text(): string {
     return this.node === null ? 'An administrator on the server' : `Client ${this.node}`;
   }
 
-  /** Names the asker within a sentence. */
+  /** Text that names the asker within a sentence. */
   get by(): string {
     return this.node === null ? 'an administrator on the server' : `client ${this.node}`;
   }
@@ -42,7 +42,7 @@ export class Asker {
     return CLIENT_ROLES.indexOf(this.role) >= CLIENT_ROLES.indexOf(needed);
   }
 
-  /** Throws E_RIGHTS unless the asker has this role or a higher one. `what`: what the asker wants, such as `create volumes`. */
+  /** Throws E_RIGHTS unless the asker has the role `needed` or a higher role. `what`: what the asker wants, such as `create volumes`. */
   needs(needed: ClientRole, what: string): void {
     if (this.has(needed)) return;
     throw new RsError(
@@ -67,7 +67,10 @@ export class Asker {
     );
   }
 
-  /** True if the asker may attach a volume for these clients (null: all), and may therefore know and change it. */
+  /**
+   * Returns true if the asker may attach a volume whose key `clients` has this value (null stands for all clients). The asker may then
+   * know of the volume and change it.
+   */
   mayAttach(clients: readonly string[] | null): boolean {
     return this.role === 'admin' || this.node === null || clients === null || clients.includes(this.node);
   }
@@ -78,7 +81,10 @@ export class Asker {
     throw new RsError('E_RIGHTS', `Client ${this.node} would not be able to attach volume ${volume}: name it in clients`, { volume });
   }
 
-  /** Throws E_RIGHTS if the asker would exceed its limit. `hasBytes`: see `ownedBytes`; `moreBytes`: bytes to add. */
+  /**
+   * Throws E_RIGHTS if the asker would exceed its limit. `hasBytes`: the bytes that already count towards the limit (see
+   * `ownedBytes`). `moreBytes`: the bytes that the change adds.
+   */
   checkLimit(hasBytes: number, moreBytes: number): void {
     const { role, limitBytes } = this.rights;
     if (role === 'admin' || limitBytes === null || hasBytes + moreBytes <= limitBytes) return;
@@ -112,23 +118,29 @@ export function clientAsker(node: string, rights: readonly ClientRights[]): Aske
   return new Asker(node, rightsOf(node, rights));
 }
 
-/** Returns the limit of a client; null if it has none. */
+/** Returns the limit of a client in bytes; null if the client has no limit. */
 export function limitOf(node: string, rights: readonly ClientRights[]): number | null {
   const { role, limitBytes } = rightsOf(node, rights);
   return role === 'admin' ? null : limitBytes;
 }
 
-/** Returns the role that decides about forced take-overs of a client; null if the file has no section [rights], and none is needed. */
+/**
+ * Returns the role that decides whether a client may force a take-over. Returns null if the file has no section [rights]; a forced
+ * take-over then needs no right.
+ */
 export function forceRole(node: string, { rights, hasRights }: Pick<RssrvConfig, 'rights' | 'hasRights'>): ClientRole | null {
   return hasRights ? rightsOf(node, rights).role : null;
 }
 
-/** True if a client may make this server a voter of its mirrors: the server is a witness, or the client may put replicas on it. */
+/**
+ * Returns true if a client may make this server a voter of the client's mirrors: the server is a witness, or the client may put
+ * replicas on the server.
+ */
 export function mayFound(node: string, { server, rights }: Pick<RssrvConfig, 'server' | 'rights'>): boolean {
   return server.witness || clientAsker(node, rights).has('manage');
 }
 
-/** Returns why the client may not make a volume of these pools a replica of a mirror; null if it may. */
+/** Returns why the client may not make a volume of these pools a replica of a mirror; null if the client may. */
 export function whyNoPlace(node: string, volume: string, pools: readonly string[], { rights }: Pick<RssrvConfig, 'rights'>): string | null {
   const asker = clientAsker(node, rights);
   const barred = pools.find((pool) => !asker.mayUsePool(pool));

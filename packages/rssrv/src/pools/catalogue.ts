@@ -1,6 +1,6 @@
-// Decides whether a volume can be created, grown, renamed, changed or removed, and computes the new manifest. Pure: pool-verbs.ts executes
-// the decision. Invariants: a name is used once in a universe, over all pools and all sections [volume]. The volumes of a pool never
-// promise more than its limit. A refusal for lack of space gives the numbers.
+// Decides whether a volume can be created, grown, renamed, changed or removed, and computes the new manifest. Pure: pool-verbs.ts
+// executes the decision. Invariants: a name is used once in a universe, over all pools and all sections [volume]. A pool never promises
+// more bytes than its limit. A refusal for lack of space says how much space is needed and how much is free.
 
 import type { IoLimits } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
@@ -18,32 +18,35 @@ import { checkSize, grownLayout, newConcat, newStripe } from './disk/layouts.ts'
 
 const MIB = 1024 * 1024;
 
-/** The state of a pool. It is replaced as a whole, never modified. */
+/** The state of a pool. A state is replaced as a whole, and never modified. */
 export interface PoolState {
   readonly name: string;
   readonly path: string;
-  /** The most bytes that the volumes of the pool may promise together; null for no limit. */
+  /** The most bytes that the pool may promise for its volumes together; null if the pool has no limit. */
   readonly limitBytes: number | null;
   /** Share of the file system, from 0 to 1, that is kept free. */
   readonly reserve: number;
   readonly identity: PoolIdentity | null;
   /** True if the pool was read, so that its volumes are known. */
   readonly isOpen: boolean;
-  /** Reason why the volumes of the pool cannot be changed; null if they can. */
+  /** Reason why the volumes of the pool cannot be changed; null if they can be changed. */
   readonly trouble: string | null;
   /** Size of the file system and its free space; null if unknown. */
   readonly space: { readonly totalBytes: number; readonly freeBytes: number } | null;
-  /** True if its file system clones files, so that its volumes can have snapshots, clones and images; null if unknown. */
+  /**
+   * True if the file system of the pool can clone files, so that volumes of the pool can have snapshots, clones and images; null if
+   * unknown.
+   */
   readonly hasReflink: boolean | null;
   readonly volumes: ReadonlyMap<string, Manifest>;
   readonly removed: ReadonlyMap<string, RemovedVolume>;
   /** Maps the id of a volume or removed volume to its snapshots. A volume without snapshots may have no entry. */
   readonly snapshots: ReadonlyMap<string, VolumeSnapshots>;
-  /** Volumes of several files that are being deleted for good, and whose parts may still exist. */
+  /** Volumes of several files that are being deleted for good, keyed by volume id. Parts of these volumes may still exist. */
   readonly purging: ReadonlyMap<string, Manifest>;
   /** Parts of volumes, by the id of their file. */
   readonly parts: ReadonlyMap<string, FoundPart>;
-  /** Bytes that the parts promise. */
+  /** Sum of the bytes that the pool promises for the parts in it. */
   readonly partBytes: number;
   /** Ids of volumes and parts that exist, but cannot be read. */
   readonly unreadable: ReadonlySet<string>;
@@ -62,7 +65,7 @@ export interface Catalogue {
   readonly configured: readonly ConfiguredVolume[];
 }
 
-/** A volume of a section of rssrvcfg. `clients`: null for all clients. */
+/** A volume of a section of rssrvcfg. `clients`: the clients that may use it; null for all clients. */
 export type ConfiguredVolume = NamedVolume & { readonly clients: readonly string[] | null };
 
 export type VolumeName = NamedVolume;
@@ -70,9 +73,9 @@ export type VolumeName = NamedVolume;
 export interface CreateRequest extends VolumeName {
   readonly sizeBytes: number;
   readonly blockSizeBytes: 512 | 4096;
-  /** Null lets the server choose the pool with the most room. */
+  /** Name of the pool. If null, the server chooses the pool (see `choosePool`). */
   readonly pool: string | null;
-  /** The pools of the files of a volume of several files; null for one file. */
+  /** The pools of the files of a volume of several files; null for a volume of one file. */
   readonly pools?: readonly string[] | null;
   /** Size of the chunks of a `stripe` volume; null for `concat`. */
   readonly chunkBytes?: number | null;
@@ -82,7 +85,7 @@ export interface CreateRequest extends VolumeName {
   readonly clients: readonly string[] | null;
   readonly takeOver: readonly string[] | null;
   readonly takeOverForce: boolean;
-  /** Limits of its I/O; absent for none. */
+  /** Limits of the volume's I/O; absent if it has no limits. */
   readonly limits?: IoLimits;
 }
 
@@ -114,8 +117,8 @@ const OF_SECTION =
   'a volume of a pool of its file: rsadm volume import FILE NEW';
 
 /**
- * Returns the volume with this name. Throws E_UNKNOWN_VOLUME, or E_VOLUME if its pool cannot be used. A volume that the asker may not
- * attach counts as unknown, in any state.
+ * Returns the volume with this name. Throws E_UNKNOWN_VOLUME if there is none, and E_VOLUME if its pool cannot be used. A volume that
+ * the asker may not attach counts as unknown, even if its pool cannot be used.
  */
 export function findVolume(catalogue: Catalogue, wanted: VolumeName, asker: Asker): Found {
   const isWanted = (one: ConfiguredVolume): boolean =>
@@ -134,13 +137,19 @@ export function findVolume(catalogue: Catalogue, wanted: VolumeName, asker: Aske
   throw unknownVolume(wanted);
 }
 
-/** Also the refusal for a client that may not attach the volume, so that the client does not learn that it exists. */
+/**
+ * Returns the refusal for a name without a volume. A client that may not attach a volume gets the same refusal, so that it does not
+ * learn that the volume exists.
+ */
 export function unknownVolume(wanted: VolumeName): RsError {
   const text = volumeText(wanted);
   return new RsError('E_UNKNOWN_VOLUME', `No volume ${text} on this server: volume list shows them`, { volume: text });
 }
 
-/** Returns the sum of the sizes of the files in a pool. Removed volumes count, because they keep their space until they are purged. */
+/**
+ * Returns the bytes that a pool promises: the sum of the sizes of the files in it. Removed volumes count, because they keep their
+ * space until they are purged.
+ */
 export function promisedBytes({ volumes, removed, partBytes }: PoolState): number {
   let sum = partBytes + removedBytes({ removed });
   for (const manifest of volumes.values()) sum += partSizes(manifest)[0] ?? 0;
@@ -158,7 +167,7 @@ export function ownedBytes(catalogue: Catalogue, node: string | null): number {
   return node === null ? 0 : (ownedByNode(catalogue.pools).get(node) ?? 0);
 }
 
-/** Returns the free bytes above the reserve, at least 0. */
+/** Returns how many free bytes the file system has above the reserve; 0 if it has less than the reserve. */
 export function usableBytes({ space, reserve }: PoolState): number {
   return space === null ? 0 : Math.max(0, Math.floor(space.freeBytes - space.totalBytes * reserve));
 }
@@ -195,7 +204,10 @@ export function decideCreate(
   return { pool: pool!, manifest, parts: placedParts(pools, manifest) };
 }
 
-/** Returns the pools of a volume of several files. Refuses a pool named twice, because a second file there gains nothing. */
+/**
+ * Returns the pools of a volume of several files. Refuses a pool that is named twice, because a second file in the same pool gains
+ * nothing.
+ */
 function poolsNamed(catalogue: Catalogue, pool: string | null, names: readonly string[]): PoolState[] {
   if (pool !== null) throw new RsError('E_USAGE', 'Both a pool and several pools are given: give one of them');
   if (names.length < 2 || names.length > PARTS_MAX)
@@ -227,7 +239,7 @@ function layoutOver(
   throw roomRefusal(pool, shareBytes, thick) ?? noSpace(pool, shareBytes, 'name more pools, or choose a smaller size');
 }
 
-/** The files of a volume but the first, each with its pool. */
+/** Returns all files of a volume except the first, each with its pool. Throws E_POOL if the pool of a file is not in `pools`. */
 function placedParts(pools: readonly PoolState[], manifest: Pick<Manifest, 'id' | 'layout'>): PlacedPart[] {
   const homeId = manifest.layout.kind === 'simple' ? '' : (manifest.layout.parts[0]?.poolId ?? '');
   return otherParts(manifest).map((part) => {
@@ -237,7 +249,7 @@ function placedParts(pools: readonly PoolState[], manifest: Pick<Manifest, 'id' 
   });
 }
 
-/** Sum of the sizes of the files of a volume. */
+/** Returns the sum of the sizes of all files of a volume. */
 export function totalBytes(manifest: Pick<Manifest, 'layout' | 'sizeBytes'>): number {
   return partSizes(manifest).reduce((sum, bytes) => sum + bytes, 0);
 }
@@ -345,7 +357,10 @@ export function poolNamed({ pools }: Catalogue, name: string): PoolState {
   throw new RsError('E_UNKNOWN_POOL', `No pool ${quoteText(name)}: ${remedy}`, { pool: name });
 }
 
-/** Throws E_BUSY while a snapshot of the volume is made in the background, because the files of the volume must not change then. */
+/**
+ * Throws E_BUSY while a snapshot of the volume is being made in the background, because the files of the volume must not be replaced
+ * or extended during that time.
+ */
 export function checkNotBusy({ pool, manifest }: Found): void {
   const [one] = pool.snapshots.get(manifest.id)?.making ?? [];
   if (one === undefined) return;
@@ -376,7 +391,7 @@ function closed(poolId: string): RsError {
   });
 }
 
-/** Throws E_LIMIT if the server or the asker already has the maximum number of pool volumes. Removed volumes count. */
+/** Throws E_LIMIT if the server or the asker already has the maximum number of pool volumes. Removed volumes count towards the maximum. */
 export function checkCount({ pools }: Catalogue, { node }: Asker): void {
   let [all, own] = [0, 0];
   for (const { volumes, removed } of pools) {
@@ -393,8 +408,8 @@ export function checkCount({ pools }: Catalogue, { node }: Asker): void {
 }
 
 /**
- * Chooses a usable pool of the asker: one with reflink and room if possible, then the one with the most room. Throws E_UNKNOWN_POOL or
- * E_SPACE.
+ * Chooses among the usable pools that the asker may use. Pools with reflink and enough room come first; among equals, the pool with
+ * the most room. Throws E_UNKNOWN_POOL or E_SPACE.
  */
 export function choosePool(catalogue: Catalogue, sizeBytes: number, thick: boolean, asker: Asker): PoolState {
   const mine = catalogue.pools.filter(({ name }) => asker.mayUsePool(name));
@@ -413,12 +428,12 @@ export function choosePool(catalogue: Catalogue, sizeBytes: number, thick: boole
   return best;
 }
 
-/** Returns the room for new volumes: the free space above the reserve, bounded by the rest of the limit. */
+/** Returns the room for new volumes: the free space above the reserve, or the bytes that the limit leaves if these are fewer. */
 function roomBytes(pool: PoolState): number {
   return Math.min(usableBytes(pool), promiseLeft(pool));
 }
 
-/** Returns the bytes that the limit of a pool leaves; Infinity without a limit. */
+/** Returns the bytes that a pool can still promise within its limit; Infinity if the pool has no limit. */
 function promiseLeft(pool: PoolState): number {
   return pool.limitBytes === null ? Number.POSITIVE_INFINITY : Math.max(0, pool.limitBytes - promisedBytes(pool));
 }
@@ -446,7 +461,7 @@ function promiseRefusal(pool: PoolState, moreBytes: number): RsError | null {
   return noSpace(pool, moreBytes, purgeRemedy(pool) ?? remedy);
 }
 
-/** Returns null if the pool has no removed volumes. */
+/** Returns the remedy to purge removed volumes; null if the pool has no removed volumes. */
 function purgeRemedy(pool: PoolState): string | null {
   if (pool.removed.size === 0) return null;
   return `${roundedSize(removedBytes(pool))} are removed volumes, which volume purge deletes for good`;

@@ -5,23 +5,23 @@
 
 /** Maximum number of volumes in all pools of a server together. Sections [volume] do not count. */
 export const POOL_VOLUMES_MAX = 10_000;
-/** Maximum number of pool volumes that one client has created. Removed volumes count in both bounds. */
+/** Maximum number of pool volumes that one client has created. Removed volumes count, here and in POOL_VOLUMES_MAX. */
 export const POOL_VOLUMES_PER_CLIENT_MAX = 2_500;
 /** Maximum number of removed volumes that one request deletes for good. */
 export const PURGED_AT_ONCE_MAX = 256;
 /** Time for which a removed volume can be restored. */
 export const REMOVED_KEPT_MS = 24 * 60 * 60 * 1_000;
-/** Longest wait for the free space of a pool's file system. */
+/** Longest time for which the server waits until a pool's file system reports its free space. */
 export const SPACE_WAIT_MS = 1_000;
 /** Longest time for a change of a pool's files. The allocation of a thick volume may take longer. */
 export const POOL_CHANGE_MS = 30_000;
-/** Additional time for each snapshot when a removed volume is deleted for good. */
+/** When a removed volume is deleted for good, this much time for each of its snapshots is added to POOL_CHANGE_MS. */
 export const PURGE_SNAPSHOT_MS = 1_000;
-/** The server stops waiting for a pool that makes no progress for this time while it is opened or read. */
+/** If the opening or reading of a pool makes no progress for this time, the server stops waiting for the pool. */
 export const POOL_SILENT_MS = 30_000;
 /** Delay after which the remembered volumes of the pools are saved, so that many changes are saved together. */
 export const POOL_MEMORY_SAVE_MS = 1_000;
-/** Usage in percent of a pool's file system at which the server warns, the highest first. */
+/** The server warns when the usage of a pool's file system reaches one of these percentages. The highest percentage comes first. */
 export const FULL_PERCENTS = [95, 90, 80] as const;
 /** A warning ends when the usage falls below its percentage by this much. */
 export const FULL_LESS_PERCENT = 2;
@@ -37,7 +37,7 @@ export const SPACE_NEAR_BYTES = 16 * 1024 ** 3;
 export const PARTS_MAX = 16;
 export const STRIPE_CHUNK_MIN_BYTES = 4_096;
 export const STRIPE_CHUNK_MAX_BYTES = 64 * 1024 * 1024;
-/** Longest id of a request. Programs use a UUID. */
+/** Longest id of a request. Programs use a UUID as the id. */
 export const REQUEST_ID_MAX_CHARS = 64;
 /** A larger manifest is refused before it is parsed. A manifest with 4096 client names of 63 bytes has less than 600 KiB. */
 export const MANIFEST_MAX_BYTES = 1024 * 1024;
@@ -45,18 +45,24 @@ export const MANIFEST_MAX_BYTES = 1024 * 1024;
 export const MANIFEST_READS_MAX = 32;
 /** Maximum number of findings about a pool that are kept and shown. */
 export const POOL_FINDINGS_MAX = 100;
-/** Time limit of `fallocate` for a thick volume: per GiB, added to all, and at most. Other changes of the server wait for it. */
+/**
+ * Time limit of `fallocate` for a thick volume: ALLOCATE_MIN_MS, plus ALLOCATE_MS_PER_GIB for each GiB, but at most ALLOCATE_MAX_MS.
+ * The limit is needed because other changes of the server wait until `fallocate` ends.
+ */
 export const ALLOCATE_MS_PER_GIB = 10_000;
 export const ALLOCATE_MIN_MS = 10_000;
 export const ALLOCATE_MAX_MS = 300_000;
 
 // Spare files.
 
-/** Number of spare files, and thereby of changes such as removals on a full file system before one of them has freed space. */
+/**
+ * Number of spare files. On a full file system, this many changes such as removals can begin before one of these changes has freed
+ * space.
+ */
 export const SPARE_FILES = 8;
-/** Size of a spare file. A manifest with some hundred client names fits. */
+/** Size of a spare file. A manifest with some hundred client names fits into a spare file. */
 export const SPARE_BYTES = 64 * 1024;
-/** Spare files are made only while at least this much is free, so that they never take the last space. */
+/** Spare files are made only while the file system has at least this much free space, so that they never take the last space. */
 export const SPARE_ROOM_BYTES = 4 * 1024 * 1024;
 
 // --- pools/requests
@@ -65,47 +71,68 @@ export const SPARE_ROOM_BYTES = 4 * 1024 * 1024;
 export const REQUESTS_KEPT = 1_000;
 /** Maximum number of lines of the journal. A longer journal is rewritten with the kept requests only. */
 export const JOURNAL_LINES_MAX = 3 * REQUESTS_KEPT;
-/** Longest answer that is kept. A longer one is replaced by an error that says that the change was made. */
+/** Longest answer that the journal keeps. In place of a longer answer, it keeps an error that says that the change was made. */
 export const JOURNAL_ANSWER_MAX_BYTES = 256 * 1024;
-/** A larger journal is not read. */
+/** If the file of the journal is larger than this, the server does not read it. */
 export const JOURNAL_MAX_BYTES = 256 * 1024 * 1024;
-/** Longest time for which a change waits until the journal has the previous change, whose file system may not answer. */
+/**
+ * Longest time for which a change waits until the journal contains the previous change. The wait is bounded because the file system of
+ * the journal may not answer.
+ */
 export const JOURNAL_HOLD_MS = 2_000;
 
 // --- pools/schedules
 
-/** Maximum number of rules of a schedule, and of snapshots that all its rules keep together. */
+/**
+ * SCHEDULE_RULES_MAX: maximum number of rules of a schedule. SCHEDULE_KEPT_MAX: maximum number of snapshots that all rules of a
+ * schedule keep together.
+ */
 export const SCHEDULE_RULES_MAX = 8;
 export const SCHEDULE_KEPT_MAX = 900;
 export const SCHEDULE_TEXT_MAX_CHARS = 256;
 export const SCHEDULE_PERIOD_MIN_MS = 60_000;
 export const SCHEDULE_PERIOD_MAX_MS = 366 * 24 * 60 * 60 * 1_000;
-/** A rule stops making snapshots once it has this many more than it keeps, because the old ones could not be removed. */
+/**
+ * If old snapshots of a rule cannot be removed, the rule stops making snapshots once it has this many more snapshots than it shall
+ * keep.
+ */
 export const SCHEDULE_EXTRA_MAX = 16;
 
 // --- pools/snapshots: copies that share blocks, and files of snapshots.
 
-/** Maximum number of snapshots of one volume, and of all volumes of a server. */
+/** SNAPSHOTS_MAX: maximum number of snapshots of one volume. SNAPSHOTS_ALL_MAX: maximum number of snapshots of all volumes of a server. */
 export const SNAPSHOTS_MAX = 1_000;
 export const SNAPSHOTS_ALL_MAX = 100_000;
-/** Maximum number of snapshots of all volumes that count for one client. */
+/** Maximum number of snapshots, of all volumes together, that count for one client. */
 export const SNAPSHOTS_PER_CLIENT_MAX = 25_000;
 /** Maximum number of volumes of which one request makes snapshots at one moment. */
 export const SNAPSHOT_GROUP_MAX = 64;
 /** A file with at most this number of extents is cloned in one piece. Cloning holds writes for 7 to 8 us per extent. */
 export const WHOLE_EXTENTS_MAX = 500;
-/** Size of the chunks of a file with more extents. Chunks are smaller if one would have more than CHUNK_EXTENTS_MAX extents. */
+/**
+ * Size of the chunks of a file with more than WHOLE_EXTENTS_MAX extents. If a chunk would have more than CHUNK_EXTENTS_MAX extents,
+ * the file gets smaller chunks.
+ */
 export const CHUNK_MAX_BYTES = 16 * 1024 * 1024;
 export const CHUNK_EXTENTS_MAX = 128;
-/** Smaller chunks have at most this number of extents, if CHUNK_MIN_BYTES permits it, so that a write waits a third as long. */
+/**
+ * If chunks are smaller than CHUNK_MAX_BYTES, a chunk has at most this number of extents, unless CHUNK_MIN_BYTES requires more. A
+ * write then waits about a third as long as for a chunk with CHUNK_EXTENTS_MAX extents.
+ */
 export const SMALL_CHUNK_EXTENTS_MAX = 32;
-/** Smallest chunk. With extents of 8 KiB, it has SMALL_CHUNK_EXTENTS_MAX extents. */
+/** Size of the smallest chunks. A chunk of this size has SMALL_CHUNK_EXTENTS_MAX extents if each extent has 8 KiB. */
 export const CHUNK_MIN_BYTES = 256 * 1024;
-/** Maximum number of chunks, which bounds the memory that records cloned chunks. A larger file gets larger chunks. */
+/** Maximum number of chunks, which bounds the memory that records cloned chunks. A file that would have more chunks gets larger chunks. */
 export const CHUNKS_MAX = 65_536;
-/** Extents are counted in pieces of CHUNK_MIN_BYTES up to this size, because the file system blocks writes while it counts. */
+/**
+ * The extents of a file are counted piece by piece. A piece has between CHUNK_MIN_BYTES and COUNT_MAX_BYTES, because the file system
+ * blocks writes while it counts.
+ */
 export const COUNT_MAX_BYTES = 1024 * 1024 * 1024;
 /** After a piece with more extents than this, the next piece is smaller. */
 export const COUNT_EXTENTS_MAX = 500;
-/** Number of volumes whose snapshots are read at a time, and of snapshots read at a time for each. */
+/**
+ * Maximum number of volumes whose snapshots are read at the same time, and maximum number of snapshots that are read at the same time
+ * for each of these volumes.
+ */
 export const SNAPSHOT_READS_MAX = 8;

@@ -1,5 +1,5 @@
 // Makes an existing directory a pool, before its section in rssrvcfg is written. Invariants: a directory that already is a pool is not
-// changed. A directory that has other content, or that a boot would empty, never becomes one.
+// changed. A directory that has other content, or that a boot would empty, never becomes a pool.
 
 import { randomUUID } from 'node:crypto';
 import { readdir, stat } from 'node:fs/promises';
@@ -12,10 +12,16 @@ import { PoolFiles } from './disk/pool-files.ts';
 import type { PoolState } from './catalogue.ts';
 import { readIdentity, scanPool } from './disk/pool-scan.ts';
 
-/** Names that a directory may contain and still count as empty: those that mkfs creates, and those that an interrupted attempt leaves. */
+/**
+ * A directory with only these names counts as empty. mkfs creates `lost+found`; an interrupted attempt to make a pool leaves the other
+ * names.
+ */
 const EMPTY_CONTENT: readonly string[] = ['lost+found', 'volumes', 'removed'];
 
-/** `pools`: the pools of the server. Throws E_POOL or E_EXISTS, naming the path and the remedy. */
+/**
+ * Makes an existing directory a pool. `pools`: the pools that the server has. Throws E_POOL or E_EXISTS, naming the path and the
+ * remedy.
+ */
 export async function makePool(
   path: string,
   nowMs: number,

@@ -46,7 +46,10 @@ export function contentOf({ volumes, removed, snapshots, purging, parts, unreada
   };
 }
 
-/** Returns the folder of a volume or part that the pool had before and that the scan has not found; null if nothing is lost. */
+/**
+ * Returns the folder of a volume or part that the pool had before the scan and that the scan has not found; null if the scan has found
+ * all of them.
+ */
 export function lostIn({ path, volumes, parts }: PoolState, scan: Pick<PoolContentScan, 'volumes' | 'removed' | 'parts'>): string | null {
   const present = new Set([...scan.volumes, ...scan.removed.map(({ manifest }) => manifest)].map(({ id }) => id));
   const volume = [...volumes.keys()].find((id) => !present.has(id));
@@ -56,7 +59,7 @@ export function lostIn({ path, volumes, parts }: PoolState, scan: Pick<PoolConte
   return part === undefined ? null : poolPaths.part(path, part.record.fileId);
 }
 
-/** Returns texts about volumes that the pool had before and that the scan has not found. */
+/** Returns texts about volumes that the pool had before the scan and that the scan has not found. */
 export function missingFindings({ path, volumes }: PoolState, scan: Pick<PoolContentScan, 'volumes' | 'findings'>): readonly string[] {
   const found = new Set(scan.volumes.map(({ id }) => id));
   return [...volumes.values()].flatMap((volume) => {
@@ -79,7 +82,10 @@ export function withRemoved(state: PoolState, removed: RemovedVolume): PoolState
   return { ...state, volumes: without(state.volumes, id), removed: new Map(state.removed).set(id, removed) };
 }
 
-/** The parts of a volume of several files may still exist after the volume was deleted. */
+/**
+ * Returns the state after a removed volume was deleted for good. A volume of several files stays in `purging`, because its parts may
+ * still exist.
+ */
 export function withPurged(state: PoolState, manifest: Manifest): PoolState {
   const { id } = manifest;
   const purging = otherParts(manifest).length > 0 ? new Map([...state.purging, [id, manifest]]) : state.purging;
@@ -94,7 +100,7 @@ export function withSnapshots(state: PoolState, volumeId: string, snapshots: Vol
   return { ...state, snapshots: new Map([...state.snapshots, [volumeId, snapshots]]) };
 }
 
-/** Recomputes the bytes that the parts in each pool promise. The manifests in other pools determine them. */
+/** Recomputes, for each pool, the bytes that it promises for the parts in it. The manifests in other pools determine these bytes. */
 export function account(pools: readonly { state: PoolState }[]): void {
   const states = pools.map(({ state }) => state);
   for (const pool of pools) {
@@ -125,7 +131,10 @@ export function emptyState({ name, path, limitBytes, reserve }: PoolConfig): Poo
   return { name, path, limitBytes, reserve, trouble: null, ...CLOSED };
 }
 
-/** Returns why a pool without pool.json cannot be used. The text also covers a lost disk, which cannot be mounted. */
+/**
+ * Returns why a pool without pool.json cannot be used. The text has advice for a file system that is not mounted, and for a lost disk
+ * that cannot be mounted any more.
+ */
 export function absentText({ name, path }: Pick<PoolConfig, 'name' | 'path'>): string {
   const lost = `if its disk is lost for good, rsadm pool remove ${name} forgets it and its volumes, and rsadm pool add makes a new one there`;
   return `${poolPaths.identity(path)} does not exist: mount the file system of the pool, then run rsadm reload; ${lost}`;

@@ -1,5 +1,5 @@
-// The volumes that the server remembers of pools that are not mounted: recorded, saved, loaded, forgotten. A damaged file must not stop the
-// server.
+// The server remembers the volumes of pools that are not mounted: how volumes are recorded, saved, loaded and forgotten. A damaged file
+// must not prevent a start of the server.
 
 import fs from 'node:fs';
 import os from 'node:os';

@@ -1,5 +1,6 @@
-// Remembers the volumes that each pool had when it was last open. If a pool is not mounted, its holders are then told to wait, and not that
-// the volume does not exist. Invariant: only messages use this memory. The manifests alone decide which volumes a pool has.
+// Remembers the volumes that each pool had when it was last open. If a pool is not mounted, the server can therefore tell the holders of
+// its volumes to wait, and does not say that the volumes do not exist. Invariant: only messages use this memory. Only the manifests in a
+// pool decide which volumes the pool has.
 
 import { CLIENTS_MAX } from '@rsio/common/config/schema/limits';
 import { StateFile } from '@rsio/common/files/state-file';
@@ -13,7 +14,10 @@ import { POOL_MEMORY_SAVE_MS, POOL_VOLUMES_MAX } from './limits.ts';
 const VOLUME = object({ name: text(), universe: integer(), clients: orNull(atMost(CLIENTS_MAX, list(text()))) });
 export type RememberedVolume = Of<typeof VOLUME>;
 
-/** The volumes of an open pool are copied only for a save, because they may be many and change often. */
+/**
+ * The volumes of one pool. For an open pool, this is the map of its state: the volumes are copied only for a save, because they may be
+ * many and change often.
+ */
 type Remembered = readonly RememberedVolume[] | ReadonlyMap<string, RememberedVolume>;
 
 /** Maps the path of a pool to its volumes. */
@@ -38,7 +42,7 @@ export class PoolMemory {
     );
   }
 
-  /** Loads the file. If the file cannot be used, logs a warning and begins empty, because only messages use it. */
+  /** Loads the file. If the file cannot be used, logs a warning and remembers nothing, because only messages use this memory. */
   async load(): Promise<void> {
     try {
       this.pools = new Map(Object.entries((await this.file.load()) ?? {}));

@@ -1,5 +1,5 @@
-// Tests when a pool is short, when the server warns, and that neither state flickers.
-// Real file systems are in test/integration/full-pool.test.ts.
+// Tests when a pool has less than its reserve free, when the server warns, and that neither state flickers. Real file systems are in
+// test/integration/full-pool.test.ts.
 
 import { expect, test } from 'vitest';
 import { PoolSpace } from './pool-space.ts';
@@ -7,13 +7,16 @@ import { PoolSpace } from './pool-space.ts';
 const GIB = 1024 ** 3;
 const ID = '00000000-0000-4000-8000-00000000000a';
 
-/** A pool of 100 GiB with 5 GiB reserve. */
+/** Returns a pool of 100 GiB with a reserve of 5 GiB. */
 function pool(freeGib: number | null, { name = 'fast', id = ID, reserve = 0.05 } = {}) {
   const space = freeGib === null ? null : { totalBytes: 100 * GIB, freeBytes: freeGib * GIB };
   return { name, identity: { id, createdMs: 0 }, space, reserve };
 }
 
-/** Measures the pool with each of these free GiB, and returns the levels of the reports of each measurement. */
+/**
+ * Measures a pool once for each number in `free`, which is its free space in GiB. Returns the levels of the reports after each
+ * measurement.
+ */
 function levels(free: readonly number[]): string[] {
   const space = new PoolSpace();
   return free.map((gib) =>

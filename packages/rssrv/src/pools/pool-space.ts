@@ -1,6 +1,6 @@
-// Judges how full the pools are. If less than the reserve is free, writes that need new space wait. At certain percentages of usage, the
-// server warns. Pure. Invariants: pools are identified by id, because sections may be renamed. Each state is reported once when it begins
-// and once when it ends. Small changes of the free space do not end a state.
+// Finds out whether pools are too full. If a pool has less than its reserve free, writes that need new space wait. At certain percentages
+// of usage, the server warns. Pure. Invariants: pools are identified by id, because sections may be renamed. A state of a pool is
+// reported once when it begins and once when it ends. Small changes of the free space do not end a state.
 
 import { printSize } from '@rsio/common/lib/units';
 import { FULL_LESS_PERCENT, FULL_PERCENTS, RESERVE_ROOM_MAX_BYTES, RESERVE_ROOM_PART, SPACE_NEAR_BYTES } from './limits.ts';
@@ -12,14 +12,14 @@ type Measured = Pick<PoolState, 'name' | 'identity' | 'space' | 'reserve'>;
 
 interface Judged {
   readonly isShort: boolean;
-  /** The highest of FULL_PERCENTS that the usage has reached; null if it has reached none. */
+  /** The highest percentage of FULL_PERCENTS that the usage has reached; null if the usage is below all of them. */
   readonly fullPercent: number | null;
 }
 
 export interface SpaceReport {
   /** Name of the pool. */
   readonly pool: string;
-  /** The state that begins, as named in the event. */
+  /** The state that begins, by its name in the event log. */
   readonly state: string;
   readonly level: 'info' | 'warn' | 'error';
   readonly text: string;
@@ -40,7 +40,10 @@ export class PoolSpace {
     return (identity === null ? undefined : this.judged.get(identity.id)) ?? ROOMY;
   }
 
-  /** Returns the changes since the last measurement. Forgets a pool whose space is unknown, so that no write waits for space. */
+  /**
+   * Returns the changes since the last measurement. Forgets a pool whose space is unknown, so that no write waits for space in this
+   * pool.
+   */
   look(pools: readonly Measured[]): SpaceReport[] {
     const next = new Map<string, Judged>();
     const reports: SpaceReport[] = [];

@@ -76,7 +76,10 @@ describe('a stop after any step leaves the state before or after', () => {
 });
 
 describe('a step that fails', () => {
-  /** Fails once after this step. The state in memory must then equal the disk, and served volumes must agree with their manifests. */
+  /**
+   * Executes the verb, which fails once after this step. The state in memory must then equal the disk, and served volumes must agree
+   * with their manifests.
+   */
   async function failing(step: string, verb: (scene: PoolScene) => Promise<unknown>, prepare?: (scene: PoolScene) => Promise<unknown>) {
     let isOn = false;
     const scene = await open((reached) => {

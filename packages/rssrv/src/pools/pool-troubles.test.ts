@@ -1,5 +1,5 @@
-// Pools that cannot be used: file systems that do not answer, missing or damaged pool.json, locks of other servers, copies, and unexplained
-// files. pool-stops.test.ts has stops during changes.
+// Pools that cannot be used: file systems that do not answer, a missing or damaged pool.json, locks of other servers, copies of pools,
+// and unexplained files. pool-stops.test.ts stops the server during changes.
 
 import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
@@ -36,7 +36,7 @@ describe('a file system that does not answer', () => {
     clock.advance(POOL_CHANGE_MS + ALLOCATE_MAX_MS);
     await created;
     await expect(scene.create({ name: 'other' })).rejects.toThrow(/has not answered for/);
-    // A reload neither waits nor reads the pool, and keeps its trouble.
+    // A reload does not wait for the silent pool, does not read it, and keeps its `trouble`.
     await (await scene.pools.prepare(scene.configs)).commit();
     expect(scene.pools.states[0]?.trouble).toMatch(/has not answered for/);
     goOn!();

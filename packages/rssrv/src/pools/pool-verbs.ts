@@ -1,7 +1,7 @@
 // Creates, grows, renames, changes, removes and restores volumes of the pools. catalogue.ts decides, pool-files.ts changes the disk, and
-// the listener starts and stops serving the volume. The caller makes one change at a time. Invariants: a change is answered only when it is
-// durable. A request that is repeated after a crash is not executed again (C4), because the change commits the stamp of the request with
-// it. pools/requests/ answers all other repetitions.
+// the listener starts and stops serving the volume. The caller makes one change at a time. Invariants: a change is answered only when it
+// is durable. A request that is repeated after a crash is not executed again (C4), because a change commits the stamp of its request
+// together with its result. pools/requests/ answers all other repetitions.
 
 import { isDeepStrictEqual } from 'node:util';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
@@ -49,15 +49,21 @@ export interface PoolVerbsPorts {
   readonly newId: () => string;
   /** Volumes of sections [volume]. */
   configured(): readonly ConfiguredVolume[];
-  /** Throws E_HELD, naming the clients that use the volume, if they prevent the change. Null stands for no volume. */
+  /**
+   * Throws E_HELD if clients that use the volume prevent the change from `was` to `now`, and names these clients. `was` is null if the
+   * volume is new; `now` is null if the volume is removed.
+   */
   check(was: ServerVolumeConfig | null, now: ServerVolumeConfig | null): void;
-  /** Serves the volume with the configuration `now`, or stops serving it, and tells the clients. Throws and changes nothing on failure. */
+  /**
+   * Serves the volume with the configuration `now`, or stops serving it if `now` is null, and tells the clients. On failure, throws
+   * and changes nothing.
+   */
   apply(was: ServerVolumeConfig | null, now: ServerVolumeConfig | null): Promise<void>;
 }
 
 export class PoolVerbs {
   private readonly ports: PoolVerbsPorts;
-  /** Ids of volumes that a change has stopped serving. Whether the pool still has them is unknown until the change ends. */
+  /** Ids of volumes that a change has stopped serving. Until the change ends, it is unknown whether the pool still has these volumes. */
   private readonly doubtful = new Set<string>();
 
   constructor(ports: PoolVerbsPorts) {
@@ -93,8 +99,9 @@ export class PoolVerbs {
   }
 
   /**
-   * Creates further files of a volume, and then executes `commit`, which commits a manifest with these files. `make` creates one file, and
-   * returns its stamp. `commit` gets all stamps. After success and failure alike, only files that the manifest names remain.
+   * Creates further files of a volume, and then executes `commit`, which commits a manifest with these files. `make` creates one file,
+   * and returns its stamp. `commit` gets the stamps of all files. Only the files that the manifest on disk names remain, whether the
+   * change succeeds or fails.
    */
   async withNewParts<T>(
     parts: readonly PlacedPart[],
@@ -120,8 +127,9 @@ export class PoolVerbs {
   }
 
   /**
-   * `sizeBytes`: the new size, more than the old one; a replica may already have it. `onto`: the pool for the new part of a `concat`
-   * volume; null for the pool of its last file. `mirror`: id of the mirror that grows its replica; null for other volumes.
+   * Grows a volume. `sizeBytes`: the new size, which must be larger than the old size; only a replica may already have the new size.
+   * `onto`: the pool in which a `concat` volume gets a new part; null extends the last file. `mirror`: id of the mirror that grows its
+   * replica; null for a volume that is no replica.
    */
   async grow(
     name: VolumeName,
@@ -189,7 +197,10 @@ export class PoolVerbs {
     return this.replace(found, decideSet(this.catalogue, found, settings, asker, requestId, file));
   }
 
-  /** Returns the index of the file whose content the settings confirm. Throws E_USAGE if a volume of several files has no such file. */
+  /**
+   * Returns the index of the file whose content the settings confirm, by the stamp in `sameContent`. Throws E_USAGE if no file of a
+   * volume of several files has this stamp.
+   */
   private async confirmedFile({ pool, manifest }: Found, { sameContent }: Settings): Promise<number> {
     const { layout } = this.configOf(pool, manifest);
     if (layout === undefined || sameContent === undefined) return 0;
@@ -251,7 +262,10 @@ export class PoolVerbs {
     }
   }
 
-  /** Deletes removed volumes at once. `left`: number of matching volumes that remain. Throws at the first failure. */
+  /**
+   * Deletes removed volumes for good, without waiting for the end of REMOVED_KEPT_MS. Stops at the first failure, and throws it.
+   * `left`: number of matching volumes that remain.
+   */
   async purgeRemoved(wanted: Purge, asker: Asker): Promise<{ readonly purged: readonly FoundRemoved[]; readonly left: number }> {
     const { chosen, left } = decidePurge(this.catalogue, wanted, asker, this.ports.clock.wallMs());
     for (const { pool, manifest } of chosen) await this.purge(pool, manifest);
@@ -282,8 +296,9 @@ export class PoolVerbs {
   }
 
   /**
-   * Writes the old manifest again, because the listener could not serve the volume with the new one, for example because a client has begun
-   * to use it. Otherwise, the next start would serve the volume differently from now. A failure is logged.
+   * Writes the old manifest again. Called when the listener cannot serve the volume with the new manifest, for example because a
+   * client has begun to use the volume. Otherwise, the next start would serve the volume with other settings than this server. A
+   * failure is logged.
    */
   private async takeBack({ name }: PoolState, was: Manifest, tried: Manifest): Promise<void> {
     try {
@@ -296,7 +311,10 @@ export class PoolVerbs {
     }
   }
 
-  /** Marks as new the parts that only the failed manifest names, so that they are deleted once the old manifest is back. */
+  /**
+   * Marks those parts as new that only the failed manifest names. The next repair deletes such a part, because the old manifest does
+   * not name it.
+   */
   private async doubtParts(was: Manifest, tried: Manifest): Promise<void> {
     const known = new Set(otherParts(was).map(({ fileId }) => fileId));
     const added = otherParts(tried).filter(({ fileId }) => !known.has(fileId));
@@ -317,8 +335,8 @@ export class PoolVerbs {
   }
 
   /**
-   * Reads a pool again after a change whose outcome is unknown, and serves its volumes as they are on disk. Failures are logged. The caller
-   * must make no other change during that.
+   * Reads a pool again after a change whose outcome is unknown, and serves its volumes as they are on disk. Failures are logged. The
+   * caller must make no other change while this runs.
    */
   async readAgain(name: string): Promise<void> {
     const state = (): PoolState | undefined => this.ports.pools.states.find((pool) => pool.name === name);
@@ -401,7 +419,7 @@ export class PoolVerbs {
     return result;
   }
 
-  /** Serves a volume again. If its pool does not answer, `readAgain` serves the volume later. */
+  /** Serves a volume again after a change. If the pool of the volume does not answer, `readAgain` serves the volume later. */
   private async serveAgain(name: string, id: string): Promise<void> {
     const pool = this.ports.pools.states.find((one) => one.name === name);
     const manifest = pool?.volumes.get(id);
@@ -415,7 +433,7 @@ export class PoolVerbs {
     try {
       return await this.ports.pools.onDisk(name, limitMs, work);
     } catch (thrown) {
-      // A pool that does not answer is read later, when it answers again.
+      // If the pool does not answer, it is not read now but when it answers again.
       const isUsable = this.ports.pools.states.some((pool) => pool.name === name && pool.trouble === null);
       if (isUsable) await this.readAgain(name);
       throw thrown;
@@ -426,7 +444,10 @@ export class PoolVerbs {
     await this.ports.apply(was === null ? null : this.configOf(pool, was), this.configOf(pool, now));
   }
 
-  /** Returns the volume whose last change this request made, or null. Throws E_USAGE if its id was used with other parameters. */
+  /**
+   * Returns the volume whose last change this request has made, or null. Throws E_USAGE if the id of the request was used with other
+   * parameters.
+   */
   doneBy(stamp: string | null): Found | null {
     if (stamp === null) return null;
     checkStamp(stamp);
@@ -451,7 +472,7 @@ export function checkStamp(stamp: string): void {
   throw new RsError('E_USAGE', `Wrong request id: allowed are 1 to ${REQUEST_ID_MAX_CHARS} printable ASCII characters without spaces`);
 }
 
-/** Returns the longest time for a change that allocates this many bytes. */
+/** Returns the time limit of a change that allocates this many bytes. */
 function allocateMs(bytes: number): number {
   return POOL_CHANGE_MS + (bytes === 0 ? 0 : allocateLimitMs(bytes));
 }

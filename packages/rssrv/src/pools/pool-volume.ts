@@ -7,7 +7,10 @@ import { type Manifest, otherParts, partSizes } from './disk/manifest.ts';
 import { poolPaths } from './disk/pool-paths.ts';
 import { REFRESH_TEXT } from './repair/image-repair.ts';
 
-/** `pools`: all pools of the server. They contain the other files of the volume. */
+/**
+ * Returns the configuration of a volume. `pools`: all pools of the server, because the volume may have files in other pools than its
+ * home.
+ */
 export function volumeConfigOf(
   pool: Pick<PoolState, 'name' | 'path' | 'identity'>,
   manifest: Manifest,
@@ -82,7 +85,10 @@ function layoutOf(
   return { layout: { chunkBytes: layout.kind === 'stripe' ? layout.chunkBytes : null, parts: [first, ...others] } };
 }
 
-/** Names all pools that are not open, because their ids are unknown. */
+/**
+ * Returns why a file in the pool with this id cannot be used. The ids of pools that are not open are unknown, so that the text names
+ * all of these pools.
+ */
 function absentText(poolId: string, pools: readonly PoolState[]): string {
   const names = pools.filter(({ isOpen }) => !isOpen).map(({ name }) => name);
   const text = `pool id ${poolId}, which has a file of the volume, is not open`;
@@ -91,14 +97,17 @@ function absentText(poolId: string, pools: readonly PoolState[]): string {
     : `${text} (not open: ${names.join(', ')}): mount it, then run rsadm reload`;
 }
 
-/** Returns why a volume is not served after its move was interrupted: only the target pool knows whether it has the volume. */
+/**
+ * Returns why a volume is not served after its move was interrupted: only the content of the new pool shows whether the move was
+ * committed.
+ */
 function movedText(poolId: string, pools: readonly PoolState[]): string {
   const target = pools.find((one) => one.identity?.id === poolId)?.name;
   const which = target === undefined ? `pool id ${poolId}, which is not open` : `pool ${target}`;
   return `its move to ${which} was interrupted in the last step, and only that pool tells where the volume is: mount it, then run rsadm reload`;
 }
 
-/** The volumes of the open pools, in the order of the pools and then by name. */
+/** Returns the volumes of the open pools, in the order of the pools, and by name within a pool. */
 export function volumeConfigsOf(pools: readonly PoolState[]): ServerVolumeConfig[] {
   return pools
     .filter(({ isOpen }) => isOpen)

@@ -42,7 +42,7 @@ class Model {
   /** Removed volumes, the last removal last. */
   removed: Modelled[] = [];
 
-  /** Executes the order if it is permitted, else returns false. */
+  /** Executes the order on the model if the rules permit it. Returns false if they do not. */
   apply(one: Order): boolean {
     if (one.verb === 'restart') return true;
     const found = this.volumes.find((volume) => volume.name === one.name);
@@ -165,7 +165,7 @@ test('every order of changes ends as the model says, also after restarts', { tim
     }
   });
   await fc.assert(property, { numRuns: RUNS, seed: 18 });
-  // The test proves little unless both outcomes are frequent.
+  // Permitted and refused orders must both be frequent, because a test with few orders of either kind proves little.
   expect([permitted > 400, refused > 400], `${permitted} permitted, ${refused} refused`).toEqual([true, true]);
 });
 
@@ -176,7 +176,7 @@ type LayoutOrder =
   | { readonly verb: 'create'; readonly name: string; readonly steps: number; readonly pools: readonly string[]; readonly stripes: boolean }
   | { readonly verb: 'grow'; readonly name: string; readonly steps: number; readonly onto: string | null }
   | { readonly verb: 'remove' | 'restore' | 'purge'; readonly name: string }
-  /** Restarts without this pool, and then with all pools. */
+  /** Restarts the server first without the pool `absent`, and then with all pools. */
   | { readonly verb: 'restart'; readonly absent: string | null };
 
 const layoutOrder: fc.Arbitrary<LayoutOrder> = fc.oneof(

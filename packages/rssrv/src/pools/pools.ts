@@ -1,6 +1,6 @@
 // Opens, locks and reads the pools of a running server. pool-verbs.ts changes their volumes. Invariants: a pool is used only while this
 // process holds its lock, so that two servers never serve one pool. A pool without pool.json is never written to, because its file system
-// is probably not mounted. A pool that cannot be used does not affect the others.
+// is probably not mounted. A pool that cannot be used does not affect the other pools.
 
 import type { FileHandle } from 'node:fs/promises';
 import { resolve } from 'node:path';
@@ -49,13 +49,13 @@ export interface PoolsPorts {
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
   readonly takeLocks: typeof takeLocks;
   readonly allocate: Allocate;
-  /** Clones files. Default: system calls. */
+  /** Clones files. If undefined, the system calls are used. */
   readonly reflink?: Reflink | undefined;
   /** Called after each step on disk, so that tests can stop the process at that step. */
   readonly reached?: ((step: string) => void) | undefined;
   /**
-   * Called when the file system of a pool answers again. The owner then calls `readAgain` as one of its changes, or reloads if the pool is
-   * not open.
+   * Called when the file system of a pool answers again. The owner then makes a change that calls `readAgain`. If the pool is not
+   * open, the owner reloads instead.
    */
   answersAgain(name: string): void;
   /** Called when pools or their volumes have changed. */
@@ -74,7 +74,10 @@ interface OpenPool {
 /** Pools that are opened for a new configuration, which is not yet in force. */
 export interface PoolsChange {
   readonly states: readonly PoolState[];
-  /** Puts the pools into force, and closes the pools that are no longer configured, whose volumes must have been released before. */
+  /**
+   * Puts the pools into force, and closes the pools that are no longer configured. The volumes of these pools must already have been
+   * released.
+   */
   commit(): Promise<void>;
   /** Closes the pools that `prepare` has opened. */
   undo(): Promise<void>;
@@ -84,7 +87,7 @@ export class Pools {
   readonly space = new PoolSpace();
   /** Ids of volumes that are being created, and whose files no worker has opened yet. */
   readonly created = new Set<string>();
-  /** Ids of volumes whose files are being made in the background. On disk, these files look like those of an interrupted change. */
+  /** Ids of volumes whose files are being made in the background. On disk, these files look like the files of an interrupted change. */
   readonly making = new Set<string>();
   private readonly ports: PoolsPorts;
   private list: readonly OpenPool[] = [];
@@ -106,8 +109,8 @@ export class Pools {
   }
 
   /**
-   * Opens the pools of a configuration. Open pools stay open, even if their name changes; those with a `trouble` are read again. A pool
-   * that cannot be used gets a `trouble`.
+   * Opens the pools of a configuration. Open pools stay open, even if their name changes. Open pools with a `trouble` are read again.
+   * A pool that cannot be used gets a `trouble`.
    */
   async prepare(configs: readonly PoolConfig[]): Promise<PoolsChange> {
     for (const { state, files } of this.list)
@@ -182,7 +185,7 @@ export class Pools {
     this.ports.changed();
   }
 
-  /** Records that a removed volume was deleted. The parts of a volume of several files may still exist. */
+  /** Records that a removed volume was deleted for good. If it is a volume of several files, its parts may still exist. */
   purge(name: string, manifest: Manifest): void {
     this.change(name, (state) => withPurged(state, manifest));
   }
@@ -238,7 +241,10 @@ export class Pools {
     }
   }
 
-  /** Copies the `trouble` of pools that have stopped answering since `prepare` copied their states, during background work or a job. */
+  /**
+   * A pool may have stopped answering during background work or a job, after `prepare` had copied its state. Copies the `trouble` of
+   * such pools to the new states.
+   */
   private keepSilences(next: readonly OpenPool[]): void {
     for (const pool of next) {
       const now = this.list.find(({ files }) => files === pool.files);
@@ -247,7 +253,7 @@ export class Pools {
     }
   }
 
-  /** Keeps the repairs that an undone `prepare` has made in the open pools. */
+  /** Takes over the states with the repairs that `prepare` has made on disk, although the change that it prepared is undone. */
   private takeParts(pools: readonly OpenPool[]): void {
     for (const pool of this.list) {
       const { volumes, parts, purging, snapshots } = pools.find(({ files }) => files === pool.files)?.state ?? pool.state;
@@ -257,8 +263,8 @@ export class Pools {
   }
 
   /**
-   * Measures the free space of the open pools. A pool whose file system does not answer within SPACE_WAIT_MS keeps its old figures, and is
-   * measured again only after it has answered.
+   * Measures the free space of the open pools. A pool whose file system does not answer within SPACE_WAIT_MS keeps its old figures,
+   * and is measured again only after its file system has answered.
    */
   async measure(): Promise<void> {
     const measured = ({ state: { name, path } }: OpenPool): Promise<void> =>
@@ -285,7 +291,10 @@ export class Pools {
     }
   }
 
-  /** Executes `work` on an open pool, one at a time for each pool, and waits for it at most SPACE_WAIT_MS. */
+  /**
+   * Executes `work` on an open pool, unless earlier work of this kind is running on the pool. Waits for the work at most
+   * SPACE_WAIT_MS.
+   */
   private async look({ files, state: { path, isOpen } }: OpenPool, work: () => Promise<void>): Promise<void> {
     if (!isOpen || this.measuring.has(path) || this.silent.has(files)) return;
     this.measuring.add(path);
@@ -299,8 +308,9 @@ export class Pools {
   }
 
   /**
-   * Executes a change of the files of a pool. Throws E_POOL if it fails, and E_TIMEOUT if it takes more than `limitMs`. After E_TIMEOUT the
-   * outcome is unknown, and the pool is not changed any more until the change has ended and the pool was read again.
+   * Executes a change of the files of a pool. Throws E_POOL if the change fails, and E_TIMEOUT if it takes longer than `limitMs`.
+   * After E_TIMEOUT the outcome is unknown. No further change of the pool begins until this change has ended and the pool has been
+   * read again.
    */
   async onDisk<T>(name: string, limitMs: number, work: (files: PoolFiles) => Promise<T>): Promise<T> {
     const pool = this.usable(name);
@@ -334,8 +344,8 @@ export class Pools {
   }
 
   /**
-   * Reads a pool again after its file system has not answered, or after a change has failed. Finishes or undoes an interrupted change. If
-   * this fails, the pool has a `trouble` until the next reload.
+   * Reads a pool again after its file system has not answered, or after a change has failed. Finishes or undoes an interrupted change.
+   * If the reading or the repair fails, the pool has a `trouble` until the next reload.
    */
   async readAgain(name: string): Promise<void> {
     const pool = this.list.find(({ state }) => state.name === name);
@@ -369,8 +379,9 @@ export class Pools {
   }
 
   /**
-   * Reads an open pool again, and records findings about files that its volumes do not explain. Changes nothing on disk. The caller must
-   * make no change during that. Throws E_VOLUME if a folder of the pool cannot be read, and E_TIMEOUT if its file system does not answer.
+   * Reads an open pool again, and records findings about files that its volumes do not explain. Changes nothing on disk. The caller
+   * must make no change while this runs. Throws E_VOLUME if a folder of the pool cannot be read, and E_TIMEOUT if the file system of
+   * the pool does not answer.
    */
   async check(name: string): Promise<void> {
     const pool = this.list.find(({ state }) => state.name === name);
@@ -388,7 +399,7 @@ export class Pools {
     this.change(name, (state) => ({ ...state, findings: [...missing, ...present.findings].slice(0, POOL_FINDINGS_MAX) }));
   }
 
-  /** Releases the locks. The volumes of the pools must have been released before. */
+  /** Releases the locks of all pools. The volumes of the pools must already have been released. */
   async close(): Promise<void> {
     const { list } = this;
     this.list = [];
@@ -407,7 +418,7 @@ export class Pools {
     return work;
   }
 
-  /** Releases the lock of a pool once no change of its files is in progress, because no other server may use the pool before. */
+  /** Releases the lock of a pool, but only once no change of its files is in progress. Until then, no other server may use the pool. */
   private async release({ files, lock }: Pick<OpenPool, 'files' | 'lock'>): Promise<void> {
     const working = this.working.get(files);
     if (working === undefined) await lock?.close();
@@ -422,7 +433,10 @@ export class Pools {
     account(this.list);
   }
 
-  /** Gives the pool a `trouble` that refuses changes, and reports to the owner when `ended` settles. */
+  /**
+   * Called when a pool does not answer. Gives the pool a `trouble` that refuses changes, and reports to the owner when `ended`
+   * settles, because the pool then answers again.
+   */
   private fellSilent(files: PoolFiles, silentMs: number, ended: Promise<unknown>, known = ''): void {
     const now = (): string | undefined => this.list.find((pool) => pool.files === files)?.state.name;
     const name = now() ?? known;
@@ -441,7 +455,7 @@ export class Pools {
   private async open(config: PoolConfig): Promise<OpenPool> {
     const { name, path } = config;
     const failed = unusedPool({ files: new PoolFiles(path, this.ports), state: emptyState(config) }, silentText(POOL_SILENT_MS));
-    // A second attempt would block another thread of this process.
+    // While an attempt to open this path hangs, a second attempt would only block another thread of this process.
     if (this.opening.has(path)) return failed;
     this.opening.add(path);
     let reading: Promise<OpenPool> | null = null;

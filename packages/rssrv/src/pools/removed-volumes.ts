@@ -1,6 +1,6 @@
 // Decides about removed volumes: the time of a removal, the volume that a restore brings back, and the volumes that a purge deletes for
-// good. Pure. Invariants: among removed volumes of one name, the one removed last has the latest time, even if the clock of the server was
-// set back. A client deletes for good only volumes that it has created.
+// good. Pure. Invariants: of all removed volumes with one name, the volume that was removed last has the latest time, even if the clock
+// of the server was set back. A client deletes for good only volumes that it has created.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Asker } from './asker.ts';
@@ -20,8 +20,8 @@ import { PURGED_AT_ONCE_MAX } from './limits.ts';
 import { mayBeLeft } from './repair/move-repair.ts';
 
 /**
- * Returns the time to record for a removal: now, or just after the last removal of a volume of this name if the clock was set back.
- * Otherwise `decideRestore` would restore another volume.
+ * Returns the time to record for a removal. The result is the present time. If the clock was set back, the result is a time just after
+ * the last removal of a volume with this name. With an earlier time, `decideRestore` would restore the wrong volume.
  */
 export function removalMs({ pools }: Catalogue, { name, universe }: VolumeName, nowMs: number): number {
   let latestMs = nowMs - 1;
@@ -31,7 +31,7 @@ export function removalMs({ pools }: Catalogue, { name, universe }: VolumeName, 
   return latestMs + 1;
 }
 
-/** Returns the most recently removed volume with this name. Throws E_UNKNOWN_VOLUME if there is none. */
+/** Returns the most recently removed volume with this name. Throws E_UNKNOWN_VOLUME if no removed volume has this name. */
 export function decideRestore(
   catalogue: Catalogue,
   wanted: VolumeName,
@@ -57,18 +57,18 @@ export function decideRestore(
   if (pool.trouble !== null) throw unusable(pool);
   checkName(catalogue, wanted, null, 'rename that one first');
   asker.checkOwner(manifest);
-  // Limits need no check, because a removed volume still counts for its owner and its pools.
+  // The limits of the owner and of the pools are not checked, because a removed volume already counts towards them.
   for (const { pool: other } of partsOf(catalogue, manifest)) if (other.trouble !== null) throw unusable(other);
   return { pool, manifest: { ...manifest, request } };
 }
 
 /** The removed volumes that a request deletes for good. */
 export interface Purge {
-  /** Null for any name. */
+  /** Selects the volumes with this name; null selects all names. */
   readonly volume: VolumeName | null;
-  /** Selects one of several removed volumes of the same name; null for all. */
+  /** Selects the removed volume with this id among several with the same name; null selects all. */
   readonly id: string | null;
-  /** Selects volumes that were removed at least this long ago; 0 for all. */
+  /** Selects volumes that were removed at least this long ago; 0 selects all. */
   readonly olderMs: number;
 }
 
@@ -91,7 +91,7 @@ export function decidePurge(
     .flatMap((pool) => [...pool.removed.values()].map((one): FoundRemoved => ({ pool, ...one })))
     .filter(({ manifest, removal }) => {
       const isNamed = volume === null || (manifest.name === volume.name && manifest.universe === volume.universe);
-      // If the clock was set back, the time of a removal may be in the future.
+      // With 0, the times are not compared, because the time of a removal may be in the future if the clock was set back.
       const isOld = olderMs === 0 || nowMs - removal.removedMs >= olderMs;
       return isNamed && isOld && (id === null || manifest.id === id) && (asker.role === 'admin' || manifest.owner === asker.node);
     })

@@ -1,5 +1,5 @@
-// Refuses changes of a volume that is a replica of a mirror, and decides which volumes may become one. Pure. Invariant: only its mirror
-// changes the content, the name or the place of a replica.
+// Refuses changes of a volume that is a replica of a mirror, and decides which volumes may become replicas. Pure. Invariant: only the
+// mirror changes the content, the name or the place of its replica.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Manifest } from './disk/manifest.ts';
@@ -25,8 +25,8 @@ export function checkNoReplica(manifest: Pick<Manifest, 'name' | 'universe' | 'r
 }
 
 /**
- * Throws E_USAGE unless `mirror` is the mirror of the volume, or null for a volume that is no replica. All replicas in sync must get the
- * new size of a mirror, so that only its client can grow them.
+ * Throws E_USAGE unless `mirror` is the mirror of which the volume is a replica, or null if the volume is no replica. Only the client
+ * of a mirror can grow its replicas, because all replicas in sync must get the new size.
  */
 export function checkGrower(manifest: Pick<Manifest, 'name' | 'universe' | 'replica'>, mirror: string | null): void {
   const { replica } = manifest;
@@ -53,7 +53,10 @@ export function checkReplicaSettings(manifest: Manifest, { shared, readonly, sam
   if (sameContent !== undefined) checkNoReplica(manifest, 'get another file');
 }
 
-/** Throws if the volume cannot become a replica of this mirror. A present replica of the mirror can; its data then get a new identity. */
+/**
+ * Throws if the volume cannot become a replica of this mirror. A volume that already is a replica of this mirror may be made a replica
+ * of it again, and its data then gets a new identity.
+ */
 export function checkPlace(manifest: Manifest, mirror: string): void {
   const text = textOf(manifest);
   const refusal = (what: string, remedy: string): RsError =>

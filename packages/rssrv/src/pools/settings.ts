@@ -1,5 +1,5 @@
-// Parses the settings of a volume that a command can change, in the syntax of a section [volume] of rssrvcfg. Pure. Invariant: either all
-// settings of a request are valid, or none is used.
+// Parses the settings of a volume that a command can change, in the syntax of a section [volume] of rssrvcfg. Pure. Invariant: if one
+// setting of a request is invalid, none of its settings is used.
 
 import { clientNames, mayChoice, stamp, type ValueType, yesNo } from '@rsio/common/config/schema/value-types';
 import type { IoLimits } from '@rsio/common/config/schema/types';
@@ -16,18 +16,21 @@ import { RsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';
 import { scheduleText } from './schedules/schedule.ts';
 
-/** Settings that can be changed. An absent setting does not change. */
+/** The new values of settings. A setting that is absent does not change. */
 export interface Settings {
   readonly readonly?: boolean;
   readonly shared?: boolean;
   readonly clients?: readonly string[] | null;
   readonly takeOver?: readonly string[] | null;
   readonly takeOverForce?: boolean;
-  /** Schedule of its snapshots; null for none. */
+  /** Schedule of the volume's snapshots; null removes the schedule. */
   readonly schedule?: string | null;
-  /** Stamp of the present data file. It confirms that the file has the same content as the one served before. */
+  /**
+   * Stamp of the present data file. With this stamp, the administrator confirms that the present file has the same content as the file
+   * that was served earlier.
+   */
   readonly sameContent?: string;
-  /** Limit of its I/O operations; null for none. */
+  /** Limit of the volume's I/O operations in a second; null removes the limit. */
   readonly iops?: number | null;
   readonly bytesPerSecond?: number | null;
   readonly burstMs?: number;

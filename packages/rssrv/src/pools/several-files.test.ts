@@ -163,7 +163,7 @@ describe('refusals', () => {
       /^Pool b has no room: asked 2m, free .*, promised 3m, limit 4m: remove a volume, use another pool, or raise limit/,
     );
     await expect(scene.verbs.grow(DB, 9 * MIB, LOCAL_ASKER, null)).rejects.toThrow(/^Pool a has no room: asked 1536k, free/);
-    // A concat takes the room that b has, 1 MiB, and the rest in c.
+    // The file of the concat in pool b takes the room of b, which is 1 MiB. The file in pool c has the rest.
     const { manifest } = await scene.create({ name: 'y', pools: ['b', 'c'], sizeBytes: 4 * MIB });
     expect(partSizes(manifest)).toEqual([MIB, 3 * MIB]);
     await expect(scene.create({ name: 'z', pools: ['b', 'c'], sizeBytes: 2 * MIB })).rejects.toThrow(/^Pool b has no room: asked 1m/);

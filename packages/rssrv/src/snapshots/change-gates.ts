@@ -1,7 +1,8 @@
-// Holds the changes of one session for a snapshot. While a volume is held, no change of it starts. While a volume is guarded, a change to a
-// chunk that is not yet cloned waits, and the session asks the listener to clone the chunk first. Reads and FLUSHes never wait. Invariants:
-// `held` is reported once, when no change of the held volumes is running. A parked change ends exactly once. Closing the handle of a parked
-// change ends the change with STALE, so that a hold never delays a take-over or the end of a session. The client sends the change again.
+// Holds the changes of one session for a snapshot. While a volume is held, no change of it starts. While a volume is guarded, a change to
+// a chunk that is not yet cloned waits, and the session asks the listener to clone the chunk first. Reads and FLUSHes never wait.
+// Invariants: `held` is reported once, when no change of the held volumes is running. A parked change ends exactly once. If the handle of
+// a parked change is closed, the change ends with STALE, and the client sends it again. A hold therefore never delays a take-over or the
+// end of a session.
 
 import { counted } from '@rsio/common/lib/assert';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -13,21 +14,21 @@ export interface GatedHandle {
   readonly volume: { readonly id: string };
   /** True if the handle is being closed. */
   readonly isClosing: boolean;
-  /** Null unless the volume is held or guarded. */
+  /** The gate of the handle's volume; null unless the volume is held or guarded. */
   gate: VolumeGate | null;
-  /** Number of changes that the backend is executing. Changes that it executes synchronously do not count. */
+  /** Number of changes that the backend is executing. A change that the backend executes synchronously does not count. */
   changing: number;
 }
 
 export interface ChangeGatePorts {
-  /** All open handles. */
+  /** Returns all open handles of the session. */
   handles(): Iterable<GatedHandle>;
   held(number: number): void;
   /** Resolves when the chunks are cloned, or with null if the listener has ended. */
   clone(request: CloneRequest): Promise<Cloned | null>;
 }
 
-/** Starts the change. The callback gets its status, once. */
+/** Starts the change. `end` is called once, with the status of the change. */
 type Start = (end: (status: Status) => void) => void;
 
 type Change = Pick<Header, 'op' | 'flags' | 'lba' | 'count'>;
@@ -51,7 +52,10 @@ class Guard {
     this.states = new Uint8Array(chunks);
   }
 
-  /** Returns the first and the last guarded chunk that the change touches. The first is larger than the last if it touches none. */
+  /**
+   * Returns the first and the last guarded chunk that the change touches. If the change touches no guarded chunk, `from` is larger
+   * than `to`.
+   */
   chunksOf({ op, flags, lba, count }: Change): readonly [from: number, to: number] {
     const positionBytes = lba * SECTOR_BYTES;
     const endBytes = positionBytes + sectorsOf(op, flags, count) * SECTOR_BYTES;
@@ -83,7 +87,7 @@ export class ChangeGates {
   private readonly byVolume = new Map<string, VolumeGate>();
   /** Number of the latest moment. Earlier moments may still guard other volumes. */
   private number = -1;
-  /** True while the listener waits for `held`. */
+  /** True while the listener waits for the message `held` of this session. */
   private isAwaited = false;
 
   constructor(ports: ChangeGatePorts) {
@@ -105,7 +109,7 @@ export class ChangeGates {
     return this.byVolume.get(volumeId)?.parked.length ?? 0;
   }
 
-  /** Executes a change, now or after the hold. `done` gets its status. */
+  /** Executes a change, now or after the hold. `done` gets the status of the change. */
   execute(handle: GatedHandle, change: Change, start: Start, done: (status: Status) => void): void {
     const { gate } = handle;
     if (gate === null || gate.lets(change)) this.begin(handle, start, done);
@@ -113,7 +117,7 @@ export class ChangeGates {
     else this.park(gate, { handle, change, start, done });
   }
 
-  /** Called when a handle is being closed. Ends its waiting changes with STALE. */
+  /** Called when a handle is being closed. Ends the waiting changes of the handle with STALE. */
   release(handle: GatedHandle): void {
     const { gate } = handle;
     if (gate === null) return;
@@ -184,7 +188,7 @@ export class ChangeGates {
     this.ask(gate, gate.guard, one);
   }
 
-  /** Asks the listener for the chunks that no earlier change has asked for. */
+  /** Asks the listener to clone those chunks of the change that no earlier change has asked for. */
   private ask(gate: VolumeGate, guard: Guard, { handle, change }: Parked): void {
     const { states } = guard;
     let [from, to] = guard.chunksOf(change);
@@ -199,7 +203,10 @@ export class ChangeGates {
     );
   }
 
-  /** Takes the answer of the listener. If the chunks were not cloned, the moment is over, and no change needs to wait any more. */
+  /**
+   * Takes the answer of the listener to a request for chunks. If the chunks were not cloned, the moment is over, and no change needs
+   * to wait any more.
+   */
   private cloned(volumeId: string, gate: VolumeGate, guard: Guard, from: number, to: number, isCloned: boolean): void {
     if (gate.guard !== guard) return;
     if (!isCloned) {

@@ -1,24 +1,27 @@
-// The messages between the listener and the sessions while changes are held for a snapshot. Plain data; session/channel/channel.ts carries
-// them, moments.ts and change-gates.ts are the two ends.
+// The messages between the listener and the sessions while changes are held for a snapshot. The messages are plain data, and
+// session/channel/channel.ts carries them. moments.ts sends and takes the messages in the listener, change-gates.ts in a session.
 
-/** The guarded chunks of a volume. Chunk i covers chunkBytes from i * chunkBytes on. Bytes beyond the last chunk are not guarded. */
+/**
+ * The guarded chunks of a volume. Chunk i has `chunkBytes` bytes and begins at offset i * chunkBytes. Bytes beyond the last chunk are
+ * not guarded.
+ */
 export interface GuardedVolume {
   readonly volumeId: string;
   readonly chunkBytes: number;
   readonly chunks: number;
 }
 
-/** Messages to a session. `number`: number of the moment. */
+/** The messages about a moment to a session. `number`: number of the moment. */
 export type HoldMessage =
   /**
-   * Until `go-on`, the session starts no change of these volumes, even on handles that it opens later. The session answers with `held` when
-   * no change of them is running.
+   * Until `go-on`, the session starts no change of these volumes, even on handles that it opens later. The session answers with `held`
+   * when no change of these volumes is running.
    */
   | { readonly type: 'hold'; readonly number: number; readonly volumeIds: readonly string[] }
   /** Ends the hold and all earlier guards of this moment. From now on, a change of a chunk in `guards` waits until the chunk is cloned. */
   | { readonly type: 'go-on'; readonly number: number; readonly guards: readonly GuardedVolume[] };
 
-/** A session's request to clone chunks, because a change waits for them. `to`: the last chunk. */
+/** A session's request to clone the chunks from `from` to `to`, inclusive, because a change of the session waits for these chunks. */
 export interface CloneRequest {
   readonly what: 'clone';
   readonly number: number;

@@ -12,7 +12,7 @@ const RUNS = 3_000;
 /** The changes that a session may make, according to its last message. */
 type Told = 'nothing' | 'hold' | 'guard' | 'over';
 
-/** Executes the orders of a plan, and checks each. */
+/** Executes the orders of a plan, and checks each order. */
 class World {
   readonly plan: MomentPlan;
   readonly told = new Map<string, Told>();
@@ -53,7 +53,7 @@ class World {
         this.told.set(order.session, order.isGuarded ? 'guard' : 'over');
         return;
       case 'clone':
-        // P1: no chunk is cloned while a session may change a volume without asking.
+        // P1: no chunk is cloned while a session may change a volume without asking the listener first.
         expectNone([...this.changing]);
         expectSame(this.running.has(order.copy), false);
         expectSame(this.cloned.has(`${order.copy} ${order.chunk}`), false);
@@ -168,7 +168,7 @@ test('whatever happens: one moment, each chunk once, every session told of the e
         else if (kind === 'stop' && who === 0 && world.ends === 0) world.obey(world.plan.stop());
         else if (kind === 'time' && who === 0 && world.timerMs !== null) world.obey(world.plan.timeOver());
       }
-      // From here on, no event is a failure.
+      // From here on, the test produces no failures.
       for (const session of [...world.changing]) world.held(session);
       for (let turns = 0; world.ends === 0 && turns < 2 * world.all; turns++) {
         for (let copy = 0; copy < counts.length; copy++) world.cloneEnds(copy, null);

@@ -5,7 +5,10 @@
 import { counted } from '@rsio/common/lib/assert';
 import { ASK_CHUNKS_MAX, CLONE_MAX_MS, HOLD_LIMIT_MS, HOLD_MAX_MS } from './limits.ts';
 
-/** Why a moment failed. `late`: sessions did not answer in time. `slow`: a clone took too long. */
+/**
+ * Why a moment failed. `late`: sessions did not answer in time. `slow`: a clone took too long. `clone`: a clone failed. `stopped`: the
+ * server ends.
+ */
 export type Failure =
   | { readonly why: 'late'; readonly sessions: readonly string[] }
   | { readonly why: 'slow'; readonly copy: number }
@@ -18,9 +21,12 @@ export type Order =
   | { readonly order: 'go-on'; readonly session: string; readonly isGuarded: boolean }
   | { readonly order: 'clone'; readonly copy: number; readonly chunk: number }
   | { readonly order: 'answer'; readonly ask: number; readonly isCloned: boolean }
-  /** Starts a rest, after which `rested` must be called. Replaces an earlier rest. */
+  /** Starts a rest, after which `rested` must be called. A rest in progress is replaced by the new rest. */
   | { readonly order: 'rest' }
-  /** Starts the timer, after which `timeOver` must be called. Replaces an earlier timer; null only cancels it. */
+  /**
+   * Starts the timer, after which `timeOver` must be called. A running timer is replaced by the new timer. If `afterMs` is null, the
+   * earlier timer is cancelled, and no timer starts.
+   */
   | { readonly order: 'timer'; readonly afterMs: number | null }
   /** The last order. */
   | { readonly order: 'end'; readonly failure: Failure | null };
@@ -37,10 +43,10 @@ export type Phase = 'holding' | 'cloning' | 'guarding' | 'ending' | 'over';
 interface Copy {
   readonly chunks: number;
   readonly states: Uint8Array;
-  /** Chunks that are not cloned yet. */
+  /** Number of chunks that are not cloned yet. */
   left: number;
   isBusy: boolean;
-  /** Index from which the background looks for the next chunk. All earlier chunks are taken. */
+  /** Index from which the background looks for the next chunk to clone. The cloning of all earlier chunks has begun. */
   next: number;
   /** Chunks that sessions wait for, in order of the requests. */
   readonly wanted: number[];
@@ -60,7 +66,7 @@ const CHUNK = { LEFT: 0, WANTED: 1, RUNNING: 2, CLONED: 3 } as const;
 export class MomentPlan {
   private state: Phase = 'holding';
   private readonly copies: readonly Copy[];
-  /** `told`: sessions that know of the moment. `awaited`: those of them that have not answered yet. */
+  /** `told`: sessions that were told of the moment. `awaited`: the sessions in `told` that have not answered yet. */
   private readonly told = new Set<string>();
   private readonly awaited = new Set<string>();
   private asks: Ask[] = [];
@@ -86,7 +92,7 @@ export class MomentPlan {
     return this.state;
   }
 
-  /** Number of sessions that know of the moment. */
+  /** Number of sessions that were told of the moment. */
   get sessions(): number {
     return this.told.size;
   }
@@ -230,7 +236,10 @@ export class MomentPlan {
     this.pump();
   }
 
-  /** Starts clones, first of chunks that sessions wait for. The background clones one chunk at a time, to spare the file system. */
+  /**
+   * Starts clones. Chunks that sessions wait for come first. If no clone is running, the background then clones one chunk, and never
+   * more at a time, so that the file system stays free for clients.
+   */
   private pump(): void {
     for (const [copy, { isBusy, wanted }] of this.copies.entries()) {
       const chunk = isBusy ? undefined : wanted.shift();
@@ -265,7 +274,7 @@ export class MomentPlan {
     this.give({ order: 'end', failure: null });
   }
 
-  /** Lets all changes continue. */
+  /** Lets the changes in all sessions continue. */
   private release(): void {
     this.give({ order: 'timer', afterMs: null });
     for (const session of this.told) this.give({ order: 'go-on', session, isGuarded: false });

@@ -255,7 +255,7 @@ test('few moments guard chunks at a time; the others wait for a bounded time, an
   await take(['late', 1]);
   clock.advance(MOMENT_WAIT_MS);
   await turn();
-  // The hanging clones have made their moments fail, so that the last moment could begin.
+  // The moments with hanging clones have failed and count no longer, so that the last moment could begin.
   expect(clones.map(({ volumeId }) => volumeId)).toContain('late');
   await clones.at(-1)!.ends();
   expect(outcome).toBe('taken');

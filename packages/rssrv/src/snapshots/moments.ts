@@ -1,7 +1,7 @@
 // Takes moments for snapshots (rule P1): executes the orders of moment-plan.ts with sessions, copies and the clock, and checks that the
-// volumes have all acknowledged writes. Invariants: one moment at a time holds changes, and at most one guards chunks of a volume. When
-// `take` has rejected, no change is held and no clone is running. A moment that resolves was taken in one incarnation of each volume's
-// storage, after the clients had resent writes that an earlier incarnation may have lost.
+// volumes have all acknowledged writes. Invariants: only one moment at a time holds changes, and a volume is guarded by at most one
+// moment. When `take` has rejected, no change is held and no clone is running. When `take` has resolved, the storage of each volume had
+// one incarnation during the whole moment, and the clients had already resent the writes that earlier incarnations may have lost.
 
 import { assert } from '@rsio/common/lib/assert';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -35,14 +35,17 @@ export interface MomentSession {
 export interface MomentPorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn'>;
-  /** All sessions that have not ended. */
+  /** Returns all sessions that have not ended. */
   sessions(): readonly MomentSession[];
-  /** Returns the name of the volume for texts. */
+  /** Returns the name of the volume, for logs and errors. */
   nameOf(volumeId: string): string;
   incarnationOf(volumeId: string): string;
-  /** Returns the node of a writer that has not yet resent the writes that earlier incarnations may have lost; null if there is none. */
+  /**
+   * Returns the node of a writer that has not yet resent the writes that earlier incarnations may have lost; null if all writers have
+   * resent theirs.
+   */
   unsettledNode(volumeId: string, incarnation: string): string | null;
-  /** Makes all earlier writes durable. Throws if the storage reports an error that has not been reported to the listener before. */
+  /** Makes all earlier writes to the volume durable. Throws if the storage reports an error that the listener has not received yet. */
   sync(volumeId: string): Promise<void>;
   /** Starts a new incarnation of the volume's storage, because a sync has failed. */
   lost(volumeId: string): void;
@@ -53,14 +56,17 @@ interface Current {
   readonly number: number;
   readonly copies: readonly ChunkedCopy[];
   readonly plan: MomentPlan;
-  /** Sessions that know of the moment, by id. */
+  /** Sessions that were told of the moment, keyed by the id of the session. */
   readonly told: Map<string, MomentSession>;
   readonly asks: Map<number, (answer: Cloned) => void>;
   readonly ended: (failure: Failure | null) => void;
   readonly sinceMs: number;
   /** How long changes were held; null during the hold. */
   heldMs: number | null;
-  /** Duration of the last clone, of the longest clone so far, and of a session's longest wait for chunks. */
+  /**
+   * `lastMs`: duration of the last clone. `slowestMs`: duration of the longest clone so far. `waitedMs`: longest wait of a session for
+   * chunks.
+   */
   lastMs: number;
   slowestMs: number;
   waitedMs: number;
@@ -73,7 +79,7 @@ const OVER: Cloned = { isCloned: false };
 export class Moments implements MomentsOfPools {
   private readonly ports: MomentPorts;
   private isStopped = false;
-  /** Ids of the volumes of moments that have not ended, or wait for their turn. */
+  /** Ids of the volumes of all moments that are being taken or wait for their turn. */
   private readonly taken = new Set<string>();
   private readonly inProgress = new Map<number, Current>();
   /** Moments that wait for their turn, in order. */
@@ -87,7 +93,10 @@ export class Moments implements MomentsOfPools {
     this.ports = ports;
   }
 
-  /** See pools/snapshots/moment.ts. Throws E_BUSY if the volumes cannot be copied now, E_LIMIT, and the errors of a clone. */
+  /**
+   * Implements `take` of pools/snapshots/moment.ts. Throws E_BUSY if the volumes cannot be copied now, E_LIMIT if a bound is exceeded,
+   * and the error of a clone that fails.
+   */
   async take(copies: readonly ChunkedCopy[]): Promise<void> {
     this.check(copies);
     if (this.isStopped) throw stopped();
@@ -112,7 +121,10 @@ export class Moments implements MomentsOfPools {
     }
   }
 
-  /** True if no moment holds changes, and few guard chunks. The phase `ending` does not count, because a clone may hang in it. */
+  /**
+   * True if no moment holds changes, and fewer than GUARDING_MAX moments guard chunks. A moment in the phase `ending` does not count,
+   * because a clone may hang in this phase.
+   */
   private get mayBegin(): boolean {
     const phases = [...this.inProgress.values()].map(({ plan }) => plan.phase);
     if (this.isBeginning || phases.includes('holding') || phases.includes('cloning')) return false;
@@ -151,7 +163,7 @@ export class Moments implements MomentsOfPools {
     this.carryOut(current, current.plan.granted(session.id));
   }
 
-  /** Called when a session has reported that no change of the volumes of this moment is running. */
+  /** Called when a session has reported that it is running no change of the volumes of this moment. */
   held(sessionId: string, number: number): void {
     const current = this.inProgress.get(number);
     if (current !== undefined) this.carryOut(current, current.plan.held(sessionId));
@@ -172,7 +184,7 @@ export class Moments implements MomentsOfPools {
     this.next();
   }
 
-  /** Answers a session whose change waits for chunks. */
+  /** Answers the request of a session whose change waits for chunks. Resolves when the chunks are cloned or the moment is over. */
   clone(sessionId: string, { number, volumeId, from, to }: CloneRequest): Promise<Cloned> {
     const current = this.inProgress.get(number);
     if (current === undefined) return Promise.resolve(OVER);
@@ -220,7 +232,8 @@ export class Moments implements MomentsOfPools {
       await this.ports.sync(volumeId);
     } catch (thrown) {
       const error = toRsError(thrown);
-      // A slow sync continues. If it fails later, the failure is reported then.
+      // After E_TIMEOUT, the slow sync continues, and no writes are lost yet. If the sync fails later, that failure is reported
+      // separately.
       if (error.code !== 'E_TIMEOUT') this.ports.lost(volumeId);
       throw error;
     }

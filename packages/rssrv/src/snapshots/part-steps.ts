@@ -1,6 +1,7 @@
-// The steps of changes of snapshots on each file of a volume: the first file, beside the manifest, and the parts in other pools. The caller
-// commits the change in the home of the volume, and must then call `settleParts`, even after a failure. Invariant: a part is new
-// (NEW_PREFIX) from before the commit until after it, so that a stop leaves either the whole change or none of it.
+// Executes each step of a change of snapshots on all files of a volume: on the first file, beside the manifest, and on the parts in other
+// pools. The caller commits the change in the home of the volume, and must then call `settleParts`, even after a failure. Invariant: a
+// part is marked as new (NEW_PREFIX) before the commit, and stays so until after the commit. A stop therefore leaves either the whole
+// change or none of it.
 
 import { open, stat } from 'node:fs/promises';
 import type { Catalogue, Found, PlacedPart, PoolState } from '../pools/catalogue.ts';
@@ -21,7 +22,7 @@ import { type FoundSnapshot, snapshotParts, snapshotSources } from './snapshot-r
 const GIB = 1024 ** 3;
 const SECTOR_OF_STAT_BYTES = 512;
 
-/** A prepared copy of a volume, and of its files. */
+/** A prepared copy of a volume. `files` has the copy of each file of the volume. */
 export interface OpenCopy {
   readonly copy: VolumeCopy;
   readonly files: readonly { readonly pool: PoolState; readonly copy: FileCopy }[];
@@ -40,7 +41,10 @@ export class PartSteps {
     this.ports = ports;
   }
 
-  /** Writes dirty data back before the turn of the change, because this may take long. `begin` then has little left to write. */
+  /**
+   * Writes dirty data of the volume back before the turn of the change, because this may take long. `begin` then has little data left
+   * to write.
+   */
   async writeBack(found: FoundSnapshot): Promise<void> {
     for (const { pool, path } of this.sources(found))
       await this.ports.pools.onDisk(pool.name, limitMs(found.record), async () => {
@@ -64,7 +68,7 @@ export class PartSteps {
       files.push({ pool: home, copy: first });
       for (const [index, { pool, record: part }] of parts.entries()) {
         const source = sources[index]?.record.fileId ?? '';
-        // A failed step may have left a part, so that `change` reads the pool again.
+        // If `begin` fails, it may leave a part behind. `change` therefore reads the pool again after a failure.
         files.push({ pool, copy: await this.change(pool, part, (one) => new PartSnapshots(one).begin(source, part)) });
         pools.putPart(pool.name, { record: part, isNew: true });
       }
@@ -100,7 +104,10 @@ export class PartSteps {
     ];
   }
 
-  /** Syncs the cloned copies aside, because this may take long. `prepare` then has little left to do in the turn of the change. */
+  /**
+   * Syncs the cloned copies. The caller calls `flush` aside, because a sync may take long. `prepare` then has little left to do in the
+   * turn of the change.
+   */
   async flush({ pool: home, record }: FoundSnapshot): Promise<void> {
     const { pools } = this.ports;
     for (const { pool, record: part } of snapshotParts(this.ports.catalogue(), record))
@@ -109,8 +116,8 @@ export class PartSteps {
   }
 
   /**
-   * Makes the cloned copies durable as a prepared snapshot. From then on, the home of its group decides whether it exists. Returns the
-   * snapshot with the bytes that it occupies.
+   * Makes the cloned copies durable as a prepared snapshot. From then on, the snapshot exists exactly if the commit in the home of its
+   * group has happened. Returns the snapshot with the bytes that it occupies.
    */
   async prepare(found: FoundSnapshot): Promise<FoundSnapshot> {
     const { pools } = this.ports;
@@ -123,7 +130,10 @@ export class PartSteps {
     return { ...found, record: whole };
   }
 
-  /** Prepares a snapshot of a volume that no client writes to. The commit of its home then makes it exist. */
+  /**
+   * Prepares a snapshot of a volume that no client writes to. The snapshot exists only once the caller has committed it in the home of
+   * the volume.
+   */
   async makePrepared(found: FoundSnapshot): Promise<FoundSnapshot> {
     const { copy, files } = await this.begin(found);
     try {
@@ -134,7 +144,7 @@ export class PartSteps {
     return this.prepare(found);
   }
 
-  /** Marks parts as new again, before the manifest or description that names them is replaced or removed. */
+  /** Marks parts as new again. Must be called before the manifest or description that names these parts is replaced or removed. */
   async doubt(parts: readonly PlacedPart[]): Promise<void> {
     for (const { pool, record } of parts) {
       await this.change(pool, { sizeBytes: 0 }, (files) => files.parts.doubt(record.fileId));
@@ -169,7 +179,10 @@ export class PartSteps {
       await this.ports.pools.onDisk(name, SNAPSHOT_CHANGE_MS, (files) => files.drop(id));
   }
 
-  /** Returns a function that clones a snapshot's part as a new part; a part that the snapshot did not have yet gets zeros. */
+  /**
+   * Returns a function that clones a part of the snapshot as a new part. If the snapshot has no part at this index, the new part has
+   * zeros.
+   */
   clone({ record: snapshot }: FoundSnapshot): (part: PlacedPart, index: number) => Promise<string | null> {
     const sources = snapshotParts(this.ports.catalogue(), snapshot);
     return (part, index) => {
@@ -184,7 +197,7 @@ export class PartSteps {
   }
 }
 
-/** Returns the time limit of a step of a change for a volume or snapshot of this size. */
+/** Returns the time limit of one step of a change. The limit depends on the size of the volume or snapshot. */
 export function limitMs({ sizeBytes }: { readonly sizeBytes: number }): number {
   return Math.min(SNAPSHOT_CHANGE_MAX_MS, SNAPSHOT_CHANGE_MS + (sizeBytes / GIB) * SNAPSHOT_MS_PER_GIB);
 }

@@ -1,5 +1,5 @@
 // The snapshots of schedules on real files, with a clock of the test: groups, missed periods, failures and their texts, snapshots in use,
-// and commands between. pools/schedules/plan.test.ts tests the times.
+// and commands of administrators that run between the runner's changes. pools/schedules/plan.test.ts tests the times.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -115,7 +115,8 @@ test('the timer of the runner finds the next period, also after the clock was se
   await one.pass(SCHEDULE_LOOK_MS);
   one.clock.jumpWall(-365 * 24 * HOUR_MS);
   for (let left = HOUR_MS; left > 0; left -= SCHEDULE_LOOK_MS) await one.pass(SCHEDULE_LOOK_MS);
-  // The snapshots may be from a period with a wrong clock, so that the present period gets a new one.
+  // A snapshot with a future time may come from a period in which the clock was wrong. Such a snapshot does not count, and the present
+  // period gets a new snapshot.
   const all = ['hourly-20261122T1005Z', 'hourly-20261122T1100Z', 'hourly-20271122T1105Z', 'hourly-20261122T1106Z', 'hourly-20261122T1200Z'];
   expect(one.names()).toEqual(all);
 });

@@ -1,6 +1,6 @@
 // Makes and removes the snapshots of schedules. planSchedule decides; SnapshotVerbs makes each change in its turn of the change queue.
-// Invariants: one change at a time, so that late changes never pile up. planSchedule decides again when the change begins. For each volume,
-// a failure is logged once, shown until the next success, and retried after growing times.
+// Invariants: only one change runs or waits at a time, so that late changes never pile up. planSchedule decides again when the change
+// begins. For each volume, a failure is logged once, shown until the next success, and retried after growing times.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -23,9 +23,9 @@ export interface ScheduleRunnerPorts {
   readonly log: Pick<Log, 'info' | 'warn' | 'debug'>;
   readonly snapshots: Pick<SnapshotVerbs, 'snapshot' | 'remove'>;
   pools(): readonly PoolState[];
-  /** Makes snapshots between their triggers. */
+  /** Runs the triggers that precede a snapshot, then `make`, which makes the snapshots, then the triggers that follow a snapshot. */
   around<T>(wanted: SnapshotsToMake, make: () => Promise<T>): Promise<T>;
-  /** Executes a change in its turn. */
+  /** Executes a change in its turn in the queue of changes. */
   change<T>(work: (turn: Turn) => Promise<T>, what: string): Promise<T>;
 }
 
@@ -34,21 +34,24 @@ export interface ScheduleState {
   readonly text: string;
   /** When the newest scheduled snapshot was made. */
   readonly lastMs: number | null;
-  /** Time and text of the last failure since the last success. */
+  /** `failedMs`, `failure`: time and text of the last failure. Both fields are null if a snapshot has succeeded since that failure. */
   readonly failedMs: number | null;
   readonly failure: string | null;
-  /** Why an old snapshot could not be removed. */
+  /** Why an old snapshot could not be removed; null if every removal has succeeded. */
   readonly skipped: string | null;
 }
 
-/** The runner's state of a volume. It is not saved; after a restart, it begins empty. */
+/** What the runner remembers about a volume. This memory is not saved, and is empty after a restart. */
 interface Memory {
   plan: { readonly schedule: string; readonly snapshots: object; readonly fromMs: number; readonly result: SchedulePlan } | null;
   failure: { readonly atMs: number; readonly text: string } | null;
   /** Monotonic time before which no snapshot is retried. */
   retryMs: number;
   waitMs: number;
-  /** True after a failure of a group. The next snapshot is of this volume alone, so that one volume cannot make the others fail. */
+  /**
+   * True after the snapshot of a group with this volume has failed. The next snapshot is of this volume alone, so that one volume
+   * cannot make the snapshots of others fail.
+   */
   isAlone: boolean;
   skipped: string | null;
   removalMs: number;
@@ -87,7 +90,7 @@ export class ScheduleRunner {
     return { text: schedule, lastMs: last?.createdMs ?? null, failedMs: atMs, failure: text, skipped: memory?.skipped ?? null };
   }
 
-  /** Makes and removes the snapshots that are due, now and later by a timer. Resolves when no more is due now. */
+  /** Makes and removes the snapshots that are due. Sets a timer for the next look. Resolves when nothing is due any more at present. */
   look(): Promise<void> {
     this.isWanted = true;
     this.looking ??= this.rounds().finally(() => {
@@ -117,7 +120,7 @@ export class ScheduleRunner {
     return isChanged && !this.isClosed;
   }
 
-  /** Returns the volumes with a schedule. Forgets the state of other volumes. */
+  /** Returns the volumes with a schedule. Forgets what the runner remembers about volumes without a schedule. */
   private scheduled(): Found[] {
     const found = this.ports
       .pools()
@@ -236,7 +239,10 @@ export class ScheduleRunner {
     this.ports.log.warn(whole, eventOf(objectText({ pool, manifest }, 1), '-', 'snapshot failed', whole));
   }
 
-  /** Records that old snapshots cannot be removed. Does not shorten the time to the next attempt. */
+  /**
+   * Records that the volume gets no further snapshots because old ones cannot be removed. The time of the next attempt does not
+   * change.
+   */
   private noteStuck(found: Found, label: string): void {
     const memory = this.memoryOf(found.manifest.id);
     const text = `too many old ${label} snapshots could not be removed (${memory.skipped ?? 'see the log of rssrv'})`;
@@ -284,7 +290,8 @@ export class ScheduleRunner {
     const snapshots = snapshotsOf(found);
     const memory = this.memoryOf(id);
     const known = memory.plan;
-    // A plan with a due snapshot is not reused, because the name of the snapshot contains the present time.
+    // A kept plan with a due snapshot is not used a second time, because the name of the snapshot contains the time at which the plan was
+    // made.
     const isValid =
       known?.result.due.length === 0 &&
       known.schedule === schedule &&
@@ -310,7 +317,10 @@ export class ScheduleRunner {
     return memory;
   }
 
-  /** Returns the time until the next rule is due, at most SCHEDULE_LOOK_MS, because the clock may be set. */
+  /**
+   * Returns the time until the next rule is due. The result is at most SCHEDULE_LOOK_MS, because an administrator may set the clock of
+   * the machine.
+   */
   private pauseMs(): number {
     const nowMs = this.ports.clock.wallMs();
     const nextMs = this.scheduled().reduce((next, found) => Math.min(next, this.planOf(found).nextMs), Number.POSITIVE_INFINITY);
@@ -322,7 +332,10 @@ function newSnapshot({ manifest: { name, universe } }: Found, due: SchedulePlan[
   return { name, universe, snapshot: due.name, schedule: due.label };
 }
 
-/** Leaves out the name of the snapshot, because the time in it may change while the change waits for its turn. */
+/**
+ * Returns a key by which a due snapshot is recognised later. The key does not contain the name of the snapshot, because the time in
+ * the name may change while the change waits for its turn.
+ */
 function keyOf({ found, snapshot }: DueSnapshot): string {
   return `${found.manifest.id} ${snapshot.name}@${snapshot.universe} ${snapshot.schedule}`;
 }

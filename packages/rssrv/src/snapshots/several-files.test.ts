@@ -1,5 +1,5 @@
-// Snapshots of volumes over several pools: content, clones, rollbacks and removals, a stop at every step, with all pools at the next start
-// or with one absent, and refusals that name the pool. snapshots-random.test.ts has random sequences.
+// Snapshots of volumes over several pools: content, clones, rollbacks and removals, refusals that name the pool, and a stop at every
+// step. At the start after a stop, all pools are present, or one is absent. snapshots-random.test.ts has random sequences.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -71,7 +71,7 @@ test.each([
   expect([now.subarray(0, first.length).equals(first), now.subarray(first.length).every((byte) => byte === 0)]).toEqual([true, true]);
   expect(snapshotContent(scene, 'db', recordOf(scene, kept!.name)).equals(second)).toBe(true);
   expect(snapshotContent(scene, 'db', recordOf(scene, 'monday')).equals(first)).toBe(true);
-  // Snapshots promise no bytes; the clone promises its size.
+  // A pool promises no bytes for a snapshot, but promises the size of a clone.
   await scene.verbs.remove(COPY, LOCAL_ASKER, null);
   await scene.verbs.purgeRemoved({ volume: COPY, id: null, olderMs: 0 }, LOCAL_ASKER);
   expect(scene.pools.states.map(promisedBytes)).toEqual(promised);

@@ -1,5 +1,6 @@
 // Snapshots and clones that are made aside, while other changes run: which changes are refused, that `settleParts` does not change the
-// unfinished files, and that a stop or failure at any step leaves no files. A clone that waits stands for a fragmented volume.
+// unfinished files, and that a stop or failure at any step leaves no files. The tests delay a clone of a file, as a fragmented volume
+// would.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -106,7 +107,7 @@ function slowMoment(gate: Gate): Moments {
   };
 }
 
-/** Makes a volume, and begins a snapshot of it that stays in the making. */
+/** Makes a volume, and begins a snapshot of it that is not finished until the test opens the gate. */
 async function making(request: object, gate: Gate, options: Partial<SceneOptions> = {}) {
   const isSlow = { now: false };
   const moments: Moments = { take: (copies) => (isSlow.now ? slowMoment(gate) : NO_HOLD).take(copies) };
@@ -282,7 +283,7 @@ test('a group of which one volume fails leaves the pools of the others as they a
   const { scene } = server;
   const { manifest } = await scene.create({ pool: 'a' });
   await scene.create({ name: 'log', pool: 'b' });
-  // Makes `begin` fail for snapshots of this volume.
+  // This file makes the step `begin` fail for a snapshot of this volume, because the name is taken.
   fs.mkdirSync(path.join(directory, 'a', 'volumes', manifest.id, 'snapshots'));
   fs.writeFileSync(path.join(directory, 'a', 'volumes', manifest.id, 'snapshots', 'monday.data'), '');
   const group = [MONDAY, { ...MONDAY, name: 'log' }];

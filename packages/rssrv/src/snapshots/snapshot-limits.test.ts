@@ -56,7 +56,7 @@ test.each([
     await scene.snapshots.remove(at('a'), CLIENT, null);
     await scene.snapshots.snapshot([at('e')], CLIENT, null, WHOLE_TURN);
     await expect(scene.snapshots.snapshot([at('f')], CLIENT, null, WHOLE_TURN)).rejects.toMatchObject({ code: 'E_RIGHTS' });
-    // The limit holds over a restart. A removed volume and its snapshots count until they are deleted for good.
+    // The limit counts the same bytes after a restart. A removed volume and its snapshots count until the server has deleted their files.
     const { pool, manifest } = volumeIn(scene, 'db');
     await scene.verbs.remove(DB, CLIENT, null);
     expect(owned(scene)).toBe(LIMIT);

@@ -1,5 +1,5 @@
 // Decides whether snapshots can be made, removed, cloned or rolled back to, and computes their records. Pure: snapshot-verbs.ts executes
-// the decision. Invariants: the name of a snapshot is used once in a volume. A volume that a client may not attach is refused as unknown.
+// the decision. Invariants: no two snapshots of a volume have the same name. A volume that a client may not attach is refused as unknown.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { isSnapshotName, quoteText, SNAPSHOT_NAME_ALLOWED } from '@rsio/common/lib/units';
@@ -45,9 +45,12 @@ export interface SnapshotName extends VolumeName {
 
 /** A snapshot to make. */
 export interface NewSnapshot extends SnapshotName {
-  /** Label of the schedule's rule that makes it; absent if a command makes it. */
+  /** If a schedule makes the snapshot: the label of the schedule's rule. Absent if a command makes the snapshot. */
   readonly schedule?: string;
-  /** Only for a replica: the moment of its mirror, and the id of the snapshot. The holder chooses the same id for all replicas. */
+  /**
+   * Present only for a snapshot of a replica: the moment of the mirror, and the id of the snapshot. The holder of the mirror chooses
+   * the same id for all replicas.
+   */
   readonly moment?: MirrorMoment & { readonly id: string };
 }
 
@@ -64,15 +67,15 @@ export function snapshotsOf({ pool, manifest }: Found): VolumeSnapshots {
   return pool.snapshots.get(manifest.id) ?? NO_SNAPSHOTS;
 }
 
-/** Facts that the limits of clients need about new snapshots. */
+/** Facts that are needed to check new snapshots against the limits of clients. */
 export interface SnapshotCosts {
-  /** Bytes that the files of a volume occupy, by its id. A volume without an entry counts as 0. */
+  /** Maps the id of a volume to the bytes that its files occupy. A volume without an entry counts as 0 bytes. */
   readonly usedBytes: ReadonlyMap<string, number>;
-  /** Returns the limit of a client; null if it has none. */
+  /** Returns the limit of a client in bytes; null if the client has no limit. */
   readonly limitOf: (node: string) => number | null;
 }
 
-/** Returns the records of new snapshots of one moment. Throws if one of them cannot be made. */
+/** Returns the records of new snapshots that are made at one moment. Throws if one of these snapshots cannot be made. */
 export function decideSnapshots(
   catalogue: Catalogue,
   wanted: readonly NewSnapshot[],
@@ -111,8 +114,8 @@ function unproven({ mirror, term, number }: MirrorMoment): NonNullable<SnapshotR
 }
 
 /**
- * M22: throws if a snapshot of a replica has no moment of its mirror, or a snapshot of any other volume has one. A replica may lack writes,
- * and only the holder knows that.
+ * M22: throws if a snapshot of a replica has no moment of its mirror, or if a snapshot of any other volume has a moment. Only the
+ * holder of the mirror can say whether a replica lacks writes.
  */
 function checkMoment(catalogue: Catalogue, { name, universe, replica }: Manifest, moment: NewSnapshot['moment']): void {
   const text = volumeText({ name, universe });
@@ -133,7 +136,10 @@ function checkMoment(catalogue: Catalogue, { name, universe, replica }: Manifest
     throw new RsError('E_EXISTS', `A snapshot with id ${moment.id} exists: choose another id`);
 }
 
-/** Throws E_LIMIT if a client would have too many snapshots, and E_RIGHTS if it would exceed its limit (owned-bytes.ts). */
+/**
+ * Throws E_LIMIT if a client would have too many snapshots, and E_RIGHTS if the client would exceed its limit of bytes
+ * (owned-bytes.ts).
+ */
 function checkLimits(
   catalogue: Catalogue,
   found: readonly (Found & { readonly name: NewSnapshot })[],
@@ -204,7 +210,7 @@ function proven(found: FoundSnapshot): FoundSnapshot {
   });
 }
 
-/** Like `findSnapshot`, for reading. Needs only the right to attach the volume. */
+/** Like `findSnapshot`, but the asker only reads the snapshot, and therefore needs only the right to attach the volume. */
 export function findReadable(catalogue: Catalogue, wanted: SnapshotName, asker: Asker): FoundSnapshot {
   const found = findVolume(catalogue, wanted, asker);
   if (!asker.mayAttach(found.manifest.clients)) throw unknownVolume(wanted);
@@ -237,7 +243,7 @@ export function decideClone(
   checkPromise(pool, partSizes(files)[0] ?? 0);
   for (const part of snapshotParts(catalogue, record)) checkPromise(part.pool, part.record.sizeBytes);
   const layout = withNewFiles(files.layout, id, newId);
-  // The clone has the same clients, so that no other client gets access to the content.
+  // The clone has the same clients as its source, so that no other client gets access to the content.
   const { clients } = source;
   const rights = { clients, takeOver: null, takeOverForce: false, owner: asker.node };
   const flags = { thick: false, readonly: false, shared: false };
@@ -245,7 +251,7 @@ export function decideClone(
   return { id, name, universe, sizeBytes, blockSizeBytes, layout, ...flags, ...rights, createdMs: nowMs, request };
 }
 
-/** The manifest after a rollback, and the snapshot of the content before. */
+/** The manifest after a rollback, and the snapshot of the content before the rollback. */
 export interface PlannedRollback {
   readonly manifest: Manifest;
   readonly kept: SnapshotRecord;
@@ -259,7 +265,7 @@ export function decideRollback(catalogue: Catalogue, found: FoundSnapshot, asker
 
 /**
  * Returns the manifest of a volume that gets other content, and the snapshot of the present content, both without the stamp of the new
- * file. The volume keeps its size; shorter content is extended with zeros. The volume is no longer thick.
+ * file. The volume keeps its size: if the new content is shorter, it is extended with zeros. The volume is no longer thick.
  */
 export function decideOtherContent(
   catalogue: Catalogue,
@@ -288,7 +294,7 @@ function ownFiles({ layout }: Manifest, id: string, newId: () => string): { read
   return layout.kind === 'simple' ? {} : { layout: withNewFiles(layout, id, newId) };
 }
 
-/** `id`: id of the first file. */
+/** Returns the layout with new ids of files. `id`: id of the first file. */
 function withNewFiles(layout: Layout, id: string, newId: () => string): Layout {
   if (layout.kind === 'simple') return layout;
   return { ...layout, parts: layout.parts.map((part, index) => ({ ...part, fileId: index === 0 ? id : newId() })) };

@@ -1,5 +1,5 @@
-// A stop after each step of each change of snapshots: the next start finds the whole change or none of it, with the right content in each
-// file, and leaves no unfinished files. Another test kills a real server at the same steps.
+// The server stops after each step of each change of snapshots. The next start finds the whole change or none of it, with the right
+// content in each file, and leaves no unfinished files. An integration test kills a real server at the same steps.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -95,7 +95,7 @@ test('snapshots of three volumes in two pools at one moment', async () => {
   const first = states.indexOf('after');
   expect(found[first]![0]).toBe('snapshot: commit');
   expect(states).toEqual([...new Array<string>(first).fill('before'), ...new Array<string>(states.length - first).fill('after')]);
-  // Each of three volumes has five steps before the commit of the first, and two from its commit on.
+  // Each of the three volumes has five steps before the first commit of the request, and two steps from that commit on.
   expect([first, states.length]).toEqual([15, 21]);
 });
 

@@ -1,5 +1,5 @@
-// Snapshots, clones and rollbacks by command: refusals, content, changes of their volume, repeated requests, and failures of a step or of
-// the moment. snapshot-stops.test.ts has stops.
+// Snapshots, clones and rollbacks by command: refusals, content, changes of the volume that has them, repeated requests, and failures of
+// a step or of the moment. snapshot-stops.test.ts stops the server at each step.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -226,7 +226,7 @@ describe('a rollback', () => {
     expect(namesOf(scene)).toEqual(['monday', kept?.name]);
     expect(contentOf(scene, 'db', `snapshots/${kept?.name}.data`)).toBe('2 x 1048576');
     expect(scene.served.get('db@0')?.pool?.stamp).toBe(manifest.stamps[0]);
-    // Rolls back to the snapshot, and then to the content before.
+    // Rolls back to the snapshot, and then back to the content before the first rollback.
     await scene.snapshots.rollback({ ...DB, snapshot: kept!.name }, LOCAL_ASKER, null);
     expect(contentOf(scene)).toBe('2 x 1048576');
     expect(new Set(namesOf(scene)).size).toBe(3);

@@ -1,13 +1,13 @@
 // Makes and removes snapshots of the volumes of the pools, clones them as new volumes, and rolls volumes back to them. snapshot-rules.ts
 // decides, snapshot-files.ts changes the disk, and Moments holds the changes of clients. The caller makes one change at a time, except
-// during long steps aside. Invariants: a snapshot is answered only when every chunk is cloned and the snapshot is durable (P2). Of the
-// snapshots of one request, all exist or none. While a snapshot is being made, `settleParts` does not change it, and the files of its
-// volume are neither replaced nor extended. A request that is repeated after a crash is not executed again (A2).
+// during long steps aside. Invariants: a request for a snapshot is answered only when every chunk is cloned and the snapshot is durable
+// (P2). Of the snapshots of one request, either all exist or none. While a snapshot is being made, `settleParts` does not change it, and
+// the files of its volume are neither replaced nor extended. A request that is repeated after a crash is not executed again (A2).
 
 // Design.
-// A snapshot takes long, and other changes of pools must not wait for it. Its steps therefore alternate between its turn in the queue of
-// changes and `turn.aside`, during which other changes run. While the snapshot is `making` in the state of its pool, the catalogue refuses
-// to grow, rename, remove or roll back its volume (E_BUSY).
+// A snapshot takes long, and other changes of pools must not wait for it. The steps of a snapshot therefore alternate between its turn in
+// the queue of changes and `turn.aside`, during which other changes run. While the snapshot is `making` in the state of its pool, the
+// catalogue refuses to grow, rename, remove or roll back its volume (E_BUSY).
 //
 //   in the turn of the change                              aside
 //   1  answer a repeated request (A2); decide; `making`
@@ -88,15 +88,18 @@ export interface SnapshotVerbsPorts {
   readonly newId: () => string;
   /** Volumes of sections [volume]. */
   configured(): readonly ConfiguredVolume[];
-  /** Returns the limit of a client; null if it has none. */
+  /** Returns the limit of a client in bytes; null if the client has no limit. */
   limitOf(node: string): number | null;
-  /** Executes the removal of a snapshot. Throws E_HELD, naming the clients that have it open (N2). `name`: such as `oracle@monday`. */
+  /**
+   * Executes the removal of a snapshot. Throws E_HELD if clients have the snapshot open, and names them (N2). `name`: name of the
+   * snapshot in texts, such as `oracle@monday`.
+   */
   whileUnread<T>(snapshot: SnapshotRecord, name: string, work: () => Promise<T>): Promise<T>;
 }
 
 /** A volume that was rolled back. */
 export interface RolledBack extends Found {
-  /** The snapshot of its previous content; null if it was removed since. */
+  /** The snapshot of the content before the rollback; null if this snapshot has been removed since then. */
   readonly kept: SnapshotRecord | null;
 }
 
@@ -123,7 +126,10 @@ export class SnapshotVerbs {
     return { pools: this.ports.pools.states, configured: this.ports.configured() };
   }
 
-  /** Returns false if this request has already made its snapshots. Throws if they cannot be made, without looking at the disk. */
+  /**
+   * Returns false if this request has already made its snapshots. Throws if a rule or a limit forbids the snapshots. Does not look at
+   * the disk.
+   */
   check(wanted: readonly NewSnapshot[], asker: Asker, requestId: string | null): boolean {
     asker.needs('manage', 'make snapshots');
     if (this.answer(wanted, requestId) !== null) return false;
@@ -155,7 +161,7 @@ export class SnapshotVerbs {
       for (const one of plan) prepared.push(await this.steps.prepare(this.again(one)));
       await this.commitHome(prepared[0]!);
     } finally {
-      // Do not wait, because running clones may hang in a file system.
+      // Do not wait for the close, because running clones may hang in a file system.
       for (const { copy } of opened) copy.close().catch((thrown: unknown) => this.ports.log.error(toRsError(thrown).message));
       for (const one of plan) this.endMaking(one, isBegun);
       await this.ports.pools.settleParts();
@@ -178,8 +184,9 @@ export class SnapshotVerbs {
   }
 
   /**
-   * Returns a snapshot that is being made with the present state of its pool. Throws E_POOL if the pool cannot be used, or was closed and
-   * opened again. The new state then has no record of the snapshot, so that other changes may have changed the volume.
+   * Returns a snapshot that is being made, with the present state of its pool. Throws E_POOL if the pool cannot be used, or was closed
+   * and opened again while the snapshot was being made. A pool that was opened again has no record of the unfinished snapshot, so that
+   * other changes may have changed the volume.
    */
   private again({ pool: before, manifest: { id, name }, record }: FoundSnapshot): FoundSnapshot {
     const found = this.volumes.find(({ manifest }) => manifest.id === id);
@@ -199,7 +206,10 @@ export class SnapshotVerbs {
     this.putRecord(found.pool, record, isBegun ? withPending : withoutMaking);
   }
 
-  /** Durably records that a snapshot of a replica is one of its mirror. `id`: id of the snapshot that the holder has made. */
+  /**
+   * Durably records that a snapshot of a replica is proven. The snapshot then counts as a snapshot of the mirror. `id`: id of the
+   * snapshot that the holder has ordered.
+   */
   async prove(wanted: SnapshotName, id: string, asker: Asker): Promise<FoundSnapshot> {
     const { verbs, pools } = this.ports;
     asker.needs('manage', 'make snapshots');
@@ -246,7 +256,7 @@ export class SnapshotVerbs {
     return this.cloneAside({ wanted, source, to, asker, stamp, planned }, turn);
   }
 
-  /** Makes the files of the new volume aside. Checks its name and room again before the commit. */
+  /** Makes the files of the new volume aside. Before the commit, checks again that the name is free and that the pools have room. */
   private async cloneAside({ wanted, source, to, asker, stamp, planned }: WantedClone, turn: Turn): Promise<Found> {
     const { pools, verbs } = this.ports;
     const { id } = planned;
@@ -274,7 +284,7 @@ export class SnapshotVerbs {
     return { pool, manifest };
   }
 
-  /** Gives a volume that no client uses the content of a snapshot. Its previous content becomes a snapshot. */
+  /** Gives a volume that no client uses the content of a snapshot. The previous content of the volume becomes a snapshot. */
   async rollback(wanted: SnapshotName, asker: Asker, requestId: string | null): Promise<RolledBack> {
     asker.needs('manage', 'roll volumes back');
     const done = this.ports.verbs.doneBy(requestId);
@@ -286,8 +296,8 @@ export class SnapshotVerbs {
   }
 
   /**
-   * Gives a volume that no client uses other content. Its previous content becomes a snapshot. `makeNext`: makes the new data file beside
-   * the present one, and returns its stamp. `makePart`: makes a further file.
+   * Replaces the content of a volume that no client uses. The previous content becomes a snapshot. `makeNext` makes the new data file
+   * beside the present one, and returns the stamp of the new file. `makePart` makes a file of the volume in another pool.
    */
   async replaceContent(
     { pool, manifest: was }: Found,
@@ -329,14 +339,14 @@ export class SnapshotVerbs {
     payer.checkLimit(ownedBytes(this.catalogue, creator), await this.steps.usedBytes(found));
   }
 
-  /** Returns the snapshot of the previous content that the request has made; null if it was removed since. */
+  /** Returns the snapshot of the previous content that the request has made; null if this snapshot has been removed since then. */
   keptBy(requestId: string | null): SnapshotRecord | null {
     return this.madeBy(requestId)[0]?.record ?? null;
   }
 
   /**
-   * Copies volumes at one moment. The first parameter has the names of their pools. Nests one `onDisk` for each pool, which refuses a pool
-   * that does not answer, and throws E_TIMEOUT if the moment takes too long.
+   * Copies volumes at one moment. The first parameter has the names of the pools of the volumes. Nests one call of `onDisk` for each
+   * pool. `onDisk` refuses a pool that does not answer, and throws E_TIMEOUT if the moment takes too long.
    */
   takeMoment([name, ...others]: readonly string[], copies: readonly VolumeCopy[]): Promise<void> {
     if (name === undefined) return this.ports.moments.take(copies);
@@ -344,7 +354,10 @@ export class SnapshotVerbs {
     return this.ports.pools.onDisk(name, MOMENT_WAIT_MS + limitMs({ sizeBytes }), () => this.takeMoment(others, copies));
   }
 
-  /** Commits the snapshot of the home, which is the commit point of the group. `settleParts` then commits the others. */
+  /**
+   * Commits the snapshot of the home, which is the commit point of the group. `settleParts` then commits the other snapshots of the
+   * group.
+   */
   private async commitHome({ pool, manifest, record }: FoundSnapshot): Promise<void> {
     await this.ports.verbs.onDisk(pool, SNAPSHOT_CHANGE_MS, (files) =>
       new SnapshotFiles(files).commit(record.name, poolPaths.volume(pool.path, manifest.id)),
@@ -374,7 +387,7 @@ export class SnapshotVerbs {
     return { usedBytes, limitOf: (node) => this.ports.limitOf(node) };
   }
 
-  /** Returns the bytes that the volumes occupy, only for volumes that count towards a limit. */
+  /** Returns the bytes that the volumes occupy, by volume id. Leaves out volumes whose snapshots count towards no limit. */
   private async usedBytes(wanted: readonly NewSnapshot[], asker: Asker): Promise<ReadonlyMap<string, number>> {
     const used = new Map<string, number>();
     for (const { pool, manifest } of this.volumes) {
@@ -396,7 +409,10 @@ export class SnapshotVerbs {
     return { id: newId(), newId, request, nowMs: clock.wallMs() };
   }
 
-  /** Returns the snapshots that this request has already made, or null. Throws E_POOL if only some of them are visible. */
+  /**
+   * Returns the snapshots that this request has already made, or null if it has made none. Throws E_POOL if only some of them are
+   * visible.
+   */
   private answer(wanted: readonly NewSnapshot[], requestId: string | null): readonly FoundSnapshot[] | null {
     const done = this.madeBy(requestId);
     if (done.length === 0) return null;
@@ -430,7 +446,7 @@ export class SnapshotVerbs {
   }
 }
 
-/** Until a snapshot is made, it counts towards a limit with the bytes of its volume. */
+/** Returns the record with the bytes that its volume occupies. The snapshot counts with these bytes towards a limit until it is made. */
 function withEstimate(record: SnapshotRecord, used: ReadonlyMap<string, number>): SnapshotRecord {
   const usedBytes = used.get(record.volumeId);
   return usedBytes === undefined ? record : { ...record, usedBytes };

@@ -1,6 +1,7 @@
-// Random changes of volumes and snapshots against a model, with restarts and with failing steps (property test). The model has the content
-// of each volume and snapshot. After each change, the state of the server must equal the disk, and no snapshot may have changed (P2). A
-// failed step leaves the state before or after the change. RUNS sets the number of sequences, SEED the seed.
+// Random changes of volumes and snapshots against a model, with restarts and with failing steps (property test). The model has the
+// content of each volume and snapshot. After each change, the state of the server must equal the disk, and no snapshot may have changed
+// (P2). A failed step leaves the state before or after the change. The environment variable RUNS sets the number of sequences, and SEED
+// sets the seed.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -29,7 +30,7 @@ type Order =
 
 const NAMES = ['a', 'b', 'c'];
 const POOLS = ['fast', 'slow'];
-/** One file, and two kinds of several files with their homes in different pools. */
+/** A volume of one file, and two kinds of volumes of several files, whose homes are in different pools. */
 const LAYOUTS: readonly Partial<CreateRequest>[] = [
   { pool: 'fast' },
   { pools: ['fast', 'slow'] },
@@ -51,7 +52,7 @@ const order: fc.Arbitrary<Order> = fc.oneof(
   fc.record({ verb: fc.constantFrom('drop' as const, 'rollback' as const), volume: name, nth }),
   fc.record({ verb: fc.constant('restart' as const) }),
 );
-/** Number of the step that fails; 0 for none. */
+/** Pairs of an order and the number of the step that fails during this order; 0 if no step fails. */
 const orders = fc.array(fc.tuple(order, fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 20 }))), {
   minLength: 10,
   maxLength: 40,
@@ -73,7 +74,7 @@ function contents(scene: PoolScene): string[] {
     .toSorted();
 }
 
-/** Blocks with different first bytes. */
+/** Returns content whose blocks have different first bytes. */
 function blocks(sizeBytes: number, seed: number): Buffer {
   const content = Buffer.alloc(sizeBytes);
   for (let index = 0; index < sizeBytes / STEP_BYTES; index++)
@@ -220,7 +221,7 @@ function check(one: Order, before: readonly string[], after: readonly string[], 
       break;
     }
     default:
-      // Other snapshots only appear and disappear with their volume, and never change.
+      // Orders of other kinds leave the snapshots unchanged. A snapshot disappears only if its volume is removed or renamed.
       for (const line of gone.filter((text) => text.includes('@'))) expect(one.verb === 'remove' || one.verb === 'rename', line).toBe(true);
   }
 }

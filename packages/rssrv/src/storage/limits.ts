@@ -5,9 +5,12 @@ const MIB = 1024 * 1024;
 
 // --- storage/files: volumes over several files, the range helper.
 
-/** Maximum number of chunks for which one extents query of a striped volume gives an answer, which may cover less than the request. */
+/**
+ * Maximum number of chunks that the answer to one extents query of a striped volume covers. The answer may therefore cover less than
+ * the query.
+ */
 export const EXTENT_CHUNKS_MAX = 65_536;
-/** Number of files of one volume that are synced at a time. */
+/** Maximum number of files of one volume that are synced at the same time. */
 export const SYNCS_AT_A_TIME = 2;
 
 // The range helper.
@@ -48,8 +51,9 @@ export const POOL_RUN_REQUESTS = 512;
  */
 export const STORAGE_SILENT_MS = 500;
 /**
- * While this number of calls of a volume use the thread pool or wait for it, its reads go to the pool without an attempt on the event loop.
- * An attempt starts a read of uncached data, and could wait for a place in the queue of the disk, which has 64 places or more.
+ * If at least this number of calls of a volume use the thread pool or wait for it, reads of the volume go directly to the pool,
+ * without an attempt on the event loop. An attempt starts a read of uncached data, and could wait for a place in the queue of the
+ * disk, which has 64 places or more.
  */
 export const CALLS_BEHIND_TRIES_MAX = 64;
 /** Size of each write of zeros to storage that cannot zero ranges itself. */

@@ -1,5 +1,5 @@
-// Backend without storage, for measuring the protocol alone: reads return zeros, and writes are discarded. This backend keeps no data; only
-// volumes with `type = null` use it.
+// Backend without storage, for measuring the protocol alone: reads return zeros, and writes are discarded. The backend keeps no data, and
+// is used only for volumes with `type = null`.
 
 import { InFlight } from '@rsio/common/structures/in-flight';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

@@ -20,12 +20,15 @@ export async function openBackend(volume: ServedVolume, ports: BackendPorts): Pr
   return layout === undefined ? sharing(await openStorage(volume, ports), volume, ports) : openLayout(volume, layout, ports);
 }
 
-/** Returns a backend with a share of the threads. Memory and null volumes need none, because they do not hang. */
+/**
+ * Returns a backend that uses the volume's share of the threads. Memory and null volumes need no share, because their calls do not
+ * hang.
+ */
 function sharing(backend: Backend, { type, id }: ServedVolume, { threads }: BackendPorts): Backend {
   return type === 'file' || type === 'block' ? new ThreadShareBackend(backend, threads, id) : backend;
 }
 
-/** Opens the files of a volume of several files. If one cannot be opened, closes the others. */
+/** Opens the files of a volume of several files. If a file cannot be opened, closes the files that are already open. */
 async function openLayout(volume: ServedVolume, layout: ServedLayout, ports: BackendPorts): Promise<Backend> {
   const opened: PartBackend[] = [];
   try {

@@ -26,7 +26,7 @@ export class StorageErrorLog {
     this.log = log;
   }
 
-  /** Counts a failure, and logs it at once if it is the first of its kind. */
+  /** Counts a failure. If the failure is the first of its kind, logs it at once. */
   note(operation: BackendOperation, errno: string, part?: ServedPart): void {
     const kind = part === undefined ? `${operation} ${errno}` : `${operation} ${errno} ${part.path}`;
     const count = this.unreported.get(kind);

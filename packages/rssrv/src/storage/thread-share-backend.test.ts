@@ -1,5 +1,5 @@
-// Volumes that share the threads of a process, in a model of its thread pool: calls to hanging storage never end, all other calls end at
-// once. thread-shares.test.ts tests the shares.
+// Volumes share the threads of a process. The thread pool is a model, in which calls to hanging storage never end, and all other calls
+// end at once. thread-shares.test.ts tests the shares.
 
 import { expect, test } from 'vitest';
 import { STATUS } from '@rsio/protocol/wire/status';
@@ -11,7 +11,7 @@ import { ThreadShareBackend } from './thread-share-backend.ts';
 
 const NOTHING = Buffer.alloc(0);
 
-/** Starts calls in order while a thread is free, as libuv does. */
+/** A model of libuv's thread pool: starts calls in their order whenever a thread is free. */
 class Pool {
   private free = POOL_THREADS;
 

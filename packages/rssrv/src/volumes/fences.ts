@@ -12,7 +12,7 @@ import { FENCES_MAX } from './limits.ts';
 
 /** Records in the file of the holds that clients have been fenced, so that a lost file of fences is noticed. */
 export interface FencesNote {
-  /** True if a client has ever been fenced, so that the file of fences must exist. */
+  /** True if any client has ever been fenced. The file of fences must then exist. */
   readonly hasHadFences: boolean;
   /** Makes `hasHadFences` true for all later starts. */
   noteFences(): Promise<void>;
@@ -26,10 +26,10 @@ export class Fences {
   private readonly clients = new Map<string, Fence>();
   /** Maps each client to the number of its orders in execution. */
   private readonly orders = new Map<string, number>();
-  /** The client that `lift` is letting in again. A save leaves it out of the file. */
+  /** The client that `lift` is letting in again; null if `lift` is not running. A save leaves this client out of the file. */
   private lifting: string | null = null;
   private readonly changes = new OneByOne();
-  /** Each is called when an order of any client has ended. */
+  /** All these functions are called whenever an order of any client has ended. */
   private readonly waiters = new Set<() => void>();
 
   constructor(clock: Pick<Clock, 'wallMs'>, path: string, note: FencesNote) {
@@ -39,7 +39,7 @@ export class Fences {
     this.file = new StateFile(path, FENCES_FILE, () => this.content);
   }
 
-  /** Loads the file. Throws E_SYSTEM if the file cannot be used, or is missing although clients have been fenced. */
+  /** Loads the file of fences. Throws E_SYSTEM if the file cannot be used, or if it is missing although clients have been fenced. */
   async load(): Promise<void> {
     const content = await this.file.load();
     if (content === null && this.note.hasHadFences)
@@ -79,7 +79,8 @@ export class Fences {
     const fence = before ?? { sinceMs: this.clock.wallMs(), by };
     this.clients.set(node, fence);
     await this.changes.run(async () => {
-      // An earlier change in the queue may have let the client in, or may have failed to save the fence that this call found.
+      // Set the fence again: an earlier change in the queue may have removed the fence, because this change let the client in, or because
+      // its own save failed.
       this.clients.set(node, fence);
       try {
         await this.file.save();
@@ -106,7 +107,7 @@ export class Fences {
     });
   }
 
-  /** Executes an order of a client. Throws E_FENCED if the client is fenced. `node` is null for an administrator on the server. */
+  /** Executes an order of a client, or of an administrator on the server if `node` is null. Throws E_FENCED if the client is fenced. */
   async order<T>(node: string | null, work: () => Promise<T>): Promise<T> {
     if (node === null) return work();
     this.check(node);

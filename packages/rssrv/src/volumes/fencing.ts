@@ -1,6 +1,6 @@
 // Kicks clients, and fences them so that they cannot come back. fences.ts keeps the fences. Invariants: a fence succeeds only when no
-// connection of the client is admitted, its session is over, and none of its orders is in execution. If these do not end in time, the
-// request fails with E_TIMEOUT, and the fence stays.
+// connection of the client is admitted, its session is over, and none of its orders is in execution. If the session or an order does not
+// end in time, the request fails with E_TIMEOUT, and the fence stays.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
@@ -10,16 +10,19 @@ import { SESSION_END_WAIT_MS } from './limits.ts';
 /** A session that has been told to end. */
 export interface EndingSession {
   readonly pid: number;
-  /** Time in ms for which its process has been waiting for its storage; null if it is not waiting. */
+  /** Time in ms for which the process of the session has been waiting for its storage; null if the process is not waiting. */
   readonly blockedMs: number | null;
-  /** Resolves when no request of the session is running; with false if its process was killed or has crashed. */
+  /**
+   * Resolves when no request of the session is running: with true, or with false if the process of the session was killed or has
+   * crashed.
+   */
   readonly ended: Promise<boolean>;
 }
 
 export interface FencingPorts {
   readonly clock: Clock;
   readonly fences: Fences;
-  /** Tells the session of a node to end; null if it has none. */
+  /** Tells the session of a node to end, and returns the session; null if the node has no session. */
   endSession(node: string, code: string, sentence: string): EndingSession | null;
   /** Closes the connections of a node that only measure a path. */
   endProbes(node: string, code: string, sentence: string): void;
@@ -27,7 +30,7 @@ export interface FencingPorts {
 
 export interface Ended {
   readonly wasConnected: boolean;
-  /** False if the process of its session was killed, so that the storage of its volumes started a new incarnation. */
+  /** False if the process of the client's session was killed. The storage of the session's volumes has then started a new incarnation. */
   readonly isClean: boolean;
 }
 
@@ -38,7 +41,10 @@ export class Fencing {
     this.ports = ports;
   }
 
-  /** Ends the session of a client, which may come back. Throws E_TIMEOUT if the session does not end in time; it still ends later. */
+  /**
+   * Ends the session of a client. The client may connect again. Throws E_TIMEOUT if the session does not end in time; the session
+   * still ends later.
+   */
   async kick(node: string): Promise<Ended> {
     const session = this.ports.endSession(node, 'E_NO_SESSION', 'An administrator ended the session');
     if (session === null) return { wasConnected: false, isClean: true };
@@ -46,13 +52,14 @@ export class Fencing {
   }
 
   /**
-   * Fences a client, and resolves when none of its requests and orders is running. Throws E_SYSTEM if the fence cannot be saved; the client
-   * is then not fenced. Throws E_TIMEOUT if a request or order is still running; the fence stays, and a repeated call goes on waiting.
+   * Fences a client, and resolves when none of its requests and orders is running. Throws E_SYSTEM if the fence cannot be saved; the
+   * client is then not fenced. Throws E_TIMEOUT if a request or order is still running after SESSION_END_WAIT_MS. The fence then
+   * stays, and a repeated call waits again.
    */
   async fence(node: string, by: string | null): Promise<Ended> {
     const { fences } = this.ports;
     await fences.set(node, by);
-    // Every session that was beginning before `set` has begun or was refused by now, because `set` has waited for the disk.
+    // A session that was beginning when `set` was called has by now begun or been refused, because `set` has waited for the disk.
     const sentence = `Node ${node} was fenced by an administrator`;
     this.ports.endProbes(node, 'E_FENCED', sentence);
     const session = this.ports.endSession(node, 'E_FENCED', sentence);

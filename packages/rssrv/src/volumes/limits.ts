@@ -1,11 +1,11 @@
-// Bounds of volumes: their storage, holds, statistics, limits of I/O. Units are in the names.
-// Invariant: a bound has one place, and bounds that depend on each other are asserted here.
+// Bounds for volumes: for their storage, holds, statistics and limits of I/O. Units are in the names. Invariant: a bound has one place,
+// and bounds that depend on each other are asserted here.
 
 // --- volumes: fences.
 
 /**
- * Longest time for which a kick or a fence waits for the end of a session. The listener kills a worker that does not end in less time, so
- * that only a worker whose storage hangs, which cannot be killed, takes longer.
+ * Longest time for which a kick or a fence waits for the end of a session. The listener kills a worker that does not end in less than
+ * this time. Only a worker that hangs in its storage, and therefore cannot be killed, takes longer.
  */
 export const SESSION_END_WAIT_MS = 30_000;
 /** Maximum number of fenced clients. Fenced clients that were removed from the configuration count as well. */
@@ -16,32 +16,35 @@ export const FENCES_MAX = 8_192;
 /** After this time without a path, a session no longer blocks an instance on another machine or from a later boot. */
 export const SESSION_SILENT_MS = 3_000;
 /**
- * Maximum number of machines (NODE_MACHINES_MAX) and of replaced processes (NODE_REPLACED_MAX) recorded for one node. A further entry
- * replaces the oldest.
+ * Maximum number of machines (NODE_MACHINES_MAX) and of replaced processes (NODE_REPLACED_MAX) recorded for one node. An entry beyond
+ * the maximum replaces the oldest entry.
  */
 export const NODE_MACHINES_MAX = 16;
 export const NODE_REPLACED_MAX = 16;
 /** Maximum number of OPENs that wait for a change of one volume's holds. The server tells the client of any further OPEN to try again. */
 export const HOLD_CHANGES_WAITING_MAX = 1_024;
-/** Maximum number of logged refusals that a listener remembers. */
+/** Maximum number of logged refusals that the listener remembers, in order not to log a repeated refusal again. */
 export const HOLD_REFUSALS_REMEMBERED_MAX = 1_024;
 /**
- * Maximum number of attempts of one OPEN. Another attempt is made when the volume has changed while its hold was saved. The server then
- * tells the client to try again.
+ * Maximum number of times that one OPEN is decided. An OPEN is decided again if the volume has changed while the hold was saved. After
+ * the last decision, the server tells the client to try again.
  */
 export const OPEN_TRIES_MAX = 8;
-/** Maximum number of closed volumes that the worker of a session may still name. The listener ends a worker that names others. */
+/**
+ * Maximum number of volumes that a session has closed and that its worker may still name in reports. The listener ends a worker that
+ * names any other volume.
+ */
 export const FORMER_USES_MAX = 4_096;
 
 // --- volumes/statistics
 
-/** Interval at which a server process reports the figures of its sessions. */
+/** Interval at which a server process reports the statistics of its sessions to the listener. */
 export const FIGURES_INTERVAL_MS = 2_000;
-/** Longest time for which an answer waits for reports of the server processes. */
+/** Longest time for which an answer with statistics waits for reports of the server processes. */
 export const FIGURES_WAIT_MS = 250;
 /** Shortest time over which rates are measured. */
 export const RATE_OVER_MS = 1_000;
-/** A volume is idle if the reports of its session have left it out for longer than this. */
+/** A volume counts as idle if the reports of its session have not mentioned it for longer than this. */
 export const RATE_IDLE_MS = 3_000;
 /** A request that has been in the storage for longer than this is shown as waiting. */
 export const SLOW_IO_MS = 5_000;
@@ -54,7 +57,10 @@ export const COUNTERS_CLOSED_MAX = 256;
 
 /** Interval at which a session reports its use of limits that it shares with other sessions. */
 export const SHARE_REPORT_MS = 50;
-/** Sessions on a volume that report at this interval. With more sessions, the interval grows, to bound the load of the listener. */
+/**
+ * Up to this number of sessions on a volume report at the interval SHARE_REPORT_MS. With more sessions, the interval grows, to bound
+ * the load of the listener.
+ */
 export const SHARE_REPORTERS = 16;
 /** Time from a confirmation until the listener gives freed shares to other sessions, so that it handles many confirmations together. */
 export const SHARE_PLAN_MS = 10;
@@ -62,15 +68,15 @@ export const SHARE_PLAN_MS = 10;
 export const SHARE_CONFIRM_MS = 1_000;
 /** Share of a limit that an idle session keeps, so that its first requests do not wait for other processes. */
 export const SHARE_IDLE = 1 / 64;
-/** Share that all idle sessions together keep. */
+/** Share of a limit that all idle sessions together keep at most. */
 export const SHARE_IDLE_TOTAL = 1 / 32;
 /** A session gets this multiple of its present use, so that its use can grow. */
 export const SHARE_HEADROOM = 1.25;
-/** A share changes only if the difference is at least this part of an even share. */
+/** The share of a session changes only if the change is at least this part of an even share. */
 export const SHARE_STEP = 1 / 64;
 /** Shortest wait of a held request, because timers have this resolution. */
 export const HELD_WAIT_MIN_MS = 1;
-/** A client learns what holds its I/O after this number of successive reports. */
+/** A client is told what holds its I/O only when this number of successive reports say the same. */
 export const HELD_REPORTS = 2;
 
 /** Maximum number of stopped volumes. */

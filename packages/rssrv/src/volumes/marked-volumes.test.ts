@@ -1,5 +1,6 @@
-// Pool volumes with a file that a worker of another listener has open. rssrv does not serve them, names the file and the remedy, and tries
-// again when that worker has ended. The lock helper is a fake; test/integration/outlived-listener.test.ts has real processes.
+// Some volumes of pools have a file that a worker of another listener has open. rssrv does not serve these volumes, names the file and
+// the remedy, and tries again when that worker has ended. The lock helper is a fake; test/integration/outlived-listener.test.ts has real
+// processes.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -17,7 +18,7 @@ const SIZE_BYTES = 65_536;
 const ID = '00000000-0000-4000-8000-00000000000';
 let directory = '';
 let clock: FakeClock;
-/** Outcome for a file; default `held`. */
+/** Maps a file to the outcome that the fake helper gives for it. A file without an entry gets `held`. */
 let outcomes = new Map<string, LockOutcome>();
 let asked: { readonly file: string; readonly request: LockRequest }[] = [];
 let calls = 0;
@@ -72,7 +73,7 @@ function inPool(name: string, pool = 'fast', changes: Partial<ServerVolumeConfig
   return volumeConfig({ name, type: 'file', path: at(name), sizeBytes: SIZE_BYTES, id, pool: place, ...changes });
 }
 
-/** A volume over a file in pool `fast` and one in pool `slow`. */
+/** Returns a volume with one file in pool `fast` and one file in pool `slow`. */
 function overTwo(name: string, second: string): ServerVolumeConfig {
   fs.writeFileSync(at(second), Buffer.alloc(SIZE_BYTES));
   const part = { sizeBytes: SIZE_BYTES, stamp: null, trouble: null };

@@ -1,5 +1,6 @@
-// The open storage of a volume, for the listener: none (type null), one file or device, or several files in pools. volume-storage.ts opens
-// it, and handles each of several files like a volume of one file. Invariant: either all files of a volume are open, or none.
+// The open storage of a volume, for the listener: nothing (type null), one file or device, or several files in pools. volume-storage.ts
+// opens the storage, and treats each file of a volume of several files like a volume of one file. Invariant: either all files of a volume
+// are open, or none.
 
 import type { FileHandle } from 'node:fs/promises';
 import type { ServerVolumeConfig, VolumeLayout } from '@rsio/common/config/schema/types';
@@ -12,10 +13,10 @@ export interface Storage {
   readonly id: string;
   readonly type: ServedVolume['type'];
   readonly path: string | null;
-  /** The open file or device, which stays open as long as the volume is served. Null for `type = null`. */
+  /** The open file or device, which stays open while the volume is served. The handle is null if the volume has `type = null`. */
   readonly handle: FileHandle | null;
   readonly isCreated: boolean;
-  /** All files of a volume of several files; `path` and `handle` are those of its first file. */
+  /** All files of a volume of several files. `path` and `handle` then belong to the first file. `parts` is undefined for other volumes. */
   readonly parts?: readonly StoragePart[];
 }
 
@@ -25,7 +26,10 @@ export interface StoragePart {
   readonly handle: FileHandle;
 }
 
-/** `open` opens one file. If a file cannot be opened, closes the open ones and throws E_VOLUME, which names the file and its pool. */
+/**
+ * Opens all files of a volume of several files, each with `open`. If a file cannot be opened, closes the files that are already open,
+ * and throws E_VOLUME, which names the file and its pool.
+ */
 export async function openParts(
   volume: ServerVolumeConfig,
   { parts }: VolumeLayout,
@@ -44,7 +48,7 @@ export async function openParts(
   return { ...first, volume, parts: files };
 }
 
-/** Returns the configuration of one file as if it were a volume. Throws E_VOLUME if the file cannot be used. */
+/** Returns the configuration for one file of a volume, in the form of a volume of one file. Throws E_VOLUME if the file cannot be used. */
 function partVolume(volume: ServerVolumeConfig, index: number): ServerVolumeConfig {
   const { layout, ...others } = volume;
   const part = layout?.parts[index];
@@ -58,7 +62,7 @@ function partVolume(volume: ServerVolumeConfig, index: number): ServerVolumeConf
   return { ...others, path, sizeBytes, pool: { name: pool, stamp, ids: [poolId], isThick } };
 }
 
-/** Returns the storage of each file as if it were a volume. Returns the storage itself for a volume of one file. */
+/** Returns the storage of each file of a volume. Each result has the form that the storage of a volume with one file has. */
 export function singleFiles(storage: Storage): Storage[] {
   const { parts, ...others } = storage;
   if (parts === undefined) return [storage];
@@ -100,7 +104,7 @@ export function namesOf({ storage, layout }: ServedVolume): string[] {
   return storage === undefined ? [] : [storage];
 }
 
-/** Returns a served volume as its file at this index. */
+/** Returns the file at this index in the form of a served volume of one file. */
 export function servedFile(served: ServedVolume, index: number): ServedVolume {
   const part = served.layout?.parts[index];
   return part === undefined ? served : { ...served, path: part.path, sizeBytes: part.sizeBytes };

@@ -1,13 +1,13 @@
-// Records, for all sessions, which volumes have changes that wait for space in their pool. Logs when a volume begins to wait and when it
-// continues. Invariant: no session that has ended is in the records.
+// Records, for all sessions, which volumes have changes that wait for space in their pool. Logs when the changes of a volume begin to
+// wait and when they continue. Invariant: no session that has ended is in the records.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { Log } from '@rsio/common/log/log';
 import { eventOf } from '../events/event-log.ts';
 
 /**
- * Returns the name of the pool that has no space for a volume over several pools; null for other volumes. `poolId`: the pool that refused a
- * write; null if no write was refused. `shortIds`: the pools that have less than their reserve free.
+ * Returns the name of the pool that has no space for a volume over several pools; null if the volume has only one pool. `poolId`: the
+ * pool that refused a write; null if no write was refused. `shortIds`: the pools that have less than their reserve free.
  */
 export function fullPoolOf(
   volumes: readonly ServerVolumeConfig[],
@@ -30,7 +30,10 @@ export class SpaceShortage {
   /** For waiting volumes over several pools: maps the volume id to the name of the pool without space. */
   private readonly pools = new Map<string, string>();
 
-  /** `listChanged`: called when a volume has begun or ceased to wait, because the list that clients receive shows that. */
+  /**
+   * `listChanged` is called when a volume has begun or ceased to wait, because the list of volumes that clients receive shows which
+   * volumes wait.
+   */
   constructor(log: Pick<Log, 'info' | 'error'>, listChanged: () => void) {
     this.log = log;
     this.listChanged = listChanged;
@@ -45,7 +48,10 @@ export class SpaceShortage {
     return this.waiting.has(volumeId) ? (this.pools.get(volumeId) ?? null) : null;
   }
 
-  /** `name`: name of the volume for the log. `poolId`: the pool that refused a write, if known. */
+  /**
+   * Called when the changes of a session on a volume have begun or ceased to wait for space. `name`: name of the volume for the log.
+   * `poolId`: the pool that refused a write; null if this pool is unknown.
+   */
   changed(session: string, volumeId: string, name: string, isWaiting: boolean, poolId: string | null): void {
     const pool = this.poolNameOf(volumeId, poolId);
     if (pool !== null && isWaiting) this.pools.set(volumeId, pool);

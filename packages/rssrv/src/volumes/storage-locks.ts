@@ -10,11 +10,11 @@ import type { Storage } from './open-storage.ts';
 import { unlockedError } from './volume-failures.ts';
 import { volumeError } from './volume-storage.ts';
 
-/** The outcome of the locks and checks of all files of a volume. */
+/** The outcome for a volume: whether all its files could be locked, and whether other workers have a file open. */
 export interface StorageLock {
   /** The worst outcome among the files of the volume. */
   readonly outcome: LockOutcome;
-  /** The file with this outcome. */
+  /** The file that has the outcome `outcome`. */
   readonly path: string | null;
   /** Pid of the worker of another listener that has marked the file (mark-holders.ts); null if unknown, or if the file has no mark. */
   readonly holder: number | null;
@@ -27,7 +27,7 @@ interface LockedFile {
   readonly request: LockRequest;
 }
 
-/** From the best to the worst. */
+/** The outcomes, ordered from the best to the worst. */
 const OUTCOMES: readonly LockOutcome[] = ['held', 'unavailable', 'silent', 'taken', 'marked'];
 
 /** Locks the files of the given storages, and checks whether workers of other listeners have them open. */

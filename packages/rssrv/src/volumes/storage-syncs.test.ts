@@ -1,5 +1,5 @@
-// The listener's syncs: storage that hangs delays no other volume, and no result is lost. Programs that hang or fail stand for such
-// storage. take-over.test.ts tests the consequences of an error.
+// The listener's syncs: storage that hangs delays no other volume, and no result is lost. The tests simulate storage that hangs or fails
+// by programs that do so. take-over.test.ts tests the consequences of an error.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -37,7 +37,7 @@ function syncsBy(command?: readonly string[]): StorageSyncs {
   return one;
 }
 
-/** Hangs until the file `go` exists, then runs `then`. */
+/** Returns a program that waits until the file `go` exists, and then runs `then`. */
 const hangs = (then = ''): string =>
   `const wait = () => { if (require('fs').existsSync(${JSON.stringify(path.join(directory, 'go'))})) { ${then} } else setTimeout(wait, 5); }; wait();`;
 const go = (): void => fs.writeFileSync(path.join(directory, 'go'), '');
@@ -106,7 +106,8 @@ test('the number of concurrent syncs is bounded', async () => {
   await Promise.all(hung);
 });
 
-// Regression: after the volume was closed, another file got its descriptor number, and the sync of that file counted as the volume's.
+// Regression: after the volume was closed, another file got the descriptor number of the volume's file. The sync of this other file then
+// counted as a sync of the volume.
 test('a sync that waited for another one does not sync a file that has the number of a closed one', async () => {
   const all = syncs(hangs());
   const file = { fd: descriptor };

@@ -1,4 +1,4 @@
-// Syncs volumes for the listener. Each sync runs in its own short-lived process, which inherits the listener's descriptor. Through that
+// Syncs volumes for the listener. A sync runs in a short-lived process of its own, which inherits the listener's descriptor. Through that
 // descriptor, the process gets every write-back error that the kernel has not yet reported to the listener. A sync that hangs blocks only
 // its own process, not a thread of the listener. Invariants: a volume has at most one sync at a time. The result of a sync goes to the
 // caller, or to `failedLate` if the sync fails after the time-out.
@@ -15,10 +15,13 @@ export interface StorageSyncEvents {
   failedLate(volumeId: string): void;
 }
 
-/** A file handle. Its `fd` is -1 once the handle is closed. */
+/** A file handle. The `fd` of a closed handle is -1. */
 export type SyncedFile = Pick<FileHandle, 'fd'>;
 
-/** `spare`: no request waits for the sync, so that it begins only if few syncs are in progress. */
+/**
+ * `needed`: a request waits for the sync. `spare`: no request waits for the sync, and the sync begins only if few syncs are in
+ * progress.
+ */
 export type SyncKind = 'needed' | 'spare';
 
 interface Running {
@@ -38,8 +41,8 @@ export class StorageSyncs {
   private readonly running = new Map<string, Running>();
 
   /**
-   * `command`: the program, with its arguments, that syncs the descriptors from 3 on. Its last argument is their number. On failure, the
-   * program prints the errno name and exits with status 1.
+   * `command`: the program, with its arguments, that syncs the descriptors from 3 on. The number of descriptors is appended as the
+   * last argument. On failure, the program prints the errno name and exits with status 1.
    */
   constructor(clock: Clock, events: StorageSyncEvents, command: readonly string[] = SYNC_COMMAND) {
     this.clock = clock;
@@ -101,7 +104,7 @@ export class StorageSyncs {
       child.on('error', (error) => reject(error));
       child.on('close', (code, signal) => {
         if (code === 0) resolve();
-        // If the process was killed, the kernel's error report may be lost, so the sync counts as failed.
+        // If the process was killed, an error that the kernel reported to the process may be lost. The sync therefore counts as failed.
         else reject(Object.assign(new Error(`The sync ended with ${errno || (signal ?? `code ${code}`)}`), { code: errno || 'EIO' }));
       });
     });

@@ -1,5 +1,5 @@
 // A changed set of volumes comes into force as a whole or not at all: a change that fails or is undone restores the disk and the served
-// volumes. volume-change.test.ts has changes that succeed.
+// volumes. volume-change.test.ts tests changes that succeed.
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -24,7 +24,7 @@ import {
 useVolumes();
 
 describe('a change is applied as a whole or not at all', () => {
-  /** The observable state: served volumes, locks, open descriptors and files. */
+  /** Returns the observable state: served volumes, locks, open descriptors and files. */
   function everything(): unknown {
     const files = fs.readdirSync(directory, { recursive: true, withFileTypes: true }).map((entry) => entry.name);
     const sizes = files.filter((name) => name.endsWith('.img')).map((name) => [name, fs.statSync(at(name)).size]);

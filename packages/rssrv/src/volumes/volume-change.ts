@@ -1,7 +1,7 @@
-// Carries out the plan from volume-plan.ts: opens, locks and measures new volumes, and releases removed ones. Until `commit`, `undo` can
-// undo everything except the extension of files, which is harmless because no volume uses the added bytes. Storage is opened and locked
-// before anything extends it, so that a file that another process serves is never changed. Volume ids are saved last, so that no id is
-// saved if the change fails.
+// Carries out the plan from volume-plan.ts: opens, locks and measures new volumes, and releases removed volumes. Until `commit`, `undo`
+// can undo everything except the extension of files, which is harmless because no volume uses the added bytes. Storage is opened and
+// locked before anything extends it, so that a file that another process serves is never changed. Volume ids are saved last, so that no
+// id is saved if the change fails.
 
 import { isDeepStrictEqual } from 'node:util';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
@@ -90,7 +90,7 @@ export class VolumeChange {
     return change;
   }
 
-  /** Volumes that have grown. */
+  /** The volumes that this change has made larger. */
   get grown(): GrownVolume[] {
     return [...this.kept]
       .filter(([key, { served }]) => served.sizeBytes > (this.before.held.get(key)?.served.sizeBytes ?? served.sizeBytes))
@@ -224,8 +224,9 @@ export class VolumeChange {
   }
 
   /**
-   * Opens, locks and measures the storage of the given volumes. The failure of a retried volume is recorded; any other failure is thrown.
-   * Sections are opened one after another, because one may create the file that another names. In a pool, each volume has its own folder.
+   * Opens, locks and measures the storage of the given volumes. The failure of a retried volume is recorded; any other failure is
+   * thrown. The volumes of sections are opened one after another, because one section may create the file that another section names.
+   * In a pool, each volume has its own folder.
    */
   private async openAll(volumes: readonly ServerVolumeConfig[]): Promise<void> {
     const sections = volumes.filter(({ pool }) => pool === undefined);

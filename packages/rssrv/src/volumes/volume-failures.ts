@@ -18,7 +18,10 @@ export interface VolumeFailure {
   /** Names of the clients that may know of the failure; null means all clients. */
   readonly clients: readonly string[] | null;
   readonly error: RsError;
-  /** Pool and files of a volume that waits for the end of another listener's worker, which has one of the files open; else undefined. */
+  /**
+   * The pool and the files of the volume, if a worker of another listener has one of the files open. The volume then waits until this
+   * worker ends. Undefined in other cases.
+   */
   readonly marked?: { readonly pool: string | null; readonly files: readonly string[] };
 }
 
@@ -118,7 +121,7 @@ export function changedUnderHolders(
   return volumeError(volume, what, `restore that one; ${remedy}`);
 }
 
-/** Returns the warning for a pool volume without a holder whose file does not have the stamp in the manifest; null if it has. */
+/** For a pool volume without a holder: returns the warning if the stamp of the file differs from the stamp in the manifest, else null. */
 export function replacedWarning(volume: ServerVolumeConfig, before: VolumeFacts, now: VolumeFacts): string | null {
   if (isSameStamp(before.stamp, now.stamp)) return null;
   return (

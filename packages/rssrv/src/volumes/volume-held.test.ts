@@ -1,5 +1,5 @@
-// A restart of rssrv after another file or another section has replaced that of a held volume: the holder gets the same content as before,
-// or waits for the administrator (docs/PROTOCOL.md H5). The files are real; the holds belong to the test.
+// rssrv restarts after the file of a held volume was replaced by another file, or its section by another section. The holder gets the
+// same content as before, or waits for the administrator (docs/PROTOCOL.md H5). The files are real; the holds belong to the test.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -54,14 +54,14 @@ async function restart(volume: ServerVolumeConfig): Promise<void> {
   await volumes.open({ volumes: [volume] });
 }
 
-/** The server has served the volume once, and a client has held it since. */
+/** Serves the volume once, and gives a client a hold on it. */
 async function held(volume: ServerVolumeConfig): Promise<void> {
   await volumes.open({ volumes: [volume] });
   id = volumes.served[0]!.id;
   isHeld = true;
 }
 
-// Locks need perl.
+// The tests need perl, because rssrv takes locks with a perl helper.
 beforeEach((context) => needPrograms(context, 'perl'));
 beforeEach(() => {
   directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-'));
@@ -88,7 +88,7 @@ describe.each(IDS)('another file under the name of the held one (id %s)', (_what
     expect(failure()).toMatch(
       /^Volume oracle: \S+oracle\.img is not the file or device that it was last served from \(i\d+\S*, not i\d+\S*\), and node big-2 at 127\.45\.0\.2 has held it since .*: restore that one; if this one has the same content, set same-content = i\d+\S*; if its content differs, give the volume another id =; then reload$/,
     );
-    // The next start does not serve it either.
+    // The next start does not serve the volume either.
     await restart(oracle({ id: given }));
     expect(volumes.served).toEqual([]);
   });

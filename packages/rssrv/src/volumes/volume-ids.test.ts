@@ -89,13 +89,14 @@ describe('ids', () => {
     expect(idOf('a')).toBe(id);
   });
 
-  // The next start finds the files as a killed rssrv has left them.
+  // The start after a kill begins with the files that the killed rssrv has left.
   test('after a kill between any two steps the next start serves, and no id names two contents', async () => {
     await start(file('a'), file('b'));
     const ids = new Map(volumes.served.map(({ name, id }) => [name, id]));
     const next = [file('a', { sizeBytes: 2 * MIB }), file('b', { path: at('other.img') }), file('c')];
     const states: string[] = [];
-    // Each step leaves other files behind, so every state visible between two event-loop turns is a point for a kill.
+    // Each step of a change leaves other files. The test therefore records the state of the files whenever it differs between two
+    // event-loop turns, because a kill at this point would leave this state.
     const look = setInterval(() => {
       const images = fs.readdirSync(directory).filter((name) => name.endsWith('.img') || name === 'volumes.json');
       const state = JSON.stringify(

@@ -1,8 +1,8 @@
 // Manages the ids of volumes and the other content of volumes.json. An id is either configured, or generated when the volume is first
-// served. A generated id is saved, so that the volume keeps its identity after a restart. The volume also keeps its identity if its section
-// is removed and added again. Invariants: an id is saved before it is used. A volume with a generated id gets a new id when the volume
-// moves to another location, unless a client holds the volume. A warning is logged when a volume with a generated id moves. A volumes.json
-// that cannot be parsed is never replaced, because new ids would make clients treat the volumes as new ones.
+// served. A generated id is saved, so that the volume keeps its identity after a restart. The volume also keeps its identity if its
+// section is removed and added again. Invariants: an id is saved before it is used. A volume with a generated id gets a new id when the
+// volume moves to another location, unless a client holds the volume. A warning is logged when a volume with a generated id moves. A
+// volumes.json that cannot be parsed is never replaced, because clients would treat volumes with new ids as new volumes.
 
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';

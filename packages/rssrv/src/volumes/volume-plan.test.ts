@@ -1,5 +1,5 @@
-// The plan for changed [volume] sections, depending on the users of each volume. The sections are parsed from text, so that parser and plan
-// agree. volume-change.test.ts and test/integration test the application of the plan.
+// The plan for changed [volume] sections, depending on the users of each volume. The tests parse the sections from text, so that a
+// disagreement between parser and plan is found. volume-change.test.ts and test/integration test how the plan is carried out.
 
 import { describe, expect, test } from 'vitest';
 import fc from 'fast-check';
@@ -34,7 +34,7 @@ function change(from: string, to: string, { held = [], failed = [] }: Use = {}):
   return volumeChanges(read(from), read(to), standingOf);
 }
 
-/** The names in each non-empty part of the plan. */
+/** Returns the names of the volumes in each list of the plan that is not empty. */
 function named(result: VolumeChanges): Record<string, string[]> {
   expect(result.refusals).toEqual([]);
   const parts = Object.entries(result.plan).map(([part, volumes]) => [part, volumes.map(({ name }: ServerVolumeConfig) => name)] as const);
@@ -122,7 +122,7 @@ describe('a refusal names section, holder and remedy', () => {
   });
 });
 
-// The invariant at the head of volume-plan.ts, for any two files.
+// The invariant at the head of volume-plan.ts holds for any two configuration files.
 test("after any change a held volume keeps its storage, at least its size, and its holder's right, or nothing is applied", () => {
   const section = fc.record({
     path: fc.constantFrom('/a', '/b'),

@@ -1,7 +1,7 @@
-// Decides how a running server applies changed [volume] sections. The result lists the volumes to open, close and keep. If the sections may
-// not be applied, the result lists every reason. This module is pure; volume-change.ts handles storage and ids. Invariants: a held volume
-// is never removed, shrunk or moved to other content. Editing the configuration never releases a hold (docs/PROTOCOL.md H1 lists the events
-// that do).
+// Decides how a running server applies changed [volume] sections. The result lists the volumes to open, close and keep. If the sections
+// may not be applied, the result lists every reason. Pure: volume-change.ts handles storage and ids. Invariants: a held volume is never
+// removed, shrunk or moved to other content. Editing the configuration never releases a hold (docs/PROTOCOL.md H1 lists the events that
+// do).
 
 import { isDeepStrictEqual } from 'node:util';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
@@ -14,32 +14,41 @@ export interface VolumeStanding {
   readonly sizeBytes: number | null;
   /** Clients that hold the volume or have it open. */
   readonly users: readonly Holder[];
-  /** Clients that have a snapshot of the volume attached. They prevent a change that would make the snapshot unavailable to them. */
+  /**
+   * Clients that have a snapshot of the volume attached. A change that would make the snapshot unavailable to one of these clients is
+   * refused.
+   */
   readonly readers?: readonly SnapshotReader[];
 }
 
 /** A client that has a snapshot attached. */
 export interface SnapshotReader extends Holder {
-  /** The snapshot, such as `oracle@monday`. */
+  /** Name of the snapshot in texts, such as `oracle@monday`. */
   readonly snapshot: string;
 }
 
 export interface VolumePlan {
-  /** Volumes to open. If any added volume cannot be opened, the whole configuration file is refused. */
+  /** Volumes to open. If one of these volumes cannot be opened, the whole configuration file is refused. */
   readonly added: readonly ServerVolumeConfig[];
   /** Unchanged volumes that could not be opened before. If a retried volume fails again, the rest of the plan is still applied. */
   readonly retried: readonly ServerVolumeConfig[];
   readonly kept: readonly ServerVolumeConfig[];
-  /** Volumes that are no longer served, with their old settings. No client uses them. A volume that moves to other storage is also in `added`. */
+  /**
+   * Volumes that are no longer served, with their old settings. No client uses these volumes. A volume that moves to other storage is
+   * also in `added`.
+   */
   readonly removed: readonly ServerVolumeConfig[];
-  /** True if all volumes outside the lists stay unchanged and unchecked. Otherwise every configured volume is in one of the lists. */
+  /**
+   * True if the plan lists only some volumes; all other volumes stay unchanged and are not checked. If undefined, every configured
+   * volume is in one of the lists.
+   */
   readonly isPartial?: true;
 }
 
 export interface VolumeChanges {
   readonly plan: VolumePlan;
   readonly changes: readonly string[];
-  /** Reasons for a refusal. If there is any refusal, no change may be applied. */
+  /** The reasons why the plan is refused. If the list is not empty, no change may be applied. */
   readonly refusals: readonly string[];
 }
 
@@ -64,7 +73,7 @@ const KEYS: Readonly<Record<Field, string>> = {
 };
 const FIELDS = Object.keys(KEYS) as Field[];
 
-/** Fields that may change while the volume is held. These fields are checked separately, or do not affect the holder. */
+/** Fields that may change while the volume is held. A change of such a field is checked separately, or does not affect the holder. */
 const ALWAYS_CHANGED: ReadonlySet<Field> = new Set([
   'sizeBytes',
   'clients',
@@ -121,7 +130,10 @@ function gone(volume: ServerVolumeConfig, { sizeBytes, users, readers = [] }: Vo
   return { removed: sizeBytes === null ? [] : [volume], changes: [`${label(volume)} is no longer served`] };
 }
 
-/** `what`: the subject of the sentence, such as `Volume oracle of pool fast`. */
+/**
+ * Returns the refusal of a change that clients with attached snapshots prevent. `what`: the subject of the sentence, such as `Volume
+ * oracle of pool fast`.
+ */
 export function readersRefusal(what: string, readers: readonly SnapshotReader[]): string {
   const [{ snapshot } = { snapshot: '' }] = readers;
   const own = readers.filter((reader) => reader.snapshot === snapshot);
@@ -229,12 +241,18 @@ function volumeText({ name, universe }: Pick<ServerVolumeConfig, 'name' | 'unive
   return universe === 0 ? name : `${name}@${universe}`;
 }
 
-/** Returns where the files of a volume of several files are. Pool names and sizes are left out, because they may change during use. */
+/**
+ * For a volume of several files: returns where each file is. Leaves out the names of pools and the sizes, because these may change
+ * while the volume is in use.
+ */
 function placesOf({ layout }: ServerVolumeConfig): unknown {
   return layout === undefined ? null : [layout.chunkBytes, layout.parts.map(({ path }) => path)];
 }
 
-/** Returns true if the stamp of a file of the volume has changed, because the administrator has confirmed another file. */
+/**
+ * Returns true if the stamp of one of the volume's files has changed. The stamp changes when the administrator confirms that another
+ * file has the content of the volume.
+ */
 export function hasOtherFiles(before: ServerVolumeConfig, now: ServerVolumeConfig): boolean {
   if (before.pool?.stamp !== now.pool?.stamp) return true;
   return (now.layout?.parts ?? []).some(({ stamp }, index) => {

@@ -15,9 +15,9 @@ const some = fc.uniqueArray(fc.constantFrom(...NAMES));
 
 test('the order is that of the configuration, and nothing stays that the change mentions and does not open', () => {
   const property = fc.property(some, some, some, some, fc.boolean(), (open, also, left, changed, atEnd) => {
-    // A plan lists each volume once.
+    // A plan lists each volume only once. A volume that is changed is therefore not in the list of volumes that go.
     const gone = left.filter((name) => !changed.includes(name));
-    // Configured volumes that were open stay, in their order; a change adds volumes at the end or in between.
+    // Volumes that were open and are still configured keep their order. A change adds its volumes at the end or at the beginning.
     const stays = open.filter((name) => !gone.includes(name));
     const added = changed.filter((name) => !stays.includes(name));
     const shut = also.filter((name) => ![...stays, ...added].includes(name));

@@ -14,7 +14,7 @@ import { volumeKey } from './volume-ids.ts';
 import type { StoragePorts } from './volume-storage.ts';
 
 export interface VolumePorts extends StoragePorts {
-  /** `/var/lib/rsio/rssrv/volumes.json` below the root. */
+  /** Path of the file `/var/lib/rsio/rssrv/volumes.json` below the root. */
   readonly idsFile: string;
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
@@ -22,12 +22,18 @@ export interface VolumePorts extends StoragePorts {
   readonly syncCommand?: readonly string[] | undefined;
   /** Called when a sync fails after its caller has received E_TIMEOUT. Writes to the volume may be lost. */
   syncFailedLate(id: string): void;
-  /** Called when no worker of another listener has the volumes `keys` open any more. Opens them, and resolves after the attempt. */
+  /**
+   * Called when no worker of another listener has the volumes `keys` open any more. Opens these volumes, and resolves after the
+   * attempt.
+   */
   unmarked?(keys: ReadonlySet<string>): Promise<void>;
-  /** Takes the locks. Default: with perl (file-locks.ts). */
+  /** Takes the locks. If undefined, the locks are taken by `takeLocks` of file-locks.ts, which needs perl. */
   readonly takeLocks?: typeof takeLocks | undefined;
   isHeld(id: string): boolean;
-  /** True if this process has created the file of a pool volume, and no worker has opened the file yet. Such a file needs no lock. */
+  /**
+   * True if this process has created the file of a pool volume, and no worker has opened the file yet. A file that no worker has
+   * opened yet needs no lock.
+   */
   isNew?(id: string): boolean;
   holdersOf(id: string): readonly Holder[];
   /** Called when writes to the volume with this id may be lost. The holder then resends the writes in its replay log. */
@@ -50,7 +56,7 @@ export interface VolumeState {
 }
 
 export interface HeldChange {
-  /** The volumes that were open before the change, keyed by volumeKey; for a plan of the whole configuration: none. */
+  /** The volumes that were open before the change, keyed by volumeKey. The map is empty if the plan covers the whole configuration. */
   readonly before: ReadonlyMap<string, HeldVolume>;
   /** Keys of all volumes that the plan lists. */
   readonly mentioned: ReadonlySet<string>;
@@ -63,7 +69,8 @@ export function heldAfter({ before, mentioned, changed }: HeldChange, configured
   const last = configured.at(-1);
   const lastKey = last === undefined ? null : volumeKey(last);
   const isInOrder = before.size > 0 && [...changed.keys()].every((key) => before.has(key) || key === lastKey);
-  // A command usually changes one volume of many, mostly the last one. Copying the map is then much faster than rebuilding it.
+  // A command usually changes one volume of many, and usually the last volume in the order. Copying the map is then much faster than
+  // rebuilding it.
   if (isInOrder) {
     const held = new Map(before);
     for (const key of mentioned) if (!changed.has(key)) held.delete(key);

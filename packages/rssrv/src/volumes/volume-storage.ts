@@ -51,7 +51,10 @@ export class StorageClaims {
     if (other !== undefined) throw volumeError(volume, `it has id ${id}, which volume ${other.name} has`, 'give it another id =');
   }
 
-  /** `identities`: those of all files of the volume. Throws E_VOLUME, naming the other volume, if another volume uses one of them. */
+  /**
+   * `identities`: the identities of all files of the volume. Throws E_VOLUME if another volume uses one of these files, and names the
+   * other volume.
+   */
   checkStorage(volume: ServerVolumeConfig, identities: readonly string[]): void {
     const taken = identities.find((identity) => this.byStorage.has(identity));
     const other = taken === undefined ? undefined : this.byStorage.get(taken);
@@ -71,8 +74,8 @@ export function troubleOf({ name, pool }: ServerVolumeConfig): RsError | null {
 }
 
 /**
- * Opens the storage of a volume. If the file is missing, creates it. `wasThere`: true if the volume was served from this file before. If
- * `wasThere` is true, a missing file is an error, because an empty file must not replace lost content. Throws E_VOLUME.
+ * Opens the storage of a volume. If the file is missing, creates it. `wasThere`: true if the volume has already been served from this
+ * file. If `wasThere` is true, a missing file is an error, because an empty file must not replace lost content. Throws E_VOLUME.
  */
 export async function openStorage(volume: ServerVolumeConfig, id: string, ports: StoragePorts, wasThere: boolean): Promise<Storage> {
   const trouble = troubleOf(volume);
@@ -117,7 +120,8 @@ export async function inspectLocation(volume: ServerVolumeConfig, fileSystemOf: 
   if (stats?.isFile() === true && type !== 'block') {
     const pool = volume.pool === undefined ? await poolOf(location) : null;
     if (pool === null) return { path: location, kind: 'file', stats };
-    // A server locks only the pool.json of a pool, so that a lock on this file would not prevent two servers from serving it.
+    // A server locks only the file pool.json of a pool, and not the data files. Two servers could therefore serve this data file, even if
+    // one of them had locked it.
     throw volumeError(
       volume,
       `${location} belongs to a volume of the pool in ${pool}`,
@@ -133,7 +137,7 @@ export async function inspectLocation(volume: ServerVolumeConfig, fileSystemOf: 
   if ((await statOrNull(volume, directory)) === null) {
     throw volumeError(volume, `directory ${directory} does not exist`, 'create it, or correct path =');
   }
-  // A file created in place of a missing device would be lost at the next boot.
+  // Refuse to create a file in a file system such as /dev: a file in place of a missing device would be lost at the next boot.
   const system = await fileSystemOf(directory);
   if (system === 'devices' || system === 'ramfs') {
     const where = system === 'devices' ? 'below /dev' : `on a ${system}`;
@@ -194,7 +198,10 @@ export async function settleSize(
   return { sizeBytes, grownFromBytes: presentBytes };
 }
 
-/** Returns the size of a volume of several files. Its files may be longer than the manifest says. Throws E_VOLUME if a file is shorter. */
+/**
+ * Returns the size of a volume of several files. A file may be longer than the manifest says. Throws E_VOLUME if a file is shorter
+ * than the manifest says.
+ */
 async function wholeSize(storage: Storage): Promise<number> {
   for (const file of singleFiles(storage)) {
     const { presentBytes, sizeBytes } = await measure(file);
@@ -374,13 +381,16 @@ export function isOutOfFiles(thrown: unknown): boolean {
   return errno === 'EMFILE' || errno === 'ENFILE';
 }
 
-/** Returns the facts about open storage. A later start compares them, to detect that the storage was replaced. */
+/** Returns the facts about open storage. A later start compares these facts, to detect that the storage was replaced. */
 export async function storageFacts({ volume, type, path, handle }: Storage): Promise<VolumeFacts> {
   if (type === 'memory' || type === 'null' || path === null || handle === null) return factsOf(volume, type);
   return factsOf(volume, storageStamp(await handle.stat({ bigint: true }), path));
 }
 
-/** Returns the sizes of files and devices in bytes, and the facts about all storage except type null. Both maps are keyed by volume id. */
+/**
+ * Returns the sizes of files and devices in bytes, and the facts about all storage except type null. The maps of sizes and of facts
+ * are keyed by volume id.
+ */
 export async function storedFacts(
   held: readonly { readonly storage: Storage; readonly served: ServedVolume }[],
 ): Promise<{ readonly sizes: ReadonlyMap<string, number>; readonly facts: ReadonlyMap<string, VolumeFacts> }> {

@@ -1,5 +1,5 @@
-// Opening configured volumes: files created, extended, locked and refused, memory volumes, kept ids. The oracles are the file system and
-// flock(1) of util-linux. The tests of the backends have reads and writes.
+// Opening configured volumes: which files are created, extended, locked and refused, memory volumes, and ids that are kept. The oracles
+// are the file system and flock(1) of util-linux. The tests of the backends test reads and writes.
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -21,7 +21,10 @@ const HOLDER = { node: 'big-2', address: '127.45.0.2', sinceMs: 1_284_476_552_00
 let directory = '';
 let prepared: Volumes[] = [];
 let heldIds = new Set<string>();
-/** Kind of file system by directory, because the temporary directory of the test may itself be in memory. */
+/**
+ * Maps a directory to the kind of file system that the test simulates for it. The temporary directory of the test may itself be on a
+ * memory file system.
+ */
 let systems = new Map<string, FileSystem>();
 let logged: string[] = [];
 /** True if this machine has flock(1). */
@@ -33,7 +36,7 @@ const log = {
   error: (message: string) => void logged.push(message),
 };
 
-// Locks need perl.
+// The tests need perl, because rssrv takes locks with a perl helper.
 beforeEach((context) => needPrograms(context, 'perl', 'flock'));
 
 beforeEach(() => {
@@ -259,7 +262,7 @@ test('the check whether files can be locked locks none, even if another process 
   expect(new Set(await areLockable(files))).toEqual(new Set([true]));
   expect(spawnSync('flock', ['-n', inDirectory('oracle.img'), 'true']).status, 'still locked').toBe(1);
   expect(await areLockable(files.slice(0, 3), '/nowhere/perl')).toEqual([false, true, false]);
-  // Another process that tries to lock the file during the check succeeds.
+  // The check takes no lock itself: a process that tries to lock the file during the check succeeds.
   const [asker, found] = [inDirectory('asker'), inDirectory('found')];
   fs.writeFileSync(asker, `#!/bin/sh\nperl "$@"\nflock -n ${free} true\necho $? > ${found}\n`, { mode: 0o755 });
   expect(await areLockable([free], asker)).toEqual([true]);

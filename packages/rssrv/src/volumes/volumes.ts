@@ -19,7 +19,7 @@ export class Volumes {
   private readonly ports: VolumePorts;
   private state: VolumeState = { held: new Map(), failures: [], ids: new Map() };
   private list: readonly ServedVolume[] = [];
-  /** Ids of the volumes that `suspend` has stopped serving for a moment. */
+  /** Ids of the volumes that `suspend` has stopped serving for a short time. */
   private readonly suspended = new Set<string>();
   private readonly syncs: StorageSyncs;
   private readonly marks: MarkWatch;
@@ -50,7 +50,10 @@ export class Volumes {
     return [...this.state.failures, ...cut];
   }
 
-  /** Opens every volume that can be opened. The others become failures. Throws E_SYSTEM if the ids cannot be read or saved. */
+  /**
+   * Opens every volume that can be opened. The volumes that cannot be opened are recorded as failures. Throws E_SYSTEM if the ids
+   * cannot be read or saved.
+   */
   async open({ volumes }: Pick<RssrvConfig, 'volumes'>): Promise<void> {
     const change = await this.prepare({ added: [], retried: volumes, kept: [], removed: [] }, volumes);
     change.commit();
@@ -92,7 +95,10 @@ export class Volumes {
     return mark(index, presentBytes).message;
   }
 
-  /** Stops serving a volume for a moment, within this event-loop turn. `reason`: text for its clients; null serves the volume again. */
+  /**
+   * Stops serving a volume for a short time, from this event-loop turn on. `reason`: the text that clients of the volume get. If
+   * `reason` is null, the volume is served again.
+   */
   suspend(id: string, reason: string | null): void {
     const held = this.heldBy(id);
     if (held === undefined || this.suspended.has(id) === (reason !== null)) return;
@@ -103,7 +109,7 @@ export class Volumes {
     this.setState({ ...this.state, held: new Map([...this.state.held, [key, { ...held, cut }]]) });
   }
 
-  /** Must be called when the volume is served from another file. */
+  /** Must be called when a suspended volume is served from another file. The volume is then no longer suspended. */
   replaced(id: string): void {
     this.suspended.delete(id);
   }
@@ -138,9 +144,10 @@ export class Volumes {
   }
 
   /**
-   * Called after a worker has reported a write-back error and a new incarnation has started. The kernel would report the same error once
-   * more on the listener's descriptor, and a later take-over would then fail. This sync clears the error on the listener's descriptor. No
-   * other error is missed, because clients resend earlier writes and workers get the errors of later writes.
+   * Called after a worker has reported a write-back error and a new incarnation has started. The kernel would report the same error
+   * once more on the listener's descriptor, and a later take-over would then fail. The sync that this method runs clears the error on
+   * the listener's descriptor. No other error is missed, because clients resend earlier writes and workers get the errors of later
+   * writes.
    */
   async clearOldError(id: string): Promise<void> {
     const storage = this.heldBy(id)?.storage;
@@ -148,7 +155,10 @@ export class Volumes {
     await this.syncs.sync(id, 'needed', ...handlesOf(storage)).catch(() => undefined);
   }
 
-  /** Returns `state` with the truncations that were found while the change was prepared, for volumes that keep their storage. */
+  /**
+   * Returns `state`, in which a volume that keeps its storage is marked as truncated if its truncation was found while the change was
+   * being prepared.
+   */
   private withNewCuts(before: VolumeState, state: VolumeState): VolumeState {
     const held = new Map(state.held);
     for (const [key, { storage, cut }] of this.state.held) {

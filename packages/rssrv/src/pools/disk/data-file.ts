@@ -12,11 +12,11 @@ const DATA_MODE = 0o600;
 /** Allocates the bytes from `fromBytes` to `toBytes` of a file without changing its content. Throws a system error. */
 export type Allocate = (file: string, fromBytes: number, toBytes: number) => Promise<void>;
 
-/** Clones files (snapshots/reflink.ts). */
+/** The calls that clone files (snapshots/reflink.ts). */
 export interface Reflink {
-  /** Clones a whole file to a new one. Throws a system error; then no new file remains. */
+  /** Clones a whole file to a new file. Throws a system error; after an error, no new file remains. */
   cloneFile(from: string, to: string): Promise<void>;
-  /** Null if this machine cannot clone ranges. */
+  /** The calls that work on ranges of files; null if this machine cannot clone ranges. */
   readonly ranges: RangeCalls | null;
 }
 
@@ -25,29 +25,35 @@ export interface RangeCalls {
   cloneRange(from: number, to: number, offsetBytes: number, lengthBytes: number): Promise<void>;
   /** Returns the number of extents in a range of an open file. Throws a system error. */
   countExtents(descriptor: number, offsetBytes: number, lengthBytes: number): Promise<number>;
-  /** Returns the first `max` extents in a range of an open file, after all earlier writes have been allocated. Throws a system error. */
+  /**
+   * Returns the first `max` extents in a range of an open file. Makes the file system allocate all earlier writes first. Throws a
+   * system error.
+   */
   mapExtents(descriptor: number, offsetBytes: number, lengthBytes: number, max: number): Promise<readonly MappedExtent[]>;
 }
 
-/** An extent as the file system reports it. It may begin before the range and end after it. */
+/** An extent as the file system reports it. The extent may begin before the requested range and end after it. */
 export interface MappedExtent {
   readonly offsetBytes: number;
   readonly lengthBytes: number;
-  /** Address on the storage of the file system. */
+  /** Address of the extent on the storage of the file system, in bytes. */
   readonly physicalBytes: number;
-  /** Bits FIEMAP_EXTENT_... of linux/fiemap.h. */
+  /** Flags of the extent: the bits FIEMAP_EXTENT_... of linux/fiemap.h. */
   readonly flags: number;
 }
 
 export interface PoolFilesPorts {
   readonly allocate: Allocate;
-  /** Default: system calls. */
+  /** Clones files. If undefined, the system calls are used. */
   readonly reflink?: Reflink | undefined;
   /** Called after each step, so that tests can stop the process at that step. */
   readonly reached?: ((step: string) => void) | undefined;
 }
 
-/** Creates a file of zeros and syncs it, but not its folder. `verb`: begins the name of the step. Returns the stamp of the file. */
+/**
+ * Creates a file of zeros and syncs it, but not its folder. `verb`: the first word of the name of the step. Returns the stamp of the
+ * file.
+ */
 export async function createData(
   ports: PoolFilesPorts,
   verb: string,
@@ -68,8 +74,9 @@ export async function createData(
 }
 
 /**
- * Extends a file to `sizeBytes`. Throws E_VOLUME if it is shorter than `fromBytes`, the size in the manifest. If the space cannot be
- * allocated, the file keeps its size. Bytes beyond `fromBytes` are zero, because they were never served.
+ * Extends a file to `sizeBytes`. Throws E_VOLUME if the file is shorter than `fromBytes`, the size in the manifest. If the space
+ * cannot be allocated, the file keeps its size. A file may already be longer than `fromBytes`; the bytes beyond `fromBytes` are zeros,
+ * because they were never served.
  */
 export async function extendData(ports: PoolFilesPorts, file: string, fromBytes: number, sizeBytes: number, thick: boolean): Promise<void> {
   const handle = await open(file, O_RDWR);
@@ -85,7 +92,7 @@ export async function extendData(ports: PoolFilesPorts, file: string, fromBytes:
       try {
         await ports.allocate(file, fromBytes, sizeBytes);
       } catch (thrown) {
-        // Frees the blocks that were allocated beyond the end of the file.
+        // After a failure, this truncation frees the blocks that were allocated beyond the end of the file.
         await handle.truncate(size).catch(() => undefined);
         throw thrown;
       }

@@ -1,5 +1,6 @@
-// Shapes of the fields that several descriptions of volumes, snapshots and parts in a pool have, and functions that print and parse such
-// files. Pure. Invariant: a field has the same form in all descriptions, so that every file with the field can store the same values.
+// Shapes of the fields that occur in more than one description in a pool (of a volume, a snapshot or a part), and functions that print
+// and parse descriptions. Pure. Invariant: a field has the same form in all descriptions, so that every file with the field can store the
+// same values.
 
 import { CLIENTS_MAX, STORAGE_STAMP_MAX_CHARS } from '@rsio/common/config/schema/limits';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -67,7 +68,7 @@ export const fileSize = checked(whole(0, VOLUME_MAX_BYTES), (value) =>
 export const PART = object({
   /** Id of the pool that contains the file. */
   poolId: uuid,
-  /** Name of the folder of the file. For the first file, which is in the folder of the volume, the id of the volume. */
+  /** Name of the folder that contains the file. The first file is in the folder of the volume, whose name is the id of the volume. */
   fileId: uuid,
   sizeBytes: fileSize,
 });
@@ -97,7 +98,7 @@ export function printContent(content: object, version = 1): string {
   return `${JSON.stringify({ version, ...content }, null, 2)}\n`;
 }
 
-/** Returns the text. Throws E_USAGE, naming the field, if `parse` refuses it, or if it is too long. */
+/** Returns the text unchanged. Throws E_USAGE if `parse` refuses the text, or if the text is too long. The error names the field. */
 export function readable(text: string, parse: (file: string, text: string) => unknown): string {
   try {
     parse('', text);
@@ -109,8 +110,8 @@ export function readable(text: string, parse: (file: string, text: string) => un
 }
 
 /**
- * Parses a description. Returns its version and the fields of the shape; ignores other fields. `newest`: the newest format of this kind of
- * file. Throws E_VOLUME, naming `file` and the field.
+ * Parses a description. Returns the version of the description and the fields of the shape; ignores other fields. `newest`: the newest
+ * format of this kind of file. Throws E_VOLUME, naming `file` and the field.
  */
 export function parseContent<F extends Fields>(
   file: string,

@@ -1,5 +1,5 @@
-// Computes the layout of a new or growing volume of several files. Pure: catalogue.ts checks rights and room. Invariants: the sizes of the
-// files of a `concat` add up to its size. No file of a new `concat` exceeds the room of its pool. Each file has at least one unit.
+// Computes the layout of a new or growing volume of several files. Pure: catalogue.ts checks rights and room. Invariants: the sizes of
+// the files of a `concat` add up to its size. No file of a new `concat` exceeds the room of its pool. No file of a new volume is empty.
 
 import { stripePartBytes } from '../../storage/files/layout-map.ts';
 import { RsError } from '@rsio/common/lib/errors';
@@ -14,18 +14,19 @@ const MIB = 1024 * 1024;
 export type SeveralFiles = Exclude<Layout, { kind: 'simple' }>;
 type Size = Pick<Manifest, 'sizeBytes' | 'blockSizeBytes'>;
 
-/** Room in a pool. */
+/** The room in a pool for a file of a volume. */
 export interface Room {
   readonly poolId: string;
-  /** Bytes that the pool can promise; Infinity without a limit. */
+  /** Bytes that the pool can still promise; Infinity if the pool has no limit. */
   readonly maxBytes: number;
-  /** Free bytes. A pool may promise more for a thin volume. */
+  /** Free bytes above the reserve of the pool. For a thin volume, a pool may promise more than this. */
   readonly freeBytes: number;
 }
 
 /**
- * Returns the sizes of the files of a new `concat`: equal shares, but pools with more room take the rest of pools with less. Uses all free
- * space before it promises more than is free. Returns null if the pools have no room, or if the size is too small to be divided.
+ * Returns the sizes of the files of a new `concat`. The files are equal, except that a pool without room for its share gets a smaller
+ * file, and the other pools take the difference. A pool promises more than it has free only if the free space of all pools is used.
+ * Returns null if the pools have no room, or if the size is too small to be divided.
  */
 function concatSizes(sizeBytes: number, blockSizeBytes: number, rooms: readonly Room[]): number[] | null {
   const unitBytes = sizeBytes >= rooms.length * MIB ? MIB : blockSizeBytes;
@@ -42,7 +43,7 @@ function concatSizes(sizeBytes: number, blockSizeBytes: number, rooms: readonly 
   const all = free.map((share, index) => share + more[index]!);
   if (sumOf(all) < units || all.includes(0)) return null;
   const sizes = all.map((share) => share * unitBytes);
-  // The rest, which is less than a unit, goes to a file whose pool has room for it.
+  // The sizes above are whole units. A rest of less than a unit goes to a file whose pool has room for it.
   const restBytes = sizeBytes - units * unitBytes;
   const place = rooms.findLastIndex(({ maxBytes }, index) => sizes[index]! + restBytes <= maxBytes);
   if (place === -1) return null;
@@ -70,7 +71,10 @@ function sumOf(numbers: readonly number[]): number {
   return numbers.reduce((sum, one) => sum + one, 0);
 }
 
-/** `id`: id of the volume; `newId` makes the ids of the other files. Throws E_USAGE if the size of the chunks is not allowed. */
+/**
+ * Returns the layout of a new stripe. `id`: id of the volume, which is also the id of its first file. `newId` makes the ids of the
+ * other files. Throws E_USAGE if the size of the chunks is not allowed.
+ */
 export function newStripe(rooms: readonly Room[], { sizeBytes }: Size, chunkBytes: number, id: string, newId: () => string): Layout {
   if (!isChunk(chunkBytes)) {
     const allowed = `a power of two from ${printSize(STRIPE_CHUNK_MIN_BYTES)} to ${printSize(STRIPE_CHUNK_MAX_BYTES)}`;
@@ -81,8 +85,8 @@ export function newStripe(rooms: readonly Room[], { sizeBytes }: Size, chunkByte
 }
 
 /**
- * Returns the layout, or the index of a pool without room for its share. Throws E_USAGE if the volume is too small to be divided. `id`: id
- * of the volume; `newId` makes the ids of the other files.
+ * Returns the layout of a new `concat`, or the index of a pool without room for its file. Throws E_USAGE if the volume is too small to
+ * be divided. `id`: id of the volume, which is also the id of its first file. `newId` makes the ids of the other files.
  */
 export function newConcat(
   rooms: readonly Room[],
@@ -103,8 +107,8 @@ function placed(rooms: readonly Room[], bytesOf: (index: number) => number, id: 
 }
 
 /**
- * Returns the layout of the volume with a new size. A stripe grows in all files, a concat in its last file, or in a new file if `poolId` is
- * another pool than that of the last file. `poolId`: null for the pool of the last file.
+ * Returns the layout of the volume with a new size. In a stripe, all files grow. In a `concat`, the last file grows, or a new file is
+ * added if `poolId` is another pool than the pool of the last file. If `poolId` is null, the last file grows.
  */
 export function grownLayout(
   manifest: Pick<Manifest, 'name' | 'sizeBytes'>,
@@ -140,4 +144,7 @@ export function checkSize(sizeBytes: number, blockSizeBytes: number): void {
   if (sizeBytes % SECTOR_BYTES !== 0) throw new RsError('E_USAGE', `Wrong size ${sizeBytes}: allowed are multiples of ${SECTOR_BYTES}`);
 }
 
-/** Throws unless the name can be used. `ownId`: id of the volume that gets the name. `remedy`: advice for a name in use. */
+/**
+ * Throws unless the name can be used. `ownId`: id of the volume that gets the name. `remedy`: what the asker can do if the name is in
+ * use.
+ */

@@ -1,6 +1,7 @@
-// The files by which a pool describes itself: pool.json names the pool, volume.json describes one volume, and removed.json records its
-// removal; part.json describes one file of a volume of several files. Pure: other modules read and write the files. Invariants: `parse...`
-// accepts every text of `print...` with the same meaning. A file of a newer format is refused, and never replaced.
+// The files that describe the content of a pool: pool.json names the pool, and volume.json describes one volume. The file removed.json
+// records the removal of a volume, and part.json describes one file of a volume of several files. Pure: other modules read and write the
+// files. Invariants: `parse...` reads every text of `print...` with the same meaning. A file of a newer format than this rssrv knows is
+// refused, and never replaced.
 
 import {
   BANDWIDTH_MAX_BYTES,
@@ -37,9 +38,10 @@ import { PARTS_MAX } from '../limits.ts';
 
 /**
  * Volumes of one file have format 1, so that an older rssrv can serve them. Volumes of several files, and their parts, have format 2.
- * Volumes in the last step of a move have format 3, because an older rssrv would serve them in both pools. Parts of snapshots also have
- * format 3, because an older rssrv would delete new ones. Images have format 4, because an older rssrv would drop the relation to their
- * volume. Replicas of mirrors have format 5, because an older rssrv would change them without their intent map.
+ * Volumes in the last step of a move have format 3, because an older rssrv would serve them in both pools. Parts of snapshots also
+ * have format 3, because an older rssrv would delete new parts of snapshots. Images have format 4, because an older rssrv would drop
+ * the relation of an image to its volume. Replicas of mirrors have format 5, because an older rssrv would change them without their
+ * intent map.
  */
 const REPLICA_VERSION = 5;
 const IMAGE_VERSION = 4;
@@ -48,7 +50,7 @@ const SNAPSHOT_PART_VERSION = 3;
 const FORMAT_VERSION = 2;
 const SIMPLE_VERSION = 1;
 
-/** The content of POOL/pool.json. It is written once and never replaced, because the lock of the pool is on this file. */
+/** The content of POOL/pool.json. The file is written once and never replaced, because the lock of the pool is on this file. */
 const IDENTITY = object({ id: uuid, createdMs: time });
 export type PoolIdentity = Of<typeof IDENTITY>;
 
@@ -61,16 +63,22 @@ const PART_RECORD = object({
   /** Id of the pool that contains the manifest of the volume. */
   homeId: uuid,
   volumeId: uuid,
-  /** Id of the snapshot of the volume that has the file; absent for a file of the volume itself. */
+  /** If the file belongs to a snapshot of the volume: id of the snapshot. Absent if the file belongs to the volume itself. */
   snapshotId: optional(uuid),
 });
 export type PartRecord = Of<typeof PART_RECORD>;
 
-/** A refresh that another image decides, so that either all images of a group get the content of one moment, or none. */
+/**
+ * A prepared refresh of an image in a group, about which another image decides. Therefore either all images of the group get the
+ * content of one moment, or none does.
+ */
 const PREPARED_REFRESH = object({
   /** Id of the refresh. */
   id: uuid,
-  /** Id of the image that decides. This refresh is committed as soon as that image has the refresh. */
+  /**
+   * Id of the image that decides. The prepared refresh counts as committed as soon as the deciding image has committed the refresh
+   * with the same `id`.
+   */
   homeId: uuid,
   /** Stamp of the new data file, `data.new` beside `data`. */
   stamp,
@@ -80,15 +88,18 @@ const PREPARED_REFRESH = object({
 });
 export type PreparedRefresh = Of<typeof PREPARED_REFRESH>;
 
-/** The content of the image's last refresh, which both pools keep, so that the next refresh can find the differences. */
+/**
+ * The base of an image: the content of its last refresh. The pool of the volume and the pool of the image both keep the base, so that
+ * the next refresh can find the differences.
+ */
 const IMAGE_BASE = object({
-  /** Id of the snapshot of the volume. */
+  /** Id of the snapshot of the volume whose content the base has. */
   snapshot: uuid,
   /** Stamp of the file `base` beside the data of the image. */
   stamp,
 });
 
-/** Makes a volume an image: a copy of another volume at one moment, which refreshes bring up to date. */
+/** The mark of an image, which is a copy of another volume at one moment. Refreshes bring the copy up to date. */
 const IMAGE = object({
   /** Id of the volume that this image copies, and its name and universe at the last refresh. */
   ofId: uuid,
@@ -99,16 +110,19 @@ const IMAGE = object({
   /** Id of the last refresh. Images that share a moment have the same id. */
   refresh: uuid,
   next: optional(PREPARED_REFRESH),
-  /** Only in another pool than that of the volume: the base from which the next refresh finds changes. If absent, it copies all. */
+  /**
+   * Only if the image is in another pool than its volume: the base from which the next refresh finds the changes. If absent, the next
+   * refresh copies the whole content.
+   */
   base: optional(IMAGE_BASE),
 });
 export type ImageRelation = Of<typeof IMAGE>;
 
-/** Makes a volume a replica of a mirror. Its intent map is beside it (mirrors/map-file.ts). */
+/** The mark of a replica of a mirror. The intent map of the replica is beside the manifest (mirrors/map-file.ts). */
 const REPLICA_MARK = object({
   /** Id of the mirror. */
   mirror: mirrorId,
-  /** Data identity. The volume gets a new one whenever it is made a replica. */
+  /** Data identity. The volume gets a new data identity whenever it is made a replica. */
   identity: mirrorId,
 });
 
@@ -135,24 +149,27 @@ const MANIFEST = object({
   /** Clients that may take the volume over; null for all clients that may attach it. */
   takeOver: namesOrNull,
   takeOverForce: flag(),
-  /** Schedule of its snapshots in its canonical form (pools/schedules/schedule.ts); absent if it has none. */
+  /** Schedule of the volume's snapshots, in its canonical form (pools/schedules/schedule.ts); absent if the volume has no schedule. */
   schedule: optional(textThat(isScheduleText, 'a schedule of snapshots')),
-  /** Limits of its I/O; absent if it has none. An older rssrv forgets them. */
+  /** Limits of the volume's I/O; absent if it has no limits. An older rssrv drops the limits when it writes the manifest. */
   limits: optional(LIMITS),
   /** Client that created the volume, and whose limit the volume counts towards; null if an administrator created it on the server. */
   owner: nameOrNull,
   createdMs: time,
-  /** Stamps of the data files (storage-identity.ts). A held volume is not served if its files have other stamps. */
+  /** Stamps of the data files (storage-identity.ts). A held volume is not served if a file has another stamp than the manifest says. */
   stamps: atMost(PARTS_MAX, list(orNull(stamp))),
-  /** Id of the request that made the last change. If the request is repeated, it is not executed again. */
+  /** Stamp of the request that made the last change. If the request is repeated, it is not executed again. */
   request: requestOrNull,
-  /** Id of the target pool in the last step of a move. Only that pool shows whether the volume is still in this pool. */
+  /**
+   * Present only in the last step of a move: id of the new pool. Only the content of the new pool shows whether the volume is still in
+   * this pool.
+   */
   movedTo: optional(uuid),
-  /** Id of the pool that may still have the volume from before its move. */
+  /** Id of the pool from which the volume was moved, and which may still have the volume's files. */
   movedFrom: optional(uuid),
-  /** Absent if the volume is no image. */
+  /** The mark of an image; absent if the volume is no image. */
   image: optional(IMAGE),
-  /** Absent if the volume is no replica of a mirror. */
+  /** The mark of a replica; absent if the volume is no replica of a mirror. */
   replica: optional(REPLICA_MARK),
 });
 export type Manifest = Of<typeof MANIFEST>;
@@ -212,7 +229,7 @@ export function partCount(layout: Layout): number {
   return layout.kind === 'simple' ? 1 : layout.parts.length;
 }
 
-/** Returns all files of a volume except the first; none for a volume of one file. */
+/** Returns all files of a volume except the first. For a volume of one file, the list is empty. */
 export function otherParts({ layout }: Pick<Manifest, 'layout'>): readonly Part[] {
   return layout.kind === 'simple' ? [] : layout.parts.slice(1);
 }

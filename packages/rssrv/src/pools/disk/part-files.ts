@@ -1,6 +1,7 @@
-// Changes the parts in one pool: all files of volumes outside the folder of their manifest, which is usually in another pool. The manifest
-// is the commit point of every change; the folders of parts follow it. Invariants: until the manifest names a part, the part is new, and
-// its folder has NEW_PREFIX. A part is deleted only if it is new, or if its volume is being deleted for good.
+// Changes the parts in one pool. A part is a file of a volume outside the folder of the volume's manifest, which is usually in another
+// pool. The manifest is the commit point of every change, and the folders of parts are renamed or deleted after it. Invariants: until the
+// manifest names a part, the part is new, and its folder has NEW_PREFIX. A part is deleted only if it is new, or if its volume is being
+// deleted for good.
 
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -24,8 +25,8 @@ export class PartFiles {
   }
 
   /**
-   * Creates a new part durably, and returns the stamp of its file. `makeData`: makes and syncs the file, and returns its stamp; default: a
-   * file of zeros.
+   * Creates a new part durably, and returns the stamp of its file. `makeData` makes and syncs the file, and returns its stamp. If
+   * `makeData` is omitted, the file is made of zeros.
    */
   async create(
     record: PartRecord,
@@ -56,7 +57,7 @@ export class PartFiles {
     this.reached('part: durable');
   }
 
-  /** Removes NEW_PREFIX from a part, after the manifest names it. */
+  /** Removes NEW_PREFIX from the folder of a part. The manifest must already name the part. */
   confirm(fileId: string): Promise<void> {
     return this.confirmAll([fileId]);
   }
@@ -66,7 +67,7 @@ export class PartFiles {
     this.reached('part: confirmed');
   }
 
-  /** Adds NEW_PREFIX to a part, before a manifest without the part is written. */
+  /** Adds NEW_PREFIX to the folder of a part. Must be called before a manifest without the part is written. */
   doubt(fileId: string): Promise<void> {
     return this.doubtAll([fileId]);
   }
@@ -76,7 +77,10 @@ export class PartFiles {
     this.reached('part: doubted');
   }
 
-  /** Moves folders of this file system to new parts. `folders`: pairs of the id of a part and its durable folder. */
+  /**
+   * Turns folders of this file system into new parts, by renaming them. `folders`: pairs of the id of a part and the folder, whose
+   * content is durable.
+   */
   async adopt(folders: readonly (readonly [fileId: string, folder: string])[]): Promise<void> {
     await this.makeParts();
     const parts = poolPaths.parts(this.directory);
@@ -85,10 +89,13 @@ export class PartFiles {
     this.reached('part: adopted');
   }
 
-  /** Extends the file of a part. Writes the new size to the record first, so that the pool never promises less than the file may need. */
+  /**
+   * Extends the file of a part. Writes the new size to the part's record before it extends the file, so that the pool never promises
+   * less than the file may need.
+   */
   async extend(record: PartRecord, fromBytes: number, thick: boolean): Promise<void> {
     const folder = poolPaths.part(this.directory, record.fileId);
-    // Fails if the folder has vanished, because `replaceFile` would make it again.
+    // `stat` fails if the folder has vanished. Without this call, `replaceFile` would make the folder again.
     await stat(folder);
     await replaceFile(poolPaths.partRecord(folder), printPart(record));
     this.reached('grow: record');
@@ -110,7 +117,10 @@ export class PartFiles {
     await syncDirectory(parts);
   }
 
-  /** Makes the folder of parts on first use. Syncs even an existing one, because a stop may have come before its sync. */
+  /**
+   * Makes the folder of parts on first use. Syncs the folder even if it exists, because the server may have stopped before the folder
+   * was synced.
+   */
   private async makeParts(): Promise<void> {
     if (this.hasParts) return;
     try {

@@ -1,11 +1,11 @@
 // Changes the files of one pool. Every change is a sequence of steps with one commit point: the rename that makes it visible, or the link
-// that makes a pool. Invariant: if the process or the machine stops between any two steps, the pool has its state from before or after the
-// change, once pool-scan.ts has repaired it. The caller decides whether a change is allowed, and makes one change at a time. As an
-// exception, it may prepare the folder of a new volume in parallel.
+// that makes a pool. Invariant: if the process or the machine stops between any two steps, the pool has its state from before or after
+// the change, once pool-scan.ts has repaired it. The caller decides whether a change is allowed, and makes one change at a time. As an
+// exception, the caller may prepare the folder of a new volume in parallel.
 
 // Design.
-// Changes of a pool need no journal. Each one prepares files that do not count yet, and one atomic rename makes them count. A start
-// finishes or undoes changes whose unfinished names it finds (pool-scan.ts).
+// Changes of a pool need no journal. A change prepares files that do not count yet, and one atomic rename makes these files count. A
+// start finishes or undoes changes whose unfinished names it finds (pool-scan.ts).
 //
 //   change        prepared                                  commit point                                then
 //   make a pool   volumes/, removed/, pool.json.new         link as pool.json                           sync of the pool's folder
@@ -28,7 +28,7 @@
 //
 // Never done here:
 // - This class does not overwrite a manifest or removed.json in place: a new file is renamed to it.
-// - This class does not check rights, names and room. catalogue.ts decides before, and pool-verbs.ts calls the steps.
+// - This class does not check rights, names and room. catalogue.ts decides about these before pool-verbs.ts calls the steps.
 // - Errors of this class do not say whether a change stopped before or after the commit point. The caller reads the pool again to find out.
 
 import { link, mkdir, rename, rm, stat } from 'node:fs/promises';
@@ -44,7 +44,7 @@ import { NEW_PREFIX, poolPaths, PURGE_PREFIX } from './pool-paths.ts';
 const FOLDER_MODE = 0o700;
 
 export class PoolFiles {
-  /** Changes files of volumes of several files. */
+  /** Changes the parts of volumes of several files in this pool. */
   readonly parts: PartFiles;
   readonly spare: SpareFiles;
   readonly directory: string;
@@ -78,9 +78,10 @@ export class PoolFiles {
   }
 
   /**
-   * Creates a volume with its first file. The volume exists durably when this resolves. If this throws before the commit point, no file
-   * remains. `otherStamps`: stamps of its other files, which exist already. `makeData`: makes and syncs the first file, and returns its
-   * stamp; default: a file of zeros. Returns the manifest with the stamps of all files.
+   * Creates a volume with its first file. The volume exists durably when this resolves. If this throws before the commit point, no
+   * file remains. `otherStamps`: stamps of the volume's other files, which must already exist. `makeData` makes and syncs the first
+   * file, and returns its stamp; if `makeData` is omitted, the first file is made of zeros. Returns the manifest with the stamps of
+   * all files.
    */
   async create(
     manifest: Omit<Manifest, 'stamps'>,
@@ -97,7 +98,10 @@ export class PoolFiles {
     }
   }
 
-  /** Makes the folder in which a volume is created, and returns its path. A start deletes the folder if `commit` has not renamed it. */
+  /**
+   * Makes the folder in which a volume is created, and returns its path. If the server stops before `commit` has renamed the folder,
+   * the next start deletes the folder.
+   */
   async begin(id: string): Promise<string> {
     const folder = this.unfinished(id);
     await mkdir(folder, { mode: FOLDER_MODE });
@@ -105,7 +109,7 @@ export class PoolFiles {
     return folder;
   }
 
-  /** Commits a new volume durably. Its first file must be in its folder and synced. */
+  /** Commits a new volume durably. The first file of the volume must already be in the volume's folder and synced. */
   async commit(manifest: Manifest): Promise<Manifest> {
     const volumes = poolPaths.volumes(this.directory);
     const folder = this.unfinished(manifest.id);
@@ -119,7 +123,7 @@ export class PoolFiles {
     return manifest;
   }
 
-  /** Deletes the folder of a volume that does not exist yet. */
+  /** Deletes the folder that `begin` has made for a volume that is not committed. */
   async drop(id: string): Promise<void> {
     await rm(this.unfinished(id), { recursive: true, force: true });
   }
@@ -151,7 +155,7 @@ export class PoolFiles {
     this.reached('remove: durable');
   }
 
-  /** Moves a removed volume back, with the settings in `manifest`. */
+  /** Moves a removed volume back to the folder of volumes, with `manifest` as its manifest. */
   async restore(manifest: Manifest): Promise<void> {
     const from = poolPaths.removedVolume(this.directory, manifest.id);
     const to = poolPaths.volume(this.directory, manifest.id);
@@ -167,7 +171,7 @@ export class PoolFiles {
 
   /**
    * Deletes a removed volume for good. After the first step, the volume cannot be restored. The manifest of a volume of several files
-   * stays, because it lists the parts to delete; `forget` deletes it.
+   * stays until `forget` deletes it, because it lists the parts to delete.
    */
   async purge({ id, layout }: Pick<Manifest, 'id' | 'layout'>): Promise<void> {
     const removed = poolPaths.removed(this.directory);
@@ -192,7 +196,7 @@ export class PoolFiles {
     await syncDirectory(poolPaths.removed(this.directory));
   }
 
-  /** Replaces a file in the folder of a volume. Fails if the folder has vanished, because `replaceFile` would make it again. */
+  /** Replaces a file in the folder of a volume. Fails if the folder has vanished, and does not let `replaceFile` make the folder again. */
   private async replace(file: string, text: string): Promise<void> {
     await stat(dirname(file));
     await this.spare.replaceFile(file, text);
@@ -209,7 +213,10 @@ export async function deleteContent(folder: string): Promise<void> {
   await rm(poolPaths.snapshots(folder), { recursive: true, force: true });
 }
 
-/** Makes a folder unless it exists. Node's recursive mkdir is not used, because it never returns on a file system such as /proc. */
+/**
+ * Makes a folder unless it exists. Node's recursive mkdir is not used, because it never returns if the path is on a file system such
+ * as /proc.
+ */
 async function makeFolder(folder: string): Promise<void> {
   try {
     await mkdir(folder, { mode: FOLDER_MODE });

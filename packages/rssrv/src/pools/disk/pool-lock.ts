@@ -1,5 +1,5 @@
-// Takes and checks the lock of a pool, a file lock on its pool.json. Invariant: a pool is written to only while this process holds the
-// lock, and while its path leads to the locked file.
+// Takes and checks the lock of a pool, which is a file lock on its pool.json. Invariant: a pool is written to only while this process
+// holds the lock, and while the path of the pool leads to the locked file.
 
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { errnoName, errnoRemedy, RsError } from '@rsio/common/lib/errors';
@@ -8,7 +8,7 @@ import { LOCK_HELPER_TIMEOUT_MS } from '../../machine/limits.ts';
 import type { takeLocks } from '../../storage/locks/file-locks.ts';
 import { poolPaths } from './pool-paths.ts';
 
-/** Locks pool.json. The lock lasts until the handle is closed or the process exits. */
+/** Locks pool.json. The lock lasts until the returned handle is closed or the process exits. */
 export async function takePoolLock(path: string, take: typeof takeLocks): Promise<FileHandle> {
   const file = poolPaths.identity(path);
   let handle: FileHandle;

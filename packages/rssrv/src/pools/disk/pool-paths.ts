@@ -15,7 +15,7 @@ export const poolPaths = {
   parts: (pool: string): string => join(pool, 'parts'),
   volume: (pool: string, id: string): string => join(pool, 'volumes', id),
   removedVolume: (pool: string, id: string): string => join(pool, 'removed', id),
-  /** Copies for moves of volumes between pools. None of them is the only copy of its data. */
+  /** The folder with copies that moves of volumes between pools make. No copy in this folder is the only copy of its data. */
   moving: (pool: string): string => join(pool, 'moving'),
   movingVolume: (pool: string, id: string): string => join(pool, 'moving', id),
   part: (pool: string, fileId: string): string => join(pool, 'parts', fileId),
@@ -25,9 +25,9 @@ export const poolPaths = {
   data: (folder: string): string => join(folder, 'data'),
   /** The files of the snapshots of a volume (snapshots/snapshot-record.ts). */
   snapshots: (folder: string): string => join(folder, 'snapshots'),
-  /** The data file with which a rollback or refresh replaces the present one. */
+  /** The new data file with which a rollback or refresh replaces the present data file. */
   nextData: (folder: string): string => join(folder, 'data.new'),
-  /** The content of the last refresh of an image that is in another pool than its volume. */
+  /** The base of an image that is in another pool than its volume: the content of the image's last refresh. */
   baseData: (folder: string): string => join(folder, 'base'),
   /** The intent map of a replica of a mirror. */
   map: (folder: string): string => join(folder, 'mirror.map'),

@@ -1,5 +1,5 @@
-// A pool that is opened after its server has died: the scan syncs the folders before it reads them, because the server serves their volumes
-// from then on. test/sim simulates a crash of the machine.
+// A pool is opened after its server has died. The scan syncs the folders before it reads them, because the server serves the volumes in
+// these folders afterwards. test/sim simulates a crash of the machine.
 
 import fs from 'node:fs';
 import os from 'node:os';

@@ -1,6 +1,7 @@
 // Reads a pool when it is opened: its identity, volumes, removed volumes, parts, and findings about unexplained files. Also finishes or
-// undoes the change that was in progress when the server stopped (pool-files.ts). Invariants: a folder or file that no manifest explains is
-// reported and never deleted. A volume whose manifest cannot be read is a finding, and does not prevent reading the others.
+// undoes the change that was in progress when the server stopped (pool-files.ts). Invariants: a folder or file that no manifest explains
+// is reported and never deleted. A volume whose manifest cannot be read becomes a finding, and does not prevent the scan from reading the
+// other volumes.
 
 import type { Dirent } from 'node:fs';
 import { open, readdir, rm, stat } from 'node:fs/promises';
@@ -26,7 +27,7 @@ import { SPARE_FOLDER } from './spare-files.ts';
 import { NEW_PREFIX, poolPaths, PURGE_PREFIX } from './pool-paths.ts';
 import { settleRollback } from './rollback-repair.ts';
 
-/** The intent map of a replica, and an unfinished one. */
+/** Names of the intent map of a replica, and of an intent map whose writing was interrupted. */
 const MAP_NAMES = ['mirror.map', 'mirror.map.new'];
 
 export interface RemovedVolume {
@@ -37,7 +38,7 @@ export interface RemovedVolume {
 /** A part in a pool. Only the manifest of its volume shows whether the part belongs to the volume. */
 export interface FoundPart {
   readonly record: PartRecord;
-  /** True if the part has NEW_PREFIX, so that the manifest of its volume may not name it yet. */
+  /** True if the folder of the part has NEW_PREFIX. The manifest of the volume then need not name the part yet. */
   readonly isNew: boolean;
 }
 
@@ -47,7 +48,7 @@ export interface PoolScan {
   readonly removed: readonly RemovedVolume[];
   /** Volumes of several files that are being deleted for good. */
   readonly purging: readonly Manifest[];
-  /** Files of volumes of several files. */
+  /** The parts in the pool: files of volumes of several files. */
   readonly parts: readonly FoundPart[];
   /** Ids of volumes and parts that exist, but cannot be read. */
   readonly unreadable: ReadonlySet<string>;
@@ -58,8 +59,8 @@ export interface PoolScan {
 }
 
 /**
- * Returns the identity of the pool in `directory`. Returns null without pool.json, because the file system of the pool is then probably not
- * mounted. Throws E_VOLUME if pool.json cannot be used.
+ * Returns the identity of the pool in `directory`. Returns null if `directory` has no pool.json, because the file system of the pool
+ * is then probably not mounted. Throws E_VOLUME if pool.json cannot be used.
  */
 export async function readIdentity(directory: string): Promise<PoolIdentity | null> {
   const file = poolPaths.identity(directory);
@@ -73,9 +74,9 @@ export async function readIdentity(directory: string): Promise<PoolIdentity | nu
 }
 
 /**
- * Reads the whole pool. `mayRepair`: finish or undo an interrupted change, for which the caller must hold the lock of the pool. `heard` is
- * called whenever the file system has answered. `making`: ids of volumes that this process is making; their files do not change. Throws
- * E_VOLUME if a folder of the pool cannot be read.
+ * Reads the whole pool. If `mayRepair` is true, finishes or undoes an interrupted change; the caller must then hold the lock of the
+ * pool. `heard` is called whenever the file system has answered. `making`: ids of volumes that this process is making; the scan does
+ * not change their files. Throws E_VOLUME if a folder of the pool cannot be read.
  */
 export async function scanPool(
   directory: string,
@@ -157,7 +158,7 @@ async function scanVolumes(
     const manifest = await readManifest(folder, id, pool);
     const names = await checkContent(folder, ['volume.json', 'data', 'data.new', 'base', 'snapshots', ...MAP_NAMES], findings);
     if (names.includes('snapshots')) findings.withSnapshots.add(id);
-    // These files belong to a removal or a change of the manifest that was interrupted before its commit point.
+    // Files with these names belong to a removal, or to a change of the manifest, that was interrupted before its commit point.
     if (mayRepair) {
       if (names.includes('data.new')) await settleRollback(folder, manifest);
       const maps = manifest.replica === undefined ? MAP_NAMES : MAP_NAMES.slice(1);
@@ -194,8 +195,8 @@ async function scanRemoved(
 }
 
 /**
- * Deletes the rest of purged volumes. Keeps the manifest of a volume of several files until its parts are deleted, and a manifest that
- * cannot be read.
+ * Deletes what is left of purged volumes. Keeps the manifest of a volume of several files until its parts are deleted. Also keeps a
+ * manifest that cannot be read.
  */
 async function scanPurged(
   removed: string,
@@ -225,7 +226,7 @@ async function scanPurged(
   return withParts;
 }
 
-/** Returns no parts if the pool has no folder of parts, because it never had any. */
+/** Reads the parts of the pool. A pool that never had a part has no folder of parts; the result is then empty. */
 async function scanParts(directory: string, pool: PoolIdentity, mayRepair: boolean, findings: FindingList): Promise<FoundPart[]> {
   const parts = poolPaths.parts(directory);
   if (!(await exists(parts))) return [];
@@ -248,7 +249,7 @@ async function scanParts(directory: string, pool: PoolIdentity, mayRepair: boole
     return record;
   };
   const readNew = async (folder: string, fileId: string): Promise<PartRecord | null> => {
-    // A part begins with its record, so that a folder without a record is empty and can be deleted.
+    // The record of a part is written before its data. A folder without a record therefore has no data, and can be deleted.
     const isEmpty = (await entriesOf(folder)).every(({ name }) => name === 'part.json.new');
     if (isEmpty && mayRepair) await rm(folder, { recursive: true });
     return isEmpty ? null : read(folder, fileId);
@@ -315,7 +316,10 @@ async function readManifest(folder: string, id: string, pool: PoolIdentity): Pro
   });
 }
 
-/** Returns the names in the folder. */
+/**
+ * Returns the names in the folder. Adds a finding for each name that neither `known` nor a removal or a change of the manifest
+ * explains.
+ */
 async function checkContent(folder: string, known: readonly string[], findings: FindingList): Promise<readonly string[]> {
   const names = (await entriesOf(folder)).map(({ name }) => name);
   for (const name of names) {
@@ -325,7 +329,7 @@ async function checkContent(folder: string, known: readonly string[], findings: 
   return names;
 }
 
-/** Throws the result of `readError` for any error except ENOENT. */
+/** Returns true if the file exists. Throws the result of `readError` for every error except ENOENT. */
 async function exists(file: string): Promise<boolean> {
   try {
     await stat(file);

@@ -1,6 +1,7 @@
-// Finishes or undoes a rollback or refresh that a stop of the server has interrupted. The manifest decides, by the stamp of its data file.
-// The new file of a refresh that another image decides stays (pools/repair/image-repair.ts). Invariant: if neither the present data file
-// nor the new one has the stamp, both stay, and the volume is not served.
+// Finishes or undoes a rollback or refresh that a stop of the server has interrupted. The stamp of the data file in the manifest decides
+// which file stays. If another image decides about a refresh, the new file stays until that image can be read
+// (pools/repair/image-repair.ts). Invariant: if neither the present data file nor the new file has the stamp, both files stay, and the
+// volume is not served.
 
 import { rename, rm, stat } from 'node:fs/promises';
 import { syncDirectory } from '@rsio/common/files/durable-write';
@@ -9,7 +10,7 @@ import { isSameStamp, storageStamp } from '../../storage/files/storage-identity.
 import type { Manifest } from './manifest.ts';
 import { poolPaths } from './pool-paths.ts';
 
-/** Throws E_VOLUME if neither file has the stamp, or a system error. */
+/** Settles the rollback or refresh of one volume. Throws E_VOLUME if neither file has the stamp, or a system error. */
 export async function settleRollback(folder: string, { stamps, image }: Pick<Manifest, 'stamps' | 'image'>): Promise<void> {
   const [present, next] = [poolPaths.data(folder), poolPaths.nextData(folder)];
   const nextStamp = await stampOf(next);
@@ -19,7 +20,8 @@ export async function settleRollback(folder: string, { stamps, image }: Pick<Man
   if (wanted !== null && nextStamp === wanted) {
     await rename(next, present);
   } else {
-    // The rollback was not committed, because the manifest of a committed one has the stamp of the new file.
+    // The manifest of a committed rollback has the stamp of the new file. Here, the manifest has another stamp, so that the rollback was
+    // not committed.
     const presentStamp = await stampOf(present);
     if (wanted !== null && (presentStamp === undefined || !isSameStamp(presentStamp, wanted)))
       throw new RsError(
@@ -33,7 +35,7 @@ export async function settleRollback(folder: string, { stamps, image }: Pick<Man
   await syncDirectory(folder);
 }
 
-/** Returns undefined if the file does not exist. */
+/** Returns the stamp of a file; undefined if the file does not exist. */
 async function stampOf(file: string): Promise<string | null | undefined> {
   try {
     return storageStamp(await stat(file, { bigint: true }), file);

@@ -1,6 +1,7 @@
-// Space that a pool keeps for small files on a full file system, in the form of files in POOL/spare. The removal of a volume or a snapshot
-// writes a small file first, and would otherwise fail exactly when space is needed. Invariants: a spare file is overwritten in place and
-// renamed to the file that had no room, so that no other program can take its space. No file in the folder is the only copy of data.
+// Space that a pool keeps for small files on a full file system, in the form of files in POOL/spare. The removal of a volume or a
+// snapshot writes a small file first, and would otherwise fail exactly when space is needed. Invariants: a spare file is overwritten in
+// place and renamed to the file that had no room, so that no other program can take its space. No file in the folder of spare files is
+// the only copy of any data.
 
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
@@ -42,26 +43,29 @@ export class SpareFiles {
       this.isWanted = false;
     } catch (thrown) {
       if (FULL.includes(errnoName(thrown))) return;
-      // A further attempt would fail until the administrator removes the cause.
+      // Do not try again: further attempts would fail until the administrator removes the cause.
       this.isWanted = false;
       throw thrown;
     }
   }
 
-  /** Returns false if no spare file is left, or if the text is longer than one. */
+  /**
+   * Writes the text with the space of a spare file. Returns false if no spare file is left, or if the text is longer than a spare
+   * file.
+   */
   private async spend(file: string, text: string): Promise<boolean> {
     if (Buffer.byteLength(text) > SPARE_BYTES) return false;
     this.isWanted = true;
     const temporary = `${file}.new`;
     for (const name of await namesIn(this.folder)) {
-      // `fill` replaces the file, because it is no longer in the folder.
+      // The spare file leaves the folder here, and a later `fill` makes a new spare file in its place.
       await rename(join(this.folder, name), temporary);
       if (await overwrite(temporary, text)) {
         await rename(temporary, file);
         await syncDirectory(dirname(file));
         return true;
       }
-      // A file system that never writes in place needs free space, which the deletion gives.
+      // Some file systems never write in place, and need free space even to overwrite. The deletion of the spare file gives that space.
       await rm(temporary, { force: true });
       try {
         await replaceFile(file, text);
@@ -81,7 +85,7 @@ async function fillOne(folder: string, name: string): Promise<void> {
   try {
     const handle = await open(temporary, 'w', FILE_MODE);
     try {
-      // Random bytes, because a file system that compresses keeps no space for zeros.
+      // The file has random bytes, because a file system that compresses would keep no space for zeros.
       await handle.writeFile(randomBytes(SPARE_BYTES));
       await handle.sync();
     } finally {
@@ -94,7 +98,7 @@ async function fillOne(folder: string, name: string): Promise<void> {
   }
 }
 
-/** Names of the spare files that are whole. */
+/** Returns the names of the spare files that have their full size. */
 async function namesIn(folder: string): Promise<readonly string[]> {
   try {
     return (await readdir(folder)).filter((name) => !name.startsWith('.')).toSorted();

@@ -1,5 +1,5 @@
-// Finds the file of a volume by its stamp, so that an administrator can confirm the content of one file of several by the stamp alone.
-// Invariant: a file that cannot be inspected has no stamp.
+// Finds the file of a volume by the file's stamp. If a volume has several files, an administrator can therefore confirm the content of
+// one of them by the stamp alone. Invariant: a file that cannot be inspected has no stamp.
 
 import { stat } from 'node:fs/promises';
 import { storageStamp } from '../../storage/files/storage-identity.ts';

@@ -1,6 +1,7 @@
-// Changes the files of a move between pools: clones in the old pool, the copy in the new pool, and the last step. Invariants: until
-// `commit`, the new pool only has a copy, which may be deleted at any time. The old pool's manifest names the new pool before `commit`
-// (`movedTo`), and the new pool's manifest names the old pool (`movedFrom`) until the old pool has no file of the volume.
+// Changes the files with which a volume moves to another pool: the clones in the old pool, the copy in the new pool, and the files of
+// both pools in the last step. Invariants: until `commit`, the new pool only has a copy, which may be deleted at any time. The old pool's
+// manifest names the new pool before `commit` (`movedTo`), and the new pool's manifest names the old pool (`movedFrom`) until the old
+// pool has no file of the volume.
 
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -18,7 +19,7 @@ import { parseSnapshot, printSnapshot, snapshotFileOf, snapshotPaths, type Snaps
 const FOLDER_MODE = 0o700;
 const DATA_MODE = 0o600;
 
-/** Clones of the volume in the old pool. The copy in the new pool has the whole content of `base`, and a part of that of `next`. */
+/** Clones of the volume in the old pool. The copy in the new pool has the whole content of `base`, and a part of the content of `next`. */
 export interface CloneFiles {
   readonly base: string;
   readonly next: string;
@@ -29,7 +30,7 @@ export function cloneFiles(pool: string, id: string): CloneFiles {
   return { base: join(folder, 'base'), next: join(folder, 'next') };
 }
 
-/** Returns the stamp of a file; null if the file does not exist, or if its file system gives no stamp. */
+/** Returns the stamp of a file; null if the file does not exist, or if a file on its file system cannot have a stamp. */
 export async function stampOf(file: string): Promise<string | null> {
   try {
     return storageStamp(await stat(file, { bigint: true }), file);
@@ -83,7 +84,10 @@ export class MoveFiles {
     return true;
   }
 
-  /** Clones the copy in the new pool to `base` beside it, and returns the stamp of `base`. Throws a system error if cloning fails. */
+  /**
+   * Clones the copy in the new pool to a file `base` beside the copy, and returns the stamp of `base`. Throws a system error if
+   * cloning fails.
+   */
   async keep(id: string, sizeBytes: number): Promise<string | null> {
     const folder = poolPaths.movingVolume(this.directory, id);
     const file = poolPaths.baseData(folder);
@@ -109,9 +113,9 @@ export class MoveFiles {
   }
 
   /**
-   * Clones the file of the volume or of a snapshot in the old pool to `next`, which gets the size of the volume. The chunks of a volume
-   * need not be of one moment, because only differences between clones matter. Returns the stamp of `next`. Throws a system error if the
-   * file system cannot clone.
+   * Clones the file of a snapshot in the old pool to `next`, or the file of the volume if `snapshot` is null. `next` gets the size of
+   * the volume. The chunks of a clone of the volume need not be of one moment, because the move copies only the differences between
+   * two clones. Returns the stamp of `next`. Throws a system error if the file system cannot clone.
    */
   async makeNext(id: string, sizeBytes: number, snapshot: SnapshotRecord | null): Promise<string | null> {
     await this.makeFolder(id);
@@ -130,13 +134,13 @@ export class MoveFiles {
     return stampOf(next);
   }
 
-  /** Returns the path of the volume's file in the old pool, or that of a snapshot. */
+  /** Returns the path of the snapshot's file in the old pool, or of the volume's file if `snapshot` is null. */
   source(id: string, snapshot: SnapshotRecord | null): string {
     const folder = poolPaths.volume(this.directory, id);
     return snapshot === null ? poolPaths.data(folder) : snapshotPaths.data(folder, snapshot.name);
   }
 
-  /** Makes `next` the new `base` in the old pool, after the copy has the whole content of `next` durably. */
+  /** Makes `next` the new `base` in the old pool. The copy in the new pool must already have the whole content of `next` durably. */
   async nextIsCopied(id: string): Promise<void> {
     const { base, next } = cloneFiles(this.directory, id);
     await rename(next, base);
@@ -145,8 +149,8 @@ export class MoveFiles {
   }
 
   /**
-   * Renames `base` in the old pool, before the last step writes to the copy. From then on the copy differs from `base`, so that differences
-   * from `base` no longer show what the copy lacks. After a failure, the move must begin again.
+   * Renames `base` in the old pool. Must be called before the last step writes to the copy. After that write, the copy differs from
+   * `base`, and differences from `base` no longer show what the copy lacks. If the last step fails, the move must begin again.
    */
   async spendBase(id: string): Promise<void> {
     const { base } = cloneFiles(this.directory, id);
@@ -164,7 +168,10 @@ export class MoveFiles {
     this.reached('move: discarded');
   }
 
-  /** Turns the copy in the new pool into the volume. The manifest in the old pool must have `movedTo`. The rename is the commit point. */
+  /**
+   * Turns the copy in the new pool into the volume. The manifest in the old pool must have `movedTo`. The rename of the copy's folder
+   * is the commit point.
+   */
   async commit(manifest: Manifest): Promise<void> {
     const folder = poolPaths.movingVolume(this.directory, manifest.id);
     await rm(poolPaths.manifest(folder), { force: true });
@@ -178,7 +185,7 @@ export class MoveFiles {
     this.reached('move: durable');
   }
 
-  /** Deletes the volume in the old pool, after the commit point. */
+  /** Deletes the files of the volume in the old pool. Must be called only after the commit point. */
   async forget(id: string): Promise<void> {
     const removed = poolPaths.removed(this.directory);
     const folder = join(removed, PURGE_PREFIX + id);
@@ -190,14 +197,14 @@ export class MoveFiles {
     await this.discard(id);
   }
 
-  /** Throws E_NO_REFLINK, naming the new pool, if it cannot have snapshots. */
+  /** Throws E_NO_REFLINK, naming the new pool, if the new pool cannot have snapshots. */
   async checkReflink(id: string): Promise<void> {
     const probe = join(poolPaths.movingVolume(this.directory, id), 'probe');
     await rm(probe, { force: true });
     await checkReflink(this.reflink, poolPaths.identity(this.directory), probe, this.directory);
   }
 
-  /** Makes a snapshot of the copy in the new pool, while the copy has the content of the same snapshot in the old pool. */
+  /** Makes a snapshot of the copy in the new pool. The copy must have the content that this snapshot has in the old pool. */
   async carry(record: SnapshotRecord): Promise<void> {
     const folder = poolPaths.movingVolume(this.directory, record.volumeId);
     const { name } = record;
@@ -230,7 +237,7 @@ export class MoveFiles {
     return found;
   }
 
-  /** Deletes the files of all other snapshots in the new pool. */
+  /** Deletes the files of all snapshots in the new pool that are not in `records`. */
   async keepOnly(id: string, records: readonly SnapshotRecord[]): Promise<void> {
     const folder = poolPaths.snapshots(poolPaths.movingVolume(this.directory, id));
     const kept = new Set(records.flatMap(({ name }) => [`${name}.json`, `${name}.data`]));
@@ -263,7 +270,7 @@ export class MoveFiles {
   }
 }
 
-/** Returns no names if the folder does not exist. */
+/** Returns the names in a folder; no names if the folder does not exist. */
 export async function namesIn(folder: string): Promise<readonly string[]> {
   try {
     return await readdir(folder);

@@ -1,6 +1,6 @@
-// Changes the files of a move of one part of a volume over several pools. The part and the parts of its snapshots keep their ids and become
-// new parts in the new pool; the manifest in the home then commits the move. Invariants: until `install`, the new pool only has a copy,
-// which may be deleted at any time. A folder with a record contains a complete part.
+// Moves one part of a volume over several pools: changes the files in the old pool and in the new pool. The part and the parts of its
+// snapshots keep their ids and become new parts in the new pool; the manifest in the home then commits the move. Invariants: until
+// `install`, the new pool only has a copy, which may be deleted at any time. A folder with a record contains a complete part.
 
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -62,7 +62,10 @@ export class PartMoveFiles extends MoveFiles {
     this.reached('move: snapshots');
   }
 
-  /** Turns the copies of the part and of its snapshots into new parts of the new pool. The home decides whether they stay. */
+  /**
+   * Turns the copy of the part, and the copies of the parts of snapshots, into new parts of the new pool. The manifest in the home
+   * decides whether these parts stay.
+   */
   async install(): Promise<void> {
     const { record, snapshots } = this.moved;
     const folder = await this.newFolder(record);
@@ -84,7 +87,7 @@ export class PartMoveFiles extends MoveFiles {
     return folder;
   }
 
-  /** Writes the record last, because a folder with a record counts as complete. */
+  /** Completes the folder of a part. Writes the record last, because a folder with a record counts as complete. */
   private async finish(part: PartRecord, folder: string): Promise<void> {
     await syncDirectory(folder);
     await replaceFile(poolPaths.partRecord(folder), printPart(part));

@@ -1,6 +1,6 @@
-// Finishes or undoes interrupted refreshes of several images that share a moment: one image decides for the group, so that either all get
-// the new content or none. Invariants: an image has either its old or its new content. While the deciding image cannot be read, the other
-// images do not change and are not served.
+// Finishes or undoes interrupted refreshes of several images that share a moment. One image decides for the group, so that either all
+// images of the group get the new content, or no image gets it. Invariants: an image has either its old content or its new content. While
+// the deciding image cannot be read, the other images do not change and are not served.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { ImageRelation, Manifest, PreparedRefresh } from '../disk/manifest.ts';
@@ -43,13 +43,13 @@ const REMEDY = 'mount the pool of that image, then run rsadm reload';
 /** Why an image is not served while the outcome of its refresh is unknown. */
 export const REFRESH_TEXT = `a refresh of several images was interrupted, and only another image tells whether it was made: ${REMEDY}`;
 
-/** Returns true if the refresh was committed, false if it was not, and null if that is unknown. */
+/** Returns true if the refresh was committed, false if it was not committed, and null if the deciding image cannot be read. */
 export function isMade({ id, homeId }: PreparedRefresh, pools: readonly ImagePool[]): boolean | null {
   for (const { isOpen, volumes, removed, trouble } of pools) {
     const home = isOpen ? (volumes.get(homeId) ?? removed.get(homeId)?.manifest) : undefined;
     if (home !== undefined) return home.image?.refresh === id ? true : trouble === null ? false : null;
   }
-  // A pool that cannot be read may have the deciding image.
+  // The deciding image was not found. If the image may be in a pool that cannot be read, or may be unreadable, the answer is unknown.
   return pools.every(({ isOpen, trouble, unreadable }) => isOpen && trouble === null && !unreadable.has(homeId)) ? false : null;
 }
 
@@ -60,7 +60,10 @@ export function refreshed(
   return { ofId, ofName, ofUniverse, momentMs, refresh: id };
 }
 
-/** `perform` executes the work on a pool. If it returns false, the work has failed, and `perform` has given the pool a `trouble`. */
+/**
+ * Settles the interrupted refreshes in all pools. `perform` executes work on a pool. If `perform` returns false, the work has failed,
+ * and `perform` has given the pool a `trouble`.
+ */
 export async function settleImages<State extends ImagePool, Pool extends { state: State; readonly files: PoolFiles }>(
   pools: readonly Pool[],
   perform: (pool: Pool, work: (files: PoolFiles) => Promise<void>) => Promise<boolean>,

@@ -1,6 +1,6 @@
-// Finishes or undoes a move that stopped in its last step: if the new pool has the volume, the old pool deletes it, else the old pool keeps
-// it. Invariants: a volume counts in exactly one of the two pools. While the new pool is not open, the old pool keeps the volume, and the
-// volume is not served.
+// Finishes or undoes a move that stopped in its last step. If the new pool has the volume, the old pool deletes its files; if not, the
+// old pool keeps the volume. Invariants: a volume that moves counts in exactly one of the two pools. While the new pool is not open, the
+// old pool keeps the volume, and the volume is not served.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Manifest } from '../disk/manifest.ts';
@@ -19,7 +19,7 @@ export interface MovePool {
   readonly unreadable: ReadonlySet<string>;
 }
 
-/** Throws E_BUSY during the last step of a move, because the volume may be in the other pool. */
+/** Throws E_BUSY if the last step of a move of the volume is unfinished, because the volume may then be in either pool. */
 export function checkNotMoving({ name, universe, movedTo }: Manifest): void {
   if (movedTo === undefined) return;
   const text = universe === 0 ? name : `${name}@${universe}`;
@@ -28,7 +28,7 @@ export function checkNotMoving({ name, universe, movedTo }: Manifest): void {
   });
 }
 
-/** Returns true if the new pool has the volume, false if it does not, and null if that is unknown. */
+/** Returns true if the new pool has the volume, false if it does not have the volume, and null if the new pool cannot be read. */
 export function isMoved({ id, movedTo }: Manifest, pools: readonly MovePool[]): boolean | null {
   const target = pools.find(({ isOpen, identity }) => isOpen && identity?.id === movedTo);
   if (target === undefined || target.unreadable.has(id)) return null;
@@ -36,14 +36,17 @@ export function isMoved({ id, movedTo }: Manifest, pools: readonly MovePool[]): 
   return target.trouble === null ? false : null;
 }
 
-/** Returns true if the old pool of the volume's move may still have it. */
+/** Returns true if the pool from which the volume was moved may still have files of the volume. */
 export function mayBeLeft({ id, movedFrom }: Manifest, pools: readonly MovePool[]): boolean {
   if (movedFrom === undefined) return false;
   const source = pools.find(({ isOpen, identity }) => isOpen && identity?.id === movedFrom);
   return source === undefined || source.trouble !== null || source.volumes.has(id) || source.unreadable.has(id);
 }
 
-/** `perform` executes the work on a pool. If it returns false, the work has failed, and `perform` has given the pool a `trouble`. */
+/**
+ * Settles the interrupted moves in all pools. `perform` executes work on a pool. If `perform` returns false, the work has failed, and
+ * `perform` has given the pool a `trouble`.
+ */
 export async function settleMoves<State extends MovePool, Pool extends { state: State; readonly files: PoolFiles }>(
   pools: readonly Pool[],
   perform: (pool: Pool, work: (files: PoolFiles) => Promise<void>) => Promise<boolean>,

@@ -1,7 +1,7 @@
 // Decides whether parts that an interrupted change has left are kept or deleted. Pure: part-repair.ts executes the plan. Invariants: the
-// manifest of the volume decides, and the description of the snapshot for a part of a snapshot. While that file cannot be read, the part
-// does not change. A part is deleted only if it is new and not named there, or if its volume is being deleted for good. Any other part that
-// is not named is kept and reported.
+// manifest of the volume decides about a part of the volume, and the description of a snapshot decides about a part of the snapshot.
+// While the deciding file cannot be read, the part does not change. A part is deleted only if it is new and the deciding file does not
+// name it, or if its volume is being deleted for good. All other parts that are not named are kept and reported.
 
 import { type Manifest, otherParts, type PartRecord } from '../disk/manifest.ts';
 import { poolPaths } from '../disk/pool-paths.ts';
@@ -52,7 +52,10 @@ export function planParts(pools: readonly PartPool[]): PartPlan {
   return { actions, findings };
 }
 
-/** Returns an action, a text about a part that no volume names but that stays, or null if there is nothing to do yet. */
+/**
+ * Decides about one part. Returns an action if something must be done. Returns a text if no volume names the part, but the part stays.
+ * Returns null if nothing must be done, or if nothing can be decided yet.
+ */
 function decide({ name, path }: PartPool, { record, isNew }: FoundPart, pools: readonly PartPool[]): PartAction | string | null {
   const { fileId, poolId, homeId, volumeId, snapshotId } = record;
   const folder = poolPaths.part(path, fileId);
@@ -75,7 +78,10 @@ function names(manifest: Pick<Manifest, 'layout'> | undefined, poolId: string, f
   return manifest !== undefined && otherParts(manifest).some((part) => part.fileId === fileId && part.poolId === poolId);
 }
 
-/** Returns true if a snapshot in the home names the part, and null if that is not known yet. */
+/**
+ * Returns true if a snapshot in the home names the part, and null if this is unknown, because the snapshots cannot be read or are not
+ * settled yet.
+ */
 function isInSnapshot(home: PartPool, { volumeId, snapshotId, poolId, fileId }: PartRecord): boolean | null {
   const { list, pending, making, hasUnreadable } = home.snapshots.get(volumeId) ?? NO_SNAPSHOTS;
   const found = list.find(({ id }) => id === snapshotId);
@@ -83,7 +89,7 @@ function isInSnapshot(home: PartPool, { volumeId, snapshotId, poolId, fileId }: 
   return hasUnreadable || [...pending, ...making].some(({ id }) => id === snapshotId) ? null : false;
 }
 
-/** Looks for parts of the volume and of its snapshots. */
+/** Returns true if all parts of the volume and of its snapshots certainly no longer exist. */
 function isAllGone(manifest: Manifest, pools: readonly PartPool[]): boolean {
   return (
     otherParts(manifest).every(({ poolId, fileId }) => isGone(pools, poolId, fileId)) &&
@@ -91,7 +97,7 @@ function isAllGone(manifest: Manifest, pools: readonly PartPool[]): boolean {
   );
 }
 
-/** Returns texts about parts that a manifest or a description of a snapshot in this pool names, and that do not exist. */
+/** Returns texts about parts that do not exist although a manifest or a description of a snapshot in this pool names them. */
 function missingParts(home: PartPool, pools: readonly PartPool[]): { readonly pool: string; readonly text: string }[] {
   const manifests = [...home.volumes.values(), ...[...home.removed.values()].map(({ manifest }) => manifest)];
   const missing = (files: Pick<Manifest, 'layout'>, owner: string): { readonly pool: string; readonly text: string }[] =>
@@ -113,13 +119,19 @@ function missingParts(home: PartPool, pools: readonly PartPool[]): { readonly po
   ]);
 }
 
-/** Returns false for a part that may exist: its record cannot be read, or its pool cannot be used. */
+/**
+ * Returns true if the part certainly does not exist. Returns false if the part exists, if its record cannot be read, or if its pool
+ * cannot be used.
+ */
 function isGone(pools: readonly PartPool[], poolId: string, fileId: string): boolean {
   const pool = poolOf(pools, poolId);
   return pool !== null && isUsable(pool) && !pool.parts.has(fileId) && !pool.unreadable.has(fileId);
 }
 
-/** Returns the bytes that the parts in a pool promise, including parts of removed and unreadable volumes. Snapshots promise nothing. */
+/**
+ * Returns the bytes that a pool promises for the parts in it. Parts of removed and unreadable volumes count. Parts of snapshots do not
+ * count.
+ */
 export function partBytesIn(pool: PartPool, pools: readonly PartPool[]): number {
   let sum = 0;
   for (const { record } of pool.parts.values()) {
@@ -135,7 +147,7 @@ export function partBytesIn(pool: PartPool, pools: readonly PartPool[]): number 
   return sum;
 }
 
-/** Returns texts about parts in a pool that no manifest explains, or that are missing. */
+/** Returns the findings about parts of a pool: parts that no manifest explains, and parts that are missing. */
 export function partFindings(pool: PartPool, pools: readonly PartPool[]): readonly string[] {
   return planParts(pools).findings.get(pool.name) ?? [];
 }

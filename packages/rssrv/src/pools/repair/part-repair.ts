@@ -9,20 +9,24 @@ export interface RepairedPool<State extends PartPool> {
   readonly files: PoolFiles;
 }
 
-/** `perform` executes work on a pool; false means that it failed and gave the pool a `trouble`. Returns true if an action was executed. */
+/**
+ * Executes the plan. `perform` executes work on a pool. If `perform` returns false, the work has failed, and `perform` has given the
+ * pool a `trouble`. Returns true if an action was executed.
+ */
 export async function settleParts<State extends PartPool, Pool extends RepairedPool<State>>(
   pools: readonly Pool[],
   perform: (pool: Pool, work: (files: PoolFiles) => Promise<void>) => Promise<boolean>,
 ): Promise<boolean> {
   let isAnyDone = false;
-  // Deleting the last part of a volume allows the action `forget`, so that the plan is made again until it is empty.
+  // The plan is made again until it is empty, because the deletion of the last part of a volume makes the action `forget` possible.
   for (;;) {
     const { actions } = planParts(pools.map(({ state }) => state));
     let isDone = false;
     for (const action of actions) {
       const pool = pools.find(({ state }) => state.name === action.pool);
       if (pool === undefined || pool.state.trouble !== null) continue;
-      // If the outcome of the deletion is unknown, a missing new part does not count as lost (`lostIn`).
+      // Mark the part as new before the deletion. If the outcome of the deletion is unknown, a later scan must not report the missing
+      // part as lost (`lostIn`).
       if (action.kind === 'delete') pool.state = { ...pool.state, parts: withNew(pool.state.parts, action.fileId) };
       if (!(await perform(pool, (files) => carryOut(files, action)))) continue;
       pool.state = stateAfter(pool.state, action);

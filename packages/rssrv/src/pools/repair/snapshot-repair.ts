@@ -1,6 +1,6 @@
-// Commits or deletes prepared snapshots. The home of the group decides, or the manifest of the volume if a rollback makes the snapshot.
-// `isToExist` is pure, and `settleSnapshots` executes its decisions. Invariants: either all snapshots of a group exist, or none. While the
-// deciding file cannot be read, a prepared snapshot does not change.
+// Commits or deletes prepared snapshots. The snapshot in the home of the group decides. For a snapshot that a rollback makes, the
+// manifest of the volume decides. `isToExist` is pure, and `settleSnapshots` executes its decisions. Invariants: either all snapshots of
+// a group exist, or none. While the deciding file cannot be read, a prepared snapshot does not change.
 
 import type { Manifest } from '../disk/manifest.ts';
 import type { PoolFiles } from '../disk/pool-files.ts';
@@ -22,7 +22,7 @@ export interface SnapshotPool {
   readonly unreadable: ReadonlySet<string>;
 }
 
-/** Returns true if the prepared snapshot must be committed, false if it must be deleted, and null if that is not known yet. */
+/** Returns true if the prepared snapshot must be committed, false if it must be deleted, and null if the deciding file cannot be read. */
 export function isToExist(pool: SnapshotPool, record: SnapshotRecord, pools: readonly SnapshotPool[]): boolean | null {
   const { rollback, volumeId, group } = record;
   if (rollback !== null) {
@@ -36,11 +36,13 @@ export function isToExist(pool: SnapshotPool, record: SnapshotRecord, pools: rea
   return !isMade && hasUnreadable ? null : isMade;
 }
 
-/** Returns the pool with the home of a group. The volume may have moved to another pool since the group was made. */
+/**
+ * Returns the pool with the home of a group. The volume of the home may have moved to another pool since the group was made.
+ */
 function homeOf({ poolId, volumeId }: SnapshotRecord['group'], pools: readonly SnapshotPool[]): SnapshotPool | undefined {
   const known = pools.filter(({ isOpen, identity }) => isOpen && identity !== null);
   const there = known.find(({ volumes, removed }) => volumes.has(volumeId) || removed.has(volumeId));
-  // A pool that is not open may have the volume.
+  // If a pool is not open, the volume may be in it, and the result is unknown.
   return there ?? (known.length < pools.length ? undefined : known.find(({ identity }) => identity?.id === poolId));
 }
 
@@ -56,7 +58,10 @@ export function pendingFindings(pool: SnapshotPool, pools: readonly SnapshotPool
   );
 }
 
-/** `perform` executes the work on a pool. If it returns false, the work has failed, and `perform` has given the pool a `trouble`. */
+/**
+ * Settles the prepared snapshots in all pools. `perform` executes work on a pool. If `perform` returns false, the work has failed, and
+ * `perform` has given the pool a `trouble`.
+ */
 export async function settleSnapshots<State extends SnapshotPool, Pool extends { state: State; readonly files: PoolFiles }>(
   pools: readonly Pool[],
   perform: (pool: Pool, work: (files: PoolFiles) => Promise<void>) => Promise<boolean>,
@@ -85,7 +90,7 @@ function settled(all: SnapshotPool['snapshots'], record: SnapshotRecord, exists:
   return new Map(all).set(record.volumeId, exists ? withSnapshot(now, record) : withoutPending(now, record));
 }
 
-/** Adds `record` to the prepared snapshots, and removes it from those in the making. */
+/** Adds `record` to the prepared snapshots, and removes it from the snapshots that are being made. */
 export function withPending(snapshots: VolumeSnapshots, record: SnapshotRecord): VolumeSnapshots {
   const { pending, ...others } = withoutMaking(snapshots, record);
   return { ...others, pending: [...pending.filter(({ id }) => id !== record.id), record] };

@@ -1,5 +1,5 @@
-// Removes paths from error texts for clients. Pure. Invariant: a client learns neither paths on the server nor addresses of other machines.
-// The log has the whole text.
+// Removes paths from error texts for clients. Pure. Invariant: an error text for a client contains neither paths on the server nor
+// addresses of other machines. The log has the whole text.
 
 /** Matches a path on the server, and the `//` of a URI with the address of another machine. */
 const PATH = /(?:^|[^\w])\/[\w.~/-]/;

@@ -1,5 +1,5 @@
-// A crash between any two steps of a change and its journal entry: a request that is repeated after the restart finds its change made, or
-// makes it, and never makes it twice. pools/pool-stops.test.ts tests the state on disk.
+// The server crashes between two steps of a change, or before the journal entry of the change. A request that is repeated after the
+// restart finds its change made, or makes it, and never makes it twice. pools/pool-stops.test.ts tests the state on disk.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -26,7 +26,7 @@ afterEach(() => removeFolder(folder));
 
 type Change = (scene: PoolScene, stamp: string) => Promise<{ readonly manifest: { readonly id: string; readonly sizeBytes: number } }>;
 
-/** A server with a pool and a journal. Calls `reached` after each step on disk, and before it writes the journal. */
+/** Starts a server with a pool and a journal. The server calls `reached` after each step on disk, and before it writes the journal. */
 async function server(reached: () => void = () => undefined) {
   const clock = new FakeClock();
   fs.mkdirSync(path.join(folder, 'pools'), { recursive: true });

@@ -1,6 +1,6 @@
-// The journal of requests: the last REQUESTS_KEPT requests for changes with their answers, in one file (C4). Each line is one request; a
-// file with JOURNAL_LINES_MAX lines is rewritten without old ones. Invariants: once `add` has resolved, the entry survives a crash. A line
-// that a crash cut off is dropped. A file that cannot be read is renamed, not overwritten.
+// The journal of requests: the last REQUESTS_KEPT requests for changes with their answers, in one file (C4). A line of the file is one
+// request. A file with JOURNAL_LINES_MAX lines is rewritten without old requests. Invariants: once `add` has resolved, the entry survives
+// a crash. A line that a crash cut off is dropped. A file that cannot be read is renamed, not overwritten.
 
 import { mkdir, open, readFile, rename, stat, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
@@ -15,7 +15,7 @@ const HEADER = JSON.stringify({ journal: 'requests', version: 1 });
 
 export interface JournalEntry {
   readonly stamp: string;
-  /** The answer: JSON text of an object with `result` or `error`. */
+  /** The answer to the request: JSON text of an object with `result` or `error`. */
   readonly answer: string;
 }
 
@@ -35,7 +35,7 @@ export class Journal {
     this.log = log;
   }
 
-  /** Loads the file. Renames a file that cannot be used and logs a warning, because the server can serve volumes without it. */
+  /** Loads the file. If the file cannot be used, renames it and logs a warning, because the server can serve volumes without a journal. */
   async load(): Promise<void> {
     try {
       const text = await this.read();
@@ -55,7 +55,10 @@ export class Journal {
     return this.entries.get(keyOf(stamp)) ?? null;
   }
 
-  /** Adds an entry, and resolves when it is on disk. If this fails, the entry stays in memory, and `save` tries again. Throws E_SYSTEM. */
+  /**
+   * Adds an entry, and resolves when the entry is on disk. If the write fails, throws E_SYSTEM; the entry then stays in memory, and
+   * the next `save` writes it again.
+   */
   add(entry: JournalEntry): Promise<void> {
     this.keep(entry);
     this.unsaved.push(entry);
@@ -95,7 +98,8 @@ export class Journal {
   private take(text: string): void {
     const [header, ...lines] = text.split('\n');
     if (header !== HEADER) throw new Error('it is no journal of this version');
-    // The text after the last line end is empty, or an incomplete entry whose answer was never sent.
+    // The text after the last line end is either empty or an incomplete entry. The answer in an incomplete entry was never sent, so that
+    // the entry can be dropped.
     lines.pop();
     for (const [index, line] of lines.entries()) {
       const entry = entryOf(line);
@@ -123,7 +127,8 @@ export class Journal {
       else await this.append(this.handle, saved);
     } catch (thrown) {
       this.unsaved = [...saved, ...this.unsaved];
-      // The last line may be incomplete. Without a handle, the next write replaces the file.
+      // After a failed write, the last line may be incomplete. The handle is closed, because without a handle the next write replaces the
+      // whole file.
       await this.handle?.close().catch(() => undefined);
       this.handle = null;
       throw unwritable(this.file, thrown);

@@ -8,7 +8,7 @@ const PART_CHARS = 32;
 const ID_MAX_CHARS = 64;
 
 export interface AskedRequest {
-  /** Null for a program on the server. */
+  /** Node name of the asker; null for a program on the server. */
   readonly node: string | null;
   readonly id: string;
   readonly method: string;
@@ -16,7 +16,10 @@ export interface AskedRequest {
   readonly params: object;
 }
 
-/** Returns the stamp. Its first half hashes asker and id, its second half method and parameters. Throws E_USAGE for a wrong id. */
+/**
+ * Returns the stamp of a request. The first half of the stamp is a hash of asker and id, the second half a hash of method and
+ * parameters. Throws E_USAGE if the id is not valid.
+ */
 export function stampOf({ node, id, method, params }: AskedRequest): string {
   if (id.length === 0 || id.length > ID_MAX_CHARS || !/^[\x21-\x7e]+$/.test(id))
     throw new RsError('E_USAGE', `Wrong request id: allowed are 1 to ${ID_MAX_CHARS} printable ASCII characters without spaces`);

@@ -1,6 +1,6 @@
-// Exactly once (C4): repetitions before, during and after the execution, after a restart, by other askers and with other parameters; no
-// change begins for an asker that has gone; an answer waits for the journal. pools/pools.test.ts tests a crash between commit and journal,
-// because the manifest settles it.
+// Each request is executed exactly once (C4): it is repeated before, during and after the execution, after a restart, by other askers and
+// with other parameters. No change begins for an asker that has gone. An answer waits for the journal. crash.test.ts tests a crash
+// between commit and journal, after which the manifest shows that the change was made.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -51,7 +51,7 @@ const asked = (changes: Partial<AskedRequest> = {}): AskedRequest => ({
   ...changes,
 });
 
-/** Makes a change whose result differs each time. */
+/** Returns work that makes a change whose result differs at each execution. */
 const change =
   (what = 'made') =>
   (execution: Execution): Promise<unknown> => {

@@ -1,6 +1,6 @@
-// Executes each changing request once, even if it arrives several times (C4): a repeated request joins the one in progress, or gets the
-// answer in the journal. Invariants: an answer is sent only after the journal has it. An id belongs to one asker and one set of parameters.
-// No change begins for which no asker is waiting any more.
+// Executes each changing request once, even if it arrives several times (C4): a repeated request joins the execution that is in progress,
+// or gets the answer that is in the journal. Invariants: an answer is sent only after the journal has it. An id belongs to one asker and
+// one set of parameters. A change does not begin if no asker waits for its answer any more.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { type ErrorCode, RsError, toRsError } from '@rsio/common/lib/errors';
@@ -21,15 +21,21 @@ export const LOCAL_WAITER: Waiter = { untilMs: Number.POSITIVE_INFINITY, isThere
 
 /** The queue of changes. */
 export interface Changes {
-  /** `what`: text about the change and its asker, which waiting askers are shown. */
+  /**
+   * Executes a change in its turn. `what`: text about the change and its asker, which the server shows to askers that wait for their
+   * turn.
+   */
   run<T>(change: (turn: Turn) => Promise<T>, what?: string): Promise<T>;
-  /** Throws if no asker is waiting any more, or if its rights are gone. For work before the turn, such as programs of triggers. */
+  /**
+   * Throws if no asker is waiting any more, or if the asker has lost its rights. Called before work that precedes the turn, such as
+   * programs of triggers.
+   */
   checkWanted(): void;
 }
 
 /** Errors after which the change may have been made. For example, E_POOL may come after the commit point. */
 const OPEN_OUTCOMES: readonly ErrorCode[] = ['E_POOL', 'E_TIMEOUT', 'E_SHUTTING_DOWN'];
-/** Refusals without a change. The asker must repeat the request, or has gone. */
+/** Refusals without a change, after which the request may be repeated: the asker was told to try again, or has gone. */
 const PASSING_REFUSALS: readonly ErrorCode[] = ['E_BUSY', 'E_NO_SESSION'];
 
 interface Outcome {
@@ -82,7 +88,10 @@ export class Requests {
     this.clock = clock;
   }
 
-  /** Executes the request, unless it was executed before. Throws the errors of `work`, E_USAGE for a used id, and E_SYSTEM. */
+  /**
+   * Executes the request, unless it was executed before. Throws the errors of `work`, E_USAGE if the id was used with other
+   * parameters, and E_SYSTEM if the journal cannot be written.
+   */
   async execute(asked: AskedRequest, waiter: Waiter, work: (execution: Execution) => Promise<unknown>): Promise<unknown> {
     const stamp = stampOf(asked);
     const running = this.running.get(keyOf(stamp));
@@ -110,7 +119,7 @@ export class Requests {
   }
 
   private async run(execution: Execution, work: (execution: Execution) => Promise<unknown>): Promise<unknown> {
-    // If the journal cannot be written, refuse further changes, because their answers would be lost.
+    // If the journal cannot be written, this throws, and refuses the change. Otherwise, a crash would lose the answer of the change.
     await this.journal.save();
     let outcome: Outcome;
     try {
@@ -132,8 +141,9 @@ export class Requests {
 }
 
 /**
- * Returns the queue of changes for one request. The change begins only if an asker is still waiting and `check` does not throw. The next
- * change begins when the journal has this one, so that a crash cannot keep a later change and lose the answer of an earlier one.
+ * Returns the queue of changes for one request. The change begins only if an asker is still waiting and `check` does not throw. The
+ * next change begins only when the journal contains this change (or after JOURNAL_HOLD_MS). A crash then cannot lose the answer of a
+ * change although a later change was made.
  */
 export function gated(changes: Changes, execution: Execution, check: () => void, clock: Clock): Changes {
   return {
@@ -155,7 +165,10 @@ export function gated(changes: Changes, execution: Execution, check: () => void,
   };
 }
 
-/** Checks before work aside that an asker is still waiting, because this work is long and comes before the commit point. */
+/**
+ * Returns a turn that checks, before work aside, that an asker is still waiting. Work aside is long and comes before the commit point,
+ * so that it can still be left out.
+ */
 function wantedAside(turn: Turn, execution: Execution): Turn {
   return {
     aside: (work) =>
@@ -176,8 +189,9 @@ async function settledInTime({ settled }: Execution, clock: Clock): Promise<void
 }
 
 /**
- * Returns false if a repeated request must be executed again. This is so after an error with an unknown outcome, which the repetition then
- * finds out from the disk, and after a refusal that says to try again.
+ * Returns false if a repeated request must be executed again after this error. The result is false if the outcome of the error is
+ * unknown, because the repetition finds the outcome on the disk. The result is also false for a refusal that says to try again,
+ * because nothing was changed.
  */
 function isFinal({ kind, code }: RsError): boolean {
   return kind !== 'system' && kind !== 'internal' && !OPEN_OUTCOMES.includes(code) && !PASSING_REFUSALS.includes(code);
@@ -191,7 +205,10 @@ function entryOf(stamp: string, outcome: Outcome): JournalEntry {
   return { stamp, answer: JSON.stringify(error) };
 }
 
-/** Parses an answer. Even the first answer goes through its text, so that repeated answers are the same. */
+/**
+ * Returns the answer in a journal entry. The first answer is also read from the text of its entry, so that repeated answers are equal
+ * to the first.
+ */
 function read({ answer }: JournalEntry): unknown {
   const { result, error } = JSON.parse(answer) as Outcome;
   if (error !== undefined) throw new RsError(error.code, error.message, error.context);

@@ -1,5 +1,5 @@
 // The turn of a change in the queue of changes. During long work, the change steps aside so that other changes can run (ADR 0050).
-// Invariants: work aside changes nothing that other changes can see. After such work, everything that the change has read before may be
+// Invariants: work aside changes nothing that other changes can see. After work aside, everything that the change has read before may be
 // outdated.
 
 export interface Turn {

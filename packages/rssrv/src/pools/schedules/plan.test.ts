@@ -29,7 +29,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ kind: fc.constant('look' as const), isWorking: fc.boolean(), held: fc.nat(3) }) },
 );
 
-/** The actions of the runner, without a server. */
+/** Does what the runner does with plans, without a server. */
 class History {
   nowMs = START_MS;
   all: PlannedSnapshot[] = [];
@@ -129,7 +129,8 @@ test('after a jump to next year and back, the periods of this year are made agai
   expect(planSchedule(HOURLY, later, START_MS + 3_600_000).excess).toEqual(['hourly-20261122T1000Z']);
 });
 
-// Regression: after the clock was set back, names of later hours counted, and no snapshot was made until the clock reached them.
+// Regression: after the clock was set back, snapshots with names of later hours counted, and no snapshot was made until the clock reached
+// these hours.
 test('after the clock is set back, each period is made again at once, under names that are free', () => {
   const rules = parseSchedule('hourly keep 24');
   const made = (all: PlannedSnapshot[], nowMs: number): string | undefined => {

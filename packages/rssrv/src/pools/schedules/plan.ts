@@ -1,6 +1,6 @@
 // Decides which snapshots the schedule of a volume makes and removes now, and when to plan again. Pure: schedule-runner.ts executes the
-// plan. Invariants: after missed periods, a rule makes only the snapshot of the present one. A rule removes only its own snapshots, the
-// oldest first, and keeps the last `keep`. After a jump of the clock, a rule continues with the periods of the new time.
+// plan. Invariants: after missed periods, a rule makes only the snapshot of the present period. A rule removes only its own snapshots,
+// the oldest first, and keeps the last `keep`. After a jump of the clock, a rule continues with the periods of the new time.
 
 import { SCHEDULE_EXTRA_MAX } from '../limits.ts';
 import { isNameableTime, periodStart, type ScheduleRule, scheduledName, timeOfName } from './schedule.ts';
@@ -11,7 +11,7 @@ const MINUTE_MS = 60_000;
 /** The facts about a snapshot that the plan needs. */
 export interface PlannedSnapshot {
   readonly name: string;
-  /** Label of the rule that made it; null if a command made it. */
+  /** Label of the rule that made the snapshot; null if a command made it. */
   readonly schedule: string | null;
 }
 
@@ -20,13 +20,13 @@ export interface SchedulePlan {
   readonly due: readonly { readonly label: string; readonly name: string }[];
   /** Names of the snapshots to remove, the oldest first. */
   readonly excess: readonly string[];
-  /** Label of a rule that makes no snapshot because its old ones could not be removed; null if there is none. */
+  /** Label of a rule that makes no snapshot because its old snapshots could not be removed; null if no rule is in this state. */
   readonly stuck: string | null;
-  /** Time at which the next rule is due, if the clock does not jump. Later than `nowMs`. */
+  /** Time at which the next rule is due if the clock does not jump. `nextMs` is always later than `nowMs`. */
   readonly nextMs: number;
 }
 
-/** `snapshots`: all snapshots of the volume, in the order in which they were made. */
+/** Returns the plan. `snapshots`: all snapshots of the volume, in the order in which they were made. */
 export function planSchedule(rules: readonly ScheduleRule[], snapshots: readonly PlannedSnapshot[], nowMs: number): SchedulePlan {
   const due: { label: string; name: string }[] = [];
   const excess: string[] = [];
@@ -50,7 +50,8 @@ export function planSchedule(rules: readonly ScheduleRule[], snapshots: readonly
 
 /**
  * Returns true if a snapshot belongs to this period. `times`: times in the names of the snapshots, in the order of their creation. A
- * snapshot from before the clock was set back does not count: one with an earlier time follows it, or its period has not come yet.
+ * snapshot from before the clock was set back does not count. Such a snapshot is recognised if a snapshot with an earlier time follows
+ * it, or if its period has not come yet.
  */
 function isMadeWithin(times: readonly number[], startMs: number, endMs: number): boolean {
   let earliestAfterMs = endMs;
@@ -62,7 +63,10 @@ function isMadeWithin(times: readonly number[], startMs: number, endMs: number):
   return false;
 }
 
-/** Returns an unused name of the present period; null if all are used, because the clock was set back. */
+/**
+ * Returns an unused name with a time in the present period. After the clock was set back, all names of the period may be in use; the
+ * result is then null.
+ */
 function freeName(rule: ScheduleRule, taken: ReadonlySet<string>, nowMs: number, endMs: number): string | null {
   for (let timeMs = nowMs; timeMs < endMs && timeMs < nowMs + SCHEDULE_EXTRA_MAX * MINUTE_MS; timeMs += MINUTE_MS) {
     const name = scheduledName(rule, timeMs);

@@ -1,5 +1,6 @@
 // Parses and prints the schedule of the snapshots of a volume, such as `hourly keep 24, daily keep 7`, and names the snapshots. Pure.
-// Invariants: parse(print(rules)) equals rules. The name of a snapshot contains its rule and its time in UTC, and is a valid name.
+// Invariants: parse(print(rules)) equals rules. The name of a scheduled snapshot contains the label of its rule and its time in UTC, and
+// is valid as the name of a snapshot.
 
 import { parseDuration, parseWhole, printDuration, refuse } from '@rsio/common/lib/units';
 import type { ValueType } from '@rsio/common/config/schema/value-types';
@@ -14,15 +15,15 @@ import {
 const HOUR_MS = 60 * 60 * 1_000;
 const DAY_MS = 24 * HOUR_MS;
 const WEEK_MS = 7 * DAY_MS;
-/** 1970-01-05 was the first Monday. */
+/** Time of the first Monday, 1970-01-05, from which weeks are counted. */
 const MONDAY_MS = 4 * DAY_MS;
-/** Later times do not fit into names, because years have four digits there. */
+/** Names of snapshots cannot contain a later time, because their years have four digits. */
 const END_OF_TIME_MS = Date.UTC(9999, 11, 31);
 
 const NAMED_PERIODS: Readonly<Record<string, number>> = { hourly: HOUR_MS, daily: DAY_MS, weekly: WEEK_MS };
 
 export interface ScheduleRule {
-  /** First part of the names of its snapshots, such as `hourly` or `every-15m`. */
+  /** First part of the names of the rule's snapshots, such as `hourly` or `every-15m`. */
   readonly label: string;
   readonly periodMs: number;
   /** Number of snapshots of this rule to keep. */
@@ -33,7 +34,7 @@ const ALLOWED =
   'none, or rules such as "hourly keep 24, daily keep 7": hourly, daily, weekly or every TIME (whole minutes, such as 15m or 6h), ' +
   `and keep NUMBER; at most ${SCHEDULE_RULES_MAX} rules with different periods, which keep at most ${SCHEDULE_KEPT_MAX} snapshots together`;
 
-/** The parsed value is the text in its canonical form, or null for no schedule. */
+/** Type of the key `schedule`. The parsed value is the text in its canonical form, or null if the text is `none`. */
 export const scheduleText: ValueType<string | null> = {
   kind: 'schedule',
   allowed: ALLOWED,
@@ -80,7 +81,7 @@ function parseRule(part: string, text: string): ScheduleRule {
   return { label: word === '' ? `every-${printDuration(periodMs)}` : word, periodMs, keep };
 }
 
-/** Returns 0 if the text is not a valid period. */
+/** Returns the period in ms that the text names; 0 if the text is not a valid period. */
 function periodOf(text: string): number {
   try {
     const periodMs = parseDuration(text);
@@ -97,7 +98,10 @@ export function periodStart({ periodMs }: ScheduleRule, timeMs: number): number 
   return Math.floor((timeMs - offsetMs) / periodMs) * periodMs + offsetMs;
 }
 
-/** Returns true if names can contain this time. The year 1970 is allowed, because a machine without a battery may start with it. */
+/**
+ * Returns true if the name of a snapshot can contain this time. The year 1970 is allowed, because the clock of a machine without a
+ * battery may start in this year.
+ */
 export function isNameableTime(timeMs: number): boolean {
   return timeMs >= 0 && timeMs < END_OF_TIME_MS;
 }

@@ -1,5 +1,5 @@
-// The chunks in which a file is cloned, depending on its extents; the number of counting calls; and a copy with fake range calls.
-// Benchmarks measure real clones on XFS.
+// The chunks in which a file is cloned, depending on its extents; the number of calls that count extents; and a copy with fake range
+// calls. Benchmarks measure real clones on XFS.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -15,7 +15,7 @@ const [KIB, MIB, GIB] = [1024, 1024 ** 2, 1024 ** 3];
 
 usePoolDirectory();
 
-/** A file whose extents begin at these offsets. Records the calls. */
+/** Simulates a file whose extents begin at these offsets. Records in `asked` the calls that count extents. */
 function fileWith(starts: readonly number[]): RangeCalls & { readonly asked: number[] } {
   const asked: number[] = [];
   return {
@@ -64,7 +64,7 @@ test('the chunks of a copy cover the file once, whatever their order, and the co
   const property = fc.asyncProperty(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 10 }), async (sectors, more) => {
     const [from, to] = [path.join(directory, 'from'), path.join(directory, 'to')];
     const sizeBytes = 8 * MIB + sectors * 512;
-    // The file may be longer than the volume.
+    // The file of a volume may be longer than the volume.
     fs.writeFileSync(from, Buffer.alloc(sizeBytes + more * 512, sectors));
     fs.rmSync(to, { force: true });
     const ranges: RangeCalls = {

@@ -1,5 +1,6 @@
-// Copies the file of a volume while clients may write to it: in one piece if it has few extents, else in chunks, so that no write waits
-// long. Moments decides when to clone a chunk. Invariants: the copy has exactly the size of the volume. Each chunk is cloned at most once.
+// Copies the file of a volume while clients may write to it. A file with few extents is cloned in one piece. Other files are cloned in
+// chunks, so that no write waits long. Moments decides when to clone a chunk. Invariants: the copy has exactly the size of the volume.
+// Each chunk is cloned at most once.
 
 import { constants } from 'node:fs';
 import { chmod, type FileHandle, open, rm, stat } from 'node:fs/promises';
@@ -23,7 +24,7 @@ const { O_WRONLY, O_CREAT, O_EXCL } = constants;
 const DATA_MODE = 0o600;
 const SECTOR_OF_STAT_BYTES = 512;
 export const SNAPSHOT_MODE = 0o400;
-/** Assumed size of the smallest extent, because few file systems have smaller blocks. */
+/** Assumed size of the smallest extent. Few file systems have blocks that are smaller. */
 const EXTENT_MIN_BYTES = 4_096;
 
 export class FileCopy implements ChunkedCopy {
@@ -53,8 +54,8 @@ export class FileCopy implements ChunkedCopy {
   }
 
   /**
-   * Prepares a copy of `from` in the new file `to`. Syncs `from` first, because a clone writes dirty data back while writes to the volume
-   * are held. The caller must close the copy.
+   * Prepares a copy of `from` in the new file `to`. Syncs `from` first. Otherwise, the clone would have to write all dirty data back
+   * while writes to the volume are held. The caller must close the copy.
    */
   static async begin(reflink: Reflink, volumeId: string, sizeBytes: number, from: string, to: string): Promise<FileCopy> {
     const source = await open(from, 'r');
@@ -68,7 +69,8 @@ export class FileCopy implements ChunkedCopy {
       }
       target = await open(to, O_WRONLY | O_CREAT | O_EXCL, DATA_MODE);
       const [fromFd, toFd, last] = [source.fd, target.fd, Math.ceil(sizeBytes / chunkBytes) - 1];
-      // The file need not end at a block of the file system, so that the last clone must have length 0, which means up to the end.
+      // The file may end within a block of the file system. The last clone must therefore have length 0, which means up to the end of the
+      // file.
       const work = (index: number): Promise<void> => ranges.cloneRange(fromFd, toFd, index * chunkBytes, index === last ? 0 : chunkBytes);
       return new FileCopy({ volumeId, sizeBytes, chunkBytes }, work, source, target);
     } catch (thrown) {
@@ -79,7 +81,7 @@ export class FileCopy implements ChunkedCopy {
   }
 
   clone(index: number): Promise<void> {
-    // The number of a closed descriptor may already belong to another file.
+    // Refuse a clone after the close, because the number of a closed descriptor may already belong to another file.
     if (this.isClosed) return Promise.reject(new RsError('E_INTERNAL', `The copy of volume id ${this.volumeId} is closed`));
     const work = this.work(index);
     const ended = work.then(
@@ -104,7 +106,7 @@ export class FileCopy implements ChunkedCopy {
   }
 }
 
-/** Some file systems can clone, but not report the extents of a file. */
+/** Some file systems can clone a file, but cannot report its extents. The file then counts as one chunk. */
 function wholeIfUncounted(sizeBytes: number): (thrown: unknown) => number {
   return (thrown) => {
     if (isWithoutReflink(errnoName(thrown))) return sizeBytes;
@@ -112,14 +114,14 @@ function wholeIfUncounted(sizeBytes: number): (thrown: unknown) => number {
   };
 }
 
-/** Clones all chunks of a file. The file must not change during that, or its chunks need not be of one moment. */
+/** Clones all chunks of a file, one after the other. If the file changes while this runs, the chunks are not of one moment. */
 export async function cloneAll(copy: ChunkedCopy): Promise<void> {
   for (let index = 0; index < copy.chunks; index++) await copy.clone(index);
 }
 
 /** Gives a finished copy its size and mode, and syncs the file, but not its folder. Returns the bytes that the file occupies. */
 export async function finishCopy(file: string, sizeBytes: number, mode: number): Promise<number> {
-  // A file cloned as a whole has the mode of its original, which is read-only for a snapshot.
+  // A file that was cloned as a whole has the mode of its original. If the original belongs to a snapshot, this mode is read-only.
   await chmod(file, DATA_MODE);
   const handle = await open(file, 'r+');
   try {
@@ -141,8 +143,8 @@ export async function checkSource(file: string, sizeBytes: number): Promise<void
 }
 
 /**
- * Makes a new data file as a clone of `from`, extended with zeros. Syncs the file, but not its folder. Returns its stamp. `pool`: the
- * directory of the pool. Throws E_NO_REFLINK, which names it.
+ * Makes a new data file as a clone of `from`, extended with zeros. Syncs the file, but not its folder. Returns the stamp of the new
+ * file. `pool`: the directory of the pool, which the error E_NO_REFLINK names.
  */
 export async function cloneAsData(reflink: Reflink, from: string, to: string, sizeBytes: number, pool: string): Promise<string | null> {
   await reflink.cloneFile(from, to).catch(refusal(pool));
@@ -150,13 +152,19 @@ export async function cloneAsData(reflink: Reflink, from: string, to: string, si
   return storageStamp(await stat(to, { bigint: true }), to);
 }
 
-/** Clones a small file as a test, so that writes are not held in vain. Throws E_NO_REFLINK, which names the directory of the pool. */
+/**
+ * Clones a small file as a test. If the file system cannot clone, throws E_NO_REFLINK, which names the directory of the pool. Writes
+ * are then not held for a snapshot that would fail.
+ */
 export async function checkReflink(reflink: Reflink, small: string, probe: string, pool: string): Promise<void> {
   await reflink.cloneFile(small, probe).catch(refusal(pool));
   await rm(probe, { force: true });
 }
 
-/** Returns true if a small file can be cloned to `probe`, which is deleted again; null if an error makes the result unknown. */
+/**
+ * Returns true if a small file can be cloned to `probe`, false if the file system cannot clone, and null if an error makes the result
+ * unknown. Deletes `probe` again.
+ */
 export async function canClone(reflink: Reflink, small: string, probe: string): Promise<boolean | null> {
   try {
     await rm(probe, { force: true });
@@ -181,14 +189,14 @@ function refusal(pool: string): (thrown: unknown) => never {
   };
 }
 
-/** Returns the size of the chunks in which a file is cloned; the size of the file if it has few extents. */
+/** Returns the size of the chunks in which a file is cloned. If the file has few extents, this is the size of the file. */
 export async function chunkBytesFor(ranges: RangeCalls, descriptor: number, sizeBytes: number): Promise<number> {
   let [total, offsetBytes, pieceBytes, chunkBytes] = [0, 0, CHUNK_MAX_BYTES, CHUNK_MAX_BYTES];
   while (offsetBytes < sizeBytes && (total <= WHOLE_EXTENTS_MAX || chunkBytes > CHUNK_MIN_BYTES)) {
     const lengthBytes = Math.min(pieceBytes, sizeBytes - offsetBytes);
     const count = await ranges.countExtents(descriptor, offsetBytes, lengthBytes);
     if (count > CHUNK_EXTENTS_MAX && pieceBytes > CHUNK_MAX_BYTES) {
-      // The extents may be close together. Count again in smaller pieces.
+      // The extents of this piece may be close together. Count them again in smaller pieces.
       pieceBytes = CHUNK_MAX_BYTES;
       continue;
     }

@@ -1,6 +1,6 @@
 // Computes the bytes that count towards the limits of clients: the sizes of the volumes that they have created, and the bytes that their
-// snapshots occupied when they were made. A snapshot alone never takes more. A removed volume counts until it is deleted for good, because
-// it keeps its space until then. Pure. Invariant: actions of other clients do not change the bytes of a client.
+// snapshots occupied when they were made. A snapshot never occupies more bytes later. A removed volume counts until it is deleted for
+// good, because it occupies its space until the deletion. Pure. Invariant: actions of other clients do not change the bytes of a client.
 
 import { type Manifest, partSizes } from '../disk/manifest.ts';
 import { filesOf, type SnapshotRecord } from './snapshot-record.ts';
@@ -28,12 +28,18 @@ export function ownedByNode(pools: readonly OwnedPool[]): ReadonlyMap<string, nu
   return owned;
 }
 
-/** Returns the client that made the snapshot; for a scheduled snapshot the owner of the volume, because clients set schedules. */
+/**
+ * Returns the client towards whose limit a snapshot counts. The snapshot counts for the client that made it. A scheduled snapshot
+ * counts for the owner of the volume, because clients can set schedules.
+ */
 function chargedTo({ creator, schedule }: SnapshotRecord, owner: string | null): string | null {
   return schedule === undefined ? creator : owner;
 }
 
-/** Returns the number of snapshots of all volumes, including removed ones. `node`: only snapshots that count for this client. */
+/**
+ * Returns the number of snapshots of all volumes, including removed volumes. If `node` is not null, only the snapshots that count for
+ * this client.
+ */
 export function countSnapshots(pools: readonly OwnedPool[], node: string | null): number {
   let count = 0;
   for (const { volumes, removed, snapshots } of pools)

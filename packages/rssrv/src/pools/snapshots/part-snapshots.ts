@@ -1,6 +1,6 @@
-// Changes the parts of snapshots in one pool: clones of the parts of volumes of several files. A part of a snapshot is stored like a part
-// of a volume, with the id of the snapshot in its record. Invariants: until the description of the snapshot is committed, its parts are
-// new, and the next start may delete them (repair/part-plan.ts). Parts of snapshots are never written to (P2).
+// Changes the parts of snapshots in one pool. Such a part is a clone of a part of a volume of several files. A part of a snapshot is
+// stored like a part of a volume, with the id of the snapshot in its record. Invariants: until the description of the snapshot is
+// committed, its parts are new, and the next start may delete them (repair/part-plan.ts). Parts of snapshots are never written to (P2).
 
 import type { Reflink } from '../disk/data-file.ts';
 import type { PartRecord } from '../disk/manifest.ts';
@@ -23,7 +23,10 @@ export class PartSnapshots {
     this.reached = (step) => ports.reached?.(step);
   }
 
-  /** Prepares the copy of a part in a new part. Clones nothing yet. Throws E_NO_REFLINK, E_VOLUME or a system error. */
+  /**
+   * Prepares the copy of a part, and makes the new part that will contain it. Clones nothing yet. Throws E_NO_REFLINK, E_VOLUME or a
+   * system error.
+   */
   async begin(sourceId: string, record: PartRecord): Promise<FileCopy> {
     const source = poolPaths.part(this.directory, sourceId);
     await checkSource(poolPaths.data(source), record.sizeBytes);
@@ -32,7 +35,7 @@ export class PartSnapshots {
     return FileCopy.begin(this.reflink, record.volumeId, record.sizeBytes, poolPaths.data(source), to);
   }
 
-  /** Syncs a cloned copy. It does not belong to a snapshot yet. */
+  /** Syncs a cloned copy. The copy does not belong to a snapshot yet. */
   async flush(record: PartRecord): Promise<void> {
     await finishCopy(poolPaths.data(poolPaths.part(this.directory, NEW_PREFIX + record.fileId)), record.sizeBytes, SNAPSHOT_MODE);
     this.reached('part: flushed');
@@ -50,7 +53,7 @@ export class PartSnapshots {
     return usedBytes;
   }
 
-  /** Creates a new part of a volume as a clone of another part, extended with zeros. Returns the stamp of its file. */
+  /** Creates a new part of a volume as a clone of another part, extended with zeros. Returns the stamp of the new part's file. */
   cloneAsPart(sourceId: string, record: PartRecord): Promise<string | null> {
     return this.parts.create(record, false, async (to) => {
       const from = poolPaths.data(poolPaths.part(this.directory, sourceId));

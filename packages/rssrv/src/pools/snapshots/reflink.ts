@@ -11,13 +11,17 @@ const { COPYFILE_EXCL, COPYFILE_FICLONE_FORCE } = constants;
 /** Request numbers of ioctl(2) on x86-64 and arm64. */
 const FICLONERANGE = 0x4020940d;
 const FIEMAP = 0xc020660b;
-/** Field offsets of both structures, which have 32 bytes. The extents follow the structure of FIEMAP. */
+/**
+ * CLONE_...: offsets of the fields in the structure of FICLONERANGE. MAP_...: offsets of the fields in the structure of FIEMAP, which
+ * the extents follow. The structures of FICLONERANGE and FIEMAP have STRUCTURE_BYTES bytes each. EXTENT_...: offsets of the fields in
+ * an extent.
+ */
 const [CLONE_FROM, CLONE_OFFSET, CLONE_LENGTH, CLONE_TO_OFFSET] = [0, 8, 16, 24];
 const [MAP_OFFSET, MAP_LENGTH, MAP_FLAGS, MAP_MAPPED, MAP_ROOM] = [0, 8, 16, 20, 24];
 const STRUCTURE_BYTES = 32;
 const [EXTENT_OFFSET, EXTENT_PLACE, EXTENT_LENGTH, EXTENT_FLAGS] = [0, 8, 16, 40];
 const EXTENT_BYTES = 56;
-/** Makes the kernel write dirty data back first. */
+/** Flag of FIEMAP that makes the kernel write dirty data back before it reports extents. */
 const FIEMAP_FLAG_SYNC = 1;
 
 export function systemReflink(): Reflink {
@@ -39,7 +43,7 @@ const rangeCalls = throughLibc(({ ioctl, inThread }): RangeCalls => {
       structure.writeBigUInt64LE(BigInt(offsetBytes), CLONE_TO_OFFSET);
       await call(to, FICLONERANGE, structure, 'ioctl(FICLONERANGE)');
     },
-    // With room for no extents, the kernel only counts them.
+    // The structure has room for 0 extents. The kernel then only counts the extents.
     countExtents: async (descriptor, offsetBytes, lengthBytes) => {
       const structure = Buffer.alloc(STRUCTURE_BYTES);
       structure.writeBigUInt64LE(BigInt(offsetBytes), MAP_OFFSET);

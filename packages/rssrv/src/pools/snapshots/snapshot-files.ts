@@ -1,7 +1,7 @@
-// Changes the files of the snapshots of one pool. A snapshot is a clone of the data file, beside a description. Invariants: a snapshot
-// exists once NAME.json exists, and is removed once last-removal names its id. snapshot-scan.ts and snapshot-repair.ts finish or undo a
-// change that a stop has interrupted. The data of a snapshot is never written to (P2). The caller makes one change at a time and decides
-// whether a change is allowed.
+// Changes the files of the snapshots of one pool. A snapshot is a clone of the data file with a description beside it. Invariants: a
+// snapshot exists once NAME.json exists, and is removed once the file last-removal names its id. snapshot-scan.ts and snapshot-repair.ts
+// finish or undo a change that a stop has interrupted. The data of a snapshot is never written to (P2). The caller makes one change at a
+// time and decides whether a change is allowed.
 
 import { lstat, mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -56,14 +56,17 @@ export class SnapshotFiles {
     return FileCopy.begin(this.reflink, id, sizeBytes, from, to);
   }
 
-  /** Syncs a cloned copy. The snapshot does not exist yet. */
+  /** Syncs a cloned copy. The snapshot does not exist yet when this is called. */
   async flush(record: SnapshotRecord): Promise<void> {
     const file = snapshotPaths.newData(this.folderOf(record.volumeId), record.name);
     await finishCopy(file, partSizes(filesOf(record))[0] ?? 0, SNAPSHOT_MODE);
     this.reached('snapshot: flushed');
   }
 
-  /** Clones a file of a snapshot into the folder of a volume that is being created, and syncs it. `index`: index in the volume. */
+  /**
+   * Clones a file of a snapshot into the folder of a volume that is being created, and syncs the clone. `index`: index of the file in
+   * the volume.
+   */
   async cloneAside(id: string, index: number, from: string, sizeBytes: number): Promise<void> {
     const folder = this.files.unfinished(id);
     if (!(await exists(folder))) await this.files.begin(id);
@@ -71,14 +74,14 @@ export class SnapshotFiles {
     this.reached('clone: aside');
   }
 
-  /** Moves a file of `cloneAside` to `to`, the data file of a new part. Syncs no folder. Returns its stamp. */
+  /** Moves a file that `cloneAside` has made to `to`, the data file of a new part. Syncs no folder. Returns the stamp of the file. */
   async takeAside(id: string, index: number, to: string): Promise<string | null> {
     await rename(asideFile(this.files.unfinished(id), index), to);
     this.reached('clone: part');
     return storageStamp(await stat(to, { bigint: true }), to);
   }
 
-  /** Commits a volume whose first file `cloneAside` has made. `otherStamps`: stamps of its other files. */
+  /** Commits a volume whose first file `cloneAside` has made. `otherStamps`: stamps of the volume's other files. */
   async commitAside(manifest: Omit<Manifest, 'stamps'>, otherStamps: readonly (string | null)[]): Promise<Manifest> {
     const folder = this.files.unfinished(manifest.id);
     for (const [index] of partSizes(manifest).entries()) if (index > 0) await rm(asideFile(folder, index), { force: true });
@@ -88,8 +91,9 @@ export class SnapshotFiles {
   }
 
   /**
-   * Makes a cloned copy durable as a prepared snapshot. From then on, the home of its group or its rollback decides whether it exists.
-   * `otherBytes`: bytes that its files in other folders occupy. Returns the record with the bytes that all its files occupy.
+   * Makes a cloned copy durable as a prepared snapshot. From then on, the commit of the group's home, or of the rollback that makes
+   * the snapshot, decides whether the snapshot exists. `otherBytes`: bytes that the snapshot's files in other folders occupy. Returns
+   * the record with the bytes that all files of the snapshot occupy.
    */
   async prepare(record: SnapshotRecord, otherBytes = 0): Promise<SnapshotRecord> {
     const folder = this.folderOf(record.volumeId);
@@ -102,7 +106,7 @@ export class SnapshotFiles {
     return whole;
   }
 
-  /** Prepares a snapshot of a volume that no client writes to. `commit` then makes it exist. */
+  /** Prepares a snapshot of a volume that no client writes to. The snapshot exists only once `commit` has been called. */
   async makePrepared(record: SnapshotRecord): Promise<SnapshotRecord> {
     const copy = await this.begin(record);
     try {
@@ -141,7 +145,7 @@ export class SnapshotFiles {
     if (await exists(snapshotPaths.folder(folder))) await syncDirectory(snapshotPaths.folder(folder));
   }
 
-  /** Removes a snapshot. */
+  /** Removes a snapshot durably. `request`: stamp of the request. */
   async remove({ id, name, volumeId }: SnapshotRecord, request: string | null): Promise<void> {
     const folder = this.folderOf(volumeId);
     await stat(snapshotPaths.folder(folder));
@@ -154,19 +158,25 @@ export class SnapshotFiles {
     this.reached('snapshot removal: durable');
   }
 
-  /** Makes a new data file as a clone of the snapshot, extended with zeros. Syncs the file, but not its folder. Returns its stamp. */
+  /**
+   * Makes a new data file as a clone of the snapshot, extended with zeros. Syncs the file, but not its folder. Returns the stamp of
+   * the file.
+   */
   cloneData({ name, volumeId }: SnapshotRecord, to: string, sizeBytes: number): Promise<string | null> {
     return this.cloneOf(snapshotPaths.data(this.folderOf(volumeId), name), 'clone', to, sizeBytes);
   }
 
-  /** Like `cloneData`, of a file that no client writes to. `verb`: begins the name of the step. */
+  /** Like `cloneData`, but clones any file that no client writes to. `verb`: the first word of the name of the step. */
   async cloneOf(from: string, verb: string, to: string, sizeBytes: number): Promise<string | null> {
     const stamp = await cloneAsData(this.reflink, from, to, sizeBytes, this.directory);
     this.reached(`${verb}: data`);
     return stamp;
   }
 
-  /** Syncs a finished copy as the data file of a volume, but not its folder. Returns its stamp. `verb`: begins the name of the step. */
+  /**
+   * Makes a finished copy usable as the data file of a volume, and syncs the file, but not its folder. Returns the stamp of the file.
+   * `verb`: the first word of the name of the step.
+   */
   async finishData(verb: string, file: string, sizeBytes: number): Promise<string | null> {
     await finishCopy(file, sizeBytes, DATA_MODE);
     this.reached(`${verb}: data`);
@@ -174,8 +184,9 @@ export class SnapshotFiles {
   }
 
   /**
-   * Deletes an old `data.new`, and returns its path. Throws E_VOLUME if the present data file does not have the stamp in the manifest,
-   * because after a stop, neither `data` nor `data.new` would have it.
+   * Deletes an old `data.new`, and returns the path for the new one. Throws E_VOLUME if the present data file does not have the stamp
+   * in the manifest. Otherwise, after a stop, neither `data` nor `data.new` would have that stamp, and the next start could not decide
+   * between them.
    */
   async roomForNext({ id, name, stamps: [wanted = null] }: Manifest): Promise<string> {
     const folder = this.folderOf(id);
@@ -215,7 +226,7 @@ export class SnapshotFiles {
     await syncDirectory(folder);
   }
 
-  /** Renames `data.new` to `data`, after the manifest has its stamp. */
+  /** Renames `data.new` to `data`. The manifest must already have the stamp of `data.new`. */
   async putNext(volumeId: string, verb = 'rollback'): Promise<void> {
     const folder = this.folderOf(volumeId);
     await rename(poolPaths.nextData(folder), poolPaths.data(folder));
@@ -249,7 +260,7 @@ async function exists(file: string): Promise<boolean> {
   }
 }
 
-/** Returns the path of a file of `cloneAside`. The first file already has its final name. */
+/** Returns the path at which `cloneAside` makes a file. The first file has its final name from the beginning. */
 function asideFile(folder: string, index: number): string {
   return index === 0 ? poolPaths.data(folder) : `${poolPaths.data(folder)}-${index}`;
 }

@@ -25,10 +25,13 @@ import { layoutMismatch, type Manifest } from '../disk/manifest.ts';
 
 const snapshotName = textThat(isSnapshotName, 'the name of a snapshot');
 
-/** Snapshots that were made at one moment. All of them exist once the snapshot of the home is committed. */
+/**
+ * The group of a snapshot: the snapshots that were made at the same moment. All snapshots of a group exist once the snapshot of the
+ * home is committed.
+ */
 const GROUP = object({
   id: uuid,
-  /** Pool and volume of the home, the snapshot whose commit decides. */
+  /** Pool and volume of the home. The commit of the home's snapshot decides about the whole group. */
   poolId: uuid,
   volumeId: uuid,
 });
@@ -37,7 +40,10 @@ const GROUP = object({
 const MOMENT = {
   /** Id of the mirror. */
   mirror: mirrorId,
-  /** Number of the holder's term, and of the moment within it. A later moment has a higher term, or the same term and a higher number. */
+  /**
+   * `term`: number of the holder's term. `number`: number of the moment within the term. A later moment has a higher term, or the same
+   * term and a higher number.
+   */
   term: integer(),
   number: integer(),
 };
@@ -45,7 +51,10 @@ const MOMENT = {
 /** The moment of a snapshot of a replica. */
 const REPLICA_MOMENT = object({
   ...MOMENT,
-  /** True once the holder has confirmed its term after the moment, so that the snapshot is one of the mirror. */
+  /**
+   * True once the holder has confirmed, after the moment, that its term is still promised. The snapshot then counts as a snapshot of
+   * the mirror.
+   */
   isProven: flag(),
 });
 export type ReplicaMoment = Of<typeof REPLICA_MOMENT>;
@@ -59,29 +68,32 @@ const SNAPSHOT = object({
   sizeBytes: integer(),
   blockSizeBytes: blockSize,
   /**
-   * The files of a snapshot of a volume of several files; absent for one file. The first file is NAME.data, with the id of the snapshot;
-   * the other files are parts in the pools of the volume's files.
+   * The files of the snapshot if its volume has several files; absent if the volume has one file. The first file is NAME.data, and its
+   * id is the id of the snapshot. The other files are parts in the pools of the volume's files.
    */
   layout: optional(LAYOUT),
   /**
-   * Bytes that its files occupied when it was made, including shared blocks. They count towards the limit of a client. Absent in
-   * descriptions of earlier builds; then the size counts.
+   * Bytes that the files of the snapshot occupied when it was made, including shared blocks. `usedBytes` counts towards the limit of a
+   * client. In a description of an earlier build, `usedBytes` is absent, and the size of the snapshot counts.
    */
   usedBytes: optional(integer()),
   createdMs: time,
-  /** Client that made it; null if an administrator made it on the server. */
+  /** Client that made the snapshot; null if an administrator made it on the server. */
   creator: nameOrNull,
   group: GROUP,
   /**
-   * For a snapshot that a rollback makes of the content before: stamp of the new data file. The snapshot exists once the manifest of the
-   * volume has the stamp. Null for other snapshots.
+   * A rollback makes a snapshot of the content before it. For this snapshot: stamp of the new data file. The snapshot exists once the
+   * manifest of the volume has this stamp. `rollback` is null for a snapshot that no rollback makes.
    */
   rollback: orNull(stamp),
-  /** Label of the schedule's rule that made it; absent if a command made it, so that no schedule removes it. */
+  /**
+   * Label of the schedule's rule that made the snapshot. Absent if a command made the snapshot; a schedule does not remove a snapshot
+   * without a label.
+   */
   schedule: optional(nameText),
-  /** Absent if the volume was no replica. */
+  /** The moment of the mirror, if the volume was a replica when the snapshot was made; else absent. */
   moment: optional(REPLICA_MOMENT),
-  /** Id of the request that made it. If the request is repeated, it is not executed again. */
+  /** Stamp of the request that made the snapshot. If the request is repeated, it is not executed again. */
   request: requestOrNull,
 });
 export type SnapshotRecord = Of<typeof SNAPSHOT>;
@@ -90,13 +102,15 @@ export type SnapshotRecord = Of<typeof SNAPSHOT>;
 const REMOVAL = object({ id: uuid, name: snapshotName, request: requestOrNull });
 export type SnapshotRemoval = Of<typeof REMOVAL>;
 
-/** Format of a snapshot of several files or of a replica, so that an older rssrv refuses it. */
+/**
+ * Format of a description if the volume of the snapshot has several files or is a replica. An older rssrv refuses this format.
+ */
 const LAYOUT_VERSION = 2;
 /** Prefix of files of an unfinished snapshot. No name of a snapshot begins with a dot. */
 const UNFINISHED = '.new-';
 const FILE = /^(\.new-)?(.*)\.(json|data|json\.new)$/s;
 
-/** `folder`: the folder of a volume. */
+/** The paths of the files of snapshots. `folder`: the folder of a volume. */
 export const snapshotPaths = {
   folder: (folder: string): string => join(folder, 'snapshots'),
   removal: (folder: string): string => join(folder, 'snapshots', 'last-removal'),
@@ -126,7 +140,10 @@ export function printSnapshot(record: SnapshotRecord): string {
   return readable(printContent(record, isOld ? 1 : LAYOUT_VERSION), parseSnapshot);
 }
 
-/** Returns the record with the present pools of its files: each is in the pool of the volume's file that it is a clone of (ADR 0049). */
+/**
+ * Returns the record with the pools in which its files are now. Each file is in the same pool as the file of the volume of which it is
+ * a clone (ADR 0049).
+ */
 export function placedAs(record: SnapshotRecord, { layout: { kind, ...volume } }: Pick<Manifest, 'layout'>): SnapshotRecord {
   const { layout } = record;
   if (layout === undefined || layout.kind === 'simple' || kind === 'simple' || !('parts' in volume)) return record;

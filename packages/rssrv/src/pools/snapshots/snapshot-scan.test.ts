@@ -1,5 +1,5 @@
-// A start with files of snapshots: it finishes or deletes the files of interrupted changes, reports and keeps unexplained files, and keeps
-// files about which another pool decides until that pool is open.
+// A start with files of snapshots: the scan finishes or deletes the files of interrupted changes, and reports and keeps unexplained
+// files. If another pool decides about files, the scan keeps these files until that pool is open.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -183,7 +183,7 @@ test('a new data file replaces the old one if the manifest has its stamp, is rem
   fs.renameSync(data, next);
   expect((await read()).findings).toEqual([]);
   expect([fs.existsSync(next), fs.statSync(data).size]).toEqual([false, found.manifest.sizeBytes]);
-  // As in a copy of the pool, whose files have other stamps.
+  // Replaces the files by copies, so that they have other stamps, as in a copy of the pool.
   for (const file of [data, next]) fs.writeFileSync(`${file}.copy`, Buffer.alloc(4));
   for (const file of [data, next]) fs.renameSync(`${file}.copy`, file);
   const picture = await pictureOf(directory);

@@ -1,6 +1,6 @@
 // Reads the snapshots of the volumes of a pool when it is opened. Also finishes or undoes interrupted changes within one volume;
 // snapshot-repair.ts settles changes that another volume decides. Invariants: a file that no description explains is reported and never
-// deleted. A snapshot that cannot be read is a finding, and does not prevent reading the others.
+// deleted. A snapshot that cannot be read becomes a finding, and does not prevent the scan from reading the other snapshots.
 
 import { readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -25,13 +25,13 @@ import {
 
 /** The snapshots of one volume. */
 export interface VolumeSnapshots {
-  /** The oldest first. */
+  /** The snapshots that exist, the oldest first. */
   readonly list: readonly SnapshotRecord[];
-  /** Prepared snapshots. Another file decides whether they exist (snapshot-repair.ts). */
+  /** Prepared snapshots. Another file decides whether these snapshots exist (snapshot-repair.ts). */
   readonly pending: readonly SnapshotRecord[];
-  /** Snapshots that this process is making in the background. On disk, they look like interrupted changes. */
+  /** Snapshots that this process is making in the background. On disk, these snapshots look like interrupted changes. */
   readonly making: readonly SnapshotRecord[];
-  /** The last removal of a snapshot. */
+  /** The last removal of a snapshot of the volume; null if no snapshot was removed. */
   readonly removal: SnapshotRemoval | null;
   /** True if some snapshots cannot be read. */
   readonly hasUnreadable: boolean;
@@ -39,16 +39,19 @@ export interface VolumeSnapshots {
 
 export const NO_SNAPSHOTS: VolumeSnapshots = { list: [], pending: [], making: [], removal: null, hasUnreadable: false };
 
-/** The result of reading a pool. */
+/** What a scan has found in a pool, with the snapshots of its volumes. */
 export interface PoolContentScan extends PoolScan {
   /** Maps the id of a volume or removed volume to its snapshots. */
   readonly snapshots: ReadonlyMap<string, VolumeSnapshots>;
 }
 
-/** Snapshots and volumes that this process is making in the background. The scan does not change their files. */
+/**
+ * Snapshots and volumes that this process is making in the background. The scan does not change the files of these snapshots and
+ * volumes.
+ */
 export interface InTheMaking {
   readonly snapshots: ReadonlyMap<string, VolumeSnapshots>;
-  /** Ids of the volumes. */
+  /** Ids of the volumes that are being made. */
   readonly volumes: ReadonlySet<string>;
 }
 
@@ -203,7 +206,7 @@ class SnapshotScan {
     return (await this.isWhole(record, data, files)) ? record : null;
   }
 
-  /** Checks only the size, because the data of a snapshot is never written to. */
+  /** Returns true if the data of a snapshot is complete. Checks only the size, because the data of a snapshot is never written to. */
   private async isWhole(record: SnapshotRecord, data: string, { data: isFinished }: PresentFiles): Promise<boolean> {
     if (!isFinished && !this.mayRepair) return true;
     const [sizeBytes = 0] = partSizes(filesOf(record));
@@ -224,7 +227,7 @@ class SnapshotScan {
     return this.failed(`${file} describes another snapshot, ${record.name} of volume id ${record.volumeId}: restore it`);
   }
 
-  /** Returns null and adds a finding if the file cannot be read. */
+  /** Reads and parses a file. If the file cannot be read, adds a finding and returns null. */
   private async read<T>(file: string, parse: (file: string, text: string) => T): Promise<T | null> {
     try {
       const { size } = await stat(file);
@@ -237,7 +240,7 @@ class SnapshotScan {
   }
 }
 
-/** Returns null if the folder does not exist. */
+/** Returns the names in the folder; null if the folder does not exist. */
 async function namesIn(folder: string): Promise<string[] | null> {
   try {
     return (await readdir(folder)).toSorted();

@@ -1,5 +1,6 @@
-// The copy of a volume over several files, against a flat model: for any writes to chunks that are already cloned, and any order of the
-// clones, the copy has the content of the moment (property test). Files have chunks of different sizes, and begin at any sector.
+// The copy of a volume over several files, compared with a flat model (property test). The copy has the content of the moment, whatever
+// is written to chunks that are already cloned, and in whatever order the chunks are cloned. The files have chunks of different sizes,
+// and each may begin at any sector of the volume.
 
 import { expectSame } from '@rsio/common/testing/quick-expect';
 import fc from 'fast-check';
@@ -73,7 +74,7 @@ test('the copy has the content of the moment, in any order of clones and writes'
       while (left.length > 0) {
         const [chunk] = left.splice(order.next().value % left.length, 1);
         await whole.clone(chunk!);
-        // A change of a cloned chunk does not wait.
+        // Without waiting, a client may change a chunk that is already cloned.
         const [from, to] = [chunk! * whole.chunkBytes, Math.min(sizeBytes, (chunk! + 1) * whole.chunkBytes)];
         for (let sector = from / SECTOR; sector < to / SECTOR; sector++) {
           const [part, position] = at(sector);

@@ -1,6 +1,6 @@
-// Combines the copies of the files of a volume into one copy of the volume, so that its changes are held and guarded together. Invariants:
-// a chunk of the volume is cloned once all file chunks that have a byte of it are cloned. Each chunk of a file is cloned at most once, and
-// a chunk of the volume clones those of one file one after another.
+// Combines the copies of the files of a volume into one copy of the volume, so that the changes of the volume are held and guarded
+// together. Invariants: a chunk of the volume counts as cloned once all file chunks that contain a byte of it are cloned. Each chunk of a
+// file is cloned at most once. For one chunk of the volume, the chunks of a file are cloned one after another.
 
 import { assert } from '@rsio/common/lib/assert';
 import { LayoutMap } from '../../storage/files/layout-map.ts';
@@ -14,7 +14,7 @@ export interface VolumeCopy extends ChunkedCopy {
   close(): Promise<void>;
 }
 
-/** `files`: the copies of the files of the layout, in its order. */
+/** Returns the copy of a volume. `files`: the copies of its files, in the order of the layout. */
 export function copyOfVolume(layout: Layout, sizeBytes: number, files: readonly FileCopy[]): VolumeCopy {
   const [first] = files;
   assert(first !== undefined, 'A volume has no file');
@@ -28,7 +28,7 @@ class LayoutCopy implements VolumeCopy {
   readonly chunks: number;
   private readonly files: readonly FileCopy[];
   private readonly map: LayoutMap;
-  /** For each file, the clones that have begun, by chunk. */
+  /** For each file: maps a chunk to its clone, if this clone has begun. */
   private readonly begun: readonly Map<number, Promise<void>>[];
 
   constructor(layout: Exclude<Layout, { kind: 'simple' }>, sizeBytes: number, files: readonly FileCopy[]) {
@@ -67,7 +67,10 @@ class LayoutCopy implements VolumeCopy {
   }
 }
 
-/** Returns the smallest chunk size among files of several chunks, so that a change waits for few clones; else the whole volume. */
+/**
+ * Returns the chunk size of the copy: the smallest chunk size of all files with several chunks, so that a change waits for few clones.
+ * The size is doubled until the copy has at most CHUNKS_MAX chunks. If no file has several chunks, returns the size of the volume.
+ */
 function chunkBytesOf(sizeBytes: number, files: readonly FileCopy[]): number {
   const several = files.filter(({ chunks }) => chunks > 1);
   if (several.length === 0) return sizeBytes;
@@ -76,7 +79,7 @@ function chunkBytesOf(sizeBytes: number, files: readonly FileCopy[]): number {
   return chunkBytes;
 }
 
-/** Waits for all before it throws the first failure, so that no work is running then. */
+/** Waits for all work, and then throws the first failure. No work is therefore running when this throws. */
 async function allSettled(work: readonly Promise<void>[]): Promise<void> {
   const outcomes = await Promise.allSettled(work);
   for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;

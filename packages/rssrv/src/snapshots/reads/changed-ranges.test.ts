@@ -1,5 +1,5 @@
-// The differences of two files by their extents: against files made of blocks, with any division into extents and any start of the
-// comparison. test/integration/snapshot-diff.test.ts compares real files on XFS with their contents.
+// The differences of two files by their extents, compared with a model in which files consist of blocks. The division into extents and
+// the start of the comparison are random. test/integration/snapshot-diff.test.ts compares real files on XFS with their contents.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

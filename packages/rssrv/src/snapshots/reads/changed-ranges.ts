@@ -1,6 +1,6 @@
-// Finds the ranges that differ between two files, one of which is a clone of the other, from their extents. Pure. Invariant: a range counts
-// as unchanged only if both files read as zeros there, or share an extent: same offset, same physical address, and the flag for shared
-// extents in both. Every other range counts as changed.
+// Finds the ranges that differ between two files, one of which is a clone of the other, from their extents. Pure. Invariant: a range
+// counts as unchanged only if both files read as zeros in this range, or if both share an extent. They share an extent if offset and
+// physical address are the same, and both extents have the flag for shared extents. Every other range counts as changed.
 
 import type { MappedExtent } from '../../pools/disk/data-file.ts';
 
@@ -10,7 +10,10 @@ export type FileMap = readonly MappedExtent[];
 const LAST = 0x1;
 const UNWRITTEN = 0x800;
 const SHARED = 0x2000;
-/** The physical address of an extent with any other flag cannot be used: not yet allocated, compressed, encrypted or in metadata. */
+/**
+ * If an extent has any other flag, its physical address says nothing about its content: the extent is not yet allocated, compressed,
+ * encrypted or in metadata.
+ */
 const PLAIN_FLAGS = LAST | UNWRITTEN | SHARED;
 
 /** Pairs in one flat list: length in bytes, then CHANGED or UNCHANGED. Two neighbours never have the same state. */
@@ -23,7 +26,7 @@ export const UNCHANGED = 0;
 interface Piece {
   endBytes: number;
   kind: 'zero' | 'shared' | 'own';
-  /** Physical address minus offset. */
+  /** For a shared extent: its physical address minus its offset in the file. */
   shift: number;
 }
 
@@ -88,7 +91,7 @@ class FileWalk {
     piece.endBytes = endOf(extent);
     piece.shift = physicalBytes - offsetBytes;
     piece.kind = kindOf(extent);
-    // Overlapping extents contradict each other.
+    // Overlapping extents contradict each other, so that the range counts as changed.
     if (next !== undefined && next.offsetBytes < piece.endBytes) piece.kind = 'own';
     if ((flags & ~PLAIN_FLAGS) !== 0) piece.kind = 'own';
     return piece;
@@ -101,7 +104,7 @@ function endOf({ offsetBytes, lengthBytes }: MappedExtent): number {
 
 function kindOf({ physicalBytes, flags }: MappedExtent): Piece['kind'] {
   if ((flags & UNWRITTEN) !== 0) return 'zero';
-  // Address 0 means no address, and larger addresses are not exact as numbers.
+  // Address 0 means that the extent has no address. An address above the safe integers is not exact as a number.
   const isPlace = physicalBytes > 0 && Number.isSafeInteger(physicalBytes);
   return (flags & SHARED) !== 0 && isPlace ? 'shared' : 'own';
 }

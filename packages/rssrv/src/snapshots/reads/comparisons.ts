@@ -1,6 +1,6 @@
-// Compares a snapshot with a later snapshot of its volume, or with the present volume: in steps, so that no answer is large and no pool is
-// busy for long. Invariants: a comparison includes all writes that ended before it began. A file is compared only if, after it was opened,
-// it is still the file of the snapshot.
+// Compares a snapshot with a later snapshot of its volume, or with the present volume. Works in steps, so that no answer is large and no
+// pool is busy for long. Invariants: a comparison includes all writes that ended before it began. A file is compared only if, after it
+// was opened, it is still the file of the snapshot.
 
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -10,19 +10,19 @@ import { addPair, CHANGED, type ChangedPairs, changedPairs } from './changed-ran
 import { COMPARISON_MAX_MS, EXTENT_READS_PER_ANSWER_MAX, EXTENTS_READ_MAX } from '../limits.ts';
 import { PoolTurns } from './turns.ts';
 
-/** A file with a state of the volume. */
+/** One file of the volume in one of the two states that are compared. */
 export interface ComparedFile {
   readonly path: string;
-  /** True if clients may be writing to it. */
+  /** True if clients may be writing to the file. */
   readonly isWritten: boolean;
-  /** Throws if the file is no longer that of the snapshot or volume. */
+  /** Throws if the file at `path` is no longer the file of this snapshot or volume. */
   check(): void;
 }
 
 export interface Comparison {
-  /** Name of the pool of both files. */
+  /** Name of the pool that contains both files. */
   readonly pool: string;
-  /** Null if the volume did not have this file yet, so that it reads as zeros. */
+  /** The file in its earlier state. `before` is null if the volume did not have this file yet; the earlier state then reads as zeros. */
   readonly before: ComparedFile | null;
   readonly after: ComparedFile;
   readonly fromBytes: number;
@@ -86,7 +86,7 @@ async function compareFiles(ranges: RangeCalls, comparison: Comparison): Promise
     };
     const old = before === null ? null : await openOne(before);
     const now = await openOne(after);
-    // Until dirty data is written back, the file system reports its blocks as shared.
+    // The file system reports a changed block as shared until the block's dirty data is written back.
     if (after.isWritten) await now.datasync();
     return await compareOpen(ranges, [old?.fd ?? null, now.fd], comparison);
   } finally {
@@ -114,7 +114,7 @@ async function compareOpen(
   for (let reads = 0; position < toBytes && reads < EXTENT_READS_PER_ANSWER_MAX && pairs.length < 2 * pairsMax; reads++) {
     const [old, now] = [await extentsOf(ranges, before, position, toBytes, pool), await extentsOf(ranges, after, position, toBytes, pool)];
     const end = Math.min(old.endBytes, now.endBytes);
-    // If the file system makes no progress, the rest counts as changed.
+    // If the file system reports no extent beyond `position`, the rest of the range counts as changed.
     const known = end > position ? changedPairs(old.extents, now.extents, position, end) : [toBytes - position, CHANGED];
     for (let index = 0; index < known.length; index += 2) addPair(pairs, known[index]!, known[index + 1]!);
     position = end > position ? end : toBytes;

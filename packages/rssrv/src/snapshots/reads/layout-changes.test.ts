@@ -32,7 +32,7 @@ test('each byte of the volume has the state of its byte in the file', () => {
       const found = parts.map((_part, index) => {
         const pairs: ChangedPairs = [];
         for (let at = map.bytesBefore(index, from); at < map.bytesBefore(index, to); at++) addPair(pairs, 1, states[index]![at] ? 1 : 0);
-        // Every answer for a file has at least one pair.
+        // The answer for a file is cut short, but keeps at least one pair, because real answers for a file have at least one pair.
         const some = pairs.slice(0, Math.max(2, 2 * kept[index]!));
         if (some.length < pairs.length) cut.add(index);
         return some;

@@ -1,11 +1,15 @@
-// Merges the changed ranges of the files of a volume into changed ranges of the volume. Pure. Invariants: the result has no gaps, and ends
-// where the pairs of one of the files end. A byte of the volume counts as changed if it has changed in its file.
+// A volume may have several files. Merges the changed ranges of each file into the changed ranges of the volume. Pure. Invariants: the
+// result has no gaps, and ends where the pairs of one of the files end. A byte of the volume counts as changed if it has changed in its
+// file.
 
 import type { LayoutMap } from '../../storage/files/layout-map.ts';
 import { addPair, CHANGED, type ChangedPairs, UNCHANGED } from './changed-ranges.ts';
 import { STRIPE_CHUNKS_PER_ANSWER_MAX } from '../limits.ts';
 
-/** Returns the end of the range that one answer may cover, which is bounded because a stripe is merged chunk by chunk. */
+/**
+ * Returns the end of the range that one answer may cover. An answer for a stripe is bounded, because a stripe is merged chunk by
+ * chunk.
+ */
 export function answeredEnd({ chunkBytes }: Pick<LayoutMap, 'chunkBytes'>, fromBytes: number, toBytes: number): number {
   return chunkBytes === null ? toBytes : Math.min(toBytes, fromBytes + STRIPE_CHUNKS_PER_ANSWER_MAX * chunkBytes);
 }
@@ -38,7 +42,7 @@ class PairReader {
     this.pairs = pairs;
   }
 
-  /** Takes at most this many bytes of one state. Returns their number; 0 at the end of the list. */
+  /** Takes at most `bytes` bytes that have the same state. Returns how many it has taken; 0 at the end of the list. */
   take(bytes: number): number {
     while (this.leftBytes === 0) {
       if (this.next >= this.pairs.length) return 0;

@@ -1,6 +1,7 @@
-// Serves snapshots of pool volumes to the clients of the volume, which open them by name: read-only, shared, each with its own id. Lists of
-// volumes do not include them. Invariants: a snapshot is found exactly as long as its volume is in the configuration in force and the pool
-// has the snapshot. A snapshot that a client has open or is opening is not removed (N2). No client can open a snapshot during its removal.
+// Serves snapshots of pool volumes to the clients of the volume, which open them by name: read-only, shared, each with its own id. Lists
+// of volumes do not include snapshots. Invariants: a snapshot is found only while its volume is in the configuration in force and the
+// pool has the snapshot. A snapshot that a client has open or is opening is not removed (N2). No client can open a snapshot during its
+// removal.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
@@ -19,7 +20,7 @@ export interface ServedSnapshotsPorts {
   volumes(): readonly ServerVolumeConfig[];
   /** Clients that hold the snapshot with this id. */
   holdersOf(id: string): readonly Holder[];
-  /** The OPENs in progress of all sessions. */
+  /** The OPENs that are in progress in all sessions. */
   opening(): readonly OpenInProgress[];
 }
 
@@ -38,7 +39,7 @@ export interface SnapshotFile {
   /** Name of the pool. */
   readonly pool: string;
   readonly poolId: string;
-  /** Null if the pool does not have the file, or is not open. */
+  /** Path of the file; null if the pool does not have the file, or is not open. */
   readonly path: string | null;
   readonly sizeBytes: number;
 }
@@ -52,7 +53,10 @@ export class ServedSnapshots {
   private readonly ports: ServedSnapshotsPorts;
   /** Ids of snapshots that are being removed. */
   private readonly leaving = new Set<string>();
-  /** An index for each map of snapshots. An index stays valid, because a pool replaces its map and never changes it. */
+  /**
+   * An index for each map of snapshots. An index stays valid, because a pool replaces its map of snapshots as a whole, and never
+   * modifies a map.
+   */
   private readonly indices = new WeakMap<PoolState['snapshots'], ReadonlyMap<string, FoundRecord>>();
 
   constructor(ports: ServedSnapshotsPorts) {
@@ -107,7 +111,7 @@ export class ServedSnapshots {
     return `Volume ${volume} has no snapshot ${snapshot ?? ''}`;
   }
 
-  /** Returns the clients that have a snapshot of the volume open, or are opening one. */
+  /** Returns the clients that have a snapshot of the volume open, or are opening such a snapshot. */
   readersOf({ id, name }: ServerVolumeConfig): SnapshotReader[] {
     const records = id === null ? [] : this.recordsOf(id);
     const opening = records.length === 0 ? [] : this.ports.opening();
@@ -125,8 +129,8 @@ export class ServedSnapshots {
   }
 
   /**
-   * Executes the removal of a snapshot that no client has open. Until it has ended, no client can open the snapshot. Throws E_HELD, naming
-   * the clients.
+   * Executes `work`, which removes a snapshot. Until `work` has ended, no client can open the snapshot. Throws E_HELD if clients have
+   * the snapshot open or are opening it, and names them.
    */
   async whileUnread<T>({ id }: Pick<SnapshotRecord, 'id'>, name: string, work: () => Promise<T>): Promise<T> {
     const users = this.usersOf(id, this.ports.opening(), name);

@@ -1,5 +1,6 @@
-// The answers to a session with an open snapshot: the older snapshots in parts, and the changes since one of them, also as answers of
-// ioctls. The pool has only descriptions, and the extents are invented. test/integration/snapshot-diff.test.ts compares real files.
+// The answers to a session with an open snapshot: the list of older snapshots, which comes in parts, and the changes since an older
+// snapshot. The list and the changes are also tested as answers to ioctls. The pool has only descriptions, and the extents are invented.
+// test/integration/snapshot-diff.test.ts compares real files.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -28,7 +29,10 @@ usePoolDirectory();
 const SHARED = 0x2000;
 const KIB = 1024;
 
-/** Every second block of 4 KiB has another address in the second file. `mapping` is called before the extents are returned. */
+/**
+ * Makes a scene with two files, in which every second block of 4 KiB has different addresses. `mapping` is called before the extents
+ * of a file are returned.
+ */
 async function scene(names: readonly string[], mapping: () => Promise<void> = async () => undefined) {
   const { snapshots, records, pools, manifest } = await snapshotScene(directory, names);
   const maps = new Map<number, number>();

@@ -42,7 +42,7 @@ export class SnapshotAnswers {
     this.comparisons = comparisons;
   }
 
-  /** Answers a session. Never rejects. */
+  /** Answers a question of a session about its open snapshot. Never rejects. */
   async answer(uses: { isGranted(id: string): boolean }, ask: SnapshotAsk): Promise<SnapshotReply> {
     try {
       const place = uses.isGranted(ask.snapshotId) ? this.snapshots.placeOf(ask.snapshotId) : null;
@@ -54,7 +54,7 @@ export class SnapshotAnswers {
     }
   }
 
-  /** Compares a snapshot with a later one, or with the present volume if `after` is null. Throws like `Comparisons.compare`. */
+  /** Compares a snapshot with a later snapshot, or with the present volume if `after` is null. Throws like `Comparisons.compare`. */
   async difference(
     volume: ServerVolumeConfig,
     before: SnapshotRecord,
@@ -62,7 +62,7 @@ export class SnapshotAnswers {
     fromBytes: number,
     toBytes: number,
   ): Promise<Difference> {
-    // A file compared with itself would count as changed, because its blocks need not be shared.
+    // A state is not compared with itself: unshared blocks would count as changed, because only shared blocks count as unchanged.
     if (after?.id === before.id) return { ranges: [], endBytes: toBytes };
     const old = this.sideOf(this.placeOf(before.id));
     const now = after === null ? currentSide(volume, () => this.checkThere(before.id)) : this.sideOf(this.placeOf(after.id));
@@ -84,21 +84,24 @@ export class SnapshotAnswers {
     if (since.record.id === place.record.id) return { changes: [(toBytes - fromBytes) / SECTOR_BYTES, UNCHANGED] };
     const { pairs } = await this.compare(this.sideOf(since), this.sideOf(place), fromBytes, toBytes, EXTENTS_PER_ANSWER_MAX);
     const changes = inSectors(pairs, SECTOR_BYTES);
-    // An answer must cover at least one sector, even if an extent is smaller.
+    // An answer must cover at least one sector. If the first extent is smaller than a sector, the answer is that this sector has changed.
     return { changes: changes.length > 0 ? changes : [1, CHANGED] };
   }
 
   private older({ id, volumeId }: SnapshotRecord, after: string | null): SnapshotReply {
     const youngestFirst = this.snapshots.recordsOf(volumeId).filter(isReadable).toReversed();
     const begin = youngestFirst.findIndex((one) => one.id === (after ?? id)) + 1;
-    // If the snapshot after which the list continues was removed, the client must begin the list again.
+    // The list cannot continue after a snapshot that was removed. The client must begin the list again.
     if (begin === 0) throw gone(after ?? id);
     const rest = youngestFirst.slice(begin);
     const snapshots = rest.slice(0, SNAPSHOTS_PER_ANSWER_MAX).map((one) => ({ name: one.name, id: one.id }));
     return { snapshots, hasMore: rest.length > snapshots.length };
   }
 
-  /** Compares each file of the volume with its earlier state. A file that was added since counts as zeros before. */
+  /**
+   * Compares each file of the volume with its earlier state. If a file was added after the earlier state, its earlier state counts as
+   * zeros.
+   */
   private async compare(before: Side, after: Side, fromBytes: number, toBytes: number, pairsMax: number): Promise<Compared> {
     const map = new LayoutMap(after);
     const untilBytes = answeredEnd(map, fromBytes, toBytes);

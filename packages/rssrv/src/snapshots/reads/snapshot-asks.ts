@@ -18,14 +18,17 @@ export type SnapshotAsk =
   | { readonly what: 'older-snapshots'; readonly snapshotId: string; readonly after: string | null }
   | { readonly what: 'changes'; readonly snapshotId: string; readonly since: string; readonly fromBytes: number; readonly toBytes: number };
 
-/** `changes`: pairs of a number of sectors and a state. `snapshotCode`, `sentence`: why there is no answer. */
+/**
+ * `changes`: a flat list of pairs, each a number of sectors and their state. `snapshotCode`, `sentence`: the reason why the ioctl
+ * fails.
+ */
 export type SnapshotReply =
   | SnapshotsAnswer
   | { readonly changes: readonly number[] }
   | { readonly snapshotCode: string; readonly sentence: string };
 
 export interface SnapshotPorts {
-  /** Asks the listener. Resolves with null if it has ended. */
+  /** Asks the listener. Resolves with null if the listener has ended. */
   askSnapshot(ask: SnapshotAsk): Promise<SnapshotReply | null>;
 }
 

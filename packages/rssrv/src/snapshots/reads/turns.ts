@@ -1,6 +1,6 @@
-// Limits the work that runs at a time on the file systems of pools, in all and for each pool. A pool that hangs therefore occupies few
-// threads and does not delay other pools. Invariants: work counts from its start to its end, even if it hangs. Work that needs several
-// pools gets all of them at once, so that no deadlock is possible.
+// Limits how much work runs at a time on the file systems of pools: on all pools together, and on each pool. A pool that hangs therefore
+// occupies few threads and does not delay other pools. Invariants: work counts as running from its start to its end, even while it hangs.
+// Work that needs several pools begins when all of these pools are free, so that no deadlock is possible.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
@@ -70,7 +70,7 @@ export class PoolTurns {
       if (left > 0) this.running.set(pool, left);
       else this.running.delete(pool);
     }
-    // The end of work on several pools may let several others begin.
+    // When work on several pools ends, several waiting works may begin.
     for (;;) {
       const next = this.waiting.find((one) => this.isFree(one.pools));
       if (next === undefined) return;

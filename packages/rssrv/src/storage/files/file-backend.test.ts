@@ -1,5 +1,5 @@
-// The file backend and the null backend, against a model of the volume's bytes and against storage that refuses, fails, is slow or was
-// truncated. range-helper.test.ts tests holes, opened-device.test.ts block devices.
+// The file backend and the null backend: compared with a model of the volume's bytes, and on storage that refuses, fails, is slow or was
+// truncated. range-helper.test.ts tests holes, opened-device.test.ts tests block devices.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -55,7 +55,8 @@ type Operation = typeof operation extends fc.Arbitrary<infer Value> ? Value : ne
 async function compare(type: 'file' | 'memory', helper: object, nowait: NowaitRead | null, operations: Operation[]): Promise<void> {
   const reference = Buffer.alloc(SIZE_BYTES, 7);
   const file = newFile(reference);
-  // The clock stands still, so no call is slow and `sync` alone decides between loop and pool.
+  // The clock stands still, so that no call is slow. The parameter `sync` alone decides whether calls run on the event loop or in the
+  // thread pool.
   const ports = { ...testPorts(helper), clock: new FakeClock(), nowait };
   const backend = await openBackend(servedVolume({ type, path: file, sizeBytes: SIZE_BYTES }), ports);
   const io = promised(backend);
@@ -65,7 +66,7 @@ async function compare(type: 'file' | 'memory', helper: object, nowait: NowaitRe
     let status: number = STATUS.OK;
     if (kind === 'read') {
       const tried = sync ? backend.tryRead(buffer, offset, length, position) : WOULD_WAIT;
-      // Punched holes are not cached.
+      // With `nowait`, a read of a punched hole may be refused, because holes are not cached.
       if (nowait === null) expect(tried === WOULD_WAIT).toBe(!sync);
       status = tried === WOULD_WAIT ? await io.read(buffer, offset, length, position) : tried;
       expect(buffer.subarray(offset, offset + length).equals(reference.subarray(position, position + length))).toBe(true);
@@ -228,7 +229,7 @@ test('full and failing storage each give their status and are reported', async (
   expect(await promised(full).write(buffer, 0, 512, 0, true)).toBe(STATUS.NO_SPACE);
   expect(await promised(full).zero(0, 512)).toBe(STATUS.NO_SPACE);
   await full.close();
-  // This process has no memory page at address 0.
+  // A read at position 0 of this file fails, because this process has no memory page at address 0.
   const failing = open('/proc/self/mem');
   expect(failing.tryRead(buffer, 0, 512, 0)).toBe(STATUS.IO_ERROR);
   expect(await promised(failing).read(buffer, 0, 512, 0)).toBe(STATUS.IO_ERROR);

@@ -34,18 +34,21 @@ import type { BackendOperation, BackendPorts } from './backend-ports.ts';
 export interface FileBackendParts {
   readonly type: 'file' | 'block' | 'memory';
   readonly descriptor: number;
-  /** Second descriptor of the file, opened with O_DSYNC for FUA writes. Null for read-only storage and storage in memory. */
+  /** Second descriptor of the file, opened with O_DSYNC for FUA writes; null if the storage is read-only or in memory. */
   readonly syncedDescriptor: number | null;
   readonly sizeBytes: number;
   readonly readonly: boolean;
-  /** Decides whether a call may be made on the event loop. Null if every call may. */
+  /** Decides whether a call may be made on the event loop. If `inline` is null, every call may be made on the event loop. */
   readonly inline: InlinePolicy | null;
-  /** Reads cached data without waiting. Null if that is not possible; `inline` then decides about reads as well. */
+  /**
+   * Reads cached data without waiting. If `cached` is null, this machine or the storage cannot do that, and `inline` decides about
+   * reads as well.
+   */
   readonly cached: CachedReads | null;
   /** Called if the storage does not support reads without waiting. */
   readonly onGuess?: (() => void) | undefined;
   readonly range: RangeFile | null;
-  /** Null for storage in memory, and if the machine cannot drop pages. */
+  /** Drops the cached pages after a failed sync; null if the storage is in memory or the machine cannot drop pages. */
   readonly dropPages: DropPages | null;
 }
 
@@ -269,7 +272,8 @@ export class FileBackend implements PartBackend {
     assert(this.closing === null || this.inFlight.count > 0, 'A backend was used after its close');
     this.inFlight.begin();
     this.parts.inline?.poolBegan();
-    // Uses `parts.cached`, because `guessFromNow` may remove `cached` between start and end of a call.
+    // Use `parts.cached` and not `cached`: `guessFromNow` may remove `cached` between the start and the end of a call, and both must be
+    // counted.
     this.parts.cached?.poolBegan();
   }
 

@@ -1,5 +1,5 @@
-// Volumes over several real files against a flat model of their bytes, and against files that are truncated or replaced. Fake files, whose
-// answers a test gives, show the status of a request and the files that a flush syncs.
+// Volumes over several real files, compared with a flat model of their bytes; also with files that are truncated or replaced. Other tests
+// use fake files, which answer when the test says so, to check the status of a request and which files a flush syncs.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -76,7 +76,7 @@ async function compare(chunkBytes: number | null, ports: TestPorts, operations: 
         io.read(buffer, offset, length, position),
       );
       const content = buffer.subarray(offset, offset + length);
-      // Discarded sectors are zeros or unchanged.
+      // A discarded sector has zeros or its old content. The model takes over the zeros that were read.
       if (kind === 'discard') for (let at = 0; at < length; at++) if (content[at] === 0) reference[position + at] = 0;
       expect(content.equals(reference.subarray(position, position + length))).toBe(true);
       expect([...buffer.subarray(0, offset), ...buffer.subarray(offset + length)].every((byte) => byte === fill)).toBe(true);
@@ -107,7 +107,7 @@ async function compare(chunkBytes: number | null, ports: TestPorts, operations: 
   expect(await io.read(all, 0, SIZE_BYTES, 0)).toBe(STATUS.OK);
   await backend.close();
   expect(all.equals(reference)).toBe(true);
-  // The files have the content of the volume, distributed chunk by chunk.
+  // Check the files: together they must have the content of the volume, distributed chunk by chunk.
   const parts = Array.from({ length: PARTS }, (_, index) => fs.readFileSync(partOf(volume, index)));
   const bytes = chunkBytes ?? PART_BYTES;
   const dealt = Array.from({ length: SIZE_BYTES / bytes }, (_, chunk) => {
@@ -127,7 +127,8 @@ test.each([
 ] as const)('%s: the volume equals a plain buffer under random operations', async (_, chunkBytes, helper) => {
   await fc.assert(
     fc.asyncProperty(fc.array(operation, { minLength: 1, maxLength: 30 }), (operations) =>
-      // The clock stands still, so that no call is slow and `sync` alone decides between loop and pool.
+      // The clock stands still, so that no call is slow. `sync` alone then decides whether calls run on the event loop or in the thread
+      // pool.
       compare(chunkBytes, { ...testPorts(helper), clock: new FakeClock() }, operations),
     ),
     { numRuns: 60 },
@@ -171,7 +172,7 @@ test('a replaced file is not opened, and the others are closed again', async () 
   fs.copyFileSync(partOf(volume, 2), copy);
   fs.renameSync(copy, partOf(volume, 2));
   await expect(openBackend(volume, testPorts())).rejects.toThrow(`${partOf(volume, 2)} was replaced by another file`);
-  // Looks only for descriptors of these files, because the process opens and closes others.
+  // Looks only for descriptors of the volume's files, because the process opens and closes other files at the same time.
   const targets = fs.readdirSync('/proc/self/fd').map((fd) => {
     try {
       return fs.readlinkSync(`/proc/self/fd/${fd}`);
@@ -182,7 +183,7 @@ test('a replaced file is not opened, and the others are closed again', async () 
   expect(targets.filter((target) => target.startsWith(directory))).toEqual([]);
 });
 
-/** A part whose answers the test gives. */
+/** The backend of a part that answers when the test says so. */
 class ModelPart {
   readonly started: string[] = [];
   readonly ends: IoDone[] = [];
@@ -255,7 +256,7 @@ test('a flush syncs the files that changed, and those with a write that ended af
     for (const part of parts) if (part.started.at(-1) === 'flush') part.answer(STATUS.OK);
     return flushed;
   };
-  // The first flush syncs both files, because a killed process may have left changes in both.
+  // The first flush syncs both files, because a killed process may have left unsynced changes in both files.
   expect(await settle(io.flush())).toBe(STATUS.OK);
   expect([first.started, second.started]).toEqual([['flush'], ['flush']]);
   const early = io.write(Buffer.alloc(512), 0, 512, 0);

@@ -1,7 +1,7 @@
 // The backend of a volume of several files: splits each request and executes its portions at the same time. The backends of the files
-// execute the operations, and detect truncation. Invariants: a request is answered after all of its portions have ended, and succeeds only
-// if each of them has. A flush covers every write that ended before it, in all files. After the sync of one file has failed, all later
-// flushes fail. Each portion counts as one call of the volume's share of the threads.
+// execute the operations, and detect truncation. Invariants: a request is answered after all of its portions have ended, and succeeds
+// only if each portion has succeeded. A flush covers every write, in all files, that ended before the flush was requested. After the sync
+// of one file has failed, all later flushes fail. A portion counts as one call in the volume's share of the threads.
 
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import { type Backend, type BackendCapabilities, type ExtentsDone, type IoDone, type PartBackend, WOULD_WAIT } from '../io/backend.ts';
@@ -15,7 +15,10 @@ import { EXTENT_CHUNKS_MAX, SYNCS_AT_A_TIME } from '../limits.ts';
 
 interface Part {
   readonly backend: PartBackend;
-  /** True if the file may have changes that no sync covers. Initially true, because a killed process may have left changes. */
+  /**
+   * True if the file may have changes that no sync covers. Initially true, because a killed process may have left unsynced changes in
+   * the file.
+   */
   isDirty: boolean;
 }
 
@@ -30,7 +33,7 @@ export class LayoutBackend implements Backend {
   private readonly gate = new FlushGate(
     (end) => this.syncAll(end),
     forgetNothing,
-    // The backends of the files have reported the error.
+    // Nothing to report here, because the backends of the files have already reported the error.
     () => undefined,
   );
   private isLeft = false;
@@ -195,7 +198,10 @@ export class LayoutBackend implements Backend {
     );
   }
 
-  /** A change makes its file dirty when it ends. A flush that began earlier does not cover it. */
+  /**
+   * Executes a change of one file. The file becomes dirty when the change ends, because a flush that began earlier does not cover the
+   * change.
+   */
   private change(part: number, done: IoDone, start: (backend: PartBackend, end: IoDone) => void): void {
     const ended: IoDone = (status) => {
       this.changed(part);
@@ -227,7 +233,7 @@ export class LayoutBackend implements Backend {
   }
 }
 
-/** The ends of all files. The volume counts as truncated as soon as one file is. */
+/** Detects truncation of the files of a volume. The volume counts as truncated as soon as one of its files is truncated. */
 class LayoutEnd implements StorageEnd {
   private readonly ends: readonly StorageEnd[];
   private readonly map: LayoutMap;
@@ -270,7 +276,10 @@ function syncPart(part: Part, end: IoDone): void {
   part.backend.flush(end);
 }
 
-/** One piece needs no vector, which costs more than the transfer of a small piece. */
+/**
+ * Returns true if the portion has one piece of memory. A portion with one piece is transferred without a vector, because a vector
+ * would cost more than the transfer of a small piece.
+ */
 function isOnePiece({ pieces }: Portion): boolean {
   return pieces.length === 2;
 }
@@ -293,7 +302,10 @@ function joined(count: number, done: IoDone): IoDone {
   };
 }
 
-/** Orders statuses by severity. NO_SPACE is the mildest error, because the change is then repeated. Lost writes are the gravest. */
+/**
+ * Returns the severity of a status. NO_SPACE is the mildest error, because the change is then repeated. The errors after which writes
+ * may be lost are the gravest.
+ */
 function gravity(status: Status): number {
   switch (status) {
     case STATUS.OK:
@@ -307,7 +319,7 @@ function gravity(status: Status): number {
   }
 }
 
-/** The inverse of `statusOf`. */
+/** Returns the errno that `statusOf` converts to this status; null for OK. */
 function errnoOf(status: Status): string | null {
   if (status === STATUS.OK) return null;
   return status === STATUS.VOLUME_UNAVAILABLE ? SHORT_READ : statusEntry(status).errno;

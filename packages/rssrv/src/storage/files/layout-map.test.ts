@@ -1,5 +1,5 @@
-// The map from an offset in the volume to a file and the offset in the file, against a flat model that distributes the bytes one by one.
-// layout-backend.test.ts has requests on real files.
+// The map from an offset in the volume to a file and the offset in the file, compared with a flat model that distributes the bytes one by
+// one. layout-backend.test.ts tests requests on real files.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { EXTENT } from '@rsio/protocol/wire/messages';
@@ -10,7 +10,7 @@ import { LayoutMap, type LayoutShape, stripePartBytes } from './layout-map.ts';
 
 const UNITS_MAX = 60;
 
-/** Sizes are in units. A chunk has a few units. */
+/** Random layouts. Sizes are whole numbers of units, and a chunk has a few units. */
 const shape: fc.Arbitrary<LayoutShape> = fc.oneof(
   fc
     .array(fc.integer({ min: 1, max: 20 }), { minLength: 2, maxLength: 5 })
@@ -23,7 +23,7 @@ const shape: fc.Arbitrary<LayoutShape> = fc.oneof(
     })),
 );
 
-/** For each unit of the volume: its file and its position there. */
+/** Returns, for each unit of the volume, the file that has it and its position in this file. */
 function dealtOut({ chunkBytes, parts }: LayoutShape): [part: number, position: number][] {
   const places: [number, number][] = [];
   if (chunkBytes === null) {
@@ -83,7 +83,7 @@ test('a hole of the volume is a hole of its file, and the extents end where a fi
   const units = { chunkBytes: 8 * SECTOR_BYTES, parts: [{ sizeBytes: 32 * SECTOR_BYTES }, { sizeBytes: 32 * SECTOR_BYTES }] };
   const map = new LayoutMap(units);
   const [data, hole] = [EXTENT.DATA, EXTENT.HOLE];
-  // File 0 has 12 sectors of data, then a hole. File 1 has a hole of 20 sectors; the rest is unknown.
+  // File 0 has 12 sectors of data, then a hole. File 1 has a hole of 20 sectors; the extents behind this hole are unknown.
   const found = [
     [12, data, 20, hole],
     [20, hole],

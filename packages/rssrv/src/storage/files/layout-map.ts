@@ -3,7 +3,7 @@
 // range in each file that it touches.
 
 export interface LayoutShape {
-  /** Null for `concat`. */
+  /** Size of a chunk of a `stripe`; null for a `concat`. */
   readonly chunkBytes: number | null;
   readonly parts: readonly { readonly sizeBytes: number }[];
 }
@@ -14,7 +14,7 @@ export interface Portion {
   /** Position in the file. */
   readonly positionBytes: number;
   readonly lengthBytes: number;
-  /** Pairs (offset in the request, length), in the order of the file. */
+  /** A flat list of pairs (offset in the request, length), ordered by the position in the file. */
   readonly pieces: readonly number[];
 }
 
@@ -29,7 +29,10 @@ export interface Portion {
 export class LayoutMap {
   readonly partCount: number;
   readonly chunkBytes: number | null;
-  /** Result of `seek`: the file, the position in the file, and the number of bytes that follow there without interruption. */
+  /**
+   * The result of `seek`. `part`: index of the file. `partPositionBytes`: position in the file. `runBytes`: how many bytes from this
+   * position on are contiguous both in the file and in the volume.
+   */
   part = 0;
   partPositionBytes = 0;
   runBytes = 0;
@@ -43,7 +46,7 @@ export class LayoutMap {
     this.starts = parts.map(({ sizeBytes }) => (startBytes += sizeBytes) - sizeBytes);
   }
 
-  /** Finds the place of one byte. The result is in fields, because the data path creates no objects. */
+  /** Finds the place of one byte. Writes the result into fields of this object, because the data path creates no objects. */
   seek(positionBytes: number): void {
     const { chunkBytes } = this;
     if (chunkBytes === null) {
@@ -59,7 +62,7 @@ export class LayoutMap {
     this.runBytes = chunkBytes - inChunkBytes;
   }
 
-  /** Returns the offset in the volume of a byte of a file. */
+  /** Returns the offset in the volume that a byte of a file has. */
   volumeOffset(part: number, partPositionBytes: number): number {
     const { chunkBytes } = this;
     if (chunkBytes === null) return (this.starts[part] ?? 0) + partPositionBytes;
@@ -81,7 +84,10 @@ export class LayoutMap {
     return rows * chunkBytes + Math.min(chunkBytes, Math.max(0, restBytes));
   }
 
-  /** Returns the size of a file if the volume has this size. All files of a stripe have the same size, in whole chunks. */
+  /**
+   * Returns the size that a file has if the volume has `sizeBytes` bytes. All files of a stripe have the same size, which is a whole
+   * number of chunks.
+   */
   partBytes(part: number, sizeBytes: number): number {
     const { chunkBytes, partCount } = this;
     return chunkBytes === null ? this.bytesBefore(part, sizeBytes) : stripePartBytes(sizeBytes, chunkBytes, partCount);
@@ -107,7 +113,7 @@ export class LayoutMap {
   }
 }
 
-/** Returns the size of each file of a stripe with this many bytes. All files have the same size, in whole chunks. */
+/** Returns the size of each file of a stripe with this many bytes. All files have the same size, which is a whole number of chunks. */
 export function stripePartBytes(sizeBytes: number, chunkBytes: number, partCount: number): number {
   return Math.ceil(sizeBytes / (chunkBytes * partCount)) * chunkBytes;
 }

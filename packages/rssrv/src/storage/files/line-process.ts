@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { toRsError } from '@rsio/common/lib/errors';
 
-/** Called with the child's answer, or with null if there will be no answer. */
+/** Called with the child's answer, or with null if the child will not answer. */
 export type LineAnswer = (line: string | null) => void;
 
 interface Question {
@@ -21,7 +21,7 @@ export interface LineProcessOptions {
   readonly args: readonly string[];
   /** Written to the child before the first line. */
   readonly preamble?: string;
-  /** Descriptors that the child inherits, as 3 and so on. */
+  /** Descriptors that the child inherits. In the child, these descriptors have the numbers 3, 4 and so on. */
   readonly inherited?: readonly number[];
   readonly timeoutMs: number;
   readonly clock: Clock;
@@ -55,8 +55,8 @@ export class LineProcess {
   }
 
   /**
-   * Sends `line`, which has no newline at its end, to the child. `before` is called when it is the line's turn. `answer` is never called
-   * before `ask` returns.
+   * Sends `line`, which has no newline at its end, to the child. `before` is called just before the line is sent. `answer` is never
+   * called before `ask` returns.
    */
   ask(line: string, answer: LineAnswer, before: () => void = () => undefined): void {
     if (!this.isAlive) {

@@ -1,5 +1,5 @@
-// Block devices: facts from a hand-made /sys, and a loop device, whose image file is the oracle. file-backend.test.ts tests the behaviour
-// that devices and files share.
+// Block devices: facts from a /sys directory that the test makes, and a loop device, whose image file is the oracle. file-backend.test.ts
+// tests the behaviour that devices and files share.
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -54,7 +54,7 @@ function sysDevice(name: string, files: Record<string, string>): void {
 test('device numbers have the form that /sys uses', () => {
   expect(deviceName(0x0801n)).toBe('8:1');
   expect(deviceName(0x700n)).toBe('7:0');
-  // minor 0x12345, major 0xfd
+  // The device number has minor 0x12345 and major 0xfd.
   expect(deviceName(0x1230_fd45n)).toBe('253:74565');
 });
 

@@ -19,7 +19,7 @@ import { filesByPath } from './volume-files.ts';
 export interface FileKind {
   readonly type: 'file' | 'block' | 'memory';
   readonly inline: InlinePolicy | null;
-  /** True if the storage needs no sync, neither for FUA writes nor for flushes. */
+  /** True if the storage is in memory. Neither FUA writes nor flushes then need a sync. */
   readonly isVolatile: boolean;
   /**
    * Returns the size of the open file in bytes, and whether holes can be punched in the file. Throws an RsError if the file is not of the
@@ -85,15 +85,18 @@ export async function openFile(volume: ServedVolume, kind: FileKind, ports: Back
   }
 }
 
-/** Even on block devices, these reads start on the event loop, because an attempt costs little if the data is not cached. */
+/**
+ * Returns the reads without waiting, or null if they are not possible. Even on block devices, these reads start on the event loop,
+ * because an attempt costs little if the data is not cached.
+ */
 function cachedReads(volumeId: string, { nowait, clock, sleeps, threads }: BackendPorts): CachedReads | null {
   if (nowait === undefined || nowait === null) return null;
   return new CachedReads(nowait, new InlinePolicy(clock, 'sync', sleeps), () => threads.callsOf(volumeId));
 }
 
 /**
- * Throws E_VOLUME if an open file is not the one that the listener has open. The new file at the path has other content and is not locked.
- * Each descriptor is checked, because the file may be replaced between two opens.
+ * Throws E_VOLUME if an open file is not the file that the listener has open. The new file at the path has other content and is not
+ * locked. The check is repeated for each descriptor, because the file may be replaced between two opens.
  */
 export function assertStorage({ name, storage }: Pick<ServedVolume, 'name' | 'storage'>, path: string, stats: BigIntStats): void {
   if (storage === undefined || storageName(stats) === storage) return;
@@ -104,7 +107,7 @@ export function assertStorage({ name, storage }: Pick<ServedVolume, 'name' | 'st
   );
 }
 
-/** Converts a system error to an error that names the volume and the path. Returns any other error unchanged. */
+/** Converts a system error to an error that names the volume and the path. If `thrown` is no system error, returns it unchanged. */
 export function asVolumeError(name: string, path: string, thrown: unknown): unknown {
   const errno = errnoName(thrown);
   if (thrown instanceof RsError || errno === undefined) return thrown;

@@ -1,5 +1,5 @@
-// Conversion of byte extents to sectors: examples, and with fast-check any layout against a map of single bytes. range-helper.test.ts uses
-// extents of real files.
+// Conversion of byte extents to sectors: examples, and random layouts (fast-check) that are compared with a map of single bytes.
+// range-helper.test.ts uses extents of real files.
 
 import { expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -22,7 +22,7 @@ test('extents beyond the requested range are cut', () => {
   expect(extentPairs(512, 1024, [100_000, HOLE])).toEqual([2, HOLE]);
 });
 
-/** Extents as a file system reports them: no empty extents and no equal neighbours. */
+/** Converts random extents to extents as a file system reports them, without empty extents and without neighbours of the same state. */
 function joined(raw: readonly (readonly [number, number])[]): number[] {
   const flat: number[] = [];
   for (const [length, state] of raw) {

@@ -1,5 +1,5 @@
-// The range helper as a real process on sparse files; stat and read are the oracle. Also a helper that dies, hangs, refuses or loses its
-// parent. range-extents.test.ts tests the conversion to sectors.
+// The range helper as a real process on sparse files; stat and read are the oracle. Other tests have a helper that dies, hangs, refuses
+// or loses its parent. range-extents.test.ts tests the conversion to sectors.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -31,7 +31,7 @@ beforeAll(() => {
 });
 afterAll(() => removeFolder(directory));
 
-/** One chunk each of data, hole and data. */
+/** Makes a file with three chunks: data, a hole, and data. */
 function sparseFile(): string {
   const file = path.join(directory, `s${++files}`);
   fs.writeFileSync(file, Buffer.alloc(3 * CHUNK_BYTES, 7));
@@ -300,7 +300,7 @@ test('when a helper dies in the middle, the fallback does the work', async () =>
 
 test('when a restarted helper cannot open the file, the fallback does the work', async () => {
   const [file, second] = [sparseFile(), path.join(directory, 'second')];
-  // The first helper dies at its second request. The next helper has no open file.
+  // The first helper dies at its second request. The next helper answers as if it had no file open.
   const command = script(
     'forgetful',
     `if [ -e ${second} ]; then while read line; do echo 9; done; fi; : > ${second}; read line; echo 0 1 1; read line; exit 3`,
@@ -403,7 +403,7 @@ test('ps shows file names, not program text, for every process that the server s
   }
 });
 
-/** Command lines of the processes that this one has started, with words separated by spaces. */
+/** Returns the command lines of the children of the process `pid`, with words separated by spaces. */
 function childrenOf(pid: number): string[] {
   const children = fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
   return children.map((child) => fs.readFileSync(`/proc/${child}/cmdline`, 'utf8').replaceAll('\0', ' '));

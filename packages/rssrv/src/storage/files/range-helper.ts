@@ -1,8 +1,9 @@
-// Punches holes, zeroes ranges and finds extents. Node.js cannot make these system calls, so each process has a perl child that makes them
-// (helpers/ranges.pl). The child is started when the first file is attached, and it exits after the last file has been detached. If perl is
-// missing, the architecture is unknown, or the child has failed, every operation fails with LOST, and backends use their fallbacks. A new child
-// is started after a delay that grows with each failure. Invariants: while a file is attached, a killed child is replaced only after the
-// child has exited, and it is replaced even if no operation needs it, because a child also marks the files (storage/locks/).
+// Punches holes, zeroes ranges and finds extents. Node.js cannot make these system calls, so each process has a perl child that makes
+// them (helpers/ranges.pl). The child is started when the first file is attached, and it exits after the last file has been detached. If
+// perl is missing, the architecture is unknown, or the child has failed, every operation fails with LOST, and backends use their
+// fallbacks. A new child is started after a delay that grows with each failure. Invariants: a killed child is replaced only after it has
+// exited. While a file is attached, a child that has ended is replaced even if no operation needs it, because a child also marks the
+// files (storage/locks/).
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
@@ -15,7 +16,7 @@ import { LineProcess } from './line-process.ts';
 
 import util from 'node:util';
 
-/** Pseudo errno: the helper is unavailable, and the requested operation is not running. */
+/** Pseudo errno for an operation that is not running because the helper is unavailable. */
 export const LOST = 'LOST';
 
 /**
@@ -32,17 +33,20 @@ export interface RangeHelperPorts {
    */
   readonly onLost: (reason: string, retryMs: number | null) => void;
   readonly onBack?: () => void;
-  /** Passes descriptors to the helper, which may not open paths. If absent, the helper opens the files of this process in /proc. */
+  /**
+   * If present, this process passes descriptors to the helper, because the helper may not open paths. If absent, the helper opens the
+   * files of this process by their paths in /proc.
+   */
   readonly passing?: HelperPassing;
-  /** The program to run. Default: `perl` in PATH. */
+  /** The program to run. If undefined, `perl` in PATH is run. */
   readonly command?: string;
   readonly architecture?: string;
 }
 
-/** Needed by a process without rights, whose helper has none either. */
+/** How descriptors are passed to the helper. A process without rights needs this, because its helper has no rights either. */
 export interface HelperPassing {
   readonly calls: Pick<SystemCalls, 'socketPair' | 'send'>;
-  /** The text of the helper program, read before this process gave up its rights. */
+  /** The text of the helper program. This process has read the text before it gave up its rights. */
   readonly script: string;
 }
 
@@ -51,7 +55,7 @@ const UNKNOWN_FILE = 9;
 
 interface AttachedFile {
   readonly words: readonly (string | number)[];
-  /** The descriptor of this process. */
+  /** The descriptor by which this process has the file open. */
   readonly fd: number;
 }
 
@@ -105,7 +109,7 @@ export class RangeHelper {
     });
   }
 
-  /** Used by RangeFile only. `answer` is never called before `ask` returns. */
+  /** Sends a command to the helper. Only RangeFile calls this. `answer` is never called before `ask` returns. */
   ask(words: readonly (string | number)[], answer: Numbers, before?: () => void): void {
     const child = this.started();
     if (child === null) {
@@ -126,8 +130,8 @@ export class RangeHelper {
     child.ask(words.join(' '), answered, before);
   }
 
-  /** Used by RangeFile only. */
-  /** True while holes cannot be punched, because the helper process has failed. */
+  /** Only RangeFile calls `ask`, `isOff` and `detached`. */
+  /** True while the helper process has failed, so that holes cannot be punched. */
   get isOff(): boolean {
     return this.isLost;
   }
@@ -137,8 +141,8 @@ export class RangeHelper {
   }
 
   /**
-   * Used by RangeFile only. Removes a detached file, and ends the child if no other file is attached. The next `attach` starts a new child
-   * without waiting for the old child to exit. A new child is safe, because the old child has answered every punch and zero.
+   * Only RangeFile calls this. Removes a detached file, and ends the child if no other file is attached. The next `attach` starts a
+   * new child without waiting for the old child to exit. A new child is safe, because the old child has answered every punch and zero.
    */
   detached(id: number): void {
     this.files.delete(id);
@@ -192,7 +196,8 @@ export class RangeHelper {
       this.socket = ours;
       return [theirs];
     } catch {
-      // Without free descriptors, the helper gets no files, and answers each line with an error.
+      // If this process has no free descriptors, the helper gets no socket. A helper without a socket receives no files, and answers each
+      // line with an error.
       return [];
     }
   }
@@ -207,7 +212,7 @@ export class RangeHelper {
     try {
       if (this.socket !== null) this.ports.passing?.calls.send(this.socket, 0, [fd]);
     } catch {
-      // The helper has exited.
+      // The helper has exited, so that there is no helper to which the descriptor could be passed.
     }
   }
 
@@ -241,7 +246,7 @@ export class RangeHelper {
   }
 }
 
-/** One attached file. Positions and lengths are in bytes. All callbacks are called asynchronously. */
+/** A file that is attached to the helper. Positions and lengths are in bytes. All callbacks are called asynchronously. */
 export class RangeFile {
   private readonly helper: RangeHelper;
   private readonly id: number;
@@ -259,7 +264,7 @@ export class RangeFile {
     return this.helper.nowMs;
   }
 
-  /** Punches a hole. Reads of the hole return zeros. */
+  /** Punches a hole, which frees the space of the range. Reads of the hole return zeros. */
   punch(positionBytes: number, lengthBytes: number, end: IoEnd): void {
     this.helper.ask(['punch', this.id, positionBytes, lengthBytes], end);
   }

@@ -12,7 +12,10 @@ import { LOST, type RangeFile } from './range-helper.ts';
 
 /** Errors from storage that does not support the operation. An operation that fails with an error in the list NEVER is not tried again. */
 const NEVER: readonly string[] = ['ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'ENODEV', 'ENOTTY'];
-/** Failures that leave the range unchanged. A DISCARD is only a hint, so a DISCARD succeeds in spite of a failure in the list NOT_DONE. */
+/**
+ * Failures that leave the range unchanged. A DISCARD is only a hint. It is therefore answered with success even if the storage fails
+ * it with an error in the list NOT_DONE.
+ */
 const NOT_DONE: readonly string[] = [...NEVER, LOST, 'EINVAL', 'ENOSPC', 'EDQUOT', 'EPERM', 'ETXTBSY', 'EBUSY', 'EINTR'];
 
 const ZEROS = { buffer: null as Buffer | null };
@@ -178,7 +181,7 @@ export class StepSize {
   /** Adapts the step size after a step of `lengthBytes` has taken `ms` milliseconds. */
   took(lengthBytes: number, ms: number): void {
     if (ms > STEP_SLOW_MS) this.sizeBytes = Math.max(STEP_MIN_BYTES, this.sizeBytes / 2);
-    // Ignore a fast step that was shorter than the step size, such as the last step of a range.
+    // A fast step that was shorter than the step size, such as the last step of a range, does not increase the step size.
     else if (ms < STEP_FAST_MS && lengthBytes >= this.sizeBytes) this.sizeBytes = Math.min(STEP_MAX_BYTES, this.sizeBytes * 2);
   }
 }

@@ -11,7 +11,7 @@ import { deviceName } from './block-device.ts';
 import fs from 'node:fs';
 import path from 'node:path';
 
-/** Types (from statfs) of file systems whose inode numbers may change at the next mount: FAT, exFAT, SMB, 9p and FUSE. */
+/** Types (as statfs returns them) of file systems whose inode numbers may change at the next mount: FAT, exFAT, SMB, 9p and FUSE. */
 const PASSING_INODES = new Set([0x4d44, 0x2011bab0, 0xff534d42, 0xfe534d42, 0x517b, 0x01021997, 0x65735546]);
 /** Files in a disk's /sys directory that contain an identifier of the physical or virtual disk. */
 const DISK_NAMES = ['dm/uuid', 'md/uuid', 'wwid', 'device/wwid', 'serial', 'device/serial'] as const;

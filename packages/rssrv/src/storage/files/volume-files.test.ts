@@ -1,5 +1,5 @@
-// The files of a volume, opened by path and passed by the listener: order, number, and unused descriptors. file-backend.test.ts and
-// test/integration/confined-workers.test.ts test the opening of backends.
+// The files of a volume, both opened by path and passed by the listener: their order, their number, and descriptors that no backend uses.
+// file-backend.test.ts and test/integration/confined-workers.test.ts test the opening of backends.
 
 import fs from 'node:fs';
 import path from 'node:path';

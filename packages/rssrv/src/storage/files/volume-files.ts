@@ -1,12 +1,15 @@
-// Opens the files or the device of a volume. For a server process that may not open paths, the listener opens them in the same way and
-// passes the descriptors. Invariants: each caller gets its own open files, because the kernel reports a write-back error once to each open
-// file. Both descriptors belong to the same file.
+// Opens the files or the device of a volume. For a server process that may not open paths, the listener opens the files in the same way
+// and passes the descriptors. Invariants: each caller gets its own open files, because the kernel reports a write-back error once to each
+// open file. The two descriptors of a FileDescriptors belong to the same file.
 
 import fs from 'node:fs';
 import { promisify } from 'node:util';
 import { RsError } from '@rsio/common/lib/errors';
 
-/** The descriptors of one file. `synced` was opened with O_DSYNC, for FUA writes; null if the volume has none. */
+/**
+ * The descriptors of one file. `synced` was opened with O_DSYNC, for FUA writes; null if the volume is read-only or in memory, and has
+ * no FUA writes.
+ */
 export interface FileDescriptors {
   readonly descriptor: number;
   readonly synced: number | null;
@@ -20,7 +23,7 @@ export interface FileWish {
 }
 
 export interface VolumeFiles {
-  /** Opens the next file of the volume. Throws the system error, or an RsError. The caller closes the descriptors. */
+  /** Opens the next file of the volume. Throws the system error, or an RsError. The caller must close the descriptors. */
   open(wish: FileWish): Promise<FileDescriptors>;
 }
 
@@ -28,7 +31,7 @@ const { O_RDONLY, O_RDWR, O_DSYNC } = fs.constants;
 const open = promisify(fs.open);
 const close = promisify(fs.close);
 
-/** True if a file has a second descriptor. */
+/** Returns true if the file needs a second descriptor, with O_DSYNC. */
 function isSynced({ readonly, isVolatile }: FileWish): boolean {
   return !readonly && !isVolatile;
 }
@@ -63,7 +66,7 @@ export class PassedFiles implements VolumeFiles {
     return Promise.reject(new RsError('E_INTERNAL', `The listener has not passed ${wish.path}`));
   }
 
-  /** Takes the descriptors that no backend has taken; the caller closes them. */
+  /** Returns the descriptors that no backend has taken. The caller must close these descriptors. */
   rest(): readonly number[] {
     return this.left.splice(0);
   }

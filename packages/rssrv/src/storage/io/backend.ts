@@ -30,14 +30,17 @@ export interface BackendCapabilities {
 export interface IntentView {
   /** Number of regions of the volume. Region i begins at i * MIRROR_REGION_BYTES. */
   readonly regions: number;
-  /** Must be called when the volume has grown. New regions have their bits set. */
+  /** Must be called when the volume has grown. The bits of added regions are set. */
   grow(sizeBytes: number): void;
   /**
    * Returns the bits from region `first` on, which must be a multiple of 8. Bit i of byte j, the lowest bit first, belongs to region first
    * + 8j + i. Bits beyond the last region are 0. Returns at most `maxBytes` bytes, and no byte if `first` is beyond the last region.
    */
   read(first: number, maxBytes: number): Buffer;
-  /** Clears bits. `ranges`: pairs of a first region and a number of regions. A region that is being changed keeps its bit. */
+  /**
+   * Clears the bits of regions. `ranges`: a flat list of pairs, each a first region and a number of regions. A region that is being
+   * changed keeps its bit.
+   */
   clear(ranges: readonly number[]): void;
 }
 
@@ -50,7 +53,7 @@ export interface Backend {
    * operation returns VOLUME_UNAVAILABLE.
    */
   readonly end?: StorageEnd | undefined;
-  /** Undefined unless the volume is a replica of a mirror. */
+  /** The intent map of the volume; undefined unless the volume is a replica of a mirror. */
   readonly intents?: IntentView | undefined;
   /** Reads into `target` synchronously. Positions and lengths are in bytes. */
   tryRead(target: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT;
@@ -63,17 +66,17 @@ export interface Backend {
   flush(done: IoDone): void;
   /** Discards the range in short steps. A discarded range contains undefined data or zeros. */
   discard(positionBytes: number, lengthBytes: number, done: IoDone): void;
-  /** `keepAllocated`: if true, no hole is punched. */
+  /** Zeroes the range. If `keepAllocated` is true, the range stays allocated, because no hole is punched. */
   zero(positionBytes: number, lengthBytes: number, keepAllocated: boolean, fua: boolean, done: IoDone): void;
   extents(positionBytes: number, lengthBytes: number, done: ExtentsDone): void;
   /** Closes the backend. Resolves once none of the backend's operations is running. The promise resolves even if the close fails. */
   close(): Promise<void>;
 }
 
-/** The backend of one file of a volume of several files. It can also transfer several pieces of memory in one call. */
+/** The backend of one file of a volume of several files. Such a backend can also transfer several pieces of memory in one call. */
 export interface PartBackend extends Backend {
   readonly end: StorageEnd;
-  /** Reads into the pieces, one after the other. `lengthBytes`: the sum of their lengths. */
+  /** Reads into the pieces of memory, one after the other. `lengthBytes`: the sum of the lengths of the pieces. */
   tryReadPieces(target: readonly Buffer[], lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT;
   tryWritePieces(source: readonly Buffer[], lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT;
   readPieces(target: readonly Buffer[], lengthBytes: number, positionBytes: number, done: IoDone): void;

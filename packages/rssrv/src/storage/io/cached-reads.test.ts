@@ -1,6 +1,6 @@
-// Reads without waiting, with a fake system call that gives every result: only complete data is an answer, "not supported" ends such reads,
-// and every other result leaves the read to the pool. Also through FileBackend, where the pool reads again and reports errors.
-// nowait-read.test.ts tests the system call.
+// Reads without waiting, with a fake system call that gives every result: only complete data is an answer, "not supported" ends reads
+// without waiting for this file, and every other result leaves the read to the thread pool. Further tests go through FileBackend, where
+// the pool reads again and reports errors. nowait-read.test.ts tests the system call.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -101,7 +101,7 @@ test('calls that wait in spite of their flag send the next reads to the pool', (
 
 let files = 0;
 
-/** A volume whose bytes are all 7, and whose reads without waiting have the result that the test sets. */
+/** Makes a volume whose bytes are all 7. The test sets the result of the reads without waiting. */
 async function served(sizeBytes = 8192) {
   const file = path.join(directory, `f${++files}`);
   fs.writeFileSync(file, Buffer.alloc(sizeBytes, 7));

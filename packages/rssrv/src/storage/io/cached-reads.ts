@@ -1,7 +1,7 @@
 // Reads on the event loop that do not wait for the storage (nowait-read.ts). Answers only reads that get all their data at once. A read
-// that would wait, returns less or fails must be repeated in the thread pool, which also reports errors. Even these calls can wait, for
-// example for a place in the queue of a disk. They are therefore timed (inline-policy.ts), and not made while calls in the pool hang or
-// while many calls of the volume use the pool or wait for it.
+// that would wait, returns less or fails must be repeated in the thread pool, which also reports errors. Even a call with RWF_NOWAIT can
+// wait, for example for a place in the queue of a disk. Calls with RWF_NOWAIT are therefore timed (inline-policy.ts), and not made while
+// calls in the pool hang, or while many calls of the volume use the pool or wait for it.
 
 import os from 'node:os';
 import { STATUS } from '@rsio/protocol/wire/status';
@@ -10,7 +10,7 @@ import type { InlinePolicy } from './inline-policy.ts';
 import { CALLS_BEHIND_TRIES_MAX } from '../limits.ts';
 import type { NowaitRead } from './nowait-read.ts';
 
-/** The file system or the kernel does not support reads without waiting. This is final for an open file. */
+/** Result: the file system or the kernel does not support reads without waiting. This result is final for an open file. */
 export const NOT_SUPPORTED = -2;
 
 export type CachedReadEnd = typeof STATUS.OK | typeof WOULD_WAIT | typeof NOT_SUPPORTED;
@@ -22,7 +22,10 @@ export class CachedReads {
   private readonly policy: InlinePolicy;
   private readonly callsInPool: () => number;
 
-  /** `policy`: for these reads only. `callsInPool`: returns the number of calls of the volume that use the thread pool or wait for it. */
+  /**
+   * `policy` times only reads without waiting. `callsInPool` returns the number of calls of the volume that use the thread pool or
+   * wait for it.
+   */
   constructor(call: NowaitRead, policy: InlinePolicy, callsInPool: () => number) {
     this.call = call;
     this.policy = policy;
@@ -38,7 +41,7 @@ export class CachedReads {
     this.policy.poolEnded();
   }
 
-  /** After WOULD_WAIT, a part of the target may have been overwritten. */
+  /** Tries to read without waiting. After WOULD_WAIT, a part of the target may have been overwritten. */
   tryRead(fd: number, target: Buffer, offset: number, lengthBytes: number, positionBytes: number): CachedReadEnd {
     if (this.callsInPool() >= CALLS_BEHIND_TRIES_MAX || !this.policy.mayRunInline()) return WOULD_WAIT;
     const moved = this.call(fd, target, offset, lengthBytes, positionBytes);

@@ -1,5 +1,5 @@
-// When calls leave the event loop for the pool and return, with a clock and sleeps that the test controls. file-backend.test.ts has real
-// calls.
+// When calls move from the event loop to the thread pool, and when they return to the loop, with a clock and sleeps that the test
+// controls. file-backend.test.ts tests real calls.
 
 import { ownSleeps } from '@rsio/common/daemon/process-facts';
 import { POOL_RUN_REQUESTS, SLOW_CALL_BYTES_PER_US, SLOW_CALL_US, SLOW_CALL_WATCHED_CALLS, STORAGE_SILENT_MS } from '../limits.ts';
@@ -28,7 +28,7 @@ function call(pace: InlinePolicy, tookUs: number, hasSlept: boolean, lengthBytes
 
 const fast = (pace: InlinePolicy): boolean => call(pace, 1, false);
 const slow = (pace: InlinePolicy): boolean => call(pace, SLOW_CALL_US * 10, true);
-/** The call was slow because another program used the processor. */
+/** Makes a call that is slow because another program used the processor. */
 const delayed = (pace: InlinePolicy): boolean => call(pace, SLOW_CALL_US * 10, false);
 
 function pooledInARow(pace: InlinePolicy): number {
@@ -101,7 +101,8 @@ test('one slow call among many fast ones changes nothing; one slow call while th
   expect(pooledInARow(pace)).toBe(POOL_RUN_REQUESTS);
 });
 
-// Regression: such calls ran on the event loop, and the first one that hung stopped the process with all its volumes.
+// Regression: while calls in the pool hung, other calls of the volume ran on the event loop. The first of these calls that hung stopped
+// the process with all its volumes.
 test('while calls in the pool hang, none runs on the loop; they return to the loop once one has ended', () => {
   for (const start of ['sync', 'pool'] as const) {
     const pace = paceFrom(start);

@@ -1,9 +1,9 @@
-// Decides whether a read or write may run on the event loop or must use the thread pool. The kernel does not report whether data is cached,
-// so each call on the event loop is timed. A single slow call proves little, because a busy machine may not have scheduled the process. The
-// calls after a slow call are therefore watched. If a watched call is slow and the process slept during it, the call has waited for the
-// storage. After a call that has waited for the storage, the next requests use the thread pool. While calls in the thread pool hang, no
-// call runs on the event loop, because a hanging call would block the whole process. This module is pure: it gets the time and the number
-// of sleeps through ports.
+// Decides whether a read or write may run on the event loop or must use the thread pool. The kernel does not report whether data is
+// cached, so each call on the event loop is timed. A single slow call proves little, because a busy machine may not have scheduled the
+// process. The calls after a slow call are therefore watched. If a watched call is slow and the process slept during it, the call has
+// waited for the storage. After a call that has waited for the storage, the next requests use the thread pool. While calls in the thread
+// pool hang, no call runs on the event loop, because a hanging call would block the whole process. The module is pure: the time and the
+// number of sleeps come through ports.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { POOL_RUN_REQUESTS, SLOW_CALL_BYTES_PER_US, SLOW_CALL_US, SLOW_CALL_WATCHED_CALLS, STORAGE_SILENT_MS } from '../limits.ts';
@@ -16,7 +16,10 @@ export class InlinePolicy {
   private watchedCallsLeft: number;
   private startedMs = 0;
   private sleptBefore = 0;
-  /** `movedMs`: the last time at which a call in the pool ended, or a call entered the empty pool. */
+  /**
+   * `pooled`: number of calls in the pool. `movedMs`: the last time at which a call in the pool ended, or a call entered the empty
+   * pool.
+   */
   private pooled = 0;
   private movedMs = 0;
 
@@ -42,8 +45,8 @@ export class InlinePolicy {
   }
 
   /**
-   * Returns true if the caller may make the call on the event loop. If the result is true, the caller must call `inlineEnded` after the
-   * call. Calls do not nest.
+   * Returns true if the caller may make the call on the event loop. If the result is true, the caller must call `inlineEnded` after
+   * the call. A second call must not begin before the first has ended.
    */
   mayRunInline(): boolean {
     if (this.pooled > 0 && this.clock.monotonicMs() - this.movedMs >= STORAGE_SILENT_MS) return false;

@@ -1,6 +1,6 @@
-// preadv2 with RWF_NOWAIT on real files: cached data arrives completely and only in its range, even at positions beyond 2^32; a read of
-// uncached data is refused and never waits. Needs koffi and a file system with this call; on tmpfs and others, the tests are skipped by
-// name.
+// preadv2 with RWF_NOWAIT on real files: cached data is read completely, and written only into its range of the target, even at positions
+// beyond 2^32. A read of uncached data is refused and never waits. The tests need koffi and a file system that supports this call. On
+// other file systems, such as tmpfs, the tests are skipped, each by its name.
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -50,7 +50,7 @@ test('cached data arrives, and the bytes around its range keep their values', (c
     [0, SIZE, 0],
   ] as const) {
     const whole = Buffer.alloc(offset + length + 200, 0xee);
-    // A view that does not begin at the start of its memory.
+    // The target is a view that does not begin at the start of its memory.
     const target = whole.subarray(50);
     expect(read(fd, target, offset, length, position)).toBe(length);
     expect(target.subarray(offset, offset + length).equals(content.subarray(position, position + length))).toBe(true);
@@ -76,7 +76,7 @@ test('positions beyond 2^32, and holes', (context) => {
     expect(read(fd, target, 0, 512, position)).toBe(512);
     expect(target.equals(content.subarray(0, 512))).toBe(true);
   }
-  // A read of a hole returns zeros or would wait. It never returns other bytes or an error.
+  // A read of a hole returns zeros or would wait. Such a read never returns other bytes or an error.
   const target = Buffer.alloc(4096, 9);
   const moved = read(fd, target, 0, 4096, 2 ** 33);
   expect([4096, -EAGAIN]).toContain(moved);

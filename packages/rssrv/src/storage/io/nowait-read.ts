@@ -8,20 +8,20 @@ import { throughLibc } from '../../machine/libc.ts';
 export type NowaitRead = (fd: number, target: Buffer, offset: number, lengthBytes: number, positionBytes: number) => number;
 
 const RWF_NOWAIT = 0x8;
-/** The words of a struct iovec: address and length, each with its lower half first. */
+/** Number of 32-bit words in a struct iovec: address and length have two words each, the lower half first. */
 const IOVEC_WORDS = 4;
 const WORD = 2 ** 32;
 
 export const systemNowaitRead = throughLibc((libc): NowaitRead => {
   const { address, errno } = libc;
   const preadv2 = libc.preadv2();
-  // One structure for all calls, because a call ends before the next one begins.
+  // All calls use one structure, because a call ends before the next call begins.
   const iovec = new Uint32Array(new ArrayBuffer(IOVEC_WORDS * Uint32Array.BYTES_PER_ELEMENT));
   const held: { memory: ArrayBufferLike | null } = { memory: null };
   // The memory of an ArrayBuffer never moves. If the buffer is transferred to another owner, its views have length 0.
   const addresses = new WeakMap<ArrayBufferLike, number>();
   return (fd, target, offset, lengthBytes, positionBytes) => {
-    // The negated form also refuses NaN.
+    // The condition is negated as a whole, so that it also refuses NaN.
     if (!(offset >= 0 && lengthBytes >= 0 && offset + lengthBytes <= target.length)) assert(false, 'A read beyond the end of its buffer');
     const memory = target.buffer;
     let base = addresses.get(memory);
@@ -34,7 +34,7 @@ export const systemNowaitRead = throughLibc((libc): NowaitRead => {
     iovec[0] = start % WORD;
     iovec[1] = start / WORD;
     iovec[2] = lengthBytes;
-    // Keeps the buffer alive during the call, which gets only its address.
+    // Keeps the buffer alive during the call. The call gets only the buffer's address.
     held.memory = memory;
     const moved = Number(preadv2(fd, iovec, 1, positionBytes, RWF_NOWAIT));
     return moved < 0 ? -errno() : moved;

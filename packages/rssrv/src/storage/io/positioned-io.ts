@@ -1,5 +1,6 @@
-// Reads and writes complete ranges of a file, on the calling thread or in the thread pool. Short transfers are continued. A read past the
-// end of the file fails with SHORT_READ. A range can also be spread over several pieces of memory, which one system call transfers.
+// Reads and writes complete ranges of a file, on the calling thread or in the thread pool. After a short transfer, the rest of the range
+// is transferred as well. A read past the end of the file fails with SHORT_READ. A range can also be spread over several pieces of
+// memory, which one system call transfers.
 
 import fs from 'node:fs';
 import { errnoName } from '@rsio/common/lib/errors';
@@ -18,7 +19,7 @@ export function statusOf(errno: string): Status {
 /** The errno for a write that transfers nothing and reports no error. Retrying such a write might never end. */
 const NOTHING_WRITTEN = 'EIO';
 
-/** Rethrows any error without an errno, because such an error is a bug. */
+/** Returns the errno name of a system error. Rethrows an error without an errno, because such an error is a bug. */
 function systemErrno(thrown: unknown): string {
   const errno = errnoName(thrown);
   if (errno === undefined) throw thrown;
@@ -143,7 +144,7 @@ function movePieces(
   });
 }
 
-/** Returns the rest of the pieces after `moved` bytes. */
+/** Returns what is left of the pieces after the first `moved` bytes. */
 export function piecesAfter(pieces: readonly Buffer[], moved: number): Buffer[] {
   const rest: Buffer[] = [];
   let skipped = 0;

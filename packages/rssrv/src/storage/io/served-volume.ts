@@ -7,7 +7,7 @@ export interface GrownVolume {
   readonly sizeBytes: number;
 }
 
-/** One file of a volume of several files. */
+/** One file of a volume of several files, as the worker needs it. */
 export interface ServedPart {
   /** Id of the pool that contains the file. The name of the pool may change while the volume is in use. */
   readonly poolId: string;
@@ -17,13 +17,13 @@ export interface ServedPart {
   readonly sizeBytes: number;
 }
 
-/** The layout of a volume of several files. `chunkBytes`: null if the files follow one another. */
+/** The layout of a volume of several files. `chunkBytes`: size of the chunks of a stripe; null if the files follow one another. */
 export interface ServedLayout {
   readonly chunkBytes: number | null;
   readonly parts: readonly ServedPart[];
 }
 
-/** The ids of the pools of a volume's files. Ids, because the name of a pool may change while the volume is in use. */
+/** The pools of a volume's files. Pools are named by their ids here, because the name of a pool may change while the volume is in use. */
 export interface VolumePools {
   readonly ids: readonly string[];
   /** True if space for the whole volume is allocated, so that its writes need no new space. */
@@ -34,7 +34,7 @@ export interface VolumePools {
 export interface ServedReplica {
   /** Id of the mirror. */
   readonly mirror: string;
-  /** Data identity. The volume gets a new one whenever it is made a replica. */
+  /** Data identity. The volume gets a new data identity whenever it is made a replica. */
   readonly identity: string;
   /** Path of the intent map. */
   readonly mapPath: string;
@@ -43,12 +43,12 @@ export interface ServedReplica {
 export interface ServedVolume {
   readonly name: string;
   readonly universe: number;
-  /** UUID in lower case. */
+  /** Id of the volume: a UUID in lower case. */
   readonly id: string;
   readonly type: 'file' | 'block' | 'memory' | 'null';
   /**
-   * Path of the file or device that stores the volume's content; null if there is none. If the type is `memory`, the listener has created
-   * this file in memory.
+   * Path of the file or device that stores the volume's content; null if the volume has neither. If the type is `memory`, the listener
+   * has created this file in memory.
    */
   readonly path: string | null;
   /**
@@ -67,13 +67,16 @@ export interface ServedVolume {
   readonly takeOverForce: boolean;
   /** Names of the clients that may use the volume; null means all clients. */
   readonly clients: readonly string[] | null;
-  /** Undefined for a volume of a section. Changes of a pool volume wait for space while the pool is full. */
+  /** The pools of a pool volume, whose changes wait for space while a pool is full. `pool` is undefined for a volume of a section. */
   readonly pool?: VolumePools;
-  /** Undefined for a volume of one file. `path` and `storage` are those of the first file. */
+  /**
+   * The layout of a volume of several files; `path` and `storage` then belong to the first file. `layout` is undefined for a volume of
+   * one file.
+   */
   readonly layout?: ServedLayout;
-  /** Undefined unless the volume is a replica of a mirror. */
+  /** The replica's mirror, identity and intent map; undefined unless the volume is a replica of a mirror. */
   readonly replica?: ServedReplica;
-  /** For a snapshot: id of its volume. `name` is then NAME@SNAPSHOT. */
+  /** For a snapshot: id of its volume. The field `name` of a snapshot is NAME@SNAPSHOT. */
   readonly snapshotOf?: string;
 }
 

@@ -1,12 +1,12 @@
-// How volumes share the threads of a process, with calls that end when the test
-// permits it, or never. The backends' tests have real calls.
+// How volumes share the threads of a process. A call ends when the test
+// permits it, or never. The tests of the backends test real calls.
 
 import { expect, test } from 'vitest';
 import { type ThreadLane, ThreadShares } from './thread-shares.ts';
 
 const THREADS = 16;
 
-/** Requests `count` calls and returns those that were started. */
+/** Requests `count` calls, and returns the calls that were started. */
 function ask(lane: ThreadLane, count: number): (() => void)[] {
   const started: (() => void)[] = [];
   for (let index = 0; index < count; index++) lane.run((ended) => started.push(ended));

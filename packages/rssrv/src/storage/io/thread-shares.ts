@@ -6,7 +6,7 @@
 
 import { assert, counted } from '@rsio/common/lib/assert';
 
-/** Starts a call. `ended` must be called once, as soon as the call's thread is free again. */
+/** A function that starts a call in the thread pool. It must call `ended` once, as soon as the call's thread is free again. */
 export type ThreadCall = (ended: () => void) => void;
 
 export class ThreadShares {
@@ -44,7 +44,7 @@ export class ThreadShares {
     return this.lanes.get(volumeId)?.calls ?? 0;
   }
 
-  /** Returns true if a lane that already uses `held` threads may take one more. */
+  /** Returns true if a lane that already uses `held` threads may take another thread. */
   mayTake(held: number): boolean {
     return held < this.free;
   }

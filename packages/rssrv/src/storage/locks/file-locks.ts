@@ -1,7 +1,7 @@
-// Takes advisory locks (flock) on descriptors of this process, so that no two rssrv processes serve the same file. Also looks for the marks
-// of server processes that have a file open. Node.js has no flock, so a short-lived perl child (helpers/locks.pl) inherits the descriptors
-// and takes the locks. A flock belongs to the open file, not to the process that took the lock. This process therefore holds the locks
-// until it closes the descriptors or exits.
+// Takes advisory locks (flock) on descriptors of this process, so that no two rssrv processes serve the same file. Also looks for marks,
+// which show that a server process has a file open. Node.js has no flock, so a short-lived perl child (helpers/locks.pl) inherits the
+// descriptors and takes the locks. A flock belongs to the open file, not to the process that took the lock. This process therefore holds
+// the locks until it closes the descriptors or exits.
 
 import { spawn } from 'node:child_process';
 import { constants } from 'node:fs';
@@ -11,8 +11,9 @@ import { LOCKS_PER_HELPER_MAX, LOCK_HELPER_TIMEOUT_MS } from '../../machine/limi
 import { helperFile } from '../../machine/helper-files.ts';
 
 /**
- * `marked`: a server process has the file open for writing, possibly one that has outlived its listener. `taken`: another process holds the
- * lock. `unavailable`: perl is missing, or the file system does not support locks. `silent`: the file system did not answer in time.
+ * `marked`: a server process has the file open for writing. This process may have outlived its listener. `taken`: another process
+ * holds the lock. `unavailable`: perl is missing, or the file system does not support locks. `silent`: the file system did not answer
+ * in time.
  */
 export type LockOutcome = 'held' | 'marked' | 'taken' | 'unavailable' | 'silent';
 
@@ -89,7 +90,7 @@ function run(command: string, args: readonly string[], descriptors: readonly num
     const child = spawn(command, args, {
       stdio: ['ignore', 'pipe', 'ignore', ...descriptors],
     });
-    // Do not use spawn's own time-out: if the program is missing, spawn's timer remains and delays the exit of this process.
+    // Do not use the time-out of `spawn`. If the program is missing, the timer of `spawn` remains, and delays the exit of this process.
     const timer = systemClock.after(LOCK_HELPER_TIMEOUT_MS, () => {
       isLate = true;
       child.kill('SIGKILL');

@@ -1,7 +1,7 @@
 // Finds the server processes that have marked files (helpers/ranges.pl), so that an error can name them. No system call returns the owner
-// of a mark, but /proc lists the marks of each descriptor of range helpers, and of server processes whose helper has ended. Invariant: this
-// code does not touch the file systems of the files, because they may not answer. Processes of other machines and of users that this
-// process may not inspect are not found.
+// of a mark. The marks are therefore read from /proc, which lists them for each descriptor of range helpers, and of server processes
+// whose helper has ended. Invariant: this code does not touch the file systems of the files, because these may not answer. Processes of
+// other machines, and of users that this process may not inspect, are not found.
 
 import { type BigIntStats, readdirSync, readFileSync } from 'node:fs';
 import { processesNamed, startTicksOf } from '@rsio/common/daemon/process-facts';
@@ -12,7 +12,10 @@ import { MARK_HOLDER_LOOKS_MAX } from '../../machine/limits.ts';
 const HELPER_NAME = 'perl';
 /** Beginning of the name of a server process (worker.ts). */
 const SERVER_NAME = 'rssrv';
-/** A mark among the locks in /proc/PID/fdinfo: the device in hexadecimal and the inode, and the position of the marked byte. */
+/**
+ * Matches a mark among the locks in /proc/PID/fdinfo. The line has the device in hexadecimal, the inode, and the position of the
+ * marked byte.
+ */
 const MARK = /^lock:.* OFDLCK .* READ .* ([0-9a-f]+):([0-9a-f]+):(\d+) 4611686018427387904 4611686018427387904$/gm;
 
 /** Returns the name of a file in the form that `markHolders` expects. */
@@ -36,7 +39,10 @@ export function markHolders(names: ReadonlySet<string>): ReadonlyMap<string, num
   return found;
 }
 
-/** Helpers come first, because a listener may have thousands of descriptors. A server process leads the process session of its helper. */
+/**
+ * Returns the processes that may have marks, the helpers first, because a listener may have thousands of descriptors. `holder` is the
+ * server process, which leads the process session of its helper.
+ */
 function candidates(): { readonly pid: number; readonly holder: number }[] {
   const all = processesNamed((name) => name === HELPER_NAME || name.startsWith(SERVER_NAME)).filter(({ pid }) => pid !== process.pid);
   const isHelper = ({ name }: { readonly name: string }): boolean => name === HELPER_NAME;
@@ -44,7 +50,10 @@ function candidates(): { readonly pid: number; readonly holder: number }[] {
   return [...helpers, ...all.filter((one) => !isHelper(one)).map(({ pid }) => ({ pid, holder: pid }))];
 }
 
-/** Returns the paths of the fdinfo files of a process. If its first thread has ended, they are below another thread. */
+/**
+ * Returns the paths of the fdinfo files of a process. If the first thread of the process has ended, these files are below the folder
+ * of another thread.
+ */
 function descriptorsOf(pid: number): string[] {
   for (const thread of namesIn(`/proc/${pid}/task`)) {
     const folder = `/proc/${pid}/task/${thread}/fdinfo`;

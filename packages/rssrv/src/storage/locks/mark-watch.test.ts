@@ -20,7 +20,7 @@ let asked: (readonly LockRequest[])[] = [];
 let freed: string[][] = [];
 /** Time that each look takes. */
 let lookMs = 0;
-/** A file about which the helper answers only when the test lets it. */
+/** A file about which the fake helper answers only when the test permits it. */
 let hanging = '';
 let letGo = (): void => undefined;
 let watch: MarkWatch;
@@ -58,7 +58,7 @@ function volume(key: string, ...names: string[]): MarkedVolume {
 
 const file = (name: string): string => path.join(directory, name);
 
-/** Advances the clock by one look, and waits until the helper was called and the watch has this number of timers. */
+/** Advances the clock to the next look, and waits until the helper was called and the watch has `timers` timers. */
 async function look(timers: number, restMs = MARK_LOOK_MS): Promise<void> {
   const before = asked.length;
   clock.advance(restMs);
@@ -157,7 +157,7 @@ function linkOf(fd: string): string {
   try {
     return fs.readlinkSync(`/proc/self/fd/${fd}`);
   } catch {
-    // The descriptor of the directory listing itself.
+    // The listing contains the descriptor with which the directory itself was listed, and which is closed by now.
     return '';
   }
 }

@@ -34,7 +34,7 @@ function open(name: string, flags: string): number {
   return descriptor;
 }
 
-/** Leader of the process session of this process and its children. */
+/** Returns the leader of the process session to which this process and its children belong. */
 const session = (): number =>
   Number(
     fs
@@ -51,7 +51,7 @@ test('the mark of a range helper is found with its process, and goes with the op
   const looks = [again, open('read', 'r')].map((descriptor) => ({ descriptor, shared: false, isLook: true as const }));
   const names = ['marked', 'read'].map((name) => markName(fs.statSync(path.join(directory, name), { bigint: true })));
   expect(await takeLocks(looks)).toEqual(['marked', 'held']);
-  // A request for an exclusive or a shared lock finds the mark as well.
+  // Requests for locks find the mark as well, whether the lock is exclusive or shared.
   expect(await takeLocks([false, true].map((shared) => ({ descriptor: again, shared })))).toEqual(['marked', 'marked']);
   const holders = markHolders(new Set(names));
   expect([...holders.keys()]).toEqual([names[0]]);
@@ -100,7 +100,10 @@ function helpers(): number[] {
   return pids.map(Number);
 }
 
-/** A test file that ran earlier in this process may have left a child that is no helper. */
+/**
+ * Returns true if the process is a perl program that this process has started. The name is checked, because a test file that ran
+ * earlier in this process may have left a child that is no helper.
+ */
 function isChild(pid: string): boolean {
   try {
     const [, name, parent] = /^\d+ \((.*)\) \S+ (\d+) /.exec(fs.readFileSync(`/proc/${pid}/stat`, 'latin1')) ?? [];

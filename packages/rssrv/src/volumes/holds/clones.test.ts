@@ -1,5 +1,5 @@
-// Copies of a client's machine, and clients that send invented identities: which one is admitted, before and after a restart
-// (docs/PROTOCOL.md H4). The file of holds is real; sessions and time belong to the test.
+// Copies of a client's machine, and clients that send invented identities: which of these clients the server admits, before and after a
+// restart (docs/PROTOCOL.md H4). The file of holds is real; sessions and time belong to the test.
 
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
@@ -65,7 +65,7 @@ class Scene {
     return scene;
   }
 
-  /** Returns the result of a client's handshake: the process that is served, or the refusal. */
+  /** Performs the handshake of a client. Returns the process that the server serves, or the refusal. */
   async come(client: Omit<Hello, 'versions' | 'features' | 'namespaceid' | 'interface' | 'nonce'>): Promise<string> {
     const { said, admissions } = this;
     const before = this.session;

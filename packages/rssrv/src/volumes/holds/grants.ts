@@ -1,5 +1,6 @@
-// Types of a client that asks for a volume, and of the answer. They are in this folder because holds.ts decides, and sessions and messages
-// import them from here. Invariant: a grant names the epoch of its volume, by which a later take-over revokes it.
+// Types for a client that asks for a volume, and for the answer that the client gets. These types are in this folder because holds.ts
+// makes the decision; sessions and messages import the types from here. Invariant: a grant names the epoch of its volume. A later
+// take-over revokes the grant by this epoch.
 
 import type { Holder } from '@rsio/protocol/wire/messages';
 import type { Status } from '@rsio/protocol/wire/status';
@@ -11,7 +12,7 @@ export interface ClientIdentity {
   readonly instance: number;
   readonly machine: string;
   readonly boot: string;
-  /** Null for early client versions, which send no process id. */
+  /** Process id of the client. Null if the client is of an early version, which sends no process id. */
   readonly process: string | null;
   readonly address: string;
 }

@@ -35,7 +35,7 @@ class Scene {
   nowMs = 1_284_476_552_000;
   role: ClientRole | null = null;
 
-  /** Returns the identity, or the refusal. */
+  /** Opens the volume. Returns the identity that the client gets, or the refusal. */
   open(client: Claimant, changes: Partial<OpenRequest> = {}, volume = ORACLE): string | { status: number; sentence: string } {
     const opening = decideOpen(this.entry, volume, client, { ...OPEN, ...changes }, this.life, this.role);
     if (opening.kind === 'refused') return opening;
@@ -156,7 +156,8 @@ describe('an OPEN', () => {
     expect(shared.open(BIG2, { resume: 'id.shared.1' }, SHARED)).toBe('id.shared.1');
   });
 
-  // Regression: a client whose hold was released overwrote a rollback of a shared volume with writes that it still had.
+  // Regression: after the hold of a client was released, a shared volume was rolled back. The client then overwrote the content with old
+  // writes from its replay log.
   test('that resumes a hold on a shared volume which has ended is refused, also by a later hold of its own', () => {
     const scene = new Scene();
     scene.open(MARS, {}, SHARED);
@@ -359,7 +360,7 @@ describe.each([
         let entry: VolumeHolds = NO_HOLDS;
         let incarnations = 0;
         const life = (): string => `life.${incarnations}`;
-        /** Maps an identity to its client and to the range of epochs in which no other client had a hold. */
+        /** Maps an identity to the client that got it, and to the range of epochs in which no other client had a hold. */
         const known = new Map<string, string>();
         const ended = new Set<string>();
         for (const one of steps) {

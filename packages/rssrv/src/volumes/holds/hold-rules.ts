@@ -37,7 +37,7 @@ export interface Hold {
    * null, which stands for the current incarnation.
    */
   readonly life: string | null;
-  /** Number of the term under which a replica is open (docs/PROTOCOL.md Q6). Absent in the holds of other volumes. */
+  /** Number of the term under which a replica is open (docs/PROTOCOL.md Q6). Absent if the volume is no replica. */
   readonly term?: number;
 }
 
@@ -53,7 +53,10 @@ export interface VolumeHolds {
   readonly epoch: number;
   readonly holds: readonly Hold[];
   readonly taken: TakeOver | null;
-  /** Present for a snapshot. The next start forgets a snapshot without holders, because servers make and remove many snapshots. */
+  /**
+   * True if the entry belongs to a snapshot; absent for a volume. The next start forgets a snapshot without holders, because servers
+   * make and remove many snapshots.
+   */
   readonly isSnapshot?: true;
 }
 
@@ -79,9 +82,9 @@ export interface Opening {
   readonly isReader: boolean;
   /** The holds of other nodes that this OPEN takes over. */
   readonly losers: readonly Hold[];
-  /** The hold of an earlier instance of the same node, which this OPEN replaces; null if there is none. */
+  /** The hold of an earlier instance of the same node, which this OPEN replaces; null if there is no such hold. */
   readonly replaced: Hold | null;
-  /** True if the client has no writes to recover, because it does not resume. */
+  /** True if the client does not resume an earlier hold, and therefore has no writes to recover. */
   readonly isSettled: boolean;
   /** True if the client resumes with the identity that earlier servers gave all holds of a shared volume; the answer must repeat it. */
   readonly isOldIdentity: boolean;
@@ -134,8 +137,8 @@ export function decideOpen(
 }
 
 /**
- * Returns the volume's holds after a granted OPEN, or `entry` itself if nothing changes. `incarnation` must be read after the losers'
- * grants have been revoked.
+ * Returns the volume's holds after a granted OPEN, or `entry` itself if nothing changes. The caller must read `incarnation` only after
+ * the losers' grants have been revoked.
  */
 export function withOpening(entry: VolumeHolds, opening: Opening, incarnation: string, nowMs: number): VolumeHolds {
   const { client, losers, isReader: onlyReads } = opening;
@@ -168,7 +171,10 @@ export function isUnsettled({ readonly, life }: Hold, incarnation: string): bool
   return !readonly && life !== null && life !== incarnation;
 }
 
-/** Returns the identity of the hold of the client that has opened the volume, and the epoch of the grant; null if the client has no hold. */
+/**
+ * Returns the answer to a client that has opened the volume: the identity of the client's hold, and the epoch of the grant. Returns
+ * null if the client has no hold.
+ */
 export function grantFor(
   entry: VolumeHolds,
   volume: HeldVolumeFacts,
@@ -196,7 +202,7 @@ export function withSettled(entry: VolumeHolds, client: Claimant, epoch: number,
   return { ...entry, holds: entry.holds.map((hold) => (hold === own ? { ...own, life: incarnation } : hold)) };
 }
 
-/** The part of an identity after the id of the volume. */
+/** Matches the part of an identity that follows the id of the volume. */
 const HOLD_OF_IDENTITY = /\.(?:readonly|shared|(?:shared\.)?\d+)$/;
 
 /** Identifies the content of a volume and the hold on it (docs/PROTOCOL.md, Verifier). */
@@ -222,7 +228,10 @@ function oldSharedIdentity({ id }: Pick<HeldVolumeFacts, 'id'>): string {
   return `${id}.shared`;
 }
 
-/** True if `identity` is that of the hold. If the volume has become shared, its client also resumes, sees the change and waits. */
+/**
+ * Returns true if `identity` is that of the hold. If the volume has become shared, an identity from before this change also resumes,
+ * so that the client sees the change and waits.
+ */
 function mayResume(volume: HeldVolumeFacts, own: Hold, identity: string | null): boolean {
   if (identityOf(volume, own) === identity) return true;
   return volume.shared && (identityOf({ ...volume, shared: false }, own) === identity || oldSharedIdentity(volume) === identity);

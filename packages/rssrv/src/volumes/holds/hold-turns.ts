@@ -1,5 +1,5 @@
-// Executes the changes to one volume's holds one after another, and remembers the take-over in progress. holds.ts makes the changes.
-// Invariant: no two changes to the holds of one volume overlap, and the next change runs even if the one before has failed.
+// Executes the changes to the holds of a volume one after another, and remembers the volume's take-over in progress. holds.ts makes the
+// changes. Invariant: no two changes to the holds of one volume overlap, and a change runs even if the previous change has failed.
 
 import { counted } from '@rsio/common/lib/assert';
 import type { Claimant, VolumeHolds } from './hold-rules.ts';
@@ -8,14 +8,14 @@ import type { Claimant, VolumeHolds } from './hold-rules.ts';
 export interface HoldChanges {
   last: Promise<unknown>;
   waiting: number;
-  /** The take-over in progress, with the volume's earlier holds; null if there is none. */
+  /** The take-over in progress, with the volume's earlier holds; null if no take-over is in progress. */
   takeOver: { readonly taker: Claimant; readonly entry: VolumeHolds } | null;
 }
 
 export class HoldTurns {
   private readonly changes = new Map<string, HoldChanges>();
 
-  /** Returns the waiting and running changes of a volume; undefined if there are none. */
+  /** Returns the waiting and running changes of a volume; undefined if no change of the volume waits or runs. */
   of(volumeId: string): Readonly<HoldChanges> | undefined {
     return this.changes.get(volumeId);
   }

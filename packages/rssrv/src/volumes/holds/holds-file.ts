@@ -32,7 +32,10 @@ export interface HoldsFileContent {
   readonly volumes: Readonly<Record<string, VolumeHolds>>;
   /** Maps each node to the notes about its instances. */
   readonly nodes: Readonly<Record<string, NodeNotes>>;
-  /** True if clients have been fenced, so that the file of fenced clients must exist. Earlier builds ignore this key. */
+  /**
+   * True if clients have been fenced, so that the file of fenced clients must exist. Earlier builds of rssrv ignore this key of the
+   * file.
+   */
   readonly hasHadFences?: boolean;
 }
 
@@ -43,7 +46,10 @@ const process = orNull(tokenText);
 const instance = guarded(integer(), clientInstance, 'an instance number');
 const time = whole(0, TIME_MAX_MS);
 
-/** In the second version of the file, holds had no process ids. In the first version, holds also had no epochs and no incarnations. */
+/**
+ * FIRST_HOLD: a hold in the first version of the file, without process id, epoch and incarnation. SECOND_HOLD: a hold in the second
+ * version, without process id.
+ */
 const FIRST_HOLD = { node, machine: text(), instance: integer(), address: text(), sinceMs: time, readonly: flag() };
 const SECOND_HOLD = { ...FIRST_HOLD, epoch: count, life: orNull(text()) };
 const HOLD = object({ ...SECOND_HOLD, instance, process, term: optional(guarded(integer(), termNumber, 'the number of a term')) });
@@ -114,7 +120,7 @@ function fromEarlier<H>({ volumes, instances }: Earlier<H>, fromHold: (hold: H, 
   return { volumes: Object.fromEntries(converted), nodes: nodesOf(instances) };
 }
 
-/** Omits invalid entries, because they would make every later start fail. */
+/** Returns the notes about nodes. Omits invalid entries, because a saved invalid entry would make every later start fail. */
 function nodesOf(instances: Of<typeof INSTANCES>): Record<string, NodeNotes> {
   const nodes = new Map<string, NodeNotes>();
   for (const [key, below] of Object.entries(instances)) {

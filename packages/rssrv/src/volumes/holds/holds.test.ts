@@ -1,5 +1,5 @@
-// The file of the holds: a start refuses holders that no message could carry, and if the file cannot be written, a change does not count.
-// Time belongs to the test. hold-rules.test.ts tests the decisions.
+// The file of the holds. A start refuses a file with a holder that no message could contain. A change does not take effect if the file
+// cannot be written. Time belongs to the test. hold-rules.test.ts tests the decisions.
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

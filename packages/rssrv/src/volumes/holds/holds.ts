@@ -44,8 +44,8 @@ export interface GrantPorts {
   role(): ClientRole | null;
   incarnation(volume: ServedVolume): string;
   /**
-   * Revokes the hold's grants up to `epoch`. Resolves when no request under these grants is running; the result is false if writes may be
-   * lost.
+   * Revokes the hold's grants up to `epoch`. Resolves when no request under these grants is running: with true, or with false if
+   * writes may be lost.
    */
   revokeHold(volume: ServedVolume, hold: Hold, epoch: number, why: string): Promise<boolean>;
   /** Makes all writes to the volume durable. Throws if a write may be lost. */
@@ -66,7 +66,7 @@ export class Holds {
   private readonly file: StateFile<HoldsFileContent>;
   private readonly volumes = new Map<string, VolumeHolds>();
   private readonly nodes = new Map<string, NodeNotes>();
-  /** Maps volume id and node to the text of the last logged refusal. */
+  /** Maps a pair of volume id and node to the text of the last refusal that was logged for this pair. */
   private readonly refusals = new Map<string, string>();
   private readonly turns = new HoldTurns();
   /** True if clients have been fenced, now or earlier (fences.ts). */
@@ -102,7 +102,10 @@ export class Holds {
     return holdersOf(this.entryOf(volumeId).holds);
   }
 
-  /** Returns the node of a writer that has not yet resent the writes that earlier incarnations may have lost; null if there is none. */
+  /**
+   * Returns the node of a writer that has not yet resent the writes that earlier incarnations may have lost; null if all writers have
+   * resent theirs.
+   */
   unsettledNode(volumeId: string, incarnation: string): string | null {
     return this.entryOf(volumeId).holds.find((hold) => isUnsettled(hold, incarnation))?.node ?? null;
   }
@@ -145,7 +148,7 @@ export class Holds {
     return silentMs >= SESSION_SILENT_MS || isSuccessor(before, newcomer);
   }
 
-  /** Returns the last admitted instance of a node, or null if this instance holds no volume. */
+  /** Returns the instance of a node that was admitted last, or null if this instance is unknown or holds no volume. */
   lastHolding(node: string): ClientIdentity | null {
     const { last } = this.notesOf(node);
     if (last === null) return null;
@@ -159,7 +162,7 @@ export class Holds {
     if (change(this.notesOf(client.node)) !== this.notesOf(client.node)) await this.note(client.node, change);
   }
 
-  /** Removes the notes about all nodes that are no longer clients and hold no volume; the next save includes the removal. */
+  /** Removes the notes about all nodes that are not in `clients` and hold no volume. The next save includes the removal. */
   keepNodes(clients: readonly string[]): void {
     const kept = new Set([...clients, ...[...this.volumes.values()].flatMap(({ holds }) => holds.map(({ node }) => node))]);
     for (const node of [...this.nodes.keys()]) if (!kept.has(node)) this.nodes.delete(node);
@@ -255,8 +258,8 @@ export class Holds {
   }
 
   /**
-   * Grants the volume with the settings in force when the hold has been saved. If the volume or its incarnation changes during the save,
-   * decides again. If the OPEN is then refused, ends the hold that it has begun.
+   * Grants the volume with the settings that are in force once the hold has been saved. If the volume or its incarnation changes
+   * during the save, the OPEN is decided again. If the OPEN is then refused, the hold that it has begun ends.
    */
   private async grantNow(id: string, client: ClientIdentity, request: OpenRequest, ports: GrantPorts, own: HoldChanges): Promise<Grant> {
     const before = this.entryOf(id);
@@ -327,7 +330,7 @@ export class Holds {
       await ports.sync(volume);
     } catch (thrown) {
       const { code, message } = toRsError(thrown);
-      // Slow storage has not lost any writes yet. If the sync fails later, the storage starts a new incarnation.
+      // After a time-out, the storage has not lost writes yet. If the slow sync fails later, the storage starts a new incarnation then.
       if (code === 'E_TIMEOUT' && reason === null)
         return `Volume ${name} was not taken from ${from}. ${message}: try again when the storage answers`;
       reason = message;
@@ -346,7 +349,7 @@ export class Holds {
   private async give(volume: ServedVolume, client: ClientIdentity, opening: Opening, ports: GrantPorts): Promise<Grant> {
     const { id, name } = volume;
     const { losers, replaced, readonly } = opening;
-    // Read the incarnation only now, because the crash of a worker may have started a new one.
+    // Read the incarnation only now, because the crash of a worker may have started a new incarnation.
     const incarnation = ports.incarnation(volume);
     const isElsewhere = replaced !== null && replaced.machine !== client.machine;
     const opened = withOpening(this.entryOf(id), opening, incarnation, this.wallMs());
@@ -372,7 +375,7 @@ export class Holds {
     return { granted: true, volume, readonly, incarnation, ...told };
   }
 
-  /** Logs a refusal, but not its repetitions. */
+  /** Logs a refusal, unless it repeats the last refusal that was logged for this client and volume. */
   private logRefusal({ id, name }: ServedVolume, { node, address }: Claimant, sentence: string): void {
     const key = `${id} ${node}`;
     if (this.refusals.get(key) === sentence) return;
@@ -441,7 +444,7 @@ export class Holds {
   }
 }
 
-/** Returns true if the served volume still equals the granted one. Its size may differ, because a held volume may grow. */
+/** Returns true if the served volume still equals the granted volume. The sizes may differ, because a held volume may grow. */
 function isAsServed({ volume, incarnation }: Extract<Grant, { granted: true }>, now: ServedVolume, ports: GrantPorts): boolean {
   const isSame = now === volume || isDeepStrictEqual({ ...now, sizeBytes: 0 }, { ...volume, sizeBytes: 0 });
   return isSame && ports.incarnation(now) === incarnation;

@@ -13,7 +13,7 @@ export interface MachineNote {
 }
 
 export interface NodeNotes {
-  /** The instance that was admitted last; null if unknown (for example, in notes from an earlier version of the file). */
+  /** The instance that was admitted last; null if this instance is unknown (for example, in notes from an earlier version of the file). */
   readonly last: Instance | null;
   /** Notes about machines, the most recently changed note last. */
   readonly machines: readonly MachineNote[];

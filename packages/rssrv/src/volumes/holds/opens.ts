@@ -11,12 +11,12 @@ import type { GrantPorts, Holds } from './holds.ts';
 import { OPEN_TRIES_MAX } from '../limits.ts';
 import type { VolumeUses } from './volume-uses.ts';
 
-/** The session that asks. */
+/** The session that sends an OPEN. */
 export interface OpeningSession {
   readonly client: ClientIdentity;
   readonly uses: VolumeUses;
   isEnding(): boolean;
-  /** Resolves when the session begins to end; null if this cannot be awaited. */
+  /** Resolves when the session begins to end; null if the caller offers no promise for this. */
   readonly ending: Promise<void> | null;
 }
 
@@ -45,7 +45,8 @@ export class Opens {
       const volume = this.ports.find(node, request);
       if (volume === null) return this.ports.notServed(node, request);
       const grant = await this.grantOf(session, volume, request);
-      // The volume was renamed or removed before its turn came. By now, another volume may have the requested name.
+      // The volume was renamed or removed before the OPEN got its turn. By now, another volume may have the requested name, so that the
+      // name is looked up again.
       if (grant.granted || grant.status !== STATUS.UNKNOWN_VOLUME) return grant;
     }
     return { granted: false, status: STATUS.HELD, sentence: `Volume ${request.name} changes again and again: try again`, holders: [] };
@@ -68,7 +69,7 @@ export class Opens {
         return grant;
       })
       .finally(() => uses.opened(id));
-    // If this session ends, do not wait for the take-over, because the take-over depends on another client's worker.
+    // If this session ends, its end does not wait for the take-over, because the take-over depends on another client's worker.
     if (request.take === TAKE.NO || ending === null) return granting;
     const sentence = `The session ended before volume ${name} was taken over`;
     return Promise.race([granting, ending.then((): Grant => ({ granted: false, status: STATUS.SHUTTING_DOWN, sentence, holders: [] }))]);

@@ -1,4 +1,4 @@
-// Holds of absent clients that an administrator ends: the order of the steps, and the conditions under which a hold stays.
+// An administrator ends the holds of absent clients: the order of the steps, and the conditions under which a hold stays.
 // test/integration/fence.test.ts tests the command.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -16,7 +16,7 @@ import { removeFolder } from '@rsio/common/testing/remove-folder';
 let folder: string;
 let holds: Holds;
 let steps: string[];
-/** The state of the server; a test changes it. */
+/** Facts about the server that the ports report. A test changes them. */
 let facts: { isThere: boolean; isFenced: boolean; life: string; isServed: boolean; sync: () => Promise<void> };
 
 const PORTS: ReleasePorts = {

@@ -1,6 +1,6 @@
 // Ends the hold of an absent client by order of an administrator. holds.ts keeps the holds. Invariants: a hold ends only after the writes
-// made under it are durable, and only while its client has no session. A hold whose writes may be lost ends only by force, and only if its
-// client is fenced.
+// made under it are durable, and only while its client has no session. A hold whose writes may be lost ends only if the administrator
+// forces it and the client of the hold is fenced.
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { ServedVolume } from '../../storage/io/served-volume.ts';
@@ -8,9 +8,9 @@ import type { Hold } from './hold-rules.ts';
 import type { Holds } from './holds.ts';
 
 export interface ReleasePorts {
-  /** Returns the served volume, or null if it is not served. */
+  /** Returns the served volume with this id, or null if the server does not serve it. */
   find(volumeId: string): ServedVolume | null;
-  /** True if the client has a session, or is beginning one. */
+  /** Returns true if the client has a session or is beginning a session. */
   isThere(node: string): boolean;
   isFenced(node: string): boolean;
   incarnation(volume: ServedVolume): string;
@@ -21,9 +21,9 @@ export interface ReleasePorts {
 }
 
 /**
- * Ends the hold of a node on a volume. Returns false if the node does not hold it. Throws E_IN_USE if the client has a session, or if
- * `isForced` is true and the client is not fenced. Throws E_HELD if writes may be lost and `isForced` is false, E_TIMEOUT or E_VOLUME if
- * the storage cannot be synced, and E_SYSTEM if the change cannot be saved. The hold stays after any error.
+ * Ends the hold of a node on a volume. Returns false if the node does not hold the volume. Throws E_IN_USE if the client has a
+ * session, or if `isForced` is true and the client is not fenced. Throws E_HELD if writes may be lost and `isForced` is false,
+ * E_TIMEOUT or E_VOLUME if the storage cannot be synced, and E_SYSTEM if the change cannot be saved. The hold stays after any error.
  */
 export async function releaseHold(
   holds: Pick<Holds, 'endHold'>,
@@ -42,7 +42,7 @@ export async function releaseHold(
     if (hold.readonly) return;
     if (!isSettled(hold, ports.incarnation(volume)) && !isForced) throw mayHaveLost(name, node, ports.isFenced(node));
     await sync(volume, node, ports);
-    // A client that came back during the sync resumes its hold.
+    // Check again: if the client has come back during the sync, it resumes its hold, and the hold must not end.
     checkAbsent(node, ports);
   });
 }
@@ -66,7 +66,10 @@ function mayHaveLost(volume: string, node: string, isFenced: boolean): RsError {
   );
 }
 
-/** A time-out loses no writes. After any other failure, writes may be lost, and a new incarnation makes the hold unsettled. */
+/**
+ * Syncs the volume. A time-out loses no writes. After any other failure, writes may be lost, and a new incarnation begins, so that the
+ * holder must recover its writes.
+ */
 async function sync(volume: ServedVolume, node: string, ports: ReleasePorts): Promise<void> {
   try {
     await ports.sync(volume);

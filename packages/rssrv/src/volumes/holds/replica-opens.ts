@@ -1,6 +1,6 @@
-// Decides whether a client may open a replica of a mirror (docs/PROTOCOL.md Q6). Pure. holds.ts asks in the turn of the volume. Invariants:
-// a replica is opened only under the term that this server has promised, and only when no hold of another term is left. Any other volume is
-// opened without a term.
+// Decides whether a client may open a replica of a mirror (docs/PROTOCOL.md Q6). Pure. holds.ts calls `refusedReplica` in the turn of the
+// volume. Invariants: a replica is opened only under the term that this server has promised, and only when no hold of another term is
+// left. A volume that is no replica is opened without a term.
 
 import type { OpenRequest } from '@rsio/protocol/wire/messages';
 import type { Term } from '@rsio/protocol/wire/mirror-messages';
@@ -11,13 +11,16 @@ import { type Claimant, type Hold, holdersOf, type Refusal, type VolumeHolds } f
 
 export interface MirrorPromise {
   readonly name: string;
-  /** The highest term that was claimed at this server; null if none was. */
+  /** The highest term that was claimed at this server; null if no term was claimed. */
   readonly promise: Term | null;
 }
 
 type Replica = Pick<ServedVolume, 'name' | 'replica'>;
 
-/** Returns the refusal of an OPEN by the rules of mirrors; null if they permit it. `promiseOf` returns null for an unknown mirror. */
+/**
+ * Returns the refusal if the rules of mirrors forbid an OPEN; null if they permit the OPEN. `promiseOf` returns null for an unknown
+ * mirror.
+ */
 export function refusedReplica(
   { name, replica }: Replica,
   { holds }: VolumeHolds,
@@ -46,7 +49,7 @@ export function isReplica(volume: string, mirror: string, known: MirrorPromise |
   return `Volume ${volume} is a replica of mirror ${named}: attach the mirror`;
 }
 
-/** True if the hold began under this term. */
+/** Returns true if the hold began under this term. */
 export function isOfTerm({ term: number, node, instance }: Hold, term: Term): boolean {
   return number !== undefined && compareTerms({ number, node, instance }, term) === 0;
 }

@@ -42,26 +42,35 @@ const move: fc.Arbitrary<Move> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const) }) },
 );
 
-/** Several clients, whose processes may write from the grant to the end of their handles, and a listener that may be restarted. */
+/**
+ * Several clients, and a listener that may be restarted. The process of a client may write from the grant of a handle until the handle
+ * ends.
+ */
 class World {
-  /** Violations of the invariants. */
+  /** Violations of the invariants that the test has found. */
   readonly wrong: unknown[] = [];
   private readonly clients = [BIG2, MARS, VENUS];
   private readonly names = ['big-2', 'mars', 'venus'];
   private readonly folder = mkdtempSync(join(folder, 'world-'));
-  /** Increased by each restart: reports of an earlier listener no longer count, and the new one has another file. */
+  /**
+   * Number of the listener, increased by each restart. Reports of an earlier listener no longer count, and each listener has a file of
+   * its own.
+   */
   private round = 0;
   private holders = this.listener();
   private readonly pending: ((fails: boolean) => void)[] = [];
   /** Open handles by client, for writing and for reading. */
   private readonly handles = new Map<number, { epoch: number; readonly: boolean }[]>();
-  /** Running OPENs, each with the epoch up to which it is revoked. */
+  /** Running OPENs, each with the epoch up to which its grant has been revoked. */
   private readonly opening = new Set<{ index: number; voidUpTo: number }>();
-  /** Epochs of the releases that wait for the end of an OPEN, by client, as in session-volumes.ts. */
+  /** Releases that wait for the end of an OPEN, as in session-volumes.ts: maps a client to the epoch of its release. */
   private readonly postponed = new Map<number, number>();
   private readonly identities = new Map<number, string>();
   private life = 0;
-  /** Running operations, including those of earlier listeners. Each may write its file until it ends. */
+  /**
+   * Running operations, including operations of earlier listeners. An operation may write the file of its listener until the operation
+   * ends.
+   */
   private readonly begun: Promise<unknown>[] = [];
   private readonly forgotten: ((fails: boolean) => void)[] = [];
 
@@ -145,7 +154,7 @@ class World {
     this.release(index);
   }
 
-  /** Releases the hold unless an OPEN is in progress, or has opened a handle. */
+  /** Releases the hold of the client, unless an OPEN of the client is in progress or has opened a handle. */
   private release(index: number): void {
     const epoch = this.postponed.get(index);
     const isUsed = [...this.opening].some((one) => one.index === index) || (this.handles.get(index) ?? []).length > 0;
@@ -154,7 +163,7 @@ class World {
     this.begun.push(this.holders.release('id', this.clients[index]!, epoch));
   }
 
-  /** Restarts the listener. Its workers end before the new listener serves any client. */
+  /** Restarts the listener. The workers of the old listener end before the new listener serves a client. */
   private async restart(): Promise<void> {
     const before = this.file;
     this.round++;
@@ -181,7 +190,7 @@ class World {
     }
   }
 
-  /** Checks that the clients with usable handles are one writer or only readers, and that the file has a hold of each. */
+  /** Checks that the clients with usable handles are either a single writer or only readers. */
   private judge(): void {
     const users = [...this.handles].filter(([, handles]) => handles.length > 0);
     const writers = users.filter(([, handles]) => handles.some((handle) => !handle.readonly));

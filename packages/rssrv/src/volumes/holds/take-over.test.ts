@@ -39,7 +39,7 @@ async function afterRestart(): Promise<string> {
 class Scene {
   readonly lines: string[] = [];
   readonly holders: Holds;
-  /** The steps, each with the client that would hold the volume after a restart. */
+  /** The steps that were executed. The text of a step also names the client that would hold the volume after a restart at this step. */
   readonly steps: string[] = [];
   life = 'life';
   isWanted = true;
@@ -205,7 +205,7 @@ describe('a take-over fails and the holder goes on', () => {
   test('when the requesting client has disconnected', async () => {
     const { scene, identity } = await held();
     scene.at = () => void (scene.isWanted = false);
-    // Not HELD, because a client that attaches its volumes again after a restart gives up a volume that another client holds.
+    // The status is not HELD: a client that attaches its volumes again after a restart would give up a volume if the status were HELD.
     expect(await scene.open(MARS, OVER)).toMatchObject({ granted: false, status: STATUS.SHUTTING_DOWN, holders: [] });
     scene.at = () => undefined;
     scene.isWanted = true;

@@ -1,14 +1,14 @@
-// The volumes that a session has been granted, and the volumes that it is opening. The listener consults it before it changes a volume and
-// before it revokes handles. Invariant: the session counts as a user of the volume from the start of an OPEN until its answer, so that the
-// volume does not change between decision and answer.
+// The volumes that a session has been granted, and the volumes that it is opening. The listener consults these lists before it changes a
+// volume and before it revokes handles. Invariant: from the start of an OPEN until its answer, the session counts as a user of the
+// volume. The volume therefore does not change between the decision about the OPEN and the answer.
 
 import { FORMER_USES_MAX } from '../limits.ts';
 
 export class VolumeUses implements Iterable<string> {
   private readonly granted = new Set<string>();
   /**
-   * Volumes that the session had and has closed, the most recent last. Its worker may still report about them. The value is true once the
-   * worker has reported that writes may be lost.
+   * Volumes that the session had and has closed, the most recent last. The worker of the session may still report about these volumes.
+   * The value is true once the worker has reported that writes may be lost.
    */
   private readonly former = new Map<string, boolean>();
   /** Number of OPENs in progress, keyed by volume id. */
@@ -24,7 +24,7 @@ export class VolumeUses implements Iterable<string> {
     return this.granted.has(volumeId);
   }
 
-  /** Iterates over the volumes granted to the session. The session may have changed their storage. */
+  /** Iterates over the volumes granted to the session. The session may have written to the storage of these volumes. */
   [Symbol.iterator](): Iterator<string> {
     return this.granted.values();
   }
@@ -34,12 +34,15 @@ export class VolumeUses implements Iterable<string> {
     this.granted.add(volumeId);
   }
 
-  /** Returns true if the session had the volume, and has closed it. */
+  /** Returns true if the session had been granted the volume and has closed it. */
   wasGranted(volumeId: string): boolean {
     return this.former.has(volumeId);
   }
 
-  /** Records that a sync of a closed volume has failed late. Returns true the first time. */
+  /**
+   * Records that a sync of a closed volume has failed late. Returns true if this is the first failed sync of the volume that is
+   * recorded.
+   */
   losesFormer(volumeId: string): boolean {
     const isFirst = this.former.get(volumeId) === false;
     if (isFirst) this.former.set(volumeId, true);

@@ -1,5 +1,5 @@
 // The statistics of the listener: asks the sessions for their figures and shows them. The workers keep the counters (volume-counters.ts).
-// Invariant: the listener does not ask a session whose process hangs, and shows its last report.
+// Invariant: the listener does not ask a session whose process hangs, and shows the last report of this session instead.
 
 import { nameInUniverse } from '@rsio/common/lib/volume-name';
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
@@ -14,7 +14,7 @@ interface ObservedSession {
   readonly client: { readonly node: string; readonly address: string };
   readonly beganMs: number;
   readonly workerSession: {
-    /** Time in ms for which its process has been hanging in a call to the storage; null if it does not hang. */
+    /** Time in ms for which the process of the session has been hanging in a call to the storage; null if the process does not hang. */
     readonly blockedMs: number | null;
     send(message: { readonly type: 'figures' }): void;
   };
@@ -52,7 +52,7 @@ export class Statistics {
     return statsView(sessions, { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs(), nameOf, heldBy });
   }
 
-  /** Returns the ids of the sessions that were asked. */
+  /** Asks the sessions for their figures. Returns the ids of the sessions that were asked. */
   private ask(): string[] {
     const asked = this.ports.sessions().filter(({ workerSession }) => workerSession.blockedMs === null);
     for (const { workerSession } of asked) workerSession.send({ type: 'figures' });

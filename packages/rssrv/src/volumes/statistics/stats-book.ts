@@ -1,24 +1,24 @@
 // Keeps the last reports of the sessions: counters of their volumes, and paths. Workers report at an interval and when the listener asks.
-// Invariants: a worker that does not answer delays the statistics by at most FIGURES_WAIT_MS, and its figures are shown with their age. The
-// book has no record of a session that has ended.
+// Invariants: a worker that does not answer delays the statistics by at most FIGURES_WAIT_MS, and the last figures of this worker are
+// shown with their age. The book has no record of a session that has ended.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { NOTHING_HELD } from '../throttle/throttle-messages.ts';
 import type { SessionFigures, VolumeFigures } from './volume-counters.ts';
 import { FIGURES_WAIT_MS, RATE_OVER_MS } from '../limits.ts';
 
-/** A volume in a session. */
+/** The reports of one session about one volume. */
 export interface VolumeRecord {
   readonly now: VolumeFigures;
   /** Monotonic time of the report `now`. */
   readonly nowMs: number;
-  /** An earlier report. Rates are measured from it to `now`. */
+  /** An earlier report. Rates are measured from this report to the report `now`. */
   readonly before: VolumeFigures;
   readonly beforeMs: number;
 }
 
 export interface SessionRecord {
-  /** Monotonic time of its last report. */
+  /** Monotonic time of the last report of the session. */
   readonly atMs: number;
   readonly holesOff: boolean;
   readonly paths: SessionFigures['paths'];
@@ -46,7 +46,7 @@ export class StatsBook {
     const atMs = this.clock.monotonicMs();
     const records = new Map(this.sessions.get(session)?.volumes);
     const reported = new Set(volumes.map(({ volumeId }) => volumeId));
-    // A volume that the session does not report is idle, and its counters have not changed.
+    // If a report leaves out a volume, the volume is idle, and its counters have not changed since the previous report.
     for (const [id, record] of records)
       if (!reported.has(id) && record.now.outstanding + record.now.heldByLimit > 0)
         records.set(id, { ...record, now: { ...record.now, ...IDLE } });

@@ -11,12 +11,12 @@ type Stats = ServerMethods['stats']['result'];
 export type SessionStats = Stats['sessions'][number];
 export type WaitView = Stats['waits'][number];
 
-/** A session with its reports. `record` is null until the first report. */
+/** A session with its last report. `record` is null until the session has reported for the first time. */
 export interface StatsSession {
   readonly node: string;
   readonly address: string;
   readonly beganMs: number;
-  /** Time in ms for which its process has been hanging in a call to the storage; null if it does not hang. */
+  /** Time in ms for which the process of the session has been hanging in a call to the storage; null if the process does not hang. */
   readonly blockedMs: number | null;
   readonly record: SessionRecord | null;
 }

@@ -1,7 +1,8 @@
-// Counts the I/O of a session for each volume: requests, bytes, errors and latencies. To save a clock read, a request that the storage
-// answers at once ends when the next request of the same event begins, or when the event ends; the time of both is read anyway. Invariants:
-// counting a request allocates nothing, except for the first of its kind on a volume. Counters never decrease while the session lives. A
-// session keeps the counters of at most COUNTERS_CLOSED_MAX volumes without a handle.
+// Counts the I/O of a session for each volume: requests, bytes, errors and latencies. A request that the storage answers at once counts
+// as ended when the next request of the same event begins, or when the event ends. This way of counting saves a clock read, because the
+// clock is read at these two points anyway. Invariants: counting a request allocates nothing, except for the first request of each kind
+// on a volume. Counters never decrease while the session lives. A session keeps the counters of at most COUNTERS_CLOSED_MAX volumes
+// without a handle.
 
 import { Histogram } from '@rsio/common/structures/histogram';
 import { type LatencyFigures, NO_LATENCY } from '@rsio/common/structures/latency-figures';
@@ -26,16 +27,16 @@ export interface VolumeFigures extends HeldFigures {
   readonly flushLatency: LatencyFigures;
   /** Sum of the times in ms for which limits and pauses have held requests. */
   readonly heldMs: number;
-  /** Requests in the storage, or waiting for space or a snapshot. */
+  /** Number of requests that the storage is executing, or that wait for space or for a snapshot. */
   readonly outstanding: number;
-  /** Age in ms of the oldest outstanding request; 0 if there is none. */
+  /** Age in ms of the oldest outstanding request; 0 if no request is outstanding. */
   readonly oldestMs: number;
   readonly waitingForSpace: number;
-  /** Changes that wait because a snapshot is being taken. */
+  /** Number of changes that wait because a snapshot is being taken. */
   readonly heldForSnapshot: number;
 }
 
-/** The present state of a volume, which its counters do not contain. */
+/** The facts about a volume at present. The counters of the volume do not contain these facts. */
 export type VolumeNow = HeldFigures & Pick<VolumeFigures, 'outstanding' | 'oldestMs' | 'waitingForSpace' | 'heldForSnapshot'>;
 
 export interface PathFigures {
@@ -56,14 +57,14 @@ export interface SessionFigures {
   readonly holesOff: boolean;
   readonly volumes: readonly VolumeFigures[];
   readonly paths: readonly PathFigures[];
-  /** The OPENs in progress, which may wait, for example for a take-over. */
+  /** The OPENs in progress. An OPEN may wait, for example for a take-over. */
   readonly opens: readonly { readonly name: string; readonly universe: number; readonly waitedMs: number }[];
 }
 
 const US_PER_MS = 1_000;
 
 export class VolumeCounters {
-  /** True if a request was counted since the last call of `figures`. */
+  /** True if a request has been counted since the last call of `figures`. */
   isChanged = false;
   private reads = 0;
   private readBytes = 0;
@@ -133,7 +134,7 @@ export class VolumeCounters {
   }
 }
 
-/** The counters of all volumes of a session, and the request whose time of end is not yet known. */
+/** The counters of all volumes of a session, and the request that has been answered but whose end has not been timed yet. */
 export class SessionCounters {
   private readonly byVolume = new Map<string, VolumeCounters>();
   /** Counters of the request that was answered at once, and that ends with the next call of `reached`. */
@@ -141,7 +142,7 @@ export class SessionCounters {
   private endingOp = 0;
   private endingSinceMs = 0;
 
-  /** Returns the counters of a volume that is being opened. They continue if the session had the volume open before. */
+  /** Returns the counters of a volume that is being opened. If the session has had the volume open before, the counters continue. */
   of(volumeId: string): VolumeCounters {
     const known = this.byVolume.get(volumeId);
     // The map keeps the order of the last opening, so that the counters of volumes that were closed long ago are dropped first.
@@ -158,7 +159,7 @@ export class SessionCounters {
     for (const id of closed.slice(0, Math.max(0, closed.length - COUNTERS_CLOSED_MAX))) this.byVolume.delete(id);
   }
 
-  /** Counts a request that was answered at once. It began at `sinceMs`. */
+  /** Counts a request that was answered at once. `sinceMs`: when the request began. */
   atOnce(counters: VolumeCounters, op: number, bytes: number, status: number, sinceMs: number): void {
     counters.count(op, bytes, status);
     this.ending = counters;
@@ -173,7 +174,10 @@ export class SessionCounters {
     this.ending = null;
   }
 
-  /** Returns the figures of the volumes that have changed since the last call or are not idle; of all volumes if `isWhole`. */
+  /**
+   * Returns the figures of all volumes if `isWhole` is true. Otherwise, returns only the figures of volumes whose counters have
+   * changed since the last call, or that have waiting requests.
+   */
   figures(nowOf: (volumeId: string) => VolumeNow, isWhole: boolean): VolumeFigures[] {
     const figures: VolumeFigures[] = [];
     for (const [id, counters] of this.byVolume) {

@@ -1,5 +1,5 @@
-// Token buckets for a limit of requests and a limit of bytes, one for each. Invariant: a request passes only if no bucket is empty, and
-// then takes from every bucket.
+// Two token buckets: one for a limit of requests, and one for a limit of bytes. Invariant: a request passes only if no bucket is empty,
+// and then takes from every bucket.
 
 import type { IoLimits } from '@rsio/common/config/schema/types';
 import { RateBucket } from '@rsio/common/structures/rate-bucket';
@@ -8,7 +8,7 @@ export class Allowance {
   private requests: RateBucket | null = null;
   private bytes: RateBucket | null = null;
 
-  /** `rates`: null removes the limits. */
+  /** Sets the limits. If `rates` is null, removes the limits. */
   set(rates: IoLimits | null, nowMs: number): void {
     this.requests = changed(this.requests, rates?.iops ?? null, rates?.burstMs ?? 0, nowMs);
     this.bytes = changed(this.bytes, rates?.bytesPerSecond ?? null, rates?.burstMs ?? 0, nowMs);

@@ -26,7 +26,7 @@ export interface LimitedSession {
 export interface BandwidthPorts {
   readonly clock: Clock;
   readonly halts: Halts;
-  /** The configuration in force, with the volumes of the pools. */
+  /** Returns the configuration in force. `volumes` includes the volumes of the pools. */
   config(): Pick<RssrvConfig, 'volumes' | 'rights'>;
   sessions(): readonly LimitedSession[];
   readonly log: Pick<Log, 'info'>;
@@ -42,7 +42,7 @@ interface HeldVolume {
 }
 
 interface Held {
-  /** Number of successive reports whose text differs from `text`. */
+  /** Number of successive reports that say something else than `text`. */
   reports: number;
   text: string | null;
 }
@@ -54,7 +54,7 @@ export class Bandwidth {
   private limits: ReadonlyMap<string, IoLimits> = new Map();
   /** Maps a session id to the client's limits that the session has received. */
   private readonly ofClients = new Map<string, IoLimits | null>();
-  /** What holds the I/O, by session id and volume id. */
+  /** What holds the I/O: maps a session id to a map from volume id to the text. */
   private readonly held = new Map<string, Map<string, Held>>();
   private number = 0;
   private expiry: Timer | null = null;
@@ -74,7 +74,7 @@ export class Bandwidth {
     return limitsOrNull(this.ports.config().rights.find(({ name }) => name === node)?.limits);
   }
 
-  /** Must be called for a new session. Only the message that begins the session may be sent before. */
+  /** Must be called for a new session. Before this call, only the message that begins the session may be sent to it. */
   began({ id, client, workerSession }: LimitedSession): void {
     const rates = this.clientLimits(client.node);
     this.ofClients.set(id, rates);
@@ -239,7 +239,7 @@ export class Bandwidth {
     this.expireLater();
   }
 
-  /** Divides a limit again after this time. Of several pending calls, the earliest time counts. */
+  /** Divides the limit of a volume again after this time. If a division is already planned, the earlier of the two times counts. */
   private planLater(volumeId: string, afterMs: number): void {
     const { clock } = this.ports;
     const atMs = this.nowMs() + afterMs;
@@ -267,7 +267,7 @@ export class Bandwidth {
   }
 }
 
-/** Interval in ms at which the sessions of a volume report, if this number of sessions has it open. */
+/** Returns the interval in ms at which the sessions of a volume report, if this number of sessions has the volume open. */
 function reportMs(sessions: number): number {
   return SHARE_REPORT_MS * Math.ceil(sessions / SHARE_REPORTERS);
 }
@@ -280,7 +280,10 @@ function shareOf({ iops, bytesPerSecond, burstMs }: IoLimits, { requests, bytes 
   };
 }
 
-/** Returns the used parts of the limits; Infinity for each limit of a hungry session, and 0 without a limit. */
+/**
+ * Returns which part of each limit the session has used: 0 if there is no limit, and Infinity if the session wants more than its
+ * share.
+ */
 function useOf(
   { requests, bytes, isHungry }: { readonly requests: number; readonly bytes: number; readonly isHungry: boolean },
   { iops, bytesPerSecond }: IoLimits,

@@ -1,5 +1,5 @@
-// Executes the methods that pause and stop volumes. Invariants: only an administrator may give these orders, because they stop programs on
-// other machines. Each order is logged with its asker.
+// Executes the methods that pause and stop volumes. Invariants: only an administrator may give these orders, because they stop programs
+// on other machines. An order to pause or stop a volume is logged with its asker.
 
 import type { HandlersOf } from '@rsio/common/control/control-server';
 import type { HALT_METHODS } from '@rsio/common/control/server/volume-methods';

@@ -10,7 +10,7 @@ import { TIME_MAX_MS } from '@rsio/common/log/log-line';
 import { STOPPED_MAX } from '../limits.ts';
 import type { Halt } from './throttle-messages.ts';
 
-/** `by`: the client that ordered the stop; null for an administrator on the server. */
+/** A stop in the file of stopped volumes. `by`: the client that ordered the stop; null if an administrator on the server ordered it. */
 const STOP = object({ sinceMs: whole(0, TIME_MAX_MS), by: orNull(text()) });
 type Stop = Of<typeof STOP>;
 
@@ -23,13 +23,13 @@ const HALTS_FILE: StateForm<Of<typeof HALTS>> = {
   remedy: 'restore it, or move it away if no volume is to be stopped',
 };
 
-/** The facts about a halt that status outputs show. */
+/** The facts about a halt that the outputs of status commands show. */
 export interface HaltFacts {
   readonly kind: 'paused' | 'stopped';
   readonly sinceMs: number;
   /** When a pause ends; null for a stop, which an administrator must end. */
   readonly untilMs: number | null;
-  /** Client that ordered it; null for an administrator on the server. */
+  /** Client that ordered the halt; null if an administrator on the server ordered it. */
   readonly by: string | null;
 }
 
@@ -78,7 +78,7 @@ export class Halts {
     return pause === undefined ? null : { kind: 'paused', sinceMs: pause.sinceMs, untilMs: pause.untilMs, by: pause.by };
   }
 
-  /** Holds all I/O for this time from now. A new pause replaces an earlier one. */
+  /** Holds all I/O of the volume for `forMs` from now. A new pause replaces an earlier pause. */
   pause(volumeId: string, forMs: number, by: string | null): void {
     const before = this.paused.get(volumeId);
     before?.timer.cancel();
@@ -93,7 +93,7 @@ export class Halts {
     this.changed(volumeId, false);
   }
 
-  /** Ends a pause. Returns false if there was none. */
+  /** Ends a pause. Returns false if the volume is not paused. */
   resume(volumeId: string): boolean {
     const pause = this.paused.get(volumeId);
     if (pause === undefined) return false;
@@ -103,7 +103,10 @@ export class Halts {
     return true;
   }
 
-  /** Refuses all I/O, durably, and ends a pause. Returns false if already stopped. Throws E_SYSTEM, and stops nothing, if saving fails. */
+  /**
+   * Stops a volume durably: all its I/O is refused, and a pause of the volume ends. Returns false if the volume is already stopped. If
+   * saving fails, throws E_SYSTEM and stops nothing.
+   */
   stop(volumeId: string, by: string | null): Promise<boolean> {
     return this.changes.run(async () => {
       if (this.stopped.has(volumeId)) return false;
@@ -121,7 +124,7 @@ export class Halts {
     });
   }
 
-  /** Ends a stop, durably. Returns false if there was none. Throws E_SYSTEM, and keeps the stop, if it cannot be saved. */
+  /** Ends a stop durably. Returns false if the volume is not stopped. If saving fails, throws E_SYSTEM and keeps the stop. */
   start(volumeId: string): Promise<boolean> {
     return this.changes.run(async () => {
       const stop = this.stopped.get(volumeId);

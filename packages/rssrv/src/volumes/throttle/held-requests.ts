@@ -1,6 +1,6 @@
-// Makes the requests that wait for their throttle. Such a request counts as received but not as begun. Its copies get the same answer, and
-// its wait does not count as slow storage. Closing its handle ends it with STALE. Invariant: the buffer of a request passes to the code
-// that begins it, or back to its pool.
+// Makes the requests that wait for their throttle. A waiting request counts as received but not as begun. Copies of a waiting request get
+// the same answer, and its wait does not count as slow storage. If the handle of a waiting request is closed, the request ends with
+// STALE. Invariant: the buffer of a request passes to the code that begins it, or back to its pool.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { BufferPool } from '@rsio/common/structures/buffer-pool';
@@ -21,7 +21,10 @@ export interface HeldRequestPorts {
   answered(header: Header, status: Status): void;
 }
 
-/** Returns a request that begins later, with `begin`. `body`: its buffer, empty if it has none. */
+/**
+ * Returns a request that begins later, by a call of `begin`. `body`: the buffer with the data of the request; empty if the request has
+ * no data.
+ */
 export function heldRequest(
   ports: HeldRequestPorts,
   open: ThrottledHandle & { readonly counters: { held(ms: number): void } },

@@ -1,4 +1,4 @@
-// Makes the text that completes "held by" for the I/O of a client on a volume. The client receives it in its list of volumes. Pure.
+// Makes the text that completes "held by" for the I/O of a client on a volume. The client receives the text in its list of volumes. Pure.
 // Invariant: the text is no longer than a short text of the protocol.
 
 import type { IoLimits } from '@rsio/common/config/schema/types';
@@ -25,7 +25,7 @@ export function heldText(by: HeldBy | 'stop', own: IoLimits | null, ofClient: Io
   }
 }
 
-/** `what` is null if the limit was removed since the report. */
+/** Returns the text for a limit. `what` is null if the limit was removed after the session had reported that it holds I/O. */
 function limitText(whose: string, what: string | null): string {
   return what === null ? `${whose} limit` : `${whose} limit of ${what}`;
 }

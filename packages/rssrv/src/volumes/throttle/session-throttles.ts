@@ -1,7 +1,7 @@
-// The limits of one session: those of its client, and its shares of the limits of its volumes. Begins the waiting requests, with one timer
-// for the session. Invariants: a volume waits only for its own limits and the client's, never for another volume. A handle without a limit
-// has no throttle and costs nothing. Closing a handle ends its waiting requests with STALE, unexecuted, and the client sends them again.
-// The session confirms each setting once.
+// The limits of one session: those of its client, and its shares of the limits of its volumes. Begins the waiting requests, with one
+// timer for the session. Invariants: a volume waits only for its own limits and the client's, never for another volume. A handle without
+// a limit has no throttle and costs nothing. If a handle is closed, its waiting requests end with STALE and are not executed, and the
+// client sends them again. The session confirms each setting once.
 
 import type { IoLimits } from '@rsio/common/config/schema/types';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -14,7 +14,7 @@ import { type HeldRequest, type ThrottledHandle, VolumeThrottle } from './volume
 
 export interface ThrottlePorts {
   readonly clock: Clock;
-  /** All open handles. */
+  /** Returns all open handles of the session. */
   handles(): Iterable<ThrottledHandle>;
   /** True while an OPEN of any volume is in progress. */
   isOpening(): boolean;
@@ -25,7 +25,7 @@ export class SessionThrottles {
   private readonly ports: ThrottlePorts;
   private readonly ofClient = new Allowance();
   private readonly byVolume = new Map<string, VolumeThrottle>();
-  /** The throttles with waiting requests, the most recently served one last. */
+  /** The throttles with waiting requests, the most recently served throttle last. */
   private readonly waiting = new Set<VolumeThrottle>();
   private readonly wake: EarliestTimer;
   private reporter: Timer | null = null;
@@ -57,7 +57,7 @@ export class SessionThrottles {
     this.wakeIn(throttle.waitMs(request.sinceMs), request.sinceMs);
   }
 
-  /** Called when a handle is being closed. Ends its waiting requests with STALE. */
+  /** Called when a handle is being closed. Ends the waiting requests of the handle with STALE. */
   release(open: ThrottledHandle): void {
     const { throttle } = open;
     if (throttle === null || throttle.held === 0) return;
@@ -67,7 +67,7 @@ export class SessionThrottles {
     this.assign(throttle);
   }
 
-  /** Returns the number of waiting requests of a volume, the wait of the first one, and what holds it. */
+  /** Returns the number of waiting requests of a volume, how long the first of them has waited, and what holds it. */
   figures(volumeId: string, nowMs: number): HeldFigures {
     const throttle = this.byVolume.get(volumeId);
     const sinceMs = throttle?.heldSinceMs ?? null;
@@ -75,7 +75,10 @@ export class SessionThrottles {
     return { heldByLimit: throttle.held, heldForMs: nowMs - sinceMs, heldBy: throttle.heldBy(nowMs) };
   }
 
-  /** Forgets the volumes without an open handle, and reports that to the listener. */
+  /**
+   * Removes the throttles of volumes without an open handle, and reports to the listener that the session no longer uses these
+   * volumes.
+   */
   tick(): void {
     if (this.byVolume.size === 0 || this.ports.isOpening()) return;
     const open = new Set([...this.ports.handles()].map(({ volume }) => volume.id));
@@ -123,7 +126,7 @@ export class SessionThrottles {
     for (const open of this.ports.handles()) if (open.volume.id === throttle.volumeId) open.throttle = needed;
   }
 
-  /** Begins the requests that may begin: one of each volume in turn, and in order within a volume. */
+  /** Begins the waiting requests that may begin. The volumes take turns with one request each; the requests of a volume begin in order. */
   private pump(): void {
     const nowMs = this.ports.clock.monotonicMs();
     for (const throttle of this.waiting) {
@@ -139,7 +142,10 @@ export class SessionThrottles {
     this.wake.at(nowMs + Math.max(HELD_WAIT_MIN_MS, waitMs));
   }
 
-  /** The longest interval among the volumes counts, so that one report covers all of them. */
+  /**
+   * Plans the next report. The interval until then is the longest of all volumes with shared limits, so that one report covers all
+   * these volumes.
+   */
   private reportLater(nowMs: number): void {
     const divided = this.divided;
     if (this.reporter !== null || divided.length === 0) return;

@@ -1,5 +1,6 @@
 // Shares of one limit among sessions that begin, end, use the volume and hang, in any order, with delayed messages: the shares in force
-// never add up to more than the whole, and in the end they are fair. The buckets that use the shares are in common.
+// never add up to more than the whole limit, and the shares are fair in the end. The buckets that apply the shares have their tests in
+// packages/common.
 
 import { expectAtLeast, expectAtMost, expectSame } from '@rsio/common/testing/quick-expect';
 import fc from 'fast-check';
@@ -20,7 +21,7 @@ test('a limit is divided fairly, and as a whole', () => {
       for (const [index, share] of shares.entries()) {
         expectAtLeast(share, least - 1e-12);
         const need = Math.max(least, uses[index]! * SHARE_HEADROOM);
-        // A session that gets less than it needs gets as much as any other.
+        // A session that gets less than it needs gets at least as much as every other session.
         if (share < need - 1e-12) expectAtLeast(share, Math.max(...shares) - 1e-12);
       }
     }),
@@ -35,7 +36,7 @@ test('one hungry session beside idle ones has nearly all, and two hungry ones a 
   expect(fairShares([0.1, Number.POSITIVE_INFINITY])[1]).toBeGreaterThan(0.85);
 });
 
-/** Sessions that receive orders and send confirmations with delay, but in order. */
+/** Sessions that receive orders and send confirmations late, but in the order in which they were sent. */
 class World {
   nowMs = 0;
   private number = 0;
@@ -49,7 +50,7 @@ class World {
     for (const order of orders) this.orders.set(order.session, [...(this.orders.get(order.session) ?? []), order]);
   }
 
-  /** The session receives its next order. */
+  /** Delivers the next order to the session. */
   deliver(session: string): boolean {
     const order = this.orders.get(session)?.shift();
     if (order === undefined) return false;
@@ -66,7 +67,7 @@ class World {
     return true;
   }
 
-  /** The process of the session ends. */
+  /** Ends the process of the session. */
   end(session: string): void {
     for (const messages of [this.inForce, this.orders, this.confirmations]) messages.delete(session);
     this.tell(this.book.remove(session, Number.POSITIVE_INFINITY, this.nowMs));
@@ -111,7 +112,7 @@ test('the shares in force never add up to more than the limit, however late mess
       }
       world.settle();
       if (there.size === 0) return;
-      // No part of the limit stays unused for long, except steps below SHARE_STEP.
+      // In the end, the shares add up to the whole limit, except for a rest below SHARE_STEP that is too small for a change.
       expectAtLeast(world.total('requests'), 1 - SHARE_STEP - 1e-9);
       expectAtMost(world.total('requests'), 1 + 1e-9);
       for (const order of world.inForce.values()) expectSame(order.isDivided, there.size > 1);

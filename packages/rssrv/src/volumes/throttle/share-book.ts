@@ -1,13 +1,13 @@
-// Keeps the share of each session in the limits of one volume, and adapts the shares to the use. Each session confirms the share that it is
-// told. Pure: the functions return the orders to send. Invariant: at every moment the shares in force add up to at most 1, because a share
-// grows only by parts that other sessions have confirmed to give up. A session that does not confirm within SHARE_CONFIRM_MS is not running
-// and counts as having confirmed. When it runs again, it can use at most the rest in its old buckets.
+// Keeps the share of each session in the limits of one volume, and adapts the shares to the use. A session confirms each share that it is
+// told. Pure: the functions return the orders to send. Invariant: at every moment the shares in force add up to at most 1, because a
+// share grows only by parts that other sessions have confirmed to give up. A session that does not confirm within SHARE_CONFIRM_MS is not
+// running, and counts as having confirmed. When this session runs again, it can use at most what is left in its old buckets.
 
 import { assert } from '@rsio/common/lib/assert';
 import { fairShares } from './fair-shares.ts';
 import { SHARE_CONFIRM_MS, SHARE_STEP } from '../limits.ts';
 
-/** Shares of the limit of requests and of the limit of bytes, from 0 to 1. */
+/** A session's share of the limit of requests, and its share of the limit of bytes. A share is a number from 0 to 1. */
 export interface Share {
   readonly requests: number;
   readonly bytes: number;
@@ -26,7 +26,7 @@ interface User {
   confirmed: Share;
   wasDivided: boolean;
   number: number;
-  /** When the oldest order was sent that the session has not confirmed; null if it has confirmed. */
+  /** When the oldest order was sent that the session has not confirmed; null if the session has confirmed all orders. */
   awaitedSinceMs: number | null;
   use: Share;
 }
@@ -58,7 +58,7 @@ export class ShareBook {
     return [...this.users.values()].some(({ awaitedSinceMs }) => awaitedSinceMs !== null);
   }
 
-  /** Adds a session, and returns the orders to send. They always include one for the new session. */
+  /** Adds a session, and returns the orders to send. One of these orders is always for the new session. */
   add(session: string, nowMs: number): ShareOrder[] {
     const known = this.users.get(session);
     if (known !== undefined) return [this.again(session, known, nowMs), ...this.plan(nowMs)];
@@ -69,7 +69,10 @@ export class ShareBook {
     return orders.some((order) => order.session === session) ? orders : [this.again(session, user, nowMs), ...orders];
   }
 
-  /** `number`: the last order that the session had received when it closed the volume. After a later order, it uses the volume again. */
+  /**
+   * Removes a session, and returns the orders to send. `number`: number of the last order that the session had received when it closed
+   * the volume. Does nothing if a later order was sent, because the session then uses the volume again.
+   */
   remove(session: string, number: number, nowMs: number): ShareOrder[] {
     const user = this.users.get(session);
     if (user === undefined || user.number > number) return [];
@@ -85,13 +88,16 @@ export class ShareBook {
     user.confirmed = user.told;
   }
 
-  /** `use`: the parts of the limits that the session uses; Infinity if it wants more than its share. The next `plan` uses it. */
+  /**
+   * Records the parts of the limits that the session uses; a part is Infinity if the session wants more than its share. The next
+   * `plan` takes this use into account.
+   */
   used(session: string, use: Share): void {
     const user = this.users.get(session);
     if (user !== undefined) user.use = use;
   }
 
-  /** Counts sessions that have not confirmed in time as confirmed and idle. Returns the orders of the new plan. */
+  /** Treats sessions that have not confirmed in time as if they had confirmed and were idle. Returns the orders of the new plan. */
   expire(nowMs: number): ShareOrder[] {
     for (const user of this.users.values()) {
       if (user.awaitedSinceMs === null || nowMs - user.awaitedSinceMs < SHARE_CONFIRM_MS) continue;
@@ -125,7 +131,10 @@ export class ShareBook {
     return orders;
   }
 
-  /** Returns the share to order now. A share may always shrink; it grows only by the part that other sessions have given up. */
+  /**
+   * Returns the share that an order gives a session now. A share may always shrink; it grows only by the part that other sessions have
+   * given up.
+   */
   private next(user: User, kind: keyof Share, wanted: number): number {
     const now = user.told[kind];
     const { size } = this.users;

@@ -1,14 +1,15 @@
-// The messages between the listener and a session about limits of I/O, pauses and stops. They are plain data, because a channel between
-// processes carries them; share-book.ts and session-throttles.ts are the two ends.
+// The messages between the listener and a session about limits of I/O, pauses and stops. The messages are plain data, because a channel
+// between processes carries them. share-book.ts decides about the shares in the listener, and session-throttles.ts applies them in a
+// session.
 
 import type { IoLimits } from '@rsio/common/config/schema/types';
 
-/** Paused: all I/O of a volume waits for `leftMs`. Stopped: all I/O is refused. */
+/** The halt of a volume. If the volume is paused, all its I/O waits for `leftMs`. If the volume is stopped, all its I/O is refused. */
 export type Halt = { readonly kind: 'paused'; readonly leftMs: number } | { readonly kind: 'stopped' };
 
 /** The limits of a session on a volume. */
 export interface ThrottleSetting {
-  /** The share of this session. A rate of 0 means that other sessions have the whole limit for the moment. */
+  /** The session's share of the limits, as rates. A rate of 0 means that other sessions have the whole limit at present. */
   readonly rates: IoLimits | null;
   /** Interval at which the session must report its use; null if no other session has a share. */
   readonly reportMs: number | null;
@@ -18,7 +19,7 @@ export interface ThrottleSetting {
 export type ThrottleMessage =
   /** `number` grows with each message about the volume to this session. */
   | { readonly type: 'throttle'; readonly volumeId: string; readonly number: number; readonly setting: ThrottleSetting }
-  /** The limits of the client over all its volumes; null if it has none. */
+  /** The limits of the client over all its volumes; null if the client has no limits. */
   | { readonly type: 'client-rates'; readonly rates: IoLimits | null };
 
 /** The I/O of a session on a volume since its last report. */
@@ -37,13 +38,13 @@ export type ThrottleReport =
   /** The session has no handle of the volume. `number`: the last setting that the session has received. */
   | { readonly what: 'unused'; readonly volumeId: string; readonly number: number };
 
-/** What holds requests of a volume. */
+/** The names of the causes that can hold requests of a volume. */
 export type HeldBy = 'pause' | 'iops' | 'bandwidth' | 'client-iops' | 'client-bandwidth';
 
 /** The requests of a volume that wait for limits, or for the end of a pause. */
 export interface HeldFigures {
   readonly heldByLimit: number;
-  /** How long the first waiting request has waited. */
+  /** How long the first waiting request has waited, in ms. */
   readonly heldForMs: number;
   readonly heldBy: HeldBy | null;
 }

@@ -11,7 +11,7 @@ import type { HeldBy, ShareUse, ThrottleSetting } from './throttle-messages.ts';
 export interface ThrottledHandle {
   readonly handle: number;
   readonly volume: { readonly id: string };
-  /** Null while nothing limits the I/O of the handle. */
+  /** The throttle of the handle's volume; null while nothing limits the I/O of the handle. */
   throttle: VolumeThrottle | null;
 }
 
@@ -19,7 +19,7 @@ export interface ThrottledHandle {
 export interface HeldRequest {
   readonly open: ThrottledHandle;
   readonly bytes: number;
-  /** When it began to wait. */
+  /** When the request began to wait. */
   readonly sinceMs: number;
   start(nowMs: number): void;
   /** Answers the request without executing it. */
@@ -28,7 +28,7 @@ export interface HeldRequest {
 
 export class VolumeThrottle {
   readonly volumeId: string;
-  /** Number of the last setting; -1 if there is none, because only the client has limits. */
+  /** Number of the last setting; -1 if no setting was received, because only the client has limits. */
   number = -1;
   isStopped = false;
   reportMs: number | null = null;
@@ -40,7 +40,10 @@ export class VolumeThrottle {
   private usedRequests = 0;
   private usedBytes = 0;
   private isHungry = false;
-  /** Initially true, so that an idle session reports once that it uses nothing. */
+  /**
+   * True if the last report said that the session uses the volume. Initially true, so that an idle session reports once that it uses
+   * nothing.
+   */
   private wasReported = true;
 
   constructor(volumeId: string, ofClient: Allowance) {
@@ -69,7 +72,10 @@ export class VolumeThrottle {
     return this.queue.peek()?.sinceMs ?? null;
   }
 
-  /** Returns true if a request may begin now, and takes it from the allowance. Otherwise the caller has to give it to `hold`. */
+  /**
+   * Returns true if a request may begin now. In that case, the request is subtracted from the allowance. If the result is false, the
+   * caller must pass the request to `hold`.
+   */
   admits(bytes: number, nowMs: number): boolean {
     if (this.queue.length > 0 || !this.lets(nowMs)) return false;
     this.take(bytes);
@@ -112,7 +118,7 @@ export class VolumeThrottle {
     return this.own.heldBy(nowMs);
   }
 
-  /** Returns the use since the last call; null if nothing was used in this period and in the one before. */
+  /** Returns the use since the last call; null if nothing was used since the last call, and nothing in the period before it. */
   used(nowMs: number): ShareUse | null {
     const { volumeId, usedRequests: requests, usedBytes: bytes } = this;
     const isHungry = this.isHungry || (this.queue.length > 0 && !this.own.lets(nowMs));
