@@ -1,5 +1,6 @@
-// For any text of a configuration file the parsers return a configuration, or E_CONFIG with existing line numbers. The parsers throw no
-// other error, and accepted values are within the limits. Texts are random, or composed of parts of real files.
+// Tests that for any text of a configuration file the parsers return a configuration or throw E_CONFIG. The line numbers in E_CONFIG exist
+// in the text. The parsers throw no other error, and accepted values are within the limits. Texts are random, or composed of parts of real
+// files.
 
 import { expectAtMost } from '../testing/quick-expect.ts';
 import fc from 'fast-check';
@@ -88,6 +89,6 @@ test('rscltcfg', () => {
     }),
     { numRuns: 500 },
   );
-  // At least the empty file is accepted, so that the test does not see only refusals.
+  // At least the empty file must be accepted. Otherwise, the test would check only refusals.
   expect(accepted).toBeGreaterThan(0);
 });

@@ -1,12 +1,12 @@
-// Every text is parsed and printed byte for byte, and the model gives line numbers.
-// Also ini-edit.ts: each edit changes the lines that it must, and no byte of the others.
+// Tests that every text is parsed and printed again byte for byte, with correct line numbers. Also tests ini-edit.ts: each edit changes
+// only the lines that it must change, and no byte of the other lines.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type IniDocument, parseIni, printIni } from './ini-document.ts';
 import { appendLine, appendSection, removeEntry, setValue } from './ini-edit.ts';
 
-/** Texts that look like configuration files, and some that do not. */
+/** Texts that look like configuration files, and some texts that do not. */
 const iniText = fc
   .array(
     fc.tuple(

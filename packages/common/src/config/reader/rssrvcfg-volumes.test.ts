@@ -1,4 +1,4 @@
-// Volumes in the server's file: values that two sections must not share, keys that each type needs, and the keys for tests.
+// Tests the volumes in the server's file: values that two sections must not share, keys that each type needs, and the keys for tests.
 // rssrvcfg.test.ts tests the rest of the file.
 
 import { describe, expect, test } from 'vitest';
