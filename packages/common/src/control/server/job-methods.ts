@@ -1,4 +1,4 @@
-// The methods of rssrv about jobs, including those that begin one. The rules for changing a table are in docs/CONTROL.md.
+// The methods of rssrv about jobs, including the methods that begin a job. The rules for changing a table are in docs/CONTROL.md.
 // Invariant: rssrv has a handler for each method (jobs/orders/job-service.ts), and each changing method takes the id of the request.
 
 import { CONTROL_ANSWER_MS, SERVER_CHANGE_MS } from '../limits.ts';
@@ -62,7 +62,7 @@ export const JOB_METHODS = {
     SERVER_CHANGE_MS,
     'manage',
   ),
-  // Not for clients: a client must not make the server write files or connect to other machines.
+  // Clients may not call this method, because a client must not make the server write files or connect to other machines.
   'volume-export': method(
     'Begins a job that copies a volume at one moment, or a snapshot of it, to a file on the server or an NBD server',
     {
@@ -79,7 +79,7 @@ export const JOB_METHODS = {
     SERVER_CHANGE_MS,
     null,
   ),
-  // Not for clients: a client must not make the server read files or connect to other machines.
+  // Clients may not call this method, because a client must not make the server read files or connect to other machines.
   'volume-import': method(
     'Begins a job that makes a volume of a file, of a block device, or of an export of an NBD server',
     {
