@@ -7,7 +7,7 @@ export function assert(condition: boolean, message: string): asserts condition {
   if (!condition) throw new AssertionError(message);
 }
 
-/** Marks a switch branch that is unreachable according to the types. */
+/** Marks a branch of a switch that no value of the type can reach. */
 export function unreachable(value: never): never {
   throw new AssertionError(`Unreachable value ${String(value)}`);
 }
