@@ -1,5 +1,5 @@
 // Determines which command of a program's table the command line calls, and checks that its options and operands fit that command. The
-// parser does not call the daemon. Invariant: if any option or operand does not fit the command, the whole command line is refused; nothing
+// parser does not call the daemon. Invariant: if any option or operand does not fit the command, the whole command line is refused. Nothing
 // is silently ignored.
 
 import { isMistyped, nearestWord } from '../config/schema/nearest.ts';
@@ -13,7 +13,7 @@ export interface CommandTable<C> {
   readonly groups: readonly (readonly [heading: string, commands: readonly Command<C>[]])[];
   /** First lines of `--help`, after the usage. */
   readonly introduction: readonly string[];
-  /** Word with which several commands begin -> lines that end the help of all of them. */
+  /** Maps a word with which several commands begin to the lines that end the help of all these commands. */
   readonly guides: Readonly<Record<string, readonly string[]>>;
   /** Command that an empty command line calls. */
   readonly first: Command<C>;
@@ -101,7 +101,10 @@ export class CommandLine<C> {
     return this.entry(({ call }) => call.by === 'monitor' && call.word === what);
   }
 
-  /** Finds the command named by most of the first words of the command line; undefined if there is none. */
+  /**
+   * Finds the command whose name matches the first words of the command line. If several names match, the longest name counts. Returns
+   * undefined if no name matches.
+   */
   private commandNamed(positionals: readonly string[]): Chosen<C> | undefined {
     let best: Chosen<C> | undefined;
     for (const command of this.commands) {
@@ -109,7 +112,8 @@ export class CommandLine<C> {
       const named = command.call.words.split(' ');
       if (!named.every((word, index) => positionals[index] === word)) continue;
       const words = positionals.slice(named.length);
-      // The operand of one command, such as `jobs ID`, may be a word of another, such as `jobs cancel`.
+      // The name with the most words counts, because the operand of one command, such as `jobs ID`, may be a word in the name of another,
+      // such as `jobs cancel`.
       if (best === undefined || words.length < best.words.length) best = { command, words };
     }
     return best;

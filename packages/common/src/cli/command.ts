@@ -77,7 +77,7 @@ export const VERBOSE_OPTION = {
   help: 'with -l, -q and -m status: show more details',
 } as const satisfies OptionSpec;
 
-/** The option --wait of several commands; the help of each command says what the command waits for. */
+/** The option --wait, which several commands have. The help of each command says what the command waits for. */
 export const WAIT_OPTION = {
   kind: 'wait',
   value: 'T',
@@ -124,7 +124,7 @@ export function parseWait(text: string, program: string): number {
   throw usageError(`Wrong --wait ${text}: give a time such as 30s or 5m, at most ${printDuration(WAIT_MAX_MS)}`, program);
 }
 
-/** The command's name in messages: `-q`, `-m status`, `interface add`. */
+/** Returns the command's name for messages, such as `-q`, `-m status` or `interface add`. */
 export function shownCall(call: CommandCall): string {
   if (call.by === 'option') return `-${call.short}`;
   return call.by === 'monitor' ? `-m ${call.word}` : call.words;

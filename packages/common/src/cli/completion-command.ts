@@ -1,5 +1,5 @@
-// The command `completion bash`, which prints the script that completion-script.ts writes. Both programs have it. A function returns the
-// command table, because the table contains this command and is built later.
+// The command `completion bash`, which prints the script that completion-script.ts writes. rsconfig and rsadm both have this command. The
+// command gets the command table from a function, because the table contains this command and is built later.
 
 import { type Command, makeCommand, usageError } from './command.ts';
 import { bashCompletion } from './completion-script.ts';
@@ -8,7 +8,7 @@ interface Output {
   out(text: string): void;
 }
 
-/** `configFile`: path that `$config` stands for in `completes` of a command. */
+/** `configFile`: path of the configuration file, for which `$config` stands in the field `completes` of a command. */
 export function completionCommand<C extends Output>(
   program: string,
   configFile: string,

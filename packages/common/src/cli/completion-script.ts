@@ -7,7 +7,7 @@ const FRAME_OPTIONS = ['--root', '--help', '--version'];
 /** Shell filter that keeps only names whose characters are permitted in configured names or volume names. */
 const SAFE_WORDS = `grep -x '[A-Za-z0-9_.@/-]*'`;
 
-/** `configFile`: path of the configuration file that `$config` means in `completes` of a command. */
+/** `configFile`: path of the configuration file, for which `$config` stands in the field `completes` of a command. */
 export function bashCompletion<C>(program: string, configFile: string, commands: readonly Command<C>[]): string {
   const options = Object.entries(Object.assign({}, ...commands.map((command) => command.options)) as Record<string, OptionSpec>);
   const texts = options.filter(([, { kind }]) => kind === 'text' || kind === 'list');
@@ -89,13 +89,13 @@ function optionNames(options: OptionSpecs): string[] {
   return Object.entries(options).flatMap(([name, { short }]) => [`--${name}`, ...(short === undefined ? [] : [`-${short}`])]);
 }
 
-/** Returns a branch of a shell `case` for these options; nothing if there are none, because bash refuses an empty pattern. */
+/** Returns a branch of a shell `case` for these options. Without options, returns no branch, because bash refuses an empty pattern. */
 function branch(options: readonly (readonly [string, OptionSpec])[], action: string, indent: number): string {
   const names = options.map(([name]) => `--${name}`).join('|');
   return names === '' ? '' : `${' '.repeat(indent)}${names}) ${action} ;;\n`;
 }
 
-/** Returns the options that may come first on the command line: those that call a command, and those of the default command, -l. */
+/** Returns the options that may come first on the command line: options that call a command, and the options of the default command, -l. */
 function firstOptions<C>(commands: readonly Command<C>[]): string[] {
   const calls = commands.flatMap(({ call }) => (call.by === 'option' ? [`-${call.short}`, `--${call.option}`] : []));
   const monitor = monitorWords(commands).length > 0 ? ['-m', '--monitor'] : [];

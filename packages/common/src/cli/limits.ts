@@ -1,6 +1,9 @@
 // Bounds of the command-line programs. Units are in the names.
 // A bound that only one program needs is in a limits.ts file of that program.
 
-/** Default and maximum duration of --wait. The maximum is below 2^31 ms, because no timer can wait longer than that. */
+/**
+ * Default (WAIT_MS) and maximum (WAIT_MAX_MS) duration of --wait. The maximum is below 2^31 ms, because no timer can wait for 2^31 ms or
+ * longer.
+ */
 export const WAIT_MS = 60_000;
 export const WAIT_MAX_MS = 604_800_000;

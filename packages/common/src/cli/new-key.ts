@@ -5,8 +5,8 @@ import { randomInt } from 'node:crypto';
 import { KEY_NEW_CHARS } from '../config/schema/limits.ts';
 
 /**
- * Characters of a key. The look-alikes 0, o, 1, l and i are excluded. The letter x is excluded because a key with an x could look like a
- * number.
+ * Characters of a key. The characters 0, o, 1, l and i are excluded, because people confuse them. The letter x is excluded because a key
+ * with an x could look like a number.
  */
 const LETTERS = '23456789abcdefghjkmnpqrstuvwyz';
 

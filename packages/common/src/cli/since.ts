@@ -1,5 +1,5 @@
-// The option --since of commands that list events: a time, or how long ago. A time has the form in which commands print it, in GMT. Pure:
-// the commands filter their lists themselves.
+// Parses the option --since of commands that list events. Its value is a time or a duration before now. A time has the form in which
+// commands print times, in GMT. Pure: the commands filter their lists themselves.
 
 import { parseDuration, quoteText } from '../lib/units.ts';
 import { RsError } from '../lib/errors.ts';
@@ -7,7 +7,7 @@ import { RsError } from '../lib/errors.ts';
 const DAY_MS = 86_400_000;
 export const SINCE_HELP = 'only events of the last 30m, 2h or 3d, or since a date (GMT)';
 
-/** Returns the time in ms since 1970; null for no time. Throws E_USAGE. */
+/** Returns the time in ms since 1970; null if `text` is null. Throws E_USAGE. */
 export function parseSince(text: string | null, nowMs: number): number | null {
   if (text === null) return null;
   const [, days] = /^(\d{1,5})d$/.exec(text) ?? [];

@@ -1,4 +1,4 @@
-// Lays out text and tables for a terminal. Pure. Invariants: no control character from a name reaches the terminal; no cell is truncated,
+// Lays out text and tables for a terminal. Pure. Invariants: no control character from a name reaches the terminal. No cell is truncated,
 // and no line ends in white space.
 
 import { escapeControls } from '../lib/printable.ts';

@@ -1,5 +1,6 @@
-// Saving the client's file: new and existing files, kept owner, mode and links, a full disk, a file changed by another program, invalid
-// edits, and broken files that are repaired step by step. A refused save leaves the old file unchanged, and no other file.
+// Tests saving the client's file: new and existing files, a full disk, a file that another program has changed, invalid edits, and broken
+// files that are repaired step by step. Owner, mode and links of the file are kept. A save that is refused leaves the old file unchanged,
+// and leaves no other file behind.
 
 import { spawnSync } from 'node:child_process';
 import * as nodeFs from 'node:fs';
@@ -48,7 +49,7 @@ function add(name: string, address: string): (document: IniDocument) => IniDocum
   return (document) => addInterface(document, name, { address });
 }
 
-/** Reads, edits and saves. */
+/** Reads the client's file, edits it and saves it. */
 function edit(change: (document: IniDocument) => IniDocument, fs: Partial<FileSystem> = {}) {
   const { document, fingerprint } = openConfigFile(file);
   return saveConfigFile(file, change(document), fingerprint, { fs: { ...nodeFs, ...fs }, clock: systemClock });
@@ -64,7 +65,10 @@ function refusal(run: () => unknown): RsError {
   throw new Error('Nothing was refused');
 }
 
-/** Simulates a crash before call number `crashAt`: later calls do nothing. Writes are small, so that there are many calls to crash at. */
+/**
+ * Returns file system functions that simulate a crash before call number `crashAt`: this call and later calls do nothing. Each write is
+ * small, so that the test can crash at many calls.
+ */
 function crashing(crashAt: number): Partial<FileSystem> {
   let calls = 0;
   const names = ['openSync', 'fstatSync', 'fchmodSync', 'fsyncSync', 'lstatSync', 'renameSync', 'unlinkSync', 'closeSync'] as const;
@@ -269,7 +273,7 @@ describe('a refused save leaves the old file whole', () => {
     needPrograms(context, 'mount', 'unshare');
     const disk = join(folder, 'disk');
     mkdirSync(disk);
-    // Runs in its own mount namespace, which ends with the command.
+    // Runs the script in a mount namespace of its own, which ends with the script.
     const mounted = (script: string, ...args: readonly string[]) =>
       spawnSync('unshare', ['-m', 'sh', '-ec', `mount -t tmpfs -o size=16k none ${disk}; ${script}`, 'sh', ...args], {
         encoding: 'utf8',

@@ -92,8 +92,8 @@ export interface EditFindings {
 }
 
 /**
- * Divides the problems of the document `after` into new ones and ones that the document `before` already had. Line numbers in the result
- * refer to `after`. `file` is used only in messages.
+ * Divides the problems of the document `after` into new problems and problems that the document `before` already had. Line numbers in the
+ * result refer to `after`. `file` is used only in messages.
  */
 export function checkEdit(before: IniDocument, after: IniDocument, file: string, examine: Examine): EditFindings {
   const { problems, warnings } = examine(printIni(after), file);
@@ -112,8 +112,8 @@ export function checkEdit(before: IniDocument, after: IniDocument, file: string,
 }
 
 /**
- * Returns the message without line numbers and without a leading count. An edit that only moves a problem's line, or turns "9 interfaces"
- * into "10 interfaces", thus adds no new problem.
+ * Returns the message without line numbers and without a leading count. Two problems with the same result count as one problem. An edit
+ * that only moves the line of a problem, or turns "9 interfaces" into "10 interfaces", therefore adds no problem.
  */
 function identityOf({ message }: ConfigProblem): string {
   return message.replace(/\bline \d+/g, 'line').replace(/^\d+ /, '');

@@ -1,5 +1,5 @@
-// The group of the key control-group and the user of the key user: read from rssrvcfg, and looked up in files of the test.
-// No test here changes the machine.
+// Tests the keys control-group and user of rssrvcfg: the test looks up the group and the user in files that it makes itself. No test here
+// changes the machine.
 
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

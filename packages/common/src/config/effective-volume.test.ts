@@ -1,4 +1,4 @@
-// The settings of a volume from defaults, namespace and volume: which section decides each one. The production reader reads the files. The
+// Tests which section decides each setting of a volume: [defaults], [namespace] or [volume]. The production reader reads the files. The
 // tests of rsiod cover the use of the settings.
 
 import { expect, it } from 'vitest';
@@ -60,7 +60,8 @@ it('I/O of a volume whose namespace is no longer configured waits forever', () =
   expect(unknown).toMatchObject({ stall: 'forever', attach: false, device: 'auto', path: null });
 });
 
-// An image must not be attached because of the volume's name: it could not be refreshed, and its file system has the volume's UUID.
+// An image must not be attached just because its volume's name is configured. An attached image could not be refreshed, and its file system
+// has the same UUID as the volume's file system.
 it.each([
   ['attach = oracle', null, [true, false], ['oracle']],
   ['attach = oracle@1', null, [false, true], []],

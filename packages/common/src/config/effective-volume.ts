@@ -12,7 +12,10 @@ export interface EffectiveVolume {
   readonly attach: boolean;
   readonly device: DeviceChoice;
   readonly logSizeBytes: number;
-  /** This and the next two settings apply to mirrors only. */
+  /**
+   * Time in ms for which a mirror waits for a replica that does not answer. `mirrorPatienceMs` and the next two settings apply only to
+   * mirrors.
+   */
   readonly mirrorPatienceMs: number;
   readonly resyncRateBytes: number;
   readonly mirrorReads: MirrorReads;
@@ -61,7 +64,10 @@ export function effectiveVolume(namespace: Settings, name: string): EffectiveVol
   };
 }
 
-/** True if the configuration wants this volume attached. A name without a universe means universe 0, because images have other content. */
+/**
+ * True if the configuration says that this volume is to be attached. A configured name without a universe means universe 0, because the
+ * other universes have images, whose content differs.
+ */
 export function wantsAttached(namespace: Settings, { name, universe }: { readonly name: string; readonly universe: number }): boolean {
   const own = namespace.volumes.find((volume) => volume.name === name);
   if (own?.attach === false) return false;
@@ -71,7 +77,7 @@ export function wantsAttached(namespace: Settings, { name, universe }: { readonl
   return universe === 0 && effectiveVolume(namespace, name).attach;
 }
 
-/** Names without a universe that the configuration wants attached. */
+/** Returns the names without a universe that are to be attached according to the configuration. */
 export function namesToAttach({ attach, volumes }: Settings): string[] {
   const listed = attach === 'all' || attach === 'none' ? [] : attach.filter((name) => !name.includes('@'));
   const own = volumes.flatMap((volume) => (volume.attach === true ? [volume.name] : []));
@@ -79,7 +85,10 @@ export function namesToAttach({ attach, volumes }: Settings): string[] {
   return [...new Set([...listed, ...own])].filter((name) => !never.includes(name));
 }
 
-/** Like effectiveVolume, but finds the namespace by name. If the configuration does not contain the namespace, returns UNCONFIGURED. */
+/**
+ * Returns the settings of a volume, as effectiveVolume does, but takes the name of the namespace. If the configuration does not contain the
+ * namespace, returns UNCONFIGURED.
+ */
 export function effectiveVolumeOf(
   { namespaces }: Pick<RscltConfig, 'namespaces'>,
   volume: { readonly namespace: string; readonly name: string },

@@ -1,4 +1,5 @@
-// Reading a configuration file: missing, forbidden, not a file, not text, and the warning about its permissions.
+// Tests reading a configuration file that is missing, forbidden, no regular file or no text, and the warning about the permissions of the
+// file.
 // The tests of the parsers cover the content.
 
 import { execFileSync } from 'node:child_process';

@@ -38,7 +38,10 @@ export function readConfigFile(path: string, hasKeys: (text: string) => boolean 
   return { text, warnings };
 }
 
-/** A user who can change the file controls the daemon, which often runs as root. A user who can read the keys can impersonate a client. */
+/**
+ * Returns a warning about the permissions of the file; null if they are safe. A user that can change the file controls the daemon, which
+ * often runs as root. A user that can read the keys can impersonate a client.
+ */
 function rightsDoubt(path: string, bits: number, hasKeys: boolean): string | null {
   const mode = (bits & 0o777).toString(8).padStart(4, '0');
   const remedy = `${path} (mode ${mode}): run chmod 600 ${path}`;

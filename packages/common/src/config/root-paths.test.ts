@@ -1,4 +1,4 @@
-// Every path below a root, written out.
+// Compares every path below a root with the path written out.
 // No test here touches the disk.
 
 import { expect, test } from 'vitest';

@@ -17,7 +17,7 @@ export interface DaemonPaths {
   readonly logFile: string;
   /** Folder for state that survives a reboot. */
   readonly stateDir: string;
-  /** File with the latest events, which survive a restart. */
+  /** File with the latest events. It survives a restart of the daemon. */
   readonly eventsFile: string;
   readonly devDir: string;
 }

@@ -1,5 +1,5 @@
-// Edits of the client's file: from an empty file, they make the manual's sample byte for byte. Every edit keeps all other lines and can be
-// undone. Invalid names and values are refused with a message about the permitted ones.
+// Tests edits of the client's file. Starting from an empty file, the edits make the manual's sample byte for byte. Every edit keeps all
+// other lines and can be undone. Invalid names and values are refused with a message that says what is permitted.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -82,7 +82,10 @@ namespaceid = 7\r
 nodename = big-2\r
 nodekey = 0123456789abcdef`;
 
-/** Removed lines of `before`, and added lines of `after`. The remaining lines must be in order. */
+/**
+ * Returns the lines that only `before` has (`removed`) and the lines that only `after` has (`added`). The lines that both have must be in
+ * the same order.
+ */
 function difference(before: string, after: string): { removed: string[]; added: string[] } {
   const split = (text: string): string[] => text.split(/(?<=\n)/);
   const [left, right] = [split(before), split(after)];

@@ -1,4 +1,4 @@
-// Edits of rssrvcfg by rsadm: the lines that change, and the lines that stay unchanged.
+// Tests which lines of rssrvcfg change, and which lines stay unchanged, when rsadm edits the file.
 // config-file.test.ts tests saving the file.
 
 import { expect, test } from 'vitest';
@@ -24,7 +24,7 @@ venus 0123456789abcdef1
 
 const KEY = '0123456789abcdef2';
 
-/** The lines that an edit adds (+) and removes (-). */
+/** Returns the lines that an edit adds (+) and removes (-). */
 function diff(edited: string): string[] {
   const [before, after] = [FILE.split('\n'), edited.split('\n')];
   return [

@@ -45,12 +45,15 @@ export function addServerInterface(
   return appendSection(document, 'interface', name, entries, { ...(last < 0 ? {} : { after: last }), keyColumns: KEY_COLUMNS });
 }
 
-/** Removes a section with its comments. Throws E_CONFIG if there is none, with the names of the existing sections, or more than one. */
+/**
+ * Removes a section with its comments. Throws E_CONFIG if several sections have this name. Throws E_CONFIG, with the names of the existing
+ * sections, if no section has this name.
+ */
 export function removeServerSection(document: IniDocument, type: 'interface' | 'pool', name: string): IniDocument {
   return removeSection(document, indexOf(document, type, name));
 }
 
-/** Sets the keys of a section; the value null removes a key. `name`: null for the only section of this type. */
+/** Sets the keys of a section; the value null removes a key. If `name` is null, the section is the only section of this type. */
 export function changeServerSection(
   document: IniDocument,
   type: 'namespace' | 'server' | 'pool',
@@ -67,7 +70,7 @@ export function changeServerSection(
   }, document);
 }
 
-/** Index of the section. Throws E_CONFIG. */
+/** Returns the index of the section. Throws E_CONFIG if the section does not exist. */
 function indexOf({ sections }: IniDocument, type: string, name: string | null): number {
   const isMeant = (section: IniDocument['sections'][number]): boolean => section.type === type && (name === null || section.name === name);
   const found = [...sections.keys()].filter((index) => isMeant(sections[index]!));
@@ -107,7 +110,7 @@ export function addClient(document: IniDocument, name: string, key: string): Ini
   return appendLine(whole, index, `${name} ${key}`);
 }
 
-/** Adds a second key to a client, after its first one. Throws E_CONFIG, never with a key, if the client is unknown or has two keys. */
+/** Adds a second key to a client, after its first key. Throws E_CONFIG, never with a key, if the client is unknown or has two keys. */
 export function addSecondKey(document: IniDocument, name: string, key: string): IniDocument {
   if (!isKeyText(key)) throw new RsError('E_CONFIG', `Wrong key of client ${name}: allowed is ${keyText.allowed}`);
   return changeKeys(document, name, (line, keys) => {
@@ -159,7 +162,10 @@ export function changeRights(document: IniDocument, name: string, rights: string
   return setRights(document, name, [rights, ...limits].join(' '));
 }
 
-/** Changes I/O limits of a client, such as `iops=500`; `off` removes one. Throws E_CONFIG if the client is unknown or a limit is wrong. */
+/**
+ * Changes I/O limits of a client, such as `iops=500`; the value `off` removes a limit. Throws E_CONFIG if the client is unknown or a limit
+ * is wrong.
+ */
 export function changeClientLimits(
   document: IniDocument,
   name: string,
@@ -181,7 +187,7 @@ export function changeClientLimits(
   return setRights(document, name, rights === 'use' ? null : rights);
 }
 
-/** Throws E_CONFIG unless a section of one of these types has a line of the client. */
+/** Throws E_CONFIG unless a section of one of these types has a line for the client. */
 function checkClient({ sections }: IniDocument, name: string, types: readonly string[]): void {
   const isThere = sections.some(({ type, contents }) => types.includes(type ?? '') && contents.some(({ text }) => nameOf(text) === name));
   if (!isThere) throw new RsError('E_CONFIG', `No client ${quoteText(name)} in [clients]: rsadm client list shows the clients`);
@@ -204,7 +210,7 @@ function withSection(document: IniDocument, type: string): { readonly whole: Ini
   return { whole, index: whole.sections.findIndex((section) => section.type === type) };
 }
 
-/** Words after the client's name in its line of [rights]; none if the client has no line. */
+/** Returns the words after the client's name in the client's line of [rights]. Returns no words if the client has no line. */
 function rightsLine({ sections }: IniDocument, name: string): string[] {
   const lines = sections.flatMap(({ type, contents }) => (type === 'rights' ? contents : []));
   const line = lines.find(({ text }) => nameOf(text) === name);

@@ -1,6 +1,6 @@
 // Checks whether the programs that the triggers of a configuration name are safe. The parser cannot check this, because it reads no other
 // files.
-// Invariant: a reload refuses a configuration with an unsafe program, and no program is started that is unsafe at that time.
+// Invariant: a reload refuses a configuration with an unsafe program. A program that has become unsafe later is not started.
 
 import { unsafeProgram } from '../files/safe-program.ts';
 import { type ConfigProblem, throwProblems } from './reader/findings.ts';

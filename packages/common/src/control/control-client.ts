@@ -1,5 +1,5 @@
-// Sends one request to a daemon's control socket and returns the answer. Invariants: the promise settles within the time-out; every error
-// says what the user can do; an answer whose version or form does not match methods.ts causes an error.
+// Sends one request to a daemon's control socket and returns the answer. Invariants: the promise settles within the time-out. Every error
+// says what the user can do. An answer whose version or form does not match methods.ts causes an error.
 
 import { connect, type Socket } from 'node:net';
 import { type Clock, systemClock, type Timer } from '../lib/clock.ts';
@@ -16,7 +16,7 @@ export interface CallOptions {
   /** Time-out for the whole request. The default is the method's `waitMs` in CONTROL_METHODS. */
   readonly timeoutMs?: number;
   readonly clock?: Clock;
-  /** Person or program on whose behalf this program asks, for the daemon's log; omitted if it asks for itself. */
+  /** Person or program on whose behalf this program asks, for the daemon's log; omitted if this program asks for itself. */
   readonly by?: string;
 }
 
@@ -38,7 +38,7 @@ export function callControl<M extends ControlMethodName>(
   return callMethod(CONTROL_METHODS, socketPath, method, params, options);
 }
 
-/** Like `callControl`, for a daemon with another table of methods. */
+/** Sends a request, as `callControl` does, to a daemon with the given table of methods. */
 export async function callMethod<T extends MethodTable, M extends keyof MethodsOf<T> & string>(
   table: T,
   socketPath: string,
@@ -104,7 +104,7 @@ function requestLine(id: number, method: string, params: unknown, by?: string): 
 interface Daemon {
   readonly name: string;
   readonly start: string;
-  /** Program that prints its log. */
+  /** Program that prints the daemon's log. */
   readonly logcat: string;
 }
 

@@ -1,6 +1,6 @@
 // Serves a daemon's control socket. The server receives one JSON request per line, calls the daemon's handlers, and sends each answer when
-// the answer is complete. Requests cannot pile up: while the bound of requests are in progress, the server stops reading from the
-// connection. Invariants: every complete request is answered exactly once unless its connection closes first; handlers receive only
+// the answer is complete. Requests cannot pile up: while the maximum number of requests is in progress, the server stops reading from the
+// connection. Invariants: every complete request is answered exactly once unless its connection closes first. Handlers receive only
 // parameters of the declared shape.
 
 import { createServer, type Server, type Socket } from 'node:net';
@@ -38,7 +38,7 @@ export interface Service {
 type Handler = (params: never) => unknown;
 
 export interface ControlServer {
-  /** Closes all connections, and goes on accepting new ones. */
+  /** Closes all connections, but continues to accept new connections. */
   disconnect(): void;
   /** Stops accepting requests, closes the connections and removes the socket. */
   close(): Promise<void>;
@@ -47,13 +47,16 @@ export interface ControlServer {
 /** Limits for the callers of one socket. */
 export interface ControlBounds {
   readonly connections: number;
-  /** Requests in progress on one connection. */
+  /** Maximum number of requests in progress on one connection. */
   readonly requestsOut: number;
-  /** Length of a request. */
+  /** Maximum length of a request. */
   readonly lineBytes: number;
-  /** Bytes of unread answers on all connections. If there are more, the server closes the connection with the most. */
+  /**
+   * Maximum number of bytes of unread answers on all connections together. If the number is exceeded, the server closes the connection with
+   * the most unread bytes.
+   */
   readonly unreadBytes: number;
-  /** True if only administrators can connect. The `by` of their requests is then written to the audit trail. */
+  /** True if only administrators can connect. The field `by` of their requests is then written to the audit trail. */
   readonly isTrusted: boolean;
 }
 
@@ -222,7 +225,7 @@ interface Request {
   /** Version of the client's control interface. A request without a version is accepted. */
   readonly version: unknown;
   readonly params: unknown;
-  /** Person or program on whose behalf the caller asks; null if it asks for itself. */
+  /** Person or program on whose behalf the caller asks; null if the caller asks for itself. */
   readonly by: string | null;
 }
 
@@ -264,7 +267,7 @@ function checkedCall({ table, handlers }: Service, method: string, params: unkno
     const asked = method.slice(0, METHOD_MAX_CHARS);
     throw new RsError('E_USAGE', `Unknown method ${asked}: known are ${known}`, { unknown: asked });
   }
-  // The method is known only at run time, so the function controlParams, not TypeScript, checks that the parameters match the handler.
+  // The method is known only at run time, so checkedParams, and not TypeScript, checks that the parameters match the handler.
   const checked = checkedParams(method, entry.params, params);
   return () => handler(checked as never);
 }

@@ -1,5 +1,5 @@
-// Control server and client together over real sockets in a temporary folder, and each alone against a misbehaving peer.
-// Time limits run on a fake clock. Events of real sockets are awaited, never slept for.
+// Tests control server and client together over real sockets in a temporary folder, and each of them alone against a misbehaving peer. Time
+// limits run on a fake clock. The test awaits events of real sockets and never sleeps.
 
 import { once } from 'node:events';
 import { linkSync, mkdirSync, mkdtempSync, statSync, writeFileSync } from 'node:fs';
@@ -451,7 +451,7 @@ test('a silent daemon is abandoned early, a busy one late', async () => {
   early.advance(CONTROL_ANSWER_MS);
   expect(await dead).toMatch(/did not answer detach within 10 s, because it hangs or is stopped: .*kill -CONT/);
   await closing.pop()?.();
-  // The daemon need not know the method `daemon`: any answer shows that it is running.
+  // The daemon need not support the method `daemon`, because any answer shows that the daemon is running.
   await serve({ detach: forever });
   const late = new FakeClock();
   const busy = ask(late);
@@ -460,12 +460,12 @@ test('a silent daemon is abandoned early, a busy one late', async () => {
   expect(await busy).toMatch(/has not completed detach within 60 s and continues/);
 });
 
-/** An answer of our own version to request 1. */
+/** Returns an answer line of our own version to the request with id 1. */
 function answered(rest: string): string {
   return `{"id":1,"version":${CONTROL_VERSION},"release":"${programVersion()}",${rest}}\n`;
 }
 
-/** Listens there, and answers every connection with these bytes. */
+/** Listens on the socket `at`, and answers every connection with these bytes. */
 async function answerAlways(bytes: string, at = join(directory, 'control')): Promise<void> {
   path = at;
   mkdirSync(dirname(path), { recursive: true });
@@ -476,8 +476,8 @@ async function answerAlways(bytes: string, at = join(directory, 'control')): Pro
 }
 
 /**
- * Makes a stale socket file, like that of a killed daemon: the listener has closed after it was linked to a second name. Starts no process
- * for it, because that may take too long on a busy machine.
+ * Makes a stale socket file, as a killed daemon leaves it: links the socket of a listener to a second name, and closes the listener. Starts
+ * no process for this, because starting a process may take too long on a busy machine.
  */
 async function leaveStaleSocket(): Promise<void> {
   const server = createServer().listen(`${path}-listener`);

@@ -9,23 +9,26 @@ export const LIST_WAIT_MS = 2_000;
 
 export const CONTROL_LINE_MAX_BYTES = 4 * MIB;
 export const CONTROL_CONNECTIONS_MAX = 64;
-/** Longest `by` of a request: the person or program on whose behalf it is sent. The rest is cut off. */
+/** Longest field `by` of a request, which names the person or program on whose behalf the request is sent. A longer text is cut off. */
 export const BY_MAX_CHARS = 128;
-/** Most characters of an unknown method or parameter that an error repeats. */
+/** Maximum number of characters that an error repeats of the name of an unknown method or parameter. */
 export const METHOD_MAX_CHARS = 64;
-/** Answers may be longer than requests, because an answer may list every volume of a namespace. */
+/** Maximum length of an answer. Answers may be longer than requests, because an answer may list every volume of a namespace. */
 export const CONTROL_ANSWER_MAX_BYTES = 64 * MIB;
 /** Maximum number of requests in progress on one control connection. */
 export const CONTROL_REQUESTS_OUT_MAX = 16;
-/** Most bytes of unread answers on all connections of a control socket. */
+/** Maximum number of bytes of unread answers on all connections of a control socket together. */
 export const CONTROL_UNREAD_MAX_BYTES = 4 * CONTROL_ANSWER_MAX_BYTES;
 /**
- * Bounds of the socket for the control group, which may only read. Its connections do not count towards CONTROL_CONNECTIONS_MAX. A program
- * needs two requests at a time: a greeting and the request itself.
+ * Bounds of the socket for the control group, which may only read. Connections to this socket do not count towards CONTROL_CONNECTIONS_MAX.
+ * A program needs two requests at a time: a greeting and the request itself.
  */
 export const READ_CONNECTIONS_MAX = 16;
 export const READ_REQUESTS_OUT_MAX = 2;
-/** Most requests of all readers that are in progress or wait, even if their connections have ended. Further requests are refused. */
+/**
+ * Maximum number of requests of all readers together that are in progress or wait. Requests whose connections have ended count, too.
+ * Further requests are refused.
+ */
 export const READ_REQUESTS_MAX = READ_CONNECTIONS_MAX * READ_REQUESTS_OUT_MAX;
 /** Longest request of a reader. */
 export const READ_LINE_MAX_BYTES = 64 * KIB;
@@ -35,10 +38,14 @@ export const CONTROL_ANSWER_MS = 10_000;
 /** Time limit for changes of the server's configuration or volumes. The allocation of a thick volume takes longest. */
 export const SERVER_CHANGE_MS = 600_000;
 /**
- * Time limit for a request that rsiod passes on to a server. Longer than the server's own limit, so that rsiod can still report the error.
+ * Time limit for a request that rsiod passes on to a server. The limit is longer than the server's own limit, so that rsiod can still
+ * report the server's error.
  */
 export const SERVER_CALL_MS = SERVER_CHANGE_MS + CONTROL_ANSWER_MS;
-/** Time limit for a request that ends the session of a client. The server answers within it, with E_TIMEOUT at the latest. */
+/**
+ * Time limit for a request that ends the session of a client. If the session has not ended within this time, the server answers with
+ * E_TIMEOUT.
+ */
 export const SESSION_END_MS = 45_000;
 /**
  * Time-out for requests that the daemon may not be able to answer at once. This time-out applies only if the daemon has answered the
@@ -52,7 +59,7 @@ export const EVENTS_WAIT_MAX_MS = 8_000;
 /** Default duration of a pause of a volume. */
 export const PAUSE_MS = 30_000;
 export const PAUSE_MIN_MS = 1_000;
-/** Longest pause. I/O of programs on the clients waits until it ends. */
+/** Longest pause of a volume. I/O of programs on the clients waits until the pause ends. */
 export const PAUSE_MAX_MS = 3_600_000;
 /** Largest value of the parameter `olderMs`, which selects volumes by the time since their removal. */
 export const OLDER_MAX_MS = 366 * 24 * 60 * 60 * 1_000;

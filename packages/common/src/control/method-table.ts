@@ -1,15 +1,17 @@
-// Types of a table of control methods: the parameters of each method, the shape of its result, and its time limit. Each daemon has a table
-// of its own: methods.ts (rsiod) and server/server-methods.ts (rssrv). docs/CONTROL.md has the rules for changing one.
+// Types for a table of control methods. The table has the parameters, the shape of the result and the time limit of each method. Each
+// daemon has a table of its own: methods.ts (rsiod) and server/server-methods.ts (rssrv). docs/CONTROL.md has the rules for changing a
+// table.
 
 import { CONTROL_ANSWER_MS, EVENTS_KEPT, EVENTS_WAIT_MAX_MS } from './limits.ts';
 import { count, flag, list, number, object, type Of, orNull, type Shape, text, whole } from '../lib/shape.ts';
 
 /**
- * Version of the interface. The version increases only when a reader of the old version would misinterpret the new one, not with additions.
+ * Version of the interface. The version increases only when a reader of the old version would misinterpret answers of the new version.
+ * Additions do not increase the version.
  */
 export const CONTROL_VERSION = 1;
 
-/** The rights of clients, as in the section [rights] of rssrvcfg. Each right includes the rights before it. */
+/** The rights of clients, as in the section [rights] of rssrvcfg. Each right includes the rights that come before it in this list. */
 export type RemoteRight = 'use' | 'manage' | 'admin';
 
 export interface Param<T = unknown> {
@@ -28,7 +30,8 @@ export interface ControlMethod<P extends Readonly<Record<string, Param>> = Reado
   readonly waitMs: number;
   /**
    * In the table of rssrv: the right that a client needs to call the method from its own machine; null if only programs on the server may
-   * call it. If such a method changes something, it takes the parameter `request`, or it may be executed twice without harm.
+   * call it. A method that clients may call and that changes something takes the parameter `request`, or may be executed twice without
+   * harm.
    */
   readonly remote: RemoteRight | null;
 }

@@ -269,8 +269,8 @@ export type DaemonView = Of<typeof DAEMON>;
 const names: Param<readonly string[]> = { shape: list(filledText()), what: 'a list of names' };
 const nameOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'a name or null', default: null };
 /**
- * Effect if another client holds the volume: `no` does not take over the volume; `over` does; `force` does even if that client's writes are
- * lost.
+ * What happens if another client holds the volume. `no`: the volume is not taken over. `over`: the volume is taken over if no acknowledged
+ * write of that client is lost. `force`: the volume is taken over even if that client's writes are lost.
  */
 const takeWord: Param<'no' | 'over' | 'force'> = { shape: word(['no', 'over', 'force']), what: 'no, over or force', default: 'no' };
 const serverName: Param<string> = { shape: filledText(), what: 'the name of a server' };

@@ -1,5 +1,5 @@
-// How rsiod is started: by systemd if the unit is installed, by the launcher of the same installation, or by the launcher in PATH. The
-// tests of `rsconfig join` start it.
+// Tests how rsiod is started: by systemd if the unit is installed, by the launcher of the same installation, or by the launcher in PATH.
+// Only the tests of `rsconfig join` really start rsiod.
 
 import { mkdtempSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

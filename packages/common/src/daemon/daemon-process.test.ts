@@ -1,5 +1,5 @@
-// Starting and ending daemons, with real processes: testing/daemon-fixture.ts is the program. Waits end at a condition or a deadline. The
-// time limit of a hanging start runs on a fake clock. Every process started here is ended here.
+// Tests starting and ending daemons with real processes, which run testing/daemon-fixture.ts. Every wait ends at a condition or a deadline.
+// The time limit of a hanging start runs on a fake clock. The test ends every process that it starts.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -80,7 +80,7 @@ function pidInFile(): number {
   return Number(readText('pid').split('\n')[0]);
 }
 
-/** The session of a process: its own number if it was started detached. */
+/** Returns the number of a process's session. A process that was started detached has its own pid as this number. */
 function sessionOf(pid: number): number {
   const [, , , session] = readFileSync(`/proc/${pid}/stat`, 'utf8')
     .replace(/^.*\) /, '')

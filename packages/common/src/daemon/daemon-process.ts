@@ -55,10 +55,10 @@ export interface DaemonKeeper {
 }
 
 /**
- * Starts the daemon. Runs `main` in the background child, in a child of the keeper, and in the foreground without a keeper. Otherwise,
- * starts this program again with the same arguments, below a keeper or in the background. Paths must be absolute, because the background
- * child changes its working directory to `/`. Resolves when `main` has finished or the background child is ready. Rejects with
- * E_ALREADY_RUNNING, E_RIGHTS, E_TIMEOUT, or the error from `main`.
+ * Starts the daemon. If this process is the background child, a child of the keeper, or runs in the foreground without a keeper, runs
+ * `main`. In all other cases, starts this program again with the same arguments, below a keeper or in the background. Paths must be
+ * absolute, because the background child changes its working directory to `/`. Resolves when `main` has finished or the background child is
+ * ready. Rejects with E_ALREADY_RUNNING, E_RIGHTS, E_TIMEOUT, or the error from `main`.
  */
 export async function startDaemon(options: DaemonOptions, clock: Clock = systemClock): Promise<void> {
   const { program, note, foreground, keeper = null } = options;

@@ -1,4 +1,4 @@
-// A service under a daemon whose signals the test sends: the order of its actions and reports, and a start that fails.
+// Tests a service in a daemon whose signals the test simulates: the order of the service's actions and reports, and a start that fails.
 // daemon-process.test.ts tests real processes and signals.
 
 import { PLAIN_FORM } from '../log/log-form.ts';

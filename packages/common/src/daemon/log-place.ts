@@ -1,6 +1,6 @@
 // Decides where a daemon logs, according to the keys `log` and `log-time`. For the journal or syslog, starts the sender. A small file in
-// the state folder tells the place to commands that read the log. Invariant: a missing journal or syslog never stops a daemon; the log then
-// goes to the file, with a warning.
+// the state folder tells commands that read the log where the log is. Invariant: a missing journal or syslog never stops a daemon. The log
+// then goes to the file, with a warning.
 
 import { existsSync, fstatSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { BACKGROUND_VARIABLE } from './background-start.ts';
@@ -18,7 +18,7 @@ export interface LogSettings {
 type LogSink = 'journal' | 'syslog' | 'file';
 
 const SOCKETS = { journal: '/run/systemd/journal/socket', syslog: '/dev/log' } as const;
-/** Tells a background process that the output of the starting process was the journal. */
+/** Environment variable that tells a background process that the output of the starting process was the journal. */
 const JOURNAL_VARIABLE = 'RSIO_JOURNAL';
 
 interface PlacePaths {
@@ -42,7 +42,10 @@ export function isUnderJournal(isStarted: boolean, environment: NodeJS.ProcessEn
   return isJournal;
 }
 
-/** Compares device and inode with the output, because programs whose output goes elsewhere also inherit JOURNAL_STREAM. */
+/**
+ * True if the output of this process is this stream. Compares device and inode, because programs whose output goes elsewhere also inherit
+ * JOURNAL_STREAM.
+ */
 function hasOutput(stream: string): boolean {
   return [1, 2].some((descriptor) => {
     try {
@@ -54,7 +57,7 @@ function hasOutput(stream: string): boolean {
   });
 }
 
-/** Returns the socket of the journal or of syslog: the one below the daemon's root if it exists, else the machine's. */
+/** Returns the socket of the journal or of syslog: the socket below the daemon's root if it exists, otherwise the socket of the machine. */
 function socketOf(sink: 'journal' | 'syslog', root: string): string {
   const own = `${root}${SOCKETS[sink]}`;
   return existsSync(own) ? own : SOCKETS[sink];
@@ -110,7 +113,7 @@ export class LogPlace {
     return { way: { file: this.sender?.pipe ?? paths.logFile, form }, closeOld };
   }
 
-  /** Moves the log to the place that the keys name now. */
+  /** Moves the log to the place that `settings` names. */
   redirect(log: Pick<DaemonLog, 'redirect'>, settings: LogSettings): void {
     const { way, closeOld } = this.choose(settings);
     log.redirect(way);
@@ -149,7 +152,7 @@ export class LogPlace {
       mkdirSync(stateDir, { recursive: true });
       writeFileSync(noteFile(stateDir), `${JSON.stringify({ log: this.sink })}\n`, { mode: 0o644 });
     } catch {
-      // Ignored: only commands that print the log read this file, and without it they read the log file.
+      // Ignore the error: only commands that print the log read this file. Without this file, these commands read the log file.
     }
   }
 }
@@ -158,7 +161,7 @@ function noteFile(stateDir: string): string {
   return `${stateDir}/log.json`;
 }
 
-/** Returns where the daemon with this state logs, or last logged. */
+/** Returns where the daemon with this state folder logs, or logged last. */
 export function notedSink(stateDir: string): LogSink {
   try {
     const { log } = JSON.parse(readFileSync(noteFile(stateDir), 'utf8')) as { log?: unknown };

@@ -1,5 +1,5 @@
-// Lines of the kernel's mount table, with and without optional fields and with escaped characters.
-// Tests with real mounts read the table itself.
+// Tests the parser with lines of the kernel's mount table, with and without optional fields and with escaped characters. The tests that
+// make real mounts read the real table.
 
 import fc from 'fast-check';
 import { expect, it } from 'vitest';

@@ -1,5 +1,5 @@
-// Pid files are exclusive while their process runs. After a crash or a reboot, a new process takes over a stale file in any state. The race
-// between several starts is tested in daemon-process.test.ts, with real processes.
+// Tests that a pid file belongs to one process as long as this process runs. After a crash or a reboot, a new process takes over a stale
+// file in any state. The race between several starts is tested in daemon-process.test.ts, with real processes.
 
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -23,7 +23,7 @@ afterEach(() => removeFolder(folder));
 
 const acquire = () => acquirePidFile(path, 'rsiod', process.pid);
 
-/** The text of a running holder: this process's own identity. */
+/** Returns the text of a lock file whose holder is running: the identity of this process. */
 function ownText(): string {
   const file = acquirePidFile(join(folder, 'own'), 'rsiod', process.pid);
   const text = readFileSync(join(folder, 'own.lock'), 'utf8');

@@ -178,7 +178,7 @@ function isAlive(owner: Owner): boolean {
   return owner.bootId === bootId() && isHidden(owner.pid);
 }
 
-/** With some mount options, /proc hides the processes of other users. */
+/** True if the process exists but belongs to another user. With some mount options, /proc hides the processes of other users. */
 function isHidden(pid: number): boolean {
   try {
     process.kill(pid, 0);

@@ -1,5 +1,5 @@
-// Facts about processes: a real child with a misleading name, a zombie, and a process that has ended.
-// pid-file.test.ts tests the use of these facts.
+// Tests the facts about real processes: a child with a misleading name, a zombie, and a process that has ended. pid-file.test.ts tests the
+// use of these facts.
 
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';

@@ -1,6 +1,6 @@
 // Reads facts about the current boot and about processes, mostly from /proc. The kernel reuses pids, so only pid, start time and boot id
 // together identify a process. Also sets the name that ps and pgrep show for this process. Invariants: a failure to set the name never
-// stops a program; the arguments of the process stay unchanged, because other programs identify the process by its arguments.
+// stops a program. The arguments of the process stay unchanged, because other programs identify the process by its arguments.
 
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { errnoName, RsError } from '../lib/errors.ts';
@@ -98,7 +98,7 @@ function readIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch (thrown) {
-    // Examples are ESRCH (the process exited between open and read) and EACCES (the process is hidden).
+    // Ignore system errors, such as ESRCH (the process exited between open and read) and EACCES (the process is hidden).
     if (errnoName(thrown) === undefined) throw thrown;
     return undefined;
   }

@@ -1,4 +1,4 @@
-// The limit of socket paths: Node would silently cut a longer path and listen elsewhere.
+// Tests the limit on the length of socket paths. Node would silently cut a longer path and listen elsewhere.
 // The tests of the socket's users cover the traffic.
 
 import { describe, expect, test } from 'vitest';

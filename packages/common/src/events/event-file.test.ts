@@ -51,7 +51,7 @@ class Life {
 
 const textOf = (name = file): string => readFileSync(name, 'utf8');
 
-/** Waits until the batch is saved. */
+/** Waits until `until` returns true, while batches of events are saved. */
 async function saved(until: () => boolean): Promise<void> {
   await vi.waitFor(() => {
     clock.advance(EVENTS_SAVE_MS);
@@ -72,7 +72,7 @@ test('a clean restart keeps events and goes on with the next number, so that a f
 test('after an unclean end no number comes twice, and a follower is told of nothing that it has not missed', async () => {
   const first = new Life().happen('a');
   await saved(() => textOf().includes('"a"'));
-  // Event b is shown, but not saved.
+  // Event b is shown before it is saved, and the daemon then ends without saving it.
   expect((await first.happen('b').read(1)).last).toBe(2);
   const second = new Life().happen('c');
   expect(await second.shown()).toEqual(['1a', `${2 + EVENT_NUMBERS_SKIPPED}c`]);

@@ -1,6 +1,7 @@
-// Keeps the events of a daemon over restarts, in `events.jsonl` and, for older ones, `events.jsonl.1`. Events are appended in batches, by
-// one write at a time, and no caller waits. Invariants: both files are bounded in lines and bytes. A damaged or torn line loses only that
-// line. A full or failing disk loses events, is reported once, and never stops the daemon. No number is used twice.
+// Keeps the events of a daemon over restarts, in `events.jsonl` and, for older events, `events.jsonl.1`. Events are appended in batches,
+// with one write at a time, and no caller waits for a write. Invariants: both files are bounded in lines and bytes. A damaged or torn line
+// loses only that line. If the disk is full or fails, events may be lost. The error is reported once and never stops the daemon. No event
+// number is used twice.
 
 import { appendFileSync, chmodSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { appendFile, rename, stat } from 'node:fs/promises';
@@ -29,7 +30,7 @@ const FILE_MODE = 0o600;
 interface Kept {
   readonly events: EventView[];
   beganMs: number | null;
-  /** Number of the last event before a clean end; null after an unclean one. */
+  /** Number of the last event before a clean end; null if the end was unclean. */
   closed: number | null;
 }
 
@@ -89,7 +90,7 @@ export class EventFile implements EventStore {
       mkdirSync(dirname(this.file), { recursive: true });
       appendFileSync(this.file, text, { mode: FILE_MODE });
     } catch {
-      // The next start then treats this end as unclean.
+      // Ignore the error: the next start then treats this end as unclean.
     }
   }
 
@@ -137,7 +138,7 @@ export class EventFile implements EventStore {
     this.isTorn = false;
   }
 
-  /** Text before the next lines: a line end after a torn line, and the first line of a new file. */
+  /** Returns the text that must be written before the next lines: a line end after a torn line, or the first line of a new file. */
   private heading(): string {
     return `${this.isTorn ? '\n' : ''}${this.lines === 0 ? `${JSON.stringify({ beganMs: this.beganMs })}\n` : ''}`;
   }
@@ -161,7 +162,7 @@ export class EventFile implements EventStore {
   private read(file: string, kept: Kept): void {
     let text: string;
     try {
-      // A file from elsewhere may be of any size.
+      // Check the size first, because a file that the daemon has not written may have any size.
       const { size, mode } = statSync(file);
       // Earlier releases made the file readable for a group.
       if ((mode & 0o777) !== FILE_MODE) chmodSync(file, FILE_MODE);

@@ -1,4 +1,4 @@
-// The list of events: its bound, the numbers, requests that wait, and answers to requests for events after a number.
+// Tests the list of events: its bound, the event numbers, requests that wait, and answers to requests for events after a given number.
 // event-log.test.ts tests which lines of the log are events.
 
 import { FakeClock } from '../testing/fake-clock.ts';

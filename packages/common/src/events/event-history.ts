@@ -1,6 +1,6 @@
 // The latest events of a daemon. An event says which object changed from which state to which, and why. When the list is full, a new event
 // replaces the oldest one. A file keeps the events over restarts (event-file.ts). Invariants: event numbers ascend, even over restarts, and
-// none is used twice; a request that waits for an event is answered within its time limit.
+// no number is used twice. A request that waits for an event is answered within its time limit.
 
 import { EVENTS_KEPT } from '../control/limits.ts';
 import type { EventsParams, EventsResult, EventView } from '../control/method-table.ts';
@@ -31,7 +31,7 @@ export class EventHistory {
   private readonly waiters = new Set<() => void>();
   private readonly store: EventStore | null;
   private last = 0;
-  /** Number of the last event that is no longer in the list. */
+  /** Number of the newest event that is no longer in the list. */
   private dropped = 0;
   /** Called with each event. */
   heard: ((event: EventView) => void) | null = null;
@@ -65,8 +65,8 @@ export class EventHistory {
   }
 
   /**
-   * Returns the last events, or those after `after` (waits at most `waitMs` for one), oldest first. Throws E_LIMIT if too many requests
-   * wait.
+   * Returns the last events, or the events after the number `after`, oldest first. If there is no event after this number, waits for one
+   * for at most `waitMs`. Throws E_LIMIT if too many requests wait.
    */
   async read({ count, after = null, waitMs = 0 }: EventsParams): Promise<EventsResult> {
     if (after !== null && after >= this.last && waitMs > 0) await this.next(waitMs);

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 
 export const GROUP_FILE = '/etc/group';
 
-/** `key`: the key of the configuration that names the group. */
+/** Returns the message about a group that does not exist. `key`: the key of the configuration that names the group. */
 export function groupMissingText(key: string, group: string, groupFile = GROUP_FILE): string {
   return `${key} ${group} is not in ${groupFile}: create the group, or set ${key} to another one`;
 }

@@ -1,5 +1,5 @@
-// Programs that a daemon may start, and those that another user could have written or could replace.
-// Run as any user: the files belong to the user of the test.
+// Tests which programs a daemon may start. Programs that another user could have written or could replace are refused. The test can run as
+// any user, because the files belong to the user of the test.
 
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import os from 'node:os';

@@ -20,7 +20,7 @@ export function unsafeProgram(file: string): string | null {
     if ((stat.mode & WRITABLE_BY_OTHERS) !== 0) return 'can be written by other users: run chmod go-w on it';
     for (let folder = path.dirname(real); ; folder = path.dirname(folder)) {
       const { uid, mode } = statSync(folder);
-      // In a folder with the sticky bit, such as /tmp, another user cannot replace the file.
+      // A folder with the sticky bit, such as /tmp, is allowed, because another user cannot replace a file in it.
       const isOpen = (mode & WRITABLE_BY_OTHERS) !== 0 && (mode & STICKY) === 0;
       if (!isTrusted(uid) || isOpen) return `is in ${folder}, which other users can write: move it, or run chown root and chmod go-w`;
       if (folder === path.dirname(folder)) return null;

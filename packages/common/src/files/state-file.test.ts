@@ -1,5 +1,5 @@
-// State files on a real file system: saved content is restored, concurrent changes end with the last, and a file that cannot be parsed or
-// written keeps its old content. A power failure cannot be tested here.
+// Tests state files on a real file system. Saved content is restored. After concurrent changes, the file has the last content. A file that
+// cannot be parsed or written keeps its old content. A power failure cannot be tested here.
 
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -106,7 +106,8 @@ test.each([
   ['["a"]', 'it has no version'],
   ['{"version":3}', 'it has no version'],
   ['{"version":4,"content":["a"]}', 'its version is 4, this program knows 3'],
-  // The version is not shown, because it may contain terminal controls, and not converted to text, because that may throw.
+  // The message does not show the version, because the version may contain terminal controls. The program does not convert the version to
+  // text, because the conversion may throw.
   ['{"version":"a\\u001b[2J","content":["a"]}', 'its version is no number, this program knows 3'],
   ['{"version":{"toString":1},"content":["a"]}', 'its version is no number, this program knows 3'],
   ['{"version":3,"content":["a",1]}', 'its content is not of the expected form ([1] is not text)'],

@@ -1,7 +1,6 @@
 // A small JSON state file with a version. The program reads the file once, at start. Each change replaces the file durably; only one write
-// is in progress at a time. Invariants: once the promise for a change has resolved, the change is on disk; loaded content is on disk; a
-// file that does not have the shape of its form is refused and is never overwritten; content that the next start would refuse is never
-// written.
+// is in progress at a time. Invariants: When the promise for a change has resolved, the change is on disk. Loaded content is on disk. A
+// file that does not have the required shape is refused and never overwritten. Content that the next start would refuse is never written.
 
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';

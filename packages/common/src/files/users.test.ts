@@ -1,4 +1,4 @@
-// Users by name, from a file in the format of passwd(5).
+// Tests the lookup of users by name in a file in the format of passwd(5).
 // Only the lookup of root reads the machine's user file.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';

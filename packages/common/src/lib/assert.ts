@@ -13,7 +13,7 @@ export function counted(value: number, name: string): number {
   return value;
 }
 
-/** Marks a switch branch that is unreachable according to the types. */
+/** Marks a branch of a switch that no value of the type can reach. */
 export function unreachable(value: never): never {
   throw new AssertionError(`Unreachable value ${String(value)}`);
 }

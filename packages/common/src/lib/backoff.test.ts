@@ -1,5 +1,5 @@
-// Back-off that grows within its bounds.
-// The randomness is the test's, and no test waits.
+// Tests that back-off times grow within their bounds.
+// The test supplies the random numbers, and no test waits.
 
 import { expect, test } from 'vitest';
 import { Backoff } from './backoff.ts';

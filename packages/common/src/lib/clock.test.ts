@@ -1,5 +1,5 @@
-// The system clock, on which every deadline of the product relies.
-// Invariant: a timer never fires before its time, however long or short that is, and never after it was cancelled.
+// Tests the system clock, on which every deadline of the product relies. Invariant: a timer never fires before its time, however long or
+// short its delay is, and never fires after it was cancelled.
 
 import { expect, test, vi } from 'vitest';
 import { systemClock } from './clock.ts';

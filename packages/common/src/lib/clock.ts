@@ -11,13 +11,13 @@ export interface Clock {
   monotonicMs(): number;
   /** Milliseconds since 1970-01-01 UTC; may jump. */
   wallMs(): number;
-  /** Calls `fire` once, `delayMs` from now or later, never earlier, unless the timer is cancelled first. */
+  /** Calls `fire` once, when at least `delayMs` have passed. If the timer is cancelled first, does not call `fire`. */
   after(delayMs: number, fire: () => void): Timer;
   /** Calls `fire` once, after the current code returns and before the next event. */
   soon(fire: () => void): void;
 }
 
-/** The longest delay of Node's timers. With a longer delay, they fire at once. */
+/** The longest delay of Node's timers. A Node timer with a longer delay fires at once. */
 const NODE_TIMER_MAX_MS = 2 ** 31 - 1;
 
 export const systemClock: Clock = {

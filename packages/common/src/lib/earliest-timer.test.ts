@@ -1,5 +1,5 @@
-// One timer that several callers share.
-// Invariant: it fires once for all times requested before it fires, at the earliest of them.
+// Tests the timer that several callers share. Invariant: the timer fires at the earliest requested time, once for all requests that were
+// made before it fires.
 
 import { expect, test } from 'vitest';
 import { FakeClock } from '../testing/fake-clock.ts';

@@ -1,5 +1,5 @@
-// A timer that several callers share. It fires at the earliest requested time and forgets the later ones.
-// Invariant: after it has fired, a caller that needs a later time must request it again.
+// A timer that several callers share. The timer fires at the earliest requested time and forgets the later times. Invariant: after the
+// timer has fired, a caller that needs a later time must request that time again.
 
 import type { Clock, Timer } from './clock.ts';
 

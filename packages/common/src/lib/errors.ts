@@ -95,7 +95,7 @@ export function errnoName(thrown: unknown): string | undefined {
   return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code) ? code : undefined;
 }
 
-/** Returns the remedy for a system error, such as a full disk, whose remedy never depends on the operation; null for any other error. */
+/** Returns the remedy for a system error if the remedy is the same for every operation, as for a full disk; null for any other error. */
 export function errnoRemedy(errno: string | undefined): string | null {
   switch (errno) {
     case 'ENOSPC':

@@ -1,5 +1,5 @@
-// Values that fit a shape, and values that do not, with the position of the first misfit. A reader accepts fields that a later release
-// adds. test/integration tests that answers of real daemons fit.
+// Tests values that fit a shape, and values that do not fit, with the position of the first misfit. Also tests that a reader accepts fields
+// that a later release adds. test/integration tests that the answers of real daemons fit their shapes.
 
 import { describe, expect, test } from 'vitest';
 import {

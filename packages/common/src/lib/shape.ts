@@ -33,8 +33,8 @@ export type Form =
 export type Fields = Readonly<Record<string, Shape>>;
 
 /**
- * What the check accepts besides the shape. `open`: unknown fields and words, because a later release may have sent the value. `stored`:
- * unknown fields, because a later release may have written the file. `exactly`: nothing.
+ * Which deviations from the shape the check accepts. `open`: unknown fields and words are accepted, because a later release may have sent
+ * the value. `stored`: unknown fields are accepted, because a later release may have written the file. `exactly`: no deviation is accepted.
  */
 export type Strictness = 'open' | 'stored' | 'exactly';
 
@@ -128,7 +128,7 @@ export function checked<T>(of: Shape<T>, check: (value: T) => string | null): Sh
   return { form: { kind: 'checked', of, check }, help: of.help };
 }
 
-/** Shape of a text for which `isValid` returns true. `what`: such as `a UUID`. */
+/** Shape of a text for which `isValid` returns true. `what` names this kind of text, such as `a UUID`. */
 export function textThat(isValid: (value: string) => boolean, what: string): Shape<string> {
   return checked(text(), (value) => (isValid(value) ? null : `is not ${what}`));
 }
@@ -249,7 +249,9 @@ function wrong(place: string, what: string): string {
   return `${place === '' ? 'it' : place} is not ${what}`;
 }
 
-/** `said`: text such as `is not a UUID`; null if there is no difference. */
+/**
+ * Puts `place` in front of `said`, which is a text such as `is not a UUID`. Returns null if `said` is null, because there is no difference.
+ */
 function about(place: string, said: string | null): string | null {
   return said === null ? null : `${place === '' ? 'it' : place} ${said}`;
 }

@@ -1,5 +1,5 @@
-// A table of transitions: permitted and forbidden ones.
-// The tests of each state machine cover its table.
+// Tests permitted and forbidden transitions of a table.
+// The tests of each state machine cover its own table.
 
 import { expect, test } from 'vitest';
 import { AssertionError } from './assert.ts';

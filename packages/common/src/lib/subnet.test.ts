@@ -1,5 +1,5 @@
-// Subnet arithmetic: borders within and between bytes, both families, the rule for 127/8.
-// Each case is tested in both directions.
+// Tests subnet arithmetic: borders within and between bytes, both address families, and the rule for 127/8. Each pair of addresses is
+// tested in both directions.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

@@ -1,5 +1,5 @@
-// The accepted forms of units, and the refused ones with the error that names the permitted forms.
-// Printed values are read back.
+// Tests which forms of units are accepted, and that the error for a refused form names the permitted forms. Values that were printed are
+// parsed again.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

@@ -26,7 +26,7 @@ const DURATION_UNITS = [
 
 const NAME = new RegExp(`^[A-Za-z0-9_.-]{1,${NAME_MAX_BYTES}}$`);
 
-/** Longest exact size that is printed for people; longer ones are rounded. */
+/** Maximum length of an exact size that is printed for people. A size whose exact text is longer is rounded. */
 const EXACT_SIZE_MAX_CHARS = 5;
 export const SIZE_ALLOWED = 'a whole number of bytes, or a whole number with the unit k, m, g, t or p (powers of 1024)';
 export const DURATION_ALLOWED = 'a whole number with the unit ms, s, m or h, such as 200ms or 3s';
@@ -73,7 +73,9 @@ export function printSize(sizeBytes: number): string {
   return unit === undefined ? String(sizeBytes) : `${sizeBytes / unit[1]}${unit[0]}`;
 }
 
-/** Prints a size in bytes for people: exactly if that is short, else with one decimal, such as `8.5g`. */
+/**
+ * Prints a size in bytes for people. If the exact text is short, prints the exact size, otherwise a size with one decimal, such as `8.5g`.
+ */
 export function printRoundedSize(sizeBytes: number): string {
   const exact = printSize(sizeBytes);
   const unit = SIZE_UNITS.filter(([, factor]) => factor <= sizeBytes).toSorted(([, one], [, other]) => other - one)[0];
@@ -102,8 +104,8 @@ export function isName(text: string): boolean {
 }
 
 /**
- * True for a valid name of a snapshot: not all digits, because NAME@1 names a universe, and without a leading dot, which marks unfinished
- * files in the folder of snapshots.
+ * True if the text is a valid name of a snapshot. The name must not consist of digits alone, because NAME@1 names a universe. It must not
+ * begin with a dot, because a leading dot marks unfinished files in the folder of snapshots.
  */
 export function isSnapshotName(text: string): boolean {
   return NAME.test(text) && !text.startsWith('.') && !/^\d+$/.test(text);

@@ -1,5 +1,5 @@
-// The grammar of names with universes and snapshots: parsing yields the parts of a written name. Invariant: no word after an @ is both a
-// universe and a snapshot.
+// Tests the grammar of names with universes and snapshots: parsing yields the parts from which a name was composed. Invariant: no word
+// after an @ is both a universe and a snapshot.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

@@ -38,18 +38,18 @@ export function isSnapshot(name: string): boolean {
   return name.includes('@');
 }
 
-/** `oracle@0`; `oracle@0@monday` for a snapshot. */
+/** Returns the name with its universe, such as `oracle@0`, or `oracle@0@monday` for a snapshot. */
 export function nameInUniverse({ name, universe }: { readonly name: string; readonly universe: number }): string {
   const { volume, snapshot } = servedNameParts(name);
   return `${volume}@${universe}${snapshot === null ? '' : `@${snapshot}`}`;
 }
 
-/** Name of the NBD export: `osl/oracle`, `osl/oracle@1`, `osl/oracle@monday`, `osl/oracle@1@monday`. */
+/** Returns the name of the NBD export, such as `osl/oracle`, `osl/oracle@1`, `osl/oracle@monday` or `osl/oracle@1@monday`. */
 export function exportName(named: { readonly namespace: string; readonly name: string; readonly universe: number }): string {
   return `${named.namespace}/${named.universe === 0 ? named.name : nameInUniverse(named)}`;
 }
 
-/** `osl:oracle@0`; `osl:oracle@0@monday` for a snapshot. */
+/** Returns the name with namespace and universe, such as `osl:oracle@0`, or `osl:oracle@0@monday` for a snapshot. */
 export function volumeLabel(named: { readonly namespace: string; readonly name: string; readonly universe: number }): string {
   return `${named.namespace}:${nameInUniverse(named)}`;
 }

@@ -1,6 +1,6 @@
 // Appends whole lines to a file. The caller never waits and never gets an error. Only one asynchronous write is in progress at a time, and
 // lines that arrive during a write form the next batch. Invariants: each write consists of whole lines and uses O_APPEND, so that several
-// processes can share the file; waiting lines never use more memory than LOG_BUFFER_MAX_BYTES; a failure may lose lines, but never
+// processes can share the file. Waiting lines never use more memory than LOG_BUFFER_MAX_BYTES. A failure may lose lines, but never
 // terminates the process.
 
 import { closeSync, fsyncSync, mkdirSync, openSync, write as writeAsync, writeSync } from 'node:fs';
@@ -78,7 +78,7 @@ export class AppendFile {
       for (let at = 0; at < bytes.length; ) at += writeSync(this.descriptor, bytes, at);
       fsyncSync(this.descriptor);
     } catch (error) {
-      // Without waiting lines, ignore the error: no line is lost, and fsync always fails on pipes and terminals.
+      // If no lines wait, ignore the error: no line is lost, and fsync always fails on pipes and terminals.
       if (bytes.length > 0) this.events.failed(error as Error);
     }
   }

@@ -1,5 +1,6 @@
 // Prints a daemon's log from the journal, in the same form as from a file. Records are rebuilt from the fields that journalctl prints.
-// Invariants: only entries of the daemon with this root are printed, and only the text of an entry of another form; memory is bounded.
+// Invariants: only entries of the daemon with this root are printed. Of an entry that is no log record, only the text is printed. Memory is
+// bounded.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -69,7 +70,7 @@ export class JournalReader {
   }
 }
 
-/** Returns the record as the daemon wrote it or, for an entry that is no record, its text. */
+/** Returns the record as the daemon wrote it. If the entry is no record, returns the text of the entry. */
 function recordOf(line: string): string {
   let entry: Record<string, unknown>;
   try {

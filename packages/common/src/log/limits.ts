@@ -26,7 +26,7 @@ export const LOG_FIELD_DEPTH_MAX = 4;
 
 // --- logs in the journal or in syslog
 
-/** The kernel writes at most this many bytes to a pipe without mixing them with those of other processes (PIPE_BUF of Linux). */
+/** The kernel writes at most this many bytes to a pipe without mixing them with bytes of other processes (PIPE_BUF of Linux). */
 export const PIPE_WRITE_MAX_BYTES = 4_096;
 /** Pause before lines are written again to a pipe that was full. */
 export const PIPE_RETRY_MS = 50;
@@ -35,15 +35,21 @@ export const LOG_FLUSH_MAX_MS = 500;
 export const LOG_FLUSH_POLL_MS = 5;
 /** Time limit for the programs that are run once before the log is opened. */
 export const SENDER_PREPARE_MS = 5_000;
-/** Shortest and longest pause before the sender is started again. */
+/** SENDER_PAUSE_MIN_MS and SENDER_PAUSE_MAX_MS: shortest and longest pause before the sender is started again. */
 export const SENDER_PAUSE_MIN_MS = 1_000;
 export const SENDER_PAUSE_MAX_MS = 60_000;
-/** Pause of the sender between two tries to deliver a line, and the number of tries after which it drops the line. */
+/**
+ * SENDER_RETRY_MS: pause of the sender between two tries to deliver a line. SENDER_TRIES_MAX: number of tries after which the sender drops
+ * the line.
+ */
 export const SENDER_RETRY_MS = 200;
 export const SENDER_TRIES_MAX = 50;
-/** Longest text of a line, and longest other field, in the journal. Longer ones are cut. */
+/**
+ * ENTRY_MESSAGE_MAX_CHARS: maximum length of the text of a line in the journal. ENTRY_FIELD_MAX_CHARS: maximum length of every other field.
+ * Longer values are cut.
+ */
 export const ENTRY_MESSAGE_MAX_CHARS = 8_000;
 export const ENTRY_FIELD_MAX_CHARS = 2_000;
 export const ENTRY_FIELDS_MAX = 32;
-/** Longest line in syslog: rsyslog accepts 8 KiB, and a character may have four bytes. */
+/** Maximum length of a line in syslog. rsyslog accepts 8 KiB, and a character may have four bytes. */
 export const SYSLOG_MESSAGE_MAX_CHARS = 2_000;

@@ -1,5 +1,5 @@
 // Tests the lines for the journal and for syslog: their fields and priorities, and that no text of a record can forge a field.
-// test/integration/log-places.test.ts tests with real daemons that the lines arrive.
+// test/integration/log-places.test.ts tests, with real daemons, that the lines arrive.
 
 import { expect, test } from 'vitest';
 import { ENTRY_FIELD_MAX_CHARS } from './limits.ts';

@@ -1,6 +1,6 @@
-// Turns a log record (one line of JSON) into a line for the sender, which sends it as one datagram: fields of the journal, or a syslog
-// message. Invariants: the result is one line of bounded length; its values contain no control characters, so that none can forge a field
-// or a message.
+// Turns a log record (one line of JSON) into a line for the sender, which sends the line as one datagram. The datagram has the fields of a
+// journal entry, or is a syslog message. Invariants: the result is one line of bounded length; its values contain no control characters, so
+// that no value can forge a field or a message.
 //
 //   journal: MESSAGE=Client a came 0x1e PRIORITY=6 0x1e ... (the sender replaces 0x1e by a line end, which ends a field)
 //   syslog:  <30>Sep 14 15:02:32 rssrv[812]: (6-if0-tx0): started transmit for rep 192.168.45.10/5000
@@ -45,7 +45,7 @@ function journalFields(record: LogRecord, { program, root }: LogForm): string[] 
   const has = new Set(fields.map(([name]) => name));
   for (const [name, value] of Object.entries(record)) {
     const field = `RSIO_${name.replaceAll(/([a-z])([A-Z])/g, '$1_$2').toUpperCase()}`;
-    // The journal accepts no other names.
+    // Skip the field if the journal does not accept its name.
     if (NAMED.has(name) || has.has(field) || !/^[A-Z0-9_]{1,64}$/.test(field)) continue;
     fields.push([field, typeof value === 'object' ? JSON.stringify(value) : value]);
   }

@@ -2,7 +2,9 @@
 // workers.
 
 export interface LogForm {
-  /** `json`: records in a file. Otherwise: lines for the sender (sender.ts), in a pipe. */
+  /**
+   * `json`: the log consists of records in a file. `journal` and `syslog`: the log consists of lines for the sender (sender.ts) in a pipe.
+   */
   readonly format: 'json' | 'journal' | 'syslog';
   /** True if lines are printed in the time zone of this machine. */
   readonly isLocal: boolean;

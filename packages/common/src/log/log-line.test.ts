@@ -1,5 +1,5 @@
-// The printed form of log records, to the character, and of lines that are not records.
-// Property: any record and any line is printed as one line without control characters.
+// Tests, to the character, how log records and lines that are not records are printed. Property: every record and every line is printed as
+// one line without control characters.
 
 import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';

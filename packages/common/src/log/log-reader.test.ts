@@ -1,5 +1,5 @@
-// The log reader on real files in a temporary folder. Its intervals pass on a fake clock.
-// Rotation and truncation happen between intervals, as they do under a daemon.
+// Tests the log reader with real files in a temporary folder. A fake clock determines the reader's intervals. Rotation and truncation
+// happen between two intervals, as they do in production.
 
 import { appendFileSync, mkdtempSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -41,7 +41,7 @@ async function print(lines: number | null): Promise<string> {
   return printed;
 }
 
-/** Follows until the end of the test. Resolves when it waits for the first time. */
+/** Starts a reader that follows the log until the end of the test. Resolves when the reader waits for the first time. */
 async function follow(lines: number | null): Promise<void> {
   const following = reader(lines, true);
   const ended = following.run();

@@ -1,5 +1,5 @@
 // Prints a daemon's log for people: its last lines and, on request, new lines as they arrive. The reader keeps following the log after the
-// file has been truncated or rotated. Invariants: the reader uses a limited amount of memory, however long a line is; each complete line is
+// file has been truncated or rotated. Invariants: the reader uses a limited amount of memory, however long a line is. Each complete line is
 // printed once, in order.
 
 import { type FileHandle, open, stat } from 'node:fs/promises';
@@ -177,7 +177,7 @@ async function startOfLastLines(handle: FileHandle, lines: number, buffer: Buffe
     const start = Math.max(0, end - buffer.length);
     const { bytesRead } = await handle.read(buffer, 0, end - start, start);
     for (let at = bytesRead - 1; at >= 0; at--) {
-      // No line begins after a line end at the very end of the file.
+      // A line end at the very end of the file begins no further line.
       if (buffer[at] !== LINE_END || start + at === size - 1) continue;
       seen++;
       if (seen === lines) return start + at + 1;

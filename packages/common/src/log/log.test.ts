@@ -1,5 +1,5 @@
-// The log on real files: its content, data that must not be logged, and the behaviour when the file cannot be written.
-// Child processes test several writers and the exit of a process.
+// Tests the log with real files: its content, data that must not be logged, and what happens when the file cannot be written. Child
+// processes test several writers and the exit of a process.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

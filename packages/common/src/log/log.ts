@@ -1,6 +1,6 @@
 // Writes a daemon's log. JSON records (pino) are appended to a file, or converted to entries and written to the pipe of the sender. In the
-// foreground, the records are also formatted and written to stderr. Invariants: a program never stops because its log cannot be written;
-// individual I/O requests are not logged.
+// foreground, the records are also formatted and written to stderr. Invariants: a program never stops because its log cannot be written.
+// Individual I/O requests are not logged.
 
 import { type Logger, pino } from 'pino';
 import { AppendFile, type AppendFileEvents, openForAppending } from './append-file.ts';
@@ -32,9 +32,9 @@ export interface DaemonLog extends Log {
   setLevel(level: LogLevel): void;
   /** Reopens the file; called on SIGHUP, after a log rotation. */
   reopen(): void;
-  /** From now on, writes to another place or in another form. */
+  /** Makes the log write to another place or in another form from now on. */
   redirect(way: LogWay): void;
-  /** The present place of the log. */
+  /** The place to which the log is written now, and the form of its lines. */
   readonly way: LogWay;
   /** Writes all waiting lines before returning; also called when the process exits. */
   flushSync(): void;
@@ -47,14 +47,17 @@ export interface LogOptions {
   readonly form?: LogForm;
   /** The client's node name or the server's name. Printed before `@rsio`. */
   readonly node: string;
-  /** The default is `info`. */
+  /** Lowest level that is logged. The default is `info`. */
   readonly level?: LogLevel;
   /** Called with each formatted line, without a line end. Used in the foreground. */
   readonly copy?: ((line: string) => void) | undefined;
   /** Called once, with a message, if the log file cannot be written. By default, the message is written to stderr. */
   readonly warn?: (sentence: string) => void;
   readonly clock?: Clock;
-  /** Opens `file`, now and at each `reopen`. Set by a process that receives descriptors instead. */
+  /**
+   * Opens the log when the log is created and at each `reopen`. A process that receives descriptors instead of opening `file` sets this
+   * function.
+   */
   readonly open?: () => number;
   /** Called when the waiting lines of an exiting process have been written. */
   readonly flushed?: () => void;
@@ -132,7 +135,7 @@ export function openLog(options: LogOptions): DaemonLog {
   return Object.defineProperty(daemonLog, 'way', { get: () => way }) as typeof daemonLog & { readonly way: LogWay };
 }
 
-/** True if both name the same file, written in the same format. */
+/** True if both places are the same file, written in the same format. */
 export function isSamePlace(one: LogWay, other: LogWay): boolean {
   return one.file === other.file && one.form.format === other.form.format;
 }

@@ -1,5 +1,5 @@
 // Tests writing to the pipe of the sender: long lines in pieces, a pipe without a reader, and the count of lost lines. No caller may wait
-// for the reader, and waiting lines are bounded.
+// for the reader, and the number of waiting lines is bounded.
 
 import { execFileSync } from 'node:child_process';
 import { closeSync, mkdtempSync, readSync } from 'node:fs';
@@ -33,7 +33,7 @@ afterEach(async () => {
   await removeFolder(folder);
 });
 
-/** Reads everything that is in the pipe. */
+/** Reads and returns everything that is in the pipe. */
 function read(): string {
   const buffer = Buffer.alloc(1 << 20);
   let text = '';

@@ -1,6 +1,6 @@
 // Writes whole lines to a named pipe that several processes share and from which the sender reads (sender.ts). If the pipe is full, lines
 // wait in memory, and the caller does not wait. Invariants: waiting lines use at most LOG_BUFFER_MAX_BYTES, and further lines are dropped
-// and counted; each write is so small that the kernel does not mix it with the writes of other processes.
+// and counted. Each write is so small that the kernel does not mix it with the writes of other processes.
 //
 // A line that is longer than one write is split into pieces. Each piece begins with 0x03 (more pieces follow) or 0x04 (the last piece), the
 // pid of the process, and a space.
@@ -14,7 +14,10 @@ import { LOG_BUFFER_MAX_BYTES, LOG_FLUSH_MAX_MS, LOG_FLUSH_POLL_MS, PIPE_RETRY_M
 const MORE = '\x03';
 const LAST = '\x04';
 
-/** Opens a named pipe without blocking; for reading, too, so that it keeps lines while no sender reads. Throws errors from node:fs. */
+/**
+ * Opens a named pipe without blocking. Opens it for reading as well as for writing, so that the pipe keeps lines while no sender reads.
+ * Throws errors from node:fs.
+ */
 export function openPipe(file: string): number {
   return openSync(file, constants.O_RDWR | constants.O_NONBLOCK);
 }
@@ -126,7 +129,7 @@ function piecesOf(line: Buffer): Buffer[] {
   });
 }
 
-/** Blocks this process. Use only while the process exits. */
+/** Blocks this process for `forMs`. Must be used only while the process exits. */
 export function pause(forMs: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, forMs);
 }

@@ -1,5 +1,5 @@
-// The number of lines that others may cause in the log within a time, by kind, and the report on dropped lines.
-// The kinds are chosen by the callers.
+// Tests how many lines of each kind peers can cause in the log within an interval, and the report about omitted lines. The callers of the
+// log choose the kinds.
 
 import { expect, test } from 'vitest';
 import { RATE_LIMITED_KINDS_MAX, RATE_LIMITED_LINES_MAX, RATE_LIMITED_LOG_MS } from './limits.ts';

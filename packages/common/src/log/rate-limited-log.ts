@@ -1,6 +1,6 @@
 // Limits the log lines that peers can cause, so that peers cannot fill a disk. Within an interval, at most `maxLines` lines of a kind are
 // logged, and further lines are only counted. At level debug, all lines are logged. The caller names the kind of each line; a kind is one
-// event on one object. Invariants: the number of omitted lines is always reported, at the latest by `close`; memory is limited; a timer
+// event on one object. Invariants: the number of omitted lines is always reported, at the latest by `close`. Memory is limited. A timer
 // runs only if lines have been omitted.
 
 import { RATE_LIMITED_KINDS_MAX, RATE_LIMITED_LINES_MAX, RATE_LIMITED_LOG_MS } from './limits.ts';
@@ -24,7 +24,7 @@ export class RateLimitedLog {
   private readonly kinds = new Map<string, Kind>();
   private timer: Timer | null = null;
 
-  /** The numbers of omitted lines are written to `log`. */
+  /** `log`: the log to which the numbers of omitted lines are written. */
   constructor(clock: Clock, log: Pick<Log, 'isDebug' | 'warn'>, maxLines = RATE_LIMITED_LINES_MAX) {
     this.clock = clock;
     this.log = log;

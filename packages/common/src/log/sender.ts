@@ -1,6 +1,6 @@
 // Starts the sender and keeps it running. The sender is the helper that passes lines of a named pipe to the journal or to syslog. All
-// processes of a daemon write to that pipe (pipe-sink.ts). Invariants: only an exiting process waits for the journal, for a bounded time;
-// while the sender restarts, lines wait in the pipe.
+// processes of a daemon write to that pipe (pipe-sink.ts). Invariants: only a process that exits waits for the journal, and it waits for a
+// bounded time. While the sender restarts, lines wait in the pipe.
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { closeSync, constants, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
@@ -19,7 +19,7 @@ import {
 import { openPipe, pause } from './pipe-sink.ts';
 import { SENDER_PROGRAM } from './sender-program.ts';
 
-/** A character may have four bytes. */
+/** Maximum number of bytes in a line that is passed to the sender, because a character may have four bytes. */
 const LINE_MAX_BYTES = 4 * LOG_LINE_MAX_BYTES;
 
 export class Sender {
@@ -40,7 +40,7 @@ export class Sender {
     this.pipe = pipe;
     this.socket = socket;
     mkdirSync(dirname(pipe), { recursive: true, mode: 0o755 });
-    // Makes a new pipe, because an earlier sender may still read from the old one.
+    // Make a new pipe, because an earlier sender may still read from the old pipe.
     for (const file of [pipe, this.marksFile]) rmSync(file, { force: true });
     prepare('perl', ['-MSocket', '-MFcntl', '-MErrno', '-c', '/dev/null']);
     prepare('mkfifo', ['-m', '600', pipe]);
@@ -55,7 +55,7 @@ export class Sender {
     try {
       writeSync(this.descriptor, `\x02${mark}\n`);
     } catch {
-      // The pipe is full because the journal does not accept lines, so waiting is pointless.
+      // Do not wait: the pipe is full because the journal does not accept lines.
       return;
     }
     for (let waitedMs = 0; waitedMs < LOG_FLUSH_MAX_MS && this.marked() !== mark; waitedMs += LOG_FLUSH_POLL_MS) pause(LOG_FLUSH_POLL_MS);
@@ -87,7 +87,7 @@ export class Sender {
     const bounds = [SENDER_RETRY_MS / 1_000, SENDER_TRIES_MAX, LINE_MAX_BYTES].map(String);
     const child = spawn('perl', ['-', this.socket, this.marksFile, ...bounds], {
       stdio: ['pipe', 'ignore', 'ignore', input],
-      // Ctrl-C in the terminal of a foreground daemon must not end the sender before the last lines.
+      // Ctrl-C in the terminal of a foreground daemon must not end the sender before it has sent the last lines.
       detached: true,
     });
     closeSync(input);

@@ -1,5 +1,5 @@
 // Changes the key of a client in steps. Between the steps, the server accepts both keys, so that the client is never locked out. rsadm and
-// crsio call it. Invariant: a new key is returned only by the step that makes it, and no error shows a key.
+// crsio use this module. Invariant: a new key is returned only by the step that makes it, and no error shows a key.
 
 import { newKey } from '../cli/new-key.ts';
 import type { IniDocument } from '../config/reader/ini-document.ts';
@@ -9,7 +9,7 @@ import { RsError, toRsError } from '../lib/errors.ts';
 import type { ServerCall } from '../control/server/call-server.ts';
 import { changeServerFile, checkServerFile, type ServerFileContext } from './server-file.ts';
 
-/** `start` gives the client a second key; `finish` drops the old one, `cancel` the new one. */
+/** `start` gives the client a second, new key. `finish` drops the old key. `cancel` drops the new key. */
 export type RekeyStep = 'start' | 'finish' | 'cancel';
 
 type RekeyContext = Omit<ServerFileContext, 'call'> & { readonly call: ServerCall };

@@ -1,5 +1,5 @@
-// Adds a pool to a server: rssrv prepares its directory, and a section is added to rssrvcfg. rsadm and crsio call it. Invariant: a pool is
-// added as a whole or not at all, except that a prepared directory may remain, which a second attempt uses.
+// Adds a pool to a server: rssrv prepares its directory, and a section is added to rssrvcfg. rsadm and crsio use this module. Invariant: a
+// pool is added as a whole or not at all, except that a prepared directory may remain, which a second attempt uses.
 
 import type { IniDocument } from '../config/reader/ini-document.ts';
 import { addPool } from '../config/rssrvcfg-edit.ts';
@@ -9,7 +9,7 @@ import { changeServerFile, checkServerFile, type ServerFileContext } from './ser
 export interface NewPool {
   readonly name: string;
   readonly path: string;
-  /** As in rssrvcfg; null for the default. */
+  /** Value of the key `limit`, as in rssrvcfg; null for the default. */
   readonly limit: string | null;
   readonly reserve: string | null;
 }
@@ -18,13 +18,13 @@ export interface AddedPool {
   /** False if the directory was a pool before. `volumes` is then the number of its volumes. */
   readonly isNew: boolean;
   readonly volumes: number;
-  /** Reason why the pool cannot be used; null if it can, or if rssrv is not running. */
+  /** Reason why the pool cannot be used; null if the pool can be used, or if rssrv is not running. */
   readonly reason: string | null;
-  /** False if its file system cannot clone files; null if that is unknown. */
+  /** False if the file system of the pool cannot clone files; null if this is unknown. */
   readonly reflink: boolean | null;
 }
 
-/** Throws the errors of rssrv about the directory, and those of `changeServerFile`. */
+/** Adds the pool. Throws the errors of rssrv about the directory, and the errors of `changeServerFile`. */
 export async function addPoolToServer(
   context: Omit<ServerFileContext, 'call'> & { readonly call: ServerCall },
   { name, path, limit, reserve }: NewPool,
@@ -36,7 +36,7 @@ export async function addPoolToServer(
   ];
   const entries = given.flatMap(([key, value]) => (value === null ? [] : [[key, value] as const]));
   const edit = (document: IniDocument): IniDocument => addPool(document, name, entries);
-  // A wrong section is refused before the directory is changed.
+  // Refuse a wrong section before the directory is changed.
   checkServerFile(context, edit);
   const { isNew, volumes } = await context.call('pool-make', { path });
   if (!(await changeServerFile(context, edit))) return { isNew, volumes, reason: null, reflink: null };

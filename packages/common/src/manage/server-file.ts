@@ -12,7 +12,7 @@ import { escapeControls } from '../lib/printable.ts';
 
 export interface ServerFileContext {
   readonly configFile: string;
-  /** Calls rssrv, to check a text or to reload the file. */
+  /** Sends a request to rssrv: to check a text, or to reload the file. */
   readonly call: <M extends 'config-check' | 'reload'>(
     method: M,
     params: ServerMethods[M]['params'],
@@ -24,7 +24,7 @@ export interface ServerFileContext {
 type Edit = (document: IniDocument) => IniDocument;
 type Opened = ReturnType<typeof openConfigFile>;
 
-/** Throws the errors that `changeServerFile` finds before it calls rssrv. */
+/** Checks an edit without saving it. Throws the errors that `changeServerFile` finds before it calls rssrv. */
 export function checkServerFile({ configFile }: Pick<ServerFileContext, 'configFile'>, edit: Edit): void {
   edited(configFile, openMended(configFile), edit);
 }
@@ -69,7 +69,7 @@ function edited(configFile: string, { document }: Opened, edit: Edit): IniDocume
 
 /** Throws the refusal of rssrv. Returns if rssrv accepts the text or is not running. */
 async function examineByServer(context: ServerFileContext, text: string): Promise<void> {
-  // A text that is too long for a request is checked by the reload alone.
+  // If the text is too long for a request, only the reload checks it.
   if (Buffer.byteLength(JSON.stringify(text)) > CONTROL_LINE_MAX_BYTES / 2) return;
   try {
     await context.call('config-check', { text });

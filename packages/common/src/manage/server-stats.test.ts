@@ -1,5 +1,5 @@
-// Tests the tables and sentences about the I/O of clients, with views of the test: rates between two samples, latencies, old or missing
-// figures, and waits. The figures themselves come from rssrv's session/ and volumes/statistics/.
+// Tests the tables and sentences about the I/O of clients, with views that the test makes: rates between two samples, latencies, old or
+// missing figures, and waits. The figures themselves come from rssrv's session/ and volumes/statistics/.
 
 import { expect, test } from 'vitest';
 import { sessionStats, volumeStats } from '../testing/server-views.ts';

@@ -6,7 +6,7 @@ import type { SessionStatsView, StatsView, VolumeStatsView, WaitView } from '../
 import { printDuration } from '../lib/units.ts';
 
 const BYTES_PER_MB = 1e6;
-/** Older figures are marked as old. */
+/** Figures that are older than this time are marked as old. */
 const OLD_MS = 5_000;
 
 export interface ClientRates {
@@ -14,7 +14,7 @@ export interface ClientRates {
   readonly writtenBytesPerSecond: number;
 }
 
-/** Rates of all volumes of a client together; null if it has no session. */
+/** Returns the rates of all volumes of a client together; null if the client has no session. */
 export function ratesOf({ sessions }: StatsView, client: string): ClientRates | null {
   const session = sessions.find((one) => one.client === client);
   if (session === undefined) return null;
@@ -27,7 +27,9 @@ export function rateText(bytesPerSecond: number): string {
   return `${(bytesPerSecond / BYTES_PER_MB).toFixed(1)} MB/s`;
 }
 
-/** Output of `stats`. The sample `before` was taken `elapsedMs` before `now`. `wanted`: client or volume to show; null for all. */
+/**
+ * Returns the output of `stats`. The sample `before` was taken `elapsedMs` before `now`. `wanted`: client or volume to show; null for all.
+ */
 export function statsTable(before: StatsView, now: StatsView, elapsedMs: number, wanted: string | null): string | null {
   const seconds = elapsedMs / 1_000;
   const rows: string[][] = [];
@@ -99,7 +101,7 @@ export function waitWarnings(waits: readonly WaitView[], nowMs: number): string[
   });
 }
 
-/** Output of `client list -v`: paths and waits. */
+/** Returns what `client list -v` prints about paths and waits. */
 export function clientDetails({ sessions, waits }: StatsView, nowMs: number, timeText: (ms: number) => string): string {
   const lines = sessions.flatMap(({ client, paths, ...session }) => [
     client,

@@ -1,5 +1,5 @@
-// Tests the tables and texts of rsadm with views of the test: sizes, aligned columns, unavailable pools and volumes, rights, and names with
-// control characters.
+// Tests the tables and texts of rsadm with views that the test makes: sizes, aligned columns, unavailable pools and volumes, rights, and
+// names with control characters.
 
 import { describe, expect, test } from 'vitest';
 import { IMAGE, client, pool, removedVolume, sessionStats, volume } from '../testing/server-views.ts';
@@ -62,7 +62,7 @@ test('images: of which volume they are, how old they are, and what has become of
     image({ momentMs: nowMs - 2 * hour - 10 * minute }),
     image({ momentMs: nowMs - 49 * hour, state: 'removed' }),
     image({ momentMs: nowMs - minute, state: 'unknown' }),
-    // The clock was set back.
+    // This moment lies in the future, because the clock was set back.
     image({ momentMs: nowMs + hour, name: null, universe: null }),
   ];
   const lines = volumesTable([volume(), ...cases], nowMs).split('\n');

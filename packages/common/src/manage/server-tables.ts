@@ -1,5 +1,5 @@
 // Formats the answers of rssrv as tables and texts for people. Invariants: no cell is truncated, and no control character from a name
-// reaches the terminal; `-` stands for an unknown or missing value.
+// reaches the terminal. `-` stands for an unknown or missing value.
 
 import { alignColumns, toText } from '../cli/table.ts';
 import { limitsText } from '../config/schema/io-limits.ts';
@@ -36,7 +36,7 @@ export function snapshotText(snapshot: SnapshotView, label: (volume: SnapshotVie
   return `${label(snapshot)}@${snapshot.snapshot}`;
 }
 
-/** Output of `volume list`. */
+/** Returns the output of `volume list`. */
 export function volumesTable(volumes: readonly ManagedVolumeView[], nowMs: number): string {
   const rows = volumes.map((volume) => [
     volumeText(volume),
@@ -50,7 +50,7 @@ export function volumesTable(volumes: readonly ManagedVolumeView[], nowMs: numbe
   return toText(alignColumns(['VOLUME', '>SIZE', '>USED', 'POOL', '>SNAPSHOTS', 'HELD BY', ...imageHeading(volumes)], rows));
 }
 
-/** Heading of the column with the volume of which each volume is an image. Empty if no volume is an image. */
+/** Returns the heading of the column that says of which volume each volume is an image. Returns an empty list if no volume is an image. */
 export function imageHeading(volumes: readonly ManagedVolumeView[]): string[] {
   return volumes.some(({ image }) => image !== null) ? ['IMAGE'] : [];
 }
@@ -76,7 +76,7 @@ function imageOf({ name, universe, state }: NonNullable<ManagedVolumeView['image
   return state === 'unknown' ? `${of} (in no open pool)` : `${of} (${state})`;
 }
 
-/** Days and hours, hours and minutes, or minutes, rounded down. */
+/** Returns an age in days and hours, in hours and minutes, or in minutes, rounded down. */
 function ageText(ms: number): string {
   const minutes = Math.max(0, Math.floor(ms / 60_000));
   const [days, hours] = [Math.floor(minutes / 1_440), Math.floor(minutes / 60)];
@@ -84,7 +84,7 @@ function ageText(ms: number): string {
   return hours > 0 ? `${hours}h ${minutes % 60}m` : `${minutes}m`;
 }
 
-/** The pools of the volume, in the order of its files. */
+/** Returns the pools of the volume, in the order of its files. */
 export function poolsText({ pool, layout }: ManagedVolumeView): string {
   return layout === null ? (pool ?? '-') : layout.parts.map((part) => part.pool ?? '?').join(',');
 }
@@ -93,7 +93,7 @@ function layoutText({ chunkBytes, parts }: NonNullable<ManagedVolumeView['layout
   return chunkBytes === null ? `concat of ${parts.length} files` : `stripe of ${parts.length} files, chunks of ${printSize(chunkBytes)}`;
 }
 
-/** Clients that hold the volume, and whether their writes wait; or the reason why the volume is not served. */
+/** Returns which clients hold the volume, and whether their writes wait. If the volume is not served, returns the reason. */
 export function heldText({ state, holders, reason, waitsForSpace, mirror, halt }: ManagedVolumeView): string {
   if (state !== 'served') return `unavailable: ${reason ?? '-'}`;
   const replica = mirror === null ? '' : ` (replica of mirror ${mirror})`;
@@ -115,7 +115,7 @@ export function haltText({ halt }: Pick<ManagedVolumeView, 'halt'>): string | nu
   return halt.untilMs === null ? 'paused' : `paused until ${formatTime(halt.untilMs)}`;
 }
 
-/** Output of `volume list --removed`. */
+/** Returns the output of `volume list --removed`. */
 export function removedTable(removed: readonly RemovedVolumeView[], nowMs: number): string {
   const rows = removed.map((volume) => [
     volumeText(volume),
@@ -128,13 +128,16 @@ export function removedTable(removed: readonly RemovedVolumeView[], nowMs: numbe
   return toText(alignColumns(['VOLUME', '>SIZE', 'POOL', 'REMOVED', 'BY', 'KEPT FOR'], rows));
 }
 
-/** Hours and minutes, such as `23h 59m`. */
+/** Returns a time in hours and minutes, such as `23h 59m`. */
 export function keptText(ms: number): string {
   const minutes = Math.max(0, Math.ceil(ms / 60_000));
   return `${Math.floor(minutes / 60)}h ${minutes % 60}m`;
 }
 
-/** Output of `volume set`, and of `volume show` with `snapshots`. `title`: the name of the volume; `server`: null if there is only one. */
+/**
+ * Returns the output of `volume set` and, with `snapshots`, the output of `volume show`. `title`: the name of the volume. `server`: null if
+ * there is only one server.
+ */
 export function volumeDetails(
   volume: ManagedVolumeView,
   title = volumeText(volume),
@@ -191,13 +194,16 @@ function scheduleLines({ schedule }: ManagedVolumeView): (readonly [string, stri
   ];
 }
 
-/** Says "up to", because the space of a snapshot includes blocks that it shares with the volume and other snapshots. */
+/**
+ * Returns the lines about one snapshot. The text says "up to", because the space of a snapshot includes blocks that it shares with the
+ * volume and other snapshots.
+ */
 function snapshotDetails({ snapshot, sizeBytes, usedBytes, createdMs, by, moment }: SnapshotView): string {
   const used = usedBytes === null ? '' : `, up to ${shownSize(usedBytes)} used`;
   return `${snapshot} of ${formatTime(createdMs)}, ${shownSize(sizeBytes)}${used}${by === null ? '' : `, by ${by}`}${moment?.isProven === false ? ', not confirmed by its mirror' : ''}`;
 }
 
-/** Output of `pool list`. */
+/** Returns the output of `pool list`. */
 export function poolsTable(pools: readonly PoolView[]): string {
   const rows = pools.map((pool) => [
     pool.name,
@@ -217,7 +223,7 @@ function usedShare({ totalBytes, freeBytes }: PoolView): string {
   return `${Math.round(((totalBytes - freeBytes) * 100) / totalBytes)}%`;
 }
 
-/** Output of `client list`. */
+/** Returns the output of `client list`. */
 export function clientsTable(clients: readonly ClientView[], stats: StatsView): string {
   const rows = clients.map((client) => {
     const rates = ratesOf(stats, client.name);

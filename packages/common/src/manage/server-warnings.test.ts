@@ -1,5 +1,5 @@
-// Tests which states cause a warning, and that a healthy state causes none. program.test.ts shows how `status` prints them and that they
-// change its exit code.
+// Tests which states cause a warning, and that a healthy state causes none. program.test.ts shows how `status` prints warnings, and that
+// warnings change the exit code of `status`.
 
 import { expect, test } from 'vitest';
 import { pool, volume } from '../testing/server-views.ts';

@@ -14,7 +14,10 @@ export function warningsOf(pools: readonly PoolView[], volumes: readonly Managed
   return [...pools.flatMap(poolWarnings), ...volumes.flatMap(volumeWarnings)];
 }
 
-/** `change`: from the method change-show. A long change causes a warning, because every later change waits for it. */
+/**
+ * `change`: the change in progress, as the method change-show answers. A change that takes long causes a warning, because every later
+ * change waits for it.
+ */
 export function changeWarnings(change: ServerMethods['change-show']['result']['change'], nowMs: number): string[] {
   if (change === null || nowMs - change.sinceMs < CHANGE_LASTS_MS) return [];
   const lasts = printDuration(Math.floor((nowMs - change.sinceMs) / 1_000) * 1_000);
@@ -22,7 +25,7 @@ export function changeWarnings(change: ServerMethods['change-show']['result']['c
   return [`The server has been busy for ${lasts} with ${change.what}${others}: if it hangs, check the file systems of the pools`];
 }
 
-/** `records`: from the method witness-list. */
+/** `records`: the records that the method witness-list answers. */
 export function witnessWarnings(records: ServerMethods['witness-list']['result']['records']): string[] {
   return records.flatMap(({ mirror, trouble }) => (trouble === null ? [] : [`This server does not vote for mirror ${mirror}: ${trouble}`]));
 }

@@ -1,5 +1,5 @@
-// Tests the checks of a machine: space on its disks, and a valid certificate whose key other users cannot read. A real certificate is made
-// by openssl; disks are given as figures.
+// Tests the checks of a machine: space on its disks, and a valid certificate whose key other users cannot read. openssl makes a real
+// certificate. The test supplies the figures about disks.
 
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
 // Checks what every machine with RSIO needs: space for state and logs, and a valid certificate of rsweb. gatherUpkeep collects the facts,
-// and upkeepFaults, which is pure, judges them. Invariants: no function here throws, and unknown facts are omitted; each fault has a
+// and upkeepFaults, which is pure, judges them. Invariants: no function here throws, and unknown facts are omitted. Each fault has a
 // remedy.
 
 import { X509Certificate } from 'node:crypto';
@@ -20,13 +20,13 @@ const OTHERS = 0o007;
 
 export interface Upkeep {
   readonly disks: readonly { readonly path: string; readonly freeBytes: number; readonly totalBytes: number }[];
-  /** Certificate of rsweb; null if it has none. */
+  /** Certificate of rsweb; null if rsweb has no certificate. */
   readonly certificate: CertificateFacts | null;
 }
 
 interface CertificateFacts {
   readonly file: string;
-  /** Null if the file could not be read as a certificate; `trouble` is then the reason. */
+  /** End of the certificate's validity; null if the file could not be read as a certificate. `trouble` is then the reason. */
   readonly validToMs: number | null;
   readonly trouble: string | null;
   readonly keyFile: string | null;
@@ -43,7 +43,7 @@ interface UpkeepFault {
   readonly commands: readonly string[];
 }
 
-/** `root`: root directory; '' for the real root. */
+/** Collects the facts about this machine. `root`: the root directory; '' for the real root. */
 export function gatherUpkeep(root: string): Upkeep {
   return { disks: disksOf([`${root}/var/lib/rsio`, `${root}/var/log/rsio`]), certificate: certificateOf(`${root}/etc/rswebcfg`) };
 }

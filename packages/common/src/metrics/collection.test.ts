@@ -1,4 +1,4 @@
-// When metrics are collected: once for all simultaneous requests, in slices, and at most as often as the bound allows.
+// Tests when metrics are collected: once for all simultaneous requests, in slices, and at most as often as the bound allows.
 // test/integration/metrics.test.ts sends requests over HTTP.
 
 import { expect, test } from 'vitest';

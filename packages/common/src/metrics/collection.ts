@@ -1,6 +1,6 @@
-// Collects the metrics of a daemon on request. Invariants: one collection runs at a time, and all requests that arrive during it get its
-// text; the work is divided into slices, so that the I/O of the process goes on; no collection begins within COLLECT_INTERVAL_MS of the
-// last one.
+// Collects the metrics of a daemon on request. Invariants: one collection runs at a time, and all requests that arrive during a collection
+// get its text. The work is divided into slices, so that the I/O of the process goes on. Two collections are at least COLLECT_INTERVAL_MS
+// apart.
 
 import type { Clock } from '../lib/clock.ts';
 import { RsError } from '../lib/errors.ts';
@@ -8,7 +8,7 @@ import { Exposition } from './exposition.ts';
 import { COLLECT_INTERVAL_MS, COLLECT_MAX_MS, SERIES_MAX, SLICE_MS } from './limits.ts';
 import type { MetricTable } from './metric-table.ts';
 
-/** Lets the I/O of the process go on if this collection has delayed it. Call it after each volume, path or pool. */
+/** Lets the I/O of the process go on if this collection has delayed the I/O. Must be called after each volume, path or pool. */
 export type Pause = () => Promise<void>;
 
 export interface CollectionPorts<T extends MetricTable> {
@@ -20,7 +20,7 @@ export interface CollectionPorts<T extends MetricTable> {
   summarize(exposition: Exposition<T>, leftOut: number, tookMs: number): void;
 }
 
-/** Series that `summarize` may add. */
+/** Maximum number of series that `summarize` may add. */
 const SUMMARY_SERIES = 2;
 
 export class Collection<T extends MetricTable> {

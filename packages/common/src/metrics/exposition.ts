@@ -10,18 +10,18 @@ export const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 const US_PER_SECOND = 1e6;
 /** Values of the label `le`, in seconds. */
 const EDGES: readonly string[] = [...LATENCY_EDGES_US.map((us) => String(us / US_PER_SECOND)), '+Inf'];
-/** A histogram has one series for each bucket, the sum and the count. */
+/** Number of series of a histogram: a series for each bucket, a series for the sum and a series for the count. */
 const HISTOGRAM_SERIES = EDGES.length + 2;
 
 interface Family {
-  /** Texts of one or more lines. */
+  /** The lines of the metric. Each text has one or more lines. */
   readonly lines: string[];
   /** The labels of the series that were added. */
   readonly known: Set<string>;
 }
 
 export class Exposition<T extends MetricTable> {
-  /** Series omitted because there are too many, or because another series has the same name and labels. */
+  /** Number of series that were omitted, because there were too many or because another series has the same name and labels. */
   leftOut = 0;
   private readonly table: T;
   private readonly seriesMax: number;
@@ -33,14 +33,14 @@ export class Exposition<T extends MetricTable> {
     this.seriesMax = seriesMax;
   }
 
-  /** `value`: null if it is unknown; the series is then absent. */
+  /** Adds a series. If `value` is null, the value is unknown, and the series is omitted. */
   add<N extends keyof T & string>(name: N, value: number | boolean | null, ...labels: LabelValues<T[N]['labels']>): void {
     if (value === null) return;
     const text = this.labelsOf(name, labels);
     this.take(name, text, 1)?.lines.push(`${name}${text === '' ? '' : `{${text}}`} ${printValue(Number(value))}`);
   }
 
-  /** Omits a histogram without samples. */
+  /** Adds the series of a histogram, but omits a histogram without samples. */
   addLatency<N extends keyof T & string>(name: N, latency: LatencyFigures, ...labels: LabelValues<T[N]['labels']>): void {
     const { buckets, sumUs } = latency;
     const count = buckets.reduce((sum, one) => sum + one, 0);
@@ -51,7 +51,7 @@ export class Exposition<T extends MetricTable> {
     const before = own === '' ? '' : `${own},`;
     const after = own === '' ? '' : `{${own}}`;
     const beginning = `${name}_bucket{${before}le="`;
-    // Builds one text for all buckets, because histograms are the largest part of an answer.
+    // Build one text for all buckets, because histograms are the largest part of an answer.
     let text = '';
     let below = 0;
     for (let index = 0; index < EDGES.length; index++) {

@@ -1,5 +1,5 @@
-// Counts events by the kind of their object, such as `volume`. Invariant: only kinds of a fixed list and one for all others exist, so that
-// no name in an event becomes a label.
+// Counts events by the kind of their object, such as `volume`. Invariant: every kind that is not in a fixed list is counted under one
+// common kind, so that no name in an event becomes a label.
 
 const OTHER = 'other';
 
@@ -10,7 +10,7 @@ export class KindCounts {
     this.counts = new Map([...kinds, OTHER].map((kind) => [kind, 0]));
   }
 
-  /** `object`: object of an event, such as `volume oracle@0`. */
+  /** Counts an event. `object`: the object of the event, such as `volume oracle@0`. */
   note(object: string): void {
     const [kind = ''] = object.split(' ', 1);
     const counted = this.counts.has(kind) ? kind : OTHER;

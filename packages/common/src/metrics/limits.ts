@@ -3,16 +3,19 @@
 
 import { assert } from '../lib/assert.ts';
 
-/** Most series of one answer. Further series are omitted and counted; histograms of volumes are omitted first. */
+/** Maximum number of series in one answer. Further series are omitted and counted; histograms of volumes are omitted first. */
 export const SERIES_MAX = 50_000;
 /** Longest time for which a collection keeps the event loop busy before it lets I/O go on. */
 export const SLICE_MS = 1;
 /** Requests within this time get the same figures, so that a reader cannot make the daemon collect all the time. */
 export const COLLECT_INTERVAL_MS = 500;
-/** A collection that takes longer fails, and so do the requests that wait for it. */
+/** Time limit of a collection. If a collection takes longer, it fails, and the requests that wait for it fail, too. */
 export const COLLECT_MAX_MS = 10_000;
 
-/** Most connections at a time. A further connection closes the oldest; otherwise, slow readers would lock out all others. */
+/**
+ * Maximum number of connections at a time. A further connection closes the oldest connection, because slow readers could otherwise lock out
+ * all other readers.
+ */
 export const CONNECTIONS_MAX = 16;
 export const HEADERS_MAX_BYTES = 8_192;
 export const HEADERS_MAX = 64;
@@ -20,7 +23,7 @@ export const HEADERS_MAX = 64;
 export const REQUEST_MAX_MS = 5_000;
 /** Time limit for a reader to receive its answer. */
 export const ANSWER_MAX_MS = 30_000;
-/** Time between two requests of a connection. Prometheus scrapes every minute by default. */
+/** Time after which a connection without a request is closed. Prometheus scrapes every minute by default. */
 export const METRICS_IDLE_MAX_MS = 75_000;
 /** Interval between attempts to listen on an address that could not be used. */
 export const METRICS_LISTEN_RETRY_MS = 10_000;

@@ -1,6 +1,6 @@
-// Types of a table of metrics: type, help text and labels of each. Each daemon has one table of all its metrics. The exposition, the table
-// in docs/OPERATING.md and the checks of rules and dashboards are derived from it. Invariant: names and labels follow the rules of
-// Prometheus, which test/packaging/prometheus.test.ts and promtool check.
+// Types for a table of metrics, which has the type, help text and labels of each metric. Each daemon has one table of all its metrics. The
+// exposition, the table in docs/OPERATING.md and the checks of rules and dashboards are derived from the daemons' tables. Invariant: names
+// and labels follow the rules of Prometheus, which test/packaging/prometheus.test.ts and promtool check.
 
 export interface MetricDefinition<L extends readonly string[] = readonly string[]> {
   readonly type: 'counter' | 'gauge' | 'histogram';

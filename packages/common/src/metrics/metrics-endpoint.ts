@@ -1,5 +1,5 @@
-// Serves the metrics of a daemon at the configured address, if there is one. A reload may change the address. Invariants: an unusable
-// address never stops the daemon; it is reported once, with a remedy, and tried again.
+// Serves the metrics of a daemon at the configured address, if an address is configured. A reload may change the address. Invariants: an
+// unusable address never stops the daemon. The daemon reports the address once, with a remedy, and tries to use it again later.
 
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock, Timer } from '../lib/clock.ts';
@@ -20,16 +20,19 @@ export class MetricsEndpoint {
   private wanted: MetricsAddress | null = null;
   private server: MetricsServer | null = null;
   private retry: Timer | null = null;
-  /** Reason why requests cannot be answered; null if they can. */
+  /** Reason why requests cannot be answered; null if requests can be answered. */
   private failure: string | null = null;
-  /** Settles when all changes so far are made, one after another. */
+  /** Settles when all changes that were requested so far are made. Changes are made one after another. */
   private turn: Promise<void> = Promise.resolve();
 
   constructor(ports: MetricsEndpointPorts) {
     this.ports = ports;
   }
 
-  /** Serves the metrics at this address from now on; null to serve none. Resolves after success or failure. Never rejects. */
+  /**
+   * Serves the metrics at this address from now on. If `config` is null, serves no metrics. Resolves after success or failure. Never
+   * rejects.
+   */
   follow(config: MetricsAddress | null): Promise<void> {
     if (isDeepStrictEqual(config, this.wanted)) return this.turn;
     this.wanted = config;

@@ -1,5 +1,5 @@
 // The HTTP server that answers GET /metrics on one address. Node parses the requests; this file bounds all resources that a peer could
-// exhaust. Invariants: a slow peer loses only its own connection; every connection ends in bounded time; the answer to a request without
+// exhaust. Invariants: a slow peer loses only its own connection. Every connection ends in bounded time. The answer to a request without
 // the token reveals nothing, not even which paths exist.
 
 import { createHash, timingSafeEqual } from 'node:crypto';
@@ -13,7 +13,7 @@ import { ANSWER_MAX_MS, CONNECTIONS_MAX, HEADERS_MAX, HEADERS_MAX_BYTES, METRICS
 
 export interface MetricsServerPorts {
   readonly clock: Clock;
-  /** The text of all metrics. */
+  /** Returns the text of all metrics. */
   text(): Promise<Buffer>;
   /** Called when a request could not be answered. */
   failed(error: RsError): void;
@@ -22,7 +22,7 @@ export interface MetricsServerPorts {
 export interface MetricsAddress {
   readonly address: string;
   readonly port: number;
-  /** Token that a reader must send; null if none is needed. */
+  /** Token that a reader must send; null if no token is needed. */
   readonly token: string | null;
 }
 
@@ -49,7 +49,7 @@ export class MetricsServer {
     this.server.maxHeadersCount = HEADERS_MAX;
     this.server.on('connection', (socket) => this.connected(socket));
     this.server.on('clientError', (_error, socket) => socket.destroy());
-    // Answers at once, because no request needs a body.
+    // Answer at once, because no request needs a body.
     this.server.on('checkContinue', (request, response) => void this.answer(request, response));
     for (const event of ['upgrade', 'connect'] as const) this.server.on(event, (_request, socket) => socket.destroy());
   }
@@ -120,7 +120,7 @@ export class MetricsServer {
   }
 }
 
-/** Makes texts of any length comparable in constant time. */
+/** Returns a hash of the text. The hashes of texts of any length can be compared in constant time. */
 function digest(text: string): Buffer {
   return createHash('sha256').update(text).digest();
 }

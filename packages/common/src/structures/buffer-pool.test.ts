@@ -1,5 +1,5 @@
-// Sizes, reuse, and the bound on kept buffers.
-// Returning buffers is the job of their users.
+// Tests the sizes and the reuse of buffers, and the bound on idle buffers.
+// The tests of the users check that buffers are returned.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

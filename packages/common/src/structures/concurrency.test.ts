@@ -1,10 +1,10 @@
-// Concurrent work: how many parts run at a time, the order of the results, and the effect of an error.
-// attachments.test.ts tests the use.
+// Tests concurrent work: how many parts run at a time, the order of the results, and the effect of an error. attachments.test.ts tests the
+// use of these functions.
 
 import { expect, it } from 'vitest';
 import { severalAtOnce } from './concurrency.ts';
 
-/** Work whose parts end when the test says. */
+/** Work with several parts. The test decides when each part ends. */
 class Parts {
   readonly begun: number[] = [];
   most = 0;

@@ -1,5 +1,5 @@
-// Does the same work for many items, a limited number at a time. Handling a thousand volumes one by one would be slow; handling all of them
-// at once could start a thousand programs. Invariant: the results are in the order of the items.
+// Does the same work for many items, a limited number at a time. If a thousand volumes were handled one after another, this would be slow.
+// If all were handled at once, a thousand programs might start. Invariant: the results are in the order of the items.
 
 /** Throws the first error that `work` throws. After an error, work in progress continues, but no further work starts. */
 export async function severalAtOnce<T, R>(things: readonly T[], atOnce: number, work: (thing: T) => Promise<R>): Promise<R[]> {
@@ -24,7 +24,10 @@ export async function severalAtOnce<T, R>(things: readonly T[], atOnce: number, 
 /** The result of the work for one item, or the value that it has thrown. */
 export type Outcome<R> = { readonly value: R; readonly thrown: null } | { readonly value: null; readonly thrown: NonNullable<unknown> };
 
-/** Like `severalAtOnce`, but continues after an error, and returns an outcome for each item. */
+/**
+ * Does the work for all items, `atOnce` items at a time, as `severalAtOnce` does. Continues after an error, and returns an outcome for each
+ * item.
+ */
 export function outcomesAtOnce<T, R>(things: readonly T[], atOnce: number, work: (thing: T) => Promise<R>): Promise<Outcome<R>[]> {
   return severalAtOnce(things, atOnce, (thing) =>
     work(thing).then(

@@ -1,5 +1,5 @@
-// The ring against a plain list, over any order of operations.
-// A full queue is handled by its users.
+// Compares the queue with a plain list, over any order of operations.
+// The users of a queue must handle a full queue.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

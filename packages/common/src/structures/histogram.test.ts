@@ -1,5 +1,5 @@
-// Quantiles against sorted samples: correct within one bucket. The coarse buckets count the samples up to each edge.
-// The samples come from volume-counters.ts.
+// Compares quantiles with sorted samples: each quantile is correct within one bucket. The coarse buckets count the samples up to each edge.
+// In production, volume-counters.ts supplies the samples.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

@@ -13,7 +13,10 @@ const BELOW_FIRST = PER_DOUBLING * Math.log2(LATENCY_FIRST_EDGE_US);
 const SHARES = [0.5, 0.9, 0.99, 0.999, 0.9999] as const;
 
 export class Histogram {
-  /** Doubles, because 32-bit integers would overflow after some hours of a fast volume. */
+  /**
+   * Number of samples in each fine bucket. The counts are doubles, because 32-bit integers would overflow after some hours of I/O on a fast
+   * volume.
+   */
   private readonly counts = new Float64Array(BUCKETS);
   private total = 0;
   private sumUs = 0;

@@ -1,5 +1,5 @@
-// Waiting for the end of operations in flight: with none, until the last one ends, and with several waiters.
-// The owners' tests check that nothing is closed earlier.
+// Tests waiting for the end of operations in flight: with no operation, with several operations, and with several waiters. The tests of the
+// owners check that resources are not closed before the end.
 
 import { expect, test } from 'vitest';
 import { InFlight } from './in-flight.ts';

@@ -1,13 +1,15 @@
 // Figures about the latencies of many requests: quantiles, the sum, and the number of requests in each of a few buckets, whose edges
-// double. The metrics (metrics/) have the same buckets. A reader computes the latencies of an interval from the buckets at its beginning
-// and end. Invariant: the edges never change within a version of the control interface.
+// double. The metrics of the daemons have the same buckets. A reader computes the latencies of an interval from the buckets at the
+// beginning and at the end of the interval. Invariant: the edges never change within a version of the control interface.
 
 /** Requests up to this latency are in the first bucket. Each further edge is twice the previous one. */
 export const LATENCY_FIRST_EDGE_US = 64;
-/** Few, because Prometheus stores each bucket of each volume. The last bucket has no upper edge. */
+/**
+ * Number of buckets. There are only few buckets, because Prometheus stores each bucket of each volume. The last bucket has no upper edge.
+ */
 export const LATENCY_BUCKETS = 20;
 
-/** Upper edges of all buckets but the last one, which has none. */
+/** Upper edges of all buckets except the last bucket, which has no upper edge. */
 export const LATENCY_EDGES_US: readonly number[] = Array.from(
   { length: LATENCY_BUCKETS - 1 },
   (_, index) => LATENCY_FIRST_EDGE_US * 2 ** index,
@@ -21,11 +23,11 @@ export interface LatencyFigures {
   readonly p9999Us: number;
   readonly maxUs: number;
   readonly sumUs: number;
-  /** Requests in each bucket, not cumulative. */
+  /** Number of requests in each bucket. The numbers are not cumulative. */
   readonly buckets: readonly number[];
 }
 
-/** Figures without any request. */
+/** The figures if there were no requests. */
 export const NO_LATENCY: LatencyFigures = {
   p50Us: 0,
   p90Us: 0,

@@ -1,6 +1,6 @@
 // A pool of objects of one kind. Idle objects are kept for reuse, because they own memory that is expensive to allocate. Invariants: each
-// object has one owner, which returns it to the pool exactly once; the pool keeps at most `keptMax` idle objects and leaves any others to
-// the garbage collector.
+// object has one owner, which returns the object to the pool exactly once. The pool keeps at most `keptMax` idle objects and leaves all
+// other objects to the garbage collector.
 
 export class ObjectPool<T> {
   private readonly idle: T[] = [];

@@ -1,5 +1,5 @@
-// Works that must not overlap.
-// Invariant: each begins when the one before it has ended, with or without success.
+// Tests works that must not overlap.
+// Invariant: each work begins when the previous work has ended, with or without success.
 
 import { expect, test } from 'vitest';
 import { OneByOne } from './one-by-one.ts';

@@ -1,5 +1,6 @@
-// A bucket whose rate changes while callers take amounts. In every window, the amounts taken are at most what the rates of the window give,
-// plus the maximum that the bucket keeps, plus one amount. A caller that takes all it can gets the whole rate, to within one amount.
+// Tests a bucket whose rate changes while callers take amounts. In every window of time, callers take at most the tokens that the bucket
+// gains in the window, plus the maximum that the bucket keeps, plus one amount. A caller that always takes what the bucket permits gets the
+// whole rate, to within one amount.
 
 import { expectAtMost } from '../testing/quick-expect.ts';
 import fc from 'fast-check';

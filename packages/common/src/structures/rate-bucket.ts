@@ -16,7 +16,10 @@ export class RateBucket {
     this.atMs = nowMs;
   }
 
-  /** Changes the rate. Tokens beyond the new maximum are lost; a debt stays. `burstMs`: the bucket keeps the tokens of this time. */
+  /**
+   * Changes the rate. Tokens beyond the new maximum are lost; a debt stays. `burstMs`: the bucket keeps at most the tokens that it gains in
+   * this time.
+   */
   set(perSecond: number, burstMs: number, nowMs: number): void {
     this.refill(nowMs);
     this.perMs = perSecond / MS_PER_SECOND;
@@ -33,7 +36,7 @@ export class RateBucket {
     this.tokens -= amount;
   }
 
-  /** Time in ms until there is a token; Infinity while the rate is 0. */
+  /** Time in ms until the bucket has a token; Infinity while the rate is 0. */
   waitMs(nowMs: number): number {
     this.refill(nowMs);
     return this.tokens > 0 ? 0 : this.perMs === 0 ? Number.POSITIVE_INFINITY : -this.tokens / this.perMs;

@@ -1,5 +1,5 @@
-// A token bucket against one that counts: the tokens available, the wait for the next one, and debt.
-// The limits that use buckets have tests of their own.
+// Compares the token bucket with a bucket that counts its tokens: the number of tokens, the wait for the next token, and debt. The limits
+// that use buckets have tests of their own.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

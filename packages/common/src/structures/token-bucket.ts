@@ -36,7 +36,7 @@ export class TokenBucket {
     return Math.max(0, this.fullAtMs - (atOnce - 1) * eachMs - nowMs);
   }
 
-  /** Takes a token, even if none is available. */
+  /** Takes a token, even if the bucket has no token; the number of tokens then becomes negative. */
   take(nowMs: number): void {
     this.fullAtMs = Math.max(nowMs, this.fullAtMs) + this.size.eachMs;
   }

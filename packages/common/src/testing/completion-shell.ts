@@ -1,5 +1,5 @@
-// A real bash with the completion of one program, in a folder of its own. A stand-in for the program prints lists, and files that
-// completion creates by mistake appear in the folder. For tests only.
+// Runs a real bash with the completion of one program, in a folder of its own. A stand-in for the program prints the lists that the
+// completion asks for. Files that the completion creates by mistake appear in the folder.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
@@ -37,7 +37,7 @@ export class CompletionShell {
     return stdout.split('\n').filter((each) => each !== '');
   }
 
-  /** Names of the files in its folder. */
+  /** Returns the names of the files in the folder of the shell. */
   files(): string[] {
     return readdirSync(this.root).toSorted();
   }

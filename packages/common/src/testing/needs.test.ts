@@ -1,5 +1,5 @@
-// A unit test can start only Node, the shell, the coreutils and the programs that it names.
-// Other programs on the machine do not matter.
+// Tests that a unit test can start only Node, the shell, the coreutils and the programs that it names. Other programs of the machine cannot
+// be found.
 
 import { spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';

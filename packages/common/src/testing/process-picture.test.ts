@@ -1,5 +1,5 @@
-// Every change that a test file might leave in its process is detected by name, and no change is reported without a reason.
-// Each change is undone before the result is checked, because this process runs further test files.
+// Tests that every change that a test file might leave in its process is detected by name, and that nothing is reported that has not
+// changed. The test undoes each change before it checks the result, because this process runs further test files.
 
 import fs from 'node:fs';
 import net from 'node:net';

@@ -1,6 +1,6 @@
 // Bundles a program's sources into one file, once per test file, for tests that start the program. Without a bundle, each start transforms
-// every module and takes four times the CPU time. Invariants: the bundle is made from the current sources; the bundle and the source have
-// the same depth below package.json; the bundle is removed after the tests of the calling file.
+// every module and takes four times the CPU time. Invariants: the bundle is made from the current sources. The bundle and the source have
+// the same depth below package.json. The bundle is removed after the tests of the calling file.
 
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,29 +1,29 @@
-// Assertions for loops with very many comparisons: each `expect` costs microseconds, a comparison nanoseconds.
-// Invariant: they fail exactly if their namesakes of Vitest fail, with the same message.
+// Assertions for loops with very many comparisons, because each `expect` of Vitest costs microseconds, but a comparison only nanoseconds.
+// Invariant: each function fails exactly if the assertion of Vitest that it replaces would fail, with the same message.
 
 import { expect } from 'vitest';
 
-/** `toBe`. */
+/** Replaces `toBe`. */
 export function expectSame<T>(actual: T, expected: T, message?: string): void {
   if (!Object.is(actual, expected)) expect(actual, message).toBe(expected);
 }
 
-/** `toBeLessThanOrEqual`. */
+/** Replaces `toBeLessThanOrEqual`. */
 export function expectAtMost(actual: number, most: number): void {
   if (!(actual <= most)) expect(actual).toBeLessThanOrEqual(most);
 }
 
-/** `toBeGreaterThanOrEqual`. */
+/** Replaces `toBeGreaterThanOrEqual`. */
 export function expectAtLeast(actual: number, least: number): void {
   if (!(actual >= least)) expect(actual).toBeGreaterThanOrEqual(least);
 }
 
-/** `toContain`, of a list. */
+/** Replaces `toContain` for a list. */
 export function expectOneOf<T>(list: readonly T[], actual: T): void {
   if (!list.includes(actual)) expect(list).toContain(actual);
 }
 
-/** `toEqual([])`. */
+/** Replaces `toEqual([])`. */
 export function expectNone(list: readonly unknown[]): void {
   if (list.length > 0) expect(list).toEqual([]);
 }

@@ -1,5 +1,5 @@
-// Quick files behave like Node's files: the same results, errors and event-loop turns. Each step is done with both and compared.
-// Invariant: Node's functions are restored after each test.
+// Tests that quick files behave like Node's files: the results, errors and event-loop turns are the same. The test does each step with both
+// kinds of files and compares the outcomes. Invariant: Node's functions are restored after each test.
 
 import fs from 'node:fs';
 import { appendFile, link, lstat, mkdir, open, readdir, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';

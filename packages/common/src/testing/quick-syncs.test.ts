@@ -1,5 +1,5 @@
-// Quick syncs end in a later event-loop turn and fail like real ones, and the real ones are restored. unit-setup.ts decides which test
-// files have quick syncs.
+// Tests that quick syncs end in a later event-loop turn and fail like real syncs, and that the real syncs are restored. unit-setup.ts
+// decides which test files have quick syncs.
 
 import fs from 'node:fs';
 import { open } from 'node:fs/promises';

@@ -21,7 +21,7 @@ function quickFsync(descriptor: number, done: fs.NoParamCallback): void {
 }
 
 async function quickSync(this: fs.promises.FileHandle): Promise<void> {
-  // Fails here if the handle is closed and has no descriptor.
+  // If the handle is closed, it has no descriptor, and this call fails as a real sync does.
   if (this.fd < 0) await this.stat();
   await new Promise<void>((resolve, reject) => quickFsync(this.fd, (failure) => (failure === null ? resolve() : reject(failure))));
 }

@@ -1,5 +1,5 @@
-// Problems and warnings of the server's file as the tests compare them: `LINE MESSAGE`, in the order of the file.
-// Invariant: a file with problems is refused with the first of them.
+// Returns problems and warnings of the server's file in the form in which tests compare them: `LINE MESSAGE`, in the order of the file.
+// Invariant: a file with problems is refused, and the error begins with the first problem.
 
 import { expect } from 'vitest';
 import { RsError } from '../lib/errors.ts';

@@ -1,5 +1,5 @@
-// Answers of rssrv for tests of programs that call it. Each function returns a complete view, in which a test replaces the fields that it
-// tests.
+// Answers of rssrv for tests of programs that call rssrv. Each function returns a complete view, in which a test replaces the fields that
+// it tests.
 // Invariant: an unchanged view is healthy, so that it causes no warning.
 
 import type { SessionStatsView, VolumeStatsView } from '../control/server/stats-views.ts';
@@ -69,7 +69,7 @@ export function pool(changes: Partial<PoolView> = {}): PoolView {
   };
 }
 
-/** The field `image` of an image of oracle@0. */
+/** Value of the field `image` for a volume that is an image of oracle@0. */
 export const IMAGE: NonNullable<ManagedVolumeView['image']> = { name: 'oracle', universe: 0, state: 'present', momentMs: 0, clients: null };
 
 export function volume(changes: Partial<ManagedVolumeView> = {}): ManagedVolumeView {

@@ -1,5 +1,5 @@
-// Makes a folder with Node, a shell and the coreutils before the unit tests. The PATH of a unit test has only these and the programs that
-// the test names (needs.ts). A test that uses another program without naming it thus fails on every machine. unit-setup.ts sets the PATH.
+// Makes a folder with Node, a shell and the coreutils before the unit tests. The PATH of a unit test has only these programs and the
+// programs that the test names (needs.ts). A test that uses another program therefore fails on every machine. unit-setup.ts sets the PATH.
 // Invariant: the folder is removed after the tests.
 
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';

@@ -14,11 +14,11 @@ import { makeSyncsQuick } from './quick-syncs.ts';
 /** Files that test syncs, or effects of a sync on pages in memory or on the file below a loop device. */
 const WITH_REAL_SYNCS = /\/storage\/(?:files\/(?:file-backend|opened-device)|io\/nowait-read)\.test\.ts$/;
 
-/** Files that test code above the file system, mostly with a simulated stop at each call. */
+/** Test files of code above the file system, most of which simulate a stop at each call. */
 const WITH_QUICK_FILES =
   /\/rssrv\/src\/(?:jobs\/(?:copies|images|moves)|mirrors(?=\/replica-snapshots)|pools|snapshots|volumes\/holds)\/(?!bridge|make-pool|moment|reads|requests|schedules|volume-imports)[^]*\.test\.ts$/;
 
-/** On a busy machine, one second, the default of Vitest, may be too short. */
+/** Time limit of a `vi.waitFor`. The default of Vitest, one second, may be too short on a busy machine. */
 const WAIT_MS = 30_000;
 const PATIENT = Symbol.for('rsio.patient-waits');
 

@@ -1,14 +1,17 @@
 // Bounds of the triggers/ folder, for each daemon.
 // Units are in the names.
 
-/** Most events that wait for the triggers. Further events are lost, and counted. */
+/** Maximum number of events that wait for the triggers. Further events are lost, and counted. */
 export const TRIGGER_EVENTS_MAX = 64;
-/** Most events that start their programs in a burst; after it, one event may start its programs in each TRIGGER_EVENT_EACH_MS. */
+/**
+ * Maximum number of events that may start their programs without a delay. After that, one event may start its programs every
+ * TRIGGER_EVENT_EACH_MS.
+ */
 export const TRIGGER_EVENTS_AT_ONCE = 128;
 export const TRIGGER_EVENT_EACH_MS = 5_000;
-/** Most groups of snapshots that wait for the triggers of earlier groups. */
+/** Maximum number of groups of snapshots that wait for the triggers of earlier groups. */
 export const TRIGGER_SNAPSHOTS_MAX = 32;
-/** Most output of a program that is logged. */
+/** Maximum amount of a program's output that is logged. */
 export const TRIGGER_OUTPUT_MAX_BYTES = 4_096;
 export const TRIGGER_OUTPUT_LINES_MAX = 20;
 /** Longest wait for the end of a killed program. */

@@ -1,5 +1,5 @@
-// Runs a program of a trigger, with JSON on its stdin, bounded output and limited time. The program is a process group of its own, which is
-// killed as a whole. Invariant: whatever the program does, the result comes within the time limit plus TRIGGER_KILL_WAIT_MS.
+// Runs a program of a trigger, with JSON on its stdin, bounded output and limited time. The program runs in a process group of its own, and
+// the whole group is killed. Invariant: whatever the program does, the result comes within the time limit plus TRIGGER_KILL_WAIT_MS.
 
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import type { Clock } from '../lib/clock.ts';
@@ -41,11 +41,11 @@ export function programRunner(clock: Clock): RunProgram {
       };
       child.stdout.on('data', take);
       child.stderr.on('data', take);
-      // Ignores EPIPE, because a program need not read its input.
+      // Ignore EPIPE, because a program need not read its input.
       child.stdin.on('error', () => undefined);
       child.on('error', (error) => end(error.message));
       child.on('exit', (code, signal) => {
-        // Kills background processes of the program, which would keep its output open.
+        // Kill background processes of the program, because they would keep the program's output open.
         if (child.pid !== undefined) killGroup(child.pid);
         clock.soon(() =>
           end(isLate ? lateText : code === 0 ? null : `its ${signal === null ? `exit code is ${code}` : `end was ${signal}`}`),
@@ -55,7 +55,10 @@ export function programRunner(clock: Clock): RunProgram {
     });
 }
 
-/** Returns the reason if the program was not started. Node throws some errors (ETXTBSY), and supplies no streams after others (EMFILE). */
+/**
+ * Starts the program. If the program could not be started, returns the reason. Node throws some errors (ETXTBSY). After other errors
+ * (EMFILE), Node returns a child without streams.
+ */
 function started(file: string): ChildProcessWithoutNullStreams | string {
   try {
     const child = spawn(file, [], { stdio: ['pipe', 'pipe', 'pipe'], cwd: '/', detached: true, env: environment() });
@@ -71,7 +74,7 @@ function killGroup(pid: number): void {
   try {
     process.kill(-pid, 'SIGKILL');
   } catch {
-    // The process group has ended already.
+    // Ignore the error, because the process group has already ended.
   }
 }
 

@@ -1,5 +1,5 @@
-// Triggers with real programs: their input on stdin, a refusal, a program that hangs or leaves children behind, order, events that arrive
-// faster than programs run, and a program that another user could have written.
+// Tests triggers with real programs: their input on stdin, a refusal, a program that hangs or leaves children behind, the order of
+// programs, events that arrive faster than programs run, and a program that another user could have written.
 
 import { chmodSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -94,7 +94,7 @@ test('a program that does not end is killed with its children', async () => {
     child = pidIn(path.join(root, 'child'));
   }
   clock.advance(10_000);
-  // The clock of the test does not advance any more, so that only the end of the program ends the wait.
+  // The clock of the test does not advance any more, so that the wait ends only when the program ends.
   const pump = setInterval(() => clock.advance(0), 5);
   await expect(ended).resolves.toMatchObject({ failure: 'it did not end within 10s' });
   clearInterval(pump);
@@ -171,7 +171,7 @@ test('events that come too fast are lost and counted, and snapshots that wait ar
   await expect(all.at(-1)).rejects.toMatchObject({ code: 'E_LIMIT' });
 });
 
-// Regression: after a client requested many snapshots and disconnected, the administrator's programs were started for each of them.
+// Regression: after a client requested many snapshots and disconnected, the administrator's programs were still started for each snapshot.
 test('no program is started for an asker that has gone, and its snapshots take no place from others', async () => {
   const inputs: string[] = [];
   const ends: (() => void)[] = [];

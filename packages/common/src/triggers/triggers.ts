@@ -1,5 +1,5 @@
 // Starts the programs of triggers (run-program.ts): before and after snapshots, which a program may refuse, and at events of the daemon.
-// Invariants: at most one program for snapshots and one for events run at a time. Snapshots wait for the programs of earlier ones. The
+// Invariants: at most one program for snapshots and one for events run at a time. Snapshots wait for the programs of earlier snapshots. The
 // queues and the rate of events are bounded, and lost events are counted. No program is started for an asker that is gone. A trigger causes
 // no event, so that no trigger starts itself.
 
@@ -31,7 +31,7 @@ export interface TriggersPorts {
 }
 
 interface SnapshotToMake {
-  /** Namespace of the volume, on a client; absent on a server, which has only one. */
+  /** Namespace of the volume, on a client. Absent on a server, which belongs to only one namespace. */
   readonly namespace?: string;
   readonly name: string;
   readonly universe: number;
@@ -76,8 +76,9 @@ export class Triggers {
   }
 
   /**
-   * Runs the triggers, `make`, and the triggers after it. Throws E_BUSY if a program refuses the snapshots, and the errors of `make`.
-   * `checkWanted`: throws if the asker is gone; the snapshots then take no place in the queue, and no program is started.
+   * Runs the triggers before the snapshots, then `make`, and then the triggers after the snapshots. Throws E_BUSY if a program refuses the
+   * snapshots, and the errors of `make`. `checkWanted`: throws if the asker is gone; the snapshots then take no place in the queue, and no
+   * program is started.
    */
   async around<T>(wanted: SnapshotsToMake, checkWanted: () => void, make: () => Promise<T>): Promise<T> {
     if (!this.has('snapshot-before') && !this.has('snapshot-after')) return make();
@@ -91,11 +92,11 @@ export class Triggers {
     }
   }
 
-  /** Queues an event, whose triggers start when those of earlier events have ended. */
+  /** Queues an event. Its triggers start when the triggers of earlier events have ended. */
   event(event: TriggerEvent): void {
     if (!this.has('event')) return;
     const again = this.events.findIndex(({ object, to }) => object === event.object && to === event.to);
-    // If equal events wait, for example because a path comes and goes, only the newest starts its programs.
+    // If equal events wait, for example because a path comes and goes, only the newest event starts its programs.
     if (again >= 0) this.events[again] = { ...event, repeated: this.events[again]!.repeated + 1 };
     else if (this.events.length >= TRIGGER_EVENTS_MAX) this.lost++;
     else this.events.push({ ...event, repeated: 0 });
@@ -108,7 +109,7 @@ export class Triggers {
       return Promise.resolve();
     }
     if (this.waiting.length + 1 >= TRIGGER_SNAPSHOTS_MAX) this.dropUnwanted();
-    // Adds 1 for the group that has its turn, which is not in `waiting`.
+    // Add 1 for the group that has its turn, because this group is not in `waiting`.
     if (this.waiting.length + 1 >= TRIGGER_SNAPSHOTS_MAX)
       throw new RsError('E_LIMIT', `${TRIGGER_SNAPSHOTS_MAX} snapshots already wait for the triggers of others: try again later`);
     return new Promise((resolve, refuse) => {
@@ -158,7 +159,7 @@ export class Triggers {
     this.isDraining = true;
     while (this.events.length > 0) {
       const waitMs = this.starts.waitMs(this.ports.clock.monotonicMs());
-      // Events during this wait are queued, or counted as lost.
+      // Events that arrive during this wait are queued, or counted as lost.
       if (waitMs > 0) await new Promise<void>((resolve) => this.ports.clock.after(waitMs, resolve));
       this.starts.take(this.ports.clock.monotonicMs());
       const event = this.events.shift();
@@ -183,7 +184,7 @@ export class Triggers {
   private async startOne(trigger: TriggerConfig, input: string): Promise<string | null> {
     const { log } = this.ports;
     const { name, run } = trigger;
-    // Checks again, because the program may have been replaced since the configuration was read.
+    // Check again, because the program may have been replaced since the configuration was read.
     const why = unsafeProgram(run);
     const { failure, output } = why === null ? await this.watched(trigger, input) : { failure: `it ${why}`, output: '' };
     for (const line of output
@@ -197,7 +198,7 @@ export class Triggers {
     return text;
   }
 
-  /** Runs a program, and writes a log line if it takes long, because snapshots or events wait for it. */
+  /** Runs a program. Writes a log line if the program takes long, because snapshots or events wait for it. */
   private async watched({ name, run, on, timeoutMs }: TriggerConfig, input: string): Promise<ProgramResult> {
     const { clock, log } = this.ports;
     const slow = clock.after(TRIGGER_SLOW_MS, () => {

@@ -1,4 +1,5 @@
-// Frames byte for byte, as docs/PROTOCOL.md shows them. A change here changes the protocol.
+// Compares encoded frames byte for byte with fixed values, which docs/PROTOCOL.md shows as well. If a value must change, the protocol has
+// changed.
 // The macs were verified with a second program.
 
 import { expect, test } from 'vitest';
@@ -9,7 +10,7 @@ import { ClientHandshake } from './handshake-client.ts';
 import { handshakeFrame } from './handshake-frames.ts';
 import { buildWelcome, provedRefusal, refuseFrame, ServerHandshake } from './handshake-server.ts';
 
-/** `length` bytes that count up from `first`. */
+/** Returns `length` bytes that count up from `first`. */
 function counting(first: number, length: number): Buffer {
   return Buffer.from(Array.from({ length }, (_, index) => first + index));
 }
@@ -77,7 +78,7 @@ function handshake(
   };
 }
 
-/** A frame with an empty body and a number in aux. */
+/** Returns a frame with an empty body and the number `aux` in its field aux. */
 function bare(op: number, aux: number): Buffer {
   const frame = Buffer.alloc(16);
   writeMessageHeader(frame, 0, op, 0, 0, 0, 0, 0, aux);

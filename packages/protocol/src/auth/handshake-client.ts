@@ -19,7 +19,7 @@ export interface ClientIdentity {
   readonly nodekey: string;
   /** The server's key; null if none is set for this server. */
   readonly serverkey: string | null;
-  /** True if the client also accepts a plain connection when it offers the feature `tls`. Default: false. */
+  /** True if the client, although it offers the feature `tls`, also accepts a plain connection. Default: false. */
   readonly acceptsPlain?: boolean;
   readonly hello: Omit<Hello, 'nonce' | 'share'>;
 }
@@ -72,7 +72,7 @@ export class ClientHandshake {
   private server = '';
   private joining: SessionToJoin | null = null;
   private readonly share: KeyShare | null;
-  /** Secret computed from both shares; null without TLS, and before CHALLENGE. */
+  /** Secret computed from the X25519 shares of both sides; null without TLS, and before CHALLENGE has arrived. */
   private agreed: Buffer | null = null;
   /** Key of the mac in WELCOME: J if this handshake joins a session, otherwise K. */
   private welcomeKey: Buffer;
@@ -216,7 +216,10 @@ export class ClientHandshake {
     throw new RsError(known ?? 'E_PROTOCOL', message, { refused: true, peerCode, proved });
   }
 
-  /** Each step first marks the handshake as over, so that no step can follow a step that threw. */
+  /**
+   * Called at the beginning of each step. Marks the handshake as over until the step has succeeded, so that no step can follow a step that
+   * threw.
+   */
   private leave(expected: Stage): void {
     assert(this.stage === expected, `Client handshake: step of stage ${expected} in stage ${this.stage}`);
     this.stage = 'over';

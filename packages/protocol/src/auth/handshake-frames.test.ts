@@ -1,4 +1,4 @@
-// Frames reassembled for the transcript.
+// Tests that decoded frames are reassembled, byte for byte, for the transcript of the handshake.
 // handshake.test.ts tests the handshake itself.
 
 import { expect, test } from 'vitest';
@@ -12,7 +12,8 @@ test('a decoded frame is reassembled byte for byte', () => {
   expect(wholeFrame({ ...emptyHeader(), op: OP.HELLO, length: 9 }, Buffer.from('xsome body'), 1)).toEqual(frame);
 });
 
-// Regression: the code allocated the value of the length field. In an I/O frame that field is the lba, up to 4 GiB, from any peer.
+// Regression: the code allocated as many bytes as the length field says. In an I/O frame these bytes belong to the lba, so that any peer
+// could cause an allocation of up to 4 GiB.
 test('a frame that is no message is refused without allocating memory', () => {
   for (const { op, shape } of FRAMES) {
     if (shape !== 'io') continue;

@@ -1,5 +1,5 @@
-// The server's reaction to a PROOF composed by hand, under the right key or a wrong one. handshake.test.ts tests the whole exchange, and
-// changes in transit.
+// Tests how the server reacts to a PROOF that the test composes, with a mac under the right key or a wrong key. handshake.test.ts tests the
+// whole exchange, and frames that are changed in transit.
 
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
@@ -42,7 +42,7 @@ const IDENTITY = {
  * `nodekey`.
  */
 function judged(known: string | readonly string[] | null, nodekey: string, compose: (transcript: Buffer) => Buffer): string {
-  // The nonce and the key of unknown names are both 32 times the byte 7.
+  // The server's nonce and its random key for an unknown node name both consist of 32 bytes with the value 7.
   const server = new ServerHandshake(IDENTITY, (lengthBytes) => Buffer.alloc(lengthBytes, 7));
   const challenge = server.onHello(HELLO, () => known);
   if (challenge.kind !== 'challenge') throw new Error(challenge.logReason);
@@ -158,7 +158,7 @@ describe('a node with two keys', () => {
     }
   });
 
-  // Otherwise, an attacker could find out the number of keys, and thus when a key is being changed.
+  // If the cost or the message differed, an attacker could find out how many keys the node has, and thus when a key is being changed.
   test.each([[null], ['0xbig2'], [KEYS]])('refusing a wrong key costs the same and says the same with the keys %j', (known) => {
     let drawn = 0;
     const server = new ServerHandshake(IDENTITY, (lengthBytes) => {

@@ -240,7 +240,7 @@ export class ServerHandshake {
     return keys.map((key) => isValidMac(mac(joinKey(key, secret), 'join', transcript, message), given)).includes(true);
   }
 
-  /** The message to the client does not reveal whether the node name is known or the proof is right. */
+  /** Refuses a proof because of a limit. The message to the client does not reveal whether the node name is known or the proof is right. */
   private refuseLimited({ hello }: Agreed, waitMs: number): Refusal {
     const { node } = hello;
     const seconds = Math.ceil(waitMs / 1000);
@@ -248,7 +248,7 @@ export class ServerHandshake {
     return refuse('E_LIMIT', sentence, `node ${node} has failed to prove itself too often, and waits ${seconds} s`);
   }
 
-  /** The client receives the same message for an unknown name, a wrong key and a wrong secret. */
+  /** Refuses an invalid proof. The client receives the same message for an unknown name, a wrong key and a wrong secret. */
   private refuseProof(logReason: string): Refusal {
     const sentence = `Server ${this.identity.server} does not accept this node's proof: check nodename, nodekey and serverkey on both sides`;
     return refuse('E_AUTH', sentence, logReason, true);
@@ -256,7 +256,8 @@ export class ServerHandshake {
 }
 
 /**
- * Returns the index of the key of the mac, or NODE_KEYS_MAX if none fits. Tries all keys, so that the time does not depend on the index.
+ * Returns the index of the key under which the mac `given` is valid, or NODE_KEYS_MAX if it is valid under no key. Tries all keys, so that
+ * the time does not depend on the index.
  */
 function indexOfKey({ keys, transcript }: Agreed, proven: Buffer, given: Buffer): number {
   const found = keys.map((key) => isValidMac(mac(key, 'client', transcript, proven), given)).indexOf(true);

@@ -1,5 +1,6 @@
-// The handshake with the feature `tls`: the secrets that both sides derive, those that an eavesdropper can and cannot derive, and attempts
-// to get a connection without TLS. handshake.test.ts tests the handshake without TLS, and link/tls-transport.test.ts tests TLS itself.
+// Tests the handshake with the feature `tls`: the secrets that both sides derive, the secrets that an eavesdropper can and cannot derive,
+// and attempts to get a connection without TLS. handshake.test.ts tests the handshake without TLS, and link/tls-transport.test.ts tests TLS
+// itself.
 
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';

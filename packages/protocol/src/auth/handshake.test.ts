@@ -1,5 +1,5 @@
-// Both sides of the handshake against each other; in between, the test can observe, change or replace every frame. keys.test.ts tests
-// single keys and macs. Invariant: all randomness is seeded by name, so that every failure is reproducible.
+// Runs both sides of the handshake against each other. The test can observe, change or replace every frame on its way. keys.test.ts tests
+// single keys and macs. Invariant: every random generator has a fixed text as its seed, so that every failure is reproducible.
 
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
@@ -76,11 +76,11 @@ interface Setup {
 }
 
 interface Outcome {
-  /** The result on the server's side; a code if it refused. */
+  /** What the server returned in the end; if the server refused, the error code. */
   server: Proven | string;
   logReason: string;
   isFailedProof: boolean;
-  /** The result on the client's side; a code if it threw. */
+  /** What the client returned in the end; if the client threw, the error code. */
   client: Welcome | string;
   message: string;
   /** A refusal that the client may trust as the server's statement. */
@@ -134,7 +134,7 @@ function proven(outcome: Outcome): Proven {
   return outcome.server;
 }
 
-/** A first handshake, and the data needed to join its session. */
+/** Runs a first handshake, and returns the data that are needed to join its session. */
 function firstThenJoin(): { join: SessionToJoin; secretOf: SecretLookup } {
   const first = proven(run({ seed: 'first' }));
   if (first.kind !== 'new') throw new Error('A first handshake began no session');
@@ -332,7 +332,8 @@ describe('an attacker in between', () => {
         run({ ...setup, between: (op, frame) => (op === target && (bits = frame.length * 8), frame) });
         expect(bits).toBeGreaterThan(HEADER_BYTES * 8);
         for (let bit = 0; bit < bits; bit++) {
-          // After the header, changes only one bit of each byte, because the keys cover these bytes as a whole.
+          // Every bit of the header is changed, but only one bit of each later byte, because keys and macs cover the later bytes as a
+          // whole.
           if (bit >= HEADER_BYTES * 8 && (bit & 7) !== (bit >> 3) % 8) continue;
           const between = (op: number, frame: Buffer): Buffer => {
             if (op !== target) return frame;

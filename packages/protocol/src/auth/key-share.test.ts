@@ -1,5 +1,5 @@
-// The shares and the secret of the example in RFC 7748, section 6.1, and shares that yield no secret.
-// handshake-tls.test.ts tests handshakes with shares.
+// Tests the key exchange with the example in RFC 7748, section 6.1, and with shares that yield no secret. handshake-tls.test.ts tests
+// handshakes with shares.
 
 import { expect, test } from 'vitest';
 import { KeyShare } from './key-share.ts';

@@ -1,5 +1,5 @@
-// Keys and macs against known values from another implementation, and the effect of each input. handshake.test.ts tests which frame carries
-// which mac.
+// Compares keys and macs with known values from another implementation, and tests that each input changes the result. handshake.test.ts
+// tests which frame carries which mac.
 
 import { expect, test } from 'vitest';
 import { baseKey, joinKey, mac, isValidMac, sessionSecret } from './keys.ts';

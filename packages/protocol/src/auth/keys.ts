@@ -1,6 +1,6 @@
 // Derives the 32-byte keys of the handshake and of discovery from the key texts in the configuration, and computes macs with these keys.
 // handshake-frames.ts says which frame carries which mac. Invariants: macs are compared in constant time. A key or mac for one purpose
-// cannot serve another purpose: each key has its own HKDF info, and each mac its own label.
+// cannot serve another purpose, because each key has its own HKDF info, and each mac has its own label.
 
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 import { MAC_BYTES } from '../wire/limits.ts';
@@ -36,8 +36,8 @@ export function baseKey(nodekey: string, serverkey: string | null, namespaceid: 
 }
 
 /**
- * Derives S, the session's secret. `agreed`: the secret of the X25519 shares, or null without TLS. With it, only the two sides of the
- * session's first handshake can compute S. Without this secret, an eavesdropper with the nodekey can compute S, too.
+ * Derives S, the session's secret. `agreed`: the secret of the X25519 shares, or null without TLS. With TLS, only the two sides of the
+ * session's first handshake can compute S. Without TLS, an eavesdropper that has the nodekey can compute S, too.
  */
 export function sessionSecret(key: Buffer, firstTranscript: Buffer, agreed: Buffer | null): Buffer {
   if (agreed === null) return derive(key, firstTranscript, 'rsio session 1');

@@ -12,18 +12,23 @@ export const HANDSHAKE_MESSAGE_MAX_BYTES = 2 * KIB;
  */
 export const PROOF_TIMEOUT_MS = 5_000;
 /**
- * Time that a client waits for CHALLENGE, and for WELCOME when it joins a session. The time is short, because the server sends CHALLENGE
- * and such a WELCOME at once. The client doubles the time after each timeout.
+ * Time that a client waits for CHALLENGE, and for WELCOME when it joins a session. The time is short, because the server sends CHALLENGE,
+ * and the WELCOME of a join, at once. The client doubles the time after each timeout.
  */
 export const HANDSHAKE_PATIENCE_MS = 1_000;
-/** Keys that a node may have: the one in use and, during a change, the new one. A server tries NODE_KEYS_MAX keys for any node. */
+/**
+ * Maximum number of keys of a node: the key in use and, while the key is being changed, the new key. A server tries NODE_KEYS_MAX keys for
+ * every node.
+ */
 export const NODE_KEYS_MAX = 2;
-/** Burst of wrong proofs that a node may send from one address; then one more is allowed every FAILED_PROOF_EACH_MS. */
+/**
+ * Number of wrong proofs that a node may send from one address without a delay. After that, one more is allowed every FAILED_PROOF_EACH_MS.
+ */
 export const FAILED_PROOFS_AT_ONCE = 10;
 export const FAILED_PROOF_EACH_MS = 3_000;
 /**
- * Burst of wrong proofs that a node may send from all addresses together; then one more is allowed every FAILED_PROOF_OF_NODE_EACH_MS. The
- * limit for all addresses neither counts nor delays machines that have proved themselves before.
+ * Number of wrong proofs that a node may send from all addresses together without a delay. After that, one more is allowed every
+ * FAILED_PROOF_OF_NODE_EACH_MS. The limit for all addresses neither counts nor delays machines that have proved themselves before.
  */
 export const FAILED_PROOFS_OF_NODE_AT_ONCE = 100;
 export const FAILED_PROOF_OF_NODE_EACH_MS = 200;

@@ -19,7 +19,7 @@ export class AttemptLimit {
   private readonly allowance: BucketSize;
   private readonly buckets = new Map<string, TokenBucket>();
 
-  /** `allowance` sets the burst of failures, and the interval after which one more is allowed. */
+  /** `allowance` sets how many failures are allowed at once, and the interval after which one more is allowed. */
   constructor(clock: Clock, allowance: BucketSize) {
     this.clock = clock;
     this.allowance = allowance;
@@ -42,7 +42,7 @@ export class AttemptLimit {
     return this.buckets.size;
   }
 
-  /** For a key that is not in the table, returns a new bucket without adding the bucket. */
+  /** Returns the bucket of a key. If the key is not in the table, returns a new bucket, but does not add it to the table. */
   private bucketOf(key: string): TokenBucket {
     const own = this.buckets.get(key);
     if (own !== undefined) return own;

@@ -1,6 +1,6 @@
-// The I/O of one volume is abandoned, and another volume continues: after REVOKE of the handle (docs/PROTOCOL.md S11), the session goes on,
-// and the client neither sends requests of the first volume nor reopens or closes it before REVOKED. abandon.test.ts covers leaving the
-// session.
+// Tests that another volume continues when the I/O of one volume is abandoned. After REVOKE of the handle (docs/PROTOCOL.md S11), the
+// session goes on. The client neither sends requests of the first volume nor reopens or closes it before REVOKED. abandon.test.ts covers
+// leaving the session.
 
 import { expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -33,7 +33,7 @@ class BesideScene extends TrunkScene {
     return request;
   }
 
-  /** The REVOKEs received: path and handle. */
+  /** The REVOKEs that the server has received, each with its path and handle. */
   get revokes(): { path: number; handle: number; tags: number[] }[] {
     return this.server.paths.flatMap((path, number) =>
       path
@@ -84,7 +84,7 @@ test('the rest of a READ answer being received does not touch the buffer, which 
   scene.clock.advance(6);
   expect(hung.buffer[0]).toBe(1);
   expect(scene.trunk.abandon(scene.attachment)).toEqual([hung]);
-  // The owner reuses the buffer.
+  // Overwrite the buffer, because its owner may reuse the buffer after the request was abandoned.
   hung.buffer.fill(0xee);
   scene.clock.advance(100);
   expect(hung.buffer).toEqual(Buffer.alloc(lengthBytes, 0xee));

@@ -1,5 +1,5 @@
-// Requests that are abandoned in flight: the trunk never sends them again, no late answer reaches their buffers, and the trunk sends
-// nothing for any volume before the server has started a new session (S9).
+// Tests requests that are abandoned in flight. The trunk never sends these requests again, and no late answer reaches their buffers. The
+// trunk sends nothing for any volume before the server has started a new session (S9).
 
 import { expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -18,7 +18,7 @@ function write(scene: TrunkScene, lba: number, fill: number, attachment = scene.
   return scene.submit(OP.WRITE, { lba, count: 1, bodyBytes: SECTOR_BYTES, buffer, attachment });
 }
 
-/** Breaks every connection. The requests on it stay unanswered. */
+/** Breaks every connection of the scene. The requests in flight stay unanswered. */
 function cutAll(scene: TrunkScene): void {
   for (const { path } of scene.supervisors) path?.connection.close('cut', true);
 }
@@ -95,7 +95,7 @@ test('a READ whose answer is being received is abandoned: the rest of the answer
   let isSlow = false;
   const shape = { ...IDEAL_LINK, cut: (lengthBytes: number) => (isSlow ? Math.min(lengthBytes, 700) : lengthBytes), restMs: () => 10 };
   const scene = new TrunkScene(1, shape);
-  // The handle is revoked, and the path goes on.
+  // The server supports REVOKE, so the path stays up when the handle is revoked.
   scene.server.revokes = true;
   scene.start();
   const buffer = Buffer.alloc(4 * SECTOR_BYTES, 0xaa);

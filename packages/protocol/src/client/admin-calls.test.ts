@@ -1,5 +1,5 @@
-// ADMIN at the client: a call, its id over lost sessions, long answers, a server without ADMIN, and the outcome that a failed call reports.
-// The server is a script; packages/rssrv tests how a real one executes methods.
+// Tests ADMIN at the client: a call, the id of a call that lost sessions interrupt, long answers, a server without ADMIN, and the outcome
+// that a failed call reports. The server is a script; packages/rssrv tests how a real server executes methods.
 
 import { expect, test } from 'vitest';
 import { RsError } from '@rsio/common/lib/errors';
@@ -17,7 +17,7 @@ class AdminScene extends TrunkScene {
   readonly admin: AdminCalls;
   readonly results: unknown[] = [];
   private ids = 0;
-  /** Requests of ADMIN that the test has seen. */
+  /** Number of ADMIN requests that `heard` has returned so far. */
   private seen = 0;
 
   constructor(paths = 1, administers = true) {
@@ -41,7 +41,7 @@ class AdminScene extends TrunkScene {
     this.clock.advance(1);
   }
 
-  /** The ADMIN frames that the server has received since the last call of this method, over all connections. */
+  /** Returns the ADMIN frames that the server has received over all connections since the last call of this method. */
   heard(): HeardFrame[] {
     const all = this.server.connections.flatMap((path) => path.requests(OP.ADMIN));
     const fresh = all.slice(this.seen);

@@ -1,7 +1,7 @@
-// Calls methods of a server over a trunk with ADMIN requests. If the session is lost, the call is sent again in the next session, with the
-// same id, until its time limit; the server executes a change once for each id (C4 in docs/PROTOCOL.md). Invariants: a call ends within its
-// time limit. A call that failed with E_TIMEOUT or E_UNREACHABLE is not sent again, and its error says whether the server may have executed
-// it. At most ADMIN_CALLS_SENT_MAX calls are in flight.
+// Calls methods of a server over a trunk with ADMIN requests. If the session is lost, the call is sent again in the next session with the
+// same id, until the time limit of the call. The server executes a change once for each id (C4 in docs/PROTOCOL.md). Invariants: a call
+// ends within its time limit. A call that failed with E_TIMEOUT or E_UNREACHABLE is not sent again, and its error says whether the server
+// may have executed it. At most ADMIN_CALLS_SENT_MAX calls are in flight.
 
 import { counted } from '@rsio/common/lib/assert';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -28,7 +28,7 @@ interface Call {
   request: Request | null;
   /** Session in which the call was sent last. No call is sent twice in one session. */
   session: object | null;
-  /** True once the server may have got the call. */
+  /** True once the call was sent, because the server may then have received it. */
   isSent: boolean;
   isOver: boolean;
   rereads: number;
@@ -52,8 +52,8 @@ export class AdminCalls {
   }
 
   /**
-   * Calls a method of the server, and resolves with its result. If `params` has a text `request`, this is the id of the call; otherwise the
-   * call gets a new one. Rejects with the error of the server, or with one of these:
+   * Calls a method of the server, and resolves with its result. If `params` has a text `request`, this text is the id of the call;
+   * otherwise the call gets a new id. Rejects with the error of the server, or with one of these errors:
    * - E_USAGE: the parameters are too long. E_LIMIT: too many calls wait, or the answer is too long.
    * - E_VERSION: the server has no ADMIN.
    * - E_UNREACHABLE: the server was not connected, and nothing was sent.

@@ -1,5 +1,5 @@
-// Memory for answers at the client: a READ is received into the buffer of its request, so that the client can always continue to read and
-// allocates no memory. A server that announces more data loses the path, and the client allocates nothing.
+// Tests where the client stores answers. The data of a READ is received into the buffer of the READ, so that the client can always continue
+// to read and allocates no memory. A server that announces more data loses the path, and the client allocates nothing.
 
 import { describe, expect, test } from 'vitest';
 import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -17,7 +17,7 @@ const READS = 32;
 /** Delivers data in pieces, like TCP, never a whole segment at once. */
 const PIECES = { ...IDEAL_LINK, cut: (lengthBytes: number) => Math.min(lengthBytes, 65_536) };
 
-/** A scene that records the sizes requested from its pool, in bytes. */
+/** Returns a scene, and the list `taken` of the sizes in bytes that were requested from the scene's buffer pool. */
 function sceneWithNotes(paths = 1): { scene: TrunkScene; taken: number[] } {
   const scene = new TrunkScene(paths, PIECES).start();
   const taken: number[] = [];
@@ -80,7 +80,7 @@ describe('a READ whose owner takes the data where it was received', () => {
   const BYTES = 4096;
   const asked = { count: BYTES / SECTOR_BYTES, bodyBytes: BYTES, takesReceived: true };
 
-  /** Records where each READ found its data. The owner then overwrites the memory that belongs to it. */
+  /** Returns an owner of READs that records where the data of each READ was. The owner then overwrites the memory that it owns. */
   function owner(): { found: { where: string; data: Buffer }[]; requestDone: (request: Request) => void } {
     const found: { where: string; data: Buffer }[] = [];
     const requestDone = ({ buffer, bufferOffset, received, receivedOffset }: Request): void => {
@@ -91,7 +91,7 @@ describe('a READ whose owner takes the data where it was received', () => {
     return { found, requestDone };
   }
 
-  /** The answer as it travels, without digests. */
+  /** Returns the bytes of the answer frame, without digests. */
   function answerTo({ header }: HeardFrame, byte: number): Buffer {
     const frame = Buffer.alloc(HEADER_BYTES + BYTES, byte);
     writeIoHeader(frame, 0, header.op | ANSWER, 0, STATUS.OK, header.slot, header.seq, header.lba, header.count);
@@ -145,7 +145,7 @@ describe('a READ whose owner takes the data where it was received', () => {
     const [silent, other] = scene.server.paths;
     other!.answerIo(other!.requests(OP.FLUSH)[0]!, STATUS.OK);
     scene.clock.advance(100);
-    // The first path has begun to receive into the buffer of the request, so that the second one receives elsewhere.
+    // The first path has begun to receive into the buffer of the request, so that the second path must receive elsewhere.
     silent!.raw(answerTo(silent!.requests(OP.READ)[0]!, 6).subarray(0, 2000));
     scene.clock.advance(1);
     other!.raw(answerTo(other!.requests(OP.READ)[0]!, 7));

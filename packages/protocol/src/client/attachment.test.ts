@@ -1,5 +1,5 @@
-// Phases of an attachment, and the order in which a new session recovers the requests of the old one (R2 iii-iv), with O1 throughout.
-// slots.test.ts and trunk.test.ts test slots and paths.
+// Tests the phases of an attachment, and the order in which a new session recovers the requests of the old session (R2 iii-iv). Rule O1
+// holds in every test. slots.test.ts and trunk.test.ts test slots and paths.
 
 import { describe, expect, test } from 'vitest';
 import { AssertionError } from '@rsio/common/lib/assert';

@@ -58,13 +58,13 @@ export class Attachment {
   mirror: OpenTerm | null = null;
   phase: AttachmentPhase = 'opening';
   /**
-   * The answer to the last OPEN that was granted; null before the first one. In this field, `sizeBytes` never decreases, and `readonly`
+   * The answer to the last OPEN that was granted; null before the first grant. In this field, `sizeBytes` never decreases, and `readonly`
    * never returns to false.
    */
   volume: OpenAnswer | null = null;
   /**
-   * The last incarnation of the storage that has every acknowledged write. Changes only when the log has been replayed, because a crash of
-   * the client before that loses the writes that were not sent again. Null before the first OPEN.
+   * The last incarnation of the storage that has every acknowledged write. Changes only when the log has been replayed completely. If the
+   * client crashed earlier, the writes that were not sent again would be lost. Null before the first OPEN.
    */
   recoveredLife: string | null = null;
   /** Text that tells the user why the attachment is stalled or has failed. */
@@ -73,7 +73,10 @@ export class Attachment {
   isOpenRequested = false;
   /** True while the server's list says that changes of the volume wait for space. */
   waitsForSpace = false;
-  /** Reason, from the server's list, why the server holds back I/O of the volume, such as a limit; null if it does not. */
+  /**
+   * Reason, from the server's list, why the server holds back I/O of the volume, such as a limit; null if the server does not hold back
+   * I/O.
+   */
   heldBy: HeldBy | null = null;
   slotsHeld = 0;
   bytesHeld = 0;
@@ -116,7 +119,10 @@ export class Attachment {
     this.take = take;
   }
 
-  /** Only the first OPEN may take a hold from another client. Each later OPEN succeeds only under this client's own hold. */
+  /**
+   * The next OPEN to send. Only the first OPEN may take a hold from another client. Each later OPEN succeeds only under this client's own
+   * hold.
+   */
   get openRequest(): OpenRequest {
     const { name, universe, readonly, volume, mirror } = this;
     return { name, universe, readonly, take: volume === null ? this.take : TAKE.NO, resume: volume?.identity ?? null, mirror };
@@ -150,7 +156,7 @@ export class Attachment {
     return this.phase === 'ready' ? 'ready' : 'recovering';
   }
 
-  /** Called when the trunk has gained its first path or lost its last one. */
+  /** Called when the trunk has gained its first path or lost its last path. */
   setReachable(isReachable: boolean): void {
     this.isReachable = isReachable;
     this.events?.standingChanged();
@@ -265,9 +271,9 @@ export class Attachment {
   }
 
   /**
-   * Returns null if the pending requests may be sent to the reopened volume; otherwise returns the reason, as text for the user. The block
-   * size must be unchanged. A writable attachment needs a volume that is still writable, so that writes can be sent again. The volume of a
-   * writable attachment must not have become shared, because another client may then have written to it.
+   * Returns null if the pending requests may be sent to the reopened volume; otherwise returns why they may not, as text for the user. The
+   * block size must be unchanged. A writable attachment needs a volume that is still writable, so that writes can be sent again. The volume
+   * of a writable attachment must not have become shared, because another client may then have written to it.
    */
   whyUnfit({ readonly, shared, blockSizeBytes }: OpenAnswer): string | null {
     const before = this.volume;
@@ -406,8 +412,8 @@ export class Attachment {
   }
 
   /**
-   * The phase `revoked` lasts until the server has no more requests for the revoked handle. Otherwise, an answer could be attributed to the
-   * wrong handle.
+   * Leaves the phase `revoked` if the server has no more requests for the revoked handle. If the phase ended earlier, an answer could be
+   * attributed to the wrong handle.
    */
   private leaveRevoked(): void {
     if (this.phase !== 'revoked' || this.slotsHeld > 0 || this.isFenced) return;

@@ -29,8 +29,8 @@ import { Slots } from './requests/slots.ts';
 
 const NONE: readonly number[] = [];
 /**
- * Number of slots that a volume may hold for each free slot. The same ratio applies to the bytes of the window. A volume therefore holds at
- * most the share VOLUME_SLOT_SHARE of the slots and bytes that the other volumes leave free.
+ * Number of slots that a volume may hold for each slot that is free. The same ratio applies to the bytes of the window. A volume therefore
+ * holds at most the share VOLUME_SLOT_SHARE of the slots and bytes that the other volumes do not hold.
  */
 const HELD_PER_FREE = VOLUME_SLOT_SHARE / (1 - VOLUME_SLOT_SHARE);
 
@@ -60,8 +60,8 @@ export class Dispatcher {
 
   /**
    * Begins a new session: gives the requests in flight back to their attachments and sends LIST again. Ends every OPEN and CLOSE of the old
-   * session, sent or not, with STALE, because the new session reuses the handle numbers. Ends every ADMIN likewise, because its caller may
-   * not be waiting any more. `again`: true if this client had an earlier session.
+   * session, sent or not, with STALE, because the new session reuses the handle numbers. Ends every ADMIN with STALE as well, because the
+   * caller of the ADMIN may not be waiting any more. `again`: true if this client had an earlier session.
    */
   restart(slotCount: number, windowBytes: number, reason: string, again: boolean): void {
     const unanswered = this.slots.restart();
@@ -85,7 +85,7 @@ export class Dispatcher {
     for (const request of own) if (isOver(request)) request.events?.requestDone(request, STATUS.STALE);
   }
 
-  /** Removes and returns every request, sent or not, because the trunk is ending. */
+  /** Removes and returns all requests, whether or not they were sent, because the trunk is ending. */
   takeAll(): Request[] {
     const all = [...this.slots.restart(), ...this.control, ...this.attachments.flatMap((attachment) => attachment.takeAll())];
     this.control = [];

@@ -1,4 +1,4 @@
-// Dead paths until the server confirms their end (S5).
+// Tests how dead paths are tracked until the server confirms their end (S5).
 // trunk.test.ts tests the frames FENCE and FENCED.
 
 import { describe, expect, test } from 'vitest';

@@ -1,5 +1,6 @@
-// The end of a hold, for which a detach waits: the client sends CLOSE when no request of the handle is in flight any more, and only the
-// answer OK counts. The server is a script. opener.test.ts and revoke-lost.test.ts test lost sessions and revoked handles.
+// Tests the end of a hold, for which a detach waits. The client sends CLOSE when no request of the handle is in flight any more. Only the
+// answer OK ends the wait with success. The server is a script. opener.test.ts and revoke-lost.test.ts test lost sessions and revoked
+// handles.
 
 import { describe, expect, test } from 'vitest';
 import { CLOSE_TRIES_MAX, REOPEN_RETRY_MS } from './limits.ts';
@@ -15,7 +16,7 @@ import { TAKE } from '../wire/messages.ts';
 const SMALL_LOG_BYTES = 64 * 1024;
 const EXECUTING = encodeFailureAnswer({ sentence: 'Requests of this handle are still executing', holders: [] });
 
-/** Closes the attachment. Returns the reports about it. */
+/** Closes the attachment, and returns the list to which each report about its release is added. */
 function closing(world: RevokeScene): (string | null)[] {
   const said: (string | null)[] = [];
   world.opener.close(world.attachment, (problem) => said.push(problem));

@@ -11,13 +11,13 @@ const MIB = 1024 * KIB;
 // --- a trunk: reconnecting, recovery, and copies of requests.
 
 /**
- * Maximum number of quarantined slots. If more slots are quarantined, the client closes the suspect path that holds the largest number of
- * them (S6).
+ * Maximum number of quarantined slots. If more slots are quarantined, the client closes the suspect path that holds the most quarantined
+ * slots (S6).
  */
 export const SLOTS_QUARANTINE_MAX = SLOTS / 4;
 /**
- * Maximum share of one volume in the unreserved slots that the other volumes leave free. The same share applies to the bytes of the window.
- * Two hanging volumes therefore leave about 2 MiB of the window, which a third volume can take.
+ * Maximum share that one volume may take of the unreserved slots that the other volumes leave free. The same share applies to the bytes of
+ * the window. Two hanging volumes therefore leave about 2 MiB of the window, which a third volume can take.
  */
 export const VOLUME_SLOT_SHARE = 0.75;
 /** Maximum number of handles that are being revoked at the same time. If one more handle must be revoked, the client leaves the session. */
@@ -87,13 +87,13 @@ export const DRAINING_RETRY_MS = 1_000;
 
 export const LATE_LOOK_MS = 100;
 
-/** Most ADMIN calls that wait on the client, for each server. Further calls are refused. */
+/** Maximum number of ADMIN calls to one server that wait at the client. Further calls are refused. */
 export const ADMIN_CALLS_MAX = 256;
-/** Most ADMIN calls in flight. ADMIN occupies reserved slots, which LIST, OPEN and CLOSE need, too. */
+/** Maximum number of ADMIN calls in flight. ADMIN occupies reserved slots, which LIST, OPEN and CLOSE need, too. */
 export const ADMIN_CALLS_SENT_MAX = 4;
 /** An ADMIN call fails if the server is not connected after this time. */
 export const ADMIN_UNSENT_MS = 10_000;
-/** Most times that the client requests a long answer again because the server has dropped it. */
+/** Maximum number of times that the client requests a long answer again after the server has dropped the answer. */
 export const ADMIN_REREADS_MAX = 3;
 /** Longest error text of a server. Longer texts are cut off. */
 export const ADMIN_MESSAGE_MAX_CHARS = 4_000;
@@ -171,9 +171,8 @@ export const OVERDUE_GRACE_MS = 20;
 export const OVERDUE_TRIPS = 4;
 /**
  * If a path has been unused in one direction for RATE_PROBE_IDLE_MS, it gets a copy of a request that is sent on another path. At most one
- * of every RATE_PROBE_SHARE requests is copied. The copy must take at most RATE_PROBE_MAX_MS on the unused path. While
- * more than half of the slots are free, the maximum rises to 1/RATE_PROBE_TIME_PARTS of the path's unused time, but not above
- * RATE_PROBE_LONGEST_MS.
+ * of every RATE_PROBE_SHARE requests is copied. The copy must take at most RATE_PROBE_MAX_MS on the unused path. While more than half of
+ * the slots are free, the maximum rises to 1/RATE_PROBE_TIME_PARTS of the path's unused time, but not above RATE_PROBE_LONGEST_MS.
  */
 export const RATE_PROBE_IDLE_MS = 500;
 export const RATE_PROBE_MAX_MS = 250;
@@ -235,7 +234,7 @@ export const LOG_TOTAL_STEPS = 16;
 /** A replay log stores data in aligned blocks of REPLAY_BLOCK_BYTES and allocates the blocks in slabs of REPLAY_SLAB_BLOCKS. */
 export const REPLAY_BLOCK_BYTES = 4 * KIB;
 export const REPLAY_SLAB_BLOCKS = 64;
-/** Memory needed by a block in addition to its data, and memory needed by a zeroed or discarded range. */
+/** Memory that a block needs in addition to its data. A zeroed or discarded range needs the same amount. */
 export const REPLAY_BLOCK_COST_BYTES = 128;
 export const REPLAY_RANGE_COST_BYTES = 128;
 /** Maximum number of zeroed or discarded ranges in one log. */

@@ -1,5 +1,5 @@
-// CLOSE across sessions: the hold of a closed attachment ends at the server even if the session was lost before CLOSE or OPEN was answered.
-// The server is a script; test/integration/holders.test.ts tests the hold at a real server.
+// Tests that the hold of a closed attachment ends at the server even if the session was lost before CLOSE or OPEN was answered. The server
+// is a script; test/integration/holders.test.ts tests the hold at a real server.
 
 import { describe, expect, test } from 'vitest';
 import { OPEN_ANSWER, TrunkScene } from '../testing/trunk-scene.ts';
@@ -10,7 +10,7 @@ import { Attachment } from './attachment.ts';
 import { Opener } from './opener.ts';
 import { TAKE } from '../wire/messages.ts';
 
-/** Long enough for a reconnection, and short enough that the silent script does not count as dead. */
+/** Long enough for the client to reconnect, and so short that the client does not yet consider the silent server dead. */
 const UP_AGAIN_MS = 1_000;
 const EMPTY = Buffer.alloc(0);
 
@@ -61,7 +61,7 @@ class OpenerScene {
     this.scene.clock.advance(UP_AGAIN_MS);
   }
 
-  /** OPENs, and handles of CLOSEs, received in the current session. */
+  /** Returns what the server received in the current session: 'OPEN' for each OPEN, and the handle for each CLOSE. */
   get heard(): (string | number)[] {
     const frames = this.scene.server.paths.flatMap(({ heard }) => heard.map(({ header }) => header));
     return frames.filter(({ op }) => op === OP.OPEN || op === OP.CLOSE).map(({ op, handle }) => (op === OP.OPEN ? 'OPEN' : handle));
@@ -136,7 +136,8 @@ test('a replica is opened under its claim, and fails for good when the claim is 
   }
 });
 
-// A CLOSE sent after the next OPEN could end the hold that both share. The volume would be lost although no client had taken it.
+// If CLOSE of the previous attachment were sent after OPEN of the next one, it could end the hold that both attachments share. The next
+// attachment would lose the volume although no client had taken it.
 describe('the next attachment of a volume is opened when the previous one has left', () => {
   test('when its CLOSE is answered', () => {
     const world = new OpenerScene();

@@ -190,7 +190,7 @@ export class Opener {
     // The identity also depends on whether the volume is shared. If the volume has become shared, a changed identity therefore does not
     // prove that another client has had the volume.
     if (before !== null && before.identity !== answer.identity && (unfit === null || !answer.shared)) {
-      // A server that does not support `resume` grants the volume again even if another client has had it in the meantime.
+      // A server that does not support `resume` grants the volume again even if another client had the volume between the two OPENs.
       this.leaving.set(attachment, () => undefined);
       this.handles.release(attachment, answer.handle, (problem) => this.left(attachment, problem));
       this.fail(
@@ -281,7 +281,7 @@ export class Opener {
     this.openAfter(attachment, Math.max(0, REOPEN_RETRY_MS - sinceMs));
   }
 
-  /** The client retries the replay, because no other request may be sent before the replayed writes. */
+  /** Called when a replay has failed. The client retries the replay, because no other request may be sent before the replayed writes. */
   private replayFailed(attachment: Attachment): void {
     const opening = this.openings.get(attachment);
     if (opening === undefined) return;

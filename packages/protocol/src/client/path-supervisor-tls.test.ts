@@ -1,5 +1,5 @@
-// The supervisor of a path with TLS: TLS begins only after START_TLS, WELCOME counts only if it is encrypted, and everything else ends the
-// attempt. The test plays the server. tls-transport.test.ts tests TLS itself, and handshake-tls.test.ts the keys.
+// Tests the supervisor of a path with TLS. TLS begins only after START_TLS, WELCOME counts only if it is encrypted, and everything else
+// ends the attempt. The test plays the server. tls-transport.test.ts tests TLS itself, and handshake-tls.test.ts the keys.
 
 import { describe, expect, test } from 'vitest';
 import { handshakeFrame } from '../auth/handshake-frames.ts';
@@ -59,7 +59,7 @@ describe('the attempt ends', () => {
     expect(made.states).toEqual(['down']);
   });
 
-  // Otherwise, bytes from an attacker would become the beginning of the first encrypted frame.
+  // If the client accepted the part, bytes from an attacker would become the beginning of the first encrypted frame.
   test('if a part of a frame follows START_TLS outside TLS', () => {
     const made = scene(({ server }) => {
       server.behindStartTls = Buffer.alloc(5, OP.WELCOME);

@@ -1,5 +1,5 @@
-// How soon a path reconnects: at once after a settled connection, and ever more slowly to a server that closes soon after WELCOME. Also
-// which failures count towards probation, and how it ends. The test plays the network and the server.
+// Tests how soon a path reconnects: at once after a connection that lasted long, and ever more slowly to a server that closes soon after
+// WELCOME. Also tests which failures count towards probation, and how probation ends. The test plays the network and the server.
 
 import { describe, expect, test } from 'vitest';
 import { HANDSHAKE_PATIENCE_MS, PROOF_TIMEOUT_MS } from '../auth/limits.ts';
@@ -27,7 +27,7 @@ function wellScene(paths: number): TrunkScene {
   return scene.start();
 }
 
-/** The server resets path number `number`. Successive paths have the numbers 0, 1, ... */
+/** Makes the server reset the newest connection of the path with this index. */
 function resetNewestOf(scene: TrunkScene, index: number): void {
   const number = scene.supervisors[index]!.lastNumber;
   scene.server.paths[number]!.connection.close('reset', true);
@@ -96,7 +96,7 @@ describe('the next attempt', () => {
       scene.clock.after(1, () => path.connection.close('broken', true));
     };
     for (const supervisor of scene.supervisors) supervisor.start();
-    // Like a namespace, which calls `retrySoon` when the last path is lost and when a session begins.
+    // Calls `retrySoon` when the last path is lost and when a session begins, as a namespace does in production.
     for (let passedMs = 0; passedMs < 60_000; passedMs += 10) {
       scene.clock.advance(10);
       for (const supervisor of scene.supervisors) supervisor.retrySoon();
@@ -204,7 +204,7 @@ describe('probation', () => {
     flap(scene, 0, PROBATION_DEATHS - 1);
     resetNewestOf(scene, 0);
     scene.clock.advance(1);
-    // The last connection had settled. A short one follows.
+    // The last connection lasted long. A short connection follows.
     scene.supervisors[0]!.retrySoon();
     scene.clock.advance(1);
     resetNewestOf(scene, 0);
@@ -228,7 +228,8 @@ describe('probation', () => {
     expect([scene.states, scene.supervisors[0]!.deaths]).toEqual([['up', 'up'], PROBATION_DEATHS + 1]);
   });
 
-  // When the process of a session ends, its paths die one after another. All but the last die while another path seems to be up.
+  // When the process of a session ends, its paths die one after another. Every path but the last one therefore dies while another path
+  // still seems to be up.
   test('is not caused by the end of a session', () => {
     const scene = wellScene(2);
     for (let times = 0; times < PROBATION_DEATHS + 1; times++) {
@@ -246,7 +247,10 @@ describe('a wrong key', () => {
   const AUTH = "Server big-9 does not accept this node's proof";
   const LIMIT = 'Server big-9 has received too many wrong proofs of node big-2';
 
-  /** A server that refuses every proof: the first ten because of the key, then, until `isKeyRight`, because of their number. */
+  /**
+   * Starts a scene whose server refuses every proof: the first ten proofs because of the wrong key, and each later proof, until
+   * `isKeyRight` is set, because there were too many wrong proofs.
+   */
   function refusing(): { scene: TrunkScene; tries: number[]; isKeyRight: boolean } {
     const scene = new TrunkScene(1);
     const self = { scene, tries: [] as number[], isKeyRight: false };
@@ -334,7 +338,7 @@ describe('reports from other parts of the client', () => {
 });
 
 describe('E_NO_SESSION', () => {
-  /** The peer at the second path's address knows no session, and can prove itself or not. */
+  /** Makes the peer at the second path's address refuse the session with E_NO_SESSION. `isProved`: whether the refusal has a valid mac. */
   function refuseSecond(scene: TrunkScene, isProved: boolean): void {
     const { session } = scene.server;
     scene.server.decide = (path, proven) => {

@@ -87,7 +87,7 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
   readonly latencies: PathLatencies;
   private past = { requests: 0, sentBytes: 0, receivedBytes: 0, resent: 0, hedged: 0, probed: 0, dropped: 0 };
   private readonly ports: SupervisorPorts;
-  /** Identity of this client; a change takes effect with the next connection. */
+  /** Identity of this client. If the owner changes it, the next connection uses the new identity. */
   identity: ClientIdentity;
   private readonly backoff: Backoff;
   /**
@@ -121,7 +121,9 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
   /** Number of consecutive handshakes in which the server did not answer in time. */
   private lateHandshakes = 0;
 
-  /** `replaced`: a supervisor of the same path that this one will replace. The latencies of both are counted together. */
+  /**
+   * `replaced`: a supervisor of the same path that the new supervisor will replace. The latencies of both supervisors are counted together.
+   */
   constructor(endpoints: Endpoints, identity: ClientIdentity, ports: SupervisorPorts, replaced: PathSupervisor | null) {
     this.latencies = replaced?.latencies ?? { read: new Histogram(), write: new Histogram() };
     this.endpoints = endpoints;
@@ -151,7 +153,7 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     };
   }
 
-  /** Adds the counters of a supervisor that this one has replaced. */
+  /** Adds the counters of the supervisor `replaced`, which this supervisor has replaced. */
   continueFrom(replaced: PathSupervisor): void {
     const { totals, deaths } = replaced;
     for (const key of ['requests', 'sentBytes', 'receivedBytes', 'resent', 'hedged', 'probed', 'dropped'] as const)

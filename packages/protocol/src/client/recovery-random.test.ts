@@ -1,6 +1,7 @@
-// A client with a small replay log against a server with a cache over a disk, with random events: process and machine crashes, failed
-// syncs, interrupted recoveries. Each sector is a register: a read shows the last answered change or a later one, and never an older one
-// than an earlier read. A FLUSH answered OK covers all changes answered before it. At the end, each sector has its last change.
+// Tests a client with a small replay log against a model of a server with a cache and a disk. Random events are process and machine
+// crashes, failed syncs and interrupted recoveries. Each sector is a register: a read shows the last answered change or a later change, and
+// never a change older than an earlier read has shown. A FLUSH answered OK covers all changes answered before it. At the end, each sector
+// has its last change.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -57,7 +58,7 @@ const STEP: fc.Arbitrary<Step> = fc.oneof(
 interface Job {
   readonly path: ScriptedPath;
   readonly frame: HeardFrame;
-  /** Null: not executed yet. */
+  /** Status with which the server has executed the request; null if the request was not executed yet. */
   status: number | null;
   readonly shown: number[];
   isSaid: boolean;
@@ -71,9 +72,12 @@ class World {
   private readonly scene = new TrunkScene(1);
   private readonly opener: Opener;
   private readonly requests: Request[] = [];
-  /** For each read or FLUSH: the oldest change of each sector that it may show. */
+  /** Maps each read or FLUSH to the oldest change of each sector that the request may show. */
   private readonly tickets = new Map<Request, number[]>();
-  /** The newest change of each sector that was answered or shown; the newest submitted; the changes that make zeros. */
+  /**
+   * `floors`: for each sector, the newest change that was answered or that a read has shown. `wanted`: the newest change that was
+   * submitted. `zeros`: the changes that make zeros.
+   */
   private readonly floors = new Array<number>(SECTORS).fill(0);
   private readonly wanted = new Array<number>(SECTORS).fill(0);
   private readonly zeros: number[][] = Array.from({ length: SECTORS }, () => []);
@@ -135,7 +139,7 @@ class World {
     this.look();
   }
 
-  /** From now on there are no failures. */
+  /** Lets everything complete. From this call on, the world has no failures. */
   finish(): void {
     // `verify` makes an idle client notice a revoked handle. In production, it runs after each LIST.
     this.opener.verify(this.attachment);
@@ -175,7 +179,7 @@ class World {
     this.tickets.set(request, [...this.floors]);
   }
 
-  /** The answers since the last call. */
+  /** Checks the answers that have arrived since the last call. */
   private look(): void {
     for (; this.doneSeen < this.scene.done.length; this.doneSeen++) {
       const { request, status } = this.scene.done[this.doneSeen]!;
@@ -196,14 +200,14 @@ class World {
       } else {
         for (let sector = request.lba; sector < request.lba + request.count; sector++)
           this.floors[sector] = Math.max(this.floors[sector]!, id);
-        // The owner of the buffer reuses it.
+        // Overwrite the buffer, because its owner may reuse it after the answer.
         request.buffer.fill(0xee);
       }
     }
     if (this.log.usedBytes + this.log.reservedBytes > LOG_BYTES) this.breach('The log is larger than it may be');
   }
 
-  /** Returns the change that a sector shows, the oldest possible one. */
+  /** Returns the change whose content a sector shows. If several changes fit, returns the oldest of them. */
   private judge(value: number, sector: number, floor: number, where: string): number {
     const shown = value === ZEROS ? (floor === 0 ? 0 : (this.zeros[sector]!.find((id) => id >= floor) ?? -1)) : value;
     if (shown < floor) this.breach(`${where}: sector ${sector} shows ${value}, it must be ${floor} at least`);

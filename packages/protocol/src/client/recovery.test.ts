@@ -1,5 +1,6 @@
-// An attachment with a replay log, step by step: requests and their order in a new incarnation of the storage, changes that a FLUSH covers,
-// changes sent with FUA, and changes that wait for room. The server is a script; recovery-random.test.ts tests the same with random events.
+// Tests an attachment with a replay log step by step: the order of requests in a new incarnation of the storage, the changes that a FLUSH
+// covers, changes that are sent with FUA, and changes that wait for room in the log. The server is a script; recovery-random.test.ts tests
+// recovery with random events.
 
 import { describe, expect, test } from 'vitest';
 import { REPLAY_LOG_BYTES } from '@rsio/common/config/schema/limits';
@@ -72,7 +73,10 @@ class RecoveryScene {
     this.scene.clock.advance(ms);
   }
 
-  /** Received requests without an answer, oldest first: name, first sector, flag. */
+  /**
+   * Texts for the received requests that are not answered yet, oldest first. Each text has the name, the first sector and the flags of the
+   * request.
+   */
   get waiting(): string[] {
     return this.unanswered.map(({ frame: { header } }) => {
       if (header.op === OP.OPEN || header.op === OP.IOCTL || header.op === OP.FLUSH) return NAMES[header.op]!;
@@ -80,7 +84,7 @@ class RecoveryScene {
     });
   }
 
-  /** First sectors and ids of the waiting WRITEs. */
+  /** First sectors and ids of the WRITEs that are not answered yet. */
   get writes(): [lba: number, id: number][] {
     const writes = this.unanswered.filter(({ frame }) => frame.header.op === OP.WRITE);
     return writes.map(({ frame }) => [frame.header.lba, frame.body.readUInt32LE()]);
@@ -127,7 +131,7 @@ class RecoveryScene {
     this.settle();
   }
 
-  /** The session is lost, and the volume is open again in this incarnation. */
+  /** Ends the session, and opens the volume again with the given incarnation of the storage. */
   reopen(incarnation: string): void {
     this.loseSession();
     this.open({ life: incarnation });
@@ -208,7 +212,8 @@ describe('a new incarnation of the storage', () => {
     expect(world.waiting).toEqual(['WRITE 10', 'WRITE 20']);
   });
 
-  // Regression: after a restart, the client took the incarnation of an OPEN for the recovered one.
+  // Regression: after a restart, the client counted the incarnation in the answer to OPEN as recovered, although the log had not been
+  // replayed.
   test('it is told as the recovered one when the whole log was sent again, and not before', () => {
     const world = new RecoveryScene();
     const told: (string | null)[] = [];

@@ -1,6 +1,6 @@
-// Revoked handles combined with random events: answers in any order, STALE, failing paths, ending sessions, refused OPENs. A model of the
-// server detects broken rules; revoke.test.ts tests the exact requests. Invariants: each request gets one correct answer, the order keeps
-// O1 and R2, the final content is right, and no hold is left behind.
+// Tests revoked handles in combination with random events: answers in any order, STALE, failing paths, ending sessions, refused OPENs. A
+// model of the server detects broken rules; revoke.test.ts tests the exact requests. Invariants: each request gets one correct answer, the
+// order keeps O1 and R2, the final content is right, and no hold is left behind.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -58,7 +58,7 @@ const STEP: fc.Arbitrary<Step> = fc.oneof(
 interface Tag {
   readonly frame: HeardFrame;
   readonly seq: number;
-  /** A WRITE's position in the order of submission; 0: none. */
+  /** For a WRITE: its position in the order of submission. 0 for other requests. */
   readonly id: number;
   /** True if the request arrived after its handle was revoked. */
   readonly isLate: boolean;
@@ -142,7 +142,7 @@ class World {
     this.settle(1);
   }
 
-  /** From now on the server is correct, until everything is done or clearly never will be. */
+  /** Runs with a correct server until every request is done, or until it is clear that some request will never be done. */
   finish(): void {
     for (let turn = 0; turn < 400 && !this.isQuiet; turn++) {
       this.answerOpen(true);
@@ -256,7 +256,7 @@ class World {
 
   /** `executed`: whether the server has executed the request, if it arrived before the handle was revoked. */
   private answer(tag: Tag, executed: boolean): void {
-    // First reads all frames that the client sent before this answer.
+    // First read all frames that the client sent before this answer.
     this.hear();
     const handle = this.handles.get(tag.frame.header.handle);
     tag.status = tag.isLate || (handle?.isRevoked === true && !executed) ? STATUS.STALE : STATUS.OK;
@@ -284,7 +284,7 @@ class World {
   private answerOpen(isGranted: boolean): void {
     const asked = this.opens.shift();
     if (asked === undefined || asked.path.closedReason !== null) return;
-    // Refuses only later OPENs, because a refused first OPEN ends the attachment.
+    // Refuse only later OPENs, because the attachment would end if its first OPEN were refused.
     if (!isGranted && this.wasOpen) {
       asked.path.answerMessage(asked.frame, STATUS.HELD, encodeFailureAnswer({ sentence: 'Held', holders: [] }));
       return;

@@ -1,6 +1,6 @@
-// A handle that the server revokes: requests answered STALE are sent again on a new handle, which is opened when no request of the old one
-// is in flight. Also the reports to the server (SETTLED). The server is a script; revoke-random.test.ts uses random events, and
-// revoke-lost.test.ts tests attachments that another client took.
+// Tests a handle that the server revokes. Requests that are answered with STALE are sent again on a new handle, which is opened when no
+// request of the old handle is in flight. Also tests the reports to the server (SETTLED). The server is a script; revoke-random.test.ts
+// uses random events, and revoke-lost.test.ts tests attachments that another client took.
 
 import { describe, expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -147,7 +147,7 @@ describe('SETTLED', () => {
       world.answerOpen({ handle });
       expect(settled(world)).toEqual([IOCTL.SETTLED]);
     }
-    // The server does not know SETTLED.
+    // The server does not support SETTLED.
     world.answer(OP.IOCTL, STATUS.UNSUPPORTED);
     world.settle(REOPEN_RETRY_MS * 2);
     expect([world.attachment.phase, world.waiting]).toEqual(['ready', []]);

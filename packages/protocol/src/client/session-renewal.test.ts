@@ -1,5 +1,5 @@
-// A session whose server has no handle number left: the next OPEN starts a new session, and no request in flight is lost.
-// The server is a script; packages/rssrv tests how a real server ends a session.
+// Tests a session whose handle numbers are used up. The next OPEN starts a new session, and no request in flight is lost. The server is a
+// script; packages/rssrv tests how a real server ends a session.
 
 import { expect, test } from 'vitest';
 import { REOPEN_RETRY_MS, SESSION_RENEW_MS } from './limits.ts';
@@ -11,7 +11,7 @@ import { TAKE } from '../wire/messages.ts';
 
 const FULL = 'The session has too many open handles';
 
-/** The client's paths reconnect, and the server starts a new session for them. */
+/** Lets the client's paths reconnect, and lets the server start a new session for these paths. */
 function newSession(world: RevokeScene): void {
   world.scene.server.loseSession();
   world.settle(100);

@@ -1,4 +1,4 @@
-// Requests in flight on a path that is very slow but answers often enough not to become suspect, while another path works.
+// Tests requests in flight on a path that is very slow but answers often enough not to become suspect, while another path works.
 // scheduler-links.test.ts tests READs that are late for a shorter time.
 
 import { expect, test } from 'vitest';
@@ -11,11 +11,14 @@ import { STATUS } from '../wire/status.ts';
 import type { Request } from './requests/request.ts';
 
 const COUNT = 4 * HEDGES_MAX;
-/** Shorter than the suspect time. */
+/** Interval between two answers of the slow path; shorter than the time after which the path would become suspect. */
 const EACH_MS = 150;
 const STEP_MS = 10;
 
-/** Requests sent over the first path, which then answers one of them at a time, with PINGs after all of them. */
+/**
+ * A scene in which all requests were sent over the first path. This path then answers one request at a time, and would answer PINGs only
+ * after all requests.
+ */
 class Scene {
   readonly scene = new TrunkScene(2);
   readonly requests: Request[];
@@ -30,7 +33,7 @@ class Scene {
     scene.attachment.opened(OPEN_ANSWER);
     this.requests = Array.from({ length: COUNT }, (_, index) => submit(scene, index));
     scene.clock.advance(1);
-    // The server has all requests, and its answers trickle.
+    // A PONG shows that the server has all requests, although its answers arrive slowly.
     if (handled) this.first.pong();
     scene.supervisors[1]!.start();
     scene.clock.advance(1);
@@ -48,7 +51,7 @@ class Scene {
     return path.heard.filter(({ header }) => header.op >= OP.READ && (header.op & ANSWER) === 0 && header.op !== OP.PING);
   }
 
-  /** The second path answers at once, including PINGs. */
+  /** Lets time pass. The first path answers one request every EACH_MS; the second path answers requests and PINGs at once. */
   pass(ms: number): void {
     for (let passedMs = 0; passedMs < ms; passedMs += STEP_MS) {
       this.scene.clock.advance(STEP_MS);
@@ -75,7 +78,7 @@ test('WRITEs are sent again over the other path', () => {
   world.pass(LATE_MS + 3 * LATE_LOOK_MS);
   expect(world.scene.states).toEqual(['up', 'up']);
   expect([world.unanswered, world.second.closedReason, world.first.closedReason]).toEqual([0, null, null]);
-  // Each copy has the content of its request.
+  // Each copy has the same content as the original request.
   for (const { header, body } of world.heard(world.second)) expect(body).toEqual(Buffer.alloc(8 * SECTOR_BYTES, header.lba / 8));
 });
 

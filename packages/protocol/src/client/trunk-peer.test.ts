@@ -1,5 +1,5 @@
-// A server that violates the protocol in various ways: the client closes the path and nothing else. Bugs of the client are not blamed on
-// the server.
+// Tests a server that violates the protocol in various ways. The client closes only the path on which the violation arrived. Bugs of the
+// client are not blamed on the server.
 
 import { describe, expect, test } from 'vitest';
 import { AssertionError } from '@rsio/common/lib/assert';
@@ -122,7 +122,7 @@ describe('a misbehaving server loses only the path', () => {
     expect(reason).toBe('Protocol error of the server: LIST answer: wrong');
   });
 
-  // Regression: a bug counted as an error of the server, and the client continued in a broken state.
+  // Regression: a bug of the client counted as an error of the server, and the client continued in a broken state.
   test('our own mistakes are not blamed on the server', () => {
     const scene = new TrunkScene(1).start();
     const owner = {

@@ -1,5 +1,5 @@
-// A trunk and its paths against a server that the test plays: the choice of paths, requests that are sent again, and the effects of
-// answers. trunk-peer.test.ts tests violations. test/sim tests the same against the real server, with random events.
+// Tests a trunk and its paths against a server that the test plays: the choice of paths, requests that are sent again, and the effects of
+// answers. trunk-peer.test.ts tests violations. test/sim tests trunks against the real server, with random events.
 
 import { describe, expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -54,7 +54,7 @@ describe('sending', () => {
     scene.network.routes[0]!.stand('back', true);
     const second = scene.server.paths[1]!;
     second.answerIo(second.requests(OP.READ)[0]!, STATUS.OK, Buffer.alloc(SECTOR_BYTES));
-    // The good path delivers data now and then. The other becomes suspect, but is not dead yet.
+    // The good path delivers data now and then. The silent path becomes suspect, but is not dead yet.
     for (let times = 0; times < 5; times++) {
       second.say(OP.NOTIFY, 1);
       scene.clock.advance(100);
@@ -104,7 +104,7 @@ describe('a path that dies', () => {
 
   test('its slots are not reused before FENCED, whatever the client knows about its end', () => {
     const scene = new TrunkScene(2);
-    // Leaves one slot for data, because 8 slots are reserved.
+    // With 9 slots, one slot is left for data, because 8 slots are reserved.
     scene.server.slots = 9;
     scene.start();
     scene.network.routes[0]!.reach = 'refused';

@@ -34,7 +34,7 @@
 //   was closed in the meantime ends, with OUTCOME_UNKNOWN. OPEN, CLOSE and ADMIN of the old session end with STALE.
 // - Two sessions never exist side by side. One connection at a time proves itself as `first`, and `begin` closes all paths of the old
 //   session.
-// - The trunk opens no connections. path-supervisor.ts does, and asks `present` how its connection proves itself.
+// - The trunk opens no connections. path-supervisor.ts opens them, and asks `present` how each connection proves itself.
 
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -58,7 +58,10 @@ import type { Request } from './requests/request.ts';
 import { leastBusy } from './paths/scheduler.ts';
 
 export interface TrunkEvents {
-  /** A session began. `again`: true if the session replaces an earlier one; the attachments then wait in the phase `opening`. */
+  /**
+   * Called when a session has begun. `again`: true if the session replaces an earlier one; the attachments then wait in the phase
+   * `opening`.
+   */
   sessionBegan(again: boolean): void;
   /** Called when requests are in flight but no path delivers anything; the callee may then try to connect further paths. */
   allQuiet(): void;
@@ -247,7 +250,7 @@ export class Trunk implements PathEvents, LivenessEvents {
     attachment.setReachable(this.paths.length > 0);
   }
 
-  /** Removes an attachment and returns its waiting requests unanswered, without affecting its requests in flight. */
+  /** Removes an attachment and returns its waiting requests unanswered. The attachment's requests in flight stay in flight. */
   removeAttachment(attachment: Attachment): Request[] {
     const list = this.dispatcher.attachments;
     const at = list.indexOf(attachment);

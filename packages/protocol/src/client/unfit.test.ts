@@ -1,5 +1,5 @@
-// A volume that returns read-only, shared, or with another block size. The attachment sends it no unflushed writes: it stalls, reports the
-// reason, keeps its log and its hold, and continues when the volume has its old properties.
+// Tests a volume that is reopened read-only, shared, or with another block size. The attachment sends no unflushed writes to this volume.
+// The attachment stalls, reports the reason, and keeps its log and its hold. It continues when the volume has its old properties again.
 // The server is a script; packages/rssrv tests what a real server refuses at its start.
 
 import { describe, expect, test } from 'vitest';
@@ -14,7 +14,7 @@ import { ReplayLog } from './replay/replay-log.ts';
 
 const LOG_BYTES = 1024 * 1024;
 
-/** Open under handle 7, with one WRITE that is answered and not flushed. */
+/** Returns a scene whose volume is open under handle 7, with one WRITE that is answered but not flushed. */
 function written(readonly = false): RevokeScene {
   const log = readonly ? null : new ReplayLog(LOG_BYTES, new SlabPool(4), null);
   const world = new RevokeScene(1, new Attachment('archive', 0, readonly, 0, log));

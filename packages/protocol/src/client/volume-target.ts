@@ -9,7 +9,10 @@ import type { Request } from './requests/request.ts';
 import type { SessionAnswer } from './session-call.ts';
 import type { Trunk } from './trunk.ts';
 
-/** How full the replay log is; for a mirror, the fullest log of its replicas. Times are in monotonic ms. */
+/**
+ * The fill level of the replay log. For a mirror: the fill level of the fullest log among the logs of its replicas. Times are in monotonic
+ * ms.
+ */
 export interface LogFacts {
   /** Bytes of the unflushed WRITEs, and of the ranges of unflushed ZEROs and DISCARDs. */
   readonly dataBytes: number;
@@ -28,7 +31,7 @@ export interface VolumeTarget {
   readonly readonly: boolean;
   /** Sizes, ids and rights of the volume; null before it is open. `sizeBytes` never decreases. */
   readonly volume: OpenAnswer | null;
-  /** See Attachment. For a mirror: the text made by mirrorLife. */
+  /** The last incarnation that has every acknowledged write, as in Attachment. For a mirror: the text that mirrorLife makes. */
   readonly recoveredLife: string | null;
   readonly standing: Standing;
   /** Text that tells the user what the target waits for or why it has failed; '' if it is ready. */
@@ -36,11 +39,11 @@ export interface VolumeTarget {
   /** Number of live paths that a large I/O can use; 0 if nothing can be sent. */
   readonly pathCount: number;
   readonly waitsForSpace: boolean;
-  /** Reason why the server holds back I/O, such as a limit; null if it does not. */
+  /** Reason why the server holds back I/O, such as a limit; null if the server does not hold back I/O. */
   readonly heldBy: HeldBy | null;
   /** The newest report of the server about its storage (see Trunk). */
   readonly storageReport: StorageReport | null;
-  /** Null if changes are durable when they are answered. */
+  /** The fill level of the replay log; null if changes are durable when they are answered, so that there is no log. */
   readonly log: LogFacts | null;
   /** True if a FLUSH sent now would empty the log. */
   readonly canFlushLog: boolean;

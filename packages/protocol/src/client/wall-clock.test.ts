@@ -1,5 +1,5 @@
-// The machine's clock is set back or forward while paths are in use: no wait becomes shorter or longer.
-// The simulator tests I/O through such jumps in every seed.
+// Tests that no wait becomes shorter or longer if the machine's clock is set back or forward while paths are in use.
+// Every seed of the simulator tests I/O while the clock jumps.
 
 import { expect, test } from 'vitest';
 import { DEAD_AFTER_MS, HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
@@ -11,7 +11,8 @@ const HOUR_MS = 3_600_000;
 const STEP_MS = 10;
 
 /**
- * Two paths lead to a server that answers PINGs. One falls silent during a READ, and then the clock jumps. Returns the events with times.
+ * Runs a scene in which two paths lead to a server that answers PINGs. One path falls silent during a READ, and then the clock jumps by
+ * `jumpMs`. Returns the events with their times.
  */
 function storyWithJump(jumpMs: number): string[] {
   const scene = new TrunkScene(2);

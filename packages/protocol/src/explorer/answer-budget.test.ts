@@ -1,5 +1,5 @@
-// Sources that send discovery requests very often, on the test's clock: which requests are answered, and that no source silences others.
-// discovery-responder.test.ts tests which datagrams are requests.
+// Tests which requests are answered if some sources send discovery requests very often, and that these sources do not silence others. The
+// test supplies the time. discovery-responder.test.ts tests which datagrams are requests.
 
 import { expect, test } from 'vitest';
 import {
@@ -15,8 +15,8 @@ import { AnswerBudget } from './answer-budget.ts';
 const FLOOD_MS = 60_000;
 
 /**
- * `forged` sources with forged addresses ask 20 times a second each; `asks` asks every `everyMs`. Returns the share of its requests that
- * were answered.
+ * Simulates `forged` sources with forged addresses, each of which asks 20 times a second, and one honest source, for which `asks` is called
+ * every `everyMs`. Returns the share of the honest source's requests that were answered.
  */
 function answeredBeside(forged: number, asks: (budget: AnswerBudget, nowMs: number) => boolean, everyMs = 5_000): number {
   const budget = new AnswerBudget();

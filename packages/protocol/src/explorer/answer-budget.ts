@@ -1,6 +1,6 @@
 // Rate limits for a server's answers to discovery requests: one for each source, one for all unknown sources together, and a reserve for
 // known sources. Pure. The caller decides which datagrams are requests and which sources are known. Invariants: memory is bounded. While
-// answers are scarce, a source that was answered recently must wait, so that sources that ask constantly cannot starve a source that asks
+// answers are scarce, a source that was answered recently must wait. Sources that ask constantly therefore cannot starve a source that asks
 // once.
 
 import { TokenBucket } from '@rsio/common/structures/token-bucket';

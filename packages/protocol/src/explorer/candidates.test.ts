@@ -1,4 +1,4 @@
-// Which interfaces are paired, and that each unpaired interface has a reason.
+// Tests which interfaces are paired, and that a reason is given for each unpaired interface.
 // probe.test.ts probes the candidates.
 
 import fc from 'fast-check';

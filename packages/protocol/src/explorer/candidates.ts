@@ -43,7 +43,7 @@ export function pairCandidates<L extends LocalInterface, R extends RemoteInterfa
   return considerCandidates(locals, remotes, choice).candidates;
 }
 
-/** Like `pairCandidates`, but also returns the interfaces that are left out, with the reasons. */
+/** Returns the candidates that `pairCandidates` returns, and the interfaces that are left out, each with the reason. */
 export function considerCandidates<L extends LocalInterface, R extends RemoteInterface>(
   locals: readonly L[],
   remotes: readonly R[],

@@ -1,5 +1,5 @@
-// The chapter on discovery in docs/PROTOCOL.md: its fields match those on the wire, and its datagrams match the encoder's output byte for
-// byte. A change here changes the protocol. The macs were verified with a second program.
+// Tests the chapter on discovery in docs/PROTOCOL.md: its fields match the fields on the wire, and its datagrams match the encoder's output
+// byte for byte. If one of these datagrams must change, the protocol has changed. The macs were verified with a second program.
 
 import { Packr } from 'msgpackr';
 import { describe, expect, test } from 'vitest';
@@ -27,7 +27,7 @@ const offer = {
   ],
 };
 
-/** The fields of a datagram's map, in order. */
+/** Returns the names of the fields in a datagram's map, in order. */
 function fieldsOf(bytes: Buffer): string[] {
   const unpacker = new Packr({ useRecords: false, mapsAsObjects: true });
   return Object.keys(unpacker.unpack(bytes.subarray(8, 8 + bytes.readUInt16BE(6))) as object);

@@ -18,7 +18,7 @@ export interface DatagramSocket {
 }
 
 export interface DatagramEvents {
-  /** The handler may keep `datagram`, and may change it. */
+  /** Called with each datagram that arrives. The handler may keep `datagram`, and may change it. */
   onDatagram(datagram: Buffer, from: DatagramPeer): void;
   onFailed(reason: string): void;
 }

@@ -1,5 +1,5 @@
-// The two discovery datagrams: round trips through the codec, their bounds, and the reason for each drop. datagram-doc.test.ts tests the
-// golden datagrams.
+// Tests the two discovery datagrams: round trips through the codec, the bounds of the fields, and the reason for each drop.
+// datagram-doc.test.ts tests the golden datagrams.
 
 import fc from 'fast-check';
 import { Packr } from 'msgpackr';
@@ -57,7 +57,7 @@ function reasonOf(bytes: Buffer): string {
   return received.kind === 'drop' ? received.reason : received.kind;
 }
 
-/** A copy of `bytes` with one byte changed. */
+/** Returns a copy of `bytes` in which one byte is changed. */
 function changed(bytes: Buffer, at: number, to: number): Buffer {
   const copy = Buffer.from(bytes);
   copy[at] = to;

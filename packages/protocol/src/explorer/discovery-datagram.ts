@@ -17,7 +17,7 @@ import { codec } from '../wire/message-codec.ts';
 
 export interface Discover {
   readonly versions: readonly number[];
-  /** Unique for every request. The answer repeats it. */
+  /** Bytes that are unique for every request. The answer repeats them. */
   readonly nonce: Uint8Array;
   /** Namespaceid of the servers that should answer; null for all servers. */
   readonly namespaceid: number | null;
@@ -34,7 +34,7 @@ export interface OfferedInterface {
 }
 
 export interface Offer {
-  /** Highest version that both peers support, or the server's highest if they share none. */
+  /** Highest version that both peers support. If they have no version in common, the highest version of the server. */
   readonly version: number;
   readonly nonce: Uint8Array;
   readonly namespace: string;

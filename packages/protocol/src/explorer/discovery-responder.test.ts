@@ -1,5 +1,5 @@
-// Which requests are answered, and why others are not. Answers are bounded in size and number for any input. discovery-datagram.test.ts
-// tests the format of datagrams.
+// Tests which requests are answered, and why other requests are not. Answers are bounded in size and number for any input.
+// discovery-datagram.test.ts tests the format of datagrams.
 
 import { expectAtMost } from '@rsio/common/testing/quick-expect';
 import { describe, expect, test } from 'vitest';

@@ -1,5 +1,5 @@
 // Answers discovery datagrams: returns the bytes of an answer, or counts the reason for returning none. Invariants: an answer is never
-// larger than its request; the rate of answers is limited for each address and in total; the memory for addresses is bounded.
+// larger than its request. The rate of answers is limited for each address and in total. The memory for addresses is bounded.
 
 import { discoveryKey } from '../auth/keys.ts';
 import { chooseVersion, PROTOCOL_VERSIONS } from '../wire/features.ts';

@@ -1,5 +1,5 @@
-// Explorations over an in-memory network: which servers are found, how often they are asked, which answers are rejected and reported, and
-// that nothing is left open.
+// Tests explorations over an in-memory network: which servers are found, how often they are asked, which answers are rejected and reported,
+// and that no socket and no timer is left open.
 
 import { describe, expect, test } from 'vitest';
 import { discoveryKey } from '../auth/keys.ts';

@@ -64,7 +64,10 @@ async function openSockets({ locals, sockets, clock }: ExploreOptions, answers: 
   return ears;
 }
 
-/** Each round has its own nonce, which matches every answer with the round that caused the answer. */
+/**
+ * Sends the requests of one round from one local interface. Their nonce is new, so that it matches every answer with the round that caused
+ * the answer.
+ */
 function ask(
   { local, socket }: LocalSocket,
   targets: readonly DatagramPeer[],

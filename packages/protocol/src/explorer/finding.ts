@@ -1,5 +1,5 @@
 // A finding is an observation that an exploration or a probe reports besides its result, so that nothing is dropped silently. Invariants:
-// lists of findings are bounded; texts contain no control characters, because wire/guards.ts checks the names from peers.
+// lists of findings are bounded. Texts contain no control characters, because wire/guards.ts checks the names from peers.
 
 import { FINDINGS_PER_KIND_MAX } from './limits.ts';
 

@@ -173,7 +173,7 @@ function maskOf(prefixLength: number): number {
   return prefixLength === 0 ? 0 : (0xffffffff << (32 - prefixLength)) >>> 0;
 }
 
-/** /proc/net/fib_trie has an address on one line and `/32 host LOCAL` on the next. */
+/** Returns the local addresses in /proc/net/fib_trie, which has an address on one line and `/32 host LOCAL` on the next line. */
 function localAddresses(facts: InterfaceFacts): string[] {
   const text = facts.file('/proc/net/fib_trie') ?? '';
   const found = [...text.matchAll(/\|-- ([0-9.]+)\n\s+\/32 host LOCAL/g)].map(([, address]) => address!);
@@ -181,8 +181,8 @@ function localAddresses(facts: InterfaceFacts): string[] {
 }
 
 /**
- * Each row of /proc/net/route has a device, a network and a mask; the last two are hexadecimal numbers in this machine's byte order. The
- * rows of connected subnets have gateway 0.
+ * Returns the subnets of /proc/net/route that need no gateway. Each row has a device, a network and a mask. Network and mask are
+ * hexadecimal numbers in this machine's byte order. The rows of connected subnets have gateway 0.
  */
 function connectedSubnets(facts: InterfaceFacts): { device: string; network: number; prefixLength: number }[] {
   const rows = (facts.file('/proc/net/route') ?? '').split('\n').slice(1);

@@ -23,15 +23,15 @@ export const DISCOVERY_TARGETS_MAX = 256;
 /** Maximum number of answers that an exploration keeps; later answers are only counted. */
 export const DISCOVERY_ANSWERS_MAX = 1_024;
 export const FINDINGS_PER_KIND_MAX = 16;
-/** Limit on the answers to one address: a burst of DISCOVERY_BURST_PER_SOURCE, then DISCOVERY_RATE_PER_SOURCE per second. */
+/** Limit on the answers to one address: at first DISCOVERY_BURST_PER_SOURCE without a delay, then DISCOVERY_RATE_PER_SOURCE per second. */
 export const DISCOVERY_BURST_PER_SOURCE = 64;
 export const DISCOVERY_RATE_PER_SOURCE = 16;
-/** Limit on the answers to all unknown addresses together: a burst of DISCOVERY_BURST, then DISCOVERY_RATE per second. */
+/** Limit on the answers to all unknown addresses together: at first DISCOVERY_BURST without a delay, then DISCOVERY_RATE per second. */
 export const DISCOVERY_BURST = 1_024;
 export const DISCOVERY_RATE = 256;
 /**
- * Answers reserved for known sources: a burst of DISCOVERY_BURST_KNOWN, then DISCOVERY_RATE_KNOWN per second. A source is known if its
- * request is signed correctly, or if a client has authenticated from its address.
+ * Answers reserved for known sources: at first DISCOVERY_BURST_KNOWN without a delay, then DISCOVERY_RATE_KNOWN per second. A source is
+ * known if its request is signed correctly, or if a client has authenticated from its address.
  */
 export const DISCOVERY_BURST_KNOWN = 256;
 export const DISCOVERY_RATE_KNOWN = 64;
@@ -43,14 +43,14 @@ export const DISCOVERY_SCARCE_MS = 10_000;
  */
 export const DISCOVERY_SOURCES_MAX = 4_096;
 
-// --- UDP sockets and for the list of this machine's interfaces.
+// --- UDP sockets, and the list of this machine's interfaces
 
 /** Size of a UDP receive buffer; a broadcast can cause many simultaneous answers. */
 export const DATAGRAM_BUFFER_BYTES = MIB;
 
 export const IP_LIST_MAX_BYTES = 4 * MIB;
 
-// --- probes, which client and server must observe
+// --- probes: client and server must observe these bounds
 
 /** Size of the IPv4 and UDP headers together. The MTU must exceed the size of a datagram by this many bytes. */
 export const DATAGRAM_HEADERS_BYTES = 28;

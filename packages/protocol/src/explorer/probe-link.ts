@@ -1,6 +1,6 @@
 // The connection of one probe: TCP from the candidate's address, the handshake with the feature `probe`, and PINGs. Invariant: unless the
-// server agrees to the feature `probe`, the link sends no PROOF, so that a probe never becomes a path or a session. Every wait is bounded;
-// closing the link makes a pending wait fail.
+// server agrees to the feature `probe`, the link sends no PROOF, so that a probe never becomes a path or a session. Every wait is bounded.
+// Closing the link makes a pending wait fail.
 
 import { ClientHandshake } from '../auth/handshake-client.ts';
 import { wholeFrame } from '../auth/handshake-frames.ts';

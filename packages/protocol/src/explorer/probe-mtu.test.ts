@@ -1,5 +1,5 @@
-// MTU measurements over an in-memory network that loses packets that are too large, with the server's own responder at the other end.
-// probe.test.ts tests the rest of a probe.
+// Tests MTU measurements over an in-memory network that loses packets that are too large. The server's real responder answers at the other
+// end. probe.test.ts tests the rest of a probe.
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import { DATAGRAM_HEADERS_BYTES, DISCOVERY_REQUEST_BYTES, PROBE_DATAGRAM_TRIES } from './limits.ts';
@@ -26,7 +26,7 @@ const IDENTITY: DiscoveryIdentity = {
 
 let clock = new FakeClock();
 let network = new MemoryDatagrams(clock);
-/** Sockets of servers. */
+/** Number of sockets that the servers of the test have open. */
 let serving = 0;
 
 beforeEach(() => {
@@ -74,7 +74,7 @@ function measure(candidate: typeof NEAR, ownBytes: number, namespacekey: string 
   return until(measureMtu(candidate, ownBytes, ports(namespacekey), network));
 }
 
-/** Sizes of the requests, as MTUs. */
+/** Returns the MTU that each request needs, which is the size of the request plus its headers. */
 function asked(): number[] {
   return network.sent.filter(({ to }) => to.port === 5000).map(({ datagram }) => datagram.length + DATAGRAM_HEADERS_BYTES);
 }
@@ -164,7 +164,7 @@ describe('the MTU is unknown', () => {
     const { bytes } = await measure(NEAR, 1388);
     expect(bytes).toBe(1388);
     expect((await measure(NEAR, 1388)).bytes).toBe(1388);
-    // Gets the same answers, but with the nonce of another request.
+    // This client has other random numbers, so the answers have a nonce that it did not send.
     const other = { ...ports(), random: new SeededRandom(2).bytes };
     expect(await until(measureMtu(NEAR, 1388, other, network))).toEqual(unknown);
   });

@@ -1,5 +1,5 @@
-// Probes against an in-memory server: the measurements, every failure with its text, that a probe ends, and that it sends no request that a
-// probe may not send.
+// Tests probes of an in-memory server: the measurements, every failure with its text, that a probe ends, and that it sends only requests
+// that a probe may send.
 
 import { describe, expect, test } from 'vitest';
 import { HEADER_BYTES } from '../wire/limits.ts';
@@ -83,7 +83,7 @@ class Scene {
   }
 }
 
-/** Passes this many bytes a millisecond in each direction, one packet after another. */
+/** Connects over a link that moves the given number of bytes per millisecond in each direction, one packet after another. */
 class SlowLink implements Connector {
   private readonly inner: Connector;
   private readonly clock: FakeClock;
@@ -288,7 +288,7 @@ describe('failures', () => {
 });
 
 describe('the device', () => {
-  /** Counters before the WRITEs, between the bursts, and after the READs. */
+  /** Returns counters for the three times at which a probe reads them: before the WRITEs, between the two bursts, and after the READs. */
   function counters(...steps: Record<string, [sentBytes: number, receivedBytes: number]>[]): ReadonlyMap<string, ByteCounters>[] {
     return steps.map(
       (step) => new Map(Object.entries(step).map(([device, [sentBytes, receivedBytes]]) => [device, { sentBytes, receivedBytes }])),
@@ -426,7 +426,7 @@ function twice({ encoder }: Connection, { op, slot, seq, lba, count }: Header): 
   return true;
 }
 
-/** An unsolicited PONG, twice a second. */
+/** Sends an unsolicited PONG twice a second. */
 function chatter(connection: Connection, clock: FakeClock): void {
   if (connection.isClosed) return;
   const pong = encodeHeartbeat({ number: 0, clockMs: 0, heard: 0, oldestMs: 0, generation: 0 });

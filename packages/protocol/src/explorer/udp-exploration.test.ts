@@ -1,5 +1,5 @@
-// An exploration over real sockets on the loopback interface: the server receives the broadcast, the answer reaches the socket that asked,
-// and refusals of the kernel are reported.
+// Tests an exploration over real sockets on the loopback interface: the server receives the broadcast, the answer reaches the socket that
+// asked, and refusals of the kernel are reported.
 
 import { randomBytes } from 'node:crypto';
 import dgram from 'node:dgram';
@@ -28,7 +28,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** A server on one address and on the broadcast address, with the facts that a client may learn. */
+/** Starts a server that listens on one address and on the broadcast address. Returns its port. */
 async function serve(): Promise<number> {
   const port = await freePort();
   const responder = new DiscoveryResponder(

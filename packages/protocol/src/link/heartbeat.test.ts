@@ -1,5 +1,5 @@
-// Two ends of a path exchange heartbeats, with faults in one direction: the state of each direction at each end, and the round trip.
-// path-verdict.test.ts tests the effects of silence.
+// Lets two ends of a path exchange heartbeats, with faults in one direction. Tests the state of each direction at each end, and the round
+// trip. path-verdict.test.ts tests the effects of silence.
 
 import { describe, expect, test } from 'vitest';
 import { Heartbeat } from './heartbeat.ts';

@@ -1,6 +1,6 @@
 // Heartbeats at one end of a path: decides when a PING is due, measures the round trip, and judges each direction by the peer's frames.
-// This module reads no clock; the caller passes the time to each method. A PING carries the number of PINGs that its sender has received,
-// so that each side can distinguish its sending direction (tx) from its receiving direction (rx). Any byte shows that we hear the peer;
+// This module reads no clock; the caller passes the time to each method. A PING carries the number of PINGs that its sender has received.
+// Each side can therefore distinguish its sending direction (tx) from its receiving direction (rx). Any byte shows that we hear the peer;
 // only an answer or a PONG proves that the peer hears us.
 
 import type { Direction } from '@rsio/common/lib/path-states';
@@ -18,7 +18,10 @@ export const UNKNOWN_DIRECTIONS: Directions = { tx: '-', rx: '-' };
 const SRTT_GAIN_UP = 1 / 8;
 const SRTT_GAIN_DOWN = 1 / 2;
 
-/** The server's reason for holding back I/O, as words that complete "held by", and the monotonic time since when. */
+/**
+ * `text`: the server's reason for holding back I/O, as words that complete "held by". `sinceMs`: monotonic time since which this reason
+ * holds.
+ */
 export interface HeldBy {
   readonly text: string;
   readonly sinceMs: number;

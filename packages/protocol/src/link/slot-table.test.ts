@@ -1,5 +1,5 @@
-// The server's slots, rule by rule (S1, S2): the receipt of each kind of request, and the paths that are owed an answer.
-// The session's tests cover execution and answers.
+// Tests the server's slots against the rules S1 and S2: what the table returns for each kind of request, and which paths are owed an
+// answer. The session's tests cover execution and answers.
 
 import { describe, expect, test } from 'vitest';
 import { AssertionError } from '@rsio/common/lib/assert';

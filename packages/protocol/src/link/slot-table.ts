@@ -41,8 +41,8 @@ interface Entry {
   startedMs: number;
   bodyBytes: number;
   /**
-   * The first path that is owed the answer, or NOBODY. Further paths are rare, and emptying an array for each request would cost an
-   * allocation.
+   * The first path that is owed the answer, or NOBODY. The first path is not kept in an array like the further paths, because further paths
+   * are rare, and emptying an array for each request would cost an allocation.
    */
   owedFirst: number;
   readonly owedMore: number[];
@@ -141,8 +141,7 @@ export class SlotTable {
   }
 
   /**
-   * Like `finish`, for a request that is executed during the same call that received it. Only the path that brought the request is owed an
-   * answer.
+   * Records that a request was executed during the same call that received it. Only the path that brought the request is owed an answer.
    */
   finishAtOnce(slot: number, status: number): void {
     const entry = this.at(slot);

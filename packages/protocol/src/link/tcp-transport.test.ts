@@ -1,5 +1,6 @@
-// Sockets that are handed over to another process, over real TCP in this one: bytes that must not be read here stay in the kernel.
-// test/integration tests the hand-over itself, and connection and session test the meaning of the bytes.
+// Tests sockets that are prepared for a hand-over to another process, with TCP connections within this process. Invariant: bytes that the
+// other process must read stay in the kernel. test/integration tests the hand-over itself, and the tests of connection and session test
+// what the bytes mean.
 
 import { once } from 'node:events';
 import net from 'node:net';
@@ -22,7 +23,7 @@ afterEach(async () => {
   await once(server, 'close');
 });
 
-/** Both ends of a new connection: the client's, the server's. */
+/** Returns both ends of a new connection: first the client's, then the server's. */
 async function pair(): Promise<readonly [net.Socket, net.Socket]> {
   const { port } = server.address() as net.AddressInfo;
   const client = net.connect(port, '127.0.0.1');
@@ -31,7 +32,7 @@ async function pair(): Promise<readonly [net.Socket, net.Socket]> {
   return [client, accepted];
 }
 
-/** Sends a byte and waits for it. The event loop has then handled every socket that was readable before. */
+/** Sends a byte and waits until it arrives. When the byte has arrived, the event loop has handled every socket that was readable before. */
 async function roundTrip(from: net.Socket, to: net.Socket): Promise<void> {
   const heard = once(to, 'data');
   from.write('x');

@@ -47,7 +47,8 @@ class TcpTransport implements PathTransport {
     this.isSecuring = true;
     const buffer = this.buffer ?? Buffer.allocUnsafeSlow(RECEIVE_BUFFER_BYTES);
     const callback = (lengthBytes: number): boolean => {
-      // A peer may send at once after the last message of the TLS handshake; only then is the connection secure.
+      // Pass on no data before the connection is secure. TLS also reports data that the peer sends directly after its last handshake
+      // message.
       if (!this.isSecuring) this.bytes(buffer, 0, lengthBytes);
       return true;
     };

@@ -1,5 +1,5 @@
-// With a TLS session ticket from its own connection, a client cannot open a connection as another client. Only the key of the connection
-// counts, although TLS reports both a ticket and a key as a resumption.
+// Tests that a client with a TLS session ticket from its own connection cannot open a connection as another client. Only the key of the
+// connection counts, although TLS reports both a ticket and a key as a resumption.
 
 import { once } from 'node:events';
 import net from 'node:net';
@@ -17,7 +17,7 @@ afterEach(() => {
   for (const one of closing.splice(0)) one.destroy();
 });
 
-/** The two ends of a connection whose server side is about to begin TLS. */
+/** Returns the two ends of a connection whose server side is about to begin TLS. */
 async function connected(server: net.Server): Promise<{ readonly client: net.Socket; readonly transport: PathTransport }> {
   const accepted = once(server, 'connection') as Promise<[net.Socket]>;
   const client = net.connect((server.address() as net.AddressInfo).port, '127.0.0.1');

@@ -1,4 +1,4 @@
-// TLS on the TCP transport, with real sockets of this process: accepted and refused peers, the bytes on the network, and the end of a
+// Tests TLS on the TCP transport, with real sockets of this process: accepted and refused peers, the bytes on the network, and the end of a
 // connection. auth/handshake-tls.test.ts tests the handshake that agrees on TLS.
 
 import { execFileSync } from 'node:child_process';
@@ -42,7 +42,7 @@ const PATIENCE = { timeout: 20_000 };
 const FRAMES = 128;
 const FRAME_BYTES = 256 * 1024;
 
-/** Position of the first middle of a frame at or after `fromBytes`. */
+/** Returns the first offset in the stream, at or after `fromBytes`, that is the middle of a frame. */
 function nextMiddle(fromBytes: number): number {
   const middle = FRAME_BYTES / 2;
   return fromBytes <= middle ? middle : Math.ceil((fromBytes - middle) / FRAME_BYTES) * FRAME_BYTES + middle;
@@ -143,7 +143,8 @@ for (const [name, adopt] of [
   });
 }
 
-// Regression: Node joined all waiting batches into one buffer and encrypted it, so that a slow reader took three times the queued memory.
+// Regression: Node joined all waiting batches into one buffer and encrypted it, so that a peer that read slowly cost three times the memory
+// of the queued output.
 test('TLS holds one batch for a peer that reads slowly, not all that waits, and every byte arrives in order', async () => {
   const [client, peer] = await securePair();
   const [theirs, own] = [client, peer].map(

@@ -1,5 +1,5 @@
-// A set of regions against a set of numbers: regions are added and removed by number, by range and by the bits of a map, and each search
-// must find the same ones.
+// Compares a set of regions with a set of numbers. Regions are added and removed by number, by range and by the bits of a map. Each search
+// must find the same regions in both sets.
 
 import { expectSame } from '@rsio/common/testing/quick-expect';
 import fc from 'fast-check';

@@ -10,7 +10,10 @@ const FIRST_WORDS = 32;
 export class RegionSet {
   private words = new Uint32Array(FIRST_WORDS);
   private members = 0;
-  /** Gets every region that is added to this set, even a member. The owner learns from it which regions were added lately. */
+  /**
+   * Set to which every region is added that is added to this set, even if this set already has the region. The owner reads from the watcher
+   * which regions were added lately.
+   */
   watcher: RegionSet | null = null;
 
   get count(): number {
@@ -79,19 +82,19 @@ export class RegionSet {
     }
   }
 
-  /** True if the range touches a region of the set. */
+  /** True if the range touches at least one region of the set. */
   hasAny(beginBytes: number, endBytes: number): boolean {
     return this.members > 0 && this.firstIn(beginBytes, endBytes) >= 0;
   }
 
-  /** The first region of the set that the range touches; -1 if there is none. */
+  /** Returns the first region of the set that the range touches; -1 if the range touches no region of the set. */
   firstIn(beginBytes: number, endBytes: number): number {
     if (endBytes <= beginBytes) return -1;
     const region = this.firstFrom(Math.floor(beginBytes / MIRROR_REGION_BYTES));
     return region * MIRROR_REGION_BYTES < endBytes ? region : -1;
   }
 
-  /** The first region of the set that is not below `from`; -1 if there is none. */
+  /** Returns the first region of the set from `from` on; -1 if the set has no such region. */
   firstFrom(from: number): number {
     if (this.members === 0) return -1;
     let word = from >>> 5;
@@ -104,7 +107,7 @@ export class RegionSet {
     return word * WORD_BITS + (31 - Math.clz32(bits & -bits));
   }
 
-  /** The first region from `from` on that is in this set and not in the other one; -1 if there is none. */
+  /** Returns the first region from `from` on that is in this set and not in `other`; -1 if there is no such region. */
   firstFromOutside(from: number, other: RegionSet): number {
     let mask = -1 << (from & 31);
     for (let word = from >>> 5; word < this.words.length; word++) {
@@ -115,7 +118,7 @@ export class RegionSet {
     return -1;
   }
 
-  /** The first region from `from` on that is not in the set. */
+  /** Returns the first region from `from` on that is not in the set. */
   firstAbsentFrom(from: number): number {
     let word = from >>> 5;
     if (word >= this.words.length) return from;
@@ -143,7 +146,7 @@ export function regionsOf(sizeBytes: number): number {
   return Math.ceil(sizeBytes / MIRROR_REGION_BYTES);
 }
 
-/** Bits of a word of 32 that are set. */
+/** Returns the number of set bits in a word of 32 bits. */
 export function bitsIn(word: number): number {
   let pairs = word - ((word >>> 1) & 0x55555555);
   pairs = (pairs & 0x33333333) + ((pairs >>> 2) & 0x33333333);

@@ -19,7 +19,7 @@ export class FakeStore {
   values: number[];
   durable: number[];
   life = 1;
-  /** True if another holder has claimed the server, which then executes none of our requests. */
+  /** True if another holder has claimed the server. The server then executes none of our requests. */
   isRevoked = false;
   failsReads = false;
   refusesChanges = false;
@@ -31,7 +31,7 @@ export class FakeStore {
     this.durable = [...values];
   }
 
-  /** The machine restarts and may lose some of the unsynced blocks. */
+  /** Simulates a crash of the machine, which may lose some of the unsynced blocks. */
   crash(random: SeededRandom): void {
     this.durable = this.durable.map((value, block) => (random.chance(0.5) ? value : this.values[block]!));
     this.values = [...this.durable];
@@ -43,7 +43,7 @@ interface Executed {
   readonly request: Request;
   readonly status: number;
   readonly read: readonly number[];
-  /** For a FLUSH: the log when it was executed. */
+  /** For a FLUSH: the session's log at the time when the FLUSH was executed. */
   readonly log: ReadonlyMap<number, number>;
 }
 
@@ -83,7 +83,7 @@ export class FakeSession {
     return this.phase === 'ready' && this.isReachable;
   }
 
-  /** Ends the session. The storage may have crashed before. */
+  /** Ends the session. The test may have crashed the storage before this call. */
   lose(): void {
     this.queue = this.live;
     this.executed = [];
@@ -97,7 +97,7 @@ export class FakeSession {
     this.events?.standingChanged();
   }
 
-  /** Executes or answers one request, if there is any. */
+  /** Executes or answers one request, if a request is in flight. */
   step(random: SeededRandom): void {
     if (!this.isReachable) return;
     if (this.isFenced) this.fencedStep(random);
@@ -186,7 +186,7 @@ export class FakeSession {
     this.events?.standingChanged();
   }
 
-  /** The parts of an attachment and of a trunk that the data path uses. */
+  /** Returns an object with the parts of an attachment and of its trunk that the data path uses. */
   private attachment(): Attachment {
     const phase = (): AttachmentPhase => this.phase;
     const standing = (): string => (this.phase === 'ready' && this.isReachable ? 'ready' : 'halted');

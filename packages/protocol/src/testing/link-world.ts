@@ -29,7 +29,7 @@ interface Event {
   readonly fire: () => void;
 }
 
-/** Earliest event first. */
+/** Runs events in virtual time, the earliest event first. */
 class Agenda {
   nowMs = 0;
   private order = 0;

@@ -16,7 +16,7 @@ export interface LinkShape {
   restMs(): number;
 }
 
-/** A link on which nothing takes time and nothing is split into pieces. */
+/** A link on which bytes travel in no time and arrive in one piece. */
 export const IDEAL_LINK: LinkShape = { takeMs: () => 0, travelMs: () => 0, cut: (lengthBytes) => lengthBytes, restMs: () => 0 };
 
 /** Maximum number of bytes that the network accepts from a sender while the direction is stalled. */
@@ -82,7 +82,7 @@ class Direction {
     for (const send of this.sends.splice(0)) this.clock.soon(send.done);
   }
 
-  /** Schedules a check for due events. Never calls back synchronously. */
+  /** Schedules a check for due events. Never calls a handler before this method has returned. */
   pump(): void {
     const nextMs = Math.min(
       this.canTake() ? this.sends[0]!.dueMs : Number.POSITIVE_INFINITY,

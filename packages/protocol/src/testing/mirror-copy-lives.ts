@@ -1,12 +1,16 @@
-// Random lives of a mirror with a copier: the state after an earlier holder, then users who write, replicas that crash, lose sessions,
-// leave and return, and abandoned writes. The seed determines the order of all events. The world checks its rules after each step.
+// Runs random lives of a mirror with a copier. A life begins with the state that an earlier holder has left. Then users write, replicas
+// crash, lose sessions, leave and return, and writes are abandoned. The seed determines the order of all events. The world checks its rules
+// after each step.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { MIRROR_REGION_BYTES } from '../wire/limits.ts';
 import { MirrorCopyWorld } from './mirror-copy-world.ts';
 import { BLOCK_BYTES } from './mirror-replicas.ts';
 
-/** Makes the state after an earlier holder: replicas that differ in regions that their maps have, in their caches and on their disks. */
+/**
+ * Makes the state that an earlier holder has left: replicas whose caches and disks differ, but only in regions that their intent maps
+ * contain.
+ */
 function leave(world: MirrorCopyWorld, random: SeededRandom, isClean: boolean): void {
   const regions = Math.ceil((world.blocks * BLOCK_BYTES) / MIRROR_REGION_BYTES);
   for (let region = 0; region < regions; region++) {
@@ -23,7 +27,7 @@ function leave(world: MirrorCopyWorld, random: SeededRandom, isClean: boolean): 
   }
 }
 
-/** Makes a replica that is out of sync and has content of its own in regions that only its own map has. */
+/** Makes one replica out of sync, and gives it content of its own in regions that only its own intent map contains. */
 function estrange(world: MirrorCopyWorld, random: SeededRandom): void {
   const replica = world.replicas.at(-1)!;
   world.setReturning(replica);

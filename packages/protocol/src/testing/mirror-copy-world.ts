@@ -1,6 +1,6 @@
-// A mirror with a copier for tests: users who write, replicas that crash, leave and return, and an "administrator", which replaces the
-// decider. `check` is the oracle. It checks that replicas in sync are equal in settled regions. A region that no map of a replica in sync
-// has must be equal on every disk, or set in the map of the replica that differs.
+// A mirror with a copier for tests. It has users that write, replicas that crash, leave and return, and an "administrator", which replaces
+// the decider. `check` is the oracle. It checks that replicas in sync are equal in settled regions. A region that is in no map of a replica
+// in sync must be equal on every disk, or must be set in the map of the replica that differs.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -50,7 +50,7 @@ export class MirrorCopyWorld {
   private readonly locks = new SimLocks();
   private readonly writes: UserWrite[] = [];
   private lastValue = 1;
-  /** Time for Lacks, which grows with each reading. */
+  /** The clock that Lacks reads. It advances with each reading. */
   private tick = 0;
   private readonly budget: TimesBudget;
   /** Number of regions in the budget that other mirrors use. */
@@ -82,14 +82,14 @@ export class MirrorCopyWorld {
     this.copier.checkpointBytes = random.pick([1, 6]) * 1024 * 1024;
   }
 
-  /** Becomes the holder. The test has made the state after the earlier holder. */
+  /** Makes the client the holder. Before this call, the test has made the state that the earlier holder has left. */
   begin(isClean: boolean): void {
     this.copier.begin(isClean, this.sizeBytes);
     this.hasBegun = true;
     this.tell();
   }
 
-  /** Makes a replica out of sync from the beginning. */
+  /** Puts a replica out of sync. Must be called before `begin`. */
   setReturning(replica: SimReplica): void {
     this.roles.set(replica.identity, 'returning');
     replica.isUp = this.random.chance(0.5);
@@ -107,7 +107,7 @@ export class MirrorCopyWorld {
 
   // --- events
 
-  /** Performs one step that is no fault. */
+  /** Performs one random step that is not a fault. */
   proceed(): void {
     this.random.pick(this.replicas).step(this.random);
     if (this.joins.size > 0 && this.random.chance(0.3)) this.takeJoins();
@@ -133,12 +133,12 @@ export class MirrorCopyWorld {
     this.judge(write);
   }
 
-  /** A user's FLUSH goes to all replicas that have a session. */
+  /** Sends a user's FLUSH to all replicas that have a session. */
   flush(): void {
     for (const replica of this.replicas) this.enqueue(replica, 'join-flush', 0, 0, this.flushOf(replica), () => {});
   }
 
-  /** Other mirrors take or give back memory for the times of changes. */
+  /** Simulates other mirrors that take or give back memory for the times of changes. */
   squeeze(): void {
     if (this.random.chance(0.5)) {
       this.budget.giveBack(this.taken);
@@ -208,7 +208,7 @@ export class MirrorCopyWorld {
     this.tell();
   }
 
-  /** Grows every replica, then the mirror. The new part is zero on all replicas, and set in all maps. */
+  /** Grows every replica, then the mirror. The new part is zero on all replicas, and its regions are set in all maps. */
   grow(blocks: number): void {
     this.sizeBytes += blocks * BLOCK_BYTES;
     this.blocks += blocks;
@@ -216,7 +216,10 @@ export class MirrorCopyWorld {
     this.tell();
   }
 
-  /** Pauses the copier, as before a detach. It must report that it is idle exactly when none of its requests is in flight. */
+  /**
+   * Pauses the copier, as the client does before a detach. The copier must report that it is idle exactly when none of its requests is in
+   * flight.
+   */
   pause(): void {
     this.isPaused = true;
     this.copier.pause(() => {
@@ -236,7 +239,7 @@ export class MirrorCopyWorld {
     this.copier.hurry(this.random.int(0, regionsOf(this.sizeBytes) - 1));
   }
 
-  /** Ends all faults. Returns true if all replicas get in sync, and all regions settled and cleared in all maps. */
+  /** Ends all faults. Returns true if all replicas then get in sync, and all regions are settled and cleared in all maps. */
   quiesce(): boolean {
     if (this.isPaused) this.resume();
     this.setPending(false);

@@ -1,5 +1,5 @@
-// Chooses the worlds of a mirror's data path by seed: number of replicas, faults, and duration. mirror-world.ts is the world. The unit
-// tests run the first worlds, and the zoo (test/sim/zoo) checks that they detect mutants.
+// Chooses the worlds of a mirror's data path by seed: number of replicas, faults, and duration. mirror-world.ts implements a world. The
+// unit tests run the first worlds, and the zoo (test/sim/zoo) checks that they detect mutants.
 
 import { MirrorWorld, type WorldFaults } from './mirror-world.ts';
 
@@ -17,7 +17,10 @@ function faultsOf(seed: number): WorldFaults {
   };
 }
 
-/** Like `violationOf`, in a world in which snapshots are taken (M22). `taken` is called with the number of proven snapshots. */
+/**
+ * Runs the world of this seed with snapshots (M22). Returns the first violated rule; null if no rule was violated. `taken` is called with
+ * the number of proven snapshots.
+ */
 export async function momentViolationOf(seed: number, taken: (snapshots: number) => void): Promise<string | null> {
   const world = new MirrorWorld(seed, { ...faultsOf(seed), hasMoments: true });
   const [first] = await world.run(MOMENT_STEPS);
@@ -25,7 +28,7 @@ export async function momentViolationOf(seed: number, taken: (snapshots: number)
   return first === undefined ? null : `seed ${seed}: ${first}`;
 }
 
-/** Runs the world of this seed. Returns the first violation; null if there is none. */
+/** Runs the world of this seed. Returns the first violated rule; null if no rule was violated. */
 export async function violationOf(seed: number): Promise<string | null> {
   const [first] = await new MirrorWorld(seed, faultsOf(seed)).run(STEPS);
   return first === undefined ? null : `seed ${seed}: ${first}`;

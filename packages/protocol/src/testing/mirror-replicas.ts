@@ -1,6 +1,7 @@
-// Replicas of a mirror for tests of the copier, each with cache, disk, intent map and requests in flight. The test chooses which request is
-// executed next, and when a replica crashes. Blocks are 512 KiB, each with one number as its content.
-// Invariant: like a real replica, a crashed one may lose any of its unsynced blocks, then gets the users' writes in its log again.
+// Models replicas of a mirror for tests of the copier. Each replica has a cache, a disk, an intent map and requests in flight. The test
+// chooses which request is executed next, and when a replica crashes. Blocks are 512 KiB, each with one number as its content.
+// Invariant: as in production, a crashed replica may lose any of its unsynced blocks, and then gets the users' writes in its replay log
+// again.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { RegionSet, regionsOf } from '../mirror/region-set.ts';
@@ -30,7 +31,7 @@ export class SimReplica {
   foundBytes = 0;
   /** Tick at which the last answered FLUSH of the present session and incarnation was submitted. */
   flushed = 0;
-  /** Blocks of which no sum can be computed, because their first bytes cannot be read. */
+  /** Blocks for which no checksum can be computed, because their first bytes cannot be read. */
   badBlocks: number[] = [];
   /** Unflushed writes of users that were answered in this session. */
   log = new Map<number, number>();
@@ -61,7 +62,7 @@ export class SimReplica {
     this.cache[block] = value;
   }
 
-  /** The new blocks have the content of blocks that were never written. */
+  /** Grows the replica. The new blocks have the content of blocks that were never written. */
   grow(blocks: number): void {
     const regions = regionsOf(this.cache.length * BLOCK_BYTES);
     for (let region = regions; region < regionsOf(blocks * BLOCK_BYTES); region++) this.map.add(region);
@@ -74,7 +75,9 @@ export class SimReplica {
     this.log.clear();
   }
 
-  /** The machine crashes and returns. The client replays the log of users' writes, and sends the requests in flight again. */
+  /**
+   * Simulates a machine that crashes and returns. The client then replays the log of users' writes, and sends the requests in flight again.
+   */
   crash(random: SeededRandom): void {
     this.life++;
     this.session++;
@@ -85,7 +88,7 @@ export class SimReplica {
     for (const [block, value] of this.log) this.write(block, value);
   }
 
-  /** Power fails while the replica has no session, so that no client replays the lost writes. */
+  /** Simulates a power failure while the replica has no session, so that no client replays the lost writes. */
   losePower(random: SeededRandom): void {
     this.life++;
     for (let block = 0; block < this.cache.length; block++) {
@@ -126,7 +129,7 @@ interface Held {
   granted(): void;
 }
 
-/** Locks in order of arrival: shared ones exclude changes, exclusive ones everything. Positions are in blocks. */
+/** Grants locks in order of arrival. A shared lock excludes changes, and an exclusive lock excludes everything. Positions are in blocks. */
 export class SimLocks {
   private entries: Held[] = [];
 

@@ -1,6 +1,6 @@
 // A mirror's data path in a random world: replicas, a user, a driver that removes and returns replicas, a copier, and another client that
 // may take over the mirror. The world judges each answer. The seed determines the order of all events.
-// register-oracle.ts knows which answers are permitted; fake-replica.ts models a replica.
+// register-oracle.ts decides which answers are permitted, and fake-replica.ts models a replica.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
@@ -301,7 +301,7 @@ export class MirrorWorld {
     else if (random.chance(0.5)) this.returnOne();
   }
 
-  /** False for the last usable replica in sync, which must stay. */
+  /** True if the replica may be removed. The last usable replica in sync must stay. */
   private mayGo(place: Place): boolean {
     if (place.role !== 'member') return true;
     return this.places.some((other) => other !== place && other.role === 'member' && !this.isLost(other));
@@ -431,7 +431,7 @@ export class MirrorWorld {
 
   // --- the voters and the other client
 
-  /** The voters decide now, or later when the answer is delivered. */
+  /** Asks the voters whether the term still holds. They decide either now or later, when the answer is delivered. */
   askVoters(): Promise<boolean> {
     const isConfirmed = this.random.chance(0.5) ? this.isPromised : null;
     return new Promise((answer) => this.votes.push({ isConfirmed, answer }));
@@ -445,7 +445,10 @@ export class MirrorWorld {
     for (const vote of this.votes.splice(0)) vote.answer(vote.isConfirmed ?? this.isPromised);
   }
 
-  /** The other client claims one more server. It gets the mirror with a majority of the voters and one replica in sync. */
+  /**
+   * Lets the other client claim one more server. The other client gets the mirror when it has a majority of the voters and one replica in
+   * sync.
+   */
   private claim(): void {
     if (this.random.chance(0.3)) this.isWitnessTaken = true;
     else {

@@ -1,6 +1,6 @@
 // Judges the answers to the user of a mirror, block by block. Changes of a block take effect in the order of submission (M14), and each has
-// a value of its own. A READ must not return an older change than one that was acknowledged, or returned by a READ, before it was
-// submitted. A change with unknown outcome may have taken effect or not; the first READ after its end decides.
+// a value of its own. A READ must not return a change that is older than a change that was acknowledged, or returned by a READ, before this
+// READ was submitted. A change with unknown outcome may have taken effect or not; the first READ after its end decides.
 
 export interface UserIo {
   readonly op: 'read' | 'write' | 'flush';
@@ -11,7 +11,7 @@ export interface UserIo {
   readonly submittedAt: number;
   /** For each block of the volume: the newest WRITE that was acknowledged or read when this request was submitted. */
   readonly floor: readonly number[];
-  /** Like `floor`, but with acknowledged WRITEs only. */
+  /** For each block of the volume: the newest WRITE that was acknowledged when this request was submitted. */
   readonly acknowledged: readonly number[];
   /** WRITEs, by block and value, that were known to have had no effect when this request was submitted. */
   readonly dead: ReadonlySet<string>;

@@ -80,7 +80,10 @@ export class RevokeScene {
     return this.paths.flatMap((path) => path.requests(OP.OPEN).map(({ body }) => decodeOpenRequest(body, 0, body.length)));
   }
 
-  /** Requests that the server has received but the test has not answered, each as name and handle (OPEN: only the name). */
+  /**
+   * Texts for the requests that the server has received but the test has not answered. Each text has the name and the handle of the
+   * request; for OPEN, it has only the name.
+   */
   get waiting(): string[] {
     return [OP.OPEN, OP.CLOSE, OP.IOCTL, OP.READ, OP.WRITE, OP.FLUSH, OP.ZERO].flatMap((op) =>
       this.open(op).map(({ frame: { header } }) => (op === OP.OPEN ? 'OPEN' : `${NAMES[op]} ${header.handle}`)),

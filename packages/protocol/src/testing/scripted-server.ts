@@ -130,7 +130,7 @@ export class ScriptedServer {
   readonly nodekey = '0123456789abcdef';
   readonly pools = { bodies: new CountingBufferPool(), outputs: new CountingOutputPool() };
   readonly connections: ScriptedPath[] = [];
-  /** The connections that got a WELCOME; the index of each is its path number. */
+  /** The connections that got a WELCOME. The index of a connection in this list is its path number. */
   readonly paths: ScriptedPath[] = [];
   secret: Buffer | null = null;
   session = Buffer.alloc(16, 1);

@@ -91,7 +91,7 @@ export class SlotModel {
     return this.paths.filter(({ isLiving }) => isLiving);
   }
 
-  /** Each move in `often` is as likely as FAULT_RARITY faults together. */
+  /** Returns the moves that are possible now. Each move in `often` is as likely as FAULT_RARITY faults together. */
   private moves(): { readonly often: readonly (() => void)[]; readonly faults: readonly (() => void)[] } {
     const { living, paths } = this;
     const often: (() => void)[] = [];

@@ -1,5 +1,5 @@
-// The decoder yields the same frames however the bytes are cut, checks lengths before it allocates memory, and returns buffers. The encoder
-// creates the frames, so the two are checked against each other.
+// Tests that the decoder yields the same frames however the bytes are divided, checks lengths before it allocates memory, and gives its
+// buffers back to the pool. The encoder creates the frames, so the two are checked against each other.
 
 import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
@@ -38,7 +38,7 @@ interface Seen {
   malformed: string | null;
 }
 
-/** Returns a decoder that records its output; it also calls `hooks`. */
+/** Returns a decoder whose output is recorded. The recorder also calls `hooks`. */
 function watch(
   hooks: Partial<DecoderEvents> = {},
   pool = new CountingBufferPool(),

@@ -1,6 +1,6 @@
 // Decodes a stream of bytes into frames. The decoder can resume at every byte of the stream. A frame that is complete in the received bytes
 // is passed on without a copy. A body that arrives in parts is received into a buffer that the owner chooses, or else into a pooled buffer.
-// Invariants: `frame` receives a whole frame, which is valid only during the call; the length of a frame is checked before memory is
+// Invariants: `frame` receives a whole frame, which is valid only during the call. The length of a frame is checked before memory is
 // allocated.
 
 import { crc32 } from 'node:zlib';

@@ -1,5 +1,6 @@
-// The encoder with a sender that completes when the test says so: output arrives complete, in order, in few batches. No byte of a batch
-// changes while it is being sent. Buffers return to the pool once, even if the connection is closed in between.
+// Tests the encoder with a sender that completes a send when the test says so: output arrives complete, in order, in few batches. No byte
+// of a batch changes while it is being sent. Each buffer returns to the pool once, even if the connection is closed while the buffer is
+// being sent.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -44,7 +45,10 @@ class Wire implements BatchSender {
     this.underWay.push(batch);
   }
 
-  /** Completes the oldest send, or the one at `index`. Fails if its bytes have changed since the send. */
+  /**
+   * Completes the send at `index` among the unfinished sends; by default, the oldest. Fails if the bytes of this send have changed since it
+   * began.
+   */
   complete(index = 0): void {
     const [batch] = this.underWay.splice(index, 1);
     if (batch === undefined) return;

@@ -82,7 +82,7 @@ export class Encoder {
     return this.underWayBytes + (this.position - this.start);
   }
 
-  /** The buffer that the offset from `beginIo` refers to. */
+  /** The buffer to which the offset that `beginIo` returns refers. */
   get buffer(): Buffer {
     return this.output === null ? EMPTY : this.output.bytes;
   }

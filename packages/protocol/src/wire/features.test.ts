@@ -1,4 +1,4 @@
-// The choice of version and features from what both sides support.
+// Tests which version and which features are chosen from what both sides support.
 // The handshake's tests cover sides without a common version.
 
 import { expect, test } from 'vitest';

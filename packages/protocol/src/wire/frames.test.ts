@@ -1,5 +1,6 @@
-// THE table: every op once, unique numbers below the answer bit, names for logs, and the properties that the protocol defines.
-// The oracle is the same table written out again; protocol-doc.test.ts compares docs/PROTOCOL.md.
+// Tests the table of frames: every op once, unique numbers below the answer bit, names for logs, and the properties that the protocol
+// defines. The oracle is a second copy of the table, written out in this test. protocol-doc.test.ts compares the table with
+// docs/PROTOCOL.md.
 
 import { describe, expect, test } from 'vitest';
 import { ANSWER, FLAG, FRAMES, frameEntry, frameName, OP } from './frames.ts';
@@ -15,7 +16,7 @@ describe('the table of frames', () => {
     for (const { op } of FRAMES) expect(op > 0 && op < ANSWER).toBe(true);
   });
 
-  // The numbers are sent on the wire: a change of them changes the protocol.
+  // The numbers are sent on the wire, so a changed number changes the protocol.
   test('keeps its numbers', () => {
     expect(FRAMES.map(({ op, name }) => `${op.toString(16)} ${name}`)).toEqual(
       '1 HELLO,2 CHALLENGE,3 PROOF,4 WELCOME,5 REFUSE,6 BYE,7 START_TLS,10 PING,11 PONG,12 FENCE,13 FENCED,14 NOTIFY,15 REVOKE,16 REVOKED,20 LIST,21 OPEN,22 CLOSE,30 READ,31 WRITE,32 FLUSH,33 DISCARD,34 ZERO,35 IOCTL,36 ADMIN,37 VOTE'.split(

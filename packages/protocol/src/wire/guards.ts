@@ -1,6 +1,6 @@
 // A guard checks a value of unknown origin. A guard returns the checked value, or throws E_PROTOCOL with the field's name and the required
 // form. message-codec.ts defines the fields of each message. Invariants: the result is bounded, has no control characters, and shares no
-// memory with the received object or the receive buffer; an error never repeats received data.
+// memory with the received object or the receive buffer. An error never repeats received data.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { NAME_MAX_BYTES, UNIVERSE_MAX } from '@rsio/common/lib/limits';
@@ -124,7 +124,7 @@ export const errorCode = matching(/^[A-Z][A-Z0-9_]*$/, SHORT_TEXT_MAX_CHARS, 'an
 
 export const listenerInstance = matching(/^[0-9a-f]{32}$/, 32, '32 hexadecimal digits');
 
-/** The id of a mirror, of a voter or of the data of a replica. */
+/** The id of a mirror, the id of a voter, or the identity of a replica's data. */
 export const mirrorId = matching(/^[0-9a-f]+$/, MIRROR_ID_CHARS, `${MIRROR_ID_CHARS} hexadecimal digits`, MIRROR_ID_CHARS);
 
 export const termNumber = integer(1, TERM_NUMBER_MAX);

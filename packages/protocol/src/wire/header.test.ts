@@ -1,4 +1,4 @@
-// The header byte for byte: golden bytes of both shapes, every field at its bounds, and the length of the body.
+// Tests the header byte for byte: golden bytes of both shapes, every field at its bounds, and the length of the body.
 // The tests of encoder and decoder cover bodies.
 
 import fc from 'fast-check';

@@ -14,7 +14,7 @@ export const IO_MAX_SECTORS = BODY_MAX_BYTES / SECTOR_BYTES;
 /** Largest message body after the handshake. A list that does not fit into one body is sent in several frames (flag MORE). */
 export const MESSAGE_MAX_BYTES = 64 * KIB;
 export const WIDE_UNIT_SECTORS = MIB / SECTOR_BYTES;
-/** Most snapshots in one answer to the ioctl SNAPSHOTS. */
+/** Maximum number of snapshots in one answer to the ioctl SNAPSHOTS. */
 export const SNAPSHOTS_PER_ANSWER_MAX = 256;
 export const EXTENTS_PER_ANSWER_MAX = 1024;
 
@@ -43,7 +43,10 @@ export const INTERFACES_NAMED_MAX = 64;
 export const VOLUMES_PER_FRAME_MAX = 1024;
 /** Maximum number of holders that a message names for one volume; the volume may have more. */
 export const HOLDERS_NAMED_MAX = 32;
-/** A HELLO that offers all features must not exceed the size limit before the proof. */
+/**
+ * Maximum length of the name of a feature. The bound is low, because a HELLO that offers all features must fit into the size limit before
+ * the proof.
+ */
 export const FEATURE_NAME_MAX_CHARS = 32;
 /** Maximum length of error codes and addresses. */
 export const SHORT_TEXT_MAX_CHARS = 64;
@@ -55,46 +58,49 @@ export const LBA_MAX = 2 ** 48 - 1;
 // --- ADMIN
 /** Longest parameters of an ADMIN, as JSON text in UTF-8. */
 export const ADMIN_PARAMS_MAX_BYTES = 60 * KIB;
-/** Most bytes of an answer to an ADMIN in one frame. The client requests the rest. */
+/** Maximum size of the part of an ADMIN answer that one frame carries. The client requests the rest of a longer answer. */
 export const ADMIN_PART_MAX_BYTES = 60 * KIB;
 /** Longest answer to an ADMIN, as JSON text in UTF-8. */
 export const ADMIN_ANSWER_MAX_BYTES = 32 * MIB;
 /** Maximum length of the id and of the method name in an ADMIN. */
 export const ADMIN_ID_MAX_CHARS = 64;
-/** Most unanswered ADMINs of a session. The server refuses further calls. */
+/** Maximum number of unanswered ADMINs of a session. The server refuses further calls. */
 export const ADMIN_PER_SESSION_MAX = 8;
 
 // --- mirrors
-/** Digits of the ids of mirrors, of voters and of the data of replicas. */
+/** Number of hexadecimal digits in the id of a mirror, in the id of a voter, and in the identity of a replica's data. */
 export const MIRROR_ID_CHARS = 32;
 /** Maximum number of members, and of voters, of a mirror. */
 export const MIRROR_MEMBERS_MAX = 8;
-/** Most nodes that a configuration permits to claim the mirror. */
+/** Maximum number of nodes that a configuration can name as permitted to claim the mirror. */
 export const MIRROR_CLIENTS_MAX = 64;
 export const TERM_NUMBER_MAX = 2 ** 48;
-/** Largest step by which a claim's number may exceed the promise, so that no client uses up the numbers. */
+/** Largest amount by which the number of a claim may exceed the promised number. Without this bound, one claim could use up all numbers. */
 export const TERM_STEP_MAX = 2 ** 20;
 /** Size of the regions in which replicas mark writes (rule M2). Client and server must have the same value. */
 export const MIRROR_REGION_BYTES = 4 * MIB;
 export const MIRROR_REGIONS_MAX = Math.ceil(VOLUME_MAX_BYTES / MIRROR_REGION_BYTES);
-/** Most bytes of a map in one answer to the ioctl MIRROR_MAP: one bit for each region. */
+/** Largest part of an intent map in one answer to the ioctl MIRROR_MAP. The map has one bit for each region. */
 export const MIRROR_MAP_PART_MAX_BYTES = 32 * KIB;
-/** Most ranges of regions in one ioctl MIRROR_CLEAR. */
+/** Maximum number of ranges of regions in one ioctl MIRROR_CLEAR. */
 export const MIRROR_CLEAR_RANGES_MAX = 512;
-/** Length of a piece's checksum: the first bytes of its SHA-256. In practice, two different pieces never have the same checksum. */
+/**
+ * Length of the checksum of a piece. The checksum consists of the first bytes of the piece's SHA-256. In practice, two different pieces
+ * never have the same checksum.
+ */
 export const MIRROR_SUM_BYTES = 16;
-/** Most sectors of a piece in the ioctl MIRROR_SUMS. */
+/** Maximum number of sectors in a piece of the ioctl MIRROR_SUMS. */
 export const MIRROR_SUM_PIECE_SECTORS_MAX = (64 * KIB) / SECTOR_BYTES;
-/** Most sectors, and most pieces, in one ioctl MIRROR_SUMS. */
+/** MIRROR_SUMS_SECTORS_MAX and MIRROR_SUMS_PIECES_MAX: maximum number of sectors and of pieces in one ioctl MIRROR_SUMS. */
 export const MIRROR_SUMS_SECTORS_MAX = MIB / SECTOR_BYTES;
 export const MIRROR_SUMS_PIECES_MAX = 256;
-/** Most unanswered VOTEs of a session. The server refuses further VOTEs. */
+/** Maximum number of unanswered VOTEs of a session. The server refuses further VOTEs. */
 export const VOTES_PER_SESSION_MAX = 32;
 
 // --- handshake
 export const NONCE_BYTES = 32;
 export const MAC_BYTES = 32;
-/** Public key of X25519 in HELLO and CHALLENGE. */
+/** Length of the X25519 public key in HELLO and CHALLENGE. */
 export const SHARE_BYTES = 32;
 export const SESSION_ID_BYTES = 16;
 

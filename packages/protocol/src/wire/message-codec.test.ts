@@ -1,5 +1,5 @@
-// Every message in both directions, and invalid input: random, changed and cut bodies, fields out of bounds, unknown fields. The decoder's
-// tests cover frames; auth/golden-frames.test.ts tests exact bytes.
+// Encodes and decodes every message, and tests invalid input: random, changed and cut bodies, fields out of bounds, unknown fields. The
+// decoder's tests cover frames; auth/golden-frames.test.ts tests exact bytes.
 
 import fc from 'fast-check';
 import { Packr } from 'msgpackr';

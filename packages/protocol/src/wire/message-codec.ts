@@ -288,7 +288,7 @@ export function decodeOpenRequest(bytes: Buffer, offset: number, length: number)
   return { ...plain, mirror };
 }
 
-/** By default, the OPEN does not take over a hold, does not resume a hold, and opens a plain volume. */
+/** Encodes an OPEN. By default, the OPEN does not take over a hold, does not resume a hold, and opens a plain volume. */
 export function encodeOpenRequest(request: Omit<OpenRequest, 'take' | 'resume' | 'mirror'> & Partial<OpenRequest>): Buffer {
   return openRequest.encode({ take: TAKE.NO, resume: null, mirror: null, ...request });
 }

@@ -1,4 +1,4 @@
-// The scan of MessagePack bytes against another encoder, and each refused form.
+// Tests the scan with MessagePack bytes from another encoder, and with each form that the scan must refuse.
 // message-codec.test.ts tests the fields.
 
 import fc from 'fast-check';

@@ -190,7 +190,10 @@ export const IOCTL = {
   MIRROR_MAP: 6,
   /** For a replica: clears regions of its intent map. Request: MirrorClearRequest; the answer has no body. */
   MIRROR_CLEAR: 7,
-  /** For a replica: OK as long as the term of its OPEN may use it, otherwise STALE. No bodies. */
+  /**
+   * For a replica: the answer is OK as long as the term of the OPEN may use the replica, otherwise STALE. Request and answer have no
+   * bodies.
+   */
   TERM: 8,
   /** For a replica: checksums of a range, for a comparison with another replica. Request: MirrorSumsRequest; answer: MirrorSumsAnswer. */
   MIRROR_SUMS: 9,
@@ -262,7 +265,7 @@ export interface AdminCall {
   readonly method: string;
   /** Parameters of the method: one JSON object in UTF-8. */
   readonly params: Uint8Array;
-  /** Time in ms, from the arrival of the frame, for which the client waits. The server begins no change after it. */
+  /** Time in ms, from the arrival of the frame, for which the client waits. The server begins no change after this time. */
   readonly withinMs: number;
 }
 

@@ -1,4 +1,4 @@
-// The bodies of VOTE and of the ioctls of replicas: decoding yields the encoded message, and both ends refuse forbidden values.
+// Tests the bodies of VOTE and of the ioctls for replicas: decoding yields the encoded message, and both ends refuse forbidden values.
 // protocol-doc.test.ts checks that docs/PROTOCOL.md has the same fields; the fuzz targets test invalid bytes.
 
 import { Packr } from 'msgpackr';

@@ -1,6 +1,6 @@
-// Encodes and decodes the bodies of VOTE, and of the ioctls of replicas. Invariants: those of message-codec.ts; the replicas in sync are
-// members, and no identity, voter or client occurs twice in a list. A voter stores only values that these guards accept, so that it can
-// read them again after a restart.
+// Encodes and decodes the bodies of VOTE, and of the ioctls for replicas. Invariants: the invariants of message-codec.ts hold here, too.
+// The replicas in sync are members of the mirror. No identity, voter or client occurs twice in a list. A voter stores only values that
+// these guards accept, so that it can read them again after a restart.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { SECTOR_BYTES, SERVERID_MAX, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';

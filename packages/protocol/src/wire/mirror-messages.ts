@@ -75,7 +75,10 @@ export interface MirrorConfig {
   readonly clean: boolean;
   readonly members: readonly MirrorMember[];
   readonly voters: readonly MirrorVoter[];
-  /** During a change of voters, the new voters: a majority of `voters` and one of these is needed (rule M17). Otherwise null. */
+  /**
+   * The new voters while the voters are being changed, otherwise null. During the change, a majority of `voters` and a majority of
+   * `nextVoters` are needed (rule M17).
+   */
   readonly nextVoters: readonly MirrorVoter[] | null;
   /** Size of the mirror as users see it (rule M21). */
   readonly sizeBytes: number;
@@ -138,11 +141,11 @@ export interface VoteAnswer {
   readonly voter: string | null;
   /** The highest term that was claimed at this voter; null if there is none. */
   readonly promise: Term | null;
-  /** Null if the voter has no configuration, and in the answer to a CONFIRM. */
+  /** The configuration that the voter has stored. Null if the voter has no configuration, and in the answer to a CONFIRM. */
   readonly stored: StoredConfig | null;
   /**
-   * In the answers to CLAIM, PLACE and RECORD: the replica of this server; null if the client can use none now. After a CLAIM, the server
-   * executes no requests of lower terms on the replica any more. RECORD does not end such requests.
+   * In the answers to CLAIM, PLACE and RECORD: the replica of this server; null if this server has no replica that the client can use now.
+   * After a CLAIM, the server executes no requests of lower terms on the replica any more. RECORD does not end such requests.
    */
   readonly replica: VoteReplica | null;
 }

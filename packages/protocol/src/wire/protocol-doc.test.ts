@@ -113,7 +113,7 @@ const voteAnswer = mirrors.encodeVoteAnswer({ voted: VOTED.DONE, sentence: '', v
 const openTerm = { mirror: id, number: 1 };
 const openedReplica = codec.encodeOpenRequest({ name: 'oracle', universe: 0, readonly: false, mirror: openTerm });
 
-/** The map at `path` within a body. */
+/** Returns the map at `path` within a decoded body. */
 function part(body: Buffer, ...path: readonly (string | number)[]): object {
   return path.reduce<object>((value, key) => Reflect.get(value, key) as object, unpacker.unpack(body) as object);
 }

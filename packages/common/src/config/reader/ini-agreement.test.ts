@@ -1,6 +1,6 @@
-// Compares our parser with `ini` (npm) on random files: both read the same from all files that both accept, except for DIFFERENCES.
-// DIFFERENCES lists each known difference with its reason. An example shows that each entry is needed; the property shows that the list is
-// complete. ini-document.test.ts tests bytes, lines and edits.
+// Compares our parser with `ini` (npm) on random files: our parser and `ini` read the same content from every file that both accept, except
+// for the cases in DIFFERENCES. DIFFERENCES lists each known difference with its reason. For each entry, an example shows that the entry is
+// needed. The property shows that the list is complete. ini-document.test.ts tests bytes, lines and edits.
 
 import fc from 'fast-check';
 import { parse } from 'ini';
@@ -22,7 +22,10 @@ interface Difference {
   readonly theirs: Reading;
 }
 
-/** Our document in the form of `ini`: an entry without `=` is true. A repeated section or key, unknown to `ini`, becomes a list. */
+/**
+ * Converts our document into the form in which `ini` returns files. An entry without `=` becomes true. A repeated section or key becomes a
+ * list; `ini` has no form for repetitions.
+ */
 function readingOf({ preamble, sections }: IniDocument): Reading {
   const reading = entriesOf(preamble);
   for (const section of sections) add(reading, titleOf(section), entriesOf(section.contents));
@@ -44,7 +47,7 @@ function titleOf({ type, name }: { type: string; name: string | null }): string 
   return name === null ? type : `${type} ${name}`;
 }
 
-/** Our readers refuse a file with a faulty header. `ini` takes such a line as a key. */
+/** False if a section header is faulty. Our readers refuse a file with a faulty header, but `ini` reads a faulty header as a key. */
 function isAccepted({ sections }: IniDocument): boolean {
   return sections.every(({ fault }) => fault === null);
 }
@@ -182,7 +185,7 @@ const DIFFERENCES: readonly Difference[] = [
   },
 ];
 
-/** Usual words, and occasionally words on which a difference depends, or similar ones. */
+/** Mostly usual words. Some words are those on which a difference depends, or similar words. */
 const plainWord = fc.constantFrom(
   'a',
   'port',
@@ -217,7 +220,7 @@ const oddWord = fc.constantFrom(
 );
 const word = fc.oneof({ weight: 30, arbitrary: plainWord }, { weight: 1, arbitrary: oddWord });
 const space = fc.oneof({ weight: 8, arbitrary: fc.constantFrom('', ' ') }, { weight: 1, arbitrary: fc.constantFrom('\t', '  ', '\ufeff') });
-/** Makes names differ, so that few files have the same name twice. */
+/** A number that is added to names, so that few files have the same name twice. */
 const number = fc.integer({ min: 0, max: 99 });
 const oneOfFew = fc.integer({ min: 0, max: 5 });
 const header = fc.tuple(fc.oneof({ weight: 9, arbitrary: fc.constant('') }, space), word, space, oneOfFew);

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { type IniDocument, parseIni, printIni } from './ini-document.ts';
 import { appendLine, appendSection, removeEntry, setValue } from './ini-edit.ts';
 
-/** Texts that look like configuration files, and some that do not. */
+/** Texts that look like configuration files, and some texts that do not. */
 const iniText = fc
   .array(
     fc.tuple(

@@ -11,7 +11,7 @@ interface EntryStyle {
   readonly indent: string;
   /** Number of columns from the indent to the `=`. */
   readonly width: number;
-  /** White space between the key and the `=` if the key has at least `width` characters. */
+  /** White space that is put between the key and the `=` if the key has at least `width` characters. */
   readonly before: string;
   readonly after: string;
 }
@@ -55,7 +55,10 @@ export function appendLine(document: IniDocument, sectionIndex: number, text: st
   return insertAfter(document, lastLineOf(sectionAt(document, sectionIndex)), [text]);
 }
 
-/** Removes the content lines of the section for which `isDoomed` returns true. If there are none, returns `document` itself. */
+/**
+ * Removes the content lines of the section for which `isDoomed` returns true. If `isDoomed` returns true for no line, returns `document`
+ * itself.
+ */
 export function removeLines(document: IniDocument, sectionIndex: number, isDoomed: (text: string) => boolean): IniDocument {
   const contents = sectionAt(document, sectionIndex).contents.filter(({ text }) => isDoomed(text));
   const doomed = new Set(contents.map(({ line }) => line - 1));
@@ -204,7 +207,7 @@ function lastAttachedLine(document: IniDocument, sectionIndex: number): number {
   return last + 1 >= document.lines.length || isBlank(document, last + 1) ? last : own;
 }
 
-/** Zero-based index of the last line above the first section and its comments; -1 if there is none. */
+/** Zero-based index of the last line above the first section and its comments; -1 if there is no such line. */
 function topLine(document: IniDocument): number {
   return document.sections.length === 0 ? document.lines.length - 1 : firstAttachedLine(document, 0) - 1;
 }

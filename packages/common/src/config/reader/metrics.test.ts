@@ -1,5 +1,5 @@
-// The keys about metrics in both configuration files: accepted values, and values refused because other machines could read the metrics.
-// The folder metrics/ has the server.
+// Tests the keys about metrics in both configuration files: accepted values, and values that are refused because other machines could read
+// the metrics. The tests in the folder metrics cover the metrics server.
 
 import { expect, test } from 'vitest';
 import type { MetricsConfig } from '../schema/types.ts';

@@ -10,7 +10,7 @@ interface MetricsReader {
   lineOf(key: 'metrics' | 'metrics-token'): number;
 }
 
-/** `endpoint`, `token`: values of the two keys. */
+/** Returns the settings of the metrics; null if metrics are off. `endpoint` and `token` are the values of the two keys. */
 export function readMetrics(
   endpoint: EndpointConfig | null,
   token: string | null,

@@ -1,4 +1,4 @@
-// The client's file: the sample, inheritance of every policy, target ports, and each invalid input with its line.
+// Tests the parser of the client's file: the sample, inheritance of every policy, target ports, and each invalid input with its line.
 // The tests compare whole messages or, if a message ends with text of the schema, its beginning.
 
 import { describe, expect, test } from 'vitest';

@@ -99,7 +99,7 @@ export function examineRscltConfig(text: string, file: string): RscltExamination
     sections.filter(({ type }) => type === 'trigger').map((section) => new SectionReader(section, schema.trigger.keys, schema, findings)),
     findings,
   );
-  // Must come after all checks, because these lists contain only the findings so far.
+  // Read the lists only after all checks, because they contain only the findings so far.
   const { problems, warnings } = findings;
   const config = {
     file,
@@ -204,7 +204,10 @@ function checkNamespaces(groups: readonly Group[], defaults: Reader<'defaults'>,
   }
 }
 
-/** With `tls = on`, a short nodekey is refused, because a machine that guesses it could take part in encrypted sessions. */
+/**
+ * Returns why a short nodekey is a problem; null if a short nodekey is allowed. With `tls = on`, a short nodekey is refused, because a
+ * machine that guesses the nodekey could take part in encrypted sessions.
+ */
 function demandOf(reader: Reader<'namespace'>, defaults: Reader<'defaults'>): KeyDemand | null {
   if (!(reader.value('tls') ?? defaults.value('tls'))) return null;
   const line = reader.isSet('tls') ? reader.lineOf('tls') : defaults.lineOf('tls');

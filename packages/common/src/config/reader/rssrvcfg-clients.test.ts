@@ -1,4 +1,4 @@
-// Clients and their keys in the server's file. Invariant under test: no message shows a key.
+// Tests the clients and their keys in the server's file. Invariant under test: no message shows a key.
 // rssrvcfg.test.ts tests the rest of the file.
 
 import { describe, expect, test } from 'vitest';

@@ -1,5 +1,5 @@
-// The server's file: the sample, every default, and each invalid input with its line, the problem and the permitted values. Volumes are in
-// rssrvcfg-volumes.test.ts, clients and keys in rssrvcfg-clients.test.ts.
+// Tests the parser of the server's file: the sample, every default, and each invalid input with its line, the problem and the permitted
+// values. rssrvcfg-volumes.test.ts tests volumes, and rssrvcfg-clients.test.ts tests clients and keys.
 // The tests compare whole messages or, if a message ends with text of the schema, its beginning.
 
 import { availableParallelism } from 'node:os';

@@ -34,7 +34,7 @@ export function parseRssrvConfig(text: string, file: string): RssrvConfig {
 }
 
 export interface RssrvExamination {
-  /** Null if there is any problem. */
+  /** The configuration; null if the file has a problem. */
   readonly config: RssrvConfig | null;
   readonly problems: readonly ConfigProblem[];
   readonly warnings: readonly ConfigWarning[];
@@ -197,7 +197,7 @@ function checkVolume(reader: Reader<'volume'>, findings: Findings): void {
   const about = `Volume ${quoteText(reader.name)}`;
   const pathless = type === 'memory' || type === 'null';
   const isTypeWrong = reader.isSet('type') && reader.given('type') === null;
-  // A wrong value of the key `path` is not a missing path; the section reader has already reported the wrong value.
+  // Do not report a path with a wrong value as missing, because the section reader has already reported the wrong value.
   if (!pathless && !isTypeWrong && !reader.isSet('path'))
     findings.problem(reader.line, `${about} has no path: add "path = ..." (type memory and null need none)`);
   if (pathless && !reader.isSet('size'))
@@ -283,7 +283,9 @@ function readClients(
   return clients;
 }
 
-/** The messages show at most the client's name, because any other word of a malformed line may be a secret key. */
+/**
+ * Reads the line of a client. The messages show at most the client's name, because any other word of a malformed line may be a secret key.
+ */
 function readClient({ text, line }: IniContent, findings: Findings): ServerClientConfig | null {
   const form = schema.clients.lines;
   const [, name = '', keys = ''] = /^(\S+)\s+(.*)$/su.exec(text) ?? [];

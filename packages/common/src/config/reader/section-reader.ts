@@ -27,7 +27,7 @@ export class SectionReader<K extends KeyTable> {
   readonly #values = new Map<string, unknown>();
   readonly #lines = new Map<string, number>();
   /**
-   * Keys that the administrator probably meant in faulty lines. The meant keys are not reported as missing, because the faulty lines are
+   * Keys that the administrator probably meant in faulty lines. These keys are not reported as missing, because the faulty lines are
    * reported.
    */
   readonly #meant = new Set<string>();
@@ -55,7 +55,7 @@ export class SectionReader<K extends KeyTable> {
     return (this.#values.has(key) ? this.#values.get(key) : fallback) as ValueOf<K[N]>;
   }
 
-  /** Like `value`, but returns null instead of the default. */
+  /** Returns the value that the file sets. If the file sets no correct value, returns null, even if the key has a default. */
   given<N extends keyof K & string>(key: N): ValueOf<K[N]> | null {
     return this.#values.has(key) ? this.value(key) : null;
   }

@@ -1,4 +1,4 @@
-// Sections [pool] and [rights]: the values read, and the message about each wrong line.
+// Tests the sections [pool] and [rights]: the values that are read, and the message about each wrong line.
 // rssrvcfg.test.ts tests the other sections.
 
 import { describe, expect, test } from 'vitest';

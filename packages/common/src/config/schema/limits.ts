@@ -19,16 +19,16 @@ export const DEAD_AFTER_MS = 3 * HEARTBEAT_INTERVAL_MS;
 
 /** Default number of worker processes per CPU core of the server. Each worker uses about 12 MiB of memory. */
 export const PROCESSES_PER_CORE = 8;
-/** A storage stamp is a text that identifies the file or device of a volume. */
+/** Maximum length of a storage stamp, which is a text that identifies the file or device of a volume. */
 export const STORAGE_STAMP_MAX_CHARS = 128;
 
 export const PORT_DEFAULT = 5_000;
 export const KEY_MAX_CHARS = 256;
-/** Each character is one of 30 possible characters, so a generated key has more than 150 random bits. */
+/** Length of a generated key. Each character is one of 30 possible characters, so that the key has more than 150 random bits. */
 export const KEY_NEW_CHARS = 32;
 export const PATH_MAX_BYTES = 4_095;
 export const CONFIG_FILE_MAX_BYTES = 16 * MIB;
-/** A client's configuration file has one [server] section for each interface of each server. */
+/** Maximum number of [server] sections in a client's configuration file, which has one section for each interface of each server. */
 export const SERVER_SECTIONS_MAX = SERVERS_PER_CLIENT_MAX * INTERFACES_MAX;
 export const NAMESPACES_PER_CLIENT_MAX = 256;
 export const HEARTBEAT_MIN_MS = 50;
@@ -37,7 +37,7 @@ export const SUSPECT_MIN_MS = 10;
 export const DEAD_MAX_MS = 600_000;
 export const STALL_MS = 600_000;
 export const STALL_MIN_MS = 100;
-/** One week. Bounded, because a timer cannot wait longer than 2^31 ms. */
+/** Longest value of the key `stall`: one week. The value is bounded, because a timer cannot wait longer than 2^31 ms. */
 export const STALL_MAX_MS = 604_800_000;
 /** Default time for which a mirror waits for a replica that it cannot reach. */
 export const MIRROR_PATIENCE_MS = 1_000;
@@ -56,14 +56,16 @@ export const LOG_TOTAL_MIN_BYTES = MIB;
 export const LOG_TOTAL_MAX_BYTES = 64 * 1024 * MIB;
 
 /**
- * Range of I/O limits of volumes and clients. With the lowest limits, the server still executes a client's full queue in acceptable time.
+ * IOPS_MIN to BANDWIDTH_MAX_BYTES: range of the I/O limits of volumes and clients. With the lowest limits, the server still executes a
+ * client's full queue in acceptable time.
  */
 export const IOPS_MIN = 10;
 export const IOPS_MAX = 10_000_000;
 export const BANDWIDTH_MIN_BYTES = 64 * 1024;
 export const BANDWIDTH_MAX_BYTES = 1024 * 1024 * MIB;
 /**
- * Default time for which unused allowance is kept. If it were shorter than the delays of a busy process, the limit would not be reached.
+ * Default time for which unused allowance is kept. If this time were shorter than the delays of a busy process, I/O could not reach its
+ * limit.
  */
 export const BURST_MS = 1_000;
 export const BURST_MIN_MS = 100;
@@ -75,7 +77,10 @@ export const RESERVE_MAX_PERCENT = 50;
 assert(KEY_NEW_CHARS > KEY_RECOMMENDED_MIN_CHARS && KEY_NEW_CHARS <= KEY_MAX_CHARS, 'A new key must be a good one');
 assert(SUSPECT_AFTER_MS < HEARTBEAT_INTERVAL_MS && HEARTBEAT_INTERVAL_MS * 2 < DEAD_AFTER_MS, 'suspect < heartbeat < dead / 2');
 
-/** Triggers: most programs, and the time for which each may run. */
+/**
+ * TRIGGERS_MAX: maximum number of triggers. TRIGGER_MS, TRIGGER_MIN_MS and TRIGGER_MAX_MS: default and range of the time for which the
+ * program of a trigger may run.
+ */
 export const TRIGGERS_MAX = 16;
 export const TRIGGER_MS = 10_000;
 export const TRIGGER_MIN_MS = 1_000;

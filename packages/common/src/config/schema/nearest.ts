@@ -1,7 +1,7 @@
 // Finds the known word that is closest to a mistyped word, by edit distance. The functions are pure. Even the closest word may be unrelated
 // to the mistyped word, so the caller decides whether to suggest a word.
 
-/** Longer words are cut before they are compared; the names of all keys and sections are shorter. */
+/** Number of characters that are compared; longer words are cut. The names of all keys and sections are shorter. */
 const COMPARED_MAX_CHARS = 40;
 
 /**

@@ -1,5 +1,5 @@
-// The table is complete: every default is a value of its type, every help text is a sentence, and every key of the manual exists. The tests
-// of both configuration files cover the permitted values of each type.
+// Tests that the table of keys is complete and consistent: every default is a value of its type, every help text is a sentence, and every
+// key of the manual exists. The tests of both configuration files cover the permitted values of each type.
 
 import { describe, expect, test } from 'vitest';
 import { isMistyped, nearestWord } from './nearest.ts';

@@ -1,5 +1,5 @@
-// The section [trigger NAME], which both configuration files may have. reader/triggers.ts reads it, and the folder triggers/ starts its
-// programs.
+// Defines the keys of the section [trigger NAME], which both configuration files may have. reader/triggers.ts reads this section, and the
+// folder triggers starts its programs.
 
 import { printDuration } from '../../lib/units.ts';
 import { needed, withDefault } from './entries.ts';

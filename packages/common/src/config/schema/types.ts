@@ -2,7 +2,10 @@
 // in bytes.
 
 export type StallPolicy = number | 'forever' | 'fail';
-/** `confirmed`: a READ of a mirror is answered after the other servers have confirmed it. `local`: one server alone answers. */
+/**
+ * `confirmed`: a READ of a mirror is answered after the other servers have confirmed that this client still holds the mirror. `local`: one
+ * server alone answers the READ.
+ */
 export type MirrorReads = 'confirmed' | 'local';
 export type DeviceChoice = 'auto' | 'block' | 'raw' | 'nbd-socket' | 'none';
 /** The value `configured` means `auto`, restricted to the server interfaces that the file lists. */
@@ -53,16 +56,16 @@ export interface ServerVolumeConfig {
   /** Clients that may take over the volume from another client; null for all clients that may attach the volume. */
   readonly takeOver: readonly string[] | null;
   readonly takeOverForce: boolean;
-  /** True if rssrv may serve the volume even when its file cannot be locked. */
+  /** True if rssrv may serve the volume even if the volume's file cannot be locked. */
   readonly unlocked?: boolean;
   readonly id: string | null;
   /** Mark by which the administrator confirms that the content of the storage is unchanged; null if the key is not set. */
   readonly sameContent: string | null;
-  /** If absent, NO_IO_LIMITS apply. */
+  /** I/O limits of the volume; if the field is absent, NO_IO_LIMITS apply. */
   readonly limits?: IoLimits;
   /** Set for a volume of a pool, which a manifest describes instead of a section. */
   readonly pool?: PoolMembership;
-  /** Set for a volume of a pool that consists of several files. `path` and `pool` are then those of the first file. */
+  /** Set for a volume of a pool that consists of several files. `path` and `pool` are then the path and the pool of the first file. */
   readonly layout?: VolumeLayout;
   /** Line of the section; 0 for a volume of a pool. */
   readonly line: number;
@@ -76,7 +79,7 @@ export interface PoolMembership {
   readonly ids: readonly string[];
   /** True if space for the whole volume is allocated. */
   readonly isThick: boolean;
-  /** Set if the volume is a replica of a mirror. `mapPath`: path of its intent map. */
+  /** Set if the volume is a replica of a mirror. `mapPath`: path of the replica's intent map. */
   readonly replica?: { readonly mirror: string; readonly identity: string; readonly mapPath: string };
   /** Reason why the volume cannot be served although its pool is open. */
   readonly trouble?: string;
@@ -92,7 +95,7 @@ export interface PartConfig {
   readonly poolId: string;
   /** Name of the pool; null if the pool is not open. */
   readonly pool: string | null;
-  /** Null if the file cannot be used. */
+  /** Path of the file; null if the file cannot be used. */
   readonly path: string | null;
   readonly sizeBytes: number;
   /** Stamp of the file when it was created; null if it cannot be distinguished from other files. */
@@ -116,7 +119,7 @@ export interface PoolConfig {
 export interface TriggerConfig {
   readonly name: string;
   readonly on: 'snapshot-before' | 'snapshot-after' | 'event';
-  /** Path of the program. */
+  /** Path of the program that the trigger starts. */
   readonly run: string;
   readonly timeoutMs: number;
   /** Line of the key `run`. */
@@ -160,7 +163,7 @@ export interface EndpointConfig {
 
 /** Where a daemon offers its metrics. */
 export interface MetricsConfig extends EndpointConfig {
-  /** Token that a reader must send; null only for a loopback address, which needs none. */
+  /** Token that a reader of the metrics must send. It can be null only for a loopback address, which needs no token. */
   readonly token: string | null;
 }
 
@@ -190,7 +193,7 @@ export interface RssrvConfig {
     readonly processes: number;
     /** True if clients may found records of mirrors at this server. */
     readonly witness: boolean;
-    /** Null if metrics are not offered. */
+    /** Where the daemon offers its metrics; null if it offers no metrics. */
     readonly metrics: MetricsConfig | null;
   };
   readonly interfaces: readonly ServerInterfaceConfig[];
@@ -199,7 +202,9 @@ export interface RssrvConfig {
   readonly triggers: readonly TriggerConfig[];
   readonly clients: readonly ServerClientConfig[];
   readonly rights: readonly ClientRights[];
-  /** True if the file has a section [rights], even an empty one. Only then does a forced take-over need the right `admin`. */
+  /**
+   * True if the file has a section [rights], even if the section is empty. A forced take-over needs the role `admin` only if this is true.
+   */
   readonly hasRights: boolean;
   readonly warnings: readonly ConfigWarning[];
 }
@@ -267,15 +272,15 @@ export interface ClientNamespaceConfig {
 export interface RscltConfig {
   readonly file: string;
   readonly defaultPort: number | null;
-  /** Value of `tls` for namespaces that do not set it. */
+  /** Value of the key `tls` for namespaces that do not set this key. */
   readonly defaultTls: boolean;
   readonly nbdGroup: string | null;
   readonly log: LogChoice;
   readonly logTime: LogTime;
   readonly logTotalBytes: number;
-  /** Null if busy polling is off. */
+  /** Duration of busy polling, in microseconds; null if busy polling is off. */
   readonly busyPollUs: number | null;
-  /** Null if metrics are not offered. */
+  /** Where the daemon offers its metrics; null if it offers no metrics. */
   readonly metrics: MetricsConfig | null;
   readonly interfaces: readonly ClientInterfaceConfig[];
   readonly namespaces: readonly ClientNamespaceConfig[];

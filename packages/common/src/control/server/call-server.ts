@@ -1,5 +1,5 @@
-// Sends one request to a control socket of rssrv. control-client.ts transmits the request. Invariants: the types of parameters and result
-// are those of the method in the table; the socket for readers is tried only if this user may not open the main socket.
+// Sends one request to a control socket of rssrv. control-client.ts transmits the request. Invariants: the parameters and the result have
+// the types that the table gives for the method. The socket for readers is tried only if this user may not open the main socket.
 
 import { errnoName, RsError, toRsError } from '../../lib/errors.ts';
 import { callMethod, type CallOptions } from '../control-client.ts';
@@ -37,7 +37,7 @@ export async function callServer<M extends ServerMethodName>(
   }
 }
 
-/** True if the kernel has refused to open the socket, in contrast to an E_RIGHTS in an answer of rssrv. */
+/** True if the kernel has refused to open the socket. False for an error E_RIGHTS that rssrv itself has answered. */
 function isClosedToUser(error: unknown): boolean {
   const { code, cause } = toRsError(error);
   return code === 'E_RIGHTS' && ['EACCES', 'EPERM'].includes(errnoName(cause) ?? '');

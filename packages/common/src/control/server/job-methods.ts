@@ -62,7 +62,7 @@ export const JOB_METHODS = {
     SERVER_CHANGE_MS,
     'manage',
   ),
-  // Not for clients: a client must not make the server write files or connect to other machines.
+  // Clients may not call this method, because a client must not make the server write files or connect to other machines.
   'volume-export': method(
     'Begins a job that copies a volume at one moment, or a snapshot of it, to a file on the server or an NBD server',
     {
@@ -79,7 +79,7 @@ export const JOB_METHODS = {
     SERVER_CHANGE_MS,
     null,
   ),
-  // Not for clients: a client must not make the server read files or connect to other machines.
+  // Clients may not call this method, because a client must not make the server read files or connect to other machines.
   'volume-import': method(
     'Begins a job that makes a volume of a file, of a block device, or of an export of an NBD server',
     {

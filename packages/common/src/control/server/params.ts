@@ -27,7 +27,7 @@ export const goesOnIn: Param<string | null | undefined> = {
   what: 'the name of a pool or null',
   default: null,
 };
-/** Id of the mirror whose replica is grown; null for a volume that is no replica. */
+/** Id of the mirror whose replica is grown; null if the volume is no replica. */
 export const ofMirror: Param<string | null | undefined> = {
   shape: orNull(filledText()),
   what: 'the id of a mirror or null',
@@ -37,7 +37,7 @@ export const poolName: Param<string> = { shape: filledText(), what: 'the name of
 /** Destination of an export. */
 export const copyTarget: Param<string> = { shape: filledText(), what: 'an absolute path or an NBD URI' };
 export const importSource: Param<string> = { shape: filledText(), what: 'an absolute path or an NBD URI' };
-/** Null to determine the format by the suffix of the file. */
+/** Format of an image file. If it is null, the suffix of the file's name determines the format. */
 export const imageFormat: Param<'raw' | 'qcow2' | null> = {
   shape: orNull(word(['raw', 'qcow2'])),
   what: 'raw, qcow2 or null',
@@ -45,29 +45,29 @@ export const imageFormat: Param<'raw' | 'qcow2' | null> = {
 };
 export const jobId: Param<string> = { shape: filledText(), what: 'the id of a job' };
 export const jobIdOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'the id of a job or null', default: null };
-/** Null for no limit. */
+/** Limit on the rate of a job, in bytes per second; null for no limit. */
 export const bytesPerSecond: Param<number | null> = {
   shape: orNull(whole(1, VOLUME_MAX_BYTES)),
   what: 'a number of bytes in a second or null',
   default: null,
 };
 export const volumeName: Param<string> = { shape: filledText(), what: `the name of a volume, at most ${NAME_MAX_BYTES} characters` };
-/** Null for every removed volume. */
+/** Name of a removed volume; null for all removed volumes. */
 export const removedName: Param<string | null> = { shape: orNull(filledText()), what: 'the name of a volume or null', default: null };
-/** The id of one removed volume, because several may have one name. */
+/** The id of one removed volume. A name is not enough, because several removed volumes may have the same name. */
 export const removedId: Param<string | null> = { shape: orNull(filledText()), what: 'the id of a removed volume or null', default: null };
-/** Selects volumes whose removal is at least this long ago; 0 for all. */
+/** Selects volumes that were removed at least this long ago; 0 selects all removed volumes. */
 export const olderMs: Param<number> = { shape: whole(0, OLDER_MAX_MS), what: `a time in ms, at most ${OLDER_MAX_MS}`, default: 0 };
 /** The name of a snapshot without the name of its volume. */
 export const snapshotName: Param<string> = { shape: filledText(), what: `the name of a snapshot, at most ${NAME_MAX_BYTES} characters` };
-/** From this UUID and the id of the mirror, each server derives the same id of the snapshot. */
+/** A UUID. Each server derives the id of the snapshot from this UUID and the id of the mirror, so that all servers get the same id. */
 export const snapshotId: Param<string> = { shape: filledText(), what: 'a UUID of the request' };
 export const mirrorId: Param<string> = { shape: filledText(), what: 'the id of a mirror' };
 /** Number of a term, or of a moment within a term. */
 export const momentNumber: Param<number> = { shape: whole(1, Number.MAX_SAFE_INTEGER), what: 'a whole number above 0' };
-/** Null for the present content of the volume. */
+/** Name of a snapshot; null for the present content of the volume. */
 export const snapshotOrNull: Param<string | null> = { shape: orNull(filledText()), what: 'the name of a snapshot or null', default: null };
-/** Offset of a part of an answer. */
+/** Offset in bytes of the requested part of an answer. */
 export const offsetBytes: Param<number> = { shape: whole(0, VOLUME_MAX_BYTES), what: 'a number of bytes', default: 0 };
 /** Snapshots to make, with their volumes. */
 export const newSnapshots: Param<readonly { readonly name: string; readonly universe: number; readonly snapshot: string }[]> = {
@@ -80,7 +80,10 @@ export const volumeNames: Param<readonly { readonly name: string; readonly unive
 };
 export const universe: Param<number> = { shape: whole(0, UNIVERSE_MAX), what: `a whole number from 0 to ${UNIVERSE_MAX}`, default: 0 };
 export const sizeBytes: Param<number> = { shape: whole(1, VOLUME_MAX_BYTES), what: 'a size in bytes' };
-/** Id that the program makes for a change. If the id arrives again, the server repeats its answer and executes nothing. */
+/**
+ * Id that the calling program makes for a change. If a request with the same id arrives again, the server repeats its answer and executes
+ * nothing.
+ */
 export const request: Param<string | null> = { shape: orNull(filledText()), what: 'an id of at most 64 characters or null', default: null };
 export const clients: Param<readonly string[] | null> = { shape: NAMES_OR_NULL, what: 'a list of client names or null', default: null };
 export const blockSize: Param<number> = { shape: whole(512, 4096), what: '512 or 4096', default: 512 };

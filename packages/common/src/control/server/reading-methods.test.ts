@@ -1,4 +1,4 @@
-// Which methods of rssrv the control group may call.
+// Tests which methods of rssrv the control group may call.
 // No test here opens a socket.
 
 import { expect, test } from 'vitest';

@@ -1,5 +1,5 @@
 // Lists which methods of rssrv members of the control group may call (control-group in rssrvcfg). Invariant: a method with the value true
-// changes nothing, delays no change, and answers without keys. A new method does not compile without a value here.
+// changes nothing, delays no change, and its answer contains no keys. If a new method has no value here, the program does not compile.
 
 import type { ServerMethodName } from './server-methods.ts';
 
@@ -16,9 +16,10 @@ const READS: Readonly<Record<ServerMethodName, boolean>> = {
   'client-list': true,
   'job-list': true,
   'witness-list': true,
-  // False: the method opens any pool that the caller's text names, with the rights of rssrv, and occupies the queue of changes.
+  // The value is false, because the method opens every pool that the caller's text names, with the rights of rssrv, and occupies the queue
+  // of changes.
   'config-check': false,
-  // False: the method occupies the queue of changes.
+  // The value is false, because the method occupies the queue of changes.
   'pool-check': false,
   'pool-make': false,
   'volume-create': false,

@@ -116,7 +116,7 @@ const forMs: Param<number> = {
   default: PAUSE_MS,
 };
 
-/** Methods that hold or refuse the I/O of a volume. Each may be executed twice without harm. */
+/** Methods that hold or refuse the I/O of a volume. Each method may be executed twice without harm. */
 export const HALT_METHODS = {
   'volume-pause': method(
     'Holds all I/O of a volume until volume-resume, for the given time at most',

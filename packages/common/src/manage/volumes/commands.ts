@@ -1,6 +1,6 @@
 // The volume commands of rsadm and rsconfig. Each program adds its own commands `volume list` and `volume create`. rssrv decides whether a
 // change is permitted, and makes it. Invariants: each command that changes something sends an id with its request, so that the request is
-// never executed twice; removing a volume needs the person's consent.
+// never executed twice. Removing a volume needs the person's consent.
 
 import { type Command, JSON_OPTION, makeCommand, printJson, usageError } from '../../cli/command.ts';
 import { toText } from '../../cli/table.ts';
@@ -37,12 +37,12 @@ export function volumeCommands(program: VolumeProgram, words: string): VolumeCom
   };
 }
 
-/** JSON that a command about one volume prints. */
+/** Returns the shape of the JSON that a command about one volume prints. */
 export function volumeShape({ place }: VolumeProgram): Shape {
   return object({ ...place, volume: VOLUME });
 }
 
-/** Common parts of the commands about one volume. */
+/** Returns the parts that all commands about one volume have in common. */
 function volumeCommand(given: VolumeProgram, verb: string) {
   return {
     call: { by: 'words', words: `volume ${verb}` },

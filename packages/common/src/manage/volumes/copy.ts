@@ -64,7 +64,7 @@ type CommonValues = OptionValues & {
   readonly json: boolean;
 };
 
-/** For rsconfig: copies to new volumes only. `words`: name of the program's job commands, such as `jobs`. */
+/** The command of rsconfig, which copies only to new volumes. `words`: name of the program's job commands, such as `jobs`. */
 export function copyCommand(given: VolumeProgram, words: string): Command<VolumeDoor> {
   const { program } = given;
   return makeCommand(program, {
@@ -88,7 +88,7 @@ export function copyCommand(given: VolumeProgram, words: string): Command<Volume
   });
 }
 
-/** For rsadm: copies to any target. */
+/** The command of rsadm, which copies to any target. */
 export function copyAnywhereCommand(given: VolumeProgram, words: string): Command<VolumeDoor> {
   const { program } = given;
   return makeCommand(program, {

@@ -72,7 +72,7 @@ export async function createVolume(door: VolumeDoor, options: CreateOptions, nam
   return created;
 }
 
-/** I/O limits of the volume, as settings. Throws E_USAGE. */
+/** Returns the I/O limits of the volume as settings. Throws E_USAGE if a limit is wrong. */
 function limitSettings(options: CreateOptions, program: string): Pick<Settings, 'settings'> {
   const settings = LIMIT_KEYS.flatMap((key) => (options[key] === null ? [] : [limitSetting(key, options[key], program)]));
   return settings.length === 0 ? {} : { settings };
@@ -87,7 +87,7 @@ function limitSetting(key: LimitKey, value: string, program: string): string {
   return `${key}=${value}`;
 }
 
-/** `--stripe` and `--concat` need `--pools`. Throws E_USAGE. */
+/** Returns the layout of the volume. Throws E_USAGE if `--stripe` or `--concat` is given without `--pools`. */
 function layoutOf(
   { stripe, concat, pools, pool }: Pick<CreateOptions, 'stripe' | 'concat' | 'pools' | 'pool'>,
   program: string,
@@ -110,7 +110,9 @@ type Settings = Omit<ServerMethods['volume-create']['params'], 'name' | 'univers
 /** Refusals after which another server may still create the volume: nothing was created. */
 const NOT_HERE: readonly string[] = ['E_RIGHTS', 'E_UNKNOWN_POOL', 'E_POOL', 'E_SPACE'];
 
-/** Creates the volume at the first server that does not refuse it. If all refuse, throws the refusal of the first one. */
+/**
+ * Creates the volume at the first server that does not refuse the request. If all servers refuse, throws the refusal of the first server.
+ */
 async function createAtFirst(door: VolumeDoor, targets: readonly VolumeTarget[], settings: Settings): Promise<CreatedVolume> {
   let refusal: RsError | null = null;
   for (const target of targets) {
@@ -125,7 +127,7 @@ async function createAtFirst(door: VolumeDoor, targets: readonly VolumeTarget[],
   throw refusal ?? new RsError('E_INTERNAL', 'No server to create the volume at');
 }
 
-/** Explains the effect of a pool without reflink, and how to make a file system that has it. */
+/** Explains what it means that a pool has no reflink, and how to make a file system that has reflink. */
 export function withoutReflink(pool: string): string {
   return (
     `Pool ${pool} has no reflink, so that its volumes have no snapshots, clones, images, copies and moves: ` +
@@ -142,7 +144,10 @@ export function reportCreated(door: Pick<VolumeDoor, 'out' | 'note'>, { target, 
   if (volume.state === 'unavailable') door.note(`${label} is not served: ${volume.reason ?? '-'}`);
 }
 
-/** Notes clients that the server does not know. No error: they may be added later. Notes nothing if the asker may not list clients. */
+/**
+ * Prints a note about clients that the server does not know. This is no error, because these clients may be added later. If the asker may
+ * not list clients, prints nothing.
+ */
 export async function noteUnknownClients(
   { note }: Pick<VolumeDoor, 'note'>,
   { call, label }: Pick<VolumeTarget, 'call' | 'label'>,

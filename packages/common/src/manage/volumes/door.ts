@@ -13,7 +13,7 @@ export interface VolumeTarget {
   readonly call: ServerCall;
   /** Text that follows the name of a pool, such as ` of server big-9`; '' if there is only one server. */
   readonly ofServer: string;
-  /** Name of the server; null if there is only one. */
+  /** Name of the server; null if the program knows only one server. */
   readonly server: string | null;
   /** Fields about the server for the JSON output, with the shape `VolumeProgram.place`. */
   readonly place: Readonly<Record<string, string>>;
@@ -23,7 +23,9 @@ export interface VolumeTarget {
   readonly parse: (text: string) => VolumeName;
 }
 
-/** Purpose of a search: for `change` and `remove`, the door must be surer which volume the name means. */
+/**
+ * Purpose for which a volume is searched. For `change` and `remove`, the door must be surer than for `show` which volume the name means.
+ */
 export type Purpose = 'show' | 'change' | 'remove';
 
 /** Demands on the server for a new volume. */
@@ -41,11 +43,14 @@ export interface VolumeDoor extends Output {
   readonly note: (sentence: string) => void;
   /** Finds the server that has the volume. Throws E_USAGE, and E_UNKNOWN_VOLUME or E_AMBIGUOUS if there are several servers. */
   find(name: string, purpose: Purpose): Promise<VolumeTarget>;
-  /** The only server that the program knows; null if there may be several, and the name of a volume decides. */
+  /**
+   * The only server that the program knows. Null if there may be several servers, so that the name of a volume decides which server is
+   * used.
+   */
   readonly local: Pick<VolumeTarget, 'call' | 'label' | 'place'> | null;
   /** Finds the server that has the removed volume. */
   findRemoved(name: string): Promise<VolumeTarget>;
-  /** Returns the servers on which the new volume may be created, the best one first; at least one. */
+  /** Returns the servers on which the new volume may be created, the best server first. The list has at least one server. */
   choose(name: string, wanted: Wanted): Promise<readonly [VolumeTarget, ...VolumeTarget[]]>;
 }
 
@@ -59,7 +64,8 @@ export interface VolumeProgram {
 }
 
 /**
- * Returns the first target. Throws E_USAGE unless all volumes are on its server. `what`: for the error, such as `snapshots of one moment`.
+ * Returns the first target. Throws E_USAGE unless all volumes are on the server of the first target. `what` names the request in the error,
+ * such as `snapshots of one moment`.
  */
 export function sameServer(targets: readonly VolumeTarget[], what: string, program: string): VolumeTarget {
   const [target] = targets;

@@ -1,5 +1,5 @@
 // The commands of rsadm and rsconfig about moves and jobs. rssrv decides whether a volume can move, and moves it.
-// Invariants: each changing command sends an id with its request; a job continues if the command that waits for it is ended.
+// Invariants: each command that changes something sends an id with its request. A job continues if the command that waits for it is ended.
 
 import { type Command, JSON_OPTION, makeCommand, printJson, usageError, WAIT_OPTION } from '../../cli/command.ts';
 import { alignColumns, toText } from '../../cli/table.ts';
@@ -97,14 +97,17 @@ export interface FollowOptions {
   readonly shows: string;
 }
 
-/** Messages when the job has begun, when it is done, and when it has ended otherwise without a reason. */
+/** Messages for three occasions: the job has begun, the job is done, and the job has ended without success and without a reason. */
 export interface JobTexts {
   readonly begins: string;
   readonly done: string;
   readonly undone: string;
 }
 
-/** Waits for the end of a job, unless `background` is set. Throws E_BUSY if the job was not done, and E_TIMEOUT if it still runs. */
+/**
+ * Waits for the end of a job, unless `background` is set. Throws E_BUSY if the job has ended without success, and E_TIMEOUT if the job
+ * still runs after the wait.
+ */
 export async function followJob(
   door: VolumeDoor,
   target: VolumeTarget,

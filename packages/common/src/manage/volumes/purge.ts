@@ -1,5 +1,5 @@
-// The command that deletes removed volumes before their day is over. rssrv decides what the asker may delete. Invariant: nothing is deleted
-// for good without the person's consent.
+// The command that deletes removed volumes at once. Without this command, the server deletes a removed volume a day after its removal.
+// rssrv decides what the asker may delete. Invariant: nothing is deleted for good without the person's consent.
 
 import { JSON_OPTION, makeCommand, printJson, usageError, type Command } from '../../cli/command.ts';
 import { toText } from '../../cli/table.ts';
@@ -51,7 +51,7 @@ command asks; elsewhere it needs --yes.`,
         const request = door.local === null ? door.newId() : null;
         const answer = await call('volume-purge', { ...(volume ?? { name: null, universe: 0 }), id: null, olderMs, request });
         purged.push(...answer.purged);
-        // Without progress, the remaining volumes cannot be deleted now.
+        // If nothing was deleted this time, the remaining volumes cannot be deleted now.
         left = answer.purged.length === 0 ? 0 : answer.left;
       }
       if (json) return printJson(door, { ...place, purged });

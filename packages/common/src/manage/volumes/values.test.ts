@@ -1,5 +1,5 @@
 // Tests the names, sizes and lists that commands accept, and the messages of their refusals. rsadm's program.test.ts shows that commands
-// check them before they send a request.
+// check these values before they send a request.
 
 import { expect, test } from 'vitest';
 import { clientsOf, poolNameOf, sizeOf, splitSnapshot, volumeName } from './values.ts';

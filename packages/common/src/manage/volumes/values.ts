@@ -26,7 +26,7 @@ export function volumeName(text: string, program: string): VolumeName {
   return { name: word, universe: number };
 }
 
-/** Number of a universe. Throws E_USAGE. `what`: the option, such as `--universe`. */
+/** Parses the number of a universe. Throws E_USAGE. `what` names the option in the error, such as `--universe`. */
 export function universeOf(what: string, text: string, program: string): number {
   const number = parseWhole(text);
   if (number !== undefined && number <= UNIVERSE_MAX) return number;
@@ -47,22 +47,22 @@ export function splitSnapshot(text: string, program: string): { readonly volume:
 
 const volumeSize = size(SECTOR_BYTES, VOLUME_MAX_BYTES);
 
-/** Size of a volume. Throws E_USAGE. `what`: the option or operand, such as `--size`. */
+/** Parses the size of a volume. Throws E_USAGE. `what` names the option or operand in the error, such as `--size`. */
 export function sizeOf(what: string, text: string, program: string): number {
   return valueOf(what, text, volumeSize, program);
 }
 
-/** Name of a pool. Throws E_USAGE. */
+/** Parses the name of a pool. Throws E_USAGE. */
 export function poolNameOf(what: string, text: string, program: string): string {
   return valueOf(what, text, name, program);
 }
 
-/** `all` or names; null means all clients. Throws E_USAGE. */
+/** Parses the word `all` or names of clients. Returns null for all clients. Throws E_USAGE. */
 export function clientsOf(what: string, text: string, program: string): readonly string[] | null {
   return valueOf(what, text, clientNames, program);
 }
 
-/** Value of an option or operand. Throws E_USAGE. */
+/** Parses the value of an option or operand. Throws E_USAGE. */
 export function valueOf<T>(what: string, text: string, type: ValueType<T>, program: string): T {
   try {
     return type.parse(text);

@@ -1,5 +1,5 @@
-// The one handshake that may begin a session: which path may, which paths wait, and that a silent path blocks no other for long. rssrv's
-// tests cover the server's reaction to two beginnings.
+// Tests which path may perform the handshake that begins a session, which paths wait for it, and that a silent path does not block the
+// other paths for long. rssrv's tests cover the server's reaction to two beginnings.
 
 import { describe, expect, test } from 'vitest';
 import { PROOF_TIMEOUT_MS } from '../../auth/limits.ts';

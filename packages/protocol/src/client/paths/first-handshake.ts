@@ -1,9 +1,9 @@
-// Lets only one path at a time perform the handshake that begins a session. Meanwhile, the other paths wait to join that session
-// (docs/PROTOCOL.md, the handshake). Otherwise, two paths could each begin a session, and the second session would end the first one at the
-// server. If the handshake is slow, a path that has just received CHALLENGE takes over, so that a silent connection does not block the
-// other paths. Each take-over doubles the time that the next path may take, so that a slow server gets enough time. Invariant: an overtaken
-// path closes its connection before the next handshake begins. If the server is still beginning a session for the overtaken path, it gives
-// that session to the next path. If the session has begun, it carries no request yet and can be replaced safely.
+// Lets only one path at a time perform the handshake that begins a session. The other paths wait until they can join that session
+// (docs/PROTOCOL.md, the handshake). If two paths could each begin a session, the second session would end the first session at the server.
+// If the handshake is slow, a path that has just received CHALLENGE takes over, so that a silent connection does not block the other paths.
+// Each take-over doubles the time that the next path may take, so that a slow server gets enough time. Invariant: an overtaken path closes
+// its connection before the next handshake begins. If the server is still beginning a session for the overtaken path, it gives that session
+// to the next path. If the session has begun, it carries no request yet and can be replaced safely.
 
 import { PROOF_TIMEOUT_MS } from '../../auth/limits.ts';
 import { FIRST_HANDSHAKE_PATIENCE_MS } from '../limits.ts';

@@ -1,5 +1,5 @@
-// Silent paths over time: what makes a path suspect and what clears it, faults in one direction, stalls of either end. The test plays the
-// server. path-verdict.test.ts tests the verdict on a single path.
+// Tests silent paths over time: what makes a path suspect, what ends the suspicion, faults in one direction, and stalls of either end. The
+// test plays the server. path-verdict.test.ts tests the verdict on a single path.
 
 import { describe, expect, test } from 'vitest';
 import { DEAD_AFTER_MS, HEARTBEAT_INTERVAL_MS, SUSPECT_AFTER_MS } from '@rsio/common/config/schema/limits';
@@ -21,7 +21,7 @@ function wellScene(paths: number): TrunkScene {
   return scene.start();
 }
 
-/** One request on the first path, which has just become silent in one or both directions. */
+/** Returns a scene with one request in flight on the first path, which has just become silent in the given directions. */
 function sceneWithSilence(paths: number, ...directions: readonly ('there' | 'back')[]): { scene: TrunkScene; request: Request } {
   const scene = wellScene(paths);
   scene.clock.advance(HEARTBEAT_INTERVAL_MS * 2);
@@ -33,7 +33,7 @@ function sceneWithSilence(paths: number, ...directions: readonly ('there' | 'bac
   return { scene, request };
 }
 
-/** A PING from the server, which contains the number of PINGs that it received. */
+/** Sends a PING from the server, which contains the number of PINGs that the server has received. */
 function serverPing(scene: TrunkScene, index: number): void {
   const path = scene.server.paths[index]!;
   const heard = path.requests(OP.PING).length;
@@ -136,7 +136,7 @@ describe('a suspect path', () => {
 describe('tx and rx', () => {
   function directionsAfter(ms: number, direction: 'there' | 'back'): unknown {
     const { scene } = sceneWithSilence(2, direction);
-    // The server continues its own PINGs.
+    // The server continues to send PINGs of its own.
     for (let passedMs = 0; passedMs < ms; passedMs += 500) {
       if (scene.server.paths[0]!.closedReason === null) serverPing(scene, 0);
       scene.clock.advance(500);
@@ -213,7 +213,7 @@ describe('our own process is stopped', () => {
     for (const path of scene.server.paths) path.answerIo(path.requests(OP.READ)[0]!, STATUS.OK, Buffer.alloc(SECTOR_BYTES));
     const moves = scene.moves.length;
     scene.clock.advance(10_000);
-    // Due timers fire before sockets are read.
+    // After a stall, a process runs the timers that are due before it reads its sockets.
     scene.clientClock.goOn();
     for (const route of scene.network.routes) route.stand('back', false);
     scene.clock.advance(1);
@@ -236,7 +236,10 @@ describe('our own process is stopped', () => {
 });
 
 describe('the server is stopped', () => {
-  /** All paths are silent in both directions, connections are still accepted, and proofs stay unanswered: as after SIGSTOP. */
+  /**
+   * Makes the server behave as after SIGSTOP: all paths are silent in both directions. The kernel still accepts connections, but proofs
+   * stay unanswered.
+   */
   function standStill(scene: TrunkScene, ms: number): void {
     const held: (typeof scene.server.paths)[number][] = [];
     const welcome = scene.server.decide;

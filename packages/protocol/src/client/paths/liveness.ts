@@ -72,9 +72,9 @@ export class Liveness {
   }
 
   /**
-   * Sends PINGs. A path that owes answers gets a PING before it becomes suspect. The path may be working while slow storage delays the
-   * answers. A path becomes suspect only if another path delivers in the meantime. Idle paths therefore get PINGs as well, because they
-   * would otherwise deliver nothing. A suspect path gets PINGs until it answers or dies.
+   * Sends PINGs. A path that owes answers gets a PING before it becomes suspect. If slow storage delays the answers, the PONG shows that
+   * the path works. A path becomes suspect only if another path delivers while the path is silent. Idle paths therefore get PINGs as well,
+   * because an idle path without PINGs delivers nothing. A suspect path gets PINGs until it answers or dies.
    */
   private ask(paths: readonly Path[], nowMs: number): void {
     const halfMs = this.times.suspectMs / 2;

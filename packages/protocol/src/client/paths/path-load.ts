@@ -40,7 +40,7 @@ export interface PathTotals {
 const OTHER = 0;
 const READS = 1;
 const WRITES = 2;
-/** Added to READS or WRITES when the request is assumed to wait for the server's storage. */
+/** Added to the kind of a request (READS or WRITES) when the request is assumed to wait for the server's storage. */
 const HELD = 2;
 
 export class PathLoad {
@@ -114,7 +114,10 @@ export class PathLoad {
     return this.pingedMs < sentMs || nowMs - this.pingedMs - heartbeatMs - 2 * (this.tripMs ?? 0) > LATE_MS;
   }
 
-  /** A PONG arrived. `isAlone`: true if no request was in flight when the PING was sent. Otherwise, `tripMs` may include waiting time. */
+  /**
+   * Called when a PONG has arrived. `isAlone`: true if no request was in flight when the PING was sent. If it is false, `tripMs` may
+   * include waiting time.
+   */
   ponged(tripMs: number, isAlone: boolean, nowMs: number): void {
     this.pingedMs = nowMs - tripMs;
     if (this.requests > 0) this.setAsideHeld(nowMs);

@@ -1,4 +1,4 @@
-// Judging a path, from snapshots: when a path becomes suspect, dead or deaf, and when not.
+// Tests, with snapshots of a trunk, when a path becomes suspect, dead or deaf, and when it does not.
 // liveness.test.ts tests the actions that follow a verdict.
 
 import fc from 'fast-check';
@@ -26,7 +26,8 @@ describe('suspect', () => {
     expect(judge({ ...silent, lastProofMs: NOW_MS - 199 }, {})).toBe('keep');
   });
 
-  // Regression: any received byte counted, so that the server's PINGs delayed the suspicion when only the client's direction was broken.
+  // Regression: any received byte counted as a sign of life. When only the client's sending direction was broken, the server's PINGs
+  // therefore delayed the suspicion.
   test('even if bytes arrive that are no answer', () => {
     expect(judge({ ...silent, lastReceivedMs: NOW_MS }, {})).toBe('suspect');
   });

@@ -18,7 +18,10 @@ export interface LivenessPicture {
   readonly lastReceivedMs: number;
   /** Arrival time of the last answer, PONG or other frame that proves that the server receives our frames. */
   readonly lastProofMs: number;
-  /** Like `lastProofMs`, but a report that the server has received further PINGs counts as proof, too. */
+  /**
+   * Arrival time of the last frame that proves that the server receives our frames. In contrast to `lastProofMs`, a report that the server
+   * has received further PINGs counts as proof, too.
+   */
   readonly lastHeardMs: number;
   /** Last time at which a part of the queued output was sent. */
   readonly lastMovedMs: number;

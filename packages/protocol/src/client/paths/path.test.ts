@@ -1,5 +1,6 @@
-// One path against a server that causes memory use: it sends without reading, or continues an answer in empty parts. trunk.test.ts tests
-// the meaning of answers. No network: the transport keeps its output and never reports it as sent.
+// Tests that a server cannot make a path use unbounded memory, by not reading what the path sends or by continuing an answer in empty
+// parts. trunk.test.ts tests the meaning of answers. The test has no network: its transport keeps all output and never reports any of it as
+// sent.
 
 import { expect, test } from 'vitest';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
@@ -22,7 +23,7 @@ const IDLE: ConnectionEvents = { bodyBegins: () => {}, frame: () => {}, received
 
 const LATENCIES = { read: new Histogram(), write: new Histogram() };
 
-/** A path whose peer reads nothing. */
+/** Makes a path whose peer reads nothing. */
 function deafPath(): { path: Path; transport: PathTransport; reasons: string[] } {
   const reasons: string[] = [];
   const transport: PathTransport = {

@@ -1,4 +1,4 @@
-// The rate of one direction of a path, from times and bytes alone.
+// Tests the rate that the meter of one direction computes from times and bytes alone.
 // scheduler-links.test.ts tests two directions and the use of the rate.
 
 import { describe, expect, test } from 'vitest';
@@ -77,7 +77,7 @@ describe('bytes allowed in flight before the first measurement', () => {
       for (let at = 0; at < flightBytes; at += 8 * KIB) meter.answered(8 * KIB, nowMs, longTripMs);
     }
     expect(meter.isMeasured).toBe(false);
-    // Low demand shows nothing.
+    // A single small request does not show how fast the link is.
     meter.sent(512, nowMs);
     meter.answered(512, nowMs + longTripMs, longTripMs);
     expect(meter.flightBytes).toBe(8 * FLIGHT_FIRST_BYTES);

@@ -1,6 +1,6 @@
 // Measures how fast frame bodies move in one direction of one path, over periods called spells. The rate is the number of bytes answered,
-// divided by the time during which at least one byte was in flight. Pure, allocates nothing. Invariant: a spell in which the pipe was not
-// full may raise the estimate but never lowers it.
+// divided by the time during which at least one byte was in flight. Pure, allocates nothing. The pipe is full if the bytes in flight wait
+// for the link. Invariant: a spell in which the pipe was not full may raise the estimate but never lowers it.
 
 import {
   FLIGHT_FIRST_BYTES,
@@ -17,7 +17,7 @@ export class RateMeter {
   /** Estimated rate in bytes per ms; 0 if unknown. */
   bytesPerMs = 0;
   unansweredBytes = 0;
-  /** True if the rate was measured recently while the pipe was full. */
+  /** True if the rate was measured recently while so many bytes were in flight that they waited for the link. */
   isMeasured = false;
   /** Maximum number of bytes in flight while `isMeasured` is false. */
   flightBytes = FLIGHT_FIRST_BYTES;
@@ -112,7 +112,10 @@ export class RateMeter {
     this.mostOutBytes = this.unansweredBytes;
   }
 
-  /** An old measurement is still the best guess, but it is too uncertain to send much at once. */
+  /**
+   * Called when the measurement is old. The estimated rate stays, because it is still the best guess, but it is too uncertain to send much
+   * at once.
+   */
   private age(): void {
     this.isMeasured = false;
     this.flightBytes = FLIGHT_FIRST_BYTES;

@@ -1,5 +1,5 @@
-// The effect of choosing paths and of hedging late READs, over links of given rates in virtual time. scheduler.test.ts tests single
-// choices, and the netlab tests real links.
+// Tests how choosing paths and copying late READs affects the throughput over links of given rates, in virtual time. scheduler.test.ts
+// tests single choices, and the netlab tests real links.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -40,7 +40,7 @@ function setRate(world: LinkWorld, index: number, mbits: number): void {
   back.bytesPerMs = bytesPerMs(mbits);
 }
 
-/** The link stalls for a retransmission timeout, again and again. */
+/** Lets the link alternate between moving for `moveMs` and stalling for `stallMs`, as after retransmission timeouts. */
 function keepStalling(world: LinkWorld, index: number, stallMs: number, moveMs: number): void {
   const { there, back } = world.paths[index]!;
   const stall = (): void => {
@@ -188,7 +188,8 @@ describe('no path starves', () => {
       fc.property(anyLinks, anyLoad, anyOp, (mbits, load, op) => {
         const best = Math.max(...mbits);
         for (const [index, share] of sharesOf(mbits, load, op).entries()) {
-          // Requests that a slow link would finish last finish sooner elsewhere. Links at least a tenth as fast must be full.
+          // The last requests finish sooner on faster links, so a very slow link may stay partly unused. A link with at least a tenth of
+          // the best rate must be full.
           if (mbits[index]! * 10 >= best) expect(share).toBeGreaterThan(0.7);
           else expect(share).toBeGreaterThan(0);
         }
@@ -227,7 +228,7 @@ describe('no path starves', () => {
 });
 
 describe('late READs', () => {
-  /** One link stalls for less than the suspect time. */
+  /** Returns a world in which one link stalls for less than the suspect time. */
   function stalled(op: number): LinkWorld {
     const world = new LinkWorld([1000, 1000]);
     user(world, { bytes: 8 * KIB, depth: 200 }, op);
@@ -245,7 +246,7 @@ describe('late READs', () => {
       [HEDGES_MAX, 0],
     ]);
     world.run(400);
-    // The late answers were dropped, so the next late READs can be copied.
+    // The late answers have arrived and were dropped, so their slots are free, and the next late READs can be copied.
     expect(world.paths[0]!.dropped).toBe(HEDGES_MAX);
     expect(world.paths[1]!.hedged).toBe(HEDGES_MAX);
     world.run(1000);

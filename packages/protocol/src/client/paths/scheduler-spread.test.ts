@@ -1,5 +1,5 @@
-// How evenly requests spread over equal links if the links are not the bottleneck, in virtual time. scheduler-links.test.ts tests links
-// that differ or fail.
+// Tests how evenly requests spread over equal links, in virtual time, if the links are not the bottleneck. scheduler-links.test.ts tests
+// links that differ or fail.
 
 import { describe, expect, test } from 'vitest';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -9,7 +9,7 @@ import { OP } from '../../wire/frames.ts';
 const KIB = 1024;
 const EIGHT = Array.from({ length: 8 }, () => 1000);
 
-/** Each path's throughput during `ms`, relative to the average. */
+/** Returns each path's throughput during `ms`, relative to the average of all paths. */
 function shares(world: LinkWorld, ms: number): number[] {
   for (const path of world.paths) path.bodyBytes = 0;
   world.run(ms);

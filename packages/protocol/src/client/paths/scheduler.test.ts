@@ -1,5 +1,5 @@
-// Choosing a path, from snapshots: by estimated completion, which requests are held back, which paths are never chosen.
-// scheduler-links.test.ts tests the effect over links.
+// Tests, with snapshots of a trunk, how the scheduler chooses a path by estimated completion time, which requests it holds back, and which
+// paths it never chooses. scheduler-links.test.ts tests the effect over links.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -64,7 +64,7 @@ function path(number: number, fields: Fields = {}): PathPicture {
   };
 }
 
-/** By default for a READ of 8 KiB. */
+/** Chooses a path for a request; by default, for a READ of 8 KiB. */
 function choose(paths: readonly PathPicture[], carried: readonly number[] = [], receivingBytes = 8 * KIB, sendingBytes = 0): number | null {
   prepare(paths, NOW_MS);
   return choosePath(paths, carried, receivingBytes, sendingBytes, QUEUED_MAX_BYTES)?.number ?? null;
@@ -116,7 +116,8 @@ test('an unmeasured path counts as fast as the best, with few bytes at a time', 
   // The scheduler lets the request wait for path 2, unless path 2 is overdue.
   expect(choose([busy, path(2, { ...unknown, receivingBytes: FLIGHT_FIRST_BYTES })])).toBeNull();
   expect(choose([busy, path(2, { ...unknown, receivingBytes: FLIGHT_FIRST_BYTES, quietMs: 100 })])).toBe(1);
-  // A request larger than the allowed bytes goes alone. If there is no other path, no request is held back.
+  // A request that is larger than the allowed number of bytes is sent when nothing else is in flight on the path. If there is no other
+  // path, the limit holds no request back.
   expect(choose([busy, path(2, unknown)], [], 2 * FLIGHT_FIRST_BYTES)).toBe(2);
   expect(choose([path(1, { ...unknown, receivingBytes: FLIGHT_FIRST_BYTES })])).toBe(1);
 });
@@ -172,7 +173,7 @@ test('a path is probed if it was idle for long, is not suspect, and would not ta
   expect(probed({ ...slow, idleMs: takesMs * RATE_PROBE_TIME_PARTS - 1 })).toBeNull();
   expect(probed({ ...slow, idleMs: takesMs * RATE_PROBE_TIME_PARTS + 1 })).toBe(2);
   expect(probed({ ...slow, idleMs: 100 * takesMs * RATE_PROBE_TIME_PARTS }, takesMs / 2)).toBeNull();
-  // WRITEs use the path, but they do not show how fast READs would be.
+  // Although WRITEs use the path, they do not show how fast READs would be.
   expect(probed({ idleMs: RATE_PROBE_IDLE_MS, sendingBytes: KIB })).toBe(2);
 });
 
@@ -280,7 +281,7 @@ test('any trunk: the probed path is the one that was unused for longest', () => 
   );
 });
 
-/** The same path with nothing in flight, under a number that no busy path has. */
+/** Returns a copy of the path with nothing in flight, under a number that no busy path has. */
 function idleAgain({ number, isSuspect, queuedBytes, load }: PathPicture): PathPicture {
   const { receiving, sending, tripMs } = load;
   const rates = { rate: receiving.bytesPerMs, sendingRate: sending.bytesPerMs, isMeasured: receiving.isMeasured };

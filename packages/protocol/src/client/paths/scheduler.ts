@@ -82,7 +82,7 @@ export function choosePath<P extends PathPicture>(
   return paths.length > 1 && !hasFlight(best.load, receivingBytes, sendingBytes) ? null : best;
 }
 
-/** Like `choosePath`, but returns the best path even if the request should wait. */
+/** Returns the path that is best for the request, by the same comparison as `choosePath`, even if the request should wait. */
 export function leastBusy<P extends PathPicture>(
   paths: readonly P[],
   carried: readonly number[],

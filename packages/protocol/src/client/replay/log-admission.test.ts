@@ -1,5 +1,5 @@
-// When logging ends, changes that wait for room in the replay log are not forgotten. replay-log.test.ts and the simulator test when and why
-// a change waits.
+// Tests that changes that wait for room in the replay log are not forgotten when logging ends. replay-log.test.ts and the simulator test
+// when and why a change waits.
 
 import { expect, test } from 'vitest';
 import { FLAG, OP } from '../../wire/frames.ts';

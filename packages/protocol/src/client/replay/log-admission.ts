@@ -99,7 +99,10 @@ export class LogAdmission implements RequestEvents {
     if (first !== undefined) this.makeRoom(log, first.submittedMs);
   }
 
-  /** Sends no FLUSH if the log is empty. Requests in flight then hold the reserved room, and their answers lead to the next attempt. */
+  /**
+   * Sends a FLUSH, unless the log is empty. If the log is empty, requests in flight hold the reserved room, and their answers lead to the
+   * next attempt.
+   */
   private makeRoom(log: ReplayLog, submittedMs: number): void {
     if (this.isFlushing || log.isEmpty) return;
     this.isFlushing = true;

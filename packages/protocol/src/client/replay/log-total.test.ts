@@ -1,5 +1,5 @@
-// The total of all replay logs of a client, with two volumes: which changes wait, which are sent with FUA, and which memory is released.
-// replay-log.test.ts tests the rules of one log, and the simulator tests servers.
+// Tests the limit on the total of all replay logs of a client, with two volumes: which changes wait, which are sent with FUA, and which
+// memory is released. replay-log.test.ts tests the rules of one log, and the simulator tests servers.
 
 import { expect, test } from 'vitest';
 import { BLOCK_COST, change, MARGIN } from '../../testing/replay-requests.ts';
@@ -11,7 +11,7 @@ import { SlabPool } from './replay-blocks.ts';
 import { ReplayLog } from './replay-log.ts';
 import type { Request } from '../requests/request.ts';
 
-/** A volume's log. Its server answers when the test says so. */
+/** The replay log of one volume. The test decides when the volume's server answers. */
 class Rig {
   readonly log: ReplayLog;
   readonly room: LogAdmission;
@@ -31,7 +31,7 @@ class Rig {
     });
   }
 
-  /** Sends a WRITE of one block, which is then in flight or waits. */
+  /** Sends a WRITE of one block. `isOut` is true if the WRITE is in flight, and false if it waits. */
   write(block: number): { request: Request; isOut: boolean } {
     const request = change(OP.WRITE, block * 8, 8);
     return { request, isOut: this.room.admits(request) };

@@ -1,5 +1,5 @@
-// The blocks of the replay log against a map from sectors to content and age. There are so many positions that hashes collide, and ranges
-// so large that a cut visits every block.
+// Compares the blocks of the replay log with a map from sectors to content and age. The test uses so many positions that hashes collide,
+// and ranges so large that removing a range visits every block.
 
 import { expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

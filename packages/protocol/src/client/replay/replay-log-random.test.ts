@@ -1,5 +1,5 @@
-// The replay log against a naive model (a map from sectors to content) and a model of a server with a cache over a disk. After any order of
-// answers, flushes, losses and replays, every sector has its last acknowledged content.
+// Compares the replay log with a naive model (a map from sectors to content), and runs it against a model of a server with a cache and a
+// disk. After any order of answers, flushes, losses and replays, every sector has its last acknowledged content.
 
 import { expectAtMost, expectSame } from '@rsio/common/testing/quick-expect';
 import fc from 'fast-check';
@@ -34,7 +34,9 @@ class World {
   private readonly cache = new Array<number>(SECTORS).fill(HOLE);
   private readonly disk = new Array<number>(SECTORS).fill(HOLE);
   private readonly acknowledged = new Array<number>(SECTORS).fill(HOLE);
-  /** Expected content of the log: for each sector its value, and the number of changes that had been answered by then. */
+  /**
+   * Expected content of the log. Maps each sector to its value, and to the number of changes that had been answered when it got this value.
+   */
   private readonly expected = new Map<number, { value: number; answered: number }>();
   private ids = 0;
   private answered = 0;
@@ -75,7 +77,7 @@ class World {
       else this.expected.set(sector, { value, answered: this.answered });
     }
     this.log.answered(one.request);
-    // The owner reuses the buffer.
+    // Overwrite the buffer, because its owner may reuse it after the answer.
     one.request.buffer.fill(0xee);
   }
 
@@ -123,8 +125,8 @@ class World {
   }
 
   /**
-   * The session is lost and, with the storage's incarnation, everything that was not on disk. Interrupted recoveries follow, then a
-   * complete one.
+   * Ends the session. If `isNewIncarnation`, the storage also loses everything that was not on disk. Then performs the recoveries in
+   * `interruptions`, each of which is interrupted, and at last a complete recovery.
    */
   crash(
     isNewIncarnation: boolean,

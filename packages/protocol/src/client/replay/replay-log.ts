@@ -161,8 +161,8 @@ export class ReplayLog {
   }
 
   /**
-   * OPEN was answered. Returns null if the log is empty or belongs to this incarnation. Otherwise returns a replay of the whole log, even
-   * if an earlier replay has sent part of it. After this call, answers to earlier FLUSHes have no effect.
+   * Called when OPEN was answered. Returns null if the log is empty or belongs to this incarnation. Otherwise returns a replay of the whole
+   * log, even if an earlier replay has sent part of it. After this call, answers to earlier FLUSHes have no effect.
    */
   opened(life: string): Replay | null {
     this.marksFrom = this.age;

@@ -68,8 +68,8 @@ export class ReplaySender implements RequestEvents {
   }
 
   /**
-   * A piece was answered. `over`: the answered piece was the last one, and the log now belongs to the new incarnation. `failed`: a piece
-   * has failed, and no request is in flight.
+   * Called when a piece was answered. `over`: the answered piece was the last piece, and the log now belongs to the new incarnation.
+   * `failed`: a piece has failed, and no request is in flight.
    */
   answered(request: Request, status: number, log: ReplayLog): 'more' | 'over' | 'failed' {
     const { replay } = this;
@@ -87,7 +87,7 @@ export class ReplaySender implements RequestEvents {
   }
 
   requestDone(): void {
-    // Nothing to do, because the attachment calls `answered` itself.
+    // Do nothing here, because the attachment calls `answered` itself.
   }
 
   private newRequest(): Request {

@@ -1,5 +1,5 @@
-// Rule O1 against a naive model: no two overlapping changes are in flight, overlapping ones are sent in order of arrival, none waits
-// without a reason, and each is sent in the end.
+// Compares the overlap tracker (rule O1) with a naive model. No two overlapping changes are in flight. Overlapping changes are sent in
+// order of arrival. No change waits without a reason, and every change is sent in the end.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

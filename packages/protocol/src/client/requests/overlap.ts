@@ -31,7 +31,7 @@ export class OverlapTracker {
     return true;
   }
 
-  /** A request was answered. Calls `release` for each waiting request that may now be sent. */
+  /** Called when a request was answered. Calls `release` for each waiting request that may now be sent. */
   leave(request: Request, release: (released: Request) => void): void {
     if (request.rangeEnd === 0) return;
     request.rangeEnd = 0;

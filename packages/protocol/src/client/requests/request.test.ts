@@ -1,5 +1,5 @@
-// How large I/O is cut into segments, by its length and the number of paths. scheduler-links.test.ts tests the effect; the volume's tests
-// check that every byte is sent once.
+// Tests into which segments large I/O is cut, depending on its length and the number of paths. scheduler-links.test.ts tests the effect on
+// throughput. The volume's tests check that every byte is sent once.
 
 import { expect, test } from 'vitest';
 import { PATHS_PER_TRUNK_MAX, SEGMENT_BYTES } from '../../link/limits.ts';

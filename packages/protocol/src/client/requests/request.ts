@@ -21,7 +21,7 @@ export interface RequestAttachment {
 }
 
 export interface RequestEvents {
-  /** Called exactly once for each `submit`, never before `submit` has returned. */
+  /** Called exactly once for each `submit`, and only after `submit` has returned. */
   requestDone(request: Request, status: number): void;
 }
 

@@ -1,5 +1,6 @@
-// The slot rules of docs/PROTOCOL.md with copies in any order over any paths. Here the sequence number wraps after two uses, because with
-// 2^16 a missing quarantine would not show. The rules do not depend on the width of the number.
+// Tests the slot rules of docs/PROTOCOL.md with copies in any order over any paths. In this test, the sequence number wraps after two uses.
+// If it wrapped after 2^16 uses, the test would not detect a missing quarantine. The slot rules do not depend on the width of the sequence
+// number.
 
 import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
@@ -31,7 +32,7 @@ test.each([1, 2, 4])('%i slots: executed once, never after the answer, no false 
   );
 });
 
-// A checker that cannot detect a broken rule proves nothing.
+// The tests above prove something only if the checker detects each broken rule.
 describe('is detected when broken:', () => {
   const rules: readonly BrokenRule[] = ['no-quarantine', 'no-fence-wait', 'fenced-early', 'welcome-early', 'answer-elsewhere', 'no-reask'];
 

@@ -1,5 +1,5 @@
-// The client's slots, rule by rule (S2-S6). slot-rules.test.ts tests both ends together on any network. scheduler.test.ts tests the choice
-// of a path for a copy.
+// Tests the client's slots against the rules S2 to S6. slot-rules.test.ts tests both ends together on any network. scheduler.test.ts tests
+// the choice of a path for a copy.
 
 import { describe, expect, test } from 'vitest';
 import { AssertionError } from '@rsio/common/lib/assert';
@@ -15,7 +15,7 @@ function take(slots: Slots, ...paths: number[]): { request: Request; slot: numbe
   return { request, slot, seq: slots.seqOf(slot) };
 }
 
-/** Does the dispatcher's part: the result has arrived, and the request is finished. */
+/** Does what the dispatcher does when a result has arrived and the request is finished. */
 function finish(slots: Slots, slot: number, seq: number, path: number): void {
   expect(slots.answer(slot, seq, path)).toBe('result');
   slots.settle(slot);

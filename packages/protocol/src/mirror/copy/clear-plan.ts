@@ -1,6 +1,6 @@
-// Decides which bits of the intent maps are cleared next (rule M3): those of regions without a change for a while. The copier executes a
-// clearing: it locks the regions against changes, flushes all replicas, and clears the bits. Invariants: only one clearing is in progress.
-// A clearing counts only if all members stay in sync and keep their tenures.
+// Decides which bits of the intent maps are cleared next (rule M3): the bits of regions that were not changed for a while. The copier
+// executes a clearing: it locks the regions against changes, flushes all replicas, and clears the bits. Invariants: only one clearing is in
+// progress. A clearing counts only if all members stay in sync and keep their tenures.
 
 import type { Lacks } from '../lacks/lacks.ts';
 import { RegionSet } from '../region-set.ts';
@@ -8,7 +8,7 @@ import { CLEAR_REGIONS_MAX, CLEAR_RUNS_MAX } from '../limits.ts';
 import { isSame, type Tenant } from './tenants.ts';
 
 export interface Clearing {
-  /** Pairs of the first region and the number of regions. */
+  /** Ranges of regions, as pairs of the first region and the number of regions. */
   readonly ranges: readonly number[];
   readonly members: readonly Tenant[];
 }
@@ -31,7 +31,7 @@ export class ClearPlan {
     this.lacks = lacks;
   }
 
-  /** From now on, the plan learns which regions are changed. Must be called before the first `next`. */
+  /** Makes the plan learn which regions are changed from now on. Must be called before the first `next`. */
   watch(): void {
     this.touched.watcher = this.recent;
   }
@@ -41,7 +41,7 @@ export class ClearPlan {
     this.members = members;
   }
 
-  /** The bit of this region stays set (M21). Null: each bit may be cleared. */
+  /** Sets the region whose bit stays set (M21). If `region` is null, each bit may be cleared. */
   setKept(region: number | null): void {
     this.kept = region;
   }
@@ -55,7 +55,7 @@ export class ClearPlan {
     this.touched.watcher = old;
   }
 
-  /** The next clearing; null if there is nothing to clear now, or if a clearing is in progress. */
+  /** Returns the next clearing; null if no bit can be cleared now, or if a clearing is in progress. */
   next(): Clearing | null {
     if (this.members === null || this.clearing !== null || this.touched.count === 0) return null;
     const ranges = this.runs();
@@ -74,7 +74,7 @@ export class ClearPlan {
     return true;
   }
 
-  /** `isCleared`: all replicas have cleared the bits, and the regions were locked until now. */
+  /** Called when a clearing has ended. `isCleared`: true if all replicas have cleared the bits, and the regions were locked until now. */
   ended(clearing: Clearing, isCleared: boolean): void {
     this.clearing = null;
     if (!isCleared) return;

@@ -3,8 +3,9 @@
 // schedules `pump`, which acts. Invariant: each piece that a plan has cut, and each flush and clearing that it ordered, ends exactly once.
 
 // Design.
-// Settling, returning and clearing share buffers, pace and locks, therefore one class runs them. Plans without clock and I/O choose the
-// next work (plans/), and one run executes one order from its beginning to its end (piece-run.ts, clear-run.ts, flush-run.ts).
+// Settling, returning and clearing share buffers, pace and locks. One class therefore runs them. Plans without clock and I/O choose the
+// next work (settle-plan.ts, resync-plan.ts, clear-plan.ts). One run executes one order from its beginning to its end (piece-run.ts,
+// clear-run.ts, flush-run.ts).
 //
 //   view; a READ waits; a session was gained or lost; regions became unsettled; a timer; the end of a run
 //        | record, then ask for a turn
@@ -27,7 +28,7 @@
 // same, because a replica with another tenure may have lost data that was sent to it.
 //
 // Never done here:
-// - The copier declares no replica in sync. It says "caught up" or "fell back", and membership.ts decides with a configuration (M12).
+// - The copier declares no replica in sync. It reports `caughtUp` or `fellBack`, and membership.ts decides with a configuration (M12).
 // - It delays no changes except those in a locked range, and no READs except those of unsettled regions.
 // - No bit is cleared while a configuration is pending or a member is not in sync. While a replica is larger than the mirror, the bit of
 //   the region in which the mirror ends stays set (M21).
@@ -79,9 +80,9 @@ export class Copier {
   private othersUnderWay = 0;
   private whenIdle: (() => void) | null = null;
   private turn = 0;
-  /** No piece of settling begins before this time, because a piece failed. */
+  /** Time before which settling begins no piece, because a piece has failed. */
   private settleFromMs = 0;
-  /** No flush that settles regions begins before this time, because a flush failed. */
+  /** Time before which no flush that settles regions begins, because such a flush has failed. */
   private flushFromMs = 0;
   private clearFromMs = 0;
   private rotateAtMs = 0;
@@ -103,8 +104,8 @@ export class Copier {
   }
 
   /**
-   * The client has become the holder. Marks all regions as touched and, after an unclean end, as unsettled, until the maps of all replicas
-   * in sync are read. Called once, before a view says that the mirror serves.
+   * Called once when the client has become the holder, before a view says that the mirror serves. Marks all regions as touched and, after
+   * an unclean end, as unsettled. The marks last until the maps of all replicas in sync are read.
    */
   begin(isClean: boolean, sizeBytes: number): void {
     this.survey = new MapSurvey(this.io.touched, this.io.unsettled, regionsOf(sizeBytes), isClean);
@@ -125,8 +126,9 @@ export class Copier {
   }
 
   /**
-   * Marks the new part of a volume as touched, because each server sets its bits there; they are cleared when the part is idle. The new
-   * part reads as zeros, except where a replica was larger before: there, its content is unknown, so that it is unsettled (rule M21).
+   * Marks the new part of a volume as touched, because each server sets the bits of the new part in its intent map. The bits are cleared
+   * when the part is idle. The new part reads as zeros, except where a replica was already larger than the volume. The content of that part
+   * is unknown, so it becomes unsettled (rule M21).
    */
   private grow(sizeBytes: number): void {
     if (this.survey === null || sizeBytes <= this.sizeBytes) return;
@@ -137,12 +139,12 @@ export class Copier {
     this.sizeBytes = sizeBytes;
   }
 
-  /** A replica has gained or lost its session, users' I/O has begun or ended, or regions became unsettled. */
+  /** Called when a replica has gained or lost its session, when users' I/O has begun or ended, or when regions have become unsettled. */
   changed(): void {
     this.wantPump();
   }
 
-  /** A user's READ waits for an unsettled region. */
+  /** Called when a user's READ waits for an unsettled region: the copier settles this region first. */
   hurry(region: number): void {
     this.settle.hurry(region);
     // A READ of an unreadable region does not shorten the wait, which grows with each failure.
@@ -150,13 +152,13 @@ export class Copier {
     this.wantPump();
   }
 
-  /** `bytesPerSecond`: null for no fixed rate; copies then only yield to users' I/O. */
+  /** Sets a fixed rate for copies. If `bytesPerSecond` is null, there is no fixed rate, and copies only yield to users' I/O. */
   setRate(bytesPerSecond: number | null): void {
     this.pace.bytesPerSecond = bytesPerSecond;
     this.wantPump();
   }
 
-  /** True if no region is unsettled. Before that, the mirror cannot be detached (M13). */
+  /** True if no region is unsettled. While a region is unsettled, the mirror cannot be detached (M13). */
   get isSettled(): boolean {
     return this.survey?.isComplete === true && this.io.unsettled.count === 0;
   }
@@ -179,7 +181,10 @@ export class Copier {
     this.wantPump();
   }
 
-  /** A repair has written this region to the replicas `reached`. All other returning replicas get the region again, even joined ones. */
+  /**
+   * Called when a repair has written this region to the replicas `reached`. All other returning replicas get the region again, even
+   * replicas that have joined.
+   */
   recopy(region: number, reached: ReadonlySet<string>): void {
     for (const replica of this.returning.values()) {
       if (reached.has(replica.identity)) continue;
@@ -220,7 +225,7 @@ export class Copier {
     this.pace.usersSeen(nowMs, this.io.outstanding);
     this.refresh(view);
     this.drainDiverged(survey);
-    // Only now, because a copier that may begin nothing still has to report `fellBack`.
+    // Check this only after `fellBack` was reported, because a copier that is paused or does not serve must still report it.
     if (this.isPaused || !view.isServing) return;
     this.readMaps(view, survey);
     if (!survey.isComplete) return;
@@ -234,7 +239,10 @@ export class Copier {
     this.hasToldSettled = this.isSettled;
   }
 
-  /** Sets the timer in each turn, because a later failure moves the time of the retry, and the timer of an earlier one may have fired. */
+  /**
+   * Sets the timer for the next retry. Every turn sets it again, because a later failure moves the time of the retry, and the timer for an
+   * earlier failure may already have fired.
+   */
   private wakeToRetry(nowMs: number): void {
     if (this.settleFromMs > nowMs) this.timer.at(this.settleFromMs);
     if (this.flushFromMs > nowMs) this.timer.at(this.flushFromMs);
@@ -270,7 +278,7 @@ export class Copier {
       this.settle.diverged(region);
       for (const replica of this.returning.values()) {
         replica.plan.diverged(region);
-        // A replica that counts is no longer copied here: settling makes it equal to the others.
+        // A replica that counts no longer gets copies as a returning replica, because settling makes it equal to the others.
         if (this.roleOf(replica.identity) === 'returning') replica.fellBack('A change was executed by some of the replicas only');
       }
     }
@@ -318,7 +326,7 @@ export class Copier {
     this.wantPump();
   }
 
-  /** Work has ended: takes the next turn at once or, after a failure, COPY_RETRY_MS later. */
+  /** Called when work has ended. Takes the next turn at once or, if the work has failed, COPY_RETRY_MS later. */
   private again(isGood: boolean): void {
     if (isGood) this.wantPump();
     else this.timer.at(this.clock.monotonicMs() + COPY_RETRY_MS);
@@ -337,7 +345,7 @@ export class Copier {
     }
   }
 
-  /** Settling comes first, because a resync waits for it. Replicas that return take turns. */
+  /** Starts the next piece. Settling comes first, because a resync waits until regions are settled. Replicas that return take turns. */
   private startOne(nowMs: number): boolean {
     const bytes = this.pace.pieceBytes(nowMs);
     if (nowMs >= this.settleFromMs && this.startPiece(this.settler(false), false, bytes)) return true;
@@ -376,7 +384,10 @@ export class Copier {
     };
   }
 
-  /** Readable replicas in sync, best one first: by whether the volume reached `endBytes` when it was opened (M21), then by load. */
+  /**
+   * Returns the readable replicas in sync, the best one first. Replicas whose volume reached `endBytes` when it was opened come first
+   * (M21). Among these, and among the rest, the replica with the least load comes first.
+   */
   private sources(mustRead: boolean, endBytes: number): string[] {
     const list = this.view?.replicas.filter((one) => one.role === 'member' && one.counts && (one.reads || !mustRead)) ?? [];
     const ready = list.filter(({ identity }) => this.io.tenureOf(identity) !== null);
@@ -437,7 +448,7 @@ export class Copier {
     this.othersUnderWay++;
     flushAll(this.io, members, (isFlushed) => {
       if (!isFlushed) this.flushFromMs = this.clock.monotonicMs() + COPY_RETRY_MS;
-      // A region that has diverged since the last turn must not count as settled.
+      // Take over the regions that have diverged since the last turn, because they must not count as settled.
       if (this.survey !== null) this.drainDiverged(this.survey);
       for (const region of this.settle.flushEnded(flush, isFlushed)) {
         this.io.lacks.settled(region);

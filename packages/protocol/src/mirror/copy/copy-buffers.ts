@@ -1,5 +1,6 @@
-// The copy buffers and the budget for change times that all mirrors of a process share. A hanging server keeps buffers in use. Therefore, a
-// mirror without a shared buffer may have one small one of its own. Invariant: a grant is released once, after the last use of its buffer.
+// The copy buffers and the budget for change times that all mirrors of a process share. A hanging server keeps shared buffers in use. A
+// mirror that gets no shared buffer may therefore have one small buffer of its own. Invariant: a grant is released once, after the last use
+// of its buffer.
 
 import { counted } from '@rsio/common/lib/assert';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';

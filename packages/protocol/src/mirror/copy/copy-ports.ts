@@ -6,11 +6,11 @@ import type { Lacks } from '../lacks/lacks.ts';
 import type { RegionSet } from '../region-set.ts';
 import type { Piece } from './region-pieces.ts';
 
-/** `status`: from the server's answer, or OUTCOME_UNKNOWN if the session was given up or its requests were abandoned. */
+/** `status`: the status in the server's answer, or OUTCOME_UNKNOWN if the session was given up or its requests were abandoned. */
 export type Done = (status: number) => void;
 
 export interface CopyLock {
-  /** Ends the lock, or withdraws the request for it if it was not granted yet. May be called more than once. */
+  /** Ends the lock. If the lock was not granted yet, withdraws the request for the lock. May be called more than once. */
   release(): void;
 }
 
@@ -19,15 +19,18 @@ export interface CopyIo {
   readonly unsettled: RegionSet;
   /** The blocks that each replica out of sync may lack. */
   readonly lacks: Lacks;
-  /** Users' requests without an answer. */
+  /** Number of users' requests that are not answered yet. */
   readonly outstanding: number;
-  /** The region is equal on all replicas in sync: READs of it may go on. */
+  /** Called when the region is equal on all replicas in sync, so that READs of the region may go on. */
   settled(region: number): void;
-  /** Regions were removed from `unsettled`: READs may go on. */
+  /** Called when regions were removed from `unsettled`, so that READs of these regions may go on. */
   settledMany(): void;
-  /** Excludes users' changes, but no READs, from a range, in order of arrival. `granted` may be called before this method returns. */
+  /**
+   * Excludes users' changes, but not READs, from a range. The lock and the changes get the range in order of arrival. `granted` may be
+   * called before this method returns.
+   */
   lock(beginBytes: number, endBytes: number, granted: () => void): CopyLock;
-  /** The replica's tenure (tenants.ts); null unless the replica can execute a request now. */
+  /** Returns the replica's tenure (tenants.ts); null if the replica cannot execute a request now. */
   tenureOf(identity: string): string | null;
   /** Incarnation of the replica's storage in its present session. */
   lifeOf(identity: string): string | null;
@@ -60,17 +63,18 @@ export interface CopyView {
 
 /** A handler of these events may call `setView` and `changed`, which only record, and no other method of the copier. */
 export interface CopierEvents {
-  /** The replica has a copy of all data. Repeated after each view in which the replica may join. */
+  /** Called when the replica has a copy of all data. Called again after each view in which the replica may join. */
   caughtUp(identity: string): void;
   /**
-   * The replica no longer has all data, in contrast to an earlier `caughtUp`. If it has joined since then, it must be copied again (M12).
+   * Called when the replica no longer has all data, although `caughtUp` was reported. If the replica has joined since then, it must be
+   * copied again (M12).
    */
   fellBack(identity: string, why: string): void;
-  /** The replica refused a request, so that its data differs from that of the others. */
+  /** Called when the replica has refused a request, so that its data differs from the data of the other replicas. */
   lost(identity: string, why: string): void;
-  /** No region is unsettled any more. */
+  /** Called when no region is unsettled any more. */
   allSettled(): void;
-  /** A range cannot be copied because no replica in sync can read it, or the last such range was copied. */
+  /** Called when a range cannot be copied because no replica in sync can read it, and again when the last unreadable range was copied. */
   readableChanged(): void;
 }
 
@@ -79,7 +83,7 @@ export interface ResyncProgress {
   readonly bytesLeft: number;
   readonly bytesCopied: number;
   readonly bytesPerSecond: number;
-  /** Null while it cannot be estimated. */
+  /** Estimated remaining time in ms; null while no estimate is possible. */
   readonly etaMs: number | null;
 }
 
@@ -94,6 +98,6 @@ export interface Cutter {
 export interface SourceAndTargets {
   sources(piece: Piece): readonly string[];
   targets(source: string): readonly string[];
-  /** A copy has failed: the copier tries again at this time. */
+  /** Called when a copy has failed. The copier tries again at the time `untilMs`. */
   failed(untilMs: number): void;
 }

@@ -1,5 +1,5 @@
 // Flushes several replicas. Invariant: a flush counts only if each replica, when its answer arrives, has the tenure that the caller names.
-// With another tenure, the storage may have lost earlier writes.
+// If the tenure has changed, the storage may have lost earlier writes.
 
 import { STATUS } from '../../wire/status.ts';
 import type { CopyIo } from './copy-ports.ts';

@@ -19,7 +19,7 @@ export class MapReader {
     this.isComplete = false;
   }
 
-  /** The page to read now. Null if the map is complete, or if a page is being read. */
+  /** Returns the page to read now; null if the map is complete, or if a page is being read. */
   next(): MapPage | null {
     if (this.isComplete || this.asked !== null) return null;
     this.asked = { first: this.first };
@@ -27,8 +27,8 @@ export class MapReader {
   }
 
   /**
-   * Adds the regions of a page to `set`. `regions`: number of regions of the mirror. Further regions of the replica are ignored. If the
-   * replica is smaller, the regions that it does not have are added. `answer`: null if the page could not be read. Returns false if the
+   * Adds the regions of a page to `set`. `regions`: number of regions of the mirror. Regions of the replica beyond this number are ignored.
+   * If the replica has fewer regions, the missing regions are added. `answer`: null if the page could not be read. Returns false if the
    * answer is malformed.
    */
   read(page: MapPage, answer: MirrorMapAnswer | null, regions: number, set: RegionSet): boolean {

@@ -1,6 +1,6 @@
 // Reads the intent maps of the replicas in sync after this client has become the holder (rules M4, M7). Until all maps are read, every
-// region counts as touched and, after an unclean end, as unsettled. Invariant: a region leaves these sets only if no map of a replica in
-// sync has it, and this holder has not added it.
+// region counts as touched and, after an unclean end, as unsettled. Invariant: a region leaves the touched or unsettled regions only if no
+// map of a replica in sync contains it, and this holder has not added it.
 
 import type { MirrorMapAnswer } from '../../wire/mirror-messages.ts';
 import { RegionSet } from '../region-set.ts';
@@ -44,12 +44,12 @@ export class MapSurvey {
     return pages;
   }
 
-  /** See MapReader.read. */
+  /** Adds the regions of a page that was read. `answer`: null if the page could not be read. Returns false if the answer is malformed. */
   pageRead({ identity, page }: SurveyPage, answer: MirrorMapAnswer | null, regions: number): boolean {
     return this.readers.get(identity)?.reader.read(page, answer, regions, this.found) ?? true;
   }
 
-  /** Returns true once, when the maps of all members are read. READs of regions that are not unsettled may then go on. */
+  /** Returns true once, when the maps of all members are read. From then on, only READs of unsettled regions must wait. */
   complete(members: readonly Tenant[]): boolean {
     if (this.isComplete || members.length === 0 || !members.every((one) => this.hasMapOf(one))) return false;
     this.isComplete = true;

@@ -1,5 +1,5 @@
-// The ioctls about intent maps, over a data path whose sessions are recorded: the requests to the server, the meaning of its answers, and
-// that a replica without a session, or given up before its answer, counts as not answering.
+// Tests the ioctls about intent maps over a data path whose sessions are recorded: the requests to the server and the meaning of its
+// answers. A replica that has no session, or that is given up before its answer, counts as not answering.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';

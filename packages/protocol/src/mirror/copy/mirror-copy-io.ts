@@ -96,7 +96,10 @@ export class MirrorCopyIo implements CopyIo {
     this.call(identity, IOCTL.MIRROR_CLEAR, encodeMirrorClearRequest({ ranges: [...ranges] }), ({ status }) => done(status));
   }
 
-  /** Checksums of a range of one replica, one for each piece. `sums` is null if the status is not OK or the answer is malformed. */
+  /**
+   * Reads checksums of a range of one replica, one checksum for each piece. `sums` is null if the status is not OK or the answer is
+   * malformed.
+   */
   readSums(
     identity: string,
     { beginBytes, endBytes }: { readonly beginBytes: number; readonly endBytes: number },

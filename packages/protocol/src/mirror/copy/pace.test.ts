@@ -1,5 +1,5 @@
-// The pace of copies and their buffers: a fixed rate is kept, users' I/O makes copies fewer and shorter without stopping them, and a mirror
-// continues with one small buffer while other mirrors use all shared ones. Also the rate that a resync reports.
+// Tests the pace of copies and their buffers. A fixed rate is kept. Users' I/O makes copies fewer and shorter, but does not stop them. A
+// mirror continues with one small buffer while other mirrors use all shared buffers. Also tests the rate that a resync reports.
 
 import { expect, test } from 'vitest';
 import { CopyBuffers } from './copy-buffers.ts';

@@ -1,5 +1,5 @@
-// Decides when the next piece may be copied, and how long it may be. A fixed rate limits copies like a token bucket. Without one, copies
-// yield: while users' I/O is under way, pieces are few and short. Invariant: copies never stop for good.
+// Decides when the next piece may be copied, and how long it may be. A fixed rate limits copies like a token bucket. Without a fixed rate,
+// copies yield to users: while users' I/O is under way, pieces are few and short. Invariant: copies never stop for good.
 
 import {
   PIECE_BUSY_BYTES,

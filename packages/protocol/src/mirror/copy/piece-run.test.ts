@@ -1,5 +1,5 @@
-// One piece of a copy: zeros are sent as ZERO, a source that cannot read is replaced by another one, a replica that refuses the copy is
-// reported, and the lock ends after the last answer. A piece that is no longer needed is not written.
+// Tests the copy of one piece. Zeros are sent as ZERO. A source that cannot read is replaced by another source. A replica that refuses the
+// copy is reported. The lock ends after the last answer. A piece that is no longer needed is not written.
 
 import { expect, test } from 'vitest';
 import { STATUS } from '../../wire/status.ts';
@@ -65,7 +65,7 @@ class Scene {
     this.grant?.();
   }
 
-  /** The source reads, and its flush succeeds. */
+  /** Answers the READ at the source with `content`, and then the flush of the source with OK. */
   read(content = 1): void {
     this.answer('read a', STATUS.OK, content);
     this.answer('flush a', STATUS.OK);

@@ -1,6 +1,7 @@
-// Copies one piece: locks its range against changes, reads it from one replica and writes it to the others. Data that is all zeros is sent
-// as ZERO, so that a replica with holes gets holes. The source is not asked for its extents, because the answer would be older than the
-// lock. Invariant: the lock lasts until every request of the piece has ended, so that no change overtakes a copy (M9).
+// Copies one piece: locks the range of the piece against changes, reads the piece from one replica and writes it to the other replicas.
+// Data that is all zeros is sent as ZERO, so that a replica with holes gets holes. The copier does not ask the source for its extents,
+// because the answer could be older than the lock. Invariant: the lock lasts until every request of the piece has ended, so that no change
+// overtakes a copy (M9).
 
 import { STATUS } from '../../wire/status.ts';
 import type { CopyIo, CopyLock } from './copy-ports.ts';
@@ -17,13 +18,16 @@ export interface PieceOrder {
   targets(source: string): readonly string[];
   /** True if the copy is no longer needed. */
   isVoid(): boolean;
-  /** A replica has refused the copy. */
+  /** Called when a replica has refused the copy. */
   refused(identity: string, status: number): void;
-  /** Called once. The buffer is not in use any more. */
+  /** Called once, when the buffer is not in use any more. */
   ended(result: PieceResult): void;
 }
 
-/** `void`: the copy is no longer needed. `failed`, and `unreadable` (no source could read the piece): to be tried again later. */
+/**
+ * `void`: the copy is no longer needed. `failed`: the copy must be tried again later. `unreadable`: the same, because no source could read
+ * the piece.
+ */
 export type PieceResult = 'copied' | 'void' | 'failed' | 'unreadable';
 
 export class PieceRun {
@@ -76,8 +80,9 @@ export class PieceRun {
   }
 
   /**
-   * After a failed write-back, storage may return older content until a flush reports the failure (V1 in docs/PROTOCOL.md). Therefore, data
-   * is written to other replicas only after a flush of the source in the same tenure.
+   * Flushes the source before the piece is written. After a failed write-back, storage may return older content until a flush reports the
+   * failure (V1 in docs/PROTOCOL.md). Data is therefore written to other replicas only after the source was flushed in the tenure in which
+   * it was read.
    */
   private confirm(source: string, tenure: string): void {
     if (this.order.isVoid()) return this.end('void');
@@ -123,7 +128,7 @@ export class PieceRun {
   }
 }
 
-/** False for statuses that the client itself sets, because the session or the attachment has ended. */
+/** False for the statuses that the client itself sets when the session or the attachment has ended. */
 function isOfServer(status: number): boolean {
   return status !== STATUS.OUTCOME_UNKNOWN && status !== STATUS.STALE && status !== STATUS.TAKEN;
 }

@@ -1,5 +1,6 @@
-// The plans of copies, each alone: pieces of a region and of the shorter last one, maps read page by page, the survey of maps at the
-// beginning, flushes that several regions share, and the choice of regions to clear. copier-random.test.ts tests them together.
+// Tests each plan of the copier alone: pieces of a region and of the shorter last region, maps that are read page by page, the survey of
+// maps at the beginning, flushes that several regions share, and the choice of regions to clear. copier-random.test.ts tests the plans
+// together.
 
 import { expect, test } from 'vitest';
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';

@@ -1,4 +1,4 @@
-// The rate of a resync over the last seconds. returning.ts estimates the remaining time from it.
+// Measures the rate of a resync over the last seconds. From this rate, returning.ts estimates the remaining time.
 // Invariant: the number of samples is bounded.
 
 import { PROGRESS_SAMPLES, PROGRESS_WINDOW_MS } from '../limits.ts';
@@ -6,7 +6,7 @@ import { PROGRESS_SAMPLES, PROGRESS_WINDOW_MS } from '../limits.ts';
 export class ProgressMeter {
   private samples: { readonly atMs: number; readonly bytes: number }[] = [];
 
-  /** `bytes`: copied since the resync began. If it is lower than at the last call, the measurement starts again. */
+  /** `bytes`: number of bytes copied since the resync began. If the number is lower than at the last call, the measurement starts again. */
   add(nowMs: number, bytes: number): void {
     const last = this.samples.at(-1);
     if (last !== undefined && bytes < last.bytes) this.samples = [];

@@ -1,6 +1,6 @@
 // Cuts regions into pieces and counts the pieces in progress. The plans choose the next region. If only some blocks of a region must be
-// copied, its pieces list them as runs. Invariants: a new attempt to copy a region begins only after all pieces of the earlier one have
-// ended, so that no old copy overtakes a newer one. A region is copied when all of its pieces were copied in one attempt.
+// copied, its pieces list them as runs. Invariants: a new attempt to copy a region begins only after all pieces of the earlier attempt have
+// ended, so that no old copy overtakes a newer copy. A region is copied when all of its pieces were copied in one attempt.
 
 import { assert, counted } from '@rsio/common/lib/assert';
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
@@ -15,7 +15,7 @@ export interface PieceRange {
 }
 
 export interface Piece extends PieceRange {
-  /** Ranges to copy, as pairs of begin and end. The first begins at `beginBytes`, the last ends at `endBytes`. */
+  /** Ranges to copy, as pairs of begin and end. The first range begins at `beginBytes`, and the last range ends at `endBytes`. */
   readonly runs: readonly number[];
 }
 
@@ -42,7 +42,7 @@ export class RegionPieces {
     return this.attempts.has(region);
   }
 
-  /** Regions that are being copied. */
+  /** Number of regions that are being copied. */
   get regions(): number {
     let count = 0;
     for (const attempt of this.attempts.values()) if (!attempt.isVoid) count++;
@@ -61,7 +61,7 @@ export class RegionPieces {
     this.attempts.set(region, first < endBytes ? { ...attempt, cutBytes: first } : { ...attempt, blocks: 'whole' });
   }
 
-  /** A region from which a further piece can be cut and for which `isWanted` is true; -1 if there is none. */
+  /** Returns a region from which a further piece can be cut and for which `isWanted` is true; -1 if there is no such region. */
   uncut(isWanted: (region: number) => boolean): number {
     for (const [region, attempt] of this.attempts) {
       if (!attempt.isVoid && attempt.cutBytes < attempt.endBytes && isWanted(region)) return region;
@@ -100,7 +100,7 @@ export class RegionPieces {
     return attempt.isVoid ? 'void' : 'copied';
   }
 
-  /** The copies of the region so far no longer count. */
+  /** Makes the attempt void: the pieces of the region that were copied so far no longer count. */
   void(region: number): void {
     const attempt = this.attempts.get(region);
     if (attempt === undefined) return;
@@ -125,7 +125,10 @@ export function bytesOf({ runs }: Piece): number {
   return bytes;
 }
 
-/** First position from `fromBytes` on that must be copied, or that need not be copied if not `isToCopy`; the end of the attempt if none. */
+/**
+ * Returns the first position from `fromBytes` on that must be copied or, if `isToCopy` is false, that need not be copied. Returns the end
+ * of the attempt if there is no such position.
+ */
 function nextOf({ region, endBytes, blocks }: Attempt, fromBytes: number, isToCopy: boolean): number {
   if (blocks === 'whole' || blocks === null) return isToCopy ? fromBytes : endBytes;
   const base = region * MIRROR_REGION_BYTES;

@@ -1,7 +1,7 @@
-// Decides which regions are copied to one replica that returns, and when it has caught up (rule M12). To copy: blocks that it may lack,
-// unsettled regions, and regions that only its own map has. The copier executes the orders. Invariants: the list starts again whenever the
-// replica's session, handle or incarnation changes. A region is copied only after it is settled. The replica has caught up only when the
-// list was copied while all changes went to it, and no region has diverged since.
+// Decides which regions are copied to one replica that returns, and when it has caught up (rule M12). The plan copies blocks that the
+// replica may lack, unsettled regions, and regions that only the replica's own map contains. The copier executes the orders. Invariants:
+// the plan starts again whenever the replica's session, handle or incarnation changes. A region is copied only after it is settled. The
+// replica has caught up only when everything was copied while all changes went to the replica, and no region has diverged since.
 
 import type { MirrorMapAnswer } from '../../wire/mirror-messages.ts';
 import { BlockSet } from '../lacks/block-set.ts';
@@ -25,7 +25,7 @@ export class ResyncPlan {
   phase: ResyncPhase = 'away';
   tenure: string | null = null;
   bytesCopied = 0;
-  /** Like `bytesCopied`, but never reset when the copy starts again. */
+  /** Number of bytes copied to this replica. In contrast to `bytesCopied`, this number is not reset when the copy starts again. */
   copiedInAll = 0;
   private readonly source: ResyncSource;
   private readonly unsettled: RegionSet;
@@ -47,7 +47,7 @@ export class ResyncPlan {
     return this.toCopy.bytesIn(this.pieces.sizeBytes);
   }
 
-  /** Blocks still to copy. A region that is only partly copied is still in the set with all its blocks. */
+  /** Blocks still to copy. A region of which only some pieces were copied is still in the set with all its blocks. */
   remaining(): BlockSet {
     return this.toCopy.clone();
   }
@@ -64,8 +64,8 @@ export class ResyncPlan {
   }
 
   /**
-   * The replica has a session that gets all changes. Only now can the plan look up which blocks the replica lacks. The pages of its map may
-   * be read later, because a map only grows while its replica is out of sync.
+   * Called when the replica has a session to which all changes go. The plan looks up now, and not earlier, which blocks the replica may
+   * lack. The pages of its map may be read later, because a map only grows while its replica is out of sync.
    */
   setTenure(tenure: string): void {
     if (tenure === this.tenure) return;
@@ -82,17 +82,17 @@ export class ResyncPlan {
     this.phase = 'map';
   }
 
-  /** The page of the replica's map to read now; null if there is none. */
+  /** Returns the page of the replica's map to read now; null if no page must be read now. */
   nextPage(): MapPage | null {
     return this.phase === 'map' ? this.map.next() : null;
   }
 
-  /** See MapReader.read. */
+  /** Adds the regions of a page that was read. `answer`: null if the page could not be read. Returns false if the answer is malformed. */
   pageRead(page: MapPage, answer: MirrorMapAnswer | null, regions: number): boolean {
     if (this.phase !== 'map') return true;
     const found = new RegionSet();
     const isRight = this.map.read(page, answer, regions, found);
-    // For regions in `considered`, `lacking` has chosen the blocks already. The others were changed on this replica only.
+    // For regions in `considered`, `lacking` has already chosen the blocks. All other regions of the map were changed only on this replica.
     const { considered } = this;
     for (let region = found.firstFromOutside(0, considered); region >= 0; region = found.firstFromOutside(region + 1, considered))
       this.toCopy.add(region, 'whole');
@@ -100,7 +100,7 @@ export class ResyncPlan {
     return isRight;
   }
 
-  /** The region differs again between replicas in sync, because only some of them have executed a change. */
+  /** Called when the region differs again between replicas in sync, because only some of these replicas have executed a change. */
   diverged(region: number): void {
     if (this.phase === 'away') return;
     this.toCopy.add(region, 'whole');
@@ -108,7 +108,7 @@ export class ResyncPlan {
     if (this.phase === 'caught-up') this.phase = 'copying';
   }
 
-  /** The next piece to copy from a replica in sync to this replica. Null if there is none now. */
+  /** Returns the next piece to copy from a replica in sync to this replica; null if no piece can be copied now. */
   nextPiece(maxBytes: number): Piece | null {
     if (this.phase !== 'copying') return null;
     let region = this.pieces.uncut(() => true);
@@ -118,12 +118,12 @@ export class ResyncPlan {
     return this.pieces.cut(region, maxBytes);
   }
 
-  /** True if the piece need not be copied any more. Its user must still call `pieceEnded`. */
+  /** True if the piece need not be copied any more. The caller must still call `pieceEnded` for the piece. */
   isVoid(piece: Piece): boolean {
     return this.pieces.isVoid(piece.region);
   }
 
-  /** `isCopied`: the replica has answered the copy with OK. */
+  /** `isCopied`: true if the replica has answered the copy with OK. */
   pieceEnded(piece: Piece, isCopied: boolean): void {
     if (isCopied) {
       this.bytesCopied += bytesOf(piece);
@@ -133,8 +133,8 @@ export class ResyncPlan {
   }
 
   /**
-   * True if all blocks are copied. The replica then has all earlier changes: a change sent during its session is acknowledged only after
-   * its answer, and the copy of a region has waited for older changes.
+   * True if all blocks are copied, so that the replica has all earlier changes. A change that was sent during the replica's session is
+   * acknowledged only after the replica's answer. The copy of a region has waited for all older changes of the region.
    */
   hasCaughtUp(): boolean {
     if (this.phase === 'copying' && this.toCopy.regions.count === 0 && this.pieces.underWay === 0) this.phase = 'caught-up';

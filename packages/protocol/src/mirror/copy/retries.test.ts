@@ -1,5 +1,5 @@
-// Copies that fail one after another, for example because the source's server was killed: each failure moves the time of the next attempt.
-// Invariant: the next attempt begins by time alone; no user, view or session has to wake the copier.
+// Tests copies that fail one after another, for example because the source's server was killed. Each failure moves the time of the next
+// attempt. Invariant: the next attempt begins when its time has come, without an event from a user, a view or a session.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { expect, test } from 'vitest';
@@ -22,7 +22,7 @@ function newScene(): Scene {
   return { world: new MirrorCopyWorld(random, 2, REGIONS * MIRROR_REGION_BYTES), random };
 }
 
-/** Executes all requests in flight and those that follow, until a request of this kind waits at the replica. */
+/** Executes all requests in flight, and the requests that follow them, until a request of this kind waits at the replica. */
 function proceedTo(kind: 'read' | 'flush', at: SimReplica, { world, random }: Scene): void {
   for (let step = 0; step < 1_000; step++) {
     world.clock.advance(0);
@@ -32,7 +32,7 @@ function proceedTo(kind: 'read' | 'flush', at: SimReplica, { world, random }: Sc
   throw new Error(`no ${kind} was sent to ${at.identity}`);
 }
 
-/** Answers the requests of this kind with a failure, each `apartMs` after the one before. */
+/** Answers the requests of this kind with a failure, each of them `apartMs` after the previous one. */
 function failAll(kind: 'read' | 'flush', replica: SimReplica, world: MirrorCopyWorld, apartMs: number, status: number): number {
   const failing = replica.queue.filter((one) => one.kind === kind);
   for (const request of failing) {
@@ -70,7 +70,7 @@ test('regions are settled again after failures that came one after the other', (
     world.clock.advance(0);
   }
   let failed = 0;
-  // If one replica cannot read a range, the copier asks the other one.
+  // If one replica cannot read a range, the copier asks the other replica.
   for (let round = 0; round < 10 && reads() > 0; round++)
     for (const replica of world.replicas) failed += failAll('read', replica, world, APART_MS, STATUS.OUTCOME_UNKNOWN);
   expect(reads()).toBe(0);
@@ -85,7 +85,7 @@ test('a READ of one region does not wait until another one, which cannot be read
   for (const replica of world.replicas) replica.map.add(0);
   world.begin(false);
   const reads = (): number => world.replicas.reduce((sum, replica) => sum + waiting(replica, 'read'), 0);
-  // Only region 0 is unsettled, and its wait grows to COPY_RETRY_MAX_MS.
+  // Only region 0 is unsettled, and the wait before its next attempt grows to COPY_RETRY_MAX_MS.
   for (let waitedMs = 0; waitedMs < 4 * COPY_RETRY_MAX_MS; waitedMs += COPY_RETRY_MS) {
     for (const replica of world.replicas) {
       failAll('read', replica, world, 0, STATUS.IO_ERROR);

@@ -1,4 +1,4 @@
-// A replica that returns, as the copier sees it: its plan, the events reported about it, and the rate of its copy.
+// What the copier keeps about one replica that returns: its plan, the events that were reported about it, and the rate of its copy.
 // copy/resync-plan.ts decides the next piece.
 
 import type { CopierEvents, CopyIo, ResyncProgress } from './copy-ports.ts';
@@ -9,11 +9,11 @@ import { STATUS } from '../../wire/status.ts';
 export class Returning {
   readonly identity: string;
   readonly plan: ResyncPlan;
-  /** True if `caughtUp` was reported to the owner, and no `fellBack` since. */
+  /** True if `caughtUp` was reported to the owner, and `fellBack` has not been reported since. */
   hasCaughtUp = false;
-  /** True if `caughtUp` need not be repeated: it was reported since the last view. */
+  /** True if `caughtUp` need not be reported again, because it was reported after the last view. */
   isToldCaughtUp = false;
-  /** No copy begins before this time, because the last one failed. */
+  /** Time before which no copy begins, because the last copy failed. */
   failedUntilMs = 0;
   private readonly io: CopyIo;
   private readonly events: Pick<CopierEvents, 'fellBack'>;
@@ -51,7 +51,7 @@ export class Returning {
     this.events.fellBack(this.identity, why);
   }
 
-  /** `afterBytes`: bytes copied between two checkpoints. */
+  /** True if a checkpoint must begin, because at least `afterBytes` bytes were copied since the last checkpoint began. */
   isCheckpointDue(afterBytes: number): boolean {
     const { phase, tenure, copiedInAll } = this.plan;
     if (phase !== 'copying' || this.isCheckpointing || copiedInAll < this.checkpointAt + afterBytes) return false;

@@ -1,14 +1,14 @@
 // Decides which unsettled region is made equal next, and when it is settled (rule M7). The copier copies the region from one replica in
 // sync to all others and flushes all of them, the source included. No tenure may change between the copy and the flush. Invariant: a region
-// is reported as settled only after a flush that began after its last copy. From its first copy until then, replicas and tenures stay the
-// same, and no change makes the region differ again.
+// is reported as settled only after a flush that began after its last copy. From the region's first copy until the end of this flush,
+// replicas and tenures stay the same, and no change makes the region differ again.
 
 import type { RegionSet } from '../region-set.ts';
 import { SETTLE_ALONE_MAX, SETTLE_REGIONS_MAX, URGENT_REGIONS_MAX } from '../limits.ts';
 import { type Piece, RegionPieces } from './region-pieces.ts';
 import { isSame, type Tenant } from './tenants.ts';
 
-/** A flush of all replicas in sync that settles `regions`. Only the plan changes the set. */
+/** A flush of all replicas in sync that settles `regions`. Only the plan changes the set `regions`. */
 export interface SettleFlush {
   readonly regions: Set<number>;
 }
@@ -32,7 +32,7 @@ export class SettlePlan {
     return this.pieces.underWay;
   }
 
-  /** True if a user's READ waits for a region. */
+  /** True if a user's READ waits for a region that this plan must settle. */
   get isUrgent(): boolean {
     return this.urgent.size > 0;
   }
@@ -44,8 +44,8 @@ export class SettlePlan {
   }
 
   /**
-   * `members`: all replicas in sync. Null while one of them cannot be used, or while a configuration is pending: the plan then begins
-   * nothing. Copies that have begun still count if the same members return with the same tenures.
+   * `members`: all replicas in sync. Null while a replica in sync cannot be used, or while a configuration is pending. While it is null,
+   * the plan begins nothing. Copies that have begun still count if the same members return with the same tenures.
    */
   setMembers(members: readonly Tenant[] | null): void {
     this.isPaused = members === null;
@@ -54,12 +54,12 @@ export class SettlePlan {
     this.startAgain();
   }
 
-  /** A user's READ waits for the region. */
+  /** Called when a user's READ waits for the region: the plan settles this region first. */
   hurry(region: number): void {
     if (this.urgent.size < URGENT_REGIONS_MAX && this.unsettled.has(region)) this.urgent.add(region);
   }
 
-  /** The region differs again, because only some of the replicas have executed a change. */
+  /** Called when the region differs again, because only some of the replicas have executed a change. */
   diverged(region: number): void {
     this.pieces.void(region);
     this.copied.delete(region);
@@ -70,7 +70,7 @@ export class SettlePlan {
     return this.urgent.has(region);
   }
 
-  /** The next piece to copy from one member to all others. Null if there is none now. */
+  /** Returns the next piece to copy from one member to all others; null if no piece can be copied now. */
   nextPiece(maxBytes: number, isUrgentOnly: boolean): Piece | null {
     if (this.isPaused || this.members.length < 2) return null;
     let region = this.urgent.size > 0 ? this.nextUrgent() : -1;
@@ -80,20 +80,20 @@ export class SettlePlan {
     return this.pieces.cut(region, maxBytes);
   }
 
-  /** True if the piece need not be copied any more. Its user must still call `pieceEnded`. */
+  /** True if the piece need not be copied any more. The caller must still call `pieceEnded` for the piece. */
   isVoid(piece: Piece): boolean {
     return this.pieces.isVoid(piece.region);
   }
 
-  /** `isCopied`: all members but the source have answered the copy with OK. */
+  /** `isCopied`: true if all members except the source have answered the copy with OK. */
   pieceEnded(piece: Piece, isCopied: boolean): void {
     if (this.pieces.ended(piece, isCopied) === 'copied') this.copied.add(piece.region);
   }
 
   /**
-   * The flush to send to all members now; null if there is none. Regions share a flush: it is sent if a READ waits for one of them, if
-   * there are many, or if nothing else can be copied. If only one replica is in sync, there is nothing to copy, and the flush alone settles
-   * the regions.
+   * Returns the flush to send to all members now; null if no flush is to be sent. Several regions share a flush. The flush is sent if a
+   * READ waits for one of the flush's regions, if the flush has many regions, or if nothing else can be copied. If only one replica is in
+   * sync, there is nothing to copy, and the flush alone settles the regions.
    */
   nextFlush(): SettleFlush | null {
     if (this.flush !== null || this.isPaused) return null;
@@ -104,7 +104,10 @@ export class SettlePlan {
     return this.flush;
   }
 
-  /** `isFlushed`: all members have answered OK, each with the tenure of `setMembers`. Returns the regions that are settled. */
+  /**
+   * `isFlushed`: true if all members have answered the flush with OK, and each member still has the tenure that was given to `setMembers`.
+   * Returns the regions that are settled.
+   */
   flushEnded(flush: SettleFlush, isFlushed: boolean): ReadonlySet<number> {
     if (flush !== this.flush) return new Set();
     this.flush = null;
@@ -136,7 +139,10 @@ export class SettlePlan {
     return this.nextFree();
   }
 
-  /** The first unsettled region, from the cursor on and then from 0, whose settling has not begun; -1 if there is none. */
+  /**
+   * Returns the first unsettled region whose settling has not begun, and -1 if there is no such region. The search begins at the cursor and
+   * continues from region 0.
+   */
   private nextFree(): number {
     for (let turn = 0, from = this.cursor; turn < 2; turn++, from = 0) {
       for (let region = this.unsettled.firstFrom(from); region >= 0; region = this.unsettled.firstFrom(region + 1)) {

@@ -1,5 +1,6 @@
-// Ranges that no replica in sync can read, and how long the copier waits before it tries again. Invariants: the wait grows only while
-// nothing else is copied, so that one bad block does not delay other regions. A range stays in the list until it was copied.
+// Keeps the ranges that no replica in sync can read, and decides how long the copier waits before it tries to read one again. Invariants:
+// the wait grows only while nothing else is copied, so that one bad block does not delay other regions. A range stays in the list until it
+// was copied.
 
 import { COPY_RETRY_MAX_MS, COPY_RETRY_MS, UNREADABLE_MAX } from '../limits.ts';
 import type { PieceRange } from './region-pieces.ts';
@@ -11,7 +12,7 @@ interface Range {
 }
 
 export class Unreadable {
-  /** By region. */
+  /** Maps a region to the unreadable range in the region. */
   private readonly ranges = new Map<number, Range>();
   private hasCopied = false;
 
@@ -25,7 +26,7 @@ export class Unreadable {
     return this.ranges.has(region);
   }
 
-  /** Returns the time in ms until the next attempt. */
+  /** Notes that no replica in sync could read this range. Returns the time in ms until the next attempt. */
   failed({ region, beginBytes, endBytes }: PieceRange): number {
     const before = this.ranges.get(region)?.failures ?? 0;
     if (before > 0 || this.ranges.size < UNREADABLE_MAX) this.ranges.set(region, { beginBytes, endBytes, failures: before + 1 });

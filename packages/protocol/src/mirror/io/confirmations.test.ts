@@ -1,5 +1,5 @@
-// When the answer of a READ of a mirror may leave (M15): which replicas are asked, that one TERM serves many READs, and when the voters are
-// asked instead. data-path-random.test.ts checks that no READ is stale.
+// Tests when the answer of a READ of a mirror may leave (M15): which replicas are asked, that one TERM serves many READs, and when the
+// voters are asked instead of the replicas. data-path-random.test.ts checks that no READ is stale.
 
 import { expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -43,12 +43,12 @@ class Scene {
     });
   }
 
-  /** Sets a view: these replicas are in sync, and only A executes READs. */
+  /** Sets a view in which these replicas are in sync, and only replica A executes READs. */
   view(...sessions: readonly FakeSession[]): void {
     this.setView(sessions, (identity) => identity === 'A');
   }
 
-  /** Sets a view: these replicas are in sync, and all execute READs. */
+  /** Sets a view in which these replicas are in sync, and all of them execute READs. */
   viewAll(...sessions: readonly FakeSession[]): void {
     this.setView(sessions, () => true);
   }

@@ -1,8 +1,8 @@
 // Confirms the term for READs (rule M15). The answer of a READ may leave when each replica in sync, or a majority of the voters, has
 // confirmed the term after the READ was submitted. Any request that a replica executes confirms the term, because a server executes nothing
-// under a revoked handle. A replica without such a request gets the ioctl TERM, one at a time. TERM is sent at the end of an event, so that
-// it serves all READs of that event. If a replica has no session or stays silent, the voters are asked. Invariant: a confirmation counts
-// only for READs submitted before the confirming request.
+// under a revoked handle. A replica that has no request in flight that could confirm gets the ioctl TERM, one TERM at a time. TERM is sent
+// at the end of an event, so that it serves all READs of that event. If a replica has no session or stays silent, the voters are asked.
+// Invariant: a confirmation counts only for READs submitted before the confirming request.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { assert } from '@rsio/common/lib/assert';
@@ -17,11 +17,11 @@ import type { Replica } from './replica.ts';
 
 export interface ConfirmationPorts {
   readonly clock: Clock;
-  /** Number of the newest request of a user. */
+  /** Returns the number of the newest request that a user has submitted. */
   sequence(): number;
   /** Asks the voters now whether a majority of them still promises the term. */
   confirmByVoters(): Promise<boolean>;
-  /** The answer of the READ may leave. */
+  /** Called when the answer of the READ may leave. */
   confirmed(operation: Operation): void;
 }
 
@@ -54,7 +54,10 @@ export class Confirmations implements RequestEvents {
     this.ports = ports;
   }
 
-  /** A READ is being sent to `reader`. Asks the other replicas at the same time, so that the confirmation adds no round trip. */
+  /**
+   * Called when a READ is being sent to `reader`. Asks the other replicas for a confirmation at the same time, so that the confirmation
+   * adds no round trip.
+   */
   ask(operation: Operation, reader: Member | null): void {
     if (this.isOff) return;
     const { all } = this.members;
@@ -110,7 +113,7 @@ export class Confirmations implements RequestEvents {
     this.isLeaving = false;
   }
 
-  /** The replicas that count, or their sessions, have changed. */
+  /** Called when the replicas that count, or their sessions, have changed. */
   membersChanged(): void {
     for (const operation of this.waiting) this.ask(operation, null);
     this.look();
@@ -151,7 +154,7 @@ export class Confirmations implements RequestEvents {
     return this.members.all.some((member) => member.confirms && (member.isSilent || member.replica?.isReady !== true));
   }
 
-  /** Asks at the end of the current event, so that one TERM serves all READs that arrived with it. */
+  /** Makes TERM be sent at the end of the current event, so that one TERM serves all READs that arrived in this event. */
   private wantAsks(): void {
     if (this.isAskDue) return;
     this.isAskDue = true;
@@ -182,7 +185,7 @@ export class Confirmations implements RequestEvents {
     replica.trunk.submit(request);
   }
 
-  /** Repeats TERM requests that failed. Asks the voters if a replica has not confirmed a READ for the whole CONFIRM_PATIENCE_MS. */
+  /** Repeats TERM requests that failed. Asks the voters if a replica has not confirmed a READ within CONFIRM_PATIENCE_MS. */
   private timePassed(): void {
     this.timer = null;
     if (this.waiting.length === 0) return;

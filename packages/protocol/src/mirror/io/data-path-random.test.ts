@@ -1,12 +1,12 @@
-// The data path of a mirror in random worlds: replicas crash, lose sessions, refuse, are removed and return, and another client takes over
-// the mirror. testing/mirror-world.ts judges every answer. The zoo (test/sim/zoo) shows that these worlds detect broken code.
+// Tests the data path of a mirror in random worlds: replicas crash, lose sessions, refuse, are removed and return, and another client takes
+// over the mirror. testing/mirror-world.ts judges every answer. The zoo (test/sim/zoo) shows that these worlds detect broken code.
 
 import { expect, test } from 'vitest';
 import { violationOf } from '../../testing/mirror-data-worlds.ts';
 
 const WORLDS = 600;
 
-/** Returns the violation or failed assertion of the first world that has one; null if no world has any. */
+/** Runs the worlds one after another. Returns the first violation or failed assertion; null if every world ends without one. */
 async function firstViolation(): Promise<string | null> {
   for (let seed = 1; seed <= WORLDS; seed++) {
     try {

@@ -1,8 +1,8 @@
-// The data path of a mirror. A user's change becomes one child request for each replica with a session, and is answered when these and all
-// replicas that count have answered (M8, M10). A READ becomes one child for one replica. `setView` says which replicas count and whether
-// the mirror serves. `addReplica` and `giveUp` add and end sessions. confirmations.ts confirms READs; sector-lock.ts orders overlapping
-// requests. Invariants: a request that the user has submitted is answered once. The region of a change is in `touched` before the change is
-// sent. An overlapping request begins only after the answer to the earlier one.
+// The data path of a mirror. A user's change becomes one child request for each replica with a session, and is answered when all these
+// replicas, and all replicas that count, have answered (M8, M10). A READ becomes one child for one replica. `setView` says which replicas
+// count and whether the mirror serves. `addReplica` and `giveUp` add and end sessions. confirmations.ts confirms READs; sector-lock.ts
+// orders overlapping requests. Invariants: a request that the user has submitted is answered once. The region of a change is in `touched`
+// before the change is sent. Of two overlapping requests, the later one begins only after the earlier one was answered.
 
 import { assert } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -25,35 +25,39 @@ import type { Replica } from './replica.ts';
 import { type LockEntry, SectorLock } from './sector-lock.ts';
 
 /**
- * A port may be called within an event of a trunk. Until that has ended, it must not change attachments, give up replicas or set a view.
+ * A port may be called within an event of a trunk. Until that event has ended, the port must not change attachments, give up replicas or
+ * set a view.
  */
 export interface DataPathPorts {
   readonly clock: Clock;
   /** Shared with the other mirrors of the process. */
   readonly timesBudget: TimesBudget;
-  /** The data of the replica differs from that of the others, so that the owner must remove it. Called once for each session. */
+  /**
+   * Called when the data of the replica differs from the data of the other replicas, so that the owner must remove the replica. Called once
+   * for each session.
+   */
   lost(identity: string, why: string): void;
-  /** A READ waits for this region until `settled`. Called again for each further READ. */
+  /** Called when a READ waits until `settled` is called for this region. Called again for each further READ. */
   settleSoon(region: number): void;
-  /** Regions were added to `unsettled`, because replicas may differ there. */
+  /** Called when regions were added to `unsettled`, because replicas may differ in these regions. */
   unsettledGrew(): void;
   /** M15: asks the voters now whether a majority of them still promises the term. */
   confirmByVoters(): Promise<boolean>;
-  /** The session of a replica has another phase or has gained or lost its paths, or I/O may go on or must wait. */
+  /** Called when the session of a replica has another phase or has gained or lost its paths, or when I/O must wait or may go on. */
   standingChanged(): void;
 }
 
 export class DataPath implements RequestEvents {
-  /** Regions of all sent changes. The owner adds those of the intent maps, and removes regions whose bits it has cleared (M3). */
+  /** Regions of all sent changes. The owner adds the regions of the intent maps, and removes the regions whose bits it has cleared (M3). */
   readonly touched = new RegionSet();
   /** READs of these regions wait (M7). The owner adds the regions of the intent maps before a view says that the mirror serves. */
   readonly unsettled = new RegionSet();
   readonly members = new Members();
   readonly lacks: Lacks;
-  /** The last view; null before the first one. */
+  /** The last view that was set; null before the first view. */
   view: IoView | null = null;
   events: AttachmentEvents | null = null;
-  /** The status of all requests since `end`; null before. */
+  /** The status with which every request is answered since `end` was called; null before that call. */
   endStatus: number | null = null;
   protected endReason: string | null = null;
   protected readonly ports: DataPathPorts;
@@ -67,7 +71,10 @@ export class DataPath implements RequestEvents {
   private sequence = 0;
   private isSweepDue = false;
   private refusesUsers = false;
-  /** Grows when a change is sent and when it ends. `flushedMoves` is its value when the last FLUSH that succeeded was sent. */
+  /**
+   * `changeMoves` grows when a change is sent and when a change ends. `flushedMoves` is the value of `changeMoves` when the last successful
+   * FLUSH was sent.
+   */
   private changeMoves = 0;
   private flushedMoves = 0;
   private readonly sweepNow = (): void => this.sweep();
@@ -91,7 +98,7 @@ export class DataPath implements RequestEvents {
     this.wantSweep();
   }
 
-  /** Requests of the user without an answer. */
+  /** Number of the user's requests that are not answered yet. */
   get outstanding(): number {
     return this.operations.length;
   }
@@ -135,7 +142,10 @@ export class DataPath implements RequestEvents {
     }
   }
 
-  /** A replica has a session. All changes and flushes go to it from now on, including those in flight to other replicas. */
+  /**
+   * Called when a replica has a session. From now on, all changes and flushes go to this replica, including those in flight to other
+   * replicas.
+   */
   addReplica(replica: Replica): void {
     assert(!replica.isGivenUp && this.endStatus === null, 'A replica that was given up, or an ended mirror');
     const member = this.members.add(replica);
@@ -155,8 +165,8 @@ export class DataPath implements RequestEvents {
   }
 
   /**
-   * Ends the use of a replica's session: its requests are abandoned, and count as not answered. The replica still counts until a view
-   * changes that. The caller then closes the attachment. Must not be called within an event of an attachment.
+   * Ends the use of a replica's session: its requests are abandoned, and count as not answered. The replica still counts until a view says
+   * otherwise. After `giveUp`, the caller closes the attachment. Must not be called within an event of an attachment.
    */
   giveUp(identity: string): void {
     const replica = this.replicaOf(identity);
@@ -186,22 +196,22 @@ export class DataPath implements RequestEvents {
     this.lacks.changed(begin * SECTOR_BYTES, end * SECTOR_BYTES);
   }
 
-  /** The session of a replica; null if it has none. */
+  /** Returns the session of a replica; null if the replica has no session. */
   replicaOf(identity: string): Replica | null {
     const replica = this.members.find(identity)?.replica ?? null;
     return replica?.isGivenUp === true ? null : replica;
   }
 
-  /** The copier has made all replicas in sync equal in this region. */
+  /** Called when the copier has made all replicas in sync equal in this region. */
   settled(region: number): void {
     this.unsettled.remove(region);
     this.wantSweep();
   }
 
   /**
-   * Excludes users' changes from a range (M14), in order of arrival with them. READs need no lock: READs of unsettled regions wait anyway,
-   * and no READ goes to a replica that is being copied. `granted` may be called before this method returns. The caller may `release` before
-   * `granted`.
+   * Excludes users' changes from a range (M14). The lock and the changes get the range in order of arrival. READs need no lock: READs of
+   * unsettled regions wait anyway, and no READ goes to a replica that is being copied. `granted` may be called before this method returns.
+   * The caller may `release` before `granted`.
    */
   lock(beginBytes: number, endBytes: number, granted: () => void): CopyLock {
     const entry = new CopyLock(this.sectorLock, granted);
@@ -212,15 +222,17 @@ export class DataPath implements RequestEvents {
   }
 
   /**
-   * Takes all requests back, without answers. Perhaps only some replicas execute the changes that were sent, so their regions become
-   * unsettled. Later requests to a replica wait until its server can no longer execute the abandoned ones.
+   * Takes all requests back, without answers. Perhaps only some replicas execute the changes that were sent, so the regions of these
+   * changes become unsettled. Later requests to a replica wait until the server of the replica can no longer execute the abandoned
+   * requests.
    */
   abandon(): Request[] {
     const over = this.operations.splice(0);
     this.gated = [];
     const requests: Request[] = [];
     let grew = false;
-    // Marks all requests as ended first: when one leaves the lock below, the lock is granted to another, which must not be sent any more.
+    // Mark all requests as ended first. When a request leaves the lock below, the lock is granted to another request, which must not be
+    // sent any more.
     this.changeMoves++;
     for (const operation of over) {
       if (operation.request !== null) requests.push(operation.request);
@@ -238,7 +250,10 @@ export class DataPath implements RequestEvents {
     return requests;
   }
 
-  /** M16: answers all requests, and all later ones, with `status`. The sessions are no longer used. `reason`: a sentence for the user. */
+  /**
+   * M16: answers all present and all later requests with `status`. From then on, the sessions are not used. `reason`: a sentence for the
+   * user.
+   */
   end(status: number, reason: string): void {
     if (this.endStatus !== null) return;
     this.endReason = reason;
@@ -279,7 +294,8 @@ export class DataPath implements RequestEvents {
   }
 
   /**
-   * M7: a READ that waits for settling holds no lock. Otherwise, a change could wait for the READ, and the copier's lock for that change.
+   * M7: a READ that waits for settling holds no lock. If it held a lock, a change could wait for the READ, and the copier's lock could wait
+   * for that change.
    */
   private isParked(operation: Operation): boolean {
     const region = this.unsettled.firstIn(operation.begin * SECTOR_BYTES, operation.end * SECTOR_BYTES);
@@ -360,9 +376,9 @@ export class DataPath implements RequestEvents {
   }
 
   /**
-   * At least one replica has refused the request. If a recovered replica in sync has executed it, the replicas that refused it are lost,
-   * because they differ. If all replicas in sync have refused it, replicas that executed it (perhaps joining ones) are lost, and the user
-   * gets the error. Otherwise, the request waits.
+   * At least one replica has refused the request. If a recovered replica in sync has executed the request, the replicas that refused it are
+   * lost, because their data differs. If all replicas in sync have refused the request, the replicas that executed it (perhaps joining
+   * replicas) are lost, and the user gets the error. Otherwise, the request waits.
    */
   private refused(operation: Operation): void {
     const { countsMask, inSyncMask, recoveredMask } = this.members;
@@ -383,12 +399,12 @@ export class DataPath implements RequestEvents {
     for (const { bit, identity } of this.members.all) if ((mask & bit) !== 0) this.lose(identity, why);
   }
 
-  /** Answers of the replica no longer count. Tells the owner to remove it. */
+  /** Marks the replica as lost: its answers no longer count. Tells the owner to remove the replica. */
   protected lose(identity: string, why: string): void {
     const member = this.members.find(identity);
     if (member === null || member.isLost || member.replica?.isGivenUp !== false) return;
     member.isLost = true;
-    // Keeps the time of the last flush now, because a later flush does not cover a change that the replica has refused.
+    // Store the time of the last flush now, because a later flush does not cover a change that the replica has refused.
     member.flushedMs = member.replica.attachment.log?.flushedMs ?? null;
     this.changed();
     this.ports.lost(identity, why);
@@ -466,7 +482,7 @@ function abandonAll(replica: Replica): void {
   for (const request of replica.trunk.abandon(replica.attachment)) request.events?.requestDone(request, STATUS.OUTCOME_UNKNOWN);
 }
 
-/** False for statuses that the client itself sets, because the session or the attachment has ended. */
+/** False for the statuses that the client itself sets when the session or the attachment has ended. */
 function isOfServer(status: number): boolean {
   return status !== STATUS.OUTCOME_UNKNOWN && status !== STATUS.STALE && status !== STATUS.TAKEN;
 }

@@ -1,5 +1,5 @@
-// The incarnation of a mirror: changes that rsiod must report after its restart, and changes that it must ignore.
-// test/integration/mirror-devices.test.ts tests with real daemons that devices compare it.
+// Tests which changes of a mirror's incarnation rsiod must report after its restart, and which changes it must ignore.
+// test/integration/mirror-devices.test.ts tests, with real daemons, that devices compare the incarnation.
 
 import { expect, test } from 'vitest';
 import { isLifeKnown, isNewLife, mirrorLife } from './lives.ts';

@@ -1,6 +1,6 @@
-// The incarnation of a mirror as one text: the incarnations of its replicas in sync. rsiod keeps the text over its own restart and compares
-// it, because a replica with a new incarnation may have lost unflushed writes, which rsiod can no longer replay. Pure. Invariant: a claim
-// of the mirror does not change the text.
+// Makes one text of the incarnation of a mirror, which consists of the incarnations of the replicas in sync. rsiod keeps this text over a
+// restart of rsiod and compares it with the new text. A replica with a new incarnation may have lost unflushed writes, which rsiod can no
+// longer replay after its restart. Pure. Invariant: a claim of the mirror does not change the text.
 
 const PREFIX = 'mirror ';
 

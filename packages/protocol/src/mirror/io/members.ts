@@ -1,6 +1,6 @@
-// The replicas of a mirror for the data path: which of them count, serve reads, and have a session. membership/ decides this (MirrorView).
-// This file keeps the decisions as bit masks, so that an answer costs a few integer operations. Invariant: a member keeps its bit while it
-// is in the view or has a session that was not given up.
+// The replicas of a mirror for the data path: which of them count, serve reads, and have a session. The folder membership decides this
+// (MirrorView). This file keeps the decisions as bit masks, so that handling an answer costs a few integer operations. Invariant: a member
+// keeps its bit while it is in the view or has a session that was not given up.
 
 import { assert } from '@rsio/common/lib/assert';
 import { REPLICA_BITS } from '../limits.ts';
@@ -33,7 +33,10 @@ export class Member {
   counts = false;
   reads = false;
   confirms = false;
-  /** True if the data of the replica differs, or may differ, from that of the others. Its answers no longer count. */
+  /**
+   * True if the data of the replica differs, or may differ, from the data of the other replicas. Answers of the replica then no longer
+   * count.
+   */
   isLost = false;
   isInView = false;
   /** True if the replica has all data and gets each change through its session. Otherwise, the replica is copied when it returns. */
@@ -41,17 +44,21 @@ export class Member {
   /** Time of the last FLUSH that the replica had answered when it became lost; null if there was none. */
   flushedMs: number | null = null;
   /**
-   * Incarnation in which the replica was last ready, and in which it executed all requests that it answered; null if it was never ready.
+   * Incarnation in which the replica was ready for the last time. In this incarnation, the replica executed all requests that it has
+   * answered. Null if the replica was never ready.
    */
   life: string | null = null;
-  /** Number of requests that the replica has to answer. */
+  /** Number of requests that the replica has not answered yet. */
   load = 0;
-  /** The member has confirmed the term for all READs up to this number, by executing a request that was submitted later. */
+  /**
+   * Number of the newest READ for which the member has confirmed the term. It confirmed all READs up to this number by executing a request
+   * that was submitted later.
+   */
   confirmedSequence = 0;
-  /** The newest READ that waits for the confirmation of this member. */
+  /** Number of the newest READ that waits for the confirmation of this member. */
   wantedSequence = 0;
   isAsked = false;
-  /** True if a READ has waited too long for this member, until the member confirms any request. READs then prefer other members. */
+  /** True if a READ has waited too long for this member, and the member has confirmed nothing since. READs then prefer other members. */
   isSilent = false;
 
   constructor(identity: string, number: number) {
@@ -73,7 +80,7 @@ export class Member {
 export class Members {
   all: readonly Member[] = [];
   countsMask = 0;
-  /** Members that count and do not just join: their content is the content of the mirror. */
+  /** Members that count and have finished joining. Their content is the content of the mirror. */
   inSyncMask = 0;
   /** Members with a session, including lost members. */
   presentMask = 0;
@@ -128,7 +135,7 @@ export class Members {
     return freed;
   }
 
-  /** Computes the masks again. Called whenever a session or the state of one has changed. */
+  /** Computes the masks again. Called whenever the set of sessions, or the state of a session, has changed. */
   update(): void {
     this.countsMask = 0;
     this.inSyncMask = 0;
@@ -146,17 +153,20 @@ export class Members {
     }
   }
 
-  /** Mask of the members that count and have not answered OK. */
+  /** Returns the mask of the members that count and are not in `okMask`, the mask of the members that have answered OK. */
   missing(okMask: number): number {
     return this.countsMask & ~(okMask & this.recoveredMask);
   }
 
-  /** A READ with this number has waited too long for the members that have not confirmed it. */
+  /** Called when the READ with this number has waited too long: marks the members that have not confirmed this READ as silent. */
   silent(sequence: number): void {
     for (const member of this.all) if (member.confirms && member.confirmedSequence < sequence) member.isSilent = true;
   }
 
-  /** The least loaded ready replica that may read, outside `triedMask`; a silent one only if there is no other. Null: none. */
+  /**
+   * Returns the least loaded ready replica that may read and is not in `triedMask`. Returns a silent replica only if there is no other, and
+   * null if there is no such replica at all.
+   */
   reader(triedMask: number): Member | null {
     let best: Member | null = null;
     for (let index = 0; index < this.all.length; index++) {
@@ -167,7 +177,7 @@ export class Members {
     return best;
   }
 
-  /** True if a replica outside `triedMask` may read, whether it is ready now or not. */
+  /** True if a replica that is not in `triedMask` may read, even if the replica is not ready now. */
   hasReader(triedMask: number): boolean {
     return this.all.some((member) => member.reads && !member.isLost && (triedMask & member.bit) === 0);
   }

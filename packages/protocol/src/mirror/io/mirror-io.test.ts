@@ -1,5 +1,5 @@
-// A mirror before it serves and after its end, as a volume sees it: requests wait for the view, and after the end each is answered once.
-// No replica takes part.
+// Tests a mirror without replicas before it serves and after its end, through the interface that a volume uses. Requests wait for the view,
+// and after the end each request is answered once.
 
 import { expect, test } from 'vitest';
 import { FakeClock } from '@rsio/common/testing/fake-clock';

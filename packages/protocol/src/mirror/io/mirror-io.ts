@@ -1,5 +1,5 @@
 // A mirror as a volume of the client: the data path, the interface that frontends use (VolumeTarget), and the requests of the copier.
-// membership/ decides which replicas exist and count; the driver in rsiod calls this class accordingly.
+// The folder membership decides which replicas exist and count. The driver in rsiod passes these decisions to this class.
 // Invariant: the size and other properties of the mirror come from the view or from all replicas together, never from one replica.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -106,12 +106,15 @@ export class MirrorIo extends DataPath implements VolumeTarget {
     return this.replicas.some(({ attachment }) => attachment.waitsForSpace);
   }
 
-  /** A mirror is as slow as its slowest replica. */
+  /**
+   * The reason of a replica whose server holds back I/O, because a mirror is as slow as its slowest replica. Null if no server holds back
+   * I/O.
+   */
   get heldBy(): HeldBy | null {
     return this.replicas.find(({ attachment }) => attachment.heldBy !== null)?.attachment.heldBy ?? null;
   }
 
-  /** The report of the server whose oldest request is the oldest. */
+  /** The storage report of the server that has been executing a request for the longest time. */
   get storageReport(): StorageReport | null {
     let oldest: StorageReport | null = null;
     for (const { trunk } of this.replicas) {
@@ -144,8 +147,8 @@ export class MirrorIo extends DataPath implements VolumeTarget {
 
   /**
    * EXTENTS is executed like a READ, but without the lock, because it may cover the whole volume. If replicas may differ in the range, the
-   * answer says that all of it is data, which is always correct. A mirror has no other IOCTL, because its replicas have no common
-   * snapshots.
+   * answer says that the whole range is data, which is always correct. A mirror supports no other IOCTL, because its replicas have no
+   * common snapshots.
    */
   ioctl(aux: number, body: Buffer, answered: (answer: SessionAnswer) => void): void {
     const { clock } = this.ports;
@@ -173,20 +176,20 @@ export class MirrorIo extends DataPath implements VolumeTarget {
 
   // --- for the copier
 
-  /** Requests of users without an answer. */
+  /** Number of users' requests that are not answered yet. */
   get userIoCount(): number {
     return this.outstanding;
   }
 
   /**
-   * Reads from one replica for a copy: at most BODY_MAX_BYTES, in whole blocks. The request owns the buffer until `done`. Status
-   * OUTCOME_UNKNOWN: the replica has no session, or its requests were abandoned.
+   * Reads from one replica for a copy: at most BODY_MAX_BYTES, in whole blocks. The request owns the buffer until `done` is called. The
+   * status is OUTCOME_UNKNOWN if the replica has no session, or if its requests were abandoned.
    */
   readAt(identity: string, positionBytes: number, lengthBytes: number, buffer: Buffer, bufferOffset: number, done: CopyDone): void {
     this.copies.transfer(OP.READ, this.replicaOf(identity), positionBytes, lengthBytes, buffer, bufferOffset, done);
   }
 
-  /** Writes to one replica; otherwise as `readAt`. */
+  /** Writes to one replica. All other rules are those of `readAt`. */
   writeAt(identity: string, positionBytes: number, lengthBytes: number, buffer: Buffer, bufferOffset: number, done: CopyDone): void {
     this.touched.addRange(positionBytes, positionBytes + lengthBytes);
     const noted = this.noted(identity, positionBytes, lengthBytes, done);
@@ -199,7 +202,10 @@ export class MirrorIo extends DataPath implements VolumeTarget {
     this.copies.zero(this.replicaOf(identity), positionBytes, lengthBytes, this.noted(identity, positionBytes, lengthBytes, done));
   }
 
-  /** A copy to a replica that counts (settling, repair) is a change that other replicas may lack. A copy to a returning replica is not. */
+  /**
+   * Notes a copy to a replica that counts (settling, repair) as a change that other replicas may lack. A copy to a returning replica is not
+   * noted.
+   */
   private noted(identity: string, positionBytes: number, lengthBytes: number, done: CopyDone): CopyDone {
     if (this.members.find(identity)?.counts !== true) return done;
     return (status) => {
@@ -212,7 +218,10 @@ export class MirrorIo extends DataPath implements VolumeTarget {
     this.copies.flush(this.replicaOf(identity), done);
   }
 
-  /** Changes with each OPEN that is granted and with each incarnation; null while the replica is not ready. */
+  /**
+   * Returns the tenure of the replica, which changes with each OPEN that is granted and with each incarnation; null while the replica is
+   * not ready.
+   */
   tenureOf(identity: string): string | null {
     const replica = this.replicaOf(identity);
     if (replica === null || !replica.isReady || this.members.find(identity)?.isLost === true) return null;
@@ -220,12 +229,12 @@ export class MirrorIo extends DataPath implements VolumeTarget {
     return `${trunk.session?.id.toString('hex')} ${attachment.handle} ${attachment.volume?.life}`;
   }
 
-  /** Requests of users and of the copier that the replica has to answer. */
+  /** Number of requests of users and of the copier that the replica has not answered yet. */
   loadOf(identity: string): number {
     return (this.members.find(identity)?.load ?? 0) + (this.replicaOf(identity)?.attachment.slotsHeld ?? 0);
   }
 
-  /** Sets `volume` when the mirror begins to serve. Later, only its size may grow; the block size stays. */
+  /** Sets `volume` when the mirror begins to serve. Later, only the size of the volume may grow; the block size stays. */
   private describe(): void {
     const { view, volume, mirror } = this;
     const opened = this.attachments.flatMap((attachment) => attachment.volume ?? []);

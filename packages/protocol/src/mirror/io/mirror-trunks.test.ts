@@ -1,5 +1,5 @@
-// A mirror over two real trunks, each with a scripted server: the frames, the requests that wait for a new incarnation or a silent replica,
-// and the buffers of a replica that was given up.
+// Tests a mirror over two real trunks, each with a scripted server: the frames that are sent, the requests that wait for a new incarnation
+// or a silent replica, and the buffers of a replica that was given up.
 
 import { expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -54,7 +54,7 @@ class Mirror {
     this.view('A', 'B');
   }
 
-  /** Sets a view: these replicas count, and only A executes READs. */
+  /** Sets a view in which these replicas count, and only replica A executes READs. */
   view(...identities: string[]): void {
     const replicas = identities.map((identity) => ({ identity, counts: true, confirms: true, reads: identity === 'A' }));
     this.io.setView({ term: 1, replicas, isServing: true, sizeBytes: 1 << 30, waitsFor: null });

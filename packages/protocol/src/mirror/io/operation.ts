@@ -1,6 +1,6 @@
-// One request of the user on its way through a mirror, and its children: one request for each replica to which it was sent. Objects are
-// reused, so that an I/O allocates nothing. A mask has one bit for each member. Invariant: a child uses the buffer of the user's request
-// only while its member's bit is in `openMask`.
+// One request of the user on its way through a mirror. The request has a child, which is a request of its own, for each replica to which it
+// was sent. Objects are reused, so that an I/O allocates nothing. A mask has one bit for each member. Invariant: a child uses the buffer of
+// the user's request only while its member's bit is in `openMask`.
 
 import { assert, counted } from '@rsio/common/lib/assert';
 import { Request, type RequestEvents } from '../../client/requests/request.ts';
@@ -19,7 +19,7 @@ export type OperationPhase = 'free' | 'gated' | 'unsettled' | 'locking' | 'runni
 const NOTHING = Buffer.alloc(0);
 
 export class Child extends Request {
-  /** Null if the child was detached from its operation; its answer then has no effect. */
+  /** The operation of the child. Null if the child was detached from its operation, so that the answer to the child has no effect. */
   operation: Operation | null = null;
   member: Member | null = null;
   replica: Replica | null = null;
@@ -39,16 +39,20 @@ export class Operation extends LockEntry {
   isRead = false;
   /** True for WRITE, ZERO and DISCARD. */
   isChange = false;
-  /** Members that owe an answer, have answered OK, and have answered with an error. */
+  /**
+   * `openMask`: members that owe an answer. `okMask`: members that have answered OK. `refusedMask`: members that have answered with an
+   * error.
+   */
   openMask = 0;
   okMask = 0;
   refusedMask = 0;
-  /** The first error. */
+  /** Status of the first error; 0 if no member has answered with an error. */
   status = 0;
   private readonly children: (Child | undefined)[] = [];
 
   reset(request: Request | null): void {
-    // Detaches children without an answer: the trunk of an ended session answers them later, and until then they must not be reused.
+    // Detach the children that are not answered yet. The trunk of an ended session answers them later, and until then they must not be
+    // reused.
     if (this.openMask !== 0) this.leaveChildren();
     this.request = request;
     this.openMask = 0;
@@ -67,7 +71,8 @@ export class Operation extends LockEntry {
     child.member = member;
     child.replica = replica;
     child.startSequence = sequence;
-    // After a DISCARD, the content is undefined, so replicas could differ. A ZERO is equal on all, and a hole if the storage can.
+    // Send a ZERO for a DISCARD, because the content after a DISCARD is undefined and could differ between replicas. After a ZERO, all
+    // replicas are equal, and storage that supports holes makes a hole.
     child.op = request.op === OP.DISCARD ? OP.ZERO : request.op;
     child.flags = request.flags;
     child.lba = request.lba;
@@ -86,7 +91,7 @@ export class Operation extends LockEntry {
     replica.trunk.submit(child, request.submittedMs);
   }
 
-  /** Notes that the child was answered. Returns its member, or null if the child had none. */
+  /** Notes that the child was answered. Returns the child's member, or null if the child had no member. */
   answered(child: Child): Member | null {
     const { member } = child;
     child.buffer = NOTHING;
@@ -97,7 +102,7 @@ export class Operation extends LockEntry {
     return member;
   }
 
-  /** These members are gone, and later members may get their bits. */
+  /** Removes the members in `freedMask`, because these members are gone and later members may get their bits. */
   forget(freedMask: number): void {
     for (let number = 0; number < this.children.length; number++) {
       if ((this.openMask & freedMask & (1 << number)) !== 0) this.leaveChild(number);

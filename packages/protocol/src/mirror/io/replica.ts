@@ -1,5 +1,5 @@
 // One session of a replica: an attachment and the trunk of its server. A further session of the same replica is another Replica object.
-// members.ts knows whether the replica counts.
+// members.ts has the information whether the replica counts.
 // Invariant: a session that was given up is never used again.
 
 import type { Attachment } from '../../client/attachment.ts';
@@ -44,8 +44,8 @@ export class Replica {
   }
 
   /**
-   * True if the storage has all requests that the replica has answered (M10). False while the volume is reopened or the log is replayed,
-   * because the storage may be a new incarnation that lacks some of them.
+   * True if the storage has all changes that the replica has answered (M10). False while the volume is reopened or the log is replayed,
+   * because the storage may have begun a new incarnation that lacks some of these changes.
    */
   get hasRecovered(): boolean {
     const { phase } = this.attachment;

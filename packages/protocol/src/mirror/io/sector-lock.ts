@@ -1,6 +1,6 @@
 // The lock of a mirror (rule M14): reads share sectors; a change excludes reads and other changes. An entry waits for each earlier entry
-// that conflicts with it, even if that one still waits, so that none starves. Invariants: two entries that conflict are never held
-// together. An entry waits only while `blockers`, the number of earlier conflicting entries, is above 0.
+// that conflicts with it, even if the earlier entry still waits, so that no entry starves. Invariants: two entries that conflict are never
+// held together. An entry waits only while `blockers`, the number of earlier conflicting entries, is above 0.
 
 export class LockEntry {
   /** First sector of the range. An empty range conflicts with nothing. */
@@ -15,7 +15,7 @@ export class LockEntry {
   place = 0;
 }
 
-/** Held entries. Their ranges are also kept in arrays, so that a search reads consecutive memory. */
+/** The entries that are held. The ranges of these entries are also kept in arrays, so that a search reads consecutive memory. */
 class HeldEntries {
   private readonly entries: LockEntry[] = [];
   private begins = new Float64Array(64);
@@ -70,7 +70,7 @@ export class SectorLock {
     this.granted = granted;
   }
 
-  /** Returns true if the entry is held now; otherwise, `granted` is called for it later. */
+  /** Returns true if the entry is held now. If it must wait, returns false, and `granted` is called for the entry later. */
   enter(entry: LockEntry): boolean {
     const { begin, end } = entry;
     let blockers = this.changes.overlapping(begin, end);
@@ -109,7 +109,10 @@ export class SectorLock {
     return entry.isExclusive ? this.changes : this.reads;
   }
 
-  /** `from`: first place in `waiting` that `gone` may have blocked: 0 for a held entry, or the former place of a waiting entry. */
+  /**
+   * `from`: first place in `waiting` of an entry that `gone` may have blocked. It is 0 if `gone` was held, and the former place of `gone`
+   * if it was waiting.
+   */
   private unblock(gone: LockEntry, from: number): void {
     let kept = from;
     for (let index = from; index < this.waiting.length; index++) {

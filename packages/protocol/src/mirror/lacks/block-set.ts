@@ -1,5 +1,5 @@
-// A set of blocks of a volume: whole regions, and parts of others. A part is an array of bits, one for each block of its region.
-// Invariants: a region with a part is in `regions`, too. An array of bits never changes after it was added.
+// A set of blocks of a volume. It consists of whole regions and of parts of other regions. A part is an array of bits, one for each block
+// of its region. Invariants: a region with a part is in `regions`, too. An array of bits never changes after it was added.
 
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
 import { bitsIn, RegionSet } from '../region-set.ts';
@@ -25,14 +25,14 @@ export class BlockSet {
     else this.parts.set(region, all);
   }
 
-  /** Bytes of the set within a volume of this size. */
+  /** Returns how many bytes of a volume of this size the set covers. */
   bytesIn(sizeBytes: number): number {
     let bytes = (this.regions.count - this.parts.size) * MIRROR_REGION_BYTES;
     for (const bits of this.parts.values()) for (const word of bits) bytes += bitsIn(word) * LACK_BLOCK_BYTES;
     return bytes - this.bytesBeyond(sizeBytes);
   }
 
-  /** Bytes of the set beyond the end of the volume, in its last region. */
+  /** Returns how many bytes the set covers beyond the end of the volume, in the volume's last region. */
   private bytesBeyond(sizeBytes: number): number {
     const last = Math.floor(sizeBytes / MIRROR_REGION_BYTES);
     const blocks = this.blocksOf(last);

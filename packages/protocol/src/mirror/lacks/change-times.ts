@@ -1,6 +1,6 @@
-// Times of the last change of each block, for regions that were changed lately. TimesBudget bounds the memory of all mirrors: all regions
-// without times of their own share one time. Times are ticks of the owner's clock. Invariant: the time of a block is never before the end
-// of its last change; it may be later.
+// Keeps the time of the last change of each block, for regions that were changed lately. TimesBudget bounds the memory of all mirrors: all
+// regions without times of their own share one time. Times are ticks of the owner's clock. Invariant: the time of a block is at or after
+// the end of the block's last change, and never before it.
 
 import { assert, counted } from '@rsio/common/lib/assert';
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
@@ -37,7 +37,7 @@ export class ChangeTimes {
     this.budget = budget;
   }
 
-  /** A change of a range has ended at this time. */
+  /** Notes that a change of this range has ended at the time `tick`. */
   mark(beginBytes: number, endBytes: number, tick: number): void {
     const first = Math.floor(beginBytes / MIRROR_REGION_BYTES);
     const last = Math.ceil(endBytes / MIRROR_REGION_BYTES) - 1;
@@ -54,7 +54,7 @@ export class ChangeTimes {
     }
   }
 
-  /** Everything counts as changed at this time. */
+  /** Makes every block count as changed at the time `tick`. */
   markAll(tick: number): void {
     this.forget();
     this.common = tick;
@@ -65,7 +65,7 @@ export class ChangeTimes {
     if (this.timed.delete(region)) this.budget.giveBack(1);
   }
 
-  /** Ends the use: `changedSince` is not called any more. */
+  /** Called when these times are not needed any more: `changedSince` is not called after this method. */
   end(): void {
     this.forget();
     this.isEnded = true;
@@ -76,7 +76,7 @@ export class ChangeTimes {
     this.timed.clear();
   }
 
-  /** Blocks of the region whose last change may have ended at `tick` or later. */
+  /** Returns the blocks of the region whose last change may have ended at `tick` or later. */
   changedSince(region: number, tick: number): Blocks {
     const times = this.timed.get(region);
     if (times === undefined) return this.common >= tick ? 'whole' : null;

@@ -1,6 +1,6 @@
-// The blocks that a replica may lack: those that it had not flushed when it left, and those changed later. If its storage still has the
-// same incarnation, it lacks only the blocks that were changed later. copier-random.test.ts shows that no block is missed; these tests show
-// that few others are copied.
+// Tests which blocks a replica may lack: blocks that it had not flushed when it left, and blocks that were changed later. If its storage
+// still has the same incarnation, it lacks only the blocks that were changed later. copier-random.test.ts shows that no lacking block is
+// missed. The tests below show that few other blocks are copied.
 
 import { expect, test } from 'vitest';
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';

@@ -1,6 +1,7 @@
-// Blocks of the replicas in sync that another replica may lack (rule M12), kept in the holder's memory. If a replica was out of sync when
-// this client became the holder, it may lack every region that an intent map has. Invariant: a block that is not in `of` is equal on the
-// replica, durably or in the incarnation `life`. The replica has answered each later change of it, or still gets it, or it was noted.
+// Keeps, in the holder's memory, which blocks of the replicas in sync another replica may lack (rule M12). A replica that was out of sync
+// when this client became the holder may lack every region that an intent map contains. Invariant: a block that `of` does not return is
+// equal on the replica, durably or in the incarnation `life`. Each later change of the block was answered by the replica, is still being
+// sent to it, or was noted here.
 
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
 import type { RegionSet } from '../region-set.ts';
@@ -8,9 +9,11 @@ import { type Blocks, BlockSet, intersection, union } from './block-set.ts';
 import { ChangeTimes, type TimesBudget } from './change-times.ts';
 
 interface Knowledge {
-  /** The disk may lack `blocks`, and blocks changed at `tick` or later; null if unknown. */
+  /**
+   * The replica's disk may lack `blocks`, and all blocks that were changed at `tick` or later. Null if the state of the disk is unknown.
+   */
   disk: { readonly blocks: BlockSet; readonly tick: number } | null;
-  /** In incarnation `life`, the replica lacks only blocks changed at `tick` or later; null if unknown. */
+  /** In the incarnation `life`, the replica lacks only blocks that were changed at `tick` or later. Null if no incarnation is known. */
   storage: { readonly life: string; readonly tick: number } | null;
 }
 
@@ -27,29 +30,33 @@ export class Lacks {
     this.now = now;
   }
 
-  /** A change by a user, or by a copy between replicas in sync, has ended: each replica has answered it or has lost its session. */
+  /**
+   * Called when a change by a user, or by a copy between replicas in sync, has ended. Each replica has answered the change or has lost its
+   * session.
+   */
   changed(beginBytes: number, endBytes: number): void {
     this.times.mark(beginBytes, endBytes, this.now());
   }
 
-  /** Replicas in sync were made equal in this region. All other replicas may lack the whole region. */
+  /** Called when the replicas in sync were made equal in this region. All other replicas may now lack the whole region. */
   settled(region: number): void {
     this.times.mark(region * MIRROR_REGION_BYTES, (region + 1) * MIRROR_REGION_BYTES, this.now());
   }
 
-  /** Regions were added to `touched` because an earlier holder changed them, or because the volume has grown. */
+  /** Called when regions were added to `touched`, because an earlier holder changed them or because the volume has grown. */
   allChanged(): void {
     this.times.markAll(this.now());
   }
 
-  /** The region is equal on all replicas, and flushed. */
+  /** Called when the region is equal on all replicas and all of them have flushed it. */
   cleared(region: number): void {
     this.times.drop(region);
   }
 
   /**
-   * The session of a replica with all data ends; its requests in flight have not ended yet. `flushed`: tick at which the last FLUSH that it
-   * answered was submitted; 0 if there was none. `life`: incarnation of its storage that executed all requests that it answered.
+   * Called when the session of a replica that has all data ends, before the requests in flight to the replica end. `flushed`: tick at which
+   * the last FLUSH that the replica answered was submitted; 0 if it answered no FLUSH. `life`: incarnation of the replica's storage in
+   * which all requests that the replica answered were executed; null if this is not known.
    */
   left(identity: string, flushed: number, life: string | null): void {
     const storage = life === null ? null : { life, tick: this.now() };
@@ -57,8 +64,9 @@ export class Lacks {
   }
 
   /**
-   * A replica that is being copied was flushed in one session and incarnation. `remaining`: blocks not yet copied when the FLUSH was
-   * submitted, at `tick`. The replica has got all changes since its session began, and has refused none.
+   * Called when a replica that is being copied was flushed, and its session and incarnation have not changed during the FLUSH. `remaining`:
+   * blocks not yet copied when the FLUSH was submitted, at `tick`. The replica has got all changes since its session began, and has refused
+   * none.
    */
   flushed(identity: string, remaining: BlockSet, tick: number): void {
     this.known.set(identity, { disk: { blocks: remaining, tick }, storage: this.known.get(identity)?.storage ?? null });
@@ -68,7 +76,7 @@ export class Lacks {
     for (const identity of this.known.keys()) if (!isMember(identity)) this.known.delete(identity);
   }
 
-  /** Blocks that the replica may lack while its storage has the incarnation `life`. */
+  /** Returns the blocks that the replica may lack while its storage has the incarnation `life`. */
   of(identity: string, life: string | null): BlockSet {
     const { touched } = this;
     const { disk = null, storage = null } = this.known.get(identity) ?? {};
@@ -79,7 +87,7 @@ export class Lacks {
       if (storage !== null && storage.life === life) blocks = intersection(blocks, this.times.changedSince(region, storage.tick));
       set.add(region, blocks);
     }
-    // Adds regions that only the replica's own map has.
+    // Add regions that only the replica's own map contains.
     const outside = disk?.blocks.regions ?? touched;
     for (let region = outside.firstFromOutside(0, touched); region >= 0; region = outside.firstFromOutside(region + 1, touched))
       set.add(region, 'whole');

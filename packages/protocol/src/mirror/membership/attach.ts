@@ -1,6 +1,6 @@
-// How a client becomes the holder (rules M4 to M6): it reads the voters' records, gives up if another client has the mirror, claims a term,
-// and sends a configuration of its own. Invariant: without take-over, the client claims only after a majority of the voters is known to be
-// free, so that a refused attempt does not disturb the holder.
+// How a client becomes the holder (rules M4 to M6): the client reads the voters' records, gives up if another client has the mirror, claims
+// a term, and sends a configuration of its own. Invariant: a client that must not take over claims only after a majority of the voters is
+// known to be free. A refused attempt therefore does not disturb the holder.
 
 import { TERM_NUMBER_MAX } from '../../wire/limits.ts';
 import type { StoredConfig, Term } from '../../wire/mirror-messages.ts';
@@ -12,13 +12,13 @@ import { hasPromised, type MembershipState, nameOf, replicaOf, type ServerState 
 
 type Hold = 'free' | 'undecided' | 'held';
 
-/** Moves from asking to claiming to attaching as far as the answers allow. */
+/** Moves from the phase `asking` to `claiming` and on to `attaching`, as far as the answers of the servers allow. */
 export function advanceAttach(state: MembershipState, rules: MembershipRules): void {
   if (state.phase === 'asking') startClaim(state);
   if (state.phase === 'claiming') finishClaim(state, rules);
 }
 
-/** Begins again after a voter has shown a higher term. All answers to the former claim are void (M5). */
+/** Called when a voter has shown a higher term: asks for all records again. Answers to the former claim do not count any more (M5). */
 export function askAgain(state: MembershipState): void {
   state.phase = 'asking';
   state.attempt += 1;
@@ -26,14 +26,14 @@ export function askAgain(state: MembershipState): void {
   for (const server of state.servers.values()) Object.assign(server, { claim: null, isKnown: false, claimsAgain: false, isHeld: false });
 }
 
-/** The highest configuration in the records that the servers have shown. */
+/** Returns the highest configuration in the records that the servers have shown; null if no record has a configuration. */
 function found(state: MembershipState): StoredConfig | null {
   return highestOf([...state.servers.values()].map(({ record }) => record?.stored ?? null));
 }
 
 /**
- * Whether another client has the mirror, according to one voter. `undecided`: another client has claimed the mirror at this voter, which
- * has no configuration of that claim. (A client that serves has a configuration at a majority.)
+ * Returns whether another client has the mirror, according to one voter. `undecided`: another client has claimed the mirror at this voter,
+ * but the voter has no configuration of that claim. (A client that serves has a configuration at a majority.)
  */
 export function holdOf(state: MembershipState, { record, claim }: ServerState): Hold {
   const promise = record?.promise ?? null;
@@ -42,7 +42,7 @@ export function holdOf(state: MembershipState, { record, claim }: ServerState): 
   return stored !== null && compareTerms(stored.term, promise) === 0 ? 'held' : 'undecided';
 }
 
-/** True if any server knows that the client of this term has detached, after which that client sends nothing. */
+/** True if the record of at least one server shows that the client of this term has detached. After that, this client sends nothing. */
 function hasEnded(state: MembershipState, term: Term): boolean {
   return [...state.servers.values()].some(({ record }) => {
     const stored = record?.stored ?? null;
@@ -92,16 +92,19 @@ function refuseHeld(state: MembershipState, sets: readonly StoredConfig['config'
   return false;
 }
 
-/** True if a CLAIM to this server takes over: the seed allows it, no client serves according to this voter, or a majority has promised. */
+/**
+ * True if a CLAIM to this server takes over: the seed allows a take-over, no client serves according to this voter, or a majority of the
+ * voters has promised the term.
+ */
 export function takesOver(state: MembershipState, rules: MembershipRules, server: ServerState): boolean {
   if (state.seed.takesOver || state.phase === 'attaching' || state.phase === 'serving') return true;
   return holdOf(state, server) !== 'held' || hasQuorum(state, rules);
 }
 
 /**
- * M5: claims go first to the servers with a replica in sync, and to others only after one of these has granted its replica. A client that
- * gets no replica thus leaves no promise that would end the holder later. If another client holds all these replicas, the voters decide
- * whether it serves.
+ * M5: claims go first to the servers that have a replica in sync, and to other servers only after one of the first servers has granted its
+ * replica. A client that gets no replica therefore leaves no promise that would end the holder later. If another client holds all replicas
+ * in sync, the voters decide whether that client serves.
  */
 export function isClaimDue(state: MembershipState, rules: MembershipRules, server: ServerState): boolean {
   const base = found(state)?.config ?? null;
@@ -156,7 +159,7 @@ function isClaimed(state: MembershipState, rules: MembershipRules, base: StoredC
   return server.claim.replica !== null && rules.hasIdentity(server, identity);
 }
 
-/** The reason, as a sentence, why the client has no majority yet. */
+/** Returns a sentence that says why the client has no majority yet. */
 export function attachWaitsFor(state: MembershipState, rules: MembershipRules): string {
   const base = state.phase === 'claiming' ? (rules.chooseBase(state) ?? found(state)) : found(state);
   if (base === null) return withRefusals(state, `Waits for a configuration of mirror ${state.seed.name}: no server that answers has one`);

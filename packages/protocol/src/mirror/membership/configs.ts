@@ -13,7 +13,7 @@ export function end(state: MembershipState, code: ErrorCode, sentence: string): 
   state.orders.push({ kind: 'end', code, sentence });
 }
 
-/** Makes the configuration the pending one. votes.ts sends it to the voters. */
+/** Makes this configuration the pending configuration. votes.ts sends it to the voters. */
 export function send(state: MembershipState, config: MirrorConfig): void {
   const { base, pending } = state;
   const isOwn = base !== null && compareTerms(base.term, termOf(state)) === 0;
@@ -33,7 +33,7 @@ export function giveUp(state: MembershipState, identity: string, sentence: strin
   Object.assign(replica, { session: 'none', joining: false, joinFlushed: false, growsTo: 0 });
 }
 
-/** Makes the pending configuration the base if a majority has stored it. Returns true if so. */
+/** Makes the pending configuration the base if a majority has stored it. Returns true if the base has changed. */
 export function settlePending(state: MembershipState, rules: MembershipRules): boolean {
   const { pending, stored } = state;
   if (pending === null || state.phase === 'ended') return false;
@@ -61,7 +61,7 @@ export function settlePending(state: MembershipState, rules: MembershipRules): b
   return true;
 }
 
-/** For each voter whose server does not satisfy `has`: the server's name and the reason. */
+/** Returns, for each voter whose server does not satisfy `has`, the server's name and the reason. */
 export function missingVoters(state: MembershipState, voters: readonly MirrorVoter[], has: (server: ServerState) => boolean): string[] {
   const names = voters.flatMap(({ voter, serverid }) => {
     const server = state.servers.get(serverid);

@@ -7,7 +7,7 @@ import type { MirrorConfig, VoteAnswer } from '../../wire/mirror-messages.ts';
 
 export interface MirrorServer {
   readonly serverid: number;
-  /** For messages. */
+  /** Name of the server, for messages. */
   readonly name: string;
 }
 
@@ -18,7 +18,7 @@ export interface MirrorSeed {
   readonly me: { readonly node: string; readonly instance: number };
   /** If false, the decider ends with E_HELD while another client has the mirror. */
   readonly takesOver: boolean;
-  /** Servers that the client knows now. More may come with `server-up`. */
+  /** Servers that the client knows at the beginning. The event `server-up` may add further servers. */
   readonly servers: readonly MirrorServer[];
 }
 
@@ -31,33 +31,45 @@ export type VoteRequest =
   | { readonly kind: 'place'; readonly number: number; readonly volume: string; readonly universe: number }
   | { readonly kind: 'unplace'; readonly number: number };
 
-/** A change that an administrator asks the holder for. One wish at a time. The driver chooses its `id`, and the answer repeats it. */
+/**
+ * A change that an administrator asks the holder for. Only one wish is in progress at a time. The driver chooses the `id` of the wish, and
+ * the answer repeats this id.
+ */
 export type MirrorWish =
   /**
-   * The data path is quiet until the answer: no request is in flight, the log is flushed, no region is unsettled. The order `detached`
-   * answers this wish. Any other wish in progress is refused.
+   * Detaches the mirror. Until the answer, the data path must be quiet: no request is in flight, the log is flushed, and no region is
+   * unsettled. The order `detached` answers this wish. If another wish is in progress, that wish is refused.
    */
   | { readonly kind: 'detach' }
-  /** Adds the volume, which gets a new identity and all of the data, as a replica. Its server must be a voter. */
+  /** Adds the volume as a replica. The volume gets a new identity and all data of the mirror. The server of the volume must be a voter. */
   | { readonly kind: 'add'; readonly server: number; readonly volume: string; readonly universe: number }
-  /** Removes a replica. The last one in sync stays. */
+  /** Removes a replica. The last replica in sync cannot be removed. */
   | { readonly kind: 'remove'; readonly identity: string }
-  /** The servers that vote from now on. Also replaces a voter whose server has lost its record. */
+  /** Sets the servers that vote from now on. This wish can also replace a voter whose server has lost its record. */
   | { readonly kind: 'voters'; readonly servers: readonly number[] }
-  /** Gives up a change of voters whose first step is not yet at a majority. Allowed while the wish `voters` is in progress. */
+  /** Gives up a change of voters whose first step is not yet at a majority. This wish is allowed while the wish `voters` is in progress. */
   | { readonly kind: 'keep-voters' }
-  /** Gives up the wish in progress, if none of its configurations was sent, or if the voters can be kept. Not for `detach`. */
+  /**
+   * Gives up the wish in progress, if none of its configurations was sent, or if the voters can be kept. The wish `detach` cannot be given
+   * up.
+   */
   | { readonly kind: 'stop' }
   | { readonly kind: 'grow'; readonly sizeBytes: number };
 
 export type MembershipEvent =
-  /** The answer to the vote with this `order`; null if no answer will come (session lost, refused). Exactly one for each `vote`. */
+  /**
+   * The answer to the vote with this `order`; null if no answer will come, because the session was lost or the vote was refused. The driver
+   * reports exactly one such event for each order `vote`.
+   */
   | { readonly kind: 'voted'; readonly server: number; readonly order: number; readonly answer: VoteAnswer | null }
   | { readonly kind: 'server-up'; readonly server: number; readonly name: string }
   | { readonly kind: 'server-down'; readonly server: number }
   /** The replica has a session, or answers again after `silent`. `sizeBytes`: size of its volume. */
   | { readonly kind: 'opened'; readonly identity: string; readonly sizeBytes: number }
-  /** The OPEN failed. `unclaimed`: STATUS.UNCLAIMED; `taken`: a higher term is promised. The decider tries again after `retry`. */
+  /**
+   * The OPEN failed. `unclaimed`: the status was STATUS.UNCLAIMED. `taken`: a higher term is promised. The decider tries again after
+   * `retry`.
+   */
   | {
       readonly kind: 'open-failed';
       readonly identity: string;
@@ -65,32 +77,36 @@ export type MembershipEvent =
       readonly sentence: string;
     }
   /**
-   * `mirror-patience` has passed without an answer of a replica that counts or shall be opened, perhaps because its server is away. Its
-   * session goes on unless the order `give-up` follows. The last replica in sync is never given up.
+   * For the time `mirror-patience`, a replica that counts or is to be opened has not answered, perhaps because its server is away. The
+   * replica's session goes on unless the order `give-up` follows. The last replica in sync is never given up.
    */
   | { readonly kind: 'silent'; readonly identity: string; readonly sentence: string }
   /**
-   * The session and its replay log have ended for good. For a replica that does not count or is joining, the driver also reports this event
-   * when the replica gets another incarnation (M12: its copy starts again).
+   * The session of the replica and its replay log have ended for good. For a replica that does not count or is joining, the driver also
+   * reports this event when the replica gets another incarnation (M12: its copy starts again).
    */
   | { readonly kind: 'lost'; readonly identity: string; readonly sentence: string }
   /**
-   * A returning replica has a copy of all data and has answered all earlier writes. Has an effect only while `mayJoin` of the view is true.
-   * Otherwise, the driver repeats the event after the next view.
+   * A returning replica has a copy of all data and has answered all earlier writes. The event has an effect only while `mayJoin` of the
+   * view is true. If `mayJoin` is false, the driver repeats the event after the next view.
    */
   | { readonly kind: 'caught-up'; readonly identity: string }
-  /** The joining replica has answered a FLUSH that began after the view with role `joining` and after the answers to all earlier writes. */
+  /**
+   * The joining replica has answered a FLUSH. This FLUSH began after the view that gave the replica the role `joining`, and after the
+   * answers to all earlier writes.
+   */
   | { readonly kind: 'joined-flushed'; readonly identity: string }
   | { readonly kind: 'grown'; readonly identity: string; readonly sizeBytes: number }
   | { readonly kind: 'grow-failed'; readonly identity: string; readonly sentence: string }
   | { readonly kind: 'wish'; readonly id: number; readonly wish: MirrorWish }
   /**
-   * Everything that failed is tried again. The driver's timer sends this, with a random spread, while `waitsFor` of the view is not null.
+   * The decider tries everything again that has failed. The driver's timer sends this event, with a random spread, while `waitsFor` of the
+   * view is not null.
    */
   | { readonly kind: 'retry' };
 
 export type MembershipOrder =
-  /** At most one vote for each server is without an answer. */
+  /** Sends a vote to a server. At most one vote for each server is unanswered at a time. */
   | { readonly kind: 'vote'; readonly server: number; readonly order: number; readonly request: VoteRequest }
   | {
       readonly kind: 'open';
@@ -104,13 +120,13 @@ export type MembershipOrder =
   | { readonly kind: 'give-up'; readonly identity: string; readonly sentence: string }
   | { readonly kind: 'grow'; readonly identity: string; readonly sizeBytes: number }
   /**
-   * The client is the holder. `isClean`: the former holder ended cleanly, so no region is unsettled. Otherwise, regions that are set in the
-   * map of a replica in sync are unsettled (M7), and all regions are while a map is missing.
+   * The client is the holder. `isClean`: the former holder ended cleanly, so no region is unsettled. If `isClean` is false, each region
+   * that is set in the map of a replica in sync is unsettled (M7). All regions are unsettled while one of these maps is missing.
    */
   | { readonly kind: 'serve'; readonly isClean: boolean }
   /** Comes after all other orders of an event that changed the view. */
   | { readonly kind: 'view'; readonly view: MirrorView }
-  /** Answers the wish. `sentence`: empty if it is done, otherwise the reason for the refusal. */
+  /** Answers the wish with this `id`. `sentence`: empty if the wish is done, otherwise the reason for the refusal. */
   | { readonly kind: 'wished'; readonly id: number; readonly sentence: string }
   /** The mirror is detached. No order follows. */
   | { readonly kind: 'detached' }
@@ -120,34 +136,37 @@ export type MembershipOrder =
 export interface ReplicaView {
   readonly identity: string;
   readonly server: number;
-  /** `leaving`: its removal is pending. `returning`: a member out of sync. `joining`: copied, and not yet in I by a configuration. */
+  /**
+   * `leaving`: the removal of the replica is pending. `returning`: the replica is a member out of sync. `joining`: the replica is copied,
+   * but no configuration has put it into the replicas in sync yet.
+   */
   readonly role: 'member' | 'leaving' | 'returning' | 'joining';
-  /** Acknowledgements and flushes wait for this replica (M8, M10). */
+  /** True if acknowledgements and flushes wait for this replica (M8, M10). */
   readonly counts: boolean;
-  /** The replica may execute READs, once it has recovered and the region is settled (M15). */
+  /** True if the replica may execute READs when it has recovered and the region is settled (M15). */
   readonly reads: boolean;
-  /** The replica must confirm the term for each READ, unless a majority of the voters does (M15). */
+  /** True if the replica must confirm the term for each READ, unless a majority of the voters confirms the term (M15). */
   readonly confirms: boolean;
   readonly session: 'none' | 'opening' | 'open';
-  /** The event `caught-up` would have an effect now. */
+  /** True if the event `caught-up` would have an effect now. */
   readonly mayJoin: boolean;
   /** Size of its volume at the last OPEN, before any growth in this session; 0 if it was never opened. */
   readonly foundBytes: number;
 }
 
 export interface MirrorView {
-  /** Number of the term; 0 before it is chosen. */
+  /** Number of this client's term; 0 before the number is chosen. */
   readonly term: number;
   readonly isServing: boolean;
   /** Members of the configuration at a majority, members of configurations that were sent later, and joining replicas. */
   readonly replicas: readonly ReplicaView[];
-  /** Sets of voters, each voter with its server. A majority of each set can confirm a READ in place of the replicas. */
+  /** The sets of voters; each voter is given with its server. A majority of every set can confirm a READ in place of the replicas. */
   readonly voterSets: readonly (readonly { readonly voter: string; readonly serverid: number }[])[];
   /** Size of the mirror for users (M21); 0 before the mirror serves. */
   readonly sizeBytes: number;
-  /** A configuration is sent and not yet at a majority. The copier then starts no settling and clears no bit. */
+  /** True if a configuration was sent and is not yet at a majority. While this is true, the copier starts no settling and clears no bit. */
   readonly isPending: boolean;
-  /** All members of the configuration at a majority are in sync, and no configuration is pending: bits may be cleared (M3). */
+  /** True if all members of the configuration at a majority are in sync and no configuration is pending. Bits may then be cleared (M3). */
   readonly isAllInSync: boolean;
   /** What the mirror waits for, as a sentence; null if nothing is missing. */
   readonly waitsFor: string | null;

@@ -1,5 +1,5 @@
-// Single scenes of the decider of a mirror's membership with three servers whose voters answer at once: attaching, refusals, removal and
-// return of a replica, wishes. test/mirrors/ explores random orders of events with the voters of rssrv.
+// Tests the decider of a mirror's membership in single scenes with three servers whose voters answer at once: attaching, refusals, removal
+// and return of a replica, wishes. test/mirrors/ explores random orders of events with the voters of rssrv.
 
 import { describe, expect, test } from 'vitest';
 import { type MirrorConfig, type StoredConfig, type Term, type VoteAnswer, VOTED } from '../../wire/mirror-messages.ts';
@@ -58,7 +58,7 @@ class Voter {
   }
 }
 
-/** Three servers that answer at once, and a driver that opens replicas at once. */
+/** A decider with three servers that answer at once, and a driver that opens replicas at once. */
 class Scene {
   readonly voters = [new Voter(0), new Voter(1), new Voter(2)];
   readonly down = new Set<number>();
@@ -122,7 +122,8 @@ describe('attaching', () => {
     expect(scene.of('vote').every(({ request }) => request.kind === 'record')).toBe(true);
   });
 
-  // Regression: the witness promised the term of a client that may take over no replica, and the holder ended later.
+  // Regression: the witness promised the term of a client that was not allowed to take over the replicas. Because of this promise, the
+  // holder ended later.
   test('a take-over that the replicas refuse claims no witness, and waits before it asks again', () => {
     const scene = new Scene(true);
     const [first, second, witness] = scene.voters;

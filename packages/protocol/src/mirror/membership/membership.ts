@@ -1,13 +1,14 @@
-// Decides the membership of a mirror for one client: how it becomes the holder, which replicas have sessions, which configuration it sends,
-// and when it serves. Implements M4 to M6, M11 to M13, M15 to M19, M21, and the parts of M3 and M8 about configurations (docs/PROTOCOL.md).
-// interface.ts has the types. No clock and no I/O.
+// Decides the membership of a mirror for one client: how the client becomes the holder, which replicas have sessions, which configuration
+// the client sends, and when the mirror serves. Implements M4 to M6, M11 to M13, M15 to M19, M21, and the parts of M3 and M8 about
+// configurations (docs/PROTOCOL.md). interface.ts has the types. No clock and no I/O.
 // Liveness: each event leads to all orders that are possible now. A failed step is tried again after `retry` or `server-up`. The driver
-// sends `retry` while `waitsFor` of the view is not null, and answers each vote, with null if no answer comes.
+// sends `retry` while `waitsFor` of the view is not null. The driver answers each vote; if no answer comes from the server, it answers with
+// null.
 
 // Design.
 // The decider is a function from a sequence of events to a sequence of orders. The product, the simulator (test/sim) and the explorer
-// (test/mirrors) run the same code. The rules are a table of small predicates (rules.ts), so that a test can replace one of them and show
-// that it is needed.
+// (test/mirrors) run the same code. The rules are a table of small predicates (rules.ts), so that a test can replace one predicate and show
+// that the rule is needed.
 //
 //   event --> note it --> attach.ts --> ( majority? configs.ts | next configuration? plan.ts )* --> sessions.ts, votes.ts --> orders
 //
@@ -26,15 +27,16 @@
 //       ^                                                                      |
 //       '---- a configuration without it is at a majority (M11) <-- leaving <--'        silent, lost, removed, or its record is lost (M18)
 //
-// A configuration that is sent and not at a majority is `pending`. Until then, acknowledgements wait for I of the last configuration at a
-// majority and of each later one (M8), and only replicas in all of these execute READs (M15). Before the majority, the client sends another
-// configuration only for a removal or for the end of a change of voters.
+// A configuration that was sent and is not yet at a majority is `pending`. I is the set of replicas in sync of a configuration. While a
+// configuration is pending, acknowledgements wait for I of the last configuration at a majority and of each later configuration (M8). Only
+// replicas in all these sets execute READs (M15). While a configuration is pending, the client sends another configuration only for a
+// removal or for the end of a change of voters.
 //
 // Never done here:
 // - It reads no clock and draws no random number. Time comes in as the event `retry`.
-// - No configuration is taken back. The one that replaces it has a higher k.
+// - No configuration is taken back. A configuration that replaces another one has a higher k.
 // - The last usable replica in sync is not removed, because another attachment can use its data.
-// - It moves no data and confirms no read: mirror/copy and mirror/io do so, and follow the view.
+// - It moves no data and confirms no read: mirror/copy and mirror/io do this work, and follow the view.
 
 import { advanceAttach } from './attach.ts';
 import { settlePending } from './configs.ts';
@@ -52,7 +54,7 @@ export class Membership {
   readonly #rules: MembershipRules;
   #view = '';
 
-  /** `rules`: only tests pass another table. */
+  /** `rules`: the table of rules. Only tests pass a table of their own. */
   constructor(seed: MirrorSeed, rules: MembershipRules = RULES) {
     this.#state = newState(seed);
     this.#rules = rules;
@@ -62,7 +64,7 @@ export class Membership {
     return viewOf(this.#state, this.#rules);
   }
 
-  /** Returns the orders that follow from the event, in sequence. After `end` or `detached`, always empty. */
+  /** Returns the orders that follow from the event, in sequence. After the order `end` or `detached`, the list is always empty. */
   on(event: MembershipEvent): MembershipOrder[] {
     const state = this.#state;
     if (state.phase === 'ended') return [];
@@ -152,7 +154,9 @@ export class Membership {
     return (base?.config.inSync.includes(identity) ?? false) || (pending?.inSync.includes(identity) ?? false);
   }
 
-  /** Asks the server for its record, because it may have lost the record, have other data, or have promised another term. */
+  /**
+   * Asks the server for its record, because the server may have lost the record, may have other data, or may have promised another term.
+   */
   #openFailed(identity: string, sentence: string): void {
     const state = this.#state;
     Object.assign(replicaOf(state, identity), { session: 'none', mustWait: true, sentence });

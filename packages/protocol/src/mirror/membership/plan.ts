@@ -8,7 +8,7 @@ import { reasonToLeave } from './sessions.ts';
 import { latestOf, type MembershipState, replicaOf } from './state.ts';
 import { planWish } from './wishes.ts';
 
-/** Sends at most one configuration. Returns true if it has sent one. */
+/** Sends at most one configuration. Returns true if a configuration was sent. */
 export function plan(state: MembershipState, rules: MembershipRules): boolean {
   if (state.phase !== 'serving' || state.base === null || state.pending?.clean === true) return false;
   if (remove(state, rules)) return true;
@@ -44,7 +44,10 @@ function remove(state: MembershipState, rules: MembershipRules): boolean {
   return false;
 }
 
-/** Ends if all replicas in sync are lost, because none can return with this replay log. A new attachment can use the data on disk. */
+/**
+ * Ends the membership if all replicas in sync are lost, because no replica can return with its replay log any more. A new attachment can
+ * use the data on disk.
+ */
 function endIfAllLost(state: MembershipState): boolean {
   const lost = (latestOf(state)?.inSync ?? []).map((identity) => replicaOf(state, identity));
   if (!lost.every(({ isLost }) => isLost)) return false;
@@ -52,7 +55,7 @@ function endIfAllLost(state: MembershipState): boolean {
   return true;
 }
 
-/** M21: grows a returning replica before it joins. Orders the same growth of a replica only once in each session. */
+/** M21: orders a returning replica to grow before it joins. The same growth of a replica is ordered only once in each session. */
 function orderGrowth(state: MembershipState): void {
   if (state.base === null || state.phase !== 'serving') return;
   const wished = state.wish?.wish.kind === 'grow' ? state.wish.wish.sizeBytes : 0;

@@ -4,7 +4,7 @@
 import type { MirrorConfig, MirrorVoter, StoredConfig } from '../../wire/mirror-messages.ts';
 import { compareTerms } from '../../wire/mirror-terms.ts';
 
-/** The configuration of the highest version; null if there is none. */
+/** Returns the configuration with the highest version; null if there is no configuration. */
 export function highestOf(stored: Iterable<StoredConfig | null>): StoredConfig | null {
   let highest: StoredConfig | null = null;
   for (const one of stored) {
@@ -18,7 +18,10 @@ export function votersOf(config: MirrorConfig): readonly MirrorVoter[] {
   return config.nextVoters === null ? config.voters : [...config.voters, ...config.nextVoters];
 }
 
-/** True if `has` holds for a majority of the voters, and of both sets if the configuration names two. */
+/**
+ * True if `has` is true for a majority of the voters. If the configuration names two sets of voters, `has` must be true for a majority of
+ * each set.
+ */
 export function hasMajority({ voters, nextVoters }: MirrorConfig, has: (voter: string) => boolean): boolean {
   return isMajority(voters, has) && (nextVoters === null || isMajority(nextVoters, has));
 }

@@ -6,7 +6,7 @@ import { giveUp } from './configs.ts';
 import type { MembershipRules } from './rules.ts';
 import { hasPromised, latestOf, type MembershipState, replicaOf, type ServerState, serverOfMember } from './state.ts';
 
-/** True if the server has the replica, has answered the claim of this term, and its voter counts. */
+/** True if the server is up, has the replica and has granted the claim of this term, and the server's voter counts. */
 export function isUsable(state: MembershipState, rules: MembershipRules, identity: string): boolean {
   const server = serverOfMember(state, identity);
   if (server === null || state.base === null || !server.isUp || !server.isKnown) return false;
@@ -14,7 +14,7 @@ export function isUsable(state: MembershipState, rules: MembershipRules, identit
   return rules.hasIdentity(server, identity) && state.claimed.has(identity);
 }
 
-/** The reason why a replica must leave the set of replicas in sync; null if it may stay. */
+/** Returns why a replica must leave the set of replicas in sync; null if the replica may stay. */
 export function reasonToLeave(state: MembershipState, rules: MembershipRules, identity: string): string | null {
   const { isLost, isSilent, sentence } = replicaOf(state, identity);
   if (isLost || isSilent) return sentence;
@@ -55,7 +55,7 @@ function mayOpen(state: MembershipState, rules: MembershipRules, { identity }: M
   return rules.isAllClaimed(state, identity) && rules.hasPeer(state, identity);
 }
 
-/** M12 (4): the replica counts from now on. */
+/** M12 (4): makes the replica count from now on. */
 export function join(state: MembershipState, rules: MembershipRules, identity: string): void {
   if (mayJoin(state, rules, identity)) replicaOf(state, identity).joining = true;
 }
@@ -69,7 +69,7 @@ export function mayJoin(state: MembershipState, rules: MembershipRules, identity
   return rules.hasPeer(state, identity) && rules.isLargeEnough(state, replica);
 }
 
-/** The session of a replica has ended, or begins again (M12). */
+/** Called when the session of a replica has ended, or begins again (M12). */
 export function lostSession(state: MembershipState, identity: string, sentence: string): void {
   const replica = replicaOf(state, identity);
   const isIn = [state.base?.config, state.pending].some((config) => config?.inSync.includes(identity) ?? false);

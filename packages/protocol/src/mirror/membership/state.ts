@@ -1,6 +1,6 @@
 // The state of the decider (membership.ts): servers with their voters' records, replicas with their sessions, and the configurations.
-// `base`, `pending` and `sentAny` are com, pen and pu in the models. Invariant: only membership.ts and its helpers change it, within one
-// event.
+// `base`, `pending` and `sentAny` are com, pen and pu in the models. Invariant: only membership.ts and its helpers change the state, while
+// they handle one event.
 
 import type { MirrorConfig, StoredConfig, Term, VoteAnswer } from '../../wire/mirror-messages.ts';
 import { VOTED } from '../../wire/mirror-messages.ts';
@@ -14,28 +14,28 @@ export interface ServerState {
   isUp: boolean;
   /** The vote that the server has not answered yet. */
   vote: { readonly order: number; readonly request: VoteRequest; readonly attempt: number } | null;
-  /** A vote failed: the server gets the next one only after `retry`, or after it is up again. */
+  /** True if a vote has failed. The server then gets its next vote only after `retry`, or after the server is up again. */
   mustWait: boolean;
-  /** The server has answered RECORD since it came up, and no later failure has put that answer in doubt. */
+  /** True if the server has answered RECORD since it came up, and no later failure has put this answer in doubt. */
   isKnown: boolean;
-  /** The server's last answer with a record; null if it has no record. */
+  /** The server's last answer with a record; null if the server has no record. */
   record: VoteAnswer | null;
   /** The server's answer to the claim of this attempt. */
   claim: VoteAnswer | null;
   isHeld: boolean;
-  /** The claim is sent again, because the server's replica could not be used. */
+  /** True if the claim must be sent again, because the server's replica could not be used. */
   claimsAgain: boolean;
-  /** The server's reason for refusing the last vote; empty if it refused nothing. */
+  /** The server's reason for refusing the last vote; empty if the last vote was not refused. */
   sentence: string;
 }
 
 export interface ReplicaState {
   readonly identity: string;
   session: 'none' | 'opening' | 'open';
-  /** The replica is not opened before `retry`. */
+  /** True if the replica must not be opened before `retry`. */
   mustWait: boolean;
   isSilent: boolean;
-  /** The session has ended for good. The replica must leave I before it is opened again. */
+  /** True if the replica's session has ended for good. The replica must then leave the replicas in sync before it is opened again. */
   isLost: boolean;
   joining: boolean;
   joinFlushed: boolean;
@@ -51,7 +51,7 @@ export interface ActiveWish {
   readonly wish: MirrorWish;
   /** For the wish `add`: the identity that PLACE has made. */
   placed: string | null;
-  /** For the wish `remove`: UNPLACE is answered. */
+  /** For the wish `remove`: true if UNPLACE is answered. */
   hasUnplaced: boolean;
 }
 
@@ -61,21 +61,24 @@ export type Phase = 'asking' | 'claiming' | 'attaching' | 'serving' | 'ended';
 export interface MembershipState {
   readonly seed: MirrorSeed;
   phase: Phase;
-  /** Number of the attempt to attach: answers to claims of earlier ones do not count (M5). */
+  /** Number of the current attempt to attach. Answers to claims that an earlier attempt sent do not count (M5). */
   attempt: number;
   number: number;
   readonly servers: Map<number, ServerState>;
   readonly replicas: Map<string, ReplicaState>;
-  /** The last configuration known to be at a majority; while attaching, the highest one that the claim has found. */
+  /** The last configuration that is known to be at a majority. While attaching: the highest configuration that the claim has found. */
   base: StoredConfig | null;
-  /** The former holder ended cleanly (M7). */
+  /** True if the former holder ended cleanly (M7). */
   wasClean: boolean;
-  /** The configuration that was sent last and is not at a majority. */
+  /** The configuration that was sent last and is not yet at a majority; null if there is no such configuration. */
   pending: MirrorConfig | null;
-  /** `sentAny`: replicas that any configuration sent after `base` has in sync. `sentAll`: those that every one of them has in sync. */
+  /**
+   * `sentAny`: replicas that are in sync in at least one configuration that was sent after `base`. `sentAll`: replicas that are in sync in
+   * all these configurations.
+   */
   sentAny: Set<string>;
   sentAll: Set<string>;
-  /** For each voter: k of the last configuration of this term that it has stored. */
+  /** Maps each voter to the k of the last configuration of this term that the voter has stored. */
   readonly stored: Map<string, number>;
   /** Identities of the replicas whose servers have granted the claim of this term. */
   readonly claimed: Set<string>;
@@ -149,7 +152,7 @@ export function termOf({ seed: { me }, number }: MembershipState): Term {
   return { number, node: me.node, instance: me.instance };
 }
 
-/** The configuration that was sent last, or the one at a majority. */
+/** Returns the pending configuration or, if no configuration is pending, the configuration at a majority. */
 export function latestOf({ pending, base }: MembershipState): MirrorConfig | null {
   return pending ?? base?.config ?? null;
 }
@@ -176,7 +179,7 @@ export function hasRecord(answer: VoteAnswer): boolean {
   return answer.voted !== VOTED.UNKNOWN && answer.voter !== null;
 }
 
-/** True if the configuration at a majority, or the one sent last, names the voter. */
+/** True if the configuration at a majority, or the configuration that was sent last, names the voter. */
 export function isNamed(state: MembershipState, voter: string): boolean {
   const isIn = (config: MirrorConfig | null): boolean => config !== null && votersOf(config).some((one) => one.voter === voter);
   return isIn(state.pending) || isIn(state.base?.config ?? null);

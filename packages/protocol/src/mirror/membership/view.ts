@@ -111,7 +111,10 @@ function hasStored({ stored }: MembershipState, { record }: ServerState, k: numb
   return voter !== null && stored.get(voter) === k;
 }
 
-/** The mirror serves without these voters, but may not survive the failure of a further one. */
+/**
+ * Returns a sentence about the voters that have not stored the configuration at a majority; null if all voters have stored it. The mirror
+ * serves without these voters, but may not survive the failure of a further voter.
+ */
 function waitsForVoters(state: MembershipState): string | null {
   const { base } = state;
   if (base === null) return null;

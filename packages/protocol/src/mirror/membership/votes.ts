@@ -1,5 +1,5 @@
-// Chooses the next vote for a server, and records its answer. Liveness: each server has at most one vote without an answer. A failed vote
-// is repeated after `retry` or when the server is up again. The first vote to a server that has come up reads its record.
+// Chooses the next vote for a server, and records its answer. Each server has at most one unanswered vote. Liveness: a failed vote is
+// repeated after `retry` or when the server is up again. The first vote to a server that has come up reads its record.
 
 import { TERM_STEP_MAX } from '../../wire/limits.ts';
 import { type VoteAnswer, VOTED } from '../../wire/mirror-messages.ts';
@@ -44,15 +44,18 @@ function claimWhileClaiming(state: MembershipState, rules: MembershipRules, serv
   return server.isHeld && !request.takesOver ? null : request;
 }
 
-/** At a voter with a much lower promise, the claimed number rises by TERM_STEP_MAX at a time, because a voter refuses larger steps. */
+/**
+ * Returns the CLAIM to send to this server. If the voter's promise is much lower than the term, several claims raise it by TERM_STEP_MAX at
+ * a time, because a voter refuses larger steps.
+ */
 function claimOf(state: MembershipState, rules: MembershipRules, server: ServerState): VoteRequest & { kind: 'claim' } {
   const number = Math.min(state.number, (server.record?.promise?.number ?? 0) + TERM_STEP_MAX);
   return { kind: 'claim', number, takesOver: takesOver(state, rules, server) };
 }
 
 /**
- * M18: a server may be claimed if the configuration at a majority names its voter, or if it has no replica on which an old session could go
- * on.
+ * M18: a server may be claimed if the configuration at a majority names the server's voter. A server may also be claimed if it has no
+ * replica on which an old session could go on.
  */
 function mayClaim(state: MembershipState, rules: MembershipRules, server: ServerState): boolean {
   if (state.base !== null && rules.isServerUsable(state.base.config, server)) return true;
@@ -85,7 +88,7 @@ export function tookVote(state: MembershipState, server: ServerState, order: num
   else if (request.kind === 'config') tookConfig(state, server, request.config.k, answer);
 }
 
-/** Not every answer has the configuration and the replica. Keeps those of the same voter's earlier answer. */
+/** Returns the answer, completed by the same voter's earlier answer, because not every answer has the configuration and the replica. */
 function merged(before: VoteAnswer | null, { kind }: VoteRequest, answer: VoteAnswer): VoteAnswer {
   if (before === null || before.voter !== answer.voter) return answer;
   const showsReplica = kind === 'record' || (answer.voted === VOTED.DONE && (kind === 'claim' || kind === 'place'));
@@ -94,7 +97,7 @@ function merged(before: VoteAnswer | null, { kind }: VoteRequest, answer: VoteAn
 
 /**
  * M16: a holder ends when a voter shows a higher term. A client that still claims begins again with a higher number. A server that is no
- * longer a voter does not end the holder, because a claim there alone gives no majority.
+ * longer a voter does not end the holder, because a claim at this server does not count towards a majority.
  */
 function meetsHigherTerm(state: MembershipState, server: ServerState, { promise, voter }: VoteAnswer): boolean {
   if (promise === null || state.phase === 'asking' || state.phase === 'ended' || compareTerms(promise, termOf(state)) <= 0) return false;
@@ -121,7 +124,7 @@ function tookClaim(
 ): void {
   server.isHeld = answer.voted === VOTED.HELD;
   if (answer.voted !== VOTED.DONE || number !== state.number) {
-    // A refused take-over is not repeated at once. Any other claim that got HELD waits for a quorum.
+    // A take-over that was refused is not repeated at once. A claim without take-over that got HELD must wait until a quorum has promised.
     server.mustWait = answer.voted !== VOTED.DONE && (isForced || !server.isHeld);
     return;
   }

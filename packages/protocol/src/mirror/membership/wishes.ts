@@ -1,5 +1,6 @@
 // Executes the wish of an administrator (rules M13, M17, M19 and M21): its checks, votes and configurations. Invariant: a wish is done only
-// when the configuration at a majority shows it, so that a removal sent in between does not undo it.
+// when the configuration at a majority shows its result. A removal that is sent while the wish is in progress therefore cannot undo the
+// wish.
 
 import { MIRROR_MEMBERS_MAX } from '../../wire/limits.ts';
 import { type MirrorConfig, type MirrorVoter, type VoteAnswer, VOTED } from '../../wire/mirror-messages.ts';
@@ -34,7 +35,7 @@ export function startWish(state: MembershipState, id: number, wish: MirrorWish):
   }
 }
 
-/** Asks the servers again: their records may have been made or removed since their last answer. */
+/** Asks the servers for their records again, because records may have been made or removed since the last answers. */
 function askAgain({ servers }: MembershipState, wish: MirrorWish): void {
   if (wish.kind !== 'voters') return;
   for (const serverid of wish.servers) Object.assign(servers.get(serverid) ?? {}, { isKnown: false, mustWait: false });
@@ -115,7 +116,7 @@ function refusalOfChange(
   }
 }
 
-/** The vote that the wish needs of this server; null: none. */
+/** Returns the vote that the wish needs from this server; null if it needs no vote. */
 export function wishVote(state: MembershipState, rules: MembershipRules, server: ServerState): VoteRequest | null {
   const { wish, base, number, seed } = state;
   if (wish === null || base === null || state.phase !== 'serving') return null;
@@ -130,7 +131,7 @@ export function wishVote(state: MembershipState, rules: MembershipRules, server:
   return null;
 }
 
-/** Records the answer to a vote of a wish. Returns false if the vote was for no wish. */
+/** Records the answer to a vote of a wish. Returns false if the vote did not belong to a wish. */
 export function tookWishVote(state: MembershipState, server: ServerState, { kind }: VoteRequest, answer: VoteAnswer): boolean {
   if (kind !== 'found' && kind !== 'place' && kind !== 'unplace') return false;
   const { wish } = state;
@@ -149,7 +150,10 @@ export function tookWishVote(state: MembershipState, server: ServerState, { kind
   return true;
 }
 
-/** Sends the next configuration of the wish, if it needs one now. Returns true if so. Call only while no configuration is pending. */
+/**
+ * Sends the next configuration of the wish, if the wish needs one now. Returns true if a configuration was sent. Must be called only while
+ * no configuration is pending.
+ */
 export function planWish(state: MembershipState, rules: MembershipRules): boolean {
   const { wish, base } = state;
   if (wish === null || base === null) return false;
@@ -218,8 +222,8 @@ function changeVoters(
 }
 
 /**
- * The voter of a server: from its record or, while the server is away, from the configuration. Null: the server is being asked, or has
- * none.
+ * Returns the voter of a server: from the server's record or, while the server is away, from the configuration. Returns null if the server
+ * is still being asked, or has no voter.
  */
 function voterAt(state: MembershipState, config: MirrorConfig, serverid: number): MirrorVoter | null {
   const server = state.servers.get(serverid);

@@ -1,6 +1,6 @@
 // A moment at which no change of a mirror is in flight (M22), so that snapshots of its replicas have the same content. Users' changes wait
-// until `release`; READs and FLUSHes go on. Invariant: while `holds` is true, a replica has every change answered before the moment, and no
-// later one.
+// until `release`; READs and FLUSHes go on. Invariant: while `holds` is true, a replica has every change that was answered before the
+// moment, and no later change.
 
 import type { IoView } from '../io/members.ts';
 
@@ -16,7 +16,7 @@ export interface MomentIo {
 export class QuietMoment {
   private readonly io: MomentIo;
   private readonly lock: { release(): void };
-  /** The replicas in sync at the moment; null before it. */
+  /** Maps each replica that was in sync at the moment to its tenure; null before the moment. */
   private tenures: ReadonlyMap<string, string> | null = null;
   private isReleased = false;
   /** Resolves when no change is in flight any more. */
@@ -48,7 +48,10 @@ export class QuietMoment {
     this.lock.release();
   }
 
-  /** Empty while a region is unsettled: replicas may differ there, and either content may be the one that a program has read. */
+  /**
+   * Returns the replicas in sync with their tenures. Returns an empty map while a region is unsettled, because replicas may differ in this
+   * region, and a program may have read the content of any of them.
+   */
   private inSync(): ReadonlyMap<string, string> {
     const { view, unsettled } = this.io;
     const tenures = new Map<string, string>();

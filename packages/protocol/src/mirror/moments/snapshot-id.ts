@@ -1,5 +1,5 @@
-// The id of a snapshot of a mirror, the same on all of its servers (M22). Pure. Invariant: a client that chooses `chosen` cannot choose the
-// resulting id, and so cannot give a snapshot the id of another volume or snapshot.
+// Computes the id of a snapshot of a mirror. The id is the same on all servers of the mirror (M22). Pure. Invariant: a client that chooses
+// `chosen` cannot choose the resulting id, and so cannot give a snapshot the id of another volume or snapshot.
 
 import { createHash } from 'node:crypto';
 

@@ -1,6 +1,6 @@
-// Takes snapshots of the replicas in sync of a mirror at one moment (M22). The caller makes the snapshot at a server. Invariants: the
-// snapshot of a replica counts only if the replica was in sync from the moment until the snapshot was made, and the term was confirmed
-// after that. Users' changes wait at most MOMENT_BEGIN_MS plus MOMENT_HOLD_MS.
+// Takes snapshots of the replicas in sync of a mirror at one moment (M22). The caller supplies the function that makes the snapshot at one
+// server. Invariants: the snapshot of a replica counts only if the replica was in sync from the moment until the snapshot was made, and the
+// term was confirmed after that. Users' changes wait at most MOMENT_BEGIN_MS plus MOMENT_HOLD_MS.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
@@ -10,13 +10,16 @@ import { type MomentIo, QuietMoment } from './quiet-moment.ts';
 
 export interface MomentPorts {
   readonly clock: Pick<Clock, 'after'>;
-  /** Has the server of a replica make its snapshot. Resolves with null when it is durable, or with the reason why there is none. */
+  /**
+   * Makes the server of a replica take its snapshot. Resolves with null when the snapshot is durable, or with the reason why there is no
+   * snapshot.
+   */
   snapshot(identity: string): Promise<string | null>;
   /** M15: asks the voters now. Resolves with true if a majority confirms the term. */
   confirmByVoters(): Promise<boolean>;
 }
 
-/** Keyed by identity: null if the replica has the snapshot, or else the reason why it does not. */
+/** Maps the identity of a replica to null if the replica has the snapshot, otherwise to the reason why the replica has no snapshot. */
 export type MomentOutcomes = ReadonlyMap<string, string | null>;
 
 export class SnapshotMoment {
@@ -62,7 +65,7 @@ export class SnapshotMoment {
   }
 }
 
-/** Resolves with `late` after `waitMs`. */
+/** Resolves with the result of `work`, or with `late` if `work` takes longer than `waitMs`. */
 function within<T, L>(work: Promise<T>, clock: Pick<Clock, 'after'>, waitMs: number, late: L): Promise<T | L> {
   return new Promise((resolve) => {
     const timer = clock.after(waitMs, () => resolve(late));

@@ -1,5 +1,5 @@
-// The ranges in which replicas of a mirror differ: found by checksums, joined, and bounded in number. Pure. Invariant: every byte that
-// differs is counted once, even if its range is not kept.
+// Collects the ranges in which replicas of a mirror differ. Checksums show the ranges; adjacent ranges are joined, and the number of ranges
+// is bounded. Pure. Invariant: every byte that differs is counted once, even if its range is not kept.
 
 import { MIRROR_SUM_BYTES } from '../../wire/limits.ts';
 import { VERIFY_RANGES_MAX } from '../limits.ts';
@@ -11,7 +11,7 @@ export interface ByteRange {
 }
 
 export interface DifferentRange extends ByteRange {
-  /** Identities of the replicas that differ from the first one. */
+  /** Identities of the replicas that differ from the first replica. */
   readonly replicas: readonly string[];
   readonly isRepaired: boolean;
 }
@@ -22,7 +22,9 @@ export interface RangeSums {
   readonly sums: Buffer;
 }
 
-/** The pieces of the range whose sums are not equal at all replicas, each with the replicas that differ from the first one. */
+/**
+ * Returns the pieces of the range whose checksums are not equal at all replicas, each with the replicas that differ from the first replica.
+ */
 export function differentPieces({ beginBytes, endBytes }: ByteRange, pieceBytes: number, all: readonly RangeSums[]): DifferentRange[] {
   const [first, ...others] = all;
   if (first === undefined) return [];
@@ -36,7 +38,7 @@ export function differentPieces({ beginBytes, endBytes }: ByteRange, pieceBytes:
   return different;
 }
 
-/** True if each answer has the sum of each piece of the range. */
+/** True if each answer has a checksum for each piece of the range. */
 export function areWhole({ beginBytes, endBytes }: ByteRange, pieceBytes: number, all: readonly RangeSums[]): boolean {
   const count = Math.ceil((endBytes - beginBytes) / pieceBytes);
   return all.every(({ sums }) => sums.length === count * MIRROR_SUM_BYTES);
@@ -44,7 +46,7 @@ export function areWhole({ beginBytes, endBytes }: ByteRange, pieceBytes: number
 
 export class Differences {
   readonly ranges: DifferentRange[] = [];
-  /** Bytes of ranges that differed, and of those among them that were repaired. */
+  /** `bytes`: number of bytes in ranges that differed. `repairedBytes`: number of these bytes that were repaired. */
   bytes = 0;
   repairedBytes = 0;
 

@@ -1,5 +1,6 @@
-// The verifier in random lives of a mirror, while users write and replicas crash, leave and return: it never reports equal blocks as
-// different, and it finds and repairs all blocks that the test has made different. A verifier without the lock fails here.
+// Tests the verifier in random lives of a mirror, while users write and replicas crash, leave and return. The verifier never reports equal
+// blocks as different, and it finds and repairs all blocks that the test has made different. A verifier that takes no lock fails these
+// tests.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { expect, test } from 'vitest';
@@ -79,7 +80,7 @@ test('without the lock, they are', () => {
   expect(alarms).toBeGreaterThan(0);
 });
 
-/** Makes blocks of one replica differ, in its cache and on its disk, without setting bits in a map. */
+/** Changes blocks of one replica, in its cache and on its disk, without setting their bits in an intent map. Returns these blocks. */
 function corrupt({ world, random }: Life): number[] {
   const victim = random.pick(world.replicas);
   const blocks = [...victim.cache.keys()].filter(() => random.chance(0.2));
@@ -160,7 +161,7 @@ test('one that is stopped ends what is under way, and begins nothing', () => {
   let isIdle = false;
   life.verifier.stop('Detached', () => (isIdle = true));
   expect(isIdle).toBe(false);
-  // A second `stop` must keep the callback of the first one, because a detach waits for it.
+  // A second call of `stop` must keep the callback of the first call, because a detach waits for this callback.
   life.verifier.stop('It was stopped');
   expect(life.verifier.report).toMatchObject({ isRunning: false, stopped: 'Detached' });
   for (let step = 0; step < 50; step++) life.world.proceed();

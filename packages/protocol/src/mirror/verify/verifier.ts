@@ -1,6 +1,6 @@
-// Compares the replicas in sync of an attached mirror while it is in use. Requests checksums of one range after the other from their
-// servers and, for a repair, copies ranges that differ. Invariants: a range is compared while no change of it is in flight, and within one
-// tenure of each replica, so that every reported difference is real. Unsettled regions are not compared.
+// Compares the replicas in sync of an attached mirror while it is in use. Requests checksums of one range after the other from the
+// replicas' servers. For a repair, copies the ranges that differ. Invariants: a range is compared while no change of it is in flight, and
+// within one tenure of each replica, so that every reported difference is real. Unsettled regions are not compared.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
@@ -16,11 +16,11 @@ export interface VerifyIo extends CopyIo {
   /** `range`: at most VERIFY_CHUNK_BYTES, in whole sectors. */
   readSums(identity: string, range: ByteRange, pieceBytes: number, done: (answer: SumsAnswer) => void): void;
   /**
-   * Calls `work` when no copy and no clearing of bits is in progress, possibly before this method returns. The copier begins none until
-   * `work` calls `done`, because a clearing must not run during copies of which the copier does not know (M3).
+   * Calls `work` when no copy and no clearing of bits is in progress, possibly before this method returns. The copier begins no copy and no
+   * clearing until `work` calls `done`. A clearing must not run during copies that the copier has not made itself (M3).
    */
   alone(work: (done: () => void) => void): void;
-  /** A repair of this region has ended. The region is copied again to all replicas that return except those in `reached`. */
+  /** Called when a repair of this region has ended. The region must be copied again to all returning replicas except those in `reached`. */
   recopy(region: number, reached: ReadonlySet<string>): void;
 }
 
@@ -32,15 +32,15 @@ export interface SumsAnswer {
 }
 
 export interface VerifyOrder {
-  /** Copies ranges that differ from `source` to the other replicas. */
+  /** True if ranges that differ are also repaired: the content of `source` is copied to the other replicas. */
   readonly isRepair: boolean;
-  /** Identity of the replica that is taken to be right; null: the first replica in sync. */
+  /** Identity of the replica whose content is taken to be right. If it is null, the first replica in sync is taken. */
   readonly source: string | null;
 }
 
 export interface VerifyReport {
   readonly isRunning: boolean;
-  /** Reason why the comparison ended early; null if it did not. */
+  /** Reason why the comparison ended early; null if it did not end early. */
   readonly stopped: string | null;
   /** What the comparison waits for; null if it does not wait. */
   readonly waitsFor: string | null;
@@ -49,7 +49,7 @@ export interface VerifyReport {
   readonly differentBytes: number;
   readonly repairedBytes: number;
   readonly ranges: readonly DifferentRange[];
-  /** Bytes that were not compared, because a replica could not be read in their range. */
+  /** Number of bytes that were not compared, because at least one replica could not read their range. */
   readonly unreadBytes: number;
   /** The first range that could not be read; null if there is none. */
   readonly unread: UnreadRange | null;
@@ -79,7 +79,7 @@ interface Attempt {
   readonly pieceBytes: number;
   readonly tenures: ReadonlyMap<string, string>;
   readonly sums: RangeSums[];
-  /** A refusal by the server itself, in contrast to a status caused by the end of the session. */
+  /** A refusal that came from the server itself; a status that only shows the end of the session is no refusal. */
   refusal: { readonly replica: string; readonly status: number; readonly sentence: string } | null;
   lock: CopyLock | null;
   left: number;
@@ -135,19 +135,22 @@ export class Verifier {
     return this.isOver && !this.isBusy;
   }
 
-  /** `bytesPerSecond`: null if only users' I/O limits the comparison. */
+  /** Sets the fixed rate of the comparison. If `bytesPerSecond` is null, only users' I/O limits the comparison. */
   setRate(bytesPerSecond: number | null): void {
     this.pace.bytesPerSecond = bytesPerSecond;
   }
 
-  /** The first view starts the comparison. */
+  /** Sets the view. The first call starts the comparison. */
   setView(view: CopyView): void {
     const isFirst = this.view === null;
     this.view = view;
     if (isFirst) this.later(0);
   }
 
-  /** Begins no further work. Calls `idle` when none of its requests is in flight any more, possibly before this method returns. */
+  /**
+   * Stops the comparison: it begins no further work. Calls `idle` when none of the comparison's requests is in flight any more, possibly
+   * before this method returns.
+   */
   stop(why: string, idle: (() => void) | null = null): void {
     if (!this.isOver) this.stopped = why;
     this.isOver = true;
@@ -203,7 +206,10 @@ export class Verifier {
     attempt.lock = this.io.lock(range.beginBytes, range.endBytes, () => this.ask(attempt));
   }
 
-  /** The replicas in sync with their tenures, the one that is taken to be right first; null if they cannot be compared now. */
+  /**
+   * Returns the replicas in sync with their tenures; the replica that is taken to be right comes first. Returns null if the replicas cannot
+   * be compared now.
+   */
   private tenants(): ReadonlyMap<string, string> | null {
     const { source } = this.order;
     const members = this.view?.replicas.filter(({ role, counts }) => role === 'member' && counts) ?? [];
@@ -271,7 +277,10 @@ export class Verifier {
     this.goOn();
   }
 
-  /** Continues. If users' I/O is in progress, first leaves it as much time as the last step took. */
+  /**
+   * Continues the comparison. While users' I/O is in progress, first waits for as long as the last step took, so that the users get half of
+   * the time.
+   */
   private goOn(): void {
     this.ended();
     const nowMs = this.clock.monotonicMs();
@@ -285,7 +294,7 @@ export class Verifier {
 
   /**
    * Copies the range to all other replicas with a session, because a returning replica may have got a copy of the wrong data. Also writes
-   * it to the source, so that the source's own map has the region: the next holder may read no other map (M12).
+   * the range to the source, so that the source's own map contains the region. The next holder may be able to read only this map (M12).
    */
   private repair(range: ByteRange, different: readonly DifferentRange[]): void {
     const tenures = this.isOver ? null : this.tenants();
@@ -325,13 +334,16 @@ export class Verifier {
     });
   }
 
-  /** Each replica with a session, with its tenure. */
+  /** Returns each replica that has a session, with its tenure. */
   private repairTargets(): ReadonlyMap<string, string> {
     const pairs = this.view?.replicas.map(({ identity }) => [identity, this.io.tenureOf(identity)] as const) ?? [];
     return new Map(pairs.filter((pair): pair is readonly [string, string] => pair[1] !== null));
   }
 
-  /** Reports a repair only when it is durable and all replicas that count have it, because one may have joined in between. */
+  /**
+   * Calls `flushed` with true if the repair is durable and every replica that counts now was a target of it. A replica may have joined
+   * since the targets were chosen.
+   */
   private flush(tenures: ReadonlyMap<string, string>, flushed: (isDurable: boolean) => void): void {
     let left = tenures.size;
     let isDurable = true;
