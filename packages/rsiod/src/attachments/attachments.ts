@@ -107,8 +107,8 @@ interface Opening {
 export class Attachments {
   private readonly ports: AttachmentsPorts;
   /**
-   * Attached volumes, in the order of the requests. The order must be restored after each OPEN, because concurrent requests may open their
-   * volumes in any order.
+   * Attached volumes, in the order in which they were requested. Each new volume must be inserted at its place, because concurrent OPENs
+   * may complete in any order.
    */
   private readonly volumes: Volume[] = [];
   private readonly turns = new WeakMap<Volume, number>();

@@ -3,7 +3,7 @@
 // changes may be in flight together, because the trunk keeps their order. Invariants: no change overtakes a waiting change that it
 // overlaps; each change enters once and leaves once. The list of changes is searched only while an exclusive change exists.
 
-/** A change that is in flight or waiting. Objects are re-used. */
+/** A change that is in flight or waiting. The objects are re-used for later changes. */
 export class RangeEntry {
   beginBytes = 0;
   endBytes = 0;
@@ -38,7 +38,9 @@ export class RangeLock {
     return !entry.isWaiting;
   }
 
-  /** Returns the entries that may proceed now. Of two entries that overlap, the older one comes first. */
+  /**
+   * Removes the entry. Returns the waiting entries that may now proceed. Of two returned entries that overlap, the older one comes first.
+   */
   leave(entry: RangeEntry): readonly RangeEntry[] {
     const from = entry.behind;
     this.unlink(entry);
