@@ -79,7 +79,7 @@ export const ORDERS: Orders = {
 
 let root: string;
 export let daemon: ControlServer | null;
-/** Each request to a server, such as `osl/big-9 volume-grow {...}`. */
+/** The requests that servers have received, as texts such as `osl/big-9 volume-grow {...}`. */
 export let asked: string[];
 
 export interface Machine {
@@ -152,7 +152,7 @@ export async function run(line: string, { ask, clock = new FakeClock() }: RunOpt
 export const AT = 'osl/big-9';
 export const ORACLE = '"name":"oracle","universe":0';
 
-/** Gives each test of the file its own root. rsiod is not started yet. */
+/** Gives each test of the file its own root. The tests start rsiod themselves. */
 export function useServerVolumes(): void {
   beforeEach(() => {
     root = mkdtempSync(join(tmpdir(), 'rsio-sv-'));
