@@ -4,7 +4,7 @@
 import { POOLS_MAX, SERVERS_PER_CLIENT_MAX } from '@rsio/common/config/schema/limits';
 import { assert } from '@rsio/common/lib/assert';
 
-// --- /etc/rswebcfg and of the files that it names.
+// --- /etc/rswebcfg, and the files that it names.
 
 export const LISTEN_DEFAULT = '127.0.0.1:5080';
 export const IDLE_DEFAULT = '30m';
@@ -167,7 +167,7 @@ const RING_STEPS = RINGS.reduce((sum, { length }) => sum + length, 0);
 assert(REORDER_MS < HISTORY_IDLE_MS, 'An object that is busy must not lose its history');
 assert(HISTORY_OBJECTS_MAX * RING_STEPS * SERIES_KEPT * 4 <= HISTORY_BYTES_MAX, 'The history must fit into its memory');
 
-// --- orders and of the notices about their outcome. Invariant: an order that hangs does not block its place forever.
+// --- orders, and the notices about their outcome. Invariant: an order that hangs does not block its place forever.
 
 /** Maximum number of orders in progress. Further orders are refused. */
 export const ORDERS_MAX = 16;

@@ -222,8 +222,8 @@ export interface ServerOffer extends HeldOffer {
 }
 
 /**
- * Lists all volumes that the servers of all namespaces offer. The list is rebuilt only after a change, because each of perhaps a thousand
- * volumes reads the list.
+ * Lists all volumes that the servers of all namespaces offer. The list is rebuilt only after a change, because it is read for each volume,
+ * and there may be a thousand volumes.
  */
 export class OfferList {
   /** The values from which the current list was built. */

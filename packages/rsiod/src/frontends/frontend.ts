@@ -29,7 +29,7 @@ export interface Frontend {
    * E_RIGHTS, E_SYSTEM, E_VOLUME.
    */
   show(volume: FrontendVolume): Promise<void>;
-  /** Where programs find the volume; null if this frontend does not show it. */
+  /** Returns where programs find the volume; null if this frontend does not show the volume. */
   shownAs(volume: FrontendVolume): ShownAs | null;
   grown(volume: FrontendVolume): Promise<void>;
   /** Called when the server's storage has started a new incarnation. */

@@ -42,7 +42,7 @@ import { ConnectionLimiter } from './connection-limiter.ts';
 
 /** A wanted path and its supervisor. */
 export interface Route extends RouteEnds, RenewedRoute {
-  /** The two addresses of a route never change, but the names of its ends may. */
+  /** The two addresses of a route never change, but the names of its two ends may change. */
   local: LocalInterface;
   remote: RemoteEnd;
   /** The server that this route has reached; null before the first CHALLENGE. */

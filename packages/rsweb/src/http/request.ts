@@ -10,7 +10,7 @@ export interface Request {
   readonly query: URLSearchParams;
   /** The header Host as the peer has sent it. */
   readonly host: string;
-  /** The header Origin; null if the request has no header Origin. */
+  /** The header Origin; null if the request does not have this header. */
   readonly origin: string | null;
   readonly cookies: ReadonlyMap<string, string>;
   /** The token in the header `Authorization: Bearer TOKEN`; null if the request has no such header. */

@@ -1,6 +1,7 @@
 // Decides which reports of a source count. A machine is authoritative for its own server and its own client; its reports about others are
 // hearsay. Pure. Invariants: reports of this machine's own daemons are never changed. No object, link or command of a source appears under
-// the name of another source's object. If two sources claim the same server, it is shown once for each, with the name of the source.
+// the name of another source's object. If two sources claim the same server, the server is shown once for each source, with the name of the
+// source.
 
 import { isName } from '@rsio/common/lib/units';
 import { CLAIMS_MAX, HEARSAY_SERVERS_MAX, SOURCE_POOLS_MAX } from '../limits.ts';

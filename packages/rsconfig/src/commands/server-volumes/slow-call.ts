@@ -8,7 +8,7 @@ import { capital, type PlaceFilter, placesOf } from './servers.ts';
 
 type Context = Pick<CommandContext, 'call' | 'clock' | 'waiting' | 'note'>;
 
-/** Waits for `work`, a request to a server. If `work` is slow, prints what it is waiting for. */
+/** Waits for `work`, a request to a server. If `work` is slow, the function prints what the command is waiting for. */
 export async function watched<T>(context: Context, at: PlaceFilter, work: Promise<T>): Promise<T> {
   const { clock, waiting, note } = context;
   const beganMs = clock.monotonicMs();

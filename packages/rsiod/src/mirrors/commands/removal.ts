@@ -1,6 +1,6 @@
 // Dissolves a mirror: claims it, makes its replicas plain volumes or removes them, and removes the records. Every step may be repeated.
-// Invariants: without force, nothing is claimed if a client may have attached the mirror or if no majority of the voters answers. A
-// server's record is removed after its mark, so that a repeated command still finds the mark.
+// Invariants: without force, nothing is claimed if a client may have attached the mirror or if no majority of the voters answers. The mark
+// of a server's replica is removed before the server's record, so that a repeated command still finds the replica.
 
 import type { RemovedMirror } from '@rsio/common/control/mirror-methods';
 import { RsError } from '@rsio/common/lib/errors';

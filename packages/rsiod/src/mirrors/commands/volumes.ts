@@ -51,7 +51,10 @@ export async function makeVolume(wanted: ReplicaVolume, server: MirrorServer, ma
   }
 }
 
-/** `left`: a sentence if the volume may still exist, otherwise null. `isUnknown`: the server had no such volume. Never throws. */
+/**
+ * Removes or deletes a volume. `left`: a sentence if the volume may still exist, otherwise null. `isUnknown`: true if the server had no
+ * such volume. Never throws.
+ */
 export async function removeVolume(
   server: MirrorServer,
   volume: NamedVolume,
