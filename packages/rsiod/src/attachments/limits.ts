@@ -33,8 +33,9 @@ export const DETACHED_KEPT_MAX = 16_384;
 export const MIRROR_FORCED_WAIT_MS = 3_000;
 
 /**
- * If a replay log contains data older than LOG_FLUSH_AGE_MS, rsiod flushes that log. The interval between checks of the age is LOG_LOOK_MS.
- * The sum of LOG_FLUSH_AGE_MS and LOG_LOOK_MS is less than SELF_SYNC_MS, so that the client flushes before the server syncs by itself.
+ * If a replay log contains data that is older than LOG_FLUSH_AGE_MS, rsiod flushes that log. rsiod checks the age of the data every
+ * LOG_LOOK_MS. The sum of LOG_FLUSH_AGE_MS and LOG_LOOK_MS is less than SELF_SYNC_MS, so that the client flushes before the server syncs by
+ * itself.
  */
 export const LOG_FLUSH_AGE_MS = 4_000;
 export const LOG_LOOK_MS = 500;

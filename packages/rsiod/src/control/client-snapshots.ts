@@ -66,7 +66,7 @@ export class ClientSnapshots {
     });
   }
 
-  /** Starts the programs of snapshot-after. `ended` is false if they have been started already. */
+  /** Starts the programs of snapshot-after. `ended` is false if these programs have already been started. */
   end({ ticket, error }: ControlMethods['snapshot-end']['params']): { readonly ended: boolean } {
     const open = this.open.get(ticket);
     open?.close(error);

@@ -332,8 +332,8 @@ export class Namespace {
   }
 
   /**
-   * Called when the state has changed of a connection that is not the route's own: a replacement that is not up yet, or a connection that
-   * was replaced.
+   * Called when a connection beside the route's own changes its state. That connection is a replacement that is not up yet, or a connection
+   * that was replaced.
    */
   private besideChanged({ local, remote, port, replacement }: Route, supervisor: PathSupervisor, to: PathState, reason: string): void {
     if (to === 'up') this.wantFollow();

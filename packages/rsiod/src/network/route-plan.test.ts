@@ -138,7 +138,7 @@ test('an address where one server is connected is not given to another server th
 });
 
 // Regression: planning twice gave two different plans. In the first plan, a server protected its address, although the same plan ended its
-// last path; in the second plan, it no longer did.
+// last path; in the second plan, the server no longer protected the address.
 test('a server whose last path the plan ends does not protect an address from another server', () => {
   const leaving = server(['10.0.2.9'], { serverid: 1, met: ['10.0.2.9'], living: [ends('10.0.1.1', '10.0.7.9')] });
   const other = server(['10.0.1.9', '10.0.2.9'], { serverid: 2, met: ['10.0.1.9'] });

@@ -118,7 +118,7 @@ export class Live {
   private beat(): void {
     this.heartbeat ??= this.clock.after(HEARTBEAT_MS, () => {
       this.heartbeat = null;
-      // A stream with a large backlog gets no heartbeat; `send` closes it after STUCK_MS.
+      // A stream with a large backlog gets no heartbeat; `send` closes such a stream after STUCK_MS.
       for (const stream of [...this.streams]) this.send(stream, ':\n\n', null);
       if (this.streams.size > 0) this.beat();
     });

@@ -180,7 +180,8 @@ export async function serversFor(
   const able = shown.filter(({ error }) => error?.code !== 'E_VERSION').map(({ place }) => place);
   const rooms = (await askAll(context, able, 'pool-list', {}, INVENTORY_WAIT_MS)).map(({ place, result }) => ({
     place,
-    // A server that does not show its pools to this client comes last. If it is chosen and refuses the volume, its answer gives the reason.
+    // A server that does not show its pools to this client comes last. If such a server is chosen and refuses the volume, its answer gives
+    // the reason.
     room: result === null ? { clones: false, bytes: -1 } : roomOf(result.pools, pools),
   }));
   const fitting = rooms.flatMap(({ place, room }) => (room === null ? [] : [{ place, room }])).toSorted((a, b) => byRoom(a.room, b.room));

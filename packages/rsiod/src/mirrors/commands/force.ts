@@ -122,7 +122,7 @@ function configOf(
   };
 }
 
-/** Removes the new records. Except for its promise, the old mirror is unchanged. */
+/** Removes the new records. The old mirror is then unchanged, except for its promise. */
 async function withdrawn({ voters }: ForcePlan, mirror: string): Promise<string[]> {
   const left = await atAll(voters, async (server) => {
     await refusal(server, { kind: 'claim', mirror, number: FIRST_NUMBER, takesOver: false });
