@@ -44,7 +44,7 @@ export function processPorts(): Ports {
   };
 }
 
-/** Returns the exit code. Throws E_USAGE and the errors of the command. */
+/** Runs rsadm, and returns the exit code. Throws E_USAGE and the errors of the command. */
 export async function rsadm(
   invocation: Invocation<typeof COMMAND_LINE.options>,
   ports: Ports = processPorts(),
@@ -67,7 +67,7 @@ export async function rsadm(
   return command.run(context, invocation.values, words);
 }
 
-/** Addresses of this machine, without loopback and link-local ones; those of IPv4 come first. */
+/** Returns the addresses of this machine except loopback and link-local addresses. IPv4 addresses come first. */
 function outerAddresses(): string[] {
   const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
   return all

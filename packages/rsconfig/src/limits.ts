@@ -7,12 +7,12 @@ const MIB = 1024 * KIB;
 // --- backup: sizes of copied pieces, and waits for programs. A copy itself has no time limit, because its
 // amount of data is unknown.
 
-/** Size of a piece that is read and written at once, and the number of pieces in flight. */
+/** A backup copies pieces of PIECE_BYTES bytes, PIECES_AT_ONCE of them at the same time. */
 export const PIECE_BYTES = 1024 * 1024;
 export const PIECES_AT_ONCE = 4;
 /** Length of the range in one query for changes. */
 export const STATUS_BYTES = 1024 * 1024 * 1024;
-/** Time within which qemu-nbd must listen on its socket, and the interval between attempts to connect. */
+/** After its start, qemu-nbd must listen on its socket within LISTEN_WAIT_MS. rsconfig tries to connect every LISTEN_RETRY_MS. */
 export const LISTEN_WAIT_MS = 10_000;
 export const LISTEN_RETRY_MS = 20;
 /** Maximum length of a failed program's error output in a message. */
@@ -20,22 +20,30 @@ export const PROGRAM_TEXT_MAX_CHARS = 2_000;
 /** Maximum length of the data in an NBD option reply. */
 export const OPTION_REPLY_MAX_BYTES = 64 * 1024;
 export const RECORD_MAX_BYTES = 64 * 1024;
-/** Maximum number of files in a chain. All their names must fit in one argument of a program, which the kernel limits to 128 KiB. */
+/**
+ * Maximum number of files in the chain of a backup. All their names must fit in one argument of a program, which the kernel limits to 128
+ * KiB.
+ */
 export const CHAIN_FILES_MAX = 500;
-/** The header must lie within this many bytes from the start of a backup file. */
+/** The qcow2 header must lie within the first QCOW2_HEADER_BYTES bytes of a backup file. */
 export const QCOW2_HEADER_BYTES = 64 * 1024;
 
 // --- rsconfig.
 
 export const DAEMON_STOP_WAIT_MS = 60_000;
 
-/** Maximum number of retries of an edit while another program changes or saves the file, and the pause before each retry. */
+/**
+ * If another program is changing or saving the file, an edit is tried again up to CONFIG_RETRIES times, each time after CONFIG_RETRY_MS.
+ */
 export const CONFIG_RETRIES = 40;
 export const CONFIG_RETRY_MS = 25;
 /** Maximum number of bytes that are read from a key file or from stdin. */
 export const INPUT_MAX_BYTES = 4 * KIB;
 
-/** Interval between the two samples from which `rsconfig -m stats` computes rates. */
+/**
+ * STATS_SAMPLE_MS is the interval between the two samples from which `rsconfig -m stats` computes rates. WATCH_INTERVAL_MS is the interval
+ * between the samples of `watch`.
+ */
 export const STATS_SAMPLE_MS = 1_000;
 export const WATCH_INTERVAL_MS = 1_000;
 /** Interval between the polls of --wait. */
@@ -44,13 +52,13 @@ export const WAIT_POLL_MS = 500;
 export const INVENTORY_WAIT_MS = 15_000;
 /** Maximum number of servers that are asked at the same time. */
 export const SERVERS_ASKED_AT_ONCE_MAX = 16;
-/** If rsiod exits during a change, the command repeats the request for this time. */
+/** If rsiod exits during a change, the command repeats the request until this time is over. */
 export const CALL_AGAIN_FOR_MS = 60_000;
 /** If rsiod exits while a command has a volume attached, the command waits this long for a new rsiod that can detach the volume. */
 export const RESTART_WAIT_MS = 10_000;
 /** After this time, a command reports which server it is waiting for. */
 export const SLOW_CALL_MS = 3_000;
-/** Interval between updates of the progress line while volumes are being attached or detached. */
+/** VOLUME_PROGRESS_MS is the interval between updates of the progress line while volumes are being attached or detached. */
 export const VOLUME_PROGRESS_MS = 1_000;
 export const HOST_LOOKUP_TIMEOUT_MS = 5_000;
 export const JOIN_PATHS_MAX = 64;
@@ -63,28 +71,34 @@ export const DOCTOR_ANSWER_TIMEOUT_MS = 5_000;
 export const DOCTOR_MIRRORS_TIMEOUT_MS = 25_000;
 /** How long doctor waits for the command `ip` or `ss` to finish. */
 export const DOCTOR_COMMAND_TIMEOUT_MS = 3_000;
-/** Limits of the system below which doctor warns. */
+/**
+ * doctor warns if a process may have fewer open files than DOCTOR_OPEN_FILES_MIN, or if the kernel lets a TCP buffer grow to less than
+ * DOCTOR_TCP_BUFFER_MIN_BYTES.
+ */
 export const DOCTOR_OPEN_FILES_MIN = 1_024;
 export const DOCTOR_TCP_BUFFER_MIN_BYTES = MIB;
 /** Number of the first routing table that doctor proposes in its remedies; tables that are in use are skipped. */
 export const ROUTE_TABLE_FIRST = 101;
 /** Interval at which the progress of a comparison of replicas is polled. */
 export const VERIFY_LOOK_MS = 500;
-/** A smaller difference between the clocks of a server and this machine is ignored, because it includes the time of the handshake. */
+/**
+ * doctor ignores a difference between the clocks of a server and this machine that is smaller than this, because the measured difference
+ * includes the time of the handshake.
+ */
 export const CLOCKS_DIFFER_MS = 5_000;
 /**
- * If the newest backup of a volume is older, doctor warns: one day plus the duration of a backup. The alert rule RsioBackupOld has the same
- * value.
+ * doctor warns if the newest backup of a volume is older than this: one day and the duration of a backup. The alert rule RsioBackupOld has
+ * the same value.
  */
 export const BACKUP_LATE_MS = 26 * 3_600_000;
 
 // --- freeze: how long file systems may be frozen, and how many of them.
 
-/** The file systems are thawed after this time at the latest. Programs that write to them wait until then. */
+/** Frozen file systems are thawed after this time at the latest. Programs that write to a frozen file system wait until it is thawed. */
 export const FREEZE_MAX_S = 30;
-/** Time limit for freezing, which first writes dirty data. If it takes longer, no snapshot is made. */
+/** Time limit for freezing the file systems, which first writes their dirty data. If freezing takes longer, no snapshot is made. */
 export const FREEZE_WAIT_MS = 60_000;
-/** Time limit for thawing. */
+/** Time limit for thawing the file systems. */
 export const THAW_WAIT_MS = 15_000;
 /** Maximum number of devices stacked between a volume and a file system. */
 export const STACKED_DEVICES_MAX = 64;

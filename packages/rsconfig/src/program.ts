@@ -1,5 +1,5 @@
 // The program rsconfig: runs the command that the command line selects, and gives it access to the clock, stdin and the terminal. If the
-// daemon refuses a request, the command throws; the code that all programs share then prints the error.
+// daemon refuses a request, the command throws the error, and the code that all programs share prints it.
 
 import { randomUUID } from 'node:crypto';
 import { rsiodPaths } from '@rsio/common/config/root-paths';
@@ -46,7 +46,7 @@ export function processPorts(): Ports {
   };
 }
 
-/** Returns the exit code. Throws E_USAGE and the errors of the command. */
+/** Runs rsconfig, and returns the exit code. Throws E_USAGE and the errors of the command. */
 export async function rsconfig(
   invocation: Invocation<typeof COMMAND_LINE.options>,
   ports: Ports = processPorts(),

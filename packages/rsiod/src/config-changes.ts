@@ -20,7 +20,10 @@ export interface ConfigChange {
   readonly to: string;
 }
 
-/** The displayed name of each key, with a function that prints the key's value, or null for a secret value. */
+/**
+ * For each property of `T`: the name of the key in the file, and a function that prints the key's value. The function is null if the value
+ * is secret.
+ */
 type Shown<T> = { readonly [K in keyof T]-?: readonly [key: string, print: ((value: T[K]) => string) | null] };
 
 const plain = (value: string | number | null): string => (value === null ? '-' : String(value));

@@ -322,8 +322,8 @@ export class ClientDaemon {
   }
 
   /**
-   * Reports [server] sections to which no path leads. No other message says why a section without a path has no effect, because no
-   * connection is attempted.
+   * Reports `[server]` sections to which no path leads. No connection to the address of such a section is attempted, so no other message
+   * says why the section has no effect.
    */
   private reportUnreached(report: (sentence: string) => void): void {
     for (const { leftOut } of this.namespaces) {
@@ -381,7 +381,7 @@ export class ClientDaemon {
 
   private interfaceChanged(event: InterfaceEvent): void {
     this.notifications.interfaceChanged(event);
-    // An interface may now have an address on a different subnet, which changes the possible paths.
+    // An interface may have moved to a different subnet, which changes the possible paths.
     const locals = this.localsOf(this.config);
     if (!isDeepStrictEqual(locals, this.locals)) {
       this.locals = locals;
@@ -452,7 +452,8 @@ export class ClientDaemon {
 
   /** Restarts the daemon after the answer to the request has been sent. Throws E_SHUTTING_DOWN and E_SYSTEM. */
   private restart(): void {
-    // A restart in progress also serves the new request, because the next process has not yet read the program and the configuration.
+    // A second request during a restart needs no second restart, because the next process has read neither the program nor the
+    // configuration yet.
     if (this.state === 'restarting') return;
     if (this.state !== 'running') throw new RsError('E_SHUTTING_DOWN', 'rsiod is starting or ending: try again');
     if (this.options.keeper === null)

@@ -83,7 +83,7 @@ async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup,
     log.info('Restarting, as requested by rsconfig restart');
     hasEnded = true;
     await client.handOver();
-    // After SIGTERM, the keeper must not be asked to start another process.
+    // A process that is already stopping after SIGTERM must not ask the keeper to start another process.
     if (isStopping) return;
     link?.again();
     process.exit(0);
@@ -125,7 +125,7 @@ async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup,
   link?.farewell();
 }
 
-/** Reads the configuration. A restarted process has no terminal, so it reports a refused configuration in the log. */
+/** Reads the configuration. A process that the keeper has restarted has no terminal, so it reports a refused configuration in the log. */
 function configOf(paths: RsiodPaths, life: number): RscltConfig {
   try {
     return loadRscltConfig(paths.configFile);

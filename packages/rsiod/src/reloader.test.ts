@@ -1,5 +1,5 @@
-// Reloading the configuration: it is applied completely and reported, or refused with all reasons and without any change. The effects are
-// tested with real daemons.
+// A reload either applies the whole configuration and reports the changes, or refuses it with all reasons and changes nothing. The effects
+// of applied changes are tested with real daemons.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -36,7 +36,7 @@ export interface AppPorts {
   readonly hub: Hub;
   readonly history: HistoryRings;
   readonly live: Live;
-  /** Null if rsweb was started without --manage. */
+  /** The desk that takes orders; null if rsweb was started without --manage. */
   readonly desk: Desk | null;
 }
 
@@ -55,7 +55,7 @@ export class App {
     this.ports = ports;
   }
 
-  /** `proven` is called with the name of the token that the request has shown. */
+  /** Answers a request. Calls `proven` with the name of the token that the request has shown, if the token is right. */
   handle(request: Request, proven: (token: string) => void): Reply | Promise<Reply> {
     const { doors, assets, hub } = this.ports;
     const { method, path } = request;
@@ -85,7 +85,8 @@ export class App {
     if (path === '/') return page(overviewPage(hub.picture, this.view(request, visitor)).text);
     if (path === '/events') return page(eventsPage(hub.picture, this.view(request, visitor)).text);
     if (path === '/live') return this.stream(request, visitor);
-    // The own picture only. Otherwise, two rswebs that are sources of each other would repeat each other's data forever.
+    // Other machines get only the picture of this machine's daemons. Otherwise, two rswebs that are sources of each other would repeat each
+    // other's data forever.
     if (path === '/picture.json') return json({ format: PICTURE_FORMAT, release: programVersion(), ...hub.ownPicture() });
     if (path === '/history.json') {
       const of = (query.get('of') ?? 'all') as HistoryName;
@@ -151,7 +152,10 @@ export class App {
   }
 }
 
-/** Sends a browser to the login page, which leads back afterwards; a program gets an error. */
+/**
+ * Answers a request without a login. A browser is sent to the login page, which leads back to the requested page after the login. A program
+ * gets an error.
+ */
 function loginFirst({ method, path }: Request): Answer {
   if (method === 'POST' || path.endsWith('.json') || path === '/live') {
     return plain(401, 'Log in first, or send a token as Authorization: Bearer');

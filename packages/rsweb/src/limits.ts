@@ -4,7 +4,7 @@
 import { POOLS_MAX, SERVERS_PER_CLIENT_MAX } from '@rsio/common/config/schema/limits';
 import { assert } from '@rsio/common/lib/assert';
 
-// --- /etc/rswebcfg and of the files that it names.
+// --- /etc/rswebcfg, and the files that it names.
 
 export const LISTEN_DEFAULT = '127.0.0.1:5080';
 export const IDLE_DEFAULT = '30m';
@@ -15,7 +15,9 @@ export const SOURCES_MAX = 64;
 export const NAMES_MAX = 64;
 export const HOST_NAME_MAX_CHARS = 253;
 export const SOURCE_URL_MAX_CHARS = 1_024;
-/** Maximum size of a token-file. Only white space may surround the token. */
+/**
+ * TOKEN_FILE_MAX_BYTES is the maximum size of a file that the key `token-file` names. In the file, only white space may surround the token.
+ */
 export const TOKEN_FILE_MAX_BYTES = 4_096;
 export const WEB_TOKEN_MAX_CHARS = 512;
 /** Maximum size of a file with a certificate chain or a private key. */
@@ -23,26 +25,35 @@ export const PEM_MAX_BYTES = 256 * 1_024;
 
 // --- HTTP server. Invariant: one connection, address or token cannot use up the resources of the others.
 
-/** Maximum number of connections without a right token: in total, and from one address (for IPv6, from one /64 network). */
+/**
+ * Connections on which no right token was shown: at most STRANGE_CONNECTIONS_MAX in total, and at most CONNECTIONS_PER_SOURCE_MAX from one
+ * address (for IPv6, from one /64 network).
+ */
 export const STRANGE_CONNECTIONS_MAX = 256;
 export const CONNECTIONS_PER_SOURCE_MAX = 128;
-/** Maximum number of connections with a right token: in total, and for one token. Each open page has a stream. */
+/**
+ * Connections on which a right token was shown: at most PROVEN_CONNECTIONS_MAX in total, and at most CONNECTIONS_PER_TOKEN_MAX for one
+ * token. Each open page needs one connection for its live stream.
+ */
 export const PROVEN_CONNECTIONS_MAX = 256;
 export const CONNECTIONS_PER_TOKEN_MAX = 96;
 export const WEB_CONNECTIONS_MAX = STRANGE_CONNECTIONS_MAX + PROVEN_CONNECTIONS_MAX;
 export const REQUESTS_PER_CONNECTION_MAX = 10_000;
-/** Maximum size of the request line and all headers. */
+/**
+ * WEB_HEADERS_MAX_BYTES is the maximum size of the request line and all headers together, and WEB_HEADERS_MAX the maximum number of
+ * headers.
+ */
 export const WEB_HEADERS_MAX_BYTES = 16 * 1_024;
 export const WEB_HEADERS_MAX = 64;
 export const WEB_URL_MAX_CHARS = 2_048;
 export const COOKIES_MAX = 32;
 export const WEB_BODY_MAX_BYTES = 16 * 1_024;
 export const FORM_FIELDS_MAX = 64;
-/** Time limits for a TLS handshake, for the headers of a request, and for the whole request. */
+/** Time limits: HANDSHAKE_MS for a TLS handshake, HEADERS_MS for the headers of a request, and REQUEST_MS for the whole request. */
 export const HANDSHAKE_MS = 5_000;
 export const HEADERS_MS = 5_000;
 export const REQUEST_MS = 10_000;
-/** Interval at which Node checks these time limits. */
+/** LOOK_MS is the interval at which Node checks whether HEADERS_MS or REQUEST_MS is over. */
 export const LOOK_MS = 1_000;
 export const KEEP_ALIVE_MS = 10_000;
 /** A connection without any traffic for this time is closed. */
@@ -62,11 +73,11 @@ assert(HEADERS_MS <= REQUEST_MS && REQUEST_MS < SILENCE_MS, 'A request must not 
 export const STREAMS_MAX = 128;
 export const STREAMS_PER_TOKEN_MAX = 64;
 export const HEARTBEAT_MS = 10_000;
-/** While a stream has a larger backlog, it gets no changes; after that, it gets the whole picture. */
+/** A stream whose backlog is larger than this gets no changes. When the backlog is small again, the stream gets the whole picture. */
 export const BACKLOG_MAX_BYTES = 1_024 * 1_024;
 /** A stream whose backlog has been too large for this time is closed. */
 export const STUCK_MS = 30_000;
-/** If a larger share of all elements has changed, the whole picture is sent. */
+/** If a larger share than this of all elements has changed, the whole picture is sent instead of the changes. */
 export const WHOLE_SHARE = 0.8;
 
 // --- logins. Invariant: every table that requests without a token can fill is bounded.
@@ -80,30 +91,41 @@ export const TOKEN_BYTES = 32;
 
 // --- one page. For the elements beyond a bound, a page shows their number or links to further pages.
 
-/** Rows of a table on one page. With 500, the first page with 200 volumes would be twice as slow. */
+/**
+ * Maximum number of rows of a table on one page. With 500 rows for each page, the first page of a picture with 200 volumes would be twice
+ * as slow.
+ */
 export const ROWS_PER_PAGE = 50;
-/** Maximum number of clients in the diagram of the first page: clients with a fault first, then the busiest ones. */
+/** Maximum number of clients in the diagram of the first page. Clients with a fault are drawn first, then the busiest clients. */
 export const CLIENTS_DRAWN = 60;
-/** Maximum number of volumes of a pool in the diagram. */
+/** Maximum number of volumes that the diagram shows for each pool. */
 export const VOLUMES_DRAWN = 120;
-/** Maximum number of findings on a page; the page shows the number of further findings. */
+/**
+ * FINDINGS_SHOWN is the maximum number of findings on a page; the page shows the number of further findings. EVENTS_SHOWN is the maximum
+ * number of events on the page of an object.
+ */
 export const FINDINGS_SHOWN = 80;
 export const EVENTS_SHOWN = 20;
-/** Maximum number of points of a plot without script; a longer history is thinned out. */
+/** Maximum number of points of a plot that is drawn without a script. A longer history is thinned out. */
 export const PLOT_POINTS = 240;
 
 // --- picture that rsweb keeps. Invariant: the data of one source cannot fill the memory.
 
 /**
- * Maximum length of each list of a picture. The sources share this length: a short list is kept whole, and longer lists share the remaining
- * places.
+ * Maximum length of each list of a picture. The lists of all sources share this length: a source's short list is kept whole, and longer
+ * lists share the remaining places.
  */
 export const ELEMENTS_MAX = 20_000;
-/** Maximum number of findings, taken from all sources in turn, errors before warnings. */
+/** Maximum number of findings in a picture. They are taken from all sources in turn, errors before warnings. */
 export const FINDINGS_MAX = 500;
-/** Maximum number of servers, and of clients, that another machine may report as its own. A machine normally has one of each. */
+/**
+ * Another machine may report at most this many servers and this many clients as its own. A machine normally has one server and one client.
+ */
 export const CLAIMS_MAX = 4;
-/** Further bounds for another machine: servers that its client knows, and pools of its own servers. */
+/**
+ * Further bounds on the report of another machine: HEARSAY_SERVERS_MAX servers that its client knows, and SOURCE_POOLS_MAX pools of its own
+ * servers.
+ */
 export const HEARSAY_SERVERS_MAX = SERVERS_PER_CLIENT_MAX;
 export const SOURCE_POOLS_MAX = CLAIMS_MAX * POOLS_MAX;
 export const EVENTS_MAX = 200;
@@ -114,27 +136,30 @@ export const INNER_MAX = 4_096;
 
 /** The end of the year 9999, the last date that pages can show. */
 export const DATE_MAX_MS = 253_402_300_799_000;
-/** Upper bound of every size, rate and latency. */
+/** Upper bound of every size, rate and latency in a picture from another machine. */
 export const FIGURE_MAX = 2 ** 64;
 
-/** Fill levels from which a pool is reported as a warning and as an error. */
+/** From the fill level POOL_WARNING on, a pool is reported as a warning, and from POOL_ERROR on as an error. */
 export const POOL_WARNING = 0.8;
 export const POOL_ERROR = 0.95;
 
-/** Steps and lengths of an object's history rings, the smallest step first. */
+/** The rings of an object's history: the time between two values, and the number of values. The ring with the smallest step comes first. */
 export const RINGS = [
   { stepMs: 5_000, length: 180 },
   { stepMs: 60_000, length: 360 },
 ] as const;
-/** Number of series that an object's rings have at most. Each series needs 4 bytes for each step. */
+/** Maximum number of series in the rings of one object. Each series needs 4 bytes for each step. */
 const SERIES_KEPT = 9;
 /**
- * Maximum number of objects with a history. A further busy object replaces one that has been idle for HISTORY_IDLE_MS, or one of the
- * machine with the most objects, if the further object's machine has fewer.
+ * Maximum number of objects with a history. A further busy object replaces an object that has been idle for HISTORY_IDLE_MS. If no object
+ * has been idle for so long, it replaces an object of the machine with the most objects, unless its own machine has nearly as many.
  */
 export const HISTORY_OBJECTS_MAX = 3_000;
 export const HISTORY_IDLE_MS = 300_000;
-/** Precision of the time of an object's last activity. */
+/**
+ * REORDER_MS is the precision with which the time of an object's last activity is kept. HISTORY_BYTES_MAX bounds the memory of all
+ * histories.
+ */
 export const REORDER_MS = 60_000;
 export const HISTORY_BYTES_MAX = 64 * 1_024 * 1_024;
 const RING_STEPS = RINGS.reduce((sum, { length }) => sum + length, 0);
@@ -142,21 +167,21 @@ const RING_STEPS = RINGS.reduce((sum, { length }) => sum + length, 0);
 assert(REORDER_MS < HISTORY_IDLE_MS, 'An object that is busy must not lose its history');
 assert(HISTORY_OBJECTS_MAX * RING_STEPS * SERIES_KEPT * 4 <= HISTORY_BYTES_MAX, 'The history must fit into its memory');
 
-// --- orders and of the notices about their outcome. Invariant: an order that hangs does not block its place forever.
+// --- orders, and the notices about their outcome. Invariant: an order that hangs does not block its place forever.
 
 /** Maximum number of orders in progress. Further orders are refused. */
 export const ORDERS_MAX = 16;
-/** Maximum number of notices that are kept for a page, and their lifetime. */
+/** rsweb keeps at most NOTICES_MAX notices about orders for the next pages, each for NOTICE_MS. */
 export const NOTICES_MAX = 256;
 export const NOTICE_MS = 300_000;
 export const FIELD_MAX_CHARS = 1_024;
-/** How long a page waits for the outcome of an order. After that, the order continues, and the log gets the outcome. */
+/** How long a page waits for the outcome of an order. After this time, the order continues, and only the log gets its outcome. */
 export const ORDER_SHOWN_MS = 20_000;
 
 // --- requests to other programs and machines. Invariant: a slow or hostile source does not delay other sources, and uses a
 // bounded share of memory.
 
-/** Interval between samples while a page is in use, and otherwise. */
+/** Interval between two samples: LOOKING_MS while a page is in use, and IDLE_MS otherwise. */
 export const LOOKING_MS = 1_000;
 export const IDLE_MS = 5_000;
 /** A page counts as in use for this time after its last request. */
@@ -169,7 +194,7 @@ export const LOCAL_ANSWER_MS = 4_000;
 export const REMOTE_ANSWER_MS = 4_000;
 /** Maximum size of an answer, enough for about 10,000 volumes. */
 export const REMOTE_ANSWER_MAX_BYTES = 8 * 1_024 * 1_024;
-/** After an answer that took this process time T to handle, the source is not asked again for REST_FACTOR times T. */
+/** If rsweb took the time T to handle an answer, the source is not asked again for REST_FACTOR times T. */
 export const REST_FACTOR = 20;
 export const EVENTS_ASKED = 100;
 /** Minimum interval between two merged pictures. */

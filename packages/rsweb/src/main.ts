@@ -65,7 +65,7 @@ interface Output {
   readonly note: (sentence: string) => void;
 }
 
-/** The configuration section goes to stdout, so that it can be appended to the file; the token goes to stderr. */
+/** Makes a token. Its section for rswebcfg goes to stdout, so that a shell can append it to the file; the token itself goes to stderr. */
 function makeToken(words: readonly string[], isManaging: boolean, { out, note }: Output): void {
   const [word, name, ...rest] = words;
   if (word !== 'token' || name === undefined || rest.length > 0) {

@@ -33,7 +33,7 @@ export interface WebServicePorts {
   readonly log: DaemonLog;
   /** Applies the log settings of a configuration. */
   readonly relog: (settings: LogSettings) => void;
-  /** Prefix of all paths of this machine's daemons. */
+  /** Root directory that is put in front of all paths of this machine's daemons. */
   readonly root: string;
   /** True if rsweb takes orders (--manage). */
   readonly isManaging: boolean;
@@ -48,10 +48,10 @@ export class WebService implements Service {
   private readonly live: Live;
   private readonly app: App;
   private server: WebServer | null = null;
-  /** The last reload. Each reload waits for the previous one. */
+  /** Resolves when the last reload has ended. Each reload first waits for the previous one. */
   private reloads: Promise<void> = Promise.resolve();
 
-  /** Throws E_CONFIG if the certificate cannot be used. */
+  /** `config`: the first configuration. Throws E_CONFIG if its certificate cannot be used. */
   constructor(config: WebConfig, ports: WebServicePorts) {
     this.config = config;
     this.ports = ports;
@@ -117,7 +117,7 @@ export class WebService implements Service {
     const identity = serverIdentity(config);
     const before = this.server;
     const moves = urlOf(config) !== urlOf(this.config);
-    // The new address is opened before anything changes, so that a failure leaves the old address in use.
+    // rsweb listens on the new address before it changes anything else. If this fails, the old address stays in use.
     if (moves || before === null) this.server = await this.listening(config, identity);
     else if (identity !== null) before.renew(identity.credentials);
     this.ports.relog(config);

@@ -1,5 +1,5 @@
-// Tests the bash completion of rsadm: runs the script that rsadm prints in a real bash, with a root and a program of the test. rsadm has no
-// option that calls a command, unlike rsconfig.
+// Tests the bash completion of rsadm: runs the script that rsadm prints in a real bash, with a root and a program of the test. Unlike
+// rsconfig, in which options such as -l call a command, rsadm has only commands that are words.
 
 import { bashCompletion } from '@rsio/common/cli/completion-script';
 import { CompletionShell } from '@rsio/common/testing/completion-shell';
@@ -9,7 +9,7 @@ import { COMMANDS } from '../command-table.ts';
 
 const SCRIPT = bashCompletion('rsadm', '/etc/dvsc/rssrvcfg', COMMANDS);
 
-/** Lists in the format of rsadm, with names that a careless shell script would execute. */
+/** The answers of the fake rsadm. Some names in its lists are shell commands that a careless script would execute. */
 const ANSWERS = [
   '*" volume list") printf "VOLUME SIZE\\noracle@0 1.0G\\ndata@1 1.0G\\n\\$(touch pwned) 1.0G\\n" ;;',
   '*" volume list --removed") printf "VOLUME SIZE\\nold@0 1.0G\\n" ;;',

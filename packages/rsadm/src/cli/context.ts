@@ -16,16 +16,16 @@ export interface AdmContext {
   readonly newId: () => string;
   readonly machine: Machine;
   readonly configFile: string;
-  /** Prefix of every path; '' for the real root. */
+  /** Root directory that is put in front of every path; '' for the root of the machine. */
   readonly root: string;
   readonly out: (text: string) => void;
   readonly note: (sentence: string) => void;
 }
 
-/** Facts about this machine for the first configuration. */
+/** Facts about this machine from which `init` makes the first configuration. */
 export interface Machine {
   readonly hostName: string;
-  /** Addresses that other machines can reach. */
+  /** Addresses of this machine that other machines can reach. */
   readonly addresses: readonly string[];
 }
 

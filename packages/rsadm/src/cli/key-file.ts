@@ -8,7 +8,10 @@ import { usageError } from './context.ts';
 const STDIN = '-';
 const STDIN_DESCRIPTOR = 0;
 
-/** Returns the only line of the file; `-` is stdin. Throws E_SYSTEM if it cannot be read, and E_USAGE if it is not one line. */
+/**
+ * Returns the only line of the file; the name `-` means stdin. Throws E_SYSTEM if the file cannot be read, and E_USAGE if it does not
+ * consist of one line.
+ */
 export function keyFrom(file: string): string {
   const lines = read(file).trim().split('\n');
   const [key = ''] = lines;

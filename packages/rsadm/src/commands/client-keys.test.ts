@@ -1,5 +1,5 @@
-// Tests `client rekey`: its steps, the key that the session of the client uses, and the keys in rssrvcfg afterwards. rssrv is a fake. The
-// edits of the file have tests in common's config/.
+// Tests `client rekey`: its steps, the key that the session of the client uses, and the keys in rssrvcfg after each step. rssrv is a fake.
+// The edits of the file have tests in common's config/.
 
 import { client } from '@rsio/common/testing/server-views';
 import { expect, test } from 'vitest';

@@ -1,5 +1,5 @@
-// The commands about clients: which clients may connect, with which keys and rights, and which are connected. Invariant: a key is printed
-// only once, when it is made; no error shows a key.
+// The commands about clients. They change and show which clients may connect, and with which keys and rights, and show which clients are
+// connected. Invariant: a key is printed only once, when it is made; no error shows a key.
 
 import { KEY_NEW_CHARS } from '@rsio/common/config/schema/limits';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
@@ -132,7 +132,7 @@ ends these holds.`,
   },
 });
 
-/** Returns the volumes that a client holds; none if rssrv is not running, because the holds are then unknown. */
+/** Returns the volumes that a client holds. If rssrv is not running, the holds are unknown, and the list is empty. */
 async function heldBy(context: AdmContext, name: string): Promise<readonly string[]> {
   try {
     const { clients } = await context.call('client-list', {});

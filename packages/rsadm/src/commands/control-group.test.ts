@@ -1,5 +1,5 @@
-// Tests rsadm control-group: the changed lines in rssrvcfg, and groups that do not exist. rssrv is a fake; the group file is that of the
-// machine.
+// Tests rsadm control-group: the changed lines in rssrvcfg, and the refusal of groups that do not exist. rssrv is a fake; the groups are
+// those of the machine that runs the test.
 
 import { writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';

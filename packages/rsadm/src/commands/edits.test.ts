@@ -1,5 +1,5 @@
-// Tests the edits of rssrvcfg by rsadm: the changed lines, the requests to rssrv before and after, and that a refused change leaves the
-// file unchanged. rssrv is a fake.
+// Tests the edits of rssrvcfg by rsadm: the changed lines, the requests to rssrv before and after an edit, and that a refused change leaves
+// the file unchanged. rssrv is a fake.
 
 import { chmodSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { RsError } from '@rsio/common/lib/errors';

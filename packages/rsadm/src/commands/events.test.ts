@@ -18,7 +18,10 @@ function answer(events: Answer['events'], more: Partial<Answer> = {}): Answer {
   return { events, missed: 0, last: events.at(-1)?.number ?? 0, beganMs: 5, ...more };
 }
 
-/** Gives these answers in turn, and then an error, which ends the command. */
+/**
+ * Starts an rssrv that answers its requests with `answers`, one after the other. Each further request gets an error, which ends the
+ * command.
+ */
 async function serveInTurn(...answers: readonly Answer[]): Promise<void> {
   const left = [...answers];
   await scene.serve({

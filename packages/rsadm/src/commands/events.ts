@@ -1,6 +1,6 @@
-// Implements `events`, which shows past events of the server and, with -f, new events. rssrv answers the request for new events when there
-// is one, so that -f shows events at once without polling. Invariant: -f shows each event once, even across a restart of rssrv, and reports
-// if it may have missed events.
+// Implements `events`, which shows past events of the server and, with -f, new events. rssrv answers the request for new events as soon as
+// a new event occurs, so that -f shows it at once without polling. Invariant: -f shows each event once, even across a restart of rssrv, and
+// reports if it may have missed events.
 
 import { parseSince, SINCE_HELP } from '@rsio/common/cli/since';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
@@ -57,7 +57,7 @@ function countOf(text: string | null, preset: number): number {
   throw usageError(`Wrong -n ${quoteText(text)}: allowed is 0 to ${EVENTS_KEPT}`);
 }
 
-/** Runs until an error is thrown. */
+/** Shows new events until an error is thrown. */
 async function follows(context: AdmContext, first: Answer, show: (events: readonly EventView[]) => void): Promise<never> {
   let { last, beganMs } = first;
   let isAway = false;
@@ -68,7 +68,8 @@ async function follows(context: AdmContext, first: Answer, show: (events: readon
       isAway = false;
       if (answer.beganMs !== beganMs) {
         context.note('The events of rssrv begin anew, because the ones before were lost; rsslogcat shows them');
-        // `last` is a number of the previous process's events and means nothing to this process.
+        // `last` is the number of an event of the previous rssrv process. The new process counts its events from the start, so that number
+        // has no meaning for it.
         ({ beganMs } = answer);
         last = 0;
         continue;

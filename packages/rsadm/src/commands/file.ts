@@ -1,6 +1,6 @@
-// Implements `check`, which reports every fault in rssrvcfg, and `init`, which makes the first rssrvcfg. Neither needs a running rssrv. If
-// rssrv is running, `check` asks it whether it would accept the file. Invariants: `init` never changes a file that has sections; only its
-// owner can read a new file.
+// Implements `check`, which reports every fault in rssrvcfg, and `init`, which makes the first rssrvcfg. Neither command needs a running
+// rssrv. If rssrv is running, `check` asks it whether it would accept the file. Invariants: `init` never changes a file that has sections;
+// only its owner can read a new file.
 
 import { createHash } from 'node:crypto';
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
@@ -118,7 +118,10 @@ is never changed.`,
   },
 });
 
-/** `missing`: for the error without a terminal and a default, the missing command-line option; null if there always is a default. */
+/**
+ * Asks the user a question. `missing`: the command-line option that the error names if there is neither a terminal nor a default; null if
+ * the question always has a default.
+ */
 async function answer(
   { ask }: AdmContext,
   given: string | null,

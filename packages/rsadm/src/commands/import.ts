@@ -10,7 +10,7 @@ import type { VolumeDoor, VolumeProgram } from '@rsio/common/manage/volumes/door
 import { checkWaiting, followJob } from '@rsio/common/manage/volumes/jobs';
 import { poolNameOf, sizeOf } from '@rsio/common/manage/volumes/values';
 
-/** `words`: the program's command that lists jobs, such as `jobs`. */
+/** Makes the command `volume import`. `words`: the command of this program that lists jobs, such as `jobs`. */
 export function importCommand(given: VolumeProgram, words: string): Command<VolumeDoor> {
   const { program } = given;
   return makeCommand(program, {

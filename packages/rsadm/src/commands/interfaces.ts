@@ -60,7 +60,7 @@ one interface.`,
   },
 });
 
-/** Asks rssrv or, if it is not running, reads the file. */
+/** Returns the interfaces as rssrv reports them. If rssrv is not running, returns the interfaces in the file. */
 async function interfacesOf({ call, configFile, note }: AdmContext): Promise<readonly InterfaceView[]> {
   try {
     return (await call('interface-list', {})).interfaces;

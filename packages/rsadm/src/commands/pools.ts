@@ -1,5 +1,5 @@
 // The commands about pools. rssrv prepares the directory of a pool; the section in rssrvcfg is edited here. Invariant: a pool is added as a
-// whole or not at all, except that a prepared directory may remain, which a second attempt uses.
+// whole or not at all. After a failure, only the prepared directory may remain; a second attempt uses it.
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { toText } from '@rsio/common/cli/table';

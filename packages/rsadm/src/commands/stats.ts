@@ -1,5 +1,5 @@
 // Implements `stats`, which shows totals, rates and latencies of each client and volume. The rates are computed from two samples.
-// Invariant: a worker that does not answer does not delay the command; its last figures are shown with their age.
+// Invariant: a worker that does not answer does not delay the command. The command shows the last figures of that worker, with their age.
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { SERVER_METHODS } from '@rsio/common/control/server/server-methods';

@@ -81,19 +81,19 @@ async function stateOf({ call }: AdmContext) {
     call('client-list', {}),
     call('stats', {}),
     call('change-show', {}),
-    // An older release of rssrv does not have this method.
+    // An rssrv of an older release does not have the method `witness-list`.
     daemon.methods.includes('witness-list') ? call('witness-list', {}) : { records: [] },
   ]);
   return { daemon, interfaces, pools, volumes, clients, stats, change, records };
 }
 
-/** Output of `interface list`. */
+/** Returns the output of `interface list`. */
 export function interfacesTable(interfaces: readonly InterfaceView[]): string {
   const rows = interfaces.map(({ name, address, port, state }) => [name, address, String(port), state]);
   return toText(alignColumns(['INTERFACE', 'ADDRESS', '>PORT', 'STATE'], rows));
 }
 
-/** Shows the number of volumes, and lists those that wait or are not served. */
+/** Returns the part of the page about volumes: their number, and a list of the volumes that are not served or whose I/O waits. */
 function volumesPart(volumes: readonly ManagedVolumeView[], nowMs: number): string {
   if (volumes.length === 0) return toText([NO_VOLUME]);
   const bad = volumes.filter(({ state, waitsForSpace, halt }) => state !== 'served' || waitsForSpace || halt !== null);

@@ -24,7 +24,7 @@ const PROGRAM: VolumeProgram = {
   completesRemoved: `"\${ask[@]}" volume list --removed | tail -n +2 | cut -d' ' -f1`,
 };
 
-/** The only server is rssrv on this machine. */
+/** Gives the shared commands access to their only server, the rssrv on this machine. */
 function doorOf(context: AdmContext): VolumeDoor {
   const parse: VolumeTarget['parse'] = (text) => volumeName(text, PROGRAM.program);
   const target = (name: string): Promise<VolumeTarget> =>

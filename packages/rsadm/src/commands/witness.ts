@@ -1,5 +1,5 @@
-// The commands about the records of mirrors for which this server votes. rssrv keeps the records; see its file mirrors/voters.ts.
-// Invariant: a record that a client may need is removed only with --force.
+// The commands about the records of mirrors for which this server votes. rssrv keeps the records, in its file mirrors/voters.ts. Invariant:
+// a record that a client may need is removed only with --force.
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { alignColumns, toText } from '@rsio/common/cli/table';

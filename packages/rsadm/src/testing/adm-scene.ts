@@ -139,14 +139,14 @@ export class AdmScene {
     await removeFolder(this.root);
   }
 
-  /** Starts an rssrv that answers as in ANSWERS, except for these methods. */
+  /** Starts an rssrv that answers with `handlers`, and all other methods as in ANSWERS. */
   async serve(handlers: Handlers = {}): Promise<void> {
     const all = { ...ANSWERS, ...handlers };
     const noted = Object.fromEntries(
       Object.entries(all).map(([method, handler]) => [
         method,
         (params: never) => {
-          // Before a slow request, the program also calls `daemon`, which tests ignore.
+          // The program also calls `daemon` before a slow request. This call is not recorded, because no test checks it.
           if (method !== 'daemon') this.asked.push([method, params]);
           return handler(params);
         },

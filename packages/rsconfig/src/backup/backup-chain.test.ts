@@ -1,5 +1,5 @@
-// Which files belong to the chain of a backup, according to the records, and every way in which a qcow2 file can name another file. Only
-// headers are read here; complete backups with qemu's programs are in test/interop/backup.test.ts.
+// Which files belong to the chain of a backup, according to the records, and every way in which a qcow2 file can name another file. These
+// tests read only headers; complete backups with qemu's programs are tested in test/interop/backup.test.ts.
 
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -17,7 +17,10 @@ beforeEach(() => {
 
 afterEach(() => removeFolder(folder));
 
-/** Writes a full backup of monday and incremental ones of tuesday and wednesday. Returns the path of the last one. */
+/**
+ * Writes a full backup of the snapshot monday, and incremental backups of tuesday and wednesday. Returns the path of the backup of
+ * wednesday.
+ */
 function week(): string {
   writeBackup(folder, 'db@monday.qcow2', 'm1', null, null);
   writeBackup(folder, 'db@tuesday.qcow2', 't1', 'db@monday.qcow2', 'm1');
@@ -33,7 +36,8 @@ describe('the chain of a backup', () => {
     expect(JSON.parse(chainUri(chain).slice('json:'.length))).toEqual(node(names[0]!, node(names[1]!, node(names[2]!, null))));
   });
 
-  // Regression: the restore mixed the blocks of two states, and --verify compared the volume with the same mixture.
+  // Regression: if the base had been replaced by a backup of another snapshot, the restore mixed the blocks of two states. --verify then
+  // compared the volume with the same mixture.
   test('with a base that was replaced by a backup of another snapshot is refused', async () => {
     const file = week();
     writeBackup(folder, 'db@tuesday.qcow2', 't2', 'db@monday.qcow2', 'm1');

@@ -21,8 +21,8 @@ export interface BackupChain {
 
 /**
  * Reads and checks the chain of a backup. Throws E_USAGE if a base is missing, contains another snapshot than the record says, or differs
- * from the name in the qcow2 header. `isUnproven` accepts records without the id of the base's snapshot, and a full backup without a
- * record.
+ * from the name in the qcow2 header. If `isUnproven` is true, the function also accepts a record without the id of the base's snapshot, and
+ * a full backup without a record.
  */
 export async function readChain(file: string, isUnproven: boolean): Promise<BackupChain> {
   const real = await realpath(file).catch((thrown: unknown) => {
@@ -64,8 +64,8 @@ export function chainUri({ names }: BackupChain): string {
 }
 
 /**
- * Throws E_EXISTS if a backup with this name exists. Also throws E_EXISTS if another backup names this file as its base, but with another
- * snapshot, because that backup would then mix two states.
+ * Throws E_EXISTS if a backup with this name exists. Also throws E_EXISTS if another backup names a file with this name as its base, but
+ * with another snapshot than `snapshotId`. That backup would otherwise mix two states.
  */
 export async function checkFree(file: string, snapshotId: string): Promise<void> {
   if ((await lstat(file).catch(() => null)) !== null)
@@ -90,7 +90,7 @@ export async function checkFree(file: string, snapshotId: string): Promise<void>
 
 interface Link {
   readonly header: Qcow2Header;
-  /** Null if the file has no record. Only a full backup may lack it. */
+  /** The record of this file, or null. Only a full backup may have no record. */
   readonly record: BackupRecord | null;
 }
 
@@ -118,7 +118,7 @@ async function readLink(folder: string, name: string, isUnproven: boolean): Prom
   return { header, record };
 }
 
-/** Returns a string if the header is refused. Throws E_USAGE if there is no regular file with this name. */
+/** Returns the header, or a text with the reason why the header is refused. Throws E_USAGE if there is no regular file with this name. */
 async function readHeader(file: string): Promise<Qcow2Header | string> {
   // A symbolic link is refused, because it could lead out of the folder.
   if (!(await lstat(file).catch(() => null))?.isFile())

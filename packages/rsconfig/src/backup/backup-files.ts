@@ -10,7 +10,7 @@ import { type BackupRecord, recordFile } from './backup-record.ts';
 
 const BACKUP_MODE = 0o600;
 
-/** `volume`: such as `oracle`, or `oracle@1` in universe 1. */
+/** Returns the path of a backup. `volume`: a text such as `oracle`, or `oracle@1` for a volume in universe 1. */
 export function backupFile(directory: string, volume: string, snapshot: string): string {
   return path.join(directory, `${snapshotName(volume, snapshot)}.qcow2`);
 }
@@ -27,7 +27,7 @@ export async function beginBackup(file: string, snapshotId: string, note: (sente
   return part;
 }
 
-/** Makes the backup durable and gives it its final name. Throws E_EXISTS as `checkFree` does. */
+/** Makes the backup durable, and renames it to its final name. Throws E_EXISTS as `checkFree` does. */
 export async function endBackup(part: string, file: string, record: BackupRecord): Promise<void> {
   const handle = await open(part, 'r+');
   try {

@@ -18,7 +18,7 @@ export interface BackupRequest {
   readonly directory: string;
   /** Name of the snapshot in the base of an incremental backup; null for a full backup. */
   readonly since: string | null;
-  /** True if the backup is compared with the snapshot afterwards. */
+  /** True if the finished backup must be compared with the snapshot. */
   readonly verifies: boolean;
 }
 
@@ -48,7 +48,7 @@ export async function backUp(ports: Ports, snapshot: AttachmentView, request: Ba
     let readBytes: number | null = null;
     if (base === null || baseId === null) await qemuImg('convert', '-q', '-f', 'raw', '-O', 'qcow2', uri, part);
     else {
-      // Subclusters of 2 KiB, so that a small change does not copy 64 KiB from the base.
+      // extended_l2 divides each cluster into subclusters of 2 KiB. Without subclusters, a small change would copy 64 KiB from the base.
       const options = 'cluster_size=64k,extended_l2=on';
       await qemuImg('create', '-q', '-f', 'qcow2', '-o', options, '-b', base, '-F', 'qcow2', part, String(sizeBytes));
       readBytes = await addChanges(ports, snapshot, baseId, part);

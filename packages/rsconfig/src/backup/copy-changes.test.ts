@@ -8,7 +8,9 @@ import { PIECE_BYTES, STATUS_BYTES } from '../limits.ts';
 
 const BLOCK = 512;
 
-/** A source with these blocks. It reports the blocks `dirty` as changed, in parts of at most `partBlocks`. */
+/**
+ * Makes a source with the content `blocks`. The source reports the blocks in `dirty` as changed, in answers of at most `partBlocks` blocks.
+ */
 function sourceOf(blocks: readonly number[], dirty: ReadonlySet<number>, partBlocks: number) {
   const content = Buffer.concat(blocks.map((value) => Buffer.alloc(BLOCK, value)));
   return {

@@ -13,7 +13,7 @@ export interface Piece {
 
 export interface Copied {
   readonly changedBytes: number;
-  /** Changed bytes in pieces that are not all zeros. */
+  /** Number of bytes in the changed pieces that do not consist only of zeros. */
   readonly dataBytes: number;
 }
 
@@ -37,7 +37,7 @@ export async function changedPieces(source: Pick<Source, 'sizeBytes' | 'status'>
   return pieces;
 }
 
-/** Copies the changed ranges and flushes. Throws E_SYSTEM. */
+/** Copies the changed ranges from `source` to `target`, and flushes `target`. Throws E_SYSTEM. */
 export async function copyChanges(source: Source, target: Target): Promise<Copied> {
   if (target.sizeBytes < source.sizeBytes)
     throw new RsError('E_SYSTEM', `The backup has ${target.sizeBytes} bytes, less than the ${source.sizeBytes} of the snapshot`);

@@ -26,7 +26,7 @@ export interface RangeStatus {
 
 interface Pending {
   readonly offsetBytes: number;
-  /** For READ: the buffer for the data. */
+  /** For READ: the buffer that receives the data. Null for other requests. */
   readonly into: Buffer | null;
   filledBytes: number;
   statuses: RangeStatus[];
@@ -54,8 +54,8 @@ export class NbdClient {
   }
 
   /**
-   * Opens an export. `context`: the metadata context for `status`; null if it is not needed. Throws E_SYSTEM if the server cannot be reached
-   * or refuses, and E_UNKNOWN_SNAPSHOT if it does not have the context.
+   * Opens an export. `context`: the metadata context for `status`; null if `status` will not be called. Throws E_SYSTEM if the server
+   * cannot be reached or refuses the export, and E_UNKNOWN_SNAPSHOT if the server does not have the context.
    */
   static async open(socketPath: string, name: string, context: string | null): Promise<NbdClient> {
     const client = new NbdClient(connect(socketPath), `${socketPath} (export ${name === '' ? 'without a name' : name})`);
@@ -86,7 +86,7 @@ export class NbdClient {
     await this.request(COMMAND.FLUSH, 0, 0);
   }
 
-  /** Returns the status of a range. The server may answer for the first part of the range only. */
+  /** Returns the status of a range. The answer may end before the end of the range. */
   status(offsetBytes: number, lengthBytes: number): Promise<readonly RangeStatus[]> {
     return this.request(COMMAND.BLOCK_STATUS, offsetBytes, lengthBytes);
   }

@@ -1,11 +1,11 @@
-// Reads the parts of a qcow2 header that name other files. Pure. Invariant: every other file that qemu would open is in the result or makes
-// the header refused, so that a forged backup cannot make qemu open an unchecked file.
+// Reads the parts of a qcow2 header that name other files. Pure. Invariant: if qemu would open another file because of the header, that
+// file is in the result or the header is refused. A forged backup therefore cannot make qemu open an unchecked file.
 
 import { escapeControls } from '@rsio/common/lib/printable';
 
 export interface Qcow2Header {
   readonly sizeBytes: number;
-  /** Name of the backing file as written in the header; null if there is none. */
+  /** Name of the backing file as written in the header; null if the header names no backing file. */
   readonly backing: string | null;
 }
 
@@ -16,7 +16,10 @@ const BACKING_NAME_MAX_BYTES = 1023;
 const EXTERNAL_DATA = 1 << 2;
 const EXTENSION = { END: 0, DATA_FILE: 0x44_41_54_41, BACKING_FORMAT: 0xe2_79_2a_ca } as const;
 
-/** `bytes`: the start of the file. If `rsconfig backup` cannot have made the file, returns the reason as the end of a sentence. */
+/**
+ * Parses the header. `bytes`: the start of the file. If `rsconfig backup` cannot have made the file, returns the end of a sentence that
+ * says why.
+ */
 export function parseQcow2Header(bytes: Buffer): Qcow2Header | string {
   if (bytes.length < V3_BYTES || bytes.readUInt32BE(0) !== MAGIC) return 'is not a qcow2 file';
   const version = bytes.readUInt32BE(4);

@@ -10,7 +10,7 @@ import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
 import { LISTEN_RETRY_MS, LISTEN_WAIT_MS, PROGRAM_TEXT_MAX_CHARS } from '../limits.ts';
 import { NbdClient } from './nbd-client.ts';
 
-/** Runs qemu-img. If it fails, throws E_SYSTEM with its error output. */
+/** Runs qemu-img, and returns its output. If qemu-img fails, throws E_SYSTEM with its error output. */
 export function qemuImg(...args: readonly string[]): Promise<string> {
   return qemuImgIn(null, ...args);
 }
@@ -45,7 +45,7 @@ export async function withImage<T>(file: string, clock: Clock, work: (image: Nbd
     try {
       result = await work(image);
     } finally {
-      // qemu-nbd exits when its last client disconnects.
+      // Disconnecting is enough to end qemu-nbd, which exits when its last client disconnects.
       image.close();
     }
     const { code, text } = await ended;
@@ -74,7 +74,7 @@ async function opened(socket: string, clock: Clock, isOver: () => boolean, ended
 interface Ended {
   readonly code: number | null;
   readonly out: string;
-  /** The last part of its stderr output. */
+  /** The last part of the text that the program has written to stderr. */
   readonly text: string;
 }
 

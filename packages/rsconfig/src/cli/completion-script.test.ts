@@ -11,7 +11,7 @@ import { COMMANDS } from '../command-table.ts';
 
 const SCRIPT = bashCompletion('rsconfig', '/etc/rscltcfg', COMMANDS);
 
-/** Lists in the format of rsconfig, with names that a careless shell script would execute. */
+/** The answers of the fake rsconfig. Some names in its lists are shell commands that a careless script would execute. */
 const ANSWERS = [
   '*" interface list") printf "NAME ADDRESS\\nif0 10.0.0.1\\nif1 10.0.1.1\\n" ;;',
   '*" volume list") printf "VOLUME SIZE\\nosl:oracle@0 1.0G\\nlab:db@1 1.0G\\nosl:\\$(touch pwned) 1.0G\\n" ;;',

@@ -34,8 +34,8 @@ export async function changeConfig(
 }
 
 /**
- * Converts configuration keys to the format that the functions of rscltcfg-edit.ts expect. A null value means that the command line does
- * not give the key.
+ * Converts configuration keys to the format that the functions of rscltcfg-edit.ts expect. A key whose value is null was not given on the
+ * command line.
  */
 export function givenKeys(values: Readonly<Record<string, string | null>>): KeyValues {
   return Object.fromEntries(Object.entries(values).flatMap(([key, value]) => (value === null ? [] : [[key, value]])));

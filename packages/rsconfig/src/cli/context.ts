@@ -9,7 +9,10 @@ import type { RsError } from '@rsio/common/lib/errors';
 import type { WaitingPorts } from './waiting.ts';
 
 export interface CommandContext {
-  /** Calls the daemon. The default time-out is long enough for a measurement; a command that must not wait that long sets `timeoutMs`. */
+  /**
+   * Calls the daemon. The default time-out is long enough for a measurement of paths. A command that must not wait that long sets
+   * `timeoutMs`.
+   */
   readonly call: <M extends ControlMethodName>(
     method: M,
     params: ControlMethods[M]['params'],

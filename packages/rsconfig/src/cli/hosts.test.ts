@@ -1,5 +1,5 @@
-// Tests which texts are a HOST[:PORT], and which are refused before the resolver is called. Names go to the machine's resolver; only
-// localhost is certain to exist.
+// Tests which texts are a HOST[:PORT], and which are refused before the resolver is called. The tests use the machine's resolver, for which
+// only the name localhost is certain to exist.
 
 import { systemClock } from '@rsio/common/lib/clock';
 import { expect, test } from 'vitest';

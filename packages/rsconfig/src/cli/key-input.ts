@@ -11,7 +11,7 @@ import { INPUT_MAX_BYTES } from '../limits.ts';
 const WORLD_READABLE = 0o004;
 const STDIN = '-';
 
-/** An option that takes a key on the command line; `whose` describes the key in the help. */
+/** Makes an option that takes a key on the command line. `whose` is the text that describes the key in the help. */
 export function keyOption(whose: string): OptionSpec & { readonly kind: 'text' } {
   return { kind: 'text', value: 'K', help: `${whose};\nps shows it to every user, so a key file is safer` };
 }

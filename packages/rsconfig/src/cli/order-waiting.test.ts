@@ -1,5 +1,5 @@
-// --wait of an order: which errors cause a repetition, the ids of the repeated request, and the end of the wait. The wait itself is tested
-// in waiting.test.ts.
+// --wait of a command about servers' volumes: after which errors the order is repeated, the ids of the repeated request, and when the wait
+// ends. The waiting itself is tested in waiting.test.ts.
 
 import { RsError, type ErrorCode } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';

@@ -1,11 +1,15 @@
 // Implements --wait for the commands about servers' volumes: repeats an order that was refused for a temporary reason, such as a server
-// that is restarting. Invariant: a repeated order has the same ids, so that a server that has executed it already repeats its answer.
+// that is restarting. Invariant: a repeated order has the same ids, so that a server that has already executed the order only repeats its
+// answer.
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { CommandContext } from './context.ts';
 import { unfinishedMessage, waitUntil } from './waiting.ts';
 
-/** Temporary errors: the same as for -a, and errors of a server or rsiod that is busy, stopping or starting. */
+/**
+ * Errors that may soon be gone: those after which `-a --wait` tries again, and those of a server or an rsiod that is busy, stopping or
+ * starting.
+ */
 const CAN_PASS: readonly string[] = [
   ...['E_NO_PATH', 'E_UNKNOWN_VOLUME', 'E_TIMEOUT', 'E_HELD'],
   ...['E_BUSY', 'E_UNREACHABLE', 'E_SHUTTING_DOWN', 'E_NOT_RUNNING', 'E_RESET'],
@@ -13,7 +17,10 @@ const CAN_PASS: readonly string[] = [
 
 type Tried<T> = RsError | { readonly done: T };
 
-/** `waitMs`: null without --wait. Throws the last error when the time is over. */
+/**
+ * Executes the order, and repeats it for up to `waitMs`. `waitMs` is null without --wait. Throws the error of the last attempt when the
+ * time is over.
+ */
 export async function ordered<T>(
   context: CommandContext,
   waitMs: number | null,

@@ -1,5 +1,5 @@
-// Tests waiting with a fake clock: the polls, the progress line, and every way in which the wait can end; and --wait of each command with a
-// scripted daemon. Real daemons are in test/integration/waiting.test.ts.
+// Tests waiting with a fake clock: the polls, the progress line, and every way in which the wait can end. Also tests --wait of each command
+// with a scripted daemon. Real daemons are in test/integration/waiting.test.ts.
 
 import type { AttachOutcome } from '@rsio/common/control/methods';
 import { RsError } from '@rsio/common/lib/errors';
@@ -31,7 +31,7 @@ class Scene {
     },
   };
 
-  /** Lets promises settle, advances the clock, lets them settle again. */
+  /** Lets promises settle, advances the clock, and lets promises settle again. */
   async pass(durationMs: number): Promise<void> {
     for (let left = durationMs; left >= 0; left -= WAIT_POLL_MS) {
       for (let turn = 0; turn < 30; turn++) await Promise.resolve();

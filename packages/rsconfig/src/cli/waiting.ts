@@ -8,7 +8,7 @@ import { plural } from '@rsio/common/lib/units';
 import { WAIT_POLL_MS } from '../limits.ts';
 
 export interface WaitingPorts {
-  /** Replaces the progress line; '' removes the line. Null if stderr is not a terminal. */
+  /** Replaces the progress line; the text '' removes it. `progress` is null if stderr is not a terminal. */
   readonly progress: ((line: string) => void) | null;
   /** Makes Ctrl-C, SIGTERM and SIGHUP call `stop`; returns a function that removes these signal handlers. */
   readonly onStop: (stop: () => void) => () => void;
@@ -75,8 +75,8 @@ function progressLine(elapsedMs: number, [first = '', ...others]: readonly strin
 }
 
 /**
- * Returns the message for stderr after a wait that timed out or was interrupted. `kept` says what remains in effect, such as `rsiod keeps
- * trying`.
+ * Returns the message for stderr after a wait that has timed out or was interrupted. `kept` is the part of the message that says what
+ * continues without the command, such as `rsiod keeps trying`.
  */
 export function unfinishedMessage(how: 'late' | 'stopped', limitMs: number, kept: string): string {
   return how === 'late'

@@ -101,7 +101,10 @@ attached, the command says so; this is no error.`,
 
 const NOT_FOUND: readonly string[] = ['E_UNKNOWN_VOLUME', 'E_NO_PATH'];
 
-/** Reports the unreachable servers that may offer a missing volume; returns true if there is no such server. */
+/**
+ * If a volume is missing or no names were given, reports the unreachable servers, because they may offer further volumes. Returns false if
+ * a server was reported.
+ */
 async function checkServers(
   context: CommandContext,
   { names, server }: { readonly names: readonly string[]; readonly server: string | null },

@@ -1,5 +1,6 @@
-// Implements `backup` and `restore`, which attach the snapshot or volume, let the files in backup/ do the work, and detach it again.
-// Invariant: `restore` writes to a volume only after the user has confirmed, and only if the volume was not attached here before.
+// Implements `backup`, which attaches a snapshot, and `restore`, which attaches a volume. The code in backup/ does the work, and the
+// command then detaches what it has attached. Invariant: `restore` writes to a volume only after the user has confirmed, and only if the
+// volume was not attached here before.
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import type { AttachmentView } from '@rsio/common/control/methods';
@@ -105,7 +106,10 @@ function readonlyVolume(label: string): RsError {
   return new RsError('E_USAGE', `${label} is read-only: ${remedy}, and restore it then`);
 }
 
-/** A shared volume is refused, because other clients could write to it or read a mixture of old and new data during the restore. */
+/**
+ * Makes the error for a restore to a shared volume. During the restore, other clients could write to the volume, or read a mixture of old
+ * and new data.
+ */
 function sharedVolume(label: string): RsError {
   const remedy = `rsconfig volume set ${label} shared=no, restore it, and set shared=yes again`;
   return new RsError('E_USAGE', `${label} is shared, so that other clients may use it meanwhile: ${remedy}`);
@@ -117,7 +121,7 @@ async function confirm(context: CommandContext, file: string, name: string): Pro
   if (!/^y(?:es)?$/i.test(answer.trim())) throw new RsError('E_USAGE', 'Nothing was changed');
 }
 
-/** Returns the name of the snapshot to back up. Makes a snapshot if the name is that of a volume. */
+/** Returns the name of the snapshot to back up. If `name` is the name of a volume, the function first makes a snapshot of the volume. */
 async function snapshotOf(context: CommandContext, name: string): Promise<string> {
   const parts = parseVolumeName(name);
   if (parts === null) throw usageError(`${name} is not a name: give NAME@SNAPSHOT, such as oracle@monday, or NAME`);
@@ -141,7 +145,7 @@ async function serverWithBoth(context: CommandContext, label: string, since: str
 }
 
 /**
- * Reports the backup to rsiod, which remembers the time of each volume's last backup. An error does not matter, because the backup is
+ * Reports the backup to rsiod, which remembers the time of each volume's last backup. Ignores an error, because the backup is already
  * complete.
  */
 async function note(context: CommandContext, { namespace, name, universe }: AttachmentView): Promise<void> {

@@ -1,5 +1,5 @@
 // Tests when `restart` asks, when it joins a restart in progress, and when it reports that rsiod is not running. The daemon is a list of
-// answers, one per request. test/integration/keeper.test.ts has the real restart.
+// answers, one for each request. A real restart is tested in test/integration/keeper.test.ts.
 
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,7 +13,7 @@ import { RESTART } from './daemon-lifecycle.ts';
 import path from 'node:path';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 
-/** The process that answers, and its start time; null if no process answers. */
+/** The pid and start time of the process that answers; null if no process answers. */
 type Answer = { readonly pid: number; readonly startedMs: number } | null;
 
 const NOW_MS = 1_000_000;
@@ -27,7 +27,10 @@ beforeEach(() => {
 
 afterEach(() => removeFolder(root));
 
-/** Runs the command; the last answer repeats. `restarts`: results of the restart requests. */
+/**
+ * Runs `restart`. Each request to the daemon gets the next answer in `answers`; after the last answer, it gets that answer again.
+ * `restarts`: the errors of the restart requests; null for a request that succeeds.
+ */
 async function run(answers: readonly Answer[], restarts: readonly (RsError | null)[] = []) {
   const clock = new FakeClock(NOW_MS);
   const paths = rsiodPaths(root);

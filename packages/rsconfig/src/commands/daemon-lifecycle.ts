@@ -75,8 +75,8 @@ code is 1 if a path is not up in time.`,
         return { value: pid, waitsFor: [`process ${pid} to end`] };
       } catch (thrown) {
         const { code, message } = toRsError(thrown);
-        // After the old process has exited and before the new process is ready, no process answers, but the keeper still holds the pid
-        // file.
+        // These errors mean that the old process has exited and the new one is not ready yet. In that gap no process answers, but the
+        // keeper still holds the pid file.
         hasGap ||= code === 'E_RESET' || (code === 'E_NOT_RUNNING' && pidFileHolder(context.paths.pidFile) !== null);
         if (askedPid === null && !hasGap) throw thrown;
         return { value: 0, waitsFor: [`rsiod to answer (${message})`] };

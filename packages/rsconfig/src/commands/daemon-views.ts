@@ -67,7 +67,7 @@ path is not up in time.`,
     const result = await context.call('status', {});
     if (json) return printJson(context, result) ?? exitCode;
     context.out(formatStatus(result, verbose));
-    // With -v, stdout already lists the volumes whose I/O is waiting, so no warning about them is needed.
+    // With -v, stdout already lists the volumes whose I/O is waiting, so the warnings omit these volumes.
     const view = verbose === 0 ? result : { ...result, waiting: [] };
     for (const warning of statusWarnings(view, context.configFile)) context.note(warning);
     return exitCode;

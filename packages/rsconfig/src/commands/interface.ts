@@ -1,5 +1,5 @@
 // Implements `interface add`, `interface remove` and `interface list`, which edit and list the interfaces in the client's configuration
-// file. If this machine lacks the given address, `interface add` only warns, because the network card may be added later.
+// file. If this machine does not have the given address, `interface add` only warns, because the network card may be added later.
 
 import { loadRscltConfig } from '@rsio/common/config/load-config';
 import { addInterface, removeConfigSection } from '@rsio/common/config/rscltcfg-edit';

@@ -1,6 +1,6 @@
-// Implements `namespace add`, `namespace set` and `namespace remove`, which edit the namespaces in the client's configuration file. Removing
-// a namespace also removes its servers and volumes. `namespace add` requires the id of the namespace, whereas `join` asks the servers for the
-// id. Invariant: `namespace set` takes keys from files only, and no command prints a key.
+// Implements `namespace add`, `namespace set` and `namespace remove`, which edit namespaces in the client's configuration file. Removing a
+// namespace also removes its servers and volumes. `namespace add` requires the id of the namespace, whereas `join` gets the id from the
+// servers. Invariant: `namespace set` takes keys from files only, and no command prints a key.
 
 import { assignmentsOf } from '@rsio/common/cli/assignments';
 import { addNamespace, changeSection, removeConfigSection } from '@rsio/common/config/rscltcfg-edit';

@@ -1,5 +1,5 @@
-// Tests the forms of PATH, and the output of -m test for a good path, an unusable path, and a path whose traffic leaves through another
-// card. The measurement is tested in rsiod.
+// Tests the forms of the operand PATH, and the output of `-m test` for a good path, an unusable path, and a path whose traffic leaves
+// through the wrong network card. The measurement is tested in rsiod.
 
 import type { ProbeView } from '@rsio/common/control/methods';
 import { expect, test } from 'vitest';

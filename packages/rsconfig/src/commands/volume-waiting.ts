@@ -13,7 +13,7 @@ import { endPoint, stateName } from '../output/format.ts';
 
 export interface WaitedOutcomes {
   readonly outcomes: readonly AttachOutcome[];
-  /** True if nothing is left to wait for; false after a time-out or an interruption. */
+  /** True if the command has nothing left to wait for; false if its wait has timed out or was interrupted. */
   readonly isDone: boolean;
 }
 
@@ -55,7 +55,7 @@ export async function detachWaiting(
 class Rounds {
   private readonly request: VolumeRequest;
   private readonly canPass: readonly string[];
-  /** Outcome for each volume, by its requested name; null if there is no outcome yet. */
+  /** Key: the requested name of a volume. Value: its outcome; null if the volume has no outcome yet. */
   private outcomes: Map<string, AttachOutcome | null>;
   private isWhole: boolean;
 
@@ -67,8 +67,8 @@ class Rounds {
   }
 
   /**
-   * Requests the volumes that have no final outcome yet. `isGrowing` is true if no names were given and unreachable servers may still offer
-   * more volumes.
+   * Asks rsiod again for the volumes that have no final outcome yet. `isGrowing` is true if no names were given and unreachable servers may
+   * still offer more volumes.
    */
   async next(isGrowing: boolean): Promise<Poll<readonly AttachOutcome[]>> {
     if (this.isWhole) {
@@ -112,7 +112,7 @@ export interface UnreachableServer {
   readonly why: string;
 }
 
-/** Returns the unreachable servers; if `only` is not null, at most the server of that name. */
+/** Returns the unreachable servers. If `only` is not null, the function considers only the server with this name. */
 export async function unreachableServers({ call }: Pick<CommandContext, 'call'>, only: string | null): Promise<UnreachableServer[]> {
   const { namespaces } = await call('query', { refresh: false });
   const servers = namespaces.flatMap(({ name, servers: own }) => own.map((server) => ({ namespace: name, server })));
@@ -147,7 +147,7 @@ export async function withProgress<T>(
   let isDone = false;
   let timer: Timer;
   const show = async (): Promise<void> => {
-    // If the call `local` fails, the error is ignored, because `work` reports its own errors.
+    // An error of the call `local` is ignored: only the progress line needs the call, and `work` reports its own errors.
     const attached = await call('local', {}).then(
       ({ attachments }) => attachments.length,
       () => null,

@@ -39,7 +39,10 @@ export function withTriggers(context: Pick<CommandContext, 'call' | 'clock' | 'n
   };
 }
 
-/** Prints what the command is waiting for if `work` is slow. The program of a trigger may take a minute. */
+/**
+ * Waits for `work`, in which rsiod runs the programs of triggers. Prints what the command is waiting for if `work` is slow, because a
+ * program may take a minute.
+ */
 async function toldIfSlow<T>({ clock, note }: Pick<CommandContext, 'clock' | 'note'>, when: string, work: Promise<T>): Promise<T> {
   const timer = clock.after(SLOW_CALL_MS, () =>
     note(`rsiod waits for the programs that its triggers start ${when}: the log of rsiod has what they say`),

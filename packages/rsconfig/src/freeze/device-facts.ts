@@ -16,7 +16,7 @@ export const systemDevices: DeviceFacts = {
 function nodeNumber(file: string): string | null {
   const stat = statSync(file);
   if (!stat.isBlockDevice()) return null;
-  // Splits st_rdev as <sys/sysmacros.h> does.
+  // Splits st_rdev into the major and the minor number as <sys/sysmacros.h> does.
   const device = BigInt(stat.rdev);
   const major = ((device >> 8n) & 0xfffn) | ((device >> 32n) & ~0xfffn);
   const minor = (device & 0xffn) | ((device >> 12n) & ~0xffn);
@@ -30,7 +30,7 @@ function partitionsOf(number: string): string[] {
     : namesIn(folder).flatMap((name) => (textOf(path.join(folder, name, 'partition')) === '' ? [] : numberIn(path.join(folder, name))));
 }
 
-/** Returns the numbers of the devices in `holders` or `slaves` of a device. */
+/** Returns the numbers of the devices in the folder `list` of a device in /sys, which is `holders` or `slaves`. */
 function named(number: string, list: string): string[] {
   const folder = path.join(BY_NUMBER, number, list);
   return namesIn(folder).flatMap((name) => numberIn(path.join(folder, name)));

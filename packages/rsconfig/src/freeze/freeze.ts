@@ -45,7 +45,7 @@ async function findMounts(context: CommandContext, namespace: string, wanted: re
   return mountsToFreeze(volumes, await mountTable(), ourFolders(context), systemDevices);
 }
 
-/** The folders to which rsiod and rssrv on this machine write. */
+/** Returns the folders to which rsiod and rssrv on this machine write. */
 function ourFolders({ paths }: CommandContext): string[] {
   const folders = [paths, rssrvPaths(paths.root)].flatMap(({ logDir, runDir, stateDir, configFile }) => [
     logDir,

@@ -10,7 +10,8 @@ import type { FrozenMount } from './frozen-mounts.ts';
 import { FREEZE_MAX_S, FREEZE_WAIT_MS, THAW_WAIT_MS } from '../limits.ts';
 
 /**
- * Arguments: the limit in seconds, then the mount points. Prints `frozen` or `failed TEXT`, and at the end `thawed` or `stuck MOUNTPOINT`.
+ * The shell script. Its arguments are the limit in seconds and the mount points. It first prints `frozen` or `failed TEXT`, and at the end
+ * `thawed` or `stuck MOUNTPOINT`.
  */
 const SCRIPT = `
 trap '' HUP INT TERM QUIT PIPE
@@ -41,7 +42,10 @@ interface Shell {
   said(): Promise<void>;
 }
 
-/** Executes `work` while the file systems are frozen, and returns its result. Throws if they were not frozen the whole time. */
+/**
+ * Executes `work` while the file systems are frozen, and returns its result. Throws an error if a file system was not frozen during the
+ * whole of `work`.
+ */
 export async function whileFrozen<T>(clock: Clock, mounts: readonly FrozenMount[], work: () => Promise<T>): Promise<T> {
   const shell = startShell(mounts);
   try {
@@ -74,7 +78,7 @@ function notFrozen({ lines }: Shell): RsError {
   return new RsError('E_SYSTEM', `No snapshot was made, because a file system could not be frozen: ${line.replace(/^failed /, '')}`);
 }
 
-/** Thaws the file systems if the shell was killed before it did. Throws E_SYSTEM if a file system may stay frozen. */
+/** Thaws the file systems if the shell was killed before it has thawed them. Throws E_SYSTEM if a file system may stay frozen. */
 async function thawRest(clock: Clock, { lines, child }: Shell, mounts: readonly FrozenMount[]): Promise<void> {
   const last = lines.at(-1) ?? '';
   if (last === 'thawed') return;
@@ -96,7 +100,7 @@ async function thawRest(clock: Clock, { lines, child }: Shell, mounts: readonly 
     );
     return;
   }
-  // If the shell has printed nothing, a freeze is still in progress, and the shell thaws the file systems after it.
+  // If the shell has printed nothing, it is still freezing a file system. The shell then thaws all file systems when this freeze has ended.
   if (lines.length > 0)
     throw new RsError('E_SYSTEM', `File systems may still be frozen, and programs that write to them wait: run ${stuck}`);
 }

@@ -12,7 +12,7 @@ export interface DeviceFacts {
   numberOf(path: string): string | null;
   /** Returns the numbers of a device's partitions and of the devices stacked on it. */
   above(number: string): readonly string[];
-  /** Returns the numbers of the devices below a stacked device; none for a partition. */
+  /** Returns the numbers of the devices below a stacked device; an empty list for a partition. */
   below(number: string): readonly string[];
 }
 
@@ -29,7 +29,7 @@ export interface FrozenMount {
 
 /**
  * Returns one mount for each file system on the volumes. `ours`: folders to which rsiod and rssrv write. Throws E_USAGE if a volume has no
- * mounted file system, and E_IN_USE if one cannot be frozen.
+ * mounted file system, and E_IN_USE if a file system cannot be frozen.
  */
 export function mountsToFreeze(
   volumes: readonly FrozenVolume[],
@@ -88,7 +88,10 @@ function stackOf({ label, device }: FrozenVolume, facts: DeviceFacts): ReadonlyS
   return numbers;
 }
 
-/** A file system such as btrfs has a separate device number in the mount table, so the number of its source device is used. */
+/**
+ * Returns the number of the device on which a file system is mounted. In the mount table, a file system such as btrfs has a number of its
+ * own, so the number of its source device is used.
+ */
 function numberOf({ device, source }: Pick<MountEntry, 'device' | 'source'>, facts: DeviceFacts): string {
   return device.startsWith('0:') && source.startsWith('/') ? (facts.numberOf(source) ?? device) : device;
 }

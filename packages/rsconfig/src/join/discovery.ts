@@ -22,7 +22,7 @@ export interface JoinTarget {
   readonly interfaces: readonly MachineInterface[];
   readonly login: Required<ProbeLogin>;
   readonly namespacekey: string | null;
-  /** Id of the namespace; null to take it from the host's answer. */
+  /** Id of the namespace; null if `join` must take it from the host's answer. */
   readonly namespaceid: number | null;
 }
 
@@ -117,7 +117,10 @@ async function firstConnection(target: JoinTarget, ports: MachinePorts): Promise
   );
 }
 
-/** The loopback interface is tried only for a loopback address, and then no other interface is tried. */
+/**
+ * Returns the interfaces in the order in which they are tried. For a loopback address, only the loopback interface is tried; for any other
+ * address, it is not tried.
+ */
 function inOrderOfHope(interfaces: readonly MachineInterface[], address: string): MachineInterface[] {
   const isHostLoopback = address.startsWith('127.') || address === '::1';
   const isOfUse = (one: MachineInterface): boolean =>

@@ -7,8 +7,8 @@ import { RsError } from '@rsio/common/lib/errors';
 import type { ProbeLogin } from '@rsio/protocol/explorer/probe-report';
 
 /**
- * True if the paths of this namespace must be encrypted. `before`: the current file. `namespaceid`: null if it is still unknown; the file
- * is then ignored.
+ * True if the paths of this namespace must be encrypted. `before`: the current content of rscltcfg. `namespaceid`: null if the namespace is
+ * not known yet; `before` is then ignored.
  */
 export function tlsFor(before: RscltConfig | null, namespaceid: number | null, isAsked: boolean): boolean {
   if (namespaceid === null) return isAsked;
@@ -30,7 +30,7 @@ export function withoutTls(server: string): RsError {
   return new RsError('E_TLS', `Server ${server} does not encrypt: ${ALLOW}, or join without --tls; nothing was written`);
 }
 
-/** Error for two servers that need different settings, because the client has one key `tls` for the whole namespace. */
+/** Makes the error for two servers that need different settings of TLS. The client has only one key `tls` for the whole namespace. */
 export function unlike(demanding: string, plain: string): RsError {
   const what = `Server ${demanding} accepts encrypted paths only, and server ${plain} of the same namespace does not encrypt`;
   return new RsError('E_TLS', `${what}: for ${plain}, ${ALLOW}, or join with --tls to do without it; nothing was written`);

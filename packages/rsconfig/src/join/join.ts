@@ -88,7 +88,7 @@ longer for the new paths to come up in rsiod.`,
   },
 });
 
-/** Reads the current file. Returns null if it has faults; they are reported before the file is changed. */
+/** Reads the current file. Returns null if the file has faults; planJoin reports these faults before the file is changed. */
 function fileBefore(file: string): RscltConfig | null {
   return examineRscltConfig(printIni(openConfigFile(file).document), file).config;
 }
@@ -120,12 +120,12 @@ async function tryToJoin(
   context.note(`Server ${trial.demandsTls} accepts encrypted paths only: trying with tls = on`);
   const encrypted = await tryServers(targetWith(true), discovery, ports, context.note);
   const [plain] = encrypted.withoutTls;
-  // The user has not requested TLS, so `join` must not exclude a server that works only without TLS.
+  // A server has refused the login with TLS. The user has not requested TLS, so `join` must not exclude this server.
   if (plain !== undefined) throw unlike(trial.demandsTls, plain);
   return { target: targetWith(true), discovery, trial: encrypted };
 }
 
-/** Writes the proved paths and makes rsiod use them. Returns the exit code. */
+/** Writes the proved paths to the file, and makes rsiod use them. Returns the exit code. */
 async function takeIn(
   context: CommandContext,
   { target, discovery, trial }: Attempt,

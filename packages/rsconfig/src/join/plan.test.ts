@@ -1,5 +1,5 @@
-// Tests the exact file that `join` writes: a new file, a further namespace, a completed namespace, and refusals. Integration tests cover
-// the search for paths.
+// Tests the exact file that `join` writes: a new file, a file that gets a further namespace, and a file whose namespace gets further
+// interfaces or servers. Also tests refusals. Integration tests cover the search for paths.
 
 import { SAMPLE_RSCLTCFG } from '@rsio/common/testing/sample-rscltcfg';
 import { parseIni, printIni } from '@rsio/common/config/reader/ini-document';
@@ -127,7 +127,7 @@ describe('ports', () => {
     const old = '[defaults]\nport = 6000\n\n[interface a]\naddress = 192.168.45.20\nport = 6001\n';
     const { text } = join(old, [path('eth0', 45), path('eth1', 46, { port: 6000 })]);
     expect(text.startsWith(old.trimEnd())).toBe(true);
-    // A section without a port would connect to port 6001 from interface a, and to port 6000 from the other interface.
+    // In a section without the key `port`, interface a would connect to port 6001, and the other interface to port 6000.
     expect(parseRscltConfig(text, FILE).namespaces[0]?.servers.map(({ port }) => port)).toEqual([5000, 6000]);
   });
 });

@@ -171,7 +171,7 @@ function freeName(prefix: string, first: number, taken: ReadonlySet<string>): st
   return fitting(prefix, String(number));
 }
 
-/** Truncates `prefix`, because a server's name may already have the maximum length. */
+/** Returns `prefix` followed by `end`. `prefix` is truncated if necessary, because a server's name may already have the maximum length. */
 function fitting(prefix: string, end: string): string {
   return `${prefix.slice(0, NAME_MAX_BYTES - end.length)}${end}`;
 }

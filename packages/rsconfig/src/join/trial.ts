@@ -25,9 +25,12 @@ export interface Trial {
   readonly unused: readonly string[];
   /** Names of the servers that did not accept the login. */
   readonly refusedBy: readonly string[];
-  /** Name of a server that accepts encrypted paths only. The trial ended there, because the login was without TLS. */
+  /**
+   * Name of a server that accepts only encrypted paths; null if the trial has found no such server. The trial ends at this server, because
+   * the login was without TLS.
+   */
   readonly demandsTls: string | null;
-  /** Names of the servers that do not encrypt, although the login was with TLS. */
+  /** Names of the servers that refuse encrypted paths, if the login was with TLS. */
   readonly withoutTls: readonly string[];
 }
 

@@ -18,7 +18,7 @@ import { endPoint, roundTrip, stateName } from './format.ts';
 
 const BYTES_PER_MB = 1e6;
 
-/** The sample `before` was taken `elapsedMs` before the sample `now`. */
+/** Formats two samples of the statistics. The sample `before` was taken `elapsedMs` before the sample `now`. */
 export function formatStats(before: StatsView, now: StatsView, elapsedMs: number): string {
   const seconds = elapsedMs / 1_000;
   const earlierPaths = countersByPath(before);
@@ -28,7 +28,7 @@ export function formatStats(before: StatsView, now: StatsView, elapsedMs: number
   return toText([...paths, ...volumes].flat());
 }
 
-/** Returns a map from the `pathKey` of each path to the path's counters. */
+/** Returns a map. Key: the `pathKey` of a path. Value: the counters of the path. */
 export function countersByPath({ paths }: StatsView): Map<string, PathStats> {
   return new Map(paths.map((path) => [pathKey(path.interface, path), path]));
 }
@@ -71,7 +71,7 @@ function volumeLines(volume: VolumeStats, before: VolumeStats | undefined, secon
 
 /** Returns the rate of a counter between two samples. */
 export function perSecond(now: number, before: number | undefined, seconds: number): number {
-  // A counter that decreased has restarted from zero.
+  // If a counter has decreased, it has restarted from zero between the samples.
   const since = before === undefined || before > now ? now : now - before;
   return seconds > 0 ? since / seconds : 0;
 }

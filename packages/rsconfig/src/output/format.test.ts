@@ -1,5 +1,5 @@
-// Golden texts of every view: the exact samples of the product's description, and the extensions of this program. Names, counts and
-// addresses reach and exceed the width of their columns.
+// Golden texts of every view: the samples in the description of the product, and what this program adds to them. Some names, counts and
+// addresses fill the width of their columns or are wider.
 
 import { NO_LATENCY } from '@rsio/common/structures/latency-figures';
 import { describe, expect, test } from 'vitest';
@@ -348,7 +348,7 @@ vol: osl:oracle@0
     expect(text).toContain('900 total, 900/s');
   });
 
-  // Regression: the rates matched paths by their position in the list.
+  // Regression: the rates compared the counters of paths that had the same position in the lists of the two samples.
   test('a path keeps its rate if another path before it comes or goes between the samples', () => {
     const other = { ...pathStats, address: '192.168.45.9', requests: 7 };
     const earlier = { ...pathStats, requests: 1_000 };

@@ -109,7 +109,7 @@ export function stateName(state: string): string {
   return state === 'up' ? 'connected' : state;
 }
 
-/** `192.168.10.9/5000`, `[fd00::1]/5000`. */
+/** Returns a text such as `192.168.10.9/5000` or `[fd00::1]/5000`. */
 export function endPoint(address: string, port: number): string {
   return `${address.includes(':') ? `[${address}]` : address}/${port}`;
 }

@@ -1,7 +1,7 @@
 // Makes the time part of the names of snapshots that commands make. Pure.
 // Invariant: names sort by time.
 
-/** Returns a text such as 20261122-114501, in UTC. */
+/** Returns a time in UTC as a text such as 20261122-114501. */
 export function timeName(ms: number): string {
   const digits = new Date(ms).toISOString().replaceAll(/\D/g, '');
   return `${digits.slice(0, 8)}-${digits.slice(8, 14)}`;

@@ -1,4 +1,4 @@
-// Tests the warnings of -q about a server that is not connected: they quote the errors of the server. The views are tested in
+// Tests that the warnings of -q about a server that is not connected quote the errors of the server. The views are tested in
 // program.test.ts.
 
 import { expect, test } from 'vitest';

@@ -37,7 +37,7 @@ function serverWarnings(namespace: NamespaceView, server: ServerView): string[] 
 
 /**
  * Returns the reasons why a server that answers is not connected, each with one of the affected paths. The text is empty if the server does
- * not answer, because the state `down` already says so.
+ * not answer, because the state `down` already means that.
  */
 function serverErrors({ paths }: ServerView): string {
   const reasons = new Map<string, string>();

@@ -1,5 +1,5 @@
-// Writes backups without content for tests of the chain: the qcow2 header of each file, and its record. Invariant: unless a test demands
-// otherwise, the files have the form that qemu-img and `rsconfig backup` write.
+// Writes backups without content for tests of the chain. Each backup consists of a qcow2 header and a record. Invariant: unless a test
+// demands otherwise, the files have the form that qemu-img and `rsconfig backup` write.
 
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -40,7 +40,10 @@ export function qcow2(parts: HeaderParts = {}): Buffer {
   return bytes;
 }
 
-/** Writes a backup of a snapshot with this id and returns its path. `baseId`: undefined for a record as older releases wrote it. */
+/**
+ * Writes a backup of the snapshot with the id `snapshotId`, and returns the path of the backup. `baseId`: undefined for a record in the
+ * form of older releases.
+ */
 export function writeBackup(folder: string, name: string, snapshotId: string, base: string | null = null, baseId?: string | null): string {
   const file = path.join(folder, name);
   writeFileSync(file, qcow2({ backing: base }));

@@ -1,5 +1,5 @@
 // Facts about a healthy client with one server, two interfaces on separate cards, and rsiod running with the manual's sample file. Each
-// test turns one fact into a fault.
+// test changes one fact, so that the client has a fault.
 
 import { parseIni } from '@rsio/common/config/reader/ini-document';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';

@@ -71,7 +71,7 @@ export const ORDERS: Orders = {
   'client-list': () => ({ clients: [client()] }),
 };
 
-/** Each request to a server, such as `osl/big-9 volume-grow {...}`. */
+/** The requests that servers have received, as texts such as `osl/big-9 volume-grow {...}`. */
 export let asked: string[];
 
 export interface Machine {
@@ -117,7 +117,7 @@ export async function serve(machines: readonly Machine[] = [BIG_9], handlers: Pa
 export const AT = 'osl/big-9';
 export const ORACLE = '"name":"oracle","universe":0';
 
-/** Gives each test of the file its own root. rsiod is not started yet. */
+/** Gives each test of the file its own root. The tests start rsiod themselves. */
 export function useServerVolumes(): void {
   useRsconfig();
   beforeEach(() => {

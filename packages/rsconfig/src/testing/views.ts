@@ -87,7 +87,7 @@ export function attachment(changes: Partial<AttachmentView> = {}): AttachmentVie
   };
 }
 
-/** A mirror on big-9 and big-8 with the witness pi-1. All replicas are in sync, and no client has it. */
+/** A mirror on big-9 and big-8 with the witness pi-1. All replicas are in sync, and no client has attached the mirror. */
 export function mirror(changes: Partial<MirrorSummary> = {}): MirrorSummary {
   const at = (server: string, serverid: number) => ({ server, serverid });
   const replica = { volume: 'db', universe: 0, inSync: true, isReachable: true, isSilent: false, copy: null };

@@ -9,7 +9,8 @@ export interface AttachRequest {
   readonly take: Take;
   /**
    * `name`: the administrator named the volume. `any`: the request asks for all offered volumes, so a volume that is already attached may
-   * keep its mode. `before`: the volume may be mounted, so it is reattached in its previous mode, even if the configuration has changed.
+   * keep its mode. `before`: the volume was attached before a restart of rsiod. Programs may still have the volume mounted, so it is
+   * reattached in its previous mode, even if the configuration has changed.
    */
   readonly by: 'name' | 'any' | 'before';
   /** With `before`: the id of the snapshot that was attached. Another snapshot with the same name is not attached in its place. */
@@ -27,7 +28,7 @@ export function wantsReadonly({ readOnly, by }: AttachRequest, isConfigured: boo
 
 /**
  * Throws E_IN_USE if the volume is already attached in a mode that does not satisfy the request. `isReadonly` is true if the attached
- * volume was requested read-only.
+ * volume was requested for read-only access.
  */
 export function refuseOtherMode(label: string, isReadonly: boolean, ask: AttachRequest, isConfigured: boolean): void {
   const wanted = wantsReadonly(ask, isConfigured);

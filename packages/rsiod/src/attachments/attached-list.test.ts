@@ -47,7 +47,7 @@ class DaemonRun {
   readonly warned: string[] = [];
   readonly attached: AttachedList<TestVolume>;
   offered: { readonly volume: TestVolume; readonly serverid: number; readonly isConnected: boolean }[] = [];
-  /** The error code with which attaching fails, by label. */
+  /** Key: label of a volume. Value: the error code with which every attempt to attach the volume fails. */
   readonly failures = new Map<string, string>();
   /** Volumes of the previous process whose devices are in use. */
   readonly usedDevices = new Set<string>();
@@ -56,7 +56,7 @@ class DaemonRun {
   readonly holding = new Set<string>();
   /** Volumes whose hold has ended. */
   readonly closed: string[] = [];
-  /** Attaching waits for this promise. */
+  /** The fake attachments complete an attach only when this promise has resolved. */
   held: Promise<void> = Promise.resolve();
 
   constructor(boot = 'boot-1') {
@@ -142,14 +142,14 @@ class DaemonRun {
     return Promise.resolve(outcomes);
   }
 
-  /** Lets the timer fire and waits for the work that it starts. */
+  /** Advances the clock, so that the timer of the list may fire, and waits for the work that the timer starts. */
   async pass(durationMs: number): Promise<void> {
     this.clock.advance(durationMs);
     await this.attached.restore();
   }
 }
 
-/** A run that has attached these volumes and has then been killed. */
+/** Returns a run that has attached the given volumes and has then been killed. */
 async function runWith(...volumes: readonly TestVolume[]): Promise<DaemonRun> {
   const run = await DaemonRun.after(null);
   for (const one of volumes) run.offer(one);

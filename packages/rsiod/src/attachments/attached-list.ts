@@ -133,7 +133,7 @@ export class AttachedList<V extends Attached> {
     return outcomes;
   }
 
-  /** Detaching an awaited volume means that the volume is not reattached. */
+  /** Detaches volumes. An awaited volume is only removed from the list, so that it is not reattached. */
   async detach(names: readonly string[], force: boolean): Promise<AttachOutcome[]> {
     const all = (): string[] => [...this.ports.attachments.list, ...this.waiting].map(labelOf);
     // Names are handled one at a time, because several names may mean the same volume.
@@ -162,7 +162,10 @@ export class AttachedList<V extends Attached> {
     this.timer = null;
   }
 
-  /** `reason` is null if the volume can be attached now. */
+  /**
+   * Finds out whether a server offers the volume. `server` is that server's name. `reason` says why the volume cannot be attached now; null
+   * if it can.
+   */
   private look(one: Awaited): { server: string; reason: string | null } {
     const label = labelOf(one);
     const near = this.ports.attachments.offers.filter(
@@ -191,7 +194,8 @@ export class AttachedList<V extends Attached> {
     const { clock, attachments } = this.ports;
     const label = labelOf(one);
     const { error } = await attachments.attachAgain(label, one.readonly, server, one.id);
-    // The administrator has detached the volume during the attempt to attach it; the detach waits for the end of the attempt.
+    // A detach during this attempt has removed the volume from the list. That detach waits until the attempt has ended, and then detaches
+    // the volume.
     if (!this.waiting.includes(one)) return;
     if (error === null || LOST_CODES.includes(error.code)) {
       this.waiting = this.waiting.filter((other) => other !== one);
@@ -253,7 +257,7 @@ export class AttachedList<V extends Attached> {
     const outcome = await this.detachAttached(name, force);
     const left = attachments.offers.find((offer) => isMeant(offer, name) && isLeftHeld(offer) && !this.had.has(keyOf(offer)));
     if (!outcome.already || left === undefined) return outcome;
-    // Read-only, because nothing will be written.
+    // The volume is attached read-only, because nothing will be written to it before the detach.
     const [attached] = await attachments.attach([labelOf(left)], true, left.server, TAKE.NO);
     return attached?.error === null ? await this.detachAttached(labelOf(left), force) : outcome;
   }

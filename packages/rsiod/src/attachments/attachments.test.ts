@@ -152,7 +152,8 @@ describe('attaching', () => {
   });
 });
 
-// Regression: rsiod treated such a volume as detached by the administrator, even after its next start.
+// Regression: rsiod treated a volume whose devices could not be made as a volume that the administrator had detached, even after the next
+// start of rsiod.
 test('a volume whose devices could not be made is attached by the next reload that finds it in the configuration', async () => {
   const frontend = new FakeFrontend();
   frontend.whyNot = new RsError('E_SYSTEM', '/dev/fuse is missing');
@@ -174,7 +175,8 @@ test('a volume whose devices could not be made is attached by the next reload th
   expect(scene.attachments.list).toHaveLength(1);
 });
 
-// Regression: rsiod also attached the image, which could then not be refreshed, and whose file system had the same UUID as the volume's.
+// Regression: `attach = oracle` attached the image oracle@1 besides the volume. The image could then not be refreshed, and both file
+// systems had the same UUID.
 test.each([
   ['oracle', [0]],
   ['oracle@1', [1]],
@@ -191,7 +193,7 @@ test.each([
   await asked;
 });
 
-// Regression: while the pool of oracle@0 was not mounted, rsiod attached its image instead.
+// Regression: while the pool of the volume oracle@0 was not mounted, rsiod attached the image oracle@1 in its place.
 test('an image is not attached in place of its missing volume, and the missing volume is said once', async () => {
   const warnings: string[] = [];
   const scene = new Scene('oracle', [], { ...quietLog, warn: (sentence) => void warnings.push(sentence) });
@@ -224,7 +226,7 @@ test('a volume keeps one name, also after a detach and a new session', async () 
   expect(shown()).toBe('rsio-1-id');
 });
 
-// Regression: after a crash of rsiod during the replay, nothing reported that unflushed writes may be lost.
+// Regression: if rsiod crashed while it sent unflushed writes again, nothing reported that these writes may be lost.
 test('the devices note a new incarnation when unflushed writes were sent again, and not before', async () => {
   const frontend = new FakeFrontend();
   const noted: string[] = [];

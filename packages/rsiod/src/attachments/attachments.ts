@@ -5,7 +5,7 @@
 // Design.
 // This class owns the list of attached volumes, and the order of the steps by which a volume enters and leaves the list. Other modules do
 // the steps: offers.ts chooses the volume that a name means, openings.ts and mirrors/ open it, frontends/ show it, final-flush.ts flushes
-// it. Commands, the configuration and a restart take the same way.
+// it. Attaches by commands, by the configuration and after a restart use the same steps.
 //
 //   attach (command) | attachWanted (key `attach`) | attachAgain (attached before a restart)
 //     | offers.ts: which volume? If it is attached already: done, or E_IN_USE in another mode
@@ -107,8 +107,8 @@ interface Opening {
 export class Attachments {
   private readonly ports: AttachmentsPorts;
   /**
-   * Attached volumes, in the order of the requests. The order must be restored after each OPEN, because concurrent requests may open their
-   * volumes in any order.
+   * Attached volumes, in the order in which they were requested. Each new volume must be inserted at its place, because concurrent OPENs
+   * may complete in any order.
    */
   private readonly volumes: Volume[] = [];
   private readonly turns = new WeakMap<Volume, number>();

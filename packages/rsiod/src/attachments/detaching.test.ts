@@ -85,7 +85,7 @@ describe('users are refused from before the last flush', () => {
 });
 
 describe('a second request to detach a volume waits for the first', () => {
-  // Regression: both requests passed the check, so that each sent FLUSH and CLOSE.
+  // Regression: two simultaneous requests to detach a volume both passed the check, so that each of them sent FLUSH and CLOSE.
   test('and finds the volume detached: the server is asked for one FLUSH and one CLOSE', async () => {
     const scene = new Scene();
     await scene.attached();
@@ -102,7 +102,8 @@ describe('a second request to detach a volume waits for the first', () => {
     ]);
   });
 
-  // Regression: the second request succeeded at once, although the first one failed later.
+  // Regression: while one request was detaching a volume, a second request to detach it succeeded at once, even if the first request failed
+  // later.
   test('and detaches the volume itself, by force, if the first one has failed', async () => {
     const scene = new Scene();
     await scene.attached();
@@ -125,7 +126,8 @@ describe('a second request to detach a volume waits for the first', () => {
   });
 });
 
-// Regression: the failed detach made the volume's devices again, and nothing removed them later.
+// Regression: the detach failed because another client had taken the volume. It then made the volume's devices again, and nothing removed
+// these devices later.
 test('a volume that another client takes during a detach is not shown again', async () => {
   const frontend = new FakeFrontend();
   const scene = new Scene('none', [frontend]);
@@ -139,7 +141,7 @@ test('a volume that another client takes during a detach is not shown again', as
   expect([scene.attachments.list, frontend.shown.size]).toEqual([[], 0]);
 });
 
-// Regression: any answer to CLOSE counted as the end of the hold.
+// Regression: rsiod took every answer to CLOSE, even an error, as the end of the hold.
 test('a detach that the server does not confirm fails, and the error says that the hold may remain', async () => {
   const scene = new Scene();
   await scene.attached();

@@ -27,7 +27,7 @@ export async function flushForLast(volume: Volume, label: string, clock: Clock):
 }
 
 /**
- * Describes what a forced detach loses and what the administrator must still do; null if nothing is lost. `unflushedBytes` counts
+ * Describes what a forced detach loses and what the administrator must still do; returns null if nothing is lost. `unflushedBytes` counts
  * acknowledged bytes that have not been flushed.
  */
 export function lossByForce(users: readonly string[], unflushedBytes: number, serverText: string): string | null {

@@ -1,7 +1,7 @@
 // Bounds of rsiod's attachments/ folder. Units are in the names. The file
 // src/limits.ts asserts that the bounds of all folders agree.
 
-/** How long the client waits for the server during an attach, and during each step of a detach. */
+/** How long the client waits for the server: ATTACH_WAIT_MS during an attach, and DETACH_WAIT_MS during each step of a detach. */
 export const ATTACH_WAIT_MS = 10_000;
 export const DETACH_WAIT_MS = 10_000;
 /** Base time for flushing and closing all volumes when the daemon stops; STOP_VOLUME_MS is added for each volume. */
@@ -17,8 +17,8 @@ export const STOP_VOLUME_MS = 50;
  */
 export const RESTORE_POLL_MS = 1_000;
 /**
- * Until START_REACH_MS after the daemon's start, a detach of an awaited volume waits for the volume's server. REACH_LOOK_MS is the interval
- * between checks.
+ * Until START_REACH_MS after the daemon's start, a detach of an awaited volume waits until the volume's server is connected. REACH_LOOK_MS
+ * is the interval at which the detach checks the connection.
  */
 export const START_REACH_MS = 10_000;
 export const REACH_LOOK_MS = 100;
@@ -33,8 +33,9 @@ export const DETACHED_KEPT_MAX = 16_384;
 export const MIRROR_FORCED_WAIT_MS = 3_000;
 
 /**
- * If a replay log contains data older than LOG_FLUSH_AGE_MS, rsiod flushes that log. The interval between checks of the age is LOG_LOOK_MS.
- * The sum of LOG_FLUSH_AGE_MS and LOG_LOOK_MS is less than SELF_SYNC_MS, so that the client flushes before the server syncs by itself.
+ * If a replay log contains data that is older than LOG_FLUSH_AGE_MS, rsiod flushes that log. rsiod checks the age of the data every
+ * LOG_LOOK_MS. The sum of LOG_FLUSH_AGE_MS and LOG_LOOK_MS is less than SELF_SYNC_MS, so that the client flushes before the server syncs by
+ * itself.
  */
 export const LOG_FLUSH_AGE_MS = 4_000;
 export const LOG_LOOK_MS = 500;

@@ -31,7 +31,7 @@ export class LogTrimmer {
     total.whenHigh = () => this.wake();
   }
 
-  /** Stops the timer, which starts again when more data is written. */
+  /** Stops the timer. The timer starts again when more data is written. */
   stop(): void {
     this.looking?.cancel();
     this.looking = null;

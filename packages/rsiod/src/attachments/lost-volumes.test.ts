@@ -33,7 +33,7 @@ describe('a volume that another client takes', () => {
     const asked = scene.opens.length;
     scene.scripted.loseSession();
     await scene.pass(PATH_SETTLED_MS * 5);
-    // The same rule applies at a start and at a reload.
+    // At a start (`true`) and at a reload (`false`), the configuration does not attach the volume either.
     for (const says of [false, true]) await scene.attachments.attachWanted(says);
     await scene.pass(REOPEN_RETRY_MS * 3);
     expect([asked, scene.opens.length]).toEqual([2, 0]);
@@ -65,7 +65,7 @@ describe('a volume that another client takes', () => {
   });
 });
 
-/** Long enough for many runs of every retry. */
+/** Long enough for every retry timer to fire many times. */
 const LATER_MS = 55_000;
 
 describe('a client that was replaced', () => {

@@ -1,6 +1,6 @@
 // The meaning of volume names, and the choice of the server from which a volume is attached. Properties: two clients that see the same
-// servers choose the same server; if a client holds a volume at one server, no client chooses another server. The properties also hold for
-// rebuilt lists.
+// servers choose the same server; if a client holds a volume at one server, no client chooses another server. The same holds after the
+// lists of offers have been built again.
 
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
@@ -31,7 +31,7 @@ function holder(node: string): HeldOffer['holders'][number] {
   return { node, address: `address of ${node}`, sinceMs: SINCE_MS };
 }
 
-/** A second query returns other objects with the same content. */
+/** Copies the offers, because a second query to the servers returns new objects with the same content. */
 function lookedAtAgain(offers: readonly HeldOffer[]): HeldOffer[] {
   return offers.map((one) => ({ ...one }));
 }

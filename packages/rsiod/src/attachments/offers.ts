@@ -13,7 +13,7 @@ import type { Server } from '../network/server.ts';
 
 export interface Offer {
   readonly namespace: string;
-  /** Name of the server; an empty string if the server does not matter. */
+  /** Name of the server that makes the offer; an empty string where the server does not matter. */
   readonly server: string;
   readonly isConnected: boolean;
   readonly name: string;
@@ -135,7 +135,10 @@ export function listOf(choices: readonly Choice<Offer>[]): string {
   return choices.map((choice) => (servers(choice) === '' ? choice.label : `${choice.label} (server ${servers(choice)})`)).join(', ');
 }
 
-/** The volumes of this name in other universes, as the beginning of a remedy; empty if there are none. */
+/**
+ * Returns the beginning of a remedy: a text that lists the volumes with the same name in other universes. Returns an empty text if there is
+ * no such volume.
+ */
 function namesakes(others: readonly Offer[]): string {
   return others.length === 0 ? '' : `${listOf(distinctVolumes(others))} has the name in another universe, give it with @ if you mean it; `;
 }
@@ -205,7 +208,7 @@ function firstConnected<O extends HeldOffer>({ label, offers }: Choice<O>): O {
   throw new RsError('E_NO_PATH', `No path to ${which} ${label}: rsconfig -m status -v says why`);
 }
 
-/** If the server is unreachable, the text names the holder that the server reported last. */
+/** Says which client holds the volume. If the server is unreachable, the text names the holder that the server reported last. */
 function heldSentence(label: string, { server, name, universe, namespace, holders }: HeldOffer): string {
   const [holder] = holders;
   const offered = labelOf({ namespace, name, universe });
@@ -219,8 +222,8 @@ export interface ServerOffer extends HeldOffer {
 }
 
 /**
- * Lists all volumes that the servers of all namespaces offer. The list is rebuilt only after a change, because each of perhaps a thousand
- * volumes reads the list.
+ * Lists all volumes that the servers of all namespaces offer. The list is rebuilt only after a change, because it is read for each volume,
+ * and there may be a thousand volumes.
  */
 export class OfferList {
   /** The values from which the current list was built. */

@@ -1,6 +1,7 @@
-// Decides which servers offer a snapshot of a mirror (M22): those with a proven snapshot of that name; if servers have snapshots of
-// different moments, only the latest moment counts. Invariant: a snapshot of a replica that the mirror has not confirmed is never attached
-// as a snapshot of the mirror. The same holds for an older snapshot on a server that was unreachable.
+// Decides which servers offer a snapshot of a mirror (M22). A server offers the snapshot if its snapshot with the requested name is proven.
+// If servers have proven snapshots of different moments with this name, only those of the latest moment count. Invariant: neither a
+// snapshot that is not proven, nor an older one that has remained on a server that was unreachable, is ever attached as the snapshot of the
+// mirror.
 
 import { SERVER_METHODS, type ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { SnapshotView } from '@rsio/common/control/server/views';
@@ -17,8 +18,8 @@ export interface SnapshotOffer<O> {
 }
 
 /**
- * Returns the offers whose servers have the proven snapshot. Throws E_UNKNOWN_VOLUME if no server has a snapshot of that name. Throws
- * E_VOLUME if none of the snapshots with that name is proven.
+ * Returns the offers whose servers have the proven snapshot of the latest moment. Throws E_UNKNOWN_VOLUME if no server has a snapshot with
+ * the requested name, and E_VOLUME if no snapshot with that name is proven.
  */
 export function provenOf<O extends { readonly server: string }>(
   label: string,

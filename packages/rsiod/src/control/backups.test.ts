@@ -1,5 +1,5 @@
-// The backups that rsiod remembers across restarts: the newest of each volume, and a bounded number. rsconfig backup, which reports them,
-// is in test/interop/backup.test.ts.
+// rsiod remembers the newest backup of each volume across restarts, for a bounded number of volumes. The command `rsconfig backup`, which
+// reports backups to rsiod, is tested in test/interop/backup.test.ts.
 
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,5 @@
-// When a server with a thousand volumes fails and returns, rsiod logs a few lines, not a thousand each time. The texts of single reports
-// are tested with their causes.
+// When a server with a thousand volumes fails and returns, rsiod logs a few lines, not a thousand each time. The text of each single report
+// is tested with the code that makes the report.
 
 import { BATCHED_LINES_NAMED_MAX, BATCHED_LINES_MS } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';

@@ -1,5 +1,5 @@
-// The metrics of rsiod about mirrors, replay logs and backups, with fake parts: names, values, and absent metrics. Paths, I/O and the
-// format of the text are tested with real daemons in test/integration/metrics.test.ts.
+// The metrics of rsiod about mirrors, replay logs and backups, with fake parts: the names and values of the metrics, and when a metric is
+// left out. Paths, I/O and the format of the text are tested with real daemons in test/integration/metrics.test.ts.
 
 import type { AttachedMirrorView, BackupView } from '@rsio/common/control/methods';
 import { quietLog } from '@rsio/common/log/log';

@@ -60,7 +60,10 @@ export class ClientMetrics {
     this.endpoint = new MetricsEndpoint({ ...ports, text: () => this.text() });
   }
 
-  /** Starts, moves or stops the HTTP endpoint as the configuration demands. Resolves when done. An error is only logged. */
+  /**
+   * Starts the HTTP endpoint, moves it to another address or stops it, as the configuration demands. Resolves when this is done. An error
+   * is only logged.
+   */
   follow({ metrics }: Pick<RscltConfig, 'metrics'>): Promise<void> {
     return this.endpoint.follow(metrics);
   }

@@ -14,7 +14,7 @@ const PID = 4711;
 
 let clock: FakeClock;
 let said: Record<string, unknown>[];
-/** Start time of the process PID; undefined if there is no such process. */
+/** The start time that the test reports for the process PID; undefined if the process does not exist. */
 let start: string | undefined;
 let failure: string | null;
 let isSilent: boolean;

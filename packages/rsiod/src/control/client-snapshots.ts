@@ -16,8 +16,8 @@ export interface ClientSnapshotsPorts {
   readonly clock: Clock;
   readonly triggers: Pick<Triggers, 'around' | 'has'>;
   /**
-   * Returns the start time of the process with this pid, so that a re-used pid is detected; undefined if there is no such process or rsiod
-   * cannot see it.
+   * Returns the start time of the process with this pid; undefined if the process does not exist or rsiod cannot see it. A different start
+   * time shows that another process has the pid now.
    */
   readonly startOf?: (pid: number) => string | undefined;
 }
@@ -41,7 +41,10 @@ export class ClientSnapshots {
     this.ports = ports;
   }
 
-  /** Starts the programs of snapshot-before. `ticket` is null if there is nothing to end. Throws E_BUSY if a program refuses. */
+  /**
+   * Starts the programs of snapshot-before. `ticket` is null if this client has no triggers for snapshots; the command then need not call
+   * `snapshot-end`. Throws E_BUSY if a program refuses.
+   */
   begin({ snapshots, pid }: Begin): Promise<{ readonly ticket: number | null }> {
     const { triggers } = this.ports;
     if (!triggers.has('snapshot-before') && !triggers.has('snapshot-after')) return Promise.resolve({ ticket: null });
@@ -56,14 +59,14 @@ export class ClientSnapshots {
         resolve({ ticket });
         return this.whileOpen(ticket, asker);
       });
-      // Before the ticket is given, a failure comes from a program of snapshot-before and is reported. A later failure is that of the
-      // snapshot, which the command knows already; `reject` then has no effect.
+      // A failure before `resolve` is called comes from a program of snapshot-before, and `reject` reports it. A later failure is that of
+      // the snapshot. The command has reported that failure itself, so `reject` need not have an effect then.
       const watched = isOver.catch(reject).finally(() => this.running.delete(watched));
       this.running.add(watched);
     });
   }
 
-  /** Starts the programs of snapshot-after. `ended` is false if they have been started already. */
+  /** Starts the programs of snapshot-after. `ended` is false if these programs have already been started. */
   end({ ticket, error }: ControlMethods['snapshot-end']['params']): { readonly ended: boolean } {
     const open = this.open.get(ticket);
     open?.close(error);

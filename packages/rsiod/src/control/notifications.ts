@@ -1,5 +1,5 @@
-// Reports each change in the daemon as an event and as a line in the log. Invariants: each change is reported once. While attempts to open a path keep failing, only a failure for a new
-// reason is reported.
+// Reports each change in the daemon as an event and as a line in the log. Invariants: each change is reported once. While attempts to open
+// a path keep failing, a failure is reported only if its reason differs from that of the previous failure.
 
 import type { EventsParams, EventsResult, EventView } from '@rsio/common/control/method-table';
 import { CUT_STATE } from '@rsio/common/control/methods';
@@ -25,7 +25,7 @@ export class Notifications {
   private readonly incarnationEvents: IncarnationEvents;
   private readonly lines: BatchedLines;
 
-  /** `store`: keeps the events across restarts; null if events are only kept in memory. */
+  /** `store` keeps the events across restarts. If `store` is null, events are kept only in memory. */
   constructor(log: Log, clock: Clock, store: EventStore | null) {
     this.events = new EventHistory(clock, store);
     this.log = log;

@@ -1,5 +1,5 @@
-// Which server gets a request, and the errors if the choice is ambiguous or impossible. The namespaces and servers are fakes. Real servers
-// are in test/integration/client-volumes.test.ts.
+// Which server gets a request, and the errors if several servers or no server can be meant. The namespaces and servers are fakes. Real
+// servers are in test/integration/client-volumes.test.ts.
 
 import { CONTROL_ANSWER_MS, SERVER_CHANGE_MS } from '@rsio/common/control/limits';
 import { RsError } from '@rsio/common/lib/errors';
@@ -15,7 +15,7 @@ function serverOf(name: string, isConnected = true, isProved = true): Server {
   return { name, isConnected, isProved, whenListed: (id: string) => Promise.resolve(id === 'there') } as unknown as Server;
 }
 
-/** `unreached`: sections that lead to no known server. */
+/** `unreached`: names of `[server]` sections whose servers the client has not reached. */
 function namespaceOf(
   name: string,
   servers: readonly Server[],

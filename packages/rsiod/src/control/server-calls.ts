@@ -17,7 +17,7 @@ type CallResult = ControlMethods['server-call']['result'];
 
 interface KnownServer {
   readonly namespace: string;
-  /** Name of the server, or of its section if it was never reached. */
+  /** Name of the server. If the client has never reached the server, this is the name of its section in the configuration. */
   readonly name: string;
   /** Null if the client has never reached the server. */
   readonly server: Server | null;
@@ -45,7 +45,7 @@ export class ServerCalls {
       throw new RsError('E_USAGE', `Name of a method has ${method.length} characters: allowed are at most ${SERVER_METHOD_MAX_CHARS}`);
     const known = chooseServer(knownServers(this.ports.namespaces()), namespace, name);
     const server = connected(known);
-    // A request with an id changes something.
+    // Only requests that change something have the field `request`, the id of the request.
     if (Object.hasOwn(params, 'request'))
       this.ports.log.info(`Change ${quoteText(method)} is passed on to server ${known.name} of ${known.namespace}`);
     const result = await this.counted(server, () => this.ports.callAdmin(server, method, params, waitMs ?? limitOf(method)));
@@ -111,7 +111,8 @@ export function chooseServer<K extends Pick<KnownServer, 'namespace' | 'name' | 
   name: string | null,
 ): K {
   const named = servers.filter((one) => (namespace === null || one.namespace === namespace) && (name === null || one.name === name));
-  // A server can have several sections. A section that was not reached does not count as a second server.
+  // A server can have several sections in the configuration. A section whose server was not reached may belong to the server that was
+  // found, so it does not make the choice ambiguous.
   const isReached = (one: K): boolean =>
     named.some((other) => other.server !== null && other.namespace === one.namespace && other.name === one.name);
   const candidates = named.filter((one) => one.server !== null || !isReached(one));

@@ -32,7 +32,8 @@ import type { Volume, VolumeEvent } from '../volumes/volume.ts';
 /** `tls`: true if the configuration of the namespace demands encrypted paths. */
 export function pathView({ local, remote, port, supervisor, replacement }: Route, tls: boolean): PathView {
   const { path, state } = supervisor;
-  // If a replacement cannot connect, its error is shown, because it explains why the path is not encrypted or plain as configured.
+  // If a replacement cannot connect, the view shows the error of the replacement, because this error explains why the path is still plain
+  // or still encrypted, against the configuration.
   const { lastErrorSentence, lastErrorMs } = replacement === null || replacement.lastError === null ? supervisor : replacement;
   return {
     number: path?.number ?? null,
@@ -87,7 +88,7 @@ function serverView(namespace: Namespace, { server, sections }: ServerGroup, pos
     remote.position === null ? remote.serverid === server?.serverid : sections.some((one) => one.position === remote.position);
   const routes = namespace.routes.filter(isOurs);
   const session = server?.trunk.session ?? null;
-  // A path that has failed before does not count while it is retried, so that a server that is gone keeps the state `down`.
+  // Only paths that have never failed count. A server whose paths have failed therefore keeps the state `down` while the paths are retried.
   const isTriedFirst = routes.some(({ supervisor }) => supervisor.lastError === null);
   return {
     position,
@@ -167,7 +168,7 @@ function storageStallOf(volume: Volume, clock: Clock): string | null {
   return storageStallReason(serverText, waitingSinceMs, target.storageReport, clock.monotonicMs());
 }
 
-/** Returns the contents of the event that reports a change in a volume's I/O: the old state, the new state and the text. */
+/** Returns the old state, the new state and the text of the event that reports a change in a volume's I/O. */
 export function stallNotification(volume: Volume, event: VolumeEvent, clock: Clock): { from: string; to: string; sentence: string } {
   const { policy } = volume.stall;
   const limit = policy === 'forever' ? null : printDuration(policy === 'fail' ? STALL_FAIL_GRACE_MS : policy);
@@ -286,7 +287,7 @@ function remotePositions(namespaces: readonly Namespace[]): ReadonlyMap<Route, n
   return positions;
 }
 
-/** Describes why the I/O of a volume waits; empty if no I/O waits. */
+/** Describes why the I/O of a volume waits. The list is empty if no I/O waits. */
 export function waitingView(volume: Volume, clock: Clock): WaitingView[] {
   const reason = waitsFor(volume) ?? storageStallOf(volume, clock);
   const sinceMs = volume.target.heldBy?.sinceMs ?? volume.waitingSinceMs;

@@ -5,7 +5,7 @@
 import { RsError } from '@rsio/common/lib/errors';
 import type { FrontendVolume, VolumeIdentity } from '../volumes/frontend-volume.ts';
 
-/** Where programs find a volume. A field is null if the volume is not available in that form. */
+/** Where programs find a volume. A field is null if the volume has no device of that kind. */
 export interface ShownAs {
   readonly raw: string | null;
   /** The path of the block device, or an NBD URI. */
@@ -29,7 +29,7 @@ export interface Frontend {
    * E_RIGHTS, E_SYSTEM, E_VOLUME.
    */
   show(volume: FrontendVolume): Promise<void>;
-  /** Where programs find the volume; null if this frontend does not show it. */
+  /** Returns where programs find the volume; null if this frontend does not show the volume. */
   shownAs(volume: FrontendVolume): ShownAs | null;
   grown(volume: FrontendVolume): Promise<void>;
   /** Called when the server's storage has started a new incarnation. */
@@ -50,7 +50,7 @@ export interface Frontend {
   release(volume: VolumeIdentity, reason: string, force: boolean): Promise<void>;
   /** Forcibly removes the devices that an earlier process has left for volumes that `isWanted` rejects. Waits at most STOP_WAIT_MAX_MS. */
   releaseLeft(reason: string, isWanted: (volume: VolumeIdentity) => boolean): Promise<void>;
-  /** Called when the daemon is about to exit; the frontend then admits no new users. */
+  /** Called when the daemon is about to exit. From then on, the frontend admits no new users. */
   close(): Promise<void>;
   /** Stops taking requests but removes nothing, because another process is about to replace the daemon's process. */
   handOver(): Promise<void>;

@@ -15,7 +15,10 @@ export const DEVICE_USERS_NAMED_MAX = 5;
 /** Maximum number of open files that rsiod examines in one search for the users of devices. */
 export const DEVICE_USERS_LOOKED_MAX = 100_000;
 
-/** A process counts as a user of a device if this many walks through /proc find it. The second number is the pause between two walks. */
+/**
+ * A process counts as a user of a device if DEVICE_USERS_LOOKS_MAX successive walks through /proc find it. DEVICE_USERS_AGAIN_MS is the
+ * pause between two walks.
+ */
 export const DEVICE_USERS_LOOKS_MAX = 4;
 export const DEVICE_USERS_AGAIN_MS = 150;
 
@@ -32,12 +35,12 @@ export const FUSE_DATA_MAX_BYTES = MIB;
 /** Maximum number of background requests that the kernel keeps in flight to a raw device, including requests from loop devices. */
 export const FUSE_BACKGROUND_MAX = 256;
 /**
- * Maximum number of requests in flight for one raw device, and maximum total size of their buffers. While either maximum is reached, rsiod
+ * While FUSE_REQUESTS_OUT_MAX requests of a raw device are in flight, or while their buffers have FUSE_BYTES_OUT_MAX bytes or more, rsiod
  * reads no further requests for this device.
  */
 export const FUSE_REQUESTS_OUT_MAX = 1_024;
 export const FUSE_BYTES_OUT_MAX = 64 * MIB;
-/** Maximum number of further requests that are read in one event-loop turn after the first. */
+/** Maximum number of requests that rsiod reads from a device in one event-loop turn, in addition to the first request. */
 export const FUSE_DRAIN_MAX = 32;
 /**
  * Number of requests that are read in one system call, if the machine has asynchronous I/O. FUSE_REQUESTS_OUT_MAX and FUSE_BYTES_OUT_MAX
@@ -45,13 +48,16 @@ export const FUSE_DRAIN_MAX = 32;
  */
 export const FUSE_READS_AT_ONCE = 8;
 /**
- * Maximum number and total length of the replies, of all raw devices, that are sent in one system call. A reply longer than
- * FUSE_BATCH_REPLY_BYTES is sent alone.
+ * One system call sends at most FUSE_REPLIES_AT_ONCE replies, of all raw devices together, with a total length of at most FUSE_BATCH_BYTES.
+ * A reply longer than FUSE_BATCH_REPLY_BYTES is sent alone.
  */
 export const FUSE_REPLIES_AT_ONCE = 64;
 export const FUSE_BATCH_BYTES = MIB;
 export const FUSE_BATCH_REPLY_BYTES = 32 * KIB;
-/** rsiod copies WRITE data up to this size out of the receive buffer; longer data stays in the receive buffer. */
+/**
+ * rsiod copies the data of a WRITE out of the receive buffer if it is at most FUSE_COPY_MAX_BYTES long; longer data stays in the receive
+ * buffer. Idle buffers of all raw devices have at most FUSE_POOLED_BYTES_MAX bytes.
+ */
 export const FUSE_COPY_MAX_BYTES = 64 * KIB;
 export const FUSE_POOLED_BYTES_MAX = 64 * MIB;
 /** If a program is interrupted during a stalled read or seek, the call fails with EINTR after this time. */
@@ -80,7 +86,7 @@ export const LOOP_NODES_TRIES = 10;
 
 export const NBD_CONNECTIONS_MAX = 256;
 /**
- * Maximum number of connections that rsiod refuses with a message at the same time, and maximum time for each refusal. Any further
+ * rsiod refuses at most NBD_REFUSED_MAX connections with a message at the same time, each within NBD_REFUSED_TIMEOUT_MS. Any further
  * connection is closed without a message.
  */
 export const NBD_REFUSED_MAX = 16;
@@ -89,18 +95,23 @@ export const NBD_REFUSED_TIMEOUT_MS = 5_000;
 export const NBD_REFUSED_LOG_MS = 60_000;
 export const NBD_REQUEST_MAX_BYTES = 32 * MIB;
 /**
- * Maximum number of requests in flight on one NBD connection, and maximum total size of their data. While either maximum is reached, rsiod
- * takes no further requests from the connection.
+ * While NBD_REQUESTS_OUT_MAX requests of an NBD connection are in flight, or while the next request would exceed NBD_BYTES_OUT_MAX bytes of
+ * data in flight, rsiod takes no further requests from the connection.
  */
 export const NBD_REQUESTS_OUT_MAX = 256;
 export const NBD_BYTES_OUT_MAX = 64 * MIB;
 /** Maximum number of metadata contexts that one client can select. Further contexts in the same request are ignored. */
 export const NBD_CONTEXTS_SELECTED_MAX = 8;
-/** Maximum number of older snapshots in a list of metadata contexts: the youngest ones. A client can select older ones by name. */
+/**
+ * Maximum number of older snapshots in a list of metadata contexts. The list has the youngest ones; a client can still select the others by
+ * name.
+ */
 export const NBD_CONTEXTS_LISTED_MAX = 256;
 /** Maximum length of the data of one NBD option. Longer data is discarded, and the option is refused. */
 export const NBD_OPTION_MAX_BYTES = 16 * KIB;
-/** A READ reply with less data than this is copied into the batch; a longer reply is sent from its own buffer. */
+/**
+ * The reply to a READ with less data than this is copied into the batch. The reply to a longer READ is sent from the buffer of the request.
+ */
 export const NBD_REPLY_COPY_MAX_BYTES = 64 * KIB;
 /**
  * Maximum number of bytes received from an NBD client at once. The maximum is small, so that rsiod sends the first WRITEs of a burst while
@@ -111,7 +122,7 @@ export const NBD_RECEIVE_BYTES = 128 * KIB;
 export const NBD_BATCH_BYTES = 128 * KIB;
 /**
  * Limit on the total memory for the requests of all NBD connections. Once the limit is reached, each connection may have only one request
- * in flight. A large request then counts against NBD_FRONTEND_RESERVE_BYTES.
+ * in flight. If that request is large, it needs memory of NBD_FRONTEND_RESERVE_BYTES.
  */
 export const NBD_FRONTEND_BYTES_MAX = 256 * MIB;
 /**
@@ -120,7 +131,10 @@ export const NBD_FRONTEND_BYTES_MAX = 256 * MIB;
  */
 export const NBD_POOLED_BYTES_MAX = 64 * MIB;
 export const NBD_POOLED_LOOK_MS = 5_000;
-/** Maximum number of batches that are being sent to one NBD client. Further replies are collected until one batch has been sent. */
+/**
+ * While NBD_BATCHES_SENDING_MAX batches are being sent to an NBD client, further replies are collected until one batch has been sent. At
+ * most NBD_BATCHES_POOLED_MAX idle batches are kept for re-use.
+ */
 export const NBD_BATCHES_SENDING_MAX = 2;
 export const NBD_BATCHES_POOLED_MAX = 16;
 /** The frontend closes the connection of an NBD client that has not chosen an export within this time. */

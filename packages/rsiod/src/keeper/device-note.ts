@@ -25,7 +25,7 @@ const NOTE = object({
   raw: text(),
   block: text(),
   loop: orNull(LOOP),
-  /** The FuseFile of the device. */
+  /** The properties of the raw device's file (see FuseFile). */
   file: object({ mode: integer(), uid: integer(), gid: integer(), madeMs: integer(), canResend: flag() }),
   /**
    * Incarnation of the server's storage when the note was written. If the incarnation has changed since then, unflushed writes may be lost,

@@ -1,4 +1,4 @@
-// Whether rsiod gets a keeper, and the reports about devices if rsiod has none.
+// Whether rsiod gets a keeper, and what is reported about devices if rsiod has no keeper.
 // The keeper itself is tested in keeper.test.ts.
 
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';

@@ -76,7 +76,7 @@ export interface KeeperSetup {
   readonly node: string;
 }
 
-/** Returns the keeper under which rsiod is started, or a string with the reason why this machine cannot have a keeper. */
+/** Returns the settings with which rsiod is started under a keeper, or a text with the reason why this machine cannot have a keeper. */
 export function keeperFor({ life, root, logFile, node }: KeeperSetup): DaemonKeeper | string {
   const perl = findProgram('perl', process.env['PATH'] ?? '');
   if (perl === null) return 'perl is missing (install it)';

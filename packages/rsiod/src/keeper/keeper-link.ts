@@ -24,7 +24,7 @@ export interface Kept {
 export interface Inheritance {
   readonly kept: readonly Kept[];
   readonly life: number;
-  /** How the previous process ended, for example `signal 9`. */
+  /** The way in which the previous process ended, for example `signal 9`. */
   readonly why: string;
 }
 

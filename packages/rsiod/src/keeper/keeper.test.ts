@@ -62,7 +62,7 @@ function begin(body: string, runs = KEEPER_STARTS_MAX, patience = KEEPER_SILENCE
     node: 'big-2',
     command: [process.execPath, script],
   })!;
-  // Replaces the limits in the arguments with short ones.
+  // Replaces the six limits in the arguments with others, most of them short.
   const at = words.indexOf('big-2') + 1;
   words.splice(at, 6, String(runs), '60000', '1', '20', '1', String(patience));
   keeper = spawn('perl', words, { stdio: 'ignore' });

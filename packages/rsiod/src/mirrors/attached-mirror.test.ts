@@ -1,5 +1,5 @@
-// A comparison and a detach of one attached mirror (rule M13). The test gives the orders of the decider, and decides when the replicas are
-// equal. Real daemons are tested in test/integration/mirror.test.ts.
+// The comparison of the replicas of one attached mirror, and its detach (rule M13). The test gives the orders of the decider, and decides
+// when the replicas are equal. Real daemons are tested in test/integration/mirror.test.ts.
 
 import { MIRROR_PATIENCE_MS } from '@rsio/common/config/schema/limits';
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
@@ -109,7 +109,7 @@ test.each([
   expect(wish).not.toHaveBeenCalled();
 });
 
-// Regression: the comparison waited without a message until a second replica was in sync.
+// Regression: a comparison of a mirror with only one replica in sync waited, without a message, for a second replica in sync.
 test.each([
   [[REPLICA, { ...OTHER, role: 'returning' as const }], /^Only the replica on server 1 of osl:db@0 is in sync, .*: wait for the others/],
   [[REPLICA], /: rsconfig mirror add osl:db@0 --server NAME adds one$/],

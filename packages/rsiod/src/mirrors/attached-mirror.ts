@@ -28,7 +28,10 @@ import { votersGone } from './replica-changes.ts';
 export interface AttachedMirrorPorts {
   readonly clock: Clock;
   readonly label: string;
-  /** True if changes of users are refused. The client is the holder nevertheless, and makes the replicas equal. */
+  /**
+   * True if the mirror is attached read-only, so that writes of users are refused. The client is nevertheless the holder, and makes the
+   * replicas equal.
+   */
   readonly readonly: boolean;
   random(): number;
   servers(): readonly DriverServer[];
@@ -50,12 +53,15 @@ export class AttachedMirror {
   private readonly copyIo: VerifyIo;
   private verifier: Verifier | null = null;
   private isRepair = false;
-  /** True since a detach has begun. A comparison must not start then, because a repair resumes the copier (M13). */
+  /**
+   * True from the beginning of a detach. No comparison may start while a detach runs, because a comparison with repair resumes the copier
+   * at its end (M13).
+   */
   private isDetaching = false;
   private readonly ports: AttachedMirrorPorts;
   /** True if the mirror was cleanly detached before this attach; null until this client is the holder. */
   private isClean: boolean | null = null;
-  /** Names of the servers of the namespace at the last look, by serverid. */
+  /** Key: serverid. Value: the name of the server. The map has the servers of the namespace at the last call of `look`. */
   private servers = new Map<number, string>();
   private hasBegun = false;
   private hasToldServing = false;
@@ -146,8 +152,8 @@ export class AttachedMirror {
 
   /**
    * Refuses users' I/O, and has the voters store that the mirror is cleanly detached (M13). Resolves with true when a majority has stored
-   * it. Resolves with false after `waitMs`, or at once if I/O is in flight or unflushed. The mirror is then unused, but its voters do not
-   * know that, so the next attach makes the replicas equal.
+   * it. Resolves with false after `waitMs`, or at once if I/O is in flight or unflushed. After false, the mirror is unused but not recorded
+   * as cleanly detached, so the next attach makes the replicas equal.
    */
   detach(waitMs: number): Promise<boolean> {
     return new Promise((resolve) => {
@@ -271,7 +277,10 @@ export class AttachedMirror {
     return this.ports.servers().find((server) => server.serverid === serverid)?.name ?? `server ${serverid}`;
   }
 
-  /** Stops the comparison and then the copier. The comparison is stopped first, because a repair pauses the copier and then resumes it. */
+  /**
+   * Stops the comparison and then the copier. The order matters, because a comparison with repair pauses the copier and resumes it at its
+   * end.
+   */
   private quiesce(then: () => void): void {
     this.isDetaching = true;
     const pause = (): void => this.copier.pause(then);
@@ -310,7 +319,8 @@ export class AttachedMirror {
       this.copier.begin(this.isClean === true, view.sizeBytes);
     }
     const fromBytes = this.io.volume?.sizeBytes ?? null;
-    // If the mirror has grown, the copier must mark the new part before users can write to it, so it gets the view first.
+    // The copier gets the view before the data path. If the mirror has grown, the copier must mark the new part of the mirror before users
+    // can write to that part.
     this.copier.setView(view);
     this.io.setView(view);
     this.verifier?.setView(view);

@@ -21,15 +21,18 @@ export interface Decider {
   on(event: MembershipEvent): readonly MembershipOrder[];
 }
 
-/** The data path and the copier. None of these methods calls the driver before it returns. */
+/** The data path and the copier, as the driver uses them. None of these methods calls a method of the driver before it returns. */
 export interface MirrorData {
   setView(view: MirrorView): void;
-  /** Called when this client is the holder. I/O begins after the maps are read. `isClean`: the mirror was cleanly detached before. */
+  /**
+   * Called when this client has become the holder. I/O begins when the intent maps have been read. `isClean`: true if the previous holder
+   * has cleanly detached the mirror.
+   */
   serve(isClean: boolean): void;
   /** Called when a replica is open. From now on, changes must also be sent to this replica. */
   opened(identity: string, attachment: Attachment, server: DriverServer): void;
   giveUp(identity: string): void;
-  /** Answers all waiting and all later I/O with `status`. */
+  /** Answers all waiting I/O with `status`, and all later I/O as well. */
   end(status: number, sentence: string): void;
 }
 

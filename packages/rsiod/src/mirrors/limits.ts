@@ -3,7 +3,10 @@
 
 // --- mirrors
 
-/** Interval between checks of replicas that do not answer. If a check is PATIENCE_LATE_MS late, this process was not running. */
+/**
+ * PATIENCE_LOOK_MS is the interval between checks of replicas that do not answer. If a check is more than PATIENCE_LATE_MS late, this
+ * process was not running for a while.
+ */
 export const PATIENCE_LOOK_MS = 200;
 export const PATIENCE_LATE_MS = 500;
 /**
@@ -12,11 +15,14 @@ export const PATIENCE_LATE_MS = 500;
  */
 export const RETRY_MIN_MS = 500;
 export const RETRY_SPREAD_MS = 1_000;
-/** Time limit for the voters to confirm the term for reads. If the time is over, the reads ask again. */
+/**
+ * Time limit for the voters to confirm the term, before reads are answered. If the voters do not confirm the term in time, the reads ask
+ * them again.
+ */
 export const CONFIRM_WAIT_MS = 2_000;
 /** How long a detach waits until the servers have closed the replicas. */
 export const CLOSE_WAIT_MS = 1_000;
-/** Time limit for a server to grow a replica. The growth of a thick volume takes less time. */
+/** Time limit for a server to grow a replica. It is longer than the growth of a thick volume may take. */
 export const GROW_CALL_MS = 610_000;
 /** Interval between requests to grow a replica, until the server reports the new size. */
 export const GROW_RETRY_MS = 1_000;
@@ -29,7 +35,7 @@ export const MIRROR_REPLICAS_MAX = 3;
 export const VOTE_CHANGE_MS = 30_000;
 /** Time limit for the answer to a VOTE that only reads. */
 export const VOTE_ASK_MS = 5_000;
-/** Maximum number of times that a VOTE is sent, if its session ends before each answer. */
+/** Maximum number of times that a VOTE is sent. A VOTE is sent again if its session ends before the answer. */
 export const VOTE_SENT_MAX = 8;
 /** Time limit for creating or removing the volume of one replica. */
 export const REPLICA_VOLUME_MS = 60_000;
@@ -39,30 +45,40 @@ export const MIRRORS_ASKED_AT_ONCE_MAX = 4;
 export const SURVEY_ROUNDS_MAX = 4;
 /** Maximum number of changes of mirrors that rsiod executes at the same time. Further changes are refused. */
 export const MIRROR_CHANGES_MAX = 8;
-/** Maximum number of successive VOTEs when a mirror is created, including those that remove it again after a failure. */
+/** Maximum number of successive VOTEs to create a mirror, including the VOTEs that remove it again after a failure. */
 export const VOTES_IN_TURN_MAX = 8;
 
 /**
- * Time in which the voters must agree to one step of a change. A step without agreement is withdrawn, unless the voters may have agreed.
+ * Time limit for the voters to agree to one step of a change. A step to which they have not agreed in time is withdrawn, unless their
+ * agreement may only have been lost on the way.
  */
 export const STEP_AGREED_MS = 30_000;
-/** Maximum number of voters that commands give a mirror. Three may lose one; of more voters, more would have to answer. */
+/**
+ * Maximum number of voters that commands give a mirror. With three voters, one may fail. With more voters, more of them would have to
+ * answer.
+ */
 export const VOTERS_MAX = 3;
-/** Maximum number of steps of one change that wait for the voters, including undo steps. Each step waits at most twice. */
+/** Maximum number of steps of one change, including undo steps, that wait for the voters. Each of these steps waits at most twice. */
 export const STEPS_MAX = 3;
-/** Maximum number of successive VOTEs and of successive volume requests in one change, including undo steps. */
+/**
+ * In one change, including its undo steps, CHANGE_VOTES_MAX is the maximum number of successive VOTEs, and CHANGE_VOLUMES_MAX that of
+ * successive requests about volumes.
+ */
 export const CHANGE_VOTES_MAX = 8;
 export const CHANGE_VOLUMES_MAX = 2;
-/** How long a snapshot of a mirror waits until its replicas are known to be equal. An attach needs less time to read the maps. */
+/**
+ * How long the snapshot command waits until the replicas of a mirror are known to be equal. This is longer than an attach takes to read the
+ * intent maps.
+ */
 export const SNAPSHOT_SETTLE_MS = 5_000;
-/** Interval between checks during SNAPSHOT_SETTLE_MS. */
+/** Interval at which the snapshot command checks whether the replicas are known to be equal. */
 export const SNAPSHOT_LOOK_MS = 50;
 /** Time limit for the flush before the moment of a snapshot. Without this flush, writes would wait longer during the moment. */
 export const SNAPSHOT_FLUSH_MS = 60_000;
 /** Time limit for a server to make or prove a snapshot. The moment itself has a shorter limit. */
 export const SNAPSHOT_CALL_MS = 60_000;
 
-/** Maximum number of successive VOTEs when a mirror is made by force, including those after a failure. */
+/** Maximum number of successive VOTEs to make a mirror by force, including the VOTEs after a failure. */
 export const FORCE_VOTES_IN_TURN_MAX = 12;
-/** How long a command waits until a mirror has grown. If the time is over, the growth continues in the background. */
+/** How long a command waits until a mirror has grown. After this time, the growth continues in the background. */
 export const GROW_WAIT_MS = 120_000;

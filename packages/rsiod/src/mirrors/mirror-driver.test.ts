@@ -27,7 +27,7 @@ class FakeServer {
   readonly sent: Request[] = [];
   readonly added: Attachment[] = [];
   readonly closed: Attachment[] = [];
-  /** Requests to grow a replica. `refusal`: the error with which the server answers. */
+  /** `asked`: the requests to grow a replica that the server has received. `refusal`: the error with which the server answers them. */
   readonly asked: object[] = [];
   refusal: RsError | null = null;
   readonly callAdmin = (_method: string, params: object): Promise<unknown> => {
@@ -69,7 +69,7 @@ class Scene {
   readonly servers = [new FakeServer(1), new FakeServer(2)];
   readonly heard: MembershipEvent[] = [];
   readonly said: string[] = [];
-  /** The orders that answer the next event of a kind. */
+  /** Key: kind of an event. Value: the orders with which the decider answers the next event of that kind. */
   readonly script = new Map<MembershipEvent['kind'], MembershipOrder[]>();
   readonly driver = new MirrorDriver(
     MIRROR,
@@ -125,7 +125,7 @@ class Scene {
     return attachment;
   }
 
-  /** The events that the decider has got since the last call, without retries. */
+  /** Returns the events that the decider has got since the last call of `take`, except `retry`. */
   take(): MembershipEvent[] {
     return this.heard.splice(0).filter(({ kind }) => kind !== 'retry');
   }
@@ -163,7 +163,7 @@ test('a vote is answered once: with the answer, or with null as soon as its serv
     { kind: 'voted', server: 1, order: 1, answer: null },
     { kind: 'server-down', server: 1 },
   ]);
-  // The next vote waits for the answer to the first vote, because the trunk sends the first one again.
+  // The next vote is not sent before the answer to the first vote, because the trunk sends the first vote again in the new session.
   first!.trunk.paths.push({});
   first!.trunk.session = { canVote: true };
   scene.driver.look();
@@ -198,7 +198,7 @@ test('a replica is opened under the claim, and its session ends when it is given
   expect([scene.said, scene.take()]).toEqual([['opened a'], [{ kind: 'opened', identity: ID, sizeBytes: OPEN_ANSWER.sizeBytes }]]);
   scene.order({ kind: 'give-up', identity: ID, sentence: '' });
   expect([scene.said.at(-1), scene.servers[0]!.closed]).toEqual(['give up a', [attachment]]);
-  // Later reports of the old session are ignored.
+  // Reports of the session that was given up are ignored.
   expect(scene.driver.opened(attachment, false)).toBe(false);
   expect(scene.driver.failed(attachment, STATUS.TAKEN, 'x')).toBe(false);
 });

@@ -4,9 +4,9 @@
 // reports of an older session are ignored.
 
 // Design.
-// The decider uses neither clocks nor trunks, and the data path does not vote. The driver connects them: it makes events for the decider,
-// and executes the decider's orders as calls. Every decision that needs no clock belongs to the decider, because the explorer (test/mirrors)
-// tests the decider.
+// The decider uses neither clocks nor trunks, and the data path does not vote. The driver connects the two: it makes events for the
+// decider, and executes the decider's orders as calls. Every decision that needs no clock belongs to the decider, because the explorer
+// (test/mirrors) tests the decider.
 //
 //   servers connected and lost (look) -----.
 //   answers to votes (vote-calls.ts) ------|
@@ -27,7 +27,7 @@
 // Never done here:
 // - The driver removes no replica. The driver only reports that a replica has not answered for too long, and the decider may keep the
 //   replica.
-// - The driver repeats no vote by itself. For a vote without an answer, the decider gets null and asks again later.
+// - The driver repeats no vote by itself. If no answer to a vote arrives, the decider gets the answer null and orders the vote again later.
 // - Retries have no fixed rhythm: each waits RETRY_MIN_MS and a random part of RETRY_SPREAD_MS.
 // - After `stop`, no event reaches the decider and no order is executed, even if trunks still report events.
 
@@ -58,7 +58,7 @@ type VoteOrder = Extract<MembershipOrder, { kind: 'vote' }>;
 
 export class MirrorDriver {
   readonly mirror: string;
-  /** The last view; null before the first one. */
+  /** The last view of the mirror that the decider has made; null before the first view. */
   view: MirrorView | null = null;
   private readonly decider: Decider;
   private readonly ports: DriverPorts;
@@ -139,7 +139,10 @@ export class MirrorDriver {
     return true;
   }
 
-  /** Called when a replica that the copier has reported as caught up is behind again. A joining replica then starts again (M12). */
+  /**
+   * Called when a replica lacks writes again although the copier has reported it as caught up. A joining replica must then be copied from
+   * the start (M12).
+   */
   fellBack(identity: string, sentence: string): void {
     const role = this.view?.replicas.find((one) => one.identity === identity)?.role;
     if (role !== 'returning') this.lost(identity, sentence);
@@ -187,7 +190,8 @@ export class MirrorDriver {
       for (const serverid of new Set(voterSets.flat().map((one) => one.serverid))) {
         const server = servers.find((one) => one.serverid === serverid);
         this.confirms.send(server, { kind: 'confirm', number: term }, (answer) => {
-          // The event makes the decider ask for the record. The decider ends the mirror if another client has taken it (M16).
+          // This event makes the decider ask the voter for its record. If the record shows that another client has taken the mirror, the
+          // decider ends the mirror (M16).
           if (answer?.voted === VOTED.SUPERSEDED && server !== undefined)
             this.take({ kind: 'server-up', server: serverid, name: server.name });
           if (answer?.voted !== VOTED.DONE || answer.voter === null) return;
@@ -319,7 +323,10 @@ export class MirrorDriver {
     return (attachment.volume?.sizeBytes ?? 0) < (this.view?.sizeBytes ?? 0);
   }
 
-  /** Restarts replicas that are not in sync and smaller than the mirror, because they would refuse writes beyond their end. */
+  /**
+   * Gives up replicas that are not in sync and are smaller than the mirror, because they would refuse writes beyond their end. They are
+   * opened again and grow first.
+   */
   private giveUpSmall({ replicas }: MirrorView): void {
     for (const session of this.sessions.values()) {
       const role = replicas.find(({ identity }) => identity === session.identity)?.role;
@@ -337,7 +344,9 @@ export class MirrorDriver {
     });
   }
 
-  /** True if the replica is not in sync yet, so that it must start again if its storage may have lost copied data (M12). */
+  /**
+   * True if the replica is not in sync yet. Such a replica must be copied from the start if its storage may have lost copied data (M12).
+   */
   private mustStartAgain(identity: string): boolean {
     const role = this.view?.replicas.find((one) => one.identity === identity)?.role;
     return role === 'returning' || role === 'joining';
@@ -360,8 +369,8 @@ export class MirrorDriver {
     const { identity, attachment, server, isUsed } = session;
     this.sessions.delete(identity);
     this.growth.drop(identity);
-    // The data path abandons the requests of this replica first. The users' requests are then answered without it, and their buffers are no
-    // longer in use.
+    // The data path first abandons the requests that it has sent to this replica. Users' requests are then answered without this replica,
+    // and their buffers are no longer in use.
     if (isUsed) this.ports.data.giveUp(identity);
     server.opener.close(attachment, closed);
   }

@@ -1,5 +1,5 @@
 // A request to attach a mirror whose servers do not answer ends within its time limit, reports what is missing, and leaves nothing running.
-// Mirrors whose servers answer are tested with real daemons in test/integration/mirror.test.ts.
+// Requests to servers that answer are tested with real daemons in test/integration/mirror.test.ts.
 
 import { MIRROR_PATIENCE_MS } from '@rsio/common/config/schema/limits';
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';

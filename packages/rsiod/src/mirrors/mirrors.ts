@@ -1,5 +1,5 @@
 // The mirrors that this client has attached or is attaching. Invariants: a request to attach ends within its time limit, and an attempt
-// that fails leaves nothing running. If another client takes an attached mirror, this is reported once.
+// that fails leaves nothing running. The loss of an attached mirror to another client is reported once.
 
 import type { EffectiveVolume } from '@rsio/common/config/effective-volume';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -104,12 +104,15 @@ export class Mirrors {
     await mirror?.stop();
   }
 
-  /** Returns the mirror with this label, such as osl:db@0; null unless it takes I/O. */
+  /** Returns the attached mirror with this label, such as osl:db@0; null if no mirror with this label takes I/O. */
   serving(label: string): AttachedMirror | null {
     return [...this.attached.values()].find((one) => one.isServing && one.label === label) ?? null;
   }
 
-  /** Called when a server has grown a volume. Returns true for a replica, whose mirror reports its own growth later. */
+  /**
+   * Called when a server has grown a volume. Returns true if the volume is a replica; its mirror then reports the growth when the whole
+   * mirror has grown.
+   */
   replicaGrew(attachment: Attachment): boolean {
     const owner = [...this.attached.values()].find(({ driver }) => driver.attachments.includes(attachment));
     owner?.driver.look();
@@ -125,12 +128,12 @@ export class Mirrors {
     for (const mirror of this.attached.values()) mirror.settingsChanged();
   }
 
-  /** Called when an attachment has been opened. Does nothing if it is no replica of an attached mirror. */
+  /** Called when an attachment has been opened. Does nothing if the attachment is not a replica of an attached mirror. */
   opened(attachment: Attachment, newLife: boolean): void {
     for (const { driver } of this.attached.values()) if (driver.opened(attachment, newLife)) return;
   }
 
-  /** Called when an attachment has failed. Returns false if it is no replica of an attached mirror. */
+  /** Called when an attachment has failed. Returns false if the attachment is not a replica of an attached mirror. */
   failed(attachment: Attachment, status: number, sentence: string): boolean {
     return [...this.attached.values()].some(({ driver }) => driver.failed(attachment, status, sentence));
   }

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import { PATIENCE_LATE_MS, PATIENCE_LOOK_MS } from './limits.ts';
 import { Patience, type Reach } from './patience.ts';
 
-/** A clock for a process that may be paused, so that its timers fire late. */
+/** A fake clock that can simulate a paused process, in which timers fire late. */
 class PausedClock extends FakeClock {
   pausedMs = 0;
 

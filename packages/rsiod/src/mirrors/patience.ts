@@ -1,11 +1,15 @@
 // Measures how long a mirror has waited for each unreachable replica, and reports a replica after the time `patienceMs`. A replica is
-// unreachable while its server has no path or refuses to open it. A server that only answers slowly is not unreachable. Invariants: time in
-// which this process was not running does not count, because the process could not receive answers. Each absence is reported once.
+// unreachable while its server has no path or refuses to open the replica. A server that only answers slowly is not unreachable.
+// Invariants: time in which this process was not running does not count, because the process could not receive answers. Each absence is
+// reported once.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { PATIENCE_LATE_MS, PATIENCE_LOOK_MS } from './limits.ts';
 
-/** `slow`: the server has a request in progress and may answer soon. An absence then continues but is not reported. */
+/**
+ * `there`: reachable. `away`: unreachable. `slow`: the server is executing a request and may answer soon; an absence that has begun
+ * continues, but it is not reported.
+ */
 export type Reach = 'there' | 'slow' | 'away';
 
 export interface PatiencePorts {
@@ -15,7 +19,7 @@ export interface PatiencePorts {
   reach(): ReadonlyMap<string, Reach>;
   /** Called when a replica has been unreachable for `patienceMs`. */
   over(identity: string): void;
-  /** Called when a replica that was reported is reachable again. */
+  /** Called when a replica is reachable again, if it was reported with `over`. */
   returned(identity: string): void;
 }
 

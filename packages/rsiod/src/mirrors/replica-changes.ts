@@ -24,7 +24,7 @@ export function stateOf({ role, session }: ReplicaView): State {
   return session === 'open' ? 'copying' : 'behind';
 }
 
-/** Returns no changes for the first view of a mirror, nor for a replica that was added or removed. */
+/** Returns the changes from `before` to `after`. There are none if `before` is null, and none for a replica that was added or removed. */
 export function changesOf(before: MirrorView | null, after: MirrorView): ReplicaChange[] {
   if (before === null || !before.isServing || !after.isServing) return [];
   return after.replicas.flatMap((replica) => {
@@ -35,7 +35,10 @@ export function changesOf(before: MirrorView | null, after: MirrorView): Replica
   });
 }
 
-/** Names of the voters that have left the client's configuration. `before`, `now`: names of the configured servers by serverid. */
+/**
+ * Returns the names of the voters that the client's configuration file no longer contains. `before` and `now` map the serverids of the
+ * configured servers to their names.
+ */
 export function votersGone(view: MirrorView | null, before: ReadonlyMap<number, string>, now: ReadonlyMap<number, string>): string[] {
   const voters = new Set((view?.voterSets ?? []).flat().map(({ serverid }) => serverid));
   return [...voters].flatMap((serverid) => (now.has(serverid) ? [] : (before.get(serverid) ?? [])));

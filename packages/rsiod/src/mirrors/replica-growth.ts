@@ -1,6 +1,6 @@
-// Executes the order to grow a replica (M21): its server grows the volume, and the attachment gets the new size from the server's list. A
-// server that does not answer is asked again until the mirror gives the replica up. Invariants: a replica is reported as grown only if the
-// server has stored the new size and accepts I/O up to it. Nothing is reported about a session that was dropped.
+// Executes the order to grow a replica (M21). The replica's server grows the volume, and the attachment gets the new size from the server's
+// list. A server that does not answer is asked again until the mirror gives the replica up. Invariants: a replica is reported as grown only
+// if the server has stored the new size and accepts I/O up to it. Nothing is reported about a session that was dropped.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { type ErrorCode, toRsError } from '@rsio/common/lib/errors';
@@ -27,7 +27,7 @@ interface Growth {
   retry: Timer | null;
 }
 
-/** After these errors, the request is repeated, because the server may have grown the replica or may do so later. */
+/** After these errors, the request is repeated, because the server may already have grown the replica or may be able to grow it later. */
 const TRY_AGAIN: readonly ErrorCode[] = ['E_TIMEOUT', 'E_UNREACHABLE', 'E_BUSY', 'E_LIMIT', 'E_SHUTTING_DOWN'];
 
 export class ReplicaGrowth {

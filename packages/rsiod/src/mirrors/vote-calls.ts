@@ -1,6 +1,6 @@
-// Sends the votes that the decider orders, at most one at a time to each server. If the server is unreachable, the vote gets the answer
-// null at once. The server may still execute it, because the trunk sends it again in the next session. Invariant: a vote is sent only after
-// the server has answered the previous vote, so that votes are executed in order.
+// Sends the votes that the decider orders, at most one at a time to each server. If the server is unreachable, the decider gets the answer
+// null at once. The server may still execute a vote that was already sent, because the trunk sends it again in the next session. Invariant:
+// a vote is sent only after the server has answered the previous vote, so that votes are executed in order.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { callSession, type SessionAnswer } from '@rsio/protocol/client/session-call';
@@ -11,11 +11,17 @@ import { STATUS } from '@rsio/protocol/wire/status';
 import type { DriverServer } from './driver-ports.ts';
 import { type VoteCall, voteFrame } from './vote-frame.ts';
 
-/** Gets the answer, or null if no answer will arrive. Called at most once, and never before `send` has returned. */
+/**
+ * A function that gets the answer to a vote, or null if no answer will arrive. It is called at most once, and never before `send` has
+ * returned.
+ */
 export type Voted = (answer: VoteAnswer | null) => void;
 
 class Line {
-  /** The vote that was sent and not answered; null if there is none. Its `voted` is null if the decider has already got null for it. */
+  /**
+   * The vote that was sent and has not been answered; null if no vote is in progress. `voted` is null once the decider has been given the
+   * answer null for this vote; the real answer is then ignored.
+   */
   out: { voted: Voted | null } | null = null;
   next: { readonly server: DriverServer; readonly call: VoteCall; readonly voted: Voted } | null = null;
 }
@@ -49,7 +55,10 @@ export class VoteCalls {
     return (this.lines.get(serverid)?.out ?? null) !== null;
   }
 
-  /** Called when the server has become unreachable. All its votes get the answer null. */
+  /**
+   * Called when the server has become unreachable. The decider gets the answer null for the votes that were sent to this server or wait to
+   * be sent.
+   */
   serverDown(serverid: number): void {
     const line = this.lines.get(serverid);
     if (line === undefined) return;
@@ -59,7 +68,7 @@ export class VoteCalls {
     for (const voted of waiting) if (voted !== null) this.tell(voted, null);
   }
 
-  /** Drops all answers from now on. */
+  /** From now on, no answer is passed on. */
   end(): void {
     this.isOver = true;
     this.lines.clear();

@@ -1,5 +1,6 @@
 // The client's identity across starts of the daemon, in a real folder: the machine id stays, the instance number grows, and a damaged file
-// prevents the start. Durability is tested in state-file.test.ts, and the servers' use of identities in test/integration.
+// prevents the start. The durability of the file is tested in state-file.test.ts, and what servers do with the identity in
+// test/integration.
 
 import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

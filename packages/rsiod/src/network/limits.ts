@@ -16,11 +16,11 @@ export const CONNECT_TURN_MS = 100;
 
 /** During its start, rsiod checks at this interval whether it has reached its servers. */
 export const FIRST_CONTACT_POLL_MS = 20;
-/** When rsiod starts, it prints the errors of at most this many addresses, and only counts the others. */
+/** When rsiod starts, it prints the errors of at most this many addresses. It prints only the number of the other addresses with errors. */
 export const REFUSALS_REPORTED_MAX = 16;
 /**
- * Maximum number of callers that can wait for the list (LIST) of one server. When one more caller arrives, the caller that has waited
- * longest proceeds without the list.
+ * Maximum number of callers that can wait for the list of volumes (LIST) of one server. When one more caller arrives, the caller that has
+ * waited longest continues without the list.
  */
 export const LIST_WAITERS_MAX = 1_024;
 /** How long a new volume may take to appear in the list of its server. */

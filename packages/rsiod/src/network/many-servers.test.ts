@@ -1,5 +1,6 @@
-// A client with nearly the maximum number of servers: the last one is accepted, and one more is refused with an error, in any namespace.
-// The file test/integration/many-servers.test.ts tests all of them with eight interfaces each and real sockets.
+// A client with nearly SERVERS_PER_CLIENT_MAX servers. One more server in any namespace is accepted as long as the maximum is not exceeded,
+// and is then refused with an error. The file test/integration/many-servers.test.ts tests the maximum number of servers, with eight
+// interfaces each and real sockets.
 
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { quietLog } from '@rsio/common/log/log';
@@ -16,7 +17,7 @@ import { Namespace, type NamespaceSetup } from './namespace.ts';
 
 const LOCAL = '10.0.0.1';
 const SERVERS = ['srv-0', 'srv-1', 'srv-2'];
-/** Number of servers in other namespaces, which the scene does not have. */
+/** Number of further servers that the scene only counts as belonging to other namespaces. */
 const ELSEWHERE = SERVERS_PER_CLIENT_MAX - 2;
 
 function remote(order: number): string {

@@ -1,5 +1,5 @@
-// The paths of a namespace follow the server's list of interfaces and the configuration, and leave no state behind when they end. The plan
-// is tested in route-plan.test.ts, and events of existing paths in namespace.test.ts.
+// A namespace starts and ends paths as the server's list of interfaces and the configuration demand, and paths that end leave no state
+// behind. The plan of routes is tested in route-plan.test.ts, and events of existing paths in namespace.test.ts.
 
 import { RATE_LIMITED_LOG_MS } from '@rsio/common/log/limits';
 import { PATH_SETTLED_MS } from '@rsio/protocol/client/limits';
@@ -144,7 +144,7 @@ test('that retires and recreates paths hundreds of times leaves nothing behind, 
     scene.list([REMOTES[0]!]);
     scene.list(REMOTES);
     scene.namespace.change(scene.setup([LOCALS[1]!]));
-    // Depending on `times`, the path is connecting or in its handshake.
+    // Each pass of the loop replaces the path at another moment: while it connects or during its handshake.
     scene.clock.advance(times % 4);
     scene.namespace.change(scene.setup(LOCALS));
     scene.clock.advance(times % 3);

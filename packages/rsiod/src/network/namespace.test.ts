@@ -1,6 +1,6 @@
-// A namespace with a network in memory: its paths help each other, changes of an interface reach its paths, and a server is identified by
-// its proof. The choice of paths is tested in namespace-routes.test.ts, a single path with its supervisor, and a trunk's use of paths with
-// the trunk.
+// A namespace with a network in memory. Events of one path affect the server's other paths, a change of an interface reaches the paths from
+// its address, and a server is identified only by its proof. Which paths there are is tested in namespace-routes.test.ts, a single path
+// with path-supervisor.ts, and a trunk's use of its paths with trunk.ts.
 
 import { DEAD_AFTER_MS, SUSPECT_AFTER_MS } from '@rsio/common/config/schema/limits';
 import { RECONNECT_FIRST_MS } from '@rsio/protocol/client/limits';
@@ -19,7 +19,8 @@ describe('the last path of a server', () => {
     expect(scene.states[0]).toBe('up');
   });
 
-  // Regression: I/O stalled for three seconds until the silent path was dead, although the path on probation worked.
+  // Regression: when the only path in use fell silent, I/O stalled for the three seconds until that path was dead. The other path worked,
+  // but was still on probation.
   test('falls silent: probation of the others ends before it is dead', () => {
     const scene = new NamespaceScene();
     scene.flap();
@@ -37,7 +38,8 @@ describe('the last path of a server', () => {
 });
 
 describe('a server whose process crashes soon after each WELCOME', () => {
-  // Regression: the end of each path made the other paths retry at once, which gave hundreds of sessions per second.
+  // Regression: if a server accepted paths and soon closed them, the end of each path made the other paths retry at once. The client then
+  // began hundreds of sessions per second.
   test('is contacted ever more rarely', () => {
     const scene = new NamespaceScene();
     const before = scene.server.connections.length;
@@ -56,7 +58,7 @@ describe('a server whose process crashes soon after each WELCOME', () => {
   });
 });
 
-// Regression: during an attempt to connect, `rsconfig -q` showed a lost server as `connecting`.
+// Regression: `rsconfig -q` showed a server whose paths were all lost as `connecting` whenever the client tried to connect again.
 test('a server whose paths are lost is down, also while they are tried again', () => {
   const scene = new NamespaceScene();
   const shown = (): string | undefined => namespaceView(scene.namespace, 0).servers[0]?.state;

@@ -42,12 +42,12 @@ import { ConnectionLimiter } from './connection-limiter.ts';
 
 /** A wanted path and its supervisor. */
 export interface Route extends RouteEnds, RenewedRoute {
-  /** The two addresses of a route never change, but the names of its ends may. */
+  /** The two addresses of a route never change, but the names of its two ends may change. */
   local: LocalInterface;
   remote: RemoteEnd;
   /** The server that this route has reached; null before the first CHALLENGE. */
   server: Server | null;
-  /** Name in the last CHALLENGE received over this route. The name is unproven until the server has proved its identity. */
+  /** Name of the server in the last CHALLENGE received over this route. The name is unproven until the server has proved its identity. */
   serverName: string;
 }
 
@@ -73,7 +73,7 @@ export interface NamespaceSetup {
 export class Namespace {
   readonly servers = new Map<number, Server>();
   routes: readonly Route[] = [];
-  /** End points that have no route in the plan, each with the reason. */
+  /** End points for which the current plan has no route, each with the reason. */
   leftOut: readonly LeftOut[] = [];
   private setup: NamespaceSetup;
   private readonly identity: Identity;
@@ -319,7 +319,7 @@ export class Namespace {
         const note = (write: () => void): void => this.lines.note(`Path of ${local.name} to ${rep}`, write);
         if (to === 'down' && reason !== '') note(() => pathLog.warn(`${rep} is down: ${reason}`));
         else if (to === 'suspect' || to === 'probation' || to === 'retired') note(() => pathLog.info(`${rep} is ${to}: ${reason}`));
-        // Inform the server object only if `lastError` is the error of this attempt.
+        // `lastError` may be the error of an earlier attempt, so it is passed on only if it is also the reason of this change of state.
         if (from === 'proving' && reason === supervisor.lastErrorSentence) route().server?.connectionFailed(supervisor.lastError!);
         if (isAlive(to) && !isAlive(from)) this.pathLives(route());
         if (isAlive(from)) this.pathLost(route());
@@ -331,7 +331,10 @@ export class Namespace {
     return new PathSupervisor(endPoints, this.identityFor(ends), ports, replaced);
   }
 
-  /** Called when the state of a replacement, or of a replaced connection, has changed. */
+  /**
+   * Called when a connection beside the route's own changes its state. That connection is a replacement that is not up yet, or a connection
+   * that was replaced.
+   */
   private besideChanged({ local, remote, port, replacement }: Route, supervisor: PathSupervisor, to: PathState, reason: string): void {
     if (to === 'up') this.wantFollow();
     if (to !== 'down' || supervisor !== replacement || reason === '') return;

@@ -1,5 +1,6 @@
-// A changed setting `tls` on paths that are up: connections are replaced one after another, each while the old one is still in use, and no
-// path is lost if the server refuses the new setting. The server is scripted. Real servers under I/O are in test/integration.
+// What happens to paths that are up when the setting `tls` changes. Their connections are replaced one after another, each while the old
+// connection is still in use. No path is lost if the server refuses the new setting. The server is scripted; real servers under I/O are
+// tested in test/integration.
 
 import { STAND_IN_CIPHER } from '@rsio/protocol/testing/stand-in-tls';
 import { RECONNECT_MAX_MS } from '@rsio/protocol/client/limits';
@@ -13,7 +14,7 @@ import { RENEWAL_LOOK_MS, TLS_CONNECTION_MAX_BYTES } from './limits.ts';
 const LONG_MS = 2_000;
 
 class RenewalScene extends NamespaceScene {
-  /** The lowest and the highest number of paths that were up at the same time. */
+  /** The lowest and the highest number of paths that were up at the same time, in this order. */
   living = [Number.POSITIVE_INFINITY, 0];
 
   set tls(value: 'on' | 'off') {

@@ -1,7 +1,7 @@
-// Replaces plain connections if the configuration demands encryption, and the reverse. Also replaces encrypted connections that have
-// carried TLS_CONNECTION_MAX_BYTES. The old connection is closed only when the new one is up. I/O therefore does not wait, and no path is
-// lost if a server refuses the new setting. Invariant: each server has at most one replacement at a time. A replacement is retired if its
-// route is no longer wanted or needs no replacement any more.
+// Replaces plain connections if the configuration demands encryption, and encrypted ones if it demands plain connections. Also replaces
+// encrypted connections that have carried TLS_CONNECTION_MAX_BYTES. The old connection is closed only when the new one is up. I/O therefore
+// does not wait, and no path is lost if a server refuses the new setting. Invariant: each server has at most one replacement at a time. A
+// replacement is closed if its route is no longer wanted, or if the route no longer needs a replacement.
 
 import type { PathSupervisor } from '@rsio/protocol/client/path-supervisor';
 
@@ -9,14 +9,17 @@ import { TLS_CONNECTION_MAX_BYTES } from './limits.ts';
 
 export interface RenewedRoute {
   supervisor: PathSupervisor;
-  /** Connects while the old connection is still in use; null if the connection needs no replacement or waits for its turn. */
+  /**
+   * The supervisor of the new connection, which connects while the old one is still in use; null if the old connection needs no replacement
+   * or waits for its turn.
+   */
   replacement: PathSupervisor | null;
   readonly server: object | null;
 }
 
 export interface RenewalPorts<R> {
   replacementFor(route: R): PathSupervisor;
-  /** Called after `route.supervisor` has been set to the new supervisor. */
+  /** Called when a replacement is up and `route.supervisor` has become the supervisor of the new connection. */
   replaced(route: R): void;
 }
 

@@ -1,5 +1,5 @@
-// The plan of routes: examples from practice, and properties that hold in every situation. Starting and ending paths is tested in
-// namespace.test.ts, and the search for common subnets with the explorer.
+// The plan of routes: examples from practice, and properties that hold in every situation. How paths start and end is tested in
+// namespace.test.ts, and how common subnets are found is tested with the explorer.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -37,7 +37,10 @@ function situation(changes: {
   };
 }
 
-/** A server whose list has the addresses `now`, which was reached at the first address and has the paths `living`. */
+/**
+ * Makes a connected server whose current list contains the addresses `now`. `before`: addresses in its earlier lists. `met`: addresses at
+ * which it has proved its identity. `living`: its working paths.
+ */
 function server(
   now: string[],
   changes: { before?: string[]; met?: string[]; living?: RouteEnds[]; serverid?: number } = {},
@@ -134,8 +137,8 @@ test('an address where one server is connected is not given to another server th
   );
 });
 
-// Regression: after the plan had been applied, planning again gave another plan, because a server whose last path the plan ended no longer
-// protected its address.
+// Regression: planning twice gave two different plans. In the first plan, a server protected its address, although the same plan ended its
+// last path; in the second plan, the server no longer protected the address.
 test('a server whose last path the plan ends does not protect an address from another server', () => {
   const leaving = server(['10.0.2.9'], { serverid: 1, met: ['10.0.2.9'], living: [ends('10.0.1.1', '10.0.7.9')] });
   const other = server(['10.0.1.9', '10.0.2.9'], { serverid: 2, met: ['10.0.1.9'] });
@@ -145,7 +148,7 @@ test('a server whose last path the plan ends does not protect an address from an
   expect(planRoutes({ ...given, servers: [{ ...leaving, living: [] }, other] }).wanted).toEqual(wanted);
 });
 
-// Regression: such a server took the address away from the other until its last path had ended.
+// Regression: a server to which no section leads took an address away from another server, until the last path of the first one had ended.
 test('a server to which no section leads does not protect an address from another server', () => {
   const moved = server(['10.0.2.9'], { serverid: 1, met: ['10.0.2.9'], living: [ends('10.0.1.1', '10.0.7.9')] });
   const other = server(['10.0.2.9'], { serverid: 2, before: ['10.0.1.9'], living: [ends('10.0.2.1', '10.0.2.9')] });
@@ -213,7 +216,7 @@ const anySituation: fc.Arbitrary<RouteSituation> = fc
     fc.record({
       whole: fc.constant({ defaultPort: null }),
       locals: fc.constant(locals),
-      // A path leads to one server only.
+      // The two servers must not have the same path, because each path leads to one server.
       servers: fc.tuple(anyServer(2, locals), anyServer(1, locals)).filter(([one, other]) => {
         const keys = new Set(one.living.map(routeKey));
         return !other.living.some((route) => keys.has(routeKey(route)));
@@ -228,7 +231,7 @@ const anySituation: fc.Arbitrary<RouteSituation> = fc
     }),
   );
 
-/** The situation after the plan has been applied: only wanted routes are up. */
+/** Returns the situation after the plan with the routes `keys` has been applied: of the paths, only those in the plan are still up. */
 function carriedOut(given: RouteSituation, keys: ReadonlySet<string>): RouteSituation {
   return { ...given, servers: given.servers.map((one) => ({ ...one, living: one.living.filter((route) => keys.has(routeKey(route))) })) };
 }

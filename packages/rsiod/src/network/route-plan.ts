@@ -41,7 +41,7 @@ export interface LeftOut {
   readonly port: number | null;
   /** Position of the `[server]` section that names the end point; null if no section does. */
   readonly position: number | null;
-  /** Readable text: the reason, a colon, and what to do. */
+  /** A sentence for the administrator: why the end point has no route, and after a colon what to do. */
   readonly reason: string;
 }
 
@@ -54,7 +54,7 @@ export interface ServerPicture {
   readonly named: ReadonlySet<string>;
   /** Keys of the end points at which the server has proved its identity. */
   readonly metAt: ReadonlySet<string>;
-  /** Routes whose path to this server is up. */
+  /** Routes with a working path to this server. */
   readonly living: readonly RouteEnds[];
 }
 
@@ -81,7 +81,7 @@ export function routeKey({ local, remote, port }: RouteEnds): string {
 
 /**
  * Plans the routes. The plan is stable: after it has been applied, planning again gives the same plan. If a plan would close all paths to a
- * server, `planRoutes` plans again as if that server were not connected.
+ * server, `planRoutes` makes a new plan as if that server were not connected.
  */
 export function planRoutes(situation: RouteSituation): RoutePlan {
   const { wanted, leftOut } = planOnce(situation);

@@ -1,5 +1,6 @@
-// The effect of a server's list on attached volumes, in any order of list and OPEN: volumes grow and never shrink, and if the list names
-// another holder, the handle is verified. The server is scripted. Interfaces, old lists and empty lists are tested in namespace.test.ts.
+// The effect of a server's list on attached volumes, whether the list or the answer to OPEN arrives first. Volumes grow and never shrink.
+// If the list does not name this client as the holder, the handle is verified. The server is scripted. Interfaces, old lists and empty
+// lists are tested in namespace.test.ts.
 
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { quietLog } from '@rsio/common/log/log';
@@ -93,7 +94,7 @@ class Scene {
     this.answer(OP.OPEN, encodeOpenAnswer({ ...VOLUME, handle: 1, sizeBytes: mib * MIB, canDiscard: true, identity: 'i', life: 'l' }));
   }
 
-  /** The number of IOCTLs that the server received in this session. */
+  /** The kinds of the IOCTLs that the server has received in this session. */
   get ioctls(): number[] {
     return this.path.requests(OP.IOCTL).map(({ header }) => header.aux);
   }
@@ -175,7 +176,8 @@ test('a volume keeps its size in a new session, whatever OPEN returns there', ()
   expect([scene.mib, scene.said]).toEqual([5, ['1 > 4', '4 > 5']]);
 });
 
-// Regression: a block device kept its old size, because the answer to OPEN had the new size already, and the list then showed no growth.
+// Regression: if the answer to OPEN already had the new size, the list showed no further growth, so that the block device kept its old
+// size.
 test('a volume that has grown while its server was away is reported as grown, once', () => {
   const scene = new Scene();
   scene.answerList(1);
@@ -235,7 +237,7 @@ describe('a wait for a list that does not come', () => {
 });
 
 describe('waiting until a volume is listed', () => {
-  /** The result of a wait; `waits` if it has not resolved yet. */
+  /** Returns the result of the promise `wait`; `waits` if it has not resolved yet. */
   async function outcome(wait: Promise<boolean>): Promise<boolean | 'waits'> {
     return Promise.race([wait, new Promise<'waits'>((resolve) => setImmediate(() => resolve('waits')))]);
   }

@@ -24,15 +24,15 @@ export interface ServerEvents {
   opened(server: Server, attachment: Attachment, again: boolean, newLife: boolean): void;
   openFailed(server: Server, attachment: Attachment, status: number, sentence: string): void;
   openWaits(server: Server, attachment: Attachment, sentence: string): void;
-  /** An attached volume has grown from `fromBytes` to its current size. */
+  /** Called when an attached volume has grown from `fromBytes` to its current size. */
   grown(server: Server, attachment: Attachment, fromBytes: number): void;
 }
 
 export interface ServerPorts extends ServerEvents {
   readonly namespace: string;
-  /** The name by which the server knows this client. */
+  /** Returns the node name of this client at the server. */
   nodename(): string;
-  /** Called when no path receives anything although requests are in flight. */
+  /** Called when no path to the server receives data although requests are in flight. */
   allQuiet(server: Server): void;
   /** Called when the interfaces that the server reports have changed. */
   interfacesChanged(server: Server): void;
@@ -65,7 +65,7 @@ export class Server {
   readonly metAt = new Set<string>();
   /** True once the server has proved its identity and therefore its name. */
   isProved = false;
-  /** Readable reason why this client must not connect to the server again; null if there is none. */
+  /** Text with the reason why this client must not connect to the server again; null if it may. */
   replaced: string | null = null;
   readonly trunk: Trunk;
   readonly opener: Opener;
@@ -131,8 +131,8 @@ export class Server {
   }
 
   /**
-   * Called when a connection to the server has failed. An error whose sender is unproven is ignored (R5), because some errors end all I/O
-   * permanently.
+   * Called when a connection to the server has failed. An error whose sender is unproven is ignored (R5), because some errors would end all
+   * I/O permanently.
    */
   connectionFailed(error: RsError): void {
     if (error.context['proved'] !== true) return;
@@ -268,7 +268,7 @@ export class Server {
 
   private takeList(parts: readonly ListAnswer[]): void {
     this.volumes = parts.flatMap(({ volumes }) => volumes);
-    // If several volumes have the same id, the first volume counts.
+    // If several volumes in the list have the same id, the map contains the first of them.
     this.listedById = new Map(this.volumes.toReversed().map((volume) => [volume.id, volume]));
     this.isListed = true;
     for (const look of [...this.volumeWaiters]) look();

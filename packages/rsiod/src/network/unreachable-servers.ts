@@ -14,7 +14,7 @@ export interface TriedPath {
   readonly error: RsError | null;
 }
 
-/** Errors that occur if no server answers. */
+/** Errors of paths that occur without an answer from a server. */
 const WITHOUT_ANSWER: ReadonlySet<ErrorCode> = new Set(['E_UNREACHABLE', 'E_TIMEOUT', 'E_RESET']);
 
 /** Returns the warnings to print; none if a server is connected and no other server has answered with an error. */

@@ -1,4 +1,4 @@
-// The changes that the table derives from facts, each reported once, and the parsing of iproute2's lines. The watcher that receives the
+// Which changes the table derives from facts, each of them once, and how the lines of iproute2 are parsed. The watcher that receives the
 // lines is tested in interface-watcher.test.ts.
 
 import fc from 'fast-check';

@@ -1,5 +1,5 @@
-// The watcher on a fake machine: a monitor that exits or is missing, and lists that fail. The meaning of lines is tested in
-// interface-table.test.ts.
+// The watcher on a fake machine: what it does if the monitor exits, if iproute2 is missing, or if listing the interfaces fails. The meaning
+// of lines is tested in interface-table.test.ts.
 
 import { expect, test } from 'vitest';
 import { type Log, quietLog } from '@rsio/common/log/log';
@@ -88,7 +88,7 @@ test('a machine without iproute2 is reported once, and carriers are polled', () 
   scene.monitors[0]!.ended('spawn ip ENOENT', true);
   scene.clock.advance(1000);
   expect(scene.changes).toEqual([]);
-  // The C library does not list addresses of interfaces without carrier, so such an address is not lost.
+  // The C library does not list the addresses of an interface without carrier, so an address that is missing from a look may still exist.
   scene.facts = [{ kind: 'link', device: 'eth0', hasCarrier: false }];
   scene.clock.advance(CARRIER_POLL_MS);
   expect([scene.changes, scene.said.length, scene.monitors.length]).toEqual([['carrier-lost'], 1, 1]);

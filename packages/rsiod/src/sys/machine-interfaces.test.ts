@@ -1,5 +1,5 @@
-// The machine's interfaces for a process without a free descriptor, which must survive.
-// The meaning of lines and tables is tested beside them.
+// A process that has no free descriptor must survive when it lists the machine's interfaces. The meaning of lines is tested in
+// interface-table.test.ts.
 
 import { spawnSync } from 'node:child_process';
 import { useProgram } from '@rsio/common/testing/program-file';

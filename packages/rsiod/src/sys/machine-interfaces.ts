@@ -1,5 +1,5 @@
-// Reads the state of the machine's interfaces from the programs of iproute2, or else from /sys and the C library. Invariant: the monitor
-// exits when rsiod exits, for whatever reason.
+// Reads the state of the machine's interfaces from the programs of iproute2 and, if these are missing, from /sys and the C library.
+// Invariant: the monitor exits when rsiod exits, for whatever reason.
 
 import { execFile, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -14,8 +14,8 @@ import { IP_LIST_TIMEOUT_MS } from './limits.ts';
 import path from 'node:path';
 
 /**
- * `ip monitor` does not notice when rsiod exits. The shell therefore waits for the end of its standard input when rsiod exits, and then
- * stops the monitor.
+ * A shell script that runs `ip monitor`, because the monitor itself does not notice when rsiod exits. The standard input of the shell ends
+ * when rsiod exits, and the shell then stops the monitor.
  */
 const MONITOR_SCRIPT = `command -v ip >/dev/null || exit 127
 exec 3<&0
@@ -72,7 +72,7 @@ export const machineInterfaces: InterfaceSource = {
       const links = readdirSync(NET_DIR).map((device): IpFact => ({ kind: 'link', device, hasCarrier: hasCarrier(device) }));
       return [...addresses, ...links];
     } catch {
-      // Reading fails if no descriptor is free. The next look then finds the changes.
+      // Reading fails if no descriptor is free. The next look will find the changes.
       return [];
     }
   },

@@ -1,5 +1,5 @@
 // Attachments with the production namespace, trunk and notifications, and a scripted server, for tests. The test advances the clock.
-// Invariant: except for LIST, the server answers only when the test says so.
+// Invariant: the server answers LIST requests by itself, and all other requests only when the test says so.
 
 import type { EventView } from '@rsio/common/control/method-table';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
@@ -196,7 +196,7 @@ export class Scene {
   }
 }
 
-/** A frontend that shows volumes unless `show` is replaced. */
+/** A frontend that only remembers which volumes it shows. If the test sets `whyNot`, `show` throws this error. */
 export class FakeFrontend implements Frontend {
   readonly needsUnused = false;
   readonly leftVolumes = [];

@@ -109,14 +109,14 @@ export class ChangeScene {
     return of.map(({ serverid }) => this.servers[serverid - 1]?.name).join(' ');
   }
 
-  /** Members and voters of the mirror, and the objects on each server, as text. */
+  /** The members and voters of the mirror, and for each server the objects that it has, as texts. */
   get shown(): { readonly members: string; readonly voters: string; readonly has: Record<string, string> } {
     const { members, voters } = this.config;
     const has = this.servers.map(({ name, left }) => [name, left.map((one) => one.split(' ')[0]).join(' ')] as const);
     return { members: this.names(members), voters: this.names(voters), has: Object.fromEntries(has) };
   }
 
-  /** Throws if the configuration and the servers' replicas differ, or if a change is not finished. */
+  /** Throws if a server's replica does not match the configuration, or if a change of the mirror is not finished. */
   check(): void {
     const { members, voters, nextVoters } = this.config;
     if (nextVoters !== null) throw new Error('Two sets of voters');

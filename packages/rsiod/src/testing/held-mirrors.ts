@@ -1,5 +1,5 @@
-// An attached mirror for tests of the commands that change mirrors: the production decider with scripted servers. Replicas open at once.
-// Invariant: the decider gets one event at a time, as from the real driver.
+// An attached mirror for tests of the commands that change mirrors: the production decider with scripted servers. A replica is open as soon
+// as the decider orders it. Invariant: the decider gets one event at a time, as from the real driver.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { MembershipEvent, MirrorView, MirrorWish } from '@rsio/protocol/mirror/membership/interface';
@@ -59,7 +59,7 @@ export class TestHeldMirror implements HeldMirror {
     });
   }
 
-  /** Reports that all returning replicas have been copied. */
+  /** Reports to the decider that all data has been copied to each replica that was away. */
   copied(): void {
     for (const { identity, role } of this.view?.replicas ?? []) {
       if (role !== 'returning') continue;

@@ -1,6 +1,6 @@
 // Scripted servers for tests of the commands about mirrors. Each server has volumes, marks and at most one record for each mirror, and
-// decides as a voter does. A test can make a step fail before or after its execution. Invariant: the fields of a server contain everything
-// that the server has.
+// decides as a voter does. A test can make a step fail before or after the server has executed it. Invariant: the fields of a server
+// contain everything that the server has.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { volume as volumeView } from '@rsio/common/testing/server-views';
@@ -31,7 +31,7 @@ function holder(node: string): { readonly node: string; readonly address: string
   return { node, address: '10.0.0.2', sinceMs: 0 };
 }
 
-/** Called before each step of any server, such as `big-9 claim`. */
+/** Called before each step of each server, with a text such as `big-9 claim`. Returns how the step fails; null if it succeeds. */
 export type Script = (step: string) => Failure | null;
 
 export class ScriptedServer implements MirrorServer {
@@ -44,7 +44,7 @@ export class ScriptedServer implements MirrorServer {
   mayFound = true;
   readonly records = new Map<string, ScriptedRecord>();
   readonly stock = new Map<string, ScriptedVolume>();
-  /** Snapshots of its volume in the answer to `volume-show`. */
+  /** The snapshots of the server's volume, as in the answer to `volume-show`. */
   snapshots: readonly { readonly snapshot: string; readonly readers: number }[] = [];
   readonly removed = new Set<string>();
   private readonly script: Script;

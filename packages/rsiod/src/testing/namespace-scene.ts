@@ -23,7 +23,7 @@ export const REMOTES = ['192.168.10.9', '192.168.20.9'];
 
 interface SceneOptions {
   readonly keys?: string;
-  /** Number of remote addresses that have a [server] section; by default, all have one. */
+  /** Number of remote addresses that have a `[server]` section. By default, each remote address has a section. */
   readonly sections?: number;
   readonly names?: readonly string[];
 }
@@ -106,7 +106,7 @@ export class NamespaceScene {
     this.server.paths[lastNumber]!.connection.close('reset', true);
   }
 
-  /** Makes the first path fail so often that the path is put on probation. */
+  /** Makes the first path fail so often that it is put on probation. */
   flap(): void {
     for (let times = 0; times < PROBATION_DEATHS; times++) {
       this.reset(0);

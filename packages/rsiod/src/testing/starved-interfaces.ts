@@ -1,5 +1,6 @@
 // A program for sys/machine-interfaces.test.ts that lists the machine's interfaces while no descriptor is free. Each result is printed as a
-// line of JSON. The program is a single file that needs no loader; the loader took eight of the test's fifteen seconds on a busy machine.
+// line of JSON. The program is a single file without imports that need a loader, because the loader took eight of the test's fifteen
+// seconds on a busy machine.
 
 import { openSync, writeSync } from 'node:fs';
 import { systemFacts } from '@rsio/protocol/explorer/interfaces';

@@ -1,5 +1,5 @@
-// Busy polling with an event loop and processor time that the test controls. The bench measures the benefit; the integration test uses real
-// processes.
+// Busy polling with an event loop and a processor time that the test controls. A benchmark in bench/ measures the benefit of polling, and
+// an integration test polls in real processes.
 
 import { expect, test } from 'vitest';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
@@ -9,7 +9,7 @@ import { BUSY_POLL_CORE_SHARE_MIN, BUSY_POLL_LOOK_MS, BUSY_POLL_REST_MS } from '
 
 const TURN_MS = 0.002;
 
-/** A loop whose turns take TURN_MS during polling. The process has the core for the share `core` of that time. */
+/** Makes an event loop in which each turn of polling takes TURN_MS. The process has the core for the share `core` of that time. */
 function scene(limitUs: number | null = 100) {
   const clock = new FakeClock();
   const loop = { core: 1, cpuMs: 1_000, turns: 0, next: null as (() => void) | null };
@@ -33,7 +33,7 @@ function scene(limitUs: number | null = 100) {
     if (fire !== null) loop.turns++;
     return loop.next !== null;
   };
-  /** Runs turns with one I/O each for `ms`. */
+  /** Runs turns for `ms`, each of them with one I/O. */
   const busyFor = (ms: number): void => {
     for (const endMs = clock.monotonicMs() + ms; clock.monotonicMs() < endMs; ) {
       touch();
@@ -90,7 +90,7 @@ test('it rests while others want the core, and then tries again', () => {
   touch();
   expect(loop.next).toBeNull();
   clock.advance(2 * BUSY_POLL_LOOK_MS);
-  // Processor time during the rest does not count.
+  // Processor time that the process uses while polling rests must not count towards the share of the core.
   loop.cpuMs += 1_000;
   loop.core = 1;
   busyFor(10 * BUSY_POLL_LOOK_MS);

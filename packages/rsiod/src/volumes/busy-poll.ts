@@ -1,7 +1,7 @@
 // Keeps the event loop from sleeping for a short time after each I/O of a user (`busy-poll` in rscltcfg), because waking up takes longer
-// than the arrival of the next request or answer. If other programs need the core, polling would delay the very events that it waits for.
-// Polling then stops for BUSY_POLL_REST_MS. rsiod detects such programs because it gets less processor time than it spends polling.
-// Invariant: the loop may sleep after the configured time without I/O, and during a rest.
+// than the arrival of the next request or answer. If other programs need the core, polling delays the very events that it waits for.
+// Polling therefore stops for BUSY_POLL_REST_MS if other programs use the core. rsiod detects this by its processor time, which is then
+// less than the time that it spends polling. Invariant: the loop may sleep after the configured time without I/O, and during a rest.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { BUSY_POLL_CORE_SHARE_MIN, BUSY_POLL_LOOK_MS, BUSY_POLL_REST_MS } from './limits.ts';
@@ -29,7 +29,7 @@ export class BusyPoll {
   private touchedMs = 0;
   private turnMs = 0;
   private restsUntilMs = Number.NEGATIVE_INFINITY;
-  /** Values at the last call of `look`: processor time, monotonic time, and `polledMs`. */
+  /** The processor time (`seenCpuMs`), the monotonic time (`seenMs`) and `polledMs` (`seenPolledMs`) at the last call of `look`. */
   private seenCpuMs = 0;
   private seenMs = Number.NEGATIVE_INFINITY;
   private seenPolledMs = 0;
@@ -51,7 +51,7 @@ export class BusyPoll {
     if (this.isPolling || nowMs < this.restsUntilMs) return;
     this.isPolling = true;
     this.turnMs = nowMs;
-    // The values of an old look cover a time without polling, so they are replaced.
+    // If the last look is long ago, there was no polling for a while. This look then only stores new values to compare with.
     if (nowMs - this.seenMs > 2 * BUSY_POLL_LOOK_MS) this.look(nowMs);
     this.ports.nextTurn(this.turn);
   }

@@ -1,10 +1,10 @@
 // The interface through which frontends use an attached volume. The module frontends/frontend.ts has the interface through which the daemon
-// uses a frontend. Invariant: only the volume checks ranges, alignment and access rights, and answers invalid I/O with a status.
+// uses a frontend. Invariant: the volume alone checks ranges, alignment and access rights. It answers invalid I/O with a status.
 
 import { HEADER_BYTES } from '@rsio/protocol/wire/limits';
 import type { Status } from '@rsio/protocol/wire/status';
 
-/** Room for the header of a reply in front of received data; see `received`. */
+/** Number of bytes in front of received data that the frontend may overwrite with the header of a reply; see `received`. */
 export const RECEIVED_ROOM_BYTES = HEADER_BYTES;
 
 export type VolumeOp = 'read' | 'write' | 'flush' | 'discard' | 'zero';
@@ -81,8 +81,13 @@ export interface FrontendVolume extends VolumeIdentity {
    * `lengthBytes`.
    */
   extents(positionBytes: number, lengthBytes: number, done: (status: Status, extents: readonly Extent[]) => void): void;
-  /** For a snapshot: the older snapshots of its volume, youngest first. Undefined or empty for a volume. The list never grows. */
+  /**
+   * If a snapshot is attached: the older snapshots of the same volume, youngest first. The list never grows. Undefined or empty if no
+   * snapshot is attached.
+   */
   readonly olderSnapshots?: readonly OlderSnapshot[];
-  /** Like `extents`: calls `done` with what has changed since the older snapshot with this id. */
+  /**
+   * Like `extents`, but calls `done` with the parts of the range and whether each has changed since the older snapshot with the id `since`.
+   */
   changes?(since: string, positionBytes: number, lengthBytes: number, done: (status: Status, changes: readonly Change[]) => void): void;
 }

@@ -14,9 +14,9 @@ export const SLOW_STORAGE_MS = DEAD_AFTER_MS + 2 * HEARTBEAT_INTERVAL_MS;
 export const SLOW_STORAGE_LOOK_MS = SLOW_STORAGE_MS / 5;
 
 /**
- * Every BUSY_POLL_LOOK_MS of polling, rsiod checks its share of the core. If the share is less than BUSY_POLL_CORE_SHARE_MIN, polling
- * (`busy-poll`) stops for BUSY_POLL_REST_MS. The kernel needs a few percent for its own threads, and a second program that uses the core
- * gets half.
+ * After each BUSY_POLL_LOOK_MS of polling, rsiod checks its share of the core: its processor time divided by the time spent polling. If the
+ * share is less than BUSY_POLL_CORE_SHARE_MIN, polling (`busy-poll`) stops for BUSY_POLL_REST_MS. If no other program uses the core, the
+ * kernel's threads take a few percent of it; a second busy program takes half.
  */
 export const BUSY_POLL_LOOK_MS = 10;
 export const BUSY_POLL_CORE_SHARE_MIN = 0.75;
@@ -31,18 +31,24 @@ export const STALL_LOOK_MS = 500;
 export const STALL_LATE_MS = 100;
 
 /**
- * For this time after the error E_DRAINING, the client treats the server as reachable but slow. The next connection attempt (within
- * DRAINING_RETRY_MS) and its handshake must fit into this time.
+ * For this time after the error E_DRAINING, the client treats the server as reachable but slow. The time must be long enough for the next
+ * connection attempt, which follows within DRAINING_RETRY_MS, and for its handshake.
  */
 export const DRAINING_VALID_MS = 3 * DRAINING_RETRY_MS;
 
-/** Maximum number of requests with partly covered blocks in flight for one volume. Each of them needs a buffer of two blocks. */
+/**
+ * Maximum number of requests with partly covered blocks that are in flight for one volume. Each of these requests needs a buffer of two
+ * blocks.
+ */
 export const BYTE_RANGES_OUT_MAX = 64;
 /** Maximum number of idle buffers that a volume keeps for requests with partly covered blocks. */
 export const BYTE_RANGES_IDLE_MAX = 8;
 
-/** Maximum number of older snapshots that frontends can offer, and the time limit for each request to the server for the list. */
+/**
+ * Frontends can offer at most OLDER_SNAPSHOTS_MAX older snapshots of a volume. OLDER_SNAPSHOTS_WAIT_MS is the time limit for each request
+ * to the server for a part of the list of older snapshots.
+ */
 export const OLDER_SNAPSHOTS_MAX = 1_000;
 export const OLDER_SNAPSHOTS_WAIT_MS = 10_000;
-/** Number of attempts to read the list. An attempt fails if a snapshot is removed during the attempt. */
+/** Number of attempts to read the list of older snapshots. An attempt fails if a snapshot is removed from the list during the attempt. */
 export const OLDER_SNAPSHOTS_TRIES_MAX = 3;

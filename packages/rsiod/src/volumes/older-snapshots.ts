@@ -1,6 +1,6 @@
-// Asks the server for the snapshots that are older than an attached snapshot. Invariant: the list stays valid while the snapshot is
-// attached, because a new snapshot is never older. If a listed snapshot is removed, the server refuses a later query for the changes since
-// that snapshot.
+// Asks the server for the snapshots that are older than an attached snapshot. Invariant: the list stays complete while the snapshot is
+// attached, because every snapshot that is made later is younger. If a listed snapshot is removed, the server refuses a later query for the
+// changes since that snapshot.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { Attachment } from '@rsio/protocol/client/attachment';
@@ -20,7 +20,7 @@ export async function olderSnapshots(trunk: Trunk, attachment: Attachment, clock
     for (let hasMore = true; hasMore && found.length < OLDER_SNAPSHOTS_MAX; ) {
       const answer = await ask(trunk, attachment, clock, found.at(-1)?.id ?? null);
       const [body] = answer?.bodies ?? [];
-      // The last snapshot of the previous part may have been removed, so the list starts again.
+      // The snapshot `after`, at which the previous part ended, may have been removed, so the list is read from the start again.
       if (answer?.status === STATUS.UNKNOWN_VOLUME) break;
       if (answer?.status !== STATUS.OK || body === undefined) return [];
       const part = decodeSnapshotsAnswer(body, 0, body.length);
@@ -33,7 +33,7 @@ export async function olderSnapshots(trunk: Trunk, attachment: Attachment, clock
   return [];
 }
 
-/** Resolves with null if the server does not answer in time. */
+/** Asks the server for the part of the list after the snapshot `after`. Resolves with null if the server does not answer in time. */
 function ask(trunk: Trunk, attachment: Attachment, clock: Clock, after: string | null): Promise<SessionAnswer | null> {
   return new Promise((resolve) => {
     const timer = clock.after(OLDER_SNAPSHOTS_WAIT_MS, () => resolve(null));

@@ -1,5 +1,5 @@
-// Requests for arbitrary byte ranges together with changes of whole blocks, on a trunk in memory that answers in any order. Oracle: a byte
-// that only one request writes has that request's value, and every other byte is unchanged.
+// Requests for arbitrary byte ranges together with changes of whole blocks, on a trunk in memory that answers in any order. The test checks
+// that each byte that a request writes has that request's value at the end, and that every other byte is unchanged.
 
 import { assert } from '@rsio/common/lib/assert';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -21,7 +21,9 @@ import { Volume } from './volume.ts';
 const BLOCK = 4096;
 const BLOCKS = 8;
 
-/** A server that executes requests when the test says so. As on a slow disk, a READ first reads and answers later. */
+/**
+ * A server that executes requests when the test says so. As on a slow disk, the server may answer a READ long after it has read the data.
+ */
 class Scene {
   readonly clock = new FakeClock();
   readonly content = Buffer.alloc(BLOCK * BLOCKS, 1);
@@ -59,7 +61,10 @@ class Scene {
     return io;
   }
 
-  /** The server executes a request in flight: the oldest of overlapping changes, as rule O1 demands, or a READ at any time. */
+  /**
+   * Makes the server execute the request in flight at `index`. If that request is a change, older overlapping changes are executed first,
+   * as rule O1 demands.
+   */
   answer(index: number, status: Status = STATUS.OK): void {
     const one = this.out[index % this.out.length];
     if (one === undefined) return;
@@ -70,7 +75,10 @@ class Scene {
     this.clock.advance(0);
   }
 
-  /** Returns the change that must be executed first so that `one` may be executed: the older one may itself overlap a still older one. */
+  /**
+   * Returns the oldest change that must be executed before `one`. An older change that overlaps `one` may itself overlap a still older
+   * change.
+   */
   private firstBefore(one: Request): Request {
     const isChange = ({ op }: Request): boolean => op !== OP.READ && op !== OP.FLUSH;
     if (!isChange(one)) return one;
@@ -250,8 +258,8 @@ test('no more requests than the bound are in flight', () => {
 
 test('many requests at once, answered in any order: no byte of one is lost to another', () => {
   const size = BLOCK * BLOCKS;
-  // The cuts give ranges that share blocks but no bytes. The ranges with even numbers may consist of whole blocks, as from another
-  // frontend.
+  // The cuts divide the volume into ranges that share blocks but no bytes. Ranges with even numbers are submitted as whole blocks if
+  // possible, as if another frontend had sent them.
   const cuts = fc.uniqueArray(
     fc.oneof(
       fc.integer({ min: 1, max: size - 1 }),
@@ -332,7 +340,7 @@ test('any overlapping ranges, answered in any order: the result is that of execu
     fc.property(fc.array(one, { maxLength: 2 * BYTE_RANGES_OUT_MAX }), fc.infiniteStream(fc.nat(200)), (steps, turns) => {
       const scene = new Scene();
       const expected = Buffer.alloc(size, 1);
-      // These requests use up places, so that some of the following ones must wait.
+      // These reads take most of the BYTE_RANGES_OUT_MAX places, so that some of the following requests must wait.
       for (let at = 0; at < BYTE_RANGES_OUT_MAX - 4; at++) scene.submit('read', 1, 1);
       for (const [at, { op, places: ends, turn }] of steps.entries()) {
         const [begin, end] = [Math.min(...ends), Math.max(...ends)];

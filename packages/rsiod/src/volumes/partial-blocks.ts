@@ -13,7 +13,7 @@ import { RangeEntry, RangeLock } from './range-lock.ts';
 export interface ByteRangePorts {
   /** Sends a request for whole blocks at once, without queueing. */
   submit(piece: VolumeIo): void;
-  /** Called when a waiting change to whole blocks may be sent. */
+  /** Called when a change to whole blocks that had to wait may be sent. */
   go(entry: RangeEntry): void;
   done(io: VolumeIo, status: Status): void;
   /** Calls `fire` after the current event has been handled. */
@@ -143,7 +143,7 @@ export class CutRequest extends RangeEntry {
   }
 }
 
-/** Executes CutRequests, one at a time. Objects are re-used. */
+/** Executes one CutRequest at a time. The objects and their buffers are re-used for later requests. */
 export class ByteRange {
   readonly blockBytes: number;
   private request: CutRequest | null = null;
@@ -167,7 +167,7 @@ export class ByteRange {
     this.pieces = [new Piece(done), new Piece(done), new Piece(done)];
   }
 
-  /** Sends the first pieces, or returns false if there is nothing to send. */
+  /** Sends the first pieces of the request. Returns false if the request has no pieces to send. */
   start(request: CutRequest): boolean {
     const { blockBytes } = this;
     const { io, beginBytes } = request;

@@ -1,4 +1,4 @@
-// The stall watch of a volume with a fake clock: a new policy also applies to I/O that is already waiting. The decisions of a policy are
+// The stall watch of a volume with a fake clock. A changed policy also applies to I/O that is already waiting. What a policy decides is
 // tested in path-stall.test.ts.
 
 import { describe, expect, test } from 'vitest';

@@ -18,7 +18,7 @@ export type StallInput =
   /** An I/O was submitted while the volume was not ready. */
   | { readonly kind: 'submitted' }
   | { readonly kind: 'idle' }
-  /** This process was not running for `ms`. The pause does not count towards a time-out, because no message could arrive. */
+  /** This process was not running for `ms`. This time does not count towards a time-out, because the process could receive no message. */
   | { readonly kind: 'stood-still'; readonly ms: number }
   /** The server reports that it is reachable but slow. The report is valid for `forMs`. */
   | { readonly kind: 'slow'; readonly forMs: number }
@@ -30,11 +30,14 @@ export interface StallState {
   /** Time at which the volume stopped being ready; null if it is ready. */
   readonly sinceMs: number | null;
   /**
-   * `sinceMs` plus every pause in which this process was not running. With the configured value `stall = fail`, the time-out starts at this
-   * time.
+   * `sinceMs`, moved forward by every pause since then in which this process was not running. With the configured value `stall = fail`, the
+   * time-out starts at this time.
    */
   readonly countsFromMs: number | null;
-  /** Time at which the waiting I/O began to wait, plus every pause in which this process was not running; null if no I/O is waiting. */
+  /**
+   * Time at which I/O began to wait, moved forward by every pause since then in which this process was not running; null if no I/O is
+   * waiting.
+   */
   readonly waitsSinceMs: number | null;
   /** Time until which the server counts as slow. No time-out starts before this time. */
   readonly slowUntilMs: number;
@@ -195,7 +198,8 @@ export class StallWatch {
     const nowMs = clock.monotonicMs();
     const lateMs = nowMs - (this.lookMs ?? nowMs);
     if (lateMs > STALL_LATE_MS) {
-      // Add one interval to the pause: before any I/O fails, the process must read the messages that have arrived.
+      // One interval is added to the pause, so that the process can read the messages that have arrived during the pause before any I/O
+      // fails.
       const paused: StallInput = { kind: 'stood-still', ms: lateMs + STALL_LOOK_MS };
       this.state = judgeStall(this.policy, this.state, paused, nowMs).state;
     }

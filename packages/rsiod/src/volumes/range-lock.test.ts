@@ -1,5 +1,5 @@
-// Which entries wait for which, for any ranges in any order. All of them proceed in the end. The use of the ranges is tested in
-// partial-blocks.test.ts.
+// Which entries wait for which other entries, for arbitrary ranges in any order; every entry proceeds in the end. The requests that use the
+// lock are tested in partial-blocks.test.ts.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -64,7 +64,8 @@ test('no two overlapping ranges are held if one is exclusive, none is overtaken,
   );
 });
 
-// Only the test's time-out limits the time. The test timed out when each release made every waiting range check all earlier ranges.
+// Only the time-out of the test checks the speed. The test timed out when each call of `leave` made every waiting range check all earlier
+// ranges.
 test('thousands of ranges that wait for a large one do not slow down others', () => {
   const lock = new RangeLock();
   const [many, some] = [8192, 1024];

@@ -5,7 +5,7 @@
 
 import { counted } from '@rsio/common/lib/assert';
 
-/** A change that is in flight or waiting. Objects are re-used. */
+/** A change that is in flight or waiting. The objects are re-used for later changes. */
 export class RangeEntry {
   beginBytes = 0;
   endBytes = 0;
@@ -40,7 +40,9 @@ export class RangeLock {
     return !entry.isWaiting;
   }
 
-  /** Returns the entries that may proceed now. Of two entries that overlap, the older one comes first. */
+  /**
+   * Removes the entry. Returns the waiting entries that may now proceed. Of two returned entries that overlap, the older one comes first.
+   */
   leave(entry: RangeEntry): readonly RangeEntry[] {
     const from = entry.behind;
     this.unlink(entry);

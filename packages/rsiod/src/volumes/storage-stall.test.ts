@@ -1,5 +1,5 @@
-// When a storage stall is reported, with which text, and the watch of one volume with a fake clock. Real storage that stalls is tested in
-// test/integration/wrapper.test.ts.
+// When a storage stall is reported and with which text, and how the watch of one volume checks for stalls, with a fake clock. Real storage
+// that stalls is tested in test/integration/wrapper.test.ts.
 
 import { describe, expect, test } from 'vitest';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
@@ -26,7 +26,7 @@ class Scene {
     if (this.watch.isAsleep) this.watch.wake();
   }
 
-  /** One request completes. `left`: true if another request is still in flight. */
+  /** Completes one request. `left`: true if another request is still in flight afterwards. */
   answer(left = false): void {
     this.waitingSinceMs = left ? this.clock.monotonicMs() : null;
   }

@@ -1,5 +1,5 @@
-// Persistent names of volumes: their inputs, and the characters that udev accepts. The name of an attached volume is tested in
-// attachments.test.ts.
+// The persistent names of volumes: on which values they depend, and that they contain only characters that udev accepts. The name of an
+// attached volume is tested in attachments.test.ts.
 
 import { TOKEN_MAX_CHARS } from '@rsio/protocol/wire/limits';
 import { FILE_NAME_MAX_BYTES } from './limits.ts';
@@ -8,7 +8,7 @@ import { expect, test } from 'vitest';
 import { volumeById } from './volume-by-id.ts';
 
 const id = '7d444840-9dc0-11d1-b245-5ffdce74fad2';
-/** Anything that a server may give as an id. */
+/** Generates ids that a server may give to a volume. */
 const token = fc.string({
   unit: fc.integer({ min: 0x21, max: 0x7e }).map((code) => String.fromCharCode(code)),
   minLength: 1,

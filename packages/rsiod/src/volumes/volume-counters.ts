@@ -10,14 +10,14 @@ import type { VolumeIo, VolumeOp } from './frontend-volume.ts';
 export class VolumeCounters {
   private readonly counts: Record<VolumeOp, number> = { read: 0, write: 0, flush: 0, discard: 0, zero: 0 };
   private readonly bytes: Record<VolumeOp, number> = { read: 0, write: 0, flush: 0, discard: 0, zero: 0 };
-  /** Null until the first request of the kind completes. */
+  /** The latencies of each kind of request; null until the first request of that kind completes. */
   private readLatency: Histogram | null = null;
   private writeLatency: Histogram | null = null;
   private flushLatency: Histogram | null = null;
   private errors = 0;
   private longestGapMs = 0;
 
-  /** `gapMs` is the time since the last completion, without any time during which no I/O was outstanding. */
+  /** `gapMs` is the time since the last completion; time in which no I/O was outstanding does not count. */
   ended(io: VolumeIo, status: number, durationMs: number, gapMs: number): void {
     this.counts[io.op]++;
     this.bytes[io.op] += io.lengthBytes;

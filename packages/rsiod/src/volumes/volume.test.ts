@@ -1,4 +1,4 @@
-// A volume's requests and the server's answers: ranges that no frontend should send, and invalid answers. The trunk is in memory, and the
+// What a volume does with ranges that no frontend should send, and with invalid answers of the server. The trunk is in memory, and the
 // server is scripted. The stall policy is tested in path-stall.test.ts.
 
 import { expect, test } from 'vitest';
@@ -28,7 +28,7 @@ class Scene {
     this.volume.extents(positionBytes, lengthBytes, (status, extents) => this.said.push({ status, extents }));
   }
 
-  /** The server answers the EXTENTS that it has received. */
+  /** Makes the server answer the EXTENTS request that it has received. */
   answer(body: Buffer): void {
     this.trunk.clock.advance(1);
     const [path] = this.trunk.server.paths;

@@ -29,7 +29,7 @@ export type VolumeEvent = StallEvent | StorageStallEvent | StorageErrorEvent;
 
 class Gathering extends RangeEntry {
   io: VolumeIo | null = null;
-  /** True if the I/O has entered `byteRanges` and has not left yet. */
+  /** True from the call of `enter` to the call of `leave` of `byteRanges` for this I/O. */
   hasEntered = false;
   left = 0;
   status = 0;
@@ -62,7 +62,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   /** Called when the incarnation has changed; null if no frontend notes incarnations. */
   renewed: (() => void) | null = null;
   private notedLife = '';
-  /** See FrontendVolume. Set before any frontend shows the volume. */
+  /** See FrontendVolume. The list is set before any frontend shows the volume. */
   olderSnapshots: readonly OlderSnapshot[] = [];
   /** Time (monotonic ms) since which I/O is outstanding and none has completed; null if no I/O is outstanding. */
   waitingSinceMs: number | null = null;
@@ -194,7 +194,8 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
       if (enter && io.op !== 'read' && io.op !== 'flush' && !this.enters(gathering, io)) return;
       this.cut(gathering, io);
     }
-    // I/O without segments (invalid or empty) completes after the current event.
+    // I/O that is invalid or empty has no segments. It completes after the current event, because `done` must not be called within
+    // `submit`.
     if (gathering.left === 0) this.clock.soon(() => this.end(gathering));
   }
 
@@ -261,7 +262,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
       try {
         states = statesOf(first, lengthBytes);
       } catch (thrown) {
-        // Answer the frontend before the path handles the protocol error.
+        // The frontend gets its answer before the exception reaches the path, which handles the protocol error.
         this.endStates(STATUS.IO_ERROR, [], done);
         throw thrown;
       }
@@ -345,7 +346,10 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     this.notifyIdle();
   }
 
-  /** Reports a failed I/O to `storageErrors`, except after the end of the attachment, when answers say nothing about the storage. */
+  /**
+   * Reports a failed I/O to `storageErrors`. After the end of the attachment, a failure is not reported, because it says nothing about the
+   * storage.
+   */
   private failed({ op }: VolumeIo, status: number): void {
     if (this.target.standing !== 'over') this.storageErrors.failed(op, status);
   }

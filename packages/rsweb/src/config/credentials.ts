@@ -8,7 +8,7 @@ import { errnoName, RsError } from '@rsio/common/lib/errors';
 import { PEM_MAX_BYTES, TOKEN_FILE_MAX_BYTES, WEB_TOKEN_MAX_CHARS } from '../limits.ts';
 import type { WebConfig } from './rswebcfg.ts';
 
-/** Texts of PEM files. */
+/** A certificate and its private key, as the texts of PEM files. */
 export interface Credentials {
   readonly cert: string;
   readonly key: string;
@@ -21,7 +21,10 @@ export interface ServerIdentity {
   readonly notAfterMs: number;
 }
 
-/** Reads the certificate and its key; null if none is configured. Throws E_CONFIG if they cannot be used. */
+/**
+ * Reads the certificate and its key. Returns null if no certificate is configured. Throws E_CONFIG if the certificate or the key cannot be
+ * used.
+ */
 export function serverIdentity({ certificate, file }: WebConfig): ServerIdentity | null {
   if (certificate === null) return null;
   const { certificateFile, keyFile } = certificate;

@@ -27,7 +27,7 @@ export interface WebToken {
 
 export interface WebSource {
   readonly name: string;
-  /** Origin, such as https://big-9:5080. */
+  /** Origin of the other rsweb, such as https://big-9:5080. */
   readonly url: string;
   readonly tokenFile: string;
   readonly certificateAuthority: string | null;
@@ -36,9 +36,9 @@ export interface WebSource {
 export interface WebConfig {
   readonly file: string;
   readonly listen: Listen;
-  /** Null for plain HTTP. */
+  /** Files for HTTPS; null if rsweb uses plain HTTP. */
   readonly certificate: { readonly certificateFile: string; readonly keyFile: string } | null;
-  /** Names of hosts in lower case. */
+  /** Further names of this host under which browsers may reach rsweb, in lower case. */
   readonly names: readonly string[];
   readonly idleMs: number;
   readonly log: LogSettings['log'];
@@ -55,7 +55,7 @@ export function loadWebConfig(path: string): WebConfig {
   return { ...config, warnings: [...warnings, ...config.warnings] };
 }
 
-/** `file` is used only in messages. Throws E_CONFIG with `context` {file, problems}. */
+/** Parses the text. `file` is the name of the file for messages. Throws E_CONFIG, whose `context` has the fields `file` and `problems`. */
 export function parseWebConfig(text: string, file: string): WebConfig {
   const findings = new Findings(file);
   const sections = knownSections(parseIni(text), WEB_SCHEMA, findings);

@@ -32,12 +32,13 @@ function parsed(text: string): Endpoint {
 export const sha256: ValueType<string> = {
   kind: 'sha256',
   allowed: '64 hexadecimal digits, as rsweb token NAME prints them',
-  // `isSecret`, because the user may have written the token itself here by mistake, and no message may show it.
+  // The value counts as a secret, although it is only a hash: the user may have written the token itself here by mistake, and no message
+  // may show a token.
   isSecret: true,
   parse: (text) => (/^[0-9a-f]{64}$/i.test(text) ? text.toLowerCase() : refuse('SHA-256', null, sha256.allowed)),
 };
 
-/** Names of hosts in lower case. */
+/** A list of host names. The names are converted to lower case. */
 export const hostNames: ValueType<readonly string[]> = {
   kind: 'names',
   allowed: `at most ${NAMES_MAX} names of hosts without ports, separated by commas or spaces`,
@@ -53,7 +54,7 @@ function isHostName(name: string): boolean {
   return name.length <= HOST_NAME_MAX_CHARS && /^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/.test(name);
 }
 
-/** The origin of another rsweb, without a slash at the end. */
+/** The origin of another rsweb. The parsed value has no slash at the end. */
 export const sourceUrl: ValueType<string> = {
   kind: 'url',
   allowed: 'an origin such as https://big-9:5080; plain http only with a loopback address, such as http://127.0.0.1:5080',

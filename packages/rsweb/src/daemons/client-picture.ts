@@ -53,7 +53,7 @@ export function clientPart(facts: ClientFacts, machine: string, meters: Meters):
   };
 }
 
-/** If several servers of a namespace offer the same volume, the first one counts. */
+/** Returns each volume once. If several servers of a namespace offer the same volume, the entry of the first server counts. */
 function distinct(volumes: readonly Volume[]): Volume[] {
   return [...new Map(volumes.toReversed().map((volume) => [volume.id, volume])).values()].toReversed();
 }
@@ -127,7 +127,7 @@ function volumeOf(
   };
 }
 
-/** All paths. Their states come from `status`, which is asked more often than `query`. */
+/** Returns all paths. The states of the paths come from the answer to `status`, because rsweb asks `status` more often than `query`. */
 export function pathsIn({ namespaces, status }: ClientFacts): ClientPath[] {
   const fresh = new Map(
     status.interfaces.flatMap((one) => one.reps.map((rep) => [`${one.name} ${rep.address} ${rep.port}`, rep] as const)),

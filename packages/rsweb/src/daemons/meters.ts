@@ -14,7 +14,7 @@ export interface Counters {
   readonly writeBuckets: readonly number[];
 }
 
-/** Rates and latencies in an interval. Flows of several objects can be added. */
+/** The rates and latencies of an object in an interval. The flows of several objects can be added. */
 export interface Flow {
   readonly readsPerSecond: number;
   readonly writesPerSecond: number;
@@ -24,7 +24,7 @@ export interface Flow {
   readonly writeBuckets: readonly number[];
 }
 
-/** Samples that are closer in time count as one sample. */
+/** Two samples of an object that are less than this apart count as one sample. */
 const NEAR_MS = 200;
 
 export const NO_FLOW: Flow = {
@@ -101,7 +101,7 @@ export function loadOf({ readBuckets, writeBuckets, ...rates }: Flow): Load {
   return { ...rates, readLatency: percentilesOf(readBuckets), writeLatency: percentilesOf(writeBuckets) };
 }
 
-/** Percentiles of a histogram, interpolated within a bucket; null if the histogram is empty. */
+/** Returns percentiles of a histogram, which are interpolated within a bucket; null if the histogram is empty. */
 export function percentilesOf(buckets: readonly number[]): Percentiles | null {
   const total = buckets.reduce((sum, count) => sum + count, 0);
   if (total === 0) return null;
@@ -113,7 +113,7 @@ function quantile(buckets: readonly number[], rank: number): number {
   for (const [at, count] of buckets.entries()) {
     if (below + count >= rank && count > 0) {
       const low = at === 0 ? 0 : (LATENCY_EDGES_US[at - 1] ?? LATENCY_EDGES_US.at(-1) ?? 0);
-      // The last bucket has no upper edge, so twice its lower edge is used.
+      // The last bucket has no upper edge, so twice its lower edge takes the place of the upper edge.
       const high = LATENCY_EDGES_US[at] ?? low * 2;
       return Math.round(low + ((high - low) * (rank - below)) / count);
     }

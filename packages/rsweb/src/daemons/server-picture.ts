@@ -21,12 +21,12 @@ export interface ServerFacts {
   readonly change: Results['change-show']['result']['change'];
   readonly witnesses: Results['witness-list']['result']['records'];
   readonly events: Results['events']['result']['events'];
-  /** Wall-clock and monotonic time of the answers. */
+  /** The wall-clock time (`wallMs`) and the monotonic time (`monotonicMs`) at which the answers were received. */
   readonly wallMs: number;
   readonly monotonicMs: number;
 }
 
-/** The caller adds the findings. */
+/** A picture without findings, because the caller adds the findings. */
 export type Part = Omit<Picture, 'findings'>;
 
 export function serverPart(facts: ServerFacts, machine: string, meters: Meters): Part {
@@ -206,7 +206,7 @@ function eventOf(
   return { id, atMs, machine, object, from, to, reason, href: eventHref(object, serverId(daemon.nodename), ids) };
 }
 
-/** `object`: such as `volume oracle@0`. */
+/** Returns the path of the page of an event's object; null if the object has no page. `object`: a text such as `volume oracle@0`. */
 function eventHref(object: string, server: string, ids: ReadonlyMap<string, string>): string | null {
   const [, kind, name = ''] = /^(volume|client|pool) (\S+)$/.exec(object) ?? [];
   if (kind === 'client') return hrefOf('client', clientId(name));

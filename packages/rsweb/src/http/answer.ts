@@ -52,7 +52,10 @@ export function json(value: unknown, status = 200): Answer {
   return { status, type: JSON_TYPE, body: JSON.stringify(value) };
 }
 
-/** Sends the browser to a path of this server, with GET. `path`: encoded. `query`: such as `notice=KEY`. */
+/**
+ * Makes an answer that sends the browser to a path of this server, with GET. `path` must be encoded. `query` is a text such as
+ * `notice=KEY`.
+ */
 export function redirect(path: string, headers: Answer['headers'] = {}, query = ''): Answer {
   const location = query === '' ? path : `${path}?${query}`;
   return { status: 303, type: TEXT, body: `See ${location}\n`, headers: { ...headers, Location: location } };

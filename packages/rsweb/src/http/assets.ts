@@ -37,12 +37,12 @@ export class Assets {
     this.assets = new Map(read);
   }
 
-  /** `knownTag`: the header If-None-Match. */
+  /** Returns the answer with a file. `knownTag`: the value of the request's header If-None-Match. */
   answer(name: string, knownTag: string): Answer {
     const asset = this.assets.get(name);
     if (asset === undefined) return plain(404, 'No such file');
     const { type, bytes, tag } = asset;
-    // The browser must revalidate the file each time, because another release of rsweb may answer the next time.
+    // The browser must check with the server before each use of its copy, because rsweb may have been updated in the meantime.
     const headers = { 'Cache-Control': 'no-cache', ETag: tag };
     if (knownTag.split(/\s*,\s*/).includes(tag)) return { status: 304, type, body: '', headers };
     return { status: 200, type, body: bytes, headers };

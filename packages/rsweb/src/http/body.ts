@@ -1,5 +1,5 @@
-// Reads the body of a form.
-// Invariant: at most WEB_BODY_MAX_BYTES are kept. The server limits the time (requestTimeout in web-server.ts).
+// Reads the body of a form. Invariant: at most WEB_BODY_MAX_BYTES are kept.
+// The setting requestTimeout in web-server.ts limits the time.
 
 import type { IncomingMessage } from 'node:http';
 import { type Answer, plain } from './answer.ts';

@@ -1,5 +1,5 @@
-// Too many connections: those without a token displace only each other, each address and token loses its own first, and a new connection is
-// always accepted. Logins are counted in the tests of login/.
+// What happens if there are too many connections. Connections without a token displace only each other. An address or a token with too many
+// connections loses one of its own. A new connection is always accepted. The number of logins is tested in login/.
 
 import { expect, test } from 'vitest';
 import { type Connection, Connections } from './connections.ts';

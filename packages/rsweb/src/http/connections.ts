@@ -1,7 +1,7 @@
 // Decides which connections are closed if there are too many. A connection counts for its remote address until a request on it has shown a
 // right token; from then on, it counts for the token. Pure except for the kept list. Invariants: connections with a token and those without
-// have separate bounds, which do not affect each other. When a bound is reached, the owner with the most connections loses its oldest one,
-// so that a new connection is always accepted.
+// have separate bounds, which do not affect each other. When a bound is reached, the owner with the most connections loses its oldest
+// connection, so that a new one is always accepted.
 
 import { CONNECTIONS_PER_SOURCE_MAX, CONNECTIONS_PER_TOKEN_MAX, PROVEN_CONNECTIONS_MAX, STRANGE_CONNECTIONS_MAX } from '../limits.ts';
 
@@ -13,17 +13,17 @@ export interface Connection {
 }
 
 interface Kept {
-  /** Address or token. */
+  /** The remote address, or the token once a request on the connection has shown a right token. */
   owner: string;
   isProven: boolean;
   readonly end: () => void;
 }
 
 export class Connections {
-  /** The oldest first. */
+  /** All open connections, the oldest first. */
   private readonly kept = new Set<Kept>();
 
-  /** `end`: closes the connection. */
+  /** Adds a connection, and closes another connection if a bound is exceeded. `end`: the function that closes the added connection. */
   add(address: string, end: () => void): Connection {
     const one: Kept = { owner: address, isProven: false, end };
     this.kept.add(one);

@@ -1,5 +1,5 @@
-// The pure parts of the HTTP server: cookies, tokens in headers, paths, hosts, origins, redirects and the headers of every answer, also
-// with hostile input.
+// The pure parts of the HTTP server, also with hostile input: cookies, tokens in headers, paths, hosts, origins, redirects and the headers
+// of every answer.
 
 import { describe, expect, test } from 'vitest';
 import { ownPath, SECURITY_HEADERS } from './answer.ts';
@@ -97,7 +97,8 @@ describe('the host of a request', () => {
     for (const origin of ['null', 'ftp://big-9:5080', 'http://big-9', 'http://big-9:5081', 'http://evil.example', '']) {
       expect(isOwnOrigin(origin, 'big-9:5080', false)).toBe(false);
     }
-    // A plain server may be behind a proxy with TLS. A page without TLS must never send orders to a server with TLS.
+    // A server without TLS may be behind a proxy with TLS, so it accepts an origin with https. A server with TLS must never accept orders
+    // from a page that was loaded without TLS.
     expect(isOwnOrigin('https://big-9:5080', 'big-9:5080', false)).toBe(true);
     expect(isOwnOrigin('http://big-9:5080', 'big-9:5080', true)).toBe(false);
   });

@@ -1,5 +1,5 @@
-// A reply of the server: an answer, or a stream of events that stays open. The files in app/ make replies, and web-server.ts writes them to
-// a socket.
+// A reply of the server: an answer, or a stream of events that stays open.
+// app.ts makes replies, and web-server.ts writes them to a socket.
 
 import type { Answer } from './answer.ts';
 import type { Request } from './request.ts';
@@ -20,5 +20,5 @@ export interface EventStream {
 
 export type Reply = Answer | EventStream;
 
-/** The handler must call `proven` with the name of the token that the request has shown. */
+/** Makes the reply to a request. If the request has shown a right token, the handler must call `proven` with the name of the token. */
 export type Handler = (request: Request, proven: (token: string) => void) => Reply | Promise<Reply>;

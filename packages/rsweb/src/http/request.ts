@@ -8,22 +8,25 @@ export interface Request {
   /** Decoded path, such as /volume/oracle. The path begins with a slash. */
   readonly path: string;
   readonly query: URLSearchParams;
-  /** Header Host as it was sent. */
+  /** The header Host as the peer has sent it. */
   readonly host: string;
-  /** Header Origin; null if there is none. */
+  /** The header Origin; null if the request does not have this header. */
   readonly origin: string | null;
   readonly cookies: ReadonlyMap<string, string>;
-  /** Text behind `Authorization: Bearer`; null if there is none. */
+  /** The token in the header `Authorization: Bearer TOKEN`; null if the request has no such header. */
   readonly bearer: string | null;
-  /** Header If-None-Match; '' if there is none. */
+  /** The header If-None-Match; '' if the request has no header If-None-Match. */
   readonly knownTag: string;
   /** Address of the peer. */
   readonly address: string;
-  /** Fields of a form; empty if the request has no body. */
+  /** The fields of the form in the body; empty if the request has no body. */
   readonly form: URLSearchParams;
 }
 
-/** Returns the cookies of a header. The first cookie with a name counts. Malformed cookies and those beyond COOKIES_MAX are ignored. */
+/**
+ * Returns the cookies in a header Cookie. If several cookies have the same name, the first one counts. Malformed cookies and those beyond
+ * COOKIES_MAX are ignored.
+ */
 export function parseCookies(header: string): ReadonlyMap<string, string> {
   const cookies = new Map<string, string>();
   for (const part of header.split(';', COOKIES_MAX)) {
@@ -58,7 +61,7 @@ function hasControls(text: string): boolean {
   return Array.from(text).some((char) => char < ' ' || char === '\x7f');
 }
 
-/** Returns the fields of a form; null if there are too many. */
+/** Returns the fields of a form; null if the form has too many fields. */
 export function parseForm(body: string): URLSearchParams | null {
   const form = new URLSearchParams(body);
   return form.size <= FORM_FIELDS_MAX ? form : null;

@@ -1,5 +1,5 @@
-// The server with real sockets and peers that are slow, send too much or send nonsense: each is refused or disconnected, and others are
-// still served. The rights of requests are tested with the pages.
+// The server with real sockets and with peers that are slow, send too much or send nonsense. Such a peer is refused or disconnected, and
+// other peers are still served. Which requests are permitted is tested with the pages.
 
 import { connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -105,7 +105,7 @@ test('connections that send nothing keep nobody out, not even from their own add
   await Promise.all(idle.map((socket) => new Promise((resolve) => socket.once('connect', resolve))));
   const gone = new Promise((resolve) => idle[0]?.once('close', resolve));
   expect(await statusOf(`GET / HTTP/1.1\r\n${END}`)).toBe('200');
-  // The oldest connection was closed to make room.
+  // The server must close the oldest connection to make room for the new one.
   await gone;
 });
 

@@ -55,7 +55,10 @@ export class WebServer {
   private readonly ports: WebServerPorts;
   private readonly server: Server | TlsServer;
   private readonly connections = new Connections();
-  /** Connections by their remote address and port, because with TLS, a request has another socket object than its connection. */
+  /**
+   * Key: remote address and port. Value: the connection. The socket object cannot be the key, because with TLS, a request has another
+   * socket object than its connection.
+   */
   private readonly byEnd = new Map<string, Connection>();
 
   /** `credentials`: null for plain HTTP. Throws E_CONFIG if the credentials cannot be used. */
@@ -67,7 +70,7 @@ export class WebServer {
       credentials === null
         ? createServer(BOUNDS, take)
         : createTlsServer({ ...BOUNDS, handshakeTimeout: HANDSHAKE_MS, ...tlsOptions(credentials) }, take);
-    // Twice the bound, because a connection that `connections` closes still counts for a moment.
+    // Node's limit is twice our bound, because a connection that `connections` has closed still counts in Node for a moment.
     this.server.maxConnections = 2 * WEB_CONNECTIONS_MAX;
     this.server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION_MAX;
     this.server.maxHeadersCount = WEB_HEADERS_MAX;
@@ -81,7 +84,7 @@ export class WebServer {
     return typeof address === 'object' && address !== null ? address.port : 0;
   }
 
-  /** Throws E_ADDRESS_IN_USE, E_ADDRESS_MISSING, E_RIGHTS or E_SYSTEM. */
+  /** Starts to listen. Throws E_ADDRESS_IN_USE, E_ADDRESS_MISSING, E_RIGHTS or E_SYSTEM. */
   listen({ address, port }: Listen): Promise<void> {
     return new Promise((resolve, reject) => {
       const failed = (error: Error): void => reject(listenError(error, printEndpoint(address, port)));
@@ -99,7 +102,7 @@ export class WebServer {
     if ('setSecureContext' in this.server) this.server.setSecureContext(tlsOptions(credentials));
   }
 
-  /** Closes the connections that are still open after CLOSE_MS. */
+  /** Stops listening, and resolves when all connections are closed. Connections that are still open after CLOSE_MS are closed by force. */
   close(): Promise<void> {
     return new Promise((resolve) => {
       const timer = this.ports.clock.after(CLOSE_MS, () => this.server.closeAllConnections());

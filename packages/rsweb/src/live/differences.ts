@@ -11,14 +11,17 @@ export interface Change {
 
 const LISTS: readonly ListName[] = ['machines', 'servers', 'clients', 'paths', 'volumes', 'pools', 'mirrors', 'events'];
 
-/** The JSON text of each element by its list and id, for the comparison with the next picture. */
+/** For each list, a map. Key: id of an element. Value: the JSON text of the element, which is compared with the next picture. */
 export type Texts = ReadonlyMap<ListName, ReadonlyMap<string, string>>;
 
 export function textsOf(picture: Picture): Texts {
   return new Map(LISTS.map((list) => [list, new Map(picture[list].map((element) => [element.id, JSON.stringify(element)]))]));
 }
 
-/** The changes do not include findings: their order matters, so a page always gets the whole list. */
+/**
+ * Returns the changes of all lists except the findings. The order of the findings matters, so a page always gets the whole list of
+ * findings.
+ */
 export function changesBetween(before: Texts, after: Texts, picture: Picture): Change[] {
   return LISTS.flatMap((list) => {
     const [was, is] = [before.get(list), after.get(list)];

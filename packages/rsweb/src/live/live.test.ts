@@ -1,5 +1,5 @@
-// The live stream: the changes applied to the first picture give the second one; a browser that does not read is skipped and delays no
-// other browser; the number of streams is bounded, and each ends with its login.
+// The live stream. The changes that a stream sends, applied to the first picture, give the second picture. A browser that does not read is
+// skipped and delays no other browser. The number of streams is bounded, and each stream ends with its login.
 
 import { beforeEach, expect, test } from 'vitest';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
@@ -22,7 +22,7 @@ class Browser {
     this.hasEnded = true;
   }
 
-  /** The events since the last call, with their data. */
+  /** Returns the events that the stream has sent since the last call, with their data. */
   take(): [string, unknown][] {
     const events = [...this.text.matchAll(/^event: (\w+)\ndata: (.*)\n\n/gm)].map(([, name = '', data = '']): [string, unknown] => [
       name,

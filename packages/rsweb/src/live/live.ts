@@ -1,6 +1,6 @@
-// The live stream: each browser gets the picture once and then the changes. Invariants: a text is made once for all browsers. A browser
-// that does not read is skipped, gets the whole picture later, and is disconnected after STUCK_MS. The stream ends with the login. No token
-// can use up the streams of other tokens.
+// The live stream: each browser gets the picture once and then the changes. Invariants: the text of a change is made once for all browsers.
+// A browser that does not read gets no changes and later the whole picture, or is disconnected after STUCK_MS. A stream ends with its
+// login. No token can use up the streams of other tokens.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import type { EventSink, EventStream } from '../http/reply.ts';
@@ -10,7 +10,7 @@ import { BACKLOG_MAX_BYTES, HEARTBEAT_MS, STREAMS_MAX, STREAMS_PER_TOKEN_MAX, ST
 
 export interface Watcher {
   readonly token: string;
-  /** False after the login has ended. The call counts as a use of the login. */
+  /** Returns false after the login has ended. Each call counts as a use of the login, so that an open page keeps the login alive. */
   readonly isWelcome: () => boolean;
 }
 
@@ -18,7 +18,7 @@ interface Stream extends Watcher {
   readonly sink: EventSink;
   /** True if the stream has missed changes and needs the whole picture. */
   isBehind: boolean;
-  /** Monotonic time at which the backlog was last small. */
+  /** Monotonic time at which the stream's backlog was last at most BACKLOG_MAX_BYTES. */
   freeMs: number;
 }
 
@@ -39,7 +39,8 @@ export class Live {
   }
 
   /**
-   * Returns a stream for one browser; null if its token has too many. If STREAMS_MAX is reached, the token with the most loses its oldest.
+   * Returns a stream for one browser; null if the browser's token already has too many streams. If STREAMS_MAX is reached, the token with
+   * the most streams loses its oldest stream.
    */
   stream(watcher: Watcher): EventStream | null {
     const counts = new Map<string, number>();
@@ -117,7 +118,7 @@ export class Live {
   private beat(): void {
     this.heartbeat ??= this.clock.after(HEARTBEAT_MS, () => {
       this.heartbeat = null;
-      // A stream with a large backlog gets no heartbeat; `send` closes it after STUCK_MS.
+      // A stream with a large backlog gets no heartbeat; `send` closes such a stream after STUCK_MS.
       for (const stream of [...this.streams]) this.send(stream, ':\n\n', null);
       if (this.streams.size > 0) this.beat();
     });

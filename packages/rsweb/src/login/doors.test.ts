@@ -1,5 +1,5 @@
-// Logins: a right token is always accepted, even after wrong ones from the same address; cookies and their flags; the end of a login; and
-// requests from pages of other sites or under another host name (DNS rebinding).
+// Tests that a right token is always accepted, even after wrong tokens from the same address. Also tests cookies and their flags, the end
+// of a login, and requests from pages of other sites or under another host name (DNS rebinding).
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import { quietLog } from '@rsio/common/log/log';

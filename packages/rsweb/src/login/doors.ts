@@ -1,5 +1,5 @@
 // Access control: logs users in and out, finds the login of a request, and checks the request's host and origin. Invariants: the answer to
-// a wrong token says only that it is wrong. A right token is always accepted, even if wrong ones came from the same address. Logins,
+// a wrong token says only that it is wrong. A right token is always accepted, even if wrong tokens came from the same address. Logins,
 // logouts and wrong tokens are logged at a bounded rate. A POST of a browser must have the csrf value of its login, and this server as its
 // origin.
 
@@ -16,7 +16,10 @@ import { tokenOf } from './tokens.ts';
 /** The login or token of a request. */
 export interface Visitor {
   readonly token: WebToken;
-  /** Null for a program that sends a token in a header; pages of other sites cannot send that header. */
+  /**
+   * The csrf value of the login. It is null for a program that sends its token in a header, because pages of other sites cannot send that
+   * header.
+   */
   readonly csrf: string | null;
 }
 

@@ -37,7 +37,7 @@ export class Sessions {
     return id;
   }
 
-  /** Returns the login with this id and marks it as used now; null if there is none. */
+  /** Returns the login with this id and marks the login as used now. Returns null if there is no login with this id. */
   use(id: string): Session | null {
     const key = keyOf(id);
     const kept = this.kept.get(key);

@@ -16,7 +16,10 @@ export function hashOf(token: string): string {
   return createHash('sha256').update(token).digest('hex');
 }
 
-/** Returns the configured token that was shown; null if none fits. All tokens are compared, in constant time. */
+/**
+ * Returns the configured token that equals the shown token; null if no token does. The shown token is compared with all configured tokens,
+ * in constant time.
+ */
 export function tokenOf(shown: string, tokens: readonly WebToken[]): WebToken | null {
   const hash = createHash('sha256').update(shown).digest();
   let found: WebToken | null = null;

@@ -5,7 +5,7 @@ import type { Load } from '../model/picture.ts';
 import { latencyText, perSecondText, speedText } from './figures.ts';
 import { type Html, html, type Part } from './html.ts';
 
-/** Omits facts whose value is null. */
+/** Returns a list of facts, without the facts whose value is null. */
 export function factsPart(facts: readonly (readonly [name: string, value: Part])[]): Html {
   return html`<dl class="facts">${facts.map(([name, value]) => value !== null && html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
 }
@@ -24,7 +24,7 @@ export function tilesPart(tiles: readonly Tile[], id: string): Html {
   )}</dl>`;
 }
 
-/** Tiles with the current load of an object. */
+/** Returns tiles that show the current load of an object. */
 export function loadTiles({
   readBytesPerSecond,
   writtenBytesPerSecond,

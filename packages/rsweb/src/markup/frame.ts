@@ -8,7 +8,7 @@ import type { View } from './view.ts';
 
 export interface Frame {
   readonly title: string;
-  /** Heading of the page; by default the title. */
+  /** Heading of the page; if it is missing, the title is also the heading. */
   readonly heading?: Part;
   readonly body: Part;
 }
@@ -18,10 +18,10 @@ const PAGES = [
   ['/events', 'Events'],
 ] as const;
 
-/** Prefix of the answers to orders, such as a confirmation, which a browser cannot reload. */
+/** Paths that begin with this prefix are answers to orders, such as a confirmation. A browser cannot reload these pages. */
 const ORDERS = '/orders/';
 
-/** A page for a visitor who is logged in. */
+/** Makes a page for a visitor who is logged in. */
 export function framed({ title, heading = title, body }: Frame, picture: Picture, view: View): Html {
   const errors = picture.findings.filter(({ severity }) => severity === 'error').length;
   const links = PAGES.map(
@@ -44,7 +44,7 @@ ${body}</main>
   );
 }
 
-/** A page that needs no login. */
+/** Makes a page that needs no login. */
 export function bare(title: string, body: Part): Html {
   return document(
     `${title} - RSIO`,

@@ -21,7 +21,7 @@ export class Html {
   }
 }
 
-/** A value in a template; null, undefined and false give an empty text. */
+/** A value in a template. The values null, undefined and false become an empty text. */
 export type Part = Html | string | number | null | undefined | false | readonly Part[];
 
 export function html(strings: TemplateStringsArray, ...values: readonly Part[]): Html {
@@ -37,10 +37,10 @@ function textOf(value: Part): string {
 }
 
 const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;', '`': '&#96;' };
-// Control characters, and characters that change the direction of text, with which a name could show something else than it is.
+// Matches control characters, and characters that change the direction of text. With such characters, a name could look like another name.
 const UNSEEN = /[^\P{Cc}\t\n\r]|[\u202a-\u202e\u2066-\u2069\ufeff]/gu;
 
-/** Matches texts that need no escaping. This check is fast, and a page has thousands of such texts. */
+/** Matches most of the texts that need no escaping. A page has thousands of them, and this check is faster than escaping. */
 const PLAIN = /^[ \w.,:;@%/()+*?=#![\]{}|~^$-]*$/;
 
 function escaped(text: string): string {

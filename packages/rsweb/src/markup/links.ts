@@ -3,7 +3,7 @@
 
 import type { View } from './view.ts';
 
-/** Returns a link to the same page with changed keys of the query; null removes a key. */
+/** Returns a link to the same page with the given keys of the query changed. The value null removes a key. */
 export function sameWith({ path, query }: View, keys: Readonly<Record<string, string | null>>, fragment: string): string {
   const next = new URLSearchParams(query);
   for (const [key, value] of Object.entries(keys)) {

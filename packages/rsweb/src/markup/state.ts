@@ -31,7 +31,7 @@ const TONES: Readonly<Record<string, Tone>> = {
   error: 'bad',
   warning: 'warn',
 };
-/** The signs differ in form, for readers who cannot see the colours. */
+/** The signs differ in shape, for readers who cannot distinguish the colours. */
 const SIGNS: Readonly<Record<Tone, string>> = { good: '\u25cf', bad: '\u2716', warn: '\u25b2', idle: '\u25cb' };
 
 export function toneOf(state: string): Tone {

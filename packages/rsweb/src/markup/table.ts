@@ -8,28 +8,28 @@ import { sameWith } from './links.ts';
 import type { View } from './view.ts';
 
 export interface Column<T> {
-  /** Name of the column in the query. */
+  /** The name that stands for this column in the query of a sorting link. */
   readonly key: string;
   readonly title: string;
   /** True if the column is aligned to the right. */
   readonly isNumber?: boolean;
-  /** Returns the sort key of a row; null comes last. Without this function, the column cannot be sorted. */
+  /** Returns the value by which a row is sorted; rows with null come last. A column without `sortBy` cannot be sorted. */
   readonly sortBy?: (row: T) => string | number | null;
   readonly cell: (row: T) => Part;
 }
 
 export interface Table<T> {
-  /** Fragment in the table's link, and the key of its order in the query. */
+  /** The id of the table. Its links contain it as fragment, and as the key of the query that says how the table is sorted. */
   readonly id: string;
   readonly caption: string;
   readonly columns: readonly Column<T>[];
   readonly rows: readonly T[];
   readonly rowId: (row: T) => string;
-  /** Shown if there is no row. */
+  /** The text that is shown if the table has no rows. */
   readonly none: string;
 }
 
-/** The first column names the row. */
+/** Makes a table. The cells of the first column are the headers of their rows. */
 export function tableOf<T>({ id, caption, columns, rows, rowId, none }: Table<T>, view: View): Html {
   if (rows.length === 0) return html`<p class="none" id="${id}">${none}</p>`;
   const wish = view.query.get(id) ?? '';
@@ -54,7 +54,7 @@ function cellOf<T>({ cell, isNumber }: Column<T>, row: T, place: number): Html {
 function header<T>({ key, title, isNumber, sortBy }: Column<T>, id: string, order: 'ascending' | 'descending' | null, view: View): Html {
   const kind = isNumber === true ? html` class="number"` : '';
   if (sortBy === undefined) return html`<th scope="col"${kind}>${title}</th>`;
-  // The first click sorts numbers from the largest, and names from A.
+  // The first click on a header sorts numbers from the largest to the smallest, and names from A to Z.
   const isFirstDown = isNumber === true;
   const nextDown = order === null ? isFirstDown : order === 'ascending';
   const href = sameWith(view, { [id]: `${nextDown ? '-' : ''}${key}`, [`${id}-page`]: null }, id);

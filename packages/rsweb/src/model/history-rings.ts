@@ -7,13 +7,13 @@ import type { Load, Percentiles, Picture } from './picture.ts';
 
 type Figures = { readonly [K in SeriesName]?: number | null };
 
-/** In these series, a step has the largest value of its samples; in other series, the mean. */
+/** In these series, the value of a step is the largest value of its samples. In all other series, it is the mean. */
 const LARGEST: ReadonlySet<SeriesName> = new Set(['p99Us', 'p999Us']);
 
 export class HistoryRings implements HistoryView {
-  /** Sorted by the last activity, the object that has been idle longest first. */
+  /** The objects with a history. The object that has been idle longest comes first. */
   private readonly objects = new Map<HistoryName, Kept>();
-  /** Number of objects of each machine. */
+  /** Key: machine. Value: number of objects of the machine that have a history. */
   private readonly counts = new Map<string | null, number>();
 
   ringsOf(of: HistoryName): readonly Ring[] {
@@ -35,7 +35,7 @@ export class HistoryRings implements HistoryView {
     }
   }
 
-  /** `machine`: the machine whose own daemon reports the object. */
+  /** Adds the figures of one sample to the history of an object. `machine`: the machine whose own daemon reports the object. */
   private add(name: HistoryName, machine: string | null, atMs: number, figures: Figures, isBusy: boolean): void {
     let kept = this.objects.get(name);
     if (kept === undefined) {
@@ -44,7 +44,7 @@ export class HistoryRings implements HistoryView {
       this.objects.set(name, kept);
       this.count(machine, 1);
     } else if (isBusy && atMs - kept.busyMs >= REORDER_MS) {
-      // A busy object moves to the end of the map.
+      // The object was busy, so it moves to the end of the map.
       kept.busyMs = atMs;
       this.objects.delete(name);
       this.objects.set(name, kept);
@@ -53,8 +53,8 @@ export class HistoryRings implements HistoryView {
   }
 
   /**
-   * Makes room for another object if necessary. Drops an object that is idle for HISTORY_IDLE_MS, or one of the machine with the most
-   * objects.
+   * Makes room for another object of `machine` if necessary. Drops an object that has been idle for HISTORY_IDLE_MS, or else an object of
+   * the machine with the most objects. Returns false if `machine` itself has nearly the most objects.
    */
   private hasPlace(machine: string | null, atMs: number): boolean {
     if (this.objects.size < HISTORY_OBJECTS_MAX) return true;
@@ -99,7 +99,7 @@ class ObjectRing {
   private readonly values = new Map<SeriesName, Float32Array>();
   private last = -1;
   private first = -1;
-  /** Number of samples in the last step. */
+  /** Number of samples that the last step of the ring has so far. */
   private samples = 0;
 
   constructor(stepMs: number, length: number) {
@@ -144,7 +144,7 @@ class ObjectRing {
     else values[at] = LARGEST.has(name) ? Math.max(before, value) : before + (value - before) / this.samples;
   }
 
-  /** Empties the ring, because it is new, the clock was set back, or all values are too old. */
+  /** Empties the ring. Called when the ring is new, when the clock was set back, and when all its values are too old. */
   private clear(step: number): void {
     for (const values of this.values.values()) values.fill(Number.NaN);
     this.first = step;
@@ -157,7 +157,10 @@ function isActive(load: Load): boolean {
   return load.readsPerSecond > 0 || load.writesPerSecond > 0;
 }
 
-/** Combines several loads: the sums of the rates, the mean of the median latencies, and the worst of the high percentiles. */
+/**
+ * Combines several loads. Rates are added. The median latency is the mean of the medians, and a high percentile is the largest of that
+ * percentile.
+ */
 function figuresOf(loads: readonly Load[]): Figures {
   const sum = (key: 'readsPerSecond' | 'writesPerSecond' | 'readBytesPerSecond' | 'writtenBytesPerSecond'): number =>
     loads.reduce((total, load) => total + load[key], 0);

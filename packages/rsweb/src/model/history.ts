@@ -1,7 +1,7 @@
 // Types of the figures of the last minutes and hours, as used by pages and /history.json?of=NAME. The file history-rings.ts keeps the
 // figures. Invariants: the times in a ring increase by stepMs; each series of a ring has a value for each time; an unknown value is null.
 
-/** The first kinds are figures of a load; `usedBytes` and `totalBytes` belong to pools. */
+/** The names of all series. `usedBytes` and `totalBytes` belong to pools; all others are figures of a load. */
 export const SERIES = [
   'readBytesPerSecond',
   'writtenBytesPerSecond',
@@ -20,7 +20,7 @@ export type HistoryName = 'all' | `${'server' | 'client' | 'volume' | 'pool'}:${
 
 export interface Ring {
   readonly stepMs: number;
-  /** The oldest first. */
+  /** The times of the values, the oldest first. */
   readonly timesMs: readonly number[];
   readonly series: { readonly [K in SeriesName]?: readonly (number | null)[] };
 }
@@ -28,7 +28,7 @@ export interface Ring {
 /** The answer of /history.json. */
 export interface History {
   readonly of: HistoryName;
-  /** The ring with the smallest step first; empty if the object has no history. */
+  /** The rings of the object, the ring with the smallest step first; empty if the object has no history. */
   readonly rings: readonly Ring[];
 }
 

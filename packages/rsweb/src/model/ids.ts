@@ -19,12 +19,12 @@ export function poolId(server: string, name: string): string {
   return `${server}:${name}`;
 }
 
-/** `id`: the volume's own id; null if the server has not assigned one yet. */
+/** Returns the id of a volume in a picture. `id`: the volume's own id; null if the server has not assigned an id yet. */
 export function volumeId(id: string | null, server: string, name: string, universe: number): string {
   return id ?? `${server}:${name}@${universe}`;
 }
 
-/** The id consists of the two addresses, because both ends of a path know them. */
+/** Returns the id of a path. It contains the addresses of both ends, because both the server and the client report these addresses. */
 export function pathId(client: string, localAddress: string, server: string, address: string): string {
   return `${client}:${localAddress}>${server}:${address}`;
 }

@@ -1,12 +1,12 @@
 // Merges the pictures of several sources into one. A server reports its clients and a client reports its servers, so an object can occur
-// several times. The report of the object's own machine takes precedence; other reports only add missing values. The file owners.ts decides
-// before whose reports count at all. Pure. Invariants: ids are unique within a list; every list is bounded and shared fairly between the
-// sources.
+// several times. The report of the object's own machine takes precedence; other reports only add missing values. Before the merge,
+// owners.ts decides which reports of a source count at all. Pure. Invariants: ids are unique within a list; every list is bounded and
+// shared fairly between the sources.
 
 import { ELEMENTS_MAX, EVENTS_MAX, FINDINGS_MAX } from '../limits.ts';
 import type { Client, Finding, Machine, Mirror, Path, Picture, Server, Volume } from './picture.ts';
 
-/** `takenMs`: the time of the merged picture. */
+/** Merges pictures. `takenMs`: the time that the merged picture gets. */
 export function merged(parts: readonly Picture[], takenMs: number): Picture {
   const volumes = volumesOf(parts);
   const all = <T>(listOf: (part: Picture) => readonly T[]): readonly T[] => fairly(parts.map(listOf), ELEMENTS_MAX).flat();
@@ -46,7 +46,8 @@ export function merged(parts: readonly Picture[], takenMs: number): Picture {
 }
 
 /**
- * Merges lists of findings: errors first, and the lists in turn, each from its oldest finding, so that no source can displace the others.
+ * Merges lists of findings. Errors come before warnings. Among errors and among warnings, the lists take turns, each beginning with its
+ * oldest finding, so that no source can displace the findings of others.
  */
 export function findingsOf(lists: readonly (readonly Finding[])[]): readonly Finding[] {
   const ordered = lists.map((list) =>
@@ -93,7 +94,7 @@ function combined<T extends Identified>(all: readonly T[], join: (first: T, seco
   return [...found.values()];
 }
 
-/** Joins the programs of a machine, because each of them is a separate source. */
+/** Joins two reports about one machine, because each of the machine's daemons is a separate source. */
 function joinMachines(left: Machine, right: Machine): Machine {
   const first = left.state === 'answers' ? left : right;
   return { ...first, programs: [...left.programs, ...right.programs] };
@@ -105,7 +106,7 @@ function joinServers(left: Server, right: Server): Server {
     ...first,
     namespace: first.namespace === '' ? second.namespace : first.namespace,
     serverid: first.serverid ?? second.serverid,
-    // If only clients report the server, one client that reaches it proves that it is up.
+    // If only clients report the server, a single client that reaches the server proves that it is up.
     ...(first.machine === null && second.state === 'up' ? { state: second.state, reason: null } : {}),
   };
 }
@@ -118,7 +119,7 @@ function joinClients(left: Client, right: Client): Client {
     role: first.role ?? second.role,
     fencedMs: first.fencedMs ?? second.fencedMs,
     volumes: [...new Set([...first.volumes, ...second.volumes])],
-    // If only servers report the client, one server with a session of the client proves that it is connected.
+    // If only servers report the client, a single server with a session of the client proves that the client is connected.
     ...(first.machine === null && second.state === 'connected' ? { state: second.state, sinceMs: second.sinceMs } : {}),
   };
 }

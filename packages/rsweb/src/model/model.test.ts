@@ -1,5 +1,5 @@
-// Pictures: several sources are merged without duplicate objects; a picture of another machine is accepted only with the right shape and
-// loses foreign links; different releases are found; histories stay within their memory.
+// Tests that several sources are merged without duplicate objects, and that a picture of another machine is accepted only with the right
+// shape and loses links to other sites. Also tests that different releases are found, and that histories stay within their memory.
 
 import { describe, expect, test } from 'vitest';
 import { SAMPLE_MS, samplePicture } from '../testing/sample-picture.ts';
@@ -14,7 +14,7 @@ import { versionFindings } from './versions.ts';
 const sample = samplePicture();
 const LISTS = ['machines', 'servers', 'clients', 'paths', 'volumes', 'pools', 'mirrors', 'findings', 'events'] as const;
 
-/** The picture as if only clients reported it. */
+/** Returns the picture as it would be if only clients reported the objects. */
 function bySecondHand(picture: Picture): Picture {
   const servers = picture.servers.map((server) => ({ ...server, machine: null, version: null, namespace: 'osl', serverid: 7 }));
   const volumes = picture.volumes.map((volume) => ({ ...volume, pool: null, usedBytes: null, waits: [] }));

@@ -1,6 +1,7 @@
 // Decides which reports of a source count. A machine is authoritative for its own server and its own client; its reports about others are
 // hearsay. Pure. Invariants: reports of this machine's own daemons are never changed. No object, link or command of a source appears under
-// the name of another source's object. If two sources claim the same server, it is shown once for each, with the name of the source.
+// the name of another source's object. If two sources claim the same server, the server is shown once for each source, with the name of the
+// source.
 
 import { isName } from '@rsio/common/lib/units';
 import { CLAIMS_MAX, HEARSAY_SERVERS_MAX, SOURCE_POOLS_MAX } from '../limits.ts';
@@ -8,9 +9,9 @@ import { hrefOf, pathId, poolId, volumeId } from './ids.ts';
 import type { Client, Finding, Path, Picture, Pool, Server, Volume } from './picture.ts';
 import { finding } from './remedies.ts';
 
-/** The report of one source. */
+/** The picture that one source has reported. */
 export interface Told {
-  /** Unique name, such as `source mars`. */
+  /** The unique name of the source, such as `source mars`. */
   readonly source: string;
   /** True if the source is a daemon of this machine. */
   readonly isOwn: boolean;
@@ -33,7 +34,7 @@ export function heard(told: readonly Told[]): { readonly parts: readonly Picture
 /** The sources that claim a server or client as their own, by its name. */
 type Claims = ReadonlyMap<string, ReadonlySet<string>>;
 
-/** Stands for all daemons of this machine. */
+/** The name that stands for all daemons of this machine as one source. */
 const OWN = '';
 
 function claimsOf(told: readonly Told[], listOf: (picture: Picture) => readonly (Server | Client)[]): Claims {
@@ -62,16 +63,21 @@ function disputesOf(kind: 'server' | 'client', claims: Claims): Finding[] {
   });
 }
 
-/** Reduces the report of another machine to the parts that count. */
+/** Reduces the picture of another machine to the parts that count. */
 class Hearing {
   private readonly source: string;
   private readonly servers: Claims;
-  /** Names of the servers and clients that the source claims. A client that several sources claim is left out. */
+  /**
+   * Names of the servers (`ownServers`) and clients (`ownClients`) that the source claims as its own. `ownClients` does not contain a
+   * client that several sources claim.
+   */
   private readonly ownServers: ReadonlySet<string>;
   private readonly ownClients: ReadonlySet<string>;
-  /** Volumes of the source's own servers: key: id in the report; value: id in the merged picture. */
+  /**
+   * The volumes of the source's own servers. Key: id of a volume in the source's picture. Value: id of the volume in the merged picture.
+   */
   private readonly ids = new Map<string, string>();
-  /** The server of each volume that is reported by its server's own machine. */
+  /** Key: id of a volume. Value: its server. The map has the volumes that the machine of their server reports. */
   private readonly places: ReadonlyMap<string, string>;
 
   constructor({ source, picture }: Told, servers: Claims, clients: Claims, places: Map<string, string>) {
@@ -158,7 +164,8 @@ class Hearing {
       const pool = isOwnPool ? poolId(server, volume.pool?.slice(poolId(volume.server, '').length) ?? '') : null;
       return [{ ...volume, id: this.ids.get(volume.id) ?? volume.id, server, pool }];
     }
-    // Hearsay. If the volume's own server reports it, only the waits of this source's client are used.
+    // This source only knows the volume from its server. If the machine of that server reports the volume itself, only the waits of this
+    // source's client are taken from here.
     const place = this.places.get(volume.id);
     const isKnown = this.servers.has(volume.server);
     if (place === undefined ? isKnown : place !== volume.server) return [];
@@ -166,7 +173,7 @@ class Hearing {
   }
 }
 
-/** True if the id equals the name, as it must for a server or client. */
+/** True if the id equals the name. In a correct picture, this holds for every server and client. */
 function isNamed({ id, name }: Server | Client): boolean {
   return id === name && isName(name);
 }

@@ -7,7 +7,7 @@ import { DIRECTIONS, PATH_STATES } from '@rsio/common/lib/path-states';
 import { DATE_MAX_MS, ELEMENTS_MAX, FIGURE_MAX, INNER_MAX, TEXT_MAX_CHARS } from '../limits.ts';
 import type { Picture } from './picture.ts';
 
-/** Version of the form. A change that readers of the old form would misread increases the version. */
+/** Version of the shape of a picture. The version increases when the shape changes so that an older rsweb would misread it. */
 export const PICTURE_FORMAT = 1;
 
 const figure = within(0, FIGURE_MAX);
@@ -179,7 +179,7 @@ const PICTURE = object({
   events: list(object({ id: text(), atMs: date, machine: text(), object: text(), from: text(), to: text(), reason: text(), href: texts })),
 });
 
-/** Fails to compile if the shape and the type differ. */
+/** A type that makes the compilation fail if the shape and the type in picture.ts differ. */
 type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : never) : never;
 const isSameAsType: Same<Of<typeof PICTURE>, Picture> = true;
 

@@ -14,21 +14,23 @@ export interface Picture {
   readonly pools: readonly Pool[];
   readonly mirrors: readonly Mirror[];
   readonly snapshots: number;
-  /** Errors first, then warnings; the sources alternate, and each one's oldest finding comes first. */
+  /**
+   * All errors, then all warnings. Within each of the two groups, the sources alternate, and the oldest finding of a source comes first.
+   */
   readonly findings: readonly Finding[];
-  /** The oldest first. */
+  /** The events, the oldest first. */
   readonly events: readonly Event[];
 }
 
 /** The lists of a picture whose elements have an id. */
 export type ListName = 'machines' | 'servers' | 'clients' | 'paths' | 'volumes' | 'pools' | 'mirrors' | 'findings' | 'events';
 
-/** A machine that is a source: this machine, or one with another rsweb. */
+/** A machine that is a source: this machine, or another machine with an rsweb. */
 export interface Machine {
   readonly id: string;
   readonly name: string;
   readonly isLocal: boolean;
-  /** silent: no daemon of the machine answers; `reason` contains the cause. */
+  /** `silent` means that no daemon of the machine answers; `reason` contains the cause. */
   readonly state: 'answers' | 'silent';
   readonly reason: string | null;
   readonly programs: readonly {
@@ -44,7 +46,7 @@ export interface Load {
   readonly writesPerSecond: number;
   readonly readBytesPerSecond: number;
   readonly writtenBytesPerSecond: number;
-  /** Latencies of the READs that were answered in the interval; null if there was none or the latency is unknown. */
+  /** Latencies of the READs that were answered in the interval; null if no READ was answered or the latency is unknown. */
   readonly readLatency: Percentiles | null;
   readonly writeLatency: Percentiles | null;
 }
@@ -81,7 +83,7 @@ export interface Client {
   readonly name: string;
   /** Machine whose own daemon reports the client; null if only servers report it. */
   readonly machine: string | null;
-  /** silent: the client has a session without a path. */
+  /** `silent` means that the client has a session without a path. */
   readonly state: 'connected' | 'silent' | 'absent';
   readonly address: string | null;
   readonly sinceMs: number | null;
@@ -112,21 +114,24 @@ export interface Path {
   readonly roundTripMs: number | null;
   /** Cipher suite; null if the path is plain or not connected. */
   readonly cipher: string | null;
-  /** Null if unknown. */
+  /** Bytes that are sent on the path in a second; null if unknown. */
   readonly sentBytesPerSecond: number | null;
   readonly receivedBytesPerSecond: number | null;
 }
 
-/** served: clients can use the volume. paused, stopped: by command. unavailable: `reason` contains the cause. */
+/**
+ * `served`: clients can use the volume. `paused`, `stopped`: a command has paused or stopped the volume. `unavailable`: the volume cannot
+ * be served; `reason` contains the cause.
+ */
 export type VolumeState = 'served' | 'paused' | 'stopped' | 'unavailable';
 
 export interface Volume {
   readonly id: string;
   readonly name: string;
   readonly universe: number;
-  /** Server that offers the volume; if several servers do, the first one. */
+  /** Server that offers the volume. If several servers offer the volume, this is the first of them. */
   readonly server: string;
-  /** Null if a section [volume] configures the volume. */
+  /** Id of the volume's pool; null if a section `[volume]` configures the volume. */
   readonly pool: string | null;
   readonly state: VolumeState;
   readonly reason: string | null;
@@ -142,7 +147,7 @@ export interface Volume {
   /** Schedule of snapshots, such as `hourly keep 24`. */
   readonly schedule: string | null;
   readonly mirror: string | null;
-  /** Limits of the volume; null if there are none. */
+  /** Limits of the volume; null if the volume has no such limit. */
   readonly iopsLimit: number | null;
   readonly bandwidthLimitBytes: number | null;
   readonly load: Load;
@@ -177,7 +182,7 @@ export interface Mirror {
     /** Null if the server is not in the picture. */
     readonly server: string | null;
     readonly serverName: string;
-    /** Id of the volume; null if the volume is not in the picture. */
+    /** Id of the replica's volume; null if the volume is not in the picture. */
     readonly volume: string | null;
     readonly state: 'in sync' | 'behind' | 'copying';
     readonly isReachable: boolean;
@@ -187,11 +192,11 @@ export interface Mirror {
   }[];
   readonly voters: readonly { readonly serverName: string; readonly answers: boolean; readonly trouble: string | null }[];
   readonly majority: number;
-  /** Client that has the mirror attached. */
+  /** Client that has the mirror attached; null if no client has. */
   readonly holder: string | null;
 }
 
-/** A fault. */
+/** A fault, with its remedy. */
 export interface Finding {
   readonly id: string;
   readonly severity: 'error' | 'warning';

@@ -11,14 +11,14 @@ export interface Place {
   readonly commands?: readonly string[];
 }
 
-/** `kind`: a word for the kind of fault, as a part of the id. */
+/** Makes a finding from a sentence. `kind`: a word for the kind of the fault; the id of the finding contains it. */
 export function finding(severity: Finding['severity'], kind: string, sentence: string, place: Place): Finding {
   const { what, remedy } = partsOf(sentence);
   const { where, href, sinceMs = null, commands = [] } = place;
   return { id: `${kind} ${where}`, severity, what, where, remedy, commands, href, sinceMs };
 }
 
-/** A remedy that begins with a command is not capitalized. */
+/** Matches a remedy that begins with a command, which is not capitalized. */
 const COMMAND = /^(rs[a-z]+|crsio|systemctl) /;
 
 /** Splits the sentence at its last colon. */

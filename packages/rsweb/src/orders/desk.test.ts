@@ -1,5 +1,5 @@
-// Orders: the request of each order, refusals before a daemon is asked, confirmations, log lines with the token, and pages that do not wait
-// for an order that hangs.
+// Tests which request each order becomes, refusals before a daemon is asked, confirmations, and log lines with the name of the token. Also
+// tests that pages do not wait for an order that hangs.
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { Log } from '@rsio/common/log/log';
@@ -86,7 +86,7 @@ describe('the desk', () => {
 });
 
 describe('an order', () => {
-  /** Answers of the daemons to the queries before an order. */
+  /** Key: a method. Value: the daemons' answer to the query with this method before an order. */
   let answers: Readonly<Record<string, unknown>> = {};
   let asked: string[] = [];
   const answer = (method: string, params: object): Promise<never> => {

@@ -15,7 +15,7 @@ export interface Confirmation {
   readonly title: string;
   readonly what: string;
   readonly consequence: string;
-  /** The object for which the confirmation counts, such as `volume oracle@0`. The answer must contain it. */
+  /** The object for which the confirmation counts, such as `volume oracle@0`. The form with the visitor's answer must repeat this text. */
   readonly object: string;
   readonly fields: Readonly<Record<string, string>>;
   readonly action: string;
@@ -25,7 +25,7 @@ export interface Confirmation {
 export type Outcome =
   | { readonly kind: 'unknown' }
   | { readonly kind: 'confirm'; readonly confirmation: Confirmation }
-  /** `notice`: a query for the next page, such as `notice=KEY`. */
+  /** `notice`: the query of the next page's address, such as `notice=KEY`, which makes the page show the notice. */
   | { readonly kind: 'done'; readonly href: string; readonly notice: string; readonly text: string; readonly isDone: boolean };
 
 export interface DeskPorts {
@@ -34,7 +34,7 @@ export interface DeskPorts {
   readonly orders: Readonly<Record<string, OrderKind>>;
   /** The picture of this machine's own daemons. Reports of other machines never lead to an order. */
   readonly picture: () => Picture;
-  /** Called after an order, because the picture is then out of date. */
+  /** Called after an order has been executed, because the picture is then out of date. */
   readonly changed: () => void;
 }
 
@@ -47,7 +47,7 @@ export class Desk {
     this.ports = ports;
   }
 
-  /** `token`: the name of the visitor's token. */
+  /** Takes an order. `token`: the name of the visitor's token. */
   async take(name: string, form: URLSearchParams, token: string): Promise<Outcome> {
     const { orders, picture } = this.ports;
     const kind = Object.hasOwn(orders, name) ? orders[name] : undefined;
@@ -123,7 +123,7 @@ function fieldsOf(form: URLSearchParams): Fields {
   return { get: (name) => (form.get(name) ?? '').trim().slice(0, FIELD_MAX_CHARS) };
 }
 
-/** Returns the page of the object in the form. */
+/** Returns the path of the page of the form's object, to which the visitor can go back. */
 function backOf(form: URLSearchParams): string {
   for (const kind of ['volume', 'client', 'server'] as const) {
     const id = form.get(kind);

@@ -13,7 +13,7 @@ import { hrefOf, serverId, volumeId } from '../model/ids.ts';
 import type { Client, Picture, Server, Volume } from '../model/picture.ts';
 import type { Fields, OrderKind, Work } from './order.ts';
 
-/** Calls the daemons of this machine. `by`: the name of the token, for their logs. */
+/** Functions that call the daemons of this machine. `by`: the name of the visitor's token, which the daemons log. */
 export interface OrderPorts {
   readonly server: <M extends ServerMethodName>(
     method: M,
@@ -101,7 +101,7 @@ type Ask = <M extends ServerMethodName>(method: M, params: ServerMethods[M]['par
 
 type OfVolume = (work: (volume: Volume, fields: Fields) => Work, confirm?: OrderKind['confirm']) => OrderKind;
 
-/** Orders that pause, stop, resume and start a volume. */
+/** Returns the orders that pause, stop, resume and start a volume. */
 function haltOrders(ofVolume: OfVolume, ask: Ask): Readonly<Record<string, OrderKind>> {
   return {
     'volume-pause': ofVolume((volume, fields) => {
@@ -187,14 +187,14 @@ async function offeredLabel({ id, name, universe }: Volume, by: string, { client
   return null;
 }
 
-/** Like `offeredLabel`, for an attached volume. */
+/** Like `offeredLabel`, but for a volume that this client has attached; null if it has not attached the volume. */
 async function attachedLabel({ id, name, universe }: Volume, by: string, { client }: OrderPorts): Promise<string | null> {
   const { attachments } = await client('local', {}, by);
   const attached = attachments.find((one) => one.id === id && one.name === name && one.universe === universe);
   return attached === undefined ? null : volumeLabel(attached);
 }
 
-/** Finds an element by its id. Throws E_USAGE if the element is gone. */
+/** Returns the element with the given id. Throws E_USAGE if the picture no longer contains the element. */
 function found<T extends { readonly id: string }>(what: string, all: readonly T[], id: string): T {
   const one = all.find((each) => each.id === id);
   if (one === undefined) throw new RsError('E_USAGE', `There is no such ${what} any more: load the page again`);

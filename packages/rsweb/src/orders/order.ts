@@ -4,26 +4,29 @@
 
 import type { Picture } from '../model/picture.ts';
 
-/** The request to a daemon. */
+/** An order that has been checked and can be executed. */
 export interface Work {
   /** A text such as `volume oracle@0`. */
   readonly object: string;
   /** Text about the effect, for the log and the page, such as `Volume oracle@0 is removed`. */
   readonly done: string;
-  /** The page that shows the outcome. */
+  /** Path of the page that shows the outcome of the order. */
   readonly href: string;
   run(by: string): Promise<void>;
 }
 
 export interface OrderKind {
-  /** The question before the execution; null if the order needs no confirmation. `verb`: such as `Remove`. */
+  /**
+   * The question that must be confirmed before the order is executed; null if the order needs no confirmation. `verb`: a word such as
+   * `Remove`.
+   */
   readonly confirm: { readonly verb: string; readonly consequence: string } | null;
-  /** Makes the request. Throws E_USAGE or E_UNKNOWN_VOLUME if a field is wrong. */
+  /** Checks the fields, and returns the work to do. Throws E_USAGE or E_UNKNOWN_VOLUME if a field is wrong. */
   prepare(fields: Fields, picture: Picture): Work;
 }
 
 /** The fields of a form. */
 export interface Fields {
-  /** The trimmed value; '' if it is missing. */
+  /** Returns the trimmed value of a field; '' if the form does not contain the field. */
   get(name: string): string;
 }

@@ -17,7 +17,7 @@ export interface Order {
   readonly fields: Readonly<Record<string, string>>;
   /** Address to which the form is sent, such as /orders/volume-remove. */
   readonly action: string;
-  /** Page to go back to. */
+  /** Path of the page to which the visitor can go back. */
   readonly href: string;
 }
 

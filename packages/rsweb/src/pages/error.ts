@@ -1,5 +1,5 @@
 // The page of an error: the message and the remedy. Pure.
-// Invariant: it needs neither a picture nor a login.
+// Invariant: the page needs neither a picture nor a login.
 
 import { bare } from '../markup/frame.ts';
 import { type Html, html } from '../markup/html.ts';

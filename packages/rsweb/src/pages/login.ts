@@ -1,15 +1,15 @@
-// The page on which a visitor enters a token. Pure. Invariant: the page never repeats the token. The file login/doors.ts decides about the
-// access.
+// The page on which a visitor enters a token. Pure. Invariant: the page never repeats the token. The file login/doors.ts decides whether a
+// token is accepted.
 
 import { bare } from '../markup/frame.ts';
 import { type Html, html } from '../markup/html.ts';
 
 export interface Login {
-  /** Null, because there is no login yet. */
+  /** Always null, because a visitor without a login has no csrf value. */
   readonly csrf: string | null;
-  /** Path of the page after the login. */
+  /** Path of the page that is shown after the login. */
   readonly next: string;
-  /** Sentence about the failure of the last attempt. */
+  /** Sentence that says why the last attempt to log in failed; null before the first attempt. */
   readonly trouble: string | null;
   /** Name of this machine. */
   readonly host: string;

@@ -31,11 +31,11 @@ export interface PlacedClient extends Box {
 }
 
 export interface PlacedPool extends Box {
-  /** Null for the volumes that sections of rssrvcfg configure. */
+  /** The pool of the volumes; null for the volumes that are configured by sections of rssrvcfg. */
   readonly pool: Pool | null;
   readonly name: string;
   readonly volumes: readonly Volume[];
-  /** Number of volumes that are not drawn. */
+  /** Number of the pool's volumes that are not drawn. */
   readonly left: number;
   readonly perRow: number;
 }
@@ -48,7 +48,7 @@ export interface PlacedServer extends Box {
 
 /** All paths between a client and a server. */
 export interface Trunk {
-  /** Right edge of the columns of clients. Left of this edge, the line runs between the rows. */
+  /** Right edge of the columns with clients. The line runs between the rows of clients until it reaches this edge. */
   readonly edge: number;
   readonly x1: number;
   readonly y1: number;

@@ -15,7 +15,7 @@ const CELL = 11;
 const CELL_PITCH = 14;
 /** Distance from the middle of a row to the gap below it. */
 const ASIDE = 12;
-/** Fill levels of a pool from which its bar is drawn as a fault and as a warning. */
+/** From the fill level FULL on, the bar of a pool is drawn as a fault; from NEARLY_FULL on, as a warning. */
 const FULL = 0.95;
 const NEARLY_FULL = 0.8;
 
@@ -37,14 +37,14 @@ ${left > 0 && html`<p class="hint">${plural(left, 'further client')} without a f
 <span id="totals-end" tabindex="-1"></span></section>`;
 }
 
-/** Returns the thickness class of a line, from 0 to 4, on a logarithmic scale. */
+/** Returns a number from 0 to 4 that selects the thickness of a line. The scale is logarithmic. */
 function weightOf(bytesPerSecond: number): number {
   return bytesPerSecond < 1_000 ? 0 : Math.min(4, Math.max(0, Math.log10(bytesPerSecond) - 4));
 }
 
 function trunkLine({ edge, x1, y1, x2, y2, down, paths, bytesPerSecond }: Trunk): Html {
   const middle = (edge + x2) / 2;
-  // A line that does not start in the last column first runs below the row of its client.
+  // If the client is not in the last column, the line first goes down to the gap below the client's row and runs along this gap.
   const aside = x1 < edge ? `M${x1} ${y1}c6 0 6 ${ASIDE} 12 ${ASIDE}H${edge}` : `M${x1} ${y1}`;
   const fromY = x1 < edge ? y1 + ASIDE : y1;
   const way = `${aside}C${middle} ${fromY} ${middle} ${y2} ${x2} ${y2}`;
@@ -95,7 +95,7 @@ function poolPart({ pool, name, volumes, x, y, width, perRow, left }: PlacedPool
 <g aria-hidden="true"><text class="pool" x="${x}" y="${y + 10}">${shortened(name, 20)}</text><rect class="bar" x="${x + width - bar - 40}" y="${y + 2}" width="${bar}" height="8" rx="4"/>
 <rect class="fill ${kind}" x="${x + width - bar - 40}" y="${y + 2}" width="${(bar * (share ?? 0)).toFixed(1)}" height="8" rx="4"/>
 <text class="figure ${kind}" x="${x + width}" y="${y + 10}">${kind === 'bad' ? '\u2716 ' : ''}${percentText(share)}</text></g></a>`;
-  // Screen readers and the keyboard use the table of volumes instead of these cells.
+  // Users of a screen reader or the keyboard have the table of volumes instead of these cells.
   const cells = volumes.map((volume, index) =>
     volumeCell(volume, x + (index % perRow) * CELL_PITCH, y + 18 + Math.floor(index / perRow) * CELL_PITCH),
   );

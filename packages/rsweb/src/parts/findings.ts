@@ -8,7 +8,10 @@ import { type Html, html } from '../markup/html.ts';
 import { FINDINGS_SHOWN } from '../limits.ts';
 import { stateBadge } from '../markup/state.ts';
 
-/** `none`: the sentence that is shown without findings; null if nothing is shown then. */
+/**
+ * Returns the findings as a part of a page. `none`: the sentence that is shown if there are no findings; null if nothing is shown in that
+ * case.
+ */
 export function findingsPart(findings: readonly Finding[], nowMs: number, none: string | null): Html | null {
   if (findings.length === 0)
     return none === null

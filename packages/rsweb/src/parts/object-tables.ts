@@ -108,7 +108,7 @@ export function mirrorsTable(rows: readonly Mirror[], view: View): Html {
   );
 }
 
-/** Returns the worst state of the mirror's replicas, or the state of its configuration if that is not `known`. */
+/** Returns the state of the mirror's configuration, unless that is `known`. In that case, returns the worst state of its replicas. */
 export function mirrorState({ state, replicas }: Mirror): string {
   if (state !== 'known') return state;
   return (['behind', 'copying'] as const).find((worst) => replicas.some((replica) => replica.state === worst)) ?? 'in sync';

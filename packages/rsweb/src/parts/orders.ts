@@ -1,5 +1,5 @@
-// Forms for orders about objects of this machine, for visitors with the right to manage. For other objects or visitors, a sentence says
-// where to give orders. Pure. Invariants: every form contains the csrf value of the login. The orders and their fields are those of
+// Forms for orders about objects of this machine, for visitors with the right to manage. For other objects and visitors, a sentence says
+// where orders can be given. Pure. Invariants: every form contains the csrf value of the login. The orders and their fields are those of
 // orders/order-table.ts. A form keeps its place and its meaning when the state of its volume changes, because a visitor may be about to
 // click.
 
@@ -36,7 +36,9 @@ ${isAttachable && !isAttached && order('attach', html`<button>Attach to this mac
 ${isAttached && order('detach', html`<button class="danger">Detach from this machine \u2026</button>`)}`);
 }
 
-/** Forms to pause, stop, resume and start a volume. A form that the volume's state does not permit is disabled, not missing. */
+/**
+ * Returns the forms to pause, stop, resume and start a volume. A form that does not fit the volume's state is disabled, but still shown.
+ */
 function haltOrders({ state }: Volume, order: (name: string, fields: Html) => Html): Html {
   const onlyIf = (isPermitted: boolean): Html => (isPermitted ? html`` : html` disabled`);
   const isStopped = state === 'stopped';

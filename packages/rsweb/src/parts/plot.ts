@@ -1,5 +1,6 @@
-// Plots of histories. The server draws each plot as SVG; in a browser with scripts, the script replaces it with uPlot. Pure. Invariants:
-// both show the same rings; a gap in a series is a gap in its line; a plot has a name, and its last values are shown as text.
+// Plots of histories. The server draws each plot as SVG; in a browser with scripts, the script replaces the SVG with a plot of uPlot. Pure.
+// Invariants: both forms of a plot show the same rings; a gap in a series is a gap in its line; a plot has a name, and its last values are
+// shown as text.
 
 import type { HistoryName, Ring, SeriesName } from '../model/history.ts';
 import { latencyText, numberText, sizeText, speedText, timeText } from '../markup/figures.ts';
@@ -19,7 +20,7 @@ export interface Plot {
 
 const WIDTH = 560;
 const HEIGHT = 150;
-/** Share of the height that stays free above the largest value. */
+/** The height of a plot corresponds to the largest value times HEADROOM, so that space stays free above the line. */
 const HEADROOM = 1.1;
 
 const TEXTS: Readonly<Record<PlotUnit, (value: number | null) => string>> = {
@@ -62,7 +63,7 @@ export function loadPlots(of: HistoryName, view: View): Html {
 export function plotsPart(plots: readonly Plot[], view: View): Html {
   const rings = view.history.ringsOf(plots[0]?.of ?? 'all');
   const shown = Math.min(Math.max(0, rings.length - 1), Math.max(0, Math.floor(Number(view.query.get('span'))) || 0));
-  // Soon after the start, several rings cover the same time and have the same name, so only one link is shown.
+  // Soon after rsweb has started, several rings cover the same time and have the same name, so only one link is shown for them.
   const names = rings.map(spanText);
   const links = names.flatMap((name, index) => {
     if (index === shown) return html`<span aria-current="true">${name}</span> `;
@@ -111,8 +112,8 @@ function clockText(wallMs: number): string {
 }
 
 /**
- * Returns the SVG path of a line. If there are more than PLOT_POINTS points, each group of points is reduced to its largest, so that no
- * peak is lost.
+ * Returns the SVG path of a line. If the line has more than PLOT_POINTS points, each group of successive points is reduced to the largest
+ * of them, so that no peak is lost.
  */
 function pathOf(line: readonly (number | null)[], top: number): string {
   const group = Math.max(1, Math.ceil(line.length / PLOT_POINTS));

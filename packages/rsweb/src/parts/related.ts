@@ -11,7 +11,7 @@ export function relatedFindings({ findings }: Picture, href: string): Finding[] 
   return findings.filter((finding) => finding.href === href);
 }
 
-/** `object`: the object's name in events, such as `volume oracle@0`. The newest events come first. */
+/** Returns the events of an object, the newest first. `object`: the name of the object in events, such as `volume oracle@0`. */
 export function relatedEvents({ events }: Picture, view: View, href: string, object: string): Html {
   const rows = events
     .filter((event) => event.href === href || event.object === object)

@@ -5,7 +5,7 @@ import type { Pool } from '../model/picture.ts';
 import { percentText } from '../markup/figures.ts';
 import { type Html, html } from '../markup/html.ts';
 
-/** Used share of a pool's file system, from 0 to 1; null if unknown. */
+/** Returns the used share of a pool's file system, from 0 to 1; null if the size of the file system is unknown. */
 export function usedShare({ totalBytes, freeBytes }: Pick<Pool, 'totalBytes' | 'freeBytes'>): number | null {
   if (totalBytes === null || freeBytes === null || totalBytes === 0) return null;
   return Math.min(1, Math.max(0, 1 - freeBytes / totalBytes));

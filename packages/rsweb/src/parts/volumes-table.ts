@@ -83,12 +83,12 @@ export function volumeName({ name, universe }: Volume): string {
   return `${name}@${universe}`;
 }
 
-/** Says `waiting` in place of `served`, because waiting I/O needs attention. */
+/** Returns the state of a volume. A served volume with waiting I/O is shown as `waiting`, because waiting I/O needs attention. */
 export function stateText({ state, waits }: Volume): string {
   return state === 'served' && waits.length > 0 ? 'waiting' : state;
 }
 
-/** Removes the server from the id of a pool. */
+/** Returns the name of a pool from its id, which begins with the name of the server. */
 function poolName(pool: string): string {
   return pool.slice(pool.indexOf(':') + 1);
 }

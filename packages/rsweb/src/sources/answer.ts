@@ -8,12 +8,15 @@ import { jsonTrouble } from './json-scan.ts';
 
 export type Answered =
   | { readonly kind: 'picture'; readonly picture: Picture }
-  /** `why`: part of a sentence with the reason why the answer cannot be used. */
+  /** The answer cannot be used. `why`: the part of a sentence that says why. */
   | { readonly kind: 'nonsense'; readonly why: string }
   /** The answer is from another release, which may use another form. */
   | { readonly kind: 'release'; readonly release: string };
 
-/** `id` and `name`: those of the machine in the configuration, because several machines may have the same host name. */
+/**
+ * Converts an answer. `id` and `name` are those that the configuration gives the machine, because several machines may have the same host
+ * name.
+ */
 export function answerIn(bytes: Buffer, id: string, name: string): Answered {
   const trouble = jsonTrouble(bytes);
   if (trouble !== null) return { kind: 'nonsense', why: trouble };
@@ -31,7 +34,7 @@ export function answerIn(bytes: Buffer, id: string, name: string): Answered {
   return { kind: 'nonsense', why: typeof picture === 'string' ? picture : 'its format is another one' };
 }
 
-/** Replaces all machines of the picture by one, because a source is one machine. */
+/** Replaces all machines of the picture by the one with this id and name, because each source is one machine. */
 function ofMachine(picture: Picture, id: string, name: string): Picture {
   const own = new Set(picture.machines.map((machine) => machine.id));
   const renamed = (machine: string | null): string | null => (machine !== null && own.has(machine) ? id : null);

@@ -1,5 +1,5 @@
-// A hostile source cannot affect the picture of the others: it is believed only about its own server and client, false claims cause
-// findings, and it displaces no objects, links or commands of another source.
+// A hostile source cannot affect what the picture shows of other sources. Its reports count only for its own server and client, its false
+// claims cause findings, and it cannot displace objects, links or commands of another source.
 
 import { expect, test } from 'vitest';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
@@ -75,7 +75,7 @@ const event = (id: string, atMs: number): Event => ({
   href: '/server/big-9',
 });
 
-/** The reports of this machine's rssrv, and of the rsweb on the client db-1. */
+/** The picture that this machine's rssrv reports (`own`), and the one that the rsweb on the client db-1 reports. */
 const own: Picture = {
   ...NOTHING,
   machines: [{ id: 'big-9', name: 'big-9', isLocal: true, state: 'answers', reason: null, programs: [] }],

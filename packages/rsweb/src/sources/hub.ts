@@ -1,6 +1,6 @@
 // Asks all sources, each at its own pace, and merges their pictures. Invariants: no source waits for another one, and no page waits for a
-// source. A source has one request at a time, and a pause after a costly answer. Other machines get the pictures of own sources only, so
-// that two rswebs do not repeat each other's data.
+// source. A source has one request at a time, and a pause after a costly answer. Other machines get only the pictures of the sources on
+// this machine, so that two rswebs do not repeat each other's data.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { findingsOf, merged } from '../model/merge.ts';
@@ -12,7 +12,7 @@ import { NOTHING, type Source } from './source.ts';
 
 interface Entry {
   readonly source: Source;
-  /** Null before the first answer, and if the source does not exist on this machine. */
+  /** The last picture of the source; null before its first answer, and if the source does not exist on this machine. */
   picture: Picture | null;
   timer: Timer | null;
   hasEnded: boolean;
@@ -24,7 +24,7 @@ export interface HubPorts {
   readonly clock: Clock;
   /** Called with each new picture. */
   readonly changed: (picture: Picture) => void;
-  /** True while a browser has the live stream open. */
+  /** Returns true while a browser has the live stream open. */
   readonly isWatched: () => boolean;
 }
 
@@ -39,18 +39,18 @@ export class Hub {
     this.ports = ports;
   }
 
-  /** The last picture of all sources. */
+  /** The merged picture of all sources at the last merge. */
   get picture(): Picture {
     return this.latest;
   }
 
-  /** The last picture of this machine's sources alone. */
+  /** Returns the merged picture of only those sources that are on this machine. */
   ownPicture(): Picture {
     const own = this.entries.flatMap(({ source, picture }) => (source.isOwn && picture !== null ? picture : []));
     return merged(own, this.ports.clock.wallMs());
   }
 
-  /** Replaces the sources. */
+  /** Replaces the sources by those of a new configuration. */
   take(sources: readonly Source[]): void {
     for (const entry of this.entries) end(entry);
     this.entries = sources.map((source) => ({ source, picture: null, timer: null, hasEnded: false, restsUntilMs: 0 }));
@@ -91,7 +91,7 @@ export class Hub {
     }
   }
 
-  /** Never rejects. */
+  /** Asks one source once, and stores its picture. Never rejects. */
   private async ask(entry: Entry): Promise<void> {
     const { clock } = this.ports;
     const { source } = entry;

@@ -7,7 +7,7 @@ const VALUES_MAX = 1_000_000;
 
 const [QUOTE, BACKSLASH, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT, COMMA] = Buffer.from('"\\[]{},');
 
-/** Returns the reason if the text must not be parsed; otherwise null. The text need not be valid JSON. */
+/** Returns the reason why the text must not be parsed; null if it may be parsed. The text need not be valid JSON. */
 export function jsonTrouble(bytes: Uint8Array): string | null {
   let [depth, containers, values, isText] = [0, 0, 0, false];
   for (let at = 0; at < bytes.length; at++) {

@@ -1,5 +1,5 @@
-// Common parts of the sources on this machine: the machine itself, and the findings if a daemon does not answer. Invariant: a daemon that
-// is not running, hangs or refuses access causes a finding with a remedy.
+// Parts that all sources on this machine have in common: the machine in the picture, and the findings if a daemon does not answer.
+// Invariant: a daemon that is not running, hangs or refuses access causes a finding with a remedy.
 
 import { hostname } from 'node:os';
 import type { RsError } from '@rsio/common/lib/errors';

@@ -25,7 +25,7 @@ export class LocalServer implements Source {
   private readonly clock: Clock;
   private readonly meters = new Meters();
   private slow: { readonly facts: Slow; readonly atMs: number } | null = null;
-  /** Counts the calls of `renew`, so that an answer that was requested before the last call is not kept. */
+  /** Number of calls of `renew`. An answer is kept only if `renew` was not called since the answer was requested. */
   private renewals = 0;
 
   constructor(paths: RssrvPaths, clock: Clock) {

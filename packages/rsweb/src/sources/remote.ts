@@ -23,7 +23,7 @@ export class Remote implements Source {
   private readonly clock: Clock;
   private readonly agent: HttpAgent | TlsAgent;
   private readonly isTls: boolean;
-  /** The error if the token or certificate could not be read when the configuration was applied. */
+  /** The error with which the token or the certificate could not be read when the configuration was applied; null if both were read. */
   private readonly trouble: RsError | null;
   private readonly token: string = '';
 

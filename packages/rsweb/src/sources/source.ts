@@ -4,17 +4,20 @@
 import type { Finding, Picture } from '../model/picture.ts';
 
 export interface Source {
-  /** Unique among the sources. */
+  /** Name of the source, which no other source has. */
   readonly name: string;
   /** True if the source is on this machine, so that its picture is offered to other machines. */
   readonly isOwn: boolean;
-  /** Pause before the next request, because handling the last answer took much time of this process. */
+  /** Pause before the next request. The pause is long if handling the last answer took much time of this process. */
   readonly restMs: number;
-  /** Resolves with null if the source does not exist on this machine, which is no fault. Rejects with an error that has a remedy. */
+  /**
+   * Asks the source. Resolves with its picture; null if the source does not exist on this machine, which is no fault. Rejects with an error
+   * that has a remedy.
+   */
   sample(): Promise<Picture | null>;
   /** Makes the picture after a failed request. `last`: the source's last picture; null if there is none. */
   failed(thrown: unknown, last: Picture | null): Picture;
-  /** Called after an order. Forgets cached answers. */
+  /** Called after an order. The source must forget its cached answers. */
   renew?(): void;
   close(): void;
 }
@@ -33,7 +36,7 @@ export const NOTHING: Picture = {
   events: [],
 };
 
-/** Converts the last picture of a source that no longer answers: its servers are down, and its volumes are unavailable. */
+/** Returns the last picture of a source that no longer answers, changed so that its servers are down and its volumes are unavailable. */
 export function withoutAnswer(last: Picture | null, reason: string, findings: readonly Finding[]): Picture {
   if (last === null) return { ...NOTHING, findings };
   return {

@@ -1,5 +1,5 @@
-// Histories for tests of pages: a ring of seconds and one of minutes, by formula.
-// Each ring has one gap.
+// Histories for tests of pages. Each history has a ring with short steps and a ring with long ones, whose values come from a formula. Each
+// ring has one gap.
 
 import type { HistoryName, HistoryView, Ring, SeriesName } from '../model/history.ts';
 import { SAMPLE_MS } from './sample-picture.ts';

@@ -14,7 +14,7 @@ const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
 const TIB = 1024 ** 4;
 const DAY_MS = 86_400_000;
-/** 2026-03-02, 09:30 GMT. */
+/** The time of the sample picture: 2026-03-02, 09:30 GMT. */
 export const SAMPLE_MS = Date.UTC(2026, 2, 2, 9, 30);
 const SERVICES = ['oracle', 'mail', 'web', 'archive', 'build', 'wiki', 'metrics', 'home', 'git', 'shop'];
 const SERVER_NAMES = ['atlas', 'rhea', 'themis', 'hyperion'];
@@ -23,9 +23,9 @@ const POOL_WORDS = ['fast', 'bulk'];
 
 export interface SampleOptions {
   readonly takenMs?: number;
-  /** True for a picture without faults and findings. */
+  /** True if the picture must have no faults and no findings. */
   readonly isWell?: boolean;
-  /** Changes the loads, as if a second had passed. */
+  /** Number of seconds that have passed. Another number gives other loads. */
   readonly tick?: number;
 }
 
@@ -52,7 +52,7 @@ export function samplePicture({ takenMs = SAMPLE_MS, isWell = false, tick = 0 }:
   };
 }
 
-/** Adds a fault to a picture, as if it happened while a page is open. */
+/** Returns the picture with one more fault, as if the fault had happened while a page is open. */
 export function withFault(picture: Picture, finding: Finding): Picture {
   return { ...picture, findings: [finding, ...picture.findings] };
 }
@@ -78,7 +78,7 @@ function machineOf(name: string, isLocal: boolean, takenMs: number): Machine {
   return { id: name, name, isLocal, state: 'answers', reason: null, programs: [program('rssrv', takenMs)] };
 }
 
-/** A number from 0 to 1 that depends only on `index`. */
+/** Returns a number from 0 to 1 that depends only on `index`, for use as a share. */
 function share(index: number): number {
   const wave = Math.sin(index * 12.9898) * 43_758.5453;
   return wave - Math.floor(wave);

@@ -73,7 +73,7 @@ function forcedText(forced: ForcedMirror): string {
   const { voters, replicas } = forced;
   const witnesses = voters.filter((name) => !replicas.some(({ server }) => server === name));
   const label = volumeLabel(forced);
-  // --server is needed, because two volumes have this name until the lost servers are removed from the client's file.
+  // The printed command contains --server, because two volumes have this name until the lost servers are removed from the client's file.
   return toText([
     `${label} is on ${placesOf(forced)}${witnesses.map((name) => `, witness ${name}`).join('')}`,
     `    rsconfig -a ${label} --server ${replicas[0]?.server ?? ''} attaches it`,

@@ -22,7 +22,7 @@ export function mirrorTable(mirrors: readonly MirrorSummary[]): string {
   return toText(alignColumns(HEADINGS, rows));
 }
 
-/** A text such as ` resync 41% 2m`: the copied share of the replica, and the remaining time. */
+/** Returns a text such as ` resync 41% 2m`, with the copied share of the replica and the remaining time. */
 function copied(copy: MirrorSummary['replicas'][number]['copy'], sizeBytes: number | null): string {
   if (copy === null || copy.state !== 'copying') return '';
   const { leftBytes, etaMs } = copy;
@@ -30,13 +30,16 @@ function copied(copy: MirrorSummary['replicas'][number]['copy'], sizeBytes: numb
   return ` resync${percent}${etaMs === null ? '' : ` ${printDuration(roughly(etaMs))}`}`;
 }
 
-/** Rounds a duration to whole seconds, minutes or hours. */
+/** Returns a duration as a text, rounded to whole seconds, minutes or hours. */
 function roughly(ms: number): number {
   const unitMs = ms < 120_000 ? 1_000 : ms < 7_200_000 ? 60_000 : 3_600_000;
   return Math.max(1, Math.round(ms / unitMs)) * unitMs;
 }
 
-/** A server that answers is `unusable`, not `silent`, if its replica or record cannot be used. */
+/**
+ * Returns the server's name with a remark: `silent` if the server does not answer, `unusable` if it answers but its replica or record
+ * cannot be used.
+ */
 function shown({ server, isSilent }: { readonly server: string; readonly isSilent: boolean }, isUsable: boolean): string {
   return isUsable ? server : `${server}(${isSilent ? 'silent' : 'unusable'})`;
 }
@@ -62,8 +65,8 @@ export function mirrorTroubles(mirror: MirrorSummary): string[] {
 }
 
 /**
- * Returns a sentence for each name that two mirrors have. Two mirrors have one name if a mirror was made by force and lost servers of the
- * old mirror return.
+ * Returns a sentence for each name that two mirrors have. After a mirror was made by force, the old and the new mirror have the same name
+ * if lost servers of the old mirror return.
  */
 export function twins(mirrors: readonly MirrorSummary[]): string[] {
   const labels = mirrors.map((mirror) => volumeLabel(mirror));

@@ -150,7 +150,7 @@ rsconfig mirror force, two mirrors may have this name; --id chooses one of them.
   },
 });
 
-/** Attaches the new mirror. An error becomes part of the outcome and is not thrown, because the mirror exists. */
+/** Attaches the new mirror. An error becomes part of the outcome and is not thrown, because the mirror has already been created. */
 async function attached({ call }: CommandContext, label: string): Promise<AttachOutcome> {
   const failed = (error: AttachOutcome['error']): AttachOutcome => ({ volume: label, done: false, already: false, device: null, error });
   try {
@@ -166,7 +166,7 @@ export function leftOver({ note }: CommandContext, sentence: string): void {
   note(`Left behind: ${sentence}`);
 }
 
-/** Throws E_USAGE for an empty name. */
+/** Returns the value of an option; null if the option is not given. Throws E_USAGE if the value is empty. */
 export function given(option: string, value: string | null): string | null {
   if (value === '') throw usageError(`${option} has an empty name: give a name`);
   return value;

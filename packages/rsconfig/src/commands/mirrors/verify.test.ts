@@ -22,7 +22,7 @@ const DIFFERENT: VerificationView = {
   ranges: [{ beginBytes: 4_096, endBytes: 12_288, servers: ['big-8'], isRepaired: false }],
 };
 
-/** `looks`: the answers of rsiod in order; the last one is repeated. */
+/** Makes an rsiod for which `looks` are the answers to the queries, in order. After the last answer, every query gets that answer again. */
 function daemon(looks: readonly (VerificationView | null)[], seen: unknown[] = []): Partial<ControlHandlers> {
   const left = [...looks];
   const look = () => ({ verification: (left.length > 1 ? left.shift() : left[0]) ?? null });
@@ -75,7 +75,7 @@ test('a comparison that goes on is waited for, and one that was ended is no succ
   expect(seen).toEqual([]);
 });
 
-// Regression: the command printed the reason for waiting only when the reason changed.
+// Regression: the command printed the reason for which the comparison waits only when the reason changed, so not at first.
 test('what it waits for is told at once', async () => {
   const clock = new FakeClock();
   const waiting = { ...EQUAL, isRunning: true, waitsFor: 'Only one replica is in sync' };

@@ -1,5 +1,5 @@
-// Implements `mirror verify`, which makes rsiod compare the replicas of a mirror. rsiod continues if the command is stopped. Invariant: the
-// exit code is 0 only if everything was compared and no difference is left.
+// Implements `mirror verify`, which makes rsiod compare the replicas of a mirror. If the user stops the command, rsiod continues the
+// comparison. Invariant: the exit code is 0 only if everything was compared and no difference is left.
 
 import { JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { toText } from '@rsio/common/cli/table';
@@ -58,7 +58,10 @@ again, and --stop ends it.`,
 
 type Named = ReturnType<typeof namedVolume>;
 
-/** Starts a comparison. If one is already running and no repair is requested, the command only waits for it. */
+/**
+ * Starts a comparison. If a comparison is already running and no repair is requested, the function starts none, and the command waits for
+ * the running one.
+ */
 async function begun({ call }: CommandContext, named: Named, repair: boolean, from: string | null): Promise<void> {
   const { verification } = await call('mirror-verification', named);
   if (verification?.isRunning === true && !repair) return;

@@ -1,5 +1,5 @@
-// With several servers: which one gets a command about a volume, and which one gets a new volume.
-// The commands themselves are in server-volumes.test.ts.
+// Which of several servers gets a command about a volume, and on which of them a new volume is created. The commands themselves are in
+// server-volumes.test.ts.
 
 import type { ServerView } from '@rsio/common/control/methods';
 import { RsError } from '@rsio/common/lib/errors';

@@ -1,5 +1,5 @@
-// The commands about the volumes of servers: the commands that rsconfig shares with rsadm (manage/volumes), executed by a server through
-// rsiod, and the inventory of all servers. Invariant: a volume that is attached here is not removed.
+// The commands about the volumes of servers. rsconfig shares most of them with rsadm (manage/volumes), and sends their requests to a server
+// through rsiod. This file also has the inventory of all servers. Invariant: a volume that is attached here is not removed.
 
 import { type Command, JSON_OPTION, type OptionSpec, type OptionValues, parseWait, printJson, WAIT_OPTION } from '@rsio/common/cli/command';
 import { text } from '@rsio/common/lib/shape';
@@ -51,7 +51,7 @@ export function doorOf(context: CommandContext, filter: PlaceFilter): VolumeDoor
   };
 }
 
-/** Throws E_IN_USE if the purpose is `remove` and the volume is attached here. */
+/** Returns `target` if the command may continue. Throws E_IN_USE if `purpose` is `remove` and the volume is attached on this machine. */
 async function notAttached(context: CommandContext, target: VolumeTarget, purpose: Purpose): Promise<VolumeTarget> {
   if (purpose !== 'remove') return target;
   const { name, universe } = target.volume;
@@ -65,8 +65,8 @@ async function notAttached(context: CommandContext, target: VolumeTarget, purpos
   const [listed] = places
     .filter(({ server, isConnected }) => server === target.server && isConnected)
     .flatMap((place) => place.listed.filter((one) => one.name === name && one.universe === universe));
-  // An attached mirror may have this name, while the volume on the server is no longer its replica; such a volume may be removed. A volume
-  // that the server does not list may be the attached one.
+  // If the server's list shows that its volume is neither the attached volume nor a replica of the attached mirror, only the name is the
+  // same, and the volume may be removed. If the server does not list the volume, it may be the attached one.
   if (listed !== undefined && !ids.includes(listed.id) && (listed.mirror === null || !ids.includes(listed.mirror))) return target;
   const label = target.label(target.volume);
   throw new RsError('E_IN_USE', `${label} is attached here: detach it first (rsconfig -d ${label})`);

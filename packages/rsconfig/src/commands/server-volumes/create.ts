@@ -62,7 +62,10 @@ async function checkOwnAccess(context: CommandContext, filter: PlaceFilter, clie
   throw usageError(`--attach needs this client in --clients: add ${own.join(' or ')}`);
 }
 
-/** If the volume exists, a note says how to show and attach it, because an earlier attempt of the user may have created it. */
+/**
+ * Executes `work`, which creates the volume. If the volume already exists, a note says how to show and attach it, because an earlier
+ * attempt of the user may have created it.
+ */
 async function createOrSay(context: CommandContext, name: string, work: () => Promise<CreatedVolume>): Promise<CreatedVolume> {
   try {
     return await work();

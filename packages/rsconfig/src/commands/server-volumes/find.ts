@@ -15,7 +15,7 @@ import { watched } from './slow-call.ts';
 type Context = Pick<CommandContext, 'call' | 'clock' | 'note' | 'waiting'>;
 
 export interface NamedVolume extends VolumeName {
-  /** Null if neither the name nor --namespace gives it. */
+  /** Name of the namespace; null if neither the name of the volume nor --namespace contains it. */
   readonly namespace: string | null;
 }
 
@@ -69,7 +69,10 @@ export async function findVolume(context: CommandContext, name: string, filter: 
   );
 }
 
-/** Finds a mirror by name. Resolves with null if the name fits a volume that is no mirror, several volumes, or none. */
+/**
+ * Finds a mirror by name. Resolves with null if no volume has the name, if several volumes have it, or if the volume with the name is not a
+ * mirror.
+ */
 export async function findMirror(context: CommandContext, name: string): Promise<NamedMirror | null> {
   const volume = namedVolume(name, null);
   const places = await placesOf(context, { server: null, namespace: volume.namespace });
@@ -107,8 +110,8 @@ interface Sorted {
 }
 
 /**
- * Errors which mean that the server does not have the volume. An old server without commands lists all its volumes, so E_VERSION is such an
- * answer.
+ * Errors which mean that the server does not have the volume. E_VERSION is one of them: a server of an old release does not know the
+ * method, but its list contains all its volumes.
  */
 const ANSWERED_NO: readonly string[] = ['E_UNKNOWN_VOLUME', 'E_VERSION'];
 
@@ -150,8 +153,8 @@ function oneOf(context: Context, volume: NamedVolume, { holding, silent }: Sorte
 }
 
 /**
- * Returns the servers for a new volume; the server with the most room in its pools comes first. Throws E_EXISTS if a server has a volume
- * with this name. Throws E_NO_PATH if a server does not answer, because it may have created the volume for an earlier attempt.
+ * Returns the servers for a new volume; the server with the most room in its pools comes first. Throws E_EXISTS if a server already has a
+ * volume with this name. Throws E_NO_PATH if a server does not answer, because an earlier attempt may have created the volume there.
  */
 export async function serversFor(
   context: Context,
@@ -177,7 +180,8 @@ export async function serversFor(
   const able = shown.filter(({ error }) => error?.code !== 'E_VERSION').map(({ place }) => place);
   const rooms = (await askAll(context, able, 'pool-list', {}, INVENTORY_WAIT_MS)).map(({ place, result }) => ({
     place,
-    // A server that does not show its pools comes last. If it refuses the volume, its answer gives the reason.
+    // A server that does not show its pools to this client comes last. If such a server is chosen and refuses the volume, its answer gives
+    // the reason.
     room: result === null ? { clones: false, bytes: -1 } : roomOf(result.pools, pools),
   }));
   const fitting = rooms.flatMap(({ place, room }) => (room === null ? [] : [{ place, room }])).toSorted((a, b) => byRoom(a.room, b.room));
@@ -190,18 +194,21 @@ export async function serversFor(
 type PoolView = ServerMethods['pool-list']['result']['pools'][number];
 
 interface Room {
-  /** True if the file system supports reflinks and has room. */
+  /** True if the file system of the pool supports reflinks and has room. */
   readonly clones: boolean;
   /** Maximum size of a new volume. */
   readonly bytes: number;
 }
 
-/** Sorts the best room first. rssrv uses the same order for its own pools. */
+/** Compares two rooms, so that sorting puts the best room first. rssrv chooses among its own pools in the same order. */
 function byRoom(a: Room, b: Room): number {
   return Number(b.clones) - Number(a.clones) || b.bytes - a.bytes;
 }
 
-/** Returns the room for a new volume; null if the server has no suitable pool. `wanted`: the required pools; if empty, any pool. */
+/**
+ * Returns the room for a new volume; null if the server has no suitable pool. `wanted`: the names of the pools that the volume needs; if
+ * the list is empty, any pool is suitable.
+ */
 function roomOf(pools: readonly PoolView[], wanted: readonly string[]): Room | null {
   const rooms = pools
     .filter(({ name, state }) => state === 'ready' && (wanted.length === 0 || wanted.includes(name)))

@@ -30,7 +30,7 @@ export const INVENTORY_SHAPE = object({
 export type Inventory = Of<typeof INVENTORY_SHAPE>;
 type ServerInventory = Inventory['servers'][number];
 
-/** Asks all servers. `pool`: limits the inventory to the volumes of this pool; null for all volumes. */
+/** Asks all servers for their volumes. If `pool` is not null, the inventory contains only the volumes of this pool. */
 export async function takeInventory(
   context: Pick<CommandContext, 'call' | 'clock'>,
   filter: PlaceFilter,
@@ -47,7 +47,7 @@ function inventoryOf({ place, result, error }: Asked<ServerMethods['volume-list'
   if (result !== null) return { ...at, state: 'answered', error: null, volumes: result.volumes, removed: result.removed };
   const shown = error === null ? null : { code: error.code, message: error.message };
   if (!isConnected) return { ...at, state: 'silent', error: shown, volumes: [], removed: [] };
-  // A server without the pool has no volumes in it.
+  // A server without this pool has answered: it has no volumes in the pool.
   if (error?.code === 'E_UNKNOWN_POOL') return { ...at, state: 'answered', error: shown, volumes: [], removed: [] };
   return { ...at, state: 'listed', error: shown, volumes: pool === null ? listed.map(listedVolume) : [], removed: [] };
 }
@@ -97,7 +97,7 @@ export function gaps({ servers }: Inventory): string[] {
   });
 }
 
-/** Errors that are answers: the server shows this client no more than its list. */
+/** Errors which mean that the server has answered, but shows this client nothing besides its list of volumes. */
 const ANSWERS: readonly string[] = ['E_VERSION', 'E_RIGHTS', 'E_UNKNOWN_POOL'];
 
 /** True if every server has answered. */
@@ -105,7 +105,7 @@ export function isComplete({ servers }: Inventory): boolean {
   return servers.every(({ error }) => error === null || ANSWERS.includes(error.code));
 }
 
-/** Output of `volume list`; null if there is no volume. */
+/** Returns the output of `volume list`; null if no server has a volume. */
 export function inventoryTable({ servers }: Inventory, nowMs: number): string | null {
   const all = servers.flatMap(({ volumes }) => volumes);
   const rows = inOrder(servers, ({ volumes }) => volumes).map(({ at, volume }) => [
@@ -122,7 +122,7 @@ export function inventoryTable({ servers }: Inventory, nowMs: number): string | 
   return rows.length === 0 ? null : toText(alignColumns(columns, rows));
 }
 
-/** Output of `volume list --removed`; null if there is no removed volume. */
+/** Returns the output of `volume list --removed`; null if no server has a removed volume. */
 export function removedInventory({ servers }: Inventory, nowMs: number): string | null {
   const rows = inOrder(servers, ({ removed }) => removed).map(({ at, volume }) => [
     `${at.namespace}:${volumeText(volume)}`,

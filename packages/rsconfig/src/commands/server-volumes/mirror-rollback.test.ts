@@ -1,4 +1,4 @@
-// The writes of a rollback of a mirror, and the error if it ends early. Real daemons are tested in
+// What the rollback of a mirror writes, and the error if the rollback ends early. Real daemons are tested in
 // test/integration/mirror-snapshots.test.ts.
 
 import { RsError } from '@rsio/common/lib/errors';
@@ -15,7 +15,7 @@ const views = {
   changed: attachment({ name: 'db@before-rollback-1' }),
 };
 
-/** `failsAt`: number of the write that fails. */
+/** Makes the exports of a rollback. `failsAt`: the number of the write that fails. */
 function scene(failsAt: number, changed: readonly number[], source = Buffer.alloc(3 * BLOCK, 1)) {
   const content = Buffer.alloc(4 * BLOCK, 9);
   const contexts: (string | null)[] = [];

@@ -31,7 +31,8 @@ export async function rollBackMirror(context: CommandContext, asked: Rollback): 
   return whileAttached(context, label, { isReadonly: false, server: null }, async (view) => {
     if (view.readonly) throw new RsError('E_USAGE', `${label} is read-only on this client (rscltcfg): roll it back on another one`);
     const name = `before-rollback-${timeName(context.clock.wallMs())}`;
-    // A new id for each attempt: --wait may repeat the rollback, and each attempt needs a snapshot of the content at that time.
+    // Each attempt has a new id. --wait may repeat the rollback, and each attempt needs its own snapshot of the content before its first
+    // write.
     const before = await context.call('mirror-snapshot', { ...volume, namespace, snapshot: name, id: randomUUID() });
     const common = asked.servers.find((one) => before.servers.includes(one)) ?? null;
     const [server = null] = asked.servers;
@@ -39,14 +40,17 @@ export async function rollBackMirror(context: CommandContext, asked: Rollback): 
       const open: WriteBackPorts['open'] = (of, since) => NbdClient.open(context.paths.nbdSocket, exportName(of), since);
       const copy = (changed: AttachmentView | null): Promise<void> =>
         writeBack({ note: context.note, open }, asked, name, { mirror: view, from: source, changed });
-      // If no server has both snapshots, the differences are unknown, and everything is written.
+      // If no server has both snapshots, the differences are unknown, so the rollback writes everything.
       await (common === null ? copy(null) : whileAttached(context, `${label}@${name}`, { isReadonly: true, server: common }, copy));
     });
     return before;
   });
 }
 
-/** The three exports of a rollback. `changed`: the snapshot of the content before; null if everything is written. */
+/**
+ * The three exports of a rollback: the mirror, the snapshot from which the content is copied, and `changed`, the snapshot of the content
+ * before the rollback. `changed` is null if everything is written.
+ */
 interface Exports {
   readonly mirror: AttachmentView;
   readonly from: AttachmentView;
@@ -61,7 +65,10 @@ export interface WriteBackPorts {
   readonly open: (view: AttachmentView, context: string | null) => Promise<Export>;
 }
 
-/** `kept`: name of the snapshot with the content before. After the first write, the message of every error mentions the mixture. */
+/**
+ * Writes the content of the snapshot to the mirror. `kept`: name of the snapshot with the content before the rollback. After the first
+ * write, every error says that the mirror may have a mixture of both contents.
+ */
 export async function writeBack(
   ports: WriteBackPorts,
   { label, volume, snapshot, snapshotId }: Pick<Rollback, 'label' | 'volume' | 'snapshot' | 'snapshotId'>,
@@ -91,7 +98,8 @@ export async function writeBack(
     const { message } = toRsError(thrown);
     const text = `${label} may be a mixture of its content before and of ${snapshot}, because its roll back has ended early: ${message}`;
     const again = `rsconfig volume rollback ${label}@${snapshot} completes it, and @${kept} has the content before`;
-    // E_VOLUME, because --wait does not repeat the order after this code. The error of a repeated order would not mention the mixture.
+    // The code is E_VOLUME, because --wait does not repeat the rollback after E_VOLUME. The error of a repeated rollback would not mention
+    // the mixture.
     throw new RsError('E_VOLUME', `${text}. ${again}`, { volume: volume.name });
   } finally {
     for (const client of open) client.close();
@@ -99,8 +107,8 @@ export async function writeBack(
 }
 
 /**
- * Returns the source of the copy: the ranges that differ, with zeros beyond the end of the snapshot. `changes`: null if everything is
- * copied.
+ * Returns the source of the copy: the content of the snapshot, followed by zeros up to the size of the mirror, and the ranges that must be
+ * copied. `changes`: the export that reports the differences; null if everything is copied.
  */
 function rolledBack(
   source: Pick<NbdClient, 'sizeBytes' | 'read'>,

@@ -38,7 +38,10 @@ export interface MirrorSnapshotPlaces {
   readonly places: readonly Place[];
 }
 
-/** Returns the proven snapshots, oldest first. If servers have different snapshots with one name, the latest moment counts (M22). */
+/**
+ * Returns the proven snapshots, oldest first. If servers have different snapshots with the same name, the one with the latest moment counts
+ * (M22).
+ */
 export function provenSnapshots({ mirror, replicas }: Pick<NamedMirror, 'mirror' | 'replicas'>): readonly MirrorSnapshotPlaces[] {
   const found = new Map<string, { view: SnapshotView; order: Order; places: Place[] }>();
   for (const { place, shown } of replicas)
@@ -62,7 +65,10 @@ function compare(one: Order, other: Order): number {
   return one.term === other.term ? one.number - other.number : one.term - other.term;
 }
 
-/** Methods that are refused for a mirror, each with its remedy. `text`: the name without the namespace. */
+/**
+ * Methods that are refused for a mirror, each with a function that returns the remedy. `text`: the name of the mirror without its
+ * namespace.
+ */
 const WAYS: Partial<Readonly<Record<ServerMethodName, (text: string) => string>>> = {
   'volume-grow': (text) => `rsconfig mirror grow ${text} SIZE, on the client that has it attached, makes it larger`,
   'volume-rename': (text) =>
@@ -75,7 +81,7 @@ const WAYS: Partial<Readonly<Record<ServerMethodName, (text: string) => string>>
   'volume-split': (text) => `rsconfig mirror remove ${text} makes its replicas plain volumes`,
 };
 
-/** Methods that are sent to all servers with a replica, because they do not change the content. */
+/** Methods that are sent to all servers with a replica. They do not change the content of a replica. */
 const FOR_ALL: readonly ServerMethodName[] = ['volume-set', 'volume-pause', 'volume-resume', 'volume-stop', 'volume-start'];
 
 export function mirrorTarget(context: CommandContext, named: NamedMirror, one: VolumeTarget): VolumeTarget {
@@ -144,7 +150,8 @@ async function snapshotOf(
   const make = (): Promise<MirrorSnapshot> => context.call('mirror-snapshot', params);
   const made = await make().catch((thrown: unknown) => {
     if (toRsError(thrown).code !== 'E_UNKNOWN_VOLUME') throw thrown;
-    // The mirror is not attached here, so the command attaches it for the time of the snapshot, unless another client has it.
+    // This client has not attached the mirror, so the command attaches it for the time of the snapshot. Attaching fails if another client
+    // has the mirror.
     return whileAttached(context, label, { isReadonly: false, server: null }, make);
   });
   for (const { server, reason } of made.missing) context.note(`Server ${server} does not have ${label}@${wanted.snapshot}: ${reason}`);
@@ -172,8 +179,8 @@ async function rolledBack(
 }
 
 /**
- * Removes a snapshot from all servers with a replica, proven or not. Fails if a server does not answer, because the snapshot would reappear
- * with that server.
+ * Removes a snapshot from all servers with a replica, whether or not the snapshot is proven. Fails if a server does not answer, because the
+ * snapshot would reappear when that server returns.
  */
 async function everywhere(
   context: CommandContext,
@@ -197,8 +204,8 @@ async function everywhere(
 }
 
 /**
- * Calls the servers one after the other. Throws the error of the first one that refuses; the message names the servers that have executed
- * the request.
+ * Sends the request to the servers one after the other. Throws the error of the first server that refuses. Its message names the servers
+ * that have already executed the request.
  */
 async function inTurn(
   context: CommandContext,
@@ -240,7 +247,7 @@ function placeFor(named: NamedMirror, label: string, params: object): Place {
   return placesWith(named, label, until === null ? [snapshot] : [snapshot, until])[0];
 }
 
-/** Returns the servers on which all of these snapshots are proven. Throws E_UNKNOWN_SNAPSHOT if there is none. */
+/** Returns the servers on which all of these snapshots are proven. Throws E_UNKNOWN_SNAPSHOT if no server has them all. */
 export function placesWith(named: NamedMirror, label: string, snapshots: readonly string[]): readonly [Place, ...Place[]] {
   const proven = provenSnapshots(named);
   const each = snapshots.map((name) => ({ name, places: proven.find(({ view }) => view.snapshot === name)?.places ?? [] }));

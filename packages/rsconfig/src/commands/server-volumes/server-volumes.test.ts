@@ -97,7 +97,7 @@ describe('with one server, each command sends one request with an id and prints 
     ]);
   });
 
-  // Regression: if a trigger's program hung, the command waited for up to a minute without a message.
+  // Regression: if the program of a trigger did not end, the command waited for up to a minute without a message.
   test.each(['before', 'after'])('a command that waits long for triggers %s the snapshot says so', async (when) => {
     const clock = new FakeClock();
     const slowIf = (isSlow: boolean): void => clock.advance(isSlow ? SLOW_CALL_MS : 0);
@@ -256,7 +256,7 @@ describe('remove', () => {
     expect(asked).toEqual([]);
   });
 
-  // An interrupted `mirror detach` leaves such a volume.
+  // An interrupted `mirror detach` leaves a plain volume with the name of the attached mirror.
   test('is possible for a plain volume that has only the name of what is attached, and so is a roll back', async () => {
     const plain = offer({ name: 'oracle', id: 'plain' });
     for (const local of [

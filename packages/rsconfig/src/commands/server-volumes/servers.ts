@@ -1,6 +1,6 @@
 // Lists the servers that rsiod knows, and sends requests to one or all of them. The servers check the rights of this client. Invariants: a
-// repeated change keeps its request id, so that the server executes it once. A server that does not answer delays a request to all servers
-// by at most the time limit of the request.
+// repeated change keeps its request id, so that the server executes it once. If one server does not answer, a request to all servers takes
+// at most as long as its time limit.
 
 import { SERVER_METHODS, type ServerMethodName, type ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { NamespaceView, ServerView, VolumeView } from '@rsio/common/control/methods';
@@ -17,7 +17,7 @@ export interface Place {
   /** Name of this client on the server. */
   readonly nodename: string;
   readonly isConnected: boolean;
-  /** Reason if the server is not connected, such as `server big-9 of osl is down: Connection refused`. */
+  /** The reason why the server is not connected, such as `server big-9 of osl is down: Connection refused`. */
   readonly trouble: string;
   readonly listed: readonly VolumeView[];
 }
@@ -31,7 +31,8 @@ export interface PlaceFilter {
 export async function placesOf({ call }: Pick<CommandContext, 'call'>, { namespace, server }: PlaceFilter): Promise<Place[]> {
   const { namespaces } = await call('query', { refresh: false });
   const listed = namespaces.flatMap((one) => one.servers.map((its) => placeOf(one, its)));
-  // A server can have several sections. A section that was not reached does not count as a second server.
+  // A server can have several sections in the configuration. A section whose server was not reached may belong to the server that was
+  // found, so it does not count as a second server.
   const isSame = (one: Place, other: Place): boolean => one.namespace === other.namespace && one.server === other.server;
   const all = listed.filter((one) => one.isConnected || !listed.some((other) => other.isConnected && isSame(one, other)));
   if (all.length === 0) throw new RsError('E_NO_PATH', 'No server is configured: rsconfig join HOST adds one');
@@ -73,7 +74,7 @@ export async function callAt<M extends ServerMethodName>(
 const DAEMON_GONE: readonly string[] = ['E_RESET', 'E_NOT_RUNNING'];
 const DAEMON_STARTS: readonly string[] = [...DAEMON_GONE, 'E_NO_PATH', 'E_UNREACHABLE', 'E_SHUTTING_DOWN'];
 
-/** If rsiod exits during a change, repeats the change when rsiod is running again. */
+/** Executes `work`. If `isChange` is true and rsiod exits during `work`, repeats `work` when rsiod is running again. */
 export async function insistently<T>({ clock }: Pick<CommandContext, 'clock'>, isChange: boolean, work: () => Promise<T>): Promise<T> {
   let lostMs: number | null = null;
   for (;;) {
@@ -98,7 +99,7 @@ export async function insistently<T>({ clock }: Pick<CommandContext, 'clock'>, i
 export interface Asked<R> {
   readonly place: Place;
   readonly result: R | null;
-  /** Null if there is a result. */
+  /** The error of the call; null if the call has a result. */
   readonly error: RsError | null;
 }
 

@@ -8,14 +8,14 @@ import { capital, type PlaceFilter, placesOf } from './servers.ts';
 
 type Context = Pick<CommandContext, 'call' | 'clock' | 'waiting' | 'note'>;
 
-/** Waits for `work`, a request to a server. */
+/** Waits for `work`, a request to a server. If `work` is slow, the function prints what the command is waiting for. */
 export async function watched<T>(context: Context, at: PlaceFilter, work: Promise<T>): Promise<T> {
   const { clock, waiting, note } = context;
   const beganMs = clock.monotonicMs();
   let [isDone, isSaid] = [false, false];
   let timer: Timer;
   const look = async (): Promise<void> => {
-    // If rsiod does not answer, the change itself fails and reports that.
+    // If rsiod does not answer here, nothing is printed, because the change itself also fails and reports the error.
     const trouble = await placesOf(context, at).then(
       ([place]) => (place === undefined || place.isConnected ? null : place.trouble),
       () => null,

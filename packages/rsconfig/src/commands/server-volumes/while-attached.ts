@@ -11,7 +11,9 @@ import { RESTART_WAIT_MS, WAIT_POLL_MS } from '../../limits.ts';
 const RESTARTS: readonly string[] = ['E_NOT_RUNNING', 'E_RESET'];
 
 /**
- * A volume for reading may already be attached, and then stays attached. A volume for writing must not be attached. `server`: null for any.
+ * Attaches the volume, executes `work` and detaches the volume. With `isReadonly`, the volume may already be attached; in that case it
+ * stays attached after the command. Without `isReadonly`, the volume must not be attached. `server`: the server from which the volume is
+ * attached; null if any server may be used.
  */
 export async function whileAttached<T>(
   context: CommandContext,
@@ -37,7 +39,10 @@ export async function whileAttached<T>(
   }
 }
 
-/** Detaches the volume, even if rsiod restarts. A restarted rsiod attaches the volume again, and the next command would then be refused. */
+/**
+ * Detaches the volume, even if rsiod restarts. A restarted rsiod attaches the volume again, so that the next command that needs it would be
+ * refused.
+ */
 async function detach(context: CommandContext, label: string): Promise<void> {
   const left = (why: string): void => context.note(`${label} is still attached: ${why}; rsconfig -d ${label} detaches it`);
   const untilMs = context.clock.monotonicMs() + RESTART_WAIT_MS;

@@ -1,5 +1,5 @@
-// Tests the exact picture at 80x24, and the plot. Invariant: no output exceeds the terminal's width or height, whatever the size of the
-// terminal and the number of paths.
+// Tests the exact picture on a terminal of 80 columns and 24 rows, and the plot. Invariant: no output exceeds the terminal's width or
+// height, whatever the size of the terminal and the number of paths.
 
 import { expect, test } from 'vitest';
 import { PlotHistory, pipeHeading, pipeLines, terminalPicture } from './watch-picture.ts';

@@ -19,7 +19,7 @@ import type { PathSample, WatchSample } from './watch-sample.ts';
 
 /** Number of seconds that a plot covers. */
 const PLOT_SAMPLES_MAX = 60;
-/** A full bar represents at least this rate, so that heartbeats alone do not look like load. */
+/** The highest bar of a plot represents at least this rate, so that heartbeats alone do not look like load. */
 const PLOT_FULL_MIN_BYTES_PER_SECOND = 1_000_000;
 const BYTES_PER_MB = 1e6;
 const STATE_WIDTH = 'connected'.length;
@@ -47,7 +47,10 @@ export class PlotHistory {
     }
   }
 
-  /** Returns one plot character for each of the last `columns` seconds, scaled to the highest load of any path in that time. */
+  /**
+   * Returns one plot character for each of the last `columns` seconds. The characters are scaled to the highest load of any path in these
+   * seconds.
+   */
   plot(path: PathSample, columns: number, letters: PlotLetters): string {
     const full = Math.max(PLOT_FULL_MIN_BYTES_PER_SECOND, ...[...this.loads.values()].flatMap((loads) => loads.slice(-columns)));
     const bars = BARS[letters];

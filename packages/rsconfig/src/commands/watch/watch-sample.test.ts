@@ -1,5 +1,5 @@
-// Tests the rates between two snapshots. Invariant: counters are matched by path, even if paths appear or disappear between the snapshots
-// and counters restart from zero.
+// Tests the rates between two snapshots. Invariant: the counters of two snapshots are matched by path, even if paths appear or disappear
+// between the snapshots or counters restart from zero.
 
 import type { PathStats } from '@rsio/common/control/methods';
 import { pathStats } from '@rsio/protocol/testing/path-stats';

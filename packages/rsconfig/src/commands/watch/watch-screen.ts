@@ -8,7 +8,7 @@ import type { WatchSample } from './watch-sample.ts';
 
 export interface WatchScreen {
   show(sample: WatchSample, history: PlotHistory): void;
-  /** May be called twice. */
+  /** Ends the output. A second call has no effect. */
   close(): void;
 }
 
@@ -59,7 +59,7 @@ export function jsonScreen(write: Write): WatchScreen {
 }
 
 export interface WatchPorts {
-  /** Returns the size of the terminal; null if stdout is not a terminal that can be drawn on. */
+  /** Returns the size of the terminal. `terminal` is null if stdout is not a terminal that can be drawn on. */
   readonly terminal: (() => TerminalSize) | null;
   readonly isUnicode: boolean;
   readonly onStop: (stop: () => void) => () => void;

@@ -1,5 +1,5 @@
-// Tests the loop of `watch` with a fake clock: the interval of polls, the output, and every way in which it can end. Integration tests use
-// a real terminal.
+// Tests the loop of `watch` with a fake clock: the interval between polls, the output, and every way in which the command can end.
+// Integration tests use a real terminal.
 
 import { describe, expect, test } from 'vitest';
 import { RsError } from '@rsio/common/lib/errors';

@@ -1,6 +1,6 @@
-// Implements `watch`: takes a snapshot of the daemon each second and shows what has changed. The command runs until the user stops it or
-// --count is reached. The rates are computed by watch-sample.ts; watch-picture.ts makes the lines, and watch-screen.ts writes them.
-// Invariant: however `watch` ends, the screen is closed before anything else is printed.
+// Implements `watch`: takes a snapshot of the daemon each second and shows what has changed. The command runs until the user stops it, or
+// for the number of seconds given with --count. The rates are computed by watch-sample.ts; watch-picture.ts makes the lines, and
+// watch-screen.ts writes them. Invariant: however `watch` ends, the screen is closed before anything else is printed.
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { JSON_OPTION } from '@rsio/common/cli/command';

@@ -70,7 +70,7 @@ function failed(findings: FindingList, { file, version, rootOption }: DoctorFact
     case 'E_TIMEOUT':
     case 'E_PROTOCOL':
     case 'E_RESET':
-      // If the server has identified itself, the failure's own message is more precise than the text below.
+      // If the server has identified itself, the message of the failure is more precise than the following text.
       if (server !== null) break;
       findings.error(
         pathName(path),

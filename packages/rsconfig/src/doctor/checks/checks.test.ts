@@ -1,5 +1,5 @@
-// Prepared faults, each with the finding that it must cause, and a healthy client without any fault. Integration tests cover the gathering
-// of facts.
+// For each prepared fault, the finding that it must cause, and no finding for a healthy client. The gathering of facts is tested in
+// integration tests.
 
 import { describe, expect, test } from 'vitest';
 import { card, doctorFacts, fileFacts, pathFacts, report, SAMPLE } from '../../testing/facts.ts';
@@ -8,12 +8,12 @@ import { diagnose } from '../../commands/doctor.ts';
 import type { DoctorFacts } from '../gather/facts.ts';
 import { type Finding, formatFindings } from '../gather/finding.ts';
 
-/** All errors and warnings. */
+/** Returns all findings that are errors or warnings. */
 function faults(facts: DoctorFacts): Finding[] {
   return diagnose(facts).filter(({ severity }) => severity !== 'ok');
 }
 
-/** The only error or warning. */
+/** Returns the only finding that is an error or a warning, for a healthy client with these changes. */
 function fault(changes: Partial<DoctorFacts>): Finding {
   const found = faults(doctorFacts(changes));
   expect(found.map(({ object, what }) => `${object}: ${what}`)).toHaveLength(1);
@@ -83,7 +83,7 @@ describe('interfaces', () => {
   test('an address that this machine does not have', () => {
     const machine = { interfaces: [card('eth0', '192.168.45.20'), card('eth1', '192.168.47.20')], standsOn: {}, tables: [], routers: {} };
     const reason = 'not on a common subnet';
-    // The consequences of the missing address are not reported separately.
+    // The paths that cannot exist without the missing address must not cause findings of their own.
     const leftOut = [
       { namespace: 'osl', object: 'if1', type: 'interface', address: '192.168.46.20', reason },
       { namespace: 'osl', object: 'big-9-2', type: 'section', address: '192.168.46.10', reason },
@@ -141,7 +141,7 @@ describe('the network between client and server', () => {
     expect(found.remedy).toContain(remedy);
   });
 
-  // Regression: the finding named the section with the same name in another namespace.
+  // Regression: the finding named the line of a section that has the same name but belongs to another namespace.
   test('a path that only a server lists has no line in the file', () => {
     const other = '[namespace lab]\nnamespaceid = 7\nnodename = big-2\nnodekey = 0xbig-2-and-some-more\n';
     const file = fileFacts(`${SAMPLE}${other}[server big-9-if2]\naddress = 192.168.45.11\n`);
@@ -168,7 +168,7 @@ describe('the network between client and server', () => {
   });
 });
 
-/** Two cards in one subnet. */
+/** Facts about two network cards in one subnet. `really`: the card through which the traffic of the second path leaves. */
 function twins(really: 'eth0' | 'eth1', changes: Partial<DoctorFacts> = {}): Partial<DoctorFacts> {
   const file = fileFacts(SAMPLE.replaceAll('192.168.46.', '192.168.45.1'));
   const machine = {

@@ -1,5 +1,5 @@
 // Reports for each path whether it is encrypted, and if not, why. The check uses the paths that doctor has proved, and the connections of a
-// running rsiod. If the settings of server and client do not match, no path can be proved; authentication.ts reports that.
+// running rsiod. If the settings of server and client do not match, no path can be proved; authentication.ts reports the mismatch.
 
 import { endPoint } from '../../output/format.ts';
 import type { DoctorFacts, FileFacts, PathFacts } from '../gather/facts.ts';
@@ -23,7 +23,7 @@ export function checkEncryption(facts: DoctorFacts): Finding[] {
   return findings.list;
 }
 
-/** Returns rsiod's connection on this path; null if it is not up. */
+/** Returns rsiod's own connection on this path; null if that connection is not up. */
 function connectionOf({ daemon }: DoctorFacts, path: PathFacts): { readonly cipher: string | null; readonly place: string } | null {
   const view = daemon.status?.interfaces.find(({ name }) => name === path.interface);
   const rep = view?.reps.find(({ address, port }) => address === path.address && port === path.port);

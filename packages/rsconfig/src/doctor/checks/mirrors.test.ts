@@ -1,5 +1,5 @@
-// The findings about mirrors: which failure would stop a mirror now, and why. The test supplies the facts; rsiod's views of mirrors are
-// tested in rsiod's mirrors/commands/.
+// The findings about mirrors: the failure of which server would stop a mirror now, and why. The test supplies the facts; rsiod's views of
+// mirrors are tested in rsiod's mirrors/commands/.
 
 import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
 import { expect, test } from 'vitest';

@@ -1,5 +1,5 @@
-// Checks whether each mirror works now, and which failure would stop it. The file reach.ts reports unreachable servers. Pure. Invariant: a
-// mirror is `ok` only if it survives the failure of any one of its servers.
+// Checks whether each mirror works now, and the failure of which server would stop it. The file reach.ts reports unreachable servers. Pure.
+// Invariant: a mirror is `ok` only if it survives the failure of any one of its servers.
 
 import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
@@ -36,7 +36,9 @@ function judge(findings: FindingList, mirror: MirrorSummary): void {
   }
 }
 
-/** True if a majority of the voters and a replica in sync remain without the server `failed`; null if no server fails. */
+/**
+ * True if a majority of the voters and a reachable replica in sync remain without the server `failed`. `failed` is null if no server fails.
+ */
 function works({ voters, majority, replicas }: MirrorSummary, failed: string | null): boolean {
   const voting = voters.filter(({ answers, server }) => answers && server !== failed);
   return voting.length >= majority && replicas.some(({ inSync, isReachable, server }) => inSync && isReachable && server !== failed);

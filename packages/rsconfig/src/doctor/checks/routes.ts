@@ -1,7 +1,7 @@
 // Checks which network cards send and receive the traffic of each path. The check uses the kernel's routes and, during a short burst of
 // data, the byte counters of the cards. With two cards in one subnet, Linux sends all traffic through the first card, and both cards answer
-// ARP requests for either address. The remedy binds each local address to its card. Invariant: for a measured path, the card found by the
-// measurement takes precedence over the routing table.
+// ARP requests for either address. The remedy binds each local address to its card. Invariant: if a path was measured, the card that the
+// measurement has found counts, not the card in the routing table.
 
 import { interfaceOf, type MachineInterface } from '@rsio/protocol/explorer/interfaces';
 import { networkOf, isSameSubnet } from '@rsio/common/lib/subnet';

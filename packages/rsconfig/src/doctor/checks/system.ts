@@ -34,7 +34,7 @@ function buffer(findings: FindingList, which: string, key: string, maxBytes: num
   findings.warning('TCP', what, key, 'set the usual limits', [`sysctl -w ${key}="${usual}"`]);
 }
 
-/** The findings only inform the user; none is an error or a warning. */
+/** Lists the programs that can use the NBD frontend. The findings only inform the user; none of them is an error or a warning. */
 export function checkFrontends({ daemon, system }: DoctorFacts): Finding[] {
   const findings = new FindingList('doors');
   if (daemon.view !== null && daemon.isNbdSocketThere)

@@ -41,15 +41,15 @@ export interface DoctorFacts {
 
 export interface FileFacts {
   readonly path: string;
-  /** Null if the file could not be read; `trouble` then contains the reason. */
+  /** The parsed file; null if the file could not be read. `trouble` then contains the reason. */
   readonly document: IniDocument | null;
   readonly trouble: { readonly code: string; readonly message: string } | null;
   /** Faults that make the file unusable. Line 0 stands for the file as a whole. */
   readonly problems: readonly { readonly line: number; readonly message: string }[];
   readonly warnings: readonly ConfigWarning[];
-  /** Null if and only if `trouble` is set or `problems` is not empty. */
+  /** The configuration in the file. It is null if and only if `trouble` is set or `problems` is not empty. */
   readonly config: RscltConfig | null;
-  /** Permission bits; null if unknown. */
+  /** Permission bits of the file; null if unknown. */
   readonly mode: number | null;
   readonly modifiedMs: number | null;
 }
@@ -70,7 +70,7 @@ export interface MachineFacts {
 export interface SilentAddress {
   readonly device: string;
   readonly address: string;
-  /** False if the device is down; true if it is up but has no carrier. */
+  /** False if the device is down; true if the device is up but has no carrier. */
   readonly isUp: boolean;
 }
 
@@ -91,16 +91,19 @@ export interface PathFacts {
   readonly port: number;
   /** The kernel's route from `local` to `address`; null if unknown. */
   readonly route: RouteFacts | null;
-  /** Errno of the connection attempt, ETIMEDOUT if no answer came in time; null if the attempt succeeded or this machine lacks `local`. */
+  /**
+   * Errno of the failed connection attempt; ETIMEDOUT if no answer came in time. Null if the attempt succeeded, or if this machine does not
+   * have the address `local`.
+   */
   readonly unreached: string | null;
   /** Largest packet size that TCP negotiated for rsiod's own connection on this path; null if unknown. */
   readonly tcpMtuBytes: number | null;
-  /** Null if the path was not probed. */
+  /** The report of the probe; null if the path was not probed. */
   readonly report: ProbeReport | null;
 }
 
 export interface RouteFacts {
-  /** Outgoing device of the route; null if there is no route. */
+  /** The device through which the route leaves this machine; null if the kernel has no route. */
   readonly device: string | null;
 }
 
@@ -117,21 +120,21 @@ export interface LeftOutFacts {
 export interface DaemonFacts {
   readonly socket: string;
   readonly nbdSocket: string;
-  /** Why the daemon did not answer; null if it answered. */
+  /** The error with which the daemon did not answer; null if the daemon answered. */
   readonly trouble: { readonly code: string; readonly message: string } | null;
   readonly view: DaemonView | null;
   readonly status: StatusView | null;
   /** Permission bits of the control socket; null if there is no socket. */
   readonly socketMode: number | null;
   readonly isNbdSocketThere: boolean;
-  /** Pid of the process that holds the pid file, even if the process does not answer; null if there is none. */
+  /** Pid of the process that holds the pid file, even if the process does not answer; null if no process holds the file. */
   readonly livePid: number | null;
-  /** Soft limit on the daemon's open files; null if unlimited or unknown. */
+  /** Soft limit on the number of files that the daemon may have open; null if unlimited or unknown. */
   readonly openFilesMax: number | null;
 }
 
 export interface SystemFacts {
-  /** The usual NBD programs that are installed. */
+  /** Those of the usual NBD programs that are installed on this machine. */
   readonly programs: readonly string[];
   readonly hasKernelNbd: boolean;
   /** Largest sizes to which the kernel lets the TCP send and receive buffers grow; null if unknown. */

@@ -14,7 +14,7 @@ export interface Finding {
   /** The examined object: a file, an interface, a path or a server. */
   readonly object: string;
   readonly what: string;
-  /** File and line, device or process; null if `object` is precise enough. */
+  /** The place of the fault: file and line, device or process. Null if `object` is precise enough. */
   readonly where: string | null;
   /** What to do; null if nothing needs to be done. */
   readonly remedy: string | null;

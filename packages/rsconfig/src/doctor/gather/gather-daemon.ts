@@ -53,7 +53,7 @@ export async function gatherVolumes({ call, paths }: CommandContext, daemon: Dae
   }
 }
 
-/** Returns null if the daemon does not answer or is of an older release without mirrors. */
+/** Returns the mirrors; null if the daemon does not answer or belongs to an older release without mirrors. */
 export async function gatherMirrors({ call }: CommandContext, { view }: DaemonFacts): Promise<readonly MirrorSummary[] | null> {
   if (view === null || !view.methods.includes('mirrors')) return null;
   try {
@@ -72,7 +72,7 @@ export async function gatherBackups({ call }: CommandContext, { view }: DaemonFa
   }
 }
 
-/** Returns an empty list if the daemon does not answer. */
+/** Returns the servers; an empty list if the daemon does not answer. */
 export async function gatherServers({ call }: CommandContext, { view }: DaemonFacts): Promise<DoctorFacts['servers']> {
   if (view === null) return [];
   try {
@@ -149,7 +149,7 @@ export interface DeadMount {
 }
 
 export interface DeadMountPorts {
-  /** Text of a file below /proc or /sys; null if unreadable. */
+  /** Returns the text of a file below /proc or /sys; null if the file is unreadable. */
   readonly file: (path: string) => string | null;
   readonly devDir: string;
   readonly attached: readonly string[];

@@ -42,7 +42,7 @@ export async function tryPaths(config: RscltConfig, ports: MachinePorts, announc
   await tryAll(configured, 'of the file');
   const learned = learnedPairs(config, locals, paths);
   await tryAll(learned, 'that the servers reported');
-  // A local interface whose subnet has no [server] section still has a path if a server lists an interface on that subnet.
+  // A local interface whose subnet has no `[server]` section is not idle if a server lists an interface on that subnet.
   const isIdle = ({ type, object }: LeftOutFacts): boolean => type !== 'interface' || paths.every((path) => path.interface !== object);
   return { paths, pathsNotTried, leftOut: [...configured.leftOut.filter(isIdle), ...learned.leftOut] };
 }

@@ -98,7 +98,10 @@ function rightsOf(path: string): Pick<FileFacts, 'mode' | 'modifiedMs'> {
   }
 }
 
-/** The configuration reader throws an error whose context contains the list of problems. */
+/**
+ * Returns the list of problems from the context of the error that the configuration reader has thrown; null if the context contains no
+ * list.
+ */
 function problemsIn({ problems }: Readonly<Record<string, unknown>>): Problems | null {
   return Array.isArray(problems) ? (problems as Problems) : null;
 }

@@ -4,7 +4,7 @@
 import { endPoint } from '../../output/format.ts';
 import type { FileFacts, PathFacts } from './facts.ts';
 
-/** `path if1 -> 192.168.45.10/5000` */
+/** Returns a name such as `path if1 -> 192.168.45.10/5000`. */
 export function pathName(path: PathFacts): string {
   return `path ${path.interface} -> ${endPoint(path.address, path.port)}`;
 }
@@ -29,8 +29,8 @@ export function listOf(words: readonly string[]): string {
 }
 
 /**
- * Returns the file and line of the key or, if the section does not set the key, of the section. If the file does not have the section,
- * returns only the file. A [server] section belongs to the last [namespace] section before it.
+ * Returns the file and the line of the key. If the section does not set the key, returns the line of the section; if the file does not have
+ * the section, returns only the file. A [server] section belongs to the last [namespace] section before it.
  */
 export function locationOf(
   file: FileFacts,

@@ -1,5 +1,5 @@
-// Tests that a VLAN belongs to its card, even through several layers, that bonds and bridges count as cards, and that the search ends in a
-// cycle. The test supplies the content of /sys.
+// Tests that a VLAN belongs to its network card, even through several layers, and that bonds and bridges count as cards. The search must
+// also end if the layers form a cycle. The test supplies the content of /sys.
 
 import { expect, test } from 'vitest';
 import { cardsBelow } from './network-facts.ts';

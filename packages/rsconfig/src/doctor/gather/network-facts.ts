@@ -39,7 +39,7 @@ export async function routersOfDevices(): Promise<Record<string, string>> {
   const routers = answer.flatMap(({ dst, dev, gateway }) =>
     typeof dev === 'string' && typeof gateway === 'string' ? [{ isDefault: dst === 'default', entry: [dev, gateway] as const }] : [],
   );
-  // Default routes are sorted last, because the last entry for each device wins.
+  // Default routes are sorted last, because `Object.fromEntries` keeps the last entry for each device.
   return Object.fromEntries(routers.toSorted((one, other) => Number(one.isDefault) - Number(other.isDefault)).map(({ entry }) => entry));
 }
 

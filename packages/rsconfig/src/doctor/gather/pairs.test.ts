@@ -1,5 +1,5 @@
-// Tests the pairs of the file, the pairs from a server's own list, and the interfaces without a pair. The file is the manual's sample
-// with parts removed.
+// Tests which pairs of interfaces come from the file and which from a server's own list, and which interfaces have no pair. The file is the
+// sample file of the manual, with parts removed.
 
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
 import { describe, expect, test } from 'vitest';
@@ -11,7 +11,7 @@ const MACHINE = [card('eth0', '192.168.45.20'), card('eth1', '192.168.46.20')];
 const LISTED = [45, 46, 47].map((subnet, index) => ({ name: `if${index + 1}`, address: `192.168.${subnet}.10`, port: 5000 }));
 const SECOND = '\n[server big-9-2]\naddress       = 192.168.46.10\n';
 
-/** The first path; its server has listed its interfaces. */
+/** Returns the facts about the first path, whose server has listed `interfaces`. */
 function met(interfaces = LISTED): PathFacts {
   return pathFacts(0, { report: report({ server: { ...report().server!, interfaces } }) });
 }

@@ -26,7 +26,9 @@ export class DeviceGrowth {
     this.ports = ports;
   }
 
-  /** Resolves after the first attempt. Further attempts follow by themselves. Never rejects. */
+  /**
+   * Tries to grow the devices, and resolves after the first attempt. If the attempt fails, timers start further attempts. Never rejects.
+   */
   async grow(volume: FrontendVolume): Promise<void> {
     const { clock, log, label, grow } = this.ports;
     try {

@@ -1,4 +1,4 @@
-// The paths of devices, for any names of volumes.
+// The paths of devices for arbitrary names of volumes.
 // Collisions with existing files are tested with real devices.
 
 import { expect, it } from 'vitest';
@@ -18,7 +18,7 @@ it('universe and name determine the location, path = sets another one, both belo
     raw: '/lab/dev/disk/rdb',
   });
   expect(devicePlaces('/lab', '/lab/dev', volume('oracle'), '/../../etc/db').block).toBe('/lab/etc/db');
-  // The section [volume oracle] applies to universe 0 only, so an image never gets its path.
+  // The section [volume oracle] applies only to the volume in universe 0, so an image of oracle never gets the path from this section.
   expect(devicePlaces('', '/dev', volume('oracle', 1), '/dev/disk/db').block).toBe('/dev/av1/oracle');
 });
 

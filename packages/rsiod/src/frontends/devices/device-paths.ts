@@ -1,6 +1,6 @@
-// Chooses the paths of a volume's block device and raw device. If the volume's key `path` is set, it determines both paths of
-// the volume in universe 0. Otherwise, the paths are /dev/avN/NAME and /dev/avN/rNAME, where N is the universe. Pure. Invariant: no volume name that a server sends leads to a path
-// outside /dev/avN.
+// Chooses the paths of a volume's block device and raw device. If the volume's key `path` is set, that key determines both paths of the
+// volume in universe 0. Otherwise, the paths are /dev/avN/NAME and /dev/avN/rNAME, where N is the universe. Pure. Invariant: no volume name
+// that a server sends leads to a path outside /dev/avN.
 
 import path from 'node:path';
 import { RsError } from '@rsio/common/lib/errors';

@@ -1,12 +1,12 @@
-// What counts as a user of a device: mounts and stacked devices after one walk, a process only if several walks find it. The walk itself
-// reads /proc and is tested with real devices in test/integration/block-devices.test.ts.
+// What counts as a user of a device. Mounts and stacked devices count if one walk through /proc finds them; a process counts only if
+// several walks find it. The walk itself is tested with real devices in test/integration/block-devices.test.ts.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';
 import { lastingUsers } from './device-users.ts';
 import { DEVICE_USERS_AGAIN_MS, DEVICE_USERS_LOOKS_MAX } from '../limits.ts';
 
-/** `looks`: the result of each look; the last one is repeated. Returns the users and the number of looks. */
+/** `looks`: the result of each look at the machine; all further looks get the last result. Returns the users and the number of looks. */
 async function usersAfter(looks: readonly { readonly lasting?: string[]; readonly processes?: string[] }[]) {
   const clock = new FakeClock();
   let count = 0;

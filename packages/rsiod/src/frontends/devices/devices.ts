@@ -48,7 +48,7 @@ export class DeviceFrontend implements Frontend {
   private readonly left: InheritedDevices;
   private readonly made = new Map<FrontendVolume, VolumeDevices>();
   private readonly claims = new Map<FrontendVolume, DevicePlaces>();
-  /** For each resumed volume whose current incarnation is not known yet: the incarnation that the previous process noted. */
+  /** Key: a resumed volume whose current incarnation is not known yet. Value: the incarnation that the previous process noted. */
   private readonly former = new Map<FrontendVolume, string>();
   private readonly turns = new Map<FrontendVolume, Promise<unknown>>();
 
@@ -214,7 +214,10 @@ export class DeviceFrontend implements Frontend {
     this.former.delete(volume);
   }
 
-  /** `before`: noted by the previous process. The current incarnation of a mirror is known when all replicas in sync are open. */
+  /**
+   * Reports possible data loss if the volume's incarnation is not `before`, the incarnation that the previous process noted. The
+   * incarnation of a mirror is known only when all replicas in sync are open; until then, `before` is kept in `former`.
+   */
   private compare(volume: FrontendVolume, before: string): void {
     if (!isLifeKnown(volume.incarnation)) return void this.former.set(volume, before);
     this.former.delete(volume);

@@ -13,7 +13,7 @@ class Machine {
   readonly busy = new Set<number>();
   readonly asked: number[][] = [];
   readonly said: string[] = [];
-  /** The reason why no node can be removed, or null if all can. */
+  /** The reason why no node can be removed; null if every node can be removed. */
   obstacle: string | null = null;
   readonly loops = new LoopNodes({
     clock: this.clock,

@@ -1,7 +1,7 @@
 // Removes the nodes of unused loop devices from /dev. The program losetup creates a node when none is free, but no program removes the
-// node. A thousand nodes slow down every later losetup. The program helpers/loop-nodes.pl removes unused nodes; without Perl, the nodes
-// stay. Invariants: no node is removed while rsiod is making a device, because losetup may have chosen that node. Only nodes that losetup
-// created for rsiod and that are unused are removed.
+// node. If a thousand nodes remain, every later run of losetup is slow. The program helpers/loop-nodes.pl removes unused nodes; without
+// Perl, the nodes stay. Invariants: no node is removed while rsiod is making a device, because losetup may have chosen that node. Only
+// nodes that losetup created for rsiod and that are unused are removed.
 
 import { readdir } from 'node:fs/promises';
 import type { Clock, Timer } from '@rsio/common/lib/clock';

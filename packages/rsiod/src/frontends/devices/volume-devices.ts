@@ -126,8 +126,8 @@ export class VolumeDevices {
   }
 
   /**
-   * Lets the keeper hold the devices if the kernel can resend unanswered requests. If the kernel cannot resend requests, holding the
-   * devices would make unanswered requests hang forever after a crash.
+   * Lets the keeper hold the devices if the kernel can resend unanswered requests. If the kernel cannot resend them, devices that outlive a
+   * crash would never answer the requests that the crashed process had read.
    */
   async hold(): Promise<void> {
     if (!this.rawDevice.file.canResend || this.isUnmounted) return;
@@ -151,8 +151,8 @@ export class VolumeDevices {
   }
 
   /**
-   * Shows the current size of the volume. The keeper's note keeps the old size until then, so that after a crash the next process grows the
-   * devices. Throws E_SYSTEM if one of the programs that grow them fails.
+   * Makes the devices show the current size of the volume. The keeper's note keeps the old size until the devices have grown, so that the
+   * next process grows them if this process crashes first. Throws E_SYSTEM if a program that grows a device fails.
    */
   async grow(): Promise<void> {
     if (this.isUnmounted) return;
@@ -263,7 +263,7 @@ export class VolumeDevices {
       batch: batch(),
       clock,
       warn: (sentence) => log.warn(sentence),
-      // Does nothing until the keeper holds the device; the first note then includes earlier changes.
+      // Until the keeper holds the device, `note` does nothing. The first note that the keeper gets includes all earlier changes.
       fileChanged: () => this.note(),
       gone: (reason) => {
         this.isUnmounted = true;

@@ -13,7 +13,7 @@ const { EAGAIN, EIO, ENODEV, ENOENT } = os.constants.errno;
 class Scene implements KernelAio {
   readonly callsMax = FUSE_REPLIES_AT_ONCE;
   readonly buffers = new FuseBuffers();
-  /** The replies of each call, as `fd text`. */
+  /** One list for each system call. It has the replies that the call sent, as `fd text`. */
   readonly written: string[][] = [];
   /** Requests that wait in the kernel. */
   waiting: string[] = [];
@@ -144,7 +144,7 @@ it('a device that closes while replies are sent uses its descriptor no more, and
   const [one, two] = [new Device(scene, 11), new Device(scene, 12)];
   for (const text of ['a', 'b', 'c']) scene.refusals.set(text, EIO);
   one.whenAlone = () => {
-    // FuseDevice does the same when the kernel has refused a reply.
+    // A real FuseDevice also calls `flush` and then closes when the kernel has refused a reply.
     scene.batch.flush();
     one.isClosed = true;
     expect(two.add('meanwhile')).toBe(false);

@@ -11,13 +11,13 @@ import { type KernelAio, systemAio } from './kernel-aio.ts';
 const { ENODEV, ENOENT } = os.constants.errno;
 
 export interface BatchDevice {
-  /** The descriptor of /dev/fuse. Calls must not wait (O_NONBLOCK). */
+  /** The descriptor of /dev/fuse. The descriptor must be non-blocking (O_NONBLOCK). */
   readonly fd: number;
-  /** False while the device takes no requests. */
+  /** False while the device does not take requests; the batch then reads nothing from it. */
   readonly isTaking: boolean;
   /** Passes one request to the device, as FuseDeviceOptions.receive does. */
   received(bytes: Buffer, lengthBytes: number): boolean;
-  /** Writes one reply by itself, and reports errors. Does nothing if the device has been closed. */
+  /** Writes one reply in a system call of its own, and reports errors. Does nothing if the device has been closed. */
   replyAlone(bytes: Buffer, start: number, end: number): void;
 }
 
@@ -57,7 +57,7 @@ export class FuseBatch {
 
   /**
    * Copies a reply into the batch, which is sent at the end of the turn at the latest. Returns false if the device must write the reply by
-   * itself, because the reply is long or the batch was full.
+   * itself, because the reply is long or because the batch was full and has just been sent.
    */
   add(device: BatchDevice, bytes: Buffer, start: number, end: number): boolean {
     const length = end - start;
@@ -98,8 +98,8 @@ export class FuseBatch {
     const results = aio.execute(count);
     for (let index = 0; index < count; index++) {
       const [start, end, result] = [this.startOf(index), this.startOf(index + 1), results[index]];
-      // ENOENT: the kernel has abandoned the request. ENODEV: the device has been unmounted. After any other error, the reply is written once
-      // more, because a request without an answer would hang. The kernel refuses a second answer to a request.
+      // ENOENT: the kernel has abandoned the request. ENODEV: the device has been unmounted. After any other error, the reply is written
+      // once more, because a request without an answer would hang. If the kernel did take the reply, it refuses the second one.
       if (result !== end - start && result !== -ENOENT && result !== -ENODEV) owners[index]?.replyAlone(bytes, start, end);
     }
   }

@@ -51,17 +51,17 @@ export function readHeader(bytes: Buffer, lengthBytes: number, into: FuseHeader)
   return 'good';
 }
 
-/** The offset in a READ, WRITE, FALLOCATE or LSEEK. Offsets above 2^53 are inexact, but lie past the end of every volume. */
+/** Returns the offset in a READ, WRITE, FALLOCATE or LSEEK. An offset above 2^53 is inexact, but lies past the end of every volume. */
 export function readOffset(bytes: Buffer): number {
   return readUint64(bytes, REQUEST_HEADER_BYTES + 8);
 }
 
-/** The size in a READ or WRITE. */
+/** Returns the size in a READ or WRITE. */
 export function readSize(bytes: Buffer): number {
   return bytes.readUInt32LE(REQUEST_HEADER_BYTES + 16);
 }
 
-/** The open(2) flags of the file descriptor through which the program writes. */
+/** Returns the open(2) flags of the file descriptor through which the program writes. */
 export function readWriteFlags(bytes: Buffer): number {
   return bytes.readUInt32LE(REQUEST_HEADER_BYTES + 32);
 }

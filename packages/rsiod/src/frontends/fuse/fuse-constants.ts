@@ -50,14 +50,14 @@ export const MINOR_MAX = 40;
 
 export const INIT_FLAG = { ASYNC_READ: 1 << 0, BIG_WRITES: 1 << 5, ASYNC_DIO: 1 << 15, MAX_PAGES: 1 << 22, EXTENDED: 1 << 30 } as const;
 export const INIT_FLAG2 = { HAS_RESEND: 1 << 7 } as const;
-/** A notification carries its code in the error field. */
+/** Codes of notifications. A notification carries its code in the error field of a reply. */
 export const NOTIFY = { RESEND: 7 } as const;
 export const OPEN_FLAG = { DIRECT_IO: 1 << 0, KEEP_CACHE: 1 << 1, NOFLUSH: 1 << 5, PARALLEL_DIRECT_WRITES: 1 << 6 } as const;
 /** Flags in SETATTR that say which fields are valid. */
 export const SET = { MODE: 1 << 0, UID: 1 << 1, GID: 1 << 2, SIZE: 1 << 3, FH: 1 << 6 } as const;
 export const FALLOCATE = { KEEP_SIZE: 1 << 0, PUNCH_HOLE: 1 << 1, ZERO_RANGE: 1 << 4 } as const;
 export const SEEK = { DATA: 3, HOLE: 4 } as const;
-/** Flags of open(2), as the kernel passes them. */
+/** O_ACCMODE and O_DSYNC are flags of open(2), with the values that the kernel passes in requests. */
 export const O_ACCMODE = 3;
 export const O_DSYNC = 0o10000;
 
@@ -82,8 +82,8 @@ export const WRITE_PREFIX_BYTES = REQUEST_HEADER_BYTES + 40;
 /** Length of the longest reply other than the reply to a READ. */
 export const ATTR_REPLY_BYTES = REPLY_HEADER_BYTES + 104;
 
-/** File mode of a regular file without permission bits. */
+/** MODE_REGULAR is the file mode of a regular file without permission bits. MODE_PERMISSIONS masks the permission bits of a file mode. */
 export const MODE_REGULAR = 0o100000;
 export const MODE_PERMISSIONS = 0o7777;
-/** The raw device's file is itself the root of the FUSE file system. */
+/** The inode of the raw device's file, which is itself the root of the FUSE file system. */
 export const ROOT_INODE = 1;

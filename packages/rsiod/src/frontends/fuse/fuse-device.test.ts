@@ -123,8 +123,8 @@ describe.each([
     });
     clearInterval(count);
     expect(scene.received).toEqual(['one', 'keep two', 'keep three', 'four']);
-    // A pipe would join pending requests to one, so each is sent after the previous one was received. The batch has then already finished
-    // reading.
+    // Several requests that wait in a pipe would be read as one. Each request is therefore sent only after the previous one was received.
+    // By then, the batch has already finished reading.
     if (!withBatch) expect(new Set(turns).size).toBe(1);
     expect(scene.kept.map((buffer) => buffer.toString('latin1', 0, 8))).toEqual(['keep two', 'keep thr']);
     scene.end();

@@ -30,7 +30,10 @@ export function openFuse(): number {
 
 export interface FuseDeviceOptions {
   readonly buffers: FuseBuffers;
-  /** Used with epoll; null: each request and each reply has a system call of its own. */
+  /**
+   * The batch of this process, which is used only together with epoll. If `batch` is null, each request and each reply needs a system call
+   * of its own.
+   */
   readonly batch: FuseBatch | null;
   /** Called for each request. `bytes` begins with the request. Returns true if the session keeps the buffer. */
   readonly receive: (bytes: Buffer, lengthBytes: number) => boolean;
@@ -69,7 +72,10 @@ export class FuseDevice implements FusePort, BatchDevice {
     return !this.isPaused && !this.isClosed;
   }
 
-  /** A single reply leaves at once. If more requests are being executed, more replies are likely to come in this turn. */
+  /**
+   * Sends a reply at once if the batch is empty and no other request is being executed. Otherwise the reply goes into the batch, because
+   * more replies are likely to follow in this event-loop turn.
+   */
   reply(bytes: Buffer, start: number, end: number): void {
     if (this.isClosed) return;
     const batch = this.socket === null ? null : this.options.batch;

@@ -7,7 +7,7 @@ import type { FrontendVolume, Extent } from '../../volumes/frontend-volume.ts';
 
 export interface Sought {
   readonly status: Status;
-  /** Null if there is no data at or after the start position. */
+  /** The position of the data or the hole; null if the volume has no data at or after the start position. */
   readonly positionBytes: number | null;
 }
 

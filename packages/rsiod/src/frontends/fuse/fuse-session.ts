@@ -1,8 +1,8 @@
 // Passes the kernel's requests for one raw device to the volume, and answers them. Sans-I/O: the owner of the descriptor passes in the
-// bytes that it has read. The volume checks the requests; the session checks only what is particular to a file: its end, its permissions
-// and its holes. Invariants: each request that needs an answer gets exactly one, even after `stop`. A buffer is given back only once, and
-// never while the volume uses the buffer. Only `stop` answers a request that changes data before the volume has completed it. After `stop`,
-// the volume must abandon such requests.
+// bytes that it has read. The volume checks the requests; the session checks only what is particular to files: reads and writes across the
+// end of the file, permissions and holes. Invariants: each request that needs an answer gets exactly one, even after `stop`. A buffer is
+// given back only once, and never while the volume uses the buffer. Only `stop` answers a request that changes data before the volume has
+// completed it. After `stop`, the volume must abandon such requests.
 
 import { AssertionError, counted } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -87,7 +87,10 @@ export interface FuseSessionOptions {
   /** The file's properties as reported by the previous process; null if the device is new. */
   readonly file?: FuseFile | null;
   readonly fileChanged?: () => void;
-  /** INIT has been answered. `refusal` is the reason why rsiod cannot use the kernel; null if rsiod can use the kernel. */
+  /**
+   * Called when the kernel's first request, INIT, has been answered. `refusal` is the reason why rsiod cannot serve a device of this
+   * kernel; null if it can.
+   */
   readonly agreed?: (refusal: string | null) => void;
   /** Called when a request cannot be decoded or has caused an exception. */
   readonly broken: (reason: string) => void;
@@ -142,7 +145,7 @@ export class FuseSession {
     return false;
   }
 
-  /** Answers all unanswered requests with EIO, and later all new requests that need the volume. */
+  /** Answers all unanswered requests with EIO. From then on, the session also answers each new request that needs the volume with EIO. */
   stop(): void {
     this.isStopped = true;
     for (const request of this.active) this.abandon(request, ERRNO.EIO);
@@ -406,7 +409,8 @@ export class FuseSession {
     const { header, op, lengthBytes, buffer, received, receivedOffset } = request;
     if (op === 'write') this.answer(writeWriteReply(this.small, header, lengthBytes));
     else if (op === 'read') {
-      // The header of the reply goes in front of the data, wherever the data is: `reply` does not keep the buffer.
+      // The header of the reply is written in front of the data, even if the data is in a path's receive buffer. This is safe, because
+      // `reply` does not keep the buffer.
       const bytes = received ?? buffer;
       const dataAt = received === null ? DATA_OFFSET : receivedOffset;
       writeReplyHeader(bytes, dataAt - REPLY_HEADER_BYTES, header, ERRNO.OK, lengthBytes);

@@ -9,7 +9,7 @@ import type * as Koffi from 'koffi';
 
 export interface KernelAio {
   readonly callsMax: number;
-  /** Prepares call number `index`; it stays prepared until it is prepared as something else. */
+  /** Prepares the call with number `index` as a read. The call stays prepared until another call with this number is prepared. */
   prepareRead(index: number, fd: number, target: Buffer): void;
   prepareWrite(index: number, fd: number, source: Buffer, start: number, end: number): void;
   /**
@@ -30,7 +30,10 @@ const ARCHITECTURES: Readonly<Partial<Record<string, Numbers>>> = {
   x64: { setup: 206, submit: 209, getEvents: 208 },
   arm64: { setup: 0, submit: 2, getEvents: 4 },
 };
-/** struct iocb, in words: 0 data, 4 opcode, 5 descriptor, 6 and 7 address, 8 length; struct io_event: 0 data, 4 result. */
+/**
+ * Sizes of the kernel's structures in 32-bit words. Positions of the words in a struct iocb: 0 data, 4 opcode, 5 descriptor, 6 and 7
+ * address, 8 length. In a struct io_event: 0 data, 4 result.
+ */
 const IOCB_WORDS = 16;
 const EVENT_WORDS = 8;
 const WORD_BYTES = 4;

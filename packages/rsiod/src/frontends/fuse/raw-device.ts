@@ -47,7 +47,10 @@ export class RawDevice {
   private isEnding = false;
   private hasGone = false;
   private settle: (refusal: string | null) => void = () => undefined;
-  /** Resolves with the result of the kernel's INIT request: null after success, otherwise the reason why the kernel cannot be used. */
+  /**
+   * Resolves when the kernel's INIT request has been answered: with null if rsiod can serve the device, otherwise with the reason why it
+   * cannot.
+   */
   private readonly agreement = new Promise<string | null>((resolve) => (this.settle = resolve));
 
   private constructor(options: RawDeviceOptions, fd: number, before: FuseFile | null) {

@@ -35,7 +35,9 @@ export class DataBuffers {
   private taken = 0;
   private readonly clock: Clock | null;
   private looking: Timer | null = null;
-  /** The smallest amount of idle memory since the last check; requests have not needed this memory. */
+  /**
+   * The smallest amount of idle memory since the last check. Requests have not needed this much of the idle memory, so `shrink` frees it.
+   */
   private unneededBytes = 0;
 
   /** If `clock` is null, idle memory is never returned to the system. */
@@ -114,13 +116,13 @@ function classBits(lengthBytes: number): number {
   return Math.max(SMALLEST_BITS, 32 - Math.clz32(lengthBytes - 1));
 }
 
-/** A closed port. Memory that is transferred to a closed port is freed. */
+/** A closed port, because Node frees memory that is transferred to a closed port. */
 const NOWHERE = new MessageChannel().port1;
 NOWHERE.close();
 
 /**
- * Returns the memory of a buffer to the system at once. The memory of a merely unreferenced buffer would stay until the next garbage collection,
- * possibly for hours in an idle process.
+ * Returns the memory of a buffer to the system at once. If the buffer were only no longer referenced, its memory would stay until the next
+ * garbage collection, which an idle process may not run for hours.
  */
 function freeMemory({ memory }: DataBuffer): void {
   const { buffer } = memory;

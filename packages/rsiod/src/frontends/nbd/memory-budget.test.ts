@@ -17,7 +17,7 @@ class World {
   readonly budget = new MemoryBudget(BOUNDS, (fire) => this.turns.push(fire));
   readonly got: string[] = [];
 
-  /** A connection that requests pieces of these sizes, one after the other. */
+  /** Makes a connection that requests pieces of memory of these sizes, one after the other. */
   user(name: string, ...sizes: number[]) {
     const out: number[] = [];
     const roomAgain = (): void => {
@@ -93,7 +93,7 @@ test('every request gets its memory in the end, and all of it is returned', () =
       const step = (index: number): void => {
         const one = all[index % all.length]!;
         one.give();
-        // A reply that has been sent has the same effect.
+        // A connection also calls `roomAgain` by itself whenever it has sent a reply.
         one.roomAgain();
         world.turn();
         const beyond = all.reduce((sum, { out }) => sum + (out[0] ?? 0), 0);

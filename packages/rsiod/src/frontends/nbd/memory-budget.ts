@@ -1,8 +1,8 @@
-// Bounds the total memory that the requests of the NBD frontend use. When the bound is reached, connections take turns: first come, first
-// served, one request per turn. Pure. A connection that holds no memory always gets room for a small request. A large request gets room as
-// long as the reserve lasts. A connection that never gives its memory back therefore cannot starve the other connections. Invariants: the
-// memory taken never exceeds the limit plus the reserve plus one small request for each connection. Each byte that is taken is given back
-// once.
+// Bounds the total memory that the requests of the NBD frontend use. When the bound is reached, connections take turns in the order in
+// which they began to wait, with one request per turn. Pure. A connection that holds no memory always gets room for a small request. A
+// large request gets room as long as the reserve lasts. A connection that never gives its memory back therefore cannot starve the other
+// connections. Invariants: the memory taken never exceeds the limit plus the reserve plus one small request for each connection. Each byte
+// that is taken is given back once.
 
 import { counted } from '@rsio/common/lib/assert';
 
@@ -27,7 +27,7 @@ export class MemoryBudget {
   private turn: BudgetUser | null = null;
   private isScheduled = false;
 
-  /** `schedule` must call `fire` once, in a later event, so that no user is called while another connection is working. */
+  /** `schedule` must call `fire` once, in a later event, so that no user is called while another user is working. */
   constructor(bounds: BudgetBounds, schedule: (fire: () => void) => void) {
     this.bounds = bounds;
     this.schedule = schedule;

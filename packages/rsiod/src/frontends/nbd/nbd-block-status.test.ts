@@ -1,4 +1,4 @@
-// Replies to BLOCK_STATUS from given extents, down to golden bytes as in the NBD protocol document.
+// The replies to BLOCK_STATUS for given extents. Some replies are compared byte by byte with the layout in the NBD protocol document.
 // Finding extents is the volume's job; real clients are tested in test/interop.
 
 import { describe, expect, it } from 'vitest';

@@ -1,7 +1,8 @@
-// Converts a volume's extents to (length, flags) pairs, which are the descriptors of a metadata context. Returns as many pairs as fit in one
-// chunk. Pure. Volumes report whole blocks only, but a client's range may start at any byte. The first `headBytes` bytes of the extents may
-// therefore lie before the client's range. Invariants: the list of pairs is never empty; the lengths add up to at most the length of the
-// range; adjacent extents of the same kind are merged. A hole in a volume reads as zeros.
+// Converts a volume's extents to (length, flags) pairs, which are the descriptors of a metadata context. Returns as many pairs as fit in
+// one chunk. Pure. Volumes report whole blocks only, but a client's range may start at any byte. The first `headBytes` bytes of the extents
+// may therefore lie before the client's range. Invariants: the list of pairs is never empty; the lengths add up to at most the length of
+// the range; adjacent extents of the same kind are merged. A hole in a volume reads as zeros, so it is reported with the flags HOLE and
+// ZERO.
 
 import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
 import type { Change, Extent } from '../../volumes/frontend-volume.ts';
@@ -29,7 +30,7 @@ export function dirtyDescriptors(changes: readonly Change[], headBytes: number, 
   return descriptorsOf(parts, headBytes, lengthBytes, one, STATE_DIRTY);
 }
 
-/** `otherwise`: the flags of the range if `parts` is empty. */
+/** `otherwise`: the flags for the whole range if `parts` is empty. */
 function descriptorsOf(
   parts: readonly { readonly lengthBytes: number; readonly flags: number }[],
   headBytes: number,

@@ -1,5 +1,5 @@
-// The end of an NBD connection by the client, by an error, or by a bug in rsiod. Each request in flight ends once, and no buffer stays in
-// use. Requests and replies are in nbd-connection.test.ts.
+// The end of an NBD connection by the client, by an error, or by a bug in rsiod. Each request in flight ends once, and all pooled buffers
+// are given back. Requests and replies are in nbd-connection.test.ts.
 
 import { describe, expect, it } from 'vitest';
 import { NBD_REQUESTS_OUT_MAX } from '../limits.ts';

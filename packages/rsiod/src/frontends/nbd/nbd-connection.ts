@@ -39,12 +39,15 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
   private readonly options = new NbdOptionDecoder(this);
   private phase: Phase = 'haggling';
   private running: Serving | null = null;
-  /** Bytes that have been received but not decoded yet. The transport is paused while there are any such bytes. */
+  /** Bytes that have been received but not decoded yet. While `rest` is not null, the transport is paused. */
   private rest: Buffer | null = null;
   private restAt = 0;
   private isEnded = false;
   private hasFailed = false;
-  /** True while an answer of the handshake is being sent. No option is taken during that time, so that answers cannot pile up. */
+  /**
+   * True while an answer of the handshake is being sent. The connection takes no option while `isAnswering` is true, so that answers cannot
+   * pile up.
+   */
   private isAnswering = false;
 
   constructor(transport: NbdTransport, volumes: NbdVolumes, pools: NbdPools, events: ConnectionEvents) {
@@ -186,7 +189,10 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
     return this.running === null ? this.isAnswering : this.running.decoder.isHolding;
   }
 
-  /** Feeds the decoder of the current phase; the phase may change during the call. Returns the position after the bytes that were taken. */
+  /**
+   * Passes bytes to the decoder of the current phase, handshake or transmission. The phase may change during the call. Returns the position
+   * after the last byte that a decoder has taken.
+   */
   private take(bytes: Buffer, start: number, end: number): number {
     let at = start;
     while (at < end && this.isAccepting() && !this.isBlocked()) {

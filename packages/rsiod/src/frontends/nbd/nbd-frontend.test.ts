@@ -89,7 +89,7 @@ class Client {
     return Buffer.concat(this.pieces).toString('latin1');
   }
 
-  /** Sends the client flags (no padding) and EXPORT_NAME with an empty name, and skips the answer. */
+  /** Sends client flags that decline the padding, sends EXPORT_NAME with an empty name, and skips the answer. */
   async choose(): Promise<this> {
     this.socket.write(Buffer.concat([u32(3), optionBytes(1)]));
     await this.take(18 + 10);
@@ -335,7 +335,7 @@ describe('the socket', () => {
   });
 });
 
-// Regression: each client caused a log line, 6,872 lines within three seconds.
+// Regression: each client that violated the protocol caused a log line, which made 6,872 lines within three seconds.
 it('an endless series of bad clients makes few lines in the log', async () => {
   const frontend = makeFrontend();
   await frontend.start();

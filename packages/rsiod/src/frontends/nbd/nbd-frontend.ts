@@ -136,7 +136,7 @@ export class NbdFrontend implements Frontend {
     return Promise.resolve(count === 0 ? [] : [`${count} NBD connection${count === 1 ? '' : 's'} to ${this.options.socketPath}`]);
   }
 
-  /** Hides the volume from new clients. Existing connections continue until the volume is detached; then their I/O fails. */
+  /** Hides the volume from new clients. Existing connections can use the volume until it is detached; after that, their I/O fails. */
   async hide(volume: FrontendVolume, force: boolean): Promise<void> {
     const users = force ? [] : await this.usersOf(volume);
     if (users.length > 0) throw inUse(users);

@@ -1,5 +1,5 @@
 // Negotiates options: takes the client's flags or one option, and returns the bytes of the answer and the next step. No sockets, no
-// framing. Stores what has been negotiated: structured replies, and the metadata contexts that were selected, with their volume.
+// framing. Stores whether structured replies were negotiated, and which metadata contexts of which volume the client has selected.
 
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import { findExport } from './wire/export-names.ts';
@@ -10,7 +10,7 @@ import { exportNameReply, infoReplies, metaContextReply, optionError, optionRepl
 /** The exported volumes. A volume that is being detached is not in the list, so that no new client can open it. */
 export interface NbdVolumes {
   list(): readonly FrontendVolume[];
-  /** Reason why this connection gets no export; undefined if the connection may get one. */
+  /** Reason why this connection gets no export; undefined if it may get an export. */
   readonly refusal?: string;
 }
 

@@ -42,7 +42,7 @@ export class NbdRequest implements VolumeIo, LargeReply {
   isFirstExtentOnly = false;
   /** For BLOCK_STATUS: number of bytes from the start of the volume's range to the start of the client's range. */
   headBytes = 0;
-  /** For BLOCK_STATUS: the descriptors of the contexts that the volume has answered so far. */
+  /** For BLOCK_STATUS: one list of descriptors for each context about which the volume has answered so far. */
   readonly statuses: (readonly number[])[] = [];
   dataBytes = 0;
 
@@ -110,7 +110,10 @@ export class NbdRequest implements VolumeIo, LargeReply {
   }
 }
 
-/** Returns the volume's operation for a command. The result has no meaning for BLOCK_STATUS, which uses the volume's method `extents`. */
+/**
+ * Returns the volume's operation for a command. For BLOCK_STATUS, the result is not used, because BLOCK_STATUS calls the volume's method
+ * `extents`.
+ */
 function opOf(type: number): VolumeOp {
   switch (type) {
     case COMMAND.WRITE:

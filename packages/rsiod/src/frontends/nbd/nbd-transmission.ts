@@ -88,7 +88,7 @@ export interface NbdPools {
   readonly schedule: (fire: () => void) => void;
 }
 
-/** Converts a volume's answer about a range to the descriptors of a metadata context; see nbd-block-status.ts. */
+/** The type of the functions in nbd-block-status.ts that convert a volume's answer about a range to descriptors. */
 type Descriptors<T> = (ranges: readonly T[], headBytes: number, lengthBytes: number, one: boolean) => number[];
 
 const NO_PAYLOAD = Buffer.alloc(0);
@@ -115,7 +115,10 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   private inVolume = 0;
   private bytesOut = 0;
   private isDead = false;
-  /** Value of `submissions.turn` at the last check whether the client has closed its socket. One check for each turn is enough. */
+  /**
+   * Value of `submissions.turn` when it was last checked whether the client has closed its socket. One check in each event-loop turn is
+   * enough.
+   */
   private lookedTurn = 0;
   /** After `fail`, `underWay` counts only the requests that the volume has not completed. */
   private hasFailed = false;

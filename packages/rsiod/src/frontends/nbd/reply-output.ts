@@ -13,7 +13,7 @@ import { NBD_BATCHES_SENDING_MAX, NBD_BATCH_BYTES } from '../limits.ts';
 import type { BatchPool, NbdTransport, ReplyBatch } from './nbd-transport.ts';
 
 export interface LargeReply {
-  /** Header and data. */
+  /** The header and the data of the reply. */
   readonly reply: Buffer;
   readonly sent: (failed?: Error | null) => void;
 }

@@ -54,10 +54,10 @@ export function refusalOf(header: NbdRequestHeader, agreed: Transmission): Refus
   if (type === COMMAND.FLUSH) return lengthBytes === 0 && header.offsetHigh === 0 && header.offsetLow === 0 ? null : REFUSAL.FLUSH;
   if (lengthBytes === 0) return REFUSAL.EMPTY;
   const { canDiscard, readonly, sizeBytes } = agreed.volume;
-  // Requests to a read-only volume are passed on, because the volume's answer READ_ONLY tells the client more than a refusal.
+  // Such a TRIM or FAST_ZERO to a read-only volume is not refused here, because the volume's answer READ_ONLY tells the client more.
   if (type === COMMAND.TRIM && !canDiscard && !readonly) return REFUSAL.TRIM;
   if (type === COMMAND.CACHE && offsetBytes(header.offsetHigh, header.offsetLow) + lengthBytes > sizeBytes) return REFUSAL.CACHE_END;
-  // Zeroing a range by making a hole is fast; rsiod does not know whether other ways are fast.
+  // A zeroed range is fast if it becomes a hole. rsiod does not know whether a server zeroes an allocated range fast.
   const isFast = canDiscard && (flags & COMMAND_FLAG.NO_HOLE) === 0;
   if ((flags & COMMAND_FLAG.FAST_ZERO) !== 0 && !isFast && !readonly) return REFUSAL.SLOW_ZERO;
   if (type === COMMAND.BLOCK_STATUS && agreed.contexts.length === 0) return REFUSAL.STATUS;
@@ -67,7 +67,10 @@ export function refusalOf(header: NbdRequestHeader, agreed: Transmission): Refus
   return null;
 }
 
-/** True if a command is READ or WRITE. The length of READ and WRITE is limited, because READ and WRITE transfer that much data. */
+/**
+ * True if a command is READ or WRITE. Only the length of READ and WRITE is limited, because only they transfer as many bytes as their
+ * length.
+ */
 export function hasData(type: number): boolean {
   return type === COMMAND.READ || type === COMMAND.WRITE;
 }

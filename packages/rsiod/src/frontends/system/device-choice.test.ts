@@ -1,5 +1,5 @@
-// Which device is chosen for a volume on which machine, and the error if the machine cannot make the requested device. Real devices are
-// tested in test/integration/block-devices.test.ts.
+// Which device is chosen for a volume, for machines with different device support, and the error if a machine cannot make the requested
+// device. Real devices are tested in test/integration/block-devices.test.ts.
 
 import { toRsError } from '@rsio/common/lib/errors';
 import { describe, expect, it } from 'vitest';

@@ -16,7 +16,7 @@ export interface DeviceFacts {
 
 export interface ChosenDevice {
   readonly kind: 'block' | 'raw' | 'nbd-socket' | 'none';
-  /** Reason why `auto` has not chosen a block device; otherwise null. */
+  /** Reason why `auto` has chosen no block device; null in all other cases. */
   readonly why: string | null;
 }
 

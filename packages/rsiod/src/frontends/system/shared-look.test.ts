@@ -1,5 +1,5 @@
-// Shared looks at the machine: the number of looks, and the rule that no result is older than its request. The results of real looks are
-// tested in test/integration/block-devices.test.ts.
+// Requests that share one look at the machine: how many looks are made, and the rule that no result is older than its request. The results
+// of real looks are tested in test/integration/block-devices.test.ts.
 
 import { expect, it } from 'vitest';
 import { SharedLook } from './shared-look.ts';

@@ -1,6 +1,6 @@
-// Each step of each change of an attached mirror fails at each server, with the step executed or not. The change must then be completed, or
-// its results must be removed or named. The members stay usable, and the repeated command succeeds. The steps are those of the commands and
-// of the decider.
+// Lets each step of each change of an attached mirror fail at each server, once before the server has executed the step and once after. The
+// command must then complete the change, or it must remove its results or name them. The members stay usable, and the repeated command
+// succeeds. The steps include those of the decider.
 
 import { describe, expect, test } from 'vitest';
 import { ChangeScene } from '../../testing/change-scene.ts';
@@ -96,7 +96,8 @@ describe.each(TABLE.flatMap(({ change, steps }) => steps.map((step) => [change.n
       await scene.until(() => scene.config.nextVoters === null && scene.held?.view?.isPending === false);
       scene.check();
       if (scene.shown.members === change.after.members && scene.shown.voters === change.after.voters) return;
-      // A volume may have been created although the answer was lost. The administrator removes it with the command from the message.
+      // If the answer to the creation of the volume was lost, the volume may exist. The administrator removes it with the command in the
+      // error message.
       const volume = scene.server('big-7').stock.get('db@0');
       if (volume?.mark === null) scene.server('big-7').stock.clear();
       if (outcome instanceof Error && outcome.message.includes('rsconfig mirror add osl:db@0 --server big-7 goes on'))

@@ -1,7 +1,7 @@
 // Finds the mirror that a command changes, and has its decider grant a wish. The mirror must be attached on this machine, and a majority of
 // its voters must answer. Invariants: nothing is created or claimed before these conditions are checked; each refusal contains a remedy. A
-// wish that is not granted in time is withdrawn. If the voters may have agreed already, the error says so, and the client that has the
-// mirror completes the wish.
+// wish that is not granted in time is withdrawn. If the voters may already have agreed to the wish, the error says so, and the holder of
+// the mirror completes it.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
@@ -78,7 +78,10 @@ function checkMajority(survey: SurveyedMirror, label: string, voters: readonly M
   );
 }
 
-/** Returns the serverid for a name. A server that this client has never reached is named `server N` or N. Throws E_USAGE. */
+/**
+ * Returns the serverid for the name of a server. A server that this client has never reached has the name `server N` or N, where N is its
+ * serverid. Throws E_USAGE.
+ */
 export function serveridOf({ namespace, survey, config, label }: MirrorChange, name: string): number {
   const known = namespace.servers.find((server) => server.name === name);
   if (known !== undefined) return known.serverid;
@@ -113,9 +116,9 @@ export function connected({ namespace }: MirrorChange, serverid: number): Mirror
 }
 
 /**
- * Returns the servers that must vote after a change of the replicas: the server of each replica, and witnesses up to VOTERS_MAX. A single
- * replica never gets a single witness, because both of two voters would have to answer. `witnesses`: possible voters without a replica, the
- * best first.
+ * Returns the servers that must vote after a change of the replicas: the server of each replica, and witnesses up to VOTERS_MAX. A mirror
+ * with one replica gets no single witness: with two voters, both would have to answer. `witnesses`: the servers without a replica that can
+ * vote, the preferred ones first.
  */
 export function votersFor(replicas: readonly number[], witnesses: readonly number[]): number[] {
   const others = witnesses.filter((one) => !replicas.includes(one));
@@ -123,7 +126,9 @@ export function votersFor(replicas: readonly number[], witnesses: readonly numbe
   return replicas.length === 1 && voters.length === 2 ? [...replicas] : voters;
 }
 
-/** Waits until the decider has fulfilled the wish. Throws E_VOLUME if it refuses, or E_TIMEOUT with what was missing. */
+/**
+ * Waits until the decider has fulfilled the wish. Throws E_VOLUME if the decider refuses, or E_TIMEOUT with a text about what was missing.
+ */
 export async function grant(held: HeldMirror, clock: Pick<Clock, 'after'>, wish: MirrorWish): Promise<void> {
   const granted = held.wish(wish);
   const first = await within(granted, clock);

@@ -233,7 +233,7 @@ describe('witness', () => {
 
 test('a change of voters that stops between its two steps is finished by the next holder', async () => {
   const scene = await ChangeScene.attached();
-  // The second configuration names only the new voters, and no server receives it.
+  // Every server refuses the second configuration, which names only the new voters.
   const dead = new Set<string>();
   scene.fails = (step) => {
     if (step.endsWith(' config') && scene.config.nextVoters !== null) for (const { name } of scene.servers) dead.add(name);

@@ -241,7 +241,10 @@ export class MirrorChanges {
     await grant(held, this.ports.clock, wish);
   }
 
-  /** Changes the voters. The same list of servers can be a change, because a server that has lost its record becomes a new voter. */
+  /**
+   * Changes the voters to the given servers. Even if the servers are the same as before, this can be a change, because a server that has
+   * lost its record becomes a new voter.
+   */
   private async vote(change: MirrorChange, servers: readonly number[]): Promise<void> {
     await this.wish(change, { kind: 'voters', servers });
   }

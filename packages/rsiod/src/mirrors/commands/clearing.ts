@@ -17,14 +17,17 @@ export interface Clearing {
   readonly record: boolean;
   /** The volume that is or was the replica; null if none is known. */
   readonly volume: { readonly name: string; readonly universe: number } | null;
-  /** `aside`: the volume becomes a plain volume with another name. `removed`: it can be restored for a day. `deleted`: it is gone. */
+  /**
+   * `aside`: the volume becomes a plain volume with another name. `removed`: the volume is removed and can be restored for a day.
+   * `deleted`: the volume is deleted for good.
+   */
   readonly volumeBecomes: 'aside' | 'removed' | 'deleted';
 }
 
 export interface Cleared {
   /** Warnings about a server that is unreachable. */
   readonly warnings: readonly string[];
-  /** Texts about objects that a reachable server still has. */
+  /** Sentences about objects that a reachable server may still have, each with the command that removes the object. */
   readonly left: readonly string[];
 }
 
@@ -76,9 +79,9 @@ function recordStays({ label }: MirrorChange, name: string, remedy: string): str
 
 interface Unmarked {
   readonly hasRecord: boolean;
-  /** True if the record was created only to remove the mark. */
+  /** True if the server had no record, so that one was created only to remove the mark. */
   readonly isFounded: boolean;
-  /** Reason why the mark may still be there; null if it is gone. */
+  /** Reason why the replica may still be marked; null if the mark has been removed. */
   readonly why: string | null;
 }
 
@@ -91,7 +94,7 @@ async function unmark({ survey, held, term: number }: MirrorChange, server: Mirr
     hasRecord = known.voted !== VOTED.UNKNOWN;
     const isMarked = hasRecord ? known.replica !== null : server.volumes.some((one) => one.mirror === mirror);
     if (!isMarked) return { hasRecord, isFounded, why: null };
-    // A server removes a mark only for a term that its record has promised, so a server without a record gets one.
+    // A server removes a mark only for a term that its record has promised. A server without a record therefore gets a new record first.
     isFounded = !hasRecord;
     if (isFounded) await vote(server, { kind: 'found', mirror, name, universe });
     await vote(server, { kind: 'claim', mirror, number, takesOver: true });
@@ -102,10 +105,11 @@ async function unmark({ survey, held, term: number }: MirrorChange, server: Mirr
   }
 }
 
-/** Removes the record. Returns the reason why it may still be there; null if it is gone. */
+/** Removes the record. Returns the reason why the server may still have the record; null if the record is gone. */
 async function dismiss({ survey: { mirror }, term: number }: MirrorChange, server: MirrorServer): Promise<string | null> {
   try {
-    // A dismissal needs the promise of this term, and the record may have promised another term or none.
+    // A server removes a record only for a term that the record has promised. This record may have promised another term or none, so the
+    // term is claimed first.
     const claimed = await server.vote({ kind: 'claim', mirror, number, takesOver: true }, VOTE_CHANGE_MS);
     if (claimed.voted === VOTED.UNKNOWN) return null;
     done(claimed, server.name);

@@ -71,7 +71,7 @@ function labelAt({ namespace, server }: { readonly namespace: MirrorNamespace; r
   return `that of server ${server.name} of ${namespace.name}`;
 }
 
-/** `holders`: the clients that have the volume attached; null if it is attached on this machine. */
+/** `holders`: the clients that have attached the volume; null if this client has attached it. */
 function inUse(label: string, holders: readonly string[] | null): RsError {
   const who = holders === null ? 'is attached here' : `is attached by client ${holders.join(' and ')}`;
   return new RsError(

@@ -21,9 +21,9 @@ export interface MirrorPlan {
   readonly mirror: string;
   readonly sizeBytes: number;
   readonly blockSizeBytes: number;
-  /** Null if each server chooses a pool. */
+  /** Name of the pool for the volumes; null if each server chooses a pool itself. */
   readonly pool: string | null;
-  /** Pools that replace `pool`, by the name of the server. */
+  /** Key: name of a server. Value: the pool that this server uses instead of `pool`. */
   readonly pools: ReadonlyMap<string, string>;
   readonly request: string;
   readonly replicas: readonly MirrorServer[];
@@ -34,7 +34,7 @@ export interface MirrorPlan {
   readonly nodename: string;
 }
 
-/** Objects that a command has created or may have created. An object is noted before the request is sent to its server. */
+/** The objects that a command has created or may have created. Each object is noted before the request that creates it is sent. */
 export class Made {
   readonly volumes: MadeVolumes = new Map();
   readonly records = new Set<MirrorServer>();
@@ -47,7 +47,10 @@ export class Made {
 
 type FoundMirror = Pick<MirrorPlan, 'mirror' | 'name' | 'universe'>;
 
-/** State of the record of a server: claimed by this command, absent, claimed by another client, or unknown for the given reason. */
+/**
+ * State of a server's record. `ours`: claimed by this command. `none`: the server has no record. `other`: claimed by another client.
+ * `unknown`: the reason why the state is not known.
+ */
 type Claim = 'ours' | 'none' | 'other' | { readonly unknown: string };
 
 /** Creates the mirror. Throws the error of the failed step; the message names objects that could not be removed. */
@@ -98,7 +101,10 @@ async function makeMirror(plan: MirrorPlan, made: Made): Promise<MirrorConfig> {
   return config;
 }
 
-/** Does the work at all servers at once. A server with `trouble` fails with that error. Throws the first error. */
+/**
+ * Does the work at all servers at once. For a server that cannot be asked, the work fails with the error `trouble` of the server. Throws
+ * the first error.
+ */
 async function atEach<R>(servers: readonly MirrorServer[], work: (server: MirrorServer) => Promise<R>): Promise<R[]> {
   return await atAll(servers, async (server) => {
     if (server.trouble !== null) throw server.trouble;
@@ -106,7 +112,10 @@ async function atEach<R>(servers: readonly MirrorServer[], work: (server: Mirror
   });
 }
 
-/** Creates the record at a voter. If an earlier attempt of this command created it, returns that record, possibly with a promise. */
+/**
+ * Creates the record at a voter. If an earlier attempt of this command has already created the record, returns that record, which may
+ * already have promised a term.
+ */
 export async function found({ mirror, name, universe }: FoundMirror, server: MirrorServer, made: Made): Promise<VoteAnswer> {
   made.records.add(server);
   const first = await server.vote({ kind: 'found', mirror, name, universe }, VOTE_CHANGE_MS);
@@ -149,8 +158,8 @@ async function finish(plan: MirrorPlan, made: Made, stored: StoredConfig, record
 }
 
 /**
- * Removes what was created, at all servers at once. Removes nothing if a server reports that another client has claimed the mirror;
- * therefore these removals are no `Step`s. Returns a sentence for each object that is left. Never throws.
+ * Removes what was created, at all servers at once. Removes nothing at any server if one of them reports that another client has claimed
+ * the mirror; an `undo` of a single `Step` could not check that. Returns a sentence for each object that is left. Never throws.
  */
 async function takeBack(plan: MirrorPlan, made: Made, newId: () => string): Promise<string[]> {
   const servers = plan.voters.filter((server) => made.volumes.has(server) || made.records.has(server));
@@ -161,7 +170,7 @@ async function takeBack(plan: MirrorPlan, made: Made, newId: () => string): Prom
   return left.flat();
 }
 
-/** Repeats the claim with the same term. The answer tells whether another client has claimed the mirror since. */
+/** Repeats the claim with the same term. The answer tells whether another client has claimed the mirror since the first claim. */
 async function claimAgain({ mirror }: MirrorPlan, made: Made, server: MirrorServer): Promise<Claim> {
   if (!made.records.has(server)) return 'none';
   try {
@@ -197,7 +206,9 @@ async function takeBackAt(plan: MirrorPlan, made: Made, server: MirrorServer, cl
   return [...left, ...(kept.left === null ? [] : [kept.left])];
 }
 
-/** Removes the mark and then the record. Returns the reason why one of them may still be there; null if both are gone. */
+/**
+ * Removes the mark and then the record from a server. Returns the reason why the server may still have one of them; null if both are gone.
+ */
 async function dismissed({ mirror }: MirrorPlan, { number, marks }: Made, server: MirrorServer): Promise<string | null> {
   const marked = marks.has(server) ? await refusal(server, { kind: 'unplace', mirror, number }) : null;
   return marked ?? (await refusal(server, { kind: 'dismiss', mirror, number }));

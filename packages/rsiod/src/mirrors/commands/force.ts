@@ -19,7 +19,7 @@ export interface Forced {
   readonly left: readonly string[];
 }
 
-/** Number of the term in which the new mirror is made. */
+/** Number of the first term of the new mirror. The new mirror is made in this term. */
 const FIRST_NUMBER = 1;
 
 /** `mirror`: the new id. Throws the error of the failed step; the message describes the state that the step has left. */
@@ -33,7 +33,8 @@ export async function forceMirror(plan: ForcePlan, mirror: string, log: Pick<Log
   const steps: readonly Omit<Step, 'name'>[] = [
     {
       do: async () => {
-        // Witnesses are claimed last, as in an attach, because they do not know which client may take the mirror over.
+        // Witnesses are claimed after the servers with replicas, as in an attach, because only servers with replicas check which client may
+        // take the mirror over.
         await atAll(replicas, ({ server }) => claimOld(plan, server, number));
         await atAll(witnesses, (server) => claimOld(plan, server, number));
       },
@@ -105,7 +106,10 @@ async function moveReplica(
   return { identity: replica.identity, serverid: server.serverid, volume, universe };
 }
 
-/** Clean if one replica is in sync. With several, the configuration is not clean, so that the next holder makes them equal. */
+/**
+ * Returns the first configuration. It counts as cleanly detached only if one replica is in sync. With several replicas in sync, it does
+ * not, so that the next holder makes them equal.
+ */
 function configOf(
   { replicas, voters, sizeBytes, clients }: ForcePlan,
   records: readonly VoteAnswer[],
@@ -118,7 +122,7 @@ function configOf(
   };
 }
 
-/** Removes the new records. Except for its promise, the old mirror is unchanged. */
+/** Removes the new records. The old mirror is then unchanged, except for its promise. */
 async function withdrawn({ voters }: ForcePlan, mirror: string): Promise<string[]> {
   const left = await atAll(voters, async (server) => {
     await refusal(server, { kind: 'claim', mirror, number: FIRST_NUMBER, takesOver: false });
@@ -128,7 +132,10 @@ async function withdrawn({ voters }: ForcePlan, mirror: string): Promise<string[
   return ['the old mirror is as it was: try again', ...left.flat()];
 }
 
-/** Makes all replicas plain volumes and keeps their data, because some may have lost the mark of the old mirror already. */
+/**
+ * Makes all replicas plain volumes that keep their data. Some replicas may already have lost the mark of the old mirror, so the old mirror
+ * cannot be restored.
+ */
 async function madePlain(plan: ForcePlan, mirror: string, number: number): Promise<string[]> {
   const { survey, label, replicas, voters } = plan;
   const told = await atAll(replicas, async ({ server, inSync }) => {

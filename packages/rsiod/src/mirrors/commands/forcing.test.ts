@@ -1,6 +1,6 @@
-// Making a mirror by force on scripted servers: the reported losses, refusals, the old and the new mirror afterwards, and each step failing
-// at each server, executed or not. In every case, the volumes stay, and the error describes the state of each. Real servers are tested in
-// test/integration/mirror-force.test.ts.
+// Making a mirror by force on scripted servers: the reported losses, refusals, the old and the new mirror after the command, and a failure
+// of each step at each server, before or after the server has executed the step. In every case, the volumes stay, and the error describes
+// the state of each volume. Real servers are tested in test/integration/mirror-force.test.ts.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -69,7 +69,10 @@ function goesDown(...gone: readonly ScriptedServer[]): void {
   for (const server of gone) server.trouble = new RsError('E_NO_PATH', `Server ${server.name} of osl is not connected`);
 }
 
-/** Another client continues to use the mirror. The voters store a configuration with only these replicas in sync. */
+/**
+ * Simulates another client that continues to use the mirror: `voters` store a configuration in which only the replicas on `inSync` are in
+ * sync.
+ */
 function goesOn(voters: readonly ScriptedServer[], inSync: readonly ScriptedServer[]): void {
   for (const { records } of voters) {
     const record = records.get(OLD)!;
@@ -155,7 +158,7 @@ test('two replicas that are left are both in sync, and the next holder makes the
   await made(servers);
   servers.push(new ScriptedServer('big-7', 4, () => null));
   const [, , , big7] = servers;
-  // There is a third replica, and of the voters only big-9 is left.
+  // The mirror also has a replica on big-7. Of its three voters, only big-9 is left; the other two are servers that do not exist.
   const record = big9.records.get(OLD)!;
   record.stored = {
     ...record.stored!,
@@ -174,7 +177,7 @@ test('two replicas that are left are both in sync, and the next holder makes the
   for (const server of [big9, big8, big7!]) expect(configAt(server)).toEqual(config);
 });
 
-// Regression: the new mirror got the smaller one of the voter's size and the replica's size, so that written data was cut off.
+// Regression: the new mirror got either the voter's size or the replica's size, whichever was smaller, so that written data was cut off.
 test('the mirror is as large as the largest replica that is taken, whatever the voter that is left knows', async () => {
   await made(servers);
   Object.assign(big9.stock.get('db@0')!, { sizeBytes: 2 * GIB });

@@ -1,6 +1,6 @@
-// The control method `mirror-force`: finds the mirror and the servers, reports which data would be lost, and makes the mirror if the
-// request repeats this report's `seen`. Invariants: nothing is changed unless `seen` matches the current state of the mirror; one mirror is
-// forced at a time.
+// The control method `mirror-force`: finds the mirror and the servers, and reports which data would be lost. It makes the mirror only if
+// the request repeats the value `seen` of that report. Invariants: nothing is changed unless `seen` matches the current state of the
+// mirror; one mirror is forced at a time.
 
 import type { ControlMethods } from '@rsio/common/control/methods';
 import { RsError } from '@rsio/common/lib/errors';
@@ -58,7 +58,10 @@ export class MirrorForcing {
     return plan;
   }
 
-  /** Finds the mirror by name. If several mirrors have the name, the one with a replica on a named server is chosen. */
+  /**
+   * Finds the mirror by name. If several mirrors have the name, the function chooses the mirror that has a replica on one of the servers in
+   * the request.
+   */
   private async found({ namespace, name, universe, servers }: Force['params']): Promise<FoundMirror> {
     const namespaces = this.ports.namespaces().filter((one) => namespace === null || one.name === namespace);
     const named = await findMirrors(namespaces, { name, universe });
@@ -92,7 +95,10 @@ async function checkUnread({ label, replicas, survey }: ForcePlan): Promise<void
   );
 }
 
-/** Finds a server by name. Throws E_USAGE. The plan later reports errors of the server itself. */
+/**
+ * Finds a server by name. Throws E_USAGE if the namespace has no server with the name. Whether the server can be used is checked later, by
+ * the plan.
+ */
 function serverNamed({ name: namespace, servers }: MirrorNamespace, name: string): MirrorServer {
   const server = servers.find((one) => one.name === name);
   if (server !== undefined) return server;

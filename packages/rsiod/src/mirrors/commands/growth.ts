@@ -11,14 +11,14 @@ export type GrowingMirror = Pick<AttachedMirror, 'grow' | 'view'> & {
   readonly io: { readonly volume: { readonly sizeBytes: number; readonly blockSizeBytes: number } | null };
 };
 
-/** Returns the old size in bytes. Throws E_USAGE, E_VOLUME or E_TIMEOUT. */
+/** Grows the mirror, and returns its old size in bytes. Throws E_USAGE, E_VOLUME or E_TIMEOUT. */
 export async function growMirror(label: string, mirror: GrowingMirror, sizeBytes: number): Promise<number> {
   const { volume } = mirror.io;
   if (volume === null) throw new RsError('E_VOLUME', `Mirror ${label} takes no I/O yet: try again later`);
   const { sizeBytes: fromBytes, blockSizeBytes } = volume;
   if (sizeBytes % blockSizeBytes !== 0)
     throw new RsError('E_USAGE', `The size ${sizeBytes} is no multiple of the block size ${blockSizeBytes}`);
-  // A repeated command finds the mirror already grown.
+  // If the command is repeated after the growth, the mirror already has the size.
   if (sizeBytes === fromBytes) return fromBytes;
   if (sizeBytes < fromBytes)
     throw new RsError(

@@ -176,7 +176,7 @@ describe('the list', () => {
     fails = (step) => (step === 'pi-1 record' ? 'refused' : null);
     const { mirrors } = await management().list({ namespace: null });
     expect(mirrors).toHaveLength(10);
-    // At most this many questions are in progress at the same time.
+    // Only the questions that were in progress when the first one failed were sent, at most MIRRORS_ASKED_AT_ONCE_MAX.
     expect(steps.filter((step) => step === 'pi-1 record').length).toBeLessThanOrEqual(4);
   });
 
@@ -245,7 +245,8 @@ describe('removing', () => {
     await expect(management().remove({ ...NAMED, force: true })).rejects.toMatchObject({ code: 'E_IN_USE' });
   });
 
-  // Regression: the replicas refused a command's term that the witness had already promised, and the promise ended the holder later.
+  // Regression: the witness had already promised a command's term when the servers with replicas refused the term. The promise of the
+  // witness later ended the holder.
   test('claims the witness only when the servers with replicas have let it', async () => {
     await management().create(WISH);
     attachedBy('big-6');

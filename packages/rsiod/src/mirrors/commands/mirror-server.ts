@@ -1,6 +1,6 @@
-// A server as the commands about mirrors use it: its list of volumes, its control methods and its votes. Invariants: each call ends within
-// its time limit. If the session ends before the answer to a VOTE, the VOTE is sent again, because every VOTE may be repeated. Work at
-// several servers is done at all of them even if one fails, so that the state of each server is known.
+// The interface through which the commands about mirrors use a server: its list of volumes, its control methods and its voter. Invariants:
+// each call ends within its time limit. If the session ends before the answer to a VOTE, the VOTE is sent again, because every VOTE may be
+// repeated. If work at several servers fails at one of them, it is still done at the others, so that the state of each server is known.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -29,7 +29,10 @@ export interface MirrorServer {
   readonly volumes: readonly VolumeEntry[];
   /** Throws the error of the server, E_TIMEOUT or E_UNREACHABLE. */
   callAdmin(method: string, params: object, limitMs: number): Promise<unknown>;
-  /** Returns the voter's decision, which may be a refusal. Throws E_TIMEOUT without an answer, and E_SYSTEM if it cannot decide. */
+  /**
+   * Returns the voter's decision, which may be a refusal. Throws E_TIMEOUT if the voter does not answer, and E_SYSTEM if the voter cannot
+   * decide.
+   */
   vote(order: VoteOrder, limitMs: number): Promise<VoteAnswer>;
 }
 
@@ -107,7 +110,10 @@ function decoded({ status, bodies: [body], sentence }: SessionAnswer, who: strin
   return decodeVoteAnswer(body, 0, body.length);
 }
 
-/** Does the work for all elements at once, even if it fails for some. Throws the first error after all work has ended. */
+/**
+ * Does the work for all elements at once. A failure for one element does not stop the work for the others. Throws the first error when the
+ * work for all elements has ended.
+ */
 export async function atAll<T, R>(all: readonly T[], work: (one: T) => Promise<R>): Promise<R[]> {
   const outcomes = await outcomesAtOnce(all, Math.max(1, all.length), work);
   return outcomes.map(({ value, thrown }) => {
@@ -121,7 +127,10 @@ export async function vote(server: MirrorServer, order: VoteOrder): Promise<Vote
   return done(await server.vote(order, VOTE_CHANGE_MS), server.name);
 }
 
-/** Sends an order. Returns the reason if it may not have been executed, else null. `isGone`: an absent record counts as success. */
+/**
+ * Sends an order. Returns null if the server has executed the order, otherwise the reason why it may not have. `isGone`: true if a server
+ * without a record counts as having executed the order.
+ */
 export async function refusal(server: MirrorServer, order: VoteOrder, isGone = order.kind === 'dismiss'): Promise<string | null> {
   try {
     const { voted, sentence } = await server.vote(order, VOTE_CHANGE_MS);

@@ -20,7 +20,9 @@ export interface MirrorNamespace {
 export interface CommandPorts {
   readonly log: Pick<Log, 'info' | 'warn'>;
   namespaces(): readonly MirrorNamespace[];
-  /** True if a volume with this label, such as osl:db@0, is attached here. `mirror`: it must be the mirror with this id. */
+  /**
+   * True if this client has attached a volume with this label, such as osl:db@0. If `mirror` is given, only the mirror with this id counts.
+   */
   isAttached(label: string, mirror?: string): boolean;
   /** Returns a new random UUID. */
   readonly newId: () => string;

@@ -1,5 +1,5 @@
 // Prepares a server that is about to join a mirror: creates a record and, for a replica, a volume. Invariants: each step may be repeated.
-// The volume and the record are removed again only while no configuration can name the server as a member.
+// The volume and the record are removed again only as long as no configuration that was sent can name the server as a member.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -23,7 +23,10 @@ export class NewServer {
   readonly change: MirrorChange;
   private readonly ports: NewServerPorts;
   private readonly made = new Made();
-  /** A volume of the server that is still marked as a replica of this mirror. All data will be copied to it, under a new identity. */
+  /**
+   * A volume of the server that is still marked as a replica of this mirror; null if the server has no such volume. The volume becomes a
+   * replica again, with a new identity, and all data is copied to it.
+   */
   private readonly former: VolumeEntry | null;
 
   constructor(change: MirrorChange, server: MirrorServer, ports: NewServerPorts) {
@@ -63,7 +66,10 @@ export class NewServer {
     );
   }
 
-  /** The steps that prepare the server. One `undo` removes the volume and then the record. `volume`: null if the server only votes. */
+  /**
+   * Returns the steps that prepare the server. A single `undo` removes the volume and then the record. `volume`: the volume to create; null
+   * if the server only votes.
+   */
   steps(name: string, volume: NewVolume | null): Step[] {
     return [
       // The record comes first, so that a server that refuses to vote does so before it has a volume.
@@ -72,7 +78,10 @@ export class NewServer {
     ];
   }
 
-  /** Restores the former voters, unless the server may be a member. */
+  /**
+   * Makes the former voters the voters again, unless a configuration may already name this server as a member. Returns a sentence if the
+   * server may still vote.
+   */
   async unvote(): Promise<string[]> {
     const { change, server, ports } = this;
     if (!this.votesNow || isVoter(change, server.serverid) || mayBeMember(change.held, server.serverid)) return [];

@@ -5,7 +5,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import { describe, expect, test } from 'vitest';
 import { ChangeScene, GIB } from '../../testing/change-scene.ts';
 
-/** `mirror detach` has removed the mark of the replica on big-8, and then `step` has failed there. */
+/** Runs a command that removes the mark of the replica on big-8 and then fails in `step` at big-8. */
 async function interrupted(step: string, work: (scene: ChangeScene) => Promise<unknown>, scene?: ChangeScene): Promise<ChangeScene> {
   const one = scene ?? (await ChangeScene.attached());
   one.fails = (what) => (what === `big-8 ${step}` ? 'refused' : null);
@@ -93,7 +93,7 @@ describe('a server that does not vote any more', () => {
   test('keeps its record until its volume is set aside, and detach finds both', async () => {
     const scene = await interrupted('volume-rename', (one) => one.replace('big-8', 'big-7'));
     expect(scene.shown).toMatchObject({ members: 'big-9 big-7', voters: 'big-9 big-7 pi-1', has: { 'big-8': 'volume record' } });
-    // A survey does not ask big-8, because the configuration does not name it and it lists no replica.
+    // A survey does not ask big-8, because the configuration does not name big-8 and the list of big-8 contains no replica.
     expect((await scene.refusal(scene.replace('big-8', 'big-7'))).message).toBe(
       'Server big-8 has no replica of mirror osl:db@0: big-8 still has a volume that was a replica and a record, which rsconfig mirror detach osl:db@0 --server big-8 removes, and rsconfig mirror add osl:db@0 --server big-7 adds the other one',
     );

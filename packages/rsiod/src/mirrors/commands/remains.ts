@@ -12,12 +12,15 @@ import type { MirrorServer } from './mirror-server.ts';
 import { connected, isVoter, type MirrorChange, nameOf } from './change.ts';
 
 export interface Remains {
-  /** The error if the server has not answered; null if it has. */
+  /** The error with which the server has failed to answer; null if the server has answered. */
   readonly silence: RsError | null;
   readonly hasRecord: boolean;
-  /** The volume that was the replica, marked or not; null if there is none that may be removed. */
+  /**
+   * The volume that was the replica, whether or not it is still marked as a replica; null if the server has no such volume or it must not
+   * be removed.
+   */
   readonly volume: { readonly name: string; readonly universe: number } | null;
-  /** A sentence if a client holds the former replica, which must then stay; null otherwise. */
+  /** If a client holds the former replica, a sentence which says that the volume must therefore stay; otherwise null. */
   readonly held: string | null;
 }
 
@@ -58,7 +61,10 @@ async function remainsOf(change: MirrorChange, server: MirrorServer, { voter, re
     : { ...NOTHING, hasRecord, held: heldText(change, server, holder.node) };
 }
 
-/** Returns the current volume; null if there is none or it cannot have been a replica. Throws if the server does not answer. */
+/**
+ * Returns the volume with this name that the server has now; null if it has no such volume or the volume cannot have been a replica. Throws
+ * an error if the server does not answer.
+ */
 async function show(server: MirrorServer, { name, universe }: { readonly name: string; readonly universe: number }): Promise<Shown | null> {
   try {
     const { volume } = (await server.callAdmin('volume-show', { name, universe }, VOTE_ASK_MS)) as { readonly volume: ManagedVolumeView };
@@ -68,8 +74,8 @@ async function show(server: MirrorServer, { name, universe }: { readonly name: s
     const error = toRsError(thrown);
     if (error.code === 'E_UNKNOWN_VOLUME') return null;
     if (SILENCES.includes(error.code)) throw error;
-    // A server may refuse `volume-show`, for example a witness that gives this client no rights. Its list then has the volume, if it offers
-    // it.
+    // A server may refuse `volume-show`, for example a witness that gives this client no rights. The volume is then in the server's list if
+    // the server offers it to this client.
     return server.volumes.find((one) => one.name === name && one.universe === universe) ?? null;
   }
 }

@@ -1,6 +1,6 @@
 // Dissolves a mirror: claims it, makes its replicas plain volumes or removes them, and removes the records. Every step may be repeated.
-// Invariants: without force, nothing is claimed while a client may have the mirror attached or a majority of the voters does not answer. A
-// server's record is removed after its mark, so that a repeated command still finds the mark.
+// Invariants: without force, nothing is claimed if a client may have attached the mirror or if no majority of the voters answers. The mark
+// of a server's replica is removed before the server's record, so that a repeated command still finds the replica.
 
 import type { RemovedMirror } from '@rsio/common/control/mirror-methods';
 import { RsError } from '@rsio/common/lib/errors';
@@ -35,8 +35,8 @@ export async function removeMirror(removal: Removal, newId: () => string, log: P
     const server = survey.servers.get(serverid);
     return server === undefined || answer === null ? [] : [server];
   });
-  // Servers with a replica are claimed before the witnesses, which do not know which client may take the mirror over. If a witness promised
-  // a term that the replicas refuse, the promise would end the holder later.
+  // Servers with a replica are claimed before the witnesses, because only they check which client may take the mirror over. A witness that
+  // promised a term which these servers refuse would later end the holder.
   const isFirst = (server: MirrorServer): boolean => replicaAt(survey, server) !== null;
   for (const isTurn of [isFirst, (server: MirrorServer): boolean => !isFirst(server)])
     await Promise.all(asked.filter(isTurn).map((server) => claim(removal, server, number)));
@@ -115,14 +115,17 @@ async function removeAt(removal: Removal, server: MirrorServer, number: number, 
   };
 }
 
-/** Sentence about a replica that may be left. Only the answer may be lost, so the volume may already be a plain volume. */
+/**
+ * Returns a sentence about a volume that may still be a replica. If only the answer of the server was lost, the volume is already a plain
+ * volume.
+ */
 function leftReplica({ survey, volumes }: Removal, { name }: MirrorServer, why: string): string {
   const label = volumeLabel(survey);
   const plain = volumes ? `; if that finds no mirror, rsconfig volume remove ${label} --server ${name} removes the volume` : '';
   return `server ${name} may still have its replica (${why}): rsconfig mirror remove ${label}${volumes ? ' --volumes' : ''} --force goes on${plain}`;
 }
 
-/** Finds the replica of a server in the server's answer and in its list; null if there is none. */
+/** Finds the replica of a server in the server's answer and in its list. Returns null if neither names a replica. */
 function replicaAt({ listed, said, stored }: SurveyedMirror, server: MirrorServer): Replica | null {
   const answered = said.get(server.serverid)?.answer?.replica ?? null;
   const shown = listed.find((one) => one.server === server)?.volume ?? null;
@@ -145,7 +148,7 @@ async function endVolume(
     const { left } = await removeVolume(server, volume, 'removed', newId);
     return { volumes: [{ ...replica, isRemoved: left === null }], left: left === null ? [] : [left] };
   }
-  // A volume with all data keeps its name.
+  // A replica in sync has all data, so its volume keeps its name.
   if (replica.inSync || stored === null) return { volumes: [replica], left: [] };
   const { said, isSetAside, newName } = await setAside(server, volume, newId);
   return { volumes: [{ ...replica, volume: newName }], left: isSetAside ? [] : [said] };

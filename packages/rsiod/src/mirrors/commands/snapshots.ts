@@ -44,7 +44,9 @@ interface Place {
 
 export class MirrorSnapshots {
   private readonly ports: MirrorSnapshotsPorts;
-  /** Number of the last moment. Numbers may start again after the next attach, because that attach has another term. */
+  /**
+   * Number of the last moment in the current term. Numbers may start again after the next attach, because the next attach has another term.
+   */
   private moments = 0;
 
   constructor(ports: MirrorSnapshotsPorts) {
@@ -90,7 +92,10 @@ export class MirrorSnapshots {
     });
   }
 
-  /** Returns the answer if this request has already made its snapshot; otherwise null. Throws E_EXISTS if another snapshot has the name. */
+  /**
+   * Returns the answer to an earlier execution of this request if that execution has made the snapshot; otherwise null. Throws E_EXISTS if
+   * another snapshot has the name.
+   */
   private async before(mirror: SnapshotMirror, places: readonly Place[], params: Params): Promise<Result | null> {
     const shown = await Promise.all(
       places.map(async (place) => {
@@ -189,7 +194,7 @@ interface Volume {
   readonly universe: number;
 }
 
-/** The volume that is the replica; null if its server does not list it. */
+/** Returns the volume that is the replica at this place; null if the server does not list it. */
 function volumeOf({ server }: Place, { driver }: SnapshotMirror): Volume | null {
   const found = server?.volumes.find(({ mirror }) => mirror === driver.mirror);
   return found === undefined ? null : { name: found.name, universe: found.universe };
@@ -220,7 +225,10 @@ function answerOf(
   };
 }
 
-/** The error if no server has the snapshot. If all servers failed with the same error code, such as E_RIGHTS, the error has this code. */
+/**
+ * Makes the error for the case that no server has the snapshot. If all servers failed with the same error code, such as E_RIGHTS, the error
+ * has this code.
+ */
 function nobodyHas(text: string, places: readonly Place[], reasonOf: (place: Place) => string | null, errors: readonly RsError[]): RsError {
   const codes = new Set<ErrorCode>(errors.map(({ code }) => code));
   const [only = 'E_VOLUME'] = codes;

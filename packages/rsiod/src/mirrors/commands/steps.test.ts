@@ -5,7 +5,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import { expect, test } from 'vitest';
 import { runSteps, type Step } from './steps.ts';
 
-/** Runs the steps a, b and c. `failing`: the step that fails. `leaves`: the step that cannot be undone. */
+/** Runs the steps a, b and c. `failing`: the step that fails. `leaves`: the step whose `undo` does not remove everything. */
 async function run(failing: string, leaves: string | null = null): Promise<{ readonly did: string[]; readonly error: unknown }> {
   const did: string[] = [];
   const steps = ['a', 'b', 'c'].map(

@@ -7,11 +7,17 @@ export interface Step {
   /** First words of the error message if the step fails. */
   readonly name: string;
   readonly do: () => Promise<unknown>;
-  /** Undoes the step, even if it may have failed halfway. Returns a sentence for each object that is left. Never throws. */
+  /**
+   * Undoes the step. Also called for a step that has failed halfway. Returns a sentence for each object that could not be removed. Never
+   * throws.
+   */
   readonly undo?: () => Promise<readonly string[]>;
 }
 
-/** Executes steps in order. Throws the error of the failed step. `tell` makes a message part from the sentences of `undo`. */
+/**
+ * Executes steps in order. Throws the error of the failed step. `tell` makes the part of the error message that lists the sentences of
+ * `undo`.
+ */
 export async function runSteps(steps: readonly Step[], tell?: (left: readonly string[]) => string): Promise<void> {
   for (const [index, { name, do: work }] of steps.entries()) {
     try {

@@ -12,9 +12,9 @@ import type { MirrorNamespace } from './namespaces.ts';
 import { highestConfig, highestPromise, serversOf } from './verdicts.ts';
 
 export interface Said {
-  /** Null if the server did not answer. */
+  /** The server's answer; null if the server did not answer. */
   readonly answer: VoteAnswer | null;
-  /** The reason why the server did not answer; null if it did. */
+  /** The reason why the server did not answer; null if the server answered. */
   readonly trouble: RsError | null;
 }
 
@@ -29,7 +29,10 @@ export interface SurveyedMirror {
   readonly name: string;
   readonly universe: number;
   readonly listed: readonly Listed[];
-  /** Answers by serverid: from servers that list a replica, and from servers of the configuration that this client knows. */
+  /**
+   * Key: serverid. Value: the server's answer. The map has the servers that list a replica, and those servers of the configuration that
+   * this client knows.
+   */
   readonly said: ReadonlyMap<number, Said>;
   readonly servers: ReadonlyMap<number, MirrorServer>;
   readonly stored: StoredConfig | null;
@@ -122,7 +125,7 @@ function surveyed(
   return { namespace, mirror, name, universe, listed, said, servers, stored, promise: highestPromise(answers) };
 }
 
-/** The answers of servers that have a record. */
+/** Returns the answers of the servers that have a record of the mirror. */
 export function records(said: ReadonlyMap<number, Said>): VoteAnswer[] {
   return [...said.values()].flatMap(({ answer }) => (answer?.voted === VOTED.DONE ? [answer] : []));
 }

@@ -54,8 +54,8 @@ export function serversOf({ members, voters, nextVoters }: MirrorConfig): Set<nu
 }
 
 /**
- * The client that has or may have the mirror attached: the client of the highest promise, unless the highest configuration says that this
- * client has detached the mirror.
+ * Returns the term of the client that may have attached the mirror. That is the highest promised term, unless the highest configuration
+ * says that the client of this term has detached the mirror.
  */
 export function holderOf(stored: StoredConfig | null, promise: Term | null): Term | null {
   if (promise === null || stored === null) return null;

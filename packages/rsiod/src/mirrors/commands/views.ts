@@ -1,5 +1,5 @@
-// Converts a surveyed mirror to the view that the control methods return. Pure. Invariant: an answer counts as a voter's only if it has the
-// voter id in the configuration, so that a record that was created again is shown as lost.
+// Converts a surveyed mirror to the view that the control methods return. Pure. Invariant: an answer counts as the answer of a voter only
+// if it has the voter's id from the configuration. A record that a server has lost and created again is therefore shown as lost.
 
 import type { AttachedMirrorView } from '@rsio/common/control/methods';
 import type { MirrorSummary } from '@rsio/common/control/mirror-methods';

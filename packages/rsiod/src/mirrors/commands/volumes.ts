@@ -17,7 +17,7 @@ export interface ReplicaVolume {
   readonly universe: number;
   readonly sizeBytes: number;
   readonly blockSizeBytes: number;
-  /** Null if the server chooses a pool. */
+  /** Name of the pool for the volume; null if the server chooses a pool itself. */
   readonly pool: string | null;
   readonly request: string;
 }
@@ -28,7 +28,7 @@ interface NamedVolume {
   readonly universe: number;
 }
 
-/** Servers on which a volume was created; `unsure` if the server may have created it. */
+/** Key: a server. Value: `made` if the server has created the volume, `unsure` if it may have created the volume. */
 export type MadeVolumes = Map<MirrorServer, 'made' | 'unsure'>;
 
 /** Creates the volume of a replica. Throws the error of the server. */
@@ -51,7 +51,10 @@ export async function makeVolume(wanted: ReplicaVolume, server: MirrorServer, ma
   }
 }
 
-/** `left`: a sentence if the volume may still exist, otherwise null. `isUnknown`: the server had no such volume. Never throws. */
+/**
+ * Removes or deletes a volume. `left`: a sentence if the volume may still exist, otherwise null. `isUnknown`: true if the server had no
+ * such volume. Never throws.
+ */
 export async function removeVolume(
   server: MirrorServer,
   volume: NamedVolume,
@@ -70,7 +73,7 @@ export async function removeVolume(
   }
 }
 
-/** Deletes a removed volume at once. Otherwise, it could be restored as an empty volume with the name of the mirror. */
+/** Deletes a removed volume at once. Otherwise, an administrator could restore it as an empty volume with the name of the mirror. */
 async function purge(server: MirrorServer, volume: NamedVolume, answer: unknown, newId: () => string): Promise<string | null> {
   const { name, universe } = volume;
   const { removed } = answer as { readonly removed?: { readonly id?: unknown } };

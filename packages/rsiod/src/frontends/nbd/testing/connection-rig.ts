@@ -53,7 +53,7 @@ export class Rig {
   }
 
   receive(bytes: Buffer): void {
-    // The memory is overwritten after the call, because a socket re-uses its receive buffer, too.
+    // The memory is overwritten after the call, because a real socket also re-uses its receive buffer.
     const lent = Buffer.from(bytes);
     this.connection.receive(lent, 0, lent.length);
     lent.fill(0xdd);

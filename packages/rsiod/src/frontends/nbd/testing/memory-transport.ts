@@ -75,7 +75,7 @@ export class MemoryTransport implements NbdTransport {
     for (const { sent } of this.waiting.splice(0)) sent(new Error('EPIPE'));
   }
 
-  /** Returns the data that has been sent, and empties `left`. */
+  /** Returns the bytes in `left`, which have been sent, and empties `left`. */
   takeLeft(): Buffer {
     return Buffer.concat(this.left.splice(0));
   }

@@ -13,7 +13,7 @@ import {
   type VolumeIo,
 } from '../../../volumes/frontend-volume.ts';
 
-/** Fills memory that contains no valid data. */
+/** The byte that fills all memory that contains no valid data. */
 const SCRIBBLE = 0xdb;
 
 export interface MemoryVolumeOptions {
@@ -111,7 +111,7 @@ export class MemoryVolume implements FrontendVolume {
     });
   }
 
-  /** Every other block has changed since any snapshot. */
+  /** Reports for every snapshot `since` that the blocks with odd numbers have changed. */
   changes(since: string, positionBytes: number, lengthBytes: number, done: (status: Status, changes: readonly Change[]) => void): void {
     this.seen.push(`changes since ${since} ${positionBytes}+${lengthBytes}`);
     this.schedule(() => {

@@ -60,7 +60,7 @@ export const CHUNK = { NONE: 0, OFFSET_DATA: 1, BLOCK_STATUS: 5, ERROR: 0x8001, 
 export const CHUNK_FLAG_DONE = 1;
 
 export const STATE = { HOLE: 1 << 0, ZERO: 1 << 1 } as const;
-/** State of qemu:dirty-bitmap. */
+/** The flag in a context qemu:dirty-bitmap that marks a changed block. */
 export const STATE_DIRTY = 1 << 0;
 
 export const CLIENT_FLAGS_BYTES = 4;
@@ -77,7 +77,13 @@ export const EXPORT_NAME_PADDING_BYTES = 124;
 export const PREFERRED_BLOCK_BYTES = 4096;
 export const ALLOCATION_CONTEXT = 'base:allocation';
 export const ALLOCATION_CONTEXT_ID = 1;
-/** A context with this prefix and the name of an older snapshot tells what has changed since. Programs of qemu know the prefix. */
+/**
+ * A context with this prefix and the name of an older snapshot tells what has changed since that snapshot. The programs of qemu understand
+ * contexts with this prefix.
+ */
 export const DIRTY_CONTEXT = 'qemu:dirty-bitmap:';
-/** The same with the id of the snapshot, for programs that must not use another snapshot with the same name. Never listed. */
+/**
+ * A context with this prefix and the id of an older snapshot tells what has changed since that snapshot. It is for programs that must not
+ * use another snapshot with the same name. These contexts are never listed.
+ */
 export const CHANGED_CONTEXT = 'rsio:changed-since:';
