@@ -5,7 +5,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 
-/** This variable is set in the namespace. */
+/** Environment variable that is set only in the bench's own namespace. */
 const MARK = 'RSIO_BENCH_NETWORK';
 const CONGESTION = 'cubic';
 /** Sets cubic by route, because the default of a namespace must be an algorithm that the administrator allows to all users. */

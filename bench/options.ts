@@ -65,7 +65,7 @@ const FLAGS = {
   help: { type: 'boolean' },
 } as const;
 
-/** null: the user wants help. */
+/** Parses the arguments; null: the user has asked for help. */
 export function optionsOf(args: readonly string[]): Options | null {
   const { values } = parseArgs({ args: [...args], options: FLAGS });
   if (values.help === true) return null;

@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { errnoName } from '@rsio/common/lib/errors';
 
-/** Linux reports times to programs in hundredths of a second, independent of its own clock. */
+/** Linux reports CPU times to programs in hundredths of a second, whatever the frequency of its own clock is. */
 const TICKS_PER_SECOND = 100;
 /** Ticks by which the two counts may differ although no thread has ended. */
 const TICKS_UNSURE = 4;
@@ -30,7 +30,7 @@ function statFields(pid: number): string[] {
 export interface CpuTime {
   /** To the nanosecond, of the threads that live; null: this kernel does not count so. */
   readonly scheduled: number | null;
-  /** In ticks, including threads that have ended. */
+  /** CPU time rounded to ticks, including threads that have ended. */
   readonly ticked: number;
 }
 
@@ -42,7 +42,7 @@ export function cpuTimeOf(pids: readonly number[]): CpuTime {
   };
 }
 
-/** Exact, or in ticks if a thread has ended between the readings. */
+/** CPU time between two readings, in seconds: exact, or rounded to ticks if a thread has ended between the readings. */
 export function cpuSecondsBetween(first: CpuTime, last: CpuTime): number {
   const ticked = last.ticked - first.ticked;
   if (first.scheduled === null || last.scheduled === null) return ticked;

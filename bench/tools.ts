@@ -11,7 +11,7 @@ export function missingTool(program: string, debianPackage: string): string | nu
   return found ? null : `${program} is not here: install the Debian package ${debianPackage}`;
 }
 
-/** fio with what it needs to speak NBD. */
+/** Why fio cannot be used with NBD; null: fio and the library that it needs for NBD are installed. */
 export function missingFio(): string | null {
   const missing = missingTool('fio', 'fio');
   if (missing !== null) return missing;

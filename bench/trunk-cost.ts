@@ -25,7 +25,7 @@ const NOTHING = Buffer.alloc(0);
 
 const soon: (() => void)[] = [];
 
-/** Time passes by itself; "soon" calls and timers run when the bench says so, or never. */
+/** Time is real, but calls of `soon` run only when the bench runs them, and timers never fire. */
 const clock: Clock = {
   monotonicMs: () => performance.now(),
   wallMs: () => Date.now(),
@@ -58,7 +58,7 @@ class Echo implements PathTransport {
     this.dones.push(done);
   }
 
-  /** What was asked is answered in one event. */
+  /** Answers all READs that were sent so far, in one event. */
   answer(): void {
     const filled = this.filled;
     this.filled = 0;

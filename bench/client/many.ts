@@ -38,7 +38,7 @@ interface Way {
   readonly title: string;
   readonly pids: readonly number[];
   readonly load: LoadClient;
-  /** Title of the way with which this one is compared. */
+  /** Title of the way with which this way is compared; null: this way is not compared. */
   readonly beside: string | null;
   readonly figure: FigureName | null;
 }

@@ -28,13 +28,13 @@ export class Relay {
     const args = [kind, String(volumeBytes), farewell, connection, path];
     this.child = spawn(nativeProgram('relay'), args, { stdio: ['pipe', 'pipe', 'inherit', socket] });
     socket.destroy();
-    // The load notices when a program dies.
+    // Errors of the relay are ignored here, because the load notices when the relay dies.
     this.child.on('error', () => undefined);
     this.child.stdin?.on('error', () => undefined);
     this.target = { host: path, port: null, volume: { kind: 'nbd', export: '' } };
   }
 
-  /** `path`: of the relay's socket; `cores`: of the programs that open the connection. */
+  /** Starts a relay. `path`: path of the relay's socket. */
   static async start(to: RelayTarget, path: string, volumeBytes = FILE_BYTES): Promise<Relay> {
     const { volume } = to;
     const [connection] =

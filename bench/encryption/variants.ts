@@ -22,7 +22,7 @@ export const CLIENTS_MAX = 4;
 const NAMESPACEID = 200;
 const NODEKEY = '0xsecret-of-the-encrypted-bench';
 const PSK_BYTES = 32;
-/** The name that QEMU expects. */
+/** File name of the key, as QEMU expects it. */
 const KEY_FILE = 'keys.psk';
 /**
  * Each client of rssrv has its own process, in which V8 compiles for about a second. With less warming, this would count as cost of TLS.
@@ -117,7 +117,7 @@ async function startNbd(
   };
 }
 
-/** Writes the key into a folder of its own, as both servers read it; returns the folder. */
+/** Writes the key into a new folder, in the format that nbdkit and QEMU read, and returns the folder. */
 function keyFolder(hosts: Hosts, { identity, psk }: SharedKey): string {
   const folder = hosts.host().root;
   writeFileSync(join(folder, KEY_FILE), `${identity}:${psk.toString('hex')}\n`, { mode: 0o600 });

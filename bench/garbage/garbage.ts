@@ -23,9 +23,9 @@ const ROWS = [row('read', 8 * KIB, 32), row('write', 8 * KIB, 32)];
 const NODE = 'big-2';
 const SIDES = ['server process', 'rsiod'] as const;
 const WRITTEN_MS = 10_000;
-/** Compilation during a window would count as allocation of requests. */
+/** Time of load before the first window, because compilation during a window would count as allocation of requests. */
 const WARM_SECONDS = 3;
-/** Time between the signal and the load. */
+/** Time between the signal that starts the recording and the load. */
 const BEGUN_MS = 100;
 
 interface Noted {

@@ -43,7 +43,7 @@ interface Scraped {
 
 interface Side {
   readonly title: string;
-  /** Where its metrics are. */
+  /** Address at which the daemon offers its metrics. */
   readonly address: string;
   readonly figure: FigureName;
   readonly load: LoadClient;
@@ -111,7 +111,7 @@ async function start(hosts: Hosts, { parent, cores }: SectionContext): Promise<{
   };
 }
 
-/** A volume has histograms from its first request on. */
+/** Sends one request to a volume, because a volume has histograms only after its first request. */
 async function useOnce(client: Host, name: string): Promise<void> {
   const io = await NbdIo.open(client.rsiodPaths.nbdSocket, `${NAMESPACE}/${name}`);
   await io.write(0, Buffer.alloc(BLOCK_BYTES));

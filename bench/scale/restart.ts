@@ -15,7 +15,7 @@ const THERE_MS = 60_000;
 /** Time after which all sessions have started, and the back-off of each client is reset. */
 const SETTLED_MS = 2_000;
 const LOOK_MS = 10;
-/** Clients for each third byte of 127.46.x.y: each client has its own address. */
+/** Number of clients whose addresses 127.46.x.y have the same x. Each client has its own address. */
 const HOSTS_EACH = 250;
 
 interface Away {

@@ -20,7 +20,7 @@ export interface ReturningNode {
   readonly name: string;
   readonly key: string;
   readonly namespaceid: number;
-  /** Opened read-only, which many may. */
+  /** Name of the volume. It is opened read-only, so that many clients can have it open. */
   readonly volume: string;
 }
 
@@ -30,7 +30,7 @@ const TIMES = { heartbeatMs: HEARTBEAT_INTERVAL_MS, suspectMs: SUSPECT_AFTER_MS,
 const ENDED = 'The bench has measured';
 
 export class ReturningClient {
-  /** Why the server has refused the volume for good; null: it has not. */
+  /** Why the server has refused the volume for good; null: it has not refused the volume. */
   failure: string | null = null;
   private readonly trunk: Trunk;
   private readonly supervisor: PathSupervisor;

@@ -12,18 +12,18 @@ export interface Setting {
   /** Folder for everything except the data file. */
   readonly directory: string;
   readonly file: string;
-  /** Those of its rows. */
+  /** The core for the server's process. */
   readonly core: number;
 }
 
 export interface Server {
   readonly id: ServerId;
-  /** With its particularity, such as its access to the file. */
+  /** Name of the server with its particularity, such as its way of accessing the file. */
   readonly title: string;
   readonly pid: number;
   readonly target: Target;
   processes(): number[];
-  /** All of its threads, now and those to come. */
+  /** Pins all threads of the server, also those that start later. */
   pin(cores: readonly number[]): void;
   stop(): Promise<void>;
 }
