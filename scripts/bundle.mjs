@@ -13,8 +13,8 @@ import { bundleFile, COMMANDS, HUNT, PROGRAMS, programFile, ROOT } from './prepa
 import { startFiles } from './start-files.mjs';
 
 /**
- * CommonJS, because Node's loader for it starts faster, and a script can be compiled in advance. The location of each module is that of the
- * bundle.
+ * The bundles are CommonJS, because Node loads CommonJS faster, and V8 can compile a script in advance. In a bundle, every module has the
+ * location of the bundle.
  */
 const COMMON_JS = {
   format: 'cjs',
@@ -24,7 +24,7 @@ const COMMON_JS = {
 /** CommonJS libraries call `require`, which an ES module does not have. */
 const BANNER = "import { createRequire as requireFrom } from 'node:module';\nconst require = requireFrom(import.meta.url);";
 
-/** rsconfig and rsadm without main.ts, which would run them at once. */
+/** Exports the commands of rsconfig and rsadm. It does not import their main.ts, which would run the programs at once. */
 const COMMANDS_SOURCE = `
   import { executeProgram } from "./packages/common/dist/daemon/arguments.js";
   import * as rsadm from "./packages/rsadm/dist/program.js";
@@ -58,7 +58,7 @@ function writeAll() {
   for (const { path, contents } of [...hunt, ...commands, ...programs]) write(path, contents);
   for (const name of Object.keys(PROGRAMS)) {
     compileAll(name);
-    // These files are written last, because prepare.mjs compares their times.
+    // These files are written last, because prepare.mjs compares their times with those of the sources.
     for (const [file, content] of Object.entries(startFiles(name))) write(join(ROOT, 'packages', name, 'dist/program', file), content);
   }
   writeVersion(join(ROOT, 'test/dist'));
@@ -70,7 +70,9 @@ function write(path, contents) {
   renameSync(`${path}.new`, path);
 }
 
-/** Compiles the bundles of a package. A server process cannot run by itself. */
+/**
+ * Compiles the bundles of a package. Each program runs once with --version, except `worker`, because a server process cannot run by itself.
+ */
 function compileAll(name) {
   for (const entry of PROGRAMS[name]) {
     const args = [join(ROOT, 'scripts/compile-program.cjs'), bundleFile(name, entry), ...(entry === 'worker' ? [] : ['--version'])];

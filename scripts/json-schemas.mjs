@@ -5,8 +5,8 @@ const DRAFT = 'https://json-schema.org/draft/2020-12/schema';
 const LINE_MAX_CHARS = 140;
 
 /**
- * name -> schema: one for each command with --json, and one for each control socket. `programs`: name, commands and methods of each program,
- * and the daemon whose control socket has these methods. The schemas of rsconfig have no prefix.
+ * Returns the schemas by name: one for each command with --json, and one for each control socket. `programs`: name, commands and methods of
+ * each program, and the daemon whose control socket has these methods. The schemas of rsconfig have no prefix.
  */
 export function allSchemas(programs, version) {
   const all = programs.flatMap(({ program, daemon, commands, methods }) => {
@@ -22,12 +22,12 @@ export function allSchemas(programs, version) {
 
 /** Name of the file with the parts that several schemas have in common. */
 export const DEFINITIONS = 'definitions';
-/** A shorter part is written out where it occurs: a reference would be as long, and harder to read. */
+/** A shorter part is written out wherever it occurs, because a reference would be as long and harder to read. */
 const PART_MIN_CHARS = 160;
 
 /**
- * The schemas with each part that occurs several times replaced by a reference to definitions.json, which is added. What the schemas accept
- * stays the same. Descriptions stay beside the references.
+ * Replaces each part that occurs several times in the schemas by a reference to definitions.json, and adds this file. What the schemas
+ * accept stays the same. Descriptions stay beside the references.
  */
 export function withDefinitions(schemas) {
   const counts = new Map();
@@ -61,7 +61,10 @@ export function withDefinitions(schemas) {
   return { ...Object.fromEntries(all), [DEFINITIONS]: { $schema: DRAFT, title: 'Definitions', description, $defs: sorted } };
 }
 
-/** Text that is equal for equal parts; null if the schema is no part, such as a plain type or the definitions of a control socket. */
+/**
+ * Returns a text that is equal for equal parts; null: the schema is no part, because it is short, a plain string, or has definitions of its
+ * own.
+ */
 function partOf({ $schema: _schema, title: _title, description: _description, ...part }) {
   const text = JSON.stringify(part);
   return part.$defs === undefined && text.length >= PART_MIN_CHARS && part.type !== 'string' ? text : null;

@@ -42,7 +42,7 @@ function withoutBlankLines(lines) {
   });
 }
 
-/** The page with its generated parts replaced; `parts` is name -> markdown. Throws for an unknown name. */
+/** Returns the page with its generated parts replaced. `parts` maps the name of a part to its markdown. Throws for an unknown name. */
 export function withParts(markdown, parts) {
   const lines = [];
   let isMade = false;
@@ -90,7 +90,7 @@ function keySentences({ type, isRequired, default: preset, help }) {
   return `${escaped(help)}.${otherwise} Allowed: ${escaped(type.allowed)}.`;
 }
 
-/** An option that this many commands have, with the same meaning, is described once. */
+/** An option that at least this many commands have with the same meaning is described only once. */
 const COMMON_MIN = 4;
 
 /** Commands of a program, in the order of its table. */
@@ -104,7 +104,7 @@ export function commonOptionsPart(commands) {
   return [...commonOptions(commands).values()].map(optionItem).join('\n');
 }
 
-/** Option as text -> its entry, for options of many commands, sorted by name. */
+/** Maps the text of each option that many commands have to its entry, sorted by name. */
 function commonOptions(commands) {
   const all = commands.flatMap(({ options }) => Object.entries(options));
   const counts = new Map();

@@ -37,7 +37,7 @@ export const PROGRAMS = {
 };
 
 /**
- * The program of the zoo's processes (test/sim/zoo), bundled: it starts several times as fast as from its many modules.
+ * The program of the zoo's processes (test/sim/zoo), as a bundle, because a bundle starts several times as fast as its many modules.
  */
 export const HUNT = { module: join(ROOT, 'test/dist/sim/zoo/hunt.js'), bundle: join(ROOT, 'test/dist/sim/zoo/hunt-bundle.js') };
 
@@ -51,7 +51,7 @@ export function programFile(name, entry) {
   return join(ROOT, 'packages', name, 'dist/program', `${entry}.js`);
 }
 
-/** The bundle that this file loads (scripts/program-loader.cjs). */
+/** The bundle that the file of a program loads (scripts/program-loader.cjs). */
 export function bundleFile(name, entry) {
   return join(ROOT, 'packages', name, 'dist/program', `${entry}.bundle.js`);
 }
@@ -66,7 +66,9 @@ export function secondsSince(startMs) {
   return `${((performance.now() - startMs) / 1000).toFixed(1)} s`;
 }
 
-/** Installs, unless this lock file and these package files are installed already. Ends the process if that fails. */
+/**
+ * Installs the packages, unless the present lock file and package files are already installed. Ends the process if the installation fails.
+ */
 export function install() {
   const wanted = installedFingerprint();
   if (isInstalled(wanted)) return;

@@ -150,7 +150,10 @@ function* fileCircles(imports) {
   }
 }
 
-/** A limits.ts has the bounds of all folders below it, and imports none of them. */
+/**
+ * Yields the circles between folders. Imports of a limits.ts do not count, because it has the bounds of the folders below it and imports
+ * none of them.
+ */
 function* folderCircles(imports) {
   const folders = new Map();
   for (const [path, targets] of imports) {

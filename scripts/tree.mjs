@@ -15,7 +15,9 @@ const KINDS = ['decision', 'note'];
 const LINE_CHARS = 150;
 const COLUMN_CHARS = 26;
 
-/** Folders that need a text: those with files, but for the roots of packages and helpers of tests. `files`: paths from the root. */
+/**
+ * The folders that need a text: all folders with files, except the roots of packages and helpers of tests. `files`: paths from the root.
+ */
 export function foldersOf(files) {
   const folders = new Set(files.map((file) => dirname(file)));
   return [...folders].filter((folder) => !/^packages\/[^/]+$|(^|\/)testing$/.test(folder));
@@ -33,7 +35,7 @@ export function folderProblems(files, texts) {
   ];
 }
 
-/** Number, title and kind of an ADR. Throws if one is missing. */
+/** Returns number, title and kind of an ADR. Throws if one of the three is missing. */
 export function decisionOf(path, text) {
   const [, number, title] = /^# (\d{4}) (.+)$/m.exec(text) ?? [];
   const [, kind] = /^Kind: (\w+)$/m.exec(text) ?? [];
@@ -43,7 +45,7 @@ export function decisionOf(path, text) {
   return { path, number, title, kind };
 }
 
-/** First sentence and names of the constants of a limits.ts. */
+/** Returns the first sentence of a limits.ts and the names of its constants. */
 export function boundsOf(text) {
   const comment = text.match(/^(?:\/\/.*\n)+/)?.[0].replaceAll(/\n?\/\/ /g, ' ') ?? '';
   const [sentence = ''] = comment.trim().split(/(?<=[a-z/)])[.:;](?=\s)/);
