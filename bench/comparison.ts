@@ -1,6 +1,6 @@
-// The comparison of servers: starts them on one file and puts the load of each row on them in turn, round by round, so that other programs
-// on the machine disturb all servers equally. Verifies before and after the rows that each server returns the bytes of the file.
-// Invariant: every started process is in `endings` at once.
+// The comparison of servers: starts the servers on one file, and puts the load of each row on one server after the other, round by round,
+// so that other programs on the machine disturb all servers equally. Verifies before and after the rows that each server returns the bytes
+// of the file. Invariant: every started process is in `endings` at once.
 
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
-// The memory of rssrv's processes at rest, by default as proportional set sizes, so that shared pages count once. Standby processes are counted
-// separately, because they wait for the next client.
+// The memory of rssrv's processes at rest, by default as proportional set sizes, so that shared pages count once. Standby processes are
+// counted separately, because they wait for the next client.
 
 import { commandOf, hasOpen, parentOf, pssBytesOf } from './proc.ts';
 

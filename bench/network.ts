@@ -1,5 +1,6 @@
-// The network of the bench: the loopback of its own network namespace, with cubic on both sides, so that no setting of this machine matters. The
-// bench starts itself again in that namespace. If that is impossible, it uses the machine's own loopback, and the output says so.
+// The network of the bench: the loopback of its own network namespace, with cubic on both sides, so that no setting of this machine
+// matters. The bench starts itself again in that namespace. If that is impossible, it uses the machine's own loopback, and the output says
+// so.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';

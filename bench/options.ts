@@ -1,5 +1,5 @@
-// The command line of the bench: options into parts, rows and sections. Pure, except that it looks for the folder of the cached file.
-// Running them is the job of main.ts.
+// Parses the command line of the bench: options choose parts, rows and sections. Pure, except that it looks for the folder of the cached
+// file. Running the rows and sections is the job of main.ts.
 
 import { parseArgs } from 'node:util';
 import { RsError } from '@rsio/common/lib/errors';

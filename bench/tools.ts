@@ -1,4 +1,4 @@
-// Programs that a section needs. If one is missing, the reason names the Debian package.
+// Checks for programs that a section needs. If a program is missing, the reason names its Debian package.
 // For the servers of the comparison see servers/makers.ts.
 
 import { spawnSync } from 'node:child_process';

@@ -1,6 +1,6 @@
 // The cost of a client's trunk per request, without the sockets: `node bench/dist/trunk-cost.js [PATHS]...`. READs of one sector go through
 // a trunk over paths in memory whose other end answers at once. It prints the least processor time of several rounds. To compare two
-// checkouts, run it in each in turn.
+// checkouts, run the program in both, in turn.
 
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { Histogram } from '@rsio/common/structures/histogram';

@@ -13,9 +13,9 @@ export interface Row extends LoadShape {
   /** Connections of each client; for RSIO, paths of one session. */
   readonly connections: number;
   readonly clients: number;
-  /** pinned: server on one core, load on another; all: the kernel chooses. */
+  /** `pinned`: the server runs on one core, and the load on another; `all`: the kernel chooses the cores. */
   readonly cores: 'pinned' | 'all';
-  /** false: the file's pages are dropped before each window. */
+  /** False: the pages of the file are dropped from the cache before each window. */
   readonly isCached: boolean;
   readonly servers: readonly ServerId[];
 }
@@ -118,7 +118,7 @@ export const FULL_PLAN: Plan = {
 export const LOG_ROW = row('write', 8 * KIB, 128, { servers: [] });
 export const LOG_PLAN: Plan = { rounds: 7, warmUpMs: 500, windowMs: 2_000, rows: [LOG_ROW] };
 
-/** The row of that name, or all whose name contains it. */
+/** Returns the row whose name is `part`, or all rows whose name contains `part`. */
 export function findRows(plan: Plan, part: string): Row[] {
   const named = plan.rows.filter(({ name }) => name === part);
   return named.length > 0 ? named : plan.rows.filter(({ name }) => name.includes(part));

@@ -12,7 +12,7 @@ const BASE = '18e4236cb2d98fbe407bc611f88082ee067a6000';
 const EARLIER = new Set(['d02d8fc2', '81be288d', 'be536904', '0351a6c3', '6dff19fe', 'd9d85517', '53c3d11c']);
 const SUBJECT_MAX_CHARS = 100;
 const SUBJECT = /^[a-z][\w ,./-]*: \S/;
-/** Lines such as Signed-off-by give no reason. */
+/** Lines such as Signed-off-by do not count as a body, because they give no reason. */
 const TRAILER = /^[A-Z][\w-]+-by: /;
 const OUTPUT_MAX_BYTES = 64 * 1024 * 1024;
 

@@ -1,5 +1,6 @@
-// Makes JSON schemas (draft 2020-12) from the shapes of the control interfaces and of the --json output of rsconfig and rsadm. Pure; schemas.mjs writes
-// the files. Invariant: a schema accepts what a later release may add: further fields, and further values where a schema says "one of".
+// Makes JSON schemas (draft 2020-12) from the shapes of the control interfaces and of the --json output of rsconfig and rsadm. Pure;
+// schemas.mjs writes the files. Invariant: a schema accepts what a later release may add: further fields, and further values where a schema
+// says "one of".
 
 const DRAFT = 'https://json-schema.org/draft/2020-12/schema';
 const LINE_MAX_CHARS = 140;
@@ -70,7 +71,7 @@ function partOf({ $schema: _schema, title: _title, description: _description, ..
   return part.$defs === undefined && text.length >= PART_MIN_CHARS && part.type !== 'string' ? text : null;
 }
 
-/** The schemas directly within a schema, each with the name of its property, or null. */
+/** Returns the schemas directly within a schema, each with the name of its property; null: it is no property. */
 function innerOf({ properties = {}, $defs = {}, anyOf = [], items }) {
   const unnamed = [...anyOf, ...(items === undefined ? [] : [items])].map((inner) => [null, inner]);
   return [...Object.entries(properties), ...Object.entries($defs), ...unnamed];
@@ -111,7 +112,7 @@ export function schemaText(schema) {
   return `${pretty(schema, '', 0)}\n`;
 }
 
-/** `takenChars`: length of the text before and after the value on its line. */
+/** `takenChars`: length of the text that precedes and follows the value on its line. */
 function pretty(value, indent, takenChars) {
   const line = onOneLine(value);
   if (typeof value !== 'object' || value === null || indent.length + takenChars + line.length <= LINE_MAX_CHARS) return line;

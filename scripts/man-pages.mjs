@@ -60,7 +60,10 @@ export function withParts(markdown, parts) {
   return lines.join('\n');
 }
 
-/** Sections and keys of a configuration file. `schema`: section type -> entry, as in schema.ts. Omits keys for tests. */
+/**
+ * Returns the sections and keys of a configuration file, without keys for tests. `schema`: maps the type of a section to its entry, as in
+ * schema.ts.
+ */
 export function keysPart(schema) {
   const sections = Object.entries(schema).map(([type, section]) => {
     const ordinary = Object.entries(section.keys).filter(([, { isForTests }]) => isForTests !== true);
@@ -70,7 +73,7 @@ export function keysPart(schema) {
   return sections.join('\n\n');
 }
 
-/** The keys for tests, which keysOf omits. */
+/** Returns the keys for tests, which keysPart omits. */
 export function testKeysPart(schema) {
   const keys = Object.values(schema).flatMap((section) => Object.entries(section.keys));
   const forTests = keys.filter(([, { isForTests }]) => isForTests === true);
@@ -128,7 +131,10 @@ function commandEntry(program, { call, synopsis, summary, details, options }, co
   return paragraphs.join('\n\n');
 }
 
-/** A heading that would be too long leaves out the optional parts, which the list of options below it has. */
+/**
+ * Returns the heading of a command. A heading that would be too long omits the optional parts, because the list of options below the
+ * heading has them.
+ */
 function commandHeading(usage) {
   const heading = (text) => `### \`${text}\``;
   return heading(usage).length <= HEADING_MAX_CHARS ? heading(usage) : heading(`${usage.split(' [')[0]} [OPTION...]`);

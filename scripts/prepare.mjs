@@ -164,7 +164,7 @@ function joinPrograms() {
   if (result.status !== 0) fail('The programs could not be bundled: see above', result);
 }
 
-/** Time at which the compiler last wrote something; 0 before the first time. */
+/** Time at which the compiler last wrote a file; 0: it has never written one. */
 function builtAtMs() {
   const infos = workspaceFolders().map((folder) => join(folder, 'dist/.tsbuildinfo'));
   return Math.max(0, ...infos.filter((file) => existsSync(file)).map((file) => statSync(file).mtimeMs));

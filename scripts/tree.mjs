@@ -1,6 +1,6 @@
 // `npm run tree`: writes docs/TREE.md, the lists of folders, bounds and decisions. `--check` compares instead, as `npm run check` does. The
-// texts of folders are in tree-texts.mjs, bounds in the limits.ts of each folder, decisions in docs/adr. Invariant: a folder without a text,
-// a text without a folder and a decision without its kind are problems, and nothing is written then.
+// texts of folders are in tree-texts.mjs, bounds in the limits.ts of each folder, decisions in docs/adr. Invariant: a folder without a
+// text, a text without a folder and a decision without its kind are problems, and nothing is written then.
 
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path/posix';
@@ -52,7 +52,7 @@ export function boundsOf(text) {
   return { sentence, names: [...text.matchAll(/^export const (\w+)/gm)].map(([, name]) => name) };
 }
 
-/** The page. `limits`: [path, text] of each limits.ts; `decisions`: as decisionOf returns them. */
+/** Returns the page. `limits`: [path, text] of each limits.ts; `decisions`: as decisionOf returns them. */
 export function pageOf(texts, limits, decisions) {
   const rows = (kind) =>
     decisions.filter((one) => one.kind === kind).map(({ path, number, title }) => `- [${number}](${path.replace('docs/', '')}) ${title}`);

@@ -1,5 +1,5 @@
-// The throughput of rsiod over 1 to 8 links of 1 Gbit/s, with sequential 1 MiB requests of fio on its NBD socket and its block device, and the CPU
-// time it needs. Client, server and switch are network namespaces (test/support/netlab). The volume is in memory.
+// The throughput of rsiod over 1 to 8 links of 1 Gbit/s, with sequential 1 MiB requests of fio on its NBD socket and its block device, and
+// the CPU time it needs. Client, server and switch are network namespaces (test/support/netlab). The volume is in memory.
 
 import { startClient, startServer } from '@rsio/test/support/hosts/configs';
 import { DeviceHost, whyNoDevices } from '@rsio/test/support/devices/devices';

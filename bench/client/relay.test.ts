@@ -1,5 +1,5 @@
-// The relay in C before the epoll server in C: through the relay, the generator reads the content of the file and its own writes, at every
-// size and over several connections. No speed is checked.
+// Tests the relay in C in front of the epoll server in C: through the relay, the generator reads the content of the file and its own
+// writes, at every size and over several connections. No speed is checked.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';

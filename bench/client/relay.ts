@@ -1,5 +1,5 @@
-// The relay (native/relay.c) forwards NBD to one connection of a server, and does nothing else: the least that a client can cost. This file
-// opens the connection, by the handshake of the server's own protocol. Invariant: the relay ends with the bench.
+// The relay (native/relay.c) forwards NBD to one connection of a server, and does nothing else. Its cost is therefore the least that a
+// client can cost. This file opens the connection, by the handshake of the server's own protocol. Invariant: the relay ends with the bench.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -20,7 +20,7 @@ interface Moved {
 
 interface Tool {
   readonly title: string;
-  /** Why the tool cannot be used; null: it can. */
+  /** Why the tool cannot be used; null: it can be used. */
   readonly missing: string | null;
   move(kind: Kind, round: number): Promise<Moved>;
 }

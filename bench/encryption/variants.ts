@@ -58,7 +58,7 @@ export async function startVariants(
   return { variants, absent };
 }
 
-/** One server; each variant has nodes and volumes of its own, because a volume has one writer. */
+/** Starts one rssrv for all variants of RSIO. Each variant has its own nodes and volumes, because a volume has one writer. */
 async function rssrvVariants(hosts: Hosts, parent: string, core: number): Promise<Variant[]> {
   const [host, network] = [hosts.host(), await hosts.network(1)];
   const kinds = [

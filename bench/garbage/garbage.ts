@@ -1,5 +1,5 @@
-// How much heap a request allocates in rsiod and in its process of rssrv, and how long collections pause both, with the load on the NBD socket of
-// rsiod, over one path. The processes record their own collections (gc-probe.ts) and are otherwise unchanged.
+// How much heap a request allocates in rsiod and in its process of rssrv, and how long collections pause both, with the load on the NBD
+// socket of rsiod, over one path. The processes record their own collections (gc-probe.ts) and are otherwise unchanged.
 
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';

@@ -1,5 +1,6 @@
-// Where the CPU time of processes goes while something runs: samples of `perf record`, sorted into a few kinds by symbol and file. The kernel's own
-// split of a process's time is no use here, because it attributes the receiving side of loopback, which runs inside a send, to neither part.
+// Where the CPU time of processes goes while something runs: samples of `perf record`, sorted into a few kinds by symbol and file. The
+// kernel's own split of a process's time is no use here, because it attributes the receiving side of loopback, which runs inside a send, to
+// neither part.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -7,7 +8,7 @@ import { setTimeout as after } from 'node:timers/promises';
 
 export const SAMPLE_KINDS = ['kernelCopies', 'kernel', 'copies', 'javascript', 'native'] as const;
 export type SampleKind = (typeof SAMPLE_KINDS)[number];
-/** Kind -> its share of the CPU time. */
+/** The share of the CPU time that each kind of code has. */
 export type Shares = Readonly<Record<SampleKind, number>>;
 
 const BEGIN_MS = 300;

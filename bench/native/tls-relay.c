@@ -3,7 +3,8 @@
 // generator talks in clear. Each connection has a relay process of its own, so that the server's CPU time does not contain the work of TLS
 // at the client.
 //   tls-relay SOCKET-PATH IDENTITY PSK-HEX [CIPHER-SUITE]     descriptor 3: the connection
-// Prints one line when it listens: the suite of the session. Invariant: no byte is lost, in either direction; the end of one side ends both.
+// Prints one line when it listens: the suite of the session. Invariant: no byte is lost, in either direction; the end of one side ends
+// both.
 
 #define _GNU_SOURCE
 

@@ -1,5 +1,5 @@
 // A client that returns like rsiod, because it consists of the same parts: a supervisor that connects, proves and retries, a trunk, and an
-// opener that opens the volume again in each new session. It has no frontend, no configuration and no list of volumes. One path.
+// opener that opens the volume again in each new session. It has one path, and no frontend, no configuration and no list of volumes.
 
 import { randomBytes } from 'node:crypto';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';

@@ -28,10 +28,10 @@ export interface Server {
   stop(): Promise<void>;
 }
 
-/** A kind of server: whether it is installed, and how to start it. */
+/** A kind of server. Says what the kind needs to be installed, and how to start the server. */
 export interface Maker {
   readonly id: ServerId;
-  /** Required program and its Debian package; null: part of this repository. */
+  /** Required program and its Debian package; null: the server is part of this repository. */
   readonly needs: { readonly program: string; readonly debianPackage: string } | null;
   start(setting: Setting): Promise<Server>;
 }

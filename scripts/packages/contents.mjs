@@ -1,6 +1,5 @@
-// The packages that `npm run package` builds: programs, manual pages and other files of each. stage.mjs lays them out, deb.mjs and tarball.mjs
-// pack them.
-// Invariant: every program of bin/, every manual page and every unit belongs to exactly one package.
+// The packages that `npm run package` builds: programs, manual pages and other files of each. stage.mjs lays them out, deb.mjs and
+// tarball.mjs pack them. Invariant: every program of bin/, every manual page and every unit belongs to exactly one package.
 
 /** The folder below which the files of all programs lie on the target. */
 export const LIBRARY = 'usr/lib/rsio';

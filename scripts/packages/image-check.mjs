@@ -1,5 +1,5 @@
 // Checks an OCI image by the rules of hadolint and dockle: its configuration, and each file of its layers. image.mjs fails for an image
-// with faults. Pure but for imageFaults(), which reads an archive with tar. Invariant: each exception for an image is named with its
+// with faults. Pure, except that imageFaults() reads an archive with tar. Invariant: each exception for an image is named with its
 // reason.
 
 import { execFileSync } from 'node:child_process';

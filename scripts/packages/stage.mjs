@@ -1,5 +1,5 @@
 // Lays out the files of a package below a folder, as they lie on the target: bundled programs, launchers, manual pages, units, completion,
-// log rotation, the first configuration file, licences. Nothing in it needs the checkout or a node_modules.
+// log rotation, the first configuration file, licences. None of these files needs the checkout or a node_modules.
 // Invariant: the same commit gives the same bytes, modes and names.
 
 import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
