@@ -10,7 +10,9 @@ import { fileURLToPath } from 'node:url';
 import { rsiodPaths, rssrvPaths } from '@rsio/common/config/root-paths';
 import { callControl } from '@rsio/common/control/control-client';
 import { RsError } from '@rsio/common/lib/errors';
+import { faultsFile, type ServerFaults } from '@rsio/test/support/faulty-server/volume-faults';
 import { clientConfig, serverConfig } from '@rsio/test/support/hosts/configs';
+import { FAULTY_SERVER } from '@rsio/test/support/programs/programs';
 import { Child, freePort } from './child.ts';
 import type { Target } from './load/orders.ts';
 import { NAMESPACE } from './scene.ts';
@@ -30,7 +32,6 @@ export interface LogScene {
   holdFlushes(isHeld: boolean): void;
 }
 
-const BIN = fileURLToPath(new URL('../../bin/', import.meta.url));
 /** Both clients run rsiod's compiled modules, because no module of the bundled program can be replaced. */
 const RSIOD = fileURLToPath(new URL('../../packages/rsiod/dist/main.js', import.meta.url));
 const WITHOUT_LOG = new URL('./without-log.js', import.meta.url).href;
@@ -38,6 +39,7 @@ const SERVER_HOST = '127.45.0.1';
 const CLIENT_HOSTS = ['127.45.0.2', '127.45.0.3'] as const;
 const ATTACHED_WITHIN_MS = 20_000;
 const LOOK_MS = 50;
+const HELD_MS = 20_000;
 
 interface Node {
   readonly name: string;
@@ -60,8 +62,15 @@ export async function startLogScene(
     volume: `v${index}`,
   }));
   const root = join(directory, 'server');
-  writeServerFile(rssrvPaths(root).configFile, port, heldFile, nodes);
-  const server = new Child('rssrv', serverCore, process.execPath, [`${BIN}rssrv`, '--root', root, '--test', '--foreground']);
+  writeServerFile(root, port, heldFile, nodes);
+  const server = new Child('rssrv', serverCore, 'env', [
+    `RSIO_TEST_HOST=${root}`,
+    process.execPath,
+    FAULTY_SERVER,
+    '--root',
+    root,
+    '--foreground',
+  ]);
   stops.push(() => server.stop());
   await server.listening(SERVER_HOST, port);
   const clients: LogClient[] = [];
@@ -77,14 +86,14 @@ export async function startLogScene(
   };
 }
 
-function writeServerFile(file: string, port: number, heldFile: string, nodes: readonly Node[]): void {
-  const volumes = nodes.map(({ name, volume }) => {
-    const delay = `flush 20s while ${heldFile}`;
-    return [volume, { type: 'null', size: String(FILE_BYTES), clients: nodenameOf(name), 'test-delay': delay }] as const;
-  });
+function writeServerFile(root: string, port: number, heldFile: string, nodes: readonly Node[]): void {
+  const volumes = nodes.map(({ name, volume }) => [volume, { type: 'null', size: String(FILE_BYTES), clients: nodenameOf(name) }] as const);
   const clients = nodes.map(({ name, key }) => [nodenameOf(name), key] as const);
   const options = { volumes: Object.fromEntries(volumes), clients: Object.fromEntries(clients) };
-  writeConfig(file, serverConfig({ port, serverAddresses: [SERVER_HOST] }, options));
+  writeConfig(rssrvPaths(root).configFile, serverConfig({ port, serverAddresses: [SERVER_HOST] }, options));
+  const faults = { delays: [{ operation: 'flush', minMs: HELD_MS, maxMs: HELD_MS, whileFile: heldFile }] } as const;
+  const all: ServerFaults = Object.fromEntries(nodes.map(({ volume }) => [volume, faults]));
+  writeFileSync(faultsFile(root), JSON.stringify(all));
 }
 
 function writeConfig(file: string, text: string): void {

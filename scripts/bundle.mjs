@@ -5,11 +5,11 @@
 // a whole, so that a process that starts during the replacement runs the old or the new file.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { buildSync } from 'esbuild';
-import { bundleFile, COMMANDS, HUNT, PROGRAMS, programFile, ROOT } from './prepare.mjs';
+import { build, buildSync } from 'esbuild';
+import { bundleFile, COMMANDS, FAULTY_SERVER, HUNT, PROGRAMS, programFile, ROOT } from './prepare.mjs';
 import { startFiles } from './start-files.mjs';
 
 /**
@@ -47,11 +47,54 @@ export function joined(name, from) {
   });
 }
 
+const BUNDLE = { bundle: true, platform: 'node', target: 'node20', write: false };
+
 function bundled(options) {
-  return buildSync({ bundle: true, platform: 'node', target: 'node20', write: false, ...options }).outputFiles;
+  return buildSync({ ...BUNDLE, ...options }).outputFiles;
 }
 
-function writeAll() {
+/** Modules of rssrv that the server for tests has others for. */
+const REPLACED = ['storage/open-backend', 'volumes/volumes', 'machine/worker-user', 'machine/system-calls', 'pools/disk/kill-step'];
+const REPLACING = join(ROOT, 'test/dist/support/faulty-server');
+
+/** The modules that replace others import those, which therefore stay what they are there. */
+const replacing = {
+  name: 'replacing',
+  setup(building) {
+    const others = new Map(REPLACED.map((name) => [join(ROOT, `packages/rssrv/dist/${name}.js`), join(REPLACING, `${basename(name)}.js`)]));
+    const names = REPLACED.map((name) => basename(name)).join('|');
+    const found = new Set();
+    building.onResolve({ filter: new RegExp(`/(?:${names})\\.js$`) }, ({ path, resolveDir }) => {
+      const other = others.get(join(resolveDir, path));
+      if (other !== undefined) found.add(other);
+      return other === undefined ? undefined : { path: other };
+    });
+    building.onEnd(() => {
+      if (found.size < others.size) throw new Error('A module that the server for tests replaces is not where REPLACED says');
+    });
+  },
+};
+
+/** Writes the server for tests. Its libraries are linked. */
+async function writeFaultyServer() {
+  const [from, to] = [join(ROOT, 'packages/rssrv'), join(FAULTY_SERVER, 'packages/rssrv')];
+  const entries = ['main', 'worker'];
+  const { outputFiles } = await build({
+    ...{ ...BUNDLE, ...COMMON_JS, plugins: [replacing] },
+    entryPoints: entries.map((entry) => join(from, `dist/${entry}.js`)),
+    ...{ outdir: join(to, 'dist/program'), entryNames: '[name].bundle' },
+  });
+  for (const { path, contents } of outputFiles) write(path, contents);
+  for (const [file, content] of Object.entries(startFiles('rssrv'))) write(join(to, 'dist/program', file), content);
+  for (const part of ['package.json', 'helpers']) cpSync(join(from, part), join(to, part), { recursive: true });
+  const libraries = join(to, 'node_modules');
+  rmSync(libraries, { force: true });
+  symlinkSync(join(from, 'node_modules'), libraries);
+  // The launcher last, because prepare.mjs looks for its time.
+  for (const part of ['package.json', 'launch.js', 'rssrv']) cpSync(join(ROOT, 'bin', part), join(FAULTY_SERVER, 'bin', part));
+}
+
+async function writeAll() {
   const hunt = bundled({ format: 'esm', banner: { js: BANNER }, entryPoints: [HUNT.module], outfile: HUNT.bundle });
   const commands = bundled({ ...COMMON_JS, stdin: { contents: COMMANDS_SOURCE, resolveDir: ROOT }, outfile: COMMANDS });
   const programs = Object.keys(PROGRAMS).flatMap((name) => joined(name, 'dist'));
@@ -61,6 +104,7 @@ function writeAll() {
     // These files are written last, because prepare.mjs compares their times with those of the sources.
     for (const [file, content] of Object.entries(startFiles(name))) write(join(ROOT, 'packages', name, 'dist/program', file), content);
   }
+  await writeFaultyServer();
   writeVersion(join(ROOT, 'test/dist'));
 }
 
@@ -92,4 +136,4 @@ export function writeVersion(folder) {
   if (!existsSync(file) || readFileSync(file, 'utf8') !== text) writeFileSync(file, text);
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) writeAll();
+if (process.argv[1] === fileURLToPath(import.meta.url)) await writeAll();

@@ -60,24 +60,13 @@ export function withParts(markdown, parts) {
   return lines.join('\n');
 }
 
-/**
- * Returns the sections and keys of a configuration file, without keys for tests. `schema`: maps the type of a section to its entry, as in
- * schema.ts.
- */
+/** Returns the sections and keys of a configuration file. `schema`: maps the type of a section to its entry, as in schema.ts. */
 export function keysPart(schema) {
   const sections = Object.entries(schema).map(([type, section]) => {
-    const ordinary = Object.entries(section.keys).filter(([, { isForTests }]) => isForTests !== true);
-    const keys = ordinary.map(([key, entry]) => item(`\`${key}\``, keySentences(entry)));
+    const keys = Object.entries(section.keys).map(([key, entry]) => item(`\`${key}\``, keySentences(entry)));
     return [headingOf(type, section), ...(keys.length > 0 ? [keys.join('\n')] : [])].join('\n\n');
   });
   return sections.join('\n\n');
-}
-
-/** Returns the keys for tests, which keysPart omits. */
-export function testKeysPart(schema) {
-  const keys = Object.values(schema).flatMap((section) => Object.entries(section.keys));
-  const forTests = keys.filter(([, { isForTests }]) => isForTests === true);
-  return forTests.map(([key, entry]) => item(`\`${key}\``, keySentences(entry))).join('\n');
 }
 
 const OCCURS = { once: 'Occurs exactly once', 'at most once': 'Occurs at most once', 'any number': 'May be repeated' };

@@ -5,7 +5,7 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { commandsPart, commonOptionsPart, keysPart, roffOf, testKeysPart, withParts } from './man-pages.mjs';
+import { commandsPart, commonOptionsPart, keysPart, roffOf, withParts } from './man-pages.mjs';
 import { MANUAL, MANUAL_STAMP, PAGES, ROOT } from './prepare.mjs';
 
 const ALIASES = { 'rsslogcat.8': 'rsclogcat.8' };
@@ -20,7 +20,6 @@ async function makeParts() {
   const { WEB_SCHEMA } = await source('rsweb/src/config/schema.ts');
   const parts = {
     rssrvcfg: keysPart(SCHEMA.rssrvcfg),
-    'rssrvcfg-tests': testKeysPart(SCHEMA.rssrvcfg),
     rscltcfg: keysPart(SCHEMA.rscltcfg),
     rswebcfg: keysPart(WEB_SCHEMA),
     rsconfig: commandsPart('rsconfig', rsconfig.COMMANDS),

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { commandsPart, commonOptionsPart, keysPart, roffOf, testKeysPart, withParts } from './man-pages.mjs';
+import { commandsPart, commonOptionsPart, keysPart, roffOf, withParts } from './man-pages.mjs';
 import { PAGES, ROOT } from './prepare.mjs';
 
 const { needPrograms } = await source('common/src/testing/needs.ts');
@@ -36,7 +36,6 @@ async function parts() {
   const { WEB_SCHEMA } = await source('rsweb/src/config/schema.ts');
   return {
     rssrvcfg: keysPart(SCHEMA.rssrvcfg),
-    'rssrvcfg-tests': testKeysPart(SCHEMA.rssrvcfg),
     rscltcfg: keysPart(SCHEMA.rscltcfg),
     rswebcfg: keysPart(WEB_SCHEMA),
     rsconfig: commandsPart('rsconfig', COMMANDS),

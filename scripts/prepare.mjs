@@ -45,6 +45,12 @@ export const HUNT = { module: join(ROOT, 'test/dist/sim/zoo/hunt.js'), bundle: j
 export const COMMANDS = join(ROOT, 'test/dist/support/programs/commands.cjs');
 
 /**
+ * The server for tests: a tree as that of a checkout, with rssrv and modules of test/support/faulty-server/ in the place of its own. No package
+ * contains it.
+ */
+export const FAULTY_SERVER = join(ROOT, 'test/dist/faulty-server');
+
+/**
  * The file of a program. Like the modules, this file is two folders below its package, because the program finds its version by that path.
  */
 export function programFile(name, entry) {
@@ -157,7 +163,7 @@ function joinPrograms() {
   const compiledAtMs = builtAtMs();
   const programs = Object.entries(PROGRAMS).flatMap(([name, entries]) => entries.map((entry) => programFile(name, entry)));
   const code = Object.entries(PROGRAMS).flatMap(([name, entries]) => entries.map((entry) => codeFile(bundleFile(name, entry))));
-  const files = [...programs, ...code, HUNT.bundle, COMMANDS];
+  const files = [...programs, ...code, HUNT.bundle, COMMANDS, join(FAULTY_SERVER, 'bin/rssrv')];
   if (files.every((file) => existsSync(file) && statSync(file).mtimeMs > compiledAtMs)) return;
   const script = join(ROOT, 'scripts/bundle.mjs');
   const result = spawnSync(process.execPath, [script], { cwd: ROOT, encoding: 'utf8', maxBuffer: OUTPUT_MAX_BYTES });

@@ -366,13 +366,11 @@ describe.each(['rssrv', 'rsiod'] as const)('the file of %s', (program) => {
   it('is valid: --check says so and starts nothing; a file readable by every user is a warning', async () => {
     const host = hosts.host();
     host.writeConfig(program, TEXTS[program]);
-    // With --test, rssrv does not warn that this machine has no user for its server processes.
-    const check = program === 'rssrv' ? ['--check', '--test'] : ['--check'];
-    const good = await host.run(program, check);
+    const good = await host.check(program);
     expect(good).toMatchObject({ code: 0, stderr: '' });
     expect(good.stdout).toMatch(/: (server big-9 with )?1 interface, .*: good\n$/);
     chmodSync(fileOf(host), 0o644);
-    const open = await host.run(program, check);
+    const open = await host.check(program);
     expect(open.code).toBe(0);
     expect(open.stderr).toBe(
       `${program}: Warning: Every user can read the keys in ${fileOf(host)} (mode 0644): run chmod 600 ${fileOf(host)}\n`,

@@ -7,7 +7,6 @@ import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { IO_MAX_SECTORS, SLOTS } from '@rsio/protocol/wire/limits';
 import { ANSWERS_QUEUED_MAX_BYTES } from '@rsio/rssrv/session/limits';
 import { OP } from '@rsio/protocol/wire/frames';
-import { encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { useHosts } from '../support/hosts/hosts.ts';
 import { frameBytes, RawClient } from '../support/peers/raw-peer.ts';
@@ -92,27 +91,6 @@ it('the path of a client that does not read and exceeds its slots is closed', as
     /ended path for rep .*: Protocol error of the client: (More than 256 READs unanswered on one path|READ in slot \d+ seq \d is not allowed now)/,
   );
   await waitFor(() => residentBytes(worker) > 0, 1_000, 'The worker lives');
-});
-
-it('20,000 PINGs at once get one PONG each', async () => {
-  const pings = 20_000;
-  const ping = (number: number): Buffer =>
-    frameBytes({ op: OP.PING, body: encodeHeartbeat({ number, clockMs: number, heard: 0, oldestMs: 0, generation: 0 }) });
-  offender.send(...Array.from({ length: pings }, (_, number) => ping(number)));
-  const pongs = (): number => offender.frames.filter(({ op }) => op === OP.PONG).length;
-  await scene.wellBehaved();
-  await waitFor(() => pongs() === pings, 10_000, `${pings} PONGs`);
-  offender.frames.length = 0;
-  await offender.verify(handle, 0, 8);
-});
-
-it('each copy of a completed READ is read again, and the slot stays completed', async () => {
-  await offender.call({ op: OP.READ, handle, slot: 5, count: 8 });
-  for (let copy = 0; copy < 500; copy++) {
-    offender.request({ op: OP.READ, handle, slot: 5, seq: 1, count: 8 });
-    expect((await offender.answer(5)).body.length).toBe(8 * SECTOR_BYTES);
-  }
-  await offender.call({ op: OP.READ, handle, slot: 5, count: 8 });
 });
 
 it('64 paths that each stop in the middle of a largest WRITE: nothing is written, and memory is bounded', async () => {

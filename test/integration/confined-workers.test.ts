@@ -212,9 +212,10 @@ it('a file that was replaced under its name is not passed on, and no descriptor 
 
 it('without koffi, server processes open files themselves, and the log says how to get it', async (context) => {
   needRoot(context);
-  const [server, client, network] = [hosts.host(['env', 'RSIO_TEST_WITHOUT_PASSING=1']), hosts.host(), await hosts.network(1)];
+  const [server, client, network] = [hosts.host(), hosts.host(), await hosts.network(1)];
   server.writeConfig('rssrv', serverConfig(network, { volumes: { oracle: { path: server.file('oracle.img'), size: '4m' } } }));
-  await server.start('rssrv', ['--test']);
+  process.env['RSIO_TEST_WITHOUT_PASSING'] = '1';
+  await server.startFaulty().finally(() => delete process.env['RSIO_TEST_WITHOUT_PASSING']);
   await startClient(client, network);
   await client.rsconfigWell('-a', 'oracle');
   const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/oracle');

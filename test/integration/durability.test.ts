@@ -41,7 +41,7 @@ it('a server that is killed or replaced by another build causes no I/O error and
 
 it('after a crash of the server machine the client sends unflushed writes again', PATIENT, async (context) => {
   needFio(context);
-  const stage = await Stage.set(hosts, { keys: FORGETFUL, ...BOTH_FLUSH, ...SOON });
+  const stage = await Stage.set(hosts, { faults: FORGETFUL, ...BOTH_FLUSH, ...SOON });
   for (const seed of CRASHES) await crashUnflushed(stage, seed);
   const result = await stage.end();
   expect(result.replays).toBeGreaterThanOrEqual(CRASHES.length);
@@ -52,7 +52,7 @@ it.for([true, false])(
   'storage that fails to flush, whoever asks for it (%s: its user), and then crashes: the same',
   async (judgeFlushes, context) => {
     needFio(context);
-    const stage = await Stage.set(hosts, { keys: FORGETFUL, fioFlushes: false, judgeFlushes, ...SOON });
+    const stage = await Stage.set(hosts, { faults: FORGETFUL, fioFlushes: false, judgeFlushes, ...SOON });
     await failFlushes(stage);
     await crashUnflushed(stage, CRASHES[1]);
     const result = await stage.end();

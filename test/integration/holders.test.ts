@@ -41,6 +41,7 @@ it('a volume in use is refused to a second client with the holder, its address a
     expect(refused.stderr).toContain('big-2');
     expect(refused.stderr).toContain(address);
     expect(refused.stderr).toContain(since);
+    expect(refused.stderr).toContain('detach it there');
   }
   expect((await second.rsconfig('-l')).stdout).toBe('');
   await first.rsconfigWell('-d', 'oracle');

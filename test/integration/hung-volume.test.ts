@@ -20,10 +20,10 @@ const hosts = useHosts();
 it("-d --force of a hung volume does not stop the client's other volume", async () => {
   const [server, client, network] = [hosts.host(), hosts.host(), await hosts.network(2)];
   const pause = server.file('hangs');
-  const hung = { path: server.file('hung.img'), size: '16m', 'test-pause': pause };
+  const hung = { path: server.file('hung.img'), size: '16m' };
   const volumes = { hung, well: { path: server.file('well.img'), size: '16m' } };
   server.writeConfig('rssrv', serverConfig(network, { volumes }));
-  await server.start('rssrv', ['--test']);
+  await server.startFaulty({ hung: { pauseFile: pause } });
   await startClient(client, network, {});
   await client.rsconfigWell('-a');
   const [bad, good] = await Promise.all(

@@ -106,10 +106,10 @@ it('images under writes: one moment for several, holders, restoring, and a kill 
   await log.flush();
   await host.stop('rssrv');
   process.env['RSIO_TEST_KILL_AT'] = 'refresh: replaced';
-  await host.start('rssrv', ['--test']);
+  await host.startFaulty();
   delete process.env['RSIO_TEST_KILL_AT'];
   expect((await host.rsadm('volume', 'refresh', 'db@1', 'log@1')).code).not.toBe(0);
-  await host.start('rssrv', ['--test']);
+  await host.startFaulty();
   // Reads log to wait until the client is back and has sent its last writes again; until then the server makes no image.
   await log.read(0, BLOCK_BYTES);
   expect([await numberIn('db', 1), await numberIn('log', 1)]).toEqual([7, 8]);

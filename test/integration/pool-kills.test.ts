@@ -1,5 +1,5 @@
-// kill -9 of rssrv at each step of each change of a pool's files. RSIO_TEST_KILL_AT, which rssrv heeds only with --test, names the step.
-// The next start must find the state before or after the change, and no file that belongs to no volume. Kills at random times under load
+// kill -9 of rssrv at each step of each change of a pool's files. RSIO_TEST_KILL_AT, which only the server for tests heeds, names the step. The
+// next start must find the state before or after the change, and nothing that the pool does not explain. Kills at random times under load
 // are in pools.test.ts; the same steps without a process are in packages/rssrv/src/pools/pool-stops.test.ts.
 
 import { mkdirSync, readdirSync } from 'node:fs';
@@ -95,13 +95,13 @@ it('the next start finds the state before or after, and the change can be made',
     for (const step of steps) {
       const name = `v${number++}`;
       process.env['RSIO_TEST_KILL_AT'] = step;
-      await host.start('rssrv', ['--test']);
+      await host.startFaulty();
       delete process.env['RSIO_TEST_KILL_AT'];
       for (const one of prepare) await call(one, name);
       before = await state();
       await expect(call(change, name), `${verb} at ${step}`).rejects.toThrow();
       // Starts rssrv again, which would fail if the killed server still ran.
-      await host.start('rssrv', ['--test']);
+      await host.startFaulty();
       const found = await state();
       const wasMade = JSON.stringify(found) !== JSON.stringify(before);
       if (wasMade) isAfter++;

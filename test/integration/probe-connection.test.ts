@@ -1,5 +1,5 @@
-// Probe connections of a raw client to a real rssrv while a client of the same node is attached and does I/O: the probe measures, and does
-// not affect the client.
+// Probe connections of a raw client to a real rssrv while a client of the same node is attached and does I/O: the probe measures, and
+// affects nothing of the client. What a probe may ask is said in test/conformance/server/probes.ts.
 
 import { readFileSync } from 'node:fs';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -8,7 +8,7 @@ import { SEGMENT_BYTES } from '@rsio/protocol/link/limits';
 import { PROBES_PER_NODE_MAX, PROBE_CONNECTIONS_MAX } from '@rsio/rssrv/session/limits';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import { OP } from '@rsio/protocol/wire/frames';
-import { decodeHeartbeat, encodeFarewell, encodeHeartbeat, encodeOpenRequest } from '@rsio/protocol/wire/message-codec';
+import { decodeHeartbeat, encodeFarewell, encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { keyOf, startClient, startServer } from '../support/hosts/configs.ts';
@@ -109,31 +109,7 @@ it('a probe beside an attached client of the same node affects neither its sessi
   report('probe beside I/O', { 'MiB/s read': readRate / MIB, 'MiB/s written': writeRate / MIB, 'longest I/O, ms': longestMs });
 });
 
-it('measures with digests too', async () => {
-  const client = await RawClient.connect(at(), identity([FEATURE.DIGEST, FEATURE.PROBE]));
-  expect((await client.greet()).features).toEqual([FEATURE.DIGEST, FEATURE.PROBE]);
-});
-
-it('is agreed only with a client that offers it', async () => {
-  const client = await RawClient.connect(at(), identity([]));
-  expect((await client.greet()).features).toEqual([]);
-});
-
 describe('refused', () => {
-  it('a proof that joins a session', async () => {
-    const session = await RawClient.login(at(), { node: 'big-2', nodekey: keyOf('big-2'), namespaceid: 200 });
-    const client = await RawClient.connect(at(), identity());
-    await client.greet();
-    client.prove(session.session);
-    expect(await client.farewell()).toMatchObject({ code: 'E_PROTOCOL', sentence: expect.stringContaining('cannot join a session') });
-    await session.open('oracle');
-  });
-
-  it('a wrong key, with the usual text', async () => {
-    const wrong = { ...identity(), nodekey: '0xanother-secret-of-somebody' };
-    await expect(RawClient.login(at(), wrong)).rejects.toMatchObject({ code: 'E_AUTH' });
-  });
-
   it('more probes than permitted at one time; once one has ended there is room again', async () => {
     const nodes = Array.from({ length: PROBE_CONNECTIONS_MAX }, (_, index) => (index < PROBES_PER_NODE_MAX ? 'big-2' : 'venus'));
     const probes = await Promise.all(nodes.map((node) => probe(node)));
@@ -155,16 +131,6 @@ describe('refused', () => {
     first?.close();
     await waitFor(() => probe('big-2').then(() => true), 5_000, 'There is room again');
   });
-});
-
-it('a request for a volume ends this probe only', async () => {
-  const session = await RawClient.login(at(), { node: 'big-2', nodekey: keyOf('big-2'), namespaceid: 200 });
-  const { handle } = await session.open('oracle');
-  const client = await probe();
-  client.request({ op: OP.OPEN, slot: 1, seq: 1, body: encodeOpenRequest({ name: 'oracle', universe: 0, readonly: true }) });
-  expect(await client.ended()).toBe('reset');
-  expect(client.frames).toEqual([]);
-  await session.verify(handle, 0, 8);
 });
 
 it('the server announces its end to a probe', async () => {

@@ -63,8 +63,8 @@ it('I/O in storage that does not answer is shown with its reason, and a hung vol
   const pause = server.file('pause');
   const file = server.file('disk');
   writeFileSync(file, Buffer.alloc(1 << 20));
-  server.writeConfig('rssrv', serverConfig(network, { volumes: { slow: { path: file, unlocked: 'yes', 'test-pause': pause } } }));
-  await server.start('rssrv', ['--test']);
+  server.writeConfig('rssrv', serverConfig(network, { volumes: { slow: { path: file, unlocked: 'yes' } } }));
+  await server.startFaulty({ slow: { pauseFile: pause } });
   await startClient(client, network);
   await client.rsconfigWell('-a', 'slow');
   const io = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/slow', 60_000);

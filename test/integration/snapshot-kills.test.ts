@@ -78,7 +78,7 @@ it('the next start finds the state before or after, of all volumes of the change
   await new PoolFiles(pool, { allocate }).makePool({ id: crypto.randomUUID(), createdMs: Date.now() });
   const network = await hosts.network(1);
   host.writeConfig('rssrv', serverConfig(network, { volumes: {}, pools: { fast: { path: pool, reserve: '0%' } } }));
-  await host.start('rssrv', ['--test']);
+  await host.startFaulty();
   for (const name of ['db', 'log']) await call(['volume-create', { name, sizeBytes: SIZE_BYTES }]);
   for (const [step, change, isMade] of KILLS) {
     const { volumes } = await callServer(host.rssrvPaths.controlSocket, 'volume-list', { pool: null });
@@ -92,11 +92,11 @@ it('the next start finds the state before or after, of all volumes of the change
     const before = await state();
     await host.stop('rssrv');
     process.env['RSIO_TEST_KILL_AT'] = step;
-    await host.start('rssrv', ['--test']);
+    await host.startFaulty();
     delete process.env['RSIO_TEST_KILL_AT'];
     await expect(call(change), step).rejects.toThrow();
     // Starts rssrv again, which would fail if the killed server still ran.
-    await host.start('rssrv', ['--test']);
+    await host.startFaulty();
     const found = await state();
     expect(JSON.stringify(found) !== JSON.stringify(before), step).toBe(isMade);
     // The result of the change does not depend on the kill.

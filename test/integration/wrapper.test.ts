@@ -1,8 +1,7 @@
-// Volumes with faults, with real processes: rssrv accepts their keys only with --test, users of the volume get each fault, and a machine
-// crash loses only unsynced writes. Single faults are in fault-rules.test.ts. Tests of faults that a client meets share a server, which has
-// a volume for each, and the client.
+// Volumes with faults, with real processes: users of the volume meet each fault, and a machine crash loses unsynced writes and nothing else. Single faults are in fault-rules.test.ts. Tests of faults that a client meets share a server, which
+// has a volume for each, and the client.
 
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SLOW_STORAGE_LOOK_MS, SLOW_STORAGE_MS } from '@rsio/rsiod/volumes/limits';
@@ -13,13 +12,12 @@ import { STATUS } from '@rsio/protocol/wire/status';
 import { keyOf, serverConfig, startClient } from '../support/hosts/configs.ts';
 import type { Host } from '../support/hosts/host.ts';
 import { type TestNetwork, useHosts } from '../support/hosts/hosts.ts';
-import { killServer, machineCrash } from '../support/faults/machine-crash.ts';
+import type { ServerFaults } from '../support/faulty-server/volume-faults.ts';
+import { machineCrash } from '../support/faults/machine-crash.ts';
 import { NbdIo } from '../support/io/nbd-io.ts';
 import { RawClient } from '../support/peers/raw-peer.ts';
 import { report } from '../support/programs/report.ts';
-import { startFio } from '../support/io/fio.ts';
-import { needFio } from '../support/programs/programs.ts';
-import { untilWriting, verifiedAndEnded, volumeStats } from '../support/io/volume-stats.ts';
+import { volumeStats } from '../support/io/volume-stats.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
 /** Seeds of four crashes that keep most, all, a part and none of the unsynced data. */
@@ -40,13 +38,10 @@ beforeEach(async () => {
 
 const image = (): string => server.file('storage/oracle.img');
 
-function configure(keys: Readonly<Record<string, string>>): void {
+/** The volume is forgetful. */
+async function serve(keys: Readonly<Record<string, string>> = {}): Promise<void> {
   server.writeConfig('rssrv', serverConfig(network, { volumes: { oracle: { path: image(), size: '64m', ...keys } } }));
-}
-
-async function serve(keys: Readonly<Record<string, string>>): Promise<void> {
-  configure(keys);
-  await server.start('rssrv', ['--test']);
+  await server.startFaulty({ oracle: { losesUnsynced: true } });
 }
 
 async function rawClient(instance: number, node = 'big-2'): Promise<RawClient> {
@@ -56,29 +51,10 @@ async function rawClient(instance: number, node = 'big-2'): Promise<RawClient> {
   return client;
 }
 
-it('without --test such a key is an error of the file, at the start, in --check and at a reload', async () => {
-  configure({ 'test-delay': 'write 1ms' });
-  const wrong =
-    /^rssrv: .*\/rssrvcfg:\d+: Volume "oracle" has test-delay, which injects faults for tests: remove the line, or start rssrv with --test on a machine without real data \[E_CONFIG\]\n$/;
-  for (const args of [[], ['--check']]) {
-    const result = await server.tryStart('rssrv', args);
-    expect(result.stderr).toMatch(wrong);
-    expect(result.code).toBe(1);
-  }
-  expect(existsSync(image())).toBe(false);
-  expect((await server.tryStart('rssrv', ['--check', '--test'])).code).toBe(0);
-  configure({});
-  await server.start('rssrv');
-  configure({ 'test-delay': 'write 1ms' });
-  process.kill(server.pid('rssrv'), 'SIGHUP');
-  await waitFor(() => server.log('rssrv').includes('has test-delay, which injects faults'), 5_000, 'The file is refused');
-});
-
 describe('a client of volumes with faults:', () => {
   const shared = useHosts('file');
   let faulty: Host;
   let client: Host;
-  let startSaid: string;
 
   /** While these files exist, reads of `broken` fail, and `hung` hangs. */
   const broken = (): string => faulty.file('broken');
@@ -87,14 +63,19 @@ describe('a client of volumes with faults:', () => {
   beforeAll(async () => {
     faulty = shared.host();
     const reach = await shared.network(2);
-    const volume = (name: string, keys: Readonly<Record<string, string>>) => ({ path: faulty.file(`${name}.img`), size: '64m', ...keys });
-    const volumes = {
-      oracle: volume('oracle', { 'test-lose-unsynced': 'yes', 'test-delay': 'flush 1ms-20ms' }),
-      broken: volume('broken', { 'test-error': `write 128-255 ENOSPC, read EIO while ${broken()}` }),
-      hung: volume('hung', { 'test-pause': pause() }),
+    const faults: ServerFaults = {
+      oracle: { losesUnsynced: true, delays: [{ operation: 'flush', minMs: 1, maxMs: 20 }] },
+      broken: {
+        errors: [
+          { operation: 'write', sectors: [128, 255], errno: 'ENOSPC' },
+          { operation: 'read', errno: 'EIO', whileFile: broken() },
+        ],
+      },
+      hung: { pauseFile: pause() },
     };
+    const volumes = Object.fromEntries(Object.keys(faults).map((name) => [name, { path: faulty.file(`${name}.img`), size: '64m' }]));
     faulty.writeConfig('rssrv', serverConfig(reach, { volumes }));
-    ({ stderr: startSaid } = await faulty.start('rssrv', ['--test']));
+    await faulty.startFaulty(faults);
     client = shared.host();
     await startClient(client, reach);
     await client.rsconfigWell('-a');
@@ -105,12 +86,6 @@ describe('a client of volumes with faults:', () => {
     hosts.onClean(() => nbd.close());
     return nbd;
   }
-
-  it('with --test the log names the volumes with faults', async () => {
-    const names = 'Volumes with injected faults (test-... keys): oracle, broken, hung';
-    expect(startSaid).toBe(`rssrv: Warning: ${names}\n`);
-    await faulty.logged('rssrv', names);
-  });
 
   it('a storage error occurs while its file exists, and in its range', async () => {
     const nbd = await opened('broken');
@@ -156,24 +131,10 @@ describe('a client of volumes with faults:', () => {
     expect(client.log('rsiod').match(said)).toHaveLength(1);
     expect((await nbd.read(0, 4096)).equals(Buffer.alloc(4096, 7))).toBe(true);
   });
-
-  it('a kill of all of rssrv under fio, with forgetful storage, loses nothing', async (context) => {
-    needFio(context);
-    const fio = startFio(client, 'osl/oracle');
-    for (let kill = 0; kill < 2; kill++) {
-      await untilWriting(client, 'osl:oracle@0', fio);
-      await killServer(faulty);
-      await faulty.start('rssrv', ['--test']);
-    }
-    const { verifyReads, flushes } = await verifiedAndEnded(client, 'osl:oracle@0', fio);
-    expect((await volumeStats(client, 'osl:oracle@0')).errors).toBe(0);
-    expect(flushes).toBeGreaterThan(0);
-    report('all of rssrv killed, forgetful storage', { verifyReads, flushes });
-  });
 });
 
 it('a machine crash keeps flushed writes and what the seed leaves of the others, and starts a new incarnation', async () => {
-  await serve({ 'test-lose-unsynced': 'yes' });
+  await serve();
   const lives = new Set<string>();
   const survivals: number[] = [];
   let durable = 0;
@@ -211,7 +172,7 @@ it('a machine crash keeps flushed writes and what the seed leaves of the others,
       expect(allowed(sector)).toContain(values[0]);
     }
     durable = value;
-    await server.start('rssrv', ['--test']);
+    await server.startFaulty();
   }
   expect(lives.size).toBe(CRASHES.length);
   expect(new Set(survivals).size).toBeGreaterThan(2);
@@ -220,7 +181,7 @@ it('a machine crash keeps flushed writes and what the seed leaves of the others,
 
 it('a take-over from a killed process syncs its unsynced writes: a later machine crash loses none of them', async () => {
   // The loser still has to replay its own writes.
-  await serve({ 'test-lose-unsynced': 'yes', 'take-over-force': 'yes' });
+  await serve({ 'take-over-force': 'yes' });
   const loser = await rawClient(1);
   const { handle } = await loser.open('oracle');
   const body = Buffer.alloc(SECTORS * SECTOR_BYTES, 5);
@@ -233,28 +194,4 @@ it('a take-over from a killed process syncs its unsynced writes: a later machine
   expect((await taker.call({ op: OP.OPEN, body: request })).handle).toBe(STATUS.OK);
   expect((await machineCrash(server, ALL_LOST)).survived).toBe(0);
   expect(readFileSync(image()).subarray(0, body.length).equals(body)).toBe(true);
-});
-
-it('unsynced writes survive the removal of the key that delayed them', async () => {
-  await serve({ 'test-lose-unsynced': 'yes' });
-  const client = await rawClient(1);
-  const { handle } = await client.open('oracle');
-  expect((await client.call({ op: OP.WRITE, handle, lba: 0, count: 1, body: Buffer.alloc(SECTOR_BYTES, 9) })).handle).toBe(STATUS.OK);
-  await killServer(server);
-  configure({});
-  const { stderr } = await server.start('rssrv');
-  expect(stderr).toMatch(
-    /Volume oracle: .*\/unsynced-[0-9a-f-]+ has unsynced writes of this volume: serve it once more with .* \[E_VOLUME\]/,
-  );
-  await server.stop('rssrv');
-  configure({ 'test-lose-unsynced': 'yes' });
-  await server.start('rssrv', ['--test']);
-  const again = await rawClient(2);
-  const opened = await again.open('oracle');
-  expect((await again.call({ op: OP.READ, handle: opened.handle, lba: 0, count: 1 })).body[0]).toBe(9);
-  await again.call({ op: OP.CLOSE, handle: opened.handle });
-  await server.stop('rssrv');
-  configure({});
-  expect((await server.start('rssrv')).stderr).toBe('');
-  expect(readFileSync(image())[0]).toBe(9);
 });

@@ -1,5 +1,5 @@
-// Entry point of crsio: importing this file runs the program in the current
-// process. The program itself is in program.ts.
+// Entry point of crsio: importing this file runs the program in the current process. The program itself is in
+// program.ts.
 
 import { runProgram } from '@rsio/common/daemon/arguments';
 import { crsio, crsioSpec } from './program.ts';

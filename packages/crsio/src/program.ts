@@ -1,21 +1,24 @@
-// The program crsio: checks the terminal, finds out whether this machine is a server, a client or both, shows the parts, and always restores
-// the terminal. main.ts starts the program. Invariant: nothing is printed while the screen is shown; messages are printed after the terminal
-// has been restored.
+// The program crsio: checks the terminal, finds out whether this machine is a server, a client or both, shows the parts, and always
+// restores the terminal. main.ts starts the program. Invariant: nothing is printed while the screen is shown; messages are printed after
+// the terminal has been restored.
 
 import { existsSync } from 'node:fs';
 import { rsiodPaths, rssrvPaths } from '@rsio/common/config/root-paths';
 import type { Invocation, ProgramSpec } from '@rsio/common/daemon/arguments';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { systemClock } from '@rsio/common/lib/clock';
-import { clientPart, furtherProblems, readClientFile } from './client-part.ts';
-import { failureOf } from './effects.ts';
-import { serverPart } from './server-part.ts';
-import { Session } from './session.ts';
-import { Parts } from './start/parts.ts';
-import { drawStart, type StartAction, type StartEffect, type StartState, startState, updateStart } from './start/start-page.ts';
+import { clientOf, clientPart, furtherProblems, readClientFile } from './client/client-part.ts';
+import { lookAtMachine } from './client/work/edits.ts';
+import { draw } from './machine/draw.ts';
+import type { Command, Machine } from './machine/machine.ts';
+import { Session } from './machine/session.ts';
+import { serverOf, serverPart } from './server/server-part.ts';
+import { tick } from './server/work/looking.ts';
+import { type PartKind, Parts } from './start/parts.ts';
+import { startState } from './start/start-page.ts';
 import { Display } from './terminal/display.ts';
 import { charsetOf, checkTerminal, isColoured } from './terminal/terminal-check.ts';
-import { type Signs, SIGNS } from './widgets/border.ts';
+import { SIGNS } from './widgets/border.ts';
 
 const OPTIONS = { ascii: { type: 'boolean' } } as const;
 
@@ -57,14 +60,25 @@ export async function crsio({ values, root, note, report }: Invocation<typeof OP
       resized: (size) => parts.dispatch({ kind: 'resized', size }),
     },
   );
+  const open = <S extends Machine<S>>(kind: PartKind, state: S, ...first: readonly Command<S>[]): Session<S> => {
+    const session = new Session(state, systemClock, (now) => {
+      if (parts.isShown(kind)) display.draw(draw(now, signs));
+    });
+    for (const command of first) session.dispatch(command);
+    return session;
+  };
+  const place = () => ({ hasStart: isServer && isClient, size: display.size });
   const parts: Parts = new Parts(
     {
-      server: isServer ? (all) => serverPart(server, all, display, signs) : null,
-      client: isClient ? (all) => clientPart(client, stored ?? readClientFile(client), all, display, signs) : null,
-      start: (all) => startPart(all, display, signs, { server: server.configFile, client: client.configFile }),
+      server: () => open('server', serverPart({ ...serverOf(server), ...place() }, parts.leavingFrom('server')), tick),
+      client: () => {
+        const given = { ...clientOf(client), stored: stored ?? readClientFile(client), ...place() };
+        return open('client', clientPart(given, parts.leavingFrom('client')), lookAtMachine);
+      },
+      start: () => open('start', startState(display.size, { server: server.configFile, client: client.configFile }, parts)),
     },
+    isServer && isClient ? 'start' : isServer ? 'server' : 'client',
     () => leave(0),
-    failureOf,
   );
   const finalMessages: (() => void)[] = [];
   const quit = (message: () => void): void => {
@@ -82,26 +96,6 @@ export async function crsio({ values, root, note, report }: Invocation<typeof OP
   display.close();
   for (const print of finalMessages.slice(0, 1)) print();
   return code;
-}
-
-function startPart(parts: Parts, display: Display, signs: Signs, files: StartState['files']) {
-  const session = new Session<StartState, StartAction, StartEffect>(startState(display.size, files), {
-    clock: systemClock,
-    update: updateStart,
-    draw: (state) => {
-      if (parts.isShown('start')) display.draw(drawStart(state, signs));
-    },
-    run: ({ kind }) => {
-      if (kind === 'leave') parts.leaveFrom('start');
-      else parts.show(kind === 'open-server' ? 'server' : 'client');
-    },
-  });
-  return {
-    dispatch: (action: StartAction) => session.dispatch(action),
-    redraw: () => session.redraw(),
-    isUnsaved: () => false,
-    refuse: (failure: ReturnType<typeof failureOf>) => session.dispatch({ kind: 'refused', failure }),
-  };
 }
 
 function reportBug(error: Error, report: (code: string, message: string) => void): void {

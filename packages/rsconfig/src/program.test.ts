@@ -1,67 +1,23 @@
 // Tests rsconfig from its arguments to its output, with a real control socket and fake handlers.
 // The texts are tested in format.test.ts.
 
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type ControlHandlers, type ControlServer, startControlServer } from '@rsio/common/control/control-server';
-import { type AttachOutcome, CONTROL_METHODS, type ControlMethods } from '@rsio/common/control/methods';
-import { executeProgram } from '@rsio/common/daemon/arguments';
-import { quietLog } from '@rsio/common/log/log';
+import { type ControlHandlers } from '@rsio/common/control/control-server';
+import { type AttachOutcome, type ControlMethods } from '@rsio/common/control/methods';
 import { EVENTS_KEPT } from '@rsio/common/control/limits';
 import { STATS_SAMPLE_MS } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { pathStats } from '@rsio/protocol/testing/path-stats';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { shownCall } from '@rsio/common/cli/command';
 import { COMMANDS } from './command-table.ts';
-import { rsconfig, rsconfigSpec } from './program.ts';
+import { rsconfigSpec } from './program.ts';
+import { root, run as runRsconfig, serveControl as serve, useRsconfig } from './testing/rsconfig-run.ts';
 import { attachment, namespace, path, rep, server } from './testing/views.ts';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
 
-let root: string;
-let daemon: ControlServer | null;
+useRsconfig();
 
-beforeEach(() => {
-  root = mkdtempSync(join(tmpdir(), 'rsio-rc-'));
-  daemon = null;
-});
-
-afterEach(async () => {
-  await daemon?.close();
-  await removeFolder(root);
-});
-
-async function serve(handlers: Partial<ControlHandlers>): Promise<void> {
-  daemon = await startControlServer(join(root, 'run/rsio/rsiod/control'), CONTROL_METHODS, handlers, quietLog);
-}
-
-async function run(argv: readonly string[], clock = new FakeClock(), input = '') {
-  let out = '';
-  let err = '';
-  const code = await executeProgram(
-    rsconfigSpec,
-    (invocation) =>
-      rsconfig(invocation, {
-        clock,
-        ask: null,
-        newId: () => 'id-1',
-        input: async () => input,
-        waiting: { progress: null, onStop: () => () => undefined },
-      }),
-    {
-      argv,
-      env: { RSIO_ROOT: root },
-      out: (text) => {
-        out += text;
-      },
-      err: (text) => {
-        err += text;
-      },
-    },
-  );
-  return { code, out, err };
-}
+const run = (argv: readonly string[], clock = new FakeClock(), input = '') => runRsconfig(argv, { clock, input });
 
 const local = { attachments: [attachment()], awaited: [] };
 const query = { namespaces: [namespace()] };

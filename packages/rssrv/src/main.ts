@@ -20,33 +20,25 @@ import { copyToStderr, type LogLevel, openLog } from '@rsio/common/log/log';
 import { openFilesLimit, openFilesWarning } from './server/descriptor-limit.ts';
 import { missingAddresses, volumeWarnings } from './server/environment-check.ts';
 import { Listener } from './server/listener.ts';
-import { permitKill } from './pools/disk/kill-step.ts';
 import { addressMissingText } from './server/listening-sockets.ts';
 import { workerRightsWarning } from './server/workers/worker-rights.ts';
 
-const HELP = `usage: rssrv [--foreground] [--check] [--test] [--root DIR]
+const HELP = `usage: rssrv [--foreground] [--check] [--root DIR]
 
 Offers the volumes in /etc/dvsc/rssrvcfg to the clients listed there.
 Returns to the prompt once it listens.
 
   --foreground      stay in the foreground and also log to stderr
   --check           check the configuration file, addresses and volumes, and exit
-  --test            accept the test-... keys of volumes, which inject faults
 `;
 
 interface ServeOptions {
   readonly foreground: boolean;
-  readonly mayInjectFaults: boolean;
   /** True if systemd has connected the output to the journal. */
   readonly isJournal: boolean;
 }
 
-async function serve(
-  daemon: Daemon,
-  config: RssrvConfig,
-  paths: RssrvPaths,
-  { foreground, mayInjectFaults, isJournal }: ServeOptions,
-): Promise<void> {
+async function serve(daemon: Daemon, config: RssrvConfig, paths: RssrvPaths, { foreground, isJournal }: ServeOptions): Promise<void> {
   nameProcess('rssrv: listener');
   mkdirSync(paths.runDir, { recursive: true, mode: 0o755 });
   const { name, logLevel } = config.server;
@@ -58,8 +50,6 @@ async function serve(
   const log = openLog({ ...way, node: name, level: logLevel as LogLevel, copy, warn, flushed: () => place.flushSync() });
   reportCrash(log, 'rssrv', daemon);
   warningSentences(config.warnings).forEach(warner(daemon, log));
-  const faulty = config.volumes.filter(({ test }) => test !== undefined).map((volume) => volume.name);
-  if (faulty.length > 0) warner(daemon, log)(`Volumes with injected faults (test-... keys): ${faulty.join(', ')}`);
   const filesWarning = openFilesWarning(config, openFilesLimit());
   if (filesWarning !== null) warner(daemon, log)(filesWarning);
   const store = new EventFile(paths.eventsFile, systemClock, log);
@@ -70,7 +60,6 @@ async function serve(
     clock: systemClock,
     log,
     store,
-    mayInjectFaults,
     relog: ({ server }) => place.redirect(log, server),
     warn: (sentence) => daemon.warn(sentence),
   });
@@ -82,20 +71,18 @@ runProgram(
   {
     name: 'rssrv',
     help: HELP,
-    options: { foreground: { type: 'boolean' }, check: { type: 'boolean' }, test: { type: 'boolean' } },
+    options: { foreground: { type: 'boolean' }, check: { type: 'boolean' } },
     takesPositionals: false,
   },
   async ({ values, root, out, note, report }) => {
     const paths = rssrvPaths(root);
-    const mayInjectFaults = values.test === true;
-    if (mayInjectFaults) permitKill(process.env['RSIO_TEST_KILL_AT']);
-    const config = withControlGroup(loadRssrvConfig(paths.configFile, mayInjectFaults));
+    const config = withControlGroup(loadRssrvConfig(paths.configFile));
     if (values.check === true) {
       const { server, volumes, clients, interfaces } = config;
       const missing = await missingAddresses(interfaces);
-      // A server with at least one working address starts and retries the others.
+      // If at least one address works, the server starts, and tries the missing addresses again later.
       const isFatal = missing.some(({ code }) => code !== 'E_ADDRESS_MISSING') || missing.length === interfaces.length;
-      const ofMachine = [openFilesWarning(config, openFilesLimit()), workerRightsWarning(server, mayInjectFaults)];
+      const ofMachine = [openFilesWarning(config, openFilesLimit()), workerRightsWarning(server)];
       const warnings = [
         ...(isFatal ? [] : missing.map(addressMissingText)),
         ...ofMachine.filter((warning) => warning !== null),
@@ -117,7 +104,7 @@ runProgram(
       foreground,
       pidFile: paths.pidFile,
       note,
-      main: (daemon) => serve(daemon, config, paths, { foreground, mayInjectFaults, isJournal }),
+      main: (daemon) => serve(daemon, config, paths, { foreground, isJournal }),
     });
     return 0;
   },

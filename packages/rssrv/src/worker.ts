@@ -1,6 +1,6 @@
 // A server process with the sessions of one or several clients (the key `processes` in rssrvcfg). The worker passes messages from the
 // channel to the right session, and owns the log, the buffers and the range helper of all its sessions. The worker first gives up its
-// rights (machine/). The worker must not continue without its listener, so it exits when the channel closes (S10).
+// rights (machine/). A worker must not continue without its listener, so it exits when the channel to the listener closes (S10).
 
 import { readFileSync } from 'node:fs';
 import net, { type Socket } from 'node:net';
@@ -24,7 +24,7 @@ import { STORAGE_THREADS, WORKER_DRAIN_TIMEOUT_MS, WORKER_FAREWELL_MS } from './
 import { type ListenerChannel, lineChannel, nodeChannel } from './session/channel/listener-channel.ts';
 import { SessionHost, type SessionHostPorts } from './server/workers/session-host.ts';
 
-/** What a confined process uses in place of its rights. */
+/** What a confined process has got before it gave up its rights, because it can no longer get it afterwards. */
 interface Given {
   readonly calls: SystemCalls;
   readonly receiver: DescriptorReceiver;
@@ -33,7 +33,7 @@ interface Given {
   readonly unprotected: readonly string[];
 }
 
-/** System calls on files that Node.js lacks; null if this machine lacks them, too. */
+/** Calls on files that Node.js does not offer. A call is null if this machine does not offer it either. */
 type FileCalls = Pick<SessionHostPorts, 'nowait' | 'dropPages'>;
 
 class WorkerProcess {
@@ -104,14 +104,16 @@ class WorkerProcess {
     const host = this.hosts.get(session);
     if (host !== undefined) host.receive(message, socket);
     else if (message.type === 'begin') this.begin(session, message);
-    // The session of this socket has already ended.
+    // The message is for a session that has already ended.
     else {
       socket?.destroy();
       SessionHost.discard(message, this.given?.receiver ?? null);
     }
   }
 
-  /** Returns the connection that came as a descriptor; undefined if there is none, or this process has no descriptor left for it. */
+  /**
+   * Returns the connection that came as a descriptor; undefined if no connection came, or if this process had no free descriptor for it.
+   */
   private passedSocket(tag: number | undefined): Socket | undefined {
     if (this.given === null || tag === undefined) return undefined;
     try {
@@ -122,7 +124,10 @@ class WorkerProcess {
     }
   }
 
-  /** Opens the log, a pipe to the listener. A broken pipe must not end this process before the end of the channel does. */
+  /**
+   * Opens the log, which is a pipe to the listener. A broken pipe must not end this process; it ends when the channel to the listener
+   * closes.
+   */
   private firstLog({ node, level }: WorkerLog): DaemonLog {
     const log = openLog({ file: 'the pipe', node, level: level as LogLevel, open: () => PASSED_LOG, warn: () => undefined });
     log.debug(`Reads: ${this.calls.nowait === null ? 'their time decides' : 'the kernel says'} whether data is cached`);
@@ -134,7 +139,7 @@ class WorkerProcess {
     this.setName(`rssrv: ${nodes.length === 0 ? 'standby' : nodes.length === 1 ? nodes[0] : `${nodes.length} nodes`}`);
   }
 
-  /** Uses a system call if the process is confined, because another user cannot change the name in /proc. */
+  /** Sets the name of the process. A confined process uses a system call, because another user cannot change the name in /proc. */
   setName(name: string): void {
     if (this.given === null) nameProcess(name);
     else this.given.calls.setName(name);
@@ -164,7 +169,10 @@ class WorkerProcess {
   }
 }
 
-/** Gives up this process's rights, as `argument` (a Confinement) says. Without it, returns null: the process then opens files itself. */
+/**
+ * Gives up this process's rights, as `argument` (a Confinement) says. If `argument` is missing, returns null, and the process opens files
+ * itself.
+ */
 function confined(argument: string | undefined): Given | null {
   if (argument === undefined) return null;
   const calls = systemCalls();
@@ -174,7 +182,10 @@ function confined(argument: string | undefined): Given | null {
   return { calls, script, unprotected, receiver: new DescriptorReceiver(calls, PASSED_SOCKET) };
 }
 
-/** Exits if an upgrade has replaced this file and not yet restarted the listener, whose messages may have another meaning. */
+/**
+ * Exits if an upgrade has replaced this file but has not yet restarted the listener. The messages of the old listener may have another
+ * meaning for this file.
+ */
 function endIfReplaced(listenerVersion: string | undefined): void {
   if (listenerVersion === undefined || listenerVersion === programVersion()) return;
   process.stderr.write(`rssrv ${listenerVersion} is running, but its files are those of ${programVersion()}: restart rssrv\n`);
@@ -187,7 +198,7 @@ function exitSoon(code: number): void {
 }
 
 endIfReplaced(process.env[LISTENER_VERSION]);
-// Before `confined`, because a confined process can no longer read the files of koffi.
+// Get the calls before `confined` is called, because a confined process can no longer read the files of koffi.
 const calls = { nowait: systemNowaitRead(), dropPages: systemDropPages() };
 const given = confined(process.argv[2]);
 const channel = given === null ? nodeChannel() : lineChannel();
@@ -197,7 +208,7 @@ channel.follow(
   (message, socket) => worker.receive(message, socket),
   () => worker.listenerLost(),
 );
-// The listener decides when this process exits.
+// A worker ignores SIGINT, because the listener decides when the worker exits.
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => undefined);
 worker.reportLater();

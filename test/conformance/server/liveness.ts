@@ -89,9 +89,9 @@ const PING_CASES: readonly ServerCase[] = [
       for (const slot of slots) equals('The status of READ', (await path.answer(slot)).handle, 0);
     },
   ),
-  serverCase('ping.storm', 'PING and PONG', 'Five thousand PINGs at once are each answered once', async (target) => {
+  serverCase('ping.storm', 'PING and PONG', 'Twenty thousand PINGs at once are each answered once', async (target) => {
     const path = await target.path();
-    const count = 5_000;
+    const count = 20_000;
     path.send(...Array.from({ length: count }, (_, number) => pingFrame(number, 0)));
     for (let number = 0; number < count; number++) equals('number', (await pong(path)).number, number);
   }),

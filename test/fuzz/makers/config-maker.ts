@@ -38,6 +38,9 @@ const ODD_LINES = [
   'key =',
   '\t[ interface  if9 ] ',
   '__proto__ = 1',
+  'toString = 1',
+  '[__proto__]',
+  '[server ..]',
 ];
 
 /** The default of a key in the first section that has it; in another section the key may have another default. */

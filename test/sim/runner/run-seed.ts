@@ -46,7 +46,7 @@ export interface SeedCounts extends MirrorCounts {
   readonly crashTakeOvers: number;
   readonly faults: number;
   /** Orders for volumes of pools that were answered. */
-  readonly poolOrders: number;
+  readonly poolHandlers: number;
   /** Orders for snapshots and moves that were answered, on simulated file systems. */
   readonly storeOrders: number;
   /** Snapshots that were taken, and those that were refused. */
@@ -105,7 +105,7 @@ function countsOf(world: SimWorld): SeedCounts {
     sectorsForgotten: sumOf(volumes, ({ storage }) => storage.sectorsForgotten),
     lostIncarnations: sumOf(volumes, ({ lostIncarnations }) => lostIncarnations),
     recoveries: sumOf(volumes, ({ recoveries }) => recoveries),
-    poolOrders: world.pools?.done ?? 0,
+    poolHandlers: world.pools?.done ?? 0,
     storeOrders: world.stores?.done ?? 0,
     snapshots: world.snapshots?.taken ?? 0,
     snapshotsRefused: world.snapshots?.refused ?? 0,

@@ -20,7 +20,7 @@ export function noSums(): Sums {
     ...{ processCrashes: 0, listenerCrashes: 0, machineCrashes: 0, clientCrashes: 0, pauses: 0 },
     ...{ writeBackErrors: 0, sectorsForgotten: 0, lostIncarnations: 0, recoveries: 0 },
     ...{ replayFaults: 0, doubleCrashes: 0, crashTakeOvers: 0, faults: 0 },
-    ...{ poolOrders: 0, storeOrders: 0, snapshots: 0, snapshotsRefused: 0 },
+    ...{ poolHandlers: 0, storeOrders: 0, snapshots: 0, snapshotsRefused: 0 },
     ...{ claims: 0, mirrorIos: 0, mirrorAttaches: 0, mirrorTakeOvers: 0, mirrorLosses: 0 },
     ...{ replicasLeft: 0, replicasReturned: 0, lateReplicas: 0, disksLost: 0, recordsLost: 0 },
     ...{ events: 0, simulatedMs: 0 },
@@ -43,7 +43,8 @@ export function resultLine({ seed, breaches, counts, digest }: SeedResult): stri
 export function sumsLine(sums: Sums): string {
   const { seeds, ios, abandoned, detached, takeOvers, losses, pathFailures } = sums;
   const { processCrashes, listenerCrashes, machineCrashes, clientCrashes, pauses } = sums;
-  const { writeBackErrors, sectorsForgotten, lostIncarnations, recoveries, replayFaults, doubleCrashes, crashTakeOvers, poolOrders } = sums;
+  const { writeBackErrors, sectorsForgotten, lostIncarnations, recoveries, replayFaults, doubleCrashes, crashTakeOvers, poolHandlers } =
+    sums;
   const { storeOrders, snapshots, snapshotsRefused, claims, mirrorIos } = sums;
   const hours = (sums.simulatedMs / 1000 / HOUR_SECONDS).toFixed(1);
   return (
@@ -51,7 +52,7 @@ export function sumsLine(sums: Sums): string {
     `${pathFailures} path failures, ` +
     `${processCrashes} server process crashes, ${listenerCrashes} listener crashes, ${machineCrashes} machine crashes, ${clientCrashes} client crashes, ${pauses} pauses, ` +
     `${writeBackErrors} write-back errors (${sectorsForgotten} sectors forgotten, ${lostIncarnations} incarnations ended by a sync), ${recoveries} recoveries ` +
-    `(${replayFaults} struck), ${doubleCrashes} crashes of client and machine, ${crashTakeOvers} of a machine with take-over, ${poolOrders} orders for volumes, ${storeOrders} for snapshots and moves of files, ${snapshots} snapshots (${snapshotsRefused} refused), ${claims} claims of mirrors, ${mirrorIos} I/Os of mirrors, ${hours} h simulated`
+    `(${replayFaults} struck), ${doubleCrashes} crashes of client and machine, ${crashTakeOvers} of a machine with take-over, ${poolHandlers} orders for volumes, ${storeOrders} for snapshots and moves of files, ${snapshots} snapshots (${snapshotsRefused} refused), ${claims} claims of mirrors, ${mirrorIos} I/Os of mirrors, ${hours} h simulated`
   );
 }
 

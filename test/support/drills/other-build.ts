@@ -1,17 +1,13 @@
-// Another build of the server: a copy of the built programs in another folder with another version, like the package of a next version.
-// Third-party code is linked, not copied. The drill decides when it starts.
+// Another build of the server: a copy of the built server for tests in a folder of its own with a version of its own, as the package of the next
+// version would be. Third-party code is linked, not copied. When it starts, and with what, is the drill's job.
 
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Host } from '../hosts/host.ts';
 import type { Hosts } from '../hosts/hosts.ts';
-import { run, wellOf } from '../programs/programs.ts';
+import { FAULTY_SERVER, run, wellOf } from '../programs/programs.ts';
 
-const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
-const PACKAGES = ['packages/protocol', 'packages/rssrv'];
-const PARTS = ['package.json', 'dist', 'helpers', 'node_modules'];
 const START_MS = 35_000;
 
 export class OtherBuild {
@@ -19,15 +15,8 @@ export class OtherBuild {
 
   private constructor() {
     this.directory = mkdtempSync(path.join(tmpdir(), 'rsio-build-'));
-    cpSync(path.join(ROOT, 'bin'), path.join(this.directory, 'bin'), { recursive: true });
-    for (const name of PACKAGES) {
-      for (const part of PARTS) {
-        const from = path.join(ROOT, name, part);
-        if (existsSync(from)) cpSync(from, path.join(this.directory, name, part), { recursive: true, verbatimSymlinks: true });
-      }
-    }
-    symlinkSync(path.join(ROOT, 'node_modules'), path.join(this.directory, 'node_modules'));
-    const file = path.join(this.directory, 'packages/protocol/package.json');
+    cpSync(path.join(FAULTY_SERVER, '../..'), this.directory, { recursive: true, verbatimSymlinks: true });
+    const file = path.join(this.directory, 'packages/rssrv/package.json');
     const facts = JSON.parse(readFileSync(file, 'utf8')) as { version: string };
     writeFileSync(file, JSON.stringify({ ...facts, version: `${facts.version}-other` }));
   }
@@ -39,10 +28,10 @@ export class OtherBuild {
     return build;
   }
 
-  /** Starts its rssrv on the root of a host, as Host.start starts ours. */
-  async startServer(host: Host, args: readonly string[] = []): Promise<void> {
+  /** Starts its rssrv on the root of a host, as Host.startFaulty starts ours. */
+  async startServer(host: Host): Promise<void> {
     const launcher = path.join(this.directory, 'bin/rssrv');
-    wellOf(launcher, await run(launcher, ['--root', host.root, ...args], { timeoutMs: START_MS, env: host.environment() }));
+    wellOf(launcher, await run(launcher, ['--root', host.root], { timeoutMs: START_MS, env: host.environment() }));
   }
 
   /** Whether a process runs this build. */

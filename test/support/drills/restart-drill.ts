@@ -6,9 +6,10 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { VolumeStats } from '@rsio/common/control/methods';
 import { NbdClient } from '../io/nbd-client.ts';
-import { type ServerConfigOptions, serverConfig, startClient } from '../hosts/configs.ts';
+import { serverConfig, startClient } from '../hosts/configs.ts';
 import type { Host } from '../hosts/host.ts';
 import type { Hosts, TestNetwork } from '../hosts/hosts.ts';
+import type { VolumeFaults } from '../faulty-server/volume-faults.ts';
 import { waitFor } from '../programs/wait-for.ts';
 import { DRILL_FIO_BYTES, DrillFio } from './drill-fio.ts';
 import { lengthMs } from './gaps.ts';
@@ -48,8 +49,8 @@ export interface DrillResult {
 }
 
 export interface StageOptions {
-  /** Keys of the volume, apart from path and size. */
-  readonly keys?: (server: Host) => Readonly<Record<string, string>>;
+  /** Of the volume; absent: none. */
+  readonly faults?: (server: Host) => VolumeFaults;
   readonly fioFlushes: boolean;
   readonly judgeFlushes: boolean;
   /** Least time without the server; at its end, the client reports that it waits. */
@@ -78,9 +79,9 @@ export class Stage {
   static async set(hosts: Hosts, options: StageOptions): Promise<Stage> {
     const [server, client, network] = [hosts.host(), hosts.host(), await hosts.network(2)];
     const size = String(DRILL_FIO_BYTES + JUDGED_BYTES + MIB);
-    const volumes: ServerConfigOptions['volumes'] = { oracle: { path: imageOf(server), size, ...options.keys?.(server) } };
+    const volumes = { oracle: { path: imageOf(server), size } };
     server.writeConfig('rssrv', serverConfig(network, { volumes }));
-    await server.start('rssrv', ['--test']);
+    await server.startFaulty({ oracle: options.faults?.(server) ?? {} });
     await startClient(client, network);
     await client.rsconfigWell('-a');
     const aborter = new AbortController();

@@ -23,9 +23,9 @@ export interface DrillKind {
 }
 
 /** Keys of storage that keeps unflushed writes in RUN, and fails flushes while `brokenFileOf` exists. */
-export const FORGETFUL: NonNullable<StageOptions['keys']> = (server) => ({
-  'test-lose-unsynced': 'yes',
-  'test-error': `flush EIO while ${brokenFileOf(server)}`,
+export const FORGETFUL: NonNullable<StageOptions['faults']> = (server) => ({
+  losesUnsynced: true,
+  errors: [{ operation: 'flush', errno: 'EIO', whileFile: brokenFileOf(server) }],
 });
 
 /** Longer than the server takes to sync by itself and to be opened again a few times. */
@@ -39,7 +39,7 @@ export async function kill(stage: Stage): Promise<void> {
   const { server } = stage;
   await stage.outage(
     () => killServer(server),
-    () => server.start('rssrv', ['--test']),
+    () => server.startFaulty(),
   );
 }
 
@@ -47,7 +47,7 @@ export async function crash(stage: Stage, seed: number): Promise<void> {
   const { server } = stage;
   await stage.outage(
     () => machineCrash(server, seed),
-    () => server.start('rssrv', ['--test']),
+    () => server.startFaulty(),
   );
 }
 
@@ -67,7 +67,7 @@ export async function replace(stage: Stage, build: OtherBuild, how: 'SIGTERM' | 
   const { server } = stage;
   await stage.outage(
     () => (how === 'SIGTERM' ? server.stop('rssrv') : killServer(server)),
-    () => build.startServer(server, ['--test']),
+    () => build.startServer(server),
   );
   if (!build.isOf(server.pid('rssrv')) || !build.isOf(server.worker('big-2'))) throw new Error('The other build does not serve');
 }
@@ -87,12 +87,14 @@ export async function failFlushes(stage: Stage): Promise<void> {
 
 export const DRILL_KINDS: readonly DrillKind[] = [
   drill('kill -9 of all of rssrv', { fioFlushes: true, judgeFlushes: true }, kill),
-  drill('crash of the server machine', { keys: FORGETFUL, fioFlushes: true, judgeFlushes: true }, (stage, { seed }) => crash(stage, seed)),
+  drill('crash of the server machine', { faults: FORGETFUL, fioFlushes: true, judgeFlushes: true }, (stage, { seed }) =>
+    crash(stage, seed),
+  ),
   replaced('another build after SIGTERM', 'SIGTERM'),
   replaced('another build after kill -9', 'SIGKILL'),
   // fio ends at the first error, including that of a flush.
-  failing('flush fails, then machine crash', { keys: FORGETFUL, fioFlushes: false, judgeFlushes: true }),
-  failing('the same, nobody flushing', { keys: FORGETFUL, fioFlushes: false, judgeFlushes: false }),
+  failing('flush fails, then machine crash', { faults: FORGETFUL, fioFlushes: false, judgeFlushes: true }),
+  failing('the same, nobody flushing', { faults: FORGETFUL, fioFlushes: false, judgeFlushes: false }),
 ];
 
 function drill(

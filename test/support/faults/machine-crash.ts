@@ -1,12 +1,12 @@
-// The crash of a server's machine, for volumes with test-lose-unsynced: every process of rssrv ends, the storage keeps flushed data and a
-// part of the other data that a seed chooses, and RUN is as after a boot. The test starts rssrv again.
+// The crash of a server's machine, for volumes that lose what is unsynced: every process of rssrv ends, the storage keeps what was flushed and
+// what a seed chooses of the rest, and RUN is as after a boot. The test starts rssrv again.
 
 import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
-import { readLog } from '@rsio/rssrv/storage/faults/unsynced-log';
-import { crashed, RECORD } from '@rsio/rssrv/storage/faults/unsynced-records';
+import { readLog } from '../faulty-server/unsynced-log.ts';
+import { crashed, RECORD } from '../faulty-server/unsynced-records.ts';
 import type { Host } from '../hosts/host.ts';
 import { waitFor } from '../programs/wait-for.ts';
 

@@ -13,9 +13,10 @@ import { startInBackground } from '@rsio/common/daemon/background-start';
 import { systemClock } from '@rsio/common/lib/clock';
 import { errnoName, toRsError } from '@rsio/common/lib/errors';
 import { escapeControls } from '@rsio/common/lib/printable';
-import { launcher, type Running, type RunResult, run, start, wellOf } from '../programs/programs.ts';
+import { FAULTY_SERVER, launcher, type Running, type RunResult, run, start, wellOf } from '../programs/programs.ts';
 import { canRunHere, runHere } from '../programs/here.ts';
 import { Reaper } from '../programs/reaper.ts';
+import { faultsFile, type ServerFaults } from '../faulty-server/volume-faults.ts';
 import { waitFor } from '../programs/wait-for.ts';
 import { LogMessages } from './log-messages.ts';
 
@@ -87,8 +88,17 @@ export class Host {
    */
   async start(program: DaemonProgram, args: readonly string[] = []): Promise<RunResult> {
     const isBare = this.command.length === 0 || !this.isPrefixForAll;
-    const result = await (isBare && !this.mayHaveKeeper(program) ? this.startHere(program, args) : this.tryStart(program, args));
+    const isHere = isBare && !this.mayHaveKeeper(program);
+    const result = await (isHere ? this.startHere(program, this.commandLine(program, args)) : this.tryStart(program, args));
     wellOf(program, result);
+    return result;
+  }
+
+  /** Starts the server for tests (test/support/faulty-server/) in the place of rssrv. `faults`: of its volumes; absent: as they were. */
+  async startFaulty(faults?: ServerFaults): Promise<RunResult> {
+    if (faults !== undefined) writeFileSync(faultsFile(this.root), JSON.stringify(faults));
+    const result = await this.startHere('rssrv', [...this.command, FAULTY_SERVER, '--root', this.root]);
+    wellOf('rssrv', result);
     return result;
   }
 
@@ -143,6 +153,12 @@ export class Host {
     if (isHere) return runHere(program, ['--root', this.root, ...args], timeoutMs);
     const [first = '', ...rest] = this.commandLine(program, args);
     return run(first, rest, { timeoutMs, env: this.environment() });
+  }
+
+  /** `--check` of a daemon, without the warning that this machine has no user for server processes. */
+  async check(program: DaemonProgram): Promise<RunResult> {
+    const result = await this.run(program, ['--check']);
+    return { ...result, stderr: result.stderr.replace(/^rssrv: Warning: Server processes run as root: create the user .*\n/m, '') };
   }
 
   /** Runs a launcher under this root beside the test, at most two minutes. */
@@ -207,14 +223,14 @@ export class Host {
   }
 
   /** Does what the launcher does in the background, with the same child and the same lines on stderr. */
-  private async startHere(program: DaemonProgram, args: readonly string[]): Promise<RunResult> {
+  private async startHere(program: DaemonProgram, commandLine: readonly string[]): Promise<RunResult> {
     const startMs = performance.now();
     const result = { signal: null, stdout: '', timedOut: false };
     let stderr = '';
     const note = (sentence: string): void => {
       stderr += `${program}: ${escapeControls(sentence)}\n`;
     };
-    const [file = '', ...rest] = this.commandLine(program, args).slice(this.command.length);
+    const [file = '', ...rest] = commandLine.slice(this.command.length);
     const saved = process.env[MARK];
     Object.assign(process.env, this.environment());
     // The child gets this environment, because it is spawned at once.

@@ -42,6 +42,8 @@ export interface Running {
 const RUN_TIMEOUT_MS = 90_000;
 const LAUNCHERS = launchersAbove(path.dirname(fileURLToPath(import.meta.url)));
 const children = new Set<ChildProcess>();
+/** The launcher of the server for tests (scripts/bundle.mjs). */
+export const FAULTY_SERVER = path.join(LAUNCHERS, '../test/dist/faulty-server/bin/rssrv');
 
 /** Path of a launcher of this project: rssrv, rsiod, rsconfig, rsclogcat, rsslogcat. */
 export function launcher(program: string): string {

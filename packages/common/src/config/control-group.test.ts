@@ -22,7 +22,7 @@ afterEach(() => removeFolder(folder));
 
 function parsed(line: string): ReturnType<typeof parseRssrvConfig> {
   const text = `[namespace osl]\nnamespaceid = 1\n[server big-9]\nserverid = 1\n${line}\n[interface a]\naddress = 10.0.0.1\n`;
-  return parseRssrvConfig(text, 'FILE', false);
+  return parseRssrvConfig(text, 'FILE');
 }
 
 test('no key: no group and no problem', () => {

@@ -49,10 +49,10 @@ function rightsDoubt(path: string, bits: number, hasKeys: boolean): string | nul
   return (bits & READABLE.group) === 0 ? null : `Its group can read the keys in ${remedy}`;
 }
 
-/** Reads and parses the server's file; throws the errors of both steps. `takesTests` is true if rssrv was started with --test. */
-export function loadRssrvConfig(path: string, takesTests = false): RssrvConfig {
+/** Reads and parses the server's file; throws the errors of both steps. */
+export function loadRssrvConfig(path: string): RssrvConfig {
   const { text, warnings } = readConfigFile(path);
-  const config = parseRssrvConfig(text, path, takesTests);
+  const config = parseRssrvConfig(text, path);
   return { ...config, warnings: [...warnings, ...config.warnings] };
 }
 

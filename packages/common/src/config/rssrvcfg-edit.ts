@@ -60,8 +60,7 @@ export function changeServerSection(
   const keys: KeyTable = SCHEMA.rssrvcfg[type].keys;
   return changes.reduce((changed, [key, value]) => {
     if (!Object.hasOwn(keys, key)) {
-      const allowed = Object.keys(keys).filter((one) => keys[one]?.isForTests !== true);
-      throw new RsError('E_CONFIG', `No key ${quoteText(key)} in [${type}]: allowed are ${allowed.join(', ')}`);
+      throw new RsError('E_CONFIG', `No key ${quoteText(key)} in [${type}]: allowed are ${Object.keys(keys).join(', ')}`);
     }
     const index = indexOf(changed, type, name);
     return value === null ? removeEntry(changed, index, key) : setValue(changed, index, key, value);

@@ -7,6 +7,12 @@ export function assert(condition: boolean, message: string): asserts condition {
   if (!condition) throw new AssertionError(message);
 }
 
+/** Returns a counter after a decrement, which must not be negative. `name`: the things that it counts. */
+export function counted(value: number, name: string): number {
+  if (value < 0) throw new AssertionError(`The count of ${name} is ${value}`);
+  return value;
+}
+
 /** Marks a switch branch that is unreachable according to the types. */
 export function unreachable(value: never): never {
   throw new AssertionError(`Unreachable value ${String(value)}`);

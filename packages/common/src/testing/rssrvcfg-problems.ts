@@ -15,7 +15,7 @@ address = 10.0.0.1
 
 export function problemsOf(text: string): readonly string[] {
   try {
-    parseRssrvConfig(text, 'f', false);
+    parseRssrvConfig(text, 'f');
   } catch (thrown) {
     if (!(thrown instanceof RsError) || thrown.code !== 'E_CONFIG') throw thrown;
     const problems = thrown.context['problems'] as readonly { line: number; message: string }[];
@@ -26,7 +26,7 @@ export function problemsOf(text: string): readonly string[] {
   return [];
 }
 
-export const warningsOf = (text: string) => parseRssrvConfig(text, 'f', false).warnings.map(({ line, message }) => `${line} ${message}`);
+export const warningsOf = (text: string) => parseRssrvConfig(text, 'f').warnings.map(({ line, message }) => `${line} ${message}`);
 
 /** HEAD has 6 lines, so that added text begins in line 7. */
 export const problemsBelowHead = (text: string) => problemsOf(HEAD + text);

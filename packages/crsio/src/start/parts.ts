@@ -1,59 +1,48 @@
-// The parts of crsio on this machine: client, server, and the start page if there are both. Shows one of them at a time, and keeps the others
-// as the user left them. Invariant: leaving never loses unsaved changes of the client's file without a question, wherever the user is.
+// The parts of crsio on this machine: client, server, and the start page if there are both. Shows one of them at a time, and keeps the
+// others as the user left them. Invariant: leaving never loses unsaved changes of the client's file without a question, wherever the user
+// is.
 
-import type { Failure } from '../model/state.ts';
+import { failureOf, type Failure, type Leaving } from '../machine/machine.ts';
 import type { Size } from '../widgets/canvas.ts';
 import type { Input } from '../widgets/keys.ts';
 
-export type PartAction = Input | { readonly kind: 'resized'; readonly size: Size };
+type PartAction = Input | { readonly kind: 'resized'; readonly size: Size };
 
 /** A session of one part. */
-export interface Part {
+interface Part {
   dispatch(action: PartAction): void;
   redraw(): void;
   /** True if leaving now would lose changes. */
   isUnsaved(): boolean;
+  reportFailure(title: string, failure: Failure): void;
 }
 
-export interface PartMakers {
-  readonly server: ((parts: Parts) => Part) | null;
-  /** Throws if the client's file cannot be edited. */
-  readonly client: ((parts: Parts) => Part) | null;
-  readonly start: (parts: Parts) => Part & { refuse(failure: Failure): void };
-}
-
-type Kind = 'server' | 'client' | 'start';
+export type PartKind = 'server' | 'client' | 'start';
 
 export class Parts {
-  readonly #makers: PartMakers;
+  readonly #makers: Readonly<Record<PartKind, () => Part>>;
   readonly #leave: () => void;
-  readonly #failureOf: (thrown: unknown) => Failure;
-  readonly #open = new Map<Kind, Part>();
-  #shown: Kind;
+  readonly #open = new Map<PartKind, Part>();
+  #shown: PartKind;
   #size: Size | null = null;
 
-  /** Throws what making the only part throws. `leave` ends crsio. */
-  constructor(makers: PartMakers, leave: () => void, failureOf: (thrown: unknown) => Failure) {
+  /** `makers` open a part, and throw if it cannot be opened, for example because the client's file has errors. `leave` ends crsio. */
+  constructor(makers: Readonly<Record<PartKind, () => Part>>, first: PartKind, leave: () => void) {
     this.#makers = makers;
     this.#leave = leave;
-    this.#failureOf = failureOf;
-    this.#shown = makers.server === null ? 'client' : makers.client === null ? 'server' : 'start';
+    this.#shown = first;
   }
 
-  get hasStart(): boolean {
-    return this.#makers.server !== null && this.#makers.client !== null;
-  }
-
-  /** True if leaving now would lose changes. */
   get isUnsaved(): boolean {
     return [...this.#open.values()].some((part) => part.isUnsaved());
   }
 
   /** True if this part is shown, and may draw. */
-  isShown(kind: Kind): boolean {
+  isShown(kind: PartKind): boolean {
     return this.#shown === kind;
   }
 
+  /** Shows the first part. Throws what its maker throws. */
   begin(): void {
     this.show(this.#shown);
   }
@@ -67,35 +56,35 @@ export class Parts {
     for (const part of this.#open.values()) part.dispatch(action);
   }
 
-  /** Shows a part; on the start page, says why it cannot be shown. */
-  show(kind: Kind): void {
-    const before = this.#shown;
+  /** Shows a part. If the part cannot be opened, the start page says why. */
+  show(kind: PartKind): void {
+    const start = this.#shown === 'start' ? this.#open.get('start') : undefined;
     try {
       // A part that is being made may draw.
       this.#shown = kind;
       const part = this.#open.get(kind) ?? this.#made(kind);
       part.redraw();
     } catch (thrown) {
-      if (before !== 'start' || kind === 'start') throw thrown;
+      if (start === undefined) throw thrown;
       this.#shown = 'start';
-      this.#startPage?.refuse(this.#failureOf(thrown));
+      start.reportFailure('Not opened', failureOf(thrown));
     }
   }
 
-  /** Leaves crsio. Unsaved changes of another part are shown, with its question. */
-  leaveFrom(kind: Kind): void {
+  leavingFrom(kind: PartKind): Leaving {
+    return { showStart: () => this.show('start'), end: () => this.leaveFrom(kind) };
+  }
+
+  /** Leaves crsio. If another part has unsaved changes, shows that part with its question instead. */
+  leaveFrom(kind: PartKind): void {
     const other = [...this.#open].find(([each, part]) => each !== kind && part.isUnsaved());
     if (other === undefined) return this.#leave();
     this.show(other[0]);
     other[1].dispatch({ kind: 'key', key: 'leave' });
   }
 
-  #startPage: ReturnType<PartMakers['start']> | null = null;
-
-  #made(kind: Kind): Part {
-    const make = kind === 'start' ? null : this.#makers[kind];
-    const part = kind === 'start' ? (this.#startPage ??= this.#makers.start(this)) : make?.(this);
-    if (part === undefined) throw new Error(`This machine has no part ${kind}`);
+  #made(kind: PartKind): Part {
+    const part = this.#makers[kind]();
     this.#open.set(kind, part);
     if (this.#size !== null) part.dispatch({ kind: 'resized', size: this.#size });
     return part;

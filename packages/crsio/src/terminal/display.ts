@@ -6,7 +6,7 @@ import type { Input } from '../widgets/keys.ts';
 import { type KeyEvent, TerminalInput } from './terminal-input.ts';
 import type { Charset } from '../widgets/border.ts';
 import type { Run, Size, Style } from '../widgets/canvas.ts';
-import type { Drawn } from '../view/frame.ts';
+import type { Drawn } from '../machine/draw.ts';
 
 export interface DisplayStyle {
   readonly charset: Charset;

@@ -1,4 +1,4 @@
-// Converts the terminal's key events to inputs of the model: keys by name, typed text, and a bracketed paste as one text. Characters
+// Converts the terminal's key events to inputs of the page machine: keys by name, typed text, and a bracketed paste as one text. Characters
 // beyond the first Unicode plane arrive as two events and are joined here. Keys that no screen uses are dropped.
 
 import type { Input, KeyName } from '../widgets/keys.ts';

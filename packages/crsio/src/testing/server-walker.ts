@@ -1,5 +1,5 @@
-// Simulates a user of crsio's part for the server without a terminal: presses keys, types text, and reads the screen as text. The file is in
-// a folder of the test, which determines the answers of rssrv. Everything between the keyboard and the ports is production code.
+// A user of crsio's part for the server. The file is in a folder of the test, which determines the answers of rssrv. Invariant: only the
+// ports are the test's own.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,20 +7,15 @@ import { join } from 'node:path';
 import { loadRssrvConfig } from '@rsio/common/config/load-config';
 import type { ServerMethodName, ServerMethods } from '@rsio/common/control/server/server-methods';
 import { RsError } from '@rsio/common/lib/errors';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
 import { DAEMON_ANSWER, listeningInterface, SERVER_FILE_HEAD } from '@rsio/common/testing/server-views';
 import { onTestFinished } from 'vitest';
-import { type ServerState, startServerState } from '../server/model/state.ts';
-import type { ServerAction, ServerEffect } from '../server/model/step.ts';
-import { drawServerState } from '../server/server-view.ts';
-import { updateServer } from '../server/update/update.ts';
-import { runServerEffect } from '../server/work/effects.ts';
-import type { ServerPorts } from '../server/work/ports.ts';
-import { Session } from '../session.ts';
-import { SIGNS } from '../widgets/border.ts';
-import type { Run, Size } from '../widgets/canvas.ts';
-import type { KeyName } from '../widgets/keys.ts';
+import type { ServerPorts } from '../server/model/ports.ts';
+import type { ServerState } from '../server/model/state.ts';
+import { serverPart } from '../server/server-part.ts';
+import { tick } from '../server/work/looking.ts';
+import type { Size } from '../widgets/canvas.ts';
+import { Keyboard, settled } from './keyboard.ts';
 
 export const SERVER_TEXT = `${SERVER_FILE_HEAD}[pool fast]
 path = /srv/fast
@@ -61,42 +56,25 @@ export function answers(changes: Answers = {}): Answers {
   };
 }
 
-export class ServerWalker {
+export class ServerWalker extends Keyboard<ServerState> {
   readonly world: ServerWorld;
   readonly configFile: string;
-  readonly clock = new FakeClock();
-  /** The requests that change something, or that rssrv answers slowly. */
-  readonly calls: { readonly method: string; readonly params: unknown }[] = [];
-  hasLeft = false;
-  atStart = false;
-  /** Number of keys and characters so far. */
-  keys = 0;
-  readonly #session: Session<ServerState, ServerAction, ServerEffect>;
 
   private constructor(world: Partial<ServerWorld>) {
+    super();
     this.world = { file: SERVER_TEXT, hasStart: false, size: { columns: 80, rows: 24 }, daemon: answers(), machine: [], ...world };
     const folder = mkdtempSync(join(tmpdir(), 'rsio-cs-'));
     onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
     this.configFile = join(folder, 'rssrvcfg');
     writeFileSync(this.configFile, typeof this.world.file === 'string' ? this.world.file : SERVER_TEXT, { mode: 0o600 });
-    const ports = this.#ports();
-    this.#session = new Session<ServerState, ServerAction, ServerEffect>(
-      startServerState({
-        configFile: '/etc/dvsc/rssrvcfg',
-        startCommand: 'rssrv',
-        hasStart: this.world.hasStart,
-        size: this.world.size,
-        nowMs: 0,
-        wallMs: this.clock.wallMs(),
-      }),
-      { clock: this.clock, update: updateServer, draw: () => {}, run: (effect, dispatch) => runServerEffect(effect, ports, dispatch) },
-    );
+    const { hasStart, size } = this.world;
+    const given = { ports: this.#ports(), configFile: '/etc/dvsc/rssrvcfg', startCommand: 'rssrv', hasStart, size };
+    this.begin(serverPart(given, this.leaving), tick);
   }
 
   /** crsio after its first look at the server. */
   static async start(world: Partial<ServerWorld> = {}): Promise<ServerWalker> {
     const walker = new ServerWalker(world);
-    walker.#session.dispatch({ kind: 'tick', nowMs: 0, wallMs: walker.clock.wallMs() });
     await settled();
     return walker;
   }
@@ -104,65 +82,6 @@ export class ServerWalker {
   /** The text of the file. */
   file(): string {
     return readFileSync(this.configFile, 'utf8');
-  }
-
-  get state(): ServerState {
-    return this.#session.state;
-  }
-
-  /** Presses keys, or types the text of `{text}`; then waits until all started effects have finished. */
-  async press(...inputs: readonly (KeyName | { readonly text: string })[]): Promise<void> {
-    for (const input of inputs) {
-      this.keys += typeof input === 'string' ? 1 : input.text.length;
-      this.#session.dispatch(typeof input === 'string' ? { kind: 'key', key: input } : { kind: 'text', text: input.text });
-      await settled();
-    }
-  }
-
-  /** Uses the keyboard to select the line or choice that contains the text. */
-  async choose(label: string): Promise<void> {
-    const seen = new Set<string>();
-    for (let marked = this.marked(); !marked.includes(label); marked = this.marked()) {
-      if (seen.has(marked)) throw new Error(`No line to choose with ${label}:\n${this.screen()}`);
-      seen.add(marked);
-      await this.press('down');
-    }
-    await this.press('enter');
-  }
-
-  /** Advances the clock. */
-  async pass(durationMs: number): Promise<void> {
-    this.clock.advance(durationMs);
-    await settled();
-  }
-
-  rows(): readonly (readonly Run[])[] {
-    return drawServerState(this.state, SIGNS.ascii).canvas.rows();
-  }
-
-  /** Lines without trailing spaces. */
-  screen(): string {
-    const lines = this.rows().map((runs) => runs.map(({ text }) => text).join(''));
-    return lines.map((line) => line.trimEnd()).join('\n');
-  }
-
-  /** Text of the screen as one line without the frame. */
-  words(): string {
-    return this.screen().replaceAll(/[|\s]+/g, ' ');
-  }
-
-  question(): string | null {
-    return this.state.popups.at(-1)?.text ?? null;
-  }
-
-  marked(): string {
-    const popup = this.state.popups.at(-1);
-    if (popup !== undefined) return popup.choices[popup.focus]?.label ?? '';
-    return (
-      this.screen()
-        .split('\n')
-        .find((line) => line.startsWith('| > ')) ?? ''
-    );
   }
 
   #ports(): ServerPorts {
@@ -189,19 +108,8 @@ export class ServerWalker {
       call,
       newId: () => `id-${(ids += 1)}`,
       newKey: () => 'kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk',
-      showStart: () => {
-        this.atStart = true;
-      },
-      end: () => {
-        this.hasLeft = true;
-      },
     };
   }
 }
 
 const READS: readonly ServerMethodName[] = ['daemon', 'pool-list', 'volume-list', 'client-list', 'interface-list', 'config-check'];
-
-/** Waits until every started effect has finished, except effects that wait for the clock or for a silent server. */
-function settled(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}

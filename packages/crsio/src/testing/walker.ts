@@ -1,22 +1,16 @@
-// Simulates a user of crsio without a terminal: presses keys, types text, and reads the screen as text. The file is in memory, and the test
-// determines the answers from the servers and from rsiod. Everything between the keyboard and the ports is production code.
+// A user of crsio's part for the client. The file is in memory, and the test determines the answers of the servers and of rsiod. Invariant:
+// only the ports are the test's own.
 
 import type { ControlMethodName, ControlMethods } from '@rsio/common/control/methods';
 import { RsError } from '@rsio/common/lib/errors';
-import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { FoundServer } from '@rsio/protocol/explorer/exploration';
 import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
 import type { Examination } from '@rsio/protocol/explorer/probe-report';
-import { type Ports, runEffect } from '../effects.ts';
-import { startState, type State, type StoredFile } from '../model/state.ts';
-import type { Action, Effect } from '../model/step.ts';
-import type { IdentifiedServer } from '../server-identification.ts';
-import { Session } from '../session.ts';
-import { update } from '../update/update.ts';
-import { drawState } from '../view/client-view.ts';
-import { SIGNS } from '../widgets/border.ts';
-import type { Size } from '../widgets/canvas.ts';
-import type { KeyName } from '../widgets/keys.ts';
+import { clientPart } from '../client/client-part.ts';
+import type { IdentifiedServer, Ports, StoredFile } from '../client/model/ports.ts';
+import type { ClientState } from '../client/model/state.ts';
+import { lookAtMachine } from '../client/work/edits.ts';
+import { Keyboard } from './keyboard.ts';
 
 const FILE = '/etc/rscltcfg';
 
@@ -36,15 +30,11 @@ export interface World {
   daemon: { [M in ControlMethodName]?: (params: ControlMethods[M]['params']) => ControlMethods[M]['result'] } | null;
 }
 
-export class Walker {
+export class Walker extends Keyboard<ClientState> {
   readonly world: World;
-  readonly clock = new FakeClock();
-  readonly calls: { readonly method: string; readonly params: unknown }[] = [];
-  hasLeft = false;
-  atStart = false;
-  readonly #session: Session<State, Action, Effect>;
 
   constructor(world: Partial<World> = {}) {
+    super();
     this.world = {
       file: null,
       machine: [],
@@ -58,86 +48,10 @@ export class Walker {
       daemon: null,
       ...world,
     };
-    const ports = this.#ports();
-    this.#session = new Session(
-      startState({
-        configFile: FILE,
-        isWritable: this.world.isWritable,
-        startCommand: 'rsiod',
-        hasStart: this.world.hasStart,
-        stored: storedOf(this.world.file),
-        size: { columns: 80, rows: 24 },
-      }),
-      {
-        clock: this.clock,
-        update,
-        draw: () => {},
-        run: (effect, dispatch) => runEffect(effect, ports, dispatch),
-      },
-    );
-    this.#session.start({ kind: 'look-at-machine' });
-  }
-
-  get state(): State {
-    return this.#session.state;
-  }
-
-  /** Presses keys, or types the text of `{text}`; then waits until all started effects have finished. */
-  async press(...inputs: readonly (KeyName | { readonly text: string })[]): Promise<void> {
-    for (const input of inputs) {
-      this.#session.dispatch(typeof input === 'string' ? { kind: 'key', key: input } : { kind: 'text', text: input.text });
-      await settled();
-    }
-  }
-
-  /** Uses the keyboard to select the list line that contains the text. */
-  async choose(label: string): Promise<void> {
-    const seen = new Set<string>();
-    for (let marked = this.#marked(); !marked.includes(label); marked = this.#marked()) {
-      if (seen.has(marked)) throw new Error(`No line to choose with ${label}:\n${this.screen()}`);
-      seen.add(marked);
-      await this.press('down');
-    }
-    await this.press('enter');
-  }
-
-  resize(size: Size): void {
-    this.#session.dispatch({ kind: 'resized', size });
-  }
-
-  /** Advances the clock. */
-  async pass(durationMs: number): Promise<void> {
-    this.clock.advance(durationMs);
-    await settled();
-  }
-
-  /** Lines without trailing spaces. */
-  screen(): string {
-    const rows = drawState(this.state, SIGNS.ascii).canvas.rows();
-    return rows
-      .map((runs) =>
-        runs
-          .map(({ text }) => text)
-          .join('')
-          .trimEnd(),
-      )
-      .join('\n');
-  }
-
-  question(): string | null {
-    return this.state.popups.at(-1)?.text ?? null;
-  }
-
-  /** Text of the screen as one line without the frame. */
-  words(): string {
-    return this.screen().replaceAll(/[|\s]+/g, ' ');
-  }
-
-  #marked(): string {
-    const popup = this.state.popups.at(-1);
-    if (popup !== undefined) return popup.choices[popup.focus]?.label ?? '';
-    const lines = this.screen().split('\n');
-    return lines.find((line) => line.startsWith('| > ')) ?? '';
+    const { isWritable, hasStart, file } = this.world;
+    const size = { columns: 80, rows: 24 };
+    const given = { ports: this.#ports(), configFile: FILE, isWritable, startCommand: 'rsiod', hasStart, stored: storedOf(file), size };
+    this.begin(clientPart(given, this.leaving), lookAtMachine);
   }
 
   #ports(): Ports {
@@ -175,12 +89,6 @@ export class Walker {
         world.daemon = {};
         return Promise.resolve();
       },
-      showStart: () => {
-        this.atStart = true;
-      },
-      end: () => {
-        this.hasLeft = true;
-      },
     };
   }
 }
@@ -191,9 +99,4 @@ function storedOf(text: string | null): StoredFile {
 
 function fingerprintOf(text: string | null): { digest: string } | null {
   return text === null ? null : { digest: text };
-}
-
-/** Waits until every started effect has finished, except effects that wait for the clock. */
-function settled(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -52,10 +52,6 @@ export class Canvas {
     }
   }
 
-  clear(row: number, column: number, size: Size, style: Style = 'plain'): void {
-    for (let offset = 0; offset < size.rows; offset++) this.put(row + offset, column, ' '.repeat(size.columns), style);
-  }
-
   rows(): readonly (readonly Run[])[] {
     return this.#cells.map((cells) => {
       const runs: { style: Style; text: string }[] = [];
@@ -69,7 +65,7 @@ export class Canvas {
   }
 }
 
-/** Blanks what the columns from `start` to below `end` cut off: the first columns of a wide grapheme before them, the last ones behind. */
+/** Blanks the remaining half of each wide grapheme that the columns from `start` to below `end` overwrite in part. */
 function blankCut(cells: Cell[], start: number, end: number): void {
   let first = start;
   while (first > 0 && cells[first]?.text === '') first -= 1;

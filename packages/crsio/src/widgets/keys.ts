@@ -1,5 +1,5 @@
-// Inputs of the user as the model receives them. terminal-input.ts maps the terminal's bytes to keys. Invariant: every function of crsio
-// can be used with these inputs.
+// Inputs of the user as the page machine receives them. terminal-input.ts maps the terminal's bytes to keys. Invariant: every function of
+// crsio can be used with these inputs.
 
 export type KeyName =
   | 'up'

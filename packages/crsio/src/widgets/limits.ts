@@ -1,10 +1,10 @@
-// Bounds of crsio. Units are in the names. Bounds that several programs share
-// are in the limits.ts files of the package common.
+// Bounds of crsio, with their units in their names. The limits.ts files of the package common have the bounds that several programs
+// share.
 
 export const SCREEN_COLUMNS_MIN = 80;
 export const SCREEN_ROWS_MIN = 24;
 export const STATUS_REFRESH_MS = 1_000;
-/** Interval between two looks at mirrors. Each asks the voters of all mirrors. */
+/** Interval between two samples of mirrors. Each sample asks the voters of all mirrors. */
 export const MIRRORS_REFRESH_MS = 3_000;
 /** Number of servers whose pairs the form of a mirror offers. */
 export const PAIRED_SERVERS_MAX = 6;
@@ -14,7 +14,7 @@ export const FIELD_TEXT_MAX_CHARS = 4_096;
  * as changed.
  */
 export const DIFF_CELLS_MAX = 4_000_000;
-/** Shortest interval between two looks at rssrv. */
+/** Shortest interval between two looks at rssrv. A look asks rssrv for everything that the pages show. */
 export const LOOK_INTERVAL_MS = 3_000;
 /** The interval between two looks at rssrv is at least this many times the duration of a look. */
 export const LOOK_SHARE = 20;

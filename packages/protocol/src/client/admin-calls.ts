@@ -3,6 +3,7 @@
 // time limit. A call that failed with E_TIMEOUT or E_UNREACHABLE is not sent again, and its error says whether the server may have executed
 // it. At most ADMIN_CALLS_SENT_MAX calls are in flight.
 
+import { counted } from '@rsio/common/lib/assert';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
@@ -126,7 +127,7 @@ export class AdminCalls {
   private submit(call: Call, kind: number, body: Buffer, parts: AnswerParts): void {
     this.sent++;
     call.request = callSession(this.trunk, { op: OP.ADMIN, attachment: null, aux: kind, body }, (answer) => {
-      this.sent--;
+      this.sent = counted(this.sent - 1, 'unanswered calls');
       call.request = null;
       if (!call.isOver) this.answered(call, kind, answer, parts);
       this.pump();
@@ -189,7 +190,7 @@ export class AdminCalls {
     if (call.request === null) return true;
     if (!this.trunk.withdraw(call.request)) return false;
     call.request = null;
-    this.sent--;
+    this.sent = counted(this.sent - 1, 'unanswered calls');
     return true;
   }
 

@@ -3,7 +3,7 @@
 // incarnation of the storage; unanswered WRITEs, ZEROs and DISCARDs; all other requests. Invariants: before the phase is `ready`, only
 // recovered requests are sent. Two overlapping changes (WRITE, ZERO, DISCARD) are never in flight at the same time (O1).
 
-import { assert } from '@rsio/common/lib/assert';
+import { assert, counted } from '@rsio/common/lib/assert';
 import { checkMove, type StateTable } from '@rsio/common/lib/state-table';
 import type { HeldBy } from '../link/heartbeat.ts';
 import { type OpenAnswer, type OpenRequest, type OpenTerm, TAKE, type Take } from '../wire/messages.ts';
@@ -213,7 +213,7 @@ export class Attachment {
     if (this.replays.owns(request)) this.replayAnswered(request, status);
     else this.admission.answered(request, status);
     if (this.phase === 'resending' && changesContent(request.op) && !this.replays.owns(request)) {
-      this.resendsInFlight--;
+      this.resendsInFlight = counted(this.resendsInFlight - 1, 'requests that are sent again');
       this.leaveResending();
     }
     this.overlaps.leave(request, (released) => this.sendable.push(released));
@@ -314,7 +314,7 @@ export class Attachment {
   abandon(sent: readonly Request[]): Request[] {
     const waiting = this.takeAll();
     this.resendsInFlight = 0;
-    this.slotsHeld -= sent.length;
+    this.slotsHeld = counted(this.slotsHeld - sent.length, 'slots of a volume');
     for (const { bodyBytes } of sent) this.bytesHeld -= bodyBytes;
     if (sent.some((request) => this.replays.owns(request))) this.replays.drop();
     for (const request of sent) this.forget(request);

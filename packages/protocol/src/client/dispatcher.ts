@@ -3,7 +3,7 @@
 // docs/PROTOCOL.md): each request gets one result. No slot is reused before every copy of its request is answered or fenced. The buffer of
 // a request is not touched after the result.
 
-import { assert } from '@rsio/common/lib/assert';
+import { assert, counted } from '@rsio/common/lib/assert';
 import { OUTPUT_QUEUED_MAX_BYTES } from '../link/limits.ts';
 import { HEADER_BYTES, SLOTS, SLOTS_RESERVED } from '../wire/limits.ts';
 import {
@@ -106,7 +106,7 @@ export class Dispatcher {
   }
 
   revoked(handle: number): void {
-    this.windowUsedBytes -= this.slots.revoked(handle);
+    this.windowUsedBytes = counted(this.windowUsedBytes - this.slots.revoked(handle), 'window bytes');
   }
 
   setReachable(isReachable: boolean): void {
@@ -368,13 +368,13 @@ export class Dispatcher {
   }
 
   private finish(request: Request, slot: number, status: number): void {
-    this.windowUsedBytes -= request.bodyBytes;
+    this.windowUsedBytes = counted(this.windowUsedBytes - request.bodyBytes, 'window bytes');
     request.slot = -1;
     this.slots.settle(slot);
     const attachment = request.attachment;
     if (attachment !== null) {
-      attachment.slotsHeld--;
-      attachment.bytesHeld -= request.bodyBytes;
+      attachment.slotsHeld = counted(attachment.slotsHeld - 1, 'slots of a volume');
+      attachment.bytesHeld = counted(attachment.bytesHeld - request.bodyBytes, 'window bytes of a volume');
       if (status === STATUS.STALE && attachment.keepStale(request)) return;
       attachment.answered(request, status);
     }

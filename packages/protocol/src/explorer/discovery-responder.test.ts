@@ -2,7 +2,6 @@
 // tests the format of datagrams.
 
 import { expectAtMost } from '@rsio/common/testing/quick-expect';
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { discoveryKey } from '../auth/keys.ts';
 import {
@@ -88,32 +87,6 @@ describe('answers', () => {
     const answer = responder.answerTo(request(), '10.0.0.1', 0)!;
     expect(decodeDiscovery(answer, null)).toMatchObject({ message: { interfaces: [] }, signature: 'none' });
   });
-});
-
-test('for any bytes, no answer is larger than its request, and nothing is thrown', () => {
-  const responder = new DiscoveryResponder(IDENTITY, () => false);
-  let nowMs = 0;
-  const spoiled = fc
-    .record({
-      size: fc.nat({ max: DISCOVERY_REQUEST_BYTES + 300 }),
-      answerBytes: fc.nat({ max: 3000 }),
-      at: fc.nat({ max: 90 }),
-      byte: fc.nat({ max: 255 }),
-    })
-    .map(({ size, answerBytes, at, byte }) => {
-      const bytes = Buffer.from(request({ answerBytes }, null, Math.max(size, DISCOVERY_REQUEST_BYTES)).subarray(0, size));
-      if (byte < 200 && at < size) bytes[at] = byte;
-      return bytes;
-    });
-  const anything = fc.uint8Array({ maxLength: 3000 }).map((bytes) => Buffer.from(bytes));
-  fc.assert(
-    fc.property(fc.oneof(spoiled, anything), (datagram) => {
-      nowMs += 1000;
-      expectAtMost(responder.answerTo(datagram, '10.0.0.1', nowMs)?.length ?? 0, datagram.length);
-    }),
-    { numRuns: 1000 },
-  );
-  expect(responder.counts.answered).toBeGreaterThan(0);
 });
 
 describe('a storm of requests', () => {

@@ -2,7 +2,7 @@
 // state and outcome of that request, and the paths that are owed an answer. Invariant: a request is returned as `new` at most once, and
 // every copy is answered exactly once, on the path that brought it.
 
-import { assert } from '@rsio/common/lib/assert';
+import { assert, counted } from '@rsio/common/lib/assert';
 import { OP } from '../wire/frames.ts';
 import { SEQ_MODULUS } from './limits.ts';
 import type { Header } from '../wire/header.ts';
@@ -132,8 +132,8 @@ export class SlotTable {
     entry.status = status;
     entry.result = result;
     entry.resultAux = resultAux;
-    this.executingSlots--;
-    this.executingBytesNow -= entry.bodyBytes;
+    this.executingSlots = counted(this.executingSlots - 1, 'executing slots');
+    this.executingBytesNow = counted(this.executingBytesNow - entry.bodyBytes, 'executing bytes');
     const owed = entry.owedFirst === NOBODY ? [] : [entry.owedFirst];
     owed.push(...entry.owedMore);
     freeOwed(entry);
@@ -146,12 +146,13 @@ export class SlotTable {
    */
   finishAtOnce(slot: number, status: number): void {
     const entry = this.at(slot);
+    if (entry.state !== 'executing') assert(false, `Slot ${slot} ends while ${entry.state}`);
     entry.state = 'done';
     entry.status = status;
     entry.result = null;
     freeOwed(entry);
-    this.executingSlots--;
-    this.executingBytesNow -= entry.bodyBytes;
+    this.executingSlots = counted(this.executingSlots - 1, 'executing slots');
+    this.executingBytesNow = counted(this.executingBytesNow - entry.bodyBytes, 'executing bytes');
   }
 
   /**

@@ -1,6 +1,7 @@
 // A set of regions of a volume, one bit for each region, and the number of its members. The set grows with the largest region that was
 // added. Positions are in bytes; a range touches each region with which it shares at least one byte.
 
+import { counted } from '@rsio/common/lib/assert';
 import { MIRROR_REGION_BYTES } from '../wire/limits.ts';
 
 const WORD_BITS = 32;
@@ -33,7 +34,7 @@ export class RegionSet {
   remove(region: number): void {
     if (!this.has(region)) return;
     this.words[region >>> 5]! &= ~(1 << (region & 31));
-    this.members--;
+    this.members = counted(this.members - 1, 'regions of a set');
   }
 
   clear(): void {

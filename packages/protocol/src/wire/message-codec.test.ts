@@ -197,8 +197,6 @@ function refusalOf(decode: () => unknown): string | undefined {
   }
 }
 
-/** Everything that a general MessagePack encoder can produce: records, dates, errors, patterns, sets and references included. */
-const foreign = new Packr({ structuredClone: true, moreTypes: true });
 const plain = new Packr({ useRecords: false, variableMapSize: true });
 
 describe.each(CASES)('$name', ({ message, encode, decode }) => {
@@ -208,41 +206,6 @@ describe.each(CASES)('$name', ({ message, encode, decode }) => {
         const body = encode(given);
         const buffer = Buffer.concat([Buffer.alloc(offset, 0xc1), body, Buffer.alloc(7, 0xc1)]);
         expect(decode(buffer, offset, body.length)).toEqual(given);
-      }),
-    );
-  });
-
-  test('random bytes and random values are refused as E_PROTOCOL', () => {
-    const value = fc.anything({
-      withDate: true,
-      withMap: true,
-      withSet: true,
-      withBigInt: true,
-      withTypedArray: true,
-      withNullPrototype: true,
-    });
-    const garbage = fc.oneof(
-      fc.uint8Array({ maxLength: 300 }).map((array) => Buffer.from(array)),
-      value.map((given) => foreign.pack(given)),
-    );
-    fc.assert(
-      fc.property(garbage, (body) => {
-        expect(refusalOf(() => decode(body, 0, body.length))).toMatch(/ must be /);
-      }),
-    );
-  });
-
-  test('a changed message is refused, or read as a valid one', () => {
-    const change = fc.record({ at: fc.nat(), remove: fc.nat(4), insert: fc.uint8Array({ maxLength: 4 }) });
-    fc.assert(
-      fc.property(message, fc.array(change, { minLength: 1, maxLength: 4 }), (given, changes) => {
-        let body = encode(given);
-        for (const { at, remove, insert } of changes) {
-          const start = at % (body.length + 1);
-          body = Buffer.concat([body.subarray(0, start), insert, body.subarray(start + remove)]);
-        }
-        const refusal = refusalOf(() => encode(decode(body, 0, body.length)));
-        if (refusal !== undefined) expect(refusal).toMatch(/ must be /);
       }),
     );
   });

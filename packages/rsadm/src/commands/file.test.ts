@@ -75,7 +75,7 @@ Next:
       '[namespace osl]\nnamespaceid = 200\n\n[server big-9]\nserverid    = 1\n\n[interface if0]\naddress     = 192.168.10.9\n\n' +
         '[interface if1]\naddress     = 192.168.11.9/24\n',
     );
-    expect(parseRssrvConfig(scene.config(), 'f', false)).toMatchObject({ server: { name: 'big-9' }, namespace: { namespaceid: 200 } });
+    expect(parseRssrvConfig(scene.config(), 'f')).toMatchObject({ server: { name: 'big-9' }, namespace: { namespaceid: 200 } });
   });
 
   test('asks for the rest on a terminal, and an empty answer takes the default', async () => {
@@ -93,7 +93,7 @@ Next:
       'Number of this server in it [1]: ',
       'Addresses to listen on [192.168.10.9,192.168.11.9]: ',
     ]);
-    expect(parseRssrvConfig(scene.config(), 'f', false).interfaces).toMatchObject([{ name: 'if0', address: '192.168.10.9' }]);
+    expect(parseRssrvConfig(scene.config(), 'f').interfaces).toMatchObject([{ name: 'if0', address: '192.168.10.9' }]);
   });
 
   test.each<[string[], string]>([
@@ -121,7 +121,7 @@ Next:
   test('a file that has only comments, as a package installs it, is replaced', async () => {
     writeFileSync(scene.configFile, '# rssrvcfg(5) has every section and key.\n\n; rsadm init makes it\n', { mode: 0o600 });
     expect(await scene.run(OPTIONS)).toMatchObject({ code: 0, err: '' });
-    expect(parseRssrvConfig(scene.config(), 'f', false)).toMatchObject({ server: { name: 'big-9' }, namespace: { namespaceid: 200 } });
+    expect(parseRssrvConfig(scene.config(), 'f')).toMatchObject({ server: { name: 'big-9' }, namespace: { namespaceid: 200 } });
   });
 
   test('an existing file is never changed', async () => {

@@ -11,7 +11,7 @@ import { checkWaiting, followJob } from '@rsio/common/manage/volumes/jobs';
 import { poolNameOf, sizeOf } from '@rsio/common/manage/volumes/values';
 
 /** `words`: the program's command that lists jobs, such as `jobs`. */
-export function importVerb(given: VolumeProgram, words: string): Command<VolumeDoor> {
+export function importCommand(given: VolumeProgram, words: string): Command<VolumeDoor> {
   const { program } = given;
   return makeCommand(program, {
     call: { by: 'words', words: 'volume import' },

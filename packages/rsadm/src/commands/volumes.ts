@@ -4,18 +4,18 @@
 import { type Command, JSON_OPTION, printJson } from '@rsio/common/cli/command';
 import { SERVER_METHODS } from '@rsio/common/control/server/server-methods';
 import { NO_VOLUME, removedTable, volumesTable, volumeText } from '@rsio/common/manage/server-tables';
-import { copyAnywhereVerb } from '@rsio/common/manage/volumes/copy';
+import { copyAnywhereCommand } from '@rsio/common/manage/volumes/copy';
 import { CREATE, createVolume, reportCreated } from '@rsio/common/manage/volumes/create';
 import type { VolumeDoor, VolumeProgram, VolumeTarget } from '@rsio/common/manage/volumes/door';
 import { poolNameOf, volumeName } from '@rsio/common/manage/volumes/values';
-import { haltVerbs } from '@rsio/common/manage/volumes/halts';
-import { imageVerbs } from '@rsio/common/manage/volumes/images';
-import { purgeVerb } from '@rsio/common/manage/volumes/purge';
-import { jobVerbs } from '@rsio/common/manage/volumes/jobs';
-import { snapshotVerbs } from '@rsio/common/manage/volumes/snapshots';
-import { volumeShape, volumeVerbs } from '@rsio/common/manage/volumes/verbs';
+import { haltCommands } from '@rsio/common/manage/volumes/halts';
+import { imageCommands } from '@rsio/common/manage/volumes/images';
+import { purgeCommand } from '@rsio/common/manage/volumes/purge';
+import { jobCommands } from '@rsio/common/manage/volumes/jobs';
+import { snapshotCommands } from '@rsio/common/manage/volumes/snapshots';
+import { volumeShape, volumeCommands } from '@rsio/common/manage/volumes/commands';
 import { type AdmCommand, type AdmContext, defineCommand } from '../cli/context.ts';
-import { importVerb } from './import.ts';
+import { importCommand } from './import.ts';
 
 const PROGRAM: VolumeProgram = {
   program: 'rsadm',
@@ -37,36 +37,36 @@ function onThisServer(command: Command<VolumeDoor>): AdmCommand {
   return { ...command, run: (context, values, words) => command.run(doorOf(context), values, words) };
 }
 
-const VERBS = volumeVerbs(PROGRAM, 'jobs');
+const VERBS = volumeCommands(PROGRAM, 'jobs');
 export const VOLUME_SHOW = onThisServer(VERBS.show);
 export const VOLUME_GROW = onThisServer(VERBS.grow);
 export const VOLUME_RENAME = onThisServer(VERBS.rename);
 export const VOLUME_SET = onThisServer(VERBS.set);
 export const VOLUME_REMOVE = onThisServer(VERBS.remove);
 export const VOLUME_RESTORE = onThisServer(VERBS.restore);
-export const VOLUME_PURGE = onThisServer(purgeVerb(PROGRAM));
+export const VOLUME_PURGE = onThisServer(purgeCommand(PROGRAM));
 
-const SNAPSHOTS = snapshotVerbs(PROGRAM);
+const SNAPSHOTS = snapshotCommands(PROGRAM);
 export const VOLUME_SNAPSHOT = onThisServer(SNAPSHOTS.snapshot);
 export const VOLUME_CLONE = onThisServer(SNAPSHOTS.clone);
 export const VOLUME_ROLLBACK = onThisServer(SNAPSHOTS.rollback);
 export const VOLUME_DIFF = onThisServer(SNAPSHOTS.diff);
 
-const IMAGES = imageVerbs(PROGRAM, 'jobs');
+const IMAGES = imageCommands(PROGRAM, 'jobs');
 export const VOLUME_IMAGE = onThisServer(IMAGES.image);
 export const VOLUME_REFRESH = onThisServer(IMAGES.refresh);
 export const VOLUME_SPLIT = onThisServer(IMAGES.split);
 
-const HALTS = haltVerbs(PROGRAM);
+const HALTS = haltCommands(PROGRAM);
 export const VOLUME_PAUSE = onThisServer(HALTS.pause);
 export const VOLUME_RESUME = onThisServer(HALTS.resume);
 export const VOLUME_STOP = onThisServer(HALTS.stop);
 export const VOLUME_START = onThisServer(HALTS.start);
 
-const JOB_VERBS = jobVerbs(PROGRAM, 'jobs');
+const JOB_VERBS = jobCommands(PROGRAM, 'jobs');
 export const VOLUME_MOVE = onThisServer(JOB_VERBS.move);
-export const VOLUME_COPY = onThisServer(copyAnywhereVerb(PROGRAM, 'jobs'));
-export const VOLUME_IMPORT = onThisServer(importVerb(PROGRAM, 'jobs'));
+export const VOLUME_COPY = onThisServer(copyAnywhereCommand(PROGRAM, 'jobs'));
+export const VOLUME_IMPORT = onThisServer(importCommand(PROGRAM, 'jobs'));
 export const JOBS = onThisServer(JOB_VERBS.list);
 export const JOBS_CANCEL = onThisServer(JOB_VERBS.cancel);
 export const JOBS_LIMIT = onThisServer(JOB_VERBS.limit);

@@ -1,5 +1,5 @@
 // Tests `witness list` and `witness remove`: the table, its notes, and the requests to rssrv, which is a fake. The file
-// mirrors/witness-orders.ts of rssrv decides which records may be removed.
+// mirrors/witness-handlers.ts of rssrv decides which records may be removed.
 
 import { expect, test } from 'vitest';
 import { useAdmScene } from '../testing/adm-scene.ts';

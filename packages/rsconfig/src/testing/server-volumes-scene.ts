@@ -1,19 +1,13 @@
 // Runs commands about the volumes of servers, from arguments to output, for tests. The test provides rsiod on a real control socket, and
 // the servers behind it. Invariant: `asked` contains exactly the requests to servers.
 
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { type ControlHandlers, type ControlServer, startControlServer } from '@rsio/common/control/control-server';
-import { CONTROL_METHODS, type ServerView } from '@rsio/common/control/methods';
-import { executeProgram } from '@rsio/common/daemon/arguments';
+import type { ControlHandlers } from '@rsio/common/control/control-server';
+import type { ServerView } from '@rsio/common/control/methods';
 import { RsError } from '@rsio/common/lib/errors';
-import { quietLog } from '@rsio/common/log/log';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { IMAGE, client, job, pool, removedVolume, snapshot, volume } from '@rsio/common/testing/server-views';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
-import { afterEach, beforeEach } from 'vitest';
-import { rsconfig, rsconfigSpec } from '../program.ts';
+import { beforeEach } from 'vitest';
+import { serveControl, useRsconfig } from './rsconfig-run.ts';
 import { namespace, path, server as serverView } from './views.ts';
 
 export type Orders = Readonly<Record<string, (params: never) => unknown>>;
@@ -77,8 +71,6 @@ export const ORDERS: Orders = {
   'client-list': () => ({ clients: [client()] }),
 };
 
-let root: string;
-export let daemon: ControlServer | null;
 /** Each request to a server, such as `osl/big-9 volume-grow {...}`. */
 export let asked: string[];
 
@@ -119,34 +111,7 @@ export async function serve(machines: readonly Machine[] = [BIG_9], handlers: Pa
     }),
     ...handlers,
   };
-  daemon = await startControlServer(join(root, 'run/rsio/rsiod/control'), CONTROL_METHODS, all, quietLog);
-}
-
-interface RunOptions {
-  readonly ask?: (question: string) => Promise<string>;
-  readonly clock?: FakeClock;
-}
-
-export async function run(line: string, { ask, clock = new FakeClock() }: RunOptions = {}) {
-  let [out, err, ids] = ['', '', 0];
-  const ports = {
-    clock,
-    ask: ask ?? null,
-    newId: () => `id-${++ids}`,
-    input: async () => '',
-    waiting: { progress: null, onStop: () => () => undefined },
-  };
-  const code = await executeProgram(rsconfigSpec, (invocation) => rsconfig(invocation, ports), {
-    argv: line.split(' '),
-    env: { RSIO_ROOT: root },
-    out: (text) => {
-      out += text;
-    },
-    err: (text) => {
-      err += text;
-    },
-  });
-  return { code, out, err };
+  await serveControl(all);
 }
 
 export const AT = 'osl/big-9';
@@ -154,14 +119,8 @@ export const ORACLE = '"name":"oracle","universe":0';
 
 /** Gives each test of the file its own root. rsiod is not started yet. */
 export function useServerVolumes(): void {
+  useRsconfig();
   beforeEach(() => {
-    root = mkdtempSync(join(tmpdir(), 'rsio-sv-'));
-    daemon = null;
     asked = [];
-  });
-
-  afterEach(async () => {
-    await daemon?.close();
-    await removeFolder(root);
   });
 }

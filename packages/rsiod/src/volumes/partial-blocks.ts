@@ -4,7 +4,7 @@
 // requests. Invariant: while a change with partly covered blocks is in flight, no overlapping change is in flight (range-lock.ts).
 // Otherwise, writing a block back could undo another change.
 
-import { assert } from '@rsio/common/lib/assert';
+import { assert, counted } from '@rsio/common/lib/assert';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { VolumeIo, VolumeOp } from './frontend-volume.ts';
 import { BYTE_RANGES_IDLE_MAX, BYTE_RANGES_OUT_MAX } from './limits.ts';
@@ -92,7 +92,7 @@ export class PartialBlocks {
     const request = range.release();
     if (this.idle.length < BYTE_RANGES_IDLE_MAX) this.idle.push(range);
     assert(this.out > 0, 'More byte ranges have ended than began');
-    this.out--;
+    this.out = counted(this.out - 1, 'partial blocks in progress');
     if (request.isExclusive) this.leave(request);
     this.ports.done(request.io, status);
     this.startNext();

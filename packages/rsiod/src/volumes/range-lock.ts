@@ -3,6 +3,8 @@
 // changes may be in flight together, because the trunk keeps their order. Invariants: no change overtakes a waiting change that it
 // overlaps; each change enters once and leaves once. The list of changes is searched only while an exclusive change exists.
 
+import { counted } from '@rsio/common/lib/assert';
+
 /** A change that is in flight or waiting. Objects are re-used. */
 export class RangeEntry {
   beginBytes = 0;
@@ -66,7 +68,7 @@ export class RangeLock {
     else entry.behind.before = entry.before;
     entry.before = null;
     entry.behind = null;
-    if (entry.isExclusive) this.exclusives--;
+    if (entry.isExclusive) this.exclusives = counted(this.exclusives - 1, 'exclusive locks');
     if (entry.isWaiting) this.waiting--;
     entry.isWaiting = false;
   }

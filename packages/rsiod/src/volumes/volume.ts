@@ -3,7 +3,7 @@
 // one `done`, which is never called from within `submit`. Abandoned I/O is not sent again, and its buffers are no longer used.
 
 import type { ClientNamespaceConfig, StallPolicy } from '@rsio/common/config/schema/types';
-import { assert } from '@rsio/common/lib/assert';
+import { assert, counted } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { AttachmentEvents } from '@rsio/protocol/client/attachment';
@@ -320,7 +320,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
     request.buffer = NOTHING;
     this.freeSegments.push(request);
     if (status !== STATUS.OK && gathering.status === STATUS.OK) gathering.status = status;
-    gathering.left--;
+    gathering.left = counted(gathering.left - 1, 'parts of a request');
     if (gathering.left === 0) this.end(gathering);
   }
 
@@ -358,7 +358,7 @@ export class Volume implements FrontendVolume, RequestEvents, AttachmentEvents {
   }
 
   private ended(nowMs: number): void {
-    this.outstanding--;
+    this.outstanding = counted(this.outstanding - 1, 'outstanding requests');
     this.busyPoll?.touch(nowMs);
     this.waitingSinceMs = this.outstanding > 0 ? nowMs : null;
     if (this.outstanding === 0 && !this.stall.isReady) this.stall.idle();

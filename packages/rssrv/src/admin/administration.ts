@@ -1,6 +1,6 @@
 // Executes the commands of local programs and of clients: owns the control sockets, the pools, and the changes of their volumes. The
-// listener serves the volumes and knows the sessions; the files beside this one execute the methods of each subject. Invariant: a request
-// is executed with the rights of its asker, and a local program has all rights.
+// listener serves the volumes and keeps the sessions. The other files of this folder execute the methods, one file for each subject.
+// Invariant: a request is executed with the rights of its asker, and a local program has all rights.
 
 import { randomBytes, randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
@@ -29,7 +29,7 @@ import { Pools, type PoolsChange } from '../pools/pools.ts';
 import { type AskingSession, type RemoteAsker, RemoteRequests } from './remote/remote-requests.ts';
 import { ImageVerbs } from '../jobs/images/image-verbs.ts';
 import type { ReplacedVolumes } from '../jobs/moves/volume-switch.ts';
-import { JobService } from '../jobs/orders/job-service.ts';
+import { JobService } from '../jobs/service/job-service.ts';
 import { ReplicaStore } from '../mirrors/replica-verbs.ts';
 import { Journal } from '../pools/requests/journal.ts';
 import { type Changes, gated, LOCAL_WAITER, Requests, type Waiter } from '../pools/requests/requests.ts';
@@ -37,34 +37,36 @@ import type { AdminReply, AdminRequest } from '../session/session-admin.ts';
 import { takeLocks } from '../storage/locks/file-locks.ts';
 import { ServerMetrics } from './server-metrics.ts';
 import type { Voters } from '../mirrors/voters.ts';
-import { witnessOrders } from '../mirrors/witness-orders.ts';
+import { witnessHandlers } from '../mirrors/witness-handlers.ts';
 import type { VolumeFailure } from '../volumes/volume-failures.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
 import { eventOf } from '../events/event-log.ts';
 import type { EventHistory } from '@rsio/common/events/event-history';
 import { StorageWatch } from '../events/storage-watch.ts';
-import { haltOrders } from '../volumes/throttle/halt-orders.ts';
+import { haltHandlers } from '../volumes/throttle/halt-handlers.ts';
 import type { Halts } from '../volumes/throttle/halts.ts';
 import type { ChangeQueue } from './change-queue.ts';
-import { type ClientPorts, clientOrders } from './client-orders.ts';
+import { type ClientPorts, clientHandlers } from './client-handlers.ts';
 import { Inventory, type InventoryPorts } from './inventory.ts';
 import { POOL_MEASURE_MS, POOL_MEASURE_NEAR_MS, PURGE_INTERVAL_MS } from './limits.ts';
-import { type ObservedServer, observingOrders } from './observing-orders.ts';
-import { poolOrders } from './pool-orders.ts';
+import { type ObservedServer, observingHandlers } from './observing-handlers.ts';
+import { poolHandlers } from './pool-handlers.ts';
 import { ReadSocket } from './read-socket.ts';
 import { poolView, type SessionStatus, type VolumeStatus } from './server-views.ts';
 import { LoggedChanges } from './logged-changes.ts';
-import { imageOrders } from './image-orders.ts';
-import { snapshotOrders } from './snapshot-orders.ts';
-import { volumeOrders } from './volume-orders.ts';
+import { imageHandlers } from './image-handlers.ts';
+import { snapshotHandlers } from './snapshot-handlers.ts';
+import { volumeHandlers } from './volume-handlers.ts';
 
 /** Facts about the server processes. */
 export interface ServerProcesses {
-  /** Name of their user; null: the user of the listener. */
+  /** Name of the user of the server processes; null if they run as the user of the listener. */
   readonly user: string | null;
-  /** Ids of the same user, for other programs that get descriptors. */
+  /** The uid and gid of the user of the server processes, for other programs that get descriptors. */
   readonly userIds: { readonly uid: number; readonly gid: number } | null;
-  /** Reason why they have more rights than they need, and the remedy; null if they do not. */
+  /**
+   * The reason why the server processes have more rights than they need, with the remedy; null if they have only the rights that they need.
+   */
   readonly warning: string | null;
 }
 
@@ -85,7 +87,10 @@ export interface AdministrationPorts extends ObservedServer {
   readonly workers: { readonly pids: readonly number[] };
   sessions(): readonly SessionStatus[];
   statusOf(volume: ServerVolumeConfig): VolumeStatus;
-  /** Throws E_HELD if clients that use the volume prevent this change. Null: the volume does not exist. */
+  /**
+   * Throws E_HELD if clients that use the volume prevent this change. `was` is null for a volume that is being created. `now` is null for a
+   * volume that is being removed.
+   */
   check(was: ServerVolumeConfig | null, now: ServerVolumeConfig | null): void;
   /** Serves a volume in its state `now`, or stops serving it if `now` is null, and notifies the clients. */
   apply(was: ServerVolumeConfig | null, now: ServerVolumeConfig | null): Promise<void>;
@@ -97,11 +102,11 @@ export interface AdministrationPorts extends ObservedServer {
   inForce(): ReplacedVolumes;
   /** Reads the configuration again as soon as the server is up. */
   reloadLater(by: string): void;
-  /** Called when the set of pools with less than their reserve free has changed. */
+  /** Called with the ids of the pools whose free space is below their reserve, when this set has changed. */
   shortPoolsChanged(ids: readonly string[]): void;
 }
 
-/** A request of a control method. `id` is null if it may be executed again. */
+/** A call of a control method. `id` is the id of the request; null if a repeated request may be executed again. */
 interface Asked {
   readonly node: string | null;
   readonly id: string | null;
@@ -240,7 +245,10 @@ export class Administration {
     });
   }
 
-  /** Opens the pools of a configuration that is not yet in force. `volumes` of the result: all volumes, of the sections and the pools. */
+  /**
+   * Opens the pools of a configuration that is not yet in force. The `volumes` of the result are all volumes, from the sections and from
+   * the pools.
+   */
   async prepare(config: { readonly pools: readonly PoolConfig[]; readonly volumes: readonly ServerVolumeConfig[] }): Promise<{
     readonly change: PoolsChange;
     readonly volumes: readonly ServerVolumeConfig[];
@@ -250,7 +258,7 @@ export class Administration {
     const taken = new Set(sections);
     const volumes = volumeConfigsOf(change.states).filter((volume) => {
       const key = volumeKey(volume);
-      // Two pools may have volumes of one name after a pool was brought from another server.
+      // Two pools may have volumes with the same name if an administrator has brought a pool from another server.
       if (taken.has(key))
         this.ports.log.error(
           `Volume ${key} of pool ${volume.pool?.name ?? ''} is not served: another volume has its name; rename one of them`,
@@ -262,19 +270,22 @@ export class Administration {
     return { change, volumes: [...config.volumes, ...volumes] };
   }
 
-  /** Loads the remembered volumes of pools, the journal of requests, and the jobs. Must be called before `prepare`. */
+  /**
+   * Loads what earlier runs of the server have saved: the remembered volumes of pools, the journal of requests, and the jobs. Must be
+   * called before `prepare`.
+   */
   async load(): Promise<void> {
     await this.memory.load();
     await this.journal.load();
     await this.jobs.jobs.load();
   }
 
-  /** A text for each pool that cannot be used. */
+  /** For each pool that cannot be used, a text that says why. */
   get troubles(): string[] {
     return this.pools.states.flatMap(({ name, trouble }) => (trouble === null ? [] : [`Pool ${name} cannot be used: ${trouble}`]));
   }
 
-  /** The volumes of pools that cannot be used, each with its reason. */
+  /** The volumes of pools that cannot be used, each with the reason why it is not served. */
   get failures(): VolumeFailure[] {
     return this.pools.states
       .filter(({ isOpen }) => !isOpen)
@@ -313,7 +324,7 @@ export class Administration {
     await this.memory.close();
   }
 
-  /** Releases the pools. Call it when their volumes have been released. */
+  /** Releases the pools. The caller must have released the volumes of the pools before. */
   async close(): Promise<void> {
     await this.pools.close();
     await this.journal.close();
@@ -349,7 +360,10 @@ export class Administration {
     return Object.fromEntries(entries) as HandlersOf<typeof SERVER_METHODS>;
   }
 
-  /** Executes a method, with an id only once, however often it arrives. `remote`: checks the rights when a change begins. */
+  /**
+   * Executes a method. A request with an id is executed only once, however often it arrives. `remote` checks the client's rights again when
+   * a change begins; it is null for a local program.
+   */
   private async execute({ node, id, method, params }: Asked, asker: Asker, waiter: Waiter, remote: RemoteAsker | null): Promise<unknown> {
     const { changes, clock } = this.ports;
     const call = (queue: Changes, values: object): unknown => (this.handlers(asker, queue)[method] as (given: object) => unknown)(values);
@@ -366,7 +380,7 @@ export class Administration {
   private handlers(asker: Asker, changes: Changes): HandlersOf<typeof SERVER_METHODS> {
     const { inventory, pools, verbs, snapshots, images } = this;
     const { clock, log, clients } = this.ports;
-    // A change that a client requested before it was fenced does not begin after the fence.
+    // If a client is fenced after it has requested a change, the change no longer begins.
     const run: Changes['run'] = (change, what) => changes.run((turn) => clients.fences.order(asker.node, () => change(turn)), what);
     const logged = new LoggedChanges(log, { run, checkWanted: () => changes.checkWanted() }, inventory, asker);
     return {
@@ -382,15 +396,15 @@ export class Administration {
         processUser: this.ports.rights.user,
         processNote: asker.node === null ? this.ports.rights.warning : null,
       }),
-      ...poolOrders({ clock, changes, inventory, pools }),
-      ...volumeOrders({ changes: logged, inventory, verbs, scheduleChanged: () => void this.schedules.look() }, asker),
-      ...this.jobs.orders(asker, logged),
-      ...snapshotOrders({ ...this.ports, changes: logged, inventory, snapshots, triggers: this.triggers }, asker),
-      ...imageOrders({ changes: logged, inventory, images, replicas: this.replicas, jobs: this.jobs.images }, asker),
-      ...haltOrders({ log, halts: this.ports.halts, show: (volume) => inventory.show(volume) }, asker),
-      ...clientOrders({ clock, log, inventory, clients, config: () => this.ports.config() }, asker),
-      ...observingOrders({ server: this.ports, events: this.ports.events }),
-      ...witnessOrders({ log, voters: this.ports.voters, isWitness: () => this.ports.config().server.witness }, asker),
+      ...poolHandlers({ clock, changes, inventory, pools }),
+      ...volumeHandlers({ changes: logged, inventory, verbs, scheduleChanged: () => void this.schedules.look() }, asker),
+      ...this.jobs.handlers(asker, logged),
+      ...snapshotHandlers({ ...this.ports, changes: logged, inventory, snapshots, triggers: this.triggers }, asker),
+      ...imageHandlers({ changes: logged, inventory, images, replicas: this.replicas, jobs: this.jobs.images }, asker),
+      ...haltHandlers({ log, halts: this.ports.halts, show: (volume) => inventory.show(volume) }, asker),
+      ...clientHandlers({ clock, log, inventory, clients, config: () => this.ports.config() }, asker),
+      ...observingHandlers({ server: this.ports, events: this.ports.events }),
+      ...witnessHandlers({ log, voters: this.ports.voters, isWitness: () => this.ports.config().server.witness }, asker),
       'change-show': () => {
         const { current, waiting } = this.ports.changes;
         return { change: current === null ? null : { ...current, waiting } };
@@ -399,7 +413,7 @@ export class Administration {
     };
   }
 
-  /** Reports changes of the storage soon. Many calls in one turn of the event loop cost as much as one. */
+  /** Reports changes of the storage in a later turn of the event loop. Many calls in the same turn cause one report. */
   lookSoon(): void {
     if (this.isLookWanted) return;
     this.isLookWanted = true;
@@ -432,7 +446,7 @@ export class Administration {
     });
   }
 
-  /** Reports how full the pools are, and tells the sessions in which pools writes wait. */
+  /** Reports how full the pools are, and tells the sessions in which pools writes have to wait for space. */
   private judgeSpace(): void {
     const { space, states } = this.pools;
     const before = space.shortIds;

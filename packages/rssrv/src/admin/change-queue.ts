@@ -1,9 +1,9 @@
 // Executes the changes of a server one after another: reloads, and changes of volumes and clients by command. Invariants: changes do not
-// overlap, except that a change that has stepped aside does work that no other change sees; a failed change does not stop later ones; at
-// most CHANGES_WAITING_MAX commands wait, each for at most CHANGE_WAIT_MS, and a refusal names the change that they wait for; at most
-// CHANGES_ASIDE_MAX changes work aside.
+// overlap, except that a change that has stepped aside does work whose results no other change sees. A failed change does not stop later
+// changes. At most CHANGES_WAITING_MAX commands wait, each for at most CHANGE_WAIT_MS; a refused command gets the name of the change in
+// progress. At most CHANGES_ASIDE_MAX changes work aside.
 
-import { assert } from '@rsio/common/lib/assert';
+import { assert, counted } from '@rsio/common/lib/assert';
 import { type Clock, systemClock, type Timer } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
@@ -12,9 +12,9 @@ import { ASIDE_WAIT_MS, CHANGE_WAIT_MS, CHANGES_ASIDE_MAX, CHANGES_WAITING_MAX }
 
 /** The change that is being executed. */
 export interface ChangeInProgress {
-  /** What it changes and who asked for it, such as `the creation of volume db, by an administrator on the server`. */
+  /** Names the change and its asker, such as `the creation of volume db, by an administrator on the server`. */
   readonly what: string;
-  /** Wall-clock time at which it began. */
+  /** Wall-clock time at which the change began. */
   readonly sinceMs: number;
 }
 
@@ -22,14 +22,16 @@ const REMEDY = 'if it hangs, check the file systems of the pools (rsadm status)'
 
 export class ChangeQueue {
   private readonly clock: Clock;
-  /** Callbacks that begin waiting changes, in order, each when the change in progress has ended or steps aside. */
+  /**
+   * Callbacks that begin the waiting changes, in order. Whenever the change in progress ends or steps aside, the first callback is called.
+   */
   private readonly next: (() => void)[] = [];
   /** True while a change has the turn. */
   private isTaken = false;
-  /** Changes that have not ended: in progress, aside or waiting. */
+  /** Changes that have not ended, which are in progress, aside or waiting. */
   private readonly unfinished = new Set<Promise<unknown>>();
   private readonly aside: ChangeInProgress[] = [];
-  /** Number of changes that work aside. Others that have stepped aside wait in `waitingAside`, in order. */
+  /** Number of changes that work aside. Further changes that have stepped aside wait in `waitingAside` until they may work, in order. */
   private working = 0;
   private readonly waitingAside: (() => void)[] = [];
   private waitingCount = 0;
@@ -39,19 +41,20 @@ export class ChangeQueue {
     this.clock = clock;
   }
 
-  /** The change in progress; if there is none, the oldest one that has stepped aside. */
+  /** The change in progress. If no change is in progress, the oldest change that has stepped aside. */
   get current(): ChangeInProgress | null {
     return this.inProgress ?? this.aside[0] ?? null;
   }
 
-  /** Number of changes that wait for the one in progress. */
+  /** Number of changes that wait for the change in progress. */
   get waiting(): number {
     return this.waitingCount;
   }
 
   /**
-   * Executes the change when all earlier changes have ended. Throws E_LIMIT if too many wait, E_TIMEOUT if the change could not begin
-   * within CHANGE_WAIT_MS and will not be executed, and the errors of the change. `what`: see ChangeInProgress.
+   * Executes the change when all earlier changes have ended. Throws E_LIMIT if too many changes wait. Throws E_TIMEOUT if the change could
+   * not begin within CHANGE_WAIT_MS; the change is then never executed. Otherwise throws the errors of the change. `what` names the change
+   * and its asker (see ChangeInProgress).
    */
   run<T>(change: (turn: Turn) => Promise<T>, what: string): Promise<T> {
     if (this.waitingCount >= CHANGES_WAITING_MAX)
@@ -80,12 +83,15 @@ export class ChangeQueue {
     });
   }
 
-  /** Never throws, because a change of the server itself is always wanted. */
+  /** Never throws, because a change that the server itself or a local program orders is always wanted. */
   checkWanted(): void {
-    // `gated` checks the changes of clients.
+    // The function `gated` makes the corresponding check for the changes of clients.
   }
 
-  /** Like `run`, for the few changes of the server itself, which are never refused, however many commands wait. */
+  /**
+   * Executes one of the few changes of the server itself, in the same queue as `run`. This change is never refused, however many commands
+   * wait.
+   */
   runOwn<T>(change: (turn: Turn) => Promise<T>, what: string): Promise<T> {
     const result = this.execute(change, what);
     const ended = result.then(
@@ -99,7 +105,7 @@ export class ChangeQueue {
   private async execute<T>(change: (turn: Turn) => Promise<T>, what: string): Promise<T> {
     this.waitingCount++;
     await this.begin(false);
-    this.waitingCount--;
+    this.waitingCount = counted(this.waitingCount - 1, 'waiting changes');
     const now: ChangeInProgress = { what, sinceMs: this.clock.wallMs() };
     this.inProgress = now;
     try {
@@ -109,7 +115,7 @@ export class ChangeQueue {
     }
   }
 
-  /** Lets other changes run during `work`. After it, the change `now` continues before all waiting changes. */
+  /** Lets other changes run during `work`. After the work, the change `now` continues before all waiting changes. */
   private async stepAside<T>(now: ChangeInProgress, work: () => Promise<T>): Promise<T> {
     assert(this.inProgress === now, 'A change steps aside that is not in progress');
     this.aside.push(now);
@@ -119,7 +125,7 @@ export class ChangeQueue {
       try {
         return await work();
       } finally {
-        this.working--;
+        this.working = counted(this.working - 1, 'changes in progress');
         this.nextAside();
       }
     } finally {
@@ -129,7 +135,10 @@ export class ChangeQueue {
     }
   }
 
-  /** Waits until fewer than CHANGES_ASIDE_MAX changes work aside. Throws E_TIMEOUT, which names the oldest change aside. */
+  /**
+   * Waits until fewer than CHANGES_ASIDE_MAX changes work aside. Throws E_TIMEOUT after ASIDE_WAIT_MS; the error names the oldest change
+   * aside.
+   */
   private beginAside(): Promise<void> {
     return new Promise((resolve, reject) => {
       const begin = (): void => {
@@ -152,7 +161,7 @@ export class ChangeQueue {
     if (this.working < CHANGES_ASIDE_MAX) this.waitingAside.shift()?.();
   }
 
-  /** Waits for a turn. `isFirst`: before all waiting changes. */
+  /** Waits for a turn. With `isFirst`, the caller gets its turn before all waiting changes. */
   private begin(isFirst: boolean): Promise<void> {
     return new Promise((resolve) => {
       if (this.isTaken && isFirst) this.next.unshift(resolve);
@@ -171,7 +180,10 @@ export class ChangeQueue {
     else begin();
   }
 
-  /** Resolves when no change is in progress, aside or waiting, or after `limitMs`, because a file system may not answer. */
+  /**
+   * Resolves when no change is in progress, aside or waiting. Resolves after `limitMs` in any case, because a change may hang in a file
+   * system.
+   */
   async idle(clock: Clock, limitMs: number): Promise<void> {
     let isOver = false;
     let timer: Timer | null = null;

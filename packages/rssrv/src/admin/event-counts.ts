@@ -1,18 +1,18 @@
-// Counts the events of the server by kind, and also take-overs and new incarnations. events/ makes the events. Invariant: counts never
-// decrease while rssrv runs.
+// Counts the events of the server by kind, and also take-overs and new incarnations. The code in events/ makes the events. Invariant:
+// counts never decrease while rssrv runs.
 
 import { KindCounts } from '@rsio/common/metrics/kind-counts';
 import type { Change } from '@rsio/common/events/event-history';
 
 const KINDS = ['client', 'volume', 'pool', 'mirror', 'address', 'configuration'] as const;
-/** How an event shows the holder of a volume (volumes/holds/). */
+/** Beginning of the state that an event about a held volume shows. The code in volumes/holds/ makes these events. */
 const HELD = 'held by ';
 const NEW_INCARNATION = 'new incarnation';
 
 export class EventCounts {
-  /** Volumes that were taken over. */
+  /** Number of take-overs of volumes. */
   takeOvers = 0;
-  /** Volumes whose storage has begun a new incarnation. */
+  /** Number of times that the storage of a volume has begun a new incarnation. */
   incarnations = 0;
   private readonly kinds = new KindCounts(KINDS);
 

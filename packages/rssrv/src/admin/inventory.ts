@@ -1,5 +1,5 @@
-// The volumes, pools and clients of the server as they are now, in the form of its control methods. Invariant: this module only reads, and
-// never inspects files on a silent file system, because that would occupy threads of this process.
+// The volumes, pools and clients of the server as they are now, in the form of its control methods. Invariants: this module changes
+// nothing; it does not inspect files on a file system that does not answer, because the inspection would occupy threads of this process.
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
@@ -28,7 +28,7 @@ export interface InventoryPorts {
   readerCount(snapshotId: string): number;
   statusOf(volume: ServerVolumeConfig): VolumeStatus;
   readonly fences: Pick<Fences, 'get'>;
-  /** The schedule of the snapshots of a volume; null if it has none. */
+  /** Returns the schedule of the snapshots of a volume; null if the volume has no schedule. */
   scheduleOf(found: Found): ScheduleState | null;
 }
 
@@ -50,7 +50,10 @@ export class Inventory {
     return { pools: this.ports.pools.states, configured: this.sectionVolumes };
   }
 
-  /** The volumes of all pools and sections, or of one pool. Throws E_POOL if there is no such pool. */
+  /**
+   * Returns the volumes of all pools and sections, or, if `pool` is not null, the volumes of this pool. Throws E_POOL if the pool does not
+   * exist.
+   */
   async list(pool: string | null): Promise<ServerMethods['volume-list']['result']> {
     const states = pool === null ? this.ports.pools.states : [poolNamed(this.catalogue, pool)];
     const entries = this.entries
@@ -93,7 +96,10 @@ export class Inventory {
     return found.map((one, index) => snapshotView(one, used[index] ?? null, this.ports.readerCount(one.record.id)));
   }
 
-  /** Returns the times at which the snapshots of a volume of a pool were made, and its schedule; null for another volume. */
+  /**
+   * Returns the times at which the snapshots of a volume of a pool were made, and the volume's schedule; null for a volume that is in no
+   * pool.
+   */
   snapshotTimes({
     pool,
     id,
@@ -148,7 +154,7 @@ export class Inventory {
     return this.usedSums(files);
   }
 
-  /** Returns the bytes that the files of each volume or snapshot take. */
+  /** Returns the bytes that the files of each volume or snapshot occupy. */
   private async usedSums(files: readonly (readonly UsedFile[])[]): Promise<readonly (number | null)[]> {
     const used = await this.used.of(files.flat());
     let next = 0;
@@ -158,7 +164,7 @@ export class Inventory {
     });
   }
 
-  /** Node -> names of the volumes that it holds. */
+  /** Maps each node to the names of the volumes that the node holds. */
   private heldByNode(): ReadonlyMap<string, readonly string[]> {
     const held = new Map<string, string[]>();
     for (const volume of this.ports.config().volumes) {

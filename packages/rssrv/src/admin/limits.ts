@@ -3,40 +3,58 @@
 
 // --- admin
 
-/** Maximum number of changes that wait for the change in progress. Further ones are refused. */
+/** Maximum number of changes that wait for the change in progress. Further changes are refused. */
 export const CHANGES_WAITING_MAX = 256;
-/** Time for which a command waits until its change begins. The change in progress may hang in a file system. */
+/**
+ * Maximum time for which a command waits until its change begins. The wait needs a limit, because the change in progress may hang in a file
+ * system.
+ */
 export const CHANGE_WAIT_MS = 60_000;
 /**
- * Maximum number of changes that work aside. Each may occupy one of the listener's four threads for as long as its file system hangs, and
- * one thread is left for other work.
+ * Maximum number of changes that work aside. Each of these changes may occupy one of the listener's four threads for as long as its file
+ * system hangs. One thread therefore stays free for other work.
  */
 export const CHANGES_ASIDE_MAX = 3;
 /** Maximum time for which a change waits until it may work aside: twice the time to clone a very fragmented volume. */
 export const ASIDE_WAIT_MS = 180_000;
 /** Time for which a server that stops waits for the change in progress. The next start finishes or undoes an interrupted change. */
 export const CHANGE_STOP_WAIT_MS = 10_000;
-/** Interval at which the free space of the pools is measured, and the interval while one of them is near its reserve. */
+/**
+ * POOL_MEASURE_MS is the interval at which the free space of the pools is measured. While a pool is near its reserve, the interval is
+ * POOL_MEASURE_NEAR_MS.
+ */
 export const POOL_MEASURE_MS = 5_000;
 export const POOL_MEASURE_NEAR_MS = 250;
-/** Interval at which removed volumes are deleted whose time to be restored is over. */
+/** Interval between two checks for removed volumes that can no longer be restored. Each check deletes these volumes. */
 export const PURGE_INTERVAL_MS = 10 * 60 * 1_000;
-/** Number of files of one pool that a list inspects at a time, and the time without an answer after which it leaves out the rest. */
+/**
+ * USED_LANES is the number of files of one pool that a list inspects at a time. If an inspection gets no answer for USED_SILENT_MS, the
+ * list leaves out the sizes of the pool's remaining files.
+ */
 export const USED_LANES = 2;
 export const USED_SILENT_MS = 1_000;
 
 // --- admin/remote: requests of clients.
 
-/** Maximum number of requests of all clients that are in progress or wait. Further ones are refused. */
+/** Maximum number of requests of all clients that are in progress or wait. Further requests are refused. */
 export const REMOTE_REQUESTS_MAX = 64;
 /** Maximum number of reading requests of all clients that are executed at a time. */
 export const REMOTE_READS_AT_ONCE_MAX = 2;
-/** After a reading request, the next one of the same client waits for as long as the first one took, and at most for this time. */
+/**
+ * After a reading request, the next reading request of the same client waits for as long as the first request took, but at most for this
+ * time.
+ */
 export const REMOTE_REST_MAX_MS = 1_000;
-/** Requests that one client may make at once, and in each second. Further ones wait. */
+/**
+ * REMOTE_BURST is the number of requests that one client may make at once, and REMOTE_PER_SECOND the number in each second. Further
+ * requests wait.
+ */
 export const REMOTE_BURST = 200;
 export const REMOTE_PER_SECOND = 400;
-/** Bounds of kept long answers: number for one session, and bytes of all. The least recently read answer is dropped first. */
+/**
+ * Bounds on the long answers that are kept: LONG_ANSWERS_PER_SESSION_MAX is the number for one session, LONG_ANSWERS_MAX_BYTES the size of
+ * all answers together. The least recently read answer is dropped first.
+ */
 export const LONG_ANSWERS_PER_SESSION_MAX = 4;
 export const LONG_ANSWERS_MAX_BYTES = 96 * 1024 * 1024;
 /** A long answer is dropped if the client does not ask for a part within this time. */

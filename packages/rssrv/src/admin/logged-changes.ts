@@ -1,5 +1,5 @@
-// Makes the changes that one asker orders, and logs each with the asker. Invariant: a change that was made is logged before it is answered, and
-// the text in the queue of changes names the asker.
+// Makes the changes that one asker orders, and logs each change with the name of the asker. Invariants: a change is logged before its
+// request is answered; the text of the change in the queue of changes names the asker.
 
 import type { ManagedVolumeView } from '@rsio/common/control/server/views';
 import { printSize } from '@rsio/common/lib/units';
@@ -13,7 +13,7 @@ import { volumeKey } from '../volumes/volume-ids.ts';
 import type { Inventory } from './inventory.ts';
 
 export class LoggedChanges implements Changes {
-  /** The asker in texts, such as `client big-2`. */
+  /** Name of the asker for log lines and messages, such as `client big-2`. */
   readonly by: string;
   private readonly log: Pick<Log, 'info'>;
   private readonly changes: Changes;
@@ -26,12 +26,12 @@ export class LoggedChanges implements Changes {
     this.inventory = inventory;
   }
 
-  /** Changes one volume, as soon as no other change is in progress. `verb`: what is done to it, such as `grown`. */
+  /** Changes one volume, as soon as no other change is in progress. `verb` says what happens to the volume, such as `grown`. */
   async change(verb: string, volume: VolumeName, work: (turn: Turn) => Promise<Found>): Promise<{ volume: ManagedVolumeView }> {
     return this.view(await this.found(verb, volume, work));
   }
 
-  /** Like `change`, with the result of the work. */
+  /** Changes one volume like `change`, and returns the result of the work. */
   async found<T extends Found>(verb: string, volume: VolumeName, work: (turn: Turn) => Promise<T>): Promise<T> {
     const found = await this.run(work, `volume ${volumeText(volume)}, which is being ${verb} by ${this.by}`);
     this.note(verb, found);
@@ -42,7 +42,7 @@ export class LoggedChanges implements Changes {
     return { volume: await this.inventory.viewOf(pool, manifest) };
   }
 
-  /** Makes a change that the caller logs. */
+  /** Makes a change and does not log it, because the caller does so. */
   run<T>(work: (turn: Turn) => Promise<T>, what: string): Promise<T> {
     return this.changes.run(work, what);
   }

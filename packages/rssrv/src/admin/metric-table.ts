@@ -1,10 +1,13 @@
-// All metrics of rssrv. docs/OPERATING.md has a table of them, and packaging/ has rules and a dashboard that use them; tests compare these
-// files. Invariants: a metric never disappears or changes its meaning within a release series; every label has few values, none of them
-// chosen by a peer that has not proved its identity.
+// All metrics of rssrv. docs/OPERATING.md has a table of the metrics, and the files in packaging/ have rules and a dashboard that use
+// metrics. Tests compare these files with this table. Invariants: a metric never disappears or changes its meaning within a release series;
+// every label has few values, and a peer that has not proved its identity cannot choose a value.
 
 import { counter, gauge, histogram } from '@rsio/common/metrics/metric-table';
 
-/** In the order of the answer. The most important metrics come first, so that an answer at its bound never leaves them out. */
+/**
+ * The metrics, in the order in which an answer contains them. The most important metrics come first, because an answer that reaches its
+ * maximum length leaves out the last metrics.
+ */
 export const SERVER_METRICS = {
   rsio_server_build_info: gauge('Always 1; the label has the release of rssrv', 'version'),
   rsio_server_start_time_seconds: gauge('When rssrv was started, in seconds since 1970'),

@@ -1,5 +1,5 @@
-// The control socket for a group, with real sockets in a folder of the test: answers and refusals, bounds, rights, and undone changes of
-// the group. test/integration/control-group.test.ts tests whether the system lets members in.
+// The control socket for a group: answers and refusals, bounds, rights, and changes of the group that are undone. The tests use real
+// sockets in a folder of their own. test/integration/control-group.test.ts tests whether the system lets members in.
 
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
@@ -23,7 +23,7 @@ let readSocket: string;
 let sockets: ReadSocket;
 let called: string[];
 let said: string[];
-/** The method `events` answers when this promise resolves. */
+/** In these tests, the method `events` answers when this promise resolves. */
 let eventsGo: Promise<void>;
 const clients: Socket[] = [];
 
@@ -55,7 +55,7 @@ afterEach(async () => {
   await removeFolder(folder);
 });
 
-/** Only root may give a socket to any group. */
+/** Skips the test unless it runs as root, because only root may give a socket to any group. */
 function needGroup(context: TestContext): void {
   const isPossible = process.getuid?.() === 0 && ['daemon', 'sys'].every((name) => groupId(name) !== undefined);
   context.skip(!isPossible, 'needs root, and the groups daemon and sys');
@@ -96,7 +96,7 @@ test('reading is answered, and each change is refused without being executed', a
   expect(called.filter((method) => method !== 'daemon')).toEqual(['interface-list']);
 });
 
-// Regression: any member of the group could write audit lines of any length, 3 MB/s, by calls of unknown methods.
+// Regression: with calls of unknown methods, any member of the group could write audit lines of any length, 3 MB in a second.
 test('what a member says of those on whose behalf it asks is not believed, and a long request is refused', async () => {
   await use('daemon');
   const socket = await connected();
@@ -132,7 +132,7 @@ test('requests whose connections are closed still count, so that they cannot pil
     socket.write('{"method": "events"}\n'.repeat(READ_REQUESTS_OUT_MAX));
     await vi.waitFor(() => expect(called).toHaveLength(whole), UNTIL);
   }
-  // The change to another group disconnects all readers.
+  // After this change to another group, all readers are disconnected.
   await use('sys');
   const ask = (): Promise<unknown> => callMethod(SERVER_METHODS, readSocket, 'interface-list', {}, {});
   const message = `${READ_REQUESTS_MAX} requests of readers wait already: try again, or run as the user of rssrv`;

@@ -1,8 +1,10 @@
-// The control socket for the members of one group, who may see everything and change nothing (control-group in rssrvcfg). The handlers are
-// those of the socket of rssrv's user. Invariants: a method that changes something is never executed; readers cause no log lines; readers
-// take no connections from the administrator, and are served one at a time with pauses, so that they do not delay other work; the socket
-// belongs to the group of the configuration in force, or of one that is about to be in force.
+// The control socket for the members of one group, who may see everything and change nothing (control-group in rssrvcfg). The socket has
+// the same handlers as the control socket of rssrv's user. Invariants: a method that changes something is never executed; readers cause no
+// log lines; the connections of readers do not count against those of the administrator; requests of readers are executed one at a time
+// with pauses, so that they do not delay other work; the socket belongs to the group that the configuration in force names, or the
+// configuration that is about to come into force.
 
+import { counted } from '@rsio/common/lib/assert';
 import { chmodSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { CONTROL_GROUP } from '@rsio/common/config/control-group';
@@ -25,12 +27,15 @@ import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { ClientPace, ReadTurns } from './remote/client-pace.ts';
 
-/** `isTrusted`: the audit trail does not note on whose behalf a member asks, because members change nothing. */
+/**
+ * `isTrusted` is false: a request may say on whose behalf a member asks, and the audit trail does not note that, because members change
+ * nothing.
+ */
 const BOUNDS = {
   ...{ connections: READ_CONNECTIONS_MAX, requestsOut: READ_REQUESTS_OUT_MAX },
   ...{ lineBytes: READ_LINE_MAX_BYTES, unreadBytes: READ_UNREAD_MAX_BYTES, isTrusted: false },
 };
-/** Methods that cost next to nothing, or that wait on purpose. They need no turn. */
+/** Methods that cost next to nothing, or that wait on purpose. A reader need not wait for its turn to call them. */
 const WITHOUT_TURN: readonly ServerMethodName[] = ['daemon', 'change-show', 'events'];
 const PASSABLE = { everybody: 0o001, group: 0o010 };
 
@@ -87,7 +92,7 @@ export class ReadSocket {
     };
   }
 
-  /** Gives the socket back to the earlier group. If that fails, closes the socket, so that no member of another group can read. */
+  /** Gives the socket back to the earlier group. If that fails, closes the socket, so that no member of the new group can read. */
   private async giveBack({ group, gid, server }: Served): Promise<void> {
     server.disconnect();
     try {
@@ -127,7 +132,7 @@ export class ReadSocket {
     for (const folder of [dirname(dirname(readSocket)), dirname(readSocket)]) this.letPass(folder, group, gid);
   }
 
-  /** Lets the group pass a folder of RUN that a strict umask of the administrator may have closed. */
+  /** Gives the group the right to enter a folder of RUN. A strict umask of the administrator may have made the folder inaccessible. */
   private letPass(folder: string, group: string, gid: number | undefined): void {
     const { log } = this.ports;
     try {
@@ -155,7 +160,10 @@ export class ReadSocket {
       });
   }
 
-  /** Bounds the requests, because the bounds of connections do not: a closed connection leaves its requests behind. */
+  /**
+   * Bounds the number of unanswered requests. A bound on connections would not suffice, because the requests of a closed connection
+   * continue.
+   */
   private async counted<T>(work: () => Promise<T>): Promise<T> {
     if (this.unanswered >= READ_REQUESTS_MAX)
       throw new RsError('E_LIMIT', `${READ_REQUESTS_MAX} requests of readers wait already: try again, or run as the user of rssrv`);
@@ -163,7 +171,7 @@ export class ReadSocket {
     try {
       return await work();
     } finally {
-      this.unanswered--;
+      this.unanswered = counted(this.unanswered - 1, 'unanswered requests');
     }
   }
 

@@ -1,5 +1,5 @@
-// Offers the metrics of rssrv, and makes them from values of the control interface. Invariants: no disk is accessed; a server process that
-// hangs delays an answer by at most FIGURES_WAIT_MS, and a metric shows the age of its figures.
+// Offers the metrics of rssrv, and computes them from values of the control interface. Invariants: making the metrics accesses no disk; a
+// server process that hangs delays an answer by at most FIGURES_WAIT_MS, and another metric shows how old the figures of that process are.
 
 import type { RssrvConfig, ServerInterfaceConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { PoolView } from '@rsio/common/control/server/views';
@@ -35,13 +35,13 @@ export interface ServerMetricsPorts {
   isListening(one: ServerInterfaceConfig): boolean;
   pools(): readonly PoolView[];
   statusOf(volume: ServerVolumeConfig): VolumeStatus;
-  /** The schedule of a volume of a pool, and its snapshots; null for another volume. */
+  /** Returns the times of the snapshots of a volume of a pool, and the volume's schedule; null for a volume that is in no pool. */
   snapshotsOf(volume: ServerVolumeConfig): { readonly createdMs: readonly number[]; readonly schedule: ScheduleState | null } | null;
   jobs(): readonly Pick<JobRecord, 'state'>[];
   workerPids(): readonly number[];
 }
 
-/** `sizeBytes`: null if the volume is not served. */
+/** `sizeBytes` is null if the volume is not served. */
 interface VolumeStatus {
   readonly sizeBytes: number | null;
   readonly holders: readonly unknown[];
@@ -74,7 +74,7 @@ export class ServerMetrics {
     this.endpoint = new MetricsEndpoint({ ...ports, text: () => this.text() });
   }
 
-  /** Offers the metrics at the configured place. Resolves when that is done, or has failed with a log line. */
+  /** Offers the metrics at the configured address. If that fails, writes a log line. Resolves in both cases. */
   follow({ server: { metrics } }: Pick<RssrvConfig, 'server'>): Promise<void> {
     return this.endpoint.follow(metrics);
   }
@@ -106,7 +106,7 @@ export class ServerMetrics {
         await pause();
       }
     }
-    // Latencies come last, because they have the most series.
+    // The latency metrics come last, because they have the most series.
     for (const { client, volumes } of stats.sessions) {
       for (const { volume, readLatency, writeLatency, flushLatency } of volumes) {
         out.addLatency('rsio_server_volume_latency_seconds', readLatency, client, volume, 'read');
@@ -209,7 +209,7 @@ function addCounters(out: Out, client: string, stats: VolumeStats): void {
   out.add('rsio_server_volume_outstanding_requests', stats.outstanding, client, volume);
 }
 
-/** Adds up the requests of paths with the same interface and address, for example of a path and its replacement. */
+/** Adds up the requests of all paths with the same interface and address, because a path and its replacement share both. */
 function addPaths(out: Out, client: string, paths: SessionStats['paths']): void {
   const counts = new Map<string, number>();
   const requests = new Map<string, { readonly ends: readonly [string, string]; count: number }>();

@@ -1,5 +1,5 @@
-// The state of the server in the form of its control methods (common's control/server/server-methods.ts). Invariant: views only read. rsadm
-// and the other programs format them.
+// The state of the server in the form of its control methods (common's control/server/server-methods.ts). rsadm and the other programs
+// format the views. Invariant: making a view changes nothing.
 
 import { clientKeys } from '@rsio/common/config/schema/client-keys';
 import type {
@@ -43,11 +43,11 @@ export interface VolumeStatus {
   readonly holders: readonly Holder[];
   /** True if writes wait because the pool is full. */
   readonly waitsForSpace: boolean;
-  /** Name of the pool without space, for a volume over several pools. */
+  /** If a volume over several pools waits for space: name of the pool that has no space. */
   readonly fullPool?: string | null;
-  /** Set if its I/O is paused or stopped. */
+  /** Set if the I/O of the volume is paused or stopped. */
   readonly halt?: HaltFacts | null;
-  /** READs that images have answered for the volume. */
+  /** Number of READs of the volume that images have answered, and the time of the last one. */
   readonly bridged?: { readonly reads: number; readonly lastMs: number } | null;
 }
 
@@ -55,7 +55,7 @@ export interface VolumeStatus {
 export interface SessionStatus {
   readonly node: string;
   readonly address: string;
-  /** The keys that its paths have proved. */
+  /** The keys that the session's paths have proved. */
   readonly keys: ReadonlySet<string>;
   readonly beganMs: number;
   readonly isSilent: boolean;
@@ -67,8 +67,8 @@ export function interfaceView({ name, address, port }: ServerInterfaceConfig, is
 }
 
 /**
- * `pools`: all pools, because a file of a volume may be in another pool than its manifest. `isShort`, `fullPercent`: results of
- * pool-space.ts.
+ * `pools` are all pools, because a file of a volume may be in another pool than the volume's manifest. pool-space.ts determines `isShort`
+ * and `fullPercent`.
  */
 export function poolView(pool: PoolState, pools: readonly PoolState[], { isShort, fullPercent }: ReturnType<PoolSpace['of']>): PoolView {
   const { name, path, trouble, space, reserve, limitBytes, volumes, removed, hasReflink } = pool;
@@ -92,7 +92,7 @@ export function poolView(pool: PoolState, pools: readonly PoolState[], { isShort
   };
 }
 
-/** `manifest`: of a volume of a pool; null for a volume that a section configures. */
+/** `manifest` is the manifest of a volume of a pool; null for a volume that a `[volume]` section configures. */
 export function volumeView(
   volume: ServerVolumeConfig,
   manifest: Manifest | null,
@@ -154,7 +154,7 @@ function layoutView({ chunkBytes, parts }: VolumeLayout): NonNullable<ManagedVol
   return { chunkBytes, parts: parts.map((part) => ({ pool: part.pool, path: part.path, sizeBytes: part.sizeBytes })) };
 }
 
-/** `usedBytes`: null if unknown. */
+/** `usedBytes` is null if the used space is not known. */
 export function snapshotView({ manifest, record }: FoundSnapshot, usedBytes: number | null, readers: number): SnapshotView {
   const { name, universe } = manifest;
   const { id, sizeBytes, createdMs, creator, group, moment = null } = record;
@@ -167,10 +167,10 @@ export function removedView(pool: PoolState, { manifest, removal }: RemovedVolum
   return { name, universe, id, sizeBytes, pool: pool.name, owner, removedMs, by, untilMs: removedMs + REMOVED_KEPT_MS, clients };
 }
 
-/** What `clientViews` needs beside the configuration. */
+/** The facts, besides the configuration, that `clientViews` needs. */
 export interface ClientFacts {
   readonly sessions: readonly SessionStatus[];
-  /** Maps each node to the names of the volumes that it holds. */
+  /** Maps each node to the names of the volumes that the node holds. */
   readonly held: ReadonlyMap<string, readonly string[]>;
   readonly fences: Pick<Fences, 'get'>;
 }
@@ -203,7 +203,10 @@ export function clientViews(
   });
 }
 
-/** A session with paths by both keys ends when the old key is removed, so it counts as a session by the old key. */
+/**
+ * Returns which of a client's two keys its session uses. If paths of the session have proved both keys, the session counts as using the old
+ * key, because it ends when the old key is removed.
+ */
 function sessionKeyOf({ key, newKey }: ServerClientConfig, session: SessionStatus | undefined): ClientView['sessionKey'] {
   if (session === undefined || newKey === null) return null;
   return session.keys.has(key) ? 'old' : 'new';

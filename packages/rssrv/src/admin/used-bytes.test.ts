@@ -1,5 +1,5 @@
-// A file system that does not answer while the space of its files is looked up. A stand-in inspects files, and ends each inspection when
-// the test says so. test/integration has real files.
+// A file system that does not answer while the server looks up the space that its files occupy. A stand-in inspects the files, and ends
+// each inspection when the test tells it to. test/integration uses real files.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';

@@ -1,6 +1,6 @@
-// Determines the space that files of volumes take. Inspects USED_LANES files of a pool at a time, because each inspection occupies a thread
-// of this process, and a file system may not answer. Invariants: a pool that hangs occupies at most USED_LANES threads, even over many
-// calls, delays a call by at most USED_SILENT_MS, and does not delay files of other pools.
+// Determines the space that files of volumes occupy. Inspects USED_LANES files of a pool at a time, because each inspection occupies a
+// thread of this process, and a file system may not answer. Invariants: a pool that hangs occupies at most USED_LANES threads, however many
+// calls are made; it delays a call by at most USED_SILENT_MS; it does not delay the inspection of files in other pools.
 
 import { stat } from 'node:fs/promises';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -9,19 +9,19 @@ import { USED_LANES, USED_SILENT_MS } from './limits.ts';
 const SECTOR_OF_STAT_BYTES = 512;
 
 export interface UsedFile {
-  /** Names the storage that may hang, such as the id of a pool. */
+  /** Identifies the storage that may hang, such as the id of a pool. */
   readonly place: string;
-  /** Null if the file must not be inspected. */
+  /** Path of the file; null if the file must not be inspected. */
   readonly path: string | null;
 }
 
-/** Returns the bytes that a file takes. Throws if it cannot be inspected. */
+/** Returns the bytes that a file occupies. Throws if the file cannot be inspected. */
 export type LookAt = (path: string) => Promise<number>;
 
 export class UsedBytes {
   private readonly clock: Clock;
   private readonly lookAt: LookAt;
-  /** Places in which an inspection has been in progress for too long. */
+  /** Places that gave no answer to an inspection for USED_SILENT_MS, until all inspections there have ended. */
   private readonly silent = new Set<string>();
 
   constructor(clock: Clock, lookAt: LookAt = allocatedBytes) {
@@ -29,7 +29,7 @@ export class UsedBytes {
     this.lookAt = lookAt;
   }
 
-  /** Returns the bytes that each file takes; null for a file that cannot be inspected or whose file system does not answer. */
+  /** Returns the bytes that each file occupies; null for a file that cannot be inspected, or whose file system does not answer. */
   async of(files: readonly UsedFile[]): Promise<(number | null)[]> {
     const used = new Array<number | null>(files.length).fill(null);
     const places = new Map<string, number[]>();
@@ -57,7 +57,7 @@ export class UsedBytes {
       const ended = (): void => {
         running--;
         if (isOver) {
-          // No thread of this process waits for the place any more.
+          // The place no longer counts as silent, because no thread of this process waits for it any more.
           if (running === 0) this.silent.delete(place);
           return;
         }

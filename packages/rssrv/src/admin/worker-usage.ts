@@ -1,5 +1,5 @@
-// Adds up the CPU time and memory of the server processes. Invariant: the CPU time does not decrease when a process ends, because a reader
-// would take a decrease for a restart.
+// Adds up the CPU time and memory of the server processes. Invariant: the sum of the CPU time does not decrease when a process ends. A
+// reader of the metrics would take a decrease for a restart of the server.
 
 import type { ProcessUsage } from '@rsio/common/daemon/process-facts';
 
@@ -19,13 +19,13 @@ export class WorkerUsage {
     let memoryBytes = 0;
     for (const pid of pids) {
       const usage = this.usageOf(pid);
-      // A process that cannot be inspected, for example because it is ending, keeps its last value.
+      // For a process that cannot be inspected, for example because it is ending, the last known value counts.
       const cpuSeconds = usage?.cpuSeconds ?? this.known.get(pid);
       if (cpuSeconds !== undefined) now.set(pid, cpuSeconds);
       memoryBytes += usage?.memoryBytes ?? 0;
     }
     for (const [pid, seconds] of this.known) {
-      // A pid with less CPU time than before is that of a new process.
+      // If the CPU time of a pid has decreased, a new process has the pid, and the earlier process has ended.
       const left = now.get(pid);
       if (left === undefined || left < seconds) this.endedSeconds += seconds;
     }

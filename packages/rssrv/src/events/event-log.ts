@@ -1,5 +1,5 @@
-// The log of the listener, which also makes events: a line with the field `event` is added to the list of events (EventHistory). A line
-// that a rate limit suppresses is therefore no event either, so that no peer can push other events out of the list. Invariant: the log has
+// The log of the listener, which also makes events: a line with the field `event` is added to the list of events (EventHistory). If a rate
+// limit suppresses a line, the line makes no event either. Therefore no peer can push other events out of the list. Invariant: the log has
 // every event, whatever its level.
 
 import type { DaemonLog, Log, LogLevel } from '@rsio/common/log/log';
@@ -7,7 +7,7 @@ import type { LogFields } from '@rsio/common/log/log-fields';
 import type { LogWay } from '@rsio/common/log/log-form';
 import type { Change, EventHistory } from '@rsio/common/events/event-history';
 
-/** Fields that make a log line an event. `reason`: by default, the text of the line. */
+/** Returns the fields that make a log line an event. If `reason` is missing, the event's reason is the text of the line. */
 export function eventOf(object: string, from: string, to: string, reason?: string): LogFields {
   return { event: { object, from, to, ...(reason === undefined ? {} : { reason }) } };
 }
@@ -17,7 +17,7 @@ export class EventLog implements DaemonLog {
   private readonly daemon: DaemonLog;
   private readonly events: EventHistory;
 
-  /** `log`: `daemon`, or a child of it. */
+  /** `log` is `daemon`, or a child log of `daemon`. */
   constructor(daemon: DaemonLog, events: EventHistory, log: Log = daemon) {
     this.daemon = daemon;
     this.events = events;

@@ -1,5 +1,8 @@
 // Bounds of rssrv's events/ folder. Units are in the names.
 // The bounds of the list of events are in packages/common/src/events/limits.ts.
 
-/** Maximum number of volumes that become unavailable, or are served again, at one moment and are reported one by one. */
+/**
+ * If many volumes become unavailable, or are served again, at the same time, this number of them is reported one by one. The other volumes
+ * are reported together, as a number.
+ */
 export const VOLUMES_NAMED_MAX = 20;

@@ -1,5 +1,5 @@
-// What counts as a change of the storage: pools that cannot be used, volumes that are not served, each reported once. The administration
-// takes the pictures.
+// What counts as a change of the storage: a pool that can no longer be used, or a volume that is no longer served, is reported once. On a
+// server, the administration takes the pictures of the storage.
 
 import { expect, test } from 'vitest';
 import { VOLUMES_NAMED_MAX } from './limits.ts';

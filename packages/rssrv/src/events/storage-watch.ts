@@ -1,15 +1,15 @@
 // Compares each picture of the server's storage with the previous one, and returns the changes: pools that cannot be used, volumes that are
-// not served. The administration takes a picture at intervals and after each change. pools/ judges how full pools are. Invariants: each
-// change is reported once; however many volumes change at once, the number of reports is bounded.
+// not served. The administration takes a picture at intervals and after each change. The code in pools/ judges how full pools are.
+// Invariants: each change is reported once; however many volumes change at once, the number of reports is bounded.
 
 import { plural } from '@rsio/common/lib/units';
 import { VOLUMES_NAMED_MAX } from './limits.ts';
 import type { Change } from '@rsio/common/events/event-history';
 
 export interface StoragePicture {
-  /** Pool name -> reason why the pool cannot be used; null if it can. */
+  /** Maps the name of each pool to the reason why the pool cannot be used; null if it can be used. */
   readonly pools: ReadonlyMap<string, string | null>;
-  /** Volume that is not served, such as `oracle@0` -> reason. */
+  /** Maps each volume that is not served, such as `oracle@0`, to the reason. */
   readonly unavailable: ReadonlyMap<string, string>;
   /** Returns true if the server has this volume. */
   readonly exists: (volume: string) => boolean;

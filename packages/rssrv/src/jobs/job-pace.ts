@@ -1,5 +1,5 @@
-// Paces a job to its bandwidth limit, which may change while the job runs, and measures its speed. Invariant: averaged over a longer time,
-// a job is not faster than its limit.
+// Paces a job to its bandwidth limit, which may change while the job runs, and measures its speed. Invariant: on average over several
+// seconds, a job is not faster than its limit.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { PACE_WAIT_MAX_MS, SPEED_OVER_MS } from './limits.ts';
@@ -21,7 +21,10 @@ export class JobPace {
     return this.lastPerSecond;
   }
 
-  /** Returns true when the next bytes may be copied; after false, call it again. `limitBytes`: bytes per second; null: no limit. */
+  /**
+   * Resolves with true when the next bytes may be copied. After false, the caller must call this method again. `limitBytes` is the limit in
+   * bytes per second; null if there is no limit.
+   */
   async wait(limitBytes: number | null): Promise<boolean> {
     const nowMs = this.clock.monotonicMs();
     const waitMs = limitBytes === null ? 0 : Math.min(PACE_WAIT_MAX_MS, this.freeMs - nowMs);

@@ -1,7 +1,8 @@
-// Decides which jobs run, wait, end and leave the list. Pure: functions turn a list and an event into a new list, and a list into orders
-// for jobs.ts. Invariants: a running job is never started again; an ended job never changes its state; a volume has at most one open job; a
-// cancelled job runs once more, to undo its work.
+// Decides which jobs run, wait, end and leave the list. This module is pure: some functions return the new list of jobs after an event, and
+// nextOrders returns the orders for jobs.ts from a list. Invariants: a running job is never started again; an ended job never changes its
+// state; a volume has at most one open job; a cancelled job runs once more, to undo its work.
 
+import { assert } from '@rsio/common/lib/assert';
 import { RsError } from '@rsio/common/lib/errors';
 import type { JobRecord, JobState } from './job-record.ts';
 import {
@@ -14,7 +15,7 @@ import {
   JOBS_RUNNING_PER_CLIENT_MAX,
 } from './limits.ts';
 
-/** Job id -> time at which the waiting job is tried again. */
+/** Maps the id of each waiting job to the time at which the job is tried again. */
 export type Retries = ReadonlyMap<string, number>;
 
 export type JobEnd =
@@ -27,9 +28,9 @@ export type JobEnd =
   | { readonly kind: 'stopped' };
 
 export interface JobOrders {
-  /** Ids of jobs to start, in order. */
+  /** Ids of the jobs to start, in the order in which they must start. */
   readonly start: readonly string[];
-  /** Time after which to decide again; null: not before the next event. */
+  /** Time after which jobs.ts must decide again; null if only an event can change the decision. */
   readonly lookAfterMs: number | null;
 }
 
@@ -53,7 +54,7 @@ export function isOpen({ state }: Pick<JobRecord, 'state'>): boolean {
   return state === 'waiting' || state === 'running' || state === 'cancelling';
 }
 
-/** Ids of the volumes that a job changes. The files of the job in pools are named by these ids. */
+/** Ids of the volumes that a job changes. The job's files in pools have these ids as names. */
 export function volumeIdsOf({ volumeId, copy }: Pick<JobRecord, 'volumeId' | 'copy'>): readonly string[] {
   const target = copy?.target;
   return target !== undefined && 'id' in target ? [volumeId, target.id] : [volumeId];
@@ -82,7 +83,7 @@ function ofClient(jobs: readonly JobRecord[], client: string): number {
   return jobs.filter(({ by }) => by === client).length;
 }
 
-/** Removes the oldest ended jobs, beyond JOBS_KEPT_PER_CLIENT_MAX of each client and JOBS_KEPT_MAX in total. */
+/** Removes the oldest ended jobs, so that at most JOBS_KEPT_PER_CLIENT_MAX of each client and JOBS_KEPT_MAX in total remain. */
 export function withoutOld(jobs: readonly JobRecord[]): readonly JobRecord[] {
   const ended = jobs.filter((job) => !isOpen(job)).toSorted((a, b) => (b.endedMs ?? 0) - (a.endedMs ?? 0));
   const kept = new Map<string, number>();
@@ -96,12 +97,12 @@ export function withoutOld(jobs: readonly JobRecord[]): readonly JobRecord[] {
   return old.size === 0 ? jobs : jobs.filter(({ id }) => !old.has(id));
 }
 
-/** Returns the job as it is after a start of the server, when no job is running. */
+/** Returns the job as it must be after a start of the server, because no job is running at that time. */
 export function afterStart(job: JobRecord): JobRecord {
   return job.state === 'running' ? { ...job, state: 'waiting', reason: null } : job;
 }
 
-/** Throws E_USAGE if the job has ended. */
+/** Returns the job as cancelled. Throws E_USAGE if the job has ended. */
 export function cancelled(job: JobRecord): JobRecord {
   if (!isOpen(job)) throw new RsError('E_USAGE', `Job ${job.id} has ended (${job.state}): there is nothing to cancel`, { job: job.id });
   return { ...job, state: 'cancelling' };
@@ -112,6 +113,7 @@ export function started(job: JobRecord): JobRecord {
 }
 
 export function ended(job: JobRecord, end: JobEnd, nowMs: number): JobRecord {
+  assert(isOpen(job), `Job ${job.id} ends twice`);
   if (end.kind === 'stopped') return afterStart(job);
   if (end.kind === 'waits') return { ...job, state: job.state === 'cancelling' ? 'cancelling' : 'waiting', reason: end.reason };
   const state: JobState = end.kind;
@@ -119,8 +121,8 @@ export function ended(job: JobRecord, end: JobEnd, nowMs: number): JobRecord {
 }
 
 /**
- * All images of one refresh order should get the same moment. Returns a sentence if this job has failed or was cancelled while jobs of
- * other images go on or are done; null otherwise.
+ * All images that one request refreshes should get the same moment. This job has failed or was cancelled: if jobs of other images of the
+ * same request continue or are done, returns a sentence that says so; otherwise returns null.
  */
 export function leftBehind(jobs: readonly JobRecord[], { id, copy }: JobRecord): string | null {
   if (copy?.target.kind !== 'image') return null;
@@ -140,7 +142,7 @@ export function nextOrders(jobs: readonly JobRecord[], running: ReadonlySet<stri
   const idle = jobs.filter((job) => isOpen(job) && !running.has(job.id));
   const isReady = ({ id, state }: JobRecord): boolean =>
     state === 'cancelling' && !retries.has(id) ? true : (retries.get(id) ?? 0) <= nowMs;
-  // Cancelled jobs, which undo their work, go first.
+  // Cancelled jobs, which must undo their work, are started first.
   const ready = idle.filter(isReady).toSorted((a, b) => Number(b.state === 'cancelling') - Number(a.state === 'cancelling'));
   const busy = jobs.filter(({ id }) => running.has(id));
   for (const job of ready) {

@@ -1,5 +1,5 @@
-// The record of a job in STATE/jobs.json. Pure: jobs.ts reads and writes the file. Invariant: the server accepts each record that it has
-// written, with the same meaning.
+// The record of a job in STATE/jobs.json. This module is pure, and jobs.ts reads and writes the file. Invariant: the server accepts every
+// record that it has written, and gives the record the same meaning.
 
 import { RsError } from '@rsio/common/lib/errors';
 import {
@@ -26,7 +26,7 @@ const MOVE = object({
   copyStamp: textOrNull,
   baseStamp: textOrNull,
   nextStamp: textOrNull,
-  /** The copy has all differences between `base` and `next` before this offset. */
+  /** Before this offset, all differences between `base` and `next` are in the copy. */
   positionBytes: integer(),
 });
 export type MoveState = Of<typeof MOVE>;
@@ -39,20 +39,22 @@ const named = { id: text(), name: text(), universe: integer() };
 const TARGET = variants('kind', {
   /** A new volume, in the pool of the record. */
   volume: named,
-  /** An image in another pool than its volume, new or refreshed. */
+  /** An image in another pool than its volume. The job makes the image (`isNew`) or refreshes it. */
   image: { ...named, refresh: text(), isNew: flag() },
-  /** A volume that gets the content of its image in another pool. `keptId`: id of the snapshot that keeps its old content. */
+  /**
+   * A volume that gets the content of its image in another pool. `keptId` is the id of the snapshot that keeps the volume's old content.
+   */
   restore: { ...named, keptId: text() },
   file: { path: text(), format, isForced: flag() },
   nbd: { uri: text() },
 });
 export type CopyTarget = Of<typeof TARGET>;
 
-/** Source of an import. A raw file may also be a block device. */
+/** Source of an import. The kind `file` with the format raw may also be a block device. */
 const SOURCE = variants('kind', { file: { path: text(), format }, nbd: { uri: text() } });
 export type ImportedFrom = Of<typeof SOURCE>;
 
-/** The volume that an import makes. Its id is the job's `volumeId`. */
+/** The volume that an import makes. The id of this volume is the job's `volumeId`. */
 const IMPORT = object({ source: SOURCE, name: text(), universe: integer(), blockSizeBytes: oneOf(512, 4096) });
 export type ImportState = Of<typeof IMPORT>;
 
@@ -70,30 +72,36 @@ const COPY = object({
   isOwn: flag(),
   /** Stamp of the file that gets the copy: the data of the volume, or the file at `part`. */
   copyStamp: textOrNull,
-  /** Key of the content with which the copy began: that of an image at its last refresh; null or absent: zeros. */
+  /**
+   * Key of the content with which the copy began, which is the content of an image at its last refresh. Null or absent if the copy began
+   * with zeros.
+   */
   base: optional(textOrNull),
-  /** Offset before which the copy is complete and durable. */
+  /** Before this offset, the copy is complete and durable. */
   positionBytes: integer(),
   /** Temporary path of the target file. */
   part: textOrNull,
-  /** Result of the copy, once only the clean-up is left. */
+  /** Result of the copy, set when the job only has to clean up. */
   end: orNull(END),
 });
 export type CopyState = Of<typeof COPY>;
 
-/** `cancelling`: the job was cancelled, and undoes its work. */
+/** State of a job. `cancelling` means that the job was cancelled and still has to undo its work. */
 const state = word(['waiting', 'running', 'cancelling', 'done', 'failed', 'cancelled']);
 export type JobState = Of<typeof state>;
 
 const FIELDS = object({
-  /** A small number as a text, never used again. */
+  /** Id of the job: a small number as a text. The id of a job is never used again. */
   id: text(),
   kind: word(['move', 'copy', 'import']),
   volumeId: text(),
   /** Name of the volume when the job began. */
   name: text(),
   universe: integer(),
-  /** Names and ids of the pools. If a copy makes no volume, `to` is the path or the URI, and `toId` is empty. */
+  /**
+   * Names and ids of the source pool (`from`) and of the target pool (`to`). If a copy makes no volume, `to` is the path or the URI of the
+   * target, and `toId` is empty.
+   */
   from: text(),
   fromId: text(),
   to: text(),
@@ -111,13 +119,13 @@ const FIELDS = object({
   doneBytes: integer(),
   totalBytes: integer(),
   move: orNull(MOVE),
-  /** For a move of files of a volume over several pools: id of the volume's home. Absent: the whole volume moves. */
+  /** If the job moves files of a volume over several pools: id of the volume's home pool. Absent if the whole volume moves. */
   homeId: optional(text()),
   /** Only in the records of copies. */
   copy: optional(COPY),
-  /** Only in the records of imports. `from` is the path or the URI, and `fromId` is empty. */
+  /** Only in the records of imports. In these records, `from` is the path or the URI of the source, and `fromId` is empty. */
   import: optional(IMPORT),
-  /** Stamp of the request that began the job (C4); null or absent: unknown. */
+  /** Stamp of the request that began the job (C4); null or absent if the stamp is not known. */
   request: optional(textOrNull),
 });
 export type JobRecord = Of<typeof FIELDS>;

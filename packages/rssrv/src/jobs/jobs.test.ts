@@ -1,5 +1,5 @@
-// Jobs: the number of running and of kept jobs; how a job ends, is cancelled, waits and is tried again; and restarts. The plan is tested
-// alone, and with a durable list.
+// Jobs: how many jobs run and how many ended jobs are kept; how a job ends, is cancelled, waits and is tried again; and restarts. Some
+// tests call only the functions of job-plan.ts, and others use Jobs with a durable list.
 
 import fs from 'node:fs';
 import os from 'node:os';

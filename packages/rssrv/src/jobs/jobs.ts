@@ -1,6 +1,7 @@
-// Starts and ends the jobs of a server, and saves their progress, so that they continue after a restart. job-plan.ts decides. The records
-// are in the state folder of the server and not in a pool, because a job is an order to this server and concerns several pools. Invariants:
-// an answered job survives a restart; each change of state is saved before it is reported; at most JOBS_RUNNING_MAX jobs run.
+// Starts and ends the jobs of a server, and saves their progress, so that they continue after a restart. job-plan.ts decides which jobs
+// start and end. The records are in the state folder of the server and not in a pool, because a job is an order to this server and concerns
+// several pools. Invariants: an answered job survives a restart; each change of state is saved before it is reported; at most
+// JOBS_RUNNING_MAX jobs run.
 
 import { rename } from 'node:fs/promises';
 import { StateFile } from '@rsio/common/files/state-file';
@@ -27,7 +28,7 @@ import { JOB_LIMIT_MIN_BYTES, JOB_STOP_WAIT_MS } from './limits.ts';
 
 const REMEDY = 'remove it; jobs that were in progress are then not finished: volumes stay where they are, and copies are not made';
 
-/** Thrown by a job to end with this result. */
+/** A job throws this error to end with the given result. */
 export class JobEnds extends Error {
   readonly end: JobEnd;
 
@@ -44,9 +45,12 @@ export interface RunningJob {
   /** Changes the record of the job, without saving it. */
   readonly note: (changes: Partial<Pick<JobRecord, 'doneBytes' | 'totalBytes' | 'rounds' | 'move' | 'copy'>>) => void;
   save(): Promise<void>;
-  /** Waits for bandwidth before each piece. Throws JobEnds like `check`. */
+  /**
+   * Must be called before each piece of a copy. Waits until the bandwidth limit permits the piece. Throws JobEnds in the same cases as
+   * `check`.
+   */
   beforePiece(bytes: number): Promise<void>;
-  /** Counts bytes copied by a program that keeps the bandwidth limit itself. */
+  /** Counts bytes that a program has copied. This method does not wait, because the program itself keeps the bandwidth limit. */
   copied(bytes: number): void;
   /** Throws JobEnds if the job was cancelled or the server is stopping. */
   check(): void;
@@ -90,7 +94,10 @@ export class Jobs {
     return this.running.get(id)?.pace.bytesPerSecond ?? 0;
   }
 
-  /** Loads the jobs. An unusable file is renamed and its jobs are dropped, because that loses no data: volumes stay where they are. */
+  /**
+   * Loads the jobs. If the file is unusable, the server renames it and drops its jobs. Dropping jobs loses no data, because volumes stay
+   * where they are.
+   */
   async load(): Promise<void> {
     let content: JobsContent | null = null;
     try {
@@ -111,7 +118,7 @@ export class Jobs {
     this.look();
   }
 
-  /** Stops the running jobs at their present positions. They continue after the next start. */
+  /** Stops the running jobs at their present positions. The jobs continue after the next start of the server. */
   async stop(): Promise<void> {
     this.isStopping = true;
     this.timer?.cancel();
@@ -125,7 +132,7 @@ export class Jobs {
     });
   }
 
-  /** Throws E_UNKNOWN_JOB. */
+  /** Returns the job with this id. Throws E_UNKNOWN_JOB. */
   find(id: string): JobRecord {
     const job = this.jobs.find((one) => one.id === id);
     if (job !== undefined) return job;
@@ -148,7 +155,7 @@ export class Jobs {
     return job;
   }
 
-  /** Makes a job end soon, unless it passes its commit point before. */
+  /** Makes a job end soon as cancelled, unless the job passes its commit point before. */
   async cancel(id: string): Promise<JobRecord> {
     this.put(cancelled(this.find(id)));
     this.retries.delete(id);
@@ -157,7 +164,7 @@ export class Jobs {
     return this.find(id);
   }
 
-  /** `limitBytes`: maximum number of bytes per second; null: no limit. */
+  /** Changes the bandwidth limit of a job. `limitBytes` is the maximum number of bytes per second; null if there is no limit. */
   async limit(id: string, limitBytes: number | null): Promise<JobRecord> {
     checkLimit(limitBytes);
     const job = this.find(id);

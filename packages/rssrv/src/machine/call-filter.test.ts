@@ -1,4 +1,4 @@
-// The filter of system calls, executed by a small interpreter: which calls it refuses, and with which errno.
+// The filter of system calls, executed by a small interpreter: which calls the filter refuses, and with which errno.
 // test/integration/confined-workers.test.ts shows that the kernel accepts the filter.
 
 import { expect, it } from 'vitest';
@@ -13,7 +13,7 @@ interface Call {
 const X64 = 0xc000003e;
 const ARM64 = 0xc00000b7;
 
-/** Returns what the kernel would do: `allow`, or the errno. */
+/** Returns the verdict of the filter program about a call: `allow`, or the errno with which the call fails. */
 function verdict(program: Buffer, { audit, number, argument = 0 }: Call): string {
   const data = new Map([
     [0, number],
@@ -49,7 +49,7 @@ it.each([
 ])('on %s, reads, writes, syncs, passed descriptors, pairs of sockets and programs are allowed', (architecture, audit, calls, clone) => {
   const program = callFilter(architecture, false) ?? Buffer.alloc(0);
   for (const number of calls) expect([number, verdict(program, { audit, number })]).toEqual([number, 'allow']);
-  // Allowed: fork, vfork and threads. Refused: a user namespace, and clone3, whose flags the filter cannot read.
+  // The filter allows fork, vfork and the start of threads. It refuses a new user namespace, and clone3, whose flags it cannot read.
   for (const argument of [0x11, 0x4111, 0x3d0f00]) expect(verdict(program, { audit, number: clone, argument })).toBe('allow');
   expect(verdict(program, { audit, number: clone, argument: 0x10000011 })).toBe('errno 1');
   expect(verdict(program, { audit, number: 435 })).toBe('errno 38');

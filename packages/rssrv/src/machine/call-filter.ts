@@ -1,10 +1,11 @@
-// Builds the seccomp filter (BPF) of calls that a server process may not make. A server process needs no new sockets, because it gets its
-// connections and files. Invariants: a refused call fails with EPERM and ends no process; calls of other architectures are refused.
+// Builds the seccomp filter (BPF) of calls that a server process may not make. A server process need not open sockets or files, because the
+// listener passes connections and files to it. Invariants: a refused call fails with EPERM and ends no process; all calls of other
+// architectures are refused.
 
 interface Architecture {
-  /** AUDIT_ARCH_... of linux/audit.h. */
+  /** The constant AUDIT_ARCH_... of this architecture in linux/audit.h. */
   readonly audit: number;
-  /** Calls with this bit belong to another table (x32); 0 if there is no such table. */
+  /** Calls whose number has this bit belong to another table of calls (x32); 0 if the architecture has no such table. */
   readonly otherTable: number;
   readonly clone: number;
   readonly denied: Readonly<Record<string, number>>;
@@ -83,8 +84,9 @@ interface Instruction {
 }
 
 /**
- * Returns the filter for an architecture of Node, or null if its numbers of system calls are not known. `usesRing`: libuv has set up an
- * io_uring, and would end the process if it could not enter it.
+ * Returns the filter for an architecture (in the spelling of Node.js), or null if the numbers of its system calls are not known. `usesRing`
+ * is true if libuv has set up an io_uring. The filter must then permit io_uring_enter, because libuv would end the process if this call
+ * failed.
  */
 export function callFilter(architecture: string, usesRing: boolean): Buffer | null {
   const known = ARCHITECTURES[architecture];
@@ -97,7 +99,8 @@ export function callFilter(architecture: string, usesRing: boolean): Buffer | nu
     { code: LOAD, value: NUMBER_AT },
     ...(otherTable === 0 ? [] : [{ code: JUMP_GREATER_EQUAL, value: otherTable, met: 'deny' as const, unmet: 'next' as const }]),
     ...numbers.map((value) => ({ code: JUMP_EQUAL, value, met: 'deny' as const, unmet: 'next' as const })),
-    // The flags of clone3 are in memory, which a filter cannot read. It fails with ENOSYS, and the C library falls back to clone.
+    // The flags of clone3 are in memory, which a filter cannot read. With this filter, clone3 fails with ENOSYS, and the C library falls
+    // back to clone.
     { code: JUMP_EQUAL, value: CLONE3, met: 'unknown', unmet: 'next' },
     { code: JUMP_EQUAL, value: clone, met: 'next', unmet: 'allow' },
     { code: LOAD, value: FIRST_ARGUMENT_AT },

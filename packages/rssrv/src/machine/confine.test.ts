@@ -1,5 +1,5 @@
-// A process gives up root although the calls of Node.js for this refuse, as on Debian 13. The process is a child, because it cannot become
-// root again.
+// A process gives up root even where the calls of Node.js refuse to do so, as on Debian 13. The test uses a child process, because a
+// process that has given up root cannot become root again.
 
 import { spawnSync } from 'node:child_process';
 import { expect, it } from 'vitest';

@@ -1,5 +1,5 @@
-// Takes rights away from a server process, before it gets data of a client: changes its user, forbids new privileges and core dumps, and
-// filters system calls. Invariant: a process that should run as another user never serves as the listener's user.
+// Takes rights away from a server process before the process gets data of a client: changes its user, forbids new privileges and core
+// dumps, and filters its system calls. Invariant: a process that should run as another user never serves as the listener's user.
 
 import { readdirSync, readlinkSync } from 'node:fs';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -21,8 +21,8 @@ export const PASSED_SOCKET = 4;
 export const PASSED_LOG = 5;
 
 /**
- * Confines this process. Throws if it cannot become the given user. Returns sentences about other protection that this machine does not
- * offer.
+ * Confines this process. Throws if this process cannot become the given user. Returns sentences about other protection that this machine
+ * does not offer.
  */
 export function confine({ user }: Confinement, calls: SystemCalls): string[] {
   const troubles: string[] = [];
@@ -40,24 +40,25 @@ export function confine({ user }: Confinement, calls: SystemCalls): string[] {
   attempt('without a filter of system calls', () => {
     if (program !== null) calls.filterCalls(program);
   });
-  // The filter does not see operations of an io_uring. The systemd unit forbids io_uring, and libuv then works without it.
+  // The filter does not see the operations that an io_uring executes. The systemd unit of rssrv forbids io_uring, and libuv then works
+  // without io_uring.
   if (usesRing) troubles.push(`without a filter of io_uring, which Node ${process.version} uses: start rssrv by its systemd unit`);
   return troubles;
 }
 
-/** True if libuv of this Node has set up an io_uring for its event loop. Node 20 sets up none. */
+/** Returns true if libuv has set up an io_uring for the event loop of this process. In Node.js 20, libuv sets up no io_uring. */
 function hasRing(): boolean {
   return readdirSync('/proc/self/fd').some((descriptor) => {
     try {
       return readlinkSync(`/proc/self/fd/${descriptor}`) === 'anon_inode:[io_uring]';
     } catch {
-      // This was the descriptor for reading the directory itself.
+      // This descriptor has been closed: readdirSync had it open to read the directory.
       return false;
     }
   });
 }
 
-/** Changes the user of all threads. The capabilities of the process go with the user. */
+/** Changes the user of all threads. The process thereby loses its capabilities. */
 function become({ name, uid, gid }: WorkerUser, calls: SystemCalls): void {
   calls.becomeUser(uid, gid);
   const is = [process.getuid?.(), process.geteuid?.(), process.getgid?.(), process.getegid?.()];

@@ -1,5 +1,5 @@
-// Descriptors over a real pair of sockets: order, tags, a full socket, a process that has exited. No descriptor stays open. The tests are
-// skipped if koffi is not installed.
+// Passing descriptors over a real pair of sockets: the order of descriptors, tags, a full socket, and a process that has exited. No test
+// leaves a descriptor open. The tests are skipped if koffi is not installed.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -45,7 +45,7 @@ function opened(text: string): number {
   return fs.openSync(file, 'r');
 }
 
-/** Fills the socket. */
+/** Sends until the socket is full. */
 function fill(): void {
   const one = opened('x');
   while (calls.send(mine, 0, [one]));
@@ -112,6 +112,6 @@ it('a process that has exited gets nothing, and the descriptors are closed', asy
   await expect(sender.pass([opened('a')])).rejects.toThrow('EPIPE');
   sender.close();
   await expect(sender.pass([opened('a')])).rejects.toThrow('it has exited');
-  // The sender's own socket is closed, too.
+  // One descriptor less than before is open, because the sender's own socket is closed, too.
   expect(openCount()).toBe(before - 1);
 });

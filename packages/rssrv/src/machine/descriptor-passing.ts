@@ -1,6 +1,6 @@
 // Passes descriptors from the listener to a server process, over a separate socket beside the channel. A message on the channel names the
-// descriptors by their tag and is sent after them, so that they arrive first. Invariants: `pass` closes the sender's copies; descriptors
-// that are not taken are discarded and closed.
+// descriptors by their tag. The listener sends this message after the descriptors, so that the descriptors arrive first. Invariants: `pass`
+// closes the sender's copies; descriptors that a server process does not take are discarded and closed.
 
 import { closeSync } from 'node:fs';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -23,8 +23,9 @@ export class DescriptorSender {
   }
 
   /**
-   * Sends the descriptors and closes this process's copies, even after an error. Resolves with their tag. Throws E_SYSTEM if the process
-   * reads none for PASS_WAIT_MS or has exited. Only one call waits at a time, so a process that reads nothing keeps few descriptors open.
+   * Sends the descriptors and closes this process's copies, even after an error. Resolves with the tag of the descriptors. Throws E_SYSTEM
+   * if the server process has exited, or has read no descriptors for PASS_WAIT_MS. If a server process reads nothing, at most one call
+   * waits at a time, so that this process keeps few descriptors open.
    */
   async pass(descriptors: readonly number[]): Promise<number> {
     try {
@@ -34,7 +35,10 @@ export class DescriptorSender {
     }
   }
 
-  /** Like `pass`, but leaves the descriptors open. The caller must keep them open until the promise has settled. */
+  /**
+   * Sends the descriptors like `pass`, but does not close this process's copies. The caller must keep the copies open until the promise has
+   * settled.
+   */
   async lend(descriptors: readonly number[]): Promise<number> {
     const tag = ++this.lastTag;
     try {
@@ -74,7 +78,7 @@ export class DescriptorSender {
 export class DescriptorReceiver {
   private readonly calls: SystemCalls;
   private readonly socket: number;
-  /** Descriptors that were received and not yet taken, by tag. */
+  /** Maps each tag to the descriptors that were received with it and have not been taken yet. */
   private readonly received = new Map<number, readonly number[]>();
 
   constructor(calls: SystemCalls, socket: number) {
@@ -98,18 +102,18 @@ export class DescriptorReceiver {
     try {
       closeAll(this.take(tag));
     } catch {
-      // There is nothing to close.
+      // No descriptors with this tag have arrived, so there is nothing to close.
     }
   }
 }
 
-/** Never throws. */
+/** Closes descriptors. Never throws. */
 export function closeAll(descriptors: readonly number[]): void {
   for (const descriptor of descriptors) {
     try {
       closeSync(descriptor);
     } catch {
-      // A descriptor that cannot be closed is closed already.
+      // Ignore the error: a descriptor that cannot be closed is closed already.
     }
   }
 }

@@ -1,6 +1,6 @@
 // Checks whether this process can open another file. Without a free descriptor, the listener gets no new connections, because libuv closes
-// each connection without a report. Invariant: the log has one line when the shortage begins, one every DESCRIPTOR_LOG_MS, and one when the
-// shortage ends.
+// each new connection without a report. Invariant: during a shortage, the log gets one line when the shortage begins, one line every
+// DESCRIPTOR_LOG_MS, and one line when it ends.
 
 import { closeSync, openSync } from 'node:fs';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -13,10 +13,10 @@ export class DescriptorWatch {
   private readonly log: Pick<Log, 'info' | 'error'>;
   private readonly tryOpen: () => string | null;
   private timer: Timer | null = null;
-  /** Times at which the shortage began and was last reported; null if there is no shortage. */
+  /** The times at which the present shortage began and was last reported; null if there is no shortage. */
   private shortage: { readonly sinceMs: number; saidMs: number } | null = null;
 
-  /** `tryOne` opens and closes a file, and returns null on success, otherwise the name of the errno. */
+  /** `tryOne` opens and closes a file. It returns null on success, and the name of the errno after a failure. */
   constructor(clock: Clock, log: Pick<Log, 'info' | 'error'>, tryOne: () => string | null = openAndClose) {
     this.clock = clock;
     this.log = log;

@@ -1,5 +1,5 @@
-// Which directories are in memory on this machine. Mounts differ, so each case checks that its directory exists.
-// Refusals and warnings are in volumes.test.ts and environment-check.test.ts.
+// Which directories of this machine are on file systems in memory. Machines have different mounts, so each test case checks that its
+// directory exists. volumes.test.ts and environment-check.test.ts test the refusals and warnings that follow.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -34,7 +34,7 @@ test("a disk's file system and a missing path are neither; a file system in memo
   }
 });
 
-// In a chroot, for example, the file system of /dev is mounted under another name.
+// The file system of /dev may be mounted under another name, for example in a chroot.
 test("the devices' file system is recognised wherever it is mounted, unless it is that of the root", async (context) => {
   const memory = '/dev/shm';
   const isOther = fs.existsSync(memory) && fs.statSync(memory).dev !== fs.statSync('/').dev;
@@ -42,7 +42,7 @@ test("the devices' file system is recognised wherever it is mounted, unless it i
   const own = fs.mkdtempSync(path.join(memory, 'rssrv-'));
   try {
     for (const name of ['devices', 'elsewhere']) fs.mkdirSync(path.join(own, name));
-    // Not below /dev itself, because every path there is `devices` by its name.
+    // Mount outside of /dev, because every path below /dev counts as `devices` by its name.
     const mounted = path.join(directory, 'mounted');
     fs.symlinkSync(path.join(own, 'elsewhere'), mounted);
     expect(await fileSystemOf(mounted, path.join(own, 'devices'))).toBe('devices');

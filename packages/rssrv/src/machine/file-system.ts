@@ -12,8 +12,8 @@ const RAMFS = 0x858458f6;
 const TMPFS = 0x01021994;
 
 /**
- * Returns the kind of file system that a directory is on, or `other` if the directory cannot be inspected. `devices` is the directory of
- * the device nodes.
+ * Returns the kind of file system that a directory is on, or `other` if the directory cannot be inspected. `devices` is the path of the
+ * directory of the device nodes.
  */
 export async function fileSystemOf(directory: string, devices = '/dev'): Promise<FileSystem> {
   try {

@@ -1,5 +1,5 @@
-// The C library through koffi. Invariants: a function that cannot be bound is null and does not affect others; a failed call gives its own
-// errno, even from a thread; on a machine with unknown structures, no function is called.
+// Calls of the C library through koffi. Invariants: if a function cannot be bound, the calls that need it are null, and other functions
+// still work; a failed call gets its own errno, even in a thread; on a machine with unknown structures, no function is called.
 
 import os from 'node:os';
 import { afterEach, expect, it, type TestContext, vi } from 'vitest';
@@ -49,7 +49,7 @@ it('a call in a thread has an errno of its own', async (context) => {
   const calls = Array.from({ length: 40 }, (_, index) =>
     index % 2 === 0 ? inThread(allocate, CLOSED, 0, 0, 1) : inThread(control, -1, 0, 0, 0, 0),
   );
-  // A call of this thread fails while the others run.
+  // This call, in the main thread, fails while the calls in other threads are running.
   expect(control(-1, 0, 0, 0, 0)).toBe(-1);
   const found = await Promise.all(calls);
   expect(found).toEqual(calls.map((_, index) => (index % 2 === 0 ? EBADF : EINVAL)));

@@ -1,6 +1,6 @@
-// Functions of the C library that Node does not have, each with its signature, through koffi: an optional package with binaries for the
-// usual platforms. Signatures, structures and numbers are those of Linux on x86-64 and arm64. Invariants: koffi is loaded once, at its
-// first use; if koffi or a function is missing, only the calls that need it are null.
+// Functions of the C library that Node.js does not offer, each with its signature. They are called through koffi, an optional package with
+// binaries for the usual platforms. The signatures, structures and numbers in this file are those of Linux on x86-64 and arm64. Invariants:
+// koffi is loaded once, at its first use; if koffi or a function is missing, only the calls that need it are null.
 
 import { createRequire } from 'node:module';
 import util from 'node:util';
@@ -14,9 +14,9 @@ const ARCHITECTURES: readonly string[] = ['x64', 'arm64'];
 let loaded: Libc | undefined;
 
 /**
- * Returns a function that calls `bind` once, with the C library, and returns the result. It returns null if koffi is not installed, or if
- * the C library lacks a function or the machine is not supported. A process must call it before it gives up its rights, because koffi reads
- * files.
+ * Returns a function that calls `bind` once, with the C library, and returns the result of `bind`. The returned function returns null if
+ * koffi is not installed, the C library lacks a function, or the machine is not supported. A process must call the returned function before
+ * it gives up its rights, because koffi reads files.
  */
 export function throughLibc<T>(bind: (libc: Libc) => T): () => T | null {
   let bound: T | null | undefined;
@@ -43,14 +43,17 @@ function load() {
     ...{ control: 'void *', controlLength: 'size_t', flags: 'int' },
   });
   return {
-    /** Returns the errno of the call that has just failed; for a call in a thread, only within its callback. */
+    /**
+     * Returns the errno of the call that has just failed. For a call in a thread, the errno is correct only within the callback of this
+     * call.
+     */
     errno,
     address: (bytes: Uint8Array): number => Number(koffi.address(bytes)),
-    /** Throws an error with the errno in `code` if a call has not returned 0. */
+    /** Throws an error with the errno in `code` if `result`, the result of a call, is not 0. */
     check: (result: number, what: string): void => {
       if (Number(result) !== 0) throw callFailure(what, errno());
     },
-    /** Calls a function in a thread. Returns 0, or the errno if the function does not return 0. */
+    /** Calls a function in a thread. Resolves with 0 if the function returns 0, and otherwise with the errno. */
     inThread: (called: NativeFunction, ...values: readonly unknown[]): Promise<number> =>
       new Promise((resolve, reject) => {
         called.async(...values, (error: Error | null, result: number) => {
@@ -59,7 +62,7 @@ function load() {
         });
       }),
 
-    // Each function is bound when it is needed, because some C libraries lack some of them.
+    // Each of the following functions is bound when it is needed, because some C libraries lack some of these functions.
     fallocate: () => library.func('int fallocate(int file, int mode, int64_t offset, int64_t length)'),
     ioctl: () => library.func('int ioctl(int file, uint64_t request, void *structure)'),
     posixFadvise: () => library.func('int posix_fadvise(int file, int64_t offset, int64_t length, int advice)'),
@@ -73,13 +76,13 @@ function load() {
     setresuid: () => library.func('int setresuid(uint32_t real, uint32_t effective, uint32_t saved)'),
     setrlimit: () => library.func('setrlimit', 'int', ['int', pointerTo({ soft: 'uint64_t', hard: 'uint64_t' })]),
     socketpair: () => library.func('int socketpair(int domain, int type, int protocol, _Out_ int *sockets)'),
-    /** Calls syscall(2), because the C library has no function for seccomp. */
+    /** seccomp is called with syscall(2), because the C library has no function for it. */
     seccomp: () =>
       library.func('syscall', 'int64_t', ['int64_t', 'int64_t', 'int64_t', pointerTo({ length: 'uint16_t', program: 'void *' })]),
   };
 }
 
-/** An error that names a failed call, with the name of its errno in `code`. */
+/** Returns an error that names the failed call, with the name of the errno in `code`. */
 export function callFailure(what: string, errno: number): Error {
   const code = util.getSystemErrorName(-errno);
   return Object.assign(new Error(`${what} failed with ${code}`), { code });

@@ -6,26 +6,29 @@
  * process.
  */
 export const STORAGE_SYNCS_MAX = 64;
-/** If this many syncs are in progress, no sync begins that nothing waits for, so that hanging disks leave room for others. */
+/**
+ * If this many syncs are in progress, a sync that nothing waits for does not begin. Hanging disks therefore leave room for syncs that a
+ * take-over waits for.
+ */
 export const SPARE_STORAGE_SYNCS_MAX = 8;
 /**
- * A take-over waits at most this long for the sync of its volume. After this time, the server refuses the take-over, but the sync
+ * A take-over waits at most this long for the sync of the volume. After this time, the server refuses the take-over, but the sync
  * continues.
  */
 export const STORAGE_SYNC_WAIT_MS = 15_000;
 
-/** Maximum number of volumes of pools that a listener opens at the same time. Each occupies a thread for a moment. */
+/** Maximum number of volumes of pools that a listener opens at the same time. Each open occupies a thread for a moment. */
 export const OPENED_AT_ONCE_MAX = 16;
 
 /**
- * Maximum number of descriptors for which one helper takes advisory locks or looks for marks. The start of a helper costs as much as a
- * few hundred looks.
+ * Maximum number of descriptors for which one helper takes advisory locks or looks for marks. The number is large, because the start of a
+ * helper costs as much as a few hundred of these checks.
  */
 export const LOCKS_PER_HELPER_MAX = 500;
 export const LOCK_HELPER_TIMEOUT_MS = 5_000;
 /**
- * Interval at which the listener checks whether server processes that have the files of its volumes open have ended. After a slow check, it
- * waits MARK_LOOK_REST times as long as the check took.
+ * MARK_LOOK_MS is the interval at which the listener looks at the server processes that have files of its volumes open, to find out whether
+ * they have ended. After a slow check, the listener waits MARK_LOOK_REST times as long as the check took.
  */
 export const MARK_LOOK_MS = 1_000;
 export const MARK_LOOK_REST = 10;
@@ -41,20 +44,20 @@ export const DESCRIPTOR_LOG_MS = 60_000;
 
 // Passing descriptors.
 
-/** Maximum number of descriptors in one message. A volume over several files needs two for each file. */
+/** Maximum number of descriptors in one message. A volume of several files needs two descriptors for each file. */
 export const DESCRIPTORS_PER_MESSAGE_MAX = 64;
 /** Interval at which the listener tries again to pass descriptors, while the socket of a server process is full. */
 export const PASS_RETRY_MS = 20;
-/** A server process that reads no descriptors for this time gets no more of them: the OPEN is refused. */
+/** If a server process reads no descriptors for this time, the listener gives up passing descriptors to it, and refuses the OPEN. */
 export const PASS_WAIT_MS = 10_000;
 
 /**
- * Maximum number of volumes that a listener opens for server processes at the same time, in total and on one file system or disk. Each
- * occupies a thread of the listener's pool for as long as its storage hangs.
+ * Maximum number of volumes that a listener opens for server processes at the same time: OPENS_MAX in total, and OPENS_PER_DEVICE_MAX on
+ * one file system or disk. Each open occupies a thread of the listener's pool for as long as the storage hangs.
  */
 export const OPENS_MAX = 24;
 export const OPENS_PER_DEVICE_MAX = 4;
-/** An OPEN waits at most this long for other opens of its file system or disk. */
+/** If too many volumes of a file system or disk are being opened, an OPEN of another of its volumes waits at most this long. */
 export const OPEN_WAIT_MS = 10_000;
-/** Maximum number of OPENs that wait in that way; further ones are refused. */
+/** Maximum number of OPENs that wait because too many volumes are being opened. Further OPENs are refused. */
 export const OPENS_WAITING_MAX = 4_096;

@@ -1,5 +1,5 @@
-// System calls that Node does not have: passing descriptors over a Unix socket (SCM_RIGHTS), and giving up rights. Nothing here is
-// called for a read or a write. Invariants: a received descriptor is closed on exec; no call waits.
+// System calls that Node.js does not offer: passing descriptors over a Unix socket (SCM_RIGHTS), and giving up rights. No read or write of
+// a volume uses a call of this file. Invariants: a received descriptor is closed on exec; no call waits.
 
 import { closeSync } from 'node:fs';
 import os from 'node:os';
@@ -17,11 +17,11 @@ export interface SystemCalls {
   socketPair(): readonly [number, number];
   /** Sends descriptors, which stay open in this process. Returns false if the socket is full. Throws an error with the errno in `code`. */
   send(socket: number, tag: number, descriptors: readonly number[]): boolean;
-  /** Returns the next message, or null if there is none. Throws an error with the errno in `code`. */
+  /** Returns the next message, or null if no message has arrived. Throws an error with the errno in `code`. */
   receive(socket: number): ReceivedDescriptors | null;
   /**
-   * Changes user and group of all threads and removes all other groups. Does not use the calls of Node.js: they refuse on Debian 13,
-   * because libuv could use an io_uring there.
+   * Changes user and group of all threads and removes all other groups. The corresponding calls of Node.js cannot be used: on Debian 13
+   * they refuse, because libuv could use an io_uring there.
    */
   becomeUser(uid: number, gid: number): void;
   /** Sets the name of the process, which a process without rights cannot change in /proc. */
@@ -77,7 +77,8 @@ export const systemCalls = throughLibc((libc): SystemCalls => {
       const tag = Number(bytes.readBigUInt64LE());
       const descriptors = descriptorsIn(control, Number(received.controlLength));
       if ((received.flags & MSG_CTRUNC) === 0) return { tag, descriptors };
-      // This process had no free descriptor for some of them, so the kernel has closed those.
+      // This process had too few free descriptors, so the kernel has dropped a part of the passed descriptors. The descriptors that did
+      // arrive are of no use, and are closed here.
       for (const descriptor of descriptors) closeSync(descriptor);
       return { tag, descriptors: [] };
     },
@@ -85,7 +86,7 @@ export const systemCalls = throughLibc((libc): SystemCalls => {
   };
 });
 
-/** The calls with which a process gives up rights. */
+/** Returns the calls with which a process gives up rights. */
 function rightsCalls(libc: Libc): Pick<SystemCalls, 'becomeUser' | 'setName' | 'giveUpRights' | 'filterCalls'> {
   const { check } = libc;
   const [prctl, prctlText, setrlimit, syscall] = [libc.prctl(), libc.prctlText(), libc.setrlimit(), libc.seccomp()];
@@ -115,7 +116,7 @@ function header(bytes: Buffer, control: Buffer) {
   return { name: null, nameLength: 0, pieces, count: 1, control, controlLength: control.length, flags: 0 };
 }
 
-/** Encodes a control message: its length, level, type, and the descriptors. */
+/** Encodes a control message that passes descriptors: the length of the message, its level, its type, and the descriptors. */
 function controlOf(descriptors: readonly number[]): Buffer {
   const bytes = Buffer.alloc(CONTROL_HEADER_BYTES + descriptors.length * DESCRIPTOR_BYTES);
   bytes.writeBigUInt64LE(BigInt(bytes.length), 0);

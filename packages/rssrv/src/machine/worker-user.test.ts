@@ -1,5 +1,5 @@
-// The choice of the user of server processes, for every combination of facts. test/integration/confined-workers.test.ts tests real
-// processes.
+// As which user server processes run, and with which warning, for every combination of facts. test/integration/confined-workers.test.ts
+// tests real processes.
 
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -17,7 +17,7 @@ beforeAll(() => {
 afterAll(() => removeFolder(folder));
 
 const usual = (users: 'with' | 'without'): WorkerUserFacts => ({
-  ...{ configured: null, uid: 0, canPass: true, canSwitch: true, mayInjectFaults: false },
+  ...{ configured: null, uid: 0, canPass: true, canSwitch: true },
   userFile: path.join(folder, users),
 });
 
@@ -33,7 +33,6 @@ it.each<[string, WorkerUserFacts | (() => WorkerUserFacts), string]>([
   ['no user rsio', () => usual('without'), 'create the user rsio (useradd --system rsio)'],
   ['no koffi', () => ({ ...usual('with'), canPass: false }), 'install the package koffi'],
   ['no capabilities', () => ({ ...usual('with'), canSwitch: false }), 'CAP_SETUID, CAP_SETGID and CAP_KILL'],
-  ['--test', () => ({ ...usual('with'), configured: 'rsio', mayInjectFaults: true }), 'start rssrv without --test'],
 ])('root stays root with a warning: %s', (_, facts, remedy) => {
   const { user, warning } = chooseWorkerUser(typeof facts === 'function' ? facts() : facts);
   expect(user).toBeNull();

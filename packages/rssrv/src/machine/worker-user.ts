@@ -1,15 +1,15 @@
-// Chooses the user of server processes: the key `user` of rssrvcfg, or else the user rsio if it exists. Pure, except that it reads the user
-// file. Invariant: with `user`, or with a user rsio, server processes never run as root without a warning.
+// Chooses the user of server processes: the key `user` of rssrvcfg, or else the user rsio if it exists. This module is pure, except that it
+// reads the user file. Invariant: if the key `user` is set or a user rsio exists, server processes never run as root without a warning.
 
 import { type NamedUser, userNamed } from '@rsio/common/files/users';
 
 export type WorkerUser = NamedUser;
 
-/** The user of the server processes if the configuration names none. The installation packages create this user. */
+/** The user of the server processes if the configuration names no user. The installation packages create this user. */
 export const DEFAULT_USER = 'rsio';
 
 export interface WorkerUserFacts {
-  /** The key `user`, or null. */
+  /** Value of the key `user`; null if the key is not set. */
   readonly configured: string | null;
   /** Effective user of the listener. */
   readonly uid: number;
@@ -17,19 +17,17 @@ export interface WorkerUserFacts {
   readonly canPass: boolean;
   /** True if the listener may start and end processes of other users. */
   readonly canSwitch: boolean;
-  /** True if rssrv runs with --test: injected faults need files that only the listener's user may write. */
-  readonly mayInjectFaults: boolean;
   readonly userFile?: string;
 }
 
 export interface WorkerUserChoice {
-  /** Null if server processes run as the listener's user. */
+  /** User of the server processes; null if they run as the listener's user. */
   readonly user: WorkerUser | null;
-  /** Says why server processes have more rights than they need, and what to do. Null if they do not. */
+  /** If server processes have more rights than they need, this text says why, and what the administrator can do; otherwise it is null. */
   readonly warning: string | null;
 }
 
-export function chooseWorkerUser({ configured, uid, canPass, canSwitch, mayInjectFaults, userFile }: WorkerUserFacts): WorkerUserChoice {
+export function chooseWorkerUser({ configured, uid, canPass, canSwitch, userFile }: WorkerUserFacts): WorkerUserChoice {
   const named = userNamed(configured ?? DEFAULT_USER, userFile);
   if (uid !== 0) {
     const warning =
@@ -40,7 +38,6 @@ export function chooseWorkerUser({ configured, uid, canPass, canSwitch, mayInjec
   }
   const asRoot = (remedy: string): WorkerUserChoice => ({ user: null, warning: `Server processes run as root: ${remedy}` });
   if (!canPass) return asRoot('install the package koffi beside rssrv (npm run build), so that it can pass files to them');
-  if (mayInjectFaults) return configured === null ? { user: null, warning: null } : asRoot('start rssrv without --test');
   if (named === undefined) {
     const user = configured ?? DEFAULT_USER;
     return asRoot(`create the user ${user} (useradd --system ${user}) and restart rssrv`);

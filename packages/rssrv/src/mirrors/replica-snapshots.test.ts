@@ -12,7 +12,7 @@ import { PoolScene } from '../testing/pool-scene.ts';
 import { WHOLE_TURN } from '../testing/whole-turn.ts';
 import type { SnapshotView } from '@rsio/common/control/server/views';
 import type { VoterRecord } from './voter-rules.ts';
-import { replicaSnapshotOrders } from './replica-snapshot-orders.ts';
+import { replicaSnapshotHandlers } from './replica-snapshot-handlers.ts';
 import type { FoundSnapshot } from '../snapshots/snapshot-rules.ts';
 import { ServedSnapshots } from '../snapshots/reads/served-snapshots.ts';
 import { volumeConfigsOf } from '../pools/pool-volume.ts';
@@ -102,7 +102,7 @@ test('an order that is repeated at another moment gets a snapshot of that moment
     },
     snapshotViews: async (found: readonly FoundSnapshot[]) => found.map(({ record }) => record as unknown as SnapshotView),
   };
-  const orders = replicaSnapshotOrders(
+  const orders = replicaSnapshotHandlers(
     {
       ...{ snapshots, inventory, logged: () => undefined },
       changes: { run: (work) => work(WHOLE_TURN), checkWanted: () => undefined },

@@ -14,6 +14,7 @@ import { findVolume } from '../pools/catalogue.ts';
 import { decideOtherContent } from '../snapshots/snapshot-rules.ts';
 import { decideMove } from '../jobs/moves/move-rules.ts';
 import { PoolScene, type SceneOptions } from '../testing/pool-scene.ts';
+import { eachStop, type Run } from '../testing/stopped-verbs.ts';
 import { volumeKey } from '../volumes/volume-ids.ts';
 import { descriptorDisk } from './map-disk.ts';
 import { openMap, regionsOf } from './map-file.ts';
@@ -197,31 +198,31 @@ describe('after a stop', () => {
     verb: (store: ReplicaStore, id: string) => Promise<unknown>,
   ) {
     const found: [step: string, identity: string | null, clear: number[] | string][] = [];
-    for (let index = 0; ; index++) {
-      const [at, moved] = [path.join(parent, `run${index}`), path.join(parent, `stopped${index}`)];
-      let [isOn, count, last] = [false, 0, ''];
-      const reached = (step: string): void => {
-        if (!isOn || count++ !== index) return;
-        last = step;
-        fs.renameSync(at, moved);
-      };
-      const { scene, store } = await open(at, { ...OPTIONS, reached });
+    const run: Run = async (at, reached) => {
+      let isOn = false;
+      const { scene, store } = await open(at, { ...OPTIONS, reached: (step) => void (isOn && reached(step)) });
       const id = await idOf(scene);
       await prepare(store, id);
       const map = path.join(at, 'fast/volumes', id, 'mirror.map');
       if (fs.existsSync(map)) clearMap(map);
       isOn = true;
-      await verb(store, id).catch(() => undefined);
-      await scene.pools.close();
-      if (last === '') return found;
-      const next = await open(moved);
-      const folder = path.join(moved, 'fast/volumes', id);
+      try {
+        await verb(store, id);
+      } finally {
+        await scene.pools.close();
+      }
+    };
+    await eachStop(run, async ({ step, at }) => {
+      const next = await open(at);
+      const [id = ''] = fs.readdirSync(path.join(at, 'fast/volumes'));
       const mark = servedBy(next.scene);
       expect(next.scene.pools.states[0]?.findings).toEqual([]);
-      expect(fs.readdirSync(folder).toSorted()).toEqual(['data', ...(mark === undefined ? [] : ['mirror.map']), 'volume.json']);
-      found.push([last, mark?.identity ?? null, mark === undefined ? 'none' : await clearRegions(mark.mapPath, mark.identity)]);
+      const files = fs.readdirSync(path.join(at, 'fast/volumes', id)).toSorted();
+      expect(files).toEqual(['data', ...(mark === undefined ? [] : ['mirror.map']), 'volume.json']);
+      found.push([step, mark?.identity ?? null, mark === undefined ? 'none' : await clearRegions(mark.mapPath, mark.identity)]);
       await next.scene.pools.close();
-    }
+    });
+    return found;
   }
   const nothing = async (): Promise<void> => undefined;
   const place = (store: ReplicaStore, id: string): Promise<unknown> => store.place(id, MIRROR);

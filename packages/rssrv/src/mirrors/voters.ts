@@ -29,6 +29,7 @@
 // - This class does not ask other servers or count a majority. Clients compare the answers of voters.
 // - This class does not expire or write records because time has passed.
 
+import { assert } from '@rsio/common/lib/assert';
 import { randomBytes } from 'node:crypto';
 import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
@@ -37,6 +38,7 @@ import { StateFile } from '@rsio/common/files/state-file';
 import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
 import { type Term, VOTED, type VoteAnswer, type Voted } from '@rsio/protocol/wire/mirror-messages';
+import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
 import { STATUS } from '@rsio/protocol/wire/status';
 import { VOTER_RECORDS_MAX, VOTER_RECORDS_PER_CLIENT_MAX, VOTES_WAITING_MAX } from './limits.ts';
 import type { VoteReply, VoteRequest } from './session-votes.ts';
@@ -245,6 +247,7 @@ export class Voters {
    * learns only that the save has failed; the next save decides.
    */
   private async save(entry: Entry, record: VoterRecord): Promise<void> {
+    if (entry.record !== null) checkNext(entry.record, record);
     entry.saving = record;
     try {
       await entry.file.save();
@@ -279,6 +282,16 @@ export class Voters {
       if (entry.waiting === 0 && entry.record === null && entry.trouble === null) this.entries.delete(entry.mirror);
     }
   }
+}
+
+/** Q1, Q2: what a majority has promised and stored must not be taken back. */
+function checkNext({ promise, stored }: VoterRecord, next: VoterRecord): void {
+  assert(promise === null || (next.promise !== null && compareTerms(next.promise, promise) >= 0), 'The promise of a voter falls');
+  assert(stored === null || next.stored !== null, 'A voter loses its configuration');
+  assert(
+    next.stored === null || (next.promise !== null && compareTerms(next.stored.term, next.promise) <= 0),
+    'A configuration is later than the promise',
+  );
 }
 
 const UNKNOWN = 'The server has no record of this mirror for this client';

@@ -1,47 +1,18 @@
-// A stop after each step of each change of a pool, and a failure of each step. A copy of the pool's directory at a step stands for the
-// state that kill -9 leaves.
+// A stop after each step of each change of a pool, and a step that fails.
+// The next start finds the state before the change or after it.
 
-import fs from 'node:fs';
-import path from 'node:path';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { describe, expect, test } from 'vitest';
-import { PoolScene } from '../testing/pool-scene.ts';
+import type { PoolScene } from '../testing/pool-scene.ts';
+import { stopped } from '../testing/stopped-verbs.ts';
 import { LOCAL_ASKER } from './asker.ts';
 import { DB, MIB, directory, open, pictureOf, usePoolDirectory } from '../testing/pool-directory.ts';
 
 usePoolDirectory();
 
-/** Executes a verb, copies the pool at each step, and returns the steps, each with the state that a server finds in the copy. */
-async function stops(prepare: (scene: PoolScene) => Promise<unknown>, verb: (scene: PoolScene) => Promise<unknown>) {
-  const copies: { readonly step: string; readonly at: string }[] = [];
-  let isCopying = false;
-  const scene = await open((step) => {
-    if (!isCopying) return;
-    const at = path.join(directory, `..`, `${path.basename(directory)}-stop${copies.length}`);
-    fs.cpSync(path.join(directory, 'fast'), path.join(at, 'fast'), { recursive: true });
-    copies.push({ step, at });
-  });
-  await prepare(scene);
-  const before = await pictureOf(directory);
-  isCopying = true;
-  await verb(scene);
-  const after = scene.picture();
-  const found: [step: string, state: string][] = [];
-  for (const { step, at } of copies) {
-    const picture = await pictureOf(at);
-    found.push([step, picture === before ? 'before' : picture === after ? 'after' : picture]);
-    // The second start finds the same, and no file of an unfinished change remains.
-    expect(await pictureOf(at), step).toBe(picture);
-    const rest = fs.readdirSync(at, { recursive: true }).filter((name) => /\.new|\.purge|volumes.*removed\.json/.test(String(name)));
-    expect(rest, step).toEqual([]);
-    await removeFolder(at);
-  }
-  return found;
-}
-
 describe('a stop after any step leaves the state before or after', () => {
   test('create', async () => {
-    const found = await stops(
+    const found = await stopped(
+      ['fast'],
       async () => undefined,
       (scene) => scene.create(),
     );
@@ -55,7 +26,8 @@ describe('a stop after any step leaves the state before or after', () => {
   });
 
   test('grow', async () => {
-    const found = await stops(
+    const found = await stopped(
+      ['fast'],
       (scene) => scene.create(),
       (scene) => scene.verbs.grow(DB, 3 * MIB, LOCAL_ASKER, null),
     );
@@ -67,7 +39,8 @@ describe('a stop after any step leaves the state before or after', () => {
   });
 
   test('rename and set', async () => {
-    const renamed = await stops(
+    const renamed = await stopped(
+      ['fast'],
       (scene) => scene.create(),
       (scene) => scene.verbs.rename(DB, { name: 'new', universe: 2 }, LOCAL_ASKER, null),
     );
@@ -75,7 +48,8 @@ describe('a stop after any step leaves the state before or after', () => {
   });
 
   test('remove', async () => {
-    const found = await stops(
+    const found = await stopped(
+      ['fast'],
       (scene) => scene.create(),
       (scene) => scene.verbs.remove(DB, LOCAL_ASKER, null),
     );
@@ -91,7 +65,7 @@ describe('a stop after any step leaves the state before or after', () => {
       await scene.create();
       await scene.verbs.remove(DB, LOCAL_ASKER, null);
     };
-    const found = await stops(prepare, (scene) => scene.verbs.restore(DB, LOCAL_ASKER, null));
+    const found = await stopped(['fast'], prepare, (scene) => scene.verbs.restore(DB, LOCAL_ASKER, null));
     expect(found).toEqual([
       ['restore: manifest', 'before'],
       ['restore: commit', 'after'],

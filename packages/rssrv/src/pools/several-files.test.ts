@@ -1,6 +1,5 @@
-// Volumes of several files in several pools: a stop at every step of every change, with all pools at the next start or with one absent,
-// failing steps, absent pools, unreadable records, and promised bytes. Copies of all pools at a step stand for the state that kill -9
-// leaves. pools-random.test.ts has sequences of changes.
+// Volumes of several files in several pools: a stop at every step of every change, with all pools at the next start or without one of them,
+// steps that fail, pools that are absent, records that cannot be read, and what each pool has promised. The order of changes is in pools-random.test.ts.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -9,6 +8,7 @@ import { systemClock } from '@rsio/common/lib/clock';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { POOL_IDS, PoolScene, type SceneOptions } from '../testing/pool-scene.ts';
+import { stopped, type Work } from '../testing/stopped-verbs.ts';
 import { Asker, LOCAL_ASKER } from './asker.ts';
 import { promisedBytes } from './catalogue.ts';
 import { otherParts, parseManifest, partSizes } from './disk/manifest.ts';
@@ -21,17 +21,16 @@ const STRIPE = { pools: ['a', 'b'], chunkBytes: 65_536 };
 const CONCAT = { pools: ['a', 'b'] };
 let directory = '';
 let scenes: PoolScene[] = [];
-let copies: string[] = [];
 let wallMs = 0;
 const clock = { ...systemClock, wallMs: () => wallMs };
 
 beforeEach(() => {
   directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-files-'));
-  [scenes, copies, wallMs] = [[], [], 0];
+  [scenes, wallMs] = [[], 0];
 });
 afterEach(async () => {
   for (const scene of scenes) await scene.pools.close();
-  for (const at of [directory, ...copies]) await removeFolder(at);
+  await removeFolder(directory);
 });
 
 async function open(options: Partial<SceneOptions> = {}, at = directory): Promise<PoolScene> {
@@ -192,49 +191,7 @@ describe('refusals', () => {
   });
 });
 
-/** Executes a verb, copies the pools at each step, and returns for each step the states that servers find in the copies. */
-async function stops(prepare: (scene: PoolScene) => Promise<unknown>, verb: (scene: PoolScene) => Promise<unknown>) {
-  const steps: { readonly step: string; readonly at: string }[] = [];
-  let isCopying = false;
-  const scene = await open({
-    reached: (step) => {
-      if (!isCopying) return;
-      const at = `${directory}-stop${steps.length}`;
-      copies.push(at);
-      for (const name of NAMES) fs.cpSync(path.join(directory, name), path.join(at, name), { recursive: true });
-      steps.push({ step, at });
-    },
-  });
-  await prepare(scene);
-  const before = scene.picture();
-  isCopying = true;
-  await verb(scene);
-  isCopying = false;
-  const after = scene.picture();
-  expect(await pictureOf()).toBe(after);
-  const found: [step: string, state: string][] = [];
-  for (const { step, at } of steps) {
-    const states = new Set<string>();
-    for (const absent of [null, ...NAMES]) {
-      const one = `${at}-${absent ?? 'all'}`;
-      copies.push(one);
-      fs.cpSync(at, one, { recursive: true });
-      if (absent !== null) {
-        // One pool is absent at the next start, and mounted at the second.
-        fs.renameSync(path.join(one, absent), path.join(one, 'away'));
-        await pictureOf(one, [absent]);
-        fs.renameSync(path.join(one, 'away'), path.join(one, absent));
-      }
-      const picture = await pictureOf(one);
-      states.add(picture === before ? 'before' : picture === after ? 'after' : picture);
-      expect(await pictureOf(one), `${step} without ${absent}`).toBe(picture);
-      const rest = fs.readdirSync(one, { recursive: true }).filter((name) => /\.new|\.purge|volumes.*removed\.json/.test(String(name)));
-      expect(rest, `${step} without ${absent}`).toEqual([]);
-    }
-    found.push([step, [...states].join(' and ')]);
-  }
-  return found;
-}
+const stops = (...[prepare, verb]: readonly [Work, Work]) => stopped(NAMES, prepare, verb, [null, ...NAMES]);
 
 describe('a stop after any step leaves the state before or after, in all pools, also if one of them is absent at the next start', {
   timeout: 120_000,
@@ -277,10 +234,6 @@ describe('a stop after any step leaves the state before or after, in all pools, 
       (scene) => scene.verbs.grow(DB, 3 * MIB, LOCAL_ASKER, null),
     );
     expect(atEnd.map(([, state]) => state)).toEqual(['before', 'before', 'before', 'after']);
-    for (const scene of scenes.splice(0)) await scene.pools.close();
-    await removeFolder(directory);
-    fs.mkdirSync(directory);
-    for (const at of copies.splice(0)) await removeFolder(at);
     const elsewhere = await stops(
       (scene) => scene.create(CONCAT),
       (scene) => scene.verbs.grow(DB, 3 * MIB, LOCAL_ASKER, null, 'c'),
@@ -298,9 +251,11 @@ describe('a stop after any step leaves the state before or after, in all pools, 
       (scene) => scene.verbs.remove(DB, LOCAL_ASKER, null),
     );
     expect(removed.map(([, state]) => state)).toEqual(['before', 'after', 'after']);
-    for (const at of copies.splice(0)) await removeFolder(at);
     const restored = await stops(
-      async () => undefined,
+      async (scene) => {
+        await scene.create(STRIPE);
+        await scene.verbs.remove(DB, LOCAL_ASKER, null);
+      },
       (scene) => scene.verbs.restore(DB, LOCAL_ASKER, null),
     );
     expect(restored.map(([, state]) => state)).toEqual(['before', 'after', 'after', 'after']);
@@ -308,10 +263,10 @@ describe('a stop after any step leaves the state before or after, in all pools, 
 
   test('the end of a removed volume', async () => {
     const found = await stops(
-      async (scene) => {
+      async (scene, later) => {
         await scene.create({ pools: NAMES, chunkBytes: 4096 });
         await scene.verbs.remove(DB, LOCAL_ASKER, null);
-        wallMs += REMOVED_KEPT_MS;
+        later(REMOVED_KEPT_MS);
       },
       (scene) => scene.verbs.purgeExpired(),
     );

@@ -1,5 +1,5 @@
-// Which proven client gets a session, and in which order an old instance is replaced (docs/PROTOCOL.md H4). Holds and worker sessions are
-// stand-ins; the integration tests use real processes and sockets.
+// Which proven client gets a session, and in which order an old instance is replaced (docs/PROTOCOL.md H4). In these tests, holds and
+// worker sessions are stand-ins. The integration tests use real processes and sockets.
 
 import type { Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
@@ -106,7 +106,7 @@ test('a join to a session whose process waits for its storage is answered with t
   ]);
 });
 
-// Otherwise, a middleman that stops the connection after PROOF would cause a session that counts as connected forever.
+// If such a session did not end, a middleman that stops the connection after PROOF would cause a session that counts as connected forever.
 test('a session whose first connection never became a path ends', async () => {
   const said: string[] = [];
   const clock = new FakeClock();

@@ -3,8 +3,8 @@
 // authenticates further paths.
 
 // Design. The listener proves clients and carries no data; workers execute requests and admit no client. This class decides which session a
-// proven socket joins, and what must end before a session begins. S9 holds for the requests of an old session only because of the order of
-// the steps below, so the steps form one function, `beginSession`.
+// proven socket joins, and what must end before a session begins. S9 (no request of an old session runs when the new session begins)
+// depends on the order of the steps below, so one function, `beginSession`, contains all steps.
 //
 //   proven socket -- fenced, or plain where TLS is required --> refused
 //     |-- join --> the worker of the session          refused if the session has ended, or while its process is blocked
@@ -63,7 +63,7 @@ type Answer = Extract<ToSession, { type: 'answer' }>['answer'];
 export interface AdmissionPorts {
   readonly clock: Clock;
   readonly log: Log;
-  /** Log for events that a client can cause at any rate. */
+  /** Rate-limited log for events that a client can cause as often as it likes. */
   readonly limitedLog: RateLimitedLog;
   readonly holds: Holds;
   takeWorkerSession(session: string): WorkerSession;
@@ -75,7 +75,7 @@ export interface AdmissionPorts {
   /** Throws E_TLS if a connection with these features is plain and the server accepts only encrypted connections. */
   checkTls(features: readonly string[]): void;
   readonly bandwidth: Bandwidth;
-  /** Called with each report of a session. */
+  /** Called with the figures of each report that a session sends. */
   figures(session: string, figures: SessionFigures): void;
   /** Called when writes to a volume may be lost. */
   lost(volumeId: string): void;
@@ -83,7 +83,9 @@ export interface AdmissionPorts {
   cut(volumeId: string): void;
   /** Called when the first change of a volume begins to wait for space in the pool, and when the last waiting change has ended. */
   waitsForSpace(session: ServedSession, volumeId: string, isWaiting: boolean, poolId: string | null): void;
-  /** Called when a session is executing no change of the volumes whose changes are held for the moment `number`. */
+  /**
+   * Called when changes of volumes are held for the moment `number`, and the session no longer executes a change of any of these volumes.
+   */
   held(session: ServedSession, number: number): void;
   /** Answers a session's request. */
   answer(session: ServedSession, request: SessionRequest): Promise<Answer>;
@@ -96,13 +98,15 @@ export interface ServedSession {
   readonly id: string;
   readonly secret: Buffer;
   readonly client: ClientIdentity;
-  /** The keys that its paths have proved: the key of the first path, and others if the key of the node has changed since. */
+  /**
+   * The keys that the session's paths have proved: the key of the first path, and further keys if the node's key has changed since then.
+   */
   readonly keys: Set<string>;
   readonly workerSession: WorkerSession;
   /** Wall-clock time at which the session began. */
   readonly beganMs: number;
   readonly uses: VolumeUses;
-  /** Generation of the list for this client. It grows when something changes that the client may see. */
+  /** Generation of the list for this client. The generation grows when something changes that the client may see. */
   generation: number;
   /** Time at which the session's last path closed; null while the session has paths. */
   silentSinceMs: number | null;
@@ -125,12 +129,18 @@ interface Login {
 export class Admissions {
   private readonly ports: AdmissionPorts;
   private readonly byNode = new Map<string, ServedSession>();
-  /** Nodes for which a session is being started, each with the login that gets it. Another process of the node has to try again. */
+  /**
+   * Maps each node for which a session is being started to the login that will get the session. If another process of the node logs in
+   * during the start, it has to try again.
+   */
   private readonly inTransition = new Map<string, Login>();
-  /** For each configured node whose session has ended: the last client, and the time since which the client has been silent. */
+  /**
+   * Maps each configured node whose session has ended to the client of that session, and to the time since which the client has been
+   * silent.
+   */
   private readonly departed = new Map<string, { readonly client: ClientIdentity; readonly silentSinceMs: number }>();
   private readonly sinceMs: number;
-  /** Nodes in `inTransition` that a reload has removed or given another key, so that their clients' proofs are no longer valid. */
+  /** Nodes in `inTransition` that a reload has removed or given another key. The proofs of their clients are therefore no longer valid. */
   private readonly dismissedUnderWay = new Set<string>();
   private isClosed = false;
 
@@ -230,12 +240,12 @@ export class Admissions {
     if (session !== undefined && [...session.keys].some(isDropped)) void session.workerSession.end('E_AUTH', sentence);
   }
 
-  /** True if the node has a session, or if one is being started. */
+  /** True if the node has a session, or if a session of the node is being started. */
   isThere(node: string): boolean {
     return this.byNode.has(node) || this.inTransition.has(node);
   }
 
-  /** Tells the session of a node to end; null if it has none. The node keeps its holds. */
+  /** Tells the session of a node to end, and returns the worker session; null if the node has no session. The node keeps its holds. */
   endSession(node: string, code: string, sentence: string): WorkerSession | null {
     const workerSession = this.byNode.get(node)?.workerSession ?? null;
     void workerSession?.end(code, sentence);
@@ -267,8 +277,8 @@ export class Admissions {
   }
 
   /**
-   * Closes all handles of a volume that is no longer served, including handles that are being opened. Resolves when no request on them is
-   * running, with false if writes may be lost.
+   * Closes all handles of a volume that is no longer served, including handles that are being opened. Resolves when no request on these
+   * handles is running. The result is false if writes may be lost.
    */
   async closeHandles(volumeId: string): Promise<boolean> {
     const using = this.sessions.filter(({ uses }) => uses.has(volumeId));
@@ -299,7 +309,10 @@ export class Admissions {
     this.ports.refuse(socket, proven, new RsError('E_DRAINING', `${process}, for ${Math.round(stillMs / 1_000)} s now`));
   }
 
-  /** Begins a session for the login `first`, or for a later login of the same process that has taken its place. */
+  /**
+   * Begins a session for the login `first`. If a later login of the same process has taken the place of `first`, begins the session for the
+   * later login.
+   */
   private async begin(node: string, first: Login): Promise<void> {
     try {
       await this.beginSession(clientOf(first));
@@ -322,14 +335,15 @@ export class Admissions {
     const { node } = newcomer;
     this.checkNewcomer(newcomer);
     const old = this.byNode.get(node);
-    // The record of the replacement must be durable before the old instance gets E_REPLACED, because this instance never reconnects.
+    // The record of the replacement must be durable before the old instance gets E_REPLACED, because an instance that got E_REPLACED never
+    // reconnects.
     await this.ports.holds.noteInstance(newcomer, old?.client ?? null);
     if (old !== undefined) await this.endOld(old, newcomer);
     this.checkStillOpen(node);
     if (this.byNode.size >= CLIENTS_MAX) throw new RsError('E_LIMIT', `The server serves ${CLIENTS_MAX} clients already`);
     const id = randomBytes(SESSION_ID_BYTES).toString('hex');
     const workerSession = await this.readyWorkerSession(id, node);
-    // From here on, no other login takes the place of this one.
+    // From here on, no other login takes the place of `login`.
     const login = this.loginOf(node);
     const { socket, proven, admission } = login;
     const client = clientOf(login);
@@ -361,7 +375,7 @@ export class Admissions {
     );
   }
 
-  /** Repeats the checks whose results may have changed while the new client was waiting. */
+  /** Repeats the checks of shutdown, fence, TLS, keys and clients, whose results may have changed while the new client was waiting. */
   private checkStillOpen(node: string): void {
     if (this.isClosed) throw new RsError('E_SHUTTING_DOWN', 'The server is shutting down');
     this.ports.checkFence(node);
@@ -404,7 +418,10 @@ export class Admissions {
     );
   }
 
-  /** Returns the client that may still be active for a node, and how long the client has been silent; null if there is none. */
+  /**
+   * Returns the client that may still be active for a node, and how long the client has been silent. Returns null if there is no such
+   * client.
+   */
   private before(node: string): { readonly client: ClientIdentity; readonly silentMs: number } | null {
     const nowMs = this.ports.clock.monotonicMs();
     const session = this.byNode.get(node) ?? this.departed.get(node);

@@ -1,5 +1,5 @@
-// Volumes of pools that the listener serves: the configuration in force agrees with the disk, even if a name is taken, a step fails, or a
-// client uses the volume during a change. Volumes, pools and verbs are real; there are no sessions and sockets.
+// The configuration in force agrees with the disk about the volumes of pools, even if a name is taken, a step fails, or a client uses the
+// volume during a change. The tests use real volumes, pools and verbs, but no sessions or sockets.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -27,10 +27,10 @@ let held = new Set<string>();
 /** Clients that have a snapshot attached. */
 let readers: SnapshotReader[] = [];
 let incarnations: string[] = [];
-/** Names of the volumes about which clients were notified. */
+/** Names of the volumes of which clients were told that the list has changed. */
 let told: string[] = [];
 let lock: LockOutcome = 'held';
-/** Volumes that the session of a client uses. */
+/** Volumes that the only session of the test uses. */
 let uses = new VolumeUses();
 let scene: PoolScene;
 let volumes: Volumes;
@@ -46,7 +46,7 @@ afterEach(async () => {
   await removeFolder(directory);
 });
 
-/** Starts a server with the pool and these sections [volume]. */
+/** Starts a server with the pool of the test, and with these `[volume]` sections. */
 async function start(sections: readonly ServerVolumeConfig[], reached?: (step: string) => void): Promise<void> {
   const nothing = (): undefined => undefined;
   const log = { info: nothing, warn: nothing, error: nothing };
@@ -54,7 +54,6 @@ async function start(sections: readonly ServerVolumeConfig[], reached?: (step: s
     idsFile: path.join(directory, 'volumes.json'),
     memoryDirectory: path.join(directory, 'shm'),
     fileSystemOf: () => Promise.resolve('other'),
-    runDirectory: directory,
     clock: systemClock,
     log,
     syncFailedLate: nothing,

@@ -1,6 +1,6 @@
 // The configuration in force, and how it changes as a whole: by a reload, or by a change of one volume of a pool. The listener serves the
-// configuration in force; reload-plan.ts and volume-plan.ts decide what may change. Invariant: either every part of a change comes into
-// force or none does, and every client that has a volume gets the new facts about the volume.
+// configuration in force; reload-plan.ts and volume-plan.ts decide what may change. Invariants: either every part of a change comes into
+// force, or no part does; every client that has a volume attached is told its new size and properties.
 
 import { withControlGroup } from '@rsio/common/config/control-group';
 import { loadRssrvConfig } from '@rsio/common/config/load-config';
@@ -33,7 +33,7 @@ import { openFilesLimit, openFilesWarning } from './descriptor-limit.ts';
 import { addressMissingText, type ListeningSockets } from './listening-sockets.ts';
 import { plainRefused } from './offered-volumes.ts';
 
-/** A new configuration with the pools that were opened for it. */
+/** A new configuration that is not yet in force, with the pools that were opened for it. */
 export interface LoadedListenerConfig extends LoadedConfig {
   readonly pools: PoolsChange;
 }
@@ -42,8 +42,6 @@ export interface ConfigInForcePorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly configFile: string;
-  /** True if volumes may have `test-...` keys. */
-  readonly mayInjectFaults: boolean;
   readonly sockets: ListeningSockets;
   readonly volumes: Volumes;
   readonly holds: Holds;
@@ -52,14 +50,17 @@ export interface ConfigInForcePorts {
   readonly bandwidth: Pick<Bandwidth, 'refresh'>;
   readonly halts: Pick<Halts, 'facts'>;
   readonly workers: Pick<WorkerPool, 'processes' | 'renewStandby'>;
-  /** How server processes are confined. */
+  /** Chooses the rights of server processes that start later. */
   readonly rights: Pick<WorkerRights, 'choose'>;
-  /** These two are functions, because both objects are made after this one. */
+  /** `admissions` and `administration` are functions, because both objects are made after this ConfigInForce. */
   readonly admissions: () => Admissions;
   readonly administration: () => Administration;
-  /** Announces a new generation of the list to the clients that may attach one of the volumes `seenBy`; null: to all clients. */
+  /**
+   * Announces a new generation of the list to the clients that may attach one of the volumes in `seenBy`. If `seenBy` is null, announces it
+   * to all clients.
+   */
   listChanged(grown: readonly GrownVolume[], seenBy: readonly Pick<ServerVolumeConfig, 'clients'>[] | null): void;
-  /** The reads of a volume that images have answered; null: none. */
+  /** Returns the reads of a volume that images have answered; null if images have answered no read of the volume. */
   bridged(volumeId: string): BridgedReads | null;
   startIncarnation(volumeId: string): Promise<void>;
   /** Answers discovery datagrams according to the configuration. */
@@ -72,7 +73,7 @@ export class ConfigInForce {
   /** Wall-clock time at which the configuration came into force. */
   private sinceMs: number;
 
-  /** `config`: the configuration without the volumes of the pools, which `openPools` adds. */
+  /** `config` is the configuration without the volumes of the pools. `openPools` adds these volumes. */
   constructor(config: RssrvConfig, ports: ConfigInForcePorts) {
     this.current = config;
     this.ports = ports;
@@ -121,7 +122,7 @@ export class ConfigInForce {
     }
     const { grown, isListChanged } = change;
     // The code from here to the last message to the sessions runs in a single event-loop turn. Therefore every client that has a volume
-    // either gets the new size and generation with its grant or is notified of them.
+    // either gets the new size and generation with its grant, or is notified of the new values.
     change.commit();
     const filesWarning = openFilesWarning(next, openFilesLimit());
     if (filesWarning !== null && filesWarning !== openFilesWarning(this.current, openFilesLimit())) this.ports.log.warn(filesWarning);
@@ -199,17 +200,15 @@ export class ConfigInForce {
 
   /** Reads the configuration file again, or `text` as its content, and opens the pools. */
   async load(text?: string): Promise<LoadedListenerConfig> {
-    const { configFile, mayInjectFaults } = this.ports;
-    const config = withControlGroup(
-      text === undefined ? loadRssrvConfig(configFile, mayInjectFaults) : parseRssrvConfig(text, configFile, mayInjectFaults),
-    );
+    const { configFile } = this.ports;
+    const config = withControlGroup(text === undefined ? loadRssrvConfig(configFile) : parseRssrvConfig(text, configFile));
     const { change, volumes } = await this.ports.administration().prepare(config);
     return { config: { ...config, volumes }, pools: change, discard: () => change.undo() };
   }
 
   /**
-   * Throws E_HELD, with the names of the clients, if they prevent this change of a volume of a pool, and E_EXISTS if another volume has the
-   * name. Null: the volume does not exist.
+   * Throws E_HELD, with the names of the clients, if clients prevent this change of a volume of a pool. Throws E_EXISTS if another volume
+   * has the name. `was` is null for a volume that is being created, and `now` is null for a volume that is being removed.
    */
   checkChange(was: ServerVolumeConfig | null, now: ServerVolumeConfig | null): VolumePlan {
     const before = this.inForce(was ?? now);
@@ -227,7 +226,8 @@ export class ConfigInForce {
     const before = this.inForce(was ?? now);
     const { volumes } = this.current;
     const next = before === null ? [...volumes, ...listOf(now)] : volumes.toSpliced(volumes.indexOf(before), 1, ...listOf(now));
-    // The change is already made on disk. If the volume cannot be opened, it counts as failed, and lists show the reason.
+    // The change is already made on disk, so a volume that cannot be opened does not undo it. This volume counts as failed, and lists show
+    // the reason.
     const change = await this.ports.volumes.prepare({ ...plan, added: [], retried: [...added, ...retried], isPartial: true }, next);
     try {
       this.checkChange(was, now);
@@ -241,7 +241,7 @@ export class ConfigInForce {
     this.ports.bandwidth.refresh();
     if (isListChanged) this.ports.listChanged(grown, [...listOf(before), ...listOf(now)]);
     for (const id of change.cut) void this.ports.startIncarnation(id);
-    // The new file may lack the last writes. The new incarnation makes the holder send them again.
+    // The new file may lack the last writes. Because of the new incarnation, the holder sends these writes again.
     const id = now?.id ?? null;
     if (before !== null && now !== null && id !== null && hasOtherFiles(before, now)) void this.ports.startIncarnation(id);
     await this.afterReload('closing what was removed', () => change.finish());
@@ -265,7 +265,7 @@ export class ConfigInForce {
     await this.afterReload('closing what was replaced', () => change.finish());
   }
 
-  /** Returns the configuration with which the volume with this id is in force; null if no pool volume has it. */
+  /** Returns the configuration in force of the pool volume with this id; null if no pool volume has the id. */
   inForceById(id: string): ServerVolumeConfig | null {
     return this.current.volumes.find((volume) => volume.pool !== undefined && volume.id === id) ?? null;
   }
@@ -286,7 +286,10 @@ export class ConfigInForce {
     }
   }
 
-  /** Returns the configuration in force of a volume of a pool. After a failed change, this configuration may differ from the manifest. */
+  /**
+   * Returns the configuration in force of a volume of a pool; null if no configuration in force has the volume. After a failed change, this
+   * configuration may differ from the manifest.
+   */
   private inForce(volume: ServerVolumeConfig | null): ServerVolumeConfig | null {
     return volume?.id === null || volume === null ? null : this.inForceById(volume.id);
   }

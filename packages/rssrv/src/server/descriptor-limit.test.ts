@@ -1,5 +1,5 @@
-// When rssrv warns about the limit of open files, and with which numbers.
-// test/integration runs the daemon.
+// Tests when rssrv warns that the limit on open files is too low, and which numbers the warning contains. The tests in test/integration run
+// the daemon.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import { expect, test } from 'vitest';

@@ -1,6 +1,6 @@
 // Compares the limit on open files with the number of files that the listener and each worker may need. If the limit is too low, the server
-// later fails to open volumes and refuses clients. Pure except for reading the limit. If descriptors run out nevertheless,
-// descriptor-watch.ts reports the shortage.
+// later fails to open volumes and refuses clients. All of the module is pure except the function that reads the limit. If descriptors run
+// out nevertheless, descriptor-watch.ts reports the shortage.
 
 import { readFileSync } from 'node:fs';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
@@ -11,15 +11,15 @@ import { plural } from '@rsio/common/lib/units';
 type Counted = Pick<RssrvConfig, 'volumes' | 'clients' | 'interfaces' | 'server'>;
 
 /**
- * Returns this process's soft limit on open files, which child processes inherit, or null if there is no known limit. Node.js has already
- * raised the soft limit to the hard limit.
+ * Returns this process's soft limit on open files, which child processes inherit. Returns null if the limit is not known. Node.js has
+ * already raised the soft limit to the hard limit.
  */
 export function openFilesLimit(text: string | null = readLimits()): number | null {
   const soft = /^Max open files\s+(\d+)/m.exec(text ?? '')?.[1];
   return soft === undefined ? null : Number(soft);
 }
 
-/** Returns a warning if the limit is too low, or null if it is high enough. */
+/** Returns a warning if the limit is too low, or null if the limit is high enough. */
 export function openFilesWarning({ volumes, clients, interfaces, server: { processes } }: Counted, limit: number | null): string | null {
   const together = Math.ceil(clients.length / processes);
   const inProcess = together * (volumes.length * DESCRIPTORS_PER_BACKEND + PATHS_PER_TRUNK_MAX) + DESCRIPTORS_RESERVED;

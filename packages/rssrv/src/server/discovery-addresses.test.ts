@@ -1,5 +1,5 @@
-// The addresses on which the server receives requests, and those from which it answers, for machines that the test describes.
-// discovery-service.test.ts tests the sockets.
+// On which addresses the server receives discovery requests, and from which addresses it answers. Each test describes the interfaces of a
+// machine. discovery-service.test.ts tests the sockets.
 
 import { describe, expect, test } from 'vitest';
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
@@ -22,7 +22,7 @@ const MACHINE = [
 
 function config(addresses: readonly string[], namespace = ''): RssrvConfig {
   const interfaces = addresses.map((address, index) => `[interface if${index}]\naddress = ${address}\n`).join('');
-  return parseRssrvConfig(`[namespace n]\nnamespaceid = 1\n${namespace}[server s]\nserverid = 1\n${interfaces}`, 'f', false);
+  return parseRssrvConfig(`[namespace n]\nnamespaceid = 1\n${namespace}[server s]\nserverid = 1\n${interfaces}`, 'f');
 }
 
 function addressesOf(addresses: readonly string[], namespace = ''): string[] {

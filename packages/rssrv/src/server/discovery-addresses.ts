@@ -1,6 +1,6 @@
 // Determines on which addresses a server receives discovery datagrams, and from which addresses it answers them. Also remembers the
-// addresses of proven clients. Pure; discovery-service.ts owns the sockets. Invariants: Each pair of address and port occurs once, so that
-// no request is received twice. The number of known addresses is bounded, and a known address grants no rights.
+// addresses of proven clients. This module is pure, and discovery-service.ts owns the sockets. Invariants: each pair of address and port
+// occurs once, so that no request is received twice. The number of known addresses is bounded, and a known address grants no rights.
 
 import { isIPv4 } from 'node:net';
 import type { RssrvConfig, ServerInterfaceConfig } from '@rsio/common/config/schema/types';
@@ -11,15 +11,15 @@ import { KNOWN_ADDRESSES_MAX } from './limits.ts';
 export interface DiscoveryAddress {
   readonly address: string;
   readonly port: number;
-  /** Broadcast addresses need sockets of their own, because a socket on a unicast address receives no broadcasts. */
+  /** True for a broadcast address. It needs a socket of its own, because a socket on a unicast address receives no broadcasts. */
   readonly isBroadcast: boolean;
   /** Name of the first configured interface that has the address. */
   readonly interfaceName: string;
 }
 
 /**
- * Returns the addresses on which the server receives discovery datagrams; none with `explore = no`. The server also receives datagrams on
- * the interfaces' own ports, because probes use the port of the paths.
+ * Returns the addresses on which the server receives discovery datagrams. With `explore = no`, it receives none. The server also receives
+ * datagrams on the port of each interface, because probes use the same port as paths.
  */
 export function discoveryAddresses(config: RssrvConfig, machine: readonly MachineInterface[]): DiscoveryAddress[] {
   if (config.namespace.explore === 'no') return [];

@@ -1,5 +1,5 @@
-// The discovery service over datagrams in memory: its sockets after each change, the address of each answer, and the log.
-// The responder's tests decide which requests are answered.
+// The discovery service over datagrams in memory: which sockets are open after each change of the configuration, from which address the
+// service answers, and its log lines. The responder's tests decide which requests are answered.
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
@@ -39,7 +39,7 @@ function loopback(): MachineInterface {
 }
 
 function follow(addresses: readonly string[], namespace = ''): Promise<string[]> {
-  return discovery.follow(parseRssrvConfig(smallRssrvcfg({ namespace, addresses }), 'f', false));
+  return discovery.follow(parseRssrvConfig(smallRssrvcfg({ namespace, addresses }), 'f'));
 }
 
 /** Sends a request and returns the addresses that answer. */

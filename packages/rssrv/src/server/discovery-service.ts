@@ -1,5 +1,5 @@
-// Opens the UDP sockets that the configuration requires, and answers discovery datagrams on them. The DiscoveryResponder, which is pure,
-// makes the answers. Invariant: a failure of a UDP socket causes only a warning and never affects sessions.
+// Opens the UDP sockets that the configuration requires, and answers discovery datagrams on them. The class DiscoveryResponder, which is
+// pure, makes the answers. Invariant: a failure of a UDP socket causes only a warning and never affects sessions.
 
 import { OneByOne } from '@rsio/common/structures/one-by-one';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';

@@ -1,5 +1,5 @@
-// The problems that --check finds on this machine, and that it changes nothing. Its messages are those of a start, tested in
-// volumes.test.ts and listening-sockets.test.ts. test/bad-input/start.test.ts runs the program.
+// The problems that `rssrv --check` finds on this machine, and that the check changes nothing. The check has the same messages as a start
+// of rssrv, which volumes.test.ts and listening-sockets.test.ts test. test/bad-input/start.test.ts runs the program.
 
 import fs from 'node:fs';
 import os from 'node:os';

@@ -27,11 +27,11 @@ export interface EnvironmentPorts {
   readonly lockable: (files: readonly string[]) => Promise<boolean[]>;
 }
 
-/** A volume whose file rssrv locks when it starts. */
+/** A volume whose file rssrv locks at its start. */
 interface Lockable {
   readonly volume: ServerVolumeConfig;
   readonly location: string;
-  /** The file, or its directory if the file does not exist yet. */
+  /** Path that rssrv locks: the file of the volume, or the directory of the file if the file does not exist yet. */
   readonly lockTarget: string;
 }
 
@@ -100,7 +100,7 @@ async function checkStorage(
     const remedy = volume.readonly ? 'let rssrv read it' : 'let rssrv read and write it, or set readonly = yes';
     throw volumeError(volume, `${location} cannot be opened`, remedy, thrown);
   }
-  // The server opens devices exclusively, so it does not lock them.
+  // A block device is not locked, because the server opens block devices exclusively.
   const toLock = kind === 'block' ? null : { volume, location, lockTarget: kind === 'missing' ? directory : location };
   return { warnings: await storageWarnings(volume, location, stats, new FileSystems(systemOf)), toLock };
 }

@@ -11,11 +11,11 @@ import type { Volumes } from '../volumes/volumes.ts';
 export interface IncarnationsPorts {
   readonly log: Pick<Log, 'info' | 'error'>;
   readonly volumes: Pick<Volumes, 'nameOf' | 'served' | 'cut' | 'clearOldError'>;
-  /** Starts the new incarnation in memory at once. Resolves when it is saved. */
+  /** Starts the new incarnation in memory at once. Resolves when the incarnation is saved. */
   begin(volumeId: string): Promise<void>;
   /** Revokes every handle of the volume. */
   revoke(volumeId: string): void;
-  /** Announces a new list to the clients that may attach the volume; null: to all clients. */
+  /** Announces a new list to the clients that may attach the volume. If `volume` is null, announces it to all clients. */
   listChanged(volume: ServedVolume | null): void;
 }
 

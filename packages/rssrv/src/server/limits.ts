@@ -6,8 +6,8 @@ const KIB = 1024;
 // --- server: listening sockets, connections before their proof, discovery.
 
 /**
- * Maximum number of unproven connections from one address (UNPROVEN_PER_ADDRESS_MAX) and in total (UNPROVEN_MAX). A further unproven
- * connection replaces the oldest.
+ * Maximum number of unproven connections from one address (UNPROVEN_PER_ADDRESS_MAX) and in total (UNPROVEN_MAX). If there are more
+ * unproven connections, the oldest of them is closed.
  */
 export const UNPROVEN_PER_ADDRESS_MAX = 16;
 export const UNPROVEN_MAX = 256;
@@ -15,7 +15,10 @@ export const UNPROVEN_MAX = 256;
 export const UNPROVEN_POOL_BYTES = 64 * KIB;
 /** Maximum number of log lines about refused unproven connections in each interval of the rate-limited log. */
 export const REFUSALS_LOGGED_MAX = 256;
-/** The same for lines about wrong proofs of all node names and addresses together. Each pair of name and address also has its own bound. */
+/**
+ * Maximum number of log lines about wrong proofs in each interval of the rate-limited log, for all node names and addresses together. Each
+ * pair of a name and an address also has its own bound.
+ */
 export const WRONG_PROOFS_LOGGED_MAX = 256;
 
 /** How long the server keeps a session without a live path. */
@@ -35,15 +38,15 @@ export const HOLDER_RETURN_MS = 10_000;
 export const TAKE_OVER_REVOKE_MS = 5_000;
 /** Interval at which a listener checks whether its predecessor's workers have exited. */
 export const OLD_WORKER_POLL_MS = 50;
-/** Interval at which a server retries addresses that its machine does not have. */
+/** Interval at which a server tries again to listen on addresses that its machine did not have. */
 export const MISSING_ADDRESS_RETRY_MS = 1_000;
 
-/** Number of descriptors that a session needs for one open volume: an ordinary one and a synchronous one. */
+/** Number of descriptors that a session needs for one open volume: an ordinary descriptor, and one for synchronous writes. */
 export const DESCRIPTORS_PER_BACKEND = 2;
 /** Number of further descriptors that a server process needs: for the log, the helpers and Node.js itself. */
 export const DESCRIPTORS_RESERVED = 128;
 
-// Discovery.
+// Discovery. KNOWN_ADDRESSES_MAX is the maximum number of remembered addresses of proven clients.
 
 export const KNOWN_ADDRESSES_MAX = 4_096;
 /**
@@ -56,8 +59,8 @@ export const DISCOVERY_FACTS_MS = 10_000;
 // --- server/workers: server processes.
 
 /**
- * Number of threads with which a server process accesses storage that is not cached. One volume uses at most half of the threads. This
- * number was the fastest in measurements with 8 KiB reads.
+ * Number of threads with which a server process accesses data that is not in the kernel's cache. One volume uses at most half of the
+ * threads. This number was the fastest in measurements with 8 KiB reads.
  */
 export const STORAGE_THREADS = 16;
 /**
@@ -80,15 +83,15 @@ export const WORKER_DRAIN_TIMEOUT_MS = 20_000;
 export const WORKER_FAREWELL_MS = 20;
 
 /**
- * Interval at which the listener pings each worker that has sessions. A worker is blocked if it sleeps and has not answered a ping for
- * WORKER_PINGS_UNANSWERED intervals.
+ * Interval at which the listener pings each worker that has sessions. A worker counts as blocked if it sleeps and has not answered a ping
+ * for WORKER_PINGS_UNANSWERED intervals.
  */
 export const WORKER_PING_MS = 500;
 export const WORKER_PINGS_UNANSWERED = 3;
 
 /**
- * Pause between two announcements of a list with 1,000 volumes. The pause is proportional to the length of the list, and is left out if it
- * would be shorter than LIST_PAUSE_IGNORED_MS.
+ * LIST_PAUSE_MS_PER_1000 is the pause between two announcements of a list with 1,000 volumes. The pause is proportional to the number of
+ * volumes. There is no pause if it would be shorter than LIST_PAUSE_IGNORED_MS.
  */
 export const LIST_PAUSE_MS_PER_1000 = 100;
 export const LIST_PAUSE_IGNORED_MS = 20;

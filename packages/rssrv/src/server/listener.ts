@@ -1,6 +1,7 @@
 // The listener process listens on every interface, authenticates each connection, and passes the connection to the worker of its session.
 // The listener owns everything that sessions share: volumes, ids, holds and incarnations. The listener never reads or writes the data of
-// volumes. Invariant: the listener serves nothing before the workers of an earlier listener have exited (S10), and nothing after `stop`.
+// volumes. Invariants: the listener serves nothing before the workers of an earlier listener have exited (S10); it serves nothing after
+// `stop`.
 
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
@@ -61,12 +62,10 @@ export interface ListenerOptions {
   readonly paths: RssrvPaths;
   readonly clock: Clock;
   readonly log: DaemonLog;
-  /** Stores events over restarts. */
+  /** Stores the list of events, so that it survives restarts. */
   readonly store: EventStore;
   /** Moves the log to the place that the configuration names. */
   readonly relog: (config: RssrvConfig) => void;
-  /** True if rssrv was started with --test, which permits the `test-...` keys of volumes. */
-  readonly mayInjectFaults: boolean;
   /** Prints a message for the administrator who starts the daemon. */
   readonly warn: (sentence: string) => void;
 }
@@ -104,7 +103,10 @@ export class Listener {
   private readonly changes = new ChangeQueue();
   private readonly lists: ListAnnouncements;
   private isServing = false;
-  /** Asker of the last requested reload, such as `SIGHUP`. A reload waits until the server is up. Null: none was requested. */
+  /**
+   * Asker of the last reload that was requested before the server was up, such as `SIGHUP`. The reload waits until the server is up. Null
+   * if no reload was requested.
+   */
   private reloadWantedBy: string | null = null;
 
   constructor(given: ListenerOptions) {
@@ -131,7 +133,7 @@ export class Listener {
     this.bandwidth = this.newBandwidth();
     this.voters = systemVoters({ folder: paths.votersDir, log, config: () => this.config, served: () => this.volumes.served });
     this.volumes = new Volumes({
-      ...{ idsFile: paths.volumesFile, memoryDirectory: paths.memoryDir, runDirectory: paths.runDir },
+      ...{ idsFile: paths.volumesFile, memoryDirectory: paths.memoryDir },
       ...{ fileSystemOf, clock, log },
       syncFailedLate: (id) => void this.incarnations.lost(id),
       isHeld: (id) => this.holds.holdersOf(id).length > 0,
@@ -177,7 +179,7 @@ export class Listener {
   }
 
   /**
-   * Resolves when the server listens on every interface whose address exists. Throws and leaves nothing behind if the server cannot start.
+   * Resolves when the server listens on every interface whose address exists. If the server cannot start, throws, and leaves nothing open.
    */
   async start(): Promise<void> {
     const { paths, clock, log, warn } = this.options;
@@ -252,8 +254,8 @@ export class Listener {
   }
 
   /**
-   * Announces a new generation of the list, so that the clients request the list. `seenBy`: the changed volumes, in their old and their new
-   * state. Only clients that may attach one of them are notified. Null: all clients are notified.
+   * Announces a new generation of the list, so that the clients request the list. `seenBy` contains the changed volumes, in their old and
+   * their new state: only clients that may attach one of these volumes are notified. If `seenBy` is null, all clients are notified.
    */
   private announce(grown: readonly GrownVolume[], seenBy: readonly Pick<ServedVolume, 'clients'>[] | null): void {
     announceList(this.admissions.sessions, { interfaces: this.interfaces, generation: this.lists.generation, grown }, seenBy);
@@ -322,9 +324,9 @@ export class Listener {
   }
 
   private newConfigInForce(): ConfigInForce {
-    const { clock, log, paths, mayInjectFaults } = this.options;
+    const { clock, log, paths } = this.options;
     return new ConfigInForce(this.options.config, {
-      ...{ clock, log, configFile: paths.configFile, mayInjectFaults },
+      ...{ clock, log, configFile: paths.configFile },
       ...{ sockets: this.sockets, volumes: this.volumes, holds: this.holds, snapshots: this.snapshots },
       ...{ shortage: this.shortage, bandwidth: this.bandwidth, halts: this.halts, workers: this.pool, rights: this.rights },
       bridged: (id) => this.requests.bridges.of(id),
@@ -390,7 +392,7 @@ export class Listener {
     });
   }
 
-  /** Probes stay in the listener, because they never touch sessions. */
+  /** Admits a proven connection. The listener itself serves probes, because probes never touch sessions. */
   private admit(socket: Socket, proven: KeyProven, { config }: ListeningSocket): void {
     if (!proven.features.includes(FEATURE.PROBE)) return this.admissions.admit(socket, proven, toInterface(config));
     try {
@@ -431,7 +433,7 @@ export class Listener {
   }
 
   private incarnationOf({ id, type, snapshotOf }: ServedVolume): string {
-    // A snapshot has no writes that could be lost.
+    // A snapshot always has the same incarnation, because it has no writes that could be lost.
     if (snapshotOf !== undefined) return 'snapshot';
     return type === 'memory' ? this.identity.instance : (this.records?.incarnationOf(id) ?? '');
   }

@@ -1,5 +1,5 @@
-// Listening sockets on loopback addresses: kept sockets stay undisturbed, errors name the interface, all or no sockets are opened, and a
-// missing address is retried. test/integration tests connections.
+// Listening sockets on loopback addresses: a change does not disturb the sockets that stay, errors name the interface, either all sockets
+// or none are opened, and the server tries a missing address again. test/integration tests connections.
 
 import net from 'node:net';
 import { afterEach, describe, expect, test, vi } from 'vitest';
@@ -49,7 +49,7 @@ function without(address: string): () => void {
   return () => spy.mockRestore();
 }
 
-/** Resolves after the next attempt to listen on missing addresses. */
+/** Advances the clock, and resolves after the next attempt to listen on missing addresses. */
 async function later(clock: FakeClock): Promise<void> {
   clock.advance(MISSING_ADDRESS_RETRY_MS);
   await new Promise((resolve) => setTimeout(resolve, 20));

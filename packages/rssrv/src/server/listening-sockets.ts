@@ -92,9 +92,9 @@ export class ListeningSockets {
   }
 
   /**
-   * Listens on every interface in `configs` that is not open yet. Returns an error for each interface whose address is missing, and retries
-   * these interfaces. Throws E_ADDRESS_MISSING if every address is missing, and E_ADDRESS_IN_USE, E_RIGHTS or E_SYSTEM for any other
-   * failure. After an exception, no new socket remains open.
+   * Listens on every interface in `configs` that is not open yet. Returns an error for each interface whose address is missing, and tries
+   * these interfaces again later. Throws E_ADDRESS_MISSING if every address is missing. Throws E_ADDRESS_IN_USE, E_RIGHTS or E_SYSTEM for
+   * any other failure. If this method throws, it leaves no new socket open.
    */
   async open(configs: readonly ServerInterfaceConfig[]): Promise<RsError[]> {
     const { opened, missing } = await this.openNew(configs, this.ports.connected);
@@ -106,7 +106,10 @@ export class ListeningSockets {
     return missing;
   }
 
-  /** Throws the errors of `open`, and leaves no new socket open. A client that connects during this call has to connect again. */
+  /**
+   * Throws the same errors as `open` for these interfaces, and leaves no new socket open. A client that connects during this call has to
+   * connect again.
+   */
   async examine(configs: readonly ServerInterfaceConfig[]): Promise<void> {
     const { opened } = await this.openNew(configs, (socket) => socket.destroy());
     for (const listeningSocket of opened) listeningSocket.close();

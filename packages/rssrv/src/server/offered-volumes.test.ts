@@ -1,5 +1,5 @@
-// What the server offers to clients about encryption, for each value of `tls`. test/integration tests the lists of volumes, with the
-// listener.
+// Which TLS features the server offers to clients for each value of `tls`, and how it refuses an OPEN. test/integration tests the lists of
+// volumes, with the listener.
 
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
 import type { TlsPolicy } from '@rsio/common/config/schema/types';
@@ -11,11 +11,7 @@ import type { VolumeFailure } from '../volumes/volume-failures.ts';
 import { checkTls, identityOf, identityWith, notOffered } from './offered-volumes.ts';
 
 const config = (tls: string) =>
-  parseRssrvConfig(
-    `[namespace n]\nnamespaceid = 1\ntls = ${tls}\n[server big-9]\nserverid = 1\n[interface i]\naddress = 10.0.0.1\n`,
-    'f',
-    false,
-  );
+  parseRssrvConfig(`[namespace n]\nnamespaceid = 1\ntls = ${tls}\n[server big-9]\nserverid = 1\n[interface i]\naddress = 10.0.0.1\n`, 'f');
 
 test.each<[TlsPolicy, boolean, boolean]>([
   ['off', false, false],
@@ -41,7 +37,7 @@ test('A plain connection is refused only where encryption is required, and the r
   );
 });
 
-// Regression: the refusal of an OPEN contained the error of the pool, with its path.
+// Regression: the refusal of an OPEN contained the error of the pool, which names the path of the pool.
 test('an OPEN of a volume whose pool is not available names no path, and a hidden volume is refused as a missing one', () => {
   const failure = (name: string, message: string, clients: readonly string[] | null, context = {}): VolumeFailure => {
     return { name, universe: 0, clients, error: new RsError('E_VOLUME', message, context) };

@@ -1,5 +1,5 @@
-// Determines which volumes the server offers to each client, and the refusal of an OPEN for any other volume. Pure. Invariant: a client
-// sees only volumes that it may attach, even in refusals.
+// Determines which volumes the server offers to each client, and the refusal of an OPEN for any other volume. This module is pure.
+// Invariant: a client sees only volumes that it may attach, even in refusals.
 
 import { randomBytes } from 'node:crypto';
 import type { RssrvConfig, TlsPolicy } from '@rsio/common/config/schema/types';
@@ -31,7 +31,7 @@ export function listFor(
   return { generation, interfaces, volumes: offeredTo(node, served).map((volume) => volumeEntry(volume, factsOf(volume))) };
 }
 
-/** Notifies the clients that may attach one of the volumes `seenBy` of a changed list; null: all clients. */
+/** Tells clients that the list has changed: those that may attach one of the volumes in `seenBy`, or all clients if `seenBy` is null. */
 export function announceList(
   sessions: readonly ServedSession[],
   list: Omit<Extract<ToSession, { type: 'list-changed' }>, 'type'>,
@@ -51,8 +51,9 @@ function volumeEntry(volume: ServedVolume, facts: Pick<VolumeEntry, 'holders' | 
 }
 
 /**
- * Returns the refusal of an OPEN for a volume that is not served. If the volume is one of `failures`, the client waits; otherwise the
- * volume does not exist for the client. `server`: its name. `whyNoSnapshot`: reason why a volume of this client has no such snapshot.
+ * Returns the refusal of an OPEN for a volume that is not served. If the volume is in `failures`, the status makes the client wait;
+ * otherwise the volume does not exist for the client. `server` is the name of the server. `whyNoSnapshot` says that a volume of this client
+ * lacks the requested snapshot; null if that is not the reason.
  */
 export function notOffered(
   node: string,
@@ -71,7 +72,10 @@ export function notOffered(
   return { granted: false, status, sentence, holders: [] };
 }
 
-/** Hides the reason why a pool cannot be used from the clients of its volumes. The clients of a configured volume get the reason. */
+/**
+ * Returns the text for clients about a volume that cannot be served. The clients of a pool's volume do not learn why the pool cannot be
+ * used; the clients of a configured volume get the reason.
+ */
 function failureText({ name, error: { message, context } }: VolumeFailure): string {
   return typeof context['pool'] === 'string' ? clientText(message, `Volume ${name} cannot be used now`) : message;
 }
@@ -97,7 +101,10 @@ export function identityWith(identity: ServerIdentity, tls: TlsPolicy): ServerId
   return { ...identity, features, requiresTls: tls === 'require' };
 }
 
-/** Throws E_TLS if a connection with these features may not become a path, because the setting has changed since its HELLO. */
+/**
+ * Throws E_TLS if a connection with these features may not become a path. This happens if the `tls` setting has changed since the HELLO of
+ * the connection.
+ */
 export function checkTls(features: readonly string[], { server, namespace }: Pick<RssrvConfig, 'server' | 'namespace'>): void {
   if (namespace.tls !== 'require' || features.includes(FEATURE.TLS)) return;
   throw new RsError('E_TLS', plainRefused(server.name));

@@ -1,5 +1,5 @@
-// The plan for a changed rssrvcfg. The tests parse real texts, so that parser and plan agree. test/integration shows that a plan is
-// applied.
+// The plan for a changed rssrvcfg. The tests parse real configuration texts, so that they also show that parser and plan agree.
+// test/integration tests that a plan is applied.
 
 import { describe, expect, test } from 'vitest';
 import { parseRssrvConfig } from '@rsio/common/config/reader/rssrvcfg';
@@ -30,7 +30,7 @@ big-2 0xbig2-secret-of-the-lab
 venus 0xvenus-secret-of-the-lab
 `;
 
-/** Every volume is served, and no client has one open. */
+/** The status of a volume that is served and that no client has open. */
 const unused = ({ sizeBytes }: ServerVolumeConfig): VolumeStanding => ({ sizeBytes, users: [] });
 
 function plan(...edits: readonly (readonly [string, string])[]): ReloadPlan | ReloadRefusal {
@@ -39,7 +39,7 @@ function plan(...edits: readonly (readonly [string, string])[]): ReloadPlan | Re
     if (!text.includes(from)) throw new Error(`The file has no ${from}`);
     text = text.replace(from, to);
   }
-  return reloadPlan(parseRssrvConfig(FILE, 'rssrvcfg', false), parseRssrvConfig(text, 'rssrvcfg', false), unused);
+  return reloadPlan(parseRssrvConfig(FILE, 'rssrvcfg'), parseRssrvConfig(text, 'rssrvcfg'), unused);
 }
 
 function applied(...edits: readonly (readonly [string, string])[]): ReloadPlan {
@@ -120,18 +120,18 @@ describe('applied', () => {
   });
 
   test('a section [rights], even an empty one, changes what a forced take-over needs, in both directions', () => {
-    const [without, empty] = [parseRssrvConfig(FILE, 'rssrvcfg', false), parseRssrvConfig(`${FILE}\n[rights]\n`, 'rssrvcfg', false)];
+    const [without, empty] = [parseRssrvConfig(FILE, 'rssrvcfg'), parseRssrvConfig(`${FILE}\n[rights]\n`, 'rssrvcfg')];
     expect(reloadPlan(without, empty, unused)).toMatchObject({ changes: ['a forced take-over needs the right admin'] });
     expect(reloadPlan(empty, without, unused)).toMatchObject({ changes: ['a forced take-over no longer needs the right admin'] });
   });
 
   test('triggers that are added, changed and removed are named, and one that is only elsewhere in the file is not', () => {
     const both = '[trigger a]\non = event\nrun = /bin/true\n[trigger b]\non = event\nrun = /bin/true\n';
-    const [without, before] = [parseRssrvConfig(FILE, 'rssrvcfg', false), parseRssrvConfig(FILE + both, 'rssrvcfg', false)];
+    const [without, before] = [parseRssrvConfig(FILE, 'rssrvcfg'), parseRssrvConfig(FILE + both, 'rssrvcfg')];
     expect(reloadPlan(without, before, unused)).toMatchObject({ changes: ['trigger a is added', 'trigger b is added'] });
-    const after = parseRssrvConfig(`${FILE}\n\n[trigger b]\non = event\nrun = /bin/false\n`, 'rssrvcfg', false);
+    const after = parseRssrvConfig(`${FILE}\n\n[trigger b]\non = event\nrun = /bin/false\n`, 'rssrvcfg');
     expect(reloadPlan(before, after, unused)).toMatchObject({ changes: ['trigger a is removed', 'trigger b has other settings'] });
-    expect(reloadPlan(before, parseRssrvConfig(`${FILE}\n${both}`, 'rssrvcfg', false), unused)).toMatchObject({ changes: [] });
+    expect(reloadPlan(before, parseRssrvConfig(`${FILE}\n${both}`, 'rssrvcfg'), unused)).toMatchObject({ changes: [] });
   });
 
   test('clients are added, removed, or get another key; no key is printed', () => {
@@ -151,8 +151,8 @@ describe('applied', () => {
   test('a key that is changed in steps ends nothing when the second one comes, and drops the old one when that goes', () => {
     const [one, two] = ['big-2 0xbig2-secret-of-the-lab', 'big-2 0xbig2-secret-of-the-lab 0xnew-secret-of-the-lab'];
     expect(applied([one, two])).toMatchObject({ droppedKeys: [], changes: ['client big-2 has a second key: both are valid'] });
-    const during = parseRssrvConfig(FILE.replace(one, two), 'rssrvcfg', false);
-    const after = parseRssrvConfig(FILE.replace(one, 'big-2 0xnew-secret-of-the-lab'), 'rssrvcfg', false);
+    const during = parseRssrvConfig(FILE.replace(one, two), 'rssrvcfg');
+    const after = parseRssrvConfig(FILE.replace(one, 'big-2 0xnew-secret-of-the-lab'), 'rssrvcfg');
     expect(reloadPlan(during, after, unused)).toMatchObject({
       droppedKeys: [{ client: 'big-2', keys: ['0xbig2-secret-of-the-lab'] }],
       changes: ['client big-2 has one key again: a session by the other one ends, its holds stay'],
@@ -183,9 +183,7 @@ describe('applied', () => {
     ['require', 'off', false, 'tls is off: new paths are plain, and encrypted ones stay'],
     ['require', 'require', false, undefined],
   ])('tls from %s to %s: plain paths end: %s', (from, to, ends, text) => {
-    const [old, next] = [from, to].map((tls) =>
-      parseRssrvConfig(FILE.replace('port = 5000', `port = 5000\ntls = ${tls}`), 'rssrvcfg', false),
-    );
+    const [old, next] = [from, to].map((tls) => parseRssrvConfig(FILE.replace('port = 5000', `port = 5000\ntls = ${tls}`), 'rssrvcfg'));
     expect(reloadPlan(old!, next!, unused)).toMatchObject({ endsPlainPaths: ends, changes: text === undefined ? [] : [text] });
   });
 
@@ -210,8 +208,8 @@ describe('applied', () => {
   test('a warning is printed once', () => {
     const short = ['big-2 0xbig2-secret-of-the-lab', 'big-2 0xb'] as const;
     expect(applied(short).newWarnings.map(({ message }) => message)).toEqual([expect.stringMatching(/^Short key of client big-2/)]);
-    const config = parseRssrvConfig(FILE.replace(...short), 'rssrvcfg', false);
-    const again = reloadPlan(config, parseRssrvConfig(`\n${FILE.replace(...short)}`, 'rssrvcfg', false), unused);
+    const config = parseRssrvConfig(FILE.replace(...short), 'rssrvcfg');
+    const again = reloadPlan(config, parseRssrvConfig(`\n${FILE.replace(...short)}`, 'rssrvcfg'), unused);
     expect(again).toMatchObject({ kind: 'apply', newWarnings: [] });
   });
 });

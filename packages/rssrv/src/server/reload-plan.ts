@@ -1,6 +1,6 @@
 // Decides how a changed rssrvcfg applies to a running server. The result contains either all changes, or every reason why the file is
-// refused. Pure. The module volume-plan.ts decides about volumes, and the listener makes the changes. Invariants: if any part is refused,
-// the whole file is refused; no message shows a secret key.
+// refused. This module is pure. The module volume-plan.ts decides about volumes, and the listener makes the changes. Invariants: if one
+// part is refused, the whole file is refused; no message shows a secret key.
 
 import type {
   MetricsConfig,
@@ -32,7 +32,10 @@ export interface ReloadPlan {
   readonly isListChanged: boolean;
   /** Names of clients that are no longer admitted. */
   readonly removedClients: readonly string[];
-  /** Keys that are no longer valid. A session that was begun or joined with such a key ends, because an impostor may have used the key. */
+  /**
+   * Keys that are no longer valid. A session that was begun or joined with one of these keys ends, because an impostor may have used the
+   * key.
+   */
   readonly droppedKeys: readonly DroppedKeys[];
   /** True if the server begins to require encrypted paths. It then ends plain paths. */
   readonly endsPlainPaths: boolean;
@@ -153,7 +156,7 @@ function triggerChanges(old: RssrvConfig, next: RssrvConfig): string[] {
   ];
 }
 
-/** Returns the changed rights of clients that stay, and changes of the right to force a take-over. */
+/** Returns log texts about the changed rights of clients that stay configured, including the right to force a take-over. */
 function rightsChanges(old: RssrvConfig, next: RssrvConfig): string[] {
   const rights = ({ rights: lines }: RssrvConfig): Map<string, string> =>
     new Map(lines.map(({ name, role, pools, limitBytes, limits }) => [name, JSON.stringify([role, pools, limitBytes, limits])]));
@@ -174,7 +177,7 @@ interface KeyChange {
   readonly added: readonly string[];
 }
 
-/** Returns the changed keys of clients that stay. */
+/** Returns the changed keys of clients that stay configured. */
 function keyChanges(old: RssrvConfig, next: RssrvConfig): KeyChange[] {
   const before = new Map(old.clients.map((client) => [client.name, clientKeys(client)]));
   return next.clients.flatMap((client) => {

@@ -1,4 +1,4 @@
-// The order of reloads and their log lines. Configuration and listener are stand-ins.
+// The order of reloads and of their log lines. Stand-ins replace the configuration and the listener.
 // reload-plan.test.ts tests the plans.
 
 import { expect, test } from 'vitest';
@@ -19,7 +19,7 @@ class Scene {
   readonly audited: string[] = [];
   readonly applied: string[] = [];
   text = fileWith('10.0.0.1');
-  config: RssrvConfig = parseRssrvConfig(this.text, 'rssrvcfg', false);
+  config: RssrvConfig = parseRssrvConfig(this.text, 'rssrvcfg');
   failure: RsError | null = null;
   release: () => void = () => {};
   isHeld = false;
@@ -40,7 +40,7 @@ class Scene {
     this.reloader = new Reloader({
       log,
       current: () => this.config,
-      load: async (text = this.text) => ({ config: parseRssrvConfig(text, 'rssrvcfg', false), discard: async () => void this.discarded++ }),
+      load: async (text = this.text) => ({ config: parseRssrvConfig(text, 'rssrvcfg'), discard: async () => void this.discarded++ }),
       exclusive: (work) => work(),
       examine: async () => {
         if (this.failure !== null) throw this.failure;

@@ -32,15 +32,18 @@ export interface ReloadPorts<Loaded extends LoadedConfig> {
    * Reads the configuration file, or `text` as its content, and opens the pools. Throws if the text is invalid or the file is unreadable.
    */
   load(text?: string): Promise<Loaded>;
-  /** Throws if the configuration cannot come into force for a reason that is known without opening its volumes. Changes nothing. */
+  /**
+   * Examines a configuration without opening its volumes, and changes nothing. Throws if a reason is found why the configuration cannot
+   * come into force.
+   */
   examine(next: Loaded): Promise<void>;
-  /** Executes a reload when no other change of the server is in progress. */
+  /** Executes `work` (a reload) when no other change of the server is in progress. */
   exclusive<T>(work: () => Promise<T>): Promise<T>;
   /** Returns the status of a volume in the configuration in force. */
   standingOf(volume: ServerVolumeConfig): VolumeStanding;
   /** Applies the whole plan, or throws and changes nothing. */
   apply(plan: ReloadPlan, next: Loaded): Promise<void>;
-  /** Sets the level for this log and the workers' logs. */
+  /** Sets the log level of the listener and of all workers. */
   setLevel(level: LogLevel): void;
 }
 
@@ -58,14 +61,14 @@ export class Reloader<Loaded extends LoadedConfig> {
     this.ports = ports;
   }
 
-  /** Reloads at once or, if a reload is in progress, once more after that reload. `by`: the asker, such as `SIGHUP`. */
+  /** Reloads at once or, if a reload is in progress, once more after that reload. `by` is the asker, such as `SIGHUP`. */
   ask(by: string): void {
     void this.request(by).catch(() => undefined);
   }
 
   /**
-   * Like `ask`. Returns a text for each change. Throws the error of reading the file, or E_CONFIG with the reasons for a refusal; the
-   * server then keeps its configuration.
+   * Reloads like `ask`, and returns a text for each change. If the file cannot be read, throws that error. If the file is refused, throws
+   * E_CONFIG with the reasons. After any error, the server keeps its configuration.
    */
   request(by: string): Promise<readonly string[]> {
     return new Promise((resolve, reject) => {
@@ -75,8 +78,8 @@ export class Reloader<Loaded extends LoadedConfig> {
   }
 
   /**
-   * Examines a text as the next configuration file and changes nothing. Returns the changes that a reload would make, or throws its error.
-   * A reload with the text can still fail when it opens volumes or sockets.
+   * Examines a text as the next configuration file and changes nothing. Returns the changes that a reload with this text would make, or
+   * throws the error of that reload. A reload with the text can still fail when it opens volumes or sockets.
    */
   check(text: string): Promise<{ readonly changes: readonly string[]; readonly warnings: readonly string[] }> {
     return this.ports.exclusive(async () => {
@@ -98,7 +101,7 @@ export class Reloader<Loaded extends LoadedConfig> {
 
   private async run(): Promise<void> {
     while (this.waiters.length > 0) await this.once();
-    // This must happen in the event-loop turn of the last check for waiters, so that a later request starts a new reload.
+    // `running` must become null in the same event-loop turn as the last check for waiters, so that a later request starts a new reload.
     this.running = null;
   }
 
@@ -116,13 +119,13 @@ export class Reloader<Loaded extends LoadedConfig> {
       const error = toRsError(thrown);
       for (const text of problemTexts(error)) this.ports.log.error(`Reload: ${text} [${error.code}]`);
       this.ports.log.error(`Reload refused: ${KEPT}`, eventOf('configuration', '-', 'refused', problemTexts(error).join('; ')));
-      // A request that arrived after the file was read may mean a corrected file, and gets a reload of its own.
+      // A request that arrived after the file was read gets a reload of its own, because the file may have been corrected since.
       const refused = waiters.length > 0 ? waiters : this.waiters.splice(0);
       for (const { reject } of refused) reject(error);
     }
   }
 
-  /** `by`: all askers of this reload. */
+  /** Reads the configuration and applies it. `by` lists all askers of this reload. */
   private async reload(by: readonly string[]): Promise<readonly string[]> {
     const { log } = this.ports;
     const next = await this.ports.load();

@@ -1,5 +1,6 @@
-// Incarnations over restarts, and remaining processes of an old listener: the new listener ends workers and helpers, and no other process,
-// before it continues. test/integration/kill-combinations.test.ts has real workers; these tests use other real processes.
+// Incarnations over restarts, and processes that an old listener has left behind: before the new listener continues, it ends the remaining
+// workers and helpers, and no other process. Here, other real processes stand in for workers; test/integration/kill-combinations.test.ts
+// has real workers.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';

@@ -16,12 +16,15 @@ const WORKER = object({ pid: integer(), startTime: text() });
 type WorkerRecord = Of<typeof WORKER>;
 
 const CONTENT = object({
-  /** Random id of the file; files from earlier versions have none. */
+  /** Random id of the file. Files of earlier versions have no such id. */
   run: optional(text()),
   workers: list(WORKER),
   /** Maps each volume id to a count of events in which writes may have been lost. */
   lives: map(integer()),
-  /** Number of listeners that left workers behind. It is a part of every incarnation, so each such end starts new ones. */
+  /**
+   * Number of listeners that exited and left workers behind. The number is a part of every incarnation, so such an exit starts a new
+   * incarnation of every volume's storage.
+   */
   listenerEnds: integer(),
 });
 type Content = Of<typeof CONTENT>;
@@ -111,8 +114,8 @@ export class RunRecords {
 
 /**
  * Returns the pids of remaining workers, and of helpers that have outlived their worker and may still be changing the storage. The kernel
- * does not reuse the pid of a worker while helpers remain in its process session. If another process has the pid, the helpers have
- * therefore exited.
+ * does not reuse the pid of a worker while helpers remain in its process session. Therefore, if another process has the pid of a worker,
+ * the helpers of that worker have exited.
  */
 function remainingProcesses(workers: readonly WorkerRecord[]): number[] {
   return workers.flatMap(({ pid, startTime }) => {

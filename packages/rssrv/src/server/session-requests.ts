@@ -1,6 +1,6 @@
 // Answers the requests of sessions to the listener: the list, OPENs, the ends of holds, ADMIN, files, and clones of chunks. Other modules
-// decide each answer. Invariant: before a session is granted a volume, it gets the limits of the volume, and the order to hold changes if a
-// snapshot is being made.
+// decide each answer. Invariant: before a session is granted a volume, the session gets the limits of the volume. If a snapshot of the
+// volume is being made, the session first gets the order to hold changes, too.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -57,7 +57,10 @@ export interface SessionRequestPorts {
   incarnationEnded(volume: ServedVolume): Promise<void>;
   /** Called when writes to a volume may be lost. */
   lost(volumeId: string): void;
-  /** Called when facts of these volumes in the list have changed; null: all clients are notified. */
+  /**
+   * Called when the list shows these volumes differently. Only clients that may attach one of the volumes are notified; if `volumes` is
+   * null, all clients are.
+   */
   listChanged(volumes: readonly ServedVolume[] | null): void;
 }
 
@@ -142,7 +145,8 @@ export class SessionRequests {
       },
       incarnationOf: (volume) => ports.incarnationOf(volume),
       incarnationEnded: (volume) => ports.incarnationEnded(volume),
-      // A VOTE counts as an order, because a fence is answered only when no order of its client is being executed.
+      // A VOTE counts as an order. A fence is answered only when no order of the fenced client is being executed, so no VOTE of the client
+      // runs after the answer.
       order: (node, work) => fences.order(node, work),
       usersOf: (id) => ports.admissions().sessions.flatMap(({ client, uses }) => (uses.has(id) ? [client.node] : [])),
       revoke: (node, id, epoch, why) => ports.admissions().revokeForTakeOver(node, id, epoch, why),
@@ -186,7 +190,7 @@ function heldField(heldBy: string | null): { readonly heldBy?: string } {
   return heldBy === null ? {} : { heldBy };
 }
 
-/** Gets the administration at each call, because it is made after this module. */
+/** Reads the port `administration` at each call, because the administration is made later than SessionRequests. */
 function replicasOf({ administration }: Pick<SessionRequestPorts, 'administration'>): ReplicaStore {
   return {
     place: (volumeId, mirror) => administration().replicas.place(volumeId, mirror),

@@ -31,7 +31,7 @@ export interface UnprovenConnectionPorts {
   readonly secretOf: SecretLookup;
   /** Returns the delay that earlier wrong proofs impose on the client's proof; null if there is no delay. */
   limitOf(hello: Hello): ProofLimit | null;
-  /** Called for a proven connection. The socket is paused, has no listeners, and belongs to the callee. */
+  /** Called for a proven connection. The socket is paused and has no listeners, and the callee owns it from then on. */
   proven(socket: Socket, proven: Proven): void;
   /** `hello` is null if no HELLO was received. */
   refused(socket: Socket, refusal: Refusal, hello: Hello | null): void;
@@ -102,7 +102,7 @@ export class UnprovenConnection {
       return;
     }
     this.detach();
-    // Ignore a reset until the worker has the socket; the worker's first write then reports the reset.
+    // Ignore a connection reset that arrives before the worker has the socket. The worker's first write then reports the reset.
     this.socket.on('error', () => undefined);
     this.ports.proven(this.socket, outcome);
   }

@@ -1,4 +1,4 @@
-// Unproven connections over loopback sockets: a client is not affected by other peers on its address. The clock of the limits is fake;
+// Unproven connections over loopback sockets: a client is not affected by other peers on its address. The limits use a fake clock.
 // test/bad-input tests the bytes of one connection.
 
 import { randomBytes } from 'node:crypto';

@@ -1,6 +1,7 @@
 // Admission control for unproven connections: limits their number per address and in total, and delays further proofs after wrong proofs.
-// Invariants: No connection is refused because of its address before its PROOF. When there is no room, the oldest connection from the same
-// address, or the oldest of all, is evicted. Wrong proofs for one node do not affect other nodes. A peer without a proof causes no event.
+// Invariants: no connection is refused because of its address before its PROOF. If there is no room, the oldest connection from the same
+// address is evicted, or the oldest of all connections. Wrong proofs for one node do not affect other nodes. A peer without a proof causes
+// no event.
 
 import type { Socket } from 'node:net';
 import { type Claim, ProofLimits } from '@rsio/protocol/auth/proof-limits';
@@ -22,16 +23,16 @@ export interface UnprovenLimiterPorts {
   readonly clock: Clock;
   readonly log: Log;
   newHandshake(): ServerHandshake;
-  /** Returns the keys of a node, none for an unknown node. */
+  /** Returns the keys of a node; an empty list for an unknown node. */
   keysOf(node: string): readonly string[];
   readonly secretOf: SecretLookup;
   /** Returns the secret of the node's session, or null if the node has no session. */
   currentSecretOf(node: string): Buffer | null;
-  /** Returns true if the given machine has already proved its identity as the given node. */
+  /** Returns true if the machine in the claim has already proved that it is the node in the claim. */
   isKnown(claim: Claim): boolean;
   /**
-   * Called for a proven connection. The socket is paused and belongs to the callee. `isOutdated` is true if a reload since HELLO has
-   * removed the interface or the key that the client has proved.
+   * Called for a proven connection. The socket is paused, and the callee owns it from then on. `isOutdated` is true if a reload since HELLO
+   * has removed the interface of the connection, or the key that the client has proved.
    */
   proven(socket: Socket, proven: KeyProven, listeningSocket: ListeningSocket, isOutdated: boolean): void;
 }
@@ -40,9 +41,12 @@ export class UnprovenLimiter {
   private readonly ports: UnprovenLimiterPorts;
   private readonly limits: ProofLimits;
   private readonly refusals: RateLimitedLog;
-  /** Limits the lines for each node name and address, so that one peer's guesses do not suppress the lines about another's. */
+  /**
+   * Limits the log lines for each pair of node name and address, so that one peer's wrong proofs do not suppress the lines about another
+   * peer.
+   */
   private readonly wrongProofs: RateLimitedLog;
-  /** Limits the lines about wrong proofs in total, because a peer can invent any number of names. */
+  /** Limits the total number of log lines about wrong proofs, because a peer can invent any number of names. */
   private readonly allProofs: RateLimitedLog;
   private readonly bodies = new BufferPool(UNPROVEN_POOL_BYTES);
   /** Connections by source address, oldest first. */
@@ -91,7 +95,7 @@ export class UnprovenLimiter {
         this.remove(connection, source);
         if (refusal.isFailedProof && hello !== null) this.limits.failed({ address, node: hello.node, machine: hello.machine });
         const why = `${refusal.logReason} [${refusal.code}]`;
-        // Add no event, because any peer could then push other events out of the list, and start the programs of triggers.
+        // Add no event: with events for refusals, any peer could push other events out of the list, and start the programs of triggers.
         const write = (): void => log.warn(`Refused ${address} on ${name}: ${why}`, { audit: refusal.isFailedProof });
         if (refusal.isFailedProof && hello !== null)
           this.wrongProofs.note(`Wrong proofs of node ${hello.node} from ${address}`, () => this.allProofs.note('Wrong proofs', write));

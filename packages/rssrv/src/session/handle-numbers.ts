@@ -1,6 +1,7 @@
 // Assigns the handle numbers of a session. A session has 65,535 handle numbers and uses each of them only once, so that a late request for
 // a closed handle never reaches another volume. The server ends the session before the numbers run out.
 
+import { assert } from '@rsio/common/lib/assert';
 import { HANDLE_NUMBERS_LOW_PART, SESSION_QUIET_MS } from './limits.ts';
 
 const HANDLE_MAX = 0xffff;
@@ -13,14 +14,14 @@ export class HandleNumbers {
     return HANDLE_MAX;
   }
 
-  /** True if so few numbers are left that the session should end soon. */
+  /** True if so few unused numbers are left that the session should end soon. */
   get areLow(): boolean {
     return (this.last - this.next) * HANDLE_NUMBERS_LOW_PART < this.last;
   }
 
   /**
-   * Returns the reason why the session should end now, or null if it should continue. `oldestMs`: the age of the session's oldest executing
-   * request. While requests are slow, the session continues, because ending the session would delay new requests.
+   * Returns the reason why the session should end now, or null if it should continue. `oldestMs` is the age of the session's oldest
+   * executing request. While requests are slow, the session continues, because ending the session would delay new requests.
    */
   whyEnd(oldestMs: number): string | null {
     if (!this.areLow || oldestMs >= SESSION_QUIET_MS) return null;
@@ -28,7 +29,8 @@ export class HandleNumbers {
   }
 
   /**
-   * Returns true if more than `promised` numbers are left. `promised`: the number of OPENs in progress, each of which will use one number.
+   * Returns true if more than `promised` unused numbers are left. `promised` is the number of OPENs in progress, each of which will use one
+   * number.
    */
   hasMoreThan(promised: number): boolean {
     return this.next + promised <= this.last;
@@ -39,6 +41,7 @@ export class HandleNumbers {
   }
 
   take(): number {
+    assert(this.next <= this.last, 'The session has no handle number left');
     return this.next++;
   }
 }

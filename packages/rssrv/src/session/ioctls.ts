@@ -1,6 +1,8 @@
-// Answers the IOCTLs of an open handle in a server process. If only the listener knows the answer, this module asks it through ports.
-// Invariant: each IOCTL is answered once; an IOCTL that works on the storage counts as a request in progress, so that a close waits for it.
+// Answers the IOCTLs of an open handle in a server process. If only the listener can answer an IOCTL, this module asks the listener through
+// ports. Invariant: each IOCTL is answered once; an IOCTL that works on the storage counts as a request in progress, so that a close waits
+// for it.
 
+import { counted } from '@rsio/common/lib/assert';
 import type { InFlight } from '@rsio/common/structures/in-flight';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { EXTENTS_PER_ANSWER_MAX } from '@rsio/protocol/wire/limits';
@@ -42,11 +44,11 @@ export interface IoctlHandle {
 export interface IoctlEvents {
   done(body: Buffer | null): void;
   refused(status: Status, sentence: string): void;
-  /** Converts the status of the backend into that of the answer (session-volumes.ts). */
+  /** Converts the status of the backend into the status of the answer (session-volumes.ts). */
   outcome(status: Status): Status;
 }
 
-/** `number`: number of the IOCTL. The handle must not be closing. Throws E_PROTOCOL if the request is not well formed. */
+/** Answers the IOCTL with this number. The handle must not be closing. Throws E_PROTOCOL if the request is not well formed. */
 export async function ioctl(ports: IoctlPorts, open: IoctlHandle, number: number, body: Buffer, events: IoctlEvents): Promise<void> {
   if (number === IOCTL.IDENTIFY) events.done(identify(open));
   else if (number === IOCTL.EXTENTS) extents(open, body, events);
@@ -58,7 +60,9 @@ export async function ioctl(ports: IoctlPorts, open: IoctlHandle, number: number
   else events.refused(STATUS.UNSUPPORTED, `There is no IOCTL ${number}`);
 }
 
-/** OK means that the handle is not closing. For a closing handle, the caller answers STALE. */
+/**
+ * Answers the IOCTL TERM. The answer OK tells the client that the handle is not closing. For a closing handle, the caller answers STALE.
+ */
 function term({ volume }: IoctlHandle, events: IoctlEvents): void {
   if (volume.replica === undefined) events.refused(STATUS.UNSUPPORTED, `Volume ${volume.name} is no replica of a mirror`);
   else events.done(null);
@@ -97,7 +101,7 @@ function sums(open: IoctlHandle, body: Buffer, events: IoctlEvents): void {
   mirrorSums(backend, request, (status, answer) => {
     if (status === STATUS.OK) events.done(answer);
     else refuse(events, events.outcome(status));
-    open.sumsUnderWay--;
+    open.sumsUnderWay = counted(open.sumsUnderWay - 1, 'checksums in progress');
     open.inFlight.end();
   });
 }
@@ -137,7 +141,7 @@ function extents(open: IoctlHandle, body: Buffer, events: IoctlEvents): void {
   try {
     backend.extents(positionBytes, request.sectors * SECTOR_BYTES, ended);
   } catch (error) {
-    // Count the request as ended, because closing the handle would otherwise wait for the request forever.
+    // Count the request as ended even after an error. Otherwise, closing the handle would wait for the request forever.
     open.inFlight.end();
     throw error;
   }

@@ -10,8 +10,8 @@ const MIB = 1024 * KIB;
 // --- session: sessions, IOCTLs, probe connections.
 
 /**
- * Maximum total size of the READs that a session is re-executing for late copies. READs that are executed again do not count against the
- * window.
+ * Maximum total size of the READs that a session is executing again for late copies. These READs need a bound of their own, because they do
+ * not count against the window.
  */
 export const REREAD_MAX_BYTES = 8 * MIB;
 /** The server ends a session at the next quiet moment if less than 1/HANDLE_NUMBERS_LOW_PART of the session's handle numbers is left. */
@@ -19,12 +19,13 @@ export const HANDLE_NUMBERS_LOW_PART = 20;
 /** A session is quiet if all requests in execution are younger than SESSION_QUIET_MS. */
 export const SESSION_QUIET_MS = 100;
 /**
- * While a path has more than ANSWERS_QUEUED_MAX_BYTES of queued answers, further READs on the path wait. With a longer queue, the data
- * would leave the processor's cache before it is sent.
+ * While a path has more than ANSWERS_QUEUED_MAX_BYTES of queued answers, further READs on the path wait. With a longer queue, data would no
+ * longer be in the processor's cache when it is sent.
  */
 export const ANSWERS_QUEUED_MAX_BYTES = MIB;
 /**
- * The same bound for an encrypted path: one batch. TLS copies the data twice before it is sent, and all copies share the cache.
+ * Bound on the queued answers of an encrypted path, instead of ANSWERS_QUEUED_MAX_BYTES. The bound is one batch, because TLS copies the
+ * data twice before it is sent, and all copies must fit into the processor's cache.
  */
 export const ANSWERS_QUEUED_ENCRYPTED_MAX_BYTES = OUTPUT_BATCH_BYTES;
 /**
@@ -45,10 +46,12 @@ export const SPACE_RETRY_MS = 500;
 
 // IOCTLs.
 
-/** Maximum number of MIRROR_SUMS requests in progress on a handle. Each needs a buffer of one piece. Further ones are refused. */
+/**
+ * Maximum number of MIRROR_SUMS requests in progress on a handle. Each request needs a buffer of one piece. Further requests are refused.
+ */
 export const SUMS_PER_HANDLE_MAX = 4;
 
-// Probe connections.
+// Probe connections. PROBE_CONNECTIONS_MAX is the maximum number of probe connections in total.
 
 export const PROBE_CONNECTIONS_MAX = 4;
 /** Maximum number of probe connections from one node, so that no node can lock out others. */
@@ -56,25 +59,40 @@ export const PROBES_PER_NODE_MAX = 2;
 
 // --- session/channel: what a server process may send. The listener ends a process that sends more.
 
-/** Longest message of a server process: the figures of FIGURES_VOLUMES_MAX volumes. */
+/** Maximum length of a message of a server process. The longest message is a report with the figures of FIGURES_VOLUMES_MAX volumes. */
 export const WORKER_MESSAGE_MAX_BYTES = 16 * MIB;
-/** Maximum number of volumes in one report of a session: the volumes with a handle, and some volumes without one that were closed. */
+/**
+ * Maximum number of volumes in one report of a session. The report contains the volumes with an open handle, and volumes that were closed
+ * since the last report.
+ */
 export const FIGURES_VOLUMES_MAX = 2 * HANDLES_PER_SESSION_MAX;
-/** A report has at most this many times PATHS_PER_TRUNK_MAX paths, because it names closing paths beside their replacements. */
+/**
+ * The maximum number of paths in a report is PATHS_CLOSING_FACTOR times PATHS_PER_TRUNK_MAX, because a report names both closing paths and
+ * their replacements.
+ */
 export const PATHS_CLOSING_FACTOR = 4;
 export const UNPROTECTED_MAX = 16;
-/** Maximum number of unanswered requests of a session to the listener, except ADMIN and VOTE. Slots and released handles cause them. */
+/**
+ * Maximum number of unanswered requests of a session to the listener, except ADMIN and VOTE. Requests in slots and the release of handles
+ * cause these requests.
+ */
 export const ASKS_MAX = 16 * HANDLES_PER_SESSION_MAX;
-/** Maximum number of bytes sent to a server process that it has not read. The listener ends a process with more. */
+/**
+ * Maximum number of bytes that the listener has sent to a server process and that the process has not read. If this bound is exceeded, the
+ * listener ends the process.
+ */
 export const WORKER_UNREAD_MAX_BYTES = 64 * MIB;
-/** Time between the end of the channel of a server process and its exit. */
+/** Time within which a server process must exit after its channel has ended. */
 export const CHANNEL_END_MS = 1_000;
 
 // The log of a server process (worker-lines.ts).
 
-/** Longest line that the listener takes; a longer one is cut. */
+/** Maximum length of a log line of a server process. The listener cuts longer lines. */
 export const WORKER_LINE_MAX_BYTES = 16 * KIB;
 export const WORKER_LINE_PATH_MAX_CHARS = 64;
-/** Maximum rate of a server process's log, with bursts of the bytes for WORKER_LOG_BURST_MS. A faster process has to wait. */
+/**
+ * Maximum rate of a server process's log. A burst may have as many bytes as this rate permits in WORKER_LOG_BURST_MS. A process that logs
+ * more has to wait.
+ */
 export const WORKER_LOG_BYTES_PER_S = 64 * KIB;
 export const WORKER_LOG_BURST_MS = 16_000;

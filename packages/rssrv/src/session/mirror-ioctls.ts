@@ -1,5 +1,5 @@
-// Answers the IOCTLs about the intent map of a replica of a mirror. Invariant: the handle of a volume that is not a replica has no intent
-// map.
+// Answers the IOCTLs about the intent map of a mirror's replica.
+// Invariant: only the handle of a replica has an intent map.
 
 import { MIRROR_MAP_PART_MAX_BYTES } from '@rsio/protocol/wire/limits';
 import { decodeMirrorClearRequest, decodeMirrorMapRequest, encodeMirrorMapAnswer } from '@rsio/protocol/wire/mirror-codec';
@@ -10,7 +10,7 @@ export function isMirrorIoctl(number: number): boolean {
   return number === IOCTL.MIRROR_MAP || number === IOCTL.MIRROR_CLEAR;
 }
 
-/** Returns the body of the answer, or null if the answer has none. Throws E_PROTOCOL if the request is not well formed. */
+/** Returns the body of the answer, or null if the answer has no body. Throws E_PROTOCOL if the request is not well formed. */
 export function mirrorIoctl(intents: IntentView, number: number, body: Buffer): Buffer | null {
   if (number === IOCTL.MIRROR_CLEAR) {
     intents.clear(decodeMirrorClearRequest(body, 0, body.length).ranges);

@@ -1,6 +1,6 @@
 // Answers MIRROR_SUMS: checksums of a range of a replica, with which a client compares the replicas of a mirror. Invariants: in each turn
-// of the event loop, the process computes the checksum of at most one piece, over all volumes, so that checksums do not delay I/O; a handle
-// has at most SUMS_PER_HANDLE_MAX of these requests in progress.
+// of the event loop, the process computes the checksum of at most one piece of one volume, so that checksums do not delay I/O; a handle has
+// at most SUMS_PER_HANDLE_MAX of these requests in progress.
 
 import { createHash } from 'node:crypto';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -10,7 +10,10 @@ import type { MirrorSumsRequest } from '@rsio/protocol/wire/mirror-messages';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { type Backend, WOULD_WAIT } from '../storage/io/backend.ts';
 
-/** Queued steps, one of which runs in each turn of the event loop. Each handle has at most SUMS_PER_HANDLE_MAX. */
+/**
+ * Queued steps of all requests. One step runs in each turn of the event loop. Each handle has at most SUMS_PER_HANDLE_MAX steps in the
+ * queue.
+ */
 const turns: (() => void)[] = [];
 
 function inTurn(work: () => void): void {
@@ -19,16 +22,19 @@ function inTurn(work: () => void): void {
 }
 
 function takeTurn(): void {
-  // The running step stays in the queue, so that a step which it adds does not schedule a second turn.
+  // The running step stays in the queue while it runs. If the running step adds another step, `inTurn` then schedules no second turn.
   turns[0]?.();
   turns.shift();
   if (turns.length > 0) setImmediate(takeTurn);
 }
 
-/** `body`: null unless the status is OK. */
+/** Called when the sums are known or the request has failed. `body` is null unless the status is OK. */
 export type SumsDone = (status: Status, body: Buffer | null) => void;
 
-/** The range must be within the volume. `done` is called once, and never before this function has returned. */
+/**
+ * Computes the checksums of the pieces in a range, which must be within the volume. `done` is called once, and never before this function
+ * has returned.
+ */
 export function mirrorSums(backend: Backend, { lba, sectors, pieceSectors }: MirrorSumsRequest, done: SumsDone): void {
   const pieceBytes = pieceSectors * SECTOR_BYTES;
   const endBytes = (lba + sectors) * SECTOR_BYTES;

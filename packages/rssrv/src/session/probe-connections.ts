@@ -1,4 +1,4 @@
-// Admits the listener's probe connections, limits their number, and ends them. The module probe-session.ts serves one connection.
+// Admits the listener's probe connections, limits their number, and ends them. The module probe-session.ts serves a single connection.
 // Invariant: if `admit` throws, the socket is untouched and still belongs to the caller.
 
 import type { Socket } from 'node:net';
@@ -24,7 +24,7 @@ export class ProbeConnections {
   private readonly lines: RateLimitedLog;
   /** Maps the connection of each probe to the node of its client. */
   private readonly nodes = new Map<PathTransport, string>();
-  /** The probes that got WELCOME, by their connections. */
+  /** Maps the connection of each probe that got WELCOME to the probe. */
   private readonly sessions = new Map<PathTransport, ProbeSession>();
   private readonly tlsStarts: TlsStarts;
   /** Probes have their own buffer pools, so that their data never mixes with other data. */
@@ -66,7 +66,7 @@ export class ProbeConnections {
     this.tlsStarts.begin(transport, tls, begin, (reason) => closed(reason, 0));
   }
 
-  /** Closes all probes, or those of one node. */
+  /** Closes all probes, or, if `only` is not null, the probes of this node. */
   close(code: string, sentence: string, only: string | null = null): void {
     for (const [transport, node] of [...this.nodes]) {
       if (only !== null && node !== only) continue;

@@ -1,5 +1,5 @@
-// The server's end of a probe over a connection in memory: its answers, and every bound. test/integration shows with real processes that a
-// probe touches no session, hold or volume.
+// The server's end of a probe over a connection in memory: the answers of the server, and every bound. test/integration shows with real
+// processes that a probe touches no session, hold or volume.
 
 import { describe, expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -24,7 +24,7 @@ import { AT, RawPath } from '../testing/raw-client.ts';
 
 const SEGMENT_SECTORS = SEGMENT_BYTES / SECTOR_BYTES;
 
-/** Like Node.js, runs work that is postponed to the next turn after 1 ms. */
+/** A clock that runs work postponed to the next event-loop turn after 1 ms, as Node.js does. */
 class TurnClock extends FakeClock {
   override after(delayMs: number, fire: () => void): Timer {
     return super.after(Math.max(1, delayMs), fire);

@@ -24,7 +24,7 @@ import { STATUS } from '@rsio/protocol/wire/status';
 export interface ProbePorts {
   readonly clock: Clock;
   readonly pools: ConnectionPools;
-  /** Called once; `bytes` is the total in both directions. */
+  /** Called once, when the probe has ended. `bytes` is the number of bytes that were sent and received. */
   closed(reason: string, bytes: number): void;
 }
 
@@ -80,8 +80,8 @@ export class ProbeSession implements ConnectionEvents {
   bodyBegins(): void {}
 
   frame(header: Header, body: Buffer, offset: number): void {
-    // A client reuses a slot only after the answer, and the server answers only between receive events. One receive event therefore has at
-    // most PROBE_SLOTS requests.
+    // A client reuses a slot only after the answer, and the server answers only between receive events. Therefore, at most PROBE_SLOTS
+    // requests can arrive in one receive event.
     if (++this.requests > PROBE_SLOTS) {
       this.violation(`More than ${PROBE_SLOTS} requests came at once`);
       return;

@@ -2,7 +2,7 @@
 // execution runs, and its answer goes to all waiting paths. A request that is executed again does not count against the window, so this
 // module limits these requests separately. Invariants: every admitted copy is answered exactly once, unless the copy's path is removed
 // first. Only copies of the same request join an execution. The tag (slot and seq) does not identify the request, because tags repeat when
-// seq wraps. Therefore, after the next new request in the slot, no copy joins an execution of an earlier one.
+// seq wraps. Therefore, once a new request has arrived in a slot, no copy joins an execution of an earlier request in that slot.
 
 import type { Header } from '@rsio/protocol/wire/header';
 
@@ -23,7 +23,7 @@ export class ReExecutions {
   private readonly countMax: number;
   private readonly bytesMax: number;
   private readonly runs = new Set<Run>();
-  /** For each slot: the execution that further copies may join. */
+  /** Maps each slot to the execution that further copies may join. */
   private readonly open = new Map<number, Run>();
   private bytesNow = 0;
 

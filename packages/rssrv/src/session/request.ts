@@ -31,7 +31,7 @@ export interface OpenVolume extends GatedHandle, ThrottledHandle {
   sizeBytes: number;
   /** True if the handle is being closed or has been revoked. A closing handle starts no new request. */
   isClosing: boolean;
-  /** True while less than the reserve is free in a pool of the volume, so that changes that need new space wait. */
+  /** True while the free space of a pool of the volume is below the pool's reserve. Changes of the volume that need new space then wait. */
   isShort: boolean;
   gate: VolumeGate | null;
   throttle: VolumeThrottle | null;
@@ -44,7 +44,7 @@ export interface OpenVolume extends GatedHandle, ThrottledHandle {
   readonly counters: VolumeCounters;
 }
 
-/** The flags that the protocol defines for each op. A request with any other flag comes from a newer client. */
+/** The flags that the protocol defines for each op. A request with a flag that is not in this table comes from a newer client. */
 const FLAGS_KNOWN: Readonly<Record<number, number>> = {
   [OP.READ]: 0,
   [OP.WRITE]: FLAG.FUA,
@@ -53,7 +53,7 @@ const FLAGS_KNOWN: Readonly<Record<number, number>> = {
   [OP.ZERO]: FLAG.WIDE | FLAG.FUA | FLAG.NO_HOLE,
 };
 
-/** Validates an I/O request: range, alignment, rights, flags. Positions and sizes are in sectors of 512 bytes. */
+/** Validates the range, alignment, rights and flags of an I/O request. Positions and sizes are in sectors of 512 bytes. */
 export function validate(open: OpenVolume | undefined, op: number, flags: number, lba: number, count: number): Status {
   if (open === undefined || open.isClosing) return STATUS.STALE;
   if ((flags & ~(FLAGS_KNOWN[op] ?? 0)) !== 0) return STATUS.BAD_REQUEST;
@@ -92,7 +92,7 @@ export function execute(open: OpenVolume, header: Header, body: Buffer, done: (s
   }
 }
 
-/** Returns the range of a change that may need space that its volume does not have yet; null if the change needs none. */
+/** Returns the range for which a change may need space that its volume does not have yet. Returns null if the change needs no new space. */
 export function neededSpace({ op, flags, lba, count }: Header): { positionBytes: number; lengthBytes: number } | null {
   if (op !== OP.WRITE && (op !== OP.ZERO || (flags & FLAG.NO_HOLE) === 0)) return null;
   return { positionBytes: lba * SECTOR_BYTES, lengthBytes: sectorsOf(op, flags, count) * SECTOR_BYTES };

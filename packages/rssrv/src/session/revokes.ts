@@ -1,6 +1,6 @@
 // Tracks the REVOKEs that arrive in a session (docs/PROTOCOL.md S11), and the paths on which REVOKED must be sent. Invariants: each path
-// that delivered a REVOKE gets one REVOKED, after the last request on the handle has ended. Only the tags (slot and seq) in the first
-// REVOKE of a handle are used. The slots in a later REVOKE may already be in use for other handles.
+// that delivered a REVOKE of a handle gets one REVOKED, after the last request on this handle has ended. Only the tags (slot and seq) in
+// the first REVOKE of a handle are used. The slots in a later REVOKE may already be in use for other handles.
 
 import { toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -23,14 +23,17 @@ export class Revokes {
   private readonly ports: RevokePorts;
   /** All handles that have been revoked in this session. Handle numbers are never reused in a session. */
   private readonly seen = new Set<number>();
-  /** The paths that are waiting for REVOKED, keyed by handle. */
+  /** Maps each handle to the paths on which REVOKED must still be sent. */
   private readonly owed = new Map<number, Set<number>>();
 
   constructor(ports: RevokePorts) {
     this.ports = ports;
   }
 
-  /** Executes a REVOKE from `path`: revokes the handle, and sends REVOKED once no request runs on it. `tags`: pairs of slot and seq. */
+  /**
+   * Executes a REVOKE that arrived on `path`: revokes the handle, and sends REVOKED once no request is running on the handle. `tags`
+   * contains pairs of slot and seq.
+   */
   received(path: RevokingPath, handle: number, tags: readonly number[]): void {
     const { volumes, log, pathOf } = this.ports;
     const wrong = volumes.wasGiven(handle) ? this.note(handle, path.number, tags) : `REVOKE of handle ${handle}, which was never given`;
@@ -42,7 +45,8 @@ export class Revokes {
       for (const number of this.over(handle)) pathOf(number)?.revoked(handle);
     };
     volumes.revokeHandle(handle).then(over, (thrown: unknown) => {
-      // A request on this handle may still be running, so do not send REVOKED. Without REVOKED, the handle stays fenced at the client.
+      // A request on this handle may still be running, so do not send REVOKED. Without REVOKED, the client continues to treat the handle as
+      // fenced.
       log.error(`Handle ${handle}, which the client revoked, cannot be closed: ${toRsError(thrown).message}`);
     });
   }
@@ -51,7 +55,10 @@ export class Revokes {
     for (const paths of this.owed.values()) paths.delete(path);
   }
 
-  /** If this is the first REVOKE of the handle, abandons its tags. Returns a sentence about a protocol error, or null. */
+  /**
+   * If this is the first REVOKE of the handle, abandons the requests with the given tags. Returns a sentence about a protocol error; null
+   * if the REVOKE is correct.
+   */
   private note(handle: number, path: number, tags: readonly number[]): string | null {
     const paths = this.owed.get(handle) ?? new Set<number>();
     if (paths.has(path)) return `REVOKE of handle ${handle}, for which this path is already waiting for REVOKED`;

@@ -64,7 +64,7 @@ export interface ServerPathEvents {
   /** Called for each complete request that has a slot. The body is valid only during the call. */
   request(path: ServerPath, header: Header, body: Buffer, offset: number): void;
   fence(path: ServerPath, number: number): void;
-  /** `tags`: pairs of slot and seq. */
+  /** Called for a REVOKE of a handle. `tags` contains pairs of slot and seq. */
   revokeHandle(path: ServerPath, handle: number, tags: readonly number[]): void;
   clientEnds(sentence: string): void;
   /** Returns the age of the session's oldest executing request in ms. */
@@ -72,7 +72,7 @@ export interface ServerPathEvents {
   generation(): number;
   /** Called with the time at the end of each event that may have delivered requests. */
   batchEnded(nowMs: number): void;
-  /** Closes one path of the session if the client leaves too many answers unread. */
+  /** Closes a path of the session if the client leaves too many answers unread. */
   relieve(): void;
   /**
    * Returns false if the session's paths have too many unread answers in total. Without room, a path must hold READs back until
@@ -139,7 +139,7 @@ export class ServerPath implements ConnectionEvents {
     return { interface: arrivedAt.name, address, sinceMs, requests, cipher };
   }
 
-  /** `version`: the release that WELCOME names, together with the server's time. */
+  /** Sends WELCOME. If `version` is given, WELCOME names this release and the server's time. */
   welcome({ welcomeKey, transcript, digest }: Admission, welcome: Omit<Welcome, 'path'>, version?: string): void {
     const { encoder, decoder } = this.connection;
     const about = version === undefined ? {} : { release: version, wallMs: Math.floor(this.clock.wallMs()) };
@@ -149,14 +149,14 @@ export class ServerPath implements ConnectionEvents {
     decoder.digest = digest;
   }
 
-  /** Called every heartbeat interval. */
+  /** Called once in every heartbeat interval. */
   tick(nowMs: number): void {
     if (nowMs - this.heartbeat.lastReceivedMs > SERVER_DEAD_AFTER_MS) {
       this.connection.close(`Nothing was received for ${Math.round(nowMs - this.heartbeat.lastReceivedMs)} ms`, true);
       return;
     }
-    // Keeping the path open for a while lets the client connect to another interface first, so that no I/O waits. A client with its own
-    // list of interfaces never closes the path, so the server must close it.
+    // The path stays open for a while, so that the client can connect to another interface first and no I/O waits. A client whose
+    // configuration lists the interfaces never closes the path, so the server must close it.
     if (this.unlistedSinceMs !== null && nowMs - this.unlistedSinceMs > UNLISTED_PATH_MS) {
       this.bye('E_DRAINING', `Interface ${this.arrivedAt.name} was removed from the server's configuration`);
       return;
@@ -167,7 +167,9 @@ export class ServerPath implements ConnectionEvents {
     this.connection.encoder.flush();
   }
 
-  /** If this path's interface is not in the list, the path is closed after UNLISTED_PATH_MS. */
+  /**
+   * Called with the server's new list of interfaces. If the list lacks this path's interface, the path is closed after UNLISTED_PATH_MS.
+   */
   listed(interfaces: readonly ServerInterface[]): void {
     const { address, port } = this.arrivedAt;
     const isListed = interfaces.some((one) => one.port === port && addressKey(one.address) === addressKey(address));
@@ -190,7 +192,7 @@ export class ServerPath implements ConnectionEvents {
     this.connection.close(`Protocol error of the client: ${what}`, true);
   }
 
-  /** Closes the path, because it delivered a second copy of a request before it got the answer to the first copy. */
+  /** Closes the path, because a second copy of a request arrived on it before the first copy was answered. */
   duplicated({ op, slot, seq }: Header): void {
     this.violation(`A second copy of ${frameName(op)} in slot ${slot} seq ${seq}, which this path is already waiting for`);
   }
@@ -260,7 +262,8 @@ export class ServerPath implements ConnectionEvents {
   }
 
   /**
-   * Adds the bytes of a READ in progress whose answer goes to this path. A negative number subtracts the bytes of a READ that has ended.
+   * Adds the bytes of a READ that has begun and whose answer goes to this path. A negative number subtracts the bytes of a READ that has
+   * ended.
    */
   owe(bytes: number): void {
     this.owedBytes += bytes;
@@ -302,8 +305,8 @@ export class ServerPath implements ConnectionEvents {
   }
 
   /**
-   * Returns true if a READ must be held back. The reasons are earlier READs that are held back, a session without room, and the need to
-   * yield to the event loop.
+   * Returns true if a READ must be held back: if earlier READs are held back, if the client has too many unread answers, or if this path
+   * must yield to the event loop.
    */
   private mustHold(): boolean {
     return this.held.length > 0 || this.mustWait();

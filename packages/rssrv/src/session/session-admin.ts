@@ -1,6 +1,7 @@
 // Passes a session's ADMIN and VOTE requests to the listener, which executes them with the rights of the client. Invariants: every request
-// is answered exactly once; at most `perSessionMax` requests of a kind are unanswered, and further ones are refused. The end of the session
-// does not wait for the listener, because I/O would wait, too; the client sends the requests again in its next session.
+// is answered exactly once; at most `perSessionMax` requests of a kind are unanswered, and further requests are refused. The end of the
+// session does not wait for the listener's answers, because I/O would wait, too. The client sends unanswered requests again in its next
+// session.
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { OP } from '@rsio/protocol/wire/frames';
@@ -12,12 +13,12 @@ import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import { mayWait, type VotePorts, type VoteReply, type VoteRequest, VOTES } from '../mirrors/session-votes.ts';
 import type { Answered } from './session-volumes.ts';
 
-/** An ADMIN as the listener gets it. */
+/** An ADMIN request in the form in which the listener gets it. */
 export type AdminRequest =
   | { readonly what: 'admin-call'; readonly id: string; readonly method: string; readonly params: string; readonly withinMs: number }
   | { readonly what: 'admin-rest'; readonly answer: number; readonly offset: number };
 
-/** The listener's answer. `part` is in base64. */
+/** The listener's answer to an ADMIN. `part` is in base64. */
 export type AdminReply =
   | { readonly answer: number; readonly totalBytes: number; readonly part: string }
   | { readonly adminStatus: Status; readonly sentence: string };
@@ -32,18 +33,24 @@ export interface ListenerPorts extends AdminPorts, VotePorts {}
 interface Kind<Request, Reply> {
   readonly name: string;
   readonly perSessionMax: number;
-  /** Returns null for a kind of request that this server does not know. Throws E_PROTOCOL for a wrong body. */
+  /** Decodes a request. Returns null for a kind of request that this server does not know. Throws E_PROTOCOL for a wrong body. */
   requestOf(header: Header, body: Buffer): Request | null;
-  /** The body of the answer that refuses a request beyond `perSessionMax`. */
+  /** Returns the body of the answer to a request that is refused because of `perSessionMax`. */
   tooMany(): Buffer;
   outcomeOf(reply: Reply): { readonly body: Buffer } | { readonly status: Status; readonly sentence: string };
 }
 
-/** The requests of a session that the listener executes: ADMIN and VOTE. CLAIM, PLACE and UNPLACE have a bound of their own. */
+/**
+ * The requests of a session that the listener executes: ADMIN and VOTE. The VOTEs CLAIM, PLACE and UNPLACE are counted apart from other
+ * VOTEs.
+ */
 export class ListenerRequests {
   private readonly admin: Asked<AdminRequest, AdminReply>;
   private readonly votes: Asked<VoteRequest, VoteReply>;
-  /** VOTEs that may wait for the storage of a replica. They are counted apart, so that no other VOTE is refused because of them. */
+  /**
+   * CLAIM, PLACE and UNPLACE, which may wait for the storage of a replica. They are counted apart, so that no other VOTE is refused because
+   * of them.
+   */
   private readonly claims: Asked<VoteRequest, VoteReply>;
 
   constructor(ports: ListenerPorts) {
@@ -131,7 +138,7 @@ const ADMINS: Kind<AdminRequest, AdminReply> = {
   },
 };
 
-/** Returns null for a kind that this server does not know. Throws E_PROTOCOL for a wrong body. */
+/** Decodes an ADMIN. Returns null for a kind of ADMIN that this server does not know. Throws E_PROTOCOL for a wrong body. */
 function requestOf({ aux, flags, handle }: Header, body: Buffer): AdminRequest | null {
   if (aux !== ADMIN.CALL && aux !== ADMIN.REST) return null;
   if (flags !== 0 || handle !== 0) throw new RsError('E_PROTOCOL', 'ADMIN must have no flags and no handle');
@@ -140,7 +147,7 @@ function requestOf({ aux, flags, handle }: Header, body: Buffer): AdminRequest |
   return { what: 'admin-call', id: request, method, params: Buffer.from(params).toString('utf8'), withinMs };
 }
 
-/** The text of an answer that reports an error. */
+/** Returns the text of an answer that reports an error. */
 export function errorText({ code, message, context }: Pick<RsError, 'code' | 'message' | 'context'>): string {
   return JSON.stringify({ error: { code, message, context } });
 }

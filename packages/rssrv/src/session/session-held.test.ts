@@ -1,5 +1,5 @@
-// A session whose changes are held and guarded for a snapshot: which requests wait, which pass, and which end together with a handle or the
-// session. moment-plan.test.ts tests when a moment begins and ends.
+// A session whose changes are held and guarded for a snapshot: which requests wait, which do not wait, and which end when a handle or the
+// session ends. moment-plan.test.ts tests when a moment begins and ends.
 
 import { OP } from '@rsio/protocol/wire/frames';
 import { FLAG } from '@rsio/protocol/wire/frames';
@@ -27,13 +27,13 @@ function hold(number = 0, ...volumeIds: string[]): void {
   scene.session.volumes.gates.receive({ type: 'hold', number, volumeIds: volumeIds.length === 0 ? ['id'] : volumeIds });
 }
 
-/** `chunks`: number of guarded chunks; null if no chunk is guarded. */
+/** Ends the hold. `chunks` is the number of chunks that are guarded from now on; null if no chunk is guarded. */
 function goOn(chunks: number | null = null, number = 0): void {
   const guards = chunks === null ? [] : [{ volumeId: 'id', chunkBytes: CHUNK_SECTORS * 512, chunks }];
   scene.session.volumes.gates.receive({ type: 'go-on', number, guards });
 }
 
-/** Sends a request, in a slot of its own. */
+/** Sends a request in a slot that no earlier request has used. */
 async function io(op: number, lba = 0, flags = 0, count = op === OP.FLUSH ? 0 : 1, handle = 1): Promise<void> {
   path.io(op, { slot: slot++, seq: 1 }, lba, count, handle, flags);
   await scene.turn();
@@ -53,7 +53,7 @@ function heard(): string[] {
   return path.heard.splice(0);
 }
 
-/** The chunks that the session has asked to be cloned, as long as the request is unanswered. */
+/** Returns the ranges of chunks that the session has asked to be cloned. */
 function asked(): string[] {
   return scene.clones.map(({ request: { from, to } }) => `${from}-${to}`);
 }

@@ -1,5 +1,6 @@
-// What limits, pauses and stops do to the requests of a real session: which requests wait, in which order they continue, and which never
-// wait. volumes/throttle/ tests how limits are divided among sessions; test/integration uses real processes.
+// The effect of limits, pauses and stops of a volume on the requests of a real session: which requests wait, in which order they continue,
+// and which requests never wait. The tests in volumes/throttle/ test how limits are divided among sessions; the tests in test/integration
+// use real processes.
 
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import { encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
@@ -31,7 +32,7 @@ function send(op: number, slots: number, seq = 1): void {
   for (let slot = 0; slot < slots; slot++) path.io(op, { slot, seq }, slot * 8, op === OP.FLUSH ? 0 : 1);
 }
 
-/** Lets the storage end everything that it has begun. */
+/** Lets the storage end every operation that it has begun. */
 async function settle(): Promise<void> {
   do {
     while (scene.storage.waiting.length > 0) scene.storage.finish();
@@ -45,7 +46,7 @@ test('requests beyond the rate wait, and go on in order at the rate', async () =
   await scene.turn();
   scene.storage.isFast = false;
   const begun = (): number => scene.storage.begun.length;
-  // The bucket is empty at first: its first token comes with time.
+  // The bucket of the limit is empty at first, and gets its first token only after a time.
   expect(begun()).toBeLessThanOrEqual(1);
   scene.clock.advance(1_000);
   await scene.turn();

@@ -1,5 +1,5 @@
 // How many log lines a proven client can cause in a session's process: a bounded number, however often it joins. rate-limited-log.test.ts
-// tests the bound itself, the other tests of the session the end of paths.
+// tests the bound itself, and the other tests of the session test how paths end.
 
 import { expect, test } from 'vitest';
 import { RATE_LIMITED_LINES_MAX, RATE_LIMITED_LOG_MS } from '@rsio/common/log/limits';
@@ -11,17 +11,7 @@ test('thousands of joins make few lines, and one with their number', async () =>
   const scene = new SessionScene();
   for (let joins = 0; joins < 2_000; joins++) {
     const link = new MemoryLink(scene.clock);
-    scene.session.admit(link.server, {
-      welcomeKey: '00',
-      tls: null,
-      transcript: '00',
-      arrivedAt: AT,
-      digest: false,
-      mayRevoke: false,
-      mayAdminister: false,
-      mayVote: false,
-      dead: [],
-    });
+    scene.admit(link);
     new RawPath(link).connection.close('over', false);
     scene.clock.advance(2);
   }

@@ -1,5 +1,5 @@
-// Failed syncs: the listener is notified once per handle. Also the server's own syncs, which reveal write-back errors of the kernel.
-// test/integration shows what the listener does then.
+// Failed syncs: the listener is notified once for each handle. Other tests check the syncs that the server starts itself, which reveal
+// write-back errors of the kernel. test/integration tests how the listener reacts to a failed sync.
 
 import { beforeEach, expect, test } from 'vitest';
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
@@ -32,7 +32,7 @@ async function finish(status = 0): Promise<void> {
   await scene.turn();
 }
 
-/** Lets the time between two checks of the server's volumes pass. */
+/** Advances the clock by `ms`, and lets the session do what is due. */
 async function pass(ms: number): Promise<void> {
   scene.clock.advance(ms);
   await scene.turn();

@@ -1,5 +1,6 @@
-// A session whose handle numbers run out: the server ends it in order before the last number is used, at a moment when its storage is
-// quick. The client's next session can open volumes again. packages/protocol/src/client/session-renewal.test.ts tests the client's side.
+// A session whose handle numbers run out: before the last number is used, the server ends the session in order, at a moment when the
+// storage answers quickly. The client's next session can open volumes again. packages/protocol/src/client/session-renewal.test.ts tests the
+// client's side.
 
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import { OP } from '@rsio/protocol/wire/frames';

@@ -1,5 +1,6 @@
 // READs that are executed again for late copies: one execution answers all copies of a request, the bytes of all executions are bounded,
-// and copies above the bound count as not yet received. No correct client loses its path. session-copies.test.ts tests other copies.
+// and copies above the bound count as not yet received. No correct client loses a path because of the bound. session-copies.test.ts tests
+// copies of other requests.
 
 import { describe, expect, test, vi } from 'vitest';
 import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
@@ -15,7 +16,7 @@ vi.mock('@rsio/protocol/link/limits', async (original) => ({ ...(await original<
 
 const RUNS_MAX = REREAD_MAX_BYTES / BODY_MAX_BYTES;
 
-/** Slots 0 to `count - 1` hold READs of the largest size, done and answered on the first path. */
+/** Returns a scene in which the READs in slots 0 to `count - 1`, of the largest size, are done and were answered on the first path. */
 async function sceneWithDoneReads(paths: number, count: number): Promise<{ scene: SessionScene; paths: RawPath[] }> {
   const scene = new SessionScene();
   const list = Array.from({ length: paths }, () => scene.path());
@@ -117,7 +118,8 @@ describe('late copies of a READ', () => {
 
   test('do not join an execution of an earlier request with the same tag', async () => {
     const { scene, paths } = await sceneWithDoneReads(3, 1);
-    // A late copy is executed again, and its read hangs. The copy's path ends, so that the client may use the slot again.
+    // The READ is executed again for a late copy, and hangs in the storage. Then the path of the copy ends, so that the client may use the
+    // slot again.
     scene.storage.fill = 1;
     await copies(scene, paths[1]!, 1);
     paths[0]!.connection.encoder.message(OP.FENCE, 0, 0, 0, 0, 1, Buffer.alloc(0));

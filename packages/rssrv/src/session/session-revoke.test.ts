@@ -1,5 +1,6 @@
-// A volume whose handles are revoked: new requests on them are not executed, running requests end and are answered, and the promise
-// resolves once no request is running. session-volumes.test.ts tests OPENs during a revocation, take-over.test.ts take-overs.
+// A volume whose handles are revoked: new requests on these handles are not executed, running requests end and are answered, and the
+// promise of `revoke` resolves once no request is running. session-volumes.test.ts tests OPENs during a revocation, and take-over.test.ts
+// tests take-overs.
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';
@@ -33,7 +34,7 @@ async function finish(status = 0): Promise<void> {
   await scene.turn();
 }
 
-/** The answers since the last call. */
+/** Returns the answers that the client has received since the last call. */
 function heard(): string[] {
   return path.heard.splice(0);
 }

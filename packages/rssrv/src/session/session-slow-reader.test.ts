@@ -1,6 +1,6 @@
-// A client that stops reading one path, or all of them, against storage that is always fast: the server queues answers up to its bound,
-// still executes all requests but READs, and still sends PINGs. When the client reads again, nothing is missing or doubled. All paths of a
-// session share one bound, even with slow storage whose answers arrive all at once.
+// A client stops reading one path or all paths while the storage is always fast. The server queues answers up to its bound, still executes
+// all requests except READs, and still sends PINGs. When the client reads again, it gets every answer exactly once. All paths of a session
+// share one bound, even with slow storage whose answers arrive all at once.
 
 import { expect, test } from 'vitest';
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
@@ -18,17 +18,7 @@ const SILENT_BEATS = 3;
 test('READs are delayed, heartbeats and writes go on, and every READ is answered once in the end', async () => {
   const scene = new SessionScene();
   const link = new MemoryLink(scene.clock);
-  scene.session.admit(link.server, {
-    welcomeKey: '00',
-    tls: null,
-    transcript: '00',
-    arrivedAt: AT,
-    digest: false,
-    mayRevoke: false,
-    mayAdminister: false,
-    mayVote: false,
-    dead: [],
-  });
+  scene.admit(link);
   const path = new RawPath(link);
   const { events: handler } = path.connection;
   let pings = 0;
@@ -63,7 +53,7 @@ test('READs are delayed, heartbeats and writes go on, and every READ is answered
   expect(path.heard.filter((line) => line.startsWith('READ'))).toEqual(answers);
 });
 
-// TLS copies queued data, so an encrypted path may queue less.
+// TLS copies queued data, so the bound for an encrypted path is lower.
 test.each([
   ['plain', null, ANSWERS_QUEUED_MAX_BYTES],
   ['encrypted', 'SUITE', ANSWERS_QUEUED_ENCRYPTED_MAX_BYTES],
@@ -84,7 +74,7 @@ test.each([
   await scene.turn();
   const madeBytes = scene.storage.begun.filter((op) => op === 'READ').length * small.bytes;
   expect(madeBytes).toBeGreaterThanOrEqual(boundBytes);
-  // The test network takes some bytes even while it delivers none.
+  // The test network accepts some bytes even while it delivers none.
   expect(madeBytes).toBeLessThanOrEqual(2 * boundBytes + 2 * small.bytes);
   link.stand('back', false);
   for (let times = 0; times < slots.length; times++) await scene.turn();
@@ -95,22 +85,14 @@ test.each([
 const PATHS = 16;
 const MIB_READS = WINDOW_BYTES / BODY_MAX_BYTES;
 
-/** `count` paths of a session with an open volume. Each link shows what the server has queued for it. */
+/**
+ * Returns a session with an open volume and `count` paths. The link of each path shows how many bytes the server has queued on this path.
+ */
 async function paths(count: number): Promise<{ scene: SessionScene; links: MemoryLink[]; clients: RawPath[] }> {
   const scene = new SessionScene();
   const links = Array.from({ length: count }, () => new MemoryLink(scene.clock));
   const clients = links.map((link) => {
-    scene.session.admit(link.server, {
-      welcomeKey: '00',
-      tls: null,
-      transcript: '00',
-      arrivedAt: AT,
-      digest: false,
-      mayRevoke: false,
-      mayAdminister: false,
-      mayVote: false,
-      dead: [],
-    });
+    scene.admit(link);
     return new RawPath(link);
   });
   await scene.turn();
@@ -126,7 +108,10 @@ async function finishAll(scene: SessionScene): Promise<void> {
   await scene.turn();
 }
 
-/** Sends as many READs as the window allows on every live path, once for each path. Returns the number of READs that the storage began. */
+/**
+ * Sends as many READs as the window allows, first on the first path, then on the next, until each live path has had its turn. Returns the
+ * number of READs that the storage began.
+ */
 async function readOnAll(scene: SessionScene, clients: readonly RawPath[]): Promise<number> {
   let seq = 0;
   for (const client of clients) {

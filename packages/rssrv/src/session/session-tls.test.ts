@@ -1,34 +1,28 @@
-// Paths that a session must encrypt: none of them ever becomes a plain path, and the session reports failed ones to the listener.
-// link/tls-transport.test.ts tests TLS itself, link/tls-starts.test.ts when it begins.
+// Paths that a session must encrypt: such a path never becomes a plain path, and if its TLS does not begin, the listener learns that the
+// session has no path. link/tls-transport.test.ts tests TLS itself, and link/tls-starts.test.ts tests when TLS begins.
 
 import { expect, test } from 'vitest';
 import { PATHS_PER_TRUNK_MAX, TLS_START_MAX_MS } from '@rsio/protocol/link/limits';
 import { MemoryLink } from '@rsio/protocol/testing/memory-transport';
 import { OP } from '@rsio/protocol/wire/frames';
-import { AT, SessionScene } from '../testing/raw-client.ts';
+import { SessionScene } from '../testing/raw-client.ts';
 
 const TLS = { identity: 'big-2', psk: '5c'.repeat(32) };
 
-/** Admits a proven connection whose client sends nothing. `ops`: the first byte of each piece of clear text that the client gets. */
+/**
+ * Admits a proven connection whose client sends nothing. `ops` collects the first byte of each piece of clear text that the client
+ * receives.
+ */
 function silentClient(scene: SessionScene): { readonly ops: number[] } {
   const link = new MemoryLink(scene.clock);
   const ops: number[] = [];
   link.client.events = { onBytes: (bytes, offset) => void ops.push(bytes[offset]!), onClosed: () => undefined };
-  scene.session.admit(link.server, {
-    welcomeKey: '00',
-    tls: TLS,
-    transcript: '00',
-    arrivedAt: AT,
-    digest: false,
-    mayRevoke: false,
-    mayAdminister: false,
-    mayVote: false,
-    dead: [],
-  });
+  scene.admit(link, { tls: TLS });
   return { ops };
 }
 
-// Otherwise a middleman who holds up the TLS of many paths would get a plain path, on which it could read and write volumes without a key.
+// If the session sent WELCOME in clear text, a middleman that delays the TLS of many paths would get a plain path, on which it could read
+// and write volumes without a key.
 test('with as many connections between START_TLS and TLS as a session has paths, a further one gets no WELCOME in clear', async () => {
   const scene = new SessionScene();
   const clients = Array.from({ length: PATHS_PER_TRUNK_MAX + 3 }, () => silentClient(scene));
@@ -39,7 +33,8 @@ test('with as many connections between START_TLS and TLS as a session has paths,
   expect(ops.slice(PATHS_PER_TRUNK_MAX)).toEqual([[OP.BYE], [OP.BYE], [OP.BYE]]);
 });
 
-// Otherwise a session whose only path never began TLS would count as connected forever, and no other machine could take the node's place.
+// If the listener did not learn this, a session whose only path never began TLS would count as connected forever, and no other machine
+// could take the node's place.
 test('the listener learns that a session has no path when TLS does not begin', async () => {
   const scene = new SessionScene();
   silentClient(scene);

@@ -1,5 +1,5 @@
-// Paths on an interface that leaves the server's list: first NOTIFY, then time for the client to close them, then BYE; other paths stay.
-// How the listener notifies a session is in test/integration.
+// An interface leaves the server's list: the client gets NOTIFY, has time to close its paths on this interface, and then gets BYE on the
+// remaining ones; other paths stay. test/integration tests how the listener notifies a session.
 
 import { expect, test } from 'vitest';
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';

@@ -1,5 +1,5 @@
-// Holds and handles of one session where OPEN and CLOSE of a volume overlap: a hold stays as long as an OPEN may still return a handle.
-// holds.ts decides which client holds which volume; session-copies.test.ts tests copies of requests.
+// Holds and handles of one session where OPEN and CLOSE of a volume overlap: a hold stays as long as an OPEN may still return a handle. The
+// decision which client holds which volume belongs to holds.ts. session-copies.test.ts tests copies of requests.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { HANDLES_PER_SESSION_MAX } from '@rsio/protocol/link/limits';
@@ -80,7 +80,7 @@ class Scene {
     this.volumes.grow([{ id, sizeBytes }]);
   }
 
-  /** Whether the last handle can read the last sector of a volume of this size. */
+  /** Returns true if the last handle can read the last sector of a volume of this size. */
   canUse(sizeBytes: number): boolean {
     return validate(this.volumes.get(this.handle), OP.READ, 0, sizeBytes / SECTOR_BYTES - 1, 1) === STATUS.OK;
   }
@@ -146,7 +146,8 @@ test('the last CLOSE of a volume releases its hold', async () => {
   expect(scene.said).toEqual(['OPEN answer 0', 'release id', 'CLOSE answer 0']);
 });
 
-// Regression: a volume that was attached again right after a forced detach lost its hold, and its I/O failed in the next session.
+// Regression: if a volume was attached again right after a forced detach, the client lost its hold, and I/O of the volume failed in the
+// next session.
 test('a CLOSE leaves the hold to a running OPEN of the same volume', async () => {
   const scene = await sceneWithOneOpen();
   scene.life = 'another';

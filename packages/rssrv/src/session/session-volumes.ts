@@ -31,13 +31,13 @@ export interface VolumePorts extends SpaceWaitEvents, IoctlPorts, Pick<ChangeGat
   list(): Promise<ListAnswer>;
   grant(request: OpenRequest): Promise<Grant>;
   /**
-   * Releases the client's hold, because the client has closed the volume. `epoch`: the epoch of the grant under which the client opened the
-   * volume. A hold that began after the given grant stays. A hold outlives its session; only a CLOSE, a new instance of the client or a
-   * take-over ends the hold.
+   * Releases the client's hold, because the client has closed the volume. `epoch` is the epoch of the grant under which the client opened
+   * the volume. If the hold began after this grant, the hold stays. A hold outlives its session; only a CLOSE, a new instance of the client
+   * or a take-over ends it.
    */
   release(volumeId: string, epoch: number): Promise<void>;
   openBackend(volume: ServedVolume): Promise<Backend>;
-  /** Reports to the listener which shares of the volumes' limits are in force, used and unused. */
+  /** Reports to the listener which shares of the volumes' limits are in force, and how much of each share was used. */
   throttled(report: ThrottleReport): void;
   /**
    * Reports that a sync of the volume has failed and that acknowledged writes may therefore be lost. The listener starts a new incarnation
@@ -56,7 +56,7 @@ export type Answered = (status: Status, bodies: readonly Buffer[], aux: number) 
 /** An OPEN in progress. */
 interface Opening {
   readonly request: OpenRequest;
-  /** For each volume that was revoked during the OPEN, keyed by volume id: the highest revoked epoch. */
+  /** Maps the id of each volume that was revoked during the OPEN to the highest revoked epoch. */
   readonly revoked: Map<string, number>;
   readonly sinceMs: number;
 }
@@ -77,9 +77,9 @@ export class SessionVolumes {
   private readonly backends: SharedBackends;
   private readonly numbers = new HandleNumbers();
   private readonly opening = new Set<Opening>();
-  /** Handles that are being closed. Each promise resolves with the status of the handle's last flush. */
+  /** Maps each handle that is being closed to a promise of the status of the handle's last flush. */
   private readonly closings = new Map<OpenVolume, Promise<Status>>();
-  /** Holds whose release must wait until an OPEN of the volume has ended, keyed by volume id. */
+  /** Maps volume ids to holds whose release must wait until an OPEN of the volume has ended. */
   private readonly postponed = new Map<string, PostponedRelease>();
   /**
    * Ids of the volumes for which a handle has been revoked. The client is expected to open the volumes again, so the holds stay until an
@@ -89,8 +89,8 @@ export class SessionVolumes {
   /** Handles for which this session has already reported truncated storage to the listener. */
   private readonly cutHandles = new Set<number>();
   /**
-   * New sizes of the volumes that grew while an OPEN was in progress, keyed by volume id. The listener may have granted the OPEN with the
-   * volume's old size.
+   * Maps the id of each volume that grew while an OPEN was in progress to its new size. The listener may have granted the OPEN with the old
+   * size.
    */
   private readonly grownMeanwhile = new Map<string, number>();
 
@@ -129,7 +129,10 @@ export class SessionVolumes {
     return this.open.get(handle);
   }
 
-  /** OPENs in progress, the oldest first, and figures of the volumes. `oldestMs`: returns the age of a handle's oldest request. */
+  /**
+   * Returns the OPENs in progress, the oldest first, and the figures of the volumes. `oldestMs` returns the age of a handle's oldest
+   * request.
+   */
   figures(nowMs: number, isWhole: boolean, oldestMs: (handle: number) => number): Pick<SessionFigures, 'volumes' | 'opens'> {
     this.counters.closed((id) => this.handlesOf(id).length > 0);
     const nowOf = (id: string): VolumeNow => {
@@ -185,9 +188,9 @@ export class SessionVolumes {
   }
 
   /**
-   * Revokes one handle: new requests on it get STALE, and requests in progress are completed and answered. Once the handle is closed,
-   * resolves with the status of the handle's last flush. Resolves with OK if the handle was not open. The hold stays. A later OPEN succeeds
-   * unless another client has taken over the volume.
+   * Revokes one handle: new requests on the handle get STALE, and requests in progress are completed and answered. Once the handle is
+   * closed, resolves with the status of the handle's last flush. If the handle was not open, resolves with OK. The client keeps its hold,
+   * so a later OPEN succeeds unless another client has taken over the volume.
    */
   async revokeHandle(handle: number): Promise<Status> {
     const open = this.open.get(handle);
@@ -199,8 +202,9 @@ export class SessionVolumes {
 
   /**
    * Converts the status that the backend has reported into the status of the answer. If the storage has been truncated, this request and
-   * all later requests on the handle get STALE. The same holds if a sync finds no space in a pool, because the lost writes must not become
-   * an error for the program. After STALE, the client keeps the request and repeats it when the volume is served again.
+   * all later requests on the handle get STALE. If a sync finds no space in a pool, the sync and all later requests on the handle get
+   * STALE, too, because the program must not get an error for writes that the sync has lost. After STALE, the client keeps the request and
+   * repeats it when the volume is served again.
    */
   outcome(open: OpenVolume, status: Status): Status {
     if (status === STATUS.VOLUME_UNAVAILABLE) this.cut(open);
@@ -209,12 +213,12 @@ export class SessionVolumes {
     return STATUS.STALE;
   }
 
-  /** `ids`: ids of the pools that have less than their reserve free. */
+  /** Replaces the set of pools whose free space is below their reserve. `ids` are the ids of these pools. */
   setShortPools(ids: readonly string[]): void {
     this.space.setShort(new Set(ids), this.open.values());
   }
 
-  /** Ends all changes that wait, before the session ends. The client sends them again in its next session. */
+  /** Ends all waiting changes before the session ends. The client sends these changes again in its next session. */
   endWaits(): void {
     for (const open of this.open.values()) {
       open.isClosing = true;
@@ -222,9 +226,9 @@ export class SessionVolumes {
     }
   }
 
-  /** Flushes and closes all volumes. Failed flushes are not reported here, because volume-syncs.ts reports them. */
+  /** Flushes and closes all volumes. This method does not report failed flushes, because volume-syncs.ts does. */
   async closeAll(): Promise<void> {
-    // During a close, another handle may be revoked and removed.
+    // While one handle is being closed, another handle may be revoked and removed from the map.
     for (const open of [...this.open.values()]) if (this.open.has(open.handle)) await this.close(open);
   }
 
@@ -341,7 +345,7 @@ export class SessionVolumes {
       backend = await this.backends.open(grant);
     } catch (error) {
       if (toRsError(error).context['isCut'] === true) this.ports.cut(volume.id);
-      // The backend may have failed to open because the listener passes no files to a session whose grant was revoked.
+      // If the grant was revoked, the listener passes no files to the session, and the backend may have failed to open for this reason.
       if (epoch <= (revoked.get(volume.id) ?? -1)) return () => refuse(answered, STATUS.STALE, revokedText(volume));
       // Do not release a hold that the client resumes, because the client's I/O is waiting for the volume.
       if (request.resume === null) this.releaseLater({ volume, epoch });

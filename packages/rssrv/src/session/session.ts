@@ -4,7 +4,7 @@
 // Once `end` has resolved, no request is running.
 
 // Design. Paths come and go while the session stays. The slot table of the session makes a request execute at most once, whichever paths
-// its copies arrive on. A path only decodes frames and holds READs back; the session decides what happens to a request.
+// its copies arrive on. A path only decodes frames and holds READs back, and the session decides what happens to a request.
 //
 //   server-path.ts   server-path.ts  ...    frames; READs are held back while answers pile up
 //          \           /
@@ -74,9 +74,12 @@ import { type Answered, SessionVolumes, type VolumePorts } from './session-volum
 export interface SessionPorts extends VolumePorts, ListenerPorts {
   readonly log: Log;
   readonly pools: ConnectionPools;
-  /** Release that WELCOME names together with the server's time. If missing, WELCOME has neither, as from older servers. */
+  /**
+   * Release that WELCOME names, together with the server's time. If `version` is missing, WELCOME contains neither the release nor the
+   * time, like the WELCOME of older servers.
+   */
   readonly version?: string;
-  /** The listener ends a session that has been without paths for too long. */
+  /** Called with the number of paths when it has changed. The listener ends a session that has been without paths for too long. */
   pathsChanged(count: number): void;
   /** Called when the session should end, because the client has sent BYE or the handle numbers are nearly used up. */
   clientEnds(sentence: string): void;
@@ -105,7 +108,7 @@ export class Session implements ServerPathEvents {
   /** True while READs wait because the client has too many unread answers. */
   private isFull = false;
   private isEnding = false;
-  /** Monotonic time of the request that is being received, or of the held request that is being started. */
+  /** Monotonic time at which the current request was received, or at which the current held request is started. */
   private nowMs = 0;
   private ended: Promise<void> | null = null;
   private whenIdle: (() => void) | null = null;
@@ -113,7 +116,7 @@ export class Session implements ServerPathEvents {
   private readonly pathLog: PathLog;
   private readonly holding: HeldRequestPorts;
 
-  /** `slotCount`: number of slots that WELCOME grants. */
+  /** `slotCount` is the number of slots that WELCOME grants. */
   constructor(id: Buffer, interfaces: readonly ServerInterface[], generation: number, ports: SessionPorts, slotCount = SLOTS) {
     this.slots = new SlotTable(slotCount);
     this.id = id;
@@ -217,7 +220,9 @@ export class Session implements ServerPathEvents {
     for (const path of [...this.paths.values()]) path.bye(code, sentence);
   }
 
-  /** Returns figures for the statistics. `isWhole`: true to include idle volumes whose figures have not changed since the last call. */
+  /**
+   * Returns figures for the statistics. If `isWhole` is true, idle volumes whose figures have not changed since the last call are included.
+   */
   figures(isWhole: boolean): Omit<SessionFigures, 'holesOff'> {
     const nowMs = this.ports.clock.monotonicMs();
     return {
@@ -348,8 +353,8 @@ export class Session implements ServerPathEvents {
   }
 
   /**
-   * Executes a READ. If the storage is fast, the data goes directly into the path's output; otherwise it goes through a buffer. `first`:
-   * true unless this is a copy of a finished request.
+   * Executes a READ. If the storage is fast, the data goes directly into the path's output; otherwise it goes through a buffer. `first` is
+   * true unless the frame is a copy of a finished request.
    */
   private read(path: ServerPath, header: Header, first: boolean): void {
     const open = this.volumes.get(header.handle);
@@ -379,7 +384,7 @@ export class Session implements ServerPathEvents {
 
   private readFromPool(open: OpenVolume, path: ServerPath, header: Header, first: boolean): void {
     const lengthBytes = header.count * SECTOR_BYTES;
-    // If the limit for re-executions is reached, the copy counts as not yet received.
+    // If the limit for re-executions is reached, the path defers the copy, which then counts as not yet received.
     const again = first ? null : this.reexecutedReads.begin(header, path, lengthBytes, () => path.defer(header));
     if (!first && again === null) return;
     const buffer = this.ports.pools.bodies.take(lengthBytes);
@@ -451,7 +456,10 @@ export class Session implements ServerPathEvents {
     }
   }
 
-  /** `buffer`: the body, in a buffer that goes back to the pool of bodies. */
+  /**
+   * Executes a change, which waits if its pool lacks space or a snapshot is being made. `buffer` contains the body of the request, and goes
+   * back to the pool of bodies afterwards.
+   */
   private changeInPool(open: OpenVolume, header: Header, buffer: Buffer, lengthBytes: number): void {
     const sinceMs = this.nowMs;
     open.inFlight.begin();
@@ -468,12 +476,13 @@ export class Session implements ServerPathEvents {
       open.inFlight.end();
       this.checkIdle();
     };
-    // A sync that failed for lack of space must not be tried again: it has lost writes, and the next sync would report success.
+    // A sync that failed for lack of space must not be tried again, because the failed sync has lost writes, and the next sync would
+    // nevertheless report success.
     if (isSync(header.op, isFua(open, header.flags))) start(end);
     else this.volumes.space.execute(open, neededSpace(header), start, end);
   }
 
-  /** `again`: the execution for late copies; null for the first execution. */
+  /** Executes a message request. `again` is the re-execution for late copies; null for the first execution of the request. */
   private message(header: Header, body: Buffer, offset: number, again: Run | null): void {
     const kept = { ...header };
     const request = Buffer.from(body.subarray(offset, offset + header.length));

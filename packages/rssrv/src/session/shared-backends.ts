@@ -26,8 +26,8 @@ export class SharedBackends {
   }
 
   /**
-   * Opens a backend, or returns one that is already open, and counts the caller as a user of the backend. A caller that no longer uses the
-   * backend must call `release` exactly once.
+   * Opens a backend, or returns one that is already open, and counts the caller as a user of the backend. When a caller no longer uses the
+   * backend, the caller must call `release` exactly once.
    */
   async open(granted: Granted): Promise<Backend> {
     const key = keyOf(granted);

@@ -1,5 +1,5 @@
-// Changes that wait because the pool is full: order, handles that are closed while changes wait, several volumes at once. Time and storage
-// are simulated; test/integration fills real file systems.
+// Changes that wait because the pool is full: the order of the changes, handles that are closed while changes wait, and several volumes at
+// once. Time and storage are simulated; test/integration fills real file systems.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { EXTENT } from '@rsio/protocol/wire/messages';
@@ -18,9 +18,12 @@ let events: string[];
 /** Names of changes in the order in which the storage executed them. */
 let executed: string[];
 let isFull: boolean;
-/** Unanswered queries for extents. The test answers one by calling it. */
+/** Unanswered queries for extents. The test answers a query by calling its function. */
 let looks: (() => void)[];
-/** Attempts that the storage holds back; calling one ends it. Null: the storage ends each attempt at once. */
+/**
+ * Attempts to execute a change that the storage does not end by itself: the test ends an attempt by calling its function. Null if the
+ * storage ends each attempt at once.
+ */
 let held: (() => void)[] | null;
 
 beforeEach(() => {

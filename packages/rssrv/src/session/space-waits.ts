@@ -1,8 +1,8 @@
-// Makes changes wait for space in the pool of their volume, so that a program sees a slow device instead of an error. A change waits
-// if the storage refused it for lack of space, or if less than the reserve is free and the change needs space that the volume does not have
-// yet. It is executed again in order of arrival, every SPACE_RETRY_MS and as soon as the reserve is free. Invariants: a change ends exactly
-// once; a change waits only while its handle is open, so that a full pool never delays a detach, a take-over or the end of a session; when
-// its handle is closed, a waiting change ends with STALE, and the client sends it again.
+// Makes changes wait for space in the pool of their volume, so that a program sees a slow device instead of an error. A change waits if the
+// storage refused it for lack of space, or if less than the reserve is free and the change needs space that the volume does not have yet.
+// Waiting changes are executed again in the order of their arrival, every SPACE_RETRY_MS and as soon as the pool's reserve is free.
+// Invariants: a change ends exactly once; a change waits only while its handle is open, so that a full pool never delays a detach, a
+// take-over or the end of a session; when its handle is closed, a waiting change ends with STALE, and the client sends it again.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -12,14 +12,14 @@ import { SPACE_RETRY_MS } from './limits.ts';
 import type { OpenVolume } from './request.ts';
 
 export interface SpaceWaitEvents {
-  /** Called when the first change of a volume begins to wait, and when the last one has ended. */
+  /** Called when the first change of a volume begins to wait, and when the last waiting change has ended. */
   waitsForSpace(volumeId: string, isWaiting: boolean): void;
 }
 
-/** Starts the change. The callback gets its status, once. */
+/** Starts the change. The callback is called once, with the status of the change. */
 type Start = (end: (status: Status) => void) => void;
 
-/** Bytes that a change writes and that may need new space; null if the change needs none. */
+/** Range of bytes that a change writes and that may need new space; null if the change needs no new space. */
 export type Needed = { readonly positionBytes: number; readonly lengthBytes: number } | null;
 
 interface Waiting {
@@ -33,9 +33,9 @@ interface Waiting {
 export class SpaceWaits {
   private readonly clock: Clock;
   private readonly events: SpaceWaitEvents;
-  /** Volume id -> its waiting changes, in order of arrival. A volume without any has no entry. */
+  /** Maps the id of each volume that has waiting changes to these changes, in the order of their arrival. */
   private readonly waiting = new Map<string, Waiting[]>();
-  /** Ids of the pools with less than their reserve free. */
+  /** Ids of the pools whose free space is below their reserve. */
   private short: ReadonlySet<string> = new Set();
   private timer: Timer | null = null;
 
@@ -44,20 +44,23 @@ export class SpaceWaits {
     this.events = events;
   }
 
-  /** Replaces the set of short pools, and tries waiting changes again. `handles`: all open handles. */
+  /** Replaces the set of pools whose free space is below their reserve, and tries waiting changes again. `handles` are all open handles. */
   setShort(short: ReadonlySet<string>, handles: Iterable<OpenVolume>): void {
     this.short = short;
     for (const open of handles) this.opened(open);
     this.tryAll();
   }
 
-  /** Must be called for a new handle. A thick volume already has its space, so it is never short. */
+  /**
+   * Must be called for a new handle. Changes of a thick volume never wait because of the reserve, because the volume already has all of its
+   * space.
+   */
   opened(open: OpenVolume): void {
     const { pool } = open.volume;
     open.isShort = pool !== undefined && !pool.isThick && pool.ids.some((id) => this.short.has(id));
   }
 
-  /** Executes a change. `done` gets its status, never NO_SPACE if the volume belongs to a pool. */
+  /** Executes a change, and calls `done` with the status of the change. If the volume belongs to a pool, this status is never NO_SPACE. */
   execute(open: OpenVolume, needed: Needed, start: Start, done: (status: Status) => void): void {
     if (open.volume.pool === undefined) {
       start(done);
@@ -68,19 +71,23 @@ export class SpaceWaits {
     else if (!open.backend.capabilities.canExtents) this.wait(one);
     else
       open.backend.extents(needed.positionBytes, needed.lengthBytes, (status, extents) => {
-        // If the storage cannot report its extents, the change is executed and gets the error itself.
+        // If the storage cannot report its extents, the change is executed nevertheless: if the storage is faulty, the change gets its own
+        // error.
         const hasSpace = status !== STATUS.OK || isData(extents, needed.lengthBytes);
         if (hasSpace || !open.isShort) this.begin(one);
         else this.wait(one);
       });
   }
 
-  /** Number of changes of a volume that wait. */
+  /** Returns the number of waiting changes of a volume. */
   count(volumeId: string): number {
     return this.waiting.get(volumeId)?.length ?? 0;
   }
 
-  /** Called when a handle is being closed: its waiting changes end with STALE. A change that is being tried ends with the attempt. */
+  /**
+   * Called when a handle is being closed: its waiting changes end with STALE. If a change is being executed again, it ends when this
+   * execution ends.
+   */
   release(open: OpenVolume): void {
     for (const one of [...(this.waiting.get(open.volume.id) ?? [])]) if (one.open === open && !one.isTrying) this.end(one, STATUS.STALE);
   }
@@ -118,7 +125,7 @@ export class SpaceWaits {
     for (const [first] of [...this.waiting.values()]) if (first !== undefined) this.tryAgain(first);
   }
 
-  /** Executes the first waiting change of a volume again. If there was space for it, the next one follows at once. */
+  /** Executes the first waiting change of a volume again. If there was space for this change, the next waiting change follows at once. */
   private tryAgain(one: Waiting): void {
     if (one.isTrying || one.open.isShort) return;
     one.isTrying = true;
@@ -149,7 +156,7 @@ export class SpaceWaits {
   }
 }
 
-/** Returns true if the extents are data over the whole length. Extents that end earlier leave the rest unknown, which counts as a hole. */
+/** Returns true if the extents are data over the whole length. If the extents end earlier, the rest is unknown and counts as a hole. */
 function isData(extents: readonly number[], lengthBytes: number): boolean {
   let sectors = 0;
   for (let index = 0; index + 1 < extents.length; index += 2) {

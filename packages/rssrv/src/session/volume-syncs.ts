@@ -1,8 +1,8 @@
 // Syncs a session's open volumes on a FLUSH, before a handle is closed, and at intervals. The syncs at intervals detect the kernel's
 // write-back errors early. A failed sync may mean lost writes, so the listener is notified and starts a new incarnation of the storage.
 // Invariants: a loss is reported once for each handle, and before the failed sync is answered. A sync of written data begins at most
-// SELF_SYNC_MS plus one tick after the write. A writable handle counts as written when it is opened, because a killed process may have left
-// changes that no later process would sync.
+// SELF_SYNC_MS plus one tick after the write. A writable handle counts as having unsynced writes when it is opened, because a killed
+// process may have left changes that no later process would sync.
 
 import { SELF_SYNC_MS } from '@rsio/protocol/link/limits';
 import { OP } from '@rsio/protocol/wire/frames';
@@ -10,7 +10,7 @@ import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { OpenVolume } from './request.ts';
 
 interface Syncing {
-  /** Time at which a tick first found unsynced writes on the handle; null if it has none. */
+  /** Time at which a tick first found unsynced writes on the handle; null if the handle has no unsynced writes. */
   sinceMs: number | null;
   /** True while a sync that the server itself started is in progress. */
   isRunning: boolean;
@@ -23,7 +23,9 @@ export class VolumeSyncs {
   private readonly cut: (open: OpenVolume) => void;
   private readonly known = new WeakMap<OpenVolume, Syncing>();
 
-  /** `cut` reports that the storage is shorter than the volume (see session-volumes.ts). */
+  /**
+   * `lost` reports that writes to the volume may be lost, and `cut` that the storage is shorter than the volume (see session-volumes.ts).
+   */
   constructor(lost: (volumeId: string) => void, cut: (open: OpenVolume) => void) {
     this.lost = lost;
     this.cut = cut;
@@ -44,7 +46,7 @@ export class VolumeSyncs {
   ended(open: OpenVolume, op: number, isFua: boolean, status: Status): void {
     if (op === OP.FLUSH) this.syncEnded(open, status);
     else if (!isFua) open.hasUnsynced = true;
-    // The error may concern an earlier write, and only a sync shows whether data is lost.
+    // Sync after an error: the error may concern an earlier write, and only a sync shows whether data is lost.
     else if (status !== STATUS.OK) this.sync(open);
   }
 
@@ -68,8 +70,8 @@ export class VolumeSyncs {
   }
 
   /**
-   * Starts a sync on the server's own initiative. If the server's previous sync is still running, leaves the sync to a later tick, because
-   * the running one may not cover the last write. Does nothing if the handle is being closed, because the close syncs the handle.
+   * Starts a sync on the server's own initiative. If the server's previous sync is still running, a later tick starts the sync, because the
+   * running sync may not cover the last write. If the handle is being closed, does nothing, because the close syncs the handle.
    */
   private sync(open: OpenVolume): void {
     if (open.isClosing) return;
@@ -88,7 +90,10 @@ export class VolumeSyncs {
     });
   }
 
-  /** A handle has at most one check in progress, because a hanging check occupies one of the shared threads. */
+  /**
+   * Checks whether the storage has been truncated. A handle has at most one check in progress, because a hanging check occupies one of the
+   * shared threads.
+   */
   private checkEnd(open: OpenVolume, syncing: Syncing): void {
     const { end } = open.backend;
     if (end === undefined || !end.needsCheck || syncing.isLooking || open.isClosing) return;

@@ -3,6 +3,7 @@
 // `held` is reported once, when no change of the held volumes is running. A parked change ends exactly once. Closing the handle of a parked
 // change ends the change with STALE, so that a hold never delays a take-over or the end of a session. The client sends the change again.
 
+import { counted } from '@rsio/common/lib/assert';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { type Header, sectorsOf } from '@rsio/protocol/wire/header';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
@@ -165,7 +166,7 @@ export class ChangeGates {
   private begin(handle: GatedHandle, start: Start, done: (status: Status) => void): void {
     handle.changing++;
     start((status) => {
-      handle.changing--;
+      handle.changing = counted(handle.changing - 1, 'changes of a handle in progress');
       done(status);
       if (this.isAwaited) this.answer();
     });

@@ -2,6 +2,7 @@
 // cloned before every asked session has answered or ended. A chunk is cloned once. Each copy has at most one clone running. Every session
 // that learns of the moment also learns of its end. The moment is over only when no clone is running.
 
+import { counted } from '@rsio/common/lib/assert';
 import { ASK_CHUNKS_MAX, CLONE_MAX_MS, HOLD_LIMIT_MS, HOLD_MAX_MS } from './limits.ts';
 
 /** Why a moment failed. `late`: sessions did not answer in time. `slow`: a clone took too long. */
@@ -152,7 +153,7 @@ export class MomentPlan {
     const one = this.copies[copy]!;
     this.running--;
     one.isBusy = false;
-    one.left--;
+    one.left = counted(one.left - 1, 'chunks that are not cloned');
     one.states[chunk] = CHUNK.CLONED;
     if (this.state === 'ending') this.endWhenIdle();
     else if (this.state === 'cloning') this.guardWhenCloned();
@@ -215,7 +216,7 @@ export class MomentPlan {
   private chunkCloned(copy: number, chunk: number): void {
     for (const ask of this.asks) {
       if (ask.copy !== copy || chunk < ask.from || chunk > ask.to) continue;
-      ask.left--;
+      ask.left = counted(ask.left - 1, 'chunks that a session waits for');
       if (ask.left === 0) this.give({ order: 'answer', ask: ask.ask, isCloned: true });
     }
     this.asks = this.asks.filter(({ left }) => left > 0);

@@ -54,12 +54,3 @@ export const STORAGE_SILENT_MS = 500;
 export const CALLS_BEHIND_TRIES_MAX = 64;
 /** Size of each write of zeros to storage that cannot zero ranges itself. */
 export const ZERO_WRITE_BYTES = MIB;
-
-// --- storage/faults
-
-export const TEST_PAUSE_POLL_MS = 20;
-/**
- * Limit for the unsynced bytes of a volume with the key test-lose-unsynced. When the unsynced bytes reach this limit, the volume is synced
- * before the next write to the volume is accepted.
- */
-export const UNSYNCED_MAX_BYTES = 64 * MIB;

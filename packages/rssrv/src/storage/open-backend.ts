@@ -4,7 +4,6 @@
 import { unreachable } from '@rsio/common/lib/assert';
 import type { Backend, PartBackend } from './io/backend.ts';
 import type { ServedLayout, ServedVolume } from './io/served-volume.ts';
-import { withFaults } from './faults/with-faults.ts';
 import type { BackendPorts } from './files/backend-ports.ts';
 import { openBlockDevice, openMemory, openRegularFile } from './files/opened-file.ts';
 import { LayoutBackend } from './files/layout-backend.ts';
@@ -18,8 +17,7 @@ import { ThreadShareBackend } from './thread-share-backend.ts';
  */
 export async function openBackend(volume: ServedVolume, ports: BackendPorts): Promise<Backend> {
   const { layout } = volume;
-  const backend = layout === undefined ? sharing(await openStorage(volume, ports), volume, ports) : await openLayout(volume, layout, ports);
-  return withFaults(backend, volume, ports);
+  return layout === undefined ? sharing(await openStorage(volume, ports), volume, ports) : openLayout(volume, layout, ports);
 }
 
 /** Returns a backend with a share of the threads. Memory and null volumes need none, because they do not hang. */

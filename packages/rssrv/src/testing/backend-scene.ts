@@ -1,5 +1,5 @@
-// Helpers for the tests of backends: a temporary directory, a volume, ports, and promises in place of callbacks. Each test removes its own
-// temporary directory.
+// Helpers for the tests of backends: a temporary directory, a volume, ports, and promises in place of callbacks. Each test removes the
+// temporary directory that it has made.
 
 import { STORAGE_THREADS } from '../server/limits.ts';
 import { ThreadShares } from '../storage/io/thread-shares.ts';
@@ -57,7 +57,7 @@ export function testPorts(helper: Partial<RangeHelperPorts> = {}): TestPorts {
   };
 }
 
-/** Wraps the backend's asynchronous operations in functions that return promises. */
+/** Returns functions that call the backend's asynchronous operations and return promises. */
 export function promised(backend: Backend) {
   const status = (start: (done: (status: Status) => void) => void): Promise<Status> => new Promise(start);
   return {

@@ -1,5 +1,5 @@
-// Volumes on real files whose configuration changes, for tests: starts, reloads and restarts as the server makes them, without holders.
-// Invariant: `configured` has the volumes of the last start or reload.
+// For tests: volumes on real files whose configuration changes. The functions start, reload and restart as the server does, but no client
+// holds a volume. Invariant: `configured` contains the volumes of the last start or reload.
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -21,7 +21,10 @@ const HOLDER = { node: 'big-2', address: '127.45.0.2', sinceMs: 1_284_476_552_00
 export let directory = '';
 export let logged: string[] = [];
 export let heldIds = new Set<string>();
-/** Directory -> file system that the test pretends, because the test's directory itself may be in memory. */
+/**
+ * Maps each directory to the kind of file system that the test pretends. The tests pretend, because their real directory may be on a file
+ * system in memory.
+ */
 let systems = new Map<string, FileSystem>();
 export let volumes: Volumes;
 export let configured: readonly ServerVolumeConfig[] = [];
@@ -35,7 +38,6 @@ export function server(): Volumes {
     idsFile: at('volumes.json'),
     memoryDirectory: at('shm'),
     fileSystemOf: (place) => Promise.resolve(systems.get(place) ?? 'other'),
-    runDirectory: at('run'),
     clock: systemClock,
     log,
     syncFailedLate: () => undefined,
@@ -56,7 +58,7 @@ export async function start(...next: ServerVolumeConfig[]): Promise<void> {
   await volumes.open({ volumes: next });
 }
 
-/** Prepares a change like the server, without holders. */
+/** Prepares a change of the configuration as the server does. No client holds a volume. */
 export async function prepare(...next: ServerVolumeConfig[]): Promise<VolumeChange> {
   const { plan, refusals } = volumeChanges(configured, next, (volume) => ({ ...volumes.standing(volume), users: [] }));
   expect(refusals).toEqual([]);
@@ -71,12 +73,12 @@ export async function reload(...next: ServerVolumeConfig[]): Promise<VolumeChang
   return change;
 }
 
-/** Replaces the server by the next process, as after a kill. */
+/** Continues with a new server process, as if the old process had been killed. */
 export function nextServer(): void {
   volumes = server();
 }
 
-/** Stops and restarts. */
+/** Stops the server, and starts the next one with this configuration. */
 export async function restart(...next: ServerVolumeConfig[]): Promise<void> {
   await volumes.close();
   volumes = server();
@@ -86,20 +88,20 @@ export async function restart(...next: ServerVolumeConfig[]): Promise<void> {
 export const names = (): string[] => volumes.served.map(({ name }) => name);
 export const idOf = (name: string): string => volumes.served.find((one) => one.name === name)?.id ?? 'none';
 export const isLocked = (name: string): boolean => spawnSync('flock', ['-n', at(name), 'true']).status === 1;
-/** The files below the directory that this process has open. */
+/** Returns the paths of the files below the test's directory that this process has open. */
 export function links(): string[] {
   const targets = fs.readdirSync('/proc/self/fd').map((fd) => {
     try {
       return fs.readlinkSync(`/proc/self/fd/${fd}`);
     } catch {
-      // This descriptor was the one that listed the directory.
+      // This descriptor has been closed: readdirSync had it open to list /proc/self/fd.
       return '';
     }
   });
   return targets.filter((target) => target.startsWith(directory)).toSorted();
 }
 
-/** Each test of the file gets a directory, and a server without volumes. perl takes the locks. */
+/** Gives each test of the file a directory, and a server without volumes. The tests need perl, which takes the locks. */
 export function useVolumes(): void {
   beforeEach((context) => needPrograms(context, 'perl', 'flock'));
 

@@ -1,11 +1,11 @@
-// A scene for tests that copy the volumes of a PoolScene with the server's jobs, on any file system. A stand-in compares contents in place
-// of extents.
+// A scene for tests in which the server's jobs copy volumes of a PoolScene. The tests run on any file system, because a stand-in compares
+// contents in place of extents.
 
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '@rsio/common/lib/clock';
 import type { JobView } from '@rsio/common/control/server/views';
-import { JobService, type JobServicePorts } from '../jobs/orders/job-service.ts';
+import { JobService, type JobServicePorts } from '../jobs/service/job-service.ts';
 import { type Asker, LOCAL_ASKER } from '../pools/asker.ts';
 import { COMPARED_CONTENT } from './move-scene.ts';
 import type { PoolScene } from './pool-scene.ts';
@@ -14,7 +14,7 @@ import { WHOLE_TURN } from './whole-turn.ts';
 export const DB = { name: 'db', universe: 0 };
 
 export interface CopyHooks {
-  /** Called when files are compared: for a new volume, twice for each copy. */
+  /** Called when files are compared. A copy to a new volume compares files twice. */
   readonly copying?: () => void;
   readonly ports?: Partial<JobServicePorts>;
 }
@@ -70,9 +70,9 @@ export class CopyScene {
     return this.service.jobs;
   }
 
-  /** Begins a copy to a new volume, as a command does. */
+  /** Begins a job that copies to a new volume, as a command does. */
   async copy(newName: string, changes: { snapshot?: string; pool?: string } = {}, asker: Asker = LOCAL_ASKER): Promise<JobView> {
-    const orders = this.service.orders(asker, { run: (change) => change(WHOLE_TURN), checkWanted: () => undefined });
+    const orders = this.service.handlers(asker, { run: (change) => change(WHOLE_TURN), checkWanted: () => undefined });
     const { snapshot = null, pool = null } = changes;
     const { job } = await orders['volume-copy']({ ...DB, snapshot, newName, newUniverse: 0, pool, limitBytes: null, request: null });
     return job;
@@ -80,13 +80,13 @@ export class CopyScene {
 
   /** Begins a copy to a file or an NBD server. */
   async export(target: string, changes: { force?: boolean; format?: 'raw' | 'qcow2' } = {}): Promise<JobView> {
-    const orders = this.service.orders(LOCAL_ASKER, { run: (change) => change(WHOLE_TURN), checkWanted: () => undefined });
+    const orders = this.service.handlers(LOCAL_ASKER, { run: (change) => change(WHOLE_TURN), checkWanted: () => undefined });
     const { force = false, format = null } = changes;
     const { job } = await orders['volume-export']({ ...DB, snapshot: null, target, format, force, limitBytes: null, request: null });
     return job;
   }
 
-  /** Starts the jobs, and resolves when none is running. */
+  /** Starts the jobs, and resolves when no job is running. */
   async run(): Promise<void> {
     await this.service.start();
     while (this.jobs.list.some(({ state }) => state === 'running' || state === 'cancelling')) await sleep(1);

@@ -1,5 +1,5 @@
-// Makes GrantPorts (holds.ts) with which every step of an OPEN succeeds at once. The tests of take-overs replace only the functions of the
-// steps that must fail.
+// Makes GrantPorts (holds.ts) with which every step of an OPEN succeeds at once. A test of take-overs replaces only the functions of steps
+// that must fail.
 
 import type { GrantPorts } from '../volumes/holds/holds.ts';
 import type { ServedVolume } from '../storage/io/served-volume.ts';

@@ -1,6 +1,6 @@
-// IntentBackend over storage that ends changes when a test says so, and over a simulated disk that crashes, tears writes and fails. `walk`
-// executes random steps. At each step, after any crash, the map on disk must have the bit of each region that was written to since the
-// region was cleared.
+// An IntentBackend whose storage ends changes when a test says so, and whose map is on a simulated disk that crashes, tears writes and
+// fails. `walk` executes random steps. At each step, if the machine crashed now, the map on disk must have the bit of each region that was
+// written to since the region was last cleared.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { MIRROR_REGION_BYTES } from '@rsio/protocol/wire/limits';
@@ -18,7 +18,7 @@ export const EMPTY = Buffer.alloc(512);
 /** Number of regions whose bits fill more than two pages. */
 export const REGIONS = 70_000;
 
-/** Storage whose changes end when the test says so. `began`: called when a change reaches the storage. */
+/** Storage whose changes end when the test says so. `began` is called when a change reaches the storage. */
 export class SlowBackend extends ForwardingBackend {
   readonly running: { readonly first: number; readonly last: number; readonly done: IoDone }[] = [];
   began: (first: number, last: number) => void = () => undefined;
@@ -72,7 +72,7 @@ export async function open(disk = new SimulatedMapDisk(), regions = REGIONS): Pr
   return { disk, inner, backend: new IntentBackend(inner, opened.map, writer, disk, () => undefined), errors, trouble: opened.trouble };
 }
 
-/** Clears all regions but the last one, and writes to the last one, so that the file of the map is synced. */
+/** Clears all regions except the last one, and writes to the last region, so that the file of the map is synced. */
 function clearAll(scene: Scene): void {
   const { regions } = scene.backend.intents;
   scene.disk.settle();
@@ -83,7 +83,7 @@ function clearAll(scene: Scene): void {
   scene.inner.running.shift()?.done(STATUS.OK);
 }
 
-/** Opens a replica whose map on disk has the bit of the last region only. */
+/** Opens a replica whose map on disk has only the bit of the last region set. */
 export async function openClean(regions = REGIONS): Promise<Scene> {
   const scene = await open(new SimulatedMapDisk(), regions);
   clearAll(scene);
@@ -97,25 +97,27 @@ export function write({ backend }: Scene, region: number, done: IoDone = () => u
   else done(status);
 }
 
-/** Returns the regions of `wanted` whose bits a server would not find in the map on disk. */
+/** Returns the regions of `wanted` whose bits are not set in the map that a server would read from the disk. */
 export async function missing(disk: SimulatedMapDisk, wanted: Iterable<number>): Promise<number[]> {
   const { map } = await readMap(disk, IDENTITY, REGIONS);
   return [...wanted].filter((region) => !map.isSet(region));
 }
 
-/** Regions that are likely to share bytes, sectors and pages. */
+/** Regions that the walk writes to. Many of their bits share a byte, a sector or a page of the map. */
 const PLACES = [0, 1, 7, 8, 9, 4_095, 4_096, 32_767, 32_768, 32_800, 65_535, 65_536, REGIONS - 1];
-/** Sizes to which the volume grows. The first ends inside of a byte, and the second inside of a page. */
+/**
+ * Sizes to which the volume grows, in regions. With the first size, the map ends inside of a byte, and with the second, inside of a page.
+ */
 const SIZES = [32_765, 40_000, 65_530, REGIONS];
 
 const STEPS = 150;
 
-/** Returns the step after which a crash could lose a bit; null if there is none. */
+/** Executes random steps. Returns the first step after which a crash could lose a bit; null if there is no such step. */
 export async function walk(seed: number): Promise<string | null> {
   const random = new SeededRandom(seed);
   const below = (limit: number): number => random.int(0, limit - 1);
   const chance = (share: number): boolean => random.chance(share);
-  /** Regions that were written to since they were cleared. */
+  /** Regions that were written to since their bits were last cleared. */
   let touched = new Set<number>();
   let regions = SIZES[below(SIZES.length)]!;
   let scene = await open(new SimulatedMapDisk(), regions);

@@ -1,11 +1,12 @@
-// A simulated file of an intent map for tests: its content in the kernel's cache, and its content on disk. A crash of the machine keeps any
-// mixture of the sectors that were written since the last sync. A sync that fails drops pages and forgets them, as Linux does.
+// A simulated file of an intent map for tests: its content in the kernel's cache, and its content on disk. A crash of the machine may keep
+// some of the sectors that were written since the last sync, and lose others. After a failed sync, pages that were not written count as
+// clean, so that a later sync does not write them. Linux behaves in this way.
 
 import type { MapDisk } from '../mirrors/map-writer.ts';
 
 const SECTOR_BYTES = 512;
 
-/** Sector number -> content. A sector that was never written is zeros. */
+/** Maps sector numbers to the content of the sectors. A sector that was never written has no entry, and reads as zeros. */
 type Sectors = ReadonlyMap<number, Buffer>;
 
 interface Operation {
@@ -16,9 +17,12 @@ interface Operation {
 }
 
 export class SimulatedMapDisk implements MapDisk {
-  /** Content that every crash keeps. */
+  /** Sectors that are on disk after any crash. */
   private synced = new Map<number, Buffer>();
-  /** Sector -> versions that a crash may keep instead, the newest last. */
+  /**
+   * Maps each sector that was written since the last sync to its later versions, the newest last. After a crash, the disk may have one of
+   * these versions.
+   */
   private readonly unsynced = new Map<number, Buffer[]>();
   private cache = new Map<number, Buffer>();
   /** Sectors that the next sync writes. */
@@ -46,7 +50,10 @@ export class SimulatedMapDisk implements MapDisk {
     return this.pending.length > 0;
   }
 
-  /** Executes the oldest operation. `errno`: its error. `dropped`: returns true for each sector that a failed sync drops. */
+  /**
+   * Executes the oldest operation. If `errno` is not null, the operation fails with this error. `dropped` returns true for each sector that
+   * a failed sync drops.
+   */
   step(errno: string | null = null, dropped: () => boolean = () => true): void {
     const one = this.pending.shift();
     if (one === undefined) return;
@@ -64,24 +71,30 @@ export class SimulatedMapDisk implements MapDisk {
     one.end(errno);
   }
 
-  /** Executes everything. */
+  /** Executes all pending operations. */
   settle(): void {
     while (this.isBusy) this.step();
   }
 
-  /** The process ends. The content of the kernel's cache stays, and operations that have begun may be executed or not. */
+  /**
+   * Simulates the end of the process, and returns the disk that the next process finds. The content of the kernel's cache stays. For each
+   * operation that has begun, `isExecuted` decides whether it is executed.
+   */
   endProcess(isExecuted: () => boolean): SimulatedMapDisk {
     for (const one of this.pending.splice(0)) if (one.kind === 'write' && isExecuted()) this.apply(one);
     return this.fork();
   }
 
-  /** The machine crashes. `pick(n)`: which of n versions of a sector is on the disk. */
+  /**
+   * Simulates a crash of the machine, and returns the disk after the crash. `pick(n)` decides which of n versions of a sector is on the
+   * disk.
+   */
   crash(pick: (versions: number) => number): SimulatedMapDisk {
     for (const one of this.pending.splice(0)) if (one.kind === 'write' && pick(2) === 1) this.apply(one);
     const next = new SimulatedMapDisk();
     next.synced = new Map(this.synced);
     for (const [sector, versions] of this.unsynced) {
-      // The first version is that of the last sync; undefined: zeros.
+      // The first version is the content at the last sync. If it is undefined, the sector reads as zeros.
       const version = [this.synced.get(sector), ...versions][pick(versions.length + 1)];
       if (version !== undefined) next.synced.set(sector, version);
     }
@@ -89,7 +102,7 @@ export class SimulatedMapDisk implements MapDisk {
     return next;
   }
 
-  /** Returns a copy of the file and its cache, including the operations that have begun. */
+  /** Returns a copy of the file and of its content in the cache, including the operations that have begun. */
   fork(): SimulatedMapDisk {
     const copy = new SimulatedMapDisk();
     copy.synced = new Map(this.synced);

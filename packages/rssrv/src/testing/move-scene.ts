@@ -1,5 +1,5 @@
-// A scene for tests that move volumes between the pools of a PoolScene on any file system. One stand-in compares contents in place of
-// extents; another stands for the switch and records when the volume is not served.
+// A scene for tests that move volumes between the pools of a PoolScene. The tests run on any file system, because a stand-in compares
+// contents in place of extents. Another stand-in replaces VolumeSwitch and records when the volume is not served.
 
 import { read } from 'node:fs';
 import { promisify } from 'node:util';
@@ -20,7 +20,7 @@ import type { PoolScene } from './pool-scene.ts';
 const BLOCK_BYTES = 4_096;
 const readFrom = promisify(read);
 
-/** Finds differences by the content of two files. */
+/** Finds the differences between two files by their content. */
 export const COMPARED_CONTENT: ChangedData = {
   ranges: async function* (base, next, fromBytes, toBytes) {
     for (let offsetBytes = fromBytes; offsetBytes < toBytes; offsetBytes += BLOCK_BYTES) {
@@ -38,11 +38,14 @@ async function blockOf(descriptor: number | null, offsetBytes: number, lengthByt
 }
 
 export interface MoveHooks {
-  /** Called at each sync of the switch, before the last step copies. */
+  /** Called at each sync of the switch, before the last step copies the remaining differences. */
   readonly waiting?: () => void;
   /** Called before each round. */
   readonly round?: (rounds: number) => void;
-  /** Executes the changes of a move in turns, for a test that makes other changes during the move. Default: each begins at once. */
+  /**
+   * Executes the changes of a move one at a time. A test that makes other changes during the move needs this function. If missing, each
+   * change begins at once.
+   */
   readonly turns?: <T>(change: () => Promise<T>) => Promise<T>;
 }
 
@@ -50,7 +53,7 @@ export class MoveScene {
   readonly scene: PoolScene;
   readonly jobs: Jobs;
   readonly moves: VolumeMoves;
-  /** Ids of volumes that are not served for a moment. */
+  /** Ids of the volumes that are not served at present because of a switch. */
   readonly suspended = new Set<string>();
 
   constructor(scene: PoolScene, hooks: MoveHooks = {}) {
@@ -98,13 +101,15 @@ export class MoveScene {
           note(changes);
           if (changes.rounds !== undefined) hooks.round?.(changes.rounds);
         };
-        // `record` must stay a getter, because a spread would copy its present value.
+        // Define `record` as a getter, because the spread of `job` copies only the present value of the record.
         return this.moves.run(Object.defineProperty({ ...job, note: noted }, 'record', { get: () => this.jobs.find(job.record.id) }));
       },
     });
   }
 
-  /** Adds a job that moves the only volume to another pool. `part`: the pool whose files of the volume move. */
+  /**
+   * Adds a job that moves the only volume to another pool. If `part` is given, only the files that the volume has in the pool `part` move.
+   */
   async begin(to: string, part?: string): Promise<JobRecord> {
     const home = this.scene.pools.states.find(({ volumes }) => volumes.size > 0)!;
     const from = part === undefined ? home : this.scene.pools.states.find(({ name }) => name === part)!;
@@ -127,12 +132,12 @@ export class MoveScene {
     });
   }
 
-  /** Sweeps, starts the jobs, and resolves when none is running. */
+  /** Sweeps leftovers, starts the jobs, and resolves when no job is running. */
   async run(): Promise<void> {
     await this.moves.sweep();
     this.jobs.start();
     while (this.jobs.list.some(({ state }) => state === 'running' || state === 'cancelling')) await sleep(1);
-    // `stop` resolves when the end of each job is saved.
+    // Call `stop`, because it resolves only when the end of each job is saved.
     await this.jobs.stop();
   }
 }

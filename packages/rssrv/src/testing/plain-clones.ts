@@ -1,4 +1,4 @@
-// Stand-ins for tests on any file system: clones that are plain copies, and a moment that holds nothing. Tests on XFS use real clones and
+// Stand-ins for tests on any file system: clones that are plain copies, and moments that hold no changes. Tests on XFS use real clones and
 // moments.
 
 import { constants } from 'node:fs';
@@ -9,7 +9,7 @@ import type { Moments } from '../pools/snapshots/moment.ts';
 
 export const PLAIN_CLONES: Reflink = { cloneFile: (from, to) => copyFile(from, to, constants.COPYFILE_EXCL), ranges: null };
 
-/** Clones all chunks in their order. */
+/** Takes a moment without holding changes: clones all chunks of each copy, one after another. */
 export const NO_HOLD: Moments = {
   take: async (copies) => {
     for (const copy of copies) await cloneAll(copy);

@@ -1,5 +1,5 @@
-// A directory with pools on disk for the tests of one file, and scenes that open them one after another. Invariant: scenes opened with
-// `open` are closed when the test ends.
+// A directory with pools on disk for the tests of one file, and scenes that open these pools one after another. Invariant: a scene that was
+// opened with `open` is closed when the test ends.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -22,7 +22,7 @@ export async function open(reached?: (step: string) => void, at = directory): Pr
 
 export const pictureOf = (at: string): Promise<string> => PoolScene.picture(at, { clock: systemClock });
 
-/** Each test of the file gets a directory. Its pools are closed at the end. */
+/** Gives each test of the file a directory. The pools in this directory are closed when the test ends. */
 export function usePoolDirectory(): void {
   beforeEach(() => {
     directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-pool-'));

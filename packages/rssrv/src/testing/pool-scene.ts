@@ -1,5 +1,5 @@
 // A pool in a temporary directory with the verbs that change its volumes, and a stand-in for the listener that records which volumes are
-// served. Tests and the property test of pools use it.
+// served. The tests of pools use this scene, including the property test.
 
 import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
@@ -31,19 +31,22 @@ export interface SceneOptions {
   readonly reached?: (step: string) => void;
   readonly limitBytes?: number;
   readonly allocate?: Allocate;
-  /** The listener's functions. Default: stand-ins of the scene. */
+  /** Functions of the listener. If missing, the scene uses its own stand-ins. */
   readonly check?: PoolVerbsPorts['check'];
   readonly apply?: PoolVerbsPorts['apply'];
-  /** Default: random ids. */
+  /** Returns new ids. If missing, ids are random. */
   readonly newId?: () => string;
   readonly moments?: Moments;
-  /** Default: plain copies. */
+  /** Clones files. If missing, clones are plain copies. */
   readonly reflink?: Reflink;
-  /** Limits of clients. */
+  /** Maps the node name of each client to the client's limit in bytes. */
   readonly limits?: Readonly<Record<string, number>>;
   /** Names of pools; each is a directory of this name. */
   readonly names?: readonly string[];
-  /** Names of pools whose directory is not made if it is missing, as if their file system were not mounted. */
+  /**
+   * Names of pools that are absent: if the directory of such a pool is missing, the scene does not make it, as if the pool's file system
+   * were not mounted.
+   */
   readonly absent?: readonly string[];
 }
 
@@ -54,7 +57,7 @@ export class PoolScene {
   readonly snapshots: SnapshotVerbs;
   readonly images: ImageVerbs;
   readonly logged: string[] = [];
-  /** volumeKey -> volume that is served. */
+  /** Maps the key of each served volume (volumeKey) to its configuration. */
   readonly served = new Map<string, ServerVolumeConfig>();
   /** Ids of volumes that a client uses. */
   readonly used = new Set<string>();
@@ -115,7 +118,7 @@ export class PoolScene {
     });
   }
 
-  /** Opens the pools in `directory`, and makes them if they do not exist. */
+  /** Opens the pools in `directory`. Makes pools that do not exist. */
   static async open(directory: string, options: SceneOptions): Promise<PoolScene> {
     const scene = new PoolScene(directory, options);
     for (const [index, { path: pool }] of scene.configs.entries()) {
@@ -149,7 +152,7 @@ export class PoolScene {
     );
   }
 
-  /** The volumes and removed volumes as the manifests on disk describe them, in one text that tests compare. */
+  /** Returns a text that describes the volumes and removed volumes according to the manifests on disk. Tests compare these texts. */
   static async picture(directory: string, options: SceneOptions): Promise<string> {
     const scene = await PoolScene.open(directory, options);
     try {
@@ -184,12 +187,12 @@ export class PoolScene {
   }
 }
 
-/** JSON with the keys in alphabetical order. */
+/** Returns the value as JSON with its keys in alphabetical order. */
 function inOrder(value: object): string {
   return JSON.stringify(Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1))));
 }
 
-/** Removes the stamp, because it differs in each run. */
+/** Returns the manifest without the stamp of an image, because this stamp differs in each run. */
 function withoutStamp({ image }: Manifest): object {
   return image?.next === undefined ? {} : { image: { ...image, next: { ...image.next, stamp: '' } } };
 }

@@ -1,5 +1,5 @@
-// A test client for a real session. The client needs no handshake, sends requests with any slot, seq and flags, and records the received
-// frames.
+// A client for tests of a real session. The client needs no handshake, can send requests with any slot, seq and flags, and records the
+// frames that it receives.
 
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { CountingBufferPool, CountingOutputPool } from '@rsio/protocol/testing/counting-pools';
@@ -30,7 +30,7 @@ export class HeldStorage {
   readonly begun: string[] = [];
   readonly waiting: IoDone[] = [];
   isClosed = false;
-  /** True if the storage executes READs, and WRITEs without FUA, at once. */
+  /** If true, the storage executes READs at once, and also WRITEs without FUA. */
   isFast = false;
   fill = 0;
 
@@ -146,7 +146,7 @@ export class SessionScene {
   readonly session: Session;
   /** The listener's answer to ADMIN. */
   admin: AdminPorts['admin'] = () => Promise.resolve({ answer: 0, totalBytes: 2, part: 'e30=' });
-  /** Differences from the default volume. */
+  /** Properties in which the volume differs from the default volume of the scene. */
   volumeChanges: Partial<ServedVolume> = {};
   /** The listener's answer to VOTE. */
   vote: VotePorts['vote'] = () => Promise.resolve({ voted: 0, sentence: '', voter: null, promise: null, stored: null, replica: null });
@@ -196,21 +196,20 @@ export class SessionScene {
     });
   }
 
-  /** `cipher`: the cipher of a path that is already encrypted; null for a plain path. */
+  /** A proven connection joins the session. */
+  admit(link: MemoryLink, changes: Partial<Parameters<Session['admit']>[1]> = {}): void {
+    this.session.admit(link.server, {
+      ...{ welcomeKey: '00', tls: null, transcript: '00', arrivedAt: AT, digest: false, dead: [] },
+      ...{ mayRevoke: false, mayAdminister: false, mayVote: false },
+      ...changes,
+    });
+  }
+
+  /** Makes a path to the session. `cipher` is the cipher of a path that is already encrypted; null for a plain path. */
   path(dead: readonly number[] = [], arrivedAt: ServerInterface = AT, revoke = true, admin = true, cipher: string | null = null): RawPath {
     const link = new MemoryLink(this.clock);
     link.server.cipher = cipher;
-    this.session.admit(link.server, {
-      welcomeKey: '00',
-      tls: null,
-      transcript: '00',
-      arrivedAt,
-      digest: false,
-      mayRevoke: revoke,
-      mayAdminister: admin,
-      mayVote: admin,
-      dead,
-    });
+    this.admit(link, { arrivedAt, dead, mayRevoke: revoke, mayAdminister: admin, mayVote: admin });
     return new RawPath(link);
   }
 

@@ -1,5 +1,6 @@
-// A server with one volume that is or becomes a replica, for the tests of mirrors/. Holds, OPENs, voters and votes are real; sessions are
-// stand-ins. After every step, the scene checks that no handle has a lower term than a CLAIM that was answered with the replica.
+// A server with one volume that is or becomes a replica, for the tests in mirrors/. The scene uses real holds, OPENs, voters and votes, and
+// stand-ins for sessions. After every step, the scene checks that no handle has a lower term than a CLAIM that was answered with the
+// replica.
 
 import { join } from 'node:path';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
@@ -22,7 +23,7 @@ export const MIRROR = 'a'.repeat(32);
 const ID = 'id';
 
 interface Handle {
-  /** Null for a handle of a plain volume. */
+  /** Term with which the handle was opened; null for a handle of a plain volume. */
   readonly term: Term | null;
   readonly epoch: number;
   readonly identity: string;
@@ -33,7 +34,7 @@ interface SceneSession {
   readonly client: ClientIdentity;
   readonly uses: VolumeUses;
   handles: Handle[];
-  /** For each OPEN in progress: the highest epoch that was revoked during the OPEN. */
+  /** The OPENs in progress, each with the highest epoch that was revoked during the OPEN. */
   readonly opening: Set<{ revoked: number }>;
 }
 
@@ -47,7 +48,7 @@ export class ReplicaScene {
   life = 0;
   /** Number of times that clients were notified of a changed list. */
   announced = 0;
-  /** Revocations that wait for `letGo`; null: each revocation ends at once. */
+  /** Revocations that wait for `letGo`; null if each revocation ends at once. */
   hung: (() => void)[] | null = null;
   holds!: Holds;
   voters!: Voters;
@@ -61,14 +62,14 @@ export class ReplicaScene {
   private readonly sessions = new Map<string, SceneSession>();
   private readonly changes: (ports: MirrorVotesPorts) => MirrorVotesPorts;
 
-  /** `changes`: replaces ports, to inject a fault. */
+  /** `changes` returns changed ports, with which a test injects a fault. */
   constructor(folder: string, changes: (ports: MirrorVotesPorts) => MirrorVotesPorts = (ports) => ports) {
     this.folder = folder;
     this.changes = changes;
     this.volumes = [servedVolume({ name: 'db', id: ID, sizeBytes: 1 << 20, pool: { ids: ['p'], isThick: true } })];
   }
 
-  /** Starts or restarts the server. The sessions of the last start are gone. */
+  /** Starts or restarts the server. The sessions of the previous start no longer exist. */
   async start(): Promise<this> {
     const say = (text: string): void => void this.logged.push(text);
     const log = { info: say, warn: say, error: say };
@@ -94,7 +95,7 @@ export class ReplicaScene {
   async claim(client: ClientIdentity, number: number, takesOver = true): Promise<VoteAnswer> {
     const { votes } = this;
     const answer = await this.vote(client, { vote: 'claim', number, takesOver } as never);
-    // A server that has restarted since did not give this answer.
+    // If the server has restarted since the request was sent, the claim does not count, because the answer is not from the present server.
     if (answer.voted !== VOTED.DONE || answer.replica === null || votes !== this.votes) return answer;
     const term = { number, node: client.node, instance: client.instance };
     if (this.fenced === null || compareTerms(this.fenced, term) < 0) this.fenced = term;
@@ -102,7 +103,7 @@ export class ReplicaScene {
     return answer;
   }
 
-  /** `number`: null to open a plain volume. */
+  /** Opens the volume for a client. `number` is the number of the client's term; null to open the volume as a plain volume. */
   async open(client: ClientIdentity, number: number | null, resume: string | null = null): Promise<Grant> {
     const session = this.sessionOf(client);
     const one = { revoked: -1 };
@@ -173,7 +174,7 @@ export class ReplicaScene {
       }
   }
 
-  /** A later start of a client replaces its earlier one. */
+  /** Returns the session of a client. A later start of a client replaces the session of an earlier start. */
   private sessionOf(client: ClientIdentity): SceneSession {
     const known = this.sessions.get(client.node);
     if (known?.client.instance === client.instance) return known;

@@ -1,5 +1,5 @@
-// A volume of a pool with snapshots that have descriptions but no files, for tests of the views that clients get. There are no sessions:
-// the test states which clients hold or open which snapshot.
+// A volume of a pool with snapshots that have descriptions but no files, for tests of the views that clients get. The scene has no
+// sessions: the test states which clients hold or have opened which snapshot.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { systemClock } from '@rsio/common/lib/clock';
@@ -13,7 +13,7 @@ import { PoolScene } from './pool-scene.ts';
 
 export const SNAPSHOT_HOLDER: Holder = { node: 'big-2', address: '127.45.0.2', sinceMs: 1 };
 
-/** The volume db with snapshots of these names, the oldest first. usePoolDirectory closes the pools. */
+/** Returns a scene with volume db, which has snapshots of these names, the oldest first. usePoolDirectory closes the pools. */
 export async function snapshotScene(directory: string, names: readonly string[], clients: readonly string[] | null = null) {
   const pools = await PoolScene.open(directory, { clock: systemClock });
   scenes.push(pools);

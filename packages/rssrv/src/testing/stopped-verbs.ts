@@ -1,6 +1,6 @@
 // Simulates a stop of the server at each step of a change: moves the directory of the pools away, so that the code that makes the change
-// can no longer reach it, and opens it at its new place. The files keep their inodes. Invariant: each run makes the same ids and times, so
-// that the pools of all runs can be compared.
+// can no longer reach it, and opens the pools at the new place. The files keep their inodes. Invariant: each run makes the same ids and
+// times, so that the pools of all runs can be compared.
 
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
@@ -10,33 +10,97 @@ import { systemClock } from '@rsio/common/lib/clock';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { PoolScene, type SceneOptions } from './pool-scene.ts';
 
-type Work = (scene: PoolScene) => Promise<unknown>;
+const ZEROS = Buffer.alloc(65_536);
+/** Of changes that have not ended. */
+const REST = /\.new|\.purge|volumes.*removed\.json/;
 
-/** Returns what a server finds, with a digest of each file that has content. */
+/** Works on the pools in a directory, and calls `reached` after each step on disk. */
+export type Run = (at: string, reached: (step: string) => void) => Promise<unknown>;
+
+export interface Stop<V = null> {
+  readonly step: string;
+  /** Where a new server finds what the stopped one left. */
+  readonly at: string;
+  readonly variant: V;
+  /** Of the whole run. */
+  readonly steps: readonly string[];
+}
+
+export interface StopOptions<V> {
+  /** Steps at which it is not stopped. */
+  readonly isLeftOut?: (step: string, index: number, steps: readonly string[]) => boolean;
+  /** At a step, it is stopped once for each of them; absent: once. */
+  readonly variants?: (step: string) => readonly V[];
+}
+
+/** Runs to the end in a directory, then stops at each of the steps in directories of their own. Returns the steps. */
+export async function eachStop<V = null>(
+  run: Run,
+  check: (stop: Stop<V>) => Promise<unknown>,
+  { isLeftOut = () => false, variants = () => [null as V] }: StopOptions<V> = {},
+): Promise<readonly string[]> {
+  const parent = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-stops-'));
+  try {
+    const steps: string[] = [];
+    await run(path.join(parent, 'whole'), (step) => steps.push(step));
+    for (const [index, step] of steps.entries()) {
+      for (const variant of isLeftOut(step, index, steps) ? [] : variants(step)) {
+        const [at, moved] = [path.join(parent, 'run'), path.join(parent, 'stopped')];
+        let count = 0;
+        await run(at, () => void (count++ === index && fs.renameSync(at, moved))).catch(() => undefined);
+        await check({ step, at: moved, variant, steps });
+        await removeFolder(at);
+        await removeFolder(moved);
+      }
+    }
+    return steps;
+  } finally {
+    await removeFolder(parent);
+  }
+}
+
+/** The pools are made, and volumes created, before what is stopped begins. */
+export function isBefore(step: string): boolean {
+  return step.startsWith('pool:') || step.startsWith('create:');
+}
+
+/** A server opens the pools while one of them is not mounted. */
+export async function whileAway(directory: string, name: string, work: () => Promise<unknown>): Promise<void> {
+  const [there, away] = [path.join(directory, name), path.join(path.dirname(directory), 'away')];
+  fs.renameSync(there, away);
+  await work();
+  await removeFolder(there);
+  fs.renameSync(away, there);
+}
+
+/** `later`: lets time pass. */
+export type Work = (scene: PoolScene, later: (ms: number) => void) => Promise<unknown>;
+
+/** Growth that was stopped leaves a file longer than its volume, which harms nothing. */
+function withoutEndingZeros(content: Buffer): Buffer {
+  let end = content.length;
+  while (end >= ZEROS.length && content.subarray(end - ZEROS.length, end).equals(ZEROS)) end -= ZEROS.length;
+  while (end > 0 && content[end - 1] === 0) end--;
+  return content.subarray(0, end);
+}
+
+/** Starts a server, and returns a text that describes the pools that it finds, with a digest of each file that has content. */
 async function found(directory: string, options: SceneOptions): Promise<string> {
   const picture = await PoolScene.picture(directory, options);
   const files = (fs.readdirSync(directory, { recursive: true }) as string[]).filter((name) => /(^|\/)data$|\.data$/.test(name));
   const digests = files.map(
     (name) =>
       `${name} ${createHash('sha256')
-        .update(fs.readFileSync(path.join(directory, name)))
+        .update(withoutEndingZeros(fs.readFileSync(path.join(directory, name))))
         .digest('hex')}`,
   );
   return [picture, ...digests.toSorted()].join('\n');
 }
 
-/** Starts a server while the pool is not mounted. */
-async function startWithout(directory: string, name: string, options: SceneOptions): Promise<void> {
-  const [there, away] = [path.join(directory, name), path.join(directory, 'away')];
-  fs.renameSync(there, away);
-  await PoolScene.picture(directory, { ...options, absent: [name] });
-  fs.renameSync(away, there);
-}
-
 /**
  * Returns each step of the verb, with the state that a server finds after a stop at this step: `before`, `after`, or a description of
- * another state. `absent`: pools, each of which is absent at a first start after the stop; null: none. The next start must find the same
- * state.
+ * another state. For each name in `absent`, the server is also started once after the stop while the pool with this name is absent; the
+ * entry null stands for a start with all pools. The next start must find the same state.
  */
 export async function stopped(
   names: readonly string[],
@@ -44,48 +108,36 @@ export async function stopped(
   verb: Work,
   absent: readonly (string | null)[] = [null],
 ): Promise<[step: string, state: string][]> {
-  const parent = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-stops-'));
-  const run = async (directory: string, reached: (step: string) => void) => {
+  let [before, after] = ['', ''];
+  let options: SceneOptions = { clock: systemClock, names };
+  const run: Run = async (directory, reached) => {
     let [number, timeMs] = [0, 1_000_000_000_000];
     const newId = (): string => `00000000-0000-4000-9000-${String(++number).padStart(12, '0')}`;
-    const options: SceneOptions = { clock: { ...systemClock, wallMs: () => timeMs++ }, names };
+    options = { clock: { ...systemClock, wallMs: () => timeMs++ }, names };
     let isOn = false;
     const scene = await PoolScene.open(directory, { ...options, newId, reached: (step) => void (isOn && reached(step)) });
-    await prepare(scene);
-    const before = await found(directory, options);
+    await prepare(scene, (ms) => void (timeMs += ms));
+    if (after === '') before = await found(directory, options);
     isOn = true;
     try {
-      await verb(scene);
+      await verb(scene, () => undefined);
     } finally {
       await scene.pools.close();
     }
-    return { before, options };
+    if (after === '') after = await found(directory, options);
   };
-  try {
-    const steps: string[] = [];
-    const whole = path.join(parent, 'whole');
-    const { before, options } = await run(whole, (step) => steps.push(step));
-    const after = await found(whole, options);
-    const states: [string, string][] = [];
-    for (const [step, index, missing] of steps.flatMap((step, index) => absent.map((one) => [step, index, one] as const))) {
-      const [at, moved] = [path.join(parent, 'run'), path.join(parent, `stop${index}`)];
-      let count = 0;
-      const stop = (): void => void (count++ === index && fs.renameSync(at, moved));
-      await run(at, stop).catch(() => undefined);
-      if (missing !== null) await startWithout(moved, missing, options);
-      const state = await found(moved, options);
-      const text = state === before ? 'before' : state === after ? 'after' : `${missing ?? ''}: ${state}`;
-      if (missing === absent[0]) states.push([step, text]);
-      else if (states.at(-1)?.[1] !== text)
-        throw new Error(`A stop after ${step} leaves another state if ${missing ?? 'no pool'} is absent: ${text}`);
-      const again = await found(moved, options);
-      const rest = (fs.readdirSync(moved, { recursive: true }) as string[]).filter((name) => /\.new/.test(name));
-      if (again !== state || rest.length > 0) throw new Error(`The second start after ${step} differs, or leaves ${rest.join(', ')}`);
-      await removeFolder(at);
-      await removeFolder(moved);
-    }
-    return states;
-  } finally {
-    await removeFolder(parent);
-  }
+  const states: [string, string][] = [];
+  const check = async ({ step, at, variant: missing }: Stop<string | null>): Promise<void> => {
+    if (missing !== null) await whileAway(at, missing, () => PoolScene.picture(at, { ...options, absent: [missing] }));
+    const state = await found(at, options);
+    const text = state === before ? 'before' : state === after ? 'after' : `${missing ?? ''}: ${state}`;
+    if (missing === absent[0]) states.push([step, text]);
+    else if (states.at(-1)?.[1] !== text)
+      throw new Error(`A stop after ${step} leaves another state if ${missing ?? 'no pool'} is absent: ${text}`);
+    const again = await found(at, options);
+    const rest = (fs.readdirSync(at, { recursive: true }) as string[]).filter((name) => REST.test(name));
+    if (again !== state || rest.length > 0) throw new Error(`The second start after ${step} differs, or leaves ${rest.join(', ')}`);
+  };
+  await eachStop(run, check, { variants: () => absent });
+  return states;
 }

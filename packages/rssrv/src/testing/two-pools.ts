@@ -1,6 +1,6 @@
-// Two pools on disk, fast and slow, for tests that move or copy volumes between them, and scenes that open them one after another. A test
-// may rename the directory, to simulate a stop of the server, and open it under its new name. Invariant: pools opened with `openTwoPools`
-// are closed when the test ends.
+// Two pools on disk, fast and slow, for tests that move or copy volumes between the pools, and scenes that open the pools one after
+// another. To simulate a stop of the server, a test may rename the directory of the pools, and open it under the new name. Invariant: pools
+// that were opened with `openTwoPools` are closed when the test ends.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -8,10 +8,13 @@ import path from 'node:path';
 import { systemClock } from '@rsio/common/lib/clock';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { afterEach, beforeEach } from 'vitest';
+import { type CopyHooks, CopyScene } from './copy-scene.ts';
+import { type MoveHooks, MoveScene } from './move-scene.ts';
 import { PoolScene, type SceneOptions } from './pool-scene.ts';
 
+const BLOCK_BYTES = 4_096;
 export const NAMES = ['fast', 'slow'];
-/** The folder of the test. */
+/** Temporary folder of the test. */
 export let parent = '';
 /** Directory of the pools, in `parent`. */
 export let directory = '';
@@ -23,7 +26,28 @@ export async function openTwoPools(at: string, options: Partial<SceneOptions>): 
   return scene;
 }
 
-/** Each test of the file gets a folder. Its pools are closed at the end. */
+/** A server that copies volumes, and knows the jobs that an earlier one has left. */
+export async function openCopies(at = directory, options: Partial<SceneOptions> = {}, hooks: CopyHooks = {}): Promise<CopyScene> {
+  const copies = new CopyScene(await openTwoPools(at, options), hooks);
+  await copies.jobs.load();
+  return copies;
+}
+
+/** The same for moves. */
+export async function openMoves(at = directory, options: Partial<SceneOptions> = {}, hooks: MoveHooks = {}): Promise<MoveScene> {
+  const moves = new MoveScene(await openTwoPools(at, options), hooks);
+  await moves.jobs.load();
+  return moves;
+}
+
+/** Writes to a file that is served, like a client. */
+export function writeBlock(file: string | null | undefined, block: number, value: number): void {
+  const descriptor = fs.openSync(file!, 'r+');
+  fs.writeSync(descriptor, Buffer.alloc(BLOCK_BYTES, value), 0, BLOCK_BYTES, block * BLOCK_BYTES);
+  fs.closeSync(descriptor);
+}
+
+/** Gives each test of the file a folder. The pools in this folder are closed when the test ends. */
 export function useTwoPools(): void {
   beforeEach(() => {
     parent = fs.mkdtempSync(path.join(os.tmpdir(), 'rssrv-pools-'));

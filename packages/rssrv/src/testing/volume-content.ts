@@ -1,5 +1,5 @@
-// Reads and writes the content of volumes and snapshots of a scene, in their files, as their layout says. For tests. Invariant: uses no
-// code that it is a model for, except the table of the layout.
+// For tests: reads and writes the content of volumes and snapshots of a scene, in the files to which the layout distributes it. Invariant:
+// this module shares no code with the modules that it checks, except the table of the layout.
 
 import fs from 'node:fs';
 import path from 'node:path';

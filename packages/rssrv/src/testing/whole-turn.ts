@@ -1,5 +1,5 @@
-// The turn of a change in tests without a queue of changes: work aside is executed at once. Invariant: no other change runs during the
-// work.
+// The turn of a change in tests that have no queue of changes: if the change steps aside, its work is executed at once. Invariant: no other
+// change runs during the work.
 
 import type { Turn } from '../pools/requests/turn.ts';
 

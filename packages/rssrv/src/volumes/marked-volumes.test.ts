@@ -37,7 +37,6 @@ beforeEach(() => {
     idsFile: at('volumes.json'),
     memoryDirectory: at('shm'),
     fileSystemOf: () => Promise.resolve('other'),
-    runDirectory: at('run'),
     clock,
     log,
     syncFailedLate: () => undefined,

@@ -3,7 +3,6 @@
 // before anything extends it, so that a file that another process serves is never changed. Volume ids are saved last, so that no id is
 // saved if the change fails.
 
-import { join as joinPath } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { type RsError, toRsError } from '@rsio/common/lib/errors';
@@ -29,7 +28,6 @@ import { factsOf, type IdRecords, locationOf, readIdRecords, settleIds, volumeKe
 import type { VolumePlan } from './volume-plan.ts';
 import { type HeldVolume, heldAfter, type VolumePorts, type VolumeState, withEntries } from './volume-state.ts';
 import {
-  checkUnsynced,
   discardStorage,
   isOutOfFiles,
   measure,
@@ -272,7 +270,6 @@ export class VolumeChange {
   private async openOne(volume: ServerVolumeConfig): Promise<Storage> {
     const id = this.idOf(volume);
     this.claims.check(volume, id);
-    checkUnsynced(volume, this.unsyncedFileOf(id));
     const wasThere =
       volume.pool !== undefined || (volume.id === null && this.records.places.get(id) === locationOf(volume)) || this.ports.isHeld(id);
     const storage = await openStorage(volume, id, this.ports, wasThere);
@@ -353,25 +350,15 @@ export class VolumeChange {
 
   private async servedAs(storage: Storage, sizeBytes: number): Promise<ServedVolume> {
     const { volume, id, type, path } = storage;
-    const { name, universe, blockSizeBytes, readonly, shared, takeOver, takeOverForce, clients, test } = volume;
+    const { name, universe, blockSizeBytes, readonly, shared, takeOver, takeOverForce, clients } = volume;
     const identity = await storageIdentity(storage);
     const content = identity === null ? {} : { storage: identity };
-    const unsyncedFile = test?.losesUnsynced === true ? this.unsyncedFileOf(id) : null;
-    const faults = test === undefined ? {} : { test: { ...test, unsyncedFile } };
     const rights = { readonly, shared, takeOver, takeOverForce, clients };
     const pool = volume.pool === undefined ? {} : { pool: { ids: volume.pool.ids, isThick: volume.pool.isThick } };
     const replica = volume.pool?.replica === undefined ? {} : { replica: volume.pool.replica };
     const layout = await servedLayout(storage);
     const files = layout === undefined ? {} : { layout };
-    return { name, universe, id, type, path, ...content, sizeBytes, blockSizeBytes, ...rights, ...pool, ...replica, ...files, ...faults };
-  }
-
-  /**
-   * Returns the path of the file for a volume's unsynced writes. The file is in RUN, so a reboot loses the unsynced writes, like writes in
-   * the kernel's cache.
-   */
-  private unsyncedFileOf(id: string): string {
-    return joinPath(this.ports.runDirectory, `unsynced-${id}`);
+    return { name, universe, id, type, path, ...content, sizeBytes, blockSizeBytes, ...rights, ...pool, ...replica, ...files };
   }
 
   private checkLock(storage: Storage, lock: StorageLock | undefined): void {
@@ -390,7 +377,6 @@ export class VolumeChange {
     const key = volumeKey(volume);
     const held = this.before.held.get(key);
     if (held === undefined) return;
-    checkUnsynced(volume, this.unsyncedFileOf(this.idOf(volume)));
     const storage: Storage = { ...held.storage, volume, id: this.idOf(volume) };
     const isSame = isDeepStrictEqual({ ...held.storage.volume, line: 0 }, { ...volume, line: 0 });
     let { sizeBytes } = held.served;

@@ -38,7 +38,6 @@ function server(): Volumes {
     idsFile: at('volumes.json'),
     memoryDirectory: at('shm'),
     fileSystemOf: () => Promise.resolve('other'),
-    runDirectory: at('run'),
     clock: systemClock,
     log,
     syncFailedLate: () => undefined,

@@ -18,7 +18,7 @@ const MIB = 1 << 20;
 
 function read(sections: string): readonly ServerVolumeConfig[] {
   const clients = '[clients]\nbig-2 0xbig2-secret-of-the-lab\nvenus 0xvenus-secret-of-the-lab\n';
-  return parseRssrvConfig(smallRssrvcfg({ more: `${sections}${clients}` }), 'rssrvcfg', false).volumes;
+  return parseRssrvConfig(smallRssrvcfg({ more: `${sections}${clients}` }), 'rssrvcfg').volumes;
 }
 
 interface Use {

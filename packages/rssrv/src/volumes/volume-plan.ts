@@ -60,7 +60,6 @@ const KEYS: Readonly<Record<Field, string>> = {
   takeOver: 'take-over',
   takeOverForce: 'take-over-force',
   limits: 'limits',
-  test: 'test-...',
   layout: 'its files',
 };
 const FIELDS = Object.keys(KEYS) as Field[];

@@ -16,8 +16,6 @@ import type { StoragePorts } from './volume-storage.ts';
 export interface VolumePorts extends StoragePorts {
   /** `/var/lib/rsio/rssrv/volumes.json` below the root. */
   readonly idsFile: string;
-  /** The directory RUN. RUN contains the unsynced writes of volumes with the key test-lose-unsynced. */
-  readonly runDirectory: string;
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
   /** For tests: replaces the program that syncs descriptor 3 (storage-syncs.ts). */

@@ -10,8 +10,6 @@ import { VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import type { ServedVolume } from '../storage/io/served-volume.ts';
 import { blockDeviceFacts } from '../storage/files/block-device.ts';
 import { storageName, storageStamp } from '../storage/files/storage-identity.ts';
-import { readLog } from '../storage/faults/unsynced-log.ts';
-import { writesOf } from '../storage/faults/unsynced-store.ts';
 import type { FileSystemOf } from '../machine/file-system.ts';
 import { takeLocks } from '../storage/locks/file-locks.ts';
 import { handlesOf, openParts, singleFiles, type Storage } from './open-storage.ts';
@@ -100,19 +98,6 @@ export async function openStorage(volume: ServerVolumeConfig, id: string, ports:
     case 'file':
       return openExisting(volume, id, location);
   }
-}
-
-/**
- * Throws if the key test-lose-unsynced was removed while `file` still has unsynced writes of the volume. Without this check, acknowledged
- * writes would be lost.
- */
-export function checkUnsynced(volume: ServerVolumeConfig, file: string): void {
-  if (volume.test?.losesUnsynced === true || writesOf(readLog(file)).pieces.length === 0) return;
-  throw volumeError(
-    volume,
-    `${file} has unsynced writes of this volume`,
-    'serve it once more with test-lose-unsynced until its client has flushed, or remove that file and lose the writes',
-  );
 }
 
 interface StorageLocation {

@@ -9,8 +9,6 @@ import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { systemClock } from '@rsio/common/lib/clock';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { readLog, UnsyncedLog } from '../storage/faults/unsynced-log.ts';
-import { UnsyncedStore } from '../storage/faults/unsynced-store.ts';
 import { areLockable, takeLocks } from '../storage/locks/file-locks.ts';
 import type { FileSystem } from '../machine/file-system.ts';
 import { LOCKS_PER_HELPER_MAX } from '../machine/limits.ts';
@@ -63,7 +61,6 @@ async function prepare(...volumes: ServerVolumeConfig[]): Promise<Volumes> {
     memoryDirectory: inDirectory('shm'),
     takeLocks: isLocking ? undefined : (requests) => takeLocks(requests, '/nowhere/perl'),
     fileSystemOf: (place) => Promise.resolve(systems.get(place) ?? 'other'),
-    runDirectory: inDirectory('run'),
     clock: systemClock,
     syncCommand,
     log,
@@ -360,28 +357,6 @@ test.each([
   expect(error).toMatchObject({ message: expect.stringContaining(idsFile()) });
   expect(fs.readFileSync(idsFile(), 'utf8')).toBe(text);
   expect(fs.existsSync(inDirectory('oracle.img'))).toBe(false);
-});
-
-test('a sync of a volume with unsynced data brings it to the file, and a crash no longer loses it', async () => {
-  const test = { delays: [], errors: [], pauseFile: null, bytesPerSecond: null, losesUnsynced: true };
-  fs.mkdirSync(inDirectory('run'));
-  const volumes = await prepare(volume({ sizeBytes: 4096, test }));
-  const [served] = volumes.served;
-  const logFile = served?.test?.unsyncedFile ?? '';
-  expect(logFile).toBe(inDirectory(`run/unsynced-${served?.id}`));
-  const log = new UnsyncedLog(logFile, inDirectory('oracle.img'));
-  const store = new UnsyncedStore(log);
-  expect([store.add(0, 1024, Buffer.alloc(1024, 1)), store.add(512, 512, null), store.add(2048, 512, Buffer.alloc(512, 2))]).toEqual([
-    null,
-    null,
-    null,
-  ]);
-  store.close();
-  expect(fs.readFileSync(inDirectory('oracle.img'))).toEqual(Buffer.alloc(4096));
-  await volumes.sync(served?.id ?? '');
-  const expected = Buffer.concat([Buffer.alloc(512, 1), Buffer.alloc(1536), Buffer.alloc(512, 2), Buffer.alloc(1536)]);
-  expect(fs.readFileSync(inDirectory('oracle.img'))).toEqual(expected);
-  expect(readLog(logFile)).toEqual([]);
 });
 
 test('a write-back error that a process has already reported does not fail the next sync, but a new one does', async () => {

@@ -4,7 +4,6 @@
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';
 import type { ServedVolume } from '../storage/io/served-volume.ts';
-import { syncUnsynced } from '../storage/faults/unsynced-log.ts';
 import { takeLocks } from '../storage/locks/file-locks.ts';
 import { MarkWatch } from '../storage/locks/mark-watch.ts';
 import { handlesOf, servedFile, singleFiles } from './open-storage.ts';
@@ -129,11 +128,9 @@ export class Volumes {
    */
   async sync(id: string, kind: SyncKind = 'needed'): Promise<void> {
     const held = this.heldBy(id);
-    const handle = held?.storage.handle ?? null;
-    if (held === undefined || handle === null) return;
+    if (held === undefined || held.storage.handle === null) return;
     try {
-      const unsyncedFile = held.served.test?.unsyncedFile ?? null;
-      await (unsyncedFile === null ? this.syncs.sync(id, kind, ...handlesOf(held.storage)) : syncUnsynced(unsyncedFile, handle));
+      await this.syncs.sync(id, kind, ...handlesOf(held.storage));
     } catch (thrown) {
       if (thrown instanceof RsError) throw thrown;
       throw volumeError(held.storage.volume, 'its storage reported an error during a sync', 'check the storage', thrown);

@@ -61,7 +61,7 @@ function parsed<T extends { readonly warnings: readonly Problem[] }>(parse: () =
 
 function runServer(input: Buffer): boolean {
   const text = input.toString('utf8');
-  const config = parsed(() => parseRssrvConfig(text, 'rssrvcfg', false), text);
+  const config = parsed(() => parseRssrvConfig(text, 'rssrvcfg'), text);
   if (config === null) return false;
   expectThat(config.interfaces.length <= INTERFACES_MAX, `${config.interfaces.length} interfaces`);
   expectThat(new Set(config.clients.map(({ name }) => name)).size === config.clients.length, 'a client is there twice');
@@ -104,6 +104,7 @@ function runClient(input: Buffer): boolean {
   const config = parsed(() => parseRscltConfig(text, 'rscltcfg'), text);
   const seen = examineRscltConfig(text, 'rscltcfg');
   expectThat((seen.config === null) === (config === null), 'the two readers of one file disagree');
+  expectThat((config?.interfaces.length ?? 0) <= INTERFACES_MAX, `${config?.interfaces.length} interfaces`);
   let document = parseIni(text);
   for (const edit of edits.slice(0, 8)) {
     const result = edited(document, edit);

@@ -49,7 +49,7 @@ describe('clients', () => {
 
 describe('keys', () => {
   test('tls is allow, off or require', () => {
-    const tlsOf = (line: string) => parseRssrvConfig(HEAD.replace('namespaceid = 1', `namespaceid = 1\n${line}`), 'f', false).namespace.tls;
+    const tlsOf = (line: string) => parseRssrvConfig(HEAD.replace('namespaceid = 1', `namespaceid = 1\n${line}`), 'f').namespace.tls;
     expect(['', 'tls = allow', 'tls = off', 'tls = require'].map(tlsOf)).toEqual(['allow', 'allow', 'off', 'require']);
     expect(problemsOf(HEAD.replace('namespaceid = 1', 'namespaceid = 1\ntls = on'))).toEqual([
       '3 Wrong value "on" for tls: allowed is off, allow or require',

@@ -1,9 +1,8 @@
-// Volumes in the server's file: values that two sections must not share, keys that each type needs, and the keys for tests.
-// rssrvcfg.test.ts tests the rest of the file.
+// Volumes in the server's file: what two sections may not share, and what each type needs.
+// The rest of the file is in rssrvcfg.test.ts.
 
 import { describe, expect, test } from 'vitest';
-import { parseRssrvConfig } from './rssrvcfg.ts';
-import { HEAD, problemsBelowHead, problemsOf, warningsOf } from '../../testing/rssrvcfg-problems.ts';
+import { HEAD, problemsBelowHead, warningsOf } from '../../testing/rssrvcfg-problems.ts';
 
 describe('duplicates', () => {
   test.each([
@@ -80,80 +79,5 @@ describe('volumes', () => {
     expect(warningsOf(`${HEAD}[volume v]\ntype = null\nsize = 1g\npath = /v\n`)).toContain(
       '10 Volume "v" is of type null: its path is not used',
     );
-  });
-});
-
-describe('keys for tests', () => {
-  const HEADED = `${HEAD}[volume v]\npath = /v\n`;
-  const testsOf = (lines: string) => parseRssrvConfig(HEADED + lines, 'f', true).volumes[0]?.test;
-
-  test('are refused without --test, each with its line', () => {
-    expect(problemsOf(`${HEADED}test-pause = /pause\nreadonly = yes\ntest-lose-unsynced = no\n`)).toEqual([
-      '9 Volume "v" has test-pause, which injects faults for tests: remove the line, or start rssrv with --test on a machine without real data',
-      '11 Volume "v" has test-lose-unsynced, which injects faults for tests: remove the line, or start rssrv with --test on a machine without real data',
-    ]);
-  });
-
-  test('are not suggested for a mistyped key', () => {
-    expect(problemsOf(`${HEADED}test-pose = /pause\n`)[0]).not.toMatch(/test-pause/);
-  });
-
-  test('a volume without any is an ordinary volume', () => {
-    expect(testsOf('')).toBeUndefined();
-    expect(testsOf('test-lose-unsynced = no\n')).toBeUndefined();
-  });
-
-  test('say which operations get which fault', () => {
-    expect(
-      testsOf(
-        [
-          'test-delay = write 20ms, flush 5ms-1s while /run/slow',
-          'test-error = write every 100 EIO,read  2048-4095 ENOSPC , flush EIO while /run/broken',
-          'test-pause = /run/pause',
-          'test-throttle = 10m',
-          'test-lose-unsynced = yes',
-        ].join('\n'),
-      ),
-    ).toEqual({
-      delays: [
-        { operation: 'write', minMs: 20, maxMs: 20, whileFile: null },
-        { operation: 'flush', minMs: 5, maxMs: 1000, whileFile: '/run/slow' },
-      ],
-      errors: [
-        { operation: 'write', sectors: null, every: 100, errno: 'EIO', whileFile: null },
-        { operation: 'read', sectors: [2048, 4095], every: 1, errno: 'ENOSPC', whileFile: null },
-        { operation: 'flush', sectors: null, every: 1, errno: 'EIO', whileFile: '/run/broken' },
-      ],
-      pauseFile: '/run/pause',
-      bytesPerSecond: 10 * 1024 * 1024,
-      losesUnsynced: true,
-    });
-  });
-
-  test.each([
-    'test-delay = write',
-    'test-delay = 20ms',
-    'test-delay = write 0ms',
-    'test-delay = write 20ms-10ms',
-    'test-delay = write 11m',
-    'test-delay = write 20ms while slow',
-    'test-delay = write 20ms,',
-    'test-error = write',
-    'test-error = write EAGAIN',
-    'test-error = sync EIO',
-    'test-error = write every 0 EIO',
-    'test-error = read 9-8 EIO',
-    'test-error = flush 0-8 EIO',
-    'test-throttle = 0',
-    'test-pause = pause',
-    'test-lose-unsynced = maybe',
-  ])('%s is refused', (line) => {
-    expect(() => testsOf(`${line}\n`)).toThrow(/^f:9: Wrong value ".*" for test-[a-z-]+: allowed is /);
-  });
-
-  test('a volume without a cache, or with write-through, has no unsynced writes', () => {
-    const lines = 'test-lose-unsynced = yes\n';
-    expect(() => parseRssrvConfig(`${HEAD}[volume v]\ntype = memory\nsize = 1g\n${lines}`, 'f', true)).toThrow(/^f:10: .*keeps nothing/);
-    expect(() => testsOf(`${lines}shared = yes\n`)).toThrow(/^f:9: .*nothing is unsynced/);
   });
 });

@@ -36,7 +36,7 @@ const FILE = '/etc/dvsc/rssrvcfg';
 
 describe('the sample', () => {
   test('is read', () => {
-    const config = parseRssrvConfig(SAMPLE, FILE, false);
+    const config = parseRssrvConfig(SAMPLE, FILE);
     expect(config).toEqual({
       file: FILE,
       namespace: { name: 'osl', namespaceid: 200, port: 5000, namespacekey: null, explore: 'yes', tls: 'allow' },
@@ -106,10 +106,10 @@ describe('the sample', () => {
   });
 
   test('means the same with CRLF, without final newline and with comments', () => {
-    const plain = parseRssrvConfig(SAMPLE, FILE, false);
-    expect(parseRssrvConfig(SAMPLE.replaceAll('\n', '\r\n'), FILE, false)).toEqual(plain);
-    expect(parseRssrvConfig(SAMPLE.trimEnd(), FILE, false)).toEqual(plain);
-    const commented = parseRssrvConfig(SAMPLE.replaceAll('\n', '\n# port = 1\n; [x\n'), FILE, false);
+    const plain = parseRssrvConfig(SAMPLE, FILE);
+    expect(parseRssrvConfig(SAMPLE.replaceAll('\n', '\r\n'), FILE)).toEqual(plain);
+    expect(parseRssrvConfig(SAMPLE.trimEnd(), FILE)).toEqual(plain);
+    const commented = parseRssrvConfig(SAMPLE.replaceAll('\n', '\n# port = 1\n; [x\n'), FILE);
     expect(commented.clients).toEqual(plain.clients);
     expect(commented.interfaces).toEqual(plain.interfaces);
   });
@@ -129,7 +129,7 @@ shared = yes
 unlocked = yes
 id = 2F1C9A52-7A0E-4C58-9D3B-0B6A1E4F7C21
 `;
-    expect(parseRssrvConfig(text, 'f', false).volumes[0]).toEqual({
+    expect(parseRssrvConfig(text, 'f').volumes[0]).toEqual({
       name: 'db.1',
       type: 'block',
       path: '/dev/vg/db',
@@ -151,22 +151,22 @@ id = 2F1C9A52-7A0E-4C58-9D3B-0B6A1E4F7C21
   test('port: of the interface, else of the namespace, else 5000', () => {
     const namespace = (port: string) => `[namespace n]\nnamespaceid = 1\n${port}[server s]\nserverid = 2\n`;
     const interfaces = '[interface a]\naddress = 10.0.0.1/16\nport = 7000\n[interface b]\naddress = fd00::1\n';
-    expect(parseRssrvConfig(namespace('port = 6000\n') + interfaces, 'f', false).interfaces).toEqual([
+    expect(parseRssrvConfig(namespace('port = 6000\n') + interfaces, 'f').interfaces).toEqual([
       { name: 'a', address: '10.0.0.1', prefixLength: 16, port: 7000 },
       { name: 'b', address: 'fd00::1', prefixLength: null, port: 6000 },
     ]);
-    expect(parseRssrvConfig(namespace('port = 6000\n') + interfaces, 'f', false).namespace.port).toBe(6000);
-    expect(parseRssrvConfig(namespace('') + interfaces, 'f', false).interfaces[1]?.port).toBe(5000);
-    expect(parseRssrvConfig(namespace('') + interfaces, 'f', false).namespace.port).toBe(5000);
+    expect(parseRssrvConfig(namespace('port = 6000\n') + interfaces, 'f').namespace.port).toBe(6000);
+    expect(parseRssrvConfig(namespace('') + interfaces, 'f').interfaces[1]?.port).toBe(5000);
+    expect(parseRssrvConfig(namespace('') + interfaces, 'f').namespace.port).toBe(5000);
   });
 
   test('the namespace may come last', () => {
     const text = '[interface b]\naddress = 10.0.0.1\n[server s]\nserverid = 2\n[namespace n]\nnamespaceid = 1\nport = 6000\n';
-    expect(parseRssrvConfig(text, 'f', false).interfaces[0]?.port).toBe(6000);
+    expect(parseRssrvConfig(text, 'f').interfaces[0]?.port).toBe(6000);
   });
 
   test('keys of clients may contain = ; and #, names dots', () => {
-    const { clients } = parseRssrvConfig(`${HEAD}[clients]\nbig.2\t 0x=a;b#c==\n`, 'f', false);
+    const { clients } = parseRssrvConfig(`${HEAD}[clients]\nbig.2\t 0x=a;b#c==\n`, 'f');
     expect(clients).toEqual([{ name: 'big.2', key: '0x=a;b#c==', newKey: null }]);
   });
 });

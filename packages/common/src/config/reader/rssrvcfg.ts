@@ -12,33 +12,22 @@ import { limitsField } from '../schema/io-limits.ts';
 import { CLIENTS_MAX, PROCESSES_PER_CORE, VOLUMES_MAX } from '../schema/limits.ts';
 import { type ConfigProblem, Findings, throwProblems, Uniques } from './findings.ts';
 import { type IniContent, type IniSection, parseIni } from './ini-document.ts';
-import type { KeyEntry } from '../schema/entries.ts';
 import { SCHEMA } from '../schema/schema.ts';
 import { SectionReader } from './section-reader.ts';
 import { readMetrics } from './metrics.ts';
 import { readPools, readRights } from './storage-sections.ts';
 import { readTriggers } from './triggers.ts';
 import { knownSections } from './sections.ts';
-import type {
-  ConfigWarning,
-  RssrvConfig,
-  ServerClientConfig,
-  ServerInterfaceConfig,
-  ServerVolumeConfig,
-  VolumeTests,
-} from '../schema/types.ts';
+import type { ConfigWarning, RssrvConfig, ServerClientConfig, ServerInterfaceConfig, ServerVolumeConfig } from '../schema/types.ts';
 import { isKeyText, keyText } from '../schema/value-types.ts';
 
 const schema = SCHEMA.rssrvcfg;
 type Sections = typeof schema;
 type Reader<T extends keyof Sections> = SectionReader<Sections[T]['keys']>;
 
-/**
- * `file` is used only in messages. `takesTests` is true if rssrv was started with --test. Throws E_CONFIG with `context` {file, problems:
- * [{line, message}]}.
- */
-export function parseRssrvConfig(text: string, file: string, takesTests: boolean): RssrvConfig {
-  const { config, problems } = examineRssrvConfig(text, file, takesTests);
+/** `file` is used only in messages. Throws E_CONFIG with `context` {file, problems: [{line, message}]}. */
+export function parseRssrvConfig(text: string, file: string): RssrvConfig {
+  const { config, problems } = examineRssrvConfig(text, file);
   throwProblems(file, problems);
   assert(config !== null, 'No configuration and no problem');
   return config;
@@ -51,8 +40,8 @@ export interface RssrvExamination {
   readonly warnings: readonly ConfigWarning[];
 }
 
-/** Never throws. The name `file` is used only in messages. `takesTests`: true if rssrv was started with --test. */
-export function examineRssrvConfig(text: string, file: string, takesTests = false): RssrvExamination {
+/** Never throws. The name `file` is used only in messages. */
+export function examineRssrvConfig(text: string, file: string): RssrvExamination {
   const findings = new Findings(file);
   const sections = knownSections(parseIni(text), schema, findings);
   const namespaces = readersOf(sections, 'namespace', findings);
@@ -61,7 +50,6 @@ export function examineRssrvConfig(text: string, file: string, takesTests = fals
   const volumeReaders = readersOf(sections, 'volume', findings);
   const poolReaders = readersOf(sections, 'pool', findings);
   const volumes = readVolumes(volumeReaders, poolReaders.length > 0, findings);
-  for (const reader of volumeReaders) checkTests(reader, takesTests, findings);
   const clients = readClients(
     sections.find(({ type }) => type === 'clients'),
     namespaces.find((reader) => reader.value('tls') === 'require'),
@@ -182,9 +170,7 @@ function readVolumes(readers: readonly Reader<'volume'>[], hasPools: boolean, fi
 }
 
 function readVolume(reader: Reader<'volume'>): ServerVolumeConfig {
-  const test = readTests(reader);
   return {
-    ...(test === null ? {} : { test }),
     name: reader.name,
     type: reader.value('type'),
     path: reader.value('path'),
@@ -202,40 +188,6 @@ function readVolume(reader: Reader<'volume'>): ServerVolumeConfig {
     ...limitsField({ iops: reader.value('iops'), bytesPerSecond: reader.value('bandwidth'), burstMs: reader.value('burst') }),
     line: reader.line,
   };
-}
-
-function readTests(reader: Reader<'volume'>): VolumeTests | null {
-  const tests = {
-    delays: reader.value('test-delay') ?? [],
-    errors: reader.value('test-error') ?? [],
-    pauseFile: reader.value('test-pause'),
-    bytesPerSecond: reader.value('test-throttle'),
-    losesUnsynced: reader.value('test-lose-unsynced') ?? false,
-  };
-  const { delays, errors, pauseFile, bytesPerSecond, losesUnsynced } = tests;
-  const isNone = delays.length + errors.length === 0 && pauseFile === null && bytesPerSecond === null && !losesUnsynced;
-  return isNone ? null : tests;
-}
-
-function checkTests(reader: Reader<'volume'>, takesTests: boolean, findings: Findings): void {
-  const about = `Volume ${quoteText(reader.name)}`;
-  for (const [key, { isForTests }] of Object.entries<KeyEntry<unknown>>(schema.volume.keys)) {
-    const name = key as keyof Sections['volume']['keys'];
-    if (isForTests !== true || takesTests || !reader.isSet(name)) continue;
-    findings.problem(
-      reader.lineOf(name),
-      `${about} has ${key}, which injects faults for tests: remove the line, or start rssrv with --test on a machine without real data`,
-    );
-  }
-  if (reader.value('test-lose-unsynced') !== true) return;
-  const line = reader.lineOf('test-lose-unsynced');
-  const type = reader.value('type');
-  if (type === 'memory' || type === 'null') {
-    findings.problem(line, `${about} has test-lose-unsynced and is of type ${type}, which keeps nothing: use a file or a block device`);
-  }
-  if (reader.value('shared')) {
-    findings.problem(line, `${about} has test-lose-unsynced and is shared, so that nothing is unsynced: remove one of them`);
-  }
 }
 
 function checkVolume(reader: Reader<'volume'>, findings: Findings): void {

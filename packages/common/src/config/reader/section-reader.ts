@@ -114,7 +114,7 @@ export class SectionReader<K extends KeyTable> {
     const here = headerOf(this.section);
     const homes = Object.entries(this.#schema).filter(([, { keys }]) => Object.hasOwn(keys, key));
     if (homes.length > 0) return `Key ${key} does not belong in ${here}: it is allowed in ${homes.map(([type]) => `[${type}]`).join(', ')}`;
-    const allowed = Object.entries(this.#keys).flatMap(([allowedKey, { isForTests }]) => (isForTests === true ? [] : [allowedKey]));
+    const allowed = Object.keys(this.#keys);
     const meant = nearestWord(key, allowed) ?? '';
     if (isMistyped(key, meant)) this.#meant.add(meant);
     return `Unknown key ${quoteText(key)} in ${here}: ${isLikely(key, meant) ? `did you mean ${meant}? Allowed` : 'allowed'} are ${allowed.join(', ')}`;

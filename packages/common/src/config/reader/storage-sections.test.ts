@@ -17,7 +17,7 @@ venus 0123456789abcdef1
 `;
 const HEAD_LINES = 9;
 
-const read = (text: string) => parseRssrvConfig(HEAD + text, 'rssrvcfg', false);
+const read = (text: string) => parseRssrvConfig(HEAD + text, 'rssrvcfg');
 
 function problemsOf(text: string): string[] {
   try {

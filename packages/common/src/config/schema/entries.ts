@@ -10,8 +10,6 @@ export interface KeyEntry<T> {
   readonly default: string | null;
   /** Help text of one or two sentences, without a full stop at the end. */
   readonly help: string;
-  /** True if the key injects faults. The server accepts such keys only with --test, and no tool offers them. */
-  readonly isForTests?: true;
 }
 
 export type KeyTable = Readonly<Record<string, KeyEntry<unknown>>>;
@@ -39,8 +37,4 @@ export function optional<T>(type: ValueType<T>, help: string) {
 
 export function withDefault<T>(type: ValueType<T>, text: string, help: string) {
   return { type, isRequired: false, default: text, help } as const;
-}
-
-export function forTests<T>(type: ValueType<T>, help: string) {
-  return { ...optional(type, help), isForTests: true } as const;
 }

@@ -72,10 +72,6 @@ export const BURST_MAX_MS = 60_000;
 /** Largest share of a pool's file system, in percent, that can be kept free. */
 export const RESERVE_MAX_PERCENT = 50;
 
-/** Limits on the values of a volume's `test-...` keys: the maximum number of rules, and the longest delay. */
-export const TEST_RULES_MAX = 32;
-export const TEST_DELAY_MAX_MS = 600_000;
-
 assert(KEY_NEW_CHARS > KEY_RECOMMENDED_MIN_CHARS && KEY_NEW_CHARS <= KEY_MAX_CHARS, 'A new key must be a good one');
 assert(SUSPECT_AFTER_MS < HEARTBEAT_INTERVAL_MS && HEARTBEAT_INTERVAL_MS * 2 < DEAD_AFTER_MS, 'suspect < heartbeat < dead / 2');
 

@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { isMistyped, nearestWord } from './nearest.ts';
-import type { FileSchema, KeyTable } from './entries.ts';
+import type { FileSchema } from './entries.ts';
 import { type ConfigFileName, SCHEMA, schemaRows } from './schema.ts';
 
 describe.each(['rssrvcfg', 'rscltcfg'] as const)('%s', (file: ConfigFileName) => {
@@ -51,8 +51,7 @@ test('Rows carry type, range, default and help', () => {
 
 test('The keys of the manual', () => {
   const keysOf = (file: ConfigFileName) =>
-    Object.entries(SCHEMA[file] as FileSchema).map(([section, { keys }]) => `${section}: ${ordinary(keys).join(' ')}`);
-  const ordinary = (keys: KeyTable) => Object.keys(keys).filter((key) => keys[key]?.isForTests !== true);
+    Object.entries(SCHEMA[file] as FileSchema).map(([section, { keys }]) => `${section}: ${Object.keys(keys).join(' ')}`);
   expect(keysOf('rssrvcfg')).toEqual([
     'namespace: namespaceid protocol port namespacekey explore tls',
     'server: serverid serverkey log-level log log-time control-group user processes witness metrics metrics-token',
@@ -71,14 +70,6 @@ test('The keys of the manual', () => {
     'volume: stall attach device log-size mirror-patience resync-rate mirror-reads readonly path',
     'trigger: on run timeout',
   ]);
-});
-
-test('Test keys for faults have "test" in their names, and no other key does', () => {
-  for (const file of ['rssrvcfg', 'rscltcfg'] as const) {
-    for (const { keys } of Object.values<{ readonly keys: KeyTable }>(SCHEMA[file])) {
-      for (const [key, { isForTests }] of Object.entries(keys)) expect(isForTests === true, key).toBe(key.startsWith('test-'));
-    }
-  }
 });
 
 test('The nearest word', () => {

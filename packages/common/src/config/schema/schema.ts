@@ -32,9 +32,8 @@ import {
   SUSPECT_MIN_MS,
 } from './limits.ts';
 import { printDuration, printSize } from '../../lib/units.ts';
-import { type FileSchema, forTests, needed, optional, type SectionEntry, withDefault } from './entries.ts';
+import { type FileSchema, needed, optional, type SectionEntry, withDefault } from './entries.ts';
 import { bandwidthType, burstType, iopsType } from './io-limits.ts';
-import { testDelays, testErrors } from './test-values.ts';
 import { triggerSection } from './trigger-section.ts';
 import * as types from './value-types.ts';
 
@@ -205,23 +204,6 @@ export const SCHEMA = {
           'Most bytes per second in READ and WRITE requests, of all clients together; more requests wait',
         ),
         burst: withDefault(burstType, printDuration(BURST_MS), 'Time for which unused iops and bandwidth accumulate for a later burst'),
-        'test-delay': forTests(
-          testDelays,
-          'Extra time that operations take; within a range, each delay is random and uniformly distributed',
-        ),
-        'test-error': forTests(
-          testErrors,
-          'Operations that fail with an error and are not executed (every N: every Nth operation that matches the rule)',
-        ),
-        'test-pause': forTests(types.path, 'While this file exists, all I/O of the volume stalls'),
-        'test-throttle': forTests(
-          types.size(SECTOR_BYTES, VOLUME_MAX_BYTES),
-          'Maximum number of bytes per second, reads and writes together',
-        ),
-        'test-lose-unsynced': forTests(
-          types.yesNo,
-          'Whether only flushed data reaches the file or device; other data stays in /run/rsio/rssrv, and a machine crash loses it',
-        ),
       },
     },
     pool: {

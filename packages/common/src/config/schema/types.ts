@@ -60,7 +60,6 @@ export interface ServerVolumeConfig {
   readonly sameContent: string | null;
   /** If absent, NO_IO_LIMITS apply. */
   readonly limits?: IoLimits;
-  readonly test?: VolumeTests;
   /** Set for a volume of a pool, which a manifest describes instead of a section. */
   readonly pool?: PoolMembership;
   /** Set for a volume of a pool that consists of several files. `path` and `pool` are then those of the first file. */
@@ -139,36 +138,6 @@ export interface ClientRights {
   /** I/O limits of the client for all its volumes together; absent for no limits. */
   readonly limits?: IoLimits;
   readonly line: number;
-}
-
-export type TestOperation = 'any' | 'read' | 'write' | 'flush' | 'discard' | 'zero';
-
-export interface TestDelay {
-  readonly operation: TestOperation;
-  readonly minMs: number;
-  readonly maxMs: number;
-  /** File that must exist for the rule to apply; null if the rule always applies. */
-  readonly whileFile: string | null;
-}
-
-export interface TestError {
-  readonly operation: TestOperation;
-  /** First and last 512-byte sector to which the rule applies; null for the whole volume. */
-  readonly sectors: readonly [number, number] | null;
-  /** With the value N, every Nth matching operation fails. */
-  readonly every: number;
-  readonly errno: string;
-  readonly whileFile: string | null;
-}
-
-/** Values of a volume's `test-...` keys. */
-export interface VolumeTests {
-  readonly delays: readonly TestDelay[];
-  readonly errors: readonly TestError[];
-  /** All I/O on the volume stalls for as long as this file exists. */
-  readonly pauseFile: string | null;
-  readonly bytesPerSecond: number | null;
-  readonly losesUnsynced: boolean;
 }
 
 export interface ServerClientConfig {

@@ -1,5 +1,5 @@
 // The methods of rssrv about clients. The rules for changing a table are in docs/CONTROL.md. Invariant: rssrv has a handler for each method
-// (admin/client-orders.ts).
+// (admin/client-handlers.ts).
 
 import { CONTROL_ANSWER_MS, SERVER_CHANGE_MS, SESSION_END_MS } from '../limits.ts';
 import { flagParam, method, type Param } from '../method-table.ts';

@@ -1,5 +1,5 @@
 // The methods of rssrv about snapshots and images of volumes. The rules for changing a table are in docs/CONTROL.md. Invariant: rssrv has a
-// handler for each method (admin/volume-orders.ts), and each method that changes something takes the id of the request.
+// handler for each method (admin/volume-handlers.ts), and each method that changes something takes the id of the request.
 
 import { SERVER_CHANGE_MS } from '../limits.ts';
 import { method } from '../method-table.ts';

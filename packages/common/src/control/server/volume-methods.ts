@@ -1,5 +1,5 @@
 // The methods of rssrv about volumes. The rules for changing a table are in docs/CONTROL.md. Invariant: rssrv has a handler for each method
-// (admin/volume-orders.ts), and each method that changes something takes the id of the request.
+// (admin/volume-handlers.ts), and each method that changes something takes the id of the request.
 
 import { CONTROL_ANSWER_MS, PAUSE_MAX_MS, PAUSE_MIN_MS, PAUSE_MS, SERVER_CHANGE_MS } from '../limits.ts';
 import { flagParam, method, type Param } from '../method-table.ts';

@@ -1,5 +1,5 @@
 // The methods of rssrv about the mirrors for which it votes. The rules for changing a table are in docs/CONTROL.md. Invariant: rssrv has a
-// handler for each method (mirrors/witness-orders.ts).
+// handler for each method (mirrors/witness-handlers.ts).
 
 import { CONTROL_ANSWER_MS, SERVER_CHANGE_MS } from '../limits.ts';
 import { flagParam, method, type Param } from '../method-table.ts';

@@ -65,7 +65,7 @@ type CommonValues = OptionValues & {
 };
 
 /** For rsconfig: copies to new volumes only. `words`: name of the program's job commands, such as `jobs`. */
-export function copyVerb(given: VolumeProgram, words: string): Command<VolumeDoor> {
+export function copyCommand(given: VolumeProgram, words: string): Command<VolumeDoor> {
   const { program } = given;
   return makeCommand(program, {
     call: { by: 'words', words: 'volume copy' },
@@ -89,7 +89,7 @@ export function copyVerb(given: VolumeProgram, words: string): Command<VolumeDoo
 }
 
 /** For rsadm: copies to any target. */
-export function copyAnywhereVerb(given: VolumeProgram, words: string): Command<VolumeDoor> {
+export function copyAnywhereCommand(given: VolumeProgram, words: string): Command<VolumeDoor> {
   const { program } = given;
   return makeCommand(program, {
     call: { by: 'words', words: 'volume copy' },

@@ -17,7 +17,7 @@ type Range = Part['ranges'][number];
 
 const RANGE = object({ offsetBytes: count(), lengthBytes: count() });
 
-export function diffVerb(given: VolumeProgram): Command<VolumeDoor> {
+export function diffCommand(given: VolumeProgram): Command<VolumeDoor> {
   return makeCommand(given.program, {
     call: { by: 'words', words: 'volume diff' },
     synopsis: 'volume diff NAME@SNAPSHOT [NAME@LATER]',

@@ -8,33 +8,33 @@ import type { ManagedVolumeView } from '../../control/server/views.ts';
 import { parseDuration, printDuration, quoteText } from '../../lib/units.ts';
 import { haltText } from '../server-tables.ts';
 import type { VolumeDoor, VolumeProgram } from './door.ts';
-import { volumeShape } from './verbs.ts';
+import { volumeShape } from './commands.ts';
 
-type HaltVerb = Command<VolumeDoor>;
+type HaltCommand = Command<VolumeDoor>;
 
-export interface HaltVerbs {
-  readonly pause: HaltVerb;
-  readonly resume: HaltVerb;
-  readonly stop: HaltVerb;
-  readonly start: HaltVerb;
+export interface HaltCommands {
+  readonly pause: HaltCommand;
+  readonly resume: HaltCommand;
+  readonly stop: HaltCommand;
+  readonly start: HaltCommand;
 }
 
-export function haltVerbs(program: VolumeProgram): HaltVerbs {
+export function haltCommands(program: VolumeProgram): HaltCommands {
   return {
-    pause: pauseVerb(program),
-    resume: plainVerb(program, 'resume', 'lets I/O continue after volume pause', ''),
-    stop: plainVerb(
+    pause: pauseCommand(program),
+    resume: plainCommand(program, 'resume', 'lets I/O continue after volume pause', ''),
+    stop: plainCommand(
       program,
       'stop',
       'refuses all I/O of a volume',
       `I/O fails on the clients until volume start, also after a restart of the server
 or a reload. Data that was written before stays, and can still be flushed.`,
     ),
-    start: plainVerb(program, 'start', 'permits I/O again after volume stop', ''),
+    start: plainCommand(program, 'start', 'permits I/O again after volume stop', ''),
   };
 }
 
-function pauseVerb(given: VolumeProgram): HaltVerb {
+function pauseCommand(given: VolumeProgram): HaltCommand {
   return makeCommand(given.program, {
     call: { by: 'words', words: 'volume pause' },
     synopsis: 'volume pause NAME [--for TIME]',
@@ -55,7 +55,7 @@ not wait. A restart of the server ends the pause, and a reload does not.`,
   });
 }
 
-function plainVerb(given: VolumeProgram, verb: 'resume' | 'stop' | 'start', summary: string, details: string): HaltVerb {
+function plainCommand(given: VolumeProgram, verb: 'resume' | 'stop' | 'start', summary: string, details: string): HaltCommand {
   return makeCommand(given.program, {
     call: { by: 'words', words: `volume ${verb}` },
     synopsis: `volume ${verb} NAME`,

@@ -10,17 +10,17 @@ import { sameServer, type VolumeDoor, type VolumeProgram, type VolumeTarget } fr
 import { checkDone, followed, followJob, type FollowOptions } from './jobs.ts';
 import { poolNameOf, sizeOf, universeOf } from './values.ts';
 
-type ImageVerb = Command<VolumeDoor>;
+type ImageCommand = Command<VolumeDoor>;
 
-export interface ImageVerbs {
-  readonly image: ImageVerb;
-  readonly refresh: ImageVerb;
-  readonly split: ImageVerb;
+export interface ImageCommands {
+  readonly image: ImageCommand;
+  readonly refresh: ImageCommand;
+  readonly split: ImageCommand;
 }
 
 /** `words`: name of the program's job commands, such as `jobs`. */
-export function imageVerbs(program: VolumeProgram, words: string): ImageVerbs {
-  return { image: imageVerb(program, words), refresh: refreshVerb(program, words), split: splitVerb(program) };
+export function imageCommands(program: VolumeProgram, words: string): ImageCommands {
+  return { image: imageCommand(program, words), refresh: refreshCommand(program, words), split: splitCommand(program) };
 }
 
 export const JOB_OPTIONS = {
@@ -42,7 +42,7 @@ function jobOptions({ limit, wait, background }: JobFlags, program: string) {
   return { limitBytes: limit === null ? null : sizeOf('--limit', limit, program), follow: { wait, background, json: false } };
 }
 
-function imageVerb(given: VolumeProgram, words: string): ImageVerb {
+function imageCommand(given: VolumeProgram, words: string): ImageCommand {
   return makeCommand(given.program, {
     call: { by: 'words', words: 'volume image' },
     synopsis: 'volume image NAME --universe N [--pool P] [--limit RATE]\n[--wait[=T] | --background]',
@@ -93,7 +93,7 @@ with --background, it does not.`,
   });
 }
 
-function refreshVerb(given: VolumeProgram, words: string): ImageVerb {
+function refreshCommand(given: VolumeProgram, words: string): ImageCommand {
   return makeCommand(given.program, {
     call: { by: 'words', words: 'volume refresh' },
     synopsis: 'volume refresh NAME@N... [--limit RATE]\n[--wait[=T] | --background]',
@@ -144,7 +144,7 @@ function ofText({ label }: VolumeTarget, image: { readonly name: string | null; 
   return name === null || universe === null ? 'its volume' : label({ name, universe });
 }
 
-function splitVerb(given: VolumeProgram): ImageVerb {
+function splitCommand(given: VolumeProgram): ImageCommand {
   return makeCommand(given.program, {
     call: { by: 'words', words: 'volume split' },
     synopsis: 'volume split NAME@N',

@@ -11,26 +11,26 @@ import type { VolumeDoor, VolumeProgram, VolumeTarget } from './door.ts';
 import { JOB_LOOK_MS } from './limits.ts';
 import { poolNameOf, sizeOf } from './values.ts';
 
-type JobVerb = Command<VolumeDoor>;
+type JobCommand = Command<VolumeDoor>;
 
-export interface JobVerbs {
-  readonly move: JobVerb;
-  readonly list: JobVerb;
-  readonly cancel: JobVerb;
-  readonly limit: JobVerb;
+export interface JobCommands {
+  readonly move: JobCommand;
+  readonly list: JobCommand;
+  readonly cancel: JobCommand;
+  readonly limit: JobCommand;
 }
 
 /** `words`: name of the program's job commands, such as `jobs`. */
-export function jobVerbs(program: VolumeProgram, words: string): JobVerbs {
+export function jobCommands(program: VolumeProgram, words: string): JobCommands {
   return {
-    move: moveVerb(program, words),
-    list: listVerb(program, words),
-    cancel: cancelVerb(program, words),
-    limit: limitVerb(program, words),
+    move: moveCommand(program, words),
+    list: listCommand(program, words),
+    cancel: cancelCommand(program, words),
+    limit: limitCommand(program, words),
   };
 }
 
-function moveVerb(given: VolumeProgram, words: string): JobVerb {
+function moveCommand(given: VolumeProgram, words: string): JobCommand {
   const { program } = given;
   return makeCommand(program, {
     call: { by: 'words', words: 'volume move' },
@@ -157,7 +157,7 @@ async function ended(door: VolumeDoor, target: VolumeTarget, id: string, waitMs:
   }
 }
 
-function listVerb(given: VolumeProgram, words: string): JobVerb {
+function listCommand(given: VolumeProgram, words: string): JobCommand {
   const { program } = given;
   return makeCommand(program, {
     call: { by: 'words', words },
@@ -180,7 +180,7 @@ or starts over after a restart of the server.`,
   });
 }
 
-function cancelVerb(given: VolumeProgram, words: string): JobVerb {
+function cancelCommand(given: VolumeProgram, words: string): JobCommand {
   const { program } = given;
   return makeCommand(program, {
     call: { by: 'words', words: `${words} cancel` },
@@ -199,7 +199,7 @@ function cancelVerb(given: VolumeProgram, words: string): JobVerb {
   });
 }
 
-function limitVerb(given: VolumeProgram, words: string): JobVerb {
+function limitCommand(given: VolumeProgram, words: string): JobCommand {
   const { program } = given;
   return makeCommand(program, {
     call: { by: 'words', words: `${words} limit` },

@@ -15,7 +15,7 @@ import { valueOf } from './values.ts';
 
 const OLDER = duration(0, OLDER_MAX_MS);
 
-export function purgeVerb(given: VolumeProgram): Command<VolumeDoor> {
+export function purgeCommand(given: VolumeProgram): Command<VolumeDoor> {
   const { program } = given;
   return makeCommand(program, {
     call: { by: 'words', words: 'volume purge' },

@@ -8,16 +8,16 @@ import { list, object, orNull } from '../../lib/shape.ts';
 import { quoteText } from '../../lib/units.ts';
 import { poolsText, shownSize, snapshotText } from '../server-tables.ts';
 import { type Purpose, sameServer, type VolumeDoor, type VolumeProgram, type VolumeTarget } from './door.ts';
-import { diffVerb } from './diff.ts';
+import { diffCommand } from './diff.ts';
 import { splitSnapshot } from './values.ts';
 
-type SnapshotVerb = Command<VolumeDoor>;
+type SnapshotCommand = Command<VolumeDoor>;
 
-export interface SnapshotVerbs {
-  readonly snapshot: SnapshotVerb;
-  readonly clone: SnapshotVerb;
-  readonly rollback: SnapshotVerb;
-  readonly diff: SnapshotVerb;
+export interface SnapshotCommands {
+  readonly snapshot: SnapshotCommand;
+  readonly clone: SnapshotCommand;
+  readonly rollback: SnapshotCommand;
+  readonly diff: SnapshotCommand;
 }
 
 /** A snapshot that a person named, and the server of its volume. */
@@ -26,8 +26,13 @@ interface SnapshotTarget {
   readonly snapshot: string;
 }
 
-export function snapshotVerbs(program: VolumeProgram): SnapshotVerbs {
-  return { snapshot: snapshotVerb(program), clone: cloneVerb(program), rollback: rollbackVerb(program), diff: diffVerb(program) };
+export function snapshotCommands(program: VolumeProgram): SnapshotCommands {
+  return {
+    snapshot: snapshotCommand(program),
+    clone: cloneCommand(program),
+    rollback: rollbackCommand(program),
+    diff: diffCommand(program),
+  };
 }
 
 /** Throws E_USAGE if the text names no snapshot, and the errors of the door. */
@@ -38,7 +43,7 @@ async function findSnapshot(door: VolumeDoor, text: string, purpose: Purpose, { 
   return { target: await door.find(volume, purpose), snapshot };
 }
 
-function snapshotVerb(given: VolumeProgram): SnapshotVerb {
+function snapshotCommand(given: VolumeProgram): SnapshotCommand {
   return makeCommand(given.program, {
     call: { by: 'words', words: 'volume snapshot' },
     synopsis: 'volume snapshot NAME@SNAPSHOT...',
@@ -70,7 +75,7 @@ snapshot cannot be a number, because oracle@1 is the volume oracle in universe
   });
 }
 
-function cloneVerb(given: VolumeProgram): SnapshotVerb {
+function cloneCommand(given: VolumeProgram): SnapshotCommand {
   return makeCommand(given.program, {
     call: { by: 'words', words: 'volume clone' },
     synopsis: 'volume clone NAME@SNAPSHOT NEW',
@@ -105,7 +110,7 @@ The new volume does not depend on the snapshot, which can be removed.`,
   });
 }
 
-function rollbackVerb(given: VolumeProgram): SnapshotVerb {
+function rollbackCommand(given: VolumeProgram): SnapshotCommand {
   return makeCommand(given.program, {
     call: { by: 'words', words: 'volume rollback' },
     synopsis: 'volume rollback NAME@SNAPSHOT',

@@ -2,88 +2,61 @@
 // Pure. Invariant: no page shows a key; only the popup after the change that made it does.
 
 import type { ClientView } from '@rsio/common/control/server/views';
-import { plural } from '@rsio/common/lib/units';
+import type { RekeyStep } from '@rsio/common/manage/client-rekey';
 import { formatTime } from '@rsio/common/log/log-line';
 import { clientStateText, NO_CLIENT, rightsText } from '@rsio/common/manage/server-tables';
-import { commandRow, EMPTY_ROW, problemRow, textRow, type Tone } from '../../pages/page.ts';
-import { rowColumns } from '../../widgets/border.ts';
+import { open } from '../../machine/machine.ts';
+import { problemRow, textRow, type Tone } from '../../machine/rows.ts';
 import { LIST_NAME_COLUMNS_MAX } from '../../widgets/limits.ts';
-import type { ListScreen, NamedScreen, ServerChoice, ServerState } from '../model/state.ts';
+import { ADD_CLIENT, changeRights } from '../forms/file-forms.ts';
+import { CLIENTS_HELP } from '../model/help-text.ts';
+import { idOf, type ServerChoice, type ServerPage, type ServerRow } from '../model/state.ts';
+import { rekeying } from '../work/file-orders.ts';
+import { ordering } from '../work/ordering.ts';
+import { unfence } from '../work/orders.ts';
+import { askClientRemoval, askFence, askKick, askRelease } from '../work/questions.ts';
 import { factsOf, offlineRows } from './facts.ts';
-import { CLIENTS_HELP } from './help-text.ts';
-import { ASK_AGAIN, listRows, type ServerPage, type ServerRow, troubleRows } from './server-page.ts';
-import { type ColumnSpec, tableOf } from '../../widgets/table.ts';
+import { listPage, objectPage } from './list-page.ts';
 
-const ADD = { label: 'Add client', command: { do: 'edit', dialog: { kind: 'add-client' } } } as const;
+export const CLIENTS_PAGE = listPage<ClientView>({
+  id: 'clients',
+  title: 'Clients',
+  noun: 'client',
+  items: (state) => factsOf(state)?.clients ?? null,
+  unknown: (state, room) => offlineRows(state, 'clients', room),
+  none: NO_CLIENT,
+  columns: [
+    { heading: '  CLIENT', columnsMax: LIST_NAME_COLUMNS_MAX },
+    { heading: 'STATE', columnsMax: 20 },
+    { heading: 'RIGHTS', columnsMax: 24 },
+    { heading: 'HOLDS' },
+  ],
+  cells: (client, sign) => [sign + client.name, clientStateText(client), rightsText(client), client.volumes.join(', ') || '-'],
+  tone: clientTone,
+  row: ({ name }) => ({ id: name, command: open(clientPage(name)), remove: askClientRemoval(name) }),
+  text: ({ name, volumes }) => [name, ...volumes].join(' '),
+  add: { label: 'Add client', command: ADD_CLIENT },
+  hint: () => 'Type to find a client, Enter opens, F8 removes, F7 adds',
+  help: CLIENTS_HELP,
+});
 
-const COLUMNS: readonly ColumnSpec[] = [
-  { heading: '  CLIENT', columnsMax: LIST_NAME_COLUMNS_MAX },
-  { heading: 'STATE', columnsMax: 20 },
-  { heading: 'RIGHTS', columnsMax: 24 },
-  { heading: 'HOLDS' },
-];
-
-export function clientsPage(state: ServerState, { filter }: ListScreen): ServerPage {
-  const facts = factsOf(state);
-  const room = rowColumns(state.size);
-  const all = facts?.clients ?? [];
-  const shown = all.filter(({ name, volumes }) => [name, ...volumes].join(' ').toLowerCase().includes(filter.toLowerCase()));
-  const { heading, lines } = tableOf(COLUMNS, shown.map(cellsOf), room);
-  const rows = shown.map((client, index): ServerRow => {
-    const { name } = client;
-    const remove = { do: 'ask', question: { kind: 'remove-client', name } } as const;
-    return { lines: [lines[index] ?? ''], command: { do: 'open-client', name }, remove, tone: clientTone(client) };
-  });
-  const counted = filter === '' ? plural(all.length, 'client') : `${shown.length} of ${plural(all.length, 'client')}`;
-  return {
-    title: facts === null ? 'Clients' : `Clients: ${counted}`,
-    rows: [
-      ...troubleRows(state),
-      ...(facts === null
-        ? offlineRows(state, 'clients', room)
-        : listRows(heading, rows, all.length === 0 ? NO_CLIENT : `No client with ${filter}`)),
-      commandRow(ADD.command, ADD.label),
-    ],
-    actions: [ADD, ASK_AGAIN],
-    hint: filter === '' ? 'Type to find a client, Enter opens, F8 removes, F7 adds' : `Only with: ${filter}   Esc shows all`,
-    help: { title: 'Clients', text: CLIENTS_HELP },
-    filter,
-  };
-}
-
-function cellsOf(client: ClientView): readonly string[] {
-  const signs = { ok: '+', warning: '!', problem: '!' } as const;
-  const tone = clientTone(client);
-  return [
-    `${tone === null ? '-' : signs[tone]} ${client.name}`,
-    clientStateText(client),
-    rightsText(client),
-    client.volumes.join(', ') || '-',
-  ];
-}
-
-export function clientTone({ state, fencedMs }: ClientView): Tone | null {
+function clientTone({ state, fencedMs }: ClientView): Tone | null {
   if (fencedMs !== null || state === 'silent') return 'problem';
   return state === 'connected' ? 'ok' : null;
 }
 
-export function clientPage(state: ServerState, { name }: NamedScreen): ServerPage {
-  const client = factsOf(state)?.clients.find((each) => each.name === name) ?? null;
-  const remove = { do: 'ask', question: { kind: 'remove-client', name } } as const;
-  const changes = client === null ? [] : changesOf(client);
-  return {
-    title: `Client ${name}`,
-    rows: [
-      ...troubleRows(state),
-      ...(client === null ? [textRow('No client with this name')] : detailRows(client)),
-      EMPTY_ROW,
-      ...changes.map(({ label, command }): ServerRow => ({ ...commandRow(command, label), remove })),
-    ],
-    actions: [...changes, ASK_AGAIN],
-    hint: 'Enter executes the selected line, Esc goes back',
-    help: { title: 'Client', text: CLIENTS_HELP },
-    filter: null,
-  };
+function clientPage(name: string): ServerPage {
+  return objectPage(idOf('client', name), (state) => {
+    const client = factsOf(state)?.clients.find((each) => each.name === name) ?? null;
+    return {
+      title: `Client ${name}`,
+      details: client === null ? [textRow('No client with this name')] : detailRows(client),
+      changes: client === null ? [] : changesOf(client),
+      remove: askClientRemoval(name),
+      hint: 'Enter executes the selected line, Esc goes back',
+      help: { title: 'Client', text: CLIENTS_HELP },
+    };
+  });
 }
 
 function detailRows(client: ClientView): ServerRow[] {
@@ -101,20 +74,15 @@ function detailRows(client: ClientView): ServerRow[] {
 }
 
 function changesOf({ name, keys, fencedMs, volumes }: ClientView): readonly ServerChoice[] {
-  const rekey = (label: string, step: 'start' | 'finish' | 'cancel'): ServerChoice => ({
-    label,
-    command: { do: 'order', order: { kind: 'rekey', name, step } },
-  });
+  const rekey = (label: string, step: RekeyStep): ServerChoice => ({ label, command: ordering(rekeying(name, step)) });
   return [
-    { label: 'Rights', command: { do: 'edit', dialog: { kind: 'rights', name } } },
+    { label: 'Rights', command: changeRights(name) },
     ...(keys > 1
       ? [rekey('Key: drop the old one', 'finish'), rekey('Key: drop the new one', 'cancel')]
       : [rekey('Key: give it a second one', 'start')]),
-    { label: 'End its session', command: { do: 'ask', question: { kind: 'kick', name } } },
-    fencedMs === null
-      ? { label: 'Fence', command: { do: 'ask', question: { kind: 'fence', name } } }
-      : { label: 'Let it in again', command: { do: 'order', order: { kind: 'unfence', name } } },
-    ...(volumes.length === 0 ? [] : [{ label: 'End its holds', command: { do: 'ask', question: { kind: 'release', name } } } as const]),
-    { label: 'Remove', command: { do: 'ask', question: { kind: 'remove-client', name } } },
+    { label: 'End its session', command: askKick(name) },
+    fencedMs === null ? { label: 'Fence', command: askFence(name) } : { label: 'Let it in again', command: ordering(unfence(name)) },
+    ...(volumes.length === 0 ? [] : [{ label: 'End its holds', command: askRelease(name) }]),
+    { label: 'Remove', command: askClientRemoval(name) },
   ];
 }

@@ -1,15 +1,14 @@
-// What the pages know about the server: rssrv's answer with its warnings or, if rssrv is not running, lines about what its file says. Pure.
-// Invariant: lines from the file never claim a state, because only rssrv knows it.
+// What the pages know about the server: rssrv's answers with the warnings that follow from them or, if rssrv is not running, lines about
+// the file. Pure. Invariant: lines from the file never claim a state, because only rssrv knows it.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import { plural } from '@rsio/common/lib/units';
 import { shownSize, volumeText } from '@rsio/common/manage/server-tables';
 import { warningsOf } from '@rsio/common/manage/server-warnings';
-import { headingRow, textRow } from '../../pages/page.ts';
-import type { ServerView } from '../model/state.ts';
-import { configIn, type ServerState } from '../model/state.ts';
-import { type ServerRow, WAITING_ROW } from './server-page.ts';
+import { headingRow, textRow } from '../../machine/rows.ts';
 import { tableOf } from '../../widgets/table.ts';
+import { configIn, type ServerRow, type ServerState, type ServerView } from '../model/state.ts';
+import { WAITING_ROW } from './rows.ts';
 
 interface Facts extends ServerView {
   readonly warnings: readonly string[];
@@ -18,7 +17,7 @@ interface Facts extends ServerView {
 let last: { readonly view: ServerView; readonly facts: Facts } | null = null;
 
 /** Null if rssrv has not answered yet, or is not running. */
-export function factsOf({ view }: ServerState): Facts | null {
+export function factsOf({ view }: Pick<ServerState, 'view'>): Facts | null {
   if (view === null) return null;
   // Many volumes make the warnings expensive, and a page asks for them at every key.
   if (last?.view !== view) last = { view, facts: { ...view, warnings: warningsOf(view.pools, view.volumes) } };
@@ -27,7 +26,7 @@ export function factsOf({ view }: ServerState): Facts | null {
 
 export type Subject = 'volumes' | 'pools' | 'clients';
 
-/** What the file says about a subject, while rssrv does not answer. */
+/** Rows about the volumes, pools or clients in the file, while rssrv does not answer. */
 export function offlineRows(state: ServerState, subject: Subject, room: number): ServerRow[] {
   if (state.failure === null) return [WAITING_ROW];
   const config = configIn(state);

@@ -1,77 +1,83 @@
-// The first page of the server's part: what there is, and the way to everything. Pure. Invariant: the hint names the next step, and so leads
-// a new user to a volume that a client can use.
+// The first page of the server, which counts its objects and leads to every other page. Pure. Invariant: the hint names the next step, and
+// so leads a new user to a volume that a client can use.
 
 import { plural } from '@rsio/common/lib/units';
-import { columnsOf, commandRow, EMPTY_ROW, problemRow, textRow } from '../../pages/page.ts';
-import type { ServerCommand } from '../model/command.ts';
-import { configIn, type ServerState } from '../model/state.ts';
+import { open, pageOf } from '../../machine/machine.ts';
+import { EMPTY_ROW, menuRows, problemRow, textRow } from '../../machine/rows.ts';
+import { SERVER_HELP } from '../model/help-text.ts';
+import { configIn, type ServerChoice, type ServerContent, type ServerPage, type ServerState, type ServerView } from '../model/state.ts';
+import { CLIENTS_PAGE } from './clients-page.ts';
 import { factsOf } from './facts.ts';
-import { SERVER_HELP } from './help-text.ts';
-import { ASK_AGAIN, type ServerPage, troubleRows } from './server-page.ts';
+import { INTERFACES_PAGE } from './interfaces-page.ts';
+import { POOLS_PAGE } from './pools-page.ts';
+import { ASK_AGAIN, troubleRows } from './rows.ts';
+import { STATUS_PAGE } from './status-page.ts';
+import { CREATE_VOLUME } from './volume-page.ts';
+import { VOLUMES_PAGE } from './volumes-page.ts';
 
-const LINES: readonly (readonly [label: string, command: ServerCommand])[] = [
-  ['Create volume', { do: 'edit', dialog: { kind: 'create-volume' } }],
-  ['Volumes', { do: 'open', list: 'volumes' }],
-  ['Clients', { do: 'open', list: 'clients' }],
-  ['Pools', { do: 'open', list: 'pools' }],
-  ['Interfaces', { do: 'open', list: 'interfaces' }],
-  ['Status', { do: 'open', list: 'status' }],
-  ['Leave', { do: 'leave' }],
+interface Line extends ServerChoice {
+  /** Stands beside the label; a function needs an answer of rssrv. */
+  readonly detail: string | ((view: ServerView) => string);
+}
+
+const LINES: readonly Line[] = [
+  { ...CREATE_VOLUME, detail: 'a new volume, handed out to clients' },
+  {
+    label: 'Volumes',
+    command: open(VOLUMES_PAGE),
+    detail: ({ volumes }) => `${plural(volumes.length, 'volume')}, ${count(volumes, ({ holders }) => holders.length > 0)} held`,
+  },
+  {
+    label: 'Clients',
+    command: open(CLIENTS_PAGE),
+    detail: ({ clients }) => `${plural(clients.length, 'client')}, ${count(clients, ({ state }) => state === 'connected')} connected`,
+  },
+  { label: 'Pools', command: open(POOLS_PAGE), detail: ({ pools }) => plural(pools.length, 'pool') },
+  {
+    label: 'Interfaces',
+    command: open(INTERFACES_PAGE),
+    detail: ({ interfaces }) =>
+      `${plural(interfaces.length, 'interface')}, ${count(interfaces, ({ state }) => state === 'listening')} listening`,
+  },
+  { label: 'Status', command: open(STATUS_PAGE), detail: (view) => `the server on one page${warningsText(view)}` },
+  { label: 'Leave', command: (state) => state.role.leave(state), detail: 'F10' },
 ];
 
-export function menuPage(state: ServerState): ServerPage {
-  const labels = columnsOf(
-    LINES.map(([label]) => [label, detailOf(state, label)]),
-    [0],
-  );
+function count<T>(items: readonly T[], isCounted: (item: T) => boolean): number {
+  return items.filter(isCounted).length;
+}
+
+function warningsText(view: ServerView): string {
+  const { length } = factsOf({ view })?.warnings ?? [];
+  return length === 0 ? '' : `, ${plural(length, 'warning')}`;
+}
+
+export const MENU_PAGE: ServerPage = { ...pageOf('menu', menu), focusUntilUsed };
+
+function menu(state: ServerState): ServerContent {
+  const textOf = (detail: Line['detail']): string => (typeof detail === 'string' ? detail : state.view === null ? '' : detail(state.view));
   const warnings = factsOf(state)?.warnings ?? [];
   const name = state.view?.daemon.nodename ?? configIn(state)?.server.name;
   return {
     title: name === undefined ? 'RSIO server' : `RSIO server ${name}`,
     rows: [
       ...troubleRows(state),
-      ...LINES.map(([, command], index) => commandRow(command, labels[index] ?? '')),
+      ...menuRows(LINES.map((line) => ({ ...line, detail: textOf(line.detail) }))),
       EMPTY_ROW,
       ...warnings.slice(0, 1).map((warning) => problemRow(`! ${warning}`)),
       ...(warnings.length > 1 ? [textRow(`and ${plural(warnings.length - 1, 'more warning')}: see Status`)] : []),
       textRow(`File ${state.configFile}`),
     ],
-    actions: [{ label: 'Create volume', command: { do: 'edit', dialog: { kind: 'create-volume' } } }, ASK_AGAIN],
+    actions: [CREATE_VOLUME, ASK_AGAIN],
     hint: nextStep(state),
     help: { title: 'crsio on a server', text: SERVER_HELP },
-    filter: null,
   };
 }
 
-function detailOf(state: ServerState, label: string): string {
-  if (label === 'Leave') return 'F10';
-  if (label === 'Create volume') return 'a new volume, handed out to clients';
-  const { view } = state;
-  if (view === null) return '';
-  switch (label) {
-    case 'Volumes':
-      return `${plural(view.volumes.length, 'volume')}, ${view.volumes.filter(({ holders }) => holders.length > 0).length} held`;
-    case 'Clients':
-      return `${plural(view.clients.length, 'client')}, ${view.clients.filter((client) => client.state === 'connected').length} connected`;
-    case 'Pools':
-      return plural(view.pools.length, 'pool');
-    case 'Interfaces':
-      return `${plural(view.interfaces.length, 'interface')}, ${view.interfaces.filter((each) => each.state === 'listening').length} listening`;
-    default: {
-      const warnings = factsOf(state)?.warnings.length ?? 0;
-      return warnings === 0 ? 'the server on one page' : `the server on one page, ${plural(warnings, 'warning')}`;
-    }
-  }
-}
-
 /** The line of the next step. */
-export function menuFocus({ view }: ServerState): number {
-  const wanted = view === null ? 0 : view.pools.length === 0 ? lineOf('Pools') : view.clients.length === 0 ? lineOf('Clients') : 0;
-  return Math.max(0, wanted);
-}
-
-function lineOf(label: string): number {
-  return LINES.findIndex((line) => line[0] === label);
+function focusUntilUsed({ view }: ServerState): number {
+  const wanted = view?.pools.length === 0 ? 'Pools' : view?.clients.length === 0 ? 'Clients' : CREATE_VOLUME.label;
+  return LINES.findIndex(({ label }) => label === wanted);
 }
 
 function nextStep({ view }: ServerState): string {

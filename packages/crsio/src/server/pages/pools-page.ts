@@ -4,67 +4,61 @@
 import type { PoolView } from '@rsio/common/control/server/views';
 import { plural } from '@rsio/common/lib/units';
 import { NO_POOL, shownSize } from '@rsio/common/manage/server-tables';
-import { commandRow, EMPTY_ROW, headingRow, problemRow, textRow, type Tone } from '../../pages/page.ts';
-import { rowColumns } from '../../widgets/border.ts';
+import { open } from '../../machine/machine.ts';
+import { EMPTY_ROW, headingRow, problemRow, textRow, type Tone } from '../../machine/rows.ts';
 import { LIST_NAME_COLUMNS_MAX } from '../../widgets/limits.ts';
-import type { NamedScreen, ServerChoice, ServerState } from '../model/state.ts';
+import { shareBar } from '../../widgets/table.ts';
+import { ADD_POOL, changePool } from '../forms/file-forms.ts';
+import { POOLS_HELP } from '../model/help-text.ts';
+import { idOf, type ServerChoice, type ServerPage, type ServerRow } from '../model/state.ts';
+import { poolCheck } from '../work/file-orders.ts';
+import { ordering } from '../work/ordering.ts';
+import { askPoolRemoval } from '../work/questions.ts';
 import { factsOf, offlineRows } from './facts.ts';
-import { POOLS_HELP } from './help-text.ts';
-import { ASK_AGAIN, listRows, type ServerPage, type ServerRow, troubleRows } from './server-page.ts';
-import { shareBar, tableOf } from '../../widgets/table.ts';
+import { type List, listPage, objectPage } from './list-page.ts';
 
-const ADD = { label: 'Add pool', command: { do: 'edit', dialog: { kind: 'add-pool' } } } as const;
 const BAR_COLUMNS = 14;
 /** Shares of a pool that call for attention, as in manage/server-warnings.ts. */
 const WARNING_SHARE = 0.8;
 const PROBLEM_SHARE = 0.95;
 
-export function poolsPage(state: ServerState): ServerPage {
-  const facts = factsOf(state);
-  const room = rowColumns(state.size);
-  const { heading, lines } = poolTable(facts?.pools ?? [], room);
-  const rows = (facts?.pools ?? []).map((pool, index): ServerRow => {
-    const remove = { do: 'ask', question: { kind: 'remove-pool', name: pool.name } } as const;
-    return { lines: [lines[index] ?? ''], command: { do: 'open-pool', name: pool.name }, remove, tone: poolTone(pool) };
-  });
-  return {
-    title: 'Pools',
-    rows: [
-      ...troubleRows(state),
-      ...(facts === null ? offlineRows(state, 'pools', room) : listRows(heading, rows, NO_POOL)),
-      commandRow(ADD.command, ADD.label),
-    ],
-    actions: [ADD, ASK_AGAIN],
-    hint: rows.length === 0 ? 'Enter adds a pool' : 'Enter opens, F8 removes, F7 adds',
-    help: { title: 'Pools', text: POOLS_HELP },
-    filter: null,
-  };
-}
+export const POOLS: List<PoolView> = {
+  id: 'pools',
+  title: 'Pools',
+  noun: null,
+  items: (state) => factsOf(state)?.pools ?? null,
+  unknown: (state, room) => offlineRows(state, 'pools', room),
+  none: NO_POOL,
+  columns: [{ heading: '  POOL', columnsMax: LIST_NAME_COLUMNS_MAX }, { heading: 'USED' }, { heading: 'SPACE' }],
+  cells: (pool, sign) => [sign + pool.name, shareBar(usedShare(pool), BAR_COLUMNS), spaceText(pool)],
+  tone: poolTone,
+  row: ({ name }) => ({ id: name, command: open(poolPage(name)), remove: askPoolRemoval(name) }),
+  text: null,
+  add: { label: 'Add pool', command: ADD_POOL },
+  hint: (count) => (count === 0 ? 'Enter adds a pool' : 'Enter opens, F8 removes, F7 adds'),
+  help: POOLS_HELP,
+};
 
-export function poolPage(state: ServerState, { name }: NamedScreen): ServerPage {
-  const pool = factsOf(state)?.pools.find((each) => each.name === name) ?? null;
-  const remove = { do: 'ask', question: { kind: 'remove-pool', name } } as const;
-  const changes: readonly ServerChoice[] =
-    pool === null
-      ? []
-      : [
-          { label: 'Check', command: { do: 'order', order: { kind: 'check-pool', name } } },
-          { label: 'Limit and reserve', command: { do: 'edit', dialog: { kind: 'pool-settings', name } } },
-          { label: 'Remove', command: remove },
-        ];
-  return {
-    title: `Pool ${name}`,
-    rows: [
-      ...troubleRows(state),
-      ...(pool === null ? [textRow('No pool with this name')] : detailRows(pool)),
-      EMPTY_ROW,
-      ...changes.map(({ label, command }): ServerRow => ({ ...commandRow(command, label), remove })),
-    ],
-    actions: [...changes, ASK_AGAIN],
-    hint: 'Enter executes the selected line, Esc goes back',
-    help: { title: 'Pool', text: POOLS_HELP },
-    filter: null,
-  };
+export const POOLS_PAGE = listPage(POOLS);
+
+function poolPage(name: string): ServerPage {
+  const remove = askPoolRemoval(name);
+  const changes: readonly ServerChoice[] = [
+    { label: 'Check', command: ordering(poolCheck(name)) },
+    { label: 'Limit and reserve', command: changePool(name) },
+    { label: 'Remove', command: remove },
+  ];
+  return objectPage(idOf('pool', name), (state) => {
+    const pool = factsOf(state)?.pools.find((each) => each.name === name) ?? null;
+    return {
+      title: `Pool ${name}`,
+      details: pool === null ? [textRow('No pool with this name')] : detailRows(pool),
+      changes: pool === null ? [] : changes,
+      remove,
+      hint: 'Enter executes the selected line, Esc goes back',
+      help: { title: 'Pool', text: POOLS_HELP },
+    };
+  });
 }
 
 function detailRows(pool: PoolView): ServerRow[] {
@@ -91,26 +85,14 @@ function usedShare({ totalBytes, freeBytes }: PoolView): number | null {
   return totalBytes === null || freeBytes === null || totalBytes === 0 ? null : (totalBytes - freeBytes) / totalBytes;
 }
 
-export function poolTone(pool: PoolView): Tone {
+function poolTone(pool: PoolView): Tone {
   if (pool.state !== 'ready') return 'problem';
   const share = usedShare(pool) ?? 0;
   return share >= PROBLEM_SHARE ? 'problem' : share >= WARNING_SHARE || pool.findings.length > 0 ? 'warning' : 'ok';
 }
 
-export function poolTable(pools: readonly PoolView[], room: number): ReturnType<typeof tableOf> {
-  return tableOf(
-    [{ heading: '  POOL', columnsMax: LIST_NAME_COLUMNS_MAX }, { heading: 'USED' }, { heading: 'SPACE' }],
-    pools.map(poolCells),
-    room,
-  );
-}
-
-function poolCells(pool: PoolView): readonly string[] {
-  const { name, usableBytes, promisedBytes, limitBytes, volumes, reason } = pool;
+function spaceText({ usableBytes, promisedBytes, limitBytes, volumes, reason }: PoolView): string {
+  if (reason !== null) return `unavailable: ${reason}`;
   const limit = limitBytes === null ? '' : ` of ${shownSize(limitBytes)}`;
-  const words =
-    reason === null
-      ? `${shownSize(usableBytes)} free, ${shownSize(promisedBytes)}${limit} promised, ${plural(volumes, 'volume')}`
-      : `unavailable: ${reason}`;
-  return [`${poolTone(pool) === 'ok' ? '+' : '!'} ${name}`, shareBar(usedShare(pool), BAR_COLUMNS), words];
+  return `${shownSize(usableBytes)} free, ${shownSize(promisedBytes)}${limit} promised, ${plural(volumes, 'volume')}`;
 }

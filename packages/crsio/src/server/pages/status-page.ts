@@ -1,19 +1,23 @@
 // The status page of the server: warnings, interfaces, pools with their space, clients and volumes on one page. Pure. Invariant: a warning
 // comes first and says what to do.
 
-import type { ClientView, ManagedVolumeView, PoolView } from '@rsio/common/control/server/views';
+import type { ClientView, ManagedVolumeView } from '@rsio/common/control/server/views';
 import { plural } from '@rsio/common/lib/units';
 import { formatTime } from '@rsio/common/log/log-line';
-import { EMPTY_ROW, headingRow, problemRow, textRow } from '../../pages/page.ts';
+import { pageOf } from '../../machine/machine.ts';
+import { EMPTY_ROW, headingRow, problemRow, textRow } from '../../machine/rows.ts';
 import { rowColumns } from '../../widgets/border.ts';
-import { configIn, type ServerState } from '../model/state.ts';
+import { STATUS_HELP } from '../model/help-text.ts';
+import { configIn, type ServerContent, type ServerRow, type ServerState } from '../model/state.ts';
 import { factsOf, offlineRows } from './facts.ts';
-import { STATUS_HELP } from './help-text.ts';
-import { interfacesOf, interfaceTable, interfaceTone } from './interfaces-page.ts';
-import { poolTable, poolTone } from './pools-page.ts';
-import { ASK_AGAIN, type ServerPage, type ServerRow, troubleRows, WAITING_ROW } from './server-page.ts';
+import { INTERFACES } from './interfaces-page.ts';
+import { type List, listTable } from './list-page.ts';
+import { POOLS } from './pools-page.ts';
+import { ASK_AGAIN, troubleRows, WAITING_ROW } from './rows.ts';
 
-export function statusPage(state: ServerState): ServerPage {
+export const STATUS_PAGE = pageOf('status', status);
+
+function status(state: ServerState): ServerContent {
   const facts = factsOf(state);
   return {
     title: 'Status of rssrv',
@@ -26,7 +30,6 @@ export function statusPage(state: ServerState): ServerPage {
     actions: [ASK_AGAIN],
     hint: 'Up and Down scroll, Esc goes back',
     help: { title: 'Status', text: STATUS_HELP },
-    filter: null,
   };
 }
 
@@ -34,7 +37,7 @@ function liveStatus(state: ServerState, { warnings, pools, volumes, clients }: N
   return [
     ...warningRows(warnings),
     headingRow('Pools'),
-    ...poolRows(pools, state),
+    ...tableRows(POOLS, pools, 'none: volumes need a pool', state),
     headingRow('Volumes'),
     textRow(volumesText(volumes)),
     headingRow('Clients'),
@@ -61,21 +64,19 @@ function serverRows(state: ServerState): ServerRow[] {
 }
 
 function interfaceRows(state: ServerState): ServerRow[] {
-  const interfaces = interfacesOf(state);
-  if (interfaces === null) return [];
-  const { lines } = interfaceTable(interfaces, rowColumns(state.size));
-  const rows = interfaces.map((each, index) => ({ ...textRow(lines[index] ?? ''), tone: interfaceTone(each) }));
-  return [headingRow('Interfaces'), ...(rows.length === 0 ? [textRow('none')] : rows)];
+  const interfaces = INTERFACES.items(state);
+  return interfaces === null ? [] : [headingRow('Interfaces'), ...tableRows(INTERFACES, interfaces, 'none', state)];
 }
 
 function warningRows(warnings: readonly string[]): ServerRow[] {
   return warnings.length === 0 ? [] : [headingRow('Warnings'), ...warnings.map((warning) => problemRow(`! ${warning}`)), EMPTY_ROW];
 }
 
-function poolRows(pools: readonly PoolView[], { size }: ServerState): ServerRow[] {
-  if (pools.length === 0) return [textRow('none: volumes need a pool')];
-  const { lines } = poolTable(pools, rowColumns(size));
-  return pools.map((pool, index) => ({ ...textRow(lines[index] ?? ''), tone: poolTone(pool) }));
+/** The rows of a list, which cannot be chosen here. */
+function tableRows<T>(list: List<T>, items: readonly T[], none: string, { size }: ServerState): ServerRow[] {
+  if (items.length === 0) return [textRow(none)];
+  const { lines } = listTable(list, items, rowColumns(size));
+  return items.map((item, index) => ({ ...textRow(lines[index] ?? ''), tone: list.tone?.(item) ?? null }));
 }
 
 function volumesText(volumes: readonly ManagedVolumeView[]): string {

@@ -1,41 +1,43 @@
-// The page of one volume: everything that rssrv says of it, and what can be done with it. Pure. Invariant: a volume that a section of the file
-// configures offers no change, because only the file changes it.
+// The page of one volume: everything that rssrv says of it, and what can be done with it. Pure. Invariant: a volume that a section of the
+// file configures offers no change, because only the file changes it.
 
 import type { ManagedVolumeView } from '@rsio/common/control/server/views';
 import { volumeDetails, volumeText } from '@rsio/common/manage/server-tables';
 import type { VolumeName } from '@rsio/common/manage/volumes/values';
-import { commandRow, EMPTY_ROW, problemRow, textRow } from '../../pages/page.ts';
-import type { ServerCommand } from '../model/command.ts';
-import type { ServerChoice, ServerState, VolumeScreen } from '../model/state.ts';
-import { isSame } from '../model/state.ts';
+import { onTop, pushed, withTop } from '../../machine/machine.ts';
+import { problemRow, textRow } from '../../machine/rows.ts';
+import { changeTakeOver, createVolume, growVolume, renameVolume } from '../forms/volume-forms.ts';
+import { VOLUME_HELP } from '../model/help-text.ts';
+import type { ServerChoice, ServerCommand, ServerPage, ServerRow, ServerState } from '../model/state.ts';
+import { idOf, isSame, volumeIn } from '../model/state.ts';
+import { markClients, ordering } from '../work/ordering.ts';
+import { setting } from '../work/orders.ts';
+import { askRemoval } from '../work/questions.ts';
 import { factsOf } from './facts.ts';
-import { VOLUME_HELP } from './help-text.ts';
-import { ASK_AGAIN, type ServerPage, type ServerRow, troubleRows, WAITING_ROW } from './server-page.ts';
+import { objectPage } from './list-page.ts';
+import { WAITING_ROW } from './rows.ts';
 
-export function volumePage(state: ServerState, { volume: name }: VolumeScreen): ServerPage {
-  const volume = factsOf(state)?.volumes.find((each) => isSame(each, name)) ?? null;
-  const changes = volume === null || volume.pool === null ? [] : changesOf(volume);
-  return {
-    title: `Volume ${volumeText(name)}`,
-    rows: [
-      ...troubleRows(state),
-      ...(volume === null ? [absentRow(state)] : stateRows(volume)),
-      EMPTY_ROW,
-      ...changes.map(
-        ({ label, command }): ServerRow => ({
-          ...commandRow(command, label),
-          remove: { do: 'ask', question: { kind: 'remove-volume', volume: name } },
-        }),
-      ),
-      ...(volume !== null && volume.pool === null
-        ? [textRow(`A section of ${state.configFile} configures it: edit the file, then reload`)]
-        : []),
-    ],
-    actions: [...changes, ASK_AGAIN],
-    hint: changes.length === 0 ? 'Esc goes back' : 'Enter changes the selected setting, Esc goes back',
-    help: { title: 'Volume', text: VOLUME_HELP },
-    filter: null,
-  };
+export const CREATE_VOLUME: ServerChoice = {
+  label: 'Create volume',
+  command: createVolume((state, volume) => pushed(state, volumePage(volume))),
+};
+
+export function volumePage({ name, universe }: VolumeName): ServerPage {
+  const own = { name, universe };
+  return objectPage(idOf('volume', volumeText(own)), (state) => {
+    const volume = factsOf(state)?.volumes.find((each) => isSame(each, own)) ?? null;
+    const isInFile = volume !== null && volume.pool === null;
+    const changes = volume === null || isInFile ? [] : changesOf(volume);
+    return {
+      title: `Volume ${volumeText(own)}`,
+      details: volume === null ? [absentRow(state)] : stateRows(volume),
+      changes,
+      remove: askRemoval(own),
+      below: isInFile ? [textRow(`A section of ${state.configFile} configures it: edit the file, then reload`)] : [],
+      hint: changes.length === 0 ? 'Esc goes back' : 'Enter changes the selected setting, Esc goes back',
+      help: { title: 'Volume', text: VOLUME_HELP },
+    };
+  });
 }
 
 function absentRow({ askingSinceMs, view }: ServerState): ServerRow {
@@ -53,14 +55,22 @@ function stateRows(volume: ManagedVolumeView): ServerRow[] {
 function changesOf(volume: ManagedVolumeView): readonly ServerChoice[] {
   const { name, universe, readonly, shared } = volume;
   const own: VolumeName = { name, universe };
-  const set = (setting: string): ServerCommand => ({ do: 'order', order: { kind: 'set', volume: own, settings: [setting] } });
+  const set = (key: string): ServerCommand => ordering(setting(own, [key]));
+  const chooseClients: ServerCommand = (state) =>
+    markClients(state, volumeIn(state, own)?.clients ?? null, (names) => set(`clients=${names}`));
   return [
-    { label: 'Choose its clients', command: { do: 'mark-clients', target: { kind: 'volume', volume: own } } },
-    { label: 'Grow', command: { do: 'edit', dialog: { kind: 'grow', volume: own } } },
-    { label: 'Rename', command: { do: 'edit', dialog: { kind: 'rename', volume: own } } },
+    { label: 'Choose its clients', command: chooseClients },
+    { label: 'Grow', command: growVolume(own) },
+    { label: 'Rename', command: renameVolume(own, (state, to) => renamed(state, own, to)) },
     { label: readonly ? 'Allow writes' : 'Make read-only', command: set(`readonly=${readonly ? 'no' : 'yes'}`) },
     { label: shared ? 'Let only one client write' : 'Let several clients write', command: set(`shared=${shared ? 'no' : 'yes'}`) },
-    { label: 'Take-over', command: { do: 'edit', dialog: { kind: 'take-over', volume: own } } },
-    { label: 'Remove', command: { do: 'ask', question: { kind: 'remove-volume', volume: own } } },
+    { label: 'Take-over', command: changeTakeOver(own) },
+    { label: 'Remove', command: askRemoval(own) },
   ];
+}
+
+/** Shows the volume under its new name. */
+function renamed(state: ServerState, before: VolumeName, to: VolumeName): ServerState {
+  const page = onTop(state, volumePage(before).id);
+  return page === null ? state : withTop(state, { ...volumePage(to), focus: page.focus });
 }

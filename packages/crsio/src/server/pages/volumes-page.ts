@@ -1,106 +1,57 @@
 // The lists of volumes and of removed volumes. volume-page.ts shows a single one.
 // Pure. Invariant: a state is a sign and a word, so that it is readable without colours.
 
-import type { ManagedVolumeView } from '@rsio/common/control/server/views';
-import { plural } from '@rsio/common/lib/units';
+import type { ManagedVolumeView, RemovedVolumeView } from '@rsio/common/control/server/views';
 import { keptText, NO_VOLUME, poolsText, shownSize, volumeText } from '@rsio/common/manage/server-tables';
-import { commandRow, type Tone } from '../../pages/page.ts';
-import { rowColumns } from '../../widgets/border.ts';
+import { open } from '../../machine/machine.ts';
+import type { Tone } from '../../machine/rows.ts';
 import { LIST_NAME_COLUMNS_MAX } from '../../widgets/limits.ts';
-import type { ListScreen, ServerState } from '../model/state.ts';
+import { REMOVED_HELP, VOLUMES_HELP } from '../model/help-text.ts';
+import { ordering } from '../work/ordering.ts';
+import { restoration } from '../work/orders.ts';
+import { askRemoval } from '../work/questions.ts';
 import { factsOf, offlineRows } from './facts.ts';
-import { REMOVED_HELP, VOLUMES_HELP } from './help-text.ts';
-import { ASK_AGAIN, listRows, type ServerPage, type ServerRow, troubleRows } from './server-page.ts';
-import { type ColumnSpec, tableOf } from '../../widgets/table.ts';
+import { listPage } from './list-page.ts';
+import { CREATE_VOLUME, volumePage } from './volume-page.ts';
 
-const CREATE = { label: 'Create volume', command: { do: 'edit', dialog: { kind: 'create-volume' } } } as const;
-
-const COLUMNS: readonly ColumnSpec[] = [
-  { heading: '  VOLUME', columnsMax: LIST_NAME_COLUMNS_MAX },
-  { heading: 'SIZE', alignment: 'right' },
-  { heading: 'USED', alignment: 'right' },
-  { heading: 'POOL', columnsMax: 10 },
-  { heading: 'HELD BY' },
-];
-
-export function volumesPage(state: ServerState, { filter }: ListScreen): ServerPage {
-  const facts = factsOf(state);
-  const all = facts?.volumes ?? [];
-  const { heading, rows } = facts === null ? NO_ROWS : volumeRows(facts.volumes, filter, rowColumns(state.size));
-  const counted = filter === '' ? plural(all.length, 'volume') : `${rows.length} of ${plural(all.length, 'volume')}`;
-  return {
-    title: facts === null ? 'Volumes' : `Volumes: ${counted}`,
-    rows: [
-      ...troubleRows(state),
-      ...(facts === null
-        ? offlineRows(state, 'volumes', rowColumns(state.size))
-        : listRows(heading, rows, all.length === 0 ? NO_VOLUME : `No volume with ${filter}`)),
-      commandRow(CREATE.command, CREATE.label),
-    ],
-    actions: [CREATE, { label: `Removed volumes (${facts?.removed.length ?? 0})`, command: { do: 'open', list: 'removed' } }, ASK_AGAIN],
-    hint: filter === '' ? 'Type to find a volume, Enter opens, F8 removes, F7 creates' : `Only with: ${filter}   Esc shows all`,
-    help: { title: 'Volumes', text: VOLUMES_HELP },
-    filter,
-  };
-}
-
-interface VolumeRows {
-  readonly heading: string;
-  readonly rows: readonly ServerRow[];
-}
-
-const NO_ROWS: VolumeRows = { heading: '', rows: [] };
-
-/** The last result. There may be 10,000 volumes, and a key that only moves the focus needs the same rows again. */
-let last: VolumeRows & { readonly volumes: readonly ManagedVolumeView[]; readonly filter: string; readonly room: number } = {
-  ...NO_ROWS,
-  volumes: [],
-  filter: '',
-  room: 0,
-};
-
-function volumeRows(volumes: readonly ManagedVolumeView[], filter: string, room: number): VolumeRows {
-  if (last.volumes === volumes && last.filter === filter && last.room === room) return last;
-  const shown = filter === '' ? volumes : volumes.filter((volume) => textOf(volume).includes(filter.toLowerCase()));
-  const { heading, lines } = tableOf(COLUMNS, shown.map(cellsOf), room);
-  const rows = shown.map((volume, index): ServerRow => {
-    const { name, universe } = volume;
-    const own = { name, universe };
-    return {
-      lines: [lines[index] ?? ''],
-      command: { do: 'open-volume', volume: own },
-      remove: { do: 'ask', question: { kind: 'remove-volume', volume: own } },
-      tone: toneOf(volume),
-    };
-  });
-  last = { heading, rows, volumes, filter, room };
-  return last;
-}
-
-/** What a filter is compared with. */
-function textOf(volume: ManagedVolumeView): string {
-  return [volumeText(volume), poolsText(volume), ...volume.holders.map(({ node }) => node)].join(' ').toLowerCase();
-}
-
-function cellsOf(volume: ManagedVolumeView): readonly string[] {
-  return [
-    `${signOf(volume)} ${volumeText(volume)}`,
+export const VOLUMES_PAGE = listPage<ManagedVolumeView>({
+  id: 'volumes',
+  title: 'Volumes',
+  noun: 'volume',
+  items: (state) => factsOf(state)?.volumes ?? null,
+  unknown: (state, room) => offlineRows(state, 'volumes', room),
+  none: NO_VOLUME,
+  columns: [
+    { heading: '  VOLUME', columnsMax: LIST_NAME_COLUMNS_MAX },
+    { heading: 'SIZE', alignment: 'right' },
+    { heading: 'USED', alignment: 'right' },
+    { heading: 'POOL', columnsMax: 10 },
+    { heading: 'HELD BY' },
+  ],
+  cells: (volume, sign) => [
+    sign + volumeText(volume),
     shownSize(volume.sizeBytes),
     shownSize(volume.usedBytes),
     poolsText(volume),
     stateText(volume),
-  ];
-}
+  ],
+  tone: toneOf,
+  // There may be 10,000 rows, so a row makes its page and its question only when they are needed.
+  row: ({ name, universe }) => ({
+    id: volumeText({ name, universe }),
+    command: (state) => open(volumePage({ name, universe }))(state),
+    remove: (state) => askRemoval({ name, universe })(state),
+  }),
+  text: (volume) => [volumeText(volume), poolsText(volume), ...volume.holders.map(({ node }) => node)].join(' '),
+  add: CREATE_VOLUME,
+  actions: (state) => [{ label: `Removed volumes (${factsOf(state)?.removed.length ?? 0})`, command: open(REMOVED_PAGE) }],
+  hint: () => 'Type to find a volume, Enter opens, F8 removes, F7 creates',
+  help: VOLUMES_HELP,
+});
 
-export function toneOf({ state, waitsForSpace, holders }: ManagedVolumeView): Tone | null {
+function toneOf({ state, waitsForSpace, holders }: ManagedVolumeView): Tone | null {
   if (state !== 'served' || waitsForSpace) return 'problem';
   return holders.length > 0 ? 'ok' : null;
-}
-
-function signOf(volume: ManagedVolumeView): string {
-  const signs = { ok: '+', warning: '!', problem: '!' } as const;
-  const tone = toneOf(volume);
-  return tone === null ? '-' : signs[tone];
 }
 
 function stateText({ state, reason, waitsForSpace, holders }: ManagedVolumeView): string {
@@ -109,33 +60,32 @@ function stateText({ state, reason, waitsForSpace, holders }: ManagedVolumeView)
   return holders.map(({ node }) => node).join(', ') || '-';
 }
 
-export function removedPage(state: ServerState, { filter }: ListScreen): ServerPage {
-  const all = factsOf(state)?.removed ?? [];
-  const shown = all.filter((volume) => volumeText(volume).toLowerCase().includes(filter.toLowerCase()));
-  const columns: readonly ColumnSpec[] = [
+interface KeptVolume extends RemovedVolumeView {
+  /** The time for which it can still be restored. */
+  readonly kept: string;
+}
+
+const REMOVED_PAGE = listPage<KeptVolume>({
+  id: 'removed',
+  title: 'Removed volumes',
+  noun: null,
+  items: (state) => (factsOf(state)?.removed ?? []).map((volume) => ({ ...volume, kept: keptText(volume.untilMs - state.wallMs) })),
+  unknown: () => [],
+  none: 'No removed volume can be restored',
+  columns: [
     { heading: 'VOLUME', columnsMax: LIST_NAME_COLUMNS_MAX },
     { heading: 'SIZE', alignment: 'right' },
     { heading: 'POOL' },
     { heading: 'KEPT FOR', alignment: 'right' },
     { heading: 'REMOVED BY' },
-  ];
-  const cells = shown.map((volume) => [
-    volumeText(volume),
-    shownSize(volume.sizeBytes),
-    volume.pool,
-    keptText(volume.untilMs - state.wallMs),
-    volume.by ?? 'an administrator',
-  ]);
-  const { heading, lines } = tableOf(columns, cells, rowColumns(state.size));
-  const rows = shown.map(({ name, universe }, index) =>
-    commandRow({ do: 'order', order: { kind: 'restore', volume: { name, universe } } } as const, lines[index] ?? ''),
-  );
-  return {
-    title: 'Removed volumes',
-    rows: [...troubleRows(state), ...listRows(heading, rows, 'No removed volume can be restored')],
-    actions: [ASK_AGAIN],
-    hint: rows.length === 0 ? 'Esc goes back' : 'Enter restores the volume with its content',
-    help: { title: 'Removed volumes', text: REMOVED_HELP },
-    filter,
-  };
-}
+  ],
+  cells: (volume) => [volumeText(volume), shownSize(volume.sizeBytes), volume.pool, volume.kept, volume.by ?? 'an administrator'],
+  tone: null,
+  row: ({ name, universe }) => {
+    return { id: volumeText({ name, universe }), command: ordering(restoration({ name, universe })), remove: null };
+  },
+  text: volumeText,
+  add: null,
+  hint: (count) => (count === 0 ? 'Esc goes back' : 'Enter restores the volume with its content'),
+  help: REMOVED_HELP,
+});

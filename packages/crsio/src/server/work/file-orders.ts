@@ -1,86 +1,121 @@
-// Carries out changes of rssrvcfg with the code that rsadm uses: rssrv examines and reads the new file. orders.ts has the changes of volumes.
-// Invariant: a key is in the outcome of the change that made it, and nowhere else.
+// The changes of rssrvcfg, made with the code that rsadm uses: rssrv checks and reads the new file. orders.ts has the changes of volumes.
+// Invariant: a new key is in the outcome of the change that made it, and nowhere else.
 
-import {
-  addClient,
-  addServerInterface,
-  changeRights,
-  changeServerSection,
-  removeClient,
-  removeServerSection,
-  setRights,
-} from '@rsio/common/config/rssrvcfg-edit';
-import { rekeyClient } from '@rsio/common/manage/client-rekey';
-import { addPoolToServer } from '@rsio/common/manage/pool-addition';
+import { addClient, addServerInterface, changeRights, changeServerSection } from '@rsio/common/config/rssrvcfg-edit';
+import { removeClient, removeServerSection, setRights } from '@rsio/common/config/rssrvcfg-edit';
+import { type RekeyStep, rekeyClient } from '@rsio/common/manage/client-rekey';
+import { addPoolToServer, type NewPool } from '@rsio/common/manage/pool-addition';
 import { changeServerFile, type ServerFileContext } from '@rsio/common/manage/server-file';
 import type { ServerCall } from '@rsio/common/control/server/call-server';
-import { plural } from '@rsio/common/lib/units';
-import type { FileOrder } from '../model/command.ts';
-import type { Outcome } from '../model/step.ts';
-import { joinText } from './join-text.ts';
-import type { ServerPorts } from './ports.ts';
+import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
+import type { RssrvConfig } from '@rsio/common/config/schema/types';
+import { plural, printEndpoint } from '@rsio/common/lib/units';
+import type { ServerPorts } from '../model/ports.ts';
+import { idOf, type Order } from '../model/state.ts';
 
 type Edit = Parameters<typeof changeServerFile>[1];
 type Say = (sentence: string) => void;
+type Context = Omit<ServerFileContext, 'call'> & { readonly call: ServerCall };
+/** A text that the user must see. */
+type Shown = { readonly title: string; readonly text: string } | null;
 
-/** Throws the errors of rssrv and of the file. */
-export async function changeFile(order: FileOrder, ports: ServerPorts): Promise<Outcome> {
-  const sentences: string[] = [];
-  const say: Say = (sentence) => void sentences.push(sentence);
-  const shown = await executed(order, ports, say);
-  return { sentence: sentences.join('. '), shown };
+/** An empty port stands for the default. */
+export function interfaceAddition(name: string, address: string, port: string): Order {
+  const keys = [['address', address] as const, ...(port === '' ? [] : [['port', port] as const])];
+  return edit(`Adding interface ${name}`, (document) => addServerInterface(document, name, keys));
 }
 
-/** Returns what the user must see. */
-async function executed(order: FileOrder, ports: ServerPorts, say: Say): Promise<Outcome['shown']> {
-  const { name } = 'pool' in order ? order.pool : order;
-  const edited = async (edit: Edit): Promise<null> => {
-    await changeServerFile(contextOf(ports, say), edit, say);
+export function interfaceRemoval(name: string): Order {
+  return edit(`Removing interface ${name}`, (document) => removeServerSection(document, 'interface', name));
+}
+
+export function poolAddition(pool: NewPool): Order {
+  return saying(`Adding pool ${pool.name}`, async (context, say) => {
+    const { isNew, volumes, reason } = await addPoolToServer(context, pool);
+    if (!isNew) say(`${pool.path} already was a pool, with ${plural(volumes, 'volume')}`);
+    return reason === null ? null : { title: 'Pool', text: `Pool ${pool.name} cannot be used: ${reason}` };
+  });
+}
+
+/** Null stands for the default. */
+export function poolChange(name: string, changes: readonly (readonly [key: string, value: string | null])[]): Order {
+  return edit(`Changing pool ${name}`, (document) => changeServerSection(document, 'pool', name, changes));
+}
+
+export function poolCheck(name: string): Order {
+  return saying(`Checking pool ${name}`, async (_, say, ports) => {
+    const { pool } = await ports.call('pool-check', { name }, null);
+    if (pool.reason === null && pool.findings.length === 0) say(`Pool ${name}: ${plural(pool.volumes, 'volume')}, nothing unexplained`);
+    else say(`Pool ${name}: see the lines with !`);
     return null;
-  };
-  switch (order.kind) {
-    case 'add-interface': {
-      const port = order.port === '' ? [] : [['port', order.port] as const];
-      return edited((document) => addServerInterface(document, name, [['address', order.address], ...port]));
-    }
-    case 'remove-interface':
-    case 'remove-pool':
-      return edited((document) => removeServerSection(document, order.kind === 'remove-pool' ? 'pool' : 'interface', name));
-    case 'add-pool':
-      return addPool(order, ports, say);
-    case 'set-pool':
-      return edited((document) => changeServerSection(document, 'pool', name, order.changes));
-    case 'check-pool': {
-      const { pool } = await ports.call('pool-check', { name }, null);
-      if (pool.reason === null && pool.findings.length === 0) say(`Pool ${name}: ${plural(pool.volumes, 'volume')}, nothing unexplained`);
-      else say(`Pool ${name}: see the lines with !`);
-      return null;
-    }
-    case 'add-client':
-      return { title: 'New client', text: await addNewClient(name, order.rights, ports, say) };
-    case 'set-rights':
-      return edited((document) => changeRights(document, name, order.rights));
-    case 'rekey': {
-      const key = await rekeyClient(contextOf(ports, say), name, order.step, false);
-      return key === null ? null : { title: 'New key', text: rekeyText(name, key) };
-    }
-    case 'remove-client':
-      return edited((document) => removeClient(document, name));
-  }
+  });
 }
 
-async function addPool({ pool }: Extract<FileOrder, { kind: 'add-pool' }>, ports: ServerPorts, say: Say): Promise<Outcome['shown']> {
-  const { isNew, volumes, reason } = await addPoolToServer(contextOf(ports, say), pool);
-  if (!isNew) say(`${pool.path} already was a pool, with ${plural(volumes, 'volume')}`);
-  return reason === null ? null : { title: 'Pool', text: `Pool ${pool.name} cannot be used: ${reason}` };
+export function poolRemoval(name: string): Order {
+  const order = edit(`Removing pool ${name}`, (document) => removeServerSection(document, 'pool', name));
+  return { ...order, removes: idOf('pool', name) };
+}
+
+/** Empty `rights` stand for `use`. */
+export function clientAddition(name: string, rights: string): Order {
+  return saying(`Adding client ${name}`, async (_, say, ports) => ({
+    title: 'New client',
+    text: await addNewClient(name, rights, ports, say),
+  }));
+}
+
+export function rightsChange(name: string, rights: string): Order {
+  return edit(`Changing the rights of client ${name}`, (document) => changeRights(document, name, rights));
+}
+
+export function rekeying(name: string, step: RekeyStep): Order {
+  return saying(`Changing the key of client ${name}`, async (context) => {
+    const key = await rekeyClient(context, name, step, false);
+    return key === null ? null : { title: 'New key', text: rekeyText(name, key) };
+  });
+}
+
+export function clientRemoval(name: string): Order {
+  const order = edit(`Removing client ${name}`, (document) => removeClient(document, name));
+  return { ...order, removes: idOf('client', name) };
 }
 
 /** Adds a client. Returns its key with the command for the client. Empty `rights` stand for `use`. */
 export async function addNewClient(name: string, rights: string, ports: ServerPorts, say: Say): Promise<string> {
   const key = ports.newKey();
-  const edit: Edit = (document) => setRights(addClient(document, name, key), name, rights === '' ? null : rights);
-  await changeServerFile(contextOf(ports, say), edit, say);
+  const added: Edit = (document) => setRights(addClient(document, name, key), name, rights === '' ? null : rights);
+  await changeServerFile(contextOf(ports, say), added, say);
   return joinText(ports.readConfig(), name, key);
+}
+
+function edit(doing: string, made: Edit): Order {
+  return saying(doing, async (context, say) => {
+    await changeServerFile(context, made, say);
+    return null;
+  });
+}
+
+/** An order whose outcome joins all sentences that `work` says. */
+function saying(doing: string, work: (context: Context, say: Say, ports: ServerPorts) => Promise<Shown>): Order {
+  return {
+    doing,
+    make: async (ports) => {
+      const sentences: string[] = [];
+      const say: Say = (text) => void sentences.push(text);
+      const shown = await work(contextOf(ports, say), say, ports);
+      const sentence = sentences.join('. ');
+      return shown === null ? sentence : { sentence, ...shown };
+    },
+  };
+}
+
+function contextOf(ports: ServerPorts, say: Say): Context {
+  return {
+    configFile: ports.configFile,
+    call: (method, params) => ports.call(method, params, null),
+    out: (text) => say(text.trimEnd()),
+    note: say,
+  };
 }
 
 function rekeyText(name: string, key: string): string {
@@ -93,11 +128,18 @@ function rekeyText(name: string, key: string): string {
   ].join('\n');
 }
 
-function contextOf(ports: ServerPorts, say: Say): Omit<ServerFileContext, 'call'> & { readonly call: ServerCall } {
-  return {
-    configFile: ports.configFile,
-    call: (method, params) => ports.call(method, params, null),
-    out: (text) => say(text.trimEnd()),
-    note: say,
-  };
+/**
+ * What the administrator must do on a new client. The command line never contains the key, because ps shows command lines to every user.
+ */
+function joinText({ interfaces, namespace }: Pick<RssrvConfig, 'interfaces' | 'namespace'>, name: string, key: string): string {
+  const address = interfaces[0]?.address;
+  const { port, explore, namespaceid } = namespace;
+  const host = address === undefined ? 'ADDRESS-OF-THIS-SERVER' : printEndpoint(address, port === PORT_DEFAULT ? null : port);
+  const id = explore === 'no' ? ` --id ${namespaceid}` : '';
+  return [
+    `Key of client ${name}, shown only here:`,
+    `  ${key}`,
+    `Run on ${name}, paste the key, press Enter and Ctrl-D:`,
+    `  rsconfig join ${host} --name ${name}${id} --key-file -`,
+  ].join('\n');
 }

@@ -1,6 +1,7 @@
 // Tracks the load and the performance of one path: unanswered bytes and rate in each direction, round trip, and the send time of each
 // request. Invariant: `requests` is the number of slots whose answer is pending on this path. Tracking a request allocates no memory.
 
+import { counted } from '@rsio/common/lib/assert';
 import type { Histogram } from '@rsio/common/structures/histogram';
 import { HELD_BY_STORAGE_MS, LATE_MS, TRIP_GAIN_DOWN, TRIP_GAIN_UP } from '../limits.ts';
 import { OP } from '../../wire/frames.ts';
@@ -86,7 +87,7 @@ export class PathLoad {
   }
 
   answered(slot: number, nowMs: number): void {
-    this.requests--;
+    this.requests = counted(this.requests - 1, 'requests on a path');
     const kind = this.kinds[slot]!;
     if (kind === OTHER) return;
     this.kinds[slot] = OTHER;

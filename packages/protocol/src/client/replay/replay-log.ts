@@ -3,7 +3,7 @@
 // before a request is sent. The memory used and reserved stays within the log's size, apart from the rounding up to whole slabs. The log's
 // incarnation changes only after everything in the log was replayed to the new incarnation.
 
-import { assert } from '@rsio/common/lib/assert';
+import { assert, counted } from '@rsio/common/lib/assert';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SLOTS } from '../../wire/limits.ts';
 import { REPLAY_BLOCK_BYTES, REPLAY_BLOCK_COST_BYTES, REPLAY_RANGES_MAX, REPLAY_RANGE_COST_BYTES } from '../limits.ts';
@@ -116,8 +116,8 @@ export class ReplayLog {
   dropped(request: Request): void {
     if (!request.hasLogRoom) return;
     request.hasLogRoom = false;
-    this.reservedBytes -= request.logBytes;
-    this.reservedRanges -= request.logRanges;
+    this.reservedBytes = counted(this.reservedBytes - request.logBytes, 'reserved bytes of the replay log');
+    this.reservedRanges = counted(this.reservedRanges - request.logRanges, 'reserved ranges of the replay log');
     this.reportToTotal();
   }
 

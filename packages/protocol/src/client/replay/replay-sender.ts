@@ -2,6 +2,7 @@
 // never refers to the log's memory. Invariant: an answer counts only for the replay that created the answered request, and only until
 // `drop` is called.
 
+import { counted } from '@rsio/common/lib/assert';
 import { SEGMENT_BYTES } from '../../link/limits.ts';
 import { REPLAY_REQUESTS_OUT_MAX } from '../limits.ts';
 import { STATUS } from '../../wire/status.ts';
@@ -73,7 +74,7 @@ export class ReplaySender implements RequestEvents {
   answered(request: Request, status: number, log: ReplayLog): 'more' | 'over' | 'failed' {
     const { replay } = this;
     if (replay === null) return 'more';
-    this.out--;
+    this.out = counted(this.out - 1, 'replayed requests in flight');
     this.free.push(request);
     if (status !== STATUS.OK) this.failure ??= status;
     if (this.failure !== null) {

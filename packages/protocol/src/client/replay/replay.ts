@@ -2,6 +2,7 @@
 // not matter, because no two of them share a sector. Invariant: the log does not change during a replay. An interrupted replay is
 // discarded, and the next one begins with the first piece.
 
+import { counted } from '@rsio/common/lib/assert';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SEGMENT_BYTES, WIDE_COUNT_MAX } from '../../link/limits.ts';
 import { WIDE_UNIT_SECTORS } from '../../wire/limits.ts';
@@ -50,7 +51,7 @@ export class Replay {
   }
 
   answered(): void {
-    this.out--;
+    this.out = counted(this.out - 1, 'replayed pieces in flight');
   }
 
   private nextRange(request: Request): void {

@@ -2,7 +2,7 @@
 // owes an answer to a copy of the request. Invariant: a slot becomes free only after its result has arrived and every copy was answered on
 // its own path or fenced (S4).
 
-import { assert } from '@rsio/common/lib/assert';
+import { assert, counted } from '@rsio/common/lib/assert';
 import { FixedQueue } from '@rsio/common/structures/fixed-queue';
 import { SEQ_MODULUS } from '../../link/limits.ts';
 import { SLOTS_RESERVED } from '../../wire/limits.ts';
@@ -141,10 +141,10 @@ export class Slots {
     const slot = this.at(index);
     if (!slot.isTaken || slot.request !== null || slot.copies.length > 0 || slot.fencedHandle !== NO_HANDLE) return;
     slot.isTaken = false;
-    this.quarantinedCount--;
+    this.quarantinedCount = counted(this.quarantinedCount - 1, 'quarantined slots');
     if (slot.isHedged) {
       slot.isHedged = false;
-      this.hedgedCount--;
+      this.hedgedCount = counted(this.hedgedCount - 1, 'hedged slots');
     }
     this.free.push(index);
   }

@@ -33,6 +33,7 @@
 //   the region in which the mirror ends stays set (M21).
 // - Users' I/O never stops copies for good: it makes pieces fewer and shorter (pace.ts).
 
+import { counted } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';
 import { EarliestTimer } from '@rsio/common/lib/earliest-timer';
 import { statusEntry } from '../../wire/status.ts';
@@ -194,7 +195,7 @@ export class Copier {
   }
 
   private otherEnded(): void {
-    this.othersUnderWay--;
+    this.othersUnderWay = counted(this.othersUnderWay - 1, 'requests in progress');
     this.tellIdle();
   }
 
@@ -404,8 +405,8 @@ export class Copier {
       isVoid: () => work.isVoid(piece),
       refused: (identity, status) => this.events.lost(identity, `It refused a copy: ${statusEntry(status).sentence}`),
       ended: (result) => {
-        if (!grant.isShared) this.ownBuffers--;
-        if (isUrgent) this.urgentUnderWay--;
+        if (!grant.isShared) this.ownBuffers = counted(this.ownBuffers - 1, 'own buffers');
+        if (isUrgent) this.urgentUnderWay = counted(this.urgentUnderWay - 1, 'urgent pieces in progress');
         else this.underWay--;
         this.buffers.release(grant);
         this.pieceEnded(work, piece, result);

@@ -1,6 +1,7 @@
 // The copy buffers and the budget for change times that all mirrors of a process share. A hanging server keeps buffers in use. Therefore, a
 // mirror without a shared buffer may have one small one of its own. Invariant: a grant is released once, after the last use of its buffer.
 
+import { counted } from '@rsio/common/lib/assert';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { TimesBudget } from '../lacks/change-times.ts';
 import { BUFFERS_KEPT_BYTES, BUFFERS_MAX_BYTES, PIECE_SMALL_BYTES } from '../limits.ts';
@@ -27,7 +28,7 @@ export class CopyBuffers {
   }
 
   release({ buffer, bytes, isShared }: BufferGrant): void {
-    if (isShared) this.sharedBytes -= bytes;
+    if (isShared) this.sharedBytes = counted(this.sharedBytes - bytes, 'shared bytes');
     this.pool.giveBack(buffer);
   }
 }

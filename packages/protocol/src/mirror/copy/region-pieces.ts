@@ -2,7 +2,7 @@
 // copied, its pieces list them as runs. Invariants: a new attempt to copy a region begins only after all pieces of the earlier one have
 // ended, so that no old copy overtakes a newer one. A region is copied when all of its pieces were copied in one attempt.
 
-import { assert } from '@rsio/common/lib/assert';
+import { assert, counted } from '@rsio/common/lib/assert';
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
 import type { Blocks } from '../lacks/block-set.ts';
 import { LACK_BLOCK_BYTES, PIECE_RUNS_MAX } from '../limits.ts';
@@ -91,8 +91,8 @@ export class RegionPieces {
 
   ended({ region }: Piece, isCopied: boolean): PieceOutcome {
     const attempt = this.attemptOf(region);
-    attempt.underWay--;
-    this.underWay--;
+    attempt.underWay = counted(attempt.underWay - 1, 'pieces of an attempt in progress');
+    this.underWay = counted(this.underWay - 1, 'pieces in progress');
     if (!isCopied) attempt.isVoid = true;
     if (attempt.underWay > 0) return 'more';
     if (!attempt.isVoid && attempt.cutBytes < attempt.endBytes) return 'more';

@@ -2,7 +2,7 @@
 // without times of their own share one time. Times are ticks of the owner's clock. Invariant: the time of a block is never before the end
 // of its last change; it may be later.
 
-import { assert } from '@rsio/common/lib/assert';
+import { assert, counted } from '@rsio/common/lib/assert';
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
 import type { Blocks } from './block-set.ts';
 import { CHANGE_REGIONS_MAX, LACK_BLOCK_BYTES, LACK_BLOCKS, TIMED_REGIONS_MAX } from '../limits.ts';
@@ -17,7 +17,7 @@ export class TimesBudget {
 
   take(): boolean {
     if (this.left === 0) return false;
-    this.left--;
+    this.left = counted(this.left - 1, 'changes whose time is kept');
     return true;
   }
 

@@ -4,7 +4,8 @@
 import type { ControlHandlers } from '@rsio/common/control/control-server';
 import type { ForcedMirror } from '@rsio/common/control/mirror-methods';
 import { expect, test } from 'vitest';
-import { run, serve, useServerVolumes } from '../../testing/server-volumes-scene.ts';
+import { run } from '../../testing/rsconfig-run.ts';
+import { serve, useServerVolumes } from '../../testing/server-volumes-scene.ts';
 import { mirror } from '../../testing/views.ts';
 
 useServerVolumes();

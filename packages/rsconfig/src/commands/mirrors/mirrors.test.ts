@@ -6,7 +6,8 @@ import type { MirrorSummary, RemovedMirror } from '@rsio/common/control/mirror-m
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { describe, expect, test } from 'vitest';
-import { daemon, run, serve, useServerVolumes } from '../../testing/server-volumes-scene.ts';
+import { daemon, run } from '../../testing/rsconfig-run.ts';
+import { serve, useServerVolumes } from '../../testing/server-volumes-scene.ts';
 import { mirror } from '../../testing/views.ts';
 
 useServerVolumes();

@@ -6,7 +6,8 @@ import type { VerificationView } from '@rsio/common/control/mirror-methods';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';
 import { VERIFY_LOOK_MS } from '../../limits.ts';
-import { run, serve, useServerVolumes } from '../../testing/server-volumes-scene.ts';
+import { run } from '../../testing/rsconfig-run.ts';
+import { serve, useServerVolumes } from '../../testing/server-volumes-scene.ts';
 
 useServerVolumes();
 

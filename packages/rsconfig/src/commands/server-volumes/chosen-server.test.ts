@@ -6,6 +6,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import { pool, volume } from '@rsio/common/testing/server-views';
 import { describe, expect, test } from 'vitest';
 import { volume as listedVolume } from '../../testing/views.ts';
+import { daemon, run } from '../../testing/rsconfig-run.ts';
 import {
   AT,
   BIG_8,
@@ -18,9 +19,7 @@ import {
   UNKNOWN,
   WITHOUT_ADMIN,
   asked,
-  daemon,
   machine,
-  run,
   serve,
   useServerVolumes,
 } from '../../testing/server-volumes-scene.ts';

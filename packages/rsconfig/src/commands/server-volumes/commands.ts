@@ -4,15 +4,15 @@
 import { type Command, JSON_OPTION, type OptionSpec, type OptionValues, parseWait, printJson, WAIT_OPTION } from '@rsio/common/cli/command';
 import { text } from '@rsio/common/lib/shape';
 import { RsError } from '@rsio/common/lib/errors';
-import { copyVerb } from '@rsio/common/manage/volumes/copy';
+import { copyCommand } from '@rsio/common/manage/volumes/copy';
 import type { Purpose, VolumeDoor, VolumeProgram, VolumeTarget } from '@rsio/common/manage/volumes/door';
 import { poolNameOf } from '@rsio/common/manage/volumes/values';
-import { haltVerbs } from '@rsio/common/manage/volumes/halts';
-import { imageVerbs } from '@rsio/common/manage/volumes/images';
-import { purgeVerb } from '@rsio/common/manage/volumes/purge';
-import { jobVerbs } from '@rsio/common/manage/volumes/jobs';
-import { snapshotVerbs } from '@rsio/common/manage/volumes/snapshots';
-import { volumeVerbs } from '@rsio/common/manage/volumes/verbs';
+import { haltCommands } from '@rsio/common/manage/volumes/halts';
+import { imageCommands } from '@rsio/common/manage/volumes/images';
+import { purgeCommand } from '@rsio/common/manage/volumes/purge';
+import { jobCommands } from '@rsio/common/manage/volumes/jobs';
+import { snapshotCommands } from '@rsio/common/manage/volumes/snapshots';
+import { volumeCommands } from '@rsio/common/manage/volumes/commands';
 import { type CommandContext, type ConfigCommand, defineCommand, usageError } from '../../cli/context.ts';
 import { ordered } from '../../cli/order-waiting.ts';
 import { withTriggers } from '../../freeze/client-triggers.ts';
@@ -128,35 +128,35 @@ function filterOf({ server, namespace }: OptionValues): PlaceFilter {
   return { server: textOf(server), namespace: textOf(namespace) };
 }
 
-const VERBS = volumeVerbs(PROGRAM, 'volume jobs');
+const VERBS = volumeCommands(PROGRAM, 'volume jobs');
 export const VOLUME_SHOW = atServer(VERBS.show);
 export const VOLUME_GROW = atServer(VERBS.grow);
 export const VOLUME_RENAME = atServer(VERBS.rename);
 export const VOLUME_SET = atServer(VERBS.set);
 export const VOLUME_REMOVE = atServer(VERBS.remove);
 export const VOLUME_RESTORE = atServer(VERBS.restore);
-export const VOLUME_PURGE = atServer(purgeVerb(PROGRAM));
+export const VOLUME_PURGE = atServer(purgeCommand(PROGRAM));
 
-const SNAPSHOTS = snapshotVerbs(PROGRAM);
+const SNAPSHOTS = snapshotCommands(PROGRAM);
 export const VOLUME_SNAPSHOT = withFreeze(SNAPSHOTS.snapshot);
 export const VOLUME_CLONE = atServer(SNAPSHOTS.clone);
 export const VOLUME_ROLLBACK = atServer(SNAPSHOTS.rollback);
 export const VOLUME_DIFF = atServer(SNAPSHOTS.diff);
 
-const IMAGES = imageVerbs(PROGRAM, 'volume jobs');
+const IMAGES = imageCommands(PROGRAM, 'volume jobs');
 export const VOLUME_IMAGE = atServer(IMAGES.image);
 export const VOLUME_REFRESH = atServer(IMAGES.refresh);
 export const VOLUME_SPLIT = atServer(IMAGES.split);
 
-const HALTS = haltVerbs(PROGRAM);
+const HALTS = haltCommands(PROGRAM);
 export const VOLUME_PAUSE = atServer(HALTS.pause);
 export const VOLUME_RESUME = atServer(HALTS.resume);
 export const VOLUME_STOP = atServer(HALTS.stop);
 export const VOLUME_START = atServer(HALTS.start);
 
-const JOB_VERBS = jobVerbs(PROGRAM, 'volume jobs');
+const JOB_VERBS = jobCommands(PROGRAM, 'volume jobs');
 export const VOLUME_MOVE = atServer(JOB_VERBS.move);
-export const VOLUME_COPY = atServer(copyVerb(PROGRAM, 'volume jobs'));
+export const VOLUME_COPY = atServer(copyCommand(PROGRAM, 'volume jobs'));
 export const VOLUME_JOBS = atServer(JOB_VERBS.list);
 export const VOLUME_JOBS_CANCEL = atServer(JOB_VERBS.cancel);
 export const VOLUME_JOBS_LIMIT = atServer(JOB_VERBS.limit);

@@ -5,7 +5,8 @@ import type { ControlHandlers } from '@rsio/common/control/control-server';
 import { RsError } from '@rsio/common/lib/errors';
 import { volume } from '@rsio/common/testing/server-views';
 import { describe, expect, test } from 'vitest';
-import { BIG_9, asked, machine, run, serve, useServerVolumes } from '../../testing/server-volumes-scene.ts';
+import { run } from '../../testing/rsconfig-run.ts';
+import { BIG_9, asked, machine, serve, useServerVolumes } from '../../testing/server-volumes-scene.ts';
 
 useServerVolumes();
 

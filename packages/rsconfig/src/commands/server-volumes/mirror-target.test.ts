@@ -4,7 +4,8 @@
 import { RsError } from '@rsio/common/lib/errors';
 import { snapshot, volume } from '@rsio/common/testing/server-views';
 import { expect, test } from 'vitest';
-import { AT, DOWN, asked, machine, run, serve, useServerVolumes } from '../../testing/server-volumes-scene.ts';
+import { run } from '../../testing/rsconfig-run.ts';
+import { AT, DOWN, asked, machine, serve, useServerVolumes } from '../../testing/server-volumes-scene.ts';
 import { attachment } from '../../testing/views.ts';
 
 useServerVolumes();

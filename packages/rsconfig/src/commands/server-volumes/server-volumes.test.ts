@@ -12,20 +12,8 @@ import { COMMANDS } from '../../command-table.ts';
 import { shownCall } from '@rsio/common/cli/command';
 import { SLOW_CALL_MS } from '../../limits.ts';
 import { attachment, namespace, volume as offer } from '../../testing/views.ts';
-import {
-  AT,
-  BIG_9,
-  DOWN,
-  GIB,
-  ORACLE,
-  ORDERS,
-  asked,
-  daemon,
-  machine,
-  run,
-  serve,
-  useServerVolumes,
-} from '../../testing/server-volumes-scene.ts';
+import { daemon, run } from '../../testing/rsconfig-run.ts';
+import { AT, BIG_9, DOWN, GIB, ORACLE, ORDERS, asked, machine, serve, useServerVolumes } from '../../testing/server-volumes-scene.ts';
 
 useServerVolumes();
 

@@ -5,18 +5,8 @@ import { RsError } from '@rsio/common/lib/errors';
 import { removedVolume, volume } from '@rsio/common/testing/server-views';
 import { describe, expect, test } from 'vitest';
 import { volume as listedVolume } from '../../testing/views.ts';
-import {
-  BIG_8,
-  DOWN,
-  GIB,
-  NOW_MS,
-  WITHOUT_ADMIN,
-  asked,
-  machine,
-  run,
-  serve,
-  useServerVolumes,
-} from '../../testing/server-volumes-scene.ts';
+import { run } from '../../testing/rsconfig-run.ts';
+import { BIG_8, DOWN, GIB, NOW_MS, WITHOUT_ADMIN, asked, machine, serve, useServerVolumes } from '../../testing/server-volumes-scene.ts';
 
 useServerVolumes();
 

@@ -3,6 +3,7 @@
 // therefore be sent from the receive buffer. The header of a READ reply fits in front of the data. Invariant: idle buffers occupy at most
 // FUSE_POOLED_BYTES_MAX; each session bounds its buffers in use.
 
+import { counted } from '@rsio/common/lib/assert';
 import { FUSE_COPY_MAX_BYTES, FUSE_DATA_MAX_BYTES, FUSE_POOLED_BYTES_MAX } from '../limits.ts';
 import { WRITE_PREFIX_BYTES } from './fuse-constants.ts';
 
@@ -39,7 +40,7 @@ export class FuseBuffers {
   }
 
   giveBack(buffer: Buffer): void {
-    this.taken--;
+    this.taken = counted(this.taken - 1, 'buffers taken');
     if (this.idleBytes + buffer.length > FUSE_POOLED_BYTES_MAX) return;
     (buffer.length === LARGE_BYTES ? this.large : this.small).push(buffer);
     this.idleBytes += buffer.length;
@@ -49,7 +50,7 @@ export class FuseBuffers {
     this.taken++;
     const pooled = from.pop();
     if (pooled === undefined) return Buffer.allocUnsafeSlow(bytes);
-    this.idleBytes -= bytes;
+    this.idleBytes = counted(this.idleBytes - bytes, 'idle bytes');
     return pooled;
   }
 }

@@ -4,7 +4,6 @@
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { FUSE_INTERRUPT_MS, FUSE_REQUESTS_OUT_MAX } from '../limits.ts';
 import { STATUS } from '@rsio/protocol/wire/status';
-import fc from 'fast-check';
 import { assert } from '@rsio/common/lib/assert';
 import { describe, expect, it, vi } from 'vitest';
 import { MemoryVolume, type MemoryVolumeOptions } from '../nbd/testing/memory-volume.ts';
@@ -311,35 +310,6 @@ describe('the end', () => {
 });
 
 describe('any bytes', () => {
-  const opcodes = fc.oneof(fc.constantFrom(...Object.values(OPCODE)), fc.nat(60));
-  const request = fc.record({
-    opcode: opcodes,
-    bytes: fc.uint8Array({ maxLength: 200 }),
-    lengthOff: fc.constantFrom(0, 0, 0, 1, -1, 1 << 30),
-  });
-
-  it('get one reply, or none where none is due, and leave no buffer behind', () => {
-    fc.assert(
-      fc.property(fc.array(request, { maxLength: 12 }), fc.nat(12), (requests, stopAt) => {
-        const scene = new Scene();
-        for (const [index, { opcode, bytes, lengthOff }] of requests.entries()) {
-          if (index === stopAt) scene.session.stop();
-          const header = Buffer.alloc(40);
-          header.writeUInt32LE(Math.max(0, 40 + bytes.length + lengthOff), 0);
-          header.writeUInt32LE(opcode, 4);
-          header.writeUInt32LE(index + 1, 8);
-          scene.kernel.feed(scene.session, Buffer.concat([header, bytes]));
-        }
-        scene.run();
-        const silent: number[] = [OPCODE.FORGET, OPCODE.BATCH_FORGET, OPCODE.INTERRUPT];
-        const due = requests.flatMap(({ opcode }, index) => (silent.includes(opcode) ? [] : [index + 1]));
-        expect([...scene.kernel.replies.keys()].toSorted((a, b) => a - b)).toEqual(due);
-        expect(scene.kernel.buffers.inUse).toBe(0);
-        expect(scene.session.underWay).toBe(0);
-      }),
-    );
-  });
-
   it('with a wrong length field are refused, and the volume gets no request', () => {
     const scene = new Scene();
     const request = Buffer.concat([Buffer.alloc(40), body([0, 8], [0, 8], [0, 8])]);

@@ -4,7 +4,7 @@
 // never while the volume uses the buffer. Only `stop` answers a request that changes data before the volume has completed it. After `stop`,
 // the volume must abandon such requests.
 
-import { AssertionError } from '@rsio/common/lib/assert';
+import { AssertionError, counted } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';
 import {
   FUSE_BACKGROUND_MAX,
@@ -418,7 +418,7 @@ export class FuseSession {
   private finish(request: FuseRequest, errno: number): void {
     if (!request.isAnswered) this.fail(request.header, errno);
     this.active.delete(request);
-    this.bytesOut -= request.buffer.length;
+    this.bytesOut = counted(this.bytesOut - request.buffer.length, 'bytes in the volume');
     const buffer = request.clear();
     if (buffer !== null) this.options.buffers.giveBack(buffer);
     this.idle.push(request);

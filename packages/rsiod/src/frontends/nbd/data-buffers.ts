@@ -3,7 +3,7 @@
 // and returned to the system after a while; memory-budget.ts bounds the memory in use.
 
 import { NBD_POOLED_BYTES_MAX, NBD_POOLED_LOOK_MS, NBD_REQUEST_MAX_BYTES } from '../limits.ts';
-import { assert } from '@rsio/common/lib/assert';
+import { assert, counted } from '@rsio/common/lib/assert';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { DATA_CHUNK_PREFIX_BYTES } from './wire/nbd-constants.ts';
 
@@ -63,13 +63,13 @@ export class DataBuffers {
     const pooled = this.idle[bits]?.pop();
     this.taken++;
     if (pooled === undefined) return new DataBuffer(2 ** bits);
-    this.idleBytes -= pooled.memory.length;
+    this.idleBytes = counted(this.idleBytes - pooled.memory.length, 'idle bytes');
     this.unneededBytes = Math.min(this.unneededBytes, this.idleBytes);
     return pooled;
   }
 
   giveBack(buffer: DataBuffer): void {
-    this.taken--;
+    this.taken = counted(this.taken - 1, 'buffers taken');
     if (this.idleBytes + buffer.memory.length > NBD_POOLED_BYTES_MAX) {
       freeMemory(buffer);
       return;
@@ -103,7 +103,7 @@ export class DataBuffers {
       for (let buffer = ofClass.at(-1); buffer !== undefined && buffer.memory.length <= left; buffer = ofClass.at(-1)) {
         ofClass.pop();
         left -= buffer.memory.length;
-        this.idleBytes -= buffer.memory.length;
+        this.idleBytes = counted(this.idleBytes - buffer.memory.length, 'idle bytes');
         freeMemory(buffer);
       }
     }

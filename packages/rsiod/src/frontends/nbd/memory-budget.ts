@@ -4,6 +4,8 @@
 // memory taken never exceeds the limit plus the reserve plus one small request for each connection. Each byte that is taken is given back
 // once.
 
+import { counted } from '@rsio/common/lib/assert';
+
 export interface BudgetUser {
   /** Called when there may now be room; the user calls `take` again if the user still needs memory. */
   roomAgain(): void;
@@ -55,7 +57,7 @@ export class MemoryBudget {
   }
 
   giveBack(bytes: number): void {
-    this.usedBytes -= bytes;
+    this.usedBytes = counted(this.usedBytes - bytes, 'bytes of the memory budget');
     this.wakeLater();
   }
 

@@ -3,6 +3,7 @@
 // sent or can no longer be sent. The data buffer of a request is given back to the pool only once, and never while the volume or the socket
 // uses the buffer. An exception in a callback is passed to `events.failed` and nowhere else.
 
+import { counted } from '@rsio/common/lib/assert';
 import { NBD_BYTES_OUT_MAX, NBD_REPLY_COPY_MAX_BYTES, NBD_REQUESTS_OUT_MAX } from '../limits.ts';
 import { STATUS, type Status, statusEntry } from '@rsio/protocol/wire/status';
 import type { Change, Extent } from '../../volumes/frontend-volume.ts';
@@ -238,7 +239,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   }
 
   completed(request: NbdRequest, status: Status): void {
-    this.inVolume--;
+    this.inVolume = counted(this.inVolume - 1, 'requests in the volume');
     try {
       if (this.isDead) this.drop(request);
       else if (status !== STATUS.OK) this.answerError(request, nbdErrno(status, request.needsRoom), statusEntry(status).sentence);
@@ -268,8 +269,8 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   }
 
   left(requests: number, dataBytes: number, failed: boolean): void {
-    this.requestsOut -= requests;
-    this.bytesOut -= dataBytes;
+    this.requestsOut = counted(this.requestsOut - requests, 'unanswered requests');
+    this.bytesOut = counted(this.bytesOut - dataBytes, 'bytes of unanswered requests');
     if (this.requestsOut === 0) this.setBusy(false);
     // Only a reply that has actually been sent admits further requests. A vanished client may have left requests in the socket, which must
     // not be executed after newer requests on another connection.
@@ -282,7 +283,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
   }
 
   private rangesKnown<T>(request: NbdRequest, status: Status, ranges: readonly T[], descriptors: Descriptors<T>): void {
-    this.inVolume--;
+    this.inVolume = counted(this.inVolume - 1, 'requests in the volume');
     try {
       const { headBytes, lengthBytes, isFirstExtentOnly } = request;
       if (this.isDead) this.drop(request);
@@ -408,7 +409,7 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
     if (buffer !== null) {
       const { length } = buffer.memory;
       this.data.giveBack(buffer);
-      this.heldBytes -= length;
+      this.heldBytes = counted(this.heldBytes - length, 'held bytes');
       this.budget.giveBack(length);
     }
     this.idle.push(request);

@@ -8,6 +8,7 @@
 // being sent, further replies stay in the open batch. A client that reads slowly therefore gets fuller batches. A client that reads nothing
 // holds no more memory than its requests allow.
 
+import { counted } from '@rsio/common/lib/assert';
 import { NBD_BATCHES_SENDING_MAX, NBD_BATCH_BYTES } from '../limits.ts';
 import type { BatchPool, NbdTransport, ReplyBatch } from './nbd-transport.ts';
 
@@ -112,7 +113,7 @@ export class ReplyOutput {
     this.sending++;
     // The view and the closure are created once for each batch, not for each reply.
     this.transport.write(batch.bytes.subarray(0, batch.fill), (failed) => {
-      this.sending--;
+      this.sending = counted(this.sending - 1, 'replies that are being sent');
       try {
         this.giveBack(batch, failed !== undefined && failed !== null);
         if (this.open !== null) this.wake();

@@ -1,6 +1,8 @@
-// Paces the requests of one client over all of its sessions. A client that floods the server waits, and delays neither the listener nor
-// other clients. Invariant: reading methods are executed one at a time for each client, with pauses as long as they took.
+// Paces the requests of one client over all of its sessions. If a client floods the server, its own requests wait; the listener and other
+// clients are not delayed. Invariant: the reading methods of one client are executed one at a time, and after each one follows a pause as
+// long as the execution, but at most REMOTE_REST_MAX_MS.
 
+import { counted } from '@rsio/common/lib/assert';
 import { OneByOne } from '@rsio/common/structures/one-by-one';
 import type { Clock } from '@rsio/common/lib/clock';
 import { TokenBucket } from '@rsio/common/structures/token-bucket';
@@ -21,7 +23,7 @@ export class ClientPace {
     this.turns = turns;
   }
 
-  /** True if no request of the client waits, and its earlier requests no longer cause a wait. */
+  /** True if no request of the client waits, and a new request would not have to wait because of earlier requests. */
   get isIdle(): boolean {
     const nowMs = this.clock.monotonicMs();
     return this.reading === 0 && this.restUntilMs <= nowMs && this.bucket.tokens(nowMs) === RATE.atOnce;
@@ -63,7 +65,7 @@ export class ClientPace {
   }
 }
 
-/** The turns of all clients: REMOTE_READS_AT_ONCE_MAX requests read at a time, in the order of their arrival. */
+/** The reading requests of all clients. At most REMOTE_READS_AT_ONCE_MAX of these requests run at a time, in the order of their arrival. */
 export class ReadTurns {
   private running = 0;
   private readonly waiting: (() => void)[] = [];
@@ -75,7 +77,7 @@ export class ReadTurns {
       return await work();
     } finally {
       const next = this.waiting.shift();
-      if (next === undefined) this.running--;
+      if (next === undefined) this.running = counted(this.running - 1, 'reads in progress');
       else next();
     }
   }

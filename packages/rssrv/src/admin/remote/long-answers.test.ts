@@ -1,5 +1,6 @@
-// Long answers: one consistent text over all parts, for its session only, bounded for each session and in all, and dropped in time.
-// remote-requests.test.ts tests them over a session.
+// Long answers: all parts of an answer belong to one consistent text, only the session of the request can read an answer, answers are
+// bounded for each session and in total, and unread answers are dropped after a time. remote-requests.test.ts tests long answers over a
+// session.
 
 import { expect, test } from 'vitest';
 import { FakeClock } from '@rsio/common/testing/fake-clock';

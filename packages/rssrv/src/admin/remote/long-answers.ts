@@ -22,7 +22,7 @@ export interface Part {
 
 export class LongAnswers {
   private readonly clock: Clock;
-  /** The least recently read answer comes first. */
+  /** The kept answers by their numbers. The least recently read answer comes first. */
   private readonly answers = new Map<number, LongAnswer>();
   private bytes = 0;
   private lastNumber = 0;
@@ -35,7 +35,7 @@ export class LongAnswers {
     return this.bytes;
   }
 
-  /** Returns the first part of an answer, and keeps the answer if there is more. */
+  /** Returns the first part of an answer. Keeps the answer if it has further parts. */
   begin(session: string, text: Buffer): Part {
     if (text.length <= ADMIN_PART_MAX_BYTES) return { answer: 0, totalBytes: text.length, part: text };
     const own = [...this.answers].filter(([, answer]) => answer.session === session);
@@ -50,7 +50,7 @@ export class LongAnswers {
     return { answer: number, totalBytes: text.length, part: text.subarray(0, ADMIN_PART_MAX_BYTES) };
   }
 
-  /** Returns the part at `offset`; null if this session has no such answer. The last part ends the answer. */
+  /** Returns the part at `offset`; null if this session has no such answer. After the last part, the answer is dropped. */
   rest(session: string, number: number, offset: number): Part | null {
     const answer = this.answers.get(number);
     if (answer === undefined || answer.session !== session || offset >= answer.text.length) return null;

@@ -1,5 +1,5 @@
-// Requests of clients: each right against each method, rights that change while a request waits, what a client may see, bounds for one
-// client and for all, and long answers. The tests of pools/requests/ show that a change is executed once.
+// Requests of clients: which methods each right permits, rights that change while a request waits, what a client may see, bounds for one
+// client and for all clients, and long answers. The tests of pools/requests/ show that a change is executed only once.
 
 import { SERVER_METHODS, type ServerMethodName } from '@rsio/common/control/server/server-methods';
 import type { ClientRights, ClientRole } from '@rsio/common/config/schema/types';
@@ -13,7 +13,7 @@ import { REMOTE_BURST, REMOTE_READS_AT_ONCE_MAX, REMOTE_REQUESTS_MAX, REMOTE_RES
 import { type AskingSession, type RemoteAsker, RemoteRequests } from './remote-requests.ts';
 
 const ROLES: readonly ClientRole[] = ['use', 'manage', 'admin'];
-/** Parameters with which each method is well formed. */
+/** Valid parameters for each method. */
 const PARAMS: Readonly<Record<string, object>> = {
   'volume-show': { name: 'db' },
   'volume-snapshot': { snapshots: [{ name: 'db', universe: 0, snapshot: 'monday' }] },
@@ -101,7 +101,7 @@ test.each(METHODS)('%s: each right', async (method) => {
   for (const role of ROLES) {
     const scene = new RemoteScene(role);
     const isAllowed = needed !== null && ROLES.indexOf(role) >= ROLES.indexOf(needed);
-    // Without parameters in PARAMS, the test can show only that a method is refused.
+    // If PARAMS lacks the parameters of a method, the test can only show that the method is refused.
     if (isAllowed && PARAMS[method] === undefined && Object.keys(SERVER_METHODS[method].params).length > 0) continue;
     if (method === 'volume-purge') scene.results = { [method]: { purged: [], left: 0 } };
     const error = await scene.error(method, PARAMS[method] ?? {});
@@ -245,7 +245,8 @@ test('a client that reads without end rests for as long as it took, and one that
   expect(isAnswered).toBe(true);
 });
 
-// Regression: a client that began a session for each burst was not paced, and a late request left a pace of an ended session.
+// Regression: a client that began a new session for each burst of requests was not paced, and a request that came late left behind a pace
+// for an ended session.
 test('a new session does not renew the pace of its client, and a pace that counts no more is forgotten', async () => {
   const scene = new RemoteScene();
   const rest = { what: 'admin-rest', answer: 1, offset: 0 } as const;

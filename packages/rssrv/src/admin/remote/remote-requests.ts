@@ -1,7 +1,8 @@
-// Executes the ADMIN requests of clients with the rights that they have at that moment. Invariants: rights are checked when a request
-// arrives, and again when it begins; a client that floods the server waits, and delays no other client, no I/O and no local program; a
-// refusal names the right that is missing.
+// Executes the ADMIN requests of clients, each with the rights that the client has at the time of the execution. Invariants: rights are
+// checked when a request arrives, and again when it begins; if a client floods the server, its own requests wait, and other clients, I/O
+// and local programs are not delayed; a refusal names the missing right.
 
+import { counted } from '@rsio/common/lib/assert';
 import type { ClientRights } from '@rsio/common/config/schema/types';
 import { checkedParams } from '@rsio/common/control/control-server';
 import type { ControlMethod } from '@rsio/common/control/method-table';
@@ -35,8 +36,8 @@ export interface RemotePorts {
   /** The clients and rights in force. */
   config(): { readonly clients: readonly { readonly name: string }[]; readonly rights: readonly ClientRights[] };
   /**
-   * Executes a method with checked parameters. `id` is null for a method that changes nothing. A change that was not executed before calls
-   * `check` of the asker at once, and again when it begins.
+   * Executes a method with checked parameters. `id` is null for a method that changes nothing. If the request orders a change that was not
+   * executed before, `execute` calls `check` of the asker at once, and again when the change begins.
    */
   execute(method: ServerMethodName, params: object, asker: RemoteAsker, id: string | null, waiter: Waiter): Promise<unknown>;
 }
@@ -77,7 +78,7 @@ export class RemoteRequests {
   private readonly ports: RemotePorts;
   private readonly answers: LongAnswers;
   private readonly turns = new ReadTurns();
-  /** Node -> its pace, which a new session keeps. */
+  /** Maps each node to its pace. A new session of the node continues with the same pace. */
   private readonly paces = new Map<string, ClientPace>();
   private inProgress = 0;
   private isClosed = false;
@@ -104,7 +105,7 @@ export class RemoteRequests {
       const part = this.answers.rest(session.id, request.answer, request.offset);
       return part === null ? { adminStatus: STATUS.STALE, sentence: 'The server does not have this answer any more' } : reply(part);
     } finally {
-      this.inProgress--;
+      this.inProgress = counted(this.inProgress - 1, 'requests of clients in progress');
     }
   }
 
@@ -114,7 +115,7 @@ export class RemoteRequests {
     this.answers.sessionEnded(id);
   }
 
-  /** Refuses all requests from now on, and waiting requests that have not begun. The clients ask the next listener. */
+  /** Refuses all later requests, and all waiting requests that have not begun. The clients send these requests to the next listener. */
   close(): void {
     this.isClosed = true;
     this.answers.close();
@@ -149,12 +150,12 @@ export class RemoteRequests {
     const method = methodNamed(name, asker);
     const entry: ControlMethod = SERVER_METHODS[method];
     const isChange = Object.hasOwn(entry.params, 'request');
-    // A repeated change gets its earlier answer, whatever rights the client has now.
+    // A request to read is checked here. A repeated change is not, because it gets its earlier answer whatever rights the client has now.
     if (!isChange) asker.check(method);
     const params = checkedParams(method, entry.params, given);
     const execute = (requestId: string | null): Promise<unknown> => ports.execute(method, params, asker, requestId, waiter);
     const read = async (): Promise<unknown> => {
-      // The rights may have changed while the request waited, and the client may have gone.
+      // Check again: while the request waited, the client's rights may have changed, or its session may have ended.
       asker.check(method);
       if (!waiter.isThere()) throw new RsError('E_NO_SESSION', 'The session has ended');
       return execute(null);
@@ -182,7 +183,7 @@ function methodNamed(name: string, asker: Asker): ServerMethodName {
   });
 }
 
-/** `volume-create` -> `create volumes`, for a refusal. */
+/** Returns words for a refusal, such as `create volumes` for the method `volume-create`. */
 function words(method: string): string {
   const [subject = '', verb] = method.split('-');
   return verb === undefined ? `use ${subject}` : `${verb} ${subject}s`;

@@ -1,5 +1,5 @@
-// Errors as clients see them: no paths, no other clients, no other pools. Each order refuses a volume that the client may not attach like a
-// volume that does not exist.
+// Errors that a client sees name no paths, no other clients and no other pools. Each order refuses a volume that the client may not attach
+// like a volume that does not exist.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { expect, test } from 'vitest';
@@ -25,7 +25,7 @@ test('an administrator sees errors as they are', () => {
   expect(visibleError(error, new Asker(MANAGER.node, { ...MANAGER.rights, role: 'admin' }))).toBe(error);
 });
 
-// Regression: the reason of E_POOL named the path of the pool, and an error of volume-diff that of the file.
+// Regression: the reason of E_POOL named the path of the pool, and an error of volume-diff named the path of a file.
 test.each<[string, RsError, string]>([
   [
     'a pool of the client',
@@ -84,7 +84,7 @@ test('each order refuses a volume that the client may not attach as one that doe
   await scene.create({ name: 'secret', pool: 'fast', sizeBytes: 65_536, clients: ['venus'] });
   await scene.snapshots.snapshot([{ name: 'secret', universe: 0, snapshot: 's' }], LOCAL_ASKER, null, WHOLE_TURN);
   const changes = { run: <T>(change: (turn: typeof WHOLE_TURN) => Promise<T>) => change(WHOLE_TURN), checkWanted: () => undefined };
-  const orders = service.orders(MANAGER, changes);
+  const orders = service.handlers(MANAGER, changes);
   const job = { limitBytes: null, request: null };
   const all: Readonly<Record<string, (name: string) => unknown>> = {
     grow: (name) => scene.verbs.grow({ name, universe: 0 }, 131_072, MANAGER, null),

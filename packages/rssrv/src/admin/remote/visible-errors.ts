@@ -1,12 +1,16 @@
-// Removes from an error what a client may not see. Pure. Invariant: only a client with the right admin sees paths on the server, why a pool
-// cannot be used, and requests of others; every client sees the code of an error, and whether its outcome is known.
+// Removes from an error what a client may not see. This module is pure. Invariants: only a client with the right `admin` sees file paths of
+// the server, the reason why a pool cannot be used, and the requests of other askers; every client sees the code of an error, and whether
+// the outcome of its request is known.
 
 import { type ErrorCode, RsError } from '@rsio/common/lib/errors';
 import { quoteText } from '@rsio/common/lib/units';
 import type { Asker } from '../../pools/asker.ts';
 import { ADMINISTRATOR_SEES, clientText, hasPath } from '../../pools/requests/client-text.ts';
 
-/** Facts that the client knows from its own request. Numbers and flags are visible, too, because they are about its own volumes. */
+/**
+ * Facts that the client knows from its own request. Facts that are numbers or flags are visible, too, because they concern the client's own
+ * volumes.
+ */
 const OWN_FACTS: ReadonlySet<string> = new Set(['volume', 'snapshot', 'job', 'method', 'parameter', 'unknown', 'role', 'needed', 'errno']);
 const SENTENCES: { readonly [C in ErrorCode]?: string } = {
   E_UNKNOWN_POOL: 'There is no such pool for this client: pool list shows its pools',

@@ -1,6 +1,6 @@
-// Removes from the results of methods what a client may not see. Pure. Invariants: a volume that a client may not attach does not exist for
-// it; only a client with the right admin sees paths on the server and the names of other clients, apart from the holders of its volumes. A
-// method that this file does not name is for clients with the right admin only.
+// Removes from the results of methods what a client may not see. This module is pure. Invariants: a volume that a client may not attach
+// does not exist for it; only a client with the right `admin` sees file paths of the server, and the names of other clients, apart from the
+// holders of volumes that it may attach; only a client with the right `admin` may call a method that this file does not name.
 
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { JobView, ManagedVolumeView, PoolView, RemovedVolumeView, SnapshotView } from '@rsio/common/control/server/views';
@@ -56,7 +56,7 @@ const MASKS: { readonly [M in keyof ServerMethods]?: Mask<M> } = {
     kept: kept === null ? null : (visibleSnapshots([kept], asker)[0] ?? null),
   }),
   'volume-split': one,
-  // Nothing to remove: the method is refused if the client may not attach the volume.
+  // Nothing is removed from this result, because the method is refused if the client may not attach the volume.
   'volume-diff': (difference) => difference,
   'job-list': ({ jobs }) => ({ jobs: jobs.map(visibleJob) }),
   'job-cancel': ({ job }) => ({ job: visibleJob(job) }),
@@ -68,7 +68,7 @@ const MASKS: { readonly [M in keyof ServerMethods]?: Mask<M> } = {
   'pool-list': ({ pools }, asker) => ({ pools: pools.filter(({ name }) => asker.mayUsePool(name)).map(visiblePool) }),
 };
 
-/** Returns what the asker may see of a result. Throws E_UNKNOWN_VOLUME or E_RIGHTS if the asker may see nothing. */
+/** Returns the part of a result that the asker may see. Throws E_UNKNOWN_VOLUME or E_RIGHTS if the asker may see no part. */
 export function visibleResult(method: string, result: unknown, asker: Asker): unknown {
   if (asker.role === 'admin') return result;
   const mask = Object.hasOwn(MASKS, method) ? MASKS[method as keyof ServerMethods] : undefined;
@@ -76,7 +76,7 @@ export function visibleResult(method: string, result: unknown, asker: Asker): un
   return (mask as (result: unknown, asker: Asker) => unknown)(result, asker);
 }
 
-/** True if clients with this right may call the method. */
+/** True if a client with the right of this asker may call the method. */
 function mayCall(method: string, { role }: Asker): boolean {
   const needed = Object.hasOwn(SERVER_METHODS, method) ? SERVER_METHODS[method as keyof ServerMethods].remote : null;
   return needed !== null && CLIENT_ROLES.indexOf(role) >= CLIENT_ROLES.indexOf(needed);
@@ -122,7 +122,7 @@ function visibleSnapshots(snapshots: readonly SnapshotView[], { node }: Asker): 
   return snapshots.map((snapshot) => ({ ...snapshot, by: snapshot.by === node ? node : null }));
 }
 
-/** Removes the reason, because it may name paths on the server. */
+/** Removes the reason why a job waits or has failed, because the reason may name file paths of the server. */
 function visibleJob(job: JobView): JobView {
   return { ...job, reason: job.reason === null ? null : 'The administrator of the server sees why' };
 }

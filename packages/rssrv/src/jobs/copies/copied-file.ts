@@ -1,6 +1,6 @@
-// Opens the file of a snapshot for the program that copies it, and limits the time of steps on file systems that may hang. Invariant: no
-// user may write to the file of a snapshot, and only a process with its descriptor can read it, because other users cannot enter the
-// folders of a pool.
+// Opens the file of a snapshot for the program that copies the snapshot, and limits the time of steps on file systems that may hang.
+// Invariants: no user may write to the file of a snapshot; a process of another user can read the file only through a descriptor, because
+// other users cannot enter the folders of a pool.
 
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -12,7 +12,7 @@ import type { ProgramUser } from './program.ts';
 const MODE = 0o400;
 const GROUP_MODE = 0o440;
 
-/** Executes the work with the open file of a snapshot, and the number of bytes that the file occupies. */
+/** Executes the work with two arguments: the open file of a snapshot, and the number of bytes that the file occupies. */
 export async function withSnapshotFile<T>(
   file: string,
   user: ProgramUser | null,
@@ -21,7 +21,7 @@ export async function withSnapshotFile<T>(
   const source = await open(file, 'r');
   try {
     const { size, blocks, uid } = await source.stat();
-    // The program opens the file again through /dev/fd, so its user needs the right to read.
+    // The program opens the file again through /dev/fd, so the user of the program needs the right to read the file.
     if (user !== null) {
       await source.chown(uid, user.gid);
       await source.chmod(GROUP_MODE);

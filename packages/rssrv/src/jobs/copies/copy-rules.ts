@@ -1,5 +1,5 @@
-// Decides whether a volume can be copied to a new volume, and makes the new manifest. Pure: to-volume.ts makes the copy. Invariant: the
-// checks of the request are repeated when the new volume gets its name, with the rights that the asker has then.
+// Decides whether a volume can be copied to a new volume, and makes the new manifest. This module is pure, and to-volume.ts makes the copy.
+// Invariant: when the new volume gets its name, all checks of the request are repeated with the asker's present rights.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { isOpen } from '../job-plan.ts';
@@ -22,7 +22,7 @@ import {
 } from '../../pools/catalogue.ts';
 import type { Manifest } from '../../pools/disk/manifest.ts';
 
-/** Sizes of the volume or snapshot that is copied. */
+/** Size and block size of the volume or snapshot that is copied. */
 export interface CopiedSize {
   readonly sizeBytes: number;
   readonly blockSizeBytes: 512 | 4096;
@@ -30,11 +30,11 @@ export interface CopiedSize {
 
 export interface NewVolume extends VolumeName {
   readonly id: string;
-  /** Null: the pool with the most room, apart from the volume's own pool. */
+  /** Name of the pool for the new volume. If null, it is the pool with the most room that has no file of the copied volume. */
   readonly pool: string | null;
 }
 
-/** Returns the pool of the new volume, and its manifest without stamps. Throws if the volume cannot be copied there. */
+/** Returns the pool of the new volume, and its manifest without stamps. Throws if the volume cannot be copied to this pool. */
 export function decideCopy(
   catalogue: Catalogue,
   source: Found,
@@ -67,12 +67,16 @@ export function checkSource(catalogue: Catalogue, { pool, manifest }: Found, ask
   checkChange(catalogue, asker, pool, manifest, 'copy volumes');
 }
 
-/** Returns a pool that has no file of the volume, if there is one. In the volume's own pool, a clone would take no time and no space. */
+/**
+ * Returns a pool that has no file of the volume. A copy in the volume's own pool is not useful, because a clone would take no time and no
+ * space.
+ */
 function otherPool(catalogue: Catalogue, { pool, manifest }: Found, sizeBytes: number, asker: Asker): PoolState {
   const { layout } = manifest;
   const own = new Set([pool.identity?.id, ...(layout.kind === 'simple' ? [] : layout.parts.map(({ poolId }) => poolId))]);
   const others = catalogue.pools.filter(({ identity }) => identity === null || !own.has(identity.id));
-  // A clone of a volume of several files has several files, too, so a copy in its own pools makes sense.
+  // A clone of a volume of several files has several files, too. A copy has one file, so for such a volume a copy is useful even in one of
+  // its own pools.
   const pools = others.length === 0 && layout.kind !== 'simple' ? catalogue.pools : others;
   if (pools.length === 0)
     throw new RsError(
@@ -82,7 +86,7 @@ function otherPool(catalogue: Catalogue, { pool, manifest }: Found, sizeBytes: n
   return choosePool({ ...catalogue, pools }, sizeBytes, false, asker);
 }
 
-/** Throws E_BUSY if an open job already makes the same target. */
+/** Throws E_BUSY if a job that has not ended already makes the same target. */
 export function checkNotCopied(jobs: readonly JobRecord[], isSame: (job: JobRecord) => boolean, what: string): void {
   const other = jobs.find((job) => isOpen(job) && isSame(job));
   if (other !== undefined) throw new RsError('E_BUSY', `Job ${other.id} is making ${what}: wait for it, or cancel it`, { job: other.id });

@@ -1,5 +1,6 @@
-// Provides the snapshot that a copy reads: an existing one, or one that the job makes for itself and removes. Invariants: a job saves the
-// name of its own snapshot before it makes the snapshot, so that a restart finds it; the job removes no other snapshot.
+// Provides the snapshot that a copy reads: an existing snapshot, or a snapshot that the job makes for itself and removes at its end.
+// Invariants: a job saves the name of its own snapshot before it makes the snapshot, so that the job finds the snapshot after a restart;
+// the job removes no other snapshot.
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -18,13 +19,13 @@ export interface CopySourcePorts {
   readonly snapshots: Pick<SnapshotVerbs, 'snapshot' | 'remove'>;
   readonly triggers: Pick<Triggers, 'around'>;
   pools(): readonly PoolState[];
-  /** Executes a change when no other one is in progress. `what`: names the change to requests that wait for it. */
+  /** Executes a change when no other change is in progress. `what` names the change in messages to requests that wait for it. */
   exclusive<T>(change: (turn: Turn) => Promise<T>, what: string): Promise<T>;
 }
 
 /** A snapshot that is being copied. */
 export interface CopySource extends FoundSnapshot {
-  /** Its files, in the order of its layout. */
+  /** Paths of the snapshot's files, in the order of the snapshot's layout. */
   readonly files: readonly string[];
 }
 
@@ -35,7 +36,10 @@ export class CopySources {
     this.ports = ports;
   }
 
-  /** Returns the snapshot of the job, after making it if it is the job's own. Throws JobEnds if its pool cannot be used now. */
+  /**
+   * Returns the snapshot of the job. If the job has a snapshot of its own, makes this snapshot unless it exists. Throws JobEnds if the pool
+   * of the volume cannot be used now.
+   */
   async of(job: RunningJob): Promise<CopySource> {
     const state = stateOf(job.record);
     const found = this.volumeOf(job.record);
@@ -53,7 +57,7 @@ export class CopySources {
     return { ...now, record, files: snapshotFiles({ pools: this.ports.pools(), configured: [] }, { ...now, record }) };
   }
 
-  /** Removes the snapshot that the job has made. Throws JobEnds if that is not possible now. */
+  /** Removes the snapshot that the job has made. Throws JobEnds if the snapshot cannot be removed now. */
   async release({ record }: RunningJob): Promise<void> {
     const state = stateOf(record);
     if (!state.isOwn) return;
@@ -99,7 +103,7 @@ export class CopySources {
     throw new RsError('E_UNKNOWN_VOLUME', `Volume ${record.name} is no longer in pool ${record.from}: it was removed or moved meanwhile`);
   }
 
-  /** Throws JobEnds if the pool cannot be used now. */
+  /** Returns the volume that is copied; null if it no longer exists. Throws JobEnds if its pool cannot be used now. */
   private openVolume({ volumeId, fromId, from }: JobRecord): Found | null {
     const pool = this.ports.pools().find((one) => one.isOpen && one.trouble === null && one.identity?.id === fromId);
     if (pool === undefined) throw new JobEnds({ kind: 'waits', reason: `pool ${from} cannot be used now` });

@@ -1,6 +1,6 @@
 // Copies of volumes to files. After a stop of the server at each step, the next start finishes the copy; the file has its name only when it
-// is complete, and nothing is left beside it. Also forbidden places, cancels, failures and NBD URIs. A stand-in copies in place of
-// qemu-img; test/integration/volume-copies.test.ts runs qemu-img.
+// is complete, and nothing is left beside it. Other tests check forbidden places, cancelled and failed copies, and NBD URIs. A stand-in
+// copies in place of qemu-img; test/integration/volume-copies.test.ts runs qemu-img.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -15,6 +15,7 @@ import { WHOLE_TURN } from '../../testing/whole-turn.ts';
 import { formatOf } from './file-place.ts';
 import type { Convert } from './program.ts';
 import { nbdPlace } from './to-nbd.ts';
+import { eachStop, isBefore, type Run, type Stop } from '../../testing/stopped-verbs.ts';
 
 const SIZE_BYTES = 1_048_576;
 const STOPS_MS = 120_000;
@@ -34,7 +35,7 @@ beforeEach(() => {
 
 afterEach(() => removeFolder(parent));
 
-/** Copies like qemu-img. */
+/** Copies in place of qemu-img. */
 const convert: Convert = async ({ job, source, target, bytes }) => {
   const buffer = Buffer.alloc(SIZE_BYTES);
   fs.readSync(source as number, buffer, 0, SIZE_BYTES, 0);
@@ -78,39 +79,31 @@ async function wholeCopy(at: string, reached: (step: string) => void): Promise<v
 }
 
 test('after a stop at each step, the next start finishes the copy', { timeout: STOPS_MS }, async () => {
-  const steps: string[] = [];
-  await wholeCopy(directory, (step) => steps.push(step));
-  checkContent();
-  expect(left()).toEqual(['db.raw']);
-  fs.rmSync(file);
-  for (const step of ['copy: part', 'copy: written', 'copy: durable', 'copy: linked', 'copy: named']) expect(steps).toContain(step);
-  for (const [index, step] of steps.entries()) {
-    if (step.startsWith('pool:') || step.startsWith('create:')) continue;
-    const [at, moved] = [path.join(parent, 'run'), path.join(parent, `stop${index}`)];
-    let count = 0;
-    const stop = (): void => {
-      if (count++ === index) fs.renameSync(at, moved);
+  const run: Run = (at, reached) =>
+    wholeCopy(at, (step) => {
+      reached(step);
       // A stopped server executes no further step.
-      if (count > index && step.startsWith('copy:')) throw new Error('stopped');
-    };
-    await wholeCopy(at, stop).catch(() => undefined);
-    // If the file has its name, it must be complete.
+      if (!fs.existsSync(at) && step.startsWith('copy:')) throw new Error('stopped');
+    });
+  const check = async ({ step, at }: Stop): Promise<void> => {
+    // If a file has the target's name, this file must be complete.
     if (fs.existsSync(file)) checkContent();
-    const again = await open(moved);
+    const again = await open(at);
     await again.run();
     await again.scene.pools.close();
     const [job] = again.jobs.list;
-    expect({ step, state: job?.state, reason: job?.reason, left: left(moved) }).toEqual({
-      step,
-      state: 'done',
-      reason: null,
-      left: ['db.raw'],
-    });
+    const done = { step, state: 'done', reason: null, left: ['db.raw'] };
+    expect({ step, state: job?.state, reason: job?.reason, left: left(at) }).toEqual(done);
     checkContent();
     fs.rmSync(file);
-    fs.rmSync(at, { recursive: true, force: true });
-    fs.rmSync(moved, { recursive: true });
-  }
+  };
+  const isLeftOut = (step: string, index: number): boolean => {
+    // The whole run has left its file.
+    if (index === 0) fs.rmSync(file);
+    return isBefore(step);
+  };
+  const steps = await eachStop(run, check, { isLeftOut });
+  for (const step of ['copy: part', 'copy: written', 'copy: durable', 'copy: linked', 'copy: named']) expect(steps).toContain(step);
 });
 
 test('a copy that fails or is cancelled leaves nothing, and a restart goes back to its beginning', async () => {
@@ -208,7 +201,7 @@ describe('refusals', () => {
     let text = '';
     let copies: CopyScene | null = null;
     const limited: Convert = async (order) => {
-      const { 'job-limit': limit } = copies!.service.orders(LOCAL_ASKER, {
+      const { 'job-limit': limit } = copies!.service.handlers(LOCAL_ASKER, {
         run: (change) => change(WHOLE_TURN),
         checkWanted: () => undefined,
       });

@@ -1,5 +1,5 @@
-// Decides whether a file on the server can be the target of a copy. Invariants: no copy is written into a pool, and none replaces the file of a
-// volume; without force, no copy replaces any file.
+// Decides whether a file on the server can be the target of a copy. Invariants: no copy is written into a pool; no copy replaces the file
+// of a volume; without force, no copy replaces any file.
 
 import { lstat, realpath, stat, statfs } from 'node:fs/promises';
 import path from 'node:path';
@@ -8,17 +8,17 @@ import { printSize, quoteText } from '@rsio/common/lib/units';
 import type { ImageFormat } from '../job-record.ts';
 import { TARGET_MAX_CHARS } from '../limits.ts';
 
-/** Prefix of the temporary names. */
+/** Prefix of the temporary names of incomplete copies. */
 export const PART_PREFIX = '.rsio-copy-';
 
 /** Places that a copy must not write to. */
 export interface GuardedPlaces {
   readonly pools: readonly { readonly name: string; readonly path: string }[];
-  /** Files of volumes that are in no pool. */
+  /** Names of the volumes that are in no pool, and paths of their files. */
   readonly volumes: readonly { readonly name: string; readonly path: string }[];
 }
 
-/** Returns the given format, or else the format that the suffix names. Throws E_USAGE. */
+/** Returns `format`, or, if it is null, the format that the suffix of the file names. Throws E_USAGE if the suffix names no format. */
 export function formatOf(file: string, format: ImageFormat | null): ImageFormat {
   if (
     !path.isAbsolute(file) ||
@@ -37,7 +37,7 @@ export function formatOf(file: string, format: ImageFormat | null): ImageFormat 
   throw new RsError('E_USAGE', `${file} does not end in .qcow2, .raw or .img: give --format raw or --format qcow2`, { file });
 }
 
-/** Throws E_USAGE, E_EXISTS or a system error unless a file can get this name. */
+/** Throws E_USAGE, E_EXISTS or a system error if a copy cannot get this file name. */
 export async function checkFilePlace(file: string, isForced: boolean, { pools, volumes }: GuardedPlaces): Promise<void> {
   const folder = await folderOf(file);
   for (const pool of pools) {
@@ -59,7 +59,7 @@ export async function checkFilePlace(file: string, isForced: boolean, { pools, v
   if (!isForced) throw new RsError('E_EXISTS', `${file} exists: give another name, or --force to replace it`, { file });
 }
 
-/** Throws E_SPACE, with the numbers, if the data does not fit. */
+/** Throws E_SPACE if the file system of the file lacks room for this number of bytes. The error names the needed and the free space. */
 export async function checkFileSpace(file: string, bytes: number): Promise<void> {
   const { bavail, bsize } = await statfs(path.dirname(file));
   if (bavail * bsize >= bytes) return;

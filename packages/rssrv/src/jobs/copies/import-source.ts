@@ -1,5 +1,6 @@
-// Opens and checks the source of an import: a file, a block device, or an export of an NBD server. Invariants: the source is only read;
-// files of volumes, and devices in use, are refused; a qcow2 file that names other files is refused, because it could name any.
+// Opens and checks the source of an import: a file, a block device, or an export of an NBD server. Invariants: the source is never written
+// to; files of volumes and devices in use are refused; a qcow2 file that names other files is refused, because it could name any file of
+// the server.
 
 import { constants, type BigIntStats } from 'node:fs';
 import { type FileHandle, open, realpath, stat } from 'node:fs/promises';
@@ -15,18 +16,18 @@ import type { ImageFormat, ImportedFrom } from '../job-record.ts';
 const SECTOR_BYTES = 512;
 const QCOW2_HEADER_BYTES = 104;
 const QCOW2_MAGIC = 0x51_46_49_fb;
-/** Incompatible feature of qcow2: the data is in another file. */
+/** Bit of qcow2's incompatible features: the data of the disk is in another file. */
 const EXTERNAL_DATA_BIT = 4n;
 
-/** An open file or device. */
+/** The open file or device of an import. */
 export interface OpenSource {
   readonly handle: FileHandle;
   readonly stats: BigIntStats;
-  /** Size of the content. For a qcow2 file, this is the size of the disk in it. */
+  /** Size of the content. For a qcow2 file, this is the size of the disk that the file contains. */
   readonly sizeBytes: number;
 }
 
-/** `source`: an absolute path, or an NBD URI. Throws E_USAGE. */
+/** Parses `source`, which is an absolute path or an NBD URI. Throws E_USAGE if it is neither. */
 export function importedFrom(source: string, format: ImageFormat | null): ImportedFrom {
   if (!source.startsWith('/')) {
     nbdPlace(source);
@@ -38,11 +39,11 @@ export function importedFrom(source: string, format: ImageFormat | null): Import
       'E_USAGE',
       `Wrong file ${quoteText(source)}: give an absolute path without . and .., at most ${TARGET_MAX_CHARS} characters`,
     );
-  // The content does not determine the format, because a raw disk may begin with any bytes.
+  // The server does not look at the content to determine the format, because a raw disk may begin with any bytes.
   return { kind: 'file', path: source, format: format ?? (source.endsWith('.qcow2') ? 'qcow2' : 'raw') };
 }
 
-/** Opens the source. The caller closes it. Throws E_USAGE, E_IN_USE or E_SYSTEM with a remedy. */
+/** Opens the source of an import, which the caller must close. Throws E_USAGE, E_IN_USE or E_SYSTEM with a remedy. */
 export async function openSource(
   { path: file, format }: Extract<ImportedFrom, { kind: 'file' }>,
   guarded: GuardedPlaces,
@@ -114,14 +115,14 @@ async function diskBytes(file: string, handle: FileHandle): Promise<number> {
   return Number(bytes);
 }
 
-/** Throws E_BUSY if a file was changed while it was read, because the copy is then of no single moment. */
+/** Throws E_BUSY if the file was changed while it was read, because the copy then mixes the contents of several moments. */
 export async function checkUnchanged(file: string, { handle, stats: before }: OpenSource): Promise<void> {
   const now = await handle.stat({ bigint: true });
   if (!now.isFile() || (now.mtimeNs === before.mtimeNs && now.size === before.size)) return;
   throw new RsError('E_BUSY', `${file} was changed while it was imported: stop what writes to it, and import it again`, { file });
 }
 
-/** Rounds up to whole blocks. */
+/** Returns the size of the volume for this number of bytes: rounds up to whole blocks. */
 export function volumeBytes(bytes: number, blockBytes: number): number {
   const unit = Math.max(SECTOR_BYTES, blockBytes);
   return Math.ceil(bytes / unit) * unit;

@@ -1,6 +1,7 @@
-// Runs qemu-img, which copies a snapshot to a file or an NBD server, or one of these to a volume. The program runs as the user of server
-// processes, without new privileges, on open descriptors. setpriv(1) makes it die with this server. Invariants: at most PROGRAMS_MAX
-// programs are running; a program without progress, or whose job has to end, is killed, with the result within PROGRAM_KILL_WAIT_MS.
+// Runs qemu-img, which copies a snapshot to a file or an NBD server, or the content of a file or an NBD server to a volume. The program
+// runs as the user of server processes, without new privileges, on open descriptors. Because of setpriv(1), the kernel kills the program
+// when this server exits. Invariants: at most PROGRAMS_MAX programs are running; a program is killed if it makes no progress or its job has
+// to end, and the run then has a result after at most PROGRAM_KILL_WAIT_MS, even if the program hangs.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
@@ -23,22 +24,22 @@ export interface ProgramUser {
   readonly gid: number;
 }
 
-/** The source is /dev/fd/3 for the program, and the target /dev/fd/4. */
+/** What the program converts, and how. The program sees the source as /dev/fd/3, and the target as /dev/fd/4. */
 export interface ConvertOrder {
   readonly job: RunningJob;
-  /** Options for the source, before its name. */
+  /** Options for the source, which precede the name of the source in the arguments. */
   readonly from: readonly string[];
-  /** The other arguments. */
+  /** The arguments after the options for the source, which include the names of source and target. */
   readonly args: readonly string[];
   readonly source: number | Socket;
   readonly target: number | Socket;
-  /** Replaces /dev/fd/4 in messages of the program. */
+  /** Name of the target for messages: replaces /dev/fd/4 in the messages of the program. */
   readonly targetText: string;
-  /** The same for /dev/fd/3. */
+  /** Name of the source for messages: replaces /dev/fd/3 in the messages of the program. */
   readonly sourceText: string;
-  /** Null: the user of this process. */
+  /** User of the program; null if the program runs as the user of this process. */
   readonly user: ProgramUser | null;
-  /** Number of bytes to copy; 0 if not yet known. */
+  /** Number of bytes to copy; 0 if the number is not yet known. */
   readonly bytes: number;
 }
 
@@ -54,7 +55,7 @@ export class Programs {
   private readonly searchPath: string;
   private readonly running = new Set<ChildProcess>();
 
-  /** `searchPath`: folders in which the programs are. */
+  /** `searchPath` lists the folders in which the programs are. */
   constructor(clock: Clock, searchPath = SEARCH_PATH) {
     this.clock = clock;
     this.searchPath = searchPath;
@@ -129,12 +130,13 @@ export class Programs {
 
 function privileges(user: ProgramUser | null): string[] {
   const id = user === null ? [] : ['--reuid', String(user.uid), '--regid', String(user.gid), '--clear-groups'];
-  // For another user, the change of the user id drops all capabilities. For root, they must be dropped explicitly.
+  // If the program runs as a user other than root, the change of the user id drops all capabilities. A program of root keeps them unless
+  // they are dropped explicitly.
   const none = user?.uid === 0 ? ['--bounding-set', '-all', '--inh-caps', '-all'] : [];
   return [...id, ...none, '--no-new-privs', '--pdeathsig', 'KILL', '--'];
 }
 
-/** Maximum time for one step of progress. */
+/** Returns the maximum time that a program may take for one step of progress. `bytes` is the number of bytes to copy. */
 function silentMaxMs(bytes: number, limitBytes: number | null): number {
   const leastBytes = Math.min(PROGRAM_LEAST_BYTES_PER_SECOND, (limitBytes ?? Number.POSITIVE_INFINITY) / 2);
   return PROGRAM_SILENT_MS + (bytes / PROGRESS_STEPS / leastBytes) * 1_000;

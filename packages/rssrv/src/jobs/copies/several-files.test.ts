@@ -1,15 +1,16 @@
-// Copies of volumes over several pools, and of their snapshots, to new volumes of one file: content of one moment, growth, a stop of the
-// server after each step, an absent pool, and refusals. Any file system suffices, because a stand-in compares contents in place of extents.
+// Copies of volumes over several pools, and of their snapshots, to new volumes of one file. The tests check that a copy has the content of
+// one moment, and cover growth, a stop of the server after each step, an absent pool, and refusals. Any file system suffices, because a
+// stand-in compares contents in place of extents.
 
 import fs from 'node:fs';
 import path from 'node:path';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { expect, test } from 'vitest';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
 import { type CopyHooks, CopyScene, DB } from '../../testing/copy-scene.ts';
 import type { SceneOptions } from '../../testing/pool-scene.ts';
-import { directory, openTwoPools, parent, useTwoPools } from '../../testing/two-pools.ts';
+import { directory, openTwoPools, useTwoPools } from '../../testing/two-pools.ts';
 import { volumeContent, volumeIn, writeVolume } from '../../testing/volume-content.ts';
+import { eachStop, isBefore, type Stop, whileAway } from '../../testing/stopped-verbs.ts';
 import { WHOLE_TURN } from '../../testing/whole-turn.ts';
 
 const KIB = 1024;
@@ -76,24 +77,14 @@ async function wholeCopy(at: string, reached?: (step: string) => void): Promise<
 }
 
 test('after a stop at each step, the next start finishes the copy, also if a pool comes later', { timeout: 120_000 }, async () => {
-  const steps: string[] = [];
-  await wholeCopy(directory, (step) => steps.push(step));
-  for (const step of ['part: durable', 'snapshot: commit', 'move: commit', 'snapshot removal: commit']) expect(steps).toContain(step);
-  for (const [index, step] of steps.entries()) {
-    if (step.startsWith('pool:') || step.startsWith('create:')) continue;
-    const [at, moved] = [path.join(parent, 'run'), path.join(parent, `stop${index}`)];
-    let count = 0;
-    await wholeCopy(at, () => void (count++ === index && fs.renameSync(at, moved))).catch(() => undefined);
-    const away = path.join(parent, 'away');
-    if (fs.existsSync(path.join(moved, 'jobs.json'))) {
-      fs.renameSync(path.join(moved, 'b'), away);
-      const without = await open(moved, { absent: ['b'] });
-      await without.run();
-      await without.scene.pools.close();
-      await removeFolder(path.join(moved, 'b'));
-      fs.renameSync(away, path.join(moved, 'b'));
-    }
-    const again = await open(moved);
+  const check = async ({ step, at }: Stop): Promise<void> => {
+    if (fs.existsSync(path.join(at, 'jobs.json')))
+      await whileAway(at, 'b', async () => {
+        const without = await open(at, { absent: ['b'] });
+        await without.run();
+        await without.scene.pools.close();
+      });
+    const again = await open(at);
     await again.run();
     const [job] = again.jobs.list;
     if (job !== undefined) {
@@ -102,9 +93,9 @@ test('after a stop at each step, the next start finishes the copy, also if a poo
       expect(volumeContent(again.scene, 'new').equals(content(1)), step).toBe(true);
     }
     await again.scene.pools.close();
-    await removeFolder(at);
-    await removeFolder(moved);
-  }
+  };
+  const steps = await eachStop(wholeCopy, check, { isLeftOut: isBefore });
+  for (const step of ['part: durable', 'snapshot: commit', 'move: commit', 'snapshot removal: commit']) expect(steps).toContain(step);
 });
 
 test('a copy to a file is refused, with the way around', async () => {

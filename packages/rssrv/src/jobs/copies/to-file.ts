@@ -1,6 +1,7 @@
-// Copies a snapshot to a file on the server. qemu-img writes it under a temporary name, through a descriptor of this process. Invariants:
-// the file has its name only when it is complete and durable; no other file is replaced without force; the temporary name is saved before
-// the file exists, so that the next start deletes it; files on storage that hangs occupy at most FILE_STEPS_MAX threads of this process.
+// Copies a snapshot to a file on the server. qemu-img writes the file under a temporary name, through a descriptor of this process.
+// Invariants: the file gets its name only when it is complete and durable; no other file is replaced without force; the temporary name is
+// saved before the file exists, so that the next start can delete an incomplete file; files on storage that hangs occupy at most
+// FILE_STEPS_MAX threads of this process.
 
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, link, lstat, open, rename, rm } from 'node:fs/promises';
@@ -23,25 +24,28 @@ export interface ToFilePorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'warn'>;
   readonly convert: Convert;
-  /** User of the program; null: the user of this process. */
+  /** Returns the user of the program; null if the program runs as the user of this process. */
   user(): ProgramUser | null;
   guarded(): GuardedPlaces;
-  /** Called after each step. */
+  /** Called with the name of each step after the step. */
   readonly reached: (step: string) => void;
-  /** Returns the mount point of a file without an access to the file. Default: from the kernel's list of mounts. */
+  /** Returns the mount point of a file without an access to the file. If missing, the kernel's list of mounts is used. */
   readonly mountOf?: (file: string) => Promise<string>;
 }
 
 type FileCopyTarget = Extract<CopyTarget, { kind: 'file' }>;
 
-/** Errors of link(2) that mean: this file system has no hard links. */
+/** Error codes with which link(2) reports that the file system has no hard links. */
 const NO_LINKS = new Set(['EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS', 'EMLINK']);
 
 export class ToFile {
   private readonly ports: ToFilePorts;
-  /** Mount point of each step that has not ended, including steps that have timed out. */
+  /**
+   * Mount points of the files on which a step has not ended, one entry for each step. Steps that have timed out but still occupy a thread
+   * are included.
+   */
   private readonly steps: string[] = [];
-  /** Files whose close has not ended. Without a reference, Node.js would close them in its main thread. */
+  /** Files whose close has not ended. If no reference to such a file remained, Node.js would close the file in its main thread. */
   private readonly unclosed = new Set<FileHandle>();
 
   constructor(ports: ToFilePorts) {
@@ -50,7 +54,7 @@ export class ToFile {
 
   async run(job: RunningJob, source: CopySource, target: FileCopyTarget): Promise<void> {
     const { copyStamp } = stateOf(job.record);
-    // An earlier process may have ended after the file got its name.
+    // An earlier rssrv may have exited after the file got its name and before it recorded the end of the job.
     if (copyStamp !== null && (await this.step(target, () => stampOf(target.path))) === copyStamp) return;
     await this.discard(job.record, target);
     await this.check(target);
@@ -71,7 +75,7 @@ export class ToFile {
     return this.step(target, () => checkFilePlace(target.path, target.isForced, this.ports.guarded()));
   }
 
-  /** Deletes the file under its temporary name. */
+  /** Deletes the incomplete file, which has the temporary name. */
   async discard(record: JobRecord, target: FileCopyTarget): Promise<void> {
     const { part } = stateOf(record);
     if (part === null) return;
@@ -121,7 +125,7 @@ export class ToFile {
     await syncDirectory(path.dirname(file));
   }
 
-  /** Unlike a rename, a link never replaces a file. */
+  /** Gives the complete file its name with a hard link, because a link never replaces another file, unlike a rename. */
   private async link(part: string, file: string): Promise<void> {
     try {
       await link(part, file);
@@ -137,7 +141,10 @@ export class ToFile {
     await rm(part, { force: true });
   }
 
-  /** Throws E_SYSTEM, and begins nothing, while too many steps have not ended: each one occupies a thread of this process. */
+  /**
+   * Executes one step. If too many earlier steps have not ended, throws E_SYSTEM and does not begin the step, because each step occupies a
+   * thread of this process.
+   */
   private async step<T>({ path: file }: FileCopyTarget, work: () => Promise<T>, limitMs?: number): Promise<T> {
     const mount = await (this.ports.mountOf ?? mountOf)(file);
     if (this.steps.filter((one) => one === mount).length >= FILE_STEPS_MOUNT_MAX)

@@ -1,5 +1,5 @@
-// Copies a snapshot to an NBD server. This process connects, and qemu-img gets the connection. Invariants: every write is durable on the
-// NBD server before it counts as copied; an interrupted copy leaves a part of the content on the NBD server, and starts over.
+// Copies a snapshot to an NBD server. This process opens the connection, and passes it to qemu-img. Invariants: a write counts as copied
+// only when it is durable on the NBD server; an interrupted copy leaves a part of the content on the NBD server, and starts over.
 
 import net from 'node:net';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -22,11 +22,11 @@ export interface NbdPlace {
 export interface ToNbdPorts {
   readonly clock: Clock;
   readonly convert: Convert;
-  /** User of the program; null: the user of this process. */
+  /** Returns the user of the program; null if the program runs as the user of this process. */
   user(): ProgramUser | null;
 }
 
-/** Parses `nbd://HOST[:PORT]/EXPORT` and `nbd+unix:///EXPORT?socket=PATH`. Throws E_USAGE. */
+/** Parses an NBD URI: `nbd://HOST[:PORT]/EXPORT` or `nbd+unix:///EXPORT?socket=PATH`. Throws E_USAGE for any other text. */
 export function nbdPlace(uri: string): NbdPlace {
   const wrong = (): RsError =>
     new RsError('E_USAGE', `Wrong NBD URI ${quoteText(uri)}: allowed are nbd://HOST[:PORT]/EXPORT and nbd+unix:///EXPORT?socket=PATH`);
@@ -76,7 +76,10 @@ export class ToNbd {
   }
 }
 
-/** Connects to an NBD server. Only the program reads from the connection. `again`: the remedy in an error. Throws E_SYSTEM. */
+/**
+ * Connects to an NBD server. This process never reads from the connection; only the program does. Throws E_SYSTEM, with `again` as the
+ * remedy.
+ */
 export function connectedNbd(clock: Clock, { connect }: NbdPlace, uri: string, again: string): Promise<net.Socket> {
   const socket = new net.Socket();
   socket.pause();

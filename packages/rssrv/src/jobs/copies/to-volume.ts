@@ -1,5 +1,5 @@
-// Copies a snapshot to a new volume, with the code that moves volumes between pools. The copy is in the pool's folder `moving` until it is
-// complete; one rename makes it a volume. Invariants: before the rename the new volume does not exist, and the unfinished copy may be
+// Copies a snapshot to a new volume, with the code that moves volumes between pools. An incomplete copy is in the pool's folder `moving`.
+// One rename makes the complete copy a volume. Invariants: before the rename the new volume does not exist, and the unfinished copy may be
 // deleted at any time; after a restart, the copy continues from its position.
 
 import { open, stat } from 'node:fs/promises';
@@ -27,12 +27,12 @@ export interface ToVolumePorts {
   readonly clock: Clock;
   readonly pools: Pools;
   readonly verbs: PoolVerbs;
-  /** Null: this machine cannot read the extents of files. */
+  /** Finds the data in files by their extents; null if this machine cannot read extents. */
   readonly changedData: ChangedData | null;
   readonly punch: (descriptor: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>;
   exclusive<T>(change: () => Promise<T>, what: string): Promise<T>;
   catalogue(): Catalogue;
-  /** Returns the asker of a job with its present rights. `node`: null for an administrator on the server. */
+  /** Returns the asker of a job with its present rights. `node` is null for an administrator on the server. */
   askerOf(node: string | null): Asker;
 }
 
@@ -88,7 +88,7 @@ export class ToVolume {
     if (pool !== undefined) await this.onDisk(pool, (files) => new MoveFiles(files).discard(id)).catch(() => undefined);
   }
 
-  /** Makes the file of the copy, or finds the one from before a restart. Returns its stamp. */
+  /** Makes the file of the copy. If the job made the file before a restart, finds this file instead. Returns the stamp of the file. */
   private async prepared(job: RunningJob, pool: PoolState, { id }: VolumeCopy, sizeBytes: number): Promise<string> {
     const state = stateOf(job.record);
     const found = await this.onDisk(pool, () => stampOf(poolPaths.data(poolPaths.movingVolume(pool.path, id))));
@@ -110,7 +110,7 @@ export class ToVolume {
     await job.save();
   }
 
-  /** Throws E_SPACE before the copy fills the pool, because writes to the pool would then wait. */
+  /** Throws E_SPACE if the free space of the pool is nearly used up, because writes to a full pool would wait. */
   private checkRoom(record: JobRecord): void {
     const pool = this.poolOf(record);
     const nextBytes = Math.min(SAVE_EVERY_BYTES, record.totalBytes - record.doneBytes);
@@ -121,7 +121,7 @@ export class ToVolume {
     );
   }
 
-  /** Repeats the checks of the request, and gives the volume its name. The caller must make no other change meanwhile. */
+  /** Repeats the checks of the request, and gives the volume its name. The caller must make no other change during this call. */
   private async commit(record: JobRecord, source: CopySource, target: VolumeCopy, copyStamp: string): Promise<void> {
     const { pools, verbs, clock } = this.ports;
     const asker = this.ports.askerOf(record.by);
@@ -142,7 +142,7 @@ export class ToVolume {
   }
 }
 
-/** Throws E_SPACE, with the numbers, if the data does not fit. */
+/** Throws E_SPACE if the pool lacks room for the rest of the data. The error names the needed and the free space. */
 async function checkSpace({ files, record: { name } }: CopySource, pool: PoolState, { doneBytes }: JobRecord): Promise<void> {
   let leftBytes = -doneBytes;
   for (const file of files) leftBytes += (await stat(file)).blocks * 512;

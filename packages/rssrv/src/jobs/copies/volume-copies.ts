@@ -1,6 +1,6 @@
-// Copies volumes and snapshots as jobs. Each kind of target has a file beside this one. Invariants: a copy has the content of a snapshot,
-// and thus of one moment; the target gets its name only when it is complete; however a job ends, everything that it has made besides the
-// target is removed, now or after the next start.
+// Copies volumes and snapshots as jobs. Each kind of target has a file in this folder. Invariants: a copy has the content of a snapshot,
+// and thus of one moment; the target gets its name only when it is complete; however a job ends, the server removes everything that the job
+// has made besides the target, at the latest after the next start.
 
 import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -13,8 +13,8 @@ import { type CopySource, type CopySources, stateOf } from './copy-source.ts';
 /** Copies to one kind of target. */
 export interface CopyKind<Kind extends CopyTarget['kind']> {
   /**
-   * Returns true if the target already exists, because the server stopped after making it and before the end of the job. A cancelled job is
-   * then done, too. Returns false if that is unknown now.
+   * Returns true if the target already exists, because the server stopped after making it and before the end of the job. In this case, even
+   * a cancelled job counts as done. Returns false if the server cannot find out now whether the target exists.
    */
   isMade?(job: RunningJob, target: Extract<CopyTarget, { kind: Kind }>): Promise<boolean>;
   /** Copies until the target exists. Throws JobEnds, or the error with which the job fails. */
@@ -53,17 +53,17 @@ export class VolumeCopies {
     if (end.kind !== 'done') throw new JobEnds(end);
   }
 
-  /** Throws if a file cannot get this name. */
+  /** Throws if a copy cannot get the name of this target. */
   checkFile(target: Extract<CopyTarget, { kind: 'file' }>): Promise<void> {
     return this.ports.toFile.check(target);
   }
 
-  /** Deletes temporary files that copies to files have left before this start. */
+  /** Deletes the temporary files that copies to files left behind when an earlier rssrv ended. */
   async sweep(jobs: readonly JobRecord[]): Promise<void> {
     for (const job of jobs) if (isOpen(job) && job.copy?.target.kind === 'file') await this.discard(job);
   }
 
-  /** Throws JobEnds if the job continues later. */
+  /** Makes the copy, and returns how the job ends. Throws JobEnds if the job continues later. */
   private async copy(job: RunningJob): Promise<CopyEnd> {
     try {
       if (await this.isMade(job)) return { kind: 'done' };
@@ -78,7 +78,7 @@ export class VolumeCopies {
         return { kind: 'failed', reason: toRsError(thrown).message };
       }
       if (thrown.end.kind === 'cancelled' || thrown.end.kind === 'failed') return thrown.end;
-      // A copy to a file starts over.
+      // A copy to a file starts over when the job continues, so its incomplete file is not needed.
       if (stateOf(job.record).target.kind === 'file') await this.discard(job.record);
       throw thrown;
     }
@@ -116,14 +116,14 @@ export class VolumeCopies {
   }
 }
 
-/** Throws E_HELD if a job copies this snapshot. `name`: such as `oracle@monday`. */
+/** Throws E_HELD if a job copies this snapshot. `name` is the text for the error, such as `oracle@monday`. */
 export function checkNotRead(jobs: readonly JobRecord[], snapshotId: string, name: string): void {
   const job = jobs.find((one) => isOpen(one) && one.copy?.snapshotId === snapshotId && one.copy.end === null);
   if (job === undefined) return;
   throw new RsError('E_HELD', `Snapshot ${name} is being copied by job ${job.id}: wait for it, or cancel it`, { job: job.id });
 }
 
-/** True if the job can continue later, because a pool is missing or does not answer. */
+/** Returns true if the error may be temporary, so that the job can continue later: a pool is missing or does not answer. */
 export function isPassing(thrown: unknown): boolean {
   const { code } = toRsError(thrown);
   return (code === 'E_POOL' && errnoName((thrown as { cause?: unknown }).cause) === undefined) || code === 'E_TIMEOUT';

@@ -1,5 +1,6 @@
 // Imports: the volume gets the content of the source; served files, and files that name other files, are refused; however a job ends, it
-// leaves nothing else. qemu-img is real where it is needed. A stand-in clones files, so that any file system suffices.
+// leaves nothing behind except the volume. Tests that need qemu-img run the real program. A stand-in clones files, so that any file system
+// suffices.
 
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -11,7 +12,7 @@ import { type JobView } from '@rsio/common/control/server/views';
 import { needPrograms } from '@rsio/common/testing/needs';
 import { beforeEach, expect, test, vi } from 'vitest';
 import type { ConvertOrder } from './program.ts';
-import type { JobServicePorts } from '../orders/job-service.ts';
+import type { JobServicePorts } from '../service/job-service.ts';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
 import type { RangeCalls } from '../../pools/disk/data-file.ts';
 import { CopyScene } from '../../testing/copy-scene.ts';
@@ -29,7 +30,7 @@ beforeEach(() => {
   file = path.join(parent, 'disk.raw');
 });
 
-/** Data, a hole of several pieces, data, and half a sector. */
+/** Returns data, a hole of several pieces, more data, and half a sector at the end. */
 function content(): Buffer {
   const bytes = Buffer.alloc(3 * IMPORT_PIECE_BYTES + SECTOR + 100);
   bytes.fill('begin', 0, 70_000);
@@ -49,12 +50,12 @@ async function opened(ports: Partial<JobServicePorts> = {}): Promise<CopyScene> 
 }
 
 async function ask(copies: CopyScene, source: string, changes: { format?: 'raw' | 'qcow2'; name?: string } = {}): Promise<JobView> {
-  const orders = copies.service.orders(LOCAL_ASKER, { run: (change) => change(WHOLE_TURN), checkWanted: () => undefined });
+  const orders = copies.service.handlers(LOCAL_ASKER, { run: (change) => change(WHOLE_TURN), checkWanted: () => undefined });
   const given = { source, format: null, name: 'db', universe: 0, pool: 'slow', blockSizeBytes: 512, limitBytes: null, request: null };
   return (await orders['volume-import']({ ...given, ...changes })).job;
 }
 
-/** The content of the new volume; null if there is none. */
+/** Returns the content of the new volume; null if the volume does not exist. */
 function imported({ scene }: CopyScene): Buffer | null {
   const [volume] = [...scene.served.values()];
   return volume === undefined ? null : fs.readFileSync(volume.path ?? '');
@@ -207,7 +208,7 @@ test('an export of an NBD server becomes a volume', async (context) => {
   }
 });
 
-/** Asks for the import of an NBD export. `convert` stands in for the program. */
+/** Requests the import of an NBD export. `convert` stands in for the program that copies. */
 async function askExport(convert: (order: ConvertOrder, copies: CopyScene) => Promise<void>): Promise<CopyScene> {
   const socket = path.join(parent, 'nbd');
   const server = net.createServer().listen(socket);
@@ -233,7 +234,7 @@ test('a program that imports is ended before it fills the pool', async () => {
   expect(copies.jobs.find('1')).toMatchObject({ state: 'failed', reason: expect.stringContaining('was ended before it fills pool slow') });
 });
 
-// Regression: the import of a large export was ended for lack of progress, because its size counted as 0.
+// Regression: the server ended the import of a large export because it seemed to make no progress, as the size of the export counted as 0.
 test('the size of an export is known as soon as the program has made the file', async () => {
   const sizes: number[] = [];
   const copies = await askExport(async (order) => {

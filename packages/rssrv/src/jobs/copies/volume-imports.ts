@@ -1,6 +1,7 @@
-// Makes volumes of files, devices and exports of NBD servers, as jobs. A raw file on the file system of the pool is cloned; everything else
-// is copied, by this process or by qemu-img. The copy is in the pool's folder `moving` until it is complete; one rename makes it a volume.
-// Invariants: the name is given to a complete volume only; however a job ends, it leaves nothing else; an interrupted job starts over.
+// Makes volumes of files, devices and exports of NBD servers, as jobs. A raw file on the file system of the pool is cloned; any other
+// source is copied, by this process or by qemu-img. An incomplete copy is in the pool's folder `moving`. One rename makes the complete copy
+// a volume. Invariants: only a complete copy gets the name of the volume; however a job ends, it leaves nothing behind except the volume;
+// an interrupted job starts over.
 
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -31,21 +32,24 @@ export interface VolumeImportsPorts {
   readonly pools: Pools;
   readonly verbs: PoolVerbs;
   readonly convert: Convert;
-  /** Null: this machine cannot clone ranges. */
+  /** Calls that clone ranges of files; null if this machine cannot clone ranges. */
   readonly ranges: RangeCalls | null;
-  /** User of the program that reads from an NBD server; null: the user of this process. */
+  /** Returns the user of the program that reads from an NBD server; null if the program runs as the user of this process. */
   user(): ProgramUser | null;
   guarded(): GuardedPlaces;
   exclusive<T>(change: () => Promise<T>, what: string): Promise<T>;
   catalogue(): Catalogue;
-  /** Returns the asker of a job with its present rights. `node`: null for an administrator on the server. */
+  /** Returns the asker of a job with its present rights. `node` is null for an administrator on the server. */
   askerOf(node: string | null): Asker;
 }
 
 /** A request for an import. */
 export interface WantedImport extends VolumeName {
   readonly source: ImportedFrom;
-  /** Null: a pool on the file system of the source, or else the pool with the most room. */
+  /**
+   * Name of the pool for the volume. If null, the server takes a pool on the file system of the source, or, if no pool is there, the pool
+   * with the most room.
+   */
   readonly pool: string | null;
   readonly blockSizeBytes: 512 | 4096;
 }
@@ -57,7 +61,10 @@ export class VolumeImports {
     this.ports = ports;
   }
 
-  /** Inspects a file, which may hang. Returns its content's size and its device; null for an NBD server. Throws like `openSource`. */
+  /**
+   * Inspects the source file, which may hang. Returns the size of the file's content, and the device of its file system; null if the source
+   * is an NBD server. Throws the same errors as `openSource`.
+   */
   async look({ source }: WantedImport): Promise<{ readonly sizeBytes: number; readonly device: number } | null> {
     if (source.kind === 'nbd') return null;
     const { handle, stats, sizeBytes } = await this.opened(source);
@@ -91,7 +98,7 @@ export class VolumeImports {
     }
   }
 
-  /** Makes the file of the volume, durably. */
+  /** Makes the file of the volume. The content of the file is durable when this method resolves. */
   private async made(
     job: RunningJob,
     pool: PoolState,
@@ -136,7 +143,7 @@ export class VolumeImports {
     }
   }
 
-  /** Returns false if the source is on another file system, or on one that cannot clone. */
+  /** Clones the source. Returns false if the source is on another file system than the copy, or if the file system cannot clone. */
   private async cloned({ handle, stats, sizeBytes }: OpenSource, copy: FileHandle): Promise<boolean> {
     const { ranges } = this.ports;
     if (ranges === null || !stats.isFile() || sizeBytes === 0) return false;
@@ -150,7 +157,7 @@ export class VolumeImports {
     }
   }
 
-  /** Copies the source, except zeros, so that these take no space. */
+  /** Copies the source. Leaves holes for zeros, so that they take no space. */
   private async copied(job: RunningJob, file: string, { handle, sizeBytes }: OpenSource, copy: FileHandle): Promise<void> {
     const piece = Buffer.allocUnsafe(IMPORT_PIECE_BYTES);
     const zeros = Buffer.alloc(IMPORT_PIECE_BYTES);
@@ -171,7 +178,10 @@ export class VolumeImports {
     }
   }
 
-  /** Converts a qcow2 file. The program runs as the owner of the file without capabilities, because a crafted file may attack it. */
+  /**
+   * Converts a qcow2 file. The program runs as the owner of the file and without capabilities, because a crafted file may attack the
+   * program.
+   */
   private async converted(job: RunningJob, file: string, { handle, stats, sizeBytes }: OpenSource, copy: FileHandle): Promise<void> {
     const isRoot = process.geteuid?.() === 0;
     const user = isRoot ? { uid: Number(stats.uid), gid: Number(stats.gid) } : null;
@@ -190,7 +200,7 @@ export class VolumeImports {
     }
   }
 
-  /** Runs the program, and ends it before it fills the pool, because writes to the pool would then wait. */
+  /** Runs the program. Ends the program before it fills the pool, because writes of clients to a full pool would wait. */
   private async program(
     job: RunningJob,
     copy: FileHandle,
@@ -199,7 +209,7 @@ export class VolumeImports {
     if (user !== null) await copy.chown(user.uid, user.gid);
     const target = `volume ${job.record.name}`;
     let bytes = knownBytes;
-    // The program sets the size of the copy before it writes. The server needs the size to judge the progress.
+    // The program sets the size of the copy before it writes. The server needs this size to judge the progress of the program.
     const sized = ({ size }: { readonly size: number }): void => {
       if (size <= bytes) return;
       bytes = size;
@@ -226,7 +236,7 @@ export class VolumeImports {
     if (user !== null) await copy.chown(process.geteuid?.() ?? 0, process.getegid?.() ?? 0);
   }
 
-  /** Repeats the checks of the request, and gives the volume its name. The caller must make no other change meanwhile. */
+  /** Repeats the checks of the request, and gives the volume its name. The caller must make no other change during this call. */
   private async commit(
     record: JobRecord,
     wanted: ImportState,
@@ -255,7 +265,7 @@ export class VolumeImports {
     return within(this.ports.clock, source.path, openSource(source, this.ports.guarded()));
   }
 
-  /** Returns the name of a pool that can clone files of this file system; null if there is none. */
+  /** Returns the name of a pool that can clone files of this file system; null if no pool can. */
   private async poolOn(device: number): Promise<string | null> {
     for (const { name, path, trouble, hasReflink } of this.ports.pools.states) {
       if (trouble !== null || hasReflink !== true || this.ports.ranges === null) continue;

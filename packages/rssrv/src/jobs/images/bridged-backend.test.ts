@@ -1,5 +1,5 @@
-// READs that fail in the storage, with the file of an image: READs that are answered, READs that keep their error, and images that hang.
-// The storage is a stand-in; the file is real. bridges.test.ts tests which file may answer.
+// READs that fail in the storage while an image exists: READs that the image answers, READs that keep their error, and images that hang.
+// The storage is a stand-in, and the file of the image is real. bridges.test.ts tests which file may answer.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -99,8 +99,10 @@ test('one READ is looked at, a bounded number waits, and what has waited too lon
 });
 
 test('an image that hangs delays a READ for a bounded time, and what it gives later reaches no buffer', async () => {
-  // No thread is free, so the read of the image does not begin in time.
-  const threads = new ThreadShares(0);
+  // With no free thread, the read of the image does not begin in time.
+  const threads = new ThreadShares(1);
+  let free: () => void = () => undefined;
+  threads.enter('another').run((ended) => (free = ended));
   const one = opened(STATUS.IO_ERROR, { threads });
   const target = Buffer.alloc(512);
   const first = promised(one.backend).read(target, 0, 512, 0);
@@ -109,7 +111,7 @@ test('an image that hangs delays a READ for a bounded time, and what it gives la
   expect(await first).toBe(STATUS.IO_ERROR);
   expect(await promised(one.backend).read(target, 0, 512, 0)).toBe(STATUS.IO_ERROR);
   expect(one.asked).toEqual([0]);
-  threads.given();
+  free();
   expect(target.every((byte) => byte === 0)).toBe(true);
   expect(await promised(one.backend).read(target, 0, 512, 0)).toBe(STATUS.OK);
   await one.backend.close();

@@ -1,6 +1,6 @@
 // A backend wrapper that answers a READ from an image of the volume if the storage fails. The listener passes the file of the image if the
 // volume has not changed in this range since the image was refreshed (bridges.ts). Invariants: a READ that no image can answer keeps its
-// error; one failed READ is handled at a time, and others wait for a bounded time; late data of an image reaches no request.
+// error; failed READs are handled one at a time, and each waits for a bounded time; if the data of an image comes too late, it is dropped.
 
 import fs from 'node:fs';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -15,13 +15,16 @@ import { BRIDGE_READ_MAX_MS, BRIDGE_WAIT_MAX_MS, BRIDGES_WAITING_MAX } from '../
 export interface BridgedBackendPorts {
   readonly clock: Clock;
   readonly threads: ThreadShares;
-  /** Asks for a file that has the same content as the volume in this range. The caller closes it. Null: there is none. */
+  /**
+   * Asks for a file that has the same content as the volume in this range. Resolves with the descriptor of the file, which the caller
+   * closes; null if no such file exists.
+   */
   fileFor(positionBytes: number, lengthBytes: number): Promise<number | null>;
   /** Called when a READ was answered from the file of an image. */
   answered(): void;
 }
 
-/** The images of all volumes share these threads, so that hanging images occupy no others. */
+/** Name of the share of threads that the images of all volumes use. Hanging images occupy only threads of this share. */
 const SHARE = 'images';
 
 /** A READ that the storage could not execute. */
@@ -39,7 +42,7 @@ export class BridgedBackend extends ForwardingBackend {
   private readonly waiting: FailedRead[] = [];
   private readonly inFlight = new InFlight();
   private isLooking = false;
-  /** True while a read of an image is running that has timed out. */
+  /** True while a read of an image that has timed out is still running. */
   private isStuck = false;
 
   constructor(inner: Backend, ports: BridgedBackendPorts) {
@@ -49,7 +52,7 @@ export class BridgedBackend extends ForwardingBackend {
 
   override tryRead(target: Buffer, offset: number, lengthBytes: number, positionBytes: number): Status | typeof WOULD_WAIT {
     const status = this.inner.tryRead(target, offset, lengthBytes, positionBytes);
-    // `read` asks an image, because that must not happen on the calling thread.
+    // WOULD_WAIT makes the caller call `read`, which can ask an image. This method cannot, because it must not wait.
     return status === STATUS.IO_ERROR ? WOULD_WAIT : status;
   }
 
@@ -81,11 +84,11 @@ export class BridgedBackend extends ForwardingBackend {
     this.isLooking = false;
   }
 
-  /** Returns false if no image can answer. */
+  /** Answers a failed READ from an image. Returns false if no image can answer. */
   private async bridge({ target, offset, lengthBytes, positionBytes }: FailedRead): Promise<boolean> {
     const descriptor = await this.ports.fileFor(positionBytes, lengthBytes).catch(() => null);
     if (descriptor === null) return false;
-    // Not into `target`, because a late read could then overwrite the data of another request.
+    // Do not read into `target`, because a late read could then overwrite the data of another request.
     const data = Buffer.allocUnsafe(lengthBytes);
     if (!(await this.readInTime(descriptor, data, positionBytes))) return false;
     data.copy(target, offset);
@@ -93,7 +96,10 @@ export class BridgedBackend extends ForwardingBackend {
     return true;
   }
 
-  /** Closes the descriptor when the read has ended, or at once if it did not begin in time. */
+  /**
+   * Reads from the image, and resolves with true if the read succeeds within BRIDGE_READ_MAX_MS. Closes the descriptor when the read has
+   * ended. If a thread is free only after that time, closes the descriptor without reading.
+   */
   private readInTime(descriptor: number, data: Buffer, positionBytes: number): Promise<boolean> {
     const { clock, threads } = this.ports;
     const lane = threads.enter(SHARE);

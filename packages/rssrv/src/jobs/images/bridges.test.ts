@@ -1,6 +1,6 @@
-// READs that an image in another pool may answer: only in ranges where the volume has not changed since the refresh of the image, from the
-// file that the refresh has kept. The pools are real, on any file system, because a stand-in compares contents in place of extents. Without
-// any one of the refusals, a READ could get old data.
+// READs that an image in another pool may answer: an image answers only in ranges where the volume has not changed since the refresh of the
+// image, and only from the file that the refresh has kept. The pools are real, on any file system, because a stand-in compares contents in
+// place of extents. If Bridges omitted one of the refusals that these tests check, a READ could get old data.
 
 import fs from 'node:fs';
 import { RsError } from '@rsio/common/lib/errors';
@@ -15,7 +15,7 @@ import { snapshotPaths } from '../../pools/snapshots/snapshot-record.ts';
 import { poolPaths } from '../../pools/disk/pool-paths.ts';
 import { CopyScene, DB } from '../../testing/copy-scene.ts';
 import { COMPARED_CONTENT } from '../../testing/move-scene.ts';
-import { directory, openTwoPools, useTwoPools } from '../../testing/two-pools.ts';
+import { directory, openCopies, useTwoPools, writeBlock } from '../../testing/two-pools.ts';
 import { type BridgeAnswer, Bridges } from './bridges.ts';
 import { BRIDGE_REPORT_MS, BRIDGED_SHOWN_MS } from '../limits.ts';
 
@@ -30,33 +30,26 @@ interface Scene {
   readonly bridges: Bridges;
   readonly clock: FakeClock;
   readonly logged: string[];
-  /** File of the volume, and the file that the refresh of its image has kept. */
+  /** `data` is the path of the volume's file, and `base` the path of the file that the refresh of the image has kept. */
   readonly data: string;
   readonly base: string;
   readonly snapshotFile: string;
-  /** Returns the value of the block in the image if the volume cannot be read; null: the READ keeps its error. */
+  /** Asks for an image after a failed READ of the block. Returns the value of the block in the image; null if the READ keeps its error. */
   readonly ask: (block: number, changes?: { storage?: string; isGranted?: boolean }) => Promise<number | null>;
   readonly bridged: () => Promise<BridgeAnswer | null>;
   /** Volumes whose storage got a new incarnation. */
   readonly lostIds: readonly string[];
-  /** Lets the snapshot be found this many times, and then no more. */
+  /** Makes the lookup of the snapshot succeed this many times, and fail afterwards. */
   readonly findSnapshot: (times: number) => void;
 }
 
-function write(file: string, block: number, value: number): void {
-  const descriptor = fs.openSync(file, 'r+');
-  fs.writeSync(descriptor, Buffer.alloc(BLOCK_BYTES, value), 0, BLOCK_BYTES, block * BLOCK_BYTES);
-  fs.closeSync(descriptor);
-}
-
-/** A volume of [1, 2, ...] with an image in the other pool. */
+/** Returns a scene in which a volume with the blocks [1, 2, ...] has an image in the other pool. */
 async function open(changes: Partial<ServedVolume> = {}, sync: () => Promise<void> = () => Promise.resolve()): Promise<Scene> {
-  const copies = new CopyScene(await openTwoPools(directory, {}));
-  await copies.jobs.load();
+  const copies = await openCopies();
   await copies.scene.create({ pool: 'fast', sizeBytes: SIZE_BYTES });
   const config = copies.scene.served.get('db@0')!;
   const data = config.path!;
-  for (let block = 0; block < 8; block++) write(data, block, block + 1);
+  for (let block = 0; block < 8; block++) writeBlock(data, block, block + 1);
   await copies.service.images.image({ ...DB, newUniverse: 1, pool: 'slow', limitBytes: null }, LOCAL_ASKER, CHANGES);
   await copies.run();
   const { states } = copies.scene.pools;
@@ -116,13 +109,13 @@ async function open(changes: Partial<ServedVolume> = {}, sync: () => Promise<voi
 test('an image answers where the volume is as it was at the refresh, whatever clients have written to the image', async () => {
   const { copies, ask } = await open();
   const image = [...copies.scene.served.values()].find(({ universe }) => universe === 1)!;
-  write(image.path!, 3, 66);
+  writeBlock(image.path!, 3, 66);
   expect([await ask(0), await ask(3), await ask(9)]).toEqual([1, 4, 0]);
 });
 
 test('a block that was written since the refresh is not answered, and neither is a range with one', async () => {
   const { data, bridges, ask, copies } = await open();
-  write(data, 3, 99);
+  writeBlock(data, 3, 99);
   expect([await ask(2), await ask(3), await ask(4)]).toEqual([3, null, 5]);
   const { id } = [...copies.scene.pools.states[0]!.volumes.values()][0]!;
   const storage = storageName(fs.statSync(data, { bigint: true }));
@@ -133,12 +126,12 @@ test('a block that was written since the refresh is not answered, and neither is
 
 test('a refresh answers what was written before it', async () => {
   const { copies, data, ask } = await open();
-  write(data, 3, 99);
+  writeBlock(data, 3, 99);
   const later = new CopyScene(copies.scene);
   await later.jobs.load();
   await later.service.images.refresh([{ name: 'db', universe: 1 }], null, LOCAL_ASKER, CHANGES);
   await later.run();
-  // The files of the scene are those of the first snapshot, which the refresh has removed.
+  // The scene still reports the files of the first snapshot, which the refresh has removed.
   expect(await ask(3)).toBe(null);
 });
 
@@ -186,7 +179,7 @@ test('a sync that fails answers nothing and starts a new incarnation; one that i
 test('what the sync writes back is compared, and nothing is answered if the volume has another file afterwards', async () => {
   let duringSync = (): void => undefined;
   const { ask, data } = await open({}, async () => duringSync());
-  duringSync = () => write(data, 3, 99);
+  duringSync = () => writeBlock(data, 3, 99);
   expect([await ask(2), await ask(3)]).toEqual([3, null]);
   duringSync = () => {
     fs.copyFileSync(data, `${data}.new`);

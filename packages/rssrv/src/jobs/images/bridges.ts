@@ -1,6 +1,7 @@
-// Finds an image that can answer a READ that the storage of its volume cannot execute, and counts these READs for each volume.
+// If the storage of a volume cannot execute a READ, finds an image that can answer it. Counts these READs for each volume.
 // bridged-backend.ts reads the image in the server process. Invariant: a file is passed only if, in the whole range, it has the content of
-// the volume at some moment between the READ and its answer. If that is not certain, no file is passed, and the READ keeps its error.
+// the volume at some moment between the READ and its answer. If the content is not certain, no file is passed, and the READ keeps its
+// error.
 //
 //   volume's data --same blocks now--> snapshot of the refresh --copied then--> `base` beside the image, which nobody writes to
 
@@ -26,7 +27,7 @@ const openFile = promisify(fs.open);
 const closeFile = promisify(fs.close);
 const fstat = promisify(fs.fstat) as (descriptor: number, options: { bigint: true }) => Promise<fs.BigIntStats>;
 
-/** `storage`: name of the file that the server process reads. */
+/** A request of a server process. `storage` is the name of the file that the server process reads (storage-identity.ts). */
 export type BridgeAsk =
   | {
       readonly what: 'bridge';
@@ -38,7 +39,7 @@ export type BridgeAsk =
   /** Reports that a READ was answered from the image that was passed last. */
   | { readonly what: 'bridged'; readonly volumeId: string };
 
-/** `bridgeTag`: tag of the passed file; null if no image can answer. */
+/** `bridgeTag` is the tag of the passed file; null if no image can answer. */
 export interface BridgeAnswer {
   readonly bridgeTag: number | null;
 }
@@ -52,11 +53,14 @@ export interface BridgedReads {
 export interface BridgesPorts {
   readonly clock: Clock;
   readonly log: Pick<Log, 'warn'>;
-  /** Null if this machine cannot compare the extents of files. */
+  /** Compares the extents of files; null if this machine cannot compare extents. */
   readonly changedData: ChangedData | null;
   pools(): readonly PoolState[];
   served(id: string): ServedVolume | null;
-  /** Makes the clients' writes durable, with the listener's descriptor, which gets each write-back error since the last new incarnation. */
+  /**
+   * Makes the clients' writes durable. Uses the listener's descriptor, to which the kernel reports each write-back error since the last new
+   * incarnation.
+   */
   sync(volumeId: string): Promise<void>;
   /** Starts a new incarnation of the volume's storage, because a sync has failed. */
   lost(volumeId: string): void;
@@ -68,10 +72,10 @@ interface AskingSession {
   readonly workerSession: { pass(descriptors: readonly number[]): Promise<number> };
 }
 
-/** An image, and the files that determine whether it can answer. */
+/** An image, and the files that determine whether the image can answer a READ. */
 interface Candidate {
   readonly text: string;
-  /** Names of the pools with these files. */
+  /** Names of the pools that have the files below. */
   readonly pools: readonly string[];
   readonly snapshotId: string;
   readonly snapshotFile: string;
@@ -80,7 +84,7 @@ interface Candidate {
 }
 
 interface BridgeRecord extends BridgedReads {
-  /** Pool of the volume at that time. The record no longer counts when the volume is in another pool. */
+  /** Pool that the volume was in when the image answered. The record no longer counts when the volume is in another pool. */
   readonly poolId: string;
   readonly reportedMs: number;
   readonly reportedReads: number;
@@ -90,7 +94,7 @@ export class Bridges {
   private readonly ports: BridgesPorts;
   private readonly turns: PoolTurns;
   private readonly records = new Map<string, BridgeRecord>();
-  /** Volume id -> the image that was passed last. */
+  /** Maps each volume id to the image whose file was passed last. */
   private readonly lastImages = new Map<string, string>();
 
   constructor(ports: BridgesPorts) {
@@ -98,7 +102,7 @@ export class Bridges {
     this.turns = new PoolTurns(ports.clock);
   }
 
-  /** Never rejects. */
+  /** Answers a request of a server process. Never rejects. */
   async answer({ uses, workerSession }: AskingSession, ask: BridgeAsk): Promise<BridgeAnswer | null> {
     const volume = uses.isGranted(ask.volumeId) ? this.ports.served(ask.volumeId) : null;
     if (volume === null) return { bridgeTag: null };
@@ -110,12 +114,15 @@ export class Bridges {
       const descriptor = await this.inTime((isOver) => this.fileFor(volume, ask, isOver));
       return { bridgeTag: descriptor === null ? null : await workerSession.pass([descriptor]) };
     } catch {
-      // The READ fails as it would without an image, and its error is in the log already.
+      // The READ fails as it would without an image, and the log already contains the error of the READ.
       return { bridgeTag: null };
     }
   }
 
-  /** Null: no image has answered for the volume in its present pool, or none within BRIDGED_SHOWN_MS. */
+  /**
+   * Returns the READs of a volume that images have answered. Returns null if no image has answered since the volume is in its present pool,
+   * or within BRIDGED_SHOWN_MS.
+   */
   of(volumeId: string): BridgedReads | null {
     const record = this.records.get(volumeId);
     if (record === undefined || Math.abs(this.ports.clock.wallMs() - record.lastMs) > BRIDGED_SHOWN_MS) return null;
@@ -123,7 +130,7 @@ export class Bridges {
     return isThere ? { reads: record.reads, lastMs: record.lastMs } : null;
   }
 
-  /** Returns a descriptor, which the caller closes; null if no image can answer. */
+  /** Returns a descriptor of an image's file, which the caller closes; null if no image can answer. */
   private async fileFor(volume: ServedVolume, ask: Extract<BridgeAsk, { what: 'bridge' }>, isOver: () => boolean): Promise<number | null> {
     const calls = this.ports.changedData;
     const { path, storage, pool, layout, snapshotOf } = volume;
@@ -183,13 +190,14 @@ export class Bridges {
       const data = await open(path);
       if (storageName(await fstat(data, { bigint: true })) !== storage) return null;
       const snapshot = await open(snapshotFile);
-      // The snapshot may have been removed before its file was opened, and another one may have its name.
+      // Check that the opened file belongs to the snapshot: before the open, the snapshot may have been removed, and another snapshot may
+      // have got its name.
       if (this.ports.placeOf(snapshotId)?.files[0]?.path !== snapshotFile) return null;
-      // Before an answered write is written back, the file system still reports shared blocks. If a write is lost, the content of the
-      // volume is unknown.
+      // Sync first, because the file system still reports shared blocks until an answered write is written back. If the sync reports a lost
+      // write, the content of the volume is unknown.
       await this.sync(id);
       for await (const _changed of calls.ranges(snapshot, data, positionBytes, positionBytes + lengthBytes)) return null;
-      // The sync may have been of another file.
+      // If the storage of the volume has changed, the sync may have been a sync of another file.
       if (this.ports.served(id)?.storage !== storage) return null;
       opened.splice(opened.indexOf(image), 1);
       return image;
@@ -199,20 +207,21 @@ export class Bridges {
   }
 
   /**
-   * Throws if the storage reports an error, or does not answer. A new descriptor would not get errors that were reported earlier, and a
-   * session that begins later would not get the errors reported to it.
+   * Syncs the volume. Throws if the storage reports an error, or does not answer. The sync uses the listener's descriptor, because a new
+   * descriptor would not get errors that the kernel has already reported. After an error, a new incarnation begins, because a session that
+   * begins later would not get the error that was reported here.
    */
   private async sync(id: string): Promise<void> {
     try {
       await this.ports.sync(id);
     } catch (thrown) {
-      // After E_TIMEOUT, the sync continues, and reports a failure itself.
+      // After E_TIMEOUT, the sync continues. If it fails later, the sync itself reports the failure.
       if (toRsError(thrown).code !== 'E_TIMEOUT') this.ports.lost(id);
       throw thrown;
     }
   }
 
-  /** Rejects after BRIDGE_LOOK_MAX_MS. A file that is found later is closed. */
+  /** Searches for a file with `look`. Rejects after BRIDGE_LOOK_MAX_MS; if `look` finds a file later, the file is closed. */
   private inTime(look: (isOver: () => boolean) => Promise<number | null>): Promise<number | null> {
     return new Promise((resolve, reject) => {
       let isOver = false;

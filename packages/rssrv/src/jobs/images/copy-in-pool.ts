@@ -1,5 +1,5 @@
-// Makes the file that a copy between a volume and its image fills. The file is in the target pool's folder `moving` until it is complete.
-// to-image.ts and from-image.ts fill it. Invariant: a job continues only a file that it has made.
+// Makes the file for a copy between a volume and its image. to-image.ts and from-image.ts fill the file. It is in the target pool's folder
+// `moving` until it is complete. Invariant: a job continues only a file that the job itself has made.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { stateOf } from '../copies/copy-source.ts';
@@ -26,7 +26,10 @@ export class CopyInPool {
     this.pools = pools;
   }
 
-  /** Makes the file of the copy, or finds the one from before a restart. `from`: the content with which the file began; null: zeros. */
+  /**
+   * Makes the file of the copy. If the job made the file before a restart, finds this file instead. `from` in the result is the content
+   * with which the file began; null if the file began with zeros.
+   */
   async prepared<Base extends CopyBase>(
     job: RunningJob,
     pool: PoolState,
@@ -52,7 +55,10 @@ export class CopyInPool {
     return { copyStamp, from: isBegun ? base : null };
   }
 
-  /** Saves a position up to which the copy is durable. Throws E_SPACE before the pool is full, because writes to it would then wait. */
+  /**
+   * Saves a position up to which the copy is durable. Throws E_SPACE if the pool is nearly full, because writes of clients to a full pool
+   * would wait.
+   */
   async reached(job: RunningJob, positionBytes: number): Promise<void> {
     await this.save(job, positionBytes);
     const { record } = job;
@@ -74,7 +80,7 @@ export class CopyInPool {
     if (pool !== undefined) await this.onDisk(pool, (files) => new MoveFiles(files).discard(id)).catch(() => undefined);
   }
 
-  /** Throws JobEnds if the pool cannot be used now. */
+  /** Returns the target pool of a job. Throws JobEnds if the pool cannot be used now. */
   poolOf({ toId, to }: JobRecord): PoolState {
     const pool = this.pools.states.find((one) => one.isOpen && one.trouble === null && one.identity?.id === toId);
     if (pool !== undefined) return pool;

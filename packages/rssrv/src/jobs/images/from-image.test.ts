@@ -1,25 +1,27 @@
-// Volumes that get the content of an image in another pool. After a stop of the server at a step on disk, the volume has its old content or
-// that of the image, and the next start finishes the job and leaves nothing. Also copied ranges, holders, and volumes that have grown. Any
-// file system suffices, because a stand-in compares contents in place of extents.
+// Volumes that get the content of an image in another pool. After a stop of the server at a step on disk, the volume has either its old
+// content or the content of the image. The next start finishes the job, and no temporary file remains. Other tests check which ranges are
+// copied, holders, and volumes that have grown. Any file system suffices, because a stand-in compares contents in place of extents.
 
 import fs from 'node:fs';
 import path from 'node:path';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { expect, test } from 'vitest';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
 import { snapshotPaths } from '../../pools/snapshots/snapshot-record.ts';
-import type { JobServicePorts } from '../orders/job-service.ts';
+import type { JobServicePorts } from '../service/job-service.ts';
 import type { Changes } from '../../pools/requests/requests.ts';
 import { snapshotsOf } from '../../snapshots/snapshot-rules.ts';
 import { CopyScene, DB } from '../../testing/copy-scene.ts';
-import type { SceneOptions } from '../../testing/pool-scene.ts';
+import { eachStop, type Run, type Stop } from '../../testing/stopped-verbs.ts';
 import { WHOLE_TURN } from '../../testing/whole-turn.ts';
-import { directory, openTwoPools, parent, useTwoPools } from '../../testing/two-pools.ts';
+import { directory, openCopies, openTwoPools, useTwoPools, writeBlock } from '../../testing/two-pools.ts';
 
 const BLOCK_BYTES = 4_096;
 const SIZE_BYTES = 16 * BLOCK_BYTES;
 const STOPS_MS = 120_000;
-/** Steps at which the server stops. Other tests stop at the other steps, which make and remove a snapshot. */
+/**
+ * Steps at which these tests stop the server. The job has further steps, which make and remove a snapshot; other tests stop the server at
+ * those steps.
+ */
 const STEPS = new Set([
   ...['move: begun', 'restore: data', 'snapshot: prepared', 'change: commit', 'rollback: replaced', 'snapshot: commit'],
   ...['move: discarded', 'snapshot removal: commit'],
@@ -28,18 +30,10 @@ const CHANGES: Changes = { run: (change) => change(WHOLE_TURN), checkWanted: () 
 
 useTwoPools();
 
-async function open(at = directory, options: Partial<SceneOptions> = {}): Promise<CopyScene> {
-  const copies = new CopyScene(await openTwoPools(at, options));
-  await copies.jobs.load();
-  return copies;
-}
-
-/** Writes to the file that is served, like a client. */
+/** Writes to the file that the server serves, as a client would. */
 function write({ scene }: CopyScene, universe: number, block: number, value: number): void {
   const file = [...scene.served.values()].find((one) => one.universe === universe)!.path!;
-  const descriptor = fs.openSync(file, 'r+');
-  fs.writeSync(descriptor, Buffer.alloc(BLOCK_BYTES, value), 0, BLOCK_BYTES, block * BLOCK_BYTES);
-  fs.closeSync(descriptor);
+  writeBlock(file, block, value);
 }
 
 function blocksIn(file: string): number[] {
@@ -47,7 +41,7 @@ function blocksIn(file: string): number[] {
   return [0, 1, 2, 3].map((block) => content[block * BLOCK_BYTES]!);
 }
 
-/** The first blocks of the volume, as its pool has it. */
+/** Returns the bytes of the first blocks of the volume in its pool. */
 function blocksOf(at: string): number[] {
   const folder = path.join(at, 'fast', 'volumes');
   return blocksIn(path.join(folder, fs.readdirSync(folder)[0]!, 'data'));
@@ -63,12 +57,12 @@ const restore = (copies: CopyScene) => copies.service.images.restore(DB, 1, null
 /** Reopens the pools in a new scene, because a scene can run its jobs only once. */
 async function again(copies: CopyScene): Promise<CopyScene> {
   await copies.scene.pools.close();
-  return open(copies.scene.directory);
+  return openCopies(copies.scene.directory);
 }
 
-/** A volume of [7, 99, 8, 0] with an image of [7, 0, 8, 66], which was [7, 0, 8, 0] when it was made. */
+/** Returns a scene with a volume of [7, 99, 8, 0] and an image of [7, 0, 8, 66]. The image was [7, 0, 8, 0] when it was made. */
 async function withImage(at: string): Promise<CopyScene> {
-  const copies = await open(at);
+  const copies = await openCopies(at);
   await copies.scene.create({ pool: 'fast', sizeBytes: SIZE_BYTES });
   write(copies, 0, 0, 7);
   write(copies, 0, 2, 8);
@@ -90,7 +84,7 @@ test('a volume gets the content of its image, of which only what clients have wr
   const kept = snapshotsOf({ pool: fast!, manifest: manifest! }).list.find(({ name }) => name.startsWith('before-restore-'))!;
   const folder = path.join(directory, 'fast', 'volumes', manifest!.id);
   expect(blocksIn(snapshotPaths.data(folder, kept.name))).toEqual([7, 99, 8, 0]);
-  // The snapshot that the job has made of the image is gone.
+  // The job has removed the snapshot that it had made of the image.
   expect([...slow!.snapshots.values()].flatMap(({ list }) => list)).toEqual([]);
   expect([leftIn(directory), copies.scene.served.has('db@0'), copies.scene.picture().includes('finding')]).toEqual([[], true, false]);
   await copies.scene.pools.close();
@@ -100,7 +94,7 @@ test('a file that another refresh has put beside the image meanwhile is not comp
   await (await withImage(directory)).scene.pools.close();
   const base = path.join(directory, 'slow', 'volumes', fs.readdirSync(path.join(directory, 'slow', 'volumes'))[0]!, 'base');
   const data = path.join(path.dirname(base), 'data');
-  const copies = await open(directory, {
+  const copies = await openCopies(directory, {
     reached: (step) => {
       if (step !== 'move: begun' || fs.existsSync(`${base}.old`)) return;
       fs.renameSync(base, `${base}.old`);
@@ -117,40 +111,32 @@ test('a file that another refresh has put beside the image meanwhile is not comp
 test('after a stop at each step, the volume has its old content or that of the image, and the next start finishes it', {
   timeout: STOPS_MS,
 }, async () => {
-  const whole = async (at: string, reached: (step: string) => void): Promise<void> => {
-    const copies = await open(at, { reached });
+  const seen = new Set<string>();
+  const run: Run = async (at, reached) => {
+    await (await withImage(at)).scene.pools.close();
+    const copies = await openCopies(at, { reached });
     await restore(copies);
     await copies.run();
     await copies.scene.pools.close();
   };
-  const steps: string[] = [];
-  await (await withImage(directory)).scene.pools.close();
-  await whole(directory, (step) => steps.push(step));
-  expect([...STEPS].filter((step) => !steps.includes(step))).toEqual([]);
-  const seen = new Set<string>();
-  for (const [index, step] of steps.entries()) {
-    if (!STEPS.has(step) || steps.includes(step, index + 1)) continue;
-    const [at, moved] = [path.join(parent, 'run'), path.join(parent, `stop${index}`)];
-    await (await withImage(at)).scene.pools.close();
-    let count = 0;
-    await whole(at, () => void (count++ === index && fs.renameSync(at, moved))).catch(() => undefined);
-    const first = await open(moved);
-    const found = JSON.stringify(blocksOf(moved));
+  const check = async ({ step, at }: Stop): Promise<void> => {
+    const first = await openCopies(at);
+    const found = JSON.stringify(blocksOf(at));
     expect([step, found]).toEqual([step, expect.stringMatching(/^\[7,(99,8,0|0,8,66)\]$/)]);
     seen.add(found);
     await first.scene.pools.close();
-    const after = await open(moved);
+    const after = await openCopies(at);
     await after.run();
     const isAsked = after.jobs.list.length > 1;
-    expect([step, after.jobs.list.map(({ state }) => state), leftIn(moved)]).toEqual([step, isAsked ? ['done', 'done'] : ['done'], []]);
-    if (isAsked) expect([step, blocksOf(moved)]).toEqual([step, [7, 0, 8, 66]]);
+    expect([step, after.jobs.list.map(({ state }) => state), leftIn(at)]).toEqual([step, isAsked ? ['done', 'done'] : ['done'], []]);
+    if (isAsked) expect([step, blocksOf(at)]).toEqual([step, [7, 0, 8, 66]]);
     const kept = [...after.scene.pools.states[0]!.snapshots.values()][0]!.list.filter(({ name }) => name.startsWith('before-restore-'));
     expect([step, kept.length]).toEqual([step, isAsked ? 1 : 0]);
     expect(after.scene.picture(), step).not.toContain('finding');
     await after.scene.pools.close();
-    await removeFolder(at);
-    await removeFolder(moved);
-  }
+  };
+  const isLeftOut = (step: string, index: number, all: readonly string[]): boolean => !STEPS.has(step) || all.includes(step, index + 1);
+  expect(await eachStop(run, check, { isLeftOut })).toEqual(expect.arrayContaining([...STEPS]));
   expect(seen).toEqual(new Set(['[7,99,8,0]', '[7,0,8,66]']));
 });
 
@@ -184,7 +170,7 @@ test('a volume that has grown keeps its size, and the rest is zeros', async () =
   await copies.scene.pools.close();
 });
 
-// Regression: the volume had its new size and a file of the old size, so it was no longer served.
+// Regression: the volume had its new size but a file of the old size, so the server no longer served the volume.
 test('a volume that grows while it is restored is served, gets the content of its image, and keeps its size', async () => {
   let copies = await withImage(directory);
   await copies.scene.pools.close();

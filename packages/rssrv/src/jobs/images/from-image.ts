@@ -1,6 +1,7 @@
 // Gives a volume the content of an image in another pool, as a job: copies a snapshot of the image, or only the data written to the image
-// since its refresh. Invariants: the volume keeps its content until the copy is complete, and then has that of one moment of the image; the
-// old content becomes a snapshot, whose id is in the job record, so that a restart knows whether the volume has the copy.
+// since its refresh. Invariants: the volume keeps its content until the copy is complete, and then gets the content that the image had at
+// one moment; the old content becomes a snapshot, whose id is in the job record, so that after a restart the job knows whether the volume
+// already has the copy.
 
 import { open, rename } from 'node:fs/promises';
 import { randomUUID } from 'node:crypto';
@@ -29,9 +30,9 @@ export interface FromImagePorts extends ToVolumePorts {
 
 type Restore = Extract<CopyTarget, { kind: 'restore' }>;
 
-/** The content that the volume and the image had in common after the last refresh. */
+/** The content that the volume and the image had in common at the last refresh. */
 interface Base extends CopyBase {
-  /** Path of the file with the same content in the pool of the image. */
+  /** Path of the file in the image's pool that has this common content. */
   readonly imageFile: string;
 }
 
@@ -65,7 +66,7 @@ export class FromImage {
       if ((await copy.stat()).size < sizeBytes) await copy.truncate(sizeBytes);
       const base = from === null ? null : await VolumeContent.open([from.imageFile], { kind: 'simple' });
       if (base !== null) files.push(base);
-      // A refresh of the image may have replaced the file of the base before it was opened.
+      // A refresh of the image may have replaced the file of the base before this function opened it.
       if (from !== null && (await this.baseOf(pool, source, target))?.key !== from.key)
         throw new JobEnds({ kind: 'waits', reason: 'The image was refreshed meanwhile' });
       const toBytes = Math.min(sizeBytes, source.record.sizeBytes);
@@ -82,7 +83,7 @@ export class FromImage {
         `volume ${target.name}, which is being restored`,
       );
     } catch (thrown) {
-      // For example, a snapshot of the volume is being made.
+      // E_BUSY is temporary: for example, a snapshot of the volume is being made. The job then waits.
       if (toRsError(thrown).code === 'E_BUSY') throw new JobEnds({ kind: 'waits', reason: toRsError(thrown).message });
       throw thrown;
     }
@@ -92,7 +93,7 @@ export class FromImage {
     return this.copies.discard(record, id);
   }
 
-  /** Null: the pools have no content in common, so everything is copied. */
+  /** Returns the content that both pools have in common; null if they have none, so that everything is copied. */
   private async baseOf(pool: PoolState, { pool: imagePool, manifest: image }: CopySource, target: Restore): Promise<Base | null> {
     const base = image.image?.base;
     const manifest = this.volumeIn(pool, target);
@@ -110,13 +111,13 @@ export class FromImage {
     throw new RsError('E_UNKNOWN_VOLUME', `Volume ${name} is no longer in pool ${pool.name}: it was removed or moved meanwhile`);
   }
 
-  /** Repeats the checks of the request, and gives the volume its new content. The caller must make no other change meanwhile. */
+  /** Repeats the checks of the request, and gives the volume its new content. The caller must make no other change during this call. */
   private async commit(record: JobRecord, source: CopySource, target: Restore, copyStamp: string, sizeBytes: number): Promise<void> {
     const { clock, verbs, snapshots } = this.ports;
     const asker = this.ports.askerOf(record.by);
     const stamp = { id: randomUUID(), newId: randomUUID, request: null, nowMs: clock.wallMs() };
     const manifest = this.volumeIn(this.copies.poolOf(record), target);
-    // Wait, because a file that is shorter than its volume is not served.
+    // The job waits and then extends the copy, because the server does not serve a file that is shorter than its volume.
     if (manifest.sizeBytes !== sizeBytes) throw new JobEnds({ kind: 'waits', reason: `volume ${target.name} has grown meanwhile` });
     const { source: volume, planned } = decideCopiedRestore(this.ports.catalogue(), manifest, source, asker, stamp);
     const kept = { ...planned.kept, id: target.keptId };
@@ -124,7 +125,7 @@ export class FromImage {
   }
 }
 
-/** Puts the copy beside the data of the volume. Returns its stamp. */
+/** Renames the copy into the folder of the volume, beside the volume's data. Returns the stamp of the copy. */
 async function takeOver(files: SnapshotFiles, was: Manifest, copyStamp: string): Promise<string> {
   const next = await files.roomForNext(was);
   const moving = poolPaths.movingVolume(files.directory, was.id);

@@ -1,6 +1,6 @@
-// Decides whether an image can be made, refreshed, split, or used to restore its volume, and makes the new manifests. Pure: image-verbs.ts
-// carries the decisions out. Invariants: an image and its volume are related by ids, not by names; a volume that a client may not attach
-// does not exist for that client.
+// Decides whether an image can be made, refreshed, split, or used to restore its volume, and makes the new manifests. This module is pure,
+// and image-verbs.ts carries the decisions out. Invariants: an image and its volume are related by ids, not by names; a volume that a
+// client may not attach does not exist for that client.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Asker } from '../../pools/asker.ts';
@@ -25,22 +25,25 @@ import { refreshed } from '../../pools/repair/image-repair.ts';
 import { decideOtherContent, type PlannedRollback } from '../../snapshots/snapshot-rules.ts';
 import { IMAGES_AT_ONCE_MAX } from '../limits.ts';
 
-/** An image, and the volume that it belongs to. */
+/** An image, and the volume to which the image belongs. */
 export interface ImagePair {
   readonly image: Found;
   readonly relation: ImageRelation;
   readonly source: Found;
 }
 
-/** A refresh of an image, before its new file exists. */
+/** A planned refresh of an image, whose new file does not exist yet. */
 export interface PlannedRefresh extends ImagePair {
   readonly next: Omit<PreparedRefresh, 'stamp'>;
 }
 
-/** State of the volume that an image belongs to. `unknown`: a pool that may have the volume is not open. */
+/** State of the volume that an image belongs to. `unknown` means that the volume was not found, but a pool that is not open may have it. */
 export type SourceState = 'present' | 'removed' | 'deleted' | 'unknown';
 
-/** Returns a new image's manifest without stamps, and its volume. `into`: pool; null: that of the volume. Throws if not possible. */
+/**
+ * Returns the manifest of a new image, without stamps, and the image's volume. `into` is the pool for the image; null for the pool of the
+ * volume. Throws if the image cannot be made.
+ */
 export function decideImage(
   catalogue: Catalogue,
   wanted: VolumeName,
@@ -61,7 +64,7 @@ export function decideImage(
 
 type ImageManifest = Omit<Manifest, 'stamps'> & { readonly image: ImageRelation };
 
-/** Returns the manifest of a new image in this pool, without stamps. Throws if it cannot be made. */
+/** Returns the manifest of a new image in this pool, without stamps. Throws if the image cannot be made. */
 export function decideCopiedImage(
   catalogue: Catalogue,
   { pool: home, manifest: was }: Found,
@@ -91,7 +94,10 @@ export function decideCopiedImage(
   return { ...base, ...flags, ...rights, image };
 }
 
-/** Returns an image that is refreshed from another pool, with its relation. Throws if that is not possible, or no longer possible. */
+/**
+ * Returns an image that is refreshed from another pool, with its relation to the volume. Throws if the image cannot be refreshed, or no
+ * longer can.
+ */
 export function decideCopiedRefresh(
   catalogue: Catalogue,
   wanted: VolumeName & { readonly id: string },
@@ -116,7 +122,7 @@ function checkGrowth(catalogue: Catalogue, { image, source }: ImagePair, asker: 
   checkPromise(image.pool, moreBytes);
 }
 
-/** Returns the images with their volumes. Throws unless all are images that can be refreshed by the asker. */
+/** Returns the images with their volumes. Throws if one of them is not an image, or if the asker may not refresh it. */
 export function findPairs(catalogue: Catalogue, wanted: readonly VolumeName[], asker: Asker): readonly ImagePair[] {
   return wanted.map((name) => pairOf(catalogue, findImage(catalogue, name, asker, 'refresh images'), asker, 'refresh images'));
 }
@@ -125,7 +131,10 @@ export function isInOtherPool({ image, source }: ImagePair): boolean {
   return image.pool.name !== source.pool.name;
 }
 
-/** Returns refreshes of several images to one moment. The commit of the first one commits all. Throws if one is not possible. */
+/**
+ * Plans the refreshes of several images to one moment. The commit of the first refresh commits all of them. Throws if one of the refreshes
+ * is not possible.
+ */
 export function decideRefresh(
   catalogue: Catalogue,
   wanted: readonly VolumeName[],
@@ -153,29 +162,32 @@ export function decideRefresh(
   }
   return pairs.map((pair) => {
     const { image, source } = pair;
-    // An image never shrinks, even if its volume was replaced by a smaller one because the pool was restored.
+    // An image never shrinks. Its volume may have become smaller if the volume's pool was restored.
     const sizeBytes = Math.max(image.manifest.sizeBytes, source.manifest.sizeBytes);
     return { ...pair, next: { ...group, sizeBytes, request } };
   });
 }
 
-/** Returns the manifest of an image whose refresh is prepared, until the first image commits it. */
+/**
+ * Returns the manifest of an image whose refresh is prepared. The manifest holds until the commit of the first image, which commits all
+ * refreshes.
+ */
 export function preparedManifest({ image: { manifest }, relation, source, next }: PlannedRefresh, stamp: string): Manifest {
   return { ...manifest, image: { ...named(relation, source), next: { ...next, stamp } } };
 }
 
-/** The manifest of an image after its refresh. */
+/** Returns the manifest of an image after its refresh. */
 export function refreshedManifest({ image: { manifest }, relation, source, next }: PlannedRefresh, stamp: string): Manifest {
   const image = refreshed(named(relation, source), next);
   return { ...manifest, sizeBytes: next.sizeBytes, thick: false, stamps: [stamp], image, request: next.request };
 }
 
-/** The relation with the present name of the volume. */
+/** Returns the relation with the present name of the volume, for a new manifest. */
 function named({ next: _next, base: _base, ...relation }: ImageRelation, { manifest: { name, universe } }: Found): ImageRelation {
   return { ...relation, ofName: name, ofUniverse: universe };
 }
 
-/** Plans to give a volume the content of its image in this universe. Throws if that is not possible. */
+/** Plans to restore a volume from its image in this universe. Throws if the restore is not possible. */
 export function decideImageRestore(
   catalogue: Catalogue,
   wanted: VolumeName,
@@ -189,7 +201,7 @@ export function decideImageRestore(
   return { image, relation, source, planned: decideOtherContent(catalogue, source, asker, stamp, 'restore') };
 }
 
-/** Plans to give a volume the content of its image in another pool. Throws if that is not possible, or no longer possible. */
+/** Plans to restore a volume from its image in another pool. Throws if the restore is not possible, or no longer possible. */
 export function decideCopiedRestore(
   catalogue: Catalogue,
   wanted: VolumeName & { readonly id: string },
@@ -208,7 +220,7 @@ export function decideCopiedRestore(
   return { source, planned: decideOtherContent(catalogue, source, asker, stamp, 'restore') };
 }
 
-/** Returns a volume with its image in this universe. Throws if the asker may not restore the volume from the image. */
+/** Returns a volume and its image in this universe. Throws if the asker may not restore the volume from the image. */
 export function findRestore(catalogue: Catalogue, wanted: VolumeName, universe: number, asker: Asker): ImagePair {
   const source = findVolume(catalogue, wanted, asker);
   checkChange(catalogue, asker, source.pool, source.manifest, 'restore volumes');
@@ -223,7 +235,10 @@ export function decideSplit(catalogue: Catalogue, wanted: VolumeName, asker: Ask
   return { ...found, now: { ...others, request } };
 }
 
-/** Returns the image of a volume in a universe: the image with the volume's name, or else the only image. */
+/**
+ * Returns the image of a volume in a universe: the image with the volume's name, or, if no image has this name, the only image of the
+ * volume in the universe.
+ */
 function imageIn(catalogue: Catalogue, { manifest }: Found, universe: number, asker: Asker): Found {
   const found = imagesOf(catalogue, manifest.id).filter((one) => one.manifest.universe === universe);
   const [first, second] = found;
@@ -242,14 +257,14 @@ function imageIn(catalogue: Catalogue, { manifest }: Found, universe: number, as
   return findImage(catalogue, same.manifest, asker, 'restore volumes');
 }
 
-/** All images of a volume in open pools. */
+/** Returns all images of a volume in open pools. */
 export function imagesOf({ pools }: Catalogue, volumeId: string): Found[] {
   return pools.flatMap((pool) =>
     [...pool.volumes.values()].filter(({ image }) => image?.ofId === volumeId).map((manifest) => ({ pool, manifest })),
   );
 }
 
-/** Throws E_USAGE if the volume is no image, and the errors of `findVolume`. */
+/** Finds an image by its name. Throws E_USAGE if the volume with this name is no image. Throws the errors of `findVolume`. */
 function findImage(catalogue: Catalogue, wanted: VolumeName, asker: Asker, what: string): Found {
   const found = findVolume(catalogue, wanted, asker);
   checkChange(catalogue, asker, found.pool, found.manifest, what);
@@ -263,7 +278,10 @@ function relationOf({ manifest }: Found): ImageRelation {
   throw new RsError('E_USAGE', `Volume ${text} is no image: volume image NAME --universe N makes one of volume NAME`, { volume: text });
 }
 
-/** Returns the image with its volume. Throws E_UNKNOWN_VOLUME or E_POOL, with the state of the volume. */
+/**
+ * Returns the image and its volume. If the volume cannot be found, throws E_UNKNOWN_VOLUME or E_POOL; the error names the state of the
+ * volume.
+ */
 function pairOf(catalogue: Catalogue, image: Found, asker: Asker, what: string): ImagePair {
   const relation = relationOf(image);
   const text = volumeText(image.manifest);

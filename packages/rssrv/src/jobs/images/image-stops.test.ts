@@ -1,5 +1,5 @@
-// A stop after each step of each change of images: the next start finds all of the change or nothing, with the right content in each file,
-// and leaves nothing behind. Images that are refreshed to one moment change together, even in two pools.
+// A stop of the server after each step of each change of images: the next start finds either the whole change or no change, with the right
+// content in each file, and deletes unfinished files. Images that are refreshed to one moment change together, even in two pools.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -90,7 +90,8 @@ test('a refresh of three images in two pools at one moment', { timeout: STOPS_MS
   const states = found.map(([, state]) => state);
   const first = states.indexOf('after');
   expect(states).toEqual([...new Array<string>(first).fill('before'), ...new Array<string>(states.length - first).fill('after')]);
-  // Before the commit: two steps for each new file, one for each prepared image. Then two for the first image, three for each other.
+  // Before the commit, each new file takes two steps, and each prepared image takes one step. Afterwards, the first image takes two steps,
+  // and each other image takes three.
   expect([first, states.length]).toEqual([8, 17]);
 });
 

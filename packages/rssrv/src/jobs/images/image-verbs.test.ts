@@ -1,5 +1,5 @@
-// Commands about images: content, refusals, the effects of renaming, growing, removing or copying the volume, repeated requests, and
-// failures of a step or of the moment. image-stops.test.ts tests stops of the server.
+// Commands about images: the content of images, refusals, what happens when the volume is renamed, grown, removed or copied, repeated
+// requests, and failures of a step or of the moment. image-stops.test.ts tests stops of the server.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -32,7 +32,7 @@ function fill(scene: PoolScene, volume: { name: string; universe: number }, valu
   fs.writeFileSync(dataOf(found), Buffer.alloc(found.manifest.sizeBytes, value));
 }
 
-/** Returns the value that fills each MiB. */
+/** Returns, for each MiB of the volume, the value that fills it. */
 function contentOf(scene: PoolScene, volume: { name: string; universe: number }): number[] {
   const content = fs.readFileSync(dataOf(find(scene, volume)));
   return Array.from({ length: content.length / MIB }, (_, index) => {
@@ -95,7 +95,7 @@ test('a volume gets the content of its image, and keeps what was there as a snap
   expect(kept!.name).toMatch(/^before-restore-/);
   await scene.snapshots.rollback({ ...DB, snapshot: kept!.name }, LOCAL_ASKER, null);
   expect(contentOf(scene, DB)).toEqual([2, 0]);
-  // The relation of image and volume does not depend on their contents.
+  // The refresh succeeds, because the relation of image and volume does not depend on what they contain.
   await scene.images.refresh([IMAGE], LOCAL_ASKER, null);
   expect(contentOf(scene, IMAGE)).toEqual([2, 0]);
 });
@@ -151,7 +151,7 @@ describe('the holders', () => {
     const both = [{ name: 'log', universe: 1 }, IMAGE];
     await expect(scene.images.refresh(both, LOCAL_ASKER, null)).rejects.toMatchObject({ code: 'E_HELD' });
     expect([scene.picture(), scene.served.size]).toEqual([before, 4]);
-    // A volume can be restored from a held image, and an image refreshed from a held volume.
+    // A restore is possible while a client holds the image, and a refresh while a client holds the volume.
     await scene.images.restore(DB, 1, LOCAL_ASKER, null);
     scene.used.clear();
     scene.used.add(find(scene, DB).manifest.id);
@@ -170,7 +170,8 @@ describe('the relation', () => {
     fill(scene, IMAGE, 5);
     await scene.images.restore({ name: 'data', universe: 0 }, 1, LOCAL_ASKER, null);
     expect(contentOf(scene, { name: 'data', universe: 0 })).toEqual([5]);
-    // The image with the name of the volume is chosen; several images with other names are refused.
+    // If the volume has several images in the universe, the server chooses the image with the volume's name. If no image has this name, it
+    // refuses the restore.
     await scene.images.image({ name: 'data', universe: 0 }, 1, LOCAL_ASKER, null);
     await scene.images.restore({ name: 'data', universe: 0 }, 1, LOCAL_ASKER, null);
     await scene.verbs.rename({ name: 'data', universe: 1 }, { name: 'other', universe: 1 }, LOCAL_ASKER, null);
@@ -299,7 +300,7 @@ describe('failures', () => {
       count = -1;
       const found = images.map((one) => contentOf(scene, one)[0]);
       const waits = images.some((one) => find(scene, one).manifest.image!.next !== undefined);
-      // A pool that failed finishes the change when it is opened again.
+      // If a pool failed during the change, the server finishes the change when the pool is opened again.
       await scene.pools.close();
       const again = await PoolScene.open(at, { clock: systemClock, names: ['fast', 'slow'] });
       scenes.push(again);

@@ -1,7 +1,8 @@
 // Makes, refreshes and splits images, and restores volumes from images, if image and volume are in one pool. image-rules.ts decides, and
 // SnapshotFiles changes the disk. A clone of a file becomes the data of another volume, so no content is copied. The caller makes one
-// change at a time. Invariants: an image or a restored volume has the content of one moment, that before or after the change; of images
-// that are refreshed together, all have the new moment or none; a request that is repeated after a crash is not executed again (C4).
+// change at a time. Invariants: at any time, an image or a restored volume has either its whole old content or the whole content of one new
+// moment; if images are refreshed together, either all of them have the new moment or none has it; a request that is repeated after a crash
+// is not executed again (C4).
 
 import { rm } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -37,14 +38,17 @@ export interface ImageVerbsPorts {
   readonly log: Pick<Log, 'error'>;
   /** Returns a new random UUID in lower case. */
   readonly newId: () => string;
-  /** Volumes of sections [volume]. */
+  /** Returns the volumes that `[volume]` sections configure. */
   configured(): readonly ConfiguredVolume[];
 }
 
 /** A refresh whose new file is being made. */
 interface Copied extends PlannedRefresh {
   readonly file: string;
-  /** Copy of the volume. String: path of the new file of another image of the same volume, which is cloned in place of a second copy. */
+  /**
+   * The copy of the volume at the moment. If another image of the same volume already has a copy, this is the path of that image's new
+   * file, which is then cloned.
+   */
   readonly copy: FileCopy | string;
 }
 
@@ -76,17 +80,17 @@ export class ImageVerbs {
     return this.now(manifest.id) ?? { pool, manifest };
   }
 
-  /** True if this request has made or refreshed images before. */
+  /** Returns true if this request has made or refreshed images before. */
   isDone(requestId: string | null): boolean {
     return this.doneBy(requestId).length > 0;
   }
 
-  /** True if this request has restored a volume before. */
+  /** Returns true if this request has restored a volume before. */
   isRestored(requestId: string | null): boolean {
     return this.ports.verbs.doneBy(requestId) !== null;
   }
 
-  /** Refreshes images that no client uses, all to one moment (P1). */
+  /** Refreshes images that no client uses. All images get the content of the same moment (P1). */
   async refresh(wanted: readonly VolumeName[], asker: Asker, requestId: string | null): Promise<readonly Found[]> {
     asker.needs('manage', 'refresh images');
     const done = this.doneBy(requestId);
@@ -99,7 +103,10 @@ export class ImageVerbs {
     );
   }
 
-  /** Gives a volume that no client uses the content of its image in this universe. The old content becomes a snapshot. */
+  /**
+   * Replaces the content of a volume that no client uses with the content of the volume's image in this universe. The old content becomes a
+   * snapshot.
+   */
   async restore(wanted: VolumeName, universe: number, asker: Asker, requestId: string | null): Promise<RolledBack> {
     asker.needs('manage', 'restore volumes');
     const { verbs, snapshots } = this.ports;
@@ -145,7 +152,7 @@ export class ImageVerbs {
       await this.dropUnused(plan);
       throw thrown;
     } finally {
-      // Not awaited, because clones in progress may hang in a file system.
+      // The end of the copies is not awaited, because clones in progress may hang in a file system.
       for (const copy of copiesOf(copied)) copy.close().catch((thrown: unknown) => log.error(toRsError(thrown).message));
       await pools.settleParts();
     }
@@ -162,7 +169,9 @@ export class ImageVerbs {
     });
   }
 
-  /** Writing the manifest of the first image is the commit point. The other images were prepared before, and are finished after it. */
+  /**
+   * Writing the manifest of the first image is the commit point. The other images were prepared before this point, and are finished later.
+   */
   private async commit(copied: readonly Copied[]): Promise<void> {
     const { pools, verbs } = this.ports;
     const stamps: string[] = [];
@@ -190,7 +199,10 @@ export class ImageVerbs {
     await verbs.onDisk(home.image.pool, limitMs(home.next), (files) => new SnapshotFiles(files).putNext(home.image.manifest.id, 'refresh'));
   }
 
-  /** Deletes new files of a refresh that has failed before its commit point. Otherwise, they would take up space until the next start. */
+  /**
+   * Deletes the new files of a refresh that has failed before its commit point. If they stayed, they would take up space until the next
+   * start.
+   */
   private async dropUnused(plan: readonly PlannedRefresh[]): Promise<void> {
     const { pools, log } = this.ports;
     const [home] = plan;
@@ -205,12 +217,15 @@ export class ImageVerbs {
     }
   }
 
-  /** Clones a volume at one moment to a new file, durably except for its name. Returns the stamp of the file. */
+  /**
+   * Clones a volume at one moment to a new file. The content of the file is durable, but its name may not be. Returns the stamp of the
+   * file.
+   */
   private async cloneWith(files: SnapshotFiles, { manifest }: Found, to: string, sizeBytes: number): Promise<string | null> {
     const copy = await files.beginCopy(manifest, to);
     try {
       await copy.sync();
-      // No pool is named, because the caller already runs in `onDisk` of this pool.
+      // The list of pools is empty, because the caller already has its turn in this pool: it runs in `onDisk`.
       await this.ports.snapshots.takeMoment([], [copy]);
       return await files.finishData('copy', to, sizeBytes);
     } finally {
@@ -218,7 +233,10 @@ export class ImageVerbs {
     }
   }
 
-  /** Executes a change before the commit point. Does not read the pool again after a failure, because settleParts undoes the change. */
+  /**
+   * Executes a change of the files in a pool before the commit point. If the change fails, this method does not read the pool again,
+   * because settleParts undoes the change.
+   */
   private onDisk<T>({ image, next }: PlannedRefresh, work: (files: PoolFiles) => Promise<T>): Promise<T> {
     return this.ports.pools.onDisk(image.pool.name, limitMs(next), work);
   }
@@ -243,7 +261,9 @@ export class ImageVerbs {
     return null;
   }
 
-  /** The images whose last change this request made. Throws E_USAGE if its id was used with other parameters. */
+  /**
+   * Returns the images whose last change this request has made. Throws E_USAGE if an earlier request with the same id had other parameters.
+   */
   private doneBy(stamp: string | null): Found[] {
     if (stamp === null) return [];
     checkStamp(stamp);

@@ -1,19 +1,19 @@
-// Images in other pools than their volumes. After a stop of the server at each step on disk, the image has its old or its new content, and
-// the next start finishes the job and leaves nothing. Also: only differences are copied; holders, cancelled jobs and lost bases. Any file
-// system suffices, because a stand-in compares contents in place of extents.
+// Images in other pools than their volumes. After a stop of the server at each step on disk, the image has its old or its new content. The
+// next start finishes the job, and no temporary file remains. Other tests check that only differences are copied, and cover holders,
+// cancelled jobs and lost bases. Any file system suffices, because a stand-in compares contents in place of extents.
 
 import fs from 'node:fs';
 import path from 'node:path';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { expect, test } from 'vitest';
 import { Asker, LOCAL_ASKER } from '../../pools/asker.ts';
 import type { Manifest } from '../../pools/disk/manifest.ts';
 import type { Changes } from '../../pools/requests/requests.ts';
+import { eachStop, isBefore, type Run, type Stop } from '../../testing/stopped-verbs.ts';
 import { WHOLE_TURN } from '../../testing/whole-turn.ts';
 import { snapshotsOf } from '../../snapshots/snapshot-rules.ts';
 import { type CopyHooks, CopyScene, DB } from '../../testing/copy-scene.ts';
 import type { SceneOptions } from '../../testing/pool-scene.ts';
-import { directory, openTwoPools, parent, useTwoPools } from '../../testing/two-pools.ts';
+import { directory, openCopies, useTwoPools, writeBlock } from '../../testing/two-pools.ts';
 
 const BLOCK_BYTES = 4_096;
 const SIZE_BYTES = 16 * BLOCK_BYTES;
@@ -23,24 +23,16 @@ const CHANGES: Changes = { run: (change) => change(WHOLE_TURN), checkWanted: () 
 
 useTwoPools();
 
-async function open(at = directory, options: Partial<SceneOptions> = {}, hooks: CopyHooks = {}): Promise<CopyScene> {
-  const copies = new CopyScene(await openTwoPools(at, options), hooks);
-  await copies.jobs.load();
-  return copies;
-}
-
 function fileOf({ scene }: CopyScene, universe: number): string {
   return [...scene.served.values()].find((one) => one.universe === universe)!.path!;
 }
 
-/** Writes to the file that is served, like a client. */
+/** Writes to the file that the server serves, as a client would. */
 function write(copies: CopyScene, universe: number, block: number, value: number): void {
-  const descriptor = fs.openSync(fileOf(copies, universe), 'r+');
-  fs.writeSync(descriptor, Buffer.alloc(BLOCK_BYTES, value), 0, BLOCK_BYTES, block * BLOCK_BYTES);
-  fs.closeSync(descriptor);
+  writeBlock(fileOf(copies, universe), block, value);
 }
 
-/** Returns the first blocks of the only volume in the pool; null if there is none. */
+/** Returns the bytes of the first blocks of the only volume in the pool; null if the pool has no volume. */
 function blocksOf(at: string, pool: string): number[] | null {
   const folder = path.join(at, pool, 'volumes');
   const [id] = fs.existsSync(folder) ? fs.readdirSync(folder) : [];
@@ -62,11 +54,11 @@ const make = (copies: CopyScene) =>
   copies.service.images.image({ ...DB, newUniverse: 1, pool: 'slow', limitBytes: null }, LOCAL_ASKER, CHANGES);
 const refresh = (copies: CopyScene) => copies.service.images.refresh([IMAGE], null, LOCAL_ASKER, CHANGES);
 
-/** Makes an image of [7, 0, 8, 0] in the other pool. Block 1 of the volume is written during the copy, block 3 of the image later. */
+/** Makes an image in the other pool, when the volume is [7, 0, 8, 0]. During the copy, a client writes block 1 of the volume. */
 async function withImage(at: string, options: Partial<SceneOptions> = {}): Promise<CopyScene> {
   let copies: CopyScene | null = null;
   let isOver = false;
-  copies = await open(at, options, { copying: () => void (isOver || write(copies!, 0, 1, 99)) });
+  copies = await openCopies(at, options, { copying: () => void (isOver || write(copies!, 0, 1, 99)) });
   await copies.scene.create({ pool: 'fast', sizeBytes: SIZE_BYTES });
   write(copies, 0, 0, 7);
   write(copies, 0, 2, 8);
@@ -79,7 +71,7 @@ async function withImage(at: string, options: Partial<SceneOptions> = {}): Promi
 /** Reopens the pools in a new scene, because a scene can run its jobs only once. */
 async function again(copies: CopyScene, options: Partial<SceneOptions> = {}, hooks: CopyHooks = {}): Promise<CopyScene> {
   await copies.scene.pools.close();
-  return open(copies.scene.directory, options, hooks);
+  return openCopies(copies.scene.directory, options, hooks);
 }
 
 test('an image in another pool has the content of one moment, and a refresh copies what differs', async () => {
@@ -91,7 +83,7 @@ test('an image in another pool has the content of one moment, and a refresh copi
   copies = await again(copies);
   await refresh(copies);
   await copies.run();
-  // Block 1 has changed since the first moment; the write to the image is gone.
+  // Block 1 of the volume has changed since the first moment. The refresh has undone the client's write to the image.
   expect(blocksOf(directory, 'slow')).toEqual([7, 99, 8, 0]);
   expect(copies.jobs.list.at(-1)).toMatchObject({ state: 'done', doneBytes: BLOCK_BYTES });
   const [fast] = copies.scene.pools.states;
@@ -104,71 +96,53 @@ test('an image in another pool has the content of one moment, and a refresh copi
 test('after a stop at each step of a new image, there is none or the whole of it, and the next start finishes it', {
   timeout: STOPS_MS,
 }, async () => {
-  const steps: string[] = [];
-  await (await withImage(directory, { reached: (step) => steps.push(step) })).scene.pools.close();
-  expect(steps).toContain('move: kept');
-  for (const [index, step] of steps.entries()) {
-    if (step.startsWith('pool:') || step.startsWith('create:')) continue;
-    const [at, moved] = [path.join(parent, 'run'), path.join(parent, `stop${index}`)];
-    let count = 0;
-    const reached = (): void => void (count++ === index && fs.renameSync(at, moved));
-    await withImage(at, { reached })
-      .then(({ scene }) => scene.pools.close())
-      .catch(() => undefined);
-    const found = blocksOf(moved, 'slow');
+  const run: Run = async (at, reached) => (await withImage(at, { reached })).scene.pools.close();
+  const check = async ({ step, at }: Stop): Promise<void> => {
+    const found = blocksOf(at, 'slow');
     expect([step, found === null || found[0] === 7]).toEqual([step, true]);
-    const after = await open(moved);
+    const after = await openCopies(at);
     await after.run();
     await after.scene.pools.close();
     expect(after.scene.picture(), step).not.toContain('finding');
-    // If the server stopped before the job existed, there is none.
+    // If the server stopped before it had saved the job, there is no job now.
     const [job] = after.jobs.list;
-    expect([step, job?.state ?? 'done', leftIn(moved)]).toEqual([step, 'done', []]);
-    if (job !== undefined) expect([step, blocksOf(moved, 'slow')![0], blocksOf(moved, 'slow')![2]]).toEqual([step, 7, 8]);
-    await removeFolder(at);
-    await removeFolder(moved);
-  }
+    expect([step, job?.state ?? 'done', leftIn(at)]).toEqual([step, 'done', []]);
+    if (job !== undefined) expect([step, blocksOf(at, 'slow')![0], blocksOf(at, 'slow')![2]]).toEqual([step, 7, 8]);
+  };
+  expect(await eachStop(run, check, { isLeftOut: isBefore })).toContain('move: kept');
 });
 
 test('after a stop at each step of a refresh, the image has its old content or the new one, and the next start finishes it', {
   timeout: STOPS_MS,
 }, async () => {
-  const whole = async (at: string, reached: (step: string) => void): Promise<void> => {
-    const copies = await open(at, { reached });
+  const seen = new Set<string>();
+  const run: Run = async (at, reached) => {
+    await (await withImage(at)).scene.pools.close();
+    const copies = await openCopies(at, { reached });
     await refresh(copies);
     await copies.run();
     await copies.scene.pools.close();
   };
-  const steps: string[] = [];
-  await (await withImage(directory)).scene.pools.close();
-  await whole(directory, (step) => steps.push(step));
-  const seen = new Set<string>();
-  for (const [index, step] of steps.entries()) {
-    const [at, moved] = [path.join(parent, 'run'), path.join(parent, `stop${index}`)];
-    await (await withImage(at)).scene.pools.close();
-    let count = 0;
-    await whole(at, () => void (count++ === index && fs.renameSync(at, moved))).catch(() => undefined);
-    const first = await open(moved);
-    const found = JSON.stringify(blocksOf(moved, 'slow'));
+  await eachStop(run, async ({ step, at }) => {
+    const first = await openCopies(at);
+    const found = JSON.stringify(blocksOf(at, 'slow'));
     expect([step, found]).toEqual([step, expect.stringMatching(/^\[7,(0|99),8,0\]$/)]);
     expect([step, first.scene.served.get('db@1')?.pool?.trouble]).toEqual([step, undefined]);
     seen.add(found);
     await first.scene.pools.close();
-    const after = await open(moved);
+    const after = await openCopies(at);
     await after.run();
     const isAsked = after.jobs.list.length > 1;
-    expect([step, after.jobs.list.map(({ state }) => state), leftIn(moved)]).toEqual([step, isAsked ? ['done', 'done'] : ['done'], []]);
-    if (isAsked) expect([step, blocksOf(moved, 'slow')]).toEqual([step, [7, 99, 8, 0]]);
+    expect([step, after.jobs.list.map(({ state }) => state), leftIn(at)]).toEqual([step, isAsked ? ['done', 'done'] : ['done'], []]);
+    if (isAsked) expect([step, blocksOf(at, 'slow')]).toEqual([step, [7, 99, 8, 0]]);
     expect(after.scene.picture(), step).not.toContain('finding');
     await after.scene.pools.close();
-    await removeFolder(at);
-    await removeFolder(moved);
-  }
+  });
   expect(seen).toEqual(new Set(['[7,0,8,0]', '[7,99,8,0]']));
 });
 
 test('an image has the size that its volume had at its moment, also if the volume grows before it is copied, and a refresh the new one', async () => {
-  let copies = await open();
+  let copies = await openCopies();
   await copies.scene.create({ pool: 'fast', sizeBytes: SIZE_BYTES });
   write(copies, 0, 0, 7);
   await make(copies);
@@ -224,7 +198,7 @@ test.each(['snapshot', 'file'])('without the base (%s), everything is copied, an
     await copies.scene.snapshots.remove({ ...DB, snapshot: record!.name }, LOCAL_ASKER, null);
   } else {
     const file = path.join(path.dirname(fileOf(copies, 1)), 'base');
-    // Another file takes its place, as after a restore of the pool.
+    // Another file replaces `base`, as after a restore of the pool.
     fs.copyFileSync(file, `${file}2`);
     fs.renameSync(`${file}2`, file);
   }
@@ -277,7 +251,7 @@ test('an image that was removed while it was to be refreshed is not made again',
   });
   expect([blocksOf(directory, 'slow'), fs.readdirSync(path.join(directory, 'slow', 'moving'))]).toEqual([null, []]);
   await copies.scene.pools.close();
-  const after = await open();
+  const after = await openCopies();
   expect(after.scene.picture()).not.toContain('finding');
   await after.scene.verbs.restore(IMAGE, LOCAL_ASKER, null);
   await refresh(after);
@@ -294,7 +268,7 @@ test('several images are refreshed all or none, if a job of one of them cannot b
   await copies.service.images.image({ name: 'log', universe: 0, newUniverse: 1, pool: 'slow', limitBytes: null }, LOCAL_ASKER, CHANGES);
   await copies.run();
   copies = await again(copies);
-  const orders = copies.service.orders(LOCAL_ASKER, CHANGES);
+  const orders = copies.service.handlers(LOCAL_ASKER, CHANGES);
   const copy = { name: 'log', universe: 0, snapshot: null, newName: 'new', newUniverse: 0, pool: 'slow', limitBytes: null, request: null };
   await orders['volume-copy'](copy);
   const both = [IMAGE, { name: 'log', universe: 1 }];

@@ -1,6 +1,7 @@
-// Makes and refreshes images in other pools than that of their volume, as jobs: copies a snapshot of the volume, or its differences from
-// the snapshot of the last refresh (the base). Invariants: the copy is in the pool's folder `moving` until it is complete, so that an image
-// has its old or its new content; only a copy that certainly begins with the content of the base gets differences.
+// Makes and refreshes images that are in another pool than their volume, as jobs. A job copies a snapshot of the volume, or the differences
+// between this snapshot and the snapshot of the last refresh (the base). Invariants: the copy is in the pool's folder `moving` until it is
+// complete, so that an image has its whole old or whole new content; differences are copied only into a copy that certainly began with the
+// content of the base.
 
 import { open, rename, stat } from 'node:fs/promises';
 import { syncDirectory } from '@rsio/common/files/durable-write';
@@ -90,7 +91,7 @@ export class ToImage {
     return this.ports.pools.states.find(({ identity }) => identity?.id === toId)?.volumes.get(id);
   }
 
-  /** Keeps the job's snapshot if it is the base of the next refresh. */
+  /** If the job's snapshot has become the base of the next refresh, makes the job keep it. */
   private async keepBase(job: RunningJob, target: ImageCopy): Promise<void> {
     const state = stateOf(job.record);
     const base = this.imageOf(job.record, target)?.image?.base;
@@ -99,7 +100,10 @@ export class ToImage {
     await job.save();
   }
 
-  /** Removes the base of the previous refresh. If a client reads this snapshot, it stays, and can be removed like any other. */
+  /**
+   * Removes the snapshot that was the base of the previous refresh. If a client reads this snapshot, it stays, and an administrator can
+   * remove it like any other snapshot.
+   */
   private async forget({ manifest }: CopySource, snapshotId: string): Promise<void> {
     const { pools, snapshots, log } = this.ports;
     const pool = pools.states.find(({ volumes }) => volumes.has(manifest.id));
@@ -113,7 +117,7 @@ export class ToImage {
       .catch((thrown: unknown) => log.warn(`Snapshot ${record.name} of volume ${now.name} stays: ${toRsError(thrown).message}`));
   }
 
-  /** Null: the pools have no content in common, so everything is copied. */
+  /** Returns the content that both pools have in common; null if they have none, so that everything is copied. */
   private async baseOf(job: JobRecord, pool: PoolState, source: CopySource, target: ImageCopy): Promise<Base | null> {
     const image = this.imageOf(job, target);
     const base = image?.image?.base;
@@ -132,7 +136,8 @@ export class ToImage {
       if (errnoName(thrown) === 'ENOENT') return null;
       throw thrown;
     });
-    // The snapshot may have been removed before its files were opened, and another one may have its name.
+    // Check that the opened files belong to the snapshot: before the open, the snapshot may have been removed, and another snapshot may
+    // have got its name.
     const now = this.ports.pools.states.find(({ identity }) => identity?.id === pool.identity?.id);
     const isThere = now !== undefined && snapshotsOf({ pool: now, manifest }).list.some(({ id }) => id === snapshot.id);
     if (file !== null && isThere) return file;
@@ -140,7 +145,7 @@ export class ToImage {
     throw new JobEnds({ kind: 'waits', reason: `snapshot ${snapshot.name} was removed meanwhile, so that everything is copied` });
   }
 
-  /** Repeats the checks of the request, and gives the image its new content. The caller must make no other change meanwhile. */
+  /** Repeats the checks of the request, and gives the image its new content. The caller must make no other change during this call. */
   private async commit(job: RunningJob, source: CopySource, target: ImageCopy, copyStamp: string): Promise<void> {
     const { clock } = this.ports;
     const { record } = job;
@@ -188,7 +193,7 @@ export class ToImage {
     });
   }
 
-  /** Keeps a clone of the copy for the next refresh. Returns its stamp; null if the pool cannot clone. */
+  /** Keeps a clone of the copy for the next refresh. Returns the stamp of the clone; null if the pool cannot clone. */
   private async keptCopy(files: PoolFiles, { id }: ImageCopy): Promise<string | null> {
     const folder = poolPaths.movingVolume(files.directory, id);
     const { size } = await stat(poolPaths.data(folder));
@@ -200,7 +205,7 @@ export class ToImage {
     }
   }
 
-  /** Puts the copy beside the data of the image. */
+  /** Renames the copy into the folder of the image, beside the image's data. */
   private async takeOver(files: PoolFiles, was: Manifest, copyStamp: string): Promise<void> {
     const [from, folder] = [poolPaths.movingVolume(files.directory, was.id), poolPaths.volume(files.directory, was.id)];
     if ((await stampOf(poolPaths.data(from))) !== copyStamp)

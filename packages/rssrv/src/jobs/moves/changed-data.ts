@@ -1,6 +1,6 @@
 // Finds the ranges in which two clones of one volume differ, by the extents of both files, and copies these ranges.
-// snapshots/reads/changed-ranges.ts compares extents. Invariants: each range that is not certainly unchanged is copied; a hole becomes a
-// hole, or zeros; the ranges come in the order of their offsets.
+// snapshots/reads/changed-ranges.ts compares the extents. Invariants: each range that is not certainly unchanged is copied; a hole becomes
+// a hole or zeros in the copy; ranges are yielded in the order of their offsets.
 
 import type { FileHandle } from 'node:fs/promises';
 import type { MappedExtent, RangeCalls } from '../../pools/disk/data-file.ts';
@@ -14,17 +14,19 @@ export interface CopyRange {
   readonly isHole: boolean;
 }
 
-/** Source of a copy: an open file, or the files of a volume. */
+/** Source of a copy: either an open file, or the open files of a volume. */
 export interface ReadFrom {
   read(buffer: Buffer, offset: number, lengthBytes: number, positionBytes: number): Promise<{ readonly bytesRead: number }>;
 }
 
 export interface ChangedData {
-  /** Yields the ranges of `next` that differ from `base`, or all data of `next` if `base` is null. Both are open descriptors. */
+  /**
+   * Yields the ranges of `next` that differ from `base`, or all data of `next` if `base` is null. `base` and `next` are open descriptors.
+   */
   ranges(base: number | null, next: number, fromBytes: number, toBytes: number): AsyncIterable<CopyRange>;
 }
 
-/** Called before each piece with its size. Throws to end the copy. */
+/** Called before each piece of a copy, with the size of the piece. If the function throws, the copy ends. */
 export type BeforePiece = (bytes: number) => Promise<void>;
 
 const UNWRITTEN = 0x800;
@@ -39,7 +41,7 @@ export function changedData(calls: RangeCalls): ChangedData {
           await extentsOf(calls, next, position, toBytes),
         ];
         const end = Math.min(before.endBytes, after.endBytes);
-        // The file system reports no further extents, so the rest counts as changed.
+        // The file system reports no further extents before the end of the range, so the rest of the range counts as changed.
         if (end <= position) {
           yield { offsetBytes: position, lengthBytes: toBytes - position, isHole: false };
           return;
@@ -57,7 +59,7 @@ export function changedData(calls: RangeCalls): ChangedData {
   };
 }
 
-/** Returns extents, and the offset up to which they are complete. */
+/** Returns extents of a file, and the offset up to which the list of extents is complete. */
 async function extentsOf(
   calls: RangeCalls,
   descriptor: number,
@@ -83,21 +85,24 @@ export function* piecesOf(extents: readonly MappedExtent[], fromBytes: number, t
   if (position < toBytes) yield { offsetBytes: position, lengthBytes: toBytes - position, isHole: true };
 }
 
-/** Copies ranges of one file to the same places of another. */
+/** Copies ranges of one file to the same offsets of another file. */
 export class RangeCopy {
   private readonly from: ReadFrom;
   private readonly to: FileHandle;
   private readonly punch: (to: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>;
   private readonly buffer = Buffer.alloc(COPY_PIECE_BYTES);
 
-  /** `punch`: makes a hole, and returns false if it cannot. */
+  /** `punch` makes a hole in a file. It returns false if the file system cannot make holes. */
   constructor(from: ReadFrom, to: FileHandle, punch: (to: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>) {
     this.from = from;
     this.to = to;
     this.punch = punch;
   }
 
-  /** `copied`: called after each piece with the end of the copied data. */
+  /**
+   * Copies one range in pieces. Calls `before` before each piece, and `copied` after each piece with the offset at which the copied data
+   * ends.
+   */
   async copy({ offsetBytes, lengthBytes, isHole }: CopyRange, before: BeforePiece, copied: (endBytes: number) => void): Promise<void> {
     const endBytes = offsetBytes + lengthBytes;
     if (isHole) {

@@ -1,5 +1,6 @@
-// Copies the differences between two files to a third one in a job, with its bandwidth limit, its progress, and a position for a restart.
-// Used by moves and copies of volumes. Invariant: before a position is saved, the copy is durable up to it.
+// Copies the differences between two files to a third file, for jobs that move and copy volumes. Keeps the bandwidth limit of the job,
+// reports its progress, and saves positions from which the job continues after a restart. Invariant: before a position is saved, the copy
+// is durable up to this position.
 
 import type { FileHandle } from 'node:fs/promises';
 import type { RunningJob } from '../jobs.ts';
@@ -13,15 +14,15 @@ export interface CopyPorts {
 }
 
 export interface CopyFiles {
-  /** Content that the copy already has; null: the copy is a new, empty file. */
+  /** Content that the copy already has; null if the copy is a new, empty file. */
   readonly base: VolumeContent | null;
   readonly next: VolumeContent;
   readonly copy: FileHandle;
 }
 
 /**
- * Copies the differences between `base` and `next` in this range, and makes the copy durable. `save`: called each time when the copy is
- * durable up to a position. Returns the number of copied bytes.
+ * Copies the differences between `base` and `next` in this range, and makes the copy durable. Calls `save` with each position up to which
+ * the copy has become durable. Returns the number of copied bytes.
  */
 export async function copyRanges(
   { changedData, punch }: CopyPorts,

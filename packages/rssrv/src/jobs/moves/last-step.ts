@@ -1,6 +1,7 @@
-// The last step of a move: while the clients wait, copies the remaining differences, and changes the pool. The old pool's manifest first
-// names the new pool. Then one rename, the commit point, makes the copy the volume. Then the old pool deletes its files. Invariants: the
-// served volume is in one pool; before the commit point, that is the old pool.
+// The last step of a move: while the clients wait, copies the remaining differences, and changes the pool of the volume. First, the
+// manifest in the old pool is marked with the id of the new pool. Then one rename, the commit point, makes the copy in the new pool the
+// volume. At the end, the files in the old pool are deleted. Invariants: the volume is served from exactly one pool; before the commit
+// point, it is served from the old pool.
 
 import { type FileHandle, open } from 'node:fs/promises';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
@@ -29,7 +30,10 @@ export interface LastStepPorts {
   configOf(pool: PoolState, manifest: Manifest): ServerVolumeConfig;
 }
 
-/** Thrown if clients wrote too much since the last round to wait for its copy, or a snapshot was made. Nothing has changed. */
+/**
+ * Thrown if clients have written so much since the last round that copying it would make them wait too long, or if a snapshot was made
+ * since. The step has changed nothing, and another round follows.
+ */
 export class TooMuchLeft extends Error {}
 
 export interface Step {
@@ -44,7 +48,7 @@ export class LastStep {
     this.ports = ports;
   }
 
-  /** Returns how long clients had to wait, in ms. The caller must make no other change during this call. */
+  /** Executes the last step, and returns how long clients had to wait, in ms. The caller must make no other change during this call. */
   async run({ found, target }: Step, record: JobRecord, bytesPerSecond: number): Promise<number> {
     const { pools, verbs, volumeSwitch } = this.ports;
     const { pool, manifest } = found;
@@ -53,7 +57,7 @@ export class LastStep {
     const snapshots = snapshotsIn(pool, id).list;
     const carried = await pools.onDisk(target.name, SWITCH_DISK_MS, (files) => new MoveFiles(files).carried(id));
     if (snapshots.some((one) => !carried.has(one.id))) throw new TooMuchLeft();
-    // Some snapshots may have been removed since they were copied to the new pool.
+    // Delete the copies of snapshots that were removed after they had been copied to the new pool.
     await pools.onDisk(target.name, SWITCH_DISK_MS, (files) => new MoveFiles(files).keepOnly(id, snapshots));
     const marked: Manifest = { ...manifest, movedTo: target.identity?.id ?? '' };
     let isTried = false;
@@ -76,17 +80,18 @@ export class LastStep {
       if (!isTried) await this.unmark(pool, manifest);
       throw thrown;
     } finally {
-      // Asks the new pool whether it has the volume. If so, the old pool deletes its volume; otherwise it removes the mark.
+      // `settleParts` looks for the volume in the new pool. If the volume is there, it deletes the files in the old pool; otherwise it
+      // removes the mark from the manifest in the old pool.
       await pools.settleParts();
     }
   }
 
-  /** Path of the file that moves, in the old pool. */
+  /** Returns the path of the moving file in the old pool. */
   protected dataOf({ pool, manifest: { id } }: Found): string {
     return poolPaths.data(poolPaths.volume(pool.path, id));
   }
 
-  /** Throws unless the files have the stamps that the manifest and the job record name. Returns the stamp of the copy. */
+  /** Throws if a file has another stamp than the manifest or the job record names. Returns the stamp of the copy. */
   protected async checkFiles({ found, target }: Step, record: JobRecord, stamp: string | null): Promise<string> {
     const { pool, manifest } = found;
     const data = this.dataOf(found);
@@ -106,18 +111,24 @@ export class LastStep {
     );
   }
 
-  /** Removes the mark, because the commit was not tried: the new pool cannot have the volume, even if it does not answer. */
+  /**
+   * Removes the mark from the manifest in the old pool. Called if the commit was not tried. The new pool then cannot have the volume, so it
+   * need not be asked.
+   */
   private async unmark(pool: PoolState, manifest: Manifest): Promise<void> {
     const { pools } = this.ports;
     try {
       await pools.onDisk(pool.name, SWITCH_DISK_MS, (files) => files.replaceManifest(manifest));
       pools.put(pool.name, manifest);
     } catch {
-      // `settleParts` tries it again, now and after each start.
+      // `settleParts` tries again to remove the mark, both in this call of `run` and after each start.
     }
   }
 
-  /** Copies the differences from the last clone, while no client writes to the volume. Returns false if they are too many. */
+  /**
+   * Copies the differences between the served file and its last clone, while no client writes to the volume. Returns false if there are too
+   * many differences.
+   */
   protected async copyRest(found: Found, target: PoolState, maxBytes: number): Promise<boolean> {
     const { pool, manifest } = found;
     const { id, sizeBytes, thick } = manifest;
@@ -131,7 +142,7 @@ export class LastStep {
       ] as const)
         files.push(await open(file, flags));
       const [from, now, to] = files as [FileHandle, FileHandle, FileHandle];
-      // In the extents, blocks that are not yet written back look unchanged.
+      // Sync first, because blocks that are not yet written back look unchanged in the extents.
       await now.datasync();
       const ranges: CopyRange[] = [];
       let bytes = 0;
@@ -158,7 +169,7 @@ export class LastStep {
     }
   }
 
-  /** Throws OutcomeUnknown if it is unknown whether the new pool has the volume. */
+  /** Makes the copy the volume of the new pool. Throws OutcomeUnknown if it is unknown whether the new pool has the volume. */
   private async commit(target: PoolState, manifest: Manifest): Promise<void> {
     const { pools, verbs } = this.ports;
     try {

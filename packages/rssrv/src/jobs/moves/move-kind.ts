@@ -1,6 +1,6 @@
-// The kinds of moves: of a whole volume, or of a file of a volume over several pools (part-kind.ts). VolumeMoves copies both in the same
-// way; a kind determines the files, and how the last step changes the pools. This file has the kind of whole volumes. Invariant: a
-// MovePlace describes the present state, and the caller gets a new one before each step.
+// There are two kinds of moves: moves of whole volumes, and moves of a file of a volume over several pools (part-kind.ts). VolumeMoves
+// copies the data for both kinds. A kind determines which files move, and how the last step changes the pools. This file has the kind for
+// whole volumes. Invariant: a MovePlace describes the present state, so the caller gets a new MovePlace before each step.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { JobRecord } from '../job-record.ts';
@@ -14,21 +14,24 @@ import { LastStep, type LastStepPorts } from './last-step.ts';
 import { decideMove, snapshotsIn } from './move-rules.ts';
 
 export interface MovePlace {
-  /** The pool that has the file, and the manifest with the size of the file. */
+  /** The pool that the moving file is in, and a manifest with the size of this file. */
   readonly found: Found;
   readonly target: PoolState;
-  /** The snapshots whose files move, too, each with the size of its file, the oldest first. */
+  /** The snapshots whose files move together with the volume's file, the oldest first. Each record has the size of the snapshot's file. */
   readonly snapshots: readonly SnapshotRecord[];
   files(pool: PoolFiles): MoveFiles;
   lastStep(ports: LastStepPorts): Pick<LastStep, 'run'>;
 }
 
 export interface MoveKind {
-  /** Throws JobEnds if a pool cannot be used now, and E_UNKNOWN_VOLUME if the volume no longer exists. */
+  /**
+   * Returns the place of the move, or `moved` if the volume is already in the new pool. Throws JobEnds if a pool cannot be used now, and
+   * E_UNKNOWN_VOLUME if the volume no longer exists.
+   */
   placeOf(record: JobRecord): 'moved' | MovePlace;
-  /** Returns the place for the last step. Repeats all checks of the request. */
+  /** Repeats all checks of the request, and returns the place for the last step. */
   checked(record: JobRecord): MovePlace;
-  /** The volume as it is on disk; null if its state on disk is unknown now. */
+  /** Returns the volume in its state on disk; null if this state is unknown now. */
   settled(record: JobRecord): Found | null;
 }
 

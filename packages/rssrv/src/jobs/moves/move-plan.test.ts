@@ -1,5 +1,5 @@
-// The rounds of a move: how many, when the clients wait, and when the server gives up; and where an interrupted move continues. A move
-// never continues with files that it does not know.
+// The rounds of a move: how many rounds there are, when the clients wait, and when the server gives up. Also where an interrupted move
+// continues: it never continues with files whose stamps its record does not contain.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

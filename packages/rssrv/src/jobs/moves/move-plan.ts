@@ -1,10 +1,11 @@
-// Decides on the rounds of a move, and where an interrupted move continues. Pure: volume-moves.ts carries the decisions out. Invariant: a
-// copy is continued only if it certainly has the content of `base`, and that of `next` up to the saved position.
+// Decides on the rounds of a move, and where an interrupted move continues. This module is pure, and volume-moves.ts carries the decisions
+// out. Invariant: a copy is continued only if it certainly has the content of `next` up to the saved position, and the content of `base`
+// behind it.
 
 import type { MoveState } from '../job-record.ts';
 import { LITTLE_BYTES, ROUNDS_MAX, SHRINK_SHARE, SWITCH_COPY_MAX_BYTES, SWITCH_COPY_MS } from '../limits.ts';
 
-/** Stamps of the files that exist; null for a file that does not. */
+/** Stamps of the files of a move; null for a file that does not exist. */
 export interface MoveStamps {
   readonly copy: string | null;
   readonly base: string | null;
@@ -12,8 +13,9 @@ export interface MoveStamps {
 }
 
 /**
- * `go-on`: continue from the state. `copied`: the copy has all of `next`, and `next` was renamed to `base`. `clone-again`: make a new
- * `next`, because none of it was copied. `restart`: start over, because these are other files than those of the state.
+ * Decides where an interrupted move continues. `go-on` means to continue from the saved state. `copied` means that the copy has all of
+ * `next`, and that `next` was already renamed to `base`. `clone-again` means to make a new `next`, because no data of `next` was copied.
+ * `restart` means to start over, because the files are not those that the state names.
  */
 export function resumePoint(state: MoveState | null, found: MoveStamps): 'go-on' | 'copied' | 'clone-again' | 'restart' {
   if (state === null || found.copy === null || found.copy !== state.copyStamp) return 'restart';
@@ -31,7 +33,10 @@ export interface Round {
   readonly bytesPerSecond: number;
 }
 
-/** `too-fast`: the clients write faster than the server copies. */
+/**
+ * Decides what follows a round: another round, the switch, or an error because the clients write faster than the server copies
+ * (`too-fast`).
+ */
 export function afterRound({ number, bytes, previousBytes, bytesPerSecond }: Round): 'again' | 'switch' | 'too-fast' {
   if (previousBytes === null) return 'again';
   if (bytes <= LITTLE_BYTES) return 'switch';
@@ -41,7 +46,7 @@ export function afterRound({ number, bytes, previousBytes, bytesPerSecond }: Rou
   return number < ROUNDS_MAX ? 'again' : 'too-fast';
 }
 
-/** Most bytes that may be copied while the clients wait. */
+/** Returns the maximum number of bytes that may be copied while the clients wait. */
 export function switchMaxBytes(bytesPerSecond: number): number {
   return Math.min(SWITCH_COPY_MAX_BYTES, Math.max(LITTLE_BYTES, (bytesPerSecond * SWITCH_COPY_MS) / 1_000));
 }

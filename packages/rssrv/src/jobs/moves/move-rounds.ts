@@ -1,5 +1,5 @@
 // Copies the differences between two clones of a volume to the new pool: one round of a move. Invariants: before a position is saved, the
-// copy is durable up to it; a copy is continued only if resumePoint accepts its state.
+// copy is durable up to this position; a copy is continued only if resumePoint accepts the state of the move.
 
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -21,9 +21,9 @@ export interface RoundPorts {
   readonly clock: Clock;
   readonly changedData: ChangedData;
   readonly punch: (descriptor: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>;
-  /** The files of the move in a pool. */
+  /** Returns the files of the move in a pool. */
   files(pool: PoolFiles): MoveFiles;
-  /** Changes the files of a pool. */
+  /** Executes work that changes the files of a pool. */
   onDisk<T>(pool: string, work: (files: PoolFiles) => Promise<T>): Promise<T>;
 }
 
@@ -35,8 +35,8 @@ export class MoveRounds {
   }
 
   /**
-   * Executes one round. `snapshot`: the new pool gets this snapshot; null: the copy gets the present content of the volume. Returns the
-   * number of copied bytes, and the speed.
+   * Executes one round. If `snapshot` is not null, the copy gets the content of this snapshot, and the new pool gets the snapshot. If it is
+   * null, the copy gets the present content of the volume. Returns the number of copied bytes, and the speed.
    */
   async round(
     job: RunningJob,
@@ -50,7 +50,8 @@ export class MoveRounds {
     const sinceMs = this.ports.clock.monotonicMs();
     const bytes = await this.copy(job, found, target, state);
     const seconds = Math.max(1, this.ports.clock.monotonicMs() - sinceMs) / 1_000;
-    // A clone from before a restart may be of other content, which the copy now has. `snapshot` then gets the next round.
+    // If the clone was made before a restart, it may have another content than `snapshot`, and the copy then has this other content. In
+    // this case, the next round copies `snapshot`.
     if (snapshot !== null && isNew) await this.ports.onDisk(target.name, (files) => this.ports.files(files).carry(snapshot));
     await this.ports.onDisk(found.pool.name, (files) => this.ports.files(files).nextIsCopied(id));
     job.note({ move: { ...state, baseStamp: state.nextStamp, nextStamp: null, positionBytes: 0 }, rounds: job.record.rounds + 1 });
@@ -58,7 +59,7 @@ export class MoveRounds {
     return { bytes, bytesPerSecond: Math.round(bytes / seconds) };
   }
 
-  /** Makes or finds the files of the round: the copy, and the clone that is its source. */
+  /** Makes the files of the round, or finds them after a restart: the copy, and the clone that is the source of the copy. */
   private async prepared(
     job: RunningJob,
     { pool, manifest }: Found,
@@ -93,7 +94,7 @@ export class MoveRounds {
       case 'clone-again':
       case 'go-on':
     }
-    // The state must be on disk before the clone is made, so that the state describes every file.
+    // The state must be on disk before the clone is made, so that after any stop the state describes every file.
     job.note({ move: state });
     await job.save();
     if (state!.nextStamp !== null) return { state: state!, isNew: false };

@@ -1,5 +1,5 @@
-// Decides whether a volume can be moved to another pool. Pure: volume-moves.ts carries it out. Invariant: the checks of the request are
-// repeated before the last step.
+// Decides whether a volume can be moved to another pool. This module is pure, and volume-moves.ts makes the move. Invariant: all checks of
+// the request are repeated before the last step.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Asker } from '../../pools/asker.ts';
@@ -19,7 +19,7 @@ import { checkNoReplica } from '../../pools/replica-rules.ts';
 import { mayBeLeft } from '../../pools/repair/move-repair.ts';
 import { NO_SNAPSHOTS, type VolumeSnapshots } from '../../pools/snapshots/snapshot-scan.ts';
 
-/** Returns the pool to which the volume moves. Throws if it cannot move there. */
+/** Returns the pool to which the volume moves. Throws if the volume cannot move to this pool. */
 export function decideMove(catalogue: Catalogue, { pool, manifest }: Found, to: string, asker: Asker): PoolState {
   checkChange(catalogue, asker, pool, manifest, 'move volumes');
   checkNoReplica(manifest, 'move');
@@ -36,7 +36,9 @@ export function decideMove(catalogue: Catalogue, { pool, manifest }: Found, to: 
       `Volume ${text} has several files (${manifest.layout.kind}): give --from Q for the pool whose files of it move; its first file stays in pool ${pool.name}`,
       { volume: text },
     );
-  // The earlier pool still has to ask this pool for the volume. If the volume had left, the earlier pool would serve its old state.
+  // The pool that the volume came from in an earlier move may still have the old files. When that pool is opened, the server deletes these
+  // files only if it finds the volume in the present pool. If the volume had left the present pool, the server would not find it there, and
+  // would serve the old files.
   if (mayBeLeft(manifest, catalogue.pools))
     throw new RsError(
       'E_BUSY',

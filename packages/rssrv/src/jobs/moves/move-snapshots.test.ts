@@ -1,18 +1,19 @@
-// Moves of volumes with snapshots: all snapshots move with their content, including snapshots made during the move, but no removed ones;
-// after a stop at each step, the volume is in one pool with all of its snapshots. Also refused moves.
+// Moves of volumes with snapshots: all snapshots move with their content, including snapshots that are made during the move, but no
+// snapshot that is removed during the move. After a stop at each step, the volume is in one pool with all of its snapshots. Other tests
+// check refused moves.
 
 import fs from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '@rsio/common/lib/clock';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { expect, test } from 'vitest';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
 import { type MoveHooks, MoveScene } from '../../testing/move-scene.ts';
 import { PLAIN_CLONES } from '../../testing/plain-clones.ts';
-import { PoolScene, type SceneOptions } from '../../testing/pool-scene.ts';
-import { directory, NAMES, openTwoPools, parent, useTwoPools } from '../../testing/two-pools.ts';
+import { PoolScene } from '../../testing/pool-scene.ts';
+import { directory, NAMES, openMoves, parent, useTwoPools } from '../../testing/two-pools.ts';
 import { snapshotContent, volumeContent, volumeIn, writeVolume } from '../../testing/volume-content.ts';
 import { snapshotsOf } from '../../snapshots/snapshot-rules.ts';
+import { eachStop, type Run, type Stop } from '../../testing/stopped-verbs.ts';
 import { WHOLE_TURN } from '../../testing/whole-turn.ts';
 
 const KIB = 1024;
@@ -21,13 +22,7 @@ const DB = { name: 'db', universe: 0 };
 
 useTwoPools();
 
-async function open(at = directory, options: Partial<SceneOptions> = {}, hooks: MoveHooks = {}): Promise<MoveScene> {
-  const moves = new MoveScene(await openTwoPools(at, options), hooks);
-  await moves.jobs.load();
-  return moves;
-}
-
-/** Writes one block, and leaves the others. */
+/** Writes one block, and leaves the other blocks unchanged. */
 function write({ scene }: MoveScene, block: number, value: number): void {
   const content = volumeContent(scene, 'db');
   content.fill(value, block * 4 * KIB, (block + 1) * 4 * KIB);
@@ -46,11 +41,11 @@ function found({ scene }: MoveScene): Record<string, string> {
   return { pool: volume.pool.name, db: bytes(volumeContent(scene, 'db')), ...(Object.fromEntries(snapshots) as Record<string, string>) };
 }
 
-/** Moves a volume that has two snapshots and has grown. A client writes just before the clients wait. */
+/** Moves a volume that has two snapshots and has grown. A client writes just before the last step makes the clients wait. */
 async function wholeMove(at: string, reached?: (step: string) => void): Promise<MoveScene> {
   let moves: MoveScene | null = null;
   const hooks: MoveHooks = { waiting: () => write(moves!, 7, 9) };
-  moves = await open(at, reached === undefined ? {} : { reached }, hooks);
+  moves = await openMoves(at, reached === undefined ? {} : { reached }, hooks);
   await moves.scene.create({ pool: 'fast', sizeBytes: SIZE });
   write(moves, 0, 1);
   await snapshot(moves, 'one');
@@ -83,7 +78,7 @@ test('a volume moves with its snapshots, and leaves nothing', async () => {
 
 test('snapshots that are made, removed and replaced during the move', async () => {
   let moves: MoveScene | null = null;
-  // The round of a snapshot ends when its clone becomes the base of the next round.
+  // Number of rounds that have ended. A round that copies a snapshot ends when the clone becomes the base of the next round.
   let copied = 0;
   const changes: (() => Promise<unknown>)[] = [
     () => moves!.scene.snapshots.remove({ ...DB, snapshot: 'one' }, LOCAL_ASKER, null),
@@ -96,7 +91,7 @@ test('snapshots that are made, removed and replaced during the move', async () =
     const change = changes[copied++];
     if (change !== undefined) pending.push((pending.at(-1) ?? Promise.resolve()).then(change));
   };
-  moves = await open(directory, { reached });
+  moves = await openMoves(directory, { reached });
   await moves.scene.create({ pool: 'fast', sizeBytes: SIZE });
   write(moves, 0, 1);
   await snapshot(moves, 'one');
@@ -109,7 +104,7 @@ test('snapshots that are made, removed and replaced during the move', async () =
   expect(moves.jobs.list.map(({ state, reason }) => [state, reason])).toEqual([['done', null]]);
   expect(found(moves)).toEqual({ pool: 'slow', db: '12300000', one: '12300000', two: '12000000', three: '12300000' });
   await moves.scene.pools.close();
-  const again = await open();
+  const again = await openMoves();
   expect(found(again)).toMatchObject({ one: '12300000', two: '12000000', three: '12300000' });
   expect(again.scene.picture()).not.toMatch(/finding|pending/);
   await again.scene.pools.close();
@@ -118,35 +113,25 @@ test('snapshots that are made, removed and replaced during the move', async () =
 test('after a stop at each step, the volume is in one pool with all snapshots, and the next start finishes the move', {
   timeout: 120_000,
 }, async () => {
-  const steps: string[] = [];
-  await (await wholeMove(directory, (step) => steps.push(step))).scene.pools.close();
-  expect(new Set(steps)).toContain('move: snapshot');
-  for (const [index, step] of steps.entries()) {
-    if (index < steps.indexOf('move: begun')) continue;
-    const [at, moved] = [path.join(parent, 'run'), path.join(parent, `stop${index}`)];
-    let count = 0;
-    const stop = (): void => void (count++ === index && fs.renameSync(at, moved));
-    await wholeMove(at, stop).then(
-      ({ scene }) => scene.pools.close(),
-      () => undefined,
-    );
+  const run: Run = async (at, reached) => (await wholeMove(at, reached)).scene.pools.close();
+  const check = async ({ step, at }: Stop): Promise<void> => {
     // Check what the server finds when it opens the pools, before any job runs.
-    const first = await open(moved);
+    const first = await openMoves(at);
     const { pool, ...contents } = found(first);
-    // The last writes are in the served file, in either pool.
+    // The served file has the last writes, whether it is in the old or in the new pool.
     const db = contents['db'] === MOVED.db ? MOVED.db : BEFORE.db;
     expect({ step, pool, ...contents }).toEqual({ step, ...(pool === 'fast' ? BEFORE : MOVED), db: pool === 'fast' ? db : MOVED.db });
     await first.scene.pools.close();
-    const again = await open(moved);
+    const again = await openMoves(at);
     await again.run();
     expect({ step, ...found(again) }).toEqual({ step, ...MOVED, db });
     expect(again.scene.picture(), step).not.toMatch(/finding|pending/);
     await again.scene.pools.close();
-    for (const folder of NAMES.map((name) => path.join(moved, name, 'moving')))
+    for (const folder of NAMES.map((name) => path.join(at, name, 'moving')))
       expect(fs.existsSync(folder) ? fs.readdirSync(folder) : [], step).toEqual([]);
-    await removeFolder(at);
-    await removeFolder(moved);
-  }
+  };
+  const steps = await eachStop(run, check, { isLeftOut: (_step, index, all) => index < all.indexOf('move: begun') });
+  expect(steps).toContain('move: snapshot');
 });
 
 test('a pool without reflink takes no snapshots, and is named; the volume stays where it is', async () => {
@@ -154,7 +139,7 @@ test('a pool without reflink takes no snapshots, and is named; the volume stays 
     from.startsWith(path.join(directory, 'slow'))
       ? Promise.reject(Object.assign(new Error('EOPNOTSUPP'), { code: 'EOPNOTSUPP' }))
       : PLAIN_CLONES.cloneFile(from, to);
-  const moves = await open(directory, { reflink: { ...PLAIN_CLONES, cloneFile } });
+  const moves = await openMoves(directory, { reflink: { ...PLAIN_CLONES, cloneFile } });
   await moves.scene.create({ pool: 'fast', sizeBytes: SIZE });
   await snapshot(moves, 'one');
   await moves.begin('slow');
@@ -171,7 +156,7 @@ test('a snapshot of a group whose first volume has moved is finished when its ow
   const names = [...NAMES, 'third'];
   const stoppedAt = path.join(parent, 'stopped');
   const reached = (step: string): void => void (step === 'snapshot: commit' && fs.renameSync(directory, stoppedAt));
-  const { scene } = await open(directory, { names, reached });
+  const { scene } = await openMoves(directory, { names, reached });
   await scene.create({ pool: 'fast', sizeBytes: SIZE });
   await scene.create({ name: 'log', pool: 'third', sizeBytes: SIZE });
   const group = ['db', 'log'].map((name) => ({ ...DB, name, snapshot: 'monday' }));
@@ -179,20 +164,21 @@ test('a snapshot of a group whose first volume has moved is finished when its ow
   await scene.pools.close();
   const [third, away] = [path.join(stoppedAt, 'third'), path.join(parent, 'away')];
   fs.renameSync(third, away);
-  const moves = await open(stoppedAt, { names, absent: ['third'] });
+  const moves = await openMoves(stoppedAt, { names, absent: ['third'] });
   await moves.begin('slow');
   await moves.run();
   expect(found(moves)).toMatchObject({ pool: 'slow', monday: '00000000' });
   await moves.scene.pools.close();
   fs.renameSync(away, third);
-  // While the pool of the first volume is absent, its snapshot stays pending.
+  // While the pool of the first volume is absent, the server cannot know whether the group has its snapshots, so the second volume's
+  // snapshot stays pending.
   const [slow, elsewhere] = [path.join(stoppedAt, 'slow'), path.join(parent, 'elsewhere')];
   fs.renameSync(slow, elsewhere);
-  const alone = await open(stoppedAt, { names, absent: ['slow'] });
+  const alone = await openMoves(stoppedAt, { names, absent: ['slow'] });
   expect(alone.scene.picture()).toContain('pending snapshot monday');
   await alone.scene.pools.close();
   fs.renameSync(elsewhere, slow);
-  const all = await open(stoppedAt, { names });
+  const all = await openMoves(stoppedAt, { names });
   expect(snapshotsOf(volumeIn(all.scene, 'log')).list.map(({ name }) => name)).toEqual(['monday']);
   expect(all.scene.picture()).not.toMatch(/finding|pending/);
   await all.scene.pools.close();

@@ -1,6 +1,6 @@
 // Moves of volumes between pools. After a stop of the server at each step on disk, the next start finds the volume in exactly one pool with
-// all writes, and finishes the move. Also refused, cancelled and failed moves. Any file system suffices, because a stand-in compares
-// contents in place of extents.
+// all writes, and finishes the move. Other tests check refused, cancelled and failed moves. Any file system suffices, because a stand-in
+// compares contents in place of extents.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -8,10 +8,9 @@ import { describe, expect, test } from 'vitest';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
 import { findVolume } from '../../pools/catalogue.ts';
 import { type MoveHooks, MoveScene } from '../../testing/move-scene.ts';
-import type { SceneOptions } from '../../testing/pool-scene.ts';
-import { directory, NAMES, openTwoPools, parent, useTwoPools } from '../../testing/two-pools.ts';
+import { directory, NAMES, openMoves, parent, useTwoPools, writeBlock } from '../../testing/two-pools.ts';
+import { eachStop, isBefore, type Stop } from '../../testing/stopped-verbs.ts';
 import { decideMove } from './move-rules.ts';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
 
 const SIZE_BYTES = 1_048_576;
 const DB = { name: 'db', universe: 0 };
@@ -19,21 +18,13 @@ const STOPS_MS = 120_000;
 
 useTwoPools();
 
-async function open(at = directory, options: Partial<SceneOptions> = {}, hooks: MoveHooks = {}): Promise<MoveScene> {
-  const moves = new MoveScene(await openTwoPools(at, options), hooks);
-  await moves.jobs.load();
-  return moves;
-}
-
-/** Writes to the file that is served, like a client. */
+/** Writes to the file that the server serves, as a client would. */
 function write({ scene }: MoveScene, block: number, value: number): void {
   const { path: file } = [...scene.served.values()][0]!;
-  const descriptor = fs.openSync(file!, 'r+');
-  fs.writeSync(descriptor, Buffer.alloc(4_096, value), 0, 4_096, block * 4_096);
-  fs.closeSync(descriptor);
+  writeBlock(file, block, value);
 }
 
-/** Names of the pools that have the volume, and the bytes with which its first blocks are filled. */
+/** Returns the names of the pools that have the volume, the bytes with which the volume's first blocks are filled, and leftover files. */
 function found(at: string): { readonly pools: string[]; readonly values: number[]; readonly left: string[] } {
   const files = (folder: string): string[] => (fs.existsSync(folder) ? fs.readdirSync(folder) : []);
   const pools = NAMES.filter((name) => files(path.join(at, name, 'volumes')).length > 0);
@@ -44,11 +35,11 @@ function found(at: string): { readonly pools: string[]; readonly values: number[
   return { pools, values: [0, 1, 2, 3].map((block) => content[block * 4_096]!), left };
 }
 
-/** Writes of clients: in each round, and a last time before the clients wait. */
+/** Returns hooks that write like clients: in each round, and once more just before the clients wait. */
 const writing = (scene: () => MoveScene): MoveHooks => ({
   round: (rounds) => {
     write(scene(), 1, 10 + rounds);
-    // A block that is written once is copied in one round only.
+    // Block 3 is written in the first round only, so only one round copies it.
     if (rounds === 1) write(scene(), 3, 5);
   },
   waiting: () => write(scene(), 2, 9),
@@ -56,7 +47,7 @@ const writing = (scene: () => MoveScene): MoveHooks => ({
 
 async function wholeMove(at: string, reached?: (step: string) => void): Promise<void> {
   let moves: MoveScene | null = null;
-  moves = await open(
+  moves = await openMoves(
     at,
     reached === undefined ? {} : { reached },
     writing(() => moves!),
@@ -71,46 +62,38 @@ async function wholeMove(at: string, reached?: (step: string) => void): Promise<
 test('a move takes along what is written meanwhile, and leaves nothing', async () => {
   await wholeMove(directory);
   expect(found(directory)).toEqual({ pools: ['slow'], values: [7, 12, 9, 5], left: [] });
-  const moves = await open();
+  const moves = await openMoves();
   expect(moves.jobs.list.map(({ state, reason }) => [state, reason])).toEqual([['done', null]]);
   expect(findVolume({ pools: moves.scene.pools.states, configured: [] }, DB, LOCAL_ASKER).manifest).not.toHaveProperty('movedFrom');
   await moves.scene.pools.close();
 });
 
 test('after a stop at each step, the volume is in one pool, and the next start finishes the move', { timeout: STOPS_MS }, async () => {
-  const steps: string[] = [];
-  await wholeMove(directory, (step) => steps.push(step));
-  expect(new Set(steps)).toContain('move: commit');
   const seen = new Map<string, string>();
-  for (const [index, step] of steps.entries()) {
-    if (step.startsWith('pool:') || step.startsWith('create:')) continue;
-    const [at, moved] = [path.join(parent, 'run'), path.join(parent, `stop${index}`)];
-    let count = 0;
-    await wholeMove(at, () => void (count++ === index && fs.renameSync(at, moved))).catch(() => undefined);
+  const check = async ({ step, at }: Stop): Promise<void> => {
     // Check what the server finds when it opens the pools, before any job runs.
-    const first = await open(moved);
+    const first = await openMoves(at);
     const places = first.scene.pools.states.filter(({ volumes }) => volumes.size > 0).map(({ name }) => name);
     expect(places, step).toHaveLength(1);
     seen.set(step, places[0]!);
     await first.scene.pools.close();
-    const again = await open(moved);
+    const again = await openMoves(at);
     await again.run();
     await again.scene.pools.close();
     expect(again.scene.picture(), step).not.toContain('finding');
-    expect({ step, pools: found(moved).pools, left: found(moved).left }).toEqual({ step, pools: ['slow'], left: [] });
-    expect(found(moved).values[0], step).toBe(7);
+    expect({ step, pools: found(at).pools, left: found(at).left }).toEqual({ step, pools: ['slow'], left: [] });
+    expect(found(at).values[0], step).toBe(7);
     // After the commit point, none of the last writes may be missing.
-    if (places[0] === 'slow') expect(found(moved).values, step).toEqual([7, 12, 9, 5]);
-    await removeFolder(at);
-    await removeFolder(moved);
-  }
+    if (places[0] === 'slow') expect(found(at).values, step).toEqual([7, 12, 9, 5]);
+  };
+  await eachStop(wholeMove, check, { isLeftOut: isBefore });
   expect(seen.get('move: manifest')).toBe('fast');
   expect(seen.get('move: commit')).toBe('slow');
 });
 
 test('a cancelled move leaves the volume where it is, and nothing in the new pool', async () => {
   let moves: MoveScene | null = null;
-  moves = await open(directory, {}, { round: () => void moves!.jobs.cancel('1') });
+  moves = await openMoves(directory, {}, { round: () => void moves!.jobs.cancel('1') });
   await moves.scene.create({ pool: 'fast' });
   write(moves, 0, 7);
   await moves.begin('slow');
@@ -124,7 +107,7 @@ test('while the new pool is away after a stop in the last step, the volume waits
   const moved = path.join(parent, 'stopped');
   await wholeMove(directory, (step) => void (step === 'move: commit' && fs.renameSync(directory, moved))).catch(() => undefined);
   fs.renameSync(path.join(moved, 'slow'), path.join(parent, 'away'));
-  const alone = await open(moved, { absent: ['slow'] });
+  const alone = await openMoves(moved, { absent: ['slow'] });
   expect([...alone.scene.served.values()][0]?.pool?.trouble).toMatch(/^its move to pool id .* was interrupted in the last step/);
   await expect(alone.scene.verbs.rename(DB, { name: 'new', universe: 0 }, LOCAL_ASKER, null)).rejects.toMatchObject({ code: 'E_BUSY' });
   await alone.run();
@@ -132,7 +115,7 @@ test('while the new pool is away after a stop in the last step, the volume waits
   await alone.jobs.stop();
   await alone.scene.pools.close();
   fs.renameSync(path.join(parent, 'away'), path.join(moved, 'slow'));
-  const both = await open(moved);
+  const both = await openMoves(moved);
   await both.run();
   await both.scene.pools.close();
   expect(found(moved)).toEqual({ pools: ['slow'], values: [7, 12, 9, 5], left: [] });
@@ -145,8 +128,8 @@ test.each(['move: spent', 'move: manifest'])(
     const moved = path.join(parent, 'stopped');
     const reached = (step: string): void => void (step === last && fs.renameSync(directory, moved));
     await wholeMove(directory, reached).catch(() => undefined);
-    const again = await open(moved);
-    // The base has zeros in this block, and the interrupted last step has copied other data.
+    const again = await openMoves(moved);
+    // In this block, the base has zeros, and the interrupted last step has copied other data. The client now writes the zeros again.
     write(again, 2, 0);
     await again.run();
     await again.scene.pools.close();
@@ -158,17 +141,17 @@ test('a volume that an absent pool may still have is not moved on, so it never c
   const names = [...NAMES, 'third'];
   const [moved, away] = [path.join(parent, 'stopped'), path.join(parent, 'away')];
   const reached = (step: string): void => void (step === 'move: commit' && fs.renameSync(directory, moved));
-  const first = await open(directory, { names, reached });
+  const first = await openMoves(directory, { names, reached });
   await first.scene.create({ pool: 'fast' });
   write(first, 0, 7);
   await first.begin('slow');
   await first.run().catch(() => undefined);
   await first.scene.pools.close();
   fs.renameSync(path.join(moved, 'fast'), away);
-  const done = await open(moved, { names, absent: ['fast'] });
+  const done = await openMoves(moved, { names, absent: ['fast'] });
   await done.run();
   await done.scene.pools.close();
-  const alone = await open(moved, { names, absent: ['fast'] });
+  const alone = await openMoves(moved, { names, absent: ['fast'] });
   write(alone, 0, 8);
   await alone.begin('third');
   await alone.run();
@@ -176,7 +159,7 @@ test('a volume that an absent pool may still have is not moved on, so it never c
   await alone.jobs.stop();
   await alone.scene.pools.close();
   fs.renameSync(away, path.join(moved, 'fast'));
-  const all = await open(moved, { names });
+  const all = await openMoves(moved, { names });
   const places = (): string[] => all.scene.pools.states.filter(({ volumes }) => volumes.size > 0).map(({ name }) => name);
   expect(places()).toEqual(['slow']);
   await all.run();
@@ -185,7 +168,7 @@ test('a volume that an absent pool may still have is not moved on, so it never c
 });
 
 test('what moves have left without a job is deleted', async () => {
-  const moves = await open();
+  const moves = await openMoves();
   fs.mkdirSync(path.join(directory, 'slow', 'moving', 'x'), { recursive: true });
   await moves.run();
   expect(fs.readdirSync(path.join(directory, 'slow', 'moving'))).toEqual([]);
@@ -194,7 +177,7 @@ test('what moves have left without a job is deleted', async () => {
 
 describe('refusals', () => {
   async function refusal(prepare: (moves: MoveScene) => Promise<unknown>, to = 'slow'): Promise<string> {
-    const moves = await open();
+    const moves = await openMoves();
     await moves.scene.create({ pool: 'fast' });
     await prepare(moves);
     await moves.scene.pools.measure();

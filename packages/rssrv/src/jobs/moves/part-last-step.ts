@@ -1,6 +1,7 @@
 // The last step of a move of a part of a volume over several pools: while the clients wait, copies the remaining differences, and changes
-// the manifest in the home, which is the commit point. Before it, the parts in both pools are marked as new (pools/repair/part-plan.ts), so
-// that after any stop the parts that the manifest does not name are deleted. Invariant: nothing is deleted before the manifest is durable.
+// the manifest in the home, which is the commit point. Before the commit point, the parts in both pools are marked as new
+// (pools/repair/part-plan.ts). After any stop, the server therefore deletes those marked parts that the manifest does not name. Invariant:
+// nothing is deleted before the manifest is durable.
 
 import type { JobRecord } from '../job-record.ts';
 import { LastStep, type LastStepPorts, type Step, TooMuchLeft } from './last-step.ts';
@@ -45,7 +46,7 @@ export class PartLastStep extends LastStep {
         try {
           return this.ports.configOf(home.pool, await this.change(found.pool, target, copyStamp));
         } catch (thrown) {
-          // The volume is served as before, so its old part needs its old name.
+          // The volume is served from its old part again, so the old part must get its old name again.
           if (!(thrown instanceof OutcomeUnknown)) await pools.settleParts();
           throw thrown;
         }
@@ -76,7 +77,10 @@ export class PartLastStep extends LastStep {
     return next;
   }
 
-  /** Throws OutcomeUnknown if it is unknown whether the home has the new manifest. */
+  /**
+   * Replaces the manifest in the home, which is the commit point. Throws OutcomeUnknown if it is unknown whether the home has the new
+   * manifest.
+   */
   private async commitHome({ pool }: Found, next: Manifest, index: number): Promise<void> {
     const { pools, verbs } = this.ports;
     try {
@@ -91,7 +95,10 @@ export class PartLastStep extends LastStep {
     }
   }
 
-  /** Gives the new parts their names, before the volume is served. The old parts are deleted later, while the clients continue. */
+  /**
+   * Gives the new parts their final names, before the volume is served. The old parts are deleted later, while clients use the volume
+   * again.
+   */
   private async confirm(target: PoolState, all: readonly PartRecord[]): Promise<void> {
     const { pools, verbs } = this.ports;
     const now = pools.states.find(({ name }) => name === target.name);

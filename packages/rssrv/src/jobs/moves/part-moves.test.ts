@@ -1,19 +1,19 @@
-// Moves of a file of a volume over several pools, with the files of its snapshots: content under writes, a stop of the server after each
-// step and a next start with all pools or without one, cancelled jobs, several files in one pool, and refusals. Any file system suffices,
-// because a stand-in compares contents in place of extents.
+// Moves of a file of a volume over several pools, together with the files of snapshots: the content while clients write, a stop of the
+// server after each step, a next start with all pools or without one pool, cancelled jobs, several files in one pool, and refusals. Any
+// file system suffices, because a stand-in compares contents in place of extents.
 
 import fs from 'node:fs';
 import path from 'node:path';
-import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { describe, expect, test } from 'vitest';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
 import { findVolume } from '../../pools/catalogue.ts';
 import { type MoveHooks, MoveScene } from '../../testing/move-scene.ts';
 import type { PoolScene, SceneOptions } from '../../testing/pool-scene.ts';
-import { directory, openTwoPools, parent, useTwoPools } from '../../testing/two-pools.ts';
+import { directory, openTwoPools, useTwoPools } from '../../testing/two-pools.ts';
 import { snapshotContent, volumeContent, volumeIn, writeVolume } from '../../testing/volume-content.ts';
 import { snapshotsOf } from '../../snapshots/snapshot-rules.ts';
 import { decidePartMove } from './part-rules.ts';
+import { eachStop, type Stop, whileAway } from '../../testing/stopped-verbs.ts';
 import { WHOLE_TURN } from '../../testing/whole-turn.ts';
 
 const KIB = 1024;
@@ -22,7 +22,7 @@ const DB = { name: 'db', universe: 0 };
 const STRIPE = { pools: ['a', 'b'], chunkBytes: 4 * KIB, sizeBytes: 36 * KIB };
 const CONCAT = { pools: ['a', 'b'], sizeBytes: 36 * KIB };
 const BLOCKS = 9;
-/** Steps after which the next start is also tested without one of the pools. */
+/** Steps after which the tests also start the server while one of the pools is absent. */
 const DECISIVE = new Set(['part: doubted', 'change: commit']);
 
 useTwoPools();
@@ -37,7 +37,7 @@ function content(seed: number): Buffer {
   return Buffer.concat(Array.from({ length: BLOCKS }, (_, block) => Buffer.alloc(4 * KIB, (seed * 31 + block) % 251)));
 }
 
-/** Content of seed `first` before the given block, and of seed `second` from this block on. */
+/** Returns content that seed `first` determines before the given block, and seed `second` from this block on. */
 function mixed(first: number, second: number, block: number): Buffer {
   return Buffer.concat([content(first).subarray(0, block * 4 * KIB), content(second).subarray(block * 4 * KIB)]);
 }
@@ -46,7 +46,7 @@ async function snapshot({ snapshots }: PoolScene, name: string): Promise<void> {
   await snapshots.snapshot([{ ...DB, snapshot: name }], LOCAL_ASKER, null, WHOLE_TURN);
 }
 
-/** Snapshot -> seed of its content. */
+/** Maps the name of each snapshot to the seed of its content. */
 function snapshotsIn(scene: PoolScene): Record<string, number | undefined> {
   return Object.fromEntries(
     snapshotsOf(volumeIn(scene, 'db')).list.map((one) => [
@@ -56,7 +56,7 @@ function snapshotsIn(scene: PoolScene): Record<string, number | undefined> {
   );
 }
 
-/** The pools of the files of the volume and of its snapshots. */
+/** Returns texts such as `ac`, with the names of the pools of the files of the volume and of each snapshot. Equal texts occur once. */
 function poolsOf(scene: PoolScene): string[] {
   const { pool, manifest } = volumeIn(scene, 'db');
   const all = [manifest, ...snapshotsOf({ pool, manifest }).list];
@@ -68,7 +68,7 @@ function poolsOf(scene: PoolScene): string[] {
   return [...new Set(names)];
 }
 
-/** Expects that the move has left nothing, and that the pools have the files that the manifests name. */
+/** Expects that the move has left no temporary files, and that the pools have exactly the files that the manifests name. */
 function expectTidy(scene: PoolScene, at: string, step = ''): void {
   expect(scene.picture(), step).not.toMatch(/finding|new part|pending/);
   for (const name of NAMES) {
@@ -114,7 +114,7 @@ test.each([
   expect(snapshotsIn(scene)).toEqual({ s1: 1, s2: 2 });
   expectTidy(scene, directory);
   expect(fs.readdirSync(path.join(directory, 'b', 'parts'))).toEqual([]);
-  // Snapshots still work: they can be cloned, rolled back to and removed.
+  // After the move, a snapshot can still be cloned and removed, and the volume can be rolled back to a snapshot.
   await scene.snapshots.clone({ ...DB, snapshot: 's1' }, { name: 'copy', universe: 0 }, LOCAL_ASKER, null, WHOLE_TURN);
   expect(volumeContent(scene, 'copy').equals(content(1))).toBe(true);
   await scene.snapshots.rollback({ ...DB, snapshot: 's2' }, LOCAL_ASKER, null);
@@ -126,48 +126,42 @@ test.each([
 test('after a stop at each step, the volume has all of its files in one place, and the next start finishes the move', {
   timeout: 240_000,
 }, async () => {
-  const steps: string[] = [];
-  await wholeMove(directory, STRIPE, [2], (step) => steps.push(step));
-  for (const step of ['part: adopted', 'part: doubted', 'part: confirmed', 'part: deleted']) expect(steps).toContain(step);
-  const [begin, last] = [steps.indexOf('move: begun'), steps.indexOf('move: spent')];
   const places: string[] = [];
-  for (const [index, step] of steps.entries()) {
-    // Repeated steps are stopped once, because all rounds have the same steps.
-    if (index < begin || (index < last && steps.indexOf(step, begin) < index)) continue;
-    for (const absent of [null, 'b', 'c', 'a']) {
-      if (absent !== null && !DECISIVE.has(step)) continue;
-      const [at, moved, away] = [path.join(parent, 'run'), path.join(parent, `stop${index}${absent}`), path.join(parent, 'away')];
-      let count = 0;
-      await wholeMove(at, STRIPE, [2], () => void (count++ === index && fs.renameSync(at, moved))).catch(() => undefined);
-      if (absent !== null) {
-        fs.renameSync(path.join(moved, absent), away);
-        const without = await open(moved, { absent: [absent] });
+  const check = async ({ step, at, variant: absent }: Stop<string | null>): Promise<void> => {
+    if (absent !== null) {
+      await whileAway(at, absent, async () => {
+        const without = await open(at, { absent: [absent] });
         await without.run();
         await without.scene.pools.close();
-        await removeFolder(path.join(moved, absent));
-        fs.renameSync(away, path.join(moved, absent));
-      }
-      const first = await open(moved);
-      const [place = '', other] = poolsOf(first.scene);
-      expect([step, absent, other]).toEqual([step, absent, undefined]);
-      expect(snapshotsIn(first.scene), step).toEqual({ s2: 2 });
-      const now = volumeContent(first.scene, 'db');
-      // The server may have stopped before some of the writes to the old file.
-      expect([step, [content(3), mixed(3, 4, 5), mixed(3, 4, 6)].some((one) => now.equals(one))]).toEqual([step, true]);
-      if (place === 'ac') expect([step, now.equals(mixed(3, 4, 6))]).toEqual([step, true]);
-      if (absent === null) places.push(place);
-      await first.scene.pools.close();
-      const again = await open(moved);
-      await again.run();
-      expect([step, absent, again.jobs.find('1').state, again.jobs.find('1').reason]).toEqual([step, absent, 'done', null]);
-      expect([step, poolsOf(again.scene)]).toEqual([step, ['ac']]);
-      expect([step, volumeContent(again.scene, 'db').equals(now), snapshotsIn(again.scene)]).toEqual([step, true, { s2: 2 }]);
-      expectTidy(again.scene, moved, step);
-      await again.scene.pools.close();
-      for (const folder of [at, moved]) await removeFolder(folder);
+      });
     }
-  }
-  // Exactly one step decides in which pool the file is.
+    const first = await open(at);
+    const [place = '', other] = poolsOf(first.scene);
+    expect([step, absent, other]).toEqual([step, absent, undefined]);
+    expect(snapshotsIn(first.scene), step).toEqual({ s2: 2 });
+    const now = volumeContent(first.scene, 'db');
+    // The server may have stopped before clients had made all of their writes to the old file.
+    expect([step, [content(3), mixed(3, 4, 5), mixed(3, 4, 6)].some((one) => now.equals(one))]).toEqual([step, true]);
+    if (place === 'ac') expect([step, now.equals(mixed(3, 4, 6))]).toEqual([step, true]);
+    if (absent === null) places.push(place);
+    await first.scene.pools.close();
+    const again = await open(at);
+    await again.run();
+    expect([step, absent, again.jobs.find('1').state, again.jobs.find('1').reason]).toEqual([step, absent, 'done', null]);
+    expect([step, poolsOf(again.scene)]).toEqual([step, ['ac']]);
+    expect([step, volumeContent(again.scene, 'db').equals(now), snapshotsIn(again.scene)]).toEqual([step, true, { s2: 2 }]);
+    expectTidy(again.scene, at, step);
+    await again.scene.pools.close();
+  };
+  const isLeftOut = (step: string, index: number, all: readonly string[]): boolean => {
+    const begin = all.indexOf('move: begun');
+    // If a step occurs several times, the test stops the server at its first occurrence only, because all rounds have the same steps.
+    return index < begin || (index < all.indexOf('move: spent') && all.indexOf(step, begin) < index);
+  };
+  const variants = (step: string) => (DECISIVE.has(step) ? [null, 'b', 'c', 'a'] : [null]);
+  const steps = await eachStop((at, reached) => wholeMove(at, STRIPE, [2], reached), check, { isLeftOut, variants });
+  for (const step of ['part: adopted', 'part: doubted', 'part: confirmed', 'part: deleted']) expect(steps).toContain(step);
+  // Before one step, the file is always in pool b; from this step on, it is always in pool c.
   const commit = places.indexOf('ac');
   expect(commit).toBeGreaterThan(0);
   expect(places).toEqual([...new Array<string>(commit).fill('ab'), ...new Array<string>(places.length - commit).fill('ac')]);
@@ -198,7 +192,7 @@ test('a snapshot and growth during the move come along, and a removed snapshot d
     () => moves!.scene.snapshots.remove({ ...DB, snapshot: 's1' }, LOCAL_ASKER, null),
     () => moves!.scene.verbs.grow(DB, 44 * KIB, LOCAL_ASKER, null),
   ];
-  // As on the server, one change is made at a time, and the last step of a move is such a change.
+  // As on a server, changes are made one at a time, and the last step of a move counts as a change.
   let last: Promise<unknown> = Promise.resolve();
   const turns = <T>(change: () => Promise<T>): Promise<T> => {
     const turn = last.then(change);

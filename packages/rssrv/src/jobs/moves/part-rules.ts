@@ -1,5 +1,5 @@
-// Decides whether a file of a volume over several pools can be moved to another pool. Pure: VolumeMoves moves the file. Invariant: the
-// first file of a volume never moves, because it stays beside the manifest in the home.
+// Decides whether a file of a volume over several pools can be moved to another pool. This module is pure, and VolumeMoves moves the file.
+// Invariant: the first file of a volume never moves, because it stays beside the manifest in the home.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { snapshotsIn } from './move-rules.ts';
@@ -18,16 +18,16 @@ import {
 import { type Manifest, otherParts, type Part } from '../../pools/disk/manifest.ts';
 import type { SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
 
-/** A file that moves. */
+/** A file of a volume that is to be moved. */
 export interface PlannedPartMove {
   readonly source: PoolState;
   readonly target: PoolState;
-  /** Its index in the layout. */
+  /** Index of the file in the layout of the volume. */
   readonly index: number;
   readonly part: Part;
 }
 
-/** Returns the first file of the volume in pool `from`. Throws if it cannot move to pool `to`. */
+/** Returns the first file that the volume has in pool `from`. Throws if this file cannot move to pool `to`. */
 export function decidePartMove(catalogue: Catalogue, home: Found, from: string, to: string, asker: Asker): PlannedPartMove {
   const { pool, manifest } = home;
   checkChange(catalogue, asker, pool, manifest, 'move volumes');
@@ -57,7 +57,10 @@ export function decidePartMove(catalogue: Catalogue, home: Found, from: string, 
   return { source, target, ...found };
 }
 
-/** Returns the first file in this pool, not counting the first file of the volume. */
+/**
+ * Returns the first file that the volume has in this pool, not counting the first file of the volume. Returns null if there is no such
+ * file.
+ */
 export function partIn({ layout }: Pick<Manifest, 'layout'>, poolId: string): Pick<PlannedPartMove, 'index' | 'part'> | null {
   const at = otherParts({ layout }).findIndex((part) => part.poolId === poolId);
   const part = otherParts({ layout })[at];

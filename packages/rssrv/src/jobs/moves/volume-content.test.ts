@@ -1,5 +1,6 @@
-// Differences between two states of a volume of several files, and its bytes, compared with flat models: any layout, including a concat
-// that has grown. A copy that begins with the old state, continues at any offset, and gets the differences, has the new state.
+// The bytes of a volume of several files, and the differences between two of its states, compared with a model in one buffer. The layouts
+// are random, and include a concat that has grown. A copy that begins with the old state, continues at any offset and gets the differences
+// has the new state at the end.
 
 import fs from 'node:fs';
 import { open } from 'node:fs/promises';
@@ -28,7 +29,7 @@ const partOf = (blocks: number, index: number) => ({ poolId: id(index), fileId: 
 interface Case {
   readonly layout: Exclude<Layout, { kind: 'simple' }>;
   readonly sizeBytes: number;
-  /** Number of files in the old state, which is smaller if a concat has grown. */
+  /** Number of files in the old state. If a concat has grown, this number is smaller than the number of files in the new state. */
   readonly baseFiles: number;
 }
 
@@ -48,7 +49,7 @@ const stripe: fc.Arbitrary<Case> = fc
     return { layout: { kind: 'stripe', chunkBytes, parts }, sizeBytes, baseFiles: files };
   });
 
-/** Writes the content into files as the layout says, block by block. */
+/** Writes the content into files, block by block, as the layout distributes it. */
 function filesWith({ layout }: Case, name: string, content: Buffer, count: number): string[] {
   const map = new LayoutMap({ chunkBytes: layout.kind === 'stripe' ? layout.chunkBytes : null, parts: layout.parts });
   const buffers = layout.parts.map(({ sizeBytes }) => Buffer.alloc(sizeBytes));
@@ -78,7 +79,7 @@ test('a copy that has the state before gets the state after, from any offset on'
       const next = await VolumeContent.open(filesWith(one, 'next', now, layout.parts.length), layout);
       const target = path.join(directory, 'copy');
       const fromBytes = (from % (sizeBytes / BLOCK)) * BLOCK;
-      // The part before this offset is already copied.
+      // Everything before `fromBytes` is already copied.
       fs.writeFileSync(target, Buffer.concat([now.subarray(0, fromBytes), old.subarray(fromBytes)]));
       const copy = await open(target, 'r+');
       try {

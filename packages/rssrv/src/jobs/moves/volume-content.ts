@@ -1,6 +1,6 @@
 // Reads the open files of a volume or snapshot as one content, and finds the ranges in which two contents differ. The layout of a volume
-// tells which file has which part. Invariants: ranges have offsets of the volume, in ascending order; a file is compared only with its own
-// clone, which the caller chooses.
+// says which file has which part. Invariants: the offset of a range is an offset in the volume, and ranges come in ascending order; a file
+// is compared only with a clone of itself, for which the caller is responsible.
 
 import { type FileHandle, open } from 'node:fs/promises';
 import { LayoutMap, type LayoutShape } from '../../storage/files/layout-map.ts';
@@ -10,7 +10,7 @@ import { STRIPE_CHUNKS_AT_ONCE, STRIPE_COMPARED_BYTES } from '../limits.ts';
 
 export class VolumeContent implements ReadFrom {
   readonly files: readonly FileHandle[];
-  /** Null if the volume has one file. */
+  /** Says which part of the volume is in which file; null if the volume has one file. */
   readonly map: LayoutMap | null;
 
   constructor(files: readonly FileHandle[], map: LayoutMap | null = null) {
@@ -18,7 +18,7 @@ export class VolumeContent implements ReadFrom {
     this.map = map;
   }
 
-  /** Opens the files of a layout, in its order. The caller closes them. */
+  /** Opens the files of a layout, which `paths` lists in the order of the layout. The caller closes the returned content. */
   static async open(paths: readonly string[], layout: Layout): Promise<VolumeContent> {
     const files: FileHandle[] = [];
     try {
@@ -42,13 +42,16 @@ export class VolumeContent implements ReadFrom {
     const wantedBytes = Math.min(lengthBytes, runBytes);
     const { bytesRead } = await this.files[part]!.read(buffer, offset, wantedBytes, partPositionBytes);
     if (bytesRead > 0) return { bytesRead };
-    // This file has ended, but the next byte of the volume may be in another file.
+    // The file ends here, but the next byte of the volume may be in another file. Read the missing bytes as zeros.
     buffer.fill(0, offset, offset + wantedBytes);
     return { bytesRead: wantedBytes };
   }
 }
 
-/** True if both states have their files in the same pools, so that the files are clones of each other. A concat may have grown. */
+/**
+ * Returns true if both states have their files in the same pools, so that each file is a clone of its counterpart. `next` may have more
+ * files than `base` if a concat has grown.
+ */
 export function isComparable(base: Layout, next: Layout): boolean {
   if (base.kind === 'simple' || next.kind === 'simple') return base.kind === next.kind;
   const chunks = [base, next].map((layout) => (layout.kind === 'stripe' ? layout.chunkBytes : null));
@@ -64,8 +67,8 @@ function shapeOf(layout: Exclude<Layout, { kind: 'simple' }>): LayoutShape {
 }
 
 /**
- * Yields the ranges of `next` that differ from `base`, or all data of `next` if `base` is null. A file that is missing in `base`, because a
- * concat has grown, counts as zeros.
+ * Yields the ranges of `next` that differ from `base`, or all data of `next` if `base` is null. If a concat has grown, `base` lacks a file
+ * of `next`; the missing file counts as zeros.
  */
 export async function* contentRanges(
   changes: ChangedData,
@@ -103,7 +106,10 @@ export async function* contentRanges(
   }
 }
 
-/** Bytes of a volume to compare at a time: enough chunks to ask for extents rarely, and few enough bytes to bound the number of pieces. */
+/**
+ * Returns the number of bytes of a volume of several files that are compared at a time. The number is large, so that extents are requested
+ * rarely, but STRIPE_CHUNKS_AT_ONCE and STRIPE_COMPARED_BYTES bound the number of pieces.
+ */
 function comparedBytes(chunkBytes: number): number {
   return Math.max(chunkBytes, Math.min(chunkBytes * STRIPE_CHUNKS_AT_ONCE, STRIPE_COMPARED_BYTES));
 }

@@ -1,7 +1,7 @@
 // Moves volumes between pools while clients use them (rule C5). A round clones the file and copies its differences from the previous clone.
-// When little is left, the clients wait while the rest is copied and the volume changes its pool. move-plan.ts decides on rounds,
-// move-files.ts changes the disk. Invariants: an interrupted move continues, or leaves nothing in the new pool; the served file has every
-// acknowledged write; a volume is always in exactly one of both pools (pools/repair/move-repair.ts).
+// When few differences are left, the clients wait while the server copies these differences and the volume changes its pool. move-plan.ts
+// decides on rounds, move-files.ts changes the disk. Invariants: an interrupted move continues, or its files in the new pool are deleted;
+// the served file has every acknowledged write; a volume is always in exactly one of the two pools (pools/repair/move-repair.ts).
 
 import { open, readdir, stat } from 'node:fs/promises';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
@@ -34,16 +34,16 @@ export interface VolumeMovesPorts {
   readonly pools: Pools;
   readonly verbs: PoolVerbs;
   readonly volumeSwitch: VolumeSwitch;
-  /** Null: this machine cannot compare the extents of files. */
+  /** Compares the extents of files; null if this machine cannot compare extents. */
   readonly changedData: ChangedData | null;
-  /** Moves of files of volumes over several pools. Absent if no such move is asked for. */
+  /** The kind for moves of files of volumes over several pools. Tests that make no such move omit it. */
   readonly parts?: MoveKind;
   readonly punch: (descriptor: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>;
-  /** Executes a change when no other one is in progress. `what`: names the change to requests that wait for it. */
+  /** Executes a change when no other change is in progress. `what` names the change in messages to requests that wait for it. */
   exclusive<T>(change: () => Promise<T>, what: string): Promise<T>;
-  /** Volumes of sections [volume]. */
+  /** Returns the volumes that `[volume]` sections configure. */
   configured(): readonly ConfiguredVolume[];
-  /** Ids of volumes with a job that has not ended. */
+  /** Returns the ids of volumes with a job that has not ended. */
   moving(): ReadonlySet<string>;
 }
 
@@ -66,7 +66,7 @@ export class VolumeMoves {
   async run(job: RunningJob): Promise<void> {
     const what = `the move of volume ${job.record.name}`;
     try {
-      // An earlier process may have been interrupted in the last step. Only the disk shows whether the volume has moved.
+      // An earlier rssrv may have been stopped in the last step. Only the state on disk shows whether the volume has moved.
       await this.ports.exclusive(() => this.settle(job.record), what);
       await this.copyAndSwitch(job);
     } catch (thrown) {
@@ -150,7 +150,7 @@ export class VolumeMoves {
           { volume: job.record.name, audit: true },
         );
         if (job.record.homeId === undefined) return;
-        // The old pool may have another file of the volume, which moves next.
+        // Prepare the next file: the old pool may have another file of the volume, and this file moves next.
         await this.discard(job.record);
         job.note({ move: null });
         await job.save();
@@ -162,7 +162,7 @@ export class VolumeMoves {
     }
   }
 
-  /** The oldest snapshot that the new pool does not have yet; null if it has all. */
+  /** Returns the oldest snapshot that the new pool does not have yet; null if the new pool has all snapshots. */
   private async nextSnapshot(place: MovePlace): Promise<SnapshotRecord | null> {
     const { found, target, snapshots } = place;
     if (snapshots.length === 0) return null;
@@ -170,14 +170,17 @@ export class VolumeMoves {
     return snapshots.find((one) => !carried.has(one.id)) ?? null;
   }
 
-  /** Throws `thrown`, the error of copying a snapshot, unless the snapshot was removed during the copy. */
+  /** Called with the error `thrown` of copying a snapshot. Throws this error again, unless the snapshot was removed during the copy. */
   private mayBeRemoved(kind: MoveKind, record: JobRecord, { id }: SnapshotRecord, thrown: unknown): void {
     if (thrown instanceof JobEnds) throw thrown;
     const now = kind.placeOf(record);
     if (now === 'moved' || now.snapshots.some((one) => one.id === id)) throw thrown;
   }
 
-  /** Throws E_SPACE, with the numbers, if the data does not fit. Snapshots share the same blocks in the new pool as in the old one. */
+  /**
+   * Throws E_SPACE if the new pool lacks room for the data. The error names the needed and the free space. Blocks that the volume and its
+   * snapshots share in the old pool are shared in the new pool, too, and count once.
+   */
   private async checkSpace(changes: ChangedData, place: MovePlace, record: JobRecord): Promise<void> {
     if (record.doneBytes > 0) return;
     const { pool, manifest } = place.found;
@@ -199,7 +202,7 @@ export class VolumeMoves {
     return homeId === undefined || this.ports.parts === undefined ? this.whole : this.ports.parts;
   }
 
-  /** Finishes or undoes an interrupted last step, and serves the volume from the pool that has it. */
+  /** Finishes or undoes an interrupted last step, and serves the volume from the pool in which the volume then is. */
   private async settle(record: JobRecord): Promise<void> {
     await this.ports.pools.settleParts();
     const found = this.kindOf(record).settled(record);
@@ -210,7 +213,7 @@ export class VolumeMoves {
     return volumeConfigOf(pool, manifest, this.ports.pools.states);
   }
 
-  /** Deletes the clones and the copy. `sweep` deletes later what cannot be deleted now. */
+  /** Deletes the clones and the copy of a move. If a file cannot be deleted now, `sweep` deletes it later. */
   private async discard(record: JobRecord): Promise<void> {
     const { source, target } = endsOf(this.ports.pools.states, record);
     for (const pool of [source, target]) {
@@ -232,8 +235,9 @@ export class VolumeMoves {
 }
 
 /**
- * Returns the bytes that clones of one file need together: the size of the first, and the difference of each other one from its
- * predecessor. If the sum of their sizes fits, returns that sum without comparing. `files`: the oldest first.
+ * Returns the bytes that clones of one file need together: the size of the first clone, and the differences between each later clone and
+ * its predecessor. If the sum of the sizes of all clones fits into `freeBytes`, returns this sum without comparing the clones. `files`
+ * lists the oldest clone first.
  */
 async function spaceOf(changes: ChangedData, files: readonly string[], freeBytes: number): Promise<number> {
   const used: number[] = [];
@@ -256,7 +260,10 @@ async function spaceOf(changes: ChangedData, files: readonly string[], freeBytes
   return sum;
 }
 
-/** True if the job can continue later: a pool is missing or does not answer, or the volume is very busy. */
+/**
+ * Returns true if the error may be temporary, so that the job can continue later: a pool is missing or does not answer, or clients write to
+ * the volume very fast.
+ */
 function isPassing(thrown: unknown): boolean {
   const { code } = toRsError(thrown);
   return (code === 'E_POOL' && errnoName((thrown as { cause?: unknown }).cause) === undefined) || code === 'E_TIMEOUT' || code === 'E_BUSY';

@@ -1,5 +1,5 @@
-// The change of a volume's file while clients use it: errors of the storage during the change. The kernel reports an error of a sync once,
-// so the code that gets it must start a new incarnation; otherwise a later take-over would not learn that writes are lost.
+// The change of a volume's file while clients use it: errors of the storage during the change. The kernel reports an error of a sync only
+// once, so the code that gets the error must start a new incarnation. Without it, a later take-over would not learn that writes are lost.
 // move-stops.test.ts tests whole moves.
 
 import { systemClock } from '@rsio/common/lib/clock';
@@ -41,7 +41,7 @@ const well = (): Promise<void> => Promise.resolve();
 const failed = (): Promise<void> => Promise.reject(new RsError('E_VOLUME', 'Its storage reported an error during a sync'));
 const slow = (): Promise<void> => Promise.reject(new RsError('E_TIMEOUT', 'Its storage does not answer'));
 
-/** Results of the two syncs: before the clients wait, and while they wait. */
+/** Returns a sync with these results. The first sync runs before the clients wait, and the second while the clients wait. */
 function syncs(...results: (() => Promise<void>)[]): () => Promise<void> {
   return () => (results.shift() ?? well)();
 }

@@ -1,6 +1,6 @@
-// Changes the file of a volume while clients use it. The volume is not served for a moment, every server process closes the old file, and
-// the clients open the volume again with the new one. Invariants: while the work runs, no request on the old file is running and none
-// begins; all answered writes are in the old file, durably; if the outcome of the work is not known, the volume is not served.
+// Changes the file of a volume while clients use it. The volume is not served for a moment. Every server process closes the old file, and
+// then the clients open the volume again and get the new file. Invariants: while the work runs, no request on the old file is running or
+// begins, and all answered writes are durable in the old file; if the outcome of the work is not known, the volume is not served.
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { printDuration } from '@rsio/common/lib/units';
@@ -11,13 +11,13 @@ import { SWITCH_CLOSE_MS } from '../limits.ts';
 import { isDeepStrictEqual } from 'node:util';
 
 export interface HandleCloser {
-  /** Closes all handles of the volume. Resolves when no request on them is running, with false if writes may be lost. */
+  /** Closes all handles of the volume. Resolves when no request on these handles is running. The result is false if writes may be lost. */
   closeHandles(volumeId: string): Promise<boolean>;
 }
 
 /** The part of the configuration in force that a switch needs. */
 export interface ReplacedVolumes {
-  /** The configuration with which the volume is in force; null if there is none. */
+  /** Returns the configuration in force of the volume with this id; null if no volume in force has the id. */
   inForceById(volumeId: string): ServerVolumeConfig | null;
   /** Serves the volume with another file, and notifies the clients. */
   replaceVolume(was: ServerVolumeConfig, now: ServerVolumeConfig): Promise<void>;
@@ -28,9 +28,9 @@ export interface VolumeSwitchPorts {
   readonly clock: Clock;
   readonly volumes: {
     readonly served: readonly ServedVolume[];
-    /** Stops serving the volume with this reason, in this turn of the event loop. `reason`: null to serve the volume again. */
+    /** Stops serving the volume for this reason, in this turn of the event loop. If `reason` is null, serves the volume again. */
     suspend(volumeId: string, reason: string | null): void;
-    /** Makes all earlier writes durable. Throws if that fails. */
+    /** Makes all earlier writes to the volume durable. Throws if the sync fails. */
     sync(volumeId: string): Promise<void>;
   };
   readonly sessions: HandleCloser;
@@ -42,7 +42,7 @@ export interface VolumeSwitchPorts {
   incarnationEnded(volume: ServedVolume): Promise<void>;
 }
 
-/** Thrown by the work if only the disk can tell whether the volume has the new file. */
+/** The work throws this error if it cannot know whether the volume has the new file. Only the state on disk can show it. */
 export class OutcomeUnknown extends Error {}
 
 export class VolumeSwitch {
@@ -53,8 +53,8 @@ export class VolumeSwitch {
   }
 
   /**
-   * Executes the work while the volume is not served, and serves the volume with the configuration that it returns. Returns how long
-   * clients had to wait, in ms. If `work` throws, the volume is served as before, except after OutcomeUnknown.
+   * Executes `work` while the volume is not served, and then serves the volume with the configuration that `work` returns. Returns how long
+   * clients had to wait, in ms. If `work` throws, the volume is served from the old file again, unless the error is OutcomeUnknown.
    */
   async run(id: string, reason: string, work: () => Promise<ServerVolumeConfig>): Promise<number> {
     const { ports } = this;
@@ -85,7 +85,7 @@ export class VolumeSwitch {
     return ports.clock.monotonicMs() - sinceMs;
   }
 
-  /** Serves the volume as its pool has it, after a switch with an unknown outcome. */
+  /** Called after a switch with an unknown outcome, when the state on disk is known. Serves the volume with the file that its pool has. */
   async settle(now: ServerVolumeConfig): Promise<void> {
     const id = now.id ?? '';
     const was = this.ports.inForce().inForceById(id);
@@ -94,12 +94,15 @@ export class VolumeSwitch {
     else if (this.servedBy(id) === undefined) this.suspend(id, null);
   }
 
-  /** The kernel reports the error of a sync only once. Without a new incarnation, a later take-over would not learn of lost writes. */
+  /**
+   * Syncs the volume. If the sync fails, starts a new incarnation, because the kernel reports the error only once, and a later take-over
+   * would otherwise not learn of lost writes.
+   */
   private async sync(served: ServedVolume): Promise<void> {
     try {
       await this.ports.volumes.sync(served.id);
     } catch (thrown) {
-      // After E_TIMEOUT, the sync continues. If it fails, it starts a new incarnation itself.
+      // After E_TIMEOUT, the sync continues. If it fails later, the sync itself starts a new incarnation.
       if (toRsError(thrown).code !== 'E_TIMEOUT') await this.ports.incarnationEnded(served);
       throw thrown;
     }
@@ -127,7 +130,7 @@ export class VolumeSwitch {
   }
 }
 
-/** Paths of the files of a volume. */
+/** Returns the paths of the files of a volume. */
 function placesOf({ path, layout }: ServerVolumeConfig): readonly (string | null)[] {
   return layout?.parts.map((part) => part.path) ?? [path];
 }

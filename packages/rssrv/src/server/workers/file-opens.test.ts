@@ -1,5 +1,5 @@
-// Files that the listener opens for server processes: which files it passes on, and storage that hangs. machine/descriptor-passing.test.ts
-// tests how descriptors are passed.
+// Files that the listener opens for server processes: which files the listener passes on, and what it does while storage hangs.
+// machine/descriptor-passing.test.ts tests how descriptors are passed.
 
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,7 +1,8 @@
-// Opens, in the listener, the files of volumes for server processes that may not open paths. Each process gets its own open files. Storage
-// that hangs occupies only a few threads of the listener, and other storage does not wait for it. Invariants: only the file that the
+// Opens, in the listener, the files of volumes for server processes that may not open paths. Each process gets its own open files. If
+// storage hangs, it occupies only a few threads of the listener, and opens on other storage do not wait. Invariants: only the file that the
 // listener serves is passed on; each descriptor is passed on or closed.
 
+import { counted } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import { asVolumeError, assertStorage, fstat } from '../../storage/files/opened-file.ts';
@@ -27,7 +28,7 @@ export class FileOpens {
   private readonly clock: Clock;
   private readonly served: (id: string) => ServedVolume | null;
   private readonly openFiles: (volume: ServedVolume) => Promise<number[]>;
-  /** Opens in progress on each file system or disk. */
+  /** Maps each file system or disk to the number of opens in progress on it. */
   private readonly devices = new Map<string, number>();
   private count = 0;
   private readonly waiting: WaitingOpen[] = [];
@@ -98,7 +99,7 @@ export class FileOpens {
   }
 
   private ended(device: string): void {
-    this.count--;
+    this.count = counted(this.count - 1, 'files that are being opened');
     const left = (this.devices.get(device) ?? 0) - 1;
     if (left > 0) this.devices.set(device, left);
     else this.devices.delete(device);
@@ -107,7 +108,7 @@ export class FileOpens {
   }
 }
 
-/** Returns the number of descriptors for each file of a volume: a second one is for synchronous writes. */
+/** Returns the number of descriptors for each file of a volume. If there are two, the second descriptor is for synchronous writes. */
 export function perFile({ readonly, type }: Pick<ServedVolume, 'readonly' | 'type'>): 1 | 2 {
   return readonly || type === 'memory' ? 1 : 2;
 }

@@ -1,12 +1,16 @@
 // Paces the announcements of a changed list of volumes. Each announcement makes a client request its whole list, so changes in quick
-// succession are announced together. Invariants: a change is announced at once if the list is short or the pause since the last
-// announcement is over, and otherwise after that pause; growth is always announced at once; no announcement is lost.
+// succession are announced together. Invariants: a change is announced at once if the list is short, or if the pause that follows each
+// announcement is over; otherwise the change is announced at the end of the pause. Growth is always announced at once. No announcement is
+// lost.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import type { GrownVolume, ServedVolume } from '../../storage/io/served-volume.ts';
 import { LIST_CHANGES_HELD_MAX, LIST_PAUSE_IGNORED_MS, LIST_PAUSE_MS_PER_1000 } from '../limits.ts';
 
-/** The changed volumes, in their old and their new state; null: all clients are notified. */
+/**
+ * The changed volumes, in their old and their new state. Only clients that may attach one of these volumes are notified; if the value is
+ * null, all clients are.
+ */
 type SeenBy = readonly Pick<ServedVolume, 'clients'>[] | null;
 
 export interface ListAnnouncementPorts {

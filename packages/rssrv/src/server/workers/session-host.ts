@@ -62,7 +62,7 @@ export class SessionHost {
   private readonly session: Session;
   private readonly ports: SessionHostPorts;
   private readonly pending = new Map<number, (answer: ListenerAnswer) => void>();
-  /** For volumes over several pools: volume id -> pool of the file that ran out of space last. */
+  /** Maps the id of each volume over several pools to the pool of the file that ran out of space last. */
   private readonly fullPools = new Map<string, string>();
   private readonly failedOpens: RateLimitedLog;
   private askNumber = 0;
@@ -180,7 +180,7 @@ export class SessionHost {
     return this.ended;
   }
 
-  /** Reports the session's figures, with the volumes that have changed or are not idle. */
+  /** Reports the session's figures, which include each volume whose figures have changed or that is not idle. */
   report(): void {
     this.ports.send({ type: 'figures', figures: { ...this.session.figures(false), holesOff: this.ports.helper.isOff } });
   }
@@ -237,10 +237,13 @@ export class SessionHost {
     throw new RsError(answer.filesCode === 'E_SYSTEM' ? 'E_SYSTEM' : 'E_VOLUME', answer.sentence, { volume: volume.name });
   }
 
-  /** Wraps the backend of a volume whose images in other pools may answer failed READs. Needs passed descriptors. */
-  private bridged({ id: volumeId, pool, layout, storage, test }: ServedVolume, backend: Backend): Backend {
+  /**
+   * If images in other pools may answer failed READs of the volume, returns a backend that asks them; otherwise returns `backend`. Images
+   * can answer only in a process that gets descriptors from the listener.
+   */
+  private bridged({ id: volumeId, pool, layout, storage }: ServedVolume, backend: Backend): Backend {
     const { receiver, threads } = this.ports;
-    if (receiver === null || pool === undefined || layout !== undefined || storage === undefined || test !== undefined) return backend;
+    if (receiver === null || pool === undefined || layout !== undefined || storage === undefined) return backend;
     return new BridgedBackend(backend, {
       ...{ clock: systemClock, threads },
       fileFor: async (positionBytes, lengthBytes) => {
@@ -252,7 +255,9 @@ export class SessionHost {
     });
   }
 
-  /** Hides paths from the client. Logs the full error at a limited rate, because the client tries again and again. */
+  /**
+   * Returns the error without file paths, for the client. Logs the full error at a limited rate, because the client tries again and again.
+   */
   private forClient({ name, pool }: ServedVolume, error: RsError): RsError {
     if (pool === undefined || !hasPath(error.message)) return error;
     this.failedOpens.note(`Volume ${name} was not opened`, () => this.ports.log.error(error.message, { volume: name }));

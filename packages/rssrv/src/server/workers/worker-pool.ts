@@ -1,7 +1,7 @@
 // Manages the workers. Each session has its own worker until the number of workers reaches the configured value `processes`; further
 // sessions share workers. One worker is on standby, because starting a worker takes 50 ms or more. Invariant (S9): a worker session is over
-// when its session has ended cleanly, or when the process and all its children have exited. Sockets in transit to an exited worker are
-// closed unread.
+// when its session has ended cleanly, or when the process and all its children have exited. If a worker exits, the listener closes the
+// sockets that were on their way to the worker, without reading from them.
 
 import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
@@ -32,7 +32,7 @@ export class Worker implements WorkerSessionPorts {
   private readonly socketsInTransit = new Set<Socket>();
   /** Maps each session id to its worker session. */
   private readonly sessions = new Map<string, WorkerSession>();
-  /** The worker's last session, after whose end the process exits; null while the worker accepts sessions. */
+  /** The worker's last session; null while the worker accepts sessions. The process exits after the end of this session. */
   private lastSession: WorkerSession | null = null;
   private hasExited = false;
   private readonly watch: WorkerWatch;
@@ -43,7 +43,7 @@ export class Worker implements WorkerSessionPorts {
    */
   readonly usable: Promise<void>;
 
-  /** `confining`: null if the worker opens files itself. */
+  /** `confining` says how to confine the worker; null if the worker opens files itself. */
   constructor(clock: Clock, log: Log, record: (pid: number) => Promise<void>, confining: Confining | null) {
     this.clock = clock;
     this.log = log;
@@ -83,7 +83,7 @@ export class Worker implements WorkerSessionPorts {
       child.on('exit', () => reject(new RsError('E_SYSTEM', `Server process ${this.pid} ended before it was ready: see the log`)));
     });
     this.usable = Promise.all([child.pid === undefined ? null : record(this.pid), listens]).then(() => undefined);
-    // Nothing else handles a rejection for a standby worker, because no session awaits `usable` yet.
+    // Without this handler, a rejection would be unhandled for a standby worker, because no session awaits its `usable` yet.
     this.usable.catch(() => undefined);
     child.on('exit', () => lines.exited());
     this.ended = new Promise<void>((resolve) => {
@@ -99,7 +99,8 @@ export class Worker implements WorkerSessionPorts {
         this.sessions.clear();
         resolve();
       };
-      // Node.js emits 'close' when no process has the stderr pipe open, so the worker and its range helper have exited.
+      // Node.js emits 'close' only when no process has the stderr pipe open. At that time, both the worker and its range helper have
+      // exited.
       child.on('close', exited);
       child.on('error', (error) => {
         const isStarted = child.pid !== undefined;
@@ -147,7 +148,7 @@ export class Worker implements WorkerSessionPorts {
       workerSession.finish(true);
       return;
     }
-    // The last session's operations may run until the process and its helper have exited; the session is over only then.
+    // Operations of the last session may run until the process and its helper have exited. Only then is this session over.
     this.lastSession = workerSession;
     if (isUnused) this.kill();
     else this.send({ type: 'exit' });
@@ -187,7 +188,7 @@ export class Worker implements WorkerSessionPorts {
     else if (!this.hasExited) throw new RsError('E_PROTOCOL', 'a message for a session that is not its own');
   }
 
-  /** Kills the worker, because its other messages and its writes to volumes may be wrong, too. */
+  /** Kills a worker that has sent a wrong message, because its other messages and its writes to volumes may be wrong, too. */
   private broken(reason: string): void {
     this.log.error(`Server process ${this.pid} sent what no server process sends (${reason}): it is killed, and its clients connect again`);
     this.kill();
@@ -204,12 +205,15 @@ function notStarted(error: Error): RsError {
   return new RsError('E_SYSTEM', `The server cannot start a process for a client (${errno}): ${remedy}`, {}, error);
 }
 
-/** Returns the environment of a worker. libuv must not use io_uring for files, because its operations bypass the filter of system calls. */
+/**
+ * Returns the environment of a worker. It prevents libuv from using io_uring for files, because the operations of io_uring bypass the
+ * filter of system calls.
+ */
 export function workerEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return { ...environment, UV_THREADPOOL_SIZE: String(POOL_THREADS), UV_USE_IO_URING: '0', [LISTENER_VERSION]: programVersion() };
 }
 
-/** All workers: those with sessions and those on standby. */
+/** All workers: the workers with sessions and the standby worker. */
 export class WorkerPool {
   private readonly start: () => Worker;
   private standby: Worker[] = [];

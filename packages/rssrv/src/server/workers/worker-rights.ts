@@ -1,5 +1,6 @@
-// Starts server processes with few rights: it chooses their user, and passes descriptors to them (machine/). Invariants: the choice changes
-// only with the configuration; each missing protection is logged once.
+// Starts server processes with few rights: this module chooses the user of the processes, and passes descriptors to them with the code in
+// machine/. Invariants: the user of server processes changes only when the configuration changes; each protection that the machine lacks is
+// logged once.
 
 import { readFileSync } from 'node:fs';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
@@ -17,22 +18,21 @@ export interface WorkerRightsOptions {
   readonly log: DaemonLog;
   /** Returns the served volume or snapshot with this id, or null. */
   served(id: string): ServedVolume | null;
-  readonly mayInjectFaults: boolean;
 }
 
-/** Capabilities that a listener needs for processes of another user: CAP_KILL, CAP_SETGID, CAP_SETUID. */
+/** Capabilities that a listener needs to start and kill processes of another user: CAP_KILL, CAP_SETGID, CAP_SETUID. */
 const NEEDED_CAPABILITIES = [5, 6, 7];
-/** With --test, this variable makes server processes open files themselves, as if koffi were not installed. */
-const WITHOUT_PASSING = 'RSIO_TEST_WITHOUT_PASSING';
 
-/** Returns why server processes have more rights than they need with this configuration, and the remedy; null if they do not. */
-export function workerRightsWarning(server: Pick<RssrvConfig['server'], 'user'>, mayInjectFaults: boolean): string | null {
-  return choiceHere(server, systemCalls() !== null, mayInjectFaults).warning;
+/**
+ * If server processes have more rights than they need with this configuration, returns the reason and the remedy; otherwise returns null.
+ */
+export function workerRightsWarning(server: Pick<RssrvConfig['server'], 'user'>): string | null {
+  return choiceHere(server, systemCalls() !== null).warning;
 }
 
-function choiceHere({ user }: Pick<RssrvConfig['server'], 'user'>, canPass: boolean, mayInjectFaults: boolean): WorkerUserChoice {
+function choiceHere({ user }: Pick<RssrvConfig['server'], 'user'>, canPass: boolean): WorkerUserChoice {
   const uid = process.geteuid?.() ?? 0;
-  return chooseWorkerUser({ configured: user?.name ?? null, uid, canPass, canSwitch: mayChangeUsers(), mayInjectFaults });
+  return chooseWorkerUser({ configured: user?.name ?? null, uid, canPass, canSwitch: mayChangeUsers() });
 }
 
 export class WorkerRights {
@@ -46,7 +46,7 @@ export class WorkerRights {
   constructor(options: WorkerRightsOptions) {
     this.options = options;
     this.files = new FileOpens(options.clock, (id) => options.served(id));
-    this.calls = options.mayInjectFaults && process.env[WITHOUT_PASSING] !== undefined ? null : systemCalls();
+    this.calls = systemCalls();
   }
 
   /** Name of the user of server processes; null if they run as the user of the listener. */
@@ -54,12 +54,12 @@ export class WorkerRights {
     return this.choice.user?.name ?? null;
   }
 
-  /** Ids of the same user, for other programs that get descriptors. */
+  /** The uid and gid of the user of server processes, for other programs that get descriptors. */
   get userIds(): { readonly uid: number; readonly gid: number } | null {
     return this.choice.user;
   }
 
-  /** Reason why server processes have more rights than they need, and the remedy; null if they do not. */
+  /** The reason why server processes have more rights than they need, with the remedy; null if they have only the rights that they need. */
   get warning(): string | null {
     return this.choice.warning;
   }
@@ -67,7 +67,7 @@ export class WorkerRights {
   /** Chooses the user of server processes that start from now on. Returns true if the user has changed. */
   choose(server: Pick<RssrvConfig['server'], 'user'>): boolean {
     const before = this.choice.user;
-    this.choice = choiceHere(server, this.calls !== null, this.options.mayInjectFaults);
+    this.choice = choiceHere(server, this.calls !== null);
     const { user: now, warning } = this.choice;
     if (warning !== null) this.say(warning);
     if (now !== null && now.uid !== before?.uid) this.options.log.info(`Server processes run as user ${now.name}`);
@@ -80,7 +80,7 @@ export class WorkerRights {
     return new Worker(clock, log, record, this.confining());
   }
 
-  /** Returns how to confine the next server process; null if it opens files itself. */
+  /** Returns how to confine the next server process; null if the process opens files itself. */
   private confining(): Confining | null {
     const { calls } = this;
     if (calls === null) return null;

@@ -7,7 +7,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import { WORKER_DRAIN_TIMEOUT_MS } from '../limits.ts';
 import type { FromSession, ToSession, ToWorker } from '../../session/channel/channel.ts';
 
-/** What a worker session needs from its worker. */
+/** The methods and facts that a worker session needs from its worker. */
 export interface WorkerSessionPorts {
   readonly pid: number;
   readonly usable: Promise<void>;
@@ -17,7 +17,7 @@ export interface WorkerSessionPorts {
   send(message: ToWorker): void;
   /** Sends a message with a connection, and closes this process's copy of the connection. */
   sendSocket(message: ToWorker & { type: 'session' }, socket: Socket): void;
-  /** Passes descriptors, and closes this process's copies. Returns their tag. Throws E_SYSTEM. */
+  /** Passes descriptors to the worker, and closes this process's copies. Returns the tag of the passed descriptors. Throws E_SYSTEM. */
   pass(descriptors: readonly number[]): Promise<number>;
   /** Called when the session has ended cleanly, or has never begun (`isUnused`). */
   sessionEnded(workerSession: WorkerSession, isUnused?: boolean): void;
@@ -74,7 +74,7 @@ export class WorkerSession {
     return this.isAskedToEnd;
   }
 
-  /** `socket`: the connection of a `path` message. This process's copy is closed after sending. */
+  /** `socket` is the connection of a `path` message. This process closes its copy of the socket after sending. */
   send(message: ToSession, socket?: Socket): void {
     const named = { type: 'session', session: this.session, message } as const;
     if (this.isOver) socket?.destroy();
@@ -82,7 +82,10 @@ export class WorkerSession {
     else this.worker.sendSocket(named, socket);
   }
 
-  /** Passes descriptors to the worker, and closes this process's copies. Returns their tag. Throws E_SYSTEM. */
+  /**
+   * Passes descriptors to the worker, and closes this process's copies. Returns the tag with which the worker finds the descriptors. Throws
+   * E_SYSTEM.
+   */
   pass(descriptors: readonly number[]): Promise<number> {
     return this.worker.pass(descriptors);
   }
@@ -112,7 +115,7 @@ export class WorkerSession {
     timer.cancel();
   }
 
-  /** Ends an unused worker session. */
+  /** Ends a worker session that has never begun. */
   discard(): void {
     this.resolveEnding();
     if (!this.isOver) this.worker.sessionEnded(this, true);

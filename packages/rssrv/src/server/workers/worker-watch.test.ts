@@ -1,4 +1,4 @@
-// When a worker counts as blocked by its storage: it sleeps and does not answer pings. test/integration/slow-process.test.ts tests real
+// A worker counts as blocked by its storage while it sleeps and does not answer pings. test/integration/slow-process.test.ts tests real
 // processes.
 
 import { WORKER_PINGS_UNANSWERED, WORKER_PING_MS } from '../limits.ts';

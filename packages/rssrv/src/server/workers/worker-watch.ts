@@ -1,6 +1,6 @@
 // Detects a worker that is blocked by its storage. The listener pings each worker regularly. If a worker sleeps and does not answer, its
-// main thread is waiting for storage. A stopped or busy worker does not count as blocked. The listener counts unanswered checks instead of
-// time, because answers may still be unread after the listener itself was paused.
+// main thread is waiting for storage. A stopped or busy worker does not count as blocked. The listener counts unanswered checks and does
+// not measure time, because after a pause of the listener itself, the worker's answer may have arrived long ago and only be unread.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { WORKER_PINGS_UNANSWERED, WORKER_PING_MS } from '../limits.ts';
@@ -9,14 +9,14 @@ export interface WorkerWatchPorts {
   readonly clock: Clock;
   ping(): void;
   isAsleep(): boolean;
-  /** Called when the worker is found blocked (`forMs` is null), and when it resumes after the time `forMs`. */
+  /** Called with null when the worker is found blocked, and with the duration `forMs` of the block when the worker answers again. */
   changed(forMs: number | null): void;
 }
 
 export class WorkerWatch {
   private readonly ports: WorkerWatchPorts;
   private timer: Timer | null = null;
-  /** Time at which the unanswered ping was sent; null if every ping has been answered. */
+  /** Monotonic time at which the unanswered ping was sent; null if every ping has been answered. */
   private pingedMs: number | null = null;
   private unanswered = 0;
   private wasReported = false;

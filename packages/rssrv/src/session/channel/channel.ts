@@ -1,7 +1,7 @@
 // The messages between the listener and its workers. Each message concerns one session in the worker, or the worker process itself. The
-// messages are plain data; a `path` message also carries a socket. worker-wire.ts carries them, and worker-guards.ts checks what workers
-// send: a new message or field needs a guard there. Invariants: each `ask` gets exactly one `answer` with the same number, even after a
-// failure; `ended` is a session's last message.
+// messages are plain data; a `path` message also carries a socket. worker-wire.ts carries the messages, and worker-guards.ts checks the
+// messages of workers, so every new message or field needs a guard in worker-guards.ts. Invariants: each `ask` gets exactly one `answer`
+// with the same number, even after a failure; `ended` is a session's last message.
 
 import type { ListAnswer, OpenRequest, ServerInterface } from '@rsio/protocol/wire/messages';
 import type { ThrottleMessage, ThrottleReport } from '../../volumes/throttle/throttle-messages.ts';
@@ -25,7 +25,10 @@ export interface WorkerLog {
   readonly level: string;
 }
 
-/** The tag that marks the passed descriptors of a volume, and their number for each file; or the error, if opening the files failed. */
+/**
+ * The answer to `files`: the tag that marks the passed descriptors of a volume, and the number of descriptors for each file, or the error
+ * if the files could not be opened.
+ */
 export type FilesAnswer =
   | { readonly filesTag: number; readonly perFile: 1 | 2 }
   | { readonly filesCode: string; readonly sentence: string };
@@ -42,10 +45,10 @@ export type ToSession =
       readonly interfaces: readonly ServerInterface[];
       readonly generation: number;
       readonly log: WorkerLog;
-      /** Like `ids` of `short-pools`. */
+      /** The same ids as in the message `short-pools`. */
       readonly shortPools: readonly string[];
     }
-  /** `ids`: ids of the pools that have less than their reserve free, and in which changes that need new space therefore wait. */
+  /** `ids` are the ids of the pools whose free space is below their reserve. In these pools, changes that need new space wait. */
   | { readonly type: 'short-pools'; readonly ids: readonly string[] }
   | { readonly type: 'path'; readonly admission: Admission }
   /** Sent when the server begins to accept encrypted paths only. */
@@ -57,8 +60,8 @@ export type ToSession =
   /** Revokes the volume's grants up to `epoch`. The worker answers with `revoked` and the same number. */
   | { readonly type: 'revoke'; readonly number: number; readonly volumeId: string; readonly epoch: number }
   /**
-   * The server's list has changed. The session closes paths on removed interfaces after a while, and uses the new sizes of the volumes in
-   * `grown`.
+   * The server's list has changed. The session closes paths on removed interfaces after UNLISTED_PATH_MS, and uses the new sizes of the
+   * volumes in `grown`.
    */
   | {
       readonly type: 'list-changed';
@@ -73,7 +76,7 @@ export type ToWorker =
   | { readonly type: 'log-level'; readonly level: string }
   /** The worker answers with `pong` as soon as its event loop runs. */
   | { readonly type: 'ping' }
-  /** The worker must exit, because it has no session and will get none. */
+  /** The worker must exit, because it has no session and will get no other session. */
   | { readonly type: 'exit' };
 
 export type SessionRequest =
@@ -86,7 +89,7 @@ export type SessionRequest =
   | { readonly what: 'grant'; readonly request: OpenRequest }
   /** Asks for the files of a granted volume. Only a confined worker asks, because it cannot open files. */
   | { readonly what: 'files'; readonly volumeId: string }
-  /** In `release` and `settle`, `epoch` is the epoch of the grant. */
+  /** In `release` and `settle`, `epoch` is the epoch of the grant that opened the handle. */
   | { readonly what: 'release'; readonly volumeId: string; readonly epoch: number }
   | { readonly what: 'settle'; readonly volumeId: string; readonly epoch: number; readonly incarnation: string };
 
@@ -100,12 +103,12 @@ export type FromSession =
   /** Sent when the session has found the storage shorter than the volume. */
   | { readonly type: 'cut'; readonly volumeId: string }
   /**
-   * Sent when the first change of a volume begins to wait for space in its pool, and when the last one has ended. `poolId`: the pool of the
-   * file that had no space, if the volume has several files; null if it is not known.
+   * Sent when the first change of a volume begins to wait for space in its pool, and when the last waiting change has ended. If the volume
+   * has several files, `poolId` is the pool of the file that had no space; null if that pool is not known.
    */
   | { readonly type: 'space'; readonly volumeId: string; readonly isWaiting: boolean; readonly poolId: string | null }
   | { readonly type: 'throttled'; readonly report: ThrottleReport }
-  /** Sent once after `hold`, when no change of the held volumes is being executed. */
+  /** Sent once after each `hold`, when the session executes no change of the held volumes. */
   | { readonly type: 'held'; readonly number: number }
   /** Sent at an interval, and in answer to `figures`. */
   | { readonly type: 'figures'; readonly figures: SessionFigures }
@@ -113,7 +116,7 @@ export type FromSession =
   | { readonly type: 'ended' };
 
 export type FromWorker =
-  /** `unprotected`: sentences about protection that this machine does not offer. */
+  /** `unprotected` contains sentences about protection that this machine does not offer. */
   | { readonly type: 'ready'; readonly unprotected: readonly string[] }
   | { readonly type: 'pong' }
   | { readonly type: 'session'; readonly session: string; readonly message: FromSession };

@@ -1,5 +1,5 @@
-// A server process's end of its channel to the listener; worker-wire.ts is the other end. The process trusts the listener and does not
-// check its messages. Invariant: `lost` is called exactly once, even if the listener ends while this process starts.
+// A server process's end of its channel to the listener; worker-wire.ts has the listener's end. The process trusts the listener and does
+// not check the messages of the listener. Invariant: `lost` is called exactly once, even if the listener ends while this process starts.
 
 import net, { type Socket } from 'node:net';
 import { LineSplitter } from '@rsio/common/control/line-splitter';
@@ -9,7 +9,9 @@ import type { FromWorker, ToWorker } from './channel.ts';
 export interface ListenerChannel {
   isOpen(): boolean;
   send(message: FromWorker): void;
-  /** `socket`: a connection that came with the message. */
+  /**
+   * Calls `received` for each message, with the connection `socket` that came with the message. Calls `lost` when the channel has closed.
+   */
   follow(received: (message: ToWorker, socket: Socket | undefined) => void, lost: () => void): void;
 }
 
@@ -21,7 +23,8 @@ export function nodeChannel(): ListenerChannel {
     follow: (received, lost) => {
       process.on('message', (message, handle) => received(message as ToWorker, handle as Socket | undefined));
       process.on('disconnect', lost);
-      // If the listener ended while the modules were loading, 'disconnect' came before this handler. The process would remain forever.
+      // If the listener ended while the modules of this process were loading, 'disconnect' was emitted before this handler was installed.
+      // Without this check, the process would remain forever.
       if (!process.connected) lost();
     },
   };

@@ -1,5 +1,6 @@
 // Checks that a session's message from a server process names only volumes of the session, and bounds the session's unanswered requests.
-// worker-guards.ts has already checked its form. Invariant: a process can stop, fail or name only volumes granted to its sessions.
+// worker-guards.ts has already checked the form of the message. Invariant: a process can report on, stop or name only volumes that were
+// granted to its sessions.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { ADMIN_PER_SESSION_MAX, VOTES_PER_SESSION_MAX } from '@rsio/protocol/wire/limits';
@@ -40,7 +41,8 @@ export class SessionGuard {
         this.count(message.request);
         return true;
       case 'lost':
-        // A sync may fail after the session has closed the volume, and writes may still be lost. The listener accepts one such report.
+        // A sync may fail after the session has closed the volume, and this failure may still mean lost writes. The listener therefore
+        // accepts one report about a volume that the session has closed.
         return this.isCurrent('lost', message.volumeId) || this.uses.losesFormer(message.volumeId);
       case 'cut':
         return this.isCurrent('cut', message.volumeId);
@@ -68,7 +70,10 @@ export class SessionGuard {
       throw new RsError('E_PROTOCOL', `${request.what}: more than ${MAXIMA[kind]} requests without an answer`);
   }
 
-  /** Returns false if the session had the volume and no longer has it. Throws E_PROTOCOL if the volume was never granted to the session. */
+  /**
+   * Returns true if the session has the volume, and false if it had the volume earlier. Throws E_PROTOCOL if the volume was never granted
+   * to the session.
+   */
   private isCurrent(what: string, volumeId: string): boolean {
     if (this.uses.has(volumeId)) return true;
     if (this.uses.wasGranted(volumeId)) return false;

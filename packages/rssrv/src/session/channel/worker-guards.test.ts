@@ -1,5 +1,5 @@
-// Messages of a server process: every message of the product passes unchanged, and every other message is refused, whatever its form. After
-// a refusal, worker-wire.ts ends the process. A message may name only volumes that its session was granted.
+// Messages of a server process: every message that rssrv's own server processes send passes unchanged, and every other message is refused,
+// whatever its form. After a refusal, the listener ends the process. A message may name only volumes that its session was granted.
 
 import type { ChildProcess } from 'node:child_process';
 import { EventEmitter } from 'node:events';
@@ -76,7 +76,7 @@ test('what a server process sends passes as it is', () => {
   for (const message of all) expect(parsedMessage(JSON.stringify(message))).toEqual(message);
 });
 
-// Regression: `null` on the channel ended rssrv with a TypeError.
+// Regression: the message `null` on the channel ended rssrv with a TypeError.
 test('what is no message is refused: no object, an unknown word, a field that is missing or has another form', () => {
   const session = (message: unknown): unknown => ({ type: 'session', session: ID, message });
   const ask = (request: unknown): unknown => session({ type: 'ask', number: 0, request });

@@ -1,6 +1,6 @@
-// Checks the form and the bounds of every message of a server process, like those of a frame from the network. A server process reads data
-// of clients, so an intruder may control it. session-guard.ts checks whether an id belongs to the session. Invariants: a checked message
-// shares no object with the received message, and has only known fields; a message of another form is refused with E_PROTOCOL.
+// Checks the form and the bounds of every message of a server process as strictly as those of a frame from the network. A server process
+// reads data of clients, so an intruder may control it. session-guard.ts checks whether an id belongs to the session. Invariants: a checked
+// message shares no object with the received message, and has only known fields; a message of another form is refused with E_PROTOCOL.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { LATENCY_BUCKETS, type LatencyFigures } from '@rsio/common/structures/latency-figures';
@@ -41,7 +41,7 @@ function word<const W extends string>(...words: readonly W[]): Guard<W> {
   return (value, field) => words.find((one) => one === value) ?? wrong(field);
 }
 
-/** Returns a guard that looks up one of `guards` by the value of the object's field `key`, and checks the object with it. */
+/** Returns a guard that takes the entry of `guards` for the value of the object's field `key`, and checks the object with this entry. */
 function byWord<T>(key: string, guards: Readonly<Record<string, Guard<T>>>): Guard<T> {
   return (value, field) => {
     if (typeof value !== 'object' || value === null) return wrong(field);
@@ -167,7 +167,7 @@ export function checkedMessage(value: unknown): FromWorker {
   return fromWorker(value, 'message');
 }
 
-/** Like `checkedMessage`, for a message as JSON. */
+/** Returns a checked copy of a message that a server process has sent as JSON. Throws E_PROTOCOL if the message has another form. */
 export function parsedMessage(line: string): FromWorker {
   let value: unknown;
   try {

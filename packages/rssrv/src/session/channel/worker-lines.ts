@@ -1,6 +1,6 @@
 // Writes the lines of a server process to the log of the listener. The process writes records as JSON to a pipe that this module reads; the
 // process has no descriptor of the log. Invariants: each line names its process; only level, text, path, volume and error of a record are
-// used, so that no record passes for an event or a line of the audit trail; long lines are cut, and a process that logs too much waits.
+// used, so that a process can make no event and no line of the audit trail; long lines are cut; a process that logs too much has to wait.
 
 import type { Readable } from 'node:stream';
 import { cleanText } from '@rsio/protocol/wire/guards';
@@ -19,7 +19,9 @@ export interface WorkerRecord {
   readonly fields: { readonly volume?: string; readonly error?: object };
 }
 
-/** Returns the fields that the listener logs. A line that is not a record, for example of a dying process, becomes an error. */
+/**
+ * Returns the fields that the listener logs. A line that is not a record, for example a message of a dying process, is logged as an error.
+ */
 export function workerRecord(line: string): WorkerRecord {
   const given = parsed(line);
   const { level, msg, path, volume, error } = given ?? {};
@@ -46,7 +48,7 @@ export class WorkerLines {
   private leftOut = 0;
   private hasExited = false;
 
-  /** `streams`: the pipe of the log, and stderr, to which a dying process writes. */
+  /** `streams` are the pipe of the process's log, and its stderr, to which a dying process writes. */
   constructor(clock: Clock, log: Log, pid: number, streams: readonly Readable[]) {
     this.clock = clock;
     this.log = log;
@@ -57,7 +59,10 @@ export class WorkerLines {
     for (const stream of streams) this.follow(stream);
   }
 
-  /** Must be called when the process has exited. Reads the rest of the streams without waiting, and leaves out what exceeds the rate. */
+  /**
+   * Must be called when the process has exited. Reads the rest of the streams without waiting, and leaves out lines that exceed the
+   * permitted rate.
+   */
   exited(): void {
     this.hasExited = true;
     this.resume();

@@ -1,7 +1,7 @@
-// Starts a server process, and carries messages to it and from it. A confined process sends its messages over a socket, one line of JSON
-// each. It does not use the IPC channel of Node.js, because unexpected data in that channel would end the listener. A process that opens
-// files itself has all rights of the listener, and uses the IPC channel. Invariant: every message of the process is checked before another
-// module sees it; messages after the first wrong one are ignored.
+// Starts a server process, and carries the messages between the listener and the process. A confined process sends its messages over a
+// socket, one line of JSON each. It does not use the IPC channel of Node.js, because unexpected data in that channel would end the
+// listener. A process that opens files itself has all rights of the listener, and uses the IPC channel. Invariants: every message of the
+// process is checked before another module sees it; all messages after the first wrong message are ignored.
 
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
@@ -20,7 +20,7 @@ import { checkedMessage, parsedMessage } from './worker-guards.ts';
 
 const WORKER_MODULE = new URL(import.meta.url.endsWith('.ts') ? '../../worker.ts' : './worker.js', import.meta.url);
 
-/** How to start a confined worker. Null for a worker that opens files itself. */
+/** How to start a confined worker. In place of this value, null means that the worker opens files itself. */
 export interface Confining extends Confinement {
   readonly calls: SystemCalls;
   /** Called when a worker has started, with sentences about protection that this machine does not offer. */
@@ -35,18 +35,18 @@ export interface WireEvents {
 
 export interface WorkerWire {
   readonly child: ChildProcess;
-  /** Passes descriptors to the process; null if it opens files itself. */
+  /** Passes descriptors to the process; null if the process opens files itself. */
   readonly sender: DescriptorSender | null;
   /** The pipe of the process's log, and its stderr. */
   readonly lines: readonly Readable[];
   send(message: ToWorker): void;
-  /** Sends a message with a connection, which this process keeps open. `sent`: called when this process may close the connection. */
+  /** Sends a message with a connection, which stays open in this process. Calls `sent` when this process may close the connection. */
   sendSocket(message: ToWorker & { type: 'session' }, socket: Socket, sent: () => void): void;
 }
 
-/** `env`: the environment of the process. */
+/** Starts a server process with the environment `env`. If `confining` is null, the process opens files itself. */
 export function startProcess(clock: Clock, confining: Confining | null, env: NodeJS.ProcessEnv, events: WireEvents): WorkerWire {
-  // `detached` starts a new process session, by whose id run-records.ts finds remaining helpers.
+  // With `detached`, the process starts a new process session. run-records.ts finds remaining helpers by the id of this process session.
   const options = { detached: true, env } as const;
   return confining === null ? unconfined(options, events) : confined(clock, confining, options, events);
 }
@@ -97,14 +97,14 @@ function confined(clock: Clock, { user, calls }: Confining, options: StartOption
       sender
         .lend([descriptor])
         .then((socketTag) => send({ ...message, socketTag }))
-        // If the descriptor cannot be passed, the client connects again.
+        // Ignore the error: if the descriptor cannot be passed, the connection is closed, and the client connects again.
         .catch(() => undefined)
         .finally(sent);
     },
   };
 }
 
-/** Reads one message from each line. */
+/** Passes each line to `hear`, as a function that reads the message in the line. */
 function followLines(wire: Duplex, hear: (read: () => FromWorker) => boolean): void {
   const splitter = new LineSplitter(WORKER_MESSAGE_MAX_BYTES);
   wire.on('error', () => undefined);
@@ -114,7 +114,7 @@ function followLines(wire: Duplex, hear: (read: () => FromWorker) => boolean): v
   });
 }
 
-/** Watches for the end of the channel, after which the process must exit. `closed`: called if it is still running CHANNEL_END_MS later. */
+/** Watches for the end of the channel. The process must then exit; `closed` is called if it is still running CHANNEL_END_MS later. */
 export function watchEnd(
   clock: Clock,
   child: Pick<ChildProcess, 'exitCode' | 'signalCode' | 'once'>,
@@ -132,7 +132,10 @@ function refuse(reason: string): never {
   throw new RsError('E_PROTOCOL', reason);
 }
 
-/** Returns a function that passes messages on until one is wrong. From then on, the function returns false. */
+/**
+ * Returns a function that passes messages on to `events`. After the first wrong message, the function passes no message on, and returns
+ * false.
+ */
 function listening(events: WireEvents): (read: () => FromWorker) => boolean {
   let isBroken = false;
   return (read) => {
@@ -165,7 +168,8 @@ function pairOf(calls: SystemCalls): readonly [number | null, number | null] {
   try {
     return calls.socketPair();
   } catch {
-    // The listener has no descriptor left. It cannot pass connections and files to this process, and the clients try again.
+    // The listener has no free descriptor. It therefore cannot pass connections and files to this process, and the clients have to try
+    // again.
     return [null, null];
   }
 }

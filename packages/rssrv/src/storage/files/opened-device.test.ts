@@ -138,7 +138,6 @@ test('a device that a process of a killed listener has open is not served before
     idsFile: path.join(directory, 'volumes.json'),
     memoryDirectory: path.join(directory, 'shm'),
     fileSystemOf: () => Promise.resolve('other'),
-    runDirectory: directory,
     clock: systemClock,
     log: { info: nothing, warn: nothing, error: nothing },
     syncFailedLate: nothing,

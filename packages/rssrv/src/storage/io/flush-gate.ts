@@ -3,6 +3,7 @@
 // lost write only once per descriptor, so the next sync would report success although data was lost. Reads may still return lost writes
 // from its cache. A failed sync is therefore answered only after `forget`, when reads return the content on disk (V1 in docs/PROTOCOL.md).
 
+import { assert } from '@rsio/common/lib/assert';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import type { IoDone } from './backend.ts';
 import { type IoEnd, statusOf } from './positioned-io.ts';
@@ -43,6 +44,7 @@ export class FlushGate {
   }
 
   private start(): void {
+    assert(!this.isRunning, 'Two syncs of one backend run at a time');
     const covered = this.waiting;
     this.waiting = [];
     this.isRunning = true;

@@ -1,17 +1,10 @@
 // Describes a volume for a worker, as plain data that the listener sends over the channel to the worker's process. The listener alone
 // determines the type, size and id of a volume.
 
-import type { VolumeTests } from '@rsio/common/config/schema/types';
-
 /** A volume that has grown. The volume's storage has already been extended. */
 export interface GrownVolume {
   readonly id: string;
   readonly sizeBytes: number;
-}
-
-export interface ServedTests extends VolumeTests {
-  /** Path of the log with the volume's unsynced writes; null if writes go directly to the storage. */
-  readonly unsyncedFile: string | null;
 }
 
 /** One file of a volume of several files. */
@@ -80,7 +73,6 @@ export interface ServedVolume {
   readonly layout?: ServedLayout;
   /** Undefined unless the volume is a replica of a mirror. */
   readonly replica?: ServedReplica;
-  readonly test?: ServedTests;
   /** For a snapshot: id of its volume. `name` is then NAME@SNAPSHOT. */
   readonly snapshotOf?: string;
 }

@@ -4,11 +4,14 @@
 // that bypass the shares, such as syncs, have additional threads (server/limits.ts). Invariants: each call is started exactly once and
 // returns its thread when it ends. The calls of one volume are started in their order of arrival.
 
+import { assert, counted } from '@rsio/common/lib/assert';
+
 /** Starts a call. `ended` must be called once, as soon as the call's thread is free again. */
 export type ThreadCall = (ended: () => void) => void;
 
 export class ThreadShares {
   private free: number;
+  private readonly threads: number;
   private readonly lanes = new Map<string, ThreadLane>();
   /**
    * Lanes with waiting calls; a free thread is offered to the first lane in this set. A lane is the queue of one volume's waiting calls.
@@ -17,6 +20,7 @@ export class ThreadShares {
 
   constructor(threads: number) {
     this.free = threads;
+    this.threads = threads;
   }
 
   /**
@@ -46,7 +50,7 @@ export class ThreadShares {
   }
 
   taken(): void {
-    this.free--;
+    this.free = counted(this.free - 1, 'free threads');
   }
 
   enqueue(lane: ThreadLane): void {
@@ -56,6 +60,7 @@ export class ThreadShares {
   /** Offers free threads to the waiting lanes in turn. A lane that gets a thread moves to the end of the waiting lanes. */
   given(): void {
     this.free++;
+    assert(this.free <= this.threads, 'A call has returned its thread twice');
     if (this.waiting.size === 0) return;
     for (const lane of [...this.waiting]) {
       if (!lane.startNext()) continue;
@@ -104,7 +109,7 @@ export class ThreadLane {
     this.held++;
     this.shares.taken();
     call(() => {
-      this.held--;
+      this.held = counted(this.held - 1, 'threads of a volume');
       this.shares.given();
     });
   }

@@ -1,6 +1,7 @@
 // Executes the changes to one volume's holds one after another, and remembers the take-over in progress. holds.ts makes the changes.
 // Invariant: no two changes to the holds of one volume overlap, and the next change runs even if the one before has failed.
 
+import { counted } from '@rsio/common/lib/assert';
 import type { Claimant, VolumeHolds } from './hold-rules.ts';
 
 /** The queue of changes to one volume's holds. */
@@ -28,7 +29,7 @@ export class HoldTurns {
         return await work(turns);
       } finally {
         turns.takeOver = null;
-        turns.waiting--;
+        turns.waiting = counted(turns.waiting - 1, 'waiting changes of holds');
         if (turns.waiting === 0) this.changes.delete(volumeId);
       }
     };

@@ -3,6 +3,7 @@
 // holds one after another. Invariant: the file names the old or the new holder, and names the new holder only when no request from the old
 // holder is running.
 
+import { assert } from '@rsio/common/lib/assert';
 import { isDeepStrictEqual } from 'node:util';
 import type { ClientRole } from '@rsio/common/config/schema/types';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -190,7 +191,7 @@ export class Holds {
       const entry = this.entryOf(volumeId);
       const left = withRelease(entry, client, epoch);
       if (left === entry) return;
-      this.volumes.set(volumeId, left);
+      this.put(volumeId, left);
       await this.file.save();
     });
   }
@@ -277,7 +278,7 @@ export class Holds {
     if (entry === before || before.holds.some((hold) => isOf(hold, client))) return;
     const left = withRelease(entry, client, entry.epoch);
     if (left === entry) return;
-    this.volumes.set(id, left);
+    this.put(id, left);
     await this.file.save();
   }
 
@@ -384,13 +385,24 @@ export class Holds {
   private async change(volumeId: string, to: VolumeHolds, node: string, notes: NotesChange = (same) => same): Promise<void> {
     const before = this.entryOf(volumeId);
     if (to === before) return;
-    this.volumes.set(volumeId, to);
+    this.put(volumeId, to);
     try {
       await this.note(node, notes);
     } catch (error) {
       this.volumes.set(volumeId, before);
       throw error;
     }
+  }
+
+  /** The epoch of a volume never falls, and a node has one hold of it at most, because a hold is identified by the epoch of its begin. */
+  private put(volumeId: string, to: VolumeHolds): void {
+    assert(to.epoch >= this.entryOf(volumeId).epoch, 'The epoch of a volume falls');
+    assert(
+      to.holds.every(({ epoch }) => epoch <= to.epoch),
+      'A hold is later than its volume',
+    );
+    assert(new Set(to.holds.map(({ node }) => node)).size === to.holds.length, 'A node has two holds of one volume');
+    this.volumes.set(volumeId, to);
   }
 
   private async note(node: string, change: NotesChange): Promise<void> {

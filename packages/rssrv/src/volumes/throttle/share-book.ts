@@ -3,6 +3,7 @@
 // grows only by parts that other sessions have confirmed to give up. A session that does not confirm within SHARE_CONFIRM_MS is not running
 // and counts as having confirmed. When it runs again, it can use at most the rest in its old buckets.
 
+import { assert } from '@rsio/common/lib/assert';
 import { fairShares } from './fair-shares.ts';
 import { SHARE_CONFIRM_MS, SHARE_STEP } from '../limits.ts';
 
@@ -32,6 +33,8 @@ interface User {
 
 const KINDS = ['requests', 'bytes'] as const;
 const NONE: Share = { requests: 0, bytes: 0 };
+/** The sum of many shares may be larger by rounding. */
+const ROUNDING = 1e-6;
 
 export class ShareBook {
   private readonly users = new Map<string, User>();
@@ -118,6 +121,7 @@ export class ShareBook {
       user.told = { requests, bytes };
       orders.push(this.again(session, user, nowMs));
     }
+    for (const kind of KINDS) assert(this.inForce(kind) <= 1 + ROUNDING, 'The shares of a limit add up to more than the limit');
     return orders;
   }
 
@@ -127,9 +131,14 @@ export class ShareBook {
     const { size } = this.users;
     if (now > 0 && size > 1 && Math.abs(wanted - now) < SHARE_STEP / size) return now;
     if (wanted < now) return wanted;
-    let free = 1;
-    for (const one of this.users.values()) free -= Math.max(one.told[kind], one.confirmed[kind]);
-    return Math.min(wanted, now + Math.max(0, free));
+    return Math.min(wanted, now + Math.max(0, 1 - this.inForce(kind)));
+  }
+
+  /** Sum of the shares that sessions may be using. */
+  private inForce(kind: keyof Share): number {
+    let sum = 0;
+    for (const { told, confirmed } of this.users.values()) sum += Math.max(told[kind], confirmed[kind]);
+    return sum;
   }
 
   private again(session: string, user: User, nowMs: number): ShareOrder {

@@ -1,0 +1,30 @@
+// Opens a form of the client, with the texts that all of its forms share. section-forms.ts has the forms of the sections of the file.
+// Invariant: each form is opened together with a look at the interfaces of this machine, whose addresses it may offer.
+
+import type { KeyEntry } from '@rsio/common/config/schema/entries';
+import { openForm } from '../../machine/form-page.ts';
+import type { FormPage } from '../../machine/machine.ts';
+import { KEYS_HELP } from '../model/help-text.ts';
+import type { ClientState, ClientStep } from '../model/state.ts';
+import { lookAtMachine } from './edits.ts';
+
+type ClientFormPage = FormPage<ClientState>;
+
+export function openClientForm(state: ClientState, page: Pick<ClientFormPage, 'form' | 'take'> & Partial<ClientFormPage>): ClientStep {
+  const usual = {
+    owner: {},
+    actions: [],
+    applyLabel: 'Apply',
+    help: KEYS_HELP,
+    fieldHelp: neededText,
+    choosers: {},
+    isKept: true,
+    question: 'The form has unsaved entries',
+  };
+  return lookAtMachine(openForm(state, { ...usual, ...page }));
+}
+
+function neededText({ isRequired, default: byDefault }: KeyEntry<unknown>): string {
+  if (isRequired) return 'Required.';
+  return byDefault === null ? 'Optional.' : `Default: ${byDefault}.`;
+}

@@ -1,0 +1,227 @@
+// The page machine: a stack of pages, popups above the top page, and a note. The parts of crsio (client, server, start page) each add their
+// data to its state. Invariants: a command is pure, it computes the next state and the effects; only effects reach files, sockets and the
+// clock; a command that would lose something only asks, and the chosen answer carries the command that does it.
+
+import type { KeyEntry } from '@rsio/common/config/schema/entries';
+import { toRsError } from '@rsio/common/lib/errors';
+import type { Size } from '../widgets/canvas.ts';
+import { type Form, isTouched } from './form.ts';
+import type { Choice, Content } from './rows.ts';
+
+/** `S`: the state of one part of crsio. */
+export interface Machine<S> {
+  readonly role: Role<S>;
+  readonly size: Size;
+  /** True if there is a start page, from which the user also reaches the other part. */
+  readonly hasStart: boolean;
+  /** The stack of pages; the last one is shown. */
+  readonly pages: readonly [Page<S>, ...Page<S>[]];
+  /** Only the last popup is shown. */
+  readonly popups: readonly Popup<Command<S>>[];
+  /** Message about the last event; the next key press removes it. */
+  readonly note: string | null;
+  /** False until the user presses a key. */
+  readonly isUsed: boolean;
+}
+
+/** The ways out of a part. */
+export interface Leaving {
+  showStart(): void;
+  end(): void;
+}
+
+/** What the keys F3 and F10 do in a part, and what its screens always show. */
+export interface Role<S> extends Leaving {
+  readonly save: Command<S>;
+  readonly leave: Command<S>;
+  /** True if F10 ends crsio while the terminal is too small to ask a question. */
+  mayEnd(state: S): boolean;
+  /** True if the user would lose something by leaving crsio now. */
+  isUnsaved(state: S): boolean;
+  /** The text at the right end of the title line. */
+  mark(state: S): string;
+  /** The key line without popups; null for the keys that have an effect. */
+  readonly keys: string | null;
+  /** What the key line says of F3; null if F3 does nothing. */
+  saveKey(page: Page<S>): string | null;
+}
+
+export type Command<S> = (state: S) => Step<S>;
+
+export interface Step<S> {
+  readonly state: S;
+  /** Started in this order. */
+  readonly effects: readonly Effect<S>[];
+}
+
+/** Reaches files, sockets or the clock, and tells what happened as commands. Never throws. */
+export type Effect<S> = (tell: Tell<S>) => void;
+export type Tell<S> = (command: Command<S>) => void;
+
+export interface ListPage<S> {
+  readonly kind: 'list';
+  /** The kind of page and the name of its object, for example `volume oracle@0`. */
+  readonly id: string;
+  /** Index among the rows that can be chosen; without such rows, index of the first visible line. */
+  readonly focus: number;
+  /** The typed text, to which the page narrows its rows down; null if the page ignores typed text. */
+  readonly filter: string | null;
+  content(state: S, filter: string): Content<Command<S>>;
+  /** The focus when the user returns to the page; absent: unchanged. */
+  focusOnReturn?(state: S): number;
+  /** The focus until the user presses the first key; absent: unchanged. */
+  focusUntilUsed?(state: S): number;
+}
+
+export interface FormPage<S> {
+  readonly kind: 'form';
+  /** Identifies the command that opened the form. Two forms with the same owner count as one. */
+  readonly owner: object;
+  readonly form: Form;
+  /** The page's own actions, followed by `applyLabel` and "Discard". */
+  readonly actions: readonly Choice<Command<S>>[];
+  readonly applyLabel: string;
+  /** Takes over the entries of `form`, each of which is valid by itself. */
+  take(state: S, form: Form): Step<S>;
+  /** Help while a button has the focus. */
+  readonly help: string;
+  /** The last paragraph of the help on a field. */
+  readonly fieldHelp: (entry: KeyEntry<unknown>) => string;
+  /** Commands of F4 that replace the list of offers of a field, by the key of the field. */
+  readonly choosers: Readonly<Record<string, Command<S>>>;
+  /** True if the entries count as unsaved changes. */
+  readonly isKept: boolean;
+  /** The text of the question before a changed form closes. */
+  readonly question: string;
+}
+
+export type Page<S> = ListPage<S> | FormPage<S>;
+
+/** A popup, which covers part of the screen until the user answers or closes it. `C`: the commands. */
+export interface Popup<C> {
+  readonly title: string;
+  readonly text: string;
+  readonly choices: readonly Choice<C>[];
+  /** Index of the marked choice; if the popup has no choices, index of the first visible line. */
+  readonly focus: number;
+  /** Returns the popup after the space bar has marked or unmarked the choice at `focus`; absent if choices cannot be marked. */
+  mark?(focus: number): Popup<C>;
+}
+
+export interface Failure {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** The machine of a part at its start, with its first page. */
+export function firstState<S>(given: Pick<Machine<S>, 'role' | 'size' | 'hasStart'>, page: ListPage<S>): Machine<S> {
+  return { ...given, pages: [page], popups: [], note: null, isUsed: false };
+}
+
+/** A page that ignores typed text. */
+export function pageOf<S>(id: string, content: ListPage<S>['content']): ListPage<S> {
+  return { kind: 'list', id, focus: 0, filter: null, content };
+}
+
+export function step<S>(state: NoInfer<S>, ...effects: readonly Effect<NoInfer<S>>[]): Step<S> {
+  return { state, effects };
+}
+
+export function topOf<S extends Machine<S>>({ pages }: S): Page<S> {
+  return pages.at(-1) ?? pages[0];
+}
+
+/** Returns the list page with this id if it is on top, otherwise null. */
+export function onTop<S extends Machine<S>>(state: S, id: string): ListPage<S> | null {
+  const top = topOf(state);
+  return top.kind === 'list' && top.id === id ? top : null;
+}
+
+export function isOpen<S extends Machine<S>>({ pages }: S, id: string): boolean {
+  return pages.some((page) => page.kind === 'list' && page.id === id);
+}
+
+export function withTop<S extends Machine<S>>(state: S, page: Page<S>): S {
+  const [first, ...others] = state.pages;
+  return { ...state, pages: others.length === 0 ? [page] : [first, ...others.slice(0, -1), page] };
+}
+
+export function pushed<S extends Machine<S>>(state: S, page: Page<S>): S {
+  return { ...state, pages: [...state.pages, page] };
+}
+
+/** Closes the top page, but never the first one. */
+export function popped<S extends Machine<S>>(state: S): S {
+  const [first, ...others] = state.pages;
+  return { ...state, pages: [first, ...others.slice(0, -1)] };
+}
+
+export function open<S extends Machine<S>>(page: ListPage<S>): Command<S> {
+  return (state) => step(pushed(state, page));
+}
+
+export function back<S extends Machine<S>>(state: S): Step<S> {
+  return step(popped(state));
+}
+
+export function end<S extends Machine<S>>(state: S): Step<S> {
+  return step(state, () => state.role.end());
+}
+
+export function withPopup<S extends Machine<S>>(state: S, popup: Popup<Command<S>>): S {
+  return { ...state, popups: [...state.popups, popup] };
+}
+
+/** Shows a text that the user closes. */
+export function report<S extends Machine<S>>(state: S, title: string, text: string): S {
+  return ask(state, title, text, [['Close', null]]);
+}
+
+export function reportFailure<S extends Machine<S>>(state: S, title: string, failure: Failure): S {
+  return report(state, title, failureText(failure));
+}
+
+export function failureText({ code, message }: Failure): string {
+  return `${message} [${code}]`;
+}
+
+/** Asks the user. An answer without a command only closes the question. */
+export function ask<S extends Machine<S>>(
+  state: S,
+  title: string,
+  text: string,
+  answers: readonly (readonly [label: string, command: Command<S> | null])[],
+  focus = 0,
+): S {
+  return withPopup(state, { title, text, choices: answers.map(([label, command]) => ({ label, command })), focus });
+}
+
+/** True if an open form has entries that count as unsaved changes. */
+export function hasTouchedForm<S extends Machine<S>>({ pages }: S): boolean {
+  return pages.some((page) => page.kind === 'form' && page.isKept && isTouched(page.form));
+}
+
+export function failureOf(thrown: unknown): Failure {
+  const { code, message } = toRsError(thrown);
+  return { code, message };
+}
+
+/** An effect whose answer becomes the command `done`, and whose failure becomes the command `failed`. */
+export function request<S, T>(
+  work: (tell: Tell<S>) => T | Promise<T>,
+  done: (answer: T) => Command<S>,
+  failed: (failure: Failure) => Command<S>,
+): Effect<S> {
+  return (tell) => {
+    const fail = (thrown: unknown): void => tell(failed(failureOf(thrown)));
+    let answer: T | Promise<T>;
+    try {
+      answer = work(tell);
+    } catch (thrown) {
+      fail(thrown);
+      return;
+    }
+    if (answer instanceof Promise) answer.then((value) => tell(done(value)), fail);
+    else tell(done(answer));
+  };
+}

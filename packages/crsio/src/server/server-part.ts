@@ -1,0 +1,59 @@
+// The part of crsio that administers rssrv on this machine: its role and its first state. pages/ has its pages. Invariants: changes take
+// effect at once, so that F3 only applies a form; the title line names the request that rssrv has not answered yet, with the time that has
+// passed.
+
+import type { RssrvPaths } from '@rsio/common/config/root-paths';
+import { isTouched } from '../machine/form.ts';
+import { acceptTop, dropForm } from '../machine/form-page.ts';
+import { ask, end, hasTouchedForm, type Leaving, type Role, type Step, step, topOf } from '../machine/machine.ts';
+import { LOOK_SILENT_MS, LOOK_WAIT_MS } from '../widgets/limits.ts';
+import { type ServerState, startServerState } from './model/state.ts';
+import { MENU_PAGE } from './pages/menu-page.ts';
+import { systemServerPorts } from './system-ports.ts';
+
+/** The state at the start. The first command of its session is `tick`. */
+export function serverPart(given: Omit<Parameters<typeof startServerState>[0], 'role'>, leaving: Leaving): ServerState {
+  return startServerState({ ...given, role: serverRole(leaving) }, MENU_PAGE);
+}
+
+export function serverOf(paths: RssrvPaths): Pick<ServerState, 'ports' | 'configFile' | 'startCommand'> {
+  const startCommand = paths.root === '' ? 'rssrv' : `rssrv --root ${paths.root}`;
+  return { ports: systemServerPorts(paths), configFile: paths.configFile, startCommand };
+}
+
+function serverRole(leaving: Leaving): Role<ServerState> {
+  return {
+    save: (state) => (topOf(state).kind === 'form' ? acceptTop(state) : step({ ...state, note: 'Every change is in force at once' })),
+    leave,
+    mayEnd: () => true,
+    isUnsaved: hasTouchedForm,
+    mark: markOf,
+    keys: null,
+    saveKey: ({ kind }) => (kind === 'form' ? 'Apply' : null),
+    ...leaving,
+  };
+}
+
+function leave(state: ServerState): Step<ServerState> {
+  const top = topOf(state);
+  if (top.kind === 'form' && isTouched(top.form)) return dropForm(state, top);
+  if (state.pending.length === 0) return end(state);
+  const text = `In progress: ${state.pending.map(({ order }) => order.doing).join(', ')}. rssrv continues without crsio`;
+  return step(
+    ask(state, 'Leave crsio', text, [
+      ['Stay', null],
+      ['Leave', end],
+    ]),
+  );
+}
+
+function markOf({ pending, nowMs, askingSinceMs }: ServerState): string {
+  const seconds = (sinceMs: number): number => Math.floor((nowMs - sinceMs) / 1000);
+  const last = pending.at(-1);
+  if (last !== undefined) {
+    const others = pending.length === 1 ? '' : ` and ${pending.length - 1} more`;
+    return `${last.order.doing}${others} ... ${seconds(last.sinceMs)} s `;
+  }
+  if (askingSinceMs === null || nowMs - askingSinceMs < LOOK_SILENT_MS) return '';
+  return `asking rssrv ... ${seconds(askingSinceMs)} s, at most ${LOOK_WAIT_MS / 1000} s `;
+}

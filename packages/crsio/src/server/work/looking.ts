@@ -1,0 +1,99 @@
+// Looks at the server again and again: at each tick, crsio checks whether a look is due. Invariants: only one look is in progress; a look
+// ends within the time-out of one request after the last answer; the interval grows with the time that a look takes, so that crsio never
+// keeps rssrv busy; the row with the focus keeps it when a list changes.
+
+import type { ServerMethodName, ServerMethods } from '@rsio/common/control/server/server-methods';
+import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
+import { type Effect, type Failure, failureOf, type Step, step, topOf, withTop } from '../../machine/machine.ts';
+import { contentOf } from '../../machine/update.ts';
+import { LOOK_INTERVAL_MS, LOOK_SHARE, LOOK_WAIT_MS, TICK_MS } from '../../widgets/limits.ts';
+import type { ServerPorts } from '../model/ports.ts';
+import type { FileView, ServerRow, ServerState, ServerView } from '../model/state.ts';
+
+/** The result of one look. */
+interface Look {
+  readonly file: FileView;
+  /** Interfaces of this machine. */
+  readonly machine: readonly MachineInterface[];
+  readonly server: ServerView | Failure;
+  readonly startedMs: number;
+  readonly endedMs: number;
+}
+
+/** Notes the time, and looks at the server if a look is due. Repeats itself. */
+export function tick(before: ServerState): Step<ServerState> {
+  const { clock } = before.ports;
+  const state: ServerState = { ...before, nowMs: clock.monotonicMs(), wallMs: clock.wallMs() };
+  const later: Effect<ServerState> = (tell) => void clock.after(TICK_MS, () => tell(tick));
+  const { state: next, effects } = state.nowMs < state.nextLookMs ? step<ServerState>(state) : lookNow(state);
+  return step(next, ...effects, later);
+}
+
+/** Looks at the server at once. If a look is in progress, which may miss the latest change, another one follows it. */
+export function lookNow(state: ServerState): Step<ServerState> {
+  if (state.askingSinceMs !== null) return step({ ...state, isStale: true });
+  const next = { ...state, askingSinceMs: state.nowMs, isStale: false, nextLookMs: Number.POSITIVE_INFINITY };
+  return step(next, (tell) => void look(state.ports).then((found) => tell((now) => looked(now, found))));
+}
+
+function looked(before: ServerState, { file, machine, server, startedMs, endedMs }: Look): Step<ServerState> {
+  const nowMs = Math.max(before.nowMs, endedMs);
+  const nextLookMs = nowMs + Math.max(LOOK_INTERVAL_MS, (endedMs - startedMs) * LOOK_SHARE);
+  const state: ServerState = { ...before, nowMs, file, machine, askingSinceMs: null, nextLookMs };
+  // A server that does not run has no state. If a server hangs, its last state remains.
+  const known: ServerState =
+    'code' in server
+      ? { ...state, view: server.code === 'E_NOT_RUNNING' ? null : state.view, failure: server }
+      : { ...state, view: server, viewMs: endedMs, failure: null };
+  const next = refocused(before, known);
+  return before.isStale ? lookNow(next) : step(next);
+}
+
+/** Keeps the focus on its row. */
+function refocused(before: ServerState, state: ServerState): ServerState {
+  const top = topOf(state);
+  if (top.kind === 'form') return state;
+  if (top.focusUntilUsed && !state.isUsed) return withTop(state, { ...top, focus: top.focusUntilUsed(state) });
+  const wanted = idsOf(before)[top.focus];
+  const ids = idsOf(state);
+  if (wanted === undefined || ids[top.focus] === wanted) return state;
+  const focus = ids.indexOf(wanted);
+  return focus < 0 ? state : withTop(state, { ...top, focus });
+}
+
+/** The ids of the rows that can be chosen. */
+function idsOf(state: ServerState): readonly (string | undefined)[] {
+  return contentOf(state)
+    .rows.filter(({ command }) => command !== null)
+    .map(({ id, lines }: ServerRow) => id ?? lines[0]);
+}
+
+/**
+ * Reads the file, and asks rssrv for everything that the pages show. Never throws. Errors in the file do not prevent the requests to rssrv.
+ */
+async function look(ports: ServerPorts): Promise<Look> {
+  const startedMs = ports.clock.monotonicMs();
+  const file = readFile(ports);
+  const server = await ask(ports).catch(failureOf);
+  return { file, machine: ports.machine(), server, startedMs, endedMs: ports.clock.monotonicMs() };
+}
+
+function readFile(ports: ServerPorts): FileView {
+  try {
+    return { config: ports.readConfig() };
+  } catch (thrown) {
+    return { failure: failureOf(thrown) };
+  }
+}
+
+/** One request after the other, so that a slow server has only one of them. */
+async function ask(ports: ServerPorts): Promise<ServerView> {
+  const call = <M extends ServerMethodName>(method: M, params: ServerMethods[M]['params']): Promise<ServerMethods[M]['result']> =>
+    ports.call(method, params, LOOK_WAIT_MS);
+  const daemon = await call('daemon', {});
+  const { pools } = await call('pool-list', {});
+  const { volumes, removed } = await call('volume-list', { pool: null });
+  const { clients } = await call('client-list', {});
+  const { interfaces } = await call('interface-list', {});
+  return { daemon, pools, volumes, removed, clients, interfaces };
+}

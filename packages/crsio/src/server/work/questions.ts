@@ -1,0 +1,61 @@
+// The questions before something is removed or interrupted. The answer that removes or interrupts carries the order. Pure.
+// Invariant: the choice that has the focus at first changes nothing.
+
+import { shownSize, volumeText } from '@rsio/common/manage/server-tables';
+import type { VolumeName } from '@rsio/common/manage/volumes/values';
+import { ask, step } from '../../machine/machine.ts';
+import { type ServerCommand, type Order, type ServerState, volumeIn } from '../model/state.ts';
+import { clientRemoval, interfaceRemoval, poolRemoval } from './file-orders.ts';
+import { ordering } from './ordering.ts';
+import { fence, kick, release, removal } from './orders.ts';
+
+export function askInterfaceRemoval(name: string): ServerCommand {
+  const text = 'rssrv stops listening there. Before that, clients with other paths move their I/O to those paths';
+  return asking(`Remove interface ${name}`, text, interfaceRemoval(name));
+}
+
+export function askPoolRemoval(name: string): ServerCommand {
+  const text = 'Its volumes are no longer served. They stay on disk, and adding the pool again brings them back';
+  return asking(`Remove pool ${name}`, text, poolRemoval(name));
+}
+
+export function askClientRemoval(name: string): ServerCommand {
+  const text = ({ view }: ServerState): string => {
+    const held = view?.clients.find((each) => each.name === name)?.volumes ?? [];
+    const holds = held.length === 0 ? 'It holds no volume' : `It holds ${held.join(', ')}, and its holds stay`;
+    return `Its session ends, and its key is gone. ${holds}`;
+  };
+  return asking(`Remove client ${name}`, text, clientRemoval(name));
+}
+
+export function askKick(name: string): ServerCommand {
+  return asking(`End the session of ${name}`, 'Its I/O pauses until it has a new session; nothing is lost', kick(name));
+}
+
+export function askFence(name: string): ServerCommand {
+  const text = 'Nothing of it runs on this server any more, and it cannot connect until it is let in again. Its holds stay';
+  return asking(`Fence ${name}`, text, fence(name));
+}
+
+export function askRelease(name: string): ServerCommand {
+  const text = 'Only for a client that does not come back: its I/O gets errors then, and what it had not sent is lost';
+  return asking(`End the holds of ${name}`, text, release(name));
+}
+
+export function askRemoval(name: VolumeName): ServerCommand {
+  const label = `Remove volume ${volumeText(name)}`;
+  const text = (state: ServerState): string => {
+    const volume = volumeIn(state, name);
+    const details = volume === null ? '' : `, ${shownSize(volume.sizeBytes)}, from pool ${volume.pool ?? '-'}`;
+    return `${label}${details}? It can be restored for a day`;
+  };
+  return asking(label, text, removal(name));
+}
+
+function asking(label: string, text: string | ((state: ServerState) => string), order: Order): ServerCommand {
+  const answers = [
+    [label, ordering(order)],
+    ['Cancel', null],
+  ] as const;
+  return (state) => step(ask(state, label, typeof text === 'string' ? text : text(state), answers, 1));
+}

@@ -1,0 +1,63 @@
+// rsconfig from its arguments to its output, with a root of its own and a real control socket on which the test plays rsiod.
+// Invariant: each test of a file that uses it has an empty root and no rsiod at its beginning, and leaves neither behind.
+
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type ControlHandlers, type ControlServer, startControlServer } from '@rsio/common/control/control-server';
+import { CONTROL_METHODS } from '@rsio/common/control/methods';
+import { executeProgram } from '@rsio/common/daemon/arguments';
+import { quietLog } from '@rsio/common/log/log';
+import { FakeClock } from '@rsio/common/testing/fake-clock';
+import { removeFolder } from '@rsio/common/testing/remove-folder';
+import { afterEach, beforeEach } from 'vitest';
+import { rsconfig, rsconfigSpec } from '../program.ts';
+
+export let root = '';
+export let daemon: ControlServer | null = null;
+
+export function useRsconfig(): void {
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), 'rsio-rc-'));
+    daemon = null;
+  });
+
+  afterEach(async () => {
+    await daemon?.close();
+    await removeFolder(root);
+  });
+}
+
+export async function serveControl(handlers: Partial<ControlHandlers>): Promise<void> {
+  daemon = await startControlServer(join(root, 'run/rsio/rsiod/control'), CONTROL_METHODS, handlers, quietLog);
+}
+
+interface RunOptions {
+  /** Of a terminal; absent: there is none. */
+  readonly ask?: (question: string) => Promise<string>;
+  readonly clock?: FakeClock;
+  /** What it reads. */
+  readonly input?: string;
+}
+
+export async function run(line: string | readonly string[], { ask, clock = new FakeClock(), input = '' }: RunOptions = {}) {
+  let [out, err, ids] = ['', '', 0];
+  const ports = {
+    clock,
+    ask: ask ?? null,
+    newId: () => `id-${++ids}`,
+    input: async () => input,
+    waiting: { progress: null, onStop: () => () => undefined },
+  };
+  const code = await executeProgram(rsconfigSpec, (invocation) => rsconfig(invocation, ports), {
+    argv: typeof line === 'string' ? line.split(' ') : line,
+    env: { RSIO_ROOT: root },
+    out: (text) => {
+      out += text;
+    },
+    err: (text) => {
+      err += text;
+    },
+  });
+  return { code, out, err };
+}

@@ -1,0 +1,134 @@
+// Executes the methods about clients, which list clients and their holds, end sessions, fence clients and release holds. inventory.ts makes
+// the views, and fencing.ts ends sessions. Invariants: only an administrator may give these orders; a client never ends its own session
+// with an order; each order is logged with the name of its asker.
+
+import type { RssrvConfig } from '@rsio/common/config/schema/types';
+import type { HandlersOf } from '@rsio/common/control/control-server';
+import type { CLIENT_METHODS } from '@rsio/common/control/server/client-methods';
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError } from '@rsio/common/lib/errors';
+import { plural } from '@rsio/common/lib/units';
+import type { Log } from '@rsio/common/log/log';
+import type { ServedVolume } from '../storage/io/served-volume.ts';
+import type { Fences } from '../volumes/fences.ts';
+import { Fencing, type FencingPorts } from '../volumes/fencing.ts';
+import type { Holds } from '../volumes/holds/holds.ts';
+import { type ReleasePorts, releaseHold } from '../volumes/holds/releases.ts';
+import type { Asker } from '../pools/asker.ts';
+import type { ProbeConnections } from '../session/probe-connections.ts';
+import { volumeKey } from '../volumes/volume-ids.ts';
+import type { HandleCloser } from '../jobs/moves/volume-switch.ts';
+import type { Volumes } from '../volumes/volumes.ts';
+import { auditClient } from './audit.ts';
+import type { Inventory } from './inventory.ts';
+
+/** The functions and objects of the listener that the orders need. */
+export interface ClientPorts extends Pick<ReleasePorts, 'incarnation' | 'incarnationEnded'> {
+  readonly fences: Fences;
+  /** Probe connections. */
+  probes(): Pick<ProbeConnections, 'close'>;
+  readonly sessions: Pick<FencingPorts, 'endSession'> & Pick<ReleasePorts, 'isThere'> & HandleCloser;
+  readonly holds: Pick<Holds, 'heldBy' | 'endHold'>;
+  readonly volumes: Pick<Volumes, 'served' | 'nameOf' | 'sync' | 'suspend'>;
+  /** Called when holders have changed. Announces a new list to the clients. */
+  holdersChanged(): void;
+}
+
+export interface ClientHandlersPorts {
+  readonly clock: Clock;
+  readonly log: Pick<Log, 'info' | 'warn'>;
+  readonly inventory: Inventory;
+  readonly clients: ClientPorts;
+  config(): RssrvConfig;
+}
+
+export function clientHandlers(ports: ClientHandlersPorts, asker: Asker): HandlersOf<typeof CLIENT_METHODS> {
+  const { clock, log, inventory, clients } = ports;
+  const { fences } = clients;
+  const fencing = new Fencing({
+    clock,
+    fences,
+    endSession: (node, code, sentence) => clients.sessions.endSession(node, code, sentence),
+    endProbes: (node, code, sentence) => clients.probes().close(code, sentence, node),
+  });
+  const check = (verb: string, name: string): void => {
+    asker.needs('admin', `${verb} clients`);
+    if (asker.node !== null) fences.check(asker.node);
+    if (asker.node === name)
+      throw new RsError('E_RIGHTS', `${asker.text} may not ${verb} itself: give the order on the server, or from another client`, {
+        name,
+      });
+    if (!isKnown(ports, name))
+      throw new RsError('E_UNKNOWN_CLIENT', `No client ${name} on this server: rsadm client list shows them`, { name });
+  };
+  const held = (name: string): string[] => clients.holds.heldBy(name).map((id) => nameOf(clients, id));
+  return {
+    'client-list': () => ({ clients: inventory.clients() }),
+    'client-kick': async ({ name }) => {
+      check('kick', name);
+      const ended = await fencing.kick(name);
+      if (ended.wasConnected) auditClient(log, asker, name, 'kicked', `Client ${name} was kicked: its session has ended`);
+      return { name, ...ended, volumes: held(name) };
+    },
+    'client-fence': async ({ name }) => {
+      check('fence', name);
+      auditClient(log, asker, name, 'fencing', `Client ${name} is being fenced`);
+      const ended = await fencing.fence(name, asker.node);
+      auditClient(log, asker, name, 'fenced', `Client ${name} is fenced: nothing of it can run`);
+      return { name, ...ended, volumes: held(name) };
+    },
+    'client-unfence': async ({ name }) => {
+      check('unfence', name);
+      const wasFenced = await fences.lift(name);
+      if (wasFenced) auditClient(log, asker, name, 'unfenced', `Client ${name} is let in again`);
+      return { name, wasFenced };
+    },
+    'client-release': async ({ name, volume, universe, force }) => {
+      check('release holds of', name);
+      const ids = volume === null ? clients.holds.heldBy(name) : [heldId(ports, name, volumeKey({ name: volume, universe }))];
+      const released: string[] = [];
+      try {
+        for (const id of ids) if (await release(clients, id, name, force)) released.push(nameOf(clients, id));
+      } finally {
+        if (released.length > 0) {
+          const what = `${plural(released.length, 'hold')} of client ${name} released: ${released.join(', ')}`;
+          auditClient(log, asker, name, 'released', what);
+          clients.holdersChanged();
+        }
+      }
+      return { name, released, left: clients.holds.heldBy(name).length };
+    },
+  };
+}
+
+function isKnown(ports: ClientHandlersPorts, name: string): boolean {
+  const { fences } = ports.clients;
+  return ports.config().clients.some((client) => client.name === name) || fences.has(name) || ports.clients.holds.heldBy(name).length > 0;
+}
+
+function volumeOf({ volumes }: ClientPorts, id: string): ServedVolume | null {
+  return volumes.served.find((volume) => volume.id === id) ?? null;
+}
+
+function nameOf(clients: ClientPorts, id: string): string {
+  const volume = volumeOf(clients, id);
+  return volume === null ? clients.volumes.nameOf(id) : volumeKey(volume);
+}
+
+function heldId({ clients }: ClientHandlersPorts, name: string, volume: string): string {
+  const id = clients.holds.heldBy(name).find((one) => nameOf(clients, one) === volume);
+  if (id === undefined)
+    throw new RsError('E_UNKNOWN_VOLUME', `Client ${name} holds no volume ${volume}: rsadm client list shows what it holds`, { volume });
+  return id;
+}
+
+function release(clients: ClientPorts, id: string, name: string, isForced: boolean): Promise<boolean> {
+  return releaseHold(clients.holds, { id, name: nameOf(clients, id) }, name, isForced, {
+    find: (volumeId) => volumeOf(clients, volumeId),
+    isThere: (node) => clients.sessions.isThere(node),
+    isFenced: (node) => clients.fences.has(node),
+    incarnation: (volume) => clients.incarnation(volume),
+    sync: (volume) => clients.volumes.sync(volume.id),
+    incarnationEnded: (volume) => clients.incarnationEnded(volume),
+  });
+}

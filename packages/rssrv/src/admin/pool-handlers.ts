@@ -1,0 +1,48 @@
+// Executes the methods about pools. The class Pools owns the pools and their locks. Invariant: if a file system does not answer, only
+// requests about this file system are delayed.
+
+import type { HandlersOf } from '@rsio/common/control/control-server';
+import type { POOL_METHODS } from '@rsio/common/control/server/pool-methods';
+import type { ServerMethods } from '@rsio/common/control/server/server-methods';
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError } from '@rsio/common/lib/errors';
+import { printDuration } from '@rsio/common/lib/units';
+import { poolNamed } from '../pools/catalogue.ts';
+import { POOL_CHANGE_MS } from '../pools/limits.ts';
+import { makePool } from '../pools/make-pool.ts';
+import { answers } from '../pools/disk/answers.ts';
+import type { Pools } from '../pools/pools.ts';
+import type { Changes } from '../pools/requests/requests.ts';
+import type { Inventory } from './inventory.ts';
+import { poolView } from './server-views.ts';
+
+export interface PoolHandlersPorts {
+  readonly clock: Clock;
+  readonly changes: Changes;
+  readonly inventory: Inventory;
+  readonly pools: Pools;
+}
+
+export function poolHandlers({ clock, changes, inventory, pools }: PoolHandlersPorts): HandlersOf<typeof POOL_METHODS> {
+  return {
+    // `pool-make` is not executed in the queue of changes, because the file system at the given path may not answer.
+    'pool-make': ({ path }) => madePool(clock, pools, path),
+    'pool-check': ({ name }) =>
+      changes.run(async () => {
+        poolNamed(inventory.catalogue, name);
+        await pools.check(name);
+        const pool = poolNamed(inventory.catalogue, name);
+        return { pool: poolView(pool, pools.states, pools.space.of(pool)) };
+      }, `a check of pool ${name}`),
+    'pool-list': async () => {
+      await pools.measure();
+      return { pools: pools.states.map((pool) => poolView(pool, pools.states, pools.space.of(pool))) };
+    },
+  };
+}
+
+async function madePool(clock: Clock, pools: Pools, path: string): Promise<ServerMethods['pool-make']['result']> {
+  const made = makePool(path, clock.wallMs(), pools.states);
+  if (await answers(clock, POOL_CHANGE_MS, () => made)) return made;
+  throw new RsError('E_TIMEOUT', `${path} does not answer within ${printDuration(POOL_CHANGE_MS)}: check its file system`, { path });
+}

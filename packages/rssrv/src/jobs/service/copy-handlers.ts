@@ -1,0 +1,107 @@
+// Begins jobs that copy volumes and snapshots to new volumes, files and NBD servers. The code in jobs/copies/ executes the jobs. Invariant:
+// only a local administrator, and no client, can make the server write files or connect to NBD servers.
+
+import { randomUUID } from 'node:crypto';
+import { RsError } from '@rsio/common/lib/errors';
+import { checkNotCopied, checkSource, decideCopy } from '../copies/copy-rules.ts';
+import { formatOf } from '../copies/file-place.ts';
+import { nbdPlace } from '../copies/to-nbd.ts';
+import type { VolumeCopies } from '../copies/volume-copies.ts';
+import type { CopyTarget, ImageFormat, JobRecord } from '../job-record.ts';
+import type { Asker } from '../../pools/asker.ts';
+import { type Catalogue, findVolume, type VolumeName, volumeText } from '../../pools/catalogue.ts';
+import type { Pools } from '../../pools/pools.ts';
+import { findSnapshot } from '../../snapshots/snapshot-rules.ts';
+import { type FoundSource, inPool, type InPool, isInPool, type NewJobs } from './new-jobs.ts';
+
+export interface CopyHandlersPorts {
+  readonly pools: Pools;
+  readonly newJobs: NewJobs;
+  readonly copies: Pick<VolumeCopies, 'checkFile'>;
+  catalogue(): Catalogue;
+}
+
+/** The volume or snapshot to copy. */
+export interface Wanted extends VolumeName {
+  readonly snapshot: string | null;
+}
+
+/** Limits of a new job. `request` is the stamp of the request that begins the job. */
+export interface JobLimits {
+  readonly limitBytes: number | null;
+  readonly request: string | null;
+}
+
+export class CopyHandlers {
+  private readonly ports: CopyHandlersPorts;
+
+  constructor(ports: CopyHandlersPorts) {
+    this.ports = ports;
+  }
+
+  async copy(wanted: Wanted, to: VolumeName, toPool: string | null, { limitBytes, request }: JobLimits, asker: Asker): Promise<JobRecord> {
+    asker.needs('manage', 'copy volumes');
+    await this.ports.pools.measure();
+    const catalogue = this.ports.catalogue();
+    const found = this.sourceOf(wanted, asker);
+    const id = randomUUID();
+    const { pool } = decideCopy(catalogue, found, found.record ?? found.manifest, { ...to, id, pool: toPool }, asker, 0);
+    const isSame = ({ copy }: JobRecord): boolean =>
+      copy !== undefined && isInPool(copy.target) && copy.target.name === to.name && copy.target.universe === to.universe;
+    checkNotCopied(this.ports.newJobs.list, isSame, `volume ${volumeText(to)}`);
+    return this.ports.newJobs.copy(found, { kind: 'volume', id, ...to }, inPool(pool, limitBytes, request), asker);
+  }
+
+  /**
+   * Checks the target of a copy. The target's folder may hang, so this check must not run in the queue of changes. The job repeats the
+   * check.
+   */
+  async checkExport(wanted: Wanted, target: Exclude<CopyTarget, InPool>, asker: Asker): Promise<void> {
+    this.exported(wanted, asker);
+    if (target.kind === 'file') await this.ports.copies.checkFile(target);
+  }
+
+  async export(wanted: Wanted, target: Exclude<CopyTarget, InPool>, { limitBytes, request }: JobLimits, asker: Asker): Promise<JobRecord> {
+    const found = this.exported(wanted, asker);
+    const to = target.kind === 'file' ? target.path : target.uri;
+    checkNotCopied(this.ports.newJobs.list, (job) => job.kind === 'copy' && job.to === to, to);
+    return this.ports.newJobs.copy(found, target, { to, toId: '', limitBytes, request }, asker);
+  }
+
+  private exported(wanted: Wanted, asker: Asker): FoundSource {
+    asker.needs('admin', 'copy volumes to files and NBD servers');
+    const found = this.sourceOf(wanted, asker);
+    checkExported(found);
+    return found;
+  }
+
+  /** Returns the volume or snapshot to copy. Throws if the asker may not copy this volume. */
+  private sourceOf({ name, universe, snapshot }: Wanted, asker: Asker): FoundSource {
+    const catalogue = this.ports.catalogue();
+    const found =
+      snapshot === null
+        ? findVolume(catalogue, { name, universe }, asker)
+        : findSnapshot(catalogue, { name, universe, snapshot }, asker, 'copy snapshots');
+    checkSource(catalogue, found, asker);
+    return found;
+  }
+}
+
+/** Throws E_USAGE if the volume has several files, because qemu-img can read only one file. */
+function checkExported({ manifest }: FoundSource): void {
+  if (manifest.layout.kind === 'simple') return;
+  const text = volumeText(manifest);
+  throw new RsError(
+    'E_USAGE',
+    `Volume ${text} has several files (${manifest.layout.kind}), and a file or NBD server gets copies of one file: volume copy ${text} NEW --pool P first makes a volume of one file`,
+    { volume: text },
+  );
+}
+
+/** Parses `target`, which is an absolute path or an NBD URI. Throws E_USAGE if it is neither. */
+export function exportTarget(target: string, format: ImageFormat | null, isForced: boolean): Exclude<CopyTarget, InPool> {
+  if (target.startsWith('/')) return { kind: 'file', path: target, format: formatOf(target, format), isForced };
+  nbdPlace(target);
+  if (format !== null) throw new RsError('E_USAGE', 'A copy to an NBD server has no format: leave --format away');
+  return { kind: 'nbd', uri: target };
+}

@@ -1,0 +1,274 @@
+// Executes the methods about moves, copies, imports and jobs, and makes the objects that execute the jobs. Other files in this folder begin
+// copies and images. Invariants: a client sees and cancels only its own jobs, and an administrator all jobs; a job begins in the queue of
+// changes, after its checks.
+
+import { randomUUID } from 'node:crypto';
+import type { HandlersOf } from '@rsio/common/control/control-server';
+import type { JOB_METHODS } from '@rsio/common/control/server/job-methods';
+import type { JobView } from '@rsio/common/control/server/views';
+import type { Clock } from '@rsio/common/lib/clock';
+import { RsError } from '@rsio/common/lib/errors';
+import type { Log } from '@rsio/common/log/log';
+import { checkNotCopied } from '../copies/copy-rules.ts';
+import { CopySources } from '../copies/copy-source.ts';
+import { type GuardedPlaces } from '../copies/file-place.ts';
+import { type Convert, Programs, type ProgramUser } from '../copies/program.ts';
+import { ToFile } from '../copies/to-file.ts';
+import { ToNbd } from '../copies/to-nbd.ts';
+import { ToVolume } from '../copies/to-volume.ts';
+import { checkNotRead, VolumeCopies } from '../copies/volume-copies.ts';
+import { FromImage } from '../images/from-image.ts';
+import { ToImage } from '../images/to-image.ts';
+import { isOpen, volumeIdsOf } from '../job-plan.ts';
+import type { ImportState, JobRecord } from '../job-record.ts';
+import { Jobs, type JobsPorts } from '../jobs.ts';
+import { type ChangedData, changedData } from '../moves/changed-data.ts';
+import { decideMove } from '../moves/move-rules.ts';
+import { punchHole } from '../moves/punch-hole.ts';
+import { VolumeMoves } from '../moves/volume-moves.ts';
+import { VolumeSwitch, type VolumeSwitchPorts } from '../moves/volume-switch.ts';
+import type { Asker } from '../../pools/asker.ts';
+import { type ConfiguredVolume, findVolume, type VolumeName, volumeText } from '../../pools/catalogue.ts';
+import type { RangeCalls } from '../../pools/disk/data-file.ts';
+import type { PoolVerbs } from '../../pools/pool-verbs.ts';
+import type { Pools } from '../../pools/pools.ts';
+import { systemReflink } from '../../pools/snapshots/reflink.ts';
+import type { Changes } from '../../pools/requests/requests.ts';
+import type { Turn } from '../../pools/requests/turn.ts';
+import type { SnapshotVerbs } from '../../snapshots/snapshot-verbs.ts';
+import { PartMoves } from '../moves/part-kind.ts';
+import { decidePartMove } from '../moves/part-rules.ts';
+import { CopyHandlers, exportTarget, type JobLimits } from './copy-handlers.ts';
+import { importedFrom } from '../copies/import-source.ts';
+import { VolumeImports, type WantedImport } from '../copies/volume-imports.ts';
+import { ImageJobs } from './image-jobs.ts';
+import { inPool, isInPool, NewJobs } from './new-jobs.ts';
+import type { Triggers } from '@rsio/common/triggers/triggers';
+
+export interface JobServicePorts {
+  readonly clock: Clock;
+  readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
+  /** Path of the file with the jobs. */
+  readonly file: string;
+  readonly pools: Pools;
+  readonly verbs: PoolVerbs;
+  readonly snapshots: SnapshotVerbs;
+  readonly triggers: Pick<Triggers, 'around'>;
+  readonly volumeSwitch: VolumeSwitchPorts;
+  /** Returns the volumes that `[volume]` sections configure. */
+  configured(): readonly ConfiguredVolume[];
+  /** Executes a change of the server itself when no other change is in progress. */
+  exclusive<T>(change: (turn: Turn) => Promise<T>, what: string): Promise<T>;
+  /** Returns the user of programs that jobs start; null if the programs run as the user of this process. */
+  programUser(): ProgramUser | null;
+  /** Returns the names of the volumes that are in no pool, and the paths of their files. */
+  volumeFiles(): GuardedPlaces['volumes'];
+  /** Called after each step of a copy to a file. */
+  readonly reached: (step: string) => void;
+  /** Runs the program that converts. If missing, jobs run qemu-img. */
+  readonly convert?: Convert;
+  /** Calls with which an import clones files. If missing, imports use the calls of this machine. */
+  readonly importRanges?: RangeCalls;
+  /** Calls that compare files and make holes. If missing, jobs use the calls of this machine. */
+  readonly data?: CopyMeans;
+  /** Returns an asker with its present rights: the client `node`, or an administrator on the server if `node` is null. */
+  askerOf(node: string | null): Asker;
+}
+
+/** Calls that compare files and make holes. `changedData` is null if this machine cannot compare the extents of files. */
+export interface CopyMeans {
+  readonly changedData: ChangedData | null;
+  readonly punch: (descriptor: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>;
+}
+
+export class JobService {
+  readonly jobs: Jobs;
+  private readonly moves: VolumeMoves;
+  private readonly copies: VolumeCopies;
+  private readonly newJobs: NewJobs;
+  private readonly copyHandlers: CopyHandlers;
+  private readonly imports: VolumeImports;
+  private readonly ports: JobServicePorts;
+  readonly images: ImageJobs;
+
+  constructor(ports: JobServicePorts) {
+    const { clock, log, pools, verbs, snapshots, triggers } = ports;
+    this.ports = ports;
+    const data = ports.data ?? systemMeans();
+    const exclusive: JobServicePorts['exclusive'] = (change, what) => ports.exclusive(change, what);
+    this.moves = new VolumeMoves({
+      ...{ clock, log, pools, verbs, ...data, exclusive },
+      parts: new PartMoves(() => this.moves.catalogue),
+      volumeSwitch: new VolumeSwitch(ports.volumeSwitch),
+      configured: () => ports.configured(),
+      moving: () => new Set(this.jobs.list.filter(isOpen).flatMap(volumeIdsOf)),
+    });
+    const convert = ports.convert ?? new Programs(clock).convert;
+    const user = (): ProgramUser | null => ports.programUser();
+    const guarded = (): GuardedPlaces => ({ pools: pools.states, volumes: ports.volumeFiles() });
+    const copying = {
+      ...{ clock, pools, verbs, ...data, exclusive },
+      catalogue: () => this.moves.catalogue,
+      askerOf: (node: string | null) => ports.askerOf(node),
+    };
+    this.copies = new VolumeCopies({
+      log,
+      sources: new CopySources({ log, snapshots, triggers, exclusive, pools: () => pools.states }),
+      toVolume: new ToVolume(copying),
+      toImage: new ToImage({ ...copying, log, snapshots }),
+      fromImage: new FromImage({ ...copying, snapshots }),
+      toFile: new ToFile({ ...{ clock, log, convert, user, guarded }, reached: (step) => ports.reached(step) }),
+      toNbd: new ToNbd({ clock, convert, user }),
+    });
+    this.imports = new VolumeImports({ ...copying, convert, user, guarded, ranges: ports.importRanges ?? systemReflink().ranges });
+    const runs = { move: this.moves, copy: this.copies, import: this.imports };
+    const run: JobsPorts['run'] = (job) => runs[job.record.kind].run(job);
+    this.jobs = new Jobs({ clock, log, file: ports.file, run });
+    this.newJobs = new NewJobs({ clock, log, jobs: this.jobs });
+    const asked = { pools, newJobs: this.newJobs, catalogue: () => this.moves.catalogue };
+    this.copyHandlers = new CopyHandlers({ ...asked, copies: this.copies });
+    this.images = new ImageJobs({ ...asked, clock, log, jobs: this.jobs, verbs, snapshots, triggers });
+  }
+
+  /** Starts the jobs. The pools must be open. */
+  async start(): Promise<void> {
+    // The sweep is not awaited, because the folder of a target file may hang. Each job also deletes its own temporary file.
+    void this.copies.sweep(this.jobs.list);
+    await this.moves.sweep();
+    this.jobs.start();
+  }
+
+  /** Throws E_HELD if a job copies this snapshot. `name` is the text for the error, such as `oracle@monday`. */
+  checkNotRead(snapshotId: string, name: string): void {
+    checkNotRead(this.jobs.list, snapshotId, name);
+  }
+
+  /** Throws E_HELD if a job copies this volume. */
+  checkNotCopied(volumeId: string | null): void {
+    const job = this.jobs.list.find((one) => isOpen(one) && one.kind === 'copy' && one.volumeId === volumeId);
+    if (job !== undefined)
+      throw new RsError('E_HELD', `Volume ${job.name} is being copied by job ${job.id}: wait for it, or cancel it`, { job: job.id });
+  }
+
+  /** Returns the methods about jobs for one asker. `changes` is the queue of changes, with the limits of the asker. */
+  handlers(asker: Asker, changes: Changes): HandlersOf<typeof JOB_METHODS> {
+    const mine = (job: JobRecord): boolean => asker.role === 'admin' || (asker.node !== null && job.by === asker.node);
+    const find = (id: string): JobRecord => {
+      if (asker.node === null) return this.jobs.find(id);
+      const job = this.jobs.list.find((one) => one.id === id);
+      if (job !== undefined && mine(job)) return job;
+      throw new RsError('E_UNKNOWN_JOB', `No job ${id}: a client sees the jobs that it asked for`, { job: id });
+    };
+    // A repeated request gets the job that the first request began. This lookup comes before all checks.
+    const begin = async (
+      volume: VolumeName,
+      verb: string,
+      request: string | null,
+      work: () => Promise<JobRecord>,
+    ): Promise<{ job: JobView }> => {
+      const job = await changes.run(
+        async () => this.newJobs.begunBy(request) ?? (await work()),
+        `volume ${volumeText(volume)}, which begins to be ${verb}`,
+      );
+      return { job: this.newJobs.view(job) };
+    };
+    return {
+      'job-list': ({ id }) => ({ jobs: (id === null ? this.jobs.list.filter(mine) : [find(id)]).map((job) => this.newJobs.view(job)) }),
+      'job-cancel': async ({ id }) => ({ job: this.newJobs.view(await this.jobs.cancel(find(id).id)) }),
+      'job-limit': async ({ id, limitBytes }) => {
+        checkLimitable(find(id));
+        return { job: this.newJobs.view(await this.jobs.limit(id, limitBytes)) };
+      },
+      'volume-move': ({ name, universe, from, pool, limitBytes, request }) =>
+        begin({ name, universe }, 'moved', request, () =>
+          this.beginMove({ name, universe }, { from, pool }, { limitBytes, request }, asker),
+        ),
+      'volume-copy': ({ name, universe, snapshot, newName, newUniverse, pool, limitBytes, request }) => {
+        const to = { name: newName, universe: newUniverse };
+        const limits = { limitBytes, request };
+        return begin({ name, universe }, 'copied', request, () =>
+          this.copyHandlers.copy({ name, universe, snapshot }, to, pool, limits, asker),
+        );
+      },
+      'volume-export': async ({ name, universe, snapshot, target, format, force, limitBytes, request }) => {
+        const to = exportTarget(target, format, force);
+        if (this.newJobs.begunBy(request) === null) await this.copyHandlers.checkExport({ name, universe, snapshot }, to, asker);
+        const limits = { limitBytes, request };
+        return begin({ name, universe }, 'copied', request, () =>
+          this.copyHandlers.export({ name, universe, snapshot }, to, limits, asker),
+        );
+      },
+      'volume-import': async ({ source, format, name, universe, pool, blockSizeBytes, limitBytes, request }) => {
+        asker.needs('admin', 'import files');
+        if (blockSizeBytes !== 512 && blockSizeBytes !== 4096)
+          throw new RsError('E_USAGE', `Wrong block size ${blockSizeBytes}: allowed is 512 or 4096`);
+        const wanted = { source: importedFrom(source, format), name, universe, pool, blockSizeBytes } as const;
+        // The source file may hang, so it is inspected outside of the queue of changes. The job inspects the file again.
+        const seen = this.newJobs.begunBy(request) === null ? await this.imports.look(wanted) : null;
+        return begin({ name, universe }, 'imported', request, () => this.beginImport(wanted, seen, { limitBytes, request }, asker));
+      },
+    };
+  }
+
+  private async beginImport(
+    wanted: WantedImport,
+    seen: Awaited<ReturnType<VolumeImports['look']>>,
+    { limitBytes, request }: JobLimits,
+    asker: Asker,
+  ): Promise<JobRecord> {
+    await this.ports.pools.measure();
+    const id = randomUUID();
+    const pool = await this.imports.poolFor(wanted, seen, id, asker);
+    const isSame = ({ import: other }: JobRecord): boolean => other?.name === wanted.name && other.universe === wanted.universe;
+    checkNotCopied(this.jobs.list, isSame, `volume ${volumeText(wanted)}`);
+    const { source, name, universe, blockSizeBytes } = wanted;
+    return this.newJobs.import(id, { source, name, universe, blockSizeBytes }, inPool(pool, limitBytes, request), asker);
+  }
+
+  /** Begins a move. If `from` is not null, the files that the volume has in the pool `from` move; otherwise the whole volume moves. */
+  private async beginMove(
+    volume: VolumeName,
+    { from, pool: to }: { readonly from: string | null; readonly pool: string },
+    { limitBytes, request }: JobLimits,
+    asker: Asker,
+  ): Promise<JobRecord> {
+    asker.needs('manage', 'move volumes');
+    await this.ports.pools.measure();
+    const { catalogue } = this.moves;
+    const found = findVolume(catalogue, volume, asker);
+    if (from !== null && found.manifest.layout.kind !== 'simple') {
+      const { source, target } = decidePartMove(catalogue, found, from, to, asker);
+      const homeId = found.pool.identity?.id ?? '';
+      return this.newJobs.begin({ ...found, pool: source }, { ...inPool(target, limitBytes, request), kind: 'move', homeId }, asker);
+    }
+    const target = decideMove(catalogue, found, to, asker);
+    if (from !== null && from !== found.pool.name)
+      throw new RsError(
+        'E_USAGE',
+        `Volume ${volumeText(volume)} is in pool ${found.pool.name}, and not in pool ${from}: leave --from away`,
+      );
+    return this.newJobs.begin(found, { ...inPool(target, limitBytes, request), kind: 'move' }, asker);
+  }
+}
+
+function systemMeans(): CopyMeans {
+  const { ranges } = systemReflink();
+  return { changedData: ranges === null ? null : changedData(ranges), punch: punchHole };
+}
+
+/** Throws E_USAGE if a program does the work of the job, because the limit of a program cannot change after its start. */
+function checkLimitable({ id, state, copy, import: imported }: JobRecord): void {
+  const isOfProgram = imported === undefined ? copy !== undefined && !isInPool(copy.target) : !isRaw(imported);
+  if (!isOfProgram || state !== 'running') return;
+  throw new RsError(
+    'E_USAGE',
+    `Job ${id} copies with qemu-img, whose limit is set when it begins: cancel the job, and begin it again with --limit`,
+    {
+      job: id,
+    },
+  );
+}
+
+function isRaw({ source }: ImportState): boolean {
+  return source.kind === 'file' && source.format === 'raw';
+}

@@ -1,0 +1,81 @@
+// Executes the methods with which the holder of a mirror makes snapshots of its replicas, and proves them (M22). Invariant: a snapshot is
+// made and proven only while, by the record of this server's voter, the asker is the holder and the replica is in sync.
+
+import type { HandlersOf } from '@rsio/common/control/control-server';
+import type { SNAPSHOT_METHODS } from '@rsio/common/control/server/snapshot-methods';
+import type { SnapshotView } from '@rsio/common/control/server/views';
+import { RsError } from '@rsio/common/lib/errors';
+import type { Asker } from '../pools/asker.ts';
+import { type Catalogue, findVolume, volumeText } from '../pools/catalogue.ts';
+import { isReadable, type MirrorMoment } from '../pools/snapshots/snapshot-record.ts';
+import { snapshotIdOf } from '@rsio/protocol/mirror/moments/snapshot-id';
+import type { Changes } from '../pools/requests/requests.ts';
+import { whyNoSnapshot } from './voter-rules.ts';
+import type { Voters } from './voters.ts';
+import { type FoundSnapshot, type SnapshotName, snapshotsOf, snapshotText } from '../snapshots/snapshot-rules.ts';
+import type { SnapshotVerbs } from '../snapshots/snapshot-verbs.ts';
+
+export interface ReplicaSnapshotPorts {
+  readonly snapshots: Pick<SnapshotVerbs, 'snapshot' | 'prove' | 'remove'>;
+  readonly changes: Changes;
+  readonly voters: Pick<Voters, 'recordOf'>;
+  readonly inventory: { readonly catalogue: Catalogue; snapshotViews(found: readonly FoundSnapshot[]): Promise<SnapshotView[]> };
+  /** Logs a change of a snapshot. */
+  readonly logged: (verb: string, found: FoundSnapshot) => void;
+}
+
+type Methods = Pick<typeof SNAPSHOT_METHODS, 'replica-snapshot' | 'replica-snapshot-prove'>;
+
+export function replicaSnapshotHandlers(
+  { snapshots, changes, voters, inventory, logged }: ReplicaSnapshotPorts,
+  asker: Asker,
+): HandlersOf<Methods> {
+  /** Throws E_UNKNOWN_VOLUME, E_USAGE, or E_HELD unless the asker holds the mirror under this term and the replica is in sync. */
+  const checkHolder = (name: SnapshotName, mirror: string, number: number): void => {
+    const { replica } = findVolume(inventory.catalogue, name, asker).manifest;
+    if (replica?.mirror !== mirror || asker.node === null)
+      throw new RsError('E_USAGE', `${asker.text} has no replica of mirror ${mirror} in volume ${volumeText(name)}`);
+    const why = whyNoSnapshot(voters.recordOf(mirror), replica.identity, { number, node: asker.node });
+    if (why !== null) throw new RsError('E_HELD', `This server makes no snapshot of its replica ${volumeText(name)}: ${why}`);
+  };
+  /**
+   * Removes unproven snapshots of earlier moments, under any name, so that failed ones do not pile up. The holder makes one snapshot at a
+   * time. A repeated order has the same id, but a later moment. Throws E_EXISTS if an unproven snapshot is of a later moment.
+   */
+  const dropUnproven = async (name: SnapshotName, id: string, { mirror, term, number }: MirrorMoment): Promise<void> => {
+    for (const old of snapshotsOf(findVolume(inventory.catalogue, name, asker)).list) {
+      if (old.moment === undefined || isReadable(old)) continue;
+      // If the volume was a replica of another mirror before, the terms of that mirror cannot be compared.
+      const later = old.moment.mirror === mirror ? old.moment.term - term || old.moment.number - number : -1;
+      if (later === 0 && old.id === id) continue;
+      if (later > 0)
+        throw new RsError('E_EXISTS', `Snapshot ${snapshotText(name)} is of an earlier moment than ${old.name}: make it again`);
+      await snapshots.remove({ ...name, snapshot: old.name }, asker, null);
+    }
+  };
+  const made = async (found: FoundSnapshot, verb: string): Promise<{ snapshot: SnapshotView }> => {
+    logged(verb, found);
+    const [snapshot] = await inventory.snapshotViews([found]);
+    return { snapshot: snapshot! };
+  };
+  const what = (name: SnapshotName): string => `snapshot ${snapshotText(name)} of a replica, for ${asker.text}`;
+  return {
+    // No triggers run here, because the writes of the mirror wait for the snapshot, and programs of triggers may take minutes.
+    'replica-snapshot': async ({ request, mirror, term, number, id, ...name }) => {
+      const own = snapshotIdOf(mirror, id);
+      const [found] = await changes.run(async (turn) => {
+        checkHolder(name, mirror, term);
+        await dropUnproven(name, own, { mirror, term, number });
+        return snapshots.snapshot([{ ...name, moment: { mirror, term, number, id: own } }], asker, request, turn);
+      }, what(name));
+      return made(found!, `snapshot ${name.snapshot} made, not yet proven`);
+    },
+    'replica-snapshot-prove': async ({ mirror, term, id, request: _again, ...name }) => {
+      const found = await changes.run(async () => {
+        checkHolder(name, mirror, term);
+        return snapshots.prove(name, snapshotIdOf(mirror, id), asker);
+      }, what(name));
+      return made(found, `snapshot ${name.snapshot} proven`);
+    },
+  };
+}

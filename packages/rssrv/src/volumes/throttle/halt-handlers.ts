@@ -1,0 +1,59 @@
+// Executes the methods that pause and stop volumes. Invariants: only an administrator may give these orders, because they stop programs on
+// other machines. Each order is logged with its asker.
+
+import type { HandlersOf } from '@rsio/common/control/control-server';
+import type { HALT_METHODS } from '@rsio/common/control/server/volume-methods';
+import type { ManagedVolumeView } from '@rsio/common/control/server/views';
+import { RsError } from '@rsio/common/lib/errors';
+import { printDuration } from '@rsio/common/lib/units';
+import type { Log } from '@rsio/common/log/log';
+import { eventOf } from '../../events/event-log.ts';
+import type { Asker } from '../../pools/asker.ts';
+import type { VolumeName } from '../../pools/catalogue.ts';
+import type { Halts } from './halts.ts';
+
+export interface HaltHandlersPorts {
+  readonly log: Pick<Log, 'info' | 'warn'>;
+  readonly halts: Halts;
+  /** Throws E_UNKNOWN_VOLUME if the server does not have the volume. */
+  readonly show: (volume: VolumeName) => Promise<{ readonly volume: ManagedVolumeView }>;
+}
+
+export function haltHandlers({ log, halts, show }: HaltHandlersPorts, asker: Asker): HandlersOf<typeof HALT_METHODS> {
+  const { by } = asker;
+  /** Returns the id and the name of the volume. */
+  const found = async ({ name, universe }: VolumeName, what: string): Promise<{ readonly id: string; readonly text: string }> => {
+    asker.needs('admin', `${what} volumes`);
+    const { volume } = await show({ name, universe });
+    const text = `${volume.name}@${volume.universe}`;
+    if (volume.id === null) throw new RsError('E_VOLUME', `Volume ${text} is not served, so that it has no I/O`, { volume: text });
+    return { id: volume.id, text };
+  };
+  const note = (text: string, from: string, to: string, sentence: string): void =>
+    log.warn(`Volume ${text}: ${sentence}, by ${by}`, { ...eventOf(`volume ${text}`, from, to, `${sentence}, by ${by}`), audit: true });
+  return {
+    'volume-pause': async ({ name, universe, forMs }) => {
+      const { id, text } = await found({ name, universe }, 'pause');
+      if (halts.facts(id)?.kind === 'stopped')
+        throw new RsError('E_USAGE', `Volume ${text} is stopped: rsadm volume start ${text} starts it first`, { volume: text });
+      halts.pause(id, forMs, asker.node);
+      note(text, 'served', 'paused', `its I/O is paused for ${printDuration(forMs)}`);
+      return show({ name, universe });
+    },
+    'volume-resume': async ({ name, universe }) => {
+      const { id, text } = await found({ name, universe }, 'resume');
+      if (halts.resume(id)) note(text, 'paused', 'served', 'its I/O goes on');
+      return show({ name, universe });
+    },
+    'volume-stop': async ({ name, universe }) => {
+      const { id, text } = await found({ name, universe }, 'stop');
+      if (await halts.stop(id, asker.node)) note(text, 'served', 'stopped', 'its I/O is refused until it is started');
+      return show({ name, universe });
+    },
+    'volume-start': async ({ name, universe }) => {
+      const { id, text } = await found({ name, universe }, 'start');
+      if (await halts.start(id)) note(text, 'stopped', 'served', 'its I/O goes on');
+      return show({ name, universe });
+    },
+  };
+}
