@@ -53,11 +53,14 @@ function bundled(options) {
   return buildSync({ ...BUNDLE, ...options }).outputFiles;
 }
 
-/** Modules of rssrv that the server for tests has others for. */
+/** Modules of rssrv that the server for tests replaces by modules of test/support/faulty-server. */
 const REPLACED = ['storage/open-backend', 'volumes/volumes', 'machine/worker-user', 'machine/system-calls', 'pools/disk/kill-step'];
 const REPLACING = join(ROOT, 'test/dist/support/faulty-server');
 
-/** The modules that replace others import those, which therefore stay what they are there. */
+/**
+ * Plugin of esbuild: imports within rssrv get the replacements. A replacement imports the original module by the name of its package, and
+ * gets the original.
+ */
 const replacing = {
   name: 'replacing',
   setup(building) {
@@ -75,7 +78,7 @@ const replacing = {
   },
 };
 
-/** Writes the server for tests. Its libraries are linked. */
+/** Writes the server for tests. Its libraries are symbolic links to those of rssrv. */
 async function writeFaultyServer() {
   const [from, to] = [join(ROOT, 'packages/rssrv'), join(FAULTY_SERVER, 'packages/rssrv')];
   const entries = ['main', 'worker'];
@@ -90,7 +93,7 @@ async function writeFaultyServer() {
   const libraries = join(to, 'node_modules');
   rmSync(libraries, { force: true });
   symlinkSync(join(from, 'node_modules'), libraries);
-  // The launcher last, because prepare.mjs looks for its time.
+  // The launcher is written last, because prepare.mjs compares its time with those of the sources.
   for (const part of ['package.json', 'launch.js', 'rssrv']) cpSync(join(ROOT, 'bin', part), join(FAULTY_SERVER, 'bin', part));
 }
 

@@ -45,8 +45,8 @@ export const HUNT = { module: join(ROOT, 'test/dist/sim/zoo/hunt.js'), bundle: j
 export const COMMANDS = join(ROOT, 'test/dist/support/programs/commands.cjs');
 
 /**
- * The server for tests: a tree as that of a checkout, with rssrv and modules of test/support/faulty-server/ in the place of its own. No package
- * contains it.
+ * The server for tests: a folder laid out like a checkout, with an rssrv in which modules of test/support/faulty-server/ replace some of
+ * rssrv's own modules. No package contains this server.
  */
 export const FAULTY_SERVER = join(ROOT, 'test/dist/faulty-server');
 
