@@ -1,5 +1,5 @@
-// A server process of the bench: pinned to one core, ready when it accepts connections, and ended when the bench ends. Invariant: the code
-// that started it can always stop it, and stopping ends within a bounded time.
+// A server process of the bench: pinned to one core, ready when it accepts connections, and ended when the bench ends. Invariant: the
+// caller that started the process can stop it at any time, and `stop` ends within a bounded time.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -18,12 +18,12 @@ export class Child {
   private readonly process: ChildProcess;
   private said = '';
 
-  /** taskset executes the program in its own process, so that the program has this pid. */
+  /** The pid of the program, because taskset replaces itself by the program. */
   constructor(name: string, core: number, command: string, args: readonly string[]) {
     this.name = name;
     this.process = spawn('taskset', ['-c', String(core), command, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
     this.pid = this.process.pid ?? 0;
-    // However abruptly the bench ends, it leaves no server behind.
+    // Even if the bench ends abruptly, no server is left behind.
     const atEnd = (): void => void this.process.kill('SIGTERM');
     process.once('exit', atEnd);
     this.process.once('exit', () => process.off('exit', atEnd));

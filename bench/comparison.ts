@@ -1,6 +1,6 @@
-// The comparison of servers: starts them on one file and puts the load of each row on them in turn, round by round, so that other programs
-// on the machine disturb all servers equally. Verifies before and after the rows that each server returns the bytes of the file.
-// Invariant: every started process is in `endings` at once.
+// The comparison of servers: starts the servers on one file, and puts the load of each row on one server after the other, round by round,
+// so that other programs on the machine disturb all servers equally. Verifies before and after the rows that each server returns the bytes
+// of the file. Invariant: every started process is in `endings` at once.
 
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -20,7 +20,10 @@ export interface Cores {
   readonly load: number;
 }
 
-/** CPU time that a server uses for each client before a row, and before the first row of new connections; it does not count. */
+/**
+ * CPU time that a server uses for each client before its load counts. `row`: before each row; `connections`: before the first row on new
+ * connections.
+ */
 const WARM_CPU_MS = { row: 250, connections: 700 };
 const WARMING = { windowMs: 250, windowsMax: 8 };
 
@@ -38,7 +41,7 @@ export class ServerComparison {
   private readonly servers: Server[] = [];
   private opened: Opened = new Map();
   private openedAs = '';
-  /** True while these connections have carried only the check. */
+  /** True until the present connections have carried any load except the check. */
   private isCold = true;
 
   private constructor(file: string, cores: Cores) {
@@ -46,7 +49,7 @@ export class ServerComparison {
     this.cores = cores;
   }
 
-  /** `directory`: folder of the data file. */
+  /** Starts the servers. `directory`: folder of the data file. */
   static async start(directory: string, present: readonly Present[], cores: Cores, endings: Endings): Promise<ServerComparison> {
     const file = join(directory, 'data.img');
     const { status, stdout } = spawnSync(nativeProgram('load'), ['make', file, String(FILE_BYTES)], { encoding: 'utf8' });
@@ -75,7 +78,7 @@ export class ServerComparison {
     }
   }
 
-  /** To be called after `check`, because a client then has the file open. */
+  /** Returns the memory of rssrv. Call it after `check`, because from then on a client has the file open. */
   memory(): ServerMemory | null {
     const rssrv = this.servers.find(({ id }) => id === 'rssrv');
     return rssrv === undefined ? null : memoryOf(rssrv.processes(), this.file);
@@ -139,14 +142,17 @@ export class ServerComparison {
     this.isCold = true;
   }
 
-  /** Counts CPU time of the server, because a busy machine gives it little in a fixed time. */
+  /**
+   * Loads a server until it has used `cpuMs` of CPU time. A fixed duration is not enough, because a busy machine may give the server little
+   * CPU time.
+   */
   private async warm(row: Row, cpuMs: number): Promise<void> {
     for (const [server, clients] of this.opened) {
       if (row.servers.includes(server.id)) await warmUp(clients, row, server.processes(), { ...WARMING, cpuMs });
     }
   }
 
-  /** Drops only the pages of this file. */
+  /** Drops the pages of the data file, and no others, from the cache. */
   private dropCache(): void {
     const { status, stderr } = spawnSync('dd', [`if=${this.file}`, 'iflag=nocache', 'count=0', 'status=none'], { encoding: 'utf8' });
     if (status !== 0) throw new RsError('E_SYSTEM', `Cannot drop the data file from the page cache: ${stderr}`);

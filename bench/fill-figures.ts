@@ -1,5 +1,5 @@
 // `npm run figures`: puts the figures of bench/results into the documents that quote them.
-// quoted-figures.ts decides what goes where, and published.test.ts compares.
+// quoted-figures.ts decides which figures go where, and published.test.ts compares the documents with the figures.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

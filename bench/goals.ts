@@ -30,9 +30,9 @@ export interface FigureGoal {
 
 export interface GoalResult {
   readonly what: string;
-  /** `>= 2.5 x nbdkit` */
+  /** The goal as text, such as `>= 2.5 x nbdkit`. */
   readonly aim: string;
-  /** null: not measured in this run. */
+  /** The measured figure; null: it was not measured in this run. */
   readonly measured: Spread | null;
   readonly digits: number;
   readonly isMet: boolean | null;

@@ -1,6 +1,6 @@
 // The two clients that show the cost of a replay log, and their server: an unchanged rsiod, and an rsiod whose logs do nothing
 // (without-log.ts). Each has a volume of type null, so that only protocol and log are measured. The server can delay flushes of this
-// volume. Invariant: the code that started them can always stop them.
+// volume. Invariant: the caller of startLogScene can stop each process as soon as the process runs.
 
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -32,7 +32,7 @@ export interface LogScene {
   holdFlushes(isHeld: boolean): void;
 }
 
-/** The compiled modules, for both clients: in the bundled program no module can be replaced. */
+/** Both clients run rsiod's compiled modules, because no module of the bundled program can be replaced. */
 const RSIOD = fileURLToPath(new URL('../../packages/rsiod/dist/main.js', import.meta.url));
 const WITHOUT_LOG = new URL('./without-log.js', import.meta.url).href;
 const SERVER_HOST = '127.45.0.1';
@@ -47,7 +47,7 @@ interface Node {
   readonly volume: string;
 }
 
-/** Adds to `stops` a function for each process that ends it, as soon as the process runs. */
+/** Starts the scene. As soon as a process runs, a function that ends this process is added to `stops`. */
 export async function startLogScene(
   directory: string,
   serverCore: number,

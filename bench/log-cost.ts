@@ -34,11 +34,11 @@ interface Pair {
   readonly load: LoadClient;
 }
 
-/** The log stops below its size when the next write does not fit. */
+/** Share of its size from which on a log counts as full. A log stops below its size when the next write does not fit. */
 const FULL_SHARE = 0.95;
 const FULL_WITHIN_MS = 20_000;
 const LOOK_MS = 20;
-/** Shorter than a delayed flush, and long enough to fill the log. */
+/** The load that fills the log. It is shorter than a delayed flush, and long enough to fill the log. */
 const FILLING: Window = { warmUpMs: 1_000, windowMs: 4_000 };
 
 export async function measureLog(

@@ -25,7 +25,10 @@ const endings: (() => Promise<void> | void)[] = [];
 
 let ended: Promise<void> | null = null;
 
-/** A signal and the failure that it causes both call this; it runs once, so that nothing is removed while it is still in use. */
+/**
+ * Ends everything that was started. A signal and the failure that the signal causes both call this function. It runs once, so that nothing
+ * is removed while it is in use.
+ */
 function endAll(): Promise<void> {
   ended ??= endInTurn();
   return ended;
@@ -52,7 +55,7 @@ function look(present: readonly Present[]): Environment {
   };
 }
 
-/** Rows, then sections, then the goals of both. */
+/** Measures the rows, then the sections, and compares both with the goals. */
 async function run({ plan, sectionPlan, sections, parent, jsonFile }: Options): Promise<void> {
   nativeProgram('load');
   const ids = new Set<ServerId>(plan?.rows.flatMap(({ servers }) => servers));

@@ -1,5 +1,5 @@
-// The figures of a run as tables in markdown. README and docs/BENCHMARKING.md take their tables from a file that git keeps; no figure is typed.
-// Pure. For the output during a run see report.ts.
+// The figures of a run as tables in markdown. README and docs/BENCHMARKING.md take their tables from a file that git keeps; no figure is
+// typed. Pure. For the output during a run see report.ts.
 
 import type { GoalResult } from './goals.ts';
 import type { ServerMemory } from './memory.ts';
@@ -25,7 +25,7 @@ export interface Results {
   readonly memory: ServerMemory | null;
 }
 
-/** All tables, one after the other. */
+/** Returns all tables, one after the other. */
 export function markdownText(results: Results): string {
   const { rows, sheets, notMeasured, goals } = results;
   const ofRows = rows.length > 0 ? [coresTable(rows), rowsTable(rows)] : [];
@@ -78,7 +78,7 @@ export function rowsTable(rows: readonly RowFigures[]): string[] {
   return table(['', 'server', 'IOPS, MB/s', 'cores', 'IOPS per server core', 'p50, p99, p99.9 us'], lines);
 }
 
-/** Every goal beside what was measured. */
+/** Returns a table with each goal and its measured figure. */
 export function goalsTable(goals: readonly GoalResult[]): string[] {
   const lines = goals.map(({ what, aim, measured, digits, isMet }) =>
     line([

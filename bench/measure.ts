@@ -19,7 +19,7 @@ function sample(pids: readonly number[]): Sample {
   return { atMs: performance.now(), server: cpuTimeOf(pids), machine: machineBusySeconds(), diskBytes: diskBytesOf(pids) };
 }
 
-/** `seed` belongs to the round: every server gets the same blocks in the same order. */
+/** Measures one window. `seed` is that of the round, so that every server of the round gets the same blocks in the same order. */
 export async function measure(
   clients: readonly LoadClient[],
   shape: LoadShape,
@@ -35,7 +35,10 @@ export async function measure(
   return combine(await Promise.all(runs.map(({ done }) => done)), first, last);
 }
 
-/** Load that does not count, until the server has used this CPU time for it, because a process that has just started has compiled nothing yet. */
+/**
+ * Runs load that does not count until the server has used `cpuMs` of CPU time, because a process that has just started has not yet compiled
+ * its code.
+ */
 export async function warmUp(
   clients: readonly LoadClient[],
   shape: LoadShape,

@@ -1,5 +1,5 @@
-// The memory of rssrv's processes at rest, by default as proportional set sizes, so that shared pages count once. Standby processes are counted
-// separately, because they wait for the next client.
+// The memory of rssrv's processes at rest, by default as proportional set sizes, so that shared pages count once. Standby processes are
+// counted separately, because they wait for the next client.
 
 import { commandOf, hasOpen, parentOf, pssBytesOf } from './proc.ts';
 
@@ -16,7 +16,10 @@ export interface ServerMemory {
   readonly spares: number;
 }
 
-/** `processes`: the listener and its descendants. `file`: a file that the client has open, which a standby process has not. */
+/**
+ * `processes`: the listener and its descendants. `file`: a file that the client has open. A process that does not have it open is a standby
+ * process.
+ */
 export function memoryOf(processes: readonly number[], file: string, bytesOf: (pid: number) => number = pssBytesOf): ServerMemory {
   const kinds = { listener: 0, worker: 0, helper: 0, spare: 0 };
   const counts = { listener: 0, worker: 0, helper: 0, spare: 0 };

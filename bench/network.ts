@@ -1,11 +1,12 @@
-// The network of the bench: the loopback of its own network namespace, with cubic on both sides, so that no setting of this machine matters. The
-// bench starts itself again in that namespace. If that is impossible, it uses the machine's own loopback, and the output says so.
+// The network of the bench: the loopback of its own network namespace, with cubic on both sides, so that no setting of this machine
+// matters. The bench starts itself again in that namespace. If that is impossible, it uses the machine's own loopback, and the output says
+// so.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 
-/** This variable is set in the namespace. */
+/** Environment variable that is set only in the bench's own namespace. */
 const MARK = 'RSIO_BENCH_NETWORK';
 const CONGESTION = 'cubic';
 /** Sets cubic by route, because the default of a namespace must be an algorithm that the administrator allows to all users. */

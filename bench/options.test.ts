@@ -1,5 +1,5 @@
 // Tests which parts, rows and sections the options choose. The measurements are not checked.
-// For the shape of rows see workload.test.ts.
+// workload.test.ts tests the shape of rows.
 
 import { processesDefault } from '@rsio/common/config/reader/rssrvcfg';
 import { HANDLES_PER_SESSION_MAX, PATHS_PER_TRUNK_MAX } from '@rsio/protocol/link/limits';

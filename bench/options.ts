@@ -1,5 +1,5 @@
-// The command line of the bench: options into parts, rows and sections. Pure, except that it looks for the folder of the cached file.
-// Running them is the job of main.ts.
+// Parses the command line of the bench: options choose parts, rows and sections. Pure, except that it looks for the folder of the cached
+// file. Running the rows and sections is the job of main.ts.
 
 import { parseArgs } from 'node:util';
 import { RsError } from '@rsio/common/lib/errors';
@@ -65,7 +65,7 @@ const FLAGS = {
   help: { type: 'boolean' },
 } as const;
 
-/** null: the user wants help. */
+/** Parses the arguments; null: the user has asked for help. */
 export function optionsOf(args: readonly string[]): Options | null {
   const { values } = parseArgs({ args: [...args], options: FLAGS });
   if (values.help === true) return null;

@@ -1,5 +1,5 @@
-// Computes CPU time between two hand-made readings: exact where possible, and always with threads that have ended. Every run shows what
-// this machine reports about its processes.
+// Computes CPU time between two hand-made readings. The result is exact where possible, and always includes threads that have ended. Each
+// run of the bench shows what this machine reports about its processes.
 
 import { expect, test } from 'vitest';
 import { cpuSecondsBetween, privateBytesIn } from './proc.ts';

@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { errnoName } from '@rsio/common/lib/errors';
 
-/** Linux reports times to programs in hundredths of a second, independent of its own clock. */
+/** Linux reports CPU times to programs in hundredths of a second, whatever the frequency of its own clock is. */
 const TICKS_PER_SECOND = 100;
 /** Ticks by which the two counts may differ although no thread has ended. */
 const TICKS_UNSURE = 4;
@@ -20,17 +20,19 @@ function readOrEmpty(path: string): string {
   }
 }
 
-/** The fields of /proc/PID/stat from `state` on; the name before them may hold anything. */
+/**
+ * Returns the fields of /proc/PID/stat from `state` on. The name of the program, which precedes these fields, may contain any characters.
+ */
 function statFields(pid: number): string[] {
   const text = readOrEmpty(`/proc/${pid}/stat`);
   return text.slice(text.lastIndexOf(')') + 2).split(' ');
 }
 
-/** Processor time of processes so far, seconds. */
+/** CPU time that processes have used so far, in seconds. */
 export interface CpuTime {
-  /** To the nanosecond, of the threads that live; null: this kernel does not count so. */
+  /** CPU time of living threads, exact to the nanosecond; null: this kernel does not report it. */
   readonly scheduled: number | null;
-  /** In ticks, including threads that have ended. */
+  /** CPU time rounded to ticks, including threads that have ended. */
   readonly ticked: number;
 }
 
@@ -42,7 +44,7 @@ export function cpuTimeOf(pids: readonly number[]): CpuTime {
   };
 }
 
-/** Exact, or in ticks if a thread has ended between the readings. */
+/** CPU time between two readings, in seconds: exact, or rounded to ticks if a thread has ended between the readings. */
 export function cpuSecondsBetween(first: CpuTime, last: CpuTime): number {
   const ticked = last.ticked - first.ticked;
   if (first.scheduled === null || last.scheduled === null) return ticked;
@@ -50,7 +52,7 @@ export function cpuSecondsBetween(first: CpuTime, last: CpuTime): number {
   return ticked > scheduled + TICKS_UNSURE / TICKS_PER_SECOND ? ticked : scheduled;
 }
 
-/** To the nanosecond, of the threads that live; null: this kernel does not count so. */
+/** CPU time of living threads in seconds, exact to the nanosecond; null: this kernel does not report it. */
 function scheduledSeconds(pid: number): number | null {
   let nanoseconds = 0;
   for (const thread of threadsOf(pid)) {
@@ -121,7 +123,7 @@ export function hasOpen(pid: number, path: string): boolean {
   }
 }
 
-/** Private memory, bytes: it is free when the process ends. */
+/** Private memory in bytes, which becomes free when the process ends. */
 export function privateBytesOf(pid: number): number {
   return privateBytesIn(readOrEmpty(`/proc/${pid}/smaps_rollup`));
 }
@@ -132,7 +134,7 @@ export function privateBytesIn(text: string): number {
   return [...lines].reduce((sum, [, kib]) => sum + Number(kib) * 1024, 0);
 }
 
-/** Proportional set size, bytes: shared pages count in parts. */
+/** Proportional set size in bytes: each process counts its part of shared pages. */
 export function pssBytesOf(pid: number): number {
   const kib = /^Pss:\s+(\d+) kB$/m.exec(readOrEmpty(`/proc/${pid}/smaps_rollup`))?.[1];
   return Number(kib ?? 0) * 1024;

@@ -68,7 +68,7 @@ function isMet({ aim }: GoalResult, { median }: Spread): boolean {
   return sign === '<=' ? median <= Number(bound) : median >= Number(bound);
 }
 
-/** Name of a marker -> lines. `results`: with the later figures. */
+/** Returns the lines of each part by the name of its marker. `results` already includes the later figures. */
 export function quotedParts(results: Results): ReadonlyMap<string, readonly string[]> {
   const { rows, sheets, goals } = results;
   const met = goals.filter((goal) => goal.isMet === true).length;
@@ -99,7 +99,7 @@ export function filled(text: string, parts: ReadonlyMap<string, readonly string[
     lines.push('', ...part, '');
     isMade = true;
   }
-  // Without an end, everything behind the figures would be lost.
+  // Without an end marker, all text behind the figures would be lost.
   if (isMade) throw new Error(`No line ${END} behind the figures`);
   return lines.join('\n');
 }

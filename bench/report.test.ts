@@ -76,7 +76,7 @@ test('the tables for documents have a line for each server and each goal', () =>
   const columns = [{ heading: 's', digits: 1 }];
   const sheets = [{ name: 'restart', title: 'A restart', columns, lines: [{ what: '1000 clients', values: [once(12)] }], notes: [] }];
   const rest = { absent: [], failed: [], network: 'N', memory: null, notMeasured: ['rsiod over links: needs root'] };
-  // Results as read back from a file.
+  // The results, as the bench reads them back from a file.
   const results = JSON.parse(JSON.stringify({ about, times, rows, sheets, goals, ...rest })) as Results;
   const lines = markdownText(results).split('\n');
   expect(lines).toContain('| 8 KiB random reads, depth 128 | rssrv | 200k, 1638 | 1.00 | 200k (200k-200k) | 31.3, 210, 1500 |');

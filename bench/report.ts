@@ -1,5 +1,5 @@
-// The printed report: the environment, a table with bars for each row, the goals, the memory. Pure text; the same figures go unchanged to the JSON
-// file. Disturbances are printed beside the figures that they affect.
+// The printed report: the environment, a table with bars for each row, the goals, the memory. Pure text; the same figures go unchanged to
+// the JSON file. Disturbances are printed beside the figures that they affect.
 
 import type { GoalResult } from './goals.ts';
 import type { LogCost } from './log-cost.ts';
@@ -22,7 +22,7 @@ export interface Environment {
 const MIB = 1024 * 1024;
 /** From this share of its time on, a core counts as fully busy. */
 const BUSY_CORES = 0.95;
-/** Other programs that use more than this disturb the run. */
+/** Other programs that together use more cores than this disturb the run. */
 const DISTURBING_CORES = 0.15;
 const MEMORY_AIM_MIB = 150;
 const LOG_RATIO_AIM = 0.9;
@@ -109,7 +109,7 @@ export function goalsText(results: readonly GoalResult[]): string {
   return ['Goals', ...rows.map((cells) => `  ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('')}`), ''].join('\n');
 }
 
-/** Writes through rsiod, with its replay log and without. */
+/** Returns the report about writes through rsiod with and without its replay log. */
 export function logText({ row, clients, ratio, memory }: LogCost): string {
   const [withLog, without] = memory.rssBytes;
   return [

@@ -1,4 +1,4 @@
-// A sheet as text and as markdown, from hand-made figures: every figure with its digits, a missing figure as a dash.
+// Tests a sheet as text and as markdown with hand-made figures: every figure with its digits, a missing figure as a dash.
 // Nothing is measured.
 
 import { expect, test } from 'vitest';

@@ -1,17 +1,17 @@
-// The figures of one section as a table: lines of figures below columns with units. It goes to the JSON file as it is, and is printed here during a
-// run and later as markdown. Pure.
+// The figures of one section as a table: lines of figures below columns with units. It goes to the JSON file as it is, and is printed here
+// during a run and later as markdown. Pure.
 
 import type { Spread } from './summary.ts';
 
 export interface Column {
-  /** With its unit. */
+  /** Heading of the column, with its unit. */
   readonly heading: string;
   readonly digits: number;
 }
 
 export interface Line {
   readonly what: string;
-  /** For each column; null: not measured, or without meaning here. */
+  /** The figure for each column; null: it was not measured, or has no meaning in this line. */
   readonly values: readonly (Spread | null)[];
 }
 

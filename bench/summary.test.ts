@@ -1,4 +1,4 @@
-// Medians, ratios and goals from hand-made rounds. No real round is used: a test that depends on the speed of the machine would prove
+// Tests medians, ratios and goals with hand-made rounds. No real round is used: a test that depends on the speed of the machine would prove
 // nothing.
 
 import { expect, test } from 'vitest';

@@ -1,4 +1,4 @@
-// Rounds into figures: median, least and most, and the ratio of two servers. Pure.
+// Computes figures from rounds: the median, the least and the greatest value, and the ratio of two servers. Pure.
 // Rounds with the same number ran one after the other, so that other work of the machine disturbs their ratio least.
 
 import type { Measured } from './load/orders.ts';
@@ -80,7 +80,10 @@ export function ratioOf(ours: Figures, theirs: Figures, value: (round: Measured)
   return roundsRatio(ours.rounds.map(value), theirs.rounds.map(value));
 }
 
-/** First over second: `median` of the medians, `min` and `max` of single rounds. */
+/**
+ * The ratio of `ours` to `theirs`: `median` is the ratio of the medians, `min` and `max` are the least and the greatest ratio of single
+ * rounds.
+ */
 export function roundsRatio(ours: readonly number[], theirs: readonly number[]): Spread {
   const { min, max } = spreadOf(ours.map((one, index) => one / (theirs[index] ?? one)));
   return { median: spreadOf(ours).median / spreadOf(theirs).median, min, max };

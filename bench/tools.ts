@@ -1,4 +1,4 @@
-// Programs that a section needs. If one is missing, the reason names the Debian package.
+// Checks for programs that a section needs. If a program is missing, the reason names its Debian package.
 // For the servers of the comparison see servers/makers.ts.
 
 import { spawnSync } from 'node:child_process';
@@ -11,7 +11,7 @@ export function missingTool(program: string, debianPackage: string): string | nu
   return found ? null : `${program} is not here: install the Debian package ${debianPackage}`;
 }
 
-/** fio with what it needs to speak NBD. */
+/** Why fio cannot be used with NBD; null: fio and the library that it needs for NBD are installed. */
 export function missingFio(): string | null {
   const missing = missingTool('fio', 'fio');
   if (missing !== null) return missing;

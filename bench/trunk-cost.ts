@@ -1,6 +1,6 @@
 // The cost of a client's trunk per request, without the sockets: `node bench/dist/trunk-cost.js [PATHS]...`. READs of one sector go through
 // a trunk over paths in memory whose other end answers at once. It prints the least processor time of several rounds. To compare two
-// checkouts, run it in each in turn.
+// checkouts, run the program in both, in turn.
 
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { Histogram } from '@rsio/common/structures/histogram';
@@ -25,7 +25,7 @@ const NOTHING = Buffer.alloc(0);
 
 const soon: (() => void)[] = [];
 
-/** Time passes by itself; "soon" calls and timers run when the bench says so, or never. */
+/** Time is real, but calls of `soon` run only when the bench runs them, and timers never fire. */
 const clock: Clock = {
   monotonicMs: () => performance.now(),
   wallMs: () => Date.now(),
@@ -58,7 +58,7 @@ class Echo implements PathTransport {
     this.dones.push(done);
   }
 
-  /** What was asked is answered in one event. */
+  /** Answers all READs that were sent so far, in one event. */
   answer(): void {
     const filled = this.filled;
     this.filled = 0;

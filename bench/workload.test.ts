@@ -1,5 +1,5 @@
-// The plans: names say what each row measures, every goal has its row, and no row asks for more than a server grants. Figures of a real run are
-// not checked.
+// Tests the plans: names say what each row measures, every goal has its row, and no row asks for more than a server grants. Figures of a
+// real run are not checked.
 
 import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
 import { SLOTS, SLOTS_RESERVED } from '@rsio/protocol/wire/limits';

@@ -7,15 +7,15 @@ export const SERVER_IDS = ['rssrv', 'nbdkit', 'nbd-server', 'qemu-nbd', 'qemu-st
 export type ServerId = (typeof SERVER_IDS)[number];
 
 export interface Row extends LoadShape {
-  /** For `--only`. */
+  /** Name of the row, for `--only`. */
   readonly name: string;
   readonly title: string;
   /** Connections of each client; for RSIO, paths of one session. */
   readonly connections: number;
   readonly clients: number;
-  /** pinned: server on one core, load on another; all: the kernel chooses. */
+  /** `pinned`: the server runs on one core, and the load on another; `all`: the kernel chooses the cores. */
   readonly cores: 'pinned' | 'all';
-  /** false: the file's pages are dropped before each window. */
+  /** False: the pages of the file are dropped from the cache before each window. */
   readonly isCached: boolean;
   readonly servers: readonly ServerId[];
 }
@@ -29,7 +29,7 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 
 export const FILE_BYTES = 512 * MIB;
-/** More than a session of RSIO can have in flight: its window is 32 MiB. */
+/** Every row has fewer bytes than this in flight, because the window of a session of RSIO is 32 MiB. */
 const BYTES_OUT_MAX = 32 * MIB;
 
 const KINDS = {
@@ -114,17 +114,17 @@ export const FULL_PLAN: Plan = {
   rows: [...SMALL, ...LARGE, ...MANY, uncached(['rssrv', 'nbdkit', 'qemu-nbd', 'qemu-storage-daemon', 'epoll-server'])],
 };
 
-/** Cost of the replay log: many short rounds, because two processes share the other core. */
+/** The row that measures the cost of the replay log. It has many short rounds, because two processes share the other core. */
 export const LOG_ROW = row('write', 8 * KIB, 128, { servers: [] });
 export const LOG_PLAN: Plan = { rounds: 7, warmUpMs: 500, windowMs: 2_000, rows: [LOG_ROW] };
 
-/** The row of that name, or all whose name contains it. */
+/** Returns the row whose name is `part`, or all rows whose name contains `part`. */
 export function findRows(plan: Plan, part: string): Row[] {
   const named = plan.rows.filter(({ name }) => name === part);
   return named.length > 0 ? named : plan.rows.filter(({ name }) => name.includes(part));
 }
 
-/** For two clients in turn. */
+/** Duration of the windows that measure the cost of the log, in ms: two clients are measured in turn. */
 export const LOG_MS = 2 * LOG_PLAN.rounds * (LOG_PLAN.warmUpMs + LOG_PLAN.windowMs);
 
 /** Longest duration of the windows of a plan, ms, without starting servers and opening connections. */

@@ -13,8 +13,8 @@ import { bundleFile, COMMANDS, FAULTY_SERVER, HUNT, PROGRAMS, programFile, ROOT 
 import { startFiles } from './start-files.mjs';
 
 /**
- * CommonJS, because Node's loader for it starts faster, and a script can be compiled in advance. The location of each module is that of the
- * bundle.
+ * The bundles are CommonJS, because Node loads CommonJS faster, and V8 can compile a script in advance. In a bundle, every module has the
+ * location of the bundle.
  */
 const COMMON_JS = {
   format: 'cjs',
@@ -24,7 +24,7 @@ const COMMON_JS = {
 /** CommonJS libraries call `require`, which an ES module does not have. */
 const BANNER = "import { createRequire as requireFrom } from 'node:module';\nconst require = requireFrom(import.meta.url);";
 
-/** rsconfig and rsadm without main.ts, which would run them at once. */
+/** Exports the commands of rsconfig and rsadm. It does not import their main.ts, which would run the programs at once. */
 const COMMANDS_SOURCE = `
   import { executeProgram } from "./packages/common/dist/daemon/arguments.js";
   import * as rsadm from "./packages/rsadm/dist/program.js";
@@ -53,11 +53,14 @@ function bundled(options) {
   return buildSync({ ...BUNDLE, ...options }).outputFiles;
 }
 
-/** Modules of rssrv that the server for tests has others for. */
+/** Modules of rssrv that the server for tests replaces by modules of test/support/faulty-server. */
 const REPLACED = ['storage/open-backend', 'volumes/volumes', 'machine/worker-user', 'machine/system-calls', 'pools/disk/kill-step'];
 const REPLACING = join(ROOT, 'test/dist/support/faulty-server');
 
-/** The modules that replace others import those, which therefore stay what they are there. */
+/**
+ * Plugin of esbuild: imports within rssrv get the replacements. A replacement imports the original module by the name of its package, and
+ * gets the original.
+ */
 const replacing = {
   name: 'replacing',
   setup(building) {
@@ -75,7 +78,7 @@ const replacing = {
   },
 };
 
-/** Writes the server for tests. Its libraries are linked. */
+/** Writes the server for tests. Its libraries are symbolic links to those of rssrv. */
 async function writeFaultyServer() {
   const [from, to] = [join(ROOT, 'packages/rssrv'), join(FAULTY_SERVER, 'packages/rssrv')];
   const entries = ['main', 'worker'];
@@ -90,7 +93,7 @@ async function writeFaultyServer() {
   const libraries = join(to, 'node_modules');
   rmSync(libraries, { force: true });
   symlinkSync(join(from, 'node_modules'), libraries);
-  // The launcher last, because prepare.mjs looks for its time.
+  // The launcher is written last, because prepare.mjs compares its time with those of the sources.
   for (const part of ['package.json', 'launch.js', 'rssrv']) cpSync(join(ROOT, 'bin', part), join(FAULTY_SERVER, 'bin', part));
 }
 
@@ -101,7 +104,7 @@ async function writeAll() {
   for (const { path, contents } of [...hunt, ...commands, ...programs]) write(path, contents);
   for (const name of Object.keys(PROGRAMS)) {
     compileAll(name);
-    // These files are written last, because prepare.mjs compares their times.
+    // These files are written last, because prepare.mjs compares their times with those of the sources.
     for (const [file, content] of Object.entries(startFiles(name))) write(join(ROOT, 'packages', name, 'dist/program', file), content);
   }
   await writeFaultyServer();
@@ -114,7 +117,9 @@ function write(path, contents) {
   renameSync(`${path}.new`, path);
 }
 
-/** Compiles the bundles of a package. A server process cannot run by itself. */
+/**
+ * Compiles the bundles of a package. Each program runs once with --version, except `worker`, because a server process cannot run by itself.
+ */
 function compileAll(name) {
   for (const entry of PROGRAMS[name]) {
     const args = [join(ROOT, 'scripts/compile-program.cjs'), bundleFile(name, entry), ...(entry === 'worker' ? [] : ['--version'])];

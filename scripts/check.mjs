@@ -30,7 +30,7 @@ if (performance.now() - startMs > BUDGET_SECONDS * 1000) console.log(`check: war
 console.log(red.length === 0 ? `check: all green in ${total}` : `check: red in ${total}: ${red.join(', ')}`);
 process.exitCode = red.length === 0 ? 0 : 1;
 
-/** What a step with `isHeard` prints is shown even if it is green. */
+/** Runs one step. The output of a step with `isHeard` is shown even if the step is green. */
 function passes({ name, command, args, isHeard = false }) {
   const stepStartMs = performance.now();
   const result = spawnSync(command, args, { cwd: ROOT, encoding: 'utf8', maxBuffer: OUTPUT_MAX_BYTES });

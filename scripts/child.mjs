@@ -1,6 +1,6 @@
-// Runs a program that has children of its own, such as Vitest with its processes, and passes the signals on that end this process. Invariant:
-// when this process has ended, except by SIGKILL, no process of the program's group is left. Daemons that tests have started are in other groups;
-// their reapers (test/support/programs/reaper.ts) end them when the process of the test has ended.
+// Runs a program that has children of its own, such as Vitest with its processes, and passes on the signals that end this process.
+// Invariant: when this process has ended, except by SIGKILL, no process of the program's group is left. Daemons that tests have started are
+// in other groups; their reapers (test/support/programs/reaper.ts) end them when the process of the test has ended.
 
 import { spawn } from 'node:child_process';
 
@@ -9,7 +9,7 @@ const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 };
 const GRACE_MS = 5000;
 const SIGNALLED = 128;
 
-/** Resolves to `{status, signal}` when the program has ended. Output goes where that of this process goes. */
+/** Resolves to `{status, signal}` when the program has ended. The program writes to the stdout and stderr of this process. */
 export function runGroup(command, args, options) {
   return new Promise((resolve, reject) => {
     const pass = (signal) => {

@@ -12,11 +12,11 @@ const BASE = '18e4236cb2d98fbe407bc611f88082ee067a6000';
 const EARLIER = new Set(['d02d8fc2', '81be288d', 'be536904', '0351a6c3', '6dff19fe', 'd9d85517', '53c3d11c']);
 const SUBJECT_MAX_CHARS = 100;
 const SUBJECT = /^[a-z][\w ,./-]*: \S/;
-/** Lines such as Signed-off-by give no reason. */
+/** Lines such as Signed-off-by do not count as a body, because they give no reason. */
 const TRAILER = /^[A-Z][\w-]+-by: /;
 const OUTPUT_MAX_BYTES = 64 * 1024 * 1024;
 
-/** What a commit lacks, or null. `message`: the whole message. */
+/** Says what the message of a commit lacks; null: it lacks nothing. `message`: the whole message. */
 export function commitProblem(message) {
   const [subject, ...rest] = message.trim().split('\n');
   if (!SUBJECT.test(subject)) return 'the subject is not `area: what changed`';
@@ -26,7 +26,10 @@ export function commitProblem(message) {
   return null;
 }
 
-/** `{commits: [{hash, message}]}` after `base` in the checkout `folder`, or `{unknown}`: why they cannot be known. */
+/**
+ * Returns the commits after `base` in the checkout `folder` as `{commits: [{hash, message}]}`, or `{unknown}`, the reason why they are
+ * unknown.
+ */
 export function commitsAfter(folder, base) {
   const inside = git(folder, ['rev-parse', '--show-prefix']);
   if (inside === null || inside.trim() !== '') return { unknown: 'this folder is no git checkout' };
@@ -38,7 +41,7 @@ export function commitsAfter(folder, base) {
   return { commits: commits.map((text) => ({ hash: text.slice(0, text.indexOf('\n')), message: text.slice(text.indexOf('\n') + 1) })) };
 }
 
-/** stdout, or null if git fails or does not exist. */
+/** Returns the stdout of git; null: git has failed, or is not installed. */
 function git(folder, args) {
   const { status, stdout } = spawnSync('git', args, { cwd: folder, encoding: 'utf8', maxBuffer: OUTPUT_MAX_BYTES });
   return status === 0 ? stdout : null;

@@ -1,5 +1,5 @@
 // Writes the compiled code of V8 for a bundle: `node scripts/compile-program.cjs BUNDLE [ARGUMENT...]`. With arguments, such as --version,
-// the program runs with them first, so that its functions of the start are compiled, too. bundle.mjs calls it.
+// the program runs with them first, so that V8 also compiles the functions that run at its start. bundle.mjs calls it.
 // Invariant: the file is replaced as a whole.
 
 const { readFileSync, renameSync, writeFileSync } = require('node:fs');

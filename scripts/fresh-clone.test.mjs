@@ -1,5 +1,5 @@
-// Before the installation, a fresh clone has no node_modules: until then, the scripts of package.json load only their own modules and those
-// of Node. Also tests that the packages contain what each kind of machine needs.
+// A fresh clone has no node_modules. Tests that the scripts of package.json load only their own modules and those of Node before the
+// installation. Also tests that the packages contain what each kind of machine needs.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -8,7 +8,7 @@ import { PRODUCTS } from './packages/contents.mjs';
 import { ROOT } from './prepare.mjs';
 
 const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
-/** Scripts that run without tsx; the others need an installed checkout, which their command line shows. */
+/** The scripts that run without tsx. A command line with tsx needs an installed checkout. */
 const FIRST = Object.values(scripts).flatMap((command) => /^node (scripts\/\S+\.mjs)/.exec(command)?.slice(1) ?? []);
 
 /** Modules that are loaded before the first line of `file` runs. */

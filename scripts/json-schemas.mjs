@@ -1,12 +1,13 @@
-// Makes JSON schemas (draft 2020-12) from the shapes of the control interfaces and of the --json output of rsconfig and rsadm. Pure; schemas.mjs writes
-// the files. Invariant: a schema accepts what a later release may add: further fields, and further values where a schema says "one of".
+// Makes JSON schemas (draft 2020-12) from the shapes of the control interfaces and of the --json output of rsconfig and rsadm. Pure;
+// schemas.mjs writes the files. Invariant: a schema accepts what a later release may add: further fields, and further values where a schema
+// says "one of".
 
 const DRAFT = 'https://json-schema.org/draft/2020-12/schema';
 const LINE_MAX_CHARS = 140;
 
 /**
- * name -> schema: one for each command with --json, and one for each control socket. `programs`: name, commands and methods of each program,
- * and the daemon whose control socket has these methods. The schemas of rsconfig have no prefix.
+ * Returns the schemas by name: one for each command with --json, and one for each control socket. `programs`: name, commands and methods of
+ * each program, and the daemon whose control socket has these methods. The schemas of rsconfig have no prefix.
  */
 export function allSchemas(programs, version) {
   const all = programs.flatMap(({ program, daemon, commands, methods }) => {
@@ -22,12 +23,12 @@ export function allSchemas(programs, version) {
 
 /** Name of the file with the parts that several schemas have in common. */
 export const DEFINITIONS = 'definitions';
-/** A shorter part is written out where it occurs: a reference would be as long, and harder to read. */
+/** A shorter part is written out wherever it occurs, because a reference would be as long and harder to read. */
 const PART_MIN_CHARS = 160;
 
 /**
- * The schemas with each part that occurs several times replaced by a reference to definitions.json, which is added. What the schemas accept
- * stays the same. Descriptions stay beside the references.
+ * Replaces each part that occurs several times in the schemas by a reference to definitions.json, and adds this file. What the schemas
+ * accept stays the same. Descriptions stay beside the references.
  */
 export function withDefinitions(schemas) {
   const counts = new Map();
@@ -61,13 +62,16 @@ export function withDefinitions(schemas) {
   return { ...Object.fromEntries(all), [DEFINITIONS]: { $schema: DRAFT, title: 'Definitions', description, $defs: sorted } };
 }
 
-/** Text that is equal for equal parts; null if the schema is no part, such as a plain type or the definitions of a control socket. */
+/**
+ * Returns a text that is equal for equal parts; null: the schema is no part, because it is short, a plain string, or has definitions of its
+ * own.
+ */
 function partOf({ $schema: _schema, title: _title, description: _description, ...part }) {
   const text = JSON.stringify(part);
   return part.$defs === undefined && text.length >= PART_MIN_CHARS && part.type !== 'string' ? text : null;
 }
 
-/** The schemas directly within a schema, each with the name of its property, or null. */
+/** Returns the schemas directly within a schema, each with the name of its property; null: it is no property. */
 function innerOf({ properties = {}, $defs = {}, anyOf = [], items }) {
   const unnamed = [...anyOf, ...(items === undefined ? [] : [items])].map((inner) => [null, inner]);
   return [...Object.entries(properties), ...Object.entries($defs), ...unnamed];
@@ -108,7 +112,7 @@ export function schemaText(schema) {
   return `${pretty(schema, '', 0)}\n`;
 }
 
-/** `takenChars`: length of the text before and after the value on its line. */
+/** `takenChars`: length of the text that precedes and follows the value on its line. */
 function pretty(value, indent, takenChars) {
   const line = onOneLine(value);
   if (typeof value !== 'object' || value === null || indent.length + takenChars + line.length <= LINE_MAX_CHARS) return line;

@@ -118,7 +118,7 @@ function documents({ form }) {
   }
 }
 
-/** The document with one change: a field removed, replaced or added. */
+/** Returns the document with one change: a field is removed, replaced or added. */
 function damaged(document, path, change) {
   const copy = structuredClone(document);
   let at = copy;

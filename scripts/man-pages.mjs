@@ -42,7 +42,7 @@ function withoutBlankLines(lines) {
   });
 }
 
-/** The page with its generated parts replaced; `parts` is name -> markdown. Throws for an unknown name. */
+/** Returns the page with its generated parts replaced. `parts` maps the name of a part to its markdown. Throws for an unknown name. */
 export function withParts(markdown, parts) {
   const lines = [];
   let isMade = false;
@@ -60,7 +60,7 @@ export function withParts(markdown, parts) {
   return lines.join('\n');
 }
 
-/** Sections and keys of a configuration file. `schema`: section type -> entry, as in schema.ts. */
+/** Returns the sections and keys of a configuration file. `schema`: maps the type of a section to its entry, as in schema.ts. */
 export function keysPart(schema) {
   const sections = Object.entries(schema).map(([type, section]) => {
     const keys = Object.entries(section.keys).map(([key, entry]) => item(`\`${key}\``, keySentences(entry)));
@@ -82,7 +82,7 @@ function keySentences({ type, isRequired, default: preset, help }) {
   return `${escaped(help)}.${otherwise} Allowed: ${escaped(type.allowed)}.`;
 }
 
-/** An option that this many commands have, with the same meaning, is described once. */
+/** An option that at least this many commands have with the same meaning is described only once. */
 const COMMON_MIN = 4;
 
 /** Commands of a program, in the order of its table. */
@@ -96,7 +96,7 @@ export function commonOptionsPart(commands) {
   return [...commonOptions(commands).values()].map(optionItem).join('\n');
 }
 
-/** Option as text -> its entry, for options of many commands, sorted by name. */
+/** Maps the text of each option that many commands have to its entry, sorted by name. */
 function commonOptions(commands) {
   const all = commands.flatMap(({ options }) => Object.entries(options));
   const counts = new Map();
@@ -120,7 +120,10 @@ function commandEntry(program, { call, synopsis, summary, details, options }, co
   return paragraphs.join('\n\n');
 }
 
-/** A heading that would be too long leaves out the optional parts, which the list of options below it has. */
+/**
+ * Returns the heading of a command. A heading that would be too long omits the optional parts, because the list of options below the
+ * heading has them.
+ */
 function commandHeading(usage) {
   const heading = (text) => `### \`${text}\``;
   return heading(usage).length <= HEADING_MAX_CHARS ? heading(usage) : heading(`${usage.split(' [')[0]} [OPTION...]`);

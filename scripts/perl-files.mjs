@@ -13,7 +13,7 @@ export function perlFiles(root) {
   return [...packages, 'test/figures/netlab/helpers'].flatMap((folder) => filesOf(root, folder)).sort();
 }
 
-/** Messages of perl about files with errors or warnings; '' if there are none; null if perl is not installed. */
+/** Returns the messages of perl about errors and warnings in the files; '': there are none; null: perl is not installed. */
 export function perlProblems(files, command = 'perl') {
   let problems = '';
   for (const file of files) {

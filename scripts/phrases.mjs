@@ -1,6 +1,6 @@
 // The phrases that docs/STYLE.md bans, in documents, manual pages, help texts and comments. Part of `npm run check`. Documents and the
-// manual have none. Other parts may have as many as ALLOWED says; these numbers fall as texts are mended. Invariant: a document is judged
-// by what a reader sees as prose; code, commands and generated parts are left out.
+// manual have none. Other parts may have as many as ALLOWED says; these numbers fall whenever texts are corrected. Invariant: a document is
+// judged by what a reader sees as prose; code, commands and generated parts are left out.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path/posix';
@@ -9,7 +9,7 @@ import { ROOT } from './prepare.mjs';
 import { textsOf } from './texts.mjs';
 
 const BANNED = /\b(what\s+is|of\s+it|to\s+be\s+had|anew|so\s+it\s+is|whoever|somebody)\b/gi;
-/** Part -> number of phrases that its comments, texts or decisions may still have. */
+/** Maps a part of the project to the number of banned phrases that its comments, texts or decisions may still have. */
 const ALLOWED = {
   'packages/common': 50,
   'packages/crsio': 10,
@@ -65,7 +65,7 @@ function phrasesOf(path, text) {
   return phrasesIn(`${commentsOf(text)}\n${texts.join('\n')}`);
 }
 
-/** Problems, as sentences. `files`: [path, text]; `allowed`: part -> number. */
+/** Returns the problems as sentences. `files`: a list of [path, text]; `allowed`: maps a part to its allowed number of phrases. */
 export function phraseProblems(files, allowed) {
   const counts = new Map(Object.keys(allowed).map((part) => [part, 0]));
   const problems = [];

@@ -37,7 +37,7 @@ export const PROGRAMS = {
 };
 
 /**
- * The program of the zoo's processes (test/sim/zoo), bundled: it starts several times as fast as from its many modules.
+ * The program of the zoo's processes (test/sim/zoo), as a bundle, because a bundle starts several times as fast as its many modules.
  */
 export const HUNT = { module: join(ROOT, 'test/dist/sim/zoo/hunt.js'), bundle: join(ROOT, 'test/dist/sim/zoo/hunt-bundle.js') };
 
@@ -45,8 +45,8 @@ export const HUNT = { module: join(ROOT, 'test/dist/sim/zoo/hunt.js'), bundle: j
 export const COMMANDS = join(ROOT, 'test/dist/support/programs/commands.cjs');
 
 /**
- * The server for tests: a tree as that of a checkout, with rssrv and modules of test/support/faulty-server/ in the place of its own. No package
- * contains it.
+ * The server for tests: a folder laid out like a checkout, with an rssrv in which modules of test/support/faulty-server/ replace some of
+ * rssrv's own modules. No package contains this server.
  */
 export const FAULTY_SERVER = join(ROOT, 'test/dist/faulty-server');
 
@@ -57,7 +57,7 @@ export function programFile(name, entry) {
   return join(ROOT, 'packages', name, 'dist/program', `${entry}.js`);
 }
 
-/** The bundle that this file loads (scripts/program-loader.cjs). */
+/** The bundle that the file of a program loads (scripts/program-loader.cjs). */
 export function bundleFile(name, entry) {
   return join(ROOT, 'packages', name, 'dist/program', `${entry}.bundle.js`);
 }
@@ -72,7 +72,9 @@ export function secondsSince(startMs) {
   return `${((performance.now() - startMs) / 1000).toFixed(1)} s`;
 }
 
-/** Installs, unless this lock file and these package files are installed already. Ends the process if that fails. */
+/**
+ * Installs the packages, unless the present lock file and package files are already installed. Ends the process if the installation fails.
+ */
 export function install() {
   const wanted = installedFingerprint();
   if (isInstalled(wanted)) return;
@@ -168,7 +170,7 @@ function joinPrograms() {
   if (result.status !== 0) fail('The programs could not be bundled: see above', result);
 }
 
-/** Time at which the compiler last wrote something; 0 before the first time. */
+/** Time at which the compiler last wrote a file; 0: it has never written one. */
 function builtAtMs() {
   const infos = workspaceFolders().map((folder) => join(folder, 'dist/.tsbuildinfo'));
   return Math.max(0, ...infos.filter((file) => existsSync(file)).map((file) => statSync(file).mtimeMs));

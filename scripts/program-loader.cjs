@@ -11,7 +11,7 @@ const { Script, constants } = require('node:vm');
 
 const HASH_BYTES = 32;
 
-/** The file of the compiled code of a bundle: the hash of the text, then the code. */
+/** Path of the file with the compiled code of a bundle. The file contains the hash of the bundle's text, then the code. */
 exports.codeFile = (bundle) => bundle.replace(/\.js$/, '.code');
 
 exports.hashOf = (text) => createHash('sha256').update(text).digest();

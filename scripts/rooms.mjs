@@ -79,7 +79,10 @@ export function importsOf(path, text) {
   });
 }
 
-/** Problems of all production files and of all folders of test/, as `{path, text}`. `sources`: a Map from path to text; other files are ignored. */
+/**
+ * Returns the problems of all production files and of all folders of test/, as `{path, text}`. `sources`: a Map from path to text; other
+ * files are ignored.
+ */
 export function roomProblems(sources) {
   const imports = new Map();
   const ofTests = new Map();
@@ -150,7 +153,10 @@ function* fileCircles(imports) {
   }
 }
 
-/** A limits.ts has the bounds of all folders below it, and imports none of them. */
+/**
+ * Yields the circles between folders. Imports of a limits.ts do not count, because it has the bounds of the folders below it and imports
+ * none of them.
+ */
 function* folderCircles(imports) {
   const folders = new Map();
   for (const [path, targets] of imports) {
@@ -166,7 +172,10 @@ function* folderCircles(imports) {
   }
 }
 
-/** The circles of a graph, each as its sorted members (Tarjan's strongly connected components). `edges`: a Map from node to nodes. */
+/**
+ * Returns the circles of a graph, each as a sorted list of its members (Tarjan's strongly connected components). `edges`: a Map from node
+ * to nodes.
+ */
 export function circles(edges) {
   const found = [];
   const numbers = new Map();

@@ -25,7 +25,7 @@ const MAY_IMPORT = {
 const FLOORS = ['server', 'admin', 'session', 'jobs', 'mirrors', 'snapshots', 'volumes', 'pools', 'storage', 'machine', 'events'];
 const PROGRAMS = ['rssrv', 'rsiod', 'rsconfig', 'crsio'];
 
-/** The problems of a made-up tree. `tree`: path -> modules that the file imports. */
+/** Returns the problems of a made-up tree. `tree`: maps the path of a file to the modules that the file imports. */
 function found(tree) {
   const sources = new Map(
     Object.entries(tree).map(([path, modules]) => [path, modules.map((one) => `import { a } from '${one}';\n`).join('')]),

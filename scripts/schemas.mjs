@@ -1,5 +1,6 @@
 // `npm run schemas`: writes docs/json from the current sources (hence tsx): a schema for each command of rsconfig and rsadm with --json,
-// and one for each control socket; definitions.json has what they share. Their content is json-schemas.mjs's job; docs/json/README.md is written by hand.
+// and one for each control socket; definitions.json has the parts that several schemas share. Their content is json-schemas.mjs's job;
+// docs/json/README.md is written by hand.
 
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

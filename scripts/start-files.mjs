@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PROGRAMS, ROOT } from './prepare.mjs';
 
-/** Returns file name -> content. `name`: of the package. */
+/** Returns the content of each file by its name. `name`: name of the package. */
 export function startFiles(name) {
   const starters = PROGRAMS[name].map((entry) => [`${entry}.js`, `require('./loader.js').run(\`\${__dirname}/${entry}.bundle.js\`);\n`]);
   return {

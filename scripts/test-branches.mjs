@@ -39,7 +39,7 @@ function candidatesOf(sources, checker) {
   return new Map(found.map((one, index) => [keyOf(symbols[index]), { ...one, given: [] }]));
 }
 
-/** True for a method of a class that implements an interface, whose callers name the interface's. */
+/** True for a method of a class that implements an interface, because callers of this method name the method of the interface. */
 function isImplementation({ kind, parent }) {
   return kind === SyntaxKind.MethodDeclaration && parent.heritageClauses?.some(({ token }) => token === SyntaxKind.ImplementsKeyword);
 }
@@ -82,13 +82,16 @@ function judge(candidates, uses, checker, root) {
   });
 }
 
-/** Where the symbol is declared: members of derived types are other symbols. */
+/** Returns a key for the place where the symbol is declared, because the same member has another symbol in each derived type. */
 function keyOf(symbol) {
   const at = symbol?.valueDeclaration;
   return at === undefined ? null : `${at.path} ${at.index}`;
 }
 
-/** Arguments of a call, up to the first optional one that may be undefined. Infinity if it spreads a list, which may hold all of them. */
+/**
+ * Counts the arguments of a call up to the first optional one that may be undefined. Returns Infinity if the call spreads a list, because
+ * the list may contain all arguments.
+ */
 function givenBy({ arguments: given = [] }, optional, checker) {
   if (given.some(({ kind }) => kind === SyntaxKind.SpreadElement)) return Number.POSITIVE_INFINITY;
   const open = given.findIndex((one, index) => index >= optional && isOpen(checker.getTypeAtLocation(one), checker));

@@ -21,7 +21,7 @@ const SUITES = [
 const filters = process.argv.slice(2);
 let ended = false;
 process.on('exit', (code) => {
-  // If the build or this script fails, the last line must say so too.
+  // If the build or this script fails, the last line must also report a failure.
   if (!ended && code !== 0) console.log('0 passed, 1 failed');
 });
 

@@ -23,7 +23,7 @@ const KINDS = [
 const TWO_WORDS = /\S\s+\S/;
 const WORD = /(^|[^\w$.])[A-Za-z]?[a-z]{2,}/;
 const BRACKETS = { '(': ')', '[': ']', '{': '}' };
-/** After a value, a slash divides; after anything else, it starts a regular expression. */
+/** Matches text that ends in a value. A slash after such text divides; any other slash starts a regular expression. */
 const AFTER_VALUE = /[\w$)\]}'"`]\s*$/;
 const AFTER_KEYWORD = /(^|[^\w$.])(return|typeof|case|in|of|yield|await|void|throw)\s*$/;
 const REGEX = /\/(?![*/])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\[\n])+\/[a-z]*/y;

@@ -97,7 +97,7 @@ function* testLineProblems(line) {
 /** A file that a comment names, with or without folders. Patterns and endings alone are no names. */
 const NAMED_FILE = /(?<![\w@./*{-])((?:[\w.-]+\/)*[\w-]+(?:\.test)?\.(?:ts|mjs))\b/g;
 
-/** Comments that name a file that does not exist, as `{path, line, text}`. `sources`: a Map from path to text, of all files. */
+/** Yields the comments that name a file that does not exist, as `{path, line, text}`. `sources`: a Map from path to text, of all files. */
 export function* missingFiles(sources) {
   const known = new Set();
   for (const path of sources.keys()) {
@@ -115,7 +115,10 @@ export function* missingFiles(sources) {
   }
 }
 
-/** Comments that name a rule which neither docs/PROTOCOL.md nor docs/GUARANTEES.md has, as `{path, line, text}`. `sources`: text by path. */
+/**
+ * Yields the comments that name a rule which neither docs/PROTOCOL.md nor docs/GUARANTEES.md has, as `{path, line, text}`. `sources`: text
+ * by path.
+ */
 export function* unknownRules(sources) {
   const known = new Set();
   for (const document of ['docs/PROTOCOL.md', 'docs/GUARANTEES.md'])

@@ -9,7 +9,7 @@ import { ROOT } from './prepare.mjs';
 import { roomProblems } from './rooms.mjs';
 import { missingFiles, problemsOf, unknownRules } from './tidy-rules.mjs';
 
-/** Contains an example of every violation. */
+/** Not examined, because this file contains an example of every violation. */
 const EXAMPLES = 'scripts/tidy-rules.test.mjs';
 const SKIPPED_FOLDERS = new Set(['node_modules', 'dist']);
 const TEXT_FILE = /\.(ts|mjs|cjs|js|json|md|sh|yaml|yml|txt)$|^(bin|\.ci)\/[^/]+$/;

@@ -1,7 +1,7 @@
-// One line for each folder about its content. tree.mjs makes docs/TREE.md of these lines.
-// Invariant: every folder with files has a text, and every text a folder; `npm run check` compares.
+// A text for each folder about its content. tree.mjs makes docs/TREE.md of these texts. Invariant: every folder with files has a text, and
+// every text has a folder; `npm run check` compares both.
 
-/** Folder -> text. */
+/** Maps a folder to its text. */
 export const FOLDERS = {
   'packages/common/src': 'code that all programs share and that does not need the protocol',
   'packages/common/src/cli': 'the command line of rsconfig and rsadm: commands, help, completion, tables',

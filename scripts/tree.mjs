@@ -1,6 +1,6 @@
 // `npm run tree`: writes docs/TREE.md, the lists of folders, bounds and decisions. `--check` compares instead, as `npm run check` does. The
-// texts of folders are in tree-texts.mjs, bounds in the limits.ts of each folder, decisions in docs/adr. Invariant: a folder without a text,
-// a text without a folder and a decision without its kind are problems, and nothing is written then.
+// texts of folders are in tree-texts.mjs, bounds in the limits.ts of each folder, decisions in docs/adr. Invariant: a folder without a
+// text, a text without a folder and a decision without its kind are problems, and nothing is written then.
 
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path/posix';
@@ -15,7 +15,9 @@ const KINDS = ['decision', 'note'];
 const LINE_CHARS = 150;
 const COLUMN_CHARS = 26;
 
-/** Folders that need a text: those with files, but for the roots of packages and helpers of tests. `files`: paths from the root. */
+/**
+ * The folders that need a text: all folders with files, except the roots of packages and helpers of tests. `files`: paths from the root.
+ */
 export function foldersOf(files) {
   const folders = new Set(files.map((file) => dirname(file)));
   return [...folders].filter((folder) => !/^packages\/[^/]+$|(^|\/)testing$/.test(folder));
@@ -33,7 +35,7 @@ export function folderProblems(files, texts) {
   ];
 }
 
-/** Number, title and kind of an ADR. Throws if one is missing. */
+/** Returns number, title and kind of an ADR. Throws if one of the three is missing. */
 export function decisionOf(path, text) {
   const [, number, title] = /^# (\d{4}) (.+)$/m.exec(text) ?? [];
   const [, kind] = /^Kind: (\w+)$/m.exec(text) ?? [];
@@ -43,14 +45,14 @@ export function decisionOf(path, text) {
   return { path, number, title, kind };
 }
 
-/** First sentence and names of the constants of a limits.ts. */
+/** Returns the first sentence of a limits.ts and the names of its constants. */
 export function boundsOf(text) {
   const comment = text.match(/^(?:\/\/.*\n)+/)?.[0].replaceAll(/\n?\/\/ /g, ' ') ?? '';
   const [sentence = ''] = comment.trim().split(/(?<=[a-z/)])[.:;](?=\s)/);
   return { sentence, names: [...text.matchAll(/^export const (\w+)/gm)].map(([, name]) => name) };
 }
 
-/** The page. `limits`: [path, text] of each limits.ts; `decisions`: as decisionOf returns them. */
+/** Returns the page. `limits`: [path, text] of each limits.ts; `decisions`: as decisionOf returns them. */
 export function pageOf(texts, limits, decisions) {
   const rows = (kind) =>
     decisions.filter((one) => one.kind === kind).map(({ path, number, title }) => `- [${number}](${path.replace('docs/', '')}) ${title}`);

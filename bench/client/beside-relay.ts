@@ -43,7 +43,7 @@ interface Scene {
   readonly relay: Relay;
 }
 
-/** `wantsDevices` as in localPair. */
+/** Starts rssrv, rsiod and the relay. `wantsDevices`: whether rsiod gets devices, as in localPair. */
 export async function relayScene(hosts: Hosts, parent: string, wantsDevices: boolean): Promise<Scene> {
   const pair = await localPair(hosts, parent, { wantsDevices, besides: { [DIRECT]: { path: dataFile(hosts, parent) } } });
   const folder = mkdtempSync(join(os.tmpdir(), 'rsio-relay-'));
@@ -98,7 +98,7 @@ function valuesOf(rounds: readonly Measured[]): Spread[] {
   return [spreadOf(rounds.map(({ iops }) => iops)), spreadOf(rounds.map(({ serverCores }) => serverCores)), spreadOf(rounds.map(perCore))];
 }
 
-/** The rounds of each side, in turn. */
+/** Measures the sides in turn, round by round, and returns the rounds of each side. */
 async function roundsOf(
   loads: readonly LoadClient[],
   sides: readonly Side[],

@@ -5,7 +5,7 @@ import { type FioRun, type FioSide, onlySide, runFio } from '@rsio/test/support/
 import { cpuSecondsBetween, cpuTimeOf } from '../proc.ts';
 import type { SectionPlan } from '../sections.ts';
 
-/** 4 KiB at random, one at a time. */
+/** Requests of 4 KiB at random places, one at a time: READs, then WRITEs. */
 export const SINGLE_REQUESTS = [
   { what: 'reads', words: ['--rw=randread', '--bs=4k', '--iodepth=1'] },
   { what: 'writes', words: ['--rw=randwrite', '--bs=4k', '--iodepth=1'] },
@@ -34,14 +34,14 @@ export function deviceTarget(title: string, command: readonly string[], device: 
   return { title, command, where: ['--ioengine=libaio', '--direct=1', `--filename=${device}`] };
 }
 
-/** Without a ramp, so that fio's figures and the CPU time cover the same time. `pids`: the processes whose time counts. */
+/** Runs fio without a ramp, so that fio's figures and the CPU time cover the same time. `pids`: the processes whose CPU time counts. */
 export async function runFioAt({ command, where }: FioTarget, run: Omit<FioRun, 'where'>, pids: readonly number[]): Promise<FioFigures> {
   const before = cpuTimeOf(pids);
   const side = onlySide(await runFio(command, { ...run, where }));
   return { ...side, cpuSeconds: cpuSecondsBetween(before, cpuTimeOf(pids)) };
 }
 
-/** The rounds of each target, in turn. */
+/** Runs fio on the targets in turn, round by round, and returns the rounds of each target. */
 export async function inTurn(
   targets: readonly FioTarget[],
   words: readonly string[],

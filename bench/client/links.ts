@@ -1,5 +1,5 @@
-// The throughput of rsiod over 1 to 8 links of 1 Gbit/s, with sequential 1 MiB requests of fio on its NBD socket and its block device, and the CPU
-// time it needs. Client, server and switch are network namespaces (test/support/netlab). The volume is in memory.
+// The throughput of rsiod over 1 to 8 links of 1 Gbit/s, with sequential 1 MiB requests of fio on its NBD socket and its block device, and
+// the CPU time it needs. Client, server and switch are network namespaces (test/support/netlab). The volume is in memory.
 
 import { startClient, startServer } from '@rsio/test/support/hosts/configs';
 import { DeviceHost, whyNoDevices } from '@rsio/test/support/devices/devices';
@@ -27,7 +27,7 @@ const SIZE = '256m';
 /** Many small requests make V8 compile the client's code, as in a client that has run for a minute. */
 const WARMING = { words: ['--rw=randrw', '--bs=8k', '--iodepth=32'], size: SIZE, seconds: 2, rampSeconds: 0 };
 const WARM_SECONDS = 1;
-/** Throughput of a link of 1 Gbit/s in 2010, when it needed half a core. */
+/** The figures are cores per 110 MB/s. A link of 1 Gbit/s had this throughput in 2010, and then needed half a core. */
 const CORES_PER_BYTES = 110e6;
 const NBD = 'NBD socket';
 const BLOCK = 'block device';

@@ -26,13 +26,13 @@ const NAMESPACEID = 200;
 const NODE = 'venus';
 
 interface PairPlan {
-  /** A client with devices runs below a keeper. */
+  /** True: the client gets devices, and runs below a keeper. */
   readonly wantsDevices: boolean;
   /** Prefix of all command lines of a client without devices. */
   readonly command?: readonly string[];
-  /** Further volumes of the server: name -> keys. */
+  /** Further volumes of the server: maps the name of each volume to the keys of its section. */
   readonly besides?: Readonly<Record<string, Readonly<Record<string, string>>>>;
-  /** Default: 1. */
+  /** Number of paths; default: 1. */
   readonly paths?: number;
 }
 
@@ -62,7 +62,7 @@ export async function localPair(
   return { file, host, network, target, nbd: nbdTarget(NBD_SOCKET, host.nbdUri(EXPORT)), devices, noDevices };
 }
 
-/** A volume of the pair's server for another client, which opens it itself. */
+/** Returns the place of a volume of the pair's server, for another client that opens its own session. */
 export function besideTarget({ serverAddresses, port }: TestNetwork, volume: string): Place & { readonly volume: RsioVolume } {
   const login = { namespaceid: NAMESPACEID, nodes: [NODE], nodekey: keyOf(NODE) };
   return { host: serverAddresses[0] ?? '', port, volume: { kind: 'rsio', ...login, volumes: [volume] } };

@@ -1,5 +1,5 @@
-// The relay in C before the epoll server in C: through the relay, the generator reads the content of the file and its own writes, at every
-// size and over several connections. No speed is checked.
+// Tests the relay in C in front of the epoll server in C: through the relay, the generator reads the content of the file and its own
+// writes, at every size and over several connections. No speed is checked.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
@@ -18,7 +18,7 @@ const BYTES = 8 * MIB;
 const ends: (() => Promise<void> | void)[] = [];
 const exitListeners = process.listeners('exit');
 
-// Each test ends its children, and therefore removes the hooks that would end them with this process.
+// Every test ends its own children. Therefore the hooks that would end these children together with this process are removed.
 afterAll(() => {
   for (const listener of process.listeners('exit')) if (!exitListeners.includes(listener)) process.off('exit', listener);
 });

@@ -1,5 +1,5 @@
-// The relay (native/relay.c) forwards NBD to one connection of a server, and does nothing else: the least that a client can cost. This file
-// opens the connection, by the handshake of the server's own protocol. Invariant: the relay ends with the bench.
+// The relay (native/relay.c) forwards NBD to one connection of a server, and does nothing else. Its cost is therefore the least that a
+// client can cost. This file opens the connection, by the handshake of the server's own protocol. Invariant: the relay ends with the bench.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -28,13 +28,13 @@ export class Relay {
     const args = [kind, String(volumeBytes), farewell, connection, path];
     this.child = spawn(nativeProgram('relay'), args, { stdio: ['pipe', 'pipe', 'inherit', socket] });
     socket.destroy();
-    // The load notices when a program dies.
+    // Errors of the relay are ignored here, because the load notices when the relay dies.
     this.child.on('error', () => undefined);
     this.child.stdin?.on('error', () => undefined);
     this.target = { host: path, port: null, volume: { kind: 'nbd', export: '' } };
   }
 
-  /** `path`: of the relay's socket; `cores`: of the programs that open the connection. */
+  /** Starts a relay. `path`: path of the relay's socket. */
   static async start(to: RelayTarget, path: string, volumeBytes = FILE_BYTES): Promise<Relay> {
     const { volume } = to;
     const [connection] =

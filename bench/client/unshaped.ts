@@ -20,7 +20,7 @@ interface Moved {
 
 interface Tool {
   readonly title: string;
-  /** Why the tool cannot be used; null: it can. */
+  /** Why the tool cannot be used; null: it can be used. */
   readonly missing: string | null;
   move(kind: Kind, round: number): Promise<Moved>;
 }
@@ -101,7 +101,10 @@ function fio({ nbd, host }: LocalPair, { plan }: SectionContext): Tool {
   };
 }
 
-/** Reads the whole volume once and discards it, or writes it from another file of its size. */
+/**
+ * Makes the tool nbdcopy. It reads the whole volume once and discards the data, or copies the file `other`, which has the same size, to the
+ * volume.
+ */
 function nbdcopy({ host }: LocalPair, other: string): Tool {
   const uri = host.nbdUri(EXPORT);
   return {

@@ -113,7 +113,7 @@ function perCoreOf(rounds: Rounds, id: VariantId): Spread {
   return spreadOf((rounds.get(id) ?? []).map((round) => perCore(round) / THOUSAND));
 }
 
-/** null: this machine lacks one of the two. */
+/** Returns null if this machine cannot run one of the two variants. */
 function ratio(rounds: Rounds, of: VariantId, to: VariantId): Spread | null {
   const [ours, theirs] = [rounds.get(of), rounds.get(to)];
   return ours === undefined || theirs === undefined ? null : roundsRatio(ours.map(perCore), theirs.map(perCore));

@@ -22,7 +22,7 @@ export const CLIENTS_MAX = 4;
 const NAMESPACEID = 200;
 const NODEKEY = '0xsecret-of-the-encrypted-bench';
 const PSK_BYTES = 32;
-/** The name that QEMU expects. */
+/** File name of the key, as QEMU expects it. */
 const KEY_FILE = 'keys.psk';
 /**
  * Each client of rssrv has its own process, in which V8 compiles for about a second. With less warming, this would count as cost of TLS.
@@ -58,7 +58,7 @@ export async function startVariants(
   return { variants, absent };
 }
 
-/** One server; each variant has nodes and volumes of its own, because a volume has one writer. */
+/** Starts one rssrv for all variants of RSIO. Each variant has its own nodes and volumes, because a volume has one writer. */
 async function rssrvVariants(hosts: Hosts, parent: string, core: number): Promise<Variant[]> {
   const [host, network] = [hosts.host(), await hosts.network(1)];
   const kinds = [
@@ -117,7 +117,7 @@ async function startNbd(
   };
 }
 
-/** Writes the key into a folder of its own, as both servers read it; returns the folder. */
+/** Writes the key into a new folder, in the format that nbdkit and QEMU read, and returns the folder. */
 function keyFolder(hosts: Hosts, { identity, psk }: SharedKey): string {
   const folder = hosts.host().root;
   writeFileSync(join(folder, KEY_FILE), `${identity}:${psk.toString('hex')}\n`, { mode: 0o600 });

@@ -10,7 +10,7 @@ export interface HeapHistory {
   readonly collections: readonly { readonly beforeBytes: number; readonly afterBytes: number; readonly pauseUs: number }[];
 }
 
-/** Growth of the heap between collections, before the first and after the last. */
+/** Returns the allocated bytes: the growth of the heap before the first collection, between collections, and after the last one. */
 export function allocatedBytes({ beginUsedBytes, endUsedBytes, collections }: HeapHistory): number {
   let used = beginUsedBytes;
   let sum = 0;

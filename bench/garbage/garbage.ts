@@ -1,5 +1,5 @@
-// How much heap a request allocates in rsiod and in its process of rssrv, and how long collections pause both, with the load on the NBD socket of
-// rsiod, over one path. The processes record their own collections (gc-probe.ts) and are otherwise unchanged.
+// How much heap a request allocates in rsiod and in its process of rssrv, and how long collections pause both, with the load on the NBD
+// socket of rsiod, over one path. The processes record their own collections (gc-probe.ts) and are otherwise unchanged.
 
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
@@ -23,9 +23,9 @@ const ROWS = [row('read', 8 * KIB, 32), row('write', 8 * KIB, 32)];
 const NODE = 'big-2';
 const SIDES = ['server process', 'rsiod'] as const;
 const WRITTEN_MS = 10_000;
-/** Compilation during a window would count as allocation of requests. */
+/** Time of load before the first window, because compilation during a window would count as allocation of requests. */
 const WARM_SECONDS = 3;
-/** Time between the signal and the load. */
+/** Time between the signal that starts the recording and the load. */
 const BEGUN_MS = 100;
 
 interface Noted {

@@ -1,5 +1,6 @@
-// A connection, over TCP or a Unix socket, during its set-up: the caller asks for a number of bytes. Afterwards the load generator inherits
-// it. Invariant: bytes that were received but not read are handed over with it, and nothing is received after that.
+// A connection, over TCP or a Unix socket, during its set-up: the caller asks for a number of bytes. After the set-up, the load generator
+// inherits the connection. Invariant: bytes that were received but not read are handed over with the connection, and nothing is received
+// after the hand-over.
 
 import net from 'node:net';
 import { RsError } from '@rsio/common/lib/errors';

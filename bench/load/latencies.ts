@@ -12,7 +12,7 @@ export function stepEndNs(step: number): number {
   return (STEPS_PER_DOUBLING + (step % STEPS_PER_DOUBLING) + 1) * 2 ** doubling;
 }
 
-/** The step of a time, as the generator counts it. */
+/** Returns the step in which the generator counts a time. */
 export function stepOf(ns: number): number {
   if (ns < STEPS_PER_DOUBLING) return Math.floor(ns);
   const log = Math.floor(Math.log2(ns));

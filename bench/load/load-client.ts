@@ -39,7 +39,7 @@ type Event =
   | ({ readonly event: 'done' } & LoadFigures)
   | { readonly event: 'failed'; readonly message: string };
 
-/** Time that an order may take in addition to its own times. */
+/** Time that an order may take in addition to its warm-up and its window. */
 const ORDER_TIMEOUT_MS = 60_000;
 const END_TIMEOUT_MS = 5_000;
 const INHERITED_FIRST = 3;

@@ -30,7 +30,10 @@ function needCompiler(context: TestContext): void {
   needPrograms(context, 'cc', 'taskset');
 }
 
-/** Passes the unused bytes of each connection to `serve`, which returns how many bytes it used; 0: it needs more. */
+/**
+ * Listens, and passes the unused bytes of each connection to `serve`, which returns how many bytes it has used; 0: `serve` needs more
+ * bytes.
+ */
 async function listen(serve: (said: Buffer, socket: net.Socket) => number): Promise<Place> {
   const sockets: net.Socket[] = [];
   const server = net.createServer((socket) => {
@@ -71,7 +74,7 @@ class RsioServer {
   /** Number of volumes: the store is cut into equal pieces, each with a handle. */
   volumes = 1;
   readonly volumesAsked = new Set<number>();
-  /** May spoil an answer. */
+  /** Called with each answer before it is sent. A test replaces this function to spoil the answer. */
   spoil: (answer: Buffer) => void = () => undefined;
   private readonly seqs = new Map<number, number>();
 

@@ -20,7 +20,7 @@ const READS: LoadShape = { readPercent: 100, order: 'random', blockBytes: 8192, 
 const ends: (() => Promise<void> | void)[] = [];
 const exitListeners = process.listeners('exit');
 
-// Each test ends its children, and therefore removes the hooks that would end them with this process.
+// Every test ends its own children. Therefore the hooks that would end these children together with this process are removed.
 afterAll(() => {
   for (const listener of process.listeners('exit')) if (!exitListeners.includes(listener)) process.off('exit', listener);
 });

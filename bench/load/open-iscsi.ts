@@ -13,7 +13,7 @@ const TRANSIT = 0x80;
 const FINAL_SIMPLE = 0x81;
 const LUN = 1;
 const LOGIN_STEPS_MAX = 4;
-/** A new unit reports several conditions, one for each command. */
+/** Number of commands that may fail before the unit is ready: a new unit reports several conditions, one for each command. */
 const READY_TRIES = 8;
 /** Up to this size the data of a write travels with its command. */
 const IMMEDIATE_BYTES = 1024 * 1024;
@@ -75,7 +75,7 @@ async function logIn(stream: ByteStream, target: string): Promise<OpenConnection
   return ready(stream, statSn);
 }
 
-/** Words of the generator: next CmdSN, last StatSN. */
+/** Waits until the unit is ready. The words for the generator are the next CmdSN and the last StatSN. */
 async function ready(stream: ByteStream, firstStatSn: number): Promise<OpenConnection> {
   let statSn = firstStatSn;
   for (let cmdSn = 1; cmdSn <= READY_TRIES; cmdSn++) {
@@ -101,7 +101,7 @@ function loginPdu(session: number, expStatSn: number, pairs: readonly string[]):
   header.writeUInt8(OPCODE.login, 0);
   header.writeUInt8(TO_FULL_FEATURE, 1);
   header.writeUIntBE(text.length, 5, 3);
-  // ISID of the random kind; each session has another one.
+  // ISID of the random kind, different for each session.
   header.writeUInt8(TRANSIT, 8);
   header.writeUInt32BE(session, 10);
   header.writeUInt32BE(session, 16);

@@ -16,10 +16,10 @@ import { throughTls } from './through-tls.ts';
 
 /** NBDMAGIC, IHAVEOPT, flags. */
 const GREETING_BYTES = 18;
-/** Not one of rsiod's options: a Unix socket needs no TLS. */
+/** Defined here, because rsiod does not have this option: its Unix socket needs no TLS. */
 const OPTION_STARTTLS = 5;
 
-/** `cores`: of the relay that carries TLS for the load. */
+/** Opens the connections. `cores`: cores for the relay that carries TLS for the load. */
 export async function openNbd(place: Place, volume: NbdVolume, connections: number, cores: readonly number[]): Promise<OpenConnection[]> {
   const streams: ByteStream[] = [];
   const names = [volume.export, ...(volume.others ?? [])];
@@ -56,7 +56,7 @@ async function greet(stream: ByteStream): Promise<void> {
   stream.send(flags);
 }
 
-/** The server has done what the option asks for. */
+/** Waits until the server has acknowledged an option. */
 async function acknowledged(stream: ByteStream): Promise<void> {
   for (;;) {
     const reply = await stream.take(OPTION_REPLY_HEADER_BYTES);

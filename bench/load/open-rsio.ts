@@ -22,7 +22,7 @@ import { ByteStream } from './byte-stream.ts';
 import type { OpenConnection, Place, RsioVolume } from './orders.ts';
 import { throughTls } from './through-tls.ts';
 
-/** A slot that the load does not use: the load has the first slots. */
+/** The slot for OPEN. The load does not use this slot, because it uses the first slots. */
 const OPEN_SLOT = SLOTS - 1;
 
 /** Instance number of the next client: each session belongs to a client that has just started. */
@@ -37,7 +37,7 @@ interface SessionPlan {
   /** Index into the nodes of the volume. */
   readonly client: number;
   readonly paths: number;
-  /** Several clients may read. */
+  /** True: the volume is opened read-only, so that several clients can have it open. */
   readonly isReadonly: boolean;
   /** Cores of the relay that carries TLS for the load. */
   readonly cores: readonly number[];

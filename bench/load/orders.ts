@@ -1,5 +1,5 @@
-// The interface to the load generator: where the volume is, the connections it inherits, the shape of a load, and the figures of a window. Plain
-// data, except for the sockets.
+// The interface to the load generator: where the volume is, the connections it inherits, the shape of a load, and the figures of a window.
+// Plain data, except for the sockets.
 
 import type net from 'node:net';
 
@@ -13,7 +13,7 @@ export interface RsioVolume {
   /** How frames are protected after the handshake; default: not at all. */
   readonly protection?: 'digest' | 'tls';
   readonly namespaceid: number;
-  /** One for each client. */
+  /** Names of nodes, one for each client. */
   readonly nodes: readonly string[];
   readonly nodekey: string;
   /** Volumes of the same size that make up the file in this order; each session opens all. */
@@ -23,7 +23,7 @@ export interface RsioVolume {
 export interface NbdVolume {
   readonly kind: 'nbd';
   readonly export: string;
-  /** Further exports: the connections open the first and these in turn. */
+  /** Further exports. The connections open `export` and these exports in turn. */
   readonly others?: readonly string[];
   /** Key for TLS, if the server requires TLS. */
   readonly tls?: SharedKey;
@@ -31,14 +31,14 @@ export interface NbdVolume {
 
 export interface IscsiVolume {
   readonly kind: 'iscsi';
-  /** Its name. */
+  /** Name of the iSCSI target. */
   readonly target: string;
 }
 
 export interface Place {
   /** Address, or the path of a Unix socket. */
   readonly host: string;
-  /** null: a Unix socket. */
+  /** TCP port; null: `host` is a Unix socket. */
   readonly port: number | null;
 }
 
@@ -57,7 +57,7 @@ export interface OpenConnection {
 
 /** What each client of a load does. */
 export interface LoadShape {
-  /** All other requests are writes. */
+  /** Percentage of READs; all other requests are WRITEs. */
   readonly readPercent: number;
   /** once: every block once, in an order that read-ahead cannot predict. */
   readonly order: 'random' | 'sequential' | 'once';

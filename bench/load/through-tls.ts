@@ -18,7 +18,7 @@ const PIPES = ['ignore', 'pipe', 'pipe'] as const;
 const relays = new Set<ChildProcess>();
 let endsRelays = false;
 
-/** However abruptly the bench ends, it leaves no relay behind. */
+/** Ends the relay with the bench, even if the bench ends abruptly. */
 function keep(relay: ChildProcess): void {
   relays.add(relay);
   relay.once('exit', () => relays.delete(relay));

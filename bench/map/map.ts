@@ -37,7 +37,7 @@ interface Way {
   readonly pids: () => readonly number[];
   /** Processes with the probe; empty if the client has no JavaScript. */
   readonly probed: () => readonly number[];
-  /** Returns the number of requests. */
+  /** Runs the load, and returns the number of answered requests. */
   run(shape: Shape, seconds: number): Promise<number>;
 }
 
@@ -56,7 +56,7 @@ const PROFILED_READ: Shape = { ...PROFILED, kind: 'read' };
 const SECONDS = 1;
 const WARM_SECONDS = 2;
 const PROFILE_SECONDS = 3;
-/** Time between the signal and the load. */
+/** Time between the signal that starts the probe and the load. */
 const BEGUN_MS = 100;
 const WRITTEN_MS = 10_000;
 const SIZE = '512m';

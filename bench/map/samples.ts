@@ -1,5 +1,6 @@
-// Where the CPU time of processes goes while something runs: samples of `perf record`, sorted into a few kinds by symbol and file. The kernel's own
-// split of a process's time is no use here, because it attributes the receiving side of loopback, which runs inside a send, to neither part.
+// Where the CPU time of processes goes while something runs: samples of `perf record`, sorted into a few kinds by symbol and file. The
+// kernel's own split of a process's time is no use here, because it attributes the receiving side of loopback, which runs inside a send, to
+// neither part.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -7,12 +8,12 @@ import { setTimeout as after } from 'node:timers/promises';
 
 export const SAMPLE_KINDS = ['kernelCopies', 'kernel', 'copies', 'javascript', 'native'] as const;
 export type SampleKind = (typeof SAMPLE_KINDS)[number];
-/** Kind -> its share of the CPU time. */
+/** The share of the CPU time that each kind of code has. */
 export type Shares = Readonly<Record<SampleKind, number>>;
 
 const BEGIN_MS = 300;
 const HERTZ = '1999';
-/** Fewer samples give no useful shares. */
+/** Least number of samples, because fewer samples give no useful shares. */
 const LEAST = 100;
 const OUTPUT_MAX_BYTES = 64 * 1024 * 1024;
 /** Addresses of the kernel are the highest. */
@@ -20,7 +21,7 @@ const KERNEL = /^\s*f{6}/;
 const KERNEL_COPY = /copy_user|rep_movs|_copy_(?:to|from)_iter|copy_page|memcpy/;
 const COPY = /\b_*mem(?:move|cpy)/;
 
-/** `file`: where perf writes its samples. null: too few samples. */
+/** Returns the shares during `load`; null: there were too few samples. `file`: where perf writes its samples. */
 export async function samplesDuring(pids: readonly number[], file: string, load: () => Promise<void>): Promise<Shares | null> {
   const args = ['record', '-q', '-e', 'cpu-clock', '-F', HERTZ, '-o', file, '-p', pids.join(',')];
   const perf = spawn('perf', args, { stdio: 'ignore' });
@@ -33,7 +34,9 @@ export async function samplesDuring(pids: readonly number[], file: string, load:
   return sharesIn(stdout);
 }
 
-/** Shares in the output of `perf script -F ip,sym,dso`, whose lines are: address, symbol, file in brackets. null: too few samples. */
+/**
+ * Shares in the output of `perf script -F ip,sym,dso`, whose lines are: address, symbol, file in brackets; null: there are too few samples.
+ */
 export function sharesIn(text: string, least = LEAST): Shares | null {
   const counts: Record<SampleKind, number> = { kernelCopies: 0, kernel: 0, copies: 0, javascript: 0, native: 0 };
   const lines = text.split('\n').filter((line) => line.trim() !== '');

@@ -19,7 +19,7 @@ const ALL = 'raw_syscalls:sys_enter';
 /** Time until perf has attached itself. */
 const BEGIN_MS = 300;
 
-/** `file`: where perf writes its figures. */
+/** Counts the system calls of the processes during `load`. `file`: where perf writes its figures. */
 export async function callsDuring(pids: readonly number[], file: string, load: () => Promise<void>): Promise<Calls> {
   const events = [ALL, ...Object.values(KINDS).flatMap((names) => names.map((name) => `syscalls:sys_enter_${name}`))];
   const perf = spawn('perf', ['stat', '-x', ',', '-o', file, '-e', events.join(','), '-p', pids.join(',')], {

@@ -1,5 +1,6 @@
-// The C programs of the bench: compiled at first use, and again when a source or the compiler has changed. They are beside the compiled TypeScript,
-// which git ignores. Invariant: a returned program fits its sources; without a compiler there is none.
+// The C programs of the bench: compiled at first use, and again when a source or the compiler has changed. They are beside the compiled
+// TypeScript, in a folder that git ignores. Invariant: a returned program matches its sources. Without a compiler, the bench cannot use
+// these programs.
 
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -13,7 +14,7 @@ export type NativeProgram = 'load' | 'epoll-server' | 'relay' | 'tls-relay';
 interface Recipe {
   readonly sources: readonly string[];
   readonly libraries: readonly string[];
-  /** Debian packages with what it needs. */
+  /** Debian packages that the compilation needs. */
   readonly packages: string;
 }
 

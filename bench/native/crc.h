@@ -24,7 +24,7 @@ __attribute__((constructor)) static void crc_make(void) {
     }
 }
 
-/** Little-endian machines only, as the compilers of the bench's machines are. */
+/** Works only on little-endian machines, such as those that run the bench. */
 static uint32_t crc_of(const uint8_t *bytes, size_t length) {
   uint32_t crc = 0xffffffffu;
   for (; length >= 8; bytes += 8, length -= 8) {

@@ -1,6 +1,6 @@
-// What the load generator must know of a protocol: the header of a request, the header of an answer, and what comes unasked. Connections,
-// depth, order of blocks, data, times and figures are load.c's, the same for all protocols, so that a difference is the servers'.
-// Invariant: a slot's place is not touched between its request and its answer.
+// The interface between the load generator and a protocol: the headers of requests and answers, and the messages that a server sends
+// unasked. Connections, depth, order of blocks, data, times and figures are the job of load.c. They are the same for all protocols, so that
+// any difference is due to the servers. Invariant: the buffer of a slot does not change between the request and its answer.
 
 #ifndef BENCH_DIALECT_H
 #define BENCH_DIALECT_H
@@ -10,7 +10,7 @@
 
 enum { SLOTS_MAX = 256, REQUEST_HEADER_MAX = 64, ANSWER_HEADER_MAX = 48, TRAILER_MAX = 4, ASIDE_MAX = 65536, SAID_MAX = 256, SAID_RING = 16 };
 
-/** The place of one request: header, and behind it the data of a write and its trailer. */
+/** One request. `place`: its buffer, with the header, the data of a write, and the trailer. */
 struct slot {
   uint64_t sent_ns;
   uint64_t offset;
@@ -20,13 +20,13 @@ struct slot {
   uint8_t *place;
 };
 
-/** What an answer's header says. slot -1: it answers no request, its body goes to `aside`. */
+/** The meaning of a received header. slot -1: the message answers no request, and its body goes to `aside`. */
 struct answer {
   int slot;
-  /** Bytes that follow, and where in the request's data they belong. */
+  /** `body`: length of the body in bytes; `at`: where in the data of the request the body belongs. */
   uint32_t body;
   uint32_t at;
-  /** 0: more of this answer comes. */
+  /** 0: more parts of this answer follow. */
   int is_last;
 };
 
@@ -37,20 +37,20 @@ struct piece {
 
 struct conn {
   int fd;
-  /** Of RSIO: handle of the first volume, first slot that is this connection's. Of iSCSI: next CmdSN, last StatSN. */
+  /** For RSIO: handle of the first volume, and first slot of this connection. For iSCSI: next CmdSN, and last StatSN. */
   uint32_t word[2];
   uint16_t seq[SLOTS_MAX];
   unsigned pings;
   struct slot slots[SLOTS_MAX];
   unsigned depth;
-  // What comes.
+  // The message that is being received.
   uint8_t header[ANSWER_HEADER_MAX];
   size_t header_fill;
   struct answer answer;
   uint32_t body_left;
   uint32_t body_seen;
   uint8_t aside[ASIDE_MAX];
-  // What is to be sent: a ring.
+  // A ring of the pieces that must still be sent.
   struct piece queue[2 * SLOTS_MAX];
   unsigned queue_first, queue_count;
   int waits_to_send;
@@ -61,28 +61,30 @@ struct conn {
 struct dialect {
   const char *name;
   size_t answer_header;
-  /** Writes a request's header to `to`; gives its bytes. */
+  /** Writes the header of a request to `to`, and returns its length in bytes. */
   size_t (*request)(struct conn *, unsigned slot, uint8_t *to);
-  /** Reads conn->header into conn->answer; `fail`s when the answer is an error or none. */
+  /** Decodes conn->header into conn->answer. Calls `fail` if the answer is an error, or if the header is no answer. */
   void (*read)(struct conn *);
-  /** What came unasked is whole in conn->aside. */
+  /** Called when a message that answers no request is complete in conn->aside. */
   void (*aside)(struct conn *, uint32_t length);
-  /** What follows the data of a write, at `to`; gives its bytes. NULL: nothing does. */
+  /** Writes what follows the data of a write to `to`, and returns its length in bytes. NULL: nothing follows the data. */
   size_t (*trailer)(const uint8_t *data, uint32_t length, uint8_t *to);
-  /** What is said before the connection closes; gives its bytes, 0 for nothing. */
+  /** Writes the last message before the connection closes to `to`, and returns its length in bytes; 0: there is no such message. */
   size_t (*farewell)(struct conn *, uint8_t *to);
 };
 
 extern const struct dialect nbd_dialect, rsio_dialect, rsio_digest_dialect, iscsi_dialect;
-/** The file in pieces of this size, each a volume of its own: RSIO alone, whose handles follow one another. Else the whole file. */
+/**
+ * Size of each volume. With RSIO, several volumes with consecutive handles can make up the file; otherwise, one volume is the whole file.
+ */
 extern uint64_t volume_bytes;
-/** BYE of RSIO, made by who opened the connections. */
+/** The BYE of RSIO. The program that opened the connections has encoded it. */
 extern uint8_t farewell_bytes[SAID_MAX];
 extern size_t farewell_length;
 
-/** Says why as the last event, and ends the process. */
+/** Prints the reason as the last event, and ends the process. */
 void fail(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
-/** Copies bytes behind all that is queued. */
+/** Queues a copy of the bytes behind everything that is already queued. */
 void say(struct conn *, const uint8_t *bytes, size_t length);
 
 static inline void put16(uint8_t *to, uint32_t value) {

@@ -1,5 +1,6 @@
-// The limit that servers are compared with: NBD from one file, one process, one epoll loop, reads straight into the output and writes
-// straight from the input, no rights, no checks beyond its own safety. `epoll-server ADDRESS PORT FILE`. Serves measurements only.
+// An NBD server that does as little as possible: the upper limit with which servers are compared. It serves one file in one process with
+// one epoll loop. It reads from the file directly into the output buffer, and writes to the file directly from the input buffer. It knows
+// no rights, and checks requests only for its own safety. `epoll-server ADDRESS PORT FILE`. Use it only for measurements.
 
 #define _GNU_SOURCE
 
@@ -33,7 +34,7 @@ struct peer {
   size_t input_start, input_end;
   uint8_t output[OUTPUT_BYTES];
   size_t output_start, output_end;
-  /** A request whose data is on its way. */
+  /** The request whose data is being sent or received. */
   uint64_t data_offset;
   uint32_t data_left;
   int is_writing;
@@ -59,7 +60,7 @@ static size_t room(const struct peer *peer) {
   return OUTPUT_BYTES - peer->output_end;
 }
 
-/** 0: the connection is gone. */
+/** Returns 0 if the connection is gone. */
 static int send_output(struct peer *peer) {
   while (peer->output_start < peer->output_end) {
     const ssize_t sent = send(peer->fd, peer->output + peer->output_start, peer->output_end - peer->output_start, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -78,7 +79,7 @@ static void put_reply(struct peer *peer, uint32_t error) {
   peer->output_end += REPLY_BYTES;
 }
 
-/** Takes one option; gives the bytes used, 0 when it is not whole, -1 to close. */
+/** Takes one option. Returns the number of bytes used; 0: the option is incomplete; -1: the connection must be closed. */
 static ssize_t take_option(struct peer *peer, const uint8_t *at, size_t there) {
   const struct nbd_export volume = { .bytes = file_bytes, .flags = EXPORT_FLAGS };
   size_t answered;
@@ -89,7 +90,7 @@ static ssize_t take_option(struct peer *peer, const uint8_t *at, size_t there) {
   return used;
 }
 
-/** Goes on with a read as far as the output has room. */
+/** Continues a read as far as the output buffer has room. */
 static int read_on(struct peer *peer) {
   while (peer->data_left > 0) {
     if (room(peer) == 0) return 0;
@@ -113,7 +114,7 @@ static void write_on(struct peer *peer) {
   peer->data_left -= (uint32_t)part;
 }
 
-/** One request, or a part of one; 0: it must wait for input or for room; -1: close. */
+/** Serves one request, or a part of it. Returns 0 if the request must wait for input or for room; -1: the connection must be closed. */
 static int serve_one(struct peer *peer) {
   if (peer->is_writing) {
     if (peer->data_left > 0) {
@@ -148,7 +149,7 @@ static int serve_one(struct peer *peer) {
   return 1;
 }
 
-/** 0: close. */
+/** Returns 0 if the connection must be closed. */
 static int serve(struct peer *peer) {
   for (;;) {
     int more = 1;
@@ -176,7 +177,7 @@ static int serve(struct peer *peer) {
   peer->input_start = 0;
   peer->input_end = rest;
   const int waits = peer->output_end > 0;
-  // While answers cannot leave nothing more is taken in.
+  // While answers wait to be sent, no further requests are received.
   if (waits != peer->waits_to_send) watch(peer, EPOLL_CTL_MOD, waits ? EPOLLOUT : EPOLLIN);
   peer->waits_to_send = waits;
   return 1;

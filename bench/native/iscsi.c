@@ -1,5 +1,5 @@
-// iSCSI after login, one connection for each session: READ(16) and WRITE(16) of blocks of 512 bytes in PDUs of 48 bytes. Data of a write goes
-// with its command; who logged in has seen to it that the target takes so much. The task tag is the slot.
+// iSCSI after login, one connection for each session: READ(16) and WRITE(16) of blocks of 512 bytes in PDUs of 48 bytes. The data of a
+// write travels with its command; the login has made sure that the target accepts this much data. The task tag is the slot.
 
 #include <string.h>
 
@@ -52,7 +52,7 @@ static void read_pdu(struct conn *conn) {
   conn->answer = (struct answer){ .slot = (int)slot, .body = body, .at = at, .is_last = has_status };
 }
 
-/** Only NOP-In comes unasked: a ping when it has a tag. */
+/** NOP-In is the only message that answers no request. It is a ping if it has a tag. */
 static void aside(struct conn *conn, uint32_t length) {
   uint8_t pdu[PDU_BYTES] = { NOP_OUT, FINAL };
   (void)length;

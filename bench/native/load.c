@@ -1,12 +1,12 @@
-// The load generator: keeps so many requests out on connections that were opened for it, and counts. For every answer that has come whole the
-// next request is queued; at the end of a receive event all of them leave in one call. Orders come on standard input, events go to standard
-// output, a line of JSON each:
+// The load generator: keeps a number of requests in flight on connections that the bench has opened, and counts the answers. For each
+// complete answer, it queues the next request. At the end of a receive event, all queued requests leave in one call. Orders arrive on
+// standard input, one a line. Events go to standard output, each as one line of JSON:
 //   load make FILE BYTES
 //   load (nbd | rsio | rsio-digest | iscsi) FILE-BYTES[/VOLUMES] FAREWELL-HEX DESCRIPTOR:WORD:WORD:EARLY-BYTES-HEX...
 //   order:  READ-PERCENT (random | sequential | once) BLOCK-BYTES DEPTH SEED WARM-UP-MS WINDOW-MS REQUESTS IS-CHECKED
 //   With LOAD_DROPS=FILE in the environment, the pages of FILE are dropped from the cache again and again while the order is `once`.
 //   events: ready, begin and end of the window, done with its figures; failed, and the process ends
-// Invariant: an answered request was whole, and with IS-CHECKED every byte that was read is the file's.
+// Invariant: a request counts as answered only when its answer is complete. With IS-CHECKED, every byte that was read equals the file.
 
 #define _GNU_SOURCE
 
@@ -30,7 +30,7 @@
 
 enum { CONNS_MAX = 512, RECEIVE_BYTES = 256 * 1024, IOVECS = 256, BUCKETS = 60 * 32, LINE_MAX_BYTES = 256, EVENTS = 64 };
 
-/** After so many answers, pages are dropped: at 8 KiB, no more than 1/64 of a file of 512 MiB is cached. */
+/** Number of answers after which pages are dropped. With requests of 8 KiB, at most 1/64 of a file of 512 MiB is therefore cached. */
 enum { DROP_REQUESTS = 1024 };
 
 enum phase { IDLE, WARMING, MEASURING, DRAINING };
@@ -96,7 +96,7 @@ static uint32_t random_word(void) {
   return run.random;
 }
 
-/** Each of 2^n blocks once, in an order that no reading ahead foresees. */
+/** Maps the numbers below 2^n to the 2^n blocks, each block once, in an order that read-ahead cannot predict. */
 static uint64_t shuffled(uint64_t number) {
   const unsigned bits = 63 - (unsigned)__builtin_clzll(run.blocks);
   const uint64_t mask = ((uint64_t)1 << bits) - 1;
@@ -173,7 +173,7 @@ static void ask(struct conn *conn, unsigned index, uint64_t at_ns) {
   slot->is_out = 1;
   slot->sent_ns = at_ns;
   run.out++;
-  // The data lies right behind the header, so the header is written to end where it begins.
+  // The data follows the header directly, so the header is placed such that it ends where the data begins.
   uint8_t header[REQUEST_HEADER_MAX];
   const size_t header_bytes = dialect->request(conn, index, header);
   uint8_t *start = slot->place + REQUEST_HEADER_MAX - header_bytes;
@@ -190,7 +190,7 @@ static void ask(struct conn *conn, unsigned index, uint64_t at_ns) {
 
 // --- receiving
 
-/** Steps of about 3 %: 32 for each doubling. */
+/** Returns the step in which a time is counted. A step is about 3 % wide: 32 steps for each doubling. */
 static unsigned bucket_of(uint64_t ns) {
   if (ns < 32) return (unsigned)ns;
   const unsigned log = 63 - (unsigned)__builtin_clzll(ns);
@@ -198,7 +198,7 @@ static unsigned bucket_of(uint64_t ns) {
   return bucket < BUCKETS ? bucket : BUCKETS - 1;
 }
 
-/** So that every read waits for the disk. Pages that are being read stay. */
+/** Drops the pages of the file from the cache, so that every read waits for the disk. Pages that are being read stay. */
 static void drop_pages(void) {
   if (dropped_fd < 0 || run.order[0] != 'o' || ++answers_since_drop < DROP_REQUESTS) return;
   answers_since_drop = 0;
@@ -355,7 +355,7 @@ static void look_at_time(uint64_t at_ns) {
   if (run.phase == DRAINING && run.out == 0) finish();
 }
 
-/** Milliseconds until something is due; -1: nothing is. */
+/** Returns the milliseconds until the warm-up or the window ends; -1: no time limit applies now. */
 static int patience(uint64_t at_ns) {
   if (run.is_counted || (run.phase != WARMING && run.phase != MEASURING)) return -1;
   const uint64_t due_ns = run.phase == WARMING ? run.began_ns + run.warm_up_ns : run.window_began_ns + run.window_ns;
@@ -372,7 +372,7 @@ static size_t from_hex(const char *text, uint8_t *to, size_t room) {
   return length;
 }
 
-/** DESCRIPTOR:WORD:WORD:HEX */
+/** Takes over a connection that is described as DESCRIPTOR:WORD:WORD:HEX. */
 static void adopt(const char *text) {
   struct conn *conn = calloc(1, sizeof *conn);
   int parsed = 0;
@@ -385,7 +385,7 @@ static void adopt(const char *text) {
   flush(conn);
 }
 
-/** Written, not yet read: so cached. */
+/** Makes the data file. Its pages are in the cache afterwards, because they have just been written. */
 static int make_file(const char *path, uint64_t bytes) {
   enum { CHUNK = 1 << 20 };
   static uint8_t chunk[CHUNK];

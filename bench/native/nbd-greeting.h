@@ -1,5 +1,6 @@
-// The server's side of NBD's fixed newstyle, as far as a measurement needs it: greeting, GO with the size of the one volume, ABORT. Any name of an
-// export is right, every other option is refused. Then the connection takes requests of 28 bytes and gives simple replies of 16.
+// The server's side of NBD's fixed newstyle, as far as a measurement needs it: greeting, GO with the size of the one volume, ABORT. Every
+// name of an export is accepted, and every other option is refused. After the greeting, the connection takes requests of 28 bytes and
+// returns simple replies of 16 bytes.
 
 #ifndef BENCH_NBD_GREETING_H
 #define BENCH_NBD_GREETING_H
@@ -31,7 +32,10 @@ static inline size_t put_option_reply(uint8_t *to, uint32_t option, uint32_t typ
   return OPTION_REPLY_BYTES + length;
 }
 
-/** Takes one option; gives the bytes used, 0 when it is not whole, -1 to close. `to` has room for OPTION_ANSWER_MAX. */
+/**
+ * Takes one option. Returns the number of bytes used; 0: the option is incomplete; -1: the connection must be closed. `to` has room for
+ * OPTION_ANSWER_MAX bytes.
+ */
 static inline ssize_t take_nbd_option(const struct nbd_export *volume, const uint8_t *at, size_t there, uint8_t *to, size_t *answered, int *serves) {
   *answered = 0;
   if (there < OPTION_BYTES) return 0;

@@ -1,5 +1,6 @@
-// What the data file holds, so that every byte read can be judged without the file: each block of 4 KiB begins with its number, and goes on
-// with the same bytes, which repeat nowhere within it. Writes carry what the file holds there already.
+// The content of the data file. It can be computed, so that every byte that was read is checked without the file. Each block of 4 KiB
+// begins with its number. The other bytes are the same in all blocks, and no sequence of them repeats within a block. A write carries the
+// content that its blocks already have.
 
 #ifndef BENCH_PATTERN_H
 #define BENCH_PATTERN_H
@@ -23,7 +24,7 @@ static void pattern_make(void) {
   }
 }
 
-/** `offset` and `length`: whole blocks. The rest of each block is there already. */
+/** Writes the number of each block to `to`, which already has the other bytes of the blocks. `offset` and `length` are whole blocks. */
 static inline void pattern_mark(uint8_t *to, uint64_t offset, uint32_t length) {
   for (uint32_t at = 0; at < length; at += PATTERN_BYTES) put64(to + at, (offset + at) / PATTERN_BYTES);
 }
@@ -33,7 +34,7 @@ static inline void pattern_fill(uint8_t *to, uint64_t offset, uint32_t length) {
   pattern_mark(to, offset, length);
 }
 
-/** Any offset and length. Gives the first byte that is wrong, or -1. */
+/** Returns the index of the first wrong byte, or -1. `offset` and `length` can have any value. */
 static inline int64_t pattern_difference(const uint8_t *bytes, uint64_t offset, uint32_t length) {
   for (uint32_t at = 0; at < length;) {
     const uint64_t block = (offset + at) / PATTERN_BYTES;

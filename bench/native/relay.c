@@ -1,9 +1,10 @@
-// The limit that rsiod is compared with: a client that only forwards. It takes NBD at a Unix socket, as rsiod does, and passes every request on
-// over one connection whose handshake is over, as rsiod does over one path: RSIO to rssrv, or NBD to any server of it. One thread, one epoll loop.
+// A client that only forwards: the limit with which rsiod is compared. Like rsiod, it takes NBD requests at a Unix socket. It forwards them
+// over one connection whose handshake is complete, with RSIO to rssrv or with NBD to any NBD server. It has one thread with one epoll loop.
 //   relay (nbd | rsio) VOLUME-BYTES FAREWELL-HEX DESCRIPTOR:WORD:WORD:EARLY-BYTES-HEX SOCKET-PATH
-// Headers are rewritten where they lie, and data leaves from the buffer in which it came: it copies no data, and one send carries all that one
-// receive has brought. It has no replay log, no second path, no checks, no order of writes, no statistics; a failure ends it. Prints `ready` when it
-// listens; the end of standard input ends it. Invariant: a frame that has begun on the connection goes on before another one begins.
+// It rewrites headers in place and sends data from the buffer into which the data was received, so it copies none. One send carries all
+// that one receive has brought. It has no replay log, no second path, no checks, no order of writes and no statistics. Any failure ends it.
+// It prints `ready` when it listens, and ends at the end of standard input. Invariant: a frame on the connection is sent completely before
+// the next frame begins.
 
 #define _GNU_SOURCE
 
@@ -45,7 +46,7 @@ static struct { struct door *door; uint8_t cookie[8]; } asked[SLOTS_MAX];
 static unsigned free_slots[SLOTS_MAX], free_count;
 static uint8_t answers[INPUT_BYTES];
 static size_t answers_end;
-/** Heads of reads, one behind the other. */
+/** Headers of READs, one behind the other. */
 static uint8_t heads[HEADS_BYTES];
 static size_t heads_end;
 static struct iovec pieces[SLOTS_MAX + SAID_RING];
@@ -69,7 +70,7 @@ static void await(int fd, short events) {
 
 // --- from the server to the doors
 
-/** A door that goes loses its answers. */
+/** Sends bytes to a door. If the door closes, its answers are lost. */
 static void send_to_door(struct door *door, const uint8_t *bytes, size_t length) {
   while (length > 0 && door != NULL) {
     const ssize_t sent = send(door->fd, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -81,7 +82,7 @@ static void send_to_door(struct door *door, const uint8_t *bytes, size_t length)
   }
 }
 
-/** The header at `at` becomes NBD's; gives the door that it is for, NULL: it is for none. */
+/** Rewrites the header at `at` as a header of NBD. Returns the door to which the answer belongs; NULL: it belongs to no door. */
 static struct door *take_header(uint8_t *at) {
   memcpy(server.header, at, dialect->answer_header);
   dialect->read(&server);
@@ -103,7 +104,7 @@ static void body_done(void) {
   free_slots[free_count++] = (unsigned)server.answer.slot;
 }
 
-/** Answers for one door that follow one another leave in one call. */
+/** Sends the received answers to their doors. Consecutive answers for the same door leave in one call. */
 static void take_answers(void) {
   static struct door *door;
   uint8_t *at = answers, *run = answers;
@@ -151,7 +152,7 @@ static void add_piece(uint8_t *bytes, size_t length) {
   else pieces[piece_count++] = (struct iovec){ bytes, length };
 }
 
-/** While the server takes nothing its answers are taken, because it may be waiting for that. */
+/** Sends the queued pieces. While the server accepts no data, its answers are received, because the server may be waiting for this. */
 static void send_pieces(void) {
   for (unsigned first = 0; first < piece_count;) {
     const struct msghdr message = { .msg_iov = pieces + first, .msg_iovlen = piece_count - first };
@@ -175,7 +176,7 @@ static void send_pieces(void) {
   heads_end = 0;
 }
 
-/** What is said besides waits until no frame is on its way. */
+/** Queues a message that is no request, such as a PONG. It is sent when no frame is half sent. */
 void say(struct conn *conn, const uint8_t *bytes, size_t length) {
   if (conn->queue_count == SAID_RING) fail("The server asks too often");
   uint8_t *const copy = conn->said[conn->queue_count];
@@ -189,7 +190,7 @@ static void send_said(void) {
   send_pieces();
 }
 
-/** The request at `at` becomes the server's, with its data as far as it is there. */
+/** Rewrites the request at `at` for the server, and queues it together with the part of its data that has arrived. */
 static void forward(struct door *door, uint8_t *at, size_t data) {
   if (free_count == 0) fail("More than %d requests are in flight", SLOTS_MAX);
   const unsigned index = free_slots[--free_count];
@@ -210,7 +211,7 @@ static void forward(struct door *door, uint8_t *at, size_t data) {
   heads_end += header_bytes;
 }
 
-/** The rest of a large write; others wait. */
+/** Forwards the rest of a large write, while other requests wait. */
 static void stream(struct door *door, size_t left) {
   send_pieces();
   while (left > 0) {

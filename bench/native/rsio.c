@@ -1,6 +1,6 @@
-// RSIO after WELCOME and OPEN (docs/PROTOCOL.md): I/O frames of 16 bytes, each in a slot of its own with a seq that grows by one, and PINGs,
-// which are answered so that the server keeps the path. No trunk: nothing is ever sent a second time. With the feature `digest` there is a
-// CRC-32 behind each header and each body; those that come are not checked.
+// RSIO after WELCOME and OPEN (docs/PROTOCOL.md). Each I/O frame uses a slot, whose seq grows by one with each use. PINGs are answered, so
+// that the server keeps the path. There is no trunk: nothing is sent a second time. With the feature `digest`, a CRC-32 follows each header
+// and each body. The CRCs of received frames are not checked.
 
 #include <string.h>
 
@@ -11,7 +11,7 @@ enum { HEADER_BYTES = 16, SECTOR_BYTES = 512 };
 enum { BYE = 0x06, REFUSE = 0x05, PING = 0x10, PONG = 0x11, NOTIFY = 0x14, READ = 0x30, WRITE = 0x31, ANSWER = 0x80 };
 enum { HEARTBEAT_FIELDS = 5 };
 
-/** Sector and count within its volume, as they stand in the header. */
+/** Returns sector and count of a request within its volume, in the form that the header has. */
 static uint64_t place_of(const struct slot *asked) {
   return asked->offset % volume_bytes / SECTOR_BYTES << 16 | asked->length / SECTOR_BYTES;
 }
@@ -62,7 +62,7 @@ static void read_sealed_answer(struct conn *conn) {
   if (conn->answer.body > 0) conn->answer.body += CRC_BYTES;
 }
 
-/** Bytes of the MessagePack number at `at`; 0: it is none. */
+/** Returns the length in bytes of the MessagePack number at `at`; 0: there is no number at `at`. */
 static size_t number_bytes(const uint8_t *at) {
   if (*at <= 0x7f) return 1;
   switch (*at) {
@@ -74,7 +74,7 @@ static size_t number_bytes(const uint8_t *at) {
   }
 }
 
-/** PONG repeats number and clock, and says how many PINGs were heard; a client has nothing to tell in the other fields. */
+/** Answers a PING. The PONG repeats number and clock, and contains how many PINGs were received. A client sends 0 in the other fields. */
 static void pong(struct conn *conn, const uint8_t *body, uint32_t length, int is_sealed) {
   uint8_t frame[SAID_MAX] = { PONG };
   uint32_t at = 1, filled = HEADER_BYTES;

@@ -1,8 +1,10 @@
-// TLS for the load generator: takes over a connection to a server whose clear part is over, starts TLS 1.3 on it as the client with a PSK,
-// and carries everything between it and one connection at a Unix socket, at which the generator talks in clear. A process for each
-// connection, beside the load, so that the server's CPU time stays the server's.
+// TLS for the load generator. It takes over a connection to a server after the clear part of the handshake, and starts TLS 1.3 on this
+// connection, as the client, with a PSK. It carries all data between this connection and one connection at a Unix socket, over which the
+// generator talks in clear. Each connection has a relay process of its own, so that the server's CPU time does not contain the work of TLS
+// at the client.
 //   tls-relay SOCKET-PATH IDENTITY PSK-HEX [CIPHER-SUITE]     descriptor 3: the connection
-// Prints one line when it listens: the suite of the session. Invariant: no byte is lost, in either direction; the end of one side ends both.
+// Prints one line when it listens: the suite of the session. Invariant: no byte is lost, in either direction; the end of one side ends
+// both.
 
 #define _GNU_SOURCE
 
@@ -73,7 +75,7 @@ static SSL *start_tls(const char *suite) {
   return ssl;
 }
 
-/** The connection of the generator. */
+/** Listens at the Unix socket, and returns the connection of the generator. */
 static int meet(const char *path, const char *suite) {
   struct sockaddr_un address = { .sun_family = AF_UNIX };
   if (strlen(path) >= sizeof address.sun_path) fail("The path is too long: %s", path);

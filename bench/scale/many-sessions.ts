@@ -8,7 +8,7 @@ import { openRsio } from '../load/open-rsio.ts';
 import type { OpenConnection, RsioVolume, Target } from '../load/orders.ts';
 import { FILE_BYTES } from '../workload.ts';
 
-/** The same number for each generator, so that each sends as many requests. */
+/** Each generator has the same number of sessions, so that all generators send the same number of requests. */
 const SESSIONS_EACH = 250;
 /** Concurrent handshakes: fewer than the unproven connections that a server allows for one address. */
 const AT_ONCE = 8;

@@ -43,7 +43,7 @@ interface Scraped {
 
 interface Side {
   readonly title: string;
-  /** Where its metrics are. */
+  /** Address at which the daemon offers its metrics. */
   readonly address: string;
   readonly figure: FigureName;
   readonly load: LoadClient;
@@ -111,7 +111,7 @@ async function start(hosts: Hosts, { parent, cores }: SectionContext): Promise<{
   };
 }
 
-/** A volume has histograms from its first request on. */
+/** Writes, reads and flushes a volume once, because a volume has histograms only after its first request. */
 async function useOnce(client: Host, name: string): Promise<void> {
   const io = await NbdIo.open(client.rsiodPaths.nbdSocket, `${NAMESPACE}/${name}`);
   await io.write(0, Buffer.alloc(BLOCK_BYTES));
@@ -133,7 +133,7 @@ async function compare(
   const scraped: Scraped[] = [];
   for (let turn = 0; turn < WARM_WINDOWS; turn++) await measure([load], shape, turn, times, pids);
   for (let pair = 1; pair <= plan.rounds * PAIRS_PER_ROUND; pair++) {
-    // Each kind comes first equally often.
+    // Windows with a reader and windows without one come first equally often.
     for (const kind of pair % 2 === 0 ? (['with', 'without'] as const) : (['without', 'with'] as const)) {
       const reader = kind === 'with' ? readEverySecond(addresses, scraped) : null;
       rounds[kind].push(await measure([load], shape, pair, times, pids));

@@ -1,5 +1,6 @@
-// How long a thousand clients lose their server when it is killed and restarted: from the kill until the last client has a session again with its
-// volume open. The clients run in this process, each with an address of its own, and consist of rsiod's parts (returning-client.ts).
+// How long a thousand clients lose their server when it is killed and restarted: from the kill until the last client has a session again
+// with its volume open. The clients run in this process, each with an address of its own, and consist of rsiod's parts
+// (returning-client.ts).
 
 import { setTimeout as after } from 'node:timers/promises';
 import { RsError } from '@rsio/common/lib/errors';
@@ -15,7 +16,7 @@ const THERE_MS = 60_000;
 /** Time after which all sessions have started, and the back-off of each client is reset. */
 const SETTLED_MS = 2_000;
 const LOOK_MS = 10;
-/** Clients for each third byte of 127.46.x.y: each client has its own address. */
+/** Number of clients whose addresses 127.46.x.y have the same x. Each client has its own address. */
 const HOSTS_EACH = 250;
 
 interface Away {

@@ -1,5 +1,5 @@
 // A client that returns like rsiod, because it consists of the same parts: a supervisor that connects, proves and retries, a trunk, and an
-// opener that opens the volume again in each new session. It has no frontend, no configuration and no list of volumes. One path.
+// opener that opens the volume again in each new session. It has one path, and no frontend, no configuration and no list of volumes.
 
 import { randomBytes } from 'node:crypto';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
@@ -20,7 +20,7 @@ export interface ReturningNode {
   readonly name: string;
   readonly key: string;
   readonly namespaceid: number;
-  /** Opened read-only, which many may. */
+  /** Name of the volume. It is opened read-only, so that many clients can have it open. */
   readonly volume: string;
 }
 
@@ -30,7 +30,7 @@ const TIMES = { heartbeatMs: HEARTBEAT_INTERVAL_MS, suspectMs: SUSPECT_AFTER_MS,
 const ENDED = 'The bench has measured';
 
 export class ReturningClient {
-  /** Why the server has refused the volume for good; null: it has not. */
+  /** Why the server has refused the volume for good; null: it has not refused the volume. */
   failure: string | null = null;
   private readonly trunk: Trunk;
   private readonly supervisor: PathSupervisor;

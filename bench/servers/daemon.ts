@@ -1,5 +1,5 @@
 // A server that runs in the background, because in the foreground it would serve only one connection. Its pid file identifies it.
-// Invariant: it is ended with the bench, however the bench ends, and only by the pid that it wrote into the bench's own folder.
+// Invariant: the server is ended with the bench, however the bench ends, and only by the pid in the pid file in the bench's own folder.
 
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ const POLL_MS = 20;
 
 export class Daemon {
   readonly pid: number;
-  /** The pid may belong to another process by now. */
+  /** True once the daemon has ended. From then on, the pid may belong to another process. */
   private isGone = false;
 
   private constructor(pid: number) {
@@ -49,7 +49,7 @@ export class Daemon {
     this.isGone = true;
   }
 
-  /** False: it is gone. */
+  /** Sends a signal. Returns false if the daemon has ended. */
   private kill(signal: NodeJS.Signals | 0): boolean {
     try {
       return process.kill(this.pid, signal);

@@ -1,5 +1,5 @@
-// The command lines of NBD servers that offer a file on one port of the loopback interface. Programs, sections and options that only one
-// comparison needs are added there.
+// The command lines of NBD servers that offer a file on one port of the loopback interface. Each comparison adds the programs, sections and
+// options that only it needs.
 
 export const HOST = '127.0.0.1';
 /** Name under which qemu-nbd offers the file. */

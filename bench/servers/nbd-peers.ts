@@ -1,5 +1,5 @@
-// The NBD servers of the comparison, each with its usual access to a file, and the C server that is the upper limit. All of them use the page
-// cache.
+// The NBD servers of the comparison, each with its usual access to a file, and the C server that is the upper limit. All of them use the
+// page cache.
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -12,26 +12,26 @@ export interface Setting {
   /** Folder for everything except the data file. */
   readonly directory: string;
   readonly file: string;
-  /** Those of its rows. */
+  /** The core for the server's process. */
   readonly core: number;
 }
 
 export interface Server {
   readonly id: ServerId;
-  /** With its particularity, such as its access to the file. */
+  /** Name of the server with its particularity, such as its way of accessing the file. */
   readonly title: string;
   readonly pid: number;
   readonly target: Target;
   processes(): number[];
-  /** All of its threads, now and those to come. */
+  /** Pins all threads of the server, also those that start later. */
   pin(cores: readonly number[]): void;
   stop(): Promise<void>;
 }
 
-/** A kind of server: whether it is installed, and how to start it. */
+/** A kind of server. Says what the kind needs to be installed, and how to start the server. */
 export interface Maker {
   readonly id: ServerId;
-  /** Required program and its Debian package; null: part of this repository. */
+  /** Required program and its Debian package; null: the server is part of this repository. */
   readonly needs: { readonly program: string; readonly debianPackage: string } | null;
   start(setting: Setting): Promise<Server>;
 }

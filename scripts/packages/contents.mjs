@@ -1,16 +1,15 @@
-// The packages that `npm run package` builds: programs, manual pages and other files of each. stage.mjs lays them out, deb.mjs and tarball.mjs
-// pack them.
-// Invariant: every program of bin/, every manual page and every unit belongs to exactly one package.
+// The packages that `npm run package` builds: programs, manual pages and other files of each. stage.mjs lays them out, deb.mjs and
+// tarball.mjs pack them. Invariant: every program of bin/, every manual page and every unit belongs to exactly one package.
 
-/** Where the files of a program lie on the target, and which launcher runs which of its files. */
+/** The folder below which the files of all programs lie on the target. */
 export const LIBRARY = 'usr/lib/rsio';
 
 /**
- * `programs`: launcher -> [package, file without ending]. `packages`: the programs' folders below LIBRARY. `files`: source -> place.
- * `folders`: source folders of packages/ that lie below LIBRARY, too. `libraries`: libraries whose files are copied, in addition to those
- * that the programs contain. `settings`: the first configuration file, which the maintainer scripts copy to its place if there is none;
- * null: none. `sameVersion`: packages that this one needs in its own version. `formerly`: packages that had some of these files before this
- * version.
+ * `programs`: maps a launcher to [package, file without ending]. `packages`: the programs' folders below LIBRARY. `files`: maps a source to
+ * its place on the target. `folders`: source folders of packages/ that lie below LIBRARY, too. `libraries`: libraries whose files are
+ * copied, in addition to those that the programs contain. `settings`: the first configuration file, which the maintainer scripts copy to
+ * its place if no such file exists; null: the package has no such file. `sameVersion`: packages that this package needs in exactly its own
+ * version. `formerly`: packages that had some of these files before this version.
  */
 export const PRODUCTS = {
   'rsio-common': {

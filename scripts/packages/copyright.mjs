@@ -15,7 +15,7 @@ export function librariesIn(text) {
   return [...text.matchAll(MODULE)].map(([, name]) => name);
 }
 
-/** `names`: names of libraries, with repetitions. */
+/** `names`: names of libraries; a name may occur several times. */
 export function copyrightOf(names) {
   const libraries = [...new Set(names)].toSorted((a, b) => (a < b ? -1 : 1)).map(describe);
   const holders = ['2026 The RSIO authors', ...libraries.map(({ holder, name, version }) => `${holder} (${name} ${version})`)];
@@ -44,7 +44,9 @@ function indented(text) {
   return lines.map((line) => (line.trim() === '' ? ' .' : ` ${line.trimEnd()}`)).join('\n');
 }
 
-/** pnpm keeps each version of a library in a folder of its own. One version of each is installed. */
+/**
+ * Finds the folder of a library. pnpm keeps each version of a library in its own folder, and only one version of each library is installed.
+ */
 function folderOf(name) {
   const store = join(ROOT, 'node_modules/.pnpm');
   const entry = readdirSync(store).find((one) => one.startsWith(`${name.replace('/', '+')}@`));

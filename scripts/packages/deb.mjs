@@ -14,7 +14,7 @@ const MAINTAINER = 'The RSIO authors <maintainers@rsio.example.org>';
 const SCRIPTS = ['postinst', 'prerm', 'postrm'];
 const WIDTH = 2;
 
-/** Returns the file of the package. `release`: { version, epoch (seconds), architecture }. `libraries`: what stage returned. */
+/** Returns the file of the package. `release`: { version, epoch (seconds), architecture }. `libraries`: the names that stage() returned. */
 export function packDeb(name, product, release, libraries, tree, folder) {
   const { version, epoch, architecture } = release;
   const write = (place, content, mode = 0o644) => {

@@ -1,5 +1,5 @@
 // Checks an OCI image by the rules of hadolint and dockle: its configuration, and each file of its layers. image.mjs fails for an image
-// with faults. Pure but for imageFaults(), which reads an archive with tar. Invariant: each exception for an image is named with its
+// with faults. Pure, except that imageFaults() reads an archive with tar. Invariant: each exception for an image is named with its
 // reason.
 
 import { execFileSync } from 'node:child_process';
@@ -19,7 +19,7 @@ const SHELLS = new Set(['sh', 'bash', 'dash', 'env']);
 /** Characters of tar's list: type and nine rights. */
 const ENTRY = /^([-dlhcbp])([-rwxsStT]{9})\S* +\S+ +\d+(?:,\d+)? +(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\S* +(.+)$/;
 
-/** `image`: the configuration of an OCI image. `port`: TCP port that the program listens on; null: none. */
+/** `image`: the configuration of an OCI image. `port`: TCP port on which the program listens; null: it listens on no port. */
 export function configFaults({ created, config = {}, history = [] }, port) {
   const { User = '', Env = [], Entrypoint = [], Cmd = [], Labels = {}, StopSignal, ExposedPorts = {}, Volumes = {} } = config;
   const faults = [];
@@ -62,7 +62,7 @@ export function fileFaults(list, createdMs) {
   });
 }
 
-/** Faults of an archive that buildah has written; [] if there are none. */
+/** Returns the faults of an archive that buildah has written, as a list. */
 export function imageFaults(archive, port) {
   const folder = mkdtempSync(join(tmpdir(), 'rsio-image-'));
   const read = (digest) => JSON.parse(readFileSync(join(folder, 'blobs', ...digest.split(':')), 'utf8'));

@@ -1,6 +1,6 @@
-// Makes OCI images of the server and of the client, each an archive that podman, docker and skopeo load. No daemon and no registry is needed:
-// mmdebstrap makes a root of Debian with its own Node and the packages installed, and buildah turns it into an image.
-// Invariant: the storage of buildah is below the working folder, so that the images of this machine are not touched.
+// Makes OCI images of the server and of the client, each an archive that podman, docker and skopeo load. No daemon and no registry is
+// needed: mmdebstrap makes a root of Debian with its own Node and the packages installed, and buildah turns it into an image. Invariant:
+// the storage of buildah is below the working folder, so that the images of this machine are not touched.
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ const MIRROR = 'http://deb.debian.org/debian';
 /** Dependencies of the packages, and the programs that install them. */
 const INCLUDED = 'nodejs,perl,iproute2,mount,adduser';
 
-/** `runs`: command of the container. `keeps`: folders that outlive it. `root`: why it starts as root. */
+/** `runs`: command of the container. `keeps`: folders that outlive the container. `root`: why the container starts as root. */
 export const IMAGES = {
   'rsio-server': {
     what: 'rssrv, which serves volumes over the network',
@@ -33,7 +33,7 @@ function isProgramThere(program) {
   return spawnSync('sh', ['-c', 'command -v "$1"', 'sh', program], { stdio: 'ignore' }).status === 0;
 }
 
-/** Says which programs are missing; '' if none. */
+/** Returns a sentence that names the missing programs; '': no program is missing. */
 export function missingForImages() {
   return ['mmdebstrap', 'buildah'].filter((program) => !isProgramThere(program)).join(', ');
 }

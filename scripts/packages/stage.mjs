@@ -1,5 +1,5 @@
 // Lays out the files of a package below a folder, as they lie on the target: bundled programs, launchers, manual pages, units, completion,
-// log rotation, the first configuration file, licences. Nothing in it needs the checkout or a node_modules.
+// log rotation, the first configuration file, licences. None of these files needs the checkout or a node_modules.
 // Invariant: the same commit gives the same bytes, modes and names.
 
 import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
@@ -52,7 +52,7 @@ export async function stage(name, product, version, folder) {
   return [...libraries, ...product.libraries];
 }
 
-/** A page that only refers to another one becomes its copy, because the other one may be in another package. */
+/** Returns the text of a page. If a page only refers to another page, it becomes a copy of that page, which may be in another package. */
 function manualPage(file) {
   const text = readFileSync(join(MANUAL, file), 'utf8');
   const [, other] = /^\.so (\S+)\s*$/.exec(text) ?? [];
@@ -105,7 +105,7 @@ function listOf(folder) {
   }
 }
 
-/** `name`: of the daemon. koffi finds its binary beside its own folder, so that no node_modules is needed. */
+/** `name`: name of the daemon. koffi finds its binary beside its own folder, so that no node_modules is needed. */
 function stageFfi(name, folder) {
   const from = realpathSync(join(ROOT, 'packages', name, 'node_modules/koffi'));
   const to = join(folder, LIBRARY, name, 'ffi');

@@ -4,7 +4,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 
-/** Returns the file. `trees`: one below the other, so that a later one may not replace a file of an earlier one. */
+/** Returns the path of the archive. `tree`: the folder below which all packages are staged. */
 export function packTarball(release, tree, folder) {
   const { version, epoch, architecture } = release;
   const file = join(folder, `rsio-${version}-linux-${architecture}.tar.gz`);

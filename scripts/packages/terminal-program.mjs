@@ -1,6 +1,7 @@
-// Bundles crsio for a package. In a checkout it runs from its modules, because its terminal library loads its widgets by computed names and
-// its terminal descriptions from its own folder. Here the names are completed, and the descriptions lie beside the program. Invariant: the
-// target needs no further module, except two that blessed loads only for a widget that crsio does not use.
+// Bundles crsio for a package. In a checkout, crsio runs unbundled. Its terminal library, blessed, computes the names of the widget modules
+// that it loads, and reads terminal descriptions from its own folder. For the bundle, this file completes the computed names, and puts the
+// descriptions beside the program. Invariant: the target needs no further module, except two that blessed loads only for a widget that
+// crsio does not use.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,7 +22,7 @@ const COMPUTED = "require('./widgets/' + file)";
 
 /** Files below the folder of the program, with their content. */
 export async function bundledTerminalProgram() {
-  // Imports late, because this file is loaded before esbuild is installed.
+  // esbuild is imported here and not at the top, because this file is loaded before esbuild is installed.
   const { build } = await import('esbuild');
   const { outputFiles } = await build({
     entryPoints: [join(ROOT, 'packages/crsio/dist/main.js')],
