@@ -17,7 +17,7 @@ import { SimStateFile } from '../storage/sim-state-file.ts';
 import { type SimVolume, served } from './sim-volume.ts';
 import type { SimVotes } from '../votes/sim-votes.ts';
 
-/** The origin of a client process's grant. */
+/** How a client process has asked for a volume, so that its later grant can be judged. */
 interface Claim {
   readonly client: number;
   readonly how: HowTaken;
@@ -123,7 +123,7 @@ export class SimMachine {
   /** Called when the server handles a client's OPEN of a volume. */
   claimed(volume: SimVolume, claimant: SimClaimant, how: HowTaken): void {
     const unsettledSince = volume.judge.unsettledSince(this.incarnationOf(volume.id));
-    // For a replica, the claim of its mirror has ended the earlier hold.
+    // A replica is always taken by force, because the claim of its mirror has ended the earlier hold.
     const given = volume.replica === null ? { how, unsettledSince } : { how: 'force' as const, unsettledSince: null };
     this.claims.set(keyOf(volume, claimant), { client: claimant.client, ...given });
   }
