@@ -1,5 +1,5 @@
 // Tests what a peer can send before its proof: the server ends the connection as it should, and no other client is affected. Tests of
-// limits per address (connections, failures) use addresses of their own.
+// limits for one address (of connections and of failures) use their own addresses.
 
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -90,7 +90,7 @@ describe('bytes that are no handshake', () => {
     reader.request({ op: OP.READ, handle: 1, seq: 1, count: 1 });
     await expectDropped(reader, /READ does not belong to the handshake/);
     const huge = await stranger();
-    // The bytes of this frame that a message would use for its length say 4 GiB.
+    // This frame is no message. At the place where a message has its length, it has a number that means 4 GiB.
     huge.request({ op: OP.READ, handle: 1, seq: 1, lba: 0xffffffff0000 });
     await expectDropped(huge, /READ does not belong to the handshake/);
     const writer = await stranger();
@@ -241,7 +241,7 @@ describe('a handshake that fails', () => {
       if (time % 3 === 0) peer.reset();
       else if (time % 3 === 1) peer.close();
       else peer.socket.end();
-      // Varies the time, so that sometimes the last session has just ended and the process of the next one is starting.
+      // The wait varies, so that sometimes the last session has just ended and the process of the next session is starting.
       await new Promise((resolve) => setTimeout(resolve, (time * 7) % 60));
     }
   });
@@ -249,7 +249,7 @@ describe('a handshake that fails', () => {
 
 describe('too many, too often, too slow', () => {
   it('a silent peer, and one that sends only HELLO, are closed after PROOF_TIMEOUT_MS', async () => {
-    // Takes the time before sending, because the server may receive the bytes before this process continues.
+    // The time is taken before sending, because the server may receive the bytes before this process continues.
     const startMs = performance.now();
     const silent = await stranger();
     const halfway = await stranger();

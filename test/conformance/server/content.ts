@@ -18,7 +18,7 @@ async function read(path: RawClient, handle: number, lba: number, sectors: numbe
   return (await answered(path, { op: OP.READ, handle, lba, count: sectors })).body;
 }
 
-/** A case in which ZERO with these flags zeroes a range, and changes no byte before or after it. */
+/** Makes a case in which ZERO with these flags must zero a range, and change no byte before or after the range. */
 function zeroes(id: string, expects: string, flags: number, sectors: number, count: number): ServerCase {
   const run = async (target: Target): Promise<void> => {
     const handle = await target.handle();

@@ -1,5 +1,5 @@
-// Another build of the server: a copy of the built programs in another folder with another version, like the package of a next version.
-// Third-party code is linked, not copied. The drill decides when it starts.
+// Another build of the server, in place of the next version of the package: a copy of the built programs in another folder, with another
+// version number. Third-party code is linked, not copied. The drill decides when it starts.
 
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -32,14 +32,14 @@ export class OtherBuild {
     writeFileSync(file, JSON.stringify({ ...facts, version: `${facts.version}-other` }));
   }
 
-  /** Makes the build, which is removed when the hosts are cleaned. */
+  /** Makes the build. It is removed when the hosts are cleaned. */
   static make(hosts: Hosts): OtherBuild {
     const build = new OtherBuild();
     hosts.onClean(() => rmSync(build.directory, { recursive: true, force: true }));
     return build;
   }
 
-  /** Starts its rssrv on the root of a host, as Host.start starts ours. */
+  /** Starts rssrv of this build on the root of a host, as Host.start does with rssrv of the checkout. */
   async startServer(host: Host, args: readonly string[] = []): Promise<void> {
     const launcher = path.join(this.directory, 'bin/rssrv');
     wellOf(launcher, await run(launcher, ['--root', host.root, ...args], { timeoutMs: START_MS, env: host.environment() }));

@@ -15,7 +15,10 @@ export interface ProxyEnd {
 export interface Faults {
   readonly toServer?: WayFaults;
   readonly toClient?: WayFaults;
-  /** New connections: carried (default), reset at once, or accepted and never carried nor answered. */
+  /**
+   * What happens to new connections. `carry` (default): they are carried. `refuse`: they are reset at once. `swallow`: they are accepted,
+   * and their bytes are dropped.
+   */
   readonly newConnections?: 'carry' | 'refuse' | 'swallow';
 }
 
@@ -60,7 +63,7 @@ export class ChaosProxy {
     return { ...this.counts, open: this.pairs.size, toServer: { ...this.toServer.stats }, toClient: { ...this.toClient.stats } };
   }
 
-  /** Sets the faults from now on. A connection that has lost bytes stays broken, see chaos-line.ts. */
+  /** Sets the faults from now on. A connection that has lost bytes stays broken (chaos-line.ts says why). */
   set(faults: Faults): void {
     this.newConnections = faults.newConnections ?? 'carry';
     this.toServer.set(faults.toServer ?? {});
