@@ -54,8 +54,8 @@ const TEXTS: Readonly<Record<DaemonProgram, string>> = { rssrv: RSSRVCFG, rsiod:
 type How = 'start' | '--check' | 'read';
 
 /**
- * Expects that the daemon refuses to start with this error and leaves nothing behind. `how`: whether to start the daemon, which is compared
- * with `--check` and the reader, or only to call the reader.
+ * Expects that the daemon refuses to start with this error and leaves nothing behind. `how`: whether to start the daemon, to run it with
+ * `--check`, or to call the reader. All three must report the same.
  */
 async function expectRefused(host: Host, program: DaemonProgram, line: RegExp, how: How = 'start'): Promise<void> {
   const file = daemonPaths(host.root, program).configFile;

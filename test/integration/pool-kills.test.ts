@@ -1,6 +1,6 @@
 // kill -9 of rssrv at each step of each change of a pool's files. RSIO_TEST_KILL_AT, which rssrv heeds only with --test, names the step.
-// The next start must find the state before or after the change, and no file that belongs to no volume. Kills at random times under load
-// are in pools.test.ts; the same steps without a process are in packages/rssrv/src/pools/pool-stops.test.ts.
+// The next start must find the state before or after the change, and no file that belongs to no volume. pools.test.ts has kills at random
+// times under load, and packages/rssrv/src/pools/pool-stops.test.ts tests the same steps without a process.
 
 import { mkdirSync, readdirSync } from 'node:fs';
 import path from 'node:path';
@@ -20,7 +20,7 @@ let host: Host;
 let pool: string;
 
 beforeEach((context) => {
-  // rssrv needs perl to lock a pool, and uses no pool without a lock.
+  // rssrv locks pools with perl, and uses a pool only if it has locked it.
   needPrograms(context, 'perl');
 });
 
@@ -66,7 +66,7 @@ async function call([method, params]: Call, name: string): Promise<unknown> {
   return await ask(host.rssrvPaths.controlSocket, method, { universe: 0, name, ...params });
 }
 
-/** The volumes and removed volumes, which must be all that the pool contains. */
+/** Returns the volumes and removed volumes. Expects that the pool contains nothing else. */
 async function state(): Promise<string[]> {
   const { volumes, removed } = await callServer(host.rssrvPaths.controlSocket, 'volume-list', { pool: null });
   const { pools } = await callServer(host.rssrvPaths.controlSocket, 'pool-list', {});
@@ -100,7 +100,7 @@ it('the next start finds the state before or after, and the change can be made',
       for (const one of prepare) await call(one, name);
       before = await state();
       await expect(call(change, name), `${verb} at ${step}`).rejects.toThrow();
-      // Starts rssrv again, which would fail if the killed server still ran.
+      // The start would fail if the killed server still ran.
       await host.start('rssrv', ['--test']);
       const found = await state();
       const wasMade = JSON.stringify(found) !== JSON.stringify(before);
@@ -110,8 +110,7 @@ it('the next start finds the state before or after, and the change can be made',
         await call(change, name);
       }
       const after = await state();
-      // The result of a change does not depend on the kill: only this volume differs, whether the change was made before or after the
-      // crash.
+      // The result is the same whether the change was made before or after the kill, except for this volume.
       const differs = after.filter((line) => !before.includes(line));
       expect(differs, `${verb} at ${step}`).toHaveLength(1);
       if (wasMade) expect(after).toEqual(found);

@@ -29,12 +29,12 @@ interface Phase {
   readonly listenerMiB: number;
   readonly descriptors: number;
   readonly error: string | null;
-  /** `newClients`: number of new good clients that connected during the measurement. `greeted`: how many of them got a CHALLENGE. */
+  /** `newClients`: number of new good clients that tried to connect during the measurement. `greeted`: how many of them got a CHALLENGE. */
   readonly newClients: number;
   readonly greeted: number;
 }
 
-/** Connects as one new good client after the other, each from its own address, until `isOver` returns true. */
+/** Connects as one new good client after the other, from an address that no hostile peer uses, until `isOver` returns true. */
 async function askAsNewClients(scene: PeersScene, isOver: () => boolean): Promise<{ newClients: number; greeted: number }> {
   const [from = ''] = scene.unblamed(1);
   const { server, node, nodekey, namespaceid } = scene.target;

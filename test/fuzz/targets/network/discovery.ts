@@ -82,7 +82,7 @@ function run(input: Buffer): boolean {
     const key = hasKey ? KEY : null;
     const asked = judgeRead(bytes, key);
     judgeAnswer(responder.answerTo(bytes, `127.45.0.${arg & 15}`, nowMs), asked, bytes, key, isSignedOnly);
-    // For each of the 16 source addresses: whether it has sent a signed datagram.
+    // A kept source is one of 16 addresses, with or without signed datagrams.
     expectThat(responder.sourcesKept <= Math.min(32, DISCOVERY_SOURCES_MAX), `${responder.sourcesKept} sources are remembered`);
   }
   const counted = Object.values(responder.counts).reduce((sum, count) => sum + count, 0);

@@ -35,7 +35,7 @@ function identity(hasServerkey: boolean) {
   };
 }
 
-/** Bit in the argument of a PROOF: the address has already failed too many proofs. */
+/** Argument of a PROOF whose node has already failed too many proofs. */
 const LIMITED = 1;
 
 /** Uses the same nonces each time, so that valid proofs can be made in advance. */
