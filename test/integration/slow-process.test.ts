@@ -32,8 +32,7 @@ interface Frontend {
 interface Scene {
   readonly server: Host;
   /**
-   * `hung`: volume on the file system that freezes. The other frontend is for a volume elsewhere, which another client uses through the
-   * same server process.
+   * `hung`: volume on the file system that freezes. `well`: volume elsewhere, which another client uses through the same server process.
    */
   readonly hung: Frontend;
   readonly well: Frontend;

@@ -1,5 +1,5 @@
-// The NBD frontend alone, over a volume in memory, against independent NBD clients. The oracles are what those programs report, and the
-// volume's own content and record of requests. Volumes of real servers are in nbd-programs.test.ts.
+// The NBD frontend alone, over a volume in memory, against independent NBD clients. The tests judge by the reports of these programs, and
+// by the content and the recorded requests of the volume. nbd-programs.test.ts has volumes of real servers.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
