@@ -1,6 +1,7 @@
-// `npm run restarts`: the effect on a client's I/O and data when its server is killed, crashes with its machine, is replaced by another
-// build, or loses its storage: each event is repeated N times, with fio with verification and an exact comparison. It prints how long I/O
-// paused, and every error. The drills are in test/support/drills. Invariant: the exit code is 0 exactly when every run was without error.
+// `npm run restarts`: measures what happens to a client's I/O and data when its server is killed, crashes with its machine, is replaced by
+// another build, or loses its storage: each event is repeated N times, with fio with verification and an exact comparison. It prints how
+// long I/O paused, and every error. The drills are in test/support/drills. Invariant: the exit code is 0 exactly when every run was without
+// error.
 
 import { randomInt } from 'node:crypto';
 import { availableParallelism, loadavg } from 'node:os';

@@ -86,7 +86,7 @@ it('writes wait, the log and the list say so, also over a restart, and the load 
   // The server refuses to create a volume, because there is no room for the manifest. No part of the volume remains.
   await expect(create('other', 8 * MIB)).rejects.toThrow(`Pool fast at ${pool} cannot be changed (ENOSPC): free space there`);
   expect(readdirSync(`${pool}/volumes`)).toHaveLength(2);
-  // Changes that free space run nevertheless.
+  // Changes that free space are possible although the pool is full.
   await host.rsadmWell('volume', 'remove', 'old', '--yes');
   expect(await host.rsadmWell('volume', 'purge', '--yes')).toBe('old@0, 1.0M, deleted for good from pool fast\n');
   expect(readdirSync(`${pool}/removed`)).toHaveLength(0);

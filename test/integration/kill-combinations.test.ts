@@ -24,7 +24,7 @@ const IMAGE = 'storage/oracle.img';
 /** Random id, so that another test run on this machine uses another volume. */
 const MEMORY_ID = randomUUID();
 
-/** Duration of fio for all kills; a busy machine may need minutes. */
+/** fio runs for at most this time, during all kills. A busy machine may need minutes for them. */
 const LONG_SECONDS = 900;
 
 const hosts = useHosts('file');

@@ -107,7 +107,7 @@ it('a killed server is replaced under writes, and the mirror then survives the o
   for (let offset = 0; offset < SIZE; offset += MIB)
     expect((await io.read(offset, MIB)).equals(model.subarray(offset, offset + MIB)), `at ${offset}`).toBe(true);
   await waitFor(async () => (await inSync()) === 'pi-4', SOON_MS, 'the mirror goes on without pi-1');
-  // The witness and pi-4 are most of the voters, so the mirror is attached again with them alone.
+  // The witness and pi-4 are a majority of the voters, so that the mirror can be attached again with only these two.
   io.close();
   await client.kill('rsiod');
   await client.start('rsiod');

@@ -20,7 +20,7 @@ const MIB = 1024 * 1024;
 const BLOCK = 4096;
 const TEST_MS = 240_000;
 const SIZE_MIB = 8;
-/** Number of backups: a full one, and so many incremental ones that there are some between the first and the last. */
+/** Number of backups: a full one and several incremental ones, so that some backups are neither the first nor the last. */
 const GENERATIONS = 5;
 const RESTORED = GENERATIONS - 2;
 /** Pause between writes during a backup. Hundreds of writes still overlap with the backup, but leave it enough processor time. */

@@ -1,5 +1,5 @@
 // The files for Prometheus and Grafana, and the page about metrics: they use only metrics and labels that exist, the rules pass their
-// tests, and the page describes every metric. With UPDATE_METRICS=1, the test writes the table of the page anew.
+// tests, and the page describes every metric. With UPDATE_METRICS=1, the test writes the table of the page again.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

@@ -220,7 +220,7 @@ interface Struck {
   strike(): Promise<void>;
 }
 
-/** Remains of a client that has lost the mirror. */
+/** What is left of a client that has lost the mirror. */
 interface Left {
   readonly client: ClientMachine;
   readonly database: Database;

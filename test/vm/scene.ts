@@ -1,4 +1,5 @@
-// The two machines, with two links between them, and helpers that all chapters use. install.ts, boots.ts and upgrade.ts have the chapters.
+// The two machines, with two links between them, and helpers that all chapters use.
+// install.ts, boots.ts and upgrade.ts have the chapters.
 
 import type { Machine } from './machine.ts';
 import type { Report } from './report.ts';

@@ -1,5 +1,5 @@
-// Optional programs of the machine that the demo uses: their paths, and the Debian package of each missing one.
-// The shell runs them.
+// Optional programs of the machine that the demo uses: finds their paths, and names the Debian package of a missing program. shell.ts runs
+// them.
 
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';

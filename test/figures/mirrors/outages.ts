@@ -9,7 +9,7 @@ const SIZE = 64 * MIB;
 const WARM_UP_MS = 1_500;
 const BEFORE_MS = 1_000;
 const AFTER_BOUND_MS = 1_500;
-/** The load continues for this time after the return of a server, because the mirror may still remove a replica then. */
+/** The load continues for this time after the return of a server, because the mirror may remove a replica even after the return. */
 const AFTER_RETURN_MS = 3_000;
 const AWAY_MS = 1_000;
 /**

@@ -82,7 +82,7 @@ function sample(links: readonly Link[], processes: Processes): Sample {
   };
 }
 
-/** Counters of the cards in the network namespace of this process, since the cards were made. */
+/** Reads the byte counters of the cards in the network namespace of this process. They count from the making of the cards. */
 function cardBytes(pid: number, devices: readonly string[]): LinkBytes[] {
   const lines = readFileSync(`/proc/${pid}/net/dev`, 'latin1').split('\n');
   return devices.map((device) => {

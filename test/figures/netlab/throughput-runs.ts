@@ -52,7 +52,7 @@ function gigabits(count: number): number[] {
   return Array.from({ length: count }, () => GIGABIT);
 }
 
-/** Measures one load over links of these rates, after a preparation of the links. */
+/** Makes links of these rates, prepares them, and measures one load over them. */
 async function carried(
   netlab: Netlab,
   rates: readonly number[],

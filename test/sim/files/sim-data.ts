@@ -6,7 +6,7 @@ import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { MappedExtent } from '@rsio/rssrv/pools/disk/data-file';
 import type { SimStorage } from '../storage/sim-storage.ts';
 
-/** FIEMAP_EXTENT_SHARED. */
+/** The flag FIEMAP_EXTENT_SHARED of the kernel: the blocks of an extent are shared with another file. */
 const SHARED = 0x2000;
 const ZEROS = Buffer.alloc(SECTOR_BYTES);
 

@@ -12,7 +12,7 @@ export interface Mount {
   readonly stepMs: number;
   /** The present listener process. */
   process(): SimProcess;
-  /** Called after each call; a fault may come now. */
+  /** Called after each call of node:fs, so that a fault can begin at this moment. */
   stepped(): void;
 }
 

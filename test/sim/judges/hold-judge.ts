@@ -18,9 +18,9 @@ export interface Decided {
 
 interface Grant extends Decided {
   readonly atMs: number;
-  /** The client has released it. */
+  /** Whether the client has released the hold. */
   released: boolean;
-  /** The last incarnation of the storage in which the holder had sent its whole log; null: none yet. */
+  /** The last incarnation of the storage in which the holder has sent its whole log; null: it has not done so in any incarnation. */
   settledIn: string | null;
 }
 
@@ -41,7 +41,7 @@ export class HoldJudge implements HoldWatch {
     this.nowMs = nowMs;
   }
 
-  /** The current hold; null: none yet. */
+  /** The current hold; null: no hold was granted yet. */
   get last(): Readonly<Grant> | null {
     return this.grants.at(-1) ?? null;
   }

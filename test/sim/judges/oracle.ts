@@ -79,7 +79,7 @@ export class Oracle {
   private durableUpTo = 0;
   /** Newest submitted change. */
   private readonly newest: Uint32Array;
-  /** Newest executed write, and the server process that executed it. */
+  /** For each sector: `executed` is the newest executed write, and `executedIn` the server process that executed it. */
   private readonly executed: Uint32Array;
   private readonly executedIn: Uint32Array;
   /** For each sector: the changes to zeros whose zeros a read may still return. */
@@ -277,7 +277,7 @@ export class Oracle {
     });
   }
 
-  /** The log is lost, and with it all changes that only the log could restore. */
+  /** The replay log of the user is lost. All changes that only this log could restore are lost too. */
   dropped(): void {
     if (!this.isPending && this.losses.count === 0) return;
     this.drops++;
@@ -434,7 +434,7 @@ export class Oracle {
     this.shown();
   }
 
-  /** The oldest change that may have made the zeros, because no later one is certain; -1: none may. */
+  /** The oldest change that may have made the zeros of the sector, because no later change is certain; -1: no change may have made them. */
   private oldestZeros(sector: number, floor: number): number {
     if (floor === 0) return 0;
     return this.zeros[sector]?.find((number) => number >= floor) ?? -1;
@@ -463,18 +463,18 @@ export class Oracle {
     buffer.fill(stamp, offset, offset + SECTOR_BYTES);
   }
 
-  /** Number of the write that a copy of the volume shows; 0: zeros; null: neither. */
+  /** Number of the write that the sector of a copy contains; 0: the sector has zeros; null: it has neither a write nor zeros. */
   shownIn(copy: Buffer, sector: number): number | null {
     return this.numberOf(copy, sector * SECTOR_BYTES, sector);
   }
 
-  /** The oldest change that a copy may have in a sector whose required change is `floor` or later; 0 or less: none is certain. */
+  /** The oldest change that a copy may have in a sector whose required change is `floor` or later; 0 or less: no change is certain. */
   leastIn(copy: Buffer, sector: number, floor: number): number {
     const number = this.shownIn(copy, sector) ?? 0;
     return number === 0 ? this.oldestZeros(sector, floor) : number;
   }
 
-  /** Number of the write with exactly this content of the sector; 0: zeros; null: neither. */
+  /** Number of the write with exactly this content of the sector; 0: the content is zeros; null: it is neither a write nor zeros. */
   private numberOf(content: Buffer, at: number, sector: number): number | null {
     // Every stamp equals the one before it.
     if (content.compare(content, at + STAMP_BYTES, at + SECTOR_BYTES, at, at + SECTOR_BYTES - STAMP_BYTES) !== 0) return null;

@@ -23,7 +23,7 @@ export class ReaderJudge {
   private readonly there = new Set<string>();
   /** Snapshots whose removal was answered. */
   private readonly removed = new Set<string>();
-  /** Reader -> id of its open snapshot. */
+  /** For each reader: the id of the snapshot that it has open. */
   private readonly open = new Map<string, string>();
   private readonly server: string;
   private readonly nowMs: () => number;

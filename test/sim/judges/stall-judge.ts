@@ -11,7 +11,7 @@ const LATE_MAX_MS = 300;
 
 export class StallJudge {
   private readonly policy: StallPolicy;
-  /** Time since which the volume's I/O is reported as waiting; null: it does not wait. */
+  /** Time since which the volume reports that its I/O waits; null: the volume does not report this. */
   private waitsSinceMs: number | null = null;
   /**
    * Time at which an I/O failed correctly. Other I/O of the volume that fails at the same time is correct too, because all waiting I/O

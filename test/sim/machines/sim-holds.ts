@@ -41,11 +41,11 @@ export interface HoldsPorts {
   readonly process: SimProcess;
   readonly controlMs: number;
   readonly sessionOf: (node: string) => SimSession | undefined;
-  /** Snapshots of the listener; null: it serves none. */
+  /** Snapshots of the listener; null: the listener serves no snapshots. */
   readonly snapshots: () => Pick<ServedSnapshots, 'find' | 'whyMissing'> | null;
   /** Called when the holders of a volume have changed, so that clients ask for the list of volumes. */
   readonly holdersChanged: () => void;
-  /** Called after each step of a take-over; a fault may come now. */
+  /** Called after each step of a take-over, so that a fault can begin at this moment. */
   readonly stepped: () => void;
 }
 
@@ -79,7 +79,7 @@ export class SimHolds {
     machine.starts((volume) => this.holders.holdersOf(volume));
   }
 
-  /** When the oldest change in progress was requested; infinity: none. */
+  /** Time at which the oldest change in progress was requested; infinity: no change is in progress. */
   get oldestMs(): number {
     return Math.min(Number.POSITIVE_INFINITY, ...this.underWay.values());
   }

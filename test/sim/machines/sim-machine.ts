@@ -28,13 +28,13 @@ export class SimMachine {
   readonly file: SimStateFile<HoldsFileContent>;
   readonly volumes = new Map<string, SimVolume>();
   pool: PoolMachine | null = null;
-  /** Pools on simulated file systems; null: none. */
+  /** Pools on simulated file systems; null: the machine has no such pools. */
   stores: StoreMachine<SimVolume> | null = null;
   /** Null: the server is of an older build, and compares nothing. */
   private readonly facts: SimFacts | null;
   /** Called after a crash of the machine; null: no listener. */
   whenCrashed: (() => void) | null = null;
-  /** Votes of the present listener; null: it does not vote for mirrors. */
+  /** Votes of the present listener; null: the listener does not vote for mirrors. */
   votes: SimVotes | null = null;
   private newVotes: (() => SimVotes) | null = null;
   private boots = 1;
@@ -98,7 +98,7 @@ export class SimMachine {
     this.volumes.get(volume)?.incarnationEnded();
   }
 
-  /** As `incarnationEnded`, because a sync has failed. */
+  /** Ends the incarnation of a storage like `incarnationEnded`, because a sync has failed. */
   lost(volume: string): void {
     this.volumes.get(volume)?.lost();
   }

@@ -137,7 +137,9 @@ export class SimServer implements SimHost {
     return true;
   }
 
-  /** The last admitted client process of a node, as seen from outside; null: none. */
+  /**
+   * The client process of a node that the server admitted last, as seen from outside; null: the server has admitted no process of the node.
+   */
   servedClient(node: string): number | null {
     return this.served.get(node) ?? null;
   }

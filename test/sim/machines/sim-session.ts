@@ -33,7 +33,7 @@ export interface SessionHost {
   readonly machine: SimMachine;
   /** Moments of the present listener; null: this world takes no snapshots. */
   readonly moments: () => Moments | null;
-  /** Snapshots of the present listener; null: it serves none. */
+  /** Snapshots of the present listener; null: the listener serves no snapshots. */
   readonly snapshots: () => Pick<SnapshotAnswers, 'answer'> | null;
   /** A sync of a volume failed in a process. */
   lost(volume: string): void;
@@ -62,9 +62,9 @@ export class SimSession {
   /** Called when the process has ended. */
   readonly whenGone: (() => void)[] = [];
   isEnding = false;
-  /** Whether its listener is dead, so that the process will exit. */
+  /** Whether the listener of the process is dead, so that the process will exit. */
   isOrphan = false;
-  /** Time since which the session has no path; null: it has one. */
+  /** Time since which the session has no path; null: the session has a path. */
   silentSinceMs: number | null = null;
   private isClean = false;
   /** Volumes that the session has or is opening, with the epoch of each hold. */

@@ -257,7 +257,7 @@ export class SimUser {
     this.stall.said(word, this.clock.monotonicMs());
   }
 
-  /** Its volume was removed for good. */
+  /** Called when the volume was removed for good. The user ends. */
   ends(): void {
     this.stop();
     this.hasNoVolume = true;

@@ -155,8 +155,8 @@ export class SimVolume implements LossWatch {
   }
 
   /**
-   * Its server has decided a grant. Unless the last holder has released the volume itself, its acknowledged writes are durable at this
-   * time.
+   * The server has decided a grant of the volume. Unless the last holder has released the volume itself, its acknowledged writes are
+   * durable at this time.
    */
   decided(decided: Decided): void {
     const before = this.judge.last;

@@ -2,7 +2,7 @@
 // for. Invariant: it observes and changes nothing.
 
 export interface JudgedMirror {
-  /** Submission time of the oldest I/O in flight; infinity: none. */
+  /** Submission time of the oldest I/O in flight; infinity: no I/O is in flight. */
   readonly oldestMs: number;
   /** Whether the client runs and every storage of the mirror works. */
   readonly isGood: boolean;

@@ -194,7 +194,7 @@ export class MirrorOracle {
     }
   }
 
-  /** The oldest change with zeros that a read may return; null: none. */
+  /** The oldest change to zeros that a read may return; null: a read may not return zeros. */
   private zerosFrom(sector: number, floor: number): number | null {
     if (floor === 0) return 0;
     const keys = this.zeros[sector];
@@ -228,7 +228,7 @@ export class MirrorOracle {
     buffer.fill(stamp, offset, offset + SECTOR_BYTES);
   }
 
-  /** Number of the write with exactly this content of the sector; 0: zeros; null: neither. */
+  /** Number of the write with exactly this content of the sector; 0: the content is zeros; null: it is neither a write nor zeros. */
   private numberOf(content: Buffer, at: number, sector: number): number | null {
     if (content.compare(content, at + STAMP_BYTES, at + SECTOR_BYTES, at, at + SECTOR_BYTES - STAMP_BYTES) !== 0) return null;
     const magic = content.readUInt32BE(at);

@@ -56,7 +56,7 @@ export class SimCache {
     return { told: this.isTold ? this.errors : this.errors - 1 };
   }
 
-  /** Returns the error that this descriptor has not got yet; null: none. */
+  /** Returns the error that this descriptor has not got yet; null: there is no new error for it. */
   tell(descriptor: Descriptor): WriteBackError | null {
     if (descriptor.told === this.errors) return null;
     descriptor.told = this.errors;

@@ -27,7 +27,7 @@ export interface JudgeOptions {
   /** First byte of the JUDGED_BYTES that only this load uses. */
   readonly beginBytes: number;
   readonly flushes: boolean;
-  /** Pause of a lane after each answer, so that it takes no processor from concurrent tests; default: none. */
+  /** Pause of a lane after each answer, so that the load takes no processor from concurrent tests; default: no pause. */
   readonly pauseMs?: number;
 }
 

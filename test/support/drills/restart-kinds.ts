@@ -73,7 +73,10 @@ export async function replace(stage: Stage, build: OtherBuild, how: 'SIGTERM' | 
   if (!build.isOf(server.pid('rssrv')) || !build.isOf(server.worker('big-2'))) throw new Error('The other build does not serve');
 }
 
-/** Lets flushes on FORGETFUL storage fail until the acknowledged writes were sent again and, if the judge flushes, errors were answered. */
+/**
+ * Makes flushes on FORGETFUL storage fail. Ends this when the client has sent the acknowledged writes again and, if the judge flushes, when
+ * enough of its flushes were answered EIO.
+ */
 export async function failFlushes(stage: Stage): Promise<void> {
   const { judge, server } = stage;
   const broken = brokenFileOf(server);

@@ -389,7 +389,7 @@ export class CutDrill {
   /** Compares the present state with the expected state. Only to be called while no lane writes. */
   private async judge(): Promise<void> {
     const socket = this.host.rssrvPaths.controlSocket;
-    // A repeated move may be in progress.
+    // Waits for jobs first, because the repetition of a move may be in progress.
     this.problems.push(...((await this.moved?.settled()) ?? []), ...(this.moved?.leftovers() ?? []));
     for (const name of this.pools.keys()) {
       const { pool } = await callServer(socket, 'pool-check', { name });

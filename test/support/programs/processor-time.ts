@@ -1,4 +1,5 @@
-// Processor time of processes and of the whole machine, from /proc. A process that has ended counts as zero. The callers judge the figures.
+// Processor time of processes and of the whole machine, from /proc.
+// A process that has ended counts as zero. The callers judge the figures.
 
 import { readFileSync } from 'node:fs';
 

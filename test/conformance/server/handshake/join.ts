@@ -1,4 +1,5 @@
-// Cases about further paths of a session, and about the end of paths. holders.ts has the cases about holds after the end of a session.
+// Cases about further paths of a session, and about the end of paths.
+// holders.ts has the cases about holds after the end of a session.
 
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -77,7 +77,7 @@ function early(phase: string, may: (request: Request) => boolean): () => void {
       self.phase = 'ready';
       const request = original(self);
       self.phase = phase;
-      // Counts the request as one that was sent again, so that its answer is counted off correctly.
+      // Counts the request as one that was sent again, because its answer reduces the number of requests that were sent again.
       if (phase === 'resending' && request !== null && isChange(request)) self.resendsInFlight++;
       return request;
     }),
