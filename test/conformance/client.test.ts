@@ -1,5 +1,5 @@
-// The cases in which a server tests rsiod: one daemon, every case's scripted server in a namespace of its own at the same time, and beside
-// them a namespace with a real rssrv, whose I/O must continue whatever the scripted servers do.
+// Runs the cases in which a server tests rsiod. One daemon is connected to the scripted servers of all cases at the same time, each in its
+// own namespace. It is also connected to a real rssrv, whose I/O must continue whatever the scripted servers do.
 
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';

@@ -1,6 +1,6 @@
-// `npm run middleman`: a middleman on one of two encrypted paths flips bits, drops, replays and cuts bytes of either direction, at random
-// from a seed, also in handshakes, while fio writes and verifies over both. It prints the manipulations and their effect on the
-// application. The exit code is 1 if data differed or an I/O failed. Invariant: nothing is left behind, and the seed is printed.
+// `npm run middleman`: a middleman on one of two encrypted paths flips bits, and drops, replays and cuts bytes in both directions, even in
+// handshakes, while fio writes and verifies over both paths. A seed decides the manipulations. It prints the manipulations and their effect
+// on the application. The exit code is 1 if data differed or an I/O failed. Invariant: nothing is left behind, and the seed is printed.
 
 import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';

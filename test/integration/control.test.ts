@@ -162,8 +162,8 @@ it.for(Object.entries(CALLS))('rsconfig --json: %s', async ([name, calls], conte
 });
 
 it('every command with --json is covered above', () => {
-  // test/interop/backup.test.ts checks the output of backup and restore, and mirror-commands.test.ts that of changes of mirrors, because
-  // they have the volumes and servers for these.
+  // Other tests check these commands, because they have the volumes and servers: test/interop/backup.test.ts checks the output of backup
+  // and restore, and mirror-commands.test.ts the output of changes of mirrors.
   const changes = ['create', 'remove', 'force', 'grow', 'add', 'detach', 'replace', 'witness', 'verify'];
   const elsewhere = ['backup', 'restore', ...changes.map((name) => `mirror-${name}`)];
   expect(COMMANDS.filter(({ json }) => json !== undefined)).toHaveLength(Object.keys(CALLS).length + elsewhere.length);

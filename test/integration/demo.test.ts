@@ -18,7 +18,7 @@ const RUN = fileURLToPath(new URL('../../scripts/run.mjs', import.meta.url));
 const DEMO_TIMEOUT_MS = 170_000;
 /** Tools that the launcher of the compiler needs. The demo cannot use them for NBD or ext4. */
 const PLAIN_TOOLS = ['sh', 'env', 'sed', 'uname', 'dirname', 'basename'];
-/** Number of steps without the one or two about block devices. */
+/** Number of steps of a demo without block devices. With block devices, the demo has one or two steps more. */
 const STEPS = 7;
 const RELEASE_MS = 20_000;
 

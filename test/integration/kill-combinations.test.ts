@@ -137,7 +137,7 @@ describe('under one run of fio', () => {
     expect(processes).toBeGreaterThan(1);
     const { errors, longestGapMs } = await volumeStats(client, VOLUME);
     expect(errors).toBe(0);
-    // Expects two server processes: that of the client, and the standby worker.
+    // Waits until there are only two server processes: the worker of the client, and the standby worker.
     await waitFor(() => workersOf(server).length === 2, 10_000, 'There are no more server processes than before');
     report(`kill -9: ${name}`, { 'longest gap ms so far': longestGapMs });
   });

@@ -41,7 +41,7 @@ export async function answered(path: RawClient, request: RawRequest, status: Sta
   return answer;
 }
 
-/** As `answered`, for LIST, OPEN, CLOSE and IOCTL that fail. Returns the sentence in the answer, which must be well formed. */
+/** Like `answered`, for a LIST, OPEN, CLOSE or IOCTL that must fail. Returns the sentence in the answer, which must be well formed. */
 export async function failed(path: RawClient, request: RawRequest, status: StatusName): Promise<string> {
   const { body } = await answered(path, request, status);
   const { sentence } = decodeFailureAnswer(body, 0, body.length);

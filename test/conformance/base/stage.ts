@@ -1,4 +1,4 @@
-// The stage of a client case: one scripted server in a namespace of its own, as rsiod sees it. client.test.ts starts rsiod. Invariants:
+// The stage of a client case: one scripted server in its own namespace, with rsiod as its client. client.test.ts starts rsiod. Invariants:
 // every wait ends at a deadline with an error that says what rsiod shows. Cases count paths and not connections, because rsiod may abandon
 // a handshake with a slow server and try again. For the same reason, a reason that rsiod once showed for a path counts, even if it shows
 // another one later.

@@ -1,5 +1,5 @@
-// The data of READ, WRITE, DISCARD and ZERO: every later READ sees each change, over any path (O2). The statuses of such requests are in
-// io.ts.
+// The data of READ, WRITE, DISCARD and ZERO: every later READ sees each change, over any path (O2). io.ts tests the statuses of these
+// requests.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { IO_MAX_SECTORS, WIDE_UNIT_SECTORS } from '@rsio/protocol/wire/limits';

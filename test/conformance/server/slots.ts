@@ -91,7 +91,7 @@ async function inStep(path: RawClient, slot: number, times: number): Promise<voi
       end();
     };
     const failed = (): void => leave(() => reject(new Error(`The path was closed at seq ${seq}`)));
-    // This listener runs after the one that decodes frames.
+    // This handler of `data` runs after the handler that decodes frames.
     const look = (): void => {
       const isAnswered = frames.some((frame) => frame.op === (OP.FLUSH | ANSWER) && frame.seq === seq % SEQ_MODULUS);
       if (!isAnswered) return;

@@ -11,7 +11,8 @@ import type { Screen } from '../machine/screen.ts';
 import type { Shell } from '../machine/shell.ts';
 
 /**
- * Unmounts all file systems that are on the demo's devices or below its root. Busy ones are unmounted lazily, and their users are named.
+ * Unmounts all file systems that are on the demo's devices or below its root. If a file system is busy, it is unmounted lazily, and the
+ * processes that use it are named.
  */
 export async function releaseMounts(root: string, shell: Shell, screen: Screen): Promise<void> {
   for (const mountPoint of await mountsOn(root)) await attempt(shell, 'umount', mountPoint);

@@ -60,7 +60,7 @@ export class Shell {
     await this.execute(lineOfTool(path, args), path, args, { signal: this.options.signal });
   }
 
-  /** As `tool`, but returns the output, and shows it only if the program fails. */
+  /** Runs a program like `tool`, but returns the output, and shows the output only if the program fails. */
   async quietTool(path: string, ...args: readonly string[]): Promise<string> {
     let said = '';
     try {

@@ -144,7 +144,7 @@ export class SimFaults {
       if (this.healing.delete(once)) end();
     };
     this.healing.add(once);
-    // Short faults are common, but long ones occur too.
+    // The product of two random numbers makes short faults common and long faults rare.
     clock.after(1 + maxMs * random.unit() * random.unit(), once);
   }
 

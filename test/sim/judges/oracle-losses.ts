@@ -28,7 +28,7 @@ export class Losses {
     this.incarnations[sector] = incarnation;
   }
 
-  /** No client will restore the sector, so its content is that of the disk. */
+  /** No client will restore the sector, so that its content on disk counts from now on. */
   isNobodys(sector: number): void {
     this.incarnations[sector] = OVER;
     this.count--;

@@ -297,7 +297,7 @@ export class Oracle {
     for (let sector = 0; sector < this.sectors; sector++) {
       const number = this.numberOf(content, sector * SECTOR_BYTES, sector) ?? 0;
       for (const numbers of [this.floors, this.acked, this.durable, this.answered, this.newest]) numbers[sector] = number;
-      // The sector's zeros may still be those of any change that made zeros.
+      // If the sector has zeros, each change to zeros may have made them, so these changes are kept.
       if (number > 0) this.zeros[sector] = undefined;
     }
   }
@@ -388,8 +388,8 @@ export class Oracle {
   }
 
   /**
-   * Whether the execution is a replay: in a later incarnation, the log sends the last answered changes again, and possibly partly answered
-   * ones.
+   * Whether the execution is a replay. In a later incarnation, the client sends the last answered changes from its log again, and perhaps
+   * changes of which only some segments were answered.
    */
   private isReplay(number: number, sector: number, incarnation: number): boolean {
     const acked = this.answered[sector]!;
@@ -476,7 +476,7 @@ export class Oracle {
 
   /** Number of the write with exactly this content of the sector; 0: the content is zeros; null: it is neither a write nor zeros. */
   private numberOf(content: Buffer, at: number, sector: number): number | null {
-    // Every stamp equals the one before it.
+    // All stamps of the sector must be equal.
     if (content.compare(content, at + STAMP_BYTES, at + SECTOR_BYTES, at, at + SECTOR_BYTES - STAMP_BYTES) !== 0) return null;
     const magic = content.readUInt32BE(at);
     const number = content.readUInt32BE(at + 4);

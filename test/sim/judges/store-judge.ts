@@ -56,7 +56,10 @@ export class StoreJudge {
     this.done++;
   }
 
-  /** Compares all existing snapshots and clones with the kept ones; null: the file is missing. */
+  /**
+   * Judges which snapshots and clones exist, and compares their contents with the kept ones. A content of null means that the file is
+   * missing.
+   */
   look(found: ReadonlyMap<string, Buffer | null>, when: string): void {
     for (const [key, content] of this.kept) {
       if (key === this.leaving) continue;

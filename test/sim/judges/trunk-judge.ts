@@ -10,7 +10,10 @@ import { completionMs, type PathPicture } from '@rsio/protocol/client/paths/sche
  * The time allows for a few checks and a PING.
  */
 export const MOVED_WITHIN_MS = 800;
-/** A path delivers if it has received something within this time, because while a path is silent, the client sends PINGs on all paths. */
+/**
+ * A path counts as delivering if it has received something within this time. A healthy path always has, because the client sends PINGs on
+ * all paths while any path is silent.
+ */
 const DELIVERS_MS = 500;
 /**
  * An idle path counts as forgotten after this many times RATE_PROBE_SHARE requests for each path. One request in RATE_PROBE_SHARE may test
@@ -68,7 +71,7 @@ export class TrunkJudge {
     this.bodyBytes = bodyBytes;
   }
 
-  /** The process is stopped, so that observations in this time do not count. */
+  /** Forgets all observations, because the client's process was stopped and could not act. */
   forget(): void {
     this.begun.clear();
     this.waiting.clear();

@@ -220,7 +220,7 @@ export class SimVolume implements LossWatch {
     if (this.storage.cache.hasDirty) this.judge.breach(`H2: ${node} is given epoch ${epoch} while what was written before is not durable`);
   }
 
-  /** The machine of its server has crashed: none of its processes runs any more. */
+  /** The machine of the server has crashed. No process of the server runs any more. */
   crashed(): void {
     this.storage.crashed();
     this.replica?.map.crashed();

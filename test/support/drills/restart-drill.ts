@@ -37,7 +37,7 @@ export interface Outage {
 
 export interface DrillResult {
   readonly outages: readonly Outage[];
-  /** Breaches: I/O errors, and contents that differ from the acknowledged ones. */
+  /** Sentences about each I/O error, and about each content that differs from the acknowledged one. */
   readonly breaches: readonly string[];
   /** Number of flushes that were answered EIO. */
   readonly flushErrors: number;

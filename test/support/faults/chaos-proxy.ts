@@ -23,7 +23,7 @@ export interface Faults {
 }
 
 export interface ProxyStats {
-  /** Accepted connections, including refused and swallowed ones. */
+  /** Number of accepted connections. Refused and swallowed connections are included. */
   readonly connections: number;
   /** Number of connections that are carried now. */
   readonly open: number;

@@ -1,6 +1,6 @@
-// The counters of one attached volume and of paths, as `rsconfig -m stats --json` prints them: I/O as the client sees it. The counters of a
-// volume start when it is attached, and those of a path with the daemon. The test reads them over the control socket, because it reads them
-// often.
+// The counters of one attached volume and of paths, as `rsconfig -m stats --json` prints them: they count I/O as the client sees it. The
+// counters of a volume start when it is attached, and the counters of a path start with the daemon. The test reads them over the control
+// socket, because it reads them often.
 
 import type { VolumeStats } from '@rsio/common/control/methods';
 import type { FioOutcome, RunningFio } from './fio.ts';
