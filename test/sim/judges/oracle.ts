@@ -55,7 +55,10 @@ export class Oracle {
   /** The incarnation in which the last write of each sector executed first. */
   private readonly bornIn: Uint32Array;
   incarnations = 0;
-  /** Changes with several segments of which at least one, but not all, were answered OK. */
+  /**
+   * Changes with several segments that were not answered OK as a whole. Some of their segments may have been answered OK, and may be in the
+   * log.
+   */
   private readonly partial = new Set<number>();
   /** For each change with several segments: the incarnation of the storage in which it was submitted. */
   private readonly inPieces = new Map<number, number>();
