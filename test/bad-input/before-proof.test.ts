@@ -28,7 +28,7 @@ it('a client may reset or close the connection right after its PROOF, even if no
     if (time % 3 === 0) peer.reset();
     else if (time % 3 === 1) peer.close();
     else peer.socket.end();
-    // Varies the time, so that sometimes the last session has just ended and the process of the next one is starting.
+    // The wait varies, so that sometimes the last session has just ended and the process of the next session is starting.
     await new Promise((resolve) => setTimeout(resolve, (time * 7) % 60));
   }
 });

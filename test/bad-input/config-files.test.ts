@@ -1,6 +1,6 @@
-// Mistakes in the two configuration files, as the administrator sees them: one line with program, file, line, mistake, permitted values and
-// code; exit code 1; nothing runs and nothing is left half-done. Other obstacles to a start are in start.test.ts. For most mistakes, this
-// test calls the reader that the daemons use; for one mistake of each sort, it starts the daemon itself.
+// Mistakes in the two configuration files, as the administrator sees them: the daemon prints one line with program, file, line, mistake,
+// permitted values and code, ends with exit code 1, and leaves nothing half-done. start.test.ts has other obstacles to a start. For most
+// mistakes, this test only calls the reader that the daemons use; for one mistake of each sort, it starts the daemon.
 
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -54,7 +54,8 @@ const TEXTS: Readonly<Record<DaemonProgram, string>> = { rssrv: RSSRVCFG, rsiod:
 type How = 'start' | '--check' | 'read';
 
 /**
- * Expects that the daemon refuses to start with this error and leaves nothing behind. `how`: `--check` and the reader must report the same.
+ * Expects that the daemon refuses to start with this error and leaves nothing behind. `how`: whether to start the daemon, to run it with
+ * `--check`, or to call the reader. All three must report the same.
  */
 async function expectRefused(host: Host, program: DaemonProgram, line: RegExp, how: How = 'start'): Promise<void> {
   const file = daemonPaths(host.root, program).configFile;
@@ -334,7 +335,7 @@ describe.each(['rssrv', 'rsiod'] as const)('the file of %s', (program) => {
     rmSync(file, { recursive: true });
     expect((await run('mkfifo', [file])).code).toBe(0);
     await expectRefused(host, program, /^Configuration FILE is not a regular file: put the configuration file there \[E_CONFIG\]$/);
-    // Removes the file, because the clean-up of the hosts reads it.
+    // The clean-up of the hosts reads the file, so the unusable file must be removed.
     rmSync(file);
   });
 
@@ -353,7 +354,7 @@ describe.each(['rssrv', 'rsiod'] as const)('the file of %s', (program) => {
     );
   });
 
-  // Root may read everything.
+  // Root can read the file in spite of its permissions.
   if (process.getuid?.() !== 0) {
     it('is not readable', async () => {
       const host = hosts.host();

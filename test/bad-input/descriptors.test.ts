@@ -13,7 +13,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 const REMEDY = 'raise the limit of open files (ulimit -n, or LimitNOFILE= in its unit) and restart the program';
 const USUAL_LIMIT = 1024;
 const TIGHTEN_MS = 20;
-/** More connections than a process can accept whose limit was set while it was closing descriptors. */
+/** More connections than a limited process can accept, even if it was closing descriptors when its limit was set. */
 const SILENT_MAX = 64;
 const NO_FILES = 'cannot open files or accept connections (EMFILE): raise the limit';
 
@@ -30,12 +30,15 @@ afterEach(async () => {
   await scene.servesNewcomers();
 });
 
-/** The process may open `more` files until the test ends it. Files that it closes by itself in this time make no room. */
+/**
+ * Limits the process to `more` further descriptors. Returns a function that restores the limit. The limit is a descriptor number, so that
+ * higher descriptors that the process closes make no room.
+ */
 async function limit(pid: number, more: number): Promise<() => Promise<unknown>> {
   const set = (files: number): Promise<string> => runWell('prlimit', [`--pid=${pid}`, `--nofile=${files}:`]);
   let bound = boundFor(pid, more);
   await set(bound);
-  // Restores the limit even if the test fails, so that the next test can use the process.
+  // The limit is restored even if the test fails, so that the next test can use the process.
   onTestFinished(() => set(USUAL_LIMIT).then(ignore, ignore));
   if (more > 0) return () => set(USUAL_LIMIT);
   let tightening = Promise.resolve();
@@ -78,11 +81,12 @@ it('the listener closes connections or refuses them with the reason, and admits 
       peer.close();
     }
   };
-  // The first client gets the standby process.
+  // The first client needs no new process, because it gets the standby process.
   expect(await attempt('venus')).toBe('welcome');
   for (const node of nodes) expect(await attempt(node)).toContain(`The server cannot start a process for a client (EMFILE): ${REMEDY}`);
   await scene.logged(/The server cannot start a process for a client \(EMFILE\): raise the limit/);
-  // Silent connections take the remaining descriptors. Descriptors that the listener closes in this time make no room for them.
+  // Silent connections take the remaining descriptors. Higher descriptors that the listener closes during this make no room for further
+  // connections.
   await limit(scene.host.pid('rssrv'), 3);
   const log = (): string => scene.host.log('rssrv').slice(before);
   const silent: Awaited<ReturnType<Scene['connect']>>[] = [];

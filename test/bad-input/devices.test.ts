@@ -1,7 +1,7 @@
-// Devices that cannot be made, and interference by hand: each causes one line with the remedy, leaves nothing half-done, and affects
-// nothing else. Other obstacles: test/integration/block-devices.test.ts (nodes, mounts, lost loop devices, two volumes of one name, parts
-// of blocks), devices/device-paths.test.ts (names that leave the folder), fuse/fuse-session.test.ts (oversized requests) and
-// rights.test.ts. Invariant: each test leaves nothing attached, because all but the last one share their daemons.
+// Devices that cannot be made, and devices that a user interferes with. Each case causes one line with the remedy, leaves nothing
+// half-done, and affects nothing else. Other obstacles: test/integration/block-devices.test.ts (nodes, mounts, lost loop devices, two
+// volumes of one name, parts of blocks), devices/device-paths.test.ts (names that leave the folder), fuse/fuse-session.test.ts (oversized
+// requests) and rights.test.ts. Invariant: each test leaves nothing attached, because all but the last one share their daemons.
 
 import { existsSync } from 'node:fs';
 import { beforeEach, expect, it } from 'vitest';
@@ -29,7 +29,10 @@ let shared: Promise<DeviceScene> | undefined;
 
 beforeEach((context) => needDevices(context));
 
-/** The volume oracle has a small disk of its own, `own` belongs to another client, and `shown` is read-only with an empty file system. */
+/**
+ * Starts the scene that the tests share. The volume oracle has its own small disk, `own` belongs to another client, and `shown` is
+ * read-only and has an empty file system.
+ */
 function sharedScene(): Promise<DeviceScene> {
   const small = 'mkdir -p "$1"/small; mount -t tmpfs -o size=24m tmpfs "$1"/small';
   shared ??= DeviceScene.begin(hosts, 'block', {
@@ -124,7 +127,7 @@ it(
       expect(full.stderr).toContain('No space left on device');
     }
     await devices.well('cmp -n 4194304 "$1"/first "$2"; dd if=/dev/urandom of="$1"/second bs=1M count=4', host.root, block);
-    // Blocks that have space can be overwritten, and the full disk does not affect the other volume.
+    // Blocks of oracle that have space can still be overwritten, and the full disk does not affect the other volume.
     await devices.well('dd if="$1"/second of="$2" bs=1M oflag=direct conv=notrunc', host.root, block);
     await devices.well('dd if="$1"/second of="$2" bs=1M oflag=direct', host.root, scene.place('other'));
     await devices.well('rm "$1"/small/filler; dd if="$1"/first of="$2" bs=1M seek=64 oflag=direct conv=notrunc', host.root, block);

@@ -1,5 +1,5 @@
-// A server with 10,000 volumes: it starts, its list arrives in frames of the usual bound, a client shows all volumes and uses one, and no
-// process grows out of proportion. The test prints the cost and does not assert it.
+// A server with 10,000 volumes: the server starts, its list arrives in frames of the usual size, a client shows all volumes and uses one of
+// them, and no process grows out of proportion. The test prints the times and does not assert them.
 
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
@@ -13,7 +13,7 @@ import { RawClient } from '../support/peers/raw-peer.ts';
 import { report } from '../support/programs/report.ts';
 
 const VOLUMES = 10_000;
-/** Every so many volumes, one is a file, which takes a descriptor and a lock. */
+/** One of so many volumes is a file, which takes a descriptor and a lock. The others have no storage. */
 const FILE_EVERY = 20;
 const MEMORY_MAX_MIB = 256;
 const hosts = useHosts();

@@ -1,5 +1,5 @@
 // Proven clients that request or send without end: the server's memory stays bounded, the offender is slowed down or loses its path, and
-// the other client's I/O continues meanwhile, not only afterwards.
+// the I/O of another client continues during the attack.
 
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
@@ -15,7 +15,8 @@ import { Scene } from '../support/scenes/scene.ts';
 
 const MIB = 1024 * 1024;
 /**
- * Growth that a worker may have: its output bound, the same amount in buffers of Node and of its pool, and slack for the garbage collector.
+ * A worker may grow by this many bytes: the bound of its output, the same amount for buffers of Node and of its pool, and slack for the
+ * garbage collector.
  */
 const GROWTH_MAX_BYTES = 2 * ANSWERS_QUEUED_MAX_BYTES + 64 * MIB;
 
@@ -120,7 +121,7 @@ it('300 paths that are proved and reset at once', async () => {
     const paths = await Promise.all(Array.from({ length: 15 }, () => scene.join(offender)));
     const twice = await Promise.all(Array.from({ length: 15 }, () => scene.join(offender)));
     for (const path of [...paths, ...twice]) path.reset();
-    // Waits until the server has closed these paths before it opens more: a session has at most 64.
+    // The next paths are opened only when the server has closed these, because a session has at most 64 paths.
     offender.request(...[...paths, ...twice].map((path) => ({ op: OP.FENCE, aux: path.welcome.path })));
     for (let fenced = 0; fenced < 30; fenced++) await offender.next(({ op }) => op === OP.FENCED);
   }

@@ -21,7 +21,7 @@ beforeAll(async () => {
 
 afterAll(() => scene.servesNewcomers());
 
-/** The path that carried the wrong request still works. */
+/** Expects that the path of the wrong request still works. */
 afterEach(async () => {
   expect((await client.call({ op: OP.LIST })).handle).toBe(0);
   expect(client.frames.filter(({ op }) => op !== OP.PING)).toEqual([]);

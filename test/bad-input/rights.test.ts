@@ -1,6 +1,6 @@
-// Daemons of a user who lacks a permission: one line names the missing permission, the location and the remedy. It is an error at the
-// prompt, or a warning if the daemon can run without the permission; everything else is served. Under root, the tests run the daemons as
-// the user nobody.
+// Daemons of a user who lacks a permission: one line names the missing permission, the location and the remedy. The line is an error of the
+// start, or a warning if the daemon can run without the permission and then serves everything else. Under root, the tests run the daemons
+// as the user nobody.
 
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -21,7 +21,7 @@ let network: TestNetwork;
 
 let tried: Promise<boolean> | undefined;
 
-/** Whether others may read the checkout. */
+/** Whether the user nobody may read the checkout. */
 async function isReadable(): Promise<boolean> {
   const [first, ...rest] = [...AS_NOBODY, launcher('rssrv'), '--version'];
   return run(first, rest).then(
@@ -42,13 +42,13 @@ function give(...paths: string[]): void {
   if (isRoot) for (const one of paths) chownSync(one, NOBODY, NOBODY);
 }
 
-/** Makes a folder and its parents below the root, owned by the daemon's user; `mode`: permissions of this user. */
+/** Makes a folder and its parents below the root of the host. They belong to the user of the daemon. `mode`: permissions of the folder. */
 function folder(name: string, mode = 0o755): string {
   const whole = path.join(host.root, name);
   mkdirSync(whole, { recursive: true });
   for (let at = whole; at !== host.root; at = path.dirname(at)) give(at);
   chmodSync(whole, mode);
-  // Otherwise a test that does not run as root could not remove its contents.
+  // The permissions are restored, because otherwise a test that does not run as root could not remove the contents of the folder.
   hosts.onClean(() => chmodSync(whole, 0o755));
   return whole;
 }

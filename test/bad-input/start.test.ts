@@ -25,7 +25,7 @@ function expectOneLine({ code, stdout, stderr }: RunResult, line: RegExp, exitCo
   expect(code).toBe(exitCode);
 }
 
-/** Expects no process, no pid file, no socket, no memory volume. */
+/** Expects that the host has no process, no pid file, no socket and no memory volume. */
 function expectNothingLeft(host: Host): void {
   expect(host.processes()).toEqual([]);
   for (const { runDir } of [host.rssrvPaths, host.rsiodPaths]) {
@@ -150,7 +150,7 @@ describe('rssrv', () => {
     );
   });
 
-  // Root may use every port.
+  // Root may use every port, so that the case exists only for other users.
   if (process.getuid?.() !== 0) {
     it('a port that needs a privilege', async () => {
       const host = hosts.host();
@@ -227,7 +227,7 @@ describe('rssrv', () => {
         stderr: `rsconfig: ${name}: Server big-9 cannot offer it: Volume lost: directory /nowhere does not exist: create it, or correct path = [E_VOLUME]\n`,
       });
     }
-    // The client learns nothing about volumes that are not for it.
+    // The error must not tell the client whether a volume exists that is not for this client.
     for (const name of ['lost@1', 'hidden', 'none']) expect((await host.rsconfig('-a', name)).stderr).toMatch(/E_UNKNOWN_VOLUME\]\n$/);
     mkdirSync(path.join(host.root, 'storage'));
     const text = readFileSync(host.rssrvPaths.configFile, 'utf8');
@@ -241,7 +241,7 @@ describe('rsiod', () => {
   const shared = useHosts('file');
   let server: TestNetwork;
 
-  /** One server for all tests that need one; their clients use it one after the other. */
+  /** Starts one server, which the clients of these tests use one after the other. */
   beforeAll(async () => {
     server = await shared.network(2);
     await startServer(shared.host(), server, { volumes: VOLUMES });

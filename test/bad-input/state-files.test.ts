@@ -1,5 +1,5 @@
-// State files that are damaged, or written by a newer version: the start is refused in one line with file, reason and remedy, and the file
-// is left unchanged. Once the file is restored, everything works, and no byte that was written before is lost.
+// State files that are damaged, or written by a newer version: the daemon refuses to start, prints one line with file, reason and remedy,
+// and does not change the file. Once the file is restored, everything works, and no byte that was written before is lost.
 
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -14,7 +14,7 @@ const hosts = useHosts('file');
 const CONTENT = Buffer.alloc(65_536, 9);
 let host: Host;
 
-/** Attaches and uses a volume and kills its server, so that every state file has content. */
+/** Attaches and uses a volume, and kills the server, so that every state file has content. */
 beforeAll(async () => {
   host = hosts.host();
   const network = await hosts.network(1);
@@ -42,7 +42,7 @@ async function expectRefused(program: DaemonProgram, file: string, damage: (good
   const damaged = damage(good);
   expect(damaged).not.toBe(good);
   writeFileSync(file, damaged);
-  // Events are written by an end of their own.
+  // Files of events do not count, because they are written when the program ends.
   const folderNow = (): string[] => readdirSync(path.dirname(file)).filter((name) => !name.startsWith('events.jsonl'));
   const folder = folderNow();
   const before = host.processes();

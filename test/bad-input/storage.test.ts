@@ -1,6 +1,6 @@
 // Storage that fails under a running server: full, truncated, removed, replaced. The application gets the matching error, and the log names
-// volume, file and remedy. Other volumes are not affected. When the storage recovers, so does the volume, without a restart. The full file
-// systems are small ones in memory, in the server's own mount namespace.
+// volume, file and remedy. Other volumes are not affected. When the storage recovers, so does the volume, without a restart. File systems
+// become full because they are small; they are in memory, in the mount namespace of the server.
 
 import { randomUUID } from 'node:crypto';
 import { readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
@@ -54,7 +54,7 @@ beforeAll(async () => {
   server.writeConfig('rssrv', serverConfig(network, { volumes }));
   await server.start('rssrv');
   pid = server.pid('rssrv');
-  // A slow machine may be silent for three seconds, and no path may die.
+  // No path may die in this test, although a slow machine may be silent for three seconds.
   client.writeConfig('rsiod', clientConfig(network, { defaults: { dead: '12s' } }));
   await client.start('rsiod');
   await client.pathsUp(2);
@@ -62,7 +62,10 @@ beforeAll(async () => {
   other = await open('other');
 });
 
-/** Only the user of the volume notices: the processes are the same, no path was lost, and another volume still works. */
+/**
+ * Expects that only the user of the volume noticed the failure: the processes are the same, no path was lost, and another volume still
+ * works.
+ */
 afterEach(async () => {
   await other.verify(0, 65_536);
   expect(await deathsOfPaths(client, 2)).toEqual([0, 0]);
@@ -81,7 +84,7 @@ async function attached(name: string): Promise<NbdIo> {
   return open(name);
 }
 
-/** Expects that rsconfig -a is refused in this one line. */
+/** Expects that `rsconfig -a` fails and prints only this line. */
 async function expectRefused(name: string, line: string): Promise<void> {
   const { code, stderr } = await client.rsconfig('-a', name);
   expect(stderr).toBe(`rsconfig: osl:${name}@0: ${line}\n`);
@@ -187,7 +190,7 @@ it("no room for the server's state: a client whose hold cannot be stored opens n
   const { holdersFile } = server.rssrvPaths;
   const filler = path.join(atServer(path.dirname(holdersFile)), 'filler');
   expect(() => writeFileSync(filler, Buffer.alloc(MIB))).toThrow('ENOSPC');
-  // The server tells a client no file paths.
+  // The sentence has no file path, because the server tells file paths only to administrators.
   await expectRefused('last', 'The server could not execute the request: the administrator of the server sees why [E_VOLUME]');
   await logged(`Node big-2: State file ${holdersFile} cannot be written (ENOSPC): free space there`);
   await client.rsconfigWell('-d', 'spare');

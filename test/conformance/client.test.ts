@@ -1,5 +1,5 @@
-// The cases in which a server tests rsiod: one daemon, every case's scripted server in a namespace of its own at the same time, and beside
-// them a namespace with a real rssrv, whose I/O must continue whatever the scripted servers do.
+// Runs the cases in which a server tests rsiod. One daemon is connected to the scripted servers of all cases at the same time, each in its
+// own namespace. It is also connected to a real rssrv, whose I/O must continue whatever the scripted servers do.
 
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -21,7 +21,10 @@ const NODE = 'big-2';
 const VERIFY_BYTES = 64 * 1024;
 const RESIDENT_MAX_BYTES = 512 * 1024 * 1024;
 const SHOWN_DEADLINE_MS = 20_000;
-/** Only cases about silence have short time-outs, because all scripted servers share this process and may be slow. */
+/**
+ * The dead times of the sections. `usual` is short and only for cases about silence, because all scripted servers share this process and
+ * may be slow. `well` is for the real server.
+ */
 const DEAD = { long: 'dead = 30s\n', usual: 'dead = 3s\n', well: '12s' };
 const FIRST_HOST = 30;
 const FIRST_NAMESPACEID = 1_000;
@@ -30,7 +33,7 @@ let host: Host;
 let good: NbdIo;
 const stages = new Map<ClientCase, ClientStage>();
 const playing = new Map<ClientCase, Promise<void>>();
-/** Cases whose servers misbehave until the test has read `-m status -v`; all other cases play from the beginning. */
+/** Cases whose servers misbehave until the test has read the output of `-m status -v`. All other cases play from the beginning. */
 const CLOSING = CLIENT_CASES.filter(({ error, hasTwoPaths, id }) => error !== null && !hasTwoPaths && !id.startsWith('client.io.'));
 
 beforeAll(async () => {
@@ -44,15 +47,17 @@ beforeAll(async () => {
   await host.rsconfigWell('-a', '--wait=60s', 'osl:oracle');
   good = await NbdIo.open(host.rsiodPaths.nbdSocket, 'osl/oracle');
   hosts.onClean(() => good.close());
-  // Adds these sections by a reload, because with so many wrong servers a start may take longer than the wait for the prompt on a slow
-  // machine.
+  // A reload adds these sections. If rsiod started with so many wrong servers, the start could take longer than its launcher waits on a
+  // slow machine.
   const sections: string[] = [];
   for (const [index, one] of CLIENT_CASES.entries()) sections.push(await begin(one, index));
   host.writeConfig('rsiod', `${clientConfig(network, { defaults: { dead: DEAD.well } })}\n${sections.join('\n')}`);
   process.kill(host.pid('rsiod'), 'SIGHUP');
   playAll(CLIENT_CASES.filter((one) => ![...CLOSING, ...ALONE_CASES, ...ENDING_CASES].includes(one)));
 
-  /** Starts a case's server; gives the client's sections for it. Both addresses are in the client's first subnet. */
+  /**
+   * Starts the server of a case. Returns the sections for the client's file. Both addresses of the server are in the client's first subnet.
+   */
   async function begin(one: ClientCase, index: number): Promise<string> {
     const { port, subnets } = network;
     const [address = '', further = ''] = subnets.map((subnet) => subnet.address(FIRST_HOST + index));
@@ -86,7 +91,7 @@ afterAll(() => {
 function playAll(cases: readonly ClientCase[]): void {
   for (const one of cases) {
     const played = play(one);
-    // The test of the case reports the failure.
+    // A rejection is ignored here, because the test of the case reports the failure.
     played.catch(() => undefined);
     playing.set(one, played);
   }
@@ -102,7 +107,8 @@ describe('all cases together', () => {
   afterAll(() => playAll(CLOSING));
 
   it('rsconfig -m status -v shows the reason beside the path', async () => {
-    // Each reason must appear in one of several looks, because a slow handshake may hide it until the next one.
+    // The status is read several times, and each reason must appear at least once. A slow handshake may hide a reason until the path has
+    // failed again.
     let missing = CLOSING;
     const look = async (): Promise<boolean> => {
       const status = await host.rsconfigWell('-m', 'status', '-v');

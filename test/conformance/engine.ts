@@ -1,5 +1,5 @@
-// Runs the cases in which a client tests a server: patient ones in parallel, each on a target of its own, the others one after the other on
-// a shared target. Invariant: a failed case leaves nothing behind that affects the next one.
+// Runs the cases in which a client tests a server: patient cases run in parallel, each on its own target, and the others run one after the
+// other on a shared target. Invariant: a failed case leaves nothing behind that affects the next one.
 
 import type { ServerCase } from './base/case.ts';
 import { Target, type TargetOptions } from './base/target.ts';
@@ -7,7 +7,7 @@ import { Target, type TargetOptions } from './base/target.ts';
 export interface Outcome {
   readonly id: string;
   readonly expects: string;
-  /** `skip`: a requirement is missing. */
+  /** Outcome of a case. `skip`: something that the case needs is missing. */
   readonly kind: 'ok' | 'FAIL' | 'skip';
   /** The failure, or the missing requirement. */
   readonly reason: string;
@@ -17,7 +17,7 @@ export function lacks(one: ServerCase, target: Target): string {
   return one.needs.filter((need) => !target.has(need)).join(', ');
 }
 
-/** Runs one case, then checks that the shared session is unharmed. Throws the failure. */
+/** Runs one case, and then checks that the shared session is unharmed. Throws if the case fails or the session is harmed. */
 export async function runCase(one: ServerCase, target: Target): Promise<void> {
   try {
     try {
@@ -41,7 +41,7 @@ export async function runPatient(one: ServerCase, options: TargetOptions): Promi
   }
 }
 
-/** Runs cases and reports each in its order. */
+/** Runs the cases, and reports them in the order of the list. */
 export async function runCases(cases: readonly ServerCase[], options: TargetOptions, tell: (outcome: Outcome) => void): Promise<void> {
   const target = new Target(options);
   const able = cases.filter((one) => lacks(one, target) === '');

@@ -1,5 +1,5 @@
-// `npm run conformance`: the cases in which a client tests a server at any address; a table, and a last line `N passed, N failed`.
-// Invariant: it writes to the given volume and to no other, and only with --yes if that volume is not empty.
+// `npm run conformance`: the cases in which a client tests a server at any address; prints a table, and the last line `N passed, N failed`.
+// Invariant: the suite writes only to the given volume. If this volume is not empty, it writes only with --yes.
 
 import dgram from 'node:dgram';
 import { randomBytes } from 'node:crypto';
@@ -114,7 +114,7 @@ async function optionsOf(values: Values): Promise<TargetOptions> {
   };
 }
 
-/** Throws E_TIMEOUT when the server does not answer exploration. */
+/** Asks the server for the number of its namespace by discovery. Throws E_TIMEOUT if the server does not answer. */
 async function askNamespaceid({ address, port }: { address: string; port: number }): Promise<number> {
   const socket = dgram.createSocket(isIP(address) === 6 ? 'udp6' : 'udp4');
   try {
@@ -124,7 +124,7 @@ async function askNamespaceid({ address, port }: { address: string; port: number
         if (decoded.kind === 'offer') resolve(decoded.message.namespaceid);
       });
     });
-    // A port without a listener gives an error, which ends the wait.
+    // If no program listens on the port, an error arrives. It is ignored, because the wait ends at its deadline.
     socket.on('error', () => undefined);
     const request = { versions: [1], nonce: randomBytes(DISCOVERY_NONCE_BYTES), namespaceid: null, answerBytes: 0 };
     socket.send(encodeDiscover(request, null, DISCOVERY_REQUEST_BYTES), port, address);
@@ -203,5 +203,5 @@ try {
   console.error(`conformance: ${escapeControls(message)} [${code}]`);
   process.exitCode = code === 'E_USAGE' ? 2 : 1;
 }
-// Ends the process although connections remain.
+// The process is ended explicitly, because open connections would keep it alive.
 process.exit();

@@ -1,5 +1,6 @@
 // The cases in which a client tests a server, against a real rssrv, beside a well-behaved rsiod whose I/O must not be affected. The cases
-// that wait for time-outs start first and run in parallel. Only this test checks the expected log lines, because it has the log.
+// that wait for time-outs start first and run in parallel. Only this test checks the expected log lines, because `npm run conformance`
+// cannot read the log of a server.
 
 import { isProgramThere, needPrograms } from '@rsio/common/testing/needs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -14,7 +15,7 @@ import { RESTART_CASES } from './server/restart.ts';
 import { Target, type TargetOptions } from './base/target.ts';
 
 const NAMESPACE_KEY = '0xkey-of-the-whole-namespace';
-// rssrv needs perl to lock a pool, and uses no pool without a lock.
+// rssrv locks pools with perl, and uses a pool only if it has locked it.
 const HAS_PERL = isProgramThere('perl');
 const LOGGED_DEADLINE_MS = 5_000;
 
@@ -30,7 +31,7 @@ function optionsOf(): TargetOptions {
     namespaceid: NAMESPACEID,
     serverkey: null,
     namespacekey: NAMESPACE_KEY,
-    // Leaves out the last node, which the scene uses for new clients.
+    // The last node is left out, because the scene uses it for new clients.
     nodes: RAW_NODES.slice(0, 3).map((node) => ({ node, nodekey: keyOf(node) })),
     volumes: {
       plain: 'conform',
@@ -54,7 +55,7 @@ beforeAll(async () => {
   target = new Target(options);
   for (const one of SERVER_CASES.filter(({ isPatient }) => isPatient)) {
     const run = runPatient(one, options);
-    // The test of the case reports the failure.
+    // A rejection is ignored here, because the test of the case reports the failure.
     run.catch(() => undefined);
     patient.set(one, run);
   }

@@ -1,5 +1,5 @@
-// Tests names, sentences and sections of the suite, so that its report can be read and looked up. server.test.ts and client.test.ts run the
-// cases.
+// The ids, sentences and sections of all cases have the right form, so that readers of a report can look a case up. server.test.ts and
+// client.test.ts run the cases.
 
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';

@@ -1,5 +1,5 @@
-// The data centre at work: real daemons for every server and client of the standard site, each under a root of its own, and the actions of
-// administrators: start, restart, kill, change a file and reload it. The callers judge.
+// The data centre at work: real daemons for every server and client of the standard site, each with its own root. It also has the actions
+// of administrators: to start, restart and kill a daemon, and to change a file and reload it. The callers judge.
 
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -34,7 +34,7 @@ export class DataCentre {
     let dev = port;
     while (dev === port) dev = await freePort(serverAddresses[0] ?? '');
     const storage = mkdtempSync(path.join(tmpdir(), 'rsio-storage-'));
-    // Files that a daemon still has open stay until it ends.
+    // A file that a daemon still has open takes space until the daemon ends.
     hosts.onClean(() => rmSync(storage, { recursive: true, force: true }));
     const site = standardSite({ address, ports: { osl: port, dev }, file: (server, name) => storageFile(storage, server, name) });
     return new DataCentre(hosts, storage, site, address);
@@ -81,7 +81,10 @@ export class DataCentre {
     await this.host(server).start('rssrv');
   }
 
-  /** Kills the listener and starts it again. `waits`: only when its processes have ended; else at once, as a supervisor does. */
+  /**
+   * Kills the listener and starts the next one. `waits`: whether to wait until the processes of the killed listener have ended. Otherwise
+   * the start follows at once, as with a supervisor.
+   */
   async killAndStart(server: SiteServer, waits: boolean): Promise<void> {
     const host = this.host(server);
     await host.kill('rssrv');
@@ -89,7 +92,7 @@ export class DataCentre {
     await host.start('rssrv');
   }
 
-  /** Writes the server's file as the site says (or `text`), sends SIGHUP, and returns all log lines about it. */
+  /** Writes the server's file, by default as the site says, and sends SIGHUP. Returns all log lines about the reload. */
   async reloadServer(server: SiteServer, text = serverFile(server)): Promise<string> {
     const host = this.host(server);
     const outcomes = (): number => (host.log('rssrv').match(/^Reload refused|^Reload: (?!.*\[E_)/gm) ?? []).length;
@@ -115,7 +118,7 @@ export class DataCentre {
     await this.host(client).pathsUp(this.pathCount(client), RELOAD_MS);
   }
 
-  /** Pairs of interfaces on a common subnet. */
+  /** Number of paths of the client: pairs of a client interface and a server interface in the same subnet. */
   private pathCount({ interfaces, logins }: SiteClient): number {
     const far = logins.flatMap(({ sections }) => [...new Set(sections.map(({ server }) => server))].flatMap((server) => server.interfaces));
     return interfaces.flatMap((near) => far.filter((one) => sameSubnet(near.address, one.address))).length;
@@ -127,7 +130,7 @@ export class DataCentre {
   }
 }
 
-/** The site's subnets are /24. */
+/** Whether two addresses are in the same subnet. All subnets of the site are /24. */
 export function sameSubnet(left: string, right: string): boolean {
   return left.slice(0, left.lastIndexOf('.')) === right.slice(0, right.lastIndexOf('.'));
 }

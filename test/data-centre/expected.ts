@@ -1,6 +1,6 @@
 // The expected output of commands for a site whose servers are all reachable and whose paths are all up. It shares no code with the
-// printing code. Only times, instances and path numbers are masked, because the test cannot choose them. `-m status` lists the sections of
-// the file, then further interfaces that servers announced, by namespace and serverid.
+// programs that print. Only times, instances and path numbers are masked, because the test cannot choose these. `-m status` lists the
+// sections of the file, then further interfaces that servers announced, by namespace and serverid.
 
 import { sameSubnet } from './data-centre.ts';
 import type { SiteClient, SiteLogin, SiteServer, SiteVolume } from './site.ts';
@@ -21,7 +21,7 @@ export function sizeBytes(text: string): number {
   return Number.parseInt(text, 10) * (UNITS[text.slice(-1)] ?? 1);
 }
 
-/** `-q` (0), `-qv` (1). */
+/** Expected output of `-q` (verbosity 0) and `-qv` (verbosity 1). */
 export function expectedQuery({ logins }: SiteClient, verbosity: 0 | 1): string {
   return logins
     .map((login, position) => {
@@ -31,7 +31,7 @@ export function expectedQuery({ logins }: SiteClient, verbosity: 0 | 1): string 
     .join('');
 }
 
-/** The servers of the sections, in order of first appearance. */
+/** The servers of the sections, each once, in the order in which they first appear. */
 export function serversOf({ sections }: SiteLogin): SiteServer[] {
   return [...new Set(sections.map(({ server }) => server))];
 }
@@ -47,7 +47,7 @@ export function volumeLine({ name, keys }: SiteVolume): string {
   return `      ${keys['universe'] ?? 0}  ${padded}disk${String(count).padStart(13)} blocks of ${String(blockBytes).padStart(4)} bytes\n`;
 }
 
-/** `-m status`. */
+/** Expected output of `-m status`. */
 export function expectedStatus({ interfaces, logins }: SiteClient): string {
   const ends = remoteEnds(logins);
   return interfaces
@@ -65,14 +65,17 @@ interface RemoteEnd {
   readonly port: number;
 }
 
-/** Remote ends in the order of the view: for each namespace its sections, then the interfaces that its servers announced. */
+/**
+ * The remote interfaces in the order of the output: for each namespace its sections, and then the further interfaces that its servers
+ * announced.
+ */
 function remoteEnds(logins: readonly SiteLogin[]): RemoteEnd[] {
   let learnedPosition = logins.flatMap(({ sections }) => sections).length;
   let sectionPosition = 0;
   return logins.flatMap((login) => {
     const { port } = login.namespace;
     const positions = new Map(login.sections.map((section) => [section, sectionPosition++]));
-    // Leaves out sections for interfaces that their server no longer has.
+    // Sections for interfaces that their server no longer has are left out.
     const named = login.sections
       .filter(({ server, address }) => server.interfaces.some((one) => one.address === address))
       .map((section) => ({ position: positions.get(section) ?? -1, address: section.address, port }));

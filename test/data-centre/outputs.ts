@@ -1,6 +1,6 @@
-// Every output of the commands at the standard site, to the character, as steps that build on each other: names before first contact,
-// views, names that match several volumes, attaching, permissions, holders, one volume on two servers, a volume whose server is away.
-// said.ts explains the placeholders in the texts. Invariant: the printing code makes no expected text.
+// Every output of the commands at the standard site, character by character, in steps that build on each other: names before the first
+// contact, lists, names that match several volumes, attaching, permissions, holders, a volume on two servers, and a volume whose server is
+// away. said.ts explains the placeholders in the texts. Invariant: no expected text is made by the code that prints.
 
 import { strictEqual } from 'node:assert/strict';
 import { NbdIo } from '../support/io/nbd-io.ts';
@@ -36,7 +36,7 @@ function about(id: string, mode: string, ...holders: readonly string[]): string 
   return `          id: {id ${id}}\n          mode: ${mode}\n${lines.map((line) => `          holder: ${line}\n`).join('')}`;
 }
 
-/** -qvv (and with paths -qvvv) of big-2, while no client holds a volume. */
+/** Expected output of -qvv, or of -qvvv if `paths` is true, on big-2 while no client holds a volume. */
 function wholeView(paths: boolean): string {
   const path = (line: string): string => (paths ? `      path: N ${line} connected tx: ok rx: ok\n` : '');
   const exclusive = 'read-write exclusive';
@@ -189,7 +189,7 @@ async function attach(centre: DataCentre): Promise<void> {
   };
   const first = ['osl:oracle@0', 'osl:logs@1', 'osl:pool@2', 'osl:archive@0', 'dev:oracle@0'];
   await says(centre, big2, '-a osl:oracle logs@1 osl:pool@2 archive dev:oracle', { stdout: first.map(line).join('') });
-  // Names a server that rsiod would not choose by itself, so that the choice can be seen.
+  // The command names a server that rsiod would not choose by itself, so that the effect of the name can be seen.
   await says(centre, big2, '-a scratch --server big-5', { stdout: line('osl:scratch@0') });
   await says(centre, big2, '-a data --server big-5', { stdout: line('osl:data@0') });
   await says(centre, big2, '-a data --server big-9', {
@@ -287,7 +287,10 @@ ${oracle}${about('big-9:oracle', exclusive, 'big-2')}${pool}${about('big-9:pool'
   });
 }
 
-/** scratch comes from big-5 and waits for it; archive, which big-5 has too, comes from big-9 and does not wait. */
+/**
+ * Stops big-5. The client uses scratch from big-5, so that I/O on scratch waits. It uses archive from big-9, although big-5 has archive
+ * too, so that I/O on archive does not wait.
+ */
 async function serverAway(centre: DataCentre): Promise<void> {
   const { big2 } = centre.site.clients;
   const { big5 } = centre.site.servers;
@@ -357,14 +360,14 @@ async function detach(centre: DataCentre): Promise<void> {
   await says(centre, venus, '-d ora_db', { stdout: 'ora_db is not attached\n' });
   await says(centre, big6, '-d', { stdout: 'dev:play@0 detached\ndev:a-name-that-is-longer-than-its-column@0 detached\n' });
   await says(centre, big2, '-qvv', { stdout: wholeView(false) });
-  // The volume is free again, also for the client that was refused.
+  // The volume is free again, so that the client that was refused can attach it.
   await says(centre, venus, '-a scratch osl:oracle', {
     stdout: 'osl:scratch@0 attached {nbd osl/scratch}\nosl:oracle@0 attached {nbd osl/oracle}\n',
   });
   await says(centre, venus, '-d', { stdout: 'osl:scratch@0 detached\nosl:oracle@0 detached\n' });
 }
 
-/** Each step builds on those before it; the first two start the daemons. */
+/** Each step builds on all earlier steps. The first two start the daemons. */
 export const OUTPUT_STEPS: readonly OutputStep[] = [
   { name: 'before first contact a server is called by its sections', run: before },
   { name: '-q to -qvvv: three clients see what is theirs, in the order of their files', run: views },

@@ -1,6 +1,6 @@
-// Compares the output of a client's command, to the character, with a text with placeholders for what differs from run to run: {A.10} is an
-// address, {osl} the port of a namespace, {id big-9:oracle} the id of a volume, {nbd osl/oracle} a URI. Times, instances, path numbers and
-// round trips are masked by expected.ts; a holder's address is OWN.
+// Compares the output of a client's command, character by character, with a text that has placeholders for values that differ from run to
+// run: {A.10} is an address, {osl} the port of a namespace, {id big-9:oracle} the id of a volume, {nbd osl/oracle} a URI. Times, instances,
+// path numbers and round trips are masked by expected.ts; the address of a holder is shown as OWN.
 
 import { strictEqual } from 'node:assert/strict';
 import type { DataCentre } from './data-centre.ts';
@@ -23,7 +23,7 @@ export async function says(
   const result = await centre.host(client).rsconfig(...args.split(' '));
   const what = `rsconfig ${args} of ${client.name}`;
   const fill = (text: string): string => filled(centre, client, text);
-  // rsiod tries an absent server again from time to time.
+  // rsiod tries to connect to an absent server from time to time, and the remark then says so for a moment.
   const remarks = masked(result.stderr).replaceAll(' is connecting: see ', ' is down: see ');
   strictEqual(remarks, fill(stderr), `${what}, stderr`);
   strictEqual(withoutHolders(centre, masked(result.stdout)), fill(stdout), what);
@@ -40,7 +40,7 @@ export function filled(centre: DataCentre, client: SiteClient, text: string): st
     .replace(/\{nbd ([^}]+)\}/g, (_, name: string) => centre.host(client).nbdUri(name));
 }
 
-/** A holder's address is that of its first path, so that each of its addresses is accepted. */
+/** Replaces addresses of holders. The server shows the address of a holder's first path, which may be any of its addresses. */
 export function withoutHolders(centre: DataCentre, text: string): string {
   return centre.clients.reduce(
     (rest, { interfaces, logins }) =>

@@ -1,6 +1,6 @@
 // The data centre of the tests as its administrators would describe it: servers, clients, their interfaces, volumes and keys, and the
-// resulting configuration files. Plain data and pure functions; a caller that changes the site writes the files again. data-centre.ts runs
-// the daemons, and expected.ts has the expected output.
+// resulting configuration files. It has only plain data and pure functions. A caller that changes the site must write the files again.
+// data-centre.ts runs the daemons, and expected.ts has the expected output.
 
 export interface SiteInterface {
   readonly name: string;
@@ -9,7 +9,7 @@ export interface SiteInterface {
 
 export interface SiteVolume {
   readonly name: string;
-  /** Further keys of its section. */
+  /** Further keys of the section of the volume. */
   readonly keys: Readonly<Record<string, string>>;
 }
 
@@ -26,7 +26,7 @@ export interface SiteServer {
   readonly serverkey: string | null;
   interfaces: SiteInterface[];
   volumes: SiteVolume[];
-  /** Nodes that may log in. */
+  /** Names of the nodes that may log in. */
   clients: string[];
 }
 
@@ -55,7 +55,7 @@ export function keyOfNode(node: string): string {
   return `0x${node}-secret-of-the-data-centre`;
 }
 
-/** `/etc/dvsc/rssrvcfg` of a server. */
+/** Makes the text of `/etc/dvsc/rssrvcfg` of a server. */
 export function serverFile({ name, namespace, serverid, serverkey, interfaces, volumes, clients }: SiteServer): string {
   return [
     section(`namespace ${namespace.name}`, { namespaceid: namespace.namespaceid, protocol: 'tcp', port: namespace.port }),
@@ -66,7 +66,7 @@ export function serverFile({ name, namespace, serverid, serverkey, interfaces, v
   ].join('\n');
 }
 
-/** `/etc/rscltcfg` of a client. Devices are NBD sockets, so that no test makes nodes. */
+/** Makes the text of `/etc/rscltcfg` of a client. Devices are NBD sockets, so that a test makes no device nodes. */
 export function clientFile({ interfaces, logins }: SiteClient): string {
   return [
     section('defaults', { protocol: 'tcp', device: 'nbd-socket' }),

@@ -1,6 +1,7 @@
-// The site with which every test of the data centre starts. Three servers in two namespaces, three clients, one of them in both; two
-// interfaces each. big-9 of osl and mini-1 of dev run on one machine: same addresses, same serverid, another port. archive and scratch are
-// each one volume on two servers: a read-only file, and a null volume. Both servers of osl have a volume of their own with the name `data`.
+// The site with which every test of the data centre starts. It has three servers in two namespaces and three clients, one of which is in
+// both namespaces. Each has two interfaces. big-9 of osl and mini-1 of dev run on one machine: they have the same addresses and the same
+// serverid, but different ports. The volumes archive (a read-only file) and scratch (a null volume) are each on both servers of osl. Both
+// servers also have their own volume with the name `data`.
 
 import { randomUUID } from 'node:crypto';
 import type { SiteClient, SiteNamespace, SiteServer, SiteVolume } from './site.ts';
@@ -8,7 +9,7 @@ import type { SiteClient, SiteNamespace, SiteServer, SiteVolume } from './site.t
 export interface StandardSite {
   readonly servers: { readonly big9: SiteServer; readonly big5: SiteServer; readonly mini1: SiteServer };
   readonly clients: { readonly big2: SiteClient; readonly venus: SiteClient; readonly big6: SiteClient };
-  /** Ids of volumes by `SERVER:VOLUME`. */
+  /** For each volume, such as `SERVER:VOLUME`: its id. */
   readonly ids: Readonly<Record<string, string>>;
 }
 
@@ -16,7 +17,7 @@ export interface SiteGround {
   /** Address of a host in the first or second subnet. */
   readonly address: (subnet: 0 | 1, host: number) => string;
   readonly ports: { readonly osl: number; readonly dev: number };
-  /** Path of a file on storage that the server of this name has. */
+  /** Path of a file with this name on the storage of the server. */
   readonly file: (server: string, name: string) => string;
 }
 
@@ -59,10 +60,10 @@ export function standardSite(ground: SiteGround): StandardSite {
     clients: {
       big2: client('big-2', 0, [
         { namespace: osl, node: 'big-2', keys: {}, sections: sections(big9, big5) },
-        // rsiod learns the second interface over the first.
+        // The file has only the first interface of the server. rsiod learns of the second one from the server.
         { namespace: dev, node: 'dev-2', keys: {}, sections: sections(mini1).slice(0, 1) },
       ]),
-      // The sections are in another order, which may affect only the order of the output.
+      // venus has its sections in another order. This order may affect only the order of the output.
       venus: client('venus', 1, [{ namespace: osl, node: 'venus', keys: {}, sections: sections(big5, big9) }]),
       big6: client('big-6', 2, [{ namespace: dev, node: 'big-6', keys: {}, sections: sections(mini1) }]),
     },
@@ -76,7 +77,7 @@ function standardVolumes({ file }: SiteGround): Readonly<Record<'big-9' | 'big-5
   const volume = (name: string, keys: Readonly<Record<string, string>>): SiteVolume => ({ name, keys: { id: randomUUID(), ...keys } });
   const fileOf = (server: string, name: string, size: string, more: Readonly<Record<string, string>> = {}): SiteVolume =>
     volume(name, { path: file(server, `${name}.img`), size, ...more });
-  // Volumes on storage that both servers reach.
+  // Volumes on storage that both servers of osl reach.
   const both = [fileOf('big-9', 'archive', '8m', { readonly: 'yes' }), volume('scratch', { type: 'null', size: '64m' })];
   return {
     'big-9': [

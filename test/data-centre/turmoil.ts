@@ -1,6 +1,6 @@
-// Changes of a data centre at work, one after the other, chosen by a seed: servers restarted and killed, volumes added, grown and removed,
-// clients and interfaces added and removed on either side, wrong files in between. After each change, the commands of one client must print
-// what the site says. The caller runs and judges the I/O. Invariant: the same seed makes the same changes.
+// Changes of a data centre at work, one after the other, chosen by a seed: servers are restarted and killed, volumes are added, grown and
+// removed, clients and interfaces are added and removed, and wrong files are loaded. After each change, the commands of one client must
+// print the state that the site describes. The caller runs and judges the I/O. Invariant: the same seed makes the same changes.
 
 import { strictEqual } from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
@@ -12,10 +12,10 @@ import type { DataCentre } from './data-centre.ts';
 import { expectedQuery, expectedStatus, sizeBytes } from './expected.ts';
 import { clientFile, type SiteClient, type SiteInterface, type SiteServer, type SiteVolume, serverFile } from './site.ts';
 
-/** Time within which clients find a restarted server again, on a busy machine. */
+/** On a busy machine, clients find a restarted server again within this time. */
 const SETTLED_MS = 30_000;
 const MIB = 2 ** 20;
-/** Hosts of further interfaces in the subnets. */
+/** Host numbers, in the subnets, of interfaces that are added. */
 const SPARE_SERVER_HOST = 100;
 const SPARE_CLIENT_HOST = 120;
 const BAD_SERVER_EDITS: readonly (readonly [string, string])[] = [
@@ -34,7 +34,7 @@ const BAD_CLIENT_EDITS: readonly (readonly [string, string])[] = [
 
 type Change = (turmoil: Turmoil) => Promise<string>;
 
-/** Changes by name; a run makes each of them several times. */
+/** All changes by name. A run makes each change several times. */
 const CHANGES: Readonly<Record<string, Change>> = {
   'server restarted': (turmoil) => turmoil.restart(),
   'server killed': (turmoil) => turmoil.kill(),
@@ -104,7 +104,7 @@ export class Turmoil {
     return `${server.name}, started ${waits ? 'when its processes had ended' : 'at once'}`;
   }
 
-  /** A client attaches the new volume and detaches it again. */
+  /** Adds a volume. A client attaches it and detaches it again. */
   async addVolume(): Promise<string> {
     const server = this.pickServer();
     const name = `extra${this.made}`;
@@ -193,7 +193,9 @@ export class Turmoil {
     return `if2 of ${client.name} ${isThere ? 'removed' : 'added'}`;
   }
 
-  /** Adds or removes the second section of a server; without it, rsiod learns the interface from the server. */
+  /**
+   * Adds or removes the section for the second interface of a server. Without the section, rsiod learns of the interface from the server.
+   */
   async toggleSection(): Promise<string> {
     const client = this.random.pick(this.centre.clients);
     const login = client.logins[0]!;
@@ -211,7 +213,7 @@ export class Turmoil {
     return `${second.name} of ${client.name} ${isThere ? 'removed' : 'added'}`;
   }
 
-  /** Adds or removes dev at venus, which has no volume of dev attached. */
+  /** Adds the namespace dev to the file of venus or removes it. venus has no volume of dev attached. */
   async toggleNamespace(): Promise<string> {
     const { venus } = this.centre.site.clients;
     const { mini1 } = this.centre.site.servers;
@@ -240,7 +242,7 @@ export class Turmoil {
     return `${to.trim()} at ${client.name}`;
   }
 
-  /** The present or former second interface of a server. */
+  /** The second interface of a server. If it was removed, the interface that it was. */
   private secondOf(server: SiteServer): SiteInterface {
     return this.seconds.get(server)!;
   }
@@ -251,7 +253,7 @@ export class Turmoil {
 
   private async applied(server: SiteServer): Promise<void> {
     const said = await this.centre.reloadServer(server);
-    // A client that is refused at this time is no sign of a fault in the file.
+    // Only lines about the reload count, because a client may be refused at the same time for another reason.
     if (/^Reload refused|^Reload: .*\[E_/m.test(said)) throw new Error(`${server.name} did not take its file: ${said}`);
   }
 
@@ -265,7 +267,7 @@ export class Turmoil {
     const seen = { query: '', status: '' };
     const isRight = (): boolean => seen.query === expectedQuery(client, 1) && seen.status === expectedStatus(client);
     const isSo = async (): Promise<boolean> => {
-      // Asks the control socket until the state fits, because starting commands takes most of the time.
+      // The control socket is asked until the state fits, and only then the command runs, because starting commands takes most of the time.
       seen.status = formatStatus(await host.call('status', {}), 0);
       seen.query = formatQuery((await host.call('query', { refresh: true })).namespaces, 1);
       if (!isRight()) return false;

@@ -1,5 +1,5 @@
 // The turmoil under I/O: on volumes of every client, fio writes blocks with checksums and reads them back while daemons and files change.
-// fio stops at the first error and the first difference. The changes are in turmoil.ts.
+// fio stops at the first error or difference. The changes are in turmoil.ts.
 
 import { type RunningFio, startFio } from '../support/io/fio.ts';
 import type { Host } from '../support/hosts/host.ts';
@@ -8,13 +8,13 @@ import { waitFor } from '../support/programs/wait-for.ts';
 import type { DataCentre } from './data-centre.ts';
 import { Turmoil } from './turmoil.ts';
 
-/** fio ends by itself unless it is stopped. */
+/** fio ends by itself after this time if it is not stopped before. */
 const FIO_SECONDS = 400;
-/** Low enough that the load never reaches the limit of the machine. */
+/** Rate of fio. It is so low that the load never reaches the limit of the machine. */
 const RATE_IOPS = 250;
 
 const FURTHER_WRITES = 50;
-/** fio reads back after this many writes, and each volume gets several times as many. */
+/** fio writes this many blocks before it reads them back. Each volume gets several times as many writes. */
 const BACKLOG = 64;
 const WRITES_MIN = 400;
 const GOES_ON_MS = 20_000;
@@ -28,7 +28,7 @@ interface Load {
 export interface TurmoilOutcome {
   readonly seconds: number;
   readonly verifyReads: number;
-  /** Longest time without any answer on one of the volumes, ms. */
+  /** Longest time in ms for which one of the volumes had no answered I/O. */
   readonly longestGapMs: number;
 }
 
@@ -63,7 +63,7 @@ export async function turmoilUnderLoad(
   await Promise.race([failed, new Turmoil(centre, seed, say).run(count)]);
   const seconds = (performance.now() - startMs) / 1000;
   await Promise.all(loads.map((load) => untilWritten(load, WRITES_MIN)));
-  // Stops all before it waits for the first, because each takes some time to end.
+  // All fio processes are told to stop before the first end is awaited, because each takes some time.
   for (const { fio } of loads) fio.stop();
   const [gaps, reads]: [number[], number[]] = [[], []];
   for (const { host, volume, fio } of loads) {
@@ -75,7 +75,10 @@ export async function turmoilUnderLoad(
   return { seconds, verifyReads: reads.reduce((sum, one) => sum + one, 0), longestGapMs: Math.max(...gaps) };
 }
 
-/** Resolves when FURTHER_WRITES more writes were answered, and at least `inAll` since the volume was attached. Rejects if fio has ended. */
+/**
+ * Resolves when FURTHER_WRITES more writes were answered, and at least `inAll` writes since the volume was attached. Rejects if fio has
+ * ended.
+ */
 async function untilWritten({ host, volume, fio }: Load, inAll = 0): Promise<void> {
   const writes = async (): Promise<number> => {
     const { volumes } = await host.call('stats', {});

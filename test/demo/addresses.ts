@@ -1,5 +1,5 @@
-// Finds addresses in 127.0.0.0/8 that no other demo uses: those in 127.45 and 127.46, else in the next pair of networks, else the same
-// pairs at another port. Invariant: the demo that listens at the cable's address owns the pair, so that two demos never get the same pair.
+// Finds a pair of networks in 127.0.0.0/8 that no other demo uses: first 127.45 and 127.46, then the next pairs, then the same pairs at
+// another port. Invariant: the demo that listens at the address of the cable owns the pair, so that two demos never get the same pair.
 
 import { once } from 'node:events';
 import { createServer } from 'node:net';
@@ -12,11 +12,11 @@ const PAIRS = 10;
 
 export interface DemoAddresses {
   readonly port: number;
-  /** if0 and if1 of the client. */
+  /** Addresses of if0 and if1 of the client. */
   readonly client: readonly [string, string];
-  /** if1 and if2 of the server. */
+  /** Addresses of if1 and if2 of the server. */
   readonly server: readonly [string, string];
-  /** Where the client finds if2 of the server: the near end of the cable. */
+  /** Address of the near end of the cable. The client connects to it to reach if2 of the server. */
   readonly cable: string;
 }
 

@@ -1,5 +1,6 @@
-// The "cable of if1": a TCP relay between the client's second interface and the server's, so that the demo can cut that path without
-// privileges over the machine's network. It never changes bytes. Invariant: while it is cut, nothing passes, and new connections are reset.
+// The "cable of if1": a TCP relay between the client's second interface and the server's, so that the demo can cut this path without rights
+// over the network of the machine. The cable never changes bytes. Invariant: while the cable is cut, no byte passes, and new connections
+// are reset.
 
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { once } from 'node:events';
@@ -34,7 +35,7 @@ export class Cable {
     return this.cutNow;
   }
 
-  /** Resets every connection, and every new one from now on. */
+  /** Resets all connections, and from now on every new connection. */
   cut(): void {
     this.cutNow = true;
     for (const socket of this.sockets) socket.resetAndDestroy();
@@ -56,7 +57,7 @@ export class Cable {
       near.resetAndDestroy();
       return;
     }
-    // Connects from the client's own address, so that the server sees this address.
+    // The connection to the server comes from the client's own address, so that the server sees this address.
     const { remoteAddress } = near;
     const local = remoteAddress === undefined ? {} : { localAddress: remoteAddress };
     const far = connect({ host: this.far.address, port: this.far.port, ...local });

@@ -6,19 +6,19 @@ import type { FileSystem } from './devices/file-systems.ts';
 import type { DemoAddresses } from './addresses.ts';
 
 export const NAMESPACE = 'osl';
-/** Volumes: one with the image, and one for writes. */
+/** DOCS: name of the volume with the image. SCRATCH: name of the volume for writes. */
 export const DOCS = 'docs';
 export const SCRATCH = 'scratch';
 
 const NODE = 'big-2';
-/** Without perl, rssrv cannot lock files; no other program uses the files of the demo. */
+/** Without perl, rssrv cannot lock files. The demo may do without locks, because no other program uses its files. */
 const UNLOCKED = isProgramThere('perl') ? '' : 'unlocked    = yes\n';
 const KEY = '0xbig2-for-the-demo-only';
 
 export interface VolumeFiles {
   readonly docs: string;
   readonly scratch: string;
-  /** File systems on block devices, each with the file of its volume. */
+  /** The file systems that the demo makes on block devices, each with the file of its volume. */
   readonly disks: readonly (readonly [FileSystem, file: string])[];
 }
 

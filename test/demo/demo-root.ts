@@ -13,7 +13,10 @@ export interface DemoRoot {
   remove(): void;
 }
 
-/** Throws E_USAGE if the folder is not empty, and E_SOCKET_PATH if its path is too long for the sockets in it. */
+/**
+ * Makes or takes the folder. Throws E_USAGE if the given folder is not empty, and E_SOCKET_PATH if its path is too long for Unix sockets in
+ * it.
+ */
 export function makeDemoRoot(given: string | undefined): DemoRoot {
   const path = given === undefined ? realpathSync(mkdtempSync(join(tmpdir(), 'rsio-demo-'))) : takeFolder(resolve(given));
   const remove = (): void => rmSync(path, { recursive: true, force: true });
@@ -30,6 +33,6 @@ export function makeDemoRoot(given: string | undefined): DemoRoot {
 function takeFolder(path: string): string {
   mkdirSync(path, { recursive: true });
   if (readdirSync(path).length > 0) throw new RsError('E_USAGE', `Folder ${path} is not empty: give --root an empty or new one`);
-  // The kernel lists mounts by paths without symbolic links.
+  // The path must not contain symbolic links, because the kernel lists mounts by real paths.
   return realpathSync(path);
 }

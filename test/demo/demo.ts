@@ -24,14 +24,14 @@ import type { Screen } from './machine/screen.ts';
 import { Shell } from './machine/shell.ts';
 import { VerifiedIo } from './io/verified-io.ts';
 
-/** How long I/O runs before the cut, while the cable is cut, and after it is mended. */
+/** Duration of each of the three phases of I/O: before the cut, while the cable is cut, and after it is mended. */
 const PHASE_MS = 1_000;
 const CUT_MS = 2_000;
 const PATH_TIMEOUT_MS = 20_000;
 const POLL_MS = 50;
 const LOG_LINES = 20;
 const DISKS = [EXT4, XFS];
-/** The steps with devices take a few seconds, and a few more on a busy machine. */
+/** Time limit of a step with devices. Such a step takes a few seconds, and a few more on a busy machine. */
 const DEVICE_STEP_MS = 60_000;
 /** Limit for each command of the clean-up. */
 const END_COMMAND_MS = 30_000;
@@ -41,7 +41,7 @@ export interface DemoOptions {
   readonly repository: string;
   readonly screen: Screen;
   readonly signal: AbortSignal;
-  /** Use no program except Node. */
+  /** Whether the demo uses no program except Node. */
   readonly bare: boolean;
 }
 
@@ -53,7 +53,7 @@ export class Demo {
   private readonly docsFile: string;
   private claim: Claim | undefined;
   private isExt4 = false;
-  /** Why there are no block devices; null if there are. */
+  /** Why the demo has no block devices; null: it has block devices. */
   private noDevices: string | null = 'nothing is configured yet';
   private readonly filled: FileSystem[] = [];
 
@@ -279,7 +279,7 @@ export class Demo {
 
   private shellUntil(signal: AbortSignal, timeoutMs?: number): Shell {
     const { screen, repository, root, bare } = this.options;
-    // rsiod also runs programs that only administrators have in their PATH.
+    // rsiod also runs programs that are only in the PATH of administrators.
     const env = bare ? process.env : { ...process.env, PATH: systemPath() };
     return new Shell({ screen, repository, root: root.path, signal, env, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
   }

@@ -8,7 +8,7 @@ export interface HintOptions {
   readonly nbdSocket: string;
   readonly docsFile: string;
   readonly hasTool: (name: string) => boolean;
-  /** Block device with a file system, and a mount point for it; null: there is none. */
+  /** A block device with a file system, and a mount point for it; null: the demo has no block device. */
   readonly disk: { readonly device: string; readonly mountPoint: string } | null;
 }
 

@@ -1,6 +1,6 @@
 // The demo, `npm start`: a server and a client as separate processes on this machine, shown step by step. This file handles arguments,
-// signals and exit codes (0; 1: a step failed; 2: wrong usage; 130: interrupted by the user). The steps are in demo.ts. Invariant: however
-// it ends, except by SIGKILL, everything is unmounted, the daemons are stopped and the root is removed first.
+// signals and exit codes (0; 1: a step failed; 2: wrong usage; 130: interrupted by the user). demo.ts has the steps. Invariant: before the
+// demo ends, everything is unmounted, the daemons are stopped and the root is removed, unless SIGKILL ends the demo.
 
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -27,7 +27,7 @@ const OPTIONS = {
   help: { type: 'boolean' },
 } as const;
 
-/** The compiled file is test/dist/demo/main.js. */
+/** The folder of the checkout, seen from the compiled file test/dist/demo/main.js. */
 const REPOSITORY = fileURLToPath(new URL('../../..', import.meta.url));
 const STEPS_TIMEOUT_MS = 180_000;
 const INTERRUPTED = 130;
@@ -38,11 +38,11 @@ function optionsOf(args: readonly string[]) {
 
 type Options = ReturnType<typeof optionsOf>;
 
-/** Aborts on the signals by which a person, the terminal or a time limit ends the demo. */
+/** Returns a controller that aborts on each signal with which a person, the terminal or a time limit ends the demo. */
 function abortOnSignals(): AbortController {
   const controller = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => controller.abort());
-  // The reader of the output has ended (`| head`): ends in order, without a message.
+  // If the reader of the output has ended, as with `| head`, the demo ends in order and without a message.
   process.stdout.on('error', () => controller.abort());
   return controller;
 }

@@ -1,12 +1,12 @@
 // The expected content of a volume, a snapshot or a backup. Invariant: a sector has the bytes of the last answered write, or one of the
-// contents that requests without an answer allow; content that was once read must stay.
+// contents that requests without an answer allow. Once a sector was read, it must keep the content that was read.
 
-/** A write is atomic for this many bytes, and for no more. */
+/** A write is atomic within a sector of this size, and not beyond. */
 export const SECTOR_BYTES = 512;
 
 export class Contents {
   private bytes: Buffer;
-  /** Number of a sector -> contents that it may have in place of `bytes`. */
+  /** For each number of a sector: contents that the sector may have in place of `bytes`. */
   private readonly others = new Map<number, Buffer[]>();
 
   private constructor(bytes: Buffer) {
@@ -31,7 +31,7 @@ export class Contents {
     return copy;
   }
 
-  /** This content in a volume of this size: bytes beyond it are zeros. */
+  /** Returns this content for a volume of another size. Further bytes are zeros. */
   inSize(sizeBytes: number): Contents {
     const copy = this.copy();
     copy.grow(Math.max(sizeBytes, this.sizeBytes));
@@ -62,13 +62,15 @@ export class Contents {
     }
   }
 
-  /** Notes a discard, answered or not: each whole sector may have zeros or its old bytes. */
+  /** Notes a discard, answered or not. Each sector that lies wholly in its range may have zeros or its old bytes. */
   discarded(offset: number, lengthBytes: number): void {
     const [first, end] = [Math.ceil(offset / SECTOR_BYTES), Math.floor((offset + lengthBytes) / SECTOR_BYTES)];
     for (let sector = first; sector < end; sector++) this.mayHave(sector * SECTOR_BYTES, Buffer.alloc(SECTOR_BYTES));
   }
 
-  /** Returns the first fault in content that was read, or null. From now on, the sectors must keep this content. */
+  /**
+   * Returns the first fault in content that was read; null: it has no fault. From now on, the sectors must keep the content that was read.
+   */
   differs(found: Buffer): string | null {
     if (found.length !== this.sizeBytes) return `${found.length} bytes where ${this.sizeBytes} are expected`;
     const wrong: number[] = [];

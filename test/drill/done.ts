@@ -1,40 +1,42 @@
-// Texts of rsconfig that mean: this order was done before, but its answer was lost. Invariant: a text names the object that the order makes
-// or removes, because a code such as E_EXISTS may be about another volume of that name.
+// Patterns for texts of rsconfig which say that an order was done before, so that only its answer was lost. Invariant: a pattern contains
+// the object that the order makes or removes, because a code such as E_EXISTS alone may be about another object.
 
 export interface OrderOptions {
-  /** Text of rsconfig if the order was done before and its answer was lost. */
+  /** Pattern for the text of rsconfig if the order was done before and its answer was lost. */
   readonly done?: RegExp;
-  /** The order may succeed and leave a rest, so that it is repeated until rsconfig prints `done`. */
+  /**
+   * Whether the order may succeed and still leave something undone. It is then repeated until rsconfig prints a text that matches `done`.
+   */
   readonly isRepeated?: boolean;
-  /** Removes the rest of an interrupted order that prevents the next try. */
+  /** If the text of rsconfig matches `of`, `run` removes the remainder of an interrupted order, which prevents the next try. */
   readonly remedy?: { readonly of: RegExp; readonly run: () => Promise<void> };
 }
 
-/** Error of an order that must attach a volume itself and finds it attached. */
+/** Pattern for the error of an order that must attach a volume itself, if the volume is already attached. */
 export const ATTACHED_HERE = /is attached here: detach it first \(rsconfig -d/;
 
-/** A volume as rsconfig and the servers call it: `p1`, `p1@0` or `osl:p1@0`. */
+/** Pattern for the name of a volume as rsconfig and the servers print it: `p1`, `p1@0` or `osl:p1@0`. */
 function named(name: string): string {
   return name.includes('@') ? `(?:osl:)?${name}` : `(?:osl:)?${name}(?:@0)?`;
 }
 
 export const DONE = {
-  /** A volume was made, cloned or copied. */
+  /** Pattern for an order that has made, cloned or copied this volume. */
   volume: (name: string) => new RegExp(`Volume ${named(name)} exists: `),
   volumeRemoved: (name: string) => new RegExp(`No server has a volume ${named(name)}:|No volume ${named(name)} on this server:`),
   volumeRestored: (name: string) =>
     new RegExp(`Volume ${named(name)} exists: rename that one first|No (?:server has a )?removed volume ${named(name)}:`),
-  /** Servers make all snapshots of one moment or none. For a mirror, the text names servers. */
+  /** Servers make either all snapshots of one moment or none, so that one name suffices. For a mirror, the text names servers. */
   snapshot: (names: readonly string[], snapshot: string) =>
     new RegExp(`Snapshot (?:${names.map(named).join('|')})@${snapshot} exists(?:: | on )`),
   snapshotRemoved: (name: string, snapshot: string) => new RegExp(`(?:Volume|Mirror) ${named(name)} has no snapshot "?${snapshot}"?:`),
-  /** For a mirror of this size, the order itself says that it is done. */
+  /** Only for plain volumes. For a mirror that already has the size, the order itself says that it is done. */
   grown: (name: string) => new RegExp(`Volume ${named(name)} has (\\S+), and \\1 is not more:`),
   backup: (file: string) => new RegExp(`Backup \\S*${file} exists, and no backup is ever replaced`),
-  /** The volume was moved, or is moving; no other job is open. */
+  /** The volume was moved, or is being moved. The drill has no other open job. */
   moved: (name: string, pool: string) =>
     new RegExp(`Volume ${named(name)} is already in pool ${pool}:|Job \\S+, move of volume ${named(name)} .*, has not ended:`),
   replicaAdded: (mirror: string, server: string) => new RegExp(`Server ${server} has a replica of mirror ${named(mirror)} already`),
-  /** The server has no rest of the replica. */
+  /** The server has nothing of the replica any more. */
   replicaDetached: (mirror: string) => new RegExp(`mirror ${named(mirror)}, and only votes:|has nothing of mirror ${named(mirror)},`),
 } as const;

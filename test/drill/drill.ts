@@ -1,6 +1,6 @@
 // The drill: rounds of writes, most of them with a fault; orders for volumes, snapshots, images, backups and a mirror; and comparisons.
 // Invariants: only the writers and orders of the drill change the contents of volumes; an order that a fault has interrupted is repeated
-// until it is done; a difference from the expected contents is a problem, and ends the drill.
+// until it is done. A difference from the expected contents is a problem and ends the drill.
 
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -94,7 +94,7 @@ export class Drill {
     const [error] = writers.flatMap(({ errors }) => errors);
     if (error !== undefined) throw new Error(`A request was answered with an error: ${error}`);
     for (const { name } of this.attached()) await site.untilAttached(name);
-    // Reads uncertain content at once; from then on, it must stay.
+    // After a kill of rsiod, the contents are uncertain. They are read at once, and must stay the same from then on.
     if (isCut) for (const { name, contents } of this.attached()) await this.compare(name, contents);
   }
 
@@ -148,19 +148,19 @@ export class Drill {
       if (tries === ORDER_TRIES) throw new Error(`rsconfig ${text} is not done after ${tries} times: ${result.stderr}`);
       if (fault === null && tries > 2) this.say(`    again: ${result.stderr.trim()}`);
       if (remedy?.of.test(result.stderr) === true) await remedy.run();
-      // The order had attached the volume itself, and was interrupted together with rsiod.
+      // The order had attached the volume itself when it was interrupted together with rsiod, so that the volume must be detached first.
       else if (this.detachedNow !== null && ATTACHED_HERE.test(result.stderr)) await this.order(['-d', this.detachedNow]);
       else if (result.code !== 0) await sleep(AGAIN_MS);
     }
   }
 
-  /** Waits until a volume is attached again. A volume that was being detached when rsiod was killed may be free. */
+  /** Waits until a volume is attached again. If rsiod was killed during a detach of the volume, the volume may stay detached. */
   private async untilBack(name: string): Promise<void> {
     if (this.detachedNow === name) return;
     await this.site.untilAttached(name);
   }
 
-  /** Name of a snapshot of the mirror -> the servers that have it. */
+  /** For each snapshot of the mirror: the servers that have it. */
   private readonly replicasWith = new Map<string, Set<string>>();
   private detachedNow: string | null = null;
   private failedJob: string | null = null;
@@ -332,7 +332,7 @@ export class Drill {
     await this.compare(volume.name, this.volumes.get(volume.name)!.contents);
   }
 
-  /** Begins a move to the other pool, which continues while clients write. */
+  /** Begins to move a volume to the other pool. The move continues while clients write. */
   private async moveBegins(): Promise<void> {
     const volume = this.pick(PLAIN.map((name) => this.volumes.get(name)!));
     await this.untilNoJobs();
@@ -363,7 +363,7 @@ export class Drill {
     const { contents, snapshots } = this.volumes.get(MIRROR)!;
     const server = SERVERS[this.random.int(0, 1)]!;
     await this.detachAll(server);
-    // The snapshots of the replica are removed with it, and a new replica has none.
+    // The snapshots of the replica are removed together with it, and a new replica has no snapshots.
     for (const [snapshot, servers] of this.replicasWith) {
       servers.delete(server);
       if (servers.size === 0) snapshots.delete(snapshot);
@@ -380,8 +380,8 @@ export class Drill {
   }
 
   /**
-   * Repeats the detaching until the server has no rest of the replica. Otherwise a volume with the name of the mirror stays, which lacks
-   * later writes.
+   * Detaches the replica at this server, and repeats this until nothing of the replica is left. Otherwise a volume with the name of the
+   * mirror would stay that lacks later writes.
    */
   private async detachAll(server: string): Promise<void> {
     const args = ['mirror', 'detach', MIRROR, '--server', server, '--volume'];

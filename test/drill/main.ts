@@ -1,5 +1,5 @@
-// `npm run drill`: real daemons under random I/O, orders and kills, with every content compared with a model. Invariant: the exit code is 0
-// exactly when no problem was found, and nothing is left behind.
+// `npm run drill`: real daemons get random I/O, orders and kills, and every content is compared with a model. Invariant: the exit code is 0
+// if and only if no problem was found. Nothing is left behind.
 
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';

@@ -1,5 +1,5 @@
-// The daemons of the drill: two servers with two pools each on file systems with reflink, a witness, and a client. Invariant: a fault ends
-// only when the daemons that it has ended run again.
+// The daemons of the drill: two servers with two pools each on file systems with reflink, a witness, and a client. Invariant: a fault is
+// over only when all daemons that it has ended run again.
 
 import path from 'node:path';
 import { mkdirSync } from 'node:fs';
@@ -98,7 +98,7 @@ export class DrillSite {
     await waitFor(isThere, ATTACHED_MS, `${name} is attached`);
   }
 
-  /** The whole content of an attached volume or snapshot. */
+  /** Reads the whole content of an attached volume or snapshot. */
   async read(name: string): Promise<Buffer> {
     const nbd = await NbdIo.open(this.client.rsiodPaths.nbdSocket, `osl/${name}`, ATTACHED_MS);
     try {

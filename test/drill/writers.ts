@@ -1,5 +1,5 @@
 // Random I/O on one attached volume whose expected contents are kept: unaligned writes, zeros, discards and flushes in several lanes.
-// Invariant: no two requests under way touch the same sector; `stop` returns when each request is answered or its connection is gone.
+// Invariants: no two requests in flight touch the same sector. `stop` resolves when each request is answered or its connection has ended.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { Host } from '../support/hosts/host.ts';
@@ -11,11 +11,11 @@ const LANES = 4;
 const [FLUSHES, DISCARDS, ZEROS] = [0.05, 0.08, 0.12];
 /** Most requests are small; some are longer than a segment of the trunk. */
 const [SMALL_BYTES, LARGE_BYTES, LARGE_SHARE] = [9_000, 300_000, 0.05];
-/** Longer than any outage of the drill. */
+/** Longest wait for an answer. It is longer than any outage of the drill. */
 const ANSWER_MS = 120_000;
 const CONNECTED_MS = 30_000;
 
-/** Requests that were answered well. */
+/** Numbers of requests that were answered OK. */
 export interface Tally {
   answered: number;
 }
@@ -28,7 +28,7 @@ export class Writers {
   private lanes: readonly NbdIo[] = [];
   private ended: Promise<unknown> = Promise.resolve();
   private isStopped = false;
-  /** Errors of requests while nothing has ended their connection. */
+  /** Errors of requests whose connection did not end. */
   readonly errors: string[] = [];
 
   constructor(name: string, contents: Contents, tally: Tally) {
@@ -92,7 +92,7 @@ export class Writers {
     this.contents.wrote(offset, data);
   }
 
-  /** The sectors of a request, if no other request has one of them. */
+  /** Takes the sectors of a request and returns them; null: another request has one of these sectors. */
   private take(offset: number, lengthBytes: number): readonly number[] | null {
     const first = Math.floor(offset / SECTOR_BYTES);
     const count = Math.ceil((offset + lengthBytes) / SECTOR_BYTES) - first;

@@ -1,6 +1,6 @@
 // `npm run backup-bytes`: the bytes that an incremental backup of a volume reads from the disk, sends over the network and writes, compared
 // with the changed bytes. The program runs in its own network namespace, so that the counters of the loopback count only RSIO. Invariant:
-// the exit code is 0 exactly if every backup was made and the last one, with its backing files, equals its snapshot.
+// the exit code is 0 if and only if every backup was made, and the last one, with its backing files, has the content of its snapshot.
 
 import { spawnSync } from 'node:child_process';
 import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, statSync, writeSync } from 'node:fs';
@@ -98,7 +98,7 @@ class Scene {
     };
   }
 
-  /** Changes blocks at random places; returns how many bytes. */
+  /** Changes blocks at random places. Returns the number of changed bytes. */
   async change(sizeBytes: number, blockBytes: number): Promise<number> {
     const nbd = await NbdIo.open(this.host.rsiodPaths.nbdSocket, 'osl/db');
     const places = new Set<number>();

@@ -1,6 +1,7 @@
 // `npm run devices`: fio on the raw and the block device of an attached volume and on its NBD export, compared with fio directly on nbdkit
-// over TCP: same content, same load, in turn, round by round. All programs share the machine's cores. Needs root, /dev/fuse, loop devices,
-// fio, nbdkit. The server's own figures are in bench/. Invariant: only figures of the same run are compared.
+// over TCP. All have the same content and get the same load, one after the other, in several rounds. All programs share the machine's
+// cores. Needs root, /dev/fuse, loop devices, fio, nbdkit. bench/ measures the server alone. Invariant: only figures of the same run are
+// compared.
 
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
@@ -28,7 +29,7 @@ const STRIKE_SECONDS = 5;
 interface Load {
   readonly title: string;
   readonly words: readonly string[];
-  /** The value of fio's result that counts, in the unit of the row. */
+  /** Takes the value that counts from the result of fio, in the unit of the row. */
   readonly value: (side: FioSide) => number;
   readonly unit: string;
   /** Goals for each contender compared with nbdkit: a ratio, or for latency the largest difference in us. */
@@ -80,7 +81,7 @@ const STRIKES: readonly { readonly title: string; readonly strike: (scene: Devic
   { title: 'rsconfig restart', strike: ({ host }) => host.rsconfigWell('restart') },
 ];
 
-/** Slowest I/O of fio on the block device, in ms, during one call of `strike`. */
+/** Calls `strike` while fio uses the block device. Returns the time of the slowest I/O, in ms. */
 async function pause(scene: DeviceScene, strike: (scene: DeviceScene) => Promise<unknown>): Promise<number> {
   const words = [`--filename=${scene.block}`, '--ioengine=libaio', '--direct=1', '--rw=randrw', '--bs=8k', '--iodepth=8', `--size=${SIZE}`];
   const fio = scene.beside('fio', ['--name=job', ...words, '--time_based', `--runtime=${STRIKE_SECONDS}`, '--output-format=json']);
@@ -97,7 +98,7 @@ async function contenders(hosts: Hosts, scene: DeviceScene): Promise<Contender[]
   const file = host.file('storage/beside.img');
   mkdirSync(path.dirname(file), { recursive: true });
   await host.rsconfigWell('-a', 'oracle');
-  // Fills both storages with the same content, and reads it into the cache.
+  // Both storages get the same content, which is then read into the cache.
   await devices.well(
     'dd if=/dev/urandom of="$1" bs=1M count=512 conv=notrunc; dd if="$1" of="$2" bs=1M',
     host.file('storage/oracle.img'),

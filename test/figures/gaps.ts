@@ -1,6 +1,6 @@
 // `npm run gaps`: how long I/O pauses when one of two paths fails. Real daemons, each path through a chaos proxy, 8 KiB random reads at
-// depth 32 from this process over the NBD socket. The result is the longest time without any answer, from the fault until it is healed. The
-// tests judge data. Invariant: a failed read ends the run with an error, and nothing is left behind.
+// depth 32 from this process over the NBD socket. The result is the longest time without an answer between the beginning and the end of the
+// fault. The tests judge data. Invariant: a failed read ends the run with an error, and nothing is left behind.
 
 import { randomInt } from 'node:crypto';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
@@ -48,11 +48,14 @@ interface Case {
   readonly isEncrypted: boolean;
 }
 
-/** Pauses in a period of time, in ms. */
+/** Figures of a period of time, in ms. */
 interface Pause {
   readonly longestGapMs: number;
   readonly slowestReadMs: number;
-  /** Longest stall of this process, which carries load and proxies: the figures are no finer than that. */
+  /**
+   * Longest time for which this process did not run. Load and proxies run in this process, so that the other figures may be wrong by this
+   * time.
+   */
   readonly ownStallMs: number;
   readonly reads: number;
 }
@@ -76,11 +79,11 @@ class Load {
     this.nbd = nbd;
     this.stalls.enable();
     this.ended = Promise.all(Array.from({ length: DEPTH }, () => this.lane()));
-    // The caller sees the error at the end.
+    // A rejection is ignored here, because the caller awaits the end and gets the error.
     this.ended.catch(() => undefined);
   }
 
-  /** Returns the pauses since the last call. */
+  /** Returns the figures since the last call. */
   take(): Pause {
     const longestGapMs = Math.max(this.longestGapMs, performance.now() - this.lastMs);
     const { slowestReadMs, reads } = this;
@@ -143,7 +146,10 @@ function median(values: readonly number[]): number {
   return sorted[sorted.length >> 1] ?? 0;
 }
 
-/** If the machine was so busy that I/O paused as long without the fault, the pause does not count as an effect of the fault. */
+/**
+ * Returns whether the goal was met. If I/O paused for as long without the fault because the machine was busy, the pause does not count as
+ * an effect of the fault.
+ */
 function verdict(goalMs: number, runs: readonly Run[]): string {
   const missed = runs.filter(({ during }) => during.longestGapMs > goalMs);
   const isClear = missed.some(({ before, during }) => during.longestGapMs - Math.max(before.longestGapMs, during.ownStallMs) > goalMs);
@@ -155,7 +161,7 @@ function medianGapMs(runs: readonly Run[]): number {
   return median(runs.map(({ during }) => during.longestGapMs));
 }
 
-/** `plain`: the runs of the same fault without TLS; null: they are these runs. */
+/** Makes a row of the table. `plain`: the runs of the same fault without TLS; null: `runs` are without TLS. */
 function row({ fault: { name, goalMs } }: Case, runs: readonly Run[], plain: readonly Run[] | null): string[] {
   const gaps = runs.map(({ during }) => during.longestGapMs);
   const worst = (value: (run: Run) => number): string => Math.max(...runs.map(value)).toFixed(0);
@@ -206,7 +212,7 @@ if (values.help === true || !Number.isInteger(runCount) || runCount < 1 || runCo
   const modes = values.tls === true ? [false, true] : [false];
   const cases = FAULTS.flatMap((fault) => modes.map((isEncrypted): Case => ({ fault, isEncrypted })));
   const results = new Map(cases.map((one) => [one, [] as Run[]]));
-  // Runs faults round by round, so that other programs on the machine disturb all of them equally.
+  // Each round has one run of every fault, so that other programs on the machine disturb all faults equally.
   for (let run = 0; run < runCount; run++) for (const [one, runs] of results) runs.push(await measure(one));
   if (values.json === true) {
     const figures = [...results].map(([{ fault, isEncrypted }, runs]) => ({

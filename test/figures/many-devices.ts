@@ -1,6 +1,6 @@
-// `npm run many-devices`: how long a thousand volumes take to attach as devices, to list, to attach again in the next daemon, to recover
-// after a crash, and to detach, and the processor time and memory of the daemon. The test host has its own mounts and loop devices.
-// Invariant: the exit code is 0 exactly when each step succeeded for every volume.
+// `npm run many-devices`: measures how long it takes to attach a thousand volumes as devices, to list them, to attach them again in the
+// next daemon, to recover them after a crash, and to detach them. It also measures processor time and memory of the daemon. The host of the
+// test has its own mounts and loop devices. Invariant: the exit code is 0 exactly when each step succeeded for every volume.
 
 import { readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
@@ -26,7 +26,7 @@ async function play(count: number, device: string, isCrash: boolean): Promise<vo
     const { host, devices } = scene;
     const attached = async (): Promise<number> => (await host.call('local', {})).attachments.length;
     const timed = async (what: string, step: () => Promise<unknown>, left: number): Promise<void> => {
-      // The process in the pid file may be the keeper.
+      // The pid is asked from the daemon, because the pid file may have the pid of the keeper.
       const { pid } = await host.call('daemon', {});
       const [startMs, before] = [performance.now(), processorMs(pid)];
       await step();
@@ -60,7 +60,7 @@ async function play(count: number, device: string, isCrash: boolean): Promise<vo
   }
 }
 
-/** Kills the keeper's child; recovery is complete when each device continues with its volume. */
+/** Kills rsiod, which is the child of the keeper. The recovery is complete when each device continues with its volume. */
 async function crash(host: Host, all: number, attached: () => Promise<number>): Promise<void> {
   const shown = (): number => host.log('rsiod').split('is resumed, ').length - 1;
   const before = shown();
@@ -72,7 +72,7 @@ async function crash(host: Host, all: number, attached: () => Promise<number>): 
   console.log(`kill -9: all devices go on after ${(tookMs / 1_000).toFixed(1)} s`);
 }
 
-/** Processor time in ms of the process, without programs that it has run. */
+/** Processor time of the process in ms, without the programs that it has started. */
 function processorMs(pid: number): number {
   const [user, system] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ').slice(11, 13) ?? [];
   return (Number(user) + Number(system)) * 10;

@@ -1,6 +1,6 @@
-// `npm run middleman`: a middleman on one of two encrypted paths flips bits, drops, replays and cuts bytes of either direction, at random
-// from a seed, also in handshakes, while fio writes and verifies over both. It prints the changes and the effect on the application. The
-// exit code is 1 if data differed or an I/O failed. Invariant: nothing is left behind, and the seed is printed.
+// `npm run middleman`: a middleman on one of two encrypted paths flips bits, and drops, replays and cuts bytes in both directions, even in
+// handshakes, while fio writes and verifies over both paths. A seed decides the manipulations. It prints the manipulations and their effect
+// on the application. The exit code is 1 if data differed or an I/O failed. Invariant: nothing is left behind, and the seed is printed.
 
 import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -25,10 +25,13 @@ const MINUTE_MS = 60_000;
 const SEED_MAX = 0xffffffff;
 const EVERY_BYTES = 6 * 1024 * 1024;
 const EARLY_SHARE = 0.4;
-/** Shortest and longest time of the middleman on a path; then it leaves, and enters the other path when both are up. */
+/**
+ * The middleman stays on a path for a time between STAY_MIN_MS and STAY_MAX_MS. Then it leaves, and enters the other path when both paths
+ * are up.
+ */
 const STAY_MIN_MS = 3_000;
 const STAY_MAX_MS = 12_000;
-/** Longer than the end of the run takes. */
+/** fio runs for this much longer than the middleman, which is longer than the end of the run takes. */
 const SPARE_SECONDS = 180;
 
 interface Figures {

@@ -1,5 +1,5 @@
-// `npm run move-latency`: the effect on an application of moves of its volume between pools: latencies of fio with verification while the
-// volume moves to and fro, and without moves. Invariant: fio ends at the first wrong byte or I/O error, and then there are no figures.
+// `npm run move-latency`: measures how moves of a volume between pools affect an application: the latencies of fio with verification while
+// the volume moves to and fro, and without moves. Invariant: fio ends at the first wrong byte or I/O error, and then there are no figures.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
@@ -64,7 +64,7 @@ interface Load {
   readonly limitBytes: number | null;
 }
 
-/** Makes and mounts a disk. Returns the zram device, which the caller must remove at the end; null: it is a loop device. */
+/** Makes and mounts a disk. Returns the zram device, which the caller must remove at the end; null: the disk is on a loop device. */
 function makeDisk(hosts: Hosts, host: Host, name: string, diskBytes: number, inMemory: boolean): ScratchDisk | null {
   if (!inMemory) {
     if (makeReflinkDisk(hosts, host, diskBytes, 'xfs', name) === null) throw new Error('No XFS on a loop device here');
@@ -98,7 +98,7 @@ async function measure({ sizeBytes, seconds, rateIops, limitBytes }: Load, inMem
     await host.pathsUp(1);
     await host.rsconfigWell('-a', VOLUME.name);
     const load = { size: printSize(sizeBytes), blockSize: '8k', verifyBacklog: 512 };
-    // Writes first, so that a move has data to copy.
+    // The volume is written first, so that a move has data to copy.
     await startFio(host, `osl/${VOLUME.name}`, { ...load, seconds: 30 }).outcome;
     const fio = { ...load, rateIops, seconds };
     const before = await startFio(host, `osl/${VOLUME.name}`, fio).outcome;

@@ -1,6 +1,6 @@
-// `npm run power-cuts`: cuts the power of the pool's disk, and kills rssrv, at random moments of snapshots, clones, rollbacks, removals and moves
-// under verified writes, and compares everything afterwards. The drill is in test/support/power-cuts. Invariants: the exit code is 0 exactly when
-// no round found a problem; a seed makes the same choices again.
+// `npm run power-cuts`: cuts the power of the pool's disk, and kills rssrv, at random moments of snapshots, clones, rollbacks, removals and
+// moves under verified writes, and compares everything afterwards. The drill is in test/support/power-cuts. Invariants: the exit code is 0
+// if and only if no round found a problem. The same seed makes the same choices.
 
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
@@ -33,7 +33,7 @@ const KILLS: readonly Fault[] = ['kill of all', 'kill of the listener', 'kill of
 interface Total {
   rounds: number;
   failed: number;
-  /** Number of changes that the fault left without an answer, by kind. */
+  /** For each kind of change: number of changes that have no answer because of the fault. */
   readonly open: Map<string, number>;
   changes: number;
   answered: number;
@@ -46,7 +46,7 @@ interface Scene {
   readonly kind: ReflinkKind;
 }
 
-/** Returns false if this machine can make no disk. */
+/** Plays the rounds. Returns false if this machine cannot make the disk. */
 async function play(faults: readonly Fault[], seed: number, { moves, kind }: Scene, total: Total): Promise<boolean> {
   const hosts = new Hosts();
   let drill: CutDrill | null = null;

@@ -1,6 +1,7 @@
-// `npm run restarts`: the effect on a client's I/O and data when its server is killed, crashes with its machine, is replaced by another
-// build, or loses its storage: N runs each, fio with verification and exact comparison. It prints how long I/O paused, and every error. The
-// drills are in test/support/drills. Invariant: the exit code is 0 exactly when every run was without error.
+// `npm run restarts`: measures what happens to a client's I/O and data when its server is killed, crashes with its machine, is replaced by
+// another build, or loses its storage: each event is repeated N times, with fio with verification and an exact comparison. It prints how
+// long I/O paused, and every error. The drills are in test/support/drills. Invariant: the exit code is 0 exactly when every run was without
+// error.
 
 import { randomInt } from 'node:crypto';
 import { availableParallelism, loadavg } from 'node:os';
@@ -47,7 +48,10 @@ function median(values: readonly number[]): number {
   return sorted[sorted.length >> 1] ?? 0;
 }
 
-/** If more processes run than there are processors before the drills begin, a pause may not be an effect of the product. */
+/**
+ * Whether the machine is busy before the drills begin, because more processes run than it has processors. A pause may then have another
+ * cause than the product.
+ */
 const isBusy = (loadavg()[0] ?? 0) > availableParallelism();
 
 function verdict(afterUpMs: readonly number[]): string {
@@ -111,7 +115,7 @@ if (values.help === true || !isSensible || kinds.length === 0) {
   process.exitCode = values.help === true ? 0 : 2;
 } else {
   const results = new Map(kinds.map((kind) => [kind, [] as Run[]]));
-  // Runs drills round by round, so that other programs on the machine disturb all of them equally.
+  // Each round has one run of every drill, so that other programs on the machine disturb all drills equally.
   for (let number = 1; number <= runCount; number++) {
     for (const [kind, runs] of results) {
       const run = await play(kind, downSeconds * 1000);

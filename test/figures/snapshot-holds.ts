@@ -1,6 +1,6 @@
-// `npm run snapshot-holds`: how long writes wait for a snapshot, on XFS and btrfs, for fresh and fully fragmented volumes, alone and in a
-// group. The server's log says how long it held all changes; the client's writers say how long single writes took. Invariant: the exit code
-// is 0 exactly when every snapshot was made.
+// `npm run snapshot-holds`: measures how long writes wait for a snapshot, on XFS and btrfs, for fresh and fully fragmented volumes, for one
+// volume and for a group. The log of the server says how long it held all changes, and the writers at the client measure how long single
+// writes took. Invariant: the exit code is 0 if and only if every snapshot was made.
 
 import { spawnSync } from 'node:child_process';
 import { closeSync, constants, copyFileSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
@@ -30,19 +30,22 @@ const FILL_BYTES = 4 << 20;
 const WAIT_MS = 120_000;
 const PAUSE_MS = 300;
 const COMMAND_MS = 600_000;
-/** The comparison without a snapshot is as long as the time with one, but no longer than this. */
+/** The measurement without a snapshot is as long as that with a snapshot, but at most this long. */
 const BESIDE_MAX_MS = 10_000;
 const SNAPSHOTS_MIN = 3;
-/** Size of a disk for each byte of the volumes. zram needs memory for each block of a disk, also for unused ones. */
+/**
+ * A disk is this many times as large as its volumes. In memory the factor is smaller, because zram needs memory even for unused blocks of a
+ * disk.
+ */
 const DISK_SHARE = { image: 20, memory: 5 } as const;
 
 interface Options {
   readonly snapshots: number;
   readonly seconds: number;
   readonly writers: number;
-  /** Milliseconds between two writes of a writer; 0: none. */
+  /** Time in ms between two writes of a writer; 0: a writer does not pause. */
   readonly intervalMs: number;
-  /** Folder of the images; null: in memory. */
+  /** Folder of the images of the disks; null: the disks are in memory. */
   readonly images: string | null;
 }
 
@@ -62,7 +65,7 @@ class Writer {
     return this.ended;
   }
 
-  /** Durations of the writes that were in progress in this period. */
+  /** Returns the durations of the writes that were in flight in this period. */
   during(fromMs: number, toMs: number): number[] {
     return this.tookMs.filter(([endedMs, ms]) => endedMs >= fromMs && endedMs - ms <= toMs).map(([, ms]) => ms);
   }
@@ -110,7 +113,7 @@ class Stage {
     return stage;
   }
 
-  /** Attached volumes that are full, and fragmented if asked. */
+  /** Makes and attaches volumes, and writes them completely. `isFragmented`: whether their files are fragmented. */
   async volumes(names: readonly string[], sizeBytes: number, isFragmented: boolean): Promise<void> {
     const { host } = this;
     this.names = [...names];
@@ -141,7 +144,7 @@ class Stage {
     }
   }
 
-  /** A figure of each snapshot in the server's log, in ms. */
+  /** Returns this figure of each snapshot, in ms, from the log of the server. */
   logged(figure: 'heldMs' | 'slowestMs' | 'waitedMs'): number[] {
     const lines = readFileSync(this.host.rssrvPaths.logFile, 'utf8').split('\n');
     return lines.flatMap((line) => {
@@ -151,7 +154,7 @@ class Stage {
   }
 
   async end(): Promise<void> {
-    // After a failure, a daemon may not be running.
+    // An error is ignored, because after a failure a daemon may not run any more.
     for (const program of ['rsiod', 'rssrv'] as const) await this.host.stop(program).catch(() => undefined);
     spawnSync('umount', ['--lazy', this.mount], { stdio: 'inherit' });
     this.disk.remove();
@@ -162,7 +165,7 @@ class Stage {
     for (let at = 0; at < sizeBytes; at += FILL_BYTES) writeSync(opened, Buffer.alloc(FILL_BYTES, 1 + (at % 251)), 0, FILL_BYTES, at);
     fsyncSync(opened);
     if (isFragmented) {
-      // Writes every second block of a clone, so that each block becomes a separate extent.
+      // Every second block of a clone is written, so that each block becomes a separate extent.
       const base = path.join(this.mount, 'base');
       copyFileSync(file, base, constants.COPYFILE_FICLONE_FORCE);
       const block = Buffer.alloc(BLOCK_BYTES, 0x55);

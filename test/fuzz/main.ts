@@ -1,5 +1,5 @@
-// `npm run fuzz`: runs the fuzz targets in turn on all cores (`--minutes M`), some of them (`--target T`), one seed or one input of a
-// target again, or the hostile peers (`--peers`). Exit code 1 after a finding, 2 for invalid arguments.
+// `npm run fuzz`: runs all fuzz targets in turn on all cores (`--minutes M`) or only some of them (`--target T`), repeats one seed or one
+// input of a target, or runs the hostile peers (`--peers`). Exit code 1 after a finding, 2 for invalid arguments.
 
 import { parseArgs } from 'node:util';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -43,7 +43,7 @@ async function runInput(target: FuzzTarget, input: Buffer): Promise<boolean> {
   return thrown === null;
 }
 
-/** Returns true without a finding, false with one, and null for invalid arguments. */
+/** Returns whether there was no finding; null if the arguments are invalid. */
 async function main(words: readonly string[]): Promise<boolean | null> {
   const { values } = parseArgs({ args: words.filter((word) => word !== '--'), options: OPTIONS });
   if (values.help === true) {
@@ -70,5 +70,5 @@ try {
   console.error(`${toRsError(error).message}\n${USAGE}`);
   process.exitCode = 2;
 }
-// Ends the process, because resources that targets share, such as a control socket, would keep it alive.
+// The process is ended explicitly, because resources that targets share, such as a control socket, would keep it alive.
 process.exit();

@@ -1,6 +1,6 @@
-// ADMIN with real servers: permissions of each right; changes that are requested again after lost sessions, kills and changes by other
-// clients; lists that do not change during a read; which clients are notified of changes; and a client that floods. The parts are tested in
-// packages/rssrv/src/admin/remote/ and pools/requests/.
+// ADMIN with real servers: what each right permits; changes that are requested again after lost sessions, kills and changes by other
+// clients; lists that do not change while they are read; which clients are notified of changes; and a client that floods. Unit tests of the
+// parts are in packages/rssrv/src/admin/remote/ and pools/requests/.
 
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
@@ -31,7 +31,7 @@ let network: TestNetwork;
 let instance = 1;
 
 beforeEach(async (context) => {
-  // rssrv needs perl to lock a pool, and uses no pool without a lock.
+  // rssrv locks pools with perl, and uses a pool only if it has locked it.
   needPrograms(context, 'perl');
   server = hosts.host();
   network = await hosts.network(1);
@@ -131,7 +131,7 @@ it('a change that is asked for again is answered as before: in a new session, af
   expect(await callAdmin(again, 'volume-create', create('db'), { id: refused })).toEqual(no);
   expect(await volumesOf(again)).toEqual([]);
   expect(await callAdmin(again, 'volume-create', create('dd'), { id: made })).toMatchObject({ error: { code: 'E_USAGE' } });
-  // An id that another client has used is another request.
+  // The same id from another client is another request.
   expect(await callAdmin(await login('ops'), 'volume-create', create('db'), { id: made })).toHaveProperty('result');
   expect(await volumesOf(again)).toEqual(['db']);
 });
@@ -168,7 +168,7 @@ it('a change is announced to the clients that may see the volume before or after
       client.frames.length = 0;
     }
     await change();
-    // A NOTIFY that was sent before arrives before the answer to this ADMIN.
+    // If the server has sent a NOTIFY before, it arrives before the answer to this ADMIN.
     const names: string[] = [];
     for (const [name, client] of Object.entries(clients)) {
       await callAdminWell(client, 'daemon', {});
@@ -205,7 +205,7 @@ it('a client that floods the server with ADMIN stops neither the I/O of another 
       answers++;
     }
   };
-  // Sends more requests than a session may have, so that some are refused.
+  // These are more requests than a session may have in flight, so that some are refused.
   const floods = Array.from({ length: 2 * ADMIN_PER_SESSION_MAX }, (_, slot) => flood(slot));
   await waitFor(() => answers > 100, 30_000, 'The flood runs');
   for (let round = 0; round < ROUNDS; round++) {

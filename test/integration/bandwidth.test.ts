@@ -1,5 +1,5 @@
-// Limits, pauses and stops in real processes: both machines show what holds I/O, a change takes effect under I/O, and a stop survives a
-// restart of the server. The test measures no rates; npm run bench -- --only limits does.
+// Limits, pauses and stops in real processes: both machines show why I/O waits, a change takes effect under I/O, and a stop survives a
+// restart of the server. The test does not measure rates; `npm run bench -- --only limits` does.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { beforeEach, expect, it } from 'vitest';
@@ -11,7 +11,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 
 const WAIT_MS = 20_000;
 const BLOCK = 4096;
-/** Number of writes; with a limit of 10 IOPS, some wait for two minutes even on a slow machine. */
+/** Number of writes. With a limit of 10 IOPS, some of them wait for two minutes, even on a slow machine. */
 const HELD = 1200;
 const hosts = useHosts();
 let host: Host;
@@ -63,7 +63,7 @@ it('a limit holds I/O and is named on both machines, no other volume waits, and 
   await change('iops = 10', 'iops = off');
   await written;
   expect((await db.read(119 * BLOCK, BLOCK))[0]).toBe(120);
-  // The limit of a client applies in addition.
+  // A limit of the client applies in addition to that of the volume.
   await host.rsadmWell('client', 'set', 'big-2', 'iops=10');
   const again = writes(db, HELD);
   await untilSaid(() => host.rsadmWell('client', 'list', '-v'), "held by the client's limit of 10 iops");

@@ -1,7 +1,7 @@
-// Block and raw devices of attached volumes with the machine's own tools (file systems, dd, fio): refusals, and the state after a crash.
-// fuse/fuse-session.test.ts tests answers to single kernel requests, and test/bad-input/devices.test.ts missing devices. Skipped without
-// /dev/fuse or loop devices. Tests with the same kind of devices share a host, and each begins with nothing attached. Every program that
-// touches a device is a child process with a time-out.
+// Block and raw devices of attached volumes, used with the machine's own tools (file systems, dd, fio). Also refusals, and the state after
+// a crash. fuse/fuse-session.test.ts tests answers to single kernel requests, and test/bad-input/devices.test.ts missing devices. Skipped
+// without /dev/fuse or loop devices. Tests with the same kind of devices share a host, and each begins with nothing attached. Every program
+// that touches a device is a child process with a time-out.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
@@ -20,7 +20,7 @@ const MIB = 1 << 20;
 const WAIT_MS = 30_000;
 const TEST_MS = 240_000;
 
-/** fio that runs longer than the tests, at a limited rate, and writes no file in the current folder. */
+/** fio that runs longer than the tests, at a limited rate. It writes no file into the current folder. */
 const FIO_WRITES = [
   ...['--name=writes', '--rw=randwrite', '--bs=8k', '--direct=1', '--ioengine=libaio', '--iodepth=8', '--size=64m'],
   ...['--verify=crc32c', '--verify_backlog=64', '--verify_state_save=0', '--time_based', '--runtime=200', '--rate_iops=400'],
@@ -45,7 +45,7 @@ async function write() {
   for (;;) {
     const number = ++last;
     const file = await fs.promises.open(place(number), 'w');
-    // Closes the file, because Node warns about files that the garbage collector closes.
+    // The file must be closed, because Node warns about files that the garbage collector closes.
     try {
       await file.writeFile(content(number));
       await file.sync();
@@ -83,7 +83,7 @@ function useScene(device: string, options: DeviceSceneOptions = {}): (context: T
   };
 }
 
-/** Volumes besides oracle. */
+/** Volumes in addition to oracle. */
 const OTHERS = {
   large: { type: 'memory', size: '32m', blocksize: '4096' },
   shown: { type: 'memory', size: '8m', readonly: 'yes' },
@@ -238,11 +238,11 @@ describe('with block devices,', () => {
       const sizes = async (): Promise<string> => await devices.well('stat --format=%s "$1"; blockdev --getsize64 "$2"', raw, block);
       await waitFor(async () => (await sizes()) === `${128 * MIB}\n${128 * MIB}\n`, WAIT_MS, 'Both have grown');
       const sectors = `/sys/block/${path.basename(readlinkSync(block))}/size`;
-      // Under writes, the kernel may show an old size, so the test checks that the new end can be read.
+      // While writes run, the kernel may show an old size. The test therefore checks that the new end can be read.
       for (let mebibytes = 132; mebibytes <= 160; mebibytes += 4) {
         host.writeConfig('rssrv', serverConfig(network, { volumes: { ...OTHERS, oracle: { ...oracle, size: `${mebibytes}m` } } }));
         process.kill(host.pid('rssrv'), 'SIGHUP');
-        // No program looks at the raw device in this time, because that would tell the kernel the size again.
+        // No program may look at the raw device during this wait, because a look would make the kernel ask for the size again.
         const isShown = (): boolean => readFileSync(sectors, 'utf8') === `${(mebibytes * MIB) / 512}\n`;
         const told = async (thrown: unknown): Promise<never> => {
           throw new Error(`${String(thrown)}; ${await host.rsconfigWell('-lvv')}${host.log('rsiod')}${host.log('rssrv')}`);
@@ -363,7 +363,7 @@ it(
     });
     await host.rsconfigWell('-a', ...systems.map(({ name }) => name));
     for (const { name, block, mount } of systems) await devices.well('mkfs."$1" -q "$2"; mount "$2" "$3"', name, block, mount);
-    // Remains as of another rsiod: a loop device, and a mount whose process has ended.
+    // Makes what another rsiod could have left behind: a loop device, and a mount whose process has ended.
     const [image, foreign] = [host.file('foreign.img'), scene.place('rforeign')];
     const foreignLoop = await devices.well(
       'truncate -s 1M "$1"; losetup --find --show "$1"; exec 3<>/dev/fuse; : > "$2"; mount -i -t fuse.rsio -o "$3" rsio:/elsewhere:a:b@0 "$2"',

@@ -1,7 +1,7 @@
-// READs of blocks that the disk of a pool has lost: an image in another pool answers for blocks that have not changed since the refresh,
-// and the state of the server says so; a block that was written since then still fails. The disk is btrfs, whose checksums turn bytes that
-// the test overwrites into errors. Skipped without root, loop devices or btrfs-progs. All rules are in
-// packages/rssrv/src/jobs/images/bridges.test.ts.
+// READs of blocks that the disk of a pool has lost: an image in another pool answers for blocks that have not changed since its refresh,
+// and the state of the server says so. The READ of a block that was written since the refresh still fails. The disk is btrfs, whose
+// checksums turn bytes that the test overwrites into errors. Skipped without root, loop devices or btrfs-progs. bridges.test.ts in
+// packages/rssrv/src/jobs/images tests all rules.
 
 import { spawnSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
@@ -42,7 +42,7 @@ function overwrite(disk: string, places: readonly number[]): void {
 it('an image answers for blocks that the disk has lost, but not for those that were written since its refresh', {
   timeout: TEST_MS,
 }, async (context) => {
-  // rssrv needs perl to lock a pool, and uses no pool without a lock.
+  // rssrv locks pools with perl, and uses a pool only if it has locked it.
   needPrograms(context, 'perl');
   const host = hosts.host();
   const network = await hosts.network(1);

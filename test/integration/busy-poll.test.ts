@@ -12,7 +12,7 @@ const TEST_MS = 300_000;
 const PORT = 9_510;
 const BLOCK_BYTES = 4_096;
 const BLOCKS = 64;
-/** Longer than a poll of 1 ms and than a rest from polling. */
+/** An idle time that is longer than a poll of 1 ms and a pause between polls. */
 const IDLE_MS = 1_500;
 
 const hosts = useHosts('test');

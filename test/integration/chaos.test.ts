@@ -1,6 +1,6 @@
-// Real daemons over two paths, each through a chaos proxy: every fault in turn on one path while fio writes and verifies, then healed.
-// Expects no I/O error, every block as written, the right states for the administrator, and both paths back. The test prints its
-// measurements. All tests use one pair of daemons. Each test begins with both paths up and no deaths, and attaches the volume again, so
+// Real daemons over two paths, each through a chaos proxy: every fault occurs in turn on one path while fio writes and verifies, and is
+// then healed. Expects no I/O error, every block as written, the right states in the status, and that both paths come back. The test prints
+// its measurements. All tests use one pair of daemons. Each test begins with both paths up and no deaths, and attaches the volume again, so
 // that all counters begin with the test.
 
 import { randomBytes } from 'node:crypto';
@@ -26,9 +26,14 @@ const SEEN_DEADLINE_MS = 10_000;
 const BACK_DEADLINE_MS = 25_000;
 const WRITES_BEFORE = 100;
 const WRITES_MEANWHILE = 100;
-/** Few, so that fio soon reads back the blocks that it wrote around a fault. */
+/**
+ * fio writes this many blocks before it reads them back. They are few, so that fio soon verifies the blocks that it wrote around a fault.
+ */
 const VERIFY_BACKLOG = 64;
-/** Shorter than the 3 s after which a silent path dies, because such a path must be suspect before. `npm run gaps` measures goals. */
+/**
+ * Longest permitted pause. It is shorter than the 3 s after which a silent path dies, because I/O must leave the path before, when it is
+ * suspect. `npm run gaps` measures the goals.
+ */
 const PAUSE_MAX_MS = 2_000;
 const STOPPED_MS = 10_000;
 const KIB = 1024;
@@ -40,7 +45,7 @@ interface Ordeal {
   readonly cut?: boolean;
   /** What `rsconfig -m status` shows of the path while the fault lasts. */
   readonly shows: (path: RepView) => boolean;
-  /** Whether the connection dies of the fault. */
+  /** Whether the connection ends because of the fault. */
   readonly dies: boolean;
 }
 
@@ -123,7 +128,7 @@ let network: TestNetwork;
 let proxies: ChaosProxy[];
 let first: ChaosProxy;
 
-/** One pair of daemons for all tests of a `describe`. */
+/** Starts one pair of daemons for all tests of a `describe`. */
 function useBoth(defaults: Readonly<Record<string, string>> = {}): void {
   const shared = useHosts('file');
 
@@ -138,8 +143,8 @@ function useBoth(defaults: Readonly<Record<string, string>> = {}): void {
 
   beforeEach(async () => {
     for (const proxy of proxies) proxy.heal();
-    // Starts rsiod again if a path has died, because a path that dies several times in a minute is put on probation, which no test is
-    // about.
+    // rsiod is restarted if a path has died. Otherwise a path that dies several times in a minute would be put on probation, and no test is
+    // about that.
     const hasDied = (await deaths(0)) + (await deaths(1)) > 0;
     if (hasDied) {
       await client.stop('rsiod');
@@ -186,7 +191,7 @@ function verifyingFio(host: Host, context: TestContext): RunningFio {
   return startFio(host, EXPORT, { verifyBacklog: VERIFY_BACKLOG });
 }
 
-/** fio has done enough after all was healed to have read back what was written before. */
+/** Ends fio when it has done enough I/O after the fault to have read back all blocks that it wrote before. */
 async function verified(host: Host, fio: RunningFio, volume = VOLUME): Promise<Verified> {
   await untilWriting(host, volume, fio, 3 * WRITES_MEANWHILE);
   fio.stop();
@@ -197,14 +202,14 @@ async function verified(host: Host, fio: RunningFio, volume = VOLUME): Promise<V
   return { longestGapMs, verifyReads, slowestMs };
 }
 
-/** Expects one connection per client at each interface of the server, so that none is left of dead paths. */
+/** Expects that each interface of the server has one connection for each client, so that no connection of a dead path is left. */
 async function nothingLeft(clients = 1): Promise<void> {
   const counts = (): number[] => network.serverAddresses.map((address) => connectionsAt(address, network.port));
   const wanted = network.serverAddresses.map(() => clients);
   await waitFor(() => String(counts()) === String(wanted), BACK_DEADLINE_MS, `${clients} connections at each interface of the server`);
 }
 
-/** Number of established connections with this local end. */
+/** Number of established connections whose local end is this address and port. */
 function connectionsAt(address: string, port: number): number {
   const hex = Buffer.from(address.split('.').map(Number)).reverse().toString('hex');
   const local = `${hex}:${port.toString(16).padStart(4, '0')} `.toUpperCase();

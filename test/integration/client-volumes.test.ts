@@ -1,6 +1,6 @@
-// Commands of clients about volumes of servers, with real daemons: permissions of each right, one command that creates and attaches a
-// volume, the inventory of several servers and namespaces, and servers that are killed in the middle of a change.
-// packages/rsconfig/src/commands/server-volumes tests the choice of a server and all texts.
+// Commands of clients about volumes of servers, with real daemons: what each right permits, one command that creates and attaches a volume,
+// the list of volumes of several servers and namespaces, and servers that are killed in the middle of a change. Tests in
+// packages/rsconfig/src/commands/server-volumes cover the choice of a server and all texts.
 
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
@@ -15,7 +15,7 @@ import { NbdIo } from '../support/io/nbd-io.ts';
 import type { RunResult } from '../support/programs/programs.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
-/** Time within which a client learns of changes at a server. */
+/** A client learns of changes at a server within this time. */
 const KNOWN_MS = 10_000;
 const KILLS = 6;
 
@@ -25,14 +25,14 @@ let client: Host;
 let network: TestNetwork;
 
 beforeEach(async (context) => {
-  // rssrv needs perl to lock a pool, and uses no pool without a lock.
+  // rssrv locks pools with perl, and uses a pool only if it has locked it.
   needPrograms(context, 'perl');
   server = hosts.host();
   client = hosts.host();
   network = await hosts.network(2);
 });
 
-/** Server big-9 with pool `fast`, and client big-2 with this right. Returns the directory of the pool. */
+/** Starts server big-9 with pool `fast`, and client big-2 with this right. Returns the directory of the pool. */
 async function startWith(right: string, more: Partial<ServerConfigOptions> = {}): Promise<string> {
   const pool = await emptyPool(server);
   await startServer(server, network, { volumes: {}, pools: { fast: { path: pool } }, rights: { 'big-2': right }, ...more });
@@ -149,7 +149,7 @@ describe('create --attach', () => {
 });
 
 describe('several servers', () => {
-  /** Three servers in two namespaces, each with a pool: big-9 and big-8 of osl, big-5 of lab. */
+  /** Starts three servers, each with a pool: big-9 and big-8 in namespace osl, and big-5 in namespace lab. */
   async function startThree(): Promise<{ readonly big8: Host; readonly big5: Host }> {
     const [big8, big5] = [hosts.host(), hosts.host()];
     const [second, third] = [await hosts.network(1), await hosts.network(1)];
@@ -251,7 +251,7 @@ describe('a server that is killed', () => {
       await server.start('rssrv');
       const { code, stdout, stderr } = await creating.ended;
       expect({ code, stdout, stderr }).toMatchObject({ code: 0, stdout: `osl:${name}@0 created in pool fast of server big-9, 16.0M\n` });
-      // Waits for a new session, because without one the next command is refused. The command may have ended before the kill.
+      // Waits until rsiod has a new session, because without a session the next command is refused.
       await waitFor(() => sessionsBegun() > sessions, KNOWN_MS, 'rsiod is connected to the next rssrv');
       await client.pathsUp(2);
     }

@@ -1,5 +1,5 @@
-// Commands as the administrator types them, with their output to the character, against one server with two interfaces and three volumes.
-// Only times, instances and path numbers are masked, because the test cannot choose them.
+// Commands as the administrator types them, with their output compared character by character. There is one server with two interfaces and
+// three volumes. Only times, instances and path numbers are masked, because the test cannot choose these.
 
 import { beforeAll, expect, it } from 'vitest';
 import { serverConfig, startClient } from '../support/hosts/configs.ts';
@@ -107,7 +107,7 @@ ${VOLUME_LINES.big}          id: ${BIG_ID}
   await detachAll();
 });
 
-/** Returns the holder's address, which is that of the first path. */
+/** Returns the address that the server shows for the holder: the address of its first path. */
 async function holderAddress(): Promise<string> {
   const { namespaces } = await client.call('query', { refresh: true });
   const address = namespaces[0]?.servers[0]?.volumes[0]?.holders[0]?.address ?? '';
@@ -159,7 +159,7 @@ it('rsconfig -m status and -m status -v', async () => {
   const near = (index: number): string => `${index} if${index} IP(TCP) ${ends.near[index]}/${network.port}\n`;
   await comesToPrint(near(0) + rep(0) + near(1) + rep(1), '-m', 'status');
   const more = /^ {8}path: \d+ {2}since: TIME {2}retries: \d+ {2}round trip: \d+\.\d{3} ms {2}cipher: plain\n {8}error: .+\n/;
-  // Both paths connect at once; the second one waits for the session of the first, and may show a retry.
+  // Both paths connect at once. The second path waits for the session that the first one begins, and may therefore show a retry.
   const measured = async (): Promise<string | null> => {
     const shown = await client.rsconfigWell('-m', 'status', '-v');
     return shown.match(/round trip: \d/g)?.length === 2 && shown.match(/ connected tx: ok rx: ok$/gm)?.length === 2 ? shown : null;

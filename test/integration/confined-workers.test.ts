@@ -1,6 +1,6 @@
 // Server processes as an unprivileged user: they serve every kind of volume with descriptors from the listener, and code in them can
-// neither open files, nor read the listener's memory, nor connect elsewhere. The attacks run in a real server process, into which Node
-// loads them.
+// neither open files, nor read the listener's memory, nor connect elsewhere. Node loads the code with the attacks into a real server
+// process.
 
 import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
@@ -89,7 +89,7 @@ it('what runs in a server process can open no file, trace no process and connect
   mkdirSync(folder.root, { recursive: true });
   writeFileSync(script, attackScript(server.rssrvPaths.configFile, (elsewhere.address() as AddressInfo).port));
   await startServer(server, network, { server: { user: USER }, volumes: { oracle: { path: server.file('oracle.img'), size: '1m' } } });
-  // Permits other users to enter the folders, so that only the mode of the file protects it.
+  // Other users may enter all folders above the file, so that only the mode of the file itself protects it.
   for (let at = path.dirname(server.rssrvPaths.configFile); at.startsWith(server.root); at = path.dirname(at)) chmodSync(at, 0o755);
   chmodSync(server.rssrvPaths.configFile, 0o600);
   await waitFor(() => server.log('rssrv').includes('attack {'), 20_000, 'A server process has tried everything');
@@ -99,7 +99,7 @@ it('what runs in a server process can open no file, trace no process and connect
     ...{ ptrace: 1, namespace: 1, unix: 1, connect: 'EPERM' },
   });
 
-  // Bytes that are no message end this process and no other one; its log lines are neither events nor part of the audit trail.
+  // Bytes that are no message must end only this process. Its log lines must become neither events nor parts of the audit trail.
   await waitFor(
     () => server.log('rssrv').includes('sent what no server process sends (message is not known)'),
     20_000,
@@ -144,7 +144,7 @@ it('serves files, memory and pools as a user without rights: reads, writes, FUA,
   expect(readFileSync(`/proc/${worker}/limits`, 'utf8')).toMatch(/^Max core file size +0 +0 /m);
   expect(readFileSync(`/proc/${worker}/comm`, 'utf8')).toBe('rssrv: big-2\n');
 
-  // The worker writes to the new file after a rotation.
+  // After a rotation of the log, the worker writes to the new file.
   const { logFile } = server.rssrvPaths;
   renameSync(logFile, `${logFile}.1`);
   process.kill(server.pid('rssrv'), 'SIGHUP');

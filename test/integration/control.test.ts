@@ -1,5 +1,5 @@
 // Answers of real daemons on the control socket, and the output of rsconfig with --json. An independent validator checks them against the
-// schemas in docs/json, and our shapes check every field. Also tests the answers to clients of other releases.
+// schemas in docs/json, and the shapes of the product check every field. The answers to clients of other releases are tested too.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -40,7 +40,7 @@ function volumesOf(host: Host): ServerConfigOptions['volumes'] {
 
 beforeAll(async () => {
   ({ server, client, network } = await startPair(hosts, volumesOf));
-  // rssrv needs perl to lock a pool, and uses no pool without a lock.
+  // rssrv locks pools with perl, and uses a pool only if it has locked it.
   hasPool = isProgramThere('perl');
   if (!hasPool) return;
   const mount = makeReflinkDisk(hosts, server);
@@ -59,8 +59,8 @@ function fits(name: string, shape: Shape, text: string): void {
 }
 
 /**
- * Every command with --json, with its arguments here and its exit code. Waiting I/O, holds and failures produce the rarer parts of
- * documents.
+ * For every command with --json: arguments for this test and the exit code. The test makes I/O wait, holds and failures, so that documents
+ * also have their rarer parts.
  */
 const CALLS: Readonly<Record<string, readonly (readonly [args: string, code: number])[]>> = {
   local: [['-l', 0]],
@@ -114,7 +114,7 @@ const CALLS: Readonly<Record<string, readonly (readonly [args: string, code: num
     ['volume remove data --yes', 0],
     ['volume purge data --yes', 0],
   ],
-  // Without another pool there is no job, and errors have no JSON.
+  // Not called here: without a second pool, the command begins no job, and errors are not printed as JSON.
   'volume-move': [],
   'volume-copy': [],
   'volume-jobs': [['volume jobs', 0]],
@@ -129,7 +129,7 @@ const CALLS: Readonly<Record<string, readonly (readonly [args: string, code: num
   'key-new': [['key new', 0]],
 };
 
-/** Commands that only pools on a file system with reflink execute. */
+/** Commands that need a pool on a file system with reflink. */
 const ON_REFLINK: readonly string[] = [
   'volume-snapshot',
   'volume-diff',
@@ -152,7 +152,7 @@ it.for(Object.entries(CALLS))('rsconfig --json: %s', async ([name, calls], conte
     const words = args.split(' ').map((word) => (word === 'WRONG' ? wrong : word === 'SERVER' ? `${address}:${network.port}` : word));
     const result = await client.run('rsconfig', [...words, '--json'], 60_000);
     if (code >= 0) expect(result.code, `${args}: ${result.stderr}`).toBe(code);
-    // Skips a step that only prepares the next one.
+    // A step of another command only prepares the next step, and is not checked.
     if (name.startsWith('volume-') && !args.startsWith(name.replaceAll('-', ' '))) continue;
     const command = COMMANDS.find(({ call }) =>
       call.by === 'option' ? call.option === name : call.by === 'monitor' ? call.word === name : call.words.replaceAll(' ', '-') === name,
@@ -162,8 +162,8 @@ it.for(Object.entries(CALLS))('rsconfig --json: %s', async ([name, calls], conte
 });
 
 it('every command with --json is covered above', () => {
-  // test/interop/backup.test.ts checks the output of backup and restore, and mirror-commands.test.ts that of changes of mirrors, because
-  // they have the volumes and servers for these.
+  // Other tests check these commands, because they have the volumes and servers: test/interop/backup.test.ts checks the output of backup
+  // and restore, and mirror-commands.test.ts the output of changes of mirrors.
   const changes = ['create', 'remove', 'force', 'grow', 'add', 'detach', 'replace', 'witness', 'verify'];
   const elsewhere = ['backup', 'restore', ...changes.map((name) => `mirror-${name}`)];
   expect(COMMANDS.filter(({ json }) => json !== undefined)).toHaveLength(Object.keys(CALLS).length + elsewhere.length);

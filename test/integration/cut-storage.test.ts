@@ -1,6 +1,6 @@
-// A file that is truncated while rssrv serves it, seen by a program over NBD: its I/O waits, also after a restart of rssrv, and never reads
-// zeros in place of its data, until the administrator restores the content and reloads. files/file-backend.test.ts tests which I/O detects
-// the truncation.
+// A file is truncated while rssrv serves it, and a program uses the volume over NBD. The I/O of the program waits until the administrator
+// restores the content and reloads, even over a restart of rssrv. It never reads zeros in place of its data. files/file-backend.test.ts
+// tests which I/O detects the truncation.
 
 import { copyFileSync, statSync, truncateSync } from 'node:fs';
 import { expect, it } from 'vitest';

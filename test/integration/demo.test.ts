@@ -1,6 +1,6 @@
-// `npm start` as a new user runs it: an empty HOME, a temporary folder of its own, hardly any tools. The test checks its output. However it
-// ends, it leaves no process, file, mount or loop device behind; its processes are found by TMPDIR, which is unique to each demo. Where
-// devices are possible, one demo runs with all steps; the demo that is interrupted has a mount namespace of its own.
+// `npm start` as a new user runs it, with an empty HOME, its own temporary folder and hardly any tools. The test checks the output. However
+// a demo ends, it must leave no process, file, mount or loop device behind. Its processes are found by TMPDIR, which is unique to each
+// demo. Where devices are possible, one demo runs with all steps, and the demo that is interrupted has its own mount namespace.
 
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -16,9 +16,9 @@ import { waitFor } from '../support/programs/wait-for.ts';
 
 const RUN = fileURLToPath(new URL('../../scripts/run.mjs', import.meta.url));
 const DEMO_TIMEOUT_MS = 170_000;
-/** Tools that the launcher of the compiler needs; none of them knows NBD or ext4. */
+/** Tools that the launcher of the compiler needs. The demo cannot use them for NBD or ext4. */
 const PLAIN_TOOLS = ['sh', 'env', 'sed', 'uname', 'dirname', 'basename'];
-/** Number of steps without the one or two about block devices. */
+/** Number of steps of a demo without block devices. With block devices, the demo has one or two steps more. */
 const STEPS = 7;
 const RELEASE_MS = 20_000;
 
@@ -40,20 +40,20 @@ function newFolder(): string {
   return mkdtempSync(path.join(tmpdir(), 'rsio-l-'));
 }
 
-/** Removes devices first, while a daemon still answers for them. */
+/** Cleans up after a demo. Devices are removed first, while a daemon still answers their I/O. */
 function clean(where: string): void {
   spawnSync('sh', ['-c', RELEASE, 'sh', where], { stdio: 'ignore', timeout: RELEASE_MS });
   for (const pid of processes(where)) process.kill(pid, 'SIGKILL');
   rmSync(where, { recursive: true, force: true });
 }
 
-/** A home, a temporary folder and a PATH as on a freshly installed machine. */
+/** A home, a temporary folder and a PATH like those of a freshly installed machine. */
 class Machine {
   readonly env: Readonly<Record<string, string>>;
   private readonly where: string;
   private readonly bin: string;
 
-  /** `tools`: a PATH with more programs. */
+  /** `tools`: the PATH to use instead, with more programs. */
   constructor(where: string, tools?: string) {
     count += 1;
     this.where = where;
@@ -217,12 +217,12 @@ it('Ctrl-C while a file system is mounted leaves nothing behind, and a missing m
   const { code, stdout } = await demo.ended;
   expect({ code, stdout }).toMatchObject({ code: 130, stdout: expect.stringMatching(/Interrupted, nothing left behind\n$/) });
   expect(sectionOf(stdout, 8)).toMatch(/^Skipped: no mkfs\.ext4 here \(Debian: e2fsprogs\)$/m);
-  // Expects the orderly end, which loses no written data.
+  // The daemons must have ended in order, so that no written data is lost.
   expect(stdout).toMatch(
     /^Copying\n\n\$ umount \S+\/mnt\/archive\n\$ bin\/rsconfig --root \S+ stop\nrsiod has ended\n\$ kill .+\n\$ rm -r /m,
   );
   expect(devices.mounts()).toEqual([]);
-  // For a file whose mount is gone, the kernel shows only `/`.
+  // The kernel shows `/` as the path of a file whose file system is not mounted any more.
   expect(readOrNothing(`/sys/block/${loop}/loop/backing_file`)).not.toBe('/\n');
   machine.expectNothingLeft();
 });

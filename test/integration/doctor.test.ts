@@ -1,7 +1,7 @@
 // rsconfig doctor on a healthy client, and on prepared faults with real files, servers and daemons: it names each fault, its location and
-// its remedy. Faults of cards and cables are tested in the netlab, the judgement alone in unit tests. All tests use one server, and those
-// with a running daemon share one client; each test leaves both healthy. One test runs the program; the others run the command in this
-// process.
+// its remedy. Tests of the netlab cover faults of cards and cables, and unit tests cover the judgement alone. All tests use one server, and
+// tests with a running daemon share one client. Each test leaves both healthy. One test runs the program; the others run the command in
+// this process.
 
 import { chmodSync, statSync, utimesSync } from 'node:fs';
 import net from 'node:net';
@@ -29,9 +29,9 @@ const DOCTOR_MS = 90_000;
 /** An address for documentation, which no machine has. */
 const NOWHERE = '203.0.113.77';
 let network: TestNetwork;
-/** Client without a daemon. */
+/** A client whose daemon does not run. */
 let client: Host;
-/** Client with its own node name and a daemon. */
+/** A client with its own node name whose daemon runs. */
 let running: Host;
 
 beforeAll(async () => {
@@ -56,7 +56,7 @@ function doctor(host: Host, ...args: readonly string[]): Promise<RunResult> {
   return runHere('rsconfig', ['--root', host.root, 'doctor', ...args], DOCTOR_MS);
 }
 
-/** Exit code, and all faults except that rsiod does not run. */
+/** Examines a configuration. Returns the exit code and the faults, without the fault that rsiod does not run unless `daemonToo` is set. */
 async function examined(text: string, options: { readonly daemonToo?: boolean } = {}) {
   client.writeConfig('rsiod', text);
   return faults(client, options.daemonToo === true);
@@ -127,7 +127,7 @@ it('fault: an address that this machine does not have', async () => {
   expect(code).toBe(1);
   expect(found[0]).toMatchObject({ severity: 'error', object: 'interface if1', where: lineOf(text, `address = ${NOWHERE}`) });
   expect(found[0]?.what).toMatch(/^This machine does not have address 203\.0\.113\.77: it has /);
-  // The server interface that only this interface could reach is in another subnet, and is left out.
+  // Doctor leaves out the server interface that only this interface could reach, because it is in another subnet.
   expect(found.slice(1).map(({ severity, object }) => `${severity} ${object}`)).toEqual(['warning server section big-9-2']);
 });
 

@@ -1,5 +1,6 @@
 // No acknowledged write is lost, with real processes: if the server is killed, replaced by another build or crashes with its machine, or if
-// its storage fails. fio with verification and a check of every sector judge. Each case runs twice; `npm run restarts` runs many more.
+// its storage fails. fio with verification judges, and at the end every sector is checked. Each case runs twice; `npm run restarts` runs
+// many more.
 
 import { expect, it } from 'vitest';
 import { OtherBuild } from '../support/drills/other-build.ts';
@@ -9,7 +10,7 @@ import { useHosts } from '../support/hosts/hosts.ts';
 import { needFio } from '../support/programs/programs.ts';
 import { report } from '../support/programs/report.ts';
 
-/** The server returns as soon as the client reports that it waits. */
+/** Options of a case in which the server returns as soon as the client reports that it waits. */
 const SOON = { downMs: 0 };
 const BOTH_FLUSH = { fioFlushes: true, judgeFlushes: true };
 /** Seeds of two crashes: one keeps a part of the unsynced data, the other keeps none. */

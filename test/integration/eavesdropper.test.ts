@@ -1,6 +1,6 @@
 // An eavesdropper records every byte of every path. Encrypted paths show neither data nor keys. Even with the nodekey, the eavesdropper
-// cannot derive the key of TLS, because the X25519 secrets never cross the network. Plain paths show that the test would find data and
-// keys.
+// cannot derive the key of TLS, because the X25519 secrets never cross the network. A run with plain paths shows that the test would find
+// data and keys.
 
 import { createHash, hkdfSync, randomBytes } from 'node:crypto';
 import { baseKey, joinKey, sessionSecret, tlsPsk } from '@rsio/protocol/auth/keys';
@@ -61,7 +61,7 @@ async function tapped(): Promise<Tapped> {
   return { server, client, network, toServer, toClient, serverAddresses };
 }
 
-/** Transcript T of a connection: the clear bytes of its beginning. */
+/** Returns the transcript T of a connection, which consists of the clear bytes at its beginning. */
 function transcriptOf(toServer: Buffer, toClient: Buffer): Buffer {
   return createHash('sha256').update(frameAt(toServer, 0)).update(frameAt(toClient, 0)).digest();
 }
@@ -70,13 +70,13 @@ function frameAt(bytes: Buffer, at: number): Buffer {
   return bytes.subarray(at, at + HEADER_BYTES + bytes.readUInt32BE(at + 8));
 }
 
-/** Bytes after HELLO and PROOF. */
+/** Returns the bytes that the client sent after HELLO and PROOF. */
 function behindProof(toServer: Buffer): Buffer {
   const hello = frameAt(toServer, 0);
   return toServer.subarray(hello.length + frameAt(toServer, hello.length).length);
 }
 
-/** Whether the recording contains a telling piece of a text or key. */
+/** Whether the recording contains a piece of the secret that is long enough to be no chance. */
 function holds(recorded: Buffer, secret: Buffer): boolean {
   return recorded.includes(secret) || recorded.includes(secret.toString('hex')) || recorded.includes(secret.toString('base64'));
 }
@@ -98,7 +98,7 @@ it.each([
   const [there, back] = [Buffer.concat(toServer.map(({ bytes }) => bytes)), Buffer.concat(toClient.map(({ bytes }) => bytes))];
   expect(there.length).toBeGreaterThan(2 * DATA_BYTES);
   expect(back.length).toBeGreaterThan(2 * DATA_BYTES);
-  // A quarter of the pattern would already be data.
+  // Even a quarter of the pattern in the recording would be a leak.
   const part = written.subarray(0, PATTERN_BYTES / 4);
   expect([there.includes(part), back.includes(part), there.includes('oracle'), back.includes('oracle')]).toEqual([sees, sees, sees, sees]);
   const key = baseKey(keyOf(NODE), SERVERKEY, NAMESPACEID);
@@ -129,7 +129,7 @@ it('a recorded session cannot be decrypted with the nodekey: no key that a liste
   const [there, back] = [toServer[0]?.bytes ?? Buffer.alloc(0), toClient[0]?.bytes ?? Buffer.alloc(0)];
   const hello = clientHelloOf(behindProof(there));
   expect([hello.identities, hello.keyExchangeModes]).toEqual([[NODE], [PSK_DHE_KE]]);
-  // The check works: it accepts the key on which both ends have agreed.
+  // First shows that the check works, because it accepts the key on which both ends have agreed.
   expect(isBoundBy(hello, real.psk)).toBe(true);
   const key = baseKey(keyOf(NODE), SERVERKEY, NAMESPACEID);
   const transcript = transcriptOf(there, back);
@@ -139,7 +139,7 @@ it('a recorded session cannot be decrypted with the nodekey: no key that a liste
   expect(guesses.filter((guess) => guess.equals(secret) || joinKey(key, guess).equals(joinKey(key, secret)))).toEqual([]);
 });
 
-/** Both public shares of a recorded handshake. */
+/** Returns both public shares of a recorded handshake. */
 function sharesOf(there: Buffer, back: Buffer): Buffer[] {
   const [hello, challenge] = [frameAt(there, 0), frameAt(back, 0)];
   const shares = [
@@ -150,7 +150,7 @@ function sharesOf(there: Buffer, back: Buffer): Buffer[] {
   return shares.map((share) => Buffer.from(share ?? []));
 }
 
-/** Inputs to the derivations that an eavesdropper who knows K can use in place of the secret of the shares. */
+/** Returns everything that an eavesdropper with K could try in place of the secret of the shares, as keys derived from it. */
 function guessesOf(key: Buffer, transcript: Buffer, shares: readonly Buffer[]): Buffer[] {
   const [first = Buffer.alloc(0), second = Buffer.alloc(0)] = shares;
   const agreed = [Buffer.alloc(0), Buffer.alloc(32), first, second, Buffer.concat([first, second]), Buffer.concat([second, first])];

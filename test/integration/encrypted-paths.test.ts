@@ -1,5 +1,6 @@
-// Encrypted paths between real processes: they come up, carry I/O, come back and can be probed. If only one end wants encryption, it
-// refuses the other and names the line to change. The keys are tested in packages/protocol/src/auth, attacks in middleman.test.ts.
+// Encrypted paths between real processes: they come up, carry I/O, come back and can be probed. If only one end requires encryption, it
+// refuses the other end and names the line to change. Unit tests in packages/protocol/src/auth cover the keys, and middleman.test.ts covers
+// attacks.
 
 import { beforeEach, expect, it } from 'vitest';
 import { clientConfig, serverConfig } from '../support/hosts/configs.ts';

@@ -1,5 +1,5 @@
 // The settings of encryption on real daemons: a client that turns it on under load, a server that demands it, the messages of both ends,
-// and join. eavesdropper.test.ts tests that data is unreadable on the network, and middleman.test.ts changes on the way.
+// and join. eavesdropper.test.ts tests that data is unreadable on the network, and middleman.test.ts tests changes of data on the network.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
@@ -23,7 +23,7 @@ async function waitForCiphers(client: Host, expected: readonly string[], what: s
   await waitFor(async () => (await ciphersOf(client)).join() === expected.join(), WAIT_MS, what);
 }
 
-/** Deaths of the paths since rsiod was started. */
+/** Returns how often each path has died since rsiod was started. */
 async function deathsOf(client: Host): Promise<number[]> {
   const { paths } = JSON.parse(await client.rsconfigWell('-m', 'stats', '--json')) as { paths: { deaths: number }[] };
   return paths.map(({ deaths }) => deaths);

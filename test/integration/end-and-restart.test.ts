@@ -1,6 +1,6 @@
 // Daemons that end and come back under I/O: stopped, killed, or left without their other processes. The client's applications see a pause,
-// and nothing is left behind. fio judges: no I/O error, every block as written. All tests use one pair of daemons; each test starts the
-// daemons that the last one has ended, and attaches the volume.
+// and nothing is left behind. fio judges that no I/O fails and that every block is as written. All tests use one pair of daemons. Each test
+// starts the daemons that the previous test has ended, and attaches the volume.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { beforeAll, beforeEach, expect, it } from 'vitest';
@@ -16,13 +16,13 @@ import { waitFor } from '../support/programs/wait-for.ts';
 
 const VOLUME = 'osl:oracle@0';
 const EXPORT = 'osl/oracle';
-/** Half of the bound after which a process that drains is killed. */
+/** A prompt end takes at most this time. It is half of the bound after which a process that drains is killed. */
 const PROMPT_MS = 10_000;
-/** The frontends wait for their requests for five seconds, the volumes for ten. */
+/** Longest end of a client whose I/O waits. Its frontends wait for their requests for five seconds, and then its volumes for ten. */
 const WAITING_END_MS = 22_000;
 
 const COMES_BACK_MS = 30_000;
-/** For blocks after all faults, so that fio reads them back sooner. */
+/** fio writes only this many blocks before it reads them back, so that blocks that were written after all faults are verified soon. */
 const FEW = { verifyBacklog: 128 };
 const FEW_WRITES = 400;
 
@@ -67,8 +67,8 @@ it('rssrv is restarted under fio, and then its listener alone is killed: the cli
   );
   await server.start('rssrv');
   await untilWriting(client, VOLUME, fio);
-  // Requests in progress were answered and flushed. An end after a complete flush begins no new incarnation of the storage, because no
-  // write can be lost.
+  // Requests in flight were answered and flushed. If an end follows a complete flush, no write can be lost, and no new incarnation of the
+  // storage begins.
   expect(server.log('rssrv')).not.toContain('starts a new incarnation');
   expect(client.log('rsiod')).not.toContain('has started a new incarnation');
 

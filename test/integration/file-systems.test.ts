@@ -18,7 +18,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 const MIB = 1 << 20;
 const WAIT_MS = 30_000;
 const TEST_MS = 240_000;
-/** Size of the deleted file, and the part of it that must be free again; the rest allows for metadata that the file system writes. */
+/** DELETED_MIB: size of the deleted file. Only a part of it must be free again, because the file system may write metadata. */
 const DELETED_MIB = 24;
 const FREED_MIB = 20;
 const DOCS = path.resolve('docs');
@@ -38,7 +38,7 @@ const EXT4 = {
   ...{ make: 'mkfs.ext4 -q "$1"', check: 'e2fsck -fn "$1" 2>&1', grow: undefined },
 };
 
-/** Ends with SIGINT. */
+/** fio as a load. It runs until SIGINT. */
 const FIO_LOAD = [
   ...['--name=load', '--rw=randwrite', '--bs=8k', '--direct=1', '--ioengine=libaio', '--iodepth=4', '--size=16m'],
   ...['--verify=crc32c', '--verify_backlog=64', '--verify_state_save=0', '--time_based', '--runtime=100'],
@@ -78,7 +78,7 @@ it.for([XFS, EXT4])(
     await mounted('diff -r "$3" "$2"/tree', DOCS);
     const before = statSync(file).blocks;
     await mounted('rm "$2"/large');
-    // Mounts again, so that no deletion is still in progress.
+    // A new mount makes sure that no deletion is still in progress.
     await mounted('fstrim "$2"; diff -r "$3" "$2"/tree', DOCS);
     expect(((before - statSync(file).blocks) * 512) / MIB).toBeGreaterThan(FREED_MIB);
     await devices.well(kind.check, block);

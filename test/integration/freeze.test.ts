@@ -1,7 +1,7 @@
-// `volume snapshot --freeze` with real file systems on a loop device of rsiod: a writing program waits during the snapshot and then
-// continues; the snapshot has a clean file system with data that was written and not yet synced; triggers of the client write before and
-// after the freeze; a killed command leaves nothing frozen; a volume that is not mounted is refused. Skipped without root, /dev/fuse, loop
-// devices or xfsprogs.
+// `volume snapshot --freeze` with real file systems on a loop device of rsiod: a program that writes waits during the snapshot and then
+// continues. The snapshot has a clean file system, which contains data that was written and not yet synced. Triggers of the client run
+// before and after the freeze. A killed command leaves nothing frozen. A volume that is not mounted is refused. Skipped without root,
+// /dev/fuse, loop devices or xfsprogs.
 
 import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -54,7 +54,7 @@ it('a frozen file system is clean in its snapshot, and goes on', { timeout: TEST
   appendFileSync(host.rsiodPaths.configFile, sections.join(''));
   await host.rsconfigWell('reload');
   await host.rsconfigWell('volume', 'snapshot', '--freeze', 'db@quiet');
-  // The command does not wait for programs that are started after the snapshot.
+  // The command may end before the program that is started after the thaw, so the test waits for both programs.
   await waitFor(async () => (await triggered()).length === 2, WAIT_MS, 'Both programs have run');
   const [before, after] = await triggered();
   expect(before).toMatchObject({
@@ -68,7 +68,7 @@ it('a frozen file system is clean in its snapshot, and goes on', { timeout: TEST
   // A snapshot that is refused leaves nothing frozen.
   expect((await host.rsconfig('volume', 'snapshot', '--freeze', 'db@cold')).stderr).toContain('exists');
   await devices.well('echo again > "$1/file"; sync "$1/file"', mount);
-  // Neither does a command that is killed while the server does not answer.
+  // A command that is killed while the server does not answer leaves nothing frozen either.
   process.kill(host.pid('rssrv'), 'SIGSTOP');
   const killed = host.beside('rsconfig', ['volume', 'snapshot', '--freeze', 'db@killed']);
   const frozen = (): number | undefined =>

@@ -1,5 +1,5 @@
-// A pool that runs full under a verifying load: writes wait instead of failing, all status outputs say so, and the load ends without a
-// wrong block after the file system has grown. Stopping the server while writes wait, and a detach by force, do not hang. The file system
+// A pool becomes full under a verifying load. Writes wait instead of failing, all status outputs say so, and after the file system has
+// grown, the load ends without a wrong block. The server can be stopped and the volume detached by force while writes wait. The file system
 // is a tmpfs, which can be enlarged while it is mounted; skipped without the right to mount one. Both tests use the same daemons.
 
 import { mkdirSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
@@ -18,7 +18,7 @@ const WAIT_MS = 30_000;
 const TEST_MS = 300_000;
 const MIB = 1 << 20;
 
-/** Writes of fio, which reads back after each 64. */
+/** Number of writes of fio, which reads back after each 64 writes. */
 const WRITES = 400;
 
 const hosts = useHosts('file');
@@ -38,7 +38,7 @@ async function begin(context: TestContext): Promise<void> {
   mkdirSync(pool, { recursive: true });
   const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=20m', 'rsio-test', pool], { stdio: 'ignore' });
   context.skip(mounted.status !== 0, 'needs the right to mount (root, CAP_SYS_ADMIN)');
-  // rsadm pool add refuses a file system in memory.
+  // The test makes the folders of the pool itself, because `rsadm pool add` refuses a file system in memory.
   for (const folder of ['volumes', 'removed']) mkdirSync(`${pool}/${folder}`);
   writeFileSync(`${pool}/pool.json`, JSON.stringify({ version: 1, id: '00000000-0000-4000-8000-00000000000b', createdMs: 0 }));
   const network = await hosts.network(1);
@@ -53,7 +53,7 @@ async function begin(context: TestContext): Promise<void> {
 }
 
 afterAll(() => {
-  // Unmounts lazily, because daemons of the tests may still be ending.
+  // The unmount is lazy, because daemons of the tests may still have files open.
   spawnSync('umount', ['--lazy', pool], { stdio: 'ignore' });
   rmSync(pool, { recursive: true, force: true });
 });
@@ -83,10 +83,10 @@ it('writes wait, the log and the list say so, also over a restart, and the load 
   await host.stop('rssrv');
   await host.start('rssrv');
   await waitFor(waitsForSpace, WAIT_MS, 'The writes wait again, in the new session');
-  // The server answers, and refuses a volume whose manifest finds no room. No part of the volume remains.
+  // The server refuses to create a volume, because there is no room for the manifest. No part of the volume remains.
   await expect(create('other', 8 * MIB)).rejects.toThrow(`Pool fast at ${pool} cannot be changed (ENOSPC): free space there`);
   expect(readdirSync(`${pool}/volumes`)).toHaveLength(2);
-  // Changes that free space run nevertheless.
+  // Changes that free space are possible although the pool is full.
   await host.rsadmWell('volume', 'remove', 'old', '--yes');
   expect(await host.rsadmWell('volume', 'purge', '--yes')).toBe('old@0, 1.0M, deleted for good from pool fast\n');
   expect(readdirSync(`${pool}/removed`)).toHaveLength(0);
@@ -100,7 +100,7 @@ it('a detach by force ends the waiting writes', { timeout: TEST_MS }, async () =
   const { blocks, bfree, bsize } = statfsSync(pool);
   const sizeBytes = (blocks - bfree) * bsize + MIB;
   expect(spawnSync('mount', ['-o', `remount,size=${sizeBytes}`, pool]).status).toBe(0);
-  // Writes a larger part of the volume than the other test has written.
+  // This load writes a larger part of the volume than the other test has written, so that it needs new space.
   const fio = startFio(host, 'osl/db', { size: '64m', verifyBacklog: 64 });
   await waitFor(waitsForSpace, WAIT_MS, 'Writes wait for space');
   await host.rsconfigWell('-d', 'db', '--force');

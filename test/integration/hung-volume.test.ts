@@ -1,5 +1,5 @@
-// One client has a volume with hung storage beside a healthy one. A detach of the hung volume by force stops no other volume. Its hold
-// stays until its storage has answered; then it can be attached again, with every acknowledged write.
+// One client has a volume with hung storage beside a healthy one. A detach of the hung volume by force stops no other volume. The hold of
+// the hung volume stays until the storage has answered. Then the volume can be attached again, and has every acknowledged write.
 
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
@@ -9,7 +9,7 @@ import { NbdIo } from '../support/io/nbd-io.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
 const BLOCK = 4096;
-/** Shorter than the 20 s that ending the session would take. */
+/** Longest permitted pause of the healthy volume. It is shorter than the 20 s that ending the session would take. */
 const WORST_MS = 5_000;
 const PAUSE_MS = 50;
 const BACK_MS = 30_000;
@@ -43,13 +43,13 @@ it("-d --force of a hung volume does not stop the client's other volume", async 
       const startMs = performance.now();
       await good!.write((count % 64) * BLOCK, Buffer.alloc(BLOCK, count));
       worstMs = Math.max(worstMs, performance.now() - startMs);
-      // Pauses, because this load would otherwise take a processor from concurrent tests.
+      // Without the pause, this load would take a processor from concurrent tests.
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     }
   })();
   await client.rsconfig('-d', 'hung', '--force');
   expect(await lost).toBe('refused');
-  // Waits until an orderly end of the session would have timed out and its process would have been killed.
+  // If the server had tried to end the session, the end would time out in this time, and the process would be killed.
   await new Promise((resolve) => setTimeout(resolve, 22_000));
   expect(worstMs).toBeLessThan(WORST_MS);
 

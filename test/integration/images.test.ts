@@ -1,6 +1,6 @@
-// Images with real daemons on a file system with reflink: two images of two volumes that a client writes to, refreshed at one moment; held, and
-// attached by the client beside its volume; a volume that gets the content of its image back; kill -9 between the images of one refresh.
-// Skipped without root, loop devices or xfsprogs. All steps are in packages/rssrv/src/jobs/images/image-stops.test.ts.
+// Images with real daemons on a file system with reflink: two images of two volumes that a client writes to, refreshed at one moment; held,
+// and attached by the client beside its volume; a volume that gets the content of its image back; kill -9 between the images of one
+// refresh. Skipped without root, loop devices or xfsprogs. image-stops.test.ts in packages/rssrv/src/jobs/images tests all steps.
 
 import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -30,7 +30,7 @@ async function openNbd(name: string): Promise<NbdIo> {
   return nbd;
 }
 
-/** The number in the first block of a volume. */
+/** Reads the number in the first block of a volume. */
 async function numberIn(name: string, universe: number): Promise<number> {
   const { volume } = await callServer(host.rssrvPaths.controlSocket, 'volume-show', { name, universe });
   return readFileSync(volume.path!).readUInt32LE(0);
@@ -45,7 +45,7 @@ function numbered(value: number): Buffer {
 it('images under writes: one moment for several, holders, restoring, and a kill between two of them', {
   timeout: TEST_MS,
 }, async (context) => {
-  // rssrv needs perl to lock a pool, and uses no pool without a lock.
+  // rssrv locks pools with perl, and uses a pool only if it has locked it.
   needPrograms(context, 'perl');
   host = hosts.host();
   const network = await hosts.network(1);
@@ -61,7 +61,7 @@ it('images under writes: one moment for several, holders, restoring, and a kill 
   const [db, log] = [await openNbd('db'), await openNbd('log')];
 
   for (const name of NAMES) await host.rsconfigWell('volume', 'image', name, '--universe', '1');
-  // Writes consecutive numbers to db and log in turn; each write begins after the answer to the one before.
+  // Writes consecutive numbers to db and log in turn; each write begins after the answer to the previous write.
   let [answered, isOver] = [0, false];
   const writing = (async () => {
     while (!isOver) {
@@ -91,13 +91,13 @@ it('images under writes: one moment for several, holders, restoring, and a kill 
   await image.flush();
   image.close();
   db.close();
-  // rsiod notices the end of a connection soon.
+  // The command is repeated, because rsiod notices the end of the NBD connection a moment later.
   await waitFor(async () => (await host.rsconfig('-d', 'db@0')).code === 0, WAIT_MS, 'db is detached');
   await host.rsconfigWell('volume', 'restore', 'db', '--from', '1');
   expect([await numberIn('db', 0), await numberIn('db', 1)]).toEqual([7, 7]);
   await waitFor(async () => (await host.rsconfig('-d', 'db@1')).code === 0, WAIT_MS, 'db@1 is detached');
 
-  // If a volume has two images, the server makes one copy of a moment for both.
+  // log now has two images. The server makes one copy of a moment for both.
   await host.rsadmWell('volume', 'image', 'log', '--universe', '2');
   await host.rsadmWell('volume', 'refresh', 'log@1', 'log@2');
   expect(await numberIn('log', 1)).toBe(await numberIn('log', 2));
@@ -110,7 +110,8 @@ it('images under writes: one moment for several, holders, restoring, and a kill 
   delete process.env['RSIO_TEST_KILL_AT'];
   expect((await host.rsadm('volume', 'refresh', 'db@1', 'log@1')).code).not.toBe(0);
   await host.startFaulty();
-  // Reads log to wait until the client is back and has sent its last writes again; until then the server makes no image.
+  // The server makes no image before the client has sent its last writes again. The read waits for this, because it is answered only
+  // afterwards.
   await log.read(0, BLOCK_BYTES);
   expect([await numberIn('db', 1), await numberIn('log', 1)]).toEqual([7, 8]);
   const { pools } = await callServer(host.rssrvPaths.controlSocket, 'pool-list', {});

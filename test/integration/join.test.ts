@@ -1,6 +1,6 @@
-// rsconfig join on an empty root and on a configured one: the file that it writes byte for byte, the client that works afterwards, and
-// every case in which it writes nothing. The commands name interfaces, so that no packet leaves this machine; the netlab tests real cards.
-// Tests share servers. Each test joins as another node, so that no earlier session of the node disturbs it.
+// rsconfig join on an empty root and on a configured one: the written file, compared byte by byte; the client, which works afterwards; and
+// every case in which the command writes nothing. The commands name interfaces, so that no packet leaves this machine; the netlab tests
+// real cards. Tests share servers, and each test joins as another node, so that no earlier session of the node disturbs it.
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
@@ -37,7 +37,7 @@ interface Scene extends Served {
 const NODES = Array.from({ length: 12 }, (_, index) => `big-${index + 20}`);
 let nodesUsed = 0;
 
-/** A server with two interfaces; `edit` changes its file. */
+/** Starts a server with two interfaces. `edit` changes the text of its file. */
 async function serve(edit: (text: string) => string = (text) => text): Promise<Served> {
   const network = await shared.network(2);
   const server = shared.host();
@@ -47,7 +47,7 @@ async function serve(edit: (text: string) => string = (text) => text): Promise<S
   return { network, server };
 }
 
-/** A client that has joined nothing yet. */
+/** Makes a client that has joined no server yet. */
 function scene(served: Served): Scene {
   return { ...served, client: hosts.host(), node: NODES[nodesUsed++] ?? '' };
 }
@@ -86,7 +86,7 @@ function fileOf({ client }: Scene): string {
   return readFileSync(client.rsiodPaths.configFile, 'utf8');
 }
 
-/** Expected file, in the form of the manual's sample. */
+/** The expected file, in the form of the sample in the manual. */
 function expectedFile({ network, node }: Scene): string {
   const [near, far] = [network.clientAddresses(), network.serverAddresses];
   return sampleRscltcfg({ near, far, port: network.port, node, key: keyOf(node) });

@@ -1,6 +1,6 @@
-// rsiod's child process is killed, restarted or stopped for good while its devices are in use: a file system is mounted, fio writes and
-// verifies. Answers to single requests are in fuse/fuse-session.test.ts. Skipped where devices are impossible, or where the kernel cannot
-// send outstanding requests again.
+// rsiod's child process is killed, restarted or stopped for good while its devices are in use: a file system is mounted on a device, and
+// fio writes and verifies. fuse/fuse-session.test.ts tests the answers to single requests. Skipped where devices are impossible, or where
+// the kernel cannot send outstanding requests again.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import path from 'node:path';
@@ -32,7 +32,7 @@ function fioIn(scene: DeviceScene, folder: string): Running {
   ]);
 }
 
-/** Pid of the working process; the pid file has the pid of its keeper. */
+/** Pid of the process that works. The pid file has the pid of the keeper. */
 async function workingProcess(scene: DeviceScene): Promise<number> {
   return (await scene.host.call('daemon', {})).pid;
 }
@@ -113,7 +113,7 @@ it(
     expect(jobs.map(({ error }) => error)).toEqual([0]);
     await devices.well('umount "$1"', mount);
     expect(await devices.well('e2fsck -fn "$1" 2>&1', block)).toContain('oracle');
-    // Compares only new lines, because the kernel drops its oldest lines.
+    // Only new lines count, because the kernel drops its oldest lines.
     expect((await complaints(scene, loop))?.filter((line) => before?.includes(line) === false) ?? []).toEqual([]);
     expect(await devices.well('stat --format=%a "$1"', raw), 'what was said of the file goes on').toBe('640\n');
     const log = host.log('rsiod');
@@ -175,7 +175,7 @@ it(
     await host.start('rssrv');
     expect(await writer!.ended).toMatchObject({ code: 0 });
     await devices.well('cmp -n 1048576 "$1" "$2"', raw, host.file('copy'));
-    // Devices that wait for the server are removed in order when rsiod stops, and the next start attaches their volumes again.
+    // When rsiod stops while devices wait for the server, it removes the devices in order, and the next start attaches their volumes again.
     expect(await host.rsconfigWell('-a', 'second')).toBe(`osl:second@0 attached ${block}\n`);
     const loop = loopUseOf(block);
     await host.stop('rssrv');

@@ -1,7 +1,7 @@
 // Processes of a server killed in every combination under verified I/O, and rssrv restarted at once: two processes never serve the volume
 // at the same time, the client's I/O continues without an error, and nothing is left behind at the end. All kills hit one server, in the
-// order of the tests, under one run of fio, which reads back the blocks that it wrote before each kill. Single kills are in
-// end-and-restart.test.ts and worker-killed.test.ts.
+// order of the tests, during one run of fio, which reads back the blocks that it wrote before each kill. end-and-restart.test.ts and
+// worker-killed.test.ts have single kills.
 
 import { randomUUID } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
@@ -24,7 +24,7 @@ const IMAGE = 'storage/oracle.img';
 /** Random id, so that another test run on this machine uses another volume. */
 const MEMORY_ID = randomUUID();
 
-/** Duration of fio for all kills; a busy machine may need minutes. */
+/** fio runs for at most this time, during all kills. A busy machine may need minutes for them. */
 const LONG_SECONDS = 900;
 
 const hosts = useHosts('file');
@@ -43,13 +43,13 @@ beforeAll(async () => {
 const image = (): string => server.file(IMAGE);
 const worker = (): number => server.worker('big-2');
 
-/** Starts rssrv, which may have to wait for the processes of its predecessor, and for nothing else. */
+/** Starts rssrv. The start may wait only for the processes of the previous rssrv. */
 async function startAgain(): Promise<void> {
   await server.start('rssrv');
 }
 
 const STRIKES: Readonly<Record<string, () => Promise<void>>> = {
-  // This kill comes first, because it would end the remains of another kill.
+  // This kill comes first, because later it would also end processes that another kill has left.
   'everything, the next one at once': async () => {
     await killServer(server);
     await startAgain();
@@ -75,7 +75,7 @@ const STRIKES: Readonly<Record<string, () => Promise<void>>> = {
     const pid = worker();
     const helpers = helpersOf(pid);
     expect(helpers).toHaveLength(1);
-    // The next listener finds the processes by this session id.
+    // The helpers must be in this session of the kernel, because the next listener finds processes by the id of the session.
     expect(processesOfSession(pid, 'perl')).toEqual(helpers);
     for (const helper of helpers) process.kill(helper, 'SIGSTOP');
     process.kill(server.pid('rssrv'), 'SIGKILL');
@@ -99,7 +99,7 @@ async function expectNothingLeft(): Promise<void> {
   expect(await run('flock', ['--nonblock', image(), 'true'])).toMatchObject({ code: 0 });
 }
 
-/** fio that runs from the first kill to the last. */
+/** Starts fio once. It runs from the first kill to the last. */
 function runningFio(context: TestContext): RunningFio {
   needFio(context);
   fio ??= startFio(client, 'osl/oracle', { seconds: LONG_SECONDS });
@@ -137,7 +137,7 @@ describe('under one run of fio', () => {
     expect(processes).toBeGreaterThan(1);
     const { errors, longestGapMs } = await volumeStats(client, VOLUME);
     expect(errors).toBe(0);
-    // Expects two server processes: that of the client, and the standby worker.
+    // Waits until there are only two server processes: the worker of the client, and the standby worker.
     await waitFor(() => workersOf(server).length === 2, 10_000, 'There are no more server processes than before');
     report(`kill -9: ${name}`, { 'longest gap ms so far': longestGapMs });
   });

@@ -1,4 +1,4 @@
-// Logs that go to the journal and to syslog, with real daemons and their helper. The other end is a program of the test, which can be
+// Logs that go to the journal and to syslog, with real daemons and their helper. The receiver is a program of the test, which can be
 // stopped to simulate a hanging journal, or the real systemd-journald in its own namespaces. A hanging journal must not delay the data path
 // or commands.
 

@@ -25,7 +25,10 @@ function runs(command: string, ...args: string[]): boolean {
   return spawnSync(command, args, { stdio: 'ignore' }).status === 0;
 }
 
-/** Returns a volume's file that is allocated, but not written, on a device without room for it; null if this machine cannot make one. */
+/**
+ * Makes the file of a volume on a device that has no room for its data. The file is allocated and not yet written. Returns null if this
+ * machine cannot make such a device.
+ */
 function fileWithoutRoom(context: TestContext): { readonly file: string; readonly fill: () => void } | null {
   needPrograms(context, 'mkfs.ext4', 'fallocate', 'mount', 'umount');
   const host = hosts.host();

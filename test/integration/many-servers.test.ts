@@ -1,5 +1,5 @@
-// rsiod with the maximum of servers and interfaces: 256 scripted servers with 8 interfaces each, which is 2,048 paths. Tests how outputs
-// show positions past 99 and 999, and that the heartbeats do not overload the client.
+// rsiod with the maximum of servers and interfaces: 256 scripted servers with 8 interfaces each, which is 2,048 paths. Outputs must show
+// positions above 99 and 999 correctly, and the heartbeats must not overload the client.
 
 import { SERVERS_PER_CLIENT_MAX } from '@rsio/common/config/schema/limits';
 import { INTERFACES_MAX } from '@rsio/common/lib/limits';

@@ -1,5 +1,6 @@
-// The metrics of both daemons with real processes: their content under load, the check by promtool, a real Prometheus that scrapes both
-// with our rules, a reload that moves them to another address, an address in use, a token, and slow or hostile readers.
+// The metrics of both daemons with real processes: their content under load, the check by promtool, and a real Prometheus that reads both
+// daemons with the rules of the project. Also a reload that moves the metrics to another address, an address that is in use, a token, and
+// slow or hostile readers.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
@@ -199,7 +200,7 @@ describe('who may read', () => {
       socket.on('error', () => undefined);
       idle.push(socket);
       await once(socket, 'connect');
-      // Sends half a request, and then nothing.
+      // Every second reader sends half a request and then nothing.
       if (index % 2 === 0) socket.write('GET /metrics HTTP/1.1\r\nHost: x\r\nX-Long: ');
     }
     expect(await ask(onServer)).toMatchObject({ status: 200 });

@@ -1,5 +1,6 @@
-// A middleman on one of two paths flips, drops, repeats and cuts bytes while fio writes and verifies over both: no changed data, no error,
-// and the path is back after the middleman leaves. `npm run middleman` does this for longer, and prints figures.
+// A middleman on one of two paths flips, drops, repeats and cuts bytes while fio writes and verifies over both paths. fio must see no
+// changed data and no error, and the path must come back after the middleman has left. `npm run middleman` does the same for longer, and
+// prints figures.
 
 import { expect, it } from 'vitest';
 import { MEDDLINGS } from '../support/faults/meddler.ts';
@@ -19,7 +20,7 @@ const hosts = useHosts();
 it('a middleman flips, drops, replays and cuts on one path: no changed data, no error, and both paths are back', async (context) => {
   needFio(context);
   const scene = await MiddlemanScene.begin(hosts, { defaults: ENCRYPTED, seconds: LONGER_THAN_TEST_SECONDS, seed: SEED });
-  // Hits each path twice, because a third death within a minute would put it on probation.
+  // The middleman is on each path only twice, because a third death within a minute would put the path on probation.
   for (const [index, kind] of MEDDLINGS.entries()) {
     const path = index % 2;
     const way: WayName = index < 2 ? 'toServer' : 'toClient';

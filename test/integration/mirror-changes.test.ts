@@ -1,6 +1,6 @@
 // Commands change the servers of an attached mirror, with real daemons and under writes: one server is killed and replaced by another one,
-// whose replica is copied. Then the other original server is also killed, and all data is still there. The replaced server comes back. The
-// steps of the commands are tested in packages/rsiod/src/mirrors/commands.
+// whose replica is copied. Then the other original server is also killed, and all data is still there. The replaced server comes back. Unit
+// tests in packages/rsiod/src/mirrors/commands cover the steps of the commands.
 
 import { randomBytes } from 'node:crypto';
 import { needPrograms } from '@rsio/common/testing/needs';
@@ -15,7 +15,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 const MIB = 1024 * 1024;
 const SIZE = 16 * MIB;
 const PIECE = 64 * 1024;
-/** Time within which a mirror continues without a server, and copies a replica. */
+/** Within this time, a mirror continues without a server, or copies a replica. */
 const SOON_MS = 30_000;
 const QUICK = { heartbeat: '400ms', suspect: '100ms', dead: '1s', 'mirror-patience': '300ms' };
 
@@ -25,7 +25,7 @@ let client: Host;
 let network: TestNetwork;
 
 beforeEach(async (context) => {
-  // rssrv needs perl to lock a pool, and uses no pool without a lock.
+  // rssrv locks pools with perl, and uses a pool only if it has locked it.
   needPrograms(context, 'perl');
   network = await hosts.network(1);
   const addresses = [10, 11, 12, 13].map((last) => network.subnets[0]!.address(last));
@@ -37,7 +37,7 @@ beforeEach(async (context) => {
   await client.pathsUp(4);
 });
 
-/** Servers pi-1, pi-2 and pi-4 have pools; pi-3 only votes. */
+/** Starts a server. pi-1, pi-2 and pi-4 have pools, and pi-3 only votes. */
 async function startServer(index: number, address: string): Promise<Host> {
   const host = hosts.host();
   const isWitness = index === 2;
@@ -90,12 +90,13 @@ it('a killed server is replaced under writes, and the mirror then survives the o
   expect(replaced).toMatchObject({ code: 0, stdout: expect.stringContaining('osl:db@0 is in sync on pi-1') as string });
   expect(replaced.stderr).toContain('rsconfig mirror detach osl:db@0 --server pi-2 removes what it has');
   await waitFor(async () => (await inSync()) === 'pi-1 pi-4', SOON_MS, 'the new replica is copied');
-  // The old server comes back, which has no effect on the mirror.
+  // The replaced server comes back. This must have no effect on the mirror.
   await servers[1]!.start('rssrv');
   await client.pathsUp(4);
   isChanging = false;
   await writing;
-  // Repeats the command, because the killed server refuses it until the client's new session has ended the remembered hold.
+  // The command is repeated, because the killed server refuses it until the new session of the client has ended the hold that the server
+  // remembers.
   const detached = async (): Promise<string> => client.rsconfigWell('mirror', 'detach', 'db', '--server', 'pi-2', '--volume');
   expect(await waitFor(detached, SOON_MS, 'what pi-2 had is removed')).toContain('in sync on pi-1 and pi-4');
   expect((await servers[1]!.rsadm('witness', 'list')).stdout).toBe('');
@@ -106,7 +107,7 @@ it('a killed server is replaced under writes, and the mirror then survives the o
   for (let offset = 0; offset < SIZE; offset += MIB)
     expect((await io.read(offset, MIB)).equals(model.subarray(offset, offset + MIB)), `at ${offset}`).toBe(true);
   await waitFor(async () => (await inSync()) === 'pi-4', SOON_MS, 'the mirror goes on without pi-1');
-  // The witness and pi-4 are most of the voters, so the mirror is attached again with them alone.
+  // The witness and pi-4 are a majority of the voters, so that the mirror can be attached again with only these two.
   io.close();
   await client.kill('rsiod');
   await client.start('rsiod');

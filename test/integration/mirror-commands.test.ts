@@ -1,6 +1,6 @@
-// Mirrors by command on three real servers: two with a pool, and a witness that grants the client no right. Tests what the commands make,
-// list and show at clients and servers, and that refusals and removals leave nothing. rsiod's mirrors/commands/ tests failures of each
-// step.
+// Mirrors by command on three real servers: two with a pool, and a witness that grants the client no right. The test checks what the
+// commands make, list and show at clients and servers, and that refusals and removals leave nothing behind. Unit tests in
+// packages/rsiod/src/mirrors/commands cover failures of each step.
 
 import { MIRRORS } from '@rsio/common/control/mirror-methods';
 import { misfit } from '@rsio/common/lib/shape';
@@ -12,7 +12,7 @@ import type { Host } from '../support/hosts/host.ts';
 import { type TestNetwork, useHosts } from '../support/hosts/hosts.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
-/** Time within which a client learns of changes at a server. */
+/** A client learns of changes at a server within this time. */
 const KNOWN_MS = 10_000;
 
 const hosts = useHosts('file');
@@ -44,7 +44,7 @@ beforeAll(async () => {
   );
 });
 
-// rssrv needs perl to lock a pool, and uses no pool without a lock.
+// rssrv locks pools with perl, and uses a pool only if it has locked it.
 beforeEach((context) => needPrograms(context, 'perl'));
 
 function threeServers([first, ...others]: TestNetwork[]): string {
@@ -52,7 +52,7 @@ function threeServers([first, ...others]: TestNetwork[]): string {
     const name = ['big-8', 'pi-1'][index]!;
     return `[server ${name}]\naddress = ${network.serverAddresses[0]}\nport = ${network.port}\n[interface if${index + 7}]\naddress = ${network.clientAddresses()[0]}\n`;
   });
-  // The sections follow their namespace, because a section belongs to the namespace above it.
+  // Each section stands below its namespace, because a section belongs to the namespace above it.
   return `${clientConfig(first!)}\n${more.join('\n')}`;
 }
 

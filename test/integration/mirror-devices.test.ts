@@ -1,7 +1,7 @@
 // The block device of a mirror, with real daemons: fio writes and verifies while a server is stopped, continues and is copied, and while
-// rsiod is killed and restarted; once a server restarts in this time, which rsiod reports. fio sees no error and no difference, and
-// afterwards both pools have the same bytes. Killed servers are in mirror.test.ts, devices of plain volumes in keeper.test.ts; skipped
-// where devices are impossible.
+// rsiod is killed and restarted. Once, a server restarts while rsiod is down, and rsiod reports this. fio must see no error and no
+// difference, and afterwards both pools must have the same bytes. mirror.test.ts has killed servers, and keeper.test.ts devices of plain
+// volumes. Skipped where devices are impossible.
 
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
@@ -20,7 +20,7 @@ const SIZE = 32 * MIB;
 const SOON_MS = 30_000;
 const FURTHER_WRITES = 50;
 const QUICK = { heartbeat: '400ms', suspect: '100ms', dead: '1s', 'mirror-patience': '300ms', device: 'block' };
-/** Stopped by SIGINT. */
+/** fio writes and verifies until SIGINT. */
 const FIO = [
   ...['--name=job', `--size=${SIZE}`, '--rw=randwrite', '--bsrange=4k-64k', '--direct=1', '--ioengine=libaio', '--iodepth=8'],
   ...['--fsync=32', '--verify=crc32c', '--verify_fatal=1', '--verify_backlog=64', '--verify_state_save=0', '--time_based'],
@@ -76,7 +76,7 @@ it('the device goes on when a server stands still, and when rsiod is killed or r
   await site.untilInSync();
   expect(client.log('rsiod'), 'no alarm without a loss').not.toContain('may be lost');
 
-  // Stops the keeper while the server restarts, so that the next process of rsiod finds this replica in sync.
+  // The keeper is stopped while the server restarts, so that the next process of rsiod finds this replica in sync.
   process.kill(client.pid('rsiod'), 'SIGSTOP');
   process.kill((await client.call('daemon', {})).pid, 'SIGKILL');
   site.kill(0);

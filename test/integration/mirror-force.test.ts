@@ -1,6 +1,6 @@
 // A mirror on two servers without a witness, one of which is lost: the client makes a new mirror of the other replica by force, with all
 // data. When the lost server comes back, its replica stays out of the new mirror, and the list of mirrors says how to remove it.
-// packages/rsiod/src/mirrors/commands/forcing.test.ts tests failing steps and the texts about losses.
+// forcing.test.ts in packages/rsiod/src/mirrors/commands tests steps that fail and the texts about losses.
 
 import { randomBytes } from 'node:crypto';
 import { needPrograms } from '@rsio/common/testing/needs';
@@ -38,7 +38,7 @@ async function startServer(network: TestNetwork, index: number): Promise<Host> {
 }
 
 it('the server that is left has all data, and the one that comes back is no part of it', { timeout: 300_000 }, async (context) => {
-  // rssrv needs perl to lock a pool, and uses no pool without a lock.
+  // rssrv locks pools with perl, and uses a pool only if it has locked it.
   needPrograms(context, 'perl');
   const network = await hosts.network(1);
   const [, lost] = [await startServer(network, 0), await startServer(network, 1)];

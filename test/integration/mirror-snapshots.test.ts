@@ -1,6 +1,6 @@
-// Snapshots of a mirror with real daemons on XFS: both servers have the same content of one moment, also under writes; a server that was
-// away makes no snapshot, and a reader gets that of the mirror; a rollback gives the mirror the content of a snapshot. Skipped without root
-// or xfsprogs.
+// Snapshots of a mirror with real daemons on XFS: both servers have the same content of one moment, even under writes. A server that was
+// away makes no snapshot, and a reader gets the snapshot of the mirror from the other one. A rollback gives the mirror the content of a
+// snapshot. Skipped without root or xfsprogs.
 
 import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -49,7 +49,7 @@ it(
     await site.addMirror('db', SIZE_BYTES);
     const nbd = await open(client, 'osl/db');
     await nbd.write(0, filled(1));
-    // Under writes: the snapshots are equal.
+    // Under writes, the snapshots of both servers must be equal.
     let isOver = false;
     const writer = (async () => {
       for (let round = 1; !isOver; round++) await nbd.write((2 + (round % 8)) * MIB, filled(round % 250));
@@ -82,7 +82,7 @@ it(
     expect(plain).toMatchObject({ code: 2, stderr: expect.stringContaining('is a replica of mirror') as string });
     expect(await client.rsconfigWell('volume', 'show', 'db')).toContain('y of');
 
-    // A rollback is refused while the mirror is attached; afterwards it copies only the differences.
+    // A rollback is refused while the mirror is attached. When the mirror is detached, the rollback copies only the differences.
     expect((await client.rsconfig('volume', 'rollback', 'db@x')).stderr).toContain('osl:db@0 is attached here');
     nbd.close();
     await client.rsconfigWell('-d', 'db', '--wait=30s');

@@ -20,9 +20,9 @@ import { waitFor } from '../support/programs/wait-for.ts';
 const MIB = 1024 * 1024;
 const SIZE = 8 * MIB;
 const PIECE = 64 * 1024;
-/** Pause between writes whose number does not matter, so that they take no processor from concurrent tests. */
+/** Pause between writes, for writes whose number does not matter. Without it, they would take a processor from concurrent tests. */
 const PAUSE_MS = 5;
-/** Time within which a mirror continues without a server, or copies the writes that a server has missed. */
+/** Within this time, a mirror continues without a server, or copies the writes that a server has missed. */
 const SOON_MS = 30_000;
 const QUICK = { heartbeat: '400ms', suspect: '100ms', dead: '1s', 'mirror-patience': '300ms' };
 
@@ -37,7 +37,7 @@ let begun: Promise<void> | undefined;
 let venusHost: Host | undefined;
 
 beforeEach(async (context) => {
-  // rssrv needs perl to lock a pool, and uses no pool without a lock.
+  // rssrv locks pools with perl, and uses a pool only if it has locked it.
   needPrograms(context, 'perl');
   begun ??= begin();
   await begun;
@@ -45,7 +45,7 @@ beforeEach(async (context) => {
   await client.pathsUp(3, SOON_MS);
   await client.rsconfig('-d', '--force');
   const isGone = async (): Promise<boolean> => (await client.call('mirrors', { namespace: null })).mirrors.length === 0;
-  // Detaches by force, so that the command does not wait for servers that have just come back.
+  // The detach is by force, so that the command does not wait for servers that have just come back.
   if (!(await isGone()))
     await waitFor(
       async () => (await client.rsconfig('mirror', 'remove', 'db', '--volumes')).code === 0 || isGone(),
@@ -77,7 +77,7 @@ async function startClient(node: string, position: number): Promise<Host> {
   return host;
 }
 
-/** Servers pi-1 and pi-2 have pools; pi-3 only votes. */
+/** Starts a server. pi-1 and pi-2 have pools, and pi-3 only votes. */
 async function startServer(index: number, address: string): Promise<Host> {
   const host = hosts.host();
   const isWitness = index === 2;
@@ -112,7 +112,7 @@ async function isInSync(): Promise<boolean> {
   return mirrors.length === 1 && mirrors[0]!.replicas.length === 2 && mirrors[0]!.replicas.every(({ inSync }) => inSync);
 }
 
-/** The replica in a pool: its only large file. */
+/** Finds the data file of the replica, which is the only large file of the pool. */
 function dataFileIn(pool: string, sizeBytes = SIZE): string {
   const files = readdirSync(pool, { recursive: true, encoding: 'utf8' }).map((name) => path.join(pool, name));
   const data = files.filter((file) => statSync(file).isFile() && statSync(file).size === sizeBytes);
@@ -145,7 +145,7 @@ it('writes survive a server that is killed and comes back, and then both servers
   expect(await client.rsconfigWell('-m', 'status', '-v')).toContain('osl:db@0 is on pi-1 (in sync) and pi-2 (behind)\n');
   await servers[1]!.start('rssrv');
   await waitFor(isInSync, SOON_MS, 'the replica is in sync again');
-  // M12: only the blocks that were written in between are copied, and none is missing.
+  // By M12, only the blocks that were written while the server was away are copied, and no block is missing.
   expect(await client.rsconfigWell('mirror', 'verify', 'db')).toBe('8.0M of osl:db@0 compared: the replicas are equal\n');
   await writeAt(3 * MIB);
   io.close();

@@ -1,5 +1,5 @@
-// Real daemons and NBD clients that use arbitrary byte ranges at the same time, within the same blocks. Also the replay log of a volume
-// that is never flushed. The rules themselves are tested without processes: partial-blocks.test.ts, log-total.test.ts.
+// NBD clients of real daemons use arbitrary byte ranges at the same time, within the same blocks. The replay log of a volume that is never
+// flushed is tested too. The rules themselves are tested without processes: partial-blocks.test.ts, log-total.test.ts.
 
 import { expect, it } from 'vitest';
 import { startClient, startServer } from '../support/hosts/configs.ts';
@@ -13,7 +13,7 @@ const CONNECTIONS = 4;
 const ROUNDS = 60;
 /** Not a multiple of any block size. */
 const PIECE_BYTES = 1000;
-/** rsiod flushes a log whose oldest entry is 4 s old. */
+/** The log must be empty within this time. rsiod flushes when the oldest entry of the log is 4 s old. */
 const TRIMMED_MS = 10_000;
 
 const hosts = useHosts();
@@ -41,7 +41,7 @@ it(
     );
     const [first] = connections;
     expect((await first!.read(0, expected.length)).equals(expected)).toBe(true);
-    // Writes eight times the size of all logs together.
+    // The writes have eight times the size of all logs together.
     const large = Buffer.alloc(MIB, 0x5a);
     for (let mib = 1; mib <= 8; mib++) await first!.write(mib * MIB + 1, large);
     const log = async () => (await host.call('status', {})).logs[0];

@@ -12,7 +12,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 
 const hosts = useHosts();
 const VOLUMES = { oracle: { type: 'memory', size: '32m' } };
-/** So large that rsiod cuts each I/O into segments, which use all paths. */
+/** Size of an I/O. It is so large that rsiod cuts it into segments, which use all paths. */
 const IO_BYTES = 1024 * 1024;
 const FOLLOW_MS = 10_000;
 
@@ -26,7 +26,7 @@ beforeEach(async () => {
   network = await hosts.network(3);
 });
 
-/** The network with only these subnets. */
+/** Returns the network with only these subnets. */
 function part(...indexes: readonly number[]): TestNetwork {
   const pick = <T>(list: readonly T[]): T[] => indexes.map((index) => list[index]!);
   return {
@@ -37,7 +37,7 @@ function part(...indexes: readonly number[]): TestNetwork {
   };
 }
 
-/** Interfaces of the client on some subnets, `[server]` sections for others. */
+/** Makes a client's file with its interfaces in the subnets of `interfaces`, and with `[server]` sections for the subnets of `sections`. */
 function clientFile(interfaces: TestNetwork, sections: TestNetwork, defaults: Readonly<Record<string, string>> = {}): string {
   return clientConfig(interfaces, { serverAddresses: sections.serverAddresses, defaults: { paths: 'auto', ...defaults } });
 }
@@ -130,8 +130,8 @@ describe('the server reloads its file', () => {
     expect(await client.rsconfigWell('-qv')).toContain(`addr: ${network.serverAddresses[2]}/${network.port} big-9-if3\n`);
     expect(await client.rsconfigWell('-m', 'status')).toContain(`rep: 002 IP(TCP) ${network.serverAddresses[2]}/${network.port} connected`);
 
-    // The server's second interface has a section in the client's file, and the third has none. Names go by position: if2 is now the third
-    // interface.
+    // The client's file has a section for the server's second interface, and no section for the third one. Interfaces are named by their
+    // position, so that the third interface now has the name of the second.
     reloadServer(serverConfig(part(0, 2), { volumes: VOLUMES }));
     await becomes(['if0 000 big-9-1 up', 'if2 002 big-9-if2 up']);
     await io.more(20);
@@ -154,7 +154,7 @@ describe('the server reloads its file', () => {
     await becomes(['if1 001 big-9-if1 up']);
     await io.more(20);
     await io.end();
-    // rsiod returns over the interface that its file names.
+    // After a restart of the server, rsiod comes back over the interface that its file names.
     await server.stop('rssrv');
     await startServer(server, part(0), { volumes: VOLUMES });
     await becomes(['if0 000 big-9-1 up']);
@@ -176,7 +176,7 @@ describe('the client reloads its file', () => {
       'namespace osl: heartbeat = 1s -> heartbeat = 500ms',
       'server big-9-2 of namespace osl: - -> added',
     ]);
-    // The same path has its new name.
+    // The path is the same, but has a new name.
     await becomes(['if0 000 big-9-1 up', 'if1 001 big-9-2 up']);
     expect(await deaths()).toBe(before);
     await io.more(20);

@@ -1,6 +1,6 @@
-// Pools on a file system of their own, on a loop device: writes wait while less than the reserve is free and continue when there is room,
-// and a file system is unmounted while a client uses a volume on it. Skipped without root, loop devices or ext4. A file system that has no
-// space at all is in full-pool.test.ts.
+// Pools on a separate file system on a loop device. Writes wait while less than the reserve is free, and continue when there is room. A
+// file system is unmounted while a client uses a volume on it. Skipped without root, loop devices or ext4. full-pool.test.ts has a file
+// system without any space.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
@@ -21,7 +21,7 @@ const MIB = 1 << 20;
 const WAIT_MS = 60_000;
 const TEST_MS = 240_000;
 const DISK_MIB = 64;
-/** Size of a file on the pool's file system, which leaves too little space for the writes of the test. */
+/** Size of a file on the file system of the pool. The space that it leaves does not suffice for the writes of the test. */
 const BALLAST_MIB = 32;
 const WRITTEN_MIB = 24;
 
@@ -33,7 +33,7 @@ let pool = '';
 
 beforeEach(async (context) => {
   needFio(context);
-  // rssrv needs perl to lock a pool, and for the range helper, which knows the allocated blocks.
+  // rssrv needs perl to lock a pool, and for the range helper, which finds out which blocks are allocated.
   needPrograms(context, 'perl');
   needTool(context, 'mkfs.ext4', 'e2fsprogs');
   host = hosts.host();
@@ -59,7 +59,7 @@ beforeEach(async (context) => {
 });
 
 afterEach(() => {
-  // Unmounts lazily, because daemons of the test may still be ending.
+  // The unmount is lazy, because daemons of the test may still have files open.
   spawnSync('umount', ['--lazy', mount], { stdio: 'ignore' });
   rmSync(disk, { force: true });
 });
@@ -89,7 +89,7 @@ it('below the reserve, writes that need new space wait and all programs say so; 
 }, async () => {
   const ballast = path.join(mount, 'ballast');
   spawnSync('fallocate', ['-l', `${BALLAST_MIB}M`, ballast]);
-  // Allocates these blocks before the pool is short.
+  // These blocks are allocated before the pool has too little space.
   const db = await openNbd('db');
   await db.write(DISK_MIB * MIB, Buffer.alloc(64 * 1024, 1));
   const fio = startFio(host, 'osl/db', { size: `${WRITTEN_MIB}m`, verifyBacklog: 64 });
@@ -108,7 +108,7 @@ it('below the reserve, writes that need new space wait and all programs say so; 
     WAIT_MS,
     'The client says what its I/O waits for',
   );
-  // Blocks with space, a thick volume and a flush wait for nothing.
+  // Writes to allocated blocks, writes to a thick volume, and flushes do not wait.
   await db.write(DISK_MIB * MIB, Buffer.alloc(64 * 1024, 2));
   const log = await openNbd('log');
   await log.write(0, Buffer.alloc(MIB, 3));
@@ -135,7 +135,7 @@ it('a file system that is unmounted under use: nothing is created in the mount p
     expect.stringMatching(/pool\.json is not the file that was opened: mount the file system/),
   ]);
   expect(readdirSync(mount)).toEqual([]);
-  // The open volume is still on its file system.
+  // The open volume still uses its unmounted file system.
   expect(await db.read(0, 4096)).toEqual(Buffer.alloc(4096, 7));
   await host.stop('rssrv');
   await host.start('rssrv');

@@ -20,7 +20,7 @@ let host: Host;
 let pool: string;
 
 beforeEach((context) => {
-  // rssrv needs perl to lock a pool, and uses no pool without a lock.
+  // rssrv locks pools with perl, and uses a pool only if it has locked it.
   needPrograms(context, 'perl');
 });
 
@@ -66,7 +66,7 @@ async function call([method, params]: Call, name: string): Promise<unknown> {
   return await ask(host.rssrvPaths.controlSocket, method, { universe: 0, name, ...params });
 }
 
-/** The volumes and removed volumes, which must be all that the pool contains. */
+/** Returns the volumes and removed volumes. Expects that the pool contains nothing else. */
 async function state(): Promise<string[]> {
   const { volumes, removed } = await callServer(host.rssrvPaths.controlSocket, 'volume-list', { pool: null });
   const { pools } = await callServer(host.rssrvPaths.controlSocket, 'pool-list', {});
@@ -100,7 +100,7 @@ it('the next start finds the state before or after, and the change can be made',
       for (const one of prepare) await call(one, name);
       before = await state();
       await expect(call(change, name), `${verb} at ${step}`).rejects.toThrow();
-      // Starts rssrv again, which would fail if the killed server still ran.
+      // The start would fail if the killed server still ran.
       await host.startFaulty();
       const found = await state();
       const wasMade = JSON.stringify(found) !== JSON.stringify(before);
@@ -110,8 +110,7 @@ it('the next start finds the state before or after, and the change can be made',
         await call(change, name);
       }
       const after = await state();
-      // The result of a change does not depend on the kill: only this volume differs, whether the change was made before or after the
-      // crash.
+      // The result is the same whether the change was made before or after the kill, except for this volume.
       const differs = after.filter((line) => !before.includes(line));
       expect(differs, `${verb} at ${step}`).toHaveLength(1);
       if (wasMade) expect(after).toEqual(found);

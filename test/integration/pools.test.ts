@@ -1,7 +1,7 @@
 // Pools and the volumes that rsadm manages in them, with real daemons: the way from an empty server to a volume in use; kills in the middle
 // of changes; pools that are missing, locked by another server, renamed, or removed from the configuration; and two volumes with the same
-// name. The steps of each change on disk are in packages/rssrv/src/pools/. All tests except the first use one server and one client; each
-// begins with its own configuration and a new volume oracle, the only one of the pool.
+// name. Tests in packages/rssrv/src/pools cover the steps of each change on disk. All tests except the first share one server and one
+// client. Each begins with its own configuration and a pool with a new volume oracle as its only volume.
 
 import { removedWhenFree } from '../support/hosts/removed-when-free.ts';
 import { mkdirSync, readdirSync, renameSync, statSync } from 'node:fs';
@@ -28,7 +28,7 @@ type Listed = ServerMethods['volume-list']['result'];
 
 const MIB = 1024 * 1024;
 const EXPORT = 'osl/oracle';
-/** Time within which a client learns of changes at a server, or reconnects to a server that returned. */
+/** Within this time, a client learns of changes at a server, or reconnects to a server that has returned. */
 const KNOWN_MS = 10_000;
 const COMES_BACK_MS = 30_000;
 /** Pause of each lane of judged I/O. */
@@ -43,17 +43,20 @@ let server: Host;
 let client: Host;
 let network: TestNetwork;
 
-// rssrv needs perl to lock a pool, and uses no pool without a lock.
+// rssrv locks pools with perl, and uses a pool only if it has locked it.
 beforeEach((context) => needPrograms(context, 'perl'));
 
-/** An empty directory below the root of the server. */
+/** Makes an empty directory below the root of the server. */
 function directory(name = 'pool'): string {
   const folder = path.join(server.root, name);
   mkdirSync(folder);
   return folder;
 }
 
-/** The server has pool `fast` and these volumes; the client has volume oracle of the pool attached. Returns the directory of the pool. */
+/**
+ * Starts the server with pool `fast` and these volumes, and the client, which attaches volume oracle of the pool. Returns the directory of
+ * the pool.
+ */
 async function startWithOracle(volumes: Parameters<typeof serverConfig>[1]['volumes'] = {}): Promise<string> {
   begun ??= begin();
   const { pool, ...daemons } = await begun;
@@ -79,7 +82,7 @@ async function begin() {
   return { server, client, network, pool };
 }
 
-/** Judged I/O on a volume of this client, which goes on until it is stopped or the test ends. */
+/** Starts judged I/O on a volume of this client. It continues until it is stopped or the test ends. */
 async function judged(): Promise<JudgedLoad> {
   const aborter = new AbortController();
   hosts.onClean(() => aborter.abort());
@@ -93,13 +96,13 @@ async function goesOn(judge: JudgedLoad): Promise<void> {
   expect(judge.errors).toEqual([]);
 }
 
-/** Repeats the command, because a change of the server reaches the client a moment later. */
+/** Repeats `-a` until it succeeds, because a change of the server reaches the client a moment later. */
 async function attachWhenListed(name: string): Promise<void> {
   await waitFor(async () => (await client.rsconfig('-q')).stdout.includes(name), KNOWN_MS, `The client sees ${name}`);
   await client.rsconfigWell('-a', name);
 }
 
-/** Repeats the command, because rsiod sees the end of a connection a moment later. */
+/** Repeats `-d` until it succeeds, because rsiod notices the end of a connection a moment later. */
 async function detach(name: string): Promise<void> {
   await waitFor(() => client.rsconfigWell('-d', name), KNOWN_MS, `${name} is detached`);
 }
@@ -123,7 +126,7 @@ async function listed(host = server): Promise<Listed> {
   return JSON.parse(await host.rsadmWell('volume', 'list', '--json')) as Listed;
 }
 
-/** The list without the used space of the volumes, which I/O changes. */
+/** Returns the list without the used space of the volumes, because I/O changes that. */
 function settled({ volumes, removed }: Listed): Listed {
   return { volumes: volumes.map((volume) => ({ ...volume, usedBytes: null })), removed };
 }
@@ -207,7 +210,7 @@ it("a newcomer's way: pool, client and volume by rsadm, growth under I/O, and wh
 interface Volume {
   readonly name: string;
   readonly sizeBytes: number;
-  /** UNKNOWN_ID: no answer has contained the id. */
+  /** Id of the volume; UNKNOWN_ID: no answer has contained the id yet. */
   readonly id: string;
 }
 
@@ -220,7 +223,10 @@ interface State {
 interface Change {
   readonly what: string;
   readonly after: State;
-  /** Resolves with the state when the server has made the change. Sent again with the same id, it is answered as before. */
+  /**
+   * Requests the change. Resolves with the expected state when the server has made it. A further call sends the same request id, and is
+   * answered in the same way.
+   */
   send(): Promise<State>;
 }
 
@@ -230,7 +236,7 @@ const KILLS = 6;
 const KILL_WITHIN_MS = 150;
 const SCRIPT_VOLUMES_MAX = 6;
 
-/** The next change of the script, which the seed and the state determine. */
+/** Returns the next change. Seed and state determine it. */
 function nextChange({ volumes, removed }: State, random: SeededRandom): Change {
   const mine = volumes.filter(({ name }) => name !== 'oracle');
   const restorable = removed.filter(({ name }) => !volumes.some((one) => one.name === name));
@@ -293,7 +299,7 @@ function creation(
   };
 }
 
-/** Lines for a comparison, without ids that `known` does not contain. */
+/** Returns lines that can be compared. They omit ids that `known` does not contain. */
 function linesOf({ volumes, removed }: State, known: ReadonlySet<string>): string[] {
   const line = (what: string, { name, sizeBytes, id }: Volume): string =>
     `${what} ${name}: ${sizeBytes} bytes, id ${known.has(id) ? id : UNKNOWN_ID}`;
@@ -346,7 +352,7 @@ it('kill -9 in the middle of changes: each change is made or not, the pool expla
   await expectIntact(judge);
 });
 
-/** State of the pool in this directory. All its volumes must be served, and it must have no other files. */
+/** Returns the state of the pool in this directory. Expects that all its volumes are served, and that it has no other files. */
 async function stateNow(folder: string): Promise<State> {
   const { volumes, removed } = await callServer(server.rssrvPaths.controlSocket, 'volume-list', { pool: null });
   expect(await poolsOf()).toMatchObject([{ name: 'fast', state: 'ready', reason: null, findings: [], volumes: volumes.length }]);

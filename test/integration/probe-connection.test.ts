@@ -65,7 +65,7 @@ async function burst(client: RawClient, op: typeof OP.READ | typeof OP.WRITE): P
   return (sums.reduce((sum, bytes) => sum + bytes, 0) / (performance.now() - startMs)) * 1000;
 }
 
-/** State of the server that a probe must not change. */
+/** Returns the part of the server's state that a probe must not change. */
 function picture(): Record<string, unknown> {
   const sessions = server.log('rssrv').match(/^Node .*began a session.*$|^(?:started|ended) path.*$/gm);
   return { sessions, holders: readFileSync(server.rssrvPaths.holdersFile, 'utf8'), processes: new Set(server.processes()) };

@@ -9,7 +9,10 @@ import { useHosts } from '../support/hosts/hosts.ts';
 import { report } from '../support/programs/report.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
-/** Time for a start without a server: rsiod waits 3 s for one; the rest is for starting node and writing the state. */
+/**
+ * A start of rsiod without a server takes at most this time. rsiod waits 3 s for a server, and the remaining time is for starting node and
+ * writing the state.
+ */
 const UP_WITHOUT_SERVER_MS = 15_000;
 
 const hosts = useHosts();

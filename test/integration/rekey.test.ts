@@ -1,6 +1,7 @@
-// A command changes the key of a client while the client writes, and a command that is killed at any step leaves rssrvcfg in its old or its
-// new state. A kill before a step leaves the file in its state at that moment, so one run that records the file before each step covers all
-// kills; a second run is killed right before the file changes. The commands' texts are in packages/rsadm/src/commands/client-keys.test.ts.
+// A command changes the key of a client while the client writes. If the command is killed at any step, rssrvcfg has its old or its new
+// content. One run records the file before each step and thereby covers the kills at all steps, because a kill leaves the file as it is at
+// that moment. A second run is killed right before the file changes. packages/rsadm/src/commands/client-keys.test.ts tests the texts of the
+// commands.
 
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { beforeAll, expect, it } from 'vitest';
@@ -12,8 +13,8 @@ import { launcher, run, type RunResult } from '../support/programs/programs.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
 /**
- * Records rssrvcfg before each change of a file by the process, and kills the process at the Nth change; 0: never. Changes count from the
- * first one of rssrvcfg or a file beside it, because the files that the program opens to load itself may differ from run to run.
+ * Records rssrvcfg before each change of a file by the process, and kills the process at the Nth change; 0: never. Counting begins with the
+ * first change of rssrvcfg or of a file beside it, because the files that the program opens before may differ from run to run.
  */
 const WATCHER = `
 import fs from 'node:fs';
@@ -120,7 +121,7 @@ it('a rekey that is killed at any step leaves the file as before or as after', {
   ];
   for (const { args, from, isAfter } of cases) {
     const rekey = (killAt: number): Promise<RunResult> => {
-      // Removes the file of a killed command; otherwise the next command would wait until no process is writing to it.
+      // The file of the killed command is removed, because otherwise the next command would wait until no process writes to it.
       rmSync(`${watched}.new`, { force: true });
       host.writeConfig('rssrv', from);
       const env = { NODE_OPTIONS: `--import=file://${watcher}`, KILL_AT: String(killAt), WATCHED: watched, SEEN: seenFile };
@@ -133,7 +134,7 @@ it('a rekey that is killed at any step leaves the file as before or as after', {
     for (const [step, text] of seen.entries())
       expect([text === from, isAfter(text)], `${args.join()} at step ${step + 1}: ${text}`).toContain(true);
     const changing = seen.findLastIndex((text) => text === from) + 1;
-    // Both states must occur; otherwise no step was hit.
+    // The record must contain both states. Otherwise no step was recorded between them.
     expect(Math.min(changing, seen.length - changing), `${args.join()} ${seen.length} steps`).toBeGreaterThan(1);
     expect(await rekey(changing), `${args.join()} killed at step ${changing}`).toMatchObject({ code: null, signal: 'SIGKILL' });
     expect(readFileSync(watched, 'utf8')).toBe(from);

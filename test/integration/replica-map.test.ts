@@ -1,6 +1,6 @@
-// A replica of a mirror in the daemon, as a raw client sees it: a volume becomes a replica; its intent map follows the writes, survives a
-// kill of the server, and has all bits set if it cannot be read. As root, the server process is unprivileged and gets the map as a
-// descriptor. The rules of the map are tested in packages/rssrv/src/mirrors.
+// A replica of a mirror in the daemon, as a raw client sees it: a volume becomes a replica. Its intent map follows the writes, survives a
+// kill of the server, and has all bits set if it cannot be read. If the test runs as root, the server process is unprivileged and gets the
+// map as a descriptor. Unit tests in packages/rssrv/src/mirrors cover the rules of the map.
 
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -45,7 +45,7 @@ async function open(client: RawClient): Promise<number> {
   return decodeOpenAnswer(answer, 0, answer.length).handle;
 }
 
-/** Regions whose bits are set. */
+/** Returns the regions whose bits are set. */
 async function marked(client: RawClient, handle: number): Promise<number[]> {
   const request = votes.encodeMirrorMapRequest({ first: 0 });
   const answer = await body(client, { op: OP.IOCTL, handle, aux: IOCTL.MIRROR_MAP, body: request });

@@ -36,14 +36,17 @@ async function awaited(host: Host): Promise<string[]> {
   return (await host.call('local', {})).awaited.map(({ namespace, name }) => `${namespace}:${name}`).sort();
 }
 
-/** Waits until exactly these volumes are attached, also after fresh lists, because rsiod may be up before its old session has ended. */
+/**
+ * Waits until exactly these volumes are attached, and expects that this stays so after new lists, because rsiod may be up before its old
+ * session has ended.
+ */
 async function whenAttached(host: Host, ...labels: readonly string[]): Promise<void> {
   await waitFor(async () => (await attached(host)).join() === labels.join(), BACK_MS, `${labels.join(', ')} attached again`);
   await host.rsconfigWell('-q');
   expect(await attached(host)).toEqual(labels);
 }
 
-/** Names of the volumes that the next daemon would attach again. */
+/** Returns the names of the volumes that the next daemon would attach again. */
 function keptFile(host: Host): string[] {
   const { content } = JSON.parse(readFileSync(host.rsiodPaths.attachedFile, 'utf8')) as { content: { attached: { name: string }[] } };
   return content.attached.map(({ name }) => name);
@@ -55,12 +58,15 @@ async function whenHeld(holders: number): Promise<void> {
   await waitFor(async () => (await said()) === holders, BACK_MS, `${holders} volumes are held`);
 }
 
-/** Opens an export as soon as it exists, as reconnecting clients do. */
+/** Opens an export as soon as it exists, like a client that reconnects. */
 function open(host: Host, name: string): Promise<NbdIo> {
   return waitFor(() => NbdIo.open(host.rsiodPaths.nbdSocket, name), BACK_MS, `${name} can be opened`);
 }
 
-/** Writes new content to block after block until the connection breaks; the map has the acknowledged writes. */
+/**
+ * Writes new content to one block after the other until the connection breaks. Adds the acknowledged writes to the map. Returns the block
+ * whose write was in flight.
+ */
 async function writeUntilBroken(nbd: NbdIo, acknowledged: Map<number, Buffer>): Promise<number> {
   for (let at = 0; ; at = (at + 1) % BLOCKS) {
     const data = randomBytes(BLOCK_BYTES);
@@ -87,7 +93,7 @@ it('rsiod killed under writes and restarted: the volume is attached again, with 
   const second = await open(client, 'osl/oracle');
   for (const [at, data] of acknowledged) {
     const read = await second.read(at * BLOCK_BYTES, BLOCK_BYTES);
-    // Skips the write that was in flight, because its outcome is unknown.
+    // The write that was in flight is not compared, because its outcome is unknown.
     if (at !== broken) expect(read.equals(data), `block ${at}`).toBe(true);
   }
   await second.verify(0, BLOCKS * BLOCK_BYTES);
@@ -101,7 +107,7 @@ it('qemu-io, which reconnects by itself, sees only a pause over a restart', asyn
   const image = `driver=raw,file.driver=nbd,${socket},file.export=osl/oracle,file.reconnect-delay=60`;
   const qemu = start('qemu-io', ['--image-opts', image], { timeoutMs: 120_000, isWrittenTo: true });
   const done = (): number => qemu.stdout().match(/(read|wrote) 1048576\/1048576/g)?.length ?? 0;
-  // Sends one line at a time, because the program reads a second line of the same chunk only when more data arrives.
+  // The test sends one line at a time: if two lines arrive together, the program reads the second one only when more data arrives.
   const does = async (line: string): Promise<void> => {
     const before = done();
     qemu.write(`${line}\n`);
@@ -169,7 +175,7 @@ it('a detached volume stays detached over a restart, before it or while it was a
   await client.pathsUp(2);
   expect(await client.rsconfigWell('-q')).toContain('oracle');
   expect(await attached(client)).toEqual([]);
-  // The server could not be told, so the hold remains; the same command now gives it up.
+  // The client could not tell the server, so that the hold remains. The same command now releases it.
   await whenHeld(1);
   await client.rsconfigWell('-d', 'oracle');
   await whenHeld(0);
@@ -208,7 +214,7 @@ it('a volume that another client took over, while rsiod ran or was dead, stays w
   await client.rsconfigWell('-a');
   await venus.rsconfigWell('-a', '--take-over', 'oracle');
   await whenAttached(client, 'osl:tvol1');
-  // Waits until rsiod has stored this; after an earlier kill, the next daemon would ask for the volume.
+  // The kill must come after rsiod has stored the detach. Otherwise the next daemon would ask for the volume.
   await waitFor(() => !keptFile(client).includes('oracle'), BACK_MS, 'rsiod has noted that it has lost the volume');
   await client.kill('rsiod');
   await venus.rsconfigWell('-a', '--take-over', 'tvol1');

@@ -1,5 +1,5 @@
 // Answers of real servers to raw discovery datagrams, by address and by broadcast: which server answers which request, from which address,
-// and with how many bytes. The explorer has its own tests.
+// and with how many bytes. Tests of the explorer are in packages/protocol.
 
 import dgram from 'node:dgram';
 import { randomBytes } from 'node:crypto';
@@ -77,7 +77,7 @@ class Asker {
   }
 }
 
-/** errno of a datagram to a port without a socket, as the kernel reports it. */
+/** Sends a datagram to a port without a socket, and returns the errno that the kernel reports. */
 function refusal(address: string): Promise<string> {
   return new Promise((resolve) => {
     const socket = dgram.createSocket('udp4');
@@ -169,7 +169,8 @@ describe('answered', () => {
       asker.ask(address, {}, discoveryKey('0xanother-key-of-somebody')),
       asker.ask(address, { namespaceid: 201 }, KEY),
     ];
-    // Datagrams between two sockets of one machine keep their order, so that an answer to an earlier request would have arrived earlier.
+    // Datagrams between two sockets of one machine keep their order. If the server had answered the earlier request, that answer would have
+    // arrived before this one.
     expect((await asker.answersOf(asker.ask(address, { namespaceid: 200 }, KEY)))[0]?.signature).toBe('right');
     expect(unanswered.flatMap((nonce) => asker.answersTo(nonce))).toEqual([]);
   });

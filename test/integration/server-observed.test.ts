@@ -87,7 +87,7 @@ it('events of clients and reloads, and -f sees what happens while it runs', { ti
   const follow = server.beside('rsadm', ['events', '-f', '-n', '0', '--json']);
   await startClient(client, network);
   const seen = (): string => follow.stdout();
-  // rsadm events -f shows events from its start on.
+  // `rsadm events -f` shows only events that happen after its start, so the test makes an event again and again until one appears.
   let added = 0;
   const isSeen = async (): Promise<boolean> => {
     await server.rsadmWell('client', 'add', `mars-${added++}`);

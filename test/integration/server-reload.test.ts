@@ -1,5 +1,5 @@
 // SIGHUP makes rssrv reload its file: changes that it applies while sessions are alive, as raw sessions see them, and files that it refuses
-// as a whole. Discovery datagrams have a test file of their own; rsiod's reaction to a new list is tested with rsiod.
+// as a whole. server-discovery.test.ts tests discovery datagrams, and tests of rsiod its reaction to a new list.
 
 import { readFileSync, renameSync } from 'node:fs';
 import net from 'node:net';
@@ -15,7 +15,7 @@ import { RawClient, type RawFrame } from '../support/peers/raw-peer.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
 const RELOAD_MS = 10_000;
-/** Time for the end of a path on a removed interface: the client has 5 s to retire it, and the server checks once a second. */
+/** A path on a removed interface ends within this time. The client has 5 s to retire the path, and the server checks once a second. */
 const UNLISTED_END_MS = 8_000;
 
 const hosts = useHosts();
@@ -33,7 +33,7 @@ function file(interfaces: number, ...edits: readonly (readonly [string, string])
   return text;
 }
 
-/** Returns the log lines about the ends of reloads, one for each. */
+/** Returns the log lines with the outcomes of reloads, one line for each reload. */
 function outcomes(): string[] {
   return host
     .log('rssrv')
@@ -64,7 +64,7 @@ function isNotify({ op }: RawFrame): boolean {
   return op === OP.NOTIFY;
 }
 
-/** errno of a connection attempt, or `open`. */
+/** Tries to connect. Returns `open`, or the errno of the failure. */
 function reach(address: string, port = network.port): Promise<string> {
   return new Promise((resolve) => {
     const socket = net.connect({ host: address, port });

@@ -1,6 +1,6 @@
-// A move of a file of a stripe over two pools on XFS to a third one, with real daemons: a client writes during the move and loses nothing,
-// a snapshot moves too, and the old pool has no file of the volume afterwards. Stops are in
-// packages/rssrv/src/jobs/moves/part-moves.test.ts.
+// With real daemons, one file of a stripe over two pools on XFS moves to a third pool. A client writes during the move and loses nothing, a
+// snapshot moves too, and afterwards the old pool has no file of the volume. part-moves.test.ts in packages/rssrv/src/jobs/moves tests
+// stops of the server.
 
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import path from 'node:path';

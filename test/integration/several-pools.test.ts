@@ -1,7 +1,7 @@
 // Volumes over several pools with real daemons: fio with verification on a stripe that grows, a restart in the middle, a pool that is
-// absent at the start and comes back, a part that was replaced by another file, and a concat that grows into a third pool. The steps of
-// each change on disk are in packages/rssrv/src/pools/several-files.test.ts. All tests use one server and one client, and each begins with
-// empty pools.
+// absent at the start and comes back, a part that was replaced by another file, and a concat that grows into a third pool.
+// several-files.test.ts in packages/rssrv/src/pools tests the steps of each change on disk. All tests use one server and one client, and
+// each test begins with empty pools.
 
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
@@ -22,7 +22,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 const WAIT_MS = 30_000;
 const TEST_MS = 300_000;
 
-/** Writes of fio, which reads back after each 64. */
+/** Number of writes of fio, which reads back after each 64 writes. */
 const WRITES = 400;
 
 const hosts = useHosts('file');
@@ -62,7 +62,7 @@ async function attached(...layout: string[]): Promise<void> {
   await client.rsconfigWell('-a', 'db');
 }
 
-/** The only file of a part in this pool. */
+/** Returns the only file of the part in this pool. */
 function partFile(name: string): string {
   const [folder = ''] = readdirSync(path.join(poolPath(name), 'parts'));
   return path.join(poolPath(name), 'parts', folder, 'data');

@@ -1,5 +1,5 @@
-// Three servers in two namespaces and three clients, two interfaces each: every output to the character, and serverkey. The steps are in
-// test/data-centre/outputs.ts; each one builds on those before it.
+// Three servers in two namespaces and three clients, each with two interfaces. Every output is compared character by character, and
+// serverkey is tested. test/data-centre/outputs.ts has the steps, each of which builds on the earlier ones.
 
 import { beforeAll, describe, expect, it } from 'vitest';
 import { DataCentre } from '../data-centre/data-centre.ts';

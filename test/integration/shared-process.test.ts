@@ -30,7 +30,7 @@ it(
     for (const [index, node] of NODES.entries()) {
       const host = hosts.host();
       clientHosts.set(node, host);
-      // Long, because paths may be silent for three seconds on a busy machine, and no test waits for a dead path.
+      // The dead time is long, because paths may be silent for three seconds on a busy machine and no test needs a path that dies.
       await startClient(host, network, { node, client: index, defaults: { dead: '12s' } });
       await host.rsconfigWell('-a');
     }

@@ -13,11 +13,13 @@ import { waitFor } from '../support/programs/wait-for.ts';
 
 const BLOCK = 4096;
 const NODES = ['big-2', 'venus'] as const;
-/** Long enough for rsiod to notice the silence after three seconds, and for `stall` to end. */
+/**
+ * The storage hangs for this time. It suffices for rsiod to notice the silence, after three seconds, and for the time of `stall` to pass.
+ */
 const HUNG_MS = 10_000;
 const BACK_MS = 30_000;
 const DEADLINE_MS = 90_000;
-/** NBD_CMD_FLAG_FUA. */
+/** The NBD flag NBD_CMD_FLAG_FUA. */
 const FUA = 1;
 
 const hosts = useHosts();
@@ -29,7 +31,9 @@ interface Frontend {
 
 interface Scene {
   readonly server: Host;
-  /** Volume on the file system that freezes, and another client's volume elsewhere, in the same server process. */
+  /**
+   * `hung`: volume on the file system that freezes. `well`: volume elsewhere, which another client uses through the same server process.
+   */
   readonly hung: Frontend;
   readonly well: Frontend;
   readonly freeze: () => Promise<unknown>;

@@ -1,6 +1,6 @@
-// A snapshot that is attached by name: its content, that no client can write to it, how it is listed, and that it stays attached after the
-// end of each process. The server refuses to remove it, and names the client. The snapshots of this test are plain copies of files; other
-// tests make real ones. The tests without devices use the same daemons, and each begins with nothing attached.
+// A snapshot that is attached by name: its content, that no client can write to it, how it is listed, and that it stays attached over the
+// end of each process. The server refuses to remove the snapshot, and names the client. The snapshots of this test are plain copies of
+// files. The tests without devices use the same daemons, and each begins with nothing attached.
 
 import path from 'node:path';
 import { needPrograms } from '@rsio/common/testing/needs';
@@ -26,10 +26,10 @@ let client: Host;
 const shared = useHosts('file');
 let begun: Promise<void> | undefined;
 
-// rssrv needs perl to lock a pool, and uses no pool without a lock.
+// rssrv locks pools with perl, and uses a pool only if it has locked it.
 beforeEach((context) => needPrograms(context, 'perl'));
 
-/** Server and client; the volume oracle begins with OLD, and has the snapshot monday. */
+/** Starts server and client. The content of volume oracle begins with OLD, and oracle has the snapshot monday. */
 async function startWithSnapshot(): Promise<void> {
   begun ??= begin();
   await begun;

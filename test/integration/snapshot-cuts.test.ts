@@ -14,7 +14,7 @@ const SEED_MAX = 2 ** 30;
 const hosts = useHosts();
 
 it('after a power cut and a kill, everything is there that was answered', { timeout: TEST_MS }, async (context) => {
-  // rssrv needs perl to lock a pool, and uses no pool without a lock.
+  // rssrv locks pools with perl, and uses a pool only if it has locked it.
   needPrograms(context, 'perl');
   const seed = randomInt(1, SEED_MAX);
   const drill = await CutDrill.begin(hosts, seed);

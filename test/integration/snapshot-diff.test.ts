@@ -1,6 +1,6 @@
-// Compares the changes since a snapshot that the file system reports with the contents: every block that differs is reported, for all kinds
-// of writes and for fragmented files; and the reported amount is close to the written amount. Skipped without root, loop devices, xfsprogs
-// or btrfs-progs.
+// The file system reports which blocks have changed since a snapshot, and the test compares the report with the contents. Every block that
+// differs must be reported, for all kinds of writes and for fragmented files, and the reported amount must be close to the written amount.
+// Skipped without root, loop devices, xfsprogs or btrfs-progs.
 
 import { closeSync, fsyncSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
 import path from 'node:path';
@@ -32,7 +32,7 @@ interface Range {
   readonly lengthBytes: number;
 }
 
-/** Marks every block of a range. */
+/** Returns an array with a byte for each block, which is 1 if a range contains the block. */
 function blocksOf(ranges: readonly Range[], sizeBytes: number): Uint8Array {
   const marks = new Uint8Array(sizeBytes / SECTOR);
   for (const { offsetBytes, lengthBytes } of ranges)
@@ -91,7 +91,7 @@ it.for(['xfs', 'btrfs'] as const)('a fragmented file on %s', { timeout: TEST_MS 
   const disk = reflinkDisk(hosts, hosts.host(), context, kind);
   const random = new SeededRandom(20);
   const [before, after] = [path.join(disk, 'before'), path.join(disk, 'after')];
-  // More extents than one answer can have.
+  // The file gets more extents than one answer can have.
   const blocks = 2 * EXTENT_READS_PER_ANSWER_MAX * EXTENTS_READ_MAX + 5_000;
   const sizeBytes = blocks * BLOCK;
   let writes = 0;
@@ -108,7 +108,7 @@ it.for(['xfs', 'btrfs'] as const)('a fragmented file on %s', { timeout: TEST_MS 
   const written = new Set<number>();
   while (written.size < 1_000) written.add(random.int(0, blocks - 1));
   for (const block of written) fill(second, block);
-  // Writes a part of a block, zeros over data, and beyond the end, all without a sync.
+  // The writes are not synced: one to a part of a block, one of zeros over data, and one beyond the end.
   writeSync(second, Buffer.from([7]), 0, 1, 100 * BLOCK + 1);
   writeSync(second, Buffer.alloc(BLOCK), 0, BLOCK, 200 * BLOCK);
   writeSync(second, random.bytes(BLOCK), 0, BLOCK, sizeBytes + 3 * BLOCK);

@@ -1,6 +1,6 @@
 // kill -9 of rssrv at the critical steps of changes of snapshots, on a file system with reflink: before and after each commit point, and
 // between the changes of files after it. The next start must find the state before or after the change, and no file that belongs to no
-// volume. All steps, without a process, are in packages/rssrv/src/snapshots/snapshot-stops.test.ts. Skipped without root or xfsprogs.
+// volume. snapshot-stops.test.ts in packages/rssrv/src/snapshots tests all steps without a process. Skipped without root or xfsprogs.
 
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -27,7 +27,7 @@ const DB = { name: 'db', universe: 0 };
 const MONDAY = { ...DB, snapshot: 'monday' };
 const SNAPSHOT: Call = ['volume-snapshot', { snapshots: [MONDAY, { name: 'log', universe: 0, snapshot: 'monday' }] }];
 
-/** Step at which rssrv is killed -> the change, and whether the next start finds it made. */
+/** Steps at which rssrv is killed, each with the change, and whether the change must be made after the next start. */
 const KILLS: readonly (readonly [step: string, change: Call, isMade: boolean])[] = [
   ['snapshot: prepared', SNAPSHOT, false],
   ['snapshot: commit', SNAPSHOT, true],
@@ -46,7 +46,7 @@ async function call([method, params]: Call): Promise<unknown> {
 
 const digest = (file: string): string => createHash('sha256').update(readFileSync(file)).digest('hex').slice(0, 8);
 
-/** The volumes and snapshots with their contents, which must be all that the pool contains. */
+/** Returns the volumes and snapshots with their contents. Expects that the pool contains nothing else. */
 async function state(): Promise<string[]> {
   const { pools } = await callServer(host.rssrvPaths.controlSocket, 'pool-list', {});
   expect(pools).toMatchObject([{ state: 'ready', findings: [] }]);
@@ -84,7 +84,7 @@ it('the next start finds the state before or after, of all volumes of the change
     const { volumes } = await callServer(host.rssrvPaths.controlSocket, 'volume-list', { pool: null });
     const content = Buffer.alloc(SIZE_BYTES, step);
     for (const { path: data } of volumes) writeFileSync(data!, content, { flag: 'r+' });
-    // Makes the snapshot of an earlier line again.
+    // The snapshot of an earlier line of the table is made again.
     if (change === SNAPSHOT)
       for (const { name, universe } of volumes)
         await call(['volume-snapshot-remove', { name, universe, snapshot: 'monday' }]).catch(() => undefined);
@@ -95,11 +95,11 @@ it('the next start finds the state before or after, of all volumes of the change
     await host.startFaulty();
     delete process.env['RSIO_TEST_KILL_AT'];
     await expect(call(change), step).rejects.toThrow();
-    // Starts rssrv again, which would fail if the killed server still ran.
+    // The start would fail if the killed server still ran.
     await host.startFaulty();
     const found = await state();
     expect(JSON.stringify(found) !== JSON.stringify(before), step).toBe(isMade);
-    // The result of the change does not depend on the kill.
+    // The result must be the same as without the kill.
     if (!isMade) continue;
     const both = change === SNAPSHOT ? ['db@monday', 'log@monday'] : change[0] === 'volume-clone' ? ['copy'] : ['db'];
     const changed = [...found.filter((line) => !before.includes(line)), ...before.filter((line) => !found.includes(line))];

@@ -1,7 +1,7 @@
 // Power cuts during changes of snapshots, on XFS: the file system is shut down at a random moment, so that unwritten data is lost, and
-// mounted again. Each answered snapshot must be whole, the change in progress made or not made, no synced write lost, and no file left
-// behind. The production verbs and clones run in this process, without clients. RUNS sets the number of cuts. Skipped without root or
-// xfsprogs.
+// mounted again. Each answered snapshot must be complete, and the change in progress must be made completely or not at all. No synced write
+// may be lost, and no file left behind. The production verbs and clones run in this process, without clients. RUNS sets the number of cuts.
+// Skipped without root or xfsprogs.
 
 import { spawnSync } from 'node:child_process';
 import { fsyncSync, openSync, closeSync, mkdirSync, readFileSync, readdirSync, writeSync } from 'node:fs';
@@ -25,11 +25,11 @@ const SEED = Number(process.env['SEED'] ?? 20);
 const BLOCK_BYTES = 4096;
 const SIZE_BYTES = 64 * BLOCK_BYTES;
 const NAMES = ['db', 'log'] as const;
-/** Most snapshots; more would fill the small disk. */
+/** At most this many snapshots exist, because more would fill the small disk. */
 const SNAPSHOTS_MAX = 30;
 const CLONES_MAX = 100;
 const FREE_MS = 10_000;
-/** The longest time before a cut. */
+/** The cut comes at a random time, at most this long after the start. */
 const CUT_MS = 400;
 const TEST_MS = 60_000 + RUNS * 5_000;
 
@@ -39,10 +39,10 @@ type Name = (typeof NAMES)[number];
 
 /** The expected contents: each block has the number of its write. */
 class Model {
-  /** Numbers that blocks of a volume may have after a cut, including the last one. */
+  /** For each volume: the numbers that its blocks may have after a cut, including the last one. */
   readonly allowed: Record<Name, Set<number>> = { db: new Set([0]), log: new Set([0]) };
   readonly last: Record<Name, number> = { db: 0, log: 0 };
-  /** Name of a snapshot -> number in all of its blocks. */
+  /** For each volume and snapshot: the number in all blocks of the snapshot. */
   readonly snapshots: Record<Name, Map<string, number>> = { db: new Map(), log: new Map() };
   /** The change in progress: the snapshots that it makes or removes, and its effect on a volume. */
   pending: {
@@ -223,8 +223,8 @@ it('after a power cut, what was answered is there, what was not is there whole o
     await cut;
     await power.scene!.pools.close().catch(() => undefined);
     spawnSync('umount', ['--lazy', mount!]);
-    // Waits until the change in progress has closed its files, because an open file keeps the old file system alive, and a mount would show
-    // it again.
+    // Waits until the change in progress has closed its files. An open file keeps the old file system alive, and a mount would then return
+    // the same file system again.
     await waitFor(() => spawnSync('losetup', ['-j', image], { encoding: 'utf8' }).stdout === '', FREE_MS, 'The disk is free');
     for (let tries = 0; spawnSync('mount', ['-o', 'loop', image, mount!]).status !== 0; tries++) {
       if (tries > 50) throw new Error('The file system cannot be mounted again');

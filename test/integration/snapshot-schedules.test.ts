@@ -1,6 +1,6 @@
 // A schedule of snapshots with real daemons: a client sets the schedule, the server makes the snapshots of both rules at once, a restart
-// makes no further ones, and commands show the schedule with its snapshots. A trigger refuses a snapshot. Skipped without root, loop
-// devices or xfsprogs. Time is tested in schedule-runner.test.ts.
+// causes no further snapshots, and commands show the schedule with its snapshots. A trigger refuses a snapshot. Skipped without root, loop
+// devices or xfsprogs. schedule-runner.test.ts tests the times.
 
 import { appendFileSync, chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';

@@ -1,7 +1,7 @@
-// Snapshots with real daemons on a file system with reflink: the content of a snapshot under writes, also of a fragmented file that is
-// cloned in chunks and of two volumes at one moment; clones; a rollback, which is refused while the volume is in use, and which no later
-// write of an earlier holder can change. Skipped without root, loop devices or xfsprogs. The tests with reflink use the same daemons, and
-// each begins with new volumes. Kills at each step are in snapshot-kills.test.ts.
+// Snapshots with real daemons on a file system with reflink: the content of a snapshot under writes, of a fragmented file that is cloned in
+// chunks, and of two volumes at one moment; clones; and a rollback. A rollback is refused while the volume is in use, and a late write of
+// an earlier holder cannot change its result. Skipped without root, loop devices or xfsprogs. The tests with reflink use the same daemons,
+// and each begins with new volumes. snapshot-kills.test.ts has kills at each step.
 
 import { removedWhenFree } from '../support/hosts/removed-when-free.ts';
 import { closeSync, mkdirSync, openSync, readSync, statSync, writeSync } from 'node:fs';
@@ -32,10 +32,10 @@ let network: TestNetwork;
 let pool: string;
 let begun: Promise<void> | undefined;
 
-// rssrv needs perl to lock a pool, and uses no pool without a lock.
+// rssrv locks pools with perl, and uses a pool only if it has locked it.
 beforeEach((context) => needPrograms(context, 'perl'));
 
-/** A server with a pool on XFS, and a client that may change its volumes, which are db and log. */
+/** Starts a server with a pool on XFS that has the volumes db and log, and a client that may change them. */
 async function start(context: TestContext): Promise<void> {
   begun ??= begin(context);
   await begun;
@@ -111,8 +111,8 @@ it('snapshots under writes hold each answered write and none that followed one t
   await fragment('db');
   await attach('db', 'log');
   const [db, log] = [await openNbd('db'), await openNbd('log')];
-  // Writes consecutive numbers to the first and the last chunk of db and to log, in turn; each write begins after the answer to the one
-  // before.
+  // Writes consecutive numbers to the first and the last chunk of db and to log, in turn; each write begins after the answer to the
+  // previous write.
   const places: readonly (readonly [NbdIo, string, number])[] = [
     [db, 'db', SIZE_BYTES - BLOCK_BYTES],
     [db, 'db', 0],
@@ -212,7 +212,7 @@ it('no write of a client that has lost its hold comes into the volume after a ro
   await nbd.write(0, numbered(1));
   await nbd.flush();
   await host.rsadmWell('volume', 'snapshot', 'db@monday');
-  // This write is answered and not flushed, so the client keeps a copy for a replay.
+  // This write is answered and not flushed, so that the client keeps it in the replay log.
   await nbd.write(0, numbered(2));
   const pid = host.pid('rsiod');
   process.kill(pid, 'SIGSTOP');

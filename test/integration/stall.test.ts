@@ -1,6 +1,6 @@
-// The stall policy end to end: the result for the user of an NBD device if the server is lost for longer than `stall`, the messages for the
-// administrator in this time, and that the volume recovers by itself with every acknowledged write. All tests use one pair of daemons: each
-// sets its policy by a reload, starts the daemons that the last test has ended, and attaches the volume again.
+// The stall policy end to end: what a user of an NBD export sees if the server is lost for longer than `stall`, what the administrator sees
+// meanwhile, and that the volume recovers by itself with every acknowledged write. All tests use one pair of daemons. Each test sets its
+// policy by a reload, starts the daemons that the previous test has ended, and attaches the volume again.
 
 import { beforeAll, expect, it } from 'vitest';
 import { clientConfig, startServer } from '../support/hosts/configs.ts';
@@ -11,7 +11,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 
 const VOLUME = 'osl:oracle@0';
 const BLOCK = 4096;
-/** Time that a slow machine may add to an expected time. */
+/** On a slow machine, an expected time may be exceeded by this much. */
 const SLACK_MS = 8_000;
 const BACK_MS = 30_000;
 const EIO = /Errno 5 /;
@@ -28,7 +28,7 @@ beforeAll(async () => {
   await startServer(server, network, { volumes: { oracle: { path: server.file('oracle.img'), size: '16m' } } });
 });
 
-/** The volume, attached with this policy. */
+/** Attaches the volume with this policy, and opens it. */
 async function attached(stall: string): Promise<NbdIo> {
   if (server.processes().length === 0) await server.start('rssrv');
   client.writeConfig('rsiod', clientConfig(network, { defaults: { stall } }));
@@ -47,14 +47,14 @@ function times(said: string): number {
   return client.log('rsiod').split(said).length - 1;
 }
 
-/** Time in ms until an I/O failed with EIO. */
+/** Waits until an I/O fails with EIO. Returns the time that this took, in ms. */
 async function msUntilEio(io: Promise<unknown>): Promise<number> {
   const startMs = performance.now();
   await expect(io).rejects.toThrow(EIO);
   return performance.now() - startMs;
 }
 
-/** Kills all processes, because server processes outlive their listener for a moment, in which they answer requests. */
+/** Kills the listener and all server processes, because server processes would outlive their listener for a moment and answer requests. */
 async function killAll(): Promise<void> {
   await server.kill('rssrv');
   await waitFor(() => server.processes().length === 0, SLACK_MS, 'No process of the server is left');
@@ -80,7 +80,7 @@ it('stall = 5s: EIO after five seconds, the status says until when, and the volu
   const elapsedMs = await waiting;
   expect(elapsedMs).toBeGreaterThan(4_500);
   expect(elapsedMs).toBeLessThan(5_000 + SLACK_MS);
-  // I/O that arrives now has its own five seconds; the event is not repeated.
+  // I/O that arrives now also waits for five seconds, but the event is not repeated.
   const secondMs = await msUntilEio(nbd.read(0, BLOCK));
   expect(secondMs).toBeGreaterThan(4_900);
   await waitFor(() => times(UNKNOWN) > before, SLACK_MS, 'The log says it');
@@ -103,7 +103,7 @@ it('an abandoned WRITE in a stopped server process never executes over a newer o
   await nbd.write(0, filled(1));
   const worker = server.worker('big-2');
   process.kill(worker, 'SIGSTOP');
-  // rsiod notices the silence after three seconds; then the policy counts.
+  // rsiod notices the silence after three seconds, and the time of the policy counts from then on.
   const elapsedMs = await msUntilEio(nbd.write(0, filled(2)));
   expect(elapsedMs).toBeLessThan(4_000 + SLACK_MS);
   process.kill(worker, 'SIGCONT');
@@ -124,7 +124,7 @@ it('stall = fail: EIO once a lost server could have been back, and immediately f
   await nbd.write(0, filled(1));
   await server.stop('rssrv');
   expect(await msUntilEio(nbd.read(0, BLOCK))).toBeLessThan(1_000 + SLACK_MS);
-  // Expects an error at once; takes the quickest of several I/Os, because the machine may delay single ones.
+  // I/O must fail at once. The quickest of several I/Os counts, because the machine may delay single ones.
   const refused = [];
   for (let time = 0; time < 5; time++) refused.push(await msUntilEio(nbd.read(0, BLOCK)));
   expect(Math.min(...refused)).toBeLessThan(500);
@@ -149,7 +149,7 @@ it('stall = forever: I/O waits, the status says so, and daemon and commands answ
   // A detach by force detaches the volume, and waiting I/O is answered.
   await client.rsconfigWell('-d', 'oracle', '--force');
   expect(await write).toBe('failed');
-  // The server learns of the detach as soon as it is back: the hold ends, although its handle ended with the session.
+  // The server learns of the detach as soon as it is back, and ends the hold. The handle of the volume ended earlier, with the session.
   await server.start('rssrv');
   await waitFor(async () => (await holders()) === 0, BACK_MS, 'Nobody holds the volume');
   expect(await client.stop('rsiod')).toBeLessThan(12_000);

@@ -1,6 +1,7 @@
-// Hindered take-overs with real processes: the loser's server process is stopped, the server is killed in the middle, or the holder may
-// have to send lost writes again. The server grants no take-over while the loser can still write, and none of the loser's writes is
-// executed late. All tests use one server and its clients. At the beginning of each, all daemons run, and the first client has the volume.
+// Hindered take-overs with real processes: the server process of the losing client is stopped, the server is killed in the middle, or the
+// holder may have to send lost writes again. The server grants no take-over while the losing client can still write, and executes none of
+// its writes later. All tests use one server and its clients. At the beginning of each test, all daemons run, and the first client has the
+// volume.
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import { CONTESTED, ContestedVolume } from '../support/scenes/contested-volume.ts';
@@ -61,8 +62,8 @@ describe("the loser's server process is stopped:", () => {
     await volume.server.start('rssrv');
     const { code, stderr } = await taking.ended;
     if (code !== 0) {
-      // The error is the last answer of the old server, or the new server's refusal until the holder has replayed its log, which it does by
-      // itself.
+      // The error comes from the old server, which has ended, or from the new one, which refuses until the holder has replayed its log. The
+      // holder replays it without a command.
       expect(stderr).toMatch(/--force|The server ended before/);
       await volume.writes(writer);
       await waitFor(
@@ -87,7 +88,7 @@ describe('the holder may have to send again what the server has lost:', () => {
     nbd = await NbdIo.open(volume.clients[0]!.rsiodPaths.nbdSocket, CONTESTED);
     hosts.onClean(() => nbd.close());
     await nbd.verify(0, 4096);
-    // Stops the client, so that it does not come back after its server process dies.
+    // The first client is stopped, so that it does not come back after its server process has died.
     process.kill(volume.clients[0]!.pid('rsiod'), 'SIGSTOP');
     const worker = volume.server.worker('big-2');
     process.kill(worker, 'SIGKILL');
@@ -114,7 +115,7 @@ describe('the holder may have to send again what the server has lost:', () => {
     expect(volume.kept()).toEqual({ node: 'venus', epoch: epoch + 1 });
   });
 
-  // The last test, because the rights stay.
+  // This must be the last test, because the rights stay in force.
   it('as soon as the file has a section [rights], only a client with the right admin forces it', async () => {
     const [, venus] = volume.clients;
     const force = () => venus!.rsconfig('-a', '--take-over', '--force', 'oracle');

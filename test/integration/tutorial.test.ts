@@ -1,6 +1,6 @@
-// Follows docs/TUTORIAL.md as a reader does: one shell runs its blocks in order: scripts (```sh), and commands with the output that the
-// page shows below them (```console). Masks the root, addresses and measured figures, which differ from run to run, and compares everything
-// else to the letter. Blocks without a language are skipped, because they need root or other machines.
+// Follows docs/TUTORIAL.md like a reader. One shell runs the blocks of the page in order: scripts (```sh), and commands with the output
+// that the page shows below them (```console). The test masks roots, addresses and measured figures, which differ from run to run, and
+// compares everything else character by character. Blocks without a language are skipped, because they need root or other machines.
 
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -13,7 +13,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 
 interface Step {
   readonly command: string;
-  /** Lines of output that the page shows; null: it shows none, and the output is not compared. */
+  /** Lines of output that the page shows; null: the page shows no output, and the output is not compared. */
   readonly output: string | null;
 }
 
@@ -24,7 +24,7 @@ const STEP_TIMEOUT_MS = 60_000;
 const STEPS_MIN = 30;
 const TOOLS = { nbdcopy: 'libnbd-bin', nbdinfo: 'libnbd-bin', 'qemu-io': 'qemu-utils', '/sbin/mke2fs': 'e2fsprogs' };
 const FIGURES = /round trip [\d.]+ ms, [\d.]+ MB\/s/g;
-/** A note that depends on the file system of the temporary folder. */
+/** A note that commands print only if the file system of the temporary folder has no reflink. */
 const NO_REFLINK = /^(?:rsadm|rsconfig): Pool \S+ has no reflink.*\n/gm;
 
 const hosts = useHosts('test', 'programs');

@@ -1,7 +1,7 @@
 // Copies of a volume with real daemons, from a pool on XFS, while a client has the volume attached: to a new volume, with a kill of the
 // server in the middle; to files, with qemu-img as an unprivileged user and again with a kill; and to the NBD sockets of qemu-nbd and of
-// rsiod. Each copy is compared with the snapshot. Skipped without root, loop devices, xfsprogs or qemu-utils. Stops after each step are in
-// packages/rssrv/src/jobs/copies/.
+// rsiod. Each copy is compared with the snapshot. Skipped without root, loop devices, xfsprogs or qemu-utils. Unit tests in
+// packages/rssrv/src/jobs/copies cover stops after each step.
 
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statfsSync, statSync, writeFileSync } from 'node:fs';
@@ -31,13 +31,16 @@ let fast: string;
 let slow: string;
 
 beforeEach(async (context) => {
-  // rssrv needs perl to lock a pool, and uses no pool without a lock.
+  // rssrv locks pools with perl, and uses a pool only if it has locked it.
   needPrograms(context, 'perl');
   host = hosts.host();
   network = await hosts.network(1);
 });
 
-/** A server with a pool on XFS and one elsewhere, and a client that has a volume of the first attached and has written to it. */
+/**
+ * Starts a server with a pool on XFS and a second pool elsewhere, and a client that has attached a volume of the first pool and written to
+ * it.
+ */
 async function start(context: TestContext, user?: string): Promise<NbdIo> {
   fast = path.join(reflinkDisk(hosts, host, context), 'pool');
   mkdirSync(fast);
@@ -57,14 +60,14 @@ async function start(context: TestContext, user?: string): Promise<NbdIo> {
   return nbd;
 }
 
-/** The data file of a volume. */
+/** Returns the path of the data file of a volume. */
 function dataOf(pool: string, name: string): string {
   const folder = path.join(pool, 'volumes');
   const id = readdirSync(folder).find((one) => readFileSync(path.join(folder, one, 'volume.json'), 'utf8').includes(`"name": "${name}"`));
   return path.join(folder, id ?? 'none', 'data');
 }
 
-/** The data file of a snapshot of volume db. */
+/** Returns the path of the data file of a snapshot of volume db. */
 function snapshotOf(name: string): string {
   return path.join(path.dirname(dataOf(fast, 'db')), 'snapshots', `${name}.data`);
 }
@@ -92,7 +95,9 @@ function programOf(parent: number): number | null {
   return null;
 }
 
-/** False if the client has not yet replayed writes that a killed server may have lost. */
+/**
+ * Orders a copy. Returns false if the server refuses it, because the client has not yet replayed writes that a killed server may have lost.
+ */
 async function isCopied(host: Host, name: string, file: string): Promise<boolean> {
   const { code, stderr } = await host.rsadm('volume', 'copy', name, file, '--wait');
   if (code !== 0) expect(stderr).toContain(`has not yet sent again the last writes of volume ${name}`);
@@ -110,7 +115,7 @@ it('a volume is copied to another pool, over a kill of the server, and the copy 
   await host.rsadmWell('volume', 'snapshot', 'db@monday');
   await host.rsadmWell('volume', 'copy', 'db', 'new', '--limit', '1m', '--background');
   await waitFor(async () => (await jobs())[0]!.doneBytes > 0, WAIT_MS, 'The copy runs');
-  // The copy does not contain this write.
+  // The write comes after the moment of the copy, which must not contain it.
   await nbd.write(0, Buffer.alloc(MIB, 99));
   await host.kill('rssrv');
   await host.start('rssrv');
@@ -123,7 +128,7 @@ it('a volume is copied to another pool, over a kill of the server, and the copy 
   expect(statSync(copy).blocks * 512).toBeLessThanOrEqual(DATA_BYTES + MIB);
   expect(readdirSync(path.dirname(snapshotOf('monday'))).filter((name) => name.startsWith('copy-'))).toEqual([]);
   expect(readdirSync(path.join(slow, 'moving'))).toEqual([]);
-  // A client copies a snapshot, and attaches the copy. Its path was down since the kill.
+  // A client copies a snapshot and attaches the copy. First its path must come up again after the kill.
   await host.pathsUp(1);
   await host.rsconfigWell('volume', 'copy', 'db@monday', 'third', '--pool', 'slow', '--wait');
   await host.rsconfigWell('-a', 'third');
@@ -187,7 +192,8 @@ it('files and NBD servers get a copy by qemu-img, which has no rights, and it st
   await isSame('raw', dataOf(slow, 'there'));
   const refused = await host.rsadm('volume', 'copy', 'db@monday', 'nbd://127.0.0.1:1/x', '--wait');
   expect(refused.stderr).toMatch(/The NBD server of nbd:\/\/127.0.0.1:1\/x cannot be reached/);
-  // Imports all of these again: by qemu-img from qcow2 and NBD; a raw file on the pool's file system becomes a clone, which takes no space.
+  // All these copies are imported again. qemu-img imports qcow2 and NBD. A raw file on the file system of the pool becomes a clone, which
+  // takes no space.
   const beside = path.join(path.dirname(fast), 'beside.raw');
   copyFileSync(raw, beside);
   execFileSync('sync', ['-f', beside]);

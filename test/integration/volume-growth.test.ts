@@ -1,5 +1,5 @@
 // Volumes that are added, removed and grown, seen through rsiod: the output of its commands, the size that a new NBD connection gets, and
-// that I/O on all volumes continues. What the server accepts and refuses is in volume-reload.test.ts.
+// that I/O on all volumes continues. volume-reload.test.ts tests what the server accepts and refuses.
 
 import { expect, it } from 'vitest';
 import { clientConfig, serverConfig, type ServerConfigOptions } from '../support/hosts/configs.ts';
@@ -14,7 +14,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 type Sections = ServerConfigOptions['volumes'];
 
 const RELOAD_MS = 10_000;
-/** Time within which server and client know a new size. */
+/** Server and client know a new size within this time. */
 const KNOWN_MS = 1_000;
 const MIB = 1 << 20;
 const TEST_MS = 200_000;
@@ -90,7 +90,8 @@ it(
     expect((await verifiedAndEnded(host, 'osl:oracle@0', fio)).verifyReads).toBeGreaterThan(0);
     const { events } = await host.call('events', { count: 100 });
     expect(events.filter(({ object, to }) => object === 'volume osl:oracle@0' && to === `${74 * MIB} bytes`)).toHaveLength(1);
-    // The server returns with a smaller size: clients that know the larger size do not see it shrink, and their I/O waits.
+    // The server returns with a smaller size of the volume. A client that knows the larger size does not see the volume shrink; its I/O
+    // waits.
     await host.stop('rssrv');
     write(keys(first, '16m'));
     await host.start('rssrv');

@@ -1,6 +1,6 @@
 // Every type of volume, and every setting that changes the path of the data: from an NBD program through client and server to the volume's
-// storage, and back. All tests use one server, which serves a volume of each kind, and most of them one client. No test depends on another one:
-// each has volumes of its own, or attaches again the ones that it needs.
+// storage, and back. All tests use one server, which serves a volume of each kind, and most tests use one client. No test depends on
+// another one, because each has its own volumes or attaches its volumes again.
 
 import { closeSync, openSync, readFileSync, truncateSync } from 'node:fs';
 import { beforeAll, expect, it, type TestContext } from 'vitest';
@@ -14,12 +14,12 @@ import { report } from '../support/programs/report.ts';
 import { verifiedAndEnded, volumeStats } from '../support/io/volume-stats.ts';
 
 const MIB = 1024 * 1024;
-/** A small size is enough, because a fault of a kind or setting shows from the first block on. */
+/** fio uses a small size, because a fault of a kind or setting shows from the first block on. */
 const FIO = { size: '16m', verifyBacklog: 128 };
 const WRITES = 400;
 /** Most runs of fio until each path has carried requests. */
 const FIO_RUNS_MAX = 5;
-/** Volumes that clients other than big-2 attach. */
+/** Names of volumes that clients other than big-2 attach. */
 const CHECKED = 'checked';
 const SPREAD = 'spread';
 
@@ -28,7 +28,7 @@ let server: Host;
 /** Client big-2, which has two paths. */
 let client: Host;
 let network: TestNetwork;
-/** Why there is no loop device; null: volume disk is on one. */
+/** Why this machine has no loop device for the volume `disk`; null: the volume is on a loop device. */
 let noLoop: string | null = null;
 
 type Volumes = ServerConfigOptions['volumes'];
@@ -55,7 +55,7 @@ beforeAll(async () => {
 
 const KEYS = { 'big-2': keyOf('big-2'), venus: keyOf('venus'), mars: keyOf('mars') };
 
-/** A volume on a loop device, if this machine can have one. */
+/** Returns a volume on a loop device, or no volume if this machine cannot have loop devices. */
 async function blockVolume(): Promise<Volumes> {
   const image = server.file('disk.img');
   closeSync(openSync(image, 'w'));
@@ -104,7 +104,7 @@ it('paths = all: every interface of the client has a path to every interface of 
   const mars = await startedClient(4, { node: 'mars', client: 2, defaults: { paths: 'all' } });
   await mars.rsconfigWell('-a', SPREAD);
   const carrying = async (): Promise<number> => (await mars.call('stats', {})).paths.filter(({ requests }) => requests > 50).length;
-  // Repeats, because a path that was slow for a moment on a busy machine gets its share later.
+  // The load is repeated, because a path that was slow for a moment on a busy machine gets its share later.
   for (let runs = 0; runs < FIO_RUNS_MAX && (await carrying()) < 4; runs++) await verifyWithFio(context, mars, SPREAD);
   expect(await carrying(), 'paths that carried requests').toBe(4);
   await mars.stop('rsiod');

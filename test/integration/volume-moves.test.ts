@@ -1,6 +1,6 @@
-// Moves of volumes between pools with real daemons, from XFS to a file system that may have no reflink and back: under verified writes of a
-// client; also cancelled and refused moves. Holes stay holes. Skipped without root, loop devices or xfsprogs. Stops after each step are in
-// packages/rssrv/src/jobs/moves/move-stops.test.ts.
+// Moves of volumes between pools with real daemons, from XFS to a file system that may have no reflink and back: the client writes and
+// verifies during the moves. Some moves are cancelled or refused. Holes stay holes. Skipped without root, loop devices or xfsprogs.
+// move-stops.test.ts in packages/rssrv/src/jobs/moves tests stops after each step.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, statfsSync, statSync } from 'node:fs';
 import path from 'node:path';
@@ -31,13 +31,13 @@ let fast: string;
 let slow: string;
 
 beforeEach(async (context) => {
-  // rssrv needs perl to lock a pool, and uses no pool without a lock.
+  // rssrv locks pools with perl, and uses a pool only if it has locked it.
   needPrograms(context, 'perl');
   host = hosts.host();
   network = await hosts.network(1);
 });
 
-/** A server with a pool on XFS and one elsewhere, a volume in the first, and a client that has it attached. */
+/** Starts a server with a pool on XFS and a second pool elsewhere, and a client that has attached a volume of the first pool. */
 async function start(context: TestContext, isToReflink = false): Promise<NbdIo> {
   fast = path.join(reflinkDisk(hosts, host, context), 'pool');
   mkdirSync(fast);
@@ -173,7 +173,7 @@ it('a volume with snapshots moves with them, and they share their blocks in the 
   const free = freeBytes();
   const [id] = idsIn(fast, 'volumes');
   await reached((await move('slow')).id, 'done');
-  // Space for one copy of the content and the differences, not for four copies.
+  // The moves take space for one copy of the content and the differences, and not for four copies.
   expect(free - freeBytes()).toBeLessThan(2 * data.length);
   expect([idsIn(fast, 'volumes'), idsIn(slow, 'volumes')]).toEqual([[], [id]]);
   expect((await nbd.read(0, data.length)).equals(data)).toBe(true);

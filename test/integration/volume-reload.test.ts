@@ -1,6 +1,6 @@
 // SIGHUP of rssrv with changed [volume] sections, seen from raw sessions: volumes that are added, removed and grown while handles are open,
-// refusals that name the affected client, races with OPEN, and a server that is killed in the middle. volume-growth.test.ts tests rsiod's
-// side.
+// refusals that name the affected client, races with OPEN, and a server that is killed in the middle. volume-growth.test.ts tests how rsiod
+// reacts.
 
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
@@ -38,7 +38,7 @@ beforeEach(async () => {
   network = await hosts.network(2);
 });
 
-/** Writes the server's file; by default with the first interface only. */
+/** Writes the server's file, by default with only the first interface. */
 function write(volumes: Sections, interfaces = 1): void {
   const shown = { ...network, serverAddresses: network.serverAddresses.slice(0, interfaces) };
   host.writeConfig('rssrv', serverConfig(shown, { volumes }));
@@ -78,7 +78,7 @@ async function volumesOf(client: RawClient): Promise<VolumeEntry[]> {
   return [...(await list(client)).volumes];
 }
 
-/** The status of reading the last sector of a volume that has `mib` MiB. */
+/** Returns the status of a READ of the last sector of a volume with `mib` MiB. */
 async function statusAt(client: RawClient, handle: number, mib: number): Promise<number> {
   return (await client.call({ op: OP.READ, handle, lba: mib * MIB_SECTORS - 1, count: 1 })).handle;
 }
@@ -155,7 +155,7 @@ it('a failure while removing is reported as a failure, not as a refusal: the new
   const tvol = { type: 'memory', size: '1m' };
   await start({ oracle: { ...tvol, id }, tvol });
   const client = await login();
-  // Puts a folder that rssrv does not remove in the place of the memory file.
+  // In the place of the memory file is now a folder, which rssrv does not remove.
   const memory = path.join(host.rssrvPaths.memoryDir, `rsio-${id}`);
   rmSync(memory);
   mkdirSync(memory);
@@ -234,11 +234,11 @@ it('OPEN and CLOSE race with a file that removes and restores the volume: it is 
       }
     }
   })();
-  // Awaited at the end; an earlier failure must not end the run as unhandled.
+  // The promise is awaited at the end. Until then, a rejection must not count as unhandled.
   racing.catch(() => undefined);
   let [gone, refused] = [0, 0];
   for (let round = 0; round < 20; round++) {
-    // Uses a new file each time, so that there is work between the decision and its end.
+    // A new file is used each time, so that there is work between the decision about the change and its end.
     const others = { [`other${round}`]: { path: host.file(`other${round}.img`), size: '1m' } };
     const said = await reload(round % 2 === 0 ? others : { oracle: oracle(), ...others });
     if (said.includes('Reload refused')) refused++;
@@ -269,7 +269,7 @@ it('after a kill in the middle of a reload, the next start serves what the file 
     };
     write(next);
     process.kill(host.pid('rssrv'), 'SIGHUP');
-    // Varies the moment of the kill over the whole change.
+    // The moment of the kill varies over the whole duration of the change.
     await new Promise((resolve) => setTimeout(resolve, round * 12));
     await host.kill('rssrv');
     await host.start('rssrv');

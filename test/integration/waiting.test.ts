@@ -1,5 +1,6 @@
-// rsconfig --wait with real daemons: it returns when the awaited state is reached, or reports in time that it is not; Ctrl-C undoes
-// nothing. The test of packages/rsconfig/src/cli/waiting.ts covers its display on a terminal and all its ends.
+// rsconfig --wait with real daemons: the command returns when the awaited state is reached, or reports after the given time that it is not
+// reached. Ctrl-C undoes nothing. The unit test of packages/rsconfig/src/cli/waiting.ts covers the display on a terminal and all ways in
+// which waiting ends.
 
 import { beforeEach, expect, it } from 'vitest';
 import { clientConfig } from '../support/hosts/configs.ts';

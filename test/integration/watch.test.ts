@@ -1,5 +1,5 @@
-// rsconfig watch and -m test against real daemons: on a pipe, in a terminal, and when rsiod ends during watch. Exact pictures are tested in
-// unit tests.
+// rsconfig watch and -m test against real daemons: on a pipe, in a terminal, and when rsiod ends during watch. Unit tests compare exact
+// pictures.
 
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -83,7 +83,7 @@ describe('-m test', () => {
   it('measures every path', async () => {
     const wanted = ['if0', network.serverAddresses[0], 'if1', network.serverAddresses[1]].join();
     let last = '';
-    // Repeats, because on a slow machine the datagrams that find the MTU may be too late.
+    // The command is repeated, because on a slow machine the datagrams that find the MTU may be too late.
     const isMeasured = async (): Promise<boolean> => {
       const { code, stdout } = await client.rsconfig('-m', 'test');
       last = stdout;

@@ -1,5 +1,5 @@
-// The pages of two machines with real daemons: a server and a client, each with an rsweb that reads the other's. Tests how pages show a
-// fault, the effect of orders and the names in the logs, and that two rswebs that read each other do not repeat each other's statements.
+// The pages of two machines with real daemons: a server and a client, each with an rsweb that reads the other's. Pages show a fault, orders
+// take effect, and logs name their askers. Two rswebs that read each other do not repeat each other's statements.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -33,7 +33,7 @@ interface Picture {
   readonly findings: readonly { readonly severity: string; readonly what: string; readonly remedy: string }[];
 }
 
-/** An rsweb under test, as a program with a token uses it. */
+/** An rsweb under test, used like a program that has a token. */
 class Web {
   readonly url: string;
   readonly token: string;
@@ -111,7 +111,7 @@ it('two machines that look at each other show faults of both, take orders, and d
   wellOf('rsweb', await client.run('rsweb'));
   const [atServer, atClient] = [new Web(serverPort, anna.token), new Web(clientPort, other.token)];
 
-  // Both show the same picture, made of the first-hand knowledge of each.
+  // Both rswebs show the same picture. It is made of what each of them has learned from the daemons of its own machine.
   for (const web of [atServer, atClient]) {
     await waitFor(
       async () => (await web.whole()).pools.length === 1 && (await web.whole()).paths.some((one) => one.interface !== null),
@@ -139,7 +139,7 @@ it('two machines that look at each other show faults of both, take orders, and d
   expect((await atServer.get(`/volume/${encodeURIComponent(volume)}`)).status).toBe(200);
   expect((await atServer.get('/volume/none')).status).toBe(404);
 
-  // A browser logs in, and orders with the form of its login only.
+  // A browser logs in. It may give orders only with the form token of its login.
   const origin = { Origin: atServer.url };
   const login = await fetch(`${atServer.url}/login`, {
     method: 'POST',
@@ -181,7 +181,7 @@ it('two machines that look at each other show faults of both, take orders, and d
   expect((await atServer.order('volume-remove', { volume: 'none', confirm: 'yes' })).status).toBe(422);
   expect((await atClient.order('client-kick', { client: 'big-2', confirm: 'yes' })).status).toBe(403);
 
-  // A stopped server is an error with a remedy in both; the pages still work.
+  // Both rswebs show a stopped server as an error with a remedy, and their pages still work.
   await server.kill('rssrv');
   for (const web of [atServer, atClient]) {
     const seen = async (): Promise<boolean> => {

@@ -56,7 +56,7 @@ describe('a client of volumes with faults:', () => {
   let faulty: Host;
   let client: Host;
 
-  /** While these files exist, reads of `broken` fail, and `hung` hangs. */
+  /** While the first file exists, reads of volume `broken` fail. While the second one exists, I/O of volume `hung` hangs. */
   const broken = (): string => faulty.file('broken');
   const pause = (): string => faulty.file('pause');
 
@@ -107,7 +107,7 @@ describe('a client of volumes with faults:', () => {
     const written = nbd.write(0, Buffer.alloc(4096, 7)).then(() => {
       isAnswered = true;
     });
-    // Waits until the request is at the server: later requests that need no storage are then answered.
+    // Waits until the request is at the server. Later requests that need no storage must then be answered.
     await waitFor(async () => (await volumeStats(client, 'osl:hung@0')).outstanding > 0, 5_000, 'The request is under way');
     await client.rsconfigWell('-q');
     const isShown = async (): Promise<boolean> => (await client.call('status', {})).waiting.length > 0;
@@ -180,7 +180,7 @@ it('a machine crash keeps flushed writes and what the seed leaves of the others,
 });
 
 it('a take-over from a killed process syncs its unsynced writes: a later machine crash loses none of them', async () => {
-  // The loser still has to replay its own writes.
+  // The client that has lost the volume must still replay its own writes.
   await serve({ 'take-over-force': 'yes' });
   const loser = await rawClient(1);
   const { handle } = await loser.open('oracle');

@@ -1,6 +1,6 @@
-// Backups of a volume under writes: a full one and incremental ones on it, each restored and compared with the content of the volume at its
-// moment; the bytes that an incremental backup reads and writes; and refusals. Needs XFS and root; otherwise skipped with a reason.
-// Invariant: a backup has the bytes of its snapshot, also under writes.
+// Backups of a volume under writes: a full backup, and incremental backups on it. Each is restored and compared with the content that the
+// volume had at the moment of its snapshot. Also the number of bytes that an incremental backup reads and writes, and refusals. Needs XFS
+// and root; otherwise skipped with a reason. Invariant: a backup has the bytes of its snapshot, even under writes.
 
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -20,10 +20,10 @@ const MIB = 1024 * 1024;
 const BLOCK = 4096;
 const TEST_MS = 240_000;
 const SIZE_MIB = 8;
-/** Number of backups: a full one, and enough incremental ones that the last but one is neither the first nor the last. */
+/** Number of backups: a full one and several incremental ones, so that some backups are neither the first nor the last. */
 const GENERATIONS = 5;
 const RESTORED = GENERATIONS - 2;
-/** Pause between writes during a backup: hundreds of them overlap with it, without taking the processors from it. */
+/** Pause between writes during a backup. Hundreds of writes still overlap with the backup, but leave it enough processor time. */
 const PAUSE_MS = 2;
 
 const hosts = useHosts('file');
@@ -32,7 +32,7 @@ let server: Host;
 let client: Host;
 let backups: string;
 
-/** All tests share one scene, and each has its own volumes. */
+/** Starts the scene that all tests share. Each test has its own volumes. */
 beforeEach(async (context) => {
   needPrograms(context, 'perl');
   needTool(context, 'qemu-img', 'qemu-utils');
@@ -82,7 +82,7 @@ it('an incremental backup reads and writes what has changed, and refuses what it
   for (let at = 0; at < SIZE_MIB * MIB; at += MIB) await nbd.write(at, Buffer.alloc(MIB, `first ${at} `));
   await snapshotOf('db', 'monday');
   await client.rsconfigWell('backup', 'db@monday', backups);
-  // Changes one block in a hundred.
+  // One block in a hundred is changed.
   const changed = Math.floor((SIZE_MIB * MIB) / BLOCK / 100);
   for (let block = 0; block < changed; block++) await nbd.write(block * 100 * BLOCK, Buffer.alloc(BLOCK, `second ${block} `));
   await snapshotOf('db', 'tuesday');
@@ -91,7 +91,7 @@ it('an incremental backup reads and writes what has changed, and refuses what it
     readonly readBytes: number;
   };
   expect(readBytes).toBe(changed * BLOCK);
-  // The file has its own tables, beside the blocks.
+  // Besides the changed blocks, the file contains tables of qcow2.
   expect(statSync(fileOf('db@tuesday')).blocks * 512).toBeLessThan(2 * changed * BLOCK + MIB);
   const refused = async (...args: readonly string[]): Promise<string> => {
     const { code, stderr } = await client.rsconfig('backup', ...args);
@@ -101,7 +101,7 @@ it('an incremental backup reads and writes what has changed, and refuses what it
   expect(await refused('db@tuesday', backups, '--since', 'monday')).toMatch(/exists/);
   expect(await refused('db@tuesday', path.join(client.root, 'other'), '--since', 'monday')).toMatch(/There is no backup/);
   expect(await refused('db@nosuch', backups)).toMatch(/has no snapshot nosuch/);
-  // Another snapshot with the name of the base is not accepted as the base.
+  // A later snapshot with the same name as the base must not be accepted as the base.
   await server.rsadmWell('volume', 'remove', 'db@monday', '--yes');
   await snapshotOf('db', 'monday');
   await snapshotOf('db', 'wednesday');
@@ -111,7 +111,7 @@ it('an incremental backup reads and writes what has changed, and refuses what it
   writeFileSync(`${fileOf('db@tuesday')}.json`, '{');
   expect(await refused('db@wednesday', backups, '--since', 'tuesday')).toMatch(/does not describe a backup/);
   renameSync(fileOf('db@monday'), `${fileOf('db@monday')}.away`);
-  // A new file with the name of a missing base is also refused for backups that need the former file.
+  // If the base is missing and another file has its name, backups that need the base must be refused.
   writeFileSync(`${fileOf('db@tuesday')}.json`, described);
   expect(await refused('db@monday', backups)).toMatch(/tuesday.qcow2 stands on the former db@monday.qcow2/);
   const elsewhere = path.join(client.root, 'elsewhere');
@@ -165,7 +165,7 @@ it('five generations of a volume under writes, each restored and compared', { ti
     expect(readFileSync(out).equals(content), `generation ${generation}`).toBe(true);
   }
   const chain = fileOf(`live@g${RESTORED}`);
-  // Restores by the command, to a volume that had other content.
+  // The command restores to a volume that has other content.
   await client.rsconfigWell('-a', 'copy');
   const copy = await open('osl/copy');
   await copy.write(0, Buffer.alloc((SIZE_MIB / 2) * MIB, 'old'));

@@ -1,5 +1,5 @@
-// Changes since an older snapshot, as nbdinfo and qemu-img read them from the export of an attached snapshot: they have every block that
-// differs, and agree with rsadm volume diff. Needs XFS and root; otherwise skipped with a reason.
+// nbdinfo and qemu-img read the changes since an older snapshot from the export of an attached snapshot. The changes must contain every
+// block that differs, and agree with `rsadm volume diff`. Needs XFS and root; otherwise skipped with a reason.
 
 import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -67,7 +67,7 @@ it('nbdinfo and qemu-img see what has changed since each older snapshot', { time
     const [before, after] = [contents.get(since)!, contents.get('wednesday')!];
     for (let at = 0; at < after.length; at += 512)
       if (before.compare(after, at, at + 512, at, at + 512) !== 0) expect(isDirty(at), `${since}: byte ${at}`).toBe(true);
-    // qemu shows a dirty range as one without data.
+    // With these options, qemu-img shows a dirty range as a range without data.
     const options = `driver=nbd,server.type=unix,server.path=${client.rsiodPaths.nbdSocket},export=osl/db@wednesday,x-dirty-bitmap=${DIRTY}${since}`;
     const shown = JSON.parse(await tool('qemu-img', 'map', '--output=json', '--image-opts', options)) as {
       readonly start: number;

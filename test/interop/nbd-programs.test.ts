@@ -1,5 +1,5 @@
-// Independent programs on the NBD socket of real daemons while one of two paths is reset twice a second: no I/O error, and every byte as
-// written. The tests of the frontend cover NBD itself; this test covers the whole way to the server's file.
+// Independent programs use the NBD socket of real daemons while one of two paths is reset twice a second. No I/O may fail, and every byte
+// must be as written. The tests of the frontend cover NBD itself; this test covers the whole way to the server's file.
 
 import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -25,7 +25,7 @@ let client: Host;
 let cutter: PathCutter;
 let uri: string;
 
-/** One scene for all programs, which use the volume one after the other. */
+/** Starts one scene for all programs. They use the volume one after the other. */
 beforeAll(async () => {
   server = hosts.host();
   client = hosts.host();
@@ -45,7 +45,7 @@ function sha256(data: Buffer): string {
   return createHash('sha256').update(data).digest('hex');
 }
 
-/** Data, with a hole in each MiB. */
+/** Makes data that has a hole in each MiB. */
 function patchyImage(): Buffer {
   const image = Buffer.alloc(VOLUME_BYTES);
   for (let at = 0; at < VOLUME_BYTES; at += MIB) randomBytes(MIB / 2).copy(image, at);
@@ -58,7 +58,7 @@ async function reportGap(title: string, numbers: Readonly<Record<string, number>
   report(`${title} (${cutter.means})`, { ...numbers, 'longest gap ms': stats.longestGapMs });
 }
 
-// The first test, because it needs an unwritten volume.
+// This must be the first test, because it needs an unwritten volume.
 it('nbdinfo lists the export and maps data and holes', async (context) => {
   needTool(context, 'nbdinfo', 'libnbd-bin');
   writeFileSync(client.file('image'), patchyImage());

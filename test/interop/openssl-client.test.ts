@@ -1,5 +1,5 @@
-// `openssl s_client` as a foreign peer: the handshake in clear is scripted, TLS 1.3 with the agreed key is OpenSSL's own program, and the
-// first frame inside is the server's WELCOME. With another key, or without the key exchange, it gets no connection.
+// `openssl s_client` as a foreign peer. The test plays the handshake in clear, and OpenSSL's own program does TLS 1.3 with the agreed key.
+// The first frame inside TLS is the server's WELCOME. With another key, or without the key exchange, s_client gets no connection.
 
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -25,7 +25,7 @@ interface Foreign {
   readonly isOver: () => boolean;
 }
 
-/** Proves the node, and lets s_client continue from START_TLS with the given key; by default, with the right one. */
+/** Proves the node, and lets s_client continue from START_TLS on with the given key, by default the right one. */
 async function foreign(
   serverAddress: string,
   port: number,

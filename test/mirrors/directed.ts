@@ -1,6 +1,6 @@
-// Faults of the decider that random walks do not find in time, each with a script that leads a walk to the situation in which the fault
-// shows: a change of voters in progress, a take-over during it, a voter that alone has a sent configuration. Servers 0 and 1 have the
-// replicas, 2 is the witness, and 3 can become a voter. The names are those of the models (test/models/README.md).
+// Faults of the decider that random walks do not find in time, each with a script that leads a walk to a situation in which the fault
+// shows: a change of voters is in progress, a take-over happens during such a change, or only one voter has a configuration that was sent.
+// Servers 0 and 1 have the replicas, 2 is the witness, and 3 can become a voter. The names are those of the models (test/models/README.md).
 
 import { isMajority } from '@rsio/protocol/mirror/membership/quorums';
 import { RULES } from '@rsio/protocol/mirror/membership/rules';
@@ -9,10 +9,10 @@ import type { Scene } from './script.ts';
 
 const { whileChanging } = RULES;
 
-/** Steps with faults, which no scene permits unless it ends with one. */
+/** Pattern for steps with faults. A scene forbids these steps unless it ends with one of them. */
 const FAULTS = 'detaches|crash|restarts|unreachable|cut$|lost$|keeps the voters';
 
-/** A scene without faults, in which the other client does nothing. */
+/** Makes a scene without faults, in which the other client does nothing. */
 function scene(until: string, never = '', first?: string): Scene {
   const no = new RegExp(`^y |^y-|${FAULTS}${never === '' ? '' : `|${never}`}`);
   return first === undefined ? { until: new RegExp(until), never: no } : { until: new RegExp(until), never: no, first: new RegExp(first) };
@@ -21,10 +21,16 @@ function scene(until: string, never = '', first?: string): Scene {
 const NOTHING_ENDS = '^$';
 const CHANGE = '^x changes the voters to 0,1,3$';
 const OTHER_CHANGES = 'changes the voters to (?!0,1,3$)|changes the voters to 0,1,3 ';
-/** The replica on server 1 is cut off and removed. Whether it can be chosen again depends on the voters that know of the removal. */
+/**
+ * Bounds for walks in which the replica on server 1 is cut off and removed. Whether a claim may choose it again depends on which voters
+ * have stored the removal.
+ */
 const BOUNDS = { losses: false, faults: 3, writes: 4, starts: 2, changes: 1, wishes: ['voters'] } as const;
 
-/** The session of server 0 breaks, so that it never gets its last request; then the replica on server 1 is removed. */
+/**
+ * Makes scenes in which the session of server 0 breaks, so that server 0 never gets its last request, and the replica on server 1 is
+ * removed afterwards.
+ */
 function awayFrom(voters: string): Scene[] {
   const never = `-s[0123] config ${voters}|old config|^x-s0 silent`;
   return [
@@ -94,8 +100,8 @@ const CHANGES_OF_VOTERS: readonly Planted[] = [
     breaks: 'A configuration with two sets of voters is at a majority when the old set has it, and a new holder goes back',
     rules: {
       isAtMajority: ({ voters }, has) => isMajority(voters, has),
-      // Each holder sends one of the two second steps: the holder that has taken over sends the old set, and the one that began the change
-      // sends the new set.
+      // There are two possible second steps, and each holder sends one of them. The holder that has taken over sends the old set of voters,
+      // and the holder that began the change sends the new set.
       secondStep: (base) => ({ ...base, voters: base.k === 1 ? base.voters : (base.nextVoters ?? base.voters), nextVoters: null }),
     },
     options: {

@@ -1,6 +1,6 @@
-// The operations of the users of the explored volume, and the values that a read may return now. The same oracle as in test/models/members:
-// an operation comes before all operations that were issued after its answer, and a circle in this order is a violation. It observes and
-// decides nothing.
+// The operations of the users of the explored volume, and the values that a read may return now. It is the same oracle as in
+// test/models/members: an operation comes before all operations that were issued after its answer, and a circle in this order is a
+// violation. It observes and decides nothing.
 
 const READS = 16;
 
@@ -9,7 +9,7 @@ interface Operation {
   readonly block: number;
   value: number;
   readonly term: number;
-  /** Operations that were answered before this one was issued. */
+  /** Operations that were answered before this operation was issued. */
   before: Set<Operation>;
   readonly isWrite: boolean;
 }
@@ -18,7 +18,7 @@ export class History {
   readonly writesMax: number;
   readonly writes: Operation[] = [];
   readonly reads: Operation[] = [];
-  /** Values that an acknowledged flush covers, and those that a crash has dropped. */
+  /** `flushed`: values that an acknowledged flush covers. `dropped`: values that a crash has dropped. */
   readonly flushed = new Set<number>();
   readonly dropped = new Set<number>();
   /** The largest size that a user has seen. */
@@ -55,8 +55,8 @@ export class History {
   }
 
   /**
-   * For each value of the block, a mask of the values that must come later; null: the order has a circle. `next`: value that a read would
-   * return.
+   * Returns for each value of the block a mask of the values that must come later; null: the order has a circle. `next`: value that a read
+   * is assumed to return next; null: no read is assumed.
    */
   order(block: number, next: number | null): number[] | null {
     const later = Array.from({ length: this.writes.length + 1 }, () => 0);

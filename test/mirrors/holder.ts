@@ -33,7 +33,7 @@ interface Session {
   life: number;
   wasUp: boolean;
   needsFlush: boolean;
-  /** The flush for joining is executed, but not answered yet. */
+  /** Whether the flush with which the replica joins is executed, but not answered yet. */
   hasJoinFlush: boolean;
   readonly queue: (Request | null)[];
   readonly replays: boolean[];
@@ -180,7 +180,7 @@ export class Holder {
     return this.replicas().flatMap(({ identity, counts }) => (counts ? [identity] : []));
   }
 
-  /** Sessions of the replicas in I of the configuration at a majority that the next configuration keeps. */
+  /** Sessions of replicas in sync: those in I of the configuration that a majority has, unless the next configuration drops them. */
   inSync(): Session[] {
     return this.replicas().flatMap(({ identity, role }) => (role === 'member' ? [this.session(identity)] : []));
   }
@@ -267,7 +267,7 @@ export class Holder {
       this.send({ kind: 'lost', identity: session.identity, sentence: 'broken' });
   }
 
-  /** An OPEN is executed, or the session continues after a break. */
+  /** Executes an OPEN, or continues the session after a break. */
   open(session: Session): void {
     const { identity, server } = session;
     const isSame = server.replica !== null && server.replica.identity === identity;
@@ -356,7 +356,7 @@ export class Holder {
     if (others.length === 0) this.#copied(block);
   }
 
-  /** Answers the user as soon as all counted replicas have answered, because a later answer would weaken the checks. */
+  /** Answers the user as soon as all counted replicas have answered. A later answer would make the checks weaker. */
   settle(): void {
     if (!this.isServing || this.view?.isServing !== true) return;
     const counting = this.counting();
@@ -381,7 +381,7 @@ export class Holder {
     }
   }
 
-  /** M15: whether all replicas that confirm, or a majority of each set of voters, are among the servers. */
+  /** Whether a read is confirmed (M15): all replicas that confirm, or a majority of each set of voters, must be among the servers. */
   isConfirmed(servers: ReadonlySet<Server>): boolean {
     const here = [...servers];
     const all = this.replicas().every(({ identity, confirms }) => !confirms || here.some(({ replica }) => replica?.identity === identity));
@@ -403,7 +403,7 @@ export class Holder {
     );
   }
 
-  /** Nothing is in flight, logged, unsettled or replayed. */
+  /** Whether no request is in flight or logged, nothing is unsettled, and no log is being replayed. */
   isQuiet(): boolean {
     if (!this.isServing || this.flush !== null || this.reading !== null) return false;
     if (this.blocks.some(({ write, log, settling }) => write > 0 || log > 0 || settling !== 'settled')) return false;
@@ -417,7 +417,7 @@ export class Holder {
     this.send({ kind: 'wish', id: this.#wishes, wish });
   }
 
-  /** The sessions with a server end; votes without answer may be executed later. */
+  /** A server ends, and with it the sessions of this client. Votes without an answer may still be executed later. */
   down(serverid: number, isCrash: boolean): void {
     this.up.delete(serverid);
     const vote = this.votes.get(serverid);

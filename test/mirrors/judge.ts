@@ -1,5 +1,6 @@
-// Checks the state of an explored world from outside after each step: the replicas that later claims could choose, the values that a read
-// could return now, and whether replicas in sync are equal. The checks are those of test/models/members. It observes and changes nothing.
+// Checks the state of an explored world from outside after each step: which replicas later claims could choose, which values a read could
+// return now, and whether replicas in sync are equal. The checks are the same as in test/models/members. The judge observes and changes
+// nothing.
 
 import { highestOf } from '@rsio/protocol/mirror/membership/quorums';
 import type { MembershipRules } from '@rsio/protocol/mirror/membership/rules';
@@ -24,7 +25,7 @@ export class Judge {
     this.#blocks = blocks;
   }
 
-  /** Returns the first fault; null: none. */
+  /** Returns the first fault; null: the state has no fault. */
   check(): string | null {
     for (let at = 0; at < this.#blocks; at += 1) {
       const order = this.#history.order(at, null);

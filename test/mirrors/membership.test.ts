@@ -1,7 +1,7 @@
 // Two clients with the production decider, servers with the production rules of voters, and abstract replicas: random walks with lost and
 // late messages, restarts, crashes, lost disks and records, and changes of members, voters and size. No flushed write is lost, no read is
 // stale, replicas in sync are equal, and after the faults the mirror serves. The zoo (test/sim/zoo) finds each planted fault.
-// RSIO_MIRROR_WALKS=100000 makes more walks; RSIO_MIRROR_SEED is the first one.
+// RSIO_MIRROR_WALKS=100000 makes more walks; RSIO_MIRROR_SEED is the seed of the first walk.
 
 import { expect, test } from 'vitest';
 import { DIRECTED } from './directed.ts';
@@ -11,7 +11,10 @@ const WALKS = Number(process.env['RSIO_MIRROR_WALKS'] ?? 30);
 const DIRECTED_WALKS = 5;
 const FIRST = Number(process.env['RSIO_MIRROR_SEED'] ?? 1);
 
-/** Mirrors with one to three replicas, two voters without witness, one voter alone, and one or two blocks. */
+/**
+ * Chooses the mirror of a walk: one to three replicas, with a witness, with two voters and no witness, or with a single voter, and one or
+ * two blocks.
+ */
 function optionsOf(seed: number): WalkOptions {
   const [replicas, voters] = (
     [

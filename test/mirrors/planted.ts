@@ -1,12 +1,13 @@
-// Faults of the decider, with their names in test/models/README.md. Each replaces rules of its table by rules without a part. `options` are
-// bounds in which the explorer finds the fault soon. The zoo (test/sim/zoo) applies them and says at which walk they are found.
+// Faults of the decider, with their names in test/models/README.md. Each fault replaces rules in the decider's table by rules that lack a
+// part. `options` are bounds with which the explorer finds the fault soon. The zoo (test/sim/zoo) applies the faults, and says at which
+// walk each is found.
 
 import { highestOf } from '@rsio/protocol/mirror/membership/quorums';
 import { type MembershipRules, RULES } from '@rsio/protocol/mirror/membership/rules';
 import { DIRECTED } from './directed.ts';
 import type { WalkOptions } from './world.ts';
 
-/** The original rules, because the zoo may have replaced those in the table. */
+/** The original rule. The table may have another one, because the zoo replaces rules. */
 const { counted } = RULES;
 
 export interface Planted {

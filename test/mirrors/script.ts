@@ -1,4 +1,4 @@
-// The script of a directed walk: a sequence of scenes, each of which forbids some steps until a certain step is made. Chance decides
+// The script of a directed walk: a sequence of scenes. Each scene forbids some steps until a certain step is made, and chance decides
 // everything else. A script leads to a situation that random walks rarely reach, such as a configuration that only one certain voter has
 // stored.
 
@@ -9,7 +9,7 @@ export interface Scene {
   readonly until: RegExp;
   /** Steps that are forbidden. */
   readonly never?: RegExp;
-  /** If some of these are possible, one of them is made. */
+  /** If steps that match this are possible, one of them is made before all others. */
   readonly first?: RegExp;
 }
 
@@ -21,7 +21,7 @@ export class Script {
     this.#scenes = scenes;
   }
 
-  /** Steps from which chance chooses. */
+  /** Returns the steps from which chance may choose now. */
   of(steps: readonly Step[]): readonly Step[] {
     const scene = this.#scenes[this.#at];
     if (scene === undefined) return steps;

@@ -1,5 +1,6 @@
 // Servers of the explorer: each has the record of a voter, to which production rules apply, and may have a replica with one or two blocks.
-// A value is the number of a write. Records, maps and sizes are durable; a block may fall back to any value since its last flush.
+// A value is the number of a write. Records, maps and sizes are durable. After a crash of the machine, a block may have any value that it
+// has had since its last flush.
 
 import { type VoteAnswer, VOTED } from '@rsio/protocol/wire/mirror-messages';
 import type { VoteRequest } from '@rsio/protocol/mirror/membership/interface';
@@ -12,13 +13,13 @@ const FOUND = { mirror: MIRROR, name: 'db', universe: 0 };
 
 export interface Replica {
   identity: string;
-  /** Incarnation: grows when unflushed values may be lost. */
+  /** Number of the incarnation. It grows when unflushed values may be lost. */
   life: number;
   sizeBytes: number;
   map: boolean;
   readonly cache: number[];
   readonly disk: number[];
-  /** For each block, bits of the values that it may have after a crash of the machine. */
+  /** For each block: a mask of the values that it may have after a crash of the machine. */
   readonly dirty: number[];
 }
 
@@ -93,7 +94,10 @@ function decide(record: VoterRecord, node: string, instance: number, request: Vo
   return { voted: VOTED.DONE, sentence: '', record };
 }
 
-/** A configuration with the numbers of the servers: its voters, those of the second set, those in sync, and all members. */
+/**
+ * The name of a vote in traces. A configuration is named by the numbers of its servers: the voters, the second set of voters, the replicas
+ * in sync, and all members.
+ */
 export function nameOfVote(request: VoteRequest): string {
   if (request.kind !== 'config') return request.kind;
   const { voters, nextVoters, inSync, members, clean } = request.config;

@@ -1,6 +1,6 @@
-// One random walk of the explorer: three or four servers, two clients, and steps of all of them and of faults in random order, with the
-// checks of test/models/members after each. The seed determines the walk. After the last step all faults end, and the mirror must become
-// usable again.
+// One random walk of the explorer: it has three or four servers and two clients. Their steps and faults come in random order, and after
+// each step the state is checked as in test/models/members. The seed determines the walk. After the last step all faults end, and the
+// mirror must become usable again.
 
 import { highestOf, isMajority } from '@rsio/protocol/mirror/membership/quorums';
 import { type MembershipRules, RULES } from '@rsio/protocol/mirror/membership/rules';
@@ -14,7 +14,7 @@ import { GARBAGE, nameOfVote, Server } from './servers.ts';
 
 export interface WalkOptions {
   readonly replicas: number;
-  /** Number of servers that vote; the first ones have the replicas. */
+  /** Number of servers that vote. The first servers have the replicas. */
   readonly voters: number;
   readonly servers: number;
   readonly blocks: number;
@@ -23,11 +23,11 @@ export interface WalkOptions {
   readonly faults: number;
   readonly changes: number;
   readonly starts: number;
-  /** Faults that lose something for good: disks and records. */
+  /** Whether there are faults that lose disks or records for good. */
   readonly losses: boolean;
-  /** Only the network fails, by splits. */
+  /** Whether only the network fails, by splits. */
   readonly onlyCuts: boolean;
-  /** Client y may not take the mirror over, and only tries to. */
+  /** Whether client y tries to take the mirror over although it may not. */
   readonly barred: boolean;
   readonly wishes: readonly ('remove' | 'add' | 'voters' | 'grow')[];
   /** Scenes that lead the walk to a certain situation; empty: only chance decides. */
@@ -120,7 +120,7 @@ export class World {
     return this.#random % bound;
   }
 
-  /** Returns the fault; null: none was found. */
+  /** Makes the walk. Returns the fault that it found; null: no fault. */
   walk(): string | null {
     for (let step = 0; step < this.options.steps; step += 1) {
       if (!this.#step()) break;
@@ -156,8 +156,8 @@ export class World {
   }
 
   /**
-   * Weight of a step: each walk prefers some pairs of client and server, and some kinds of steps, because many faults need a long silence
-   * between two ends.
+   * Weight of a step. Each walk prefers some pairs of client and server and some kinds of steps, because many faults show only after a long
+   * silence between two ends.
    */
   #taste(name: string): number {
     const space = name.indexOf(' ');
@@ -183,7 +183,7 @@ export class World {
     if (!this.trace.includes(`   ${text}`)) this.trace.push(`   ${text}`);
   }
 
-  /** Each walk prefers a client, and disturbs one server more than the others. */
+  /** Returns the possible steps. Each walk prefers one client, and disturbs one server more than the others. */
   #steps(): Step[] {
     const steps: Step[] = [];
     for (const [index, holder] of this.holders.entries()) {
@@ -309,7 +309,7 @@ export class World {
     run();
   }
 
-  /** Splits the network: until the next split, each server is reached by both clients or by only one. */
+  /** Splits the network. Until the next split, each server is reached by both clients or by only one of them. */
   #split(): void {
     for (const { serverid } of this.servers) {
       const side = this.#below(4);
@@ -383,7 +383,8 @@ export class World {
   }
 
   /**
-   * Ends all faults and lets a client take over. It must serve, and all replicas must return unless disks or records were lost for good.
+   * Ends all faults and lets a client take the mirror over. The client must serve, and all replicas must return unless disks or records
+   * were lost for good.
    */
   #mend(): string | null {
     const before = highestOf(this.servers.map(({ record }) => record?.stored ?? null))?.config;

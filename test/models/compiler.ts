@@ -11,13 +11,13 @@ const FLAGS = ['-std=c++17', '-Wall', '-Wextra', '-Werror', '-Wno-parentheses'];
 const RESULTS: readonly Result[] = ['holds', 'breaks', 'unfinished'];
 const FOLDER = sourceFolder(path.dirname(fileURLToPath(import.meta.url)));
 
-/** test/models, whether this runs as source or compiled. */
+/** Finds the folder test/models, both from the source file and from the compiled one. */
 function sourceFolder(here: string): string {
   return existsSync(path.join(here, 'search.hpp')) ? here : path.resolve(here, '../../models');
 }
 
 /**
- * Compiles a model into `folder` and returns the program. `-O0` suits small runs, for which compiling takes longer than running. Throws
+ * Compiles a model into `folder` and returns the program. `-O0` is for small runs, for which compiling takes longer than running. Throws
  * with the compiler's output.
  */
 export function compileModel(model: string, folder: string, optimize: '-O0' | '-O2'): string {

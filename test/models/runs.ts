@@ -1,5 +1,5 @@
-// The runs of the models with their expected results; another result means a broken rule or a broken model. README.md explains the
-// arguments and the variants. `small` runs belong to the tests, `normal` ones take minutes together, and `big` ones minutes each.
+// The runs of the models with their expected results. Another result means that a rule or the model is wrong. README.md explains the
+// arguments and the variants. The tests make the `small` runs. All `normal` runs together take minutes, and each `big` run takes minutes.
 // Invariant: each variant of a model has a run that breaks it, or one that finds nothing.
 
 export type Result = 'holds' | 'breaks' | 'unfinished';

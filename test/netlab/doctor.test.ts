@@ -1,5 +1,6 @@
 // Faults that doctor can find only with real cards: packets that are too large for the link, an unplugged cable. The test runs the commands
-// of remedies as printed. Two cards in one subnet are in one-cable.test.ts. Invariant: each test leaves machines without a fault.
+// that remedies contain as they are printed. one-cable.test.ts has two cards in one subnet. Invariant: each test leaves the machines
+// without a fault.
 
 import { beforeEach, expect, it } from 'vitest';
 import { clientConfig, serverConfig } from '../support/hosts/configs.ts';
@@ -13,7 +14,10 @@ const netlab = useNetlab('file');
 let begun: Promise<TwoMachines> | undefined;
 let scene: TwoMachines;
 
-/** Two subnets without faults. All tests share one scene, because machines and daemons take longer to start than doctor runs. */
+/**
+ * Starts two machines in two subnets without faults. All tests share them, because starting machines and daemons takes longer than running
+ * doctor.
+ */
 beforeEach(async (context) => {
   await netlab.need(context);
   begun ??= begin();
@@ -39,7 +43,7 @@ interface Finding {
   readonly commands: readonly string[];
 }
 
-/** Findings of doctor about cards, paths and servers, without those about limits and programs of this machine. */
+/** Returns the findings of doctor about cards, paths and servers. Findings about limits and programs of this machine are left out. */
 async function faults(client: Machine): Promise<Finding[]> {
   const { stdout } = await client.host.rsconfig('doctor', '--json');
   const { findings } = JSON.parse(stdout) as { findings: Finding[] };
@@ -105,7 +109,7 @@ it('a port that a firewall rejects on one of two interfaces is not mistaken for 
   await server.shell('nft delete table inet t');
 });
 
-// The last test, because the connections keep the negotiated MTU.
+// This must be the last test, because the connections keep the MTU that they have negotiated.
 it("a smaller MTU at the server's card, which no discovery datagram reveals, is found by what TCP negotiated", async () => {
   const { client, server } = scene;
   await client.host.stop('rsiod');

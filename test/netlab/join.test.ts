@@ -1,5 +1,5 @@
-// From nothing to a working client, with real cards: a server with three interfaces, two of which this client can reach by cable. Exploring
-// finds all three, joining uses two and says why the third cannot be used, and rsiod runs with the written file.
+// From nothing to a working client, with real cards: a server has three interfaces, and the client reaches two of them by cable. `explore`
+// finds all three. `join` uses two and says why the third cannot be used, and rsiod runs with the file that `join` has written.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';

@@ -1,5 +1,6 @@
-// Every fault of the netlab once, on one of four links, under a load that verifies its reads: no I/O error, I/O continues during the fault,
-// the path carries again afterwards, and at the end the counters of load, daemon and cards agree. `npm run lab` measures times.
+// Every fault of the netlab occurs once, on one of four links, under a load that verifies its reads. No I/O may fail, I/O must continue
+// during the fault, the path must carry I/O again afterwards, and at the end the counters of load, daemon and cards must agree. `npm run
+// lab` measures times.
 
 import type { ControlMethods } from '@rsio/common/control/methods';
 import { afterAll, expect, it, type TestContext } from 'vitest';
@@ -10,15 +11,15 @@ import { type Counters, Netlab } from '../support/netlab/netlab.ts';
 import { type ShapedLinks, shapedLinks } from '../support/netlab/shaped-links.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
-/** So slow that the links limit the load and not the processors, because otherwise not all links would be used. */
+/** Rate of each link. It is so low that the links limit the load, because otherwise not all links would be used. */
 const LINK_BITS = 20e6;
 const LINKS = 4;
 const MEBIBYTE = 1024 * 1024;
 const SHAPE = { blockBytes: 8192, depth: 16, order: 'random', readPercent: 50, sizeBytes: 32 * MEBIBYTE } as const;
-/** Far more bytes than heartbeats and handshakes have. */
+/** A link that has carried this many bytes has carried I/O, because heartbeats and handshakes have far fewer. */
 const CARRIED_BYTES = 128 * 1024;
 const DONE_MEANWHILE = 300;
-/** Longer than probation, on a busy machine. */
+/** Longest wait for a change of a path. It is longer than probation takes on a busy machine. */
 const SEEN_MS = 60_000;
 const TEST_MS = 300_000;
 
@@ -38,7 +39,7 @@ afterAll(async () => {
   await netlab.clean();
 });
 
-/** One scene for all tests, so that remains of one fault affect the next. */
+/** Returns the scene, which all tests share, so that a test also fails if an earlier fault has left something behind. */
 async function opened(context: TestContext): Promise<Scene> {
   await netlab.need(context);
   needFaults(context);
@@ -97,7 +98,7 @@ async function carries(all: Scene, link: Link): Promise<void> {
   let { sentBytes, receivedBytes } = await pathOf(all, link);
   const isUsed = async (): Promise<boolean> => {
     const path = await pathOf(all, link);
-    // The daemon counts this connection and all earlier ones of the path.
+    // The counters of the daemon include this connection and all earlier connections of the path.
     if (path.state !== 'up') ({ sentBytes, receivedBytes } = path);
     return path.sentBytes - sentBytes > CARRIED_BYTES && path.receivedBytes - receivedBytes > CARRIED_BYTES;
   };

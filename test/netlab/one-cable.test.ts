@@ -1,5 +1,6 @@
 // Two cards of a client in one subnet, with Linux's default routing: all packets leave by the first card, so that two paths depend on one
-// cable. Doctor detects this by the byte counters. Its commands, run as printed, bind each path to its card.
+// cable. Doctor detects this by the byte counters. The commands that doctor prints bind each path to its card, and the test runs them as
+// printed.
 
 import { expect, it } from 'vitest';
 import { clientConfig, serverConfig } from '../support/hosts/configs.ts';
@@ -12,21 +13,24 @@ import { waitFor } from '../support/programs/wait-for.ts';
 
 const VOLUMES = { oracle: { type: 'memory', size: '16m' } };
 const SECOND = '192.168.45.21';
-/** Far more bytes than heartbeats and address resolution have, and far fewer than the I/O. */
+/**
+ * A card that has carried this many bytes has carried I/O. Heartbeats and address resolution have far fewer bytes, and the I/O has far
+ * more.
+ */
 const USED_BYTES = 512 * 1024;
-/** The server sends to the old card until it resolves the address again. */
+/** Doctor has no finding any more within this time. The server sends to the old card until it resolves the address again. */
 const CONTENT_MS = 45_000;
 
 const netlab = useNetlab();
 
-/** Commands that doctor prints below the finding with these words. */
+/** Returns the commands that doctor prints below the finding with these words. */
 function remedyOf(report: string, words: string): string[] {
   const [, below = ''] = report.split(new RegExp(`^error: .*${words}.*\n`, 'm'));
   const [own = ''] = below.split(/^\S/m);
   return [...own.matchAll(/^ {8}(\S.*)$/gm)].map(([, command = '']) => command);
 }
 
-/** Bytes that I/O moves through both cards of the client: [eth0, eth1]. */
+/** Does I/O. Returns how many bytes went through each card of the client: [eth0, eth1]. */
 async function movedBy(client: Machine, io: SteadyIo): Promise<Counters[]> {
   const devices = ['eth0', 'eth1'];
   const before = await Promise.all(devices.map((device) => client.counters(device)));
@@ -54,7 +58,7 @@ it('doctor says that one cable carries both paths, and its remedy gives each pat
   await client.host.rsconfigWell('-a', 'oracle');
   const io = await SteadyIo.begin(client.host, 'osl/oracle');
 
-  // Linux answers ARP for each address on each card. Here the first card answers first for both.
+  // Linux answers ARP for each address on each card. In this scene, the first card answers first for both addresses.
   const [card] = JSON.parse(await client.ip('-json', 'link', 'show', 'dev', 'eth0')) as { address: string }[];
   await server.ip('neighbour', 'replace', SECOND, 'lladdr', card?.address ?? '', 'dev', 'eth0', 'nud', 'reachable');
   const [, idle] = await movedBy(client, io);

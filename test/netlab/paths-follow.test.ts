@@ -1,5 +1,5 @@
-// Interfaces come and go on both sides under I/O, and paths follow without any change at the client: a server interface that is added to or
-// removed from its file (SIGHUP), and a client's card that loses its cable, link or address and gets it back. With real cards, in a netlab.
+// Interfaces come and go on both sides under I/O, and paths follow without a command at the client. An interface is added to the server's
+// file or removed from it (SIGHUP). A card of the client loses its cable, link or address and gets it back. The netlab has real cards.
 
 import type { ControlMethods } from '@rsio/common/control/methods';
 import { beforeEach, expect, it } from 'vitest';
@@ -11,7 +11,7 @@ import { type TwoMachines, twoMachines } from '../support/netlab/two-machines.ts
 import { waitFor } from '../support/programs/wait-for.ts';
 
 const VOLUMES = { oracle: { type: 'memory', size: '16m' } };
-/** Far more bytes than heartbeats and address resolution have. */
+/** A card that has carried this many bytes has carried I/O. Heartbeats and address resolution have far fewer. */
 const USED_BYTES = 256 * 1024;
 const FOLLOW_MS = 15_000;
 
@@ -23,14 +23,14 @@ beforeEach(async (context) => {
   scene = await twoMachines(netlab, 3);
 });
 
-/** The part of the network that the server's file names. */
+/** Returns the part of the network with these subnets, for the server's file. */
 function named(network: TestNetwork, ...indexes: readonly number[]): TestNetwork {
   return { ...network, serverAddresses: indexes.map((index) => network.serverAddresses[index] ?? '') };
 }
 
 /**
- * Starts both machines with three cards each. At first, the server's file names two cards; the client's file names its own three and these
- * two.
+ * Starts both machines with three cards each. At first, the server's file has two of its cards. The client's file has the three cards of
+ * the client and these two of the server.
  */
 async function startWithTwo({ server, client, network }: TwoMachines): Promise<SteadyIo> {
   await serve(server, named(network, 0, 1));
@@ -56,13 +56,16 @@ async function paths(client: Machine): Promise<string[]> {
   return interfaces.flatMap(({ reps }) => reps.map(({ localAddress, address, state }) => `${localAddress} ${address} ${state}`));
 }
 
-/** Resolves when exactly these paths are up. */
+/** Waits until exactly these paths are up. */
 async function upAre(client: Machine, wanted: string): Promise<void> {
   const up = async (): Promise<string> => (await paths(client)).filter((path) => path.endsWith(' up')).join(', ');
   await waitFor(async () => (await up()) === wanted, FOLLOW_MS, `The paths that are up are ${wanted}`);
 }
 
-/** Resolves when I/O has moved bytes through a card of the client in both directions. A path that stayed up first delivers late packets. */
+/**
+ * Waits until I/O has moved bytes through a card of the client in both directions. This may take a while, because a path that stayed up
+ * first delivers late packets.
+ */
 async function carries(client: Machine, device: string, io: SteadyIo): Promise<void> {
   const before = await client.counters(device);
   const isUsed = async (): Promise<boolean> => {
@@ -85,7 +88,7 @@ it('paths follow what the file of a running server gains and loses, and a card t
   await client.host.pathsUp(2, FOLLOW_MS);
   await io.progress();
   await upAre(client, '192.168.46.20 192.168.46.10 up, 192.168.47.20 192.168.47.10 up');
-  // A client's card becomes a path again when its cable, link or address is back.
+  // A card of the client gets its path again when its cable, link or address is back.
   await client.cable('eth1', 'out');
   await client.host.pathsUp(1, FOLLOW_MS);
   await io.progress();

@@ -1,5 +1,5 @@
-// The fence agent of packaging/ as Pacemaker calls it: options on stdin, exit codes, metadata. Most tests replace rsadm and ssh by their
-// own programs; the last test fences a client of a real server.
+// The fence agent of packaging/ as Pacemaker calls it: options on stdin, exit codes, metadata. Most tests use their own programs in place
+// of rsadm and ssh. The last test fences a client of a real server.
 
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
@@ -50,7 +50,7 @@ function run(args: readonly string[], input = '', env: Readonly<Record<string, s
   return { code: status, out: stdout, err: stderr };
 }
 
-/** Runs the agent as Pacemaker does. */
+/** Runs the agent with these options on stdin, as Pacemaker does. */
 function stdin(options: Readonly<Record<string, string>>): Outcome {
   const lines = Object.entries({ rsadm_path: rsadm, ...options }).map(([key, value]) => `${key}=${value}\n`);
   return run([], `# from stonith\n\n${lines.join('')}pcmk_reboot_action=off\n`);
@@ -60,7 +60,7 @@ function calls(): string[] {
   return readFileSync(path.join(folder, 'calls'), 'utf8').trim().split('\n');
 }
 
-/** The elements of an XML text, which must be well-formed. */
+/** Returns the elements of an XML text. Throws if the text is not well-formed. */
 function elements(xml: string): { readonly name: string; readonly attributes: Readonly<Record<string, string>> }[] {
   const open: string[] = [];
   const found: { name: string; attributes: Record<string, string> }[] = [];
@@ -91,7 +91,7 @@ it('metadata is well-formed, and names the parameters and actions that there are
     });
     const named = (kind: string): string[] => all.filter(({ name }) => name === kind).map(({ attributes }) => attributes['name'] ?? '');
     expect(named('parameter')).toEqual(['action', 'plug', 'port', 'ssh', 'rsadm_path']);
-    // The agent offers no reboot, so Pacemaker asks for off: after a reboot action, the client could continue to write.
+    // The agent offers no action `reboot`, because a client could continue to write after it. Pacemaker therefore asks for `off`.
     expect(named('action')).toEqual(['on', 'off', 'status', 'list', 'monitor', 'metadata', 'validate-all']);
   }
 });

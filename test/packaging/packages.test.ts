@@ -1,5 +1,5 @@
-// The packages as `npm run package` builds them: the same bytes at each build, no complaint of lintian, files at their places, and programs
-// that do not need the checkout. A client and a server run only from the unpacked packages: data that is written to a volume can be read
+// The packages that `npm run package` builds have the same bytes at each build, cause no complaint of lintian, have all files at their
+// places, and do not need the checkout. A client and a server run from the unpacked packages. Data that is written to a volume can be read
 // back, and is in the file of the volume.
 
 import { createHash } from 'node:crypto';
@@ -19,12 +19,12 @@ import { TmuxTerminal } from '../tui/tmux-terminal.ts';
 
 const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
 const BLOCK_BYTES = 4096;
-/** A busy machine needs minutes to pack and check. */
+/** Time limit of tests that build packages. A busy machine needs minutes to build and check them. */
 const SLOW_MS = 170_000;
-/** Optional libraries, which programs try to load: a faster msgpackr, terminals within a terminal. */
+/** Optional libraries, which programs try to load and which the packages lack: a faster msgpackr, and terminals within a terminal. */
 const OPTIONAL = /^(@msgpackr-extract\/|msgpackr-extract$|term\.js$|pty\.js$|koffi$)/;
 const BUILTIN = new Set(builtinModules.flatMap((name) => [name, `node:${name}`]));
-/** Node that runs the unpacked programs; another one: RSIO_TEST_NODE. */
+/** The Node that runs the unpacked programs. RSIO_TEST_NODE names another one. */
 const NODE = process.env['RSIO_TEST_NODE'] ?? process.execPath;
 
 const hosts = useHosts('test', 'programs');
@@ -33,7 +33,7 @@ let built: string[] = [];
 
 function build(into: string): Promise<string> {
   const args = [path.join(PROJECT, 'scripts/package.mjs'), '--out', path.join(folder, into)];
-  // Compresses less than a release, because compression takes half of the time of a build.
+  // These packages are compressed less than a release, because compression takes half of the time of a build.
   const env = { SOURCE_DATE_EPOCH: '1795400000', DPKG_DEB_COMPRESSOR_LEVEL: '1' };
   return runWell(process.execPath, args, { cwd: folder, env, timeoutMs: SLOW_MS });
 }

@@ -46,8 +46,8 @@ it.each(DAEMONS)('%s.service starts the program, and names existing files and pa
 });
 
 it('systemd never cuts off a mounted volume: it refuses restart and stop, and lack of memory ends one process only', () => {
-  // RefuseManualStop, because a restart by systemd runs ExecStop and then kills the remaining processes, whatever the exit code of
-  // ExecStop.
+  // The unit has RefuseManualStop, because a restart by systemd runs ExecStop and then kills the remaining processes, whatever the exit
+  // code of ExecStop is.
   expect(values('rsiod.service', 'RefuseManualStop')).toEqual(['yes']);
   for (const program of DAEMONS) expect(values(`${program}.service`, 'OOMPolicy')).toEqual(['continue']);
   expect(values('rsiod.service', 'KillMode')).toEqual(['mixed']);
@@ -56,7 +56,7 @@ it('systemd never cuts off a mounted volume: it refuses restart and stop, and la
 it.for(DAEMONS)('systemd understands %s.service', async (program, context) => {
   needTool(context, 'systemd-analyze', 'systemd');
   const file = path.join(folder, `${program}.service`);
-  // Replaces programs by existing ones, because the test checks the unit and not this machine.
+  // Programs in the unit are replaced by programs that exist here, because the test checks the unit and not this machine.
   const inPlace = (_: string, key: string, name: string): string => `${key}=${launcher(name)}`;
   writeFileSync(file, packaged(`${program}.service`).replaceAll(/^(Exec(?:Start|Stop))=\S*\/(\w+)/gm, inPlace));
   const { code, stdout, stderr } = await run('systemd-analyze', ['verify', '--man=no', file]);
@@ -64,7 +64,7 @@ it.for(DAEMONS)('systemd understands %s.service', async (program, context) => {
   expect({ code, about }).toEqual({ code: 0, about: [] });
 });
 
-/** Highest permitted result of systemd-analyze security, in tenths. packaging/README.md says why it cannot be lower. */
+/** For each daemon: highest permitted result of `systemd-analyze security`, in tenths. packaging/README.md says why it cannot be lower. */
 const EXPOSURE: Readonly<Record<DaemonProgram, number>> = { rssrv: 33, rsiod: 54 };
 
 it.for(DAEMONS)('%s.service is no more exposed than the documentation says', async (program, context) => {
@@ -118,7 +118,7 @@ it('the rotation script signals only a process that is the daemon', async (conte
   expect(stdout).toBe('stranger lives\n');
 });
 
-// Regression: the unprivileged user of rsweb writes the pid file, and root sent a signal to the process in it without a check.
+// Regression: the unprivileged user of rsweb writes the pid file, and root once sent a signal to the pid in this file without a check.
 it.each(['rsweb.logrotate', 'deb/rsio-web/prerm'])('%s signals no process of another user than that of the pid file', async (name) => {
   const text = packaged(name);
   const script = /postrotate\n([^]*?) +endscript/.exec(text)?.[1] ?? text.slice(text.indexOf('  file='), text.lastIndexOf('fi'));
@@ -144,7 +144,7 @@ it.for(['rsweb'])('%s.service runs without rights, and systemd understands it', 
   expect(unit).toMatch(/^CapabilityBoundingSet=$/m);
   expect(packaged('rsweb.sysusers')).toMatch(/^u rsio-web /m);
   const file = path.join(folder, `${program}.service`);
-  // Replaces programs and users by existing ones, because the test checks the unit and not this machine.
+  // Programs and users in the unit are replaced by those that exist here, because the test checks the unit and not this machine.
   const inPlace = (_: string, key: string, name: string): string => `${key}=${launcher(name)}`;
   writeFileSync(file, unit.replaceAll(/^(Exec(?:Start|Stop))=\S*\/(\w+)/gm, inPlace).replaceAll('rsio-web', 'root'));
   const { code, stdout, stderr } = await run('systemd-analyze', ['verify', '--man=no', file]);

@@ -1,5 +1,5 @@
-// The files for Prometheus and Grafana, and the page about metrics: they name only metrics and labels that exist, the rules pass their
-// tests, and the page has every metric. UPDATE_METRICS=1 rewrites the table of the page.
+// The files for Prometheus and Grafana, and the page about metrics: they use only metrics and labels that exist, the rules pass their
+// tests, and the page describes every metric. With UPDATE_METRICS=1, the test writes the table of the page again.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

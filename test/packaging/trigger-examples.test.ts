@@ -1,5 +1,5 @@
-// The examples for [trigger]: the mail goes to a sendmail of the test, and the webhook to a small HTTP server.
-// How triggers are started is tested in packages/common/src/triggers.
+// The examples for [trigger]: the mail goes to a sendmail of the test, and the webhook to a small HTTP server. Unit tests in
+// packages/common/src/triggers cover how triggers are started.
 
 import { once } from 'node:events';
 import { chmodSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';

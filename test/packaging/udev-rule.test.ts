@@ -1,5 +1,5 @@
-// The rule of udev that gives systemd a device unit for each block device: its small program, which sh runs as udev would, and the event
-// that rsiod requests. npm run vm-boot shows that systemd waits for the device and mounts it.
+// The udev rule with which systemd gets a device unit for each block device. The test runs the small program in the rule with sh, as udev
+// would, and checks the event that rsiod requests. npm run vm-boot shows that systemd waits for the device and mounts it.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -19,7 +19,7 @@ beforeEach(() => {
 
 afterEach(() => removeFolder(folder));
 
-/** The name that the rule gives a loop device, or an empty text. */
+/** Returns the name that the rule gives to a loop device; an empty text: the rule gives it no name. */
 function aliasOf(backingFile: string, device: string): string {
   const [, quoted = ''] = /^PROGRAM=="\/bin\/sh -c '(.*)' sh \$attr\{loop\/backing_file\} \$devnode"/m.exec(RULE) ?? [];
   expect(quoted).not.toBe('');
@@ -33,7 +33,7 @@ it('a loop device on a raw device has the name of the link that leads to it, and
     symlinkSync('/dev/loop7', path.join(folder, name));
     const raw = path.join(folder, `r${name}`);
     expect(aliasOf(raw, '/dev/loop7')).toBe(path.join(folder, name));
-    // No name for another loop device on the same file, and for a file of another program.
+    // The rule must give no name to another loop device on the same file, or to a loop device on a file of another program.
     expect(aliasOf(raw, '/dev/loop8')).toBe('');
   }
   writeFileSync(path.join(folder, 'other'), '');

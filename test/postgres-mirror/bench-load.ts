@@ -1,12 +1,12 @@
-// pgbench in short runs, one after the other, until it is stopped. Each run must end by itself without a failed transaction, except the run
-// during which the machine is lost.
+// pgbench in short runs, one after the other, until it is stopped. Each run must end without a failed transaction, except the run during
+// which the machine is lost.
 
 import { type Running, start } from '../support/programs/programs.ts';
 
 const RUN_SECONDS = 10;
 const RUN_MS = 300_000;
 const CONNECTIONS = 4;
-/** Transactions per second, few enough that the machine is not always busy. */
+/** Transactions per second. They are so few that the machine is not always busy. */
 const RATE = 120;
 
 export class BenchLoad {

@@ -1,6 +1,6 @@
-// The campaign: faults of one machine at a time, which a seed chooses, while PostgreSQL works on the mirror. In some rounds its client is
-// lost too, and the other client takes the mirror over. The next fault comes when all replicas are in sync again. Invariant: a violation of
-// a promise of mirrors is a problem with a sentence; a failure that stops the campaign is an error.
+// The campaign: one machine at a time gets a fault, which a seed chooses, while PostgreSQL works on the mirror. In some rounds, the client
+// with the mirror is lost too, and the other client takes the mirror over. The next fault comes when all replicas are in sync again.
+// Invariant: if mirrors break a promise, a problem with a sentence is recorded. A failure that stops the campaign is an error.
 
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
@@ -15,15 +15,21 @@ import { Ledger } from './ledger.ts';
 import { type ClientMachine, MIRROR, MIRROR_BYTES, type ServerMachine, type Site } from './machines.ts';
 
 const ROUND_MS = 20_000;
-/** waitFor multiplies this time by four. */
+/** Longest time until all replicas are in sync again. waitFor multiplies it by four. */
 const SYNC_MS = 30_000;
-/** Every so many rounds, one has a take-over, within this time after the beginning of its fault. */
+/**
+ * TAKE_OVER_EACH: one of so many rounds has a take-over. TAKE_OVER_WITHIN_MS: the take-over comes within this time after the beginning of
+ * the fault.
+ */
 const TAKE_OVER_EACH = 5;
 const TAKE_OVER_WITHIN_MS = 8_000;
-/** One of this many faults of servers hits the witness, and one of this many rounds hits the client. */
+/** WITNESS_EACH: one of so many faults of servers hits the witness. CLIENT_EACH: the fault of one of so many rounds hits the client. */
 const WITNESS_EACH = 7;
 const CLIENT_EACH = 4;
-/** Short, because a frozen device blocks other programs that ask the kernel about loop devices. */
+/**
+ * Processes of a client stand still for this long. The time is short, because a frozen device blocks other programs that ask the kernel
+ * about loop devices.
+ */
 const STILL_SECONDS = 6;
 const OLD_CLIENT_MS = STILL_SECONDS * 1_000;
 const LOSSES = ['is killed', 'is cut off', 'stands still'] as const;
@@ -34,10 +40,12 @@ export interface Figures {
   takeOvers: number;
   transactions: number;
   commits: number;
-  /** Longest gap in ms, in rounds without and with a take-over. */
+  /** `gapMs`: longest gap between commits in ms, in rounds without a take-over. `takeOverGapMs`: the same for rounds with a take-over. */
   gapMs: number;
   takeOverGapMs: number;
-  /** Most bytes that may have been copied: the regions in which replicas were behind at their return, times their size. */
+  /**
+   * Upper bound of the bytes that were copied: number of regions in which replicas were behind at their return, times the size of a region.
+   */
   copiedBytes: number;
 }
 
@@ -47,7 +55,7 @@ export class Campaign {
     ...{ rounds: 0, faults: new Map<string, number>(), takeOvers: 0, transactions: 0, commits: 0 },
     ...{ gapMs: 0, takeOverGapMs: 0, copiedBytes: 0 },
   };
-  /** The present round is the last one. */
+  /** Whether the present round is the last one. */
   isEnding = false;
   private readonly site: Site;
   private readonly random: SeededRandom;
@@ -119,7 +127,7 @@ export class Campaign {
     return { kind: fault.name, text: `${fault.name}, ${this.holder.name}`, strike: () => fault.strike(this.holder, this.random) };
   }
 
-  /** Makes the client fail, and continues on the other client. Returns the remains of the first client. */
+  /** Makes the client with the mirror fail, and continues on the other client. Returns what is left of the first client. */
   private async takeOver(loss: (typeof LOSSES)[number]): Promise<Left> {
     const [client, database] = [this.holder, this.database];
     const taker = this.site.clients.find((one) => one !== client)!;
@@ -143,7 +151,7 @@ export class Campaign {
     return { client, database };
   }
 
-  /** The lost machine comes back, and must not change the mirror. Then it restarts. */
+  /** Lets the lost machine come back. Expects that it does not change the mirror, and then restarts it. */
   private async comeBack({ client, database }: Left, loss: (typeof LOSSES)[number]): Promise<void> {
     if (loss === 'is cut off') await client.silent(false);
     if (loss !== 'is killed') {
@@ -180,7 +188,7 @@ export class Campaign {
     this.figures.copiedBytes += seenBytes;
   }
 
-  /** Returns the longest gap of commits since the last call. */
+  /** Notes the longest gap between commits since the last call, and returns it in ms. */
   private noteGap(isTakeOver: boolean): number {
     const gapMs = this.ledger.takeGap();
     if (isTakeOver) this.figures.takeOverGapMs = Math.max(this.figures.takeOverGapMs, gapMs);
@@ -212,7 +220,7 @@ interface Struck {
   strike(): Promise<void>;
 }
 
-/** Remains of a client that has lost the mirror. */
+/** What is left of a client that has lost the mirror. */
 interface Left {
   readonly client: ClientMachine;
   readonly database: Database;

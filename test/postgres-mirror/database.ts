@@ -1,6 +1,6 @@
-// PostgreSQL on ext4 on the mirror's device, on the client machine that has the mirror: creates it, opens it after the loss of another
-// machine, judges and closes it. The load is pgbench and the ledger. Invariant: damage and failed transactions are reported as problems; a
-// failure that prevents the next step is an error.
+// PostgreSQL on ext4 on the mirror's device, on the client machine that has the mirror: this file creates the database, opens it after the
+// loss of another machine, judges it and closes it. The load is pgbench and the ledger. Invariant: damage and failed transactions are
+// reported as problems; a failure that prevents the next step is an error.
 
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
@@ -33,9 +33,12 @@ folders() {
 
 const BALANCES = `select (select sum(abalance) from pgbench_accounts) = h and (select sum(tbalance) from pgbench_tellers) = h
   and (select sum(bbalance) from pgbench_branches) = h from (select coalesce(sum(delta), 0) as h from pgbench_history) as of_history`;
-/** Files of the tables and indexes of the load, without those of the catalogs, whose check would take most of a minute. */
+/**
+ * Query for the files of the tables and indexes of the load. The files of catalogs are left out, because checking them would take most of a
+ * minute.
+ */
 const FILES = `select pg_relation_filepath(oid) from pg_class where oid >= 16384 and relkind in ('r', 'i')`;
-/** Words that PostgreSQL logs only about damage and failed I/O. */
+/** Pattern for words that PostgreSQL logs only about damage and failed I/O. */
 const DAMAGE = 'PANIC|corrupt|invalid page|checksum|could not (read|write|fsync|open file)|Input/output|unexpected data';
 
 export class Database {
@@ -84,7 +87,7 @@ export class Database {
     return this.failures;
   }
 
-  /** Failures of transactions that no loss of the machine explains. */
+  /** Failures of transactions that happened before the machine was lost. */
   get failures(): string[] {
     return [...(this.lanes?.failures ?? []), ...(this.bench?.failures ?? [])];
   }
@@ -95,12 +98,15 @@ export class Database {
     this.bench?.doom();
   }
 
-  /** Ends the load after the machine was lost. */
+  /** Waits for the end of the load after the machine was lost. */
   async loadGone(): Promise<void> {
     await this.bench?.stop();
   }
 
-  /** Reads the tables and indexes of the load from the device, not from a cache: in one snapshot, all balances agree. */
+  /**
+   * Reads the tables and indexes of the load from the device and not from a cache. Expects that all balances agree in one snapshot of the
+   * database. Returns problems.
+   */
   async readAll(): Promise<string[]> {
     const dropped = `dd if="$work/mnt/pg/$file" iflag=nocache count=0 status=none 2>> "$work/run/dropped" || true`;
     const said = await this.well(`for file in $(sql "$2"); do ${dropped}; done; sql "$1"`, BALANCES, FILES);
@@ -123,12 +129,12 @@ export class Database {
     return code === 0 ? [] : [`pg_amcheck: ${stdout}${stderr}`];
   }
 
-  /** Transactions of pgbench that were committed. */
+  /** Returns the number of committed transactions of pgbench. */
   async transactions(): Promise<number> {
     return Number(await this.well('sql "select count(*) from pgbench_history"'));
   }
 
-  /** Lines about damage in the log of PostgreSQL since it was opened. */
+  /** Returns the lines about damage that PostgreSQL has logged since the database was opened. */
   async complaints(): Promise<string[]> {
     const said = await this.well('grep -E "$1" "$work/run/log" || true', DAMAGE);
     return said === '' ? [] : [`PostgreSQL on ${this.client.name}: ${said}`];

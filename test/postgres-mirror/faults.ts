@@ -8,9 +8,9 @@ import { type ClientMachine, type ServerMachine, signal } from './machines.ts';
 
 export interface ServerFault {
   readonly name: string;
-  /** Only for servers with a replica. */
+  /** Whether the fault is only for servers with a replica. */
   readonly needsReplica?: boolean;
-  /** `node`: the client that has the mirror. */
+  /** Makes the fault, and resolves when it is over. `node`: node name of the client that has the mirror. */
   strike(server: ServerMachine, random: SeededRandom, node: string): Promise<void>;
 }
 

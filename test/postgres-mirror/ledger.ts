@@ -1,6 +1,6 @@
 // A table of numbers, and a list outside of the database with the numbers whose commit was acknowledged. Each lane is a psql that inserts
-// one number after another. Invariant: a number counts as acknowledged only when psql has printed it after its commit; a number that is in
-// flight when a lane ends may be in the table or not.
+// one number after another. Invariant: a number counts as acknowledged only when psql has printed it after its commit; if a number is in
+// flight when its lane ends, the table may contain it or not.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { performance } from 'node:perf_hooks';
@@ -12,11 +12,11 @@ const PACE_MS = 15;
 export class Ledger {
   private readonly acknowledged = new Set<number>();
   private next = 1;
-  /** Infinity, so that no gap counts before the first commit. */
+  /** Time of the last acknowledged commit. Before the first commit it is infinity, so that no gap counts. */
   private lastMs = Infinity;
   private longestMs = 0;
 
-  /** Starts lanes with this command, which runs psql on an open database. */
+  /** Starts the lanes. `command` runs psql on the open database. */
   begin(command: readonly string[]): LedgerLanes {
     return new LedgerLanes(this, command);
   }
@@ -32,7 +32,7 @@ export class Ledger {
     this.lastMs = nowMs;
   }
 
-  /** A copy of the numbers that are acknowledged now. */
+  /** Returns a copy of the set of numbers that are acknowledged now. */
   get present(): ReadonlySet<number> {
     return new Set(this.acknowledged);
   }
@@ -41,14 +41,14 @@ export class Ledger {
     return this.acknowledged.size;
   }
 
-  /** Longest time without an acknowledged commit since the last call, ms. */
+  /** Returns the longest time in ms without an acknowledged commit since the last call. */
   takeGap(): number {
     const gapMs = Math.max(this.longestMs, performance.now() - this.lastMs);
     this.longestMs = 0;
     return gapMs;
   }
 
-  /** Problems of the numbers in the table. `acknowledged`: numbers that were acknowledged before the table was read. */
+  /** Compares the numbers in the table, and returns problems. `acknowledged`: numbers that were acknowledged before the table was read. */
   compare(found: readonly number[], acknowledged: ReadonlySet<number>): string[] {
     const there = new Set(found);
     const lost = [...acknowledged].filter((number) => !there.has(number));

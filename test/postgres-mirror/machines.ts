@@ -32,7 +32,7 @@ const STATE = 'var/lib/rsio';
 const GONE_MS = 10_000;
 const UP_MS = 30_000;
 
-/** A machine whose cards can be silenced, each way. */
+/** A machine whose cards can be silenced in each direction. */
 class Cabled {
   readonly name: string;
   readonly machine: Machine;
@@ -41,12 +41,12 @@ class Cabled {
     [this.name, this.machine] = [name, machine];
   }
 
-  /** Drops or passes the packets that the machine sends. */
+  /** Drops the packets that the machine sends if `isOn`; otherwise passes them again. */
   async mute(isOn: boolean, cards: readonly string[] = CARDS): Promise<void> {
     for (const card of cards) await this.machine.lose(card, isOn ? ALL : 0);
   }
 
-  /** Drops or passes the packets that others send to the machine. */
+  /** Drops the packets that other machines send to the machine if `isOn`; otherwise passes them again. */
   async deaf(isOn: boolean, cards: readonly string[] = CARDS): Promise<void> {
     for (const card of cards) {
       const chain = `chain lost { type filter hook ingress device "${card}" priority 0; drop; }`;
@@ -59,7 +59,7 @@ class Cabled {
     await Promise.all([this.mute(isOn, cards), this.deaf(isOn, cards)]);
   }
 
-  /** One of its links. */
+  /** One of the two cards, for faults of a single link. */
   get firstCard(): readonly string[] {
     return CARDS.slice(0, 1);
   }
@@ -109,7 +109,7 @@ export class ClientMachine extends Cabled {
     await this.host.pathsUp(SERVERS.length * LINKS, UP_MS);
   }
 
-  /** Every process of the machine but the one that holds its mounts. */
+  /** Returns all processes of the machine except the one that keeps its mounts. */
   async processes(): Promise<number[]> {
     const { stdout } = await run('ip', ['netns', 'pids', this.machine.command.at(-1)!]);
     const holder = this.devices.command[this.devices.command.indexOf('--target') + 1];
@@ -126,7 +126,7 @@ export class ClientMachine extends Cabled {
     spawn('sh', words, { detached: true, stdio: 'ignore' }).unref();
   }
 
-  /** Ends the machine abruptly; no file system of it stays mounted. */
+  /** Ends the machine abruptly. Afterwards, none of its file systems is mounted. */
   async end(): Promise<void> {
     const isGone = async (): Promise<boolean> => {
       const left = await this.processes();
@@ -135,7 +135,7 @@ export class ClientMachine extends Cabled {
     };
     await waitFor(isGone, GONE_MS, `No process of ${this.name}`);
     await this.devices.shell(RELEASE, this.host.root);
-    // Empties these folders, as a boot does.
+    // A boot also empties these folders.
     await this.devices.well('rm -rf "$1/dev/av0" "$1/run/rsio"', this.host.root);
   }
 }
@@ -149,7 +149,8 @@ export interface Site {
 export async function makeSite(hosts: Hosts, netlab: Netlab): Promise<Site> {
   const segments: Segment[] = [];
   for (const _ of CARDS) segments.push(await netlab.segment());
-  // Makes the clients first, because their mount namespaces copy all present mounts, and copies would keep a server's disk busy.
+  // The clients are made first, because their mount namespaces get copies of all present mounts, and a copy would keep the disk of a server
+  // busy.
   const clients: ClientMachine[] = [];
   for (const [position, name] of CLIENTS.entries()) {
     const machine = await plugged(netlab, name, segments, NETWORK.clientAddresses(position));
@@ -166,7 +167,7 @@ export async function makeSite(hosts: Hosts, netlab: Netlab): Promise<Site> {
 async function makeServer(hosts: Hosts, netlab: Netlab, segments: readonly Segment[], index: number, name: string): Promise<ServerMachine> {
   const addresses = addressesOf(FIRST_SERVER + index);
   const machine = await plugged(netlab, name, segments, addresses);
-  // Uses nsenter, because `ip netns exec` would give each process a copy of the mounts of other servers.
+  // nsenter is used, because `ip netns exec` would give each process a copy of the mounts of other servers.
   const host = hosts.host(['nsenter', `--net=/run/netns/${machine.command.at(-1)}`]);
   const disk = CutDisk.make(hosts, host, DISK_BYTES, STATE);
   if (disk === null) throw new Error('No XFS on a loop device here');

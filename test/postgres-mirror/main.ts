@@ -1,6 +1,6 @@
-// `npm run postgres-mirror`: PostgreSQL on a mirror over three servers, every machine in a network namespace of its own. One server every
-// 20 s is killed, loses power, is cut off or is stopped; at times the client is lost, and another one takes over. campaign.ts has the
-// expected behaviour. Invariant: the exit code is 0 exactly when there was no problem, and nothing is left behind.
+// `npm run postgres-mirror`: PostgreSQL on a mirror over three servers, every machine in a network namespace of its own. About every 20 s,
+// one server is killed, loses power, is cut off or is stopped. In some rounds the client is lost, and the other client takes over.
+// campaign.ts has the expected behaviour. Invariant: the exit code is 0 if and only if there was no problem, and nothing is left behind.
 
 import { spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
@@ -27,7 +27,7 @@ It needs root, postgresql with pg_amcheck, e2fsprogs, xfsprogs, iproute2 and nft
 `;
 
 const SEED_MAX = 2 ** 31;
-/** Environment variable of the process with its own mount namespace. */
+/** Environment variable that marks the process with its own mount namespace. */
 const OWN_MOUNTS = 'RSIO_OWN_MOUNTS';
 
 function say(line: string): void {

@@ -9,7 +9,7 @@ const WATCHED = /^(?:process\.env\..*|folder|mask|rights)$/;
 
 const before = picture();
 
-// Vitest runs these hooks in reverse order, so this first hook runs after all other hooks of the file.
+// Vitest runs `afterAll` hooks in reverse order, so that this hook, the first one, runs after all others of the file.
 afterAll(() => {
   const changed = changedSince(before).filter((name) => WATCHED.test(name));
   expect(changed, 'What this file leaves changed for those that run after it').toEqual([]);

@@ -1,5 +1,5 @@
-// The kinds of volumes of the table, each made once. To add a kind, add it here; nothing else changes unless it needs other daemons.
-// Invariant: each volume is empty, attached nowhere, and of one kind only.
+// The kinds of volumes of the table, each made once. A new kind is added only here, unless it needs other daemons. Invariant: each volume
+// is empty, attached nowhere, and of one kind only.
 
 import { SERVER_NAME } from '../support/hosts/configs.ts';
 import { MATE, SIZE_MIB, type TableScene, type TableVolume } from './table-scene.ts';
@@ -7,7 +7,7 @@ import { MATE, SIZE_MIB, type TableScene, type TableVolume } from './table-scene
 const SIZE = `${SIZE_MIB}m`;
 
 export interface Kind {
-  /** Heading of its column. */
+  /** Heading of the column of the kind. */
   readonly title: string;
   /** Description of the kind for the legend. */
   readonly what: string;

@@ -1,5 +1,5 @@
-// The operations of the table: each is tried on a volume, and its result is checked. Invariant: afterwards, the volume has its name again,
-// is attached nowhere, and its first block has its mark.
+// The operations of the table: each is tried on a volume, and its result is checked. Invariant: after an operation, the volume has its
+// former name, is attached nowhere, and its first block has its mark.
 
 import path from 'node:path';
 import { runWell } from '../support/programs/programs.ts';
@@ -193,7 +193,10 @@ export const OPERATIONS: readonly Operation[] = [
   },
 ];
 
-/** Follows the advice in the refusals of the table, one after the other. Throws if the refused operation is then still impossible. */
+/**
+ * Follows the advice in all refusals of the table, one after the other. Throws if a refused operation is impossible even after its advice
+ * was followed.
+ */
 export async function followRemedies(scene: TableScene): Promise<void> {
   for (const [name, key, is, was] of [
     ['common', 'shared', 'no', 'yes'],
@@ -204,7 +207,7 @@ export async function followRemedies(scene: TableScene): Promise<void> {
     await scene.command(['volume', 'set', name, `${key}=${was}`]);
     await has(scene, name, 9);
   }
-  // After the fence, a replica is out of sync.
+  // The fence has put a replica out of sync, so the test waits until it is in sync again.
   const isInSync = async (): Promise<boolean> => {
     const { mirrors } = await scene.clients[0].call('mirrors', { namespace: null });
     return mirrors.every(({ replicas }) => replicas.every(({ inSync }) => inSync));

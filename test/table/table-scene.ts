@@ -18,14 +18,14 @@ export const MIB = 1024 * 1024;
 export const SIZE_MIB = 8;
 const BLOCK = 4096;
 const KNOWN_MS = 30_000;
-/** Name of the second server, and its index in the network. */
+/** MATE: name of the second server. MATE_HOST: number of this server in the network. */
 export const MATE = 'mate';
 const MATE_HOST = 40;
 
 /** A refusal of a command. */
 export class Refused extends Error {}
 
-/** A volume of some kind. `mark`: content of its first block. */
+/** A volume of one kind. `mark`: number in its first block. */
 export interface TableVolume {
   readonly name: string;
   readonly isReadonly: boolean;
@@ -90,7 +90,7 @@ export class TableScene {
     await callServer(this.server.rssrvPaths.controlSocket, method, { name });
   }
 
-  /** Runs `work` with the export of an attached volume. */
+  /** Runs `work` with an NBD connection to an attached volume. */
   async withExport<T>(name: string, work: (nbd: NbdIo) => Promise<T>, client = this.clients[0]): Promise<T> {
     const [volume, universe] = name.split('@');
     const nbd = await NbdIo.open(client.rsiodPaths.nbdSocket, `osl/${volume}${universe === undefined ? '' : `@${universe}`}`);

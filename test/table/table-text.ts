@@ -1,9 +1,9 @@
-// Formats the table of kinds and operations of docs/OPERATING.md, which is between two marks. Pure. Invariant: the same outcomes give the
-// same text; refusals that differ only in the name of the volume share a number.
+// Formats the table of kinds and operations of docs/OPERATING.md, which is between two marks. Pure. Invariants: the same outcomes give the
+// same text. Refusals that differ only in the name of the volume have the same number.
 
 import { plainName } from './operations.ts';
 
-/** Outcome of an operation on a volume: null if it works, or the refusal. */
+/** The outcome of an operation on a volume: the refusal, or null if the operation works. */
 export interface Cell {
   readonly operation: string;
   readonly kind: string;
@@ -15,7 +15,7 @@ export const TABLE_BEGIN = '<!-- made by test/table: UPDATE_TABLE=1 npx vitest r
 export const TABLE_END = '<!-- end of the table -->';
 const LINE_MAX_CHARS = 150;
 
-/** Lines between the marks. */
+/** Returns the text between the two marks. */
 export function tableText(kinds: readonly { readonly title: string; readonly what: string }[], cells: readonly Cell[]): string {
   const operations = [...new Set(cells.map(({ operation }) => operation))];
   const notes: string[] = [];
@@ -41,7 +41,7 @@ export function tableText(kinds: readonly { readonly title: string; readonly wha
   ].join('\n');
 }
 
-/** The document with the table between its marks replaced. Throws if it has no marks. */
+/** Returns the document with this table between its marks. Throws if the document has no marks. */
 export function withTable(document: string, table: string): string {
   const [begin, end] = [document.indexOf(TABLE_BEGIN), document.indexOf(TABLE_END)];
   if (begin < 0 || end < begin) throw new Error(`The document has no lines ${TABLE_BEGIN} and ${TABLE_END}`);
@@ -52,7 +52,7 @@ function row(cells: readonly string[]): string {
   return `| ${cells.join(' | ')} |`;
 }
 
-/** The refusal without the name of this volume. */
+/** Returns the refusal without the name of this volume. */
 function general(refusal: string, volume: string): string {
   const named = new RegExp(String.raw`(?:osl:)?\b${plainName(volume)}(?:@\d)?(?=\W|$)`, 'g');
   return refusal.replaceAll(named, 'NAME').replaceAll(/\[(?=volume)/g, '\\[');

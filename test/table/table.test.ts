@@ -1,6 +1,6 @@
 // What each kind of volume can do: tries every operation on every kind, with real daemons, and compares the outcomes with the table in
 // docs/OPERATING.md. An operation works, or is refused with the reason and a command, which the test then runs. Needs root for XFS and a
-// loop device. After an intended change, UPDATE_TABLE=1 writes the table; then read the difference.
+// loop device. After an intended change, run the test with UPDATE_TABLE=1, which writes the table, and read the difference.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -14,7 +14,7 @@ import { Refused, TableScene, type TableVolume } from './table-scene.ts';
 import { type Cell, tableText, withTable } from './table-text.ts';
 
 const DOCUMENT = fileURLToPath(new URL('../../docs/OPERATING.md', import.meta.url));
-/** A remedy: a command after the reason. */
+/** Pattern for a refusal with a remedy: a command follows the reason. */
 const REMEDY = /: .*\b(?:rsconfig|rsadm|volume) \w+|: .*--\w+/;
 
 const hosts = useHosts();

@@ -1,5 +1,5 @@
-// How the curses tool behaves in adverse conditions: a file that changes during an edit, terminals that are too small or missing, signals
-// and errors, no rsiod. In each case, crsio shows a clear sentence, loses nothing, and restores the terminal.
+// crsio in adverse conditions: a file that changes during an edit, terminals that are too small or missing, signals, errors, and no rsiod.
+// In each case, crsio shows a clear sentence, loses nothing, and restores the terminal.
 
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -52,7 +52,7 @@ function file(): string {
   return readFileSync(host.rsiodPaths.configFile, 'utf8');
 }
 
-/** Adds an interface to the edited file. */
+/** Adds an interface to the file in crsio, so that there is an unsaved change. */
 async function change(terminal: TmuxTerminal): Promise<void> {
   await terminal.press('Enter');
   await terminal.sees('> if0');
@@ -111,7 +111,7 @@ it('the screen follows the size of the terminal, says if it is below 80x24, and 
   await terminal.press('Enter');
   await terminal.resize(80, 24);
   await terminal.sees('> Interfaces', 'make it larger');
-  // F1 explains the screen, and on a field its key, as the manual does.
+  // F1 explains the screen. On a field, it explains the key of the field, in the words of the manual.
   await terminal.press('F1');
   await terminal.sees('To set up a client');
   await expectScreen(terminal, 'help-menu', mask);

@@ -1,6 +1,6 @@
 // Compares a screen with its text file in test/tui/screens; UPDATE_SCREENS=1 writes the files instead. Only this file masks values that
-// differ from run to run: roots, addresses and measured numbers. Columns keep their positions. Invariants: everything else of a screen is
-// compared; the test waits for a screen that is still being drawn or measured.
+// differ from run to run: roots, addresses and measured numbers. Masked columns keep their positions. Invariants: everything else on a
+// screen is compared. If a screen is still being drawn or measured, the test waits.
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +8,7 @@ import { expect } from 'vitest';
 import { waitFor } from '../support/programs/wait-for.ts';
 import { SCREEN_DEADLINE_MS, type TmuxTerminal } from './tmux-terminal.ts';
 
-/** Values of this run, and their placeholders. */
+/** Pairs of a value of this run and the placeholder that is shown for it. */
 export type Mask = readonly (readonly [found: string | RegExp, shown: string])[];
 
 const FOLDER = fileURLToPath(new URL('./screens/', import.meta.url));
@@ -50,7 +50,7 @@ function masked(screen: string, mask: Mask): string {
   return [...lines.slice(0, firstWord), joined, ...lines.slice(firstWord + WORD_ROWS), ''].join('\n');
 }
 
-/** Replaces text, and compensates the difference in length in the next gap or in the space before the frame. */
+/** Replaces text. If the lengths differ, the next gap between columns, or the space before the frame, becomes longer or shorter. */
 function replaceInPlace(line: string, [found, shown]: Mask[number]): string {
   const pattern = typeof found === 'string' ? new RegExp(found.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'), 'g') : found;
   let result = '';

@@ -1,5 +1,5 @@
-// The search for servers while rsiod runs: a server that does not answer discovery, an interface that cannot be used, a wrong key. Then
-// saves the file, which rsiod adopts, and tests its paths. rssrv and rsiod are real.
+// The search for servers while rsiod runs: a server does not answer discovery, an interface cannot be used, and a key is wrong. Then the
+// file is saved, rsiod adopts it, and its paths are tested. rssrv and rsiod are real.
 
 import { readFileSync } from 'node:fs';
 import { beforeEach, expect, it } from 'vitest';
@@ -15,7 +15,10 @@ let network: TestNetwork;
 let near: readonly string[];
 let far: readonly string[];
 
-/** A server with three interfaces that does not answer exploration; a client with two interfaces that knows one of the server's. */
+/**
+ * Starts a server with three interfaces that does not answer discovery, and a client with two interfaces whose file has one interface of
+ * the server.
+ */
 beforeEach(async (context) => {
   needTool(context, 'tmux', 'tmux');
   const server = hosts.host();

@@ -1,5 +1,5 @@
-// crsio on a server, in a terminal with the keyboard alone and a real rssrv: a volume is created and handed out, the pages show the server,
-// and a machine that is server and client has a start page.
+// crsio on a server, in a terminal with the keyboard alone and a real rssrv: a volume is created and given to a client, the pages show the
+// server, and a machine that is both server and client has a start page.
 
 import { mkdirSync, readFileSync } from 'node:fs';
 import { beforeEach, expect, it } from 'vitest';
@@ -10,7 +10,7 @@ import { needTool } from '../support/programs/programs.ts';
 import { expectScreen, type Mask } from './screen-file.ts';
 import { TmuxTerminal } from './tmux-terminal.ts';
 
-/** Most keys for creating a volume and handing it out to a known client; each typed character counts as a key. */
+/** Creating a volume and giving it to a known client takes at most this many keys. Each typed character counts as a key. */
 const KEYS_MAX = 12;
 
 const hosts = useHosts();
@@ -24,7 +24,7 @@ beforeEach(async (context) => {
   network = await hosts.network(1);
   mask = [
     [host.root, 'ROOT'],
-    // The mask keeps the width of both columns.
+    // The placeholder is as wide as both columns together.
     [new RegExp(`${network.serverAddresses[0]} +${network.port}`, 'g'), '127.45.0.10       5000'],
     [/release \S+, pid \d+, since .*\)/g, 'release R, pid N, since TIME'],
     [/\[[█·#.]+\] +\d+%/g, '[BAR]  N%'],
@@ -32,7 +32,7 @@ beforeEach(async (context) => {
   ];
 });
 
-/** A server with one pool that has the volumes, and the clients big-2 and venus. */
+/** Starts a server with the clients big-2 and venus, and with one pool that has these volumes. */
 async function startServer(...volumes: readonly string[]): Promise<void> {
   host.writeConfig('rssrv', serverConfig(network, { volumes: {} }));
   await host.start('rssrv');
@@ -110,7 +110,7 @@ it('lists, filters and the status page, also on a large terminal', async () => {
   await terminal.sees('Remove volume gamma@0, 1.0G, from pool fast?');
   await terminal.press('Up', 'Enter');
   await terminal.sees('gamma@0 removed; until');
-  // Two Escapes that arrive together count as one.
+  // Two Escapes in one read count as one, so they must arrive separately.
   await terminal.press('Escape');
   await terminal.sees('alpha@0');
   await terminal.press('Escape');
@@ -163,7 +163,7 @@ it('colours repeat what signs say, NO_COLOR removes them, and while the server h
   await coloured.sees('> + fast');
   await coloured.press('Down');
   await coloured.sees('  + fast');
-  // The sign + in green.
+  // The sign + must be green.
   expect(await coloured.colouredScreen()).toContain('^[[32m+');
   const plain = await TmuxTerminal.start(host, { env: { NO_COLOR: '1' } });
   await plain.sees('1 volume, 0 held');
@@ -218,7 +218,7 @@ it('a machine that is server and client has a start page, and each part keeps it
   await terminal.sees('> Client ');
   await terminal.press('Up', 'Enter');
   await terminal.sees('1 volume, 0 held');
-  // Leaving from the server asks about the client's file.
+  // If crsio is left on a page of the server, it asks about unsaved changes of the client's file.
   await terminal.press('F10');
   await terminal.sees('> Save and leave');
   await terminal.press('Down', 'Enter');

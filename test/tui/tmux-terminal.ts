@@ -11,16 +11,19 @@ import { waitFor } from '../support/programs/wait-for.ts';
 
 export const SCREEN_DEADLINE_MS = 15_000;
 const TMUX_TIMEOUT_MS = 30_000;
-/** Interval of looks, each of which is a process that takes processor time from the awaited program. */
+/** Time between two looks at the screen. Each look starts a process, which takes processor time from the awaited program. */
 const LOOK_AGAIN_MS = 60;
 /** Gives the whole window to the program, and does not delay an Esc. */
 const TMUX_CONFIG = 'set -g status off\nset -s escape-time 0\n';
-/** Runs the program given as arguments, then prints its exit code and the terminal settings; stays so that the screen can be read. */
+/**
+ * Shell script that runs the program given as arguments, and then prints its exit code and the terminal settings. It does not end, so that
+ * the screen can be read.
+ */
 const RUNNER = 'cd /; "$@"; echo "exit code $?"; stty -a | grep -oE -- "-?icanon|-?echo( |$)" | tr -s " \\n" " "; echo; exec cat';
 
 export interface TerminalOptions {
   readonly args?: readonly string[];
-  /** Whole command line, in place of the launcher in bin/ and `args`. */
+  /** The whole command line, in place of the launcher in bin/ and `args`. */
   readonly commandLine?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly columns?: number;
@@ -57,7 +60,7 @@ export class TmuxTerminal {
     for (const key of keys) await this.#tmux('send-keys', key);
   }
 
-  /** Presses keys so that the program gets them in one read. */
+  /** Presses several keys at once, so that the program gets them in one read. */
   async pressAtOnce(...keys: readonly string[]): Promise<void> {
     await this.#tmux('send-keys', ...keys);
   }
@@ -66,7 +69,7 @@ export class TmuxTerminal {
     await this.#tmux('send-keys', '-l', '--', text);
   }
 
-  /** Pastes text as a terminal does, in brackets if the program has requested that. */
+  /** Pastes text as a terminal does. If the program has requested bracketed paste, the text is in brackets. */
   async paste(text: string): Promise<void> {
     await this.#tmux('set-buffer', '--', text);
     await this.#tmux('paste-buffer', '-p');
@@ -86,7 +89,7 @@ export class TmuxTerminal {
     return (await this.#tmux('capture-pane', '-p', '-e')).replaceAll('\u001b', '^[');
   }
 
-  /** A fact of the terminal by tmux's name: cursor_x, alternate_on. */
+  /** Returns a property of the terminal by the name that tmux gives it, such as cursor_x or alternate_on. */
   async fact(name: string): Promise<string> {
     return (await this.#tmux('display-message', '-p', `#{${name}}`)).trim();
   }

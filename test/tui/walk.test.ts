@@ -1,5 +1,5 @@
-// The walk of the original hands-on lab in a terminal of 80x24, with the keyboard only, starting without a configuration file: crsio finds
-// a real rssrv, the file equals the one in the manual byte for byte, and rsiod runs with it over two paths.
+// The steps of the original hands-on lab in a terminal of 80x24, with the keyboard only and without a configuration file at the beginning.
+// crsio finds a real rssrv and writes a file that equals the one in the manual byte for byte, and rsiod runs with this file over two paths.
 
 import { readFileSync, statSync } from 'node:fs';
 import { sampleRscltcfg } from '@rsio/common/testing/sample-rscltcfg';
@@ -14,13 +14,16 @@ import { expectScreen, type Mask } from './screen-file.ts';
 import { TmuxTerminal } from './tmux-terminal.ts';
 
 const KEY = keyOf('big-2');
-/** Port of the walk's server and of a new file. */
+/** Port of the server in this test. A new file of crsio has the same port by default. */
 const PORT = 5000;
 const FREE_DEADLINE_MS = 5_000;
 
 const hosts = useHosts();
 
-/** Prefix that runs the walk's programs: if possible, in a separate network namespace with a card that could be chosen. */
+/**
+ * Returns the prefix for the programs of this test. If possible, it runs them in a separate network namespace, which has a further card
+ * that crsio could offer.
+ */
 async function ownNetwork(): Promise<readonly string[]> {
   if ((await whyNoNetlab()) !== null) return [];
   const name = await addNamespace('walk');
@@ -31,7 +34,7 @@ async function ownNetwork(): Promise<readonly string[]> {
   return ['ip', 'netns', 'exec', name];
 }
 
-/** Without a separate namespace, broadcasts on 127/8 reach every server of this machine on the port. */
+/** Whether no other server of this machine uses the port. Without a separate namespace, broadcasts on 127/8 would reach such a server. */
 async function isPortFree(): Promise<boolean> {
   const hex = `:${PORT.toString(16).toUpperCase().padStart(4, '0')} `;
   const isFree = (): boolean => !readFileSync('/proc/net/udp', 'utf8').includes(hex);

@@ -1,5 +1,5 @@
-// Reboots: of the client, whose file system is unmounted before rsiod ends and mounted again afterwards; of both machines, where the client
-// is up before the server; of the server, while the client writes.
+// Reboots: reboots of the client, at which the file system must be unmounted before rsiod ends, and mounted again after the boot; of both
+// machines, where the client is up before the server; and of the server while the client writes.
 
 import { beginLoad, endLoad } from './load.ts';
 import { diskErrors, type Scene, until } from './scene.ts';
@@ -7,7 +7,7 @@ import { seconds } from './report.ts';
 
 const INTACT = 'cd /data && sha256sum --quiet --check /root/sums && wc -l < /root/sums';
 
-/** Position of each line in the journal of the last boot; -1: missing. */
+/** Returns the position of each line in the journal of the last boot; -1: the line is missing. */
 async function order({ client }: Scene, patterns: readonly string[]): Promise<number[]> {
   const journal = (await client.run('journalctl -b -1 --no-pager -o cat')).split('\n');
   return patterns.map((pattern) => journal.findLastIndex((line) => line.includes(pattern)));

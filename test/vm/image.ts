@@ -1,6 +1,6 @@
 // The disk from which the virtual machines boot: a bare Debian root made by mmdebstrap, with its kernel and initrd beside it. It has
-// systemd, fio and an agent, but none of the dependencies of RSIO: their packages are in the cache of apt, to which apt would download
-// them. Invariant: an image is made once for each recipe, and machines write to overlays of it, never to it.
+// systemd, fio and an agent, but no dependency of RSIO is installed. The packages of the dependencies are in the cache of apt, as if apt
+// had downloaded them. Invariant: an image is made once for each recipe, and machines write to overlays of it, never to it.
 
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
@@ -19,7 +19,7 @@ export interface Image {
 
 const GUEST = fileURLToPath(new URL('guest', import.meta.url));
 const MIRROR = 'http://deb.debian.org/debian';
-/** Packages of a machine in a data centre, and those that the test uses (fio). */
+/** Packages that are installed: those of a machine in a data centre, and those that the test uses, such as fio. */
 const PRESENT = ['systemd-sysv', 'udev', 'dbus', 'kmod', 'linux-image-amd64', 'initramfs-tools', 'e2fsprogs', 'fio', 'procps'];
 /** Packages that RSIO's packages may depend on or recommend. */
 const CACHED = ['nodejs', 'fuse3', 'iproute2', 'logrotate', 'perl', 'adduser', 'qemu-utils'];
@@ -31,11 +31,11 @@ const SETUP = [
   'echo bare > "$1/etc/hostname"; : > "$1/etc/machine-id"; mkdir -p "$1/var/log/journal"',
   'chroot "$1" passwd -d root; chroot "$1" systemctl enable agent.service systemd-networkd.service',
   `chroot "$1" apt-get install --yes --download-only -o APT::Install-Recommends=true ${CACHED.join(' ')}`,
-  // No timer of apt may run.
+  // The timers of apt are masked, so that apt does not run during the test.
   'chroot "$1" systemctl mask apt-daily.timer apt-daily-upgrade.timer',
 ];
 
-/** Takes the image of this recipe from the folder, or makes it there; `say` reports long steps. */
+/** Returns the image for this recipe. If the folder lacks it, makes it there. `say` is called before long steps. */
 export async function imageIn(folder: string, suite: string, say: (text: string) => void): Promise<Image> {
   const recipe = [suite, MIRROR, ...PRESENT, ...CACHED, DISK_SIZE, ...SETUP, ...['agent.sh', 'agent.service'].map(guestFile)].join('\n');
   const place = path.join(folder, `${suite}-${createHash('sha256').update(recipe).digest('hex').slice(0, 12)}`);

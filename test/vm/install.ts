@@ -1,12 +1,12 @@
-// A newcomer's first hour: packages on bare roots, configuration by command, a file system on a volume, a line in fstab. Commands are those
-// of the documents. boots.ts and upgrade.ts continue from this state.
+// A newcomer's first hour: packages on bare roots, configuration by command, a file system on a volume, a line in fstab. The commands are
+// the same as in the documents. boots.ts and upgrade.ts continue with these machines.
 
 import { type Scene, until } from './scene.ts';
 import { seconds } from './report.ts';
 import type { Machine } from './machine.ts';
 
 const PAIR = ['192.168.45.', '192.168.46.'];
-/** The line of fstab in the documentation. */
+/** The line for /etc/fstab, as in the documents. */
 const FSTAB = '/dev/av0/db /data ext4 _netdev,nofail,x-systemd.requires=rsiod.service,x-systemd.device-timeout=infinity 0 2';
 
 async function addresses(machine: Machine, mark: number, host: number): Promise<void> {

@@ -1,10 +1,10 @@
-// The verified load on a mounted file system: fio as a unit of systemd writes with checksums and reads them back while it runs. Its longest
-// I/O is the longest gap for an application.
+// The verified load on a mounted file system: fio runs as a unit of systemd, writes blocks with checksums and reads them back. Its longest
+// I/O shows the longest gap for an application.
 
 import type { Machine } from './machine.ts';
 
 export interface LoadResult {
-  /** 0, an errno, or EILSEQ for a block with another content. */
+  /** Error with which fio ended: 0, an errno, or EILSEQ for a block with wrong content. */
   readonly error: number;
   readonly writes: number;
   readonly reads: number;
@@ -20,7 +20,7 @@ const JOB = [
 const ENDED_S = 300;
 
 export async function beginLoad(machine: Machine): Promise<void> {
-  // A unit whose program was interrupted stays failed, and its name cannot be used until it is reset.
+  // If its program was interrupted, a unit stays in the state failed, and its name cannot be used again before a reset.
   const unit = 'systemd-run --quiet --unit=load --property=RemainAfterExit=yes';
   await machine.run(`rm -f /root/load.json; systemctl reset-failed load 2>/dev/null; ${unit} fio ${JOB} && sleep 5`);
 }

@@ -1,6 +1,6 @@
 // A virtual machine in QEMU that boots an image: it runs commands that arrive through a virtio port, reboots, and loses its power. Its disk
 // is an overlay of the image, and its console is written to a file. Invariant: every wait has a bound; if a machine does not answer in
-// time, the error contains the end of its console.
+// time, the error contains the last lines of its console.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, constants, mkdirSync, readFileSync } from 'node:fs';
@@ -14,9 +14,9 @@ export interface MachineOptions {
   /** Folder for the overlay, the console and the sockets. */
   readonly folder: string;
   readonly image: Image;
-  /** A folder of this machine, which the guest sees read-only as /share. */
+  /** A folder of the real machine. The guest sees it read-only as /share. */
   readonly share: string;
-  /** A card sends to the socket `theirs`, from which the card of the other machine receives. The other machine may be off. */
+  /** The cards. A card sends to the socket `theirs`, from which the card of the other machine receives; the other machine may be off. */
   readonly cards: readonly { readonly ours: string; readonly theirs: string; readonly mac: string }[];
 }
 
@@ -25,7 +25,7 @@ export interface Outcome {
   readonly text: string;
 }
 
-/** Emulated processors are ten to thirty times slower than real ones. */
+/** Longest time of a boot. It is long, because emulated processors are ten to thirty times slower than real ones. */
 const BOOT_TIMEOUT_MS = 900_000;
 const COMMAND_TIMEOUT_MS = 1_800_000;
 const MEMORY_MIB = 1_024;
@@ -49,7 +49,7 @@ export class Machine {
     this.options = options;
   }
 
-  /** `kvm`, or `tcg` on a machine whose processors cannot be passed on. */
+  /** Returns `kvm`, or `tcg` (emulation) if this machine does not support virtualization. */
   static accelerator(): string {
     try {
       accessSync('/dev/kvm', constants.R_OK | constants.W_OK);
@@ -63,7 +63,7 @@ export class Machine {
     return path.join(this.options.folder, `${this.name}.${name}`);
   }
 
-  /** Makes a fresh disk and boots. Resolves when commands can run and systemd has started everything. */
+  /** Makes a new disk and boots. Resolves when commands can run and systemd has started everything. */
   async boot(): Promise<void> {
     const { folder, image } = this.options;
     mkdirSync(folder, { recursive: true });
@@ -166,14 +166,14 @@ export class Machine {
     return this.bounded(answer, timeoutMs, script).finally(() => this.waiting.delete(id));
   }
 
-  /** As `try`, but a failure is an error. Returns the output. */
+  /** Runs a script of bash that must succeed. Returns the output; throws if the script fails. */
   async run(script: string, timeoutMs?: number): Promise<string> {
     const { code, text } = await this.try(script, timeoutMs);
     if (code !== 0) throw new Error(`${this.name}: ${script}\nexit code ${code}: ${text}`);
     return text.trimEnd();
   }
 
-  /** Reboots as an administrator does; returns how long it took until everything was started. */
+  /** Reboots the guest as an administrator does. Returns the time until systemd has started everything, in ms. */
   async reboot(): Promise<number> {
     const startMs = performance.now();
     const ready = this.ready();

@@ -1,7 +1,7 @@
-// `npm run vm-boot`: the packages under a living systemd, in two virtual machines with bare Debian roots. One is the server, the other one
-// the client; the test installs the packages, configures them by command, reboots, upgrades under a verified load, kills and purges, as an
-// administrator does. Needs no root; without usable virtualization, the machines are emulated, and the run takes about 20 minutes. It is
-// not part of npm test.
+// `npm run vm-boot`: tests the packages with a real systemd, in two virtual machines with bare Debian roots: a server and a client. Like an
+// administrator, it installs the packages, configures them by command, reboots, upgrades under a verified load, kills daemons, and purges
+// the packages. Root is not needed. Without usable virtualization, the machines are emulated, and the run takes about 20 minutes. `npm
+// test` does not run it.
 
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, rmSync } from 'node:fs';
@@ -47,7 +47,7 @@ const CHAPTERS: readonly (readonly [string, (scene: Scene) => Promise<void>])[] 
   ['remove', removed],
 ];
 
-/** Puts the packages before and after the upgrade into the folder that the guests see. */
+/** Puts the packages, of the version before the upgrade and of that after it, into the folder that the guests see. */
 function fillShare(share: string): void {
   rmSync(share, { recursive: true, force: true });
   mkdirSync(share, { recursive: true });
@@ -85,7 +85,7 @@ async function play(report: Report): Promise<void> {
   }
 }
 
-// The machines end with this process.
+// The process must exit on a signal, because the machines end with it.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 if (values.help === true) process.stdout.write(HELP);
 else {

@@ -1,7 +1,7 @@
-// The report of npm run vm-boot: a line for each check at its end.
+// The report of npm run vm-boot: each check prints a line when it ends.
 // Invariant: the exit code is 0 exactly if no check has failed.
 
-/** Seconds with one digit. */
+/** Returns the time in seconds, with one decimal. */
 export function seconds(ms: number): string {
   return `${(ms / 1_000).toFixed(1)} s`;
 }
@@ -21,7 +21,7 @@ export class Report {
     this.say(`${isSo ? 'ok  ' : 'FAIL'}  ${what}${seen === '' ? '' : `: ${seen.replaceAll('\n', '\n               | ')}`}`);
   }
 
-  /** Plays a chapter; an error in it is a failure, and the next one is played. */
+  /** Plays a chapter. An error counts as a failure of the chapter, and the next chapter follows nevertheless. */
   async chapter(name: string, play: () => Promise<void>): Promise<void> {
     this.say(`-- ${name}`);
     try {
@@ -31,7 +31,7 @@ export class Report {
     }
   }
 
-  /** Prints the sum; returns the exit code. */
+  /** Prints how many checks have passed and failed. Returns the exit code. */
   end(): number {
     this.say(`${this.passed} ok, ${this.failed} failed`);
     return this.failed === 0 ? 0 : 1;

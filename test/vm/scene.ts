@@ -1,5 +1,5 @@
-// Two machines with two links between them, and helpers of all chapters.
-// The chapters are in install.ts, boots.ts and upgrade.ts.
+// The two machines, with two links between them, and helpers that all chapters use.
+// install.ts, boots.ts and upgrade.ts have the chapters.
 
 import type { Machine } from './machine.ts';
 import type { Report } from './report.ts';
@@ -8,7 +8,7 @@ export interface Scene {
   readonly server: Machine;
   readonly client: Machine;
   readonly report: Report;
-  /** Folders below /share with the packages before and after the upgrade. */
+  /** Folders below /share with the packages: `before` has the version before the upgrade, and `after` the version after it. */
   readonly before: string;
   readonly after: string;
 }
@@ -17,7 +17,9 @@ export function until(command: string, seconds = 600): string {
   return `for i in $(seq ${seconds}); do if ${command}; then break; fi; sleep 1; [ $i -lt ${seconds} ] || exit 1; done`;
 }
 
-/** Errors of disks and file systems in the kernel's log of a boot: `0` is the present boot, `-1` the one before. */
+/**
+ * Returns the errors of disks and file systems in the kernel's log of a boot. `boot`: `0` is the present boot, and `-1` the previous one.
+ */
 export async function diskErrors(machine: Machine, boot: string): Promise<string> {
   const grep = 'grep -E "I/O error|EXT4-fs error|EXT4-fs warning|lost (sync|async) page|Aborting journal|Remounting filesystem read-only"';
   return (await machine.try(`journalctl -k -b ${boot} --no-pager | ${grep}`)).text.trim();

@@ -1,5 +1,5 @@
 // Upgrades of the packages under a verified load, actions of systemd on the services, crashes, and the removal of the packages. Invariant:
-// a chapter needs only that earlier steps succeeded, not that earlier checks were met.
+// a chapter depends only on the success of earlier steps, and not on the outcome of earlier checks.
 
 import { beginLoad, endLoad } from './load.ts';
 import { diskErrors, type Scene, until } from './scene.ts';
@@ -78,7 +78,7 @@ export async function crashed(scene: Scene): Promise<void> {
     );
     return `, systemd restarted it ${await server.run('systemctl show rssrv -p NRestarts --value')} times`;
   });
-  // The file system is now lost, as README says; the next rsiod cleans up and attaches the volume.
+  // The file system cannot be used any more, as README.md says. The next rsiod cleans up and attaches the volume.
   await client.run('umount /data; kill -9 $(systemctl show rsiod -p MainPID --value)');
   await client.run(until('rsconfig -lvv 2>/dev/null | grep -q "b: /dev/av0/db"'));
   report.check('kill -9 of the keeper: systemd starts rsiod again', true, await client.run('systemctl show rsiod -p NRestarts -p Result'));

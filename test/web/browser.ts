@@ -1,4 +1,4 @@
-// Starts the system's Chromium without a window; playwright-core downloads no browser. Without Chromium, the tests that need it are
+// Starts the system's Chromium without a window; playwright-core downloads no browser. If Chromium is missing, the tests that need it are
 // skipped.
 
 import { existsSync } from 'node:fs';
@@ -10,6 +10,6 @@ export const CHROMIUM = PLACES.find((path) => existsSync(path)) ?? null;
 
 export async function startBrowser(): Promise<Browser> {
   if (CHROMIUM === null) throw new Error(`There is no Chromium: install it, such as with apt install chromium (${PLACES.join(', ')})`);
-  // Root may not use Chromium's sandbox; the pages are our own.
+  // Chromium's sandbox does not work as root. It is not needed, because the pages are our own.
   return chromium.launch({ executablePath: CHROMIUM, args: process.getuid?.() === 0 ? ['--no-sandbox'] : [] });
 }

@@ -1,7 +1,7 @@
 // `npm run web-load [LOADS]`: measures, in Chromium on this machine, how long the first page takes over loopback with 200 volumes and 50
-// clients, and how soon an open page shows a new fault. Prints medians and largest values with the load of the machine, and judges nothing.
-// The picture is the sample; the pages, headers and assets are those of rsweb. Times count from the begin of the navigation by the
-// browser's own clock.
+// clients, and how soon an open page shows a new fault. It prints medians and largest values with the load of the machine, and judges
+// nothing. The picture is the sample, and the pages, headers and assets are those of rsweb. Times are taken by the clock of the browser,
+// from the beginning of the navigation.
 
 import { availableParallelism, loadavg } from 'node:os';
 import { samplePicture, withFault } from '@rsio/rsweb/testing/sample-picture';
@@ -24,7 +24,7 @@ interface Timing {
 }
 
 const LOOK_MS = 5;
-// Waits, because the browser records the end of the load event and the first paint after the event for which goto() waits.
+// The script waits, because the browser records the end of the load event and the first paint only after the event for which goto() waits.
 const MEASURE = `(async () => {
   const isDone = () => performance.getEntriesByType('navigation')[0].loadEventEnd > 0 && performance.getEntriesByName('first-contentful-paint').length > 0;
   while (!isDone()) await new Promise((looked) => setTimeout(looked, ${LOOK_MS}));
@@ -39,7 +39,7 @@ const browser = await startBrowser();
 const server = await startSampleServer();
 try {
   const page = await browser.newPage(WINDOW);
-  // Ignores the first load, which also starts the renderer.
+  // The first load does not count, because it also starts the renderer.
   await timingOf(page);
   describeLoads('an empty tab: the browser starts a process for the page, and its cache is empty', await newVisits(browser, server.url));
   describeLoads('the same with a page of one word', await newVisits(browser, `${server.url}/assets/icon.svg`));
@@ -62,7 +62,7 @@ async function timingOf(page: Page, url = server.url): Promise<Timing> {
   return (await page.evaluate(MEASURE)) as Timing;
 }
 
-/** Visits with a new context each, and therefore with an empty cache. */
+/** Visits the page several times, each time with a new browser context and therefore with an empty cache. */
 async function newVisits(visited: Browser, url: string): Promise<Timing[]> {
   const timings: Timing[] = [];
   for (let count = 0; count < loads; count++) {

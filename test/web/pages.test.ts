@@ -1,6 +1,6 @@
-// The pages of rsweb in a real browser, Chromium without a window, over the sample picture: the browser refuses and reports nothing, rules
-// of accessibility hold in light and dark, the keyboard reaches everything, everything can be read without scripts, and changes appear by
-// themselves.
+// The pages of rsweb in a real browser, Chromium without a window, over the sample picture: the browser refuses nothing and reports no
+// error, rules of accessibility hold in light and dark colours, the keyboard reaches everything, everything can be read without scripts,
+// and changes appear by themselves.
 
 import axe from 'axe-core';
 import { type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
@@ -13,8 +13,8 @@ import { type SampleServer, startSampleServer } from './sample-server.ts';
 const WAIT_MS = 20_000;
 const NARROW = 400;
 /**
- * Indices in the sample that have all kinds and states of volumes and clients. axe-core examines every cell, and further ones of the same
- * kind would show nothing new.
+ * Indices of volumes in the sample that together have all kinds and states. The pages show only these, because axe-core examines every
+ * cell, and further volumes of the same kind would show nothing new.
  */
 const VOLUMES = [0, 1, 2, 3, 4, 5, 19, 28, 33, 40, 42, 45, 77];
 const CLIENTS = [0, 1, 2, 9, 15, 33];
@@ -43,12 +43,12 @@ const CUT = {
 } as const;
 
 const VIEWPORT = { width: 1280, height: 900 };
-/** Pages with options. */
+/** Pages that were opened with special options, and are not used again. */
 const special = new WeakSet<Page>();
 
 let browser: Browser;
 let server: SampleServer;
-/** Pages of the test, and pages that the next test may use, because Chromium needs a new process for each new page. */
+/** `pages`: pages of the present test. `idle`: pages that the next test may use, because Chromium needs a new process for each new page. */
 let pages: Page[] = [];
 const idle: Page[] = [];
 let complaints: string[] = [];
@@ -87,7 +87,7 @@ function smallPicture(options?: SampleOptions): Picture {
   };
 }
 
-/** Leaves a page so that only the browser's cache remains of the test. */
+/** Leaves a page, so that the next test finds nothing of this test except the cache of the browser. */
 async function leave(page: Page): Promise<void> {
   await page.evaluate('localStorage.clear(); sessionStorage.clear()');
   await page.goto('about:blank');
@@ -120,7 +120,7 @@ async function open(path: string, options?: BrowserContextOptions): Promise<Page
   return page;
 }
 
-/** Complaints without those about the page that is missing on purpose. */
+/** Returns the complaints without those about a page that a test requests although it does not exist. */
 function real(all: readonly string[]): string[] {
   return all.filter((text) => !/404 \(Not Found\)/.test(text));
 }
@@ -134,7 +134,7 @@ async function violations(page: Page, rules: readonly string[] | null): Promise<
   );
 }
 
-/** The main part as the server sends it, without what scripts add. */
+/** Returns the main part of the page as the server sends it, without what scripts add. */
 async function shown(page: Page): Promise<string> {
   const text = await page.evaluate(`(() => {
     const copy = document.querySelector('main').cloneNode(true);
@@ -238,7 +238,7 @@ test('a new fault appears by itself, is announced, and moves neither the focus n
   expect(complaints).toEqual([]);
 });
 
-// Regression: the orders of a volume that had just been started moved, so that a click on "Remove" reached "Stop".
+// Regression: when a volume had just been started, its buttons moved, so that a click on "Remove" reached "Stop".
 test('nothing moves under a pressed pointer, and the page changes after that', async () => {
   const path = `/volume/${volumeIdAt(4)}`;
   const [page, other] = [await open(path), await open(path)];

@@ -1,5 +1,5 @@
-// The real rsweb on a host of a test, with a token that may manage. browser.ts starts the browser, and sample-server.ts shows pages without
-// daemons.
+// Starts the real rsweb on a host of a test, with a token that may give orders. browser.ts starts the browser, and sample-server.ts shows
+// pages without daemons.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -28,7 +28,7 @@ export async function startWeb(host: Host): Promise<RealWeb> {
   return { url: `http://${ADDRESS}:${port}`, token };
 }
 
-/** Logs in from the login page or another page that asks for a token. */
+/** Logs in on the page that is open: the login page, or another page that asks for a token. */
 export async function logIn(page: Page, token: string): Promise<void> {
   await page.getByLabel('Token', { exact: true }).fill(token);
   await page.getByRole('button', { name: 'Log in' }).click();

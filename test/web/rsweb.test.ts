@@ -1,7 +1,7 @@
-// The real rsweb in a real browser, before a real rssrv and rsiod: a wrong and a right token, the pages about both daemons, orders by forms
-// with a question before a removal or a stop, and faults that an open page shows by itself with a remedy: a cut path, a pool that is 96 %
-// full, a killed server. Times are printed and not asserted; the intervals of rsweb (limits.ts) keep the promise of two seconds.
-// pages.test.ts tests the look of pages over the sample picture.
+// The real rsweb in a real browser, before a real rssrv and rsiod: a wrong and a right token, the pages about both daemons, orders by
+// forms, with a question before a removal or a stop, and faults that an open page shows by itself with a remedy: a cut path, a pool that is
+// 96 % full, a killed server. Times are printed and not asserted, because the intervals in limits.ts of rsweb keep the promise of two
+// seconds. pages.test.ts tests the look of pages over the sample picture.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
@@ -36,7 +36,7 @@ beforeAll(async () => {
   pool = host.file('pool');
   mkdirSync(pool, { recursive: true });
   isPoolSmall = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=32m', 'rsio-test', pool], { stdio: 'ignore' }).status === 0;
-  // Unmounts lazily, because daemons may still run then.
+  // The unmount is lazy, because daemons may still run when the hosts are cleaned.
   if (isPoolSmall) hosts.onClean(() => spawnSync('umount', ['--lazy', pool], { stdio: 'ignore' }));
   await makeEmptyPool(pool);
   const relays = await chaosProxies(hosts, network);
@@ -53,7 +53,7 @@ beforeEach((context) => {
 
 afterAll(() => browser?.close());
 
-/** Opens a page without a login; `complaints` has those of its browser, without answers that a test provokes. */
+/** Opens a page without a login. `complaints`: what the browser complains about, without answers that a test provokes. */
 async function newPage(): Promise<{ readonly page: Page; readonly complaints: readonly string[] }> {
   if (browser === null) throw new Error('There is no browser');
   const page = await browser.newPage();

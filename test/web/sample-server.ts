@@ -1,5 +1,5 @@
-// A small HTTP server that shows the pages of rsweb over the sample picture, with the headers and assets of rsweb. It serves tests and
-// screenshots of pages; it has no sources, logins and orders. Invariant: it listens on a loopback address and a free port.
+// A small HTTP server that shows the pages of rsweb over the sample picture, with the headers and assets of rsweb. Tests and screenshots of
+// pages use it. It has no sources, no logins and no orders. Invariant: it listens on a loopback address and a free port.
 
 import { createServer, type OutgoingHttpHeaders, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -39,7 +39,7 @@ try {
     if (shot.path !== '/login' && (await page.locator('[data-plot]').count()) > 0) await page.locator('.uplot').first().waitFor();
     const file = `${out}/${shot.name}.png`;
     await page.screenshot({ path: file });
-    // Reduces colours, which makes a file a third as large. Without the program, the file stays unchanged.
+    // pngquant reduces the number of colours, so that a file becomes a third as large. If pngquant is missing, the file stays unchanged.
     spawnSync('pngquant', ['--force', '--ext', '.png', '--speed', '1', '64', file]);
     console.log(`${file}: ${Math.round(statSync(file).size / 1000)} kB`);
     await page.close();

@@ -1,11 +1,11 @@
 // A named case of the suite: an id, one sentence that a conforming peer fulfils, the part of docs/PROTOCOL.md that demands it, and a
-// function that throws if the peer does not. The cases are in server/ and client/; engine.ts and the tests run them.
+// function that throws if the peer does not. The cases themselves are in server/ and client/. engine.ts and the tests run them.
 
 import type { Meddle } from '../../support/peers/raw-server.ts';
 import type { ClientStage } from './stage.ts';
 import type { Target } from './target.ts';
 
-/** Further needs of a case besides a server, a node and a volume; if one is missing, the case is skipped with this reason. */
+/** What a case needs in addition to a server, a node and a volume. If it is missing, the case is skipped, and the need is the reason. */
 export type Need =
   | 'second node'
   | 'third node'
@@ -20,19 +20,19 @@ export type Need =
   | 'control';
 
 interface CaseText {
-  /** `subject.step.what`, lower case; never reused for another case. */
+  /** Id of the form `subject.step.what`, in lower case. An id is never given to another case later. */
   readonly id: string;
   /** Heading or rule of docs/PROTOCOL.md. */
   readonly section: string;
   readonly expects: string;
 }
 
-/** A client's view of a server. */
+/** A case in which a client tests a server. */
 export interface ServerCase extends CaseText {
   readonly needs: readonly Need[];
-  /** The case waits for a time-out; it runs beside the others, on its own connections. */
+  /** Whether the case waits for a time-out. Such cases run in parallel with the others, on their own connections. */
   readonly isPatient: boolean;
-  /** What rssrv logs; checked only if the log is available. */
+  /** A line that rssrv must log. It is checked only if the log is available; null: no line. */
   readonly log: RegExp | null;
   run(target: Target): Promise<void>;
 }
@@ -43,11 +43,11 @@ export function serverCase(id: string, section: string, expects: string, run: Se
   return { id, section, expects, run, needs: [], isPatient: false, log: null, ...extra };
 }
 
-/** A server in its own namespace that misbehaves towards rsiod, or only observes it. */
+/** A case in which a server in its own namespace misbehaves towards rsiod, or only observes it. */
 export interface ClientCase extends CaseText {
   /** Called at each step while the stage's server misbehaves. */
   readonly meddle: Meddle;
-  /** The reason with which rsiod closes a path; null: it closes none. */
+  /** The reason with which rsiod must close a path; null: rsiod must close no path. */
   readonly error: RegExp | null;
   readonly hasTwoPaths: boolean;
   /** Whether both ends agree on CRC-32s. */
@@ -61,7 +61,10 @@ export function clientCase(id: string, section: string, expects: string, run: Cl
   return { id, section, expects, run, meddle: () => false, error: null, hasTwoPaths: false, hasDigests: false, ...extra };
 }
 
-/** The server's only path is closed with this reason and tried again; once the server behaves, the path comes up. */
+/**
+ * Makes a case in which rsiod closes the only path of the server with this reason and tries again. Once the server behaves, the path must
+ * come up.
+ */
 export function closingCase(id: string, section: string, expects: string, error: RegExp, meddle: Meddle, hasDigests = false): ClientCase {
   const run = async (stage: ClientStage): Promise<void> => {
     await stage.closesWith(error);

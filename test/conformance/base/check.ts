@@ -21,7 +21,7 @@ export function equals(what: string, actual: unknown, expected: unknown): void {
   holds(isDeepStrictEqual(actual, expected), `${what} is ${shown(actual)}, expected ${shown(expected)}`);
 }
 
-/** `from` is the position in `actual` at which they differ. */
+/** Expects that two buffers are equal. The error names the first position at which they differ. */
 export function sameBytes(what: string, actual: Buffer, expected: Buffer): void {
   const at = actual.findIndex((byte, index) => byte !== expected[index]);
   holds(actual.equals(expected), `${what} differs: ${actual.length} bytes, expected ${expected.length}, from byte ${at} on`);
@@ -41,7 +41,7 @@ export async function answered(path: RawClient, request: RawRequest, status: Sta
   return answer;
 }
 
-/** As `answered`, for LIST, OPEN, CLOSE and IOCTL; returns the sentence in the answer, which must be a well-formed one. */
+/** Like `answered`, for a LIST, OPEN, CLOSE or IOCTL that must fail. Returns the sentence in the answer, which must be well formed. */
 export async function failed(path: RawClient, request: RawRequest, status: StatusName): Promise<string> {
   const { body } = await answered(path, request, status);
   const { sentence } = decodeFailureAnswer(body, 0, body.length);
@@ -49,7 +49,7 @@ export async function failed(path: RawClient, request: RawRequest, status: Statu
   return sentence;
 }
 
-/** Expects that the server closes the connection without an answer; PINGs and NOTIFYs may arrive before. */
+/** Expects that the server closes the connection without an answer. PINGs and NOTIFYs may arrive before the end. */
 export async function closed(path: RawConnection): Promise<void> {
   await path.ended();
   const said = path.frames.filter(({ op }) => op !== OP.PING && op !== OP.NOTIFY).map(({ op }) => frameName(op));

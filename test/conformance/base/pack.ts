@@ -1,5 +1,5 @@
-// Packs MessagePack as far as the protocol uses it. No guard checks the values, so that cases can send what a wrong peer sends. The product
-// and the peer read it.
+// Packs MessagePack as far as the protocol uses it. No guard checks the values, so that cases can send invalid bodies as a wrong peer
+// would.
 
 export type Packable = number | string | boolean | null | Uint8Array | readonly Packable[] | { readonly [key: string]: Packable };
 

@@ -1,5 +1,5 @@
-// A second implementation of keys and macs, written from docs/PROTOCOL.md ("Keys and macs") without the product's code. With it, a case can
-// send what no correct client sends, and the page itself is tested.
+// A second implementation of keys and macs, written from docs/PROTOCOL.md ("Keys and macs") without the product's code. With this second
+// implementation, a case can send what no correct client sends, and the document itself is tested.
 
 import { createHash, createHmac, hkdfSync } from 'node:crypto';
 
@@ -16,7 +16,7 @@ export interface SpecKeys {
   readonly base: Buffer;
 }
 
-/** T and K of a connection; both frames with their headers. */
+/** Computes T and K of a connection. `hello` and `challenge` are the frames with their headers. */
 export function specKeys(identity: SpecIdentity, hello: Buffer, challenge: Buffer): SpecKeys {
   const { nodekey, serverkey, namespaceid } = identity;
   const salt = Buffer.alloc(2);
@@ -25,17 +25,17 @@ export function specKeys(identity: SpecIdentity, hello: Buffer, challenge: Buffe
   return { transcript: createHash('sha256').update(hello).update(challenge).digest(), base: hkdf(ikm, salt, 'rsio key 1') };
 }
 
-/** S of the session whose first handshake this was. */
+/** Computes S of a session from the keys of its first handshake. */
 export function specSecret({ base, transcript }: SpecKeys): Buffer {
   return hkdf(base, transcript, 'rsio session 1');
 }
 
-/** P of an encrypted connection that begins a session. `agreed`: the X25519 secret of both shares. */
+/** Computes P of an encrypted connection that begins a session. `agreed`: the X25519 secret of both shares. */
 export function specPsk({ base, transcript }: SpecKeys, agreed: Buffer): Buffer {
   return hkdf(Buffer.concat([base, agreed]), transcript, 'rsio tls 1');
 }
 
-/** J for a further handshake of the session with this secret. */
+/** Computes J for a further handshake of the session that has this secret. */
 export function specJoinKey({ base }: SpecKeys, secret: Buffer): Buffer {
   return hkdf(base, secret, 'rsio join 1');
 }
@@ -44,7 +44,7 @@ export function specMac(key: Buffer, label: 'client' | 'join' | 'server' | 'refu
   return createHmac('sha256', key).update(label).update(transcript).update(before).digest();
 }
 
-/** The mac of a signed discovery datagram whose other bytes are `before`. */
+/** Computes the mac of a signed discovery datagram. `before`: all bytes before the mac. */
 export function specDiscoveryMac(namespacekey: string, before: Buffer): Buffer {
   const key = hkdf(lengthAnd(namespacekey), Buffer.alloc(0), 'rsio beacon 1');
   return createHmac('sha256', key).update(before).digest();

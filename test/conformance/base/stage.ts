@@ -1,7 +1,7 @@
-// The stage of a client case: one scripted server in a namespace of its own, as rsiod sees it. client.test.ts starts rsiod. Invariants:
-// every wait ends at a deadline, and its error says what rsiod shows instead. A client may abandon a handshake with a slow server and try
-// again. Cases therefore count paths and not connections, and a reason that rsiod once showed for a path counts even if the reason changes
-// later.
+// The stage of a client case: one scripted server in its own namespace, with rsiod as its client. client.test.ts starts rsiod. Invariants:
+// every wait ends at a deadline with an error that says what rsiod shows. Cases count paths and not connections, because rsiod may abandon
+// a handshake with a slow server and try again. For the same reason, a reason that rsiod once showed for a path counts, even if it shows
+// another one later.
 
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { RepView } from '@rsio/common/control/methods';
@@ -13,7 +13,7 @@ import { RAW_VOLUME, type RawServer, type RawServerLink } from '../../support/pe
 import { waitFor } from '../../support/programs/wait-for.ts';
 import { equals, holds } from './check.ts';
 
-/** rsiod ends a silent handshake after PROOF_TIMEOUT_MS, and its retries are then up to 5 s apart. */
+/** Longest wait for rsiod. It ends a silent handshake after PROOF_TIMEOUT_MS, and up to 5 s may pass before it tries again. */
 const DEADLINE_MS = PROOF_TIMEOUT_MS + 10_000;
 const LOOK_MS = 50;
 const LOG_CHUNK_BYTES = 256 * 1024;
@@ -22,7 +22,7 @@ const LOG_CHUNK_BYTES = 256 * 1024;
 export class PathWatch {
   private readonly host: Host;
   private asked: Promise<readonly RepView[]> | null = null;
-  /** Reasons by address, from the log, because the status shows only the last one. */
+  /** For each address: the reasons of closed paths, read from the log, because the status shows only the last reason. */
   private readonly reasons = new Map<string, string[]>();
   private logRead = 0;
   private lastLine = '';
@@ -31,13 +31,13 @@ export class PathWatch {
     this.host = host;
   }
 
-  /** Returns the state of now, or of a moment ago. */
+  /** Returns the state of all paths, which may be a moment old. */
   paths(): Promise<readonly RepView[]> {
     this.asked ??= this.ask();
     return this.asked;
   }
 
-  /** Why connections to this address were closed, or failed, so far. */
+  /** The reasons for which connections to this address were closed, or failed, so far. */
   closings(address: string): readonly string[] {
     return this.reasons.get(address) ?? [];
   }
@@ -79,7 +79,7 @@ export class PathWatch {
 export class ClientStage {
   readonly host: Host;
   readonly server: RawServer;
-  /** While true, the server misbehaves. */
+  /** Whether the server misbehaves now. */
   isWrong = true;
   private readonly hosts: Hosts;
   private readonly watch: PathWatch;
@@ -93,16 +93,13 @@ export class ClientStage {
     this.server = server;
   }
 
-  /** Paths to the addresses of its `[server]` sections, in their order. */
+  /** Returns the paths to the server, in the order of the addresses in the sections `[server]`. */
   async paths(): Promise<RepView[]> {
     const shown = await this.watch.paths();
     return shown.filter(({ section }) => section === this.namespace || section === `${this.namespace}-2`);
   }
 
-  /**
-   * Everything that rsiod has reported about its path to this address (by default the server's first address); the present status comes
-   * last.
-   */
+  /** Everything that rsiod has reported about the path to address `index` of the server. The present status comes last. */
   async said(index = 0): Promise<string> {
     const shown = (await this.paths())[index]?.lastError ?? '';
     return [...this.watch.closings(this.server.addresses[index] ?? ''), shown].join(' | ');
@@ -116,7 +113,7 @@ export class ClientStage {
     });
   }
 
-  /** Expects that the server has seen no path end. Connections that the client gave up before they became paths do not count. */
+  /** Expects that no path of the server has ended. A connection that the client abandoned before it became a path does not count. */
   noneLost(links: readonly RawServerLink[] = this.server.links): void {
     equals('Paths that were lost', links.filter(({ isPath, ending }) => isPath && ending !== null).length, 0);
     holds(
@@ -132,10 +129,10 @@ export class ClientStage {
     await this.server.links[0]?.ended();
   }
 
-  /** From now on the server behaves: all paths come up. */
+  /** Makes the server behave from now on, and waits until all paths are up. */
   async recovers(): Promise<void> {
     this.isWrong = false;
-    // Resets the connections, because the meddling may have left one in the middle of a step.
+    // All connections are reset, because the misbehaviour may have left a connection in the middle of a step.
     for (const link of this.server.links) link.reset();
     await this.up();
   }

@@ -1,6 +1,7 @@
-// The server under test, as cases use it: unproven connections, a session of the first node that most cases share (each on a path of its
-// own with slots of its own), sessions of other nodes, and the one volume that cases write to. The cases judge. Invariants: handles and
-// connections of a case are closed after it; the first sectors of the volume contain MARK unless a case has destroyed them.
+// The server under test, as cases use it: unproven connections, a session of the first node that most cases share, sessions of other nodes,
+// and the only volume that cases write to. In the shared session, each case has its own path and its own slots. The cases judge.
+// Invariants: the handles and connections of a case are closed after the case. The first sectors of the volume contain MARK unless a case
+// has destroyed them.
 
 import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -19,9 +20,9 @@ export interface TargetOptions {
   readonly port: number;
   readonly namespaceid: number;
   readonly serverkey: string | null;
-  /** null: no key is known, so that exploration is not signed. */
+  /** Key with which discovery is signed; null: no key is known, so that discovery is not signed. */
   readonly namespacekey: string | null;
-  /** Most cases use the first node. */
+  /** The nodes that may log in. Most cases use only the first one. */
   readonly nodes: readonly { readonly node: string; readonly nodekey: string }[];
   readonly volumes: {
     /** Volume that cases write to, of at least VOLUME_MIN_SECTORS sectors. */
@@ -35,19 +36,19 @@ export interface TargetOptions {
     /** Free volume of a pool, whose content is lost. */
     readonly replica: string | null;
   };
-  /** True if the server founds records of mirrors. */
+  /** Whether a client may found records of mirrors at the server. */
   readonly isWitness: boolean;
   /** For a server of the test's own: changes its list, and restarts it; resolves with the duration of its end in ms. */
   readonly control: { reload(): Promise<void>; restart(): Promise<number> } | null;
 }
 
-/** Sectors in a unit of I/O that fits both block sizes. */
+/** Number of sectors of a piece of I/O that is aligned for both block sizes. */
 export const BLOCK = 8;
 export const MARK_SECTORS = 64;
-/** The region where cases may write anything. */
+/** First sector of the region in which cases may write anything. */
 export const SCRATCH = 2048;
 export const VOLUME_MIN_SECTORS = 4 * 2048;
-/** Slots that a session may use before a new one replaces it; enough for the largest case are kept free. */
+/** Once the shared session has used this many slots, a new session replaces it. The remaining slots suffice for the largest case. */
 const SLOTS_USED_MAX = SLOTS - 48;
 const GOODBYE_MS = 50;
 const KEEP_ALIVE_MS = 1_000;
@@ -76,7 +77,7 @@ interface Shared {
 
 export class Target {
   readonly options: TargetOptions;
-  /** Instance number of each node; it grows with every run, as that of a client does with every start. */
+  /** Instance number of each node. It grows with every run, as the number of a client grows with every start. */
   private readonly instances: number[];
   private readonly isLoopback: boolean;
   private readonly origin = `127.${randomInt(1, 60)}`;
@@ -119,7 +120,8 @@ export class Target {
   }
 
   /**
-   * Address for a connection without a proof. On loopback, each connection gets its own address, so that its failures affect no other case.
+   * Returns the addresses for an unproven connection. On loopback, each connection gets its own source address, so that its failures affect
+   * no other case.
    */
   place(): RawAddress {
     const { address, port } = this.options;
@@ -136,12 +138,12 @@ export class Target {
     return { ...node, namespaceid, serverkey, hello: { instance, machine: `conformance-${node.node}`, ...hello } };
   }
 
-  /** The node at `index` restarts, as far as the server can tell. */
+  /** Gives the node at `index` the next instance number. To the server, it looks like a restart of the node. */
   newInstance(index: number): void {
     this.instances[index] = (this.instances[index] ?? 0) + 1;
   }
 
-  /** A connection that has sent nothing yet. */
+  /** Opens a connection that has sent nothing yet. */
   async connectUnproven(identity: RawIdentity = this.identity(), place: RawAddress = this.place()): Promise<RawClient> {
     return this.keep(await RawClient.connect(place, identity));
   }
@@ -156,14 +158,14 @@ export class Target {
     return this.keep(await RawClient.login(this.place(), session.identity, session, dead));
   }
 
-  /** A path of the first node's session, with a slot of its own, for this case. */
+  /** Adds a path to the shared session for this case, with its own slot. */
   async path(): Promise<RawClient> {
     const path = await this.join((await this.session()).first);
     path.homeSlot = this.slot();
     return path;
   }
 
-  /** The first path of the shared session, which no case may lose. */
+  /** The first path of the shared session. A case must not cause its loss. */
   async first(): Promise<RawClient> {
     return (await this.session()).first;
   }
@@ -174,7 +176,7 @@ export class Target {
     return this.shared.nextSlot++;
   }
 
-  /** The volume, open for writing in the shared session. */
+  /** Opens the volume for writing in the shared session, unless it is already open. */
   async plain(): Promise<OpenAnswer> {
     const session = await this.session();
     if (session.plain === null) {
@@ -197,9 +199,9 @@ export class Target {
     return (await this.plain()).sizeBytes / SECTOR_BYTES;
   }
 
-  /** Closes the volume so that its hold ends; the next case that needs the volume opens it again. */
+  /** Closes the volume, so that its hold ends. The next case that needs the volume opens it again. */
   async release(): Promise<void> {
-    // Opens the volume first even if it is not open, because an earlier session may have left its hold.
+    // The volume is opened first if it is not open, because an earlier session may have left a hold, which only a CLOSE ends.
     const { handle } = await this.plain();
     const session = await this.session();
     session.plain = null;
@@ -207,12 +209,12 @@ export class Target {
     equals('The status of CLOSE', answer.handle, STATUS.OK);
   }
 
-  /** A case has ended the shared session, or is about to. */
+  /** To be called by a case that has ended the shared session, or is about to end it. */
   leave(): void {
     this.shared = null;
   }
 
-  /** The shared session is unharmed: its first path is up, only heartbeats arrive, and the volume's mark is intact. */
+  /** Expects that the shared session is unharmed: its first path is up and receives only heartbeats, and the volume still has MARK. */
   async unharmed(): Promise<void> {
     if (this.shared === null) return;
     const { first, plain } = this.shared;
@@ -226,7 +228,7 @@ export class Target {
     equals('Frames on the first path that nobody asked for', left, 0);
   }
 
-  /** After a case: its connections are closed, and a session without unused slots is replaced. */
+  /** To be called after a case: closes its connections, and replaces the shared session if too few unused slots are left. */
   tidy(): void {
     for (const client of this.opened) client.close();
     this.opened.clear();
@@ -236,7 +238,9 @@ export class Target {
     }
   }
 
-  /** After a failed case: the next one starts its own session, and the second node has no hold that the case left to it. */
+  /**
+   * To be called after a failed case: the next case starts a new session, and a hold that the case has left to the second node is ended.
+   */
   async abandon(): Promise<void> {
     this.shared?.first.close();
     this.leave();
@@ -246,13 +250,13 @@ export class Target {
       const { handle } = await other.open(this.options.volumes.plain, true);
       await other.call({ op: OP.CLOSE, handle });
     } catch {
-      // Ignores the error: the node holds nothing, or the server cannot be reached, which the next case shows.
+      // The error is ignored: the node holds nothing, or the server cannot be reached, and then the next case fails.
     } finally {
       this.tidy();
     }
   }
 
-  /** After the last case: zeroes the written sectors, closes all handles and sends BYE. */
+  /** To be called after the last case: zeroes the written sectors, closes all handles and sends BYE. */
   async finish(): Promise<void> {
     this.tidy();
     const { handle, sizeBytes } = await this.plain();

@@ -1,5 +1,5 @@
-// Servers that misbehave after WELCOME: useless frames, answers without a request, invalid answers. Each of them closes its path with a
-// reason. What the client does on its own is in conduct.ts.
+// Servers that misbehave after WELCOME: useless frames, answers without a request, invalid answers. For each of them, rsiod closes the path
+// with a reason. conduct.ts has what the client does on its own.
 
 import { ANSWER_PARTS_MAX_BYTES } from '@rsio/protocol/client/limits';
 import { IO_MAX_SECTORS, MESSAGE_MAX_BYTES, VOLUMES_PER_FRAME_MAX } from '@rsio/protocol/wire/limits';
@@ -22,7 +22,7 @@ function stray(id: string, section: string, expects: string, request: RawRequest
   );
 }
 
-/** A frame that only a client sends, or that is not permitted here. */
+/** Makes a case with a frame that only a client may send, or that a server may not send at this moment. */
 function outOfPlace(request: RawRequest): ClientCase {
   const name = frameName(request.op);
   return closingCase(
@@ -84,7 +84,7 @@ const STRAY_CASES: readonly ClientCase[] = [
   outOfPlace({ op: OP.FLUSH, seq: 1 }),
 ];
 
-/** A server that sends these frames in place of the answer to LIST. */
+/** Makes a case in which the server sends these frames in place of the answer to LIST. */
 function list(id: string, section: string, expects: string, error: RegExp, answer: (frame: RawFrame) => readonly RawRequest[]): ClientCase {
   const meddle = answering(OP.LIST, (link, frame) => link.request(...answer(frame)));
   return closingCase(`client.list.${id}`, section, `${expects} closes the path`, error, meddle);
@@ -92,7 +92,7 @@ function list(id: string, section: string, expects: string, error: RegExp, answe
 
 const VOLUME = { name: 'v', id: 'v', universe: 0, sizeBytes: 1024, blockSizeBytes: 512, readonly: false, shared: false, holders: [] };
 
-/** A server whose answer to LIST is well formed, but has wrong fields. */
+/** Makes a case in which the answer to LIST is well formed, but has wrong fields. */
 function listed(id: string, expects: string, changes: Readonly<Record<string, Packable>>, error: RegExp): ClientCase {
   const body = pack({ generation: 1, interfaces: [], volumes: [VOLUME], ...changes });
   return list(id, 'LIST answer', `A list ${expects}`, error, (frame) => [{ ...tag(frame), body }]);
@@ -187,7 +187,7 @@ const BYE_CASES: readonly ClientCase[] = [
   bye('E_FROM_THE_FUTURE', 'a\u001b[2Jb', /a \[2Jb \[E_FROM_THE_FUTURE\]/),
 ];
 
-/** A server that changes one byte of its answers, after both ends have agreed on CRC-32s. */
+/** Makes a case in which both ends have agreed on CRC-32s, and the server changes one byte of its answers. */
 function corrupted(id: string, expects: string, error: RegExp, byteAt: (frame: Buffer) => number): ClientCase {
   const meddle = answering(OP.LIST, (link, frame) => {
     const bytes = frameBytes({ ...tag(frame), body: GOOD_LIST }, true);

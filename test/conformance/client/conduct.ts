@@ -1,5 +1,5 @@
-// What rsiod does on its own, as a server sees it: silence where it is required, tags, slots and window, copies, FENCE and joins on two
-// paths, BYE. The scripted server behaves, or fails in one respect, and records what it receives.
+// What rsiod does on its own, as a server sees it: rsiod is silent where it must be, and uses tags, slots, window, copies, FENCE, joins and
+// BYE correctly. The scripted server behaves, or misbehaves in one respect, and records what it receives.
 
 import { SLOTS_RESERVED } from '@rsio/protocol/wire/limits';
 import { ANSWER, frameEntry, OP } from '@rsio/protocol/wire/frames';
@@ -23,7 +23,7 @@ interface Heard {
   readonly frame: RawFrame;
 }
 
-/** All frames that a server received, in order. */
+/** Records all frames that a server receives, in their order. */
 class Ear {
   readonly heard: Heard[] = [];
   readonly meddle: Meddle;
@@ -65,7 +65,7 @@ async function readMany(stage: ClientStage, count: number, bytes = PIECE_BYTES):
   );
 }
 
-/** Holds back the bytes between this step and its answer for a while, and records whether bytes arrived meanwhile. */
+/** The server waits between this step and its answer, and records whether the client sends bytes in this time. */
 function waiting(step: 'hello' | 'proof', seen: { bytes: number; times: number }): Meddle {
   return (now, link, frame) => {
     if (now !== step || frame === null) return false;
@@ -89,7 +89,9 @@ function silence(id: string, step: 'hello' | 'proof', expects: string): ClientCa
   return clientCase(`conduct.silence.${id}`, 'Silence', expects, run, { meddle: waiting(step, seen) });
 }
 
-/** Answers READs only after this many are in flight and no more arrive; records the largest number in flight. */
+/**
+ * A server that answers READs only when `atLeast` READs are in flight and no more arrive. It records the largest number of READs in flight.
+ */
 class Hoard {
   readonly atLeast: number;
   most = 0;
@@ -121,12 +123,12 @@ class Hoard {
   }
 }
 
-/** A WELCOME with these fields; everything else is served as usual. */
+/** Sends a WELCOME with these fields, and serves everything else as usual. */
 function granting(changes: Readonly<Record<string, number>>, meddle: Meddle): Meddle {
   return (step, link, frame) => {
     if (step !== 'proof' || frame === null) return meddle(step, link, frame);
     welcome(changes)(step, link, frame);
-    // serveOn ends when the connection ends.
+    // serveOn rejects when the connection ends.
     link.serveOn().catch(() => link.close());
     return true;
   };
@@ -161,7 +163,7 @@ const SLOT_CASES: readonly ClientCase[] = [
     'conduct.tags',
     'Session, paths, slots',
     'In each slot seqs are 1, 2, 3 and so on',
-    // Grants few slots, so that each is used often.
+    // The server grants few slots, so that each slot is used often.
     new Ear(granting({ slots: SLOTS_RESERVED + 1 }, () => false)),
     async (stage, ear) => {
       const nbd = await stage.nbd();
@@ -194,7 +196,7 @@ const SLOT_CASES: readonly ClientCase[] = [
     'A client that is granted a window of 2 MiB never has READs of more bytes in flight',
     { windowBytes: WINDOW_BYTES },
     256 * 1024,
-    // Fewer READs than this are never answered.
+    // The server answers only when at least this many READs are in flight.
     2,
     (hoard) => {
       holds(hoard.mostBytes <= WINDOW_BYTES, `${hoard.mostBytes} bytes were out`);
@@ -233,7 +235,7 @@ function onSecond(meddle: Meddle): Meddle {
   };
 }
 
-/** rsiod closes the second path with this reason, while I/O continues over the first path, which never dies. */
+/** Makes a case in which rsiod closes the second path with this reason, while I/O continues over the first path, which never dies. */
 function oneOfTwo(id: string, section: string, expects: string, error: RegExp, meddle: Meddle): ClientCase {
   const run = async (stage: ClientStage): Promise<void> => {
     const nbd = await stage.nbd();
@@ -248,7 +250,7 @@ function oneOfTwo(id: string, section: string, expects: string, error: RegExp, m
   return clientCase(`conduct.two-paths.${id}`, section, expects, run, { meddle: onSecond(meddle), error, hasTwoPaths: true });
 }
 
-/** The first path is slow, so that the second one is used too; the second path falls silent after a READ. */
+/** A server whose first path is slow, so that rsiod also uses the second one. The second path falls silent after a READ. */
 const resent = new Ear((step, link, frame) => {
   if (step !== 'request' || frame === null) return false;
   if (pathIndex(link) === 1) return resent.of(OP.READ).some((one) => one.link === link);
@@ -321,7 +323,7 @@ const TWO_PATH_CASES: readonly ClientCase[] = [
       const isResent = (): boolean =>
         ear.of(OP.READ).some(({ link, frame }) => pathIndex(link) === 1 && copies(ear, frame).some((copy) => pathIndex(copy.link) === 0));
       await stage.becomes('A READ was sent again', async () => {
-        // Several at a time, so that both paths are used.
+        // Several READs are in flight at a time, so that both paths are used.
         const read = await Promise.all(applications.map((nbd) => nbd.read(0, PIECE_BYTES)));
         holds(
           read.every((data) => data.equals(CONTENT)),
@@ -379,13 +381,13 @@ function copies(ear: Ear, { slot, seq }: RawFrame): Heard[] {
   return ear.of(OP.READ).filter(({ frame }) => frame.slot === slot && frame.seq === seq);
 }
 
-/** The map of a PROOF, whose macs are 32 or 64 bytes. */
+/** Decodes the map of a PROOF, which ends in one mac or two macs of 32 bytes. */
 function proofOf({ body }: RawFrame): ReturnType<typeof decodeProof> {
   for (const macBytes of [32, 64]) {
     try {
       return decodeProof(body.subarray(0, -macBytes), 0, body.length - macBytes);
     } catch {
-      // The PROOF has another number of macs.
+      // The error is ignored: the PROOF has the other number of macs.
     }
   }
   throw new Error('A PROOF cannot be read');
@@ -410,7 +412,7 @@ const SESSION_CASES: readonly ClientCase[] = [
       const nbd = await stage.nbd();
       await nbd.write(0, CONTENT);
       const before = ear.of(OP.PROOF).length;
-      // The instance stays: the client tries to join, and is refused.
+      // The instance of the server stays the same, so that the client tries to join the session and is refused.
       stage.server.secret = null;
       for (const link of stage.server.links) link.reset();
       holds((await nbd.read(0, PIECE_BYTES)).equals(CONTENT), 'A READ gave something else');

@@ -1,5 +1,5 @@
-// How a scripted server misbehaves: at which step, or in place of which answer; and hand-made bodies. If a Meddle returns `false`,
-// test/support/peers/raw-server.ts behaves correctly at this step.
+// Functions that make a scripted server misbehave at a step or in place of an answer, and bodies that are made by hand. If a Meddle returns
+// `false`, test/support/peers/raw-server.ts behaves correctly at this step.
 
 import { createHmac } from 'node:crypto';
 import { handshakeFrame } from '@rsio/protocol/auth/handshake-frames';
@@ -39,7 +39,7 @@ export function behindWelcome(bytes: (link: RawServerLink) => Buffer): Meddle {
   };
 }
 
-/** The fields that an answer to this request repeats. */
+/** Returns the fields that an answer to this request must repeat. */
 export function tag({ op, slot, seq }: RawFrame): { op: number; slot: number; seq: number } {
   return { op: op | ANSWER, slot, seq };
 }
@@ -77,7 +77,7 @@ export function welcome(changes: Fields): Meddle {
   });
 }
 
-/** The errno of an application's I/O; 0 if it succeeded. */
+/** Returns the errno with which the I/O of an application fails; 0 if it succeeds. */
 export async function errnoOf(io: Promise<unknown>): Promise<number> {
   try {
     await io;

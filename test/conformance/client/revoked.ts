@@ -31,15 +31,15 @@ class Revoker {
   readonly opens: OpenRequest[] = [];
   readonly heard: Heard[] = [];
   revokedUpTo = 0;
-  /** Revokes all handles when the next request with this op arrives, before it handles any further request. */
+  /** When the next request with this op arrives, the server first revokes all handles; -1: no such request is awaited. */
   revokesAtOp = -1;
-  /** Revokes each handle as soon as it is granted. */
+  /** Whether the server revokes each handle as soon as it has granted it. */
   isTireless = false;
-  /** Only a take-over gets the volume. */
+  /** Whether another client holds the volume, so that only a take-over succeeds. */
   isHeld = false;
   /** Refusals for the next OPENs, in order. */
   readonly refusals: { readonly status: number; readonly sentence: string }[] = [];
-  /** The next WRITE at this sector is held back, until `heldBack` executes it. */
+  /** The server keeps the next WRITE at this sector back, until the test executes it with `heldBack`. */
   heldBackLba = -1;
   heldBack: (() => void) | null = null;
   private handles = 0;
@@ -85,7 +85,7 @@ class Revoker {
     link.request({ ...tag(frame), body: encodeOpenAnswer({ handle, ...about, identity: IDENTITY, life: 'raw' }) });
   }
 
-  /** Answers STALE if the handle is revoked; else returns false, for the usual answer. */
+  /** Answers STALE if the handle is revoked. Otherwise returns false, so that the usual answer follows. */
   private io(link: RawServerLink, frame: RawFrame): boolean {
     if (frame.op === this.revokesAtOp) {
       this.revokesAtOp = -1;
@@ -121,7 +121,7 @@ async function opened(stage: ClientStage): Promise<NbdIo> {
   return nbd;
 }
 
-/** A case in which I/O with this op meets a revoked handle, and the application notices nothing. */
+/** Makes a case in which the handle is revoked before I/O with this op, and the application must notice nothing. */
 function again(id: string, op: number, io: (nbd: NbdIo) => Promise<unknown>): ClientCase {
   return revoking(
     id,

@@ -14,7 +14,7 @@ import type { ClientStage } from '../base/stage.ts';
 
 const PIECE_BYTES = 8192;
 const EIO = 5;
-/** After this time, the client sends no more requests of the beginning of a session. */
+/** After this time, the client has sent all requests that it makes at the beginning of a session. */
 const SETTLED_MS = 300;
 const VOLUME = { id: 'v', universe: 0, sizeBytes: 1024, blockSizeBytes: 512, readonly: false, shared: false, holders: [] };
 /** The content of the scripted server's volume. */
@@ -24,7 +24,10 @@ function withStatus(status: number): (link: RawServerLink, frame: RawFrame) => v
   return (link, frame) => link.request({ ...tag(frame), handle: status, lba: frame.lba, count: frame.count });
 }
 
-/** A case in which READ fails with this status: the application gets this errno, the path stays, and the next READ is answered. */
+/**
+ * Makes a case in which a READ fails with this status. The application must get this errno, the path must stay up, and the next READ must
+ * succeed.
+ */
 function failing(id: string, status: number, errno: number): ClientCase {
   const run = async (stage: ClientStage): Promise<void> => {
     const nbd = await stage.nbd();
@@ -51,8 +54,8 @@ const STATUS_CASES: readonly ClientCase[] = [
 ];
 
 /**
- * A case in which I/O with this op gets wrong answers until rsiod has closed the path, and then correct ones: the application gets the
- * right result.
+ * Makes a case in which the server answers I/O with this op wrongly until rsiod has closed the path, and then correctly. The application
+ * must get the right result.
  */
 function wrongIo(
   id: string,
@@ -64,7 +67,7 @@ function wrongIo(
   const run = async (stage: ClientStage): Promise<void> => {
     const nbd = await stage.nbd();
     const io = op === OP.READ ? nbd.read(0, PIECE_BYTES) : nbd.write(0, CONTENT);
-    // The outcome is checked below; an earlier failure must not end the run as unhandled.
+    // The outcome is checked below. Until then, a rejection must not count as unhandled.
     const outcome = io.then((data) => (data === undefined ? CONTENT : data));
     outcome.catch(() => undefined);
     await stage.closesWith(error);
@@ -130,7 +133,7 @@ const IO_CASES: readonly ClientCase[] = [
   ),
 ];
 
-/** A case with this answer to OPEN and the resulting output of `rsconfig -a`. */
+/** Makes a case with this answer to OPEN. `rsconfig -a` must print the given text. */
 function opening(
   id: string,
   section: string,
@@ -327,7 +330,7 @@ const PONG_CASES: readonly ClientCase[] = [
 
 const pongs: { readonly number: number; readonly clockMs: number }[] = [];
 
-/** Run after the others, because attaching a volume makes the client ask every server for its list. */
+/** Cases that run after all others. They attach a volume, and rsiod then asks every server for its list. */
 export const ALONE_CASES: readonly ClientCase[] = [
   changing('notify', 'NOTIFY of a higher generation makes the client send LIST', (link) => link.request({ op: OP.NOTIFY, aux: 2 })),
   changing('ping', 'A PING with a higher generation makes the client send LIST', (link) =>

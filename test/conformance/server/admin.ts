@@ -15,7 +15,7 @@ import type { Target } from '../base/target.ts';
 
 let ids = 0;
 
-/** A further path of the session, with ADMIN agreed. */
+/** Adds a path to the shared session. The path may send ADMIN. */
 async function agreed(target: Target): Promise<RawClient> {
   const first = await target.first();
   const path = target.keep(await RawClient.login(target.place(), target.identity(0, { features: [FEATURE.ADMIN] }), first));
@@ -23,7 +23,7 @@ async function agreed(target: Target): Promise<RawClient> {
   return path;
 }
 
-/** A session of the second node, which has the right use, with ADMIN agreed. */
+/** Begins a session of the second node that may send ADMIN. The node has only the right `use`. */
 async function user(target: Target): Promise<RawClient> {
   return target.keep(await RawClient.begin(target.place(), target.identity(1, { features: [FEATURE.ADMIN] })));
 }
@@ -42,7 +42,7 @@ interface Answer {
   readonly error?: { readonly code: string; readonly message: string };
 }
 
-/** The answer in this frame, which must be complete. */
+/** Decodes the answer in this frame. The answer must be complete. */
 function answerOf({ body }: RawFrame): Answer {
   const { answer, totalBytes, part } = decodeAdminAnswer(body, 0, body.length);
   equals('The number of a short answer and its bytes', [answer, part.length], [0, totalBytes]);
@@ -55,7 +55,7 @@ async function asked(path: RawClient, request: RawRequest): Promise<Answer> {
   return answerOf(frame);
 }
 
-/** A case in which a call is refused with this code. */
+/** Makes a case in which the server must refuse a call with this code. */
 function refuses(id: string, section: string, what: string, method: string, params: string, code: string): ServerCase {
   return serverCase(`admin.${id}`, section, `${what} is refused with ${code}`, async (target) => {
     const { error } = await asked(await agreed(target), call(method, params));
@@ -64,7 +64,7 @@ function refuses(id: string, section: string, what: string, method: string, para
   });
 }
 
-/** A case in which a call is refused because the client has only the right use. */
+/** Makes a case in which the server must refuse a call because the client has only the right `use`. */
 function deniesUser(id: string, method: string, params: string): ServerCase {
   return serverCase(
     `admin.right.${id}`,

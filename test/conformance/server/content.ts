@@ -1,5 +1,5 @@
-// The data of READ, WRITE, DISCARD and ZERO: every later READ sees each change, over any path (O2). The statuses of such requests are in
-// io.ts.
+// The data of READ, WRITE, DISCARD and ZERO: every later READ sees each change, over any path (O2). io.ts tests the statuses of these
+// requests.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { IO_MAX_SECTORS, WIDE_UNIT_SECTORS } from '@rsio/protocol/wire/limits';
@@ -18,7 +18,7 @@ async function read(path: RawClient, handle: number, lba: number, sectors: numbe
   return (await answered(path, { op: OP.READ, handle, lba, count: sectors })).body;
 }
 
-/** A case in which ZERO with these flags zeroes a range, and changes no byte before or after it. */
+/** Makes a case in which ZERO with these flags must zero a range, and change no byte before or after the range. */
 function zeroes(id: string, expects: string, flags: number, sectors: number, count: number): ServerCase {
   const run = async (target: Target): Promise<void> => {
     const handle = await target.handle();

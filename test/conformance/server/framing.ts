@@ -1,5 +1,5 @@
-// Frames of a proven connection: ops, lengths, directions and CRC-32s. A wrong frame closes its own path only, and the server does not
-// process the bytes after it.
+// Frames of a proven connection: ops, lengths, directions and CRC-32s. After a wrong frame, the server must close only the path of the
+// frame, and must not process later bytes of this path.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { HEADER_BYTES, IO_MAX_SECTORS, MESSAGE_MAX_BYTES } from '@rsio/protocol/wire/limits';
@@ -25,7 +25,7 @@ function wrong(what: string, request: RawRequest, log: RegExp, expects: string):
   return closes(`framing.${what}`, 'Frame', `${expects} closes the path`, frameBytes(request), log);
 }
 
-/** A case with an op that a client never sends, or not at this point. */
+/** Makes a case with an op that a client may never send, or not at this moment. */
 function outOfPlace(name: string, request: RawRequest): ServerCase {
   const log = new RegExp(`${name} is not allowed here`);
   return closes(
@@ -37,7 +37,7 @@ function outOfPlace(name: string, request: RawRequest): ServerCase {
   );
 }
 
-/** Sends only a part of a WRITE; its sectors must keep their content. */
+/** Sends only a part of a WRITE. Expects that its sectors keep their content. */
 async function partial(target: Target, bodyBytes: number): Promise<void> {
   const [handle, slot] = [await target.handle(), target.slot()];
   const path = await target.path();

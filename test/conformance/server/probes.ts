@@ -1,5 +1,5 @@
-// Probe connections: the listener serves them itself, and any frame that is not part of measuring resets them. No case here may affect the
-// session of the node that the probes log in as.
+// Probe connections: the listener serves them itself, and each frame that is not part of a measurement makes it reset the connection.
+// Invariant: no case affects the session of the node as which the probes log in.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { PROBE_SLOTS, PROBE_TIME_MAX_MS, PROBE_WINDOW_BYTES } from '@rsio/protocol/explorer/limits';

@@ -1,5 +1,5 @@
-// LIST, OPEN, CLOSE and IOCTL: the contents of their answers, and their refusals. Holds are in holders.ts. A case closes the handles that
-// it opens, so that the hold can be released.
+// LIST, OPEN, CLOSE and IOCTL: the contents of their answers, and their refusals. holders.ts has the cases about holds. A case closes the
+// handles that it opens, so that the hold can be released.
 
 import { HANDLES_PER_SESSION_MAX } from '@rsio/protocol/link/limits';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -35,7 +35,7 @@ async function close(path: RawClient, handle: number): Promise<void> {
   await answered(path, { op: OP.CLOSE, handle });
 }
 
-/** A case in which OPEN with this body gets BAD_REQUEST. */
+/** Makes a case in which the server must answer an OPEN with this body with BAD_REQUEST. */
 function notAnOpen(id: string, what: string, body: Buffer | ((target: Target) => Buffer)): ServerCase {
   const run = async (target: Target): Promise<void> => {
     const path = await target.path();
@@ -45,7 +45,7 @@ function notAnOpen(id: string, what: string, body: Buffer | ((target: Target) =>
   return serverCase(`open.body.${id}`, 'Message bodies', `OPEN with ${what} is answered BAD_REQUEST, and the path stays`, run);
 }
 
-/** A case in which a request for the open volume fails with this status. */
+/** Makes a case in which a request for the open volume must fail with this status. */
 function fails(
   id: string,
   section: string,
@@ -202,7 +202,7 @@ const OPEN_CASES: readonly ServerCase[] = [
   ),
 ];
 
-/** Closes every handle a session may have, so that its hold ends. */
+/** Closes every handle that the session may have, so that its hold ends. */
 async function letGo(session: RawClient): Promise<void> {
   const batch = 64;
   session.homeSlot = 200;

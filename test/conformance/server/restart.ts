@@ -1,5 +1,5 @@
-// What clients see of a server's end and start. Only for a server that the suite may restart, and after all other cases. rsiod's reaction
-// is in the client cases.
+// What clients see of the end and start of a server. The suite runs these cases only if it may restart the server, and after all others.
+// The cases in client/ have the reaction of rsiod.
 
 import { PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';
 import { OP } from '@rsio/protocol/wire/frames';

@@ -12,7 +12,7 @@ import { BLOCK, filled, SCRATCH, type Target } from '../base/target.ts';
 
 const SECTION = 'S11';
 
-/** A further path of the session, with REVOKE agreed. */
+/** Adds a path to the shared session. The path may send REVOKE. */
 async function agreed(target: Target): Promise<RawClient> {
   const first = await target.first();
   const path = target.keep(await RawClient.login(target.place(), target.identity(0, { features: [FEATURE.REVOKE] }), first));
@@ -30,7 +30,7 @@ async function revoked(path: RawClient): Promise<number> {
   return aux;
 }
 
-/** A case with its own handle; afterwards a revoked volume is opened again, as a client does. */
+/** Makes a case with its own handle. If the handle was revoked, the volume is opened again after the case, as a client would do. */
 function handleCase(id: string, expects: string, run: (path: RawClient, handle: number, target: Target) => Promise<void>): ServerCase {
   return serverCase(id, SECTION, expects, async (target) => {
     await target.plain();

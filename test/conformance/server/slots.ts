@@ -1,5 +1,5 @@
-// Slots and seqs (S1, S2): which request is new, a copy, stale or a protocol error, and who gets which answer. Each case uses fresh slots,
-// so that it knows their seqs.
+// Slots and seqs (S1, S2): which request is new, a copy, stale or a protocol error, and which path gets which answer. Each case uses fresh
+// slots, so that it knows the seqs of its slots.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SEQ_MODULUS } from '@rsio/protocol/link/limits';
@@ -15,7 +15,7 @@ import { BLOCK, filled, SCRATCH, type Target } from '../base/target.ts';
 interface Written {
   readonly path: RawClient;
   readonly handle: number;
-  /** A completed WRITE, of twos into SCRATCH. */
+  /** A completed WRITE that has filled SCRATCH with twos. */
   readonly request: RawRequest & { readonly slot: number };
 }
 
@@ -33,7 +33,7 @@ async function scratchHolds(path: RawClient, handle: number, byte: number): Prom
   sameBytes(`Sectors ${SCRATCH} + ${BLOCK}`, body, filled(BLOCK, byte));
 }
 
-/** A case in which a copy differs from its request: it closes the path and is not executed. */
+/** Makes a case with a copy that differs from its request. The server must close the path and not execute the copy. */
 function differing(what: string, change: (request: RawRequest) => RawRequest): ServerCase {
   const run = async (target: Target): Promise<void> => {
     const { path, handle, request } = await written(target);
@@ -60,7 +60,10 @@ function outOfRange(id: string, slotOf: (granted: number) => number): ServerCase
   });
 }
 
-/** A case in which requests with these seqs, in a slot whose last seq was 1, are dropped: no answer, no effect, and the path stays. */
+/**
+ * Makes a case with requests that have these seqs, in a slot whose last seq was 1. The server must drop them without answer and effect, and
+ * the path must stay.
+ */
 function stale(id: string, seqs: readonly number[]): ServerCase {
   const run = async (target: Target): Promise<void> => {
     const { path, handle, request } = await written(target);
@@ -72,7 +75,8 @@ function stale(id: string, seqs: readonly number[]): ServerCase {
 }
 
 /**
- * Uses a slot this many times; each request follows the answer to the one before. Makes no promise per request, because there are too many.
+ * Uses a slot this many times. Each request is sent after the answer to the previous one. There are so many requests that a promise for
+ * each would take too long.
  */
 async function inStep(path: RawClient, slot: number, times: number): Promise<void> {
   const { socket, frames } = path;
@@ -87,7 +91,7 @@ async function inStep(path: RawClient, slot: number, times: number): Promise<voi
       end();
     };
     const failed = (): void => leave(() => reject(new Error(`The path was closed at seq ${seq}`)));
-    // This listener runs after the one that decodes frames.
+    // This handler of `data` runs after the handler that decodes frames.
     const look = (): void => {
       const isAnswered = frames.some((frame) => frame.op === (OP.FLUSH | ANSWER) && frame.seq === seq % SEQ_MODULUS);
       if (!isAnswered) return;
@@ -261,7 +265,7 @@ export const SLOT_CASES: readonly ServerCase[] = [
     const seq = 1;
     path.request({ op: OP.READ, handle, slot, seq, count: BLOCK });
     equals('The status', (await path.answer(slot)).handle, 0);
-    // Ends the session, so that the next run of this case finds the slot unused.
+    // The session is ended, so that the next run of this case finds the slot unused.
     target.leave();
   }),
   serverCase('slots.wrap', 'Session, paths, slots', 'After seq 65,535 comes 0, and then 1', async (target) => {

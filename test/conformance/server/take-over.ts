@@ -1,5 +1,6 @@
-// Take-over as clients see it: the loser's handle and its requests in progress, which client resumes which hold (H2, Verifier), and
-// instances that were replaced (H4). Plain holds are in holders.ts. At the end of each case the second node holds nothing.
+// Take-overs as clients see them: the handle and the requests in progress of the client that loses the volume, which client may resume a
+// hold (H2, Verifier), and replaced instances (H4). holders.ts has the cases without take-overs. Invariant: at the end of each case, the
+// second node holds nothing.
 
 import { SESSION_SILENT_MS } from '@rsio/rssrv/volumes/limits';
 import { OP } from '@rsio/protocol/wire/frames';
@@ -14,7 +15,7 @@ import { BLOCK, filled, SCRATCH, type Target } from '../base/target.ts';
 
 const TWO = { needs: ['second node'] } as const;
 
-/** OPEN of the volume with further fields. */
+/** Makes an OPEN of the volume with these changes. */
 function asking(target: Target, changes: Partial<OpenRequest>): { readonly op: number; readonly body: Buffer } {
   return { op: OP.OPEN, body: encodeOpenRequest({ name: target.options.volumes.plain, universe: 0, readonly: false, ...changes }) };
 }
@@ -24,7 +25,7 @@ async function gets(target: Target, path: RawClient, changes: Partial<OpenReques
   return decodeOpenAnswer(body, 0, body.length);
 }
 
-/** Expects STALE for every request on the handle. */
+/** Expects that every request on the handle is answered STALE. */
 async function isRevoked(path: RawClient, handle: number): Promise<void> {
   for (const op of [OP.READ, OP.WRITE, OP.DISCARD, OP.ZERO]) {
     const body = op === OP.WRITE ? filled(BLOCK, 0xee) : undefined;

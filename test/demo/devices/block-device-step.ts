@@ -12,7 +12,7 @@ import type { Shell } from '../machine/shell.ts';
 const MIB = 1 << 20;
 /** Size of the file that is written, deleted and trimmed. */
 const LARGE_MIB = 24;
-/** Size of the copy from the start of the raw device; no volume is smaller. */
+/** Size of the copy, which is made from the beginning of the raw device. No volume is smaller. */
 const RAW_MIB = 64;
 const COLUMNS = 'NAME,SIZE,RO,LOG-SEC,PHY-SEC,DISC-GRAN';
 
@@ -114,7 +114,7 @@ export class BlockDeviceStep {
       screen.line('Skipped: fstrim, because the server cannot punch holes in its file (this needs Perl and a file system with holes)');
       return;
     }
-    // Unmounts, because deleted blocks are free only after the deletion is written.
+    // The file system is unmounted first, because deleted blocks become free only when the deletion is written.
     await this.unmount();
     await this.mount();
     const before = takenMib(file);
@@ -147,7 +147,7 @@ export class BlockDeviceStep {
   }
 }
 
-/** Whether the kernel offers discards for the device. Does not touch the device. */
+/** Whether the kernel offers discards for the device. Reads only /sys, so that the device is not touched. */
 function canDiscard(device: string): boolean {
   const queue = `/sys/block/${basename(readlinkSync(device))}/queue`;
   return Number(readFileSync(join(queue, 'discard_max_bytes'), 'utf8')) > 0;

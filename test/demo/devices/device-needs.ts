@@ -31,7 +31,7 @@ export const THIS_MACHINE: Machine = {
   knowsFileSystem: (name) => readFileSync('/proc/filesystems', 'utf8').split(/\s/).includes(name),
 };
 
-/** Why this machine cannot have block devices of the demo, as part of a sentence; null: it can. */
+/** Returns why this machine cannot have the block devices of the demo, as part of a sentence; null: it can have them. */
 export async function whyNoDevices(machine: Machine, bare: boolean): Promise<string | null> {
   if (bare) return '--bare';
   if (!machine.isRoot) return 'devices need root (sudo npm start)';
@@ -49,7 +49,7 @@ export interface FileSystemNeeds {
   readonly tools: readonly string[];
 }
 
-/** Why a file system cannot be made, mounted or checked here, as part of a sentence; null: it can. */
+/** Returns why a file system cannot be made, mounted or checked on this machine, as part of a sentence; null: all of this is possible. */
 export async function whyNoFileSystem(machine: Machine, { name, tools }: FileSystemNeeds): Promise<string | null> {
   const missing = tools.find((tool) => !machine.hasTool(tool));
   if (missing !== undefined) return missingTool(missing);

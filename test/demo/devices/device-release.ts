@@ -1,5 +1,5 @@
-// At the end of the demo: unmounts what is on its devices, and removes devices that a daemon has left behind. The order matters: file
-// systems are unmounted while a daemon still answers for their devices, and loop devices are detached while their file still has its path.
+// At the end of the demo, unmounts file systems on its devices, and removes devices that a daemon has left behind. The order matters: file
+// systems are unmounted while a daemon still answers I/O of their devices, and a loop device is detached while its file still has its path.
 // Invariants: only mounts and devices below the demo's root are touched; every command is bounded, and if one fails, the next one is tried.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
@@ -11,7 +11,8 @@ import type { Screen } from '../machine/screen.ts';
 import type { Shell } from '../machine/shell.ts';
 
 /**
- * Unmounts all file systems that are on the demo's devices or below its root. Busy ones are unmounted lazily, and their users are named.
+ * Unmounts all file systems that are on the demo's devices or below its root. If a file system is busy, it is unmounted lazily, and the
+ * processes that use it are named.
  */
 export async function releaseMounts(root: string, shell: Shell, screen: Screen): Promise<void> {
   for (const mountPoint of await mountsOn(root)) await attempt(shell, 'umount', mountPoint);
@@ -31,12 +32,12 @@ export async function releaseDevices(root: string, shell: Shell): Promise<string
   return [...loops, ...raws];
 }
 
-/** Returns what is still mounted; a folder that contains a mount must not be removed. */
+/** Returns the mount points that are left. A folder that contains a mount point must not be removed. */
 export async function stillMounted(root: string): Promise<string[]> {
   return [...(await mountsOn(root)), ...(await rawsBelow(root))];
 }
 
-/** Mount points on the demo's devices or below its root, the last one first. */
+/** Returns the mount points on the devices of the demo or below its root, the latest mount first. */
 async function mountsOn(root: string): Promise<string[]> {
   const numbers = await Promise.all((await loopsBelow(root)).map((loop) => ofBlock(loop, 'dev')));
   const mounts = (await mountTable()).filter(
@@ -54,7 +55,10 @@ async function loopsBelow(root: string): Promise<string[]> {
   return (await loopDevices()).flatMap(([file, device]) => (isBelow(root, file) ? [device] : []));
 }
 
-/** Processes with a working directory or an open file there. Reads only links in /proc, so that no mounted file system is touched. */
+/**
+ * Returns the processes that have a working directory or an open file below the mount point. Reads only links in /proc, so that no mounted
+ * file system is touched.
+ */
 function usersBelow(mountPoint: string): string[] {
   const isThere = (link: string): boolean => {
     const target = orElse('', () => readlinkSync(link));
@@ -71,7 +75,7 @@ function numbersIn(folder: string): string[] {
   return orElse([], () => readdirSync(folder)).filter((name) => /^\d+$/.test(name));
 }
 
-/** Returns `otherwise` on an error, because a process may end while it is examined. */
+/** Calls `look`, and returns `otherwise` if it throws, because a process may end while it is examined. */
 function orElse<T>(otherwise: T, look: () => T): T {
   try {
     return look();
@@ -86,6 +90,6 @@ function isBelow(root: string, file: string): boolean {
 
 async function attempt(shell: Shell, name: string, ...args: readonly string[]): Promise<void> {
   const path = findTool(name);
-  // Ignores the error, because the screen shows the output, and remaining devices are searched afterwards.
+  // An error is ignored, because the screen shows the output, and the remaining devices are listed afterwards.
   if (path !== null) await shell.tool(path, ...args).catch(() => undefined);
 }

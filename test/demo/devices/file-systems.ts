@@ -1,5 +1,5 @@
-// The file systems that the demo makes on block devices, each on a volume of its own: how to make and check one, and its minimum size.
-// Pure; block-device-step.ts runs the commands.
+// The file systems that the demo makes on block devices, each on its own volume. For each, this file has the commands that make and check
+// it, and its minimum size. Pure; block-device-step.ts runs the commands.
 
 export interface FileSystem {
   /** Name of the file system for mount and the kernel. */
@@ -19,7 +19,7 @@ export const EXT4: FileSystem = {
   check: ['e2fsck', '-f', '-n'],
 };
 
-/** mkfs.xfs makes no smaller file system. The server's file is sparse. */
+/** The size is the smallest that mkfs.xfs accepts. The file of the server is sparse. */
 export const XFS: FileSystem = {
   name: 'xfs',
   volume: 'archive',

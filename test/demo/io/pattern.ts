@@ -6,7 +6,7 @@ import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 const STAMP_BYTES = 16;
 const SALT = 0x5245_494f;
 
-/** Fills `buffer`, a whole number of sectors, as block `block` in round `round`. */
+/** Fills `buffer` with the content of block `block` in round `round`. The buffer has a whole number of sectors. */
 export function fillPattern(buffer: Buffer, block: number, round: number): void {
   const stamp = Buffer.alloc(STAMP_BYTES);
   stamp.writeUInt32BE(block, 0);

@@ -1,5 +1,5 @@
-// Writes with verification: several lanes write blocks of a volume, read each back and compare; at the end all blocks are compared once
-// more. It measures the longest time without a completed request. Invariant: no two lanes ever touch the same block.
+// I/O with verification: several lanes write blocks of a volume, read each block back and compare it. At the end, all blocks are compared
+// once more. The longest time without a completed request is measured. Invariant: no two lanes ever touch the same block.
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { NbdClient } from '../../support/io/nbd-client.ts';
@@ -19,7 +19,7 @@ export class VerifiedIo {
   readonly counts: Counts = { writes: 0, reads: 0, different: 0, errors: 0 };
   private readonly client: NbdClient;
   private readonly blocks: number;
-  /** Round in which each block was written last; 0: never. */
+  /** For each block: the round in which it was written last; 0: the block was never written. */
   private readonly rounds: Uint32Array;
   private stopping = false;
   private lastMs = 0;

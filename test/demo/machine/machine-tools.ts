@@ -1,5 +1,5 @@
-// Optional programs of the machine that the demo uses: their paths, and the Debian package of each missing one.
-// The shell runs them.
+// Optional programs of the machine that the demo uses: finds their paths, and names the Debian package of a missing program. shell.ts runs
+// them.
 
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -22,7 +22,7 @@ export function systemPath(): string {
   return [process.env['PATH'] ?? '', ...SYSTEM_FOLDERS].filter((folder) => folder !== '').join(delimiter);
 }
 
-/** Path of a program of the machine, or null. */
+/** Returns the path of a program of the machine; null: the program is missing. */
 export function findTool(name: string): string | null {
   const folders = systemPath()
     .split(delimiter)
@@ -30,7 +30,7 @@ export function findTool(name: string): string | null {
   return folders.map((folder) => join(folder, name)).find(isExecutable) ?? null;
 }
 
-/** Says that the program is missing, as part of a sentence. */
+/** Returns a part of a sentence that says that the program is missing and which package has it. */
 export function missingTool(name: string): string {
   const [debianPackage] = Object.entries(PACKAGES).find(([, tools]) => tools.includes(name)) ?? [name];
   return `no ${name} here (Debian: ${debianPackage})`;

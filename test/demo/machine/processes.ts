@@ -4,7 +4,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as after } from 'node:timers/promises';
 
-/** A daemon answers open requests and flushes before it ends; it is killed after this time. */
+/** A daemon is killed if it has not ended within this time. Before its end, it answers open requests and flushes. */
 const END_TIMEOUT_MS = 25_000;
 const KILLED_TIMEOUT_MS = 5_000;
 const POLL_MS = 20;
@@ -12,7 +12,7 @@ const POLL_MS = 20;
 interface ProcessEntry {
   readonly pid: number;
   readonly parent: number;
-  /** Start time, which with the pid identifies one process and no later one with the same pid. */
+  /** Start time of the process. Together with the pid, it distinguishes the process from a later one with the same pid. */
   readonly startTicks: string;
 }
 
@@ -56,12 +56,12 @@ function familyOf(pid: number): ProcessEntry[] {
     .filter((name) => /^\d+$/.test(name))
     .flatMap((name) => entryOf(Number(name)) ?? []);
   const family = all.filter((one) => one.pid === pid);
-  // Appends to the list during the iteration, so that children of children come last.
+  // The list grows during the iteration, so that children of children follow after all children.
   for (const member of family) family.push(...all.filter((one) => one.parent === member.pid));
   return family;
 }
 
-/** Undefined if there is no such process or if it is a zombie. */
+/** Returns the entry of a process; undefined: the process does not exist or is a zombie. */
 function entryOf(pid: number): ProcessEntry | undefined {
   let stat: string;
   try {
@@ -69,7 +69,7 @@ function entryOf(pid: number): ProcessEntry | undefined {
   } catch {
     return undefined;
   }
-  // Parses after the last bracket, because the name in brackets may contain anything.
+  // The fields are read after the last bracket, because the name of the program, in brackets, may contain brackets and blanks.
   const [state, parent, ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   if (state === 'Z' || state === 'X') return undefined;
   return { pid, parent: Number(parent), startTicks: rest[17] ?? '' };

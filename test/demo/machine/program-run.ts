@@ -6,14 +6,14 @@ import { spawn } from 'node:child_process';
 /** Time from SIGTERM to SIGKILL. */
 const KILL_AFTER_MS = 3_000;
 const GIVE_UP_AFTER_MS = 5_000;
-/** A device that hangs blocks every program that touches it, so probes are short. */
+/** Longest duration of a probe. It is short, because a device that hangs blocks every program that touches it. */
 const PROBE_TIMEOUT_MS = 10_000;
 
 export interface ProgramRun {
   readonly cwd: string;
   readonly timeoutMs: number;
   readonly env?: NodeJS.ProcessEnv;
-  /** Ends the program. */
+  /** Aborting it ends the program. */
   readonly signal?: AbortSignal | undefined;
   readonly output: (text: string) => void;
 }
@@ -23,7 +23,8 @@ export const GOOD_END = 'ended with exit code 0';
 /** Resolves with a part of a sentence that says how the program ended. Rejects if it cannot be started. */
 export function runProgram(file: string, args: readonly string[], options: ProgramRun): Promise<string> {
   const { cwd, timeoutMs, env, signal, output } = options;
-  // Detached: the terminal's Ctrl-C is for the demo alone, which then ends things in order.
+  // The program is detached from the process group, so that Ctrl-C in the terminal reaches only the demo, which then ends everything in
+  // order.
   const child = spawn(file, [...args], { cwd, detached: true, stdio: ['ignore', 'pipe', 'pipe'], env });
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', output);
   return new Promise<string>((resolve, reject) => {

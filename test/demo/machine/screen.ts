@@ -1,5 +1,5 @@
-// Prints what the user of the demo sees: numbered steps with their times, commands as typed, real output, and colour only on request. The
-// steps decide what is shown. Invariant: without colour only plain lines are written.
+// Prints everything that the user of the demo sees: numbered steps with their times, commands as a user types them, and their real output.
+// It uses colour only on request. The steps decide what is shown. Invariant: without colour only plain lines are written.
 
 const BOLD = '1';
 const DIM = '2';
@@ -29,7 +29,7 @@ export class Screen {
     this.options = options;
   }
 
-  /** Shows the heading, does the work, shows how long it took. */
+  /** Prints the heading of a step, does its work, and prints how long the work took. */
   async step<T>(title: string, work: () => Promise<T>): Promise<T> {
     this.steps += 1;
     this.line(`\n${this.paint(BOLD, `${this.steps}. ${title}`)}`);

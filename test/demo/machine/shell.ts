@@ -1,5 +1,6 @@
 // Runs commands and shows them as a user would type them, with their output as it arrives. The steps choose the commands. Invariant: an
-// abort leaves no started process behind; a daemon that is just starting comes up first, so that it can be ended properly.
+// abort leaves no started process behind. If a daemon is just starting, the abort waits until the daemon is up, so that it can be ended
+// properly.
 
 import { join } from 'node:path';
 import { RsError } from '@rsio/common/lib/errors';
@@ -10,9 +11,9 @@ const COMMAND_TIMEOUT_MS = 60_000;
 
 export interface ShellOptions {
   readonly screen: Screen;
-  /** The checkout, which contains the commands in bin/. */
+  /** Folder of the checkout, whose folder bin/ has the commands. */
   readonly repository: string;
-  /** The `--root` of all commands. */
+  /** Value of `--root` for all commands. */
   readonly root: string;
   readonly signal: AbortSignal;
   /** Limit for each command. */
@@ -24,7 +25,7 @@ type Program = 'rssrv' | 'rsiod' | 'rsconfig' | 'rsclogcat' | 'rsslogcat';
 
 interface How {
   readonly signal?: AbortSignal;
-  /** Receives the output; without it, the output is shown. */
+  /** Called with the output. Without this function, the output is shown. */
   readonly output?: (text: string) => void;
 }
 
@@ -59,7 +60,7 @@ export class Shell {
     await this.execute(lineOfTool(path, args), path, args, { signal: this.options.signal });
   }
 
-  /** As `tool`, but returns the output, and shows it only if the program fails. */
+  /** Runs a program like `tool`, but returns the output, and shows the output only if the program fails. */
   async quietTool(path: string, ...args: readonly string[]): Promise<string> {
     let said = '';
     try {
@@ -71,7 +72,7 @@ export class Shell {
     return said;
   }
 
-  /** Shows the last lines of both logs, if there are any; also after an abort. */
+  /** Shows the last lines of both logs, if the logs have lines. It also works after an abort. */
   async showLogs(lines: number): Promise<void> {
     const { repository, root } = this.options;
     for (const program of ['rsslogcat', 'rsclogcat'] as const) {

@@ -47,7 +47,7 @@ function verdict(isMet: boolean): string {
   return isMet ? 'met' : 'MISSED';
 }
 
-/** One row for each timing. Only the part of a gap beyond the bound counts. */
+/** Makes one row for each timing. Only the part of a gap that exceeds the bound of the timing counts. */
 function powerRows(results: ReadonlyMap<Timing, readonly Outage[]>): string[][] {
   return [...results].map(([timing, runs]) => {
     const beyond = (value: (run: Outage) => number): number[] => runs.map((run) => Math.max(0, value(run) - boundMs(timing)));
@@ -116,7 +116,7 @@ function resyncRow(what: string, { bytes, seconds, applicationBytes, share, p99M
 
 async function measureOutages(play: (timing: Timing, server: number) => Promise<Outage>, runs: number): Promise<Map<Timing, Outage[]>> {
   const results = new Map(TIMINGS.map((timing) => [timing, [] as Outage[]]));
-  // Runs timings round by round, so that other programs on the machine disturb all of them equally.
+  // Each round has one run of every timing, so that other programs on the machine disturb all timings equally.
   for (let run = 0; run < runs; run++) for (const [timing, list] of results) list.push(await play(timing, run % SERVERS));
   return results;
 }
@@ -127,7 +127,7 @@ const GAPS = ['reads: median, worst', 'writes: median, worst'];
 interface Part {
   readonly title: string;
   readonly headings: readonly string[];
-  /** The rows, and the figures for --json. */
+  /** Measures, and returns the rows of the table and the figures for --json. */
   measure(): Promise<{ readonly rows: readonly (readonly string[])[]; readonly figures: unknown; readonly errors: number }>;
 }
 

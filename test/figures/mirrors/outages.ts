@@ -9,18 +9,20 @@ const SIZE = 64 * MIB;
 const WARM_UP_MS = 1_500;
 const BEFORE_MS = 1_000;
 const AFTER_BOUND_MS = 1_500;
-/** Time after the return of a server, in which a replica may still be removed. */
+/** The load continues for this time after the return of a server, because the mirror may remove a replica even after the return. */
 const AFTER_RETURN_MS = 3_000;
 const AWAY_MS = 1_000;
-/** Duration of the load before the server is killed, so that there are regions that the copier clears lazily. */
+/**
+ * Duration of the load before the server is killed. It is so long that some regions wait for the copier, which clears their bits lazily.
+ */
 const HISTORY_MS = 12_000;
 
 export interface Outage {
   readonly readGapMs: number;
   readonly writeGapMs: number;
-  /** Longest gap of both loads before the fault. */
+  /** The longest gap of reads or writes before the fault. */
   readonly beforeMs: number;
-  /** Longest time in which a load process did not run. */
+  /** Longest time for which a process of the load did not run. */
   readonly ownStallMs: number;
   readonly errors: number;
   readonly firstError: string | null;
@@ -92,11 +94,11 @@ export interface Copied {
   readonly errors: number;
 }
 
-/** The bytes that the client sends to a server which returns after 1 s; nothing is written from its return on. */
+/** Measures how many bytes the client sends to a server that returns after 1 s. From the return on, no application writes. */
 export function copied(timing: Timing, { shape, hasHistory }: Pattern, server: number): Promise<Copied> {
   return MirrorScene.with({ timing, sizeBytes: COPIED_SIZE }, async (scene) => {
     await scene.fill(COPIED_SIZE);
-    // Waits until the copier has cleared the intent maps.
+    // After this time, the copier has cleared the intent maps.
     await sleep(HISTORY_MS);
     const before = hasHistory ? await scene.load(shape) : null;
     if (before !== null) await sleep(HISTORY_MS);

@@ -1,6 +1,6 @@
 // The rate at which a replica is copied over a link of 1 Gbit/s of which an application uses half, and the latency of the application.
-// Pools are on a disk. The application is fio with random writes at a fixed rate, which go to both servers, so that they compete with the
-// copy for the link to the replica that returns.
+// Pools are on a disk. The application is fio with random writes at a fixed rate. The writes go to both servers, and therefore compete with
+// the copy for the link to the replica that returns.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fioJob, type FioSide } from '../../support/io/fio-figures.ts';
@@ -21,12 +21,12 @@ const REPLICA = 1;
 export interface Resync {
   readonly bytes: number;
   readonly seconds: number;
-  /** Bytes per second of the application during the copy. */
+  /** Bytes per second that the application writes during the copy. */
   readonly applicationBytes: number;
   /** Share of the remaining bandwidth that the copy uses. */
   readonly share: number;
   readonly p99Ms: number;
-  /** p99 latency of the same load without a copy. */
+  /** 99th percentile of the latency of the same load without a copy. */
   readonly aloneP99Ms: number;
   readonly sentBytes: number;
 }
@@ -51,7 +51,7 @@ export async function resync(folder: string, sizeBytes: number, applicationShare
     const sentBytes = (await scene.sentTo(REPLICA)) - sent;
     const busy = await during?.end();
     await sleep(QUIET_MS);
-    // The same load without a copy: both replicas are in sync.
+    // Now the same load runs without a copy, because both replicas are in sync.
     const after = rate === 0 ? null : startApplication(nbd, sizeBytes, rate);
     await sleep(after === null ? 0 : ALONE_MS);
     const alone = await after?.end();

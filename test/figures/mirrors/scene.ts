@@ -1,5 +1,5 @@
-// A mirror on machines of a netlab with one link of 1 Gbit/s to each server, and a load of reads and one of writes on different halves of
-// the volume, each in a process of its own. Other files of this folder make the faults.
+// A mirror on machines of a netlab with one link of 1 Gbit/s to each server, a load of reads, and a load of writes. The loads use different
+// halves of the volume, and each runs in its own process. Other files of this folder make the faults.
 
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -21,7 +21,7 @@ const BLOCK_BYTES = 8 * 1024;
 const DEPTH = 16;
 const FILL_DEPTH = 8;
 
-/** Times in the client's configuration, in ms. */
+/** The times of the client's configuration that decide how soon a mirror continues, in ms. */
 export interface Timing {
   readonly heartbeatMs: number;
   readonly suspectMs: number;

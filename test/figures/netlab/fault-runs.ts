@@ -1,6 +1,6 @@
-// The effect on I/O of each fault of one of two links: compared 8 KiB reads and writes, 32 in flight; the longest pause of all I/O, and the
-// slowest single request. Every run has a client that has seen no fault before. The faults are in link-faults.ts. Invariant: a run counts
-// from before the fault until it is over, including requests that still wait then.
+// Measures the effect of each fault of one of two links: the longest pause of all I/O, and the slowest single request. The load has 32
+// verified reads and writes of 8 KiB in flight. Every run has a client that has seen no fault before. link-faults.ts has the faults.
+// Invariant: the figures cover the whole fault, including requests that still wait at its end.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LinkFault } from '../../support/netlab/link-faults.ts';
@@ -19,7 +19,7 @@ const BACK_MS = 20_000;
 export interface FaultRun {
   readonly before: LoadReport;
   readonly during: LoadReport;
-  /** Errors of the whole run, read after the load has ended. */
+  /** Number of errors in the whole run, read after the load has ended. */
   readonly errors: number;
   readonly firstError: string | null;
   /** Time in ms from the end of the fault until all paths are up; null: longer than BACK_MS. */

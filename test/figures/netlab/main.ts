@@ -1,5 +1,5 @@
-// `npm run lab`: several links between a client and a server in network namespaces of their own, with faults; the results beside the goals.
-// The other files of this folder measure. Invariant: nothing is left behind, and the output names the parts that could not run.
+// `npm run lab`: measures several links between a client and a server in network namespaces, with faults, and prints the results beside the
+// goals. The other files of this folder measure. Invariant: nothing is left behind, and the output names the parts that could not run.
 
 import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
@@ -57,7 +57,7 @@ function isThere(program: string, debianPackage: string, what: string): boolean 
   return false;
 }
 
-/** Runs faults round by round, so that other programs on the machine disturb all of them equally. */
+/** Measures all faults. Each round has one run of every fault, so that other programs on the machine disturb all faults equally. */
 async function faults(options: Options): Promise<FaultFigures[]> {
   const wanted = LINK_FAULTS.filter(({ name }) => isWanted(options, 'faults', name));
   const results = new Map(wanted.map((fault) => [fault, [] as FaultRun[]]));

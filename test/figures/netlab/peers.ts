@@ -1,6 +1,6 @@
-// Other ways to use several links, measured on the same links with the same load: NBD to one address, NBD spread over all addresses by its
-// client, MPTCP below one NBD connection. The set-up follows their documentation. Invariant: a peer that cannot run on this machine is
-// named with the reason.
+// Other ways to use several links, measured on the same links with the same load: NBD to one address, NBD whose client uses all addresses,
+// and one NBD connection over MPTCP. Each is set up as its documentation says. Invariant: a peer that cannot run on this machine is named
+// with the reason.
 
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -34,7 +34,7 @@ const PORT = 10_809;
 const UP_MS = 10_000;
 const WARM_UP_MS = 2_000;
 const FAULT_MS = 4_000;
-/** Longer than the netlab runs, so that a forgotten server ends. */
+/** A server ends after this time, even if it was forgotten. It is longer than the netlab runs. */
 const SERVER_MS = 600_000;
 const SOCKET_FD = 9;
 const HELPERS = fileURLToPath(new URL('helpers/', import.meta.url));
@@ -123,7 +123,7 @@ async function measure(netlab: Netlab, peer: string, { what, rates, shape, fault
   }
 }
 
-/** The server announces its other addresses, and the client connects to each. */
+/** Configures MPTCP so that the server announces its other addresses and the client connects to each of them. */
 async function joinAddresses({ client, server, links }: ShapedLinks): Promise<void> {
   for (const machine of [client, server]) await machine.ip('mptcp', 'limits', 'set', 'subflows', '8', 'add_addr_accepted', '8');
   for (const { serverAddress, device } of links.slice(1)) {

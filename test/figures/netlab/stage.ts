@@ -1,5 +1,5 @@
-// The scene of the netlab: shaped links, a server with a memory volume, a client, a load on the client's NBD socket, and time windows with
-// figures of I/O, links and processors. Other files of this folder have faults, goals and tables.
+// The scene of the netlab: shaped links, a server with a memory volume, a client, a load on the client's NBD socket, and figures of I/O,
+// links and processors for a period of time. Other files of this folder have faults, goals and tables.
 
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -16,7 +16,7 @@ export const MEBIBYTE = 1024 * 1024;
 export const VOLUME_BYTES = 256 * MEBIBYTE;
 const EXPORT = 'osl/oracle';
 const NODE = 'big-2';
-/** Columns of /proc/net/dev. */
+/** Indices of the columns of /proc/net/dev. */
 const RECEIVED_BYTES = 0;
 const SENT_BYTES = 8;
 
@@ -25,10 +25,10 @@ export interface LinkBytes {
   readonly toClient: number;
 }
 
-/** Figures of one time window; cores: seconds of processor time per second. */
+/** Figures of one period of time. A figure in cores is seconds of processor time per second. */
 export interface Stretch {
   readonly load: LoadReport;
-  /** Bytes by link, as the client's cards count them. */
+  /** For each link: its bytes, as the client's card counts them. */
   readonly links: readonly LinkBytes[];
   readonly clientCores: number;
   readonly serverCores: number;
@@ -59,7 +59,7 @@ export function rate({ load }: Stretch): number {
 
 /** Figures of a load for `ms` from now on. */
 export async function stretch({ links }: ShapedLinks, load: LoadClient, processes: Processes, ms: number): Promise<Stretch> {
-  // Reads /proc right after the load's sample; a command would be late on a busy machine.
+  // /proc is read directly after the figures of the load. A command that reads it would be late on a busy machine.
   await load.take();
   const first = sample(links, processes);
   await sleep(ms);
@@ -82,7 +82,7 @@ function sample(links: readonly Link[], processes: Processes): Sample {
   };
 }
 
-/** Counters of the cards in the network namespace of this process, since the cards were made. */
+/** Reads the byte counters of the cards in the network namespace of this process. They count from the making of the cards. */
 function cardBytes(pid: number, devices: readonly string[]): LinkBytes[] {
   const lines = readFileSync(`/proc/${pid}/net/dev`, 'latin1').split('\n');
   return devices.map((device) => {
@@ -148,7 +148,7 @@ export class Stage {
     return report;
   }
 
-  /** As `end`, but does not wait for answers to the load. */
+  /** Ends load and client like `end`, but does not wait for the answers to requests in flight. */
   async drop(): Promise<void> {
     await this.load?.close();
     this.load = null;

@@ -1,6 +1,6 @@
-// The combined throughput of several links: sequential and random I/O over 1 to 8 of them, links of different rates, one that loses frames,
-// one that flaps. Each measurement is a row with its goal and with the load of the processors, which shows whether the machine was the
-// limit.
+// The combined throughput of several links: sequential and random I/O over 1 to 8 links, links of different rates, a link that loses
+// frames, and a link that flaps. Each measurement is a row with its goal, and with the load of the processors, which shows whether the
+// machine was the limit.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { linkFault } from '../../support/netlab/link-faults.ts';
@@ -11,7 +11,7 @@ import { goodputBytes } from '../../support/netlab/shaper.ts';
 import { MEBIBYTE, rate, Stage, type Stretch, VOLUME_BYTES } from './stage.ts';
 import { megabytes, table } from './table.ts';
 
-/** Throughput of one link of 1 Gbit/s in the goals. */
+/** The goals expect this throughput of one link of 1 Gbit/s, in bytes per second. */
 const LINK_BYTES = 117e6;
 const WARM_UP_MS = 2_000;
 const FLAPPING_SECONDS = 60;
@@ -20,7 +20,7 @@ export interface ThroughputRow {
   readonly name: string;
   readonly what: string;
   readonly bytesPerSecond: number;
-  /** Goal in bytes per second; null: none. */
+  /** Goal in bytes per second; null: the row has no goal. */
   readonly goal: number | null;
   readonly note: string;
   readonly isGood: boolean;
@@ -52,7 +52,7 @@ function gigabits(count: number): number[] {
   return Array.from({ length: count }, () => GIGABIT);
 }
 
-/** Measures one load over links of these rates, after a preparation of the links. */
+/** Makes links of these rates, prepares them, and measures one load over them. */
 async function carried(
   netlab: Netlab,
   rates: readonly number[],

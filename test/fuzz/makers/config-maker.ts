@@ -1,4 +1,4 @@
-// Texts of the two configuration files, from a seed: valid ones, and ones with a small mistake in a line or a byte. Keys, types and
+// Makes texts of the two configuration files from a seed: valid texts, and texts with a small mistake in a line or a byte. Keys, types and
 // sections come from the schema, so that a new key is tested at once.
 
 import type { FileSchema } from '@rsio/common/config/schema/entries';
@@ -6,12 +6,12 @@ import { type ConfigFileName, SCHEMA } from '@rsio/common/config/schema/schema';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { mutated, reordered } from './mutator.ts';
 
-/** Value of every secret key; no message may repeat it. */
+/** The value of every secret key. A message must never contain it. */
 export const SECRET = 'Zq7sEcReTzQ7keykey';
 
 const SECRET_KEYS = new Set(['nodekey', 'serverkey', 'namespacekey']);
 
-/** Valid values by key; other keys get their default. */
+/** For each key: valid values. Keys that are missing here get their default. */
 const VALUES: Readonly<Record<string, readonly string[]>> = {
   protocol: ['tcp'],
   port: ['5000', '1', '65535'],
@@ -43,12 +43,12 @@ const ODD_LINES = [
   '[server ..]',
 ];
 
-/** The default of a key in the first section that has it; in another section the key may have another default. */
+/** Returns the default of a key in the first section type that has the key. In another section the key may have another default. */
 function defaultOf(schema: FileSchema, key: string): string | null {
   return Object.values(schema).flatMap(({ keys }) => keys[key]?.default ?? [])[0] ?? null;
 }
 
-/** `count`: number of the section, for values that must be unique. */
+/** Chooses a value for a key. `count`: number of the section, which makes values unique where they must be. */
 function valueOf(random: SeededRandom, type: string, key: string, count: number, usual: string | null): string {
   if (SECRET_KEYS.has(key)) return random.chance(0.97) ? SECRET : `${SECRET} \u00fc`;
   if (random.chance(0.01)) return random.pick(ANY_VALUES);
@@ -71,7 +71,7 @@ function valueOf(random: SeededRandom, type: string, key: string, count: number,
   }
 }
 
-/** Returns keys that fit together; for example, a volume of a server has a path or a size. */
+/** Chooses keys that fit together. For example, a volume of a server has either a path or only a size. */
 function keysOf(random: SeededRandom, file: ConfigFileName, type: string, all: readonly string[]): readonly string[] {
   if (file !== 'rssrvcfg' || type !== 'volume') return all;
   return random.chance(0.97) ? all.filter((key) => key !== 'type') : all;

@@ -1,5 +1,5 @@
-// Well-formed frames from a seed: any op of the table, with fields at the edges of their ranges. Targets decide whether a frame is
-// permitted where it arrives.
+// Makes well-formed frames from a seed, with all ops of the table and with fields at the edges of their ranges. The targets know whether a
+// frame is permitted at the moment when it arrives.
 
 import { crc32 } from 'node:zlib';
 import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -9,7 +9,7 @@ import { ANSWER, type FrameEntry, FRAMES } from '@rsio/protocol/wire/frames';
 import { type Header, writeIoHeader, writeMessageHeader } from '@rsio/protocol/wire/header';
 import { edge, MESSAGE_KINDS, messageBytes } from './message-maker.ts';
 
-/** Headers may claim longer bodies, whose content would test nothing. */
+/** Bodies usually have at most this many sectors. The content of longer bodies would test nothing more. */
 const BODY_USUAL_MAX_SECTORS = 12;
 const BODIES = Buffer.alloc(BODY_MAX_BYTES, 'some text that does not repeat at a power of two');
 
@@ -19,7 +19,7 @@ function crcOf(bytes: Buffer): Buffer {
   return crc;
 }
 
-/** Encodes header and body unchanged; `digest`: a CRC-32 follows each of them. */
+/** Encodes header and body unchanged. `digest`: whether a CRC-32 follows each of the two. */
 export function frameBytes(op: number, fields: Partial<Header>, shape: FrameEntry['shape'], body: Buffer, digest = false): Buffer {
   const { flags = 0, handle = 0, slot = 0, seq = 0, lba = 0, count = 0, aux = 0 } = fields;
   const header = Buffer.alloc(HEADER_BYTES);
@@ -29,7 +29,7 @@ export function frameBytes(op: number, fields: Partial<Header>, shape: FrameEntr
   return Buffer.concat([header, crcOf(header), body, body.length === 0 ? body : crcOf(body)]);
 }
 
-/** Data of `sectors` sectors, as a view of a shared buffer. */
+/** Returns data of `sectors` sectors. It is a view of a buffer that all frames share. */
 export function dataOf(sectors: number): Buffer {
   return BODIES.subarray(0, sectors * SECTOR_BYTES);
 }

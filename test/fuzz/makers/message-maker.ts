@@ -1,5 +1,5 @@
-// Well-formed messages of every kind from a seed, with values at the edges of their ranges, and the table of codecs from which targets
-// choose. For the frame around them see frame-maker.ts.
+// Makes well-formed messages of every kind from a seed, with values at the edges of their ranges. Also has the table of codecs from which
+// targets choose. frame-maker.ts makes the frame around a message.
 
 import { NAME_MAX_BYTES, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import {
@@ -32,13 +32,13 @@ import { TAKE } from '@rsio/protocol/wire/messages';
 
 type Random = SeededRandom;
 
-/** A whole number from `min` to `max`, often `min` or `max` itself. */
+/** Draws a whole number from `min` to `max`, often `min` or `max` itself. */
 export function edge(random: Random, min: number, max: number): number {
   const kind = random.int(0, 3);
   return kind === 0 ? min : kind === 1 ? max : kind === 2 ? Math.min(max, min + random.int(0, 300)) : random.int(min, max);
 }
 
-/** Makes a list; only seldom as long as permitted. */
+/** Makes a list, which is seldom as long as permitted. */
 export function some<T>(random: Random, max: number, make: () => T, min = 0): T[] {
   const count = random.chance(0.03) ? max : Math.min(max, min + random.int(0, 3));
   return Array.from({ length: count }, make);
@@ -291,7 +291,7 @@ export const MESSAGE_KINDS: readonly MessageKind[] = [
   })),
 ];
 
-/** Bytes of a message of this kind, at most as long as a frame permits. */
+/** Makes the bytes of a message of this kind. They are at most as long as a frame permits. */
 export function messageBytes(random: Random, made: MessageKind): Buffer {
   const body = made.encode(made.make(random) as never);
   return body.length <= MESSAGE_MAX_BYTES ? body : body.subarray(0, MESSAGE_MAX_BYTES);

@@ -1,11 +1,11 @@
-// Mutates valid inputs: bit flips, wrong lengths, splices, duplicates, cuts, re-orderings. The randomness is seeded. Targets make the valid
-// inputs. Invariant: the given input never changes, and the result is bounded.
+// Mutates valid inputs: flips bits, makes lengths wrong, and splices, duplicates, cuts and re-orders parts. A seed determines the
+// mutations. The targets make the valid inputs. Invariant: the given input never changes, and the result is bounded.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 
 /** Longest input after doubling and splicing. */
 const INPUT_MAX_BYTES = 256 * 1024;
-/** Numbers at which counters or lengths may overflow. */
+/** Numbers near which counters or lengths may overflow. */
 const EDGES = [
   0, 1, 2, 7, 8, 15, 16, 31, 32, 63, 64, 127, 128, 255, 256, 511, 512, 1023, 2047, 2048, 2049, 4095, 4096, 32767, 32768, 65535,
 ];
@@ -31,7 +31,7 @@ function range(random: SeededRandom, bytes: Buffer): [start: number, end: number
 const CHANGES: readonly Change[] = [
   // changes a bit
   (random, bytes) => changed(bytes, (copy) => (copy[place(random, copy)]! ^= 1 << random.int(0, 7))),
-  // a byte
+  // changes a byte
   (random, bytes) => changed(bytes, (copy) => (copy[place(random, copy)] = random.pick(EDGES))),
   // writes wrong values of two or four bytes
   (random, bytes) => (bytes.length < 2 ? bytes : changed(bytes, (copy) => copy.writeUInt16BE(random.pick(EDGES), place(random, copy, 2)))),
@@ -61,14 +61,14 @@ const CHANGES: readonly Change[] = [
   },
 ];
 
-/** `bytes` with one to `most` changes. */
+/** Returns a copy of `bytes` with one to `most` changes. */
 export function mutated(random: SeededRandom, bytes: Buffer, most = 4): Buffer {
   let result = bytes;
   for (let left = random.int(1, most); left > 0 && result.length > 0; left--) result = random.pick(CHANGES)(random, result);
   return result.subarray(0, INPUT_MAX_BYTES);
 }
 
-/** The items in another order; some are repeated, left out or replaced by `others`. */
+/** Returns the items in another order. Some items are repeated, left out or replaced by `others`. */
 export function reordered<T>(random: SeededRandom, items: readonly T[], others: () => T): T[] {
   const result = [...items];
   for (let left = random.int(1, 4); left > 0 && result.length > 0; left--) {

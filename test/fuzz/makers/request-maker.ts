@@ -1,5 +1,5 @@
-// Requests as a client sends them on one path, from a seed: open handles, slots with their next seq, sometimes a copy or a wrong value. The
-// targets judge what happens to them.
+// Makes the requests of a client on one path from a seed. They use open handles and slots with the right next seq; some are copies or have
+// a wrong value. The targets judge the effects.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { FLAG, FRAMES, OP } from '@rsio/protocol/wire/frames';
@@ -16,7 +16,7 @@ import { encodeVoteClaim, encodeVoteFound, encodeVotePlace, encodeVoteRecord, en
 import { anyFrame, dataOf, frameBytes } from './frame-maker.ts';
 
 const SLOTS_USED = 12;
-/** More READs of the largest size than fit in the window, each in a slot of its own. */
+/** A storm has more READs of the largest size than fit in the window. Each READ has its own slot. */
 const STORM = { READS: 64, FIRST_SLOT: 100, SECTORS: 2048 } as const;
 const EMPTY = Buffer.alloc(0);
 
@@ -27,7 +27,7 @@ export class RequestMaker {
   private readonly made: Buffer[] = [];
   private handles = 0;
 
-  /** `volumes`: names to open. */
+  /** `volumes`: names of the volumes that the requests open. */
   constructor(random: SeededRandom, volumes: readonly string[]) {
     this.random = random;
     this.volumes = volumes;
@@ -38,7 +38,7 @@ export class RequestMaker {
     return this.slotted(OP.OPEN, {}, encodeOpenRequest({ name, universe: 0, readonly: this.random.chance(0.2) }));
   }
 
-  /** More READs at once than the window allows. */
+  /** Returns more READs at once than the window permits. */
   storm(): Buffer {
     const fields = (slot: number) => ({ handle: 1, slot, seq: 1, lba: 0, count: STORM.SECTORS });
     const reads = Array.from({ length: STORM.READS }, (_, index) => frameBytes(OP.READ, fields(STORM.FIRST_SLOT + index), 'io', EMPTY));

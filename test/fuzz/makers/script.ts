@@ -1,5 +1,5 @@
-// Inputs of targets that need more than one stream of bytes: a list of steps, each with a kind, a number and bytes. Any bytes are a valid
-// script, so that mutations need no care. The target gives each kind its meaning.
+// Inputs of targets that need more than one stream of bytes: a list of steps, each with a kind, a number and bytes. Each sequence of bytes
+// is a valid script, so that mutations need not keep a form. The target gives each kind its meaning.
 //
 //   kind (u8) | argument (u8) | length (u16) | length bytes, or what is left
 
@@ -14,7 +14,7 @@ export interface Step {
 
 const HEAD_BYTES = 4;
 const STEP_MAX_BYTES = 0xffff;
-/** Later steps are ignored, because a run must end. */
+/** A script runs at most this many steps, because a run must end. */
 const STEPS_MAX = 400;
 const NOTHING = Buffer.alloc(0);
 
@@ -41,12 +41,12 @@ export function readScript(input: Buffer): Step[] {
   return steps;
 }
 
-/** Pieces for the minimiser, which leaves out whole steps. */
+/** Splits a script for the minimiser, which leaves out whole steps. */
 export function scriptPieces(input: Buffer): Buffer[] {
   return readScript(input).map(encodeStep);
 }
 
-/** Encodes valid steps, unchanged or with mutations of their bytes, of their order, or of the whole script. */
+/** Encodes valid steps as a script. Sometimes the bytes or the order of the steps, or the whole script, are mutated. */
 export function mutatedScript(random: SeededRandom, steps: readonly Step[], others: () => Step): Buffer {
   const way = random.int(0, 9);
   if (way < 3) return encodeScript(steps);

@@ -1,5 +1,5 @@
-// The work of a well-behaved client: several programs that write and read back over rsiod's NBD socket, each in a region of its own,
-// without pause. It counts operations and errors. The caller starts the daemons and sets the duration.
+// The work of a well-behaved client: several programs write and read back over rsiod's NBD socket without pause, each in its own region. It
+// counts operations and keeps the first error. The caller starts the daemons and sets the duration.
 
 import { NbdIo } from '../../support/io/nbd-io.ts';
 
@@ -9,7 +9,7 @@ const REGION_PIECES = 16;
 
 export interface GoodSums {
   pieces: number;
-  /** The first error or difference. */
+  /** The first error or difference; null: there was none. */
   error: string | null;
   slowestMs: number;
 }
@@ -25,13 +25,13 @@ export class GoodLoad {
     this.running = Promise.all(programs.map((program, index) => this.work(program, index)));
   }
 
-  /** `volume`: of 4 MiB at least. */
+  /** Begins the work. `volume`: name of a volume of at least 4 MiB. */
   static async begin(nbdSocket: string, volume: string): Promise<GoodLoad> {
     const programs = await Promise.all(Array.from({ length: PROGRAMS }, () => NbdIo.open(nbdSocket, volume)));
     return new GoodLoad(programs);
   }
 
-  /** The I/O since the last call. */
+  /** Returns the sums of the I/O since the last call. */
   take(): GoodSums {
     const taken = this.sums;
     this.sums = { pieces: 0, error: null, slowestMs: 0 };

@@ -20,12 +20,15 @@ const HOSTILE_MS = 3000;
 const FEW_PER_SECOND = 50;
 const LOOK_MS = 200;
 const PATIENCE_MS = 60_000;
-/** Growth of the resident memory after the warm-up. */
+/** The resident memory of a process may grow by at most this much after the warm-up. */
 const GROWTH_MAX_BYTES = 64 * MIB;
-/** Connections beyond the bound: refused ones that are being closed, and those accepted in one event-loop turn. */
+/**
+ * The listener may have this many more descriptors than its bounds say: connections that are refused and not yet closed, and connections
+ * that it has just accepted in one event-loop turn.
+ */
 const REFUSED_SLACK = 128;
 const HOLDS_MAX = 5;
-/** Longer than an unproven peer may take for its proof, and than a probe may last. */
+/** Longest wait until all descriptors are closed. It is longer than an unproven connection or a probe may last. */
 const CALM_MS = 15_000;
 
 let scene: PeersScene;
@@ -50,14 +53,14 @@ function larger(left: Held, right: Held): Held {
   };
 }
 
-/** Attacks for a time, and returns the largest resources in this time. */
+/** Attacks for this time. Returns the most resources that the server's processes used. */
 async function attack(forMs: number): Promise<Most> {
   const peers = new HostilePeers(scene.target);
   const { listener, worker } = scene.servers;
   let most = [heldBy(listener), heldBy(worker)] as const;
   await peers.start(PER_SECOND);
   const endMs = performance.now() + forMs;
-  // Continues on a slow machine until there were enough connections and one has got past its proof.
+  // On a slow machine, the attack continues until there were enough connections and a peer has got past its proof.
   const areMany = (): boolean => peers.counts.connections > PER_SECOND;
   const isIn = (): boolean => areMany() && peers.counts.challenged > 0 && peers.counts.welcomed > 0;
   while (performance.now() < endMs || (!isIn() && performance.now() < endMs + PATIENCE_MS)) {
@@ -68,7 +71,7 @@ async function attack(forMs: number): Promise<Most> {
   return { counts: await peers.stop(), listener: most[0], worker: most[1] };
 }
 
-/** Waits until the processes have only these open descriptors, as before the attack. */
+/** Waits until the processes have only as many open descriptors as before the attack. */
 async function calm(descriptors: { listener: number; worker: number }): Promise<void> {
   const { listener, worker } = scene.servers;
   const isCalm = (): boolean => heldBy(listener).descriptors <= descriptors.listener && heldBy(worker).descriptors <= descriptors.worker;
@@ -85,7 +88,7 @@ async function newClientIsServed(): Promise<void> {
 
 it('a good client gets no error, memory and descriptors are bounded, and every hostile connection is closed again', async () => {
   const { listener, worker } = scene.servers;
-  // Warms up first, because the insider's session keeps a process and a channel for a while.
+  // The first attack only warms up, because the session of the insider keeps a process and a channel for a while.
   await attack(WARM_UP_MS);
   await waitFor(() => heldBy(listener).descriptors < UNPROVEN_MAX / 2, CALM_MS, 'The warm-up is over');
   await sleep(LOOK_MS);
@@ -96,7 +99,7 @@ it('a good client gets no error, memory and descriptors are bounded, and every h
   expect(good).toMatchObject({ error: null });
   expect(good.pieces).toBeGreaterThan(0);
   expect(most.counts.connections).toBeGreaterThan(PER_SECOND);
-  // Some peers get past the proof.
+  // The attack must have contained peers that got a CHALLENGE.
   expect(most.counts.challenged).toBeGreaterThan(0);
   expect(most.counts.welcomed).toBeGreaterThan(0);
   expect(most.listener.residentBytes - before.listener.residentBytes).toBeLessThan(GROWTH_MAX_BYTES);
@@ -111,13 +114,13 @@ it('a good client gets no error, memory and descriptors are bounded, and every h
 });
 
 it('peers on many addresses that fill every slot before the proof lock no client out', async () => {
-  // Tries again, because on a slow machine the first connections may time out before all slots are held.
+  // Several attempts are needed, because on a slow machine the first connections may time out before all slots are held.
   let heldMs = Number.POSITIVE_INFINITY;
   for (let time = 0; heldMs > PROOF_TIMEOUT_MS && time < HOLDS_MAX; time++) heldMs = await placesHeld();
   expect(heldMs).toBeLessThan(PROOF_TIMEOUT_MS);
 });
 
-/** Holds every connection slot while a new client is served. Returns how long that took, in ms. */
+/** Holds every place for unproven connections while a new client connects. Returns for how long the places were held, in ms. */
 async function placesHeld(): Promise<number> {
   const { server } = scene.target;
   const { listener } = scene.servers;

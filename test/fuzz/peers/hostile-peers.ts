@@ -1,5 +1,6 @@
-// Hostile peers against a server's port: a fixed number of connections per second from many addresses, each with one kind of misbehaviour,
-// and datagrams. The callers judge. Invariant: what a peer holds is bounded, and after `stop` it holds nothing.
+// Hostile peers against a server's port: they make a fixed number of connections per second from many addresses, each with one kind of
+// misbehaviour, and send datagrams. The callers judge the effects. Invariant: the peers hold a bounded number of connections, and after
+// `stop` none.
 
 import { randomBytes, randomInt } from 'node:crypto';
 import dgram from 'node:dgram';
@@ -16,21 +17,24 @@ export interface HostileTarget {
   readonly namespaceid: number;
   /** Addresses of 127/8 from which the peers connect. */
   readonly from: readonly string[];
-  /** A node that may log in, for peers that prove themselves. */
+  /** A node that may log in. Peers that prove themselves use it. */
   readonly node: string;
   readonly nodekey: string;
 }
 
-/** Number of peers by result. */
+/** Numbers of peers, by their results. */
 export interface HostileCounts {
   connections: number;
   datagrams: number;
   failed: number;
   readonly byKind: Record<string, number>;
-  /** Peers with a whole handshake: number that got a CHALLENGE, and number of those with a key that got a WELCOME. */
+  /**
+   * `challenged`: number of peers that got a CHALLENGE in a whole handshake. `welcomed`: number of peers with the right key that got a
+   * WELCOME.
+   */
   challenged: number;
   welcomed: number;
-  /** Longest wait until the kernel reports a connection as established, ms. */
+  /** Longest time in ms until the kernel reported a connection as established. */
   slowestConnectMs: number;
 }
 
@@ -38,18 +42,18 @@ const TICK_MS = 20;
 const MS_PER_SECOND = 1000;
 const LOGIN_MS = 5000;
 /**
- * Number of addresses for wrong proofs, which the server soon refuses at once, and for peers with a key. No other peer uses these, so that
- * their handshakes succeed.
+ * GUESSERS: number of addresses for wrong proofs; the server soon refuses these addresses at once. INSIDERS: number of addresses for peers
+ * with the right key. No other peers use them, so that the handshakes from them succeed.
  */
 const GUESSERS = 4;
 const INSIDERS = 4;
-/** Most connections held open at the same time; further peers close theirs at once. */
+/** The peers hold at most this many connections open. Beyond that, a peer closes its connection at once. */
 const HELD_MAX = 600;
 const DATAGRAMS_PER_CONNECTION = 1;
 
 type Kind = 'look-in' | 'silence' | 'garbage' | 'half-hello' | 'hello-storm' | 'wrong-proof' | 'proven-garbage' | 'probe-held';
 
-/** Kinds with their number per hundred connections. */
+/** Kinds of misbehaviour, each with its number per hundred connections. */
 const SHARES: readonly (readonly [Kind, number])[] = [
   ['look-in', 35],
   ['silence', 10],
@@ -68,11 +72,11 @@ export class HostilePeers {
   private readonly sockets = new Set<net.Socket>();
   private readonly udp: dgram.Socket[] = [];
   private timer: NodeJS.Timeout | null = null;
-  /** New connections per second; may be changed while it runs. */
+  /** Number of new connections per second. It may be changed while the peers run. */
   perSecond = 0;
   private owed = 0;
   private lastMs = 0;
-  /** Client whose session proven peers join. */
+  /** Client whose session the peers with the right key join. */
   private insider: RawClient | null = null;
 
   constructor(target: HostileTarget) {
@@ -85,7 +89,7 @@ export class HostilePeers {
 
   async start(perSecond: number): Promise<void> {
     const { from, node, nodekey, namespaceid } = this.target;
-    // An earlier attack may have left the server without a place for unproven connections.
+    // The login is repeated, because an earlier attack may still hold all places for unproven connections.
     this.insider = await waitFor(
       () => RawClient.login(this.target.server, { node, nodekey, namespaceid }),
       LOGIN_MS,
@@ -102,7 +106,7 @@ export class HostilePeers {
     this.timer = setInterval(() => this.tick(), TICK_MS);
   }
 
-  /** Resolves when all connections of the peers are closed at this end. */
+  /** Stops the attack. Resolves when the peers have closed all connections. */
   async stop(): Promise<HostileCounts> {
     if (this.timer !== null) clearInterval(this.timer);
     this.insider?.close();
@@ -181,7 +185,7 @@ export class HostilePeers {
     return new ClientHandshake({ nodekey: 'x', serverkey: null, hello }, randomBytes).start();
   }
 
-  /** Peers that make a whole handshake, with a wrong or a right key. */
+  /** Makes a whole handshake as a peer with a wrong or the right key. */
   private async greet(kind: Kind): Promise<void> {
     const { target, insider } = this;
     const isProbe = kind === 'probe-held';
@@ -196,7 +200,8 @@ export class HostilePeers {
     await client.greet();
     this.counts.challenged++;
     const join = kind === 'proven-garbage' && insider !== null ? insider.session : null;
-    // Without a session to join, a proven peer would start a session, which needs a process and ends the previous session.
+    // If there is no session to join, the peer does nothing. It would otherwise start a new session, which needs a process and ends the
+    // previous session.
     if (kind === 'proven-garbage' && join === null) return;
     client.prove(join, []);
     if (kind !== 'proven-garbage') return;

@@ -1,5 +1,6 @@
-// The hostile peers in a process of their own, at the lowest priority, because they stand for other machines, which do not use these cores.
-// The first message names the address to attack and the rate. The process ends on request, or with its parent. peers-report.ts measures.
+// Runs the hostile peers in a separate process at the lowest priority, because they stand for other machines, which would not use the cores
+// of this machine. The first message names the address to attack and the rate. The process ends on request, or with its parent.
+// peers-report.ts measures.
 
 import os from 'node:os';
 import { HostilePeers, type HostileTarget } from './hostile-peers.ts';

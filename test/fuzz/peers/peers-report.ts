@@ -1,5 +1,5 @@
-// `npm run fuzz -- --peers`: the same work of a good client, several times in turn without and with hostile peers, and the difference. All
-// programs share this machine's cores; the sums of CPU time show which process used the time.
+// `npm run fuzz -- --peers`: measures the work of a good client several times, in turn without and with hostile peers, and prints the
+// difference. All programs share the cores of this machine; the sums of CPU time show which process used the time.
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -17,24 +17,24 @@ const WARM_UP_MS = 3000;
 const PER_SECOND = 1000;
 const NEW_CLIENT_EVERY_MS = 100;
 const MIB = 1024 * 1024;
-/** The share of its throughput that a good client must keep. */
+/** A good client must keep at least this share of its throughput. */
 const RATIO_WANTED = 0.8;
 
 interface Phase {
   readonly piecesPerSecond: number;
   readonly slowestMs: number;
-  /** Share of a core that the listener used. */
+  /** CPU time of the listener, as a share of one core. */
   readonly listenerShare: number;
   readonly workerShare: number;
   readonly listenerMiB: number;
   readonly descriptors: number;
   readonly error: string | null;
-  /** New good clients that connected during the window; `greeted`: those that got a CHALLENGE. */
+  /** `newClients`: number of new good clients that tried to connect during the measurement. `greeted`: how many of them got a CHALLENGE. */
   readonly newClients: number;
   readonly greeted: number;
 }
 
-/** Connects as new good clients, one after the other and from separate addresses, until stopped. */
+/** Connects as one new good client after the other, from an address that no hostile peer uses, until `isOver` returns true. */
 async function askAsNewClients(scene: PeersScene, isOver: () => boolean): Promise<{ newClients: number; greeted: number }> {
   const [from = ''] = scene.unblamed(1);
   const { server, node, nodekey, namespaceid } = scene.target;
@@ -103,7 +103,7 @@ function median(values: readonly number[]): number {
   return values.toSorted((left, right) => left - right)[Math.floor(values.length / 2)] ?? 0;
 }
 
-/** Returns true if the good client kept its share and saw no error. */
+/** Measures and prints. Returns true if the good client kept the wanted share of its throughput and got no error. */
 export async function reportPeers(say: (line: string) => void): Promise<boolean> {
   const scene = await PeersScene.begin();
   try {

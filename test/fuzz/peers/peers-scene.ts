@@ -1,5 +1,5 @@
-// A server with its processes, a good client, and addresses for hostile peers; also measures the resources of the server's processes from
-// outside. The test and the report use it; hostile-peers.ts has the peers. Invariant: `clean` leaves nothing behind.
+// A server with its processes, a good client, and addresses for hostile peers; it also measures the resources of the server's processes
+// from outside. The test and the report use the scene. hostile-peers.ts has the peers. Invariant: `clean` leaves nothing behind.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { clientConfig, keyOf, serverConfig } from '../../support/hosts/configs.ts';
@@ -14,7 +14,7 @@ const BAD = 'venus';
 const HOSTILE_ADDRESSES = 24;
 const FIRST_HOSTILE_HOST = 60;
 
-/** Resources of one process. */
+/** The memory and descriptors of one process. */
 export interface Held {
   readonly residentBytes: number;
   readonly descriptors: number;
@@ -23,7 +23,7 @@ export interface Held {
 
 const TICKS_PER_SECOND = 100;
 
-/** Throws when the process is gone. */
+/** Reads the resources of a process from /proc. Throws if the process has ended. */
 export function heldBy(pid: number): Held {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
@@ -74,7 +74,7 @@ export class PeersScene {
     return this.load;
   }
 
-  /** The listener, and the good client's server process. */
+  /** The pids of the listener and of the good client's worker. */
   get servers(): { readonly listener: number; readonly worker: number } {
     return { listener: this.host.pid('rssrv'), worker: this.host.worker(GOOD) };
   }

@@ -1,6 +1,6 @@
-// Many seeds of many targets over all cores: in each slice of time, all processes run the same target, and each takes every n-th seed; then
-// follows the next target, round after round. seed-runner.ts runs the seeds. Invariant: a seed that hangs, or whose process dies, is a
-// finding with its number, because the process notes each seed in a file before it runs it.
+// Many seeds of many targets over all cores: in each slice of time, all processes run the same target, and each process takes every n-th
+// seed. The targets take turns for several rounds. seed-runner.ts runs the seeds. Invariant: a seed that hangs or kills its process is
+// reported as a finding, with the number of the seed. Each process therefore notes a seed in a file before it runs the seed.
 
 import { fork } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,11 +14,14 @@ import type { FuzzTarget } from '../fixtures/fuzz-target.ts';
 
 const MINUTE_MS = 60_000;
 const MS_PER_SECOND = 1000;
-/** Rounds of a campaign, so that every target is seen early, and starting processes takes little of the time. */
+/**
+ * In a campaign, each target has this many slices. There is more than one, so that every target runs early. There are few, because starting
+ * processes takes time.
+ */
 const ROUNDS = 2;
-/** A seed takes milliseconds; a process without a report for this long after its slice hangs. */
+/** A process hangs if it has not reported this long after the end of its slice. A seed takes only milliseconds. */
 const SILENCE_MAX_MS = 60_000;
-/** A repeated finding is printed this many times. */
+/** At most this many findings of a target are printed. */
 const FINDINGS_PER_TARGET_MAX = 3;
 
 interface Sums {
@@ -29,7 +32,7 @@ interface Sums {
   nextSeed: number;
 }
 
-/** Runs the targets in turn for this time, each from seed `from` on. Returns true without a finding. */
+/** Runs the targets in turn for this time, each from seed `from` on. Returns true if there was no finding. */
 export async function runCampaign(
   targets: readonly FuzzTarget[],
   minutes: number,
@@ -77,7 +80,7 @@ function line({ name, deep }: FuzzTarget, sum: Sums): string {
   return `${name.padEnd(16)} ${String(sum.cases).padStart(9)} inputs ${String(perSecond).padStart(6)}/s, ${share} % deep (${deep}), ${sum.findings} findings`;
 }
 
-/** Never rejects: each end of the process is a result. */
+/** Runs one slice in a process. Never rejects, because each end of the process gives a result. */
 async function runSlice(slice: Slice): Promise<SliceResult> {
   const folder = mkdtempSync(path.join(tmpdir(), 'rsio-fuzz-'));
   const noted = path.join(folder, 'seed');
@@ -110,7 +113,7 @@ function runProcess(slice: Slice, noted: string): Promise<SliceResult> {
   });
 }
 
-/** The process reported nothing: its last seed is the cause. */
+/** Makes the result of a process that has ended without a report. The seed that it noted last counts as the finding. */
 function lost({ target, from, stride }: Slice, seed: number, what: string): SliceResult {
   const finding: FuzzFinding = { target, seed, what, inputHex: 'not made small: it ends the process' };
   return { cases: Math.floor((seed - from) / stride), deep: 0, nextSeed: seed + stride, finding };

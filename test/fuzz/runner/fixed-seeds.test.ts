@@ -1,12 +1,12 @@
-// Runs the fixed seeds of every target, so that a failure repeats; `npm run fuzz` takes other seeds. Also tests that not all inputs of a
-// target are refused. The target itself has the number of its seeds.
+// The same seeds of every target run each time, so that a failure repeats; `npm run fuzz` takes other seeds. Enough inputs of each target
+// must be deep. fuzz-target.ts says what deep means; each target says how many seeds it has here.
 
 import { afterAll, expect, test } from 'vitest';
 import { findingOf, findingText, inputOf, tried } from './hunt.ts';
 import { removeScratch } from '../fixtures/scratch.ts';
 import { TARGETS } from '../targets/target-table.ts';
 
-/** Less than this share of deep inputs makes a target useless. */
+/** At least this share of the inputs of a target must be deep, because a target with fewer tests too little. */
 const DEEP_SHARE_MIN = 0.1;
 
 afterAll(removeScratch);

@@ -1,5 +1,5 @@
-// One seed of one target: makes its input, runs it, and reduces a finding. campaign.ts distributes the seeds over cores. Invariant: a
-// target gets a copy of the input, so that it cannot change the original.
+// Runs one seed of one target: makes the input, runs it, and reduces the input if there is a finding. campaign.ts distributes the seeds
+// over cores. Invariant: a target gets a copy of the input, so that it cannot change the original.
 
 import { systemClock } from '@rsio/common/lib/clock';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -11,9 +11,9 @@ const MINIMISE_MS = 15_000;
 export interface FuzzFinding {
   readonly target: string;
   readonly seed: number;
-  /** The error, with its origin. */
+  /** The error with its place in the code. */
   readonly what: string;
-  /** Smallest input with this finding. */
+  /** The smallest input that was found to give this finding. */
   readonly inputHex: string;
 }
 
@@ -21,7 +21,7 @@ export function inputOf(target: FuzzTarget, seed: number): Buffer {
   return target.make(new SeededRandom(seed));
 }
 
-/** Returns the error that the target throws for the input, as text; null: none, and `isDeep` is valid. */
+/** Runs the input. `thrown`: the error that the target has thrown, as text; null: it threw no error, and `isDeep` is valid. */
 export async function tried(target: FuzzTarget, input: Buffer): Promise<{ thrown: string | null; isDeep: boolean }> {
   try {
     return { thrown: null, isDeep: await target.run(Buffer.from(input)) };
@@ -30,7 +30,7 @@ export async function tried(target: FuzzTarget, input: Buffer): Promise<{ thrown
   }
 }
 
-/** Reduces the input of a finding. The text of the error may change in between, but not its kind. */
+/** Reduces the input of a finding. A smaller input counts if its error is of the same kind, even if the text differs. */
 export async function findingOf(target: FuzzTarget, seed: number, thrown: string): Promise<FuzzFinding> {
   const isSame = async (input: Buffer): Promise<boolean> => {
     const again = await tried(target, input);
@@ -41,7 +41,7 @@ export async function findingOf(target: FuzzTarget, seed: number, thrown: string
   return { target: target.name, seed, what: thrown, inputHex: small.toString('hex') };
 }
 
-/** The first line without its numbers and quotations. */
+/** Returns the kind of an error: the first line of its text without numbers and quotations. */
 function kindOf(thrown: string): string {
   const [first = ''] = thrown.split('\n');
   return first.replaceAll(/"[^"]*"|\d+/g, '?');

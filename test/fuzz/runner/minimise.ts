@@ -1,11 +1,13 @@
-// Reduces an input with a finding as far as possible within a time: it first drops pieces, then bytes, then sets bytes to zero. The caller
-// says whether a smaller input still gives the finding. Invariant: the result gives the finding too.
+// Reduces an input with a finding as far as possible within a time: first it drops pieces, then it drops bytes, and then it sets bytes to
+// zero. The caller says whether a smaller input still gives the finding. Invariant: the result gives the finding too.
 
 import type { Clock } from '@rsio/common/lib/clock';
 
 export type StillFinds = (input: Buffer) => Promise<boolean>;
 
-/** `split`: the input in pieces that belong together, or undefined. */
+/**
+ * Returns the smallest input that it finds. `split`: splits an input into pieces that belong together; undefined: the target has no pieces.
+ */
 export async function minimised(
   input: Buffer,
   split: ((input: Buffer) => Buffer[]) | undefined,
@@ -32,7 +34,7 @@ function bytesOf(input: Buffer): Buffer[] {
   return Array.from(input, (_, index) => input.subarray(index, index + 1));
 }
 
-/** Leaves out runs of pieces, long ones first. */
+/** Leaves out runs of pieces while the finding remains. It tries long runs first. */
 async function fewer(pieces: Buffer[], stillFinds: StillFinds, isOver: () => boolean): Promise<Buffer[]> {
   let left = pieces;
   for (let run = Math.ceil(left.length / 2); run >= 1 && !isOver(); run = run === 1 ? 0 : Math.ceil(run / 2)) {

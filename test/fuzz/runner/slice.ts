@@ -1,5 +1,5 @@
-// The order of a campaign to one of its processes, and the result. seed-runner.ts does the work. Invariant: results are plain data, which
-// the channel between the processes carries unchanged.
+// The order that a campaign gives to one of its processes, and the result of the process. seed-runner.ts does the work. Invariant: results
+// are plain data, which the channel between the processes carries unchanged.
 
 import type { FuzzFinding } from './hunt.ts';
 
@@ -7,7 +7,7 @@ export interface Slice {
   readonly target: string;
   readonly from: number;
   readonly stride: number;
-  /** Time from the start of the process on; the process runs at least one seed. */
+  /** The process begins no seed after this time, counted from its start. It runs at least one seed. */
   readonly forMs: number;
 }
 
@@ -18,7 +18,7 @@ export interface SliceResult {
   readonly finding: FuzzFinding | null;
 }
 
-/** A seed as it is noted in a file. */
+/** Returns the form in which a seed is noted in a file. */
 export function seedBytes(seed: number): Buffer {
   const bytes = Buffer.alloc(8);
   bytes.writeDoubleLE(seed);

@@ -1,7 +1,7 @@
 // A mirrored volume whose members and voters change: one or two blocks, four servers (three can have a replica, all can vote), two clients.
-// The rules are M1 to M18 of README.md; the model mirror is the one with the rules of a single block in more variants. It is written
-// independently of that one, and is stricter: what a new or emptied replica contains is none of the values that were written.
-// Sessions are taken as correct, as in mirror. The number of a write is its content; values for the check alone are kept as there.
+// The rules are M1 to M18 of README.md. The model `mirror` has the rules of a single block in more variants. This model was written
+// independently of `mirror`, and is stricter: the content of a new or emptied replica is none of the written values. As in `mirror`,
+// sessions are taken as correct, the number of a write is its content, and some values are kept only for the check.
 #include "../search.hpp"
 // clang-format off
 #define VARIANTS(X) \
@@ -70,7 +70,7 @@ struct Model {
     if (V == CLAIM_FIRST_VOTERS) return majority(mask, R == 2 ? 11 : 7);
     return (V == CLAIM_NEW_ONLY && g.V2 ? true : majority(mask, g.V)) && (V == CLAIM_OLD_ONLY || majority(mask, g.V2));
   }
-  // Whether the config that is sent is at a majority.
+  // Whether a majority of the voters has the config that was sent.
   static bool atMajority(const Cli& k) {
     const Cfg& p = k.pen;
     return (V == JOINT_NEW_ONLY && p.V2 ? true : majority(k.pm, p.V)) && (V == JOINT_OLD_ONLY || majority(k.pm, p.V2));
@@ -86,7 +86,7 @@ struct Model {
         if (k.join >> r & 1) a |= db(k, r);
     return a;
   }
-  // Whether all data of the set is at the servers of the mask, as the client last saw them.
+  // Whether the servers of the mask have all data of the set, as the client last saw these servers.
   static bool allIn(const Cli& k, int set, int mask) {
     for (int d = 0; d < 8; d++)
       if (set >> d & 1)
@@ -138,7 +138,8 @@ struct Model {
     s.nt = 1, s.used = I;
     return s;
   }
-  // The order of a block's values that real time demands; false if it has a circle. `pretend`: a read now would return this.
+  // Computes the order of a block's values that real time demands. Returns false if the order has a circle. `pretend`: the value that a
+  // read now is assumed to return.
   static bool order(const St& s, int b, int pretend, uint8_t* reach) {
     memset(reach, 0, 8);
     uint8_t ops = 0, value[8] = {0};
@@ -260,7 +261,7 @@ struct Model {
       if (k.w[b] || k.uns[b]) return false;
     return true;
   }
-  // Whether client c cannot be expected to go on: no quorum, or no replica of I, within reach.
+  // Whether client c cannot be expected to continue, because it reaches no quorum or no replica of I.
   static bool unable(const St& s, int c) {
     const Cli& k = s.c[c];
     bool top = k.term == s.nt;
@@ -395,7 +396,7 @@ struct Model {
     g.t = n.term, g.k = (n.pen.t ? n.pen.k : n.com.t == n.term ? n.com.k : 0) + 1;
     n.pen = g, n.pm = 0, n.pu |= g.I;
   }
-  // What a client does at once when it has all it needs: a later moment would only weaken what is checked.
+  // Makes the moves that a client makes at once when it has everything for them. If it made them later, less would be checked.
   static void post(St& s, std::string* note) {
     for (int c = 0; c < 2; c++) {
       Cli& k = s.c[c];

@@ -1,8 +1,9 @@
-// A mirrored volume: one block, two or three replicas (each is a voter, too) and witnesses up to three voters, two clients, one holder at
-// a time. Sessions are taken as correct: a request at a replica is outstanding, executed or answered, a new session at a replica ends
-// everything of the older one, and a handle dies when the replica promises a higher term. README.md beside this folder has the rules.
-// The number of a write is its content. What no program knows is kept for the check alone: the operations answered before each operation
-// was issued, what acknowledged flushes cover, and what a machine crash dropped. Promise, config and intent map are durable.
+// A mirrored volume: one block, two or three replicas (each is a voter, too) and witnesses up to three voters, two clients, one holder at a
+// time. Sessions are taken as correct: a request at a replica is outstanding, executed or answered, a new session at a replica ends
+// everything of the older one, and a handle dies when the replica promises a higher term. README.md beside this folder has the rules. The
+// number of a write is its content. Some values, which no program has, are kept only for the check: the operations answered before each
+// operation was issued, the values that acknowledged flushes cover, and the values that a machine crash dropped. Promise, config and intent
+// map are durable.
 #include "../search.hpp"
 // clang-format off
 #define VARIANTS(X) \

@@ -1,5 +1,6 @@
 // Replaces a method of a class from outside. With it, the zoo breaks production code and the simulator makes constants small, without
-// branches in that code. Invariant: the replaced method exists, so a mutant of a renamed method is an error and not a survivor.
+// branches in that code. Invariant: the replaced method exists. A mutant that replaces a renamed method is therefore an error, and does not
+// count as survived.
 
 type Method<Self, Args extends unknown[], Result> = (self: Self, ...args: Args) => Result;
 
@@ -8,7 +9,9 @@ export interface Overridable {
   readonly prototype: object;
 }
 
-/** Replaces a method of a class and returns a function that restores it. `Self` names the private members that the new method uses. */
+/**
+ * Replaces a method of a class and returns a function that restores it. The type `Self` lists the private members that the new method uses.
+ */
 export function override<Self extends object, Args extends unknown[], Result>(
   owner: Overridable,
   name: string,

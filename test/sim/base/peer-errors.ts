@@ -1,5 +1,5 @@
-// Reports every protocol error that one end detects in the other. In a world where both ends are ours and no bit flips, there must be no
-// such error. The world decides the consequence. Only one world at a time runs in a program.
+// Reports every protocol error that one end detects in the other. A world must have no protocol errors if both of its ends run our code and
+// no bit flips. The world decides the consequence of an error. Only one world at a time runs in a program.
 
 import { Path } from '@rsio/protocol/client/paths/path';
 import { Decoder } from '@rsio/protocol/wire/decoder';

@@ -119,7 +119,7 @@ export class SimClock implements Clock {
     }
   }
 
-  /** Makes events due now that fell due while their process was stopped, before later ones. */
+  /** Makes these events due now, before all later events. They fell due while their process was stopped. */
   again(entries: readonly Entry[]): void {
     for (const entry of entries) {
       entry.dueMs = this.nowMs;
@@ -166,7 +166,7 @@ export interface ProcessEnd {
   processKilled(): void;
 }
 
-/** One process's clock, and the process's end. */
+/** The clock of one simulated process. It also kills the process. */
 export class SimProcess implements Clock {
   isKilled = false;
   isPaused = false;
@@ -174,7 +174,7 @@ export class SimProcess implements Clock {
   wallJumpMs = 0;
   readonly late: Entry[] = [];
   readonly ends = new Set<ProcessEnd>();
-  /** Called once when the process is killed; its memory is lost too. */
+  /** Called once when the process is killed. The memory of the process is then lost. */
   whenKilled: (() => void) | null = null;
   private readonly clock: SimClock;
 

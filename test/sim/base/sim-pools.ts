@@ -1,5 +1,6 @@
-// Buffer pools of one simulated process that count lent buffers: a process that ends with a lent buffer has a leak. A returned buffer is
-// overwritten, so that its later use is detected. All worlds of this program share the memory, because processes start and end often.
+// Buffer pools of one simulated process. They count lent buffers, because a process that ends with a lent buffer has a leak. They overwrite
+// a returned buffer, so that a later use of the buffer is detected. All worlds of this program share the memory of the pools, because
+// simulated processes start and end often.
 
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
 import { OutputPool } from '@rsio/protocol/wire/encoder';

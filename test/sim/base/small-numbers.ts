@@ -1,6 +1,6 @@
-// Sequence numbers that wrap early: with 2^16, a slot that is reused too early would not show in any run of reasonable length. For the same
-// reason, a session uses up its handle numbers after a few OPENs. This module overrides the counting classes, so that production code needs
-// no switch. The seed chooses the modulus.
+// Sequence numbers that wrap early. If they wrapped only after 2^16 uses, no run of reasonable length would show a slot that is reused too
+// early. For the same reason, a session uses up its handle numbers after a few OPENs. This module overrides the classes that count, so that
+// production code needs no switch. The seed chooses the modulus.
 
 import { SEQ_MODULUS } from '@rsio/protocol/link/limits';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -42,7 +42,7 @@ export function setMirrors(to: boolean): void {
   hasMirrors = to;
 }
 
-// No client of a simulated world calls ADMIN, and few send VOTE. A longer HELLO would only change all worlds.
+// Clients offer no ADMIN, and VOTE only in worlds with mirrors. A longer HELLO would change the digests of all other worlds for nothing.
 override<Namespace, [unknown], ClientIdentity>(Namespace, 'identityFor', (original) => (self, ends) => {
   const identity = original(self, ends);
   const others = identity.hello.features.filter((feature) => feature !== FEATURE.ADMIN && feature !== FEATURE.MIRROR);
@@ -77,7 +77,7 @@ const receive = SlotTable.prototype.receive;
 SlotTable.prototype.receive = function (this: SlotTable, header, path, bodyBytes, nowMs) {
   const entries: Numbered[] = Reflect.get(this, 'entries');
   const entry = entries[header.slot];
-  // Computes successors in the table's own small numbers.
+  // The next sequence number wraps at the small modulus.
   const isNext = entry !== undefined && header.seq === (entry.seq + 1) % modulus;
   if (isNext) entry.seq = (header.seq + SEQ_MODULUS - 1) % SEQ_MODULUS;
   const before = entry?.seq;

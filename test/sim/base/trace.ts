@@ -19,7 +19,7 @@ export class Trace {
     return this.nowMs();
   }
 
-  /** Whether lines are wanted, so that making a sentence is worth it. */
+  /** Whether lines are kept. If false, callers need not make sentences. */
   get isOn(): boolean {
     return this.line !== null;
   }

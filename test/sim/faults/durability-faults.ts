@@ -26,10 +26,13 @@ export interface DurabilityCounts {
   crashTakeOvers: number;
 }
 
-/** Chance of a fault after a request of a replay, and the time within which it comes. */
+/** REPLAY_FAULT_CHANCE: chance of a fault after each request of a replay. REPLAY_FAULT_MS: the fault comes within this time. */
 const REPLAY_FAULT_CHANCE = 0.08;
 const REPLAY_FAULT_MS = 50;
-/** Chance of a machine crash after a change was read before its answer, and the time within which it comes. */
+/**
+ * SHOWN_CRASH_CHANCE: chance of a machine crash after a read has returned a change that is not yet answered. SHOWN_CRASH_MS: the crash
+ * comes within this time.
+ */
 const SHOWN_CRASH_CHANCE = 0.004;
 const SHOWN_CRASH_MS = 2;
 const TAKE_OVER_CHANCE = 0.3;
@@ -67,7 +70,7 @@ export class DurabilityFaults {
     this.strikes.crashMachine(server);
   }
 
-  /** Called when a replay starts, and when one of its requests has taken effect, possibly the last one. */
+  /** Called when a replay starts, and each time a request of the replay has taken effect. */
   replayed(volume: SimVolume): void {
     const { clock, random } = this.targets;
     if (this.strikes.isOver || !random.chance(REPLAY_FAULT_CHANCE)) return;
@@ -78,7 +81,10 @@ export class DurabilityFaults {
     });
   }
 
-  /** Called when a change was read before its answer. A crash may undo the change, and the client must restore it before any read. */
+  /**
+   * Called when a read has returned a change that is not yet answered. A crash may undo the change; then the client must restore the change
+   * before the next read.
+   */
   shown(volume: SimVolume): void {
     const { clock, random, servers } = this.targets;
     if (this.strikes.isOver || !random.chance(SHOWN_CRASH_CHANCE)) return;
@@ -89,8 +95,8 @@ export class DurabilityFaults {
   }
 
   /**
-   * Before the client of a contested volume returns, another client tries to take the volume over: without force, which is refused, or by
-   * force.
+   * Several clients want the volume. Before the client that had it returns, another client tries to take it over. Without force, the server
+   * refuses the take-over.
    */
   crashed(server: SimServer): void {
     const { clock, random, volumes } = this.targets;

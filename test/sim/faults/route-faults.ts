@@ -1,5 +1,5 @@
 // Faults of routes and their connections: broken, silent, slow, jerky, losing packets, without carrier or address. sim-faults.ts decides
-// how often they come, has all other faults, and ends each fault.
+// how often faults come, has the faults that do not concern routes, and ends each fault.
 
 import type { SimClient } from '../machines/sim-client.ts';
 import type { Direction, SimRoute } from '../network/sim-network.ts';
@@ -8,7 +8,7 @@ import type { Targets } from './sim-targets.ts';
 /** Relative frequency, name and action. */
 export type FaultKind = readonly [number, string, () => void];
 
-/** Longest stall and longest flow of a jerky connection. */
+/** A jerky connection stalls for at most JERK_MAX_MS and then carries bytes for at most JERK_MOVES_MS, in turn. */
 const JERK_MAX_MS = 1000;
 const JERK_MOVES_MS = 20;
 /** Times in ms for which a flapping carrier is lost or present. */
@@ -59,7 +59,7 @@ export class RouteFaults {
     });
   }
 
-  /** Stalls only present connections. */
+  /** Stalls the connections that exist now; a later connection over the route works at once. */
   private stall(route: SimRoute, directions: readonly Direction[], maxMs: number, then: () => void = () => undefined): void {
     const ends = directions.map((direction) => route.stall(direction));
     this.troubled(route, maxMs, () => {
@@ -106,7 +106,7 @@ export class RouteFaults {
     });
   }
 
-  /** Like a bad plug: some packets are lost. The route counts as good, because lost packets are sent again. */
+  /** The route loses some packets, as with a bad plug. It still counts as good, because TCP sends lost packets again. */
   private losePackets(): void {
     const { random } = this.targets;
     const route = this.route();
@@ -124,7 +124,10 @@ export class RouteFaults {
     for (const route of network.routes) if (route.localAddress === localAddress) this.stallWays(route, directions, 6000);
   }
 
-  /** All routes of a client carry almost nothing one way, so the answers to two copies arrive bit by bit at the same time. */
+  /**
+   * All routes of a client become so slow in one direction that the answers to two copies of a request arrive in small parts at the same
+   * time.
+   */
   private trickle(): void {
     const { random } = this.targets;
     const client = this.client();
@@ -140,7 +143,10 @@ export class RouteFaults {
     return this.targets.network.routes.filter(({ localAddress }) => locals.has(localAddress));
   }
 
-  /** Like a bad radio link: copies arrive late and all at once, while their path is suspect, and answers stop half-way. */
+  /**
+   * The route moves and stalls in turn, like a bad radio link. Copies arrive late and all at once while their path is suspect, and an
+   * answer may stop in the middle.
+   */
   private jerks(): void {
     const { random, network } = this.targets;
     const { localAddress } = this.route();
@@ -175,7 +181,7 @@ export class RouteFaults {
     this.faults.forAWhile(3000, () => client.interfaceChanges(address, 'carrier-back'));
   }
 
-  /** Carrier lost and found, repeatedly. */
+  /** Makes the carrier go and return several times. */
   private flap(): void {
     const { random, network, clock } = this.targets;
     const client = this.client();
@@ -214,8 +220,8 @@ export class RouteFaults {
   }
 
   /**
-   * The client closes a path while its requests are in flight or have just arrived late. The FENCE for these requests may arrive even
-   * later.
+   * The client closes a path while requests on the path are in flight or have just arrived late. The FENCE for these requests may arrive
+   * later still.
    */
   private giveUp(): void {
     const { random, clock, network } = this.targets;

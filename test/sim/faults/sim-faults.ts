@@ -1,5 +1,6 @@
-// The faults of a simulated world: one after another, of any kind, on any route, process or storage, each for a while. All kinds occur in
-// every world; the world's shape says how often. Invariant: each fault that begins also ends, by itself or by `heal`.
+// The faults of a simulated world. One fault after another begins, of a random kind, on a random route, process or storage, and lasts for a
+// while. All kinds occur in every world; the shape of the world says how often. Invariant: each fault that begins also ends, by itself or
+// by `heal`.
 
 import { DEAD_AFTER_MS } from '@rsio/common/config/schema/limits';
 import { type DurabilityCounts, DurabilityFaults } from './durability-faults.ts';
@@ -13,12 +14,12 @@ import type { FaultCounts, Targets } from './sim-targets.ts';
 import type { SimVolume } from '../machines/sim-volume.ts';
 import { EVENT } from '../base/trace.ts';
 
-/** Chance of a crash after a step of a take-over, and the time within which it comes. */
+/** STEP_FAULT_CHANCE: chance of a crash after each step of a take-over. STEP_FAULT_MS: the crash comes within this time. */
 const STEP_FAULT_CHANCE = 0.02;
 const STEP_FAULT_MS = 200;
 /**
- * Largest loss of a healed link if the dead time is shorter than its default, because a path works only if its link carries a batch within
- * the dead time (docs/PROTOCOL.md).
+ * Largest share of packets that a link loses after `heal`, if the dead time of the world is shorter than the default. A path works only if
+ * its link carries a batch within the dead time (docs/PROTOCOL.md).
  */
 const HEALED_LOSS_MAX = 0.01;
 
@@ -73,7 +74,7 @@ export class SimFaults {
     this.durability.replayed(volume);
   }
 
-  /** A read has shown a change before that was answered. */
+  /** A read has returned a change that is not yet answered. */
   shown(volume: SimVolume): void {
     this.durability.shown(volume);
   }
@@ -143,7 +144,7 @@ export class SimFaults {
       if (this.healing.delete(once)) end();
     };
     this.healing.add(once);
-    // Short faults are common, but long ones occur too.
+    // The product of two random numbers makes short faults common and long faults rare.
     clock.after(1 + maxMs * random.unit() * random.unit(), once);
   }
 

@@ -1,5 +1,5 @@
-// The calls of node:fs/promises for paths of simulated file systems, and their clones and extents. They replace Node's own calls and pass
-// other paths on to these, so that production code changes the pools.
+// The calls of node:fs/promises for paths of simulated file systems, and their clones and extents. They replace Node's own calls, and pass
+// all other paths on to Node's own calls. Unchanged production code can therefore work on the simulated pools.
 
 import { constants } from 'node:fs';
 import fsPromises from 'node:fs/promises';
@@ -62,7 +62,7 @@ const CALLS: Readonly<Record<string, Call>> = {
 
 let isInstalled = false;
 
-/** Replaces the calls; once in a program. */
+/** Replaces Node's calls. A program calls this once. */
 export function installCalls(): void {
   if (isInstalled) return;
   isInstalled = true;
@@ -73,7 +73,7 @@ export function installCalls(): void {
   syncBuiltinESMExports();
 }
 
-/** Clones in two parts, one after the other, and writes dirty data back. */
+/** Clones the file in two parts, one after the other. It writes the dirty data of each part back first. */
 async function cloneFile(from: string, to: string): Promise<void> {
   const target = await does(to, (place) => place.files.make(place.path, false));
   const source = await does(from, (place) => place.files.find(place.path));
@@ -114,7 +114,7 @@ export function simPunch(descriptor: number, offsetBytes: number, lengthBytes: n
   return handleOf(descriptor)?.punch(offsetBytes, lengthBytes) ?? Promise.resolve(false);
 }
 
-/** The data of a file, as programs see it; null: there is no such file. */
+/** The data of a file, as programs see it; null: the file does not exist or has no data. */
 export function dataAt(path: string): { readonly storage: SimStorage; readonly sizeBytes: number; readonly stamp: string } | null {
   const { files, path: rest } = placeOf(path);
   if (!files.has(rest)) return null;

@@ -1,16 +1,16 @@
-// The data of a simulated file: a storage, and the place on the disk of each sector, as in a file system with reflink. A clone shares
-// places until one of the files is written. A write-back to a shared place uses a new place. Invariant: before its write-back, a sector
-// keeps its place.
+// The data of a simulated file: a storage, and the place on the disk of each sector, as in a file system with reflink. A clone shares the
+// places of its source. When a sector with a shared place is written back, it gets a new place. Invariant: a changed sector keeps its place
+// until it is written back.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { MappedExtent } from '@rsio/rssrv/pools/disk/data-file';
 import type { SimStorage } from '../storage/sim-storage.ts';
 
-/** FIEMAP_EXTENT_SHARED. */
+/** The flag FIEMAP_EXTENT_SHARED of the kernel: the blocks of an extent are shared with another file. */
 const SHARED = 0x2000;
 const ZEROS = Buffer.alloc(SECTOR_BYTES);
 
-/** Allocates places on one disk, each once. */
+/** Allocates places on one disk. Each place is allocated once and never reused. */
 export class SimPlaces {
   /** All files that have data. */
   readonly users = new Set<SimData>();

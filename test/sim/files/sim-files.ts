@@ -1,6 +1,7 @@
-// A simulated file system: folders, small files of text, and files with data (sim-data.ts). A journal has the changes of folders, sizes and
-// clones in their order. A sync of a file or folder makes its last change and all earlier ones durable. A crash of the machine undoes any
-// number of the last changes that are not durable. Unsynced text may be lost in part or completely.
+// A simulated file system: folders, small files of text, and files with data (sim-data.ts). A journal records the changes of folders, sizes
+// and clones in their order. A sync of a file or folder makes its last change durable, and with it all earlier changes of the file system.
+// A crash of the machine undoes a random number of the latest changes that are not durable. Unsynced text may be lost in part or
+// completely.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { SimStorage } from '../storage/sim-storage.ts';

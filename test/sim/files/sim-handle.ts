@@ -1,5 +1,5 @@
-// An open file of a simulated file system, with the methods of Node's FileHandle that pools use. It belongs to the process that opened it.
-// Errors of write-back are reported to each open file once, as the kernel does.
+// An open file of a simulated file system, with the methods of Node's FileHandle that pools use. The handle belongs to the process that
+// opened it. Errors of write-back are reported to each open file once, as the kernel does.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SimProcess } from '../base/sim-clock.ts';
@@ -7,7 +7,7 @@ import type { Descriptor } from '../storage/sim-cache.ts';
 import { errno, type SimNode } from './sim-files.ts';
 import { later, type Place } from './sim-mounts.ts';
 
-/** Next number, which is no real descriptor. */
+/** The next number of a handle. It is larger than each real file descriptor. */
 let numbers = 1_000_000;
 const opened = new Map<number, SimHandle>();
 

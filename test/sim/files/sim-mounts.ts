@@ -1,5 +1,5 @@
-// The simulated file systems, each in its own folder below /simulated. A call takes time in the calling process, and never returns if that
-// process dies. A fault may come after each call. Invariant: paths outside of /simulated are not affected.
+// The simulated file systems, each in its own folder below /simulated. A call takes time in the calling process, and never returns if this
+// process dies before its end. A fault may begin after each call. Invariant: paths outside of /simulated are not affected.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { SimProcess } from '../base/sim-clock.ts';
@@ -12,7 +12,7 @@ export interface Mount {
   readonly stepMs: number;
   /** The present listener process. */
   process(): SimProcess;
-  /** Called after each call; a fault may come now. */
+  /** Called after each call of node:fs, so that a fault can begin at this moment. */
   stepped(): void;
 }
 
@@ -49,7 +49,7 @@ export function placeOf(path: string): Place {
   return { ...found, process: () => found.process(), stepped: () => found.stepped(), path: rest.filter((part) => part !== '') };
 }
 
-/** Calls a function in this process after a while. */
+/** Calls a function in this process after a random time. */
 export function later<T>(
   { random, stepMs, stepped }: Pick<Mount, 'random' | 'stepMs' | 'stepped'>,
   process: SimProcess,

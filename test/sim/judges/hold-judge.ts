@@ -1,6 +1,6 @@
-// Judges the holds of one volume from outside: grants, and operations under a hold that another client has since been granted. A grant
-// counts from the server's decision: from its answer or its durable record, whichever comes first. The oracle judges the content.
-// Invariant: it observes and changes nothing.
+// Judges the holds of one volume from outside: whether each grant is right, and whether an operation runs under a hold after another client
+// was granted the volume. A grant counts from the answer of the server or from its durable record, whichever comes first. The oracle judges
+// the content. Invariant: it observes and changes nothing.
 
 import type { HoldWatch } from '../storage/sim-storage.ts';
 
@@ -12,15 +12,15 @@ export interface Decided {
   readonly node: string;
   readonly client: number;
   readonly how: HowTaken;
-  /** For the report: the earlier incarnation in which the holder last sent its whole log; null: it had nothing to send again. */
+  /** The earlier incarnation in which the client last sent its whole log, for the report. Null: the client had nothing to send again. */
   readonly unsettledSince: string | null;
 }
 
 interface Grant extends Decided {
   readonly atMs: number;
-  /** The client has released it. */
+  /** Whether the client has released the hold. */
   released: boolean;
-  /** The last incarnation of the storage in which the holder had sent its whole log; null: none yet. */
+  /** The last incarnation of the storage in which the holder has sent its whole log; null: it has not done so in any incarnation. */
   settledIn: string | null;
 }
 
@@ -41,12 +41,15 @@ export class HoldJudge implements HoldWatch {
     this.nowMs = nowMs;
   }
 
-  /** The current hold; null: none yet. */
+  /** The current hold; null: no hold was granted yet. */
   get last(): Readonly<Grant> | null {
     return this.grants.at(-1) ?? null;
   }
 
-  /** Notes a grant; one that is both answered and recorded counts once. Returns true if a client has lost the volume by it. */
+  /**
+   * Notes a grant. A grant that is both answered and recorded counts once. Returns true if another client has lost the volume because of
+   * this grant.
+   */
   decided(decided: Decided): boolean {
     const last = this.grants.at(-1);
     if (last?.epoch === decided.epoch && last.client === decided.client) return false;
@@ -72,13 +75,16 @@ export class HoldJudge implements HoldWatch {
     if (last?.client === client) last.released = true;
   }
 
-  /** The incarnation in which the holder last sent its whole log, if it is not this one; null: it has nothing to send again. */
+  /**
+   * The incarnation in which the holder last sent its whole log. Null: this was the given incarnation, so that the holder has nothing to
+   * send again.
+   */
   unsettledSince(incarnation: string): string | null {
     const last = this.grants.at(-1);
     return last === undefined || last.released || last.settledIn === incarnation ? null : last.settledIn;
   }
 
-  /** H2: no request starts or takes effect under a hold that another client has been granted since. */
+  /** Judges H2: no request starts or takes effect under a hold after another client was granted the volume. */
   acts(epoch: number): void {
     const next = this.nextAfter(epoch);
     if (next !== null) this.breach(`H2: something is done under epoch ${epoch} after ${next.node} was given epoch ${next.epoch}`);

@@ -1,5 +1,5 @@
-// Tests which I/O the judge reports as forgotten and which one counts as waiting.
-// sim-judge.ts asks this judge at each look.
+// The idle judge reports an I/O as forgotten only if nothing of the I/O is in flight or waits to be sent. sim-judge.ts asks this judge each
+// time it looks at the world.
 
 import type { Standing } from '@rsio/protocol/client/attachment';
 import { expect, test } from 'vitest';

@@ -1,10 +1,10 @@
-// Detects an I/O that a volume has forgotten: one that is unanswered while the volume is ready and none of its requests is in flight or
-// waits to be sent. It would hang forever, and no time-out would detect it. Slow I/O is sim-judge.ts's job. Invariant: it observes and
-// changes nothing.
+// Detects an I/O that a volume has forgotten. Such an I/O is unanswered, although the volume is ready and has no request that is in flight
+// or waits to be sent. The I/O would hang forever, and no time-out would detect it. Slow I/O is sim-judge.ts's job. Invariant: it observes
+// and changes nothing.
 
 import type { Attachment, Standing } from '@rsio/protocol/client/attachment';
 
-/** The end of an I/O is reported within this time. */
+/** The client reports the end of an I/O to its user within this time after the last answer. */
 const TOLD_WITHIN_MS = 150;
 
 export interface JudgedVolume {
@@ -19,7 +19,10 @@ export interface JudgedVolume {
 export class IdleJudge {
   private readonly sinceMs = new WeakMap<JudgedVolume, number>();
 
-  /** Time in ms for which an I/O has been forgotten; null: none is. Reported once. `volume` is null if it is not attached. */
+  /**
+   * Returns the time in ms for which an I/O has been forgotten, and only once for each I/O. Null: no I/O is forgotten. `volume` is null if
+   * the volume is not attached.
+   */
   forgottenMs(volume: JudgedVolume | null, nowMs: number): number | null {
     if (volume === null) return null;
     const { outstanding, target } = volume;

@@ -1,17 +1,20 @@
-// Lost sectors of one volume's storage (docs/PROTOCOL.md, V1), for the oracle: the content that a read may return, and until when. Until
-// the next incarnation has started and the client has replayed its log, a read may return the disk's content; afterwards it must not.
-// Content that a read returns of a lost sector is no promise, because the cache may lose it at any time.
+// Lost sectors of one volume's storage (docs/PROTOCOL.md, V1), for the oracle. A read of a lost sector may return the content of the disk
+// until the next incarnation has started and the client has replayed its log; afterwards it must not. If a read returns newer content of a
+// lost sector, later reads need not, because the cache may drop this content at any time.
 
-/** Levels: the sector is not forgotten; or it is forgotten, and all required content was restored since. */
+/**
+ * Values of `incarnations` for other sectors. NONE: the sector was not lost, or was written again since. OVER: the sector was lost, but no
+ * client has to restore it any more.
+ */
 const NONE = -1;
 const OVER = -2;
 
 export class Losses {
   /** Number of sectors that may show old content. */
   count = 0;
-  /** By sector: number of the change on disk. */
+  /** For each lost sector: number of the change that is on disk. */
   private readonly levels: Uint32Array;
-  /** By sector: the incarnation of the storage in which the sector was lost. */
+  /** For each sector: the incarnation of the storage in which the sector was lost; or NONE or OVER. */
   private readonly incarnations: Int32Array;
 
   constructor(sectors: number) {
@@ -25,7 +28,7 @@ export class Losses {
     this.incarnations[sector] = incarnation;
   }
 
-  /** No client will restore the sector, so its content is that of the disk. */
+  /** No client will restore the sector, so that its content on disk counts from now on. */
   isNobodys(sector: number): void {
     this.incarnations[sector] = OVER;
     this.count--;
@@ -56,7 +59,7 @@ export class Losses {
     }
   }
 
-  /** Ends the effect of losses before this incarnation: calls `ended` with each such sector. */
+  /** Ends the effect of losses in earlier incarnations than this one. Calls `ended` with each sector that was lost in an earlier one. */
   end(beforeIncarnation: number, ended: (sector: number) => void): void {
     for (let sector = 0; this.count > 0 && sector < this.incarnations.length; sector++) {
       if (this.incarnations[sector]! < 0 || this.incarnations[sector]! >= beforeIncarnation) continue;

@@ -1,21 +1,24 @@
-// The content that a volume may have, known from outside. Every written sector carries volume, write number and sector, so that a read
-// shows the write that it returns. Overlapping changes execute in the order of their submission (O1), over all users, because only one
-// writes at a time. Reads return the last answered write or a later one, and never an older one than an earlier read. Each write executes
-// once, in order, and never after its answer; an abandoned write never executes after a newer one. In a later incarnation of the storage,
-// the client may replay the last answered writes from its log. A machine crash undoes only writes that are neither durable nor in the log
-// of a live client. oracle-losses.ts handles losses without a crash.
+// The content that a volume may have, known from outside. Every written sector carries the volume, the number of the write and the sector.
+// The content of a read therefore tells from which write it comes. Overlapping changes execute in the order of their submission (O1), over
+// all users of the volume, because only one user at a time writes. Reads return the last answered write or a later one, and never an older
+// one than an earlier read. Each write executes once, in order, and never after its answer; an abandoned write never executes after a newer
+// one. In a later incarnation of the storage, the client may replay the last answered writes from its log. A machine crash undoes only
+// writes that are neither durable nor in the log of a live client. oracle-losses.ts handles losses without a crash.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { Losses } from './oracle-losses.ts';
 
-/** Knowledge at the time when a read was issued: for each of its sectors, the oldest change that the read may return. */
+/** The oracle's knowledge when a read was submitted: for each sector of the read, the oldest change that the read may return. */
 export type ReadTicket = Uint32Array;
 
 /** Knowledge about an abandoned change. */
 interface Lost {
   /** The newest server process that may execute it. */
   readonly process: number;
-  /** Number of the newest change at that time: once a later change executes, the abandoned one can no longer execute. */
+  /**
+   * Number of the newest change when the change was abandoned. Once a change after this one executes, the abandoned change can no longer
+   * execute.
+   */
   readonly newest: number;
 }
 
@@ -27,31 +30,37 @@ export interface ChangeWatch {
 
 const STAMP_BYTES = 16;
 const MAGIC = 0x5253494f;
-/** Most breaches that are kept; the first one matters, because the others follow from it. */
+/** The oracle keeps at most this many breaches. Only the first one matters, because later ones mostly follow from it. */
 const BREACHES_MAX = 20;
 
 export class Oracle {
   readonly breaches: string[] = [];
   sectors: number;
   readonly volume: number;
-  /** The most sectors that it can have. */
+  /** The most sectors that the volume can ever have. */
   private readonly capacity: number;
-  /** Newest change that was answered OK or returned by an answered read. */
+  /** For each sector: the newest change that was answered OK or returned by an answered read. */
   private readonly floors: Uint32Array;
-  /** Newest change that was answered OK, and the newest one that no machine crash may undo. */
+  /** For each sector: `acked` is the newest change that was answered OK; `durable` is the newest change that no machine crash may undo. */
   private readonly acked: Uint32Array;
   private readonly durable: Uint32Array;
-  /** Newest change that was answered OK, even if it was lost since then, because a log may have it. */
+  /** For each sector: the newest change that was answered OK. A lost change stays here, because a log may still have it. */
   private readonly answered: Uint32Array;
-  /** The incarnation of the storage in which each sector was last written, and its newest answered change executed. */
+  /**
+   * For each sector: the incarnation of the storage in which the sector was last written, and the one in which its newest answered change
+   * executed.
+   */
   private readonly writtenIn: Uint32Array;
   private readonly ackedIn: Uint32Array;
   /** The incarnation in which the last write of each sector executed first. */
   private readonly bornIn: Uint32Array;
   incarnations = 0;
-  /** Changes with several segments, not all of which were answered OK. */
+  /**
+   * Changes with several segments that were not answered OK as a whole. Some of their segments may have been answered OK, and may be in the
+   * log.
+   */
   private readonly partial = new Set<number>();
-  /** Changes with several segments -> the incarnation of the storage in which they were submitted. */
+  /** For each change with several segments: the incarnation of the storage in which it was submitted. */
   private readonly inPieces = new Map<number, number>();
   /** The first number that the current user of the volume may have submitted. */
   private tenureFrom = 1;
@@ -62,18 +71,21 @@ export class Oracle {
   /** Number of times that changes that were answered OK stopped being required. */
   lowerings = 0;
   changes: ChangeWatch | null = null;
-  /** By user: newest change with any answer. */
+  /** For each user and sector: the newest change of the user that was answered, with any status. */
   private readonly told: Uint32Array[] = [];
-  /** By number: the user who submitted it. */
+  /** For each number of a change: the user that submitted the change. */
   private readonly authors: number[] = [0];
-  /** Changes up to this number that are answered OK are durable: the volume was synced when it got another holder. */
+  /**
+   * Changes up to this number that are answered OK are durable, because the server synced the volume before it gave the volume to another
+   * holder.
+   */
   private durableUpTo = 0;
   /** Newest submitted change. */
   private readonly newest: Uint32Array;
-  /** Newest executed write, and the server process that executed it. */
+  /** For each sector: `executed` is the newest executed write, and `executedIn` the server process that executed it. */
   private readonly executed: Uint32Array;
   private readonly executedIn: Uint32Array;
-  /** Changes that make zeros, and whose zeros a read may still return. */
+  /** For each sector: the changes to zeros whose zeros a read may still return. */
   private readonly zeros: (number[] | undefined)[];
   private readonly lost = new Map<number, Lost>();
   private readonly losses: Losses;
@@ -111,7 +123,7 @@ export class Oracle {
     return this.nextNumber - 1;
   }
 
-  /** C2: the volume has this many sectors now; the new ones show zeros until they are written. */
+  /** The volume has this many sectors now. New sectors must show zeros until they are written (C2). */
   grow(sectors: number): void {
     this.sectors = Math.max(this.sectors, sectors);
   }
@@ -131,8 +143,8 @@ export class Oracle {
   }
 
   /**
-   * A change was answered; if `isOk` is false, reads may return it or not, but it no longer executes. If `isSure` is false, a change was
-   * treated as lost since its submission, and the OK may refer to that one.
+   * A change was answered. If `isOk` is false, reads may return the change or not, but it no longer executes. `isSure` is false if answered
+   * changes were treated as lost between the submission and this answer; the server may have answered OK before the loss.
    */
   changed(number: number, lba: number, count: number, isOk: boolean, isSure = true): void {
     const told = this.toldTo(this.authors[number]!);
@@ -181,7 +193,7 @@ export class Oracle {
     return this.losses.count;
   }
 
-  /** Of these, sectors whose last acknowledged content is not on disk, so that a client has to restore it. */
+  /** Number of forgotten sectors whose last acknowledged content is not on disk, so that a client has to restore it. */
   owed(disk: Buffer): number {
     let count = 0;
     for (let sector = 0; this.losses.count > 0 && sector < this.sectors; sector++)
@@ -198,7 +210,7 @@ export class Oracle {
     return floor > this.losses.levelOf(sector) && !this.isAsLate(disk, sector, floor);
   }
 
-  /** Expects that all changes that an OK flush covers are on disk, whatever reads of the sector return. */
+  /** Expects that the disk has every change of the sector up to number `covered`, because a FLUSH that covers them was answered OK. */
   judgeOnDisk(sector: number, covered: number, disk: Buffer): void {
     if (covered === 0 || this.isAsLate(disk, sector, covered)) return;
     const onDisk = this.numberOf(disk, sector * SECTOR_BYTES, sector);
@@ -210,7 +222,10 @@ export class Oracle {
       if (this.durable[sector]! < covered[sector]!) this.durable[sector] = covered[sector]!;
   }
 
-  /** The volume was synced and gets another holder: every change of the last holder that was or will be answered OK is durable. */
+  /**
+   * The server has synced the volume and gives it to another holder. Every change of the previous holder that was or will be answered OK is
+   * durable.
+   */
   handedOver(): void {
     this.flushed(this.acked);
     this.durableUpTo = this.nextNumber - 1;
@@ -238,7 +253,10 @@ export class Oracle {
     this.partial.add(number);
   }
 
-  /** The server's machine has crashed. Data that was not durable is lost, except for the log of `isAttached`, if any. */
+  /**
+   * The server's machine has crashed. Data that was not durable is lost, except for data in the log of a client. `isAttached`: a client has
+   * a log of the volume.
+   */
   crashed(isAttached: boolean): void {
     this.lowerings++;
     this.losses.clear();
@@ -262,7 +280,7 @@ export class Oracle {
     });
   }
 
-  /** The log is lost, and with it all changes that only the log could restore. */
+  /** The replay log of the user is lost. All changes that only this log could restore are lost too. */
   dropped(): void {
     if (!this.isPending && this.losses.count === 0) return;
     this.drops++;
@@ -282,7 +300,7 @@ export class Oracle {
     for (let sector = 0; sector < this.sectors; sector++) {
       const number = this.numberOf(content, sector * SECTOR_BYTES, sector) ?? 0;
       for (const numbers of [this.floors, this.acked, this.durable, this.answered, this.newest]) numbers[sector] = number;
-      // The sector's zeros may still be those of any change that made zeros.
+      // If the sector has zeros, each change to zeros may have made them, so these changes are kept.
       if (number > 0) this.zeros[sector] = undefined;
     }
   }
@@ -293,7 +311,7 @@ export class Oracle {
     this.acked[sector] = Math.min(this.acked[sector]!, level);
   }
 
-  /** A read in flight at a loss may return the remaining content. */
+  /** Changes the ticket of a read that is in flight at a loss: the read may return the content that remains after the loss. */
   lower(ticket: ReadTicket, lba: number, count: number): void {
     for (let index = 0; index < count; index++) ticket[index] = Math.min(ticket[index]!, this.floorOf(lba + index));
   }
@@ -347,14 +365,16 @@ export class Oracle {
         continue;
       }
       const last = this.executed[sector]!;
-      // A segment of a larger change may be in the log before the change is answered, and is then replayed to a later incarnation.
+      // A segment of a larger change may be in the log before the whole change is answered. The client then replays the segment to a later
+      // incarnation.
       const again = number === last && this.executedIn[sector] === process && this.bornIn[sector] === incarnation;
       if (number !== last) this.bornIn[sector] = incarnation;
       this.writtenIn[sector] = incarnation;
       if (again) this.breach(`S1: write ${number} of sector ${sector} is executed twice in process ${process}`);
       else if (number < last && !this.isPiece(number, sector, incarnation))
         this.breach(`O1: write ${number} of sector ${sector} is executed after write ${last}`);
-      // An abandoned change was never answered; later ones were refused unsent, or are judged by their order.
+      // S4 does not judge an abandoned change, because it was never answered. Later changes of its user were refused before they were sent,
+      // or are judged by their order.
       const told = this.toldTo(this.authors[number]!)[sector]!;
       if (told >= number && !this.lost.has(number))
         this.breach(`S4: write ${number} of sector ${sector} is executed after ${told} was answered`);
@@ -371,8 +391,8 @@ export class Oracle {
   }
 
   /**
-   * Whether the execution is a replay: in a later incarnation, the log sends the last answered changes again, and possibly partly answered
-   * ones.
+   * Whether the execution is a replay. In a later incarnation, the client sends the last answered changes from its log again, and perhaps
+   * changes of which only some segments were answered.
    */
   private isReplay(number: number, sector: number, incarnation: number): boolean {
     const acked = this.answered[sector]!;
@@ -417,7 +437,7 @@ export class Oracle {
     this.shown();
   }
 
-  /** The oldest change that may have made the zeros, because no later one is certain; -1: none may. */
+  /** The oldest change that may have made the zeros of the sector, because no later change is certain; -1: no change may have made them. */
   private oldestZeros(sector: number, floor: number): number {
     if (floor === 0) return 0;
     return this.zeros[sector]?.find((number) => number >= floor) ?? -1;
@@ -428,7 +448,7 @@ export class Oracle {
     if (list === undefined) this.zeros[sector] = [number];
     else list.push(number);
     if (list === undefined || list.length < 256) return;
-    // Drops the oldest; reads in flight may know older floors, but hardly such old ones.
+    // Drops the oldest entries. Reads in flight have tickets with older changes, but hardly with changes that are as old as these.
     list.splice(0, 128);
   }
 
@@ -446,20 +466,20 @@ export class Oracle {
     buffer.fill(stamp, offset, offset + SECTOR_BYTES);
   }
 
-  /** Number of the write that a copy of the volume shows; 0: zeros; null: neither. */
+  /** Number of the write that the sector of a copy contains; 0: the sector has zeros; null: it has neither a write nor zeros. */
   shownIn(copy: Buffer, sector: number): number | null {
     return this.numberOf(copy, sector * SECTOR_BYTES, sector);
   }
 
-  /** The oldest change that a copy may have in a sector whose required change is `floor` or later; 0 or less: none is certain. */
+  /** The oldest change that a copy may have in a sector whose required change is `floor` or later; 0 or less: no change is certain. */
   leastIn(copy: Buffer, sector: number, floor: number): number {
     const number = this.shownIn(copy, sector) ?? 0;
     return number === 0 ? this.oldestZeros(sector, floor) : number;
   }
 
-  /** Number of the write with exactly this content of the sector; 0: zeros; null: neither. */
+  /** Number of the write with exactly this content of the sector; 0: the content is zeros; null: it is neither a write nor zeros. */
   private numberOf(content: Buffer, at: number, sector: number): number | null {
-    // Every stamp equals the one before it.
+    // All stamps of the sector must be equal.
     if (content.compare(content, at + STAMP_BYTES, at + SECTOR_BYTES, at, at + SECTOR_BYTES - STAMP_BYTES) !== 0) return null;
     const magic = content.readUInt32BE(at);
     const number = content.readUInt32BE(at + 4);

@@ -1,6 +1,6 @@
 // Judges from outside the volumes that commands create, grow, rename, change, remove and restore at one server (docs/PROTOCOL.md, C1 to
-// C4). It knows all orders, their answers, and the disk. The oracle judges the content of volumes. Invariant: it observes and changes
-// nothing.
+// C4). It sees all orders of administrators, the answers, and the content of the disk. The oracle judges the content of volumes. Invariant:
+// it observes and changes nothing.
 
 import type { SimDisk, SimFolder } from '../storage/sim-disk.ts';
 
@@ -51,7 +51,7 @@ export class PoolJudge {
     this.pending.set(request, { id, after });
   }
 
-  /** C1: an answered order is durable. */
+  /** An order was answered. From now on, the disk must have its result (C1). */
   answered(request: string, id: string): void {
     const { id: asked, after } = this.pending.get(request)!;
     this.pending.delete(request);
@@ -80,13 +80,13 @@ export class PoolJudge {
       this.breach(`C1: ${textOf(after)} is refused with ${code}, and is done all the same`);
   }
 
-  /** C4: the answer to a request that was answered before. */
+  /** A repeated request got an answer. It must be the answer that the request got before (C4). */
   repeated(request: string, id: string, answer: string): void {
     if (answer !== id) this.breach(`C4: request ${request} is answered with ${id}, and with ${answer} when it is repeated`);
     this.look('after a repeated request');
   }
 
-  /** C1: expects that every volume has the state of the last answer, or that of an unanswered order. */
+  /** Expects that every volume has the state of the last answer, or the state that an unanswered order would give it (C1). */
   look(when: string): void {
     for (const [id, state] of this.answeredStates) {
       const folder = this.disk.shown.get(id);
@@ -113,7 +113,7 @@ export class PoolJudge {
     if (durableBytes < sizeBytes) this.breach(`C1: volume ${name} is served with ${sizeBytes} bytes, of which ${durableBytes} are durable`);
   }
 
-  /** C3: a volume is not taken from its holder. */
+  /** Expects that no holder has the volume, because an order must not take a volume from its holder (C3). */
   takes(what: string, name: string, { holder }: JudgedUse): void {
     if (holder !== null) this.breach(`C3: volume ${name} is ${what} while ${holder} holds it`);
   }

@@ -1,5 +1,5 @@
 // The reader judge reports each breach of N1 to N4, and accepts what is allowed: unchanged bytes, the removal of a snapshot that no client
-// has, a return to the same snapshot, and a list without snapshots that were removed in the meantime.
+// has, a return to the same snapshot, and a list that lacks snapshots that were removed after the client asked for it.
 
 import { expect, test } from 'vitest';
 import { ReaderJudge } from './reader-judge.ts';

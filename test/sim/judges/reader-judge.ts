@@ -1,10 +1,10 @@
-// Judges clients that read snapshots of one server by name: reads return the content of the snapshot when it was answered (N1), the
-// snapshot is not removed while they have it (N2), they never continue with another snapshot (N3), and the snapshot names the older ones
-// (N4). Invariant: it observes and changes nothing.
+// Judges clients that read snapshots of one server by name: reads return the content that the snapshot had when its creation was answered
+// (N1); no snapshot is removed while a client has it open (N2); a client never continues with another snapshot (N3); and the server lists
+// the older snapshots of an open one (N4). Invariant: it observes and changes nothing.
 
 const BREACHES_MAX = 20;
 
-/** A snapshot that was answered. `createdMs`: by the clock of the server. */
+/** A snapshot whose creation was answered. `createdMs`: time of creation by the clock of the server. */
 export interface KnownSnapshot {
   readonly id: string;
   readonly name: string;
@@ -13,7 +13,7 @@ export interface KnownSnapshot {
   readonly content: Buffer;
 }
 
-/** Snapshots that exist when a client opens one, and snapshots that ever existed. */
+/** The snapshots that existed when a client opened one of them. */
 export type Standing = ReadonlySet<string>;
 
 export class ReaderJudge {
@@ -23,7 +23,7 @@ export class ReaderJudge {
   private readonly there = new Set<string>();
   /** Snapshots whose removal was answered. */
   private readonly removed = new Set<string>();
-  /** Reader -> id of its open snapshot. */
+  /** For each reader: the id of the snapshot that it has open. */
   private readonly open = new Map<string, string>();
   private readonly server: string;
   private readonly nowMs: () => number;
@@ -52,7 +52,7 @@ export class ReaderJudge {
     this.there.add(id);
   }
 
-  /** Its removal was answered. */
+  /** The removal of the snapshot was answered. */
   isRemoved(id: string): void {
     this.removed.add(id);
     for (const [reader, has] of this.open) if (has === id) this.breach(`N2: ${this.text(id)} is removed while ${reader} has it open`);
@@ -65,7 +65,7 @@ export class ReaderJudge {
     if (before !== null && before !== id) this.breach(`N3: ${reader} had ${this.text(before)}, and goes on with ${this.text(id)}`);
   }
 
-  /** The reader no longer has the snapshot, or is no longer judged. */
+  /** The reader has closed its snapshot, or has ended. */
   left(reader: string): void {
     this.open.delete(reader);
   }
@@ -74,7 +74,10 @@ export class ReaderJudge {
     return new Set(this.there);
   }
 
-  /** `told`: older snapshots, the youngest first; none if the server did not list them. `before`: when the client asked. */
+  /**
+   * `told`: the older snapshots that the server has listed, the youngest first; empty if the server listed none. `before`: the snapshots
+   * that existed when the client asked.
+   */
   lists(reader: string, id: string, told: readonly { readonly name: string; readonly id: string }[], before: Standing): void {
     const own = this.known.get(id);
     if (own === undefined || told.length === 0) return;

@@ -1,7 +1,7 @@
 // Judges snapshots from outside (rule P1). It knows the order in which changes of all volumes were submitted and answered. A snapshot must
-// have every change that was answered before the request for the snapshot. If a snapshot has a change that was submitted after the answer
-// to another change, it must have that one too, over all of its volumes. A snapshot has a write completely or not at all. Invariant: it
-// observes and changes nothing.
+// have every change that was answered before the request for the snapshot. If change B was submitted after change A was answered, a
+// snapshot with B must also have A, even if A belongs to another volume of the snapshot. A snapshot has each write completely or not at
+// all. Invariant: it observes and changes nothing.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SEGMENT_MIN_BYTES } from '@rsio/protocol/client/limits';
@@ -13,7 +13,7 @@ interface Change {
   readonly isWrite: boolean;
   readonly submitted: number;
   readonly incarnations: number;
-  /** Position of the OK answer in the order; infinity: none. */
+  /** Position of the OK answer in the order of submissions and answers; infinity: the change was not answered OK. */
   answered: number;
 }
 
@@ -26,7 +26,7 @@ export interface JudgedCopy {
 interface Begun {
   readonly acked: Uint32Array;
   readonly lowerings: number;
-  /** Number of changes that were answered at that time. */
+  /** Number of changes that were answered when the snapshot was requested. */
   readonly answers: number;
 }
 
@@ -50,7 +50,7 @@ class History implements ChangeWatch {
 
   answered(number: number): void {
     const change = this.changes.get(number);
-    // The change was submitted before this history began.
+    // The judge does not know the change, because it was submitted before the judge began.
     if (change === undefined) return;
     change.answered = this.next();
     this.answers.push(number);
@@ -83,7 +83,7 @@ export class SnapshotJudge {
   /** The request for the snapshot was answered. */
   answered(take: Take, copies: readonly JudgedCopy[]): void {
     this.judged++;
-    // Leaves out volumes with changes that another client has since given up, because no one owes these.
+    // Leaves out a volume if changes of it that were answered OK have stopped being required since the request.
     const sure = copies.filter(({ oracle }) => take.get(oracle)!.lowerings === oracle.lowerings);
     for (const copy of sure) this.judgeBefore(copy, take.get(copy.oracle)!);
     const newest = Math.max(0, ...sure.map((copy) => this.newestIn(copy, take.get(copy.oracle)!)));
@@ -102,7 +102,10 @@ export class SnapshotJudge {
     }
   }
 
-  /** Position of the submission of the newest change that the copy certainly has. */
+  /**
+   * Returns when the newest change that the copy certainly has was submitted, as a position in the order of submissions and answers; 0: no
+   * change is certain.
+   */
   private newestIn({ oracle, content }: JudgedCopy, { acked }: Begun): number {
     const { changes } = this.historyOf(oracle);
     let newest = 0;
@@ -128,7 +131,7 @@ export class SnapshotJudge {
     }
   }
 
-  /** The copy must have a write of one request completely or not at all, unless the write was sent again. */
+  /** Expects that the copy has each write of one segment completely or not at all. Writes that were sent again are not judged. */
   private judgeWhole({ oracle, name, content }: JudgedCopy): void {
     const { changes } = this.historyOf(oracle);
     const sectors = content.length / SECTOR_BYTES;

@@ -1,19 +1,22 @@
-// Judges the stall policy of one volume from outside: when I/O may fail, and when it must have failed. User and oracle handle failed I/O.
-// Times in simulated ms.
+// Judges the stall policy of one volume from outside: from when on a waiting I/O may fail, and by when it must have failed. The simulated
+// user and the oracle handle failed I/O. All times are in simulated ms.
 
 import type { StallPolicy } from '@rsio/common/config/schema/types';
 import { STALL_FAIL_GRACE_MS } from '@rsio/rsiod/volumes/limits';
 import type { StallEvent } from '@rsio/rsiod/volumes/path-stall';
 import type { Volume } from '@rsio/rsiod/volumes/volume';
 
-/** Time between two checks plus the delay of a timer. */
+/** An I/O may be found waiting for this much longer than allowed: the time between two checks plus the delay of a timer. */
 const LATE_MAX_MS = 300;
 
 export class StallJudge {
   private readonly policy: StallPolicy;
-  /** Time since which the volume's I/O is reported as waiting; null: it does not wait. */
+  /** Time since which the volume reports that its I/O waits; null: the volume does not report this. */
   private waitsSinceMs: number | null = null;
-  /** Time at which a failure was found correct; all waiting I/O fails at the same time. */
+  /**
+   * Time at which an I/O failed correctly. Other I/O of the volume that fails at the same time is correct too, because all waiting I/O
+   * fails together.
+   */
   private failedMs = -1;
   /** Time since which every check has found the volume stalled. */
   private haltedSinceMs: number | null = null;
@@ -37,7 +40,7 @@ export class StallJudge {
     const { policy, waitsSinceMs } = this;
     if (policy === 'forever' || waitsSinceMs === null || volume?.target.standing !== 'halted') return false;
     const waitedMs = policy === 'fail' ? nowMs - waitsSinceMs - STALL_FAIL_GRACE_MS : nowMs - Math.min(submittedMs, oldestMs) - policy;
-    // Allows for rounding in sums of fractions.
+    // The tolerance is for the rounding error of sums of fractional times.
     if (waitedMs >= -1e-6) this.failedMs = nowMs;
     return this.failedMs === nowMs;
   }

@@ -1,5 +1,5 @@
 // Judges from outside the snapshots of one server (rule P2), the differences between them (N5), and the pools of its volumes (C5). It keeps
-// the content of each snapshot at its answer. Invariant: it observes and changes nothing.
+// a copy of the content that each snapshot had when its creation was answered. Invariant: it observes and changes nothing.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 
@@ -7,17 +7,17 @@ const BREACHES_MAX = 20;
 
 export class StoreJudge {
   readonly breaches: string[] = [];
-  /** Answered snapshots and clones with their contents. */
+  /** Snapshots and clones whose creation was answered, with the contents at that time. */
   private readonly kept = new Map<string, Buffer>();
-  /** Requested objects without an answer: all of one request exist, or none. */
+  /** Snapshots or clones of the request that has no answer yet. Either all of them exist or none. */
   private pending: readonly string[] = [];
   /** A snapshot whose removal has no answer yet. */
   private leaving: string | null = null;
-  /** Id of a volume whose rollback has no answer yet; it may have the snapshot of its earlier content. */
+  /** Id of a volume whose rollback has no answer yet. The snapshot that a rollback makes of the earlier content may already exist. */
   private rolling: string | null = null;
   private readonly server: string;
   private readonly nowMs: () => number;
-  /** Number of answered orders, and of comparisons with kept contents. */
+  /** `done`: number of answered orders. `compared`: number of comparisons with kept contents. */
   done = 0;
   compared = 0;
 
@@ -56,7 +56,10 @@ export class StoreJudge {
     this.done++;
   }
 
-  /** Compares all existing snapshots and clones with the kept ones; null: the file is missing. */
+  /**
+   * Judges which snapshots and clones exist, and compares their contents with the kept ones. A content of null means that the file is
+   * missing.
+   */
   look(found: ReadonlyMap<string, Buffer | null>, when: string): void {
     for (const [key, content] of this.kept) {
       if (key === this.leaving) continue;
@@ -72,7 +75,7 @@ export class StoreJudge {
       this.breach(`P2: of ${this.pending.join(', ')} only ${made.join(', ')} is there ${when}`);
   }
 
-  /** Compares only the contents. */
+  /** Compares the contents of all found snapshots and clones with the kept ones, and does not judge which ones exist. */
   compareAll(found: ReadonlyMap<string, Buffer | null>, when: string): void {
     for (const [key, now] of found) {
       const was = this.kept.get(key);
@@ -82,7 +85,7 @@ export class StoreJudge {
     }
   }
 
-  /** Judges N5. `pairs`: result of changedPairs; `isSure`: true if the sector has not changed in the meantime. */
+  /** Judges N5. `pairs`: result of changedPairs; `isSure(sector)`: whether the sector has not changed since the request. */
   differs(what: string, before: Buffer, after: Buffer, pairs: readonly number[], isSure: (sector: number) => boolean): void {
     this.done++;
     let at = 0;

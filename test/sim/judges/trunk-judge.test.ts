@@ -50,7 +50,7 @@ function path(fields: Fields): JudgedPath {
   };
 }
 
-/** One request, owed on these paths. */
+/** Slots with one request, which was sent on these paths; each path owes an answer. */
 const owed = (...copies: number[]): JudgedSlots => ({
   size: 2,
   freeCount: 1,
@@ -79,7 +79,7 @@ test('a request on a silent path may wait no longer than it takes to move it, wh
   expect(run((nowMs) => [silent, other(nowMs)], 1, 2)).toBeNull();
   // No path owes an answer to the request.
   expect(run((nowMs) => [other(nowMs)])).toContain('while others (2) deliver');
-  // No newer request overtakes it, or only one that need not wait.
+  // No newer request overtakes the waiting one, or only a request that need not wait.
   const later = (nowMs: number, request: JudgedRequest): JudgedSlots => {
     const slots = owed(1);
     return nowMs < 500 ? slots : { ...slots, requestOf: (slot) => (slot === 0 ? REQUEST : request), copiesOf: (slot) => [slot + 1] };
@@ -98,7 +98,7 @@ test('a request on a silent path may wait no longer than it takes to move it, wh
   // The other path also delivers nothing, or is full of earlier requests.
   expect(run(() => [silent, path({ number: 2 })], 1)).toBeNull();
   expect(run((nowMs) => [silent, busy(nowMs)], 1)).toBeNull();
-  // The path has delivered something in the meantime.
+  // The silent path has delivered something since.
   expect(run((nowMs) => [path({ number: 1, quietSinceMs: nowMs - TIMES.suspectMs, out: 1 }), other(nowMs)], 1)).toBeNull();
 });
 

@@ -6,13 +6,19 @@ import type { LivenessTimes } from '@rsio/protocol/client/paths/path-verdict';
 import { completionMs, type PathPicture } from '@rsio/protocol/client/paths/scheduler';
 
 /**
- * Time after the beginning of a silence within which the requests of the path are sent over other paths, before later ones: a few checks
- * and a PING.
+ * Within this time after a path falls silent, the client sends the path's requests again over other paths, before it sends later requests.
+ * The time allows for a few checks and a PING.
  */
 export const MOVED_WITHIN_MS = 800;
-/** A path delivers if it has received something within this time, because while a path is silent, the client sends PINGs on all paths. */
+/**
+ * A path counts as delivering if it has received something within this time. A healthy path always has, because the client sends PINGs on
+ * all paths while any path is silent.
+ */
 const DELIVERS_MS = 500;
-/** One request in RATE_PROBE_SHARE may test an idle path, and paths take turns; some requests between two looks carry no data. */
+/**
+ * An idle path counts as forgotten after this many times RATE_PROBE_SHARE requests for each path. One request in RATE_PROBE_SHARE may test
+ * an idle path, idle paths take turns, and requests without data test no path.
+ */
 const PROBES_PER_PATH = 4;
 
 export interface JudgedPath extends PathPicture {
@@ -35,7 +41,7 @@ export interface JudgedSlots {
   copiesOf(slot: number): readonly number[];
 }
 
-/** A request in a slot, and since when it is seen there. */
+/** A request in a slot, and the time at which a check first saw it there. */
 interface Seen {
   readonly request: JudgedRequest;
   readonly sinceMs: number;
@@ -44,7 +50,7 @@ interface Seen {
 /** A path without requests in flight. */
 interface Idle {
   readonly usedMs: number;
-  /** Count of the trunk's requests when the path might have been tried; null: too early. */
+  /** Value of the judge's `sent` when the path first might have been tried; null: it was too early to try the path. */
   sent: number | null;
 }
 
@@ -52,11 +58,11 @@ export class TrunkJudge {
   private readonly times: LivenessTimes;
   private readonly bodyBytes: number;
   private readonly begun = new Map<number, Seen>();
-  /** Requests that only silent paths owe. */
+  /** Requests to which only silent paths owe an answer. */
   private readonly waiting = new Map<number, Seen>();
   private readonly idle = new Map<number, Idle>();
   private readonly seen = new Map<number, number>();
-  /** Requests with data of all paths so far, as seen by checks. */
+  /** Number of requests with data that checks have seen on all paths so far. */
   private sent = 0;
   private lookedMs = 0;
 
@@ -65,7 +71,7 @@ export class TrunkJudge {
     this.bodyBytes = bodyBytes;
   }
 
-  /** The process is stopped, so that observations in this time do not count. */
+  /** Forgets all observations, because the client's process was stopped and could not act. */
   forget(): void {
     this.begun.clear();
     this.waiting.clear();
@@ -86,7 +92,7 @@ export class TrunkJudge {
       if (request === null || well.length === 0 || isOn(heard, slots.copiesOf(slot))) this.waiting.delete(slot);
       else if (this.waiting.get(slot)?.request !== request) this.waiting.set(slot, { request, sinceMs: nowMs });
     }
-    // An idle path should have got the request if it would have answered by now; using a slower path is no better than waiting.
+    // An idle path should have got the request only if it would have answered by now. A slower path would have been no better than waiting.
     const idle = well.filter(({ load }) => load.requests === 0);
     for (const [slot, { request, sinceMs }] of this.waiting) {
       const waitsMs = nowMs - sinceMs;
@@ -134,7 +140,7 @@ export class TrunkJudge {
     return null;
   }
 
-  /** Whether the path has been silent for longer than makes it suspect. */
+  /** Whether the path has been silent for longer than the time after which it is suspect. */
   private isSilent({ quietSinceMs, roundTripMs }: JudgedPath, nowMs: number): boolean {
     const { suspectMs, deadMs } = this.times;
     return nowMs - quietSinceMs > Math.min(Math.max(suspectMs, (roundTripMs ?? 0) * SUSPECT_SRTT_FACTOR), deadMs / 2);
@@ -146,7 +152,7 @@ function usedMsOf({ receiving, sending }: PathPicture['load']): number {
   return Math.max(receiving.lastUsedMs, sending.lastUsedMs);
 }
 
-/** The client's own estimate. */
+/** The time for a request on this path, by the estimate that the client itself uses. */
 function takesMs(load: PathPicture['load'], bodyBytes: number): number {
   return Math.max(completionMs(load, bodyBytes, 0), completionMs(load, 0, bodyBytes));
 }

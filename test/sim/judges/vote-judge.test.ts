@@ -1,5 +1,5 @@
-// The vote judge finds promises and configs that fall, claims that do not know the config at a majority, and terms that are confirmed
-// although a higher one was claimed. It accepts correct answers, also answers to earlier requests.
+// The vote judge finds promises and configs whose number falls, claims that miss a config that a majority has stored, and terms that are
+// confirmed although a higher term was claimed. It accepts correct answers, also late answers to earlier requests.
 
 import { expect, test } from 'vitest';
 import type { MirrorConfig } from '@rsio/protocol/wire/mirror-messages';
@@ -13,7 +13,7 @@ test('what a voter has answered never falls', () => {
   const judge = new VoteJudge('m', () => 0);
   const before = judge.asks();
   judge.answered(before, { voter: 'v', promise: HIGH, stored: { term: HIGH, config: config(2) } }, true);
-  // The request was sent before that.
+  // This request was sent before the higher promise was answered.
   judge.answered(before, { voter: 'v', promise: LOW, stored: null }, true);
   judge.answered(judge.asks(), { voter: 'w', promise: LOW, stored: null }, true);
   expect(judge.breaches).toEqual([]);

@@ -1,6 +1,6 @@
-// Judges from outside the answers of the voters of one mirror (docs/PROTOCOL.md Q1 to Q4): the values in a voter's answers never fall, also
-// after restarts and crashes; every later claim knows a config at a majority; once a claim is at a majority, a lower term is no longer
-// confirmed. The clients report their requests and the answers. Invariant: it observes and changes nothing.
+// Judges from outside the answers of the voters of one mirror (docs/PROTOCOL.md Q1 to Q4): the values in a voter's answers never fall, even
+// over restarts and crashes. If a majority has stored a config, every later claim learns of it. Once a majority has promised a term, no
+// lower term is confirmed. The clients report their requests and the answers. Invariant: it observes and changes nothing.
 
 import type { MirrorConfig, Term, VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
 import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
@@ -61,7 +61,7 @@ export class VoteJudge {
     if (version !== null && isLower(this.configs.get(voter) ?? null, version)) this.configs.set(voter, version);
   }
 
-  /** A claim is at a majority; `configs`: the versions that these voters have answered. */
+  /** A majority has promised the term. `configs`: the versions of the config that these voters have answered. */
   claimed(ticket: VoteTicket, term: Term, configs: readonly (Version | null)[]): void {
     if (this.highest === null || compareTerms(this.highest, term) < 0) this.highest = term;
     const { configured } = ticket;
@@ -71,7 +71,7 @@ export class VoteJudge {
       this.breach(`Q2: ${say(term)} is claimed at a majority after ${say(ticket.claimed)} was`);
   }
 
-  /** A config is at a majority. */
+  /** A majority has stored the config of this version. */
   stored(ticket: VoteTicket, version: Version): void {
     if (isLower(this.configured, version)) this.configured = version;
     this.isStill(ticket, version.term, `stores ${version.k}`);

@@ -1,8 +1,7 @@
 // A simulated client machine: rsiod's production namespace and attachments with servers, trunks, supervisors and volumes, and the users of
-// its volumes. Its process can be killed, stopped or ended in order; the next process has the next instance number, and the users continue.
-// Volumes are attached, taken over and detached as by rsconfig. Several clients may have one nodename, on one machine or two, as after a
-// clone, or when a client restarts while the old one still runs. Tests of the daemon cover frontends, control socket and configuration
-// files.
+// its volumes. Its process can be killed, stopped or ended in order. The next process has the next instance number, and the users continue.
+// Volumes are attached, taken over and detached as by rsconfig. Two clients may have the same nodename, on one machine, or on two machines
+// as after a clone. The tests of the daemon cover frontends, control socket and configuration files.
 
 import type { AttachOutcome } from '@rsio/common/control/methods';
 import { isSnapshot } from '@rsio/common/lib/volume-name';
@@ -44,7 +43,7 @@ export interface ClientPorts {
   readonly logSizeBytes: number;
   /** Size of all replay logs of this client. */
   readonly logTotalBytes: number;
-  /** Called with the rule that this client breaks. */
+  /** Called with a sentence that names the rule that this client has broken. */
   breach(sentence: string): void;
   /** Called when a path that was up ends. */
   pathFailed(): void;
@@ -59,7 +58,7 @@ export interface ClientNames {
   readonly machine: SimMachineId;
 }
 
-/** A client's machine, which counts the client's starts. */
+/** A client's machine. It counts how often the client has started. */
 export interface SimMachineId {
   readonly name: string;
   /** The machine never restarts; only its processes do. */
@@ -90,7 +89,7 @@ export interface ClientFollower {
 }
 
 const REATTACH_MS = 100;
-/** State of such a replica in events. */
+/** The state that events of a mirror report for a replica that is in sync. */
 const IN_SYNC = 'in sync';
 
 export class SimClient {
@@ -101,14 +100,14 @@ export class SimClient {
   readonly readers = new Set<ClientReader>();
   readonly followers = new Set<ClientFollower>();
   readonly numbers = new Set<number>();
-  /** Number of the last process. */
+  /** Number of the latest process of this client. */
   number = 0;
   process: SimProcess;
   namespace: Namespace;
   attachments: Attachments;
   pools: SimPools = simPools();
   detached = 0;
-  /** Number of replicas of mirrors that left I, and of those that returned. */
+  /** Number of times that a replica of a mirror left the set I of replicas in sync, and that a replica returned to it. */
   replicasLeft = 0;
   replicasReturned = 0;
   private readonly locals: readonly LocalInterface[];
@@ -206,7 +205,7 @@ export class SimClient {
     process.after(awayMs, () => void this.attach(user));
   }
 
-  /** Detaches, and stays away until it is called back. */
+  /** Detaches the user's volume, and does not attach it again before `callBack`. */
   async sendAway(user: SimUser): Promise<void> {
     user.isSentAway = true;
     await this.detach(user, false, 0);
@@ -278,7 +277,7 @@ export class SimClient {
       instance: identity.instance,
       note: (object, from, to) => this.noted(object, from, to),
       stalled: (volume, word) => {
-        // No breach: the client waits for a slow server, and an error of the storage is the answer to the request.
+        // Waiting for a slow server is no breach, and an error of the storage is the correct answer.
         if (isSnapshot(volume.name) || this.isMirrors(volume.name)) return;
         if (word === 'waits' || word === 'gave-up' || word === 'goes-on') this.userOf(volume).stalled(word);
       },

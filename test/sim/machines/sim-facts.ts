@@ -22,7 +22,7 @@ export class SimFacts {
     this.kept.set(volume.name, { facts: factsNow(volume, stamp), sizeBytes: volume.sizeBytes });
   }
 
-  /** Why a held volume is not served; null: it is served. */
+  /** Returns why the server must not serve a held volume; null: it may serve the volume. */
   whyNot(volume: ServedVolume, stamp: string, holders: readonly Holder[]): RsError | null {
     const before = this.kept.get(volume.name);
     if (before === undefined || holders.length === 0) return null;

@@ -1,7 +1,8 @@
-// Volumes that return with other properties when their server restarts: read-only, shared, another block size; a later start restores them.
-// In some worlds, servers compare nothing, and clients have to wait. In others, servers compare as ours do (sim-facts.ts); there, a volume
-// may also return from another file, or shorter, which no client could detect. Until the volume is restored, no new client gets it, and its
-// holder has to wait. Draws from its own randomness, so that a world is otherwise unchanged.
+// Volumes that return with other properties when their server restarts: read-only, shared, or with another block size. A later start
+// restores them. In some worlds, servers compare no properties, and the clients must notice. In other worlds, servers compare as rssrv does
+// (sim-facts.ts). Only there may a volume also return from another file or shorter, because no client could detect this. Until the volume
+// is restored, no new client gets it, and its holder waits. The draws have their own randomness, so that they change nothing else in a
+// world.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { ServedVolume } from '@rsio/rssrv/storage/io/served-volume';
@@ -18,16 +19,19 @@ export interface Form {
   readonly isHalved?: boolean;
 }
 
-/** Share of the worlds with such volumes, and of the starts of a listener in them. */
+/**
+ * WORLD_CHANCE: chance that a world has volumes that return with other properties. START_CHANCE: chance that a start of a listener in such
+ * a world changes a volume.
+ */
 const WORLD_CHANCE = 0.4;
 const START_CHANCE = 0.6;
-/** Shortest time with other properties. */
+/** A volume keeps its other properties for at least this time. */
 const MIN_MS = 300;
 const MAX_MS = 4_000;
 const DOWN_MS = 20;
 /** Added to the seed, so that these draws differ from those of the world. */
 const SALT = 1_000_003;
-/** Share of the worlds whose servers compare. */
+/** Chance that the servers of a world compare volumes with their former properties. */
 const COMPARING_CHANCE = 0.5;
 const COMPARING_SALT = 1_000_037;
 
@@ -66,13 +70,13 @@ export class SimForms {
     volume.form = random.pick(this.areCompared ? COMPARED_FORMS : FORMS);
     trace.note(EVENT.FAULT, -1, 0, 0);
     if (trace.isOn) trace.say(`-- ${volume.name} comes back as ${JSON.stringify(volume.form)}`);
-    // A fault that stops the listener before that also restarts it.
+    // Restarts the listener, whose start restores the volume. If a fault has restarted the listener before, the volume is already restored.
     clock.after(MIN_MS + random.unit() * MAX_MS, () => {
       if (volume.form !== null) server.killListener(DOWN_MS);
     });
   }
 
-  /** No other volume changes any more; changed ones return to their first form at the next start. */
+  /** No volume changes any more from now on. A changed volume returns to its first form at the next start of its listener. */
   heal(): void {
     this.isOver = true;
   }

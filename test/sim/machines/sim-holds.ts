@@ -1,6 +1,6 @@
 // The holds of a simulated server: the production Holders, with a state file that takes time and may be cut short, and with ports that
 // revoke handles in simulated processes and sync simulated storage. A fault may come after each step of a take-over. The machine's state
-// outlives the listener. The hold judge judges; it learns of every grant when the grant is answered or recorded, whichever comes first.
+// outlives the listener. The hold judge learns of each grant when the grant is answered or recorded, whichever comes first.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { isSnapshot } from '@rsio/common/lib/volume-name';
@@ -24,7 +24,7 @@ import type { SimSession } from './sim-session.ts';
 import { describe, type SimVolume, served } from './sim-volume.ts';
 
 export interface SimClaimant extends ClientIdentity {
-  /** Unique number of the client process, independent of the identity that it presents. */
+  /** Unique number of the client process. It does not depend on the identity that the process presents. */
   readonly client: number;
 }
 
@@ -41,11 +41,11 @@ export interface HoldsPorts {
   readonly process: SimProcess;
   readonly controlMs: number;
   readonly sessionOf: (node: string) => SimSession | undefined;
-  /** Snapshots of the listener; null: it serves none. */
+  /** Snapshots of the listener; null: the listener serves no snapshots. */
   readonly snapshots: () => Pick<ServedSnapshots, 'find' | 'whyMissing'> | null;
-  /** The holders of a volume have changed: clients ask for the list. */
+  /** Called when the holders of a volume have changed, so that clients ask for the list of volumes. */
   readonly holdersChanged: () => void;
-  /** Called after each step of a take-over; a fault may come now. */
+  /** Called after each step of a take-over, so that a fault can begin at this moment. */
   readonly stepped: () => void;
 }
 
@@ -53,14 +53,17 @@ export class SimHolds {
   readonly holders: Holds;
   private readonly ports: HoldsPorts;
   private readonly entries: Map<string, VolumeHolds>;
-  /** Changes in progress: when each was requested. */
+  /** For each change of holds in progress: the time at which it was requested. */
   private readonly underWay = new Map<object, number>();
   /** By volume id: the last OPEN whose turn has come. */
   private readonly turns = new Map<string, Turn>();
-  /** The listener has each volume's storage open, so that it sees errors between two processes of clients. */
+  /**
+   * For each volume: the descriptor that the listener keeps open. With it, the listener also gets errors that occur while no client's
+   * process has the storage open.
+   */
   private readonly descriptors = new Map<string, Descriptor>();
 
-  /** Makes the holds as a new listener has read them. */
+  /** Makes the holds of a new listener, as it reads them from the state file. */
   constructor(ports: HoldsPorts) {
     const { process, machine, controlMs } = ports;
     this.ports = ports;
@@ -76,7 +79,7 @@ export class SimHolds {
     machine.starts((volume) => this.holders.holdersOf(volume));
   }
 
-  /** When the oldest change in progress was requested; infinity: none. */
+  /** Time at which the oldest change in progress was requested; infinity: no change is in progress. */
   get oldestMs(): number {
     return Math.min(Number.POSITIVE_INFINITY, ...this.underWay.values());
   }
@@ -93,7 +96,7 @@ export class SimHolds {
     const grant = await this.during(() => this.opensOf(session).grant(opening, request));
     if (!grant.granted) return grant;
     const volume = machine.volumes.get(grant.volume.id);
-    // For a snapshot, the reader judge judges.
+    // OPENs of snapshots are judged by the reader judge.
     if (volume === undefined) return grant;
     if (volume.isCut || (volume.isPooled && volume.config === null))
       volume.judge.breach(`H1: ${claimant.node} is granted a volume that is not served any more`);
@@ -128,11 +131,12 @@ export class SimHolds {
   }
 
   /**
-   * H1: a refused OPEN leaves no hold that it began. If the hold was recorded and has ended since, the judge of the volume learns of it.
+   * Judges H1: a refused OPEN must not leave a hold that it began. If the OPEN began a hold that was recorded and has ended since, the
+   * judge of the volume is told that the hold has ended.
    */
   private judgeRefused({ claimant }: SimSession, { id, judge }: SimVolume, turn: Turn): void {
     const isHeld = this.isHeldBy(id, claimant);
-    // Another OPEN may have had its turn since then.
+    // The hold counts for this OPEN only if no other OPEN has had its turn since.
     if (isHeld && turn.wasHeld === false && this.turns.get(id) === turn)
       judge.breach(`H1: an OPEN of ${claimant.node} is refused, and the hold that it began stays`);
     if (!isHeld && judge.last?.client === claimant.client) judge.released(claimant.client);
@@ -208,7 +212,7 @@ export class SimHolds {
     return grant;
   }
 
-  /** The judges are told when the turn of an OPEN has come. */
+  /** Wraps the ports of a grant, so that the judges are told when the turn of an OPEN has come. */
   private judged(id: string, { claimant }: SimSession, request: OpenRequest, ports: GrantPorts, turn: Turn): GrantPorts {
     const { machine } = this.ports;
     const volume = machine.volumes.get(id)!;

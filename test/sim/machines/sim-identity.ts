@@ -1,5 +1,5 @@
-// The identity of a simulated client, by its handshake, and of an interface of a simulated server. Invariant: two client processes never
-// have the same number, even if they present the same identity.
+// Reads the identity of a simulated client from its handshake, and makes the identity of a simulated server. Invariant: two client
+// processes never have the same number, even if they present the same identity.
 
 import type { ServerIdentity } from '@rsio/protocol/auth/handshake-server';
 import { FEATURE } from '@rsio/protocol/wire/features';

@@ -17,7 +17,7 @@ import { SimStateFile } from '../storage/sim-state-file.ts';
 import { type SimVolume, served } from './sim-volume.ts';
 import type { SimVotes } from '../votes/sim-votes.ts';
 
-/** The origin of a client process's grant. */
+/** How a client process has asked for a volume, so that its later grant can be judged. */
 interface Claim {
   readonly client: number;
   readonly how: HowTaken;
@@ -28,13 +28,13 @@ export class SimMachine {
   readonly file: SimStateFile<HoldsFileContent>;
   readonly volumes = new Map<string, SimVolume>();
   pool: PoolMachine | null = null;
-  /** Pools on simulated file systems; null: none. */
+  /** Pools on simulated file systems; null: the machine has no such pools. */
   stores: StoreMachine<SimVolume> | null = null;
   /** Null: the server is of an older build, and compares nothing. */
   private readonly facts: SimFacts | null;
   /** Called after a crash of the machine; null: no listener. */
   whenCrashed: (() => void) | null = null;
-  /** Votes of the present listener; null: it does not vote for mirrors. */
+  /** Votes of the present listener; null: the listener does not vote for mirrors. */
   votes: SimVotes | null = null;
   private newVotes: (() => SimVotes) | null = null;
   private boots = 1;
@@ -98,7 +98,7 @@ export class SimMachine {
     this.volumes.get(volume)?.incarnationEnded();
   }
 
-  /** As `incarnationEnded`, because a sync has failed. */
+  /** Ends the incarnation of a storage like `incarnationEnded`, because a sync has failed. */
   lost(volume: string): void {
     this.volumes.get(volume)?.lost();
   }
@@ -123,7 +123,7 @@ export class SimMachine {
   /** Called when the server handles a client's OPEN of a volume. */
   claimed(volume: SimVolume, claimant: SimClaimant, how: HowTaken): void {
     const unsettledSince = volume.judge.unsettledSince(this.incarnationOf(volume.id));
-    // For a replica, the claim of its mirror has ended the earlier hold.
+    // A replica is always taken by force, because the claim of its mirror has ended the earlier hold.
     const given = volume.replica === null ? { how, unsettledSince } : { how: 'force' as const, unsettledSince: null };
     this.claims.set(keyOf(volume, claimant), { client: claimant.client, ...given });
   }

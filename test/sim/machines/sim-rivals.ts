@@ -1,6 +1,6 @@
 // Makes users of different clients compete for shared volumes: now and then a user without the volume asks for it, by OPEN or take-over, or
-// the user that has it releases it. In some worlds a node gets a second instance, on its own machine or on another. This continues after
-// the end of all faults, because every user has I/O to do. The hold judges judge.
+// the user that has it releases it. In some worlds a node gets a second instance, on its own machine or on another. The competition
+// continues after the end of all faults, because every user has I/O to do. The hold judges judge the grants.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { TAKE } from '@rsio/protocol/wire/messages';
@@ -10,7 +10,7 @@ import type { SimUser } from './sim-user.ts';
 import type { SimVolume } from './sim-volume.ts';
 
 const WAYS = [TAKE.NO, TAKE.OVER, TAKE.OVER, TAKE.OVER, TAKE.FORCE] as const;
-/** Chance that the holder releases the volume, and the longest time until it wants it again. */
+/** GIVE_BACK_CHANCE: chance that the holder releases the volume. AWAY_MAX_MS: the former holder wants the volume again within this time. */
 const GIVE_BACK_CHANCE = 0.1;
 const AWAY_MAX_MS = 1000;
 

@@ -1,7 +1,8 @@
 // A simulated server machine: its listener authenticates connections, and after a while hands them to the process of their session.
-// Listener and processes can be killed, stopped and ended in order, and the machine can crash. It keeps rules S9, S10 and H4: a new session
-// of a node begins only after the old one's process has ended, with the sockets on their way to it; a new listener admits no client until
-// its predecessor's processes have ended; a replaced instance of a node is refused forever. sim-holds.ts has the holds.
+// Listener and processes can be killed, stopped and ended in order, and the machine can crash. It keeps three rules. S9: a new session of a
+// node begins only after the process of the old session has ended, with the sockets on their way to this process. S10: a new listener
+// admits no client until the processes of the earlier listener have ended. H4: a replaced instance of a node is refused forever.
+// sim-holds.ts has the holds.
 
 import { wholeFrame } from '@rsio/protocol/auth/handshake-frames';
 import { type Proven, provedRefusal, type RefusalText, refuseFrame, ServerHandshake } from '@rsio/protocol/auth/handshake-server';
@@ -35,11 +36,11 @@ export interface ServerPorts {
   readonly nodekey: string;
   readonly machine: SimMachine;
   readonly sessions: Omit<SessionHost, 'listener' | 'holds' | 'machine' | 'moments' | 'snapshots' | 'lost'>;
-  /** Called when its listener is about to restart, and may then serve other volumes. */
+  /** Called when the listener of the server is about to restart. The callee may change the volumes that the new listener will serve. */
   starts(server: SimServer): void;
   /** Called after each step of a take-over. */
   stepped(server: SimServer): void;
-  /** Longest time that a proven socket takes to its process, ms. */
+  /** Longest time in ms until a proven socket reaches the process of its session. */
   readonly handOverMs: number;
   /** Whether the server knows REVOKE. */
   readonly revokes: boolean;
@@ -57,7 +58,7 @@ export class SimServer implements SimHost {
   readonly name: string;
   readonly serverid: number;
   readonly sessions = new Map<string, SimSession>();
-  /** By node: time at which it was last told to retry. */
+  /** For each node: time at which the server last told it to retry. */
   readonly slowSaidMs = new Map<string, number>();
   isListening = true;
   listener: SimProcess;
@@ -68,21 +69,24 @@ export class SimServer implements SimHost {
   /** Pools of this listener on simulated file systems; null: the machine has none. */
   store: SimStore | null = null;
   private readonly ports: ServerPorts;
-  /** Its listening interfaces, those removed from its list, and the number of the list. */
+  /**
+   * `addresses`: the interfaces on which the server listens. `unlisted`: those that were removed from its list of interfaces. `generation`:
+   * the number of this list.
+   */
   readonly addresses: readonly string[];
   private readonly unlisted = new Set<string>();
   private generation = 1;
   private instance = 0;
   private listeningSinceMs = 0;
-  /** Node without a session -> its last session. */
+  /** For each node without a session: its last session. */
   private readonly departed = new Map<string, Pick<SimSession, 'claimant' | 'silentSinceMs'>>();
-  /** Nodes whose old session is ending: a second new connection is told to retry. */
+  /** Nodes whose old session is ending. If a second new connection of the node arrives meanwhile, it is told to retry. */
   private readonly inTransition = new Set<string>();
   /** Processes of earlier listeners that are not gone yet. */
   private leftOver = new Set<SimSession>();
   /**
-   * As seen from outside: client processes whose session was ended by another process of the same node; and the last admitted process of
-   * each node.
+   * Facts for the judges. `replaced`: client processes whose session was ended by another process of the same node. `served`: the client
+   * process of each node that was admitted last.
    */
   private readonly replaced = new Set<number>();
   /** Client processes that have proved themselves. */
@@ -133,14 +137,16 @@ export class SimServer implements SimHost {
     return true;
   }
 
-  /** The last admitted client process of a node, as seen from outside; null: none. */
+  /**
+   * The client process of a node that the server admitted last, as seen from outside; null: the server has admitted no process of the node.
+   */
   servedClient(node: string): number | null {
     return this.served.get(node) ?? null;
   }
 
   /**
-   * Whether the client is refused for ever: another instance of its node has ended its session or got one of its holds, or the server has
-   * recorded a newer instance and crashed before it could serve it.
+   * Whether the server refuses the client for ever. It does if another instance of the node has ended the client's session or got one of
+   * its holds, or if the server recorded a newer instance and crashed before it could serve this instance.
    */
   isReplaced(client: number): boolean {
     if (this.replaced.has(client) || this.isOutlived(client)) return true;
@@ -213,7 +219,7 @@ export class SimServer implements SimHost {
   }
 
   private startListener(): void {
-    // Ends all processes of its predecessor before it admits a client; stopped processes are killed too.
+    // A new listener ends all processes of the earlier listener before it admits a client. It kills stopped processes too.
     for (const session of this.leftOver) session.kill();
     this.ports.starts(this);
     this.listener = new SimProcess(this.ports.clock);
@@ -231,7 +237,7 @@ export class SimServer implements SimHost {
     this.machine.lost(volume);
     const epoch = this.holds.holders.epochOf(volume);
     for (const session of this.sessions.values()) session.revokeLost(volume, epoch);
-    // Messages reach a process in the order of sending.
+    // The message waits its turn, because messages reach a process in the order of sending.
     this.listener.after(this.ports.sessions.controlMs, () => this.listChanged());
   }
 
@@ -327,7 +333,7 @@ export class SimServer implements SimHost {
       onBytes: (bytes, offset, lengthBytes) => {
         decoder.push(bytes, offset, lengthBytes);
         if (proven === null) return;
-        // Nothing is read from the connection until its process has it.
+        // The listener reads nothing more from the connection; the process of the session will read on.
         deadline.cancel();
         end.events = null;
         const toProven = proven;
@@ -370,7 +376,10 @@ export class SimServer implements SimHost {
     else refuse({ code: 'E_OTHER_MACHINE', sentence: `Node ${node} is in use elsewhere` });
   }
 
-  /** H4: a session of another machine, or of a copy of the machine, is replaced when it has been silent for a while. */
+  /**
+   * Whether a new client may replace this session (H4). If the session belongs to another machine, or to a copy of the machine, it must
+   * have been silent for a while.
+   */
   private mayReplace(old: SimSession | undefined, claimant: SimClaimant): boolean {
     const { holders } = this.holds;
     const nowMs = this.listener.monotonicMs();
@@ -386,14 +395,14 @@ export class SimServer implements SimHost {
     return may;
   }
 
-  /** H4: a live instance is not replaced by one that may be a copy of its machine. */
+  /** Judges H4: a client that may run on a copy of the machine must not replace a live instance. */
   private judgeReplacing(old: SimClaimant, { client, node, machine, boot, instance }: SimClaimant, silentMs: number): void {
     if (old.client === client || silentMs >= SESSION_SILENT_MS) return;
     if (old.machine === machine && old.boot === boot && old.instance < instance) return;
     this.ports.sessions.breach(`H4: ${this.name} replaces process ${old.client} of ${node}, which is heard, by ${client} from elsewhere`);
   }
 
-  /** The last instance is recorded before an older one learns that it was replaced, and before this one is served. */
+  /** Records the new instance. Only then does an older instance learn that it was replaced, and only then is the new one served. */
   private note(end: SimEnd, proven: Proven & { kind: 'new' }, old: SimSession | undefined, refuse: Refuse): void {
     const { listener } = this;
     const claimant = claimantOf(proven, end.remoteAddress);
@@ -409,7 +418,10 @@ export class SimServer implements SimHost {
     );
   }
 
-  /** S9: the new session starts when the old one's process has ended, or the new connection is told to retry. */
+  /**
+   * Replaces a session: the new session starts when the process of the old one has ended (S9). If this takes too long, the new connection
+   * is told to retry.
+   */
   private replace(old: SimSession, end: SimEnd, proven: Proven & { kind: 'new' }, refuse: Refuse): void {
     const { node } = proven.hello;
     const { instance } = this;
@@ -465,7 +477,7 @@ export class SimServer implements SimHost {
     this.handOver(session, end, proven);
   }
 
-  /** H4: a replaced instance is not served any more. */
+  /** Judges H4: the server must not serve a replaced instance. */
   private judgeInstance({ node, client }: SimClaimant): void {
     if (this.isReplaced(client)) this.ports.sessions.breach(`H4: ${this.name} serves process ${client} of ${node}, which was replaced`);
   }

@@ -1,5 +1,5 @@
 // The simulated process of one session at a server: the production Session, its ports, each of which takes time, and the storage. It can be
-// killed at any moment, or told to end. Control-plane work is counted, so that the world knows when promises move.
+// killed at any moment, or told to end. It counts work of the control plane in progress, so that the world can wait for its promises.
 
 import { TAKE_OVER_REVOKE_MS, WORKER_DRAIN_TIMEOUT_MS, WORKER_FAREWELL_MS } from '@rsio/rssrv/server/limits';
 import type { OpenRequest, ServerInterface, VolumeEntry } from '@rsio/protocol/wire/messages';
@@ -33,7 +33,7 @@ export interface SessionHost {
   readonly machine: SimMachine;
   /** Moments of the present listener; null: this world takes no snapshots. */
   readonly moments: () => Moments | null;
-  /** Snapshots of the present listener; null: it serves none. */
+  /** Snapshots of the present listener; null: the listener serves no snapshots. */
   readonly snapshots: () => Pick<SnapshotAnswers, 'answer'> | null;
   /** A sync of a volume failed in a process. */
   lost(volume: string): void;
@@ -62,9 +62,9 @@ export class SimSession {
   /** Called when the process has ended. */
   readonly whenGone: (() => void)[] = [];
   isEnding = false;
-  /** Whether its listener is dead, so that the process will exit. */
+  /** Whether the listener of the process is dead, so that the process will exit. */
   isOrphan = false;
-  /** Time since which the session has no path; null: it has one. */
+  /** Time since which the session has no path; null: the session has a path. */
   silentSinceMs: number | null = null;
   private isClean = false;
   /** Volumes that the session has or is opening, with the epoch of each hold. */
@@ -74,11 +74,11 @@ export class SimSession {
   private readonly host: SessionHost;
   private readonly list: () => SimList;
   private readonly backends: SimBackend[] = [];
-  /** Time by which the listener has answered all questions. */
+  /** Time at which the last answer of the listener to a question of this process arrives. */
   private answeredMs = 0;
   /** Time at which the last message of the listener arrives. */
   private arrivedMs = 0;
-  /** Client of the session, for the listener's moments. */
+  /** The client of the session, as the moments of the listener identify it. */
   readonly client: { readonly node: string };
   readonly workerSession = { send: (message: HoldMessage): void => this.arrives(() => this.session.volumes.gates.receive(message)) };
 
@@ -106,7 +106,7 @@ export class SimSession {
   take(end: SimEnd, delayMs: number, admission: Admission): void {
     end.owner = this.process;
     this.process.after(delayMs, () => {
-      // Admits the socket even if it was closed in the meantime, because the session detects this when it reads.
+      // Admits the socket even if its client has closed it since, because the session detects this when it reads.
       if (!end.isClosed) this.session.admit(end, admission);
     });
   }
@@ -142,8 +142,8 @@ export class SimSession {
   }
 
   /**
-   * H2: calls `done` when no request of the volume's handles executes any more; a process that does not get so far is ended. `isFlushed`
-   * false: written data may be lost.
+   * Revokes the handles of the volume, and calls `done` when none of their requests executes any more (H2). If this takes too long, the
+   * process is ended. `isFlushed` is false if written data may be lost.
    */
   revoke(volume: string, epoch: number, listener: SimProcess, done: (isFlushed: boolean) => void): void {
     let timer: Timer | null = null;
@@ -172,7 +172,7 @@ export class SimSession {
     });
   }
 
-  /** See VolumeSwitch: closes its handles of the volume, and keeps the hold. */
+  /** Closes the process's handles of the volume, and keeps the hold. VolumeSwitch describes the result. */
   closeHandles(volume: string): Promise<boolean> {
     if (this.process.isKilled) return Promise.resolve(true);
     return new Promise((resolve) => {
@@ -181,7 +181,7 @@ export class SimSession {
     });
   }
 
-  /** The session is closed: all buffers must be returned, except those of last messages in flight. */
+  /** Called when the session is closed. All buffers must have been returned, except those of last messages in flight. */
   private ended(): void {
     this.isClean = true;
     const left = this.pools.bodies.lent.size;
@@ -251,7 +251,7 @@ export class SimSession {
     process.after(Math.max(0, this.arrivedMs - nowMs), told);
   }
 
-  /** Delivers a message to the listener after all earlier ones, even if this process has ended in the meantime. */
+  /** Delivers a message to the listener after all earlier ones, even if this process has ended since it sent the message. */
   private say(told: () => void): void {
     const { clock, host } = this;
     const { listener } = host;

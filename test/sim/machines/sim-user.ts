@@ -1,7 +1,7 @@
-// A user of one volume at one client: random I/O through a frontend's interface, several at a time and overlapping on purpose, judged by
-// the oracle. It owns and reuses requests and buffers as a frontend does, and overwrites them between two uses, so that use after the
-// answer is detected. The user outlives client processes: I/O that was in flight when a process died has an unknown outcome. The user may
-// lose the volume to another user.
+// A user of one volume at one client: random I/O through the interface of a frontend, several at a time and overlapping on purpose. The
+// oracle judges the answers. Like a frontend, the user reuses requests and buffers. It overwrites them after each answer, so that a later
+// use by the client is detected. The user outlives client processes; I/O that was in flight when a process died has an unknown outcome. The
+// user may lose the volume to another user.
 
 import type { StallPolicy } from '@rsio/common/config/schema/types';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -27,7 +27,7 @@ export interface UserShape {
   readonly flushes: boolean;
   /** I/Os in flight at one time. */
   readonly depth: number;
-  /** Sectors of most I/Os, and of the large ones. */
+  /** `smallSectors`: most sectors of a usual I/O. `largeSectors`: most sectors of a large one, which has the chance `largeChance`. */
   readonly smallSectors: number;
   readonly largeSectors: number;
   readonly largeChance: number;
@@ -45,9 +45,9 @@ export interface UserPorts {
   isReplaced(): boolean;
 }
 
-/** This share of a user's I/O comes after the last fault. */
+/** At least this share of a user's I/O is left when the faults end. */
 const LAST_SHARE = 0.2;
-/** FLUSH is the last one, because some users never send it. */
+/** FLUSH is the last entry, so that users without FLUSH can draw from all entries but the last. */
 const OPS: readonly VolumeOp[] = ['read', 'read', 'read', 'read', 'write', 'write', 'write', 'write', 'write', 'zero', 'discard', 'flush'];
 const VERIFY_SECTORS = 512;
 const VERIFY_RETRY_MS = 100;
@@ -62,9 +62,9 @@ export class SimUser {
   completed = 0;
   /** I/Os whose outcome stayed unknown. */
   abandoned = 0;
-  /** Number of times that it lost the volume to another user. */
+  /** Number of times that this user lost the volume to another user. */
   losses = 0;
-  /** The name by which it has attached, or attaches, the volume. */
+  /** The name under which the volume is, was or will be attached. */
   attachedName: string;
   /** Whether the user has detached the volume for a change of the volume, and does not attach it before it is called back. */
   isSentAway = false;
@@ -96,7 +96,7 @@ export class SimUser {
   private left: number;
   private verifyAt = -1;
   private isForced = false;
-  /** Sectors of the volume that its client has shown; a program cannot use more. */
+  /** Size of the volume in sectors, as the client has reported it. A program cannot use sectors beyond this size. */
   private shownSectors = 0;
   private readonly lostOnes = new WeakSet<Volume>();
 
@@ -142,19 +142,22 @@ export class SimUser {
     return this.left > 0 && !this.isReplaced;
   }
 
-  /** Whether its client was replaced. If the client has no path then, no server can tell it, and its I/O may wait. */
+  /**
+   * Whether another instance has replaced the user's client at the server. If the client has no path, it does not learn this, and its I/O
+   * may wait.
+   */
   get isReplaced(): boolean {
     return this.ports.isReplaced();
   }
 
-  /** Another instance of its node does half of its remaining work. */
+  /** Gives half of the remaining I/O to another instance of the node; returns the number of these I/Os. */
   share(): number {
     const given = Math.floor(this.left / 2);
     this.left -= given;
     return given;
   }
 
-  /** Data may be lost, so that reads in flight may return the remaining content. */
+  /** Data may be lost. Reads in flight may then return the content that remains. */
   lower(): void {
     for (const io of this.out)
       if (io.op === 'read') this.oracle.lower(io.ticket, io.positionBytes / SECTOR_BYTES, io.lengthBytes / SECTOR_BYTES);
@@ -165,7 +168,7 @@ export class SimUser {
     return this.target.judge.lostMs(epoch) !== null || this.isReplaced;
   }
 
-  /** The volume is another client's now: every request in flight has been answered, and later ones fail in the same way. */
+  /** Another client has the volume now. Every request in flight has been answered, and later requests fail in the same way. */
   lost(): void {
     const { volume } = this;
     this.losses++;
@@ -177,7 +180,7 @@ export class SimUser {
     if (this.left > 0) this.submitRandom(volume);
   }
 
-  /** Submission time of the oldest I/O in flight; infinity: none. */
+  /** Submission time of the oldest I/O in flight; infinity: no I/O is in flight. */
   get oldestMs(): number {
     for (const io of this.out) return io.submittedMs;
     return Number.POSITIVE_INFINITY;
@@ -222,13 +225,13 @@ export class SimUser {
     if (this.isHolder) this.oracle.dropped();
   }
 
-  /** Detaching starts; a detach by force starts while the user continues to work. */
+  /** Detaching starts. During a detach by force, the user continues to work. */
   leaves(force: boolean): void {
     this.isLeaving = true;
     this.isForced = force;
   }
 
-  /** Whether the contents of its log are lost, even before the detach is complete. */
+  /** Whether a detach by force has started, so that the content of the replay log counts as lost. */
   get leavesByForce(): boolean {
     return this.isLeaving && this.isForced;
   }
@@ -254,14 +257,14 @@ export class SimUser {
     this.stall.said(word, this.clock.monotonicMs());
   }
 
-  /** Its volume was removed for good. */
+  /** Called when the volume was removed for good. The user ends. */
   ends(): void {
     this.stop();
     this.hasNoVolume = true;
     this.attachedName = '';
   }
 
-  /** Sectors that its client knows of the volume. */
+  /** The size of the volume in sectors, as the client knows it now. */
   private get sectors(): number {
     const { target, oracle, volume } = this;
     return target.isPooled ? (volume?.target.volume?.sizeBytes ?? 0) / SECTOR_BYTES : oracle.sectors;
@@ -311,7 +314,7 @@ export class SimUser {
       if (status === STATUS.OK) this.verifyNext();
       else this.verifyAgain();
     }
-    // Submits at once, as a frontend does whose client waited for this answer.
+    // Submits the next I/O at once, like the frontend of a program that has waited for this answer.
     else if (status === STATUS.OK && this.volume !== null && this.maySubmit && this.random.chance(0.6)) this.submitRandom(this.volume);
   }
 
@@ -343,7 +346,7 @@ export class SimUser {
     return incarnations === present && epochOf(volume?.target.volume?.life ?? '') === present;
   }
 
-  /** No I/O that was submitted under an already lost hold is ever executed. */
+  /** Expects that the I/O was not executed if its hold was already lost when it was submitted. */
   private judgeHold({ op, epoch, submittedMs }: UserIo): void {
     const lostMs = this.target.judge.lostMs(epoch);
     if (lostMs !== null && lostMs < submittedMs)
@@ -352,14 +355,19 @@ export class SimUser {
       );
   }
 
-  /** If an I/O has several segments, one may have failed before another was abandoned. */
+  /**
+   * Whether the outcome of the I/O is unknown. A failed I/O with several segments may count, because one segment may have failed before
+   * another was abandoned.
+   */
   private isUnknown(io: UserIo, status: Status): boolean {
     return (
       status === STATUS.OUTCOME_UNKNOWN || status === STATUS.SHUTTING_DOWN || (status !== STATUS.OK && io.lengthBytes > SEGMENT_MIN_BYTES)
     );
   }
 
-  /** O2: changes that FLUSH covers, and those with FUA, are durable when answered. */
+  /**
+   * Judges O2: changes that a FLUSH covers are durable when the FLUSH is answered, and a change with FUA is durable when it is answered.
+   */
   private judgeDurable(io: UserIo, lba: number, count: number, isSure: boolean): void {
     const { oracle } = this;
     const { storage } = this.target;
@@ -373,20 +381,22 @@ export class SimUser {
       oracle.breach(
         `O2: a flush submitted at ${io.submittedMs.toFixed(1)} ms was answered, the last sync began at ${storage.syncedMs.toFixed(1)} ms`,
       );
-    // The first segment of a longer one may be overwritten before the last is answered.
+    // The first segment of a long change may be overwritten before its last segment is answered, so only changes of one segment are
+    // compared.
     const isHolder = this.target.judge.lostMs(io.epoch) === null;
     if (io.fua && isHolder && io.lengthBytes <= SEGMENT_MIN_BYTES && storage.cache.isUnwritten(lba, count))
       oracle.breach(`O2: write ${io.number} of sector ${lba} + ${count} has FUA and is answered, but not on disk`);
   }
 
-  /** An error must come from the storage or from the user's own action; any other was invented on the way. */
+  /** Whether the error has a valid cause: the storage, or an action of the user. Any other error is a fault of client or server. */
   private isExcused(io: UserIo, status: Status): boolean {
     if (status === STATUS.SHUTTING_DOWN) return true;
     if (status === STATUS.TAKEN) return this.mayLose(io.epoch);
     if (io.volume !== null && this.lostOnes.has(io.volume)) return false;
     const isGivenUp = status === STATUS.OUTCOME_UNKNOWN || status === STATUS.IO_ERROR;
     if (isGivenUp && (io.volume !== this.volume || this.leavesByForce)) return true;
-    // A time-out runs while any I/O waits, even after an answer to its first I/O, because a lossy link delivers answers late.
+    // The time-out counts from the moment since which at least one I/O has always been in flight. An answer to one I/O does not restart the
+    // time-out, because a lossy link delivers answers late.
     if (status === STATUS.OUTCOME_UNKNOWN)
       return this.stall.mayGiveUp(io.volume, io.submittedMs, this.busySinceMs, this.clock.monotonicMs());
     return (status === STATUS.IO_ERROR || status === STATUS.NO_SPACE) && this.target.storage.failedMs >= io.submittedMs;
@@ -428,7 +438,7 @@ export class SimUser {
     io.fua = io.op === 'write' && random.chance(0.1);
     io.mustKeepAllocated = io.op === 'zero' && random.chance(0.5);
     this.left--;
-    // A change may be read before it is answered; content once seen must not be lost later.
+    // Some reads hit a change in flight on purpose: a read may return a change before its answer, and the content must then not be lost.
     const seen = io.op === 'read' && random.chance(0.3) ? [...this.out].find(({ number }) => number > 0) : undefined;
     if (seen === undefined) this.submit(volume, io, lba, count);
     else this.submit(volume, io, seen.positionBytes / SECTOR_BYTES, seen.lengthBytes / SECTOR_BYTES);

@@ -1,5 +1,5 @@
 // A volume of a simulated server: its storage, its possible contents, its possible holders, and the users of different clients that share
-// it or compete for it. Oracle and hold judge judge it.
+// it or compete for it. The oracle judges its content, and the hold judge judges its holders.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
@@ -26,9 +26,9 @@ export class SimVolume implements LossWatch {
   readonly losses = new LossJudge();
   /** New incarnations of the storage because a sync has failed. */
   lostIncarnations = 0;
-  /** The form in which it has returned since its server started; null: unchanged. */
+  /** The other properties with which the volume has returned at the last start of its server; null: its own properties. */
   form: Form | null = null;
-  /** The other file that its path may lead to. */
+  /** The other file from which the volume may return (sim-forms.ts). */
   private readonly other: SimStorage;
   /** Number of logs that were replayed to a new incarnation. */
   recoveries = 0;
@@ -36,9 +36,9 @@ export class SimVolume implements LossWatch {
   readonly isPooled: boolean;
   /** Whether its file is truncated, so that the volume is not served until the file is restored. */
   isCut = false;
-  /** Whether its removal was answered. */
+  /** Whether the removal of the volume was answered. */
   isRemoved = false;
-  /** For a volume in a pool: configuration with which the listener serves it; null: it does not. */
+  /** For a volume in a pool: the configuration with which the listener serves the volume; null: the listener does not serve it. */
   config: ServerVolumeConfig | null = null;
   /** Whether its file is on a simulated file system, where a move or rollback may replace it. */
   isStored = false;
@@ -52,7 +52,7 @@ export class SimVolume implements LossWatch {
   whenReplaced: () => void = () => undefined;
   /** For a replica: called when it may have lost data that was not written back. */
   whenLost: () => void = () => undefined;
-  /** For a replica: sectors whose content its storage has lost, and may still show for a while. */
+  /** For a replica: sectors whose content the storage has lost, although reads may still return it for a while. */
   readonly forgotten = new Set<number>();
   private readonly earlier = new Set<SimStorage>();
   private readonly trace: Trace;
@@ -97,7 +97,8 @@ export class SimVolume implements LossWatch {
     this.earlier.delete(storage);
     before.watch = null;
     before.cache.watch = null;
-    // Requests that began with an earlier file are answered with this one.
+    // The new file takes over the time of the last failure of the earlier file, because the new file also judges requests that began with
+    // the earlier one.
     storage.failedMs = Math.max(storage.failedMs, before.failedMs);
     storage.syncedMs = Math.max(storage.syncedMs, before.syncedMs);
     before.holds = { acts: () => this.judge.breach('C5: something is done on the file that the volume had before') };
@@ -153,7 +154,10 @@ export class SimVolume implements LossWatch {
     return this.users.length > 1;
   }
 
-  /** Its server has decided a grant. The last holder's acknowledged writes are durable then, unless it released the volume itself. */
+  /**
+   * The server has decided a grant of the volume. Unless the last holder has released the volume itself, its acknowledged writes are
+   * durable at this time.
+   */
   decided(decided: Decided): void {
     const before = this.judge.last;
     if (this.judge.decided(decided)) this.handedOver(decided, before?.node ?? null);
@@ -175,7 +179,7 @@ export class SimVolume implements LossWatch {
     this.oracle.forgets(sector, disk, positionBytes, this.isAttached);
   }
 
-  /** For a replica: a trace line about a write. */
+  /** For a replica: writes a trace line about an executed write. */
   private tells([, sector, content, positionBytes, lengthBytes]: Parameters<ExecutionWatch['executes']>): void {
     if (!this.trace.isOn) return;
     const numbers = Array.from({ length: lengthBytes / SECTOR_BYTES }, (_unused, at) =>
@@ -184,7 +188,7 @@ export class SimVolume implements LossWatch {
     this.trace.say(`${this.id}: sectors from ${sector} on are written: ${[...new Set(numbers)].join(' ')}`);
   }
 
-  /** Reads in flight may return the old or the new content. */
+  /** The storage has lost sectors. Reads in flight may return the old or the new content of these sectors. */
   hasForgotten(): void {
     this.losses.forgot(this.storage.openings);
     for (const user of this.users) user.lower();
@@ -208,7 +212,7 @@ export class SimVolume implements LossWatch {
 
   private handedOver({ node, epoch, how }: Decided, from: string | null): void {
     if (this.replica !== null) return;
-    // Another instance of a node does not have the log of the first, as after a kill of the client.
+    // Another instance of a node does not have the replay log of the first instance, as after a kill of the client.
     if (how !== 'force' && node !== from && this.oracle.forgotten > 0)
       this.judge.breach(`V1: ${node} is given epoch ${epoch} while the storage has forgotten what nobody was told to be lost`);
     this.oracle.dropped();
@@ -216,7 +220,7 @@ export class SimVolume implements LossWatch {
     if (this.storage.cache.hasDirty) this.judge.breach(`H2: ${node} is given epoch ${epoch} while what was written before is not durable`);
   }
 
-  /** The machine of its server has crashed: none of its processes runs any more. */
+  /** The machine of the server has crashed. No process of the server runs any more. */
   crashed(): void {
     this.storage.crashed();
     this.replica?.map.crashed();
@@ -243,7 +247,7 @@ export class SimVolume implements LossWatch {
   }
 }
 
-/** Described volume -> the storage that a process gets with it. */
+/** For each volume that was described to a process: the storage that the process opens. */
 const described = new WeakMap<ServedVolume, SimStorage>();
 
 export function describe(volume: ServedVolume, storage: SimStorage): void {

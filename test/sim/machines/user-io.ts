@@ -1,5 +1,5 @@
-// One I/O of a simulated user, with the knowledge at its submission. sim-user.ts submits the I/O and judges its answer. Invariant: the
-// answer reaches the submitting user.
+// One I/O of a simulated user, with what the oracle knew when the I/O was submitted. sim-user.ts submits the I/O and judges its answer.
+// Invariant: the answer reaches the submitting user.
 
 import type { Status } from '@rsio/protocol/wire/status';
 import { RECEIVED_ROOM_BYTES, type VolumeIo, type VolumeOp } from '@rsio/rsiod/volumes/frontend-volume';
@@ -43,7 +43,7 @@ export class UserIo implements VolumeIo {
     this.ended(this, status);
   }
 
-  /** Overwrites its buffers and borrowed data, as a frontend may after the answer. */
+  /** Overwrites the buffers of the I/O and the data that was lent to it, as a frontend may after the answer. */
   spoil(): void {
     this.buffer.fill(SPOILED, 0, Math.min(this.buffer.length, this.bufferOffset + this.lengthBytes));
     this.received?.fill(SPOILED, this.receivedOffset - RECEIVED_ROOM_BYTES, this.receivedOffset + this.lengthBytes);

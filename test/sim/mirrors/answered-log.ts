@@ -1,5 +1,6 @@
-// The answered changes of a mirror in their order: a FLUSH covers the entries before it. The cost of a FLUSH depends on the answers since
-// the last one, not on the size of the mirror. The oracle decides the meaning of answers. Invariant: each durable entry is applied once.
+// The answered changes of a mirror in their order: a FLUSH covers the entries before it. The cost of a FLUSH depends on the number of
+// answers since the last FLUSH, not on the size of the mirror. The oracle decides the meaning of answers. Invariant: each durable entry is
+// applied once.
 
 /** A position in a log. */
 export interface Covered {
@@ -7,13 +8,13 @@ export interface Covered {
   readonly end: number;
 }
 
-/** Number of applied entries that are kept before they are dropped together. */
+/** When more than this many entries have been applied, they are dropped together. */
 const APPLIED_MAX = 1024;
 
 export class AnsweredLog {
   private sectors: number[] = [];
   private keys: number[] = [];
-  /** Number of dropped entries, and position of the first entry that is not durable. */
+  /** `dropped`: number of dropped entries. `applied`: index of the first kept entry that is not durable. */
   private dropped = 0;
   private applied = 0;
 
@@ -27,7 +28,7 @@ export class AnsweredLog {
     return { log: this, end: this.dropped + this.sectors.length };
   }
 
-  /** Makes all entries before `end` durable, and passes on those that were not. */
+  /** Makes all entries before `end` durable. Calls `durable` with each entry that becomes durable by this call. */
   flushed(end: number, durable: (sector: number, key: number) => void): void {
     for (; this.applied < end; this.applied++) {
       const at = this.applied - this.dropped;

@@ -2,13 +2,13 @@
 // for. Invariant: it observes and changes nothing.
 
 export interface JudgedMirror {
-  /** Submission time of the oldest I/O in flight; infinity: none. */
+  /** Submission time of the oldest I/O in flight; infinity: no I/O is in flight. */
   readonly oldestMs: number;
   /** Whether the client runs and every storage of the mirror works. */
   readonly isGood: boolean;
   /** Whether the mirror says what it waits for. */
   readonly isTold: boolean;
-  /** Time at which a storage of the mirror last failed, because failed reads are tried again later. */
+  /** Time at which a storage of the mirror last failed. Until a while later, an I/O may wait, because failed reads are tried again. */
   readonly failedMs: number;
 }
 
@@ -22,7 +22,7 @@ export class HangJudge {
     this.afterFailureMs = afterFailureMs;
   }
 
-  /** Time in ms for which an I/O waits without a named reason; null: no such I/O waits too long. Reported once. */
+  /** Returns the time in ms for which the oldest I/O has waited without a named reason, and only once. Null: no I/O waits for too long. */
   hangsMs({ oldestMs, isGood, isTold, failedMs }: JudgedMirror, nowMs: number): number | null {
     if (!isGood || isTold || oldestMs === Number.POSITIVE_INFINITY) {
       this.silentSinceMs = Number.POSITIVE_INFINITY;

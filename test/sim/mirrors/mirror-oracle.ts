@@ -1,8 +1,8 @@
-// The content that a mirror may have, known from outside: a register for each sector, over all replicas and clients. Every written sector
-// carries the number of its write. Writes are ordered by the term of their client, then by number, because a claim ends all lower terms
-// before it is served. A read of any client returns content that was answered or seen before the read was submitted, or later content. All
-// later reads agree on the changes that were lost at the end of a term. An answered change may be lost in one case only: it was not
-// flushed, its client is no longer the holder, and the machine or the disk of a replica has lost data that was not written back.
+// Knows from outside which content each sector of a mirror may have, over all replicas and clients. Every written sector carries the number
+// of its write. Writes are ordered by the term of their client, then by number, because a claim ends all lower terms before it is served. A
+// read of any client returns content that was answered or seen before the read was submitted, or later content. If changes were lost at the
+// end of a term, all later reads agree about which. An answered change may be lost in one case only: it was not flushed, its client is no
+// longer the holder, and the machine or the disk of a replica has lost data that was not written back.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { AnsweredLog, type Covered } from './answered-log.ts';
@@ -26,24 +26,24 @@ export class MirrorOracle {
   private readonly floors: Float64Array;
   private readonly acked: Float64Array;
   private readonly durable: Float64Array;
-  /** The change of a lower term that the holder of `pinTerms` has read. */
+  /** For each sector: the change of a lower term that a later holder has read; `pinTerms` has the term of this holder. */
   private readonly pins: Float64Array;
   private readonly pinTerms: Float64Array;
-  /** Keys of changes that make zeros, ascending. */
+  /** For each sector: the keys of changes to zeros, in ascending order. */
   private readonly zeros: (number[] | undefined)[];
   /** Sectors that were ever changed. All others are zeros, which cannot be lost. */
   private readonly used: number[] = [];
   private readonly isUsed: Uint8Array;
-  /** Answered changes, which may be lost until they are flushed. A loss begins a new log. */
+  /** Answered changes, which may be lost until they are flushed. After a loss, a new log begins. */
   private log = new AnsweredLog();
-  /** The highest term that has served, and whether its client still has its log. */
+  /** `served`: the highest term that has been served. `isLogged`: whether the client of this term still has its replay log. */
   private served = 0;
   private isLogged = false;
-  /** Whether a replica has lost unwritten data since this term was first served. */
+  /** Whether a replica has lost data that was not written back since the term `served` was first served. */
   private hasCrashed = false;
   /** Number of times that answered changes stopped being required. */
   lowerings = 0;
-  /** Number of losses of replicas so far; and by change, the number at its submission. */
+  /** `crashes`: how often a replica has lost data so far. `crashesBefore`: for each change, the value of `crashes` at its submission. */
   private crashes = 0;
   private readonly crashesBefore: number[] = [0];
   private readonly isForgotten: (sector: number) => boolean;
@@ -128,8 +128,8 @@ export class MirrorOracle {
   }
 
   /**
-   * A read of a client of this term was answered OK with the content at `offset`. `ticket` null: a replica has lost data since the
-   * submission.
+   * A read of a client of this term was answered OK with the content at `offset`. `ticket` is null if a replica has lost data since the
+   * read was submitted.
    */
   readDone(term: number, ticket: MirrorTicket | null, lba: number, count: number, content: Buffer, offset: number): void {
     for (let index = 0; index < count; index++) this.judge(term, ticket?.[index] ?? 0, lba + index, content, offset + index * SECTOR_BYTES);
@@ -159,7 +159,10 @@ export class MirrorOracle {
     if (number !== 0) this.pin(term, sector, number);
   }
 
-  /** The changes of earlier terms are settled before they are read, and never change afterwards. */
+  /**
+   * A client of a term has read this change of an earlier term. Which changes of earlier terms remain is settled before the first read, so
+   * that later reads must return the same change.
+   */
   private pin(term: number, sector: number, number: number): void {
     const key = this.keyOf(number);
     if (this.terms[number]! >= term) return;
@@ -179,7 +182,7 @@ export class MirrorOracle {
     if (this.hasCrashed) this.lose();
   }
 
-  /** Changes that are not durable and in no log are no longer required. */
+  /** From now on, changes are no longer required if they are not durable and no client has them in its replay log. */
   private lose(): void {
     this.lowerings++;
     this.log = new AnsweredLog();
@@ -191,7 +194,7 @@ export class MirrorOracle {
     }
   }
 
-  /** The oldest change with zeros that a read may return; null: none. */
+  /** The oldest change to zeros that a read may return; null: a read may not return zeros. */
   private zerosFrom(sector: number, floor: number): number | null {
     if (floor === 0) return 0;
     const keys = this.zeros[sector];
@@ -225,7 +228,7 @@ export class MirrorOracle {
     buffer.fill(stamp, offset, offset + SECTOR_BYTES);
   }
 
-  /** Number of the write with exactly this content of the sector; 0: zeros; null: neither. */
+  /** Number of the write with exactly this content of the sector; 0: the content is zeros; null: it is neither a write nor zeros. */
   private numberOf(content: Buffer, at: number, sector: number): number | null {
     if (content.compare(content, at + STAMP_BYTES, at + SECTOR_BYTES, at, at + SECTOR_BYTES - STAMP_BYTES) !== 0) return null;
     const magic = content.readUInt32BE(at);

@@ -31,7 +31,7 @@ export interface MirrorUserPorts {
   /** Sectors at which most I/O begins. */
   readonly hot: readonly number[];
   readonly depth: number;
-  /** Chance of a take-over by force after a failed attach, and of a detach before the next I/O. */
+  /** `forceChance`: chance of a take-over by force after a failed attach. `detachChance`: chance of a detach before the next I/O. */
   readonly forceChance: number;
   readonly detachChance: number;
   readonly thinkMs: number;
@@ -78,16 +78,16 @@ class MirrorUserIo implements VolumeIo {
 export class MirrorUser {
   readonly name: string;
   completed = 0;
-  /** Number of times that it lost the mirror to another user. */
+  /** Number of times that this user lost the mirror to another user. */
   losses = 0;
-  /** Number of times that it got the mirror; and those of them by force. */
+  /** `attaches`: number of times that the user got the mirror. `takeOvers`: how many of these were by force. */
   attaches = 0;
   takeOvers = 0;
   volume: Volume | null = null;
   /** Whether the user takes the mirror by force until it has read all of it and detached it. */
   isLast = false;
   isDone = false;
-  /** Whether the user has given replicas their time to return. */
+  /** Whether the user has waited for absent replicas to return. */
   hasWaited = false;
   /** Whether the mirror is being attached. */
   isAttaching = false;
@@ -220,7 +220,7 @@ export class MirrorUser {
     if (force) oracle.ended(term);
     else if (outcome?.done === true && outcome.error === null) oracle.flushed(covered);
     if (this.volume === volume) this.volume = null;
-    // Repeats with a new attach if the servers have not stored the detach.
+    // If the servers have not stored the detach, the user attaches and detaches again.
     if (this.isLast && !force && outcome?.error === null && !outcome.already) this.isDone = true;
   }
 
@@ -332,7 +332,7 @@ export class MirrorUser {
       oracle.breach(`${io.op} of sector ${lba} of ${this.name} ended with ${statusEntry(status).name}, which nobody caused`);
   }
 
-  /** Another client has the mirror. */
+  /** Another client has taken the mirror. */
   private lost(): void {
     this.losses++;
     this.loseLog();

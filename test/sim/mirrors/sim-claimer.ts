@@ -1,6 +1,6 @@
 // A client that repeatedly claims a mirror without data: it asks for the records, claims, stores its config, confirms for a while, and ends
-// with a clean config or is superseded. It uses the trunks of a simulated client, and continues after a restart of that client. The vote
-// judge judges.
+// with a clean config, unless a higher claim ends it first. It uses the trunks of a simulated client, and continues after a restart of that
+// client. The vote judge judges.
 
 import { callSession } from '@rsio/protocol/client/session-call';
 import { OP } from '@rsio/protocol/wire/frames';
@@ -20,7 +20,7 @@ import type { Trace } from '../base/trace.ts';
 import { type VoteJudge, type VoteTicket, versionOf } from '../judges/vote-judge.ts';
 import type { SimClient } from '../machines/sim-client.ts';
 
-/** A mirror without data, with its voters by server; null: not founded there yet. */
+/** A mirror without data. `voters` has the id of the voter for each server at which the mirror is founded. */
 export interface BareMirror {
   readonly id: string;
   readonly judge: VoteJudge;
@@ -89,7 +89,7 @@ export class SimClaimer {
     await this.pause(process);
   }
 
-  /** From a claim to its end. */
+  /** Claims the mirror, and holds it until the end of the claim. */
   private async hold(process: SimProcess): Promise<void> {
     const { random, mirror, servers, client, trace } = this.ports;
     const records = await this.ask(process, servers, VOTE.RECORD, encodeVoteRecord({ mirror: mirror.id }));
@@ -140,7 +140,7 @@ export class SimClaimer {
     return true;
   }
 
-  /** Q1: only voters that the mirror names count. */
+  /** The answers that count, because they come from voters that the config of the mirror names (Q1). */
   private counted(answers: readonly Answered[]): Answered[] {
     const { voters } = this.ports.mirror;
     return answers.filter(({ server, answer }) => answer.voted === VOTED.DONE && answer.voter === voters.get(server));

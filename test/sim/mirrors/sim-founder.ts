@@ -1,5 +1,5 @@
 // Makes a mirror as the commands do: founds it at every voter, claims it, makes the volumes replicas, and stores a clean config in which
-// all are in sync. An unanswered step is repeated, and after a restart the client begins again with a higher number.
+// all are in sync. The client repeats an unanswered step. After a restart, it begins again with a higher number of the claim.
 
 import { callSession } from '@rsio/protocol/client/session-call';
 import { OP } from '@rsio/protocol/wire/frames';
@@ -19,7 +19,7 @@ export interface FounderPorts {
   founded(): void;
 }
 
-/** Longest wait for an answer, and pause between two attempts. */
+/** WAIT_MS: longest wait for an answer. AGAIN_MS: pause between two attempts. */
 const WAIT_MS = 5000;
 const AGAIN_MS = 100;
 

@@ -41,12 +41,12 @@ const IOS = 600;
 const DENSE_IOS = 100_000;
 /** Sectors between the places of most I/O in a dense world. */
 const DENSE_STEP = 32;
-/** See sim-judge.ts. */
+/** An I/O hangs if it waits for longer than this without a named reason; sim-judge.ts says why the time suffices. */
 const HANG_MS = 25_000;
 const LOSSY_HANG_MS = 25_000;
 /** Content of a new disk. */
 const NOT_WRITTEN = 0x77;
-/** Chance of a take-over by force after a failed attach, and of a detach before the next I/O. */
+/** `forceChance`: chance of a take-over by force after a failed attach. `detachChance`: chance of a detach before the next I/O. */
 const CHANCES = { forceChance: 0.08, detachChance: 0.01 };
 const DENSE_CHANCES = { forceChance: 0.03, detachChance: 0.0005 };
 const THREE_REPLICAS_CHANCE = 0.3;
@@ -97,7 +97,7 @@ export class SimMirror {
       return false;
     }
     if (!last.isDone || this.users.some(({ isAttaching }) => isAttaching)) return false;
-    // A user that was just attaching got the mirror after the last user, and is now the last.
+    // An attach in progress has given the mirror to another user, which therefore becomes the last user.
     const later = this.users.find(({ volume, isLast }) => volume !== null && !isLast);
     if (later !== undefined) {
       last.isLast = false;
@@ -114,7 +114,7 @@ export class SimMirror {
     return this.sum(({ completed }) => completed);
   }
 
-  /** Number of attaches; of those by force; and of losses that users have noticed. */
+  /** Number of times that users got the mirror. The next getters count those by force, and the losses that users noticed. */
   get attaches(): number {
     return this.sum(({ attaches }) => attaches);
   }
@@ -156,13 +156,15 @@ export class SimMirror {
     if (trace.isOn) trace.say(`-- the disk of ${volume.id} is lost, identity ${identity}`);
   }
 
-  /** Whether all disks with a replica in sync are lost, because a holder had just given the others up. */
+  /**
+   * Whether all disks with a replica in sync are lost. A holder may have given up the other replicas just before the last disk was lost.
+   */
   private get isDead(): boolean {
     const inSync = this.highest()?.config.inSync ?? [];
     return inSync.length > 0 && inSync.every((identity) => this.lost.has(identity));
   }
 
-  /** Stops users of a dead mirror; true if no earlier attach is in progress. */
+  /** Stops the users of a dead mirror. Returns true if no attach is in progress any more. */
   private isLeft(): boolean {
     for (const user of this.users) user.isDone = true;
     return this.users.every(({ isAttaching }) => !isAttaching);
@@ -170,7 +172,7 @@ export class SimMirror {
 
   heal(): void {
     this.isHealed = true;
-    // Does not wait for the remaining I/O of the users.
+    // The remaining I/O of the users need not be done.
     for (const user of this.users) user.stop();
   }
 
@@ -243,7 +245,10 @@ export class SimMirror {
     return stored.reduce<StoredConfig | null>((best, one) => (best === null || isLater(one, best) ? one : best), null);
   }
 
-  /** After a clean end: expects that the config of the highest version is clean, and that its replicas in sync are equal. */
+  /**
+   * Called after a clean end. Expects that the config of the highest version is clean, and that the replicas that it names as in sync are
+   * equal.
+   */
   private compare(): void {
     const highest = this.highest();
     if (highest === null || !highest.config.clean) {
@@ -263,7 +268,10 @@ export class SimMirror {
     if (late > 0) this.judgeLate(late);
   }
 
-  /** Judges late replicas. A copy begins again after a failure of its path, so that it may never end on routes that lose packets. */
+  /**
+   * Judges late replicas. On routes that lose packets, a replica may be late without a fault: a copy begins again after each failure of a
+   * path, and may therefore never end.
+   */
   private judgeLate(count: number): void {
     this.late = count;
     const what = `${NAME}: ${count} replicas had not returned when it was detached`;

@@ -5,23 +5,26 @@
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 
 export const PACKET_BYTES = 1460;
-/** A sender starts with this many packets in flight, and treats a packet as lost after this many later ones were acknowledged. */
+/**
+ * WINDOW_FIRST: packets in flight with which a sender starts. FOLLOWERS: a packet counts as lost if this many later packets were
+ * acknowledged. WINDOW_LEAST: the fewest packets in flight to which losses reduce a sender.
+ */
 const WINDOW_FIRST = 10;
 const FOLLOWERS = 3;
 const WINDOW_LEAST = 2;
-/** Shortest and longest time-out. */
+/** TIMEOUT_MS: the first time-out after a loss. TIMEOUT_MAX_MS: the longest time-out, since each further one is twice as long. */
 export const TIMEOUT_MS = 200;
 const TIMEOUT_MAX_MS = 30_000;
-/** Connecting has its own limits. */
+/** The first time-out of a packet that opens a connection. */
 const CONNECT_TIMEOUT_MS = 1000;
-/** Losses come in bursts: a repeated packet is lost again at least this often. */
+/** Least chance that a repeated packet is lost again, because losses come in bursts. */
 const AGAIN_CHANCE = 0.25;
-/** Shortest round trip. */
+/** A shorter round trip is treated as this long. */
 const TRIP_MIN_MS = 0.2;
 
 export class LossyTcp {
   private readonly random: SeededRandom;
-  /** Packets that may be in flight, and the number from which on this grows slowly. */
+  /** `window`: packets that may be in flight. `threshold`: from this number on, `window` grows slowly. */
   private window = WINDOW_FIRST;
   private threshold = Number.POSITIVE_INFINITY;
 
@@ -58,7 +61,10 @@ export function connectsLaterMs(random: SeededRandom, loss: number): number {
   return loss > 0 ? repeatedMs(random, CONNECT_TIMEOUT_MS, loss, random.chance(loss)) : 0;
 }
 
-/** Time-outs until one of the repetitions arrives, each twice as long as the one before; `isDue`: it begins with one. */
+/**
+ * Returns the sum of the time-outs until a repeated packet arrives. Each time-out is twice as long as the one before. `isDue`: at least one
+ * time-out passes.
+ */
 function repeatedMs(random: SeededRandom, timeoutMs: number, loss: number, isDue: boolean): number {
   let sumMs = 0;
   const chance = Math.max(loss, AGAIN_CHANCE);

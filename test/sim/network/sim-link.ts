@@ -1,6 +1,6 @@
-// One simulated connection. Like a socket, an end reads the sender's buffer some time after `send`, so that a buffer reused too early is
-// detected; and bytes that it passes to a handler are overwritten after the call. Bytes in flight also arrive after the sender's close.
-// sim-network.ts has the faults of whole routes. Invariant: per direction, bytes arrive in the order of sending.
+// One simulated connection. Like a socket, an end reads the buffer of the sender some time after `send`, so that a buffer that is reused
+// too early is detected. It overwrites the bytes that it has passed to a handler after the call. Bytes in flight also arrive after the
+// close of the sender. sim-network.ts has the faults of whole routes. Invariant: per direction, bytes arrive in the order of sending.
 
 import type { Timer } from '@rsio/common/lib/clock';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
@@ -12,18 +12,18 @@ import type { ProcessEnd, SimClock, SimProcess } from '../base/sim-clock.ts';
 import type { Direction, SimRoute } from './sim-network.ts';
 
 const MIB = 1024 * 1024;
-/** Bytes that the network accepts from a sender while its peer receives none of them. */
+/** The network accepts at most this many bytes from a sender while the receiver takes none. */
 const STANDING_MAX_BYTES = 64 * 1024;
-/** Chance that a batch is accepted late, and the longest delay. */
+/** LATE_TAKE_CHANCE: chance that the network accepts a batch late. LATE_TAKE_MAX_MS: the longest delay. */
 const LATE_TAKE_CHANCE = 0.1;
 const LATE_TAKE_MAX_MS = 5;
-/** A long batch arrives in parts: the bytes that the network carries in this time, but never less than a packet. */
+/** A long batch arrives in parts. A part has the bytes that the network carries in this time, but at least one packet. */
 const SLICE_MS = 2;
 const SPOILED = 0xdb;
 const RESET = 'ECONNRESET: the connection was reset';
 const CLOSED = 'The peer closed the connection';
 
-/** Shared by all worlds of this program: bytes in flight. */
+/** Buffers for bytes in flight, shared by all worlds of this program. */
 const underWay = new BufferPool(16 * MIB);
 
 interface Send {
@@ -40,7 +40,7 @@ interface Arrival {
   readonly reason: string;
   at: number;
   readonly endAt: number;
-  /** Delay of the repetition, if the bytes were lost on their way. */
+  /** Additional delay if the bytes were lost on their way and sent again. */
   readonly repeatedMs: number;
   dueMs: number;
 }
@@ -95,7 +95,7 @@ class Stream {
     this.pump();
   }
 
-  /** The route is faster again: bytes in flight need not keep their former pace. */
+  /** The route has become faster. Bytes in flight may then arrive earlier than was planned when they were sent. */
   hasten(): void {
     const nowMs = this.clock.monotonicMs();
     let sentMs = nowMs;
@@ -115,7 +115,7 @@ class Stream {
     this.forget();
   }
 
-  /** Drops everything: the receiver has closed, or the sender knows that it has. */
+  /** Drops all bytes of this direction, because the receiver has closed the connection. */
   clear(): void {
     this.forget();
     for (const send of this.sends.splice(0)) this.sender().sent(send.done);
@@ -133,7 +133,7 @@ class Stream {
     this.timer = this.clock.after(nextMs - this.clock.monotonicMs(), () => this.look());
   }
 
-  /** One event at a time, as in an event loop: its "soon" calls run before the next event. */
+  /** Delivers one event at a time, as an event loop does. The "soon" calls of an event run before the next event. */
   private look(): void {
     this.timer = null;
     this.timerDueMs = Number.POSITIVE_INFINITY;
@@ -247,7 +247,7 @@ export class SimEnd implements PathTransport, ProcessEnd {
     if (!this.isClosed) process.ends.add(this);
   }
 
-  /** While null, nothing is read and bytes wait. */
+  /** The handler of received bytes. While it is null, nothing is read and bytes wait. */
   get events(): TransportEvents | null {
     return this.taker;
   }
@@ -291,7 +291,7 @@ export class SimEnd implements PathTransport, ProcessEnd {
     this.close(CLOSED, false);
   }
 
-  /** A send is over: its sender is notified when it runs. */
+  /** The network has accepted a batch. The sender is notified as soon as its process runs. */
   sent(done: () => void): void {
     if (this.process === null) this.clock.soon(done);
     else if (!this.process.isKilled) this.process.after(0, done);

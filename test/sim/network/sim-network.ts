@@ -1,6 +1,7 @@
 // The simulated network: routes from a client's interface to a server's, each with latency, bandwidth and faults, and the connections over
 // them. Connections are reset, stall and deliver late, repeat lost packets (lossy-tcp.ts), or silently lose the bytes of one direction or
-// both. Invariant: each direction of a connection is a stream: nothing overtakes, and only its tail can be lost.
+// both. Invariant: each direction of a connection is a stream. Bytes never overtake each other, and if bytes are lost, all later ones are
+// lost too.
 
 import { CONNECT_TIMEOUT_MS } from '@rsio/protocol/link/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -10,7 +11,7 @@ import type { SimClock, SimProcess } from '../base/sim-clock.ts';
 import { SimLink } from './sim-link.ts';
 
 export interface RouteShape {
-  /** Least latency of one direction, ms, and the largest addition. */
+  /** `latencyMs`: least latency of one direction. `jitterMs`: largest random addition. */
   readonly latencyMs: number;
   readonly jitterMs: number;
   readonly bytesPerMs: number;
@@ -29,7 +30,7 @@ export class SimRoute {
   shape: RouteShape;
   /** `refused`: connecting fails; `silent`: connecting times out. */
   reach: 'open' | 'refused' | 'silent' = 'open';
-  /** Time since which the route has no fault; infinity: it has one. */
+  /** Time since which the route has no fault; infinity: the route has a fault now. */
   goodSinceMs = 0;
   /** Present rate of each direction in bytes per ms; null: as in the shape. */
   readonly narrow: Record<Direction, number | null> = { there: null, back: null };
@@ -89,7 +90,10 @@ export class SimRoute {
     for (const link of this.living) link.stand(direction, isStanding);
   }
 
-  /** Like `stand`, but a new connection works at once, because TCP repeats ever more rarely on old ones. Returns a function that ends it. */
+  /**
+   * Stalls the present connections in this direction, and returns a function that ends the stall. A new connection works at once: on real
+   * routes, TCP also repeats ever more rarely on old connections.
+   */
   stall(direction: Direction): () => void {
     const links = [...this.living];
     for (const link of links) link.stand(direction, true);
@@ -98,7 +102,7 @@ export class SimRoute {
     };
   }
 
-  /** Loses all bytes of one direction, those in flight and later ones; a new connection works again. */
+  /** Loses all bytes of the present connections in this direction, those in flight and later ones. A new connection works. */
   lose(direction: Direction): void {
     for (const link of this.living) link.lose(direction);
   }
@@ -164,7 +168,7 @@ export class SimNetwork {
     if (route.reach === 'silent') return process.after(CONNECT_TIMEOUT_MS, () => failed('ETIMEDOUT: no answer'));
     const tripMs = 2 * (route.shape.latencyMs + this.random.unit() * route.shape.jitterMs);
     const lateMs = connectsLaterMs(this.random, Math.max(route.loss('there'), route.loss('back')));
-    // The carrier's own limit: a client that waits longer tries again and may succeed.
+    // A connect that would take longer fails at the time-out of the transport. The client tries again and may then succeed.
     if (tripMs + lateMs > CONNECT_TIMEOUT_MS) return process.after(CONNECT_TIMEOUT_MS, () => failed('ETIMEDOUT: no answer'));
     return process.after(tripMs + lateMs, () => {
       if (route.reach !== 'open' || !host.isListening) {

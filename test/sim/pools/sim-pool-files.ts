@@ -1,5 +1,5 @@
-// The changes of a simulated pool's files, in place of the production PoolFiles: the same steps in the same order, with the same commit
-// points, on a simulated disk. Each step takes time, may fail, and may be followed by a crash. The unit tests of pool-files.ts and
+// Changes the files of a simulated pool, in place of the production PoolFiles. It takes the same steps in the same order, with the same
+// commit points, on a simulated disk. Each step takes time and may fail, and a crash may follow it. The unit tests of pool-files.ts and
 // pool-scan.ts test the steps on real file systems.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -17,7 +17,7 @@ export interface SimPoolFilesPorts {
   readonly stepMs: number;
   /** A data file of a new volume was made. */
   made(manifest: Manifest): void;
-  /** Called after each step; a fault may come now. */
+  /** Called after each step, so that a fault can begin at this moment. */
   stepped(): void;
   fails(): boolean;
 }
@@ -84,7 +84,7 @@ export class SimPoolFiles extends PoolFiles {
     return new Promise((resolve, reject) => {
       process.after(random.unit() * stepMs, () => {
         const fails = this.sim.fails();
-        // A failing step may still have taken effect.
+        // A step that fails may have taken effect nevertheless.
         if (!fails || random.chance(0.5)) act();
         if (fails) reject(Object.assign(new Error('EIO'), { code: 'EIO' }));
         else resolve();

@@ -28,7 +28,7 @@ import { type PooledVolume, SimServedVolumes } from './sim-served-volumes.ts';
 export interface PoolMachine {
   readonly disk: SimDisk;
   readonly judge: PoolJudge;
-  /** Separate randomness, so that other worlds stay the same. */
+  /** Randomness of the pool alone, so that worlds without pools stay the same. */
   readonly random: SeededRandom;
   /** Longest time of a step on disk, ms. */
   readonly stepMs: number;
@@ -36,7 +36,7 @@ export interface PoolMachine {
   made(manifest: Manifest): void;
   /** Called when the turn of an OPEN has come. */
   opening(id: string): void;
-  /** Called after each step of a change; a fault may come now. */
+  /** Called after each step of a change, so that a fault can begin at this moment. */
   stepped(): void;
   fails(): boolean;
 }
@@ -62,7 +62,7 @@ export type Order =
 const POOL = { name: 'pool', path: '/pool' };
 const SPACE_BYTES = 2 ** 40;
 
-/** The pools of a listener, without files: opened when they are made. */
+/** The pools of a listener. They have no files, and are open from the beginning. */
 export class SimPools extends Pools {
   private readonly sim: PoolMachine;
   private readonly files: PoolFiles;
@@ -100,7 +100,7 @@ export class SimPools extends Pools {
     this.scan();
   }
 
-  /** Makes the read state durable, because it is served from now on. */
+  /** Called before a scan: makes the state that the scan reads durable, because that state is served from then on. */
   makeDurable(): void {
     this.sim.disk.sync();
   }
@@ -163,7 +163,7 @@ export class SimPool {
     });
   }
 
-  /** Executes an order when those before it have ended. Throws RsError. */
+  /** Executes an order when all earlier orders have ended. Throws RsError. */
   execute(order: Order, request: string): Promise<Found> {
     return this.queue.run(() => this.run(order, request), 'a change by command');
   }

@@ -1,6 +1,6 @@
 // The opened volumes of a simulated listener's pool, in place of the production Volumes: which of them are served, and with which
-// configuration. A change is prepared, which takes time, and then comes into force as a whole, or is undone. Production code
-// (config-in-force.ts, volume-plan.ts) decides what may change while a client uses a volume.
+// configuration. The preparation of a change takes time. Afterwards, the whole change comes into force at once, or is undone. Production
+// code (config-in-force.ts, volume-plan.ts) decides what may change while a client uses a volume.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { GrownVolume } from '@rsio/rssrv/storage/io/served-volume';
@@ -15,7 +15,7 @@ export interface PooledVolume {
   readonly isPooled: boolean;
   /** The node that holds it; null if none does. */
   readonly holder: string | null;
-  /** Sets the configuration with which the listener serves the volume; null: not at all. */
+  /** Sets the configuration with which the listener serves the volume; null: the listener does not serve the volume. */
   serveAs(config: ServerVolumeConfig | null): void;
 }
 

@@ -12,7 +12,7 @@ import { dataAt } from '../files/sim-calls.ts';
 import type { SimStorage } from '../storage/sim-storage.ts';
 import type { StoreMachine } from './sim-store.ts';
 
-/** A volume of the machine, with the parts that its file needs. */
+/** The members of a simulated volume that this file uses. */
 export interface StoredVolume {
   readonly id: string;
   readonly isStored: boolean;
@@ -20,7 +20,7 @@ export interface StoredVolume {
   readonly holder: string | null;
   /** Uses this storage from now on. */
   use(storage: SimStorage): void;
-  /** Sets the configuration with which the listener serves the volume; null: not at all. */
+  /** Sets the configuration with which the listener serves the volume; null: the listener does not serve the volume. */
   serveAs(config: ServerVolumeConfig | null): void;
   /** Suspends the volume, or serves it again. */
   suspend(isSuspended: boolean): void;
@@ -129,7 +129,7 @@ export class SimStoreVolumes<Volume extends StoredVolume> {
   private serve(config: ServerVolumeConfig): void {
     const { machine, volumes, opened } = this.ports;
     const { name, path, sizeBytes, pool } = config;
-    // Skips a volume about which its pool is not sure.
+    // Skips a volume whose pool reports trouble with it.
     if (pool?.trouble !== undefined) return;
     if (config.layout !== undefined) {
       this.serveSpread(config);

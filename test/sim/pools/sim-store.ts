@@ -43,13 +43,13 @@ export interface StoreMachine<Volume extends StoredVolume> {
   readonly mounts: readonly [string, string];
   readonly stateMount: string;
   readonly files: readonly SimFiles[];
-  /** Separate randomness, so that other worlds stay the same. */
+  /** Randomness of these pools alone, so that other worlds stay the same. */
   readonly random: SeededRandom;
   readonly stepMs: number;
   readonly judge: { breach(sentence: string): void };
   /** Makes the volume for a new data file. */
   made(config: ServerVolumeConfig, storage: SimStorage): Volume;
-  /** Called after this step of a change; a fault may come now. */
+  /** Called after each named step of a change, so that a fault can begin at this moment. */
   readonly reached: (step: string) => void;
   /** A listener has opened the pools. */
   started(store: SimStore): void;
@@ -73,7 +73,7 @@ export interface StorePorts<Volume extends StoredVolume> {
 export interface StoreSession {
   readonly claimant: ClientIdentity;
   readonly uses: VolumeUses;
-  /** See VolumeSwitch. */
+  /** Closes all handles of the volume, as VolumeSwitch describes. */
   closeHandles(volumeId: string): Promise<boolean>;
 }
 
@@ -124,7 +124,7 @@ export class SimStore {
     this.start(ports, volumes, moves).catch((thrown: unknown) => machine.judge.breach(`C1: no start: ${toRsError(thrown).stack}`));
   }
 
-  /** Executes an order when those before it have ended. Throws RsError. */
+  /** Executes an order when all earlier orders have ended. Throws RsError. */
   order<T>(work: (store: this, turn: Turn) => Promise<T>): Promise<T> {
     return this.queue.run((turn) => work(this, turn), 'a change by command');
   }
@@ -133,7 +133,7 @@ export class SimStore {
     return findVolume({ pools: this.pools.states, configured: [] }, { name, universe: 0 }, LOCAL_ASKER);
   }
 
-  /** Begins to move a volume. A repeated order is answered with the job that it has begun. */
+  /** Begins to move a volume. If the order is repeated, the answer is the job that the order has begun. */
   move(name: string, to: string): Promise<JobRecord> {
     const found = this.find(name);
     const { pool, manifest } = found;
@@ -148,7 +148,7 @@ export class SimStore {
     });
   }
 
-  /** Starts in the order of the production listener. */
+  /** Opens pools, volumes and jobs in the same order as the production listener. */
   private async start(ports: StorePorts<StoredVolume>, volumes: SimStoreVolumes<StoredVolume>, moves: VolumeMoves): Promise<void> {
     const { machine } = ports;
     await this.jobs.load();
@@ -217,7 +217,7 @@ function newConfigInForce(
   return new ConfigInForce({ volumes: present } as unknown as RssrvConfig, ports as ConfigInForcePorts);
 }
 
-/** A clock whose wall times are whole milliseconds, as those of the system. */
+/** A clock whose wall times are whole milliseconds, like those of the system clock. */
 function wholeClock(process: SimProcess): Clock {
   return {
     monotonicMs: () => process.monotonicMs(),

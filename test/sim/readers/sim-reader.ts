@@ -1,6 +1,6 @@
 // A user of snapshots at one client: attaches a snapshot by its name, reads, asks for older snapshots and for changes, detaches, and comes
-// back with the earlier id, as a restarted daemon does. The client below it is production code. The reader judge judges. Invariant: at most
-// one operation of the user is in progress; unanswered operations are forgotten when their client process dies.
+// back with the earlier id, as a restarted daemon does. Its client runs production code. The reader judge judges the answers. Invariant: at
+// most one operation of the user is in progress. An unanswered operation is forgotten when its client process dies.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -22,9 +22,12 @@ export interface ReaderPorts {
   readonly server: string;
   /** Whether the server serves another instance of the client's node. */
   isReplaced(): boolean;
-  /** The name of a snapshot to attach; null: there is none. */
+  /** Chooses the name of a snapshot to attach; null: no snapshot can be attached now. */
   choose(): string | null;
-  /** Reports the changes between two snapshots: pairs of a number of bytes and whether they have changed. */
+  /**
+   * Reports the answer about the changes between two snapshots. `pairs` has in turn a number of bytes, and whether these bytes have
+   * changed.
+   */
   differs(before: string, after: string, pairs: readonly number[]): void;
 }
 
@@ -36,20 +39,20 @@ const READ_SECTORS_MAX = 16;
 const LEAVE_CHANCE = 0.08;
 const CHANGES_CHANCE = 0.15;
 const RETURN_CHANCE = 0.6;
-/** Errors of an attempt to come back: the snapshot is gone, or another one has its name. */
+/** Errors of an attempt to attach the earlier snapshot again: the snapshot was removed, or its name belongs to another snapshot. */
 const GONE: readonly string[] = ['E_VOLUME', 'E_UNKNOWN_VOLUME', 'E_TAKEN', 'E_REPLACED'];
 
 export class SimReader implements ClientReader {
   readonly name: string;
   readonly client: SimClient;
-  /** Name under which the snapshot is or was attached. */
+  /** Name under which the user's snapshot is or was attached. */
   label = '';
   private readonly ports: ReaderPorts;
   private state: State = 'away';
-  /** Id of the snapshot that it has or comes back to; null: none. */
+  /** Id of the snapshot that the user has open or will attach again; null: there is no such snapshot. */
   private id: string | null = null;
   private volume: Volume | null = null;
-  /** Number of the present client process; callbacks of earlier ones are ignored. */
+  /** Counts client processes, so that callbacks of earlier processes are ignored. */
   private life = 0;
   private isOver = false;
   private isSentAway = false;
@@ -67,22 +70,25 @@ export class SimReader implements ClientReader {
     return this.isOver && (this.state === 'away' || this.ports.isReplaced());
   }
 
-  /** Whether it has this snapshot or comes back to it, because a client attaches a snapshot once. */
+  /**
+   * Whether the user has this snapshot open or will attach it again. A client attaches a snapshot only once at a time, so that no other
+   * reader of the client may choose it.
+   */
   keeps(label: string): boolean {
     return this.label === label && (this.state !== 'away' || this.id !== null);
   }
 
-  /** Whether it has detached its snapshot and waits for `callBack`. */
+  /** Whether the user has detached its snapshot and waits for `callBack`. */
   get isAway(): boolean {
     return this.isSentAway && this.state === 'away' && this.id !== null;
   }
 
-  /** Detaches, as a daemon does that is stopped. */
+  /** Detaches the snapshot, like a daemon that is stopped. */
   sendAway(): void {
     this.isSentAway = true;
   }
 
-  /** Attaches the earlier snapshot, as a daemon does that is started again. */
+  /** Attaches the earlier snapshot, like a daemon that is started again. */
   callBack(): void {
     this.isSentAway = false;
     if (this.state === 'away' && this.client.isGood && !this.ports.isReplaced()) this.attach();
@@ -196,7 +202,7 @@ export class SimReader implements ClientReader {
     volume.submit(io);
   }
 
-  /** Asks for changes since an older snapshot that the server has named. */
+  /** Asks for the changes since an older snapshot that the server has listed. */
   private askChanges(): void {
     const { ports } = this;
     const volume = this.volume!;
@@ -213,7 +219,7 @@ export class SimReader implements ClientReader {
     });
   }
 
-  /** An operation has failed; the end of the client's process also fails operations in flight. */
+  /** An operation has failed. The end of the client's process also makes operations in flight fail. */
   private failed(what: string, status: Status): void {
     if (status === STATUS.SHUTTING_DOWN || this.ports.isReplaced()) return;
     this.ports.judge.breach(`N2: a ${what} of ${this.name} in ${this.label} ended with ${statusEntry(status).name}`);

@@ -1,5 +1,5 @@
-// Many seeds over all cores: a worker process for each core gets one seed after the other, so that none is idle while seeds are left.
-// seed-worker.ts runs a seed. Invariant: a worker that ends too early is a violation, too.
+// Many seeds over all cores: each core has a worker process that gets one seed after the other, so that no worker is idle while seeds are
+// left. seed-worker.ts runs a seed. Invariant: the campaign also reports a violation if a worker ends before it should.
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';
@@ -21,13 +21,13 @@ export interface CampaignEvents {
 const REPORT_MS = 10_000;
 const MINUTE_MS = 60_000;
 const MS_PER_SECOND = 1000;
-/** A seed takes a second, and a dense one ten; one that takes this long hangs. */
+/** A seed that takes longer than this counts as hanging. A usual seed takes about one second, and a seed with a dense world ten. */
 const SEED_MAX_MS = 120_000;
 
 export interface CampaignOrder {
   readonly from: number;
   readonly to: number;
-  /** Duration of a run from seed `from` on; null: until seed `to`. */
+  /** Minutes for which seeds from `from` on are run; null: the seeds from `from` to `to` are run. */
   readonly minutes: number | null;
   readonly onlyMirrors: boolean;
 }
@@ -59,12 +59,12 @@ export async function runCampaign({ from, to, minutes, onlyMirrors }: CampaignOr
   return violations === 0 && sums.seeds > 0;
 }
 
-/** Seeds `from` to `to` (0: all that follow). */
+/** Yields the seeds from `from` to `to`; if `to` is 0, without end. */
 function* seedsOf(from: number, to: number, onlyMirrors: boolean): Generator<number> {
   for (let seed = from; to === 0 || seed <= to; seed++) if (!onlyMirrors || isMirrorSeed(seed)) yield seed;
 }
 
-/** Runs the seeds that begin within `forMs` ms (0: all). Resolves when every worker has ended. */
+/** Starts no seed after `forMs` ms; if `forMs` is 0, runs all seeds. Resolves when every worker has ended. */
 export async function runSeeds(seeds: Iterator<number>, forMs: number, events: CampaignEvents): Promise<void> {
   const endMs = forMs > 0 ? systemClock.monotonicMs() + forMs : Number.POSITIVE_INFINITY;
   const next = (): number | null => {
@@ -85,7 +85,7 @@ function runWorker(next: () => number | null, events: CampaignEvents): Promise<v
     seed = given;
     isBusy = true;
     watchdog = setTimeout(() => worker.kill('SIGKILL'), SEED_MAX_MS);
-    // Ignores the error, because the end of the worker is handled below.
+    // An error of this send is ignored, because the handler of the worker's end reports the seed.
     worker.send(given, () => undefined);
   };
   worker.on('message', (result: WorkerResult) => {

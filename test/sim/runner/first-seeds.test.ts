@@ -1,11 +1,11 @@
-// The seeds of every test run (zoo/tested-seeds.ts), in one campaign over all cores; each test waits for its seed. `npm run sim -- --seed N
-// --trace` repeats a failed seed. The simulator runs and judges a seed.
+// Runs the seeds of zoo/tested-seeds.ts in one campaign over all cores. Each test waits for one seed. `npm run sim -- --seed N --trace`
+// repeats a failed seed. Invariant: a seed passes only if the simulator has run it to its end without a violation.
 
 import { beforeAll, expect, test } from 'vitest';
 import { TESTED_SEEDS } from '../zoo/tested-seeds.ts';
 import { runSeeds } from './campaign.ts';
 
-/** Outcome of one seed: its violations, once it is completed. */
+/** The outcome of one seed: its violations, known when the seed is completed. */
 class Outcome {
   readonly breaches: Promise<readonly string[]>;
   /** Resolves the outcome; only the first call counts. */

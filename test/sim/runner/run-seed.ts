@@ -8,25 +8,28 @@ export interface MirrorCounts {
   readonly claims: number;
   /** I/Os of the users of mirrors that were completed, and judged by the oracle of the mirror. */
   readonly mirrorIos: number;
-  /** Number of attaches of mirrors; of those by force; and of noticed losses of a mirror. */
+  /**
+   * `mirrorAttaches`: how often users got a mirror. `mirrorTakeOvers`: how often by force. `mirrorLosses`: how often users noticed that
+   * they lost it.
+   */
   readonly mirrorAttaches: number;
   readonly mirrorTakeOvers: number;
   readonly mirrorLosses: number;
-  /** Replicas that left I, those that have returned, and those that had not returned at the end. */
+  /** How often replicas left the set I of replicas in sync, how often they returned, and how many had not returned at the end. */
   readonly replicasLeft: number;
   readonly replicasReturned: number;
   readonly lateReplicas: number;
-  /** Disks of replicas that were lost, and records of witnesses. */
+  /** `disksLost`: number of lost disks with a replica. `recordsLost`: how often a witness lost its records. */
   readonly disksLost: number;
   readonly recordsLost: number;
 }
 
 export interface SeedCounts extends MirrorCounts {
   readonly ios: number;
-  /** Of these, I/Os with unknown outcome. */
+  /** Number of I/Os in `ios` whose outcome is unknown. */
   readonly abandoned: number;
   readonly detached: number;
-  /** Take-overs of volumes, and those that the losing user noticed. */
+  /** `takeOvers`: number of take-overs of volumes. `losses`: number of those that the losing user noticed. */
   readonly takeOvers: number;
   readonly losses: number;
   readonly pathFailures: number;
@@ -35,11 +38,14 @@ export interface SeedCounts extends MirrorCounts {
   readonly machineCrashes: number;
   readonly clientCrashes: number;
   readonly pauses: number;
-  /** Failed write-backs of storage, their losses, and new incarnations of storage because a sync has failed. */
+  /** Number of failed write-backs, of sectors that they lost, and of new incarnations of storage that began because a sync failed. */
   readonly writeBackErrors: number;
   readonly sectorsForgotten: number;
   readonly lostIncarnations: number;
-  /** Logs that were replayed to a new incarnation, faults during replays, and other faults aimed at durability. */
+  /**
+   * `recoveries`: logs that were replayed to a new incarnation. `replayFaults`: faults during replays. The next two count other faults
+   * aimed at durability.
+   */
   readonly recoveries: number;
   readonly replayFaults: number;
   readonly doubleCrashes: number;
@@ -47,9 +53,9 @@ export interface SeedCounts extends MirrorCounts {
   readonly faults: number;
   /** Orders for volumes of pools that were answered. */
   readonly poolHandlers: number;
-  /** Orders for snapshots and moves that were answered, on simulated file systems. */
+  /** Number of answered orders for snapshots and moves in pools on simulated file systems. */
   readonly storeOrders: number;
-  /** Snapshots that were taken, and those that were refused. */
+  /** Number of snapshots that were taken, and of those that were refused. */
   readonly snapshots: number;
   readonly snapshotsRefused: number;
   readonly events: number;
@@ -72,10 +78,12 @@ export interface SeedOptions {
   readonly isHunt?: boolean;
 }
 
-/** Stack frames of errors in traced runs. Refusals are frequent errors here, so other runs keep no stacks. */
+/**
+ * Number of stack frames that errors keep in traced runs. Other runs keep none, because refusals are frequent errors and stacks cost time.
+ */
 const STACK_FRAMES_TRACED = 10;
 
-/** Runs a seed. One at a time in a program. A failed assertion of the production code is a breach too. */
+/** Runs a seed. One at a time in a program. If an assertion of the production code fails, this counts as a breach too. */
 export async function runSeed(seed: number, options: SeedOptions = {}): Promise<SeedResult> {
   const world = new SimWorld(seed, options.trace ?? null);
   let breaches: string[];

@@ -1,4 +1,4 @@
-// Adds up the results of seeds, and prints them for people.
+// Adds up the results of seeds, and makes the lines that are printed.
 // The campaign measures the time.
 
 import type { SeedCounts, SeedResult } from './run-seed.ts';
@@ -6,7 +6,7 @@ import type { SeedCounts, SeedResult } from './run-seed.ts';
 export type Sums = { -readonly [Name in keyof SeedCounts]: number } & {
   seeds: number;
   cpuMs: number;
-  /** Faults by kind. */
+  /** For each kind of fault: the number of faults. */
   readonly kinds: Record<string, number>;
 };
 
@@ -56,7 +56,7 @@ export function sumsLine(sums: Sums): string {
   );
 }
 
-/** Faults of mirrors, the number of I/Os, and the cost of each; null: no mirrors. */
+/** The line about mirrors: their faults, their I/Os, and the time for each I/O; null: no seed had mirrors. */
 export function mirrorLine(sums: Sums): string | null {
   const { mirrorIos, mirrorAttaches, mirrorTakeOvers, mirrorLosses, replicasLeft, replicasReturned, lateReplicas, disksLost, recordsLost } =
     sums;
@@ -77,7 +77,7 @@ export function kindsLine({ faults, kinds }: Sums): string {
   return `${faults} faults: ${said.map(([kind, count]) => `${count} ${kind}`).join(', ')}`;
 }
 
-/** The extrapolation to an hour. */
+/** The line with the counts extrapolated to one hour. */
 export function perHourLine(sums: Sums, seconds: number): string {
   const perHour = (count: number): string => ((count / seconds) * HOUR_SECONDS).toExponential(2);
   return (

@@ -1,6 +1,6 @@
-// One process's opening of simulated storage, as the file backend is of a file. Operations run at once or later, in any order, and take
-// effect at any moment in between, as on a disk. One descriptor serves FUA, one everything else; flushes go through the production gate.
-// The process may be killed at any moment. sim-storage.ts has contents and failures.
+// The backend with which one process uses simulated storage, in place of the file backend. Operations run at once or later, in any order,
+// and take effect at any moment between start and answer, as on a disk. One descriptor serves writes with FUA, and another one all other
+// operations. Flushes go through the production gate. The process may be killed at any moment. sim-storage.ts has contents and failures.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { EXTENT } from '@rsio/protocol/wire/messages';
@@ -19,7 +19,7 @@ export class SimBackend implements Backend, Opening {
   readonly process: SimProcess;
   private readonly opener: Opener;
   private readonly descriptor: Descriptor;
-  /** Descriptor for FUA. */
+  /** The descriptor for writes with FUA. */
   private readonly syncedDescriptor: Descriptor;
   private readonly gate: FlushGate;
   private readonly changing = new Set<SectorRange>();
@@ -39,7 +39,7 @@ export class SimBackend implements Backend, Opening {
         const beganMs = process.monotonicMs();
         this.later(() => storage.syncs(this.descriptor, beganMs), end);
       },
-      // A process that is killed before leaves the pages unchanged (N5 in docs/GUARANTEES.md); this is not simulated.
+      // Not simulated: a process that is killed before this moment leaves the pages as they are (N5 in docs/GUARANTEES.md).
       (end) => {
         storage.cache.dropPages();
         end();
@@ -49,7 +49,7 @@ export class SimBackend implements Backend, Opening {
     );
   }
 
-  /** The process has died: some of its operations take effect now, the rest never, and none is answered. */
+  /** The process has died. Some of its operations take effect now and the others never; no operation is answered. */
   killed(): void {
     this.storage.openings.delete(this);
     for (const effect of this.pending) {
@@ -134,7 +134,7 @@ export class SimBackend implements Backend, Opening {
     return this.storage.slowFactor === 1 && this.storage.random.chance(this.storage.shape.fast);
   }
 
-  /** Applies a change; a failing one may take effect not at all, in a first part, or completely. */
+  /** Applies a change. A change that fails takes effect not at all, in its first part, or completely. */
   private apply(status: Status, positionBytes: number, lengthBytes: number, source: Buffer | null, offset: number): void {
     const sectors = lengthBytes / SECTOR_BYTES;
     const doneBytes = status === STATUS.OK ? lengthBytes : this.storage.random.int(0, sectors) * SECTOR_BYTES;

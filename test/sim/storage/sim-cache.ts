@@ -1,23 +1,23 @@
-// The kernel's cache over one simulated disk. Changes are dirty until they are written back. Failed write-back loses sectors: they are no
-// longer dirty, the disk has the old content, and the cache shows the new one until it is evicted. The error is reported once to every
-// current opener of the storage or, if there is none, to the next one; a sync after that succeeds although the sectors are lost. A machine
-// crash keeps the disk's content and any of the dirty sectors. The caller is notified of losses and decides what reads may return then.
+// The kernel's cache over one simulated disk. Changes are dirty until they are written back. A failed write-back loses sectors: they are no
+// longer dirty, the disk has their old content, and the cache shows their new content until they are evicted. The error is reported once to
+// each open descriptor, or to the next descriptor if none is open; later syncs succeed although the sectors are lost. A machine crash keeps
+// the content of the disk and a random part of the dirty sectors. The caller is notified of losses and decides what reads may return then.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 
 export type WriteBackError = 'EIO' | 'ENOSPC';
 
-/** One open descriptor: the last error that it got. */
+/** One open descriptor, with the number of the last error that it got. */
 export interface Descriptor {
   told: number;
 }
 
-/** Notified of lost and rewritten sectors. */
+/** Is notified of lost sectors and of rewritten ones. */
 export interface LossWatch {
   /** The cache shows a change that will never be on disk; `disk` has the disk's content at that position. */
   forgets(sector: number, disk: Buffer, positionBytes: number): void;
-  /** Called after the last sector of one failure. */
+  /** Called when all sectors that one failed write-back has lost were reported. */
   hasForgotten(): void;
   /** Sectors that may have been lost were written again. */
   renewed(firstSector: number, sectors: number): void;
@@ -31,7 +31,7 @@ export class SimCache {
   readonly content: Buffer;
   /** The content after a crash of the machine. */
   readonly disk: Buffer;
-  /** One byte for each sector. */
+  /** One byte for each sector: 1 if the sector is dirty. */
   private readonly dirty: Buffer;
   private readonly forgotten: Buffer;
   private forgottenCount = 0;
@@ -39,7 +39,7 @@ export class SimCache {
   watch: LossWatch | null = null;
   /** Called when these sectors are on disk. */
   written: ((firstSector: number, sectors: number) => void) | null = null;
-  /** Write-back errors so far; those before the first report count as one. */
+  /** Number of write-back errors so far. Errors that occur before one of them is reported count as one. */
   private errors = 0;
   private error: WriteBackError = 'EIO';
   private isTold = true;
@@ -56,7 +56,7 @@ export class SimCache {
     return { told: this.isTold ? this.errors : this.errors - 1 };
   }
 
-  /** Returns the error that this descriptor has not got yet; null: none. */
+  /** Returns the error that this descriptor has not got yet; null: there is no new error for it. */
   tell(descriptor: Descriptor): WriteBackError | null {
     if (descriptor.told === this.errors) return null;
     descriptor.told = this.errors;
@@ -77,7 +77,7 @@ export class SimCache {
     );
   }
 
-  /** Calls `told` with each sector whose content on disk differs from the content that the cache shows or has shown. */
+  /** Calls `told` with each sector whose content on disk is not the newest: dirty and lost sectors. */
   unwritten(told: (sector: number) => void): void {
     for (let at = this.dirty.indexOf(1); at >= 0; at = this.dirty.indexOf(1, at + 1)) told(at);
     if (this.forgottenCount === 0) return;
@@ -91,7 +91,7 @@ export class SimCache {
     const first = positionBytes / SECTOR_BYTES;
     const end = (positionBytes + lengthBytes) / SECTOR_BYTES;
     this.dirty.fill(1, first, end);
-    // These sectors may have been lost in the earlier file of a volume that has moved.
+    // These sectors may have been lost in an earlier file of the volume, before the volume moved.
     this.watch?.renewed(first, end - first);
     if (this.forgottenCount === 0) return;
     for (let at = first; at < end; at++) this.forgottenCount -= this.forgotten[at]!;
@@ -114,7 +114,7 @@ export class SimCache {
     }
   }
 
-  /** Write-back of these sectors fails if they are dirty, with an open outcome for each. Returns how many are lost. */
+  /** The write-back of the dirty sectors among these fails. Each of them is lost or stays dirty at random. Returns how many are lost. */
   writeBackFails(firstSector = 0, sectors = this.dirty.length): number {
     const { random } = this;
     const share = random.pick(FORGOTTEN_SHARES);
@@ -140,12 +140,12 @@ export class SimCache {
     this.drop(() => this.random.chance(share));
   }
 
-  /** Drops all lost sectors, as a server requests after a failed sync. */
+  /** Evicts all lost sectors, as a server requests after a failed sync. */
   dropPages(): void {
     this.drop(() => true);
   }
 
-  /** Drops the lost sectors for which `isDropped` returns true, so that reads return the disk's content. */
+  /** Evicts the lost sectors for which `isDropped` returns true, so that reads return the content of the disk. */
   private drop(isDropped: () => boolean): void {
     if (this.forgottenCount === 0) return;
     for (let at = this.forgotten.indexOf(1); at >= 0; at = this.forgotten.indexOf(1, at + 1)) {

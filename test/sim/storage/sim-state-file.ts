@@ -1,12 +1,12 @@
-// The state file of a simulated server, in place of the production StateFile: saving takes time. A crash of the listener or of the machine
-// in between leaves the old content or the new one, never a mixture, like a file that is replaced by rename. The listener makes the
+// The state file of a simulated server, in place of the production StateFile: saving takes time. If listener or machine crash during a
+// save, the file has the old content or the new one, never a mixture, like a file that is replaced by rename. The listener makes the
 // contents.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { SimProcess } from '../base/sim-clock.ts';
 
 export class SimStateFile<T> {
-  /** The durable content; null: nothing was ever saved. */
+  /** The durable content; null: no content was ever saved. */
   kept: T | null = null;
   /** Notified when content is durable. */
   whenKept: (content: T) => void = () => undefined;
@@ -37,7 +37,7 @@ export class SimStateFile<T> {
     };
   }
 
-  /** The process died during a save. */
+  /** Called when the process of the listener has died, perhaps during a save. */
   crashed(): void {
     if (this.underWay !== null && this.random.chance(0.5)) this.keep(this.underWay);
     this.underWay = null;

@@ -1,6 +1,6 @@
 // Simulated storage, which outlives the processes that open it: a cache over a disk that may be slow, full or failing for a while.
-// sim-backend.ts has the openings. The storage checks the duties of server processes: no two overlapping changes at one time (O1), and no
-// operation of an ended process. The oracle, which is notified like the holder of the volume, judges that each write executes only once.
+// Processes use it through sim-backend.ts. The storage checks two duties of server processes: no two overlapping changes run at one time
+// (O1), and no operation of an ended process runs. It notifies the oracle, which judges that each write executes only once.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -14,14 +14,14 @@ export const LATE_MAX_MS = 1500;
 export interface StorageShape {
   /** Share of operations that run at once. */
   readonly fast: number;
-  /** Longest time until an operation takes effect, and from there to its end, ms. */
+  /** `effectMs`: longest time until an operation takes effect. `endMs`: longest time from there to its end. */
   readonly effectMs: number;
   readonly endMs: number;
   /** Of the operations that do not run at once, this share takes far longer, as on a disk, so that late copies meet executing requests. */
   readonly lateChance: number;
 }
 
-/** Kind of operations that fail. `flush`: written-through data also fails to reach the disk. */
+/** The kind of operations that fail now. With `flush`, writes with FUA also fail to reach the disk. */
 export type Fault = 'none' | 'read' | 'write' | 'flush' | 'full';
 
 export interface SectorRange {
@@ -29,12 +29,12 @@ export interface SectorRange {
   readonly to: number;
 }
 
-/** Notified of each change that took effect. */
+/** Is notified of each change that took effect. */
 export interface ExecutionWatch {
   executes(process: number, firstSector: number, content: Buffer, positionBytes: number, lengthBytes: number, incarnation: number): void;
 }
 
-/** Notified of each operation that starts or takes effect, with its hold. */
+/** Is notified when an operation starts and when it takes effect, with the epoch of its hold. */
 export interface HoldWatch {
   acts(epoch: number): void;
 }
@@ -43,7 +43,7 @@ export interface Opening {
   readonly process: SimProcess;
 }
 
-/** Identity for which the storage is opened. */
+/** The process that opens the storage, with its client and hold. */
 export interface Opener {
   readonly node: string;
   /** Number of the process; later processes have larger numbers. */
@@ -54,7 +54,10 @@ export interface Opener {
 }
 
 const FAULT_CHANCE = 0.5;
-/** Lost sectors stay visible for a while: half of them for at most this time, the others longer. */
+/**
+ * Reads return the content of lost sectors for a while. After at most EVICT_MAX_MS, half of the lost sectors are evicted, and the others
+ * later.
+ */
 const EVICT_MAX_MS = 3000;
 const EVICT_LATE_MS = 10_000;
 
@@ -64,17 +67,17 @@ export class SimStorage {
   readonly changing = new Set<SectorRange>();
   readonly random: SeededRandom;
   readonly shape: StorageShape;
-  /** Begin of the last sync that succeeded; -1: none. */
+  /** Time at which the last successful sync began; -1: no sync has succeeded. */
   syncedMs = -1;
   fault: Fault = 'none';
-  /** Time of the last failed operation; -1: none. */
+  /** Time at which an operation last failed; -1: no operation has failed. */
   failedMs = -1;
   slowFactor = 1;
   readonly openings = new Set<Opening>();
-  /** Number of failed write-backs, and of sectors that they have lost. */
+  /** `writeBackErrors`: number of failed write-backs. `sectorsForgotten`: number of sectors that they have lost. */
   writeBackErrors = 0;
   sectorsForgotten = 0;
-  /** By node: number of the newest process that has done an operation. */
+  /** For each node: number of the newest process that has done an operation. */
   private readonly newestProcess = new Map<string, number>();
   watch: ExecutionWatch | null = null;
   holds: HoldWatch | null = null;
@@ -104,7 +107,10 @@ export class SimStorage {
     this.troubles--;
   }
 
-  /** S9: once the process of a node's later session has acted, that of an earlier one has ended. H2: so has the process that lost its hold. */
+  /**
+   * Judges that an ended process does not act. The process of a session has ended when the process of a later session of the node acts
+   * (S9). No process acts under a lost hold (H2).
+   */
   touchedBy({ node, processNumber, epoch }: Opener): void {
     const newest = this.newestProcess.get(node) ?? 0;
     if (processNumber < newest) this.breaches.push(`S9: process ${processNumber} works on, after process ${newest}`);
@@ -129,7 +135,10 @@ export class SimStorage {
     return error;
   }
 
-  /** The sectors just changed are written through. Returns the descriptor's error, possibly one of other sectors. */
+  /**
+   * Writes the sectors that were just changed through to the disk. Returns an error that this descriptor has not got yet, perhaps of other
+   * sectors.
+   */
   writesThrough(descriptor: Descriptor, { from, to }: SectorRange): WriteBackError | null {
     if (this.strikes('flush') || this.strikes('write')) this.lost(this.cache.writeBackFails(from, to - from));
     else this.cache.writeThrough(from, to - from);
@@ -137,8 +146,8 @@ export class SimStorage {
   }
 
   /**
-   * Clones these sectors: writes them back, and copies the content of the disk to `target`. Returns false if the write-back failed. An
-   * earlier failure is not noticed.
+   * Clones these sectors: writes them back, and copies the content of the disk to `target`. Returns false if the write-back failed. The
+   * clone does not notice earlier failures of write-back.
    */
   clones(firstSector: number, sectors: number, target: Buffer): boolean {
     const fails = this.strikes('flush') || this.strikes('write');
@@ -163,14 +172,14 @@ export class SimStorage {
     this.cache.crashed();
   }
 
-  /** Content changes; `source` null: zeros. */
+  /** Changes the content; if `source` is null, to zeros. */
   change({ processNumber, incarnation }: Opener, positionBytes: number, lengthBytes: number, source: Buffer | null, offset: number): void {
     this.cache.change(positionBytes, lengthBytes, source, offset);
     if (source !== null)
       this.watch?.executes(processNumber, positionBytes / SECTOR_BYTES, this.content, positionBytes, lengthBytes, incarnation);
   }
 
-  /** Returns the status of a read or a change now. */
+  /** Returns the status with which a read or a change ends if it ends now. */
   outcome(kind: 'read' | 'change', nowMs: number): Status {
     const fails = kind === 'read' ? this.strikes('read') : this.strikes('write') || this.strikes('full');
     if (!fails) return STATUS.OK;

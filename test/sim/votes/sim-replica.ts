@@ -1,6 +1,6 @@
-// The state of a replica at a simulated server besides its data: the mark, which is durable at once, and the intent map on its own small
-// storage, of which a crash of the machine loses unsynced data. The map itself, its writer and the wrapper of the backend are production
-// code. Invariant: a process that opens the map waits until the map that it opened before is closed.
+// The state of a replica at a simulated server, without its data. The mark as a replica is durable at once. The intent map has its own
+// small storage, and a crash of the machine loses its unsynced data. The map itself, its writer and the wrapper of the backend are
+// production code. Invariant: a process that opens the map waits until the map that it opened before is closed.
 
 import { MIRROR_REGION_BYTES } from '@rsio/protocol/wire/limits';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -27,7 +27,7 @@ export class SimReplica {
   mark: Mark | null = null;
   private readonly random: SeededRandom;
   private readonly regions: number;
-  /** By process: resolves when the map that it opened last is closed. */
+  /** For each process: a promise that resolves when the map that the process opened last is closed. */
   private readonly closed = new WeakMap<SimProcess, Promise<void>>();
 
   constructor(id: string, sizeBytes: number, shape: StorageShape, random: SeededRandom, clock: SimClock) {
@@ -37,7 +37,7 @@ export class SimReplica {
     this.map = new SimStorage((MAP_HEADER_BYTES + MAP_PAGE_BYTES) / SECTOR_BYTES, shape, random, clock);
   }
 
-  /** Makes a map of ones durable, and then the mark. */
+  /** Makes a map whose bits are all set, and then the mark, durable. */
   async place(process: SimProcess, mirror: string): Promise<{ readonly identity: string }> {
     const identity = this.random.bytes(16).toString('hex');
     await this.step(process, () => {
@@ -72,7 +72,7 @@ export class SimReplica {
     return new IntentBackend(inner, opened.map, writer, disk, closed);
   }
 
-  /** Whether all bits are zero in the state that the machine shows. */
+  /** Whether no bit of the map is set, in the state that processes see. */
   get isClear(): boolean {
     const bits = this.map.content.subarray(MAP_HEADER_BYTES, MAP_HEADER_BYTES + bytesOf(this.regions));
     return (bits[0]! & ((1 << this.regions) - 1)) === 0;

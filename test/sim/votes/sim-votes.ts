@@ -1,6 +1,6 @@
 // The votes of a simulated server in one life of its listener: the production Voters on a simulated file system, which outlives the
 // listener, and the production MirrorVotes, which fence and place replicas. A crash of the machine keeps synced data. Invariant: no VOTE is
-// executed before the records were read, as a listener admits no client before.
+// executed before the records were read. The production listener admits no client before that time.
 
 import { join } from 'node:path';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -61,7 +61,7 @@ export class SimVotes {
     this.loaded = voters.load();
   }
 
-  /** The highest term that was promised, as in the record on disk. */
+  /** The record of the mirror on disk, with the highest promised term. */
   recordOf(mirror: string): ReturnType<Voters['recordOf']> {
     return this.voters.recordOf(mirror);
   }

@@ -34,18 +34,21 @@ interface DispatcherInside {
 const LOOK_MS = 100;
 /**
  * An I/O hangs if it waits for longer than this while a route between its client and its server works, the storage is fast and no process
- * is stopped. In this time, a connection may be found dead and be tried again with the longest back-off, and a session may be replaced.
+ * is stopped. The time suffices to find a connection dead, to connect again after the longest back-off, and to replace a session.
  */
 const HANG_MS = 25_000;
-/** Additional time on routes that lose packets all the time, because attempts to connect become rarer and take time-outs. */
+/**
+ * Additional time on routes that always lose packets. There, attempts to connect may run into time-outs, and the pauses between attempts
+ * grow.
+ */
 const LOSSY_HANG_MS = 25_000;
 
-/** Number of overlapping I/Os that may wait for each other in a row, each for its turn. */
+/** At most this many overlapping I/Os are expected to wait for each other in a row. */
 const CHAIN = 4;
 
 /**
- * While a path is up the whole time, some I/O ends within this time: requests of another path are sent again as soon as that path is
- * suspect, and its slots are free when it is dead. (A single I/O may wait longer for its turn.)
+ * If one path is up the whole time, some I/O must end within this time. Requests of another path are sent again as soon as that path is
+ * suspect, and the slots of the other path are free when it is dead. A single I/O may wait longer for its turn.
  */
 const GAP_WITH_PATH_MS = 7_000;
 
@@ -54,17 +57,19 @@ const GAP_WITH_PATH_MS = 7_000;
  */
 const QUARANTINE_MS = 500;
 
-/** Time for which a server's report that it is slow counts, because the report may travel for long. */
+/**
+ * For this time after a server has told a client to retry, the client may wait. The time is long, because the message may travel for long.
+ */
 const WORD_LASTS_MS = PROOF_TIMEOUT_MS + DRAINING_VALID_MS;
 
-/** The watched state of one volume's use. */
+/** What the judge has seen of one volume as used by one client. */
 interface Watch {
   readonly client: SimClient;
   readonly server: SimServer;
   readonly use: Use;
-  /** Time since which no fault hinders its I/O; infinity: a fault does. */
+  /** Time since which no fault hinders the I/O of this use; infinity: a fault hinders it now. */
   goodSinceMs: number;
-  /** As `goodSinceMs`, with a path that is up the whole time. */
+  /** As `goodSinceMs`, but only while one path is up the whole time. */
   pathSinceMs: number;
   /** Paths that were up at the last check. When none of them is up now, there may have been a moment without any. */
   up: readonly Path[];
@@ -74,7 +79,7 @@ export class Judge {
   private readonly world: SimWorld;
   private readonly breaches: string[];
   private readonly watches: Watch[] = [];
-  /** Time since which a suspect path may keep too many slots. */
+  /** For each trunk: time since which suspect paths have kept too many slots. */
   private readonly crowded = new Map<Trunk, number>();
   private readonly trunkJudges = new WeakMap<Trunk, TrunkJudge>();
   private readonly idle = new IdleJudge();
@@ -97,8 +102,9 @@ export class Judge {
   }
 
   /**
-   * Whether everything is answered, every slot is free, and no request executes. A server may still execute a request of a client that no
-   * longer waits: one that is dead, or was just replaced and whose session has not ended yet. Such a request gets time to end too.
+   * Whether everything is answered, every slot is free, and no request executes. A server may still execute a request although its client
+   * no longer waits, because the client is dead, or was replaced and its session has not ended yet. The world also waits for the end of
+   * such a request.
    */
   get isQuiet(): boolean {
     const { users, servers } = this.world;
@@ -106,7 +112,7 @@ export class Judge {
     return isAnswered && servers.every((server) => staying(server).every(({ session }) => executing(session) === 0));
   }
 
-  /** Looks for hanging I/O; cheap between two checks. */
+  /** Looks for I/O that hangs. It may be called after each event, because most calls return at once. */
   look(): void {
     const nowMs = this.world.clock.monotonicMs();
     if (nowMs < this.nextLookMs || this.isHanging) return;
@@ -149,7 +155,7 @@ export class Judge {
     }
   }
 
-  /** Clients that still believe to have a volume that another client has. */
+  /** Clients that have not learned yet that another client has their volume. */
   get unheard(): string[] {
     const deaf = this.world.users.filter(
       ({ target, volume, epoch, isReplaced }) => volume !== null && !isReplaced && target.judge.lostMs(epoch) !== null,
@@ -254,7 +260,7 @@ export class Judge {
     this.breaches.push(`${client.name} to ${server.name}: ${what}: ${oldest}`);
   }
 
-  /** Paths that are up, on a working route, with a connection that has lost no bytes. */
+  /** Paths that are up, whose route works, and whose connection has lost no bytes. */
   private pathsUp({ client, server }: Watch): Path[] {
     return client.namespace.routes.flatMap(({ local, remote, supervisor: { state, path } }) => {
       const links = this.goodRoute(local.address, remote.address, server)?.living ?? [];
@@ -278,8 +284,8 @@ export class Judge {
 }
 
 /**
- * Time in ms for which the last of all requests in flight may wait for its turn, if there are few slots and storage is often late. The
- * requests are the segments of `depth` I/Os of every volume.
+ * Returns for how long (ms) the last request may wait for its turn if there are few slots and the storage is often late. All requests
+ * together are the segments of `depth` I/Os of every volume.
  */
 function turnsMs({ volumes, hasPools, hasStores, user, storage, slots }: WorldShape, depth: number): number {
   const all = volumes + (hasPools ? POOLED_MAX : 0) + (hasStores ? STORED_MAX : 0);

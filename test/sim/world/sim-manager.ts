@@ -1,6 +1,6 @@
 // An administrator of one simulated server: creates, grows, renames, changes, removes and restores volumes while clients use them, and
-// hands them to clients at once. It repeats an unanswered order with the same request id, as rsconfig does, and also repeats some answered
-// ones. It has its own randomness. The pool judge judges the answers, and the users judge the contents.
+// gives new volumes to clients at once. It repeats an unanswered order with the same request id, as rsconfig does, and repeats some
+// answered orders too. It has its own randomness. The pool judge judges the answers, and the users of the volumes judge the contents.
 
 import { toRsError } from '@rsio/common/lib/errors';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -36,7 +36,7 @@ interface Owned {
 type Answer = { readonly id: string } | { readonly code: string };
 
 const ORDERS = 24;
-/** Volumes of a pool that exist at one time. */
+/** Most volumes of a pool that exist at one time. */
 export const POOLED_MAX = 3;
 const STEP_BYTES = 8 * 1024;
 const STEPS_MAX = 16;
@@ -67,7 +67,7 @@ export class SimManager {
     void this.run();
   }
 
-  /** The faults are over: begins no further orders. */
+  /** Called when the faults are over. The manager begins no further orders. */
   heal(): void {
     this.isHealed = true;
   }
@@ -106,7 +106,7 @@ export class SimManager {
     this.owned.push({ id, volume, users: this.ports.users(volume), isOver: false });
   }
 
-  /** Creates another volume with the name of a removed one. */
+  /** Creates another volume with the name of a removed one, so that the removed one is lost for its users. */
   private async createInPlaceOf(one: Owned): Promise<void> {
     one.isOver = true;
     for (const user of one.users) user.ends();

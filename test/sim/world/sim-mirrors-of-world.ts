@@ -1,5 +1,5 @@
-// The mirrors of a simulated world: each server votes for them, two or three have a replica, and clients claim and use them. It has its own
-// randomness, and decides when a voter loses its records. Invariant: worlds without mirrors do not depend on it.
+// The mirrors of a simulated world: each server is a voter, two or three servers have a replica, and clients claim and use the mirrors.
+// This file has its own randomness, and decides when a voter loses its records. Invariant: worlds without mirrors do not depend on it.
 
 import crypto from 'node:crypto';
 import { syncBuiltinESMExports } from 'node:module';
@@ -23,15 +23,15 @@ import type { SimWorld } from './sim-world.ts';
 
 /** Added to the seed, so that these draws differ from those of the world. */
 const SALT = 1_000_163;
-/** Number of mirrors without data, and of claims of each by each client. */
+/** BARE: number of mirrors without data. CLAIMS: number of claims of each of these mirrors by each client. */
 const BARE = 1;
 const CLAIMS = 8;
-/** Chance of a crash after a file call for a record, and the time within which it comes. */
+/** CRASH_CHANCE: chance of a crash after a file call for a record of a mirror. CRASH_MAX_MS: the crash comes within this time. */
 const CRASH_CHANCE = 0.005;
 const CRASH_MAX_MS = 5;
-/** Chance that a crash of the machine destroys its records, on one server of the world. */
+/** Chance that a machine crash of the server `forgetful` also destroys the records of that server. */
 const RECORDS_LOST_CHANCE = 0.2;
-/** Chance that a crash of the machine destroys the disk of its replica, in a dense world. */
+/** Chance that, in a dense world, a crash of a machine destroys the disk of the machine's replica. */
 const DISK_LOST_CHANCE = 0.2;
 const SMALL_SECTORS = 64;
 const DENSE_SECTORS = 512;
@@ -44,7 +44,10 @@ export class SimMirrorsOfWorld {
   private readonly random: SeededRandom;
   private readonly bare: readonly BareMirror[];
   private readonly claimers: readonly SimClaimer[];
-  /** The only server that may lose its records: the witness, because a replica beside a lost record waits for an administrator (M18). */
+  /**
+   * The witness, which is the only server that may lose its records. If a server with a replica lost its record, the replica would wait for
+   * an administrator (M18).
+   */
   private readonly forgetful: SimServer | null;
   private readonly isDense: boolean;
   /** Number of machine crashes that destroyed the records of the witness. */
@@ -87,7 +90,7 @@ export class SimMirrorsOfWorld {
     return this.claimers.every(({ isDone }) => isDone) && (this.isOver ? this.mirror.isDone : this.mirror.hasWorked);
   }
 
-  /** Number of claims that were held until their end, and of take-overs. */
+  /** Number of claims that clients have held until they stored a clean config. */
   get done(): number {
     return this.claimers.reduce((sum, { ended }) => sum + ended, 0);
   }
@@ -106,7 +109,7 @@ export class SimMirrorsOfWorld {
     this.mirror.heal();
   }
 
-  /** Judges the end: without faults, nothing may continue for ever. */
+  /** Judges the end of the world: without faults, each mirror must have been read and detached. */
   judgeEnd(): void {
     if (!this.isDone) this.mirror.judgeEnd();
   }
@@ -156,7 +159,7 @@ export class SimMirrorsOfWorld {
     return claimer;
   }
 
-  /** The machine has crashed: its file system has the state of the disk. */
+  /** The machine has crashed. Its file system now shows the state of the disk. */
   private crashed(server: SimServer, files: SimFiles): void {
     const { random, world } = this;
     files.crashed(random);

@@ -1,5 +1,5 @@
 // The pools of a simulated world: one for each server, with its administrator. It has its own randomness, and decides when a step on disk
-// fails or is followed by a crash. Invariant: worlds without pools do not depend on it.
+// fails, and when a crash follows a step. Invariant: worlds without pools do not depend on it.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { PoolJudge } from '../judges/pool-judge.ts';
@@ -16,10 +16,10 @@ const SALT = 1_000_081;
 const IOS = 150;
 const SHARED_CHANCE = 0.4;
 const FAIL_CHANCE = 0.01;
-/** Chance of a crash after a step, and the time within which it comes. */
+/** CRASH_CHANCE: chance of a crash after each step on disk. CRASH_MAX_MS: the crash comes within this time. */
 const CRASH_CHANCE = 0.04;
 const CRASH_MAX_MS = 20;
-/** Mean time between two truncations of files, and the longest duration of one. */
+/** CUT_GAP_MS: mean time between two truncations of files. CUT_MAX_MS: a file stays truncated for at most this time. */
 const CUT_GAP_MS = 3000;
 const CUT_MAX_MS = 1500;
 /** Chance that a file is truncated while its volume is being opened. */
@@ -111,7 +111,7 @@ export class SimPoolsOfWorld {
     });
   }
 
-  /** Truncates the file during an OPEN, the worst moment for it. */
+  /** May truncate the file of a volume during an OPEN, the worst moment for a truncation. */
   private opening(server: SimServer, volume: SimVolume): void {
     const { world, random } = this;
     if (this.isOver || !random.chance(OPEN_CUT_CHANCE)) return;

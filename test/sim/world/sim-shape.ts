@@ -14,10 +14,10 @@ import type { UserShape } from '../machines/sim-user.ts';
 export interface WorldShape {
   readonly servers: number;
   readonly clients: number;
-  /** Interfaces of each client and of each server: paths of a trunk are their product. */
+  /** Number of interfaces of each client (`locals`) and of each server (`remotes`). The number of paths of a trunk is their product. */
   readonly locals: number;
   readonly remotes: number;
-  /** Volumes per client and server; and number of these that all clients share and compete for. */
+  /** `volumes`: number of volumes that each client uses at each server. `fought`: for how many of these all clients compete. */
   readonly volumes: number;
   readonly fought: number;
   /** Mean time between two wishes for a shared volume, ms. */
@@ -33,15 +33,15 @@ export interface WorldShape {
   readonly snapshots: boolean;
   /** Whether servers have pools on simulated file systems, with snapshots and moves. */
   readonly hasStores: boolean;
-  /** Whether clients read snapshots of these pools. */
+  /** Whether clients read snapshots in pools on simulated file systems. */
   readonly hasReaders: boolean;
-  /** Whether there are volumes over several of these pools. */
+  /** Whether there are volumes over several pools on simulated file systems. */
   readonly hasSpread: boolean;
   /** Whether servers vote for mirrors, which clients claim. */
   readonly hasMirrors: boolean;
   /** Whether mirrors get many I/Os between two faults. */
   readonly isDense: boolean;
-  /** Whether servers know REVOKE; else they are of an older build. */
+  /** Whether servers know REVOKE. Servers of an older build do not. */
   readonly revokes: boolean;
   readonly times: LivenessTimes;
   readonly logSizeBytes: number;
@@ -50,41 +50,42 @@ export interface WorldShape {
   readonly faultGapMs: number;
   readonly handOverMs: number;
   readonly controlMs: number;
-  /** Stall policies, one of which each volume has. */
+  /** Stall policies from which each volume gets one. */
   readonly stalls: readonly StallPolicy[];
   readonly user: Omit<UserShape, 'policy'>;
   readonly storage: StorageShape;
 }
 
 const KIB = 1024;
-/** Every so many seeds, one world has servers of an older build. */
+/** The world of each seed that is a multiple of this number has servers of an older build. */
 const OLDER_SERVER_SEEDS = 4;
-/** After this seed, some worlds encrypt their paths. Earlier worlds stay the same, because most mutants are found in them. */
+/** Some worlds of later seeds encrypt their paths. Earlier seeds do not, so that the seeds at which mutants are found stay the same. */
 const TLS_SEEDS_AFTER = 120;
 const TLS_SEEDS = 5;
-/** Every so many seeds, one world has pools. Most mutants are found in other worlds. */
+/** One of so many successive seeds has a world with pools, because most mutants are found in other worlds. */
 const POOL_SEEDS = 7;
 const POOL_SEED = 4;
 /**
- * After this seed, some worlds take snapshots, a third of these with pools. Earlier worlds stay the same, because most mutants are found in
- * them.
+ * In some worlds of later seeds, snapshots are taken; a third of these worlds have pools. Earlier seeds have no snapshots, so that the
+ * seeds at which mutants are found stay the same.
  */
 const SNAPSHOT_SEEDS_AFTER = 120;
 const SNAPSHOT_SEEDS = 14;
 const SNAPSHOT_SEEDS_TAKEN: readonly number[] = [2, 9, 11];
 /**
- * After this seed, some worlds have pools on simulated file systems. Earlier worlds stay the same, because most mutants are found in them.
+ * Some worlds of later seeds have pools on simulated file systems. Earlier seeds have none, so that the seeds at which mutants are found
+ * stay the same.
  */
 const STORE_SEEDS_AFTER = 120;
 const STORE_SEEDS = 14;
 const STORE_SEED = 8;
-/** As the store seed, with clients that read snapshots. */
+/** Like STORE_SEED, but clients of these worlds also read snapshots. */
 const READER_SEED = 7;
-/** As the store seed, with volumes over several pools. */
+/** Like STORE_SEED, but these worlds also have volumes over several pools. */
 const SPREAD_SEED = 3;
 /**
- * After this seed, some worlds have mirrors, and neither pools nor snapshots. Earlier worlds stay the same, because most mutants are found
- * in them.
+ * Some worlds of later seeds have mirrors, and neither pools nor snapshots. Earlier seeds have no mirrors, so that the seeds at which
+ * mutants are found stay the same.
  */
 const MIRROR_SEEDS_AFTER = 300;
 const MIRROR_SEEDS = 14;
@@ -94,19 +95,19 @@ const DENSE_SEEDS_AFTER = 10_000;
 const DENSE_FAULT_GAPS_MS = [300, 500, 1000, 2000];
 /** Added to the seed, so that these draws differ from those of the world. */
 const MIRROR_SALT = 1_000_159;
-/** I/Os for each server in worlds with mirrors, besides those to mirrors. */
+/** In worlds with mirrors: number of I/Os to the plain volumes of each server. */
 const MIRROR_WORLD_IOS = 60;
 /** I/Os of all users of a world together. */
 const WORLD_IOS = 4000;
-/** I/Os of a world with pools, besides those to volumes of pools. */
+/** In worlds with pools: number of I/Os to volumes outside of the pools. */
 const POOL_WORLD_IOS = 1500;
-/** Share of the worlds in which routes lose packets, and the share of packets that a route loses in one direction. */
+/** LOSSY_CHANCE: chance that routes of a world lose packets. LOSSES: shares of packets, one of which a route loses in each direction. */
 const LOSSY_CHANCE = 0.3;
 const NO_LOSS = { there: 0, back: 0 };
 const LOSSES = [0, 0, 0.002, 0.01, 0.05];
 const LARGE_VOLUME_SECTORS = (4 * 1024 * 1024) / SECTOR_BYTES;
 
-/** Small `log-total`: fifteen cells. */
+/** A small `log-total`, with room for fifteen cells. */
 const TIGHT_LOG_TOTAL_BYTES = 64 * KIB;
 
 const TIMES: readonly LivenessTimes[] = [
@@ -120,12 +121,12 @@ export function isStoreSeed(seed: number): boolean {
   return seed > STORE_SEEDS_AFTER && (seed % STORE_SEEDS === STORE_SEED || isReaderSeed(seed) || isSpreadSeed(seed));
 }
 
-/** Whether clients also read snapshots in that world. */
+/** Whether the world of this seed has pools on simulated file systems, and clients that read their snapshots. */
 export function isReaderSeed(seed: number): boolean {
   return seed > STORE_SEEDS_AFTER && seed % STORE_SEEDS === READER_SEED;
 }
 
-/** Whether that world also has volumes over several of these pools. */
+/** Whether the world of this seed has pools on simulated file systems, and volumes over several of them. */
 export function isSpreadSeed(seed: number): boolean {
   return seed > STORE_SEEDS_AFTER && seed % STORE_SEEDS === SPREAD_SEED;
 }
@@ -134,7 +135,7 @@ export function isMirrorSeed(seed: number): boolean {
   return seed > MIRROR_SEEDS_AFTER && MIRROR_SEEDS_TAKEN.includes(seed % MIRROR_SEEDS);
 }
 
-/** Whether that world is dense: most of its events are I/O of mirrors. */
+/** Whether the world of this seed is dense: most of its events are I/O of mirrors. */
 export function isDenseSeed(seed: number): boolean {
   return seed > DENSE_SEEDS_AFTER && isMirrorSeed(seed);
 }
@@ -147,7 +148,7 @@ export function drawShape(random: SeededRandom, seed: number): WorldShape {
   return isDenseSeed(seed) ? { ...mirrors, ...drawDenseShape(mirrorRandom) } : mirrors;
 }
 
-/** Differences of dense worlds: more slots, and storage that mostly answers at once. */
+/** How a dense world differs from the plain shape: it has more slots, and its storage mostly answers at once. */
 function drawDenseShape(random: SeededRandom): Partial<WorldShape> {
   return {
     isDense: true,
@@ -163,7 +164,9 @@ function drawDenseShape(random: SeededRandom): Partial<WorldShape> {
   };
 }
 
-/** Differences of worlds with mirrors: besides the mirrors, one volume for each client and server, with little I/O. */
+/**
+ * How a world with mirrors differs from the plain shape: besides the mirrors, each client has one volume at each server, with little I/O.
+ */
 function drawMirrorShape(random: SeededRandom): Partial<WorldShape> {
   const clients = random.pick([1, 2, 2]);
   return {
@@ -211,7 +214,7 @@ function drawPlainShape(random: SeededRandom, seed: number): WorldShape {
     slots: random.pick([256, 64, 40, 16, 16, 10]),
     seqModulus: random.pick([2, 2, 4, 0x10000]),
     digest: random.chance(0.2),
-    // Not drawn, so that all other numbers of a seed stay the same.
+    // These flags are computed from the seed and not drawn, so that all other numbers of a seed stay the same.
     hasPools,
     hasStores,
     hasReaders: isReaderSeed(seed),
@@ -246,7 +249,10 @@ function drawPlainShape(random: SeededRandom, seed: number): WorldShape {
   };
 }
 
-/** `log-total` of each client: tight in a third of the worlds. Not drawn, so that the world of every seed stays the same. */
+/**
+ * Returns the `log-total` of each client, which is tight in a third of the worlds. It depends on `slots` and is not drawn, so that the
+ * world of every seed stays the same.
+ */
 export function logTotalOf({ slots }: Pick<WorldShape, 'slots'>): number {
   return slots === 40 || slots === 64 ? TIGHT_LOG_TOTAL_BYTES : LOG_TOTAL_BYTES;
 }

@@ -1,6 +1,6 @@
-// The snapshots of a simulated world: for each server, one after the other, of one or several volumes at one moment, in chunks of any size.
-// Production code makes the moment; the snapshot judge judges answered snapshots. It has its own randomness. Invariant: worlds without
-// snapshots do not depend on it.
+// Takes snapshots in a simulated world. Each server takes one after the other, each of one or several volumes at one moment, in chunks of
+// random size. Production code makes the moment; the snapshot judge judges answered snapshots. It has its own randomness. Invariant: worlds
+// without snapshots do not depend on it.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -16,7 +16,7 @@ const SALT = 1_000_117;
 const GAP_MAX_MS = 200;
 /** Longest wait for the answer to a snapshot, because its listener may be dead. */
 const ANSWER_MAX_MS = 5_000;
-/** Chance that volumes that may lack answered writes are left out; otherwise the server refuses the snapshot. */
+/** Chance that the snapshot leaves out volumes that may lack answered writes. With such a volume, the server refuses the snapshot. */
 const SETTLED_CHANCE = 0.8;
 /** Chance of each volume to be in the snapshot. */
 const IN_CHANCE = 0.6;
@@ -119,7 +119,7 @@ export class SimSnapshots {
   }
 }
 
-/** Whether a client still has to replay lost writes. */
+/** Whether a client must still replay lost writes of the volume. */
 function isUnsettled({ holds, machine }: SimServer, volume: string): boolean {
   return holds.holders.unsettledNode(volume, machine.incarnationOf(volume)) !== null;
 }

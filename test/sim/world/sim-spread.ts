@@ -1,6 +1,6 @@
 // Volumes over the files of two pools on one simulated server: an administrator takes snapshots of the volumes, removes snapshots, rolls
-// volumes back, and writes to their files in between, while machines crash. No client uses the volumes. The store judge judges; this file
-// also judges that a snapshot, and a volume after a rollback, has the content of all its files.
+// volumes back, and writes to their files between these orders, while machines crash. No client uses the volumes. The store judge judges;
+// this file also judges that a snapshot, and a volume after a rollback, has the content of all its files.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -16,9 +16,9 @@ export interface SpreadPorts {
   readonly random: SeededRandom;
   readonly judge: StoreJudge;
   readonly pools: readonly [string, string];
-  /** The usable store; null: none now. */
+  /** The store of the server; null: it cannot be used now. */
   readonly store: () => SimStore | null;
-  /** Repeats an order until it is answered; null: refused. */
+  /** Repeats an order until it is answered; returns null if it was refused. */
   readonly ask: <T>(what: string, work: (store: SimStore, request: string, turn: Turn) => Promise<T>) => Promise<T | null>;
   readonly newName: () => string;
 }
@@ -74,7 +74,7 @@ export class SimSpread {
     return this.rollback(one, random.pick(one.snapshots));
   }
 
-  /** Writes to the files; a part is not written back. */
+  /** Writes to the files of the volume. A part of this data stays dirty. */
   private write({ id }: Spread): void {
     const { random } = this.ports;
     const paths = this.pathsOf(id);
@@ -128,7 +128,7 @@ export class SimSpread {
     if (kept !== null) snapshots.push(kept.name);
   }
 
-  /** Content of all files of a snapshot, one after the other; null: one is missing. */
+  /** The content of all files of a snapshot, one after the other; null: a file is missing. */
   private snapshotContent(id: string): Buffer | null {
     const store = this.ports.store();
     return store === null ? null : spreadContent(store, id);
@@ -146,7 +146,7 @@ export class SimSpread {
   }
 }
 
-/** The content of a snapshot of several files, one after the other; null: one is missing. */
+/** The content of all files of a snapshot, one after the other; null: a file is missing. */
 export function spreadContent(store: SimStore, id: string): Buffer | null {
   const files = store.served.placeOf(id)?.files ?? [];
   const paths = files.flatMap(({ path }) => path ?? []);

@@ -31,17 +31,17 @@ export interface StoreManagerPorts {
   readonly server: SimServer;
   readonly judge: StoreJudge;
   readonly moments: SnapshotJudge;
-  /** Judge of clients that read the snapshots; null: there are none. */
+  /** Judge of the clients that read snapshots; null: no client does. */
   readonly readers: ReaderJudge | null;
   /** Whether there are volumes over both pools. */
   readonly hasSpread: boolean;
-  /** The reader that has this snapshot or comes back to it; null: none. */
+  /** The reader that has this snapshot open or will attach it again; null: no reader does. */
   readerOf(label: string): SimReader | null;
   readonly pools: readonly [string, string];
   users(volume: SimVolume, mayBeSeveral: boolean): readonly SimUser[];
   readonly sendAway: (user: SimUser) => Promise<void>;
   readonly callBack: (user: SimUser) => void;
-  /** Called after an answered order; a fault may come now. */
+  /** Called after an answered order, so that a fault can begin at this moment. */
   readonly answered: () => void;
 }
 
@@ -51,16 +51,16 @@ interface Owned {
   readonly users: readonly SimUser[];
   /** Names of the volume's snapshots, the oldest first. */
   readonly snapshots: string[];
-  /** Name of a snapshot -> id of the last answered one with this name. */
+  /** For each name: the id of the snapshot that got this name last, among answered ones. */
   readonly ids: Map<string, string>;
 }
 
 /** An answer, a refusal, or null if there was no answer. */
 type Answer<T> = { readonly value: T } | { readonly code: string; readonly why: string } | null;
 
-/** Volumes on one server that clients use. */
+/** Most volumes on one server that clients use. */
 export const STORED_MAX = 3;
-/** Answered orders of a world, and all its orders. */
+/** The manager ends after ORDERS answered orders, or after ATTEMPTS_MAX orders. */
 const ORDERS = 25;
 const ATTEMPTS_MAX = 100;
 /** No order begins after this time. */
@@ -69,18 +69,18 @@ const GAP_MAX_MS = 250;
 const ANSWER_MAX_MS = 8000;
 const RETRY_MAX_MS = 300;
 const POLL_MS = 20;
-/** Chance that volumes that may lack answered writes are left out. */
+/** Chance that a snapshot leaves out volumes that may lack answered writes. */
 const SETTLED_CHANCE = 0.8;
 const STEP_BYTES = 8 * 1024;
 const STEPS_MAX = 6;
 const SNAPSHOTS_MAX = 4;
 const CLONES_MAX = 2;
-/** In worlds with readers: chance that a snapshot gets an earlier name. */
+/** In worlds with readers: chance that a new snapshot gets the name of a removed one. */
 const NAME_AGAIN_CHANCE = 0.6;
-/** In worlds with readers: chance that a snapshot to which a client comes back is replaced by another one of the same name. */
+/** In worlds with readers: chance that a snapshot that a client will attach again is replaced by another snapshot of the same name. */
 const REPLACE_CHANCE = 0.4;
 const AWAY_WAITS = 50;
-/** Share of the orders for volumes over several pools, in worlds with such volumes. */
+/** In worlds with volumes over several pools: share of the orders that are for such volumes. */
 const SPREAD_SHARE = 0.5;
 const COMES_BACK_MAX_MS = 15;
 const AGAIN_TRIES = 3;
@@ -95,12 +95,12 @@ export class SimStoreManager {
   isDone = false;
   private readonly ports: StoreManagerPorts;
   private readonly random: SeededRandom;
-  /** Two volumes with snapshots, and one that moves. */
+  /** The volumes whose snapshots are taken; another volume moves between the pools. */
   private readonly fixed: Owned[] = [];
   private moving: Owned | null = null;
   private readonly clones: string[] = [];
   private readonly spread: SimSpread;
-  /** Names of removed snapshots, which other snapshots may get in worlds with readers. */
+  /** Names of removed snapshots. In worlds with readers, new snapshots may get these names. */
   private readonly freed: string[] = [];
   private isHealed = false;
   private names = 0;
@@ -118,12 +118,12 @@ export class SimStoreManager {
     void this.run();
   }
 
-  /** The faults are over: begins no further orders. */
+  /** Called when the faults are over. The manager begins no further orders. */
   heal(): void {
     this.isHealed = true;
   }
 
-  /** Chooses a snapshot that a client may attach by name; null: none. */
+  /** Chooses a snapshot that a client may attach by name; null: no snapshot is free. */
   chooseSnapshot(isFree: (label: string) => boolean): { readonly volume: SimVolume; readonly label: string } | null {
     const every = this.fixed.flatMap(({ name, volume, snapshots }) => snapshots.map((one) => ({ volume, label: `${name}@${one}` })));
     const all = every.filter(({ label }) => isFree(label));
@@ -187,7 +187,10 @@ export class SimStoreManager {
     else this.fixed.push(owned);
   }
 
-  /** Removes a snapshot that a client had a moment ago. The client comes back during this, or after another snapshot has got the name. */
+  /**
+   * Removes a snapshot that a client had open a moment ago. The client attaches it again during the removal, or after another snapshot has
+   * got its name.
+   */
   private async replace(): Promise<void> {
     const { random, ports } = this;
     const found = this.fixed.flatMap((one) =>
@@ -262,7 +265,8 @@ export class SimStoreManager {
     else {
       one.snapshots.splice(one.snapshots.indexOf(name), 1);
       readers?.isRemoved(id);
-      // Names that the manager chooses begin with n. A rollback in the same second may give an earlier name again.
+      // A name may be used again if the manager has chosen it, so that it begins with n, and no snapshot has it. The server makes the other
+      // names from the time, and may give one of them twice in the same second.
       const isFree = name.startsWith('n') && !this.fixed.some(({ snapshots }) => snapshots.includes(name));
       if (readers !== null && isFree) this.freed.push(name);
     }
@@ -274,7 +278,7 @@ export class SimStoreManager {
     await this.ask(`grow ${name} ${sizeBytes}`, (store, id) => store.verbs.grow({ name, universe: 0 }, sizeBytes, LOCAL_ASKER, id));
   }
 
-  /** Clones a snapshot and writes to the clone at once, which must change no snapshot. */
+  /** Clones a snapshot and writes to the clone at once. The write must not change the snapshot. */
   private async clone({ name, volume, snapshots }: Owned): Promise<void> {
     const { judge } = this.ports;
     if (this.clones.length >= CLONES_MAX) return;
@@ -294,7 +298,7 @@ export class SimStoreManager {
     judge.answered(new Map([[id, contentAt(path)!]]));
   }
 
-  /** Asks for the differences between two snapshots, or between a snapshot and now. */
+  /** Asks for the differences between two snapshots, or between a snapshot and the present content. */
   private async diff({ name, volume, snapshots }: Owned): Promise<void> {
     const { judge } = this.ports;
     const first = this.random.int(0, snapshots.length - 1);
@@ -343,7 +347,8 @@ export class SimStoreManager {
       const now = volume.storage.content;
       return now.subarray(0, before.length).equals(before) && now.subarray(before.length).every((byte) => byte === 0);
     };
-    // The answer may be late: a client that was down or about to attach may use the volume before the answer.
+    // The oracle is told of the new content when the file is replaced, because a client that was down or about to attach may use the volume
+    // before the answer arrives.
     const replaced: { atChange: number | null } = { atChange: null };
     volume.whenReplaced = () => {
       replaced.atChange = isRight() ? volume.oracle.submitted : null;
@@ -366,7 +371,7 @@ export class SimStoreManager {
     for (const user of users) callBack(user);
   }
 
-  /** Begins a move, whose job runs during later orders. */
+  /** Begins a move. The job of the move runs during later orders. */
   private async move(): Promise<void> {
     const { name, volume } = this.moving!;
     const { judge, answered } = this.ports;
@@ -394,7 +399,7 @@ export class SimStoreManager {
     if (found !== null) this.ports.judge.compareAll(found, when);
   }
 
-  /** All snapshots and clones; null: unknown, because a pool cannot be used. */
+  /** The contents of all snapshots and clones; null: unknown, because a pool cannot be used. */
   private found(store: SimStore): Map<string, Buffer | null> | null {
     const found = new Map<string, Buffer | null>();
     for (const { path, trouble, volumes, snapshots } of store.pools.states) {
@@ -411,7 +416,7 @@ export class SimStoreManager {
     return found;
   }
 
-  /** Repeats an order until it is answered; null: refused. */
+  /** Repeats an order until it is answered; returns null if it was refused. */
   private async ask<T>(what: string, work: (store: SimStore, request: string, turn: Turn) => Promise<T>): Promise<T | null> {
     const request = `request-${++this.requests}`;
     for (;;) {

@@ -29,11 +29,14 @@ const IOS = 250;
 const SHARED_CHANCE = 0.6;
 /** Number of readers of a server's snapshots. */
 const READERS = 2;
-/** Chance of a crash after a step, and the time within which it comes. */
+/**
+ * CRASH_CHANCE: chance of a crash after each step. CRASH_MAX_MS: the crash comes within this time. ANSWERED_CRASH_CHANCE: chance of a crash
+ * after an answered order.
+ */
 const CRASH_CHANCE = 0.0015;
 const CRASH_MAX_MS = 5;
 const ANSWERED_CRASH_CHANCE = 0.1;
-/** Steps with a decision, and the chance of a crash after one. */
+/** DECIDING: names of the steps that decide an order. DECIDED_CRASH_CHANCE: chance of a crash after such a step. */
 const DECIDING = /commit|prepared|rollback|copied|left/;
 const DECIDED_CRASH_CHANCE = 0.04;
 
@@ -136,7 +139,7 @@ export class SimStoresOfWorld {
     }
   }
 
-  /** Whether the client does not have this snapshot yet, because a client attaches a snapshot once. */
+  /** Whether no reader of the client has this snapshot or will attach it again. A client attaches a snapshot only once at a time. */
   private isFreeAt(client: SimClient, label: string): boolean {
     return !this.readers.some((one) => one.client === client && one.keeps(label));
   }

@@ -1,6 +1,6 @@
 // Clients and servers on one simulated clock, network and storage, all from one seed. Users read and write during faults of all kinds; then
-// all faults end, and the final state is judged: everything answered, no buffer lent, no slot taken, no timer left. During the run, an I/O
-// that waits although a path works and the storage is fast is also a breach.
+// all faults end, and the final state is judged: everything answered, no buffer lent, no slot taken, no timer left. During the run, it is
+// also a breach if an I/O waits for long although a path works and the storage is fast.
 
 import { INSTANCE_MAX } from '@rsio/protocol/wire/limits';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -40,11 +40,14 @@ const NODEKEY = '0123456789abcdef';
 const TROUBLED_MAX_MS = 120_000;
 /** Longest time for which the users continue after the last fault. */
 const CALM_MAX_MS = 120_000;
-/** Time within which everything must be answered after the end of all faults. A path that died too often may wait for half a minute. */
+/**
+ * Time within which everything must be answered after the end of all faults. It allows for a path that died often, because the client then
+ * waits for up to half a minute before it connects again.
+ */
 export const RECOVERY_MAX_MS = 60_000;
-/** Interval of this check. */
+/** Simulated time between two checks of a condition. */
 const LOOK_MS = 10;
-/** Time for orderly ends: last messages, drains. */
+/** Time for the orderly end of all clients and servers, with last messages and open requests. */
 const CLOSING_MS = 30_000;
 const EVENTS_MAX = 20_000_000;
 /** Thrown when a hunt has found a violation. */
@@ -122,7 +125,7 @@ export class SimWorld {
     this.mirrors = this.shape.hasMirrors ? new SimMirrorsOfWorld(this, seed) : null;
   }
 
-  /** Runs the seed; returns every violation. `isHunt`: the seed ends at the first one. */
+  /** Runs the seed and returns every violation. With `isHunt`, the run ends at the first violation. */
   async run(isHunt: boolean): Promise<string[]> {
     this.isHunt = isHunt;
     try {
@@ -192,8 +195,8 @@ export class SimWorld {
   }
 
   /**
-   * Makes the user of the volume read all of it, or makes a permitted user take it over. True: the volume was read, or no client may have
-   * it.
+   * Returns true if a user has read the whole volume at the end, or if no client may have the volume. Otherwise makes a permitted user read
+   * it, after a take-over if necessary.
    */
   private isVerified(volume: SimVolume): boolean {
     const able = volume.users.filter((user) => !user.isReplaced && !user.hasNoVolume);
@@ -205,7 +208,7 @@ export class SimWorld {
     return false;
   }
 
-  /** Waits until every user has learned of the loss of its volume, even without I/O on it. */
+  /** Waits until every user whose volume was taken has learned so. Users must learn this even without I/O. */
   private async hear(): Promise<void> {
     await this.runUntil(() => this.judge.unheard.length === 0, this.clock.monotonicMs() + RECOVERY_MAX_MS);
     for (const name of this.judge.unheard) this.breaches.push(`H2: ${name} has not heard that it lost its hold`);
@@ -215,7 +218,7 @@ export class SimWorld {
     return this.clients.find(({ users }) => users.includes(user))!;
   }
 
-  /** Whether this server no longer serves the client, or has served another one with the same nodename since then. */
+  /** Whether this server serves the client no more, because it has served another client with the same nodename. */
   isReplaced({ names, numbers, number }: SimClient, serverid: number): boolean {
     const server = this.servers.find((one) => one.serverid === serverid)!;
     const served = server.servedClient(names.node);
@@ -365,7 +368,10 @@ export class SimWorld {
     return client;
   }
 
-  /** Volumes that all clients want, and the node's own, which are created for its first instance. */
+  /**
+   * Returns the volumes for which all clients compete, and the volumes of the node itself. The latter are created for the first instance of
+   * the node.
+   */
   private volumesFor(node: string, server: SimServer): SimVolume[] {
     const { fought, volumes } = this.shape;
     const all = this.volumes.filter(({ serverid, isPooled }) => serverid === server.serverid && !isPooled);
@@ -438,7 +444,7 @@ export class SimWorld {
     clock.after(CLOSING_MS, () => {
       isOver = true;
     });
-    // Repeats, because a connection in progress may start a session after the end of an old process.
+    // It runs more than once, because a connection in progress may start a new session after the process of the old session has ended.
     const endSessions = (): void => {
       for (const { sessions } of this.servers) for (const session of sessions.values()) session.end('E_SHUTTING_DOWN', 'The world ends');
       if (!isOver) clock.after(1000, endSessions);

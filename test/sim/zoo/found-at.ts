@@ -1,8 +1,8 @@
-// The seed at which a quick zoo begins to hunt a mutant: a seed that finds the mutant soon, because its world is small. Seed 27 costs a
-// hundredth of seed 1. zoo.ts runs the hunt. If the seed no longer finds the mutant, zoo.ts continues with the following seeds and reports
-// the seed that does; then look for another small seed (`npm run zoo -- --from SEED NAME`).
+// The seed at which a quick zoo begins to hunt each mutant. Its world finds the mutant and is small: seed 27, for example, takes a
+// hundredth of the time of seed 1. zoo.ts runs the hunt. If the seed no longer finds the mutant, zoo.ts tries the following seeds and
+// reports the one that does. Then look for another seed with a small world (`npm run zoo -- --from SEED NAME`).
 
-/** Few seeds for many mutants, because the unbroken code also has to pass each seed. */
+/** Few seeds find many mutants, so that the unbroken code has to pass few seeds. */
 const FINDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] = [
   [1, ['session-left', 'log-ends-on-readonly', 'unfit-let-go', 'close-refused']],
   [4, ['change-told-early', 'change-unsynced', 'grown-dirty', 'held-removed', 'request-forgotten', 'request-again']],
@@ -99,7 +99,7 @@ const FINDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] 
   [875, ['opened-while-removed']],
 ];
 
-/** Seeds of explorers, for mutants that an explorer finds. */
+/** Mutants that an explorer finds, with the seed of the explorer's world. */
 const EXPLORED: readonly (readonly [seed: number, mutants: readonly string[]])[] = [
   [
     1,

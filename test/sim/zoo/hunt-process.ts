@@ -1,6 +1,6 @@
-// Runs hunts one after the other in a separate process, in which code soon runs several times as fast as in a new process, which first has
-// to load and compile it. hunt.ts runs there, and proves after each hunt that no part of the mutant is left. Invariant: every hunt has a
-// result, and a process that has ended is replaced for the next hunt.
+// Runs hunts one after the other in the same separate process, because a new process for each hunt would first have to load and compile the
+// code. hunt.ts runs in that process, and checks after each hunt that no part of the mutant is left. Invariant: every hunt has a result,
+// and a process that has ended is replaced for the next hunt.
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { compiledFile } from '../runner/compiled.ts';
@@ -15,11 +15,11 @@ export interface HuntOrder {
 
 export interface HuntAnswer {
   readonly hunted: Hunted;
-  /** False: a part of the mutant is left, so that this process must not hunt another mutant. */
+  /** Whether no part of the mutant is left. If false, this process must not hunt another mutant. */
   readonly isClean: boolean;
 }
 
-/** Real time for one mutant; afterwards its process is killed, and the mutant has survived. */
+/** Longest real time for the hunt of one mutant. Afterwards the process is killed, and the mutant counts as survived. */
 export const HUNT_MAX_MS = 600_000;
 const ERRORS_MAX_CHARS = 2000;
 

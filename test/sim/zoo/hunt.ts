@@ -1,7 +1,8 @@
 // A process of the zoo: hunts one mutant after the other in the simulator's seeds, or in those of an explorer, as its parent orders. It
 // reports the first failed seed and the oracle's message. zoo.ts judges, and hunt-process.ts ends a hunt that takes too long. Invariants:
 // an error of the mutant's own code is no breach. The unbroken code passes the world of an explorer in which a mutant was found. After each
-// hunt, the unbroken code gives the digest that it gave before the first one, so that no mutant is found because of an earlier one.
+// hunt, the unbroken code gives the same digest as before the first hunt, so that no mutant is found because a part of an earlier one is
+// left.
 
 import { runSeed } from '../runner/run-seed.ts';
 import { explore } from './explorers/explorers.ts';
@@ -29,7 +30,8 @@ async function search(mutant: Mutant | undefined, runs: HuntOrder['runs']): Prom
     for (let seed = first; seed <= last; seed++) {
       const breach = (await broken(mutant, seed)) ?? rejection;
       if (breach === null) continue;
-      // The mutant's own code failed, probably on a member that the code no longer has: that breaks no rule.
+      // The code of the mutant itself failed, probably because a member of the production code was renamed. This is an error and no breach
+      // of a rule.
       if (/TypeError: .*\n\s+at .*zoo.mutants/.test(breach))
         return { seed: null, breach: `Seed ${seed}: the mutant is outdated: ${breach}` };
       return { seed, breach };
@@ -60,7 +62,7 @@ const before = await probe();
 process.on('message', (order: HuntOrder) => {
   void (async (): Promise<void> => {
     const hunted = await hunt(order);
-    // Rejections are reported in this turn of the event loop.
+    // Waits one turn of the event loop, because Node reports unhandled rejections in it.
     await new Promise((resolve) => setImmediate(resolve));
     rejection = null;
     const after = await probe();

@@ -1,6 +1,6 @@
-// The seeds of every test run: the first ones, those at which the quick zoo begins, and the first worlds with mirrors. first-seeds.test.ts
-// runs them with the unbroken code. It is a separate file, so that the zoo's test knows which seeds need no further run. Invariant: it
-// contains each seed that is known to find a mutant.
+// The seeds that every test run tries with the unbroken code (first-seeds.test.ts): the first seeds, the seeds at which the quick zoo
+// begins, and the first worlds with mirrors. The list is a separate file, so that zoo.test.ts can skip these seeds. Invariant: the list has
+// each seed in found-at.ts.
 
 import { isMirrorSeed } from '../world/sim-shape.ts';
 import { FINDER_SEEDS } from './found-at.ts';

@@ -84,7 +84,7 @@ function rulesOf({ rule, also = [] }: Mutant): readonly string[] {
   return [rule, ...also];
 }
 
-/** Rule with a bold number in the page -> its line "Tests". */
+/** For each rule in docs/PROTOCOL.md with a bold number: the text of its line "Tests". */
 function testLines(): Map<string, string> {
   const page = readFileSync(`${ROOT}docs/PROTOCOL.md`, 'utf8');
   const found = new Map<string, string>();
@@ -128,7 +128,7 @@ describe('quick hunts', () => {
     void huntMutants(availableParallelism(), { names: [], isQuick: true, from: 1 }, (verdict) => tell.get(verdict.name)!(verdict));
   });
 
-  // The unbroken code must pass the same seeds. first-seeds.test.ts runs those of found-at.ts, and this test the others.
+  // The unbroken code must pass the same seeds. first-seeds.test.ts runs the seeds of found-at.ts, and this test runs the other seeds.
   test.each(MUTANTS)('$name is found', async ({ name }) => {
     const { seed, breach, isSimulated } = await verdicts.get(name)!;
     expect({ seed, breach }).toEqual({ seed: expect.any(Number), breach: expect.stringMatching(/./) });

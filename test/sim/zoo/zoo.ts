@@ -1,8 +1,7 @@
-// Runs the mutants against the same seeds 1, 2, 3, ... until one fails, and the unbroken code against as many as the hardest mutant took. A
-// mutant of mirrors may name an explorer, whose worlds are then used in place of seeds. Quick: each mutant begins at its seed in
-// found-at.ts, and the unbroken code runs the seeds that found a mutant. The simulator makes the worlds; no mutant has its own scenario.
-// Invariant: a mutant counts as found only if the simulator reports a seed, never because its process died or was ended, or because of
-// another mutant.
+// Runs each mutant against the seeds 1, 2, 3, ... until a seed fails, and the unbroken code against as many seeds as the hardest mutant
+// needed. A mutant of mirrors may name an explorer, whose worlds are used in place of seeds. With quick, each mutant begins at its seed in
+// found-at.ts, and the unbroken code runs the seeds that found a mutant. No mutant has its own scenario. Invariant: a mutant counts as
+// found only if a seed reports a violation, never because its process died or was ended, or because of another mutant.
 
 import { FOUND_AT } from './found-at.ts';
 import { EXPLORED_MAX } from './explorers/explorers.ts';
@@ -22,7 +21,7 @@ export interface Verdict extends Hunted {
   readonly rule: string;
   readonly breaks: string;
   readonly found: boolean;
-  /** Whether the seed is one of the simulator's. */
+  /** Whether `seed` is a seed of the simulator; else it is a seed of an explorer. */
   readonly isSimulated: boolean;
   readonly elapsedMs: number;
 }
@@ -38,16 +37,16 @@ export interface ZooReport {
 export interface ZooOptions {
   readonly names: readonly string[];
   readonly isQuick: boolean;
-  /** First seed of every hunt; with quick, only for mutants that are not in found-at.ts. */
+  /** First seed of each hunt. With quick, it counts only for mutants that are not in found-at.ts. */
   readonly from: number;
 }
 
 export const UNBROKEN = 'unbroken';
 /** A mutant that passes this many seeds has survived. */
 export const ZOO_SEEDS = 400;
-/** A mutant for worlds with mirrors that passes this many of them has survived. */
+/** A mutant that needs worlds with mirrors has survived if it passes this many of these worlds. */
 const MIRROR_SEEDS_MAX = 90;
-/** Least number of seeds that the unbroken code must pass. */
+/** The unbroken code must pass at least this many seeds. */
 export const UNBROKEN_SEEDS_MIN = 50;
 
 export async function runZoo(jobs: number, options: ZooOptions, told: (verdict: Verdict) => void): Promise<ZooReport> {
@@ -103,7 +102,7 @@ async function inProcess<T>(work: (hunts: HuntProcess) => Promise<T>): Promise<T
   }
 }
 
-/** Skips worlds that cannot find the mutant, because changes of production code move the seeds at which mutants are found. */
+/** Returns the seeds in which the mutant is hunted, as runs of consecutive seeds. Seeds whose worlds cannot find the mutant are skipped. */
 function runsFor({ needsStores, needsReaders, needsSpread, needsMirrors, explorer }: Mutant, first: number): Run[] {
   if (explorer !== undefined) return [[first, first + EXPLORED_MAX - 1]];
   const seeds = Array.from({ length: ZOO_SEEDS }, (_unused, index) => first + index);

@@ -1,5 +1,5 @@
-// The scene of the tests of devices: server and client on one host with its own mounts, a volume called oracle, and the paths of its
-// devices. devices.ts has the requirements of the machine.
+// The scene of the tests of devices: server and client on one host with its own mounts, a volume called oracle, and the file paths of the
+// devices of oracle. devices.ts has the requirements of the machine.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
@@ -13,11 +13,11 @@ import { type Running, start } from '../programs/programs.ts';
 const BESIDE_MS = 120_000;
 
 export interface DeviceSceneOptions {
-  /** Volumes of the server; for oracle, keys besides path and size. */
+  /** Volumes of the server. The section of oracle gets its path and size from the scene and needs only further keys. */
   readonly volumes?: (host: Host) => ServerConfigOptions['volumes'];
   /** Lines of `[rights]` of the server. */
   readonly rights?: ServerConfigOptions['rights'];
-  /** Number of addresses of the server and of paths; default 1. */
+  /** Number of addresses of the server, and thereby of network paths; default 1. */
   readonly addresses?: number;
   /** Keys of `[defaults]` of the client. */
   readonly defaults?: Readonly<Record<string, string>>;
@@ -43,7 +43,7 @@ export class DeviceScene {
     this.block = this.place('oracle');
   }
 
-  /** Starts the scene; `device`: key device of the client. */
+  /** Starts the scene. `device`: value of the key `device` in the defaults of the client's configuration. */
   static async begin(hosts: Hosts, device: string, options: DeviceSceneOptions = {}): Promise<DeviceScene> {
     const scene = new DeviceScene(hosts, await hosts.network(options.addresses ?? 1));
     const { devices, host, network } = scene;
@@ -60,12 +60,12 @@ export class DeviceScene {
     return scene;
   }
 
-  /** Path of a device in universe 0. */
+  /** File path of the device with this name in universe 0. */
   place(name: string): string {
     return path.join(this.host.root, 'dev/av0', name);
   }
 
-  /** Starts a program beside the test, with the mounts of the host. */
+  /** Starts a program with the mounts of the host, and does not wait for its end. */
   beside(program: string, args: readonly string[]): Running {
     const [first = '', ...rest] = this.devices.command;
     const running = start(first, [...rest, program, ...args], { timeoutMs: BESIDE_MS });

@@ -1,6 +1,6 @@
-// A host whose programs have their own mount namespace: no other namespace gets copies of its mounts, which would keep them busy, and the
-// mounts end with the last process of the host. Loop devices belong to the whole machine, so those on the host's files are detached first.
-// The test's own process never touches the devices, because a dead device would block it.
+// A host whose programs have their own mount namespace: no other namespace gets copies of its mounts, because a copy would keep the file
+// system busy, and the mounts end with the last process of the host. Loop devices belong to the whole machine, so the loop devices on files
+// of the host are detached first. The test's own process never touches the devices, because a dead device would block it.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -15,7 +15,7 @@ const RELEASE_MS = 20_000;
 const SHELL_SECONDS = '60';
 const SHELL_MS = 70_000;
 
-/** Checks of the features that a machine needs, each with the text for machines without it. */
+/** For each feature that a machine needs: a command that succeeds if the machine has it, and the text for a machine that lacks it. */
 const ABILITIES: readonly (readonly [command: string, missing: string])[] = [
   ['unshare --mount true', 'mounts of its own (root, CAP_SYS_ADMIN)'],
   ['exec 3<> /dev/fuse', '/dev/fuse that can be opened (modprobe fuse)'],
@@ -56,7 +56,7 @@ export class DeviceHost {
     this.holder = keeper.pid ?? 0;
     this.command = ['nsenter', '--target', String(this.holder), '--mount', '--net'];
     this.host = hosts.host(this.command);
-    // Commands reach the daemons by sockets in the host's folder, and touch no device.
+    // rsconfig and rsadm need no mounts of the host: they reach the daemons by sockets in the folder of the host, and touch no device.
     if (within.length === 0) this.host.useNoPrefixForCommands();
     hosts.onClean(() => {
       spawnSync('nsenter', [...this.command.slice(1), 'sh', '-c', RELEASE, 'sh', this.host.root], { stdio: 'ignore', timeout: RELEASE_MS });

@@ -1,5 +1,5 @@
-// Tells whether a loop device still has its earlier use, or is now used by another test. Needs Linux 5.15 to distinguish the two. Reads
-// only /sys and the link.
+// Tells whether a loop device is still used for the same file, or for a file of another test since. Needs Linux 5.15 to distinguish two
+// uses. Reads only /sys and the link to the device, because opening a dead device would block.
 
 import { existsSync, readFileSync, readlinkSync } from 'node:fs';
 import path from 'node:path';
@@ -9,7 +9,7 @@ export interface LoopUse {
   readonly sequence: string;
 }
 
-/** Use of the block device at `node`, which is a link to its loop device. */
+/** Returns the present use of the loop device to which the link `node` leads. */
 export function loopUseOf(node: string): LoopUse {
   const folder = `/sys/block/${path.basename(readlinkSync(node))}`;
   return { folder, sequence: sequenceIn(folder) };

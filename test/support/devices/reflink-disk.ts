@@ -44,7 +44,7 @@ export function makeReflinkDisk(
   const isMade = spawnSync(mkfs, [...MKFS[kind], image], { stdio: 'ignore' }).status === 0;
   if (!isMade || spawnSync('mount', ['-o', 'loop', image, mount], { stdio: 'ignore' }).status !== 0) return null;
   hosts.onClean(() => {
-    // Unmounts lazily, because daemons of the test may still be ending.
+    // The unmount is lazy, because daemons of the test may still have files open.
     spawnSync('umount', ['--lazy', mount], { stdio: 'ignore' });
     rmSync(image, { force: true });
   });

@@ -1,6 +1,6 @@
-// Disks for measurements: an image on a loop device, or a zram device, which is in memory, so that other programs that use the disk do not
-// affect the figures. A page that repeats one value takes no memory in zram. Needs root. Invariant: `remove` leaves neither device nor
-// image.
+// Disks for measurements: an image on a loop device, or a zram device. A zram device is in memory, so that other programs that use the
+// disks of the machine do not affect the figures. A page that repeats one value takes no memory in zram. Needs root. Invariant: `remove`
+// leaves neither device nor image.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import path from 'node:path';
 
 const REMOVE_TRIES = 100;
 const SECTOR_BYTES = 512;
-/** Index of a field of /sys/block/NAME/stat. */
+/** Index of the field with the number of read sectors in /sys/block/NAME/stat. */
 const SECTORS_READ = 2;
 
 export class ScratchDisk {
@@ -28,7 +28,7 @@ export class ScratchDisk {
     command('mount', ...this.mountOptions, this.path, directory);
   }
 
-  /** Bytes that were read from a zram device, including metadata of its file system. */
+  /** Number of bytes that were read from the zram device, including metadata of its file system. */
   readBytes(): number {
     const fields = readFileSync(`/sys/block/${path.basename(this.path)}/stat`, 'utf8')
       .trim()
@@ -36,7 +36,7 @@ export class ScratchDisk {
     return Number(fields[SECTORS_READ]) * SECTOR_BYTES;
   }
 
-  /** Removes the disk, which is unmounted or soon will be. */
+  /** Removes the disk. The caller has unmounted it, perhaps lazily. */
   remove(): void {
     this.removed();
   }
@@ -56,7 +56,7 @@ export function memoryDisk(sizeBytes: number): ScratchDisk | null {
   const number = readFileSync(`${control}/hot_add`, 'utf8').trim();
   writeFileSync(`/sys/block/zram${number}/disksize`, String(sizeBytes));
   return new ScratchDisk(`/dev/zram${number}`, [], () => {
-    // Repeats, because after a lazy unmount, the last process may still use the device.
+    // The removal is repeated, because after a lazy unmount a last process may still use the device.
     for (let tries = 0; tries < REMOVE_TRIES; tries++) {
       if (spawnSync('sh', ['-c', `echo ${number} > ${control}/hot_remove`], { stdio: 'ignore' }).status === 0) return;
       spawnSync('sleep', ['0.1']);

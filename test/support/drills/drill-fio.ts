@@ -1,5 +1,6 @@
-// The fio of a drill: several concurrent jobs on one export, each with its own part: random writes in mixed sizes that are read back and
-// compared, with and without fsync. The drill makes the faults and the exact comparison. fio ends by `stop` or after a bounded time.
+// The fio of a drill: several concurrent jobs on one export. Each job makes random writes of mixed sizes in its own part of the export,
+// with or without fsync, and reads them back and compares them. The drill makes the faults and the exact comparison. fio ends by `stop` or
+// after a bounded time.
 
 import type { Host } from '../hosts/host.ts';
 import { type Running, start } from '../programs/programs.ts';
@@ -18,11 +19,11 @@ interface Job {
   readonly sync: { readonly total_ios: number };
 }
 
-/** Exit code of fio after SIGINT without a failure; errors of the jobs show a failure. */
+/** Exit code of fio after SIGINT. It is the same with and without a failure, so that the errors of the jobs are checked too. */
 const STOPPED = 128;
 const PART_MIB = 8;
 const RATE_IOPS = 400;
-/** Blocks written before they are read back and compared. */
+/** A job writes this many blocks before it reads them back and compares them. */
 const BACKLOG = 64;
 
 const PLAIN = [['--bsrange=4k-64k'], ['--bssplit=512/30:4k/40:8k/30']];
@@ -55,7 +56,7 @@ export class DrillFio {
     const jobs = kinds.flatMap((kind, index) => [`--name=job${index}`, ...args, `--offset=${index * PART_MIB}m`, ...kind]);
     this.running = start('fio', jobs, { timeoutMs: (options.seconds + 20) * 1000, cwd: host.root });
     this.outcome = outcomeOf(this.running);
-    // A drill that fails before it awaits the outcome must fail with its own error.
+    // If a drill fails before it awaits this promise, a rejection must not hide the error of the drill.
     this.outcome.catch(() => undefined);
   }
 

@@ -1,5 +1,5 @@
-// Computes the gap around a moment and the longest gap from moments of answered I/O.
-// Pure: no clock.
+// From the moments of answered I/O follow the gap around a given moment and the longest gap. Invariant: no clock is used, so that the gaps
+// are exact.
 
 import { expect, it } from 'vitest';
 import { Gaps } from './gaps.ts';

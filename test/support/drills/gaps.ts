@@ -1,5 +1,5 @@
-// Times without any answered I/O: the longest one, and the one around a given moment. Pure: the caller reports the answers. The drill knows
-// the causes of gaps. Short gaps are not kept.
+// Gaps are times without any answered I/O. This file finds the longest gap, and the gap around a given moment. Pure: the caller reports the
+// answers. The drill knows the causes of gaps. Short gaps are not kept.
 
 export interface Gap {
   readonly fromMs: number;
@@ -32,7 +32,7 @@ export class Gaps {
     return this.kept.find(({ fromMs, toMs }) => fromMs <= atMs && atMs <= toMs);
   }
 
-  /** Starts again, with an open gap. */
+  /** Forgets the gaps that have ended. The gap that is open now counts when it ends. */
   forget(): void {
     this.kept = [];
   }

@@ -14,7 +14,7 @@ const LANES = 8;
 const LANES_OF_CONNECTION = 4;
 const LANE_SECTORS = 1024;
 const IO_SECTORS_MAX = 64;
-/** Kinds of I/O per hundred of a lane; the rest are writes. */
+/** Of a hundred I/Os of a lane, READS are reads and FLUSHES are flushes. The others are writes. */
 const READS = 30;
 const FLUSHES = 4;
 const FIELD_BYTES = 8;
@@ -27,14 +27,14 @@ export interface JudgeOptions {
   /** First byte of the JUDGED_BYTES that only this load uses. */
   readonly beginBytes: number;
   readonly flushes: boolean;
-  /** Pause of a lane after each answer, so that it takes no processor from concurrent tests; default: none. */
+  /** Pause of a lane after each answer, so that the load takes no processor from concurrent tests; default: no pause. */
   readonly pauseMs?: number;
 }
 
 export class JudgedLoad {
-  /** Wrong contents. */
+  /** Sentences about contents that a read should not have returned. */
   readonly breaches: string[] = [];
-  /** Errors, each of which ends its lane. */
+  /** Errors of I/O. The first error of a lane ends the lane. */
   readonly errors: string[] = [];
   /** Number of flushes that were answered EIO, which only failing storage causes. */
   flushErrors = 0;
@@ -43,7 +43,7 @@ export class JudgedLoad {
   readonly flushes: boolean;
   private readonly beginBytes: number;
   private readonly pauseMs: number;
-  /** By sector: number of the last acknowledged write; 0: none. */
+  /** For each sector: number of the last acknowledged write; 0: no write was acknowledged. */
   private readonly stamps = new Float64Array(LANES * LANE_SECTORS);
   private lastStamp = 0;
   private isStopping = false;
@@ -79,14 +79,14 @@ export class JudgedLoad {
     await this.ended;
   }
 
-  /** A flush failed with this error. Returns true if the error was EIO, so that I/O continues. */
+  /** A flush failed with this error. Returns true if the error is EIO; the lane then continues. */
   flushFailed(error: unknown): boolean {
     if (!(error instanceof RsError) || error.context['errno'] !== EIO) return false;
     this.flushErrors++;
     return true;
   }
 
-  /** After `stop`: the whole region, as `read` returns it, must have the acknowledged content. */
+  /** To be called after `stop`. Expects that the whole region, as `read` returns it, has the acknowledged content. */
   async compare(where: string, read: (offset: number, lengthBytes: number) => Promise<Buffer> | Buffer): Promise<void> {
     const stepSectors = LANE_SECTORS;
     for (let sector = 0; sector < this.stamps.length; sector += stepSectors) {

@@ -1,5 +1,5 @@
-// Tells by the kernel's tables whether a program listens on an address of this machine, without connecting to it. The caller knows which
-// program it is.
+// Tells by the kernel's tables whether a program listens on an address of this machine, without connecting to it. The caller must know
+// which program listens there.
 
 import { readFileSync } from 'node:fs';
 

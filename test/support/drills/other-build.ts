@@ -21,7 +21,7 @@ export class OtherBuild {
     writeFileSync(file, JSON.stringify({ ...facts, version: `${facts.version}-other` }));
   }
 
-  /** Makes the build, which is removed when the hosts are cleaned. */
+  /** Makes the build. It is removed when the hosts are cleaned. */
   static make(hosts: Hosts): OtherBuild {
     const build = new OtherBuild();
     hosts.onClean(() => rmSync(build.directory, { recursive: true, force: true }));

@@ -1,6 +1,6 @@
-// One drill: a volume under fio and a judged load over two paths, an event at its server, and the effect on the volume's user and content.
-// restart-kinds.ts has the events; tests and figures judge the numbers. Invariant: every wait has a deadline, and cleaning the hosts ends
-// everything that was started.
+// One drill: fio and a judged load use a volume over two paths, an event happens at the server, and the effects on the users and on the
+// content of the volume are measured. restart-kinds.ts has the events; tests and figures judge the numbers. Invariant: every wait has a
+// deadline, and cleaning the hosts ends everything that was started.
 
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -24,21 +24,21 @@ const FIO_SECONDS = 300;
 const GOES_ON_MS = 60_000;
 const LISTENS_MS = 35_000;
 const LOOK_MS = 2;
-/** Time within which answers from before the server's end reach the judge. */
+/** Answers that the server sent before its end reach the judge within this time. */
 const ANSWERS_COME_MS = 50;
 const JUDGED_IOS = 300;
 
-/** Figures of an absence of the server. */
+/** Figures of one time in which the server was down. */
 export interface Outage {
-  /** Time from listening again to the first answered I/O. */
+  /** Time from the moment at which the server listens again to the first answered I/O. */
   readonly afterUpMs: number;
-  /** Longest time without any I/O answered. */
+  /** Longest time without answered I/O. */
   readonly longestMs: number;
 }
 
 export interface DrillResult {
   readonly outages: readonly Outage[];
-  /** Breaches: I/O errors, and contents that differ from the acknowledged ones. */
+  /** Sentences about each I/O error, and about each content that differs from the acknowledged one. */
   readonly breaches: readonly string[];
   /** Number of flushes that were answered EIO. */
   readonly flushErrors: number;
@@ -53,7 +53,7 @@ export interface StageOptions {
   readonly faults?: (server: Host) => VolumeFaults;
   readonly fioFlushes: boolean;
   readonly judgeFlushes: boolean;
-  /** Least time without the server; at its end, the client reports that it waits. */
+  /** The server stays down for at least this time, and until the client reports that it waits. */
   readonly downMs: number;
 }
 
@@ -98,7 +98,10 @@ export class Stage {
     return stage;
   }
 
-  /** Resolves when enough further I/O was answered, including `moreWrites` of fio; by default, fio has then read back its writes. */
+  /**
+   * Resolves when enough further I/O was answered, including `moreWrites` writes of fio. After the default number, fio has read back the
+   * writes that it made before.
+   */
   async goesOn(moreWrites = this.fio.readBackWrites): Promise<void> {
     const { judge } = this;
     const fioWrites = async (): Promise<number> => (await this.stats()).writes - judge.writes;
@@ -126,7 +129,7 @@ export class Stage {
     await this.goesOn();
     const { gaps } = this.judge;
     const outage = gaps.around(awayMs) ?? gaps.longest;
-    // Not negative, because the test sees a moment late that the server listens.
+    // The test sees a moment late that the server listens. If the first answer came before that moment, the time is 0.
     this.outages.push({ afterUpMs: Math.max(0, outage.toMs - upMs), longestMs: lengthMs(gaps.longest) });
   }
 
@@ -151,7 +154,10 @@ export class Stage {
     return this.client.log('rsiod').match(/The storage has started a new incarnation: [1-9]\d* unflushed bytes/g)?.length ?? 0;
   }
 
-  /** Ends the load, and compares everything with the acknowledged content: read by the client, and the file after the detach. */
+  /**
+   * Ends the load, and compares the volume with the acknowledged content twice: as the client reads it, and as the file of the server after
+   * the detach.
+   */
   async end(): Promise<DrillResult> {
     const { judge, client, server } = this;
     await judge.stop();

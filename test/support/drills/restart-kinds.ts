@@ -1,6 +1,6 @@
 // The events at a server in the drills of `npm run restarts`: it is killed, crashes with its machine, is replaced by another build, or its
-// storage fails to make acknowledged writes durable. Tests can chain the events; each is also a named drill. restart-drill.ts has load and
-// judgement.
+// storage fails to make acknowledged writes durable. Tests can make several events in a row, and each event is also a drill with a name.
+// restart-drill.ts has the load and the judgement.
 
 import { rmSync, writeFileSync } from 'node:fs';
 import type { Host } from '../hosts/host.ts';
@@ -28,11 +28,11 @@ export const FORGETFUL: NonNullable<StageOptions['faults']> = (server) => ({
   errors: [{ operation: 'flush', errno: 'EIO', whileFile: brokenFileOf(server) }],
 });
 
-/** Longer than the server takes to sync by itself and to be opened again a few times. */
+/** Longer than the server takes to sync the volume by itself and the client to open it again a few times. */
 const NOTICED_MS = 45_000;
-/** Most crashes until data is unflushed; one in some hundred crashes finds everything flushed. */
+/** The machine crashes at most this many times until a crash finds unflushed data. One in some hundred crashes finds everything flushed. */
 const CRASHES_MAX = 4;
-/** The number of the judge's flushes that are answered EIO before the storage recovers. */
+/** The storage recovers after at least this many flushes of the judge were answered EIO. */
 const FLUSH_ERRORS = 2;
 
 export async function kill(stage: Stage): Promise<void> {
@@ -52,7 +52,8 @@ export async function crash(stage: Stage, seed: number): Promise<void> {
 }
 
 /**
- * Crashes the machine of a stage with FORGETFUL storage until the client has something to replay, because sometimes everything is flushed.
+ * Crashes the machine of a stage with FORGETFUL storage until the client has data to replay. One crash may not suffice, because sometimes
+ * all data is flushed.
  */
 export async function crashUnflushed(stage: Stage, seed: number): Promise<void> {
   const before = stage.replays;
@@ -62,7 +63,7 @@ export async function crashUnflushed(stage: Stage, seed: number): Promise<void> 
   }
 }
 
-/** The other build takes over from ours, which is stopped or killed. */
+/** Stops or kills the server of the checkout, and starts the server of the other build in its place. */
 export async function replace(stage: Stage, build: OtherBuild, how: 'SIGTERM' | 'SIGKILL'): Promise<void> {
   const { server } = stage;
   await stage.outage(
@@ -72,7 +73,10 @@ export async function replace(stage: Stage, build: OtherBuild, how: 'SIGTERM' | 
   if (!build.isOf(server.pid('rssrv')) || !build.isOf(server.worker('big-2'))) throw new Error('The other build does not serve');
 }
 
-/** Lets flushes on FORGETFUL storage fail until the acknowledged writes were sent again and, if the judge flushes, errors were answered. */
+/**
+ * Makes flushes on FORGETFUL storage fail. Ends this when the client has sent the acknowledged writes again and, if the judge flushes, when
+ * enough of its flushes were answered EIO.
+ */
 export async function failFlushes(stage: Stage): Promise<void> {
   const { judge, server } = stage;
   const broken = brokenFileOf(server);
@@ -92,7 +96,7 @@ export const DRILL_KINDS: readonly DrillKind[] = [
   ),
   replaced('another build after SIGTERM', 'SIGTERM'),
   replaced('another build after kill -9', 'SIGKILL'),
-  // fio ends at the first error, including that of a flush.
+  // fio must not flush in this drill, because it ends at the first error, and flushes fail here.
   failing('flush fails, then machine crash', { faults: FORGETFUL, fioFlushes: false, judgeFlushes: true }),
   failing('the same, nobody flushing', { faults: FORGETFUL, fioFlushes: false, judgeFlushes: false }),
 ];

@@ -6,23 +6,26 @@
 import type { Socket } from 'node:net';
 import type { Meddler, MeddlersHand } from './meddler.ts';
 
-/** The faults of one direction. None by default. */
+/** The faults of one direction. By default, there are no faults. */
 export interface WayFaults {
   /** Bytes are read and dropped. */
   readonly swallow?: boolean;
-  /** Bytes are kept, and leave when this ends; after 4 MiB, no more are read. */
+  /** Whether bytes are kept back. They leave when this ends. After 4 MiB, the proxy reads no more. */
   readonly isHalted?: boolean;
   readonly delayMs?: number;
   /** Rate of each connection. The proxy buffers little, so that the sender is slowed down as soon as the kernel's buffers are full. */
   readonly bytesPerSecond?: number;
   readonly flip?: Flip;
-  /** Changes the stream as an attacker does. */
+  /** Changes the stream as an attacker would. */
   readonly meddler?: Meddler;
   /** Called with all incoming bytes, as an eavesdropper would record them. */
   readonly tap?: (bytes: Buffer) => void;
 }
 
-/** Flips a bit of the byte with this number, counted over all connections since the fault was set; or of each byte with a probability. */
+/**
+ * Which bytes get one flipped bit: the byte with this number, counted over all connections since the fault was set; or each byte with this
+ * probability.
+ */
 export type Flip = { readonly byte: number } | { readonly probability: number };
 
 export interface WayStats {
@@ -42,7 +45,7 @@ export class Way {
   faults: WayFaults = {};
   readonly stats: WayStats = { passed: 0, swallowed: 0, flipped: 0 };
   private readonly random: () => number;
-  /** Number of bytes until the next flipped one. */
+  /** Number of bytes that pass before the next byte with a flipped bit. */
   private untilFlip = Number.POSITIVE_INFINITY;
 
   constructor(random: () => number) {
@@ -68,7 +71,7 @@ export class Way {
     this.untilFlip -= bytes.length;
   }
 
-  /** Draws the number of bytes before the next flipped one. */
+  /** Draws the number of bytes before the next byte with a flipped bit. */
   private gap(probability: number): number {
     return Math.floor(Math.log(1 - this.random()) / Math.log(1 - probability));
   }
@@ -104,11 +107,11 @@ export class Line {
     from.resume();
   }
 
-  /** Moves bytes as far as possible; also called when the faults of the way have changed. */
+  /** Moves as many bytes as possible. Also called when the faults of the direction have changed. */
   move(): void {
     clearTimeout(this.timer);
     const { swallow = false, isHalted = false } = this.way.faults;
-    // If the bytes of an end do not arrive, the end of its stream does not arrive either.
+    // If the bytes of a sender do not arrive, the end of its stream does not arrive either.
     if (this.to.destroyed || swallow || isHalted) {
       this.regulate();
       return;
@@ -189,7 +192,7 @@ export class Line {
     return Math.floor(this.allowance);
   }
 
-  /** Reads only while there is room: backpressure. */
+  /** Stops reading while the buffer is full, so that the sender is slowed down. */
   private regulate(): void {
     const max = this.way.faults.bytesPerSecond === undefined ? KEPT_MAX_BYTES : KEPT_THROTTLED_MAX_BYTES;
     if (this.keptBytes >= max) this.from.pause();

@@ -1,5 +1,5 @@
-// Tests the chaos proxy: each fault has exactly its described effect on a stream, on which tests of the product rely. Times have only lower
-// bounds, because a slow machine may take longer.
+// Tests that each fault of the chaos proxy has exactly the effect that is described, because tests of the product rely on the faults. Times
+// have only lower bounds, because a slow machine may take longer.
 
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -76,7 +76,7 @@ async function client(): Promise<End> {
   const socket = net.connect({ ...at, localAddress: subnet.address(20) });
   clients.push(socket);
   const end = new End(socket);
-  // A refused connection may be reset before it learns that it was connected.
+  // The socket may see the reset of a refused connection without a `connect` event before.
   await Promise.race([once(socket, 'connect'), once(socket, 'close')]).catch(() => undefined);
   return end;
 }
@@ -141,7 +141,7 @@ it('cuts: both sides are reset, and new connections are carried, refused or swal
   const { near, far } = await pair();
   far.socket.write('here');
   await near.got(4);
-  // Only the last connection reached the server; the others were never carried.
+  // Of these connections, only the last one reached the server; the others were never carried.
   expect([accepted.length - count, swallowed.received.length, swallowed.ended]).toEqual([1, 0, 'no']);
 });
 

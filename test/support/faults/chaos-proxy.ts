@@ -15,12 +15,15 @@ export interface ProxyEnd {
 export interface Faults {
   readonly toServer?: WayFaults;
   readonly toClient?: WayFaults;
-  /** New connections: carried (default), reset at once, or accepted and never carried nor answered. */
+  /**
+   * What happens to new connections. `carry` (default): they are carried. `refuse`: they are reset at once. `swallow`: they are accepted,
+   * and their bytes are dropped.
+   */
   readonly newConnections?: 'carry' | 'refuse' | 'swallow';
 }
 
 export interface ProxyStats {
-  /** Accepted connections, including refused and swallowed ones. */
+  /** Number of accepted connections. Refused and swallowed connections are included. */
   readonly connections: number;
   /** Number of connections that are carried now. */
   readonly open: number;
@@ -60,7 +63,7 @@ export class ChaosProxy {
     return { ...this.counts, open: this.pairs.size, toServer: { ...this.toServer.stats }, toClient: { ...this.toClient.stats } };
   }
 
-  /** Sets the faults from now on. A connection that has lost bytes stays broken, see chaos-line.ts. */
+  /** Sets the faults from now on. A connection that has lost bytes stays broken (chaos-line.ts says why). */
   set(faults: Faults): void {
     this.newConnections = faults.newConnections ?? 'carry';
     this.toServer.set(faults.toServer ?? {});

@@ -1,5 +1,5 @@
-// Work that continues while one of two paths is reset twice a second, each in turn. The work is repeated until both paths have been reset
-// during it, so that a fast machine does not finish before the faults.
+// Does work while two paths are reset in turn, one of them twice a second. The work is repeated until both paths have been reset during it,
+// so that a fast machine does not finish before the faults.
 
 import type { PathCutter } from './path-cutter.ts';
 

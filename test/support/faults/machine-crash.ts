@@ -13,7 +13,7 @@ import { waitFor } from '../programs/wait-for.ts';
 const END_MS = 10_000;
 
 export interface Crash {
-  /** Number of sectors of all volumes that kept one of their unsynced contents. */
+  /** Number of sectors of all volumes that have unsynced content after the crash. */
   readonly survived: number;
 }
 
@@ -29,8 +29,7 @@ export async function killServer(host: Host): Promise<void> {
 }
 
 /**
- * Returns a function that stops rssrv with all its present processes at once, as at the moment of a power cut. The caller still has to kill
- * them.
+ * Returns a function that stops all present processes of rssrv at once, as a power cut would. The caller must then kill these processes.
  */
 export function serverFreezer(host: Host): () => void {
   const pids = serverProcesses(host);

@@ -1,5 +1,5 @@
-// Tests the middleman: each kind of manipulation has exactly the effect of its name, and the seed decides the place.
-// Pure: no sockets.
+// Tests the middleman: each kind of manipulation has exactly the effect that its name says, and the seed decides the place. Invariant: the
+// tests use no sockets, so that a result depends on the seed alone.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { describe, expect, it } from 'vitest';
@@ -9,7 +9,7 @@ const SEED = 19;
 const CHUNKS = 400;
 const CHUNK_BYTES = 1000;
 
-/** Bytes that depend on their position, so that a test sees missing and repeated ones. */
+/** Each byte depends on its position, so that a test detects missing and repeated bytes. */
 const INPUT = Buffer.from(Array.from({ length: CHUNKS * CHUNK_BYTES }, (_, at) => (at * 31 + (at >> 8)) & 0xff));
 
 function run(plan: Partial<MeddlerPlan>, seed = SEED): { output: Buffer; ending: Meddled['ending']; meddler: Meddler } {

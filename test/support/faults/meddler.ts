@@ -1,15 +1,15 @@
-// A middleman that changes the bytes of a stream as no network does: it flips bits, leaves bytes out, repeats earlier bytes (of this
-// connection or an older one), and ends a stream in the middle. Pure: bytes go in and come out; chaos-line.ts carries them. Invariants: the
-// seed and the bytes decide everything, and each manipulation is counted once.
+// A middleman that changes the bytes of a stream in ways that a network never does: it flips bits, leaves bytes out, repeats earlier bytes
+// (of this connection or an older one), and ends a stream in the middle. Pure: bytes go in and come out; chaos-line.ts carries them.
+// Invariants: the seed and the bytes decide everything, and each manipulation is counted once.
 
 export const MEDDLINGS = ['flip', 'drop', 'replay', 'cut'] as const;
 export type Meddling = (typeof MEDDLINGS)[number];
 
 export interface MeddlerPlan {
   readonly kinds: readonly Meddling[];
-  /** Mean number of bytes of a connection between two manipulations. */
+  /** Mean number of bytes between two manipulations of a connection. */
   readonly everyBytes: number;
-  /** Share of the connections whose first manipulation is among their first bytes, during the handshake; default 0. */
+  /** Share of the connections whose first manipulation comes early, within EARLY_BYTES, during the handshake; default 0. */
   readonly earlyShare?: number;
   /** Most manipulations; default: no limit. */
   readonly max?: number;
@@ -25,7 +25,7 @@ export interface Meddled {
 const EARLY_BYTES = 700;
 const HOLE_MAX_BYTES = 4096;
 const REPLAY_MAX_BYTES = 8192;
-/** Chunks that may be repeated. */
+/** The middleman remembers at most this many chunks to repeat them later. */
 const REMEMBERED_MAX = 64;
 
 /** One direction of a path, over all of its connections. */
@@ -61,7 +61,7 @@ export class Meddler {
     else this.remembered[this.int(REMEMBERED_MAX - 1)] = bytes;
   }
 
-  /** Bytes that passed before. */
+  /** Returns bytes that passed earlier in this direction, perhaps on another connection. */
   recalled(): Buffer {
     const chunk = this.remembered[this.int(this.remembered.length - 1)] ?? Buffer.alloc(0);
     if (this.random() < 0.5) return chunk;
@@ -124,7 +124,7 @@ export class MeddlersHand {
       case 'drop':
         return { pieces: [], rest: rest.subarray(1 + meddler.int(HOLE_MAX_BYTES - 1)), ending: null };
       case 'replay': {
-        // Half of the time, repeats the whole chunk at once, which contains whole frames or records of the same connection.
+        // Half of the time, repeats the whole chunk at once, because it contains whole frames or records of the same connection.
         if (meddler.random() < 0.5) return { pieces: [rest, chunk], rest: Buffer.alloc(0), ending: null };
         const recalled = meddler.recalled();
         return { pieces: [recalled.length > 0 ? recalled : chunk], rest, ending: null };

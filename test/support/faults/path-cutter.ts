@@ -1,5 +1,5 @@
 // Resets paths of a trunk during their work: with `ss -K`, which destroys the kernel's sockets, or through relays if that is not permitted.
-// The method decides at which addresses and port the client must look for the server.
+// With relays, the client must look for the server at the addresses of the relays.
 
 import net from 'node:net';
 import { errnoName } from '@rsio/common/lib/errors';
@@ -33,7 +33,10 @@ export async function relayCutter(hosts: Hosts, network: TestNetwork): Promise<P
   return { means: 'relays', serverAddresses, cut: async (index) => proxies[index]?.cut() ?? 0 };
 }
 
-/** `ss -K` prints "Invalid argument" for skipped sockets and always exits with 0: the printed sockets are those that it killed. */
+/**
+ * Kills all matching sockets with `ss -K`. It prints the sockets that it killed, prints "Invalid argument" for those that it skipped, and
+ * always exits with 0.
+ */
 async function destroySockets(address: string, port: number): Promise<number> {
   const { stdout } = await run('ss', ['-K', '-H', '-n', '-t', 'state', 'established', 'dst', address, 'dport', '=', String(port)]);
   return stdout.split('\n').filter((line) => line.trim() !== '').length;

@@ -6,21 +6,21 @@ import type { Host } from './host.ts';
 import type { TestNetwork } from './hosts.ts';
 
 export interface ServerConfigOptions {
-  /** Section name (`oracle`) -> its keys. */
+  /** For each volume, such as `oracle`: the keys of its section. */
   readonly volumes: Readonly<Record<string, Readonly<Record<string, string>>>>;
-  /** Name of a pool -> the keys of its section. */
+  /** For each pool: the keys of its section. */
   readonly pools?: Readonly<Record<string, Readonly<Record<string, string>>>>;
-  /** Lines of `[rights]`: name of a client -> its right. */
+  /** The section `[rights]`: for each client, the value with its right. */
   readonly rights?: Readonly<Record<string, string>>;
-  /** Name -> key; default: big-2 and venus with the keys that clientConfig gives them. */
+  /** For each node name, its nodekey; default: big-2 and venus with the keys that clientConfig gives them. */
   readonly clients?: Readonly<Record<string, string>>;
-  /** Keys of `[server]` besides its number. */
+  /** Keys of `[server]`, without the number of the server. */
   readonly server?: Readonly<Record<string, string>>;
   /** Name of the server; default: big-9. */
   readonly name?: string;
   /** Namespace; default: osl, 200. */
   readonly namespace?: { readonly name: string; readonly id: number };
-  /** `tls` of the server. */
+  /** Value of the key `tls` in the server's file. */
   readonly tls?: 'off' | 'allow' | 'require';
 }
 
@@ -29,13 +29,13 @@ export interface ClientConfigOptions {
   readonly node?: string;
   readonly key?: string;
   readonly namespaceid?: number;
-  /** Position of its addresses in the subnets; two clients on one network need two. */
+  /** Number that chooses the client's addresses in the subnets. Two clients on one network need different numbers. */
   readonly client?: number;
-  /** Keys of `[defaults]`; devices are NBD sockets, so that no test makes nodes. */
+  /** Further keys of `[defaults]`. The key `device` is NBD by default, so that a test makes no device nodes. */
   readonly defaults?: Readonly<Record<string, string>>;
   /**
-   * Addresses at which the client looks for the server; default: those of the network. If given, the client uses only these, even if the
-   * server announces others.
+   * Addresses at which the client looks for the server; default: those of the network. If given, the client uses only these addresses, even
+   * if the server announces others.
    */
   readonly serverAddresses?: readonly string[];
   /** Serverkey of the server. */
@@ -46,7 +46,7 @@ export interface ClientConfigOptions {
 export const ENCRYPTED: Readonly<Record<string, string>> = { tls: 'on' };
 
 export const SERVER_NAME = 'big-9';
-/** Without perl, rssrv cannot lock files; no other program uses the files of a test. */
+/** Without perl, rssrv cannot lock files. A test may do without locks, because no other program uses its files. */
 const UNLOCKED: Readonly<Record<string, string>> = isProgramThere('perl') ? {} : { unlocked: 'yes' };
 
 export function keyOf(node: string): string {
@@ -94,7 +94,7 @@ export async function startClient(host: Host, network: TestNetwork, options: Cli
   await host.pathsUp(network.subnets.length);
 }
 
-/** A section without keys: one line for each name. */
+/** Makes a section of a configuration file with one line for each entry. */
 function lines(heading: string, entries: Readonly<Record<string, string>>): string {
   return `[${heading}]\n${Object.entries(entries)
     .map(([name, rest]) => `${name} ${rest}\n`)

@@ -1,5 +1,5 @@
-// Makes a pool directory for tests about other subjects. Invariant: it also works if only file systems in memory are writable, on which
-// rsadm pool add would refuse to make a pool.
+// Makes a pool directory for tests about other subjects. Invariant: it also works if only file systems in memory are writable, although
+// `rsadm pool add` refuses to make a pool on such a file system.
 
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';

@@ -1,6 +1,6 @@
 // One "host" under test: a temporary root with its configuration files and the daemons that run from bin/ under it. hosts.ts creates and
-// cleans it. Every process of the host, and no other, has RSIO_TEST_HOST=ROOT in its environment, so that the host finds it even if its
-// parent has ended, and signals no other process.
+// cleans it. Every process of the host, and no other, has RSIO_TEST_HOST=ROOT in its environment. The host therefore finds a process even
+// if its parent has ended, and signals no other process.
 
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -27,7 +27,7 @@ const DAEMON_END_MS = 25_000;
 const CONFIG_MODE = 0o600;
 const RUN_TIMEOUT_MS = 90_000;
 const LOGGED_MS = 5_000;
-/** Option whose command looks at the mounts of its own process. */
+/** A command with this option freezes file systems, and therefore needs the mounts of the host. */
 const FREEZES = '--freeze';
 
 /** `here`: commands run in the process of the test if they can (programs/here.ts). `programs`: as separate programs. */
@@ -43,7 +43,7 @@ export class Host {
   private readonly reaper: Reaper;
   private readonly logs: Readonly<Record<DaemonProgram, LogMessages>>;
 
-  /** `command`: the prefix that runs every launcher, with its arguments; empty: none. `commands`: how rsconfig and rsadm run. */
+  /** `command`: prefix of the command line of every launcher; empty: no prefix. `commands`: how rsconfig and rsadm run. */
   constructor(command: readonly string[] = [], commands: CommandsRun = 'here') {
     this.command = command;
     this.commands = commands;
@@ -55,8 +55,8 @@ export class Host {
   }
 
   /**
-   * Runs rsconfig and rsadm without the prefix, in the process of the test, because they do not need it except to freeze. The prefix
-   * executes its program in its own process, so that daemons without a keeper start without their launcher.
+   * Runs rsconfig and rsadm without the prefix, in the process of the test, because only freezing needs the prefix. Daemons without a
+   * keeper start with the prefix, but without their launcher; the prefix must therefore execute the program in its own process.
    */
   useNoPrefixForCommands(): void {
     this.isPrefixForAll = false;
@@ -77,14 +77,18 @@ export class Host {
     return file;
   }
 
-  /** Starts a daemon by its launcher, and returns when the launcher ends: with the daemon up, or with exit code 1 and a reason. */
+  /**
+   * Starts a daemon by its launcher, and resolves when the launcher ends. Then the daemon is up, or the result has exit code 1 and a
+   * reason.
+   */
   tryStart(program: DaemonProgram, args: readonly string[] = []): Promise<RunResult> {
     return this.run(program, args, DAEMON_START_MS);
   }
 
   /**
-   * Starts a daemon that must come up. Like the launcher, the test's process starts the daemon in the background and waits until it is
-   * ready, which saves a third of the processor time. The launcher itself runs if a prefix or a keeper is needed, and in `tryStart`.
+   * Starts a daemon that must come up. The process of the test does the work of the launcher: it starts the daemon in the background and
+   * waits until the daemon is ready. This saves a third of the processor time. The launcher itself runs only in `tryStart`, or if a prefix
+   * or a keeper needs it.
    */
   async start(program: DaemonProgram, args: readonly string[] = []): Promise<RunResult> {
     const isBare = this.command.length === 0 || !this.isPrefixForAll;
@@ -146,7 +150,7 @@ export class Host {
     });
   }
 
-  /** Runs a launcher under this root to its end; commands run in the process of the test if they can. */
+  /** Runs a launcher with this root to its end. rsconfig and rsadm run in the process of the test if they can. */
   run(program: string, args: readonly string[] = [], timeoutMs = RUN_TIMEOUT_MS): Promise<RunResult> {
     const isBare = this.command.length === 0 || (!this.isPrefixForAll && !args.includes(FREEZES));
     const isHere = this.commands === 'here' && isBare && canRunHere(program, args);
@@ -161,7 +165,7 @@ export class Host {
     return { ...result, stderr: result.stderr.replace(/^rssrv: Warning: Server processes run as root: create the user .*\n/m, '') };
   }
 
-  /** Runs a launcher under this root beside the test, at most two minutes. */
+  /** Starts a launcher with this root and does not wait for its end. It is killed after two minutes. */
   beside(program: string, args: readonly string[]): Running {
     const [first = '', ...rest] = this.commandLine(program, args);
     return start(first, rest, { timeoutMs: 120_000, env: this.environment() });
@@ -222,7 +226,7 @@ export class Host {
     this.reaper.dismiss();
   }
 
-  /** Does what the launcher does in the background, with the same child and the same lines on stderr. */
+  /** Starts a daemon in the background as its launcher does, with the same child process and the same lines on stderr. */
   private async startHere(program: DaemonProgram, commandLine: readonly string[]): Promise<RunResult> {
     const startMs = performance.now();
     const result = { signal: null, stdout: '', timedOut: false };
@@ -233,7 +237,7 @@ export class Host {
     const [file = '', ...rest] = commandLine.slice(this.command.length);
     const saved = process.env[MARK];
     Object.assign(process.env, this.environment());
-    // The child gets this environment, because it is spawned at once.
+    // The child is spawned at once, so that it inherits the environment that is set here for a moment.
     const started = startInBackground({ program, command: [...this.command, process.execPath, file, ...rest], note }, systemClock);
     if (saved === undefined) delete process.env[MARK];
     else process.env[MARK] = saved;
@@ -247,7 +251,7 @@ export class Host {
     return { ...result, code: 0, stderr, elapsedMs: performance.now() - startMs };
   }
 
-  /** rsiod with devices has a keeper, which its launcher starts. */
+  /** Whether the daemon may have a keeper, which only the launcher starts: rsiod with devices. */
   private mayHaveKeeper(program: DaemonProgram): boolean {
     if (program !== 'rsiod') return false;
     const kinds = [...textOrEmpty(this.rsiodPaths.configFile).matchAll(/^\s*device\s*=\s*(\S+)/gm)].map(([, kind]) => kind);

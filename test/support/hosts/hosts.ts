@@ -9,7 +9,7 @@ import { endPrograms } from '../programs/programs.ts';
 const SERVER_HOST = 10;
 const CLIENT_HOST = 20;
 
-/** Subnets with one server port that is free on the server's address in each. */
+/** Some subnets, and a port that is free on the server's address in each subnet. */
 export interface TestNetwork {
   readonly port: number;
   readonly subnets: readonly LoopbackSubnet[];
@@ -28,7 +28,7 @@ export class Hosts {
     this.commands = commands;
   }
 
-  /** `command`: the prefix that runs its programs, such as `ip netns exec NAME`. */
+  /** Makes a host. `command`: prefix of the command lines of its programs, such as `ip netns exec NAME`. */
   host(command: readonly string[] = []): Host {
     const host = new Host(command, this.commands);
     this.made.push(host);
@@ -53,7 +53,7 @@ export class Hosts {
     this.undo.push(action);
   }
 
-  /** Throws the first error, after everything was tried. */
+  /** Cleans everything, and throws the first error afterwards. */
   async clean(): Promise<void> {
     const failures: unknown[] = [];
     const attempt = async (action: () => unknown): Promise<void> => {
@@ -70,7 +70,7 @@ export class Hosts {
   }
 }
 
-/** `per`: when the hosts are cleaned; `file` suits tests that share running daemons. */
+/** `per`: the hosts are cleaned after each test, or after the file. `file` suits tests that share running daemons. */
 export function useHosts(per: 'test' | 'file' = 'test', commands: CommandsRun = 'here'): Hosts {
   const hosts = new Hosts(commands);
   if (per === 'test') afterEach(() => hosts.clean());

@@ -1,5 +1,5 @@
-// Every look at a log shows the same as reading the whole file. Invariant: each test writes its own file, so that the state of the reader
-// belongs to this file.
+// Reading only the appended bytes of a log gives the same messages as reading the whole file. Invariant: each test has its own file and its
+// own reader.
 
 import { appendFileSync, mkdtempSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,6 +1,6 @@
 // The messages of a daemon's log, for tests that look again and again: each look reads only the bytes that were appended since the last
-// look. A log that was replaced by another file, or became shorter, is read from its beginning. Invariant: only lines that are fully
-// written count.
+// look. A log that was replaced by another file, or became shorter, is read from its beginning. Invariant: a line counts only when it is
+// complete.
 
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 
@@ -9,7 +9,7 @@ const NEWLINE = 0x0a;
 export class LogMessages {
   private readonly file: string;
   private inode = 0;
-  /** Number of read bytes, in whole lines. */
+  /** Number of bytes that were read so far. They end with a complete line. */
   private readBytes = 0;
   private messages = '';
 

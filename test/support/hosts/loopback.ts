@@ -5,7 +5,7 @@ import { randomInt } from 'node:crypto';
 import net from 'node:net';
 import { errnoName } from '@rsio/common/lib/errors';
 
-/** Hosts 1 to 250 of 127.A.B.0/24 are the test's; host 254 is the reservation. */
+/** The subnet 127.A.B.0/24. The test may use hosts 1 to 250; the listening socket that reserves the subnet is at host 254. */
 export interface LoopbackSubnet {
   address(host: number): string;
   release(): Promise<void>;
@@ -15,7 +15,7 @@ const RESERVATION_HOST = 254;
 const RESERVATION_PORT = 4999;
 const ATTEMPTS_MAX = 100;
 
-/** `count` subnets of 127/8 that no other test has. */
+/** Reserves `count` subnets of 127/8 for this test. */
 export async function uniqueLoopbackSubnets(count: number): Promise<LoopbackSubnet[]> {
   const subnets: LoopbackSubnet[] = [];
   for (let attempt = 0; subnets.length < count; attempt++) {
@@ -29,7 +29,7 @@ export async function uniqueLoopbackSubnets(count: number): Promise<LoopbackSubn
   return subnets;
 }
 
-/** A TCP port at `address` without a listener. */
+/** Returns a TCP port of `address` on which no program listens. */
 export async function freePort(address: string): Promise<number> {
   const server = await listen(address, 0);
   const bound = server?.address();

@@ -5,7 +5,7 @@ import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } fro
 import path from 'node:path';
 import { printSnapshot } from '@rsio/rssrv/pools/snapshots/snapshot-record';
 
-/** Makes a snapshot of the volume `name` in this pool. Its time is `createdMs`. Returns its data file. */
+/** Makes a snapshot of the volume `name` in this pool. `createdMs`: the time of the snapshot. Returns the data file of the snapshot. */
 export function placeSnapshot(pool: string, name: string, snapshot: string, createdMs = Date.now()): string {
   for (const volumeId of readdirSync(path.join(pool, 'volumes'))) {
     const folder = path.join(pool, 'volumes', volumeId);

@@ -1,5 +1,6 @@
-// Removes volumes between the tests of a file that share their daemons. The removal is repeated, because a detach by force does not wait
-// for its CLOSE if the server has just come back. Invariant: the volume is removed, or the test fails after the wait.
+// Removes volumes between the tests of a file that share their daemons. The removal is repeated while the volume is in use: if the server
+// has just come back, a detach by force does not wait until the server has handled CLOSE. Invariant: the volume is removed, or the test
+// fails after a deadline.
 
 import { waitFor } from '../programs/wait-for.ts';
 import type { Host } from './host.ts';

@@ -6,7 +6,7 @@ import type { Host } from './host.ts';
 
 const LOOK_EVERY_MS = 25;
 
-/** Server processes of a host: neither its listener, nor a forked child that has not started its program yet. */
+/** The server processes of a host. The listener and forked children that have not started their program yet do not count. */
 export function workersOf(host: Host): number[] {
   const alike = host.processes().filter((pid) => textOf(`/proc/${pid}/cmdline`).includes('/rssrv/dist/program/worker.js'));
   return alike.filter((pid) => !alike.includes(parentOf(pid)));
@@ -37,7 +37,10 @@ export class ServedBy {
     this.timer = setInterval(() => this.look(), LOOK_EVERY_MS);
   }
 
-  /** Ends the checks. Returns pairs that had the file open at the same time, and all processes that ever had it open. */
+  /**
+   * Ends the checks. `overlaps`: pairs of processes that had the file open at the same time. `processes`: number of processes that ever had
+   * the file open.
+   */
   end(): { readonly overlaps: readonly string[]; readonly processes: number } {
     clearInterval(this.timer);
     return { overlaps: this.overlaps, processes: this.seen.size };
@@ -46,7 +49,8 @@ export class ServedBy {
   private look(): void {
     const serving = workersOf(this.host).filter((pid) => this.hasOpen(pid));
     for (const pid of serving) this.seen.add(pid);
-    // Two checks are not one moment: processes overlap only if the first still has the file open after the second was seen.
+    // The list of processes is not of one moment. Two processes overlap only if the first one still has the file open after the second one
+    // was seen.
     const [first, second] = serving;
     if (first !== undefined && second !== undefined && this.hasOpen(first)) this.overlaps.push(`${first} and ${second}`);
   }

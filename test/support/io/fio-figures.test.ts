@@ -1,5 +1,5 @@
-// Parses outputs of fio that are reduced to the relevant part.
-// The test does not run fio, because every measurement does.
+// The figures are read correctly from outputs of fio, which are shortened here to the relevant part. The test does not run fio, because
+// every measurement does.
 
 import { expect, test } from 'vitest';
 import { fioJob, medianUs, onlySide } from './fio-figures.ts';

@@ -3,14 +3,14 @@
 
 import { run, wellOf } from '../programs/programs.ts';
 
-/** One direction of a job. */
+/** The figures of one direction, reads or writes, of a job. */
 export interface FioSide {
   readonly iops: number;
   readonly bw_bytes: number;
   readonly io_bytes: number;
-  /** Latency from the sending of a request. */
+  /** Latency in ns, measured from the sending of a request. */
   readonly clat_ns: { readonly mean: number; readonly max: number };
-  /** Latency from the submission of a request, because an engine may already wait while it sends. */
+  /** Latency in ns, measured from the submission of a request. It includes the time for which an engine waits while it sends. */
   readonly lat_ns: { readonly mean: number; readonly percentile?: Readonly<Record<string, number>> };
 }
 
@@ -20,13 +20,16 @@ export interface FioJob {
 }
 
 export interface FioRun {
-  /** Engine and place: `--ioengine=nbd`, `--uri=...`. fio accepts an engine's options only after the engine. */
+  /**
+   * Engine and place, such as `--ioengine=nbd` and `--uri=...`. The engine comes first, because fio accepts options of an engine only after
+   * it.
+   */
   readonly where: readonly string[];
-  /** `--rw=read` and the like. */
+  /** Further options of fio, such as `--rw=read`. */
   readonly words: readonly string[];
   readonly size: string;
   readonly seconds: number;
-  /** Seconds before the measurement, which do not count. */
+  /** fio runs for this many seconds before the measurement begins. */
   readonly rampSeconds: number;
 }
 
@@ -34,7 +37,7 @@ export interface FioRun {
 const SPARE_MS = 60_000;
 const P50 = '50.000000';
 
-/** The one job of fio's output, which may have lines before it. Throws if the job had an error. */
+/** Returns the only job in the output of fio. The output may have lines before the JSON text. Throws if the job had an error. */
 export function fioJob(stdout: string): FioJob {
   const start = stdout.indexOf('{');
   const { jobs } = (start < 0 ? { jobs: [] } : JSON.parse(stdout.slice(start))) as { jobs: (FioJob & { readonly error: number })[] };
@@ -43,7 +46,7 @@ export function fioJob(stdout: string): FioJob {
   return job;
 }
 
-/** The direction of a job that has only one. */
+/** Returns the direction in which a job with only reads or only writes has done I/O. */
 export function onlySide({ read, write }: FioJob): FioSide {
   return read.io_bytes > 0 ? read : write;
 }
@@ -52,7 +55,7 @@ export function medianUs({ lat_ns }: FioSide): number {
   return (lat_ns.percentile?.[P50] ?? lat_ns.mean) / 1000;
 }
 
-/** `command`: the prefix that runs fio, such as `nsenter ...`; empty: none. */
+/** Runs fio to its end. `command`: prefix of the command line of fio, such as `nsenter ...`; empty: no prefix. */
 export async function runFio(command: readonly string[], { where, words, size, seconds, rampSeconds }: FioRun): Promise<FioJob> {
   const times = ['--time_based', `--runtime=${seconds}`, ...(rampSeconds > 0 ? [`--ramp_time=${rampSeconds}`] : [])];
   const args = [

@@ -5,13 +5,13 @@ import type { Host } from '../hosts/host.ts';
 import { type Running, start, wellOf } from '../programs/programs.ts';
 
 export interface FioOptions {
-  /** Duration; the default is longer than any test, and the test stops fio when it has read back enough. */
+  /** Duration in seconds. The default is longer than any test, so that the test stops fio when fio has read back enough. */
   readonly seconds?: number;
   /** Part of the volume that fio uses; default 32m. */
   readonly size?: string;
-  /** Blocks written before they are read back and compared; default 1024. */
+  /** fio writes this many blocks before it reads them back and compares them; default 1024. */
   readonly verifyBacklog?: number;
-  /** Most writes, and as many reads, per second; default: no limit. Needs `blockSize`, because fio limits bytes. */
+  /** Most writes per second, and most reads per second; default: no limit. It needs `blockSize`, because fio limits bytes. */
   readonly rateIops?: number;
   /** Size of all blocks, such as 8k; default BLOCKS. */
   readonly blockSize?: string;
@@ -21,7 +21,7 @@ export interface FioOutcome {
   readonly writes: number;
   readonly verifyReads: number;
   readonly flushes: number;
-  /** Slowest single I/O. */
+  /** Time of the slowest single I/O. */
   readonly slowestMs: number;
   /** 99th percentile of the latency of writes. */
   readonly writesP99Ms: number;
@@ -44,7 +44,7 @@ interface FioJob {
 const BLOCKS = '4k/50:8k/20:20k/15:64k/10:128k/5';
 const LONGER_THAN_TESTS_SECONDS = 150;
 const SPARE_SECONDS = 80;
-/** Exit code of fio after SIGINT without a failure; the error of the job shows a failure. */
+/** Exit code of fio after SIGINT. It is the same with and without a failure, so that the error of the job is checked too. */
 const STOPPED = 128;
 const P99 = '99.000000';
 
@@ -55,9 +55,10 @@ export interface RunningFio {
   stop(): void;
 }
 
-/** Starts fio beside the test. */
+/** Starts fio, and does not wait for its end. */
 export function startFio(host: Host, name: string, options: FioOptions = {}): RunningFio {
-  // --randrepeat=0, because a repeated second pass would write the same data as the first, and a lost write would not be noticed.
+  // With --randrepeat=0, each pass over the blocks writes other data. Otherwise the second pass would write the data of the first pass
+  // again, and a lost write would not be noticed.
   const { seconds = LONGER_THAN_TESTS_SECONDS, size = '32m', verifyBacklog = 1024, rateIops, blockSize } = options;
   // fio accepts an engine's options only after the engine.
   const args = [
@@ -75,7 +76,7 @@ export function startFio(host: Host, name: string, options: FioOptions = {}): Ru
   ];
   const running = start('fio', args, { timeoutMs: (seconds + SPARE_SECONDS) * 1000, cwd: host.root });
   const outcome = outcomeOf(running);
-  // A test that fails before it awaits the outcome must fail with its own error.
+  // If a test fails before it awaits this promise, a rejection must not hide the error of the test.
   outcome.catch(() => undefined);
   return { outcome, stop: () => running.kill('SIGINT') };
 }

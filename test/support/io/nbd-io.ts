@@ -65,28 +65,28 @@ export class NbdIo {
     }
   }
 
-  /** Throws for an errno. */
+  /** Throws if the answer has an errno. */
   async read(offset: number, length: number): Promise<Buffer> {
     await this.request(COMMAND.READ, offset, length);
     return this.take(length);
   }
 
-  /** Throws for an errno. */
+  /** Throws if the answer has an errno. */
   async write(offset: number, data: Buffer, flags = 0): Promise<void> {
     await this.request(COMMAND.WRITE, offset, data.length, data, flags);
   }
 
-  /** Throws for an errno. */
+  /** Throws if the answer has an errno. */
   async trim(offset: number, length: number): Promise<void> {
     await this.request(COMMAND.TRIM, offset, length);
   }
 
-  /** Throws for an errno. */
+  /** Throws if the answer has an errno. */
   async zero(offset: number, length: number): Promise<void> {
     await this.request(COMMAND.ZEROES, offset, length);
   }
 
-  /** Throws for an errno. */
+  /** Throws if the answer has an errno. */
   async flush(): Promise<void> {
     await this.request(COMMAND.FLUSH, 0, 0);
   }

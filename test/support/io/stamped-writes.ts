@@ -1,6 +1,6 @@
-// Writers that stamp every block with a unique number, through NBD, and the expected content of a server's file when a writer loses the
-// volume: the last acknowledged write of each block, or the write in flight. The test examines the file directly. Invariant: each block has
-// one write in flight, so its possible contents are known whenever no other client writes.
+// Writers that stamp every block with a unique number, through NBD. When a writer loses the volume, each block of the server's file must
+// have the last acknowledged write, or the write in flight. The test examines the file directly. Invariant: each block has one write in
+// flight, so its possible contents are known whenever no other client writes.
 
 import { closeSync, openSync, readSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,9 +13,9 @@ const CONNECTIONS = 4;
 const STAMP_BYTES = 8;
 
 interface Block {
-  /** Number of the last acknowledged write; 0: none. */
+  /** Number of the last acknowledged write; 0: no write was acknowledged. */
   acknowledged: number;
-  /** Number of a later write without an answer or with an error, which the file may contain; null: none. */
+  /** Number of a later write that the file may contain, because it has no answer or failed; null: there is no such write. */
   underWay: number | null;
 }
 
@@ -39,7 +39,10 @@ export class StampedFile {
     return new StampedWriter(this, connections, pauseMs);
   }
 
-  /** Examines the file when no client writes any more, or when the writer has lost the volume. The present content counts from now on. */
+  /**
+   * Examines the file when no client writes any more, or when the writer has lost the volume. From now on, the content that the file has
+   * counts as acknowledged.
+   */
   look(when: string, writer: StampedWriter): void {
     writer.hasLost = true;
     const found = this.read();
@@ -73,7 +76,7 @@ export class StampedFile {
     this.blocks[index] = { acknowledged: stamp, underWay: null };
   }
 
-  /** Stamps of all blocks; undefined for a block with parts of several writes. */
+  /** Returns the stamps of all blocks; undefined for a block with parts of several writes. */
   private read(): (number | undefined)[] {
     const bytes = Buffer.alloc(BLOCKS * BLOCK_BYTES);
     const file = openSync(this.path, 'r');
@@ -90,13 +93,13 @@ export class StampedFile {
 
 /** Writes until it is stopped, or its I/O fails. */
 export class StampedWriter {
-  /** Whether the server has given the volume of its client to another client. */
+  /** Whether the server has given the volume to another client than the writer's. */
   hasLost = false;
-  /** By block: its content when the server decided this. */
+  /** For each block: its content when the server gave the volume to another client. */
   readonly decided = new Map<number, number>();
   /** Number of acknowledged writes. */
   count = 0;
-  /** Resolves when all connections have ended, with the errors of the failed ones. */
+  /** Resolves when all connections have ended. The result has the errors of failed connections. */
   readonly ended: Promise<Error[]>;
   private isStopped = false;
 

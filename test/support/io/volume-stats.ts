@@ -1,6 +1,6 @@
-// The counters of one attached volume and of paths, as `rsconfig -m stats --json` prints them: I/O as the client sees it. The counters of a
-// volume start when it is attached, and those of a path with the daemon. The test reads them over the control socket, because it reads them
-// often.
+// The counters of one attached volume and of paths, as `rsconfig -m stats --json` prints them: they count I/O as the client sees it. The
+// counters of a volume start when it is attached, and the counters of a path start with the daemon. The test reads them over the control
+// socket, because it reads them often.
 
 import type { VolumeStats } from '@rsio/common/control/methods';
 import type { FioOutcome, RunningFio } from './fio.ts';
@@ -18,7 +18,8 @@ export async function volumeStats(host: Host, volume: string): Promise<VolumeSta
 const UP_DEADLINE_MS = 10_000;
 
 /**
- * Number of deaths of each of the first `count` paths, once all of them are up, because one may be suspect for a moment on a slow machine.
+ * Waits until the first `count` paths are up, because a path may be suspect for a moment on a slow machine. Returns how often each path has
+ * died.
  */
 export async function deathsOfPaths(host: Host, count: number): Promise<number[]> {
   const allUp = async (): Promise<number[] | null> => {
@@ -29,12 +30,14 @@ export async function deathsOfPaths(host: Host, count: number): Promise<number[]
 }
 
 const WRITING_DEADLINE_MS = 20_000;
-/** Least number of writes between two checks; while fio reads back, it writes nothing. */
+/**
+ * fio counts as writing only if at least this many writes were answered between two checks, because fio writes nothing while it reads back.
+ */
 const WRITES_BETWEEN_LOOKS = 20;
 
 /**
- * Resolves while fio is writing, so that a fault hits unanswered writes: `count` more writes were answered, and many of them between the
- * last two checks. Rejects if fio ends before.
+ * Resolves while fio is writing, so that a fault hits unanswered writes: `count` more writes were answered, and fio was still writing
+ * between the last two checks. Rejects if fio ends before.
  */
 export async function untilWriting(host: Host, volume: string, fio: RunningFio, count = 300): Promise<void> {
   const writes = async (): Promise<number> => {
@@ -52,12 +55,12 @@ export async function untilWriting(host: Host, volume: string, fio: RunningFio, 
   await Promise.race([ended, waitFor(isWriting, WRITING_DEADLINE_MS, `${volume} is being written, ${count} times and on`)]);
 }
 
-/** More writes than fio of startFio makes before it reads all of them back. */
+/** After this many writes, fio as started by startFio has read back all earlier writes. */
 const WRITES_READ_BACK = 1_500;
 
 /**
- * Waits until fio has read back its present writes, and then ends fio. `writes`: a few hundred more than `verifyBacklog`, if that is
- * smaller than the default.
+ * Waits until fio has read back its present writes, and then ends fio. `writes`: number of further writes after which fio has read back its
+ * present ones; a few hundred more than `verifyBacklog`.
  */
 export async function verifiedAndEnded(host: Host, volume: string, fio: RunningFio, writes = WRITES_READ_BACK): Promise<FioOutcome> {
   await untilWriting(host, volume, fio, writes);

@@ -1,11 +1,12 @@
-// Faults of one of several links: each has a beginning, an end and a sentence. netlab.ts has the cards and cables. The caller watches the
-// I/O. Invariant: after the end of a fault, the link works as before.
+// The faults that the netlab can give one of several links. Each fault has a function that begins it, a function that ends it, and a
+// sentence that describes it. netlab.ts has the cards and cables. The caller watches the I/O. Invariant: after the end of a fault, the link
+// works as before.
 
 import type { TestContext } from 'vitest';
 import { needTool } from '../programs/programs.ts';
 import type { Machine } from './netlab.ts';
 
-/** One cable between client and server, each with a card on it. */
+/** One cable between client and server. Each of them has a card at its end of the cable. */
 export interface Link {
   readonly client: Machine;
   readonly server: Machine;
@@ -21,18 +22,18 @@ export interface Link {
 export interface LinkFault {
   readonly name: string;
   readonly sentence: string;
-  /** Goals for the longest pause of all I/O and for the slowest single request, ms; null: none. */
+  /** Goals in ms. `gapGoalMs`: longest pause of all I/O. `worstGoalMs`: slowest single request. Null: no goal. */
   readonly gapGoalMs: number | null;
   readonly worstGoalMs: number | null;
   /** Whether the fault ends the path. */
   readonly isFatal: boolean;
   begin(link: Link): Promise<void>;
-  /** Ends the fault, also if it has begun only in part. */
+  /** Ends the fault, even if only a part of its beginning was done. */
   end(link: Link): Promise<void>;
 }
 
 export const PREFIX_LENGTH = 24;
-/** Time for which a flapping cable is in or out. */
+/** A flapping cable is in for this time and then out for this time, in turn. */
 export const FLAP_MS = 1_000;
 const ALL = 1000;
 const ONE_PERCENT = 10;

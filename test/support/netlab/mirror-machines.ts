@@ -1,13 +1,13 @@
-// Three servers and a client for mirrors: the first two servers are for replicas, the third one only votes. Each server has either its own
-// links to the client, or one card in a segment in which the client also has only one card. mirror-site.ts in the folder scenes configures
-// and starts the daemons.
+// Three servers and a client for mirrors: the first two servers can have replicas, and the third one only votes. Either each server has its
+// own links to the client, or all machines have one card each in one segment. mirror-site.ts in the folder scenes configures and starts the
+// daemons.
 
 import type { MirrorPlaces } from '../scenes/mirror-site.ts';
 import { type Link, PREFIX_LENGTH, shapeBoth } from './link-faults.ts';
 import type { Machine, Netlab } from './netlab.ts';
 import { subnetsOf } from './two-machines.ts';
 
-/** The default of Linux, independent of this machine's settings. */
+/** Congestion control of all machines: the default of Linux, even if this machine has another setting. */
 const CONGESTION = 'cubic';
 const SERVER_HOST = 10;
 export const REPLICAS = 2;
@@ -15,13 +15,13 @@ export const REPLICAS = 2;
 export interface MirrorMachines extends MirrorPlaces {
   readonly machines: readonly Machine[];
   readonly clientMachine: Machine;
-  /** Links by server; empty if all servers share one card of the client. */
+  /** For each server: its links to the client. Empty if all servers share one card of the client. */
   readonly links: readonly (readonly Link[])[];
 }
 
 /**
- * Makes `linksEach` links to each server with a replica, and one to the server that only votes. `bitsPerSecond`: null if links are not
- * shaped.
+ * Makes `linksEach` links to each server with a replica, and one to the server that only votes. `bitsPerSecond`: rate of each link; null:
+ * the links are not shaped.
  */
 export async function linkedMirrorMachines(netlab: Netlab, linksEach: number, bitsPerSecond: number | null): Promise<MirrorMachines> {
   const { machines, client } = await fourMachines(netlab);

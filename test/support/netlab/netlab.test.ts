@@ -38,7 +38,7 @@ it('joins two machines by two subnets, and traffic uses both cards', async (cont
     ]);
   };
   const nbd = await NbdIo.open(client.host.rsiodPaths.nbdSocket, 'osl/oracle');
-  // Repeats, because on a busy machine a burst may not use a slow path.
+  // The burst is repeated, because on a busy machine one burst may not use a slow path.
   for (let burst = 0; burst < BURSTS_MAX && Math.min(...(await used())) <= BURST_BYTES / 8; burst++) await nbd.verify(0, BURST_BYTES);
   nbd.close();
   for (const bytes of await used()) expect(bytes).toBeGreaterThan(BURST_BYTES / 8);

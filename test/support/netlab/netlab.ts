@@ -32,7 +32,7 @@ export class Machine {
     this.switchName = switchName;
   }
 
-  /** Adds a card that is up and cabled to a segment; `address` with its prefix length, such as `192.168.45.10/24`. */
+  /** Adds a card, which is up and connected to the segment. `address`: address and prefix length, such as `192.168.45.10/24`. */
   async plug(segment: Segment, device: string, address: string): Promise<void> {
     const port = this.port(device);
     const cable = ['link', 'add', port, 'type', 'veth', 'peer', 'name', device, 'netns', this.namespace];
@@ -47,13 +47,13 @@ export class Machine {
     await runWell('ip', ['-n', this.switchName, 'link', 'set', this.port(device), state === 'in' ? 'up' : 'down']);
   }
 
-  /** Drops this many of a thousand frames of the card at the switch, silently, from now on; 0: none. */
+  /** From now on, the switch silently drops this many of a thousand frames of the card; 0: it drops no frames. */
   async lose(device: string, perMille: number): Promise<void> {
     const port = this.port(device);
     const table = `netdev ${port}`;
     const chance = perMille < 1000 ? `numgen random mod 1000 < ${perMille} ` : '';
     const chain = `chain lost { type filter hook ingress device "${port}" priority 0; ${chance}drop; }`;
-    // Adds and removes the table first, so that the rules are always replaced.
+    // nft fails if it removes a missing table. The text therefore adds the table, removes it, and then makes it with the new rules.
     const rules = `table ${table} {}; delete table ${table}; ${perMille === 0 ? '' : `table ${table} { ${chain}; }`}`;
     await runWell('ip', ['netns', 'exec', this.switchName, 'nft', rules]);
   }
@@ -63,14 +63,15 @@ export class Machine {
     await runWell('tc', ['-n', this.namespace, 'qdisc', 'replace', 'dev', device, 'root', ...shaper(bitsPerSecond)]);
   }
 
-  /** Makes this card send single frames, not combined ones, so that each can be lost alone. */
+  /** Makes this card send each frame by itself and not combined with others, so that single frames can be lost. */
   async sendSingleFrames(device: string): Promise<void> {
     await this.ip('link', 'set', 'dev', device, 'gso_max_segs', '1');
   }
 
   /**
-   * Gives new connections through this card this congestion control, until the card loses its address or link. It is set on the route,
-   * because the default of a namespace must be an algorithm that the administrator allows to all users.
+   * Sets the congestion control for new connections through this card, until the card loses its address or link. It is set for the route
+   * and not for the namespace, because the default of a namespace must be an algorithm that the administrator of the machine allows to all
+   * users.
    */
   async setCongestion(device: string, address: string, algorithm: string): Promise<void> {
     const subnet = `${address.slice(0, address.lastIndexOf('.'))}.0/24`;
@@ -105,7 +106,10 @@ export class Machine {
     return { receivedBytes: link.stats64.rx.bytes, sentBytes: link.stats64.tx.bytes };
   }
 
-  /** The switch's end of a card's cable. Device names have at most 15 bytes, so the machine's number makes them unique. */
+  /**
+   * Device name of the end of the card's cable at the switch. It contains the number of the machine and not its name, because device names
+   * have at most 15 bytes.
+   */
   private port(device: string): string {
     return `p${this.namespace.split('-')[3]}-${device}`;
   }
@@ -118,7 +122,7 @@ export class Netlab {
   private switchName = '';
   private segments = 0;
 
-  /** Skips the test if the machine allows no netlab. */
+  /** Skips the test if the machine does not allow to make a netlab. */
   async need(context: TestContext): Promise<void> {
     const reason = await whyNoNetlab();
     context.skip(reason !== null, reason ?? '');
@@ -162,7 +166,9 @@ export class Netlab {
   }
 }
 
-/** Makes a netlab for each test of a file, or one for all tests, which each test must leave unchanged. */
+/**
+ * Makes a netlab for each test of a file, or one for all tests of the file. In the latter case, each test must leave the netlab unchanged.
+ */
 export function useNetlab(per: 'test' | 'file' = 'test'): Netlab {
   const netlab = new Netlab();
   if (per === 'test') afterEach(() => netlab.clean());

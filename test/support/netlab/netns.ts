@@ -1,6 +1,6 @@
-// Network namespaces of this test process: created, found again, removed. Every name contains the pid, so that the next start recognizes
-// the remains of a killed test. netlab.ts makes the contents of namespaces (cards, cables, daemons). Invariant: only namespaces with such a
-// name are touched, and never the machine's own network.
+// Network namespaces of this test process: created, found again, removed. Every name contains the pid of the test process, so that a later
+// test recognizes the remains of a killed one. netlab.ts makes the contents of namespaces (cards, cables, daemons). Invariant: this file
+// touches only namespaces whose name has this form, and never the network of the machine itself.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -12,7 +12,10 @@ const NAME = new RegExp(`^${PREFIX}-(\\d+)-\\S+`);
 let count = 0;
 let reason: Promise<string | null> | undefined;
 
-/** Why this machine allows no netlab; null: it allows one. Tries once, and also removes remains of killed tests. */
+/**
+ * Returns why no netlab can be made on this machine; null: a netlab can be made. Tries it once for each process, and also removes the
+ * remains of killed tests.
+ */
 export function whyNoNetlab(): Promise<string | null> {
   reason ??= tryOut();
   return reason;
@@ -59,8 +62,8 @@ export async function namespaces(): Promise<string[]> {
 }
 
 /**
- * Starts a shell outside of the terminal's process group that removes this process's namespaces when its input ends, which happens at each
- * end of the process. The caller kills it after cleaning.
+ * Starts a shell that removes the namespaces of this process when its input ends. The input ends however this process ends. The shell is
+ * not in the process group of the terminal, so that Ctrl-C does not reach it. The caller kills the shell after cleaning.
  */
 export function startNamespaceReaper(): ChildProcess {
   const script = `cat > /dev/null; sleep 1

@@ -11,7 +11,10 @@ export interface ShapedLinks extends TwoMachines {
   readonly links: readonly Link[];
 }
 
-/** The default of Linux, independent of this machine's settings, so that figures of two machines can be compared. */
+/**
+ * Congestion control of both machines: the default of Linux, even if this machine has another setting, so that figures of different
+ * machines can be compared.
+ */
 const CONGESTION = 'cubic';
 
 /** Makes a link for each rate, in bits per second. */

@@ -1,15 +1,21 @@
-// Limits a card to the rate of an Ethernet link: parameters of tc's token bucket with which a link carries as much as a wire. netlab.ts
-// runs tc. Pure.
+// Computes the parameters with which the token bucket of tc limits a card to the rate of an Ethernet link. A shaped link then carries as
+// much as a real wire. netlab.ts runs tc. Pure.
 
-/** Preamble, checksum and gap of a frame, which use time on a wire and which tc does not count. */
+/** Preamble, checksum and gap of a frame. They take time on a wire, but tc does not count them. */
 const WIRE_EXTRA_BYTES = 24;
 const FRAME_BYTES = 1514;
-/** Large enough for a whole segment of the kernel; otherwise the kernel cuts each segment into frames, at great cost. */
+/**
+ * Size of the token bucket. It is large enough for a whole segment of the kernel; otherwise the kernel would cut each segment into frames,
+ * which takes much processor time.
+ */
 const BURST_BYTES = 128 * 1024;
-/** Never reached: TCP keeps at most two segments of a connection below itself, and each connection has its own card. */
+/**
+ * Most queued bytes of a card. The limit is never reached, because TCP keeps at most two segments of a connection in the queue, and each
+ * connection has its own card.
+ */
 const LIMIT_BYTES = 2 * 1024 * 1024;
 
-/** Most bytes per second that TCP moves over such a link: 1448 of 1538 bytes on the wire. */
+/** Most bytes of data per second that TCP moves over a link of this rate: 1448 of each 1538 bytes on the wire. */
 export function goodputBytes(bitsPerSecond: number): number {
   return (bitsPerSecond / 8) * (1448 / (FRAME_BYTES + WIRE_EXTRA_BYTES));
 }

@@ -13,7 +13,7 @@ const CLIENT_HOST = 20;
 export interface TwoMachines {
   readonly server: Machine;
   readonly client: Machine;
-  /** In order of the subnets; the cards are eth0, eth1 and so on. */
+  /** The segments in the order of the subnets. Each machine has the cards eth0, eth1 and so on in them. */
   readonly segments: readonly Segment[];
   readonly network: TestNetwork;
 }
@@ -32,7 +32,7 @@ export async function twoMachines(netlab: Netlab, subnetCount: number): Promise<
   return { server, client, segments, network };
 }
 
-/** Returns addresses only; they need no release, because they exist only in the machines' namespaces. */
+/** Returns the addresses of the subnets. They need no reservation, because they exist only in the namespaces of the machines. */
 export function subnetsOf(subnetCount: number): TestNetwork {
   const subnets = Array.from({ length: subnetCount }, (_, index) => ({
     address: (host: number) => `192.168.${FIRST_SUBNET + index}.${host}`,

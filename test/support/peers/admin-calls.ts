@@ -1,5 +1,5 @@
-// Sends ADMIN for a test: one call with a given id, and all parts of its answer. The tests judge. rsiod uses client/admin-calls.ts of
-// packages/protocol.
+// Sends ADMIN for a test: makes one call with a given id, and collects all parts of the answer. The tests judge. rsiod uses
+// client/admin-calls.ts of packages/protocol.
 
 import { OP } from '@rsio/protocol/wire/frames';
 import { decodeAdminAnswer, encodeAdminCall, encodeAdminRest } from '@rsio/protocol/wire/message-codec';

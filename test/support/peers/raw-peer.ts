@@ -1,6 +1,6 @@
 // A peer of the protocol that follows the test's instructions: whole handshakes or any part of them, then any bytes, right or wrong. It
-// uses the product's codecs, for both ends: `RawClient` logs in to a server; raw-server.ts uses `RawConnection` too. The tests judge.
-// Invariant: every wait ends, with the awaited frame, at the end of the connection, or at a deadline.
+// uses the product's codecs. `RawClient` is a client that logs in to a server; raw-server.ts makes a server from `RawConnection`. The tests
+// judge. Invariant: every wait ends with the awaited frame, with the end of the connection, or at a deadline.
 
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -28,7 +28,7 @@ export interface RawFrame extends Header {
   readonly body: Buffer;
 }
 
-/** A frame to send, right or wrong: missing fields are zero, `length` is that of the body. */
+/** A frame to send, right or wrong. Missing fields are zero; a missing `length` is the length of the body. */
 export interface RawRequest extends Partial<Header> {
   readonly op: number;
   readonly body?: Buffer;
@@ -37,12 +37,12 @@ export interface RawRequest extends Partial<Header> {
 export type Ending = 'closed' | 'reset';
 
 const ANSWER_DEADLINE_MS = 30_000;
-/** How long a node's old session may take to end. */
+/** Longest time that the old session of a node may take to end. */
 const DRAINING_DEADLINE_MS = 10_000;
 const EMPTY = Buffer.alloc(0);
 export const RAW_TLS_SUITE = 'TLS_AES_128_GCM_SHA256';
 
-/** `digest`: with CRC-32s, as the feature of this name demands. */
+/** Encodes a frame. `digest`: with CRC-32s, as the feature `digest` demands. */
 export function frameBytes(request: RawRequest, digest = false): Buffer {
   const { op, flags = 0, handle = 0, slot = 0, seq = 0, lba = 0, count = 0, aux = 0, body = EMPTY } = request;
   const header = Buffer.alloc(HEADER_BYTES);
@@ -65,7 +65,7 @@ function isHeartbeat({ op }: RawFrame): boolean {
 export class RawConnection {
   /** Received frames that no caller has taken yet, heartbeats included. */
   readonly frames: RawFrame[] = [];
-  /** Socket of the connection; that of TLS once TLS has begun. */
+  /** Socket of the connection. Once TLS has begun, it is the socket of TLS. */
   socket: net.Socket;
   ending: Ending | null = null;
   /** Whether frames after WELCOME have CRC-32s in both directions. */
@@ -94,7 +94,7 @@ export class RawConnection {
     this.listen();
   }
 
-  /** Continues inside TLS as the client. Rejects if the server does not have the key; `options` may differ from those of a client. */
+  /** Begins TLS as the client. Rejects if the server does not have the key. `options` may differ from the options that rsiod uses. */
   async secure({ identity, psk }: Pick<TlsKey, 'identity' | 'psk'>, options: tls.ConnectionOptions = {}): Promise<void> {
     const outer = this.detach();
     const inner = tls.connect({
@@ -110,7 +110,7 @@ export class RawConnection {
     this.listen();
   }
 
-  /** Passes reading from the socket to the caller. */
+  /** Stops reading from the socket and returns it, so that the caller reads it from now on. */
   detach(): net.Socket {
     for (const event of ['data', 'error', 'end', 'close']) this.socket.removeAllListeners(event);
     return this.socket;
@@ -141,7 +141,10 @@ export class RawConnection {
     this.send(...requests.map((request) => frameBytes(request, this.digest)));
   }
 
-  /** The next frame that `pick` accepts (default: any except heartbeats); other frames stay. Rejects if the connection ends first. */
+  /**
+   * Takes the next frame that `pick` accepts; by default, each frame except heartbeats. Other frames stay. Rejects if the connection ends
+   * first.
+   */
   next(pick: (frame: RawFrame) => boolean = (frame) => !isHeartbeat(frame), deadlineMs = ANSWER_DEADLINE_MS): Promise<RawFrame> {
     const look = (): RawFrame | undefined => {
       const at = this.frames.findIndex(pick);
@@ -153,7 +156,7 @@ export class RawConnection {
     return this.until('a frame', look, deadlineMs);
   }
 
-  /** The answer to the request in `slot` (the last of its parts). */
+  /** Takes the answer to the request in `slot`; if the answer has several parts, the last part. */
   answer(slot: number): Promise<RawFrame> {
     return this.next((frame) => (frame.op & ANSWER) !== 0 && frame.slot === slot);
   }
@@ -162,7 +165,7 @@ export class RawConnection {
     return this.until('the end of the connection', () => this.ending ?? undefined, deadlineMs);
   }
 
-  /** The REFUSE that came instead of the awaited frame, or the BYE. */
+  /** Takes the REFUSE or BYE with which the server ends the connection. */
   async farewell(): Promise<Farewell> {
     const frame = await this.next((one) => !isHeartbeat(one));
     if (frame.op !== OP.REFUSE && frame.op !== OP.BYE) throw new Error(`${frameName(frame.op)} came where REFUSE was expected`);
@@ -178,7 +181,7 @@ export class RawConnection {
     this.socket.destroy();
   }
 
-  /** Waits until `look` returns something; it is called at every event of the connection. */
+  /** Calls `look` at every event of the connection, until it returns something. */
   private until<T>(what: string, look: () => T | undefined, deadlineMs = ANSWER_DEADLINE_MS): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const leave = (): void => {
@@ -231,11 +234,11 @@ export interface RawAddress {
   readonly from?: string;
 }
 
-/** A connected client. Its steps are those of the handshake: `greet`, `prove`, or both and WELCOME by `login`. */
+/** A connected client. The test makes the steps of the handshake one by one with `greet` and `prove`, or all of them with `login`. */
 export class RawClient extends RawConnection {
   readonly identity: RawIdentity;
   readonly handshake: ClientHandshake;
-  /** Slot of requests that name none. */
+  /** Slot of requests for which the test gives no slot. */
   homeSlot = 0;
   private welcomed: { welcome: Welcome; secret: Buffer } | null = null;
   private readonly seqs = new Map<number, number>();
@@ -270,7 +273,7 @@ export class RawClient extends RawConnection {
     });
   }
 
-  /** Connects and finishes the handshake: a new session, or a further path of `join`'s. */
+  /** Connects and completes the handshake: for a new session, or for a further path in the session of `join`. */
   static async login(to: RawAddress, identity: RawIdentity, join?: RawClient, dead: readonly number[] = []): Promise<RawClient> {
     const client = await RawClient.connect(to, identity);
     await client.greet();
@@ -292,7 +295,7 @@ export class RawClient extends RawConnection {
     return waitFor(attempt, DRAINING_DEADLINE_MS, `A session for ${identity.node}`);
   }
 
-  /** Data that a join needs. */
+  /** What another connection needs to join the session of this client. */
   get session(): SessionToJoin {
     return { session: this.welcome.session, secret: this.welcomedOrThrow.secret };
   }
@@ -328,12 +331,12 @@ export class RawClient extends RawConnection {
     this.welcomed = { welcome, secret: Buffer.from(secret) };
   }
 
-  /** The seq that makes the next request in `slot` a new one; counted by `call`. */
+  /** The seq with which the next request in `slot` is a new one. `call` uses it and counts it up. */
   nextSeq(slot: number): number {
     return ((this.seqs.get(slot) ?? 0) + 1) % SEQ_MODULUS;
   }
 
-  /** Sends a request as a new one of its slot, and waits for the answer. */
+  /** Sends a request as a new request of its slot, and waits for the answer. */
   async call(request: RawRequest): Promise<RawFrame> {
     const slot = request.slot ?? this.homeSlot;
     const seq = this.nextSeq(slot);

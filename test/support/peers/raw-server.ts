@@ -18,10 +18,10 @@ import { asBytes, RawConnection, type RawFrame } from './raw-peer.ts';
 export const RAW_VOLUME = 'tvol';
 const RAW_VOLUME_SECTORS = 2048;
 
-/** The server's next step, and the frame that caused it: `welcomed` follows WELCOME and has none. */
+/** The next step of the server, named after the frame that caused it. The step `welcomed` comes after WELCOME, and no frame caused it. */
 export type Step = 'hello' | 'proof' | 'welcomed' | 'request';
 
-/** Called before each step; true: the call has replaced the step. */
+/** Called before each step. Returns true if the function has done something in place of the correct step. */
 export type Meddle = (step: Step, link: RawServerLink, frame: RawFrame | null) => boolean;
 
 export interface RawServerOptions {
@@ -30,10 +30,10 @@ export interface RawServerOptions {
   readonly namespaceid: number;
   readonly nodekey: string;
   readonly meddle: Meddle;
-  /** Further addresses, at the same port. */
+  /** Further addresses on which the server listens, at the same port. */
   readonly furtherAddresses?: readonly string[];
   readonly features?: readonly string[];
-  /** Name of the server; default raw-1, with serverid 7. */
+  /** Name of the server; default raw-1. Its serverid is 7. */
   readonly server?: string;
   readonly serverid?: number;
 }
@@ -42,7 +42,10 @@ export class RawServerLink extends RawConnection {
   readonly server: RawServer;
   readonly handshake: ServerHandshake;
   path = -1;
-  /** Whether the client has accepted WELCOME, which it shows by a later frame. A connection that it closed earlier was no path. */
+  /**
+   * Whether the client has accepted WELCOME. The server knows this when a later frame arrives. A connection that the client closed before
+   * was never a path.
+   */
   isPath = false;
 
   constructor(server: RawServer, socket: net.Socket) {
@@ -62,7 +65,7 @@ export class RawServerLink extends RawConnection {
     );
   }
 
-  /** The correct WELCOME for a proof, with these fields changed. */
+  /** Makes the correct WELCOME for a proof, with these fields changed. */
   welcome(proven: Proven, changes: Partial<Welcome> = {}): Buffer {
     this.path = this.server.nextPath++;
     return buildWelcome(proven.welcomeKey, proven.transcript, {
@@ -76,7 +79,7 @@ export class RawServerLink extends RawConnection {
     });
   }
 
-  /** Accepts a PROOF. A wrong one, or one of an unknown session, is refused, and throws. */
+  /** Checks a PROOF. If the PROOF is wrong or joins an unknown session, sends REFUSE and throws. */
   proven(frame: RawFrame): Proven {
     const proven = this.handshake.onProof(asBytes(frame), () => this.server.secret, null);
     if (proven.kind === 'refuse') {
@@ -154,7 +157,7 @@ export class RawServer {
   readonly options: RawServerOptions;
   instance = randomBytes(16).toString('hex');
   session: Buffer = randomBytes(16);
-  /** Generation of its list. */
+  /** Generation of the server's list. */
   generation = 1;
   /** All connections so far. */
   readonly links: RawServerLink[] = [];
@@ -195,7 +198,7 @@ export class RawServer {
     });
   }
 
-  /** Makes the server as after a restart: it knows no session, and has another instance. */
+  /** Puts the server in the state after a restart: it has no sessions and another instance. */
   startAnew(): void {
     this.instance = randomBytes(16).toString('hex');
     this.session = randomBytes(16);

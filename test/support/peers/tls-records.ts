@@ -1,5 +1,5 @@
-// Reads the ClientHello of a recorded TLS 1.3 handshake as an eavesdropper would, and checks whether a guessed pre-shared key is that of
-// its binder (RFC 8446, sections 4.2.9 and 4.2.11). Written from the RFC, so that the judge is independent of OpenSSL. The tests guess
+// Reads the ClientHello of a recorded TLS 1.3 handshake as an eavesdropper would, and checks whether a guessed pre-shared key is the key of
+// the binder (RFC 8446, sections 4.2.9 and 4.2.11). Written from the RFC, so that the judge is independent of OpenSSL. The tests guess
 // keys.
 
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
@@ -10,11 +10,11 @@ const RECORD_HANDSHAKE = 0x16;
 const CLIENT_HELLO = 1;
 const VERSION_AND_RANDOM_BYTES = 34;
 const EXTENSION = { preSharedKey: 41, keyExchangeModes: 45 } as const;
-/** PSK with (EC)DHE. */
+/** Value of the key exchange mode in which a pre-shared key is combined with (EC)DHE. */
 export const PSK_DHE_KE = 1;
 
 export interface ClientHello {
-  /** The message up to the binders, which the macs of the binders cover. */
+  /** The message without its binders. Each binder is a mac over this part. */
   readonly truncated: Buffer;
   readonly identities: readonly string[];
   readonly binders: readonly Buffer[];
@@ -50,12 +50,12 @@ class Reader {
   }
 }
 
-/** The ClientHello that this stream begins with. Throws if it begins otherwise. */
+/** Reads the ClientHello at the beginning of this stream. Throws if the stream begins with something else. */
 export function clientHelloOf(stream: Buffer): ClientHello {
   if (stream[0] !== RECORD_HANDSHAKE || stream[RECORD_HEADER_BYTES] !== CLIENT_HELLO) throw new Error('No ClientHello comes first');
   const message = stream.subarray(RECORD_HEADER_BYTES, RECORD_HEADER_BYTES + stream.readUInt16BE(3));
   const reader = new Reader(message, MESSAGE_HEADER_BYTES + VERSION_AND_RANDOM_BYTES);
-  // Session id, suites, compression.
+  // Skips the session id, the cipher suites and the compression methods.
   reader.vector(1);
   reader.vector(2);
   reader.vector(1);
@@ -83,7 +83,7 @@ export function clientHelloOf(stream: Buffer): ClientHello {
   return { truncated, identities, binders, keyExchangeModes };
 }
 
-/** Whether the first binder was made with this key: the check by which a listener would know that a guess is right. */
+/** Whether the first binder was made with this key. An eavesdropper could use this check to find out whether a guessed key is right. */
 export function isBoundBy({ truncated, binders }: ClientHello, psk: Buffer): boolean {
   const early = createHmac('sha256', Buffer.alloc(32)).update(psk).digest();
   const binderKey = expandLabel(early, 'ext binder', createHash('sha256').digest());

@@ -1,10 +1,10 @@
-// The oracle of the power cuts finds each kind of wrong copy: it lacks a write that was answered before the moment, has a write that began
-// after the moment, has two volumes of different moments, or lacks a flushed write. The oracle accepts all copies that can be right.
+// The oracle of the power cuts finds each kind of wrong copy: a copy that lacks a write that was answered before the moment, has a write
+// that began after the moment, has volumes of different moments, or lacks a flushed write. The oracle accepts all copies that can be right.
 
 import { expect, test } from 'vitest';
 import { BlockHistory, commonMoment, ZERO } from './block-history.ts';
 
-/** Writes 1 from moment 1 to 2, then 2 from 5 to 8. */
+/** A block with two writes: write 1 from moment 1 to moment 2, and write 2 from moment 5 to moment 8. */
 function twice(): BlockHistory {
   const block = new BlockHistory();
   block.begin(1, 1);

@@ -1,6 +1,6 @@
-// The possible contents of blocks: each write of a block with the moments of its beginning and its answer. For a copy, it finds out whether
-// there was a moment at which all blocks could have had these contents (rule P1). Pure. Invariants: a block has one write in flight;
-// moments are numbers of a clock that advances at each event, so that no two events have the same moment.
+// Knows the possible contents of blocks, because it keeps each write of a block with the moments of its beginning and its answer. For a
+// copy, it finds out whether all blocks could have had their contents at the same moment (rule P1). Pure. Invariants: a block has one write
+// in flight; moments are numbers of a clock that advances at each event, so that no two events have the same moment.
 
 /** Content of a block that was never written, or is discarded. */
 export const ZERO = 0;
@@ -9,11 +9,11 @@ interface Write {
   /** Content after the write; ZERO for a discard. */
   readonly stamp: number;
   readonly begin: number;
-  /** Moment of the answer; infinity: none. */
+  /** Moment of the answer; infinity: the write has no answer. */
   end: number;
 }
 
-/** Moments between two events, at which a block could have had a content. */
+/** A time, from one moment to another, in which a block could have had a content. */
 type Interval = readonly [from: number, to: number];
 
 export class BlockHistory {
@@ -29,7 +29,7 @@ export class BlockHistory {
     this.last.end = now;
   }
 
-  /** Call this before a flush is sent, and the returned function when the flush is answered. */
+  /** The caller calls this before it sends a flush, and calls the returned function when the flush is answered. */
   flush(): () => void {
     const number = this.last.end === Infinity ? this.writes.length - 2 : this.writes.length - 1;
     const write = this.writes[number]!;
@@ -38,7 +38,7 @@ export class BlockHistory {
     };
   }
 
-  /** The content when all writes are answered. */
+  /** The content of the block. It is certain only if all writes are answered. */
   get content(): number {
     return this.last.stamp;
   }
@@ -61,7 +61,7 @@ export class BlockHistory {
     return found;
   }
 
-  /** Forgets the history: all writes are answered and flushed, and the content is correct. */
+  /** Forgets the history. Only for a moment at which all writes are answered and flushed and the content was found correct. */
   forget(): void {
     this.writes.splice(0, this.writes.length - 1);
     this.flushed = 0;
@@ -79,8 +79,8 @@ export class BlockHistory {
 }
 
 /**
- * Returns a moment from `from` to `to` at which all blocks could have had these contents; null if there is none. `blocks`: for each block, the
- * moments of its content.
+ * Returns a moment from `from` to `to` at which all blocks could have had these contents; null if there is no such moment. `blocks`: for
+ * each block, the intervals in which it could have had its content.
  */
 export function commonMoment(blocks: readonly (readonly Interval[])[], from: number, to: number): number | null {
   const edges: [moment: number, change: 1 | -1][] = [];
@@ -88,7 +88,7 @@ export function commonMoment(blocks: readonly (readonly Interval[])[], from: num
     if (begin > to || end < from) continue;
     edges.push([Math.max(begin, from), 1], [Math.min(end, to), -1]);
   }
-  // At the same moment, beginnings come first.
+  // If an interval begins at the moment at which another one ends, the beginning comes first, so that the two overlap.
   edges.sort(([a, change], [b, other]) => a - b || other - change);
   let count = 0;
   for (const [moment, change] of edges) {

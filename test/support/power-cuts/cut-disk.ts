@@ -1,6 +1,6 @@
-// A disk whose power can be cut: its file system stops at once, and unwritten data is lost. XFS can be shut down, but btrfs cannot, so its
-// image is in a file of an XFS, which is shut down below it. Invariant: after `mount`, the disk has the content that a restarted machine
-// would find.
+// A disk whose power can be cut: its file system stops at once, and unwritten data is lost. XFS can be shut down, but btrfs cannot. The
+// image of a btrfs is therefore a file on an XFS, and this XFS is shut down. Invariant: after `mount`, the disk has the content that a
+// restarted machine would find.
 
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, statfsSync } from 'node:fs';
@@ -15,7 +15,7 @@ import { waitFor } from '../programs/wait-for.ts';
 const BLOCK_DEVICES = '/sys/block';
 const UNMOUNT_MS = 10_000;
 const RELEASED_MS = 30_000;
-/** Size of the XFS below an image of a btrfs of 512 MiB. */
+/** Size of the XFS that has the image of a btrfs of 512 MiB. */
 const UNDER_BYTES = 1024 * 1024 ** 2;
 
 interface Layer {
@@ -25,7 +25,7 @@ interface Layer {
 
 export class CutDisk {
   readonly directory: string;
-  /** The layers, the lowest first. */
+  /** The file systems of the disk, the lowest one first. */
   private readonly layers: readonly Layer[];
 
   private constructor(layers: readonly Layer[]) {
@@ -33,7 +33,7 @@ export class CutDisk {
     this.directory = layers.at(-1)!.directory;
   }
 
-  /** Returns null if this machine cannot make it: without root, loop devices, xfsprogs or btrfs-progs. */
+  /** Makes a disk. Returns null if this machine lacks root, loop devices, xfsprogs or btrfs-progs. */
   static make(hosts: Hosts, host: Host, sizeBytes?: number, name = 'reflink', kind: ReflinkKind = 'xfs'): CutDisk | null {
     if (!isProgramThere('xfs_io')) return null;
     const layers: Layer[] = [];
@@ -57,8 +57,8 @@ export class CutDisk {
   async mount(): Promise<void> {
     for (const { directory, image } of this.layers.toReversed()) {
       await waitFor(() => spawnSync('umount', [directory]).status === 0, UNMOUNT_MS, `${directory} is unmounted`);
-      // Waits, because a program with a copy of all mounts, as in tests of devices, keeps the old file system alive, and that one would be
-      // mounted again.
+      // Waits until no program uses the old file system, because otherwise the mount would return the same file system again. Programs with
+      // copies of all mounts, as in tests of devices, may use it for a while.
       await waitFor(() => !hasDevice(image), RELEASED_MS, `No other mount namespace uses ${image}`);
     }
     for (const { directory, image } of this.layers) {
@@ -67,7 +67,7 @@ export class CutDisk {
     }
   }
 
-  /** Space that is in use, metadata included. */
+  /** Number of bytes in use on the disk, metadata included. */
   usedBytes(): number {
     const { blocks, bfree, bsize } = statfsSync(this.directory);
     return (blocks - bfree) * bsize;
@@ -82,7 +82,7 @@ function hasDevice(image: string): boolean {
   return readdirSync(BLOCK_DEVICES).some((name) => textOf(path.join(BLOCK_DEVICES, name, 'loop/backing_file')) === `${image}\n`);
 }
 
-/** Text of a file; '' if the file does not exist, because a device may just lose its file. */
+/** Returns the text of a file; '' if the file does not exist, because the device may lose its file at this moment. */
 function textOf(file: string): string {
   try {
     return readFileSync(file, 'utf8');

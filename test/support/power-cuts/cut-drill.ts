@@ -1,6 +1,6 @@
-// A server with a pool on a disk whose power is cut, or whose processes are killed, at a random moment of changes of snapshots, while a
-// client writes to two volumes. After each fault, everything is compared with the answers. Invariants: all random choices come from the
-// seed; a problem is a text, and a failure that stops the drill is an error.
+// A server makes and removes snapshots while a client writes to two volumes. At a random moment, the power of the disk with the pool is
+// cut, or processes of the server are killed. After each fault, volumes and snapshots are compared with the answers of the server.
+// Invariants: all random choices come from the seed; a problem is a text, and a failure that stops the drill is an error.
 
 import { closeSync, fsyncSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
 import path from 'node:path';
@@ -45,13 +45,13 @@ const MOVE_SHARE = 0.4;
 const COLD_WRITES = 8;
 /** Most changes of a round before the change at which the fault comes. */
 const CHANGES_MAX = 3;
-/** The fault is ordered within this part of the usual time of a change, because it comes a little later. */
+/** The drill orders the fault within this part of the usual time of a change, because the fault comes a little after the order. */
 const STRIKE_SPARE = 0.7;
-/** Share of the rounds in which the fault comes just after the answer, to find a missing sync of the server. */
+/** Share of the rounds in which the fault comes just after the answer to a change. Such a fault finds a missing sync of the server. */
 const AT_ANSWER_SHARE = 0.25;
 const CHANGE_MS = 60;
 const FIRST_SNAPSHOTS = 2;
-/** Longest time for which rssrv continues with a lost disk or without a server process. */
+/** rssrv continues for at most this time after it has lost its disk or a server process. */
 const LIVES_MAX_MS = 150;
 const AGAIN_MS = 50;
 const LOG_LINES = 25;
@@ -64,7 +64,7 @@ export const FAULTS = ['power cut', 'disk lost', 'kill of all', 'kill of the lis
 export type Fault = (typeof FAULTS)[number];
 
 export interface RoundResult {
-  /** The change whose answer is missing; null: the fault came between two changes. */
+  /** The change that has no answer because of the fault; null: the fault came between two changes. */
   readonly open: Pick<Change, 'kind' | 'text'> | null;
   /** Number of changes that were answered before the fault. */
   readonly changes: number;
@@ -78,7 +78,7 @@ export class CutDrill {
    */
   busy = 0;
   private readonly host: Host;
-  /** Disks of the pools, in the order of POOLS. Only drills with moves have the second one. */
+  /** Disks of the pools, in the order of POOLS. Only drills with moves have a second disk. */
   private readonly disks: readonly CutDisk[];
   private readonly random: SeededRandom;
   private readonly clock = new EventClock();
@@ -86,14 +86,14 @@ export class CutDrill {
   private readonly changes: SnapshotChanges;
   private readonly written: readonly WrittenVolume[];
   private moved: MovedVolume | null = null;
-  /** Data files by volume. */
+  /** For each volume: its data file. */
   private files: ReadonlyMap<string, string> = new Map();
   private readonly unjudged = new Set<KnownSnapshot>();
   private problems: string[] = [];
-  /** Name of a pool -> its directory. */
+  /** For each pool: its directory. */
   private readonly pools = new Map<string, string>();
   private isStruck = false;
-  /** Usual time of changes by kind. */
+  /** For each kind of change: the usual time from request to answer, in ms. */
   private readonly tookMs = {
     snapshot: CHANGE_MS,
     group: CHANGE_MS,
@@ -164,7 +164,7 @@ export class CutDrill {
       this.isStruck = true;
     };
     const making = isAtAnswer ? this.make(change, cutAtAnswer) : this.make(change);
-    // Awaited after the fault.
+    // `making` is awaited after the fault, and until then a rejection is ignored.
     making.catch(() => undefined);
     if (isAtAnswer) await making;
     else await sleep(random.unit() * STRIKE_SPARE * this.tookMs[change.kind]);
@@ -185,7 +185,7 @@ export class CutDrill {
     return { open, changes: this.count, problems: this.problems };
   }
 
-  /** Removes all snapshots and clones. Returns a problem if their space does not come back. */
+  /** Removes all snapshots and clones. Returns a problem if the file system does not get their space back. */
   async end(): Promise<readonly string[]> {
     this.problems = [];
     for (const volume of this.written) volume.disconnect();
@@ -199,7 +199,7 @@ export class CutDrill {
     for (const name of this.state.clones.keys())
       await callServer(this.host.rssrvPaths.controlSocket, 'volume-remove', { name, universe: 0, request: null });
     await killServer(this.host);
-    // Removes the removed volumes, which the server would delete tomorrow.
+    // Deletes the removed volumes at once. The server would keep them for a day.
     for (const pool of this.pools.values())
       for (const id of readdirSync(path.join(pool, 'removed'))) rmSync(path.join(pool, 'removed', id), { recursive: true });
     for (const disk of this.disks) await disk.mount();
@@ -288,7 +288,8 @@ export class CutDrill {
     for (const one of makes) {
       if (one.digest !== null) continue;
       this.unjudged.add(one);
-      // P2: the snapshot keeps the content that it has at its answer. The power may be cut during this read.
+      // By rule P2, the snapshot keeps the content that it has now, when it is answered. The power may be cut while its content is read
+      // here.
       one.digest = await digestOf(this.snapshotFile(keyOf(one))).catch(() => null);
     }
   }
@@ -338,8 +339,8 @@ export class CutDrill {
   }
 
   /**
-   * A repeated request is executed once (C4). Returns false if the server was busy, and has done nothing. `mayHaveFailed`: the disk failed under
-   * the first request, and the server still knows that it answered that.
+   * Repeats the request of a change, which the server executes only once (C4). Returns false if the server was busy and has done nothing.
+   * `mayHaveFailed`: the disk failed during the first request, so that the server may answer with that failure again.
    */
   private async isDone(change: Change, mayHaveFailed = false): Promise<boolean> {
     try {
@@ -353,7 +354,7 @@ export class CutDrill {
     }
   }
 
-  /** Repeats a snapshot, because the server refuses it until the client has replayed lost writes. */
+  /** Takes a snapshot. The order is repeated, because the server refuses it until the client has replayed lost writes. */
   private async snapshotSoon(): Promise<void> {
     const isMade = async (): Promise<boolean> => {
       if (await this.isDone(this.changes.snapshots(WRITTEN))) return true;
@@ -371,24 +372,24 @@ export class CutDrill {
       ...removes.map((one) => !present.snapshots.has(keyOf(one))),
       ...(clones === null ? [] : [present.volumes.has(clones.name)]),
     ];
-    // The contents may be the same before and after.
+    // A rollback has a trace only if the content of the cold volume differs before and after it.
     if (movesTo !== null) traces.push(this.moved?.place === movesTo);
     if (rollsTo !== null && rollsTo !== this.state.cold) traces.push((await digestOf(this.fileOf(COLD))) === rollsTo);
     if (new Set(traces).size > 1) this.problems.push(`${change.text} has happened in part: ${traces.join(', ')}`);
     return traces[0] === true;
   }
 
-  /** The change with the name that the server has chosen for the content before a rollback. */
+  /** Returns the change with the name that the server has chosen for the snapshot of the content before a rollback. */
   private named(change: Change, { snapshots }: Present): Change {
     const key = [...snapshots.keys()].find((one) => one.startsWith(`${COLD}@${BEFORE_ROLLBACK}`) && !this.state.snapshots.has(one));
     if (change.rollsTo === null || key === undefined) return change;
     return { ...change, makes: change.makes.map((one) => ({ ...one, name: key.slice(COLD.length + 1) })) };
   }
 
-  /** Compares the present state with the expected state. No lane writes. */
+  /** Compares the present state with the expected state. Only to be called while no lane writes. */
   private async judge(): Promise<void> {
     const socket = this.host.rssrvPaths.controlSocket;
-    // A repeated move may be in progress.
+    // Waits for jobs first, because the repetition of a move may be in progress.
     this.problems.push(...((await this.moved?.settled()) ?? []), ...(this.moved?.leftovers() ?? []));
     for (const name of this.pools.keys()) {
       const { pool } = await callServer(socket, 'pool-check', { name });

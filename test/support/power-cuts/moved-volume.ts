@@ -1,6 +1,6 @@
-// A volume that moves between two pools under verified writes, for drills: the moves, and the pool that has its file, also while no server
-// runs. The drill compares its content. Invariant: a move that the server has accepted ends in the new pool, unless a disk was lost under a
-// running server.
+// A volume that moves between two pools under verified writes, for drills. This file makes the moves, and finds the pool that has the file
+// of the volume, even while no server runs. The drill compares its content. Invariant: a move that the server has accepted ends in the new
+// pool, unless a disk was lost under a running server.
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -26,7 +26,7 @@ const isOpen = ({ state }: Job): boolean => state === 'waiting' || state === 'ru
 
 export class MovedVolume {
   private readonly socket: string;
-  /** Name of a pool -> its directory. */
+  /** For each pool: its directory. */
   private readonly pools: ReadonlyMap<string, string>;
   private readonly id: string;
   private accepted: string | null = null;
@@ -47,7 +47,10 @@ export class MovedVolume {
     return path.join(this.pools.get(this.place)!, 'volumes', this.id, 'data');
   }
 
-  /** A move to the other pool, which counts as answered when its job has ended. Throws MoveFailed. */
+  /**
+   * Returns a change that moves the volume to the other pool. It counts as answered when the job of the move has ended. `ask` throws
+   * MoveFailed.
+   */
   move(): Change {
     const { place } = this;
     const to = [...this.pools.keys()].find((name) => name !== place)!;
@@ -80,7 +83,7 @@ export class MovedVolume {
     };
   }
 
-  /** Resolves when no job is open. Returns a problem if an accepted move was not made. */
+  /** Waits until no job is open. Returns a problem if the server accepted a move that was not made. */
   async settled(): Promise<string[]> {
     const jobs = async (): Promise<readonly Job[]> => (await callServer(this.socket, 'job-list', { id: null })).jobs;
     let last: readonly Job[] = [];
@@ -98,7 +101,7 @@ export class MovedVolume {
     return job?.state === 'done' ? [] : [`Job ${accepted} was accepted, and is ${job?.state ?? 'forgotten'}: ${job?.reason ?? '-'}`];
   }
 
-  /** Remains of moves in the pools. No job may be open. */
+  /** Returns a problem for each remainder of a move in the pools. Only to be called while no job is open. */
   leftovers(): string[] {
     return [...this.pools.values()]
       .map((directory) => path.join(directory, 'moving'))

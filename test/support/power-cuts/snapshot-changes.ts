@@ -1,5 +1,6 @@
-// The changes of snapshots in a drill, and the expected state afterwards: each change has happened, has not happened, or, without an
-// answer, either of these. Invariants: one change at a time; a change that was repeated with its request id and answered has happened.
+// The changes of snapshots in a drill, and the expected state afterwards: each change has happened or has not happened; without an answer,
+// both are possible. Invariants: only one change at a time is in progress. If a change is repeated with its request id and answered, it has
+// happened.
 
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -16,9 +17,9 @@ const CLONES = 6;
 export interface KnownSnapshot {
   readonly volume: string;
   readonly name: string;
-  /** Digest of its content; null: unknown. */
+  /** Digest of the content of the snapshot; null: unknown. */
   digest: string | null;
-  /** From the request to the latest moment of its creation; null: the volume was not written to. */
+  /** Moment of the request, and the latest moment at which the snapshot was made; null: no client wrote to the volume. */
   readonly window: readonly [from: number, to: number] | null;
   /** Identifies the snapshots of one request. */
   readonly group: string;
@@ -29,11 +30,11 @@ export interface Change {
   readonly text: string;
   readonly makes: readonly KnownSnapshot[];
   readonly removes: readonly KnownSnapshot[];
-  /** A new volume with the content of this digest. */
+  /** The volume that the change creates, and the digest of its content; null: the change creates no volume. */
   readonly clones: { readonly name: string; readonly digest: string | null } | null;
-  /** Content of the cold volume afterwards. */
+  /** Digest of the content of the cold volume after the change. */
   readonly rollsTo: string | null;
-  /** Name of the pool that has the moved volume afterwards. */
+  /** Name of the pool that has the moved volume after the change. */
   readonly movesTo: string | null;
   /** Requests the change. A further call repeats the same request. */
   ask(): Promise<unknown>;
@@ -41,9 +42,9 @@ export interface Change {
 
 export class KnownState {
   readonly snapshots = new Map<string, KnownSnapshot>();
-  /** Name of a cloned volume -> digest of its content. */
+  /** For each cloned volume: the digest of its content. */
   readonly clones = new Map<string, string | null>();
-  /** Content of the volume that no client has attached. */
+  /** Digest of the content of the cold volume, which no client has attached. */
   cold = '';
 
   of(volume: string): KnownSnapshot[] {
@@ -103,7 +104,7 @@ export class SnapshotChanges {
     const name = `s${++this.numbers}`;
     const [from, request] = [this.clock.now(), crypto.randomUUID()];
     const makes = volumes.map((volume): KnownSnapshot => {
-      // The end of the window is known when the change is over.
+      // The end of the window is set when the change is over.
       const window = volume === COLD ? null : ([from, Infinity] as const);
       return { volume, name, digest: volume === COLD ? this.state.cold : null, window, group: request };
     });
@@ -141,7 +142,7 @@ export class SnapshotChanges {
 
   private rollback(one: KnownSnapshot): Change {
     const request = crypto.randomUUID();
-    // The server chooses the name, so that any name of this kind is accepted.
+    // The server chooses the rest of the name, so that each name with this beginning is accepted.
     const kept: KnownSnapshot = { volume: COLD, name: `${BEFORE_ROLLBACK}?`, digest: this.state.cold, window: null, group: request };
     return {
       ...NOTHING,
@@ -160,9 +161,9 @@ export const NOTHING: Omit<Change, 'kind' | 'text' | 'ask'> = { makes: [], remov
 
 /** The volumes and snapshots of a server, with the files of their contents. */
 export interface Present {
-  /** Name of a volume -> its data file. */
+  /** For each volume: its data file. */
   readonly volumes: ReadonlyMap<string, string>;
-  /** Name of a snapshot, such as `db@s1` -> its data file. */
+  /** For each snapshot, such as `db@s1`: its data file. */
   readonly snapshots: ReadonlyMap<string, string>;
 }
 
@@ -179,7 +180,7 @@ export async function presentOn(socket: string): Promise<Present> {
   return { volumes: new Map(volumes.map(({ name, path: file }) => [name, file!])), snapshots };
 }
 
-/** Whether the error means: not possible now, and nothing was done. */
+/** Whether the error says that the change is not possible now and that nothing was done. */
 export function isBusy(error: unknown): boolean {
   return toRsError(error).code === 'E_BUSY';
 }

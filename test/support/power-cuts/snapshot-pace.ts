@@ -1,6 +1,6 @@
-// Snapshots at a pace, and the removal of the oldest, under fio with verification: the effect on an application, compared with the same
-// time without snapshots, and whether space is freed. Invariant: fio ends at the first wrong byte or I/O error, and then there are no
-// figures.
+// Takes snapshots at regular times and removes the oldest ones, while fio does verified I/O. It measures the effect on fio, compared with
+// runs without snapshots, and whether the space of removed snapshots is freed. Invariant: fio ends at the first wrong byte or I/O error,
+// and then there are no figures.
 
 import { loadavg } from 'node:os';
 import path from 'node:path';
@@ -17,18 +17,18 @@ import { CutDisk } from './cut-disk.ts';
 const MIB = 1024 ** 2;
 const DISK_BYTES = 4096 * MIB;
 const SIZE_MIB = 128;
-/** Number of kept snapshots; each further one removes the oldest. */
+/** Number of snapshots that are kept. For each further snapshot, the oldest one is removed. */
 const KEPT = 10;
-/** IOPS of each direction, below the limit of the machine, so that all runs have the same load. */
+/** I/Os per second of fio in each direction. The rate is below the limit of the machine, so that all runs have the same load. */
 const RATE_IOPS = 400;
 const BLOCK_SIZE = '8k';
-/** Blocks that are written before they are read back. */
+/** fio writes this many blocks before it reads them back. */
 const BACKLOG = 512;
-/** Longest run without snapshots, before and after. */
+/** Longest duration of the two runs without snapshots, one before and one after the run with snapshots. */
 const BESIDE_MAX_SECONDS = 60;
 const VOLUME = { name: 'oracle', universe: 0 };
 
-/** Returns lines of a table; null if this machine cannot make such a disk. */
+/** Returns the lines of a table; null if this machine cannot make a disk with reflink. */
 export async function snapshotPace(hosts: Hosts, aMinute: number, minutes: number): Promise<string[] | null> {
   const host = hosts.host();
   const disk = CutDisk.make(hosts, host, DISK_BYTES);
@@ -54,7 +54,7 @@ export async function snapshotPace(hosts: Hosts, aMinute: number, minutes: numbe
   for (const name of made.kept)
     await callServer(host.rssrvPaths.controlSocket, 'volume-snapshot-remove', { ...VOLUME, snapshot: name, request: null });
   const after = await fioFor(Math.min(seconds, BESIDE_MAX_SECONDS)).outcome;
-  // The file system frees blocks of a removed file a little later, and shows this after a mount at the latest.
+  // The file system frees the blocks of removed files a little later, and at the latest when it is mounted again.
   await host.stop('rsiod');
   await host.stop('rssrv');
   await disk.mount();

@@ -1,6 +1,6 @@
-// A volume under writes that are all known: lanes write, discard and flush places that are spread over the volume, and every block contains
-// the number of its write. The drill makes faults and snapshots. Invariants: a lane has one request in flight, and repeats a failed one
-// until it succeeds; blocks that no lane writes stay zeros.
+// A volume whose writes are all recorded. Lanes write, discard and flush places that are spread over the volume, and every block contains
+// the number of its write. The drill makes faults and snapshots. Invariants: a lane has one request in flight, and repeats a failed request
+// until it succeeds. Blocks that no lane writes stay zeros.
 
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -12,12 +12,12 @@ import { BlockHistory, ZERO } from './block-history.ts';
 
 const BLOCK_BYTES = 4096;
 const LANES = 3;
-/** Number of places of a lane, and of consecutive blocks at a place. */
+/** PLACES: number of places of each lane. PLACE_BLOCKS: number of consecutive blocks at a place. */
 const PLACES = 24;
 const PLACE_BLOCKS = 4;
 const STAMP_BYTES = 8;
 const [FLUSH_SHARE, DISCARD_SHARE] = [0.1, 0.05];
-/** Longer than any outage of a drill. */
+/** Longest wait for an answer. It is longer than any outage of a drill. */
 const ANSWER_MS = 120_000;
 const AGAIN_MS = 20;
 const GOES_ON_MS = 20_000;
@@ -65,7 +65,7 @@ export class WrittenVolume {
     this.connections = [];
   }
 
-  /** Writes until `stop`. `flushes`: whether it also flushes before `stop`. */
+  /** Writes until `stop`. `flushes`: whether the lanes also flush while they write. */
   start(seed: number, flushes: boolean): void {
     this.isStopped = false;
     this.counts.splice(0, Infinity, ...this.connections.map(() => 0));
@@ -73,7 +73,7 @@ export class WrittenVolume {
     this.ended.catch(() => undefined);
   }
 
-  /** Resolves when each lane has had an answer since now. */
+  /** Resolves when each lane has got an answer after this call. */
   async goesOn(): Promise<void> {
     const before = [...this.counts];
     await waitFor(() => this.counts.every((count, lane) => count > before[lane]!), GOES_ON_MS, `Writes of ${this.name} go on`);
@@ -85,19 +85,19 @@ export class WrittenVolume {
     await this.ended;
   }
 
-  /** Problems of the data file after a cut and before the start of the server: it must contain flushed writes. */
+  /** Examines the data file after a power cut, before the server starts. Returns a problem for each block that lacks a flushed write. */
   afterCut(file: string): string[] {
     return this.judge(file, 'after the cut', (history, stamp) => history.mayBeAfterCut(stamp));
   }
 
-  /** Problems of the data file when no lane writes: it must have exactly the answered contents. */
+  /** Examines the data file while no lane writes. Returns a problem for each block that has another content than the answered one. */
   atRest(file: string): string[] {
     const problems = this.judge(file, 'at rest', (history, stamp) => history.content === stamp);
     if (problems.length === 0) for (const history of this.blocks.values()) history.forget();
     return problems;
   }
 
-  /** When each block could have had the content of this copy. Adds a problem for a block with another content. */
+  /** Returns for each block when it could have had the content of this copy. Adds a problem for each block that never had its content. */
   momentsOf(file: string, problems: string[]): (readonly (readonly [from: number, to: number])[])[] {
     const moments: (readonly (readonly [number, number])[])[] = [];
     this.look(file, problems, (number, stamp) => {
@@ -167,7 +167,7 @@ export class WrittenVolume {
     for (const isFlushed of own) isFlushed();
   }
 
-  /** Repeats a request until it succeeds; an error leaves the content open. */
+  /** Repeats a request until it succeeds. After an error, the request may have been executed or not. */
   private async untilAnswered(request: () => Promise<void>): Promise<void> {
     for (;;) {
       try {
@@ -187,7 +187,7 @@ function note(problems: string[], problem: string): void {
   if (problems.length < PROBLEMS_MAX) problems.push(problem);
 }
 
-/** Content that repeats the number of the write every eight bytes. */
+/** Returns the content of blocks: the number of the write, repeated every eight bytes. */
 function content(stamp: number, blocks: number): Buffer {
   const word = Buffer.alloc(STAMP_BYTES);
   word.writeBigUInt64LE(BigInt(stamp));

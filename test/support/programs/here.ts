@@ -1,7 +1,7 @@
 // Runs commands (rsconfig, rsadm) in the process of the test: starting a program takes a fifth of a second of processor time, mostly for
 // loading modules that this process has already loaded. The modules are those of the build (scripts/bundle.mjs), as in the programs
-// themselves. Commands that need their own process are refused; commands.test.ts starts all programs. Invariant: as with programs.ts, a
-// command has no terminal, no input and no signals.
+// themselves. Commands that need their own process are refused. commands.test.ts starts all programs as processes. Invariant: as with
+// programs.ts, a command has no terminal, no input and no signals.
 
 import { createRequire } from 'node:module';
 import type { executeProgram, Invocation, ProgramSpec } from '@rsio/common/daemon/arguments';
@@ -9,7 +9,7 @@ import type { RunResult } from './programs.ts';
 
 type Spec = ProgramSpec<Record<string, { readonly type: 'string' }>>;
 
-/** Content of the bundle. */
+/** The exports of the bundle with the commands. */
 interface Commands {
   readonly executeProgram: typeof executeProgram;
   readonly programs: Readonly<Record<string, Program>>;
@@ -22,7 +22,10 @@ interface Program {
 }
 
 const BUNDLE = '../../dist/support/programs/commands.cjs';
-/** Commands that start programs which must end with them, that are ended by signals, or that find other programs by their own location. */
+/**
+ * Commands that need their own process: they start programs that must end with them, are ended by signals, or find other programs by their
+ * own location.
+ */
 const OWN_PROCESS: ReadonlySet<string> = new Set(['backup', 'doctor', 'freeze', 'join', 'restore', 'watch']);
 const NOT_A_PERSON = {
   ask: null,
@@ -32,7 +35,10 @@ const NOT_A_PERSON = {
 
 let loaded: Commands | undefined;
 
-/** Whether a command can run in this process: only in a process of Vitest, because the programs in test/ measure the real programs. */
+/**
+ * Whether a command can run in this process. It cannot outside of Vitest, because the programs in test/ that measure must run the real
+ * programs.
+ */
 export function canRunHere(program: string, args: readonly string[]): boolean {
   return (
     '__vitest_worker__' in globalThis && (program === 'rsconfig' || program === 'rsadm') && !args.some((word) => OWN_PROCESS.has(word))

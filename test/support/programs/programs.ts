@@ -1,5 +1,5 @@
-// Programs that a test runs: to their end (run), or beside the test (start). The output is kept, the time is bounded, and programs that
-// still run when the hosts are cleaned are killed by pid. host.ts runs daemons, which outlive the command that starts them.
+// Runs programs for a test: `run` waits for the end of the program, and `start` does not. The output is kept, the time is bounded, and
+// programs that still run when the hosts are cleaned are killed by pid. host.ts runs daemons, which outlive the command that starts them.
 
 import { type ChildProcess, type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -14,12 +14,12 @@ export interface RunOptions {
   readonly cwd?: string;
   /** Added to the environment of the tests. */
   readonly env?: Readonly<Record<string, string>>;
-  /** The program reads the text of `write`; default: it has no input. */
+  /** Whether the program has an input, to which `write` writes. Default: the program has no input. */
   readonly isWrittenTo?: boolean;
 }
 
 export interface RunResult {
-  /** Exit code; null: ended by a signal. */
+  /** Exit code; null: a signal ended the program. */
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
   readonly stdout: string;
@@ -50,7 +50,7 @@ export function launcher(program: string): string {
   return path.join(LAUNCHERS, program);
 }
 
-/** The folder bin of this checkout, whether this runs as source or compiled. */
+/** Finds the folder bin of this checkout, both from the source file and from the compiled one. */
 function launchersAbove(folder: string): string {
   const bin = path.join(folder, 'bin');
   if (existsSync(path.join(bin, 'launch.js'))) return bin;
@@ -67,7 +67,7 @@ export function start(program: string, args: readonly string[], options: RunOpti
     env: { ...process.env, ...options.env },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   }) as ChildProcessByStdio<Writable | null, Readable, Readable>;
-  // Ignores errors of the input, because an ended program reads no more, and its exit code gives the reason.
+  // An error of the input is ignored: the program has ended and reads no more, and its exit code gives the reason.
   child.stdin?.on('error', () => undefined);
   children.add(child);
   let timedOut = false;
@@ -126,7 +126,7 @@ export function wellOf(what: string, result: RunResult): string {
   throw new Error(`${what} ${end}\n${result.stdout}${result.stderr}`);
 }
 
-/** Kills the programs that were started and still run. */
+/** Kills all programs that `start` and `run` have started and that still run. */
 export async function endPrograms(): Promise<void> {
   const closed = [...children].map((child) => new Promise((resolve) => child.once('close', resolve)));
   for (const child of children) child.kill('SIGKILL');
@@ -138,7 +138,7 @@ export function needTool(context: TestContext, program: string, debianPackage: s
   context.skip(!isThere(program), `needs ${program}: install ${debianPackage}`);
 }
 
-/** As needTool; fio may be installed without its NBD engine. */
+/** Skips the test if fio is missing, or was installed without its NBD engine. */
 export function needFio(context: TestContext): void {
   needTool(context, 'fio', 'fio');
   const engines = spawnSync('fio', ['--enghelp'], { encoding: 'utf8' }).stdout;

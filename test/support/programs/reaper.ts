@@ -1,12 +1,12 @@
-// Cleans up after a test process that was killed: a shell waits for the end of its input, which comes with the end of the test process, and
-// then removes the host. The shell is not in the terminal's process group, so Ctrl-C does not reach it. Normally, host.ts cleans the host
-// and dismisses its reaper.
+// Cleans up after a test process that was killed: a shell waits for the end of its input and then removes the host. The input ends when the
+// test process ends. The shell is not in the terminal's process group, so Ctrl-C does not reach it. Normally, host.ts cleans the host and
+// dismisses its reaper.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 
 /**
- * Removes the loop devices and mounts of a host; `$1`: its root. The path of a loop device's file is visible only while that file is
- * mounted, and only in the namespace in which it is mounted.
+ * Shell script that removes the loop devices and mounts of a host; `$1`: root of the host. The path of the file of a loop device is visible
+ * only while the file system of the file is mounted, and only in the namespace in which it is mounted.
  */
 export const RELEASE = `
 for file in /sys/block/loop*/loop/backing_file; do
@@ -18,8 +18,9 @@ cut -d ' ' -f 5 /proc/self/mountinfo | grep -F "$1/" | sort -r | while read -r p
 `;
 
 /**
- * Removes devices first, while a process still answers for them: a process never ends if it is the last one with a file system that is
- * mounted on its own device. Kills twice, because a process that is just being started has no mark yet.
+ * Shell script that removes a host. It removes devices first, while their process still answers I/O. Otherwise this process could never
+ * end, because the file system on its device would wait for its answers. The script kills twice, because a process that is just being
+ * started has no mark yet.
  */
 const SCRIPT = `
 mark="$1" root="$2" memory="$3" release="$4"
@@ -47,13 +48,13 @@ rm -rf "$root"
 export class Reaper {
   private readonly shell: ChildProcess;
 
-  /** `mark`: environment entry of the host's processes. `memory`: folder of its memory volumes. */
+  /** `mark`: entry in the environment of each process of the host. `memory`: folder of the memory volumes of the host. */
   constructor(mark: string, root: string, memory: string) {
     this.shell = spawn('sh', ['-c', SCRIPT, 'sh', mark, root, memory, RELEASE], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
     this.shell.unref();
   }
 
-  /** Ends the reaper of a cleaned host. */
+  /** Ends the reaper, because the host is already cleaned. */
   dismiss(): void {
     this.shell.kill('SIGKILL');
   }

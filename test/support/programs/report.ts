@@ -1,5 +1,5 @@
-// Prints a measurement of a test as one line of its output, for people who compare runs; no test asserts it.
-// The tests measure.
+// Prints a measurement of a test as one line of the output, for people who compare runs. The tests measure, and no test asserts these
+// figures.
 
 /** Prints `measured: WHAT: name 12.3, name 4`. */
 export function report(what: string, numbers: Readonly<Record<string, number | string>>): void {

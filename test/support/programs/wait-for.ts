@@ -1,11 +1,11 @@
-// Waits for an effect of other processes: checks a condition repeatedly until a deadline. Deadlines are given for an idle machine and
-// multiplied by PATIENCE, because only a failure takes so long. Invariant: it settles within the deadline, and a failure names what was
-// awaited and the last value.
+// Waits for an effect of other processes: checks a condition repeatedly until a deadline. Callers give deadlines for an idle machine. They
+// are multiplied by PATIENCE; long deadlines cost nothing, because only a failure reaches them. Invariant: it settles within the deadline,
+// and a failure names what was awaited and the last value.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const LOOK_AGAIN_MS = 20;
-/** Factor by which a slow and busy machine may be slower than an idle one. */
+/** A slow and busy machine may take this many times as long as an idle one. */
 const PATIENCE = 4;
 
 /**

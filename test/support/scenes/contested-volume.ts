@@ -1,5 +1,5 @@
-// A volume that clients take from each other: its server, the clients, and its file, which the test examines directly. The test makes
-// take-overs and obstacles.
+// A volume that clients take from each other, with its server and the clients. The test makes take-overs and obstacles, and examines the
+// file of the volume directly.
 
 import { readFileSync } from 'node:fs';
 import { expect } from 'vitest';
@@ -10,7 +10,7 @@ import { StampedFile, type StampedWriter } from '../io/stamped-writes.ts';
 import { waitFor } from '../programs/wait-for.ts';
 
 export const CONTESTED = 'osl/oracle';
-/** The clients, in the order of `clients`. */
+/** Node names of the clients, in the order of the member `clients`. */
 export const CONTENDERS = ['big-2', 'venus', 'mars'] as const;
 const WRITES_BEFORE = 40;
 /** Pause of each connection of a writer, about as long as a write, so that some writes are always in flight. */
@@ -22,7 +22,7 @@ export class ContestedVolume {
   /** File of the volume on the server. */
   readonly path: string;
   readonly file: StampedFile;
-  /** Length of each log when the test began. */
+  /** For each host: length of its log when the test began. */
   private readonly lengths = new Map<Host, number>();
 
   private constructor(server: Host, clients: readonly Host[], path: string) {
@@ -49,12 +49,15 @@ export class ContestedVolume {
     return new ContestedVolume(server, clients, path);
   }
 
-  /** Begins another test with the same running daemons: the first client gets the volume, and earlier log lines no longer count. */
+  /**
+   * Prepares another test with the same running daemons: the first client gets the volume, and earlier lines of the logs no longer count.
+   */
   async beginAgain(): Promise<void> {
     const [first] = this.clients;
     const isHeld = async (): Promise<boolean> => (await first!.rsconfig('-a', '--take-over', 'oracle')).code === 0;
     await waitFor(isHeld, 30_000, 'The first client has the volume');
-    // Waits, because a client that does not yet know that it has lost the volume would say that it has it already.
+    // Waits until clients have noticed that they lost the volume. A client that has not noticed yet would answer that the volume is already
+    // attached.
     const isWithOthers = async (host: Host): Promise<boolean> => (await host.call('local', {})).attachments.length > 0;
     for (const host of this.clients.slice(1))
       await waitFor(async () => !(await isWithOthers(host)), 30_000, 'The other clients have noticed that');
@@ -62,12 +65,12 @@ export class ContestedVolume {
     this.lengths.set(this.server, this.server.log('rssrv').length);
   }
 
-  /** Log of the server or a client since the beginning of this test. */
+  /** Returns what the server or a client has logged since the beginning of this test. */
   said(host: Host): string {
     return host.log(host === this.server ? 'rssrv' : 'rsiod').slice(this.lengths.get(host) ?? 0);
   }
 
-  /** Holder that the server has stored. */
+  /** Returns the holder in the state file of the server. */
   kept(): { node: string; epoch: number } {
     const { content } = JSON.parse(readFileSync(this.server.rssrvPaths.holdersFile, 'utf8')) as {
       content: { volumes: Record<string, { epoch: number; holds: { node: string }[] }> };

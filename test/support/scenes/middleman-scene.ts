@@ -1,5 +1,5 @@
-// A server and a client over two paths, each through a proxy that may contain a middleman, and fio with verification over both. The callers
-// choose the manipulations. Invariant: the middleman is on one path at a time, and the other path works.
+// A server and a client with two paths, and fio with verification. Each path leads through a proxy that may contain a middleman. The
+// callers choose the manipulations. Invariant: the middleman is on one path at a time, and the other path works.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { type ChaosProxy, chaosProxies } from '../faults/chaos-proxy.ts';
@@ -14,7 +14,7 @@ import { waitFor } from '../programs/wait-for.ts';
 const VOLUME = 'osl:oracle@0';
 const EXPORT = 'osl/oracle';
 const PATHS = 2;
-/** Longer than a path is on probation after it has failed three times in a minute. */
+/** Longest wait until a path is up again. It is longer than the probation of a path that has failed three times in a minute. */
 const BACK_DEADLINE_MS = 60_000;
 
 export type WayName = 'toServer' | 'toClient';
@@ -34,7 +34,7 @@ export class MiddlemanScene {
     this.random = new SeededRandom(seed);
   }
 
-  /** `defaults`: keys of the client's `[defaults]`. fio ends by itself after `seconds`; this resolves after fio has begun to write. */
+  /** `defaults`: keys of `[defaults]` of the client. fio ends by itself after `seconds`. Resolves when fio has begun to write. */
   static async begin(
     hosts: Hosts,
     options: { readonly defaults: Readonly<Record<string, string>>; readonly seconds: number; readonly seed: number },
@@ -73,7 +73,7 @@ export class MiddlemanScene {
     return (await this.client.call('stats', {})).paths.map(({ deaths }) => deaths);
   }
 
-  /** Waits for a condition; rejects with fio's output if fio fails or ends before. */
+  /** Waits for a condition. If fio fails or ends before, rejects with the output of fio. */
   until(condition: () => unknown, deadlineMs: number, what: string): Promise<void> {
     return this.whileWriting(waitFor(condition, deadlineMs, what));
   }

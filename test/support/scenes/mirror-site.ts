@@ -1,5 +1,5 @@
-// Mirrors with real daemons: two servers with pools, a third one that only votes, and a client. The caller chooses their places, on
-// loopback or on machines of a netlab, and removes the hosts. Invariant: a server is killed with all of its processes.
+// Mirrors with real daemons: two servers with pools, a third one that only votes, and a client. The caller chooses where the daemons run,
+// on loopback or on machines of a netlab, and removes the hosts. Invariant: a server is killed with all of its processes.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ const SOON_MS = 30_000;
 
 /** The hosts, and how they reach each other. */
 export interface MirrorPlaces {
-  /** Servers: the first two get pools, and the third one only votes. */
+  /** The hosts of the servers. The first two servers get pools, and the third one only votes. */
   readonly servers: readonly Host[];
   readonly client: Host;
   readonly port: number;
@@ -30,7 +30,7 @@ export interface MirrorOptions {
   readonly poolParent: string;
   /** Keys of `[defaults]` of the client. */
   readonly defaults?: Readonly<Record<string, string>>;
-  /** Name of a volume -> keys of its section at the client. */
+  /** For each volume: the keys of its section in the client's file. */
   readonly volumes?: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
 

@@ -1,5 +1,6 @@
-// The scene of the tests against rssrv: a running server, a well-behaved rsiod with a volume in use over two paths, and addresses for
-// offenders. `wellBehaved` is checked after every test. VOLUMES has the volumes. The tests commit the offences.
+// The scene of the tests in which peers misbehave towards rssrv: a running server, a well-behaved rsiod that uses a volume over two paths,
+// and addresses for the offenders. VOLUMES has the volumes of the server. The tests commit the offences, and call `wellBehaved` after each
+// test.
 
 import { expect } from 'vitest';
 import { PATHS_PER_TRUNK_MAX } from '@rsio/protocol/link/limits';
@@ -15,17 +16,17 @@ import { waitFor } from '../programs/wait-for.ts';
 
 export const NAMESPACEID = 200;
 
-/** Nodes as which raw clients log in; tests with several clients use several. */
+/** Names of the nodes as which raw clients log in. A test with several clients uses several names. */
 export const RAW_NODES = ['venus', 'mars', 'ceres', 'pluto'] as const;
 const GOOD_NODE = 'big-2';
 
 const SECTORS = 4096;
 
-/** First slot of joined paths, which get one slot each. */
+/** The first joined path gets this slot, and each further one the next slot. */
 const FIRST_JOIN_SLOT = 128;
 const CHECK_BYTES = 64 * 1024;
 const LOGGED_DEADLINE_MS = 5_000;
-/** Host number of the server's further interface in the first subnet. */
+/** Host number, in the first subnet, of the interface that a reload adds to the server. */
 const FURTHER_HOST = 12;
 
 export class Scene {
@@ -47,7 +48,10 @@ export class Scene {
     this.listenerPid = host.pid('rssrv');
   }
 
-  /** `namespaceKeys`: lines of the server's namespace section. `hasPool`: a pool has the volume `replica`; needs perl. */
+  /**
+   * `namespaceKeys`: further lines of the server's section `[namespace]`. `hasPool`: whether the server has a pool with the volume
+   * `replica`, which needs perl.
+   */
   static async begin(hosts: Hosts, namespaceKeys = '', hasPool = false): Promise<Scene> {
     const host = hosts.host();
     const network = await hosts.network(2);
@@ -73,7 +77,7 @@ export class Scene {
       // The first node makes the volume a replica. The others have the right use.
       ...(hasPool ? { rights: { [RAW_NODES[0]]: 'manage pool=fast' } } : {}),
     });
-    // The reason why a connection was dropped before the proof is logged at this level.
+    // Only with this level, rssrv logs why it dropped a connection before the proof.
     const text = config
       .replace('serverid = 1', 'serverid = 1\nlog-level = debug\nwitness = yes')
       .replace('protocol = tcp', `protocol = tcp\n${namespaceKeys}`);
@@ -91,7 +95,7 @@ export class Scene {
     return new Scene(host, network, nbd, text);
   }
 
-  /** The server's address with a separate source address for the offender, so that its penalties affect no other test. */
+  /** Returns the server's address, with a new source address for the offender, so that penalties for this address affect no other test. */
   fromElsewhere(): RawAddress {
     const subnet = this.network.subnets[0];
     return { ...this.server, from: subnet?.address(60 + (this.offenders++ % 180)) ?? '' };
@@ -101,7 +105,7 @@ export class Scene {
     return { node, nodekey: keyOf(node), namespaceid: NAMESPACEID, hello };
   }
 
-  /** A raw client of a new session; retries, as clients do, while the node's last session is ending. */
+  /** Logs in with a new session. Retries while the last session of the node is ending, as clients do. */
   login(node: string = RAW_NODES[0]): Promise<RawClient> {
     return RawClient.begin(this.server, this.identity(node));
   }
@@ -113,7 +117,7 @@ export class Scene {
     return path;
   }
 
-  /** A connected raw client that has sent nothing yet. */
+  /** Connects a raw client, which has sent nothing yet. */
   connect(from: RawAddress = this.fromElsewhere(), identity: RawIdentity = this.identity()): Promise<RawClient> {
     return RawClient.connect(from, identity);
   }
@@ -126,7 +130,7 @@ export class Scene {
     process.kill(this.host.pid('rssrv'), 'SIGHUP');
   }
 
-  /** Restarts the server; returns the duration of its end in ms. */
+  /** Restarts the server. Returns how long the old server took to end, in ms. */
   async restart(): Promise<number> {
     const endMs = await this.host.stop('rssrv');
     await this.host.start('rssrv');
@@ -167,7 +171,7 @@ export class Scene {
     await this.logged(reason);
   }
 
-  /** Waits for a new line of the server's log; lines of earlier waits do not count. */
+  /** Waits for a line of the server's log. Lines that an earlier call has read do not count. */
   async logged(line: RegExp): Promise<void> {
     const news = (): string => this.host.log('rssrv').slice(this.logRead);
     const found = await waitFor(() => line.exec(news()), LOGGED_DEADLINE_MS, `The server's log says ${line}`);

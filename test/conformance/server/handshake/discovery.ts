@@ -1,4 +1,4 @@
-// Discovery as it appears on the wire: raw datagrams to the server's address, and its answers. Cases about the form decode datagrams
+// Discovery on the wire: cases send datagrams to the server's address and check its answers. Cases about the form of datagrams decode them
 // without the product's code.
 
 import dgram from 'node:dgram';
@@ -29,7 +29,7 @@ interface Ask {
   readonly kind?: number;
   readonly form?: number;
   readonly magic?: string;
-  /** Key that signs the request. */
+  /** Key with which the request is signed; absent: the request is not signed. */
   readonly key?: string;
 }
 
@@ -100,7 +100,10 @@ function beacon(
   return serverCase(`beacon.${id}`, section, expects, (target) => Asker.with(target, (asker) => use(asker, target)), { needs });
 }
 
-/** Expects no answer to a request: a second request gets its answer, and an answer to the first would have arrived before. */
+/**
+ * Makes a case in which the server must not answer a request. The client then sends a correct second request. If the server answered the
+ * first one, this answer would arrive before that to the second one.
+ */
 function unanswered(id: string, expects: string, ask: (target: Target) => Ask, section = 'Which requests are answered'): ServerCase {
   return beacon(id, section, expects, async (asker, target) => {
     asker.ask(ask(target));

@@ -1,5 +1,5 @@
-// A whole handshake by hand, for cases that change one part of it. Bodies are packed and keys derived without the product's code. It throws
-// if the peer does not follow the protocol; the cases judge the rest.
+// Plays a whole handshake by hand, for cases that change one part of it. It packs bodies and derives keys without the product's code. It
+// throws if the peer breaks the protocol; the cases judge everything else.
 
 import { randomBytes } from 'node:crypto';
 import { MAC_BYTES, NONCE_BYTES } from '@rsio/protocol/wire/limits';
@@ -30,7 +30,10 @@ export interface Greeted {
   readonly keys: SpecKeys;
 }
 
-/** Sends a hand-made HELLO and receives CHALLENGE; T is computed over `pretended`, if that differs from the sent HELLO. */
+/**
+ * Sends a HELLO with these changes, and receives CHALLENGE. `pretended`: T is computed as if the HELLO had these changes instead; null:
+ * over the HELLO that was sent.
+ */
 export async function greet(target: Target, changes: Fields = {}, pretended: Fields | null = null): Promise<Greeted> {
   const peer = await target.connectUnproven();
   const fields = helloFields(target, changes);
@@ -44,12 +47,12 @@ export async function greet(target: Target, changes: Fields = {}, pretended: Fie
   return { peer, challenge: decodeChallenge(frame.body, 0, frame.body.length), keys };
 }
 
-/** PROOF with a correct mac over the given bytes. */
+/** Makes a PROOF: the given bytes and a correct mac over them. */
 export function proofFrame(keys: SpecKeys, before: Buffer): Buffer {
   return frameBytes({ op: OP.PROOF, body: Buffer.concat([before, specMac(keys.base, 'client', keys, before)]) });
 }
 
-/** The part of a joining PROOF before its last mac. */
+/** Makes a joining PROOF without its last mac. */
 export function joinBody(keys: SpecKeys, secret: Buffer, map: Fields): Buffer {
   const packed = pack(map);
   return Buffer.concat([packed, specMac(specJoinKey(keys, secret), 'join', keys, packed)]);
@@ -57,11 +60,11 @@ export function joinBody(keys: SpecKeys, secret: Buffer, map: Fields): Buffer {
 
 export interface Welcomed {
   readonly welcome: Welcome;
-  /** Session secret S of a first handshake. */
+  /** The secret S of the session that the handshake has begun. */
   readonly secret: Buffer;
 }
 
-/** Receives WELCOME and checks its mac; `secret`: of the joined session. */
+/** Receives WELCOME and checks its mac. `secret`: the secret of the joined session; null: the handshake begins a session. */
 export async function welcomed({ peer, keys }: Greeted, secret: Buffer | null = null): Promise<Welcomed> {
   const { op, body } = await peer.next();
   equals('The op of what answers PROOF', op, OP.WELCOME);

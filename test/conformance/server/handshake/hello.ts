@@ -1,5 +1,5 @@
-// HELLO and its answer: CHALLENGE, REFUSE, or the end of the connection. Bodies are packed by hand, so a field can hold anything. PROOF is
-// in proof.ts.
+// HELLO and its answer: CHALLENGE, REFUSE, or the end of the connection. Bodies are packed by hand, so that a field can have any value.
+// proof.ts has the cases about PROOF.
 
 import { NAMESPACEID_MAX } from '@rsio/common/lib/limits';
 import { HANDSHAKE_MESSAGE_MAX_BYTES } from '@rsio/protocol/auth/limits';
@@ -13,7 +13,7 @@ import { type Packable, pack } from '../../base/pack.ts';
 import type { Target } from '../../base/target.ts';
 import { type Fields, greet, helloFields, helloFrame } from './handshake-steps.ts';
 
-/** Expects that the server closes a connection that begins with these bytes, without a message. */
+/** Sends these bytes as the first ones of a connection. Expects that the server closes it without a message. */
 async function drops(target: Target, ...bytes: readonly Buffer[]): Promise<void> {
   const peer = await target.connectUnproven();
   peer.send(...bytes);

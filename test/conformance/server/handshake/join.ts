@@ -1,5 +1,5 @@
-// More paths of a session, and what ends a path.
-// Cases about holds after such an end are in holders.ts.
+// Cases about further paths of a session, and about the end of paths.
+// holders.ts has the cases about holds after the end of a session.
 
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,11 +15,11 @@ import { specMac } from '../../base/spec-keys.ts';
 import { BLOCK, SCRATCH, type Target } from '../../base/target.ts';
 import { greet, joinBody, proofFrame } from './handshake-steps.ts';
 
-/** Interval of the joins, so that the last ones arrive when the session's process has ended. */
+/** Interval between joins in ms. They continue so long that the last ones arrive when the process of the session has ended. */
 const LATE_EVERY_MS = 4;
 const BYE = { op: OP.BYE, body: encodeFarewell({ code: 'E_SHUTTING_DOWN', sentence: 'Good night' }) };
 
-/** Joins with this session and secret, and returns the text of the REFUSE. */
+/** Tries to join with this session and secret. Expects a REFUSE with this code. */
 async function refusesJoin(target: Target, index: number, join: { session: Uint8Array; secret: Buffer }, code: string): Promise<string> {
   const peer = await target.connectUnproven(target.identity(index));
   await peer.greet();
@@ -172,7 +172,7 @@ export const JOIN_CASES: readonly ServerCase[] = [
       further.request(BYE);
       await closed(further);
       await session.ended();
-      // While its process ends, BYE may come instead of WELCOME.
+      // While the process of the session ends, BYE may arrive instead of WELCOME.
       const isGone = (): Promise<boolean> => refusesJoin(target, 1, session.session, 'E_NO_SESSION').then(() => true);
       await waitFor(isGone, 10_000, 'The session is gone');
     },

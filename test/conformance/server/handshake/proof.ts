@@ -1,5 +1,5 @@
-// PROOF and its answer in a first handshake: keys, macs, replays, early bytes, and time. Joining is in join.ts. All cases together fail
-// fewer proofs from one address than FAILED_PROOFS_AT_ONCE, except those with MANY_FAILURES.
+// PROOF and its answer in a first handshake: keys, macs, replays, early bytes, and time. join.ts has the cases about joining. All cases
+// without MANY_FAILURES together fail fewer proofs from one address than FAILED_PROOFS_AT_ONCE.
 
 import { randomBytes } from 'node:crypto';
 import { FAILED_PROOFS_AT_ONCE, PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';
@@ -14,10 +14,10 @@ import type { Target } from '../../base/target.ts';
 import { type Fields, greet, helloFields, helloFrame, joinBody, proofFrame, welcomed } from './handshake-steps.ts';
 
 const NEW_SESSION = { session: null, dead: [] };
-/** For cases that fail more proofs than one address may. */
+/** Needs of cases that fail more proofs than the server permits for one address. */
 const MANY_FAILURES = { needs: ['addresses'] } as const;
 const MIB = 1024 * 1024;
-/** More than the server's own bound for an unproven connection. */
+/** Longest wait for the end of an unproven connection. It is longer than the bound of the server. */
 const PATIENCE_MS = PROOF_TIMEOUT_MS + 30_000;
 
 /** Sends HELLO and PROOF as this node and returns the sentence of the E_AUTH in the answer. */
@@ -36,7 +36,7 @@ async function refusesChanged(target: Target, change: (proof: Buffer) => Buffer)
   await refused(peer, 'E_AUTH');
 }
 
-/** A case in which HELLO was changed on its way, so that T differs and PROOF is refused. */
+/** Makes a case in which a middleman has changed HELLO, so that T differs at both ends and the server must refuse PROOF. */
 function tampered(id: string, expects: string, sent: Fields, pretended: Fields, extra: Parameters<typeof serverCase>[4] = {}): ServerCase {
   return serverCase(
     id,
@@ -51,7 +51,7 @@ function tampered(id: string, expects: string, sent: Fields, pretended: Fields, 
   );
 }
 
-/** A case with a PROOF that has a correct mac and an invalid body. */
+/** Makes a case with a PROOF that has a correct mac and an invalid body. */
 function signedNonsense(id: string, expects: string, before: () => Buffer): ServerCase {
   return serverCase(`handshake.proof.${id}`, 'PROOF', expects, async (target) => {
     const { peer, keys } = await greet(target);
@@ -77,7 +77,7 @@ async function flipped(target: Target, at: (body: Buffer) => number): Promise<vo
 }
 
 async function silentUntilClosed(target: Target, begin: (peer: RawClient) => Promise<void>): Promise<void> {
-  // Takes the time before sending, because the server may receive the bytes before the test continues.
+  // The time is taken before sending, because the server may receive the bytes before the test continues.
   const startMs = performance.now();
   const peer = await target.connectUnproven();
   await begin(peer);

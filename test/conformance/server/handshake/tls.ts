@@ -1,5 +1,5 @@
-// Encrypted paths from the outside: shares, START_TLS, and TLS 1.3 with the key that docs/PROTOCOL.md describes, by Node's documented TLS
-// client. Keys are derived without the product's code. Unit tests of the handshake cover the checks of the client.
+// Encrypted paths as a client sees them: shares, START_TLS, and TLS 1.3 with the key that docs/PROTOCOL.md describes. The cases use Node's
+// TLS client and derive keys without the product's code. Unit tests of the handshake cover what the client itself checks.
 
 import { diffieHellman, generateKeyPairSync, createPublicKey, type KeyObject } from 'node:crypto';
 import { once } from 'node:events';
@@ -35,7 +35,7 @@ function agree({ privateKey }: OwnShare, share: Uint8Array): Buffer {
   return diffieHellman({ privateKey, publicKey: createPublicKey({ key: { kty: 'OKP', crv: 'X25519', x }, format: 'jwk' }) });
 }
 
-/** Plays the handshake of a new session up to START_TLS. */
+/** Plays the handshake of a new session up to and including START_TLS. */
 async function started(target: Target): Promise<Greeted & { readonly psk: Buffer }> {
   target.leave();
   const share = ownShare();

@@ -1,5 +1,5 @@
-// A mirror at the server under test, as raw clients see it: its VOTEs and its configuration. Each case founds a mirror and dismisses it at
-// its end, so that the server keeps no records. The cases are in votes.ts and replicas.ts.
+// A mirror at the server under test, for raw clients: sends VOTEs and makes configurations. Each case founds a mirror at its beginning and
+// dismisses it at its end, so that the server keeps no records. votes.ts and replicas.ts have the cases.
 
 import { randomBytes } from 'node:crypto';
 import { FEATURE } from '@rsio/protocol/wire/features';
@@ -25,7 +25,7 @@ export function vote(aux: number, body: Buffer): RawRequest {
   return { op: OP.VOTE, aux, body };
 }
 
-/** A mirror at the server, as one client sees it. */
+/** A mirror at the server, as one client uses it. */
 export class Mirror {
   readonly id = newId();
   path: RawClient;
@@ -84,7 +84,7 @@ export function config(k: number, changes: Partial<MirrorConfig> = {}): MirrorCo
   };
 }
 
-/** A further path of the shared session, with VOTE agreed. */
+/** Adds a path to the shared session. The path may send VOTE. */
 export async function agreed(target: Target): Promise<RawClient> {
   const first = await target.first();
   const path = target.keep(await RawClient.login(target.place(), target.identity(0, { features: [FEATURE.MIRROR] }), first));
@@ -92,12 +92,14 @@ export async function agreed(target: Target): Promise<RawClient> {
   return path;
 }
 
-/** A session of the second node, with VOTE agreed. */
+/** Begins a session of the second node that may send VOTE. */
 export async function second(target: Target): Promise<RawClient> {
   return target.keep(await RawClient.begin(target.place(), target.identity(1, { features: [FEATURE.MIRROR] })));
 }
 
-/** A case with a record that this client has founded; at its end, the last term dismisses the record. */
+/**
+ * Makes a case with a record that the first client has founded. At the end of the case, the client of the last term dismisses the record.
+ */
 export function mirrorCase(
   id: string,
   section: string,

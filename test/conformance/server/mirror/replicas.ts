@@ -1,5 +1,5 @@
-// Replicas of mirrors: PLACE and UNPLACE, OPENs under terms, claims that end handles, and TERM (Q6 to Q9). Each case founds a mirror of its own,
-// makes the volume its replica, and makes it a plain volume again at the end. Votes without a replica are in votes.ts.
+// Replicas of mirrors: PLACE and UNPLACE, OPENs under terms, claims that end handles, and TERM (Q6 to Q9). Each case founds its own mirror,
+// makes the volume a replica of the mirror, and makes it a plain volume again at the end. votes.ts has the cases without a replica.
 
 import { createHash } from 'node:crypto';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -37,7 +37,7 @@ class Replica {
     return told(await this.mirror.place(number, this.name));
   }
 
-  /** `number`: null to open a plain volume. */
+  /** Makes an OPEN of the volume. `number`: number of the term under which it is opened; null: it is opened as a plain volume. */
   opening(number: number | null, changes: Partial<OpenRequest> = {}): RawRequest {
     const mirror = number === null ? null : { mirror: this.mirror.id, number };
     return { op: OP.OPEN, body: encodeOpenRequest({ name: this.name, universe: 0, readonly: false, mirror, ...changes }) };
@@ -76,7 +76,7 @@ async function writes(path: RawClient, handle: number, byte: number, status: Sta
   await answered(path, { op: OP.WRITE, handle, lba, count: BLOCK, body: filled(BLOCK, byte) }, status);
 }
 
-/** `run` returns the number of the last term of the first node. */
+/** Makes a case with a replica. `run` returns the number of the last term of the first node, which ends the mirror. */
 function replicaCase(
   id: string,
   section: string,
@@ -294,7 +294,7 @@ export const REPLICA_CASES: readonly ServerCase[] = [
   ),
 ];
 
-/** Cases that restart the server, for the end of the suite. */
+/** Cases that restart the server. The suite runs them at its end. */
 export const REPLICA_RESTART_CASES: readonly ServerCase[] = [
   replicaCase(
     'restart',

@@ -175,7 +175,7 @@ const RULE_CASES: readonly ServerCase[] = [
   }),
 ];
 
-/** Cases that restart the server, for the end of the suite. */
+/** Cases that restart the server. The suite runs them at its end. */
 export const MIRROR_RESTART_CASES: readonly ServerCase[] = [
   mirrorCase(
     'restart',

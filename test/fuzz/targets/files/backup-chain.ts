@@ -1,5 +1,5 @@
-// The header of a foreign qcow2 file and its description, for a restore. Oracle: the file is refused with E_USAGE, or the chain has only
-// plain names of files in its folder, on which header and description agree.
+// A restore of a foreign qcow2 file with any header and description. Oracle: the file is refused with E_USAGE, or its chain has only plain
+// names of files in the same folder, and header and description agree about them.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -51,7 +51,7 @@ async function run(input: Buffer): Promise<boolean> {
     const parent = scratchFolder();
     folder = path.join(parent, 'backups');
     mkdirSync(folder);
-    // A file outside of the folder would also be a valid base.
+    // The parent folder also has a valid base, so that a chain that leaves the folder would be noticed.
     for (const place of [parent, folder]) writeBackup(place, BASE, 'b1', null, null);
   }
   const end = LENGTH_BYTES + (input.length < LENGTH_BYTES ? 0 : input.readUInt16BE(0));

@@ -1,6 +1,6 @@
-// The readers of the two configuration files, and edits of the client's file. Oracle: any text gives a configuration, or E_CONFIG with
-// existing lines; no message contains a key or a control character; an edit of a valid file is refused with E_CONFIG, or gives a document
-// that matches its own text.
+// The readers of the two configuration files, and edits of the client's file. Oracle: each text gives a configuration, or E_CONFIG with
+// numbers of existing lines. No message contains a key or a control character. An edit of a valid file is refused with E_CONFIG, or gives a
+// document that is equal to its own text parsed again.
 
 import { isDeepStrictEqual } from 'node:util';
 import { checkEdit } from '@rsio/common/config/config-file';
@@ -29,8 +29,8 @@ interface Problem {
 }
 
 /**
- * Lines in which the secret is the value of a key, valid or not, because a mutation may turn any text into a key. No message may show the
- * secret then.
+ * Lines in which the secret is the value of a secret key. Only for these, a message must not show the secret, because a mutation may move
+ * the secret to any other place.
  */
 const SECRET_LINE = new RegExp(`^\\s*(?:(?:nodekey|serverkey|namespacekey)\\s*=.*|(?:big-2|venus) ${SECRET}\\s*)$`);
 

@@ -1,5 +1,5 @@
-// The model of an ini file and its edits. Oracle: parsed text prints unchanged, byte for byte; an edit changes only the lines that it must,
-// keeps the document equal to its own text, and refuses only with E_CONFIG.
+// The model of an ini file and its edits. Oracle: a parsed text prints unchanged, byte for byte. An edit is refused with E_CONFIG, or
+// changes only the lines that it must, and the document stays equal to its own text parsed again.
 
 import { isDeepStrictEqual } from 'node:util';
 import { type IniDocument, parseIni, printIni } from '@rsio/common/config/reader/ini-document';
@@ -14,7 +14,7 @@ const EDITS = 6;
 
 interface Edit {
   readonly document: IniDocument;
-  /** Number of lines that may be removed, and that may be added. */
+  /** `gone`: number of lines that the edit may remove. `come`: number of lines that it may add. */
   readonly gone: number;
   readonly come: number;
 }
@@ -55,7 +55,10 @@ function checkedValue(document: IniDocument, index: number, key: string, value: 
   return document;
 }
 
-/** Lines without a carriage return at the end of the file, which becomes part of a line end if a line follows. */
+/**
+ * Returns the lines without carriage returns at their ends. A carriage return at the end of the file becomes part of a line end when a line
+ * is added after it.
+ */
 function contentOf({ lines }: IniDocument): string[] {
   return lines.map(({ raw }) => raw.replace(/\r+$/, ''));
 }
@@ -71,7 +74,8 @@ function judgeLines(before: IniDocument, after: IniDocument, gone: number, come:
   let tail = 0;
   while (tail < Math.min(old.length, made.length) - head && old.at(-1 - tail) === made.at(-1 - tail)) tail++;
   const [lost, added] = [old.length - head - tail, made.length - head - tail];
-  // Entries of one key may have other lines between them, which must be kept.
+  // If an edit only removes lines, they need not be adjacent: entries of one key may have other lines between them, and those lines must
+  // stay.
   const isKept = come === 0 ? isWithin(made, old) : lost <= gone && added <= come;
   expectThat(isKept, `an edit took ${lost} lines and gave ${added}, at most ${gone} and ${come} were to change`);
 }

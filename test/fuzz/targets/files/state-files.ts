@@ -1,5 +1,5 @@
 // The daemons' state files: holders and their epochs, volume ids, process records, the identity of a client. Oracle: an unusable file is
-// E_SYSTEM with the file's name; accepted contents can be sent to clients and written again.
+// refused with E_SYSTEM and the name of the file. Accepted contents can be sent to clients and written again.
 
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -35,7 +35,7 @@ const quiet = { debug: () => undefined, info: () => undefined, warn: () => undef
 
 let folder: string | null = null;
 
-/** One folder for the process. */
+/** Returns the folder of this process for files. It is made at the first call. */
 function scratch(): string {
   folder ??= scratchFolder();
   return folder;
@@ -74,7 +74,7 @@ async function useHolders(file: string): Promise<boolean> {
   await new Holds(file, () => 0, quiet).load().catch((thrown: unknown) => {
     throw new Error(`a file that was kept is not taken: ${String(thrown)}`);
   });
-  // A refused client gets the contents of a hold, and every client sees them in the list.
+  // The contents of a hold must be encodable, because refused clients get them, and all clients see them in the list.
   const holds = holders.holdersOf(ID);
   encodeFailureAnswer({ sentence: 'held', holders: holds });
   if (holds.length === 0) return true;

@@ -1,5 +1,5 @@
-// A real control socket of a daemon, whose client sends lines or any other bytes. Oracle: each non-empty line gets one line of JSON with
-// its own id, wherever the stream is cut; nothing else is sent; handlers only get parameters of their shape.
+// A real control socket of a daemon, whose client sends lines or any other bytes. Oracle: each non-empty line is answered with one line of
+// JSON that has the same id, wherever the stream is cut. The daemon sends nothing else. Handlers only get parameters of the declared shape.
 
 import net from 'node:net';
 import path from 'node:path';
@@ -49,7 +49,7 @@ function answered(): object {
 
 let socketPath: Promise<string> | null = null;
 
-/** Starts one server for the process, which does not keep the process alive. */
+/** Starts the server of this process at the first call. The server does not keep the process alive. */
 function started(): Promise<string> {
   socketPath ??= (async () => {
     const file = path.join(scratchFolder(), 'control');
@@ -59,7 +59,7 @@ function started(): Promise<string> {
   return socketPath;
 }
 
-/** All answers, after the client has sent the bytes in pieces and has ended. */
+/** Sends the bytes in pieces as a client, ends the connection, and returns all answers. */
 async function answersTo(bytes: Buffer, cuts: SeededRandom): Promise<string> {
   const socket = net.connect({ path: await started(), allowHalfOpen: true });
   const chunks: Buffer[] = [];
@@ -161,7 +161,7 @@ function request(random: SeededRandom): string {
 function make(random: SeededRandom): Buffer {
   let lines = Array.from({ length: random.int(1, 5) }, () => request(random));
   if (random.chance(0.2)) lines = reordered(random, lines, () => random.pick(['', ' ', '[', 'null', '{}', '"x"', '\ufeff{}']));
-  // Seldom more lines than the server answers at one time.
+  // Now and then, the client sends more lines than the server answers at one time.
   if (random.chance(0.02)) lines = Array.from({ length: 100 }, () => request(random));
   const bytes = Buffer.from(lines.join('\n') + random.pick(['', '\n', '\r\n']));
   return Buffer.concat([Buffer.from([random.int(0, 255)]), random.chance(0.7) ? bytes : mutated(random, bytes, 2)]);

@@ -1,6 +1,7 @@
-// One raw device from its INIT on: a kernel that sends valid and garbled requests and interrupts of known and unknown ones, a volume that
-// answers in any order or with errors, an end in the middle. Requests are encoded without our codec. Oracle: no exception; each request
-// that needs an answer gets exactly one, of the right length; requests to the volume keep to the negotiated sizes; no buffer stays lent.
+// One raw device from INIT on. The kernel sends valid and garbled requests, and interrupts of known and unknown requests; the volume
+// answers in any order or with errors; the device may end at any moment. Requests are encoded without our codec. Oracle: no exception. Each
+// request that needs an answer gets exactly one, of the right length. Requests to the volume keep to the negotiated sizes. No buffer stays
+// lent.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -15,7 +16,7 @@ const KIND = { REQUEST: 0, VOLUME: 1, LATE: 2, FAIL: 3, TIME: 4, STOP: 5 } as co
 const KINDS = 6;
 const HEADER_BYTES = 40;
 const REPLY_BYTES = 16;
-/** Ops in Linux' own header. */
+/** Numbers of the requests, as in the header fuse.h of Linux. */
 const OP = {
   FORGET: 2,
   GETATTR: 3,
@@ -38,7 +39,7 @@ class Scene {
   private readonly session: FuseSession;
   private readonly clock = new FakeClock();
   private readonly buffers = new FuseBuffers();
-  /** Name of a request -> answers that are due, and answers received. */
+  /** For each number of a request: how many answers are due, and how many were received. */
   private readonly due = new Map<bigint, number>();
   private readonly answered = new Map<bigint, number>();
 
@@ -91,7 +92,7 @@ class Scene {
         expectThat(Number(length) <= FUSE_DATA_MAX_BYTES, `a ${operation} of ${length} bytes was asked of the volume`);
   }
 
-  /** Passes bytes as one read of the descriptor. A buffer that the session does not keep is then reused. */
+  /** Passes bytes to the session like one read of the descriptor. If the session does not keep the buffer, it is reused afterwards. */
   private receive(bytes: Buffer): void {
     if (bytes.length >= HEADER_BYTES && !UNANSWERED.includes(bytes.readUInt32LE(4))) {
       const unique = bytes.readBigUInt64LE(8);

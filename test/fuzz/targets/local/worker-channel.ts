@@ -1,5 +1,6 @@
-// The output of a server process: messages to the listener, and lines of its log. Oracle: a message is refused as a frame is, or passes
-// again as it was taken; no message names a volume that the session never had; no line forges a field, another line or another process.
+// The output of a server process: messages to the listener, and lines of its log. Oracle: a message is refused like a wrong frame, or is
+// accepted again when it is encoded from the accepted value. No accepted message names a volume that the session never had. No line of the
+// log forges a field, another line or another process.
 
 import type { Log } from '@rsio/common/log/log';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -15,7 +16,7 @@ const ID = '0f'.repeat(16);
 const OWN = 'own';
 const VOLUMES = [OWN, 'of-another', '', 'v'.repeat(200), null];
 const LEVELS: readonly (keyof Log)[] = ['debug', 'info', 'warn', 'error'];
-/** Fields that only the listener may write. */
+/** Fields of a log line that only the listener may write. */
 const RESERVED = ['pid', 'time', 'node', 'level', 'msg', 'event', 'audit', 'by', 'method'];
 
 function message(random: SeededRandom): object {

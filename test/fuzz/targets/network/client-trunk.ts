@@ -1,6 +1,6 @@
 // A client's trunk over two paths, and a server that proves itself and then sends anything: correct answers, answers with changed headers,
-// any bytes, silence, resets, lost sessions. Oracle: no exception; each request is answered once, and its buffer is not touched afterwards;
-// no buffer is lent at the end.
+// any bytes, silence, resets, lost sessions. Oracle: no exception. Each request is answered once, and its buffer is not touched after the
+// answer. At the end, no buffer is lent.
 
 import { type LinkShape } from '@rsio/protocol/testing/memory-transport';
 import type { HeardFrame, ScriptedPath } from '@rsio/protocol/testing/scripted-server';
@@ -47,7 +47,7 @@ class Scene {
   readonly submitted: Submitted[] = [];
   answered = 0;
   private readonly answeredFrames = new Set<HeardFrame>();
-  /** The rest of an answer of which only a part was sent. */
+  /** The remaining bytes of an answer of which only a first part was sent; null: there is no such answer. */
   private rest: { readonly path: ScriptedPath; readonly bytes: Buffer } | null = null;
 
   constructor() {
@@ -127,7 +127,7 @@ class Scene {
     clock.advance(0);
   }
 
-  /** Ends the requests in flight, and expects that nothing is left. */
+  /** Ends the requests in flight. Expects that no buffer and no request is left. */
   finish(): void {
     const { trunkScene } = this;
     const { clock, network, pools } = trunkScene;
@@ -158,7 +158,7 @@ class Scene {
     buffer.fill(GUARD_BYTE);
   }
 
-  /** A request received on this path that was not answered by `answer`. */
+  /** Returns a request that was received on this path and that `answer` has not answered. */
   private pending(path: ScriptedPath, index: number): HeardFrame | undefined {
     const open = path.heard.filter((frame) => frameEntry(frame.header.op)?.isSlotted === true && !this.answeredFrames.has(frame));
     return open[index % Math.max(1, open.length)];
@@ -193,7 +193,7 @@ class Scene {
     }
   }
 
-  /** Sends the right header of an answer, changed by a mask, and any body. */
+  /** Sends an answer whose right header is changed by a mask, with any body. */
   private lie(path: ScriptedPath, bytes: Buffer): void {
     const frame = this.pending(path, bytes[0] ?? 0);
     if (frame === undefined) return;

@@ -1,6 +1,6 @@
-// The datagrams of discovery, and the server's answers to a series of them. Oracle: no exception; a signature is valid only if its mac,
-// computed a second time, is right; no asker gets more bytes than it sent, nor a forbidden answer; a decoded datagram that is encoded and
-// decoded again is the same.
+// The datagrams of discovery, and the server's answers to a series of them. Oracle: no exception. A signature counts as valid only if its
+// mac, computed a second time, is right. No asker gets more bytes than it sent, or a forbidden answer. A decoded datagram stays the same
+// when it is encoded and decoded again.
 
 import { isDeepStrictEqual } from 'node:util';
 import { DISCOVERY_REQUEST_BYTES, DISCOVERY_SOURCES_MAX, DATAGRAM_MAX_BYTES } from '@rsio/protocol/explorer/limits';
@@ -82,7 +82,7 @@ function run(input: Buffer): boolean {
     const key = hasKey ? KEY : null;
     const asked = judgeRead(bytes, key);
     judgeAnswer(responder.answerTo(bytes, `127.45.0.${arg & 15}`, nowMs), asked, bytes, key, isSignedOnly);
-    // For each of the 16 addresses: does it sign?
+    // A kept source is one of 16 addresses, with or without signed datagrams.
     expectThat(responder.sourcesKept <= Math.min(32, DISCOVERY_SOURCES_MAX), `${responder.sourcesKept} sources are remembered`);
   }
   const counted = Object.values(responder.counts).reduce((sum, count) => sum + count, 0);
@@ -113,7 +113,7 @@ function makeDatagram(random: SeededRandom, hasKey: boolean): Buffer {
 function make(random: SeededRandom): Buffer {
   const kind = random.pick([0, 1, 3]);
   const one = (): Step => step(kind, random.int(0, 255), makeDatagram(random, (kind & 1) !== 0));
-  // Seldom so many datagrams that the rate limits are reached.
+  // Now and then, there are so many datagrams that the rate limits are reached.
   const count = random.chance(0.02) ? 100 : random.int(1, 4);
   return mutatedScript(random, Array.from({ length: count }, one), one);
 }

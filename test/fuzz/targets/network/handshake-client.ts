@@ -1,5 +1,6 @@
 // The client's handshake on one connection, with any answers of a server. Oracle: the client accepts a WELCOME only if its mac, computed a
-// second time (proof-oracle.ts), matches the CHALLENGE that it received, and names the joined session; only RsErrors are thrown.
+// second time (proof-oracle.ts), matches the CHALLENGE that it received, and if the WELCOME names the joined session. Only RsErrors are
+// thrown.
 
 import { ClientHandshake } from '@rsio/protocol/auth/handshake-client';
 import { RsError } from '@rsio/common/lib/errors';
@@ -122,7 +123,7 @@ function refusal(random: SeededRandom, challenge: Buffer | null): Buffer {
   return frameBytes(OP.REFUSE, {}, 'message', encodeRefuse({ code, sentence, mac: random.chance(0.9) ? mac : random.bytes(32) }));
 }
 
-/** Expects the right mac in a refusal that the client accepts as the server's. */
+/** Expects that a refusal has the right mac if the client believes that the server has sent it. */
 function judgeRefusal(error: RsError, challenge: Buffer, frame: Buffer): void {
   if (error.context['proved'] !== true) return;
   const { code, mac } = decodeRefuse(frame, HEADER_BYTES, frame.length - HEADER_BYTES);

@@ -1,5 +1,5 @@
-// The server's handshake on one connection, with any content in the two frames of a client. Oracle: a proof is accepted exactly if the
-// macs, computed a second time (proof-oracle.ts), are right; wrong names and wrong keys get the same refusal; only E_PROTOCOL is thrown.
+// The server's handshake on one connection, with any content in the two frames of a client. Oracle: a proof is accepted if and only if the
+// macs, computed a second time (proof-oracle.ts), are right. Wrong names and wrong keys get the same refusal. Only E_PROTOCOL is thrown.
 
 import { HANDSHAKE_MESSAGE_MAX_BYTES } from '@rsio/protocol/auth/limits';
 import { HEADER_BYTES, INSTANCE_MAX } from '@rsio/protocol/wire/limits';
@@ -35,7 +35,7 @@ function identity(hasServerkey: boolean) {
   };
 }
 
-/** Argument of a PROOF: this node has already failed too many proofs. */
+/** Argument of a PROOF whose node has already failed too many proofs. */
 const LIMITED = 1;
 
 /** Uses the same nonces each time, so that valid proofs can be made in advance. */
@@ -110,7 +110,7 @@ function makeHello(random: SeededRandom): Buffer {
   return frameBytes(OP.HELLO, {}, 'message', random.chance(0.9) ? body : mutated(random, body, 2));
 }
 
-/** A proof for the server's expected CHALLENGE; its body may be damaged before the macs are computed. */
+/** Makes a proof for the CHALLENGE that the server will send. The body may be damaged before the macs are computed. */
 function makeProof(random: SeededRandom, hello: Buffer, hasServerkey: boolean): Buffer {
   const handshake = newHandshake(hasServerkey);
   const answer = orRefused(['E_PROTOCOL'], () => handshake.onHello(hello, lookup));

@@ -1,6 +1,6 @@
 // The handshake that agrees on TLS, at both ends: shares of every kind, offers that a middleman removes, START_TLS at any moment. Oracle:
-// TLS begins exactly if both have agreed, under the key that proof-oracle.ts computes a second time; a client that insists on TLS sends no
-// PROOF without it; only refusals are thrown.
+// TLS begins if and only if both ends have agreed, and with the key that proof-oracle.ts computes a second time. A client that requires TLS
+// sends no PROOF without TLS. Only refusals are thrown.
 
 import { ClientHandshake } from '@rsio/protocol/auth/handshake-client';
 import { ServerHandshake } from '@rsio/protocol/auth/handshake-server';
@@ -48,7 +48,7 @@ function shareOf(random: SeededRandom): Buffer | undefined {
   return random.pick([undefined, ...BAD_SHARES, random.bytes(SHARE_BYTES)]);
 }
 
-/** The share of a message, if the target knows its private key. */
+/** Whether the share belongs to the private key of the target, so that the target can compute the secret. */
 function isOurs(share: Uint8Array | undefined): boolean {
   return share !== undefined && SHARE.equals(share);
 }

@@ -1,5 +1,5 @@
-// The codecs of message bodies and their guards. Oracle: a decoded message is printable and bounded, and encodes to bytes of the same
-// meaning; any other input is refused with E_PROTOCOL, in a sentence that repeats no received byte.
+// The codecs of message bodies and their guards. Oracle: a decoded message is printable and bounded, and stays the same when it is encoded
+// and decoded again. Any other input is refused with E_PROTOCOL, in a sentence that contains no received byte.
 
 import { ADMIN_PARAMS_MAX_BYTES, EXTENTS_PER_ANSWER_MAX, MESSAGE_MAX_BYTES, SENTENCE_MAX_CHARS } from '@rsio/protocol/wire/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -31,7 +31,7 @@ function judge(value: unknown, field: string): void {
 
 function run(input: Buffer): boolean {
   const kind = MESSAGE_KINDS[(input[0] ?? 0) % MESSAGE_KINDS.length]!;
-  // Surrounds the input with other bytes, as in a receive buffer, and overwrites it afterwards.
+  // The input lies between other bytes, as in a receive buffer, and is overwritten after it was decoded.
   const around = Buffer.concat([Buffer.alloc(3, 0x81), input.subarray(1, 1 + MESSAGE_MAX_BYTES), Buffer.alloc(3, 0x81)]);
   const message = orRefused(['E_PROTOCOL'], () => kind.decode(around, 3, around.length - 6));
   if (message === null) return false;
@@ -47,7 +47,7 @@ function run(input: Buffer): boolean {
   return true;
 }
 
-/** MessagePack that is no message: deep, long, unusual types. */
+/** Makes MessagePack that is no message: deeply nested, long, or with unusual types. */
 function strange(random: SeededRandom): Buffer {
   const heads = [0x81, 0x91, 0xdd, 0xdf, 0xc7, 0xd4, 0xc1, 0xcb, 0xcf, 0xd3, 0xdb, 0xc6, 0xa1, 0xc0];
   const parts = Array.from({ length: random.int(1, 30) }, () => Buffer.from([random.pick(heads), random.int(0, 255)]));

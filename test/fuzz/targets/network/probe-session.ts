@@ -1,5 +1,5 @@
-// The server's end of a probe connection, and a proven client that sends anything. Oracle: no exception; the server sends only frames; READ
-// data is zeros, no more than requested; at the end of the connection, no buffer is lent and no timer runs.
+// The server's end of a probe connection, and a proven client that sends anything. Oracle: no exception. The server sends only valid
+// frames. The data of READs is zeros, and not more than requested. After the end of the connection, no buffer is lent and no timer runs.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { PROBE_TIME_MAX_MS } from '@rsio/protocol/explorer/limits';
@@ -23,7 +23,7 @@ const KINDS = 4;
 const TIMES_MS = [1, 2, 10, 1000, PROBE_TIME_MAX_MS];
 const EMPTY = Buffer.alloc(0);
 
-/** A clock whose event-loop turns take a millisecond, so that turns that ask for another turn end. */
+/** A clock on which each event-loop turn takes at least a millisecond, so that a turn that asks for another turn does not run forever. */
 class TurnClock extends FakeClock {
   override after(delayMs: number, fire: () => void): ReturnType<FakeClock['after']> {
     return super.after(Math.max(1, delayMs), fire);
@@ -100,7 +100,7 @@ function make(random: SeededRandom): Buffer {
   const digest = random.chance(0.3);
   const one = (): Step => {
     if (random.chance(0.3)) return step(random.pick([KIND.TIME, KIND.TIME, KIND.TIME, KIND.STAND, KIND.CLOSE]), random.int(0, 9));
-    // Sometimes more READs of the largest size than may be unanswered.
+    // A READ of the largest size. Now and then, more of these are sent than may be unanswered.
     const large = (): Buffer => frameBytes(OP.READ, { slot: random.int(0, 15), count: SEGMENT_BYTES / SECTOR_BYTES }, 'io', EMPTY, digest);
     const isStorm = random.chance(0.04);
     const frames = Array.from({ length: isStorm ? 24 : random.int(1, 8) }, () => (isStorm ? large() : frame(random, digest)));

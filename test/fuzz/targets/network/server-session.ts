@@ -1,7 +1,7 @@
 // A session of the server with its paths, over connections in memory, with a proven client that sends anything, storage that answers at any
-// time, and a listener that grants and revokes. Oracle: no exception, no I/O outside of open handles, memory and requests within their
-// bounds, only frames are sent, no WELCOME in clear where TLS was agreed; and at the end of the session, no buffer is lent, no handle is
-// open and no request waits.
+// time, and a listener that grants and revokes. Oracle: no exception and no I/O outside of open handles. Memory and requests stay within
+// their bounds. Only valid frames are sent, and no WELCOME in clear if TLS was agreed. After the end of the session, no buffer is lent, no
+// handle is open and no request waits.
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
@@ -46,7 +46,7 @@ class Scene {
   readonly paths: { readonly link: MemoryLink; readonly client: HostileEnd; readonly isEncrypted: boolean }[] = [];
   readonly session: Session;
   private generation = 1;
-  /** Epoch of all volumes. */
+  /** The epoch of the last grant. All volumes share it. */
   private epoch = 1;
   private revoking = 0;
   private hasEnded = false;
@@ -76,7 +76,7 @@ class Scene {
     });
   }
 
-  /** `isEncrypted`: the handshake has agreed on TLS, whose key the client of this target never uses. */
+  /** Adds a path. `isEncrypted`: whether the handshake has agreed on TLS; the client of this target then never begins TLS. */
   addPath(digest: boolean, dead: readonly number[], isEncrypted = false): void {
     if (this.paths.length === PATHS_MAX) return;
     const shape: LinkShape = { takeMs: () => 0, travelMs: () => 0, cut: (length) => this.cuts.int(1, length), restMs: () => 0 };
@@ -132,7 +132,7 @@ class Scene {
     this.judge();
   }
 
-  /** Ends everything that the script left open, and expects that nothing is left. */
+  /** Ends everything that the script has left open. Expects that no buffer, handle or request is left. */
   async finish(): Promise<void> {
     for (const { link } of this.paths) link.stand('back', false);
     this.end('The run is over');

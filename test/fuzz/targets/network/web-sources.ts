@@ -1,6 +1,6 @@
-// Answers of a hostile rsweb, beside those of this machine and of a good source: parsed, cut to their shape, merged, and shown on every
-// page. Oracle: no exception; ids stay unique; the statements of this machine's daemons stay unchanged; those of the good source stay under
-// its name or as disputed; commands appear only at objects of their own source.
+// The answers of a hostile rsweb are parsed, cut to the declared shape, merged with those of this machine and of a good source, and shown
+// on every page. Oracle: no exception. Ids stay unique. Statements of the daemons of this machine stay unchanged; statements of the good
+// source stay under its name or are marked as disputed. Commands appear only at objects of their own source.
 
 import { isDeepStrictEqual } from 'node:util';
 import { programVersion } from '@rsio/common/lib/version';
@@ -27,7 +27,7 @@ const LISTS: readonly ListName[] = ['machines', 'servers', 'clients', 'paths', '
 const NOW_MS = 1_700_000_000_000;
 const whole = samplePicture();
 
-/** A small picture of one server of the sample. `prefix`: prefix of the ids of its findings and events. */
+/** Makes a small picture with one server of the sample. `prefix`: prefix of the ids of findings and events. */
 function pictureOf(at: number, prefix: string): Picture {
   const name = whole.servers[at]?.name ?? '';
   const volumes = whole.volumes.filter(({ server }) => server === name).slice(0, 3);
@@ -141,7 +141,7 @@ function show(picture: Picture): void {
   for (const page of pages) expectThat(page !== null && !/NaN|Infinity|undefined|Invalid/.test(page.text), 'a page shows what is no value');
 }
 
-/** Names that other sources use. */
+/** Returns names that other sources use. */
 function names(): string[] {
   const texts = new Set<string>();
   for (const picture of [OWN, pictureOf(1, 'good'), BAD]) collect(picture, texts);
@@ -161,10 +161,10 @@ const IDS = [OWN, pictureOf(1, 'good')]
 const NUMBERS = [0, 0, 0.5, 1, 1, 1];
 const FAR_NUMBERS = [-1, 65_535, 65_536, 2 ** 53, 2 ** 64, 8.64e15, 253_402_300_799_000, 253_402_300_799_001, 1e300, -1e300];
 const ODD_TEXTS = ['', 'a b', '__proto__', '../x', 'x'.repeat(5_000), '<b>', 'x (told by source venus)'];
-/** Fields that accept only certain words. */
+/** Fields that may have only certain words as values. */
 const WORDS = new Set(['state', 'severity', 'tx', 'rx', 'role', 'program']);
 
-/** A copy with another value at one place, mostly a valid one. */
+/** Returns a copy with another value at one place. The value is mostly valid. */
 function changed(value: unknown, random: SeededRandom): unknown {
   if (Array.isArray(value)) {
     const list: unknown[] = [...(value as unknown[])];

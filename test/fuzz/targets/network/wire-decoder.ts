@@ -1,5 +1,5 @@
-// The stream decoder of the wire. Oracle: the decoded frames, encoded again by hand, equal the input byte for byte; wherever the stream is
-// cut, the decoder returns the same frames and ends the stream for the same reason. Memory is allocated only for checked lengths.
+// The stream decoder of the wire. Oracle: the decoded frames, encoded again by hand, are equal to the input, byte for byte. Wherever the
+// stream is cut, the decoder returns the same frames and ends the stream for the same reason. It allocates memory only for checked lengths.
 
 import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
 import { HANDSHAKE_MESSAGE_MAX_BYTES } from '@rsio/protocol/auth/limits';
@@ -17,11 +17,11 @@ import { mutated, reordered } from '../../makers/mutator.ts';
 const PREFIX_BYTES = 3;
 const OPTION = { DIGEST: 1, HANDSHAKE: 2, OWN_BUFFER: 4, DISCARD: 8 } as const;
 const BYTE_BY_BYTE_MAX_BYTES = 800;
-/** Buffer for received bodies, from its second byte on; its first and last byte must stay unchanged. */
+/** Buffer for received bodies. A body begins at the second byte; the first and the last byte must stay unchanged. */
 const OWN_BUFFER = Buffer.alloc(BODY_MAX_BYTES + 2, 0xaa);
 
 interface Decoded {
-  /** Header and body, encoded again. */
+  /** The decoded frames: for each frame, header and body encoded again. */
   readonly frames: Buffer[];
   reason: string | null;
   readonly isBetweenFrames: boolean;

@@ -1,5 +1,5 @@
-// A piece that is copied (M12) from storage whose write-back fails at times: the source then shows older content until a flush notices
-// (V1). Invariant: the target of a piece that counts as copied has the last writes of users.
+// Copies a piece of a replica (M12) from storage whose write-back fails at times. The source may then return older content until a flush
+// notices the failure (V1). Invariant: if a piece counts as copied, the target has the last writes of users.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -14,7 +14,7 @@ import { SimCache } from '../../storage/sim-cache.ts';
 const [SOURCES, SECTORS, ROUNDS] = [2, 4, 4];
 const LENGTH_BYTES = SECTORS * SECTOR_BYTES;
 
-/** Returns the fault in the world of this seed; null: none. */
+/** Runs the world of this seed. Returns the fault that it found; null: no fault. */
 export function copiedSourceWorld(seed: number): string | null {
   const random = new SeededRandom(seed);
   const disks = Array.from({ length: SOURCES }, () => new SimCache(SECTORS, random));

@@ -1,7 +1,7 @@
 // Small worlds for the zoo: the decider of memberships, the data path, the copier and the intent map of a mirror, each alone with replicas
-// and users in memory; a session with late copies; a trunk whose READs are abandoned; the syncs of a volume. A mutant names one of them if
-// the simulator finds it late or not at all. A seed and the options of the mutant determine a world. Invariant: all worlds run production
-// code, so that a mutant breaks them like the simulator.
+// and users in memory; a session with late copies; a trunk whose READs are abandoned; the syncs of a volume. A mutant names one of these
+// explorers if the simulator finds the mutant late or not at all. Seed and options determine a world. Invariant: all worlds run production
+// code, so that a mutant has the same effect as in the simulator.
 
 import { beyondLife } from '@rsio/protocol/testing/mirror-beyond-lives';
 import { live } from '@rsio/protocol/testing/mirror-copy-lives';
@@ -16,11 +16,12 @@ import { lostPageWorld } from './lost-page-worlds.ts';
 import { syncWorld } from './sync-worlds.ts';
 import { ANY, type WalkOptions, World } from '../../../mirrors/world.ts';
 
-/** `walks`: test/mirrors. `data`: the data path. `copies`: the copier. `repairs`: comparisons with repairs. `beyond`: a
- * replica that is larger. `maps`: the intent map of a replica. `limits`: seeds with limits.
- * `moments`: the data path with snapshots. `rereads`: a session and late copies of READs. `given-up`: a trunk whose READs are
- * abandoned while they are answered. `syncs`: the syncs that a server makes on its own.
- * `copied-sources`: a piece that is copied from storage that loses content. */
+/**
+ * `walks`: the walks of test/mirrors. `data`: the data path. `copies`: the copier. `repairs`: comparisons with repairs. `beyond`: a replica
+ * whose volume is larger than the mirror. `maps`: the intent map of a replica. `limits`: seeds with limits. `moments`: the data path with
+ * snapshots. `rereads`: a session and late copies of READs. `given-up`: a trunk whose READs are abandoned while they are answered. `syncs`:
+ * the syncs that a server makes on its own. `copied-sources`: a piece that is copied from storage that loses content.
+ */
 export type Explorer =
   | 'walks'
   | 'data'
@@ -39,7 +40,7 @@ export type Explorer =
 /** A mutant that passes this many worlds has survived. A world of an explorer takes milliseconds. */
 export const EXPLORED_MAX = 3000;
 
-/** Returns the fault in the world of this seed; null: none. */
+/** Runs the world of this seed. Returns the fault that it found; null: no fault. */
 export async function explore(explorer: Explorer, options: Partial<WalkOptions>, seed: number): Promise<string | null> {
   try {
     if (explorer === 'walks') return new World(seed, { ...ANY, ...options }).walk();

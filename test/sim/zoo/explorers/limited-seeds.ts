@@ -1,18 +1,18 @@
 // Ordinary seeds of the simulator in which each session has a limit on each of its volumes, and opening a volume sometimes pauses it for a
-// while. Faults, users and the oracle are those of the simulator. Invariant: nothing is drawn for the limits, so that a seed stays the
-// same.
+// while. Faults, users and the oracle are those of the simulator. Invariant: the limits need no random draws, so that the rest of a seed
+// stays the same.
 
 import { SessionThrottles } from '@rsio/rssrv/volumes/throttle/session-throttles';
 import type { ThrottledHandle } from '@rsio/rssrv/volumes/throttle/volume-throttle';
 import { override } from '../../base/override.ts';
 import { runSeed } from '../../runner/run-seed.ts';
 
-/** Limit that often makes users of the simulator wait. */
+/** The limit of each volume in I/Os per second. It is so low that users often wait. */
 const IOPS = 40;
 const BURST_MS = 20;
 const PAUSE_MS = 1_500;
 
-/** Returns the fault in the seed with limits; null: none. */
+/** Runs the seed with limits. Returns the fault that it found; null: no fault. */
 export async function limitedSeed(seed: number): Promise<string | null> {
   const undo = limitSessions();
   try {

@@ -10,7 +10,7 @@ import { SimCache } from '../../storage/sim-cache.ts';
 
 const [STEPS, SECTORS] = [60, 8];
 
-/** Returns the fault in the world of this seed; null: none. */
+/** Runs the world of this seed. Returns the fault that it found; null: no fault. */
 export function lostPageWorld(seed: number): string | null {
   const random = new SeededRandom(seed);
   const cache = new SimCache(SECTORS, random);
@@ -31,7 +31,7 @@ export function lostPageWorld(seed: number): string | null {
     );
   };
   let gate = newGate();
-  /** By sector: its content when a flush failed; null: it was written since then, or no flush has failed. */
+  /** For each sector: its content when a flush failed; null: no flush has failed since the sector was last written. */
   let shown: (Buffer | null)[] = Array.from({ length: SECTORS }, () => null);
   const content = (sector: number): Buffer => cache.content.subarray(sector * SECTOR_BYTES, (sector + 1) * SECTOR_BYTES);
   for (let step = 1; step <= STEPS; step++) {
@@ -45,7 +45,7 @@ export function lostPageWorld(seed: number): string | null {
       gate.flush((status) => {
         if (status === STATUS.OK) return;
         shown = shown.map((_, at) => Buffer.from(content(at)));
-        // The listener revokes the handle, and the next one has a gate of its own.
+        // After a failed flush, the listener revokes the handle. The next handle has its own gate.
         gate = newGate();
       });
     }

@@ -11,10 +11,10 @@ import { setSeqModulus } from '../../base/small-numbers.ts';
 const MODULUS = 2;
 const MOVES = 60;
 const PATHS = 3;
-/** Largest version of the volume's content; a version is a byte. */
+/** Largest version of the volume's content. Every byte of the volume has the version as its value. */
 const VERSIONS_MAX = 200;
 
-/** Returns the fault in the world of this seed; null: none. */
+/** Runs the world of this seed. Returns the fault that it found; null: no fault. */
 export async function rereadWorld(seed: number): Promise<string | null> {
   setSeqModulus(MODULUS);
   try {

@@ -1,6 +1,6 @@
-// The production code of the syncs that a server makes on its own (V1), over a storage with a simulated page cache: processes open the
-// volume, write, are killed and are followed by others. Invariant: if a process has had the volume open for writes for long enough, all
-// earlier writes are synced.
+// The production code of the syncs that a server makes on its own (V1), over a storage with a simulated page cache. Processes open the
+// volume and write; now and then a process is killed and another one follows. Invariant: once a process has had the volume open for writes
+// for SYNCED_MS, all earlier writes are synced.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { SELF_SYNC_MS } from '@rsio/protocol/link/limits';
@@ -11,16 +11,16 @@ import { VolumeSyncs } from '@rsio/rssrv/session/volume-syncs';
 
 const TICK_MS = 500;
 const TICKS = 200;
-/** Time within which writes are synced: a sync begins at most one tick after it is due, and takes another tick. */
+/** Writes must be synced within this time. A sync begins at most one tick after it is due, and takes another tick. */
 const SYNCED_MS = SELF_SYNC_MS + 3 * TICK_MS;
 const [KILLS, WRITES] = [0.02, 0.05];
 
-/** Returns the fault in the world of this seed; null: none. */
+/** Runs the world of this seed. Returns the fault that it found; null: no fault. */
 export function syncWorld(seed: number): string | null {
   const random = new SeededRandom(seed);
   let nowMs = 0;
   let openedMs = 0;
-  /** Time of the first write that is only in the page cache; null: none. */
+  /** Time of the oldest write that is only in the page cache; null: all writes are synced. */
   let dirtyMs: number | null = null;
   const flush = (done: (status: number) => void): void => {
     dirtyMs = null;
@@ -41,7 +41,7 @@ export function syncWorld(seed: number): string | null {
   for (let tick = 0; tick < TICKS; tick++) {
     if (random.chance(WRITES)) {
       dirtyMs ??= nowMs;
-      // A killed process may have written without an answer.
+      // A process may be killed after its write and before the answer.
       if (random.chance(0.3)) ({ syncs, open } = process());
       else syncs.ended(open, OP.WRITE, false, STATUS.OK);
     }

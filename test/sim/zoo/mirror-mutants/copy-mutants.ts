@@ -234,7 +234,7 @@ const REPAIRING: readonly Mutant[] = [
   },
 ];
 
-/** Mutants for the simulator, because the explorer of the copier has neither unreachable replicas nor failing storage. */
+/** Mutants that only the simulator can find, because the explorer of the copier has neither unreachable replicas nor failing storage. */
 const SIMULATED: readonly Mutant[] = [
   {
     name: 'source-unflushed',

@@ -1,5 +1,5 @@
-// Mutants of the decider of a mirror's membership: the planted faults of its explorer, in the table of rules that production code uses.
-// test/mirrors/planted.ts has the faults.
+// Mutants of the decider, which decides the members of a mirror. They plant the faults of test/mirrors in the table of rules that
+// production code uses. test/mirrors/planted.ts has the faults.
 
 import { RULES } from '@rsio/protocol/mirror/membership/rules';
 import { PLANTED } from '../../../mirrors/planted.ts';

@@ -1,5 +1,5 @@
-// Mutants of the holder's memory about absent replicas (rule M12): each leaves a block that the replica lacks out of a copy. The zoo runs
-// them. The explorer has regions with and without their own times, because it gives mirrors little memory.
+// Mutants of the holder's memory about absent replicas (rule M12): each mutant makes a copy leave out a block that the replica lacks. The
+// zoo runs them. The explorer gives mirrors little memory, so that some regions have a time of their own and others do not.
 
 import { ResyncPlan } from '@rsio/protocol/mirror/copy/resync-plan';
 import { type Blocks, BlockSet } from '@rsio/protocol/mirror/lacks/block-set';

@@ -1,5 +1,5 @@
-// Mutants of snapshots of a mirror (rule M22): requests in flight at the moment, and the replicas that have the snapshot.
-// The zoo runs them.
+// Mutants of snapshots of a mirror (rule M22): which requests may be in flight at the moment, and which replicas get the snapshot. The zoo
+// runs them.
 
 import { DataPath } from '@rsio/protocol/mirror/io/data-path';
 import type { MirrorIo } from '@rsio/protocol/mirror/io/mirror-io';
@@ -13,7 +13,7 @@ interface QuietInner {
 
 type Lock = [begin: number, end: number, granted: () => void];
 
-/** The replicas that `isMeant` accepts and that have a tenure; `isMeant` lacks one condition of the production code. */
+/** Returns the tenures of the replicas that `isMeant` accepts. `isMeant` omits one condition of the production code. */
 function tenures({ io }: QuietInner, isMeant: (counts: boolean, reads: boolean) => boolean): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
   for (const { identity, counts, reads } of io.view?.replicas ?? [])

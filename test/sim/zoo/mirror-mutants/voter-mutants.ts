@@ -20,7 +20,7 @@ interface VotersInner {
 
 type Execute = [Entry, VotingClient, VoteRequest];
 
-/** Lets a VOTE of this kind meet a record with another promise. */
+/** Before a voter executes a VOTE of this kind, sets the promise in its record to the result of `promiseOf`. */
 function promising(vote: VoteRequest['vote'], promiseOf: (record: VoterRecord, term: Term) => Term | null): () => void {
   return override<Voters, Execute, Promise<VoteAnswer>>(Voters, 'execute', (original) => (self, entry, client, request) => {
     if (entry.record !== null && request.vote === vote && 'number' in request) {
@@ -38,7 +38,7 @@ const VOTERS: readonly Mutant[] = [
     also: ['M1', 'M18'],
     breaks: 'A voter that has lost its record keeps its id',
     apply: () => {
-      /** Records by folder and mirror. */
+      /** The last record that each voter had for each mirror; the key has the folder of the voter and the mirror. */
       const lost = new Map<string, VoterRecord>();
       return override<VotersInner, [VotingClient, VoteRequest, () => boolean], Promise<VoteReply>>(
         Voters,

@@ -1,6 +1,7 @@
 // Mutants of rules H1 to H4: which client holds a volume, which requests must end before the next grant, and the behaviour of a client that
-// has lost a volume. They break the production Holders, the revoking of sessions and the client's attachments. If production decides by
-// processes and files only, they break the simulator's listener, and say so. The zoo runs them.
+// has lost a volume. They break the production Holders, the revoking of sessions and the client's attachments. Where production code
+// decides by processes and files that the simulator lacks, a mutant breaks the simulator's listener instead, and says so. The zoo runs
+// them.
 
 import { Attachment } from '@rsio/protocol/client/attachment';
 import { Opener } from '@rsio/protocol/client/opener';
@@ -44,7 +45,7 @@ interface OpenerInner {
 
 const FOR_EVER = Number.MAX_SAFE_INTEGER;
 
-/** Passes OPENs to the holders as changed by `change`. */
+/** Changes each OPEN with `change` before the holders get it. */
 function otherRequest(change: (request: OpenRequest) => OpenRequest): () => void {
   return override<Holds, GrantArguments, Promise<Grant>>(
     Holds,
@@ -53,7 +54,7 @@ function otherRequest(change: (request: OpenRequest) => OpenRequest): () => void
   );
 }
 
-/** Gives steps 1 and 2 of a take-over other ports. */
+/** Changes the ports of steps 1 and 2 of a take-over with `change`. */
 function otherSteps(change: (ports: GrantPorts) => Partial<GrantPorts>): () => void {
   return override<Holds, EndOthers, Promise<string | null>>(
     Holds,

@@ -14,18 +14,18 @@ export interface Mutant {
   readonly name: string;
   /** Rule of docs/PROTOCOL.md that the mutant breaks. */
   readonly rule: string;
-  /** Further rules that it breaks. */
+  /** Further rules that the mutant breaks. */
   readonly also?: readonly string[];
   readonly breaks: string;
-  /** Only worlds with pools on simulated file systems can find it. */
+  /** Only worlds with pools on simulated file systems can find the mutant. */
   readonly needsStores?: true;
-  /** Only such worlds with clients that read snapshots can find it. */
+  /** Only worlds with pools on simulated file systems and clients that read snapshots can find the mutant. */
   readonly needsReaders?: true;
-  /** Only such worlds with volumes over several pools can find it. */
+  /** Only worlds with volumes over several pools on simulated file systems can find the mutant. */
   readonly needsSpread?: true;
-  /** Only worlds with mirrors can find it. */
+  /** Only worlds with mirrors can find the mutant. */
   readonly needsMirrors?: true;
-  /** Explorer whose worlds are hunted in place of those of the simulator. */
+  /** The mutant is hunted in the worlds of this explorer instead of in seeds of the simulator. */
   readonly explorer?: Explorer;
   /** Options of the explorer `walks`. */
   readonly walk?: Partial<WalkOptions>;
@@ -51,7 +51,10 @@ export interface DispatcherInner {
   fenced: PrivateAs<Dispatcher['fenced'], (path: number) => void>;
 }
 
-/** A member that a mutant uses as `Type`. `Member` is the class's own, so that a mutant of a renamed member does not compile. */
+/**
+ * Gives a private member the type `Type`, for a mutant. `Member` is the type of the member in the class, so that a mutant of a renamed
+ * member does not compile.
+ */
 export type PrivateAs<Member, Type> = [Member] extends [never] ? never : Type;
 
 /** Returns a function that undoes several overrides, the last one first. */
@@ -61,7 +64,7 @@ export function all(...undos: (() => void)[]): () => void {
   };
 }
 
-/** Makes the client accept an answer that this path does not owe: part of mutants whose damage rule S3 would limit. */
+/** Makes the client accept an answer on a path that does not owe it. It is a part of mutants whose damage rule S3 would limit. */
 export function lettingStrayAnswersPass(): () => void {
   return override<DispatcherInner, [Path, Header], Request | null>(
     Dispatcher,

@@ -1,5 +1,5 @@
 // Mutants of rules R1 and R2: the requests that a client sends again after the storage has started a new incarnation, and their order. If
-// assertions of the log would limit the damage, the mutant also breaks these, and says so. The zoo runs them.
+// assertions of the replay log would limit the damage, the mutant also breaks the assertions, and says so. The zoo runs them.
 
 import { Attachment } from '@rsio/protocol/client/attachment';
 import { changesContent } from '@rsio/protocol/client/requests/overlap';
@@ -50,7 +50,10 @@ const isRead = ({ op }: Request): boolean => op === OP.READ;
 const isFlush = ({ op }: Request): boolean => op === OP.FLUSH;
 const isChange = ({ op }: Request): boolean => changesContent(op);
 
-/** Sends the first waiting request of this kind now; false: there is none, or it is another phase. */
+/**
+ * Sends the first waiting request for which `may` returns true. Returns false if no request was sent, because none waits or the phase is
+ * another one.
+ */
 function isEarly(self: AttachmentInner, phase: string, may: (request: Request) => boolean): boolean {
   if (self.phase !== phase) return false;
   const at = self.sendable.findIndex((request, index) => index >= self.sendableHead && may(request));
@@ -60,7 +63,7 @@ function isEarly(self: AttachmentInner, phase: string, may: (request: Request) =
   return true;
 }
 
-/** Lets new requests of this kind leave first in this phase. */
+/** In this phase, sends new requests for which `may` returns true before all others. */
 function early(phase: string, may: (request: Request) => boolean): () => void {
   return all(
     overrideGetter<AttachmentInner, boolean>(Attachment, 'hasSendable', (self, original) => isEarly(self, phase, may) || original(self)),
@@ -74,7 +77,7 @@ function early(phase: string, may: (request: Request) => boolean): () => void {
       self.phase = 'ready';
       const request = original(self);
       self.phase = phase;
-      // Counts its answer as that of a request that was sent again.
+      // Counts the request as one that was sent again, because its answer reduces the number of requests that were sent again.
       if (phase === 'resending' && request !== null && isChange(request)) self.resendsInFlight++;
       return request;
     }),

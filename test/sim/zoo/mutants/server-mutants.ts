@@ -1,5 +1,5 @@
-// Mutants of the server's end: slot table, answers, FENCED, execution, buffers, flushes. The zoo runs them. If the other end would limit
-// the damage, the mutant also breaks that guard, and says so.
+// Mutants of the server's end: slot table, answers, FENCED, execution, buffers, flushes. The zoo runs them. If a check of the client would
+// limit the damage, the mutant also breaks the check, and says so.
 
 import { SlotTable } from '@rsio/protocol/link/slot-table';
 import { Decoder } from '@rsio/protocol/wire/decoder';
@@ -45,7 +45,7 @@ function owedOf({ owedFirst, owedMore }: Entry): number[] {
   return [owedFirst, ...owedMore].filter((number) => number >= 0);
 }
 
-/** When a path ends, sends the answers that it is owed on another path. */
+/** When a path ends, sends the answers that are owed on this path over another path. */
 function strayAnswers(): () => void {
   return override<SessionInner, [ServerPath, string], void>(Session, 'pathClosed', (original) => (self, path, reason) => {
     const other = [...self.paths.keys()].find((number) => number !== path.number);
@@ -277,7 +277,7 @@ interface DecoderInner {
   isGiven?: boolean;
 }
 
-/** Delivers a frame when its body begins to arrive, and not again when it is complete. */
+/** Delivers a frame already when its body begins to arrive, and not again when the body is complete. */
 function partBody(): () => void {
   return all(
     override<DecoderInner, [number], number>(Decoder, 'beginBody', (original) => (self, bodyAt) => {

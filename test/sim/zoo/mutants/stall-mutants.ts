@@ -1,5 +1,5 @@
-// Mutants of rules E1 and E2: when waiting I/O fails, and how it is kept from overwriting newer data afterwards.
-// The zoo runs them.
+// Mutants of rules E1 and E2: when waiting I/O fails, and what prevents failed writes from overwriting newer data afterwards. The zoo runs
+// them.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { Attachment } from '@rsio/protocol/client/attachment';
@@ -20,12 +20,12 @@ interface TrunkInner {
 interface VolumeInner {
   readonly clock: PrivateAs<Volume['clock'], Clock>;
   readonly target: PrivateAs<Volume['target'], VolumeTarget>;
-  /** Undefined until the constructor has ended. */
+  /** This member is undefined until the constructor of Volume has ended. */
   readonly stall?: PrivateAs<Volume['stall'], StallWatch>;
   abandon: PrivateAs<Volume['abandon'], () => void>;
 }
 
-/** A copy of the request with its own buffer and without a caller. */
+/** Returns a copy of the request that has its own buffer and that no caller waits for. */
 function copyOf(request: Request): Request {
   const own = { buffer: Buffer.from(request.buffer), events: { requestDone: () => undefined }, slot: -1, rangeEnd: 0 };
   return Object.assign(new Request(), request, own satisfies Partial<Request>);

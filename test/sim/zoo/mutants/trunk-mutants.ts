@@ -1,5 +1,5 @@
-// Mutants of a measured trunk: requests on a path that falls silent, copies that are sent earlier (hedges, probes), and paths without
-// requests. The zoo runs them.
+// Mutants of a trunk that measures its paths. They concern requests on a path that falls silent, early copies (hedges and probes), and
+// paths without requests. The zoo runs them.
 
 import type { LivenessTimes } from '@rsio/protocol/client/paths/path-verdict';
 import { Dispatcher } from '@rsio/protocol/client/dispatcher';
@@ -17,7 +17,7 @@ interface LivenessInner {
   readonly events: PrivateAs<Liveness['events'], { distrust(path: Path, reason: string): void }>;
 }
 
-/** Treats any frame with a slot's op and seq as its answer. */
+/** Treats each frame with the op and seq of a slot as the answer of the slot, even on a path that owes none. */
 function takingUnowedAnswers(): () => void {
   return override<DispatcherInner, [Path, Header], Request | null>(Dispatcher, 'expected', (original) => (self, path, header) => {
     const { slots } = self;

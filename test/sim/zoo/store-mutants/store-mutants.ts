@@ -1,5 +1,5 @@
 // Mutants of snapshots on file systems (P2), of the differences between them (N5), and of moves between pools (C5). They break the
-// production code that changes the files, and file system operations that it needs. The zoo runs them.
+// production code that changes the files, and the file system operations that this code needs. The zoo runs them.
 
 import { link, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { replaceFile } from '@rsio/common/files/durable-write';
@@ -167,7 +167,7 @@ const DIFFERENCES: readonly Mutant[] = [
   },
 ];
 
-/** Skips the sync of copies of moves while `isSo` returns true. */
+/** While `isSo` returns true, moves do not sync their copies. */
 function unsyncedCopies(isSo: () => boolean): () => void {
   return override<SimHandle, [], Promise<void>>(SimHandle, 'sync', (original) => (self) => {
     return isSo() && self.place.path.includes('moving') && self.node.data !== null ? Promise.resolve() : original(self);
@@ -175,7 +175,7 @@ function unsyncedCopies(isSo: () => boolean): () => void {
 }
 
 function unsyncedRounds(): () => void {
-  // A round whose listener is killed never ends, and the next round takes its place.
+  // The round of the move that runs now. If its listener is killed, a round never ends, and the next round replaces it here.
   let running: object | null = null;
   return all(
     override<object, never[], Promise<unknown>>(MoveRounds, 'copy', (original) => async (self, ...given) => {

@@ -1,5 +1,5 @@
-// Counts of request durations in steps of about 3 %, so that a million requests need no memory and quantiles are cheap. The caller keeps
-// the slowest request, which must be exact.
+// Counts request durations in steps of about 3 %. A million requests therefore need no more memory than one, and quantiles are cheap. The
+// caller keeps the slowest request, which must be exact.
 
 const STEPS_PER_DOUBLING = 32;
 /** Number of doublings, from a microsecond to some minutes. */

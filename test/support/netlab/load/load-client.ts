@@ -1,5 +1,5 @@
-// The netlab's side of a load process: starts it, gives it one order at a time, ends it. The process (load-process.ts) measures. Invariant:
-// every order is answered or fails within its deadline.
+// Controls a load process (load-process.ts) for a netlab: starts it, gives it one order at a time, and ends it. The process itself
+// measures. Invariant: every order is answered or fails within its deadline.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
@@ -10,7 +10,7 @@ import type { NbdPlace } from './nbd-stream.ts';
 
 const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 const PROGRAM = fileURLToPath(new URL('./load-process.ts', import.meta.url));
-/** Also covers answers that a fault holds back until its path is dead. */
+/** Longest time for an order. It also covers answers that a fault holds back until their path is dead. */
 const ORDER_MS = 60_000;
 
 export class LoadClient {
@@ -18,7 +18,7 @@ export class LoadClient {
   private failure: Error | null = null;
   private waiting: { resolve(report: LoadReport | null): void; reject(error: Error): void } | null = null;
 
-  /** `command`: prefix that runs the process, such as `ip netns exec NAME`. */
+  /** `command`: prefix of the command line of the process, such as `ip netns exec NAME`. */
   constructor(command: readonly string[] = []) {
     const [program, ...args] = [...command, process.execPath, '--conditions=@rsio/source', '--import', TSX, PROGRAM];
     this.child = spawn(program, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
@@ -39,7 +39,7 @@ export class LoadClient {
     await this.order({ type: 'begin', shape });
   }
 
-  /** The I/O since the last call. */
+  /** Returns the figures of the I/O since the last call. */
   async take(): Promise<LoadReport> {
     return reportOf(await this.order({ type: 'take' }));
   }

@@ -1,5 +1,5 @@
-// A load in a separate process, so that the netlab's own work does not appear as a pause. Orders arrive over the channel to the parent, and
-// each gets one answer. The process ends with its parent, whose part is load-client.ts.
+// A load in a separate process, so that the netlab's own work does not appear as a pause. load-client.ts, in the parent process, sends
+// orders over the channel, and each order gets one answer. The process ends with its parent.
 
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { type LoadFigures, NbdLoad, type LoadShape } from './nbd-load.ts';
@@ -10,11 +10,11 @@ export type LoadOrder =
   | { readonly type: 'open'; readonly places: readonly NbdPlace[]; readonly name: string }
   | { readonly type: 'begin'; readonly shape: LoadShape }
   | { readonly type: 'take' }
-  /** Sends no more requests; answered when all requests are answered. */
+  /** Order to send no more requests. It is answered when all requests are answered. */
   | { readonly type: 'end' };
 
 export interface LoadReport extends LoadFigures {
-  /** Longest time in which this process did not run; pauses are not known more exactly. */
+  /** Longest time in ms for which this process did not run. Measured pauses may be wrong by this time. */
   readonly ownStallMs: number;
 }
 
@@ -73,5 +73,5 @@ process.on('message', (order) => {
   );
 });
 process.on('disconnect', () => process.exit(0));
-// Ctrl-C reaches the whole group: the parent decides.
+// Ctrl-C in a terminal signals the whole process group. This process ignores it, because the parent decides when it ends.
 process.on('SIGINT', () => undefined);

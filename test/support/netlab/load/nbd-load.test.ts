@@ -1,5 +1,5 @@
-// The netlab's load against a server of a few lines: its counts are exact, and it detects errors. Pure, with a test clock. Every netlab
-// shows that real replies are parsed correctly, because the load verifies its reads.
+// The counts of the netlab's load are exact, and it detects errors. The server is a store of a few lines and the clock is a test clock.
+// Runs of a netlab show that real replies are parsed correctly, because the load verifies its reads.
 
 import { expect, it } from 'vitest';
 import { Latencies } from './latencies.ts';
@@ -14,7 +14,7 @@ interface Asked {
   readonly bytes: Buffer;
 }
 
-/** A store that answers on request. */
+/** A server in memory that answers a request when the test says so. */
 class Store {
   nowMs = 1_000;
   readonly asked: Asked[] = [];
@@ -70,7 +70,7 @@ it('an acknowledged write that is missing is detected', () => {
   for (let request = 0; request < 200; request++) store.answer();
   while (store.isRead()) store.answer();
   store.answer(() => 0, false);
-  // Sends many requests: each of the few blocks is soon read again, but a lost one may first be written again.
+  // Many requests are needed: each of the few blocks is soon read again, but a block with a lost write may be written again first.
   for (let request = 0; request < 200; request++) {
     while (!store.isRead()) store.answer(() => 0, false);
     store.answer();

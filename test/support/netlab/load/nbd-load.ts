@@ -10,21 +10,21 @@ export interface LoadShape {
   /** Requests in flight over all connections. */
   readonly depth: number;
   readonly order: 'random' | 'sequential';
-  /** 0 to 100; the rest are writes. */
+  /** Share of reads in percent, 0 to 100. The other requests are writes. */
   readonly readPercent: number;
-  /** Size of the used part of the export, which begins at `beginBytes`; default: its beginning. */
+  /** Size of the part of the export that the load uses. The part begins at `beginBytes`, by default at the beginning of the export. */
   readonly sizeBytes: number;
   readonly beginBytes?: number;
 }
 
-/** The I/O since the last check. */
+/** Figures of the I/O since the last call of `take`. */
 export interface LoadFigures {
   readonly seconds: number;
   readonly done: number;
   readonly bytes: number;
   /** Longest time without an answer, including the present one. */
   readonly longestGapMs: number;
-  /** Slowest request, including those that still wait. */
+  /** Time of the slowest request. Requests that still wait are included. */
   readonly worstMs: number;
   /** Time for which the oldest request has been waiting. */
   readonly waitingMs: number;
@@ -48,7 +48,7 @@ export const STAMP_BYTES = 8;
 
 /** One of the requests that are always in flight. */
 interface Lane {
-  /** Header, and the block behind it. */
+  /** The header of the request, followed by the data of the block. */
   readonly buffer: Buffer;
   block: number;
   isRead: boolean;
@@ -61,7 +61,7 @@ export class NbdLoad {
   private readonly send: (lane: number, bytes: Buffer) => void;
   private readonly nowMs: () => number;
   private readonly lanes: Lane[];
-  /** By block: number of the last write that was answered; 0: not written by this load. */
+  /** For each block: number of the last write that was answered; 0: this load has not written the block. */
   private readonly written: Uint32Array;
   private readonly busy: Uint8Array;
   private readonly latencies = new Latencies();
@@ -104,7 +104,7 @@ export class NbdLoad {
     for (let lane = 0; lane < this.lanes.length; lane++) this.ask(lane);
   }
 
-  /** No more requests; resolves when all are answered. */
+  /** Sends no more requests. Resolves when all requests are answered. */
   end(): Promise<void> {
     this.isOver = true;
     return new Promise((resolve) => {
@@ -119,7 +119,7 @@ export class NbdLoad {
     return lane?.isOut === true && lane.isRead ? this.shape.blockBytes : 0;
   }
 
-  /** A reply is complete and, for a read, the stamps of its data. */
+  /** Called when a reply is complete. For a read, `stamps` has the stamps of the block that was read. */
   answered(reply: { readonly magic: number; readonly errno: number; readonly cookie: number }, stamps: Buffer): void {
     const lane = this.lanes[reply.cookie];
     if (reply.magic !== REPLY_MAGIC || lane === undefined || !lane.isOut) {
@@ -148,7 +148,7 @@ export class NbdLoad {
     this.firstError ??= sentence;
   }
 
-  /** The I/O since the last call. */
+  /** Returns the figures of the I/O since the last call. */
   take(): LoadFigures {
     const nowMs = this.nowMs();
     const { sinceMs, done, slices } = this;

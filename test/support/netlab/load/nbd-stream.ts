@@ -5,7 +5,7 @@ import net from 'node:net';
 import { named, optionBytes, u32 } from '@rsio/rsiod/frontends/nbd/testing/nbd-client';
 import { type NbdLoad, REPLY_BYTES, STAMP_BYTES } from './nbd-load.ts';
 
-/** A path of a Unix socket, an address, or a connection that is open already. */
+/** Where the NBD server is: the path of a Unix socket, a network address, or the descriptor of an open connection. */
 export type NbdPlace = { readonly path: string } | { readonly host: string; readonly port: number } | { readonly fd: number };
 
 const RECEIVE_BYTES = 256 * 1024;
@@ -34,7 +34,7 @@ export class NbdStream {
   private constructor(place: NbdPlace) {
     const onread = { buffer: this.buffer, callback: (length: number) => this.received(length) };
     if ('fd' in place) {
-      // The types know no `onread` here; Node does.
+      // The type declarations lack the option `onread`, although Node has it.
       this.socket = new net.Socket({ fd: place.fd, readable: true, writable: true, onread } as net.SocketConstructorOpts);
     } else if ('path' in place) this.socket = net.connect({ path: place.path, onread });
     else this.socket = net.connect({ ...place, onread, noDelay: true });
@@ -43,7 +43,7 @@ export class NbdStream {
     if ('fd' in place) this.socket.resume();
   }
 
-  /** Opens an export: `osl/oracle`. */
+  /** Opens an export, such as `osl/oracle`. */
   static async open(place: NbdPlace, name: string): Promise<NbdStream> {
     const stream = new NbdStream(place);
     const timer = setTimeout(() => stream.socket.destroy(), HANDSHAKE_MS);
@@ -142,7 +142,7 @@ export class NbdStream {
     return length;
   }
 
-  /** Keeps the part of the stamp at `place` that is in this piece of data. */
+  /** Stores the bytes of the stamp at `place` that lie in this piece of data. The other bytes of the stamp may come with another piece. */
   private keep(at: number, length: number, place: number, into: number): void {
     const from = Math.max(place, this.bodyAt);
     const to = Math.min(place + STAMP_BYTES, this.bodyAt + length);

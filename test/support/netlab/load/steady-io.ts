@@ -27,14 +27,14 @@ export class SteadyIo {
     return new SteadyIo(await NbdIo.open(host.rsiodPaths.nbdSocket, name));
   }
 
-  /** Resolves when `rounds` more writes and reads are done. Throws the failure. */
+  /** Resolves when `rounds` more writes and reads are done. Throws the error or difference that has ended the I/O, if there is one. */
   async progress(rounds = 4): Promise<void> {
     const target = this.rounds + rounds;
     await waitFor(() => this.failure !== undefined || this.rounds >= target, PROGRESS_MS, `I/O makes ${rounds} rounds more`);
     if (this.failure !== undefined) throw this.failure;
   }
 
-  /** Throws the failure. */
+  /** Ends the I/O. Throws the error or difference that has ended it before, if there is one. */
   async end(): Promise<void> {
     this.isOver = true;
     await this.ended;
