@@ -96,7 +96,9 @@ export class LogPlace {
     return this.options.isJournal && this.sink === 'journal';
   }
 
-  /** Chooses the place. The caller calls `closeOld`, which ends the sender of a former place, when the log writes to the new place. */
+  /**
+   * Chooses the place. When the log writes to the new place, the caller must call `closeOld`, which ends the sender of the former place.
+   */
   choose({ log, logTime }: LogSettings): { readonly way: LogWay; readonly closeOld: () => void } {
     const { program, paths, isJournal } = this.options;
     const sink = sinkOf(log, isJournal);

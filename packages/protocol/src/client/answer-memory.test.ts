@@ -145,7 +145,7 @@ describe('a READ whose owner takes the data where it was received', () => {
     const [silent, other] = scene.server.paths;
     other!.answerIo(other!.requests(OP.FLUSH)[0]!, STATUS.OK);
     scene.clock.advance(100);
-    // The first path has begun to receive into the buffer of the request, so that the second path must receive elsewhere.
+    // The first path has begun to receive into the buffer of the request, and the second path must therefore receive into other memory.
     silent!.raw(answerTo(silent!.requests(OP.READ)[0]!, 6).subarray(0, 2000));
     scene.clock.advance(1);
     other!.raw(answerTo(other!.requests(OP.READ)[0]!, 7));

@@ -63,8 +63,9 @@ export class Attachment {
    */
   volume: OpenAnswer | null = null;
   /**
-   * The last incarnation of the storage that has every acknowledged write. Changes only when the log has been replayed completely. If the
-   * client crashed earlier, the writes that were not sent again would be lost. Null before the first OPEN.
+   * The last incarnation of the storage that has every acknowledged write. Null before the first OPEN. Changes only when the log has been
+   * replayed completely. If this field changed earlier and the client then crashed, the restarted client would not notice that writes were
+   * lost that had not been sent again.
    */
   recoveredLife: string | null = null;
   /** Text that tells the user why the attachment is stalled or has failed. */

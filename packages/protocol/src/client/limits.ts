@@ -204,7 +204,8 @@ export const TRIP_GAIN_DOWN = 1 / 2;
 
 // --- liveness (the configuration of a namespace sets heartbeat, suspect and dead)
 /**
- * Minimum number of smoothed round trips without an answer before a path becomes suspect, but at most half of the configured time `dead`.
+ * A path becomes suspect only after the time of SUSPECT_SRTT_FACTOR smoothed round trips without an answer. If this time is longer than
+ * half of the configured time `dead`, that half applies instead.
  */
 export const SUSPECT_SRTT_FACTOR = 8;
 /**

@@ -72,7 +72,10 @@ class World {
   private readonly scene = new TrunkScene(1);
   private readonly opener: Opener;
   private readonly requests: Request[] = [];
-  /** Maps each read or FLUSH to the oldest change of each sector that the request may show. */
+  /**
+   * Maps each request to a list with one change for each sector. A READ must not show an older change of the sector. After a FLUSH, the
+   * disk must not have an older one.
+   */
   private readonly tickets = new Map<Request, number[]>();
   /**
    * `floors`: for each sector, the newest change that was answered or that a read has shown. `wanted`: the newest change that was

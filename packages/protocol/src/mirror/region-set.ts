@@ -11,8 +11,8 @@ export class RegionSet {
   private words = new Uint32Array(FIRST_WORDS);
   private members = 0;
   /**
-   * Set to which every region is added that is added to this set, even if this set already has the region. The owner reads from the watcher
-   * which regions were added lately.
+   * A second set. Each region that is added to this set is also added to the watcher, even if this set already has the region. The watcher
+   * therefore shows the owner which regions were added lately.
    */
   watcher: RegionSet | null = null;
 

@@ -97,7 +97,7 @@ export class SimReplica {
     }
   }
 
-  /** Ends the session for good. Its unanswered requests either are never executed or all were executed. */
+  /** Ends the session for good. Each unanswered request either was executed or will never be executed. */
   giveUp(random: SeededRandom): void {
     this.isUp = false;
     this.session++;

@@ -30,7 +30,7 @@ export const JOB_OPTIONS = {
   json: JSON_OPTION,
 } as const;
 
-/** Returns how to follow jobs, and their limit. */
+/** The options of a command that starts jobs: the limit on the rate, and how the command waits for the jobs. */
 interface JobFlags {
   readonly limit: string | null;
   readonly wait: number | null;

@@ -33,7 +33,7 @@ function sceneWithSilence(paths: number, ...directions: readonly ('there' | 'bac
   return { scene, request };
 }
 
-/** Sends a PING from the server, which contains the number of PINGs that the server has received. */
+/** Sends a PING from the server. The PING contains the number of PINGs that the server has received. */
 function serverPing(scene: TrunkScene, index: number): void {
   const path = scene.server.paths[index]!;
   const heard = path.requests(OP.PING).length;

@@ -15,7 +15,10 @@ export function isLifeKnown(life: string): boolean {
   return lives === null || (lives.size > 0 && [...lives.values()].every((one) => one !== null));
 }
 
-/** True if a volume, or a replica in sync, has another incarnation than `before`, or if one of them is unknown. */
+/**
+ * True if the volume has another incarnation in `now` than in `before`. For a mirror: true if this applies to a replica in `now`, or if the
+ * incarnation of a replica in `now` is unknown.
+ */
 export function isNewLife(before: string, now: string): boolean {
   const [old, present] = [livesIn(before), livesIn(now)];
   if (old === null || present === null) return before !== now;

@@ -150,7 +150,7 @@ export interface ReplicaView {
   readonly session: 'none' | 'opening' | 'open';
   /** True if the event `caught-up` would have an effect now. */
   readonly mayJoin: boolean;
-  /** Size of its volume at the last OPEN, before any growth in this session; 0 if it was never opened. */
+  /** Size of the replica's volume at the last OPEN, before any growth in this session; 0 if the replica was never opened. */
   readonly foundBytes: number;
 }
 

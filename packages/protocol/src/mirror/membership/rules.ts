@@ -81,7 +81,7 @@ function isLeaving({ base, pending, sentAny }: MembershipState, identity: string
 
 /**
  * M11: true if the replica is in sync at a majority, claimed and usable. A removal must leave at least one replica for which this is true.
- * Without one, the removal would gain nothing.
+ * Without such a replica, the removal would gain nothing.
  */
 function canRemain(state: MembershipState, { identity, session, isSilent, isLost }: ReplicaState): boolean {
   const isInBase = state.base?.config.inSync.includes(identity) ?? false;
