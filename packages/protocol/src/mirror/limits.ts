@@ -99,7 +99,7 @@ export const CONFIRM_PATIENCE_MS = 200;
  * mask.
  */
 export const REPLICA_BITS = 30;
-/** Maximum number of sectors in one ZERO of the copier, which is the largest value of the field `count` in a header. */
+/** Maximum number of sectors in one ZERO of the copier: the largest value of the field `count` in a header. */
 export const ZERO_SECTORS_MAX = 0xffff;
 
 // --- notes about changes: with them, the client copies to a returning replica only the blocks that the replica may lack

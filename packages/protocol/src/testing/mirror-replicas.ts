@@ -88,7 +88,7 @@ export class SimReplica {
     for (const [block, value] of this.log) this.write(block, value);
   }
 
-  /** Simulates a power failure while the replica has no session, so that no client replays the lost writes. */
+  /** Simulates a power failure while the replica has no session. No client therefore replays the lost writes. */
   losePower(random: SeededRandom): void {
     this.life++;
     for (let block = 0; block < this.cache.length; block++) {

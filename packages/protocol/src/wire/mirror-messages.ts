@@ -44,7 +44,7 @@ export const VOTED = {
 
 export type Voted = (typeof VOTED)[keyof typeof VOTED];
 
-/** A claim of a mirror. Terms are compared by number, then node, then instance, so that no two clients have the same term. */
+/** A claim of a mirror. Terms are compared by number, then node, then instance. Two clients therefore never have the same term. */
 export interface Term {
   readonly number: number;
   readonly node: string;
@@ -97,7 +97,7 @@ export interface VoteRecord {
   readonly mirror: string;
 }
 
-/** `number`: number of the client's term, whose node and instance are those of the session. */
+/** `number`: number of the client's term. The node and the instance of the term are those of the session. */
 export interface VoteTerm extends VoteRecord {
   readonly number: number;
 }

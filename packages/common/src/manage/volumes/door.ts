@@ -45,8 +45,7 @@ export interface VolumeDoor extends Output {
   /** Finds the server that has the volume. Throws E_USAGE. With several servers, also throws E_UNKNOWN_VOLUME or E_AMBIGUOUS. */
   find(name: string, purpose: Purpose): Promise<VolumeTarget>;
   /**
-   * The only server that the program knows. Null if there may be several servers, so that the name of a volume decides which server is
-   * used.
+   * The only server that the program knows. Null if there may be several servers. The name of a volume then decides which server is used.
    */
   readonly local: Pick<VolumeTarget, 'call' | 'label' | 'place'> | null;
   /** Finds the server that has the removed volume. */

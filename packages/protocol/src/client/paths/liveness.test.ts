@@ -21,7 +21,7 @@ function wellScene(paths: number): TrunkScene {
   return scene.start();
 }
 
-/** Returns a scene with one request in flight on the first path, which has just become silent in the given directions. */
+/** Returns a scene with one request in flight on the first path. This path has just become silent in the given directions. */
 function sceneWithSilence(paths: number, ...directions: readonly ('there' | 'back')[]): { scene: TrunkScene; request: Request } {
   const scene = wellScene(paths);
   scene.clock.advance(HEARTBEAT_INTERVAL_MS * 2);

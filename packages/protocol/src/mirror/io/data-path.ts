@@ -33,8 +33,8 @@ export interface DataPathPorts {
   /** Shared with the other mirrors of the process. */
   readonly timesBudget: TimesBudget;
   /**
-   * Called when the data of the replica differs from the data of the other replicas, so that the owner must remove the replica. Called once
-   * for each session.
+   * Called when the data of the replica differs from the data of the other replicas. The owner must then remove the replica. Called at most
+   * once for each session.
    */
   lost(identity: string, why: string): void;
   /** Called when a READ waits until `settled` is called for this region. Called again for each further READ. */

@@ -1,6 +1,6 @@
-// Makes one text of the incarnation of a mirror, which consists of the incarnations of the replicas in sync. rsiod keeps this text over a
-// restart of rsiod and compares it with the new text. A replica with a new incarnation may have lost unflushed writes, which rsiod can no
-// longer replay after its restart. Pure. Invariant: a claim of the mirror does not change the text.
+// Makes one text that stands for the incarnation of a mirror. The text has the incarnations of all replicas in sync. rsiod keeps this text
+// over a restart of rsiod and compares it with the new text. A replica with a new incarnation may have lost unflushed writes, which rsiod
+// can no longer replay after its restart. Pure. Invariant: a claim of the mirror does not change the text.
 
 const PREFIX = 'mirror ';
 

@@ -219,8 +219,8 @@ export class MirrorIo extends DataPath implements VolumeTarget {
   }
 
   /**
-   * Returns the tenure of the replica, which changes with each OPEN that is granted and with each incarnation; null while the replica is
-   * not ready.
+   * Returns the tenure of the replica; null while the replica is not ready. The tenure changes with each OPEN that is granted, and with
+   * each incarnation.
    */
   tenureOf(identity: string): string | null {
     const replica = this.replicaOf(identity);

@@ -50,7 +50,7 @@ export class QuietMoment {
 
   /**
    * Returns the replicas in sync with their tenures. Returns an empty map while a region is unsettled, because replicas may differ in this
-   * region, and a program may have read the content of any of them.
+   * region, and a program may have read the content of any replica.
    */
   private inSync(): ReadonlyMap<string, string> {
     const { view, unsettled } = this.io;

@@ -1,6 +1,6 @@
 // Compares the replicas in sync of an attached mirror while it is in use. Requests checksums of one range after the other from the
-// replicas' servers. For a repair, copies the ranges that differ. Invariants: a range is compared while no change of it is in flight, and
-// within one tenure of each replica, so that every reported difference is real. Unsettled regions are not compared.
+// replicas' servers. For a repair, copies the ranges that differ. Invariants: a range is compared within one tenure of each replica, and
+// while no change of the range is in flight. Every reported difference is therefore real. Unsettled regions are not compared.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
@@ -341,8 +341,8 @@ export class Verifier {
   }
 
   /**
-   * Calls `flushed` with true if the repair is durable and every replica that counts now was a target of it. A replica may have joined
-   * since the targets were chosen.
+   * Calls `flushed` with true if the repair is durable and every replica that counts now was a target of the repair. A replica may have
+   * joined since the targets were chosen.
    */
   private flush(tenures: ReadonlyMap<string, string>, flushed: (isDurable: boolean) => void): void {
     let left = tenures.size;
