@@ -1,5 +1,5 @@
-// The form of a log: the format of its lines, and the names of the daemon in them. Plain data, which the listener of rssrv sends to its
-// workers.
+// The form of a log: the format of its lines, and the names of the daemon in these lines. Plain data, which the listener of rssrv sends to
+// its workers.
 
 export interface LogForm {
   /**

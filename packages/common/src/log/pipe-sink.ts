@@ -52,7 +52,10 @@ export class PipeSink {
     if (this.retry === null) this.drain();
   }
 
-  /** Opens the pipe again. A confined process receives another descriptor only if the log has moved. */
+  /**
+   * Opens the pipe again. If this fails, the old descriptor stays in use. A confined process cannot open the pipe itself; it receives
+   * another descriptor, but only if the log has moved.
+   */
   reopen(): void {
     const fresh = this.open();
     if (fresh === null) return;

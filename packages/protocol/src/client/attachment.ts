@@ -52,8 +52,8 @@ export class Attachment {
   /** Whether the first OPEN takes over the volume if another client holds it. */
   readonly take: Take;
   /**
-   * The claim under which a replica is opened; null if the volume is no replica. The owner sets it before the first OPEN. If an OPEN is
-   * refused because of the claim, the attachment fails.
+   * The claim under which a replica is opened; null if the volume is no replica. The owner sets this field before the first OPEN. If an
+   * OPEN is refused because of the claim, the attachment fails.
    */
   mirror: OpenTerm | null = null;
   phase: AttachmentPhase = 'opening';

@@ -144,7 +144,7 @@ class World {
 
   /** Lets everything complete. From this call on, the world has no failures. */
   finish(): void {
-    // `verify` makes an idle client notice a revoked handle. In production, it runs after each LIST.
+    // `verify` makes an idle client notice a revoked handle. In production, `verify` runs after each LIST.
     this.opener.verify(this.attachment);
     this.settle(1);
     for (let turn = 0; turn < 400 && !this.isQuiet; turn++) {

@@ -12,7 +12,7 @@ export interface TransportEvents {
   onClosed(reason: string): void;
 }
 
-/** Key with which TLS begins on a connection. Both sides have derived it in the handshake. */
+/** Key with which TLS begins on a connection. Both sides have derived this key in the handshake. */
 export interface TlsKey {
   readonly side: 'client' | 'server';
   /** Name of the node. The client sends it as the name of the key, and the server compares it. */

@@ -1,5 +1,5 @@
-// A set of regions of a volume, one bit for each region, and the number of its members. The set grows with the largest region that was
-// added. Positions are in bytes; a range touches each region with which it shares at least one byte.
+// A set of regions of a volume, with one bit for each region. The set also counts its members. The set grows with the largest region that
+// was added. Positions are in bytes; a range touches each region with which it shares at least one byte.
 
 import { counted } from '@rsio/common/lib/assert';
 import { MIRROR_REGION_BYTES } from '../wire/limits.ts';

@@ -1,5 +1,5 @@
 // Copies between the replicas of one mirror: settles regions after an unclean end (M7), resyncs replicas that return (M12), clears intent
-// maps (M3). The plans decide. This class passes the state of the mirror to the plans and executes the orders that they give. An event only
+// maps (M3). The plans decide. This class passes the state of the mirror to the plans and executes the orders of the plans. An event only
 // records and schedules `pump`, which acts. Invariant: each piece, flush and clearing that a plan has ordered ends exactly once.
 
 // Design.
@@ -279,7 +279,7 @@ export class Copier {
       this.settle.diverged(region);
       for (const replica of this.returning.values()) {
         replica.plan.diverged(region);
-        // A replica that counts no longer gets copies as a returning replica, because settling makes it equal to the others.
+        // If a replica counts, it gets no more copies as a returning replica, because settling makes all replicas that count equal.
         if (this.roleOf(replica.identity) === 'returning') replica.fellBack('A change was executed by some of the replicas only');
       }
     }

@@ -1,5 +1,5 @@
-// The copier's port to the data path (CopyIo), and the events that it reports to its owner. mirror-copy-io.ts implements CopyIo over
-// sessions. Positions and lengths are in bytes and multiples of a sector. Each `done` is called once, after its method has returned.
+// The copier's port to the data path (CopyIo), and the events that the copier reports to its owner. mirror-copy-io.ts implements CopyIo
+// over sessions. Positions and lengths are in bytes and multiples of a sector. Each `done` is called once, after its method has returned.
 
 import type { MirrorMapAnswer } from '../../wire/mirror-messages.ts';
 import type { Lacks } from '../lacks/lacks.ts';

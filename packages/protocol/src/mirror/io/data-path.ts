@@ -165,8 +165,8 @@ export class DataPath implements RequestEvents {
   }
 
   /**
-   * Ends the use of a replica's session: its requests are abandoned, and count as not answered. The replica still counts until a view says
-   * otherwise. After `giveUp`, the caller closes the attachment. Must not be called within an event of an attachment.
+   * Ends the use of a replica's session: the requests of this session are abandoned, and count as not answered. The replica still counts
+   * until a view says otherwise. After `giveUp`, the caller closes the attachment. Must not be called within an event of an attachment.
    */
   giveUp(identity: string): void {
     const replica = this.replicaOf(identity);

@@ -64,7 +64,7 @@ export type MembershipEvent =
   | { readonly kind: 'voted'; readonly server: number; readonly order: number; readonly answer: VoteAnswer | null }
   | { readonly kind: 'server-up'; readonly server: number; readonly name: string }
   | { readonly kind: 'server-down'; readonly server: number }
-  /** The replica has a session, or answers again after `silent`. `sizeBytes`: size of its volume. */
+  /** The replica has a session, or answers again after `silent`. `sizeBytes`: size of the replica's volume. */
   | { readonly kind: 'opened'; readonly identity: string; readonly sizeBytes: number }
   /**
    * The OPEN failed. `unclaimed`: the status was STATUS.UNCLAIMED. `taken`: a higher term is promised. The decider tries again after
@@ -130,7 +130,7 @@ export type MembershipOrder =
   | { readonly kind: 'wished'; readonly id: number; readonly sentence: string }
   /** The mirror is detached. No order follows. */
   | { readonly kind: 'detached' }
-  /** The client did not get the mirror, or has lost it: I/O fails and the log is void. No order follows. */
+  /** The client did not get the mirror, or has lost it: I/O fails, and the replay logs of the replicas are void. No order follows. */
   | { readonly kind: 'end'; readonly code: ErrorCode; readonly sentence: string };
 
 export interface ReplicaView {
