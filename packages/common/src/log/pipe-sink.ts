@@ -63,7 +63,7 @@ export class PipeSink {
     this.descriptor = fresh;
   }
 
-  /** Waits until the lines are in the pipe, at most LOG_FLUSH_MAX_MS. */
+  /** Waits for at most LOG_FLUSH_MAX_MS until the lines are in the pipe. */
   flushSync(): void {
     for (let waitedMs = 0; !this.drain() && waitedMs < LOG_FLUSH_MAX_MS; waitedMs += LOG_FLUSH_POLL_MS) pause(LOG_FLUSH_POLL_MS);
   }

@@ -80,9 +80,9 @@ export class Copier {
   private othersUnderWay = 0;
   private whenIdle: (() => void) | null = null;
   private turn = 0;
-  /** Time before which settling begins no piece, because a piece has failed. */
+  /** Earliest time at which settling begins its next piece, after a piece has failed. */
   private settleFromMs = 0;
-  /** Time before which no flush that settles regions begins, because such a flush has failed. */
+  /** Earliest time at which the next flush that settles regions begins, after an earlier one has failed. */
   private flushFromMs = 0;
   private clearFromMs = 0;
   private rotateAtMs = 0;

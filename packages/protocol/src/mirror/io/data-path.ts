@@ -43,7 +43,10 @@ export interface DataPathPorts {
   unsettledGrew(): void;
   /** M15: asks the voters now whether a majority of them still promises the term. */
   confirmByVoters(): Promise<boolean>;
-  /** Called when the session of a replica has another phase or has gained or lost its paths, or when I/O must wait or may go on. */
+  /**
+   * Called when the session of a replica has changed its phase, or has gained or lost its paths. Also called when I/O must wait, or may go
+   * on.
+   */
   standingChanged(): void;
 }
 

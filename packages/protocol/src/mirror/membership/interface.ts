@@ -50,8 +50,8 @@ export type MirrorWish =
   /** Gives up a change of voters whose first step is not yet at a majority. This wish is allowed while the wish `voters` is in progress. */
   | { readonly kind: 'keep-voters' }
   /**
-   * Gives up the wish in progress, if none of its configurations was sent, or if the voters can be kept. The wish `detach` cannot be given
-   * up.
+   * Gives up the wish in progress. This is possible if no configuration of the wish was sent, or if the voters can be kept. The wish
+   * `detach` cannot be given up.
    */
   | { readonly kind: 'stop' }
   | { readonly kind: 'grow'; readonly sizeBytes: number };
