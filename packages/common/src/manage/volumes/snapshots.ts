@@ -35,7 +35,7 @@ export function snapshotCommands(program: VolumeProgram): SnapshotCommands {
   };
 }
 
-/** Throws E_USAGE if the text names no snapshot, and the errors of the door. */
+/** Throws E_USAGE if the text names no snapshot. Also throws the errors of the door. */
 async function findSnapshot(door: VolumeDoor, text: string, purpose: Purpose, { program }: VolumeProgram): Promise<SnapshotTarget> {
   const { volume, snapshot } = splitSnapshot(text, program);
   if (snapshot === null)

@@ -234,8 +234,8 @@ export class DataPath implements RequestEvents {
     this.gated = [];
     const requests: Request[] = [];
     let grew = false;
-    // Mark all requests as ended first. When a request leaves the lock below, the lock is granted to another request, which must not be
-    // sent any more.
+    // Mark all requests as ended first. Below, each request leaves the lock, and the lock may then be granted to another of these requests.
+    // That request must not be sent any more.
     this.changeMoves++;
     for (const operation of over) {
       if (operation.request !== null) requests.push(operation.request);

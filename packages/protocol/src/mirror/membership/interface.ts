@@ -100,8 +100,8 @@ export type MembershipEvent =
   | { readonly kind: 'grow-failed'; readonly identity: string; readonly sentence: string }
   | { readonly kind: 'wish'; readonly id: number; readonly wish: MirrorWish }
   /**
-   * The decider tries everything again that has failed. The driver's timer sends this event, with a random spread, while `waitsFor` of the
-   * view is not null.
+   * The decider repeats everything that has failed. The driver's timer sends this event, with a random spread, while `waitsFor` of the view
+   * is not null.
    */
   | { readonly kind: 'retry' };
 
