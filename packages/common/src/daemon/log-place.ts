@@ -1,6 +1,6 @@
 // Decides where a daemon logs, according to the keys `log` and `log-time`. For the journal or syslog, starts the sender. A small file in
-// the state folder tells commands that read the log where the log is. Invariant: a missing journal or syslog never stops a daemon. The log
-// then goes to the file, with a warning.
+// the state folder says where the log is, for the commands that read the log. Invariant: a missing journal or syslog never stops a daemon.
+// The log then goes to the file, with a warning.
 
 import { existsSync, fstatSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { BACKGROUND_VARIABLE } from './background-start.ts';

@@ -1,5 +1,5 @@
 // Tests where the client stores answers. The data of a READ is received into the buffer of the READ, so that the client can always continue
-// to read and allocates no memory. A server that announces more data loses the path, and the client allocates nothing.
+// to read and allocates no memory. If a server announces more data than was requested, the client closes the path and allocates nothing.
 
 import { describe, expect, test } from 'vitest';
 import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';

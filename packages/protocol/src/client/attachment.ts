@@ -64,8 +64,8 @@ export class Attachment {
   volume: OpenAnswer | null = null;
   /**
    * The last incarnation of the storage that has every acknowledged write. Null before the first OPEN. Changes only when the log has been
-   * replayed completely. If this field changed earlier and the client then crashed, the restarted client would not notice that writes were
-   * lost that had not been sent again.
+   * replayed completely. If this field changed earlier and the client then crashed, the restarted client would not notice the loss of
+   * writes that had not been sent again.
    */
   recoveredLife: string | null = null;
   /** Text that tells the user why the attachment is stalled or has failed. */
@@ -306,7 +306,7 @@ export class Attachment {
     this.events?.standingChanged();
   }
 
-  /** Ignores a size that is not larger than before and returns false, because applications must never see a volume shrink. */
+  /** If the size is not larger than before, ignores it and returns false, because applications must never see a volume shrink. */
   grow(sizeBytes: number): boolean {
     const { volume } = this;
     if (volume === null || sizeBytes <= volume.sizeBytes) return false;

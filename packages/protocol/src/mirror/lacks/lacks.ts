@@ -57,9 +57,9 @@ export class Lacks {
   }
 
   /**
-   * Called when the session of a replica that has all data ends, before the requests in flight to the replica end. `flushed`: tick at which
-   * the last FLUSH that the replica answered was submitted; 0 if it answered no FLUSH. `life`: incarnation of the replica's storage in
-   * which all requests that the replica answered were executed; null if this is not known.
+   * Called when a replica that has all data loses its session, and before the requests in flight to this replica end. `flushed`: tick at
+   * which the last FLUSH that the replica answered was submitted; 0 if it answered no FLUSH. `life`: incarnation of the replica's storage
+   * in which all requests that the replica answered were executed; null if this is not known.
    */
   left(identity: string, flushed: number, life: string | null): void {
     const storage = life === null ? null : { life, tick: this.now() };
