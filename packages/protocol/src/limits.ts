@@ -1,4 +1,4 @@
-// Asserts the relations between bounds in different protocol folders, and between them and the bounds of lower packages. The bounds
+// Asserts the relations between bounds in different protocol folders, and between these bounds and the bounds of lower packages. The bounds
 // themselves are in each folder's limits.ts. Invariant: the programs load this module first, so a program with contradictory bounds does
 // not start.
 

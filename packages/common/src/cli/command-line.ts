@@ -77,7 +77,7 @@ export class CommandLine<C> {
 
   private chosenBy(values: OptionValues, positionals: readonly string[]): Chosen<C> {
     const { monitor } = values;
-    // An option such as --attach calls a command of its own, unless it is an option of the command that the words name.
+    // An option such as --attach calls a command of its own, unless the words name a command that has this option.
     const named = this.commandNamed(positionals);
     const isOwn = (name: string): boolean => named !== undefined && Object.hasOwn(named.command.options, name);
     // Object.keys lists the options in the order of the command line, so that the error names them in that order.

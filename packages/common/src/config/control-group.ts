@@ -1,6 +1,6 @@
-// Checks whether the group and the user in rssrvcfg (control-group, user) exist on this machine, and whether the programs of its triggers
-// are safe. The parser cannot check this, because it reads no other files. Invariant: rssrv applies no configuration without this check,
-// not at its start, not after a reload and not after a command.
+// Checks whether the group and the user in rssrvcfg (control-group, user) exist on this machine, and whether the programs of the triggers
+// in rssrvcfg are safe. The parser cannot check this, because it reads no other files. Invariant: rssrv makes this check each time before
+// it applies a configuration: at its start, after a reload and after a command.
 
 import { GROUP_FILE, groupId, groupMissingText } from '../files/groups.ts';
 import { USER_FILE, userNamed } from '../files/users.ts';

@@ -193,7 +193,7 @@ function checkClient({ sections }: IniDocument, name: string, types: readonly st
   if (!isThere) throw new RsError('E_CONFIG', `No client ${quoteText(name)} in [clients]: rsadm client list shows the clients`);
 }
 
-/** Sets the client's line in [rights], such as `manage pool=fast`; null removes the line, so that the client has the role `use`. */
+/** Sets the client's line in [rights], such as `manage pool=fast`; null removes the line, and the client then has the role `use`. */
 export function setRights(document: IniDocument, name: string, rights: string | null): IniDocument {
   const present = document.sections.findIndex(({ type }) => type === 'rights');
   const without = present < 0 ? document : removeLines(document, present, (text) => nameOf(text) === name);

@@ -11,7 +11,7 @@ export const CONTROL_LINE_MAX_BYTES = 4 * MIB;
 export const CONTROL_CONNECTIONS_MAX = 64;
 /** Longest field `by` of a request, which names the person or program on whose behalf the request is sent. A longer text is cut off. */
 export const BY_MAX_CHARS = 128;
-/** Maximum number of characters that an error repeats of the name of an unknown method or parameter. */
+/** Maximum length of the name of an unknown method or parameter in an error. A longer name is cut off. */
 export const METHOD_MAX_CHARS = 64;
 /** Maximum length of an answer. Answers may be longer than requests, because an answer may list every volume of a namespace. */
 export const CONTROL_ANSWER_MAX_BYTES = 64 * MIB;

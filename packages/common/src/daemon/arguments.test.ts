@@ -1,5 +1,5 @@
-// Tests what all programs have in common, with given arguments and environment: the input of main, the output, and the exit code. The tests
-// of the programs start real processes.
+// Tests the parts that all programs share, with given arguments and environment: the input of main, the output, and the exit code. The
+// tests of the programs start real processes.
 
 import { describe, expect, test } from 'vitest';
 import { executeProgram, type ProgramMain, type ProgramSpec } from './arguments.ts';

@@ -55,8 +55,8 @@ export interface DaemonKeeper {
 }
 
 /**
- * Starts the daemon. If this process is the background child, a child of the keeper, or runs in the foreground without a keeper, runs
- * `main`. In all other cases, starts this program again with the same arguments, below a keeper or in the background. Paths must be
+ * Starts the daemon. Runs `main` if this process is the background child, is a child of the keeper, or runs in the foreground without a
+ * keeper. In all other cases, starts this program again with the same arguments, below a keeper or in the background. Paths must be
  * absolute, because the background child changes its working directory to `/`. Resolves when `main` has finished or the background child is
  * ready. Rejects with E_ALREADY_RUNNING, E_RIGHTS, E_TIMEOUT, or the error from `main`.
  */

@@ -1,6 +1,6 @@
 // Decides where a daemon logs, according to the keys `log` and `log-time`. For the journal or syslog, starts the sender. A small file in
-// the state folder tells commands that read the log where the log is. Invariant: a missing journal or syslog never stops a daemon. The log
-// then goes to the file, with a warning.
+// the state folder says where the log is, for the commands that read the log. Invariant: a missing journal or syslog never stops a daemon.
+// The log then goes to the file, with a warning.
 
 import { existsSync, fstatSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { BACKGROUND_VARIABLE } from './background-start.ts';
@@ -96,7 +96,9 @@ export class LogPlace {
     return this.options.isJournal && this.sink === 'journal';
   }
 
-  /** Chooses the place. The caller calls `closeOld`, which ends the sender of a former place, when the log writes to the new place. */
+  /**
+   * Chooses the place. When the log writes to the new place, the caller must call `closeOld`, which ends the sender of the former place.
+   */
   choose({ log, logTime }: LogSettings): { readonly way: LogWay; readonly closeOld: () => void } {
     const { program, paths, isJournal } = this.options;
     const sink = sinkOf(log, isJournal);

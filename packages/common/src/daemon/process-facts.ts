@@ -46,7 +46,10 @@ export function processesOfSession(leader: number, name: string): number[] {
   return processesNamed((one) => one === name).flatMap(({ pid, session }) => (session === leader ? [pid] : []));
 }
 
-/** Returns the processes with a name of this kind, each with the leader of its process session, which may have exited. */
+/**
+ * Returns the processes for whose name `isName` returns true. `session`: pid of the leader of the process session. The leader may have
+ * exited.
+ */
 export function processesNamed(
   isName: (name: string) => boolean,
 ): { readonly pid: number; readonly name: string; readonly session: number }[] {

@@ -20,7 +20,7 @@ import {
   EVENTS_UNSAVED_MAX,
 } from './limits.ts';
 
-/** Only the daemon's user may read names of volumes and clients, as in all state files. */
+/** The file has names of volumes and clients. Like all state files, it is readable only for the daemon's user. */
 const FILE_MODE = 0o600;
 
 // {"beganMs":1284476552000}                                         first line of each file

@@ -7,7 +7,10 @@ export function assert(condition: boolean, message: string): asserts condition {
   if (!condition) throw new AssertionError(message);
 }
 
-/** Returns a counter after a decrement, which must not be negative. `name`: the things that it counts. */
+/**
+ * Returns `value`, which is a counter after a decrement. Throws an AssertionError if `value` is negative. `name`: the things that are
+ * counted.
+ */
 export function counted(value: number, name: string): number {
   if (value < 0) throw new AssertionError(`The count of ${name} is ${value}`);
   return value;

@@ -25,7 +25,7 @@ export type Form =
   | { readonly kind: 'optional'; readonly of: Shape }
   /** An object whose keys are data, such as ids. */
   | { readonly kind: 'map'; readonly of: Shape }
-  /** An object of one of several kinds; the field named `by` holds the kind, which determines the other fields. */
+  /** An object of one of several kinds. `by` is the name of the field that holds the kind. The kind determines the other fields. */
   | { readonly kind: 'variants'; readonly by: string; readonly kinds: Readonly<Record<string, Fields>> }
   /** A value of the shape `of` for which `check` returns null. For other values, `check` returns a text such as `is not a UUID`. */
   | { readonly kind: 'checked'; readonly of: Shape; readonly check: (value: never) => string | null };

@@ -1,6 +1,6 @@
 // Prints a daemon's log from the journal, in the same form as from a file. Records are rebuilt from the fields that journalctl prints.
-// Invariants: only entries of the daemon with this root are printed. Of an entry that is no log record, only the text is printed. Memory is
-// bounded.
+// Invariants: only entries of the daemon with this root are printed. If an entry is no log record, only the text of the entry is printed.
+// Memory is bounded.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';

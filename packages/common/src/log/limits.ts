@@ -33,7 +33,7 @@ export const PIPE_RETRY_MS = 50;
 /** Longest time for which an exiting process waits until its last lines are delivered. */
 export const LOG_FLUSH_MAX_MS = 500;
 export const LOG_FLUSH_POLL_MS = 5;
-/** Time limit for the programs that are run once before the log is opened. */
+/** Time limit for each of the programs (perl, mkfifo) that are run once before the sender is started. */
 export const SENDER_PREPARE_MS = 5_000;
 /** SENDER_PAUSE_MIN_MS and SENDER_PAUSE_MAX_MS: shortest and longest pause before the sender is started again. */
 export const SENDER_PAUSE_MIN_MS = 1_000;

@@ -1,5 +1,5 @@
-// The form of a log: the format of its lines, and the names of the daemon in them. Plain data, which the listener of rssrv sends to its
-// workers.
+// The form of a log: the format of its lines, and the names of the daemon in these lines. Plain data, which the listener of rssrv sends to
+// its workers.
 
 export interface LogForm {
   /**
@@ -9,7 +9,7 @@ export interface LogForm {
   /** True if lines are printed in the time zone of this machine. */
   readonly isLocal: boolean;
   readonly program: string;
-  /** Root directory of the daemon, which distinguishes several daemons on one machine; '' for the real root. */
+  /** Root directory of the daemon; '' for the real root. Several daemons on one machine have different root directories. */
   readonly root: string;
 }
 

@@ -43,7 +43,10 @@ export interface DaemonLog extends Log {
 
 export interface LogOptions {
   readonly file: string;
-  /** Form of the lines, by default JSON. With any other form, `file` is the pipe of a sender. */
+  /**
+   * Form of the lines, by default JSON. For the formats `journal` and `syslog`, `file` is the named pipe from which the sender (sender.ts)
+   * reads.
+   */
   readonly form?: LogForm;
   /** The client's node name or the server's name. Printed before `@rsio`. */
   readonly node: string;

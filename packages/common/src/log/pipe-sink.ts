@@ -52,7 +52,10 @@ export class PipeSink {
     if (this.retry === null) this.drain();
   }
 
-  /** Opens the pipe again. A confined process receives another descriptor only if the log has moved. */
+  /**
+   * Opens the pipe again. If this fails, the old descriptor stays in use. A confined process cannot open the pipe itself; it receives
+   * another descriptor, but only if the log has moved.
+   */
   reopen(): void {
     const fresh = this.open();
     if (fresh === null) return;
@@ -60,7 +63,7 @@ export class PipeSink {
     this.descriptor = fresh;
   }
 
-  /** Waits until the lines are in the pipe, at most LOG_FLUSH_MAX_MS. */
+  /** Waits for at most LOG_FLUSH_MAX_MS until the lines are in the pipe. */
   flushSync(): void {
     for (let waitedMs = 0; !this.drain() && waitedMs < LOG_FLUSH_MAX_MS; waitedMs += LOG_FLUSH_POLL_MS) pause(LOG_FLUSH_POLL_MS);
   }

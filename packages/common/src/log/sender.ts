@@ -48,7 +48,7 @@ export class Sender {
     this.start();
   }
 
-  /** Waits until the sender has sent all lines of the pipe, at most LOG_FLUSH_MAX_MS. */
+  /** Waits for at most LOG_FLUSH_MAX_MS until the sender has sent all lines of the pipe. */
   flushSync(): void {
     if (this.isClosed || this.child === null) return;
     const mark = String(++this.marks);

@@ -15,8 +15,8 @@ export type RekeyStep = 'start' | 'finish' | 'cancel';
 type RekeyContext = Omit<ServerFileContext, 'call'> & { readonly call: ServerCall };
 
 /**
- * Returns the new key if the step is `start`, else null. Throws E_IN_USE if dropping a key would end the session of the client, unless
- * `isForced`, and the errors of `changeServerFile`.
+ * Returns the new key if the step is `start`, else null. Unless `isForced`, throws E_IN_USE if dropping a key would end the session of the
+ * client. Also throws the errors of `changeServerFile`.
  */
 export async function rekeyClient(context: RekeyContext, name: string, step: RekeyStep, isForced: boolean): Promise<string | null> {
   const key = step === 'start' ? newKey() : null;

@@ -1,5 +1,5 @@
 // Adds a pool to a server: rssrv prepares its directory, and a section is added to rssrvcfg. rsadm and crsio use this module. Invariant: a
-// pool is added as a whole or not at all, except that a prepared directory may remain, which a second attempt uses.
+// pool is added as a whole or not at all, except that a prepared directory may remain. A second attempt uses this directory.
 
 import type { IniDocument } from '../config/reader/ini-document.ts';
 import { addPool } from '../config/rssrvcfg-edit.ts';

@@ -30,9 +30,9 @@ export function checkServerFile({ configFile }: Pick<ServerFileContext, 'configF
 }
 
 /**
- * Edits the file: lets rssrv check the new text, saves it, and reloads rssrv. Passes a sentence for each change to `tell`. Returns false if
- * rssrv is not running. Throws the errors of the edit and of saving. If rssrv refuses the text, throws the refusal, and the file keeps or
- * regains its old content.
+ * Edits the file: lets rssrv check the new text, saves the text, and makes rssrv reload the file. Passes a sentence for each change to
+ * `tell`. Returns false if rssrv is not running. Throws the errors of the edit and of saving. If rssrv refuses the text, throws the
+ * refusal, and the file keeps or regains its old content.
  */
 export async function changeServerFile(context: ServerFileContext, edit: Edit, tell = toOutput(context)): Promise<boolean> {
   const { configFile, note } = context;
@@ -83,7 +83,9 @@ function toOutput({ out }: ServerFileContext): (sentence: string) => void {
   return (sentence) => out(`${escapeControls(sentence)}\n`);
 }
 
-/** Opens the file. Throws E_NO_CONFIG, or E_CONFIG if the file already has a problem, because rssrv could not reload it. */
+/**
+ * Opens the file. Throws E_NO_CONFIG. Throws E_CONFIG if the file already has a problem, because rssrv could not reload the edited file.
+ */
 function openMended(configFile: string): Opened {
   const opened = openConfigFile(configFile);
   if (opened.fingerprint === null)

@@ -15,8 +15,8 @@ export function warningsOf(pools: readonly PoolView[], volumes: readonly Managed
 }
 
 /**
- * `change`: the change in progress, as the method change-show answers. A change that takes long causes a warning, because every later
- * change waits for it.
+ * `change`: the change in progress, from the answer of the method change-show. A change that takes long causes a warning, because every
+ * later change waits for it.
  */
 export function changeWarnings(change: ServerMethods['change-show']['result']['change'], nowMs: number): string[] {
   if (change === null || nowMs - change.sinceMs < CHANGE_LASTS_MS) return [];
@@ -25,7 +25,7 @@ export function changeWarnings(change: ServerMethods['change-show']['result']['c
   return [`The server has been busy for ${lasts} with ${change.what}${others}: if it hangs, check the file systems of the pools`];
 }
 
-/** `records`: the records that the method witness-list answers. */
+/** `records`: the records in the answer of the method witness-list. */
 export function witnessWarnings(records: ServerMethods['witness-list']['result']['records']): string[] {
   return records.flatMap(({ mirror, trouble }) => (trouble === null ? [] : [`This server does not vote for mirror ${mirror}: ${trouble}`]));
 }

@@ -1,5 +1,5 @@
-// A table for choosing the command that copies, keeps or restores the content of a volume. `--help` of the volume commands shows it, and
-// docs/OPERATING.md has the same table. Invariant: no line exceeds 80 columns.
+// A table for choosing the command that copies, keeps or restores the content of a volume. `--help` of the volume commands shows this
+// table, and docs/OPERATING.md has the same table. Invariant: no line exceeds 80 columns.
 
 export const WHICH_ONE: readonly string[] = [
   'Which one do I want?',

@@ -1,6 +1,6 @@
 // Collects the metrics of a daemon on request. Invariants: one collection runs at a time, and all requests that arrive during a collection
-// get its text. The work is divided into slices, so that the I/O of the process goes on. Two collections are at least COLLECT_INTERVAL_MS
-// apart.
+// get the text of this collection. The work is divided into slices, so that the I/O of the process goes on. Two collections are at least
+// COLLECT_INTERVAL_MS apart.
 
 import type { Clock } from '../lib/clock.ts';
 import { RsError } from '../lib/errors.ts';

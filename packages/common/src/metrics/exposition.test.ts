@@ -1,5 +1,5 @@
-// Tests the text format of Prometheus, to the character: order, escaping, histograms, and the bound on the number of series. promtool
-// checks the texts of real daemons in test/integration/metrics.test.ts.
+// Tests the text in the format of Prometheus, character by character: order, escaping, histograms, and the bound on the number of series.
+// promtool checks the texts of real daemons in test/integration/metrics.test.ts.
 
 import { expect, test } from 'vitest';
 import { LATENCY_BUCKETS, NO_LATENCY } from '../structures/latency-figures.ts';

@@ -1,6 +1,6 @@
-// A histogram of latencies with logarithmic buckets. Each doubling of the latency is divided into 16 buckets, so that each bucket is 4.4 %
-// wide. Adding a sample allocates no memory. Invariant: a reported quantile is at most one bucket too high and never exceeds the largest
-// sample.
+// A histogram of latencies with logarithmic buckets. Each doubling of the latency is divided into 16 buckets, and each bucket is therefore
+// 4.4 % wide. Adding a sample allocates no memory. Invariant: a reported quantile is at most one bucket too high and never exceeds the
+// largest sample.
 
 import { LATENCY_BUCKETS, LATENCY_FIRST_EDGE_US } from './latency-figures.ts';
 import type { LatencyFigures } from './latency-figures.ts';

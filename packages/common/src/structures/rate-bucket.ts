@@ -1,7 +1,7 @@
 // A token bucket for amounts of any size, such as the bytes of requests, at a rate that may change at any time. The bucket gains
-// `perSecond` tokens per second and keeps at most `most`. A caller may take any amount while there is at least one token, so that a request
-// may exceed the bucket; the bucket then owes the rest. Invariant: the amount taken in any period is at most the rate times the period,
-// plus `most`, plus one amount. Callers pass the current time, which must never go backwards.
+// `perSecond` tokens per second and keeps at most `most`. A caller may take any amount while there is at least one token. If the amount
+// exceeds the tokens in the bucket, the bucket owes the difference. Invariant: the amount taken in any period is at most the rate times the
+// period, plus `most`, plus one amount. Callers pass the current time, which must never go backwards.
 
 const MS_PER_SECOND = 1_000;
 

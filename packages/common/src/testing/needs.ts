@@ -33,7 +33,7 @@ const PACKAGES = {
   unshare: 'util-linux',
 } as const;
 
-/** Programs that start other programs of their packages, so that they get the PATH of the machine. */
+/** These programs start other programs of their packages. They therefore get the PATH of the machine. */
 const STARTERS: ReadonlySet<string> = new Set(['buildah', 'cc', 'man', 'python3']);
 
 /** Variable with the PATH of the machine in unit tests. Programs that a test names are added to the first folder of the test's own PATH. */

@@ -1,7 +1,7 @@
-// Makes the files of a test quick: they are in memory, and calls of node:fs/promises need no thread, whose wake-ups cost ten times the
-// work. Tests that stop a change at each of its steps make hundreds of thousands of calls. Invariants: as with Node, a call takes effect in
-// a later event-loop turn, calls take effect one after another, and errors are the same. Tests with FIFOs cannot use quick files, because
-// open() blocks.
+// Makes the files of a test quick: they are in memory, and calls of node:fs/promises need no thread, because waking a thread costs ten
+// times as much as the work itself. Tests that stop a change at each of its steps make hundreds of thousands of calls. Invariants: as with
+// Node, a call takes effect in a later event-loop turn, calls take effect one after another, and errors are the same. Tests with FIFOs
+// cannot use quick files, because a synchronous open() of a FIFO blocks the process.
 
 import fs, { type PathLike } from 'node:fs';
 import promises from 'node:fs/promises';

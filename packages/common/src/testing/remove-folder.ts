@@ -1,6 +1,6 @@
 // Removes a test's folder to which an unfinished write of the test may still add a file. If a write adds a file during a plain rmSync,
-// rmSync fails with ENOTEMPTY, even with retries, because it does not look for new files. Invariant: after FOLDER_TRIES tries, the folder
-// is gone or an error is thrown.
+// rmSync fails with ENOTEMPTY, even with retries, because rmSync does not look for new files. Invariant: after FOLDER_TRIES tries, the
+// folder is gone or an error is thrown.
 
 import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -28,5 +28,5 @@ export function problemsOf(text: string): readonly string[] {
 
 export const warningsOf = (text: string) => parseRssrvConfig(text, 'f').warnings.map(({ line, message }) => `${line} ${message}`);
 
-/** HEAD has 6 lines, so that added text begins in line 7. */
+/** Because HEAD has 6 lines, added text begins in line 7. */
 export const problemsBelowHead = (text: string) => problemsOf(HEAD + text);

@@ -1,6 +1,6 @@
 // Answers of rssrv for tests of programs that call rssrv. Each function returns a complete view, in which a test replaces the fields that
 // it tests.
-// Invariant: an unchanged view is healthy, so that it causes no warning.
+// Invariant: an unchanged view is healthy and causes no warning.
 
 import type { SessionStatsView, VolumeStatsView } from '../control/server/stats-views.ts';
 import type { ServerMethods } from '../control/server/server-methods.ts';

@@ -1,7 +1,7 @@
-// Starts the programs of triggers (run-program.ts): before and after snapshots, which a program may refuse, and at events of the daemon.
-// Invariants: at most one program for snapshots and one for events run at a time. Snapshots wait for the programs of earlier snapshots. The
-// queues and the rate of events are bounded, and lost events are counted. No program is started for an asker that is gone. A trigger causes
-// no event, so that no trigger starts itself.
+// Starts the programs of triggers (run-program.ts): before and after snapshots, and at events of the daemon. A program that runs before
+// snapshots may refuse them. Invariants: at most one program for snapshots and one for events run at a time. Snapshots wait for the
+// programs of earlier snapshots. The queues and the rate of events are bounded, and lost events are counted. No program is started for an
+// asker that is gone. A trigger causes no event, so that no trigger starts itself.
 
 import type { TriggerConfig } from '../config/schema/types.ts';
 import { unsafeProgram } from '../files/safe-program.ts';

@@ -1,7 +1,7 @@
 // The client's side of the handshake on one connection, as a state machine that uses neither sockets nor clocks. The path handles timeouts
 // and reacts to refusals. Invariant: `onWelcome` returns only if the server has proved that it knows K and, for a join, the session's
 // secret. The proof is valid only for the HELLO and CHALLENGE of this connection. A step that throws ends the handshake. A client that
-// insists on TLS never sends a PROOF on a connection without it.
+// insists on TLS never sends a PROOF on a connection without TLS.
 
 import { createHash } from 'node:crypto';
 import { assert } from '@rsio/common/lib/assert';
@@ -98,8 +98,8 @@ export class ClientHandshake {
 
   /**
    * Takes the frame that answers HELLO. The client does not check the namespaceid, because a server of another namespace has a different K
-   * and cannot prove itself. Throws E_VERSION if the server chose a version that was not offered, E_TLS if it did not choose the offered
-   * TLS, and E_PROTOCOL if the frame is otherwise invalid. If the frame is a REFUSE, throws the error in the REFUSE.
+   * and cannot prove itself. Throws E_VERSION if the server chose a version that was not offered, E_TLS if the server did not choose the
+   * offered TLS, and E_PROTOCOL if the frame is otherwise invalid. If the frame is a REFUSE, throws the error in the REFUSE.
    */
   onChallenge(frame: Buffer): Challenge {
     this.leave('greeted');

@@ -9,8 +9,8 @@ import { HANDSHAKE_MESSAGE_MAX_BYTES } from './limits.ts';
 import { frameEntry, frameName } from '../wire/frames.ts';
 import { emptyHeader, type Header, readHeader, writeMessageHeader } from '../wire/header.ts';
 
-// After a valid PROOF, the field `mac` of REFUSE is the mac "refuse" under K. The mac "refuse" covers T and the code. Any other mac covers
-// T and everything before the mac in the body.
+// After a valid PROOF, the field `mac` of REFUSE is the mac "refuse" under K. The mac "refuse" covers T and the code. The macs in all other
+// frames cover T and everything before the mac in the body.
 //
 //   HELLO, CHALLENGE, REFUSE   MessagePack
 //   PROOF                      MessagePack | [mac "join" under J, only in a join] | mac "client" under K

@@ -38,8 +38,8 @@ const IDENTITY = {
 };
 
 /**
- * Returns the code of a refusal or error, or else the kind of proof, for a PROOF with the body `compose(transcript)` and a mac under
- * `nodekey`.
+ * Composes a PROOF with the body `compose(transcript)` and a mac under `nodekey`, and gives the PROOF to the server. If the server accepts
+ * the PROOF, returns the kind of proof. Otherwise, returns the code of the refusal or error.
  */
 function judged(known: string | readonly string[] | null, nodekey: string, compose: (transcript: Buffer) => Buffer): string {
   // The server's nonce and its random key for an unknown node name both consist of 32 bytes with the value 7.

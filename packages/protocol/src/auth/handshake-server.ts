@@ -1,7 +1,7 @@
 // The server's side of the handshake on one connection, as a state machine that uses neither sockets nor clocks. The state machine runs in
 // the listener, which limits attempts, enforces deadlines, and rejects bytes that arrive too early. Invariants: nothing in a PROOF is
-// decoded before its mac is verified. Before a client has proved itself, it cannot find out whether a node name or a session exists. It
-// cannot find out the number of a node's keys, because the server always tries the same number of keys.
+// decoded before the mac of the PROOF is verified. Before a client has proved itself, it cannot find out whether a node name or a session
+// exists. It cannot find out the number of a node's keys, because the server always tries the same number of keys.
 
 import { createHash } from 'node:crypto';
 import { assert } from '@rsio/common/lib/assert';

@@ -28,7 +28,7 @@ export const FAILED_PROOFS_AT_ONCE = 10;
 export const FAILED_PROOF_EACH_MS = 3_000;
 /**
  * Number of wrong proofs that a node may send from all addresses together without a delay. After that, one more is allowed every
- * FAILED_PROOF_OF_NODE_EACH_MS. The limit for all addresses neither counts nor delays machines that have proved themselves before.
+ * FAILED_PROOF_OF_NODE_EACH_MS. Machines that have proved themselves before neither count towards this limit nor are delayed by it.
  */
 export const FAILED_PROOFS_OF_NODE_AT_ONCE = 100;
 export const FAILED_PROOF_OF_NODE_EACH_MS = 200;

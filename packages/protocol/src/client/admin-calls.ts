@@ -1,7 +1,7 @@
-// Calls methods of a server over a trunk with ADMIN requests. If the session is lost, the call is sent again in the next session with the
-// same id, until the time limit of the call. The server executes a change once for each id (C4 in docs/PROTOCOL.md). Invariants: a call
-// ends within its time limit. A call that failed with E_TIMEOUT or E_UNREACHABLE is not sent again, and its error says whether the server
-// may have executed it. At most ADMIN_CALLS_SENT_MAX calls are in flight.
+// Calls methods of a server over a trunk with ADMIN requests. If the session is lost before the time limit of a call, the client sends the
+// call again in the next session, with the same id. The server executes a change once for each id (C4 in docs/PROTOCOL.md). Invariants: a
+// call ends within its time limit. A call that failed with E_TIMEOUT or E_UNREACHABLE is not sent again, and the error says whether the
+// server may have executed the call. At most ADMIN_CALLS_SENT_MAX calls are in flight.
 
 import { counted } from '@rsio/common/lib/assert';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
@@ -137,7 +137,8 @@ export class AdminCalls {
   private answered(call: Call, kind: number, { status, bodies, sentence }: SessionAnswer, parts: AnswerParts): void {
     call.isSent = true;
     const isLost = status === STATUS.SHUTTING_DOWN || status === STATUS.STALE;
-    // The server keeps a long answer only briefly. After that, it executes a reading method again, and repeats the answer to a change.
+    // The server keeps a long answer only briefly. If the answer is gone, the client sends the call again: the server then executes a
+    // reading method again, and for a change repeats the answer.
     const isForgotten = kind === ADMIN.REST && status === STATUS.STALE && call.session === this.trunk.session;
     if (this.trunk.isEnded) this.end(call, unreachable(call));
     else if (isForgotten && ++call.rereads > ADMIN_REREADS_MAX)

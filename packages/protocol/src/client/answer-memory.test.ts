@@ -1,5 +1,5 @@
 // Tests where the client stores answers. The data of a READ is received into the buffer of the READ, so that the client can always continue
-// to read and allocates no memory. A server that announces more data loses the path, and the client allocates nothing.
+// to read and allocates no memory. If a server announces more data than was requested, the client closes the path and allocates nothing.
 
 import { describe, expect, test } from 'vitest';
 import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -145,7 +145,7 @@ describe('a READ whose owner takes the data where it was received', () => {
     const [silent, other] = scene.server.paths;
     other!.answerIo(other!.requests(OP.FLUSH)[0]!, STATUS.OK);
     scene.clock.advance(100);
-    // The first path has begun to receive into the buffer of the request, so that the second path must receive elsewhere.
+    // The first path has begun to receive into the buffer of the request, and the second path must therefore receive into other memory.
     silent!.raw(answerTo(silent!.requests(OP.READ)[0]!, 6).subarray(0, 2000));
     scene.clock.advance(1);
     other!.raw(answerTo(other!.requests(OP.READ)[0]!, 7));

@@ -52,8 +52,8 @@ export class Attachment {
   /** Whether the first OPEN takes over the volume if another client holds it. */
   readonly take: Take;
   /**
-   * The claim under which a replica is opened; null if the volume is no replica. The owner sets it before the first OPEN. If an OPEN is
-   * refused because of the claim, the attachment fails.
+   * The claim under which a replica is opened; null if the volume is no replica. The owner sets this field before the first OPEN. If an
+   * OPEN is refused because of the claim, the attachment fails.
    */
   mirror: OpenTerm | null = null;
   phase: AttachmentPhase = 'opening';
@@ -63,8 +63,9 @@ export class Attachment {
    */
   volume: OpenAnswer | null = null;
   /**
-   * The last incarnation of the storage that has every acknowledged write. Changes only when the log has been replayed completely. If the
-   * client crashed earlier, the writes that were not sent again would be lost. Null before the first OPEN.
+   * The last incarnation of the storage that has every acknowledged write. Null before the first OPEN. Changes only when the log has been
+   * replayed completely. If this field changed earlier and the client then crashed, the restarted client would not notice the loss of
+   * writes that had not been sent again.
    */
   recoveredLife: string | null = null;
   /** Text that tells the user why the attachment is stalled or has failed. */
@@ -305,7 +306,7 @@ export class Attachment {
     this.events?.standingChanged();
   }
 
-  /** Ignores a size that is not larger than before and returns false, because applications must never see a volume shrink. */
+  /** If the size is not larger than before, ignores it and returns false, because applications must never see a volume shrink. */
   grow(sizeBytes: number): boolean {
     const { volume } = this;
     if (volume === null || sizeBytes <= volume.sizeBytes) return false;

@@ -71,8 +71,8 @@ export class HandleRelease {
       released(null);
       return;
     }
-    // The server can answer HELD although this client resumes its own hold. Old servers do so, and every server does while another client's
-    // take-over of the volume may still fail.
+    // The server can answer HELD although this client resumes its own hold. Old servers answer HELD in this case, and every server does so
+    // while another client's take-over of the volume may still fail.
     const isHeld = status === STATUS.HELD;
     if (isHeld && attachment.volume === null) {
       released(null);

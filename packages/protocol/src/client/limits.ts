@@ -179,8 +179,8 @@ export const RATE_PROBE_MAX_MS = 250;
 export const RATE_PROBE_LONGEST_MS = 2000;
 export const RATE_PROBE_TIME_PARTS = 8;
 /**
- * Lowest estimate of a rate: 1.4 Mbit/s. At 1.4 Mbit/s, a segment takes three quarters of RATE_PROBE_LONGEST_MS, so that even the slowest
- * path can be probed again.
+ * Lowest estimate of a rate: 1.4 Mbit/s. At 1.4 Mbit/s, a segment takes three quarters of RATE_PROBE_LONGEST_MS. Even the slowest path can
+ * therefore be probed again.
  */
 export const RATE_MIN_BYTES_PER_MS = SEGMENT_BYTES / (RATE_PROBE_LONGEST_MS * 0.75);
 /** A READ is late after HEDGE_FACTOR times the usual duration of READs (mean plus four deviations), but not before HEDGE_MIN_MS. */
@@ -204,7 +204,8 @@ export const TRIP_GAIN_DOWN = 1 / 2;
 
 // --- liveness (the configuration of a namespace sets heartbeat, suspect and dead)
 /**
- * Minimum number of smoothed round trips without an answer before a path becomes suspect, but at most half of the configured time `dead`.
+ * A path becomes suspect only after the time of SUSPECT_SRTT_FACTOR smoothed round trips without an answer. If this time is longer than
+ * half of the configured time `dead`, that half applies instead.
  */
 export const SUSPECT_SRTT_FACTOR = 8;
 /**

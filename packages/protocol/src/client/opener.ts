@@ -131,7 +131,7 @@ export class Opener {
     this.trunk.whenUnfenced(attachment, () => attachment.whenNothingInFlight(release));
   }
 
-  /** Fails every attachment and answers all its I/O with `status`, because this client must not use its attachments any more. */
+  /** Fails all attachments and answers all their I/O with `status`, because this client must not use the attachments any more. */
   failAll(status: number, sentence: string): void {
     for (const attachment of [...this.trunk.attachments]) {
       const abandoned = this.trunk.abandon(attachment);

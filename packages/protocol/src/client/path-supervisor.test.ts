@@ -108,7 +108,8 @@ describe('the next attempt', () => {
     expect(Math.max(...gaps.slice(-4))).toBeGreaterThan(RECONNECT_MIN_MS * 4);
   });
 
-  // Regression: on a link that loses packets, a second attempt began during the first one, and its later success crashed the program.
+  // Regression: on a link that loses packets, a second attempt began during the first attempt. The success that followed crashed the
+  // program.
   test('is the only one if the receiver of the failure asks for it at once', () => {
     const clock = new FakeClock();
     const failures: ((reason: string) => void)[] = [];
@@ -248,8 +249,8 @@ describe('a wrong key', () => {
   const LIMIT = 'Server big-9 has received too many wrong proofs of node big-2';
 
   /**
-   * Starts a scene whose server refuses every proof: the first ten proofs because of the wrong key, and each later proof, until
-   * `isKeyRight` is set, because there were too many wrong proofs.
+   * Starts a scene whose server refuses proofs until `isKeyRight` is set: the first proof because of the wrong key (E_AUTH), and each later
+   * proof because there were too many wrong proofs (E_LIMIT).
    */
   function refusing(): { scene: TrunkScene; tries: number[]; isKeyRight: boolean } {
     const scene = new TrunkScene(1);
@@ -264,7 +265,8 @@ describe('a wrong key', () => {
     return self;
   }
 
-  // Regression: the client retried within 100 ms, which used up the attempts of the right key, so that recovery took 38 s.
+  // Regression: the client retried within 100 ms, which used up the permitted attempts. After the key had been corrected, recovery
+  // therefore took 38 s.
   test('is retried so rarely that the server does not count it as guessing', () => {
     const { scene, tries } = refusing();
     scene.clock.advance(600_000);

@@ -360,7 +360,7 @@ export class PathSupervisor implements ConnectionEvents, PathStatusEvents, First
     this.forgiveSessionEnd();
   }
 
-  /** Does not count the last failure if the session has changed since then, because the end of the session caused the failure. */
+  /** If the session has changed since the last failure, does not count this failure, because the end of the session caused the failure. */
   private forgiveSessionEnd(): void {
     const last = this.recentDeaths.at(-1);
     const session = this.trunk?.session?.id;

@@ -72,7 +72,10 @@ class World {
   private readonly scene = new TrunkScene(1);
   private readonly opener: Opener;
   private readonly requests: Request[] = [];
-  /** Maps each read or FLUSH to the oldest change of each sector that the request may show. */
+  /**
+   * Maps each request to a list with one change for each sector. A READ must not show an older change of the sector. After a FLUSH, the
+   * disk must not have an older one.
+   */
   private readonly tickets = new Map<Request, number[]>();
   /**
    * `floors`: for each sector, the newest change that was answered or that a read has shown. `wanted`: the newest change that was
@@ -141,7 +144,7 @@ class World {
 
   /** Lets everything complete. From this call on, the world has no failures. */
   finish(): void {
-    // `verify` makes an idle client notice a revoked handle. In production, it runs after each LIST.
+    // `verify` makes an idle client notice a revoked handle. In production, `verify` runs after each LIST.
     this.opener.verify(this.attachment);
     this.settle(1);
     for (let turn = 0; turn < 400 && !this.isQuiet; turn++) {

@@ -293,7 +293,9 @@ export class Trunk implements PathEvents, LivenessEvents {
     this.wantPump();
   }
 
-  /** Takes back a request of the session itself. Returns false if the request has been sent, so that the server may have it. */
+  /**
+   * Takes back a request of the session itself. Returns false if the request has been sent, because the server may then have the request.
+   */
   withdraw(request: Request): boolean {
     return this.dispatcher.withdraw(request);
   }

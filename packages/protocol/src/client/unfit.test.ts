@@ -1,5 +1,6 @@
 // Tests a volume that is reopened read-only, shared, or with another block size. The attachment sends no unflushed writes to this volume.
-// The attachment stalls, reports the reason, and keeps its log and its hold. It continues when the volume has its old properties again.
+// The attachment stalls, reports the reason, and keeps its log and its hold. The attachment continues when the volume has its old
+// properties again.
 // The server is a script; packages/rssrv tests what a real server refuses at its start.
 
 import { describe, expect, test } from 'vitest';

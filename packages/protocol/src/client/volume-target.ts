@@ -43,7 +43,7 @@ export interface VolumeTarget {
   readonly heldBy: HeldBy | null;
   /** The newest report of the server about its storage (see Trunk). */
   readonly storageReport: StorageReport | null;
-  /** The fill level of the replay log; null if changes are durable when they are answered, so that there is no log. */
+  /** The fill level of the replay log; null if there is no log, because changes are durable when they are answered. */
   readonly log: LogFacts | null;
   /** True if a FLUSH sent now would empty the log. */
   readonly canFlushLog: boolean;

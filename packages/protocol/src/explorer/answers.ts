@@ -1,6 +1,7 @@
 // Decides which answers to an exploration are accepted: takes datagrams with their origins, and returns servers and findings. Pure.
-// Invariant: an accepted answer arrived at the socket that sent its nonce, and came from an address that the server lists. An accepted
-// answer belongs to the requested namespace and, if a key is set, has a valid signature. Every other answer becomes a finding.
+// Invariant: an accepted answer arrived at the socket from which the nonce of the answer was sent, and came from an address that the server
+// lists. An accepted answer belongs to the requested namespace and, if a key is set, has a valid signature. Every other answer becomes a
+// finding.
 
 import { discoveryKey } from '../auth/keys.ts';
 import { addressKey } from '@rsio/common/lib/subnet';

@@ -26,8 +26,8 @@ export interface DatagramEvents {
 export interface DatagramSockets {
   /**
    * Opens a socket on an address, which may be a broadcast address. Port 0 selects any free port; with any other port, other sockets may
-   * share the address and port. The socket may send to broadcast addresses. Rejects with E_SYSTEM (errno in the context) if this machine
-   * does not have the address or the port is taken.
+   * share the address and port. The socket may send to broadcast addresses. Rejects with E_SYSTEM (errno in the context) if the port is
+   * taken, or if this machine does not have the address.
    */
   open(at: DatagramPeer, handler: DatagramEvents): Promise<DatagramSocket>;
 }

@@ -250,7 +250,7 @@ describe('rejected and reported', () => {
     expect(kinds(result)).toEqual([`contradiction ${ADDRESS} ${DISCOVERY_ROUNDS}`]);
   });
 
-  // Regression: if the MTU of a card was changed during an exploration, its server was reported as a contradiction.
+  // Regression: if the MTU of a card was changed during an exploration, the server with this card was reported as a contradiction.
   test('a card whose speed and MTU change meanwhile is no contradiction: the last answer counts', async () => {
     const scene = new Scene();
     let answers = 0;

@@ -65,8 +65,8 @@ async function openSockets({ locals, sockets, clock }: ExploreOptions, answers: 
 }
 
 /**
- * Sends the requests of one round from one local interface. Their nonce is new, so that it matches every answer with the round that caused
- * the answer.
+ * Sends the requests of one round from one local interface. These requests share a new nonce. Each answer repeats the nonce, which shows
+ * the round that caused the answer.
  */
 function ask(
   { local, socket }: LocalSocket,

@@ -173,7 +173,10 @@ function maskOf(prefixLength: number): number {
   return prefixLength === 0 ? 0 : (0xffffffff << (32 - prefixLength)) >>> 0;
 }
 
-/** Returns the local addresses in /proc/net/fib_trie, which has an address on one line and `/32 host LOCAL` on the next line. */
+/**
+ * Returns the local addresses in /proc/net/fib_trie. In this file, a local address is on one line, and `/32 host LOCAL` is on the next
+ * line.
+ */
 function localAddresses(facts: InterfaceFacts): string[] {
   const text = facts.file('/proc/net/fib_trie') ?? '';
   const found = [...text.matchAll(/\|-- ([0-9.]+)\n\s+\/32 host LOCAL/g)].map(([, address]) => address!);

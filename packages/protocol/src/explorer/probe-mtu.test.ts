@@ -164,7 +164,7 @@ describe('the MTU is unknown', () => {
     const { bytes } = await measure(NEAR, 1388);
     expect(bytes).toBe(1388);
     expect((await measure(NEAR, 1388)).bytes).toBe(1388);
-    // This client has other random numbers, so the answers have a nonce that it did not send.
+    // Here, the client has other random numbers. The answers therefore have a nonce that this client did not send.
     const other = { ...ports(), random: new SeededRandom(2).bytes };
     expect(await until(measureMtu(NEAR, 1388, other, network))).toEqual(unknown);
   });

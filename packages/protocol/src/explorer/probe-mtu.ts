@@ -1,7 +1,7 @@
-// Measures the MTU of a path with discovery datagrams of growing size, whose answers have the same size. The kernel forbids fragmentation
-// of the datagrams until a router reports a smaller MTU for the path. Invariants: a size counts only if an answer of exactly that size
-// arrived. Across routers, each size is tried only once. If every size gets an answer across a router, the result is unknown, because the
-// kernel may have fragmented the datagrams.
+// Measures the MTU of a path with discovery requests of growing size. The answer to a request is as large as the request. The kernel
+// forbids fragmentation of the datagrams until a router reports a smaller MTU for the path. Invariants: a size counts only if an answer of
+// exactly that size arrived. Across routers, each size is tried only once. If every size gets an answer across a router, the result is
+// unknown, because the kernel may have fragmented the datagrams.
 
 import { discoveryKey } from '../auth/keys.ts';
 import type { Timer } from '@rsio/common/lib/clock';
@@ -54,7 +54,7 @@ export async function measureMtu(
       if (!(await asker.goesThrough(size))) return bytes === null ? UNKNOWN : { bytes, failedBytes: size };
       bytes = size;
     }
-    // A router may have reported a smaller MTU earlier. The kernel then fragments the datagrams, so that every size gets an answer.
+    // A router may have reported a smaller MTU earlier. The kernel then fragments the datagrams, and every size gets an answer.
     return isOnLink(candidate) ? { bytes, failedBytes: null } : UNKNOWN;
   } finally {
     asker.close();

@@ -86,7 +86,7 @@ export class Connection {
     return this.encoder.queuedBytes > OUTPUT_HARD_MAX_BYTES;
   }
 
-  /** Closes the connection; if `reset` is true, unsent bytes are dropped. Calls `events.closed` before it returns. */
+  /** Closes the connection; if `reset` is true, unsent bytes are dropped. Calls `events.closed` before this method returns. */
   close(reason: string, reset: boolean): void {
     if (this.hasClosed) return;
     this.hasClosed = true;

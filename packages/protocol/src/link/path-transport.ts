@@ -12,10 +12,10 @@ export interface TransportEvents {
   onClosed(reason: string): void;
 }
 
-/** Key with which TLS begins on a connection. Both sides have derived it in the handshake. */
+/** Key with which TLS begins on a connection. Both sides have derived this key in the handshake. */
 export interface TlsKey {
   readonly side: 'client' | 'server';
-  /** Name of the node. The client sends it as the name of the key, and the server compares it. */
+  /** Name of the node. The client sends this name as the name of the key. The server accepts the key only under this name. */
   readonly identity: string;
   readonly psk: Buffer;
 }

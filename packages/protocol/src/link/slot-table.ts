@@ -188,7 +188,10 @@ export class SlotTable {
     return entry;
   }
 
-  /** Age of the oldest request that is being executed, in ms; 0 if there is none. ADMIN and VOTE do not count: no volume delays them. */
+  /**
+   * Age of the oldest request that is being executed, in ms; 0 if there is none. ADMIN and VOTE do not count, because they do not wait for
+   * the storage of a volume.
+   */
   oldestMs(nowMs: number): number {
     if (this.executingSlots === 0) return 0;
     let oldest = 0;

@@ -1,5 +1,5 @@
-// The TCP transport. Each socket has one static receive buffer of its own (Node's `onread`), which makes large WRITEs cheap. Other sockets
-// use 'data' events. The transport knows nothing about frames, and always sets noDelay. tls-socket.ts begins TLS.
+// The TCP transport. A socket with Node's `onread` has one static receive buffer of its own, which makes large WRITEs cheap. All other
+// sockets use 'data' events. The transport knows nothing about frames, and always sets noDelay. tls-socket.ts begins TLS.
 
 import net from 'node:net';
 import { systemClock } from '@rsio/common/lib/clock';
@@ -112,7 +112,7 @@ function reasonOf(error: Error): string {
   const errno = errnoName(error);
   if (errno !== undefined) return `${errno}: ${sentenceOf(errno)}`;
   const { code, reason } = error as { code?: unknown; reason?: unknown };
-  // OpenSSL's own text contains its line numbers.
+  // Show only the reason, because OpenSSL's whole message contains line numbers of its source.
   return typeof code === 'string' && code.startsWith('ERR_SSL') && typeof reason === 'string' ? `TLS: ${reason}` : error.message;
 }
 

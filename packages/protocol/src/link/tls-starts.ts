@@ -32,8 +32,8 @@ export class TlsStarts {
   }
 
   /**
-   * Calls `secured`, or `failed` if the connection ends before it is secure, at most once. If `tls` is null, the connection stays plain,
-   * and `secured` is called at once.
+   * Calls `secured` when the connection is secure, or `failed` if the connection ends earlier: only one of them, and only once. If `tls` is
+   * null, the connection stays plain, and `secured` is called at once.
    */
   begin(transport: PathTransport, tls: AgreedTls | null, secured: () => void, failed: (reason: string) => void): void {
     if (tls === null) {

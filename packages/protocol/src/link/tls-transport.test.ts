@@ -143,8 +143,8 @@ for (const [name, adopt] of [
   });
 }
 
-// Regression: Node joined all waiting batches into one buffer and encrypted it, so that a peer that read slowly cost three times the memory
-// of the queued output.
+// Regression: Node joined all waiting batches into one buffer and encrypted it, and a peer that read slowly therefore cost three times the
+// memory of the queued output.
 test('TLS holds one batch for a peer that reads slowly, not all that waits, and every byte arrives in order', async () => {
   const [client, peer] = await securePair();
   const [theirs, own] = [client, peer].map(

@@ -20,7 +20,10 @@ const KIB = 1024;
 export const PIECE_MAX_BYTES = 1024 * KIB;
 /** Longest piece that is copied in one step while users' I/O is under way. */
 export const PIECE_BUSY_BYTES = 256 * KIB;
-/** Piece length of a mirror that gets no larger buffer because other mirrors use them all. Such a mirror copies one piece at a time. */
+/**
+ * Piece length of a mirror that gets no larger buffer because other mirrors use all larger buffers. Such a mirror copies one piece at a
+ * time.
+ */
 export const PIECE_SMALL_BYTES = 64 * KIB;
 /** Maximum number of pieces that one mirror copies at the same time, to all its replicas together. */
 export const PIECES_MAX = 8;
@@ -99,7 +102,7 @@ export const CONFIRM_PATIENCE_MS = 200;
  * mask.
  */
 export const REPLICA_BITS = 30;
-/** Maximum number of sectors in one ZERO of the copier, which is the largest value of the field `count` in a header. */
+/** Maximum number of sectors in one ZERO of the copier: the largest value of the field `count` in a header. */
 export const ZERO_SECTORS_MAX = 0xffff;
 
 // --- notes about changes: with them, the client copies to a returning replica only the blocks that the replica may lack

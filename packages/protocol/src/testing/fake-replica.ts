@@ -1,5 +1,5 @@
 // Replicas for tests of the data path of mirrors: a store with volatile and durable content, and sessions that execute requests in any
-// order and answer them at any time. A session keeps a replay log and recovers like an attachment, so that it also repeats requests.
+// order and answer them at any time. A session keeps a replay log, and recovers and repeats requests in the same way as an attachment.
 // Invariant: a store executes a WRITE only while the request belongs to the session, or with the data that the request had when it was
 // abandoned.
 

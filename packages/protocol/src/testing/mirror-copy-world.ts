@@ -430,7 +430,8 @@ export class MirrorCopyWorld {
     const execute = (): number => {
       for (let block = begin; block < end; block++) {
         const at = offset + block * BLOCK_BYTES - positionBytes;
-        // A piece that begins within a block has the block's content at its begin, and does not change the block.
+        // If a piece begins within a block, a READ puts the content of the block at the beginning of the piece, and a WRITE does not change
+        // the block.
         if (kind === 'read') buffer.writeUInt32LE(replica.cache[block]!, Math.max(offset, at));
         else if (at >= offset) replica.write(block, buffer.readUInt32LE(at));
       }

@@ -1,5 +1,5 @@
 // Chooses the worlds of a mirror's data path by seed: number of replicas, faults, and duration. mirror-world.ts implements a world. The
-// unit tests run the first worlds, and the zoo (test/sim/zoo) checks that they detect mutants.
+// unit tests run the first worlds, and the zoo (test/sim/zoo) checks that these worlds detect mutants.
 
 import { MirrorWorld, type WorldFaults } from './mirror-world.ts';
 

@@ -1,5 +1,5 @@
-// Takes snapshots of the mirror of a world, and judges the snapshots (M22). The snapshots of one moment must be equal. Their content must
-// be one that a READ of all blocks at that moment may return.
+// Takes snapshots of the mirror of a world, and judges the snapshots (M22). The snapshots of one moment must be equal. A READ of all blocks
+// at that moment could have returned the content of these snapshots.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';

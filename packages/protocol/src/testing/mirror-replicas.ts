@@ -88,7 +88,7 @@ export class SimReplica {
     for (const [block, value] of this.log) this.write(block, value);
   }
 
-  /** Simulates a power failure while the replica has no session, so that no client replays the lost writes. */
+  /** Simulates a power failure while the replica has no session. No client therefore replays the lost writes. */
   losePower(random: SeededRandom): void {
     this.life++;
     for (let block = 0; block < this.cache.length; block++) {
@@ -97,7 +97,7 @@ export class SimReplica {
     }
   }
 
-  /** Ends the session for good. Its unanswered requests either are never executed or all were executed. */
+  /** Ends the session for good. Each unanswered request either was executed or will never be executed. */
   giveUp(random: SeededRandom): void {
     this.isUp = false;
     this.session++;

@@ -431,7 +431,7 @@ export class MirrorWorld {
 
   // --- the voters and the other client
 
-  /** Asks the voters whether the term still holds. They decide either now or later, when the answer is delivered. */
+  /** Asks the voters whether the term still holds. The voters decide either now or when the answer is delivered. */
   askVoters(): Promise<boolean> {
     const isConfirmed = this.random.chance(0.5) ? this.isPromised : null;
     return new Promise((answer) => this.votes.push({ isConfirmed, answer }));

@@ -34,7 +34,7 @@ export class StandInTls {
     if (this.key.side === 'client') this.say();
   }
 
-  /** Takes received bytes, and returns how many of them belong to the messages. The owner gets the rest. */
+  /** Takes received bytes, and returns how many of these bytes belong to the messages. The remaining bytes are for the owner. */
   take(bytes: Buffer, offset: number, lengthBytes: number): number {
     let taken = 0;
     while (!this.isOver && taken < lengthBytes) {

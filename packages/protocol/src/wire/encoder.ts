@@ -82,7 +82,7 @@ export class Encoder {
     return this.underWayBytes + (this.position - this.start);
   }
 
-  /** The buffer to which the offset that `beginIo` returns refers. */
+  /** The buffer in which `beginIo` reserves room. The returned offset counts from the beginning of this buffer. */
   get buffer(): Buffer {
     return this.output === null ? EMPTY : this.output.bytes;
   }

@@ -10,9 +10,9 @@ export const FEATURE = {
   PROBE: 'probe',
   /** REVOKE can fence one handle of a session while the other handles continue. */
   REVOKE: 'revoke',
-  /** ADMIN commands the server: its volumes, pools and clients. */
+  /** With ADMIN, a client manages the volumes, pools and clients of the server. */
   ADMIN: 'admin',
-  /** VOTE keeps records of mirrors. */
+  /** With VOTE, the server keeps records of mirrors. */
   MIRROR: 'mirror',
   /** TLS 1.3 protects everything on the connection after START_TLS. */
   TLS: 'tls',

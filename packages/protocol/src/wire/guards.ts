@@ -14,7 +14,10 @@ export type Guard<T> = (value: unknown, field: string) => T;
 
 export type Schema<T> = { readonly [K in keyof T]-?: Guard<T[K]> };
 
-/** True if a guard accepts a value that does not come from a peer, for example from a state file, so that sending it later cannot fail. */
+/**
+ * True if the guard accepts the value. For values that do not come from a peer, but for example from a state file: sending an accepted
+ * value later cannot fail.
+ */
 export function passes<T>(guard: Guard<T>, value: unknown): value is T {
   try {
     return Object.is(guard(value, ''), value);

@@ -8,7 +8,7 @@ export interface Hello {
   readonly features: readonly string[];
   readonly namespaceid: number;
   readonly node: string;
-  /** Number in the client's state directory that increases at every start of the client. */
+  /** Number that increases at every start of the client. The client keeps this number in its state directory. */
   readonly instance: number;
   readonly machine: string;
   readonly boot: string;
@@ -265,7 +265,10 @@ export interface AdminCall {
   readonly method: string;
   /** Parameters of the method: one JSON object in UTF-8. */
   readonly params: Uint8Array;
-  /** Time in ms, from the arrival of the frame, for which the client waits. The server begins no change after this time. */
+  /**
+   * Time in ms for which the client waits, counted from the arrival of the frame at the server. The server begins no change after this
+   * time.
+   */
   readonly withinMs: number;
 }
 

@@ -185,7 +185,7 @@ export const { encode: encodeMirrorMapAnswer, decode: decodeMirrorMapAnswer } = 
 
 const rangeNumbers = listOf(integer(0, MIRROR_REGIONS_MAX), 2, 2 * MIRROR_CLEAR_RANGES_MAX, 'numbers');
 
-/** Pairs of a first region and a number of regions, which is not 0. */
+/** Pairs of a first region and a number of regions. The number is not 0. */
 const ranges: Guard<number[]> = (value, field) => {
   const numbers = rangeNumbers(value, field);
   const isRight =

@@ -1,5 +1,5 @@
-// Defines the fields of VOTE, with which clients claim mirrors and change the records of voters, and of the ioctls for replicas
-// (docs/PROTOCOL.md, Mirrors). mirror-codec.ts encodes and decodes them. The rules of a voter are in rssrv's mirrors/voter-rules.ts.
+// Defines the fields of VOTE and of the ioctls for replicas (docs/PROTOCOL.md, Mirrors). With VOTE, clients claim mirrors and change the
+// records of voters. mirror-codec.ts encodes and decodes the fields. The rules of a voter are in rssrv's mirrors/voter-rules.ts.
 
 /** The kinds of VOTE, in the field aux of the header. */
 export const VOTE = {
@@ -44,7 +44,7 @@ export const VOTED = {
 
 export type Voted = (typeof VOTED)[keyof typeof VOTED];
 
-/** A claim of a mirror. Terms are compared by number, then node, then instance, so that no two clients have the same term. */
+/** A claim of a mirror. Terms are compared by number, then node, then instance. Two clients therefore never have the same term. */
 export interface Term {
   readonly number: number;
   readonly node: string;
@@ -97,7 +97,7 @@ export interface VoteRecord {
   readonly mirror: string;
 }
 
-/** `number`: number of the client's term, whose node and instance are those of the session. */
+/** `number`: number of the client's term. The node and the instance of the term are those of the session. */
 export interface VoteTerm extends VoteRecord {
   readonly number: number;
 }
@@ -135,7 +135,7 @@ export interface StoredConfig {
 export interface VoteAnswer {
   /** A number of VOTED, or an unknown number of a newer peer. */
   readonly voted: number;
-  /** The reason, if `voted` is not DONE, or if `replica` is null although the server has one. */
+  /** The reason, if `voted` is not DONE, or if `replica` is null although the server has a replica. */
   readonly sentence: string;
   /** Id of the voter; null if it has no readable record. */
   readonly voter: string | null;

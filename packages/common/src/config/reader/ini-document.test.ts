@@ -1,5 +1,6 @@
-// What the model of a text says, with line numbers, and ini-edit.ts: each edit changes the lines that it must, and no byte of the others.
-// That any text is printed byte for byte, and any edit keeps the other lines, is in test/fuzz/targets/files/ini-document.ts.
+// Tests the sections, entries and line numbers that a document has for a text, and that each edit of ini-edit.ts changes only the lines
+// that it must change. test/fuzz/targets/files/ini-document.ts tests arbitrary texts: a document prints byte for byte, and edits keep all
+// other lines.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

@@ -22,7 +22,7 @@ function problemsOf(text: string): readonly string[] {
   return [];
 }
 
-/** NAMESPACE has 4 lines, so that added text begins in line 5. */
+/** Because NAMESPACE has 4 lines, added text begins in line 5. */
 function problemsBelow(text: string): readonly string[] {
   return problemsOf(NAMESPACE + text);
 }

@@ -1,5 +1,5 @@
-// Volumes in the server's file: what two sections may not share, and what each type needs.
-// The rest of the file is in rssrvcfg.test.ts.
+// Tests the volumes in the server's file: the values that two sections must not share, and the keys that each type of volume needs.
+// rssrvcfg.test.ts tests the rest of the file.
 
 import { describe, expect, test } from 'vitest';
 import { HEAD, problemsBelowHead, warningsOf } from '../../testing/rssrvcfg-problems.ts';

@@ -252,7 +252,7 @@ function checkVolumeStorage(readers: readonly Reader<'volume'>[], findings: Find
   }
 }
 
-/** `requiring`: the [namespace] section if it sets `tls = require`, with which short keys are refused; otherwise undefined. */
+/** `requiring`: the [namespace] section if it sets `tls = require`, otherwise undefined. With `tls = require`, short keys are refused. */
 function readClients(
   section: IniSection | undefined,
   requiring: Reader<'namespace'> | undefined,

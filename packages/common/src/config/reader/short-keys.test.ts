@@ -1,5 +1,5 @@
-// Tests that a short key is a problem if the configuration demands encrypted paths, and otherwise a warning. Both are reported at the line
-// of the key, in both files. The tests of the readers cover the permitted characters of a key.
+// Tests that a short key is a problem if the configuration demands encrypted paths, and otherwise a warning. In both files, the problem or
+// the warning is reported at the line of the key. The tests of the readers cover the permitted characters of a key.
 
 import { describe, expect, test } from 'vitest';
 import { KEY_RECOMMENDED_MIN_CHARS } from '../schema/limits.ts';

@@ -9,7 +9,7 @@ export interface KeyDemand {
   readonly setting: string;
   /** Line of the setting. */
   readonly line: number;
-  /** How to change the key; the message appends it to `rsconfig key new makes one`. */
+  /** How to change the key; the message appends this text to `rsconfig key new makes one`. */
   readonly remedy: string;
 }
 

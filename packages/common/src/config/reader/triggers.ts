@@ -1,5 +1,5 @@
-// Reads the sections [trigger NAME] of both configuration files, which name programs of the administrator. trigger-programs.ts checks
-// whether these programs exist and are safe.
+// Reads the sections [trigger NAME] of both configuration files. Each section names a program of the administrator. trigger-programs.ts
+// checks whether these programs exist and are safe.
 
 import { quoteText } from '../../lib/units.ts';
 import { TRIGGERS_MAX } from '../schema/limits.ts';

@@ -24,11 +24,13 @@ export const STORAGE_STAMP_MAX_CHARS = 128;
 
 export const PORT_DEFAULT = 5_000;
 export const KEY_MAX_CHARS = 256;
-/** Length of a generated key. Each character is one of 30 possible characters, so that the key has more than 150 random bits. */
+/** Length of a generated key. Each character is one of 30 possible characters, and the key therefore has more than 150 random bits. */
 export const KEY_NEW_CHARS = 32;
 export const PATH_MAX_BYTES = 4_095;
 export const CONFIG_FILE_MAX_BYTES = 16 * MIB;
-/** Maximum number of [server] sections in a client's configuration file, which has one section for each interface of each server. */
+/**
+ * Maximum number of [server] sections in a client's configuration file. The file has one such section for each interface of each server.
+ */
 export const SERVER_SECTIONS_MAX = SERVERS_PER_CLIENT_MAX * INTERFACES_MAX;
 export const NAMESPACES_PER_CLIENT_MAX = 256;
 export const HEARTBEAT_MIN_MS = 50;

@@ -63,7 +63,7 @@ export interface ServerVolumeConfig {
   readonly sameContent: string | null;
   /** I/O limits of the volume; if the field is absent, NO_IO_LIMITS apply. */
   readonly limits?: IoLimits;
-  /** Set for a volume of a pool, which a manifest describes instead of a section. */
+  /** Set for a volume of a pool. A manifest describes this volume, instead of a section of the file. */
   readonly pool?: PoolMembership;
   /** Set for a volume of a pool that consists of several files. `path` and `pool` are then the path and the pool of the first file. */
   readonly layout?: VolumeLayout;
@@ -86,7 +86,10 @@ export interface PoolMembership {
 }
 
 export interface VolumeLayout {
-  /** Size of the chunks that go to the files in turn; null if the files follow one another. */
+  /**
+   * Size of the chunks if the volume is striped: its chunks are in the first file, the second file and so on, and then in the first file
+   * again. Null if the whole content of one file is followed by the content of the next file.
+   */
   readonly chunkBytes: number | null;
   readonly parts: readonly PartConfig[];
 }

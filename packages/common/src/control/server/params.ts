@@ -15,7 +15,10 @@ export const poolsOrNull: Param<readonly string[] | null | undefined> = {
   what: 'a list of pool names or null',
   default: null,
 };
-/** Size of the chunks that go to the files in turn; null if the files follow one another. */
+/**
+ * Size of the chunks if the volume is striped: its chunks are in the first file, the second file and so on, and then in the first file
+ * again. Null if the whole content of one file is followed by the content of the next file.
+ */
 export const chunkBytes: Param<number | null | undefined> = {
   shape: orNull(whole(1, VOLUME_MAX_BYTES)),
   what: 'a size in bytes or null',

@@ -1,6 +1,6 @@
 // The volume commands of rsadm and rsconfig. Each program adds its own commands `volume list` and `volume create`. rssrv decides whether a
-// change is permitted, and makes it. Invariants: each command that changes something sends an id with its request, so that the request is
-// never executed twice. Removing a volume needs the person's consent.
+// change is permitted, and executes the change. Invariants: each command that changes something sends an id with its request, so that the
+// request is never executed twice. Removing a volume needs the person's consent.
 
 import { type Command, JSON_OPTION, makeCommand, printJson, usageError } from '../../cli/command.ts';
 import { toText } from '../../cli/table.ts';

@@ -1,5 +1,5 @@
-// Creates a volume, and changes its settings. rssrv decides whether the change is permitted, and makes it. Invariant: each request carries
-// an id, so that rssrv never executes it twice.
+// Creates a volume, and changes its settings. rssrv decides whether the change is permitted, and executes the change. Invariant: each
+// request carries an id, so that rssrv never executes it twice.
 
 import { type GivenOptions, type OptionSpecs, usageError } from '../../cli/command.ts';
 import { LIMIT_KEYS, limitAllowed, type LimitKey, NO_IO_LIMITS, withLimit } from '../../config/schema/io-limits.ts';

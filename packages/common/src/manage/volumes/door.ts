@@ -24,7 +24,8 @@ export interface VolumeTarget {
 }
 
 /**
- * Purpose for which a volume is searched. For `change` and `remove`, the door must be surer than for `show` which volume the name means.
+ * Purpose for which a volume is searched. For `change` and `remove`, the door accepts a volume only if all servers have answered, because
+ * the name could otherwise mean a volume of another server. For `show`, the door then only prints a note.
  */
 export type Purpose = 'show' | 'change' | 'remove';
 
@@ -41,11 +42,10 @@ export interface VolumeDoor extends Output {
   /** Returns an id for a request that changes something. */
   readonly newId: () => string;
   readonly note: (sentence: string) => void;
-  /** Finds the server that has the volume. Throws E_USAGE, and E_UNKNOWN_VOLUME or E_AMBIGUOUS if there are several servers. */
+  /** Finds the server that has the volume. Throws E_USAGE. With several servers, also throws E_UNKNOWN_VOLUME or E_AMBIGUOUS. */
   find(name: string, purpose: Purpose): Promise<VolumeTarget>;
   /**
-   * The only server that the program knows. Null if there may be several servers, so that the name of a volume decides which server is
-   * used.
+   * The only server that the program knows. Null if there may be several servers. The name of a volume then decides which server is used.
    */
   readonly local: Pick<VolumeTarget, 'call' | 'label' | 'place'> | null;
   /** Finds the server that has the removed volume. */

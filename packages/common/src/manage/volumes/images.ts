@@ -1,5 +1,5 @@
-// The commands of rsadm and rsconfig about images. rssrv decides whether a change is permitted, and makes it. Invariant: each command that
-// changes something sends an id with its request, so that the request is never executed twice.
+// The commands of rsadm and rsconfig about images. rssrv decides whether a change is permitted, and executes the change. Invariant: each
+// command that changes something sends an id with its request, so that the request is never executed twice.
 
 import { type Command, JSON_OPTION, makeCommand, printJson, usageError, WAIT_OPTION } from '../../cli/command.ts';
 import { toText } from '../../cli/table.ts';
@@ -30,7 +30,7 @@ export const JOB_OPTIONS = {
   json: JSON_OPTION,
 } as const;
 
-/** Returns how to follow jobs, and their limit. */
+/** The options of a command that starts jobs: the limit on the rate, and how the command waits for the jobs. */
 interface JobFlags {
   readonly limit: string | null;
   readonly wait: number | null;

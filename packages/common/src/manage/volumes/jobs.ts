@@ -1,4 +1,4 @@
-// The commands of rsadm and rsconfig about moves and jobs. rssrv decides whether a volume can move, and moves it.
+// The commands of rsadm and rsconfig about moves and jobs. rssrv decides whether a volume can move, and moves the volume.
 // Invariants: each command that changes something sends an id with its request. A job continues if the command that waits for it is ended.
 
 import { type Command, JSON_OPTION, makeCommand, printJson, usageError, WAIT_OPTION } from '../../cli/command.ts';

@@ -1,5 +1,5 @@
-// The snapshot commands of rsadm and rsconfig. rssrv decides whether a change is permitted, and makes it. Invariant: each command that
-// changes something sends an id with its request, so that the request is never executed twice.
+// The snapshot commands of rsadm and rsconfig. rssrv decides whether a change is permitted, and executes the change. Invariant: each
+// command that changes something sends an id with its request, so that the request is never executed twice.
 
 import { type Command, JSON_OPTION, makeCommand, printJson, usageError } from '../../cli/command.ts';
 import { toText } from '../../cli/table.ts';
@@ -35,7 +35,7 @@ export function snapshotCommands(program: VolumeProgram): SnapshotCommands {
   };
 }
 
-/** Throws E_USAGE if the text names no snapshot, and the errors of the door. */
+/** Throws E_USAGE if the text names no snapshot. Also throws the errors of the door. */
 async function findSnapshot(door: VolumeDoor, text: string, purpose: Purpose, { program }: VolumeProgram): Promise<SnapshotTarget> {
   const { volume, snapshot } = splitSnapshot(text, program);
   if (snapshot === null)

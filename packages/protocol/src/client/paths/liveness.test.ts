@@ -21,7 +21,7 @@ function wellScene(paths: number): TrunkScene {
   return scene.start();
 }
 
-/** Returns a scene with one request in flight on the first path, which has just become silent in the given directions. */
+/** Returns a scene with one request in flight on the first path. This path has just become silent in the given directions. */
 function sceneWithSilence(paths: number, ...directions: readonly ('there' | 'back')[]): { scene: TrunkScene; request: Request } {
   const scene = wellScene(paths);
   scene.clock.advance(HEARTBEAT_INTERVAL_MS * 2);
@@ -33,7 +33,7 @@ function sceneWithSilence(paths: number, ...directions: readonly ('there' | 'bac
   return { scene, request };
 }
 
-/** Sends a PING from the server, which contains the number of PINGs that the server has received. */
+/** Sends a PING from the server. The PING contains the number of PINGs that the server has received. */
 function serverPing(scene: TrunkScene, index: number): void {
   const path = scene.server.paths[index]!;
   const heard = path.requests(OP.PING).length;

@@ -19,8 +19,8 @@ export interface LivenessPicture {
   /** Arrival time of the last answer, PONG or other frame that proves that the server receives our frames. */
   readonly lastProofMs: number;
   /**
-   * Arrival time of the last frame that proves that the server receives our frames. In contrast to `lastProofMs`, a report that the server
-   * has received further PINGs counts as proof, too.
+   * Arrival time of the last frame that proves that the server receives our frames. Here, a report that the server has received further
+   * PINGs is also a proof; for `lastProofMs`, it is not.
    */
   readonly lastHeardMs: number;
   /** Last time at which a part of the queued output was sent. */

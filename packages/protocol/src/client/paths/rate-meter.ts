@@ -27,7 +27,7 @@ export class RateMeter {
   lastUsedMs: number;
   private spellStartMs = 0;
   private spellBytes = 0;
-  /** True if the spell began with nothing in flight, so that no bytes were answered during its first round trip. */
+  /** True if the spell began with nothing in flight. No bytes are then answered during the first round trip of the spell. */
   private isFromIdle = true;
   private answers = 0;
   /** Bytes in flight immediately before each answer, summed over all answers of the spell. */

@@ -241,7 +241,7 @@ test('any trunk: the chosen path completes no later than any idle path, and at m
       const msOf = ({ load }: PathPicture): number => completionMs(load, receiving, sending);
       const isIdle = ({ load }: PathPicture): boolean => load.requests === 0;
       const chosen = choosePath(paths, carried, receiving, sending, QUEUED_MAX_BYTES);
-      // A held-back request waits for a path that completes it no later than the idle paths.
+      // A held-back request waits for a path that will complete the request no later than the idle paths would.
       const meant = chosen ?? leastBusy(paths, carried, receiving, sending);
       for (const other of usable) {
         expect(meant).not.toBeNull();

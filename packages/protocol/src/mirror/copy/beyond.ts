@@ -14,8 +14,8 @@ export function largestOf(view: SizesView | null): number {
 }
 
 /**
- * Returns the region in which the mirror ends if a replica is larger than the mirror. The bit of this region stays set. Returns null if no
- * replica is larger.
+ * If a replica is larger than the mirror, returns the region in which the mirror ends; the bit of this region stays set. If no replica is
+ * larger, returns null.
  */
 export function keptRegion(view: SizesView): number | null {
   return largestOf(view) > view.sizeBytes ? Math.floor(view.sizeBytes / MIRROR_REGION_BYTES) : null;

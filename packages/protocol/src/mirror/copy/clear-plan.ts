@@ -64,7 +64,7 @@ export class ClearPlan {
     return this.clearing;
   }
 
-  /** True as long as the members and their tenures are the same as when the clearing began, and all its regions are settled. */
+  /** True as long as the members and their tenures are the same as when the clearing began, and all regions of the clearing are settled. */
   isValid({ ranges, members }: Clearing): boolean {
     if (this.members === null || !isSame(this.members, members)) return false;
     for (let at = 0; at < ranges.length; at += 2) {

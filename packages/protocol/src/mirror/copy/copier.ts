@@ -1,6 +1,6 @@
 // Copies between the replicas of one mirror: settles regions after an unclean end (M7), resyncs replicas that return (M12), clears intent
-// maps (M3). The plans decide; this class passes the state of the mirror to the plans and executes their orders. An event only records and
-// schedules `pump`, which acts. Invariant: each piece that a plan has cut, and each flush and clearing that it ordered, ends exactly once.
+// maps (M3). The plans decide. This class passes the state of the mirror to the plans and executes the orders of the plans. An event only
+// records and schedules `pump`, which acts. Invariant: each piece, flush and clearing that a plan has ordered ends exactly once.
 
 // Design.
 // Settling, returning and clearing share buffers, pace and locks. One class therefore runs them. Plans without clock and I/O choose the
@@ -80,9 +80,9 @@ export class Copier {
   private othersUnderWay = 0;
   private whenIdle: (() => void) | null = null;
   private turn = 0;
-  /** Time before which settling begins no piece, because a piece has failed. */
+  /** Earliest time at which settling begins its next piece, after a piece has failed. */
   private settleFromMs = 0;
-  /** Time before which no flush that settles regions begins, because such a flush has failed. */
+  /** Earliest time at which the next flush that settles regions begins, after an earlier one has failed. */
   private flushFromMs = 0;
   private clearFromMs = 0;
   private rotateAtMs = 0;
@@ -127,8 +127,8 @@ export class Copier {
 
   /**
    * Marks the new part of a volume as touched, because each server sets the bits of the new part in its intent map. The bits are cleared
-   * when the part is idle. The new part reads as zeros, except where a replica was already larger than the volume. The content of that part
-   * is unknown, so it becomes unsettled (rule M21).
+   * when the part is idle. The new part reads as zeros, unless a replica was already larger than the volume. In that case, the content up
+   * to the end of the largest replica is unknown, and this range becomes unsettled (rule M21).
    */
   private grow(sizeBytes: number): void {
     if (this.survey === null || sizeBytes <= this.sizeBytes) return;
@@ -182,8 +182,8 @@ export class Copier {
   }
 
   /**
-   * Called when a repair has written this region to the replicas `reached`. All other returning replicas get the region again, even
-   * replicas that have joined.
+   * Called when a repair has written this region to the replicas `reached`. Every returning replica that is not in `reached` gets the
+   * region again, even if it has caught up and joined.
    */
   recopy(region: number, reached: ReadonlySet<string>): void {
     for (const replica of this.returning.values()) {
@@ -225,7 +225,8 @@ export class Copier {
     this.pace.usersSeen(nowMs, this.io.outstanding);
     this.refresh(view);
     this.drainDiverged(survey);
-    // Check this only after `fellBack` was reported, because a copier that is paused or does not serve must still report it.
+    // Check this only after `fellBack` was reported, because a copier must report `fellBack` even while it is paused or the mirror does not
+    // serve.
     if (this.isPaused || !view.isServing) return;
     this.readMaps(view, survey);
     if (!survey.isComplete) return;
@@ -278,7 +279,7 @@ export class Copier {
       this.settle.diverged(region);
       for (const replica of this.returning.values()) {
         replica.plan.diverged(region);
-        // A replica that counts no longer gets copies as a returning replica, because settling makes it equal to the others.
+        // If a replica counts, it gets no more copies as a returning replica, because settling makes all replicas that count equal.
         if (this.roleOf(replica.identity) === 'returning') replica.fellBack('A change was executed by some of the replicas only');
       }
     }

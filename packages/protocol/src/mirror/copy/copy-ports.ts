@@ -1,5 +1,5 @@
-// The copier's port to the data path (CopyIo), and the events that it reports to its owner. mirror-copy-io.ts implements CopyIo over
-// sessions. Positions and lengths are in bytes and multiples of a sector. Each `done` is called once, after its method has returned.
+// The copier's port to the data path (CopyIo), and the events that the copier reports to its owner. mirror-copy-io.ts implements CopyIo
+// over sessions. Positions and lengths are in bytes and multiples of a sector. Each `done` is called once, after its method has returned.
 
 import type { MirrorMapAnswer } from '../../wire/mirror-messages.ts';
 import type { Lacks } from '../lacks/lacks.ts';
@@ -21,9 +21,9 @@ export interface CopyIo {
   readonly lacks: Lacks;
   /** Number of users' requests that are not answered yet. */
   readonly outstanding: number;
-  /** Called when the region is equal on all replicas in sync, so that READs of the region may go on. */
+  /** Called when the region is equal on all replicas in sync. READs of the region may then go on. */
   settled(region: number): void;
-  /** Called when regions were removed from `unsettled`, so that READs of these regions may go on. */
+  /** Called when regions were removed from `unsettled`. READs of these regions may then go on. */
   settledMany(): void;
   /**
    * Excludes users' changes, but not READs, from a range. The lock and the changes get the range in order of arrival. `granted` may be
@@ -70,7 +70,7 @@ export interface CopierEvents {
    * copied again (M12).
    */
   fellBack(identity: string, why: string): void;
-  /** Called when the replica has refused a request, so that its data differs from the data of the other replicas. */
+  /** Called when the replica has refused a request. The data of the replica therefore differs from the data of the other replicas. */
   lost(identity: string, why: string): void;
   /** Called when no region is unsettled any more. */
   allSettled(): void;

@@ -25,8 +25,8 @@ export interface PieceOrder {
 }
 
 /**
- * `void`: the copy is no longer needed. `failed`: the copy must be tried again later. `unreadable`: the same, because no source could read
- * the piece.
+ * `void`: the copy is no longer needed. `failed`: the copy must be tried again later. `unreadable`: no source could read the piece, and the
+ * copy must be tried again later.
  */
 export type PieceResult = 'copied' | 'void' | 'failed' | 'unreadable';
 

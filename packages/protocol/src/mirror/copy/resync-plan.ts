@@ -1,7 +1,8 @@
-// Decides which regions are copied to one replica that returns, and when it has caught up (rule M12). The plan copies blocks that the
-// replica may lack, unsettled regions, and regions that only the replica's own map contains. The copier executes the orders. Invariants:
-// the plan starts again whenever the replica's session, handle or incarnation changes. A region is copied only after it is settled. The
-// replica has caught up only when everything was copied while all changes went to the replica, and no region has diverged since.
+// Decides which regions are copied to one replica that returns, and when this replica has caught up (rule M12). The plan copies blocks that
+// the replica may lack, unsettled regions, and regions that only the replica's own map contains. The copier executes the orders.
+// Invariants: the plan starts again whenever the replica's session, handle or incarnation changes. A region is copied only after it is
+// settled. The replica has caught up only when everything was copied while all changes went to the replica, and no region has diverged
+// since.
 
 import type { MirrorMapAnswer } from '../../wire/mirror-messages.ts';
 import { BlockSet } from '../lacks/block-set.ts';
@@ -65,7 +66,7 @@ export class ResyncPlan {
 
   /**
    * Called when the replica has a session to which all changes go. The plan looks up now, and not earlier, which blocks the replica may
-   * lack. The pages of its map may be read later, because a map only grows while its replica is out of sync.
+   * lack. The pages of the replica's map may be read later, because the map only grows while the replica is out of sync.
    */
   setTenure(tenure: string): void {
     if (tenure === this.tenure) return;
@@ -92,7 +93,8 @@ export class ResyncPlan {
     if (this.phase !== 'map') return true;
     const found = new RegionSet();
     const isRight = this.map.read(page, answer, regions, found);
-    // For regions in `considered`, `lacking` has already chosen the blocks. All other regions of the map were changed only on this replica.
+    // For regions in `considered`, `setTenure` has already chosen the blocks to copy (`source.lacking`). All other regions of the map were
+    // changed only on this replica.
     const { considered } = this;
     for (let region = found.firstFromOutside(0, considered); region >= 0; region = found.firstFromOutside(region + 1, considered))
       this.toCopy.add(region, 'whole');
@@ -133,8 +135,9 @@ export class ResyncPlan {
   }
 
   /**
-   * True if all blocks are copied, so that the replica has all earlier changes. A change that was sent during the replica's session is
-   * acknowledged only after the replica's answer. The copy of a region has waited for all older changes of the region.
+   * True if all blocks are copied. The replica then has every change that was sent before its session began. A change that was sent during
+   * the replica's session is acknowledged only after the replica's answer. The copy of a region has waited for all older changes of the
+   * region.
    */
   hasCaughtUp(): boolean {
     if (this.phase === 'copying' && this.toCopy.regions.count === 0 && this.pieces.underWay === 0) this.phase = 'caught-up';

@@ -13,7 +13,7 @@ export class Returning {
   hasCaughtUp = false;
   /** True if `caughtUp` need not be reported again, because it was reported after the last view. */
   isToldCaughtUp = false;
-  /** Time before which no copy begins, because the last copy failed. */
+  /** Earliest time at which the next copy begins, after a copy has failed. */
   failedUntilMs = 0;
   private readonly io: CopyIo;
   private readonly events: Pick<CopierEvents, 'fellBack'>;

@@ -1,7 +1,7 @@
 // Decides which unsettled region is made equal next, and when it is settled (rule M7). The copier copies the region from one replica in
 // sync to all others and flushes all of them, the source included. No tenure may change between the copy and the flush. Invariant: a region
-// is reported as settled only after a flush that began after its last copy. From the region's first copy until the end of this flush,
-// replicas and tenures stay the same, and no change makes the region differ again.
+// is reported as settled only after a flush that began after the last copy of the region. From the region's first copy until the end of
+// this flush, replicas and tenures stay the same, and no change makes the region differ again.
 
 import type { RegionSet } from '../region-set.ts';
 import { SETTLE_ALONE_MAX, SETTLE_REGIONS_MAX, URGENT_REGIONS_MAX } from '../limits.ts';
@@ -44,8 +44,8 @@ export class SettlePlan {
   }
 
   /**
-   * `members`: all replicas in sync. Null while a replica in sync cannot be used, or while a configuration is pending. While it is null,
-   * the plan begins nothing. Copies that have begun still count if the same members return with the same tenures.
+   * `members`: all replicas in sync. Null while a replica in sync cannot be used, or while a configuration is pending. While `members` is
+   * null, the plan begins nothing. Copies that have begun still count if the same members return with the same tenures.
    */
   setMembers(members: readonly Tenant[] | null): void {
     this.isPaused = members === null;

@@ -1,6 +1,6 @@
-// Requests of the copier to one replica. Like users' requests, they go through the attachment of the replica, so that its replay log keeps
-// the written data and overlapping requests stay in order. The copier holds a lock that excludes users' changes; this class does not check
-// the lock.
+// Requests of the copier to one replica. Like users' requests, they go through the attachment of the replica. The attachment's replay log
+// therefore keeps the written data, and overlapping requests stay in order. The copier holds a lock that excludes users' changes; this
+// class does not check the lock.
 // Invariant: `done` is called once for each request, and never before the method that began it has returned.
 
 import type { Clock } from '@rsio/common/lib/clock';

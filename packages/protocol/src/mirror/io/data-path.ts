@@ -33,8 +33,8 @@ export interface DataPathPorts {
   /** Shared with the other mirrors of the process. */
   readonly timesBudget: TimesBudget;
   /**
-   * Called when the data of the replica differs from the data of the other replicas, so that the owner must remove the replica. Called once
-   * for each session.
+   * Called when the data of the replica differs from the data of the other replicas. The owner must then remove the replica. Called at most
+   * once for each session.
    */
   lost(identity: string, why: string): void;
   /** Called when a READ waits until `settled` is called for this region. Called again for each further READ. */
@@ -43,7 +43,10 @@ export interface DataPathPorts {
   unsettledGrew(): void;
   /** M15: asks the voters now whether a majority of them still promises the term. */
   confirmByVoters(): Promise<boolean>;
-  /** Called when the session of a replica has another phase or has gained or lost its paths, or when I/O must wait or may go on. */
+  /**
+   * Called when the session of a replica has changed its phase, or has gained or lost its paths. Also called when I/O must wait, or may go
+   * on.
+   */
   standingChanged(): void;
 }
 
@@ -165,8 +168,8 @@ export class DataPath implements RequestEvents {
   }
 
   /**
-   * Ends the use of a replica's session: its requests are abandoned, and count as not answered. The replica still counts until a view says
-   * otherwise. After `giveUp`, the caller closes the attachment. Must not be called within an event of an attachment.
+   * Ends the use of a replica's session: the requests of this session are abandoned, and count as not answered. The replica still counts
+   * until a view says otherwise. After `giveUp`, the caller closes the attachment. Must not be called within an event of an attachment.
    */
   giveUp(identity: string): void {
     const replica = this.replicaOf(identity);
@@ -231,8 +234,8 @@ export class DataPath implements RequestEvents {
     this.gated = [];
     const requests: Request[] = [];
     let grew = false;
-    // Mark all requests as ended first. When a request leaves the lock below, the lock is granted to another request, which must not be
-    // sent any more.
+    // Mark all requests as ended first. Below, each request leaves the lock, and the lock may then be granted to another of these requests.
+    // That request must not be sent any more.
     this.changeMoves++;
     for (const operation of over) {
       if (operation.request !== null) requests.push(operation.request);

@@ -1,6 +1,6 @@
-// Makes one text of the incarnation of a mirror, which consists of the incarnations of the replicas in sync. rsiod keeps this text over a
-// restart of rsiod and compares it with the new text. A replica with a new incarnation may have lost unflushed writes, which rsiod can no
-// longer replay after its restart. Pure. Invariant: a claim of the mirror does not change the text.
+// Makes one text that stands for the incarnation of a mirror. The text has the incarnations of all replicas in sync. rsiod keeps this text
+// over a restart of rsiod and compares it with the new text. A replica with a new incarnation may have lost unflushed writes, which rsiod
+// can no longer replay after its restart. Pure. Invariant: a claim of the mirror does not change the text.
 
 const PREFIX = 'mirror ';
 
@@ -15,7 +15,10 @@ export function isLifeKnown(life: string): boolean {
   return lives === null || (lives.size > 0 && [...lives.values()].every((one) => one !== null));
 }
 
-/** True if a volume, or a replica in sync, has another incarnation than `before`, or if one of them is unknown. */
+/**
+ * True if the volume has another incarnation in `now` than in `before`. For a mirror: true if this applies to a replica in `now`, or if the
+ * incarnation of a replica in `now` is unknown.
+ */
 export function isNewLife(before: string, now: string): boolean {
   const [old, present] = [livesIn(before), livesIn(now)];
   if (old === null || present === null) return before !== now;

@@ -51,8 +51,8 @@ export class Member {
   /** Number of requests that the replica has not answered yet. */
   load = 0;
   /**
-   * Number of the newest READ for which the member has confirmed the term. It confirmed all READs up to this number by executing a request
-   * that was submitted later.
+   * Number of the newest READ for which the member has confirmed the term. By executing a request that was submitted after this READ, the
+   * member has confirmed all READs up to this number.
    */
   confirmedSequence = 0;
   /** Number of the newest READ that waits for the confirmation of this member. */

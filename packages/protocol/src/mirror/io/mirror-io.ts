@@ -107,8 +107,8 @@ export class MirrorIo extends DataPath implements VolumeTarget {
   }
 
   /**
-   * The reason of a replica whose server holds back I/O, because a mirror is as slow as its slowest replica. Null if no server holds back
-   * I/O.
+   * The reason why the server of one replica holds back I/O; null if no server does. One such server holds back the whole mirror, because a
+   * mirror is as slow as its slowest replica.
    */
   get heldBy(): HeldBy | null {
     return this.replicas.find(({ attachment }) => attachment.heldBy !== null)?.attachment.heldBy ?? null;
@@ -219,8 +219,8 @@ export class MirrorIo extends DataPath implements VolumeTarget {
   }
 
   /**
-   * Returns the tenure of the replica, which changes with each OPEN that is granted and with each incarnation; null while the replica is
-   * not ready.
+   * Returns the tenure of the replica; null while the replica is not ready. The tenure changes with each OPEN that is granted, and with
+   * each incarnation.
    */
   tenureOf(identity: string): string | null {
     const replica = this.replicaOf(identity);

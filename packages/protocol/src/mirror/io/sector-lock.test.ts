@@ -1,5 +1,5 @@
-// Compares the lock with a naive model. In the model, the entries that are held follow from the list of all entries in order of arrival. No
-// entry waits without a reason, and no entry overtakes an earlier one with which it conflicts.
+// Compares the lock with a naive model. The model derives the held entries from the list of all entries in order of arrival. The comparison
+// shows that no entry waits without a reason, and that no entry overtakes an earlier conflicting entry.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

@@ -65,7 +65,7 @@ export class SectorLock {
   private isTelling = false;
   private readonly granted: (entry: LockEntry) => void;
 
-  /** `granted` is called for each entry that had to wait. It may call any method of the lock. */
+  /** `granted` is called for each entry that had to wait. `granted` may call any method of the lock. */
   constructor(granted: (entry: LockEntry) => void) {
     this.granted = granted;
   }
@@ -110,8 +110,8 @@ export class SectorLock {
   }
 
   /**
-   * `from`: first place in `waiting` of an entry that `gone` may have blocked. It is 0 if `gone` was held, and the former place of `gone`
-   * if it was waiting.
+   * `from`: first place in `waiting` of an entry that `gone` may have blocked. `from` is 0 if `gone` was held, and the former place of
+   * `gone` if `gone` was waiting.
    */
   private unblock(gone: LockEntry, from: number): void {
     let kept = from;

@@ -1,7 +1,7 @@
-// Keeps, in the holder's memory, which blocks of the replicas in sync another replica may lack (rule M12). A replica that was out of sync
-// when this client became the holder may lack every region that an intent map contains. Invariant: a block that `of` does not return is
-// equal on the replica, durably or in the incarnation `life`. Each later change of the block was answered by the replica, is still being
-// sent to it, or was noted here.
+// Keeps, in the holder's memory, which blocks each replica out of sync may lack (rule M12). A replica that was out of sync when this client
+// became the holder may lack every region that an intent map contains. Invariant: a block that `of` does not return is equal on the
+// replica, durably or in the incarnation `life`. Each later change of the block was answered by the replica, is still being sent to the
+// replica, or was noted here.
 
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
 import type { RegionSet } from '../region-set.ts';
@@ -23,7 +23,10 @@ export class Lacks {
   private readonly now: () => number;
   private readonly known = new Map<string, Knowledge>();
 
-  /** `touched`: all other regions are equal on all replicas. `now`: returns the tick, which never goes back. */
+  /**
+   * `touched`: regions in which replicas may differ; all other regions are equal on all replicas. `now`: returns the tick, which never goes
+   * back.
+   */
   constructor(touched: RegionSet, budget: TimesBudget, now: () => number) {
     this.touched = touched;
     this.times = new ChangeTimes(budget);
@@ -54,9 +57,9 @@ export class Lacks {
   }
 
   /**
-   * Called when the session of a replica that has all data ends, before the requests in flight to the replica end. `flushed`: tick at which
-   * the last FLUSH that the replica answered was submitted; 0 if it answered no FLUSH. `life`: incarnation of the replica's storage in
-   * which all requests that the replica answered were executed; null if this is not known.
+   * Called when a replica that has all data loses its session, and before the requests in flight to this replica end. `flushed`: tick at
+   * which the last FLUSH that the replica answered was submitted; 0 if it answered no FLUSH. `life`: incarnation of the replica's storage
+   * in which all requests that the replica answered were executed; null if this is not known.
    */
   left(identity: string, flushed: number, life: string | null): void {
     const storage = life === null ? null : { life, tick: this.now() };

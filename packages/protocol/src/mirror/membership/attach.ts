@@ -1,6 +1,6 @@
 // How a client becomes the holder (rules M4 to M6): the client reads the voters' records, gives up if another client has the mirror, claims
-// a term, and sends a configuration of its own. Invariant: a client that must not take over claims only after a majority of the voters is
-// known to be free. A refused attempt therefore does not disturb the holder.
+// a term, and sends a configuration of its own. Invariant: a client that is not allowed to take over the mirror sends no CLAIM before it
+// knows that a majority of the voters is free. A refused attempt therefore does not disturb the holder.
 
 import { TERM_NUMBER_MAX } from '../../wire/limits.ts';
 import type { StoredConfig, Term } from '../../wire/mirror-messages.ts';
@@ -93,8 +93,8 @@ function refuseHeld(state: MembershipState, sets: readonly StoredConfig['config'
 }
 
 /**
- * True if a CLAIM to this server takes over: the seed allows a take-over, no client serves according to this voter, or a majority of the
- * voters has promised the term.
+ * True if a CLAIM to this server takes over the mirror. One of three conditions is enough: the seed allows a take-over, no client serves
+ * according to the voter of this server, or a majority of the voters has promised the term.
  */
 export function takesOver(state: MembershipState, rules: MembershipRules, server: ServerState): boolean {
   if (state.seed.takesOver || state.phase === 'attaching' || state.phase === 'serving') return true;

@@ -50,8 +50,8 @@ export type MirrorWish =
   /** Gives up a change of voters whose first step is not yet at a majority. This wish is allowed while the wish `voters` is in progress. */
   | { readonly kind: 'keep-voters' }
   /**
-   * Gives up the wish in progress, if none of its configurations was sent, or if the voters can be kept. The wish `detach` cannot be given
-   * up.
+   * Gives up the wish in progress. This is possible if no configuration of the wish was sent, or if the voters can be kept. The wish
+   * `detach` cannot be given up.
    */
   | { readonly kind: 'stop' }
   | { readonly kind: 'grow'; readonly sizeBytes: number };
@@ -64,7 +64,7 @@ export type MembershipEvent =
   | { readonly kind: 'voted'; readonly server: number; readonly order: number; readonly answer: VoteAnswer | null }
   | { readonly kind: 'server-up'; readonly server: number; readonly name: string }
   | { readonly kind: 'server-down'; readonly server: number }
-  /** The replica has a session, or answers again after `silent`. `sizeBytes`: size of its volume. */
+  /** The replica has a session, or answers again after `silent`. `sizeBytes`: size of the replica's volume. */
   | { readonly kind: 'opened'; readonly identity: string; readonly sizeBytes: number }
   /**
    * The OPEN failed. `unclaimed`: the status was STATUS.UNCLAIMED. `taken`: a higher term is promised. The decider tries again after
@@ -100,8 +100,8 @@ export type MembershipEvent =
   | { readonly kind: 'grow-failed'; readonly identity: string; readonly sentence: string }
   | { readonly kind: 'wish'; readonly id: number; readonly wish: MirrorWish }
   /**
-   * The decider tries everything again that has failed. The driver's timer sends this event, with a random spread, while `waitsFor` of the
-   * view is not null.
+   * The decider repeats everything that has failed. The driver's timer sends this event, with a random spread, while `waitsFor` of the view
+   * is not null.
    */
   | { readonly kind: 'retry' };
 
@@ -130,7 +130,7 @@ export type MembershipOrder =
   | { readonly kind: 'wished'; readonly id: number; readonly sentence: string }
   /** The mirror is detached. No order follows. */
   | { readonly kind: 'detached' }
-  /** The client did not get the mirror, or has lost it: I/O fails and the log is void. No order follows. */
+  /** The client did not get the mirror, or has lost it: I/O fails, and the replay logs of the replicas are void. No order follows. */
   | { readonly kind: 'end'; readonly code: ErrorCode; readonly sentence: string };
 
 export interface ReplicaView {
@@ -150,7 +150,7 @@ export interface ReplicaView {
   readonly session: 'none' | 'opening' | 'open';
   /** True if the event `caught-up` would have an effect now. */
   readonly mayJoin: boolean;
-  /** Size of its volume at the last OPEN, before any growth in this session; 0 if it was never opened. */
+  /** Size of the replica's volume at the last OPEN, before any growth in this session; 0 if the replica was never opened. */
   readonly foundBytes: number;
 }
 

@@ -45,8 +45,8 @@ function claimWhileClaiming(state: MembershipState, rules: MembershipRules, serv
 }
 
 /**
- * Returns the CLAIM to send to this server. If the voter's promise is much lower than the term, several claims raise it by TERM_STEP_MAX at
- * a time, because a voter refuses larger steps.
+ * Returns the CLAIM to send to this server. If the voter's promise is much lower than the term, several claims raise the promise by
+ * TERM_STEP_MAX at a time, because a voter refuses larger steps.
  */
 function claimOf(state: MembershipState, rules: MembershipRules, server: ServerState): VoteRequest & { kind: 'claim' } {
   const number = Math.min(state.number, (server.record?.promise?.number ?? 0) + TERM_STEP_MAX);

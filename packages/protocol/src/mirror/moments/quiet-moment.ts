@@ -1,6 +1,6 @@
 // A moment at which no change of a mirror is in flight (M22), so that snapshots of its replicas have the same content. Users' changes wait
-// until `release`; READs and FLUSHes go on. Invariant: while `holds` is true, a replica has every change that was answered before the
-// moment, and no later change.
+// until `release`; READs and FLUSHes go on. Invariant: while `holds` is true for a replica, this replica has every change that was answered
+// before the moment, and no later change.
 
 import type { IoView } from '../io/members.ts';
 
@@ -50,7 +50,7 @@ export class QuietMoment {
 
   /**
    * Returns the replicas in sync with their tenures. Returns an empty map while a region is unsettled, because replicas may differ in this
-   * region, and a program may have read the content of any of them.
+   * region, and a program may have read the content of any replica.
    */
   private inSync(): ReadonlyMap<string, string> {
     const { view, unsettled } = this.io;

@@ -1,6 +1,6 @@
-// Compares the replicas in sync of an attached mirror while it is in use. Requests checksums of one range after the other from the
-// replicas' servers. For a repair, copies the ranges that differ. Invariants: a range is compared while no change of it is in flight, and
-// within one tenure of each replica, so that every reported difference is real. Unsettled regions are not compared.
+// Compares the replicas in sync of an attached mirror while the mirror is in use. Requests checksums of one range after the other from the
+// replicas' servers. For a repair, copies the ranges that differ. Invariants: a range is compared within one tenure of each replica, and
+// while no change of the range is in flight. Every reported difference is therefore real. Unsettled regions are not compared.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';
@@ -34,7 +34,7 @@ export interface SumsAnswer {
 export interface VerifyOrder {
   /** True if ranges that differ are also repaired: the content of `source` is copied to the other replicas. */
   readonly isRepair: boolean;
-  /** Identity of the replica whose content is taken to be right. If it is null, the first replica in sync is taken. */
+  /** Identity of the replica whose content is taken to be right. If `source` is null, the first replica in sync is taken. */
   readonly source: string | null;
 }
 
@@ -341,8 +341,8 @@ export class Verifier {
   }
 
   /**
-   * Calls `flushed` with true if the repair is durable and every replica that counts now was a target of it. A replica may have joined
-   * since the targets were chosen.
+   * Calls `flushed` with true if the repair is durable and every replica that counts now was a target of the repair. A replica may have
+   * joined since the targets were chosen.
    */
   private flush(tenures: ReadonlyMap<string, string>, flushed: (isDurable: boolean) => void): void {
     let left = tenures.size;
