@@ -63,7 +63,8 @@ async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup,
   reportCrash(log, 'rsiod', daemon);
   const node = nodeOf(config);
   const warn = warner(daemon, log);
-  // A wrong trigger only causes a warning, because devices of the previous process may be waiting for this process.
+  // A wrong trigger only causes a warning. Devices of the previous process may need this process, so a wrong trigger must not prevent its
+  // start.
   const unsafe = triggerProblems(config.triggers).map((problem) => ({ file: config.file, ...problem }));
   warningSentences([...config.warnings, ...unsafe]).forEach(warn);
   let hasEnded = false;

@@ -39,7 +39,7 @@ describe('attaching', () => {
     await scene.pass();
     expect(scene.opens.at(-1)).toEqual({ name: 'oracle@monday', universe: 0, readonly: true, take: TAKE.NO, resume: null, mirror: null });
     await scene.grant(2, true, 'snapshot-id');
-    // The server lists the older snapshots in two parts.
+    // The server sends the list of older snapshots in two parts, so the client asks twice.
     await scene.pass();
     await scene.answer(OP.IOCTL, STATUS.OK, encodeSnapshotsAnswer({ snapshots: [{ name: 'sunday', id: 'b' }], hasMore: true }));
     await scene.pass();
@@ -82,7 +82,7 @@ describe('attaching', () => {
     await scene.answer(OP.CLOSE, STATUS.OK);
     await scene.pass();
     await scene.grant(3, true, 'first-id');
-    // A server of an earlier release cannot list older snapshots.
+    // A server of an earlier release refuses the request for the list of older snapshots. The snapshot is attached nevertheless.
     await scene.pass();
     await scene.answer(OP.IOCTL, STATUS.UNSUPPORTED);
     expect(await same).toMatchObject({ done: true });

@@ -59,8 +59,9 @@ export class ClientSnapshots {
         resolve({ ticket });
         return this.whileOpen(ticket, asker);
       });
-      // A failure before `resolve` is called comes from a program of snapshot-before, and `reject` reports it. A later failure is that of
-      // the snapshot. The command has reported that failure itself, so `reject` need not have an effect then.
+      // If `isOver` rejects before `resolve` was called, a program of snapshot-before has failed, and `reject` reports this failure to the
+      // command. If `isOver` rejects later, the snapshot itself has failed. The command knows that already, so it does no harm that
+      // `reject` has no effect then.
       const watched = isOver.catch(reject).finally(() => this.running.delete(watched));
       this.running.add(watched);
     });

@@ -9,7 +9,9 @@ const KIB = 1024;
  */
 export const KEEPER_QUIET_SECONDS = 5;
 export const KEEPER_SILENCE_SECONDS = 60;
-/** Number of successive exits of the working process, each within KEEPER_SETTLED_MS of the start, after which the keeper gives up. */
+/**
+ * The keeper gives up when the working process has exited this many times in succession, each time within KEEPER_SETTLED_MS of its start.
+ */
 export const KEEPER_STARTS_MAX = 30;
 export const KEEPER_SETTLED_MS = 60_000;
 /**

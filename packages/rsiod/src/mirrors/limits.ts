@@ -49,8 +49,8 @@ export const MIRROR_CHANGES_MAX = 8;
 export const VOTES_IN_TURN_MAX = 8;
 
 /**
- * Time limit for the voters to agree to one step of a change. A step to which they have not agreed in time is withdrawn, unless their
- * agreement may only have been lost on the way.
+ * Time limit for the voters to agree to one step of a change. If they have not agreed in time, the step is withdrawn. The step stays if
+ * they may have agreed and only their answers may have been lost.
  */
 export const STEP_AGREED_MS = 30_000;
 /**
@@ -61,8 +61,8 @@ export const VOTERS_MAX = 3;
 /** Maximum number of steps of one change, including undo steps, that wait for the voters. Each of these steps waits at most twice. */
 export const STEPS_MAX = 3;
 /**
- * In one change, including its undo steps, CHANGE_VOTES_MAX is the maximum number of successive VOTEs, and CHANGE_VOLUMES_MAX that of
- * successive requests about volumes.
+ * Bounds of one change, including its undo steps. CHANGE_VOTES_MAX is the maximum number of successive VOTEs. CHANGE_VOLUMES_MAX is the
+ * maximum number of successive requests about volumes.
  */
 export const CHANGE_VOTES_MAX = 8;
 export const CHANGE_VOLUMES_MAX = 2;

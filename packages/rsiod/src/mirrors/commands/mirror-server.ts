@@ -128,8 +128,8 @@ export async function vote(server: MirrorServer, order: VoteOrder): Promise<Vote
 }
 
 /**
- * Sends an order. Returns null if the server has executed the order, otherwise the reason why it may not have. `isGone`: true if a server
- * without a record counts as having executed the order.
+ * Sends an order. Returns null if the server has executed the order. Otherwise returns the reason why the server may not have executed it.
+ * `isGone`: true if a server without a record counts as having executed the order.
  */
 export async function refusal(server: MirrorServer, order: VoteOrder, isGone = order.kind === 'dismiss'): Promise<string | null> {
   try {

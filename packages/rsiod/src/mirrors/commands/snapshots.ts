@@ -67,8 +67,8 @@ export class MirrorSnapshots {
   }
 
   /**
-   * Waits until the replicas are known to be equal. After an attach, their maps must be read first; after a crash, they must also be made
-   * equal. Throws E_BUSY.
+   * Waits until the replicas are known to be equal. After an attach, the intent maps of the replicas must be read first. After a crash, the
+   * replicas must also be made equal. Throws E_BUSY.
    */
   private async settled(mirror: SnapshotMirror): Promise<void> {
     const { clock } = this.ports;
