@@ -26,5 +26,5 @@ export const LOOK_WAIT_MS = 10_000;
 export const LOOK_SILENT_MS = 1_000;
 /** Maximum number of changes that rssrv has not answered yet. */
 export const ORDERS_OUT_MAX = 8;
-/** Maximum number of columns for the name of an object in a list; its own page shows the whole name. */
+/** Maximum number of columns for the name of an object in a list; the page of the object shows the whole name. */
 export const LIST_NAME_COLUMNS_MAX = 28;

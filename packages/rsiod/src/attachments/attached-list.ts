@@ -122,8 +122,8 @@ export class AttachedList<V extends Attached> {
       else if (nowMs >= one.notBeforeMs) await (one.underWay = this.bringBack(one, server).finally(() => (one.underWay = null)));
     });
     await Promise.all(this.waiting.flatMap(({ underWay }) => underWay ?? []));
-    // The file is written once, after all attempts. Until then it names the new attachments as awaited volumes. This is no risk: the next
-    // daemon reattaches awaited volumes in the same way as attached ones.
+    // The file is written once, after all attempts. Until then, the file names the new attachments as awaited volumes. This does no harm,
+    // because the next daemon reattaches awaited volumes in the same way as attached volumes.
     if (this.hasChanged) await this.record();
     if (this.waiting.length > 0 && this.atEnd === null) this.timer ??= this.ports.clock.after(RESTORE_POLL_MS, () => void this.restore());
   }

@@ -1,7 +1,7 @@
 // Decides which servers offer a snapshot of a mirror (M22). A server offers the snapshot if its snapshot with the requested name is proven.
 // If servers have proven snapshots of different moments with this name, only those of the latest moment count. Invariants: an unproven
 // snapshot is never attached as the snapshot of the mirror. An outdated snapshot, which a server may have kept while it was unreachable, is
-// not attached if another server has a newer one.
+// not attached if another server offers a newer snapshot with the same name.
 
 import { SERVER_METHODS, type ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { SnapshotView } from '@rsio/common/control/server/views';

@@ -22,7 +22,7 @@ export const RETRY_SPREAD_MS = 1_000;
 export const CONFIRM_WAIT_MS = 2_000;
 /** How long a detach waits until the servers have closed the replicas. */
 export const CLOSE_WAIT_MS = 1_000;
-/** Time limit for a server to grow a replica. It is longer than the growth of a thick volume may take. */
+/** Time limit for a server to grow a replica. The limit is longer than the growth of a thick volume may take. */
 export const GROW_CALL_MS = 610_000;
 /** Interval between requests to grow a replica, until the server reports the new size. */
 export const GROW_RETRY_MS = 1_000;
@@ -58,7 +58,7 @@ export const STEP_AGREED_MS = 30_000;
  * answer.
  */
 export const VOTERS_MAX = 3;
-/** Maximum number of steps of one change, including undo steps, that wait for the voters. Each of these steps waits at most twice. */
+/** Maximum number of those steps of one change that wait for the voters, including undo steps. Each of these steps waits at most twice. */
 export const STEPS_MAX = 3;
 /**
  * Bounds of one change, including its undo steps. CHANGE_VOTES_MAX is the maximum number of successive VOTEs. CHANGE_VOLUMES_MAX is the

@@ -17,8 +17,8 @@ import { tokenOf } from './tokens.ts';
 export interface Visitor {
   readonly token: WebToken;
   /**
-   * The csrf value of the login. It is null for a program that sends its token in a header, because pages of other sites cannot send that
-   * header.
+   * The csrf value of the login. Null for a program that sends its token in a header: pages of other sites cannot send that header, so the
+   * program needs no csrf value.
    */
   readonly csrf: string | null;
 }

@@ -77,8 +77,9 @@ export interface OrderQuestion {
 }
 
 /**
- * Returns a command that opens a form. `toOrder` is called with a form whose fields are all valid by themselves. It returns the change that
- * the form describes, or a question that must be answered before the change, or the form with the problem that prevents the change.
+ * Returns a command that opens a form. `toOrder` is called with a form whose fields are all valid by themselves. `toOrder` returns the
+ * change that the form describes, or a question that must be answered before the change, or the form with the problem that prevents the
+ * change.
  */
 export function orderForm(
   make: (state: ServerState) => Form,

@@ -27,8 +27,8 @@ export class FuseBuffers {
   }
 
   /**
-   * Returns a buffer with room for `dataBytes` bytes after DATA_OFFSET; `dataBytes` is at most FUSE_DATA_MAX_BYTES. Its content is
-   * undefined.
+   * Returns a buffer with room for `dataBytes` bytes after DATA_OFFSET; `dataBytes` is at most FUSE_DATA_MAX_BYTES. The content of the
+   * buffer is undefined.
    */
   take(dataBytes: number): Buffer {
     return dataBytes <= FUSE_COPY_MAX_BYTES ? this.pop(this.small, SMALL_BYTES) : this.takeLarge();

@@ -1,6 +1,6 @@
-// The control method `mirror-force`: finds the mirror and the servers, and reports which data would be lost. It makes the mirror only if
-// the request repeats the value `seen` of that report. Invariants: nothing is changed unless `seen` matches the current state of the
-// mirror; one mirror is forced at a time.
+// The control method `mirror-force`: finds the mirror and the servers, and reports which data would be lost. The method makes the mirror
+// only if the request repeats the value `seen` of that report. Invariants: nothing is changed unless `seen` matches the current state of
+// the mirror; one mirror is forced at a time.
 
 import type { ControlMethods } from '@rsio/common/control/methods';
 import { RsError } from '@rsio/common/lib/errors';

@@ -1,6 +1,7 @@
 // The interface through which the commands about mirrors use a server: its list of volumes, its control methods and its voter. Invariants:
 // each call ends within its time limit. If the session ends before the answer to a VOTE, the VOTE is sent again, because every VOTE may be
-// repeated. If work at several servers fails at one of them, it is still done at the others, so that the state of each server is known.
+// repeated. If work at several servers fails at one server, the work is still done at the other servers, so that the state of each server
+// is known.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';

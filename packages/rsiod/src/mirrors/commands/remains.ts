@@ -62,8 +62,8 @@ async function remainsOf(change: MirrorChange, server: MirrorServer, { voter, re
 }
 
 /**
- * Returns the volume with this name that the server has now; null if it has no such volume or the volume cannot have been a replica. Throws
- * an error if the server does not answer.
+ * Returns the volume with this name that the server has now; null if the server has no such volume, or if the volume cannot have been a
+ * replica. Throws an error if the server does not answer.
  */
 async function show(server: MirrorServer, { name, universe }: { readonly name: string; readonly universe: number }): Promise<Shown | null> {
   try {
