@@ -341,8 +341,8 @@ export class ClientDaemon {
   }
 
   /**
-   * Creates the frontends. No other code refers to an individual frontend. Their order matters: the daemon reports the device of the first
-   * frontend that shows a volume.
+   * Creates the frontends. No other code refers to an individual frontend. The order of the frontends matters: the daemon reports the
+   * device of the first frontend that shows a volume.
    */
   private makeFrontends(): Frontends {
     const { config, paths, clock, log, keeper } = this.options;

@@ -1,7 +1,7 @@
 // The control methods `snapshot-begin` and `snapshot-end`: a command calls the first method before it makes snapshots, and the second
 // method afterwards. rsiod then runs the triggers snapshot-before and snapshot-after of this client. Invariant: the programs of
 // snapshot-after run exactly once for each accepted `snapshot-begin`. They run at `snapshot-end`, soon after the command has exited, after
-// SNAPSHOT_WHOLE_MS, or when rsiod stops.
+// SNAPSHOT_WHOLE_MS, or when rsiod stops, whichever comes first.
 
 import type { ControlMethods } from '@rsio/common/control/methods';
 import { startTicksOf } from '@rsio/common/daemon/process-facts';

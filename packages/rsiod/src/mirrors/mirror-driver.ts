@@ -140,8 +140,8 @@ export class MirrorDriver {
   }
 
   /**
-   * Called when a replica that the copier has reported as caught up lacks writes again. A joining replica must then be copied from the
-   * start (M12).
+   * Called when a replica lacks writes again after the copier has reported the replica as caught up. A joining replica must then be copied
+   * from the start (M12).
    */
   fellBack(identity: string, sentence: string): void {
     const role = this.view?.replicas.find((one) => one.identity === identity)?.role;

@@ -108,7 +108,7 @@ async function moveReplica(
 
 /**
  * Returns the first configuration. If exactly one replica is in sync, the configuration says that the mirror was cleanly detached. If
- * several replicas are in sync, it does not say so, and the next holder therefore makes these replicas equal.
+ * several replicas are in sync, the configuration does not say so, and the next holder therefore makes these replicas equal.
  */
 function configOf(
   { replicas, voters, sizeBytes, clients }: ForcePlan,
