@@ -74,8 +74,8 @@ async function show(server: MirrorServer, { name, universe }: { readonly name: s
     const error = toRsError(thrown);
     if (error.code === 'E_UNKNOWN_VOLUME') return null;
     if (SILENCES.includes(error.code)) throw error;
-    // A server may refuse `volume-show`, for example a witness that gives this client no rights. In that case, the volume is searched in
-    // the list of volumes that the server offers to this client.
+    // A server may refuse `volume-show`, for example a witness that gives this client no rights. In that case, this function looks for the
+    // volume in the list of volumes that the server offers to this client.
     return server.volumes.find((one) => one.name === name && one.universe === universe) ?? null;
   }
 }
