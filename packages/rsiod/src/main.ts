@@ -148,7 +148,7 @@ runProgram(
   async ({ values, root, out, note }) => {
     const paths = rsiodPaths(root);
     const above = keeperAbove(process.env);
-    // The variable is removed from the environment, so that no child process mistakes this process's keeper for its own.
+    // The variable is removed from the environment. Otherwise, a child process could take the keeper of this process for its own keeper.
     delete process.env[KEEPER_VARIABLE];
     const config = configOf(paths, above?.life ?? 0);
     if (values.check === true) {

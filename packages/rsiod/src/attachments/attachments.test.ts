@@ -175,8 +175,8 @@ test('a volume whose devices could not be made is attached by the next reload th
   expect(scene.attachments.list).toHaveLength(1);
 });
 
-// Regression: `attach = oracle` attached the image oracle@1 besides the volume. The image could then not be refreshed, and both file
-// systems had the same UUID.
+// Regression: `attach = oracle` attached the image oracle@1 in addition to the volume oracle@0. The image could then not be refreshed, and
+// both file systems had the same UUID.
 test.each([
   ['oracle', [0]],
   ['oracle@1', [1]],

@@ -67,8 +67,8 @@ export const STEPS_MAX = 3;
 export const CHANGE_VOTES_MAX = 8;
 export const CHANGE_VOLUMES_MAX = 2;
 /**
- * How long the snapshot command waits until the replicas of a mirror are known to be equal. This is longer than an attach takes to read the
- * intent maps.
+ * How long the snapshot command waits until the replicas of a mirror are known to be equal. This time is longer than an attach needs to
+ * read the intent maps.
  */
 export const SNAPSHOT_SETTLE_MS = 5_000;
 /** Interval at which the snapshot command checks whether the replicas are known to be equal. */
