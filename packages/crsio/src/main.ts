@@ -6,6 +6,6 @@ import { crsio, crsioSpec } from './program.ts';
 
 runProgram(crsioSpec, async (invocation) => {
   const code = await crsio(invocation);
-  // Exit without waiting for pending requests, because their answers are no longer needed.
+  // The program exits without waiting for pending requests, because the answers are no longer needed.
   process.exit(code);
 });

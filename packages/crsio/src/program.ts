@@ -82,7 +82,7 @@ export async function crsio({ values, root, note, report }: Invocation<typeof OP
   );
   const finalMessages: (() => void)[] = [];
   const quit = (message: () => void): void => {
-    // Restore the terminal first, so that a later error cannot leave it unusable.
+    // The terminal is restored first, so that a later error cannot leave the terminal unusable.
     display.close();
     finalMessages.push(message);
     leave(1);

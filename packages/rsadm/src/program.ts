@@ -23,7 +23,7 @@ export const rsadmSpec: ProgramSpec<typeof COMMAND_LINE.options> = {
   takesPositionals: true,
 };
 
-/** The parts of the process that a command may use, besides its output. */
+/** The parts of the process that a command may use in addition to its output. */
 export interface Ports {
   readonly clock: Clock;
   /** Asks the person at the terminal, and returns the answer; null if stdin is no terminal. */

@@ -4,7 +4,7 @@
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-// --- backup: sizes of copied pieces, and waits for programs. A copy itself has no time limit, because its
+// --- backup: sizes of copied pieces, and waits for programs. A copy itself has no time limit, because the
 // amount of data is unknown.
 
 /** A backup copies pieces of PIECE_BYTES bytes, PIECES_AT_ONCE of them at the same time. */

@@ -286,8 +286,8 @@ export class ClientDaemon {
   }
 
   /**
-   * Reattaches, in their previous mode, the volumes that were attached before the daemon started. The function then attaches the volumes
-   * that the configuration wants attached.
+   * First reattaches the volumes that were attached before the daemon started, each in its previous mode. Then attaches the volumes that
+   * the configuration wants attached.
    */
   private async attachAgain(isVerbose = false): Promise<void> {
     await this.attached.restore();
@@ -341,8 +341,8 @@ export class ClientDaemon {
   }
 
   /**
-   * Creates the frontends; no other code refers to an individual frontend. The first frontend in the list determines the name of a volume's
-   * device.
+   * Creates the frontends. No other code refers to an individual frontend. The order of the frontends matters: the daemon reports the
+   * device of the first frontend that shows a volume.
    */
   private makeFrontends(): Frontends {
     const { config, paths, clock, log, keeper } = this.options;

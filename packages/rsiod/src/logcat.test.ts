@@ -1,5 +1,5 @@
-// rsclogcat as a process: its output, SIGINT, a reader that closes the pipe, and errors. rsslogcat is the same program with another file;
-// formats and log rotation are tested in @rsio/common.
+// rsclogcat as a process: its output, SIGINT, a reader that closes the pipe, and errors. rsslogcat runs the same code on the log of rssrv.
+// Formats and log rotation are tested in @rsio/common.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';

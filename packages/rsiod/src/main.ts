@@ -63,7 +63,8 @@ async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup,
   reportCrash(log, 'rsiod', daemon);
   const node = nodeOf(config);
   const warn = warner(daemon, log);
-  // A wrong trigger only causes a warning, because devices of the previous process may be waiting for this process.
+  // A wrong trigger only causes a warning. Devices of the previous process may need this process, so a wrong trigger must not prevent its
+  // start.
   const unsafe = triggerProblems(config.triggers).map((problem) => ({ file: config.file, ...problem }));
   warningSentences([...config.warnings, ...unsafe]).forEach(warn);
   let hasEnded = false;
@@ -147,7 +148,7 @@ runProgram(
   async ({ values, root, out, note }) => {
     const paths = rsiodPaths(root);
     const above = keeperAbove(process.env);
-    // The variable is removed from the environment, so that no child process mistakes this process's keeper for its own.
+    // The variable is removed from the environment. Otherwise, a child process could take the keeper of this process for its own keeper.
     delete process.env[KEEPER_VARIABLE];
     const config = configOf(paths, above?.life ?? 0);
     if (values.check === true) {

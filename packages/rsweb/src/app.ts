@@ -55,7 +55,7 @@ export class App {
     this.ports = ports;
   }
 
-  /** Answers a request. Calls `proven` with the name of the token that the request has shown, if the token is right. */
+  /** Answers a request. If the request has shown a right token, the method calls `proven` with the name of this token. */
   handle(request: Request, proven: (token: string) => void): Reply | Promise<Reply> {
     const { doors, assets, hub } = this.ports;
     const { method, path } = request;
@@ -85,8 +85,8 @@ export class App {
     if (path === '/') return page(overviewPage(hub.picture, this.view(request, visitor)).text);
     if (path === '/events') return page(eventsPage(hub.picture, this.view(request, visitor)).text);
     if (path === '/live') return this.stream(request, visitor);
-    // Other machines get only the picture of this machine's daemons. Otherwise, two rswebs that are sources of each other would repeat each
-    // other's data forever.
+    // Other machines get only the picture of this machine's daemons. If they also got the data of other sources, two rswebs that are
+    // sources of each other would repeat each other's data forever.
     if (path === '/picture.json') return json({ format: PICTURE_FORMAT, release: programVersion(), ...hub.ownPicture() });
     if (path === '/history.json') {
       const of = (query.get('of') ?? 'all') as HistoryName;

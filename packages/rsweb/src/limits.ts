@@ -40,8 +40,7 @@ export const CONNECTIONS_PER_TOKEN_MAX = 96;
 export const WEB_CONNECTIONS_MAX = STRANGE_CONNECTIONS_MAX + PROVEN_CONNECTIONS_MAX;
 export const REQUESTS_PER_CONNECTION_MAX = 10_000;
 /**
- * WEB_HEADERS_MAX_BYTES is the maximum size of the request line and all headers together, and WEB_HEADERS_MAX the maximum number of
- * headers.
+ * WEB_HEADERS_MAX_BYTES is the maximum size of the request line and all headers together. WEB_HEADERS_MAX is the maximum number of headers.
  */
 export const WEB_HEADERS_MAX_BYTES = 16 * 1_024;
 export const WEB_HEADERS_MAX = 64;
@@ -49,7 +48,7 @@ export const WEB_URL_MAX_CHARS = 2_048;
 export const COOKIES_MAX = 32;
 export const WEB_BODY_MAX_BYTES = 16 * 1_024;
 export const FORM_FIELDS_MAX = 64;
-/** Time limits: HANDSHAKE_MS for a TLS handshake, HEADERS_MS for the headers of a request, and REQUEST_MS for the whole request. */
+/** Time limits. HANDSHAKE_MS: for a TLS handshake. HEADERS_MS: for the headers of a request. REQUEST_MS: for the whole request. */
 export const HANDSHAKE_MS = 5_000;
 export const HEADERS_MS = 5_000;
 export const REQUEST_MS = 10_000;
@@ -112,19 +111,19 @@ export const PLOT_POINTS = 240;
 // --- picture that rsweb keeps. Invariant: the data of one source cannot fill the memory.
 
 /**
- * Maximum length of each list of a picture. The lists of all sources share this length: a source's short list is kept whole, and longer
- * lists share the remaining places.
+ * Maximum length of each list of a picture. The lists of all sources share this length. A source whose list is shorter than its share keeps
+ * the whole list, and the longer lists share the remaining places.
  */
 export const ELEMENTS_MAX = 20_000;
-/** Maximum number of findings in a picture. They are taken from all sources in turn, errors before warnings. */
+/** Maximum number of findings in a picture. The findings are taken from all sources in turn, errors before warnings. */
 export const FINDINGS_MAX = 500;
 /**
  * Another machine may report at most this many servers and this many clients as its own. A machine normally has one server and one client.
  */
 export const CLAIMS_MAX = 4;
 /**
- * Further bounds on the report of another machine: HEARSAY_SERVERS_MAX servers that its client knows, and SOURCE_POOLS_MAX pools of its own
- * servers.
+ * Further bounds on the report of another machine. HEARSAY_SERVERS_MAX: maximum number of servers that the client of that machine knows.
+ * SOURCE_POOLS_MAX: maximum number of pools of the servers of that machine.
  */
 export const HEARSAY_SERVERS_MAX = SERVERS_PER_CLIENT_MAX;
 export const SOURCE_POOLS_MAX = CLAIMS_MAX * POOLS_MAX;
@@ -139,7 +138,10 @@ export const DATE_MAX_MS = 253_402_300_799_000;
 /** Upper bound of every size, rate and latency in a picture from another machine. */
 export const FIGURE_MAX = 2 ** 64;
 
-/** From the fill level POOL_WARNING on, a pool is reported as a warning, and from POOL_ERROR on as an error. */
+/**
+ * A pool that is filled to POOL_WARNING or more is reported as a warning; a pool that is filled to POOL_ERROR or more is reported as an
+ * error.
+ */
 export const POOL_WARNING = 0.8;
 export const POOL_ERROR = 0.95;
 
@@ -152,7 +154,8 @@ export const RINGS = [
 const SERIES_KEPT = 9;
 /**
  * Maximum number of objects with a history. A further busy object replaces an object that has been idle for HISTORY_IDLE_MS. If no object
- * has been idle for so long, it replaces an object of the machine with the most objects, unless its own machine has nearly as many.
+ * has been idle for so long, the busy object replaces an object of the machine with the most objects. If the machine of the busy object has
+ * nearly as many objects, the busy object gets no history.
  */
 export const HISTORY_OBJECTS_MAX = 3_000;
 export const HISTORY_IDLE_MS = 300_000;
@@ -175,7 +178,10 @@ export const ORDERS_MAX = 16;
 export const NOTICES_MAX = 256;
 export const NOTICE_MS = 300_000;
 export const FIELD_MAX_CHARS = 1_024;
-/** How long a page waits for the outcome of an order. After this time, the order continues, and only the log gets its outcome. */
+/**
+ * How long a page waits for the outcome of an order. After this time, the page is shown without the outcome. The order continues, and its
+ * outcome appears only in the log.
+ */
 export const ORDER_SHOWN_MS = 20_000;
 
 // --- requests to other programs and machines. Invariant: a slow or hostile source does not delay other sources, and uses a

@@ -65,7 +65,10 @@ interface Output {
   readonly note: (sentence: string) => void;
 }
 
-/** Makes a token. Its section for rswebcfg goes to stdout, so that a shell can append it to the file; the token itself goes to stderr. */
+/**
+ * Makes a token. The section about the token goes to stdout, so that a shell can append the section to rswebcfg. The token itself goes to
+ * stderr.
+ */
 function makeToken(words: readonly string[], isManaging: boolean, { out, note }: Output): void {
   const [word, name, ...rest] = words;
   if (word !== 'token' || name === undefined || rest.length > 0) {

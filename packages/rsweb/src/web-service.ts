@@ -51,7 +51,7 @@ export class WebService implements Service {
   /** Resolves when the last reload has ended. Each reload first waits for the previous one. */
   private reloads: Promise<void> = Promise.resolve();
 
-  /** `config`: the first configuration. Throws E_CONFIG if its certificate cannot be used. */
+  /** `config`: the first configuration. Throws E_CONFIG if the certificate in this configuration cannot be used. */
   constructor(config: WebConfig, ports: WebServicePorts) {
     this.config = config;
     this.ports = ports;

@@ -1,5 +1,5 @@
-// Presses random keys: nothing may throw, the screen must stay complete, and the file that would be saved must be one that the reader
-// accepts. The world has a server, a changing file and a running rsiod.
+// Presses random keys. Nothing may throw, the screen must stay complete, and the configuration reader must accept the file that crsio would
+// save. The test has a server, a file that changes, and a running rsiod.
 
 import fc from 'fast-check';
 import { printIni } from '@rsio/common/config/reader/ini-document';

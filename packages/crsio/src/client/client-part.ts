@@ -1,5 +1,5 @@
-// The part of crsio that edits rscltcfg and shows rsiod: its role and its first state. pages/ has its pages. Invariants: a file that the
-// configuration reader refuses is never edited; F10 never loses changes without a question.
+// The part of crsio that edits rscltcfg and shows rsiod: the role and the first state of the part. The pages are in pages/. Invariants: a
+// file that the configuration reader refuses is never edited; F10 asks before changes are lost.
 
 import { existsSync } from 'node:fs';
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';
@@ -13,7 +13,7 @@ import { MENU_PAGE } from './pages/menu-page.ts';
 import { mayWrite, systemPorts } from './system-ports.ts';
 import { leave, saveAll } from './work/file.ts';
 
-/** The state at the start. The first command of its session is `lookAtMachine`. */
+/** Returns the first state of the part. The first command of the session is `lookAtMachine`. */
 export function clientPart(given: Omit<Parameters<typeof startClientState>[0], 'role'>, leaving: Leaving): ClientState {
   const role = {
     save: saveAll(false),
@@ -33,7 +33,7 @@ export function clientOf(paths: RsiodPaths): Pick<ClientState, 'ports' | 'config
   return { ports: systemPorts(paths), configFile, isWritable: mayWrite(configFile), startCommand: commandText(paths.root) };
 }
 
-/** The file, accepted by the configuration reader. Throws E_CONFIG with the first problem, and the errors of reading. */
+/** Reads the file. Throws the errors of reading, and E_CONFIG with the first problem if the configuration reader refuses the file. */
 export function readClientFile(paths: RsiodPaths): StoredFile {
   const stored = systemPorts(paths).readFile();
   if (stored.fingerprint === null) return stored;
@@ -46,7 +46,7 @@ export function readClientFile(paths: RsiodPaths): StoredFile {
   }
 }
 
-/** The problems of a refused file, except the first one, which is the error itself. */
+/** Returns the problems of a refused file except the first problem, which is the message of the error itself. */
 export function furtherProblems(error: RsError): readonly { readonly line: number; readonly message: string }[] {
   const { problems } = error.context;
   return Array.isArray(problems) ? (problems as { line: number; message: string }[]).slice(1) : [];

@@ -1,5 +1,5 @@
 // Implements the ports of the client's part for the real program: configuration file, interfaces, sockets, and rsiod's control socket.
-// Invariant: each port is one library call; work/ decides the order of the calls.
+// Invariant: each port makes one library call; the files in work/ decide the order of the calls.
 
 import { randomBytes, randomUUID } from 'node:crypto';
 import { accessSync, constants, existsSync } from 'node:fs';

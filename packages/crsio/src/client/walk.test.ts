@@ -1,5 +1,5 @@
-// Whole sessions with keys alone and no terminal: what the user sees, and the resulting file. The ports are scripted (testing/walker.ts);
-// test/tui has the same session in a real terminal.
+// Whole sessions with keys only and without a terminal: what the user sees, and the resulting file. The ports are scripted
+// (testing/walker.ts). The tests in test/tui run the same session in a real terminal.
 
 import { SAMPLE_RSCLTCFG } from '@rsio/common/testing/sample-rscltcfg';
 import { RsError } from '@rsio/common/lib/errors';

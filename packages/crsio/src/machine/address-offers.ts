@@ -1,5 +1,5 @@
-// The addresses of this machine that a form of an interface offers, and the next free name of an interface. Pure. Invariant: neither the
-// loopback nor an address that the file already has is offered.
+// Returns the addresses of this machine that the form of an interface offers, and the next free name for an interface. Pure. Invariant:
+// neither the loopback nor an address that the file already has is offered.
 
 import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
 import type { Offer } from './form.ts';
@@ -21,7 +21,7 @@ export function addressOffers(
   return missingIn(present, machine).map((each) => ({ text: each.address, detail: machineDetails(each) }));
 }
 
-/** The unused names in the sequence `if0`, `if1`, `if2`, and so on. */
+/** Yields the unused names in the sequence `if0`, `if1`, `if2`, and so on. */
 export function* freeNames(present: readonly Present[]): Generator<string> {
   const taken = new Set(present.map((each) => each.name));
   for (let number = 0; ; number++) if (!taken.has(`if${number}`)) yield `if${number}`;
@@ -31,7 +31,7 @@ export function freeName(present: readonly Present[]): string {
   return freeNames(present).next().value ?? '';
 }
 
-/** For example `eth0, /24, 1000 Mbit/s`. */
+/** Returns a text such as `eth0, /24, 1000 Mbit/s`. */
 export function machineDetails({ device, prefixLength, linkMbps, hasCarrier }: MachineInterface): string {
   const facts = [device, `/${prefixLength}`];
   if (linkMbps !== null) facts.push(`${linkMbps} Mbit/s`);

@@ -1,6 +1,6 @@
 // Draws the state of a part: title line, framed page or form, hint, key line, and the popup on top. Pure: draw() turns a state into a
-// canvas and a cursor position. Invariants: a terminal below 80x24 shows only the message that it is too small; the key line names no key
-// without an effect.
+// canvas and a cursor position. Invariants: a terminal below 80x24 shows only the message that it is too small; the key line names only
+// keys that have an effect.
 
 import { drawBorder, HINT_ROWS, isLargeEnough, pageSize, type Signs } from '../widgets/border.ts';
 import { Canvas } from '../widgets/canvas.ts';
@@ -71,7 +71,7 @@ function keysOf<S extends Machine<S>>(state: S, { rows, actions }: Content<Comma
 function drawHint(canvas: Canvas, row: number, words: { readonly style: 'plain' | 'bold' | 'problem'; readonly text: string }): void {
   const width = canvas.size.columns - 2;
   const lines = wrap(words.text, width);
-  // Cut a hint that is too long and mark the cut; F1 shows the whole text.
+  // A hint that is too long is cut, and the cut is marked; F1 shows the whole text.
   const cut = lines.length > HINT_ROWS ? [...lines.slice(0, HINT_ROWS - 1), lines.slice(HINT_ROWS - 1).join(' ')] : lines;
   for (const [index, line] of cut.entries()) canvas.put(row + index, 1, fit(line, width), words.style);
 }

@@ -1,5 +1,5 @@
-// What the machine does with forms: their content, the lists that fill their fields, and the question before a changed form closes. Pure.
-// Invariant: only `take` of a form takes over its entries, and only if each is valid by itself.
+// The steps of the page machine for forms: accepting a form, opening the list that fills a field, and asking before a changed form closes.
+// Pure. Invariant: entries are taken over only by the function `take` of their form, and only if each entry is valid by itself.
 
 import { checkForm, fieldText, fillField, type Field, focused, type Form, isTouched } from './form.ts';
 import {
@@ -50,7 +50,7 @@ export function withForm<S extends Machine<S>>(state: S, change: (form: Form) =>
   return top.kind === 'form' ? withTop(state, { ...top, form: change(top.form) }) : state;
 }
 
-/** The text of each field by its key. */
+/** Returns a map. Key: the key of a field. Value: the text of the field. */
 export function textsOf({ fields }: Form): Readonly<Record<string, string>> {
   return Object.fromEntries(fields.map((field) => [field.key, fieldText(field)]));
 }

@@ -1,5 +1,6 @@
-// A form as an immutable value: its fields, the buttons below them, and the focus. The entry of a field says which values it accepts.
-// Invariant: checkForm() finds no problem only if every field is valid by itself; the part that opened the form checks everything else.
+// A form as an immutable value: its fields, the buttons below them, and the focus. Each field has a `KeyEntry`, which says which values the
+// field accepts. Invariant: checkForm() finds no problem only if every field is valid by itself; the part that opened the form checks
+// everything else.
 
 import type { KeyEntry } from '@rsio/common/config/schema/entries';
 import type { ValueType } from '@rsio/common/config/schema/value-types';
@@ -52,7 +53,7 @@ export interface FieldSpec {
   readonly isMore?: boolean;
 }
 
-/** An entry of a field that is not a key of a file. */
+/** Returns the entry for a field that does not belong to a key of a file. */
 export function entryOf(type: ValueType<unknown>, help: string, isRequired = false, byDefault: string | null = null): KeyEntry<unknown> {
   return { type, isRequired, default: byDefault, help };
 }
@@ -94,7 +95,10 @@ export function isTouched(form: Form): boolean {
   return sumOf(form.fields) !== form.initial;
 }
 
-/** Returns what is wrong with a field, or null if its value is valid. An empty required field is wrong only if `mustBeThere` is true. */
+/**
+ * Returns a text about the fault of a field, or null if the value of the field is valid. An empty required field is wrong only if
+ * `mustBeThere` is true.
+ */
 export function fieldProblem(field: Field, mustBeThere: boolean): string | null {
   const text = fieldText(field);
   if (text === '') return field.entry.isRequired && mustBeThere ? `Missing ${field.key}: needed is ${field.entry.type.allowed}` : null;

@@ -1,6 +1,7 @@
-// The page machine: a stack of pages, popups above the top page, and a note. The parts of crsio (client, server, start page) each add their
-// data to its state. Invariants: a command is pure, it computes the next state and the effects; only effects reach files, sockets and the
-// clock; a command that would lose something only asks, and the chosen answer carries the command that does it.
+// The page machine: a stack of pages, popups above the top page, and a note. Each part of crsio (client, server, start page) adds its own
+// data to the state of the machine. Invariants: a command is pure: it only computes the next state and the effects. Only effects reach
+// files, sockets and the clock. A command that would lose something only asks a question, and each answer contains the command that the
+// answer executes.
 
 import type { KeyEntry } from '@rsio/common/config/schema/entries';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -12,7 +13,7 @@ import type { Choice, Content } from './rows.ts';
 export interface Machine<S> {
   readonly role: Role<S>;
   readonly size: Size;
-  /** True if there is a start page, from which the user also reaches the other part. */
+  /** True if crsio has a start page. From the start page, the user also reaches the other part. */
   readonly hasStart: boolean;
   /** The stack of pages; the last one is shown. */
   readonly pages: readonly [Page<S>, ...Page<S>[]];
@@ -24,7 +25,7 @@ export interface Machine<S> {
   readonly isUsed: boolean;
 }
 
-/** The ways out of a part. */
+/** The actions with which the user leaves a part. */
 export interface Leaving {
   showStart(): void;
   end(): void;
@@ -38,11 +39,11 @@ export interface Role<S> extends Leaving {
   mayEnd(state: S): boolean;
   /** True if the user would lose something by leaving crsio now. */
   isUnsaved(state: S): boolean;
-  /** The text at the right end of the title line. */
+  /** Returns the text at the right end of the title line. */
   mark(state: S): string;
-  /** The key line without popups; null for the keys that have an effect. */
+  /** The text of the key line while no popup is open. If `keys` is null, the key line lists the keys that have an effect. */
   readonly keys: string | null;
-  /** What the key line says of F3; null if F3 does nothing. */
+  /** Returns the text for F3 in the key line; null if F3 does nothing. */
   saveKey(page: Page<S>): string | null;
 }
 
@@ -50,11 +51,11 @@ export type Command<S> = (state: S) => Step<S>;
 
 export interface Step<S> {
   readonly state: S;
-  /** Started in this order. */
+  /** The effects, which are started in this order. */
   readonly effects: readonly Effect<S>[];
 }
 
-/** Reaches files, sockets or the clock, and tells what happened as commands. Never throws. */
+/** Uses files, sockets or the clock, and reports each outcome by passing a command to `tell`. Never throws. */
 export type Effect<S> = (tell: Tell<S>) => void;
 export type Tell<S> = (command: Command<S>) => void;
 
@@ -62,14 +63,14 @@ export interface ListPage<S> {
   readonly kind: 'list';
   /** The kind of page and the name of its object, for example `volume oracle@0`. */
   readonly id: string;
-  /** Index among the rows that can be chosen; without such rows, index of the first visible line. */
+  /** Index of the marked row among the rows that can be chosen. If no row can be chosen, index of the first visible line. */
   readonly focus: number;
-  /** The typed text, to which the page narrows its rows down; null if the page ignores typed text. */
+  /** The typed text. The page shows only rows that match this text. Null if the page ignores typed text. */
   readonly filter: string | null;
   content(state: S, filter: string): Content<Command<S>>;
-  /** The focus when the user returns to the page; absent: unchanged. */
+  /** Returns the focus when the user returns to the page. Without this method, the focus stays unchanged. */
   focusOnReturn?(state: S): number;
-  /** The focus until the user presses the first key; absent: unchanged. */
+  /** Returns the focus until the user presses the first key. Without this method, the focus stays unchanged. */
   focusUntilUsed?(state: S): number;
 }
 
@@ -81,13 +82,13 @@ export interface FormPage<S> {
   /** The page's own actions, followed by `applyLabel` and "Discard". */
   readonly actions: readonly Choice<Command<S>>[];
   readonly applyLabel: string;
-  /** Takes over the entries of `form`, each of which is valid by itself. */
+  /** Takes over the entries of `form`. Each entry is already valid by itself. */
   take(state: S, form: Form): Step<S>;
-  /** Help while a button has the focus. */
+  /** The help that F1 shows while a button has the focus. */
   readonly help: string;
-  /** The last paragraph of the help on a field. */
+  /** Returns the last paragraph of the help on a field. */
   readonly fieldHelp: (entry: KeyEntry<unknown>) => string;
-  /** Commands of F4 that replace the list of offers of a field, by the key of the field. */
+  /** Key: the key of a field. Value: the command that F4 executes for this field instead of opening the list of offers. */
   readonly choosers: Readonly<Record<string, Command<S>>>;
   /** True if the entries count as unsaved changes. */
   readonly isKept: boolean;
@@ -97,14 +98,17 @@ export interface FormPage<S> {
 
 export type Page<S> = ListPage<S> | FormPage<S>;
 
-/** A popup, which covers part of the screen until the user answers or closes it. `C`: the commands. */
+/** A popup, which covers part of the screen until the user answers or closes it. `C`: the type of commands. */
 export interface Popup<C> {
   readonly title: string;
   readonly text: string;
   readonly choices: readonly Choice<C>[];
   /** Index of the marked choice; if the popup has no choices, index of the first visible line. */
   readonly focus: number;
-  /** Returns the popup after the space bar has marked or unmarked the choice at `focus`; absent if choices cannot be marked. */
+  /**
+   * Returns the popup after the space bar has marked or unmarked the choice at `focus`. A popup without this method has no choices that can
+   * be marked.
+   */
   mark?(focus: number): Popup<C>;
 }
 
@@ -113,12 +117,12 @@ export interface Failure {
   readonly message: string;
 }
 
-/** The machine of a part at its start, with its first page. */
+/** Returns the state of a part at the start, with its first page. */
 export function firstState<S>(given: Pick<Machine<S>, 'role' | 'size' | 'hasStart'>, page: ListPage<S>): Machine<S> {
   return { ...given, pages: [page], popups: [], note: null, isUsed: false };
 }
 
-/** A page that ignores typed text. */
+/** Returns a page that ignores typed text. */
 export function pageOf<S>(id: string, content: ListPage<S>['content']): ListPage<S> {
   return { kind: 'list', id, focus: 0, filter: null, content };
 }
@@ -172,7 +176,7 @@ export function withPopup<S extends Machine<S>>(state: S, popup: Popup<Command<S
   return { ...state, popups: [...state.popups, popup] };
 }
 
-/** Shows a text that the user closes. */
+/** Shows a text in a popup until the user closes the popup. */
 export function report<S extends Machine<S>>(state: S, title: string, text: string): S {
   return ask(state, title, text, [['Close', null]]);
 }
@@ -185,7 +189,7 @@ export function failureText({ code, message }: Failure): string {
   return `${message} [${code}]`;
 }
 
-/** Asks the user. An answer without a command only closes the question. */
+/** Asks the user a question. An answer without a command only closes the question. */
 export function ask<S extends Machine<S>>(
   state: S,
   title: string,
@@ -206,7 +210,10 @@ export function failureOf(thrown: unknown): Failure {
   return { code, message };
 }
 
-/** An effect whose answer becomes the command `done`, and whose failure becomes the command `failed`. */
+/**
+ * Returns an effect that sends a request. The effect turns the answer into a command with `done`, and a failure into a command with
+ * `failed`.
+ */
 export function request<S, T>(
   work: (tell: Tell<S>) => T | Promise<T>,
   done: (answer: T) => Command<S>,

@@ -89,7 +89,7 @@ function wrapIndented(line: string, width: number): string[] {
   return [indent + first, ...rest.map((each) => deeper + each)];
 }
 
-/** Colours the sign that begins the line, and the filled part of the first bar. */
+/** Colours the sign at the beginning of the line, and the filled part of the first bar in the line. */
 function colour(canvas: Canvas, row: number, column: number, text: string, tone: Tone): void {
   canvas.put(row, column + MARK_COLUMNS, text.slice(MARK_COLUMNS, MARK_COLUMNS + 1), tone);
   const bar = /\[([█#]+)[·.]*\]/.exec(text);

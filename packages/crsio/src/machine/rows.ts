@@ -9,21 +9,21 @@ export type Tone = 'ok' | 'warning' | 'problem';
 /** `C`: the type of commands. */
 export interface Row<C> {
   readonly lines: readonly string[];
-  /** Identifies the row when the list changes; if absent, the first line identifies it. */
+  /** Identifies the row when the list changes. A row without an id is identified by its first line. */
   readonly id?: string;
   /** The command that Enter executes; null if the row is only text. */
   readonly command: C | null;
   /** The command that F8 and Delete execute; null if the row cannot be removed. */
   readonly remove: C | null;
   readonly isHeading?: boolean;
-  /** Colour of the sign that begins the row and of its bars; null or absent: none. */
+  /** Colour of the bars of the row, and of the sign at its beginning. The row has no colour if `tone` is null or not set. */
   readonly tone?: Tone | null;
   readonly isProblem?: boolean;
 }
 
 export interface Choice<C> {
   readonly label: string;
-  /** Null if the choice only closes the popup. */
+  /** The command that the choice executes; null if the choice only closes the popup. */
   readonly command: C | null;
   /** True if the popup stays open below the popup that the command opens. */
   readonly isStaying?: boolean;
@@ -37,9 +37,9 @@ export interface HelpText {
 export interface Content<C> {
   readonly title: string;
   readonly rows: readonly Row<C>[];
-  /** Null if F7 has no effect. */
+  /** The actions that F7 lists; null if F7 has no effect. */
   readonly actions: readonly Choice<C>[] | null;
-  /** A suggestion for the next step; shown below the page. */
+  /** A suggestion for the next step, which is shown below the page. */
   readonly hint: string;
   readonly help: HelpText;
 }

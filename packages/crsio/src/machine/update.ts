@@ -1,5 +1,5 @@
 // Computes the next state and the effects after a key, typed text, a new size or a command. Pure, so that whole sessions can be tested
-// without a terminal. Invariant: while the terminal is too small, only F10 works, if the part allows it
+// without a terminal. Invariant: while the terminal is too small, no key works except F10, and F10 works only if the part can be left
 // without a question.
 
 import { isLargeEnough, pageSize } from '../widgets/border.ts';
@@ -85,7 +85,7 @@ function pressFormPage<S extends Machine<S>>(state: S, page: FormPage<S>, input:
   }
 }
 
-/** Typed text narrows a list down. */
+/** Adds typed text to the filter of a list page, so that the page shows only rows that match. */
 function typed<S extends Machine<S>>(state: S, page: ListPage<S>, text: string): S {
   return page.filter === null ? state : filtered(state, page, page.filter + text.replaceAll(/\p{Cc}/gu, ''));
 }

@@ -1,6 +1,6 @@
-// The part of crsio that administers rssrv on this machine: its role and its first state. pages/ has its pages. Invariants: changes take
-// effect at once, so that F3 only applies a form; the title line names the request that rssrv has not answered yet, with the time that has
-// passed.
+// The part of crsio that administers rssrv on this machine: the role and the first state of the part. The pages are in pages/. Invariants:
+// changes take effect at once, so F3 only applies a form; while rssrv has not answered a request, the title line names the request and
+// shows how long it has taken.
 
 import type { RssrvPaths } from '@rsio/common/config/root-paths';
 import { isTouched } from '../machine/form.ts';
@@ -11,7 +11,7 @@ import { type ServerState, startServerState } from './model/state.ts';
 import { MENU_PAGE } from './pages/menu-page.ts';
 import { systemServerPorts } from './system-ports.ts';
 
-/** The state at the start. The first command of its session is `tick`. */
+/** Returns the first state of the part. The first command of the session is `tick`. */
 export function serverPart(given: Omit<Parameters<typeof startServerState>[0], 'role'>, leaving: Leaving): ServerState {
   return startServerState({ ...given, role: serverRole(leaving) }, MENU_PAGE);
 }

@@ -1,5 +1,5 @@
 // Implements the ports of the server's part for the real program: the file below the root, and rssrv's control socket. Invariant: each port
-// is one library call; work/ decides the order of the calls.
+// makes one library call; the files in work/ decide the order of the calls.
 
 import { randomUUID } from 'node:crypto';
 import { newKey } from '@rsio/common/cli/new-key';

@@ -8,7 +8,7 @@ import { answers, SERVER_TEXT, ServerWalker, type ServerWorld } from '../testing
 
 const CLIENTS = [client({ volumes: [] }), client({ name: 'venus', state: 'absent', address: null, volumes: [] })];
 
-/** A server with one pool, two clients and the volumes, which creates what it is asked for. */
+/** Returns a server with one pool, two clients and the given volumes. The server creates each volume that crsio requests. */
 function serverWith(...volumes: ReturnType<typeof volume>[]): Partial<ServerWorld> {
   const all = [...volumes];
   return {

@@ -1,6 +1,6 @@
-// The parts of crsio on this machine: client, server, and the start page if there are both. Shows one of them at a time, and keeps the
-// others as the user left them. Invariant: leaving never loses unsaved changes of the client's file without a question, wherever the user
-// is.
+// The parts of crsio on this machine: client, server, and the start page if there are both. Shows one part at a time, and keeps the state
+// of the other parts. Invariant: crsio never loses unsaved changes of the client's file without a question, whichever part is shown when
+// the user leaves.
 
 import { failureOf, type Failure, type Leaving } from '../machine/machine.ts';
 import type { Size } from '../widgets/canvas.ts';
@@ -42,7 +42,7 @@ export class Parts {
     return this.#shown === kind;
   }
 
-  /** Shows the first part. Throws what its maker throws. */
+  /** Shows the first part. Throws the error of the part's maker if the part cannot be opened. */
   begin(): void {
     this.show(this.#shown);
   }
@@ -60,7 +60,7 @@ export class Parts {
   show(kind: PartKind): void {
     const start = this.#shown === 'start' ? this.#open.get('start') : undefined;
     try {
-      // A part that is being made may draw.
+      // `#shown` is set before the part is made, because the part may draw while it is being made.
       this.#shown = kind;
       const part = this.#open.get(kind) ?? this.#made(kind);
       part.redraw();

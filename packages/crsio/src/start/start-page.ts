@@ -1,5 +1,5 @@
-// The first page on a machine that is a server and a client: the user chooses which of them to administer. Invariant: both parts keep their
-// state while the user is here, so that nothing is lost.
+// The first page on a machine that is a server and a client: the user chooses whether to administer the server or the client. Invariant:
+// both parts keep their state while the start page is shown, so that nothing is lost.
 
 import { type Command, firstState, pageOf, type Machine, type Role, step } from '../machine/machine.ts';
 import { commandRow, EMPTY_ROW, textRow } from '../machine/rows.ts';

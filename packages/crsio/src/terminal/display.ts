@@ -30,7 +30,7 @@ const SGR: Readonly<Record<Style, string>> = {
   warning: '30;43',
   problem: '1;31',
 };
-/** Without colour, a sign in the text distinguishes `ok`, `warning` and `problem`. */
+/** The SGR codes of each style without colours. The styles `ok`, `warning` and `problem` are then distinguished by a sign in the text. */
 const SGR_WITHOUT_COLOUR = { ...SGR, heading: '1', selected: '7', ok: '', warning: '1', problem: '1' };
 const PASTE_ON = '\x1b[?2004h';
 const PASTE_OFF = '\x1b[?2004l';

@@ -1,5 +1,5 @@
-// Tests that crsio says why no screen can be shown and what to do, and that the signs follow the locale. The facts of terminals are
-// given; no terminal is needed.
+// Tests that crsio says why no screen can be shown and what to do, and that the character set of the signs depends on the locale. The test
+// supplies the facts about the terminal, so that no terminal is needed.
 
 import { expect, test } from 'vitest';
 import { charsetOf, checkTerminal, isColoured } from './terminal-check.ts';

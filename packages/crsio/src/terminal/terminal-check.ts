@@ -12,7 +12,7 @@ export interface TerminalFacts {
 
 const REMEDY = 'edit the file with an editor or with rsconfig, see rscltcfg(5)';
 
-/** The value of TERM. Throws E_TERMINAL. */
+/** Returns the value of TERM. Throws E_TERMINAL if the terminal cannot show screens. */
 export function checkTerminal({ isInputTerminal, isOutputTerminal, env }: TerminalFacts): string {
   if (!isInputTerminal || !isOutputTerminal) {
     const which = isInputTerminal ? 'Standard output' : 'Standard input';
@@ -35,8 +35,8 @@ export function isColoured(env: TerminalFacts['env']): boolean {
 }
 
 /**
- * Returns `unicode` if the locale uses UTF-8 and `forceAscii` is false, otherwise `ascii`. The first variable that is set among LC_ALL,
- * LC_CTYPE and LANG gives the locale, as POSIX requires.
+ * Returns `unicode` if the locale uses UTF-8 and `forceAscii` is false, otherwise `ascii`. The locale is the value of the first of LC_ALL,
+ * LC_CTYPE and LANG that is set, as POSIX requires.
  */
 export function charsetOf(env: TerminalFacts['env'], forceAscii: boolean): Charset {
   const locale = [env['LC_ALL'], env['LC_CTYPE'], env['LANG']].find((value) => value !== undefined && value !== '') ?? '';

@@ -25,7 +25,7 @@ const KEYS: Readonly<Record<string, KeyName>> = {
   'S-tab': 'backtab',
   return: 'enter',
   escape: 'escape',
-  // Two presses of Escape that arrived in one read.
+  // The event that blessed makes of two presses of Escape that arrived in one read.
   'M-escape': 'escape',
   backspace: 'backspace',
   delete: 'delete',
@@ -58,7 +58,7 @@ const KEYS: Readonly<Record<string, KeyName>> = {
 };
 const PASTE_BEGINS = '[200~';
 const PASTE_ENDS = '[201~';
-/** An Escape key press and, directly after it, the start of another key's sequence. */
+/** A press of Escape that is directly followed by the beginning of another key's sequence. */
 const ESCAPED_CODES = ['\x1b\x1b[', '\x1b\x1bO'];
 
 export class TerminalInput {

@@ -1,5 +1,5 @@
 // A user without a terminal: presses keys, types text, and reads the screen of one part of crsio as text. Everything between the keyboard
-// and the ports is production code. Invariant: each step waits until every started effect has finished, except those that wait for the
+// and the ports is production code. Invariant: each step waits until every started effect has finished, except effects that wait for the
 // clock.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
@@ -16,11 +16,11 @@ export class Keyboard<S extends Machine<S>> {
   readonly calls: { readonly method: string; readonly params: unknown }[] = [];
   hasLeft = false;
   atStart = false;
-  /** Number of keys and characters so far. */
+  /** Number of keys and characters that the user has pressed so far. */
   keys = 0;
   #session: Session<S> | null = null;
 
-  /** The ways out of the part, which only note that they were taken. */
+  /** The actions with which the user leaves the part. In tests, they only record that they were called. */
   protected readonly leaving: Leaving = {
     showStart: () => {
       this.atStart = true;
@@ -44,7 +44,7 @@ export class Keyboard<S extends Machine<S>> {
     return this.#open.state;
   }
 
-  /** Presses keys, or types the text of `{text}`. */
+  /** Presses the named keys. An input `{ text }` types the text. */
   async press(...inputs: readonly (KeyName | { readonly text: string })[]): Promise<void> {
     for (const input of inputs) {
       this.keys += typeof input === 'string' ? 1 : input.text.length;
@@ -78,13 +78,13 @@ export class Keyboard<S extends Machine<S>> {
     return draw(this.state, SIGNS.ascii).canvas.rows();
   }
 
-  /** Lines without trailing spaces. */
+  /** Returns the lines of the screen without trailing spaces. */
   screen(): string {
     const lines = this.rows().map((runs) => runs.map(({ text }) => text).join(''));
     return lines.map((line) => line.trimEnd()).join('\n');
   }
 
-  /** Text of the screen as one line without the frame. */
+  /** Returns the text of the screen as one line without the frame. */
   words(): string {
     return this.screen().replaceAll(/[|\s]+/g, ' ');
   }
@@ -101,7 +101,7 @@ export class Keyboard<S extends Machine<S>> {
   }
 }
 
-/** Waits until every started effect has finished, except effects that wait for the clock or for a silent daemon. */
+/** Resolves when every started effect has finished, except effects that wait for the clock or for a silent daemon. */
 export function settled(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,5 +1,5 @@
-// A user of crsio's part for the server. The file is in a folder of the test, which determines the answers of rssrv. Invariant: only the
-// ports are the test's own.
+// A user of crsio's part for the server, for tests. The file is in a folder made for the test, and the test determines the answers of
+// rssrv. Invariant: only the ports are made for tests; all other code is production code.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -33,16 +33,16 @@ type Answers = { [M in ServerMethodName]?: (params: ServerMethods[M]['params']) 
 
 /** The file, the answers and the errors that crsio encounters in a test; the test may change them at any time. */
 export interface ServerWorld {
-  /** The error of reading it, if it cannot be read. */
+  /** The text of the file, or the error with which reading the file fails. */
   file: string | RsError;
   hasStart: boolean;
   size: Size;
-  /** The answers of rssrv, by method; null if rssrv is not running; 'silent' if it never answers. */
+  /** The answers of rssrv, by method; null if rssrv is not running; 'silent' if rssrv never answers. */
   daemon: Answers | null | 'silent';
   machine: readonly MachineInterface[];
 }
 
-/** Answers of a server without pools, volumes and clients, some of them replaced. */
+/** Returns the answers of a server without pools, volumes and clients. `changes` replaces some of these answers. */
 export function answers(changes: Answers = {}): Answers {
   return {
     daemon: () => DAEMON_ANSWER,
@@ -72,14 +72,14 @@ export class ServerWalker extends Keyboard<ServerState> {
     this.begin(serverPart(given, this.leaving), tick);
   }
 
-  /** crsio after its first look at the server. */
+  /** Starts crsio, and resolves after crsio's first look at the server. */
   static async start(world: Partial<ServerWorld> = {}): Promise<ServerWalker> {
     const walker = new ServerWalker(world);
     await settled();
     return walker;
   }
 
-  /** The text of the file. */
+  /** Returns the text of the file. */
   file(): string {
     return readFileSync(this.configFile, 'utf8');
   }

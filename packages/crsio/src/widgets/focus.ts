@@ -1,11 +1,11 @@
-// Where the focus of a list or the first line of a text goes when a key is pressed. Pure. Invariant: the focus stays among the lines, and
+// Computes the new focus of a list, or the new first line of a text, after a key. Pure. Invariant: the focus stays among the lines, and
 // moving past one end continues at the other end.
 
 import type { KeyName } from './keys.ts';
 
 const PAGE_LINES = 10;
 
-/** The new focus among `count` lines that can be chosen. */
+/** Returns the new focus among `count` lines that can be chosen. */
 export function moved(focus: number, count: number, key: KeyName): number {
   const now = Math.min(focus, count - 1);
   switch (key) {
@@ -28,7 +28,7 @@ export function moved(focus: number, count: number, key: KeyName): number {
   }
 }
 
-/** The new first visible line of a page without lines that can be chosen. */
+/** Returns the new first visible line of a page on which no line can be chosen. */
 export function scrolled(top: number, last: number, key: KeyName): number {
   const steps: Partial<Record<KeyName, number>> = { down: 1, up: -1, pagedown: PAGE_LINES, pageup: -PAGE_LINES, home: -top, end: last };
   return Math.max(0, Math.min(last, top + (steps[key] ?? 0)));

@@ -1,12 +1,12 @@
-// Bounds of crsio, with their units in their names. The limits.ts files of the package common have the bounds that several programs
-// share.
+// Bounds of crsio. Units are in the names. The bounds that several programs share are not in this file, but in the limits.ts files of the
+// package common.
 
 export const SCREEN_COLUMNS_MIN = 80;
 export const SCREEN_ROWS_MIN = 24;
 export const STATUS_REFRESH_MS = 1_000;
 /** Interval between two samples of mirrors. Each sample asks the voters of all mirrors. */
 export const MIRRORS_REFRESH_MS = 3_000;
-/** Number of servers whose pairs the form of a mirror offers. */
+/** The form of a new mirror offers pairs of at most this many servers. */
 export const PAIRED_SERVERS_MAX = 6;
 export const FIELD_TEXT_MAX_CHARS = 4_096;
 /**
@@ -26,5 +26,5 @@ export const LOOK_WAIT_MS = 10_000;
 export const LOOK_SILENT_MS = 1_000;
 /** Maximum number of changes that rssrv has not answered yet. */
 export const ORDERS_OUT_MAX = 8;
-/** Maximum number of columns for the name of an object in a list; its own page shows the whole name. */
+/** Maximum number of columns for the name of an object in a list; the page of the object shows the whole name. */
 export const LIST_NAME_COLUMNS_MAX = 28;

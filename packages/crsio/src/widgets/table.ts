@@ -9,9 +9,9 @@ const GAP = '  ';
 export interface ColumnSpec {
   readonly heading: string;
   readonly alignment?: 'right';
-  /** The column is at least this wide, so that its cells may change without moving the others. */
+  /** The column is at least this wide, so that a longer or shorter cell does not move the other columns. */
   readonly columnsMin?: number;
-  /** The column is at most this wide; absent: as wide as its cells. */
+  /** The column is at most this wide. By default, the column is as wide as its widest cell. */
   readonly columnsMax?: number;
 }
 

@@ -9,7 +9,7 @@ const WIDE =
   /^(?:[\u1100-\u115f\u2329\u232a\u2e80-\u303e\u3041-\u33ff\u3400-\u4dbf\u4e00-\u9fff\ua000-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe10-\ufe19\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|[\u{17000}-\u{18cff}]|[\u{1b000}-\u{1b2ff}]|[\u{20000}-\u{3fffd}]|\p{Emoji_Presentation})/u;
 const PLAIN = /^[\x20-\x7e]*$/;
 const ZERO = /^(?:\p{Cc}|\p{Cf}|\p{M})+/u;
-// Letters with a column of their own that Unicode joins with the next character, even with a space (Grapheme_Cluster_Break=Prepend).
+// Letters that take a column, although Unicode joins them with the next character, even with a space (Grapheme_Cluster_Break=Prepend).
 const PREPENDED = /^[\u0d4e\u{111c2}\u{111c3}\u{1193f}\u{11941}\u{11a3a}\u{11a84}-\u{11a89}\u{11d46}\u{11f02}]/u;
 
 /** Splits text into its visible characters (grapheme clusters). */

@@ -68,8 +68,8 @@ async function follows(context: AdmContext, first: Answer, show: (events: readon
       isAway = false;
       if (answer.beganMs !== beganMs) {
         context.note('The events of rssrv begin anew, because the ones before were lost; rsslogcat shows them');
-        // `last` is the number of an event of the previous rssrv process. The new process counts its events from the start, so that number
-        // has no meaning for it.
+        // `last` is the number of an event of the previous rssrv process. The new process numbers its events from the start, so the old
+        // number means nothing to the new process.
         ({ beganMs } = answer);
         last = 0;
         continue;

@@ -1,7 +1,7 @@
 // Reads and checks the chain of an incremental backup: the file itself, its base, the base of the base, and so on. The record of each file
-// names the base and the snapshot in it. Invariants: a base is opened only if the record names it, it is in the folder of the backup, and
-// the qcow2 header names the same file. A base with another snapshot is refused. qemu gets the list of all files and follows no file name
-// inside a file.
+// names the base of the file, and the snapshot that the base contains. Invariants: a base is opened only if the record names it, it is in
+// the folder of the backup, and the qcow2 header names the same file. A base with another snapshot is refused. qemu gets the list of all
+// files and follows no file name inside a file.
 
 import { lstat, open, readdir, realpath } from 'node:fs/promises';
 import path from 'node:path';
@@ -20,9 +20,9 @@ export interface BackupChain {
 }
 
 /**
- * Reads and checks the chain of a backup. Throws E_USAGE if a base is missing, contains another snapshot than the record says, or differs
- * from the name in the qcow2 header. If `isUnproven` is true, the function also accepts a record without the id of the base's snapshot, and
- * a full backup without a record.
+ * Reads and checks the chain of a backup. Throws E_USAGE if a base is missing, contains another snapshot than the record says, or is not
+ * the file that the qcow2 header names. If `isUnproven` is true, the function also accepts a record without the id of the base's snapshot,
+ * and a full backup without a record.
  */
 export async function readChain(file: string, isUnproven: boolean): Promise<BackupChain> {
   const real = await realpath(file).catch((thrown: unknown) => {

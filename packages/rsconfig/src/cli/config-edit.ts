@@ -1,4 +1,4 @@
-// Reads, edits and saves the client's configuration file on behalf of the commands. If another program saves the file in the meantime,
+// Reads, edits and saves the client's configuration file on behalf of the commands. If another program saves the file during the edit,
 // rsconfig repeats the edit on the new content. After saving, rsconfig reports the errors that the file already contained before the edit.
 // If the file has no errors and --reload is given, rsconfig makes rsiod reload the file. Without --reload, rsconfig reports that rsiod
 // still uses its old configuration. The edits are made by rscltcfg-edit.ts; config-file.ts reads and writes the file.

@@ -7,8 +7,8 @@ import type { CommandContext } from './context.ts';
 import { unfinishedMessage, waitUntil } from './waiting.ts';
 
 /**
- * Errors that may soon be gone: those after which `-a --wait` tries again, and those of a server or an rsiod that is busy, stopping or
- * starting.
+ * Errors whose cause may soon be gone: the errors after which `-a --wait` tries again, and the errors of a server or an rsiod that is busy,
+ * stopping or starting.
  */
 const CAN_PASS: readonly string[] = [
   ...['E_NO_PATH', 'E_UNKNOWN_VOLUME', 'E_TIMEOUT', 'E_HELD'],

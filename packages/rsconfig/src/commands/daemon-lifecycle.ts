@@ -61,7 +61,7 @@ code is 1 if a path is not up in time.`,
   options: { wait: WAIT_OPTION },
   operands: { min: 0, max: 0 },
   run: async (context, { wait }) => {
-    // The monotonic clock is 0 when a process starts, so the difference is the start time of the command.
+    // The monotonic clock is 0 when a process starts, so the difference between the two clocks is the start time of the command.
     const commandMs = context.clock.wallMs() - context.clock.monotonicMs();
     let askedPid: number | null = null;
     let hasGap = false;

@@ -119,7 +119,7 @@ async function firstConnection(target: JoinTarget, ports: MachinePorts): Promise
 
 /**
  * Returns the interfaces in the order in which they are tried. For a loopback address, only the loopback interface is tried; for any other
- * address, it is not tried.
+ * address, the loopback interface is not tried.
  */
 function inOrderOfHope(interfaces: readonly MachineInterface[], address: string): MachineInterface[] {
   const isHostLoopback = address.startsWith('127.') || address === '::1';

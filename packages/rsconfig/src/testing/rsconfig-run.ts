@@ -1,5 +1,5 @@
-// rsconfig from its arguments to its output, with a root of its own and a real control socket on which the test plays rsiod.
-// Invariant: each test of a file that uses it has an empty root and no rsiod at its beginning, and leaves neither behind.
+// Runs rsconfig from its arguments to its output, in a root directory made for the test. The test plays rsiod on a real control socket.
+// Invariant: each test begins with an empty root directory and without rsiod, and both are removed after the test.
 
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -33,10 +33,10 @@ export async function serveControl(handlers: Partial<ControlHandlers>): Promise<
 }
 
 interface RunOptions {
-  /** Of a terminal; absent: there is none. */
+  /** Answers the questions that rsconfig asks on the terminal. If `ask` is not set, rsconfig has no terminal. */
   readonly ask?: (question: string) => Promise<string>;
   readonly clock?: FakeClock;
-  /** What it reads. */
+  /** The content of stdin. */
   readonly input?: string;
 }
 

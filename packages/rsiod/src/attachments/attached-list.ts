@@ -122,7 +122,8 @@ export class AttachedList<V extends Attached> {
       else if (nowMs >= one.notBeforeMs) await (one.underWay = this.bringBack(one, server).finally(() => (one.underWay = null)));
     });
     await Promise.all(this.waiting.flatMap(({ underWay }) => underWay ?? []));
-    // The file is written once for all volumes, because an awaited volume in the file has the same effect as an attached volume.
+    // The file is written once, after all attempts. Until then, the file names the new attachments as awaited volumes. This does no harm,
+    // because the next daemon reattaches awaited volumes in the same way as attached volumes.
     if (this.hasChanged) await this.record();
     if (this.waiting.length > 0 && this.atEnd === null) this.timer ??= this.ports.clock.after(RESTORE_POLL_MS, () => void this.restore());
   }
@@ -163,8 +164,8 @@ export class AttachedList<V extends Attached> {
   }
 
   /**
-   * Finds out whether a server offers the volume. `server` is that server's name. `reason` says why the volume cannot be attached now; null
-   * if it can.
+   * Finds out whether a server offers the volume. `server`: the name of that server. `reason`: why the volume cannot be attached now; null
+   * if the volume can be attached.
    */
   private look(one: Awaited): { server: string; reason: string | null } {
     const label = labelOf(one);

@@ -39,7 +39,7 @@ describe('attaching', () => {
     await scene.pass();
     expect(scene.opens.at(-1)).toEqual({ name: 'oracle@monday', universe: 0, readonly: true, take: TAKE.NO, resume: null, mirror: null });
     await scene.grant(2, true, 'snapshot-id');
-    // The server lists the older snapshots in two parts.
+    // The server sends the list of older snapshots in two parts, so the client asks twice.
     await scene.pass();
     await scene.answer(OP.IOCTL, STATUS.OK, encodeSnapshotsAnswer({ snapshots: [{ name: 'sunday', id: 'b' }], hasMore: true }));
     await scene.pass();
@@ -82,7 +82,7 @@ describe('attaching', () => {
     await scene.answer(OP.CLOSE, STATUS.OK);
     await scene.pass();
     await scene.grant(3, true, 'first-id');
-    // A server of an earlier release cannot list older snapshots.
+    // A server of an earlier release refuses the request for the list of older snapshots. The snapshot is attached nevertheless.
     await scene.pass();
     await scene.answer(OP.IOCTL, STATUS.UNSUPPORTED);
     expect(await same).toMatchObject({ done: true });
@@ -175,8 +175,8 @@ test('a volume whose devices could not be made is attached by the next reload th
   expect(scene.attachments.list).toHaveLength(1);
 });
 
-// Regression: `attach = oracle` attached the image oracle@1 besides the volume. The image could then not be refreshed, and both file
-// systems had the same UUID.
+// Regression: `attach = oracle` attached the image oracle@1 in addition to the volume oracle@0. The image could then not be refreshed, and
+// both file systems had the same UUID.
 test.each([
   ['oracle', [0]],
   ['oracle@1', [1]],

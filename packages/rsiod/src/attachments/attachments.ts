@@ -20,14 +20,14 @@
 //                                              2  hide the device, refuse users' new I/O
 //                                              3  last flush; if it fails without force: I/O is admitted, the device is shown again
 //                                              4  out of the list
-//                                              5  CLOSE, or the end of a mirror; if that fails without force: an error all the same
+//                                              5  CLOSE, or the end of a mirror; without force, a failure is still an error
 //
 // The set `detached` contains the volumes (but no snapshots) that a command has detached or that this client has lost. `attachWanted` skips
 // these volumes until a command attaches them again.
 //
 // Rules of docs/PROTOCOL.md: CLOSE ends the hold (H1). A forced detach abandons the requests in flight, so that the server executes none of
-// them after a later attach (E1, S11). A mirror is recorded as cleanly detached only after its last flush (M13). If a snapshot is replaced
-// by another snapshot with the same name, the new one is not reattached in place of the old one (N3).
+// them after a later attach (E1, S11). A mirror is recorded as cleanly detached only after its last flush (M13). If a snapshot has been
+// replaced by another snapshot with the same name, the new snapshot is not reattached in place of the old one (N3).
 //
 // Never done here:
 // - No volume is taken over unless a request names it. The configuration and a restart never take over.
@@ -448,7 +448,7 @@ export class Attachments {
     volume.refuseUsers();
     const loss = force ? lossByForce(users, isFlushed ? 0 : volume.unflushedBytes, volume.serverText) : null;
     if (loss !== null) this.ports.cut(volume, loss);
-    // Requests in flight must be abandoned; the server could otherwise execute them later and overwrite data of the next attachment.
+    // Requests in flight must be abandoned. Otherwise, the server could execute them after the next attach and overwrite newer data.
     const mirror = this.mirrors.of(volume.target);
     if (force && (mirror === null || !isFlushed)) volume.abandon();
     const at = this.volumes.indexOf(volume);
@@ -470,7 +470,9 @@ export class Attachments {
     if (!isClean) throw new RsError('E_VOLUME', mirror.uncleanEnd);
   }
 
-  /** If the server is unreachable, CLOSE is sent when a path is up again; the detach does not wait. */
+  /**
+   * Closes the volume at its server. If the server is unreachable, the method returns at once, and CLOSE is sent when a path is up again.
+   */
   private async closeAtServer(volume: Volume, label: string, isReachable: boolean): Promise<void> {
     const server = this.serverOf(volume);
     const [attachment] = volume.target.attachments;

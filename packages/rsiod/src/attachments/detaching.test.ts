@@ -126,8 +126,8 @@ describe('a second request to detach a volume waits for the first', () => {
   });
 });
 
-// Regression: the detach failed because another client had taken the volume. It then made the volume's devices again, and nothing removed
-// these devices later.
+// Regression: the detach failed because another client had taken the volume. rsiod then made the volume's devices again, and nothing
+// removed these devices later.
 test('a volume that another client takes during a detach is not shown again', async () => {
   const frontend = new FakeFrontend();
   const scene = new Scene('none', [frontend]);

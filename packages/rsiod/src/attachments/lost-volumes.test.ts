@@ -1,5 +1,5 @@
-// Attached volumes that another client takes, whose client was replaced, or whose server reports an error: the status of their I/O, and the
-// events. Attaching is in attachments.test.ts.
+// What happens to the I/O of an attached volume, and which events are reported, if another client takes the volume, if another instance of
+// this node replaces this client, or if the server reports an error. Attaching is in attachments.test.ts.
 
 import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/log/limits';
 import { PATH_SETTLED_MS, REOPEN_RETRY_MS, UNFIT_RETRY_MS } from '@rsio/protocol/client/limits';

@@ -103,9 +103,10 @@ export function volumesOf<O extends Offer>(offers: readonly O[], server: string 
 
 /**
  * Returns the volume for a name such as `oracle`, `osl:oracle`, `osl:oracle@0` or, for a snapshot, `osl:oracle@0@monday`. A name without a
- * universe means the volume in universe 0 and no other, because an image has other content. Only volumes of `server` are considered; if
- * `server` is null, the volumes of all servers. Throws E_USAGE for a name in any other form. Throws E_UNKNOWN_VOLUME if no volume fits; the
- * message lists volumes with that name in other universes. Throws E_AMBIGUOUS with a list of candidates if several volumes fit.
+ * universe means only the volume in universe 0, because a volume in another universe is an image, which has other content. Only volumes of
+ * `server` are considered; if `server` is null, the volumes of all servers are considered. Throws E_USAGE for a name in any other form.
+ * Throws E_UNKNOWN_VOLUME if no volume fits; the message lists volumes with that name in other universes. Throws E_AMBIGUOUS with a list of
+ * candidates if several volumes fit.
  */
 export function chooseVolume<O extends Offer>(offers: readonly O[], name: string, server: string | null): Choice<O> {
   const { namespace, volume, universe, snapshot } = writtenParts(name);

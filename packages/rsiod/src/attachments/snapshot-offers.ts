@@ -1,7 +1,7 @@
 // Decides which servers offer a snapshot of a mirror (M22). A server offers the snapshot if its snapshot with the requested name is proven.
-// If servers have proven snapshots of different moments with this name, only those of the latest moment count. Invariant: neither a
-// snapshot that is not proven, nor an older one that has remained on a server that was unreachable, is ever attached as the snapshot of the
-// mirror.
+// If servers have proven snapshots of different moments with this name, only those of the latest moment count. Invariants: an unproven
+// snapshot is never attached as the snapshot of the mirror. An outdated snapshot, which a server may have kept while it was unreachable, is
+// not attached if another server offers a newer snapshot with the same name.
 
 import { SERVER_METHODS, type ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { SnapshotView } from '@rsio/common/control/server/views';
@@ -60,7 +60,10 @@ export async function provenChoice({ label, offers }: Choice<ServerOffer>): Prom
   return { label, offers: provenOf(label, mirror, all) };
 }
 
-/** Returns null if the replica has another name than the mirror, because a server finds a snapshot only by the name of its own volume. */
+/**
+ * Returns the snapshot that the server has of its replica. Returns null if the replica has another name than the mirror, because the server
+ * would then not find the snapshot under the requested name.
+ */
 async function snapshotAt({ from, name, universe }: ServerOffer, mirror: string): Promise<SnapshotView | null> {
   const { volume, snapshot } = servedNameParts(name);
   const own = from.volumes.find((one) => one.mirror === mirror);

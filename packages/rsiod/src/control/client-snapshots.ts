@@ -1,7 +1,7 @@
-// The control methods `snapshot-begin` and `snapshot-end`: a command that makes snapshots calls the first method before and the second one
-// after it. rsiod then runs the triggers snapshot-before and snapshot-after of this client. Invariant: the programs of snapshot-after run
-// exactly once for each accepted `snapshot-begin`. They run at `snapshot-end`, soon after the command has exited, after SNAPSHOT_WHOLE_MS,
-// or when rsiod stops.
+// The control methods `snapshot-begin` and `snapshot-end`: a command calls the first method before it makes snapshots, and the second
+// method afterwards. rsiod then runs the triggers snapshot-before and snapshot-after of this client. Invariant: the programs of
+// snapshot-after run exactly once for each accepted `snapshot-begin`. They run at `snapshot-end`, soon after the command has exited, after
+// SNAPSHOT_WHOLE_MS, or when rsiod stops, whichever comes first.
 
 import type { ControlMethods } from '@rsio/common/control/methods';
 import { startTicksOf } from '@rsio/common/daemon/process-facts';
@@ -59,8 +59,9 @@ export class ClientSnapshots {
         resolve({ ticket });
         return this.whileOpen(ticket, asker);
       });
-      // A failure before `resolve` is called comes from a program of snapshot-before, and `reject` reports it. A later failure is that of
-      // the snapshot. The command has reported that failure itself, so `reject` need not have an effect then.
+      // If `isOver` rejects before `resolve` was called, a program of snapshot-before has failed, and `reject` reports this failure to the
+      // command. If `isOver` rejects later, the snapshot itself has failed. The command knows that already, so it does no harm that
+      // `reject` has no effect then.
       const watched = isOver.catch(reject).finally(() => this.running.delete(watched));
       this.running.add(watched);
     });

@@ -55,8 +55,8 @@ export const FUSE_REPLIES_AT_ONCE = 64;
 export const FUSE_BATCH_BYTES = MIB;
 export const FUSE_BATCH_REPLY_BYTES = 32 * KIB;
 /**
- * rsiod copies the data of a WRITE out of the receive buffer if it is at most FUSE_COPY_MAX_BYTES long; longer data stays in the receive
- * buffer. Idle buffers of all raw devices have at most FUSE_POOLED_BYTES_MAX bytes.
+ * rsiod copies the data of a WRITE out of the receive buffer if the data is at most FUSE_COPY_MAX_BYTES long. Longer data stays in the
+ * receive buffer. Idle buffers of all raw devices have at most FUSE_POOLED_BYTES_MAX bytes.
  */
 export const FUSE_COPY_MAX_BYTES = 64 * KIB;
 export const FUSE_POOLED_BYTES_MAX = 64 * MIB;

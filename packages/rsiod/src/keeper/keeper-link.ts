@@ -120,8 +120,8 @@ export class KeeperLink {
       try {
         at += writeSync(this.fd, bytes, at);
       } catch (thrown) {
-        // EAGAIN: the loop tries again. The loop ends soon, because the socket's buffer holds hundreds of lines and the keeper does little
-        // but read them.
+        // EAGAIN: the loop tries again. The loop ends soon, because the socket's buffer has room for hundreds of lines, and the keeper does
+        // little else than read these lines.
         if (!(thrown instanceof Error && 'code' in thrown && thrown.code === 'EAGAIN')) return;
       }
     }

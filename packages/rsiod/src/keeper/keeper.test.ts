@@ -29,8 +29,8 @@ afterEach(async () => {
 });
 
 /**
- * Runs `body` as the child. The script can use `fd`, `run` (its number), `say(line)`, `note(text)` (writes to the file `said`) and
- * `heard(verb, then)`.
+ * Runs `body` as the child. The script can use `fd`, `run` (the number of the child), `say(line)`, `note(text)` (writes to the file `said`)
+ * and `heard(verb, then)`.
  */
 function begin(body: string, runs = KEEPER_STARTS_MAX, patience = KEEPER_SILENCE_SECONDS): ChildProcess {
   const script = path.join(folder, 'child.cjs');
@@ -116,7 +116,7 @@ it(
     expect(said().filter((line) => line.startsWith('file'))).toEqual(['file 1 a 12', 'file 3 c 0', 'file 1 a 12', 'file 3 c 0']);
     expect(said()).toContain('2 heard life 2 signal 9');
     expect(said()).toContain('3 heard life 3 exit code 7');
-    // The keeper sets this malloc threshold, because by default, memory of 64 KiB requests is not returned to the system.
+    // The keeper sets this malloc threshold. With the default threshold, the memory of 64 KiB requests would not be returned to the system.
     expect(said().at(-1)).toBe('65536');
   },
   WAIT_MS,

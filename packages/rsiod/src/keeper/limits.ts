@@ -9,12 +9,15 @@ const KIB = 1024;
  */
 export const KEEPER_QUIET_SECONDS = 5;
 export const KEEPER_SILENCE_SECONDS = 60;
-/** Number of successive exits of the working process, each within KEEPER_SETTLED_MS of the start, after which the keeper gives up. */
+/**
+ * The keeper gives up when the working process has exited this many times in succession, each time within KEEPER_SETTLED_MS of its start.
+ */
 export const KEEPER_STARTS_MAX = 30;
 export const KEEPER_SETTLED_MS = 60_000;
 /**
- * The pause before a restart if the working process repeatedly exits within KEEPER_SETTLED_MS of its start. The first restart is immediate,
- * and the second follows after KEEPER_PAUSE_MIN_MS. The pause then doubles with each restart, up to KEEPER_PAUSE_MAX_MS.
+ * If the working process repeatedly exits within KEEPER_SETTLED_MS of its start, the keeper pauses before it restarts the process. The
+ * first restart is immediate, and the second follows after KEEPER_PAUSE_MIN_MS. The pause then doubles with each restart, up to
+ * KEEPER_PAUSE_MAX_MS.
  */
 export const KEEPER_PAUSE_MIN_MS = 200;
 export const KEEPER_PAUSE_MAX_MS = 5_000;

@@ -61,7 +61,7 @@ export class AttachedMirror {
   private readonly ports: AttachedMirrorPorts;
   /** True if the mirror was cleanly detached before this attach; null until this client is the holder. */
   private isClean: boolean | null = null;
-  /** Key: serverid. Value: the name of the server. The map has the servers of the namespace at the last call of `look`. */
+  /** Key: serverid. Value: the name of the server. The map contains the servers that the namespace had at the last call of `look`. */
   private servers = new Map<number, string>();
   private hasBegun = false;
   private hasToldServing = false;
@@ -151,9 +151,9 @@ export class AttachedMirror {
   }
 
   /**
-   * Refuses users' I/O, and has the voters store that the mirror is cleanly detached (M13). Resolves with true when a majority has stored
-   * it. Resolves with false after `waitMs`, or at once if I/O is in flight or unflushed. After false, the mirror is unused but not recorded
-   * as cleanly detached, so the next attach makes the replicas equal.
+   * Refuses users' I/O, and asks the voters to store that the mirror is cleanly detached (M13). Resolves with true when a majority has
+   * stored it. Resolves with false after `waitMs`, or at once if I/O is in flight or unflushed. After false, no user can use the mirror,
+   * but the voters have not stored a clean detach. The next attach therefore makes the replicas equal.
    */
   detach(waitMs: number): Promise<boolean> {
     return new Promise((resolve) => {
@@ -169,7 +169,7 @@ export class AttachedMirror {
       this.whenDetached = () => finish(true);
       const ask = (): void => {
         this.whenSettled = null;
-        // After the voters have stored that the mirror is detached, nothing may be sent to a replica, not even a copy.
+        // After the voters have stored that the mirror is detached, nothing may be sent to a replica, not even by the copier.
         this.quiesce(() => {
           if (isFinished) return;
           void this.driver.wish({ kind: 'detach' }).then((refusal) => {
@@ -351,7 +351,10 @@ export class AttachedMirror {
     });
   }
 
-  /** Adds an event if a voter has left the configuration. While the mirror is attached, only a witness can be removed. */
+  /**
+   * Adds an event for each voter whose server has been removed from the client's configuration file. While the mirror is attached, only the
+   * server of a witness can be removed.
+   */
   private noteVotersGone(): void {
     const before = this.servers;
     this.servers = new Map(this.ports.servers().map(({ serverid, name }) => [serverid, name]));

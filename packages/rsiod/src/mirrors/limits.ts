@@ -22,7 +22,7 @@ export const RETRY_SPREAD_MS = 1_000;
 export const CONFIRM_WAIT_MS = 2_000;
 /** How long a detach waits until the servers have closed the replicas. */
 export const CLOSE_WAIT_MS = 1_000;
-/** Time limit for a server to grow a replica. It is longer than the growth of a thick volume may take. */
+/** Time limit for a server to grow a replica. The limit is longer than the growth of a thick volume may take. */
 export const GROW_CALL_MS = 610_000;
 /** Interval between requests to grow a replica, until the server reports the new size. */
 export const GROW_RETRY_MS = 1_000;
@@ -49,8 +49,8 @@ export const MIRROR_CHANGES_MAX = 8;
 export const VOTES_IN_TURN_MAX = 8;
 
 /**
- * Time limit for the voters to agree to one step of a change. A step to which they have not agreed in time is withdrawn, unless their
- * agreement may only have been lost on the way.
+ * Time limit for the voters to agree to one step of a change. If they have not agreed in time, the step is withdrawn. The step stays if
+ * they may have agreed and only their answers may have been lost.
  */
 export const STEP_AGREED_MS = 30_000;
 /**
@@ -58,17 +58,17 @@ export const STEP_AGREED_MS = 30_000;
  * answer.
  */
 export const VOTERS_MAX = 3;
-/** Maximum number of steps of one change, including undo steps, that wait for the voters. Each of these steps waits at most twice. */
+/** Maximum number of those steps of one change that wait for the voters, including undo steps. Each of these steps waits at most twice. */
 export const STEPS_MAX = 3;
 /**
- * In one change, including its undo steps, CHANGE_VOTES_MAX is the maximum number of successive VOTEs, and CHANGE_VOLUMES_MAX that of
- * successive requests about volumes.
+ * Bounds of one change, including its undo steps. CHANGE_VOTES_MAX is the maximum number of successive VOTEs. CHANGE_VOLUMES_MAX is the
+ * maximum number of successive requests about volumes.
  */
 export const CHANGE_VOTES_MAX = 8;
 export const CHANGE_VOLUMES_MAX = 2;
 /**
- * How long the snapshot command waits until the replicas of a mirror are known to be equal. This is longer than an attach takes to read the
- * intent maps.
+ * How long the snapshot command waits until the replicas of a mirror are known to be equal. This time is longer than an attach needs to
+ * read the intent maps.
  */
 export const SNAPSHOT_SETTLE_MS = 5_000;
 /** Interval at which the snapshot command checks whether the replicas are known to be equal. */

@@ -27,7 +27,10 @@ class FakeServer {
   readonly sent: Request[] = [];
   readonly added: Attachment[] = [];
   readonly closed: Attachment[] = [];
-  /** `asked`: the requests to grow a replica that the server has received. `refusal`: the error with which the server answers them. */
+  /**
+   * `asked`: the requests to grow a replica that the server has received. `refusal`: the error with which the server answers these
+   * requests.
+   */
   readonly asked: object[] = [];
   refusal: RsError | null = null;
   readonly callAdmin = (_method: string, params: object): Promise<unknown> => {

@@ -1,7 +1,7 @@
 // Drives one attached mirror: executes the orders of the decider (protocol/mirror/membership), and passes events to the decider. Opens the
-// replicas through the openers of their servers, and reports replicas that do not answer for too long. Invariants: the decider gets one
-// event at a time; except for answers to votes, no event reaches it during an event of a trunk. A replica has one session at a time;
-// reports of an older session are ignored.
+// replicas through the openers of their servers, and reports a replica that has been unreachable for too long. Invariants: the decider gets
+// one event at a time; while a trunk handles an event, the decider gets only answers to votes. A replica has one session at a time; reports
+// of an older session are ignored.
 
 // Design.
 // The decider uses neither clocks nor trunks, and the data path does not vote. The driver connects the two: it makes events for the
@@ -25,8 +25,8 @@
 // lost copied data (M12); have voters confirm the term (M15); end after a higher term (M16); grow a replica before use (M21).
 //
 // Never done here:
-// - The driver removes no replica. The driver only reports that a replica has not answered for too long, and the decider may keep the
-//   replica.
+// - The driver removes no replica. The driver only reports that a replica has been unreachable for too long. The decider may keep this
+//   replica nevertheless.
 // - The driver repeats no vote by itself. If no answer to a vote arrives, the decider gets the answer null and orders the vote again later.
 // - Retries have no fixed rhythm: each waits RETRY_MIN_MS and a random part of RETRY_SPREAD_MS.
 // - After `stop`, no event reaches the decider and no order is executed, even if trunks still report events.
@@ -140,8 +140,8 @@ export class MirrorDriver {
   }
 
   /**
-   * Called when a replica lacks writes again although the copier has reported it as caught up. A joining replica must then be copied from
-   * the start (M12).
+   * Called when a replica lacks writes again after the copier has reported the replica as caught up. A joining replica must then be copied
+   * from the start (M12).
    */
   fellBack(identity: string, sentence: string): void {
     const role = this.view?.replicas.find((one) => one.identity === identity)?.role;
@@ -324,8 +324,8 @@ export class MirrorDriver {
   }
 
   /**
-   * Gives up replicas that are not in sync and are smaller than the mirror, because they would refuse writes beyond their end. They are
-   * opened again and grow first.
+   * Gives up replicas that are not in sync and are smaller than the mirror, because they would refuse writes beyond their end. The driver
+   * then opens these replicas again, and they grow before they are used.
    */
   private giveUpSmall({ replicas }: MirrorView): void {
     for (const session of this.sessions.values()) {

@@ -7,8 +7,8 @@ import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { PATIENCE_LATE_MS, PATIENCE_LOOK_MS } from './limits.ts';
 
 /**
- * `there`: reachable. `away`: unreachable. `slow`: the server is executing a request and may answer soon; an absence that has begun
- * continues, but it is not reported.
+ * `there`: reachable. `away`: unreachable. `slow`: the server is executing a request and may answer soon. This state begins no absence. An
+ * absence that has already begun continues, but is not reported in this state.
  */
 export type Reach = 'there' | 'slow' | 'away';
 
@@ -19,7 +19,7 @@ export interface PatiencePorts {
   reach(): ReadonlyMap<string, Reach>;
   /** Called when a replica has been unreachable for `patienceMs`. */
   over(identity: string): void;
-  /** Called when a replica is reachable again, if it was reported with `over`. */
+  /** Called when a replica that was reported with `over` is reachable again. */
   returned(identity: string): void;
 }
 

@@ -24,7 +24,10 @@ export function stateOf({ role, session }: ReplicaView): State {
   return session === 'open' ? 'copying' : 'behind';
 }
 
-/** Returns the changes from `before` to `after`. There are none if `before` is null, and none for a replica that was added or removed. */
+/**
+ * Returns the changes from `before` to `after`. Returns no changes if `before` is null, and no change for a replica that was added or
+ * removed.
+ */
 export function changesOf(before: MirrorView | null, after: MirrorView): ReplicaChange[] {
   if (before === null || !before.isServing || !after.isServing) return [];
   return after.replicas.flatMap((replica) => {

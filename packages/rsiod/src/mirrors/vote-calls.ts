@@ -12,8 +12,8 @@ import type { DriverServer } from './driver-ports.ts';
 import { type VoteCall, voteFrame } from './vote-frame.ts';
 
 /**
- * A function that gets the answer to a vote, or null if no answer will arrive. It is called at most once, and never before `send` has
- * returned.
+ * A function that gets the answer to a vote, or null if no answer will arrive. The function is called at most once, and never before `send`
+ * has returned.
  */
 export type Voted = (answer: VoteAnswer | null) => void;
 

@@ -16,7 +16,10 @@ export const CONNECT_TURN_MS = 100;
 
 /** During its start, rsiod checks at this interval whether it has reached its servers. */
 export const FIRST_CONTACT_POLL_MS = 20;
-/** When rsiod starts, it prints the errors of at most this many addresses. It prints only the number of the other addresses with errors. */
+/**
+ * When rsiod starts, it prints the errors of at most this many addresses. For the remaining addresses with errors, rsiod prints only their
+ * number.
+ */
 export const REFUSALS_REPORTED_MAX = 16;
 /**
  * Maximum number of callers that can wait for the list of volumes (LIST) of one server. When one more caller arrives, the caller that has

@@ -1,5 +1,5 @@
-// A client with nearly SERVERS_PER_CLIENT_MAX servers. One more server in any namespace is accepted as long as the maximum is not exceeded,
-// and is then refused with an error. The file test/integration/many-servers.test.ts tests the maximum number of servers, with eight
+// A client with nearly SERVERS_PER_CLIENT_MAX servers. Servers in any namespace are accepted until the maximum is reached, and one more
+// server is refused with an error. The file test/integration/many-servers.test.ts tests the maximum number of servers, with eight
 // interfaces each and real sockets.
 
 import { parseRscltConfig } from '@rsio/common/config/reader/rscltcfg';

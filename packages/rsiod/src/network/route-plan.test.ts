@@ -137,8 +137,8 @@ test('an address where one server is connected is not given to another server th
   );
 });
 
-// Regression: planning twice gave two different plans. In the first plan, a server protected its address, although the same plan ended its
-// last path; in the second plan, the server no longer protected the address.
+// Regression: planning twice gave two different plans. The first plan ended the last path to a server, but that server still protected its
+// address. In the second plan, the server no longer protected the address.
 test('a server whose last path the plan ends does not protect an address from another server', () => {
   const leaving = server(['10.0.2.9'], { serverid: 1, met: ['10.0.2.9'], living: [ends('10.0.1.1', '10.0.7.9')] });
   const other = server(['10.0.1.9', '10.0.2.9'], { serverid: 2, met: ['10.0.1.9'] });
@@ -148,7 +148,8 @@ test('a server whose last path the plan ends does not protect an address from an
   expect(planRoutes({ ...given, servers: [{ ...leaving, living: [] }, other] }).wanted).toEqual(wanted);
 });
 
-// Regression: a server to which no section leads took an address away from another server, until the last path of the first one had ended.
+// Regression: a server to which no section leads took an address away from another server. The other server got the address back only when
+// the last path to the first server had ended.
 test('a server to which no section leads does not protect an address from another server', () => {
   const moved = server(['10.0.2.9'], { serverid: 1, met: ['10.0.2.9'], living: [ends('10.0.1.1', '10.0.7.9')] });
   const other = server(['10.0.2.9'], { serverid: 2, before: ['10.0.1.9'], living: [ends('10.0.2.1', '10.0.2.9')] });

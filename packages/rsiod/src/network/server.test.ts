@@ -143,7 +143,8 @@ test('an answer to OPEN that is older than the list takes its size from the list
   expect([scene.mib, scene.said]).toEqual([2, ['1 > 2']]);
 });
 
-// Regression: if a take-over and the list overtook the answer to OPEN, an idle client never noticed that it had lost the volume.
+// Regression: if the list after a take-over arrived before the answer to an earlier OPEN, an idle client never noticed that it had lost the
+// volume.
 test('an answer to OPEN that is older than a list without our hold triggers a query', () => {
   const scene = new Scene();
   scene.answerList(1, [VENUS]);

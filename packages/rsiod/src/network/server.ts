@@ -313,8 +313,8 @@ export class Server {
   }
 
   /**
-   * Stores the interfaces that the server reports. Ignores a report that is older than the stored one, because a slower path may have
-   * carried it. Also ignores an empty report, because a valid report contains at least the interface of the path.
+   * Stores the interfaces that the server reports. Ignores a report that is older than the stored one; an older report can arrive later
+   * over a slower path. Also ignores an empty report, because a valid report contains at least the interface of the path.
    */
   private takeInterfaces(interfaces: readonly ServerInterface[], generation: number): void {
     if (interfaces.length === 0 || generation < this.interfacesGeneration) return;

@@ -9,8 +9,8 @@ export const STOP_WAIT_MAX_MS = 45_000;
  */
 export const VOLUMES_AT_ONCE = 16;
 /**
- * CARRIER_POLL_MS is the interval at which rsiod polls the carriers of interfaces if the program `ip` is missing. It is short, so that
- * requests on a path without a carrier soon move to another path.
+ * CARRIER_POLL_MS is the interval at which rsiod polls the carriers of interfaces if the program `ip` is missing. The interval is short, so
+ * that requests on a path without a carrier soon move to another path.
  */
 export const CARRIER_POLL_MS = 100;
 export const MONITOR_RESTART_MIN_MS = 100;

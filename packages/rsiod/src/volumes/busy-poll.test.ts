@@ -9,7 +9,7 @@ import { BUSY_POLL_CORE_SHARE_MIN, BUSY_POLL_LOOK_MS, BUSY_POLL_REST_MS } from '
 
 const TURN_MS = 0.002;
 
-/** Makes an event loop in which each turn of polling takes TURN_MS. The process has the core for the share `core` of that time. */
+/** Makes an event loop in which each turn of polling takes TURN_MS. `core`: the share of this time in which the process has the core. */
 function scene(limitUs: number | null = 100) {
   const clock = new FakeClock();
   const loop = { core: 1, cpuMs: 1_000, turns: 0, next: null as (() => void) | null };

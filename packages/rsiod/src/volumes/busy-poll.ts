@@ -1,7 +1,7 @@
-// Keeps the event loop from sleeping for a short time after each I/O of a user (`busy-poll` in rscltcfg), because waking up takes longer
-// than the arrival of the next request or answer. If other programs need the core, polling delays the very events that it waits for.
-// Polling therefore stops for BUSY_POLL_REST_MS if other programs use the core. rsiod detects this by its processor time, which is then
-// less than the time that it spends polling. Invariant: the loop may sleep after the configured time without I/O, and during a rest.
+// After each I/O of a user, keeps the event loop awake for a short time (`busy-poll` in rscltcfg), because waking up takes longer than the
+// arrival of the next request or answer. If other programs need the core, polling delays the very events that it waits for. Polling
+// therefore stops for BUSY_POLL_REST_MS if other programs use the core. rsiod detects this by its processor time, which is then less than
+// the time that it spends polling. Invariant: the loop may sleep after the configured time without I/O, and during a rest.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { BUSY_POLL_CORE_SHARE_MIN, BUSY_POLL_LOOK_MS, BUSY_POLL_REST_MS } from './limits.ts';

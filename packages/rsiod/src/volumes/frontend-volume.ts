@@ -21,8 +21,8 @@ export interface VolumeIo {
   buffer: Buffer;
   bufferOffset: number;
   /**
-   * True if the frontend can use the data of a read in the path's receive buffer (`received`). The volume does this only if the data
-   * arrived in one piece.
+   * True if the frontend can use the data of a read in the path's receive buffer (`received`). The volume lends the receive buffer only if
+   * the data arrived in one piece.
    */
   readonly takesReceived?: boolean;
   /**

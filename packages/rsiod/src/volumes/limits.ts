@@ -14,9 +14,9 @@ export const SLOW_STORAGE_MS = DEAD_AFTER_MS + 2 * HEARTBEAT_INTERVAL_MS;
 export const SLOW_STORAGE_LOOK_MS = SLOW_STORAGE_MS / 5;
 
 /**
- * After each BUSY_POLL_LOOK_MS of polling, rsiod checks its share of the core: its processor time divided by the time spent polling. If the
- * share is less than BUSY_POLL_CORE_SHARE_MIN, polling (`busy-poll`) stops for BUSY_POLL_REST_MS. If no other program uses the core, the
- * kernel's threads take a few percent of it; a second busy program takes half.
+ * After each BUSY_POLL_LOOK_MS of polling, rsiod checks its share of the core. The share is the processor time of rsiod divided by the time
+ * spent polling. If the share is less than BUSY_POLL_CORE_SHARE_MIN, polling (`busy-poll`) stops for BUSY_POLL_REST_MS. If no other program
+ * uses the core, the kernel's threads take a few percent of it; a second busy program takes half.
  */
 export const BUSY_POLL_LOOK_MS = 10;
 export const BUSY_POLL_CORE_SHARE_MIN = 0.75;

@@ -9,7 +9,7 @@ import type { VolumeOp } from './frontend-volume.ts';
 
 export type StorageErrorEvent = 'storage-fails' | 'storage-fails-on' | 'storage-works';
 
-/** Statuses that report a failure of the storage, or that an administrator has stopped the volume. */
+/** Statuses which mean that the storage has failed, or that an administrator has stopped the volume. */
 const OF_STORAGE: ReadonlySet<number> = new Set([
   ...[STATUS.IO_ERROR, STATUS.NO_SPACE, STATUS.OUT_OF_MEMORY, STATUS.VOLUME_UNAVAILABLE, STATUS.STOPPED],
 ]);

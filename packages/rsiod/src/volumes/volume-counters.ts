@@ -17,7 +17,7 @@ export class VolumeCounters {
   private errors = 0;
   private longestGapMs = 0;
 
-  /** `gapMs` is the time since the last completion; time in which no I/O was outstanding does not count. */
+  /** `gapMs`: the time since the last completion, without the time in which no I/O was outstanding. */
   ended(io: VolumeIo, status: number, durationMs: number, gapMs: number): void {
     this.counts[io.op]++;
     this.bytes[io.op] += io.lengthBytes;

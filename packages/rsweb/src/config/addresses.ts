@@ -1,5 +1,5 @@
-// Decides whether data sent to an address stays on this machine. Pure. Invariant: an address of another machine is never taken for a
-// loopback address.
+// Decides whether data sent to an address stays on this machine. Pure. Invariant: an address of another machine never counts as a loopback
+// address.
 
 import { isIPv4, isIPv6 } from 'node:net';
 

@@ -220,6 +220,6 @@ function eventOf(
 ): Event {
   const volume = ids.get(object);
   const href = volume === undefined ? hrefOf('client', client) : hrefOf('volume', volume);
-  // Events of rsiod have no numbers, so the id contains the content of the event.
+  // Events of rsiod have no numbers, so the id is made from the content of the event.
   return { id: `${client} ${atMs} ${object} ${from} ${to}`, atMs, machine, object, from, to, reason, href };
 }

@@ -42,7 +42,8 @@ export class Assets {
     const asset = this.assets.get(name);
     if (asset === undefined) return plain(404, 'No such file');
     const { type, bytes, tag } = asset;
-    // The browser must check with the server before each use of its copy, because rsweb may have been updated in the meantime.
+    // The browser must check with the server before each use of its copy, because rsweb may have been updated since the browser got the
+    // copy.
     const headers = { 'Cache-Control': 'no-cache', ETag: tag };
     if (knownTag.split(/\s*,\s*/).includes(tag)) return { status: 304, type, body: '', headers };
     return { status: 200, type, body: bytes, headers };

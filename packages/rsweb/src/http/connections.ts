@@ -1,7 +1,7 @@
 // Decides which connections are closed if there are too many. A connection counts for its remote address until a request on it has shown a
-// right token; from then on, it counts for the token. Pure except for the kept list. Invariants: connections with a token and those without
-// have separate bounds, which do not affect each other. When a bound is reached, the owner with the most connections loses its oldest
-// connection, so that a new one is always accepted.
+// right token; from then on, it counts for the token. Pure except for the kept list. Invariants: connections with a token and connections
+// without a token have separate bounds. A new connection is always accepted: when a bound is reached, the owner with the most connections
+// loses its oldest connection.
 
 import { CONNECTIONS_PER_SOURCE_MAX, CONNECTIONS_PER_TOKEN_MAX, PROVEN_CONNECTIONS_MAX, STRANGE_CONNECTIONS_MAX } from '../limits.ts';
 

@@ -1,6 +1,6 @@
-// Decides whether a request may come from a page of this server. Pure. A page of another site can make a browser send requests here, even
-// under a host name that the site points to this address (DNS rebinding). The headers Host and Origin reveal both attacks, because scripts
-// cannot set them.
+// Decides whether a request may come from a page of this server. Pure. A page of another site can make a browser send requests to this
+// server. With DNS rebinding, the request even has a host name of that site, whose address the site has changed to the address of this
+// server. The headers Host and Origin reveal both attacks, because scripts cannot set them.
 
 import { isIP } from 'node:net';
 

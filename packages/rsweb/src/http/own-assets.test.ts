@@ -1,5 +1,5 @@
-// Tests the files that pages load. uPlot is the unchanged file of its npm package, all files together are small, and every file that a page
-// names exists.
+// Tests the files that pages load. The file of uPlot is the same as in the npm package, all files together are small, and every file that a
+// page names exists.
 
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -27,7 +27,7 @@ test('pages name only files that are there, and nothing from elsewhere', () => {
   const assets = new Assets();
   for (const address of named) expect(address === '/' || assets.answer(address.replace('/assets/', ''), '').status === 200).toBe(true);
   expect(named.length).toBeGreaterThan(3);
-  // The pages do not name all files: the script page.js loads some of them by name after the page is shown.
+  // The script page.js names further files, which it loads after the page is shown.
   const script = readFileSync(join(FOLDER, 'page.js'), 'utf8');
   const later = [...script.matchAll(/'\/assets\/([^']+)'/g)].map(([, name = '']) => name);
   expect(later.map((name) => assets.answer(name, '').status)).toEqual([200, 200]);

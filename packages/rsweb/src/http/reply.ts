@@ -4,7 +4,7 @@
 import type { Answer } from './answer.ts';
 import type { Request } from './request.ts';
 
-/** An open stream of events. Its owner must bound `backlogBytes`. */
+/** An open stream of events. The owner of the stream must bound `backlogBytes`. */
 export interface EventSink {
   /** Number of written bytes that the peer has not received yet. */
   readonly backlogBytes: number;

@@ -56,8 +56,8 @@ export class WebServer {
   private readonly server: Server | TlsServer;
   private readonly connections = new Connections();
   /**
-   * Key: remote address and port. Value: the connection. The socket object cannot be the key, because with TLS, a request has another
-   * socket object than its connection.
+   * Key: remote address and port. Value: the connection. The socket object cannot be the key: with TLS, the socket object of a request is
+   * not the socket object of the connection that carries the request.
    */
   private readonly byEnd = new Map<string, Connection>();
 
@@ -70,7 +70,7 @@ export class WebServer {
       credentials === null
         ? createServer(BOUNDS, take)
         : createTlsServer({ ...BOUNDS, handshakeTimeout: HANDSHAKE_MS, ...tlsOptions(credentials) }, take);
-    // Node's limit is twice our bound, because a connection that `connections` has closed still counts in Node for a moment.
+    // Node still counts a connection for a moment after `connections` has closed it, so Node's limit must be larger than our bound.
     this.server.maxConnections = 2 * WEB_CONNECTIONS_MAX;
     this.server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION_MAX;
     this.server.maxHeadersCount = WEB_HEADERS_MAX;
@@ -141,7 +141,7 @@ export class WebServer {
     }
   }
 
-  /** Returns the request, or an error answer if its form is not acceptable. */
+  /** Returns the request, or an error answer if the form of the request is not acceptable. */
   private async read(message: IncomingMessage): Promise<Request | Answer> {
     const { method = '', url = '', headers, rawHeaders } = message;
     if (method !== 'GET' && method !== 'HEAD' && method !== 'POST') return plain(405, 'No such method', { Allow: METHODS });

@@ -1,5 +1,5 @@
-// The live stream. The changes that a stream sends, applied to the first picture, give the second picture. A browser that does not read is
-// skipped and delays no other browser. The number of streams is bounded, and each stream ends with its login.
+// The live stream. Applying the changes that a stream sends to the first picture gives the second picture. A browser that does not read
+// gets no changes, and does not delay other browsers. The number of streams is bounded, and each stream ends with its login.
 
 import { beforeEach, expect, test } from 'vitest';
 import { FakeClock } from '@rsio/common/testing/fake-clock';

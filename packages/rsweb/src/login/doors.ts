@@ -1,7 +1,7 @@
 // Access control: logs users in and out, finds the login of a request, and checks the request's host and origin. Invariants: the answer to
-// a wrong token says only that it is wrong. A right token is always accepted, even if wrong tokens came from the same address. Logins,
-// logouts and wrong tokens are logged at a bounded rate. A POST of a browser must have the csrf value of its login, and this server as its
-// origin.
+// a wrong token says only that the token is wrong. A right token is always accepted, even if wrong tokens came from the same address.
+// Logins, logouts and wrong tokens are logged at a bounded rate. A POST of a browser must contain the csrf value of the browser's login,
+// and must have this server as its origin.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { Log } from '@rsio/common/log/log';
@@ -17,8 +17,8 @@ import { tokenOf } from './tokens.ts';
 export interface Visitor {
   readonly token: WebToken;
   /**
-   * The csrf value of the login. It is null for a program that sends its token in a header, because pages of other sites cannot send that
-   * header.
+   * The csrf value of the login. Null for a program that sends its token in a header: pages of other sites cannot send that header, so the
+   * program needs no csrf value.
    */
   readonly csrf: string | null;
 }
@@ -106,7 +106,7 @@ export class Doors {
   /** Refuses a POST that a page of another site may have caused; returns null for other requests. */
   doubt({ origin, form }: Request, { csrf }: Visitor): Answer | null {
     if (csrf === null) return null;
-    // Browsers send the header Origin with each form, so a request without Origin is not from a form of this server.
+    // Browsers send the header Origin with each form. A request without Origin is therefore not from a form of this server, and is refused.
     if (origin !== null && isSame(form.get('csrf') ?? '', csrf)) return null;
     return plain(403, 'The form is not one of this login: load the page again, and repeat the order there');
   }
@@ -127,7 +127,10 @@ export class Doors {
     return `${this.cookieName(request)}=${id}; Path=/; HttpOnly; SameSite=Strict${this.settings.isTls ? '; Secure' : ''}`;
   }
 
-  /** The name contains the port, because a browser sends a host's cookies to all its ports, where tunnels may lead to several rswebs. */
+  /**
+   * Returns the name of the cookie, which contains the port. A browser sends the cookies of a host to all ports of the host, and through
+   * tunnels, several rswebs may be reached at different ports of one host. Their cookies therefore need different names.
+   */
   private cookieName({ host }: Request): string {
     const port = /:(\d+)$/.exec(host)?.[1] ?? '0';
     return `${this.settings.isTls ? '__Host-' : ''}rsweb-${port}`;

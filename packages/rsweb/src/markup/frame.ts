@@ -1,5 +1,5 @@
 // The HTML document around every page: head, navigation, landmarks, the notice about the last order, and the live region that announces new
-// faults. Pure. Invariant: a page is readable without scripts; the only script keeps it up to date.
+// faults. Pure. Invariant: a page is readable without scripts; the only script keeps the page up to date.
 
 import type { Picture } from '../model/picture.ts';
 import { timeText } from './figures.ts';

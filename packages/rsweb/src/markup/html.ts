@@ -40,7 +40,7 @@ const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', 
 // Matches control characters, and characters that change the direction of text. With such characters, a name could look like another name.
 const UNSEEN = /[^\P{Cc}\t\n\r]|[\u202a-\u202e\u2066-\u2069\ufeff]/gu;
 
-/** Matches most of the texts that need no escaping. A page has thousands of them, and this check is faster than escaping. */
+/** Matches most of the texts that need no escaping. A page has thousands of such texts, and this check is faster than escaping them. */
 const PLAIN = /^[ \w.,:;@%/()+*?=#![\]{}|~^$-]*$/;
 
 function escaped(text: string): string {

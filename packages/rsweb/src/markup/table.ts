@@ -8,7 +8,7 @@ import { sameWith } from './links.ts';
 import type { View } from './view.ts';
 
 export interface Column<T> {
-  /** The name that stands for this column in the query of a sorting link. */
+  /** The name of the column in the query of a link that sorts the table. */
   readonly key: string;
   readonly title: string;
   /** True if the column is aligned to the right. */
@@ -19,7 +19,10 @@ export interface Column<T> {
 }
 
 export interface Table<T> {
-  /** The id of the table. Its links contain it as fragment, and as the key of the query that says how the table is sorted. */
+  /**
+   * The id of the table. The links in the headers use this id as the fragment. The id is also the query key whose value says how the table
+   * is sorted.
+   */
   readonly id: string;
   readonly caption: string;
   readonly columns: readonly Column<T>[];

@@ -1,5 +1,5 @@
 // Keeps the figures of the last minutes and hours in memory. Pure except for the kept figures. Invariants: the memory for all objects
-// together is bounded (HISTORY_BYTES_MAX), and each machine has a fair share of it; an idle volume gets no history.
+// together is bounded (HISTORY_BYTES_MAX), and each machine has a fair share of this memory; an idle volume gets no history.
 
 import { type HistoryName, type HistoryView, type Ring, SERIES, type SeriesName } from './history.ts';
 import { HISTORY_IDLE_MS, HISTORY_OBJECTS_MAX, REORDER_MS, RINGS } from '../limits.ts';
@@ -7,7 +7,10 @@ import type { Load, Percentiles, Picture } from './picture.ts';
 
 type Figures = { readonly [K in SeriesName]?: number | null };
 
-/** In these series, the value of a step is the largest value of its samples. In all other series, it is the mean. */
+/**
+ * In these series, the value of a step is the largest value among the samples in that step. In all other series, the value of a step is the
+ * mean of the samples.
+ */
 const LARGEST: ReadonlySet<SeriesName> = new Set(['p99Us', 'p999Us']);
 
 export class HistoryRings implements HistoryView {
@@ -53,8 +56,8 @@ export class HistoryRings implements HistoryView {
   }
 
   /**
-   * Makes room for another object of `machine` if necessary. Drops an object that has been idle for HISTORY_IDLE_MS, or else an object of
-   * the machine with the most objects. Returns false if `machine` itself has nearly the most objects.
+   * Makes room for another object of `machine` if necessary. Drops an object that has been idle for HISTORY_IDLE_MS. If there is none,
+   * drops an object of the machine with the most objects. Returns false if `machine` itself has nearly the most objects.
    */
   private hasPlace(machine: string | null, atMs: number): boolean {
     if (this.objects.size < HISTORY_OBJECTS_MAX) return true;
@@ -86,7 +89,7 @@ interface Loaded {
 
 interface Kept {
   readonly rings: readonly ObjectRing[];
-  /** The machine whose own daemon reported the object when the history began. */
+  /** The machine that reported the object as its own when the history began. */
   readonly machine: string | null;
   /** Time of the last activity, with a precision of REORDER_MS. */
   busyMs: number;
@@ -158,8 +161,8 @@ function isActive(load: Load): boolean {
 }
 
 /**
- * Combines several loads. Rates are added. The median latency is the mean of the medians, and a high percentile is the largest of that
- * percentile.
+ * Combines several loads. Rates are added. The median latency is the mean of the medians, weighted by the rates. Each high percentile is
+ * the largest value of this percentile among the loads.
  */
 function figuresOf(loads: readonly Load[]): Figures {
   const sum = (key: 'readsPerSecond' | 'writesPerSecond' | 'readBytesPerSecond' | 'writtenBytesPerSecond'): number =>

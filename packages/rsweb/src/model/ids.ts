@@ -24,7 +24,10 @@ export function volumeId(id: string | null, server: string, name: string, univer
   return id ?? `${server}:${name}@${universe}`;
 }
 
-/** Returns the id of a path. It contains the addresses of both ends, because both the server and the client report these addresses. */
+/**
+ * Returns the id of a path. The id contains the addresses of both ends, which the server and the client both report, so that both reports
+ * give the same id.
+ */
 export function pathId(client: string, localAddress: string, server: string, address: string): string {
   return `${client}:${localAddress}>${server}:${address}`;
 }

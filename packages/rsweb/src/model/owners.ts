@@ -1,7 +1,7 @@
 // Decides which reports of a source count. A machine is authoritative for its own server and its own client; its reports about others are
-// hearsay. Pure. Invariants: reports of this machine's own daemons are never changed. No object, link or command of a source appears under
-// the name of another source's object. If two sources claim the same server, the server is shown once for each source, with the name of the
-// source.
+// hearsay. Pure. Invariants: reports of this machine's own daemons are never changed. A source cannot make its object, link or command
+// appear under the name of an object of another source. If two sources claim the same server, the server is shown once for each source,
+// with the name of the source.
 
 import { isName } from '@rsio/common/lib/units';
 import { CLAIMS_MAX, HEARSAY_SERVERS_MAX, SOURCE_POOLS_MAX } from '../limits.ts';
@@ -34,7 +34,7 @@ export function heard(told: readonly Told[]): { readonly parts: readonly Picture
 /** The sources that claim a server or client as their own, by its name. */
 type Claims = ReadonlyMap<string, ReadonlySet<string>>;
 
-/** The name that stands for all daemons of this machine as one source. */
+/** All daemons of this machine count as one source, which has this name. */
 const OWN = '';
 
 function claimsOf(told: readonly Told[], listOf: (picture: Picture) => readonly (Server | Client)[]): Claims {
@@ -77,7 +77,10 @@ class Hearing {
    * The volumes of the source's own servers. Key: id of a volume in the source's picture. Value: id of the volume in the merged picture.
    */
   private readonly ids = new Map<string, string>();
-  /** Key: id of a volume. Value: its server. The map has the volumes that the machine of their server reports. */
+  /**
+   * Key: id of a volume. Value: the server of the volume. The map contains only volumes that the machine of their server has reported
+   * itself.
+   */
   private readonly places: ReadonlyMap<string, string>;
 
   constructor({ source, picture }: Told, servers: Claims, clients: Claims, places: Map<string, string>) {
@@ -164,8 +167,8 @@ class Hearing {
       const pool = isOwnPool ? poolId(server, volume.pool?.slice(poolId(volume.server, '').length) ?? '') : null;
       return [{ ...volume, id: this.ids.get(volume.id) ?? volume.id, server, pool }];
     }
-    // This source only knows the volume from its server. If the machine of that server reports the volume itself, only the waits of this
-    // source's client are taken from here.
+    // This source does not serve the volume, and only reports it as a client. If the machine of the volume's server reports the volume
+    // itself, only the waits of this source's client are taken from this report.
     const place = this.places.get(volume.id);
     const isKnown = this.servers.has(volume.server);
     if (place === undefined ? isKnown : place !== volume.server) return [];
@@ -173,7 +176,7 @@ class Hearing {
   }
 }
 
-/** True if the id equals the name. In a correct picture, this holds for every server and client. */
+/** True if the id equals the name, as for every server and client in a correct picture. */
 function isNamed({ id, name }: Server | Client): boolean {
   return id === name && isName(name);
 }

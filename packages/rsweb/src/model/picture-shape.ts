@@ -7,7 +7,10 @@ import { DIRECTIONS, PATH_STATES } from '@rsio/common/lib/path-states';
 import { DATE_MAX_MS, ELEMENTS_MAX, FIGURE_MAX, INNER_MAX, TEXT_MAX_CHARS } from '../limits.ts';
 import type { Picture } from './picture.ts';
 
-/** Version of the shape of a picture. The version increases when the shape changes so that an older rsweb would misread it. */
+/**
+ * Version of the shape of a picture. The version increases when the shape changes in such a way that an older rsweb would misread a
+ * picture.
+ */
 export const PICTURE_FORMAT = 1;
 
 const figure = within(0, FIGURE_MAX);

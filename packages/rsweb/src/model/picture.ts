@@ -147,7 +147,7 @@ export interface Volume {
   /** Schedule of snapshots, such as `hourly keep 24`. */
   readonly schedule: string | null;
   readonly mirror: string | null;
-  /** Limits of the volume; null if the volume has no such limit. */
+  /** `iopsLimit` and `bandwidthLimitBytes` limit the I/O of the volume. Each is null if the volume does not have this limit. */
   readonly iopsLimit: number | null;
   readonly bandwidthLimitBytes: number | null;
   readonly load: Load;

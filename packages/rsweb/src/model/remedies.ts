@@ -1,5 +1,5 @@
-// Makes findings from sentences of the form `what: remedy`, as the commands of RSIO print them. Pure. Invariant: a fault keeps its id as
-// long as it lasts, so that its element on a page does not move.
+// Makes findings from sentences of the form `what: remedy`, as the commands of RSIO print them. Pure. Invariant: a finding keeps its id as
+// long as the fault lasts, so that the element of the finding on a page does not move.
 
 import type { Finding } from './picture.ts';
 

@@ -25,7 +25,7 @@ export interface Confirmation {
 export type Outcome =
   | { readonly kind: 'unknown' }
   | { readonly kind: 'confirm'; readonly confirmation: Confirmation }
-  /** `notice`: the query of the next page's address, such as `notice=KEY`, which makes the page show the notice. */
+  /** `notice`: a query such as `notice=KEY`. The next page is opened with this query, and then shows the notice. */
   | { readonly kind: 'done'; readonly href: string; readonly notice: string; readonly text: string; readonly isDone: boolean };
 
 export interface DeskPorts {

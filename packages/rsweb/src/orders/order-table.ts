@@ -145,7 +145,10 @@ function creation(fields: Fields, picture: Picture, ask: Ask): Work {
   };
 }
 
-/** Checks that the volume still has its id. Orders use names, and another volume may have got the name since the page was made. */
+/**
+ * Checks that the volume with this name still has the id from the page. Orders use names, and another volume may have got the name since
+ * the page was made.
+ */
 async function checkServed(volume: Volume, by: string, { server }: OrderPorts): Promise<void> {
   const { volume: now } = await server('volume-show', named(volume), by);
   if (volumeId(now.id, volume.server, volume.name, volume.universe) !== volume.id) throw anotherNow(volume);

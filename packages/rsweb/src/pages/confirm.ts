@@ -1,5 +1,5 @@
-// The page that asks for a confirmation before an order that destroys something. Pure. Invariant: only the form on this page sends the
-// order, with all its fields.
+// The page that asks for a confirmation before an order that destroys something. Pure. Invariant: the order is sent only by the form on
+// this page, which contains all fields of the order.
 
 import { csrfField, framed } from '../markup/frame.ts';
 import { type Html, html } from '../markup/html.ts';

@@ -15,7 +15,10 @@ const CELL = 11;
 const CELL_PITCH = 14;
 /** Distance from the middle of a row to the gap below it. */
 const ASIDE = 12;
-/** From the fill level FULL on, the bar of a pool is drawn as a fault; from NEARLY_FULL on, as a warning. */
+/**
+ * The bar of a pool that is filled to FULL or more is drawn as a fault. The bar of a pool that is filled to NEARLY_FULL or more is drawn as
+ * a warning.
+ */
 const FULL = 0.95;
 const NEARLY_FULL = 0.8;
 

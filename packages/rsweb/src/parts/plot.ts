@@ -63,7 +63,8 @@ export function loadPlots(of: HistoryName, view: View): Html {
 export function plotsPart(plots: readonly Plot[], view: View): Html {
   const rings = view.history.ringsOf(plots[0]?.of ?? 'all');
   const shown = Math.min(Math.max(0, rings.length - 1), Math.max(0, Math.floor(Number(view.query.get('span'))) || 0));
-  // Soon after rsweb has started, several rings cover the same time and have the same name, so only one link is shown for them.
+  // Soon after rsweb has started, several rings cover the same time span and therefore have the same name. Only one link is shown for these
+  // rings.
   const names = rings.map(spanText);
   const links = names.flatMap((name, index) => {
     if (index === shown) return html`<span aria-current="true">${name}</span> `;

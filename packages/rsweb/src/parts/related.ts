@@ -1,5 +1,5 @@
-// Shows the findings and the events of one object. Pure.
-// A finding belongs to the object whose page it links to.
+// Shows the findings and the events of one object. Pure. A finding belongs to the object to whose page it links. An event belongs to the
+// object that it names.
 
 import type { Finding, Picture } from '../model/picture.ts';
 import { type Html, html } from '../markup/html.ts';

@@ -88,7 +88,7 @@ export function stateText({ state, waits }: Volume): string {
   return state === 'served' && waits.length > 0 ? 'waiting' : state;
 }
 
-/** Returns the name of a pool from its id, which begins with the name of the server. */
+/** Returns the name of a pool: the pool's id without the name of the server at its beginning. */
 function poolName(pool: string): string {
   return pool.slice(pool.indexOf(':') + 1);
 }

@@ -1,5 +1,5 @@
-// Converts the answer of another machine's rsweb to a picture. Pure. Invariant: the size and depth of the text are checked before it is
-// parsed, and the shape is checked before any other code reads it.
+// Converts the answer of another machine's rsweb to a picture. Pure. Invariant: the size and depth of the text are checked before the text
+// is parsed, and the shape of the picture is checked before any other code reads the picture.
 
 import { programVersion } from '@rsio/common/lib/version';
 import { checkedPicture, PICTURE_FORMAT } from '../model/picture-shape.ts';
@@ -14,8 +14,8 @@ export type Answered =
   | { readonly kind: 'release'; readonly release: string };
 
 /**
- * Converts an answer. `id` and `name` are those that the configuration gives the machine, because several machines may have the same host
- * name.
+ * Converts an answer. `id` and `name`: the id and name of the machine in the configuration of this rsweb. The host name is not used,
+ * because several machines may have the same host name.
  */
 export function answerIn(bytes: Buffer, id: string, name: string): Answered {
   const trouble = jsonTrouble(bytes);

@@ -1,5 +1,5 @@
-// A hostile source cannot affect what the picture shows of other sources. Its reports count only for its own server and client, its false
-// claims cause findings, and it cannot displace objects, links or commands of another source.
+// A hostile source cannot affect what the picture shows of other sources. The reports of a hostile source count only for its own server and
+// client. False claims cause findings. The source cannot displace objects, links or commands of another source.
 
 import { expect, test } from 'vitest';
 import { FakeClock } from '@rsio/common/testing/fake-clock';

@@ -44,7 +44,7 @@ export class Hub {
     return this.latest;
   }
 
-  /** Returns the merged picture of only those sources that are on this machine. */
+  /** Returns the merged picture of the sources on this machine, without the other sources. */
   ownPicture(): Picture {
     const own = this.entries.flatMap(({ source, picture }) => (source.isOwn && picture !== null ? picture : []));
     return merged(own, this.ports.clock.wallMs());

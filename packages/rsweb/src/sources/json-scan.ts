@@ -1,5 +1,5 @@
-// Checks the nesting depth and the number of values of a JSON text before it is parsed. Pure. Invariant: parsing an accepted text takes a
-// bounded amount of memory.
+// Checks the nesting depth and the number of values of a JSON text before the text is parsed. Pure. Invariant: parsing an accepted text
+// takes a bounded amount of memory.
 
 const DEPTH_MAX = 12;
 const CONTAINERS_MAX = 200_000;

@@ -1,5 +1,5 @@
-// The rsiod of this machine as a source, through its control socket. Facts that change rarely are requested less often. Invariant: no
-// request makes rsiod send requests to its servers.
+// The rsiod of this machine as a source, through its control socket. Facts that change rarely are requested less often. Invariant: this
+// source sends rsiod only requests that rsiod answers without asking its servers.
 
 import { existsSync } from 'node:fs';
 import type { RsiodPaths } from '@rsio/common/config/root-paths';

@@ -3,7 +3,7 @@
 
 import type { Event, Finding } from '../model/picture.ts';
 
-/** A text with markup that stands for a hostile name or error text. */
+/** A text with markup, which the sample uses as a hostile name and error text. */
 export const MARKUP = `<img src=x onerror="alert('x')">&amp;`;
 
 type FindingAt = (takenMs: number) => Finding;

@@ -1,4 +1,4 @@
-// Histories for tests of pages. Each history has a ring with short steps and a ring with long ones, whose values come from a formula. Each
+// Histories for tests of pages. Each history has a ring with short steps and a ring with long steps. The values come from a formula. Each
 // ring has one gap.
 
 import type { HistoryName, HistoryView, Ring, SeriesName } from '../model/history.ts';

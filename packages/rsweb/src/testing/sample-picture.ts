@@ -25,7 +25,7 @@ export interface SampleOptions {
   readonly takenMs?: number;
   /** True if the picture must have no faults and no findings. */
   readonly isWell?: boolean;
-  /** Number of seconds that have passed. Another number gives other loads. */
+  /** The time in the sample, in seconds. The loads depend on this number. */
   readonly tick?: number;
 }
 
@@ -78,7 +78,7 @@ function machineOf(name: string, isLocal: boolean, takenMs: number): Machine {
   return { id: name, name, isLocal, state: 'answers', reason: null, programs: [program('rssrv', takenMs)] };
 }
 
-/** Returns a number from 0 to 1 that depends only on `index`, for use as a share. */
+/** Returns a share: a number from 0 to 1 that depends only on `index`. */
 function share(index: number): number {
   const wave = Math.sin(index * 12.9898) * 43_758.5453;
   return wave - Math.floor(wave);

@@ -1,5 +1,5 @@
-// Tests the difference of two texts: shared, removed and added lines, and that both texts can be rebuilt from any result. Of keys, only
-// the fact that they differ is shown.
+// Tests the difference of two texts: shared, removed and added lines, and that both texts can be rebuilt from any result. If secret keys
+// differ, the difference shows only that fact, not the keys.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

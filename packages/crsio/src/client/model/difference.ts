@@ -1,5 +1,6 @@
 // Computes the difference between two texts from their longest common subsequence of lines. Pure. Secret keys in the texts are shown as
-// `(hidden)`. Invariant: work and memory are bounded by DIFF_CELLS_MAX; a larger change is shown as one removed and one added block.
+// `(hidden)`. Invariant: work and memory are bounded by DIFF_CELLS_MAX; if a change is larger, all old lines are shown as one removed
+// block, and all new lines as one added block.
 
 import { DIFF_CELLS_MAX } from '../../widgets/limits.ts';
 

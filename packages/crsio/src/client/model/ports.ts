@@ -1,5 +1,5 @@
-// What the client's part of crsio needs from the machine: the configuration file, interfaces, the network, and rsiod. Tests supply their
-// own ports. Invariant: nothing else of the client's part reaches a file or a socket.
+// The ports through which the client's part of crsio uses the machine: the configuration file, interfaces, the network, and rsiod. Tests
+// supply their own ports. Invariant: the client's part reaches files and sockets only through these ports.
 
 import type { FileFingerprint } from '@rsio/common/config/config-file';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
@@ -17,7 +17,7 @@ export interface StoredFile {
   readonly fingerprint: FileFingerprint | null;
 }
 
-/** Parameters of an exploration. The exploration also sends requests directly to `address`, unless it is null. */
+/** Parameters of an exploration. If `address` is not null, the exploration also sends requests directly to this address. */
 export interface ExploreRequest {
   readonly address: string | null;
   /** UDP port to explore; if null, the port in [defaults] is used. */
@@ -44,7 +44,7 @@ export interface Ports {
   /** Probes every candidate pair of a client interface and a server interface. */
   examine(config: RscltConfig, namespace: string, server: FoundServer, onReport: OnReport): Promise<Examination>;
   call<M extends ControlMethodName>(method: M, params: ControlMethods[M]['params']): Promise<ControlMethods[M]['result']>;
-  /** An id for a request that must not be executed twice. */
+  /** Returns an id for a request that must not be executed twice. */
   newId(): string;
   /** Throws E_SYSTEM if rsiod does not start. */
   startDaemon(): Promise<void>;

@@ -1,4 +1,4 @@
-// What crsio knows of the client on this machine: the edited document, the file as it was read, and the results of the newest runs. Pure.
+// The state of crsio's part for the client: the edited document, the file as it was last read, and the results of the newest runs. Pure.
 // Invariants: the configuration reader always accepts the document, so that the user can save at any time; the initial content of a new
 // file does not count as an unsaved change.
 
@@ -35,17 +35,20 @@ export interface Sample {
   readonly namespaces: readonly NamespaceView[];
 }
 
-/** rsiod's answers about mirrors. rsiod asks the voters. */
+/** rsiod's answers about mirrors. rsiod asks the voters for each answer. */
 export interface MirrorsSample {
   readonly mirrors: readonly MirrorSummary[];
-  /** Sentences about servers that could not be asked, so that mirrors may be missing. */
+  /** Sentences about servers that could not be asked. Mirrors of these servers may be missing. */
   readonly gaps: readonly string[];
   readonly attached: readonly AttachedMirrorView[];
-  /** Names of the servers that rsiod knows, each once. */
+  /** Names of the servers that rsiod knows, without duplicates. */
   readonly servers: readonly string[];
 }
 
-/** An exploration, a search, a path test or a series of samples. Results with the number of an older run are dropped. */
+/**
+ * An exploration, a search, a path test or a series of samples. Each run has a number, and results with the number of an older run are
+ * dropped.
+ */
 interface Run {
   readonly run: number;
 }
@@ -61,7 +64,7 @@ export interface Search extends Run {
   readonly namespace: string;
   /** The current step of the search; null once the search has ended. */
   readonly doing: string | null;
-  /** Reports on the interface pairs tried so far; empty once the search has ended. */
+  /** Reports on the pairs of interfaces that the search has tried so far; empty once the search has ended. */
   readonly reports: readonly ProbeReport[];
   /** One outcome for every interface of every server; empty until the search has ended. */
   readonly outcomes: readonly ServerOutcome[];
@@ -112,7 +115,7 @@ export type ClientContent = Content<ClientCommand>;
 export type ClientRow = Row<ClientCommand>;
 export type ClientChoice = Choice<ClientCommand>;
 
-/** An exploration of the subnets of the interfaces. */
+/** The parameters of an exploration of the subnets of this machine's interfaces. */
 export const SUBNETS: ExploreRequest = { address: null, port: null, namespacekey: null };
 
 /** The initial state. The configuration reader must accept `stored`, unless the file does not exist. */
@@ -148,12 +151,12 @@ export function isUnsaved(state: ClientState): boolean {
   return printIni(state.document) !== state.clean || hasTouchedForm(state);
 }
 
-/** The document to edit: the parsed file, or the initial content of a new file. */
+/** Returns the document to edit: the parsed file, or the initial content if the file does not exist. */
 export function documentIn({ text, fingerprint }: StoredFile): IniDocument {
   return fingerprint === null ? newRscltcfg() : parseIni(text);
 }
 
-/** A command that changes the document or the file. It is refused if the user may not write the file. */
+/** Wraps a command that changes the document or the file. The returned command is refused if the user may not write the file. */
 export function editing(command: ClientCommand): ClientCommand {
   return (state) => (state.isWritable ? command(state) : step(reportReadOnly(state)));
 }

@@ -1,5 +1,5 @@
-// The first page of the client, which summarizes the file and leads to every other page. Invariant: the hint names the next step, and so
-// leads a new user to a working client.
+// The first page of the client, which summarizes the file and leads to every other page. Invariant: the hint names the next step, so that a
+// new user who follows the hints gets a working client.
 
 import { plural } from '@rsio/common/lib/units';
 import { open, pageOf } from '../../machine/machine.ts';
@@ -52,7 +52,7 @@ function linesOf(state: ClientState): readonly (ClientChoice & { readonly detail
   ];
 }
 
-/** The line of the next step. */
+/** Returns the index of the line for the next step. */
 function focusOnReturn(state: ClientState): number {
   const { interfaces, namespaces } = configOf(state);
   const isWithoutServers = namespaces.every(({ servers }) => servers.length === 0);

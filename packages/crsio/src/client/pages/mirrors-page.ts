@@ -101,13 +101,13 @@ function replicaPart(
   return { isWell: isReachable, server, text: isReachable ? 'in sync' : 'in sync: its replica cannot be used now' };
 }
 
-/** For example `copying, 8.0G left, 2m`. */
+/** Returns a text such as `copying, 8.0G left, 2m`. */
 function copyText({ state, leftBytes, etaMs }: AttachedMirrorView['replicas'][number]): string {
   if (state !== 'copying' || leftBytes === null) return state;
   return `copying, ${shownSize(leftBytes)} left${etaMs === null ? '' : `, ${printDuration(Math.max(1_000, Math.round(etaMs / 1_000) * 1_000))}`}`;
 }
 
-/** Asks what to do with a mirror. */
+/** Returns a command that asks the user what to do with a mirror. */
 function chooseFor(volume: string): ClientCommand {
   return (state) => {
     const { now } = state.mirrors;
@@ -156,7 +156,7 @@ function mirrorFields(state: ClientState): readonly FieldSpec[] {
   ];
 }
 
-/** For example `a,b`, `a,c` and `b,c`. */
+/** Returns all pairs of the servers, for example `a,b`, `a,c` and `b,c`. */
 function pairsOf(servers: readonly string[]): string[] {
   return servers.flatMap((one, index) => servers.slice(index + 1).map((other) => `${one},${other}`));
 }

@@ -1,5 +1,5 @@
-// The page that lists the namespaces in the file, the page of one namespace with its servers, and the forms of both. Invariant: secret keys
-// are shown only in the form of the namespace, and only after F2.
+// The page that lists the namespaces in the file, the page of one namespace with its servers, and the forms of namespaces and servers.
+// Invariant: secret keys are shown only in the form of the namespace, and only after F2.
 
 import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
 import { SCHEMA } from '@rsio/common/config/schema/schema';
@@ -67,7 +67,7 @@ export function editNamespace(name: string | null): ClientCommand {
   );
 }
 
-/** Accepts the form on top, and then searches for the servers of its namespace. */
+/** Accepts the form on top, and then searches for the servers of the namespace in the form. */
 function searchFromForm(state: ClientState): ClientStep {
   const top = topOf(state);
   if (top.kind !== 'form') return step(state);

@@ -53,7 +53,7 @@ const status: StatusView = {
 
 function statsAt(receivedBytes: number): StatsView {
   const path = { address: '192.168.45.10', sentBytes: receivedBytes / 4, receivedBytes };
-  // One path leads to another server at the same address.
+  // Two paths lead to the same address but to different servers, which have different ports.
   return { paths: [pathStats({ address: '192.168.45.10', port: 5001 }), pathStats(path)], volumes: [] };
 }
 

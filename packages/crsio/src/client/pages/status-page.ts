@@ -1,6 +1,6 @@
-// The status page: paths with the state and rate of each direction, and volumes with their commands; and the page with the results of a
-// path test. Rates are computed from the difference of two samples. report-text.ts formats measurements. Invariant: symbols and numbers
-// carry all information; the bars only help to compare.
+// The status page shows the paths, with the state and rate of each direction, and the volumes with their commands. A second page shows the
+// results of a path test. Rates are computed from the difference of two samples. report-text.ts formats measurements. Invariant: symbols
+// and numbers carry all information; the bars only help to compare.
 
 import { type PathStats, type RepView, waitingEnd, waitingText } from '@rsio/common/control/methods';
 import { plural } from '@rsio/common/lib/units';
@@ -119,7 +119,7 @@ interface VolumeLine {
   readonly isAttached: boolean;
 }
 
-/** Cuts off the ending that all NBD URIs share, to leave room for the parts that differ. */
+/** Cuts off the end of an NBD URI, which is the same for all volumes and would take room from the part that differs. */
 function withoutSocket(device: string): string {
   return device.replace(SOCKET, '');
 }

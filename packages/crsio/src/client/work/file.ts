@@ -1,4 +1,4 @@
-// Saves the file, reads it again, and leaves crsio. A step that would lose unsaved changes asks first. Invariant: a file that another
+// Saves the file, reads it again, and leaves crsio. Before unsaved changes would be lost, the user is asked. Invariant: a file that another
 // program changed is overwritten only after the user has been told of the change and has chosen to overwrite the file.
 
 import { printIni } from '@rsio/common/config/reader/ini-document';
@@ -50,7 +50,7 @@ function save(state: ClientState, isLeaving: boolean, before = state.stored.fing
 }
 
 function saved(state: ClientState, stored: StoredFile): ClientStep {
-  // Close the page of the difference, because the file and the document are now equal.
+  // The page with the difference is closed, because the file and the document are now equal.
   const [first = state.pages[0], ...others] = state.pages.filter((page) => page.kind === 'form' || page.id !== DIFFERENCE);
   const next: ClientState = { ...state, stored, clean: stored.text, note: `Saved ${state.configFile}`, pages: [first, ...others] };
   const effect = request<ClientState, Reload>(
@@ -73,7 +73,7 @@ function notSaved(state: ClientState, failure: Failure): ClientStep {
   return step(next, effect);
 }
 
-/** Another program has changed the file, whose content is now `theirs`. */
+/** Called when another program has changed the file. `theirs` is the new content. */
 function changed(state: ClientState, theirs: StoredFile): ClientStep {
   const base = onTop(state, DIFFERENCE) === null ? state : popped(state);
   const text = 'Another program has changed the file. Nothing was written';
@@ -100,7 +100,7 @@ function differencePage(theirs: StoredFile): ClientPage {
   }));
 }
 
-/** The changes that rsiod has applied, or why it applied none; null if rsiod is not running. */
+/** The changes that rsiod has applied, or the reason why rsiod has applied none; null if rsiod is not running. */
 type Reload = { readonly changes: readonly string[] } | { readonly failure: Failure } | null;
 
 async function reload(ports: Ports): Promise<Reload> {
@@ -112,7 +112,7 @@ async function reload(ports: Ports): Promise<Reload> {
   }
 }
 
-/** Reports the end of a save. After "Save and leave", crsio ends unless the reload failed. */
+/** Reports the end of a save. After "Save and leave", crsio also ends, unless rsiod could not reload the file. */
 function reloaded(before: ClientState, outcome: Reload): ClientStep {
   const state: ClientState = { ...before, saving: null, note: `Saved ${before.configFile}` };
   const { note, startCommand } = state;
@@ -137,7 +137,7 @@ function isComplete(state: ClientState): boolean {
   return interfaces.length > 0 && namespaces.some(({ servers }) => servers.length > 0);
 }
 
-/** Reads the file again, but asks the user first if changes would be lost. */
+/** Reads the file again. If unsaved changes would be lost, asks the user first. */
 export function readAgain(state: ClientState): ClientStep {
   if (!isUnsaved(state)) return read(state);
   const answers = [

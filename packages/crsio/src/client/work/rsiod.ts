@@ -1,5 +1,5 @@
-// Asks the running rsiod: samples for the pages of the status and of mirrors, changes of volumes and mirrors, and the path test. Invariant:
-// rsiod is asked for samples only while a page shows them.
+// Sends requests to rsiod: for the samples on the status page and on the page of mirrors, for changes of volumes and mirrors, and for the
+// path test. Invariant: rsiod is asked for samples only while a page shows them.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -25,7 +25,10 @@ interface Refusal {
   readonly failure: Failure;
 }
 
-/** Asks rsiod for a change. `work` returns a sentence for the note, or a refusal; if it throws, `title` stands above the reason. */
+/**
+ * Asks rsiod for a change. `work` sends the request, and returns a sentence for the note, or a refusal. If `work` throws, crsio shows the
+ * reason below the heading `title`.
+ */
 function change(state: ClientState, note: string, title: string, work: (ports: Ports) => Promise<string | Refusal>): ClientStep {
   const effect = request<ClientState, string | Refusal>(
     () => work(state.ports),
@@ -64,7 +67,7 @@ const sampleMirrors = sampling(MIRRORS, MIRRORS_REFRESH_MS, takeMirrors, (state,
   return { ...state, mirrors: { ...state.mirrors, now, failure } };
 });
 
-/** A command that begins a new series of samples. The series ends when the user leaves the page, or when a newer series begins. */
+/** Returns a command that begins a new series of samples. The series ends when the user leaves the page, or when a newer series begins. */
 function sampling<T>(
   page: typeof STATUS | typeof MIRRORS,
   intervalMs: number,
@@ -119,7 +122,7 @@ export function attach(volume: string): ClientCommand {
     });
 }
 
-/** Asks before detaching, because programs may be using the volume. */
+/** Returns a command that asks before the volume is detached, because programs may be using it. */
 export function askDetach(volume: string): ClientCommand {
   const detach: ClientCommand = (state) =>
     change(state, `Detaching ${volume} ...`, 'Not detached', async (ports) => {
@@ -148,7 +151,10 @@ function outcomeOf(done: string, volume: string, outcomes: readonly VolumeOutcom
   return `${outcome.volume} ${done}${outcome.device === null ? '' : ` ${outcome.device}`}`;
 }
 
-/** `texts`: the entries of the form by key, which the types of the fields have accepted. Empty entries leave the choice to rsiod. */
+/**
+ * `texts`: the entries of the form by key. The types of the fields have already accepted these entries. If an entry is empty, rsiod chooses
+ * the value.
+ */
 export function createMirror(state: ClientState, texts: Readonly<Record<string, string>>): ClientStep {
   const { name = '', size = '', servers = '', witness, namespace, pool } = texts;
   return change(state, `Creating mirror ${name} ...`, 'Mirror not created', async (ports) => {

@@ -32,12 +32,12 @@ export function findNamespace(asked: ExploreRequest, page: ClientPage): ClientCo
   };
 }
 
-/** Opens the page, or replaces the page of an earlier run. */
+/** Opens the page of a run, or replaces the page of an earlier run by this page. */
 function shown(state: ClientState, page: ClientPage): ClientState {
   return onTop(state, page.id) === null ? pushed(state, page) : withTop(state, page);
 }
 
-/** A command that does nothing if the user has left the page or has begun a newer run. */
+/** Returns a command that makes the change. The command does nothing if the user has left the page or has begun a newer run. */
 function ifTop(page: typeof FOUND | typeof SEARCH, run: number, change: (state: ClientState) => ClientState): ClientCommand {
   return (state) => step(onTop(state, page) !== null && state[page].run === run ? change(state) : state);
 }
@@ -84,7 +84,7 @@ interface Searched {
 
 interface Wanted {
   readonly namespace: string;
-  /** Addresses of servers to ask directly. */
+  /** Addresses of the servers that the search asks directly. */
   readonly addresses: readonly string[];
 }
 
@@ -99,7 +99,8 @@ async function search(
   const say = (doing: string): void => tell(update(() => ({ doing })));
   const explored = await ports.exploreNamespace(config, namespace, addresses);
   const servers = [...explored.servers];
-  // Try silent addresses over TCP: a firewall may drop UDP, or the server may not answer explorations.
+  // Addresses that did not answer over UDP are tried over TCP, because a firewall may drop UDP, or the server may be configured not to
+  // answer explorations.
   const silent: Finding[] = [];
   for (const address of addresses) {
     if (servers.some(({ interfaces }) => interfaces.some((each) => addressKey(each.address) === addressKey(address)))) continue;
@@ -117,7 +118,7 @@ async function search(
     });
     done.push({ server, examination });
   }
-  // Drop the findings about addresses that are silent over UDP, because all of them have been tried over TCP.
+  // Findings about addresses that did not answer over UDP are dropped, because all these addresses have been tried over TCP.
   const heard = explored.findings.filter(({ kind }) => kind !== 'no-answer');
   const onTheWay = done.flatMap(({ examination }) => [...examination.findings, ...examination.reports.flatMap(({ findings }) => findings)]);
   return { servers: done, findings: [...heard, ...silent, ...onTheWay] };

@@ -1,6 +1,6 @@
-// The forms of the sections of the file: the schema supplies the fields, the document their values, and an accepted form changes the
-// document. Invariants: a form has a field for every key of its section; the configuration reader accepts the document after each edit; an
-// edit is made completely or not at all.
+// The forms of the sections of the file. The schema supplies the fields of a form, and the document supplies the values. When the form is
+// accepted, the document is changed. Invariants: a form has a field for every key of its section; the configuration reader accepts the
+// document after each edit; an edit is made completely or not at all.
 
 import type { IniDocument, IniSection } from '@rsio/common/config/reader/ini-document';
 import {
@@ -39,15 +39,15 @@ const FIRST_KEYS = {
 } as const;
 
 interface SectionFormOptions {
-  /** Actions (F7) before "Apply". */
+  /** Actions of the form (F7), which are listed before "Apply". */
   readonly actions?: readonly ClientChoice[];
-  /** What follows when the form has closed. `name`: the name of the section. */
+  /** Returns the state after the form has closed. `name`: the name of the section. */
   readonly follow?: (state: ClientState, name: string) => ClientState;
-  /** Identifies the form; absent: a new object. */
+  /** Identifies the form. By default, the form gets a new object. */
   readonly owner?: object;
 }
 
-/** Opens the form of a section. */
+/** Returns a command that opens the form of a section. */
 export function editSection(
   section: Section,
   { actions = [], follow = (state) => state, owner = {} }: SectionFormOptions = {},

@@ -1,7 +1,7 @@
-// Adds the sections that a search for servers yields: one [server] section for each usable interface of a server. A section is named
+// Adds the results of a search for servers to the file: one [server] section for each usable interface of a server. A section is named
 // SERVER-N, where N is the interface's position in the server's list. If that name is taken, N is the next free number. Pure. Existing
-// sections do not change. Invariant: every interface of every server has an outcome: the name of its section, or the reasons for having
-// none.
+// sections do not change. Invariant: every interface of every server has an outcome: the name of its section, or the reasons why it has no
+// section.
 
 import type { IniDocument } from '@rsio/common/config/reader/ini-document';
 import { targetPort } from '@rsio/common/config/reader/rscltcfg';

@@ -1,5 +1,5 @@
-// The forms whose changes are edits of rssrvcfg: interfaces, pools, clients and their rights. volume-forms.ts has the forms of volumes.
-// Invariant: the fields of a form begin with the values in force, so that an unchanged form changes nothing.
+// The forms that edit rssrvcfg: forms of interfaces, pools, clients and the rights of clients. The forms of volumes are in volume-forms.ts.
+// Invariant: when a form is opened, its fields have the values in force, so that applying an unchanged form changes nothing.
 
 import { SCHEMA } from '@rsio/common/config/schema/schema';
 import { choice, name, size, type ValueType } from '@rsio/common/config/schema/value-types';
@@ -118,7 +118,7 @@ function rightsFields(state: ServerState, client: string | null): FieldSpec[] {
   ];
 }
 
-/** A line of [rights] in rssrvcfg, without the name of the client. */
+/** Returns a line for the section [rights] in rssrvcfg, without the name of the client. */
 function rightsOf(form: Form): string {
   const right = formText(form, 'right') || 'use';
   const settings = [

@@ -1,4 +1,4 @@
-// The forms of volumes, and the change that each leads to. file-forms.ts has the forms whose changes are edits of the file. Invariant: a
+// The forms of volumes, each with the change that it requests from rssrv. The forms that edit rssrvcfg are in file-forms.ts. Invariant: a
 // form becomes a change only if each field is valid by itself; rssrv decides everything else.
 
 import { SECTOR_BYTES, UNIVERSE_MAX, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
@@ -18,7 +18,7 @@ const keys = SCHEMA.rssrvcfg.volume.keys;
 const volumeChunk = size(1, VOLUME_MAX_BYTES);
 const volumeSize = size(SECTOR_BYTES, VOLUME_MAX_BYTES);
 
-/** `show`: opens the page of the new volume. */
+/** Returns a command that opens the form of a new volume. `show`: opens the page of the new volume. */
 export function createVolume(show: (state: ServerState, volume: VolumeName) => ServerState): ServerCommand {
   return orderForm(
     (state) => formOf('Create volume', creationFields(state)),
@@ -44,7 +44,7 @@ export function createVolume(show: (state: ServerState, volume: VolumeName) => S
   );
 }
 
-/** Names of clients that [clients] does not list. None if nothing is known about the clients. */
+/** Returns those names that the section [clients] does not contain. Returns no names if crsio does not know the clients. */
 function unknownClients(state: ServerState, names: readonly string[] | null): readonly string[] {
   const known = state.view?.clients ?? configIn(state)?.clients;
   return known === undefined ? [] : (names ?? []).filter((each) => !known.some((client) => client.name === each));
@@ -61,7 +61,7 @@ export function growVolume(volume: VolumeName): ServerCommand {
   );
 }
 
-/** `show`: shows the volume under its new name. */
+/** Returns a command that opens the form to rename a volume. `show`: shows the page of the volume under the new name. */
 export function renameVolume(volume: VolumeName, show: (state: ServerState, to: VolumeName) => ServerState): ServerCommand {
   const fields = [{ key: 'name', entry: entryOf(volumeNameText, 'New name of the volume. No client may hold it', true) }];
   return orderForm(
@@ -140,7 +140,7 @@ function newVolume(form: Form): NewVolume {
   };
 }
 
-/** The name of a volume, such as `oracle` or `oracle@1`. It accepts the names that rsadm accepts. */
+/** The type of a volume's name, such as `oracle` or `oracle@1`. The type accepts the same names as rsadm. */
 const volumeNameText: ValueType<VolumeName> = {
   kind: 'name',
   allowed: `${NAME_ALLOWED}, optionally followed by @UNIVERSE (0 to ${UNIVERSE_MAX})`,

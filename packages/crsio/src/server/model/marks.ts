@@ -1,5 +1,5 @@
-// A list of clients in which the user marks those that may attach a volume, as a popup. Pure. Invariant: either all clients are marked as a
-// whole, or single clients are.
+// A popup with a list of clients, in which the user marks the clients that may attach a volume. Pure. Invariant: either the entry for all
+// clients is marked, or entries of single clients are marked, never both.
 
 import type { ClientView } from '@rsio/common/control/server/views';
 import type { Popup } from '../../machine/machine.ts';
@@ -14,20 +14,21 @@ interface Entry {
 }
 
 /**
- * `marked`: the clients that are marked at first; null for all clients; undefined for none. `take` gets the names, such as `big-2,venus`.
+ * `marked`: the clients that are marked at first; null if all clients are marked; undefined if no client is marked. `take` gets the names
+ * of the marked clients as a text such as `big-2,venus`.
  */
 export function marksPopup(
   clients: readonly ClientView[],
   marked: readonly string[] | null | undefined,
   take: (names: string) => ServerCommand,
 ): Popup<ServerCommand> {
-  // A volume may name clients that [clients] does not list.
+  // The settings of a volume may name clients that the section [clients] does not contain.
   const strangers = (marked ?? []).filter((name) => !clients.some((client) => client.name === name));
   const entries = [
     ...clients.map(({ name, state }) => ({ name, detail: state })),
     ...strangers.map((name) => ({ name, detail: 'not in [clients]' })),
   ].map((each) => ({ ...each, isMarked: marked?.includes(each.name) ?? false }));
-  // The first client has the focus, because an empty field means all clients anyway.
+  // The focus is on the first single client, not on the entry for all clients, because an empty field already means all clients.
   const focus = entries.length > 0 ? 1 : 0;
   return popupOf([{ name: ALL, detail: 'every client, also new ones', isMarked: marked === null }, ...entries], focus, take);
 }
@@ -45,12 +46,12 @@ function popupOf(entries: readonly Entry[], focus: number, take: (names: string)
 function toggled(entries: readonly Entry[], index: number): readonly Entry[] {
   return entries.map((entry, at) => {
     if (at === index) return { ...entry, isMarked: !entry.isMarked };
-    // `all` excludes the single clients.
+    // Marking all clients unmarks the single clients, and marking a single client unmarks all clients.
     return index === 0 || at === 0 ? { ...entry, isMarked: false } : entry;
   });
 }
 
-/** If no client is marked, the one with the focus counts as marked. */
+/** Returns the names of the marked clients. If no client is marked, the client with the focus counts as marked. */
 function namesOf(entries: readonly Entry[], focus: number): string {
   const marked = entries.filter(({ isMarked }) => isMarked);
   const taken = marked.length === 0 ? entries.slice(focus, focus + 1) : marked;

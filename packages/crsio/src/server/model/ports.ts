@@ -1,5 +1,5 @@
-// What crsio's part for the server needs from the machine: time, the configuration file, and rssrv. Tests supply their own ports.
-// Invariant: nothing else of the server's part reaches a file or a socket.
+// The ports through which crsio's part for the server uses the machine: time, the configuration file, and rssrv. Tests supply their own
+// ports. Invariant: the server's part reaches files and sockets only through these ports.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { ServerMethodName, ServerMethods } from '@rsio/common/control/server/server-methods';
@@ -10,13 +10,13 @@ export interface ServerPorts {
   readonly clock: Clock;
   /** Throws E_NO_CONFIG, E_RIGHTS, E_CONFIG or E_SYSTEM. */
   readConfig(): RssrvConfig;
-  /** Calls rssrv through its control socket. `timeoutMs`: null for the longest time of the method. */
+  /** Calls rssrv through its control socket. `timeoutMs`: time limit for the answer; if null, the longest time that the method may take. */
   call<M extends ServerMethodName>(
     method: M,
     params: ServerMethods[M]['params'],
     timeoutMs: number | null,
   ): Promise<ServerMethods[M]['result']>;
-  /** The configuration file, for edits. */
+  /** The path of the configuration file, which crsio edits. */
   readonly configFile: string;
   machine(): readonly MachineInterface[];
   /** Returns an id for a request that changes something. */

@@ -1,6 +1,6 @@
-// What crsio knows of the server on this machine: the last answers of rssrv, the file, and the changes in progress. Pure. Invariants:
-// changes take effect at once, so that leaving loses nothing but an open form; while rssrv does not answer, its last answers stay, with
-// their age.
+// The state of crsio's part for the server: the last answers of rssrv, the file, and the changes in progress. Pure. Invariants: changes
+// take effect at once, so a user who leaves crsio loses at most the entries of an open form. While rssrv does not answer, the screen shows
+// the last answers with their age.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { ClientView, InterfaceView, ManagedVolumeView, PoolView, RemovedVolumeView } from '@rsio/common/control/server/views';
@@ -21,28 +21,28 @@ export interface ServerView {
   readonly interfaces: readonly InterfaceView[];
 }
 
-/** The configuration file as it is now, or why it cannot be read. */
+/** The current configuration in the file, or the reason why the file cannot be read. */
 export type FileView = { readonly config: RssrvConfig } | { readonly failure: Failure };
 
-/** A change of the server as a value. It refers to objects by their names, never by a position on the screen. */
+/** A change of the server that can be made later. The change refers to objects by their names, never by a position on the screen. */
 export interface Order {
-  /** What crsio says while rssrv makes the change, for example `Creating volume db@0`. */
+  /** The text that crsio shows while rssrv makes the change, for example `Creating volume db@0`. */
   readonly doing: string;
-  /** Throws the errors of rssrv and of the file. */
+  /** Makes the change. Throws the errors of rssrv and the errors of reading or writing the file. */
   make(ports: ServerPorts): Promise<Outcome>;
-  /** The id of the page of the object that the change removes. */
+  /** If the change removes an object: the id of the object's page. */
   readonly removes?: string;
-  /** The state after the form of the change has closed; absent: unchanged. */
+  /** Returns the state after the form of the change has closed. Without this function, the state stays unchanged. */
   readonly follow?: (state: ServerState) => ServerState;
 }
 
-/** The outcome of a change: a sentence or, with it, a text that the user must see, such as a new key. */
+/** The outcome of a change: a sentence, or a sentence together with a text that the user must see, such as a new key. */
 export type Outcome = string | { readonly sentence: string; readonly title: string; readonly text: string };
 
 /** A change that rssrv has not answered yet. */
 export interface Pending {
   readonly order: Order;
-  /** The owner of the form that asked for the change; null if none did. */
+  /** The owner of the form that requested the change; null if no form requested the change. */
   readonly owner: object | null;
   readonly sinceMs: number;
 }
@@ -59,12 +59,12 @@ export interface ServerState extends Machine<ServerState> {
   readonly view: ServerView | null;
   /** Monotonic time at which `view` was complete. */
   readonly viewMs: number;
-  /** Why rssrv did not answer last time; null if it did. */
+  /** The reason why rssrv did not answer the last look; null if rssrv answered. */
   readonly failure: Failure | null;
-  /** When crsio began to ask rssrv; null if it is not asking. */
+  /** Monotonic time at which the look in progress began; null if no look is in progress. */
   readonly askingSinceMs: number | null;
   readonly nextLookMs: number;
-  /** True if something has changed since the look that is in progress began. */
+  /** True if crsio has changed something since the look in progress began. */
   readonly isStale: boolean;
   readonly pending: readonly Pending[];
 }
@@ -101,7 +101,7 @@ export function idOf(kind: 'volume' | 'pool' | 'client', name: string): string {
   return `${kind} ${name}`;
 }
 
-/** The configuration; null if the file cannot be read or has errors. */
+/** Returns the configuration; null if the file cannot be read or has errors. */
 export function configIn(state: ServerState): RssrvConfig | null {
   return state.file !== null && 'config' in state.file ? state.file.config : null;
 }

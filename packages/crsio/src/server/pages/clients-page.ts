@@ -1,5 +1,5 @@
-// The list of clients, and the page of one client: its state, rights and volumes, and what can be done with it.
-// Pure. Invariant: no page shows a key; only the popup after the change that made it does.
+// The list of clients, and the page of one client: the state, rights and volumes of the client, and the commands for it. Pure. Invariant:
+// no page shows a key. A new key is shown only in the popup after the change that made it.
 
 import type { ClientView } from '@rsio/common/control/server/views';
 import type { RekeyStep } from '@rsio/common/manage/client-rekey';

@@ -1,5 +1,6 @@
-// What the pages know about the server: rssrv's answers with the warnings that follow from them or, if rssrv is not running, lines about
-// the file. Pure. Invariant: lines from the file never claim a state, because only rssrv knows it.
+// The facts that pages show about the server: rssrv's answers, and the warnings that follow from these answers. If rssrv is not running,
+// the pages show lines about the file instead. Pure. Invariant: lines about the file never claim a state, because only rssrv knows the
+// states.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import { plural } from '@rsio/common/lib/units';
@@ -16,17 +17,17 @@ interface Facts extends ServerView {
 
 let last: { readonly view: ServerView; readonly facts: Facts } | null = null;
 
-/** Null if rssrv has not answered yet, or is not running. */
+/** Returns the facts; null if rssrv has not answered yet or is not running. */
 export function factsOf({ view }: Pick<ServerState, 'view'>): Facts | null {
   if (view === null) return null;
-  // Many volumes make the warnings expensive, and a page asks for them at every key.
+  // The warnings are computed once for each view. With many volumes, this takes long, and a page needs the warnings after every key.
   if (last?.view !== view) last = { view, facts: { ...view, warnings: warningsOf(view.pools, view.volumes) } };
   return last.facts;
 }
 
 export type Subject = 'volumes' | 'pools' | 'clients';
 
-/** Rows about the volumes, pools or clients in the file, while rssrv does not answer. */
+/** Returns rows about the volumes, pools or clients in the file, for the time while rssrv does not answer. */
 export function offlineRows(state: ServerState, subject: Subject, room: number): ServerRow[] {
   if (state.failure === null) return [WAITING_ROW];
   const config = configIn(state);

@@ -1,5 +1,5 @@
-// The list of the addresses on which the server listens. rssrv knows whether it listens; the file knows the rest.
-// Pure. Invariant: an interface that does not listen says why.
+// The list of the addresses on which the server listens. rssrv reports whether it listens on an interface; all other facts come from the
+// file. Pure. Invariant: if rssrv does not listen on an interface, the row of the interface says why.
 
 import type { InterfaceView } from '@rsio/common/control/server/views';
 import { report, step } from '../../machine/machine.ts';
@@ -46,7 +46,10 @@ export const INTERFACES: List<InterfaceView> = {
 
 export const INTERFACES_PAGE = listPage(INTERFACES);
 
-/** From rssrv; if it does not answer, from the file. Null if neither is known. */
+/**
+ * Returns the interfaces as rssrv last reported them. If there is no such report, returns the interfaces in the file; null if the file
+ * cannot be used either.
+ */
 function interfacesOf(state: ServerState): readonly InterfaceView[] | null {
   if (state.view !== null) return state.view.interfaces;
   const config = configIn(state);

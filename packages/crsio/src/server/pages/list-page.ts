@@ -1,6 +1,6 @@
-// What all lists of the server have in common: a table of objects, each with the commands of Enter and F8; and what all pages of one object
-// have in common. Pure. Invariants: a state is a sign and a word, so that it is readable without colours; the rows are made again only if
-// the objects, the filter or the width have changed.
+// The common parts of all lists of the server: a table of objects, each with the commands of Enter and F8. Also the common parts of all
+// pages that show one object. Pure. Invariants: a state is shown as a sign and a word, so that it is readable without colours. The rows are
+// made again only if the objects, the filter or the width have changed.
 
 import { plural } from '@rsio/common/lib/units';
 import { pageOf } from '../../machine/machine.ts';
@@ -13,22 +13,22 @@ import { ASK_AGAIN, troubleRows } from './rows.ts';
 export interface List<T> {
   readonly id: string;
   readonly title: string;
-  /** Null while they are unknown. */
+  /** Returns the objects of the list; null while they are unknown. */
   items(state: ServerState): readonly T[] | null;
-  /** Shown while the items are unknown. */
+  /** Returns the rows that are shown while the objects are unknown. */
   readonly unknown: (state: ServerState, room: number) => readonly ServerRow[];
-  /** Shown if there are none. */
+  /** The text that is shown if the list has no objects. */
   readonly none: string;
   readonly columns: readonly ColumnSpec[];
   /** `sign` stands before the text of the first cell; it is empty if `tone` is null. */
   readonly cells: (item: T, sign: string) => readonly string[];
   readonly tone: ((item: T) => Tone | null) | null;
   row(item: T): { readonly id: string; readonly command: ServerCommand; readonly remove: ServerCommand | null };
-  /** What typed text is compared with; null if the page ignores typed text. */
+  /** Returns the text of an object with which typed text is compared; null if the page ignores typed text. */
   readonly text: ((item: T) => string) | null;
-  /** The noun with which the title counts the items; null if the title does not count them. */
+  /** The noun for the number of objects in the title, such as `volume`; null if the title shows no number. */
   readonly noun: string | null;
-  /** The last line of the page, and its first action; null if nothing can be added. */
+  /** The choice that adds an object. This choice is the last line of the page, and the first action. Null if nothing can be added. */
   readonly add: ServerChoice | null;
   readonly actions?: (state: ServerState) => readonly ServerChoice[];
   hint(count: number): string;
@@ -66,7 +66,10 @@ export function listPage<T>(list: List<T>): ServerPage {
   return { ...pageOf(id, content), filter: text === null ? null : '' };
 }
 
-/** Remembers the last result. There may be 10,000 volumes, and a key that only moves the focus needs the same rows again. */
+/**
+ * Returns a function that makes the rows and remembers the last result. The list may have 10,000 volumes, and after a key that only moves
+ * the focus, the page needs the same rows again.
+ */
 function remembered<T>(list: List<T>): (items: readonly T[], filter: string, room: number) => Rows {
   let last: (Rows & { readonly items: readonly T[]; readonly filter: string; readonly room: number }) | null = null;
   return (items, filter, room) => {
@@ -92,11 +95,11 @@ function signOf(tone: Tone | null): string {
   return tone === null ? '-' : tone === 'ok' ? '+' : '!';
 }
 
-/** What the page of one object shows. */
+/** The content of the page of one object. */
 export interface ObjectView {
   readonly title: string;
   readonly details: readonly ServerRow[];
-  /** The lines that change the object. F8 on them removes it. */
+  /** The lines that change the object. On each of these lines, F8 removes the object. */
   readonly changes: readonly ServerChoice[];
   readonly remove: ServerCommand;
   readonly below?: readonly ServerRow[];

@@ -1,5 +1,5 @@
-// The first page of the server, which counts its objects and leads to every other page. Pure. Invariant: the hint names the next step, and
-// so leads a new user to a volume that a client can use.
+// The first page of the server, which counts its objects and leads to every other page. Pure. Invariant: the hint names the next step, so
+// that a new user who follows the hints gets a volume that a client can use.
 
 import { plural } from '@rsio/common/lib/units';
 import { open, pageOf } from '../../machine/machine.ts';
@@ -16,7 +16,7 @@ import { CREATE_VOLUME } from './volume-page.ts';
 import { VOLUMES_PAGE } from './volumes-page.ts';
 
 interface Line extends ServerChoice {
-  /** Stands beside the label; a function needs an answer of rssrv. */
+  /** The text beside the label. If `detail` is a function, the text is shown only after rssrv has answered. */
   readonly detail: string | ((view: ServerView) => string);
 }
 
@@ -74,7 +74,7 @@ function menu(state: ServerState): ServerContent {
   };
 }
 
-/** The line of the next step. */
+/** Returns the index of the line for the next step. */
 function focusUntilUsed({ view }: ServerState): number {
   const wanted = view?.pools.length === 0 ? 'Pools' : view?.clients.length === 0 ? 'Clients' : CREATE_VOLUME.label;
   return LINES.findIndex(({ label }) => label === wanted);

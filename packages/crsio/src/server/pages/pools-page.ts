@@ -18,7 +18,7 @@ import { factsOf, offlineRows } from './facts.ts';
 import { type List, listPage, objectPage } from './list-page.ts';
 
 const BAR_COLUMNS = 14;
-/** Shares of a pool that call for attention, as in manage/server-warnings.ts. */
+/** Used shares from which a pool is shown as a warning (WARNING_SHARE) or as a problem (PROBLEM_SHARE), as in manage/server-warnings.ts. */
 const WARNING_SHARE = 0.8;
 const PROBLEM_SHARE = 0.95;
 
@@ -80,7 +80,7 @@ function detailRows(pool: PoolView): ServerRow[] {
   ];
 }
 
-/** The used share of a pool's file system, from 0 to 1; null if it is unknown. */
+/** Returns the used share of a pool's file system, from 0 to 1; null if the share is unknown. */
 function usedShare({ totalBytes, freeBytes }: PoolView): number | null {
   return totalBytes === null || freeBytes === null || totalBytes === 0 ? null : (totalBytes - freeBytes) / totalBytes;
 }

@@ -1,11 +1,13 @@
-// The rows and actions that several pages of the server share. Pure. Invariant: while rssrv does not answer, every page says so first, and
-// says what to do.
+// The rows and actions that several pages of the server share. Pure. Invariant: while rssrv does not answer, the first row of every page
+// says so, and says what to do.
 
 import { EMPTY_ROW, problemRow, textRow } from '../../machine/rows.ts';
 import type { ServerChoice, ServerRow, ServerState } from '../model/state.ts';
 import { lookNow } from '../work/looking.ts';
 
-/** Rows that say that rssrv does not run or answer, or that the file has errors. Empty if all is well. */
+/**
+ * Returns rows which say that rssrv is not running or does not answer, or that the file has errors. Returns no rows if nothing is wrong.
+ */
 export function troubleRows(state: ServerState): ServerRow[] {
   const rows = [...failureRows(state), ...fileRows(state)];
   return rows.length === 0 ? [] : [...rows, EMPTY_ROW];
@@ -33,5 +35,5 @@ export const ASK_AGAIN: ServerChoice = {
   command: (state) => lookNow({ ...state, note: 'Asking rssrv again' }),
 };
 
-/** What a page shows before the first answer. */
+/** The row that a page shows until rssrv has answered for the first time. */
 export const WAITING_ROW = textRow('Asking rssrv ...');

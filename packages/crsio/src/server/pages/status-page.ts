@@ -1,5 +1,5 @@
-// The status page of the server: warnings, interfaces, pools with their space, clients and volumes on one page. Pure. Invariant: a warning
-// comes first and says what to do.
+// The status page of the server: warnings, interfaces, pools with their space, clients and volumes on one page. Pure. Invariant: warnings
+// come first, and each warning says what to do.
 
 import type { ClientView, ManagedVolumeView } from '@rsio/common/control/server/views';
 import { plural } from '@rsio/common/lib/units';
@@ -72,7 +72,7 @@ function warningRows(warnings: readonly string[]): ServerRow[] {
   return warnings.length === 0 ? [] : [headingRow('Warnings'), ...warnings.map((warning) => problemRow(`! ${warning}`)), EMPTY_ROW];
 }
 
-/** The rows of a list, which cannot be chosen here. */
+/** Returns the rows of a list. On this page, the rows cannot be chosen. */
 function tableRows<T>(list: List<T>, items: readonly T[], none: string, { size }: ServerState): ServerRow[] {
   if (items.length === 0) return [textRow(none)];
   const { lines } = listTable(list, items, rowColumns(size));

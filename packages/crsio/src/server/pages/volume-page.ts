@@ -1,5 +1,5 @@
-// The page of one volume: everything that rssrv says of it, and what can be done with it. Pure. Invariant: a volume that a section of the
-// file configures offers no change, because only the file changes it.
+// The page of one volume: everything that rssrv reports about the volume, and the commands for it. Pure. Invariant: for a volume that a
+// section of the file configures, the page offers no changes, because such a volume is changed only in the file.
 
 import type { ManagedVolumeView } from '@rsio/common/control/server/views';
 import { volumeDetails, volumeText } from '@rsio/common/manage/server-tables';
@@ -69,7 +69,7 @@ function changesOf(volume: ManagedVolumeView): readonly ServerChoice[] {
   ];
 }
 
-/** Shows the volume under its new name. */
+/** Replaces the page of the volume by the page under the new name. */
 function renamed(state: ServerState, before: VolumeName, to: VolumeName): ServerState {
   const page = onTop(state, volumePage(before).id);
   return page === null ? state : withTop(state, { ...volumePage(to), focus: page.focus });

@@ -1,5 +1,5 @@
-// The lists of volumes and of removed volumes. volume-page.ts shows a single one.
-// Pure. Invariant: a state is a sign and a word, so that it is readable without colours.
+// The lists of volumes and of removed volumes. The page of a single volume is in volume-page.ts. Pure. Invariant: a state is shown as a
+// sign and a word, so that it is readable without colours.
 
 import type { ManagedVolumeView, RemovedVolumeView } from '@rsio/common/control/server/views';
 import { keptText, NO_VOLUME, poolsText, shownSize, volumeText } from '@rsio/common/manage/server-tables';
@@ -36,7 +36,7 @@ export const VOLUMES_PAGE = listPage<ManagedVolumeView>({
     stateText(volume),
   ],
   tone: toneOf,
-  // There may be 10,000 rows, so a row makes its page and its question only when they are needed.
+  // There may be 10,000 rows. The page and the question of a row are therefore made only when they are needed.
   row: ({ name, universe }) => ({
     id: volumeText({ name, universe }),
     command: (state) => open(volumePage({ name, universe }))(state),
@@ -61,7 +61,7 @@ function stateText({ state, reason, waitsForSpace, holders }: ManagedVolumeView)
 }
 
 interface KeptVolume extends RemovedVolumeView {
-  /** The time for which it can still be restored. */
+  /** A text with the time for which the volume can still be restored. */
   readonly kept: string;
 }
 

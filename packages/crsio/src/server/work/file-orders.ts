@@ -1,5 +1,6 @@
-// The changes of rssrvcfg, made with the code that rsadm uses: rssrv checks and reads the new file. orders.ts has the changes of volumes.
-// Invariant: a new key is in the outcome of the change that made it, and nowhere else.
+// The changes of rssrvcfg. These changes use the code of rsadm, which lets rssrv check the new file, saves the file, and then makes rssrv
+// read the file. The changes of volumes are in orders.ts. Invariant: a new key is in the outcome of the change that made it, and nowhere
+// else.
 
 import { addClient, addServerInterface, changeRights, changeServerSection } from '@rsio/common/config/rssrvcfg-edit';
 import { removeClient, removeServerSection, setRights } from '@rsio/common/config/rssrvcfg-edit';
@@ -19,7 +20,7 @@ type Context = Omit<ServerFileContext, 'call'> & { readonly call: ServerCall };
 /** A text that the user must see. */
 type Shown = { readonly title: string; readonly text: string } | null;
 
-/** An empty port stands for the default. */
+/** Returns the change that adds an interface. An empty port means the default port. */
 export function interfaceAddition(name: string, address: string, port: string): Order {
   const keys = [['address', address] as const, ...(port === '' ? [] : [['port', port] as const])];
   return edit(`Adding interface ${name}`, (document) => addServerInterface(document, name, keys));
@@ -37,7 +38,7 @@ export function poolAddition(pool: NewPool): Order {
   });
 }
 
-/** Null stands for the default. */
+/** Returns the change that sets keys of a pool. The value null means the default value. */
 export function poolChange(name: string, changes: readonly (readonly [key: string, value: string | null])[]): Order {
   return edit(`Changing pool ${name}`, (document) => changeServerSection(document, 'pool', name, changes));
 }
@@ -56,7 +57,7 @@ export function poolRemoval(name: string): Order {
   return { ...order, removes: idOf('pool', name) };
 }
 
-/** Empty `rights` stand for `use`. */
+/** Returns the change that adds a client. Empty `rights` mean `use`. */
 export function clientAddition(name: string, rights: string): Order {
   return saying(`Adding client ${name}`, async (_, say, ports) => ({
     title: 'New client',
@@ -80,7 +81,7 @@ export function clientRemoval(name: string): Order {
   return { ...order, removes: idOf('client', name) };
 }
 
-/** Adds a client. Returns its key with the command for the client. Empty `rights` stand for `use`. */
+/** Adds a client. Returns a text with the key of the client and the command to run on the client. Empty `rights` mean `use`. */
 export async function addNewClient(name: string, rights: string, ports: ServerPorts, say: Say): Promise<string> {
   const key = ports.newKey();
   const added: Edit = (document) => setRights(addClient(document, name, key), name, rights === '' ? null : rights);
@@ -95,7 +96,7 @@ function edit(doing: string, made: Edit): Order {
   });
 }
 
-/** An order whose outcome joins all sentences that `work` says. */
+/** Returns an order that executes `work`. The outcome contains all sentences that `work` passes to `say`. */
 function saying(doing: string, work: (context: Context, say: Say, ports: ServerPorts) => Promise<Shown>): Order {
   return {
     doing,
@@ -129,7 +130,8 @@ function rekeyText(name: string, key: string): string {
 }
 
 /**
- * What the administrator must do on a new client. The command line never contains the key, because ps shows command lines to every user.
+ * Returns a text about what the administrator must do on a new client. The command line never contains the key, because ps shows command
+ * lines to every user.
  */
 function joinText({ interfaces, namespace }: Pick<RssrvConfig, 'interfaces' | 'namespace'>, name: string, key: string): string {
   const address = interfaces[0]?.address;

@@ -1,6 +1,6 @@
-// Looks at the server again and again: at each tick, crsio checks whether a look is due. Invariants: only one look is in progress; a look
-// ends within the time-out of one request after the last answer; the interval grows with the time that a look takes, so that crsio never
-// keeps rssrv busy; the row with the focus keeps it when a list changes.
+// Asks rssrv for its state at intervals. Each such query is called a look. At each tick, crsio checks whether a look is due. Invariants:
+// only one look is in progress; a look ends within the time-out of one request after the last answer; the interval grows with the time that
+// a look takes, so that crsio never keeps rssrv busy; when a list changes, the same row keeps the focus.
 
 import type { ServerMethodName, ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { MachineInterface } from '@rsio/protocol/explorer/interfaces';
@@ -29,7 +29,7 @@ export function tick(before: ServerState): Step<ServerState> {
   return step(next, ...effects, later);
 }
 
-/** Looks at the server at once. If a look is in progress, which may miss the latest change, another one follows it. */
+/** Looks at the server at once. If a look is already in progress, it may miss the latest change. Another look then follows it. */
 export function lookNow(state: ServerState): Step<ServerState> {
   if (state.askingSinceMs !== null) return step({ ...state, isStale: true });
   const next = { ...state, askingSinceMs: state.nowMs, isStale: false, nextLookMs: Number.POSITIVE_INFINITY };
@@ -40,7 +40,7 @@ function looked(before: ServerState, { file, machine, server, startedMs, endedMs
   const nowMs = Math.max(before.nowMs, endedMs);
   const nextLookMs = nowMs + Math.max(LOOK_INTERVAL_MS, (endedMs - startedMs) * LOOK_SHARE);
   const state: ServerState = { ...before, nowMs, file, machine, askingSinceMs: null, nextLookMs };
-  // A server that does not run has no state. If a server hangs, its last state remains.
+  // If rssrv is not running, the last answers are dropped. If rssrv hangs, the last answers are kept.
   const known: ServerState =
     'code' in server
       ? { ...state, view: server.code === 'E_NOT_RUNNING' ? null : state.view, failure: server }
@@ -49,7 +49,7 @@ function looked(before: ServerState, { file, machine, server, startedMs, endedMs
   return before.isStale ? lookNow(next) : step(next);
 }
 
-/** Keeps the focus on its row. */
+/** Moves the focus to the row that had the focus before the list changed. */
 function refocused(before: ServerState, state: ServerState): ServerState {
   const top = topOf(state);
   if (top.kind === 'form') return state;
@@ -61,7 +61,7 @@ function refocused(before: ServerState, state: ServerState): ServerState {
   return focus < 0 ? state : withTop(state, { ...top, focus });
 }
 
-/** The ids of the rows that can be chosen. */
+/** Returns the ids of the rows that can be chosen. */
 function idsOf(state: ServerState): readonly (string | undefined)[] {
   return contentOf(state)
     .rows.filter(({ command }) => command !== null)
@@ -86,7 +86,7 @@ function readFile(ports: ServerPorts): FileView {
   }
 }
 
-/** One request after the other, so that a slow server has only one of them. */
+/** Sends the requests one after the other, so that a slow server has to answer only one request at a time. */
 async function ask(ports: ServerPorts): Promise<ServerView> {
   const call = <M extends ServerMethodName>(method: M, params: ServerMethods[M]['params']): Promise<ServerMethods[M]['result']> =>
     ports.call(method, params, LOOK_WAIT_MS);

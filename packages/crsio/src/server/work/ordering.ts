@@ -1,5 +1,5 @@
-// Starts changes of the server, also from the entries of a form, and reports how they end. Invariants: the number of changes in progress is
-// bounded; a form closes only after rssrv has made its change.
+// Starts changes of the server, also from the entries of a form, and reports the outcome of each change. Invariants: the number of changes
+// in progress is bounded; a form closes only after rssrv has made the change that the form requested.
 
 import { plural } from '@rsio/common/lib/units';
 import { fillField, type Form, formText } from '../../machine/form.ts';
@@ -25,7 +25,7 @@ import { lookNow } from './looking.ts';
 
 type ServerStep = Step<ServerState>;
 
-/** A command that starts a change. */
+/** Returns a command that starts a change. */
 export function ordering(order: Order): ServerCommand {
   return (state) => started(state, order, null);
 }
@@ -69,7 +69,7 @@ function followed(state: ServerState, { order, owner }: Pending): ServerState {
   return order.follow === undefined ? popped(state) : order.follow(popped(state));
 }
 
-/** Asked before a form becomes a change: the answers, each with the change that it starts. */
+/** A question that is asked before a form becomes a change. Each answer has the change that it starts. */
 export interface OrderQuestion {
   readonly title: string;
   readonly text: string;
@@ -77,8 +77,9 @@ export interface OrderQuestion {
 }
 
 /**
- * A command that opens a form. `toOrder`: the change that the form describes, all fields being valid by themselves; or a question before
- * it; or the form with the problem that keeps it from becoming a change.
+ * Returns a command that opens a form. `toOrder` is called with a form whose fields are all valid by themselves. `toOrder` returns the
+ * change that the form describes, or a question that must be answered before the change, or the form with the problem that prevents the
+ * change.
  */
 export function orderForm(
   make: (state: ServerState) => Form,
@@ -121,7 +122,10 @@ function markFieldClients(state: ServerState): ServerStep {
   return markClients(state, typed, (names) => (now) => step(withForm(now, (form) => fillField(form, 'clients', names))));
 }
 
-/** Opens the list of clients. `marked`: the clients that are marked; null for all clients; undefined for none. */
+/**
+ * Opens the list of clients. `marked`: the clients that are marked at first; null if all clients are marked; undefined if no client is
+ * marked.
+ */
 export function markClients(
   state: ServerState,
   marked: readonly string[] | null | undefined,

@@ -1,5 +1,5 @@
-// The changes of volumes and clients that rssrv makes at a request. file-orders.ts has the changes of the file. Invariants: each request
-// that changes a volume has its own id; a key is shown once, in the outcome of the change that made it.
+// The changes of volumes and clients that crsio requests from rssrv. The changes of the file are in file-orders.ts. Invariants: each
+// request that changes a volume has its own id; a key is shown once, in the outcome of the change that made it.
 
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
 import { formatTime } from '@rsio/common/log/log-line';
@@ -12,7 +12,10 @@ import { addNewClient } from './file-orders.ts';
 
 export type NewVolume = Omit<ServerMethods['volume-create']['params'], 'request'>;
 
-/** `newClients`: clients to add to [clients] after the volume exists. */
+/**
+ * Returns the change that creates a volume. `newClients`: clients that are added to the section [clients] after the volume has been
+ * created.
+ */
 export function creation(wanted: NewVolume, newClients: readonly string[]): Order {
   return { doing: `Creating volume ${volumeText(wanted)}`, make: (ports) => create(wanted, newClients, ports) };
 }
@@ -28,7 +31,10 @@ async function create(wanted: NewVolume, newClients: readonly string[], ports: S
   return { sentence, title: newClients.length === 1 ? 'New client' : 'New clients', text: texts.join('\n\n') };
 }
 
-/** Adds a client for an existing volume. Returns its key with the command for the client, or why it was not added. */
+/**
+ * Adds a client for an existing volume. Returns the key of the client with the command to run on the client, or the reason why the client
+ * was not added.
+ */
 async function newClient(name: string, ports: ServerPorts): Promise<string> {
   try {
     return await addNewClient(name, '', ports, () => {});
@@ -78,7 +84,7 @@ function ofVolume(doing: string, volume: VolumeName, make: (ports: ServerPorts, 
   return { doing: `${doing} volume ${volumeText(volume)}`, make: (ports) => make(ports, ports.newId()) };
 }
 
-/** Ends the session of a client. */
+/** Returns the change that ends the session of a client. */
 export function kick(name: string): Order {
   return {
     doing: `Ending the session of client ${name}`,
@@ -103,7 +109,7 @@ export function fence(name: string): Order {
   };
 }
 
-/** Lets a fenced client in again. */
+/** Returns the change that removes the fence of a client. */
 export function unfence(name: string): Order {
   return {
     doing: `Letting client ${name} in`,
@@ -114,7 +120,7 @@ export function unfence(name: string): Order {
   };
 }
 
-/** Ends the holds of a client. */
+/** Returns the change that ends the holds of a client. */
 export function release(name: string): Order {
   return {
     doing: `Ending the holds of client ${name}`,

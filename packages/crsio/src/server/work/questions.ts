@@ -1,5 +1,5 @@
-// The questions before something is removed or interrupted. The answer that removes or interrupts carries the order. Pure.
-// Invariant: the choice that has the focus at first changes nothing.
+// The questions before something is removed or interrupted. Each answer that removes or interrupts something contains the order to do so.
+// Pure. Invariant: the choice that has the focus at first changes nothing.
 
 import { shownSize, volumeText } from '@rsio/common/manage/server-tables';
 import type { VolumeName } from '@rsio/common/manage/volumes/values';

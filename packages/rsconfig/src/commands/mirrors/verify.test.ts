@@ -75,7 +75,8 @@ test('a comparison that goes on is waited for, and one that was ended is no succ
   expect(seen).toEqual([]);
 });
 
-// Regression: the command printed the reason for which the comparison waits only when the reason changed, so not at first.
+// Regression: the command did not print the first reason for which the comparison waited. It printed a reason only when the reason had
+// changed.
 test('what it waits for is told at once', async () => {
   const clock = new FakeClock();
   const waiting = { ...EQUAL, isRunning: true, waitsFor: 'Only one replica is in sync' };

@@ -107,7 +107,10 @@ a trigger with snapshot-before fails, no snapshot is made.`,
   };
 }
 
-/** Adds the options that choose a server to a shared command, and --wait unless the command has its own --wait, which waits for a job. */
+/**
+ * Adds options to a shared command: the options that choose a server, and the option --wait. A command that has its own --wait, which waits
+ * for a job, keeps its own.
+ */
 function atServer(command: Command<VolumeDoor>): ConfigCommand {
   const ofJob = Object.hasOwn(command.options, 'wait');
   return {

@@ -81,7 +81,7 @@ const WAYS: Partial<Readonly<Record<ServerMethodName, (text: string) => string>>
   'volume-split': (text) => `rsconfig mirror remove ${text} makes its replicas plain volumes`,
 };
 
-/** Methods that are sent to all servers with a replica. They do not change the content of a replica. */
+/** Methods that are sent to all servers with a replica. These methods do not change the content of a replica. */
 const FOR_ALL: readonly ServerMethodName[] = ['volume-set', 'volume-pause', 'volume-resume', 'volume-stop', 'volume-start'];
 
 export function mirrorTarget(context: CommandContext, named: NamedMirror, one: VolumeTarget): VolumeTarget {
@@ -204,8 +204,8 @@ async function everywhere(
 }
 
 /**
- * Sends the request to the servers one after the other. Throws the error of the first server that refuses. Its message names the servers
- * that have already executed the request.
+ * Sends the request to the servers one after the other. Throws the error of the first server that refuses. The message of this error names
+ * the servers that have already executed the request.
  */
 async function inTurn(
   context: CommandContext,

@@ -1,6 +1,6 @@
 // Lists the servers that rsiod knows, and sends requests to one or all of them. The servers check the rights of this client. Invariants: a
-// repeated change keeps its request id, so that the server executes it once. If one server does not answer, a request to all servers takes
-// at most as long as its time limit.
+// repeated change keeps its request id, so that the server executes it once. A request to all servers ends within its time limit even if
+// one server does not answer.
 
 import { SERVER_METHODS, type ServerMethodName, type ServerMethods } from '@rsio/common/control/server/server-methods';
 import type { NamespaceView, ServerView, VolumeView } from '@rsio/common/control/methods';

@@ -1,5 +1,5 @@
-// A command that has attached a volume for its own use, and a restart of rsiod while it runs. Invariant: the volume is detached afterwards,
-// or the command says that it is still attached.
+// A command that has attached a volume for its own use, and a restart of rsiod while the command runs. Invariant: the volume is detached
+// afterwards, or the command says that it is still attached.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';

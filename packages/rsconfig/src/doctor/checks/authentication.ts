@@ -1,5 +1,5 @@
-// Checks that each path leads to an RSIO server of the right namespace, with a unique serverid, that accepts this node's key. Invariant: if
-// a server has identified itself or has refused the namespace, each of its failures is reported once, not once per path.
+// Checks that each path leads to an RSIO server that belongs to the right namespace, has a unique serverid and accepts this node's key.
+// Invariant: if a server has identified itself or has refused the namespace, each of its failures is reported once, not once per path.
 
 import type { DoctorFacts, PathFacts } from '../gather/facts.ts';
 import { type Finding, FindingList } from '../gather/finding.ts';

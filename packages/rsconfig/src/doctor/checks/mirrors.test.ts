@@ -1,4 +1,4 @@
-// The findings about mirrors: the failure of which server would stop a mirror now, and why. The test supplies the facts; rsiod's views of
+// The findings about mirrors: which servers would stop a mirror if they failed now, and why. The test supplies the facts; rsiod's views of
 // mirrors are tested in rsiod's mirrors/commands/.
 
 import type { MirrorSummary } from '@rsio/common/control/mirror-methods';

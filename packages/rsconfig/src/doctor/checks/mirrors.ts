@@ -1,5 +1,5 @@
-// Checks whether each mirror works now, and the failure of which server would stop it. The file reach.ts reports unreachable servers. Pure.
-// Invariant: a mirror is `ok` only if it survives the failure of any one of its servers.
+// Checks whether each mirror works now, and finds the servers whose failure would stop it. The file reach.ts reports unreachable servers.
+// Pure. Invariant: a mirror is `ok` only if it survives the failure of any one of its servers.
 
 import type { MirrorSummary } from '@rsio/common/control/mirror-methods';
 import { volumeLabel } from '@rsio/common/lib/volume-name';

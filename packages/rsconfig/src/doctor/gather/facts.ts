@@ -47,7 +47,7 @@ export interface FileFacts {
   /** Faults that make the file unusable. Line 0 stands for the file as a whole. */
   readonly problems: readonly { readonly line: number; readonly message: string }[];
   readonly warnings: readonly ConfigWarning[];
-  /** The configuration in the file. It is null if and only if `trouble` is set or `problems` is not empty. */
+  /** The configuration in the file; null if and only if `trouble` is set or `problems` is not empty. */
   readonly config: RscltConfig | null;
   /** Permission bits of the file; null if unknown. */
   readonly mode: number | null;

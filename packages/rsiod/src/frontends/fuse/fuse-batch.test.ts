@@ -13,7 +13,7 @@ const { EAGAIN, EIO, ENODEV, ENOENT } = os.constants.errno;
 class Scene implements KernelAio {
   readonly callsMax = FUSE_REPLIES_AT_ONCE;
   readonly buffers = new FuseBuffers();
-  /** One list for each system call. It has the replies that the call sent, as `fd text`. */
+  /** One list for each system call. Each list has the replies that the call sent, as texts `fd text`. */
   readonly written: string[][] = [];
   /** Requests that wait in the kernel. */
   waiting: string[] = [];

@@ -9,8 +9,8 @@ import { WRITE_PREFIX_BYTES } from './fuse-constants.ts';
 
 export const DATA_OFFSET = WRITE_PREFIX_BYTES;
 /**
- * LARGE_BYTES is the size of a large buffer. It must hold the largest WRITE, because the kernel refuses a read(2) with a smaller buffer.
- * The additional 8 KiB are more than enough for the header of the request.
+ * LARGE_BYTES is the size of a large buffer. A large buffer must hold the largest WRITE, because the kernel refuses a read(2) with a
+ * smaller buffer. The additional 8 KiB are more than enough for the header of the request.
  */
 const LARGE_BYTES = FUSE_DATA_MAX_BYTES + 8192;
 const SMALL_BYTES = DATA_OFFSET + FUSE_COPY_MAX_BYTES;
@@ -27,8 +27,8 @@ export class FuseBuffers {
   }
 
   /**
-   * Returns a buffer with room for `dataBytes` bytes after DATA_OFFSET; `dataBytes` is at most FUSE_DATA_MAX_BYTES. Its content is
-   * undefined.
+   * Returns a buffer with room for `dataBytes` bytes after DATA_OFFSET; `dataBytes` is at most FUSE_DATA_MAX_BYTES. The content of the
+   * buffer is undefined.
    */
   take(dataBytes: number): Buffer {
     return dataBytes <= FUSE_COPY_MAX_BYTES ? this.pop(this.small, SMALL_BYTES) : this.takeLarge();

@@ -1,6 +1,6 @@
 // Reads requests from the FUSE descriptor of one raw device, and writes the replies to the same descriptor. If a Node pipe handle accepts
 // the descriptor, epoll reports when requests arrive. Node does not document pipe handles for such descriptors, so every step is checked.
-// Without epoll, one read is always pending, which occupies a thread of the thread pool. Another process may have opened the descriptor.
+// Without epoll, one read is always pending, which occupies a thread of the thread pool. The descriptor may come from an earlier process.
 // Under load, a batch reads and writes for all devices. Invariants: if the session keeps a buffer, the next read uses a new buffer; after
 // `close`, no request is passed on and nothing is written to the descriptor.
 

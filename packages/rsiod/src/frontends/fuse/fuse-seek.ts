@@ -1,5 +1,5 @@
 // Finds the next data or the next hole in a volume for lseek(2), by requesting the volume's extents piece by piece. Invariant: everything
-// that is not known to be a hole counts as data, so a program that skips holes never copies too little.
+// that is not known to be a hole counts as data, so that a program that skips holes never leaves data out of a copy.
 
 import { FUSE_SEEK_BYTES } from '../limits.ts';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';

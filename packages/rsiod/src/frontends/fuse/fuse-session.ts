@@ -1,8 +1,8 @@
 // Passes the kernel's requests for one raw device to the volume, and answers them. Sans-I/O: the owner of the descriptor passes in the
 // bytes that it has read. The volume checks the requests; the session checks only what is particular to files: reads and writes across the
 // end of the file, permissions and holes. Invariants: each request that needs an answer gets exactly one, even after `stop`. A buffer is
-// given back only once, and never while the volume uses the buffer. Only `stop` answers a request that changes data before the volume has
-// completed it. After `stop`, the volume must abandon such requests.
+// given back only once, and never while the volume uses the buffer. A request that changes data is answered only after the volume has
+// completed the request. The only exception is `stop`: after `stop`, the volume must abandon the requests that it has not completed.
 
 import { AssertionError, counted } from '@rsio/common/lib/assert';
 import type { Clock } from '@rsio/common/lib/clock';

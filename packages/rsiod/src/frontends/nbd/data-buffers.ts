@@ -59,7 +59,10 @@ export class DataBuffers {
     return DATA_OFFSET + 2 ** classBits(lengthBytes);
   }
 
-  /** Returns a buffer for `lengthBytes` bytes of data or more; `lengthBytes` is at most NBD_REQUEST_MAX_BYTES. Its content is undefined. */
+  /**
+   * Returns a buffer for `lengthBytes` bytes of data or more; `lengthBytes` is at most NBD_REQUEST_MAX_BYTES. The content of the buffer is
+   * undefined.
+   */
   take(lengthBytes: number): DataBuffer {
     const bits = classBits(lengthBytes);
     const pooled = this.idle[bits]?.pop();

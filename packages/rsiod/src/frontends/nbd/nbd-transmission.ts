@@ -317,7 +317,10 @@ export class NbdTransmission implements RequestSink, NbdRequestEvents, ReplyOutp
     this.inVolume++;
   }
 
-  /** Queries the volume for the next context, for all blocks that the range touches, because volumes report whole blocks only. */
+  /**
+   * Queries the volume for the next context. The query covers all blocks that the client's range touches, because volumes report whole
+   * blocks only.
+   */
   private requestStatus(request: NbdRequest): void {
     const { volume } = this.agreed;
     const { positionBytes, lengthBytes } = request;

@@ -77,7 +77,10 @@ export class ReplyOutput {
     this.wake();
   }
 
-  /** Called when the connection is gone. Drops the replies that the transport has not got, and reports that they cannot be sent. */
+  /**
+   * Called when the connection is gone. Drops the replies that were not passed to the transport, and reports that these replies cannot be
+   * sent.
+   */
   close(): void {
     this.isClosed = true;
     const batch = this.open;

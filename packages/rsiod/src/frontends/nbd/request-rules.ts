@@ -54,7 +54,8 @@ export function refusalOf(header: NbdRequestHeader, agreed: Transmission): Refus
   if (type === COMMAND.FLUSH) return lengthBytes === 0 && header.offsetHigh === 0 && header.offsetLow === 0 ? null : REFUSAL.FLUSH;
   if (lengthBytes === 0) return REFUSAL.EMPTY;
   const { canDiscard, readonly, sizeBytes } = agreed.volume;
-  // Such a TRIM or FAST_ZERO to a read-only volume is not refused here, because the volume's answer READ_ONLY tells the client more.
+  // A TRIM or FAST_ZERO to a read-only volume is passed to the volume, because the volume's answer READ_ONLY tells the client more than a
+  // refusal here.
   if (type === COMMAND.TRIM && !canDiscard && !readonly) return REFUSAL.TRIM;
   if (type === COMMAND.CACHE && offsetBytes(header.offsetHigh, header.offsetLow) + lengthBytes > sizeBytes) return REFUSAL.CACHE_END;
   // A zeroed range is fast if it becomes a hole. rsiod does not know whether a server zeroes an allocated range fast.

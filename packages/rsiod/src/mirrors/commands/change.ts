@@ -1,7 +1,7 @@
-// Finds the mirror that a command changes, and has its decider grant a wish. The mirror must be attached on this machine, and a majority of
-// its voters must answer. Invariants: nothing is created or claimed before these conditions are checked; each refusal contains a remedy. A
-// wish that is not granted in time is withdrawn. If the voters may already have agreed to the wish, the error says so, and the holder of
-// the mirror completes it.
+// Finds the mirror that a command changes, and asks the decider of this mirror to grant a wish. The mirror must be attached on this
+// machine, and a majority of its voters must answer. Invariants: nothing is created or claimed before these conditions are checked; each
+// refusal contains a remedy. A wish that is not granted in time is withdrawn. If the voters may already have agreed to the wish, the error
+// says so, and the holder of the mirror completes the change.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';
@@ -154,7 +154,10 @@ function within(granted: Promise<string>, clock: Pick<Clock, 'after'>): Promise<
   });
 }
 
-/** True if a replica of this server is or may become a member, because a configuration with it was sent or because the state is unknown. */
+/**
+ * True if a replica of this server is or may become a member. It may become one if a configuration with this replica was sent, or if the
+ * state of the mirror is unknown.
+ */
 export function mayBeMember({ hasEnded, view }: HeldMirror, serverid: number): boolean {
   return hasEnded || view === null || view.replicas.some((one) => one.server === serverid);
 }

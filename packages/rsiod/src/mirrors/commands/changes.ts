@@ -1,7 +1,7 @@
 // The commands that change the replicas and voters of an attached mirror, under I/O: add, detach, replace and witness. The mirror's own
 // decider sends the configurations. This file creates the new volumes and records on servers before the change, and removes the old ones
-// after it. Invariants: a mirror has one change at a time. If a step fails, the error names it, and its results are removed or named. A
-// configuration that was sent counts as possibly in force.
+// after it. Invariants: a mirror has one change at a time. If a step fails, the error names the step, and the results of the step are
+// removed or named. A configuration that was sent counts as possibly in force.
 
 import type { ChangedMirror } from '@rsio/common/control/mirror-methods';
 import type { ControlMethods } from '@rsio/common/control/methods';
@@ -293,7 +293,7 @@ function checkLast({ config, label }: MirrorChange, identity: string, server: st
     );
 }
 
-/** Returns the voters after a server without a replica is detached. The server loses its vote if it is one of two voters. */
+/** Returns the voters that remain when a server without a replica is detached. The server loses its vote if it is one of two voters. */
 function votersAfter(change: MirrorChange, serverid: number): number[] {
   const voters = change.config.voters.map((one) => one.serverid);
   if (!isVoter(change, serverid)) return voters;

@@ -1,5 +1,5 @@
-// Removes a mirror's traces from a server that no longer belongs to the mirror: the mark of its replica, its volume if requested, and its
-// record. Invariants: a member keeps its mark. The mark is removed before the volume. The record is removed last, because it proves to a
+// Removes a mirror's traces from a server that no longer belongs to the mirror: the mark of the replica, the record and, if requested, the
+// volume. Invariants: a member keeps its mark. The mark is removed before the volume. The record is removed last, because it proves to a
 // repeated command that the volume was a replica. If something cannot be removed, a message names it and the command that removes it. Never
 // throws.
 

@@ -2,7 +2,7 @@
 // configuration at all voters. Every step may be repeated, so a repeated command continues where the first one stopped. If an existing
 // volume becomes a replica, only this replica is in sync. If a step fails, the results are removed from each server. Invariants: once a
 // voter has a configuration, nothing is marked again or removed, because a client may have written to the mirror. Nothing is removed if
-// another client has claimed the mirror. A mark is removed before its record and its volume.
+// another client has claimed the mirror. On each server, the mark is removed before the record and the volume.
 
 import { isDeepStrictEqual } from 'node:util';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -158,8 +158,9 @@ async function finish(plan: MirrorPlan, made: Made, stored: StoredConfig, record
 }
 
 /**
- * Removes what was created, at all servers at once. Removes nothing at any server if one of them reports that another client has claimed
- * the mirror; an `undo` of a single `Step` could not check that. Returns a sentence for each object that is left. Never throws.
+ * Removes what was created, at all servers at once. If one server reports that another client has claimed the mirror, the function removes
+ * nothing at any server. An `undo` of a single `Step` could not check that for all servers. Returns a sentence for each object that is
+ * left. Never throws.
  */
 async function takeBack(plan: MirrorPlan, made: Made, newId: () => string): Promise<string[]> {
   const servers = plan.voters.filter((server) => made.volumes.has(server) || made.records.has(server));

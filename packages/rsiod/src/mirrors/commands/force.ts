@@ -107,8 +107,8 @@ async function moveReplica(
 }
 
 /**
- * Returns the first configuration. It counts as cleanly detached only if one replica is in sync. With several replicas in sync, it does
- * not, so that the next holder makes them equal.
+ * Returns the first configuration. If exactly one replica is in sync, the configuration says that the mirror was cleanly detached. If
+ * several replicas are in sync, the configuration does not say so, and the next holder therefore makes these replicas equal.
  */
 function configOf(
   { replicas, voters, sizeBytes, clients }: ForcePlan,
@@ -122,7 +122,7 @@ function configOf(
   };
 }
 
-/** Removes the new records. The old mirror is then unchanged, except for its promise. */
+/** Removes the new records. The old mirror is then unchanged, except that its records promise the term of the claim. */
 async function withdrawn({ voters }: ForcePlan, mirror: string): Promise<string[]> {
   const left = await atAll(voters, async (server) => {
     await refusal(server, { kind: 'claim', mirror, number: FIRST_NUMBER, takesOver: false });

@@ -283,7 +283,7 @@ const BOTH = ['big-9', 'pi-1'];
 const CHANGES = ['big-9 claim', 'big-9 found', 'pi-1 found', 'big-9 unplace', 'big-9 place', 'big-9 config', 'pi-1 config'];
 
 describe.each(CHANGES)('%s fails', (failing) => {
-  // The first claim is that of the old mirror, and the second that of the new one.
+  // The first `claim` at a server claims the old mirror, and the second claims the new mirror.
   test.each<[Failure, boolean]>([
     ['refused', false],
     ['lost', false],

@@ -1,6 +1,6 @@
-// The control method `mirror-force`: finds the mirror and the servers, and reports which data would be lost. It makes the mirror only if
-// the request repeats the value `seen` of that report. Invariants: nothing is changed unless `seen` matches the current state of the
-// mirror; one mirror is forced at a time.
+// The control method `mirror-force`: finds the mirror and the servers, and reports which data would be lost. The method makes the mirror
+// only if the request repeats the value `seen` of that report. Invariants: nothing is changed unless `seen` matches the current state of
+// the mirror; one mirror is forced at a time.
 
 import type { ControlMethods } from '@rsio/common/control/methods';
 import { RsError } from '@rsio/common/lib/errors';
@@ -75,8 +75,8 @@ export class MirrorForcing {
 }
 
 /**
- * Throws E_HELD if a client has a snapshot of a replica attached. Otherwise, the server would refuse to change the mark only after the old
- * mirror was claimed and its users were stopped. A server that does not answer here is not checked.
+ * Throws E_HELD if a client has a snapshot of a replica attached. Without this check, the server would refuse later, when the mark must be
+ * changed. By then, the old mirror has been claimed, and its users have been stopped. A server that does not answer here is not checked.
  */
 async function checkUnread({ label, replicas, survey }: ForcePlan): Promise<void> {
   await Promise.all(

@@ -176,7 +176,8 @@ describe('the list', () => {
     fails = (step) => (step === 'pi-1 record' ? 'refused' : null);
     const { mirrors } = await management().list({ namespace: null });
     expect(mirrors).toHaveLength(10);
-    // Only the questions that were in progress when the first one failed were sent, at most MIRRORS_ASKED_AT_ONCE_MAX.
+    // After the first question failed, no further question was sent. At most MIRRORS_ASKED_AT_ONCE_MAX questions were in progress at that
+    // time.
     expect(steps.filter((step) => step === 'pi-1 record').length).toBeLessThanOrEqual(4);
   });
 
@@ -245,8 +246,8 @@ describe('removing', () => {
     await expect(management().remove({ ...NAMED, force: true })).rejects.toMatchObject({ code: 'E_IN_USE' });
   });
 
-  // Regression: the witness had already promised a command's term when the servers with replicas refused the term. The promise of the
-  // witness later ended the holder.
+  // Regression: the witness had already promised a command's term when the servers with replicas refused the term. Because of this promise,
+  // the holder later lost the mirror.
   test('claims the witness only when the servers with replicas have let it', async () => {
     await management().create(WISH);
     attachedBy('big-6');

@@ -1,6 +1,7 @@
 // The interface through which the commands about mirrors use a server: its list of volumes, its control methods and its voter. Invariants:
 // each call ends within its time limit. If the session ends before the answer to a VOTE, the VOTE is sent again, because every VOTE may be
-// repeated. If work at several servers fails at one of them, it is still done at the others, so that the state of each server is known.
+// repeated. If work at several servers fails at one server, the work is still done at the other servers, so that the state of each server
+// is known.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -128,8 +129,8 @@ export async function vote(server: MirrorServer, order: VoteOrder): Promise<Vote
 }
 
 /**
- * Sends an order. Returns null if the server has executed the order, otherwise the reason why it may not have. `isGone`: true if a server
- * without a record counts as having executed the order.
+ * Sends an order. Returns null if the server has executed the order. Otherwise returns the reason why the server may not have executed it.
+ * `isGone`: true if a server without a record counts as having executed the order.
  */
 export async function refusal(server: MirrorServer, order: VoteOrder, isGone = order.kind === 'dismiss'): Promise<string | null> {
   try {

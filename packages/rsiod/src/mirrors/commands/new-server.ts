@@ -55,7 +55,10 @@ export class NewServer {
     }
   }
 
-  /** Creates the record. The holder of the mirror claims it when a configuration names the server as a voter. */
+  /**
+   * Creates the record without claiming it. The holder of the mirror claims its term at this server when a configuration names the server
+   * as a voter.
+   */
   private async found(): Promise<void> {
     const { change, server } = this;
     const { promise } = await found(change.survey, server, this.made);

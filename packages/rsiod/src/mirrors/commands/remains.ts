@@ -16,8 +16,8 @@ export interface Remains {
   readonly silence: RsError | null;
   readonly hasRecord: boolean;
   /**
-   * The volume that was the replica, whether or not it is still marked as a replica; null if the server has no such volume or it must not
-   * be removed.
+   * The volume that was the replica, whether or not it is still marked as a replica; null if the server has no such volume or if the volume
+   * must not be removed.
    */
   readonly volume: { readonly name: string; readonly universe: number } | null;
   /** If a client holds the former replica, a sentence which says that the volume must therefore stay; otherwise null. */
@@ -62,8 +62,8 @@ async function remainsOf(change: MirrorChange, server: MirrorServer, { voter, re
 }
 
 /**
- * Returns the volume with this name that the server has now; null if it has no such volume or the volume cannot have been a replica. Throws
- * an error if the server does not answer.
+ * Returns the volume with this name that the server has now; null if the server has no such volume, or if the volume cannot have been a
+ * replica. Throws an error if the server does not answer.
  */
 async function show(server: MirrorServer, { name, universe }: { readonly name: string; readonly universe: number }): Promise<Shown | null> {
   try {
@@ -74,8 +74,8 @@ async function show(server: MirrorServer, { name, universe }: { readonly name: s
     const error = toRsError(thrown);
     if (error.code === 'E_UNKNOWN_VOLUME') return null;
     if (SILENCES.includes(error.code)) throw error;
-    // A server may refuse `volume-show`, for example a witness that gives this client no rights. The volume is then in the server's list if
-    // the server offers it to this client.
+    // A server may refuse `volume-show`, for example a witness that gives this client no rights. In that case, this function looks for the
+    // volume in the list of volumes that the server offers to this client.
     return server.volumes.find((one) => one.name === name && one.universe === universe) ?? null;
   }
 }

@@ -35,8 +35,8 @@ export async function removeMirror(removal: Removal, newId: () => string, log: P
     const server = survey.servers.get(serverid);
     return server === undefined || answer === null ? [] : [server];
   });
-  // Servers with a replica are claimed before the witnesses, because only they check which client may take the mirror over. A witness that
-  // promised a term which these servers refuse would later end the holder.
+  // The mirror is claimed at the servers with a replica before the witnesses, because only servers with a replica check which client may
+  // take the mirror over. If a witness promised a term that these servers refuse, the holder would later lose the mirror.
   const isFirst = (server: MirrorServer): boolean => replicaAt(survey, server) !== null;
   for (const isTurn of [isFirst, (server: MirrorServer): boolean => !isFirst(server)])
     await Promise.all(asked.filter(isTurn).map((server) => claim(removal, server, number)));
@@ -60,7 +60,8 @@ function check({ survey, nodename }: Removal): void {
   const forced = '--force removes it, and the client loses it';
   if (holder !== null && holder.node !== nodename)
     throw new RsError('E_HELD', `Client ${holder.node} has mirror ${label} attached: detach it there (rsconfig -d ${label}); ${forced}`);
-  // If the last configuration is clean, this client has claimed the mirror but has served no I/O.
+  // The holder is this client. If the last configuration is clean, this client has claimed the mirror but has served no I/O, so the mirror
+  // may be removed.
   if (holder !== null && !stored.config.clean)
     throw new RsError(
       'E_IN_USE',

@@ -1,6 +1,6 @@
-// Makes a snapshot of an attached mirror (M22): makes the servers of its replicas in sync take a snapshot at one moment, and then marks
-// these snapshots as proven. Invariants: the command succeeds only if at least one server has the proven snapshot. A name that a server of
-// the mirror already uses is refused before anything is made.
+// Makes a snapshot of an attached mirror (M22). The servers of the replicas in sync take their snapshots at one moment. The command then
+// marks these snapshots as proven. Invariants: the command succeeds only if at least one server has the proven snapshot. A name that a
+// server of the mirror already uses is refused before anything is made.
 
 import type { ControlMethods } from '@rsio/common/control/methods';
 import { SERVER_METHODS, type ServerMethods } from '@rsio/common/control/server/server-methods';
@@ -67,8 +67,8 @@ export class MirrorSnapshots {
   }
 
   /**
-   * Waits until the replicas are known to be equal. After an attach, their maps must be read first; after a crash, they must also be made
-   * equal. Throws E_BUSY.
+   * Waits until the replicas are known to be equal. After an attach, the intent maps of the replicas must be read first. After a crash, the
+   * replicas must also be made equal. Throws E_BUSY.
    */
   private async settled(mirror: SnapshotMirror): Promise<void> {
     const { clock } = this.ports;

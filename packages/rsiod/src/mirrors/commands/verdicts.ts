@@ -54,7 +54,7 @@ export function serversOf({ members, voters, nextVoters }: MirrorConfig): Set<nu
 }
 
 /**
- * Returns the term of the client that may have attached the mirror. That is the highest promised term, unless the highest configuration
+ * Returns the term of the client that may have attached the mirror: the highest promised term. Returns null if the highest configuration
  * says that the client of this term has detached the mirror.
  */
 export function holderOf(stored: StoredConfig | null, promise: Term | null): Term | null {

@@ -88,7 +88,8 @@ async function purge(server: MirrorServer, volume: NamedVolume, answer: unknown,
 
 /**
  * Renames a former replica, because a client could otherwise attach its outdated data by mistake under the name of the mirror. `said`: a
- * sentence with the new name, or with the command that renames it. `isGone`: true if the server has no such volume. Never throws.
+ * sentence with the new name or, if the volume was not renamed, with the command that renames the volume. `isGone`: true if the server has
+ * no such volume. Never throws.
  */
 export async function setAside(
   server: MirrorServer,
