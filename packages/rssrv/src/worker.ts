@@ -24,7 +24,7 @@ import { STORAGE_THREADS, WORKER_DRAIN_TIMEOUT_MS, WORKER_FAREWELL_MS } from './
 import { type ListenerChannel, lineChannel, nodeChannel } from './session/channel/listener-channel.ts';
 import { SessionHost, type SessionHostPorts } from './server/workers/session-host.ts';
 
-/** What a confined process has got before it gave up its rights, because it can no longer get it afterwards. */
+/** Values that a process must get before it gives up its rights. A confined process could no longer get them. */
 interface Given {
   readonly calls: SystemCalls;
   readonly receiver: DescriptorReceiver;
@@ -125,8 +125,8 @@ class WorkerProcess {
   }
 
   /**
-   * Opens the log, which is a pipe to the listener. A broken pipe must not end this process; it ends when the channel to the listener
-   * closes.
+   * Opens the log, which is a pipe to the listener. A broken pipe must not end this process. The process ends when the channel to the
+   * listener closes.
    */
   private firstLog({ node, level }: WorkerLog): DaemonLog {
     const log = openLog({ file: 'the pipe', node, level: level as LogLevel, open: () => PASSED_LOG, warn: () => undefined });
@@ -170,8 +170,8 @@ class WorkerProcess {
 }
 
 /**
- * Gives up this process's rights, as `argument` (a Confinement) says. If `argument` is missing, returns null, and the process opens files
- * itself.
+ * Gives up the rights of this process in the way that `argument`, a Confinement, describes. If `argument` is missing, returns null, and the
+ * process opens files itself.
  */
 function confined(argument: string | undefined): Given | null {
   if (argument === undefined) return null;
@@ -183,8 +183,8 @@ function confined(argument: string | undefined): Given | null {
 }
 
 /**
- * Exits if an upgrade has replaced this file but has not yet restarted the listener. The messages of the old listener may have another
- * meaning for this file.
+ * Exits if an upgrade has replaced the files of rssrv but has not yet restarted the listener. This process then runs the new release, and
+ * may misunderstand the messages of the old listener.
  */
 function endIfReplaced(listenerVersion: string | undefined): void {
   if (listenerVersion === undefined || listenerVersion === programVersion()) return;

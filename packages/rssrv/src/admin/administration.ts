@@ -380,7 +380,7 @@ export class Administration {
   private handlers(asker: Asker, changes: Changes): HandlersOf<typeof SERVER_METHODS> {
     const { inventory, pools, verbs, snapshots, images } = this;
     const { clock, log, clients } = this.ports;
-    // If a client is fenced after it has requested a change, the change no longer begins.
+    // If a client is fenced while its change still waits, the change does not begin.
     const run: Changes['run'] = (change, what) => changes.run((turn) => clients.fences.order(asker.node, () => change(turn)), what);
     const logged = new LoggedChanges(log, { run, checkWanted: () => changes.checkWanted() }, inventory, asker);
     return {
@@ -446,7 +446,9 @@ export class Administration {
     });
   }
 
-  /** Reports how full the pools are, and tells the sessions in which pools writes have to wait for space. */
+  /**
+   * Reports how full the pools are. If the set of pools in which writes have to wait for space has changed, tells the sessions the new set.
+   */
   private judgeSpace(): void {
     const { space, states } = this.pools;
     const before = space.shortIds;

@@ -1,7 +1,7 @@
 // Executes the changes of a server one after another: reloads, and changes of volumes and clients by command. Invariants: changes do not
-// overlap, except that a change that has stepped aside does work whose results no other change sees. A failed change does not stop later
-// changes. At most CHANGES_WAITING_MAX commands wait, each for at most CHANGE_WAIT_MS; a refused command gets the name of the change in
-// progress. At most CHANGES_ASIDE_MAX changes work aside.
+// overlap, except that a change may step aside and work while other changes run. No other change sees the results of this work. A failed
+// change does not stop later changes. At most CHANGES_WAITING_MAX commands wait, each for at most CHANGE_WAIT_MS; a refused command gets
+// the name of the change in progress. At most CHANGES_ASIDE_MAX changes work aside.
 
 import { assert, counted } from '@rsio/common/lib/assert';
 import { type Clock, systemClock, type Timer } from '@rsio/common/lib/clock';
@@ -28,10 +28,13 @@ export class ChangeQueue {
   private readonly next: (() => void)[] = [];
   /** True while a change has the turn. */
   private isTaken = false;
-  /** Changes that have not ended, which are in progress, aside or waiting. */
+  /** All changes that have not ended: the change in progress, changes aside and waiting changes. */
   private readonly unfinished = new Set<Promise<unknown>>();
   private readonly aside: ChangeInProgress[] = [];
-  /** Number of changes that work aside. Further changes that have stepped aside wait in `waitingAside` until they may work, in order. */
+  /**
+   * Number of changes that work aside. Further changes that have stepped aside wait in `waitingAside`. When a working change ends, the
+   * oldest waiting change begins to work.
+   */
   private working = 0;
   private readonly waitingAside: (() => void)[] = [];
   private waitingCount = 0;

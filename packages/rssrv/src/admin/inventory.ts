@@ -1,5 +1,6 @@
-// The volumes, pools and clients of the server as they are now, in the form of its control methods. Invariants: this module changes
-// nothing; it does not inspect files on a file system that does not answer, because the inspection would occupy threads of this process.
+// Returns the present state of the server's volumes, pools and clients, in the form in which the control methods answer. Invariants: this
+// module changes nothing; it does not inspect files on a file system that does not answer, because the inspection would occupy threads of
+// this process.
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';

@@ -17,7 +17,9 @@ export const CHANGE_WAIT_MS = 60_000;
 export const CHANGES_ASIDE_MAX = 3;
 /** Maximum time for which a change waits until it may work aside: twice the time to clone a very fragmented volume. */
 export const ASIDE_WAIT_MS = 180_000;
-/** Time for which a server that stops waits for the change in progress. The next start finishes or undoes an interrupted change. */
+/**
+ * When the server stops, it waits at most this long for the change in progress. The next start finishes or undoes an interrupted change.
+ */
 export const CHANGE_STOP_WAIT_MS = 10_000;
 /**
  * POOL_MEASURE_MS is the interval at which the free space of the pools is measured. While a pool is near its reserve, the interval is
@@ -46,14 +48,14 @@ export const REMOTE_READS_AT_ONCE_MAX = 2;
  */
 export const REMOTE_REST_MAX_MS = 1_000;
 /**
- * REMOTE_BURST is the number of requests that one client may make at once, and REMOTE_PER_SECOND the number in each second. Further
- * requests wait.
+ * REMOTE_BURST is the number of requests that one client may make at once, and REMOTE_PER_SECOND is the number of requests that it may make
+ * in each second. Further requests wait.
  */
 export const REMOTE_BURST = 200;
 export const REMOTE_PER_SECOND = 400;
 /**
- * Bounds on the long answers that are kept: LONG_ANSWERS_PER_SESSION_MAX is the number for one session, LONG_ANSWERS_MAX_BYTES the size of
- * all answers together. The least recently read answer is dropped first.
+ * Bounds on the long answers that are kept: LONG_ANSWERS_PER_SESSION_MAX is the number of answers for one session, and
+ * LONG_ANSWERS_MAX_BYTES is the size of all answers together. The least recently read answer is dropped first.
  */
 export const LONG_ANSWERS_PER_SESSION_MAX = 4;
 export const LONG_ANSWERS_MAX_BYTES = 96 * 1024 * 1024;

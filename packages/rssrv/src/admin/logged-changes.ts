@@ -42,7 +42,7 @@ export class LoggedChanges implements Changes {
     return { volume: await this.inventory.viewOf(pool, manifest) };
   }
 
-  /** Makes a change and does not log it, because the caller does so. */
+  /** Makes a change and does not log it, because the caller logs the change. */
   run<T>(work: (turn: Turn) => Promise<T>, what: string): Promise<T> {
     return this.changes.run(work, what);
   }

@@ -28,8 +28,8 @@ import type { Log } from '@rsio/common/log/log';
 import { ClientPace, ReadTurns } from './remote/client-pace.ts';
 
 /**
- * `isTrusted` is false: a request may say on whose behalf a member asks, and the audit trail does not note that, because members change
- * nothing.
+ * `isTrusted` is false. If a request says on whose behalf a member asks, the audit trail therefore does not note this. Members change
+ * nothing, so the audit trail does not need it.
  */
 const BOUNDS = {
   ...{ connections: READ_CONNECTIONS_MAX, requestsOut: READ_REQUESTS_OUT_MAX },

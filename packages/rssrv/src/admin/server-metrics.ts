@@ -35,7 +35,7 @@ export interface ServerMetricsPorts {
   isListening(one: ServerInterfaceConfig): boolean;
   pools(): readonly PoolView[];
   statusOf(volume: ServerVolumeConfig): VolumeStatus;
-  /** Returns the times of the snapshots of a volume of a pool, and the volume's schedule; null for a volume that is in no pool. */
+  /** For a volume of a pool, returns the times of its snapshots, and its schedule; null for a volume that is in no pool. */
   snapshotsOf(volume: ServerVolumeConfig): { readonly createdMs: readonly number[]; readonly schedule: ScheduleState | null } | null;
   jobs(): readonly Pick<JobRecord, 'state'>[];
   workerPids(): readonly number[];

@@ -1,5 +1,5 @@
-// The state of the server in the form of its control methods (common's control/server/server-methods.ts). rsadm and the other programs
-// format the views. Invariant: making a view changes nothing.
+// Makes views of the server's state, in the form in which the control methods answer (common's control/server/server-methods.ts). rsadm and
+// the other programs format the views. Invariant: making a view changes nothing.
 
 import { clientKeys } from '@rsio/common/config/schema/client-keys';
 import type {
@@ -43,7 +43,7 @@ export interface VolumeStatus {
   readonly holders: readonly Holder[];
   /** True if writes wait because the pool is full. */
   readonly waitsForSpace: boolean;
-  /** If a volume over several pools waits for space: name of the pool that has no space. */
+  /** Name of the pool that has no space, if a volume over several pools waits for space. */
   readonly fullPool?: string | null;
   /** Set if the I/O of the volume is paused or stopped. */
   readonly halt?: HaltFacts | null;

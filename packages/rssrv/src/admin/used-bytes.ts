@@ -21,7 +21,10 @@ export type LookAt = (path: string) => Promise<number>;
 export class UsedBytes {
   private readonly clock: Clock;
   private readonly lookAt: LookAt;
-  /** Places that gave no answer to an inspection for USED_SILENT_MS, until all inspections there have ended. */
+  /**
+   * Places in which an inspection got no answer for USED_SILENT_MS. A place stays in this set until all inspections in the place have
+   * ended.
+   */
   private readonly silent = new Set<string>();
 
   constructor(clock: Clock, lookAt: LookAt = allocatedBytes) {

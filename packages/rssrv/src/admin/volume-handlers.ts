@@ -26,8 +26,8 @@ export function volumeHandlers(
   asker: Asker,
 ): HandlersOf<typeof VOLUME_METHODS> {
   return {
-    // For a client without the right `admin`, the list is filtered here: `inventory.list` refuses an unknown pool with the names of all
-    // pools, which only an administrator may know.
+    // For a client without the right `admin`, the list is filtered here: if a pool is unknown, the error of `inventory.list` contains the
+    // names of all pools, and only an administrator may know these names.
     'volume-list': async ({ pool }) => (asker.role === 'admin' ? inventory.list(pool) : ofPool(await inventory.list(null), pool)),
     'volume-show': (name) => inventory.show(name),
     'volume-create': ({ request, ...params }) =>

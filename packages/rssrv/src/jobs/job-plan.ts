@@ -97,7 +97,7 @@ export function withoutOld(jobs: readonly JobRecord[]): readonly JobRecord[] {
   return old.size === 0 ? jobs : jobs.filter(({ id }) => !old.has(id));
 }
 
-/** Returns the job as it must be after a start of the server, because no job is running at that time. */
+/** Returns the job in the state that it gets at a start of the server, when no job is running. */
 export function afterStart(job: JobRecord): JobRecord {
   return job.state === 'running' ? { ...job, state: 'waiting', reason: null } : job;
 }

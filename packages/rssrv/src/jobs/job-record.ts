@@ -73,15 +73,15 @@ const COPY = object({
   /** Stamp of the file that gets the copy: the data of the volume, or the file at `part`. */
   copyStamp: textOrNull,
   /**
-   * Key of the content with which the copy began, which is the content of an image at its last refresh. Null or absent if the copy began
-   * with zeros.
+   * Key of the content with which the copy began. This content is the content of an image at its last refresh. Null or absent if the copy
+   * began with zeros.
    */
   base: optional(textOrNull),
   /** Before this offset, the copy is complete and durable. */
   positionBytes: integer(),
   /** Temporary path of the target file. */
   part: textOrNull,
-  /** Result of the copy, set when the job only has to clean up. */
+  /** Result of the copy. It is null until the copy has ended and the job only has to clean up. */
   end: orNull(END),
 });
 export type CopyState = Of<typeof COPY>;
@@ -119,11 +119,11 @@ const FIELDS = object({
   doneBytes: integer(),
   totalBytes: integer(),
   move: orNull(MOVE),
-  /** If the job moves files of a volume over several pools: id of the volume's home pool. Absent if the whole volume moves. */
+  /** Id of the volume's home pool, if the job moves only files of a volume over several pools. Absent if the whole volume moves. */
   homeId: optional(text()),
-  /** Only in the records of copies. */
+  /** Progress of a copy. Only the records of copies have this field. */
   copy: optional(COPY),
-  /** Only in the records of imports. In these records, `from` is the path or the URI of the source, and `fromId` is empty. */
+  /** Only the records of imports have this field. In these records, `from` is the path or the URI of the source, and `fromId` is empty. */
   import: optional(IMPORT),
   /** Stamp of the request that began the job (C4); null or absent if the stamp is not known. */
   request: optional(textOrNull),

@@ -139,7 +139,7 @@ export class Jobs {
     throw new RsError('E_UNKNOWN_JOB', `No job ${id}: rsadm jobs lists them, and rsconfig volume jobs those of a client`, { job: id });
   }
 
-  /** Adds a job with the id `nextId`. The record is durable when this resolves. */
+  /** Adds a job with the id `nextId`. When the promise resolves, the record is durable. */
   async add(job: JobRecord): Promise<JobRecord> {
     checkLimit(job.limitBytes);
     const [before, lastId] = [this.jobs, this.lastId];
@@ -155,7 +155,7 @@ export class Jobs {
     return job;
   }
 
-  /** Makes a job end soon as cancelled, unless the job passes its commit point before. */
+  /** Cancels a job. The job soon ends in the state `cancelled`, unless it passes its commit point first. */
   async cancel(id: string): Promise<JobRecord> {
     this.put(cancelled(this.find(id)));
     this.retries.delete(id);

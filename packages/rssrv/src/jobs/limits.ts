@@ -40,7 +40,7 @@ export const PROGRAM_LOOK_MS = 250;
 export const PROGRESS_STEPS = 100;
 /**
  * A program is killed if it reports no step for this time plus the time that a step takes at PROGRAM_LEAST_BYTES_PER_SECOND. If half of the
- * job's bandwidth limit is slower than that, the time of a step at this half is added instead.
+ * job's bandwidth limit is lower than PROGRAM_LEAST_BYTES_PER_SECOND, the time that a step takes at half of the limit is added instead.
  */
 export const PROGRAM_SILENT_MS = 600_000;
 export const PROGRAM_LEAST_BYTES_PER_SECOND = 1024 * 1024;
@@ -105,7 +105,7 @@ export const BRIDGE_IMAGES_MAX = 4;
 export const BRIDGE_REPORT_MS = 600_000;
 /** Maximum number of volumes for which answers of images are remembered. */
 export const BRIDGED_VOLUMES_MAX = 10_000;
-/** The state of the server shows that an image has answered for a volume until this time has passed since the last such READ. */
+/** When an image has answered a READ of a volume, the state of the server shows this fact for this time after the last such READ. */
 export const BRIDGED_SHOWN_MS = 86_400_000;
 
 // --- moves of volumes between pools: what is copied at a time, how often, and for how long clients wait.

@@ -1,5 +1,6 @@
 // Takes rights away from a server process before the process gets data of a client: changes its user, forbids new privileges and core
-// dumps, and filters its system calls. Invariant: a process that should run as another user never serves as the listener's user.
+// dumps, and filters its system calls. Invariant: if a server process should run as another user, it serves no client before it has become
+// that user.
 
 import { readdirSync, readlinkSync } from 'node:fs';
 import { toRsError } from '@rsio/common/lib/errors';

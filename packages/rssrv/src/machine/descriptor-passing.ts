@@ -86,7 +86,10 @@ export class DescriptorReceiver {
     this.socket = socket;
   }
 
-  /** Returns the descriptors with this tag, which the caller must close. Throws EMFILE if this process has no descriptor left for them. */
+  /**
+   * Returns the descriptors with this tag. The caller must close the descriptors. Throws EMFILE if this process has no descriptor left for
+   * them.
+   */
   take(tag: number): readonly number[] {
     for (let next = this.calls.receive(this.socket); next !== null; next = this.calls.receive(this.socket)) {
       this.received.set(next.tag, next.descriptors);

@@ -28,7 +28,7 @@ export const LOCKS_PER_HELPER_MAX = 500;
 export const LOCK_HELPER_TIMEOUT_MS = 5_000;
 /**
  * MARK_LOOK_MS is the interval at which the listener looks at the server processes that have files of its volumes open, to find out whether
- * they have ended. After a slow check, the listener waits MARK_LOOK_REST times as long as the check took.
+ * these processes have ended. After a slow check, the listener waits MARK_LOOK_REST times as long as the check took.
  */
 export const MARK_LOOK_MS = 1_000;
 export const MARK_LOOK_REST = 10;

@@ -24,7 +24,7 @@ export interface SystemCalls {
    * they refuse, because libuv could use an io_uring there.
    */
   becomeUser(uid: number, gid: number): void;
-  /** Sets the name of the process, which a process without rights cannot change in /proc. */
+  /** Sets the name of the process. A process without rights cannot change its name in /proc. */
   setName(name: string): void;
   /** Forbids new rights for programs that this process starts, core dumps, and tracing by processes of the same user. */
   giveUpRights(): void;

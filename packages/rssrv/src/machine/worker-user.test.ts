@@ -1,5 +1,5 @@
-// As which user server processes run, and with which warning, for every combination of facts. test/integration/confined-workers.test.ts
-// tests real processes.
+// Which user server processes get, and which warning the administrator gets, for every combination of facts about the listener.
+// test/integration/confined-workers.test.ts tests real processes.
 
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,5 @@
-// Which proven client gets a session, and in which order an old instance is replaced (docs/PROTOCOL.md H4). In these tests, holds and
-// worker sessions are stand-ins. The integration tests use real processes and sockets.
+// Which proven client gets a session, and the order of the steps in which a new instance of a client replaces the old one (docs/PROTOCOL.md
+// H4). In these tests, holds and worker sessions are stand-ins. The integration tests use real processes and sockets.
 
 import type { Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
@@ -106,7 +106,8 @@ test('a join to a session whose process waits for its storage is answered with t
   ]);
 });
 
-// If such a session did not end, a middleman that stops the connection after PROOF would cause a session that counts as connected forever.
+// If a session without a path did not end, a middleman that stops the connection after PROOF could make a session count as connected
+// forever.
 test('a session whose first connection never became a path ends', async () => {
   const said: string[] = [];
   const clock = new FakeClock();

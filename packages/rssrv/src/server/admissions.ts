@@ -10,16 +10,16 @@
 //     |-- join --> the worker of the session          refused if the session has ended, or while its process is blocked
 //     v new
 //   in transition: one login for each node            a later socket of the same process takes its place; another process tries again
-//     1  checkNewcomer          is the instance current, and may it replace the one before (H4)?
-//     2  noteInstance           the replacement is durable before the old instance learns of it
+//     1  checkNewcomer          is the instance current, and may it replace the previous instance (H4)?
+//     2  noteInstance           records the replacement durably, before the old instance learns that it is replaced
 //     3  endOld                 waits until nothing of the old session runs; after OLD_SESSION_WAIT_MS the client has to try again
 //     4  checkStillOpen         shutdown, fence, TLS, keys and clients may have changed meanwhile
-//     5  readyWorkerSession     its process listens and is recorded in RUN (S10); then step 4 again
+//     5  readyWorkerSession     chooses a worker that listens and is recorded in RUN (S10); then step 4 again
 //     6  in one turn            the session is known, and its worker gets `begin` and the socket
 //     v
 //   connected --last path closed--> silent --SESSION_LINGER_MS--> told to end
 //     |      <--path up------------   |
-//     '------ session or process has ended ------> departed: remembered, so that H4 can compare a newcomer with it
+//     '------ session or process has ended ------> departed: remembered, because step 1 compares a newcomer with it
 //
 // The other methods end grants of living sessions: for a take-over (step 1 of H2), for a new incarnation (V1), and for a volume that is no
 // longer served.
@@ -99,14 +99,15 @@ export interface ServedSession {
   readonly secret: Buffer;
   readonly client: ClientIdentity;
   /**
-   * The keys that the session's paths have proved: the key of the first path, and further keys if the node's key has changed since then.
+   * The keys that the session's paths have proved: the key of the first path, and further keys if the node's key was changed during the
+   * session.
    */
   readonly keys: Set<string>;
   readonly workerSession: WorkerSession;
   /** Wall-clock time at which the session began. */
   readonly beganMs: number;
   readonly uses: VolumeUses;
-  /** Generation of the list for this client. The generation grows when something changes that the client may see. */
+  /** Generation of the list for this client. The generation grows when something that the client may see changes. */
   generation: number;
   /** Time at which the session's last path closed; null while the session has paths. */
   silentSinceMs: number | null;
@@ -114,7 +115,7 @@ export interface ServedSession {
   linger: Timer | null;
 }
 
-/** Returns the session in the form that control methods need of their asker. */
+/** Returns the session in the form in which control methods expect an asking session. */
 export function askingSession({ id, client: { node }, workerSession }: ServedSession): AskingSession {
   return { id, node, isThere: () => !workerSession.isEnding && !workerSession.isGone };
 }
@@ -215,7 +216,8 @@ export class Admissions {
       this.inTransition.set(node, login);
       void this.begin(node, login);
     } else if (isSameProcess(earlier.proven.hello, proven.hello)) {
-      // The client has abandoned its earlier connection. This connection gets the session that was begun for the earlier one.
+      // The client has abandoned its earlier connection. The connection of `login` gets the session that was begun for the earlier
+      // connection.
       this.inTransition.set(node, login);
       this.ports.refuse(
         earlier.socket,
@@ -232,7 +234,10 @@ export class Admissions {
     void this.byNode.get(node)?.workerSession.end('E_AUTH', sentence);
   }
 
-  /** Ends the session of a node if any of its paths has proved one of these keys, which are no longer valid. The node keeps its holds. */
+  /**
+   * Ends the session of a node if any path of the session has proved one of these keys. The keys are no longer valid. The node keeps its
+   * holds.
+   */
   dismissKeys(node: string, keys: readonly string[], sentence: string): void {
     const isDropped = (key: string | undefined): boolean => key !== undefined && keys.includes(key);
     if (isDropped(this.inTransition.get(node)?.proven.key)) this.dismissedUnderWay.add(node);
@@ -429,7 +434,7 @@ export class Admissions {
       const { client, silentSinceMs } = session;
       return { client, silentMs: silentSinceMs === null ? 0 : nowMs - silentSinceMs };
     }
-    // For the time HOLDER_RETURN_MS after the start, the last holder counts as connected, so that no other machine can replace the holder.
+    // For HOLDER_RETURN_MS after the start of rssrv, the last holder counts as connected, so that no other machine can replace this holder.
     if (nowMs - this.sinceMs >= HOLDER_RETURN_MS) return null;
     const client = this.ports.holds.lastHolding(node);
     return client === null ? null : { client, silentMs: 0 };
@@ -513,7 +518,7 @@ export class Admissions {
     const { client, silentSinceMs } = session;
     if (this.byNode.get(client.node) === session) {
       this.byNode.delete(client.node);
-      // Remember the client, so that no copy of its machine can replace the client before it reconnects.
+      // Remember the client, so that no copy of the client's machine can replace the client before the client reconnects.
       const departed = { client, silentSinceMs: silentSinceMs ?? this.ports.clock.monotonicMs() };
       if (this.ports.isClient(client.node)) this.departed.set(client.node, departed);
     }

@@ -27,7 +27,7 @@ let held = new Set<string>();
 /** Clients that have a snapshot attached. */
 let readers: SnapshotReader[] = [];
 let incarnations: string[] = [];
-/** Names of the volumes of which clients were told that the list has changed. */
+/** Names of the volumes in the announcements of a changed list. */
 let told: string[] = [];
 let lock: LockOutcome = 'held';
 /** Volumes that the only session of the test uses. */

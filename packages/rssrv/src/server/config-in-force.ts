@@ -198,7 +198,7 @@ export class ConfigInForce {
     return this.ports.volumes.failures.find((one) => volumeKey(one) === volumeKey(volume))?.error.message ?? null;
   }
 
-  /** Reads the configuration file again, or `text` as its content, and opens the pools. */
+  /** Reads the configuration file again, and opens the pools. If `text` is given, it takes the place of the content of the file. */
   async load(text?: string): Promise<LoadedListenerConfig> {
     const { configFile } = this.ports;
     const config = withControlGroup(text === undefined ? loadRssrvConfig(configFile) : parseRssrvConfig(text, configFile));
@@ -208,7 +208,7 @@ export class ConfigInForce {
 
   /**
    * Throws E_HELD, with the names of the clients, if clients prevent this change of a volume of a pool. Throws E_EXISTS if another volume
-   * has the name. `was` is null for a volume that is being created, and `now` is null for a volume that is being removed.
+   * has the name of `now`. `was` is null for a volume that is being created, and `now` is null for a volume that is being removed.
    */
   checkChange(was: ServerVolumeConfig | null, now: ServerVolumeConfig | null): VolumePlan {
     const before = this.inForce(was ?? now);
@@ -248,8 +248,9 @@ export class ConfigInForce {
   }
 
   /**
-   * Serves a volume with another file that durably has the same content, even while clients hold the volume. No server process has the old
-   * file open. The manifest on disk already names the new file. If the file cannot be opened, the volume counts as failed.
+   * Serves a volume from another file, even while clients hold the volume. The caller guarantees that the new file durably has the same
+   * content, and that no server process has the old file open. The manifest on disk already names the new file. If the file cannot be
+   * opened, the volume counts as failed.
    */
   async replaceVolume(was: ServerVolumeConfig, now: ServerVolumeConfig): Promise<void> {
     const before = this.inForce(was);

@@ -11,8 +11,8 @@ import { plural } from '@rsio/common/lib/units';
 type Counted = Pick<RssrvConfig, 'volumes' | 'clients' | 'interfaces' | 'server'>;
 
 /**
- * Returns this process's soft limit on open files, which child processes inherit. Returns null if the limit is not known. Node.js has
- * already raised the soft limit to the hard limit.
+ * Returns this process's soft limit on open files; null if the limit is not known. Child processes inherit the limit. Node.js has already
+ * raised the soft limit to the hard limit.
  */
 export function openFilesLimit(text: string | null = readLimits()): number | null {
   const soft = /^Max open files\s+(\d+)/m.exec(text ?? '')?.[1];

@@ -32,7 +32,8 @@ export function discoveryAddresses(config: RssrvConfig, machine: readonly Machin
   for (const one of config.interfaces.filter(({ address }) => isIPv4(address))) {
     add(one.address, port, false, one.name);
     add(one.address, one.port, false, one.name);
-    // Do not compute the broadcast address from the configured `A/LEN`: the machine receives broadcasts only for its own subnets.
+    // Do not compute the broadcast address from the configured `A/LEN`: the machine receives broadcasts only for the subnets of its own
+    // interfaces, and these subnets may differ from `A/LEN`.
     const broadcast = interfaceOf(one.address, machine)?.broadcast ?? null;
     if (broadcast !== null) add(broadcast, port, true, one.name);
   }

@@ -1,5 +1,5 @@
-// The problems that `rssrv --check` finds on this machine, and that the check changes nothing. The check has the same messages as a start
-// of rssrv, which volumes.test.ts and listening-sockets.test.ts test. test/bad-input/start.test.ts runs the program.
+// Which problems `rssrv --check` finds on this machine. Invariant: the check changes nothing. volumes.test.ts and listening-sockets.test.ts
+// test a start of rssrv, which reports the same problems with the same messages. test/bad-input/start.test.ts runs the program.
 
 import fs from 'node:fs';
 import os from 'node:os';

@@ -1,6 +1,7 @@
 // The checks of `rssrv --check`: whether the machine has the configured addresses, and whether each volume's storage can be served. The
 // checks change nothing, create no file and listen on no port, so they are safe while rssrv is running. A start of rssrv reports the same
-// problems with the same messages. Only a start finds a port in use, a file locked by another process or a busy device.
+// problems with the same messages. Only a start notices that a port is in use, that another process has locked a file, or that a device is
+// busy.
 
 import dgram from 'node:dgram';
 import { constants } from 'node:fs';

@@ -104,8 +104,8 @@ export class Listener {
   private readonly lists: ListAnnouncements;
   private isServing = false;
   /**
-   * Asker of the last reload that was requested before the server was up, such as `SIGHUP`. The reload waits until the server is up. Null
-   * if no reload was requested.
+   * If a reload was requested before the server was up, this is the asker of the last such request, for example `SIGHUP`. The reload waits
+   * until the server is up. Null if no reload was requested.
    */
   private reloadWantedBy: string | null = null;
 

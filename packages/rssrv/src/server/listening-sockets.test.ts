@@ -36,7 +36,7 @@ function listen(clock: Clock = systemClock): { sockets: ListeningSockets; heard:
   return { sockets: made, heard, said };
 }
 
-/** This machine lacks `address` until the returned function is called. */
+/** Makes each attempt to listen on `address` fail, as if this machine lacked the address, until the returned function is called. */
 function without(address: string): () => void {
   const real: unknown = Reflect.get(net.Server.prototype, 'listen');
   const spy = vi.spyOn(net.Server.prototype, 'listen');

@@ -77,7 +77,7 @@ export class ListeningSockets {
   private readonly byEndpoint = new Map<string, InterfaceSocket>();
   private readonly descriptors: DescriptorWatch;
   private retry: Timer | null = null;
-  /** Maps each end point whose address is missing to the last error code, because only a changed error is logged. */
+  /** Maps each end point whose address is missing to the error code that was logged last. An error is logged only if its code differs. */
   private readonly reported = new Map<string, string>();
   private isOver = false;
 

@@ -37,7 +37,7 @@ test('A plain connection is refused only where encryption is required, and the r
   );
 });
 
-// Regression: the refusal of an OPEN contained the error of the pool, which names the path of the pool.
+// Regression: the refusal of an OPEN contained the error of the pool, and this error names the path of the pool.
 test('an OPEN of a volume whose pool is not available names no path, and a hidden volume is refused as a missing one', () => {
   const failure = (name: string, message: string, clients: readonly string[] | null, context = {}): VolumeFailure => {
     return { name, universe: 0, clients, error: new RsError('E_VOLUME', message, context) };

@@ -42,7 +42,9 @@ export interface ReloadPlan {
   readonly volumes: VolumePlan;
   /** Log texts that describe the changes. */
   readonly changes: readonly string[];
-  /** True if keys, rights, users, clients or the encryption of paths change, so that the log line belongs to the audit trail. */
+  /**
+   * True if keys, rights, users, clients or the encryption of paths change. The log line about the reload then belongs to the audit trail.
+   */
   readonly isAudited: boolean;
   /** Warnings that apply to the new file but not to the old one. */
   readonly newWarnings: RssrvConfig['warnings'];

@@ -29,7 +29,8 @@ export interface ReloadPorts<Loaded extends LoadedConfig> {
   readonly log: Log;
   current(): RssrvConfig;
   /**
-   * Reads the configuration file, or `text` as its content, and opens the pools. Throws if the text is invalid or the file is unreadable.
+   * Reads the configuration file, and opens the pools. If `text` is given, it takes the place of the content of the file. Throws if the
+   * text is invalid or the file is unreadable.
    */
   load(text?: string): Promise<Loaded>;
   /**

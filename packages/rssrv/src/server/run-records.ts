@@ -114,8 +114,8 @@ export class RunRecords {
 
 /**
  * Returns the pids of remaining workers, and of helpers that have outlived their worker and may still be changing the storage. The kernel
- * does not reuse the pid of a worker while helpers remain in its process session. Therefore, if another process has the pid of a worker,
- * the helpers of that worker have exited.
+ * does not reuse the pid of a worker while helpers remain in the worker's process session. Therefore, if another process has the pid of a
+ * worker, the helpers of that worker have exited.
  */
 function remainingProcesses(workers: readonly WorkerRecord[]): number[] {
   return workers.flatMap(({ pid, startTime }) => {

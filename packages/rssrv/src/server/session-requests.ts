@@ -58,8 +58,8 @@ export interface SessionRequestPorts {
   /** Called when writes to a volume may be lost. */
   lost(volumeId: string): void;
   /**
-   * Called when the list shows these volumes differently. Only clients that may attach one of the volumes are notified; if `volumes` is
-   * null, all clients are.
+   * Called when the entries of these volumes in the list have changed. Only clients that may attach one of the volumes are notified; if
+   * `volumes` is null, all clients are notified.
    */
   listChanged(volumes: readonly ServedVolume[] | null): void;
 }
@@ -146,7 +146,7 @@ export class SessionRequests {
       incarnationOf: (volume) => ports.incarnationOf(volume),
       incarnationEnded: (volume) => ports.incarnationEnded(volume),
       // A VOTE counts as an order. A fence is answered only when no order of the fenced client is being executed, so no VOTE of the client
-      // runs after the answer.
+      // runs after the fence was answered.
       order: (node, work) => fences.order(node, work),
       usersOf: (id) => ports.admissions().sessions.flatMap(({ client, uses }) => (uses.has(id) ? [client.node] : [])),
       revoke: (node, id, epoch, why) => ports.admissions().revokeForTakeOver(node, id, epoch, why),

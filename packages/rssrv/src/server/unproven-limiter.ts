@@ -1,7 +1,7 @@
 // Admission control for unproven connections: limits their number per address and in total, and delays further proofs after wrong proofs.
-// Invariants: no connection is refused because of its address before its PROOF. If there is no room, the oldest connection from the same
-// address is evicted, or the oldest of all connections. Wrong proofs for one node do not affect other nodes. A peer without a proof causes
-// no event.
+// Invariants: no connection is refused because of its address before its PROOF. If there is no room for a new connection, the server evicts
+// the oldest connection from the same address, or the oldest of all connections. Wrong proofs for one node do not affect other nodes. A
+// peer without a proof causes no event.
 
 import type { Socket } from 'node:net';
 import { type Claim, ProofLimits } from '@rsio/protocol/auth/proof-limits';

@@ -32,8 +32,8 @@ function takeTurn(): void {
 export type SumsDone = (status: Status, body: Buffer | null) => void;
 
 /**
- * Computes the checksums of the pieces in a range, which must be within the volume. `done` is called once, and never before this function
- * has returned.
+ * Computes the checksums of the pieces in a range. The range must be within the volume. `done` is called once, and never before this
+ * function has returned.
  */
 export function mirrorSums(backend: Backend, { lba, sectors, pieceSectors }: MirrorSumsRequest, done: SumsDone): void {
   const pieceBytes = pieceSectors * SECTOR_BYTES;

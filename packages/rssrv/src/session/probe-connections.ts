@@ -24,7 +24,7 @@ export class ProbeConnections {
   private readonly lines: RateLimitedLog;
   /** Maps the connection of each probe to the node of its client. */
   private readonly nodes = new Map<PathTransport, string>();
-  /** Maps the connection of each probe that got WELCOME to the probe. */
+  /** Maps connections to their probes. A connection is in this map from the moment at which the server sends WELCOME on it. */
   private readonly sessions = new Map<PathTransport, ProbeSession>();
   private readonly tlsStarts: TlsStarts;
   /** Probes have their own buffer pools, so that their data never mixes with other data. */
@@ -66,7 +66,7 @@ export class ProbeConnections {
     this.tlsStarts.begin(transport, tls, begin, (reason) => closed(reason, 0));
   }
 
-  /** Closes all probes, or, if `only` is not null, the probes of this node. */
+  /** Closes all probes, or, if `only` is not null, the probes of the node `only`. */
   close(code: string, sentence: string, only: string | null = null): void {
     for (const [transport, node] of [...this.nodes]) {
       if (only !== null && node !== only) continue;

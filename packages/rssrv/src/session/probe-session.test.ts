@@ -24,7 +24,7 @@ import { AT, RawPath } from '../testing/raw-client.ts';
 
 const SEGMENT_SECTORS = SEGMENT_BYTES / SECTOR_BYTES;
 
-/** A clock that runs work postponed to the next event-loop turn after 1 ms, as Node.js does. */
+/** As in Node.js, a timer of this clock fires after at least 1 ms, even if its delay is 0. */
 class TurnClock extends FakeClock {
   override after(delayMs: number, fire: () => void): Timer {
     return super.after(Math.max(1, delayMs), fire);

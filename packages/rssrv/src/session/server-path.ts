@@ -70,7 +70,7 @@ export interface ServerPathEvents {
   /** Returns the age of the session's oldest executing request in ms. */
   oldestMs(): number;
   generation(): number;
-  /** Called with the time at the end of each event that may have delivered requests. */
+  /** Called at the end of each event that may have delivered requests. `nowMs` is the time of the call. */
   batchEnded(nowMs: number): void;
   /** Closes a path of the session if the client leaves too many answers unread. */
   relieve(): void;
@@ -380,8 +380,8 @@ export class ServerPath implements ConnectionEvents {
 }
 
 /**
- * If the unread answers of all paths exceed OUTPUT_HARD_MAX_BYTES, closes the path with the most unread answers. The bound limits the memory
- * for answers that a client does not read.
+ * If the unread answers of all paths exceed OUTPUT_HARD_MAX_BYTES, closes the path with the most unread answers. The bound limits the
+ * memory for unread answers.
  */
 export function relieve(paths: Iterable<ServerPath>): void {
   let [queuedBytes, fullest]: [number, ServerPath | null] = [0, null];

@@ -1,6 +1,6 @@
 // READs that are executed again for late copies: one execution answers all copies of a request, the bytes of all executions are bounded,
-// and copies above the bound count as not yet received. No correct client loses a path because of the bound. session-copies.test.ts tests
-// copies of other requests.
+// and copies that would exceed the bound count as not yet received. No correct client loses a path because of the bound.
+// session-copies.test.ts tests copies of other requests.
 
 import { describe, expect, test, vi } from 'vitest';
 import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';

@@ -56,7 +56,7 @@ export type Answered = (status: Status, bodies: readonly Buffer[], aux: number) 
 /** An OPEN in progress. */
 interface Opening {
   readonly request: OpenRequest;
-  /** Maps the id of each volume that was revoked during the OPEN to the highest revoked epoch. */
+  /** Maps the id of each volume whose grants were revoked during the OPEN to the highest revoked epoch. */
   readonly revoked: Map<string, number>;
   readonly sinceMs: number;
 }
@@ -79,7 +79,7 @@ export class SessionVolumes {
   private readonly opening = new Set<Opening>();
   /** Maps each handle that is being closed to a promise of the status of the handle's last flush. */
   private readonly closings = new Map<OpenVolume, Promise<Status>>();
-  /** Maps volume ids to holds whose release must wait until an OPEN of the volume has ended. */
+  /** Maps volume ids to postponed releases of holds. Such a release waits until an OPEN of its volume has ended. */
   private readonly postponed = new Map<string, PostponedRelease>();
   /**
    * Ids of the volumes for which a handle has been revoked. The client is expected to open the volumes again, so the holds stay until an
@@ -177,8 +177,8 @@ export class SessionVolumes {
   }
 
   /**
-   * Revokes all grants of a volume up to the given epoch. Resolves once no request under the revoked grants is running, with false if a
-   * flush has failed.
+   * Revokes all grants of a volume up to the given epoch. Resolves once no request under the revoked grants is running; the result is false
+   * if a flush has failed.
    */
   async revoke(volumeId: string, epoch: number): Promise<boolean> {
     for (const { revoked } of this.opening) revoked.set(volumeId, Math.max(epoch, revoked.get(volumeId) ?? 0));
@@ -226,7 +226,7 @@ export class SessionVolumes {
     }
   }
 
-  /** Flushes and closes all volumes. This method does not report failed flushes, because volume-syncs.ts does. */
+  /** Flushes and closes all volumes. This method does not report failed flushes, because volume-syncs.ts reports them. */
   async closeAll(): Promise<void> {
     // While one handle is being closed, another handle may be revoked and removed from the map.
     for (const open of [...this.open.values()]) if (this.open.has(open.handle)) await this.close(open);
@@ -242,7 +242,7 @@ export class SessionVolumes {
     void this.revokeHandle(handle);
   }
 
-  /** Ends the requests of a closing handle that wait for a limit, and the changes that wait for space or for a snapshot. */
+  /** For a closing handle, ends the requests that wait for a limit, and the changes that wait for space or for a snapshot. */
   private release(open: OpenVolume): void {
     this.throttles.release(open);
     this.space.release(open);
@@ -261,7 +261,8 @@ export class SessionVolumes {
 
   /**
    * Releases the client's hold if the session has no open handle of the volume. If an OPEN of the volume is in progress, the release waits
-   * until the OPEN has ended. A revoked handle that is still being closed may still write, so the release waits until it is closed.
+   * until the OPEN has ended. A revoked handle that is still being closed may still write, so the release waits until this handle is
+   * closed.
    */
   private async releaseUnlessOpen({ volume, epoch }: PostponedRelease): Promise<void> {
     const others = [...this.open.values()].filter((open) => open.volume.id === volume.id);
@@ -278,7 +279,7 @@ export class SessionVolumes {
     this.postponed.set(volume.id, { volume, epoch: Math.max(epoch, this.postponed.get(volume.id)?.epoch ?? 0) });
   }
 
-  /** Performs the releases that were waiting for an ended OPEN, unless the OPEN has opened a handle. */
+  /** Called when the OPEN `request` has ended. Performs the releases that waited for this OPEN, unless the OPEN has opened a handle. */
   private async releasePostponed(request: OpenRequest): Promise<void> {
     for (const left of [...this.postponed.values()]) {
       if (!isFor(request, left.volume)) continue;

@@ -188,8 +188,8 @@ export class Session implements ServerPathEvents {
   /**
    * Called when another client is taking over the volume, or when the volume's storage has started a new incarnation. New requests on
    * handles granted up to the given epoch get STALE, and so do requests that wait for a limit, for space or for a snapshot. Other requests
-   * in progress are completed and answered, and then the handles are flushed and closed. Resolves once the handles are closed, with false if
-   * a flush has failed.
+   * in progress are completed and answered, and then the handles are flushed and closed. Resolves once the handles are closed; the result
+   * is false if a flush has failed.
    */
   revoke(volumeId: string, epoch: number): Promise<boolean> {
     return this.volumes.revoke(volumeId, epoch);
@@ -420,7 +420,7 @@ export class Session implements ServerPathEvents {
     }
     const lengthBytes = header.op === OP.WRITE ? header.count * SECTOR_BYTES : 0;
     const { throttle } = open;
-    // FLUSH never waits for a limit, because no limit may delay making answered writes durable.
+    // FLUSH never waits for a limit, because FLUSH makes answered writes durable, and no limit may delay this.
     if (throttle !== null && header.op !== OP.FLUSH && !throttle.admits(lengthBytes, this.nowMs)) {
       const kept = { ...header };
       const held = copiedBody(this.ports.pools.bodies, body, offset, lengthBytes);
@@ -457,8 +457,8 @@ export class Session implements ServerPathEvents {
   }
 
   /**
-   * Executes a change, which waits if its pool lacks space or a snapshot is being made. `buffer` contains the body of the request, and goes
-   * back to the pool of bodies afterwards.
+   * Executes a change. The change waits while its pool lacks space, and while a snapshot is being made. `buffer` contains the body of the
+   * request, and goes back to the pool of bodies afterwards.
    */
   private changeInPool(open: OpenVolume, header: Header, buffer: Buffer, lengthBytes: number): void {
     const sinceMs = this.nowMs;

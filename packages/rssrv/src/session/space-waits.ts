@@ -52,7 +52,7 @@ export class SpaceWaits {
   }
 
   /**
-   * Must be called for a new handle. Changes of a thick volume never wait because of the reserve, because the volume already has all of its
+   * Must be called for a new handle. The reserve never makes changes of a thick volume wait, because the volume already has all of its
    * space.
    */
   opened(open: OpenVolume): void {

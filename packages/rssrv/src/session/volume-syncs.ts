@@ -31,7 +31,10 @@ export class VolumeSyncs {
     this.cut = cut;
   }
 
-  /** Must be called for a new handle. An earlier process may have been killed after it changed the storage and before it synced. */
+  /**
+   * Must be called for a new handle. The handle then counts as having unsynced writes, because an earlier process may have been killed
+   * after it changed the storage and before it synced the storage.
+   */
   opened(open: OpenVolume): void {
     open.hasUnsynced = !open.readonly;
   }

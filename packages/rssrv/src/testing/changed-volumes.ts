@@ -1,5 +1,5 @@
-// For tests: volumes on real files whose configuration changes. The functions start, reload and restart as the server does, but no client
-// holds a volume. Invariant: `configured` contains the volumes of the last start or reload.
+// For tests: volumes on real files whose configuration changes. The functions start, reload and restart in the same way as the server, but
+// no client holds a volume. Invariant: `configured` contains the volumes of the last start or reload.
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -22,8 +22,8 @@ export let directory = '';
 export let logged: string[] = [];
 export let heldIds = new Set<string>();
 /**
- * Maps each directory to the kind of file system that the test pretends. The tests pretend, because their real directory may be on a file
- * system in memory.
+ * Maps each directory to the kind of file system that the code under test finds. Any other directory counts as `other`, because the tests'
+ * real directory may be on a file system in memory.
  */
 let systems = new Map<string, FileSystem>();
 export let volumes: Volumes;
@@ -58,7 +58,7 @@ export async function start(...next: ServerVolumeConfig[]): Promise<void> {
   await volumes.open({ volumes: next });
 }
 
-/** Prepares a change of the configuration as the server does. No client holds a volume. */
+/** Prepares a change of the configuration in the same way as the server. No client holds a volume. */
 export async function prepare(...next: ServerVolumeConfig[]): Promise<VolumeChange> {
   const { plan, refusals } = volumeChanges(configured, next, (volume) => ({ ...volumes.standing(volume), users: [] }));
   expect(refusals).toEqual([]);

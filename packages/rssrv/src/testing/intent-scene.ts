@@ -1,6 +1,6 @@
 // An IntentBackend whose storage ends changes when a test says so, and whose map is on a simulated disk that crashes, tears writes and
-// fails. `walk` executes random steps. At each step, if the machine crashed now, the map on disk must have the bit of each region that was
-// written to since the region was last cleared.
+// fails. `walk` executes random steps. After each step, `walk` simulates crashes on copies of the disk: after each crash, the map on disk
+// must have the bit of each region that was written to since the region was last cleared.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { MIRROR_REGION_BYTES } from '@rsio/protocol/wire/limits';

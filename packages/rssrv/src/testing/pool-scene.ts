@@ -41,7 +41,7 @@ export interface SceneOptions {
   readonly reflink?: Reflink;
   /** Maps the node name of each client to the client's limit in bytes. */
   readonly limits?: Readonly<Record<string, number>>;
-  /** Names of pools; each is a directory of this name. */
+  /** Names of the pools. The directory of each pool has the name of the pool. */
   readonly names?: readonly string[];
   /**
    * Names of pools that are absent: if the directory of such a pool is missing, the scene does not make it, as if the pool's file system

@@ -196,7 +196,7 @@ export class SessionScene {
     });
   }
 
-  /** A proven connection joins the session. */
+  /** Adds a proven connection to the session. */
   admit(link: MemoryLink, changes: Partial<Parameters<Session['admit']>[1]> = {}): void {
     this.session.admit(link.server, {
       ...{ welcomeKey: '00', tls: null, transcript: '00', arrivedAt: AT, digest: false, dead: [] },

@@ -1,6 +1,6 @@
 // A server with one volume that is or becomes a replica, for the tests in mirrors/. The scene uses real holds, OPENs, voters and votes, and
-// stand-ins for sessions. After every step, the scene checks that no handle has a lower term than a CLAIM that was answered with the
-// replica.
+// stand-ins for sessions. After every step, the scene compares the term of each open handle with the CLAIMs whose answers contained the
+// replica: no handle may have a lower term than one of these CLAIMs.
 
 import { join } from 'node:path';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
@@ -53,9 +53,9 @@ export class ReplicaScene {
   holds!: Holds;
   voters!: Voters;
   votes!: MirrorVotes;
-  /** The first violation that `judge` has found, or null. */
+  /** Text about the first handle that `judge` has found open without a term, or with a lower term than `fenced`; null if there was none. */
   broken: string | null = null;
-  /** The highest term whose CLAIM was answered with the replica. */
+  /** The highest term of the CLAIMs whose answers contained the replica; null if there was no such CLAIM. */
   private fenced: Term | null = null;
   private places = 0;
   private readonly folder: string;
@@ -137,7 +137,7 @@ export class ReplicaScene {
     await this.holds.release(ID, client, first.epoch);
   }
 
-  /** Kills the server process of a client, and thereby ends its requests. */
+  /** Kills the server process of a client. The requests of the client thereby end. */
   crash(client: ClientIdentity): void {
     const session = this.sessions.get(client.node);
     if (session === undefined) return;

@@ -11,7 +11,7 @@ import { removeFolder } from '@rsio/common/testing/remove-folder';
 import { PoolScene, type SceneOptions } from './pool-scene.ts';
 
 const ZEROS = Buffer.alloc(65_536);
-/** Of changes that have not ended. */
+/** Matches the names of files that only a change that has not ended leaves on disk. */
 const REST = /\.new|\.purge|volumes.*removed\.json/;
 
 /** Works on the pools in a directory, and calls `reached` after each step on disk. */
@@ -19,21 +19,27 @@ export type Run = (at: string, reached: (step: string) => void) => Promise<unkno
 
 export interface Stop<V = null> {
   readonly step: string;
-  /** Where a new server finds what the stopped one left. */
+  /** Directory with the pools in the state in which the stopped server left them. */
   readonly at: string;
   readonly variant: V;
-  /** Of the whole run. */
+  /** All steps of a run that is not stopped. */
   readonly steps: readonly string[];
 }
 
 export interface StopOptions<V> {
-  /** Steps at which it is not stopped. */
+  /** Returns true for a step after which the run is not stopped. If missing, the run is stopped after each step. */
   readonly isLeftOut?: (step: string, index: number, steps: readonly string[]) => boolean;
-  /** At a step, it is stopped once for each of them; absent: once. */
+  /**
+   * Returns the variants of a stop after this step. For each variant, one run is stopped after this step and checked. If missing, there is
+   * one run for each step.
+   */
   readonly variants?: (step: string) => readonly V[];
 }
 
-/** Runs to the end in a directory, then stops at each of the steps in directories of their own. Returns the steps. */
+/**
+ * Executes `run` once to its end, to learn its steps. Then, for each step, executes `run` again from the beginning, stops it after this
+ * step, and calls `check`. Returns the steps.
+ */
 export async function eachStop<V = null>(
   run: Run,
   check: (stop: Stop<V>) => Promise<unknown>,
@@ -59,12 +65,12 @@ export async function eachStop<V = null>(
   }
 }
 
-/** The pools are made, and volumes created, before what is stopped begins. */
+/** Returns true for a step that makes a pool or creates a volume. These steps only prepare a test, so the tests do not stop them. */
 export function isBefore(step: string): boolean {
   return step.startsWith('pool:') || step.startsWith('create:');
 }
 
-/** A server opens the pools while one of them is not mounted. */
+/** Executes `work`, which opens the pools, while the pool `name` is absent, as if its file system were not mounted. */
 export async function whileAway(directory: string, name: string, work: () => Promise<unknown>): Promise<void> {
   const [there, away] = [path.join(directory, name), path.join(path.dirname(directory), 'away')];
   fs.renameSync(there, away);
@@ -73,10 +79,13 @@ export async function whileAway(directory: string, name: string, work: () => Pro
   fs.renameSync(away, there);
 }
 
-/** `later`: lets time pass. */
+/** Work on an open scene. The function `later` advances the clock of the scene. */
 export type Work = (scene: PoolScene, later: (ms: number) => void) => Promise<unknown>;
 
-/** Growth that was stopped leaves a file longer than its volume, which harms nothing. */
+/**
+ * Removes the zeros at the end. Interrupted growth may leave a file that is longer than its volume; this file does no harm, so the
+ * comparison of contents ignores the difference.
+ */
 function withoutEndingZeros(content: Buffer): Buffer {
   let end = content.length;
   while (end >= ZEROS.length && content.subarray(end - ZEROS.length, end).equals(ZEROS)) end -= ZEROS.length;

@@ -26,21 +26,21 @@ export async function openTwoPools(at: string, options: Partial<SceneOptions>): 
   return scene;
 }
 
-/** A server that copies volumes, and knows the jobs that an earlier one has left. */
+/** Returns a scene of a server that copies volumes, with the jobs that an earlier server has left behind. */
 export async function openCopies(at = directory, options: Partial<SceneOptions> = {}, hooks: CopyHooks = {}): Promise<CopyScene> {
   const copies = new CopyScene(await openTwoPools(at, options), hooks);
   await copies.jobs.load();
   return copies;
 }
 
-/** The same for moves. */
+/** Returns a scene of a server that moves volumes, with the jobs that an earlier server has left behind. */
 export async function openMoves(at = directory, options: Partial<SceneOptions> = {}, hooks: MoveHooks = {}): Promise<MoveScene> {
   const moves = new MoveScene(await openTwoPools(at, options), hooks);
   await moves.jobs.load();
   return moves;
 }
 
-/** Writes to a file that is served, like a client. */
+/** Fills one block of the file of a served volume with `value`, as the write of a client would. */
 export function writeBlock(file: string | null | undefined, block: number, value: number): void {
   const descriptor = fs.openSync(file!, 'r+');
   fs.writeSync(descriptor, Buffer.alloc(BLOCK_BYTES, value), 0, BLOCK_BYTES, block * BLOCK_BYTES);

@@ -150,7 +150,8 @@ export class RemoteRequests {
     const method = methodNamed(name, asker);
     const entry: ControlMethod = SERVER_METHODS[method];
     const isChange = Object.hasOwn(entry.params, 'request');
-    // A request to read is checked here. A repeated change is not, because it gets its earlier answer whatever rights the client has now.
+    // A reading request is checked here. A change is not checked here: if it is a repeated request, it gets its earlier answer, whatever
+    // rights the client has now.
     if (!isChange) asker.check(method);
     const params = checkedParams(method, entry.params, given);
     const execute = (requestId: string | null): Promise<unknown> => ports.execute(method, params, asker, requestId, waiter);

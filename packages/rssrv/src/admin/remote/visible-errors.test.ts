@@ -1,5 +1,5 @@
-// Errors that a client sees name no paths, no other clients and no other pools. Each order refuses a volume that the client may not attach
-// like a volume that does not exist.
+// Errors that a client sees name no paths, no other clients and no other pools. If a client may not attach a volume, each order refuses the
+// volume in the same way as a volume that does not exist.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { expect, test } from 'vitest';

@@ -30,7 +30,10 @@ export interface CopiedSize {
 
 export interface NewVolume extends VolumeName {
   readonly id: string;
-  /** Name of the pool for the new volume. If null, it is the pool with the most room that has no file of the copied volume. */
+  /**
+   * Name of the pool for the new volume. If null, the server chooses among the pools that have no file of the copied volume, and takes the
+   * pool with the most room.
+   */
   readonly pool: string | null;
 }
 
@@ -75,8 +78,8 @@ function otherPool(catalogue: Catalogue, { pool, manifest }: Found, sizeBytes: n
   const { layout } = manifest;
   const own = new Set([pool.identity?.id, ...(layout.kind === 'simple' ? [] : layout.parts.map(({ poolId }) => poolId))]);
   const others = catalogue.pools.filter(({ identity }) => identity === null || !own.has(identity.id));
-  // A clone of a volume of several files has several files, too. A copy has one file, so for such a volume a copy is useful even in one of
-  // its own pools.
+  // A clone of a volume of several files has several files, too. A copy has one file. Of a volume of several files, a copy is therefore
+  // useful even in one of the volume's own pools.
   const pools = others.length === 0 && layout.kind !== 'simple' ? catalogue.pools : others;
   if (pools.length === 0)
     throw new RsError(

@@ -1,6 +1,6 @@
 // Copies of volumes to files. After a stop of the server at each step, the next start finishes the copy; the file has its name only when it
-// is complete, and nothing is left beside it. Other tests check forbidden places, cancelled and failed copies, and NBD URIs. A stand-in
-// copies in place of qemu-img; test/integration/volume-copies.test.ts runs qemu-img.
+// is complete, and the copy leaves no other files behind. Other tests check forbidden places, cancelled and failed copies, and NBD URIs. A
+// stand-in copies in place of qemu-img; test/integration/volume-copies.test.ts runs qemu-img.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -98,7 +98,7 @@ test('after a stop at each step, the next start finishes the copy', { timeout: S
     fs.rmSync(file);
   };
   const isLeftOut = (step: string, index: number): boolean => {
-    // The whole run has left its file.
+    // The run to the end, without a stop, has left its file. Remove the file before the runs that are stopped.
     if (index === 0) fs.rmSync(file);
     return isBefore(step);
   };

@@ -16,7 +16,7 @@ import type { ImageFormat, ImportedFrom } from '../job-record.ts';
 const SECTOR_BYTES = 512;
 const QCOW2_HEADER_BYTES = 104;
 const QCOW2_MAGIC = 0x51_46_49_fb;
-/** Bit of qcow2's incompatible features: the data of the disk is in another file. */
+/** Bit in the incompatible features of a qcow2 file. The bit is set if the data of the disk is in another file. */
 const EXTERNAL_DATA_BIT = 4n;
 
 /** The open file or device of an import. */
@@ -43,7 +43,7 @@ export function importedFrom(source: string, format: ImageFormat | null): Import
   return { kind: 'file', path: source, format: format ?? (source.endsWith('.qcow2') ? 'qcow2' : 'raw') };
 }
 
-/** Opens the source of an import, which the caller must close. Throws E_USAGE, E_IN_USE or E_SYSTEM with a remedy. */
+/** Opens the source of an import. The caller must close the source. Throws E_USAGE, E_IN_USE or E_SYSTEM with a remedy. */
 export async function openSource(
   { path: file, format }: Extract<ImportedFrom, { kind: 'file' }>,
   guarded: GuardedPlaces,
@@ -122,7 +122,7 @@ export async function checkUnchanged(file: string, { handle, stats: before }: Op
   throw new RsError('E_BUSY', `${file} was changed while it was imported: stop what writes to it, and import it again`, { file });
 }
 
-/** Returns the size of the volume for this number of bytes: rounds up to whole blocks. */
+/** Returns the size of a volume that has room for this number of bytes: the number, rounded up to whole blocks. */
 export function volumeBytes(bytes: number, blockBytes: number): number {
   const unit = Math.max(SECTOR_BYTES, blockBytes);
   return Math.ceil(bytes / unit) * unit;

@@ -1,7 +1,8 @@
 // Runs qemu-img, which copies a snapshot to a file or an NBD server, or the content of a file or an NBD server to a volume. The program
-// runs as the user of server processes, without new privileges, on open descriptors. Because of setpriv(1), the kernel kills the program
-// when this server exits. Invariants: at most PROGRAMS_MAX programs are running; a program is killed if it makes no progress or its job has
-// to end, and the run then has a result after at most PROGRAM_KILL_WAIT_MS, even if the program hangs.
+// runs as the user of server processes, cannot get new privileges, and works on descriptors that this process has opened. Because of
+// setpriv(1), the kernel kills the program when this server exits. Invariants: at most PROGRAMS_MAX programs are running; a program is
+// killed if it makes no progress or its job has to end, and the run then has a result after at most PROGRAM_KILL_WAIT_MS, even if the
+// program hangs.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
@@ -27,9 +28,9 @@ export interface ProgramUser {
 /** What the program converts, and how. The program sees the source as /dev/fd/3, and the target as /dev/fd/4. */
 export interface ConvertOrder {
   readonly job: RunningJob;
-  /** Options for the source, which precede the name of the source in the arguments. */
+  /** Options for the source. In the arguments of the program, these options precede the name of the source. */
   readonly from: readonly string[];
-  /** The arguments after the options for the source, which include the names of source and target. */
+  /** The arguments that follow `from`. They include the names of the source and of the target. */
   readonly args: readonly string[];
   readonly source: number | Socket;
   readonly target: number | Socket;
@@ -55,7 +56,7 @@ export class Programs {
   private readonly searchPath: string;
   private readonly running = new Set<ChildProcess>();
 
-  /** `searchPath` lists the folders in which the programs are. */
+  /** `searchPath` lists the folders in which the programs are searched for. */
   constructor(clock: Clock, searchPath = SEARCH_PATH) {
     this.clock = clock;
     this.searchPath = searchPath;

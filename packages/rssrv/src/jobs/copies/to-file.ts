@@ -54,7 +54,7 @@ export class ToFile {
 
   async run(job: RunningJob, source: CopySource, target: FileCopyTarget): Promise<void> {
     const { copyStamp } = stateOf(job.record);
-    // An earlier rssrv may have exited after the file got its name and before it recorded the end of the job.
+    // An earlier rssrv may have given the file its name, and then exited before it recorded the end of the job.
     if (copyStamp !== null && (await this.step(target, () => stampOf(target.path))) === copyStamp) return;
     await this.discard(job.record, target);
     await this.check(target);

@@ -1,6 +1,6 @@
-// Copies volumes and snapshots as jobs. Each kind of target has a file in this folder. Invariants: a copy has the content of a snapshot,
-// and thus of one moment; the target gets its name only when it is complete; however a job ends, the server removes everything that the job
-// has made besides the target, at the latest after the next start.
+// Executes jobs that copy volumes and snapshots. Each kind of target has a file in this folder. Invariants: a copy has the content of a
+// snapshot, and thus of one moment; the target gets its name only when it is complete; however a job ends, the server removes everything
+// that the job has made besides the target, at the latest after the next start.
 
 import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -123,7 +123,7 @@ export function checkNotRead(jobs: readonly JobRecord[], snapshotId: string, nam
   throw new RsError('E_HELD', `Snapshot ${name} is being copied by job ${job.id}: wait for it, or cancel it`, { job: job.id });
 }
 
-/** Returns true if the error may be temporary, so that the job can continue later: a pool is missing or does not answer. */
+/** Returns true if the error may be temporary: a pool is missing or does not answer. The job can then continue later. */
 export function isPassing(thrown: unknown): boolean {
   const { code } = toRsError(thrown);
   return (code === 'E_POOL' && errnoName((thrown as { cause?: unknown }).cause) === undefined) || code === 'E_TIMEOUT';

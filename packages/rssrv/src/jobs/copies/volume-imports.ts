@@ -1,7 +1,7 @@
-// Makes volumes of files, devices and exports of NBD servers, as jobs. A raw file on the file system of the pool is cloned; any other
-// source is copied, by this process or by qemu-img. An incomplete copy is in the pool's folder `moving`. One rename makes the complete copy
-// a volume. Invariants: only a complete copy gets the name of the volume; however a job ends, it leaves nothing behind except the volume;
-// an interrupted job starts over.
+// Executes jobs that import a file, a device or an export of an NBD server as a new volume. A raw file on the file system of the pool is
+// cloned; any other source is copied, by this process or by qemu-img. An incomplete copy is in the pool's folder `moving`. One rename makes
+// the complete copy a volume. Invariants: only a complete copy gets the name of the volume; however a job ends, it leaves nothing behind
+// except the volume; an interrupted job starts over.
 
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';

@@ -16,15 +16,15 @@ export interface BridgedBackendPorts {
   readonly clock: Clock;
   readonly threads: ThreadShares;
   /**
-   * Asks for a file that has the same content as the volume in this range. Resolves with the descriptor of the file, which the caller
-   * closes; null if no such file exists.
+   * Asks for a file that has the same content as the volume in this range. Resolves with the descriptor of the file, or with null if there
+   * is no such file. The caller closes the descriptor.
    */
   fileFor(positionBytes: number, lengthBytes: number): Promise<number | null>;
   /** Called when a READ was answered from the file of an image. */
   answered(): void;
 }
 
-/** Name of the share of threads that the images of all volumes use. Hanging images occupy only threads of this share. */
+/** Name of a share of the threads. All reads of images use this share, so hanging images occupy only threads of this share. */
 const SHARE = 'images';
 
 /** A READ that the storage could not execute. */

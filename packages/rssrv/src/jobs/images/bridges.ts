@@ -3,7 +3,7 @@
 // the volume at some moment between the READ and its answer. If the content is not certain, no file is passed, and the READ keeps its
 // error.
 //
-//   volume's data --same blocks now--> snapshot of the refresh --copied then--> `base` beside the image, which nobody writes to
+//   volume's data --same blocks now--> snapshot of the refresh --copied then--> `base` beside the image; nothing writes to `base`
 
 import fs from 'node:fs';
 import { promisify } from 'node:util';
@@ -120,8 +120,8 @@ export class Bridges {
   }
 
   /**
-   * Returns the READs of a volume that images have answered. Returns null if no image has answered since the volume is in its present pool,
-   * or within BRIDGED_SHOWN_MS.
+   * Returns the READs of a volume that images have answered. Returns null if no image has answered since the volume came into its present
+   * pool, or if the last answer is older than BRIDGED_SHOWN_MS.
    */
   of(volumeId: string): BridgedReads | null {
     const record = this.records.get(volumeId);
@@ -130,7 +130,7 @@ export class Bridges {
     return isThere ? { reads: record.reads, lastMs: record.lastMs } : null;
   }
 
-  /** Returns a descriptor of an image's file, which the caller closes; null if no image can answer. */
+  /** Returns a descriptor of an image's file, or null if no image can answer. The caller closes the descriptor. */
   private async fileFor(volume: ServedVolume, ask: Extract<BridgeAsk, { what: 'bridge' }>, isOver: () => boolean): Promise<number | null> {
     const calls = this.ports.changedData;
     const { path, storage, pool, layout, snapshotOf } = volume;
@@ -221,7 +221,7 @@ export class Bridges {
     }
   }
 
-  /** Searches for a file with `look`. Rejects after BRIDGE_LOOK_MAX_MS; if `look` finds a file later, the file is closed. */
+  /** Calls `look`, which searches for a file. Rejects after BRIDGE_LOOK_MAX_MS; if `look` finds a file later, the file is closed. */
   private inTime(look: (isOver: () => boolean) => Promise<number | null>): Promise<number | null> {
     return new Promise((resolve, reject) => {
       let isOver = false;

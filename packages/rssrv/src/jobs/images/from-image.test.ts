@@ -60,7 +60,10 @@ async function again(copies: CopyScene): Promise<CopyScene> {
   return openCopies(copies.scene.directory);
 }
 
-/** Returns a scene with a volume of [7, 99, 8, 0] and an image of [7, 0, 8, 66]. The image was [7, 0, 8, 0] when it was made. */
+/**
+ * Returns a scene in which the blocks of the volume are filled with [7, 99, 8, 0], and those of its image with [7, 0, 8, 66]. When the
+ * image was made, its blocks were filled with [7, 0, 8, 0].
+ */
 async function withImage(at: string): Promise<CopyScene> {
   const copies = await openCopies(at);
   await copies.scene.create({ pool: 'fast', sizeBytes: SIZE_BYTES });

@@ -1,7 +1,7 @@
-// Gives a volume the content of an image in another pool, as a job: copies a snapshot of the image, or only the data written to the image
-// since its refresh. Invariants: the volume keeps its content until the copy is complete, and then gets the content that the image had at
-// one moment; the old content becomes a snapshot, whose id is in the job record, so that after a restart the job knows whether the volume
-// already has the copy.
+// Executes jobs that give a volume the content of an image in another pool. A job copies a snapshot of the image, or only the data that was
+// written to the image since its refresh. Invariants: the volume keeps its content until the copy is complete, and then gets the content
+// that the image had at one moment; the old content becomes a snapshot, whose id is in the job record, so that after a restart the job
+// knows whether the volume already has the copy.
 
 import { open, rename } from 'node:fs/promises';
 import { randomUUID } from 'node:crypto';
@@ -93,7 +93,7 @@ export class FromImage {
     return this.copies.discard(record, id);
   }
 
-  /** Returns the content that both pools have in common; null if they have none, so that everything is copied. */
+  /** Returns the content that both pools have in common. If they have none, returns null, and the job copies everything. */
   private async baseOf(pool: PoolState, { pool: imagePool, manifest: image }: CopySource, target: Restore): Promise<Base | null> {
     const base = image.image?.base;
     const manifest = this.volumeIn(pool, target);

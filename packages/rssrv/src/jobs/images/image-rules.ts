@@ -95,8 +95,8 @@ export function decideCopiedImage(
 }
 
 /**
- * Returns an image that is refreshed from another pool, with its relation to the volume. Throws if the image cannot be refreshed, or no
- * longer can.
+ * Returns an image that is refreshed from another pool, with its relation to the volume. Throws if the image cannot be refreshed, or can no
+ * longer be refreshed.
  */
 export function decideCopiedRefresh(
   catalogue: Catalogue,
@@ -169,8 +169,8 @@ export function decideRefresh(
 }
 
 /**
- * Returns the manifest of an image whose refresh is prepared. The manifest holds until the commit of the first image, which commits all
- * refreshes.
+ * Returns the manifest of an image whose refresh is prepared but not committed. The commit of the first image commits the refreshes of all
+ * images.
  */
 export function preparedManifest({ image: { manifest }, relation, source, next }: PlannedRefresh, stamp: string): Manifest {
   return { ...manifest, image: { ...named(relation, source), next: { ...next, stamp } } };

@@ -1,4 +1,4 @@
-// A stop of the server after each step of each change of images: the next start finds either the whole change or no change, with the right
+// The server stops after each step of each change of images. The next start finds either the whole change or no change, with the right
 // content in each file, and deletes unfinished files. Images that are refreshed to one moment change together, even in two pools.
 
 import fs from 'node:fs';

@@ -54,7 +54,10 @@ const make = (copies: CopyScene) =>
   copies.service.images.image({ ...DB, newUniverse: 1, pool: 'slow', limitBytes: null }, LOCAL_ASKER, CHANGES);
 const refresh = (copies: CopyScene) => copies.service.images.refresh([IMAGE], null, LOCAL_ASKER, CHANGES);
 
-/** Makes an image in the other pool, when the volume is [7, 0, 8, 0]. During the copy, a client writes block 1 of the volume. */
+/**
+ * Makes an image in the other pool, of a volume whose blocks are filled with [7, 0, 8, 0]. During the copy, a client writes block 1 of the
+ * volume.
+ */
 async function withImage(at: string, options: Partial<SceneOptions> = {}): Promise<CopyScene> {
   let copies: CopyScene | null = null;
   let isOver = false;

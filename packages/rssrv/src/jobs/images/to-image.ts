@@ -1,4 +1,4 @@
-// Makes and refreshes images that are in another pool than their volume, as jobs. A job copies a snapshot of the volume, or the differences
+// Executes jobs that make and refresh images in another pool than their volume. A job copies a snapshot of the volume, or the differences
 // between this snapshot and the snapshot of the last refresh (the base). Invariants: the copy is in the pool's folder `moving` until it is
 // complete, so that an image has its whole old or whole new content; differences are copied only into a copy that certainly began with the
 // content of the base.
@@ -91,7 +91,7 @@ export class ToImage {
     return this.ports.pools.states.find(({ identity }) => identity?.id === toId)?.volumes.get(id);
   }
 
-  /** If the job's snapshot has become the base of the next refresh, makes the job keep it. */
+  /** If the job's snapshot has become the base of the next refresh, makes the job keep this snapshot. */
   private async keepBase(job: RunningJob, target: ImageCopy): Promise<void> {
     const state = stateOf(job.record);
     const base = this.imageOf(job.record, target)?.image?.base;
@@ -117,7 +117,7 @@ export class ToImage {
       .catch((thrown: unknown) => log.warn(`Snapshot ${record.name} of volume ${now.name} stays: ${toRsError(thrown).message}`));
   }
 
-  /** Returns the content that both pools have in common; null if they have none, so that everything is copied. */
+  /** Returns the content that both pools have in common. If they have none, returns null, and the job copies everything. */
   private async baseOf(job: JobRecord, pool: PoolState, source: CopySource, target: ImageCopy): Promise<Base | null> {
     const image = this.imageOf(job, target);
     const base = image?.image?.base;

@@ -1,4 +1,4 @@
-// Finds the ranges in which two clones of one volume differ, by the extents of both files, and copies these ranges.
+// Uses the extents of two clones of one volume to find the ranges in which the clones differ, and copies these ranges.
 // snapshots/reads/changed-ranges.ts compares the extents. Invariants: each range that is not certainly unchanged is copied; a hole becomes
 // a hole or zeros in the copy; ranges are yielded in the order of their offsets.
 

@@ -31,8 +31,8 @@ export interface LastStepPorts {
 }
 
 /**
- * Thrown if clients have written so much since the last round that copying it would make them wait too long, or if a snapshot was made
- * since. The step has changed nothing, and another round follows.
+ * Thrown if the last step cannot be taken yet: since the last round, clients have written so much data that they would wait too long for
+ * the copying of this data, or a snapshot was made. The step has changed nothing, and another round follows.
  */
 export class TooMuchLeft extends Error {}
 
@@ -80,8 +80,8 @@ export class LastStep {
       if (!isTried) await this.unmark(pool, manifest);
       throw thrown;
     } finally {
-      // `settleParts` looks for the volume in the new pool. If the volume is there, it deletes the files in the old pool; otherwise it
-      // removes the mark from the manifest in the old pool.
+      // `settleParts` looks for the volume in the new pool. If the new pool has the volume, `settleParts` deletes the files in the old
+      // pool; otherwise, `settleParts` removes the mark from the manifest in the old pool.
       await pools.settleParts();
     }
   }
@@ -112,8 +112,8 @@ export class LastStep {
   }
 
   /**
-   * Removes the mark from the manifest in the old pool. Called if the commit was not tried. The new pool then cannot have the volume, so it
-   * need not be asked.
+   * Removes the mark from the manifest in the old pool. Called if the commit was not tried. The new pool then cannot have the volume, so
+   * this method does not look at the new pool.
    */
   private async unmark(pool: PoolState, manifest: Manifest): Promise<void> {
     const { pools } = this.ports;

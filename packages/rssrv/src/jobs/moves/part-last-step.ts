@@ -1,7 +1,7 @@
-// The last step of a move of a part of a volume over several pools: while the clients wait, copies the remaining differences, and changes
-// the manifest in the home, which is the commit point. Before the commit point, the parts in both pools are marked as new
-// (pools/repair/part-plan.ts). After any stop, the server therefore deletes those marked parts that the manifest does not name. Invariant:
-// nothing is deleted before the manifest is durable.
+// The last step of a move of a part of a volume over several pools: while the clients wait, copies the remaining differences, and then
+// replaces the manifest in the home. This replacement is the commit point. Before the commit point, the parts in both pools are marked as
+// new (pools/repair/part-plan.ts). After any stop, the server therefore deletes those marked parts that the manifest does not name.
+// Invariant: nothing is deleted before the manifest is durable.
 
 import type { JobRecord } from '../job-record.ts';
 import { LastStep, type LastStepPorts, type Step, TooMuchLeft } from './last-step.ts';
@@ -78,8 +78,8 @@ export class PartLastStep extends LastStep {
   }
 
   /**
-   * Replaces the manifest in the home, which is the commit point. Throws OutcomeUnknown if it is unknown whether the home has the new
-   * manifest.
+   * Replaces the manifest in the home. This replacement is the commit point. Throws OutcomeUnknown if it is unknown whether the home has
+   * the new manifest.
    */
   private async commitHome({ pool }: Found, next: Manifest, index: number): Promise<void> {
     const { pools, verbs } = this.ports;

@@ -56,7 +56,10 @@ function snapshotsIn(scene: PoolScene): Record<string, number | undefined> {
   );
 }
 
-/** Returns texts such as `ac`, with the names of the pools of the files of the volume and of each snapshot. Equal texts occur once. */
+/**
+ * Returns one text for the volume and one for each snapshot, such as `ac`: the names of the pools that have its files. Equal texts occur
+ * once.
+ */
 function poolsOf(scene: PoolScene): string[] {
   const { pool, manifest } = volumeIn(scene, 'db');
   const all = [manifest, ...snapshotsOf({ pool, manifest }).list];

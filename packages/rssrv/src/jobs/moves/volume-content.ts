@@ -1,6 +1,6 @@
 // Reads the open files of a volume or snapshot as one content, and finds the ranges in which two contents differ. The layout of a volume
 // says which file has which part. Invariants: the offset of a range is an offset in the volume, and ranges come in ascending order; a file
-// is compared only with a clone of itself, for which the caller is responsible.
+// is compared only with a clone of itself, and the caller must ensure this.
 
 import { type FileHandle, open } from 'node:fs/promises';
 import { LayoutMap, type LayoutShape } from '../../storage/files/layout-map.ts';
@@ -49,8 +49,8 @@ export class VolumeContent implements ReadFrom {
 }
 
 /**
- * Returns true if both states have their files in the same pools, so that each file is a clone of its counterpart. `next` may have more
- * files than `base` if a concat has grown.
+ * Returns true if both states have their files in the same pools. Each file is then a clone of its counterpart. `next` may have more files
+ * than `base` if a concat has grown.
  */
 export function isComparable(base: Layout, next: Layout): boolean {
   if (base.kind === 'simple' || next.kind === 'simple') return base.kind === next.kind;
@@ -107,8 +107,8 @@ export async function* contentRanges(
 }
 
 /**
- * Returns the number of bytes of a volume of several files that are compared at a time. The number is large, so that extents are requested
- * rarely, but STRIPE_CHUNKS_AT_ONCE and STRIPE_COMPARED_BYTES bound the number of pieces.
+ * For a volume of several files, returns the number of bytes that are compared at a time. The number is large, so that extents are
+ * requested rarely, but STRIPE_CHUNKS_AT_ONCE and STRIPE_COMPARED_BYTES bound the number of pieces.
  */
 function comparedBytes(chunkBytes: number): number {
   return Math.max(chunkBytes, Math.min(chunkBytes * STRIPE_CHUNKS_AT_ONCE, STRIPE_COMPARED_BYTES));

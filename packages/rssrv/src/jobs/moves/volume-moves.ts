@@ -36,7 +36,7 @@ export interface VolumeMovesPorts {
   readonly volumeSwitch: VolumeSwitch;
   /** Compares the extents of files; null if this machine cannot compare extents. */
   readonly changedData: ChangedData | null;
-  /** The kind for moves of files of volumes over several pools. Tests that make no such move omit it. */
+  /** The kind for moves of files of volumes over several pools. Tests that make no such move omit this port. */
   readonly parts?: MoveKind;
   readonly punch: (descriptor: number, offsetBytes: number, lengthBytes: number) => Promise<boolean>;
   /** Executes a change when no other change is in progress. `what` names the change in messages to requests that wait for it. */
@@ -261,8 +261,8 @@ async function spaceOf(changes: ChangedData, files: readonly string[], freeBytes
 }
 
 /**
- * Returns true if the error may be temporary, so that the job can continue later: a pool is missing or does not answer, or clients write to
- * the volume very fast.
+ * Returns true if the error may be temporary: a pool is missing or does not answer, or clients write to the volume very fast. The job can
+ * then continue later.
  */
 function isPassing(thrown: unknown): boolean {
   const { code } = toRsError(thrown);

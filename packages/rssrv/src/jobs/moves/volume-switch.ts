@@ -42,7 +42,10 @@ export interface VolumeSwitchPorts {
   incarnationEnded(volume: ServedVolume): Promise<void>;
 }
 
-/** The work throws this error if it cannot know whether the volume has the new file. Only the state on disk can show it. */
+/**
+ * The work throws this error if it cannot know whether the volume has the new file. Only the state on disk can show whether the volume has
+ * the new file.
+ */
 export class OutcomeUnknown extends Error {}
 
 export class VolumeSwitch {

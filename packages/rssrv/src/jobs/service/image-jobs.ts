@@ -143,7 +143,7 @@ export class ImageJobs {
         }
       }, `images, whose copies begin`);
     } catch (thrown) {
-      // Cancel all jobs that have begun, because either all images get the moment, or no image does.
+      // Cancel all jobs that have begun, because either all images must get the content of the moment, or none of them.
       for (const { id } of begun) await this.ports.jobs.cancel(id).catch(() => undefined);
       for (const name of wanted.slice(begun.length))
         await changes

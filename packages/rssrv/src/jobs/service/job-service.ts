@@ -1,6 +1,6 @@
 // Executes the methods about moves, copies, imports and jobs, and makes the objects that execute the jobs. Other files in this folder begin
-// copies and images. Invariants: a client sees and cancels only its own jobs, and an administrator all jobs; a job begins in the queue of
-// changes, after its checks.
+// copies and images. Invariants: a client sees and cancels only its own jobs, and an administrator sees and cancels all jobs; a job begins
+// in the queue of changes, after its checks.
 
 import { randomUUID } from 'node:crypto';
 import type { HandlersOf } from '@rsio/common/control/control-server';

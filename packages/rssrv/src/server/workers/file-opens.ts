@@ -53,7 +53,10 @@ export class FileOpens {
     }
   }
 
-  /** Opens all files of a volume as a server process that opens paths does. The caller closes the descriptors. Throws E_VOLUME. */
+  /**
+   * Opens all files of a volume, in the same way as a server process that may open paths does it for itself. The caller closes the
+   * descriptors. Throws E_VOLUME.
+   */
   async open(volume: ServedVolume): Promise<number[]> {
     const device = deviceOf(volume);
     await this.turn(volume.name, device);
@@ -113,7 +116,7 @@ export function perFile({ readonly, type }: Pick<ServedVolume, 'readonly' | 'typ
   return readonly || type === 'memory' ? 1 : 2;
 }
 
-/** Returns the file system or disk of a volume's storage, from the name of the storage (storage-identity.ts). */
+/** Returns the file system or disk that the name of a volume's storage (storage-identity.ts) contains. */
 function deviceOf({ storage, layout }: ServedVolume): string {
   const name = layout?.parts[0]?.storage ?? storage ?? '';
   return name.startsWith('file ') ? name.slice(0, name.lastIndexOf(':')) : name;

@@ -9,7 +9,7 @@ import { LIST_CHANGES_HELD_MAX, LIST_PAUSE_IGNORED_MS, LIST_PAUSE_MS_PER_1000 } 
 
 /**
  * The changed volumes, in their old and their new state. Only clients that may attach one of these volumes are notified; if the value is
- * null, all clients are.
+ * null, all clients are notified.
  */
 type SeenBy = readonly Pick<ServedVolume, 'clients'>[] | null;
 

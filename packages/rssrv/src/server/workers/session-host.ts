@@ -62,7 +62,7 @@ export class SessionHost {
   private readonly session: Session;
   private readonly ports: SessionHostPorts;
   private readonly pending = new Map<number, (answer: ListenerAnswer) => void>();
-  /** Maps the id of each volume over several pools to the pool of the file that ran out of space last. */
+  /** Maps the id of each volume over several pools to the pool in which an operation of the volume last found no space. */
   private readonly fullPools = new Map<string, string>();
   private readonly failedOpens: RateLimitedLog;
   private askNumber = 0;
@@ -180,7 +180,7 @@ export class SessionHost {
     return this.ended;
   }
 
-  /** Reports the session's figures, which include each volume whose figures have changed or that is not idle. */
+  /** Reports the session's figures. The report includes each volume that is not idle, and each volume whose figures have changed. */
   report(): void {
     this.ports.send({ type: 'figures', figures: { ...this.session.figures(false), holesOff: this.ports.helper.isOff } });
   }
@@ -238,8 +238,8 @@ export class SessionHost {
   }
 
   /**
-   * If images in other pools may answer failed READs of the volume, returns a backend that asks them; otherwise returns `backend`. Images
-   * can answer only in a process that gets descriptors from the listener.
+   * If images in other pools may answer failed READs of the volume, returns a backend that asks these images; otherwise returns `backend`.
+   * Images can answer only in a process that gets descriptors from the listener.
    */
   private bridged({ id: volumeId, pool, layout, storage }: ServedVolume, backend: Backend): Backend {
     const { receiver, threads } = this.ports;

@@ -38,8 +38,8 @@ export class Worker implements WorkerSessionPorts {
   private readonly watch: WorkerWatch;
 
   /**
-   * Resolves when the process is recorded in RUN and listens to its channel. Nothing may be sent to the process earlier, because the reset
-   * of a socket without a handler would kill the process. Rejects if the process exits first.
+   * Resolves when the process is recorded in RUN and listens to its channel. Nothing may be sent to the process earlier, because the
+   * process does not yet handle errors of sockets, and a reset of a socket would kill it. Rejects if the process exits first.
    */
   readonly usable: Promise<void>;
 
@@ -127,7 +127,7 @@ export class Worker implements WorkerSessionPorts {
     return this.sessions.size;
   }
 
-  /** True while one of the worker's sessions is ending, so that the worker may soon be killed. */
+  /** True while one of the worker's sessions is ending. If this session does not end in time, the listener kills the worker. */
   get isEndingOne(): boolean {
     for (const session of this.sessions.values()) if (session.isEnding) return true;
     return false;

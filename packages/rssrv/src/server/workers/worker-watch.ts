@@ -1,6 +1,7 @@
 // Detects a worker that is blocked by its storage. The listener pings each worker regularly. If a worker sleeps and does not answer, its
 // main thread is waiting for storage. A stopped or busy worker does not count as blocked. The listener counts unanswered checks and does
-// not measure time, because after a pause of the listener itself, the worker's answer may have arrived long ago and only be unread.
+// not measure time, because after a pause of the listener itself, the worker's answer may have arrived long ago, and the listener has only
+// not read it yet.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { WORKER_PINGS_UNANSWERED, WORKER_PING_MS } from '../limits.ts';

@@ -41,7 +41,10 @@ function word<const W extends string>(...words: readonly W[]): Guard<W> {
   return (value, field) => words.find((one) => one === value) ?? wrong(field);
 }
 
-/** Returns a guard that takes the entry of `guards` for the value of the object's field `key`, and checks the object with this entry. */
+/**
+ * Returns a guard for objects of several kinds. `key` is the name of the field that holds the kind, and `guards` has one guard for each
+ * kind.
+ */
 function byWord<T>(key: string, guards: Readonly<Record<string, Guard<T>>>): Guard<T> {
   return (value, field) => {
     if (typeof value !== 'object' || value === null) return wrong(field);

@@ -40,7 +40,9 @@ export interface WorkerWire {
   /** The pipe of the process's log, and its stderr. */
   readonly lines: readonly Readable[];
   send(message: ToWorker): void;
-  /** Sends a message with a connection, which stays open in this process. Calls `sent` when this process may close the connection. */
+  /**
+   * Sends a message with a connection. The connection stays open in this process. Calls `sent` when this process may close the connection.
+   */
   sendSocket(message: ToWorker & { type: 'session' }, socket: Socket, sent: () => void): void;
 }
 
@@ -104,7 +106,10 @@ function confined(clock: Clock, { user, calls }: Confining, options: StartOption
   };
 }
 
-/** Passes each line to `hear`, as a function that reads the message in the line. */
+/**
+ * For each line, calls `hear` with a function that reads and checks the message in the line. For a line that is too long, this function
+ * throws E_PROTOCOL.
+ */
 function followLines(wire: Duplex, hear: (read: () => FromWorker) => boolean): void {
   const splitter = new LineSplitter(WORKER_MESSAGE_MAX_BYTES);
   wire.on('error', () => undefined);
