@@ -1,4 +1,5 @@
-// Adds up the results of seeds, and makes the lines that the campaign prints. The campaign measures the time.
+// Adds up the results of seeds, and makes the lines that the campaign prints.
+// The campaign measures the time.
 
 import type { SeedCounts, SeedResult } from './run-seed.ts';
 
