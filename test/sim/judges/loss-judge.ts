@@ -11,7 +11,7 @@ import { LATE_MAX_MS, type Opening } from '../storage/sim-storage.ts';
  * the failure, may be late too.
  */
 export const NOTICE_MAX_MS = SELF_SYNC_MS + HEARTBEAT_INTERVAL_MS + 2 * LATE_MAX_MS + 500;
-/** The server revokes handles of an ended incarnation within this time, if the storage is not slower than LATE_MAX_MS. */
+/** The server revokes handles of an ended incarnation within this time, if the requests on these handles end in time. */
 export const REVOKE_MAX_MS = 2 * LATE_MAX_MS + 1000;
 
 export class LossJudge {
