@@ -1,5 +1,5 @@
-// Many clients that end, hang or hurry before their proof: no other client is affected, also not from the same address. What each wrong frame
-// before the proof leads to is said in test/conformance/server/handshake/.
+// Many clients that end, hang or hurry before their proof: no other client is affected, even if it connects from the same address. The
+// cases in test/conformance/server/handshake/ cover the effect of each wrong frame before the proof.
 
 import { afterAll, afterEach, beforeAll, it } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';

@@ -1,6 +1,6 @@
 // Mistakes in the two configuration files, as the administrator sees them: the daemon prints one line with program, file, line, mistake,
 // permitted values and code, ends with exit code 1, and leaves nothing half-done. start.test.ts has other obstacles to a start. For most
-// mistakes, this test only calls the reader that the daemons use; for one mistake of each sort, it starts the daemon.
+// mistakes, this test only calls the reader of configuration files that the daemons use. It starts the daemon for one mistake of each sort.
 
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -55,7 +55,7 @@ type How = 'start' | '--check' | 'read';
 
 /**
  * Expects that the daemon refuses to start with this error and leaves nothing behind. `how`: whether to start the daemon, to run it with
- * `--check`, or to call the reader. All three must report the same.
+ * `--check`, or to call the reader. The error must be the same in all three cases.
  */
 async function expectRefused(host: Host, program: DaemonProgram, line: RegExp, how: How = 'start'): Promise<void> {
   const file = daemonPaths(host.root, program).configFile;

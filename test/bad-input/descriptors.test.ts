@@ -1,5 +1,5 @@
 // Daemons that have reached their limit of open files: a refusal names the remedy, and open connections and volumes continue. Once
-// descriptors are free, every client is admitted again without a restart.
+// descriptors are free again, the daemon admits every client without a restart.
 
 import { readdirSync } from 'node:fs';
 import { afterEach, beforeAll, expect, it, onTestFinished } from 'vitest';
@@ -13,7 +13,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 const REMEDY = 'raise the limit of open files (ulimit -n, or LimitNOFILE= in its unit) and restart the program';
 const USUAL_LIMIT = 1024;
 const TIGHTEN_MS = 20;
-/** More connections than a limited process can accept, even if it was closing descriptors when its limit was set. */
+/** A process with a limit cannot accept this many connections, even if it closed some descriptors while the limit was set. */
 const SILENT_MAX = 64;
 const NO_FILES = 'cannot open files or accept connections (EMFILE): raise the limit';
 
@@ -31,8 +31,8 @@ afterEach(async () => {
 });
 
 /**
- * Limits the process to `more` further descriptors. Returns a function that restores the limit. The limit is a descriptor number, so that
- * higher descriptors that the process closes make no room.
+ * Limits the process to `more` further descriptors. Returns a function that restores the limit. The kernel limits the descriptor numbers.
+ * If the process closes a descriptor above the limit, it can therefore not open another one in its place.
  */
 async function limit(pid: number, more: number): Promise<() => Promise<unknown>> {
   const set = (files: number): Promise<string> => runWell('prlimit', [`--pid=${pid}`, `--nofile=${files}:`]);
@@ -85,8 +85,8 @@ it('the listener closes connections or refuses them with the reason, and admits 
   expect(await attempt('venus')).toBe('welcome');
   for (const node of nodes) expect(await attempt(node)).toContain(`The server cannot start a process for a client (EMFILE): ${REMEDY}`);
   await scene.logged(/The server cannot start a process for a client \(EMFILE\): raise the limit/);
-  // Silent connections take the remaining descriptors. Higher descriptors that the listener closes during this make no room for further
-  // connections.
+  // Silent connections take the remaining descriptors. If the listener closes descriptors above its limit in this time, it can still not
+  // accept further connections.
   await limit(scene.host.pid('rssrv'), 3);
   const log = (): string => scene.host.log('rssrv').slice(before);
   const silent: Awaited<ReturnType<Scene['connect']>>[] = [];

@@ -1,7 +1,8 @@
-// Devices that cannot be made, and devices that a user interferes with. Each case causes one line with the remedy, leaves nothing
-// half-done, and affects nothing else. Other obstacles: test/integration/block-devices.test.ts (nodes, mounts, lost loop devices, two
-// volumes of one name, parts of blocks), devices/device-paths.test.ts (names that leave the folder), fuse/fuse-session.test.ts (oversized
-// requests) and rights.test.ts. Invariant: each test leaves nothing attached, because all but the last one share their daemons.
+// Devices that cannot be made, and devices that a user interferes with. In each case, the daemon prints one line with the remedy, leaves
+// nothing half-done, and continues to serve all other devices. Other obstacles: test/integration/block-devices.test.ts (nodes, mounts, lost
+// loop devices, two volumes of one name, parts of blocks), devices/device-paths.test.ts (names that leave the folder),
+// fuse/fuse-session.test.ts (oversized requests) and rights.test.ts. Invariant: each test leaves nothing attached, because all but the last
+// one share their daemons.
 
 import { existsSync } from 'node:fs';
 import { beforeEach, expect, it } from 'vitest';
@@ -16,7 +17,7 @@ const WAIT_MS = 30_000;
 const TEST_MS = 240_000;
 const MANY = 40;
 
-/** Mounts a nearly empty /dev for the host over the real one; `$1`: root of the host. */
+/** Mounts a nearly empty /dev over the real /dev, in the mount namespace of the host. `$1`: root of the host. */
 const BARE_DEV = `
 mkdir "$1/bare"
 mount -t tmpfs tmpfs "$1/bare"
@@ -127,7 +128,7 @@ it(
       expect(full.stderr).toContain('No space left on device');
     }
     await devices.well('cmp -n 4194304 "$1"/first "$2"; dd if=/dev/urandom of="$1"/second bs=1M count=4', host.root, block);
-    // Blocks of oracle that have space can still be overwritten, and the full disk does not affect the other volume.
+    // A program can still overwrite the blocks of oracle that have space on the full disk. The full disk does not affect the other volume.
     await devices.well('dd if="$1"/second of="$2" bs=1M oflag=direct conv=notrunc', host.root, block);
     await devices.well('dd if="$1"/second of="$2" bs=1M oflag=direct', host.root, scene.place('other'));
     await devices.well('rm "$1"/small/filler; dd if="$1"/first of="$2" bs=1M seek=64 oflag=direct conv=notrunc', host.root, block);
@@ -171,7 +172,7 @@ it(
     await devices.well('losetup --detach "$(readlink "$2")"; umount "$1"', raw, block);
     await waitFor(() => host.log('rsiod').includes(`Raw device ${raw} of osl:oracle@0 is gone`), WAIT_MS, 'It is said');
     await host.logged('rsiod', /is gone \(.+\): restore it with rsconfig -d and -a/);
-    // Programs that have the device open continue until the last of them ends.
+    // Programs that still have the device open can continue to use it until the last of them ends.
     await devices.well('umount --lazy "$1"; dd if=/dev/urandom of="$2" bs=1M count=1 oflag=direct', scene.place('rother'), other);
     for (const [name, device] of [
       ['oracle', block],

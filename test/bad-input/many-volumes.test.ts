@@ -13,7 +13,7 @@ import { RawClient } from '../support/peers/raw-peer.ts';
 import { report } from '../support/programs/report.ts';
 
 const VOLUMES = 10_000;
-/** One of so many volumes is a file, which takes a descriptor and a lock. The others have no storage. */
+/** Every volume whose number is a multiple of this is a file, which takes a descriptor and a lock. The other volumes have no storage. */
 const FILE_EVERY = 20;
 const MEMORY_MAX_MIB = 256;
 const hosts = useHosts();

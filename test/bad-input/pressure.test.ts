@@ -15,8 +15,8 @@ import { Scene } from '../support/scenes/scene.ts';
 
 const MIB = 1024 * 1024;
 /**
- * A worker may grow by this many bytes: the bound of its output, the same amount for buffers of Node and of its pool, and slack for the
- * garbage collector.
+ * The memory of a worker may grow by this many bytes: the bound of its queued answers, the same amount again for buffers of Node and of the
+ * worker's pool, and room for the garbage collector.
  */
 const GROWTH_MAX_BYTES = 2 * ANSWERS_QUEUED_MAX_BYTES + 64 * MIB;
 
@@ -51,7 +51,7 @@ function read(slot: number, seq = 1): Buffer {
   return frameBytes({ op: OP.READ, handle, slot, seq, count: IO_MAX_SECTORS });
 }
 
-/** Resolves when the server no longer reads from the socket, so that data stays unsent. */
+/** Resolves when the number of unsent bytes no longer changes, because the server no longer reads from the socket. */
 async function settles(look: () => number): Promise<void> {
   let last = -1;
   let same = 0;
@@ -121,7 +121,7 @@ it('300 paths that are proved and reset at once', async () => {
     const paths = await Promise.all(Array.from({ length: 15 }, () => scene.join(offender)));
     const twice = await Promise.all(Array.from({ length: 15 }, () => scene.join(offender)));
     for (const path of [...paths, ...twice]) path.reset();
-    // The next paths are opened only when the server has closed these, because a session has at most 64 paths.
+    // The test opens the next paths only when the server has closed these paths, because a session has at most 64 paths.
     offender.request(...[...paths, ...twice].map((path) => ({ op: OP.FENCE, aux: path.welcome.path })));
     for (let fenced = 0; fenced < 30; fenced++) await offender.next(({ op }) => op === OP.FENCED);
   }

@@ -1,6 +1,6 @@
-// Daemons of a user who lacks a permission: one line names the missing permission, the location and the remedy. The line is an error of the
-// start, or a warning if the daemon can run without the permission and then serves everything else. Under root, the tests run the daemons
-// as the user nobody.
+// Daemons of a user who lacks a permission: one line names the missing permission, the location and the remedy. If the daemon can run
+// without the permission, the line is a warning, and the daemon serves everything that does not need the permission. Otherwise the line is
+// an error, and the daemon does not start. Under root, the tests run the daemons as the user nobody.
 
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';

@@ -150,7 +150,7 @@ describe('rssrv', () => {
     );
   });
 
-  // Root may use every port, so that the case exists only for other users.
+  // Root may use every port, so this case exists only for other users.
   if (process.getuid?.() !== 0) {
     it('a port that needs a privilege', async () => {
       const host = hosts.host();
@@ -227,7 +227,8 @@ describe('rssrv', () => {
         stderr: `rsconfig: ${name}: Server big-9 cannot offer it: Volume lost: directory /nowhere does not exist: create it, or correct path = [E_VOLUME]\n`,
       });
     }
-    // The error must not tell the client whether a volume exists that is not for this client.
+    // The error must be the same for a missing volume and for a volume that this client may not see. Otherwise it would tell the client
+    // that the volume exists.
     for (const name of ['lost@1', 'hidden', 'none']) expect((await host.rsconfig('-a', name)).stderr).toMatch(/E_UNKNOWN_VOLUME\]\n$/);
     mkdirSync(path.join(host.root, 'storage'));
     const text = readFileSync(host.rssrvPaths.configFile, 'utf8');

@@ -14,7 +14,7 @@ const hosts = useHosts('file');
 const CONTENT = Buffer.alloc(65_536, 9);
 let host: Host;
 
-/** Attaches and uses a volume, and kills the server, so that every state file has content. */
+/** Attaches a volume, uses it, and kills the server. Afterwards every state file has content. */
 beforeAll(async () => {
   host = hosts.host();
   const network = await hosts.network(1);
@@ -42,7 +42,7 @@ async function expectRefused(program: DaemonProgram, file: string, damage: (good
   const damaged = damage(good);
   expect(damaged).not.toBe(good);
   writeFileSync(file, damaged);
-  // Files of events do not count, because they are written when the program ends.
+  // The files of events are left out, because the program writes them when it ends.
   const folderNow = (): string[] => readdirSync(path.dirname(file)).filter((name) => !name.startsWith('events.jsonl'));
   const folder = folderNow();
   const before = host.processes();

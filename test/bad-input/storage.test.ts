@@ -1,6 +1,6 @@
 // Storage that fails under a running server: full, truncated, removed, replaced. The application gets the matching error, and the log names
-// volume, file and remedy. Other volumes are not affected. When the storage recovers, so does the volume, without a restart. File systems
-// become full because they are small; they are in memory, in the mount namespace of the server.
+// volume, file and remedy. Other volumes are not affected. When the storage recovers, the volume recovers too, without a restart. The file
+// systems that become full are small, in memory, and only in the mount namespace of the server.
 
 import { randomUUID } from 'node:crypto';
 import { readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
@@ -15,7 +15,10 @@ import { deathsOfPaths } from '../support/io/volume-stats.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
 const MIB = 1024 * 1024;
-/** Runs `DISK LAUNCHER --root ROOT ...` with a file system of 4 MiB on DISK, and one of 64 KiB where the server keeps its state. */
+/**
+ * Shell script with the words `DISK LAUNCHER --root ROOT ...`: mounts a file system of 4 MiB on DISK, and one of 64 KiB on the folder of
+ * the server's state, and then runs the launcher.
+ */
 const WITH_SMALL_DISKS = `disk="$1"; shift; state="$3/var/lib/rsio/rssrv"
 mkdir -p "$disk" "$state"
 mount -t tmpfs -o size=4m none "$disk"; mount -t tmpfs -o size=64k none "$state"
@@ -54,7 +57,7 @@ beforeAll(async () => {
   server.writeConfig('rssrv', serverConfig(network, { volumes }));
   await server.start('rssrv');
   pid = server.pid('rssrv');
-  // No path may die in this test, although a slow machine may be silent for three seconds.
+  // `dead` is long, because no path may die in this test, although a slow machine may be silent for three seconds.
   client.writeConfig('rsiod', clientConfig(network, { defaults: { dead: '12s' } }));
   await client.start('rsiod');
   await client.pathsUp(2);
@@ -91,7 +94,7 @@ async function expectRefused(name: string, line: string): Promise<void> {
   expect(code).toBe(1);
 }
 
-/** Waits until the server's log has this line, and expects it once. */
+/** Waits until the server's log has this line, and expects the line only once. */
 async function logged(line: string): Promise<void> {
   const count = (): number =>
     server

@@ -1,5 +1,5 @@
-// All cases in which a server tests rsiod, in the order in which they are judged: first those that run at the same time, then ALONE_CASES,
-// which need a quiet daemon, then ENDING_CASES. The folder client/ has the cases.
+// All cases in which a server tests rsiod, in the order in which they are judged: first the cases that run at the same time, then
+// ALONE_CASES, which need a daemon without other work, then ENDING_CASES, which end the daemon. The folder client/ has the cases.
 
 import type { ClientCase } from './base/case.ts';
 import { AFTER_WELCOME_CASES } from './client/after-welcome.ts';

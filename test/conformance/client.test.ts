@@ -47,8 +47,8 @@ beforeAll(async () => {
   await host.rsconfigWell('-a', '--wait=60s', 'osl:oracle');
   good = await NbdIo.open(host.rsiodPaths.nbdSocket, 'osl/oracle');
   hosts.onClean(() => good.close());
-  // A reload adds these sections. If rsiod started with so many wrong servers, the start could take longer than its launcher waits on a
-  // slow machine.
+  // Sections that a reload adds. If rsiod started with all these wrong servers at once, the start could take longer on a slow machine than
+  // the launcher waits.
   const sections: string[] = [];
   for (const [index, one] of CLIENT_CASES.entries()) sections.push(await begin(one, index));
   host.writeConfig('rsiod', `${clientConfig(network, { defaults: { dead: DEAD.well } })}\n${sections.join('\n')}`);
@@ -75,7 +75,7 @@ beforeAll(async () => {
     hosts.onClean(() => server.close());
     stages.set(one, new ClientStage(host, hosts, watch, name, server));
     const keys = `namespaceid = ${namespaceid}\nnodename = ${NODE}\nnodekey = ${keyOf(NODE)}\ndigest = ${one.hasDigests ? 'on' : 'off'}\n`;
-    // Cases that are only about a connection need no volume.
+    // The cases in CLOSING concern only connections, and need no volume.
     const attach = CLOSING.includes(one) ? '' : 'attach = all\n';
     const dead = one.id.startsWith('client.dead.') ? DEAD.usual : DEAD.long;
     const second = one.hasTwoPaths ? `[server ${name}-2]\naddress = ${further}\n` : '';
@@ -91,7 +91,7 @@ afterAll(() => {
 function playAll(cases: readonly ClientCase[]): void {
   for (const one of cases) {
     const played = play(one);
-    // A rejection is ignored here, because the test of the case reports the failure.
+    // Ignores a rejection here, because the test of this case awaits `played` and reports the failure.
     played.catch(() => undefined);
     playing.set(one, played);
   }

@@ -1,5 +1,5 @@
-// `npm run conformance`: the cases in which a client tests a server at any address; prints a table, and the last line `N passed, N failed`.
-// Invariant: the suite writes only to the given volume. If this volume is not empty, it writes only with --yes.
+// `npm run conformance`: runs the cases in which a client tests a server, against a server at any address. It prints a table, and the last
+// line `N passed, N failed`. Invariant: the suite writes only to the given volume. If this volume is not empty, it writes only with --yes.
 
 import dgram from 'node:dgram';
 import { randomBytes } from 'node:crypto';
@@ -124,7 +124,8 @@ async function askNamespaceid({ address, port }: { address: string; port: number
         if (decoded.kind === 'offer') resolve(decoded.message.namespaceid);
       });
     });
-    // If no program listens on the port, an error arrives. It is ignored, because the wait ends at its deadline.
+    // If no program listens on the port, the socket gets an error. The error is ignored, because the wait for an answer ends at its
+    // deadline anyway.
     socket.on('error', () => undefined);
     const request = { versions: [1], nonce: randomBytes(DISCOVERY_NONCE_BYTES), namespaceid: null, answerBytes: 0 };
     socket.send(encodeDiscover(request, null, DISCOVERY_REQUEST_BYTES), port, address);

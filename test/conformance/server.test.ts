@@ -1,6 +1,6 @@
-// The cases in which a client tests a server, against a real rssrv, beside a well-behaved rsiod whose I/O must not be affected. The cases
-// that wait for time-outs start first and run in parallel. Only this test checks the expected log lines, because `npm run conformance`
-// cannot read the log of a server.
+// Runs the cases in which a client tests a server against a real rssrv. A well-behaved rsiod uses this rssrv at the same time, and its I/O
+// must not be affected. The cases that wait for time-outs start first and run in parallel. Only this test checks the expected log lines,
+// because `npm run conformance` cannot read the log of a server.
 
 import { isProgramThere, needPrograms } from '@rsio/common/testing/needs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -55,7 +55,7 @@ beforeAll(async () => {
   target = new Target(options);
   for (const one of SERVER_CASES.filter(({ isPatient }) => isPatient)) {
     const run = runPatient(one, options);
-    // A rejection is ignored here, because the test of the case reports the failure.
+    // Ignores a rejection here, because the test of this case awaits `run` and reports the failure.
     run.catch(() => undefined);
     patient.set(one, run);
   }

@@ -1,5 +1,5 @@
-// The ids, sentences and sections of all cases have the right form, so that readers of a report can look a case up. server.test.ts and
-// client.test.ts run the cases.
+// Tests that the ids, sentences and sections of all cases have the right form, so that a reader of a report can find the case in the suite
+// and its rule in docs/PROTOCOL.md. server.test.ts and client.test.ts run the cases.
 
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';

@@ -1,5 +1,5 @@
 // The data centre at work: real daemons for every server and client of the standard site, each with its own root. It also has the actions
-// of administrators: to start, restart and kill a daemon, and to change a file and reload it. The callers judge.
+// of administrators: to start, restart and kill a daemon, and to change a file and reload it. The callers judge the effects.
 
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -82,8 +82,8 @@ export class DataCentre {
   }
 
   /**
-   * Kills the listener and starts the next one. `waits`: whether to wait until the processes of the killed listener have ended. Otherwise
-   * the start follows at once, as with a supervisor.
+   * Kills the listener and starts the next one. `waits`: whether to wait until the processes of the killed listener have ended. If false,
+   * the next listener starts at once, as a supervisor would start it.
    */
   async killAndStart(server: SiteServer, waits: boolean): Promise<void> {
     const host = this.host(server);
@@ -92,7 +92,10 @@ export class DataCentre {
     await host.start('rssrv');
   }
 
-  /** Writes the server's file, by default as the site says, and sends SIGHUP. Returns all log lines about the reload. */
+  /**
+   * Writes the server's file and sends SIGHUP. By default, the file has the text that the site describes. Returns all log lines about the
+   * reload.
+   */
   async reloadServer(server: SiteServer, text = serverFile(server)): Promise<string> {
     const host = this.host(server);
     const outcomes = (): number => (host.log('rssrv').match(/^Reload refused|^Reload: (?!.*\[E_)/gm) ?? []).length;
@@ -113,7 +116,7 @@ export class DataCentre {
     return host.log('rsiod').slice(length);
   }
 
-  /** Resolves when a client has every path that its file and the servers' files lead to. */
+  /** Resolves when every path of a client is up. The client's file and the files of the servers determine these paths. */
   async allPathsUp(client: SiteClient): Promise<void> {
     await this.host(client).pathsUp(this.pathCount(client), RELOAD_MS);
   }

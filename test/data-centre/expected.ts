@@ -1,6 +1,6 @@
 // The expected output of commands for a site whose servers are all reachable and whose paths are all up. It shares no code with the
 // programs that print. Only times, instances and path numbers are masked, because the test cannot choose these. `-m status` lists the
-// sections of the file, then further interfaces that servers announced, by namespace and serverid.
+// sections of the file. Further interfaces that servers announced follow, sorted by namespace and serverid.
 
 import { sameSubnet } from './data-centre.ts';
 import type { SiteClient, SiteLogin, SiteServer, SiteVolume } from './site.ts';
@@ -75,7 +75,7 @@ function remoteEnds(logins: readonly SiteLogin[]): RemoteEnd[] {
   return logins.flatMap((login) => {
     const { port } = login.namespace;
     const positions = new Map(login.sections.map((section) => [section, sectionPosition++]));
-    // Sections for interfaces that their server no longer has are left out.
+    // Leaves out each section whose server no longer has the interface of the section.
     const named = login.sections
       .filter(({ server, address }) => server.interfaces.some((one) => one.address === address))
       .map((section) => ({ position: positions.get(section) ?? -1, address: section.address, port }));

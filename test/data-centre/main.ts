@@ -1,7 +1,7 @@
 // `npm run data-centre`: three servers in two namespaces and three clients on this machine. It compares every output character by
 // character. Then it makes 50 changes, which a seed chooses, under fio with verification. With --stay, everything keeps running afterwards.
-// The steps are in outputs.ts and turmoil.ts. Invariant: however it ends, except by SIGKILL, it first stops the daemons and removes the
-// roots.
+// The steps are in outputs.ts and turmoil.ts. Invariant: before the program ends, it stops the daemons and removes the roots, unless
+// SIGKILL ends it.
 
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';

@@ -1,6 +1,6 @@
 // Every output of the commands at the standard site, character by character, in steps that build on each other: names before the first
 // contact, lists, names that match several volumes, attaching, permissions, holders, a volume on two servers, and a volume whose server is
-// away. said.ts explains the placeholders in the texts. Invariant: no expected text is made by the code that prints.
+// away. said.ts explains the placeholders in the texts. Invariant: no expected text comes from the code under test.
 
 import { strictEqual } from 'node:assert/strict';
 import { NbdIo } from '../support/io/nbd-io.ts';
@@ -303,7 +303,7 @@ async function serverAway(centre: DataCentre): Promise<void> {
     await scratch.write(0, Buffer.alloc(4096));
     await centre.host(big5).stop('rssrv');
     const waits = scratch.write(4096, Buffer.alloc(4096));
-    // The await below reports an earlier error.
+    // Ignores a rejection here, because the `await` further below reports it.
     waits.catch(() => undefined);
     const waiting = /^osl:scratch@0 waits for a path to server big-5\n {4}since: TIME {2}until: TIME {2}requests: 1\n(?!.*waits for)/m;
     await waitFor(async () => waiting.test(masked(await host.rsconfigWell('-m', 'status', '-v'))), WAIT_MS, 'scratch waits');
@@ -360,14 +360,14 @@ async function detach(centre: DataCentre): Promise<void> {
   await says(centre, venus, '-d ora_db', { stdout: 'ora_db is not attached\n' });
   await says(centre, big6, '-d', { stdout: 'dev:play@0 detached\ndev:a-name-that-is-longer-than-its-column@0 detached\n' });
   await says(centre, big2, '-qvv', { stdout: wholeView(false) });
-  // The volume is free again, so that the client that was refused can attach it.
+  // The volume is free again. The client that was refused before can therefore attach it.
   await says(centre, venus, '-a scratch osl:oracle', {
     stdout: 'osl:scratch@0 attached {nbd osl/scratch}\nosl:oracle@0 attached {nbd osl/oracle}\n',
   });
   await says(centre, venus, '-d', { stdout: 'osl:scratch@0 detached\nosl:oracle@0 detached\n' });
 }
 
-/** Each step builds on all earlier steps. The first two start the daemons. */
+/** Each step builds on all earlier steps. The first two steps start the daemons. */
 export const OUTPUT_STEPS: readonly OutputStep[] = [
   { name: 'before first contact a server is called by its sections', run: before },
   { name: '-q to -qvvv: three clients see what is theirs, in the order of their files', run: views },

@@ -13,7 +13,7 @@ interface Said {
   readonly code?: number;
 }
 
-/** Runs a command of a client and compares its whole output; streams that are not given must be empty, and the exit code 0. */
+/** Runs a command of a client and compares its whole output. By default, stdout and stderr must be empty, and the exit code must be 0. */
 export async function says(
   centre: DataCentre,
   client: SiteClient,
@@ -23,7 +23,8 @@ export async function says(
   const result = await centre.host(client).rsconfig(...args.split(' '));
   const what = `rsconfig ${args} of ${client.name}`;
   const fill = (text: string): string => filled(centre, client, text);
-  // rsiod tries to connect to an absent server from time to time, and the remark then says so for a moment.
+  // From time to time, rsiod tries to connect to an absent server. For a moment, the remark then says `is connecting` in place of `is
+  // down`.
   const remarks = masked(result.stderr).replaceAll(' is connecting: see ', ' is down: see ');
   strictEqual(remarks, fill(stderr), `${what}, stderr`);
   strictEqual(withoutHolders(centre, masked(result.stdout)), fill(stdout), what);

@@ -1,6 +1,6 @@
 // The data centre of the tests as its administrators would describe it: servers, clients, their interfaces, volumes and keys, and the
-// resulting configuration files. It has only plain data and pure functions. A caller that changes the site must write the files again.
-// data-centre.ts runs the daemons, and expected.ts has the expected output.
+// resulting configuration files. It has only plain data and pure functions. A caller that changes the site must also write the changed
+// configuration files. data-centre.ts runs the daemons, and expected.ts has the expected output.
 
 export interface SiteInterface {
   readonly name: string;

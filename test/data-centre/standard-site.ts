@@ -60,10 +60,10 @@ export function standardSite(ground: SiteGround): StandardSite {
     clients: {
       big2: client('big-2', 0, [
         { namespace: osl, node: 'big-2', keys: {}, sections: sections(big9, big5) },
-        // The file has only the first interface of the server. rsiod learns of the second one from the server.
+        // The file of the client has only the first interface of the server. rsiod learns of the second interface from the server.
         { namespace: dev, node: 'dev-2', keys: {}, sections: sections(mini1).slice(0, 1) },
       ]),
-      // venus has its sections in another order. This order may affect only the order of the output.
+      // The sections of venus have another order. This order must affect only the order of the output.
       venus: client('venus', 1, [{ namespace: osl, node: 'venus', keys: {}, sections: sections(big5, big9) }]),
       big6: client('big-6', 2, [{ namespace: dev, node: 'big-6', keys: {}, sections: sections(mini1) }]),
     },

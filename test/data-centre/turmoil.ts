@@ -12,10 +12,10 @@ import type { DataCentre } from './data-centre.ts';
 import { expectedQuery, expectedStatus, sizeBytes } from './expected.ts';
 import { clientFile, type SiteClient, type SiteInterface, type SiteServer, type SiteVolume, serverFile } from './site.ts';
 
-/** On a busy machine, clients find a restarted server again within this time. */
+/** Clients find a restarted server again within this time, even on a busy machine. */
 const SETTLED_MS = 30_000;
 const MIB = 2 ** 20;
-/** Host numbers, in the subnets, of interfaces that are added. */
+/** First host number, in each subnet, for server interfaces that a change adds. */
 const SPARE_SERVER_HOST = 100;
 const SPARE_CLIENT_HOST = 120;
 const BAD_SERVER_EDITS: readonly (readonly [string, string])[] = [
@@ -70,7 +70,7 @@ export class Turmoil {
     this.seconds = new Map(centre.servers.map((server) => [server, server.interfaces[1]!]));
   }
 
-  /** Throws an error that names the fault, the change and the seed. */
+  /** Makes `count` changes. If one fails, throws an error that names the fault, the change and the seed. */
   async run(count: number): Promise<void> {
     const names = Object.keys(CHANGES);
     const order: string[] = [];
@@ -242,7 +242,7 @@ export class Turmoil {
     return `${to.trim()} at ${client.name}`;
   }
 
-  /** The second interface of a server. If it was removed, the interface that it was. */
+  /** The second interface of a server. If a change has removed this interface, the description that it had before. */
   private secondOf(server: SiteServer): SiteInterface {
     return this.seconds.get(server)!;
   }
@@ -253,7 +253,7 @@ export class Turmoil {
 
   private async applied(server: SiteServer): Promise<void> {
     const said = await this.centre.reloadServer(server);
-    // Only lines about the reload count, because a client may be refused at the same time for another reason.
+    // Only lines about the reload count, because the log may also have a line about a client that the server refused for another reason.
     if (/^Reload refused|^Reload: .*\[E_/m.test(said)) throw new Error(`${server.name} did not take its file: ${said}`);
   }
 
@@ -267,7 +267,8 @@ export class Turmoil {
     const seen = { query: '', status: '' };
     const isRight = (): boolean => seen.query === expectedQuery(client, 1) && seen.status === expectedStatus(client);
     const isSo = async (): Promise<boolean> => {
-      // The control socket is asked until the state fits, and only then the command runs, because starting commands takes most of the time.
+      // Asks over the control socket until the state fits, and starts the command only then, because starting a command takes far more
+      // time.
       seen.status = formatStatus(await host.call('status', {}), 0);
       seen.query = formatQuery((await host.call('query', { refresh: true })).namespaces, 1);
       if (!isRight()) return false;

@@ -1,5 +1,5 @@
-// The turmoil under I/O: on volumes of every client, fio writes blocks with checksums and reads them back while daemons and files change.
-// fio stops at the first error or difference. The changes are in turmoil.ts.
+// Makes the changes of turmoil.ts under I/O: on volumes of every client, fio writes blocks with checksums and reads them back while daemons
+// and files change. fio stops at the first error or difference.
 
 import { type RunningFio, startFio } from '../support/io/fio.ts';
 import type { Host } from '../support/hosts/host.ts';
@@ -14,7 +14,7 @@ const FIO_SECONDS = 400;
 const RATE_IOPS = 250;
 
 const FURTHER_WRITES = 50;
-/** fio writes this many blocks before it reads them back. Each volume gets several times as many writes. */
+/** fio writes this many blocks before it reads them back. In a run, each volume gets several times as many writes. */
 const BACKLOG = 64;
 const WRITES_MIN = 400;
 const GOES_ON_MS = 20_000;
@@ -32,7 +32,7 @@ export interface TurmoilOutcome {
   readonly longestGapMs: number;
 }
 
-/** Attaches four volumes and makes `count` changes under I/O. Throws when an I/O failed, or an output is not right. */
+/** Attaches four volumes and makes `count` changes under I/O. Throws if an I/O failed or an output is not right. */
 export async function turmoilUnderLoad(
   centre: DataCentre,
   seed: number,
@@ -63,7 +63,7 @@ export async function turmoilUnderLoad(
   await Promise.race([failed, new Turmoil(centre, seed, say).run(count)]);
   const seconds = (performance.now() - startMs) / 1000;
   await Promise.all(loads.map((load) => untilWritten(load, WRITES_MIN)));
-  // All fio processes are told to stop before the first end is awaited, because each takes some time.
+  // Asks all fio processes to stop before it waits for the end of the first one, because each process takes some time to end.
   for (const { fio } of loads) fio.stop();
   const [gaps, reads]: [number[], number[]] = [[], []];
   for (const { host, volume, fio } of loads) {

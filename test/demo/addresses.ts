@@ -1,5 +1,6 @@
-// Finds a pair of networks in 127.0.0.0/8 that no other demo uses: first 127.45 and 127.46, then the next pairs, then the same pairs at
-// another port. Invariant: the demo that listens at the address of the cable owns the pair, so that two demos never get the same pair.
+// Finds a pair of networks in 127.0.0.0/8 that no other demo uses: it tries 127.45 and 127.46 first, then the next pairs, and then all
+// pairs again at another port. Invariant: the demo that listens at the address of the cable owns the pair, so that two demos never get the
+// same pair.
 
 import { once } from 'node:events';
 import { createServer } from 'node:net';

@@ -1,5 +1,5 @@
-// The two configuration files of the demo, as an administrator would write them. Pure text; the demo writes the files. Both daemons share
-// one root, because their files have different names.
+// The two configuration files of the demo, as an administrator would write them. This file only makes the texts; the demo writes the files.
+// Both daemons can share one root, because their files have different names.
 
 import { isProgramThere } from '@rsio/common/testing/needs';
 import type { FileSystem } from './devices/file-systems.ts';
@@ -18,7 +18,7 @@ const KEY = '0xbig2-for-the-demo-only';
 export interface VolumeFiles {
   readonly docs: string;
   readonly scratch: string;
-  /** The file systems that the demo makes on block devices, each with the file of its volume. */
+  /** The file systems that the demo makes on block devices. Each entry also has the file of the volume on the server. */
   readonly disks: readonly (readonly [FileSystem, file: string])[];
 }
 

@@ -14,8 +14,8 @@ export interface DemoRoot {
 }
 
 /**
- * Makes or takes the folder. Throws E_USAGE if the given folder is not empty, and E_SOCKET_PATH if its path is too long for Unix sockets in
- * it.
+ * Makes the folder, or takes the given one. Throws E_USAGE if the given folder is not empty. Throws E_SOCKET_PATH if the path of the folder
+ * is too long for Unix sockets in the folder.
  */
 export function makeDemoRoot(given: string | undefined): DemoRoot {
   const path = given === undefined ? realpathSync(mkdtempSync(join(tmpdir(), 'rsio-demo-'))) : takeFolder(resolve(given));

@@ -112,8 +112,8 @@ export class Demo {
   }
 
   /**
-   * Removes the devices, ends both daemons, unplugs the cable, removes the root. Then throws if a daemon did not end by itself or left a
-   * device.
+   * Removes the devices, ends both daemons, unplugs the cable and removes the root. At the end, throws if a daemon had to be killed or has
+   * left a device.
    */
   async end(): Promise<void> {
     const { screen, root } = this.options;
@@ -279,7 +279,7 @@ export class Demo {
 
   private shellUntil(signal: AbortSignal, timeoutMs?: number): Shell {
     const { screen, repository, root, bare } = this.options;
-    // rsiod also runs programs that are only in the PATH of administrators.
+    // rsiod also runs programs of folders that only the PATH of administrators contains.
     const env = bare ? process.env : { ...process.env, PATH: systemPath() };
     return new Shell({ screen, repository, root: root.path, signal, env, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
   }

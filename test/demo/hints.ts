@@ -1,5 +1,5 @@
-// Commands to paste while the demo runs. Pure text; the demo prints it.
-// Invariant: a line to paste contains only installed tools.
+// Commands that a user can paste into a shell while the demo runs. This file only makes the text; the demo prints it. Invariant: a line to
+// paste contains only installed tools.
 
 import { DOCS, NAMESPACE, SCRATCH } from './config-files.ts';
 

@@ -1,12 +1,12 @@
 // The expected content of a volume, a snapshot or a backup. Invariant: a sector has the bytes of the last answered write, or one of the
 // contents that requests without an answer allow. Once a sector was read, it must keep the content that was read.
 
-/** A write is atomic within a sector of this size, and not beyond. */
+/** A write changes a sector of this size completely or not at all. A write of several sectors may be done in part. */
 export const SECTOR_BYTES = 512;
 
 export class Contents {
   private bytes: Buffer;
-  /** For each number of a sector: contents that the sector may have in place of `bytes`. */
+  /** For each uncertain sector, by its number: contents that the sector may have in place of its content in `bytes`. */
   private readonly others = new Map<number, Buffer[]>();
 
   private constructor(bytes: Buffer) {
@@ -62,14 +62,15 @@ export class Contents {
     }
   }
 
-  /** Notes a discard, answered or not. Each sector that lies wholly in its range may have zeros or its old bytes. */
+  /** Notes a discard, answered or not. Each sector that lies wholly in the range of the discard may have zeros or its old bytes. */
   discarded(offset: number, lengthBytes: number): void {
     const [first, end] = [Math.ceil(offset / SECTOR_BYTES), Math.floor((offset + lengthBytes) / SECTOR_BYTES)];
     for (let sector = first; sector < end; sector++) this.mayHave(sector * SECTOR_BYTES, Buffer.alloc(SECTOR_BYTES));
   }
 
   /**
-   * Returns the first fault in content that was read; null: it has no fault. From now on, the sectors must keep the content that was read.
+   * Compares content that was read. Returns the first fault. Null: there is no fault. From now on, the sectors must keep the content that
+   * was read.
    */
   differs(found: Buffer): string | null {
     if (found.length !== this.sizeBytes) return `${found.length} bytes where ${this.sizeBytes} are expected`;

@@ -1,5 +1,5 @@
-// The patterns by which the drill recognizes that an order was done before match the texts that rsconfig and the servers print. Invariant:
-// a refusal with the same code for another reason does not count.
+// Tests that the patterns by which the drill recognizes an order that was done before match the texts of rsconfig and the servers.
+// Invariant: a refusal with the same code for another reason does not count.
 
 import { expect, test } from 'vitest';
 import { DONE } from './done.ts';

@@ -5,10 +5,11 @@ export interface OrderOptions {
   /** Pattern for the text of rsconfig if the order was done before and its answer was lost. */
   readonly done?: RegExp;
   /**
-   * Whether the order may succeed and still leave something undone. It is then repeated until rsconfig prints a text that matches `done`.
+   * Whether the order may succeed although a part is not done yet. If true, the drill repeats the order until rsconfig prints a text that
+   * matches `done`.
    */
   readonly isRepeated?: boolean;
-  /** If the text of rsconfig matches `of`, `run` removes the remainder of an interrupted order, which prevents the next try. */
+  /** If the text of rsconfig matches `of`, an interrupted order has left something that prevents the next try. `run` removes it. */
   readonly remedy?: { readonly of: RegExp; readonly run: () => Promise<void> };
 }
 
@@ -26,11 +27,11 @@ export const DONE = {
   volumeRemoved: (name: string) => new RegExp(`No server has a volume ${named(name)}:|No volume ${named(name)} on this server:`),
   volumeRestored: (name: string) =>
     new RegExp(`Volume ${named(name)} exists: rename that one first|No (?:server has a )?removed volume ${named(name)}:`),
-  /** Servers make either all snapshots of one moment or none, so that one name suffices. For a mirror, the text names servers. */
+  /** Servers make either all snapshots of one moment or none of them, so one name suffices. For a mirror, the text names servers. */
   snapshot: (names: readonly string[], snapshot: string) =>
     new RegExp(`Snapshot (?:${names.map(named).join('|')})@${snapshot} exists(?:: | on )`),
   snapshotRemoved: (name: string, snapshot: string) => new RegExp(`(?:Volume|Mirror) ${named(name)} has no snapshot "?${snapshot}"?:`),
-  /** Only for plain volumes. For a mirror that already has the size, the order itself says that it is done. */
+  /** Only for plain volumes. For a mirror that already has the size, the repeated order succeeds. */
   grown: (name: string) => new RegExp(`Volume ${named(name)} has (\\S+), and \\1 is not more:`),
   backup: (file: string) => new RegExp(`Backup \\S*${file} exists, and no backup is ever replaced`),
   /** The volume was moved, or is being moved. The drill has no other open job. */

@@ -1,6 +1,6 @@
-// The drill: rounds of writes, most of them with a fault; orders for volumes, snapshots, images, backups and a mirror; and comparisons.
-// Invariants: only the writers and orders of the drill change the contents of volumes; an order that a fault has interrupted is repeated
-// until it is done. A difference from the expected contents is a problem and ends the drill.
+// The drill: it makes rounds of writes, most of them with a fault, gives orders for volumes, snapshots, images, backups and a mirror, and
+// compares contents. Invariants: only the writers and orders of the drill change the contents of volumes; an order that a fault has
+// interrupted is repeated until it is done. A difference from the expected contents is a problem and ends the drill.
 
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -76,7 +76,10 @@ export class Drill {
     await this.verifyMirror();
   }
 
-  /** Writes to the attached volumes, in most rounds with a fault, and sometimes during a move or a copy of a mirror. */
+  /**
+   * Makes a round of writes to the attached volumes. Most rounds have a fault, and some happen during a move or during the copy of a
+   * replica.
+   */
   private async writes(): Promise<void> {
     const { random, site } = this;
     if (random.chance(0.25)) await this.moveBegins();
@@ -148,7 +151,8 @@ export class Drill {
       if (tries === ORDER_TRIES) throw new Error(`rsconfig ${text} is not done after ${tries} times: ${result.stderr}`);
       if (fault === null && tries > 2) this.say(`    again: ${result.stderr.trim()}`);
       if (remedy?.of.test(result.stderr) === true) await remedy.run();
-      // The order had attached the volume itself when it was interrupted together with rsiod, so that the volume must be detached first.
+      // The interrupted order had attached the volume itself, and rsiod was killed with it, so the volume is still attached. It must be
+      // detached before the next try.
       else if (this.detachedNow !== null && ATTACHED_HERE.test(result.stderr)) await this.order(['-d', this.detachedNow]);
       else if (result.code !== 0) await sleep(AGAIN_MS);
     }
@@ -181,11 +185,11 @@ export class Drill {
     if (volume.kind === 'mirror') await this.untilInSync();
     await this.order(['volume', 'snapshot', `${volume.name}@${snapshot}`], { done: DONE.snapshot([volume.name], snapshot) });
     volume.snapshots.set(snapshot, volume.contents.copy());
-    // A fault may have interrupted the order, so that one server lacks the snapshot.
+    // If a fault has interrupted the order, one server may lack the snapshot.
     if (volume.kind === 'mirror') this.replicasWith.set(snapshot, await this.serversWith(snapshot));
   }
 
-  /** The servers whose replica has this snapshot of the mirror; at least one. */
+  /** The servers whose replica has this snapshot of the mirror. Expects that at least one has it. */
   private async serversWith(snapshot: string): Promise<Set<string>> {
     const having = new Set<string>();
     for (const server of SERVERS.slice(0, 2)) {
@@ -304,7 +308,7 @@ export class Drill {
     );
   }
 
-  /** Makes a full backup, or an incremental one on the backup of any older snapshot. */
+  /** Makes a full backup, or an incremental backup that is based on the backup of an older snapshot. */
   private async backup(): Promise<void> {
     const having = this.withSnapshots();
     if (having.length === 0 || this.backups.length >= BACKUPS_MAX) return;
@@ -332,7 +336,7 @@ export class Drill {
     await this.compare(volume.name, this.volumes.get(volume.name)!.contents);
   }
 
-  /** Begins to move a volume to the other pool. The move continues while clients write. */
+  /** Begins to move a volume to the other pool. Later rounds of writes happen while the move continues. */
   private async moveBegins(): Promise<void> {
     const volume = this.pick(PLAIN.map((name) => this.volumes.get(name)!));
     await this.untilNoJobs();
@@ -381,7 +385,7 @@ export class Drill {
 
   /**
    * Detaches the replica at this server, and repeats this until nothing of the replica is left. Otherwise a volume with the name of the
-   * mirror would stay that lacks later writes.
+   * mirror would stay at the server, and would lack all later writes to the mirror.
    */
   private async detachAll(server: string): Promise<void> {
     const args = ['mirror', 'detach', MIRROR, '--server', server, '--volume'];

@@ -1,5 +1,5 @@
-// `npm run drill`: real daemons get random I/O, orders and kills, and every content is compared with a model. Invariant: the exit code is 0
-// if and only if no problem was found. Nothing is left behind.
+// `npm run drill`: real daemons get random I/O, orders and kills, and every content is compared with a model. Invariants: the exit code is
+// 0 if and only if no problem was found. No process, mount or file is left behind.
 
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';

@@ -1,5 +1,6 @@
-// Random I/O on one attached volume whose expected contents are kept: unaligned writes, zeros, discards and flushes in several lanes.
-// Invariants: no two requests in flight touch the same sector. `stop` resolves when each request is answered or its connection has ended.
+// Random I/O on one attached volume: unaligned writes, zeros, discards and flushes in several lanes. It keeps the expected contents of the
+// volume. Invariants: no two requests in flight touch the same sector. `stop` resolves when each request is answered or its connection has
+// ended.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { Host } from '../support/hosts/host.ts';
@@ -28,7 +29,7 @@ export class Writers {
   private lanes: readonly NbdIo[] = [];
   private ended: Promise<unknown> = Promise.resolve();
   private isStopped = false;
-  /** Errors of requests whose connection did not end. */
+  /** Errors of requests that failed although their connection continued. */
   readonly errors: string[] = [];
 
   constructor(name: string, contents: Contents, tally: Tally) {
@@ -44,7 +45,7 @@ export class Writers {
     this.ended = Promise.all(this.lanes.map((nbd, lane) => this.write(nbd, new SeededRandom(seed + lane))));
   }
 
-  /** `isCut`: rsiod was killed, so that requests may be without an answer. */
+  /** `isCut`: rsiod was killed. Requests may therefore be without an answer. */
   async stop(isCut: boolean): Promise<void> {
     this.isStopped = true;
     await this.ended;

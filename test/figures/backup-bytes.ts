@@ -1,6 +1,7 @@
-// `npm run backup-bytes`: the bytes that an incremental backup of a volume reads from the disk, sends over the network and writes, compared
-// with the changed bytes. The program runs in its own network namespace, so that the counters of the loopback count only RSIO. Invariant:
-// the exit code is 0 if and only if every backup was made, and the last one, with its backing files, has the content of its snapshot.
+// `npm run backup-bytes`: measures the bytes that an incremental backup of a volume reads from the disk, sends over the network and writes,
+// and compares them with the changed bytes. The program runs in its own network namespace, so that the counters of the loopback count only
+// RSIO. Invariant: the exit code is 0 if and only if every backup was made, and the last one, with its backing files, has the content of
+// its snapshot.
 
 import { spawnSync } from 'node:child_process';
 import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, statSync, writeSync } from 'node:fs';

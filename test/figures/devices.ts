@@ -1,7 +1,7 @@
-// `npm run devices`: fio on the raw and the block device of an attached volume and on its NBD export, compared with fio directly on nbdkit
-// over TCP. All have the same content and get the same load, one after the other, in several rounds. All programs share the machine's
-// cores. Needs root, /dev/fuse, loop devices, fio, nbdkit. bench/ measures the server alone. Invariant: only figures of the same run are
-// compared.
+// `npm run devices`: runs fio on the raw device, the block device and the NBD export of an attached volume, and compares the figures with
+// fio directly on nbdkit over TCP. All four contenders have the same content and get the same load, one after the other, in several rounds.
+// All programs share the machine's cores. Needs root, /dev/fuse, loop devices, fio, nbdkit. bench/ measures the server alone. Invariant:
+// only figures of the same run are compared.
 
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
@@ -29,7 +29,7 @@ const STRIKE_SECONDS = 5;
 interface Load {
   readonly title: string;
   readonly words: readonly string[];
-  /** Takes the value that counts from the result of fio, in the unit of the row. */
+  /** Takes the value for this row from the result of fio, in the unit of the row. */
   readonly value: (side: FioSide) => number;
   readonly unit: string;
   /** Goals for each contender compared with nbdkit: a ratio, or for latency the largest difference in us. */
@@ -98,7 +98,7 @@ async function contenders(hosts: Hosts, scene: DeviceScene): Promise<Contender[]
   const file = host.file('storage/beside.img');
   mkdirSync(path.dirname(file), { recursive: true });
   await host.rsconfigWell('-a', 'oracle');
-  // Both storages get the same content, which is then read into the cache.
+  // Gives both storages the same content, and reads the content into the cache.
   await devices.well(
     'dd if=/dev/urandom of="$1" bs=1M count=512 conv=notrunc; dd if="$1" of="$2" bs=1M',
     host.file('storage/oracle.img'),

@@ -1,6 +1,7 @@
-// `npm run gaps`: how long I/O pauses when one of two paths fails. Real daemons, each path through a chaos proxy, 8 KiB random reads at
-// depth 32 from this process over the NBD socket. The result is the longest time without an answer between the beginning and the end of the
-// fault. The tests judge data. Invariant: a failed read ends the run with an error, and nothing is left behind.
+// `npm run gaps`: measures how long I/O pauses when one of two paths fails. It uses real daemons, with each path through a chaos proxy.
+// This process makes 8 KiB random reads at depth 32 over the NBD socket. The result is the longest time without an answer between the
+// beginning and the end of the fault. The tests judge data. Invariant: a failed read ends the run with an error, and no process or file is
+// left behind.
 
 import { randomInt } from 'node:crypto';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
@@ -53,8 +54,8 @@ interface Pause {
   readonly longestGapMs: number;
   readonly slowestReadMs: number;
   /**
-   * Longest time for which this process did not run. Load and proxies run in this process, so that the other figures may be wrong by this
-   * time.
+   * Longest time for which this process did not run. Load and proxies run in this process. The other figures may therefore be too long by
+   * this time.
    */
   readonly ownStallMs: number;
   readonly reads: number;
@@ -79,7 +80,7 @@ class Load {
     this.nbd = nbd;
     this.stalls.enable();
     this.ended = Promise.all(Array.from({ length: DEPTH }, () => this.lane()));
-    // A rejection is ignored here, because the caller awaits the end and gets the error.
+    // Ignores a rejection here, because the caller awaits `ended` and gets the error.
     this.ended.catch(() => undefined);
   }
 
@@ -147,8 +148,8 @@ function median(values: readonly number[]): number {
 }
 
 /**
- * Returns whether the goal was met. If I/O paused for as long without the fault because the machine was busy, the pause does not count as
- * an effect of the fault.
+ * Returns whether the goal was met. A pause does not count as an effect of the fault if I/O paused for as long without the fault, because
+ * the machine was busy.
  */
 function verdict(goalMs: number, runs: readonly Run[]): string {
   const missed = runs.filter(({ during }) => during.longestGapMs > goalMs);

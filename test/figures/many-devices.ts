@@ -26,7 +26,7 @@ async function play(count: number, device: string, isCrash: boolean): Promise<vo
     const { host, devices } = scene;
     const attached = async (): Promise<number> => (await host.call('local', {})).attachments.length;
     const timed = async (what: string, step: () => Promise<unknown>, left: number): Promise<void> => {
-      // The pid is asked from the daemon, because the pid file may have the pid of the keeper.
+      // Asks the daemon for its pid, because the pid file may have the pid of the keeper.
       const { pid } = await host.call('daemon', {});
       const [startMs, before] = [performance.now(), processorMs(pid)];
       await step();
@@ -60,7 +60,10 @@ async function play(count: number, device: string, isCrash: boolean): Promise<vo
   }
 }
 
-/** Kills rsiod, which is the child of the keeper. The recovery is complete when each device continues with its volume. */
+/**
+ * Kills rsiod, which is the child of the keeper, and measures the recovery. The recovery is complete when each device continues with its
+ * volume.
+ */
 async function crash(host: Host, all: number, attached: () => Promise<number>): Promise<void> {
   const shown = (): number => host.log('rsiod').split('is resumed, ').length - 1;
   const before = shown();

@@ -1,6 +1,7 @@
 // `npm run middleman`: a middleman on one of two encrypted paths flips bits, and drops, replays and cuts bytes in both directions, even in
-// handshakes, while fio writes and verifies over both paths. A seed decides the manipulations. It prints the manipulations and their effect
-// on the application. The exit code is 1 if data differed or an I/O failed. Invariant: nothing is left behind, and the seed is printed.
+// handshakes, while fio writes and verifies over both paths. A seed decides the manipulations. The program prints the manipulations and
+// their effect on the application. The exit code is 1 if data differed or an I/O failed. Invariant: no process or file is left behind, and
+// the seed is printed.
 
 import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -31,7 +32,7 @@ const EARLY_SHARE = 0.4;
  */
 const STAY_MIN_MS = 3_000;
 const STAY_MAX_MS = 12_000;
-/** fio runs for this much longer than the middleman, which is longer than the end of the run takes. */
+/** fio runs for this much longer than the middleman. The time is longer than the end of the run takes. */
 const SPARE_SECONDS = 180;
 
 interface Figures {

@@ -1,5 +1,6 @@
-// `npm run move-latency`: measures how moves of a volume between pools affect an application: the latencies of fio with verification while
-// the volume moves to and fro, and without moves. Invariant: fio ends at the first wrong byte or I/O error, and then there are no figures.
+// `npm run move-latency`: measures how moves of a volume between pools affect an application: it compares the latencies of fio with
+// verification while the volume moves to and fro, and without moves. Invariant: fio ends at the first wrong byte or I/O error, and the
+// program then prints no figures.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
@@ -64,7 +65,10 @@ interface Load {
   readonly limitBytes: number | null;
 }
 
-/** Makes and mounts a disk. Returns the zram device, which the caller must remove at the end; null: the disk is on a loop device. */
+/**
+ * Makes and mounts a disk. Returns the zram device of the disk, which the caller must remove at the end. Null: the disk is on a loop
+ * device.
+ */
 function makeDisk(hosts: Hosts, host: Host, name: string, diskBytes: number, inMemory: boolean): ScratchDisk | null {
   if (!inMemory) {
     if (makeReflinkDisk(hosts, host, diskBytes, 'xfs', name) === null) throw new Error('No XFS on a loop device here');
@@ -98,7 +102,7 @@ async function measure({ sizeBytes, seconds, rateIops, limitBytes }: Load, inMem
     await host.pathsUp(1);
     await host.rsconfigWell('-a', VOLUME.name);
     const load = { size: printSize(sizeBytes), blockSize: '8k', verifyBacklog: 512 };
-    // The volume is written first, so that a move has data to copy.
+    // Writes the volume first, because otherwise a move would have no data to copy.
     await startFio(host, `osl/${VOLUME.name}`, { ...load, seconds: 30 }).outcome;
     const fio = { ...load, rateIops, seconds };
     const before = await startFio(host, `osl/${VOLUME.name}`, fio).outcome;

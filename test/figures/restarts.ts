@@ -1,7 +1,7 @@
-// `npm run restarts`: measures what happens to a client's I/O and data when its server is killed, crashes with its machine, is replaced by
-// another build, or loses its storage: each event is repeated N times, with fio with verification and an exact comparison. It prints how
-// long I/O paused, and every error. The drills are in test/support/drills. Invariant: the exit code is 0 exactly when every run was without
-// error.
+// `npm run restarts`: measures the effects on a client's I/O and data when its server is killed, crashes with its machine, is replaced by
+// another build, or loses its storage. Each event is repeated N times; fio verifies its data, and all contents are compared exactly. It
+// prints how long I/O paused, and every error. The drills are in test/support/drills. Invariant: the exit code is 0 exactly when every run
+// was without error.
 
 import { randomInt } from 'node:crypto';
 import { availableParallelism, loadavg } from 'node:os';
@@ -49,8 +49,8 @@ function median(values: readonly number[]): number {
 }
 
 /**
- * Whether the machine is busy before the drills begin, because more processes run than it has processors. A pause may then have another
- * cause than the product.
+ * Whether the machine is already busy before the drills begin: more processes want to run than it has processors. On a busy machine, a
+ * pause may have another cause than the product.
  */
 const isBusy = (loadavg()[0] ?? 0) > availableParallelism();
 

@@ -30,12 +30,12 @@ const FILL_BYTES = 4 << 20;
 const WAIT_MS = 120_000;
 const PAUSE_MS = 300;
 const COMMAND_MS = 600_000;
-/** The measurement without a snapshot is as long as that with a snapshot, but at most this long. */
+/** The measurement without a snapshot is as long as the measurement with a snapshot, but at most this long. */
 const BESIDE_MAX_MS = 10_000;
 const SNAPSHOTS_MIN = 3;
 /**
- * A disk is this many times as large as its volumes. In memory the factor is smaller, because zram needs memory even for unused blocks of a
- * disk.
+ * A disk is this many times as large as its volumes. For disks in memory, the factor is smaller, because zram needs memory even for unused
+ * blocks of a disk.
  */
 const DISK_SHARE = { image: 20, memory: 5 } as const;
 
@@ -154,7 +154,7 @@ class Stage {
   }
 
   async end(): Promise<void> {
-    // An error is ignored, because after a failure a daemon may not run any more.
+    // Ignores an error, because after a failure one of the daemons may not run any more.
     for (const program of ['rsiod', 'rssrv'] as const) await this.host.stop(program).catch(() => undefined);
     spawnSync('umount', ['--lazy', this.mount], { stdio: 'inherit' });
     this.disk.remove();
@@ -165,7 +165,7 @@ class Stage {
     for (let at = 0; at < sizeBytes; at += FILL_BYTES) writeSync(opened, Buffer.alloc(FILL_BYTES, 1 + (at % 251)), 0, FILL_BYTES, at);
     fsyncSync(opened);
     if (isFragmented) {
-      // Every second block of a clone is written, so that each block becomes a separate extent.
+      // Writes every second block of a clone. Each block of the clone thereby becomes a separate extent.
       const base = path.join(this.mount, 'base');
       copyFileSync(file, base, constants.COPYFILE_FICLONE_FORCE);
       const block = Buffer.alloc(BLOCK_BYTES, 0x55);

@@ -1,6 +1,6 @@
-// ADMIN with real servers: what each right permits; changes that are requested again after lost sessions, kills and changes by other
-// clients; lists that do not change while they are read; which clients are notified of changes; and a client that floods. Unit tests of the
-// parts are in packages/rssrv/src/admin/remote/ and pools/requests/.
+// ADMIN with real servers: the effect of each right; changes that are requested again after lost sessions, kills and changes by other
+// clients; lists that do not change while they are read; the notifications of changes to clients; and a client that floods. Unit tests of
+// the parts are in packages/rssrv/src/admin/remote/ and pools/requests/.
 
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
@@ -22,7 +22,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 const MIB = 1024 * 1024;
 const RIGHTS = '\n[rights]\nbig-2 manage pool=fast limit=64m\nops admin\n';
 const NODES = ['big-2', 'venus', 'ops'];
-/** Rounds of I/O and of local commands that must succeed beside a flood. */
+/** Number of rounds of I/O and of local commands that must succeed during a flood. */
 const ROUNDS = 20;
 
 const hosts = useHosts();
@@ -131,7 +131,7 @@ it('a change that is asked for again is answered as before: in a new session, af
   expect(await callAdmin(again, 'volume-create', create('db'), { id: refused })).toEqual(no);
   expect(await volumesOf(again)).toEqual([]);
   expect(await callAdmin(again, 'volume-create', create('dd'), { id: made })).toMatchObject({ error: { code: 'E_USAGE' } });
-  // The same id from another client is another request.
+  // If another client sends the same id, the server treats its request as another request.
   expect(await callAdmin(await login('ops'), 'volume-create', create('db'), { id: made })).toHaveProperty('result');
   expect(await volumesOf(again)).toEqual(['db']);
 });
@@ -168,7 +168,7 @@ it('a change is announced to the clients that may see the volume before or after
       client.frames.length = 0;
     }
     await change();
-    // If the server has sent a NOTIFY before, it arrives before the answer to this ADMIN.
+    // If the server had sent a NOTIFY, this NOTIFY would arrive before the answer to this ADMIN.
     const names: string[] = [];
     for (const [name, client] of Object.entries(clients)) {
       await callAdminWell(client, 'daemon', {});
@@ -205,7 +205,7 @@ it('a client that floods the server with ADMIN stops neither the I/O of another 
       answers++;
     }
   };
-  // These are more requests than a session may have in flight, so that some are refused.
+  // A session may have fewer requests in flight than these. The server therefore refuses some of them.
   const floods = Array.from({ length: 2 * ADMIN_PER_SESSION_MAX }, (_, slot) => flood(slot));
   await waitFor(() => answers > 100, 30_000, 'The flood runs');
   for (let round = 0; round < ROUNDS; round++) {

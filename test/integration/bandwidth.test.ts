@@ -1,5 +1,5 @@
-// Limits, pauses and stops in real processes: both machines show why I/O waits, a change takes effect under I/O, and a stop survives a
-// restart of the server. The test does not measure rates; `npm run bench -- --only limits` does.
+// Limits, pauses and stops in real processes: client and server show why I/O waits, a change takes effect under I/O, and a stop survives a
+// restart of the server. The test does not measure rates; `npm run bench -- --only limits` measures them.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { beforeEach, expect, it } from 'vitest';
@@ -56,7 +56,7 @@ it('a limit holds I/O and is named on both machines, no other volume waits, and 
   await writes(web, 100);
   await untilSaid(() => host.rsadmWell('client', 'list', '-v'), 'held by its limit of 10 iops');
   await untilSaid(() => host.rsconfigWell('-m', 'status', '-v'), 'osl:db@0 is held by its limit of 10 iops on server big-9');
-  // Another client is not slowed, and no path was lost.
+  // The limit does not slow another client down, and no path was lost.
   await writes(web, 100);
   await host.pathsUp(2);
   expect(await host.rsadmWell('volume', 'show', 'db')).toContain('limits:    10 iops, burst 1s');

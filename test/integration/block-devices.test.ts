@@ -1,7 +1,7 @@
 // Block and raw devices of attached volumes, used with the machine's own tools (file systems, dd, fio). Also refusals, and the state after
-// a crash. fuse/fuse-session.test.ts tests answers to single kernel requests, and test/bad-input/devices.test.ts missing devices. Skipped
-// without /dev/fuse or loop devices. Tests with the same kind of devices share a host, and each begins with nothing attached. Every program
-// that touches a device is a child process with a time-out.
+// a crash. fuse/fuse-session.test.ts tests the answers to single kernel requests, and test/bad-input/devices.test.ts tests missing devices.
+// Skipped without /dev/fuse or loop devices. Tests with the same kind of devices share a host, and each begins with nothing attached. Every
+// program that touches a device is a child process with a time-out.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
@@ -45,7 +45,7 @@ async function write() {
   for (;;) {
     const number = ++last;
     const file = await fs.promises.open(place(number), 'w');
-    // The file must be closed, because Node warns about files that the garbage collector closes.
+    // The script closes each file itself, because Node warns about files that the garbage collector closes.
     try {
       await file.writeFile(content(number));
       await file.sync();
@@ -238,7 +238,7 @@ describe('with block devices,', () => {
       const sizes = async (): Promise<string> => await devices.well('stat --format=%s "$1"; blockdev --getsize64 "$2"', raw, block);
       await waitFor(async () => (await sizes()) === `${128 * MIB}\n${128 * MIB}\n`, WAIT_MS, 'Both have grown');
       const sectors = `/sys/block/${path.basename(readlinkSync(block))}/size`;
-      // While writes run, the kernel may show an old size. The test therefore checks that the new end can be read.
+      // While programs write, the kernel may show an old size of the device. The test therefore checks that the new end can be read.
       for (let mebibytes = 132; mebibytes <= 160; mebibytes += 4) {
         host.writeConfig('rssrv', serverConfig(network, { volumes: { ...OTHERS, oracle: { ...oracle, size: `${mebibytes}m` } } }));
         process.kill(host.pid('rssrv'), 'SIGHUP');
@@ -363,7 +363,7 @@ it(
     });
     await host.rsconfigWell('-a', ...systems.map(({ name }) => name));
     for (const { name, block, mount } of systems) await devices.well('mkfs."$1" -q "$2"; mount "$2" "$3"', name, block, mount);
-    // Makes what another rsiod could have left behind: a loop device, and a mount whose process has ended.
+    // Makes remains that another rsiod could have left behind: a loop device, and a mount whose process has ended.
     const [image, foreign] = [host.file('foreign.img'), scene.place('rforeign')];
     const foreignLoop = await devices.well(
       'truncate -s 1M "$1"; losetup --find --show "$1"; exec 3<>/dev/fuse; : > "$2"; mount -i -t fuse.rsio -o "$3" rsio:/elsewhere:a:b@0 "$2"',

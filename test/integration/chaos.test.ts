@@ -1,7 +1,7 @@
-// Real daemons over two paths, each through a chaos proxy: every fault occurs in turn on one path while fio writes and verifies, and is
-// then healed. Expects no I/O error, every block as written, the right states in the status, and that both paths come back. The test prints
-// its measurements. All tests use one pair of daemons. Each test begins with both paths up and no deaths, and attaches the volume again, so
-// that all counters begin with the test.
+// Real daemons over two paths, each through a chaos proxy: while fio writes and verifies, one fault after the other occurs on one path and
+// is then healed. Expects no I/O error, every block as written, the right states in the status, and that both paths come back. The test
+// prints its measurements. All tests use one pair of daemons. Each test begins with both paths up and no deaths, and attaches the volume
+// again, so that all counters begin with the test.
 
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -27,12 +27,13 @@ const BACK_DEADLINE_MS = 25_000;
 const WRITES_BEFORE = 100;
 const WRITES_MEANWHILE = 100;
 /**
- * fio writes this many blocks before it reads them back. They are few, so that fio soon verifies the blocks that it wrote around a fault.
+ * fio writes this many blocks before it reads them back. The number is small, so that fio soon verifies the blocks that it wrote around a
+ * fault.
  */
 const VERIFY_BACKLOG = 64;
 /**
- * Longest permitted pause. It is shorter than the 3 s after which a silent path dies, because I/O must leave the path before, when it is
- * suspect. `npm run gaps` measures the goals.
+ * Longest permitted pause. It is shorter than the 3 s after which a silent path dies, because I/O must leave the path earlier, as soon as
+ * the path is suspect. `npm run gaps` measures the goals.
  */
 const PAUSE_MAX_MS = 2_000;
 const STOPPED_MS = 10_000;
@@ -120,7 +121,7 @@ interface Verified {
   readonly slowestMs: number;
 }
 
-// Ends fio after each test, whatever happened.
+// Ends fio after each test, even if the test has failed.
 const hosts = useHosts();
 let server: Host;
 let client: Host;
@@ -143,8 +144,8 @@ function useBoth(defaults: Readonly<Record<string, string>> = {}): void {
 
   beforeEach(async () => {
     for (const proxy of proxies) proxy.heal();
-    // rsiod is restarted if a path has died. Otherwise a path that dies several times in a minute would be put on probation, and no test is
-    // about that.
+    // rsiod is restarted if a path has died. Otherwise rsiod would put a path that dies several times in a minute on probation. No test
+    // here concerns probation.
     const hasDied = (await deaths(0)) + (await deaths(1)) > 0;
     if (hasDied) {
       await client.stop('rsiod');
@@ -202,7 +203,7 @@ async function verified(host: Host, fio: RunningFio, volume = VOLUME): Promise<V
   return { longestGapMs, verifyReads, slowestMs };
 }
 
-/** Expects that each interface of the server has one connection for each client, so that no connection of a dead path is left. */
+/** Expects that each interface of the server has exactly one connection for each client. No connection of a dead path is then left. */
 async function nothingLeft(clients = 1): Promise<void> {
   const counts = (): number[] => network.serverAddresses.map((address) => connectionsAt(address, network.port));
   const wanted = network.serverAddresses.map(() => clients);

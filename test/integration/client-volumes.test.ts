@@ -1,5 +1,5 @@
-// Commands of clients about volumes of servers, with real daemons: what each right permits, one command that creates and attaches a volume,
-// the list of volumes of several servers and namespaces, and servers that are killed in the middle of a change. Tests in
+// Commands of clients about volumes of servers, with real daemons: the effect of each right, one command that creates and attaches a
+// volume, the list of volumes of several servers and namespaces, and servers that are killed during a change. Tests in
 // packages/rsconfig/src/commands/server-volumes cover the choice of a server and all texts.
 
 import { readdirSync } from 'node:fs';
@@ -229,7 +229,7 @@ describe('several servers', () => {
 });
 
 describe('a server that is killed', () => {
-  /** How many changes of this kind rsiod has passed on. */
+  /** Returns how many requests with this method rsiod has passed on to the server. */
   const passedOn = (method: string): number => client.log('rsiod').split(`Change "${method}" is passed on`).length - 1;
   const sessionsBegun = (): number => server.log('rssrv').split(' began a session, ').length - 1;
 
@@ -242,7 +242,8 @@ describe('a server that is killed', () => {
       const creating = client.beside('rsconfig', ['volume', 'create', name, '--size', '16m']);
       let ended: RunResult | null = null;
       void creating.ended.then((result) => (ended = result));
-      // Half of the kills come when the creation has begun on disk, and half as soon as rsiod has the request.
+      // In half of the rounds, the kill comes when the creation has begun on disk. In the other half, it comes as soon as rsiod has passed
+      // the request on.
       const isBegun = (): boolean => (round % 2 === 0 ? entries() > before : passedOn('volume-create') > round);
       await waitFor(() => isBegun() || ended !== null, KNOWN_MS, `The creation of ${name} has begun`);
       expect(isBegun(), `The command has ended: ${JSON.stringify(ended)}`).toBe(true);

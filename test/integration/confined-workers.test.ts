@@ -1,6 +1,6 @@
-// Server processes as an unprivileged user: they serve every kind of volume with descriptors from the listener, and code in them can
-// neither open files, nor read the listener's memory, nor connect elsewhere. Node loads the code with the attacks into a real server
-// process.
+// Server processes that run as an unprivileged user. They serve every kind of volume with descriptors from the listener. An attacker's code
+// in such a process can neither open files, nor read the listener's memory, nor connect to other addresses. Node loads the code with the
+// attacks into a real server process.
 
 import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
@@ -35,7 +35,9 @@ function helperOf(worker: number): number | undefined {
   return helpers.map(({ pid }) => pid).find((pid) => statusOf(pid).get('PPid') === String(worker));
 }
 
-/** A module that tries the attacks as soon as its server process runs as another user, and writes the outcomes to stderr. */
+/**
+ * Text of a module that tries the attacks as soon as its server process runs as the unprivileged user. It writes the outcomes to stderr.
+ */
 function attackScript(secret: string, elsewhere: number): string {
   return `
 import fs from 'node:fs';
@@ -99,7 +101,8 @@ it('what runs in a server process can open no file, trace no process and connect
     ...{ ptrace: 1, namespace: 1, unix: 1, connect: 'EPERM' },
   });
 
-  // Bytes that are no message must end only this process. Its log lines must become neither events nor parts of the audit trail.
+  // Bytes that are not a valid message must end only the process that has sent them. The log lines of this process must become neither
+  // events nor parts of the audit trail.
   await waitFor(
     () => server.log('rssrv').includes('sent what no server process sends (message is not known)'),
     20_000,

@@ -1,6 +1,6 @@
-// The control group, with a real rssrv and with rsadm as another user: members can view the server, but change nothing and see no key. The
-// error for other users names the remedy. Reloads add the socket of the group, give it to another group and remove it. Uses groups that
-// every system has.
+// The control group, with a real rssrv and with rsadm as another user: members of the group can view the server, but cannot change anything
+// and do not see keys. The error for other users names the remedy. Reloads add the socket of the group, give it to another group and remove
+// it. Uses groups that every system has.
 
 import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { isReading } from '@rsio/common/control/server/reading-methods';
@@ -110,7 +110,7 @@ it('no answer to a reader has a key', { timeout: TEST_MS }, async () => {
   const methods = (Object.keys(SERVER_METHODS) as ServerMethodName[]).filter(isReading);
   for (const method of methods) {
     const call = callMethod(SERVER_METHODS, server.rssrvPaths.readSocket, method, (params[method] ?? {}) as never, {});
-    // This method is permitted, but it fails, because the volume has no snapshot.
+    // volume-diff is permitted, but fails here, because the volume has no snapshot.
     const text = method === 'volume-diff' ? await call.then(() => 'answered', String) : JSON.stringify(await call);
     if (method === 'volume-diff') expect(text).toContain('oracle');
     expect({ method, found: KEYS.filter((key) => text.includes(key)) }).toEqual({ method, found: [] });

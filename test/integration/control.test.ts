@@ -50,7 +50,7 @@ beforeAll(async () => {
   await server.rsadmWell('reload');
 });
 
-/** Expects that the document fits the schema of that name, and `shape` exactly. */
+/** Expects that the document conforms to the schema of this name, and has exactly the fields of `shape`. */
 function fits(name: string, shape: Shape, text: string): void {
   const document: unknown = JSON.parse(text);
   const validate = ajv.compile(JSON.parse(readFileSync(`${DOCS}${name}.json`, 'utf8')) as object);
@@ -59,8 +59,8 @@ function fits(name: string, shape: Shape, text: string): void {
 }
 
 /**
- * For every command with --json: arguments for this test and the exit code. The test makes I/O wait, holds and failures, so that documents
- * also have their rarer parts.
+ * For every command with --json: arguments for this test and the exit code. The test makes waiting I/O, holds and failures, so that
+ * documents also contain parts that are usually missing.
  */
 const CALLS: Readonly<Record<string, readonly (readonly [args: string, code: number])[]>> = {
   local: [['-l', 0]],
@@ -114,7 +114,7 @@ const CALLS: Readonly<Record<string, readonly (readonly [args: string, code: num
     ['volume remove data --yes', 0],
     ['volume purge data --yes', 0],
   ],
-  // Not called here: without a second pool, the command begins no job, and errors are not printed as JSON.
+  // Not called here: without a second pool, the command would only fail, and it does not print errors as JSON.
   'volume-move': [],
   'volume-copy': [],
   'volume-jobs': [['volume jobs', 0]],

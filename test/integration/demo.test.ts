@@ -1,6 +1,7 @@
 // `npm start` as a new user runs it, with an empty HOME, its own temporary folder and hardly any tools. The test checks the output. However
-// a demo ends, it must leave no process, file, mount or loop device behind. Its processes are found by TMPDIR, which is unique to each
-// demo. Where devices are possible, one demo runs with all steps, and the demo that is interrupted has its own mount namespace.
+// a demo ends, it must leave no process, file, mount or loop device behind. The test finds the processes of a demo by their TMPDIR, which
+// is unique to each demo. If the machine can have devices, one demo runs with all steps, and the demo that is interrupted has its own mount
+// namespace.
 
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -53,7 +54,7 @@ class Machine {
   private readonly where: string;
   private readonly bin: string;
 
-  /** `tools`: the PATH to use instead, with more programs. */
+  /** `tools`: a PATH with more programs, which replaces the usual one. */
   constructor(where: string, tools?: string) {
     count += 1;
     this.where = where;
@@ -222,7 +223,7 @@ it('Ctrl-C while a file system is mounted leaves nothing behind, and a missing m
     /^Copying\n\n\$ umount \S+\/mnt\/archive\n\$ bin\/rsconfig --root \S+ stop\nrsiod has ended\n\$ kill .+\n\$ rm -r /m,
   );
   expect(devices.mounts()).toEqual([]);
-  // The kernel shows `/` as the path of a file whose file system is not mounted any more.
+  // A `/` would mean that the file system of the loop device's file is not mounted any more.
   expect(readOrNothing(`/sys/block/${loop}/loop/backing_file`)).not.toBe('/\n');
   machine.expectNothingLeft();
 });

@@ -1,7 +1,7 @@
 // rsconfig doctor on a healthy client, and on prepared faults with real files, servers and daemons: it names each fault, its location and
 // its remedy. Tests of the netlab cover faults of cards and cables, and unit tests cover the judgement alone. All tests use one server, and
-// tests with a running daemon share one client. Each test leaves both healthy. One test runs the program; the others run the command in
-// this process.
+// tests with a running daemon share one client. Each test leaves server and client healthy. One test runs the program rsconfig; the others
+// run the command in this process.
 
 import { chmodSync, statSync, utimesSync } from 'node:fs';
 import net from 'node:net';
@@ -56,7 +56,10 @@ function doctor(host: Host, ...args: readonly string[]): Promise<RunResult> {
   return runHere('rsconfig', ['--root', host.root, 'doctor', ...args], DOCTOR_MS);
 }
 
-/** Examines a configuration. Returns the exit code and the faults, without the fault that rsiod does not run unless `daemonToo` is set. */
+/**
+ * Runs doctor with a configuration. Returns the exit code and the faults. Leaves out the fault that rsiod does not run, unless `daemonToo`
+ * is set.
+ */
 async function examined(text: string, options: { readonly daemonToo?: boolean } = {}) {
   client.writeConfig('rsiod', text);
   return faults(client, options.daemonToo === true);
@@ -127,7 +130,8 @@ it('fault: an address that this machine does not have', async () => {
   expect(code).toBe(1);
   expect(found[0]).toMatchObject({ severity: 'error', object: 'interface if1', where: lineOf(text, `address = ${NOWHERE}`) });
   expect(found[0]?.what).toMatch(/^This machine does not have address 203\.0\.113\.77: it has /);
-  // Doctor leaves out the server interface that only this interface could reach, because it is in another subnet.
+  // Doctor does not report the second interface of the server: only the client interface in this test could reach it, because it is in
+  // another subnet than the other client interfaces.
   expect(found.slice(1).map(({ severity, object }) => `${severity} ${object}`)).toEqual(['warning server section big-9-2']);
 });
 

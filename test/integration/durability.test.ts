@@ -13,7 +13,7 @@ import { report } from '../support/programs/report.ts';
 /** Options of a case in which the server returns as soon as the client reports that it waits. */
 const SOON = { downMs: 0 };
 const BOTH_FLUSH = { fioFlushes: true, judgeFlushes: true };
-/** Seeds of two crashes: one keeps a part of the unsynced data, the other keeps none. */
+/** Seeds of two crashes. One crash keeps a part of the unsynced data, and the other crash loses all of it. */
 const CRASHES = [4, 7] as const;
 
 /** Time limit of one test on a slow and busy machine. */

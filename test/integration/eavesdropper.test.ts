@@ -76,7 +76,7 @@ function behindProof(toServer: Buffer): Buffer {
   return toServer.subarray(hello.length + frameAt(toServer, hello.length).length);
 }
 
-/** Whether the recording contains a piece of the secret that is long enough to be no chance. */
+/** Whether the recording contains a piece of the secret. The piece is so long that it cannot be there by chance. */
 function holds(recorded: Buffer, secret: Buffer): boolean {
   return recorded.includes(secret) || recorded.includes(secret.toString('hex')) || recorded.includes(secret.toString('base64'));
 }
@@ -98,7 +98,7 @@ it.each([
   const [there, back] = [Buffer.concat(toServer.map(({ bytes }) => bytes)), Buffer.concat(toClient.map(({ bytes }) => bytes))];
   expect(there.length).toBeGreaterThan(2 * DATA_BYTES);
   expect(back.length).toBeGreaterThan(2 * DATA_BYTES);
-  // Even a quarter of the pattern in the recording would be a leak.
+  // A leak would be found even if only a quarter of the pattern was in the recording.
   const part = written.subarray(0, PATTERN_BYTES / 4);
   expect([there.includes(part), back.includes(part), there.includes('oracle'), back.includes('oracle')]).toEqual([sees, sees, sees, sees]);
   const key = baseKey(keyOf(NODE), SERVERKEY, NAMESPACEID);
@@ -129,7 +129,7 @@ it('a recorded session cannot be decrypted with the nodekey: no key that a liste
   const [there, back] = [toServer[0]?.bytes ?? Buffer.alloc(0), toClient[0]?.bytes ?? Buffer.alloc(0)];
   const hello = clientHelloOf(behindProof(there));
   expect([hello.identities, hello.keyExchangeModes]).toEqual([[NODE], [PSK_DHE_KE]]);
-  // First shows that the check works, because it accepts the key on which both ends have agreed.
+  // First shows that the check works: it accepts the key on which both ends have agreed.
   expect(isBoundBy(hello, real.psk)).toBe(true);
   const key = baseKey(keyOf(NODE), SERVERKEY, NAMESPACEID);
   const transcript = transcriptOf(there, back);
@@ -150,7 +150,10 @@ function sharesOf(there: Buffer, back: Buffer): Buffer[] {
   return shares.map((share) => Buffer.from(share ?? []));
 }
 
-/** Returns everything that an eavesdropper with K could try in place of the secret of the shares, as keys derived from it. */
+/**
+ * Returns the keys that an eavesdropper with K could guess. Each key is derived from a value that the eavesdropper could try in place of
+ * the secret of the shares.
+ */
 function guessesOf(key: Buffer, transcript: Buffer, shares: readonly Buffer[]): Buffer[] {
   const [first = Buffer.alloc(0), second = Buffer.alloc(0)] = shares;
   const agreed = [Buffer.alloc(0), Buffer.alloc(32), first, second, Buffer.concat([first, second]), Buffer.concat([second, first])];

@@ -1,6 +1,6 @@
-// Encrypted paths between real processes: they come up, carry I/O, come back and can be probed. If only one end requires encryption, it
-// refuses the other end and names the line to change. Unit tests in packages/protocol/src/auth cover the keys, and middleman.test.ts covers
-// attacks.
+// Encrypted paths between real processes: they come up, carry I/O, come back after faults, and can be probed. If only one end requires
+// encryption, this end refuses the other end, and names the line of the configuration to change. Unit tests in packages/protocol/src/auth
+// cover the keys, and middleman.test.ts covers attacks.
 
 import { beforeEach, expect, it } from 'vitest';
 import { clientConfig, serverConfig } from '../support/hosts/configs.ts';

@@ -1,6 +1,6 @@
-// Daemons that end and come back under I/O: stopped, killed, or left without their other processes. The client's applications see a pause,
-// and nothing is left behind. fio judges that no I/O fails and that every block is as written. All tests use one pair of daemons. Each test
-// starts the daemons that the previous test has ended, and attaches the volume.
+// Daemons that end and come back under I/O: they are stopped or killed, or their other processes are killed. The client's applications see
+// a pause, and no process is left behind. fio judges that no I/O fails and that every block is as written. All tests use one pair of
+// daemons. Each test starts the daemons that the previous test has ended, and attaches the volume.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { beforeAll, beforeEach, expect, it } from 'vitest';
@@ -16,13 +16,18 @@ import { waitFor } from '../support/programs/wait-for.ts';
 
 const VOLUME = 'osl:oracle@0';
 const EXPORT = 'osl/oracle';
-/** A prompt end takes at most this time. It is half of the bound after which a process that drains is killed. */
+/** A prompt end takes at most this time. The time is half of the bound after which a process that drains is killed. */
 const PROMPT_MS = 10_000;
-/** Longest end of a client whose I/O waits. Its frontends wait for their requests for five seconds, and then its volumes for ten. */
+/**
+ * Longest time that a client whose I/O waits takes to end. Its frontends wait five seconds for their requests, and then its volumes wait
+ * ten seconds.
+ */
 const WAITING_END_MS = 22_000;
 
 const COMES_BACK_MS = 30_000;
-/** fio writes only this many blocks before it reads them back, so that blocks that were written after all faults are verified soon. */
+/**
+ * fio writes only this many blocks before it reads them back. Blocks that were written after the last fault are therefore verified soon.
+ */
 const FEW = { verifyBacklog: 128 };
 const FEW_WRITES = 400;
 
@@ -67,8 +72,8 @@ it('rssrv is restarted under fio, and then its listener alone is killed: the cli
   );
   await server.start('rssrv');
   await untilWriting(client, VOLUME, fio);
-  // Requests in flight were answered and flushed. If an end follows a complete flush, no write can be lost, and no new incarnation of the
-  // storage begins.
+  // The server answered the requests in flight and flushed before it ended. After a complete flush, no write can be lost, and therefore no
+  // new incarnation of the storage starts.
   expect(server.log('rssrv')).not.toContain('starts a new incarnation');
   expect(client.log('rsiod')).not.toContain('has started a new incarnation');
 

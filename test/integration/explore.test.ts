@@ -25,7 +25,7 @@ function explore(...args: readonly string[]) {
   return client.rsconfig('explore', '--port', String(network.port), ...near, ...args);
 }
 
-/** A line of the table for server interface `index`, with or without an answer. */
+/** Pattern for the line of the table about server interface `index`. `heard`: whether the interface has answered. */
 function line(index: number, heard: boolean): RegExp {
   const way = heard ? String.raw`lo +\d+\.\d{3} ms` : '- +-';
   return new RegExp(`^osl +200 +big-9 +1 +if${index + 1} +${network.serverAddresses[index]} +${network.port} +- +${way}$`, 'm');

@@ -11,7 +11,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 import { ContestedVolume } from '../support/scenes/contested-volume.ts';
 
 const RUNS = Number(process.env['RUNS'] ?? 3);
-/** Time after each fence in which the file must not change. */
+/** Time for which the test watches the file after each fence. The file must not change in this time. */
 const WATCHED_MS = 300;
 const LONG_MS = 120_000 + RUNS * 10_000;
 
@@ -33,7 +33,7 @@ it('after a fence has returned, not one write of the client lands, until it is l
     expect(volume.kept().node).toBe('big-2');
     await volume.server.rsadmWell('client', 'unfence', 'big-2');
   }
-  // The client still has the hold, so its waiting writes are executed now.
+  // The client has kept the hold, so the server now executes the writes that have waited.
   await volume.writes(writer);
   await volume.finish(writer);
   const sorted = tookMs.toSorted((a, b) => a - b);

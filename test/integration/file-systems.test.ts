@@ -18,7 +18,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 const MIB = 1 << 20;
 const WAIT_MS = 30_000;
 const TEST_MS = 240_000;
-/** DELETED_MIB: size of the deleted file. Only a part of it must be free again, because the file system may write metadata. */
+/** DELETED_MIB: size of the deleted file. Only a part of this space must be free afterwards, because the file system may write metadata. */
 const DELETED_MIB = 24;
 const FREED_MIB = 20;
 const DOCS = path.resolve('docs');
@@ -78,7 +78,7 @@ it.for([XFS, EXT4])(
     await mounted('diff -r "$3" "$2"/tree', DOCS);
     const before = statSync(file).blocks;
     await mounted('rm "$2"/large');
-    // A new mount makes sure that no deletion is still in progress.
+    // Mounts the file system once more, so that no deletion is still in progress.
     await mounted('fstrim "$2"; diff -r "$3" "$2"/tree', DOCS);
     expect(((before - statSync(file).blocks) * 512) / MIB).toBeGreaterThan(FREED_MIB);
     await devices.well(kind.check, block);

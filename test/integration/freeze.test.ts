@@ -1,7 +1,7 @@
 // `volume snapshot --freeze` with real file systems on a loop device of rsiod: a program that writes waits during the snapshot and then
-// continues. The snapshot has a clean file system, which contains data that was written and not yet synced. Triggers of the client run
-// before and after the freeze. A killed command leaves nothing frozen. A volume that is not mounted is refused. Skipped without root,
-// /dev/fuse, loop devices or xfsprogs.
+// continues. The snapshot has a clean file system, and contains even data that the program had written but not synced. Triggers of the
+// client run before and after the freeze. A killed command leaves nothing frozen. A volume that is not mounted is refused. Skipped without
+// root, /dev/fuse, loop devices or xfsprogs.
 
 import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -42,7 +42,7 @@ it('a frozen file system is clean in its snapshot, and goes on', { timeout: TEST
   const data = await devices.well('ls "$1"/volumes/*/snapshots/cold.data', pool);
   expect(await devices.well('dumpe2fs -h "$1" 2>/dev/null', data.trim())).not.toContain('needs_recovery');
   expect(await devices.well('e2fsck -fn "$1" 2>&1; debugfs -R "cat file" "$1" 2>/dev/null', data.trim())).toContain('some content');
-  // Programs of the administrator may write to the file system before it is frozen and after it is thawed.
+  // Programs of the administrator run before the file system is frozen and after it is thawed. At both times, they may write to it.
   const said = path.join(mount, 'said');
   const triggered = async (): Promise<Record<string, unknown>[]> => {
     const lines = (await devices.well('cat "$1"', said)).split('\n').filter((line) => line !== '');

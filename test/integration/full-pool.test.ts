@@ -18,7 +18,7 @@ const WAIT_MS = 30_000;
 const TEST_MS = 300_000;
 const MIB = 1 << 20;
 
-/** Number of writes of fio, which reads back after each 64 writes. */
+/** Number of writes of fio. After each 64 writes, fio reads back. */
 const WRITES = 400;
 
 const hosts = useHosts('file');
@@ -83,7 +83,7 @@ it('writes wait, the log and the list say so, also over a restart, and the load 
   await host.stop('rssrv');
   await host.start('rssrv');
   await waitFor(waitsForSpace, WAIT_MS, 'The writes wait again, in the new session');
-  // The server refuses to create a volume, because there is no room for the manifest. No part of the volume remains.
+  // The server refuses to create a volume, because the pool has no room for the manifest of the volume. No part of the volume remains.
   await expect(create('other', 8 * MIB)).rejects.toThrow(`Pool fast at ${pool} cannot be changed (ENOSPC): free space there`);
   expect(readdirSync(`${pool}/volumes`)).toHaveLength(2);
   // Changes that free space are possible although the pool is full.
@@ -100,7 +100,7 @@ it('a detach by force ends the waiting writes', { timeout: TEST_MS }, async () =
   const { blocks, bfree, bsize } = statfsSync(pool);
   const sizeBytes = (blocks - bfree) * bsize + MIB;
   expect(spawnSync('mount', ['-o', `remount,size=${sizeBytes}`, pool]).status).toBe(0);
-  // This load writes a larger part of the volume than the other test has written, so that it needs new space.
+  // This load writes a larger part of the volume than the other test has written, and therefore needs new space.
   const fio = startFio(host, 'osl/db', { size: '64m', verifyBacklog: 64 });
   await waitFor(waitsForSpace, WAIT_MS, 'Writes wait for space');
   await host.rsconfigWell('-d', 'db', '--force');

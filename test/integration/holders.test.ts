@@ -1,5 +1,5 @@
-// Two clients and one volume: which client may have it, the error for the other one, and shared use. end-and-restart.test.ts has the tests
-// of holds that outlive their client.
+// Two clients and one volume: which client may have the volume, the error that the other client gets, and shared use.
+// end-and-restart.test.ts has the tests of holds that outlive their client.
 
 import { beforeEach, expect, it } from 'vitest';
 import { startClient, startServer } from '../support/hosts/configs.ts';

@@ -1,5 +1,5 @@
 // One client has a volume with hung storage beside a healthy one. A detach of the hung volume by force stops no other volume. The hold of
-// the hung volume stays until the storage has answered. Then the volume can be attached again, and has every acknowledged write.
+// the hung volume stays until the storage has answered. Afterwards the volume can be attached again, and has every acknowledged write.
 
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
@@ -9,7 +9,7 @@ import { NbdIo } from '../support/io/nbd-io.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
 const BLOCK = 4096;
-/** Longest permitted pause of the healthy volume. It is shorter than the 20 s that ending the session would take. */
+/** Longest permitted pause of the healthy volume. It is shorter than the 20 s that the server would need to end the session. */
 const WORST_MS = 5_000;
 const PAUSE_MS = 50;
 const BACK_MS = 30_000;
@@ -49,7 +49,7 @@ it("-d --force of a hung volume does not stop the client's other volume", async 
   })();
   await client.rsconfig('-d', 'hung', '--force');
   expect(await lost).toBe('refused');
-  // If the server had tried to end the session, the end would time out in this time, and the process would be killed.
+  // If the server had tried to end the session, its attempt would time out within these 22 s, and the server would kill the process.
   await new Promise((resolve) => setTimeout(resolve, 22_000));
   expect(worstMs).toBeLessThan(WORST_MS);
 

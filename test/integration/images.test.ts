@@ -1,6 +1,7 @@
-// Images with real daemons on a file system with reflink: two images of two volumes that a client writes to, refreshed at one moment; held,
-// and attached by the client beside its volume; a volume that gets the content of its image back; kill -9 between the images of one
-// refresh. Skipped without root, loop devices or xfsprogs. image-stops.test.ts in packages/rssrv/src/jobs/images tests all steps.
+// Images with real daemons on a file system with reflink. Two images of two volumes, to which a client writes, are refreshed at one moment.
+// The client holds an image and attaches it beside its volume. A volume gets the content of its image back. The server gets kill -9 between
+// the images of one refresh. Skipped without root, loop devices or xfsprogs. image-stops.test.ts in packages/rssrv/src/jobs/images tests
+// all steps.
 
 import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -97,7 +98,7 @@ it('images under writes: one moment for several, holders, restoring, and a kill 
   expect([await numberIn('db', 0), await numberIn('db', 1)]).toEqual([7, 7]);
   await waitFor(async () => (await host.rsconfig('-d', 'db@1')).code === 0, WAIT_MS, 'db@1 is detached');
 
-  // log now has two images. The server makes one copy of a moment for both.
+  // The volume log now has two images. For a refresh of both, the server makes one copy of the volume's moment.
   await host.rsadmWell('volume', 'image', 'log', '--universe', '2');
   await host.rsadmWell('volume', 'refresh', 'log@1', 'log@2');
   expect(await numberIn('log', 1)).toBe(await numberIn('log', 2));
@@ -110,8 +111,8 @@ it('images under writes: one moment for several, holders, restoring, and a kill 
   delete process.env['RSIO_TEST_KILL_AT'];
   expect((await host.rsadm('volume', 'refresh', 'db@1', 'log@1')).code).not.toBe(0);
   await host.startFaulty();
-  // The server makes no image before the client has sent its last writes again. The read waits for this, because it is answered only
-  // afterwards.
+  // The server makes no image before the client has sent its last writes again. The read is answered only after these writes, so the test
+  // waits for its answer.
   await log.read(0, BLOCK_BYTES);
   expect([await numberIn('db', 1), await numberIn('log', 1)]).toEqual([7, 8]);
   const { pools } = await callServer(host.rssrvPaths.controlSocket, 'pool-list', {});

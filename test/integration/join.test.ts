@@ -1,4 +1,4 @@
-// rsconfig join on an empty root and on a configured one: the written file, compared byte by byte; the client, which works afterwards; and
+// rsconfig join on an empty root and on a configured one: it compares the written file byte by byte, uses the client afterwards, and covers
 // every case in which the command writes nothing. The commands name interfaces, so that no packet leaves this machine; the netlab tests
 // real cards. Tests share servers, and each test joins as another node, so that no earlier session of the node disturbs it.
 
@@ -149,7 +149,7 @@ it('of two servers in the namespace it joins the one that accepts the key and na
   await all.client.pathsUp(2);
 });
 
-/** A relay on the network that answers for the server and passes everything on, in both directions. */
+/** Starts a relay that answers in place of the server, and passes all bytes on in both directions. */
 async function relay({ network }: Scene, address: string): Promise<void> {
   const { port, serverAddresses } = network;
   const tcp = net.createServer((near) => {

@@ -1,6 +1,6 @@
 // rsiod's child process is killed, restarted or stopped for good while its devices are in use: a file system is mounted on a device, and
-// fio writes and verifies. fuse/fuse-session.test.ts tests the answers to single requests. Skipped where devices are impossible, or where
-// the kernel cannot send outstanding requests again.
+// fio writes and verifies. fuse/fuse-session.test.ts tests the answers to single requests. Skipped if the machine cannot have devices, or
+// if its kernel cannot send outstanding requests again.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import path from 'node:path';
@@ -32,12 +32,12 @@ function fioIn(scene: DeviceScene, folder: string): Running {
   ]);
 }
 
-/** Pid of the process that works. The pid file has the pid of the keeper. */
+/** Pid of rsiod's working process. The pid file has the pid of the keeper instead. */
 async function workingProcess(scene: DeviceScene): Promise<number> {
   return (await scene.host.call('daemon', {})).pid;
 }
 
-/** Waits until another process works and has written for fio. */
+/** Waits until another process than `before` works and has executed writes of fio. Returns its pid. */
 async function goesOn(scene: DeviceScene, before: number): Promise<number> {
   const now = await waitFor(
     async () => {

@@ -1,5 +1,5 @@
 // Processes of a server killed in every combination under verified I/O, and rssrv restarted at once: two processes never serve the volume
-// at the same time, the client's I/O continues without an error, and nothing is left behind at the end. All kills hit one server, in the
+// at the same time, the client's I/O continues without an error, and no process is left behind at the end. All kills hit one server, in the
 // order of the tests, during one run of fio, which reads back the blocks that it wrote before each kill. end-and-restart.test.ts and
 // worker-killed.test.ts have single kills.
 
@@ -49,7 +49,7 @@ async function startAgain(): Promise<void> {
 }
 
 const STRIKES: Readonly<Record<string, () => Promise<void>>> = {
-  // This kill comes first, because later it would also end processes that another kill has left.
+  // This kill is the first one. At a later place, it would also end processes that an earlier kill has left behind, and hide them.
   'everything, the next one at once': async () => {
     await killServer(server);
     await startAgain();
@@ -156,7 +156,7 @@ describe('under one run of fio', () => {
     );
     const zeroed = await run('qemu-io', ['-f', 'raw', client.nbdUri('oracle'), '-c', 'write -z 48M 1M', '-c', 'read -P 0 48M 1M']);
     expect(zeroed).toMatchObject({ code: 0 });
-    // Now fio has also read back the blocks that it wrote before the last kill.
+    // fio has now also read back the blocks that it wrote before the last kill.
     const { verifyReads } = await verifiedAndEnded(client, VOLUME, running);
     expect(verifyReads).toBeGreaterThan(0);
     expect((await volumeStats(client, VOLUME)).errors).toBe(0);

@@ -70,7 +70,7 @@ it('rssrv and its processes log to the journal, rsiod to syslog, and a reload go
   expect(existsSync(server.rssrvPaths.logFile)).toBe(false);
   expect((await client.run('rsclogcat')).stderr).toContain('The log of rsiod goes to syslog: read it there, or set log = file and reload');
 
-  // The journal hangs: the daemon answers, and its lines wait.
+  // While the journal hangs, the daemon answers, and its log lines wait.
   process.kill(journal.program.pid, 'SIGSTOP');
   for (const level of ['debug', 'info', 'debug']) {
     server.writeConfig('rssrv', text.replace('log = journal', `log = journal\nlog-level = ${level}`));

@@ -26,8 +26,8 @@ function runs(command: string, ...args: string[]): boolean {
 }
 
 /**
- * Makes the file of a volume on a device that has no room for its data. The file is allocated and not yet written. Returns null if this
- * machine cannot make such a device.
+ * Makes the file of a volume on a device that has no room for the file's data. The file is allocated but not written yet. Returns null if
+ * this machine cannot make such a device.
  */
 function fileWithoutRoom(context: TestContext): { readonly file: string; readonly fill: () => void } | null {
   needPrograms(context, 'mkfs.ext4', 'fallocate', 'mount', 'umount');

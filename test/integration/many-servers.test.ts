@@ -23,7 +23,8 @@ it(
   '256 servers over 8 interfaces: every path is up, and every position is shown',
   async () => {
     const { subnets, port } = await hosts.network(INTERFACES_MAX);
-    // Servers share addresses and differ in their ports; host 254 reserves the subnet for this test.
+    // Several servers may share an address, because they differ in their ports. No server uses host 254, which reserves the subnet for this
+    // test.
     const end = (server: number, wire: number): { address: string; port: number } => ({
       address: subnets[wire]?.address(1 + (server % 200)) ?? '',
       port: port + Math.floor(server / 200),

@@ -1,6 +1,6 @@
 // The metrics of both daemons with real processes: their content under load, the check by promtool, and a real Prometheus that reads both
-// daemons with the rules of the project. Also a reload that moves the metrics to another address, an address that is in use, a token, and
-// slow or hostile readers.
+// daemons with the rules of the project. Further tests cover a reload that moves the metrics to another address, an address that is in use,
+// a token, and slow or hostile readers.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';

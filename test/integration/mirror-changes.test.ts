@@ -1,6 +1,6 @@
-// Commands change the servers of an attached mirror, with real daemons and under writes: one server is killed and replaced by another one,
-// whose replica is copied. Then the other original server is also killed, and all data is still there. The replaced server comes back. Unit
-// tests in packages/rsiod/src/mirrors/commands cover the steps of the commands.
+// Commands change the servers of an attached mirror, with real daemons and under writes: one server is killed and replaced by another
+// server, to which the replica is copied. Then the other original server is also killed, and all data is still there. The replaced server
+// comes back. Unit tests in packages/rsiod/src/mirrors/commands cover the steps of the commands.
 
 import { randomBytes } from 'node:crypto';
 import { needPrograms } from '@rsio/common/testing/needs';
@@ -61,7 +61,7 @@ function killServer(host: Host): void {
   for (const pid of host.processes()) process.kill(pid, 'SIGKILL');
 }
 
-/** The servers whose replicas are in sync. */
+/** Returns the names of the servers whose replicas are in sync. */
 async function inSync(): Promise<string> {
   const { mirrors } = await client.call('mirrors', { namespace: null });
   return (mirrors[0]?.replicas ?? []).flatMap((one) => (one.inSync ? [one.server] : [])).join(' ');
@@ -95,8 +95,8 @@ it('a killed server is replaced under writes, and the mirror then survives the o
   await client.pathsUp(4);
   isChanging = false;
   await writing;
-  // The command is repeated, because the killed server refuses it until the new session of the client has ended the hold that the server
-  // remembers.
+  // The command is repeated. The server remembers a hold from before its kill, and refuses the command until the new session of the client
+  // has ended this hold.
   const detached = async (): Promise<string> => client.rsconfigWell('mirror', 'detach', 'db', '--server', 'pi-2', '--volume');
   expect(await waitFor(detached, SOON_MS, 'what pi-2 had is removed')).toContain('in sync on pi-1 and pi-4');
   expect((await servers[1]!.rsadm('witness', 'list')).stdout).toBe('');
@@ -107,7 +107,7 @@ it('a killed server is replaced under writes, and the mirror then survives the o
   for (let offset = 0; offset < SIZE; offset += MIB)
     expect((await io.read(offset, MIB)).equals(model.subarray(offset, offset + MIB)), `at ${offset}`).toBe(true);
   await waitFor(async () => (await inSync()) === 'pi-4', SOON_MS, 'the mirror goes on without pi-1');
-  // The witness and pi-4 are a majority of the voters, so that the mirror can be attached again with only these two.
+  // The witness and pi-4 are a majority of the voters. The mirror can therefore be attached again with only these two servers.
   io.close();
   await client.kill('rsiod');
   await client.start('rsiod');

@@ -1,5 +1,5 @@
-// Mirrors by command on three real servers: two with a pool, and a witness that grants the client no right. The test checks what the
-// commands make, list and show at clients and servers, and that refusals and removals leave nothing behind. Unit tests in
+// Mirrors by command on three real servers: two with a pool, and a witness that grants the client no right. The test checks the effects and
+// the output of the commands at clients and servers, and that refusals and removals leave no volume or record behind. Unit tests in
 // packages/rsiod/src/mirrors/commands cover failures of each step.
 
 import { MIRRORS } from '@rsio/common/control/mirror-methods';

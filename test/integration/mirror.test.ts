@@ -1,7 +1,7 @@
-// A mirror with real daemons: two servers with pools, a server that only votes, and a client. The client's writes survive that a server is
-// killed, comes back and is copied; afterwards both pools have the same bytes. All tests use the same daemons; each begins with all daemons
-// up and without a volume.
-// The rules of mirrors are tested in packages/protocol/src/mirror and, in every order of events, in test/sim.
+// A mirror with real daemons: two servers with pools, a server that only votes, and a client. A server is killed, comes back, and its
+// replica is copied. No write of the client is lost, and afterwards both pools have the same bytes. All tests use the same daemons. Each
+// test begins with all daemons up and without a volume. The rules of mirrors are tested in packages/protocol/src/mirror and, in every order
+// of events, in test/sim.
 
 import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
@@ -20,7 +20,10 @@ import { waitFor } from '../support/programs/wait-for.ts';
 const MIB = 1024 * 1024;
 const SIZE = 8 * MIB;
 const PIECE = 64 * 1024;
-/** Pause between writes, for writes whose number does not matter. Without it, they would take a processor from concurrent tests. */
+/**
+ * Pause between writes in tests for which the number of writes does not matter. Without this pause, the writes would take a processor from
+ * concurrent tests.
+ */
 const PAUSE_MS = 5;
 /** Within this time, a mirror continues without a server, or copies the writes that a server has missed. */
 const SOON_MS = 30_000;
@@ -145,7 +148,8 @@ it('writes survive a server that is killed and comes back, and then both servers
   expect(await client.rsconfigWell('-m', 'status', '-v')).toContain('osl:db@0 is on pi-1 (in sync) and pi-2 (behind)\n');
   await servers[1]!.start('rssrv');
   await waitFor(isInSync, SOON_MS, 'the replica is in sync again');
-  // By M12, only the blocks that were written while the server was away are copied, and no block is missing.
+  // By M12, the mirror copies only the blocks that were written while the server was away. The comparison shows that the copy has left out
+  // no such block.
   expect(await client.rsconfigWell('mirror', 'verify', 'db')).toBe('8.0M of osl:db@0 compared: the replicas are equal\n');
   await writeAt(3 * MIB);
   io.close();
@@ -211,7 +215,7 @@ it('a client that ends or is killed attaches its mirror again, and another one n
   expect([held.code, held.stderr]).toEqual([1, expect.stringMatching(/Client big-2 .*\[E_HELD\]/)]);
   await client.kill('rsiod');
   await client.start('rsiod');
-  // The next process attaches it again without a command.
+  // The next process of rsiod attaches the mirror again without a command.
   const opened = async (): Promise<NbdIo | null> => await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/db').catch(() => null);
   const isBack = async (): Promise<boolean> => {
     const io = await opened();
@@ -242,7 +246,7 @@ it('a mirror that is attached read-only refuses changes, also after a crash and 
   const writer = await NbdIo.open(client.rsiodPaths.nbdSocket, 'osl/db');
   await writer.write(MIB, data);
   writer.close();
-  // The holder ends uncleanly. The next holder settles the replicas, although it attaches the mirror read-only.
+  // The holder ends uncleanly. The next client must settle the replicas, although it attaches the mirror read-only.
   const venus = await startedVenus();
   await venus.rsconfigWell('-a', 'db', '--read-only', '--take-over');
   const check = async (): Promise<void> => {
@@ -253,7 +257,7 @@ it('a mirror that is attached read-only refuses changes, also after a crash and 
     expect(await venus.rsconfigWell('-lvv')).toMatch(/^osl:db@0 .*read-only/m);
   };
   await check();
-  // An idle client may learn late that it was replaced.
+  // A client without I/O may learn late that another client has replaced it.
   const isHeld = async (): Promise<boolean> => (await client.rsconfig('-a', 'db', '--read-only')).stderr.includes('[E_HELD]');
   await waitFor(isHeld, SOON_MS, 'the former holder is refused');
   await venus.kill('rsiod');

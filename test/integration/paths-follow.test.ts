@@ -130,8 +130,8 @@ describe('the server reloads its file', () => {
     expect(await client.rsconfigWell('-qv')).toContain(`addr: ${network.serverAddresses[2]}/${network.port} big-9-if3\n`);
     expect(await client.rsconfigWell('-m', 'status')).toContain(`rep: 002 IP(TCP) ${network.serverAddresses[2]}/${network.port} connected`);
 
-    // The client's file has a section for the server's second interface, and no section for the third one. Interfaces are named by their
-    // position, so that the third interface now has the name of the second.
+    // The client's file has a section for the server's second interface, and no section for the third one. The server's file names the
+    // interfaces by their position. The third interface therefore now has the name that the second one had.
     reloadServer(serverConfig(part(0, 2), { volumes: VOLUMES }));
     await becomes(['if0 000 big-9-1 up', 'if2 002 big-9-if2 up']);
     await io.more(20);

@@ -1,6 +1,6 @@
-// Pools on a separate file system on a loop device. Writes wait while less than the reserve is free, and continue when there is room. A
-// file system is unmounted while a client uses a volume on it. Skipped without root, loop devices or ext4. full-pool.test.ts has a file
-// system without any space.
+// Pools on a separate file system on a loop device. Writes wait while less space than the reserve of the pool is free, and continue when
+// enough space is free again. A file system is unmounted while a client uses a volume on it. Skipped without root, loop devices or ext4.
+// full-pool.test.ts has a file system without any space.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
@@ -21,7 +21,7 @@ const MIB = 1 << 20;
 const WAIT_MS = 60_000;
 const TEST_MS = 240_000;
 const DISK_MIB = 64;
-/** Size of a file on the file system of the pool. The space that it leaves does not suffice for the writes of the test. */
+/** Size of a file that takes space on the file system of the pool. The remaining space does not suffice for the writes of the test. */
 const BALLAST_MIB = 32;
 const WRITTEN_MIB = 24;
 
@@ -89,7 +89,7 @@ it('below the reserve, writes that need new space wait and all programs say so; 
 }, async () => {
   const ballast = path.join(mount, 'ballast');
   spawnSync('fallocate', ['-l', `${BALLAST_MIB}M`, ballast]);
-  // These blocks are allocated before the pool has too little space.
+  // Allocates these blocks while the pool still has enough space.
   const db = await openNbd('db');
   await db.write(DISK_MIB * MIB, Buffer.alloc(64 * 1024, 1));
   const fio = startFio(host, 'osl/db', { size: `${WRITTEN_MIB}m`, verifyBacklog: 64 });

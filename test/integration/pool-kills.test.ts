@@ -1,5 +1,5 @@
-// kill -9 of rssrv at each step of each change of a pool's files. RSIO_TEST_KILL_AT, which only the server for tests heeds, names the step. The
-// next start must find the state before or after the change, and nothing that the pool does not explain. Kills at random times under load
+// kill -9 of rssrv at each step of each change of a pool's files. RSIO_TEST_KILL_AT, which only the server for tests heeds, names the step.
+// The next start must find the state before or after the change, and no file that belongs to no volume. Kills at random times under load
 // are in pools.test.ts; the same steps without a process are in packages/rssrv/src/pools/pool-stops.test.ts.
 
 import { mkdirSync, readdirSync } from 'node:fs';
@@ -100,7 +100,7 @@ it('the next start finds the state before or after, and the change can be made',
       for (const one of prepare) await call(one, name);
       before = await state();
       await expect(call(change, name), `${verb} at ${step}`).rejects.toThrow();
-      // The start would fail if the killed server still ran.
+      // This start would fail if the server that the step should have killed was still running.
       await host.startFaulty();
       const found = await state();
       const wasMade = JSON.stringify(found) !== JSON.stringify(before);
@@ -110,7 +110,7 @@ it('the next start finds the state before or after, and the change can be made',
         await call(change, name);
       }
       const after = await state();
-      // The result is the same whether the change was made before or after the kill, except for this volume.
+      // Except for this volume, the result is the same whether the kill came before or after the commit of the change.
       const differs = after.filter((line) => !before.includes(line));
       expect(differs, `${verb} at ${step}`).toHaveLength(1);
       if (wasMade) expect(after).toEqual(found);

@@ -1,5 +1,5 @@
-// Pools and the volumes that rsadm manages in them, with real daemons: the way from an empty server to a volume in use; kills in the middle
-// of changes; pools that are missing, locked by another server, renamed, or removed from the configuration; and two volumes with the same
+// Pools and the volumes that rsadm manages in them, with real daemons: the commands from an empty server to a volume in use; kills during
+// changes; pools that are missing, locked by another server, renamed, or removed from the configuration; and two volumes with the same
 // name. Tests in packages/rssrv/src/pools cover the steps of each change on disk. All tests except the first share one server and one
 // client. Each begins with its own configuration and a pool with a new volume oracle as its only volume.
 
@@ -210,7 +210,7 @@ it("a newcomer's way: pool, client and volume by rsadm, growth under I/O, and wh
 interface Volume {
   readonly name: string;
   readonly sizeBytes: number;
-  /** Id of the volume; UNKNOWN_ID: no answer has contained the id yet. */
+  /** Id of the volume. UNKNOWN_ID: the test has not yet got an answer with the id. */
   readonly id: string;
 }
 
@@ -224,8 +224,8 @@ interface Change {
   readonly what: string;
   readonly after: State;
   /**
-   * Requests the change. Resolves with the expected state when the server has made it. A further call sends the same request id, and is
-   * answered in the same way.
+   * Requests the change. When the server has made the change, resolves with the expected state. A further call sends the same request id,
+   * and gets the same answer.
    */
   send(): Promise<State>;
 }
@@ -341,7 +341,7 @@ it('kill -9 in the middle of changes: each change is made or not, the pool expla
     const isMade = isDeepStrictEqual(found, after);
     if (!isMade) expect(found, `after kill ${kill} in ${underWay.what}`).toEqual(before);
     count[isMade ? 'interrupted after' : 'interrupted before']++;
-    // After a lost answer, the request is sent again, and the server makes the change once.
+    // If the answer was lost, the test sends the request again. The server must make the change only once.
     await underWay.send();
     state = await stateNow(pool);
     expect(linesOf(state, known), `${underWay.what} again`).toEqual(after);

@@ -1,5 +1,5 @@
-// Probe connections of a raw client to a real rssrv while a client of the same node is attached and does I/O: the probe measures, and
-// affects nothing of the client. What a probe may ask is said in test/conformance/server/probes.ts.
+// Probe connections of a raw client to a real rssrv while a client of the same node is attached and does I/O: the probe measures, and does
+// not affect the client. test/conformance/server/probes.ts tests which requests a probe may send.
 
 import { readFileSync } from 'node:fs';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -47,7 +47,7 @@ function probe(node?: string): Promise<RawClient> {
   return RawClient.login(at(), identity([FEATURE.PROBE], node));
 }
 
-/** Keeps a request in each slot for a while; returns bytes per second. */
+/** Keeps a request in flight in each slot for a while. Returns the rate in bytes per second. */
 async function burst(client: RawClient, op: typeof OP.READ | typeof OP.WRITE): Promise<number> {
   const body = op === OP.WRITE ? Buffer.alloc(SEGMENT_BYTES, 0x5a) : Buffer.alloc(0);
   const startMs = performance.now();

@@ -1,5 +1,6 @@
-// Clients that a server refuses or that find none, and what the administrator is told: at the prompt, in `-m status -v` and in both logs. To the
-// client, a wrong key and an unknown name look alike; the server's log distinguishes them. Other obstacles are in test/bad-input/start.test.ts.
+// Clients that a server refuses, and clients that find no server. The test checks the messages to the administrator: at the prompt, in `-m
+// status -v` and in both logs. To the client, a wrong key and an unknown name look alike; the server's log distinguishes them. Other
+// obstacles are in test/bad-input/start.test.ts.
 
 import net from 'node:net';
 import { expect, it } from 'vitest';
@@ -10,8 +11,8 @@ import { report } from '../support/programs/report.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
 /**
- * A start of rsiod without a server takes at most this time. rsiod waits 3 s for a server, and the remaining time is for starting node and
- * writing the state.
+ * A start of rsiod without a server takes at most this time. rsiod waits 3 s for a server. The remaining time is for the start of Node and
+ * for writing the state.
  */
 const UP_WITHOUT_SERVER_MS = 15_000;
 

@@ -1,7 +1,7 @@
 // A command changes the key of a client while the client writes. If the command is killed at any step, rssrvcfg has its old or its new
-// content. One run records the file before each step and thereby covers the kills at all steps, because a kill leaves the file as it is at
-// that moment. A second run is killed right before the file changes. packages/rsadm/src/commands/client-keys.test.ts tests the texts of the
-// commands.
+// content. One run records the file before each step. It thereby covers a kill at each step, because a kill would leave the file in the
+// recorded state. A second run is killed right before the file changes. packages/rsadm/src/commands/client-keys.test.ts tests the texts of
+// the commands.
 
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { beforeAll, expect, it } from 'vitest';
@@ -13,8 +13,9 @@ import { launcher, run, type RunResult } from '../support/programs/programs.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
 /**
- * Records rssrvcfg before each change of a file by the process, and kills the process at the Nth change; 0: never. Counting begins with the
- * first change of rssrvcfg or of a file beside it, because the files that the program opens before may differ from run to run.
+ * Records rssrvcfg before each change of a file by the process, and kills the process at the Nth change. If N is 0, it never kills the
+ * process. Counting begins with the first change of rssrvcfg or of a file beside it, because the files that the program opens before may
+ * differ from run to run.
  */
 const WATCHER = `
 import fs from 'node:fs';
@@ -121,7 +122,8 @@ it('a rekey that is killed at any step leaves the file as before or as after', {
   ];
   for (const { args, from, isAfter } of cases) {
     const rekey = (killAt: number): Promise<RunResult> => {
-      // The file of the killed command is removed, because otherwise the next command would wait until no process writes to it.
+      // Removes the temporary file of the killed command. Otherwise the next command would wait, because it assumes that another process is
+      // still writing this file.
       rmSync(`${watched}.new`, { force: true });
       host.writeConfig('rssrv', from);
       const env = { NODE_OPTIONS: `--import=file://${watcher}`, KILL_AT: String(killAt), WATCHED: watched, SEEN: seenFile };
@@ -134,7 +136,8 @@ it('a rekey that is killed at any step leaves the file as before or as after', {
     for (const [step, text] of seen.entries())
       expect([text === from, isAfter(text)], `${args.join()} at step ${step + 1}: ${text}`).toContain(true);
     const changing = seen.findLastIndex((text) => text === from) + 1;
-    // The record must contain both states. Otherwise no step was recorded between them.
+    // The record must contain more than one copy of the old and of the new content. Otherwise it does not cover the steps before and after
+    // the change of the file.
     expect(Math.min(changing, seen.length - changing), `${args.join()} ${seen.length} steps`).toBeGreaterThan(1);
     expect(await rekey(changing), `${args.join()} killed at step ${changing}`).toMatchObject({ code: null, signal: 'SIGKILL' });
     expect(readFileSync(watched, 'utf8')).toBe(from);

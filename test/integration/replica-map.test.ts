@@ -1,6 +1,6 @@
-// A replica of a mirror in the daemon, as a raw client sees it: a volume becomes a replica. Its intent map follows the writes, survives a
-// kill of the server, and has all bits set if it cannot be read. If the test runs as root, the server process is unprivileged and gets the
-// map as a descriptor. Unit tests in packages/rssrv/src/mirrors cover the rules of the map.
+// A replica of a mirror at a real server, as a raw client sees it: a volume becomes a replica. The intent map of the replica follows the
+// writes, survives a kill of the server, and has all bits set if its file cannot be read. If the test runs as root, the server process is
+// unprivileged and gets the map as a descriptor. Unit tests in packages/rssrv/src/mirrors cover the rules of the map.
 
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -101,7 +101,7 @@ it('the map of a replica has what was written, after a kill of the server, too',
   // Grows the replica as the client of the mirror does.
   const grown = { name: 'db', universe: 0, sizeBytes: (REGIONS + 2) * MIRROR_REGION_BYTES, pool: null, mirror: MIRROR, request: null };
   await callServer(host.rssrvPaths.controlSocket, 'volume-grow', grown);
-  // The server process may learn the new size after the answer.
+  // The server process may learn the new size only after the client has got the answer.
   await waitFor(async () => (await marked(client, handle)).length === 4, 5_000, 'the map of the new size');
   expect(await marked(client, handle)).toEqual([2, 3, REGIONS, REGIONS + 1]);
   await clear(client, handle, [REGIONS, 1]);
@@ -122,7 +122,7 @@ it('the map of a replica has what was written, after a kill of the server, too',
   writeFileSync(path.join(pool, 'volumes', id, 'mirror.map'), 'damaged');
   handle = await open(client);
   expect(await marked(client, handle)).toEqual(Array.from({ length: REGIONS + 2 }, (_, region) => region));
-  // The process of the session may write its log after its answers.
+  // The process of the session may write to the log later than it sends its answers.
   const isTold = (): boolean => /intent map .*mirror.map of replica db is not used, because it is too short/.test(host.log('rssrv'));
   await waitFor(isTold, 5_000, 'the log says why the map is not used');
   await vote(client, VOTE.CLAIM, votes.encodeVoteClaim({ mirror: MIRROR, number: 2, takesOver: false }));

@@ -1,5 +1,5 @@
-// After rsiod was killed or stopped, it attaches its volumes again by itself, and no others. Programs that use them over NBD reconnect and
-// find every acknowledged write.
+// After rsiod was killed or stopped, it attaches its volumes again by itself, and no other volumes. Programs that use these volumes over
+// NBD reconnect and find every acknowledged write.
 
 import { randomBytes } from 'node:crypto';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -37,8 +37,8 @@ async function awaited(host: Host): Promise<string[]> {
 }
 
 /**
- * Waits until exactly these volumes are attached, and expects that this stays so after new lists, because rsiod may be up before its old
- * session has ended.
+ * Waits until exactly these volumes are attached. rsiod may be up before its old session has ended, so this also expects that the volumes
+ * stay attached after new lists.
  */
 async function whenAttached(host: Host, ...labels: readonly string[]): Promise<void> {
   await waitFor(async () => (await attached(host)).join() === labels.join(), BACK_MS, `${labels.join(', ')} attached again`);
@@ -118,7 +118,7 @@ it('qemu-io, which reconnects by itself, sees only a pause over a restart', asyn
   const flushes = async (): Promise<number> => (await client.call('stats', {})).volumes[0]?.flushes ?? 0;
   await waitFor(async () => (await flushes()) > 0, BACK_MS, 'qemu-io has flushed');
   await client.kill('rsiod');
-  // No daemon can answer yet.
+  // Sends a read while no daemon runs that could answer it.
   const read = does('read -P 0xab 0 1M');
   read.catch(() => undefined);
   await client.start('rsiod');
@@ -175,18 +175,18 @@ it('a detached volume stays detached over a restart, before it or while it was a
   await client.pathsUp(2);
   expect(await client.rsconfigWell('-q')).toContain('oracle');
   expect(await attached(client)).toEqual([]);
-  // The client could not tell the server, so that the hold remains. The same command now releases it.
+  // The client could not tell the server that it has detached the volume, so the hold remains. The same command now releases the hold.
   await whenHeld(1);
   await client.rsconfigWell('-d', 'oracle');
   await whenHeld(0);
-  // A daemon that has just started has no path yet.
+  // Attaches at once, while the daemon that has just started has no path yet.
   await client.rsconfigWell('-a', 'oracle');
   await whenHeld(1);
   await client.kill('rsiod');
   await client.start('rsiod');
   await client.rsconfigWell('-d', 'oracle');
   await whenHeld(0);
-  // Without the kept list, as after a boot, only the configuration counts.
+  // Without the kept list of volumes, as after a boot, rsiod attaches only the volumes that the configuration names.
   await client.stop('rsiod');
   rmSync(client.rsiodPaths.attachedFile);
   await client.start('rsiod');

@@ -169,8 +169,8 @@ describe('answered', () => {
       asker.ask(address, {}, discoveryKey('0xanother-key-of-somebody')),
       asker.ask(address, { namespaceid: 201 }, KEY),
     ];
-    // Datagrams between two sockets of one machine keep their order. If the server had answered the earlier request, that answer would have
-    // arrived before this one.
+    // Datagrams between two sockets of one machine keep their order. If the server had answered the earlier request, its answer would have
+    // arrived before the answer to this request.
     expect((await asker.answersOf(asker.ask(address, { namespaceid: 200 }, KEY)))[0]?.signature).toBe('right');
     expect(unanswered.flatMap((nonce) => asker.answersTo(nonce))).toEqual([]);
   });

@@ -1,5 +1,6 @@
-// SIGHUP makes rssrv reload its file: changes that it applies while sessions are alive, as raw sessions see them, and files that it refuses
-// as a whole. server-discovery.test.ts tests discovery datagrams, and tests of rsiod its reaction to a new list.
+// SIGHUP makes rssrv reload its file. The tests cover changes that rssrv applies while sessions are alive, as raw sessions see them, and
+// files that it refuses as a whole. server-discovery.test.ts tests discovery datagrams, and the tests of rsiod test its reaction to a new
+// list.
 
 import { readFileSync, renameSync } from 'node:fs';
 import net from 'node:net';

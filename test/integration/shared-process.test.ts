@@ -1,5 +1,5 @@
-// More clients than `processes` permits share server processes. A client that leaves, returns or loses its storage does not affect the
-// others. If a process is killed, all its clients see a pause, and none gets an I/O error.
+// There are more clients than `processes` permits server processes, so that clients share processes. A client that leaves, returns or loses
+// its storage does not affect the others. If a process is killed, all its clients see a pause, and none gets an I/O error.
 
 import { expect, it } from 'vitest';
 import { serverConfig, startClient, startServer } from '../support/hosts/configs.ts';
@@ -30,7 +30,7 @@ it(
     for (const [index, node] of NODES.entries()) {
       const host = hosts.host();
       clientHosts.set(node, host);
-      // The dead time is long, because paths may be silent for three seconds on a busy machine and no test needs a path that dies.
+      // `dead` is long: paths may be silent for three seconds on a busy machine, and no test here needs a path that dies.
       await startClient(host, network, { node, client: index, defaults: { dead: '12s' } });
       await host.rsconfigWell('-a');
     }

@@ -1,6 +1,6 @@
 // A server process that hangs in a call to its storage: its client receives nothing on any path, although the server is only slow. I/O
-// waits longer than `stall`, the status gives the reason, and I/O continues once the storage answers. The storage is a frozen file system,
-// so that a WRITE hangs in the kernel on the thread that answers PINGs.
+// waits longer than `stall`, the status gives the reason, and I/O continues once the storage answers. The storage is a frozen file system.
+// A WRITE therefore hangs in the kernel, and with it the thread that answers PINGs.
 
 import { STORAGE_SILENT_MS } from '@rsio/rssrv/storage/limits';
 import { expect, it, type TestContext } from 'vitest';
@@ -13,9 +13,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 
 const BLOCK = 4096;
 const NODES = ['big-2', 'venus'] as const;
-/**
- * The storage hangs for this time. It suffices for rsiod to notice the silence, after three seconds, and for the time of `stall` to pass.
- */
+/** The storage hangs for this time. In this time, rsiod notices the silence (after three seconds), and then the time of `stall` passes. */
 const HUNG_MS = 10_000;
 const BACK_MS = 30_000;
 const DEADLINE_MS = 90_000;
@@ -32,7 +30,8 @@ interface Frontend {
 interface Scene {
   readonly server: Host;
   /**
-   * `hung`: volume on the file system that freezes. `well`: volume elsewhere, which another client uses through the same server process.
+   * `hung`: volume on the file system that freezes. `well`: volume on another file system, which another client uses through the same
+   * server process.
    */
   readonly hung: Frontend;
   readonly well: Frontend;

@@ -1,6 +1,6 @@
-// A power cut of the disk of a pool, and a kill of rssrv, at random moments of changes of snapshots under writes: every snapshot whose
-// request was answered is whole, no flushed write is lost, and no file is left over. Runs two rounds of npm run power-cuts, which runs
-// hundreds. Skipped without root, loop devices or xfsprogs.
+// At random moments of changes of snapshots under writes, the power of a pool's disk is cut, or rssrv is killed. Every snapshot whose
+// request was answered must be whole, no flushed write may be lost, and no file may be left over. This test runs two rounds of `npm run
+// power-cuts`, which runs hundreds. Skipped without root, loop devices or xfsprogs.
 
 import { randomInt } from 'node:crypto';
 import { needPrograms } from '@rsio/common/testing/needs';

@@ -27,7 +27,9 @@ const DB = { name: 'db', universe: 0 };
 const MONDAY = { ...DB, snapshot: 'monday' };
 const SNAPSHOT: Call = ['volume-snapshot', { snapshots: [MONDAY, { name: 'log', universe: 0, snapshot: 'monday' }] }];
 
-/** Steps at which rssrv is killed, each with the change, and whether the change must be made after the next start. */
+/**
+ * Steps at which rssrv is killed. Each entry has the change, and whether the change must have been made when the next server has started.
+ */
 const KILLS: readonly (readonly [step: string, change: Call, isMade: boolean])[] = [
   ['snapshot: prepared', SNAPSHOT, false],
   ['snapshot: commit', SNAPSHOT, true],
@@ -84,7 +86,7 @@ it('the next start finds the state before or after, of all volumes of the change
     const { volumes } = await callServer(host.rssrvPaths.controlSocket, 'volume-list', { pool: null });
     const content = Buffer.alloc(SIZE_BYTES, step);
     for (const { path: data } of volumes) writeFileSync(data!, content, { flag: 'r+' });
-    // The snapshot of an earlier line of the table is made again.
+    // If an earlier line of the table has already made this snapshot, removes it, so that the line can make it again.
     if (change === SNAPSHOT)
       for (const { name, universe } of volumes)
         await call(['volume-snapshot-remove', { name, universe, snapshot: 'monday' }]).catch(() => undefined);
@@ -95,11 +97,11 @@ it('the next start finds the state before or after, of all volumes of the change
     await host.startFaulty();
     delete process.env['RSIO_TEST_KILL_AT'];
     await expect(call(change), step).rejects.toThrow();
-    // The start would fail if the killed server still ran.
+    // This start would fail if the server that the step should have killed was still running.
     await host.startFaulty();
     const found = await state();
     expect(JSON.stringify(found) !== JSON.stringify(before), step).toBe(isMade);
-    // The result must be the same as without the kill.
+    // If the change was made, the result must be the same as without the kill.
     if (!isMade) continue;
     const both = change === SNAPSHOT ? ['db@monday', 'log@monday'] : change[0] === 'volume-clone' ? ['copy'] : ['db'];
     const changed = [...found.filter((line) => !before.includes(line)), ...before.filter((line) => !found.includes(line))];

@@ -1,4 +1,4 @@
-// Power cuts during changes of snapshots, on XFS: the file system is shut down at a random moment, so that unwritten data is lost, and
+// Power cuts during changes of snapshots, on XFS: at a random moment, the file system is shut down, which loses unwritten data, and is then
 // mounted again. Each answered snapshot must be complete, and the change in progress must be made completely or not at all. No synced write
 // may be lost, and no file left behind. The production verbs and clones run in this process, without clients. RUNS sets the number of cuts.
 // Skipped without root or xfsprogs.
@@ -37,7 +37,7 @@ const hosts = useHosts();
 
 type Name = (typeof NAMES)[number];
 
-/** The expected contents: each block has the number of its write. */
+/** The expected contents. Each block contains the number of the write that has written it. */
 class Model {
   /** For each volume: the numbers that its blocks may have after a cut, including the last one. */
   readonly allowed: Record<Name, Set<number>> = { db: new Set([0]), log: new Set([0]) };

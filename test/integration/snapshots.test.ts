@@ -1,7 +1,7 @@
-// Snapshots with real daemons on a file system with reflink: the content of a snapshot under writes, of a fragmented file that is cloned in
-// chunks, and of two volumes at one moment; clones; and a rollback. A rollback is refused while the volume is in use, and a late write of
-// an earlier holder cannot change its result. Skipped without root, loop devices or xfsprogs. The tests with reflink use the same daemons,
-// and each begins with new volumes. snapshot-kills.test.ts has kills at each step.
+// Snapshots with real daemons on a file system with reflink: snapshots under writes, of a fragmented file that is cloned in chunks, and of
+// two volumes at one moment; clones; and rollbacks. A rollback is refused while the volume is in use. A late write of an earlier holder
+// cannot change the result of a rollback. Skipped without root, loop devices or xfsprogs. The tests with reflink use the same daemons, and
+// each begins with new volumes. snapshot-kills.test.ts has kills at each step.
 
 import { removedWhenFree } from '../support/hosts/removed-when-free.ts';
 import { closeSync, mkdirSync, openSync, readSync, statSync, writeSync } from 'node:fs';
@@ -220,7 +220,7 @@ it('no write of a client that has lost its hold comes into the volume after a ro
   await host.rsadmWell('client', 'fence', 'big-2');
   await host.rsadmWell('client', 'release', 'big-2', '--volume', 'db');
   await host.rsadmWell('volume', 'rollback', 'db@monday');
-  // The kill begins a new incarnation of the storage, which makes a client replay its log.
+  // After the kill, a new incarnation of the storage starts. A client with a replay log replays its log to a new incarnation.
   await host.kill('rssrv');
   await host.start('rssrv');
   await host.rsadmWell('client', 'unfence', 'big-2');

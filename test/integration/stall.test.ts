@@ -1,6 +1,6 @@
-// The stall policy end to end: what a user of an NBD export sees if the server is lost for longer than `stall`, what the administrator sees
-// meanwhile, and that the volume recovers by itself with every acknowledged write. All tests use one pair of daemons. Each test sets its
-// policy by a reload, starts the daemons that the previous test has ended, and attaches the volume again.
+// The stall policy end to end: the effect on the user of an NBD export if the server is lost for longer than `stall`, the messages to the
+// administrator in this time, and the recovery of the volume with every acknowledged write. All tests use one pair of daemons. Each test
+// sets its policy by a reload, starts the daemons that the previous test has ended, and attaches the volume again.
 
 import { beforeAll, expect, it } from 'vitest';
 import { clientConfig, startServer } from '../support/hosts/configs.ts';
@@ -80,7 +80,7 @@ it('stall = 5s: EIO after five seconds, the status says until when, and the volu
   const elapsedMs = await waiting;
   expect(elapsedMs).toBeGreaterThan(4_500);
   expect(elapsedMs).toBeLessThan(5_000 + SLACK_MS);
-  // I/O that arrives now also waits for five seconds, but the event is not repeated.
+  // I/O that arrives now also waits for five seconds, but rsiod does not report the event again.
   const secondMs = await msUntilEio(nbd.read(0, BLOCK));
   expect(secondMs).toBeGreaterThan(4_900);
   await waitFor(() => times(UNKNOWN) > before, SLACK_MS, 'The log says it');
@@ -124,7 +124,7 @@ it('stall = fail: EIO once a lost server could have been back, and immediately f
   await nbd.write(0, filled(1));
   await server.stop('rssrv');
   expect(await msUntilEio(nbd.read(0, BLOCK))).toBeLessThan(1_000 + SLACK_MS);
-  // I/O must fail at once. The quickest of several I/Os counts, because the machine may delay single ones.
+  // I/O must fail at once. The quickest of several I/Os counts, because the machine may delay single I/Os.
   const refused = [];
   for (let time = 0; time < 5; time++) refused.push(await msUntilEio(nbd.read(0, BLOCK)));
   expect(Math.min(...refused)).toBeLessThan(500);
@@ -149,7 +149,8 @@ it('stall = forever: I/O waits, the status says so, and daemon and commands answ
   // A detach by force detaches the volume, and waiting I/O is answered.
   await client.rsconfigWell('-d', 'oracle', '--force');
   expect(await write).toBe('failed');
-  // The server learns of the detach as soon as it is back, and ends the hold. The handle of the volume ended earlier, with the session.
+  // As soon as the server is back, it learns of the detach and ends the hold. The handle of the volume has already ended together with the
+  // old session.
   await server.start('rssrv');
   await waitFor(async () => (await holders()) === 0, BACK_MS, 'Nobody holds the volume');
   expect(await client.stop('rsiod')).toBeLessThan(12_000);

@@ -12,7 +12,7 @@ import { pathCutter } from '../support/faults/path-cutter.ts';
 import { report } from '../support/programs/report.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
-/** Number of take-overs, equally many in both directions. */
+/** Number of take-overs. Both clients take the volume equally often. */
 const FIGHTS = 12;
 const LONG_MS = 180_000;
 
@@ -66,7 +66,7 @@ describe('of three clients,', () => {
     const winner = CONTENDERS.findIndex((name) => name === node);
     expect([1, 2]).toContain(winner);
     expect(outcomes[winner - 1]).toMatchObject({ code: 0 });
-    // The first client may have lost the volume already.
+    // At this point, the first client may already have lost the volume.
     await volume.loses(volume.clients[0]!, writer, '(venus|mars)');
     const other = volume.clients[3 - winner]!;
     await waitFor(async () => (await other.rsconfig('-l')).stdout === '', 10_000, 'Only one has it');

@@ -1,7 +1,7 @@
-// Copies of a volume with real daemons, from a pool on XFS, while a client has the volume attached: to a new volume, with a kill of the
-// server in the middle; to files, with qemu-img as an unprivileged user and again with a kill; and to the NBD sockets of qemu-nbd and of
-// rsiod. Each copy is compared with the snapshot. Skipped without root, loop devices, xfsprogs or qemu-utils. Unit tests in
-// packages/rssrv/src/jobs/copies cover stops after each step.
+// Copies of a volume with real daemons, from a pool on XFS, while a client has the volume attached: copies to a new volume, while the
+// server is killed; copies to files, which qemu-img writes as an unprivileged user, again with a kill of the server; and copies to the NBD
+// sockets of qemu-nbd and of rsiod. Each copy is compared with the snapshot. Skipped without root, loop devices, xfsprogs or qemu-utils.
+// Unit tests in packages/rssrv/src/jobs/copies cover stops after each step.
 
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statfsSync, statSync, writeFileSync } from 'node:fs';
@@ -96,7 +96,8 @@ function programOf(parent: number): number | null {
 }
 
 /**
- * Orders a copy. Returns false if the server refuses it, because the client has not yet replayed writes that a killed server may have lost.
+ * Requests a copy. Returns false if the server refuses the copy, because the client has not yet replayed writes that the killed server may
+ * have lost.
  */
 async function isCopied(host: Host, name: string, file: string): Promise<boolean> {
   const { code, stderr } = await host.rsadm('volume', 'copy', name, file, '--wait');
@@ -115,7 +116,7 @@ it('a volume is copied to another pool, over a kill of the server, and the copy 
   await host.rsadmWell('volume', 'snapshot', 'db@monday');
   await host.rsadmWell('volume', 'copy', 'db', 'new', '--limit', '1m', '--background');
   await waitFor(async () => (await jobs())[0]!.doneBytes > 0, WAIT_MS, 'The copy runs');
-  // The write comes after the moment of the copy, which must not contain it.
+  // This write begins after the moment of the copy. The copy must not contain it.
   await nbd.write(0, Buffer.alloc(MIB, 99));
   await host.kill('rssrv');
   await host.start('rssrv');
@@ -128,7 +129,7 @@ it('a volume is copied to another pool, over a kill of the server, and the copy 
   expect(statSync(copy).blocks * 512).toBeLessThanOrEqual(DATA_BYTES + MIB);
   expect(readdirSync(path.dirname(snapshotOf('monday'))).filter((name) => name.startsWith('copy-'))).toEqual([]);
   expect(readdirSync(path.join(slow, 'moving'))).toEqual([]);
-  // A client copies a snapshot and attaches the copy. First its path must come up again after the kill.
+  // A client copies a snapshot and attaches the copy. Before that, the path of the client must come up again after the kill.
   await host.pathsUp(1);
   await host.rsconfigWell('volume', 'copy', 'db@monday', 'third', '--pool', 'slow', '--wait');
   await host.rsconfigWell('-a', 'third');
@@ -174,7 +175,7 @@ it('files and NBD servers get a copy by qemu-img, which has no rights, and it st
   const again = await host.rsadm('volume', 'copy', 'db@monday', raw, '--wait');
   expect([again.code, again.stderr]).toEqual([1, expect.stringContaining(`${raw} exists: give another name, or --force to replace it`)]);
   await host.rsadmWell('volume', 'copy', 'db@monday', raw, '--force', '--wait');
-  // Copies to another NBD server, and through rsiod on this machine.
+  // Copies to the NBD server qemu-nbd, and then to the NBD socket of rsiod on this machine.
   const image = host.file('target.raw');
   writeFileSync(image, Buffer.alloc(SIZE_BYTES, 77));
   const socket = host.file('nbd');
@@ -192,8 +193,8 @@ it('files and NBD servers get a copy by qemu-img, which has no rights, and it st
   await isSame('raw', dataOf(slow, 'there'));
   const refused = await host.rsadm('volume', 'copy', 'db@monday', 'nbd://127.0.0.1:1/x', '--wait');
   expect(refused.stderr).toMatch(/The NBD server of nbd:\/\/127.0.0.1:1\/x cannot be reached/);
-  // All these copies are imported again. qemu-img imports qcow2 and NBD. A raw file on the file system of the pool becomes a clone, which
-  // takes no space.
+  // Imports all these copies again. qemu-img imports qcow2 files and NBD exports. A raw file on the file system of the pool is cloned,
+  // which takes no space.
   const beside = path.join(path.dirname(fast), 'beside.raw');
   copyFileSync(raw, beside);
   execFileSync('sync', ['-f', beside]);

@@ -1,5 +1,6 @@
-// Volumes that are added, removed and grown, seen through rsiod: the output of its commands, the size that a new NBD connection gets, and
-// that I/O on all volumes continues. volume-reload.test.ts tests what the server accepts and refuses.
+// Volumes that are added, removed and grown, as the client sees them. The tests check the output of its commands and the size that a new
+// NBD connection gets, and expect that I/O on all volumes continues. volume-reload.test.ts tests which changes the server accepts and
+// refuses.
 
 import { expect, it } from 'vitest';
 import { clientConfig, serverConfig, type ServerConfigOptions } from '../support/hosts/configs.ts';
@@ -14,7 +15,7 @@ import { waitFor } from '../support/programs/wait-for.ts';
 type Sections = ServerConfigOptions['volumes'];
 
 const RELOAD_MS = 10_000;
-/** Server and client know a new size within this time. */
+/** The client knows a new size within this time after the server was told to reload. */
 const KNOWN_MS = 1_000;
 const MIB = 1 << 20;
 const TEST_MS = 200_000;
@@ -79,7 +80,7 @@ it(
       await anew.verify(mib * MIB - 65536, 65536);
       anew.close();
     }
-    // This connection got the old size, but blocks beyond it can be used.
+    // The server announced the old size to this connection, but the connection can also use blocks beyond this size.
     expect(old.sizeBytes).toBe(64 * MIB);
     await old.verify(50 * MIB, 4096);
     const blocks = (74 * MIB) / 512;
@@ -133,7 +134,7 @@ it(
     expect(refused).toMatch(/Section \[volume grows\] was removed, but node big-2 at .*rsconfig -d grows/);
     await host.rsconfigWell('-d', 'grows', 'file50');
     expect(await change({ quiet })).not.toContain('refused');
-    // The volume existed all the time, and its I/O continues.
+    // The volume quiet was served all the time, and the I/O on it continues.
     const { verifyReads, slowestMs } = await verifiedAndEnded(host, 'osl:quiet@0', fio);
     expect(verifyReads).toBeGreaterThan(0);
     expect(slowestMs).toBeLessThan(5_000);

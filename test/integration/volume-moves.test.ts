@@ -90,7 +90,7 @@ const numbered = (value: number): Buffer => {
   return block;
 };
 
-/** Writes numbered blocks until it is stopped, and remembers those that were answered. */
+/** Writes numbered blocks until it is stopped, and remembers which writes were answered. */
 class Writer {
   readonly written = new Map<number, number>();
   private isOver = false;
@@ -139,7 +139,7 @@ it('a volume moves under writes, loses none of them, and the old pool has nothin
   await nbd.flush();
   const file = path.join(slow, 'volumes', id!, 'data');
   verify(file, writer.written);
-  // The second half was never written.
+  // The second half of the volume was never written, and must still be a hole.
   expect(statSync(file).blocks * 512).toBeLessThan((SIZE_BYTES * 3) / 4);
   for (const pool of [fast, slow]) expect(idsIn(pool, 'moving')).toEqual([]);
   expect([idsIn(fast, 'volumes'), idsIn(fast, 'removed'), idsIn(slow, 'volumes')]).toEqual([[], [], [id]]);
@@ -173,7 +173,7 @@ it('a volume with snapshots moves with them, and they share their blocks in the 
   const free = freeBytes();
   const [id] = idsIn(fast, 'volumes');
   await reached((await move('slow')).id, 'done');
-  // The moves take space for one copy of the content and the differences, and not for four copies.
+  // All moves together take space for one copy of the content and for the differences, and not for four copies.
   expect(free - freeBytes()).toBeLessThan(2 * data.length);
   expect([idsIn(fast, 'volumes'), idsIn(slow, 'volumes')]).toEqual([[], [id]]);
   expect((await nbd.read(0, data.length)).equals(data)).toBe(true);

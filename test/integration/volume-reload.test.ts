@@ -1,6 +1,6 @@
 // SIGHUP of rssrv with changed [volume] sections, seen from raw sessions: volumes that are added, removed and grown while handles are open,
-// refusals that name the affected client, races with OPEN, and a server that is killed in the middle. volume-growth.test.ts tests how rsiod
-// reacts.
+// refusals that name the affected client, races with OPEN, and a server that is killed during a reload. volume-growth.test.ts tests the
+// reaction of rsiod.
 
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
@@ -97,7 +97,8 @@ describe('applied while sessions are alive', () => {
     const { handle, sizeBytes } = await client.open('oracle');
     expect([sizeBytes, await statusAt(client, handle, 1), await statusAt(client, handle, 3)]).toEqual([MIB, STATUS.OK, STATUS.PAST_END]);
     expect(await reload({ oracle: keys('3m') })).toContain(`Volume oracle has grown from ${MIB} to ${3 * MIB} bytes`);
-    // The listener writes the log. The server process knows the new end before the client gets the NOTIFY.
+    // The line in the log shows only that the listener knows the new size. When the client gets the NOTIFY, the server process knows it
+    // too.
     expect((await client.next(({ op }) => op === OP.NOTIFY)).aux).toBeGreaterThan(client.welcome.generation);
     expect(await statusAt(client, handle, 3)).toBe(STATUS.OK);
     expect(await volumesOf(client)).toMatchObject([{ name: 'oracle', sizeBytes: 3 * MIB }]);
@@ -155,7 +156,7 @@ it('a failure while removing is reported as a failure, not as a refusal: the new
   const tvol = { type: 'memory', size: '1m' };
   await start({ oracle: { ...tvol, id }, tvol });
   const client = await login();
-  // In the place of the memory file is now a folder, which rssrv does not remove.
+  // Replaces the memory file by a folder, because rssrv cannot remove a folder.
   const memory = path.join(host.rssrvPaths.memoryDir, `rsio-${id}`);
   rmSync(memory);
   mkdirSync(memory);
@@ -234,11 +235,12 @@ it('OPEN and CLOSE race with a file that removes and restores the volume: it is 
       }
     }
   })();
-  // The promise is awaited at the end. Until then, a rejection must not count as unhandled.
+  // `racing` is awaited when the race is over. Until then, a rejection must not count as unhandled.
   racing.catch(() => undefined);
   let [gone, refused] = [0, 0];
   for (let round = 0; round < 20; round++) {
-    // A new file is used each time, so that there is work between the decision about the change and its end.
+    // Each round adds a volume with a new file. The server therefore has work to do between the decision about the change and the end of
+    // the change.
     const others = { [`other${round}`]: { path: host.file(`other${round}.img`), size: '1m' } };
     const said = await reload(round % 2 === 0 ? others : { oracle: oracle(), ...others });
     if (said.includes('Reload refused')) refused++;

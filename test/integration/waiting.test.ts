@@ -1,6 +1,6 @@
-// rsconfig --wait with real daemons: the command returns when the awaited state is reached, or reports after the given time that it is not
-// reached. Ctrl-C undoes nothing. The unit test of packages/rsconfig/src/cli/waiting.ts covers the display on a terminal and all ways in
-// which waiting ends.
+// rsconfig --wait with real daemons: the command returns when the awaited state is reached. If the state is not reached within the given
+// time, the command reports this. Ctrl-C ends the wait and undoes nothing. The unit test of packages/rsconfig/src/cli/waiting.ts covers the
+// display on a terminal and all ways in which waiting ends.
 
 import { beforeEach, expect, it } from 'vitest';
 import { clientConfig } from '../support/hosts/configs.ts';

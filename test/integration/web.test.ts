@@ -1,5 +1,6 @@
-// The pages of two machines with real daemons: a server and a client, each with an rsweb that reads the other's. Pages show a fault, orders
-// take effect, and logs name their askers. Two rswebs that read each other do not repeat each other's statements.
+// The pages of two machines with real daemons, a server and a client. The rsweb of each machine reads the rsweb of the other one. Pages
+// show a fault, orders take effect, and the logs name the asker of each order. Two rswebs that read each other do not repeat each other's
+// statements.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -51,14 +52,14 @@ class Web {
     return (await (await this.get('/picture.json')).json()) as Picture;
   }
 
-  /** The picture of all sources, with which the live stream begins. */
+  /** Returns the picture of all sources. It is the first message of the live stream. */
   async whole(): Promise<Picture> {
     const response = await this.get('/live');
     let got = '';
     for await (const chunk of response.body ?? []) {
       got += Buffer.from(chunk as Uint8Array).toString();
       const [, text] = /^event: picture\ndata: (.*)\n\n/m.exec(got) ?? [];
-      // Leaving the loop ends the stream.
+      // This return leaves the loop over the stream, and thereby ends the stream.
       if (text !== undefined) return JSON.parse(text) as Picture;
     }
     throw new Error(`The stream has ended: ${got}`);
@@ -129,7 +130,7 @@ it('two machines that look at each other show faults of both, take orders, and d
   expect((await atClient.own()).pools).toEqual([]);
   expect((await atServer.own()).clients.every(({ machine }) => machine === null)).toBe(true);
 
-  // Pages, with and without a login.
+  // A valid token gets the pages. A wrong token is refused, and a browser without a login is sent to the login page.
   const overview = await atServer.get('/');
   expect([overview.status, await overview.text()]).toEqual([200, expect.stringContaining('oracle')]);
   expect((await atServer.get('/', 'wrong')).status).toBe(401);
@@ -169,7 +170,7 @@ it('two machines that look at each other show faults of both, take orders, and d
   // A read-only token may give no orders, and a destructive order needs a confirmation.
   expect((await atServer.order('client-kick', { client: 'big-2', confirm: 'yes' }, view.token)).status).toBe(403);
   expect((await atServer.order('client-kick', { client: 'big-2' })).status).toBe(409);
-  // A program confirms with the object that the refusal names.
+  // A program confirms a destructive order with the name of the object. The refusal of the unconfirmed order gives this name.
   const confirmed = async (fields: Record<string, string>): Promise<Response> => {
     const asked = await atServer.order('volume-remove', fields);
     const [, object = ''] = /confirm=(.+)$/.exec((await asked.text()).trim()) ?? [];

@@ -1,5 +1,5 @@
-// kill -9 of one client's server process under load: its client recovers by itself, and another client of the same server is not affected.
-// Both run fio with verification, each on its own volume.
+// kill -9 of one client's server process under load: this client recovers by itself, and another client of the same server is not affected.
+// Both clients run fio with verification, each on its own volume.
 
 import { expect, it } from 'vitest';
 import { startClient, startServer } from '../support/hosts/configs.ts';
@@ -48,7 +48,7 @@ it('a killed server process costs its client a pause, and does not affect the ot
   const sparedStats = await volumeStats(spared, 'osl:archive@0');
   expect([hitStats.errors, sparedStats.errors]).toEqual([0, 0]);
   expect(server.worker('venus')).toBe(workerOfSpared);
-  // The client whose process was killed learns that unflushed writes may be lost; no path of the other client died.
+  // The client whose server process was killed learns that unflushed writes may be lost. No path of the other client has died.
   for (const pid of killed)
     await server.logged('rssrv', `Process ${pid} of node big-2 died: the storage of its volumes starts a new incarnation`);
   await hit.logged('rsiod', /The storage has started a new incarnation: \d+ unflushed bytes are sent again/);

@@ -1,5 +1,6 @@
-// Volumes with faults, with real processes: users of the volume meet each fault, and a machine crash loses unsynced writes and nothing else. Single faults are in fault-rules.test.ts. Tests of faults that a client meets share a server, which
-// has a volume for each, and the client.
+// Volumes with faults, with real processes: programs that use the volume get each fault, and a machine crash loses unsynced writes and
+// nothing else. fault-rules.test.ts tests single faults. The tests in which a client gets a fault share this client, and one server that
+// has a volume for each fault.
 
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -20,7 +21,7 @@ import { report } from '../support/programs/report.ts';
 import { volumeStats } from '../support/io/volume-stats.ts';
 import { waitFor } from '../support/programs/wait-for.ts';
 
-/** Seeds of four crashes that keep most, all, a part and none of the unsynced data. */
+/** Seeds of four crashes. They keep most, all, a part and none of the unsynced data, in this order. */
 const CRASHES = [2, 4, 6, 7];
 const ALL_LOST = 7;
 const SECTORS = 64;
@@ -56,7 +57,7 @@ describe('a client of volumes with faults:', () => {
   let faulty: Host;
   let client: Host;
 
-  /** While the first file exists, reads of volume `broken` fail. While the second one exists, I/O of volume `hung` hangs. */
+  /** `broken`: while this file exists, reads of volume `broken` fail. `hung`: while this file exists, I/O of volume `hung` hangs. */
   const broken = (): string => faulty.file('broken');
   const pause = (): string => faulty.file('pause');
 
@@ -107,7 +108,7 @@ describe('a client of volumes with faults:', () => {
     const written = nbd.write(0, Buffer.alloc(4096, 7)).then(() => {
       isAnswered = true;
     });
-    // Waits until the request is at the server. Later requests that need no storage must then be answered.
+    // Waits until the request has been sent. While it hangs, later requests that need no storage must be answered.
     await waitFor(async () => (await volumeStats(client, 'osl:hung@0')).outstanding > 0, 5_000, 'The request is under way');
     await client.rsconfigWell('-q');
     const isShown = async (): Promise<boolean> => (await client.call('status', {})).waiting.length > 0;

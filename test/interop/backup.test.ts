@@ -1,6 +1,7 @@
-// Backups of a volume under writes: a full backup, and incremental backups on it. Each is restored and compared with the content that the
-// volume had at the moment of its snapshot. Also the number of bytes that an incremental backup reads and writes, and refusals. Needs XFS
-// and root; otherwise skipped with a reason. Invariant: a backup has the bytes of its snapshot, even under writes.
+// Backups of a volume under writes: a full backup, and incremental backups that are based on it. Each backup is restored and compared with
+// the content that the volume had at the moment of its snapshot. Further tests check the number of bytes that an incremental backup reads
+// and writes, and refusals. Needs XFS and root; otherwise skipped with a reason. Invariant: a backup has the bytes of its snapshot, even
+// under writes.
 
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -23,7 +24,10 @@ const SIZE_MIB = 8;
 /** Number of backups: a full one and several incremental ones, so that some backups are neither the first nor the last. */
 const GENERATIONS = 5;
 const RESTORED = GENERATIONS - 2;
-/** Pause between writes during a backup. Hundreds of writes still overlap with the backup, but leave it enough processor time. */
+/**
+ * Pause between writes during a backup. With this pause, hundreds of writes still overlap with the backup, and the backup gets enough
+ * processor time.
+ */
 const PAUSE_MS = 2;
 
 const hosts = useHosts('file');
@@ -111,7 +115,7 @@ it('an incremental backup reads and writes what has changed, and refuses what it
   writeFileSync(`${fileOf('db@tuesday')}.json`, '{');
   expect(await refused('db@wednesday', backups, '--since', 'tuesday')).toMatch(/does not describe a backup/);
   renameSync(fileOf('db@monday'), `${fileOf('db@monday')}.away`);
-  // If the base is missing and another file has its name, backups that need the base must be refused.
+  // If the base is missing and another file has the name of the base, backups that need the base must be refused.
   writeFileSync(`${fileOf('db@tuesday')}.json`, described);
   expect(await refused('db@monday', backups)).toMatch(/tuesday.qcow2 stands on the former db@monday.qcow2/);
   const elsewhere = path.join(client.root, 'elsewhere');
@@ -165,7 +169,7 @@ it('five generations of a volume under writes, each restored and compared', { ti
     expect(readFileSync(out).equals(content), `generation ${generation}`).toBe(true);
   }
   const chain = fileOf(`live@g${RESTORED}`);
-  // The command restores to a volume that has other content.
+  // Restores to a volume that has other content before.
   await client.rsconfigWell('-a', 'copy');
   const copy = await open('osl/copy');
   await copy.write(0, Buffer.alloc((SIZE_MIB / 2) * MIB, 'old'));

@@ -1,5 +1,5 @@
-// The NBD frontend alone, over a volume in memory, against independent NBD clients: exports and what they are told of them, and the requests that
-// reach the volume. Content, holes and copies are verified over the whole way in nbd-programs.test.ts.
+// The NBD frontend alone, over a volume in memory, against independent NBD clients: the exports and their announced properties, and the
+// requests that reach the volume. nbd-programs.test.ts verifies content, holes and copies over the whole way.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,5 @@
 // `openssl s_client` as a foreign peer. The test plays the handshake in clear, and OpenSSL's own program does TLS 1.3 with the agreed key.
-// The first frame inside TLS is the server's WELCOME. With another key, or without the key exchange, s_client gets no connection.
+// The first frame inside TLS is the server's WELCOME. With another key, or without the key exchange, the server refuses s_client.
 
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -8,7 +8,7 @@ export type Step = readonly [weight: number, name: string, run: () => void];
 type Session = ReturnType<Holder['session']>;
 
 export class DataSteps {
-  /** Whether the world is being mended: no new writes and reads begin, and all requests in flight end. */
+  /** Whether the walk is over and all faults have ended. No new write or read begins any more, and all requests in flight end. */
   isMending = false;
   readonly #history: History;
   readonly #below: (bound: number) => number;

@@ -1,4 +1,4 @@
-// Faults of the decider that random walks do not find in time, each with a script that leads a walk to a situation in which the fault
+// Faults of the decider that random walks do not find in time. Each fault has a script that leads a walk to a situation in which the fault
 // shows: a change of voters is in progress, a take-over happens during such a change, or only one voter has a configuration that was sent.
 // Servers 0 and 1 have the replicas, 2 is the witness, and 3 can become a voter. The names are those of the models (test/models/README.md).
 
@@ -9,7 +9,7 @@ import type { Scene } from './script.ts';
 
 const { whileChanging } = RULES;
 
-/** Pattern for steps with faults. A scene forbids these steps unless it ends with one of them. */
+/** Pattern for steps with faults. A scene forbids all these steps, except the one with which the scene ends. */
 const FAULTS = 'detaches|crash|restarts|unreachable|cut$|lost$|keeps the voters';
 
 /** Makes a scene without faults, in which the other client does nothing. */
@@ -100,8 +100,8 @@ const CHANGES_OF_VOTERS: readonly Planted[] = [
     breaks: 'A configuration with two sets of voters is at a majority when the old set has it, and a new holder goes back',
     rules: {
       isAtMajority: ({ voters }, has) => isMajority(voters, has),
-      // There are two possible second steps, and each holder sends one of them. The holder that has taken over sends the old set of voters,
-      // and the holder that began the change sends the new set.
+      // The planted fault: two different second steps are sent. The holder that has taken over sends the old set of voters, and the holder
+      // that began the change sends the new set.
       secondStep: (base) => ({ ...base, voters: base.k === 1 ? base.voters : (base.nextVoters ?? base.voters), nextVoters: null }),
     },
     options: {

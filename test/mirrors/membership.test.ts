@@ -1,6 +1,6 @@
 // Two clients with the production decider, servers with the production rules of voters, and abstract replicas: random walks with lost and
 // late messages, restarts, crashes, lost disks and records, and changes of members, voters and size. No flushed write is lost, no read is
-// stale, replicas in sync are equal, and after the faults the mirror serves. The zoo (test/sim/zoo) finds each planted fault.
+// stale, replicas in sync are equal, and after the faults the mirror can be used. The zoo (test/sim/zoo) finds each planted fault.
 // RSIO_MIRROR_WALKS=100000 makes more walks; RSIO_MIRROR_SEED is the seed of the first walk.
 
 import { expect, test } from 'vitest';

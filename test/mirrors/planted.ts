@@ -1,6 +1,6 @@
 // Faults of the decider, with their names in test/models/README.md. Each fault replaces rules in the decider's table by rules that lack a
-// part. `options` are bounds with which the explorer finds the fault soon. The zoo (test/sim/zoo) applies the faults, and says at which
-// walk each is found.
+// part. `options` are bounds with which the explorer finds the fault soon. The zoo (test/sim/zoo) applies the faults, and has the number of
+// the walk that finds each fault.
 
 import { highestOf } from '@rsio/protocol/mirror/membership/quorums';
 import { type MembershipRules, RULES } from '@rsio/protocol/mirror/membership/rules';

@@ -1,6 +1,6 @@
-// The script of a directed walk: a sequence of scenes. Each scene forbids some steps until a certain step is made, and chance decides
-// everything else. A script leads to a situation that random walks rarely reach, such as a configuration that only one certain voter has
-// stored.
+// The script of a directed walk: a sequence of scenes. Each scene forbids some steps until the step is made with which it ends. Chance
+// decides everything else. A script leads to a situation that random walks rarely reach, such as a configuration that only one certain
+// voter has stored.
 
 import type { Step } from './data-steps.ts';
 
@@ -9,7 +9,7 @@ export interface Scene {
   readonly until: RegExp;
   /** Steps that are forbidden. */
   readonly never?: RegExp;
-  /** If steps that match this are possible, one of them is made before all others. */
+  /** If steps that match this pattern are possible, one of them is made before all other steps. */
   readonly first?: RegExp;
 }
 

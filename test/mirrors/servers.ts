@@ -26,7 +26,7 @@ export interface Replica {
 export class Server {
   readonly serverid: number;
   readonly blocks: number;
-  /** Client to which a server with a replica refuses a take-over. */
+  /** Client that may not take the mirror over. A server with a replica refuses its claim. */
   barred: string | null = null;
   record: VoterRecord | null = null;
   replica: Replica | null = null;

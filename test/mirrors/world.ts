@@ -1,6 +1,6 @@
-// One random walk of the explorer: it has three or four servers and two clients. Their steps and faults come in random order, and after
-// each step the state is checked as in test/models/members. The seed determines the walk. After the last step all faults end, and the
-// mirror must become usable again.
+// One random walk of the explorer, with three or four servers and two clients. The steps and faults of servers and clients come in random
+// order. After each step, the state is checked as in test/models/members. The seed determines the walk. After the last step all faults end,
+// and the mirror must become usable again.
 
 import { highestOf, isMajority } from '@rsio/protocol/mirror/membership/quorums';
 import { type MembershipRules, RULES } from '@rsio/protocol/mirror/membership/rules';
@@ -130,7 +130,7 @@ export class World {
     return this.#mend();
   }
 
-  /** Checks that no server has promised the mirror to a client that may not take it over, because such a promise ends the holder. */
+  /** Checks that no server has promised the mirror to a client that may not take it over. Such a promise would end the present holder. */
   #promised(): string | null {
     const server = this.options.barred ? this.servers.find(({ record }) => record?.promise?.node === 'y') : undefined;
     return server === undefined ? null : `Server s${server.serverid} has promised the mirror to a client that may not take it over`;
@@ -407,7 +407,7 @@ export class World {
     return `Nothing goes on: ${holder.view?.waitsFor ?? holder.lastEnd} ${JSON.stringify(holder.view)}`;
   }
 
-  /** Whether a majority of the voters has its records, and one of these servers has a replica in sync. */
+  /** Whether a majority of the voters still has the records, and one server of this majority has a replica in sync. */
   #isUsable({ voters, nextVoters, inSync }: MirrorConfig): boolean {
     const has = (voter: string): boolean => this.servers.some(({ record }) => record?.voter === voter);
     const isVoter = (voter: string): boolean => [...voters, ...(nextVoters ?? [])].some((one) => one.voter === voter);

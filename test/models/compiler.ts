@@ -1,5 +1,5 @@
-// Compiles a model with g++ into a folder, and starts its runs there, one at a time. runs.ts has the expected results. Invariant: a result
-// is undefined if the program did not run to its end, or refused its arguments.
+// Compiles a model with g++ into a folder, and starts runs of the program, one at a time. runs.ts has the expected results. Invariant: the
+// result of a run is undefined if the program did not run to its end, or refused its arguments.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// `npm run models`: compiles the models and makes their runs (runs.ts), or one run with a given variant and bounds. Runs follow each other,
-// with low priority. Invariant: the exit code is 0 if and only if every run has the result in runs.ts.
+// `npm run models`: compiles the models and makes their runs (runs.ts), or makes one run with a given variant and bounds. The runs are made
+// one after the other, with low priority. Invariant: the exit code is 0 if and only if every run has the result in runs.ts.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { setPriority, tmpdir } from 'node:os';

@@ -1,5 +1,5 @@
-// Searches the models of the protocol's rules at their smallest bounds: the rules hold, and the search finds each dropped rule, which shows
-// that it can find faults. `npm run models` uses large bounds.
+// Searches the models of the protocol's rules at their smallest bounds. The rules must hold. The search must also find each variant in
+// which a rule is dropped, which shows that it can find faults. `npm run models` uses large bounds.
 
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';

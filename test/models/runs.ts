@@ -1,6 +1,6 @@
 // The runs of the models with their expected results. Another result means that a rule or the model is wrong. README.md explains the
 // arguments and the variants. The tests make the `small` runs. All `normal` runs together take minutes, and each `big` run takes minutes.
-// Invariant: each variant of a model has a run that breaks it, or one that finds nothing.
+// Invariant: each variant of a model has a run with an expected result, which is a violation or none.
 
 export type Result = 'holds' | 'breaks' | 'unfinished';
 

@@ -68,8 +68,8 @@ template <class M> void printPath(M& m, const std::vector<uint32_t>& moves, cons
   printf("     => %s\n", why.c_str());
 }
 
-// Breadth first with 64-bit fingerprints: 14 bytes a state, and the states of two levels. Two states with one fingerprint would hide one
-// of them: with n states the expected number of hidden ones is n * n / 2^65, for 400 million states 0.004.
+// Breadth first with 64-bit fingerprints: 14 bytes a state, and the states of two levels. If two states have the same fingerprint, one of
+// them is not searched. With n states, the expected number of such states is n * n / 2^65; for 400 million states, it is 0.004.
 template <class M> int exploreHashed(M& m, uint64_t limit, double seconds) {
   typedef typename M::State State;
   double start = now();
@@ -140,8 +140,7 @@ template <class M> int exploreHashed(M& m, uint64_t limit, double seconds) {
 }
 
 // Random walks from the initial state, at most `depth` moves each. Each walk has its own share of faults, and its own weight for each class
-// of moves: one server that hears nothing for long, or one client that is slow, is what a violation needs, and what equal chances hardly
-// give.
+// of moves. A violation often needs a server that receives nothing for long, or a slow client, and equal chances hardly give either.
 template <class M> int walk(M& m, uint64_t seed, double seconds, int depth) {
   typedef typename M::State State;
   double start = now();
@@ -191,7 +190,7 @@ template <class M> int walk(M& m, uint64_t seed, double seconds, int depth) {
   return UNFINISHED;
 }
 
-// Keeps every state. `live`: also reports a state from which no goal can be reached without a further fault.
+// Keeps every state. If `live` is true, explore() also reports a state from which no goal can be reached without a further fault.
 template <class State> struct Table {
   std::vector<State> states;
   std::vector<uint32_t> parent, cells;

@@ -1,5 +1,5 @@
 // Faults that doctor can find only with real cards: packets that are too large for the link, an unplugged cable. The test runs the commands
-// that remedies contain as they are printed. one-cable.test.ts has two cards in one subnet. Invariant: each test leaves the machines
+// in the remedies exactly as doctor prints them. one-cable.test.ts has two cards in one subnet. Invariant: each test leaves the machines
 // without a fault.
 
 import { beforeEach, expect, it } from 'vitest';

@@ -16,7 +16,7 @@ const LINK_BITS = 20e6;
 const LINKS = 4;
 const MEBIBYTE = 1024 * 1024;
 const SHAPE = { blockBytes: 8192, depth: 16, order: 'random', readPercent: 50, sizeBytes: 32 * MEBIBYTE } as const;
-/** A link that has carried this many bytes has carried I/O, because heartbeats and handshakes have far fewer. */
+/** A link that has carried this many bytes has carried I/O, because heartbeats and handshakes have far fewer bytes. */
 const CARRIED_BYTES = 128 * 1024;
 const DONE_MEANWHILE = 300;
 /** Longest wait for a change of a path. It is longer than probation takes on a busy machine. */
@@ -39,7 +39,7 @@ afterAll(async () => {
   await netlab.clean();
 });
 
-/** Returns the scene, which all tests share, so that a test also fails if an earlier fault has left something behind. */
+/** Returns the scene. All tests share it, so that a test also fails if an earlier fault still has an effect. */
 async function opened(context: TestContext): Promise<Scene> {
   await netlab.need(context);
   needFaults(context);

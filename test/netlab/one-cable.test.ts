@@ -1,6 +1,6 @@
-// Two cards of a client in one subnet, with Linux's default routing: all packets leave by the first card, so that two paths depend on one
-// cable. Doctor detects this by the byte counters. The commands that doctor prints bind each path to its card, and the test runs them as
-// printed.
+// Two cards of a client in one subnet, with Linux's default routing: all packets leave by the first card, and both paths therefore depend
+// on one cable. Doctor detects this by the byte counters. The commands that doctor prints bind each path to its card, and the test runs
+// them as printed.
 
 import { expect, it } from 'vitest';
 import { clientConfig, serverConfig } from '../support/hosts/configs.ts';
@@ -18,7 +18,10 @@ const SECOND = '192.168.45.21';
  * more.
  */
 const USED_BYTES = 512 * 1024;
-/** Doctor has no finding any more within this time. The server sends to the old card until it resolves the address again. */
+/**
+ * Within this time, doctor has no finding any more. It takes a while, because the server sends to the old card until it resolves the
+ * address again.
+ */
 const CONTENT_MS = 45_000;
 
 const netlab = useNetlab();

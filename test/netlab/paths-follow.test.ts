@@ -11,7 +11,7 @@ import { type TwoMachines, twoMachines } from '../support/netlab/two-machines.ts
 import { waitFor } from '../support/programs/wait-for.ts';
 
 const VOLUMES = { oracle: { type: 'memory', size: '16m' } };
-/** A card that has carried this many bytes has carried I/O. Heartbeats and address resolution have far fewer. */
+/** A card that has carried this many bytes has carried I/O, because heartbeats and address resolution have far fewer bytes. */
 const USED_BYTES = 256 * 1024;
 const FOLLOW_MS = 15_000;
 
@@ -29,8 +29,8 @@ function named(network: TestNetwork, ...indexes: readonly number[]): TestNetwork
 }
 
 /**
- * Starts both machines with three cards each. At first, the server's file has two of its cards. The client's file has the three cards of
- * the client and these two of the server.
+ * Starts both machines with three cards each. At first, the server's file has only two cards of the server. The client's file has all three
+ * cards of the client, and the same two cards of the server.
  */
 async function startWithTwo({ server, client, network }: TwoMachines): Promise<SteadyIo> {
   await serve(server, named(network, 0, 1));
@@ -63,8 +63,8 @@ async function upAre(client: Machine, wanted: string): Promise<void> {
 }
 
 /**
- * Waits until I/O has moved bytes through a card of the client in both directions. This may take a while, because a path that stayed up
- * first delivers late packets.
+ * Waits until I/O has moved bytes through a card of the client in both directions. This may take a while: if the path of the card stayed up
+ * during the fault, it first delivers the late packets.
  */
 async function carries(client: Machine, device: string, io: SteadyIo): Promise<void> {
   const before = await client.counters(device);

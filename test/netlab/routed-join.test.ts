@@ -1,5 +1,5 @@
-// Joining a server behind a router, which broadcasts do not reach: the command names the address of the server, and `join` uses only that
-// card which leads to the server. join.test.ts tests servers in the client's own subnets.
+// Joining a server behind a router, which broadcasts do not reach: the command names the address of the server, and `join` uses only the
+// card over which this address can be reached. join.test.ts tests servers in the client's own subnets.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';

@@ -1,4 +1,4 @@
-// The fence agent of packaging/ as Pacemaker calls it: options on stdin, exit codes, metadata. Most tests use their own programs in place
+// The fence agent of packaging/ as Pacemaker calls it: options on stdin, exit codes, metadata. Most tests use small test programs in place
 // of rsadm and ssh. The last test fences a client of a real server.
 
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -91,7 +91,7 @@ it('metadata is well-formed, and names the parameters and actions that there are
     });
     const named = (kind: string): string[] => all.filter(({ name }) => name === kind).map(({ attributes }) => attributes['name'] ?? '');
     expect(named('parameter')).toEqual(['action', 'plug', 'port', 'ssh', 'rsadm_path']);
-    // The agent offers no action `reboot`, because a client could continue to write after it. Pacemaker therefore asks for `off`.
+    // The agent offers no action `reboot`, because a client could continue to write after this action. Pacemaker therefore asks for `off`.
     expect(named('action')).toEqual(['on', 'off', 'status', 'list', 'monitor', 'metadata', 'validate-all']);
   }
 });

@@ -19,7 +19,7 @@ import { TmuxTerminal } from '../tui/tmux-terminal.ts';
 
 const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
 const BLOCK_BYTES = 4096;
-/** Time limit of tests that build packages. A busy machine needs minutes to build and check them. */
+/** Time limit of tests that build packages. A busy machine needs minutes to build and check the packages. */
 const SLOW_MS = 170_000;
 /** Optional libraries, which programs try to load and which the packages lack: a faster msgpackr, and terminals within a terminal. */
 const OPTIONAL = /^(@msgpackr-extract\/|msgpackr-extract$|term\.js$|pty\.js$|koffi$)/;

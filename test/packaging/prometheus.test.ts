@@ -1,5 +1,5 @@
-// The files for Prometheus and Grafana, and the page about metrics: they use only metrics and labels that exist, the rules pass their
-// tests, and the page describes every metric. With UPDATE_METRICS=1, the test writes the table of the page again.
+// The files for Prometheus and Grafana, and the page about metrics: the files use only metrics and labels that exist, the rules pass their
+// tests, and the page describes every metric. With UPDATE_METRICS=1, the test writes the table of the page itself.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -20,7 +20,7 @@ function read(name: string): string {
   return readFileSync(`${PROJECT}${name}`, 'utf8');
 }
 
-/** Returns metrics in an expression that do not exist. */
+/** Returns the metrics in an expression that the daemons do not have. */
 function unknownIn(expression: string): string[] {
   const names = expression.match(/\brsio_[a-z_]+/g) ?? [];
   return names.filter((name) => {

@@ -1,4 +1,4 @@
-// The examples for [trigger]: the mail goes to a sendmail of the test, and the webhook to a small HTTP server. Unit tests in
+// Tests the example programs for [trigger]: the mail goes to a sendmail of the test, and the webhook to a small HTTP server. Unit tests in
 // packages/common/src/triggers cover how triggers are started.
 
 import { once } from 'node:events';

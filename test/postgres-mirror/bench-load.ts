@@ -6,7 +6,7 @@ import { type Running, start } from '../support/programs/programs.ts';
 const RUN_SECONDS = 10;
 const RUN_MS = 300_000;
 const CONNECTIONS = 4;
-/** Transactions per second. They are so few that the machine is not always busy. */
+/** Rate in transactions per second. It is so low that the machine is not always busy. */
 const RATE = 120;
 
 export class BenchLoad {
@@ -27,7 +27,7 @@ export class BenchLoad {
     [this.isDoomed, this.isEnding] = [true, true];
   }
 
-  /** Waits for the end of the present run; kills it if the database is lost. */
+  /** Starts no further run, and waits for the end of the present one. If the database is lost, kills the present run. */
   async stop(): Promise<void> {
     this.isEnding = true;
     if (this.isDoomed) this.running?.kill();

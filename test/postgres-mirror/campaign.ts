@@ -18,12 +18,15 @@ const ROUND_MS = 20_000;
 /** Longest time until all replicas are in sync again. waitFor multiplies it by four. */
 const SYNC_MS = 30_000;
 /**
- * TAKE_OVER_EACH: one of so many rounds has a take-over. TAKE_OVER_WITHIN_MS: the take-over comes within this time after the beginning of
+ * TAKE_OVER_EACH: one round in this many has a take-over. TAKE_OVER_WITHIN_MS: the take-over comes within this time after the beginning of
  * the fault.
  */
 const TAKE_OVER_EACH = 5;
 const TAKE_OVER_WITHIN_MS = 8_000;
-/** WITNESS_EACH: one of so many faults of servers hits the witness. CLIENT_EACH: the fault of one of so many rounds hits the client. */
+/**
+ * WITNESS_EACH: one fault of a server in this many hits the witness, unless the fault needs a replica. CLIENT_EACH: in one round in this
+ * many, the fault hits the client, unless the round has a take-over.
+ */
 const WITNESS_EACH = 7;
 const CLIENT_EACH = 4;
 /**
@@ -127,7 +130,9 @@ export class Campaign {
     return { kind: fault.name, text: `${fault.name}, ${this.holder.name}`, strike: () => fault.strike(this.holder, this.random) };
   }
 
-  /** Makes the client with the mirror fail, and continues on the other client. Returns what is left of the first client. */
+  /**
+   * Makes the client with the mirror fail, and continues on the other client. Returns the failed client and its database, for `comeBack`.
+   */
   private async takeOver(loss: (typeof LOSSES)[number]): Promise<Left> {
     const [client, database] = [this.holder, this.database];
     const taker = this.site.clients.find((one) => one !== client)!;
@@ -151,7 +156,7 @@ export class Campaign {
     return { client, database };
   }
 
-  /** Lets the lost machine come back. Expects that it does not change the mirror, and then restarts it. */
+  /** Lets the lost machine come back. Expects that this machine does not change the mirror, and then restarts it. */
   private async comeBack({ client, database }: Left, loss: (typeof LOSSES)[number]): Promise<void> {
     if (loss === 'is cut off') await client.silent(false);
     if (loss !== 'is killed') {
@@ -220,7 +225,7 @@ interface Struck {
   strike(): Promise<void>;
 }
 
-/** What is left of a client that has lost the mirror. */
+/** A client that has lost the mirror, with its database. */
 interface Left {
   readonly client: ClientMachine;
   readonly database: Database;

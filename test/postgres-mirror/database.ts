@@ -1,5 +1,5 @@
-// PostgreSQL on ext4 on the mirror's device, on the client machine that has the mirror: this file creates the database, opens it after the
-// loss of another machine, judges it and closes it. The load is pgbench and the ledger. Invariant: damage and failed transactions are
+// PostgreSQL on ext4 on the mirror's device, on the client machine that has the mirror. This file creates the database, opens it after the
+// loss of another client, judges it and closes it. The load is pgbench and the ledger. Invariant: damage and failed transactions are
 // reported as problems; a failure that prevents the next step is an error.
 
 import { readdirSync } from 'node:fs';
@@ -68,7 +68,7 @@ export class Database {
     );
   }
 
-  /** Opens the database after another machine was lost. */
+  /** Opens the database after the client that had it open was lost. */
   async open(): Promise<void> {
     await this.well(`mkdir -p "$work"; folders; mount "$device" "$work/mnt"; rm -f "$work/mnt/pg/postmaster.pid" "$work/run/log"; begin`);
   }
@@ -98,7 +98,7 @@ export class Database {
     this.bench?.doom();
   }
 
-  /** Waits for the end of the load after the machine was lost. */
+  /** Called after the machine was lost: waits for the end of the load. */
   async loadGone(): Promise<void> {
     await this.bench?.stop();
   }
@@ -140,7 +140,7 @@ export class Database {
     return said === '' ? [] : [`PostgreSQL on ${this.client.name}: ${said}`];
   }
 
-  /** Closes the database, and checks its pages and the file system. Returns problems. */
+  /** Closes the database, and checks its pages and the file system. Returns the problems that were found. */
   async close(): Promise<string[]> {
     await this.well('as "$bin/pg_ctl" -s -w -t 50 -m fast -D "$work/mnt/pg" stop');
     const pages = await this.shell('as "$bin/pg_checksums" --check -D "$work/mnt/pg"');

@@ -1,5 +1,5 @@
 // Faults of one server, or of rsiod on the client that has the mirror. All random choices come from a seed. Invariant: after a fault, the
-// machine works as before, except for writes that it has missed.
+// machine works as before the fault. Only its replica may lack the writes that it has missed.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -58,7 +58,7 @@ export const SERVER_FAULTS: readonly ServerFault[] = [
     name: 'power cut twice',
     strike: async (server, random, node) => {
       await powerCut(server, random, node);
-      // The second fault may hit while the replica is copied.
+      // After this pause, the second fault may hit the server while its replica is being copied.
       await sleep(random.int(0, 3_000));
       await powerCut(server, random, node);
     },

@@ -12,7 +12,10 @@ const PACE_MS = 15;
 export class Ledger {
   private readonly acknowledged = new Set<number>();
   private next = 1;
-  /** Time of the last acknowledged commit. Before the first commit it is infinity, so that no gap counts. */
+  /**
+   * Time of the last acknowledged commit. It is infinity before the first commit, so that the time before this commit does not count as a
+   * gap.
+   */
   private lastMs = Infinity;
   private longestMs = 0;
 
@@ -76,7 +79,7 @@ export class LedgerLanes {
     for (const lane of this.lanes) this.follow(lane);
   }
 
-  /** Ignores failures from now on, because the database is about to end. */
+  /** Ignores failures of the lanes from now on, because the database is about to end. */
   doom(): void {
     this.isEnding = true;
   }

@@ -59,7 +59,7 @@ class Cabled {
     await Promise.all([this.mute(isOn, cards), this.deaf(isOn, cards)]);
   }
 
-  /** One of the two cards, for faults of a single link. */
+  /** The first of the two cards, for faults of a single link. */
   get firstCard(): readonly string[] {
     return CARDS.slice(0, 1);
   }
@@ -119,7 +119,7 @@ export class ClientMachine extends Cabled {
       .map(Number);
   }
 
-  /** Stops the processes for this time, even if this program ends or is blocked. */
+  /** Stops the processes for this time, and lets them continue afterwards even if this program has ended or is blocked. */
   standStill(pids: readonly number[], seconds: number): void {
     for (const pid of pids) signal(pid, 'SIGSTOP');
     const words = ['-c', 'sleep "$1"; shift; kill -CONT "$@"', 'sh', String(seconds), ...pids.map(String)];
@@ -135,7 +135,7 @@ export class ClientMachine extends Cabled {
     };
     await waitFor(isGone, GONE_MS, `No process of ${this.name}`);
     await this.devices.shell(RELEASE, this.host.root);
-    // A boot also empties these folders.
+    // Empties these folders, because a boot empties them too.
     await this.devices.well('rm -rf "$1/dev/av0" "$1/run/rsio"', this.host.root);
   }
 }
@@ -149,8 +149,8 @@ export interface Site {
 export async function makeSite(hosts: Hosts, netlab: Netlab): Promise<Site> {
   const segments: Segment[] = [];
   for (const _ of CARDS) segments.push(await netlab.segment());
-  // The clients are made first, because their mount namespaces get copies of all present mounts, and a copy would keep the disk of a server
-  // busy.
+  // Makes the clients first. A new mount namespace gets copies of all present mounts, and a copy of a server's mount would keep the disk of
+  // this server busy.
   const clients: ClientMachine[] = [];
   for (const [position, name] of CLIENTS.entries()) {
     const machine = await plugged(netlab, name, segments, NETWORK.clientAddresses(position));
@@ -167,7 +167,7 @@ export async function makeSite(hosts: Hosts, netlab: Netlab): Promise<Site> {
 async function makeServer(hosts: Hosts, netlab: Netlab, segments: readonly Segment[], index: number, name: string): Promise<ServerMachine> {
   const addresses = addressesOf(FIRST_SERVER + index);
   const machine = await plugged(netlab, name, segments, addresses);
-  // nsenter is used, because `ip netns exec` would give each process a copy of the mounts of other servers.
+  // Uses nsenter, because `ip netns exec` would give each process copies of the mounts of other servers.
   const host = hosts.host(['nsenter', `--net=/run/netns/${machine.command.at(-1)}`]);
   const disk = CutDisk.make(hosts, host, DISK_BYTES, STATE);
   if (disk === null) throw new Error('No XFS on a loop device here');

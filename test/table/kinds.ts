@@ -1,5 +1,5 @@
-// The kinds of volumes of the table, each made once. A new kind is added only here, unless it needs other daemons. Invariant: each volume
-// is empty, attached nowhere, and of one kind only.
+// The kinds of volumes of the table. The test makes one volume of each kind. A new kind is added only here, unless it needs other daemons.
+// Invariant: each volume is empty, attached at no client, and of one kind only.
 
 import { SERVER_NAME } from '../support/hosts/configs.ts';
 import { MATE, SIZE_MIB, type TableScene, type TableVolume } from './table-scene.ts';

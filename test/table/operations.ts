@@ -1,5 +1,5 @@
 // The operations of the table: each is tried on a volume, and its result is checked. Invariant: after an operation, the volume has its
-// former name, is attached nowhere, and its first block has its mark.
+// former name, is attached at no client, and has its mark in its first block.
 
 import path from 'node:path';
 import { runWell } from '../support/programs/programs.ts';
@@ -207,7 +207,7 @@ export async function followRemedies(scene: TableScene): Promise<void> {
     await scene.command(['volume', 'set', name, `${key}=${was}`]);
     await has(scene, name, 9);
   }
-  // The fence has put a replica out of sync, so the test waits until it is in sync again.
+  // The fence has put a replica out of sync. The test therefore waits until the replica is in sync again.
   const isInSync = async (): Promise<boolean> => {
     const { mirrors } = await scene.clients[0].call('mirrors', { namespace: null });
     return mirrors.every(({ replicas }) => replicas.every(({ inSync }) => inSync));

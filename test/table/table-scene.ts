@@ -1,5 +1,5 @@
-// The daemons of the table of kinds and operations: a server with three pools, a second one for replicas, and two clients. Invariant: the
-// test fails if a refusal lacks the reason or the remedy.
+// The daemons of the table of kinds and operations: a server with three pools, a second server for replicas, and two clients. Invariant:
+// the test fails if a refusal lacks the reason or the remedy.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';

@@ -1,6 +1,6 @@
-// Compares a screen with its text file in test/tui/screens; UPDATE_SCREENS=1 writes the files instead. Only this file masks values that
+// Compares a screen with its text file in test/tui/screens; UPDATE_SCREENS=1 writes the files instead. This file masks all values that
 // differ from run to run: roots, addresses and measured numbers. Masked columns keep their positions. Invariants: everything else on a
-// screen is compared. If a screen is still being drawn or measured, the test waits.
+// screen is compared. While a screen is still being drawn or measured, the test waits.
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

@@ -1,5 +1,5 @@
-// crsio on a server, in a terminal with the keyboard alone and a real rssrv: a volume is created and given to a client, the pages show the
-// server, and a machine that is both server and client has a start page.
+// crsio on a server, in a terminal with the keyboard alone and a real rssrv: the tests create a volume and give it to a client, check the
+// pages about the server, and check the start page of a machine that is both server and client.
 
 import { mkdirSync, readFileSync } from 'node:fs';
 import { beforeEach, expect, it } from 'vitest';
@@ -24,7 +24,7 @@ beforeEach(async (context) => {
   network = await hosts.network(1);
   mask = [
     [host.root, 'ROOT'],
-    // The placeholder is as wide as both columns together.
+    // The placeholder replaces both columns, and has their common width.
     [new RegExp(`${network.serverAddresses[0]} +${network.port}`, 'g'), '127.45.0.10       5000'],
     [/release \S+, pid \d+, since .*\)/g, 'release R, pid N, since TIME'],
     [/\[[█·#.]+\] +\d+%/g, '[BAR]  N%'],

@@ -1,6 +1,7 @@
-// A terminal of a given size that runs a program of a host in a separate tmux server: keys go in, the screen comes out as text. It waits
-// for texts on the screen, never for a time. The tmux server has the host's mark in its environment, so that it always ends with the host.
-// After the program has ended, the same terminal prints its exit code and the terminal settings.
+// A terminal of a given size that runs a program of a host in a separate tmux server: it sends keys to the program, and returns the screen
+// as text. Its waits end when a text is on the screen, and never after a fixed time. The tmux server has the host's mark in its
+// environment, so that it always ends with the host. After the program has ended, the same terminal prints its exit code and the terminal
+// settings.
 
 import { writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';

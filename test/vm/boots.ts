@@ -1,5 +1,5 @@
-// Reboots: reboots of the client, at which the file system must be unmounted before rsiod ends, and mounted again after the boot; of both
-// machines, where the client is up before the server; and of the server while the client writes.
+// Reboots of the virtual machines. When the client reboots, its file system must be unmounted before rsiod ends, and mounted again after
+// the boot. Both machines reboot, and the client is up before the server. The server reboots while the client writes.
 
 import { beginLoad, endLoad } from './load.ts';
 import { diskErrors, type Scene, until } from './scene.ts';

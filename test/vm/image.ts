@@ -1,6 +1,7 @@
 // The disk from which the virtual machines boot: a bare Debian root made by mmdebstrap, with its kernel and initrd beside it. It has
 // systemd, fio and an agent, but no dependency of RSIO is installed. The packages of the dependencies are in the cache of apt, as if apt
-// had downloaded them. Invariant: an image is made once for each recipe, and machines write to overlays of it, never to it.
+// had downloaded them. Invariant: an image is made once for each recipe. Machines write only to overlays of the image, and never to the
+// image itself.
 
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
@@ -35,7 +36,7 @@ const SETUP = [
   'chroot "$1" systemctl mask apt-daily.timer apt-daily-upgrade.timer',
 ];
 
-/** Returns the image for this recipe. If the folder lacks it, makes it there. `say` is called before long steps. */
+/** Returns the image for this recipe. If the folder does not contain the image, makes it there. `say` is called before long steps. */
 export async function imageIn(folder: string, suite: string, say: (text: string) => void): Promise<Image> {
   const recipe = [suite, MIRROR, ...PRESENT, ...CACHED, DISK_SIZE, ...SETUP, ...['agent.sh', 'agent.service'].map(guestFile)].join('\n');
   const place = path.join(folder, `${suite}-${createHash('sha256').update(recipe).digest('hex').slice(0, 12)}`);

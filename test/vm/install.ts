@@ -1,5 +1,5 @@
-// A newcomer's first hour: packages on bare roots, configuration by command, a file system on a volume, a line in fstab. The commands are
-// the same as in the documents. boots.ts and upgrade.ts continue with these machines.
+// The first hour of a new user: packages on bare roots, configuration by command, a file system on a volume, and a line in fstab. The
+// commands are the same as in the documents. boots.ts and upgrade.ts continue with these machines.
 
 import { type Scene, until } from './scene.ts';
 import { seconds } from './report.ts';

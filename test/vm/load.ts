@@ -1,5 +1,5 @@
-// The verified load on a mounted file system: fio runs as a unit of systemd, writes blocks with checksums and reads them back. Its longest
-// I/O shows the longest gap for an application.
+// The verified load on a mounted file system: fio runs as a unit of systemd, writes blocks with checksums and reads them back. The longest
+// I/O of fio shows the longest gap that an application would see.
 
 import type { Machine } from './machine.ts';
 
@@ -20,7 +20,7 @@ const JOB = [
 const ENDED_S = 300;
 
 export async function beginLoad(machine: Machine): Promise<void> {
-  // If its program was interrupted, a unit stays in the state failed, and its name cannot be used again before a reset.
+  // If the program of a unit was interrupted, the unit stays in the state failed. Its name can be used again only after a reset.
   const unit = 'systemd-run --quiet --unit=load --property=RemainAfterExit=yes';
   await machine.run(`rm -f /root/load.json; systemctl reset-failed load 2>/dev/null; ${unit} fio ${JOB} && sleep 5`);
 }

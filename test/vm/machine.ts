@@ -16,7 +16,10 @@ export interface MachineOptions {
   readonly image: Image;
   /** A folder of the real machine. The guest sees it read-only as /share. */
   readonly share: string;
-  /** The cards. A card sends to the socket `theirs`, from which the card of the other machine receives; the other machine may be off. */
+  /**
+   * The cards. A card sends to the socket `theirs`, and the card of the other machine receives from this socket. The other machine may be
+   * off.
+   */
   readonly cards: readonly { readonly ours: string; readonly theirs: string; readonly mac: string }[];
 }
 

@@ -47,7 +47,10 @@ const CHAPTERS: readonly (readonly [string, (scene: Scene) => Promise<void>])[] 
   ['remove', removed],
 ];
 
-/** Puts the packages, of the version before the upgrade and of that after it, into the folder that the guests see. */
+/**
+ * Puts the packages into the folder that the guests see: those of the version before the upgrade, and those of the version after the
+ * upgrade.
+ */
 function fillShare(share: string): void {
   rmSync(share, { recursive: true, force: true });
   mkdirSync(share, { recursive: true });
@@ -85,7 +88,7 @@ async function play(report: Report): Promise<void> {
   }
 }
 
-// The process must exit on a signal, because the machines end with it.
+// On a signal, the process must exit, because the virtual machines end together with this process.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 if (values.help === true) process.stdout.write(HELP);
 else {

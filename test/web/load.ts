@@ -1,7 +1,7 @@
 // `npm run web-load [LOADS]`: measures, in Chromium on this machine, how long the first page takes over loopback with 200 volumes and 50
-// clients, and how soon an open page shows a new fault. It prints medians and largest values with the load of the machine, and judges
-// nothing. The picture is the sample, and the pages, headers and assets are those of rsweb. Times are taken by the clock of the browser,
-// from the beginning of the navigation.
+// clients, and how soon an open page shows a new fault. It prints medians and largest values, and the load of the machine; it judges no
+// figure. The picture is the sample picture; the pages, headers and assets come from rsweb. Times are measured with the clock of the
+// browser, from the beginning of the navigation.
 
 import { availableParallelism, loadavg } from 'node:os';
 import { samplePicture, withFault } from '@rsio/rsweb/testing/sample-picture';
@@ -39,7 +39,7 @@ const browser = await startBrowser();
 const server = await startSampleServer();
 try {
   const page = await browser.newPage(WINDOW);
-  // The first load does not count, because it also starts the renderer.
+  // The first load of the page does not count, because it also starts the renderer of the browser.
   await timingOf(page);
   describeLoads('an empty tab: the browser starts a process for the page, and its cache is empty', await newVisits(browser, server.url));
   describeLoads('the same with a page of one word', await newVisits(browser, `${server.url}/assets/icon.svg`));

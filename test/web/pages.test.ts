@@ -13,8 +13,8 @@ import { type SampleServer, startSampleServer } from './sample-server.ts';
 const WAIT_MS = 20_000;
 const NARROW = 400;
 /**
- * Indices of volumes in the sample that together have all kinds and states. The pages show only these, because axe-core examines every
- * cell, and further volumes of the same kind would show nothing new.
+ * Indices of volumes in the sample that together have all kinds and states. The pages show only these volumes: axe-core examines every
+ * cell, and further volumes of the same kind would only take time.
  */
 const VOLUMES = [0, 1, 2, 3, 4, 5, 19, 28, 33, 40, 42, 45, 77];
 const CLIENTS = [0, 1, 2, 9, 15, 33];
@@ -87,7 +87,7 @@ function smallPicture(options?: SampleOptions): Picture {
   };
 }
 
-/** Leaves a page, so that the next test finds nothing of this test except the cache of the browser. */
+/** Leaves a page, clears its storage and resets its settings. Only the cache of the browser remains for the next test. */
 async function leave(page: Page): Promise<void> {
   await page.evaluate('localStorage.clear(); sessionStorage.clear()');
   await page.goto('about:blank');
@@ -120,7 +120,7 @@ async function open(path: string, options?: BrowserContextOptions): Promise<Page
   return page;
 }
 
-/** Returns the complaints without those about a page that a test requests although it does not exist. */
+/** Returns the complaints, except those about a page that does not exist and that a test requests on purpose. */
 function real(all: readonly string[]): string[] {
   return all.filter((text) => !/404 \(Not Found\)/.test(text));
 }
@@ -134,7 +134,7 @@ async function violations(page: Page, rules: readonly string[] | null): Promise<
   );
 }
 
-/** Returns the main part of the page as the server sends it, without what scripts add. */
+/** Returns the main part of the page as the server sends it, without the parts that scripts add. */
 async function shown(page: Page): Promise<string> {
   const text = await page.evaluate(`(() => {
     const copy = document.querySelector('main').cloneNode(true);
@@ -249,7 +249,7 @@ test('nothing moves under a pressed pointer, and the page changes after that', a
   const { volumes, ...rest } = smallPicture({ tick: 5 });
   const stopped = volumes.map((volume) => ({ ...volume, state: 'stopped' as const }));
   server.show(withFault({ ...rest, volumes: stopped }, fault));
-  // A page without a pointer changes too.
+  // The other page, whose pointer is not pressed, changes already now.
   await other.locator('.finding').getByText(CUT.what).waitFor();
   await other.evaluate('new Promise((resolve) => setTimeout(resolve, 200))');
   expect(await page.locator('.finding').getByText(CUT.what).count()).toBe(0);
@@ -257,7 +257,7 @@ test('nothing moves under a pressed pointer, and the page changes after that', a
   await page.waitForURL('**/orders/volume-remove');
   complaints = real(complaints).filter((text) => !/^404 .*volume-remove$/.test(text));
   expect(complaints).toEqual([]);
-  // This press does not become a click.
+  // The pointer leaves the button before it is released, so that the press does not become a click.
   await other.getByRole('button', { name: 'Start' }).hover();
   await other.mouse.down();
   server.show(smallPicture({ isWell: true }));

@@ -34,7 +34,7 @@ const OBJECT_PAGES: Readonly<Record<string, ObjectPage>> = {
 
 export interface SampleServer {
   readonly url: string;
-  /** Shows another picture from now on, and tells the open pages. */
+  /** Shows another picture from now on, and notifies the open pages. */
   show(picture: Picture): void;
   close(): Promise<void>;
 }

@@ -20,7 +20,7 @@ export type Need =
   | 'control';
 
 interface CaseText {
-  /** Id of the form `subject.step.what`, in lower case. An id is never given to another case later. */
+  /** Id of the form `subject.step.what`, in lower case. The id of a removed case is never given to another case. */
   readonly id: string;
   /** Heading or rule of docs/PROTOCOL.md. */
   readonly section: string;
@@ -30,9 +30,9 @@ interface CaseText {
 /** A case in which a client tests a server. */
 export interface ServerCase extends CaseText {
   readonly needs: readonly Need[];
-  /** Whether the case waits for a time-out. Such cases run in parallel with the others, on their own connections. */
+  /** Whether the case waits for a time-out. The suite runs these cases in parallel with all other cases, on their own connections. */
   readonly isPatient: boolean;
-  /** A line that rssrv must log. It is checked only if the log is available; null: no line. */
+  /** A line that rssrv must log. The line is checked only if the suite can read the log. Null: no line is expected. */
   readonly log: RegExp | null;
   run(target: Target): Promise<void>;
 }
@@ -43,11 +43,11 @@ export function serverCase(id: string, section: string, expects: string, run: Se
   return { id, section, expects, run, needs: [], isPatient: false, log: null, ...extra };
 }
 
-/** A case in which a server in its own namespace misbehaves towards rsiod, or only observes it. */
+/** A case in which a scripted server misbehaves towards rsiod, or only observes it. Each scripted server has its own namespace. */
 export interface ClientCase extends CaseText {
   /** Called at each step while the stage's server misbehaves. */
   readonly meddle: Meddle;
-  /** The reason with which rsiod must close a path; null: rsiod must close no path. */
+  /** The reason with which rsiod must close a path. Null: rsiod must not close any path. */
   readonly error: RegExp | null;
   readonly hasTwoPaths: boolean;
   /** Whether both ends agree on CRC-32s. */

@@ -1,5 +1,5 @@
-// Assertions of cases about frames and connections: each function throws an Error with a sentence if the assertion fails. It uses no test
-// framework, because the suite also runs alone, against any address.
+// Assertions of cases about frames and connections: each function throws an Error with a sentence if the assertion fails. This file uses no
+// test framework, because the suite also runs as a program, against a server at any address.
 
 import { isDeepStrictEqual } from 'node:util';
 import { RsError } from '@rsio/common/lib/errors';

@@ -1,5 +1,5 @@
-// Packs MessagePack as far as the protocol uses it. No guard checks the values, so that cases can send invalid bodies as a wrong peer
-// would.
+// Packs MessagePack as far as the protocol uses it. The functions do not check the values, so that a case can send the invalid bodies of a
+// wrong peer.
 
 export type Packable = number | string | boolean | null | Uint8Array | readonly Packable[] | { readonly [key: string]: Packable };
 

@@ -1,5 +1,5 @@
-// A second implementation of keys and macs, written from docs/PROTOCOL.md ("Keys and macs") without the product's code. With this second
-// implementation, a case can send what no correct client sends, and the document itself is tested.
+// A second implementation of keys and macs, written from docs/PROTOCOL.md ("Keys and macs") without the product's code. With it, a case can
+// send frames that no correct client sends. It also tests whether the document is right.
 
 import { createHash, createHmac, hkdfSync } from 'node:crypto';
 

@@ -1,7 +1,7 @@
 // The stage of a client case: one scripted server in its own namespace, with rsiod as its client. client.test.ts starts rsiod. Invariants:
 // every wait ends at a deadline with an error that says what rsiod shows. Cases count paths and not connections, because rsiod may abandon
-// a handshake with a slow server and try again. For the same reason, a reason that rsiod once showed for a path counts, even if it shows
-// another one later.
+// a handshake with a slow server and try again. Such an attempt may also replace the reason that rsiod shows for a path. A reason therefore
+// counts even if rsiod has shown it only once.
 
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { RepView } from '@rsio/common/control/methods';
@@ -13,7 +13,7 @@ import { RAW_VOLUME, type RawServer, type RawServerLink } from '../../support/pe
 import { waitFor } from '../../support/programs/wait-for.ts';
 import { equals, holds } from './check.ts';
 
-/** Longest wait for rsiod. It ends a silent handshake after PROOF_TIMEOUT_MS, and up to 5 s may pass before it tries again. */
+/** Longest wait for rsiod. rsiod ends a silent handshake after PROOF_TIMEOUT_MS, and up to 5 s may pass before it tries again. */
 const DEADLINE_MS = PROOF_TIMEOUT_MS + 10_000;
 const LOOK_MS = 50;
 const LOG_CHUNK_BYTES = 256 * 1024;
@@ -31,13 +31,13 @@ export class PathWatch {
     this.host = host;
   }
 
-  /** Returns the state of all paths, which may be a moment old. */
+  /** Returns the state of all paths. The state may be a moment old. */
   paths(): Promise<readonly RepView[]> {
     this.asked ??= this.ask();
     return this.asked;
   }
 
-  /** The reasons for which connections to this address were closed, or failed, so far. */
+  /** All reasons so far for which a connection to this address failed or rsiod closed it. */
   closings(address: string): readonly string[] {
     return this.reasons.get(address) ?? [];
   }
@@ -122,7 +122,7 @@ export class ClientStage {
     );
   }
 
-  /** Waits until rsiod has closed a path with this reason and tries again. */
+  /** Waits until rsiod has closed a path with this reason, and has then tried to connect again. */
   async closesWith(reason: RegExp): Promise<void> {
     await this.says(reason);
     await waitFor(() => this.server.links.length >= 2, DEADLINE_MS, 'It is tried again');
@@ -155,7 +155,7 @@ export class ClientStage {
     return nbd;
   }
 
-  /** The outcome of `rsconfig -a` for the server's volume. */
+  /** Runs `rsconfig -a` for the server's volume, and returns the outcome. */
   async attach(take: 'no' | 'force' = 'no'): Promise<string> {
     const { outcomes } = await this.host.call('attach', {
       names: [`${this.namespace}:${RAW_VOLUME}`],

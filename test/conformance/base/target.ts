@@ -1,7 +1,7 @@
-// The server under test, as cases use it: unproven connections, a session of the first node that most cases share, sessions of other nodes,
-// and the only volume that cases write to. In the shared session, each case has its own path and its own slots. The cases judge.
-// Invariants: the handles and connections of a case are closed after the case. The first sectors of the volume contain MARK unless a case
-// has destroyed them.
+// The server under test, as cases use it: it has unproven connections, one session of the first node for most cases (the shared session),
+// sessions of other nodes, and the only volume that cases write to. In the shared session, each case has its own path and its own slots.
+// The cases judge. Invariants: the handles and connections of a case are closed after the case. The first sectors of the volume contain
+// MARK unless a case has destroyed them.
 
 import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -20,7 +20,7 @@ export interface TargetOptions {
   readonly port: number;
   readonly namespaceid: number;
   readonly serverkey: string | null;
-  /** Key with which discovery is signed; null: no key is known, so that discovery is not signed. */
+  /** Key with which the client signs discovery. Null: the key is not known, and discovery is not signed. */
   readonly namespacekey: string | null;
   /** The nodes that may log in. Most cases use only the first one. */
   readonly nodes: readonly { readonly node: string; readonly nodekey: string }[];
@@ -33,16 +33,19 @@ export interface TargetOptions {
     /** Volume that the first node may not open. */
     readonly foreign: string | null;
     readonly shared: string | null;
-    /** Free volume of a pool, whose content is lost. */
+    /** Volume of a pool that no client holds. The cases destroy its content. */
     readonly replica: string | null;
   };
   /** Whether a client may found records of mirrors at the server. */
   readonly isWitness: boolean;
-  /** For a server of the test's own: changes its list, and restarts it; resolves with the duration of its end in ms. */
+  /**
+   * Only for a server that the test has started. `reload` changes the server's list of interfaces. `restart` restarts the server, and
+   * resolves with the time in ms that the old server took to end.
+   */
   readonly control: { reload(): Promise<void>; restart(): Promise<number> } | null;
 }
 
-/** Number of sectors of a piece of I/O that is aligned for both block sizes. */
+/** Number of sectors of an I/O. I/O of this size is aligned for both block sizes. */
 export const BLOCK = 8;
 export const MARK_SECTORS = 64;
 /** First sector of the region in which cases may write anything. */
@@ -120,8 +123,8 @@ export class Target {
   }
 
   /**
-   * Returns the addresses for an unproven connection. On loopback, each connection gets its own source address, so that its failures affect
-   * no other case.
+   * Returns the addresses for an unproven connection. On loopback, each connection gets its own source address. The server counts failures
+   * by address, so that the failures of one case then affect no other case.
    */
   place(): RawAddress {
     const { address, port } = this.options;
@@ -138,7 +141,7 @@ export class Target {
     return { ...node, namespaceid, serverkey, hello: { instance, machine: `conformance-${node.node}`, ...hello } };
   }
 
-  /** Gives the node at `index` the next instance number. To the server, it looks like a restart of the node. */
+  /** Gives the node at `index` the next instance number. To the server, this looks like a restart of the node. */
   newInstance(index: number): void {
     this.instances[index] = (this.instances[index] ?? 0) + 1;
   }
@@ -201,7 +204,7 @@ export class Target {
 
   /** Closes the volume, so that its hold ends. The next case that needs the volume opens it again. */
   async release(): Promise<void> {
-    // The volume is opened first if it is not open, because an earlier session may have left a hold, which only a CLOSE ends.
+    // Opens the volume first if it is not open. An earlier session may have left a hold of the volume, and only a CLOSE ends this hold.
     const { handle } = await this.plain();
     const session = await this.session();
     session.plain = null;
@@ -209,7 +212,7 @@ export class Target {
     equals('The status of CLOSE', answer.handle, STATUS.OK);
   }
 
-  /** To be called by a case that has ended the shared session, or is about to end it. */
+  /** A case must call this if it has ended the shared session or is about to end it. */
   leave(): void {
     this.shared = null;
   }
@@ -228,7 +231,7 @@ export class Target {
     equals('Frames on the first path that nobody asked for', left, 0);
   }
 
-  /** To be called after a case: closes its connections, and replaces the shared session if too few unused slots are left. */
+  /** Called after each case: closes the connections of the case, and replaces the shared session if it has too few unused slots left. */
   tidy(): void {
     for (const client of this.opened) client.close();
     this.opened.clear();
@@ -239,7 +242,8 @@ export class Target {
   }
 
   /**
-   * To be called after a failed case: the next case starts a new session, and a hold that the case has left to the second node is ended.
+   * Called after a failed case. The next case then starts a new shared session. If the failed case has left a hold of the second node, ends
+   * this hold.
    */
   async abandon(): Promise<void> {
     this.shared?.first.close();
@@ -250,13 +254,13 @@ export class Target {
       const { handle } = await other.open(this.options.volumes.plain, true);
       await other.call({ op: OP.CLOSE, handle });
     } catch {
-      // The error is ignored: the node holds nothing, or the server cannot be reached, and then the next case fails.
+      // Ignores the error: either the node holds nothing, or the server cannot be reached. In the second case, the next case fails.
     } finally {
       this.tidy();
     }
   }
 
-  /** To be called after the last case: zeroes the written sectors, closes all handles and sends BYE. */
+  /** Called after the last case: zeroes the written sectors, closes all handles and sends BYE. */
   async finish(): Promise<void> {
     this.tidy();
     const { handle, sizeBytes } = await this.plain();

@@ -1,5 +1,5 @@
 // Servers that misbehave after WELCOME: useless frames, answers without a request, invalid answers. For each of them, rsiod closes the path
-// with a reason. conduct.ts has what the client does on its own.
+// with a reason. conduct.ts has the cases about rsiod's own conduct towards a server.
 
 import { ANSWER_PARTS_MAX_BYTES } from '@rsio/protocol/client/limits';
 import { IO_MAX_SECTORS, MESSAGE_MAX_BYTES, VOLUMES_PER_FRAME_MAX } from '@rsio/protocol/wire/limits';

@@ -1,5 +1,5 @@
-// Servers that misbehave before WELCOME: other bytes in place of CHALLENGE and WELCOME, or wrong fields in them. rsiod closes each such
-// connection with a reason; once the server behaves, the next connection comes up.
+// Servers that misbehave before WELCOME: they send other bytes in place of CHALLENGE or WELCOME, or these frames with wrong fields. rsiod
+// closes each such connection with a reason; once the server behaves, the next connection comes up.
 
 import { handshakeFrame } from '@rsio/protocol/auth/handshake-frames';
 import { refuseFrame } from '@rsio/protocol/auth/handshake-server';

@@ -1,5 +1,5 @@
-// What rsiod does on its own, as a server sees it: rsiod is silent where it must be, and uses tags, slots, window, copies, FENCE, joins and
-// BYE correctly. The scripted server behaves, or misbehaves in one respect, and records what it receives.
+// The conduct of rsiod, as a server sees it: rsiod is silent while the protocol demands it, and uses tags, slots, window, copies, FENCE,
+// joins and BYE correctly. The scripted server behaves, or misbehaves in one respect, and records what it receives.
 
 import { SLOTS_RESERVED } from '@rsio/protocol/wire/limits';
 import { ANSWER, frameEntry, OP } from '@rsio/protocol/wire/frames';
@@ -65,7 +65,7 @@ async function readMany(stage: ClientStage, count: number, bytes = PIECE_BYTES):
   );
 }
 
-/** The server waits between this step and its answer, and records whether the client sends bytes in this time. */
+/** Makes the server wait before its answer to this step, and records whether the client sends bytes while the server waits. */
 function waiting(step: 'hello' | 'proof', seen: { bytes: number; times: number }): Meddle {
   return (now, link, frame) => {
     if (now !== step || frame === null) return false;
@@ -90,7 +90,8 @@ function silence(id: string, step: 'hello' | 'proof', expects: string): ClientCa
 }
 
 /**
- * A server that answers READs only when `atLeast` READs are in flight and no more arrive. It records the largest number of READs in flight.
+ * A server that answers READs only when `atLeast` READs are in flight and no further READ arrives. It records the largest number of READs
+ * in flight.
  */
 class Hoard {
   readonly atLeast: number;
@@ -381,13 +382,13 @@ function copies(ear: Ear, { slot, seq }: RawFrame): Heard[] {
   return ear.of(OP.READ).filter(({ frame }) => frame.slot === slot && frame.seq === seq);
 }
 
-/** Decodes the map of a PROOF, which ends in one mac or two macs of 32 bytes. */
+/** Decodes the map of a PROOF. One mac or two macs of 32 bytes follow the map. */
 function proofOf({ body }: RawFrame): ReturnType<typeof decodeProof> {
   for (const macBytes of [32, 64]) {
     try {
       return decodeProof(body.subarray(0, -macBytes), 0, body.length - macBytes);
     } catch {
-      // The error is ignored: the PROOF has the other number of macs.
+      // Ignores the error: this PROOF has the other number of macs, which the loop tries too.
     }
   }
   throw new Error('A PROOF cannot be read');
@@ -412,7 +413,8 @@ const SESSION_CASES: readonly ClientCase[] = [
       const nbd = await stage.nbd();
       await nbd.write(0, CONTENT);
       const before = ear.of(OP.PROOF).length;
-      // The instance of the server stays the same, so that the client tries to join the session and is refused.
+      // The server forgets the session but keeps its instance number. The client therefore tries to join the session, and the server
+      // refuses.
       stage.server.secret = null;
       for (const link of stage.server.links) link.reset();
       holds((await nbd.read(0, PIECE_BYTES)).equals(CONTENT), 'A READ gave something else');

@@ -1,5 +1,5 @@
-// What rsiod does when a server takes a handle or a volume away: STALE, TAKEN, HELD, take-overs, and the end of a replaced instance. The
-// scripted server counts its handles and records what it receives. An application uses the volume over NBD.
+// The reaction of rsiod when a server takes a handle or a volume away: STALE, TAKEN, HELD, take-overs, and the end of a replaced instance.
+// The scripted server counts its handles and records what it receives. An application uses the volume over NBD.
 
 import { REOPEN_RETRY_MS } from '@rsio/protocol/client/limits';
 import { OP } from '@rsio/protocol/wire/frames';
@@ -31,7 +31,10 @@ class Revoker {
   readonly opens: OpenRequest[] = [];
   readonly heard: Heard[] = [];
   revokedUpTo = 0;
-  /** When the next request with this op arrives, the server first revokes all handles; -1: no such request is awaited. */
+  /**
+   * When the next request with this op arrives, the server revokes all handles before it handles the request. -1: the server revokes no
+   * handles.
+   */
   revokesAtOp = -1;
   /** Whether the server revokes each handle as soon as it has granted it. */
   isTireless = false;

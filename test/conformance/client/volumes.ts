@@ -1,5 +1,5 @@
-// What rsiod does with a server's answers about volumes: lists in parts and of other generations, OPENs that are refused or answered
-// wrongly, and I/O that fails, is answered twice, or has another size. An application uses the volume over NBD.
+// The reaction of rsiod to a server's answers about volumes: lists in parts and of other generations, OPENs that are refused or answered
+// wrongly, and I/O that fails, is answered twice, or is answered with another size. An application uses the volume over NBD.
 
 import { ANSWER, FLAG, OP } from '@rsio/protocol/wire/frames';
 import { decodeHeartbeat, encodeFailureAnswer, encodeHeartbeat } from '@rsio/protocol/wire/message-codec';
@@ -14,7 +14,7 @@ import type { ClientStage } from '../base/stage.ts';
 
 const PIECE_BYTES = 8192;
 const EIO = 5;
-/** After this time, the client has sent all requests that it makes at the beginning of a session. */
+/** Within this time, the client has sent all requests that it makes at the beginning of a session. */
 const SETTLED_MS = 300;
 const VOLUME = { id: 'v', universe: 0, sizeBytes: 1024, blockSizeBytes: 512, readonly: false, shared: false, holders: [] };
 /** The content of the scripted server's volume. */
@@ -67,7 +67,7 @@ function wrongIo(
   const run = async (stage: ClientStage): Promise<void> => {
     const nbd = await stage.nbd();
     const io = op === OP.READ ? nbd.read(0, PIECE_BYTES) : nbd.write(0, CONTENT);
-    // The outcome is checked below. Until then, a rejection must not count as unhandled.
+    // `outcome` is awaited further below. Until then, its rejection must not count as unhandled.
     const outcome = io.then((data) => (data === undefined ? CONTENT : data));
     outcome.catch(() => undefined);
     await stage.closesWith(error);
@@ -223,7 +223,7 @@ function listBody(generation: number, names: readonly string[]): Buffer {
   return pack({ generation, interfaces: [], volumes: names.map((name) => ({ ...VOLUME, name, id: name })) });
 }
 
-/** A case in which the list changes to generation 2, and only the frame of `tell` reports the change. */
+/** Makes a case in which the list changes to generation 2. Only the frame that `tell` sends reports the change. */
 function changing(id: string, expects: string, tell: (link: RawServerLink) => void): ClientCase {
   const list = { generation: 1, askedMs: 0 };
   const run = async (stage: ClientStage): Promise<void> => {

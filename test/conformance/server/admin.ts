@@ -1,5 +1,5 @@
-// ADMIN: answers and refusals for a client with the right use, wrong bodies, bounds, and answers to other clients. The rights manage and
-// admin need a server with pools, and are tested in test/integration/admin-frame.test.ts.
+// ADMIN: answers and refusals for a client with the right `use`, wrong bodies, bounds, and requests for answers to other clients. The
+// rights `manage` and `admin` need a server with pools; test/integration/admin-frame.test.ts tests them.
 
 import { FEATURE } from '@rsio/protocol/wire/features';
 import { ANSWER, OP } from '@rsio/protocol/wire/frames';

@@ -25,7 +25,7 @@ function wrong(what: string, request: RawRequest, log: RegExp, expects: string):
   return closes(`framing.${what}`, 'Frame', `${expects} closes the path`, frameBytes(request), log);
 }
 
-/** Makes a case with an op that a client may never send, or not at this moment. */
+/** Makes a case with an op that a client may never send, or may not send at this moment. */
 function outOfPlace(name: string, request: RawRequest): ServerCase {
   const log = new RegExp(`${name} is not allowed here`);
   return closes(

@@ -1,5 +1,5 @@
 // PING, PONG, FENCE and NOTIFY: the frames that use no slot.
-// The cases in client/ have the reaction of a client to silence.
+// The cases in client/ test the reaction of a client to silence.
 
 import { SERVER_DEAD_AFTER_MS } from '@rsio/protocol/link/limits';
 import { OP } from '@rsio/protocol/wire/frames';

@@ -1,5 +1,5 @@
-// LIST, OPEN, CLOSE and IOCTL: the contents of their answers, and their refusals. holders.ts has the cases about holds. A case closes the
-// handles that it opens, so that the hold can be released.
+// LIST, OPEN, CLOSE and IOCTL: the contents of their answers, and their refusals. holders.ts has the cases about holds. Each case closes
+// the handles that it opens, because the hold can be released only without handles.
 
 import { HANDLES_PER_SESSION_MAX } from '@rsio/protocol/link/limits';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -202,7 +202,7 @@ const OPEN_CASES: readonly ServerCase[] = [
   ),
 ];
 
-/** Closes every handle that the session may have, so that its hold ends. */
+/** Closes every handle that the session may have. The hold of the session then ends. */
 async function letGo(session: RawClient): Promise<void> {
   const batch = 64;
   session.homeSlot = 200;

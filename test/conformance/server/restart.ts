@@ -1,5 +1,5 @@
-// What clients see of the end and start of a server. The suite runs these cases only if it may restart the server, and after all others.
-// The cases in client/ have the reaction of rsiod.
+// The end and the start of a server, as clients see them. The suite runs these cases after all other cases, and only if it may restart the
+// server. The cases in client/ test the reaction of rsiod.
 
 import { PROOF_TIMEOUT_MS } from '@rsio/protocol/auth/limits';
 import { OP } from '@rsio/protocol/wire/frames';

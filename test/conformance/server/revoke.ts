@@ -30,7 +30,7 @@ async function revoked(path: RawClient): Promise<number> {
   return aux;
 }
 
-/** Makes a case with its own handle. If the handle was revoked, the volume is opened again after the case, as a client would do. */
+/** Makes a case with its own handle. If the case has revoked the handle, opens the volume again after the case, as a client does. */
 function handleCase(id: string, expects: string, run: (path: RawClient, handle: number, target: Target) => Promise<void>): ServerCase {
   return serverCase(id, SECTION, expects, async (target) => {
     await target.plain();

@@ -1,5 +1,5 @@
-// Slots and seqs (S1, S2): which request is new, a copy, stale or a protocol error, and which path gets which answer. Each case uses fresh
-// slots, so that it knows the seqs of its slots.
+// Slots and seqs (S1, S2): which request is new, a copy, stale or a protocol error, and which path gets which answer. Each case uses slots
+// that were not used before, so that it knows their seqs.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SEQ_MODULUS } from '@rsio/protocol/link/limits';
@@ -75,8 +75,8 @@ function stale(id: string, seqs: readonly number[]): ServerCase {
 }
 
 /**
- * Uses a slot this many times. Each request is sent after the answer to the previous one. There are so many requests that a promise for
- * each would take too long.
+ * Uses a slot this many times. Each request is sent after the answer to the previous one. It sends the requests from event handlers,
+ * because a promise for each of so many requests would take too long.
  */
 async function inStep(path: RawClient, slot: number, times: number): Promise<void> {
   const { socket, frames } = path;
@@ -265,7 +265,7 @@ export const SLOT_CASES: readonly ServerCase[] = [
     const seq = 1;
     path.request({ op: OP.READ, handle, slot, seq, count: BLOCK });
     equals('The status', (await path.answer(slot)).handle, 0);
-    // The session is ended, so that the next run of this case finds the slot unused.
+    // Ends the shared session, so that the next run of this case finds an unused slot.
     target.leave();
   }),
   serverCase('slots.wrap', 'Session, paths, slots', 'After seq 65,535 comes 0, and then 1', async (target) => {

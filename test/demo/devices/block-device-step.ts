@@ -1,5 +1,6 @@
-// One step of the demo: a file system on the block device of an attached volume, used like any disk, and the raw device beside it. The demo
-// attaches the volume. Invariant: the step may be aborted anywhere; device-release.ts then unmounts the file systems.
+// One step of the demo: it makes a file system on the block device of an attached volume and uses it like that of any disk. It also uses
+// the raw device of the volume. The demo attaches the volume. Invariant: the step may be aborted at any time; device-release.ts then
+// unmounts the file systems.
 
 import { mkdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -12,7 +13,7 @@ import type { Shell } from '../machine/shell.ts';
 const MIB = 1 << 20;
 /** Size of the file that is written, deleted and trimmed. */
 const LARGE_MIB = 24;
-/** Size of the copy, which is made from the beginning of the raw device. No volume is smaller. */
+/** Size of the copy of the beginning of the raw device. No volume is smaller than this. */
 const RAW_MIB = 64;
 const COLUMNS = 'NAME,SIZE,RO,LOG-SEC,PHY-SEC,DISC-GRAN';
 
@@ -44,7 +45,7 @@ export class BlockDeviceStep {
     this.mountPoint = mountPointOf(options.folder, options.fileSystem);
   }
 
-  /** Returns false if the step was skipped; the reason is printed. */
+  /** Runs the step. If the machine lacks a requirement, prints this reason, skips the step, and returns false. */
   async run(): Promise<boolean> {
     const { screen, fileSystem, tree, device } = this.options;
     const why = await whyNoFileSystem(THIS_MACHINE, this.needs());
@@ -114,7 +115,7 @@ export class BlockDeviceStep {
       screen.line('Skipped: fstrim, because the server cannot punch holes in its file (this needs Perl and a file system with holes)');
       return;
     }
-    // The file system is unmounted first, because deleted blocks become free only when the deletion is written.
+    // Unmounts the file system first, because deleted blocks become free only when the file system has written the deletion to the device.
     await this.unmount();
     await this.mount();
     const before = takenMib(file);

@@ -1,4 +1,4 @@
-// Tests the demo's messages on a machine without block devices or without a file system: one missing requirement at a time.
+// Tests the demo's messages on a machine that cannot have block devices or a file system. Each test has one missing requirement.
 // test/integration/demo.test.ts tests the steps on a machine that meets the requirements.
 
 import { expect, it } from 'vitest';

@@ -1,5 +1,5 @@
-// Requirements of the demo's steps with block devices, and the message for each missing one. They are stricter than rsiod's own checks,
-// because the demo starts only steps that it can complete. Invariant: every probe is bounded and changes nothing.
+// Requirements of the demo's steps with block devices, and a message for each missing requirement. The requirements are stricter than
+// rsiod's own checks, because the demo starts only steps that it can complete. Invariant: every probe is bounded and changes nothing.
 
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { findTool, missingTool } from '../machine/machine-tools.ts';

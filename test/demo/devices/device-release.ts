@@ -1,6 +1,7 @@
 // At the end of the demo, unmounts file systems on its devices, and removes devices that a daemon has left behind. The order matters: file
 // systems are unmounted while a daemon still answers I/O of their devices, and a loop device is detached while its file still has its path.
-// Invariants: only mounts and devices below the demo's root are touched; every command is bounded, and if one fails, the next one is tried.
+// Invariants: only mounts and devices below the demo's root are touched. Every command has a time limit, and if a command fails, the next
+// one runs nevertheless.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { loopDevices, ofBlock } from '@rsio/rsiod/frontends/devices/loop-device';
@@ -75,7 +76,7 @@ function numbersIn(folder: string): string[] {
   return orElse([], () => readdirSync(folder)).filter((name) => /^\d+$/.test(name));
 }
 
-/** Calls `look`, and returns `otherwise` if it throws, because a process may end while it is examined. */
+/** Returns the result of `look`. If `look` throws, returns `otherwise`, because a process may end while it is examined. */
 function orElse<T>(otherwise: T, look: () => T): T {
   try {
     return look();
@@ -90,6 +91,6 @@ function isBelow(root: string, file: string): boolean {
 
 async function attempt(shell: Shell, name: string, ...args: readonly string[]): Promise<void> {
   const path = findTool(name);
-  // An error is ignored, because the screen shows the output, and the remaining devices are listed afterwards.
+  // Ignores an error, because the screen shows the output of the command, and the demo lists the remaining devices afterwards.
   if (path !== null) await shell.tool(path, ...args).catch(() => undefined);
 }

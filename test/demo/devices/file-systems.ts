@@ -1,5 +1,5 @@
-// The file systems that the demo makes on block devices, each on its own volume. For each, this file has the commands that make and check
-// it, and its minimum size. Pure; block-device-step.ts runs the commands.
+// The file systems that the demo makes on block devices, each on its own volume. For each file system, this file has its minimum size and
+// the commands that make and check it. Pure; block-device-step.ts runs the commands.
 
 export interface FileSystem {
   /** Name of the file system for mount and the kernel. */
@@ -19,7 +19,7 @@ export const EXT4: FileSystem = {
   check: ['e2fsck', '-f', '-n'],
 };
 
-/** The size is the smallest that mkfs.xfs accepts. The file of the server is sparse. */
+/** The size is the smallest that mkfs.xfs accepts. It takes little space, because the file of the volume is sparse. */
 export const XFS: FileSystem = {
   name: 'xfs',
   volume: 'archive',

@@ -12,7 +12,7 @@ import type { Shell } from '../machine/shell.ts';
 const CHUNK_BYTES = 1024 * 1024;
 const CHUNKS = 32;
 
-/** Makes `file`, of 32 MiB, and prints what it contains. Returns whether it is an ext4 file system. */
+/** Makes `file` with 32 MiB, and prints a line about its content. Returns whether the content is an ext4 file system. */
 export async function makeImage(file: string, contents: string, shell: Shell, screen: Screen, bare: boolean): Promise<boolean> {
   const mke2fs = bare ? null : findTool('mke2fs');
   if (mke2fs !== null) {
@@ -20,7 +20,8 @@ export async function makeImage(file: string, contents: string, shell: Shell, sc
       await shell.tool(mke2fs, '-q', '-t', 'ext4', '-d', contents, file, `${CHUNKS}m`);
       return true;
     } catch (thrown) {
-      // If mke2fs fails, the image gets numbered sectors, because small variants of mke2fs cannot fill a file system.
+      // If mke2fs fails, the image gets numbered sectors. It may fail, because small variants of mke2fs cannot fill a file system with
+      // files.
       if (!(thrown instanceof Error) || thrown.name === 'AbortError') throw thrown;
       screen.line(`${thrown.message}: a plain image is served instead`);
       rmSync(file, { force: true });

@@ -1,5 +1,5 @@
-// I/O with verification: several lanes write blocks of a volume, read each block back and compare it. At the end, all blocks are compared
-// once more. The longest time without a completed request is measured. Invariant: no two lanes ever touch the same block.
+// I/O with verification: several lanes write blocks of a volume, read each block back and compare it. `verifyAll` compares all blocks once
+// more. The longest time without a completed request is measured. Invariant: no two lanes ever touch the same block.
 
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { NbdClient } from '../../support/io/nbd-client.ts';

@@ -1,10 +1,13 @@
 // Ends a daemon of the demo by the pid in its pid file, as an administrator would, then makes sure that the daemon and all its children
-// have ended. Invariant: only the daemon and its descendants are signalled; every wait is bounded.
+// have ended. Invariants: only the daemon and its descendants get signals. Every wait is bounded.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as after } from 'node:timers/promises';
 
-/** A daemon is killed if it has not ended within this time. Before its end, it answers open requests and flushes. */
+/**
+ * A daemon is killed if it has not ended within this time. The time is long, because a daemon answers open requests and flushes before it
+ * ends.
+ */
 const END_TIMEOUT_MS = 25_000;
 const KILLED_TIMEOUT_MS = 5_000;
 const POLL_MS = 20;
@@ -56,7 +59,7 @@ function familyOf(pid: number): ProcessEntry[] {
     .filter((name) => /^\d+$/.test(name))
     .flatMap((name) => entryOf(Number(name)) ?? []);
   const family = all.filter((one) => one.pid === pid);
-  // The list grows during the iteration, so that children of children follow after all children.
+  // The list grows during the iteration. The children of children are therefore appended after all children.
   for (const member of family) family.push(...all.filter((one) => one.parent === member.pid));
   return family;
 }

@@ -13,7 +13,7 @@ export interface ProgramRun {
   readonly cwd: string;
   readonly timeoutMs: number;
   readonly env?: NodeJS.ProcessEnv;
-  /** Aborting it ends the program. */
+  /** Aborting this signal ends the program. */
   readonly signal?: AbortSignal | undefined;
   readonly output: (text: string) => void;
 }
@@ -23,8 +23,7 @@ export const GOOD_END = 'ended with exit code 0';
 /** Resolves with a part of a sentence that says how the program ended. Rejects if it cannot be started. */
 export function runProgram(file: string, args: readonly string[], options: ProgramRun): Promise<string> {
   const { cwd, timeoutMs, env, signal, output } = options;
-  // The program is detached from the process group, so that Ctrl-C in the terminal reaches only the demo, which then ends everything in
-  // order.
+  // The program gets its own process group. Ctrl-C in the terminal therefore reaches only the demo, and the demo ends everything in order.
   const child = spawn(file, [...args], { cwd, detached: true, stdio: ['ignore', 'pipe', 'pipe'], env });
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', output);
   return new Promise<string>((resolve, reject) => {

@@ -1,5 +1,5 @@
 // Prints everything that the user of the demo sees: numbered steps with their times, commands as a user types them, and their real output.
-// It uses colour only on request. The steps decide what is shown. Invariant: without colour only plain lines are written.
+// It uses colour only on request. The steps decide what is shown. Invariant: without colour, the output consists of plain lines.
 
 const BOLD = '1';
 const DIM = '2';

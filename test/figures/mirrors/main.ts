@@ -1,6 +1,6 @@
-// `npm run mirror-gaps`: the pauses of applications when a mirror loses a server, and the amount and rate of the copy when this server
-// returns. Real daemons run on machines of a netlab, which needs root. The tests judge data. Invariant: a failed request makes the exit
-// code 1, and nothing is left behind.
+// `npm run mirror-gaps`: measures the pauses of applications when a mirror loses a server, and the amount and rate of the copy when this
+// server returns. Real daemons run on machines of a netlab, which needs root. The tests judge data. Invariant: a failed request makes the
+// exit code 1, and no process, namespace or file is left behind.
 
 import { loadavg, tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -127,7 +127,7 @@ const GAPS = ['reads: median, worst', 'writes: median, worst'];
 interface Part {
   readonly title: string;
   readonly headings: readonly string[];
-  /** Measures, and returns the rows of the table and the figures for --json. */
+  /** Makes the measurement. Returns the rows of the table, and the figures for --json. */
   measure(): Promise<{ readonly rows: readonly (readonly string[])[]; readonly figures: unknown; readonly errors: number }>;
 }
 

@@ -1,5 +1,5 @@
-// How long reads and writes of a mirror pause when the power of a server is cut, or when a server is killed and started again, and how many
-// bytes are copied when it returns. Invariant: a failed request is counted and shown.
+// Measures how long reads and writes of a mirror pause when the power of a server is cut, or when a server is killed and started again.
+// Also measures how many bytes are copied when the server returns. Invariant: a failed request is counted and shown.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LoadShape } from '../../support/netlab/load/nbd-load.ts';
@@ -13,7 +13,8 @@ const AFTER_BOUND_MS = 1_500;
 const AFTER_RETURN_MS = 3_000;
 const AWAY_MS = 1_000;
 /**
- * Duration of the load before the server is killed. It is so long that some regions wait for the copier, which clears their bits lazily.
+ * Duration of the load before the server is killed. It is so long that some regions have bits that the copier has not cleared yet, because
+ * it clears bits lazily.
  */
 const HISTORY_MS = 12_000;
 
@@ -94,7 +95,7 @@ export interface Copied {
   readonly errors: number;
 }
 
-/** Measures how many bytes the client sends to a server that returns after 1 s. From the return on, no application writes. */
+/** Measures how many bytes the client sends to a server that returns after 1 s. After the server has returned, no application writes. */
 export function copied(timing: Timing, { shape, hasHistory }: Pattern, server: number): Promise<Copied> {
   return MirrorScene.with({ timing, sizeBytes: COPIED_SIZE }, async (scene) => {
     await scene.fill(COPIED_SIZE);

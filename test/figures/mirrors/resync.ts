@@ -1,6 +1,6 @@
-// The rate at which a replica is copied over a link of 1 Gbit/s of which an application uses half, and the latency of the application.
-// Pools are on a disk. The application is fio with random writes at a fixed rate. The writes go to both servers, and therefore compete with
-// the copy for the link to the replica that returns.
+// Measures the rate at which a replica is copied over a link of 1 Gbit/s while an application uses a share of this link, and the latency of
+// the application. The pools are on a disk. The application is fio with random writes at a fixed rate. The writes go to both servers, and
+// therefore compete with the copy for the link to the replica that returns.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fioJob, type FioSide } from '../../support/io/fio-figures.ts';
@@ -92,7 +92,7 @@ function startApplication(uri: string, sizeBytes: number, rate: number): { end()
   const fio = start('fio', args, { timeoutMs: RESYNC_MAX_MS + SPARE_MS });
   return {
     end: async () => {
-      // fio prints its figures when it is interrupted.
+      // SIGINT ends fio. fio then prints its figures.
       fio.kill('SIGINT');
       return fioJob((await fio.ended).stdout).write;
     },

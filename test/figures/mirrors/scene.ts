@@ -30,7 +30,7 @@ export interface Timing {
 }
 
 export const DEFAULT_TIMING: Timing = { heartbeatMs: 1_000, suspectMs: 200, deadMs: 3_000, patienceMs: 1_000 };
-/** With these times, a mirror continues without a silent server after 1 s in all. */
+/** With these times, a mirror continues without a server that falls silent after at most 1 s. */
 export const ONE_SECOND: Timing = { heartbeatMs: 300, suspectMs: 100, deadMs: 700, patienceMs: 300 };
 
 /** Longest time until the mirror continues without a silent replica. */
@@ -56,7 +56,7 @@ export class MirrorScene {
     this.site = site;
   }
 
-  /** Starts new daemons, calls `use`, and ends them. `folder`: folder of the pools; null: in memory. */
+  /** Starts new daemons, calls `use`, and ends the daemons. `folder`: folder of the pools. Null: the pools are in memory. */
   static async with<T>(
     { timing, sizeBytes, folder = null }: { readonly timing: Timing; readonly sizeBytes: number; readonly folder?: string | null },
     use: (scene: MirrorScene) => Promise<T>,

@@ -1,6 +1,6 @@
 // Measures the effect of each fault of one of two links: the longest pause of all I/O, and the slowest single request. The load has 32
 // verified reads and writes of 8 KiB in flight. Every run has a client that has seen no fault before. link-faults.ts has the faults.
-// Invariant: the figures cover the whole fault, including requests that still wait at its end.
+// Invariant: the figures cover the whole fault, including requests that still wait when the fault ends.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LinkFault } from '../../support/netlab/link-faults.ts';
@@ -77,7 +77,9 @@ function goal(runs: readonly FaultRun[], what: 'longestGapMs' | 'worstMs', goalM
   return `<= ${goalMs}: ${unclear > 0 ? `${verdict}, unclear ${unclear}` : verdict}`;
 }
 
-/** Whether every goal of every run is met, or unclear because the machine was busy. */
+/**
+ * Whether no run has clearly missed a goal. A goal that was missed only because the machine was busy counts as unclear, and not as missed.
+ */
 export function isGood({ fault, runs }: FaultFigures): boolean {
   const fits = (run: FaultRun, what: 'longestGapMs' | 'worstMs', goalMs: number | null): boolean =>
     goalMs === null || run.during[what] <= goalMs || excess(run, what) <= goalMs;

@@ -1,5 +1,6 @@
 // `npm run lab`: measures several links between a client and a server in network namespaces, with faults, and prints the results beside the
-// goals. The other files of this folder measure. Invariant: nothing is left behind, and the output names the parts that could not run.
+// goals. The other files of this folder make the measurements. Invariant: no process or namespace is left behind, and the output names the
+// parts that could not run.
 
 import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';

@@ -1,6 +1,6 @@
 // Other ways to use several links, measured on the same links with the same load: NBD to one address, NBD whose client uses all addresses,
-// and one NBD connection over MPTCP. Each is set up as its documentation says. Invariant: a peer that cannot run on this machine is named
-// with the reason.
+// and one NBD connection over MPTCP. Each of these peers is set up as its documentation says. Invariant: a peer that cannot run on this
+// machine is named with the reason.
 
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -34,7 +34,7 @@ const PORT = 10_809;
 const UP_MS = 10_000;
 const WARM_UP_MS = 2_000;
 const FAULT_MS = 4_000;
-/** A server ends after this time, even if it was forgotten. It is longer than the netlab runs. */
+/** A server of a peer ends after this time, even if the netlab has not ended it. The time is longer than a run of the netlab. */
 const SERVER_MS = 600_000;
 const SOCKET_FD = 9;
 const HELPERS = fileURLToPath(new URL('helpers/', import.meta.url));
@@ -110,8 +110,8 @@ async function measure(netlab: Netlab, peer: string, { what, rates, shape, fault
     await load.open(places, '');
     await load.begin(shape);
     await sleep(WARM_UP_MS);
-    // The fault hits the second link, except for nbd-one, which uses only the first link. All others begin on the first link, so that this
-    // is not their worst case.
+    // The fault hits the second link, except for nbd-one, which uses only the first link. For all other peers this is not the worst case,
+    // because their connections begin on the first link.
     const hit = links[peer === 'nbd-one' ? 0 : 1];
     if (fault !== null && hit !== undefined) await fault.begin(hit);
     const processes = { client: [], server: [running.pid], load: [load.pid] };

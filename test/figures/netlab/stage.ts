@@ -1,5 +1,5 @@
 // The scene of the netlab: shaped links, a server with a memory volume, a client, a load on the client's NBD socket, and figures of I/O,
-// links and processors for a period of time. Other files of this folder have faults, goals and tables.
+// links and processors for a period of time. Other files of this folder have the faults, the goals and the tables.
 
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -33,7 +33,7 @@ export interface Stretch {
   readonly clientCores: number;
   readonly serverCores: number;
   readonly loadCores: number;
-  /** All other processor time: the kernel's network code and other programs. */
+  /** All processor time that no field above counts: the kernel's network code and other programs. */
   readonly otherCores: number;
 }
 
@@ -57,7 +57,7 @@ export function rate({ load }: Stretch): number {
   return load.bytes / load.seconds;
 }
 
-/** Figures of a load for `ms` from now on. */
+/** Measures a load from now on, for `ms` ms. */
 export async function stretch({ links }: ShapedLinks, load: LoadClient, processes: Processes, ms: number): Promise<Stretch> {
   // /proc is read directly after the figures of the load. A command that reads it would be late on a busy machine.
   await load.take();
@@ -82,7 +82,7 @@ function sample(links: readonly Link[], processes: Processes): Sample {
   };
 }
 
-/** Reads the byte counters of the cards in the network namespace of this process. They count from the making of the cards. */
+/** Reads the byte counters of the cards in the network namespace of this process. The counters begin with 0 when a card is made. */
 function cardBytes(pid: number, devices: readonly string[]): LinkBytes[] {
   const lines = readFileSync(`/proc/${pid}/net/dev`, 'latin1').split('\n');
   return devices.map((device) => {
@@ -120,7 +120,7 @@ export class Stage {
     this.scene = scene;
   }
 
-  /** Makes links of these rates and starts the server. The client is not started. */
+  /** Makes links of these rates and starts the server. `begin` starts the client. */
   static async open(netlab: Netlab, rates: readonly number[], congestion?: string): Promise<Stage> {
     const scene = await shapedLinks(netlab, rates, congestion);
     await startServer(scene.server.host, scene.network, { volumes: { oracle: { type: 'memory', size: String(VOLUME_BYTES) } } });

@@ -1,5 +1,5 @@
-// The netlab's tables: columns of text, as wide as their widest cell. Pure.
-// Callers make the content.
+// The netlab's tables: columns of text, each as wide as its widest cell. Pure.
+// The callers make the content of the cells.
 
 export function table(rows: readonly (readonly string[])[]): string {
   const columns = Math.max(...rows.map((cells) => cells.length));

@@ -1,5 +1,5 @@
-// fio writes and reads back with checksums while every fault of the list happens once on each link. fio judges the data. Invariant: every
-// fault is over before the next one begins, and fio runs longer than all faults together.
+// fio writes blocks with checksums and reads them back, while every fault of the list happens once on each link. fio judges the data.
+// Invariants: every fault is over before the next one begins. fio runs longer than all faults together.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type FioOutcome, startFio } from '../../support/io/fio.ts';

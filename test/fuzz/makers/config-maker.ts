@@ -48,7 +48,7 @@ function defaultOf(schema: FileSchema, key: string): string | null {
   return Object.values(schema).flatMap(({ keys }) => keys[key]?.default ?? [])[0] ?? null;
 }
 
-/** Chooses a value for a key. `count`: number of the section, which makes values unique where they must be. */
+/** Chooses a value for a key. `count`: number of the section. It becomes a part of values that must be unique. */
 function valueOf(random: SeededRandom, type: string, key: string, count: number, usual: string | null): string {
   if (SECRET_KEYS.has(key)) return random.chance(0.97) ? SECRET : `${SECRET} \u00fc`;
   if (random.chance(0.01)) return random.pick(ANY_VALUES);

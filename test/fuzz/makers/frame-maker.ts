@@ -1,5 +1,5 @@
-// Makes well-formed frames from a seed, with all ops of the table and with fields at the edges of their ranges. The targets know whether a
-// frame is permitted at the moment when it arrives.
+// Makes well-formed frames from a seed, with all ops of the table and with fields at the edges of their ranges. The targets decide whether
+// a frame is permitted at the time at which it arrives.
 
 import { crc32 } from 'node:zlib';
 import { BODY_MAX_BYTES, SECTOR_BYTES } from '@rsio/common/lib/limits';

@@ -291,7 +291,7 @@ export const MESSAGE_KINDS: readonly MessageKind[] = [
   })),
 ];
 
-/** Makes the bytes of a message of this kind. They are at most as long as a frame permits. */
+/** Makes the bytes of a message of this kind, at most as many as fit into a frame. */
 export function messageBytes(random: Random, made: MessageKind): Buffer {
   const body = made.encode(made.make(random) as never);
   return body.length <= MESSAGE_MAX_BYTES ? body : body.subarray(0, MESSAGE_MAX_BYTES);

@@ -1,11 +1,11 @@
 // Mutates valid inputs: flips bits, makes lengths wrong, and splices, duplicates, cuts and re-orders parts. A seed determines the
-// mutations. The targets make the valid inputs. Invariant: the given input never changes, and the result is bounded.
+// mutations. The targets make the valid inputs. Invariant: the given input never changes, and the result has at most INPUT_MAX_BYTES.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 
 /** Longest input after doubling and splicing. */
 const INPUT_MAX_BYTES = 256 * 1024;
-/** Numbers near which counters or lengths may overflow. */
+/** Numbers at which counters or lengths may overflow. */
 const EDGES = [
   0, 1, 2, 7, 8, 15, 16, 31, 32, 63, 64, 127, 128, 255, 256, 511, 512, 1023, 2047, 2048, 2049, 4095, 4096, 32767, 32768, 65535,
 ];

@@ -1,5 +1,5 @@
-// The work of a well-behaved client: several programs write and read back over rsiod's NBD socket without pause, each in its own region. It
-// counts operations and keeps the first error. The caller starts the daemons and sets the duration.
+// The work of a well-behaved client: several connections to rsiod's NBD socket write and read back without pause, each in its own region.
+// It counts operations and keeps the first error. The caller starts the daemons and sets the duration.
 
 import { NbdIo } from '../../support/io/nbd-io.ts';
 
@@ -9,7 +9,7 @@ const REGION_PIECES = 16;
 
 export interface GoodSums {
   pieces: number;
-  /** The first error or difference; null: there was none. */
+  /** The first error or difference. Null: no error and no difference has occurred. */
   error: string | null;
   slowestMs: number;
 }

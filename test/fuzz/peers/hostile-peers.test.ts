@@ -28,7 +28,7 @@ const GROWTH_MAX_BYTES = 64 * MIB;
  */
 const REFUSED_SLACK = 128;
 const HOLDS_MAX = 5;
-/** Longest wait until all descriptors are closed. It is longer than an unproven connection or a probe may last. */
+/** Longest wait until all descriptors are closed. The server ends unproven connections and probes earlier than this. */
 const CALM_MS = 15_000;
 
 let scene: PeersScene;
@@ -60,7 +60,8 @@ async function attack(forMs: number): Promise<Most> {
   let most = [heldBy(listener), heldBy(worker)] as const;
   await peers.start(PER_SECOND);
   const endMs = performance.now() + forMs;
-  // On a slow machine, the attack continues until there were enough connections and a peer has got past its proof.
+  // On a slow machine, the attack continues beyond `forMs`, until the peers have made enough connections and at least one peer has passed
+  // its proof.
   const areMany = (): boolean => peers.counts.connections > PER_SECOND;
   const isIn = (): boolean => areMany() && peers.counts.challenged > 0 && peers.counts.welcomed > 0;
   while (performance.now() < endMs || (!isIn() && performance.now() < endMs + PATIENCE_MS)) {
@@ -88,7 +89,8 @@ async function newClientIsServed(): Promise<void> {
 
 it('a good client gets no error, memory and descriptors are bounded, and every hostile connection is closed again', async () => {
   const { listener, worker } = scene.servers;
-  // The first attack only warms up, because the session of the insider keeps a process and a channel for a while.
+  // The first attack only warms the server up: the session of the insider keeps a process and a channel open for a while, which later
+  // measurements would otherwise count.
   await attack(WARM_UP_MS);
   await waitFor(() => heldBy(listener).descriptors < UNPROVEN_MAX / 2, CALM_MS, 'The warm-up is over');
   await sleep(LOOK_MS);

@@ -43,11 +43,11 @@ const MS_PER_SECOND = 1000;
 const LOGIN_MS = 5000;
 /**
  * GUESSERS: number of addresses for wrong proofs; the server soon refuses these addresses at once. INSIDERS: number of addresses for peers
- * with the right key. No other peers use them, so that the handshakes from them succeed.
+ * with the right key. No other peers use these addresses, so that the handshakes of the insiders succeed.
  */
 const GUESSERS = 4;
 const INSIDERS = 4;
-/** The peers hold at most this many connections open. Beyond that, a peer closes its connection at once. */
+/** The peers hold at most this many connections open. When this number is reached, a further peer closes its connection at once. */
 const HELD_MAX = 600;
 const DATAGRAMS_PER_CONNECTION = 1;
 
@@ -200,8 +200,8 @@ export class HostilePeers {
     await client.greet();
     this.counts.challenged++;
     const join = kind === 'proven-garbage' && insider !== null ? insider.session : null;
-    // If there is no session to join, the peer does nothing. It would otherwise start a new session, which needs a process and ends the
-    // previous session.
+    // If there is no session to join, the peer does nothing. Otherwise it would start a new session; this would take a process, and would
+    // end the previous session of the node.
     if (kind === 'proven-garbage' && join === null) return;
     client.prove(join, []);
     if (kind !== 'proven-garbage') return;

@@ -15,11 +15,11 @@ import type { FuzzTarget } from '../fixtures/fuzz-target.ts';
 const MINUTE_MS = 60_000;
 const MS_PER_SECOND = 1000;
 /**
- * In a campaign, each target has this many slices. There is more than one, so that every target runs early. There are few, because starting
- * processes takes time.
+ * In a campaign, each target has this many slices. With more than one slice, every target runs early in the campaign. More than a few would
+ * cost too much time, because each slice starts new processes.
  */
 const ROUNDS = 2;
-/** A process hangs if it has not reported this long after the end of its slice. A seed takes only milliseconds. */
+/** A process counts as hanging if it has not reported within this time after the end of its slice. A seed takes only milliseconds. */
 const SILENCE_MAX_MS = 60_000;
 /** At most this many findings of a target are printed. */
 const FINDINGS_PER_TARGET_MAX = 3;

@@ -1,12 +1,12 @@
 // The same seeds of every target run each time, so that a failure repeats; `npm run fuzz` takes other seeds. Enough inputs of each target
-// must be deep. fuzz-target.ts says what deep means; each target says how many seeds it has here.
+// must be deep. fuzz-target.ts explains deep inputs. `fixedSeeds` of a target is the number of its seeds in this test.
 
 import { afterAll, expect, test } from 'vitest';
 import { findingOf, findingText, inputOf, tried } from './hunt.ts';
 import { removeScratch } from '../fixtures/scratch.ts';
 import { TARGETS } from '../targets/target-table.ts';
 
-/** At least this share of the inputs of a target must be deep, because a target with fewer tests too little. */
+/** At least this share of the inputs of a target must be deep, because a target with fewer deep inputs tests too little. */
 const DEEP_SHARE_MIN = 0.1;
 
 afterAll(removeScratch);

@@ -21,7 +21,10 @@ export function inputOf(target: FuzzTarget, seed: number): Buffer {
   return target.make(new SeededRandom(seed));
 }
 
-/** Runs the input. `thrown`: the error that the target has thrown, as text; null: it threw no error, and `isDeep` is valid. */
+/**
+ * Runs the input. `thrown`: the error that the target has thrown, as text. Null: the target threw no error. Only in this case, `isDeep` is
+ * valid.
+ */
 export async function tried(target: FuzzTarget, input: Buffer): Promise<{ thrown: string | null; isDeep: boolean }> {
   try {
     return { thrown: null, isDeep: await target.run(Buffer.from(input)) };

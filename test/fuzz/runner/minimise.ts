@@ -1,5 +1,5 @@
 // Reduces an input with a finding as far as possible within a time: first it drops pieces, then it drops bytes, and then it sets bytes to
-// zero. The caller says whether a smaller input still gives the finding. Invariant: the result gives the finding too.
+// zero. `stillFinds` of the caller tells whether a smaller input still gives the finding. Invariant: the result gives the finding too.
 
 import type { Clock } from '@rsio/common/lib/clock';
 

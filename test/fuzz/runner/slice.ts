@@ -1,5 +1,5 @@
 // The order that a campaign gives to one of its processes, and the result of the process. seed-runner.ts does the work. Invariant: results
-// are plain data, which the channel between the processes carries unchanged.
+// are plain data, so that they pass unchanged through the channel between the processes.
 
 import type { FuzzFinding } from './hunt.ts';
 

@@ -139,7 +139,7 @@ struct Model {
     return s;
   }
   // Computes the order of a block's values that real time demands. Returns false if the order has a circle. `pretend`: the value that a
-  // read now is assumed to return.
+  // read would return now, by assumption.
   static bool order(const St& s, int b, int pretend, uint8_t* reach) {
     memset(reach, 0, 8);
     uint8_t ops = 0, value[8] = {0};
@@ -172,7 +172,7 @@ struct Model {
     int set = k.com.I & (k.pen.t ? k.pen.I : 255);
     return k.ph == SERVING && works(s, c, r) && !(k.rep[b] >> r & 1) && !k.uns[b] && (set & db(k, r));
   }
-  // Whether the servers of the mask confirm the term of k well enough for a read.
+  // Whether the servers of the mask suffice to confirm the term of k for a read.
   static bool confirmed(const St& s, const Cli& k, int mask) {
     if (V == READ_UNCHECKED) return true;
     if (V == READ_MAJORITY) {
@@ -302,7 +302,7 @@ struct Model {
       for (int b = 0; b < B; b++)
         if (k.uns[b] >= COPYING) k.uns[b] = UNSETTLED, k.snf[b] = 0, k.dirty[b] &= ~mem(k);
   }
-  // A write that was acknowledged, never flushed and dropped by a machine crash may be lost when its holder is replaced.
+  // When a holder is replaced, its acknowledged writes may be lost if they were never flushed and a machine crash has dropped them.
   static void excuse(St& s) {
     int top = 0;
     for (int c = 0; c < 2; c++)

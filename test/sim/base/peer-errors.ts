@@ -1,5 +1,6 @@
-// Reports every protocol error that one end detects in the other. A world must have no protocol errors if both of its ends run our code and
-// no bit flips. The world decides the consequence of an error. Only one world at a time runs in a program.
+// Reports every protocol error that the client or the server detects in what the other end has sent. A world must have no protocol errors
+// if both of its ends run our code and no bit flips. The world decides the consequence of an error. Only one world at a time runs in a
+// program.
 
 import { Path } from '@rsio/protocol/client/paths/path';
 import { Decoder } from '@rsio/protocol/wire/decoder';

@@ -1,6 +1,6 @@
 // A few private keys for all connections of simulated worlds, because importing a key takes OpenSSL longer than the rest of a handshake.
-// Each connection still draws the bytes of a key, so that all worlds stay the same, and both ends still compute their secret. Invariant:
-// nothing in a world depends on the bytes of a key.
+// Each connection still draws the random bytes for a key, although it uses one of these keys, because the later draws of a world must stay
+// the same. Both ends still compute their shared secret. Invariant: nothing in a world depends on the bytes of a key.
 
 import type { KeyObject } from 'node:crypto';
 import { KeyShare } from '@rsio/protocol/auth/key-share';

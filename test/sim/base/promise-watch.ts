@@ -4,9 +4,9 @@
 import { promiseHooks } from 'node:v8';
 
 export class PromiseWatch {
-  /** Whether a promise was created or settled since this flag was last set to false. */
+  /** Whether a promise was created or settled since the world last set this flag to false. */
   haveMoved = true;
-  /** Ends the watch. */
+  /** Stops watching promises. */
   readonly stop: () => void;
 
   constructor() {
@@ -16,7 +16,7 @@ export class PromiseWatch {
     this.stop = promiseHooks.createHook({ init: moved, settled: moved }) as () => void;
   }
 
-  /** Resolves when no promise can continue. All continuations run in this turn of the event loop. */
+  /** Resolves when no continuation of a promise is left to run. All of them run in this turn of the event loop. */
   pass(): Promise<void> {
     return new Promise((resolve) => setImmediate(resolve));
   }

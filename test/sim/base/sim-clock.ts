@@ -82,7 +82,7 @@ export class SimClock implements Clock {
     this.soonOwners.push(process);
   }
 
-  /** Runs the calls requested for "soon", and those that they request. */
+  /** Runs the calls requested for "soon", and the further "soon" calls that these calls request. */
   drainSoon(): void {
     while (this.soonHead < this.soonOnes.length) {
       const owner = this.soonOwners[this.soonHead]!;
@@ -119,7 +119,7 @@ export class SimClock implements Clock {
     }
   }
 
-  /** Makes these events due now, before all later events. They fell due while their process was stopped. */
+  /** Makes events due now that fell due while their process was stopped. They run before all events that are due later. */
   again(entries: readonly Entry[]): void {
     for (const entry of entries) {
       entry.dueMs = this.nowMs;
@@ -211,7 +211,7 @@ export class SimProcess implements Clock {
     for (const end of this.ends) end.processResumed();
   }
 
-  /** Like SIGKILL: no code of the process runs any more, and the kernel closes its resources. */
+  /** Like SIGKILL: no code of the process runs any more, and the simulated kernel closes the resources of the process. */
   kill(): void {
     if (this.isKilled) return;
     this.isKilled = true;

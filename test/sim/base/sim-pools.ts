@@ -47,7 +47,7 @@ export class SimOutputPool extends OutputPool {
     outputs.giveBack(output);
   }
 
-  /** Frees the memory of a dead process, none of whose operations runs. */
+  /** Frees the memory of a dead process. No operation of the process runs any more. */
   reclaim(): void {
     for (const { bytes } of this.lent) outputs.giveBack({ bytes, sendsUnderWay: 0 });
     this.lent.clear();

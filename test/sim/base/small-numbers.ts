@@ -1,6 +1,6 @@
 // Sequence numbers that wrap early. If they wrapped only after 2^16 uses, no run of reasonable length would show a slot that is reused too
-// early. For the same reason, a session uses up its handle numbers after a few OPENs. This module overrides the classes that count, so that
-// production code needs no switch. The seed chooses the modulus.
+// early. For the same reason, a session has used all its handle numbers after a few OPENs. This module overrides the classes that count, so
+// that production code needs no switch. The seed chooses the modulus.
 
 import { SEQ_MODULUS } from '@rsio/protocol/link/limits';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -18,7 +18,7 @@ interface Numbered {
 
 let modulus = SEQ_MODULUS;
 
-/** Sets the modulus of sequence numbers in this program from now on; a power of two. */
+/** Sets the modulus of sequence numbers in this program from now on. The modulus is a power of two. */
 export function setSeqModulus(to: number): void {
   modulus = to;
 }

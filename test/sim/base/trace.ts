@@ -19,7 +19,7 @@ export class Trace {
     return this.nowMs();
   }
 
-  /** Whether lines are kept. If false, callers need not make sentences. */
+  /** Whether the trace keeps lines of text. If false, callers need not make these lines. */
   get isOn(): boolean {
     return this.line !== null;
   }

@@ -1,6 +1,6 @@
 // Faults aimed at acknowledged writes that are not yet on disk: failing write-back, a crash or a full disk during a replay, the loss of
-// client and server machine together, a take-over between a machine crash and the client's return. sim-faults.ts has the other faults, and
-// ends each fault.
+// client and server machine together, and a take-over after a machine crash, before the client that had the volume returns. sim-faults.ts
+// has the other faults. It also ends the faults of this file.
 
 import type { SimClient } from '../machines/sim-client.ts';
 import type { SimProcess } from '../base/sim-clock.ts';
@@ -70,7 +70,7 @@ export class DurabilityFaults {
     this.strikes.crashMachine(server);
   }
 
-  /** Called when a replay starts, and each time a request of the replay has taken effect. */
+  /** Called when the replay of a log starts, and each time a request of this replay has taken effect. */
   replayed(volume: SimVolume): void {
     const { clock, random } = this.targets;
     if (this.strikes.isOver || !random.chance(REPLAY_FAULT_CHANCE)) return;
@@ -82,8 +82,8 @@ export class DurabilityFaults {
   }
 
   /**
-   * Called when a read has returned a change that is not yet answered. A crash may undo the change; then the client must restore the change
-   * before the next read.
+   * Called when a read has returned a change that is not yet answered. A crash may undo the change. In this case, the client must restore
+   * the change before the next read.
    */
   shown(volume: SimVolume): void {
     const { clock, random, servers } = this.targets;

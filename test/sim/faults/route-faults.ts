@@ -1,5 +1,5 @@
-// Faults of routes and their connections: broken, silent, slow, jerky, losing packets, without carrier or address. sim-faults.ts decides
-// how often faults come, has the faults that do not concern routes, and ends each fault.
+// Faults of routes and their connections: broken, silent, slow, jerky, losing packets, without carrier or address. sim-faults.ts has the
+// faults that do not concern routes. It decides how often a fault begins, and ends every fault, also those of this file.
 
 import type { SimClient } from '../machines/sim-client.ts';
 import type { Direction, SimRoute } from '../network/sim-network.ts';
@@ -8,7 +8,7 @@ import type { Targets } from './sim-targets.ts';
 /** Relative frequency, name and action. */
 export type FaultKind = readonly [number, string, () => void];
 
-/** A jerky connection stalls for at most JERK_MAX_MS and then carries bytes for at most JERK_MOVES_MS, in turn. */
+/** A jerky connection alternates: it stalls for at most JERK_MAX_MS, and then carries bytes for at most JERK_MOVES_MS. */
 const JERK_MAX_MS = 1000;
 const JERK_MOVES_MS = 20;
 /** Times in ms for which a flapping carrier is lost or present. */
@@ -106,7 +106,10 @@ export class RouteFaults {
     });
   }
 
-  /** The route loses some packets, as with a bad plug. It still counts as good, because TCP sends lost packets again. */
+  /**
+   * The route loses some packets, as with a bad plug. The judges still treat it as a route without a fault, because TCP sends lost packets
+   * again.
+   */
   private losePackets(): void {
     const { random } = this.targets;
     const route = this.route();
@@ -144,8 +147,8 @@ export class RouteFaults {
   }
 
   /**
-   * The route moves and stalls in turn, like a bad radio link. Copies arrive late and all at once while their path is suspect, and an
-   * answer may stop in the middle.
+   * The route alternately carries bytes and stalls, like a bad radio link. Copies of requests arrive late and all at once while their path
+   * is suspect, and an answer may stop in the middle.
    */
   private jerks(): void {
     const { random, network } = this.targets;
@@ -170,7 +173,7 @@ export class RouteFaults {
     });
   }
 
-  /** Reports a lost carrier to the interface watcher; the report is sometimes wrong. */
+  /** Reports a lost carrier to the interface watcher of the client. The report is sometimes wrong. */
   private loseCarrier(): void {
     const { random, network } = this.targets;
     const client = this.client();
@@ -181,7 +184,7 @@ export class RouteFaults {
     this.faults.forAWhile(3000, () => client.interfaceChanges(address, 'carrier-back'));
   }
 
-  /** Makes the carrier go and return several times. */
+  /** Makes the carrier of an interface disappear and return several times. */
   private flap(): void {
     const { random, network, clock } = this.targets;
     const client = this.client();

@@ -1,6 +1,6 @@
 // The faults of a simulated world. One fault after another begins, of a random kind, on a random route, process or storage, and lasts for a
-// while. All kinds occur in every world; the shape of the world says how often. Invariant: each fault that begins also ends, by itself or
-// by `heal`.
+// while. All kinds occur in every world. The shape of the world says how often a fault begins. Invariant: each fault that begins also ends,
+// by itself or by `heal`.
 
 import { DEAD_AFTER_MS } from '@rsio/common/config/schema/limits';
 import { type DurabilityCounts, DurabilityFaults } from './durability-faults.ts';
@@ -85,7 +85,7 @@ export class SimFaults {
     for (const end of [...this.healing]) end();
     const nowMs = this.targets.clock.monotonicMs();
     for (const route of this.targets.network.routes) {
-      // Silently lost bytes stay lost: both ends must notice the loss and close these connections.
+      // The bytes that these connections lost silently stay lost. Both ends must notice the loss and close the connections.
       route.stand('there', false);
       route.stand('back', false);
       if (this.deadMs < DEAD_AFTER_MS) route.loseAtMost(HEALED_LOSS_MAX);
@@ -225,7 +225,7 @@ export class SimFaults {
     process.wallJumpMs += random.int(-3_600_000, 3_600_000);
   }
 
-  /** Removes an address from the server's list and notifies clients; adds it again later. */
+  /** Removes an address from the server's list of interfaces and notifies the clients. Adds the address again later. */
   private unlist(): void {
     const server = this.server();
     const address = server.unlist();

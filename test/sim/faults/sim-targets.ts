@@ -17,9 +17,9 @@ export interface Targets {
   readonly clients: readonly SimClient[];
   readonly volumes: readonly SimVolume[];
   readonly trace: Trace;
-  /** Another client with the same nodename starts, if one more is allowed. */
+  /** Starts another client with the same nodename, if the world allows a further client. */
   secondInstance(of: SimClient): void;
-  /** A user without the volume takes it over, if there is such a user. */
+  /** Makes a user that does not have the volume take it over, if there is such a user. */
   takeOver(volume: SimVolume): void;
 }
 

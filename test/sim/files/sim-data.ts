@@ -1,6 +1,6 @@
 // The data of a simulated file: a storage, and the place on the disk of each sector, as in a file system with reflink. A clone shares the
-// places of its source. When a sector with a shared place is written back, it gets a new place. Invariant: a changed sector keeps its place
-// until it is written back.
+// places of its source. When a changed sector with a shared place is written back, the sector gets a new place. Invariant: a changed sector
+// keeps its place until it is written back.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { MappedExtent } from '@rsio/rssrv/pools/disk/data-file';
@@ -12,7 +12,7 @@ const ZEROS = Buffer.alloc(SECTOR_BYTES);
 
 /** Allocates places on one disk. Each place is allocated once and never reused. */
 export class SimPlaces {
-  /** All files that have data. */
+  /** The data of all files on this disk. */
   readonly users = new Set<SimData>();
   private last = 0;
 
@@ -41,7 +41,7 @@ export class SimData {
     disk.users.add(this);
   }
 
-  /** Takes over the disk's content of another file, with its places. */
+  /** Takes over sectors of another file as they are on disk, and shares their places with that file. */
   take(from: SimData, first: number, count: number): void {
     const [begin, end] = [first * SECTOR_BYTES, (first + count) * SECTOR_BYTES];
     const { cache } = this.storage;

@@ -1,7 +1,7 @@
 // A simulated file system: folders, small files of text, and files with data (sim-data.ts). A journal records the changes of folders, sizes
 // and clones in their order. A sync of a file or folder makes its last change durable, and with it all earlier changes of the file system.
-// A crash of the machine undoes a random number of the latest changes that are not durable. Unsynced text may be lost in part or
-// completely.
+// A crash of the machine undoes a random number of the latest changes that are not durable. The crash may also lose unsynced text, in part
+// or completely.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { SimStorage } from '../storage/sim-storage.ts';
@@ -125,7 +125,7 @@ export class SimFiles {
     return node.data;
   }
 
-  /** Makes the node durable; the storage writes back the data itself. */
+  /** Makes the changes of the node durable, except the data of a file: the storage of the file writes back this data. */
   sync(node: SimNode): void {
     node.syncedText = node.text;
     const last = this.journal.findLastIndex(({ touched }) => touched.includes(node));

@@ -1,5 +1,5 @@
 // An open file of a simulated file system, with the methods of Node's FileHandle that pools use. The handle belongs to the process that
-// opened it. Errors of write-back are reported to each open file once, as the kernel does.
+// opened it. Each open file gets an error of write-back once, as from the kernel.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SimProcess } from '../base/sim-clock.ts';
@@ -15,7 +15,7 @@ export function handleOf(descriptor: number): SimHandle | null {
   return opened.get(descriptor) ?? null;
 }
 
-/** Closes the files that processes of the last world had open, before a new world begins. */
+/** Called before a new world begins: closes the files that processes of the last world had open. */
 export function closeAll(): void {
   opened.clear();
 }

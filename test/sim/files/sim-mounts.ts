@@ -1,5 +1,6 @@
-// The simulated file systems, each in its own folder below /simulated. A call takes time in the calling process, and never returns if this
-// process dies before its end. A fault may begin after each call. Invariant: paths outside of /simulated are not affected.
+// The simulated file systems, each in its own folder below /simulated. A call takes time in the calling process. If this process dies
+// before the call has ended, the call never returns. A fault may begin after each call. Invariant: paths outside of /simulated are not
+// affected.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { SimProcess } from '../base/sim-clock.ts';
@@ -8,7 +9,7 @@ import { errno, type SimFiles } from './sim-files.ts';
 export interface Mount {
   readonly files: SimFiles;
   readonly random: SeededRandom;
-  /** Longest time of a call, ms. */
+  /** Longest time that a call takes, ms. */
   readonly stepMs: number;
   /** The present listener process. */
   process(): SimProcess;
@@ -49,7 +50,7 @@ export function placeOf(path: string): Place {
   return { ...found, process: () => found.process(), stepped: () => found.stepped(), path: rest.filter((part) => part !== '') };
 }
 
-/** Calls a function in this process after a random time. */
+/** Calls a function in this process after a random time. Resolves with its result. */
 export function later<T>(
   { random, stepMs, stepped }: Pick<Mount, 'random' | 'stepMs' | 'stepped'>,
   process: SimProcess,

@@ -1,6 +1,6 @@
-// Judges the holds of one volume from outside: whether each grant is right, and whether an operation runs under a hold after another client
-// was granted the volume. A grant counts from the answer of the server or from its durable record, whichever comes first. The oracle judges
-// the content. Invariant: it observes and changes nothing.
+// Judges the holds of one volume: whether each grant is right, and whether an operation runs under a hold after another client was granted
+// the volume. It sees the grants from outside: a grant counts from the time at which the server has answered or has made its record
+// durable, whichever comes first. The oracle judges the content. Invariant: it observes and changes nothing.
 
 import type { HoldWatch } from '../storage/sim-storage.ts';
 
@@ -12,7 +12,10 @@ export interface Decided {
   readonly node: string;
   readonly client: number;
   readonly how: HowTaken;
-  /** The earlier incarnation in which the client last sent its whole log, for the report. Null: the client had nothing to send again. */
+  /**
+   * The earlier incarnation in which the client last sent its whole log. Reports of breaches name it. Null: the client had nothing to send
+   * again.
+   */
   readonly unsettledSince: string | null;
 }
 
@@ -47,8 +50,8 @@ export class HoldJudge implements HoldWatch {
   }
 
   /**
-   * Notes a grant. A grant that is both answered and recorded counts once. Returns true if another client has lost the volume because of
-   * this grant.
+   * Notes a grant. A grant counts once, although the judge is told of its answer and of its record. Returns true if another client has lost
+   * the volume because of this grant.
    */
   decided(decided: Decided): boolean {
     const last = this.grants.at(-1);
@@ -76,7 +79,7 @@ export class HoldJudge implements HoldWatch {
   }
 
   /**
-   * The incarnation in which the holder last sent its whole log. Null: this was the given incarnation, so that the holder has nothing to
+   * The incarnation in which the holder last sent its whole log. Null: the holder has sent it in the given incarnation, and has nothing to
    * send again.
    */
   unsettledSince(incarnation: string): string | null {
@@ -90,7 +93,10 @@ export class HoldJudge implements HoldWatch {
     if (next !== null) this.breach(`H2: something is done under epoch ${epoch} after ${next.node} was given epoch ${next.epoch}`);
   }
 
-  /** When the hold of this epoch was granted to another client, ms; null: never. */
+  /**
+   * Time at which another client was granted the volume after the hold of this epoch, ms. Null: no other client was granted the volume
+   * since.
+   */
   lostMs(epoch: number): number | null {
     return this.nextAfter(epoch)?.atMs ?? null;
   }

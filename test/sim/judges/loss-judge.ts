@@ -1,6 +1,6 @@
-// Judges from outside how soon a server notices that a volume's storage has lost data (docs/PROTOCOL.md, V1), and how long a handle
-// outlives the incarnation in which it was granted. Until the loss is noticed, the oracle judges the reads. Invariants: the judge observes
-// and changes nothing. It counts only time in which no fault hinders the server.
+// Judges how soon a server notices that a volume's storage has lost data (docs/PROTOCOL.md, V1), and how long a handle outlives the
+// incarnation in which it was granted. Until the loss is noticed, the oracle judges the reads. Invariants: the judge observes and changes
+// nothing. It counts only time in which no fault hinders the server.
 
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import { SELF_SYNC_MS } from '@rsio/protocol/link/limits';
@@ -11,11 +11,11 @@ import { LATE_MAX_MS, type Opening } from '../storage/sim-storage.ts';
  * the failure, may be late too.
  */
 export const NOTICE_MAX_MS = SELF_SYNC_MS + HEARTBEAT_INTERVAL_MS + 2 * LATE_MAX_MS + 500;
-/** Handles of an ended incarnation are revoked within this time, if their requests end in time. */
+/** The server revokes handles of an ended incarnation within this time, if the requests on these handles end in time. */
 export const REVOKE_MAX_MS = 2 * LATE_MAX_MS + 1000;
 
 export class LossJudge {
-  /** Processes that had the storage open when it lost data, as long as no process has noticed the loss. */
+  /** Processes that had the storage open when it lost data. Empty once a process has noticed the loss. */
   private witnesses: readonly Opening[] = [];
   private unnoticedMs = 0;
   /** Processes that opened the storage in an incarnation that has since ended because of a loss, and still have it open. */
@@ -38,7 +38,7 @@ export class LossJudge {
     this.outliving = [...openings];
   }
 
-  /** Checks after `stepMs` in which no fault hindered the server. */
+  /** Checks the server. `stepMs`: time since the last check in which no fault hindered the server. */
   look(stepMs: number, openings: ReadonlySet<Opening>): string | null {
     this.witnesses = this.witnesses.filter((one) => openings.has(one));
     this.outliving = this.outliving.filter((one) => openings.has(one));

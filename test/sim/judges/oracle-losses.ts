@@ -1,6 +1,6 @@
 // Lost sectors of one volume's storage (docs/PROTOCOL.md, V1), for the oracle. A read of a lost sector may return the content of the disk
 // until the next incarnation has started and the client has replayed its log; afterwards it must not. If a read returns newer content of a
-// lost sector, later reads need not, because the cache may drop this content at any time.
+// lost sector, a later read may still return the content of the disk, because the cache may drop the newer content at any time.
 
 /**
  * Values of `incarnations` for other sectors. NONE: the sector was not lost, or was written again since. OVER: the sector was lost, but no
@@ -59,7 +59,10 @@ export class Losses {
     }
   }
 
-  /** Ends the effect of losses in earlier incarnations than this one. Calls `ended` with each sector that was lost in an earlier one. */
+  /**
+   * Ends the effect of losses in incarnations before `beforeIncarnation`. Calls `ended` with each sector that was lost in such an
+   * incarnation.
+   */
   end(beforeIncarnation: number, ended: (sector: number) => void): void {
     for (let sector = 0; this.count > 0 && sector < this.incarnations.length; sector++) {
       if (this.incarnations[sector]! < 0 || this.incarnations[sector]! >= beforeIncarnation) continue;

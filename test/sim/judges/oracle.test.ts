@@ -232,7 +232,7 @@ test('forgotten zeros are owed only while the disk shows something else than zer
   execute(1, 0, body);
   oracle.changed(number, 0, 2, true);
   oracle.flushed(oracle.flushBegins());
-  // The zeros of sector 0 are durable, as with FUA. Another discard is in progress when the cache loses both sectors.
+  // The zeros of sector 0 are durable, as after a change with FUA. A further discard is in progress when the cache loses both sectors.
   const disk = Buffer.from(content);
   disk.fill(0, 0, SECTOR_BYTES);
   oracle.changed(oracle.change(0, 2, null, 0), 0, 2, true);

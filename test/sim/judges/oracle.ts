@@ -1,9 +1,9 @@
-// The content that a volume may have, known from outside. Every written sector carries the volume, the number of the write and the sector.
-// The content of a read therefore tells from which write it comes. Overlapping changes execute in the order of their submission (O1), over
-// all users of the volume, because only one user at a time writes. Reads return the last answered write or a later one, and never an older
-// one than an earlier read. Each write executes once, in order, and never after its answer; an abandoned write never executes after a newer
-// one. In a later incarnation of the storage, the client may replay the last answered writes from its log. A machine crash undoes only
-// writes that are neither durable nor in the log of a live client. oracle-losses.ts handles losses without a crash.
+// Knows the content that a volume may have, from the I/O of its users. Every written sector names the volume, the write and the sector.
+// Overlapping changes execute in the order of their submission (O1), over all users of the volume, because only one user at a time writes.
+// A read returns the last answered write or a later write, and never an older write than an earlier read has returned. Each write executes
+// once, in order, and never after its answer; an abandoned write never executes after a newer one. In a later incarnation of the storage,
+// the client may replay the last answered writes from its log. A machine crash undoes only writes that are neither durable nor in the log
+// of a live client. oracle-losses.ts handles losses without a crash.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { Losses } from './oracle-losses.ts';
@@ -13,11 +13,11 @@ export type ReadTicket = Uint32Array;
 
 /** Knowledge about an abandoned change. */
 interface Lost {
-  /** The newest server process that may execute it. */
+  /** The newest server process that may execute the abandoned change. */
   readonly process: number;
   /**
-   * Number of the newest change when the change was abandoned. Once a change after this one executes, the abandoned change can no longer
-   * execute.
+   * Number of the newest change when the change was abandoned. Once a change with a larger number executes, the abandoned change can no
+   * longer execute.
    */
   readonly newest: number;
 }
@@ -143,8 +143,9 @@ export class Oracle {
   }
 
   /**
-   * A change was answered. If `isOk` is false, reads may return the change or not, but it no longer executes. `isSure` is false if answered
-   * changes were treated as lost between the submission and this answer; the server may have answered OK before the loss.
+   * A change was answered. If `isOk` is false, reads may return the change or not, but the change no longer executes. `isSure` is false if
+   * answered changes were treated as lost between the submission and this answer. In this case, the server may have answered OK before the
+   * loss.
    */
   changed(number: number, lba: number, count: number, isOk: boolean, isSure = true): void {
     const told = this.toldTo(this.authors[number]!);
@@ -169,7 +170,7 @@ export class Oracle {
     }
   }
 
-  /** Changes that a FLUSH covers if it is submitted now. */
+  /** For each sector: the newest change that a FLUSH covers if it is submitted now. */
   flushBegins(): Uint32Array {
     return this.acked.slice();
   }
@@ -188,7 +189,7 @@ export class Oracle {
     this.losses.renewed(firstSector, sectors);
   }
 
-  /** Sectors that may return old content for a while. */
+  /** Number of sectors that may return old content for a while. */
   get forgotten(): number {
     return this.losses.count;
   }
@@ -210,7 +211,9 @@ export class Oracle {
     return floor > this.losses.levelOf(sector) && !this.isAsLate(disk, sector, floor);
   }
 
-  /** Expects that the disk has every change of the sector up to number `covered`, because a FLUSH that covers them was answered OK. */
+  /**
+   * Expects that the disk has every change of the sector up to number `covered`, because a FLUSH that covers these changes was answered OK.
+   */
   judgeOnDisk(sector: number, covered: number, disk: Buffer): void {
     if (covered === 0 || this.isAsLate(disk, sector, covered)) return;
     const onDisk = this.numberOf(disk, sector * SECTOR_BYTES, sector);
@@ -238,17 +241,17 @@ export class Oracle {
       this.floors[sector] = Math.min(this.floors[sector]!, Math.max(this.durable[sector]!, this.acked[sector]!));
   }
 
-  /** A user has attached the volume, and its log keeps its changes from now on. */
+  /** A user has attached the volume. The user's replay log keeps the changes that the user submits from now on. */
   attached(): void {
     this.tenureFrom = this.nextNumber;
   }
 
-  /** A submitted change is sent in several segments, each of which is answered. */
+  /** The client sends this submitted change in several segments. The server answers each segment. */
   goesInPieces(number: number): void {
     this.inPieces.set(number, this.incarnations);
   }
 
-  /** Some segments of a change were answered OK, and may be in the log. */
+  /** Some segments of a change were answered OK. The replay log may contain them. */
   partly(number: number): void {
     this.partial.add(number);
   }
@@ -269,7 +272,7 @@ export class Oracle {
     this.incarnationEnded();
   }
 
-  /** The log has been sent again in this incarnation: required content is on disk, or in later writes. */
+  /** The client has replayed its log in this incarnation. Required content must therefore be on disk, or be replaced by later writes. */
   recovered(disk: Buffer): void {
     this.isPending = false;
     this.losses.end(this.incarnations, (sector) => {
@@ -300,7 +303,7 @@ export class Oracle {
     for (let sector = 0; sector < this.sectors; sector++) {
       const number = this.numberOf(content, sector * SECTOR_BYTES, sector) ?? 0;
       for (const numbers of [this.floors, this.acked, this.durable, this.answered, this.newest]) numbers[sector] = number;
-      // If the sector has zeros, each change to zeros may have made them, so these changes are kept.
+      // If the sector has zeros, any of its changes to zeros may have made them. The list of these changes is therefore kept.
       if (number > 0) this.zeros[sector] = undefined;
     }
   }
@@ -326,7 +329,10 @@ export class Oracle {
     return onDisk === 0 ? this.oldestZeros(sector, number) >= 0 : onDisk !== null && onDisk >= number;
   }
 
-  /** A change was abandoned with unknown outcome: it may still execute, but in no server process later than `process`. */
+  /**
+   * A change was abandoned with unknown outcome. The server process `process` or an earlier one may still execute it; a later process must
+   * not.
+   */
   abandoned(number: number, process: number): void {
     this.lost.set(number, { process, newest: this.nextNumber - 1 });
   }
@@ -437,7 +443,10 @@ export class Oracle {
     this.shown();
   }
 
-  /** The oldest change that may have made the zeros of the sector, because no later change is certain; -1: no change may have made them. */
+  /**
+   * The oldest change that may have made the zeros of the sector. A read that returns zeros proves only this change, and none of the later
+   * ones. -1: no change may have made the zeros.
+   */
   private oldestZeros(sector: number, floor: number): number {
     if (floor === 0) return 0;
     return this.zeros[sector]?.find((number) => number >= floor) ?? -1;
@@ -448,7 +457,8 @@ export class Oracle {
     if (list === undefined) this.zeros[sector] = [number];
     else list.push(number);
     if (list === undefined || list.length < 256) return;
-    // Drops the oldest entries. Reads in flight have tickets with older changes, but hardly with changes that are as old as these.
+    // Drops the oldest entries. The ticket of a read in flight may name an earlier change of the sector, but hardly one of these 128 oldest
+    // changes.
     list.splice(0, 128);
   }
 

@@ -1,6 +1,6 @@
-// Judges from outside the volumes that commands create, grow, rename, change, remove and restore at one server (docs/PROTOCOL.md, C1 to
-// C4). It sees all orders of administrators, the answers, and the content of the disk. The oracle judges the content of volumes. Invariant:
-// it observes and changes nothing.
+// Judges the volumes that commands create, grow, rename, change, remove and restore at one server (docs/PROTOCOL.md, C1 to C4). It judges
+// from the outside: it sees all orders of administrators, the answers, and the content of the disk. The oracle judges the content of
+// volumes. Invariant: it observes and changes nothing.
 
 import type { SimDisk, SimFolder } from '../storage/sim-disk.ts';
 
@@ -19,7 +19,7 @@ interface Pending {
 
 /** Users of a volume that an order removes or renames. */
 export interface JudgedUse {
-  /** Name of the node that holds it; null if none does. */
+  /** Name of the node that holds the volume. Null: no node holds it. */
   readonly holder: string | null;
 }
 
@@ -51,7 +51,7 @@ export class PoolJudge {
     this.pending.set(request, { id, after });
   }
 
-  /** An order was answered. From now on, the disk must have its result (C1). */
+  /** An order was answered. From now on, the disk must have the result of the order (C1). */
   answered(request: string, id: string): void {
     const { id: asked, after } = this.pending.get(request)!;
     this.pending.delete(request);
@@ -68,7 +68,7 @@ export class PoolJudge {
     this.answeredStates.set(id, after);
   }
 
-  /** The order was refused: nothing may have changed. */
+  /** The order was refused. The refused order must not have changed the volume. */
   refused(request: string, code: string): void {
     const pending = this.pending.get(request);
     this.pending.delete(request);
@@ -106,7 +106,7 @@ export class PoolJudge {
         this.breach(`C4: ${textOf(after)} was created more than once`);
   }
 
-  /** C1: a client sees a size only when this size is durable. */
+  /** C1: the server must not show clients a size that is not durable yet. */
   serves(id: string, name: string, sizeBytes: number): void {
     const folder = this.disk.durable.get(id);
     const durableBytes = Math.min(folder?.manifest.sizeBytes ?? 0, this.disk.durableLengthOf(id));

@@ -4,7 +4,7 @@
 
 const BREACHES_MAX = 20;
 
-/** A snapshot whose creation was answered. `createdMs`: time of creation by the clock of the server. */
+/** A snapshot whose creation was answered. `createdMs`: time at which the snapshot was created, by the clock of the server. */
 export interface KnownSnapshot {
   readonly id: string;
   readonly name: string;
@@ -42,7 +42,7 @@ export class ReaderJudge {
     this.there.add(one.id);
   }
 
-  /** A removal of the snapshot is requested: the snapshot may exist or not. */
+  /** The removal of the snapshot was requested. Until it is answered, the snapshot may exist or not. */
   leaves(id: string): void {
     this.there.delete(id);
   }
@@ -76,7 +76,7 @@ export class ReaderJudge {
 
   /**
    * `told`: the older snapshots that the server has listed, the youngest first; empty if the server listed none. `before`: the snapshots
-   * that existed when the client asked.
+   * that existed when the client asked for the list.
    */
   lists(reader: string, id: string, told: readonly { readonly name: string; readonly id: string }[], before: Standing): void {
     const own = this.known.get(id);
@@ -96,7 +96,7 @@ export class ReaderJudge {
     }
   }
 
-  /** Bytes of the open snapshot that were read. */
+  /** The reader has read these bytes of its open snapshot. */
   reads(reader: string, id: string, positionBytes: number, bytes: Buffer): void {
     const content = this.known.get(id)?.content;
     if (content === undefined) return;

@@ -1,7 +1,7 @@
-// Judges snapshots from outside (rule P1). It knows the order in which changes of all volumes were submitted and answered. A snapshot must
-// have every change that was answered before the request for the snapshot. If change B was submitted after change A was answered, a
-// snapshot with B must also have A, even if A belongs to another volume of the snapshot. A snapshot has each write completely or not at
-// all. Invariant: it observes and changes nothing.
+// Judges snapshots (rule P1). It judges from the outside: it knows the order in which changes of all volumes were submitted and answered. A
+// snapshot must have every change that was answered before the request for the snapshot. If change B was submitted after change A was
+// answered, a snapshot with B must also have A, even if A belongs to another volume of the snapshot. A snapshot has each write completely
+// or not at all. Invariant: it observes and changes nothing.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SEGMENT_MIN_BYTES } from '@rsio/protocol/client/limits';
@@ -83,7 +83,7 @@ export class SnapshotJudge {
   /** The request for the snapshot was answered. */
   answered(take: Take, copies: readonly JudgedCopy[]): void {
     this.judged++;
-    // Leaves out a volume if changes of it that were answered OK have stopped being required since the request.
+    // Leaves out each volume of which a change that was answered OK stopped being required after the snapshot was requested.
     const sure = copies.filter(({ oracle }) => take.get(oracle)!.lowerings === oracle.lowerings);
     for (const copy of sure) this.judgeBefore(copy, take.get(copy.oracle)!);
     const newest = Math.max(0, ...sure.map((copy) => this.newestIn(copy, take.get(copy.oracle)!)));
@@ -131,7 +131,10 @@ export class SnapshotJudge {
     }
   }
 
-  /** Expects that the copy has each write of one segment completely or not at all. Writes that were sent again are not judged. */
+  /**
+   * Expects that the copy has each write that was sent as one segment completely or not at all. Writes that the client sent again are not
+   * judged.
+   */
   private judgeWhole({ oracle, name, content }: JudgedCopy): void {
     const { changes } = this.historyOf(oracle);
     const sectors = content.length / SECTOR_BYTES;

@@ -1,12 +1,15 @@
-// Judges the stall policy of one volume from outside: from when on a waiting I/O may fail, and by when it must have failed. The simulated
-// user and the oracle handle failed I/O. All times are in simulated ms.
+// Judges the stall policy of one volume: the time from which on a waiting I/O may fail, and the time by which the I/O must have failed. The
+// simulated user and the oracle handle failed I/O. All times are in simulated ms.
 
 import type { StallPolicy } from '@rsio/common/config/schema/types';
 import { STALL_FAIL_GRACE_MS } from '@rsio/rsiod/volumes/limits';
 import type { StallEvent } from '@rsio/rsiod/volumes/path-stall';
 import type { Volume } from '@rsio/rsiod/volumes/volume';
 
-/** An I/O may be found waiting for this much longer than allowed: the time between two checks plus the delay of a timer. */
+/**
+ * A check may find an I/O that has waited for this much longer than its policy allows. The tolerance is the time between two checks plus
+ * the delay of a timer.
+ */
 const LATE_MAX_MS = 300;
 
 export class StallJudge {
@@ -40,12 +43,15 @@ export class StallJudge {
     const { policy, waitsSinceMs } = this;
     if (policy === 'forever' || waitsSinceMs === null || volume?.target.standing !== 'halted') return false;
     const waitedMs = policy === 'fail' ? nowMs - waitsSinceMs - STALL_FAIL_GRACE_MS : nowMs - Math.min(submittedMs, oldestMs) - policy;
-    // The tolerance is for the rounding error of sums of fractional times.
+    // The tolerance of 1e-6 ms is for rounding errors, because sums of fractional times are not exact.
     if (waitedMs >= -1e-6) this.failedMs = nowMs;
     return this.failedMs === nowMs;
   }
 
-  /** A check while the client's process runs. Returns how long an I/O waits beyond its time, ms, or null. */
+  /**
+   * Called at each check while the client's process runs. Returns for how many ms an I/O has waited beyond its time limit. Null: no I/O
+   * has.
+   */
   overdueMs(volume: Volume | null, oldestMs: number, nowMs: number): number | null {
     if (this.policy === 'forever' || volume?.target.standing !== 'halted') {
       this.haltedSinceMs = null;

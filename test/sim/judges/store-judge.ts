@@ -1,5 +1,6 @@
-// Judges from outside the snapshots of one server (rule P2), the differences between them (N5), and the pools of its volumes (C5). It keeps
-// a copy of the content that each snapshot had when its creation was answered. Invariant: it observes and changes nothing.
+// Judges the snapshots of one server (rule P2), the differences between snapshots (N5), and the pools of the server's volumes (C5). It
+// keeps a copy of the content that each snapshot had when the creation of the snapshot was answered. Invariant: it observes and changes
+// nothing.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 
@@ -9,7 +10,7 @@ export class StoreJudge {
   readonly breaches: string[] = [];
   /** Snapshots and clones whose creation was answered, with the contents at that time. */
   private readonly kept = new Map<string, Buffer>();
-  /** Snapshots or clones of the request that has no answer yet. Either all of them exist or none. */
+  /** Snapshots or clones that the unanswered request makes. Either all of them exist or none of them. */
   private pending: readonly string[] = [];
   /** A snapshot whose removal has no answer yet. */
   private leaving: string | null = null;
@@ -34,7 +35,7 @@ export class StoreJudge {
     this.pending = keys;
   }
 
-  /** The order was answered or refused. `made`: contents of the objects that it has made. */
+  /** The order was answered or refused. `made`: contents of the snapshots and clones that the order has made. */
   answered(made: ReadonlyMap<string, Buffer>): void {
     this.pending = [];
     this.rolling = null;
@@ -57,8 +58,8 @@ export class StoreJudge {
   }
 
   /**
-   * Judges which snapshots and clones exist, and compares their contents with the kept ones. A content of null means that the file is
-   * missing.
+   * Judges which snapshots and clones exist, and compares their contents with the kept copies. `found` has null for a snapshot or clone
+   * whose file is missing.
    */
   look(found: ReadonlyMap<string, Buffer | null>, when: string): void {
     for (const [key, content] of this.kept) {
@@ -75,7 +76,7 @@ export class StoreJudge {
       this.breach(`P2: of ${this.pending.join(', ')} only ${made.join(', ')} is there ${when}`);
   }
 
-  /** Compares the contents of all found snapshots and clones with the kept ones, and does not judge which ones exist. */
+  /** Compares the contents of all found snapshots and clones with the kept copies. Does not judge which snapshots and clones exist. */
   compareAll(found: ReadonlyMap<string, Buffer | null>, when: string): void {
     for (const [key, now] of found) {
       const was = this.kept.get(key);

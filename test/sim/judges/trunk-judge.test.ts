@@ -1,4 +1,4 @@
-// The judge of a trunk reports a request left waiting for silent paths, and a healthy path left idle, and nothing else. Seeds and the zoo
+// The judge of a trunk reports a request that waits for silent paths, a healthy path that stays idle, and nothing else. Seeds and the zoo
 // test whole trunks.
 
 import { RATE_PROBE_IDLE_MS, RATE_PROBE_SHARE } from '@rsio/protocol/client/limits';
@@ -50,7 +50,7 @@ function path(fields: Fields): JudgedPath {
   };
 }
 
-/** Slots with one request, which was sent on these paths; each path owes an answer. */
+/** Slots with one request that was sent on these paths. Each of the paths owes an answer to the request. */
 const owed = (...copies: number[]): JudgedSlots => ({
   size: 2,
   freeCount: 1,
@@ -79,7 +79,7 @@ test('a request on a silent path may wait no longer than it takes to move it, wh
   expect(run((nowMs) => [silent, other(nowMs)], 1, 2)).toBeNull();
   // No path owes an answer to the request.
   expect(run((nowMs) => [other(nowMs)])).toContain('while others (2) deliver');
-  // No newer request overtakes the waiting one, or only a request that need not wait.
+  // No newer request overtakes the waiting request, or only a request without data, which need not wait.
   const later = (nowMs: number, request: JudgedRequest): JudgedSlots => {
     const slots = owed(1);
     return nowMs < 500 ? slots : { ...slots, requestOf: (slot) => (slot === 0 ? REQUEST : request), copiesOf: (slot) => [slot + 1] };

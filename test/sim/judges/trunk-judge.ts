@@ -1,5 +1,5 @@
-// Judges one trunk from outside: no request waits for silent paths while another path delivers, and no healthy path stays without requests
-// forever. sim-judge.ts judges the total time of an I/O. Invariant: it observes and changes nothing.
+// Judges one trunk: no request waits for silent paths while another path delivers, and no healthy path stays without requests forever.
+// sim-judge.ts judges the total time of an I/O. Invariant: it observes and changes nothing.
 
 import { RATE_PROBE_IDLE_MS, RATE_PROBE_MAX_MS, RATE_PROBE_SHARE, SUSPECT_SRTT_FACTOR } from '@rsio/protocol/client/limits';
 import type { LivenessTimes } from '@rsio/protocol/client/paths/path-verdict';
@@ -11,8 +11,8 @@ import { completionMs, type PathPicture } from '@rsio/protocol/client/paths/sche
  */
 export const MOVED_WITHIN_MS = 800;
 /**
- * A path counts as delivering if it has received something within this time. A healthy path always has, because the client sends PINGs on
- * all paths while any path is silent.
+ * A path counts as delivering if it has received something within this time. A healthy path always counts as delivering, because the client
+ * sends PINGs on all paths while at least one path is silent.
  */
 const DELIVERS_MS = 500;
 /**
@@ -50,7 +50,7 @@ interface Seen {
 /** A path without requests in flight. */
 interface Idle {
   readonly usedMs: number;
-  /** Value of the judge's `sent` when the path first might have been tried; null: it was too early to try the path. */
+  /** Value of the judge's `sent` when the client could first have tried the path. Null: it was too early to try the path. */
   sent: number | null;
 }
 
@@ -78,7 +78,7 @@ export class TrunkJudge {
     this.idle.clear();
   }
 
-  /** The fault, or null. */
+  /** Returns a sentence about the fault that this check has found. Null: no fault. */
   look(paths: readonly JudgedPath[], slots: JudgedSlots, nowMs: number): string | null {
     return this.leftWaiting(paths, slots, nowMs) ?? this.leftIdle(paths, nowMs);
   }

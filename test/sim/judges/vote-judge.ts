@@ -1,11 +1,11 @@
-// Judges from outside the answers of the voters of one mirror (docs/PROTOCOL.md Q1 to Q4): the values in a voter's answers never fall, even
-// over restarts and crashes. If a majority has stored a config, every later claim learns of it. Once a majority has promised a term, no
-// lower term is confirmed. The clients report their requests and the answers. Invariant: it observes and changes nothing.
+// Judges the answers of the voters of one mirror (docs/PROTOCOL.md Q1 to Q4): the values in a voter's answers never fall, even over
+// restarts and crashes. If a majority has stored a config, every later claim learns of it. Once a majority has promised a term, no lower
+// term is confirmed. The clients report their requests and the answers. Invariant: it observes and changes nothing.
 
 import type { MirrorConfig, Term, VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
 import { compareTerms } from '@rsio/protocol/wire/mirror-terms';
 
-/** State at the time of a client's request. */
+/** The judge's knowledge at the time of a client's request. */
 export interface VoteTicket {
   readonly promises: ReadonlyMap<string, Term>;
   readonly configs: ReadonlyMap<string, Version>;

@@ -1,7 +1,7 @@
 // A simulated client machine: rsiod's production namespace and attachments with servers, trunks, supervisors and volumes, and the users of
 // its volumes. Its process can be killed, stopped or ended in order. The next process has the next instance number, and the users continue.
-// Volumes are attached, taken over and detached as by rsconfig. Two clients may have the same nodename, on one machine, or on two machines
-// as after a clone. The tests of the daemon cover frontends, control socket and configuration files.
+// Volumes are attached, taken over and detached as by rsconfig. Two clients may have the same nodename, either on one machine, or on two
+// machines of which one is a clone of the other. The tests of the daemon cover frontends, control socket and configuration files.
 
 import type { AttachOutcome } from '@rsio/common/control/methods';
 import { isSnapshot } from '@rsio/common/lib/volume-name';
@@ -31,7 +31,7 @@ import { EVENT, type Trace } from '../base/trace.ts';
 export interface ClientPorts {
   readonly clock: SimClock;
   readonly random: SeededRandom;
-  /** Randomness of mirrors, so that worlds without mirrors do not depend on it. */
+  /** Random numbers for mirrors alone, so that mirrors do not change the random draws of other worlds. */
   readonly mirrorRandom: SeededRandom;
   readonly network: SimNetwork;
   readonly trace: Trace;
@@ -58,7 +58,7 @@ export interface ClientNames {
   readonly machine: SimMachineId;
 }
 
-/** A client's machine. It counts how often the client has started. */
+/** The machine of a client. `instance` counts the starts of the client on this machine. */
 export interface SimMachineId {
   readonly name: string;
   /** The machine never restarts; only its processes do. */
@@ -169,7 +169,7 @@ export class SimClient {
     this.namespace.stop(STATUS.SHUTTING_DOWN, reason);
   }
 
-  /** Passes a report of the interface watcher to the process, if it runs. */
+  /** Passes a report of the interface watcher to the client's process, if the process runs. */
   interfaceChanges(address: string, change: InterfaceChange): void {
     const { process, namespace } = this;
     process.after(0, () => {
@@ -180,7 +180,7 @@ export class SimClient {
     });
   }
 
-  /** Detaches as rsconfig does, and attaches the volume again `awayMs` after the end. */
+  /** Detaches as rsconfig does. Attaches the volume again `awayMs` after the detach has ended. */
   async detach(user: SimUser, force: boolean, awayMs: number): Promise<void> {
     const { process, attachments } = this;
     if (user.volume === null || user.isLeaving || process.isKilled) return;
@@ -277,7 +277,8 @@ export class SimClient {
       instance: identity.instance,
       note: (object, from, to) => this.noted(object, from, to),
       stalled: (volume, word) => {
-        // Waiting for a slow server is no breach, and an error of the storage is the correct answer.
+        // Passes on only the stall events of plain volumes. Other events need no judge: waiting for a slow server is no breach, and an
+        // error of the storage is the correct answer.
         if (isSnapshot(volume.name) || this.isMirrors(volume.name)) return;
         if (word === 'waits' || word === 'gave-up' || word === 'goes-on') this.userOf(volume).stalled(word);
       },
@@ -292,7 +293,7 @@ export class SimClient {
     return [namespace, attachments];
   }
 
-  /** Reports a breach unless another client has the volume now. */
+  /** Called when an attachment has lost its volume. Reports a breach unless another client has the volume now. */
   private lost({ name, volume }: Attachment, status: number, sentence: string): void {
     if (isSnapshot(name)) {
       for (const reader of this.readers) if (reader.label === name) reader.lost(sentence);
@@ -395,7 +396,10 @@ export class SimClient {
   }
 }
 
-/** Next instance number, as in the file of a client: the largest exact number is used again rather than an inexact one. */
+/**
+ * The next instance number, counted as a real client counts in its file: after the largest number that JavaScript represents exactly, the
+ * same number is used again.
+ */
 function nextInstance(machine: SimMachineId): number {
   machine.instance = Math.min(machine.instance + 1, INSTANCE_MAX);
   return machine.instance;

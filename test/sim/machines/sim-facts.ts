@@ -1,6 +1,6 @@
 // Facts that a simulated server records about each served volume, and the decision whether a held volume may return with its present
-// properties (H5): the production code of volume-failures.ts, and the size, which production measures at the file. A server of an older
-// build compares nothing. sim-forms.ts chooses the properties of returning volumes.
+// properties (H5). The production code of volume-failures.ts decides. Only the size comes from the simulation, because production measures
+// it at the file. A server of an older build compares nothing. sim-forms.ts chooses the properties of returning volumes.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Holder } from '@rsio/protocol/wire/messages';

@@ -29,7 +29,7 @@ export interface SimClaimant extends ClientIdentity {
 }
 
 interface Turn {
-  /** Whether the client held the volume when the turn came; null: the turn has not come yet. */
+  /** Whether the client held the volume when the turn of its OPEN came. Null: the turn has not come yet. */
   wasHeld: boolean | null;
 }
 
@@ -131,8 +131,8 @@ export class SimHolds {
   }
 
   /**
-   * Judges H1: a refused OPEN must not leave a hold that it began. If the OPEN began a hold that was recorded and has ended since, the
-   * judge of the volume is told that the hold has ended.
+   * Judges H1: a refused OPEN must not leave a hold that this OPEN began. If the hold that this OPEN began was recorded and has ended
+   * since, tells the judge of the volume that the hold has ended.
    */
   private judgeRefused({ claimant }: SimSession, { id, judge }: SimVolume, turn: Turn): void {
     const isHeld = this.isHeldBy(id, claimant);
@@ -147,7 +147,8 @@ export class SimHolds {
   }
 
   private descriptorOf({ id }: SimVolume): Descriptor {
-    // A volume that was added after the start of this listener was opened before any fault.
+    // A volume that was added after the start of this listener has no descriptor yet. Its descriptor counts as opened before the first
+    // error (0).
     const descriptor = this.descriptors.get(id) ?? { told: 0 };
     this.descriptors.set(id, descriptor);
     return descriptor;

@@ -8,7 +8,7 @@ import { PORT_DEFAULT } from '@rsio/common/config/schema/limits';
 import type { ServerInterface } from '@rsio/protocol/wire/messages';
 import type { SimClaimant } from './sim-holds.ts';
 
-/** Reads the claimant from the handshake; simulated clients put their number into the id of their process. */
+/** Reads the claimant from the handshake. A simulated client process puts its number into the process id that it presents. */
 export function claimantOf({ hello: { node, instance, machine, boot, process } }: Proven, address: string): SimClaimant {
   return { node, instance, machine, boot, process, address, client: Number(process) };
 }
@@ -17,7 +17,7 @@ export function interfaceAt(address: string): ServerInterface {
   return { name: `if-${address}`, address, port: PORT_DEFAULT };
 }
 
-/** Identity with which a server proves itself; `life`: number of its listener. */
+/** Identity with which a server proves itself. `life`: number of the server's present listener. */
 export function identityOf(
   { name, serverid }: Pick<ServerIdentity, 'serverid'> & { readonly name: string },
   life: number,

@@ -21,7 +21,7 @@ export class SimRivals {
   private readonly gapMs: number;
   private isOver = false;
 
-  /** `gapMs`: mean time between two wishes for one volume. */
+  /** `gapMs`: mean time between two moments at which a user asks for one volume or releases it. */
   constructor(clock: SimClock, random: SeededRandom, clients: readonly SimClient[], volumes: Iterable<SimVolume>, gapMs: number) {
     this.clock = clock;
     this.random = random;

@@ -1,8 +1,8 @@
-// A simulated server machine: its listener authenticates connections, and after a while hands them to the process of their session.
-// Listener and processes can be killed, stopped and ended in order, and the machine can crash. It keeps three rules. S9: a new session of a
-// node begins only after the process of the old session has ended, with the sockets on their way to this process. S10: a new listener
-// admits no client until the processes of the earlier listener have ended. H4: a replaced instance of a node is refused forever.
-// sim-holds.ts has the holds.
+// A simulated server machine: its listener authenticates connections, and after a while hands each connection to the process of its
+// session. Listener and processes can be killed, stopped and ended in order, and the machine can crash. It keeps three rules. S9: a new
+// session of a node begins only after the process of the old session has ended. The sockets on their way to the old process end with it.
+// S10: a new listener admits no client until the processes of the earlier listener have ended. H4: a replaced instance of a node is refused
+// forever. sim-holds.ts has the holds.
 
 import { wholeFrame } from '@rsio/protocol/auth/handshake-frames';
 import { type Proven, provedRefusal, type RefusalText, refuseFrame, ServerHandshake } from '@rsio/protocol/auth/handshake-server';
@@ -58,7 +58,7 @@ export class SimServer implements SimHost {
   readonly name: string;
   readonly serverid: number;
   readonly sessions = new Map<string, SimSession>();
-  /** For each node: time at which the server last told it to retry. */
+  /** For each node: time at which the server last told the node to retry. */
   readonly slowSaidMs = new Map<string, number>();
   isListening = true;
   listener: SimProcess;
@@ -80,7 +80,10 @@ export class SimServer implements SimHost {
   private listeningSinceMs = 0;
   /** For each node without a session: its last session. */
   private readonly departed = new Map<string, Pick<SimSession, 'claimant' | 'silentSinceMs'>>();
-  /** Nodes whose old session is ending. If a second new connection of the node arrives meanwhile, it is told to retry. */
+  /**
+   * Nodes whose new instance is being recorded, or whose old session is ending. If a further new connection of the node arrives in this
+   * state, the server tells it to retry.
+   */
   private readonly inTransition = new Set<string>();
   /** Processes of earlier listeners that are not gone yet. */
   private leftOver = new Set<SimSession>();
@@ -105,7 +108,10 @@ export class SimServer implements SimHost {
     this.moments = this.newMoments();
   }
 
-  /** Executes an administrator's order. Resolves with the id of the volume, and never if the listener dies before. Throws RsError. */
+  /**
+   * Executes an administrator's order. Resolves with the id of the volume. If the listener dies before the answer, the promise never
+   * resolves. Throws RsError.
+   */
   async order(order: Order, request: string): Promise<string> {
     const { pool, listener } = this;
     const [there, back] = [1, 2].map(() => (this.machine.pool?.random.unit() ?? 0) * this.ports.sessions.controlMs);
@@ -137,16 +143,14 @@ export class SimServer implements SimHost {
     return true;
   }
 
-  /**
-   * The client process of a node that the server admitted last, as seen from outside; null: the server has admitted no process of the node.
-   */
+  /** The last client process of this node that the server has admitted. Null: the server has admitted no process of the node. */
   servedClient(node: string): number | null {
     return this.served.get(node) ?? null;
   }
 
   /**
-   * Whether the server refuses the client for ever. It does if another instance of the node has ended the client's session or got one of
-   * its holds, or if the server recorded a newer instance and crashed before it could serve this instance.
+   * Whether the server refuses the client for ever. This is so if another instance of the node has ended the client's session or got one of
+   * the client's holds, or if the server recorded a newer instance and crashed before it could serve the newer instance.
    */
   isReplaced(client: number): boolean {
     if (this.replaced.has(client) || this.isOutlived(client)) return true;
@@ -160,7 +164,7 @@ export class SimServer implements SimHost {
     return !isCurrent(this.machine.file.kept?.nodes[claimant.node] ?? NO_NOTES, claimant);
   }
 
-  /** Removes an interface from the list, never the last one; returns its address, or null. */
+  /** Removes an interface from the list, and returns its address. Null: only one interface is left, which stays in the list. */
   unlist(): string | null {
     const listed = this.addresses.filter((address) => !this.unlisted.has(address));
     if (listed.length < 2) return null;
@@ -186,7 +190,7 @@ export class SimServer implements SimHost {
     listener.after(0, () => this.prove(link.server));
   }
 
-  /** The listener is killed; the processes notice and exit (S10), and another listener starts after `downMs`. */
+  /** Kills the listener. Its session processes notice this and exit (S10). Another listener starts after `downMs`. */
   killListener(downMs: number): void {
     if (!this.isListening) return;
     const { clock, random } = this.ports;
@@ -195,7 +199,7 @@ export class SimServer implements SimHost {
     for (const session of this.leftOver) clock.after(random.unit() * KILL_MAX_MS, () => session.kill());
   }
 
-  /** All processes of the machine die at once, and unsynced data may be lost; it boots after `downMs`. */
+  /** Crashes the machine: all its processes die at once, and unsynced data may be lost. The machine boots after `downMs`. */
   crash(downMs: number): void {
     if (!this.isListening) return;
     this.listenerDies(downMs);
@@ -232,7 +236,10 @@ export class SimServer implements SimHost {
     this.isListening = true;
   }
 
-  /** A sync of a volume failed: its storage starts a new incarnation, all its handles are revoked, and clients check the list. */
+  /**
+   * A sync of a volume failed: the storage of the volume starts a new incarnation, the server revokes all handles of the volume, and
+   * clients ask for the list of volumes.
+   */
   private lost(volume: string): void {
     this.machine.lost(volume);
     const epoch = this.holds.holders.epochOf(volume);
@@ -402,7 +409,10 @@ export class SimServer implements SimHost {
     this.ports.sessions.breach(`H4: ${this.name} replaces process ${old.client} of ${node}, which is heard, by ${client} from elsewhere`);
   }
 
-  /** Records the new instance. Only then does an older instance learn that it was replaced, and only then is the new one served. */
+  /**
+   * Records the new instance. Only after the record is durable does the server tell an older instance that it was replaced, and serve the
+   * new instance.
+   */
   private note(end: SimEnd, proven: Proven & { kind: 'new' }, old: SimSession | undefined, refuse: Refuse): void {
     const { listener } = this;
     const claimant = claimantOf(proven, end.remoteAddress);

@@ -1,5 +1,6 @@
-// The simulated process of one session at a server: the production Session, its ports, each of which takes time, and the storage. It can be
-// killed at any moment, or told to end. It counts work of the control plane in progress, so that the world can wait for its promises.
+// The simulated process of one session at a server: the production Session, its ports, and the storage. Each call of a port takes time. It
+// can be killed at any moment, or told to end. It counts work of the control plane in progress, so that the world can wait for its
+// promises.
 
 import { TAKE_OVER_REVOKE_MS, WORKER_DRAIN_TIMEOUT_MS, WORKER_FAREWELL_MS } from '@rsio/rssrv/server/limits';
 import type { OpenRequest, ServerInterface, VolumeEntry } from '@rsio/protocol/wire/messages';
@@ -133,7 +134,7 @@ export class SimSession {
     this.process.kill();
   }
 
-  /** Revokes its handles of the volume. The client keeps the hold, and opens the volume again. */
+  /** Revokes the handles that this process has of the volume. The client keeps the hold, and opens the volume again. */
   revokeLost(volume: string, epoch: number): void {
     if (!this.uses.isGranted(volume)) return;
     this.process.after(this.host.random.unit() * this.host.controlMs, () => {
@@ -172,7 +173,7 @@ export class SimSession {
     });
   }
 
-  /** Closes the process's handles of the volume, and keeps the hold. VolumeSwitch describes the result. */
+  /** Closes the process's handles of the volume. The client keeps the hold. VolumeSwitch describes the result of this function. */
   closeHandles(volume: string): Promise<boolean> {
     if (this.process.isKilled) return Promise.resolve(true);
     return new Promise((resolve) => {
@@ -181,7 +182,7 @@ export class SimSession {
     });
   }
 
-  /** Called when the session is closed. All buffers must have been returned, except those of last messages in flight. */
+  /** Called when the session is closed. Judges that all buffers were returned, except those of last messages that are still in flight. */
   private ended(): void {
     this.isClean = true;
     const left = this.pools.bodies.lent.size;
@@ -243,7 +244,10 @@ export class SimSession {
     };
   }
 
-  /** Delivers a message of the listener after all its earlier ones; in worlds with snapshots, this takes time. */
+  /**
+   * Delivers a message of the listener to this process, after all earlier messages of the listener. In worlds with snapshots, the delivery
+   * takes time.
+   */
   private arrives(told: () => void): void {
     const { clock, process, host } = this;
     const nowMs = clock.monotonicMs();
@@ -251,7 +255,10 @@ export class SimSession {
     process.after(Math.max(0, this.arrivedMs - nowMs), told);
   }
 
-  /** Delivers a message to the listener after all earlier ones, even if this process has ended since it sent the message. */
+  /**
+   * Delivers a message to the listener, after all earlier messages of this process, even if this process has ended since it sent the
+   * message.
+   */
   private say(told: () => void): void {
     const { clock, host } = this;
     const { listener } = host;
@@ -279,7 +286,7 @@ export class SimSession {
     });
   }
 
-  /** Runs a step of the control plane, which takes time, and never ends if the process dies before. */
+  /** Runs a step of the control plane. The step takes time, and never ends if the process dies before the end of the step. */
   private shortly<T>(give: () => T): Promise<T> {
     const { process, host } = this;
     return new Promise((resolve) => {
@@ -313,7 +320,7 @@ export class SimSession {
   }
 }
 
-/** The epoch with which the identity of a hold ends; also the number with which that of an incarnation ends. */
+/** Returns the number at the end of an identity: for the identity of a hold its epoch, for the identity of an incarnation its number. */
 export function epochOf(identity: string): number {
   return Number(identity.slice(identity.lastIndexOf('.') + 1));
 }

@@ -1,7 +1,7 @@
-// A user of one volume at one client: random I/O through the interface of a frontend, several at a time and overlapping on purpose. The
-// oracle judges the answers. Like a frontend, the user reuses requests and buffers. It overwrites them after each answer, so that a later
-// use by the client is detected. The user outlives client processes; I/O that was in flight when a process died has an unknown outcome. The
-// user may lose the volume to another user.
+// A user of one volume at one client. It submits random I/O through the interface of a frontend; several I/Os are in flight at a time, and
+// overlap on purpose. The oracle judges the answers. Like a frontend, the user reuses requests and buffers. It overwrites both after each
+// answer, so that a later use by the client is detected. The user outlives client processes; I/O that was in flight when a process died has
+// an unknown outcome. The user may lose the volume to another user.
 
 import type { StallPolicy } from '@rsio/common/config/schema/types';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -66,7 +66,9 @@ export class SimUser {
   losses = 0;
   /** The name under which the volume is, was or will be attached. */
   attachedName: string;
-  /** Whether the user has detached the volume for a change of the volume, and does not attach it before it is called back. */
+  /**
+   * Whether the user has detached the volume because an administrator changes the volume. The user does not attach it before `callBack`.
+   */
   isSentAway = false;
   /** Whether the volume was removed for good. */
   hasNoVolume = false;
@@ -128,7 +130,7 @@ export class SimUser {
     return this.out.size;
   }
 
-  /** Whether only a little of its I/O is left. */
+  /** Whether only a small part of the user's I/O is left (LAST_SHARE). */
   get isNearlyDone(): boolean {
     return this.left < this.shape.ios * LAST_SHARE || this.isReplaced;
   }
@@ -137,33 +139,36 @@ export class SimUser {
     return (this.left > 0 || this.out.size > 0) && !this.isReplaced;
   }
 
-  /** Whether the user has I/O to do and its client may do it. */
+  /** Whether the user has I/O left, and its client may still do I/O on the volume. */
   get wants(): boolean {
     return this.left > 0 && !this.isReplaced;
   }
 
   /**
-   * Whether another instance has replaced the user's client at the server. If the client has no path, it does not learn this, and its I/O
-   * may wait.
+   * Whether another instance has replaced the user's client at the server. A client without a path does not learn of its replacement, so
+   * its I/O may wait.
    */
   get isReplaced(): boolean {
     return this.ports.isReplaced();
   }
 
-  /** Gives half of the remaining I/O to another instance of the node; returns the number of these I/Os. */
+  /** Takes half of the remaining I/Os from this user, for another instance of the node. Returns their number. */
   share(): number {
     const given = Math.floor(this.left / 2);
     this.left -= given;
     return given;
   }
 
-  /** Data may be lost. Reads in flight may then return the content that remains. */
+  /** The storage may have lost data. Reads in flight may therefore return the content that remains after the loss. */
   lower(): void {
     for (const io of this.out)
       if (io.op === 'read') this.oracle.lower(io.ticket, io.positionBytes / SECTOR_BYTES, io.lengthBytes / SECTOR_BYTES);
   }
 
-  /** The hold of this epoch was given to another client, or its client was replaced. */
+  /**
+   * Whether the user may lose the volume: the server has granted the volume to another client after the hold of this epoch, or has replaced
+   * the user's client.
+   */
   mayLose(epoch: number): boolean {
     return this.target.judge.lostMs(epoch) !== null || this.isReplaced;
   }
@@ -215,12 +220,12 @@ export class SimUser {
     if (this.verifyAt >= 0) this.verifyAt = 0;
   }
 
-  /** Whether the user has the volume attached, and no other client has been granted the volume since then. */
+  /** Whether the user has the volume attached, and no other client was granted the volume since the user attached it. */
   get isHolder(): boolean {
     return this.volume !== null && this.epoch === this.target.judge.last?.epoch;
   }
 
-  /** The replay log of its client is lost. */
+  /** The client's replay log of the volume is lost. */
   forgets(): void {
     if (this.isHolder) this.oracle.dropped();
   }
@@ -250,7 +255,7 @@ export class SimUser {
     this.stall.forget();
   }
 
-  /** The stall policy's report on its volume. */
+  /** The client reports an event of the stall policy of the volume. */
   stalled(word: StallEvent): void {
     this.trace.note(EVENT.STALL, this.id, word.length, 0);
     if (this.trace.isOn) this.trace.say(`${this.name}: ${word}`);
@@ -275,12 +280,12 @@ export class SimUser {
     if (this.volume?.target.attachments.includes(attachment) === true) this.shownSectors = this.sectors;
   }
 
-  /** Whether its client has shown the present size of the volume. */
+  /** Whether the client has reported the present size of the volume to the user. */
   get knowsSize(): boolean {
     return this.volume === null || Math.min(this.sectors, this.shownSectors) >= this.oracle.sectors;
   }
 
-  /** Does no more I/O except one read of the whole volume. */
+  /** Stops random I/O, and reads the whole volume once. */
   verify(): void {
     this.left = 0;
     this.verifyAt = 0;
@@ -346,7 +351,7 @@ export class SimUser {
     return incarnations === present && epochOf(volume?.target.volume?.life ?? '') === present;
   }
 
-  /** Expects that the I/O was not executed if its hold was already lost when it was submitted. */
+  /** Judges an answered I/O: it must not have been executed if the user had already lost the hold when it submitted the I/O. */
   private judgeHold({ op, epoch, submittedMs }: UserIo): void {
     const lostMs = this.target.judge.lostMs(epoch);
     if (lostMs !== null && lostMs < submittedMs)
@@ -356,8 +361,8 @@ export class SimUser {
   }
 
   /**
-   * Whether the outcome of the I/O is unknown. A failed I/O with several segments may count, because one segment may have failed before
-   * another was abandoned.
+   * Whether the outcome of the I/O is unknown. This is possible even for another error status if the I/O has several segments: one segment
+   * may have failed before another segment was abandoned.
    */
   private isUnknown(io: UserIo, status: Status): boolean {
     return (
@@ -395,8 +400,8 @@ export class SimUser {
     if (io.volume !== null && this.lostOnes.has(io.volume)) return false;
     const isGivenUp = status === STATUS.OUTCOME_UNKNOWN || status === STATUS.IO_ERROR;
     if (isGivenUp && (io.volume !== this.volume || this.leavesByForce)) return true;
-    // The time-out counts from the moment since which at least one I/O has always been in flight. An answer to one I/O does not restart the
-    // time-out, because a lossy link delivers answers late.
+    // The time-out counts from the time at which the user last had no I/O in flight. An answer to one I/O does not restart the time-out,
+    // because a lossy link delivers answers late.
     if (status === STATUS.OUTCOME_UNKNOWN)
       return this.stall.mayGiveUp(io.volume, io.submittedMs, this.busySinceMs, this.clock.monotonicMs());
     return (status === STATUS.IO_ERROR || status === STATUS.NO_SPACE) && this.target.storage.failedMs >= io.submittedMs;

@@ -24,7 +24,7 @@ export class SimVolume implements LossWatch {
   readonly judge: HoldJudge;
   readonly users: SimUser[] = [];
   readonly losses = new LossJudge();
-  /** New incarnations of the storage because a sync has failed. */
+  /** Number of new incarnations of the storage that started because a sync failed. */
   lostIncarnations = 0;
   /** The other properties with which the volume has returned at the last start of its server; null: its own properties. */
   form: Form | null = null;
@@ -34,19 +34,19 @@ export class SimVolume implements LossWatch {
   recoveries = 0;
   /** Whether the volume is in a pool, so that commands change it. */
   readonly isPooled: boolean;
-  /** Whether its file is truncated, so that the volume is not served until the file is restored. */
+  /** Whether the file of the volume is truncated. The server does not serve the volume until the file is restored. */
   isCut = false;
   /** Whether the removal of the volume was answered. */
   isRemoved = false;
   /** For a volume in a pool: the configuration with which the listener serves the volume; null: the listener does not serve it. */
   config: ServerVolumeConfig | null = null;
-  /** Whether its file is on a simulated file system, where a move or rollback may replace it. */
+  /** Whether the file of the volume is on a simulated file system. A move or a rollback may replace this file. */
   isStored = false;
   /** Whether the volume is not served for a moment. */
   isSuspended = false;
-  /** Nodes that read its snapshots, and therefore also see the volume. */
+  /** Nodes that read snapshots of the volume. They therefore also see the volume. */
   readonly readers = new Set<string>();
-  /** The replica that the volume is or may become; the oracle of its mirror judges. null: a plain volume. */
+  /** The replica of a mirror that the volume is or may become. The oracle of the mirror then judges the content. Null: a plain volume. */
   readonly replica: SimReplica | null;
   /** Called when the volume gets another file. */
   whenReplaced: () => void = () => undefined;
@@ -112,13 +112,13 @@ export class SimVolume implements LossWatch {
     this.isSuspended = isSuspended;
   }
 
-  /** The node that holds it; null if none does. */
+  /** The node that holds the volume. Null: no node holds it. */
   get holder(): string | null {
     const { last } = this.judge;
     return last === null || last.released ? null : last.node;
   }
 
-  /** Sets the configuration with which the listener serves the volume; null: not at all. */
+  /** Sets the configuration with which the listener serves the volume. Null: the listener does not serve it. */
   serveAs(config: ServerVolumeConfig | null): void {
     this.config = config;
     this.isSuspended = false;
@@ -139,7 +139,7 @@ export class SimVolume implements LossWatch {
     return this.form?.isOther === true ? this.other : this.storage;
   }
 
-  /** The stamp that distinguishes its file from others. */
+  /** The stamp of the volume's file. It distinguishes this file from all other files. */
   get stamp(): string {
     return this.form?.isOther === true ? 'i2.b2' : 'i1.b1';
   }
@@ -155,8 +155,8 @@ export class SimVolume implements LossWatch {
   }
 
   /**
-   * The server has decided a grant of the volume. Unless the last holder has released the volume itself, its acknowledged writes are
-   * durable at this time.
+   * The server has decided a grant of the volume. If the server took the volume from a holder that had not released it, all acknowledged
+   * writes of that holder must be durable at this time.
    */
   decided(decided: Decided): void {
     const before = this.judge.last;
@@ -203,7 +203,7 @@ export class SimVolume implements LossWatch {
     return this.users.some(({ isHolder }) => isHolder);
   }
 
-  /** The client has replayed its whole log; `isNew`: for the first time in this incarnation. */
+  /** The client has replayed its whole log. `isNew`: this is the first replay in the present incarnation. */
   recovered(isNew: boolean): void {
     if (isNew) this.recoveries++;
     if (this.trace.isOn) this.trace.say(`${this.name}: incarnation ${this.oracle.incarnations}: lost data is restored`);
@@ -212,7 +212,8 @@ export class SimVolume implements LossWatch {
 
   private handedOver({ node, epoch, how }: Decided, from: string | null): void {
     if (this.replica !== null) return;
-    // Another instance of a node does not have the replay log of the first instance, as after a kill of the client.
+    // It is no breach if another instance of the same node gets the volume: this instance does not have the replay log of the earlier one,
+    // so the log is lost, as after a kill of the client.
     if (how !== 'force' && node !== from && this.oracle.forgotten > 0)
       this.judge.breach(`V1: ${node} is given epoch ${epoch} while the storage has forgotten what nobody was told to be lost`);
     this.oracle.dropped();

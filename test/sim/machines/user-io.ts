@@ -1,5 +1,5 @@
-// One I/O of a simulated user, with what the oracle knew when the I/O was submitted. sim-user.ts submits the I/O and judges its answer.
-// Invariant: the answer reaches the submitting user.
+// One I/O of a simulated user, with the knowledge of the oracle at its submission. sim-user.ts submits the I/O and judges its answer.
+// Invariant: the answer reaches the user that submitted the I/O.
 
 import type { Status } from '@rsio/protocol/wire/status';
 import { RECEIVED_ROOM_BYTES, type VolumeIo, type VolumeOp } from '@rsio/rsiod/volumes/frontend-volume';
@@ -27,9 +27,9 @@ export class UserIo implements VolumeIo {
   isOut = false;
   volume: Volume | null = null;
   epoch = 0;
-  /** Number of ended incarnations of the storage at the submission. */
+  /** Number of incarnations of the storage that had ended when the I/O was submitted. */
   incarnations = 0;
-  /** Number of changes that were treated as lost at the submission. */
+  /** Value of the oracle's `drops` when the I/O was submitted. */
   drops = 0;
   /** The changes that a flush covers. */
   covered: Uint32Array = NOTHING_COVERED;

@@ -1,5 +1,5 @@
-// The log of answered changes: a FLUSH covers the changes that were answered before it, once; and positions stay valid after applied
-// entries are dropped. The test of the oracle covers the meaning of answers.
+// The log of answered changes: a FLUSH covers each change that was answered before the FLUSH, and makes it durable only once. Positions
+// stay valid after applied entries are dropped. The test of the oracle covers the meaning of answers.
 
 import { expect, test } from 'vitest';
 import { AnsweredLog } from './answered-log.ts';

@@ -1,6 +1,6 @@
-// The answered changes of a mirror in their order: a FLUSH covers the entries before it. The cost of a FLUSH depends on the number of
-// answers since the last FLUSH, not on the size of the mirror. The oracle decides the meaning of answers. Invariant: each durable entry is
-// applied once.
+// The answered changes of a mirror, in the order of their answers. A FLUSH covers the entries that the log has when the FLUSH is submitted.
+// The cost of a FLUSH depends on the number of answers since the last FLUSH, not on the size of the mirror. The oracle decides the meaning
+// of answers. Invariant: each durable entry is applied once.
 
 /** A position in a log. */
 export interface Covered {
@@ -8,7 +8,7 @@ export interface Covered {
   readonly end: number;
 }
 
-/** When more than this many entries have been applied, they are dropped together. */
+/** When more than this many applied entries are kept, the log drops all of them together. */
 const APPLIED_MAX = 1024;
 
 export class AnsweredLog {

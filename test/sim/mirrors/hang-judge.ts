@@ -8,7 +8,10 @@ export interface JudgedMirror {
   readonly isGood: boolean;
   /** Whether the mirror says what it waits for. */
   readonly isTold: boolean;
-  /** Time at which a storage of the mirror last failed. Until a while later, an I/O may wait, because failed reads are tried again. */
+  /**
+   * Time at which a storage of the mirror last failed. For a while after this time, an I/O may wait, because the mirror tries failed reads
+   * again.
+   */
   readonly failedMs: number;
 }
 
@@ -22,7 +25,10 @@ export class HangJudge {
     this.afterFailureMs = afterFailureMs;
   }
 
-  /** Returns the time in ms for which the oldest I/O has waited without a named reason, and only once. Null: no I/O waits for too long. */
+  /**
+   * Returns the time in ms for which the oldest I/O has waited without a named reason. It reports an I/O only once. Null: there is no I/O
+   * to report.
+   */
   hangsMs({ oldestMs, isGood, isTold, failedMs }: JudgedMirror, nowMs: number): number | null {
     if (!isGood || isTold || oldestMs === Number.POSITIVE_INFINITY) {
       this.silentSinceMs = Number.POSITIVE_INFINITY;

@@ -1,13 +1,13 @@
 // Knows from outside which content each sector of a mirror may have, over all replicas and clients. Every written sector carries the number
 // of its write. Writes are ordered by the term of their client, then by number, because a claim ends all lower terms before it is served. A
 // read of any client returns content that was answered or seen before the read was submitted, or later content. If changes were lost at the
-// end of a term, all later reads agree about which. An answered change may be lost in one case only: it was not flushed, its client is no
-// longer the holder, and the machine or the disk of a replica has lost data that was not written back.
+// end of a term, all later reads agree about which changes were lost. An answered change may be lost in one case only: it was not flushed,
+// its client is no longer the holder, and the machine or the disk of a replica has lost data that was not written back.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { AnsweredLog, type Covered } from './answered-log.ts';
 
-/** For each sector of a read, the oldest change that it may return. */
+/** For each sector of a read: the oldest change that the read may return. */
 export type MirrorTicket = Float64Array;
 
 const STAMP_BYTES = 16;
@@ -22,7 +22,7 @@ export class MirrorOracle {
   breached: (sentence: string) => void = () => undefined;
   /** By number of a change: term of its client. */
   private readonly terms: number[] = [0];
-  /** Newest change that was answered OK, or returned by an answered read. */
+  /** For each sector: the newest change that was answered OK or returned by an answered read. */
   private readonly floors: Float64Array;
   private readonly acked: Float64Array;
   private readonly durable: Float64Array;
@@ -31,7 +31,7 @@ export class MirrorOracle {
   private readonly pinTerms: Float64Array;
   /** For each sector: the keys of changes to zeros, in ascending order. */
   private readonly zeros: (number[] | undefined)[];
-  /** Sectors that were ever changed. All others are zeros, which cannot be lost. */
+  /** Sectors that were ever changed. All other sectors contain zeros, which cannot be lost. */
   private readonly used: number[] = [];
   private readonly isUsed: Uint8Array;
   /** Answered changes, which may be lost until they are flushed. After a loss, a new log begins. */
@@ -160,8 +160,8 @@ export class MirrorOracle {
   }
 
   /**
-   * A client of a term has read this change of an earlier term. Which changes of earlier terms remain is settled before the first read, so
-   * that later reads must return the same change.
+   * A client of a later term has read this change of an earlier term. A mirror must decide before the first read of a term which changes of
+   * earlier terms remain. Later reads must therefore return the same change.
    */
   private pin(term: number, sector: number, number: number): void {
     const key = this.keyOf(number);

@@ -1,6 +1,6 @@
-// A user of a mirror at one client: random I/O through a frontend's interface, several at a time, judged by the oracle of the mirror. It
-// outlives client processes, loses the mirror to other users, and takes it back. At the end, one user reads the whole mirror and detaches
-// it.
+// A user of a mirror at one client. It submits random I/O through the interface of a frontend, several I/Os at a time. The oracle of the
+// mirror judges the answers. It outlives client processes, loses the mirror to other users, and takes it back. At the end, one user reads
+// the whole mirror and detaches it.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -132,7 +132,7 @@ export class MirrorUser {
     );
   }
 
-  /** State as text. */
+  /** The state of the user as text, for reports. */
   get state(): string {
     const [oldest] = this.out;
     const what = oldest === undefined ? 'nothing is out' : `${oldest.op} of sector ${oldest.positionBytes / SECTOR_BYTES} is out`;
@@ -140,7 +140,7 @@ export class MirrorUser {
     return `${this.name}: ${volume === null ? 'not attached' : `attached, ${volume.target.standing}, ${volume.target.reason}`}, ${what}, verified up to ${this.verifyAt}`;
   }
 
-  /** No more random I/O. */
+  /** Submits no more random I/O. */
   stop(): void {
     this.left = 0;
   }
@@ -220,7 +220,7 @@ export class MirrorUser {
     if (force) oracle.ended(term);
     else if (outcome?.done === true && outcome.error === null) oracle.flushed(covered);
     if (this.volume === volume) this.volume = null;
-    // If the servers have not stored the detach, the user attaches and detaches again.
+    // The last user is done only if the servers have stored the detach. Otherwise it attaches and detaches again.
     if (this.isLast && !force && outcome?.error === null && !outcome.already) this.isDone = true;
   }
 

@@ -1,6 +1,6 @@
 // A client that repeatedly claims a mirror without data: it asks for the records, claims, stores its config, confirms for a while, and ends
-// with a clean config, unless a higher claim ends it first. It uses the trunks of a simulated client, and continues after a restart of that
-// client. The vote judge judges.
+// with a clean config, unless a higher claim ends it first. It uses the trunks of a simulated client, and continues after this client
+// restarts. The vote judge judges the answers.
 
 import { callSession } from '@rsio/protocol/client/session-call';
 import { OP } from '@rsio/protocol/wire/frames';
@@ -61,13 +61,13 @@ export class SimClaimer {
     return this.left <= 0;
   }
 
-  /** A process of its client has begun. */
+  /** A process of the client has begun. */
   begin(process: SimProcess): void {
     void this.live(process);
   }
 
   killed(): void {
-    // Ignores the error: the claim stays.
+    // Ignores the error. The client keeps its claim.
   }
 
   private async live(process: SimProcess): Promise<void> {
@@ -89,7 +89,7 @@ export class SimClaimer {
     await this.pause(process);
   }
 
-  /** Claims the mirror, and holds it until the end of the claim. */
+  /** Claims the mirror, and holds the mirror until the claim ends. */
   private async hold(process: SimProcess): Promise<void> {
     const { random, mirror, servers, client, trace } = this.ports;
     const records = await this.ask(process, servers, VOTE.RECORD, encodeVoteRecord({ mirror: mirror.id }));
@@ -156,7 +156,7 @@ export class SimClaimer {
     };
   }
 
-  /** Asks the servers, and returns the answers that come in time. */
+  /** Sends the request to the servers. Returns the answers that arrive in time. */
   private async ask(
     process: SimProcess,
     servers: readonly number[],

@@ -1,5 +1,6 @@
 // Makes a mirror as the commands do: founds it at every voter, claims it, makes the volumes replicas, and stores a clean config in which
-// all are in sync. The client repeats an unanswered step. After a restart, it begins again with a higher number of the claim.
+// all are in sync. The client repeats an unanswered step. After a restart, the client begins from the first step, with a higher number of
+// the claim.
 
 import { callSession } from '@rsio/protocol/client/session-call';
 import { OP } from '@rsio/protocol/wire/frames';
@@ -36,7 +37,7 @@ export class SimFounder {
   }
 
   killed(): void {
-    // Ignores the error, and begins again.
+    // Ignores the error, and begins from the first step.
   }
 
   private async live(process: SimProcess): Promise<void> {
@@ -74,7 +75,7 @@ export class SimFounder {
     return servers.every((server) => answers.get(server)?.voted === VOTED.DONE);
   }
 
-  /** Asks the servers, and returns the answers that come in time. */
+  /** Sends the request to the servers. Returns the answers that arrive in time. */
   private async all(process: SimProcess, servers: readonly number[], aux: number, body: Buffer): Promise<Map<number, VoteAnswer>> {
     const answers = new Map<number, VoteAnswer>();
     if (servers.length === 0) return answers;

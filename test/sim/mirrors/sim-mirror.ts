@@ -1,6 +1,6 @@
-// A mirror of a simulated world: its replicas, the client that makes it, a user of it at each client, and its oracle. After the faults, one
-// user reads the whole mirror and detaches it; then the replicas in sync must be equal, and their maps empty. Invariant: worlds without
-// mirrors do not depend on it.
+// A mirror of a simulated world: its replicas, its oracle, the client that makes the mirror, and a user at each client. After the faults,
+// one user reads the whole mirror and detaches it. Then the replicas in sync must be equal, and their intent maps empty. Invariant: worlds
+// without mirrors do not depend on this file.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -97,7 +97,7 @@ export class SimMirror {
       return false;
     }
     if (!last.isDone || this.users.some(({ isAttaching }) => isAttaching)) return false;
-    // An attach in progress has given the mirror to another user, which therefore becomes the last user.
+    // An attach that was still in progress has given the mirror to another user. This user becomes the last user instead of the chosen one.
     const later = this.users.find(({ volume, isLast }) => volume !== null && !isLast);
     if (later !== undefined) {
       last.isLast = false;
@@ -114,7 +114,10 @@ export class SimMirror {
     return this.sum(({ completed }) => completed);
   }
 
-  /** Number of times that users got the mirror. The next getters count those by force, and the losses that users noticed. */
+  /**
+   * Number of times that users got the mirror. The getter `takeOvers` counts how many of these were by force, and `losses` how many losses
+   * the users noticed.
+   */
   get attaches(): number {
     return this.sum(({ attaches }) => attaches);
   }
@@ -127,7 +130,7 @@ export class SimMirror {
     return this.sum(({ losses }) => losses);
   }
 
-  /** Expects that no I/O hangs without a named reason. */
+  /** Expects that no I/O of a user hangs while the mirror names no reason. */
   look(nowMs: number): void {
     const isGood = this.replicas.every(({ storage }) => storage.isGood);
     const failedMs = this.failedMs;
@@ -157,7 +160,8 @@ export class SimMirror {
   }
 
   /**
-   * Whether all disks with a replica in sync are lost. A holder may have given up the other replicas just before the last disk was lost.
+   * Whether all disks with a replica in sync are lost. This is possible, because a holder may have removed the other replicas from the set
+   * in sync just before the last disk was lost.
    */
   private get isDead(): boolean {
     const inSync = this.highest()?.config.inSync ?? [];

@@ -8,7 +8,7 @@ import { connectsLaterMs, LossyTcp, PACKET_BYTES, TIMEOUT_MS } from './lossy-tcp
 const TRIP_MS = 2;
 const TIMES = 20_000;
 
-/** Sends single packets, each followed by `behind` further packets. Returns how many are late, and the sender. */
+/** Sends single packets, each followed by `behind` further packets. Returns the delays of the late packets, and the sender. */
 function lateness(loss: number, behind: number): { readonly late: number[]; readonly tcp: LossyTcp } {
   const tcp = new LossyTcp(new SeededRandom(1));
   const late: number[] = [];

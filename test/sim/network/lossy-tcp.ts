@@ -1,6 +1,6 @@
 // The effect of packet loss on one direction of a connection: all bytes arrive, but late. A lost packet is repeated after a round trip if
-// enough packets follow to reveal the loss, else after a time-out that doubles each time. All packets after it wait, and the sender
-// continues slowly. sim-link.ts applies the rate of the link. Pure, except for the given randomness.
+// enough packets follow to reveal the loss, else after a time-out that doubles each time. All packets after the lost packet wait for it.
+// Afterwards the sender continues slowly. sim-link.ts applies the rate of the link. Pure, except for the given randomness.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 
@@ -17,7 +17,7 @@ export const TIMEOUT_MS = 200;
 const TIMEOUT_MAX_MS = 30_000;
 /** The first time-out of a packet that opens a connection. */
 const CONNECT_TIMEOUT_MS = 1000;
-/** Least chance that a repeated packet is lost again, because losses come in bursts. */
+/** A repeated packet is lost again with at least this chance, because losses come in bursts. */
 const AGAIN_CHANCE = 0.25;
 /** A shorter round trip is treated as this long. */
 const TRIP_MIN_MS = 0.2;
@@ -56,14 +56,14 @@ export class LossyTcp {
   }
 }
 
-/** Additional time of connecting, ms, if packets are lost. */
+/** Returns by how many ms the losses of packets delay a connect. */
 export function connectsLaterMs(random: SeededRandom, loss: number): number {
   return loss > 0 ? repeatedMs(random, CONNECT_TIMEOUT_MS, loss, random.chance(loss)) : 0;
 }
 
 /**
- * Returns the sum of the time-outs until a repeated packet arrives. Each time-out is twice as long as the one before. `isDue`: at least one
- * time-out passes.
+ * Returns the sum of the time-outs until a repeated packet arrives. Each time-out is twice as long as the one before. With `isDue`, at
+ * least one time-out passes in any case.
  */
 function repeatedMs(random: SeededRandom, timeoutMs: number, loss: number, isDue: boolean): number {
   let sumMs = 0;

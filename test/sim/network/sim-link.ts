@@ -1,6 +1,7 @@
 // One simulated connection. Like a socket, an end reads the buffer of the sender some time after `send`, so that a buffer that is reused
-// too early is detected. It overwrites the bytes that it has passed to a handler after the call. Bytes in flight also arrive after the
-// close of the sender. sim-network.ts has the faults of whole routes. Invariant: per direction, bytes arrive in the order of sending.
+// too early is detected. After an end has passed bytes to a handler, it overwrites them, so that a later use by the handler is detected.
+// Bytes in flight also arrive if the sender closes the connection before. sim-network.ts has the faults of whole routes. Invariant: per
+// direction, bytes arrive in the order of sending.
 
 import type { Timer } from '@rsio/common/lib/clock';
 import { BufferPool } from '@rsio/common/structures/buffer-pool';
@@ -45,7 +46,7 @@ interface Arrival {
   dueMs: number;
 }
 
-/** One direction: sends that were not accepted yet, then bytes in flight. */
+/** One direction of a connection: the sends that the network has not accepted yet, and the bytes in flight. */
 class Stream {
   private readonly clock: SimClock;
   private readonly random: SeededRandom;
@@ -80,7 +81,7 @@ class Stream {
     this.pump();
   }
 
-  /** Ends sending; `drop`: drops sends that were not accepted yet. */
+  /** Ends sending. `drop`: also drops the sends that the network has not accepted yet. */
   close(reason: string, drop: boolean): void {
     for (const send of this.sends.splice(0)) {
       if (!drop) this.take(send);
@@ -121,7 +122,7 @@ class Stream {
     for (const send of this.sends.splice(0)) this.sender().sent(send.done);
   }
 
-  /** Schedules a check of due bytes, never within the call. */
+  /** Schedules the delivery of due bytes. It never delivers bytes within this call. */
   pump(): void {
     const nextMs = Math.min(
       this.canTake() ? this.sends[0]!.dueMs : Number.POSITIVE_INFINITY,
@@ -331,7 +332,7 @@ export class SimEnd implements PathTransport, ProcessEnd {
 export class SimLink {
   readonly client: SimEnd;
   readonly server: SimEnd;
-  /** Whether bytes are lost for ever, which both ends must notice. */
+  /** Whether the connection has lost bytes for ever. Both ends must notice this loss. */
   isLost = false;
   private readonly there: Stream;
   private readonly back: Stream;
@@ -377,7 +378,7 @@ export class SimLink {
     return this.client.isClosed && this.server.isClosed;
   }
 
-  /** A direction stalls or resumes; bytes sent during a stall arrive late. */
+  /** Stalls a direction, or ends the stall. Bytes sent during a stall arrive after its end. */
   stand(direction: Direction, isStanding: boolean): void {
     this[direction].stand(isStanding);
   }

@@ -1,7 +1,7 @@
 // The simulated network: routes from a client's interface to a server's, each with latency, bandwidth and faults, and the connections over
 // them. Connections are reset, stall and deliver late, repeat lost packets (lossy-tcp.ts), or silently lose the bytes of one direction or
-// both. Invariant: each direction of a connection is a stream. Bytes never overtake each other, and if bytes are lost, all later ones are
-// lost too.
+// both. Invariant: each direction of a connection is a stream. Bytes never overtake each other, and after a silent loss, all later bytes
+// are lost too.
 
 import { CONNECT_TIMEOUT_MS } from '@rsio/protocol/link/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -17,7 +17,7 @@ export interface RouteShape {
   readonly bytesPerMs: number;
   /** Chance that a batch arrives in pieces. */
   readonly cutChance: number;
-  /** Share of packets that are lost, and repeated. */
+  /** Share of packets in each direction that are lost. The sender repeats them. */
   readonly loss: Readonly<Record<Direction, number>>;
 }
 
@@ -47,7 +47,7 @@ export class SimRoute {
     this.shape = usual;
   }
 
-  /** Connections of which an end is open. */
+  /** Connections that have at least one open end. */
   get living(): readonly SimLink[] {
     if (this.links.some((link) => link.isOver)) this.links = this.links.filter((link) => !link.isOver);
     return this.links;
@@ -91,8 +91,8 @@ export class SimRoute {
   }
 
   /**
-   * Stalls the present connections in this direction, and returns a function that ends the stall. A new connection works at once: on real
-   * routes, TCP also repeats ever more rarely on old connections.
+   * Stalls the present connections in this direction, and returns a function that ends the stall. A new connection works at once. This is
+   * so on real routes too, where TCP repeats packets of an old connection ever more rarely.
    */
   stall(direction: Direction): () => void {
     const links = [...this.living];
@@ -102,7 +102,7 @@ export class SimRoute {
     };
   }
 
-  /** Loses all bytes of the present connections in this direction, those in flight and later ones. A new connection works. */
+  /** Loses all bytes of the present connections in this direction: the bytes in flight and all later bytes. A new connection works. */
   lose(direction: Direction): void {
     for (const link of this.living) link.lose(direction);
   }

@@ -1,4 +1,4 @@
-// The pool of a simulated server, in one life of its listener: the production verbs, deciders, queue and ConfigInForce over a simulated
+// The pool of a simulated server while one of its listeners lives: the production verbs, deciders, queue and ConfigInForce over a simulated
 // disk, and a stand-in for the opened volumes. Orders come from sim-manager.ts. The disk and the volumes outlive the listener.
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
@@ -28,7 +28,7 @@ import { type PooledVolume, SimServedVolumes } from './sim-served-volumes.ts';
 export interface PoolMachine {
   readonly disk: SimDisk;
   readonly judge: PoolJudge;
-  /** Randomness of the pool alone, so that worlds without pools stay the same. */
+  /** Random numbers for the pool alone, so that pools do not change the random draws of other worlds. */
   readonly random: SeededRandom;
   /** Longest time of a step on disk, ms. */
   readonly stepMs: number;

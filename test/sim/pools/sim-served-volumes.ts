@@ -13,7 +13,7 @@ import type { PoolJudge } from '../judges/pool-judge.ts';
 export interface PooledVolume {
   readonly id: string;
   readonly isPooled: boolean;
-  /** The node that holds it; null if none does. */
+  /** The node that holds the volume. Null: no node holds it. */
   readonly holder: string | null;
   /** Sets the configuration with which the listener serves the volume; null: the listener does not serve the volume. */
   serveAs(config: ServerVolumeConfig | null): void;
@@ -43,7 +43,7 @@ export class SimServedVolumes {
     this.ports = ports;
   }
 
-  /** Starts with these volumes. */
+  /** Called when a listener starts: serves exactly these volumes of pools, at once. */
   begin(present: readonly ServerVolumeConfig[]): void {
     const ids = new Set(present.map(({ id }) => id));
     for (const volume of this.ports.volumes.values()) if (volume.isPooled && !ids.has(volume.id)) volume.serveAs(null);

@@ -16,7 +16,7 @@ import type { StoreMachine } from './sim-store.ts';
 export interface StoredVolume {
   readonly id: string;
   readonly isStored: boolean;
-  /** The node that holds it; null if none does. */
+  /** The node that holds the volume. Null: no node holds it. */
   readonly holder: string | null;
   /** Uses this storage from now on. */
   use(storage: SimStorage): void;

@@ -1,6 +1,6 @@
-// The pools of a simulated server on simulated file systems, in one life of its listener. Pools, their files and scans, snapshots, moves,
-// jobs and comparisons are production code; only the opened volumes (sim-store-volumes.ts) and the file systems (files/) are simulated. The
-// file systems and the volumes outlive the listener.
+// The pools of a simulated server on simulated file systems, while one of its listeners lives. Pools, their files and scans, snapshots,
+// moves, jobs and comparisons are production code; only the opened volumes (sim-store-volumes.ts) and the file systems (files/) are
+// simulated. The file systems and the volumes outlive the listener.
 
 import type { ServerVolumeConfig, RssrvConfig } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -43,7 +43,7 @@ export interface StoreMachine<Volume extends StoredVolume> {
   readonly mounts: readonly [string, string];
   readonly stateMount: string;
   readonly files: readonly SimFiles[];
-  /** Randomness of these pools alone, so that other worlds stay the same. */
+  /** Random numbers for these pools alone, so that the pools do not change the random draws of other worlds. */
   readonly random: SeededRandom;
   readonly stepMs: number;
   readonly judge: { breach(sentence: string): void };
@@ -133,7 +133,7 @@ export class SimStore {
     return findVolume({ pools: this.pools.states, configured: [] }, { name, universe: 0 }, LOCAL_ASKER);
   }
 
-  /** Begins to move a volume. If the order is repeated, the answer is the job that the order has begun. */
+  /** Begins to move a volume. If the manager repeats the order, returns the job that the first order began. */
   move(name: string, to: string): Promise<JobRecord> {
     const found = this.find(name);
     const { pool, manifest } = found;

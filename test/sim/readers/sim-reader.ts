@@ -1,6 +1,6 @@
-// A user of snapshots at one client: attaches a snapshot by its name, reads, asks for older snapshots and for changes, detaches, and comes
-// back with the earlier id, as a restarted daemon does. Its client runs production code. The reader judge judges the answers. Invariant: at
-// most one operation of the user is in progress. An unanswered operation is forgotten when its client process dies.
+// A user of snapshots at one client: attaches a snapshot by its name, reads, asks for older snapshots and for changes, and detaches. It may
+// then attach the same id again, as a restarted daemon does. Its client runs production code. The reader judge judges the answers.
+// Invariant: at most one operation of the user is in progress. An unanswered operation is forgotten when its client process dies.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -25,7 +25,7 @@ export interface ReaderPorts {
   /** Chooses the name of a snapshot to attach; null: no snapshot can be attached now. */
   choose(): string | null;
   /**
-   * Reports the answer about the changes between two snapshots. `pairs` has in turn a number of bytes, and whether these bytes have
+   * Reports the answer about the changes between two snapshots. `pairs` alternates: a number of bytes, and then whether these bytes have
    * changed.
    */
   differs(before: string, after: string, pairs: readonly number[]): void;
@@ -39,7 +39,10 @@ const READ_SECTORS_MAX = 16;
 const LEAVE_CHANCE = 0.08;
 const CHANGES_CHANCE = 0.15;
 const RETURN_CHANCE = 0.6;
-/** Errors of an attempt to attach the earlier snapshot again: the snapshot was removed, or its name belongs to another snapshot. */
+/**
+ * Codes of the errors that an attempt to attach the earlier snapshot again may get: the snapshot was removed, or another snapshot has its
+ * name.
+ */
 const GONE: readonly string[] = ['E_VOLUME', 'E_UNKNOWN_VOLUME', 'E_TAKEN', 'E_REPLACED'];
 
 export class SimReader implements ClientReader {
@@ -65,14 +68,14 @@ export class SimReader implements ClientReader {
     this.next(TICK_MAX_MS);
   }
 
-  /** Whether the user has no open snapshot, and opens none any more. */
+  /** Whether the user has no open snapshot, and will not open another one. */
   get isDone(): boolean {
     return this.isOver && (this.state === 'away' || this.ports.isReplaced());
   }
 
   /**
-   * Whether the user has this snapshot open or will attach it again. A client attaches a snapshot only once at a time, so that no other
-   * reader of the client may choose it.
+   * Whether the user has this snapshot open or will attach it again. Another reader of the same client must then not choose the snapshot,
+   * because a client attaches a snapshot only once at a time.
    */
   keeps(label: string): boolean {
     return this.label === label && (this.state !== 'away' || this.id !== null);

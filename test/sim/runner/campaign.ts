@@ -1,5 +1,6 @@
-// Many seeds over all cores: each core has a worker process that gets one seed after the other, so that no worker is idle while seeds are
-// left. seed-worker.ts runs a seed. Invariant: the campaign also reports a violation if a worker ends before it should.
+// Runs many seeds over all cores. Each core has a worker process, which gets its next seed when it has completed one. No worker is
+// therefore idle while seeds are left. seed-worker.ts runs a seed. Invariant: the campaign also reports a violation if a worker ends before
+// it should.
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';
@@ -12,7 +13,9 @@ import { addTo, kindsLine, mirrorLine, noSums, perHourLine, sumsLine } from './s
 /** Result of a worker for each seed, with the CPU time. */
 export type WorkerResult = SeedResult & { readonly cpuMs: number };
 
-/** Called with each completed seed, and with the seed and the reason of each worker that ended too early. */
+/**
+ * `finished` is called with the result of each completed seed. `died` is called if a worker ends too early, with its seed and the reason.
+ */
 export interface CampaignEvents {
   finished(result: WorkerResult): void;
   died(seed: number, how: string): void;
@@ -21,7 +24,7 @@ export interface CampaignEvents {
 const REPORT_MS = 10_000;
 const MINUTE_MS = 60_000;
 const MS_PER_SECOND = 1000;
-/** A seed that takes longer than this counts as hanging. A usual seed takes about one second, and a seed with a dense world ten. */
+/** A seed that takes longer than this counts as hanging. A usual seed takes about one second, and a seed with a dense world ten seconds. */
 const SEED_MAX_MS = 120_000;
 
 export interface CampaignOrder {
@@ -32,7 +35,7 @@ export interface CampaignOrder {
   readonly onlyMirrors: boolean;
 }
 
-/** Runs the seeds of the order. Returns true without a violation. */
+/** Runs the seeds of the order. Returns true if no seed had a violation. */
 export async function runCampaign({ from, to, minutes, onlyMirrors }: CampaignOrder, say: (line: string) => void): Promise<boolean> {
   const startMs = systemClock.monotonicMs();
   const sums = noSums();
@@ -59,7 +62,7 @@ export async function runCampaign({ from, to, minutes, onlyMirrors }: CampaignOr
   return violations === 0 && sums.seeds > 0;
 }
 
-/** Yields the seeds from `from` to `to`; if `to` is 0, without end. */
+/** Yields the seeds from `from` to `to`. If `to` is 0, the seeds have no end. */
 function* seedsOf(from: number, to: number, onlyMirrors: boolean): Generator<number> {
   for (let seed = from; to === 0 || seed <= to; seed++) if (!onlyMirrors || isMirrorSeed(seed)) yield seed;
 }
@@ -85,7 +88,7 @@ function runWorker(next: () => number | null, events: CampaignEvents): Promise<v
     seed = given;
     isBusy = true;
     watchdog = setTimeout(() => worker.kill('SIGKILL'), SEED_MAX_MS);
-    // An error of this send is ignored, because the handler of the worker's end reports the seed.
+    // Ignores an error of this send. If the worker has ended, the handler of its end reports the seed.
     worker.send(given, () => undefined);
   };
   worker.on('message', (result: WorkerResult) => {

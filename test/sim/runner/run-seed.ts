@@ -4,18 +4,21 @@
 import { SimWorld } from '../world/sim-world.ts';
 
 export interface MirrorCounts {
-  /** Claims of mirrors that were held until their end. */
+  /** Number of claims of mirrors that a client held until it ended them itself with a clean config. */
   readonly claims: number;
   /** I/Os of the users of mirrors that were completed, and judged by the oracle of the mirror. */
   readonly mirrorIos: number;
   /**
-   * `mirrorAttaches`: how often users got a mirror. `mirrorTakeOvers`: how often by force. `mirrorLosses`: how often users noticed that
-   * they lost it.
+   * `mirrorAttaches`: how often users got a mirror. `mirrorTakeOvers`: how often users got it by force. `mirrorLosses`: how often users
+   * noticed the loss of a mirror.
    */
   readonly mirrorAttaches: number;
   readonly mirrorTakeOvers: number;
   readonly mirrorLosses: number;
-  /** How often replicas left the set I of replicas in sync, how often they returned, and how many had not returned at the end. */
+  /**
+   * `replicasLeft`: how often a replica left the set I of replicas in sync. `replicasReturned`: how often one returned. `lateReplicas`: how
+   * many had not returned when the run ended.
+   */
   readonly replicasLeft: number;
   readonly replicasReturned: number;
   readonly lateReplicas: number;
@@ -38,13 +41,16 @@ export interface SeedCounts extends MirrorCounts {
   readonly machineCrashes: number;
   readonly clientCrashes: number;
   readonly pauses: number;
-  /** Number of failed write-backs, of sectors that they lost, and of new incarnations of storage that began because a sync failed. */
+  /**
+   * Numbers of failed write-backs, of sectors that these write-backs lost, and of new incarnations of storage that began because a sync
+   * failed.
+   */
   readonly writeBackErrors: number;
   readonly sectorsForgotten: number;
   readonly lostIncarnations: number;
   /**
-   * `recoveries`: logs that were replayed to a new incarnation. `replayFaults`: faults during replays. The next two count other faults
-   * aimed at durability.
+   * `recoveries`: logs that were replayed to a new incarnation. `replayFaults`: faults during replays. `doubleCrashes` and `crashTakeOvers`
+   * count two other kinds of faults that are aimed at durability.
    */
   readonly recoveries: number;
   readonly replayFaults: number;
@@ -55,7 +61,7 @@ export interface SeedCounts extends MirrorCounts {
   readonly poolHandlers: number;
   /** Number of answered orders for snapshots and moves in pools on simulated file systems. */
   readonly storeOrders: number;
-  /** Number of snapshots that were taken, and of those that were refused. */
+  /** Number of snapshots that were taken, and number of requests for a snapshot that were refused. */
   readonly snapshots: number;
   readonly snapshotsRefused: number;
   readonly events: number;
@@ -74,7 +80,7 @@ export interface SeedResult {
 export interface SeedOptions {
   /** Called with a line for each event. */
   readonly trace?: (line: string) => void;
-  /** Whether the seed ends at its first violation, for a hunt. */
+  /** For a hunt: whether the run ends at its first violation. */
   readonly isHunt?: boolean;
 }
 
@@ -83,7 +89,7 @@ export interface SeedOptions {
  */
 const STACK_FRAMES_TRACED = 10;
 
-/** Runs a seed. One at a time in a program. If an assertion of the production code fails, this counts as a breach too. */
+/** Runs a seed. A program may run only one seed at a time. A failed assertion of the production code counts as a breach too. */
 export async function runSeed(seed: number, options: SeedOptions = {}): Promise<SeedResult> {
   const world = new SimWorld(seed, options.trace ?? null);
   let breaches: string[];

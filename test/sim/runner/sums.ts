@@ -1,4 +1,4 @@
-// Adds up the results of seeds, and makes the lines that are printed.
+// Adds up the results of seeds, and makes the lines that the campaign prints.
 // The campaign measures the time.
 
 import type { SeedCounts, SeedResult } from './run-seed.ts';
@@ -77,7 +77,7 @@ export function kindsLine({ faults, kinds }: Sums): string {
   return `${faults} faults: ${said.map(([kind, count]) => `${count} ${kind}`).join(', ')}`;
 }
 
-/** The line with the counts extrapolated to one hour. */
+/** Returns the line with the counts, each extrapolated to one hour. */
 export function perHourLine(sums: Sums, seconds: number): string {
   const perHour = (count: number): string => ((count / seconds) * HOUR_SECONDS).toExponential(2);
   return (

@@ -1,5 +1,5 @@
-// The copy of a simulated volume, chunk by chunk, as a listener makes it for a snapshot. A clone of a chunk writes dirty data back and then
-// takes over the content of the disk, in two parts. The clone takes time, fails if the storage fails, and never ends if the listener dies.
+// Copies a simulated volume for a snapshot, chunk by chunk, as a listener does. A clone of a chunk writes dirty data back and then takes
+// over the content of the disk, in two parts. The clone takes time, fails if the storage fails, and never ends if the listener dies.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -11,7 +11,7 @@ export interface CopyPorts {
   readonly storage: SimStorage;
   /** Process of the listener. */
   readonly process: SimProcess;
-  /** Randomness of snapshots alone, so that worlds without snapshots stay the same. */
+  /** Random numbers for snapshots alone, so that snapshots do not change the random draws of other worlds. */
   readonly random: SeededRandom;
 }
 

@@ -1,6 +1,7 @@
-// The backend with which one process uses simulated storage, in place of the file backend. Operations run at once or later, in any order,
-// and take effect at any moment between start and answer, as on a disk. One descriptor serves writes with FUA, and another one all other
-// operations. Flushes go through the production gate. The process may be killed at any moment. sim-storage.ts has contents and failures.
+// The backend with which one process uses simulated storage, in place of the file backend. As on a disk, operations run in any order, at
+// once or later, and an operation takes effect at any moment between its start and its answer. One descriptor serves writes with FUA, and
+// another one all other operations. Flushes go through the production gate. The process may be killed at any moment. sim-storage.ts has
+// contents and failures.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { EXTENT } from '@rsio/protocol/wire/messages';
@@ -39,7 +40,7 @@ export class SimBackend implements Backend, Opening {
         const beganMs = process.monotonicMs();
         this.later(() => storage.syncs(this.descriptor, beganMs), end);
       },
-      // Not simulated: a process that is killed before this moment leaves the pages as they are (N5 in docs/GUARANTEES.md).
+      // Not simulated: if a process is killed before this moment, the pages are not dropped (N5 in docs/GUARANTEES.md).
       (end) => {
         storage.cache.dropPages();
         end();
@@ -134,7 +135,7 @@ export class SimBackend implements Backend, Opening {
     return this.storage.slowFactor === 1 && this.storage.random.chance(this.storage.shape.fast);
   }
 
-  /** Applies a change. A change that fails takes effect not at all, in its first part, or completely. */
+  /** Applies a change. If the change fails, nothing, the first part or all of the change takes effect. */
   private apply(status: Status, positionBytes: number, lengthBytes: number, source: Buffer | null, offset: number): void {
     const sectors = lengthBytes / SECTOR_BYTES;
     const doneBytes = status === STATUS.OK ? lengthBytes : this.storage.random.int(0, sectors) * SECTOR_BYTES;
@@ -167,7 +168,10 @@ export class SimBackend implements Backend, Opening {
     };
   }
 
-  /** Calls `effect` some time before the end, and `done` with its result at the end; neither is called after a kill of the process. */
+  /**
+   * Runs an operation later: calls `effect` at a random time, and calls `done` with the result of `effect` when the operation ends. If the
+   * process is killed first, this method calls neither, and `killed` decides which effects still happen.
+   */
   private later<T>(effect: () => T, done: (result: T) => void): void {
     this.checkAlive();
     this.running++;

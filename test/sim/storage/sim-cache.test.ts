@@ -19,7 +19,7 @@ function shown(): number {
   return Array.from({ length: SECTORS }, (_unused, at) => cache.content[at * SECTOR_BYTES]).filter((byte) => byte === 1).length;
 }
 
-/** Fails write-backs until some sectors are lost; returns their number. */
+/** Lets write-backs fail until at least one sector is lost. Returns the number of lost sectors. */
 function fail(): number {
   for (;;) {
     cache.change(0, SECTORS * SECTOR_BYTES, Buffer.alloc(SECTORS * SECTOR_BYTES, 1), 0);

@@ -1,7 +1,7 @@
 // The kernel's cache over one simulated disk. Changes are dirty until they are written back. A failed write-back loses sectors: they are no
-// longer dirty, the disk has their old content, and the cache shows their new content until they are evicted. The error is reported once to
-// each open descriptor, or to the next descriptor if none is open; later syncs succeed although the sectors are lost. A machine crash keeps
-// the content of the disk and a random part of the dirty sectors. The caller is notified of losses and decides what reads may return then.
+// longer dirty, the disk has their old content, and the cache shows their new content until they are evicted. Each open descriptor gets the
+// error once; if no descriptor is open, the next one gets it. Later syncs succeed although the sectors are lost. A machine crash keeps the
+// content of the disk and a random part of the dirty sectors. The caller is notified of losses and decides what reads may return then.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -13,9 +13,9 @@ export interface Descriptor {
   told: number;
 }
 
-/** Is notified of lost sectors and of rewritten ones. */
+/** Is notified of lost sectors, and of lost sectors that are written again. */
 export interface LossWatch {
-  /** The cache shows a change that will never be on disk; `disk` has the disk's content at that position. */
+  /** The cache shows a change of this sector that will never be on disk. `disk` has the sector's content on disk at `positionBytes`. */
   forgets(sector: number, disk: Buffer, positionBytes: number): void;
   /** Called when all sectors that one failed write-back has lost were reported. */
   hasForgotten(): void;
@@ -84,14 +84,14 @@ export class SimCache {
     for (let at = this.forgotten.indexOf(1); at >= 0; at = this.forgotten.indexOf(1, at + 1)) told(at);
   }
 
-  /** Content changes; `source` null: zeros. */
+  /** Changes the content. If `source` is null, the new content is zeros. */
   change(positionBytes: number, lengthBytes: number, source: Buffer | null, offset: number): void {
     if (source === null) this.content.fill(0, positionBytes, positionBytes + lengthBytes);
     else source.copy(this.content, positionBytes, offset, offset + lengthBytes);
     const first = positionBytes / SECTOR_BYTES;
     const end = (positionBytes + lengthBytes) / SECTOR_BYTES;
     this.dirty.fill(1, first, end);
-    // These sectors may have been lost in an earlier file of the volume, before the volume moved.
+    // Also reports sectors that this cache has not lost: an earlier file of the volume may have lost them, before the volume moved.
     this.watch?.renewed(first, end - first);
     if (this.forgottenCount === 0) return;
     for (let at = first; at < end; at++) this.forgottenCount -= this.forgotten[at]!;
@@ -114,7 +114,10 @@ export class SimCache {
     }
   }
 
-  /** The write-back of the dirty sectors among these fails. Each of them is lost or stays dirty at random. Returns how many are lost. */
+  /**
+   * The write-back of these sectors fails. Each dirty sector among them is lost or stays dirty, at random. Returns how many sectors are
+   * lost.
+   */
   writeBackFails(firstSector = 0, sectors = this.dirty.length): number {
     const { random } = this;
     const share = random.pick(FORGOTTEN_SHARES);
@@ -153,7 +156,10 @@ export class SimCache {
     }
   }
 
-  /** The machine has crashed: each dirty sector was either just written back or keeps its old content on disk. */
+  /**
+   * The machine has crashed. Of each dirty sector, the disk has either the new content, as if it had just been written back, or the old
+   * content.
+   */
   crashed(): void {
     const kept = this.random.pick([0, 0.5, 0.9]);
     for (let at = this.dirty.indexOf(1); at >= 0; at = this.dirty.indexOf(1, at + 1))

@@ -1,6 +1,6 @@
-// The folders and data files of a simulated pool, in the state that processes see and in the durable state. If only a process dies, its
-// changes stay. A crash of the machine undoes unsynced changes: a random number of the latest changes of folders, and the growth of some
-// files. sim-storage.ts has the contents of data files.
+// The folders and data files of a simulated pool, in the state that processes see and in the durable state. If a process dies but the
+// machine does not crash, the changes of the process stay. A crash of the machine undoes unsynced changes: a random number of the latest
+// changes of folders, and the growth of some files. sim-storage.ts has the contents of data files.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { Manifest, Removal } from '@rsio/rssrv/pools/disk/manifest';

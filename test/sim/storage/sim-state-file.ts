@@ -1,6 +1,6 @@
 // The state file of a simulated server, in place of the production StateFile: saving takes time. If listener or machine crash during a
-// save, the file has the old content or the new one, never a mixture, like a file that is replaced by rename. The listener makes the
-// contents.
+// save, the file has the old content or the new one, never a mixture, like a file that is replaced by rename. The listener decides what the
+// file contains.
 
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
 import type { SimProcess } from '../base/sim-clock.ts';

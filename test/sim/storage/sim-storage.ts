@@ -1,6 +1,7 @@
 // Simulated storage, which outlives the processes that open it: a cache over a disk that may be slow, full or failing for a while.
 // Processes use it through sim-backend.ts. The storage checks two duties of server processes: no two overlapping changes run at one time
-// (O1), and no operation of an ended process runs. It notifies the oracle, which judges that each write executes only once.
+// (O1), and no operation of an ended process runs. The storage notifies the oracle of each change. The oracle judges that each write
+// executes only once.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -14,10 +15,13 @@ export const LATE_MAX_MS = 1500;
 export interface StorageShape {
   /** Share of operations that run at once. */
   readonly fast: number;
-  /** `effectMs`: longest time until an operation takes effect. `endMs`: longest time from there to its end. */
+  /** `effectMs`: longest time until an operation takes effect. `endMs`: longest time from the effect of an operation to its end. */
   readonly effectMs: number;
   readonly endMs: number;
-  /** Of the operations that do not run at once, this share takes far longer, as on a disk, so that late copies meet executing requests. */
+  /**
+   * Of the operations that do not run at once, this share takes far longer, as on a disk. Late copies of a request can therefore arrive
+   * while the request still executes.
+   */
   readonly lateChance: number;
 }
 
@@ -108,8 +112,8 @@ export class SimStorage {
   }
 
   /**
-   * Judges that an ended process does not act. The process of a session has ended when the process of a later session of the node acts
-   * (S9). No process acts under a lost hold (H2).
+   * Judges an operation of a process. When the process of a later session of the node acts, the process of the earlier session must have
+   * ended and must not act any more (S9). No process acts under a lost hold (H2).
    */
   touchedBy({ node, processNumber, epoch }: Opener): void {
     const newest = this.newestProcess.get(node) ?? 0;
@@ -136,8 +140,8 @@ export class SimStorage {
   }
 
   /**
-   * Writes the sectors that were just changed through to the disk. Returns an error that this descriptor has not got yet, perhaps of other
-   * sectors.
+   * Writes the sectors that were just changed through to the disk. Returns an error of write-back that this descriptor has not got yet; the
+   * error may concern other sectors.
    */
   writesThrough(descriptor: Descriptor, { from, to }: SectorRange): WriteBackError | null {
     if (this.strikes('flush') || this.strikes('write')) this.lost(this.cache.writeBackFails(from, to - from));
@@ -147,7 +151,7 @@ export class SimStorage {
 
   /**
    * Clones these sectors: writes them back, and copies the content of the disk to `target`. Returns false if the write-back failed. The
-   * clone does not notice earlier failures of write-back.
+   * clone does not detect that an earlier write-back failed.
    */
   clones(firstSector: number, sectors: number, target: Buffer): boolean {
     const fails = this.strikes('flush') || this.strikes('write');
@@ -161,7 +165,7 @@ export class SimStorage {
     this.lost(this.cache.writeBackFails());
   }
 
-  /** Syncs the storage in a process other than those of clients. If `done` gets no error, all earlier writes are durable. */
+  /** Syncs the storage in a process that serves no client. If `done` gets no error, all earlier writes are durable. */
   sync(process: SimProcess, descriptor: Descriptor, done: (error: WriteBackError | null) => void): void {
     const beganMs = process.monotonicMs();
     process.after(this.random.unit() * this.shape.effectMs * this.slowFactor, () => done(this.syncs(descriptor, beganMs)));

@@ -37,7 +37,7 @@ export class SimReplica {
     this.map = new SimStorage((MAP_HEADER_BYTES + MAP_PAGE_BYTES) / SECTOR_BYTES, shape, random, clock);
   }
 
-  /** Makes a map whose bits are all set, and then the mark, durable. */
+  /** Makes two things durable: first an intent map whose bits are all set, then the mark as a replica. */
   async place(process: SimProcess, mirror: string): Promise<{ readonly identity: string }> {
     const identity = this.random.bytes(16).toString('hex');
     await this.step(process, () => {

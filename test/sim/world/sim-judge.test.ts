@@ -8,7 +8,7 @@ import { expect, test } from 'vitest';
 import { Judge } from './sim-judge.ts';
 import type { SimWorld } from './sim-world.ts';
 
-/** A world without clients, whose server has kept the session of one that executes a READ. */
+/** A world without clients. The server still has the session of an earlier client, and executes a READ of this session. */
 function abandonedWorld(): { readonly world: SimWorld; readonly session: { isEnding: boolean }; readonly slots: SlotTable } {
   const slots = new SlotTable(1);
   slots.receive({ op: OP.READ, flags: 0, handle: 1, slot: 0, seq: 1, lba: 241, count: 5, length: 0, aux: 0 }, 0, 0, 0);

@@ -47,8 +47,8 @@ const LOSSY_HANG_MS = 25_000;
 const CHAIN = 4;
 
 /**
- * If one path is up the whole time, some I/O must end within this time. Requests of another path are sent again as soon as that path is
- * suspect, and the slots of the other path are free when it is dead. A single I/O may wait longer for its turn.
+ * If one path is up the whole time, some I/O must end within this time. If a second path fails, its requests are sent again as soon as it
+ * is suspect, and its slots are free as soon as it is dead. A single I/O may wait longer for its turn.
  */
 const GAP_WITH_PATH_MS = 7_000;
 
@@ -57,9 +57,7 @@ const GAP_WITH_PATH_MS = 7_000;
  */
 const QUARANTINE_MS = 500;
 
-/**
- * For this time after a server has told a client to retry, the client may wait. The time is long, because the message may travel for long.
- */
+/** A client may wait for this time after a server has told it to retry. The time is long, because the message may take long to arrive. */
 const WORD_LASTS_MS = PROOF_TIMEOUT_MS + DRAINING_VALID_MS;
 
 /** What the judge has seen of one volume as used by one client. */
@@ -67,11 +65,11 @@ interface Watch {
   readonly client: SimClient;
   readonly server: SimServer;
   readonly use: Use;
-  /** Time since which no fault hinders the I/O of this use; infinity: a fault hinders it now. */
+  /** Time since which no fault hinders the I/O of this client on this volume. Infinity: a fault hinders it now. */
   goodSinceMs: number;
-  /** As `goodSinceMs`, but only while one path is up the whole time. */
+  /** Like `goodSinceMs`, but counted only while one and the same path has stayed up. */
   pathSinceMs: number;
-  /** Paths that were up at the last check. When none of them is up now, there may have been a moment without any. */
+  /** Paths that were up at the last check. If none of these paths is up now, there may have been a moment without any path. */
   up: readonly Path[];
 }
 
@@ -102,8 +100,8 @@ export class Judge {
   }
 
   /**
-   * Whether everything is answered, every slot is free, and no request executes. A server may still execute a request although its client
-   * no longer waits, because the client is dead, or was replaced and its session has not ended yet. The world also waits for the end of
+   * Whether everything is answered, every slot is free, and no request executes. A server may still execute a request for which no client
+   * waits any more: the client is dead, or was replaced and its session has not ended yet. The world also waits until the server has ended
    * such a request.
    */
   get isQuiet(): boolean {
@@ -284,8 +282,8 @@ export class Judge {
 }
 
 /**
- * Returns for how long (ms) the last request may wait for its turn if there are few slots and the storage is often late. All requests
- * together are the segments of `depth` I/Os of every volume.
+ * Returns for how long (ms) the last request may wait for its turn if there are few slots and the storage is often late. It assumes `depth`
+ * I/Os in flight on every volume, each with all its segments.
  */
 function turnsMs({ volumes, hasPools, hasStores, user, storage, slots }: WorldShape, depth: number): number {
   const all = volumes + (hasPools ? POOLED_MAX : 0) + (hasStores ? STORED_MAX : 0);

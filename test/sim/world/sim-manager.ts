@@ -1,6 +1,7 @@
 // An administrator of one simulated server: creates, grows, renames, changes, removes and restores volumes while clients use them, and
 // gives new volumes to clients at once. It repeats an unanswered order with the same request id, as rsconfig does, and repeats some
-// answered orders too. It has its own randomness. The pool judge judges the answers, and the users of the volumes judge the contents.
+// answered orders too. It has its own source of random numbers. The pool judge judges the answers, and the users of the volumes judge the
+// contents.
 
 import { toRsError } from '@rsio/common/lib/errors';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -41,7 +42,7 @@ export const POOLED_MAX = 3;
 const STEP_BYTES = 8 * 1024;
 const STEPS_MAX = 16;
 const GAP_MAX_MS = 600;
-/** Longest wait for a user who detaches. */
+/** Longest wait for a user that detaches its volume. */
 export const AWAY_MAX_MS = 1500;
 const ANSWER_MAX_MS = 4000;
 const RETRY_MAX_MS = 400;
@@ -52,7 +53,7 @@ const POLL_MS = 20;
 export const POOLED_MAX_BYTES = STEPS_MAX * STEP_BYTES;
 
 export class SimManager {
-  /** Whether all orders are done, and every volume exists that users wait for. */
+  /** Whether all orders are done, and every volume for which users wait exists. */
   isDone = false;
   private readonly ports: ManagerPorts;
   private readonly random: SeededRandom;
@@ -150,7 +151,10 @@ export class SimManager {
     await Promise.all(users.map((user) => this.ports.sendAway(user)));
   }
 
-  /** Repeats the order until it is answered. Returns the id of the volume; null: refused, because clients use the volume. */
+  /**
+   * Repeats the order until it is answered. Returns the id of the volume. Null: the server refused the order, because clients use the
+   * volume.
+   */
   private async ask(order: Order, id: string | null, after: VolumeState): Promise<string | null> {
     const { judge } = this.ports;
     const request = `request-${++this.requests}`;

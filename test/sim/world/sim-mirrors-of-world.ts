@@ -1,5 +1,6 @@
 // The mirrors of a simulated world: each server is a voter, two or three servers have a replica, and clients claim and use the mirrors.
-// This file has its own randomness, and decides when a voter loses its records. Invariant: worlds without mirrors do not depend on it.
+// This file has its own source of random numbers, and decides when a voter loses its records. Invariant: worlds without mirrors do not
+// depend on it.
 
 import crypto from 'node:crypto';
 import { syncBuiltinESMExports } from 'node:module';
@@ -95,7 +96,7 @@ export class SimMirrorsOfWorld {
     return this.claimers.reduce((sum, { ended }) => sum + ended, 0);
   }
 
-  /** How many replicas the server has. */
+  /** Returns how many replicas the server has. */
   replicasOf(serverid: number): number {
     return this.mirror.replicas.filter((volume) => volume.serverid === serverid).length;
   }
@@ -159,7 +160,7 @@ export class SimMirrorsOfWorld {
     return claimer;
   }
 
-  /** The machine has crashed. Its file system now shows the state of the disk. */
+  /** The machine of the server has crashed. From now on, its file system shows the state of the disk. */
   private crashed(server: SimServer, files: SimFiles): void {
     const { random, world } = this;
     files.crashed(random);

@@ -1,5 +1,5 @@
-// The pools of a simulated world: one for each server, with its administrator. It has its own randomness, and decides when a step on disk
-// fails, and when a crash follows a step. Invariant: worlds without pools do not depend on it.
+// The pools of a simulated world: one for each server, with its administrator. This file has its own source of random numbers, and decides
+// when a step on disk fails, and when a crash follows a step. Invariant: worlds without pools do not depend on this file.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { PoolJudge } from '../judges/pool-judge.ts';

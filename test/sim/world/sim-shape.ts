@@ -1,6 +1,6 @@
 // The shape of a seed's world: numbers of machines, volumes and I/Os, speeds, and the rate of faults. Everything is drawn here, from one
-// source of randomness. The numbers are small on purpose (few slots, sequence numbers that wrap after two or four uses), because only then
-// does too early reuse show.
+// source of randomness. The numbers are small on purpose (few slots, sequence numbers that wrap after two or four uses), because otherwise
+// no run would show that a slot or a sequence number is reused too early.
 
 import type { StallPolicy } from '@rsio/common/config/schema/types';
 import { LOG_TOTAL_BYTES } from '@rsio/common/config/schema/limits';
@@ -50,7 +50,7 @@ export interface WorldShape {
   readonly faultGapMs: number;
   readonly handOverMs: number;
   readonly controlMs: number;
-  /** Stall policies from which each volume gets one. */
+  /** Stall policies. Each volume gets one of them. */
   readonly stalls: readonly StallPolicy[];
   readonly user: Omit<UserShape, 'policy'>;
   readonly storage: StorageShape;
@@ -101,7 +101,9 @@ const MIRROR_WORLD_IOS = 60;
 const WORLD_IOS = 4000;
 /** In worlds with pools: number of I/Os to volumes outside of the pools. */
 const POOL_WORLD_IOS = 1500;
-/** LOSSY_CHANCE: chance that routes of a world lose packets. LOSSES: shares of packets, one of which a route loses in each direction. */
+/**
+ * LOSSY_CHANCE: chance that routes of a world lose packets. LOSSES: shares of lost packets, of which each direction of a route gets one.
+ */
 const LOSSY_CHANCE = 0.3;
 const NO_LOSS = { there: 0, back: 0 };
 const LOSSES = [0, 0, 0.002, 0.01, 0.05];
@@ -250,8 +252,8 @@ function drawPlainShape(random: SeededRandom, seed: number): WorldShape {
 }
 
 /**
- * Returns the `log-total` of each client, which is tight in a third of the worlds. It depends on `slots` and is not drawn, so that the
- * world of every seed stays the same.
+ * Returns the `log-total` of each client, which is tight in a third of the worlds. The value is computed from `slots` and not drawn, so
+ * that the other draws of every seed stay the same.
  */
 export function logTotalOf({ slots }: Pick<WorldShape, 'slots'>): number {
   return slots === 40 || slots === 64 ? TIGHT_LOG_TOTAL_BYTES : LOG_TOTAL_BYTES;

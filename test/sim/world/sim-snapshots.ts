@@ -1,6 +1,6 @@
-// Takes snapshots in a simulated world. Each server takes one after the other, each of one or several volumes at one moment, in chunks of
-// random size. Production code makes the moment; the snapshot judge judges answered snapshots. It has its own randomness. Invariant: worlds
-// without snapshots do not depend on it.
+// Takes snapshots in a simulated world. Each server takes one snapshot after the other, each of one or several volumes at one moment, in
+// chunks of random size. Production code makes the moment; the snapshot judge judges answered snapshots. This file has its own source of
+// random numbers. Invariant: worlds without snapshots do not depend on this file.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -25,7 +25,7 @@ const CHUNKS_MAX = 64;
 const WHOLE_CHANCE = 0.4;
 
 export class SimSnapshots {
-  /** Whether no more snapshots are requested. */
+  /** Whether the world requests no more snapshots. */
   isDone = false;
   private readonly judge = new SnapshotJudge();
   refused = 0;
@@ -106,7 +106,7 @@ export class SimSnapshots {
     });
   }
 
-  /** Never resolves if the listener dies before. Throws RsError. */
+  /** Requests a snapshot. If the listener dies before it answers, the promise never resolves. Throws RsError. */
   private async asked({ listener, moments }: SimServer, copies: readonly SimCopy[]): Promise<void> {
     await new Promise<void>((resolve) => listener.after(this.random.unit() * this.world.shape.controlMs, resolve));
     await moments!.take(copies);

@@ -1,6 +1,7 @@
 // An administrator of one simulated server with pools on simulated file systems: takes snapshots of one or two volumes, removes and clones
 // snapshots, rolls volumes back, asks for differences, and moves another volume between the pools, while clients use all volumes. It
-// repeats an unanswered order with the same request id. It has its own randomness. The store judge, the snapshot judge and the users judge.
+// repeats an unanswered order with the same request id. It has its own source of random numbers. The store judge, the snapshot judge and
+// the users judge the results.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { toRsError } from '@rsio/common/lib/errors';
@@ -31,11 +32,11 @@ export interface StoreManagerPorts {
   readonly server: SimServer;
   readonly judge: StoreJudge;
   readonly moments: SnapshotJudge;
-  /** Judge of the clients that read snapshots; null: no client does. */
+  /** Judge of the clients that read snapshots. Null: no client reads snapshots. */
   readonly readers: ReaderJudge | null;
   /** Whether there are volumes over both pools. */
   readonly hasSpread: boolean;
-  /** The reader that has this snapshot open or will attach it again; null: no reader does. */
+  /** The reader that has this snapshot open or will attach it again. Null: there is no such reader. */
   readerOf(label: string): SimReader | null;
   readonly pools: readonly [string, string];
   users(volume: SimVolume, mayBeSeveral: boolean): readonly SimUser[];
@@ -51,7 +52,7 @@ interface Owned {
   readonly users: readonly SimUser[];
   /** Names of the volume's snapshots, the oldest first. */
   readonly snapshots: string[];
-  /** For each name: the id of the snapshot that got this name last, among answered ones. */
+  /** For each name: the id of the newest answered snapshot that got this name. */
   readonly ids: Map<string, string>;
 }
 
@@ -91,7 +92,7 @@ export const STORED_MAX_BYTES = STEPS_MAX * STEP_BYTES;
 const REFUSALS = ['E_BUSY', 'E_HELD', 'E_VOLUME', 'E_SYSTEM'];
 
 export class SimStoreManager {
-  /** Whether no more orders come and no job is open. */
+  /** Whether the manager gives no more orders and no job is open. */
   isDone = false;
   private readonly ports: StoreManagerPorts;
   private readonly random: SeededRandom;
@@ -130,7 +131,7 @@ export class SimStoreManager {
     return all.length === 0 ? null : this.random.pick(all);
   }
 
-  /** A listener has opened the pools; compares them with the answers. */
+  /** A listener has opened the pools. Compares their snapshots and clones with the earlier answers. */
   started(store: SimStore): void {
     const found = this.found(store);
     if (found !== null) this.ports.judge.look(found, 'after a start');
@@ -265,8 +266,8 @@ export class SimStoreManager {
     else {
       one.snapshots.splice(one.snapshots.indexOf(name), 1);
       readers?.isRemoved(id);
-      // A name may be used again if the manager has chosen it, so that it begins with n, and no snapshot has it. The server makes the other
-      // names from the time, and may give one of them twice in the same second.
+      // The name of a removed snapshot may be used again if the manager chose the name (it then begins with n) and no snapshot has it now.
+      // The server makes the other names from the time, and may itself give such a name twice in the same second.
       const isFree = name.startsWith('n') && !this.fixed.some(({ snapshots }) => snapshots.includes(name));
       if (readers !== null && isFree) this.freed.push(name);
     }
@@ -347,8 +348,8 @@ export class SimStoreManager {
       const now = volume.storage.content;
       return now.subarray(0, before.length).equals(before) && now.subarray(before.length).every((byte) => byte === 0);
     };
-    // The oracle is told of the new content when the file is replaced, because a client that was down or about to attach may use the volume
-    // before the answer arrives.
+    // Tells the oracle of the new content at the moment at which the file is replaced. A client that was down or about to attach may use
+    // the volume before the answer to the rollback arrives.
     const replaced: { atChange: number | null } = { atChange: null };
     volume.whenReplaced = () => {
       replaced.atChange = isRight() ? volume.oracle.submitted : null;
@@ -399,7 +400,7 @@ export class SimStoreManager {
     if (found !== null) this.ports.judge.compareAll(found, when);
   }
 
-  /** The contents of all snapshots and clones; null: unknown, because a pool cannot be used. */
+  /** Returns the contents of all snapshots and clones. Null: the contents are unknown, because a pool cannot be used. */
   private found(store: SimStore): Map<string, Buffer | null> | null {
     const found = new Map<string, Buffer | null>();
     for (const { path, trouble, volumes, snapshots } of store.pools.states) {

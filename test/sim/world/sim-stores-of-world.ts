@@ -1,5 +1,5 @@
-// The pools on simulated file systems of a simulated world: two for each server, with their administrator. It has its own randomness, and
-// decides when a crash follows a step on disk. Invariant: worlds without such pools do not depend on it.
+// The pools on simulated file systems of a simulated world: two for each server, with their administrator. This file has its own source of
+// random numbers, and decides when a crash follows a step on disk. Invariant: worlds without such pools do not depend on this file.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

@@ -1,6 +1,6 @@
-// Clients and servers on one simulated clock, network and storage, all from one seed. Users read and write during faults of all kinds; then
-// all faults end, and the final state is judged: everything answered, no buffer lent, no slot taken, no timer left. During the run, it is
-// also a breach if an I/O waits for long although a path works and the storage is fast.
+// A world of clients and servers on one simulated clock, network and storage. One seed determines the whole world. Users read and write
+// during faults of all kinds; then all faults end, and the final state is judged: everything answered, no buffer lent, no slot taken, no
+// timer left. During the run, it is also a breach if an I/O waits for long although a path works and the storage is fast.
 
 import { INSTANCE_MAX } from '@rsio/protocol/wire/limits';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -41,8 +41,8 @@ const TROUBLED_MAX_MS = 120_000;
 /** Longest time for which the users continue after the last fault. */
 const CALM_MAX_MS = 120_000;
 /**
- * Time within which everything must be answered after the end of all faults. It allows for a path that died often, because the client then
- * waits for up to half a minute before it connects again.
+ * Time within which everything must be answered after the end of all faults. It is long enough even for a path that died often: the client
+ * waits for up to half a minute before it connects such a path again.
  */
 export const RECOVERY_MAX_MS = 60_000;
 /** Simulated time between two checks of a condition. */
@@ -195,8 +195,8 @@ export class SimWorld {
   }
 
   /**
-   * Returns true if a user has read the whole volume at the end, or if no client may have the volume. Otherwise makes a permitted user read
-   * it, after a take-over if necessary.
+   * Called at the end of the run. Returns true if a user has since read the whole volume, or if no client may have the volume. Otherwise
+   * makes a permitted user read the volume, after a take-over if necessary.
    */
   private isVerified(volume: SimVolume): boolean {
     const able = volume.users.filter((user) => !user.isReplaced && !user.hasNoVolume);
@@ -208,7 +208,7 @@ export class SimWorld {
     return false;
   }
 
-  /** Waits until every user whose volume was taken has learned so. Users must learn this even without I/O. */
+  /** Waits until every user whose volume was taken has learned of the loss. Users must learn of it even if they submit no I/O. */
   private async hear(): Promise<void> {
     await this.runUntil(() => this.judge.unheard.length === 0, this.clock.monotonicMs() + RECOVERY_MAX_MS);
     for (const name of this.judge.unheard) this.breaches.push(`H2: ${name} has not heard that it lost its hold`);
@@ -369,8 +369,8 @@ export class SimWorld {
   }
 
   /**
-   * Returns the volumes for which all clients compete, and the volumes of the node itself. The latter are created for the first instance of
-   * the node.
+   * Returns the volumes for which all clients compete, and the volumes of this node alone. Creates the volumes of the node when its first
+   * instance asks.
    */
   private volumesFor(node: string, server: SimServer): SimVolume[] {
     const { fought, volumes } = this.shape;
@@ -444,7 +444,8 @@ export class SimWorld {
     clock.after(CLOSING_MS, () => {
       isOver = true;
     });
-    // It runs more than once, because a connection in progress may start a new session after the process of the old session has ended.
+    // `endSessions` is called more than once, because a connection in progress may start a new session after the process of the old session
+    // has ended.
     const endSessions = (): void => {
       for (const { sessions } of this.servers) for (const session of sessions.values()) session.end('E_SHUTTING_DOWN', 'The world ends');
       if (!isOver) clock.after(1000, endSessions);

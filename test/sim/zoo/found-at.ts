@@ -1,6 +1,7 @@
-// The seed at which a quick zoo begins to hunt each mutant. Its world finds the mutant and is small: seed 27, for example, takes a
-// hundredth of the time of seed 1. zoo.ts runs the hunt. If the seed no longer finds the mutant, zoo.ts tries the following seeds and
-// reports the one that does. Then look for another seed with a small world (`npm run zoo -- --from SEED NAME`).
+// For each mutant: the seed at which a quick zoo begins to hunt it. The world of this seed finds the mutant and is small: seed 27, for
+// example, takes a hundredth of the time of seed 1. zoo.ts runs the hunt. If the seed no longer finds the mutant, zoo.ts tries the
+// following seeds and reports the first that finds it. In this case, look for another seed with a small world (`npm run zoo -- --from SEED
+// NAME`).
 
 /** Few seeds find many mutants, so that the unbroken code has to pass few seeds. */
 const FINDERS: readonly (readonly [seed: number, mutants: readonly string[]])[] = [

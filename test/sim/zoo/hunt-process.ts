@@ -51,7 +51,7 @@ export class HuntProcess {
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.errors = `${this.errors}${text}`.slice(-ERRORS_MAX_CHARS);
     });
-    // The hunt in progress sees errors and the end of the process.
+    // Ignores the error here, because the hunt in progress has its own handlers for errors and for the end of the process.
     child.on('error', () => undefined);
     child.on('exit', () => {
       if (this.child === child) this.child = null;

@@ -11,7 +11,7 @@ import { MUTANTS } from './mutants.ts';
 import type { Mutant } from './mutants/mutant.ts';
 import { type Hunted, UNBROKEN } from './zoo.ts';
 
-/** Seed of a world that takes milliseconds, with sessions, faults and thousands of I/Os. */
+/** Seed of a world with sessions, faults and thousands of I/Os that nevertheless takes only milliseconds. */
 const PROBE_SEED = 47;
 
 let rejection: string | null = null;
@@ -30,8 +30,8 @@ async function search(mutant: Mutant | undefined, runs: HuntOrder['runs']): Prom
     for (let seed = first; seed <= last; seed++) {
       const breach = (await broken(mutant, seed)) ?? rejection;
       if (breach === null) continue;
-      // The code of the mutant itself failed, probably because a member of the production code was renamed. This is an error and no breach
-      // of a rule.
+      // The code of the mutant itself failed, probably because a member of the production code was renamed. Such a failure is an error of
+      // the zoo, and does not count as a breach.
       if (/TypeError: .*\n\s+at .*zoo.mutants/.test(breach))
         return { seed: null, breach: `Seed ${seed}: the mutant is outdated: ${breach}` };
       return { seed, breach };
@@ -62,7 +62,7 @@ const before = await probe();
 process.on('message', (order: HuntOrder) => {
   void (async (): Promise<void> => {
     const hunted = await hunt(order);
-    // Waits one turn of the event loop, because Node reports unhandled rejections in it.
+    // Waits for one turn of the event loop, because Node reports unhandled rejections during this turn.
     await new Promise((resolve) => setImmediate(resolve));
     rejection = null;
     const after = await probe();

@@ -119,7 +119,7 @@ describe('docs/PROTOCOL.md', () => {
 });
 
 describe('quick hunts', () => {
-  /** Verdicts of ended hunts by name. */
+  /** For each mutant's name: the verdict of the hunt. */
   const verdicts = new Map<string, Promise<Verdict>>();
 
   beforeAll(() => {

@@ -21,7 +21,7 @@ export interface Verdict extends Hunted {
   readonly rule: string;
   readonly breaks: string;
   readonly found: boolean;
-  /** Whether `seed` is a seed of the simulator; else it is a seed of an explorer. */
+  /** Whether `seed` is a seed of the simulator. If false, `seed` is a seed of an explorer. */
   readonly isSimulated: boolean;
   readonly elapsedMs: number;
 }

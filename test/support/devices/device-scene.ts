@@ -1,5 +1,5 @@
-// The scene of the tests of devices: server and client on one host with its own mounts, a volume called oracle, and the file paths of the
-// devices of oracle. devices.ts has the requirements of the machine.
+// The scene of the tests of devices: server and client on one host with its own mounts, a volume called oracle, and the file paths of its
+// devices. devices.ts says what the machine needs for these tests.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
@@ -13,7 +13,9 @@ import { type Running, start } from '../programs/programs.ts';
 const BESIDE_MS = 120_000;
 
 export interface DeviceSceneOptions {
-  /** Volumes of the server. The section of oracle gets its path and size from the scene and needs only further keys. */
+  /**
+   * Volumes of the server. The scene adds path and size to the section of oracle, so the caller gives only further keys of this section.
+   */
   readonly volumes?: (host: Host) => ServerConfigOptions['volumes'];
   /** Lines of `[rights]` of the server. */
   readonly rights?: ServerConfigOptions['rights'];
@@ -21,7 +23,7 @@ export interface DeviceSceneOptions {
   readonly addresses?: number;
   /** Keys of `[defaults]` of the client. */
   readonly defaults?: Readonly<Record<string, string>>;
-  /** Shell command that runs on the host before its programs; `$1`: root of the host. */
+  /** Shell command that runs on the host before the daemons start. `$1`: root of the host. */
   readonly before?: string;
 }
 
@@ -79,7 +81,7 @@ export class DeviceScene {
     return made;
   }
 
-  /** Makes a named pipe between the test and its programs. */
+  /** Makes a named pipe between the test and the programs that it starts. */
   fifo(): string {
     const made = this.host.file('pipe');
     if (!existsSync(made)) spawnSync('mkfifo', [made]);

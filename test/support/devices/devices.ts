@@ -1,6 +1,7 @@
-// A host whose programs have their own mount namespace: no other namespace gets copies of its mounts, because a copy would keep the file
-// system busy, and the mounts end with the last process of the host. Loop devices belong to the whole machine, so the loop devices on files
-// of the host are detached first. The test's own process never touches the devices, because a dead device would block it.
+// A host whose programs have their own mount namespace. No other namespace gets copies of the mounts of this host, because a copy would
+// keep the file system busy. The mounts end with the last process of the host. Loop devices belong to the whole machine, so the cleanup
+// detaches the loop devices on files of the host before it ends the processes. The test's own process never touches the devices, because a
+// dead device would block it.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -27,7 +28,7 @@ export function whyNoDevices(): string | null {
   return lacking === undefined ? null : `needs ${lacking[1]}`;
 }
 
-/** Skips the test if this machine can have no devices. */
+/** Skips the test if this machine cannot have devices. */
 export function needDevices(context: TestContext): void {
   const reason = whyNoDevices();
   context.skip(reason !== null, reason ?? '');
@@ -68,7 +69,7 @@ export class DeviceHost {
   /** Resolves when programs can run on the host. */
   readonly ready: Promise<void>;
 
-  /** Runs a shell command with a time-out; `words` are `$1`, `$2` and so on. */
+  /** Runs a shell command with a time-out. In the command, `words` are `$1`, `$2` and so on. */
   shell(command: string, ...words: readonly string[]): Promise<RunResult> {
     const [first = '', ...rest] = this.command;
     return run(first, [...rest, 'timeout', '-k', '1', SHELL_SECONDS, 'sh', '-ec', command, 'sh', ...words], { timeoutMs: SHELL_MS });
@@ -79,7 +80,7 @@ export class DeviceHost {
     return wellOf(command, await this.shell(command, ...words));
   }
 
-  /** Remaining mount points of the host. */
+  /** Mount points that exist on the host now. */
   mounts(): string[] {
     const lines = readFileSync(`/proc/${this.holder}/mountinfo`, 'utf8').split('\n');
     return lines.map((line) => line.split(' ')[4] ?? '').filter((place) => place.startsWith(`${this.host.root}/`));

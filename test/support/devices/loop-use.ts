@@ -1,5 +1,5 @@
-// Tells whether a loop device is still used for the same file, or for a file of another test since. Needs Linux 5.15 to distinguish two
-// uses. Reads only /sys and the link to the device, because opening a dead device would block.
+// Tells whether a loop device is still used for the same file. If not, another test may already use the device for its own file. Needs
+// Linux 5.15 to distinguish two uses. Reads only /sys and the link to the device, because opening a dead device would block.
 
 import { existsSync, readFileSync, readlinkSync } from 'node:fs';
 import path from 'node:path';

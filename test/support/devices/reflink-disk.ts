@@ -1,5 +1,5 @@
-// A file system with reflink on a loop device, for tests of snapshots. Invariant: it is unmounted and its image is removed before the host
-// is removed; if this machine cannot make it, the test is skipped with a reason.
+// A file system with reflink on a loop device, for tests of snapshots. Invariants: the file system is unmounted and its image is removed
+// before the host is removed. If this machine cannot make the file system, the test is skipped with a reason.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
@@ -16,7 +16,7 @@ export type ReflinkKind = 'xfs' | 'btrfs';
 
 const MKFS = { xfs: ['-q', '-m', 'reflink=1'], btrfs: ['-q'] } as const;
 
-/** Returns the directory of the mounted file system. Skips the test without the right to mount, or without xfsprogs or btrfs-progs. */
+/** Returns the directory of the mounted file system. Skips the test if the test may not mount, or if xfsprogs or btrfs-progs is missing. */
 export function reflinkDisk(hosts: Hosts, host: Host, context: TestContext, kind: ReflinkKind = 'xfs'): string {
   const mount = makeReflinkDisk(hosts, host, DISK_BYTES, kind);
   if (mount === null) context.skip(true, `needs mkfs.${kind} (install ${kind}progs), and the right to mount a loop device with it (root)`);
@@ -24,8 +24,8 @@ export function reflinkDisk(hosts: Hosts, host: Host, context: TestContext, kind
 }
 
 /**
- * Returns the directory of the mounted file system; null if this machine cannot make it. Its image is `NAME.img`, beside the directory or
- * in `folder`.
+ * Returns the directory of the mounted file system. Null: this machine cannot make the file system. The image of the file system is
+ * `NAME.img`, beside the directory or in `folder`.
  */
 export function makeReflinkDisk(
   hosts: Hosts,

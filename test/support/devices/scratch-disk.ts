@@ -36,7 +36,7 @@ export class ScratchDisk {
     return Number(fields[SECTORS_READ]) * SECTOR_BYTES;
   }
 
-  /** Removes the disk. The caller has unmounted it, perhaps lazily. */
+  /** Removes the disk. The caller has unmounted the disk before, perhaps lazily. */
   remove(): void {
     this.removed();
   }

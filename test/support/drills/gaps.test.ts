@@ -1,5 +1,5 @@
-// From the moments of answered I/O follow the gap around a given moment and the longest gap. Invariant: no clock is used, so that the gaps
-// are exact.
+// Tests that the gap around a given moment and the longest gap are computed correctly from the moments of answered I/O. Invariant: the
+// tests use no clock, so that the gaps are exact.
 
 import { expect, it } from 'vitest';
 import { Gaps } from './gaps.ts';

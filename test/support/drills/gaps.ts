@@ -1,5 +1,5 @@
-// Gaps are times without any answered I/O. This file finds the longest gap, and the gap around a given moment. Pure: the caller reports the
-// answers. The drill knows the causes of gaps. Short gaps are not kept.
+// Finds the gaps of a load: times in which no I/O was answered. It knows the longest gap, and the gap around a given moment. Pure: the
+// caller reports the answers. The drill knows the causes of gaps. Gaps shorter than KEPT_FROM_MS are not kept.
 
 export interface Gap {
   readonly fromMs: number;
@@ -27,12 +27,12 @@ export class Gaps {
     this.lastMs = nowMs;
   }
 
-  /** The gap around this moment; undefined: I/O was answered shortly before and after it. */
+  /** The gap around this moment. Undefined: I/O was answered shortly before this moment and shortly after it. */
   around(atMs: number): Gap | undefined {
     return this.kept.find(({ fromMs, toMs }) => fromMs <= atMs && atMs <= toMs);
   }
 
-  /** Forgets the gaps that have ended. The gap that is open now counts when it ends. */
+  /** Forgets the gaps that have ended. A gap that has begun and not ended yet is kept, and counts when it ends. */
   forget(): void {
     this.kept = [];
   }

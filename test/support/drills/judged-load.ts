@@ -1,6 +1,6 @@
-// I/O of a drill on an NBD export, and its judge: lanes that write, read back and (every second lane) flush in mixed sizes, each in its own
-// region, so that the last acknowledged content of every sector is known. The drill makes the faults, and fio the parallel load. Invariant:
-// a lane has one request in flight, and each read must return the last acknowledged write.
+// I/O of a drill on an NBD export, and the judge of this I/O. Lanes write and read back in mixed sizes, and every second lane also flushes.
+// Each lane has its own region, so that the last acknowledged content of every sector is known. The drill makes the faults. fio is a second
+// load at the same time. Invariant: a lane has one request in flight, and each read must return the last acknowledged write.
 
 import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -24,7 +24,7 @@ const EIO = 5;
 export const JUDGED_BYTES = LANES * LANE_SECTORS * SECTOR_BYTES;
 
 export interface JudgeOptions {
-  /** First byte of the JUDGED_BYTES that only this load uses. */
+  /** Position of the region that only this load uses. The region has JUDGED_BYTES. */
   readonly beginBytes: number;
   readonly flushes: boolean;
   /** Pause of a lane after each answer, so that the load takes no processor from concurrent tests; default: no pause. */
@@ -36,7 +36,7 @@ export class JudgedLoad {
   readonly breaches: string[] = [];
   /** Errors of I/O. The first error of a lane ends the lane. */
   readonly errors: string[] = [];
-  /** Number of flushes that were answered EIO, which only failing storage causes. */
+  /** Number of flushes that were answered EIO. Only failing storage causes this error. */
   flushErrors = 0;
   readonly gaps = new Gaps();
   answered = 0;
@@ -79,14 +79,14 @@ export class JudgedLoad {
     await this.ended;
   }
 
-  /** A flush failed with this error. Returns true if the error is EIO; the lane then continues. */
+  /** Called when a flush has failed with this error. Returns true if the error is EIO. In this case, the lane continues. */
   flushFailed(error: unknown): boolean {
     if (!(error instanceof RsError) || error.context['errno'] !== EIO) return false;
     this.flushErrors++;
     return true;
   }
 
-  /** To be called after `stop`. Expects that the whole region, as `read` returns it, has the acknowledged content. */
+  /** Expects that the whole region, as `read` returns it, has the acknowledged content. Call it only after `stop`. */
   async compare(where: string, read: (offset: number, lengthBytes: number) => Promise<Buffer> | Buffer): Promise<void> {
     const stepSectors = LANE_SECTORS;
     for (let sector = 0; sector < this.stamps.length; sector += stepSectors) {

@@ -1,5 +1,5 @@
-// Another build of the server: a copy of the built server for tests in a folder of its own with a version of its own, as the package of the next
-// version would be. Third-party code is linked, not copied. When it starts, and with what, is the drill's job.
+// Another build of the server: a copy of the built server for tests, in its own folder and with its own version, like the package of the
+// next version. Third-party code is linked, not copied. The drill decides when the other build starts, and with which configuration.
 
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -21,14 +21,14 @@ export class OtherBuild {
     writeFileSync(file, JSON.stringify({ ...facts, version: `${facts.version}-other` }));
   }
 
-  /** Makes the build. It is removed when the hosts are cleaned. */
+  /** Makes the build. The cleanup of the hosts removes it. */
   static make(hosts: Hosts): OtherBuild {
     const build = new OtherBuild();
     hosts.onClean(() => rmSync(build.directory, { recursive: true, force: true }));
     return build;
   }
 
-  /** Starts its rssrv on the root of a host, as Host.startFaulty starts ours. */
+  /** Starts the rssrv of this build on the root of a host, as Host.startFaulty starts the rssrv of the checkout. */
   async startServer(host: Host): Promise<void> {
     const launcher = path.join(this.directory, 'bin/rssrv');
     wellOf(launcher, await run(launcher, ['--root', host.root], { timeoutMs: START_MS, env: host.environment() }));

@@ -19,7 +19,7 @@ import { isListening } from './listening.ts';
 const MIB = 1024 * 1024;
 const VOLUME = 'osl:oracle@0';
 const EXPORT = 'osl/oracle';
-/** Longer than any drill takes: fio is stopped once it has read back its earlier writes. */
+/** Longer than any drill takes. The drill stops fio as soon as fio has read back its earlier writes. */
 const FIO_SECONDS = 300;
 const GOES_ON_MS = 60_000;
 const LISTENS_MS = 35_000;
@@ -28,17 +28,17 @@ const LOOK_MS = 2;
 const ANSWERS_COME_MS = 50;
 const JUDGED_IOS = 300;
 
-/** Figures of one time in which the server was down. */
+/** Figures of one outage, a time in which the server was down. */
 export interface Outage {
   /** Time from the moment at which the server listens again to the first answered I/O. */
   readonly afterUpMs: number;
-  /** Longest time without answered I/O. */
+  /** Longest time in the outage in which no I/O was answered. */
   readonly longestMs: number;
 }
 
 export interface DrillResult {
   readonly outages: readonly Outage[];
-  /** Sentences about each I/O error, and about each content that differs from the acknowledged one. */
+  /** A sentence for each I/O error, and for each content that differs from the acknowledged content. */
   readonly breaches: readonly string[];
   /** Number of flushes that were answered EIO. */
   readonly flushErrors: number;
@@ -49,11 +49,11 @@ export interface DrillResult {
 }
 
 export interface StageOptions {
-  /** Of the volume; absent: none. */
+  /** Faults of the volume. Absent: the volume has no faults. */
   readonly faults?: (server: Host) => VolumeFaults;
   readonly fioFlushes: boolean;
   readonly judgeFlushes: boolean;
-  /** The server stays down for at least this time, and until the client reports that it waits. */
+  /** The server stays down for at least this time. It also stays down until the client reports that it waits for the server. */
   readonly downMs: number;
 }
 
@@ -75,7 +75,7 @@ export class Stage {
     this.downMs = downMs;
   }
 
-  /** Resolves when the whole stage runs. */
+  /** Starts the stage. Resolves when daemons and loads run. */
   static async set(hosts: Hosts, options: StageOptions): Promise<Stage> {
     const [server, client, network] = [hosts.host(), hosts.host(), await hosts.network(2)];
     const size = String(DRILL_FIO_BYTES + JUDGED_BYTES + MIB);
@@ -129,7 +129,7 @@ export class Stage {
     await this.goesOn();
     const { gaps } = this.judge;
     const outage = gaps.around(awayMs) ?? gaps.longest;
-    // The test sees a moment late that the server listens. If the first answer came before that moment, the time is 0.
+    // The test notices a little late that the server listens. If the first I/O was answered before the test noticed, the time counts as 0.
     this.outages.push({ afterUpMs: Math.max(0, outage.toMs - upMs), longestMs: lengthMs(gaps.longest) });
   }
 

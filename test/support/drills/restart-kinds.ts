@@ -1,6 +1,6 @@
-// The events at a server in the drills of `npm run restarts`: it is killed, crashes with its machine, is replaced by another build, or its
-// storage fails to make acknowledged writes durable. Tests can make several events in a row, and each event is also a drill with a name.
-// restart-drill.ts has the load and the judgement.
+// The events at a server in the drills of `npm run restarts`: the server is killed, crashes with its machine, or is replaced by another
+// build, or its storage fails to make acknowledged writes durable. A test can make several events one after the other, and each event is
+// also a drill with a name. restart-drill.ts has the load and judges the effects.
 
 import { rmSync, writeFileSync } from 'node:fs';
 import type { Host } from '../hosts/host.ts';
@@ -28,9 +28,15 @@ export const FORGETFUL: NonNullable<StageOptions['faults']> = (server) => ({
   errors: [{ operation: 'flush', errno: 'EIO', whileFile: brokenFileOf(server) }],
 });
 
-/** Longer than the server takes to sync the volume by itself and the client to open it again a few times. */
+/**
+ * The client notices the failure within this time: the server first syncs the volume by itself, and the client then opens the volume again,
+ * perhaps several times.
+ */
 const NOTICED_MS = 45_000;
-/** The machine crashes at most this many times until a crash finds unflushed data. One in some hundred crashes finds everything flushed. */
+/**
+ * The drill crashes the machine at most this many times until a crash finds unflushed data. In one of some hundred crashes, all data is
+ * already flushed.
+ */
 const CRASHES_MAX = 4;
 /** The storage recovers after at least this many flushes of the judge were answered EIO. */
 const FLUSH_ERRORS = 2;
@@ -74,8 +80,8 @@ export async function replace(stage: Stage, build: OtherBuild, how: 'SIGTERM' | 
 }
 
 /**
- * Makes flushes on FORGETFUL storage fail. Ends this when the client has sent the acknowledged writes again and, if the judge flushes, when
- * enough of its flushes were answered EIO.
+ * Makes flushes on FORGETFUL storage fail. Makes them succeed again when the client has sent the acknowledged writes again. If the judged
+ * load flushes, it also waits until FLUSH_ERRORS of its flushes were answered EIO.
  */
 export async function failFlushes(stage: Stage): Promise<void> {
   const { judge, server } = stage;
@@ -96,7 +102,7 @@ export const DRILL_KINDS: readonly DrillKind[] = [
   ),
   replaced('another build after SIGTERM', 'SIGTERM'),
   replaced('another build after kill -9', 'SIGKILL'),
-  // fio must not flush in this drill, because it ends at the first error, and flushes fail here.
+  // fio must not flush in this drill: flushes fail here, and fio ends at its first error.
   failing('flush fails, then machine crash', { faults: FORGETFUL, fioFlushes: false, judgeFlushes: true }),
   failing('the same, nobody flushing', { faults: FORGETFUL, fioFlushes: false, judgeFlushes: false }),
 ];

@@ -1,16 +1,16 @@
 // One direction of one connection through a chaos proxy: it carries bytes from one socket to the other, and applies the faults of this
-// direction. chaos-proxy.ts connects, cuts and sets faults. Invariant: except for flipped bits and a middleman (meddler.ts), the output is
-// a prefix of the input, without a hole. A direction that has swallowed one byte therefore also swallows all later bytes, and only new
-// connections are healed.
+// direction. chaos-proxy.ts opens and cuts the connections, and sets the faults. Invariant: except for flipped bits and a middleman
+// (meddler.ts), the output is a prefix of the input, without a hole. A direction that has swallowed one byte therefore also swallows all
+// later bytes, and only new connections are healed.
 
 import type { Socket } from 'node:net';
 import type { Meddler, MeddlersHand } from './meddler.ts';
 
 /** The faults of one direction. By default, there are no faults. */
 export interface WayFaults {
-  /** Bytes are read and dropped. */
+  /** Whether the proxy reads the bytes and drops them. */
   readonly swallow?: boolean;
-  /** Whether bytes are kept back. They leave when this ends. After 4 MiB, the proxy reads no more. */
+  /** Whether the proxy keeps bytes back. It sends them when this fault ends. When it has kept 4 MiB, it stops reading. */
   readonly isHalted?: boolean;
   readonly delayMs?: number;
   /** Rate of each connection. The proxy buffers little, so that the sender is slowed down as soon as the kernel's buffers are full. */
@@ -23,13 +23,13 @@ export interface WayFaults {
 }
 
 /**
- * Which bytes get one flipped bit: the byte with this number, counted over all connections since the fault was set; or each byte with this
- * probability.
+ * Which bytes get one flipped bit. `byte`: the byte with this number, counted over all connections since the fault was set. `probability`:
+ * each byte, with this probability.
  */
 export type Flip = { readonly byte: number } | { readonly probability: number };
 
 export interface WayStats {
-  /** Number of bytes that left. */
+  /** Number of bytes that the proxy has passed on. */
   passed: number;
   swallowed: number;
   flipped: number;
@@ -40,7 +40,7 @@ const KEPT_THROTTLED_MAX_BYTES = 16 * 1024;
 /** Interval at which a throttled line sends. */
 const THROTTLE_STEP_MS = 10;
 
-/** The faults of one direction of a proxy, shared by its connections, changed while they run. */
+/** The faults of one direction of a proxy. All connections of the proxy share them, and they may change while connections run. */
 export class Way {
   faults: WayFaults = {};
   readonly stats: WayStats = { passed: 0, swallowed: 0, flipped: 0 };
@@ -165,7 +165,7 @@ export class Line {
     this.move();
   }
 
-  /** Sends bytes that are due; returns the ms until the next check, 0 if an event will trigger it. */
+  /** Sends bytes that are due. Returns the time in ms until the next check. 0: an event will trigger the next check. */
   private send(): number {
     const nowMs = performance.now();
     for (let head = this.kept[0]; head !== undefined && !this.to.writableNeedDrain; head = this.kept[0]) {

@@ -76,7 +76,7 @@ async function client(): Promise<End> {
   const socket = net.connect({ ...at, localAddress: subnet.address(20) });
   clients.push(socket);
   const end = new End(socket);
-  // The socket may see the reset of a refused connection without a `connect` event before.
+  // If the proxy refuses the connection, the socket may be reset without any `connect` event.
   await Promise.race([once(socket, 'connect'), once(socket, 'close')]).catch(() => undefined);
   return end;
 }

@@ -1,7 +1,7 @@
-// A TCP relay in the test's own process, in front of one server interface, with faults of networks: it resets connections, swallows or
-// holds bytes of either direction, delays, slows down and flips bits; and with faults of an attacker (meddler.ts). Faults may change while
-// connections run. chaos-line.ts handles the bytes of one direction. Invariant: without faults it is a plain relay; it never interprets the
-// bytes.
+// A TCP relay in the test's own process, in front of one server interface. It makes the faults of networks: it resets connections,
+// swallows, holds, delays and slows down the bytes of either direction, and flips bits. It also makes the faults of an attacker
+// (meddler.ts). Faults may change while connections run. chaos-line.ts handles the bytes of one direction. Invariant: without faults it is
+// a plain relay; it never interprets the bytes.
 
 import net from 'node:net';
 import { Line, Way, type WayFaults, type WayStats } from './chaos-line.ts';

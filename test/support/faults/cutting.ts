@@ -1,5 +1,5 @@
-// Does work while two paths are reset in turn, one of them twice a second. The work is repeated until both paths have been reset during it,
-// so that a fast machine does not finish before the faults.
+// Does work while two paths are reset alternately, one of them every half second. The work is repeated until both paths have been reset
+// during the work, because a fast machine could otherwise finish before the faults.
 
 import type { PathCutter } from './path-cutter.ts';
 

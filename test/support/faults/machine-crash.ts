@@ -1,5 +1,5 @@
-// The crash of a server's machine, for volumes that lose what is unsynced: every process of rssrv ends, the storage keeps what was flushed and
-// what a seed chooses of the rest, and RUN is as after a boot. The test starts rssrv again.
+// The crash of a server's machine, for volumes that lose unsynced data. Every process of rssrv ends. The storage keeps all flushed data,
+// and of the unsynced data the part that a seed chooses. RUN is empty, as after a boot. The test starts rssrv again.
 
 import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import path from 'node:path';
@@ -17,11 +17,12 @@ export interface Crash {
   readonly survived: number;
 }
 
-/** Kills the listener, its server processes and their helpers with SIGKILL at once; resolves when they have ended. */
+/** Kills the listener, its server processes and their helpers with SIGKILL, all at the same time. Resolves when all have ended. */
 export async function killServer(host: Host): Promise<void> {
   const isLeft = (): boolean => {
     const left = serverProcesses(host);
-    // Stops all of them first, because a server process whose listener dies a moment earlier would flush as at an orderly end.
+    // Stops all processes before it kills them. Otherwise a server process whose listener has died a moment earlier would flush, as at an
+    // orderly end.
     for (const how of ['SIGSTOP', 'SIGKILL'] as const) for (const pid of left) signal(pid, how);
     return left.length > 0;
   };
@@ -38,7 +39,7 @@ export function serverFreezer(host: Host): () => void {
   };
 }
 
-/** Makes RUN as after a boot. */
+/** Empties RUN, as a boot does. */
 export function emptyRun(host: Host): void {
   const { runDir } = host.rssrvPaths;
   for (const name of readdirSync(runDir)) rmSync(path.join(runDir, name), { recursive: true, force: true });
@@ -73,7 +74,7 @@ function bring(log: string, random: SeededRandom): number {
   return sectors.length;
 }
 
-/** Listener and server processes; their helpers end with them. */
+/** Pids of the listener and of the server processes. The helpers of a server process end with it. */
 function serverProcesses(host: Host): number[] {
   return host.processes().filter((pid) => /\/rssrv\/|\/rssrv\0/.test(commandLineOf(pid)));
 }

@@ -1,6 +1,6 @@
 // A middleman that changes the bytes of a stream in ways that a network never does: it flips bits, leaves bytes out, repeats earlier bytes
-// (of this connection or an older one), and ends a stream in the middle. Pure: bytes go in and come out; chaos-line.ts carries them.
-// Invariants: the seed and the bytes decide everything, and each manipulation is counted once.
+// (of this connection or an older one), and ends a stream in the middle. Pure: chaos-line.ts passes the bytes in, and sends the bytes that
+// come out. Invariants: the seed and the bytes decide everything, and each manipulation is counted once.
 
 export const MEDDLINGS = ['flip', 'drop', 'replay', 'cut'] as const;
 export type Meddling = (typeof MEDDLINGS)[number];
@@ -9,15 +9,15 @@ export interface MeddlerPlan {
   readonly kinds: readonly Meddling[];
   /** Mean number of bytes between two manipulations of a connection. */
   readonly everyBytes: number;
-  /** Share of the connections whose first manipulation comes early, within EARLY_BYTES, during the handshake; default 0. */
+  /** Share of the connections whose first manipulation comes during the handshake, within the first EARLY_BYTES. Default: 0. */
   readonly earlyShare?: number;
-  /** Most manipulations; default: no limit. */
+  /** Largest number of manipulations. Default: no limit. */
   readonly max?: number;
 }
 
 export interface Meddled {
   readonly pieces: readonly Buffer[];
-  /** How the stream ends after these pieces; null: it continues. */
+  /** How the stream ends after these pieces. Null: the stream continues. */
   readonly ending: 'end' | 'reset' | null;
 }
 
@@ -28,7 +28,7 @@ const REPLAY_MAX_BYTES = 8192;
 /** The middleman remembers at most this many chunks to repeat them later. */
 const REMEMBERED_MAX = 64;
 
-/** One direction of a path, over all of its connections. */
+/** The middleman in one direction of a path, over all connections of the path. */
 export class Meddler {
   readonly plan: MeddlerPlan;
   readonly counts: Record<Meddling, number> = { flip: 0, drop: 0, replay: 0, cut: 0 };
@@ -70,7 +70,7 @@ export class Meddler {
   }
 }
 
-/** One direction of one connection. */
+/** The middleman in one direction of one connection. */
 export class MeddlersHand {
   private readonly meddler: Meddler;
   private passedBytes = 0;

@@ -1,5 +1,5 @@
-// Resets paths of a trunk during their work: with `ss -K`, which destroys the kernel's sockets, or through relays if that is not permitted.
-// With relays, the client must look for the server at the addresses of the relays.
+// Resets the paths of a trunk while they carry requests. It uses `ss -K`, which destroys the kernel's sockets; if the machine does not
+// permit this, the paths lead through relays. With relays, the client must look for the server at the addresses of the relays.
 
 import net from 'node:net';
 import { errnoName } from '@rsio/common/lib/errors';
@@ -14,9 +14,9 @@ const PROBE_MS = 250;
 export interface PathCutter {
   /** The method, as text. */
   readonly means: string;
-  /** Server addresses to write into the client's file. */
+  /** The server addresses that the test must write into the client's file. */
   readonly serverAddresses: readonly string[];
-  /** Resets the connections to server address `index`; returns how many there were. */
+  /** Resets the connections to server address `index`. Returns the number of these connections. */
   cut(index: number): Promise<number>;
 }
 

@@ -1,4 +1,4 @@
-// Each kind of fault, on a clock and files of the test: which operations a fault affects, when and with which result an operation is
+// Tests each kind of fault with a test clock and test files: which operations a fault affects, when and with which result an operation is
 // answered, and that each operation is answered once. rssrvcfg-volumes.test.ts tests the grammar of the rules.
 
 import type { DelayRule, ErrorRule } from './volume-faults.ts';

@@ -1,5 +1,5 @@
-// Bounds of the server for tests. Units are in the names.
-// Invariant: they bound what a test may leave in memory.
+// Bounds of the server for tests. Each name contains the unit.
+// Invariant: the bounds limit the memory that the data of a test takes.
 
 const MIB = 1024 * 1024;
 

@@ -1,5 +1,6 @@
-// In the place of rssrv's storage/open-backend.ts: wraps a volume's backend so that it shows the faults that volume-faults.ts names. Without
-// any, the backend is returned unchanged. An operation passes the faults in this order: pause, delay, throttle, errors, unsynced writes.
+// In the place of rssrv's storage/open-backend.ts: wraps a volume's backend so that it shows the faults that volume-faults.ts names. For a
+// volume without faults, the backend is returned unchanged. An operation passes the faults in this order: pause, delay, throttle, errors,
+// unsynced writes.
 
 import { randomInt } from 'node:crypto';
 import fs from 'node:fs';
@@ -19,7 +20,7 @@ const RANDOM_STEPS = 2 ** 32;
 /** The unsynced stores in use, keyed by the path of the store's log. `users`: the number of backends that use the store. */
 const stores = new Map<string, { readonly store: UnsyncedStore; users: number }>();
 
-/** As rssrv's own. If wrapping fails, closes the backend and throws E_VOLUME. */
+/** Opens a backend as rssrv's own function does, and wraps it. If wrapping fails, closes the backend and throws E_VOLUME. */
 export async function openBackend(volume: ServedVolume, ports: BackendPorts): Promise<Backend> {
   const backend = await openSoundBackend(volume, ports);
   try {

@@ -1,6 +1,6 @@
-// Unsynced writes, compared with a model. Reads return the newest data. A flush makes all writes durable that were answered before it.
-// After a crash of the machine, each sector has its durable content, or content that was written later. The inner storage answers when
-// the test permits it.
+// Compares unsynced writes with a model. Reads return the newest data. A flush makes all writes durable that were answered before the
+// flush. After a crash of the machine, each sector has its durable content, or content that was written later. The inner storage answers
+// when the test permits it.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
@@ -41,7 +41,7 @@ class MemoryLog implements RecordLog {
 
 interface Pending {
   readonly isFlush: boolean;
-  /** Makes the operation take effect. */
+  /** Applies the operation to the content of the storage. */
   readonly apply: () => void;
   readonly done: IoDone;
 }
@@ -291,8 +291,8 @@ class Scene {
   }
 
   /**
-   * Kills the process. Each pending operation of the storage takes effect or does not, and the next process finds the log and the
-   * storage.
+   * Kills the process. Each pending operation of the storage takes effect or does not, at random. The next process continues with the log
+   * and the storage.
    */
   async kill(random: SeededRandom): Promise<void> {
     for (const one of this.storage.pending) if (random.chance(0.5)) one.apply();
@@ -377,7 +377,7 @@ test('reads return the newest data, and a crash leaves the flushed content or a 
   );
 });
 
-/** Simulates a crash that loses every unsynced write. Returns the values of the sectors after the crash. */
+/** Simulates a crash of the machine that loses every unsynced write. Returns the values of the sectors after the crash. */
 function allLost(scene: Scene): number[] {
   expect(crashed(decodeRecords(scene.log.bytes).records, () => 0)).toEqual([]);
   return valuesOf(scene.storage.content);

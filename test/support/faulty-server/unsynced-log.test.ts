@@ -1,5 +1,5 @@
-// The log of unsynced writes when calls to its file fail: errors are returned and not thrown, no record is lost, and no descriptor leaks.
-// The model of reads, flushes and crashes is in unsynced-backend.test.ts.
+// Tests the log of unsynced writes while calls for its file fail: errors are returned and not thrown, no record is lost, and no descriptor
+// leaks. The model of reads, flushes and crashes is in unsynced-backend.test.ts.
 
 import fs from 'node:fs';
 import { open } from 'node:fs/promises';
@@ -40,7 +40,7 @@ function failOnce(name: 'writeSync' | 'ftruncateSync' | 'renameSync', code: stri
   });
 }
 
-/** Makes the next close report an error, although it closes the descriptor. */
+/** Makes the next call of `closeSync` report an error, although this call closes the descriptor. */
 function failCloseOnce(): void {
   vi.spyOn(fs, 'closeSync').mockImplementationOnce((descriptor) => {
     closeSync(descriptor);

@@ -108,8 +108,8 @@ function recordOf({ positionBytes, lengthBytes, data }: UnsyncedPiece): Unsynced
 }
 
 /**
- * Writes the data in the log to the storage, syncs the storage, and then removes the log. `handle`: the storage, open for writing. Throws
- * errors from node:fs.
+ * Writes the data in the log to the storage, syncs the storage, and then removes the log. `handle`: the storage, which the caller has
+ * opened for writing. Throws errors from node:fs.
  */
 export async function syncUnsynced(logFile: string, handle: FileHandle): Promise<void> {
   for (const { positionBytes, lengthBytes, data } of writesOf(readLog(logFile)).pieces) {

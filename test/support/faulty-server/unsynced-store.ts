@@ -32,7 +32,7 @@ export class UnsyncedStore {
     return this.bytes >= UNSYNCED_MAX_BYTES;
   }
 
-  /** A flush that is requested now must sync all pieces up to the number `upTo`. */
+  /** Number of the newest piece that a flush must sync if it is requested now. It must also sync all earlier pieces. */
   get upTo(): number {
     return this.writes.last;
   }

@@ -1,5 +1,5 @@
-// The faults of volumes that the server for tests reads when a client opens one: by name, in a file that Host.startFaulty writes. rssrv itself
-// knows none of this. Invariant: a volume that the file does not name has the backend that every server gives it.
+// The faults of volumes. Host.startFaulty writes them into a file, by the name of the volume, and the server for tests reads this file when
+// a client opens a volume. rssrv itself has no faults. Invariant: a volume that the file does not name gets the same backend as in rssrv.
 
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -11,7 +11,7 @@ export interface DelayRule {
   readonly operation: FaultyOperation;
   readonly minMs: number;
   readonly maxMs: number;
-  /** File that must exist for the rule to apply; absent: it always applies. */
+  /** The rule applies only while this file exists. Absent: the rule always applies. */
   readonly whileFile?: string;
 }
 
@@ -19,7 +19,7 @@ export interface ErrorRule {
   readonly operation: FaultyOperation;
   /** First and last 512-byte sector to which the rule applies; absent: the whole volume. */
   readonly sectors?: readonly [number, number];
-  /** With the value N, every Nth matching operation fails; absent: each. */
+  /** With the value N, every Nth matching operation fails. Absent: each matching operation fails. */
   readonly every?: number;
   readonly errno: string;
   readonly whileFile?: string;
@@ -31,22 +31,22 @@ export interface VolumeFaults {
   /** All I/O on the volume stalls for as long as this file exists. */
   readonly pauseFile?: string;
   readonly bytesPerSecond?: number;
-  /** Only flushed data reaches the file or device; other data stays in RUN, and a crash of the machine loses it. */
+  /** Only flushed data reaches the file or device. Other data stays in RUN, and a crash of the machine loses this other data. */
   readonly losesUnsynced?: true;
 }
 
-/** Name of a volume -> its faults. */
+/** For each name of a volume: the faults of the volume. */
 export type ServerFaults = Readonly<Record<string, VolumeFaults>>;
 
-/** The root of the host under test, in the environment of each of its processes. */
+/** Environment variable with the root of the host under test. Each process of the host has it. */
 const ROOT = 'RSIO_TEST_HOST';
 
-/** Where a server below this root finds its faults. */
+/** Path of the file with the faults of the server of this host. */
 export function faultsFile(root: string): string {
   return path.join(root, 'faults.json');
 }
 
-/** Of this process's server. Throws if the file is there and cannot be read. */
+/** The faults of a volume of the server to which this process belongs. Throws if the file with the faults exists and cannot be read. */
 export function faultsOf(volume: string): VolumeFaults {
   try {
     const all = JSON.parse(readFileSync(faultsFile(process.env[ROOT] ?? '/'), 'utf8')) as ServerFaults;
@@ -57,7 +57,10 @@ export function faultsOf(volume: string): VolumeFaults {
   }
 }
 
-/** The log of a volume's unsynced writes. It is in RUN, so that the boot after a crash of the machine clears it, as a kernel's cache is lost. */
+/**
+ * The log of a volume's unsynced writes. The log is in RUN. The boot after a crash of the machine therefore clears it; a real crash loses
+ * the kernel's cache in the same way.
+ */
 export function unsyncedFile(id: string): string {
   return path.join(process.env[ROOT] ?? '/', 'run/rsio/rssrv', `unsynced-${id}`);
 }

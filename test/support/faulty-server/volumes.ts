@@ -1,5 +1,6 @@
-// In the place of rssrv's volumes/volumes.ts: the listener of the server for tests brings the unsynced writes of a volume to its storage before
-// it syncs the volume, as the kernel's cache of a real disk would be. Invariant: what a sync has answered survives a crash of the machine.
+// In the place of rssrv's volumes/volumes.ts: before the listener of the server for tests syncs a volume, it writes the unsynced writes of
+// the volume to the storage, as the kernel writes back its cache at a sync. Invariant: a write that was answered before a successful sync
+// survives a crash of the machine.
 
 import { existsSync } from 'node:fs';
 import { open } from 'node:fs/promises';

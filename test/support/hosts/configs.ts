@@ -1,5 +1,5 @@
-// The two configuration files of a usual pair: one server and its clients in namespace osl over every subnet of a test network. Tests of
-// the files themselves write their own text.
+// The two configuration files of a usual pair: one server and its clients in namespace osl over every subnet of a test network. Tests that
+// concern the configuration files themselves write their own text.
 
 import { isProgramThere } from '@rsio/common/testing/needs';
 import type { Host } from './host.ts';
@@ -12,7 +12,7 @@ export interface ServerConfigOptions {
   readonly pools?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** The section `[rights]`: for each client, the value with its right. */
   readonly rights?: Readonly<Record<string, string>>;
-  /** For each node name, its nodekey; default: big-2 and venus with the keys that clientConfig gives them. */
+  /** For each node name: the nodekey. Default: big-2 and venus, with the keys that clientConfig uses for them. */
   readonly clients?: Readonly<Record<string, string>>;
   /** Keys of `[server]`, without the number of the server. */
   readonly server?: Readonly<Record<string, string>>;
@@ -31,7 +31,7 @@ export interface ClientConfigOptions {
   readonly namespaceid?: number;
   /** Number that chooses the client's addresses in the subnets. Two clients on one network need different numbers. */
   readonly client?: number;
-  /** Further keys of `[defaults]`. The key `device` is NBD by default, so that a test makes no device nodes. */
+  /** Further keys of `[defaults]`. By default, the key `device` has the value for NBD, so that a test makes no device nodes. */
   readonly defaults?: Readonly<Record<string, string>>;
   /**
    * Addresses at which the client looks for the server; default: those of the network. If given, the client uses only these addresses, even

@@ -1,5 +1,5 @@
-// A test process that is killed in the middle, for hosts.test.ts: it starts a server with a memory volume, prints the root and the pids,
-// and never ends by itself.
+// A test process that hosts.test.ts kills while it runs. It starts a server with a memory volume, prints the root and the pids, and never
+// ends by itself.
 
 import { startServer } from './configs.ts';
 import { Hosts } from './hosts.ts';

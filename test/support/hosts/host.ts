@@ -1,6 +1,6 @@
-// One "host" under test: a temporary root with its configuration files and the daemons that run from bin/ under it. hosts.ts creates and
-// cleans it. Every process of the host, and no other, has RSIO_TEST_HOST=ROOT in its environment. The host therefore finds a process even
-// if its parent has ended, and signals no other process.
+// One "host" under test: a temporary root with configuration files, and the daemons that the programs of bin/ start with this root.
+// hosts.ts creates and cleans the host. Every process of the host, and no other, has RSIO_TEST_HOST=ROOT in its environment. The host
+// therefore finds a process even if its parent has ended, and signals no other process.
 
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -21,7 +21,7 @@ import { waitFor } from '../programs/wait-for.ts';
 import { LogMessages } from './log-messages.ts';
 
 const MARK = 'RSIO_TEST_HOST';
-/** Longer than the daemons' own bounds for starting and draining. */
+/** Deadline for starting a daemon. It is longer than the daemons' own bounds for starting and draining. */
 const DAEMON_START_MS = 45_000;
 const DAEMON_END_MS = 25_000;
 const CONFIG_MODE = 0o600;
@@ -30,7 +30,7 @@ const LOGGED_MS = 5_000;
 /** A command with this option freezes file systems, and therefore needs the mounts of the host. */
 const FREEZES = '--freeze';
 
-/** `here`: commands run in the process of the test if they can (programs/here.ts). `programs`: as separate programs. */
+/** `here`: commands run in the process of the test if they can (programs/here.ts). `programs`: commands run as separate programs. */
 export type CommandsRun = 'here' | 'programs';
 
 export class Host {
@@ -78,7 +78,7 @@ export class Host {
   }
 
   /**
-   * Starts a daemon by its launcher, and resolves when the launcher ends. Then the daemon is up, or the result has exit code 1 and a
+   * Starts a daemon by its launcher. Resolves when the launcher has ended: either the daemon is up, or the result has exit code 1 and a
    * reason.
    */
   tryStart(program: DaemonProgram, args: readonly string[] = []): Promise<RunResult> {
@@ -98,7 +98,10 @@ export class Host {
     return result;
   }
 
-  /** Starts the server for tests (test/support/faulty-server/) in the place of rssrv. `faults`: of its volumes; absent: as they were. */
+  /**
+   * Starts the server for tests (test/support/faulty-server/) in the place of rssrv. `faults`: faults of the volumes. Absent: the faults of
+   * the last start apply again.
+   */
   async startFaulty(faults?: ServerFaults): Promise<RunResult> {
     if (faults !== undefined) writeFileSync(faultsFile(this.root), JSON.stringify(faults));
     const result = await this.startHere('rssrv', [...this.command, FAULTY_SERVER, '--root', this.root]);
@@ -106,7 +109,7 @@ export class Host {
     return result;
   }
 
-  /** Pid of the running daemon. Throws if there is none. */
+  /** Pid of the running daemon. Throws if the daemon does not run. */
   pid(program: DaemonProgram): number {
     return Number.parseInt(readFileSync(daemonPaths(this.root, program).pidFile, 'utf8'), 10);
   }
@@ -121,7 +124,7 @@ export class Host {
     return this.end(program, 'SIGKILL');
   }
 
-  /** Pid of the server process of a node's session. Throws if there is none. */
+  /** Pid of the server process that has the session of this node. Throws if no process has one. */
   worker(node: string): number {
     const began = [...this.log('rssrv').matchAll(/^Node (\S+) .*began a session, process (\d+)/gm)];
     const last = began.findLast(([, name]) => name === node);
@@ -142,7 +145,7 @@ export class Host {
     return this.logs[program].text();
   }
 
-  /** Waits for a line in a daemon's log, which may come after the answer of the daemon. Fails with the whole log. */
+  /** Waits for a line in a daemon's log, because the daemon may write the line after its answer. A failure shows the whole log. */
   async logged(program: DaemonProgram, said: string | RegExp): Promise<void> {
     const has = (): boolean => (typeof said === 'string' ? this.log(program).includes(said) : said.test(this.log(program)));
     await waitFor(has, LOGGED_MS, `The log of ${program} says ${said}`).catch((error: Error) => {
@@ -150,7 +153,7 @@ export class Host {
     });
   }
 
-  /** Runs a launcher with this root to its end. rsconfig and rsadm run in the process of the test if they can. */
+  /** Runs a launcher with this root, and waits for its end. rsconfig and rsadm run in the process of the test if they can. */
   run(program: string, args: readonly string[] = [], timeoutMs = RUN_TIMEOUT_MS): Promise<RunResult> {
     const isBare = this.command.length === 0 || (!this.isPrefixForAll && !args.includes(FREEZES));
     const isHere = this.commands === 'here' && isBare && canRunHere(program, args);
@@ -159,13 +162,13 @@ export class Host {
     return run(first, rest, { timeoutMs, env: this.environment() });
   }
 
-  /** `--check` of a daemon, without the warning that this machine has no user for server processes. */
+  /** Runs a daemon with `--check`. Leaves out the warning that this machine has no user for server processes. */
   async check(program: DaemonProgram): Promise<RunResult> {
     const result = await this.run(program, ['--check']);
     return { ...result, stderr: result.stderr.replace(/^rssrv: Warning: Server processes run as root: create the user .*\n/m, '') };
   }
 
-  /** Starts a launcher with this root and does not wait for its end. It is killed after two minutes. */
+  /** Starts a launcher with this root and does not wait for its end. If the program still runs after two minutes, it is killed. */
   beside(program: string, args: readonly string[]): Running {
     const [first = '', ...rest] = this.commandLine(program, args);
     return start(first, rest, { timeoutMs: 120_000, env: this.environment() });
@@ -191,7 +194,7 @@ export class Host {
     return wellOf(`rsadm ${args.join(' ')}`, await this.rsadm(...args));
   }
 
-  /** Asks rsiod over its control socket, as rsconfig does. The answer must be of the declared shape to the last field. */
+  /** Asks rsiod over its control socket, as rsconfig does. Throws unless the answer has exactly the declared fields and types. */
   async call<M extends ControlMethodName>(method: M, params: ControlMethods[M]['params']): Promise<ControlMethods[M]['result']> {
     const result = await callControl(this.rsiodPaths.controlSocket, method, params);
     const trouble = misfit(CONTROL_METHODS[method].result, result, 'exactly');
@@ -199,7 +202,7 @@ export class Host {
     return result;
   }
 
-  /** NBD URI of an export (`osl/oracle`, `oracle`); '' for the list of exports. */
+  /** NBD URI of an export, such as `osl/oracle` or `oracle`. With '', the URI for the list of exports. */
   nbdUri(name: string): string {
     return `nbd+unix:///${name}?socket=${this.rsiodPaths.nbdSocket}`;
   }
@@ -237,7 +240,8 @@ export class Host {
     const [file = '', ...rest] = commandLine.slice(this.command.length);
     const saved = process.env[MARK];
     Object.assign(process.env, this.environment());
-    // The child is spawned at once, so that it inherits the environment that is set here for a moment.
+    // The environment is set only for this call. startInBackground spawns the child before it returns, so the child inherits the
+    // environment.
     const started = startInBackground({ program, command: [...this.command, process.execPath, file, ...rest], note }, systemClock);
     if (saved === undefined) delete process.env[MARK];
     else process.env[MARK] = saved;

@@ -1,5 +1,5 @@
-// Tests that Hosts finds everything that it has started, and that cleaning leaves nothing behind. All other tests with real processes rely
-// on this.
+// Tests that Hosts finds every process that it has started, and that cleaning leaves no process, file or mount behind. All other tests with
+// real processes rely on Hosts.
 
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';

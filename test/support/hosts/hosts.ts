@@ -1,5 +1,5 @@
-// Hosts and addresses for a test file. All of them are removed after each test (or after the file), even after a failure. Usage: `const
-// hosts = useHosts()` at the top of the file, then `hosts.host()` and `await hosts.network(2)` in the tests.
+// Hosts and addresses for a test file. All hosts are removed, and all addresses freed, after each test or after the file, even after a
+// failure. Usage: `const hosts = useHosts()` at the top of the file, then `hosts.host()` and `await hosts.network(2)` in the tests.
 
 import { afterAll, afterEach } from 'vitest';
 import { type CommandsRun, Host } from './host.ts';
@@ -70,7 +70,7 @@ export class Hosts {
   }
 }
 
-/** `per`: the hosts are cleaned after each test, or after the file. `file` suits tests that share running daemons. */
+/** `per`: the hosts are cleaned after each test, or after the file. Use `file` if the tests of the file share running daemons. */
 export function useHosts(per: 'test' | 'file' = 'test', commands: CommandsRun = 'here'): Hosts {
   const hosts = new Hosts(commands);
   if (per === 'test') afterEach(() => hosts.clean());

@@ -1,5 +1,5 @@
-// Reading only the appended bytes of a log gives the same messages as reading the whole file. Invariant: each test has its own file and its
-// own reader.
+// Tests that reading only the appended bytes of a log gives the same messages as reading the whole file. Invariant: each test has its own
+// file and its own reader.
 
 import { appendFileSync, mkdtempSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,6 +1,6 @@
 // The messages of a daemon's log, for tests that look again and again: each look reads only the bytes that were appended since the last
-// look. A log that was replaced by another file, or became shorter, is read from its beginning. Invariant: a line counts only when it is
-// complete.
+// look. If another file has replaced the log, or the log has become shorter, the next look reads it from its beginning. Invariant: only
+// complete lines count.
 
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 
@@ -17,7 +17,7 @@ export class LogMessages {
     this.file = file;
   }
 
-  /** All messages so far, one per line, without time and level; '' without a log. */
+  /** All messages so far, one per line, without time and level. Returns '' if there is no log. */
   text(): string {
     let descriptor: number;
     try {

@@ -1,5 +1,5 @@
-// Loopback addresses and ports of one test, so that parallel runs do not collide. A listening socket on one of its addresses reserves a
-// subnet. The kernel frees it when the process ends, however it ends.
+// Loopback addresses and ports of one test, so that parallel runs do not collide. A listening socket on one address of a subnet reserves
+// the subnet. When the process ends for any reason, the kernel closes the socket, and the subnet is free again.
 
 import { randomInt } from 'node:crypto';
 import net from 'node:net';

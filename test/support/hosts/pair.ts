@@ -11,7 +11,10 @@ export interface Pair {
   readonly network: TestNetwork;
 }
 
-/** `volumes` returns the volumes of the server, and gets its host for their files. `subnets`: default 2. */
+/**
+ * `volumes` gets the host of the server, so that it can make files for the volumes, and returns the volumes. `subnets`: number of subnets;
+ * default 2.
+ */
 export async function startPair(
   hosts: Hosts,
   volumes: (server: Host) => ServerConfigOptions['volumes'],

@@ -1,5 +1,5 @@
-// Snapshots for tests of readers, on any file system: a copy of the volume's data with the description of a snapshot. Invariant: rssrv is
-// stopped while the snapshot is made, and finds it when it starts.
+// Makes snapshots for tests of readers, even on file systems without reflink: it copies the volume's data and adds the description of a
+// snapshot. Invariant: rssrv is stopped while the snapshot is made, and finds the snapshot at its next start.
 
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';

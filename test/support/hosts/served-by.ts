@@ -1,5 +1,5 @@
-// Checks repeatedly during a test which server processes have a volume's file open, because two must never have it open at the same time
-// (S10). Also finds server processes and their helpers; the test kills them.
+// Checks repeatedly during a test which server processes have a volume's file open, because two processes must never have the file open at
+// the same time (S10). Also finds server processes and their helpers; the test kills them.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { Host } from './host.ts';
@@ -12,7 +12,7 @@ export function workersOf(host: Host): number[] {
   return alike.filter((pid) => !alike.includes(parentOf(pid)));
 }
 
-/** Helpers that make holes for a server process. */
+/** Pids of the helpers that punch holes into files for this server process. */
 export function helpersOf(worker: number): number[] {
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
   return pids.map(Number).filter((pid) => textOf(`/proc/${pid}/stat`).includes('(perl)') && parentOf(pid) === worker);
@@ -49,8 +49,8 @@ export class ServedBy {
   private look(): void {
     const serving = workersOf(this.host).filter((pid) => this.hasOpen(pid));
     for (const pid of serving) this.seen.add(pid);
-    // The list of processes is not of one moment. Two processes overlap only if the first one still has the file open after the second one
-    // was seen.
+    // The processes in the list were not all examined at the same moment. Two processes overlap only if the first one still has the file
+    // open after the second one was examined.
     const [first, second] = serving;
     if (first !== undefined && second !== undefined && this.hasOpen(first)) this.overlaps.push(`${first} and ${second}`);
   }

@@ -1,5 +1,5 @@
-// The figures are read correctly from outputs of fio, which are shortened here to the relevant part. The test does not run fio, because
-// every measurement does.
+// Tests that the figures are read correctly from outputs of fio. The outputs here are shortened to the relevant part. The test does not run
+// fio, because every measurement runs it.
 
 import { expect, test } from 'vitest';
 import { fioJob, medianUs, onlySide } from './fio-figures.ts';

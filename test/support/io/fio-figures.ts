@@ -1,5 +1,5 @@
-// fio as the load of a measurement: its command line, and the part of its output that counts. fio.ts has verified I/O; the callers use the
-// figures. Invariant: a run with an error gives no figures.
+// fio as the load of a measurement: the command line of fio, and the figures from its output. fio.ts runs fio with verified data instead.
+// The callers judge the figures. Invariant: a run with an error gives no figures.
 
 import { run, wellOf } from '../programs/programs.ts';
 
@@ -21,8 +21,8 @@ export interface FioJob {
 
 export interface FioRun {
   /**
-   * Engine and place, such as `--ioengine=nbd` and `--uri=...`. The engine comes first, because fio accepts options of an engine only after
-   * it.
+   * Engine and place, such as `--ioengine=nbd` and `--uri=...`. The engine comes first, because fio accepts the options of an engine only
+   * after the option that names the engine.
    */
   readonly where: readonly string[];
   /** Further options of fio, such as `--rw=read`. */
@@ -33,7 +33,7 @@ export interface FioRun {
   readonly rampSeconds: number;
 }
 
-/** Time that fio may take in addition to its duration. */
+/** Time that fio may take in addition to the seconds that it was given. */
 const SPARE_MS = 60_000;
 const P50 = '50.000000';
 

@@ -5,13 +5,15 @@ import type { Host } from '../hosts/host.ts';
 import { type Running, start, wellOf } from '../programs/programs.ts';
 
 export interface FioOptions {
-  /** Duration in seconds. The default is longer than any test, so that the test stops fio when fio has read back enough. */
+  /** Duration in seconds. The default is longer than any test: with it, the test must stop fio when fio has read back enough. */
   readonly seconds?: number;
   /** Part of the volume that fio uses; default 32m. */
   readonly size?: string;
   /** fio writes this many blocks before it reads them back and compares them; default 1024. */
   readonly verifyBacklog?: number;
-  /** Most writes per second, and most reads per second; default: no limit. It needs `blockSize`, because fio limits bytes. */
+  /**
+   * Most writes per second, and most reads per second; default: no limit. It needs `blockSize`, because fio is given the limit in bytes.
+   */
   readonly rateIops?: number;
   /** Size of all blocks, such as 8k; default BLOCKS. */
   readonly blockSize?: string;
@@ -40,18 +42,18 @@ interface FioJob {
   readonly sync: { readonly total_ios: number };
 }
 
-/** Blocks of 4 to 128 KiB, with their shares. Most are small, because the cost of a block at both ends grows with its bytes. */
+/** Block sizes from 4 to 128 KiB, with their shares in percent. Most blocks are small, because a larger block costs both ends more time. */
 const BLOCKS = '4k/50:8k/20:20k/15:64k/10:128k/5';
 const LONGER_THAN_TESTS_SECONDS = 150;
 const SPARE_SECONDS = 80;
-/** Exit code of fio after SIGINT. It is the same with and without a failure, so that the error of the job is checked too. */
+/** Exit code of fio after SIGINT. The code is the same with and without a failure. The error of the job is therefore checked too. */
 const STOPPED = 128;
 const P99 = '99.000000';
 
 export interface RunningFio {
   /** Rejects with the whole output of fio if an I/O failed or a block differs. */
   readonly outcome: Promise<FioOutcome>;
-  /** Ends fio early; the last written data is not read back. */
+  /** Ends fio before its time is over. fio then does not read back the data that it wrote last. */
   stop(): void;
 }
 
@@ -60,7 +62,7 @@ export function startFio(host: Host, name: string, options: FioOptions = {}): Ru
   // With --randrepeat=0, each pass over the blocks writes other data. Otherwise the second pass would write the data of the first pass
   // again, and a lost write would not be noticed.
   const { seconds = LONGER_THAN_TESTS_SECONDS, size = '32m', verifyBacklog = 1024, rateIops, blockSize } = options;
-  // fio accepts an engine's options only after the engine.
+  // The option that names the engine precedes the options of the engine, because fio demands this order.
   const args = [
     ...['--name=job', '--ioengine=nbd', `--uri=${host.nbdUri(name)}`, '--thread', '--output-format=json'],
     ...[

@@ -1,5 +1,5 @@
-// One export of rsiod's NBD socket for tests that need single reads and writes: one request at a time, simple replies. Loads use real
-// programs (qemu-io, fio). Invariant: every wait ends at a deadline.
+// Opens one export of rsiod's NBD socket, for tests that need single reads and writes. It sends one request at a time, and expects simple
+// replies. Loads use real programs (qemu-io, fio). Invariant: every wait ends at a deadline.
 
 import { randomBytes } from 'node:crypto';
 import net from 'node:net';
@@ -38,8 +38,8 @@ export class NbdIo {
   }
 
   /**
-   * Opens an export such as `osl/oracle`. A wait longer than `deadlineMs` ends the connection. A refusal also ends it, because tests ask
-   * repeatedly until a volume exists, and rsiod limits connections.
+   * Opens an export such as `osl/oracle`. A wait longer than `deadlineMs` ends the connection. A refusal also ends the connection: tests
+   * connect repeatedly until a volume exists, and rsiod limits the number of connections.
    */
   static async open(socketPath: string, name: string, deadlineMs = DEADLINE_MS): Promise<NbdIo> {
     const nbd = new NbdIo(net.connect(socketPath), deadlineMs);
@@ -91,7 +91,7 @@ export class NbdIo {
     await this.request(COMMAND.FLUSH, 0, 0);
   }
 
-  /** Writes fresh content and reads it back. Throws when it differs. */
+  /** Writes new content and reads it back. Throws if the two differ. */
   async verify(offset: number, length: number): Promise<void> {
     const data = randomBytes(length);
     await this.write(offset, data);

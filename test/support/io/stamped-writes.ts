@@ -1,6 +1,6 @@
 // Writers that stamp every block with a unique number, through NBD. When a writer loses the volume, each block of the server's file must
-// have the last acknowledged write, or the write in flight. The test examines the file directly. Invariant: each block has one write in
-// flight, so its possible contents are known whenever no other client writes.
+// have the last acknowledged write, or the write in flight. The test examines the file directly. Invariant: each block has at most one
+// write in flight. Its possible contents are therefore known as long as no other client writes.
 
 import { closeSync, openSync, readSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -40,8 +40,8 @@ export class StampedFile {
   }
 
   /**
-   * Examines the file when no client writes any more, or when the writer has lost the volume. From now on, the content that the file has
-   * counts as acknowledged.
+   * Examines the file. Call it only when no client writes any more, or when the writer has lost the volume. From now on, the content that
+   * the file has counts as acknowledged.
    */
   look(when: string, writer: StampedWriter): void {
     writer.hasLost = true;
@@ -93,7 +93,7 @@ export class StampedFile {
 
 /** Writes until it is stopped, or its I/O fails. */
 export class StampedWriter {
-  /** Whether the server has given the volume to another client than the writer's. */
+  /** Whether the server has taken the volume from the writer's client and given it to another client. */
   hasLost = false;
   /** For each block: its content when the server gave the volume to another client. */
   readonly decided = new Map<number, number>();

@@ -1,6 +1,6 @@
 // The counters of one attached volume and of paths, as `rsconfig -m stats --json` prints them: they count I/O as the client sees it. The
-// counters of a volume start when it is attached, and the counters of a path start with the daemon. The test reads them over the control
-// socket, because it reads them often.
+// counters of a volume start when the volume is attached, and the counters of a path start with the daemon. Tests read the counters often,
+// and therefore over the control socket.
 
 import type { VolumeStats } from '@rsio/common/control/methods';
 import type { FioOutcome, RunningFio } from './fio.ts';
@@ -59,8 +59,8 @@ export async function untilWriting(host: Host, volume: string, fio: RunningFio, 
 const WRITES_READ_BACK = 1_500;
 
 /**
- * Waits until fio has read back its present writes, and then ends fio. `writes`: number of further writes after which fio has read back its
- * present ones; a few hundred more than `verifyBacklog`.
+ * Waits until fio has read back the writes that it has made so far, and then ends fio. `writes`: number of further writes after which this
+ * is certain. It must be a few hundred more than `verifyBacklog`.
  */
 export async function verifiedAndEnded(host: Host, volume: string, fio: RunningFio, writes = WRITES_READ_BACK): Promise<FioOutcome> {
   await untilWriting(host, volume, fio, writes);

@@ -1,6 +1,6 @@
 // The faults that the netlab can give one of several links. Each fault has a function that begins it, a function that ends it, and a
-// sentence that describes it. netlab.ts has the cards and cables. The caller watches the I/O. Invariant: after the end of a fault, the link
-// works as before.
+// sentence that describes it. netlab.ts has the cards and cables. The caller measures how the fault affects I/O. Invariant: after the end
+// of a fault, the link works as before.
 
 import type { TestContext } from 'vitest';
 import { needTool } from '../programs/programs.ts';
@@ -22,18 +22,21 @@ export interface Link {
 export interface LinkFault {
   readonly name: string;
   readonly sentence: string;
-  /** Goals in ms. `gapGoalMs`: longest pause of all I/O. `worstGoalMs`: slowest single request. Null: no goal. */
+  /**
+   * Goals in ms. `gapGoalMs`: longest time in which no I/O is answered. `worstGoalMs`: time of the slowest request. Null: the fault has no
+   * such goal.
+   */
   readonly gapGoalMs: number | null;
   readonly worstGoalMs: number | null;
   /** Whether the fault ends the path. */
   readonly isFatal: boolean;
   begin(link: Link): Promise<void>;
-  /** Ends the fault, even if only a part of its beginning was done. */
+  /** Ends the fault, even if `begin` failed after a part of its work. */
   end(link: Link): Promise<void>;
 }
 
 export const PREFIX_LENGTH = 24;
-/** A flapping cable is in for this time and then out for this time, in turn. */
+/** A flapping cable is alternately in for this time and out for this time. */
 export const FLAP_MS = 1_000;
 const ALL = 1000;
 const ONE_PERCENT = 10;
@@ -158,7 +161,7 @@ export async function shapeBoth({ client, server, device }: Link, bitsPerSecond:
   await Promise.all([client.shape(device, bitsPerSecond), server.shape(device, bitsPerSecond)]);
 }
 
-/** The cable is pulled for a second and put back for a second, until the end. */
+/** A fault that pulls the cable for a second and puts it back for a second, again and again until the fault ends. */
 function flapping(): LinkFault {
   let timer: NodeJS.Timeout | undefined;
   let turn: Promise<unknown> = Promise.resolve();

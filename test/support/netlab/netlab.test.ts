@@ -1,5 +1,5 @@
-// Tests the netlab: its machines reach each other over their own cards, and nothing is left behind, even if the test process is killed in
-// the middle. All other tests of test/netlab rely on this.
+// Tests the netlab: its machines reach each other over their own cards, and no namespace or process is left behind, even if the test
+// process is killed while it runs. All other tests of test/netlab rely on the netlab.
 
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';

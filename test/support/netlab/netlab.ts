@@ -1,7 +1,7 @@
-// Machines with their own network cards for one test: each is a network namespace with a Host (a root, daemons); Ethernet segments join
-// them. A segment is a bridge in another namespace, and a cable is a veth pair. All of this is removed after the test, even after a
-// failure. Usage: `const netlab = useNetlab()`, then `await netlab.need(context)`, `netlab.segment()`, `netlab.machine('client')`,
-// `machine.plug(...)`.
+// Machines with their own network cards for one test: each machine is a network namespace with a Host (a root and daemons), and Ethernet
+// segments connect the machines. A segment is a bridge in its own namespace, and a cable is a veth pair. All of this is removed after the
+// test, even after a failure. Usage: `const netlab = useNetlab()`, then `await netlab.need(context)`, `netlab.segment()`,
+// `netlab.machine('client')`, `machine.plug(...)`.
 
 import type { ChildProcess } from 'node:child_process';
 import { afterAll, afterEach, type TestContext } from 'vitest';
@@ -47,7 +47,7 @@ export class Machine {
     await runWell('ip', ['-n', this.switchName, 'link', 'set', this.port(device), state === 'in' ? 'up' : 'down']);
   }
 
-  /** From now on, the switch silently drops this many of a thousand frames of the card; 0: it drops no frames. */
+  /** From now on, the switch silently drops this many of every thousand frames of the card. 0: the switch drops no frames. */
   async lose(device: string, perMille: number): Promise<void> {
     const port = this.port(device);
     const table = `netdev ${port}`;

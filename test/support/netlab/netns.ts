@@ -1,6 +1,6 @@
-// Network namespaces of this test process: created, found again, removed. Every name contains the pid of the test process, so that a later
-// test recognizes the remains of a killed one. netlab.ts makes the contents of namespaces (cards, cables, daemons). Invariant: this file
-// touches only namespaces whose name has this form, and never the network of the machine itself.
+// Creates, finds and removes the network namespaces of this test process. Every name contains the pid of the test process, so that a later
+// test process recognizes the namespaces that a killed one has left. netlab.ts makes the contents of namespaces (cards, cables, daemons).
+// Invariant: this file touches only namespaces whose name has this form, and never the network of the machine itself.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -13,8 +13,8 @@ let count = 0;
 let reason: Promise<string | null> | undefined;
 
 /**
- * Returns why no netlab can be made on this machine; null: a netlab can be made. Tries it once for each process, and also removes the
- * remains of killed tests.
+ * Returns why no netlab can be made on this machine; null: a netlab can be made. The first call in a process tries to make a namespace, and
+ * also removes the remains of killed tests.
  */
 export function whyNoNetlab(): Promise<string | null> {
   reason ??= tryOut();
@@ -28,7 +28,7 @@ export async function removeLeftovers(): Promise<void> {
   }
 }
 
-/** Sets the kernel's own defaults, because a new namespace has the settings of the machine's administrator. */
+/** Sets the kernel's own defaults, because a new namespace inherits the settings that the administrator of the machine has made. */
 const KERNEL_DEFAULTS =
   'for key in rp_filter arp_ignore arp_announce arp_filter; do for of in all default; do echo 0 > /proc/sys/net/ipv4/conf/$of/$key; done; done';
 
@@ -62,8 +62,9 @@ export async function namespaces(): Promise<string[]> {
 }
 
 /**
- * Starts a shell that removes the namespaces of this process when its input ends. The input ends however this process ends. The shell is
- * not in the process group of the terminal, so that Ctrl-C does not reach it. The caller kills the shell after cleaning.
+ * Starts a shell that removes the namespaces of this process when its input ends. The input ends when this process ends, for whatever
+ * reason. The shell is not in the process group of the terminal, so that Ctrl-C does not reach it. The caller kills the shell after
+ * cleaning.
  */
 export function startNamespaceReaper(): ChildProcess {
   const script = `cat > /dev/null; sleep 1

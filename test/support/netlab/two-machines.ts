@@ -13,7 +13,7 @@ const CLIENT_HOST = 20;
 export interface TwoMachines {
   readonly server: Machine;
   readonly client: Machine;
-  /** The segments in the order of the subnets. Each machine has the cards eth0, eth1 and so on in them. */
+  /** The segments in the order of the subnets. Each machine has the card eth0 in the first segment, eth1 in the second one, and so on. */
   readonly segments: readonly Segment[];
   readonly network: TestNetwork;
 }

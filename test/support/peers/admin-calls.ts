@@ -15,7 +15,7 @@ export interface AdminResult {
 export interface AdminOptions {
   readonly id?: string;
   readonly slot?: number;
-  /** Called between two parts of a long answer. */
+  /** Called after each part of a long answer, before the next part is requested. */
   readonly between?: () => Promise<void>;
 }
 

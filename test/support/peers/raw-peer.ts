@@ -1,6 +1,6 @@
-// A peer of the protocol that follows the test's instructions: whole handshakes or any part of them, then any bytes, right or wrong. It
-// uses the product's codecs. `RawClient` is a client that logs in to a server; raw-server.ts makes a server from `RawConnection`. The tests
-// judge. Invariant: every wait ends with the awaited frame, with the end of the connection, or at a deadline.
+// A peer of the protocol that follows the test's instructions. It makes a whole handshake or any part of one, and then sends any bytes,
+// right or wrong. It uses the product's codecs. `RawClient` is a client that logs in to a server; raw-server.ts makes a server from
+// `RawConnection`. The tests judge. Invariant: every wait ends with the awaited frame, with the end of the connection, or at a deadline.
 
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -28,7 +28,7 @@ export interface RawFrame extends Header {
   readonly body: Buffer;
 }
 
-/** A frame to send, right or wrong. Missing fields are zero; a missing `length` is the length of the body. */
+/** A frame to send, right or wrong. A missing field is sent as zero, but a missing `length` as the length of the body. */
 export interface RawRequest extends Partial<Header> {
   readonly op: number;
   readonly body?: Buffer;
@@ -42,7 +42,7 @@ const DRAINING_DEADLINE_MS = 10_000;
 const EMPTY = Buffer.alloc(0);
 export const RAW_TLS_SUITE = 'TLS_AES_128_GCM_SHA256';
 
-/** Encodes a frame. `digest`: with CRC-32s, as the feature `digest` demands. */
+/** Encodes a frame. With `digest`, the frame gets CRC-32s, as the feature `digest` demands. */
 export function frameBytes(request: RawRequest, digest = false): Buffer {
   const { op, flags = 0, handle = 0, slot = 0, seq = 0, lba = 0, count = 0, aux = 0, body = EMPTY } = request;
   const header = Buffer.alloc(HEADER_BYTES);
@@ -127,7 +127,7 @@ export class RawConnection {
     socket.on('close', () => this.end('closed'));
   }
 
-  /** From now on received frames have CRC-32s, and so do sent requests. */
+  /** From now on, this end expects CRC-32s in received frames, and sends requests with CRC-32s. */
   startDigests(): void {
     this.digest = true;
     this.decoder.digest = true;
@@ -156,7 +156,7 @@ export class RawConnection {
     return this.until('a frame', look, deadlineMs);
   }
 
-  /** Takes the answer to the request in `slot`; if the answer has several parts, the last part. */
+  /** Takes the answer to the request in `slot`. If the answer has several parts, takes the last part. */
   answer(slot: number): Promise<RawFrame> {
     return this.next((frame) => (frame.op & ANSWER) !== 0 && frame.slot === slot);
   }
@@ -181,7 +181,7 @@ export class RawConnection {
     this.socket.destroy();
   }
 
-  /** Calls `look` at every event of the connection, until it returns something. */
+  /** Calls `look` at every event of the connection, until `look` returns a value. */
   private until<T>(what: string, look: () => T | undefined, deadlineMs = ANSWER_DEADLINE_MS): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const leave = (): void => {
@@ -223,7 +223,7 @@ export interface RawIdentity {
   readonly nodekey: string;
   readonly namespaceid: number;
   readonly serverkey?: string | null;
-  /** Fields of HELLO that differ from the ordinary ones. */
+  /** Fields of HELLO that replace the ordinary fields. */
   readonly hello?: Partial<Hello>;
 }
 
@@ -273,7 +273,10 @@ export class RawClient extends RawConnection {
     });
   }
 
-  /** Connects and completes the handshake: for a new session, or for a further path in the session of `join`. */
+  /**
+   * Connects and completes the handshake. Without `join`, it begins a new session; with `join`, it adds a path to the session of this
+   * client.
+   */
   static async login(to: RawAddress, identity: RawIdentity, join?: RawClient, dead: readonly number[] = []): Promise<RawClient> {
     const client = await RawClient.connect(to, identity);
     await client.greet();
@@ -282,7 +285,7 @@ export class RawClient extends RawConnection {
     return client;
   }
 
-  /** Like `login` to a new session; retries, as clients do, while the node's last session is ending. */
+  /** Like `login` to a new session. While the last session of the node is ending, retries as clients do. */
   static begin(to: RawAddress, identity: RawIdentity): Promise<RawClient> {
     const attempt = async (): Promise<RawClient | null> => {
       try {
@@ -331,7 +334,7 @@ export class RawClient extends RawConnection {
     this.welcomed = { welcome, secret: Buffer.from(secret) };
   }
 
-  /** The seq with which the next request in `slot` is a new one. `call` uses it and counts it up. */
+  /** The seq that the next new request in `slot` must have. `call` uses this seq and stores it as used. */
   nextSeq(slot: number): number {
     return ((this.seqs.get(slot) ?? 0) + 1) % SEQ_MODULUS;
   }
@@ -355,7 +358,7 @@ export class RawClient extends RawConnection {
     return decodeOpenAnswer(answer.body, 0, answer.body.length);
   }
 
-  /** Writes and reads back `sectors` sectors of fresh content at `lba`. Throws when they differ. */
+  /** Writes `sectors` sectors of new content at `lba`, and reads them back. Throws if the two differ. */
   async verify(handle: number, lba: number, sectors: number): Promise<void> {
     const data = randomBytes(sectors * SECTOR_BYTES);
     const wrote = await this.call({ op: OP.WRITE, handle, lba, count: sectors, body: data });

@@ -43,8 +43,8 @@ export class RawServerLink extends RawConnection {
   readonly handshake: ServerHandshake;
   path = -1;
   /**
-   * Whether the client has accepted WELCOME. The server knows this when a later frame arrives. A connection that the client closed before
-   * was never a path.
+   * Whether the client has accepted WELCOME. The server knows this only when a later frame of the client arrives. A connection that the
+   * client has closed before such a frame was never a path.
    */
   isPath = false;
 
@@ -79,7 +79,7 @@ export class RawServerLink extends RawConnection {
     });
   }
 
-  /** Checks a PROOF. If the PROOF is wrong or joins an unknown session, sends REFUSE and throws. */
+  /** Checks a PROOF. If the PROOF is wrong or names an unknown session, sends REFUSE and throws. */
   proven(frame: RawFrame): Proven {
     const proven = this.handshake.onProof(asBytes(frame), () => this.server.secret, null);
     if (proven.kind === 'refuse') {
@@ -157,7 +157,7 @@ export class RawServer {
   readonly options: RawServerOptions;
   instance = randomBytes(16).toString('hex');
   session: Buffer = randomBytes(16);
-  /** Generation of the server's list. */
+  /** Generation of the server's list of interfaces. */
   generation = 1;
   /** All connections so far. */
   readonly links: RawServerLink[] = [];
@@ -188,7 +188,7 @@ export class RawServer {
     const listener = net.createServer((socket) => {
       const link = new RawServerLink(this, socket);
       this.links.push(link);
-      // Serving ends when the connection ends.
+      // `serve` rejects when the connection ends. The socket is then closed.
       link.serve().catch(() => link.socket.destroySoon());
     });
     this.listeners.push(listener);

@@ -1,6 +1,6 @@
 // Reads the ClientHello of a recorded TLS 1.3 handshake as an eavesdropper would, and checks whether a guessed pre-shared key is the key of
-// the binder (RFC 8446, sections 4.2.9 and 4.2.11). Written from the RFC, so that the judge is independent of OpenSSL. The tests guess
-// keys.
+// the binder (RFC 8446, sections 4.2.9 and 4.2.11). The code follows the RFC and does not use OpenSSL for the check, so that it is an
+// independent judge. The tests choose the keys to guess.
 
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 

@@ -1,5 +1,6 @@
-// The oracle of the power cuts finds each kind of wrong copy: a copy that lacks a write that was answered before the moment, has a write
-// that began after the moment, has volumes of different moments, or lacks a flushed write. The oracle accepts all copies that can be right.
+// The oracle of the power cuts finds each kind of wrong copy. A copy is wrong if it lacks a write that was answered before the moment, has
+// a write that began after the moment, has volumes of different moments, or lacks a flushed write. The oracle accepts all copies that can
+// be right.
 
 import { expect, test } from 'vitest';
 import { BlockHistory, commonMoment, ZERO } from './block-history.ts';

@@ -2,7 +2,7 @@
 // copy, it finds out whether all blocks could have had their contents at the same moment (rule P1). Pure. Invariants: a block has one write
 // in flight; moments are numbers of a clock that advances at each event, so that no two events have the same moment.
 
-/** Content of a block that was never written, or is discarded. */
+/** Content of a block that was never written, or that was discarded last. */
 export const ZERO = 0;
 
 interface Write {
@@ -13,7 +13,7 @@ interface Write {
   end: number;
 }
 
-/** A time, from one moment to another, in which a block could have had a content. */
+/** An interval between two moments in which a block could have had a given content. */
 type Interval = readonly [from: number, to: number];
 
 export class BlockHistory {
@@ -38,7 +38,7 @@ export class BlockHistory {
     };
   }
 
-  /** The content of the block. It is certain only if all writes are answered. */
+  /** The content of the block by its last write. It is certain only if all writes of the block are answered. */
   get content(): number {
     return this.last.stamp;
   }
@@ -61,7 +61,7 @@ export class BlockHistory {
     return found;
   }
 
-  /** Forgets the history. Only for a moment at which all writes are answered and flushed and the content was found correct. */
+  /** Forgets the history. Call it only when all writes are answered and flushed, and the content was found correct. */
   forget(): void {
     this.writes.splice(0, this.writes.length - 1);
     this.flushed = 0;

@@ -1,6 +1,7 @@
 // A server makes and removes snapshots while a client writes to two volumes. At a random moment, the power of the disk with the pool is
 // cut, or processes of the server are killed. After each fault, volumes and snapshots are compared with the answers of the server.
-// Invariants: all random choices come from the seed; a problem is a text, and a failure that stops the drill is an error.
+// Invariants: all random choices come from the seed; a wrong result is reported as a problem, which is a text; only a failure that stops
+// the drill is thrown as an error.
 
 import { closeSync, fsyncSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
 import path from 'node:path';
@@ -45,13 +46,16 @@ const MOVE_SHARE = 0.4;
 const COLD_WRITES = 8;
 /** Most changes of a round before the change at which the fault comes. */
 const CHANGES_MAX = 3;
-/** The drill orders the fault within this part of the usual time of a change, because the fault comes a little after the order. */
+/** The drill requests the fault within this part of the usual time of a change, because the fault happens a little after its request. */
 const STRIKE_SPARE = 0.7;
-/** Share of the rounds in which the fault comes just after the answer to a change. Such a fault finds a missing sync of the server. */
+/**
+ * Share of the rounds in which the fault comes just after the answer to a change. Such a fault shows whether the server has answered
+ * without a sync that it should have made.
+ */
 const AT_ANSWER_SHARE = 0.25;
 const CHANGE_MS = 60;
 const FIRST_SNAPSHOTS = 2;
-/** rssrv continues for at most this time after it has lost its disk or a server process. */
+/** After rssrv has lost its disk or a server process, the drill lets it run for at most this time. */
 const LIVES_MAX_MS = 150;
 const AGAIN_MS = 50;
 const LOG_LINES = 25;
@@ -72,10 +76,7 @@ export interface RoundResult {
 }
 
 export class CutDrill {
-  /**
-   * Number of changes that were refused because the server was busy, and of snapshots that were refused until the client has replayed lost
-   * writes.
-   */
+  /** Number of refusals: of changes because the server was busy, and of snapshots because the client had not yet replayed lost writes. */
   busy = 0;
   private readonly host: Host;
   /** Disks of the pools, in the order of POOLS. Only drills with moves have a second disk. */
@@ -131,7 +132,7 @@ export class CutDrill {
     return drill;
   }
 
-  /** Number of I/Os of the client that failed, which is permitted only if the disk was lost under a running server. */
+  /** Number of I/Os of the client that failed. I/O may fail only if the disk was lost under a running server. */
   get ioErrors(): number {
     return this.written.reduce((sum, { errors }) => sum + errors, 0);
   }
@@ -151,7 +152,8 @@ export class CutDrill {
     const { random, ioErrors } = this;
     [this.problems, this.count, this.isStruck] = [[], 0, false];
     await this.writeCold();
-    // Flushes also make changes of the file system durable. Without flushes, a missing sync of the server shows.
+    // A flush of the client also makes changes of the file system durable. A missing sync of the server therefore shows only in rounds
+    // without flushes.
     const flushes = random.chance(0.5);
     for (const volume of this.written) volume.start(random.int(1, MIB), flushes);
     for (const volume of this.written) await volume.goesOn();
@@ -164,7 +166,7 @@ export class CutDrill {
       this.isStruck = true;
     };
     const making = isAtAnswer ? this.make(change, cutAtAnswer) : this.make(change);
-    // `making` is awaited after the fault, and until then a rejection is ignored.
+    // `making` is awaited only after the fault. This handler prevents that an earlier rejection counts as unhandled.
     making.catch(() => undefined);
     if (isAtAnswer) await making;
     else await sleep(random.unit() * STRIKE_SPARE * this.tookMs[change.kind]);
@@ -199,7 +201,7 @@ export class CutDrill {
     for (const name of this.state.clones.keys())
       await callServer(this.host.rssrvPaths.controlSocket, 'volume-remove', { name, universe: 0, request: null });
     await killServer(this.host);
-    // Deletes the removed volumes at once. The server would keep them for a day.
+    // Deletes the files of the removed volumes at once, because the server would keep them for a day.
     for (const pool of this.pools.values())
       for (const id of readdirSync(path.join(pool, 'removed'))) rmSync(path.join(pool, 'removed', id), { recursive: true });
     for (const disk of this.disks) await disk.mount();
@@ -258,7 +260,7 @@ export class CutDrill {
     return this.disks.reduce((sum, disk) => sum + disk.usedBytes(), 0);
   }
 
-  /** Makes a change. Returns it if its answer is missing because of the fault. */
+  /** Makes a change. Returns the change if its answer is missing because of the fault, otherwise null. */
   private async make(change: Change, answered = (): void => undefined): Promise<Change | null> {
     const startMs = performance.now();
     try {
@@ -327,7 +329,7 @@ export class CutDrill {
     return pools.every(({ state }) => state === 'ready');
   }
 
-  /** Finds out whether the change without an answer has happened, by repeating it or by its traces. */
+  /** Finds out whether the unanswered change has happened: repeats its request, or looks for its traces on disk. */
   private async findOut(open: Change | null, fault: Fault): Promise<void> {
     const unmade = (await this.moved?.settled()) ?? [];
     // A disk that fails under a running server may end a move without success.
@@ -340,7 +342,8 @@ export class CutDrill {
 
   /**
    * Repeats the request of a change, which the server executes only once (C4). Returns false if the server was busy and has done nothing.
-   * `mayHaveFailed`: the disk failed during the first request, so that the server may answer with that failure again.
+   * `mayHaveFailed`: the disk failed during the first request. In this case, the server may answer the repetition with the failure of the
+   * first request.
    */
   private async isDone(change: Change, mayHaveFailed = false): Promise<boolean> {
     try {
@@ -354,7 +357,7 @@ export class CutDrill {
     }
   }
 
-  /** Takes a snapshot. The order is repeated, because the server refuses it until the client has replayed lost writes. */
+  /** Takes a snapshot. The request is repeated, because the server refuses snapshots until the client has replayed lost writes. */
   private async snapshotSoon(): Promise<void> {
     const isMade = async (): Promise<boolean> => {
       if (await this.isDone(this.changes.snapshots(WRITTEN))) return true;
@@ -364,7 +367,7 @@ export class CutDrill {
     await waitFor(isMade, READY_MS, 'A snapshot is possible again');
   }
 
-  /** Whether the change has happened; adds a problem if only a part of it has. */
+  /** Whether the change has happened. Adds a problem if only a part of the change has happened. */
   private async isMade(change: Change, present: Present): Promise<boolean> {
     const { makes, removes, clones, rollsTo, movesTo } = this.named(change, present);
     const traces = [
@@ -386,7 +389,7 @@ export class CutDrill {
     return { ...change, makes: change.makes.map((one) => ({ ...one, name: key.slice(COLD.length + 1) })) };
   }
 
-  /** Compares the present state with the expected state. Only to be called while no lane writes. */
+  /** Compares the present state with the expected state. Call it only while no lane writes. */
   private async judge(): Promise<void> {
     const socket = this.host.rssrvPaths.controlSocket;
     // Waits for jobs first, because the repetition of a move may be in progress.

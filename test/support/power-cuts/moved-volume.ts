@@ -35,7 +35,7 @@ export class MovedVolume {
     [this.socket, this.pools, this.id] = [socket, pools, id];
   }
 
-  /** Name of the pool that has the volume; if both have it, the pool to which it has moved. */
+  /** Name of the pool that has the volume. If both pools have it, the name of the pool to which it has moved. */
   get place(): string {
     const having = [...this.pools].filter(([, directory]) => existsSync(path.join(directory, 'volumes', this.id, 'volume.json')));
     const last = having.find(([, directory]) => !('movedTo' in this.manifestIn(directory))) ?? having[0];
@@ -73,7 +73,7 @@ export class MovedVolume {
         for (let now: Job = job; ; now = await this.jobOf(job.id)) {
           if (now.state === 'done') return now;
           if (!isOpen(now)) {
-            // The caller of the move learns of the failure.
+            // The failure needs no further report, because the caller of the move gets it.
             this.accepted = null;
             throw new MoveFailed(`${now.state}: ${now.reason}`);
           }
@@ -101,7 +101,7 @@ export class MovedVolume {
     return job?.state === 'done' ? [] : [`Job ${accepted} was accepted, and is ${job?.state ?? 'forgotten'}: ${job?.reason ?? '-'}`];
   }
 
-  /** Returns a problem for each remainder of a move in the pools. Only to be called while no job is open. */
+  /** Returns a problem for each file that a move has left behind in the pools. Call it only while no job is open. */
   leftovers(): string[] {
     return [...this.pools.values()]
       .map((directory) => path.join(directory, 'moving'))

@@ -1,6 +1,6 @@
-// The changes of snapshots in a drill, and the expected state afterwards: each change has happened or has not happened; without an answer,
-// both are possible. Invariants: only one change at a time is in progress. If a change is repeated with its request id and answered, it has
-// happened.
+// The changes of snapshots in a drill, and the expected state afterwards. An answered change has happened. A change without an answer has
+// happened or has not happened. Invariants: only one change at a time is in progress. If a change is repeated with its request id and
+// answered, it has happened.
 
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -19,7 +19,7 @@ export interface KnownSnapshot {
   readonly name: string;
   /** Digest of the content of the snapshot; null: unknown. */
   digest: string | null;
-  /** Moment of the request, and the latest moment at which the snapshot was made; null: no client wrote to the volume. */
+  /** `from`: moment of the request. `to`: latest moment at which the snapshot can have been made. Null: no client wrote to the volume. */
   readonly window: readonly [from: number, to: number] | null;
   /** Identifies the snapshots of one request. */
   readonly group: string;
@@ -142,7 +142,7 @@ export class SnapshotChanges {
 
   private rollback(one: KnownSnapshot): Change {
     const request = crypto.randomUUID();
-    // The server chooses the rest of the name, so that each name with this beginning is accepted.
+    // The server chooses the rest of the name. The drill therefore accepts each name that begins like this.
     const kept: KnownSnapshot = { volume: COLD, name: `${BEFORE_ROLLBACK}?`, digest: this.state.cold, window: null, group: request };
     return {
       ...NOTHING,

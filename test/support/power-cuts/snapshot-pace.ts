@@ -1,6 +1,6 @@
-// Takes snapshots at regular times and removes the oldest ones, while fio does verified I/O. It measures the effect on fio, compared with
-// runs without snapshots, and whether the space of removed snapshots is freed. Invariant: fio ends at the first wrong byte or I/O error,
-// and then there are no figures.
+// Takes snapshots at regular times and removes the oldest ones, while fio does verified I/O. It compares the I/O of fio with runs without
+// snapshots, and measures whether the space of removed snapshots is freed. Invariant: fio ends at the first wrong byte or I/O error, and
+// the program then gives no figures.
 
 import { loadavg } from 'node:os';
 import path from 'node:path';

@@ -90,14 +90,17 @@ export class WrittenVolume {
     return this.judge(file, 'after the cut', (history, stamp) => history.mayBeAfterCut(stamp));
   }
 
-  /** Examines the data file while no lane writes. Returns a problem for each block that has another content than the answered one. */
+  /** Examines the data file while no lane writes. Returns a problem for each block whose content differs from its last answered write. */
   atRest(file: string): string[] {
     const problems = this.judge(file, 'at rest', (history, stamp) => history.content === stamp);
     if (problems.length === 0) for (const history of this.blocks.values()) history.forget();
     return problems;
   }
 
-  /** Returns for each block when it could have had the content of this copy. Adds a problem for each block that never had its content. */
+  /**
+   * Returns, for each block, the intervals in which the block could have had the content that it has in this copy. Adds a problem for each
+   * block that never had this content.
+   */
   momentsOf(file: string, problems: string[]): (readonly (readonly [from: number, to: number])[])[] {
     const moments: (readonly (readonly [number, number])[])[] = [];
     this.look(file, problems, (number, stamp) => {
@@ -133,7 +136,7 @@ export class WrittenVolume {
   private blockAt(lane: number, place: number): number {
     const blocks = this.sizeBytes / BLOCK_BYTES;
     const at = Math.floor(((place * LANES + lane) * blocks) / (PLACES * LANES));
-    // The last place ends with the volume.
+    // The last place is at the end of the volume, so that the last blocks are written too.
     return place === PLACES - 1 && lane === LANES - 1 ? blocks - PLACE_BLOCKS : at;
   }
 

@@ -1,5 +1,5 @@
 // Runs commands (rsconfig, rsadm) in the process of the test: starting a program takes a fifth of a second of processor time, mostly for
-// loading modules that this process has already loaded. The modules are those of the build (scripts/bundle.mjs), as in the programs
+// loading modules that this process has already loaded. The commands come from the build (scripts/bundle.mjs), like the programs
 // themselves. Commands that need their own process are refused. commands.test.ts starts all programs as processes. Invariant: as with
 // programs.ts, a command has no terminal, no input and no signals.
 
@@ -23,8 +23,8 @@ interface Program {
 
 const BUNDLE = '../../dist/support/programs/commands.cjs';
 /**
- * Commands that need their own process: they start programs that must end with them, are ended by signals, or find other programs by their
- * own location.
+ * Commands that need their own process: each of them starts programs that must end with it, is ended by signals, or finds other programs by
+ * the place of its own file.
  */
 const OWN_PROCESS: ReadonlySet<string> = new Set(['backup', 'doctor', 'freeze', 'join', 'restore', 'watch']);
 const NOT_A_PERSON = {
@@ -36,8 +36,8 @@ const NOT_A_PERSON = {
 let loaded: Commands | undefined;
 
 /**
- * Whether a command can run in this process. It cannot outside of Vitest, because the programs in test/ that measure must run the real
- * programs.
+ * Whether a command can run in this process. Outside of Vitest, no command can: the measuring programs in test/ run there, and they must
+ * run the real programs.
  */
 export function canRunHere(program: string, args: readonly string[]): boolean {
   return (
@@ -45,7 +45,7 @@ export function canRunHere(program: string, args: readonly string[]): boolean {
   );
 }
 
-/** Runs the command to its end. After `timeoutMs` the result says so, although the command may still be running. */
+/** Runs the command to its end. After `timeoutMs`, the result says that the time is over, although the command may still be running. */
 export async function runHere(program: string, argv: readonly string[], timeoutMs: number): Promise<RunResult> {
   loaded ??= createRequire(import.meta.url)(BUNDLE) as Commands;
   const { executeProgram, programs } = loaded;

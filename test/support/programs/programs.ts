@@ -9,10 +9,10 @@ import { fileURLToPath } from 'node:url';
 import type { TestContext } from 'vitest';
 
 export interface RunOptions {
-  /** The program is killed after this time, and the result says so; default 90 s. */
+  /** The program is killed after this time, and the result says that it was killed. Default: 90 s. */
   readonly timeoutMs?: number;
   readonly cwd?: string;
-  /** Added to the environment of the tests. */
+  /** Variables for the program, in addition to the environment of the test process. */
   readonly env?: Readonly<Record<string, string>>;
   /** Whether the program has an input, to which `write` writes. Default: the program has no input. */
   readonly isWrittenTo?: boolean;
@@ -59,7 +59,7 @@ function launchersAbove(folder: string): string {
   return launchersAbove(above);
 }
 
-/** Starts a program without a shell. `ended` rejects only if the program could not be started. */
+/** Starts a program without a shell. The promise `ended` of the result rejects only if the program could not be started. */
 export function start(program: string, args: readonly string[], options: RunOptions = {}): Running {
   const startMs = performance.now();
   const child = spawn(program, args, {
@@ -67,7 +67,8 @@ export function start(program: string, args: readonly string[], options: RunOpti
     env: { ...process.env, ...options.env },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   }) as ChildProcessByStdio<Writable | null, Readable, Readable>;
-  // An error of the input is ignored: the program has ended and reads no more, and its exit code gives the reason.
+  // Ignores an error of the input: it only means that the program has ended and reads no more. The exit code of the program gives the
+  // reason.
   child.stdin?.on('error', () => undefined);
   children.add(child);
   let timedOut = false;

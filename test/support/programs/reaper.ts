@@ -1,6 +1,6 @@
 // Cleans up after a test process that was killed: a shell waits for the end of its input and then removes the host. The input ends when the
-// test process ends. The shell is not in the terminal's process group, so Ctrl-C does not reach it. Normally, host.ts cleans the host and
-// dismisses its reaper.
+// test process ends. The shell is not in the terminal's process group, so Ctrl-C does not reach it. If the test process is not killed,
+// host.ts cleans the host and dismisses its reaper.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 
@@ -18,9 +18,9 @@ cut -d ' ' -f 5 /proc/self/mountinfo | grep -F "$1/" | sort -r | while read -r p
 `;
 
 /**
- * Shell script that removes a host. It removes devices first, while their process still answers I/O. Otherwise this process could never
- * end, because the file system on its device would wait for its answers. The script kills twice, because a process that is just being
- * started has no mark yet.
+ * Shell script that removes a host. It removes the devices first, while the daemon of a device still answers I/O. If the daemon was killed
+ * first, the file system on its device would wait for answers, and the daemon could never end. The script kills twice, because a process
+ * that is just being started has no mark yet.
  */
 const SCRIPT = `
 mark="$1" root="$2" memory="$3" release="$4"

@@ -1,5 +1,5 @@
-// Prints a measurement of a test as one line of the output, for people who compare runs. The tests measure, and no test asserts these
-// figures.
+// Prints a measurement of a test as one line of the output, so that an administrator can compare runs. The tests measure. No test asserts
+// these figures.
 
 /** Prints `measured: WHAT: name 12.3, name 4`. */
 export function report(what: string, numbers: Readonly<Record<string, number | string>>): void {

@@ -1,6 +1,6 @@
-// Waits for an effect of other processes: checks a condition repeatedly until a deadline. Callers give deadlines for an idle machine. They
-// are multiplied by PATIENCE; long deadlines cost nothing, because only a failure reaches them. Invariant: it settles within the deadline,
-// and a failure names what was awaited and the last value.
+// Waits for an effect of other processes: checks a condition repeatedly until a deadline. Callers give deadlines for an idle machine.
+// `waitFor` multiplies each deadline by PATIENCE. Long deadlines cost no time, because only a failure reaches them. Invariant: `waitFor`
+// settles within the multiplied deadline, and a failure names what was awaited and the last error.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 

@@ -1,5 +1,5 @@
-// A volume that clients take from each other, with its server and the clients. The test makes take-overs and obstacles, and examines the
-// file of the volume directly.
+// A volume that clients take from each other, with its server and the clients. The test makes the take-overs and the faults that hinder
+// them, and examines the file of the volume directly.
 
 import { readFileSync } from 'node:fs';
 import { expect } from 'vitest';
@@ -56,8 +56,8 @@ export class ContestedVolume {
     const [first] = this.clients;
     const isHeld = async (): Promise<boolean> => (await first!.rsconfig('-a', '--take-over', 'oracle')).code === 0;
     await waitFor(isHeld, 30_000, 'The first client has the volume');
-    // Waits until clients have noticed that they lost the volume. A client that has not noticed yet would answer that the volume is already
-    // attached.
+    // Waits until each client that lost the volume has noticed the loss. A client that has not noticed it yet would answer an attach with
+    // the message that the volume is already attached.
     const isWithOthers = async (host: Host): Promise<boolean> => (await host.call('local', {})).attachments.length > 0;
     for (const host of this.clients.slice(1))
       await waitFor(async () => !(await isWithOthers(host)), 30_000, 'The other clients have noticed that');
@@ -97,7 +97,10 @@ export class ContestedVolume {
     await waitFor(() => new RegExp(`oracle was taken over by ${node} at 127\\.`).test(this.said(host)), 20_000, `The log names ${node}`);
   }
 
-  /** Waits until the loser's I/O has failed, and the loser reports which client took the volume and no longer has it. */
+  /**
+   * Waits until the I/O of this host has failed, until the host reports which client took the volume, and until it no longer has the
+   * volume.
+   */
   async loses(host: Host, writer: StampedWriter, node: string): Promise<void> {
     expect(await writer.ended).not.toEqual([]);
     await this.lostTo(host, node);

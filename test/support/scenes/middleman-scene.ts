@@ -1,5 +1,5 @@
 // A server and a client with two paths, and fio with verification. Each path leads through a proxy that may contain a middleman. The
-// callers choose the manipulations. Invariant: the middleman is on one path at a time, and the other path works.
+// callers choose the manipulations. Invariant: the middleman is on one path at a time, so that the other path always works.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { type ChaosProxy, chaosProxies } from '../faults/chaos-proxy.ts';
@@ -34,7 +34,9 @@ export class MiddlemanScene {
     this.random = new SeededRandom(seed);
   }
 
-  /** `defaults`: keys of `[defaults]` of the client. fio ends by itself after `seconds`. Resolves when fio has begun to write. */
+  /**
+   * `defaults`: keys of `[defaults]` of the client. `seconds`: time after which fio ends by itself. Resolves when fio has begun to write.
+   */
   static async begin(
     hosts: Hosts,
     options: { readonly defaults: Readonly<Record<string, string>>; readonly seconds: number; readonly seed: number },

@@ -34,7 +34,7 @@ export interface MirrorOptions {
   readonly volumes?: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
 
-/** Places on this machine, with one path to each server. */
+/** Hosts on loopback addresses of this machine, with one path from the client to each server. */
 export async function loopbackMirrorPlaces(hosts: Hosts): Promise<MirrorPlaces> {
   const network = await hosts.network(1);
   return {
@@ -57,7 +57,7 @@ export class MirrorSite {
     this.pools = pools;
   }
 
-  /** Starts all daemons, and waits until all paths are up. The pools are removed by `onClean`. */
+  /** Starts all daemons, and waits until all paths are up. An action of `onClean` removes the pools. */
   static async start(
     places: MirrorPlaces,
     { poolParent, defaults, volumes }: MirrorOptions,

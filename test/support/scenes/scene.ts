@@ -1,6 +1,6 @@
 // The scene of the tests in which peers misbehave towards rssrv: a running server, a well-behaved rsiod that uses a volume over two paths,
-// and addresses for the offenders. VOLUMES has the volumes of the server. The tests commit the offences, and call `wellBehaved` after each
-// test.
+// and addresses for the offenders. VOLUMES has the volumes of the server. The tests make the misbehaving peers, and call `wellBehaved`
+// after each test.
 
 import { expect } from 'vitest';
 import { PATHS_PER_TRUNK_MAX } from '@rsio/protocol/link/limits';
@@ -22,7 +22,7 @@ const GOOD_NODE = 'big-2';
 
 const SECTORS = 4096;
 
-/** The first joined path gets this slot, and each further one the next slot. */
+/** The first path that joins a session gets this slot, and each further path gets the next slot. */
 const FIRST_JOIN_SLOT = 128;
 const CHECK_BYTES = 64 * 1024;
 const LOGGED_DEADLINE_MS = 5_000;
@@ -50,7 +50,7 @@ export class Scene {
 
   /**
    * `namespaceKeys`: further lines of the server's section `[namespace]`. `hasPool`: whether the server has a pool with the volume
-   * `replica`, which needs perl.
+   * `replica`. A pool needs perl.
    */
   static async begin(hosts: Hosts, namespaceKeys = '', hasPool = false): Promise<Scene> {
     const host = hosts.host();
@@ -74,7 +74,7 @@ export class Scene {
         moving: { path: host.file('storage/moving.img'), size },
       },
       pools,
-      // The first node makes the volume a replica. The others have the right use.
+      // The first node has the right `manage`, because it makes the volume a replica. The other nodes have the right `use`.
       ...(hasPool ? { rights: { [RAW_NODES[0]]: 'manage pool=fast' } } : {}),
     });
     // Only with this level, rssrv logs why it dropped a connection before the proof.
@@ -84,8 +84,8 @@ export class Scene {
     host.writeConfig('rssrv', text);
     await host.start('rssrv');
     if (hasPool) await host.rsadmWell('volume', 'create', 'replica', '--size', '16m');
-    // The client uses only the addresses of its file, so that it stays unchanged when a test changes the server's list.
-    // Its paths never die, unless a fault lasts long, because a slow machine may be silent for three seconds.
+    // The client uses only the addresses of its file, so that it stays unchanged when a test changes the server's list. The key `dead` is
+    // long, because a slow machine may be silent for three seconds. Only a fault that lasts long therefore ends a path.
     host.writeConfig('rsiod', clientConfig(network, { serverAddresses: network.serverAddresses, defaults: { dead: '12s' } }));
     await host.start('rsiod');
     await host.pathsUp(2);
@@ -138,8 +138,8 @@ export class Scene {
   }
 
   /**
-   * Expects that the server process is alive, that the other client's I/O continues over both paths, that neither path ever died, and that
-   * the server answers HELLO.
+   * Expects that the server process is alive and answers HELLO, that the I/O of the well-behaved rsiod continues over both paths, and that
+   * neither path ever died.
    */
   async wellBehaved(): Promise<void> {
     await this.nbd.verify(0, CHECK_BYTES);
@@ -155,7 +155,7 @@ export class Scene {
     expect(alarms).toEqual([]);
   }
 
-  /** Expects that a new client gets a session and a volume. */
+  /** Expects that a new client gets a session and can open a volume. */
   async servesNewcomers(): Promise<void> {
     const newClient = await this.login('pluto');
     const { handle } = await newClient.open('spare');

@@ -102,7 +102,7 @@ function beacon(
 
 /**
  * Makes a case in which the server must not answer a request. The client then sends a correct second request. If the server answered the
- * first one, this answer would arrive before that to the second one.
+ * first request, this answer would arrive before the answer to the second request.
  */
 function unanswered(id: string, expects: string, ask: (target: Target) => Ask, section = 'Which requests are answered'): ServerCase {
   return beacon(id, section, expects, async (asker, target) => {

@@ -1,5 +1,5 @@
-// Plays a whole handshake by hand, for cases that change one part of it. It packs bodies and derives keys without the product's code. It
-// throws if the peer breaks the protocol; the cases judge everything else.
+// Plays a whole handshake by hand, for cases that change one part of it. It packs bodies and derives keys without the product's code. A
+// step throws if the peer breaks the protocol; the cases judge everything else.
 
 import { randomBytes } from 'node:crypto';
 import { MAC_BYTES, NONCE_BYTES } from '@rsio/protocol/wire/limits';
@@ -31,8 +31,8 @@ export interface Greeted {
 }
 
 /**
- * Sends a HELLO with these changes, and receives CHALLENGE. `pretended`: T is computed as if the HELLO had these changes instead; null:
- * over the HELLO that was sent.
+ * Sends a HELLO with these changes, and receives CHALLENGE. `pretended`: T is computed over a HELLO with these changes in place of
+ * `changes`. Null: T is computed over the HELLO that was sent.
  */
 export async function greet(target: Target, changes: Fields = {}, pretended: Fields | null = null): Promise<Greeted> {
   const peer = await target.connectUnproven();

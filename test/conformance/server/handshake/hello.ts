@@ -13,7 +13,7 @@ import { type Packable, pack } from '../../base/pack.ts';
 import type { Target } from '../../base/target.ts';
 import { type Fields, greet, helloFields, helloFrame } from './handshake-steps.ts';
 
-/** Sends these bytes as the first ones of a connection. Expects that the server closes it without a message. */
+/** Sends these bytes as the first bytes of a connection. Expects that the server closes the connection without a message. */
 async function drops(target: Target, ...bytes: readonly Buffer[]): Promise<void> {
   const peer = await target.connectUnproven();
   peer.send(...bytes);

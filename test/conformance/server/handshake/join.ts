@@ -15,7 +15,10 @@ import { specMac } from '../../base/spec-keys.ts';
 import { BLOCK, SCRATCH, type Target } from '../../base/target.ts';
 import { greet, joinBody, proofFrame } from './handshake-steps.ts';
 
-/** Interval between joins in ms. They continue so long that the last ones arrive when the process of the session has ended. */
+/**
+ * Interval between joins in ms. The joins continue until the process of the session has certainly ended, so that the last of them arrive
+ * after its end.
+ */
 const LATE_EVERY_MS = 4;
 const BYE = { op: OP.BYE, body: encodeFarewell({ code: 'E_SHUTTING_DOWN', sentence: 'Good night' }) };
 

@@ -14,13 +14,13 @@ import type { Target } from '../../base/target.ts';
 import { type Fields, greet, helloFields, helloFrame, joinBody, proofFrame, welcomed } from './handshake-steps.ts';
 
 const NEW_SESSION = { session: null, dead: [] };
-/** Needs of cases that fail more proofs than the server permits for one address. */
+/** For cases that fail more proofs than the server permits for one address. These cases need several source addresses. */
 const MANY_FAILURES = { needs: ['addresses'] } as const;
 const MIB = 1024 * 1024;
 /** Longest wait for the end of an unproven connection. It is longer than the bound of the server. */
 const PATIENCE_MS = PROOF_TIMEOUT_MS + 30_000;
 
-/** Sends HELLO and PROOF as this node and returns the sentence of the E_AUTH in the answer. */
+/** Sends HELLO and PROOF as this node. Expects a REFUSE with E_AUTH, and returns its sentence. */
 async function unproven(target: Target, identity: RawIdentity): Promise<string> {
   const peer = await target.connectUnproven(identity);
   await peer.greet();

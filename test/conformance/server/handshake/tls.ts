@@ -1,5 +1,5 @@
 // Encrypted paths as a client sees them: shares, START_TLS, and TLS 1.3 with the key that docs/PROTOCOL.md describes. The cases use Node's
-// TLS client and derive keys without the product's code. Unit tests of the handshake cover what the client itself checks.
+// TLS client and derive keys without the product's code. The unit tests of the handshake cover the checks that the client itself makes.
 
 import { diffieHellman, generateKeyPairSync, createPublicKey, type KeyObject } from 'node:crypto';
 import { once } from 'node:events';

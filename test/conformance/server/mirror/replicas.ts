@@ -37,7 +37,10 @@ class Replica {
     return told(await this.mirror.place(number, this.name));
   }
 
-  /** Makes an OPEN of the volume. `number`: number of the term under which it is opened; null: it is opened as a plain volume. */
+  /**
+   * Makes an OPEN of the volume. `number`: number of the term under which the OPEN opens the volume. Null: the OPEN treats it as a plain
+   * volume.
+   */
   opening(number: number | null, changes: Partial<OpenRequest> = {}): RawRequest {
     const mirror = number === null ? null : { mirror: this.mirror.id, number };
     return { op: OP.OPEN, body: encodeOpenRequest({ name: this.name, universe: 0, readonly: false, mirror, ...changes }) };

@@ -29,8 +29,8 @@ interface Problem {
 }
 
 /**
- * Lines in which the secret is the value of a secret key. Only for these, a message must not show the secret, because a mutation may move
- * the secret to any other place.
+ * Lines in which the secret is the value of a secret key. Only errors in such lines must not show the secret. A mutation may have moved the
+ * secret to any other place, where a message may quote it.
  */
 const SECRET_LINE = new RegExp(`^\\s*(?:(?:nodekey|serverkey|namespacekey)\\s*=.*|(?:big-2|venus) ${SECRET}\\s*)$`);
 

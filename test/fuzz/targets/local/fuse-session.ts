@@ -1,7 +1,7 @@
 // One raw device from INIT on. The kernel sends valid and garbled requests, and interrupts of known and unknown requests; the volume
-// answers in any order or with errors; the device may end at any moment. Requests are encoded without our codec. Oracle: no exception. Each
-// request that needs an answer gets exactly one, of the right length. Requests to the volume keep to the negotiated sizes. No buffer stays
-// lent.
+// answers in any order or with errors; the device may end at any moment. The target encodes requests without the product's codec. Oracle:
+// no exception. Each request that needs an answer gets exactly one answer, of the right length. Requests to the volume keep to the
+// negotiated sizes. No buffer stays lent.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import type { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -92,7 +92,10 @@ class Scene {
         expectThat(Number(length) <= FUSE_DATA_MAX_BYTES, `a ${operation} of ${length} bytes was asked of the volume`);
   }
 
-  /** Passes bytes to the session like one read of the descriptor. If the session does not keep the buffer, it is reused afterwards. */
+  /**
+   * Passes bytes to the session like one read of the descriptor. If the session does not keep the buffer, the target reuses the buffer
+   * afterwards.
+   */
   private receive(bytes: Buffer): void {
     if (bytes.length >= HEADER_BYTES && !UNANSWERED.includes(bytes.readUInt32LE(4))) {
       const unique = bytes.readBigUInt64LE(8);

@@ -47,7 +47,7 @@ class Scene {
   readonly submitted: Submitted[] = [];
   answered = 0;
   private readonly answeredFrames = new Set<HeardFrame>();
-  /** The remaining bytes of an answer of which only a first part was sent; null: there is no such answer. */
+  /** The remaining bytes of an answer of which only the first part was sent. Null: there is no such answer. */
   private rest: { readonly path: ScriptedPath; readonly bytes: Buffer } | null = null;
 
   constructor() {
@@ -179,7 +179,10 @@ class Scene {
     else path.answerIo(frame, status, op === OP.READ && status === STATUS.OK ? dataOf(count) : EMPTY);
   }
 
-  /** Sends a part of the right answer to a READ, on any path; another path may answer the request before the rest arrives. */
+  /**
+   * Sends the first part of the right answer to a READ, on any path. Another path may answer the READ before the rest of this answer
+   * arrives.
+   */
   private half(at: number): void {
     for (const path of this.trunkScene.server.paths) {
       const read = path.requests(OP.READ).findLast((frame) => !this.answeredFrames.has(frame));
@@ -193,7 +196,7 @@ class Scene {
     }
   }
 
-  /** Sends an answer whose right header is changed by a mask, with any body. */
+  /** Sends an answer with any body. Its header is the right header, changed by a mask. */
   private lie(path: ScriptedPath, bytes: Buffer): void {
     const frame = this.pending(path, bytes[0] ?? 0);
     if (frame === undefined) return;
@@ -241,7 +244,7 @@ function bytesOf(random: SeededRandom): Buffer {
   return Buffer.concat(Array.from({ length: random.int(1, 3) }, () => random.pick(said)()));
 }
 
-/** Steps in which an answer stops half-way, the other path answers the request, and then the rest arrives. */
+/** Makes steps in which an answer stops half-way, the other path answers the request, and then the rest of the first answer arrives. */
 function overtaken(random: SeededRandom): Step[] {
   const answers = [0, 1].map((arg) => step(KIND.ANSWER, arg, Buffer.from([0, 0, 0])));
   const pongs = [0, 1].map((arg) => step(KIND.PONG, arg));

@@ -1,6 +1,6 @@
 // The datagrams of discovery, and the server's answers to a series of them. Oracle: no exception. A signature counts as valid only if its
-// mac, computed a second time, is right. No asker gets more bytes than it sent, or a forbidden answer. A decoded datagram stays the same
-// when it is encoded and decoded again.
+// mac, computed a second time, is right. No asker gets more bytes than it has sent. No asker gets a forbidden answer. A decoded datagram
+// stays the same when it is encoded and decoded again.
 
 import { isDeepStrictEqual } from 'node:util';
 import { DISCOVERY_REQUEST_BYTES, DISCOVERY_SOURCES_MAX, DATAGRAM_MAX_BYTES } from '@rsio/protocol/explorer/limits';
@@ -82,7 +82,7 @@ function run(input: Buffer): boolean {
     const key = hasKey ? KEY : null;
     const asked = judgeRead(bytes, key);
     judgeAnswer(responder.answerTo(bytes, `127.45.0.${arg & 15}`, nowMs), asked, bytes, key, isSignedOnly);
-    // A kept source is one of 16 addresses, with or without signed datagrams.
+    // There are at most 32 kept sources: each of the 16 addresses counts separately for signed and for unsigned datagrams.
     expectThat(responder.sourcesKept <= Math.min(32, DISCOVERY_SOURCES_MAX), `${responder.sourcesKept} sources are remembered`);
   }
   const counted = Object.values(responder.counts).reduce((sum, count) => sum + count, 0);

@@ -1,6 +1,6 @@
 // The handshake that agrees on TLS, at both ends: shares of every kind, offers that a middleman removes, START_TLS at any moment. Oracle:
-// TLS begins if and only if both ends have agreed, and with the key that proof-oracle.ts computes a second time. A client that requires TLS
-// sends no PROOF without TLS. Only refusals are thrown.
+// TLS begins if and only if both ends have agreed on it, and its key is the key that proof-oracle.ts computes a second time. A client that
+// requires TLS sends no PROOF without TLS. Only refusals are thrown.
 
 import { ClientHandshake } from '@rsio/protocol/auth/handshake-client';
 import { ServerHandshake } from '@rsio/protocol/auth/handshake-server';

@@ -11,7 +11,10 @@ import { mutated } from '../../makers/mutator.ts';
 const LIST_MAX = 2 * EXTENTS_PER_ANSWER_MAX;
 const MAKERS = 'abcdefgh';
 
-/** Expects that every text is printable, every list and text is within the bounds of any field, and every number is valid. */
+/**
+ * Expects that every text is printable, that no list and no text exceeds the largest bound that a field has, and that every number is
+ * valid.
+ */
 function judge(value: unknown, field: string): void {
   if (typeof value === 'string') {
     expectPrintable(value, field);

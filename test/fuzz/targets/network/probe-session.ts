@@ -23,7 +23,10 @@ const KINDS = 4;
 const TIMES_MS = [1, 2, 10, 1000, PROBE_TIME_MAX_MS];
 const EMPTY = Buffer.alloc(0);
 
-/** A clock on which each event-loop turn takes at least a millisecond, so that a turn that asks for another turn does not run forever. */
+/**
+ * A clock on which each event-loop turn takes at least a millisecond. Code that asks for a further turn in each turn therefore ends at its
+ * time limit, and does not run forever.
+ */
 class TurnClock extends FakeClock {
   override after(delayMs: number, fire: () => void): ReturnType<FakeClock['after']> {
     return super.after(Math.max(1, delayMs), fire);

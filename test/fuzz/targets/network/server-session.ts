@@ -1,7 +1,7 @@
-// A session of the server with its paths, over connections in memory, with a proven client that sends anything, storage that answers at any
-// time, and a listener that grants and revokes. Oracle: no exception and no I/O outside of open handles. Memory and requests stay within
-// their bounds. Only valid frames are sent, and no WELCOME in clear if TLS was agreed. After the end of the session, no buffer is lent, no
-// handle is open and no request waits.
+// A session of the server with its paths, over connections in memory. Its proven client sends anything, its storage answers at any time,
+// and its listener grants and revokes. Oracle: no exception and no I/O outside of open handles. Memory and requests stay within their
+// bounds. Only valid frames are sent, and no WELCOME in clear if TLS was agreed. After the end of the session, no buffer is lent, no handle
+// is open and no request waits.
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
@@ -76,7 +76,10 @@ class Scene {
     });
   }
 
-  /** Adds a path. `isEncrypted`: whether the handshake has agreed on TLS; the client of this target then never begins TLS. */
+  /**
+   * Adds a path. `isEncrypted`: whether the handshake has agreed on TLS. In this case, the client of this target nevertheless never begins
+   * TLS.
+   */
   addPath(digest: boolean, dead: readonly number[], isEncrypted = false): void {
     if (this.paths.length === PATHS_MAX) return;
     const shape: LinkShape = { takeMs: () => 0, travelMs: () => 0, cut: (length) => this.cuts.int(1, length), restMs: () => 0 };
@@ -155,7 +158,7 @@ class Scene {
     return this.paths.reduce((sum, { client }) => sum + client.count(OP.OPEN | ANSWER), 0);
   }
 
-  /** Revokes grants up to `back` epochs ago; the message may arrive twice. */
+  /** Revokes the grants up to `back` epochs ago. The message of the listener may arrive twice. */
   private revoke(name: string, back: number): void {
     this.revoking++;
     void this.session.revoke(`id-${name}`, this.epoch++ - back).then(() => this.revoking--);

@@ -1,5 +1,6 @@
 // The stream decoder of the wire. Oracle: the decoded frames, encoded again by hand, are equal to the input, byte for byte. Wherever the
-// stream is cut, the decoder returns the same frames and ends the stream for the same reason. It allocates memory only for checked lengths.
+// stream is cut, the decoder returns the same frames and ends the stream for the same reason. The decoder allocates memory only for lengths
+// that it has checked.
 
 import { BODY_MAX_BYTES } from '@rsio/common/lib/limits';
 import { HANDSHAKE_MESSAGE_MAX_BYTES } from '@rsio/protocol/auth/limits';

@@ -1,7 +1,7 @@
-// Small worlds for the zoo: the decider of memberships, the data path, the copier and the intent map of a mirror, each alone with replicas
-// and users in memory; a session with late copies; a trunk whose READs are abandoned; the syncs of a volume. A mutant names one of these
-// explorers if the simulator finds the mutant late or not at all. Seed and options determine a world. Invariant: all worlds run production
-// code, so that a mutant has the same effect as in the simulator.
+// Small worlds for the zoo. Most of them run one part of a mirror alone (the decider of memberships, the data path, the copier, the intent
+// map), with replicas and users in memory. Others run a session with late copies, a trunk whose READs are abandoned, or the syncs of a
+// volume. A mutant names one of these explorers if the simulator finds it late or not at all. The seed and the options determine a world.
+// Invariant: all worlds run production code, so that a mutant has the same effect as in the simulator.
 
 import { beyondLife } from '@rsio/protocol/testing/mirror-beyond-lives';
 import { live } from '@rsio/protocol/testing/mirror-copy-lives';
@@ -40,7 +40,7 @@ export type Explorer =
 /** A mutant that passes this many worlds has survived. A world of an explorer takes milliseconds. */
 export const EXPLORED_MAX = 3000;
 
-/** Runs the world of this seed. Returns the fault that it found; null: no fault. */
+/** Runs the world of this seed. Returns a sentence about the fault that the world has shown. Null: no fault. */
 export async function explore(explorer: Explorer, options: Partial<WalkOptions>, seed: number): Promise<string | null> {
   try {
     if (explorer === 'walks') return new World(seed, { ...ANY, ...options }).walk();

@@ -1,5 +1,5 @@
 // A production trunk whose READs are abandoned at random moments, while their answers arrive in pieces over links that are sometimes slow.
-// The owner reuses the buffers at once. Invariant: after a READ is abandoned, nothing is written into its buffer.
+// The owner of the READs reuses their buffers at once. Invariant: after a READ is abandoned, nothing is written into its buffer.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -13,7 +13,7 @@ const [ANSWERED, REUSED] = [1, 0xbb];
 const PIECE_MAX_BYTES = 1_500;
 const LONG_MS = 1_000;
 
-/** Runs the world of this seed. Returns the fault that it found; null: no fault. */
+/** Runs the world of this seed. Returns a sentence about the fault that the world has shown. Null: no fault. */
 export function givenUpWorld(seed: number): string | null {
   const random = new SeededRandom(seed);
   let isSlow = false;

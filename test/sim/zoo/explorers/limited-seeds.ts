@@ -1,6 +1,6 @@
-// Ordinary seeds of the simulator in which each session has a limit on each of its volumes, and opening a volume sometimes pauses it for a
-// while. Faults, users and the oracle are those of the simulator. Invariant: the limits need no random draws, so that the rest of a seed
-// stays the same.
+// Ordinary seeds of the simulator, with limits: each session has a limit on each of its volumes, and sometimes pauses a volume for a while
+// when it is opened. Faults, users and the oracle are those of the simulator. Invariant: the limits need no random draws, so that the rest
+// of a seed stays the same.
 
 import { SessionThrottles } from '@rsio/rssrv/volumes/throttle/session-throttles';
 import type { ThrottledHandle } from '@rsio/rssrv/volumes/throttle/volume-throttle';
@@ -12,7 +12,7 @@ const IOPS = 40;
 const BURST_MS = 20;
 const PAUSE_MS = 1_500;
 
-/** Runs the seed with limits. Returns the fault that it found; null: no fault. */
+/** Runs the seed with limits. Returns a sentence about the fault that the seed has shown. Null: no fault. */
 export async function limitedSeed(seed: number): Promise<string | null> {
   const undo = limitSessions();
   try {

@@ -1,6 +1,6 @@
-// Production flushes over the simulated page cache, whose write-back fails at times: processes write, flush and end, one after the other,
-// and lost pages are evicted at any moment (V1). Invariant: after the answer to a failed flush, the content of a sector changes only by
-// writes.
+// The production code of flushes over a simulated page cache whose write-back fails at times. Processes write, flush and end, one after the
+// other, and the cache may evict lost pages at any moment (V1). Invariant: after the answer to a failed flush, the content of a sector
+// changes only by writes.
 
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -10,7 +10,7 @@ import { SimCache } from '../../storage/sim-cache.ts';
 
 const [STEPS, SECTORS] = [60, 8];
 
-/** Runs the world of this seed. Returns the fault that it found; null: no fault. */
+/** Runs the world of this seed. Returns a sentence about the fault that the world has shown. Null: no fault. */
 export function lostPageWorld(seed: number): string | null {
   const random = new SeededRandom(seed);
   const cache = new SimCache(SECTORS, random);

@@ -1,5 +1,5 @@
-// A production session whose client sends READs in one slot, and late copies of them, over paths that end, while the storage answers in any
-// order. The sequence numbers of the slot wrap at once. Invariant: a READ returns content that was written before it was sent, or newer
+// A production session. Its client sends READs in one slot, and late copies of these READs, over paths that may end. The storage answers in
+// any order. The sequence numbers of the slot wrap at once. Invariant: a READ returns content that was written before it was sent, or newer
 // content.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
@@ -14,7 +14,7 @@ const PATHS = 3;
 /** Largest version of the volume's content. Every byte of the volume has the version as its value. */
 const VERSIONS_MAX = 200;
 
-/** Runs the world of this seed. Returns the fault that it found; null: no fault. */
+/** Runs the world of this seed. Returns a sentence about the fault that the world has shown. Null: no fault. */
 export async function rereadWorld(seed: number): Promise<string | null> {
   setSeqModulus(MODULUS);
   try {

@@ -183,7 +183,10 @@ const RETURNING: readonly Mutant[] = [
   },
 ];
 
-/** Mutants of a volume that grows over data that a replica has beyond the end of the mirror. */
+/**
+ * Mutants of the growth of a mirror. The larger mirror includes a range that was beyond its end before, where a replica may have other
+ * data.
+ */
 const GROWING: readonly Mutant[] = [
   {
     name: 'beyond-zero',

@@ -1,5 +1,5 @@
 // Mutants of a mirror's data path (rules M7 to M10 and M14 to M16): which answers acknowledge a request, which requests wait for each
-// other, and which READs leave. The zoo runs them.
+// other, and which READs are sent. The zoo runs them.
 
 import { Confirmations } from '@rsio/protocol/mirror/io/confirmations';
 import type { CopyLock } from '@rsio/protocol/mirror/io/copy-lock';
@@ -29,7 +29,10 @@ interface OperationInner {
 type Judge = [Operation];
 const NO_LOCK = { release: (): void => undefined };
 
-/** Removes the assertion that a request has no children in flight when it ends. It is a part of mutants that end a request too early. */
+/**
+ * Removes the assertion that a request has no children in flight when it ends. Mutants that end a request too early call this function,
+ * because the assertion would stop them.
+ */
 function leavingChildren(): () => void {
   return override<OperationInner, [number], void>(Operation, 'leaveChild', () => ({ children }, number) => {
     const child = children[number];

@@ -1,5 +1,6 @@
-// Mutants of the holder's memory about absent replicas (rule M12): each mutant makes a copy leave out a block that the replica lacks. The
-// zoo runs them. The explorer gives mirrors little memory, so that some regions have a time of their own and others do not.
+// Mutants of the holder's memory about absent replicas (rule M12): because of each mutant, a copy leaves out a block that the replica
+// lacks. The zoo runs them. The explorer gives the holder room for few entries, so that some regions have a time of their own in its memory
+// and others do not.
 
 import { ResyncPlan } from '@rsio/protocol/mirror/copy/resync-plan';
 import { type Blocks, BlockSet } from '@rsio/protocol/mirror/lacks/block-set';

@@ -13,7 +13,10 @@ interface QuietInner {
 
 type Lock = [begin: number, end: number, granted: () => void];
 
-/** Returns the tenures of the replicas that `isMeant` accepts. `isMeant` omits one condition of the production code. */
+/**
+ * Returns the tenures of the replicas that `isMeant` accepts. The `isMeant` of a mutant lacks one condition that the production code
+ * checks.
+ */
 function tenures({ io }: QuietInner, isMeant: (counts: boolean, reads: boolean) => boolean): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
   for (const { identity, counts, reads } of io.view?.replicas ?? [])

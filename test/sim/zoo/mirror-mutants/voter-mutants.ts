@@ -1,5 +1,5 @@
-// Mutants of the voters of mirrors (rules Q1, Q2 and Q4): a record that changes over a restart, promises that fall or are not durable,
-// configs without a promise. The zoo runs them.
+// Mutants of the voters of mirrors (rules Q1, Q2 and Q4): a record that a restart changes, a promise that falls or is not durable, a config
+// that is stored without a promise. The zoo runs them.
 
 import type { Term, VoteAnswer } from '@rsio/protocol/wire/mirror-messages';
 import type { VoteReply, VoteRequest } from '@rsio/rssrv/mirrors/session-votes';
@@ -20,7 +20,7 @@ interface VotersInner {
 
 type Execute = [Entry, VotingClient, VoteRequest];
 
-/** Before a voter executes a VOTE of this kind, sets the promise in its record to the result of `promiseOf`. */
+/** Before a voter executes a VOTE of this kind, sets the promise in the voter's record to the result of `promiseOf`. */
 function promising(vote: VoteRequest['vote'], promiseOf: (record: VoterRecord, term: Term) => Term | null): () => void {
   return override<Voters, Execute, Promise<VoteAnswer>>(Voters, 'execute', (original) => (self, entry, client, request) => {
     if (entry.record !== null && request.vote === vote && 'number' in request) {
@@ -38,7 +38,9 @@ const VOTERS: readonly Mutant[] = [
     also: ['M1', 'M18'],
     breaks: 'A voter that has lost its record keeps its id',
     apply: () => {
-      /** The last record that each voter had for each mirror; the key has the folder of the voter and the mirror. */
+      /**
+       * For each voter and mirror: the last record that the voter had for the mirror. The key names the folder of the voter and the mirror.
+       */
       const lost = new Map<string, VoterRecord>();
       return override<VotersInner, [VotingClient, VoteRequest, () => boolean], Promise<VoteReply>>(
         Voters,

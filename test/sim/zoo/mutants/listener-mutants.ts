@@ -1,6 +1,6 @@
-// Mutants of rules S9 and S10, where the end of one session meets the beginning of the next. In production this is the listener's job
-// (rssrv's Admissions and worker pool), which needs processes; these mutants break the simulator's listener, which runs the same sessions.
-// The integration tests prove the production listener.
+// Mutants of rules S9 and S10, where the end of one session meets the beginning of the next. In production, rssrv's listener keeps these
+// rules (Admissions and the worker pool); its code needs real processes. These mutants therefore break the simulator's listener, which runs
+// the same sessions. The integration tests test the production listener.
 
 import type { Proven } from '@rsio/protocol/auth/handshake-server';
 import { admissionOf } from '@rsio/rssrv/session/server-path';

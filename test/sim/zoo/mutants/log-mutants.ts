@@ -1,5 +1,5 @@
-// Mutants of rules L1 and L2: which answered writes the client keeps, and when it may drop them. The zoo runs them. Invariant: each one
-// breaks one rule, in one place.
+// Mutants of rules L1 and L2: which answered writes the client keeps in its replay log, and when it may drop them. The zoo runs these
+// mutants. Invariant: each mutant breaks one rule, in one place.
 
 import { LogAdmission } from '@rsio/protocol/client/replay/log-admission';
 import { ReplayLog, type Room } from '@rsio/protocol/client/replay/replay-log';

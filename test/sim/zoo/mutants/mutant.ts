@@ -52,8 +52,8 @@ export interface DispatcherInner {
 }
 
 /**
- * Gives a private member the type `Type`, for a mutant. `Member` is the type of the member in the class, so that a mutant of a renamed
- * member does not compile.
+ * Gives a private member the type `Type`, for a mutant. `Member` is the type of the member in the class. If the member is renamed, the
+ * mutant does not compile.
  */
 export type PrivateAs<Member, Type> = [Member] extends [never] ? never : Type;
 
@@ -64,7 +64,7 @@ export function all(...undos: (() => void)[]): () => void {
   };
 }
 
-/** Makes the client accept an answer on a path that does not owe it. It is a part of mutants whose damage rule S3 would limit. */
+/** Makes the client accept an answer on a path that does not owe it. Mutants whose damage rule S3 would limit call this function. */
 export function lettingStrayAnswersPass(): () => void {
   return override<DispatcherInner, [Path, Header], Request | null>(
     Dispatcher,

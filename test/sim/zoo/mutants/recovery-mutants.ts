@@ -51,8 +51,8 @@ const isFlush = ({ op }: Request): boolean => op === OP.FLUSH;
 const isChange = ({ op }: Request): boolean => changesContent(op);
 
 /**
- * Sends the first waiting request for which `may` returns true. Returns false if no request was sent, because none waits or the phase is
- * another one.
+ * In this phase, sends the first waiting request for which `may` returns true. Returns false if it sent no request, because no such request
+ * waits or the attachment is in another phase.
  */
 function isEarly(self: AttachmentInner, phase: string, may: (request: Request) => boolean): boolean {
   if (self.phase !== phase) return false;
@@ -77,7 +77,7 @@ function early(phase: string, may: (request: Request) => boolean): () => void {
       self.phase = 'ready';
       const request = original(self);
       self.phase = phase;
-      // Counts the request as one that was sent again, because its answer reduces the number of requests that were sent again.
+      // Counts the request among the requests that were sent again, because its answer will reduce this number by one.
       if (phase === 'resending' && request !== null && isChange(request)) self.resendsInFlight++;
       return request;
     }),
@@ -152,7 +152,7 @@ function anyIdentity(): () => void {
   });
 }
 
-/** Keeps the logs of ended attachments, by process and volume. */
+/** Keeps the replay logs of ended attachments. The next attachment of the same volume in the same process gets the log back. */
 function logsThatStay(): () => void {
   const kept = new WeakMap<object, Map<string, ReplayLog>>();
   const of = (log: ReplayLog): Map<string, ReplayLog> => {

@@ -277,7 +277,7 @@ interface DecoderInner {
   isGiven?: boolean;
 }
 
-/** Delivers a frame already when its body begins to arrive, and not again when the body is complete. */
+/** Delivers a frame as soon as its body begins to arrive. Does not deliver the frame again when the body is complete. */
 function partBody(): () => void {
   return all(
     override<DecoderInner, [number], number>(Decoder, 'beginBody', (original) => (self, bodyAt) => {

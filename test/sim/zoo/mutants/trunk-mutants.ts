@@ -17,7 +17,7 @@ interface LivenessInner {
   readonly events: PrivateAs<Liveness['events'], { distrust(path: Path, reason: string): void }>;
 }
 
-/** Treats each frame with the op and seq of a slot as the answer of the slot, even on a path that owes none. */
+/** Treats each frame with the op and seq of a slot as the answer of this slot, even on a path that owes no answer for the slot. */
 function takingUnowedAnswers(): () => void {
   return override<DispatcherInner, [Path, Header], Request | null>(Dispatcher, 'expected', (original) => (self, path, header) => {
     const { slots } = self;

@@ -1,5 +1,5 @@
 // Mutants of rules N1 to N4: the view of clients that open snapshots by name. They break how the listener finds, lists and guards
-// snapshots, and how a client comes back to one. The zoo runs them.
+// snapshots, and how a client attaches its earlier snapshot again. The zoo runs them.
 
 import type { AttachOutcome } from '@rsio/common/control/methods';
 import { Attachments } from '@rsio/rsiod/attachments/attachments';

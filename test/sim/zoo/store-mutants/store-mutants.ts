@@ -175,7 +175,7 @@ function unsyncedCopies(isSo: () => boolean): () => void {
 }
 
 function unsyncedRounds(): () => void {
-  // The round of the move that runs now. If its listener is killed, a round never ends, and the next round replaces it here.
+  // The round of a move that runs now. If the listener is killed, its round never ends. The next round then replaces it in this variable.
   let running: object | null = null;
   return all(
     override<object, never[], Promise<unknown>>(MoveRounds, 'copy', (original) => async (self, ...given) => {

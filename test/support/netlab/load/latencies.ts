@@ -1,8 +1,8 @@
 // Counts request durations in steps of about 3 %. A million requests therefore need no more memory than one, and quantiles are cheap. The
-// caller keeps the slowest request, which must be exact.
+// caller keeps the time of the slowest request itself, because this figure must be exact.
 
 const STEPS_PER_DOUBLING = 32;
-/** Number of doublings, from a microsecond to some minutes. */
+/** The steps cover this many doublings of the time, from a microsecond to some minutes. */
 const DOUBLINGS = 28;
 
 export class Latencies {

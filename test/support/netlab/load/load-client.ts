@@ -1,5 +1,5 @@
-// Controls a load process (load-process.ts) for a netlab: starts it, gives it one order at a time, and ends it. The process itself
-// measures. Invariant: every order is answered or fails within its deadline.
+// Controls a load process (load-process.ts) for a netlab: starts the process, sends it one order at a time, and ends it. The load process
+// makes the measurements. Invariant: every order is answered or fails within its deadline.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
@@ -10,7 +10,7 @@ import type { NbdPlace } from './nbd-stream.ts';
 
 const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 const PROGRAM = fileURLToPath(new URL('./load-process.ts', import.meta.url));
-/** Longest time for an order. It also covers answers that a fault holds back until their path is dead. */
+/** Longest time for an order. It is long enough for NBD answers that a fault holds back until their path is dead. */
 const ORDER_MS = 60_000;
 
 export class LoadClient {

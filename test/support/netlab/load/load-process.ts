@@ -6,7 +6,7 @@ import { type LoadFigures, NbdLoad, type LoadShape } from './nbd-load.ts';
 import { type NbdPlace, NbdStream } from './nbd-stream.ts';
 
 export type LoadOrder =
-  /** Opens connections, to which requests are distributed in turn. */
+  /** Order to open connections. The load distributes its requests over them in turn. */
   | { readonly type: 'open'; readonly places: readonly NbdPlace[]; readonly name: string }
   | { readonly type: 'begin'; readonly shape: LoadShape }
   | { readonly type: 'take' }
@@ -14,7 +14,7 @@ export type LoadOrder =
   | { readonly type: 'end' };
 
 export interface LoadReport extends LoadFigures {
-  /** Longest time in ms for which this process did not run. Measured pauses may be wrong by this time. */
+  /** Longest time in ms for which the load process itself did not run. Measured pauses may be too long by this time. */
   readonly ownStallMs: number;
 }
 

@@ -1,5 +1,5 @@
-// The counts of the netlab's load are exact, and it detects errors. The server is a store of a few lines and the clock is a test clock.
-// Runs of a netlab show that real replies are parsed correctly, because the load verifies its reads.
+// Tests that the counts of the netlab's load are exact, and that the load detects errors. A small store in this file takes the place of the
+// server, and the clock is a test clock. Runs of a netlab show that real replies are parsed correctly, because the load verifies its reads.
 
 import { expect, it } from 'vitest';
 import { Latencies } from './latencies.ts';
@@ -31,7 +31,10 @@ class Store {
     this.load.begin();
   }
 
-  /** Answers the oldest request; `spoil` may change the answer. If `keep` is false, a write is acknowledged and lost. */
+  /**
+   * Answers the oldest request. `spoil` may change the answer. If `keep` is false, the store acknowledges a write but does not keep its
+   * data.
+   */
   answer(spoil: (stamps: Buffer) => number = () => 0, keep = true): void {
     const { bytes } = this.asked.shift() as Asked;
     const offset = Number(bytes.readBigUInt64BE(16));

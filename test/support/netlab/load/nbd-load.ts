@@ -1,6 +1,6 @@
 // A load on one NBD export that measures pauses exactly: a fixed number of requests is in flight, each answer gets a time stamp, and every
-// block that the load wrote is verified when it is read. nbd-stream.ts has the connections, and load-process.ts the process. Invariant: a
-// block has one request in flight, so the result of a read is known; every error is counted.
+// block that the load wrote is verified when it is read. nbd-stream.ts has the connections, and load-process.ts runs the load in its own
+// process. Invariants: a block has at most one request in flight, so the correct result of a read is known. Every error is counted.
 
 import { randomInt } from 'node:crypto';
 import { Latencies } from './latencies.ts';
@@ -22,7 +22,7 @@ export interface LoadFigures {
   readonly seconds: number;
   readonly done: number;
   readonly bytes: number;
-  /** Longest time without an answer, including the present one. */
+  /** Longest time without an answer. The time since the last answer is included. */
   readonly longestGapMs: number;
   /** Time of the slowest request. Requests that still wait are included. */
   readonly worstMs: number;
@@ -61,7 +61,10 @@ export class NbdLoad {
   private readonly send: (lane: number, bytes: Buffer) => void;
   private readonly nowMs: () => number;
   private readonly lanes: Lane[];
-  /** For each block: number of the last write that was answered; 0: this load has not written the block. */
+  /**
+   * For each block: number of the last answered write. 0: the content of the block is unknown, for example because this load has not
+   * written it yet.
+   */
   private readonly written: Uint32Array;
   private readonly busy: Uint8Array;
   private readonly latencies = new Latencies();
@@ -113,7 +116,7 @@ export class NbdLoad {
     });
   }
 
-  /** Bytes of the data behind a reply with this cookie. */
+  /** Number of bytes of data that follow the header of a reply with this cookie. */
   bodyBytes(cookie: number): number {
     const lane = this.lanes[cookie];
     return lane?.isOut === true && lane.isRead ? this.shape.blockBytes : 0;

@@ -1,5 +1,6 @@
-// One NBD connection of a load: handshake (fixed newstyle, GO), then replies parsed from a static receive buffer, and requests batched per
-// turn of the event loop. nbd-load.ts decides what is requested and compared. Invariant: only the stamps of read data are kept.
+// One NBD connection of a load. After the handshake (fixed newstyle, GO), it parses replies from a static receive buffer, and sends the
+// requests of one turn of the event loop together. nbd-load.ts decides which requests are sent, and compares their data. Invariant: of read
+// data, only the stamps are kept.
 
 import net from 'node:net';
 import { named, optionBytes, u32 } from '@rsio/rsiod/frontends/nbd/testing/nbd-client';
@@ -67,7 +68,7 @@ export class NbdStream {
     this.load = load;
   }
 
-  /** Sends bytes at the end of this event. */
+  /** Sends bytes at the end of this turn of the event loop, together with the other requests of this turn. */
   send(bytes: Buffer): void {
     if (this.outgoing.length === 0) queueMicrotask(() => this.flush());
     this.outgoing.push(bytes);

@@ -1,5 +1,5 @@
 // I/O that continues while a test changes the network: it repeatedly writes new content to one export and reads it back. Invariant: the
-// first error or difference ends the I/O, and the next call throws it.
+// first error or difference ends the I/O, and the next call of a method throws this error.
 
 import type { Host } from '../../hosts/host.ts';
 import { NbdIo } from '../../io/nbd-io.ts';
