@@ -1,7 +1,7 @@
 // Turns volumes of pools into replicas of mirrors, and back into ordinary volumes. Invariants: the commit point is the manifest with the
 // mark. The map of ones with the new identity is on disk before the manifest, so that a stop at any step leaves either no mark or a
-// complete replica. A volume that a client uses is not changed. The volume is not served during the change, so that no handle outlives
-// its identity.
+// complete replica. A volume that a client uses is not changed. The volume is not served during the change, so that no handle stays open
+// while the identity of the data changes.
 
 import { rm, stat } from 'node:fs/promises';
 import { RsError } from '@rsio/common/lib/errors';

@@ -115,7 +115,9 @@ export function findingsOf(pool: PoolState, pools: readonly PoolState[]): readon
   return more.length === 0 ? pool.findings : [...pool.findings, ...more].slice(0, POOL_FINDINGS_MAX);
 }
 
-/** Returns the space of the file system of a pool, and whether it clones files. The caller must hold the lock of the pool. */
+/**
+ * Returns the space of the file system of a pool, and whether the file system can clone files. The caller must hold the lock of the pool.
+ */
 export async function fileSystemFacts(path: string, reflink: Reflink | undefined): Promise<Pick<PoolState, 'space' | 'hasReflink'>> {
   const identity = poolPaths.identity(path);
   const hasReflink = await canClone(reflink ?? systemReflink(), identity, `${identity}.new`);

@@ -1,5 +1,6 @@
 // Volumes of several files in several pools: a stop at every step of every change, with all pools at the next start or without one of them,
-// steps that fail, pools that are absent, records that cannot be read, and what each pool has promised. The order of changes is in pools-random.test.ts.
+// steps that fail, pools that are absent, records that cannot be read, and what each pool has promised. pools-random.test.ts tests random
+// sequences of changes.
 
 import fs from 'node:fs';
 import os from 'node:os';

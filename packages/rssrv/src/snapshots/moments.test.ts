@@ -255,7 +255,7 @@ test('few moments guard chunks at a time; the others wait for a bounded time, an
   await take(['late', 1]);
   clock.advance(MOMENT_WAIT_MS);
   await turn();
-  // The moments with hanging clones have failed and count no longer, so that the last moment could begin.
+  // The moments with hanging clones have failed, and no longer count as guarding moments. The last moment could therefore begin.
   expect(clones.map(({ volumeId }) => volumeId)).toContain('late');
   await clones.at(-1)!.ends();
   expect(outcome).toBe('taken');

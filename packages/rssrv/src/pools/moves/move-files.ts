@@ -30,7 +30,7 @@ export function cloneFiles(pool: string, id: string): CloneFiles {
   return { base: join(folder, 'base'), next: join(folder, 'next') };
 }
 
-/** Returns the stamp of a file; null if the file does not exist, or if a file on its file system cannot have a stamp. */
+/** Returns the stamp of a file; null if the file does not exist, or if nothing distinguishes it from other files (`storageStamp`). */
 export async function stampOf(file: string): Promise<string | null> {
   try {
     return storageStamp(await stat(file, { bigint: true }), file);

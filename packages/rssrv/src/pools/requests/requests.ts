@@ -141,9 +141,9 @@ export class Requests {
 }
 
 /**
- * Returns the queue of changes for one request. The change begins only if an asker is still waiting and `check` does not throw. The
- * next change begins only when the journal contains this change (or after JOURNAL_HOLD_MS). A crash then cannot lose the answer of a
- * change although a later change was made.
+ * Returns the queue of changes for one request. The change begins only if an asker is still waiting and `check` does not throw. The next
+ * change begins only when the journal contains this change (or after JOURNAL_HOLD_MS). Without this order, a crash could lose the answer of
+ * this change although a later change was already made.
  */
 export function gated(changes: Changes, execution: Execution, check: () => void, clock: Clock): Changes {
   return {
@@ -166,8 +166,8 @@ export function gated(changes: Changes, execution: Execution, check: () => void,
 }
 
 /**
- * Returns a turn that checks, before work aside, that an asker is still waiting. Work aside is long and comes before the commit point,
- * so that it can still be left out.
+ * Returns a turn that checks, before work aside, that an asker is still waiting. Work aside is long. It comes before the commit point; the
+ * change can therefore still be given up.
  */
 function wantedAside(turn: Turn, execution: Execution): Turn {
   return {

@@ -397,7 +397,10 @@ export class Holds {
     }
   }
 
-  /** The epoch of a volume never falls, and a node has one hold of it at most, because a hold is identified by the epoch of its begin. */
+  /**
+   * The epoch of a volume never falls, because the epoch at which a hold begins identifies the hold. A node has at most one hold of a
+   * volume.
+   */
   private put(volumeId: string, to: VolumeHolds): void {
     assert(to.epoch >= this.entryOf(volumeId).epoch, 'The epoch of a volume falls');
     assert(
