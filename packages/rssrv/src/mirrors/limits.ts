@@ -11,7 +11,7 @@ export const REPLICA_WAIT_MS = 30_000;
 
 // Replicas and their intent maps.
 
-/** The map is written in units of this size: a page of the kernel, which is a multiple of the sector size of every disk. */
+/** The map is written in units of this size. This is the size of a page of the kernel, and a multiple of the sector size of every disk. */
 export const MAP_PAGE_BYTES = 4_096;
 /** Size of the header in the file of a map, before the bits. */
 export const MAP_HEADER_BYTES = 4_096;

@@ -100,7 +100,7 @@ export class ReplicaStore {
     await verbs.whileUnserved(found, async () => {
       await verbs.onDisk(pool, POOL_CHANGE_MS, async (files) => {
         await files.replaceManifest(plain);
-        // If the server stops before this step, a map without a mark is left, which the next start removes.
+        // If the server stops before this step, a map without a mark is left. The next start removes this map.
         await rm(poolPaths.map(poolPaths.volume(files.directory, plain.id)), { force: true });
         files.ports.reached?.('unplace: map');
       });

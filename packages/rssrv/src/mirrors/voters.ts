@@ -185,8 +185,8 @@ export class Voters {
   }
 
   /**
-   * Adds an entry for a record that is being founded. If the client has no right to found it, or a bound is reached, returns a
-   * sentence that says so.
+   * Adds an entry for a record that is being founded. If the client has no right to found the record, or a bound is reached, returns a
+   * sentence with this reason.
    */
   private place({ node }: VotingClient, mirror: string): Entry | string {
     if (!this.ports.mayFound(node))
@@ -239,8 +239,8 @@ export class Voters {
   }
 
   private claimed(record: VoterRecord, term: Term, takesOver: boolean): Decision {
-    // If the client cannot use the replica of this server, it must not get the server's vote, with which it could take the mirror from
-    // another client.
+    // If the client cannot use the replica of this server, the client must not get the server's vote. With this vote, the client could take
+    // the mirror from another client.
     if (this.ports.replicas.isHidden(record.mirror, term.node))
       return { voted: VOTED.REFUSED, sentence: `This server does not offer its replica to client ${term.node}`, record };
     const bar = takesOver ? this.ports.replicas.whyNoTakeOver(record.mirror, term.node) : null;

@@ -1,5 +1,5 @@
-// Moments with sessions, copies and a clock of the test: messages, refusals and log lines. moment-plan.test.ts tests the order of events,
-// session-held.test.ts the session's side of the messages.
+// Tests moments with simulated sessions, copies and time: messages, refusals and log lines. moment-plan.test.ts tests the order of events,
+// and session-held.test.ts tests the session's side of the messages.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';

@@ -138,7 +138,7 @@ export class PoolFiles {
     await extendData(this.ports, poolPaths.data(poolPaths.volume(this.directory, id)), fromBytes, sizeBytes, thick);
   }
 
-  /** Replaces the manifest of a volume, which is the commit point of each change of its settings. */
+  /** Replaces the manifest of a volume. This is the commit point of each change of the volume's settings. */
   async replaceManifest(manifest: Manifest): Promise<void> {
     await this.replace(poolPaths.manifest(poolPaths.volume(this.directory, manifest.id)), printManifest(manifest));
     this.reached('change: commit');

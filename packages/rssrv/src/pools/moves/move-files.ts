@@ -99,7 +99,7 @@ export class MoveFiles {
     return stampOf(file);
   }
 
-  /** Extends the copy in the new pool to the size of the volume, which has grown. */
+  /** Extends the copy in the new pool after the volume has grown. `sizeBytes`: the new size of the volume. */
   async extend(id: string, sizeBytes: number, thick: boolean): Promise<void> {
     const file = poolPaths.data(poolPaths.movingVolume(this.directory, id));
     const handle = await open(file, 'r+');
