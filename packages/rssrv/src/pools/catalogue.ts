@@ -162,7 +162,7 @@ function removedBytes({ removed }: Pick<PoolState, 'removed'>): number {
   return sum;
 }
 
-/** Returns the bytes in all pools that count towards the limit of a client. */
+/** Returns how many bytes, in all pools together, count towards the limit of a client. */
 export function ownedBytes(catalogue: Catalogue, node: string | null): number {
   return node === null ? 0 : (ownedByNode(catalogue.pools).get(node) ?? 0);
 }

@@ -242,8 +242,8 @@ export class Pools {
   }
 
   /**
-   * A pool may have stopped answering during background work or a job, after `prepare` had copied its state. Copies the `trouble` of
-   * such pools to the new states.
+   * Copies to the new states the `trouble` of each pool that has stopped answering since `prepare` copied its state. A pool may have
+   * stopped answering during background work or a job.
    */
   private keepSilences(next: readonly OpenPool[]): void {
     for (const pool of next) {

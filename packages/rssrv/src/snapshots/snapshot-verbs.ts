@@ -31,7 +31,7 @@
 // - This class does not copy content byte by byte. On a file system without reflinks, it refuses a snapshot with E_NO_REFLINK.
 // - After a step aside, this class does not trust earlier decisions: `again` and `cloneAside` check again.
 // - This class does not remove a snapshot that a client has open: `whileUnread` refuses that, and admits no reader during a removal (N2).
-// - This class does not hold changes of clients. moments.ts does, within its own limits.
+// - This class does not hold changes of clients. moments.ts holds the changes, within its own limits.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';

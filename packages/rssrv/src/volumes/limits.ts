@@ -68,7 +68,7 @@ export const SHARE_PLAN_MS = 10;
 export const SHARE_CONFIRM_MS = 1_000;
 /** Share of a limit that an idle session keeps, so that its first requests do not wait for other processes. */
 export const SHARE_IDLE = 1 / 64;
-/** Share of a limit that all idle sessions together keep at most. */
+/** Largest share of a limit that all idle sessions keep together. */
 export const SHARE_IDLE_TOTAL = 1 / 32;
 /** A session gets this multiple of its present use, so that its use can grow. */
 export const SHARE_HEADROOM = 1.25;

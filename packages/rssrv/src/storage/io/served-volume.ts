@@ -67,7 +67,10 @@ export interface ServedVolume {
   readonly takeOverForce: boolean;
   /** Names of the clients that may use the volume; null means all clients. */
   readonly clients: readonly string[] | null;
-  /** The pools of a pool volume, whose changes wait for space while a pool is full. `pool` is undefined for a volume of a section. */
+  /**
+   * The pools of a pool volume. Changes of the volume wait for space while one of these pools is full. `pool` is undefined for a volume of
+   * a section.
+   */
   readonly pool?: VolumePools;
   /**
    * The layout of a volume of several files; `path` and `storage` then belong to the first file. `layout` is undefined for a volume of

@@ -148,7 +148,7 @@ export class Holds {
     return silentMs >= SESSION_SILENT_MS || isSuccessor(before, newcomer);
   }
 
-  /** Returns the instance of a node that was admitted last, or null if this instance is unknown or holds no volume. */
+  /** Returns the last admitted instance of a node; null if this instance is unknown or holds no volume. */
   lastHolding(node: string): ClientIdentity | null {
     const { last } = this.notesOf(node);
     if (last === null) return null;

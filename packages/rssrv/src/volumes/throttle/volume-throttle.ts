@@ -28,7 +28,7 @@ export interface HeldRequest {
 
 export class VolumeThrottle {
   readonly volumeId: string;
-  /** Number of the last setting; -1 if no setting was received, because only the client has limits. */
+  /** Number of the last setting; -1 if no setting was received. A session receives no setting if only its client has limits. */
   number = -1;
   isStopped = false;
   reportMs: number | null = null;
