@@ -90,7 +90,7 @@ export class IntentBackend extends ForwardingBackend {
     this.begin(change);
   }
 
-  /** The caller must have received the answers of all changes, so that no change is waiting or running. */
+  /** Must be called only after all changes have been answered; no change is then waiting or running. */
   override async close(): Promise<void> {
     await this.writer.whenIdle();
     try {

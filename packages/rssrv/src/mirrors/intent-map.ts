@@ -1,7 +1,6 @@
-// The intent map of a replica: one bit for each region of the volume, and a record of the bits that are durable. Pure: map-writer.ts
-// writes the pages. Invariants: a bit counts as durable only if it was written, a sync that began after this write has succeeded, and the
-// bit has not been cleared since the write. The unused bits behind the last region are set, so that the bit of a region that is added
-// later is set.
+// The intent map of a replica: one bit for each region of the volume, and a record of the bits that are durable. Pure: map-writer.ts writes
+// the pages. Invariants: a bit counts as durable only if it was written, a sync that began after this write has succeeded, and the bit has
+// not been cleared since the write. The unused bits behind the last region are set. If a region is added later, its bit is therefore set.
 
 import { MAP_PAGE_BYTES } from './limits.ts';
 
@@ -18,7 +17,7 @@ export class IntentMap {
   private count: number;
   /** The bits as they are now in memory. */
   private bits: Buffer;
-  /** The bits of each page when it was last copied for a write. */
+  /** The bits of each page as they were when the page was last copied for a write. */
   private copied: Buffer;
   /** The bits that are certainly set on disk, always a subset of `bits`. */
   private durable: Buffer;
@@ -155,7 +154,7 @@ export class IntentMap {
   }
 }
 
-/** Returns true if the region begins a byte whose regions are all in the range up to `last`. */
+/** Returns true if a byte of the map begins with the bit of `region`, and all bits of this byte belong to regions up to `last`. */
 function isWholeByte(region: number, last: number): boolean {
   return (region & 7) === 0 && region + REGIONS_PER_BYTE - 1 <= last;
 }

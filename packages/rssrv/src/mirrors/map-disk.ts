@@ -1,5 +1,5 @@
-// The open file of an intent map. The calls on this file count in the thread share of the volume, so that a hanging map occupies no more
-// threads than hanging data. Invariant: the descriptor is closed once.
+// The open file of an intent map. The calls on this file count in the thread share of the volume. A map whose storage hangs therefore
+// occupies no more threads than data whose storage hangs. Invariant: the descriptor is closed once.
 
 import fs from 'node:fs';
 import { promisify } from 'node:util';
@@ -36,7 +36,7 @@ export function descriptorDisk(descriptor: number, shares: ThreadShares, volumeI
     },
     close: async () => {
       shares.leave(volumeId);
-      // An error of `close` is ignored, because the syncs before it have already reported failed writes.
+      // An error of `close` is ignored, because the earlier syncs have already reported failed writes.
       await close(descriptor).catch(() => undefined);
     },
   };

@@ -1,7 +1,7 @@
-// Writes the pages of an intent map to its file, and syncs them for waiting changes, which share a sync. Invariants: one write or sync
-// runs at a time, so that an older page never overwrites a newer one. A bit is durable only if its page was written and synced in one
-// round. Bits that an earlier process wrote are not durable until this process has written and synced them again. The kernel may still
-// have these bits only in memory, or may have reported a write-back error only to the earlier process.
+// Writes the pages of an intent map to the file of the map, and syncs the file for waiting changes. Several waiting changes share one sync.
+// Invariants: one write or sync runs at a time, so that an older page never overwrites a newer one. A bit is durable only if its page was
+// written and synced in one round. Bits that an earlier process wrote are not durable until this process has written and synced them again.
+// The kernel may still have these bits only in memory, or may have reported a write-back error only to the earlier process.
 
 import type { Status } from '@rsio/protocol/wire/status';
 import { STATUS, statusOfErrno } from '@rsio/protocol/wire/status';
@@ -78,7 +78,7 @@ export class MapWriter {
     this.failed = failed;
   }
 
-  /** `done` gets OK once all bits that are set now are durable. `done` is never called before `sync` returns. */
+  /** `done` gets OK once every bit that is set at the time of this call is durable. `done` is never called before `sync` returns. */
   sync(done: (status: Status) => void): void {
     this.waiting.push(done);
     this.run();
@@ -132,8 +132,8 @@ export class MapWriter {
       return;
     }
     const header = encodeHeader({ identity: this.identity, regions: this.regions });
-    // The bits of this round become durable only when the header is durable, because the old header on disk may not include their
-    // regions.
+    // The bits of this round become durable only when the header is durable, because the number of regions in the old header on disk may
+    // not include the regions of these bits.
     const end = (errno: string | null): void => {
       if (errno === null) {
         this.counted = this.regions;

@@ -1,6 +1,6 @@
 // Votes at a server with a replica: PLACE, CLAIM and OPEN in many orders, with restarts, storage that does not answer, and processes that
 // die. The judge of the scene finds requests that run under a lower term than the claimed term. Tests with planted faults prove that the
-// judge finds them. The conformance suite tests the same with real processes.
+// judge finds these requests. The conformance suite tests the same with real processes.
 
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -281,8 +281,8 @@ const MOVES: fc.Arbitrary<Move> = fc.oneof(
 );
 
 /**
- * Plays the moves without waiting for the answer to each. Returns what the judge of the scene has seen run below a claimed term; null
- * if it has seen nothing.
+ * Plays the moves without waiting for the answers. Returns the first violation that the judge of the scene has found: a handle that is open
+ * under no term, or under a lower term than the claimed term. Returns null if the judge has found no violation.
  */
 async function played(moves: readonly Move[], changes?: (ports: MirrorVotesPorts) => MirrorVotesPorts): Promise<string | null> {
   const scene = await placed(changes);

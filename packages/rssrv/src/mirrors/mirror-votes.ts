@@ -1,7 +1,7 @@
 // Executes VOTEs at a server that may have a replica of the mirror. The voter's record decides first (voters.ts). Then CLAIM ends the holds
 // of lower terms on the replica, PLACE makes the replica, and UNPLACE removes it. Invariants: an answer to CLAIM names the replica only
-// when no request of a lower term is running or can ever run on it. Storage that does not answer delays neither the record nor another
-// mirror.
+// when no request of a lower term is running or can ever run on the replica. Storage that does not answer delays neither the record nor
+// another mirror.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -17,10 +17,7 @@ import { REPLICA_WAIT_MS } from './limits.ts';
 import { replicaFor, replicasOf } from './own-replicas.ts';
 import { ReplicaFence, type ReplicaFencePorts } from './replica-fence.ts';
 
-/**
- * Makes and removes the mark and the intent map of replicas. When a promise of these methods resolves, the change is durable and in
- * force.
- */
+/** Makes and removes the mark and the intent map of replicas. When one of these methods resolves, the change is durable and in force. */
 export interface ReplicaStore {
   /** Makes the volume a replica with a new identity, and a map in which all regions are set. */
   place(volumeId: string, mirror: string): Promise<{ readonly identity: string }>;
@@ -147,8 +144,8 @@ export class MirrorVotes {
       );
     if (volume.shared || volume.readonly)
       return refused(`Volume ${name} is ${volume.shared ? 'shared' : 'read-only'}, so that it cannot be a replica`);
-    // Only a volume without a mark is checked for the client's right, because a new mark affects all clients of the volume. A holder may
-    // always place its own replica again.
+    // The client needs the right only for a volume without a mark, because a new mark affects all clients of the volume. A volume that
+    // already has the mark of this mirror may be placed again without the right.
     const bar = volume.replica === undefined ? this.ports.whyNoPlace(node, volume) : null;
     return bar === null ? volume : refused(bar);
   }

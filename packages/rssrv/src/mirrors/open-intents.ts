@@ -52,7 +52,7 @@ export async function withIntents(
         { volume: name },
       );
     const writer = new MapWriter(opened, disk, identity, (errno) => ports.onError('write', errno));
-    // Starts a sync of the map now, so that the first changes of regions whose bits are set need not wait for one.
+    // Starts a sync of the map now, so that the first changes of regions whose bits are set need not wait for a sync.
     writer.sync(() => undefined);
     return new IntentBackend(backend, opened.map, writer, disk, closed);
   } catch (thrown) {
@@ -63,8 +63,8 @@ export async function withIntents(
 }
 
 /**
- * Opens the file of the map. If this process may not open paths, `files` asks the listener to open it. With `isVolatile`, the listener
- * does not open a second descriptor for FUA writes.
+ * Opens the file of the map. If this process may not open paths, `files` asks the listener to open the file. With `isVolatile`, the
+ * listener does not open a second descriptor for FUA writes.
  */
 async function descriptorOf(replica: ServedReplica, files: VolumeFiles = filesByPath): Promise<number> {
   if (files === filesByPath) return openMap(replica);

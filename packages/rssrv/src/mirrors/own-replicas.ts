@@ -9,7 +9,10 @@ import { type VoterReplicas, Voters } from './voters.ts';
 
 export type OwnReplica = ServedVolume & { readonly replica: NonNullable<ServedVolume['replica']> };
 
-/** Returns the replica that the client can use, the reason why there is none, or null if the server has no replica of the mirror. */
+/**
+ * Returns the replica that the client can use. Returns the reason if the server has replicas of the mirror, but the client can use none of
+ * them. Returns null if the server has no replica of the mirror.
+ */
 export function replicaFor(served: readonly ServedVolume[], mirror: string, node: string): OwnReplica | string | null {
   const replicas = replicasOf(served, mirror);
   const [own] = replicas;

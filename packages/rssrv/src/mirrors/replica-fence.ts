@@ -1,7 +1,7 @@
 // Ends the holds and requests of lower terms on this server's replica of a mirror (docs/PROTOCOL.md Q7, rule M4). The voter has already
-// promised the higher term, so that no OPEN of a lower term is granted. Invariants: `end` resolves only when no request of a term below
-// the promise is running or can begin. `end` does not end holds or requests of the promised term. For each volume, at most one fence is
-// running and one is waiting.
+// promised the higher term, and no OPEN of a lower term is therefore granted. Invariants: `end` resolves only when no request of a term
+// below the promise is running or can begin. `end` does not end holds or requests of the promised term. For each volume, at most one fence
+// is running and one is waiting.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
@@ -65,8 +65,8 @@ export class ReplicaFence {
   }
 
   /**
-   * In the turn of the volume, ends the holds that `losersOf` returns, and revokes the grants of all users of the volume that keep no
-   * hold. Then calls `after`, and returns its result.
+   * In the turn of the volume, ends the holds that `losersOf` returns. Also revokes the grants of each node that uses the volume without
+   * keeping a hold. Then calls `after`, and returns its result.
    */
   async endNow<T>(volume: ServedVolume, losersOf: (holds: readonly Hold[]) => readonly Hold[], after: () => Promise<T>): Promise<T> {
     const { holds, log } = this.ports;

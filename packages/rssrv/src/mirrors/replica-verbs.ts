@@ -1,7 +1,7 @@
 // Turns volumes of pools into replicas of mirrors, and back into ordinary volumes. Invariants: the commit point is the manifest with the
 // mark. The map of ones with the new identity is on disk before the manifest, so that a stop at any step leaves either no mark or a
-// complete replica. A volume that a client uses is not changed. The volume is not served during the change, so that no handle outlives
-// its identity.
+// complete replica. A volume that a client uses is not changed. The volume is not served during the change, so that no handle stays open
+// while the identity of the data changes.
 
 import { rm, stat } from 'node:fs/promises';
 import { RsError } from '@rsio/common/lib/errors';
@@ -100,7 +100,7 @@ export class ReplicaStore {
     await verbs.whileUnserved(found, async () => {
       await verbs.onDisk(pool, POOL_CHANGE_MS, async (files) => {
         await files.replaceManifest(plain);
-        // If the server stops before this step, a map without a mark is left, which the next start removes.
+        // If the server stops before this step, a map without a mark is left. The next start removes this map.
         await rm(poolPaths.map(poolPaths.volume(files.directory, plain.id)), { force: true });
         files.ports.reached?.('unplace: map');
       });

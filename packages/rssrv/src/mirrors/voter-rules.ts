@@ -63,7 +63,7 @@ export function claim(record: VoterRecord, term: Term, takesOver: boolean): Deci
   return done({ ...record, promise: term });
 }
 
-/** Returns true if the client of the promise has detached, so that another client may claim the mirror without a take-over. */
+/** Returns true if the client of the promise has detached. Another client may then claim the mirror without a take-over. */
 export function hasEnded({ promise, stored }: VoterRecord): boolean {
   return promise !== null && stored !== null && stored.config.clean && compareTerms(stored.term, promise) === 0;
 }
@@ -80,7 +80,7 @@ export function store(record: VoterRecord, term: Term, config: MirrorConfig): De
   return refused(record, VOTED.DIFFERENT, `Another configuration ${config.k} of this term is stored`);
 }
 
-/** Confirms that the promise is still that of this term, or refuses. */
+/** Confirms that this term is still promised, or refuses. */
 export function confirm(record: VoterRecord, term: Term): Decision {
   return checkPromise(record, term) ?? done(record);
 }

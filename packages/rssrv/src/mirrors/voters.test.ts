@@ -1,5 +1,5 @@
 // The records of a voter on a file system that loses unsynced data: the server stops at every step of every save, and starts again. Other
-// tests have unreadable records, the rights of clients, and the bounds. voter-rules.test.ts tests the rules.
+// tests check unreadable records, the rights of clients, and the bounds. voter-rules.test.ts tests the rules.
 
 import fs from 'node:fs';
 import os from 'node:os';

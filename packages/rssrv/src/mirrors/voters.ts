@@ -49,9 +49,9 @@ import { claim, confirm, type Decision, foundAgain, mayUse, newRecord, store, ty
 export interface VoterReplicas {
   /** Returns true if a volume of this server is a replica of the mirror. */
   has(mirror: string): boolean;
-  /** Returns true if this server has a replica of the mirror that it does not offer to the client. */
+  /** Returns true if this server has a replica of the mirror, but does not offer the replica to the client. */
   isHidden(mirror: string, node: string): boolean;
-  /** Returns why the client may not take this server's replica of the mirror from another client; null if it may. */
+  /** Returns why the client may not take this server's replica of the mirror from another client; null if the client may. */
   whyNoTakeOver(mirror: string, node: string): string | null;
 }
 
@@ -60,8 +60,8 @@ export interface VotersPorts {
   readonly folder: string;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
   /**
-   * Returns true if this client may found records: the server is a witness, or the client may create volumes on it, because a server
-   * with a replica votes. A record that exists votes, whether or not the client may found records.
+   * Returns true if this client may found records: if the server is a witness, or if the client may put replicas on the server, because
+   * every server with a replica votes. A record that already exists is used for votes even if the client may not found records.
    */
   mayFound(node: string): boolean;
 }
@@ -185,8 +185,8 @@ export class Voters {
   }
 
   /**
-   * Adds an entry for a record that is being founded. If the client has no right to found it, or a bound is reached, returns a
-   * sentence that says so.
+   * Adds an entry for a record that is being founded. If the client has no right to found the record, or a bound is reached, returns a
+   * sentence with this reason.
    */
   private place({ node }: VotingClient, mirror: string): Entry | string {
     if (!this.ports.mayFound(node))
@@ -239,8 +239,8 @@ export class Voters {
   }
 
   private claimed(record: VoterRecord, term: Term, takesOver: boolean): Decision {
-    // If the client cannot use the replica of this server, it must not get the server's vote, with which it could take the mirror from
-    // another client.
+    // If the client cannot use the replica of this server, the client must not get the server's vote. With this vote, the client could take
+    // the mirror from another client.
     if (this.ports.replicas.isHidden(record.mirror, term.node))
       return { voted: VOTED.REFUSED, sentence: `This server does not offer its replica to client ${term.node}`, record };
     const bar = takesOver ? this.ports.replicas.whyNoTakeOver(record.mirror, term.node) : null;

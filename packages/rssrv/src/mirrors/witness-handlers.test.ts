@@ -1,5 +1,5 @@
-// The orders about records of mirrors: the views, the right to remove a record, and the condition `force`, without which a record that
-// may be in use stays. voters.test.ts tests the records.
+// Tests the orders about records of mirrors: the views, the right to remove a record, and that a record that may be in use is removed only
+// with `force`. voters.test.ts tests the records.
 
 import { expect, test } from 'vitest';
 import { type Asker, clientAsker, LOCAL_ASKER } from '../pools/asker.ts';

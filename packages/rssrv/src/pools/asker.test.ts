@@ -1,6 +1,6 @@
-// Which clients may make a server a voter of their mirrors: all clients if the server is a witness, and otherwise the clients that may
-// put a replica on the server. Which clients may make a volume a replica: the clients that may manage its pool. mirrors/voters.test.ts
-// tests the refusals.
+// Tests which clients may make a server a voter of their mirrors: all clients if the server is a witness; otherwise, the clients that may
+// put a replica on the server. Also tests which clients may make a volume a replica: the clients that may manage the pool of the volume.
+// mirrors/voters.test.ts tests the refusals.
 
 import { expect, test } from 'vitest';
 import type { RssrvConfig } from '@rsio/common/config/schema/types';

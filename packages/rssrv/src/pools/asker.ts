@@ -68,8 +68,8 @@ export class Asker {
   }
 
   /**
-   * Returns true if the asker may attach a volume whose key `clients` has this value (null stands for all clients). The asker may then
-   * know of the volume and change it.
+   * Returns true if the asker may attach a volume whose key `clients` has this value (null stands for all clients). An asker that may not
+   * attach the volume may neither know of it nor change it.
    */
   mayAttach(clients: readonly string[] | null): boolean {
     return this.role === 'admin' || this.node === null || clients === null || clients.includes(this.node);

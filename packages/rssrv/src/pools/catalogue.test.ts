@@ -1,5 +1,5 @@
-// What the catalogue permits and refuses: names, sizes, space with the numbers in the refusal, the choice of a pool, and the rights of
-// clients. pools.test.ts tests how the decisions are executed on disk.
+// Tests what the catalogue permits and refuses: names, sizes, the choice of a pool, the rights of clients, and the numbers in a refusal for
+// lack of space. pools.test.ts tests how the decisions are executed on disk.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { describe, expect, test } from 'vitest';

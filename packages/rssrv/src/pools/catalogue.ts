@@ -27,15 +27,15 @@ export interface PoolState {
   /** Share of the file system, from 0 to 1, that is kept free. */
   readonly reserve: number;
   readonly identity: PoolIdentity | null;
-  /** True if the pool was read, so that its volumes are known. */
+  /** True if the pool was read and its volumes are therefore known. */
   readonly isOpen: boolean;
   /** Reason why the volumes of the pool cannot be changed; null if they can be changed. */
   readonly trouble: string | null;
   /** Size of the file system and its free space; null if unknown. */
   readonly space: { readonly totalBytes: number; readonly freeBytes: number } | null;
   /**
-   * True if the file system of the pool can clone files, so that volumes of the pool can have snapshots, clones and images; null if
-   * unknown.
+   * True if the file system of the pool can clone files; null if this is unknown. Snapshots, clones and images of volumes of the pool need
+   * clones of files.
    */
   readonly hasReflink: boolean | null;
   readonly volumes: ReadonlyMap<string, Manifest>;
@@ -44,7 +44,7 @@ export interface PoolState {
   readonly snapshots: ReadonlyMap<string, VolumeSnapshots>;
   /** Volumes of several files that are being deleted for good, keyed by volume id. Parts of these volumes may still exist. */
   readonly purging: ReadonlyMap<string, Manifest>;
-  /** Parts of volumes, by the id of their file. */
+  /** Parts of volumes, keyed by the id of the file. */
   readonly parts: ReadonlyMap<string, FoundPart>;
   /** Sum of the bytes that the pool promises for the parts in it. */
   readonly partBytes: number;
@@ -65,7 +65,7 @@ export interface Catalogue {
   readonly configured: readonly ConfiguredVolume[];
 }
 
-/** A volume of a section of rssrvcfg. `clients`: the clients that may use it; null for all clients. */
+/** A volume of a section of rssrvcfg. `clients`: the clients that may use the volume; null for all clients. */
 export type ConfiguredVolume = NamedVolume & { readonly clients: readonly string[] | null };
 
 export type VolumeName = NamedVolume;
@@ -102,7 +102,7 @@ export interface PlacedPart {
 
 export interface Stamp {
   readonly id: string;
-  /** Returns an id for each further file. */
+  /** Returns a new id, for example for a further file, a snapshot or a group. */
   readonly newId: () => string;
   readonly request: string | null;
   readonly nowMs: number;
@@ -138,7 +138,7 @@ export function findVolume(catalogue: Catalogue, wanted: VolumeName, asker: Aske
 }
 
 /**
- * Returns the refusal for a name without a volume. A client that may not attach a volume gets the same refusal, so that it does not
+ * Returns the refusal for a name without a volume. A client that may not attach a volume gets the same refusal, so that the client does not
  * learn that the volume exists.
  */
 export function unknownVolume(wanted: VolumeName): RsError {
@@ -162,7 +162,7 @@ function removedBytes({ removed }: Pick<PoolState, 'removed'>): number {
   return sum;
 }
 
-/** Returns the bytes in all pools that count towards the limit of a client. */
+/** Returns how many bytes, in all pools together, count towards the limit of a client. */
 export function ownedBytes(catalogue: Catalogue, node: string | null): number {
   return node === null ? 0 : (ownedByNode(catalogue.pools).get(node) ?? 0);
 }
@@ -428,7 +428,7 @@ export function choosePool(catalogue: Catalogue, sizeBytes: number, thick: boole
   return best;
 }
 
-/** Returns the room for new volumes: the free space above the reserve, or the bytes that the limit leaves if these are fewer. */
+/** Returns the room for new volumes: the free space above the reserve or the bytes that the limit leaves, whichever is less. */
 function roomBytes(pool: PoolState): number {
   return Math.min(usableBytes(pool), promiseLeft(pool));
 }

@@ -1,5 +1,5 @@
-// Which directories become a pool, and that no other directory is
-// changed. pools.test.ts tests the use of a pool.
+// Tests which directories become a pool, and that no other directory is changed.
+// pools.test.ts tests the use of a pool.
 
 import fs from 'node:fs';
 import os from 'node:os';

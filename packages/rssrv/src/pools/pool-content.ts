@@ -109,13 +109,15 @@ export function account(pools: readonly { state: PoolState }[]): void {
   }
 }
 
-/** Returns texts about the content of a pool that no manifest explains, neither in this pool nor in other pools. */
+/** Returns the findings about a pool: those of the scan of the pool, and those for which the manifests in other pools are needed. */
 export function findingsOf(pool: PoolState, pools: readonly PoolState[]): readonly string[] {
   const more = [...partFindings(pool, pools), ...pendingFindings(pool, pools)];
   return more.length === 0 ? pool.findings : [...pool.findings, ...more].slice(0, POOL_FINDINGS_MAX);
 }
 
-/** Returns the space of the file system of a pool, and whether it clones files. The caller must hold the lock of the pool. */
+/**
+ * Returns the space of the file system of a pool, and whether the file system can clone files. The caller must hold the lock of the pool.
+ */
 export async function fileSystemFacts(path: string, reflink: Reflink | undefined): Promise<Pick<PoolState, 'space' | 'hasReflink'>> {
   const identity = poolPaths.identity(path);
   const hasReflink = await canClone(reflink ?? systemReflink(), identity, `${identity}.new`);

@@ -15,8 +15,8 @@ const VOLUME = object({ name: text(), universe: integer(), clients: orNull(atMos
 export type RememberedVolume = Of<typeof VOLUME>;
 
 /**
- * The volumes of one pool. For an open pool, this is the map of its state: the volumes are copied only for a save, because they may be
- * many and change often.
+ * The volumes of one pool. For an open pool, this is the same map as in the state of the pool. The volumes are copied only for a save,
+ * because a pool may have many volumes that change often.
  */
 type Remembered = readonly RememberedVolume[] | ReadonlyMap<string, RememberedVolume>;
 

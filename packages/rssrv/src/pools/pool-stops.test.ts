@@ -1,5 +1,5 @@
-// A stop after each step of each change of a pool, and a step that fails.
-// The next start finds the state before the change or after it.
+// The server stops after each step of each change of a pool, or a step fails. The next start finds the state before the change or after the
+// change.
 
 import { describe, expect, test } from 'vitest';
 import type { PoolScene } from '../testing/pool-scene.ts';

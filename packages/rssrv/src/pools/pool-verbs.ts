@@ -280,7 +280,7 @@ export class PoolVerbs {
     this.ports.log.info(`Removed volume ${volumeText(manifest)} of pool ${pool.name} was deleted for good`);
   }
 
-  /** Checks that the change is possible while clients use the volume, commits the manifest, and serves the volume with it. */
+  /** Checks that the change is possible while clients use the volume, commits the manifest, and serves the volume with the new manifest. */
   private async replace({ pool, manifest: was }: Found, manifest: Manifest): Promise<Found> {
     this.check({ pool, manifest: was }, manifest);
     await this.onDisk(pool, POOL_CHANGE_MS, (files) => files.replaceManifest(manifest));
@@ -373,7 +373,7 @@ export class PoolVerbs {
     return found;
   }
 
-  /** Applies the new layout of volumes of other pools whose parts in this pool have appeared or disappeared. */
+  /** For each volume of another pool: applies the new layout if a part of the volume in this pool has appeared or disappeared. */
   private async applyParts(name: string, standing: ReadonlyMap<string, ServerVolumeConfig>): Promise<void> {
     for (const [id, now] of this.configsAround(name)) {
       const was = standing.get(id) ?? now;
@@ -428,7 +428,7 @@ export class PoolVerbs {
     this.doubtful.delete(id);
   }
 
-  /** Changes the files of a pool. A failed step may come after the commit point, so that only the disk shows the outcome. */
+  /** Changes the files of a pool. A failed step may come after the commit point. Only the disk then shows the outcome. */
   async onDisk<T>({ name }: PoolState, limitMs: number, work: (files: PoolFiles) => Promise<T>): Promise<T> {
     try {
       return await this.ports.pools.onDisk(name, limitMs, work);

@@ -86,8 +86,8 @@ function layoutOf(
 }
 
 /**
- * Returns why a file in the pool with this id cannot be used. The ids of pools that are not open are unknown, so that the text names
- * all of these pools.
+ * Returns why a file in the pool with this id cannot be used. The ids of pools that are not open are unknown. The text therefore names all
+ * pools that are not open.
  */
 function absentText(poolId: string, pools: readonly PoolState[]): string {
   const names = pools.filter(({ isOpen }) => !isOpen).map(({ name }) => name);

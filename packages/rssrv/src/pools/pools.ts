@@ -242,8 +242,8 @@ export class Pools {
   }
 
   /**
-   * A pool may have stopped answering during background work or a job, after `prepare` had copied its state. Copies the `trouble` of
-   * such pools to the new states.
+   * Copies to the new states the `trouble` of each pool that has stopped answering since `prepare` copied its state. A pool may have
+   * stopped answering during background work or a job.
    */
   private keepSilences(next: readonly OpenPool[]): void {
     for (const pool of next) {
@@ -253,7 +253,7 @@ export class Pools {
     }
   }
 
-  /** Takes over the states with the repairs that `prepare` has made on disk, although the change that it prepared is undone. */
+  /** Takes over the states with the repairs that `prepare` has made on disk, although the change that `prepare` has prepared is undone. */
   private takeParts(pools: readonly OpenPool[]): void {
     for (const pool of this.list) {
       const { volumes, parts, purging, snapshots } = pools.find(({ files }) => files === pool.files)?.state ?? pool.state;
@@ -292,7 +292,7 @@ export class Pools {
   }
 
   /**
-   * Executes `work` on an open pool, unless earlier work of this kind is running on the pool. Waits for the work at most
+   * Executes `work` on an open pool, unless the work of an earlier call of `look` is still running on the pool. Waits for the work at most
    * SPACE_WAIT_MS.
    */
   private async look({ files, state: { path, isOpen } }: OpenPool, work: () => Promise<void>): Promise<void> {
@@ -451,7 +451,9 @@ export class Pools {
     ended.then(answered, answered);
   }
 
-  /** Opens a pool. If its file system does not answer, the pool gets a `trouble`, and `answersAgain` is called when it answers. */
+  /**
+   * Opens a pool. If its file system does not answer, the pool gets a `trouble`, and `answersAgain` is called when the file system answers.
+   */
   private async open(config: PoolConfig): Promise<OpenPool> {
     const { name, path } = config;
     const failed = unusedPool({ files: new PoolFiles(path, this.ports), state: emptyState(config) }, silentText(POOL_SILENT_MS));

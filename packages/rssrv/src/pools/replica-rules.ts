@@ -55,7 +55,7 @@ export function checkReplicaSettings(manifest: Manifest, { shared, readonly, sam
 
 /**
  * Throws if the volume cannot become a replica of this mirror. A volume that already is a replica of this mirror may be made a replica
- * of it again, and its data then gets a new identity.
+ * again; the data of the volume then gets a new identity.
  */
 export function checkPlace(manifest: Manifest, mirror: string): void {
   const text = textOf(manifest);

@@ -1,5 +1,6 @@
-// Volumes of several files in several pools: a stop at every step of every change, with all pools at the next start or without one of them,
-// steps that fail, pools that are absent, records that cannot be read, and what each pool has promised. The order of changes is in pools-random.test.ts.
+// Tests volumes of several files in several pools. The server stops at every step of every change; at the next start, all pools are
+// present, or one pool is absent. Other tests have steps that fail, absent pools, and records that cannot be read, and check what each pool
+// has promised. pools-random.test.ts tests random sequences of changes.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -163,7 +164,7 @@ describe('refusals', () => {
       /^Pool b has no room: asked 2m, free .*, promised 3m, limit 4m: remove a volume, use another pool, or raise limit/,
     );
     await expect(scene.verbs.grow(DB, 9 * MIB, LOCAL_ASKER, null)).rejects.toThrow(/^Pool a has no room: asked 1536k, free/);
-    // The file of the concat in pool b takes the room of b, which is 1 MiB. The file in pool c has the rest.
+    // Pool b has room for 1 MiB. The file of the concat in pool b therefore has this size, and the file in pool c has the rest.
     const { manifest } = await scene.create({ name: 'y', pools: ['b', 'c'], sizeBytes: 4 * MIB });
     expect(partSizes(manifest)).toEqual([MIB, 3 * MIB]);
     await expect(scene.create({ name: 'z', pools: ['b', 'c'], sizeBytes: 2 * MIB })).rejects.toThrow(/^Pool b has no room: asked 1m/);

@@ -4,9 +4,9 @@
 // --- snapshots: changes of snapshots, schedules, and moments at which changes are held.
 
 /**
- * Time limit of one step of a command that makes or changes snapshots: SNAPSHOT_CHANGE_MS, plus SNAPSHOT_MS_PER_GIB for each GiB of
- * the volume, but at most SNAPSHOT_CHANGE_MAX_MS. Cloning or deleting a very fragmented file takes longest. With extents of 4 KiB at a
- * distance of 8 KiB, cloning takes a second for each GiB. The rests of the background (REST_MAX_MS) take as long again.
+ * Time limit of one step of a command that makes or changes snapshots: SNAPSHOT_CHANGE_MS, plus SNAPSHOT_MS_PER_GIB for each GiB of the
+ * volume, but at most SNAPSHOT_CHANGE_MAX_MS. Cloning or deleting a very fragmented file takes longest. With extents of 4 KiB at a distance
+ * of 8 KiB, cloning takes a second for each GiB. The pauses after the clones in the background (REST_MAX_MS) take as long again.
  */
 export const SNAPSHOT_CHANGE_MS = 120_000;
 export const SNAPSHOT_MS_PER_GIB = 3_000;
@@ -43,8 +43,8 @@ export const CLONE_MAX_MS = 5_000;
 export const REST_MIN_MS = 1;
 export const REST_MAX_MS = 50;
 /**
- * If a session asks for more chunks than this at once, the chunks are cloned in the background, because they would delay requests for
- * few chunks.
+ * If a session asks for more chunks than this at once, the chunks are cloned in the background. If they were cloned first, requests for few
+ * chunks would wait too long.
  */
 export const ASK_CHUNKS_MAX = 256;
 /** Maximum number of guarded chunks of one volume. The bound is needed because each session keeps one byte for each guarded chunk. */

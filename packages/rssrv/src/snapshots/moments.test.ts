@@ -1,5 +1,5 @@
-// Moments with sessions, copies and a clock of the test: messages, refusals and log lines. moment-plan.test.ts tests the order of events,
-// session-held.test.ts the session's side of the messages.
+// Tests moments with simulated sessions, copies and time: messages, refusals and log lines. moment-plan.test.ts tests the order of events,
+// and session-held.test.ts tests the session's side of the messages.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
@@ -255,7 +255,7 @@ test('few moments guard chunks at a time; the others wait for a bounded time, an
   await take(['late', 1]);
   clock.advance(MOMENT_WAIT_MS);
   await turn();
-  // The moments with hanging clones have failed and count no longer, so that the last moment could begin.
+  // The moments with hanging clones have failed, and no longer count as guarding moments. The last moment could therefore begin.
   expect(clones.map(({ volumeId }) => volumeId)).toContain('late');
   await clones.at(-1)!.ends();
   expect(outcome).toBe('taken');

@@ -1,5 +1,5 @@
-// The snapshots of schedules on real files, with a clock of the test: groups, missed periods, failures and their texts, snapshots in use,
-// and commands of administrators that run between the runner's changes. pools/schedules/plan.test.ts tests the times.
+// Tests the snapshots of schedules on real files, with a simulated clock: groups, missed periods, failures and their texts, snapshots in
+// use, and commands of administrators that run between the runner's changes. pools/schedules/plan.test.ts tests the times.
 
 import fs from 'node:fs';
 import path from 'node:path';

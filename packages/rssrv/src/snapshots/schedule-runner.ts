@@ -227,7 +227,10 @@ export class ScheduleRunner {
     else log.debug(text);
   }
 
-  /** Records that a replica gets no scheduled snapshots, because only the holder of its mirror knows whether it has all writes (M22). */
+  /**
+   * Records that a replica gets no scheduled snapshots, because only the holder of the mirror knows whether the replica has all writes
+   * (M22).
+   */
   private noteReplica({ manifest, pool }: Found, memory: Memory): void {
     if (memory.failure !== null) return;
     const name = volumeText(manifest);
@@ -240,7 +243,7 @@ export class ScheduleRunner {
   }
 
   /**
-   * Records that the volume gets no further snapshots because old ones cannot be removed. The time of the next attempt does not
+   * Records that the volume gets no further snapshots because old snapshots cannot be removed. The time of the next attempt does not
    * change.
    */
   private noteStuck(found: Found, label: string): void {

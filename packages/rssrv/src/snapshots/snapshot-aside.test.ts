@@ -1,6 +1,6 @@
 // Snapshots and clones that are made aside, while other changes run: which changes are refused, that `settleParts` does not change the
-// unfinished files, and that a stop or failure at any step leaves no files. The tests delay a clone of a file, as a fragmented volume
-// would.
+// unfinished files, and that a stop or failure at any step leaves no files. The tests delay the clone of a file, because the clone of a
+// fragmented file takes long in reality.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -283,7 +283,7 @@ test('a group of which one volume fails leaves the pools of the others as they a
   const { scene } = server;
   const { manifest } = await scene.create({ pool: 'a' });
   await scene.create({ name: 'log', pool: 'b' });
-  // This file makes the step `begin` fail for a snapshot of this volume, because the name is taken.
+  // The step `begin` fails for this volume, because a file already has the name of the data file of the new snapshot.
   fs.mkdirSync(path.join(directory, 'a', 'volumes', manifest.id, 'snapshots'));
   fs.writeFileSync(path.join(directory, 'a', 'volumes', manifest.id, 'snapshots', 'monday.data'), '');
   const group = [MONDAY, { ...MONDAY, name: 'log' }];

@@ -187,7 +187,7 @@ function timeAfter({ list }: VolumeSnapshots, nowMs: number): number {
   return Math.max(nowMs, (list.at(-1)?.createdMs ?? -1) + 1);
 }
 
-/** Returns the snapshot. Throws like `findVolume`, E_UNKNOWN_SNAPSHOT, and E_VOLUME if the snapshot is unproven. */
+/** Returns the snapshot. Throws E_UNKNOWN_SNAPSHOT, E_VOLUME if the snapshot is unproven, and the errors of `findVolume`. */
 export function findSnapshot(catalogue: Catalogue, wanted: SnapshotName, asker: Asker, what: string): FoundSnapshot {
   return proven(findAnySnapshot(catalogue, wanted, asker, what));
 }
@@ -257,15 +257,19 @@ export interface PlannedRollback {
   readonly kept: SnapshotRecord;
 }
 
-/** Returns the manifest and the snapshot of a rollback, both without the stamp of the new file. */
+/**
+ * Returns the manifest of the volume after the rollback, and the snapshot of the present content. The new data file does not exist yet: the
+ * caller later adds its stamp to both (`stamps` and `rollback`).
+ */
 export function decideRollback(catalogue: Catalogue, found: FoundSnapshot, asker: Asker, stamp: Stamp): PlannedRollback {
   snapshotParts(catalogue, found.record);
   return decideOtherContent(catalogue, found, asker, stamp, 'rollback');
 }
 
 /**
- * Returns the manifest of a volume that gets other content, and the snapshot of the present content, both without the stamp of the new
- * file. The volume keeps its size: if the new content is shorter, it is extended with zeros. The volume is no longer thick.
+ * Returns the manifest of a volume that gets other content, and the snapshot of the present content. The new data file does not exist yet:
+ * the caller later adds its stamp to both (`stamps` and `rollback`). The volume keeps its size: new content that is shorter is extended
+ * with zeros. The volume is no longer thick.
  */
 export function decideOtherContent(
   catalogue: Catalogue,
@@ -289,7 +293,7 @@ export function decideOtherContent(
   return { manifest: { ...manifest, layout, thick: false, request }, kept: { ...base, ...ownFiles(manifest, id, newId), id, name } };
 }
 
-/** Returns the files of a new snapshot, in the pools of the files of the volume. */
+/** Returns the layout of a new snapshot of a volume of several files. Each file of the snapshot is in the same pool as its original. */
 function ownFiles({ layout }: Manifest, id: string, newId: () => string): { readonly layout?: Layout } {
   return layout.kind === 'simple' ? {} : { layout: withNewFiles(layout, id, newId) };
 }

@@ -1,4 +1,4 @@
-// Snapshots, clones and rollbacks by command: refusals, content, changes of the volume that has them, repeated requests, and failures of
+// Snapshots, clones and rollbacks by command: refusals, content, changes of a volume that has snapshots, repeated requests, and failures of
 // a step or of the moment. snapshot-stops.test.ts stops the server at each step.
 
 import fs from 'node:fs';

@@ -31,7 +31,7 @@
 // - This class does not copy content byte by byte. On a file system without reflinks, it refuses a snapshot with E_NO_REFLINK.
 // - After a step aside, this class does not trust earlier decisions: `again` and `cloneAside` check again.
 // - This class does not remove a snapshot that a client has open: `whileUnread` refuses that, and admits no reader during a removal (N2).
-// - This class does not hold changes of clients. moments.ts does, within its own limits.
+// - This class does not hold changes of clients. moments.ts holds the changes, within its own limits.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
@@ -184,9 +184,9 @@ export class SnapshotVerbs {
   }
 
   /**
-   * Returns a snapshot that is being made, with the present state of its pool. Throws E_POOL if the pool cannot be used, or was closed
-   * and opened again while the snapshot was being made. A pool that was opened again has no record of the unfinished snapshot, so that
-   * other changes may have changed the volume.
+   * Returns a snapshot that is being made, with the present state of its pool. Throws E_POOL if the pool cannot be used, or was closed and
+   * opened again while the snapshot was being made. A pool that was opened again has no record of the unfinished snapshot. Other changes
+   * may therefore have changed the volume.
    */
   private again({ pool: before, manifest: { id, name }, record }: FoundSnapshot): FoundSnapshot {
     const found = this.volumes.find(({ manifest }) => manifest.id === id);
@@ -446,7 +446,9 @@ export class SnapshotVerbs {
   }
 }
 
-/** Returns the record with the bytes that its volume occupies. The snapshot counts with these bytes towards a limit until it is made. */
+/**
+ * Returns the record with the bytes that the files of the volume occupy. Until the snapshot is made, these bytes count towards the limit.
+ */
 function withEstimate(record: SnapshotRecord, used: ReadonlyMap<string, number>): SnapshotRecord {
   const usedBytes = used.get(record.volumeId);
   return usedBytes === undefined ? record : { ...record, usedBytes };

@@ -221,7 +221,8 @@ function check(one: Order, before: readonly string[], after: readonly string[], 
       break;
     }
     default:
-      // Orders of other kinds leave the snapshots unchanged. A snapshot disappears only if its volume is removed or renamed.
+      // Every order that is not listed above leaves the snapshots unchanged. A snapshot disappears only if its volume is removed or
+      // renamed.
       for (const line of gone.filter((text) => text.includes('@'))) expect(one.verb === 'remove' || one.verb === 'rename', line).toBe(true);
   }
 }

@@ -1,5 +1,5 @@
-// Which clients stay fenced, over restarts and failing disks, and which orders may
-// begin. fencing.test.ts tests how a fence ends a session.
+// Tests which clients stay fenced over restarts and failures of the disk, and which orders may begin. fencing.test.ts tests how a fence
+// ends a session.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

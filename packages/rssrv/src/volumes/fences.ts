@@ -10,7 +10,7 @@ import { formatTime } from '@rsio/common/log/log-line';
 import { type Fence, FENCES_FILE, type FencesFileContent } from './fences-file.ts';
 import { FENCES_MAX } from './limits.ts';
 
-/** Records in the file of the holds that clients have been fenced, so that a lost file of fences is noticed. */
+/** Records, in the holds file, whether clients have ever been fenced. A start can therefore detect that the file of fences was lost. */
 export interface FencesNote {
   /** True if any client has ever been fenced. The file of fences must then exist. */
   readonly hasHadFences: boolean;
@@ -79,8 +79,8 @@ export class Fences {
     const fence = before ?? { sinceMs: this.clock.wallMs(), by };
     this.clients.set(node, fence);
     await this.changes.run(async () => {
-      // Set the fence again: an earlier change in the queue may have removed the fence, because this change let the client in, or because
-      // its own save failed.
+      // Set the fence again: an earlier change in the queue may have removed the fence, because the earlier change let the client in, or
+      // because the save of the earlier change failed.
       this.clients.set(node, fence);
       try {
         await this.file.save();

@@ -4,8 +4,8 @@
 // --- volumes: fences.
 
 /**
- * Longest time for which a kick or a fence waits for the end of a session. The listener kills a worker that does not end in less than
- * this time. Only a worker that hangs in its storage, and therefore cannot be killed, takes longer.
+ * Longest time for which a kick or a fence waits for the end of a session. If a worker does not end by itself, the listener kills it before
+ * this time has passed. The wait is therefore too short only for a worker that hangs in its storage and cannot be killed.
  */
 export const SESSION_END_WAIT_MS = 30_000;
 /** Maximum number of fenced clients. Fenced clients that were removed from the configuration count as well. */
@@ -68,7 +68,7 @@ export const SHARE_PLAN_MS = 10;
 export const SHARE_CONFIRM_MS = 1_000;
 /** Share of a limit that an idle session keeps, so that its first requests do not wait for other processes. */
 export const SHARE_IDLE = 1 / 64;
-/** Share of a limit that all idle sessions together keep at most. */
+/** Largest share of a limit that all idle sessions keep together. */
 export const SHARE_IDLE_TOTAL = 1 / 32;
 /** A session gets this multiple of its present use, so that its use can grow. */
 export const SHARE_HEADROOM = 1.25;

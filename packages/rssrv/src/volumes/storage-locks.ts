@@ -1,6 +1,6 @@
-// Decides which open storage the listener locks, and returns the error for storage that it may not serve. Locks the files of sections
-// [volume]; the lock of a pool protects the files of the pool, and O_EXCL protects a device. All these locks end with the listener.
-// Invariant: no storage is served while a worker of another listener has it open for writing.
+// Decides which open storage the listener locks, and returns the error for storage that the listener may not serve. Locks the files of
+// sections [volume]; the lock of a pool protects the files of the pool, and O_EXCL protects a device. All these locks end with the
+// listener. Invariant: no storage is served while a worker of another listener has it open for writing.
 
 import type { FileHandle } from 'node:fs/promises';
 import type { RsError } from '@rsio/common/lib/errors';
@@ -51,7 +51,7 @@ export async function lockStorages(storages: readonly Storage[], take: typeof ta
   return locks;
 }
 
-/** Returns true if another process uses the storage, so that rssrv must not change it. */
+/** Returns true if another process uses the storage. rssrv must then not change the storage. */
 export function isForeign(lock: StorageLock | undefined): boolean {
   return lock?.outcome === 'taken' || lock?.outcome === 'marked';
 }

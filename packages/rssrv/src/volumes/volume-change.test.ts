@@ -1,6 +1,6 @@
-// A changed set of volumes on real files: which locks and descriptors are kept and released, sizes, truncated files, and files that
+// Changes the set of volumes on real files. Tests which locks and descriptors are kept and released, sizes, truncated files, and files that
 // belong to pools. The oracles are the file system and flock(1). volume-change-undone.test.ts tests changes that fail, volume-ids.test.ts
-// ids, and volume-plan.test.ts the decisions.
+// tests ids, and volume-plan.test.ts tests the decisions.
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

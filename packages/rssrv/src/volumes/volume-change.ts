@@ -337,7 +337,8 @@ export class VolumeChange {
     if (servedBytes === undefined || path === null || type === 'memory') return;
     const { presentBytes, sizeBytes } = await measure(storage);
     if (Math.min(presentBytes, sizeBytes) >= servedBytes) return;
-    // The file of a pool volume is extended before the manifest is replaced, so that the file is never shorter than the volume.
+    // The file of a pool volume is extended before the manifest is replaced. The file is therefore never shorter than the volume unless the
+    // file was truncated.
     if (volume.pool !== undefined) throw shortFileError(volume, path, presentBytes, servedBytes);
     if (this.ports.isHeld(id)) throw shrunkError(volume, path, presentBytes, servedBytes);
     if (presentBytes < servedBytes) {
@@ -428,7 +429,7 @@ export class VolumeChange {
     return { held, failures: [...earlier, ...this.failures], ids: this.ids };
   }
 
-  /** Returns true if the plan is partial and does not mention the volume, so that the volume stays unchanged. */
+  /** Returns true if the plan is partial and does not mention the volume. The volume then stays unchanged. */
   private isUntouched(key: string): boolean {
     return this.plan.isPartial === true && !this.mentioned.has(key);
   }

@@ -34,7 +34,7 @@ function change(from: string, to: string, { held = [], failed = [] }: Use = {}):
   return volumeChanges(read(from), read(to), standingOf);
 }
 
-/** Returns the names of the volumes in each list of the plan that is not empty. */
+/** Returns, for each list of the plan that is not empty, the names of the volumes in the list. */
 function named(result: VolumeChanges): Record<string, string[]> {
   expect(result.refusals).toEqual([]);
   const parts = Object.entries(result.plan).map(([part, volumes]) => [part, volumes.map(({ name }: ServerVolumeConfig) => name)] as const);

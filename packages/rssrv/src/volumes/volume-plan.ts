@@ -131,8 +131,8 @@ function gone(volume: ServerVolumeConfig, { sizeBytes, users, readers = [] }: Vo
 }
 
 /**
- * Returns the refusal of a change that clients with attached snapshots prevent. `what`: the subject of the sentence, such as `Volume
- * oracle of pool fast`.
+ * Returns the sentence that refuses a change because clients have snapshots of the volume attached. `what`: the subject of the sentence,
+ * such as `Volume oracle of pool fast`.
  */
 export function readersRefusal(what: string, readers: readonly SnapshotReader[]): string {
   const [{ snapshot } = { snapshot: '' }] = readers;

@@ -1,5 +1,5 @@
-// Opening configured volumes: which files are created, extended, locked and refused, memory volumes, and ids that are kept. The oracles
-// are the file system and flock(1) of util-linux. The tests of the backends test reads and writes.
+// Tests the opening of configured volumes: which files are created, extended, locked and refused, and which ids are kept. Also tests memory
+// volumes. The oracles are the file system and flock(1) of util-linux. The tests of the backends test reads and writes.
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

@@ -68,7 +68,9 @@ export const fileSize = checked(whole(0, VOLUME_MAX_BYTES), (value) =>
 export const PART = object({
   /** Id of the pool that contains the file. */
   poolId: uuid,
-  /** Name of the folder that contains the file. The first file is in the folder of the volume, whose name is the id of the volume. */
+  /**
+   * Name of the folder that contains the file. For the first file, this is the folder of the volume, and its name is the id of the volume.
+   */
   fileId: uuid,
   sizeBytes: fileSize,
 });
@@ -77,7 +79,8 @@ const parts = checked(atMost(PARTS_MAX, list(PART)), ({ length }) => (length < 2
 
 /**
  * The layout of the content of a volume. `simple`: one file. `concat`: the files follow one another. `stripe`: chunks of `chunkBytes` go to
- * the files in turn, and all files have the same size. The first file is in the pool that contains the manifest, the home of the volume.
+ * the files in turn, and all files have the same size. The first file is in the home of the volume, which is the pool that contains the
+ * manifest.
  */
 export const LAYOUT = checked(
   variants('kind', {

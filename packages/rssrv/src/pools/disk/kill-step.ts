@@ -1,5 +1,6 @@
-// The steps of changes of a pool's files, as the server passes them. Nothing happens at them here: unit tests give functions of their own,
-// and the server for tests (test/support/faulty-server/) has another module in the place of this one, which ends the process at a step.
+// The function that the server calls after each step of a change of a pool's files. This module does nothing at a step. The server for
+// tests (test/support/faulty-server/) replaces this module by a module that ends the process at a chosen step. Unit tests pass functions of
+// their own.
 
 /** Called after each step, such as `create: commit`. */
 export function stepReached(_step: string): void {}

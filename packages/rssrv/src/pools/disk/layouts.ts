@@ -1,5 +1,6 @@
-// Computes the layout of a new or growing volume of several files. Pure: catalogue.ts checks rights and room. Invariants: the sizes of
-// the files of a `concat` add up to its size. No file of a new `concat` exceeds the room of its pool. No file of a new volume is empty.
+// Computes the layout of a new or growing volume of several files. Pure: catalogue.ts checks rights and room. Invariants: the sizes of the
+// files of a `concat` add up to the size of the volume. No file of a new `concat` exceeds the room of its pool. No file of a new volume is
+// empty.
 
 import { stripePartBytes } from '../../storage/files/layout-map.ts';
 import { RsError } from '@rsio/common/lib/errors';
@@ -24,8 +25,8 @@ export interface Room {
 }
 
 /**
- * Returns the sizes of the files of a new `concat`. The files are equal, except that a pool without room for its share gets a smaller
- * file, and the other pools take the difference. A pool promises more than it has free only if the free space of all pools is used.
+ * Returns the sizes of the files of a new `concat`. The files have equal sizes. If a pool has no room for its share, its file is smaller,
+ * and the files in the other pools are larger. A pool promises more than its free space only if the free space of all pools is used.
  * Returns null if the pools have no room, or if the size is too small to be divided.
  */
 function concatSizes(sizeBytes: number, blockSizeBytes: number, rooms: readonly Room[]): number[] | null {
@@ -43,7 +44,7 @@ function concatSizes(sizeBytes: number, blockSizeBytes: number, rooms: readonly 
   const all = free.map((share, index) => share + more[index]!);
   if (sumOf(all) < units || all.includes(0)) return null;
   const sizes = all.map((share) => share * unitBytes);
-  // The sizes above are whole units. A rest of less than a unit goes to a file whose pool has room for it.
+  // The sizes above are whole units. A rest of less than a unit is added to a file whose pool has room for the rest.
   const restBytes = sizeBytes - units * unitBytes;
   const place = rooms.findLastIndex(({ maxBytes }, index) => sizes[index]! + restBytes <= maxBytes);
   if (place === -1) return null;

@@ -69,8 +69,8 @@ const PART_RECORD = object({
 export type PartRecord = Of<typeof PART_RECORD>;
 
 /**
- * A prepared refresh of an image in a group, about which another image decides. Therefore either all images of the group get the
- * content of one moment, or none does.
+ * A prepared refresh of one image of a group. Another image of the group decides about the refresh. Therefore either all images of the
+ * group get the content of one moment, or no image does.
  */
 const PREPARED_REFRESH = object({
   /** Id of the refresh. */
@@ -101,7 +101,7 @@ const IMAGE_BASE = object({
 
 /** The mark of an image, which is a copy of another volume at one moment. Refreshes bring the copy up to date. */
 const IMAGE = object({
-  /** Id of the volume that this image copies, and its name and universe at the last refresh. */
+  /** The volume that this image copies: the id of the volume, and its name and universe at the last refresh. */
   ofId: uuid,
   ofName: nameText,
   ofUniverse: universe,
@@ -153,7 +153,10 @@ const MANIFEST = object({
   schedule: optional(textThat(isScheduleText, 'a schedule of snapshots')),
   /** Limits of the volume's I/O; absent if it has no limits. An older rssrv drops the limits when it writes the manifest. */
   limits: optional(LIMITS),
-  /** Client that created the volume, and whose limit the volume counts towards; null if an administrator created it on the server. */
+  /**
+   * Client that created the volume; the volume counts towards the limit of this client. Null if an administrator created the volume on the
+   * server.
+   */
   owner: nameOrNull,
   createdMs: time,
   /** Stamps of the data files (storage-identity.ts). A held volume is not served if a file has another stamp than the manifest says. */
@@ -165,7 +168,7 @@ const MANIFEST = object({
    * this pool.
    */
   movedTo: optional(uuid),
-  /** Id of the pool from which the volume was moved, and which may still have the volume's files. */
+  /** Id of the pool from which the volume was moved. This pool may still have files of the volume. */
   movedFrom: optional(uuid),
   /** The mark of an image; absent if the volume is no image. */
   image: optional(IMAGE),

@@ -1,7 +1,7 @@
-// Changes the parts in one pool. A part is a file of a volume outside the folder of the volume's manifest, which is usually in another
-// pool. The manifest is the commit point of every change, and the folders of parts are renamed or deleted after it. Invariants: until the
-// manifest names a part, the part is new, and its folder has NEW_PREFIX. A part is deleted only if it is new, or if its volume is being
-// deleted for good.
+// Changes the parts in one pool. A part is a file of a volume outside the folder with the volume's manifest. The manifest is usually in
+// another pool. The manifest is the commit point of every change; the folders of parts are renamed or deleted after the commit. Invariants:
+// until the manifest names a part, the part is new, and its folder has NEW_PREFIX. A part is deleted only if it is new, or if its volume is
+// being deleted for good.
 
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -78,8 +78,8 @@ export class PartFiles {
   }
 
   /**
-   * Turns folders of this file system into new parts, by renaming them. `folders`: pairs of the id of a part and the folder, whose
-   * content is durable.
+   * Turns folders of this file system into new parts, by renaming them. `folders`: pairs, each with the id of a part and the present path
+   * of its folder. The content of the folders must already be durable.
    */
   async adopt(folders: readonly (readonly [fileId: string, folder: string])[]): Promise<void> {
     await this.makeParts();

@@ -1,7 +1,7 @@
-// Changes the files of one pool. Every change is a sequence of steps with one commit point: the rename that makes it visible, or the link
-// that makes a pool. Invariant: if the process or the machine stops between any two steps, the pool has its state from before or after
-// the change, once pool-scan.ts has repaired it. The caller decides whether a change is allowed, and makes one change at a time. As an
-// exception, the caller may prepare the folder of a new volume in parallel.
+// Changes the files of one pool. Every change is a sequence of steps with one commit point: the rename that makes the change visible, or
+// the link that makes a pool. Invariant: if the process or the machine stops between any two steps, the pool has its state from before or
+// after the change, once pool-scan.ts has repaired the pool. The caller decides whether a change is allowed, and makes one change at a
+// time. As an exception, the caller may prepare the folder of a new volume in parallel.
 
 // Design.
 // Changes of a pool need no journal. A change prepares files that do not count yet, and one atomic rename makes these files count. A
@@ -20,9 +20,9 @@
 //      |                                                                          |
 //      '-- a start deletes it                              a start goes on -------'
 //
-// Prepared files are synced before the commit point. The manifest, volume.json, determines the size of a volume, not the length of its data
-// file. A volume of several files has its manifest and its commit points in one pool, its home; part-files.ts changes the other files. On a
-// full file system, removed.json takes the space of a spare file (spare-files.ts).
+// Prepared files are synced before the commit point. The size of a volume is the size in its manifest, volume.json, and not the length of
+// its data file. A volume of several files has its manifest and its commit points in one pool, its home; part-files.ts changes the other
+// files. On a full file system, removed.json takes the space of a spare file (spare-files.ts).
 //
 // Rules of docs/PROTOCOL.md: C1, a change is durable before it is answered, and C2, it changes no content.
 //
@@ -138,7 +138,7 @@ export class PoolFiles {
     await extendData(this.ports, poolPaths.data(poolPaths.volume(this.directory, id)), fromBytes, sizeBytes, thick);
   }
 
-  /** Replaces the manifest of a volume, which is the commit point of each change of its settings. */
+  /** Replaces the manifest of a volume. This is the commit point of each change of the volume's settings. */
   async replaceManifest(manifest: Manifest): Promise<void> {
     await this.replace(poolPaths.manifest(poolPaths.volume(this.directory, manifest.id)), printManifest(manifest));
     this.reached('change: commit');

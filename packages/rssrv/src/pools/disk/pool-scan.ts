@@ -317,8 +317,8 @@ async function readManifest(folder: string, id: string, pool: PoolIdentity): Pro
 }
 
 /**
- * Returns the names in the folder. Adds a finding for each name that neither `known` nor a removal or a change of the manifest
- * explains.
+ * Returns the names in the folder. Adds a finding for each name that is not in `known` and does not belong to a removal or to a change of
+ * the manifest.
  */
 async function checkContent(folder: string, known: readonly string[], findings: FindingList): Promise<readonly string[]> {
   const names = (await entriesOf(folder)).map(({ name }) => name);

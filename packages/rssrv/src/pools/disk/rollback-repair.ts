@@ -20,7 +20,7 @@ export async function settleRollback(folder: string, { stamps, image }: Pick<Man
   if (wanted !== null && nextStamp === wanted) {
     await rename(next, present);
   } else {
-    // The manifest of a committed rollback has the stamp of the new file. Here, the manifest has another stamp, so that the rollback was
+    // The manifest of a committed rollback has the stamp of the new file. Here, the manifest has another stamp. The rollback was therefore
     // not committed.
     const presentStamp = await stampOf(present);
     if (wanted !== null && (presentStamp === undefined || !isSameStamp(presentStamp, wanted)))

@@ -1,7 +1,7 @@
-// Space that a pool keeps for small files on a full file system, in the form of files in POOL/spare. The removal of a volume or a
-// snapshot writes a small file first, and would otherwise fail exactly when space is needed. Invariants: a spare file is overwritten in
-// place and renamed to the file that had no room, so that no other program can take its space. No file in the folder of spare files is
-// the only copy of any data.
+// Keeps space in a pool for the small files that are needed on a full file system. The files in POOL/spare occupy this space. The removal
+// of a volume or a snapshot writes a small file first, and would otherwise fail exactly when space is needed. Invariants: a spare file is
+// overwritten in place and renamed to the file that had no room, so that no other program can take its space. No file in the folder of
+// spare files is the only copy of any data.
 
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';

@@ -30,7 +30,7 @@ export function cloneFiles(pool: string, id: string): CloneFiles {
   return { base: join(folder, 'base'), next: join(folder, 'next') };
 }
 
-/** Returns the stamp of a file; null if the file does not exist, or if a file on its file system cannot have a stamp. */
+/** Returns the stamp of a file; null if the file does not exist, or if nothing distinguishes it from other files (`storageStamp`). */
 export async function stampOf(file: string): Promise<string | null> {
   try {
     return storageStamp(await stat(file, { bigint: true }), file);
@@ -99,7 +99,7 @@ export class MoveFiles {
     return stampOf(file);
   }
 
-  /** Extends the copy in the new pool to the size of the volume, which has grown. */
+  /** Extends the copy in the new pool after the volume has grown. `sizeBytes`: the new size of the volume. */
   async extend(id: string, sizeBytes: number, thick: boolean): Promise<void> {
     const file = poolPaths.data(poolPaths.movingVolume(this.directory, id));
     const handle = await open(file, 'r+');

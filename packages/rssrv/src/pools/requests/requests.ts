@@ -22,8 +22,8 @@ export const LOCAL_WAITER: Waiter = { untilMs: Number.POSITIVE_INFINITY, isThere
 /** The queue of changes. */
 export interface Changes {
   /**
-   * Executes a change in its turn. `what`: text about the change and its asker, which the server shows to askers that wait for their
-   * turn.
+   * Executes a change in its turn. `what`: text about the change and its asker. The server shows this text to other askers while they wait
+   * for their turn.
    */
   run<T>(change: (turn: Turn) => Promise<T>, what?: string): Promise<T>;
   /**
@@ -35,7 +35,7 @@ export interface Changes {
 
 /** Errors after which the change may have been made. For example, E_POOL may come after the commit point. */
 const OPEN_OUTCOMES: readonly ErrorCode[] = ['E_POOL', 'E_TIMEOUT', 'E_SHUTTING_DOWN'];
-/** Refusals without a change, after which the request may be repeated: the asker was told to try again, or has gone. */
+/** Refusals after which the same request may be repeated, because nothing was changed: the asker was told to try again, or has gone. */
 const PASSING_REFUSALS: readonly ErrorCode[] = ['E_BUSY', 'E_NO_SESSION'];
 
 interface Outcome {
@@ -141,9 +141,9 @@ export class Requests {
 }
 
 /**
- * Returns the queue of changes for one request. The change begins only if an asker is still waiting and `check` does not throw. The
- * next change begins only when the journal contains this change (or after JOURNAL_HOLD_MS). A crash then cannot lose the answer of a
- * change although a later change was made.
+ * Returns the queue of changes for one request. The change begins only if an asker is still waiting and `check` does not throw. The next
+ * change begins only when the journal contains this change (or after JOURNAL_HOLD_MS). Without this order, a crash could lose the answer of
+ * this change although a later change was already made.
  */
 export function gated(changes: Changes, execution: Execution, check: () => void, clock: Clock): Changes {
   return {
@@ -166,8 +166,8 @@ export function gated(changes: Changes, execution: Execution, check: () => void,
 }
 
 /**
- * Returns a turn that checks, before work aside, that an asker is still waiting. Work aside is long and comes before the commit point,
- * so that it can still be left out.
+ * Returns a turn that checks, before work aside, that an asker is still waiting. Work aside is long. It comes before the commit point; the
+ * change can therefore still be given up.
  */
 function wantedAside(turn: Turn, execution: Execution): Turn {
   return {

@@ -45,7 +45,7 @@ export const scheduleText: ValueType<string | null> = {
   },
 };
 
-/** Parses a schedule. Returns no rules for `none`. Throws E_USAGE. */
+/** Parses a schedule. Returns an empty list for `none`. Throws E_USAGE. */
 export function parseSchedule(text: string): readonly ScheduleRule[] {
   const words = text.trim();
   if (words === 'none') return [];

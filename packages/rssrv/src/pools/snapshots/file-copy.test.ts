@@ -1,5 +1,5 @@
-// The chunks in which a file is cloned, depending on its extents; the number of calls that count extents; and a copy with fake range
-// calls. Benchmarks measure real clones on XFS.
+// Tests into which chunks a file is cloned, depending on its extents, and how many calls count the extents. Also tests a copy with fake
+// range calls. Benchmarks measure real clones on XFS.
 
 import fs from 'node:fs';
 import path from 'node:path';

@@ -189,7 +189,7 @@ function refusal(pool: string): (thrown: unknown) => never {
   };
 }
 
-/** Returns the size of the chunks in which a file is cloned. If the file has few extents, this is the size of the file. */
+/** Returns the size of the chunks in which a file is cloned. If the file has few extents, the result is the size of the file. */
 export async function chunkBytesFor(ranges: RangeCalls, descriptor: number, sizeBytes: number): Promise<number> {
   let [total, offsetBytes, pieceBytes, chunkBytes] = [0, 0, CHUNK_MAX_BYTES, CHUNK_MAX_BYTES];
   while (offsetBytes < sizeBytes && (total <= WHOLE_EXTENTS_MAX || chunkBytes > CHUNK_MIN_BYTES)) {

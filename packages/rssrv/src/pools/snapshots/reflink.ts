@@ -1,5 +1,5 @@
-// System calls that clone files and ranges, so that original and copy share blocks until one of them is written, and that read the extents
-// of a file. Invariant: no call blocks the event loop. The calls for ranges run in the thread pool.
+// System calls that clone files and ranges of files, and that read the extents of a file. After a clone, original and copy share blocks
+// until one of the two is written. Invariant: no call blocks the event loop. The calls for ranges run in the thread pool.
 
 import { constants } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
@@ -12,9 +12,9 @@ const { COPYFILE_EXCL, COPYFILE_FICLONE_FORCE } = constants;
 const FICLONERANGE = 0x4020940d;
 const FIEMAP = 0xc020660b;
 /**
- * CLONE_...: offsets of the fields in the structure of FICLONERANGE. MAP_...: offsets of the fields in the structure of FIEMAP, which
- * the extents follow. The structures of FICLONERANGE and FIEMAP have STRUCTURE_BYTES bytes each. EXTENT_...: offsets of the fields in
- * an extent.
+ * CLONE_...: offsets of the fields in the structure of FICLONERANGE. MAP_...: offsets of the fields in the structure of FIEMAP. The extents
+ * follow this structure in memory. The structures of FICLONERANGE and FIEMAP have STRUCTURE_BYTES bytes each. EXTENT_...: offsets of the
+ * fields in an extent.
  */
 const [CLONE_FROM, CLONE_OFFSET, CLONE_LENGTH, CLONE_TO_OFFSET] = [0, 8, 16, 24];
 const [MAP_OFFSET, MAP_LENGTH, MAP_FLAGS, MAP_MAPPED, MAP_ROOM] = [0, 8, 16, 20, 24];

@@ -82,8 +82,9 @@ const SNAPSHOT = object({
   creator: nameOrNull,
   group: GROUP,
   /**
-   * A rollback makes a snapshot of the content before it. For this snapshot: stamp of the new data file. The snapshot exists once the
-   * manifest of the volume has this stamp. `rollback` is null for a snapshot that no rollback makes.
+   * A rollback makes a snapshot of the content before the rollback. In the description of this snapshot, `rollback` is the stamp of the new
+   * data file. The snapshot exists once the manifest of the volume has this stamp. `rollback` is null for a snapshot that no rollback
+   * makes.
    */
   rollback: orNull(stamp),
   /**
@@ -141,8 +142,8 @@ export function printSnapshot(record: SnapshotRecord): string {
 }
 
 /**
- * Returns the record with the pools in which its files are now. Each file is in the same pool as the file of the volume of which it is
- * a clone (ADR 0049).
+ * Returns the record with the pools in which its files are now. Each file of the snapshot is in the same pool as its original, the file of
+ * the volume from which it was cloned (ADR 0049).
  */
 export function placedAs(record: SnapshotRecord, { layout: { kind, ...volume } }: Pick<Manifest, 'layout'>): SnapshotRecord {
   const { layout } = record;

@@ -1,6 +1,6 @@
 // Combines the copies of the files of a volume into one copy of the volume, so that the changes of the volume are held and guarded
-// together. Invariants: a chunk of the volume counts as cloned once all file chunks that contain a byte of it are cloned. Each chunk of a
-// file is cloned at most once. For one chunk of the volume, the chunks of a file are cloned one after another.
+// together. Invariants: a chunk of the volume counts as cloned once every chunk of a file that contains a byte of this chunk is cloned.
+// Each chunk of a file is cloned at most once. For one chunk of the volume, the chunks of a file are cloned one after another.
 
 import { assert } from '@rsio/common/lib/assert';
 import { LayoutMap } from '../../storage/files/layout-map.ts';

@@ -11,8 +11,8 @@ const LAST = 0x1;
 const UNWRITTEN = 0x800;
 const SHARED = 0x2000;
 /**
- * If an extent has any other flag, its physical address says nothing about its content: the extent is not yet allocated, compressed,
- * encrypted or in metadata.
+ * If an extent has a flag other than these flags, its physical address says nothing about its content. Such an extent may be compressed,
+ * encrypted, stored in metadata, or not yet allocated.
  */
 const PLAIN_FLAGS = LAST | UNWRITTEN | SHARED;
 
@@ -91,7 +91,7 @@ class FileWalk {
     piece.endBytes = endOf(extent);
     piece.shift = physicalBytes - offsetBytes;
     piece.kind = kindOf(extent);
-    // Overlapping extents contradict each other, so that the range counts as changed.
+    // Overlapping extents contradict each other. The range therefore counts as changed.
     if (next !== undefined && next.offsetBytes < piece.endBytes) piece.kind = 'own';
     if ((flags & ~PLAIN_FLAGS) !== 0) piece.kind = 'own';
     return piece;

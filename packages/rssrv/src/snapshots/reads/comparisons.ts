@@ -1,6 +1,6 @@
 // Compares a snapshot with a later snapshot of its volume, or with the present volume. Works in steps, so that no answer is large and no
-// pool is busy for long. Invariants: a comparison includes all writes that ended before it began. A file is compared only if, after it
-// was opened, it is still the file of the snapshot.
+// pool is busy for long. Invariants: a comparison includes all writes that ended before it began. A file is compared only if a check after
+// the open has confirmed that it is still the file of the snapshot or volume.
 
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';
@@ -49,7 +49,7 @@ export class Comparisons {
     this.turns = new PoolTurns(clock);
   }
 
-  /** Throws E_NO_REFLINK if the file system does not report extents, E_BUSY if it takes too long, and the errors of `check`. */
+  /** Throws E_NO_REFLINK if the file system does not report extents, E_BUSY if the comparison takes too long, and the errors of `check`. */
   async compare(comparison: Comparison): Promise<Compared> {
     const { ranges } = this;
     if (ranges === null)

@@ -1,5 +1,5 @@
-// Turns of work that needs one pool or two: how much work runs at a time, that work on two pools never deadlocks, and that a hanging pool
-// does not delay work on other pools.
+// Tests the turns of work that needs one pool or two pools: how much work runs at a time, that work on two pools never deadlocks, and that
+// a hanging pool does not delay work on other pools.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';

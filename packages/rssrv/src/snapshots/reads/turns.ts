@@ -1,6 +1,6 @@
 // Limits how much work runs at a time on the file systems of pools: on all pools together, and on each pool. A pool that hangs therefore
 // occupies few threads and does not delay other pools. Invariants: work counts as running from its start to its end, even while it hangs.
-// Work that needs several pools begins when all of these pools are free, so that no deadlock is possible.
+// Work that needs several pools occupies no pool until all of these pools are free; no deadlock is therefore possible.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';

@@ -1,5 +1,5 @@
-// Which completions are called together, and when. If completions are called together, the session sends their answers in one write; the
-// bench measures the gain.
+// Tests which completions are called together, and when. If completions are called together, the session sends their answers in one write;
+// the bench measures the gain.
 
 import { expect, test } from 'vitest';
 import { CompletionGroup } from './file-backend.ts';

@@ -1,5 +1,5 @@
-// The file backend and the null backend: compared with a model of the volume's bytes, and on storage that refuses, fails, is slow or was
-// truncated. range-helper.test.ts tests holes, opened-device.test.ts tests block devices.
+// Compares the file backend and the null backend with a model of the volume's bytes. Also tests the backends on storage that refuses,
+// fails, is slow or was truncated. range-helper.test.ts tests holes, and opened-device.test.ts tests block devices.
 
 import fs from 'node:fs';
 import path from 'node:path';

@@ -293,7 +293,7 @@ function piecesOf(buffer: Buffer, offset: number, { pieces }: Portion): Buffer[]
   return views;
 }
 
-/** Returns a function that calls `done` with the worst status, once it has been called `count` times. */
+/** Returns a function that must be called with `count` statuses. The last call calls `done` with the worst status. */
 function joined(count: number, done: IoDone): IoDone {
   let [left, worst]: [number, Status] = [count, STATUS.OK];
   return (status) => {

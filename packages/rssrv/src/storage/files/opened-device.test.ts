@@ -25,7 +25,7 @@ const directory = temporaryDirectory();
 const image = path.join(directory, 'image');
 fs.writeFileSync(image, '');
 fs.truncateSync(image, DEVICE_BYTES);
-/** A loop device needs root and a kernel that supports it. */
+/** Path of the loop device of the running test; null if the test has not attached a loop device. */
 let attached: string | null = null;
 
 beforeAll(() => fs.mkdirSync(path.join(directory, 'sys')));

@@ -95,8 +95,8 @@ function cachedReads(volumeId: string, { nowait, clock, sleeps, threads }: Backe
 }
 
 /**
- * Throws E_VOLUME if an open file is not the file that the listener has open. The new file at the path has other content and is not
- * locked. The check is repeated for each descriptor, because the file may be replaced between two opens.
+ * Throws E_VOLUME if an open file is not the file that the listener has open. Another file at the path would have other content, and would
+ * not be locked. The check is repeated for each descriptor, because the file may be replaced between two opens.
  */
 export function assertStorage({ name, storage }: Pick<ServedVolume, 'name' | 'storage'>, path: string, stats: BigIntStats): void {
   if (storage === undefined || storageName(stats) === storage) return;

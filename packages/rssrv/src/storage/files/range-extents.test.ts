@@ -1,5 +1,5 @@
-// Conversion of byte extents to sectors: examples, and random layouts (fast-check) that are compared with a map of single bytes.
-// range-helper.test.ts uses extents of real files.
+// Tests the conversion of byte extents to sectors, with examples and with random layouts (fast-check). The random layouts are compared with
+// a map of single bytes. range-helper.test.ts uses extents of real files.
 
 import { expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

@@ -131,7 +131,7 @@ export class RangeHelper {
   }
 
   /** Only RangeFile calls `ask`, `isOff` and `detached`. */
-  /** True while the helper process has failed, so that holes cannot be punched. */
+  /** True while the helper process has failed. Holes cannot be punched during this time. */
   get isOff(): boolean {
     return this.isLost;
   }
@@ -212,7 +212,7 @@ export class RangeHelper {
     try {
       if (this.socket !== null) this.ports.passing?.calls.send(this.socket, 0, [fd]);
     } catch {
-      // The helper has exited, so that there is no helper to which the descriptor could be passed.
+      // The helper has exited. There is no helper to which the descriptor could be passed.
     }
   }
 

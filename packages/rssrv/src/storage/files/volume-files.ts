@@ -1,14 +1,14 @@
-// Opens the files or the device of a volume. For a server process that may not open paths, the listener opens the files in the same way
-// and passes the descriptors. Invariants: each caller gets its own open files, because the kernel reports a write-back error once to each
-// open file. The two descriptors of a FileDescriptors belong to the same file.
+// Opens the files or the device of a volume. If a server process may not open paths, the listener opens the files by their paths, and
+// passes the descriptors to the process. Invariants: each caller gets its own open files, because the kernel reports a write-back error
+// once to each open file. The two descriptors of a FileDescriptors belong to the same file.
 
 import fs from 'node:fs';
 import { promisify } from 'node:util';
 import { RsError } from '@rsio/common/lib/errors';
 
 /**
- * The descriptors of one file. `synced` was opened with O_DSYNC, for FUA writes; null if the volume is read-only or in memory, and has
- * no FUA writes.
+ * The descriptors of one file. `synced` was opened with O_DSYNC, for FUA writes; null if the volume is read-only, or if it is in memory,
+ * where no write needs a sync.
  */
 export interface FileDescriptors {
   readonly descriptor: number;

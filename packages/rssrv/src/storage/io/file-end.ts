@@ -10,7 +10,7 @@ import { type IoEnd, SHORT_READ } from './positioned-io.ts';
 export interface StorageEnd {
   /** True once the storage has been found truncated. */
   readonly isCut: boolean;
-  /** True if the storage has been used since its last size check, so that another check is needed. */
+  /** True if the storage has been used since the last check of its size; another check is then needed. */
   readonly needsCheck: boolean;
   /** Records the new size of a volume whose storage has already been extended. */
   grow(sizeBytes: number): void;

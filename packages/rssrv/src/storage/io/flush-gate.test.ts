@@ -1,5 +1,5 @@
-// Which sync answers which flush. The test ends the syncs one by
-// one. file-backend.test.ts tests real fsync calls.
+// Tests which sync answers which flush. The test ends the syncs one by one.
+// file-backend.test.ts tests real fsync calls.
 
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { expect, test } from 'vitest';

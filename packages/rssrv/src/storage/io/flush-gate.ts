@@ -1,7 +1,7 @@
 // Runs one sync at a time for all waiting flushes (group commit). A flush that arrives during a sync waits for the next sync, because the
-// running sync may miss writes that the flush must cover. After a failed sync, all later flushes of this backend fail: the kernel reports
-// a lost write only once per descriptor, so that the next sync would report success. Reads may still return lost writes from the kernel's
-// cache. A failed sync is therefore answered only after `forget`, when reads return the content on disk (V1 in docs/PROTOCOL.md).
+// running sync may miss writes that the flush must cover. After a failed sync, all later flushes of this backend fail, because the kernel
+// reports a lost write only once per descriptor, and the next sync would report success. Reads may still return lost writes from the
+// kernel's cache. A failed sync is therefore answered only after `forget`, when reads return the content on disk (V1 in docs/PROTOCOL.md).
 
 import { assert } from '@rsio/common/lib/assert';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';

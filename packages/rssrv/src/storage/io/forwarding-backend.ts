@@ -1,5 +1,6 @@
 // A backend wrapper that passes every operation on unchanged. A wrapper that changes some operations extends this class. Invariant: this
-// class has no state, so that an operation that a wrapper does not override behaves like the same operation of the inner backend.
+// class has no state. If a wrapper does not override an operation, the operation therefore behaves like the same operation of the inner
+// backend.
 
 import type { Status } from '@rsio/protocol/wire/status';
 import type { Backend, BackendCapabilities, ExtentsDone, IntentView, IoDone, WOULD_WAIT } from './backend.ts';

@@ -1,5 +1,5 @@
-// When calls move from the event loop to the thread pool, and when they return to the loop, with a clock and sleeps that the test
-// controls. file-backend.test.ts tests real calls.
+// Tests when calls move from the event loop to the thread pool, and when calls return to the loop. The test controls the clock and the
+// number of sleeps. file-backend.test.ts tests real calls.
 
 import { ownSleeps } from '@rsio/common/daemon/process-facts';
 import { POOL_RUN_REQUESTS, SLOW_CALL_BYTES_PER_US, SLOW_CALL_US, SLOW_CALL_WATCHED_CALLS, STORAGE_SILENT_MS } from '../limits.ts';

@@ -1,5 +1,5 @@
-// The rest of the pieces of memory after a short transfer. The next system call must transfer this rest. The tests of the backends test
-// complete transfers.
+// Tests `piecesAfter`, which returns the pieces of memory that are left after a short transfer. The next system call transfers these
+// pieces. The tests of the backends test complete transfers.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

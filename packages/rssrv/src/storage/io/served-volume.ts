@@ -26,7 +26,7 @@ export interface ServedLayout {
 /** The pools of a volume's files. Pools are named by their ids here, because the name of a pool may change while the volume is in use. */
 export interface VolumePools {
   readonly ids: readonly string[];
-  /** True if space for the whole volume is allocated, so that its writes need no new space. */
+  /** True if space for the whole volume is allocated. Writes to the volume then need no new space. */
   readonly isThick: boolean;
 }
 
@@ -67,7 +67,10 @@ export interface ServedVolume {
   readonly takeOverForce: boolean;
   /** Names of the clients that may use the volume; null means all clients. */
   readonly clients: readonly string[] | null;
-  /** The pools of a pool volume, whose changes wait for space while a pool is full. `pool` is undefined for a volume of a section. */
+  /**
+   * The pools of a pool volume. Changes of the volume wait for space while one of these pools is full. `pool` is undefined for a volume of
+   * a section.
+   */
   readonly pool?: VolumePools;
   /**
    * The layout of a volume of several files; `path` and `storage` then belong to the first file. `layout` is undefined for a volume of

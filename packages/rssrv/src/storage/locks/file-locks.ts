@@ -11,9 +11,9 @@ import { LOCKS_PER_HELPER_MAX, LOCK_HELPER_TIMEOUT_MS } from '../../machine/limi
 import { helperFile } from '../../machine/helper-files.ts';
 
 /**
- * `marked`: a server process has the file open for writing. This process may have outlived its listener. `taken`: another process
- * holds the lock. `unavailable`: perl is missing, or the file system does not support locks. `silent`: the file system did not answer
- * in time.
+ * `marked`: a server process has the file open for writing. The server process may have outlived its listener. `taken`: another process
+ * holds the lock. `unavailable`: perl is missing, or the file system does not support locks. `silent`: the file system did not answer in
+ * time.
  */
 export type LockOutcome = 'held' | 'marked' | 'taken' | 'unavailable' | 'silent';
 

@@ -1,4 +1,4 @@
-// The watch over files that server processes of other listeners have open: the time and number of its looks, and the volumes that it
+// Tests the watch over files that server processes of other listeners have open: the time and number of its looks, and the volumes that it
 // reports. The lock helper is a fake; marks.test.ts has real marks.
 
 import fs from 'node:fs';

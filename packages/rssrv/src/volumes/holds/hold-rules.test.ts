@@ -1,5 +1,5 @@
-// Which client gets a volume: examples of each rule, and random OPENs, CLOSEs, take-overs and crashes against the invariants. holds.test.ts
-// tests the file of holds, take-over.test.ts the processes that must end first.
+// Tests which client gets a volume, with examples of each rule. Random OPENs, CLOSEs, take-overs and crashes must keep the invariants.
+// holds.test.ts tests the file of holds. take-over.test.ts tests that the processes of the earlier holders end first.
 
 import { expectNone, expectOneOf, expectSame } from '@rsio/common/testing/quick-expect';
 import fc from 'fast-check';

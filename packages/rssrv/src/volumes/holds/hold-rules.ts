@@ -20,8 +20,8 @@ export interface Hold {
   readonly machine: string;
   readonly instance: number;
   /**
-   * Id of the process that has the hold. The id is null in holds of early client versions and in old versions of the file; it then stands
-   * for any process of the instance.
+   * Id of the process that has the hold. The id is null in holds of early client versions and in old versions of the file; null stands for
+   * any process of the instance.
    */
   readonly process: string | null;
   readonly address: string;
@@ -86,9 +86,12 @@ export interface Opening {
   readonly replaced: Hold | null;
   /** True if the client does not resume an earlier hold, and therefore has no writes to recover. */
   readonly isSettled: boolean;
-  /** True if the client resumes with the identity that earlier servers gave all holds of a shared volume; the answer must repeat it. */
+  /**
+   * True if the client resumes with the identity that earlier servers gave all holds of a shared volume. The answer must repeat this
+   * identity.
+   */
   readonly isOldIdentity: boolean;
-  /** True if a client that loses its hold may have written to the volume, so that the volume must be synced first. */
+  /** True if a client that loses its hold may have written to the volume. The volume must then be synced before the grant. */
   readonly needsSync: boolean;
   /** Number of the term under which a replica is opened; null for other volumes. */
   readonly term: number | null;
@@ -229,8 +232,8 @@ function oldSharedIdentity({ id }: Pick<HeldVolumeFacts, 'id'>): string {
 }
 
 /**
- * Returns true if `identity` is that of the hold. If the volume has become shared, an identity from before this change also resumes,
- * so that the client sees the change and waits.
+ * Returns true if `identity` is that of the hold. If the volume has become shared, the function also returns true for an identity from
+ * before this change. The client then sees the change and waits.
  */
 function mayResume(volume: HeldVolumeFacts, own: Hold, identity: string | null): boolean {
   if (identityOf(volume, own) === identity) return true;

@@ -33,8 +33,7 @@ export interface HoldsFileContent {
   /** Maps each node to the notes about its instances. */
   readonly nodes: Readonly<Record<string, NodeNotes>>;
   /**
-   * True if clients have been fenced, so that the file of fenced clients must exist. Earlier builds of rssrv ignore this key of the
-   * file.
+   * True if clients have ever been fenced; the file of fenced clients must then exist. Earlier builds of rssrv ignore this key of the file.
    */
   readonly hasHadFences?: boolean;
 }

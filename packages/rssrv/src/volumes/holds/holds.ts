@@ -148,7 +148,7 @@ export class Holds {
     return silentMs >= SESSION_SILENT_MS || isSuccessor(before, newcomer);
   }
 
-  /** Returns the instance of a node that was admitted last, or null if this instance is unknown or holds no volume. */
+  /** Returns the last admitted instance of a node; null if this instance is unknown or holds no volume. */
   lastHolding(node: string): ClientIdentity | null {
     const { last } = this.notesOf(node);
     if (last === null) return null;
@@ -397,7 +397,10 @@ export class Holds {
     }
   }
 
-  /** The epoch of a volume never falls, and a node has one hold of it at most, because a hold is identified by the epoch of its begin. */
+  /**
+   * The epoch of a volume never falls, because the epoch at which a hold begins identifies the hold. A node has at most one hold of a
+   * volume.
+   */
   private put(volumeId: string, to: VolumeHolds): void {
     assert(to.epoch >= this.entryOf(volumeId).epoch, 'The epoch of a volume falls');
     assert(

@@ -1,6 +1,6 @@
 // Answers the OPENs of sessions: finds the volume that the server serves to the client, lets holds.ts grant it, and keeps the session's
 // uses. The volume may change while an OPEN is in progress. Invariant: a grant describes the volume as served in the event-loop turn of the
-// grant, so that every later change reaches the session after the grant.
+// grant. Every later change therefore reaches the session after the grant.
 
 import type { ClientRole } from '@rsio/common/config/schema/types';
 import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';
@@ -45,8 +45,8 @@ export class Opens {
       const volume = this.ports.find(node, request);
       if (volume === null) return this.ports.notServed(node, request);
       const grant = await this.grantOf(session, volume, request);
-      // The volume was renamed or removed before the OPEN got its turn. By now, another volume may have the requested name, so that the
-      // name is looked up again.
+      // The volume was renamed or removed before the OPEN got its turn. By now, another volume may have the requested name. The name is
+      // therefore looked up again.
       if (grant.granted || grant.status !== STATUS.UNKNOWN_VOLUME) return grant;
     }
     return { granted: false, status: STATUS.HELD, sentence: `Volume ${request.name} changes again and again: try again`, holders: [] };

@@ -16,7 +16,7 @@ import { removeFolder } from '@rsio/common/testing/remove-folder';
 let folder: string;
 let holds: Holds;
 let steps: string[];
-/** Facts about the server that the ports report. A test changes them. */
+/** Facts about the server that the ports report. A test changes these facts. */
 let facts: { isThere: boolean; isFenced: boolean; life: string; isServed: boolean; sync: () => Promise<void> };
 
 const PORTS: ReleasePorts = {

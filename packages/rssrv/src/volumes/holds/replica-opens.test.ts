@@ -1,5 +1,5 @@
-// Which client may open a replica of a mirror: every kind of OPEN, with every kind of promise and hold. mirrors/mirror-votes.test.ts
-// tests the holds that these OPENs leave.
+// Tests which client may open a replica of a mirror, for every kind of OPEN with every kind of promise and hold.
+// mirrors/mirror-votes.test.ts tests the holds that these OPENs leave.
 
 import { expect, test } from 'vitest';
 import type { OpenTerm } from '@rsio/protocol/wire/messages';

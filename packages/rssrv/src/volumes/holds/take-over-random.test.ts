@@ -47,7 +47,7 @@ const move: fc.Arbitrary<Move> = fc.oneof(
  * ends.
  */
 class World {
-  /** Violations of the invariants that the test has found. */
+  /** Found violations of the invariants. */
   readonly wrong: unknown[] = [];
   private readonly clients = [BIG2, MARS, VENUS];
   private readonly names = ['big-2', 'mars', 'venus'];

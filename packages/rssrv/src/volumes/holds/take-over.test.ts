@@ -1,6 +1,6 @@
-// Take-over in the listener (H2): the order of its steps, a restart before each of them, and several take-overs at once. Processes and
-// storage belong to the test. hold-rules.test.ts has the decisions, take-over-random.test.ts random sequences,
-// test/integration/take-over.test.ts real processes.
+// Tests take-overs in the listener (H2): the order of the steps, a restart before each step, and several take-overs at once. The test
+// simulates the processes and the storage. hold-rules.test.ts tests the decisions, take-over-random.test.ts tests random sequences, and
+// test/integration/take-over.test.ts has real processes.
 
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -40,8 +40,8 @@ export class VolumeUses implements Iterable<string> {
   }
 
   /**
-   * Records that a sync of a closed volume has failed late. Returns true if this is the first failed sync of the volume that is
-   * recorded.
+   * Records that a sync of a volume has failed after the session closed the volume. Returns true if no such failure of this volume was
+   * recorded before.
    */
   losesFormer(volumeId: string): boolean {
     const isFirst = this.former.get(volumeId) === false;

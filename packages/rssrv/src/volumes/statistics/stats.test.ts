@@ -1,5 +1,5 @@
-// The statistics made of the reports of sessions: rates, age, sessions that do not answer, and the reason of each wait.
-// session-figures.test.ts tests the counting in a session.
+// Tests the statistics that the listener makes from the reports of sessions: rates, age, sessions that do not answer, and the reason of
+// each wait. session-figures.test.ts tests the counting in a session.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { NO_LATENCY } from '@rsio/common/structures/latency-figures';

@@ -145,7 +145,8 @@ export class SessionCounters {
   /** Returns the counters of a volume that is being opened. If the session has had the volume open before, the counters continue. */
   of(volumeId: string): VolumeCounters {
     const known = this.byVolume.get(volumeId);
-    // The map keeps the order of the last opening, so that the counters of volumes that were closed long ago are dropped first.
+    // The map is ordered by the last opening of each volume. The counters of the volumes that were opened longest ago are therefore dropped
+    // first.
     if (known !== undefined) this.byVolume.delete(volumeId);
     const counters = known ?? new VolumeCounters();
     this.byVolume.set(volumeId, counters);

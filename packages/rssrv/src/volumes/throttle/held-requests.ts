@@ -1,6 +1,6 @@
 // Makes the requests that wait for their throttle. A waiting request counts as received but not as begun. Copies of a waiting request get
-// the same answer, and its wait does not count as slow storage. If the handle of a waiting request is closed, the request ends with
-// STALE. Invariant: the buffer of a request passes to the code that begins it, or back to its pool.
+// the same answer, and its wait does not count as slow storage. If the handle of a waiting request is closed, the request ends with STALE.
+// Invariant: the buffer of a request passes either to the code that begins the request, or back to the pool of buffers.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import type { BufferPool } from '@rsio/common/structures/buffer-pool';

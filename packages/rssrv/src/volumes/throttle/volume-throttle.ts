@@ -1,6 +1,6 @@
 // The throttle of one session on one volume: its share of the limits, a pause or stop, and the queue of waiting requests. Invariants:
-// requests of a volume begin in the order of their arrival. A waiting request either begins or ends with a status, once. The queue holds at
-// most as many requests as the session has slots.
+// requests of a volume begin in the order of their arrival. Each waiting request either begins or is ended with a status, and only one of
+// these happens. The queue holds at most as many requests as the session has slots.
 
 import { FixedQueue } from '@rsio/common/structures/fixed-queue';
 import { SLOTS } from '@rsio/protocol/wire/limits';
@@ -15,7 +15,7 @@ export interface ThrottledHandle {
   throttle: VolumeThrottle | null;
 }
 
-/** A waiting request. Either `start` or `end` is called, once. */
+/** A waiting request. Only one of `start` and `end` is called, and only once. */
 export interface HeldRequest {
   readonly open: ThrottledHandle;
   readonly bytes: number;
@@ -28,7 +28,7 @@ export interface HeldRequest {
 
 export class VolumeThrottle {
   readonly volumeId: string;
-  /** Number of the last setting; -1 if no setting was received, because only the client has limits. */
+  /** Number of the last setting; -1 if no setting was received. A session receives no setting if only its client has limits. */
   number = -1;
   isStopped = false;
   reportMs: number | null = null;
@@ -86,7 +86,7 @@ export class VolumeThrottle {
     this.queue.push(request);
   }
 
-  /** Begins the first waiting request if it may begin. Returns true if it has begun. */
+  /** Begins the first waiting request if it may begin. Returns true if the request has begun. */
   release(nowMs: number): boolean {
     if (this.queue.length === 0 || !this.lets(nowMs)) return false;
     const request = this.queue.shift()!;
@@ -118,7 +118,10 @@ export class VolumeThrottle {
     return this.own.heldBy(nowMs);
   }
 
-  /** Returns the use since the last call; null if nothing was used since the last call, and nothing in the period before it. */
+  /**
+   * Returns the use since the last call; null if nothing was used since the last call, and an earlier call has already reported that
+   * nothing is used.
+   */
   used(nowMs: number): ShareUse | null {
     const { volumeId, usedRequests: requests, usedBytes: bytes } = this;
     const isHungry = this.isHungry || (this.queue.length > 0 && !this.own.lets(nowMs));
