@@ -24,7 +24,10 @@ function whyNot(): string | null {
   return status === 0 ? null : `no network namespace: ${(error?.message ?? stderr).trim().split('\n').at(-1)}`;
 }
 
-/** Runs this program again in a namespace and returns its exit code; null: it uses the network as it is, which `networkText` describes. */
+/**
+ * Runs this program again in a namespace and returns its exit code; null: this program uses the network as it is, which `networkText`
+ * describes.
+ */
 export async function inOwnNetwork(): Promise<number | null> {
   if (process.env[MARK] !== undefined) return null;
   const reason = whyNot();

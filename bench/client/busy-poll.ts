@@ -18,7 +18,7 @@ const VALUES = ['off', '100us'] as const;
 const SIZE = '512m';
 const WARM_SECONDS = 2;
 const WINDOW_SECONDS = 2;
-/** Ramp of fio, which is not measured. Polling may rest while fio starts. */
+/** Ramp at the start of fio. Its latencies do not count, because polling may rest until fio has started. */
 const RAMP_SECONDS = 1;
 /** Pause after a reload, because the command is a process that needs a core. */
 const SETTLE_MS = 500;
