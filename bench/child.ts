@@ -18,7 +18,7 @@ export class Child {
   private readonly process: ChildProcess;
   private said = '';
 
-  /** The pid of the program, because taskset replaces itself by the program. */
+  /** Starts the program through taskset. taskset replaces itself by the program, so the pid of taskset becomes that of the program. */
   constructor(name: string, core: number, command: string, args: readonly string[]) {
     this.name = name;
     this.process = spawn('taskset', ['-c', String(core), command, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });

@@ -1,6 +1,6 @@
 // The comparison of servers: starts the servers on one file, and puts the load of each row on one server after the other, round by round,
 // so that other programs on the machine disturb all servers equally. Verifies before and after the rows that each server returns the bytes
-// of the file. Invariant: every started process is in `endings` at once.
+// of the file. Invariant: a process is in `endings` as soon as it has started.
 
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -41,7 +41,7 @@ export class ServerComparison {
   private readonly servers: Server[] = [];
   private opened: Opened = new Map();
   private openedAs = '';
-  /** True until the present connections have carried any load except the check. */
+  /** True as long as the present connections have carried no load except the check. */
   private isCold = true;
 
   private constructor(file: string, cores: Cores) {

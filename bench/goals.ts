@@ -6,7 +6,7 @@ import type { SectionName } from './sections.ts';
 import { perCore, ratioOf, type RowFigures, type Spread } from './summary.ts';
 import type { ServerId } from './workload.ts';
 
-/** A ratio to another server in a row. */
+/** A goal for the figure of RSIO in one row, as a ratio to the figure of another server in the same row. */
 export interface Goal {
   readonly row: string;
   readonly what: string;
@@ -17,7 +17,7 @@ export interface Goal {
   readonly isLessBetter: boolean;
 }
 
-/** A figure of a section against a bound. */
+/** A goal for one figure of a section, as a bound. */
 export interface FigureGoal {
   readonly section: SectionName;
   readonly what: string;

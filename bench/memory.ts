@@ -17,8 +17,8 @@ export interface ServerMemory {
 }
 
 /**
- * `processes`: the listener and its descendants. `file`: a file that the client has open. A process that does not have it open is a standby
- * process.
+ * `processes`: the listener and its descendants. `file`: a file that the client has open. A worker that does not have this file open is a
+ * standby process.
  */
 export function memoryOf(processes: readonly number[], file: string, bytesOf: (pid: number) => number = pssBytesOf): ServerMemory {
   const kinds = { listener: 0, worker: 0, helper: 0, spare: 0 };

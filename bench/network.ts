@@ -24,7 +24,10 @@ function whyNot(): string | null {
   return status === 0 ? null : `no network namespace: ${(error?.message ?? stderr).trim().split('\n').at(-1)}`;
 }
 
-/** Runs this program again in a namespace and returns its exit code; null: it uses the network as it is, which `networkText` describes. */
+/**
+ * Runs this program again in a namespace and returns its exit code; null: this program uses the network as it is, which `networkText`
+ * describes.
+ */
 export async function inOwnNetwork(): Promise<number | null> {
   if (process.env[MARK] !== undefined) return null;
   const reason = whyNot();
@@ -32,7 +35,7 @@ export async function inOwnNetwork(): Promise<number | null> {
   if (reason !== null) return null;
   const command = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
   const child = spawn('unshare', [...UNSHARE, `${SETUP}\nexec "$@"`, 'sh', ...command], { stdio: 'inherit' });
-  // Ctrl-C reaches both processes. The other one ends what it has started, and this one waits for it.
+  // Ctrl-C reaches both processes. The process in the namespace ends everything that it has started. This process only waits for its end.
   process.on('SIGINT', () => undefined);
   for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));
   const [code] = (await once(child, 'exit')) as [number | null];

@@ -7,7 +7,7 @@ import { errnoName } from '@rsio/common/lib/errors';
 
 /** Linux reports CPU times to programs in hundredths of a second, whatever the frequency of its own clock is. */
 const TICKS_PER_SECOND = 100;
-/** Ticks by which the two counts may differ although no thread has ended. */
+/** Ticks by which `ticked` may exceed `scheduled` although no thread has ended. */
 const TICKS_UNSURE = 4;
 const NANOSECONDS = 1e9;
 

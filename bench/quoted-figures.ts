@@ -1,6 +1,7 @@
 // The figures that documents quote: the figures of the published run, or later measurements that replace them. `npm run figures` fills the
-// figures in between markers of the documents. Pure; fill-figures.ts reads and writes the files. Invariants: a later figure must replace a
-// published one, so that a renamed goal or section is an error; only the text between markers changes.
+// figures in between markers of the documents. Pure; fill-figures.ts reads and writes the files. Invariants: each later figure replaces a
+// figure of the published run; if a goal or section was renamed, there is no figure to replace, and `withLater` throws. Only the text
+// between markers changes.
 
 import { conditionsTable, coresTable, goalsTable, type Results, rowsTable } from './markdown.ts';
 import { type Sheet, sheetMarkdown } from './sheet.ts';

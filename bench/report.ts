@@ -11,7 +11,7 @@ import type { Plan } from './workload.ts';
 
 export interface Environment {
   readonly node: string;
-  /** Versions of the measured programs, as they print them. */
+  /** Versions of the measured programs, as the programs print them. */
   readonly versions: readonly string[];
   readonly kernel: string;
   readonly processor: string;

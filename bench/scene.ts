@@ -43,7 +43,7 @@ export async function inScene<T>({ endings }: SectionContext, measure: (scene: S
 /** The data file in a new folder, in memory, with bytes that the load generator knows. */
 export function dataFile(hosts: Hosts, parent: string, bytes = FILE_BYTES): string {
   const folder = newFolder(parent);
-  // Files that a program still has open stay until it ends.
+  // Files that a program still has open stay until this program ends.
   hosts.onClean(() => rmSync(folder, { recursive: true, force: true }));
   const file = join(folder, 'data.img');
   const { status, stdout } = spawnSync(nativeProgram('load'), ['make', file, String(bytes)], { encoding: 'utf8' });

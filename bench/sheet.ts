@@ -1,5 +1,5 @@
-// The figures of one section as a table: lines of figures below columns with units. It goes to the JSON file as it is, and is printed here
-// during a run and later as markdown. Pure.
+// The figures of one section as a table: lines of figures below columns with units. The table goes to the JSON file unchanged. `sheetText`
+// formats it for the output during a run, and `sheetMarkdown` for the documents. Pure.
 
 import type { Spread } from './summary.ts';
 

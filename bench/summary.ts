@@ -1,5 +1,6 @@
 // Computes figures from rounds: the median, the least and the greatest value, and the ratio of two servers. Pure.
-// Rounds with the same number ran one after the other, so that other work of the machine disturbs their ratio least.
+// Each server has a round of each number, and rounds of the same number ran one after the other. Other work of the machine therefore
+// disturbs the ratio of such rounds least.
 
 import type { Measured } from './load/orders.ts';
 import type { Row } from './workload.ts';
@@ -45,7 +46,7 @@ export function once(value: number): Spread {
   return { median: value, min: value, max: value };
 }
 
-/** The spread with the highest median, for a bound that all must stay below. */
+/** Returns the spread with the highest median. It decides about a goal whose bound all spreads must stay below. */
 export function worstOf(spreads: readonly Spread[]): Spread {
   return spreads.reduce((worst, one) => (one.median > worst.median ? one : worst));
 }

@@ -1,5 +1,5 @@
-// Loaded into an rsiod before it starts (`node --import`): its replay logs keep nothing, and everything else is unchanged. The bench
-// compares with it; such a client loses data when a server machine crashes. For the measurement see log-cost.ts.
+// Loaded into an rsiod before it starts (`node --import`): its replay logs keep nothing, and everything else is unchanged. Only the bench
+// uses such a client, for comparison, because it loses data when a server machine crashes. For the measurement see log-cost.ts.
 
 import { ReplayLog } from '@rsio/protocol/client/replay/replay-log';
 

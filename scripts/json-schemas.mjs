@@ -71,7 +71,7 @@ function partOf({ $schema: _schema, title: _title, description: _description, ..
   return part.$defs === undefined && text.length >= PART_MIN_CHARS && part.type !== 'string' ? text : null;
 }
 
-/** Returns the schemas directly within a schema, each with the name of its property; null: it is no property. */
+/** Returns the schemas directly within a schema, each with the name of its property; null: the inner schema is no property. */
 function innerOf({ properties = {}, $defs = {}, anyOf = [], items }) {
   const unnamed = [...anyOf, ...(items === undefined ? [] : [items])].map((inner) => [null, inner]);
   return [...Object.entries(properties), ...Object.entries($defs), ...unnamed];

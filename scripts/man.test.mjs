@@ -57,7 +57,7 @@ function help(file) {
   });
 }
 
-/** Long options with their value, `--root DIR`, of a help text or of the OPTIONS of a page. */
+/** Returns the long options, each with its value (`--root DIR`), of a help text or of the section OPTIONS of a page. */
 function optionsIn(text) {
   const plain = text.replaceAll(/[`*]/g, '');
   return new Set([...plain.matchAll(/(?:^ +|^\* |, )((?:-\w, )?--[a-z-]+(?: [A-Z]+)?)/gm)].map(([, option]) => option));

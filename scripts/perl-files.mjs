@@ -1,5 +1,5 @@
 // Checks the Perl programs with `perl -c` and warnings. The build runs this check after one of the programs has changed (prepare.mjs).
-// Their behaviour is tested with the code that runs them.
+// The behaviour of the Perl programs is tested with the code that runs them.
 
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';

@@ -51,7 +51,7 @@ export function commentsOf(source) {
   return [...source.matchAll(/^\s*(?:\/\/|\/\*\*|\*)(.*)$|\s\/\/ (.*)$/gm)].map(([, own, trailing]) => own ?? trailing).join('\n');
 }
 
-/** The part to which a file belongs; null if the file may have no such phrase. */
+/** Returns the part to which a file belongs; null: the file may have no banned phrase. */
 function partOf(path) {
   if (path.startsWith('docs/adr/')) return 'docs/adr';
   if (path.endsWith('.md')) return null;

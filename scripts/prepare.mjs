@@ -37,7 +37,8 @@ export const PROGRAMS = {
 };
 
 /**
- * The program of the zoo's processes (test/sim/zoo), as a bundle, because a bundle starts several times as fast as its many modules.
+ * The program of the zoo's processes (test/sim/zoo), as a bundle, because a bundle starts several times as fast as the many separate
+ * modules.
  */
 export const HUNT = { module: join(ROOT, 'test/dist/sim/zoo/hunt.js'), bundle: join(ROOT, 'test/dist/sim/zoo/hunt-bundle.js') };
 

@@ -1,6 +1,6 @@
 // Tests that every file that a bundled program finds by its own location (helpers, version, a worker's program) is where the built program
 // looks. A bundled module has another location than its source, and tests of the module cannot see a wrong path. The helpers' behaviour is
-// tested with the code that starts them. Invariant: a way of locating a file that this test cannot follow fails.
+// tested with the code that starts them. Invariant: if a program locates a file in a way that this test cannot follow, the test fails.
 
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,7 +18,10 @@ const HELPER_CALL = /\bhelperFile\d*\(([^)]*)\)/g;
 /** The programs that are built from the same sources. */
 const BUILT = new Set(Object.entries(PROGRAMS).flatMap(([name, entries]) => entries.map((entry) => programFile(name, entry))));
 
-/** Names of the helpers that a program opens; a computed name is returned as written, and is no file. */
+/**
+ * Names of the helpers that a program opens. If a program computes a name, its expression is returned; no file has that name, so the test
+ * fails.
+ */
 function helperNames(text) {
   const calls = [...text.matchAll(HELPER_CALL)].filter(({ index }) => !text.slice(0, index).endsWith('function '));
   return [...new Set(calls.map(([, argument]) => argument.replace(/^["'](.*)["']$/, '$1')))];

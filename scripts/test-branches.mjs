@@ -1,6 +1,6 @@
-// A step of `npm run check`: lists the optional parameters that every call of the product gives, so that only tests leave them out. Without
-// such a parameter, a test runs a branch that no user runs. The remedy is to make the parameter mandatory and to delete that branch.
-// Functions that are also passed on as values are not judged. Invariant: the exit code is 0 exactly if there is no such parameter.
+// A step of `npm run check`: lists the optional parameters that every call of the product gives. Only tests leave out such a parameter, and
+// then run a branch that no user runs. The remedy is to make the parameter mandatory and to delete that branch. Functions that are also
+// passed on as values are not judged. Invariant: the exit code is 0 exactly if there is no such parameter.
 
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -44,7 +44,7 @@ function isImplementation({ kind, parent }) {
   return kind === SyntaxKind.MethodDeclaration && parent.heritageClauses?.some(({ token }) => token === SyntaxKind.ImplementsKeyword);
 }
 
-/** Every identifier, with its call if it names the called function. */
+/** Returns every identifier. If the identifier names the function of a call, the call comes with it. */
 function usesOf(sources) {
   const uses = [];
   for (const source of sources)

@@ -39,7 +39,10 @@ function isOurs(path) {
   return TEXT_FILE.test(path) && path !== 'pnpm-lock.yaml' && path !== EXAMPLES;
 }
 
-/** This checkout and the developer's home; short paths such as `/src` are omitted, because they would match by accident. */
+/**
+ * The folders of this machine that no file may name: this checkout and the developer's home. Short paths such as `/src` are omitted,
+ * because they would match by accident.
+ */
 function machinePaths() {
   return [ROOT, join(homedir(), '/')].filter((path) => path.split('/').length > 3);
 }

@@ -16,7 +16,9 @@ const WARM_SECONDS = 3;
 
 export interface FioTarget {
   readonly title: string;
-  /** Prefix of fio's command line: devices are visible only where the client's mounts are. */
+  /**
+   * Words before `fio` in its command line. They start fio where it sees the client's mounts, because only there the devices are visible.
+   */
   readonly command: readonly string[];
   readonly where: readonly string[];
 }

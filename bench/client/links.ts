@@ -24,10 +24,10 @@ const KINDS = ['write', 'read'] as const;
 type Kind = (typeof KINDS)[number];
 
 const SIZE = '256m';
-/** Many small requests make V8 compile the client's code, as in a client that has run for a minute. */
+/** Many small requests make V8 compile the client's code, so that the client is as warm as one that has run for a minute. */
 const WARMING = { words: ['--rw=randrw', '--bs=8k', '--iodepth=32'], size: SIZE, seconds: 2, rampSeconds: 0 };
 const WARM_SECONDS = 1;
-/** The figures are cores per 110 MB/s. A link of 1 Gbit/s had this throughput in 2010, and then needed half a core. */
+/** The figures are cores per 110 MB/s. In 2010, a link of 1 Gbit/s carried this much, at the cost of half a core. */
 const CORES_PER_BYTES = 110e6;
 const NBD = 'NBD socket';
 const BLOCK = 'block device';

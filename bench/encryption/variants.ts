@@ -25,7 +25,8 @@ const PSK_BYTES = 32;
 /** File name of the key, as QEMU expects it. */
 const KEY_FILE = 'keys.psk';
 /**
- * Each client of rssrv has its own process, in which V8 compiles for about a second. With less warming, this would count as cost of TLS.
+ * Each client of rssrv has its own process, in which V8 compiles for about a second. With less warming, this compilation would count as a
+ * cost of TLS.
  */
 const WARMING_CPU_MS = { rssrv: 1_200, nbd: 200 } as const;
 

@@ -1,9 +1,12 @@
-// From the garbage collections of one process: how much heap it allocated between two moments, and how long it paused. Pure.
-// Buffers are outside the heap; only memory that V8 has to scan counts.
+// Computes from the garbage collections of one process how much heap the process allocated between two moments, and how long the
+// collections paused it. Pure. Buffers are outside the heap; only memory that V8 has to scan counts.
 
 import { type Spread, spreadOf } from '../summary.ts';
 
-/** As gc-probe.ts writes it: the heap at the beginning and the end, and the collections between these moments in order. */
+/**
+ * The heap of one process, as gc-probe.ts writes it: its size at the beginning and at the end, and the collections in between, in their
+ * order.
+ */
 export interface HeapHistory {
   readonly beginUsedBytes: number;
   readonly endUsedBytes: number;
@@ -21,7 +24,7 @@ export function allocatedBytes({ beginUsedBytes, endUsedBytes, collections }: He
   return sum + endUsedBytes - used;
 }
 
-/** Quantile of the pauses in ms: `perMille` of 1000 pauses are not longer; 0 without pauses. */
+/** Returns a quantile of the pauses, in ms: `perMille` of 1000 pauses are not longer than the result. Returns 0 if there are no pauses. */
 export function pauseMs(histories: readonly HeapHistory[], perMille: number): number {
   const pauses = histories.flatMap(({ collections }) => collections.map(({ pauseUs }) => pauseUs)).toSorted((a, b) => a - b);
   const at = Math.ceil((pauses.length * perMille) / 1000) - 1;

@@ -79,7 +79,9 @@ export function measureGarbage(context: SectionContext): Promise<SectionResult> 
   });
 }
 
-/** For the server, the allocation of reads or of writes, whichever is higher; for both processes, the pauses. */
+/**
+ * Returns the figures for the goals: the higher one of the server's allocations for reads and for writes, and the pauses of both processes.
+ */
 function figuresOf(
   [server = [], client = []]: Spread[][],
   [serverPauses = [], clientPauses = []]: HeapHistory[][],
@@ -106,7 +108,7 @@ async function noteRounds(
   for (let round = 1; round <= plan.rounds; round++) {
     for (const pid of pids) process.kill(pid, 'SIGUSR2');
     await after(BEGUN_MS);
-    // Counts every sent request; the requests in flight at the end of the window are a thousandth of them.
+    // The count includes the requests that are in flight at the end of the window. They are only a thousandth of all requests.
     const { requests } = await load.run(shape, round + 1, { warmUpMs: 0, windowMs: plan.seconds * 1000 }).done;
     for (const pid of pids) process.kill(pid, 'SIGUSR2');
     for (const [side, pid] of pids.entries()) {

@@ -1,5 +1,6 @@
-// Tests RSIO and iSCSI of the generator against servers of a few lines, which keep written data and check what they receive. NBD and the
-// data are in native-load.test.ts. The bench compares every byte of the real servers.
+// Tests the RSIO and iSCSI dialects of the load generator against small servers in this file, which keep written data and check what they
+// receive. native-load.test.ts tests the NBD dialect and the content of the data. Each run of the bench compares every byte of the real
+// servers.
 
 import { once } from 'node:events';
 import net from 'node:net';

@@ -1,5 +1,5 @@
-// The generator in C against the epoll server in C: it reads the content of the file, detects a wrong byte, and writes data that can be
-// read afterwards. No speed is checked.
+// Tests the load generator in C against the epoll server in C. The generator reads the content of the file, detects a wrong byte, and
+// writes data that can be read afterwards. No speed is checked.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, openSync, closeSync, rmSync, statSync, truncateSync, writeSync } from 'node:fs';

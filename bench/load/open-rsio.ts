@@ -1,5 +1,5 @@
-// Opens a session of RSIO for the load generator: handshake of its paths and OPEN by the protocol package; afterwards each path takes bare
-// I/O frames, in clear, with digests, or inside TLS. There is no trunk, so that the work of a client is not measured.
+// Opens a session of RSIO for the load generator. The protocol package does the handshake of each path, and encodes OPEN. Afterwards each
+// path takes bare I/O frames, in clear, with digests, or inside TLS. There is no trunk, because the work of a client must not be measured.
 
 import { randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
@@ -22,7 +22,7 @@ import { ByteStream } from './byte-stream.ts';
 import type { OpenConnection, Place, RsioVolume } from './orders.ts';
 import { throughTls } from './through-tls.ts';
 
-/** The slot for OPEN. The load does not use this slot, because it uses the first slots. */
+/** The slot for OPEN: the last one. The load uses the first slots, and never this one. */
 const OPEN_SLOT = SLOTS - 1;
 
 /** Instance number of the next client: each session belongs to a client that has just started. */
@@ -77,7 +77,7 @@ export async function openRsio(place: Place, volume: RsioVolume, plan: SessionPl
 async function openVolumes(path: Path, names: readonly string[], isReadonly: boolean): Promise<number> {
   let firstHandle = 0;
   for (const [index, name] of names.entries()) {
-    // Holds outlive sessions, so a writer takes the volume over from earlier readers.
+    // The holds of earlier readers outlive their sessions. A writer therefore takes the volume over from these readers.
     const body = encodeOpenRequest({ name, universe: 0, readonly: isReadonly, take: isReadonly ? 0 : 2 });
     path.stream.send(messageFrame(path, OP.OPEN, OPEN_SLOT, index + 1, body));
     const handle = await openedHandle(path);

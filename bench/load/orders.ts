@@ -1,5 +1,5 @@
-// The interface to the load generator: where the volume is, the connections it inherits, the shape of a load, and the figures of a window.
-// Plain data, except for the sockets.
+// The interface to the load generator: where the volume is, the connections that the generator inherits, the shape of a load, and the
+// figures of a window. Plain data, except for the sockets.
 
 import type net from 'node:net';
 

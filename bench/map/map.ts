@@ -118,7 +118,7 @@ export async function measureMap(context: SectionContext): Promise<SectionResult
   });
 }
 
-/** Calls `start` so that the programs that it starts load the probe. */
+/** Calls `start`. The programs that `start` starts load the probe. */
 async function withProbe<T>(folder: string, start: () => Promise<T>): Promise<T> {
   const before = process.env['NODE_OPTIONS'];
   const file = pathToFileURL(join(benchFolder(), 'dist/map/map-probe.js')).href;

@@ -1,5 +1,5 @@
-// Findings of the probe in a process between two signals (map-probe.ts), in the form in which it writes them for the bench (map.ts). Plain
-// data. Invariant: either copies and turns are counted and `functions` is empty, or functions are profiled and the counts are 0.
+// Findings of the probe (map-probe.ts) in a process between two signals, in the form in which the probe writes them for the bench (map.ts).
+// Plain data. Invariant: either copies and turns are counted and `functions` is empty, or functions are profiled and the counts are 0.
 
 export interface FunctionShare {
   /** `name file:line`, or a name in brackets: (idle), (program), (garbage collector). */

@@ -35,7 +35,8 @@ export async function samplesDuring(pids: readonly number[], file: string, load:
 }
 
 /**
- * Shares in the output of `perf script -F ip,sym,dso`, whose lines are: address, symbol, file in brackets; null: there are too few samples.
+ * Returns the shares in the output of `perf script -F ip,sym,dso`. Each line has an address, a symbol and a file in brackets. Returns null
+ * if there are too few samples.
  */
 export function sharesIn(text: string, least = LEAST): Shares | null {
   const counts: Record<SampleKind, number> = { kernelCopies: 0, kernel: 0, copies: 0, javascript: 0, native: 0 };

@@ -1,5 +1,5 @@
-// System calls of processes while something runs, counted by the kernel's tracepoints (`perf stat`), which slows them down far less than
-// strace. The caller runs the load.
+// Counts the system calls of processes during a load, by the kernel's tracepoints (`perf stat`). This slows the processes down far less
+// than strace does. The caller runs the load.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -33,7 +33,7 @@ export async function callsDuring(pids: readonly number[], file: string, load: (
   return callsIn(readFileSync(file, 'utf8'));
 }
 
-/** Calls in the output of `perf stat -x ,`, whose lines are: count, unit, event. */
+/** Returns the calls in the output of `perf stat -x ,`. Each line has a count, a unit and an event. */
 export function callsIn(text: string): Calls {
   const counts = new Map(text.split('\n').map((line) => [line.split(',')[2] ?? '', Number(line.split(',')[0])]));
   const sum = (names: readonly string[]): number =>

@@ -1,5 +1,5 @@
-// A mirror over two servers beside a volume of one of them, and confirmed reads beside local reads: the same load in turn, round by round,
-// on volumes that one client has attached at the same time. scenes.ts has the links between client and servers.
+// A mirror over two servers beside a volume of one of these servers, and confirmed reads beside local reads: the same load in turn, round
+// by round, on volumes that one client has attached at the same time. scenes.ts has the links between client and servers.
 
 import { whyNoNetlab } from '@rsio/test/support/netlab/netns';
 import type { FigureName } from '../goals.ts';

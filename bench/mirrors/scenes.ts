@@ -1,4 +1,4 @@
-// The volumes of the comparison: a mirror with confirmed reads, one with local reads, and a volume of one server, all attached by one
+// The volumes of the comparison: a mirror with confirmed reads, a mirror with local reads, and a volume of one server, all attached by one
 // client, with the bench's load generator on each. Pools are in memory, so that no disk is measured. Invariant: every byte is written
 // before the first window, because a hole costs a server less.
 

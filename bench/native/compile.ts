@@ -29,7 +29,7 @@ const PROGRAMS: Readonly<Record<NativeProgram, Recipe>> = {
 const COMPILERS = ['cc', 'gcc', 'clang'];
 const FLAGS = ['-std=gnu11', '-O2', '-Wall', '-Wextra'];
 
-/** The folder of this package, whether this runs as source or compiled. */
+/** Returns the folder of this package, whether this module runs as source or compiled. */
 export function benchFolder(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(folder, 'native/load.c'))) {

@@ -67,9 +67,9 @@ struct dialect {
   void (*read)(struct conn *);
   /** Called when a message that answers no request is complete in conn->aside. */
   void (*aside)(struct conn *, uint32_t length);
-  /** Writes what follows the data of a write to `to`, and returns its length in bytes. NULL: nothing follows the data. */
+  /** Writes to `to` what follows the data of a WRITE, and returns its length in bytes. NULL: nothing follows the data. */
   size_t (*trailer)(const uint8_t *data, uint32_t length, uint8_t *to);
-  /** Writes the last message before the connection closes to `to`, and returns its length in bytes; 0: there is no such message. */
+  /** Writes to `to` the last message before the connection closes, and returns its length in bytes; 0: there is no such message. */
   size_t (*farewell)(struct conn *, uint8_t *to);
 };
 

@@ -1,6 +1,6 @@
-// The content of the data file. It can be computed, so that every byte that was read is checked without the file. Each block of 4 KiB
-// begins with its number. The other bytes are the same in all blocks, and no sequence of them repeats within a block. A write carries the
-// content that its blocks already have.
+// The content of the data file. The content can be computed, so that every byte that was read is checked without the file. Each block of 4
+// KiB begins with its number. The other bytes are the same in all blocks, and no sequence of them repeats within a block. A write carries
+// the content that its blocks already have.
 
 #ifndef BENCH_PATTERN_H
 #define BENCH_PATTERN_H

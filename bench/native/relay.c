@@ -152,7 +152,10 @@ static void add_piece(uint8_t *bytes, size_t length) {
   else pieces[piece_count++] = (struct iovec){ bytes, length };
 }
 
-/** Sends the queued pieces. While the server accepts no data, its answers are received, because the server may be waiting for this. */
+/**
+ * Sends the queued pieces. While the server accepts no data, the relay receives answers, because the server may wait until its answers are
+ * received.
+ */
 static void send_pieces(void) {
   for (unsigned first = 0; first < piece_count;) {
     const struct msghdr message = { .msg_iov = pieces + first, .msg_iovlen = piece_count - first };
@@ -225,7 +228,7 @@ static void stream(struct door *door, size_t left) {
   door->start = door->end = 0;
 }
 
-/** 0: close. */
+/** Returns 0 if the connection must be closed. */
 static int take_requests(struct door *door) {
   int is_open = 1;
   while (door->end - door->start >= REQUEST_BYTES) {
@@ -247,7 +250,7 @@ static int take_requests(struct door *door) {
   return is_open;
 }
 
-/** 0: close. */
+/** Returns 0 if the connection must be closed. */
 static int take_options(struct door *door) {
   if (door->stage == GREETED && door->end >= 4) {
     door->start = 4;
@@ -268,7 +271,7 @@ static int take_options(struct door *door) {
   return 1;
 }
 
-/** 0: close. */
+/** Returns 0 if the connection must be closed. */
 static int serve(struct door *door) {
   const ssize_t length = recv(door->fd, door->input + door->end, INPUT_BYTES - door->end, MSG_DONTWAIT);
   if (length == 0 || (length < 0 && errno != EAGAIN && errno != EINTR)) return 0;

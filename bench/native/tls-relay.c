@@ -97,7 +97,9 @@ static void settle(struct way *way, size_t count) {
   if (way->begin == way->end) way->begin = way->end = 0;
 }
 
-/** Returns whether the TLS side must become writable before it can go on. */
+/**
+ * Carries bytes from the generator to the server. Returns 1 if bytes are left that the TLS connection does not accept yet; otherwise 0.
+ */
 static int to_server(SSL *ssl, int local) {
   for (;;) {
     if (out.end == 0) {
@@ -118,7 +120,9 @@ static int to_server(SSL *ssl, int local) {
   }
 }
 
-/** Returns whether the local side must become writable before it can go on. */
+/**
+ * Carries bytes from the server to the generator. Returns 1 if bytes are left that the Unix socket does not accept yet; otherwise 0.
+ */
 static int to_local(SSL *ssl, int local) {
   for (;;) {
     int is_drained = 0;

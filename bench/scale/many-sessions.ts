@@ -13,7 +13,9 @@ const SESSIONS_EACH = 250;
 /** Concurrent handshakes: fewer than the unproven connections that a server allows for one address. */
 const AT_ONCE = 8;
 
-/** Sessions of the first `count` nodes on one volume, read-only, so that all of them may open it. */
+/**
+ * Opens a session for each of the first `count` nodes. All sessions open the same volume, read-only, so that all of them may have it open.
+ */
 export async function openSessions(
   hosts: Hosts,
   target: Target,

@@ -1,4 +1,4 @@
-// A server that is measured: a process on chosen cores that offers the data file, waited for until it accepts connections.
+// A server that is measured: a process on chosen cores that offers the data file. A server counts as started when it accepts connections.
 // Invariant: a server that does not listen in time is stopped.
 
 import { spawnSync } from 'node:child_process';
@@ -50,7 +50,7 @@ export function runningServer(id: ServerId, title: string, child: Pick<Child, 'p
   };
 }
 
-/** Starts a program that must listen on the address, and stops it if it does not. */
+/** Starts a program that must listen on the address, and stops the program if it does not listen in time. */
 export async function startListening(
   name: string,
   core: number,

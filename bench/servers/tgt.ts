@@ -17,7 +17,7 @@ export const TGT_MAKER: Maker = {
   needs: { program: 'tgtd', debianPackage: 'tgt' },
   async start({ directory, file, core }) {
     const port = await freePort(HOST);
-    // A control socket of its own, so that it does not collide with other daemons of this machine.
+    // The daemon gets a control socket of its own, so that it does not collide with other daemons of this machine.
     const control = `TGT_IPC_SOCKET=${join(directory, 'tgt')}`;
     const command = ['env', control, 'tgtd', '-f', '--iscsi', `portal=${HOST}:${port}`] as const;
     const child = await startListening('tgtd', core, command, HOST, port);

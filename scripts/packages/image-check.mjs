@@ -16,7 +16,7 @@ const SECRET_FILE =
 const CACHE =
   /^var\/(cache\/apt\/(archives\/)?[^/]+\.(deb|bin)|lib\/apt\/lists\/[^/]*_)|^(root|home\/[^/]+)\/\.(npm|cache)\/|^(var\/)?tmp\/./;
 const SHELLS = new Set(['sh', 'bash', 'dash', 'env']);
-/** Characters of tar's list: type and nine rights. */
+/** Matches a line of tar's list, and captures the type, the nine rights, the time and the name of the file. */
 const ENTRY = /^([-dlhcbp])([-rwxsStT]{9})\S* +\S+ +\d+(?:,\d+)? +(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\S* +(.+)$/;
 
 /** `image`: the configuration of an OCI image. `port`: TCP port on which the program listens; null: it listens on no port. */
