@@ -21,7 +21,8 @@ export interface Cores {
 }
 
 /**
- * CPU time that a server uses for each client before its load counts. `row`: before each row; `connections`: before the first row on new
+ * Warm-up: a measurement begins only after the server has used this much CPU time for each client. `row`: before each row; `connections`:
+ * before the first row on new
  * connections.
  */
 const WARM_CPU_MS = { row: 250, connections: 700 };

@@ -6,7 +6,7 @@ import type { FileSystem } from './devices/file-systems.ts';
 import type { DemoAddresses } from './addresses.ts';
 
 export const NAMESPACE = 'osl';
-/** DOCS: name of the volume with the image. SCRATCH: name of the volume for writes. */
+/** DOCS: name of the volume that serves the demo's image file. SCRATCH: name of the volume for writes. */
 export const DOCS = 'docs';
 export const SCRATCH = 'scratch';
 

@@ -42,7 +42,7 @@ type Options = ReturnType<typeof optionsOf>;
 function abortOnSignals(): AbortController {
   const controller = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => controller.abort());
-  // If the reader of the output has ended, as with `| head`, the demo ends in order and without a message.
+  // If the reader of the output has ended, as with `| head`, the demo shuts down cleanly and prints no message.
   process.stdout.on('error', () => controller.abort());
   return controller;
 }

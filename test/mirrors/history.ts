@@ -1,6 +1,6 @@
 // The operations of the users of the explored volume, and the values that a read may return now. It is the same oracle as in
 // test/models/members: an operation comes before all operations that were issued after its answer, and a circle in this order is a
-// violation. The oracle observes and decides nothing.
+// violation. The oracle only observes; it decides nothing.
 
 const READS = 16;
 

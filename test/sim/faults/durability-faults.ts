@@ -95,7 +95,8 @@ export class DurabilityFaults {
   }
 
   /**
-   * Several clients want the volume. Before the client that had it returns, another client tries to take it over. Without force, the server
+   * Several clients want the volume. Another client tries to take the volume over before its former holder returns. Without force, the
+   * server
    * refuses the take-over.
    */
   crashed(server: SimServer): void {

@@ -28,7 +28,7 @@ export class Losses {
     this.incarnations[sector] = incarnation;
   }
 
-  /** No client will restore the sector, so that its content on disk counts from now on. */
+  /** No client will restore the sector. From now on, reads must therefore return its content on disk, or newer content. */
   isNobodys(sector: number): void {
     this.incarnations[sector] = OVER;
     this.count--;

@@ -36,7 +36,7 @@ export interface SessionHost {
   readonly moments: () => Moments | null;
   /** Snapshots of the present listener; null: the listener serves no snapshots. */
   readonly snapshots: () => Pick<SnapshotAnswers, 'answer'> | null;
-  /** A sync of a volume failed in a process. */
+  /** Called when a sync of the volume has failed in a server process, so that acknowledged writes may be lost. */
   lost(volume: string): void;
   readonly slots: number;
   /** Longest time of a step of the control plane, ms. */

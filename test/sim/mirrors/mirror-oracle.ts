@@ -1,5 +1,6 @@
 // Knows from outside which content each sector of a mirror may have, over all replicas and clients. Every written sector carries the number
-// of its write. Writes are ordered by the term of their client, then by number, because a claim ends all lower terms before it is served. A
+// of its write. Writes are ordered by the term of their client, then by number, because all lower terms have ended before a claimed term
+// is served. A
 // read of any client returns content that was answered or seen before the read was submitted, or later content. If changes were lost at the
 // end of a term, all later reads agree about which changes were lost. An answered change may be lost in one case only: it was not flushed,
 // its client is no longer the holder, and the machine or the disk of a replica has lost data that was not written back.

@@ -250,7 +250,8 @@ function wrong(place: string, what: string): string {
 }
 
 /**
- * Puts `place` in front of `said`, which is a text such as `is not a UUID`. Returns null if `said` is null, because there is no difference.
+ * Puts `place` in front of `said`, which is a text such as `is not a UUID`. Returns null if `said` is null, because the value then has the
+ * shape.
  */
 function about(place: string, said: string | null): string | null {
   return said === null ? null : `${place === '' ? 'it' : place} ${said}`;

@@ -1,4 +1,4 @@
-// Makes the time part of the names of snapshots that commands make. Pure.
+// Builds the part of a snapshot's name that states the time, for snapshots that commands create. Pure.
 // Invariant: names sort by time.
 
 /** Returns a time in UTC as a text such as 20261122-114501. */

@@ -237,8 +237,8 @@ export class MomentPlan {
   }
 
   /**
-   * Starts clones. Chunks that sessions wait for come first. If no clone is running, the background then clones one chunk, and never
-   * more at a time, so that the file system stays free for clients.
+   * Starts clones. Chunks that sessions wait for come first. If no clone is running, one further chunk is cloned in the background; only
+   * one at a time, so that the file system stays free for clients.
    */
   private pump(): void {
     for (const [copy, { isBusy, wanted }] of this.copies.entries()) {

@@ -1,4 +1,5 @@
-// Takes moments for snapshots (rule P1): executes the orders of moment-plan.ts with sessions, copies and the clock, and checks that the
+// Establishes the moments of snapshots (rule P1): executes the orders of moment-plan.ts through the sessions, the copier and the clock,
+// and checks that the
 // volumes contain all acknowledged writes. Invariants: only one moment at a time holds changes, and a volume is guarded by at most one
 // moment. When `take` has rejected, no change is held and no clone is running. When `take` has resolved, the storage of each volume had one
 // incarnation during the whole moment, and the clients had already resent the writes that earlier incarnations may have lost.

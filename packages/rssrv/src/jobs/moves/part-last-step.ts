@@ -1,5 +1,6 @@
-// The last step of a move of a part of a volume over several pools: while the clients wait, copies the remaining differences, and then
-// replaces the manifest in the home. This replacement is the commit point. Before the commit point, the parts in both pools are marked as
+// The last step of moving one part of a volume over several pools. While the clients wait, this step copies the remaining differences,
+// and then replaces the manifest in the home. This replacement is the commit point. Before the commit point, the parts in both pools are
+// marked as
 // new (pools/repair/part-plan.ts). After any stop, the server therefore deletes those marked parts that the manifest does not name.
 // Invariant: nothing is deleted before the manifest is durable.
 

@@ -43,7 +43,7 @@ export function isChunk(value: number): boolean {
   return value >= STRIPE_CHUNK_MIN_BYTES && value <= STRIPE_CHUNK_MAX_BYTES && Number.isInteger(Math.log2(value));
 }
 
-/** Returns true if this is the size of a volume with this block size. */
+/** Returns true if a volume with this block size may have `value` bytes. */
 export function isSize(value: number, blockSizeBytes: number): boolean {
   return Number.isSafeInteger(value) && value >= blockSizeBytes && value <= VOLUME_MAX_BYTES && value % blockSizeBytes === 0;
 }

@@ -259,7 +259,7 @@ export class Holds {
 
   /**
    * Grants the volume with the settings that are in force once the hold has been saved. If the volume or its incarnation changes
-   * during the save, the OPEN is decided again. If the OPEN is then refused, the hold that it has begun ends.
+   * during the save, the OPEN is decided again. If the OPEN is then refused, its new hold ends.
    */
   private async grantNow(id: string, client: ClientIdentity, request: OpenRequest, ports: GrantPorts, own: HoldChanges): Promise<Grant> {
     const before = this.entryOf(id);
