@@ -97,9 +97,9 @@ pool add brings the pool back with all its volumes, here or on another server.`,
 export const POOL_CHECK = defineCommand({
   call: { by: 'words', words: 'pool check' },
   synopsis: 'pool check NAME',
-  summary: 'reports files in a pool that belong to no volume',
-  details: `The exit code is 1 if the pool cannot be used or contains something that belongs
-to no volume. The command changes nothing.`,
+  summary: 'reports what a pool lacks, and files in it that belong to no volume',
+  details: `The exit code is 1 if the pool cannot be used or if anything is reported. The
+command changes nothing.`,
   options: { json: JSON_OPTION },
   json: SERVER_METHODS['pool-check'].result,
   operands: { min: 1, max: 1 },

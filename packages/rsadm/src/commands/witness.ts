@@ -41,9 +41,9 @@ export const WITNESS_REMOVE = defineCommand({
   synopsis: 'witness remove ID [--force]',
   summary: 'removes the record of a mirror, so that this server has no vote in it',
   details: `ID is the id that rsadm witness list shows. A mirror works as long as a majority
-of its voters answers. A server that lost its record has no vote until rsconfig
-mirror witness makes it a voter again. Without --force, the record of a mirror
-that a client may have attached stays.`,
+of its voters answers. A server that lost its record has no vote until a client
+makes it a voter again, as rsconfig mirror witness does. Without --force, the
+record of a mirror that a client may have attached stays.`,
   options: { force: { kind: 'flag', help: 'remove the record also of a mirror that may be attached' }, json: JSON_OPTION },
   json: SERVER_METHODS['witness-remove'].result,
   operands: { min: 1, max: 1 },

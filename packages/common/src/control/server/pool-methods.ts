@@ -14,7 +14,7 @@ export const POOL_METHODS = {
     SERVER_CHANGE_MS,
   ),
   'pool-check': method(
-    'Reads a pool again, and reports files that belong to no volume',
+    'Reads a pool again, and reports what it lacks, and files that belong to no volume',
     { name: { shape: filledText(), what: 'the name of a pool' } },
     object({ pool: POOL }),
     SERVER_CHANGE_MS,

@@ -21,7 +21,7 @@ export const POOL = object({
   fullPercent: orNull(count('Warning level that the share in use has reached: 80, 90 or 95 percent; null: none')),
   volumes: count(),
   removed: count('Removed volumes that can still be restored'),
-  findings: list(text(), 'Sentences about files in the pool that belong to no volume'),
+  findings: list(text(), 'Sentences about what the pool lacks, and about files in it that belong to no volume'),
   reflink: orNull(flag(REFLINK), 'null: unknown'),
 });
 

@@ -59,10 +59,11 @@ name NAME-detached, so that nobody mistakes it for the mirror. With --volume,
 the command also removes this volume. The server stays a voter if the mirror has
 three voters. The last replica that is in sync cannot be removed.
 
-The command also cleans up a server that no longer belongs to the mirror, for
-example a server that was away when it was replaced. If the server or rsiod
-stops in the middle, repeat the command to finish the rest. The command does not
-touch a volume that a client holds, or that has another size than the mirror.`,
+The command also cleans up what a server without a replica still has of the
+mirror, for example a server that was away when it was replaced. If the server
+or rsiod stops in the middle, repeat the command to finish the rest. The command
+does not touch a volume that a client holds, or that has another size than the
+mirror.`,
   options: {
     server: { kind: 'text', value: 'S', help: 'server of the replica' },
     volume: { kind: 'flag', help: 'remove the volume, too' },

@@ -20,7 +20,7 @@ export const MIRROR_GROW = defineCommand({
 mirror and its device on this machine get the new size. If a server refuses, for
 example because its pool is full, the mirror keeps its size; repeat the command
 when the pool has room. A replica whose server is away grows when that server
-returns.
+returns, before rsiod copies data to it.
 
 The client needs the right manage in [rights] on the servers of the replicas.`,
   options: { namespace: NAMESPACE, json: JSON_OPTION },
