@@ -108,6 +108,7 @@ test.each<[Record<string, unknown>, string | null]>([
   [{ clients: { a: -1 } }, 'clients.a is not a whole number from 0'],
   [{ clients: { a: 1, b: 2, c: 3 } }, 'clients has more than 2 entries'],
   [{ clients: [1] }, 'clients is not an object'],
+  [{ clients: { 'a\u001b': -1 } }, 'clients.a\\x1b is not a whole number from 0'],
   [{ end: { kind: 'late' } }, 'end.kind is not one of done, failed'],
   [{ end: { kind: 'toString' } }, 'end.kind is not one of done, failed'],
   [{ end: { kind: 'failed' } }, 'end.reason is missing'],

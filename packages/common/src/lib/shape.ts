@@ -2,6 +2,8 @@
 // The TypeScript types, the check of a value (`misfit`) and the JSON schemas in docs/json are derived from shapes. Invariant: the check
 // accepts no deviation from the shape except those that its `Strictness` lists.
 
+import { escapeControls } from './printable.ts';
+
 export interface Shape<T = unknown> {
   readonly form: Form;
   /** Description that the JSON schema shows. */
@@ -174,7 +176,7 @@ export function misfit(shape: Shape, value: unknown, strictness: Strictness = 'o
       return misfit(form.of, value, strictness, place);
     case 'map':
       return isRecord(value)
-        ? firstMisfit(Object.entries(value), form.of, strictness, (key) => inside(place, key))
+        ? firstMisfit(Object.entries(value), form.of, strictness, (key) => inside(place, escapeControls(key)))
         : wrong(place, 'an object');
     case 'variants':
       return variantMisfit(form, value, strictness, place);

@@ -120,7 +120,7 @@ export class Operation extends LockEntry {
     const child = this.children[number];
     if (child === undefined) return;
     assert(child.replica?.isAnswering !== true, 'A request is left behind at a replica that may still execute it');
-    if (child.member !== null) child.member.load--;
+    if (child.member !== null) child.member.load = counted(child.member.load - 1, 'requests of a replica');
     child.operation = null;
     this.children[number] = undefined;
   }

@@ -54,9 +54,13 @@ const SECOND_HOLD = { ...FIRST_HOLD, epoch: count, life: orNull(text()) };
 const HOLD = object({ ...SECOND_HOLD, instance, process, term: optional(guarded(integer(), termNumber, 'the number of a term')) });
 const TAKE_OVER = orNull(object({ node, address: text(), atMs: time }));
 
-/** A hold must not have a higher epoch than the volume, because a later hold would get the same identity. */
-function sound<T extends Pick<VolumeHolds, 'epoch'> & { readonly holds: readonly { readonly epoch: number }[] }>(volume: T): string | null {
-  return volume.holds.every(({ epoch }) => epoch <= volume.epoch) ? null : 'has a hold of a later epoch than its own';
+/**
+ * A hold must not have a higher epoch than the volume, because a later hold would get the same identity. A node has at most one hold of a
+ * volume. Holds asserts both whenever it changes an entry.
+ */
+function sound({ epoch, holds }: Pick<VolumeHolds, 'epoch'> & { readonly holds: readonly Pick<Hold, 'epoch' | 'node'>[] }): string | null {
+  if (holds.some((hold) => hold.epoch > epoch)) return 'has a hold of a later epoch than its own';
+  return new Set(holds.map((hold) => hold.node)).size === holds.length ? null : 'has two holds of one node';
 }
 
 const isTrue = checked(flag(), (value) => (value ? null : 'is not true')) as Shape<true>;

@@ -114,6 +114,7 @@ describe('a holds file of the second format', () => {
     { holds: [HOLD] },
     { holds: [{ ...NOW, epoch: 3 }] },
     { holds: [{ ...NOW, epoch: -1 }] },
+    { holds: [NOW, { ...NOW, machine: 'copy' }] },
     { holds: [{ ...NOW, life: 7 }] },
     { holds: [{ ...NOW, node: '' }] },
     { taken: undefined },
