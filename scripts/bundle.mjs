@@ -117,12 +117,13 @@ function write(path, contents) {
   renameSync(`${path}.new`, path);
 }
 
-/**
- * Compiles the bundles of a package. Each program runs once with --version, except `worker`, because a server process cannot run by itself.
- */
+/** Programs that only their daemon can start. */
+const CHILDREN = ['worker', 'data-process'];
+
+/** Compiles the bundles of a package. Each program runs once with --version, except those that only their daemon can start. */
 function compileAll(name) {
   for (const entry of PROGRAMS[name]) {
-    const args = [join(ROOT, 'scripts/compile-program.cjs'), bundleFile(name, entry), ...(entry === 'worker' ? [] : ['--version'])];
+    const args = [join(ROOT, 'scripts/compile-program.cjs'), bundleFile(name, entry), ...(CHILDREN.includes(entry) ? [] : ['--version'])];
     const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
     if (status !== 0) throw new Error(`${name} ${entry} could not be compiled: ${stderr}`);
   }

@@ -30,7 +30,7 @@ export const MANUAL_STAMP = join(MANUAL, '.made');
 /** Entry modules that are bundled (scripts/bundle.mjs), by package. */
 export const PROGRAMS = {
   rssrv: ['main', 'worker', 'logcat'],
-  rsiod: ['main', 'logcat'],
+  rsiod: ['main', 'logcat', 'data-process'],
   rsconfig: ['main'],
   rsadm: ['main'],
   rsweb: ['main'],

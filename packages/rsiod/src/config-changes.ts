@@ -90,10 +90,11 @@ const METRICS: Shown<{ readonly place: string; readonly token: string | null }> 
   token: ['metrics-token', null],
 };
 
-const DEFAULTS: Shown<Pick<RscltConfig, 'defaultPort' | 'nbdGroup' | 'logTotalBytes' | 'busyPollUs' | 'log' | 'logTime'>> = {
+const DEFAULTS: Shown<Pick<RscltConfig, 'defaultPort' | 'nbdGroup' | 'logTotalBytes' | 'processes' | 'busyPollUs' | 'log' | 'logTime'>> = {
   defaultPort: ['port', plain],
   nbdGroup: ['nbd-group', plain],
   logTotalBytes: ['log-total', size],
+  processes: ['processes', plain],
   busyPollUs: ['busy-poll', (value) => (value === null ? 'off' : `${value}us`)],
   log: ['log', plain],
   logTime: ['log-time', plain],

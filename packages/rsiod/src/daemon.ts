@@ -20,6 +20,7 @@ import { WINDOW_BYTES } from '@rsio/protocol/link/limits';
 import { tcpConnector } from '@rsio/protocol/link/tcp-transport';
 import { OutputPool } from '@rsio/protocol/wire/encoder';
 import { STATUS } from '@rsio/protocol/wire/status';
+import { type AttachedContent, AttachedFile, type AttachedStore } from './attachments/attached-file.ts';
 import { AttachedList } from './attachments/attached-list.ts';
 import { Attachments } from './attachments/attachments.ts';
 import { flushAll, whyInUse } from './attachments/final-flush.ts';
@@ -48,7 +49,12 @@ import { Namespace, type NamespacePorts, type NamespaceSetup } from './network/n
 import type { LocalInterface } from './network/route-plan.ts';
 import { unreachableServers } from './network/unreachable-servers.ts';
 import { isSameLogin } from './config-changes.ts';
-import { reloadConfig } from './reloader.ts';
+import { DataProcesses } from './processes/data-processes.ts';
+import type { SpawnEvents, Spawned } from './processes/data-process.ts';
+import type { MainChannel } from './processes/main-channel.ts';
+import { OWN_METHODS } from './processes/messages.ts';
+import { routed } from './processes/routing.ts';
+import { reloadConfig, type ReloaderPorts, useObstacles } from './reloader.ts';
 import type { InterfaceEvent } from './sys/interface-table.ts';
 import { InterfaceWatcher } from './sys/interface-watcher.ts';
 import { machineInterfaces as interfaceSource } from './sys/machine-interfaces.ts';
@@ -63,7 +69,8 @@ export interface ClientDaemonOptions {
   /** Wall-clock time of the start of this process. */
   readonly beganMs: number;
   readonly log: DaemonLog;
-  readonly store: EventStore;
+  /** Keeps the events over restarts; null in a data process, which passes its events on. */
+  readonly store: EventStore | null;
   /** Applies the log settings of a configuration. */
   readonly relog: (config: RscltConfig) => void;
   /** Reports a warning to the process that started the daemon, and to the log. */
@@ -79,6 +86,10 @@ export interface ClientDaemonOptions {
   readonly restart: () => Promise<void>;
   /** Stops this process as SIGTERM does. */
   readonly stop: () => void;
+  /** The data processes, which have the volumes; null if this process itself has them. */
+  readonly processes: { readonly count: number; readonly spawn: (number: number, events: SpawnEvents) => Spawned } | null;
+  /** Set in a data process: the channel to the main process, and the number of data processes. */
+  readonly part: { readonly channel: MainChannel; readonly processes: number } | null;
 }
 
 export class ClientDaemon {
@@ -97,6 +108,8 @@ export class ClientDaemon {
   private readonly probes: PathProbes;
   private readonly metrics: ClientMetrics;
   private readonly backups: Backups;
+  private readonly processes: DataProcesses | null;
+  private reloading: Promise<unknown> = Promise.resolve();
   private configuredMs: number;
   private control: ControlServer | null = null;
   private state: 'starting' | 'running' | 'restarting' | 'ending' = 'starting';
@@ -114,16 +127,23 @@ export class ClientDaemon {
       log,
       daemon: 'rsiod',
       machine: () => ({ client: this.config.namespaces[0]?.nodename ?? '' }),
-      triggers: () => this.config.triggers,
+      triggers: () => (options.part === null ? this.config.triggers : []),
     });
     this.snapshots = new ClientSnapshots({ clock, triggers: this.triggers });
     this.notifications.heard = (event) => {
+      if (this.options.part !== null) {
+        const { object, from, to, reason } = event;
+        // The main process has paths to the same servers, and reports them.
+        if (/^(volume|mirror) /.test(object)) this.options.part.channel.event(object, from, to, reason);
+        return;
+      }
       this.metrics.events.note(event.object);
       this.triggers.event(event);
     };
     this.config = config;
     this.locals = this.localsOf(config);
     this.frontends = this.makeFrontends();
+    this.processes = this.newProcesses();
     this.attachments = new Attachments({
       clock,
       log,
@@ -134,12 +154,13 @@ export class ClientDaemon {
       random: () => randomBytes(4).readUInt32LE() / 2 ** 32,
       instance: identity.instance,
       note: (...event) => this.notifications.add(...event),
+      elsewhere: this.processes,
     });
-    this.attachments.configure(config);
+    this.configure(config);
     this.attached = new AttachedList({
       clock,
       log,
-      file: paths.attachedFile,
+      store: (current) => this.attachedStore(current),
       boot: identity.boot,
       attachments: this.attachments,
       serverOf: (volume) => this.attachments.serverOf(volume) ?? null,
@@ -165,18 +186,21 @@ export class ClientDaemon {
     await Promise.all([this.attached.load(warn), this.backups.load()]);
     await this.frontends.start();
     try {
-      this.control = await startControlServer(paths.controlSocket, CONTROL_METHODS, this.handlers(), log);
+      if (this.options.part === null)
+        this.control = await startControlServer(paths.controlSocket, CONTROL_METHODS, this.handlers(), log);
     } catch (error) {
       await this.frontends.close();
       throw error;
     }
-    await this.metrics.follow(this.config);
+    if (this.options.part === null) await this.metrics.follow(this.config);
+    const started = this.processes?.start(warn);
     this.watcher.start();
     for (const namespace of this.namespaces) namespace.start();
     this.state = 'running';
     if (this.isReloadRequested) this.hangUp();
     this.reportUnreached(warn);
     await this.firstContact();
+    await started;
     await this.attachAgain(true);
     await this.releaseUnknown();
     for (const one of this.attached.awaited) warn(`${labelOf(one)} is not attached again yet: ${one.reason}`);
@@ -190,6 +214,7 @@ export class ClientDaemon {
   async handOver(): Promise<void> {
     const { clock, log } = this.options;
     await this.snapshots.stop();
+    await this.processes?.end(OWN_METHODS.handOver, '');
     this.attached.stop();
     this.watcher.stop();
     await this.frontends.handOver();
@@ -199,13 +224,15 @@ export class ClientDaemon {
 
   /** Resolves with the reason if devices in use prevent a stop; null if the daemon may stop. */
   async refusal(): Promise<string | null> {
-    return this.isForced ? null : await whyInUse(this.attachments.list, this.frontends);
+    if (this.isForced) return null;
+    return (await whyInUse(this.attachments.list, this.frontends)) ?? (await this.processes?.refusal()) ?? null;
   }
 
   /** Detaches volumes and closes paths and sockets. Stopping takes a bounded time even if servers do not answer. */
   async stop(reason: string): Promise<void> {
     this.state = 'ending';
     await this.snapshots.stop();
+    await this.processes?.end(OWN_METHODS.end, reason);
     this.attached.stop();
     this.watcher.stop();
     await this.frontends.close();
@@ -220,24 +247,47 @@ export class ClientDaemon {
   /** Handles SIGHUP: reopens the log and reloads the configuration. The result of the reload appears in the log and the events. */
   hangUp(): void {
     this.options.log.reopen();
+    this.processes?.tell({ type: 'log', way: this.options.log.way });
     // A daemon that is starting keeps its first configuration, and reloads once it is running.
     if (this.state === 'starting') this.isReloadRequested = true;
     if (this.state !== 'running') return;
-    try {
-      this.reload();
-    } catch (thrown) {
+    this.reload().catch((thrown: unknown) => {
       const error = toRsError(thrown);
       // Only internal errors are logged here, because the reload has already logged all other errors.
       if (error.kind === 'internal') this.options.log.error(`The configuration was not reloaded: ${error.message}`, { error: thrown });
-    }
+    });
   }
 
-  private reload(): string[] {
+  /** One reload at a time, because data processes are asked before the configuration is applied. */
+  private reload(): Promise<string[]> {
+    const reloaded = this.reloading.then(() => this.reloadNow());
+    this.reloading = reloaded.catch(() => undefined);
+    return reloaded;
+  }
+
+  private async reloadNow(): Promise<string[]> {
     if (this.state !== 'running') throw new RsError('E_SHUTTING_DOWN', 'rsiod is starting or ending: try again');
     const { paths, log } = this.options;
-    return reloadConfig({
+    return await reloadConfig({
       file: paths.configFile,
       log,
+      ...this.useOfVolumes(),
+      obstacles: async (next) => [
+        ...[this.unkept(next).obstacle].filter((sentence) => sentence !== null),
+        ...((await this.processes?.obstacles(next)) ?? []),
+      ],
+      take: (next) => this.take(next),
+      note: (...event) => this.notifications.add(...event),
+    });
+  }
+
+  /** Returns why the volumes of this process do not permit the next configuration. */
+  obstacles(next: RscltConfig): string[] {
+    return useObstacles(this.useOfVolumes(), next);
+  }
+
+  private useOfVolumes(): Pick<ReloaderPorts, 'config' | 'inUse' | 'lostBy'> {
+    return {
       config: () => this.config,
       inUse: (namespace) => this.attachments.inUse(namespace),
       lostBy: (next) => {
@@ -248,23 +298,20 @@ export class ClientDaemon {
           return lost.map((server) => ({ namespace: namespace.config.name, server: server.name }));
         });
       },
-      obstacles: (next) => [this.unkept(next).obstacle].filter((sentence) => sentence !== null),
-      take: (next) => this.take(next),
-      note: (...event) => this.notifications.add(...event),
-    });
+    };
   }
 
   /**
    * Applies a configuration. A namespace whose login is the same in the new configuration is changed in place, so that its paths, sessions
    * and volumes stay.
    */
-  private take(next: RscltConfig): void {
+  take(next: RscltConfig): void {
     const { identity, log } = this.options;
     const before = this.namespaces;
     this.config = next;
     this.options.relog(next);
     this.configuredMs = this.options.clock.wallMs();
-    this.attachments.configure(next);
+    this.configure(next);
     this.locals = this.localsOf(next);
     const setups = this.setupsOf(next, this.locals);
     const known = (setup: NamespaceSetup): Namespace | undefined => before.find(({ config }) => isSameLogin(config, setup.config));
@@ -282,7 +329,46 @@ export class ClientDaemon {
     const { warning } = this.unkept(next);
     if (warning !== null) log.warn(warning);
     this.attachments.configurationChanged();
-    void this.attachments.attachWanted(true).then(() => this.attached.record());
+    this.processes?.tell({ type: 'config', config: next });
+    this.processes?.tell({ type: 'log', way: this.options.log.way });
+    void this.attachWanted(true).then(() => this.attached.record());
+  }
+
+  /** A data process attaches only what the main process tells it to. */
+  private async attachWanted(isVerbose: boolean): Promise<void> {
+    if (this.options.part === null) await this.attachments.attachWanted(isVerbose);
+  }
+
+  /** The bounds of the client as a whole are divided by the number of data processes. */
+  private configure(config: RscltConfig): void {
+    const { part } = this.options;
+    const logTotalBytes = Math.floor(config.logTotalBytes / (part?.processes ?? 1));
+    this.attachments.configure({ logTotalBytes, busyPollUs: config.busyPollUs });
+  }
+
+  private attachedStore(current: () => AttachedContent): AttachedStore {
+    const { part, paths, log } = this.options;
+    if (part !== null) return part.channel.store(current);
+    // The data processes have the volumes, and their lists.
+    if (this.processes !== null) return { load: () => Promise.resolve(null), save: () => Promise.resolve() };
+    return new AttachedFile(paths.attachedFile, log, current);
+  }
+
+  private newProcesses(): DataProcesses | null {
+    const { processes, clock, log, identity, paths, warn } = this.options;
+    if (processes === null) return null;
+    return new DataProcesses({
+      ...processes,
+      ...{ clock, log, boot: identity.boot, warning: warn },
+      store: (current) => new AttachedFile(paths.attachedFile, log, current),
+      begin: (number, attached) => ({
+        type: 'begin',
+        ...{ attached, config: this.config, root: paths.root, node: this.config.namespaces[0]?.nodename ?? 'rsiod', log: log.way },
+        identity: { ...identity, dataProcess: number },
+        processes: processes.count,
+      }),
+      event: ({ object, from, to, reason }) => this.notifications.add(object, from, to, reason),
+    });
   }
 
   /**
@@ -291,7 +377,7 @@ export class ClientDaemon {
    */
   private async attachAgain(isVerbose = false): Promise<void> {
     await this.attached.restore();
-    await this.attachments.attachWanted(isVerbose);
+    await this.attachWanted(isVerbose);
     await this.attached.record();
   }
 
@@ -428,10 +514,10 @@ export class ClientDaemon {
     };
   }
 
-  private handlers(): ControlHandlers {
+  handlers(): ControlHandlers {
     const { clock, beganMs, log } = this.options;
     const { attachments, attached, notifications, probes } = this;
-    return controlHandlers({
+    const own = controlHandlers({
       ...{ clock, beganMs, attachments, attached, notifications, probes },
       serverCalls: new ServerCalls({
         namespaces: () => this.namespaces,
@@ -439,7 +525,7 @@ export class ClientDaemon {
         callAdmin: (server, ...call) => server.callAdmin(...call),
       }),
       ...{ snapshots: this.snapshots, backups: this.backups },
-      ...mirrorCommands({ clock, log, attachments, namespaces: () => this.namespaces, newId: randomUUID }),
+      ...mirrorCommands({ clock, log, attachments, namespaces: () => this.namespaces, newId: randomUUID, elsewhere: this.processes }),
       config: () => this.config,
       configuredMs: () => this.configuredMs,
       namespaces: () => this.namespaces,
@@ -448,6 +534,7 @@ export class ClientDaemon {
       restart: () => this.restart(),
       end: (isForced) => this.end(isForced),
     });
+    return this.processes === null ? own : routed(own, { processes: this.processes, offers: () => attachments.offers });
   }
 
   /** Restarts the daemon after the answer to the request has been sent. Throws E_SHUTTING_DOWN and E_SYSTEM. */

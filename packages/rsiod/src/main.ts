@@ -4,6 +4,8 @@
 import './limits.ts';
 
 import { mkdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { CLIENT_PROCESSES_MAX } from '@rsio/common/config/schema/limits';
 import { loadRscltConfig, warningSentences } from '@rsio/common/config/load-config';
 import { triggerProblems, withSafeTriggers } from '@rsio/common/config/trigger-programs';
 import { type RsiodPaths, rsiodPaths } from '@rsio/common/config/root-paths';
@@ -23,6 +25,9 @@ import { deviceFacts } from './frontends/system/device-choice.ts';
 import { keeperAbove, keeperFor, wantsKeeper } from './keeper/keeper-choice.ts';
 import { KEEPER_VARIABLE, KeeperLink } from './keeper/keeper-link.ts';
 import { nextIdentity } from './network/identity.ts';
+import { CORES_PER_PROCESS } from './processes/limits.ts';
+import { processCount } from './processes/placement.ts';
+import { spawnProcess } from './processes/spawn.ts';
 
 const HELP = `usage: rsiod [--foreground] [--check] [--root DIR]
 
@@ -92,6 +97,7 @@ async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup,
   const stop = (): void => void process.kill(process.pid, 'SIGTERM');
   const store = new EventFile(paths.eventsFile, systemClock, log);
   process.once('exit', () => store.close());
+  const count = processCount(config.processes, availableParallelism(), CORES_PER_PROCESS, CLIENT_PROCESSES_MAX);
   const client = new ClientDaemon({
     config,
     paths,
@@ -107,6 +113,8 @@ async function work(daemon: Daemon, { config, paths, above, keeperLack }: Setup,
     keeperLack,
     restart,
     stop,
+    processes: count === 1 ? null : { count, spawn: spawnProcess },
+    part: null,
   });
   const service = {
     start: async () => {

@@ -31,7 +31,7 @@ beforeEach(() => {
 
 afterEach(() => removeFolder(path.dirname(file)));
 
-function reload(text: string): string[] {
+function reload(text: string): Promise<string[]> {
   writeFileSync(file, text, { mode: 0o600 });
   const keep = (message: string): void => void said.push(message);
   return reloadConfig({
@@ -40,7 +40,7 @@ function reload(text: string): string[] {
     config: () => config,
     inUse: () => attached,
     lostBy: () => lost,
-    obstacles: () => obstacles,
+    obstacles: () => Promise.resolve(obstacles),
     take: (next) => {
       config = next;
     },
@@ -48,9 +48,9 @@ function reload(text: string): string[] {
   });
 }
 
-function refusal(text: string): RsError {
+async function refusal(text: string): Promise<RsError> {
   try {
-    reload(text);
+    await reload(text);
   } catch (error) {
     if (error instanceof RsError) return error;
     throw error;
@@ -58,8 +58,8 @@ function refusal(text: string): RsError {
   throw new Error('It was taken');
 }
 
-test('a valid file is accepted, and each change is an event and a line of the log', () => {
-  const applied = reload(TEXT.replace('10.0.1.1', '10.0.1.2'));
+test('a valid file is accepted, and each change is an event and a line of the log', async () => {
+  const applied = await reload(TEXT.replace('10.0.1.1', '10.0.1.2'));
   expect(applied).toEqual(['interface if0: address = 10.0.1.1 -> address = 10.0.1.2']);
   expect(config.interfaces[0]?.address).toBe('10.0.1.2');
   expect(events).toEqual(['interface if0 | address = 10.0.1.1 | address = 10.0.1.2 | The configuration was reloaded']);
@@ -67,12 +67,12 @@ test('a valid file is accepted, and each change is an event and a line of the lo
     'Configuration: interface if0: address = 10.0.1.1 -> address = 10.0.1.2',
     `Configuration ${file} was reloaded: 1 change`,
   ]);
-  expect(reload(TEXT.replace('10.0.1.1', '10.0.1.2'))).toEqual([]);
+  expect(await reload(TEXT.replace('10.0.1.1', '10.0.1.2'))).toEqual([]);
 });
 
-test('an invalid file is refused with all its errors', () => {
+test('an invalid file is refused with all its errors', async () => {
   const before = config;
-  const error = refusal(TEXT.replace('10.0.1.1', 'nowhere').replace('200', 'many'));
+  const error = await refusal(TEXT.replace('10.0.1.1', 'nowhere').replace('200', 'many'));
   expect([error.code, config]).toEqual(['E_CONFIG', before]);
   expect(said).toHaveLength(2);
   expect(said[0]).toMatch(/^The configuration is unchanged: .*rscltcfg:2: Wrong value "nowhere" for address: .* \[E_CONFIG\]$/);
@@ -80,30 +80,30 @@ test('an invalid file is refused with all its errors', () => {
   expect(events).toEqual([`configuration | read | refused | ${error.message}`]);
 });
 
-test('a missing file is refused', () => {
-  reload(TEXT);
+test('a missing file is refused', async () => {
+  await reload(TEXT);
   rmSync(file);
-  expect(() =>
+  await expect(
     reloadConfig({
       file,
       log: quietLog,
       config: () => config,
       inUse: () => [],
       lostBy: () => [],
-      obstacles: () => [],
+      obstacles: () => Promise.resolve([]),
       take: () => {
         throw new Error('taken');
       },
       note: () => {},
     }),
-  ).toThrow(/No configuration file/);
+  ).rejects.toThrow(/No configuration file/);
 });
 
-test('a change that is impossible now refuses all others', () => {
+test('a change that is impossible now refuses all others', async () => {
   const before = config;
   attached = ['osl:a@0'];
   lost = [{ namespace: 'osl', server: 'big-9' }];
-  const error = refusal(TEXT.replace('big-2', 'big-3').replace('10.0.1.1', '10.0.1.2'));
+  const error = await refusal(TEXT.replace('big-2', 'big-3').replace('10.0.1.1', '10.0.1.2'));
   expect([error.code, config]).toEqual(['E_IN_USE', before]);
   expect(said.map((sentence) => sentence.slice(0, 80))).toEqual([
     'The configuration is unchanged: Namespace osl cannot log in under another namesp',
@@ -111,9 +111,9 @@ test('a change that is impossible now refuses all others', () => {
   ]);
 });
 
-test('any other obstacle is reported, and nothing changes', () => {
+test('any other obstacle is reported, and nothing changes', async () => {
   const before = config;
   obstacles = ['Devices cannot be added at runtime'];
-  expect(refusal(TEXT.replace('10.0.1.1', '10.0.1.2')).context['problems']).toEqual(obstacles);
+  expect((await refusal(TEXT.replace('10.0.1.1', '10.0.1.2'))).context['problems']).toEqual(obstacles);
   expect(config).toBe(before);
 });

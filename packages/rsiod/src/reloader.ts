@@ -18,19 +18,19 @@ export interface ReloaderPorts {
   readonly inUse: (namespace: string) => readonly string[];
   /** Returns the servers with attached volumes that the next configuration would make unreachable. */
   readonly lostBy: (next: RscltConfig) => readonly { readonly namespace: string; readonly server: string }[];
-  /** Returns other reasons to refuse the next configuration, each with a remedy. */
-  readonly obstacles: (next: RscltConfig) => readonly string[];
+  /** Resolves with other reasons to refuse the next configuration, each with a remedy. */
+  readonly obstacles: (next: RscltConfig) => Promise<readonly string[]>;
   readonly take: (next: RscltConfig) => void;
   readonly note: (object: string, from: string, to: string, reason: string) => void;
 }
 
 /**
- * Reloads the configuration and returns a text for each change. Throws E_IN_USE if a change is not possible now, and the errors of reading
- * the file, such as E_CONFIG.
+ * Reloads the configuration and resolves with a text for each change. Rejects with E_IN_USE if a change is not possible now, and with the
+ * errors of reading the file, such as E_CONFIG.
  */
-export function reloadConfig(ports: ReloaderPorts): string[] {
+export async function reloadConfig(ports: ReloaderPorts): Promise<string[]> {
   const { file, log, note } = ports;
-  const next = acceptable(ports);
+  const next = await acceptable(ports);
   for (const sentence of warningSentences(next.warnings)) log.warn(sentence);
   const changes = configChanges(ports.config(), next);
   ports.take(next);
@@ -42,14 +42,10 @@ export function reloadConfig(ports: ReloaderPorts): string[] {
   return changes.map(({ object, from, to }) => `${object}: ${from} -> ${to}`);
 }
 
-function acceptable(ports: ReloaderPorts): RscltConfig {
+async function acceptable(ports: ReloaderPorts): Promise<RscltConfig> {
   try {
     const next = withSafeTriggers(loadRscltConfig(ports.file));
-    const obstacles = [
-      ...changeObstacles(ports.config(), next, ports.inUse),
-      ...ports.lostBy(next).map(lossSentence),
-      ...ports.obstacles(next),
-    ];
+    const obstacles = [...useObstacles(ports, next), ...(await ports.obstacles(next))];
     if (obstacles.length > 0) throw new RsError('E_IN_USE', obstacles.join('; '), { problems: obstacles });
     return next;
   } catch (thrown) {
@@ -58,6 +54,11 @@ function acceptable(ports: ReloaderPorts): RscltConfig {
     ports.note('configuration', 'read', 'refused', error.message);
     throw error;
   }
+}
+
+/** Returns the reasons why the attached volumes do not permit the next configuration, each with a remedy. */
+export function useObstacles(ports: Pick<ReloaderPorts, 'config' | 'inUse' | 'lostBy'>, next: RscltConfig): string[] {
+  return [...changeObstacles(ports.config(), next, ports.inUse), ...ports.lostBy(next).map(lossSentence)];
 }
 
 function lossSentence({ namespace, server }: { namespace: string; server: string }): string {

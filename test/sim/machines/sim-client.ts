@@ -266,7 +266,10 @@ export class SimClient {
     const number = this.ports.nextProcess();
     this.number = number;
     this.numbers.add(number);
-    const identity = { machine: machine.name, boot: machine.boot, process: String(number), instance: nextInstance(machine) };
+    const identity = {
+      ...{ machine: machine.name, boot: machine.boot, process: String(number), instance: nextInstance(machine) },
+      dataProcess: 0,
+    };
     const attachments: Attachments = new Attachments({
       clock: process,
       log: NO_LOG,
@@ -276,6 +279,7 @@ export class SimClient {
       random: () => this.ports.mirrorRandom.unit(),
       instance: identity.instance,
       note: (object, from, to) => this.noted(object, from, to),
+      elsewhere: null,
       stalled: (volume, word) => {
         // Passes on only the stall events of plain volumes. Other events need no judge: waiting for a slow server is no breach, and an
         // error of the storage is the correct answer.

@@ -5,7 +5,7 @@
 import { rename } from 'node:fs/promises';
 import { StateFile, type StateForm } from '@rsio/common/files/state-file';
 import { toRsError } from '@rsio/common/lib/errors';
-import { flag, integer, list, object, type Of, text } from '@rsio/common/lib/shape';
+import { flag, integer, list, misfit, object, type Of, text } from '@rsio/common/lib/shape';
 import type { Log } from '@rsio/common/log/log';
 
 const KEPT = object({
@@ -32,11 +32,20 @@ const CONTENT = object({
   detached: list(text()),
 });
 export type AttachedContent = Of<typeof CONTENT>;
+/** True if `value` is a list of attached volumes; a data process sends its list to the main process. */
+export const isAttachedContent = (value: unknown): value is AttachedContent => misfit(CONTENT, value, 'stored') === null;
 
 const FORM: StateForm<AttachedContent> = { version: 1, shape: CONTENT, remedy: 'attach again with rsconfig -a what is missing' };
 
+/** Where the list of attached volumes is kept: in the file, or by the main process on behalf of a data process. */
+export interface AttachedStore {
+  load(warn: (sentence: string) => void): Promise<AttachedContent | null>;
+  /** Resolves when the list is saved, or could not be saved and this has been reported. */
+  save(): Promise<void>;
+}
+
 /** Loads and saves the file. The methods report errors and never throw. */
-export class AttachedFile {
+export class AttachedFile implements AttachedStore {
   private readonly path: string;
   private readonly log: Log;
   private readonly file: StateFile<AttachedContent>;

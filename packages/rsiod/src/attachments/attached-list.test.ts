@@ -10,6 +10,7 @@ import { quietLog } from '@rsio/common/log/log';
 import { REACH_LOOK_MS, RESTORE_POLL_MS, RESTORE_RETRY_MS, START_REACH_MS } from './limits.ts';
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { AttachedFile } from './attached-file.ts';
 import { AttachedList } from './attached-list.ts';
 import { labelOf } from './offers.ts';
 import { removeFolder } from '@rsio/common/testing/remove-folder';
@@ -63,7 +64,7 @@ class DaemonRun {
     this.attached = new AttachedList<TestVolume>({
       clock: this.clock,
       log: quietLog,
-      file,
+      store: (current) => new AttachedFile(file, quietLog, current),
       boot,
       attachments: this,
       serverOf: ({ id }) => {

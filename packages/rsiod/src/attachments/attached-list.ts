@@ -9,7 +9,7 @@ import type { Log } from '@rsio/common/log/log';
 import { VOLUMES_AT_ONCE } from '../sys/limits.ts';
 import { DETACHED_KEPT_MAX, REACH_LOOK_MS, RESTORE_POLL_MS, RESTORE_RETRY_MS, START_REACH_MS } from './limits.ts';
 import { TAKE, type Take } from '@rsio/protocol/wire/messages';
-import { type AttachedContent, AttachedFile, type KeptVolume } from './attached-file.ts';
+import type { AttachedContent, AttachedStore, KeptVolume } from './attached-file.ts';
 import { isLeftHeld, isMeant } from './choices.ts';
 import { chooseVolume, type HeldOffer, isCalledLike, isOffer, labelOf, type Offer } from './offers.ts';
 import { isSnapshot, servedNameParts } from '@rsio/common/lib/volume-name';
@@ -41,7 +41,8 @@ export interface AttachingPart<V extends Attached> {
 export interface AttachedListPorts<V extends Attached> {
   readonly clock: Clock;
   readonly log: Log;
-  readonly file: string;
+  /** Makes the place where the list is kept; `current` returns the list to save. */
+  readonly store: (current: () => AttachedContent) => AttachedStore;
   /** Boot id of the machine. After a reboot, only the configuration decides which volumes are attached. */
   readonly boot: string;
   readonly attachments: AttachingPart<V>;
@@ -67,7 +68,7 @@ const LOST_CODES: readonly string[] = ['E_HELD', 'E_TAKEN'];
 
 export class AttachedList<V extends Attached> {
   private readonly ports: AttachedListPorts<V>;
-  private readonly file: AttachedFile;
+  private readonly file: AttachedStore;
   private waiting: Awaited[] = [];
   /**
    * Labels and ids of the volumes that this daemon process has attached. The process closes these volumes itself, so a server's list that
@@ -87,7 +88,7 @@ export class AttachedList<V extends Attached> {
 
   constructor(ports: AttachedListPorts<V>) {
     this.ports = ports;
-    this.file = new AttachedFile(ports.file, ports.log, () => this.atEnd ?? this.content());
+    this.file = ports.store(() => this.atEnd ?? this.content());
   }
 
   get awaited(): AwaitedView[] {

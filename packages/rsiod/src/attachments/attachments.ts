@@ -95,8 +95,18 @@ export interface AttachmentsPorts {
   /** Instance number of this client, the same as in its sessions. */
   readonly instance: number;
   note(object: string, from: string, to: string, sentence: string): void;
+  /** The volumes of the data processes; null if this process itself attaches the volumes that the configuration wants. */
+  readonly elsewhere: AttachedElsewhere | null;
   /** Called when a forced detach of a volume loses data. */
   cut(volume: Volume, sentence: string): void;
+}
+
+export interface AttachedElsewhere {
+  /** Labels with ids of volumes that the administrator has detached or another client has taken. */
+  readonly detached: ReadonlySet<string>;
+  /** True if a data process has the volume with this label, or is just attaching it. */
+  has(label: string): boolean;
+  attach(labels: readonly string[], order: { readonly readOnly: false; readonly server: null; readonly take: 'no' }): Promise<AttachOutcome[]>;
 }
 
 interface Opening {
@@ -195,12 +205,15 @@ export class Attachments {
    * volume that no server offers yet is skipped, and logged only if a volume in another universe has its name.
    */
   async attachWanted(isVerbose: boolean): Promise<void> {
-    const missing = distinctVolumes(this.offers).filter((choice) => isWanted(choice) && this.find(choice) === undefined);
+    const { elsewhere } = this.ports;
+    const isThere = (choice: Choice<ServerOffer>): boolean => this.find(choice) !== undefined || elsewhere?.has(choice.label) === true;
+    const missing = distinctVolumes(this.offers).filter((choice) => isWanted(choice) && !isThere(choice));
     this.missing.look(
       this.ports.namespaces().map(({ config }) => config),
       this.offers,
     );
-    const wanted = missing.filter((choice) => !this.detached.has(keyOf(choice)));
+    const detached = elsewhere?.detached ?? this.detached;
+    const wanted = missing.filter((choice) => !detached.has(keyOf(choice)));
     for (const choice of isVerbose ? missing : []) {
       if (!wanted.includes(choice))
         this.ports.log.info(
@@ -208,10 +221,15 @@ export class Attachments {
         );
     }
     const ask: AttachRequest = { readOnly: false, take: TAKE.NO, by: 'any' };
-    await severalAtOnce(wanted, VOLUMES_AT_ONCE, async ({ label }) => {
-      const { volume, error } = await this.attachOne(label, () => chooseVolume(this.offers, label, null), ask);
+    const attachHere = (label: string): Promise<AttachOutcome> =>
+      this.attachOne(label, () => chooseVolume(this.offers, label, null), ask);
+    const labels = wanted.map(({ label }) => label);
+    const outcomes =
+      elsewhere === null
+        ? await severalAtOnce(labels, VOLUMES_AT_ONCE, attachHere)
+        : await elsewhere.attach(labels, { readOnly: false, server: null, take: 'no' });
+    for (const { volume, error } of outcomes)
       if (error !== null) this.ports.log.warn(`${volume} was not attached: ${error.message} [${error.code}]`);
-    });
   }
 
   async detach(names: readonly string[], force: boolean): Promise<AttachOutcome[]> {

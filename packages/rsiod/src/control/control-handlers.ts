@@ -49,7 +49,7 @@ export interface ControlHandlersPorts {
    * Reloads the configuration and returns one sentence for each change. If the reload fails, `reload` throws an error and leaves the daemon
    * unchanged.
    */
-  readonly reload: () => string[];
+  readonly reload: () => Promise<string[]>;
   /** Throws E_SHUTTING_DOWN and E_SYSTEM. */
   readonly restart: () => void;
   /** Throws E_IN_USE. */
@@ -95,7 +95,7 @@ export function controlHandlers(ports: ControlHandlersPorts): ControlHandlers {
     },
     stats: () => statsView(namespaces(), attachments.list),
     events: (wanted) => notifications.read(wanted),
-    reload: () => ({ applied: ports.reload() }),
+    reload: async () => ({ applied: await ports.reload() }),
     restart: () => {
       ports.restart();
       return {};

@@ -65,10 +65,11 @@ export class Scene {
       random: () => 0,
       instance: 1,
       note: (...event) => notifications.add(...event),
+      elsewhere: null,
     });
     this.namespace = new Namespace(
       { whole: config, config: config.namespaces[0]!, locals },
-      { instance: 1, machine: 'm', boot: 'b', process: 'p' },
+      { instance: 1, machine: 'm', boot: 'b', process: 'p', dataProcess: 0 },
       {
         clock,
         log: quietLog,

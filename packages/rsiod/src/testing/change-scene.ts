@@ -38,7 +38,7 @@ export class ChangeScene {
       namespaces: () => [{ name: 'osl', nodename: 'big-2', servers: this.servers, unreached: [] }],
       isAttached,
       mirrors: { serving: () => null },
-      mirrorAt: () => null,
+      statusAt: () => null,
       newId,
     });
     this.changes = new MirrorChanges({

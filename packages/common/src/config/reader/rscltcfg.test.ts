@@ -58,6 +58,7 @@ describe('the sample', () => {
       log: 'auto',
       logTime: 'gmt',
       logTotalBytes: 512 * 1024 * 1024,
+      processes: 1,
       busyPollUs: null,
       metrics: null,
       interfaces: [
@@ -235,6 +236,10 @@ describe('wrong keys and values', () => {
     ...['0us', '1001us', '100', '1ms', '-1us', '1.5us', 'on'].map((value): [string, string] => [
       `[defaults]\nbusy-poll = ${value}`,
       `6 Wrong value "${value}" for busy-poll: allowed is off, or a time from 1us to 1000us: a whole number with us`,
+    ]),
+    ...['0', '9', '-1', '1.5', 'all', ''].map((value): [string, string] => [
+      `[defaults]\nprocesses = ${value}`,
+      `6 Wrong value "${value}" for processes: allowed is auto, or a whole number from 1 to 8`,
     ]),
     ['digest = yes', '5 Wrong value "yes" for digest: allowed is off or on'],
     ['tls = require', '5 Wrong value "require" for tls: allowed is off or on'],

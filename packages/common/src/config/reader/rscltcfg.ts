@@ -90,6 +90,7 @@ export function examineRscltConfig(text: string, file: string): RscltExamination
   }
   const nbdGroup = defaults.value('nbd-group');
   const logTotalBytes = defaults.value('log-total');
+  const processes = defaults.value('processes');
   const busyPollUs = defaults.value('busy-poll');
   const log = defaults.value('log');
   const logTime = defaults.value('log-time');
@@ -109,6 +110,7 @@ export function examineRscltConfig(text: string, file: string): RscltExamination
     log,
     logTime,
     logTotalBytes,
+    processes,
     busyPollUs,
     metrics,
     interfaces,

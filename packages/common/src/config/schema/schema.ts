@@ -12,6 +12,7 @@ import {
   HEARTBEAT_MAX_MS,
   HEARTBEAT_MIN_MS,
   BUSY_POLL_MAX_US,
+  CLIENT_PROCESSES_MAX,
   LOG_TOTAL_BYTES,
   LOG_TOTAL_MAX_BYTES,
   LOG_TOTAL_MIN_BYTES,
@@ -268,6 +269,11 @@ export const SCHEMA = {
           types.size(LOG_TOTAL_MIN_BYTES, LOG_TOTAL_MAX_BYTES),
           printSize(LOG_TOTAL_BYTES),
           'Total memory for unflushed writes. When half is used, rsiod flushes the volume that uses most; when all is used, writes go straight to storage',
+        ),
+        processes: withDefault(
+          types.orAuto(types.integer(1, CLIENT_PROCESSES_MAX)),
+          '1',
+          'Processes that carry the I/O of volumes (auto: a quarter of the cores, at least 1); a change takes effect at the next start of rsiod',
         ),
         'busy-poll': withDefault(
           types.orOff(types.microseconds(BUSY_POLL_MAX_US)),

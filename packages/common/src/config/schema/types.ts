@@ -281,6 +281,8 @@ export interface RscltConfig {
   readonly log: LogChoice;
   readonly logTime: LogTime;
   readonly logTotalBytes: number;
+  /** Number of processes that carry the I/O of volumes; `auto`: rsiod chooses the number by the cores of the machine. */
+  readonly processes: number | 'auto';
   /** Duration of busy polling, in microseconds; null if busy polling is off. */
   readonly busyPollUs: number | null;
   /** Where the daemon offers its metrics; null if it offers no metrics. */

@@ -83,6 +83,12 @@ export function orOff<T>(type: ValueType<T>): ValueType<T | null> {
   return plain(type.kind, allowed, (text) => (text === 'off' ? null : orElse(() => type.parse(text), text, allowed)));
 }
 
+/** A value of another type, or the word `auto`. */
+export function orAuto<T>(type: ValueType<T>): ValueType<T | 'auto'> {
+  const allowed = `auto, or ${type.allowed}`;
+  return plain(type.kind, allowed, (text) => (text === 'auto' ? text : orElse(() => type.parse(text), text, allowed)));
+}
+
 /** A word from `table`, which contains the value of each word. */
 export function words<const T extends Readonly<Record<string, unknown>>>(kind: string, table: T): ValueType<T[keyof T]> {
   const all = Object.keys(table);

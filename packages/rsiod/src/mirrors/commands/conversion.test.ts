@@ -30,7 +30,7 @@ function setup() {
   const isAttached = (label: string): boolean => attached.includes(label);
   const newId = (): string => 'id-of-rsiod';
   const namespaces = () => [{ name: 'osl', nodename: 'big-2', servers, unreached: [] }];
-  const management = new MirrorManagement({ log, namespaces, isAttached, mirrors: { serving: () => null }, mirrorAt: () => null, newId });
+  const management = new MirrorManagement({ log, namespaces, isAttached, mirrors: { serving: () => null }, statusAt: () => null, newId });
   return { log, management, isAttached, newId };
 }
 

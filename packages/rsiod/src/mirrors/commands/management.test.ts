@@ -37,7 +37,7 @@ function management(namespaces = [{ name: 'osl', nodename: 'big-2', servers, unr
     namespaces: () => namespaces,
     isAttached: (label) => attached.includes(label),
     mirrors: { serving: () => null },
-    mirrorAt: () => null,
+    statusAt: () => null,
     newId: () => `id-of-rsiod-${++ids}`,
   });
 }

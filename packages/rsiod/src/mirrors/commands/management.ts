@@ -3,13 +3,12 @@
 // changes are in progress.
 
 import { createHash } from 'node:crypto';
-import type { ControlMethods } from '@rsio/common/control/methods';
+import type { AttachedMirrorView, ControlMethods } from '@rsio/common/control/methods';
 import { RsError } from '@rsio/common/lib/errors';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';
 import { quoteText } from '@rsio/common/lib/units';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 import type { MirrorConfig, Term } from '@rsio/protocol/wire/mirror-messages';
-import type { AttachedMirror } from '../attached-mirror.ts';
 import type { Mirrors } from '../mirrors.ts';
 import { createMirror, type MirrorPlan } from './creation.ts';
 import { growMirror } from './growth.ts';
@@ -24,7 +23,7 @@ type Methods = Pick<ControlMethods, 'mirrors' | 'mirror-create' | 'mirror-remove
 export interface MirrorManagementPorts extends CommandPorts {
   readonly mirrors: Pick<Mirrors, 'serving'>;
   /** Returns null if the mirror is not attached on this machine. */
-  mirrorAt(label: string): Pick<AttachedMirror, 'status'> | null;
+  statusAt(label: string): AttachedMirrorView | null;
 }
 
 export class MirrorManagement {
@@ -43,7 +42,7 @@ export class MirrorManagement {
     );
     const mirrors = surveys.flat().map((survey) => {
       const label = volumeLabel(survey);
-      return mirrorView(survey, this.ports.isAttached(label, survey.mirror) ? this.ports.mirrorAt(label)?.status : null);
+      return mirrorView(survey, this.ports.isAttached(label, survey.mirror) ? this.ports.statusAt(label) : null);
     });
     return { mirrors: mirrors.sort(byName), gaps: silent };
   }

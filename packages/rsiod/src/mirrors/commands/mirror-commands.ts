@@ -1,6 +1,7 @@
 // Creates the objects that execute the commands about mirrors. The interface MirrorCommands names the file of each command. Invariant: an
 // attached mirror is found by its label, such as osl:db@0.
 
+import type { AttachedMirrorView } from '@rsio/common/control/methods';
 import type { Clock } from '@rsio/common/lib/clock';
 import type { Log } from '@rsio/common/log/log';
 import type { Attachments } from '../../attachments/attachments.ts';
@@ -20,6 +21,14 @@ export interface MirrorCommandsPorts {
   readonly namespaces: () => readonly Namespace[];
   readonly attachments: Pick<Attachments, 'list' | 'mirrors'>;
   readonly newId: () => string;
+  /** The volumes and mirrors that data processes have attached; null if there are none. */
+  readonly elsewhere: MirrorsElsewhere | null;
+}
+
+export interface MirrorsElsewhere {
+  readonly volumes: readonly { readonly namespace: string; readonly name: string; readonly universe: number; readonly id: string }[];
+  /** The attached mirrors, as they were reported last. */
+  readonly mirrors: readonly AttachedMirrorView[];
 }
 
 /** The command `mirror verify` is missing here, because attached-mirror.ts executes it. */
@@ -36,7 +45,7 @@ export interface MirrorCommands {
   readonly mirrorSnapshots: MirrorSnapshots;
 }
 
-export function mirrorCommands({ clock, log, attachments, newId, namespaces }: MirrorCommandsPorts): MirrorCommands {
+export function mirrorCommands({ clock, log, attachments, newId, namespaces, elsewhere }: MirrorCommandsPorts): MirrorCommands {
   const { mirrors } = attachments;
   const volumeAt = (label: string): Volume | undefined => attachments.list.find((volume) => labelOf(volume) === label);
   const ports = {
@@ -47,11 +56,13 @@ export function mirrorCommands({ clock, log, attachments, newId, namespaces }: M
       return volume === undefined ? null : mirrors.of(volume.target);
     },
     isAttached: (label: string, mirror: string | null = null): boolean => {
-      const volume = volumeAt(label);
+      const volume = volumeAt(label) ?? elsewhere?.volumes.find((one) => labelOf(one) === label);
       return volume !== undefined && (mirror === null || volume.id === mirror);
     },
   };
-  const management = new MirrorManagement(ports);
+  const statusAt = (label: string): AttachedMirrorView | null =>
+    ports.mirrorAt(label)?.status ?? elsewhere?.mirrors.find(({ volume }) => volume === label) ?? null;
+  const management = new MirrorManagement({ ...ports, statusAt });
   return {
     mirrors: management,
     mirrorChanges: new MirrorChanges({ ...ports, management }),

@@ -1,0 +1,76 @@
+// Entry point of a data process of rsiod: a process with sessions, volumes and their frontends, beside others (the key `processes` of
+// rscltcfg). The main process starts it, gives it its configuration and identity, and passes requests to it (processes/). Invariant: it
+// does nothing before it has its identity, and nothing after the main process is gone.
+
+import './limits.ts';
+
+import { nameProcess } from '@rsio/common/daemon/process-facts';
+import { rsiodPaths } from '@rsio/common/config/root-paths';
+import { systemClock } from '@rsio/common/lib/clock';
+import { toRsError } from '@rsio/common/lib/errors';
+import { openLog } from '@rsio/common/log/log';
+import { isSamePlace } from '@rsio/common/log/log';
+import { ClientDaemon } from './daemon.ts';
+import { MainChannel } from './processes/main-channel.ts';
+import { type Begin, OWN_METHODS, type ToProcess } from './processes/messages.ts';
+
+function begin(first: Begin): void {
+  const { config, identity, node, root, log: way } = first;
+  nameProcess(`rsiod: data ${identity.dataProcess}`);
+  const log = openLog({ ...way, node });
+  const channel = new MainChannel(first, (message) => void process.send?.(message, () => undefined));
+  const warn = (sentence: string): void => {
+    log.warn(sentence);
+    channel.warn(sentence);
+  };
+  const leave = (): void => {
+    log.close();
+    // The answer to the request must leave this process first.
+    setImmediate(() => process.exit(0));
+  };
+  const daemon = new ClientDaemon({
+    ...{ config, identity, log, warn, clock: systemClock, paths: rsiodPaths(root) },
+    beganMs: Math.floor(systemClock.wallMs() - systemClock.monotonicMs()),
+    store: null,
+    relog: () => undefined,
+    keeper: null,
+    keeperLack: null,
+    restart: () => Promise.resolve(),
+    stop: () => undefined,
+    processes: null,
+    part: { channel, processes: first.processes },
+  });
+  const user = {
+    handlers: daemon.handlers(),
+    ownMethods: {
+      [OWN_METHODS.refusal]: async () => ({ reason: await daemon.refusal() }),
+      [OWN_METHODS.obstacles]: ({ config: next }: { config: Begin['config'] }) => ({ obstacles: daemon.obstacles(next) }),
+      [OWN_METHODS.end]: async ({ reason }: { reason: string }) => {
+        await daemon.stop(reason);
+        leave();
+        return {};
+      },
+      [OWN_METHODS.handOver]: async () => {
+        await daemon.handOver();
+        leave();
+        return {};
+      },
+    },
+    configure: ({ config: next }: { config: Begin['config'] }) => daemon.take(next),
+    logTo: ({ way: next }: { way: Begin['log'] }) => (isSamePlace(next, log.way) ? log.reopen() : log.redirect(next)),
+  };
+  process.on('message', (message) => channel.receive(message as ToProcess, user));
+  daemon.start().then(
+    () => channel.ready(),
+    (thrown: unknown) => {
+      log.error(`Data process ${identity.dataProcess} ends: ${toRsError(thrown).message}`);
+      log.flushSync();
+      process.exit(1);
+    },
+  );
+}
+
+// Signals are for the main process, which ends its data processes in order. A signal to the whole process group must not end them before.
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
+process.once('disconnect', () => process.exit(1));
+process.once('message', (message) => begin(message as Begin));

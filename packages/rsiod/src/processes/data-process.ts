@@ -1,0 +1,215 @@
+// One data process as the main process sees it: started, asked, watched, ended, and started again after a crash. Invariants: at most one
+// operating-system process is alive for each number; the next one begins only when the previous one has exited, and gets the volumes that
+// the previous one last reported. Each call is answered, or fails when the process ends.
+
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import type { Clock, Timer } from '@rsio/common/lib/clock';
+import type { Log } from '@rsio/common/log/log';
+import type { AttachedContent } from '../attachments/attached-file.ts';
+import {
+  PROCESS_CALLS_MAX,
+  PROCESS_END_MS,
+  PROCESS_PAUSE_MAX_MS,
+  PROCESS_PAUSE_MIN_MS,
+  PROCESS_QUIET_MS,
+  PROCESS_SETTLED_MS,
+  PROCESS_SILENCE_MS,
+} from './limits.ts';
+import { type Begin, checkedMessage, type FromProcess, OWN_METHODS, type ToProcess } from './messages.ts';
+
+/** A started process. Events are reported through the handlers that were passed when it was started. */
+export interface Spawned {
+  readonly pid: number;
+  send(message: ToProcess): void;
+  kill(): void;
+}
+
+export interface SpawnEvents {
+  message(value: unknown): void;
+  /** Called once, when the process has exited. `how`: for example `signal SIGKILL` or `exit code 1`, with its last output. */
+  exited(how: string): void;
+}
+
+export interface DataProcessPorts {
+  readonly clock: Clock;
+  readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
+  spawn(number: number, events: SpawnEvents): Spawned;
+  begin(number: number, attached: AttachedContent): Begin;
+  /** Called with each change that belongs into the events of this client. */
+  event(change: Extract<FromProcess, { type: 'event' }>): void;
+  warning(sentence: string): void;
+  /** Saves the lists of all data processes. */
+  saveLists(): Promise<void>;
+}
+
+interface Pending {
+  readonly resolve: (result: Readonly<Record<string, unknown>>) => void;
+  readonly reject: (error: RsError) => void;
+}
+
+export class DataProcess {
+  readonly number: number;
+  /** How often the process was started again. */
+  restarts = 0;
+  /** The volumes that are attached in this process, or wait to be attached again. */
+  content: AttachedContent;
+  private readonly ports: DataProcessPorts;
+  private spawned: Spawned | null = null;
+  private readonly calls = new Map<number, Pending>();
+  private lastCall = 0;
+  private startedMs = 0;
+  private quick = 0;
+  private heardMs = 0;
+  private timer: Timer | null = null;
+  private isEnding = false;
+  private whenReady: (() => void)[] = [];
+  private isReady = false;
+  private whenExited: (() => void)[] = [];
+
+  constructor(number: number, content: AttachedContent, ports: DataProcessPorts) {
+    this.number = number;
+    this.content = content;
+    this.ports = ports;
+  }
+
+  /** Process id; null while the process is not running. */
+  get pid(): number | null {
+    return this.spawned?.pid ?? null;
+  }
+
+  start(): void {
+    const { clock, log } = this.ports;
+    this.isReady = false;
+    this.startedMs = this.heardMs = clock.monotonicMs();
+    try {
+      this.spawned = this.ports.spawn(this.number, {
+        message: (value) => this.receive(value),
+        exited: (how) => this.exited(how),
+      });
+    } catch (thrown) {
+      log.error(`Data process ${this.number} cannot be started: ${toRsError(thrown).message}`);
+      this.startLater();
+      return;
+    }
+    this.send(this.ports.begin(this.number, this.content));
+    this.timer = clock.after(PROCESS_QUIET_MS, () => this.watch());
+  }
+
+  /** Resolves when the process can attach volumes. Does not resolve while the process cannot be started. */
+  ready(): Promise<void> {
+    return this.isReady ? Promise.resolve() : new Promise((resolve) => this.whenReady.push(resolve));
+  }
+
+  send(message: ToProcess): void {
+    this.spawned?.send(message);
+  }
+
+  /** Calls a method of the process. Throws the error of the method, and E_SYSTEM if the process ends before it answers. */
+  async call(method: string, params: object): Promise<Readonly<Record<string, unknown>>> {
+    if (this.spawned === null) throw this.gone();
+    if (this.calls.size >= PROCESS_CALLS_MAX)
+      throw new RsError('E_LIMIT', `Data process ${this.number} has ${this.calls.size} requests in progress: try again later`);
+    const number = ++this.lastCall;
+    return await new Promise((resolve, reject) => {
+      this.calls.set(number, { resolve, reject });
+      this.send({ type: 'call', number, method, params });
+    });
+  }
+
+  /** Ends the process with one of its own methods, and resolves when it has exited. After PROCESS_END_MS, it is killed. */
+  async end(method: typeof OWN_METHODS.end | typeof OWN_METHODS.handOver, reason: string): Promise<void> {
+    this.isEnding = true;
+    this.timer?.cancel();
+    const { spawned } = this;
+    if (spawned === null) return;
+    const exited = new Promise<void>((resolve) => this.whenExited.push(resolve));
+    const timer = this.ports.clock.after(PROCESS_END_MS, () => {
+      this.ports.log.warn(`Data process ${this.number} (pid ${spawned.pid}) has not ended within ${PROCESS_END_MS / 1_000} s, and is killed`);
+      spawned.kill();
+    });
+    this.call(method, { reason }).catch(() => undefined);
+    await exited;
+    timer.cancel();
+  }
+
+  private gone(): RsError {
+    return new RsError('E_SYSTEM', `Data process ${this.number} of rsiod is being started again: try again (see the log of rsiod)`);
+  }
+
+  private receive(value: unknown): void {
+    this.heardMs = this.ports.clock.monotonicMs();
+    let message: FromProcess;
+    try {
+      message = checkedMessage(value);
+    } catch (thrown) {
+      this.ports.log.error(`${toRsError(thrown).message}: data process ${this.number} is ended, and started again`);
+      this.spawned?.kill();
+      return;
+    }
+    switch (message.type) {
+      case 'alive':
+        return;
+      case 'ready':
+        this.isReady = true;
+        for (const resolve of this.whenReady.splice(0)) resolve();
+        return;
+      case 'attached':
+        this.content = message.content as unknown as AttachedContent;
+        void this.save(message.number);
+        return;
+      case 'event':
+        this.ports.event(message);
+        return;
+      case 'warning':
+        this.ports.warning(message.sentence);
+        return;
+      case 'answer':
+        this.answered(message);
+    }
+  }
+
+  private async save(number: number): Promise<void> {
+    const { spawned } = this;
+    await this.ports.saveLists();
+    if (this.spawned === spawned) this.send({ type: 'saved', number });
+  }
+
+  private answered({ number, result, error }: Extract<FromProcess, { type: 'answer' }>): void {
+    const call = this.calls.get(number);
+    this.calls.delete(number);
+    if (error !== null) call?.reject(new RsError(error.code, error.message));
+    else call?.resolve(result ?? {});
+  }
+
+  private watch(): void {
+    const { clock, log } = this.ports;
+    const silentMs = clock.monotonicMs() - this.heardMs;
+    if (silentMs >= PROCESS_SILENCE_MS) {
+      log.error(`Data process ${this.number} hangs: it has not answered for ${Math.round(silentMs / 1_000)} s. It is killed and started again`);
+      this.spawned?.kill();
+      return;
+    }
+    this.send({ type: 'alive?' });
+    this.timer = clock.after(PROCESS_QUIET_MS, () => this.watch());
+  }
+
+  private exited(how: string): void {
+    const { log } = this.ports;
+    this.spawned = null;
+    this.timer?.cancel();
+    for (const { reject } of this.calls.values()) reject(this.gone());
+    this.calls.clear();
+    for (const resolve of this.whenExited.splice(0)) resolve();
+    if (this.isEnding) return;
+    log.error(`Data process ${this.number} has ended (${how}): its volumes wait until it is started again`);
+    this.startLater();
+  }
+
+  private startLater(): void {
+    const { clock } = this.ports;
+    this.restarts++;
+    this.quick = clock.monotonicMs() - this.startedMs > PROCESS_SETTLED_MS ? 1 : this.quick + 1;
+    const pauseMs = this.quick < 2 ? 0 : Math.min(PROCESS_PAUSE_MAX_MS, PROCESS_PAUSE_MIN_MS * 2 ** (this.quick - 2));
+    this.timer = clock.after(pauseMs, () => this.start());
+  }
+}

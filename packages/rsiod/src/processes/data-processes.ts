@@ -1,0 +1,177 @@
+// All data processes of rsiod: their number, which of them has which volume, their lists of attached volumes in one file, and requests to
+// one or all of them. Invariants: a label is attached, or being attached, in one process at most; the file has the volumes of all processes
+// before an attach or detach is answered.
+
+import type { AttachedMirrorView, AttachOutcome } from '@rsio/common/control/methods';
+import type { RscltConfig } from '@rsio/common/config/schema/types';
+import type { LogWay } from '@rsio/common/log/log-form';
+import { toRsError } from '@rsio/common/lib/errors';
+import type { AttachedContent, AttachedStore, KeptVolume } from '../attachments/attached-file.ts';
+import { failure } from '../attachments/choices.ts';
+import { labelOf } from '../attachments/offers.ts';
+import { DataProcess, type DataProcessPorts } from './data-process.ts';
+import { PROCESS_START_MS } from './limits.ts';
+import { OWN_METHODS } from './messages.ts';
+import { leastLoaded, shares } from './placement.ts';
+
+export interface DataProcessesPorts extends Omit<DataProcessPorts, 'saveLists'> {
+  readonly count: number;
+  readonly boot: string;
+  readonly store: (current: () => AttachedContent) => AttachedStore;
+}
+
+export interface AttachOrder {
+  readonly readOnly: boolean;
+  readonly server: string | null;
+  readonly take: 'no' | 'over' | 'force';
+}
+
+export class DataProcesses {
+  private readonly ports: DataProcessesPorts;
+  private readonly file: AttachedStore;
+  private list: readonly DataProcess[] = [];
+  /** The attached mirrors, as the processes last reported them. The list of mirrors shows them. */
+  mirrors: readonly AttachedMirrorView[] = [];
+  /** Maps the label of each volume that is being attached to its process, and to the number of attempts in progress. */
+  private readonly coming = new Map<string, { readonly process: DataProcess; attempts: number }>();
+
+  constructor(ports: DataProcessesPorts) {
+    this.ports = ports;
+    this.file = ports.store(() => this.content());
+  }
+
+  get all(): readonly DataProcess[] {
+    return this.list;
+  }
+
+  /** Volumes that are attached in a data process, or wait there to be attached again, in the order of the processes. */
+  get volumes(): readonly (KeptVolume & { readonly process: DataProcess })[] {
+    return this.list.flatMap((process) => process.content.attached.map((volume) => ({ ...volume, process })));
+  }
+
+  /** Labels with ids of volumes that the administrator has detached, or that another client has taken. */
+  get detached(): ReadonlySet<string> {
+    return new Set(this.list.flatMap(({ content }) => content.detached));
+  }
+
+  /** Starts the processes, with the volumes that were attached when rsiod ended. Resolves when they are ready, or after PROCESS_START_MS. */
+  async start(warn: (sentence: string) => void): Promise<void> {
+    const { boot, clock, count, log } = this.ports;
+    const saved = await this.file.load(warn);
+    const { attached, detached } = saved?.boot === boot ? saved : { attached: [], detached: [] };
+    this.list = shares(attached, count).map((volumes, at) => {
+      const content = { boot, attached: volumes, detached: at === 0 ? detached : [] };
+      return new DataProcess(at + 1, content, { ...this.ports, saveLists: () => this.file.save() });
+    });
+    for (const process of this.list) process.start();
+    await new Promise<void>((resolve) => {
+      const timer = clock.after(PROCESS_START_MS, () => {
+        log.warn(`Not every data process was ready within ${PROCESS_START_MS / 1_000} s: their volumes are attached later`);
+        resolve();
+      });
+      void Promise.all(this.list.map((process) => process.ready())).then(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
+  }
+
+  /** True if a process has the volume, or is just attaching it. */
+  has(label: string): boolean {
+    return this.processOf(label) !== null;
+  }
+
+  processOf(label: string): DataProcess | null {
+    return this.coming.get(label)?.process ?? this.volumes.find((volume) => labelOf(volume) === label)?.process ?? null;
+  }
+
+  /** Attaches volumes, each in its process. `labels`: complete labels, or names that no server offers, whose error a process then gives. */
+  async attach(labels: readonly string[], order: AttachOrder): Promise<AttachOutcome[]> {
+    const placed = labels.map((label) => ({ label, process: this.place(label) }));
+    try {
+      return await this.outcomes(placed, (process, names) => process.call('attach', { ...order, names }));
+    } finally {
+      for (const label of labels) this.settle(label);
+    }
+  }
+
+  async detach(labels: readonly string[], force: boolean): Promise<AttachOutcome[]> {
+    const placed = labels.map((label) => ({ label, process: this.processOf(label) ?? this.emptiest }));
+    return await this.outcomes(placed, (process, names) => process.call('detach', { names, force }));
+  }
+
+  /** Calls a method in all processes. A process that is being started again is left out. */
+  async callAll(method: string, params: object): Promise<Readonly<Record<string, unknown>>[]> {
+    const answers = await Promise.all(this.list.map((process) => (process.pid === null ? [] : process.call(method, params).catch(() => []))));
+    return answers.flat();
+  }
+
+  /** Gives all processes a new configuration, or a new place of the log. */
+  tell(message: { readonly type: 'config'; readonly config: RscltConfig } | { readonly type: 'log'; readonly way: LogWay }): void {
+    for (const process of this.list) process.send(message);
+  }
+
+  /** Why rsiod must not end now: volumes of a data process that are in use; null if there are none. */
+  async refusal(): Promise<string | null> {
+    const reasons = (await this.callAll(OWN_METHODS.refusal, {})).flatMap(({ reason }) => (typeof reason === 'string' ? [reason] : []));
+    return reasons.length === 0 ? null : reasons.join('; ');
+  }
+
+  /** Returns why the volumes of the processes do not permit the next configuration. */
+  async obstacles(config: RscltConfig): Promise<string[]> {
+    const answers = await this.callAll(OWN_METHODS.obstacles, { config });
+    return [...new Set(answers.flatMap(({ obstacles }) => (Array.isArray(obstacles) ? obstacles.map(String) : [])))];
+  }
+
+  /** Ends all processes. Afterwards, the lists do not change any more, so that the next rsiod attaches their volumes again. */
+  async end(method: typeof OWN_METHODS.end | typeof OWN_METHODS.handOver, reason: string): Promise<void> {
+    await Promise.all(this.list.map((process) => process.end(method, reason)));
+  }
+
+  private get emptiest(): DataProcess {
+    const coming = [...this.coming.entries()];
+    const loads = this.list.map((one) => {
+      const attached = new Set(one.content.attached.map(labelOf));
+      return attached.size + coming.filter(([label, { process }]) => process === one && !attached.has(label)).length;
+    });
+    return this.list[leastLoaded(loads)]!;
+  }
+
+  private place(label: string): DataProcess {
+    const known = this.coming.get(label) ?? { process: this.processOf(label) ?? this.emptiest, attempts: 0 };
+    known.attempts++;
+    this.coming.set(label, known);
+    return known.process;
+  }
+
+  private settle(label: string): void {
+    const known = this.coming.get(label);
+    if (known !== undefined && --known.attempts === 0) this.coming.delete(label);
+  }
+
+  /** Calls each process once, with its names, and returns the outcomes in the order of `placed`. */
+  private async outcomes(
+    placed: readonly { readonly label: string; readonly process: DataProcess }[],
+    call: (process: DataProcess, names: readonly string[]) => Promise<Readonly<Record<string, unknown>>>,
+  ): Promise<AttachOutcome[]> {
+    const byPlace: AttachOutcome[] = [];
+    await Promise.all(
+      this.list.map(async (process) => {
+        const places = placed.flatMap((one, at) => (one.process === process ? [at] : []));
+        if (places.length === 0) return;
+        const names = places.map((at) => placed[at]!.label);
+        const found = await call(process, names).then(
+          ({ outcomes }) => outcomes as readonly AttachOutcome[],
+          (thrown: unknown) => names.map((name) => failure(name, toRsError(thrown))),
+        );
+        for (const [index, at] of places.entries()) byPlace[at] = found[index] ?? failure(placed[at]!.label, toRsError(new Error('No outcome')));
+      }),
+    );
+    return byPlace;
+  }
+
+  private content(): AttachedContent {
+    const attached = this.list.flatMap(({ content }) => content.attached);
+    return { boot: this.ports.boot, attached, detached: [...this.detached] };
+  }
+}

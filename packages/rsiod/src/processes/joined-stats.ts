@@ -1,0 +1,55 @@
+// Adds the counters of the paths of several processes. Pure. Invariant: counters and buckets are sums; a quantile is the largest of those
+// of the processes, because quantiles cannot be added; the state of a path is that of the main process.
+
+import type { LatencyView, PathStats } from '@rsio/common/control/methods';
+
+/** The first list is that of the main process. A path is known by its two ends. Paths that only a data process has come last. */
+export function joinedPaths(lists: readonly (readonly PathStats[])[]): PathStats[] {
+  const joined = new Map<string, PathStats>();
+  for (const path of lists.flat()) {
+    const key = `${path.interface} ${path.address} ${path.port}`;
+    const known = joined.get(key);
+    joined.set(key, known === undefined ? path : sum(known, path));
+  }
+  return [...joined.values()];
+}
+
+function sum(one: PathStats, other: PathStats): PathStats {
+  const added = (field: 'requests' | 'sentBytes' | 'receivedBytes' | 'unansweredBytes' | 'resent' | 'hedged' | 'probed' | 'dropped' | 'deaths') =>
+    one[field] + other[field];
+  return {
+    ...one,
+    requests: added('requests'),
+    sentBytes: added('sentBytes'),
+    receivedBytes: added('receivedBytes'),
+    unansweredBytes: added('unansweredBytes'),
+    resent: added('resent'),
+    hedged: added('hedged'),
+    probed: added('probed'),
+    dropped: added('dropped'),
+    deaths: added('deaths'),
+    roundTripMs: one.roundTripMs ?? other.roundTripMs,
+    receivingBytesPerSecond: largest(one.receivingBytesPerSecond, other.receivingBytesPerSecond),
+    sendingBytesPerSecond: largest(one.sendingBytesPerSecond, other.sendingBytesPerSecond),
+    readLatency: joinedLatency(one.readLatency, other.readLatency),
+    writeLatency: joinedLatency(one.writeLatency, other.writeLatency),
+  };
+}
+
+/** Two processes measure the same link. The process that sends more sees more of its rate. */
+function largest(one: number | null, other: number | null): number | null {
+  return one === null || other === null ? (one ?? other) : Math.max(one, other);
+}
+
+export function joinedLatency(one: LatencyView, other: LatencyView): LatencyView {
+  return {
+    p50Us: Math.max(one.p50Us, other.p50Us),
+    p90Us: Math.max(one.p90Us, other.p90Us),
+    p99Us: Math.max(one.p99Us, other.p99Us),
+    p999Us: Math.max(one.p999Us, other.p999Us),
+    p9999Us: Math.max(one.p9999Us, other.p9999Us),
+    maxUs: Math.max(one.maxUs, other.maxUs),
+    sumUs: one.sumUs + other.sumUs,
+    buckets: one.buckets.map((count, at) => count + (other.buckets[at] ?? 0)),
+  };
+}

@@ -1,0 +1,28 @@
+// Bounds for the code in rsiod's processes/ folder. The names of the bounds contain their units. The file src/limits.ts asserts that these
+// bounds agree with those of other folders.
+
+/** With `processes = auto`, one data process for this many cores. */
+export const CORES_PER_PROCESS = 4;
+/** How long the start of rsiod waits for its data processes. It continues without those that are late, and they attach their volumes later. */
+export const PROCESS_START_MS = 15_000;
+/** How long a data process that was told to end may flush, close its sessions and exit. After that, it is killed. */
+export const PROCESS_END_MS = 20_000;
+/**
+ * The main process asks each data process every PROCESS_QUIET_MS whether it is alive, and kills it after PROCESS_SILENCE_MS without any
+ * message, as the keeper does with the main process.
+ */
+export const PROCESS_QUIET_MS = 5_000;
+export const PROCESS_SILENCE_MS = 60_000;
+/**
+ * A data process that has ended is started again: at once, and after ends in quick succession (each within PROCESS_SETTLED_MS of the start)
+ * with pauses that double from PROCESS_PAUSE_MIN_MS to PROCESS_PAUSE_MAX_MS.
+ */
+export const PROCESS_SETTLED_MS = 60_000;
+export const PROCESS_PAUSE_MIN_MS = 200;
+export const PROCESS_PAUSE_MAX_MS = 5_000;
+/** Requests to one data process that are not answered yet. The control socket has bounds of its own for each connection. */
+export const PROCESS_CALLS_MAX = 1_024;
+/** Characters of a sentence or event that a data process sends. */
+export const PROCESS_TEXT_MAX_CHARS = 16_384;
+/** Last output of a data process that the main process keeps for the log. */
+export const PROCESS_OUTPUT_MAX_CHARS = 2_000;

@@ -1,0 +1,89 @@
+// A data process's end of the channel to the main process. Invariant: a data process never outlives the main process: without the channel,
+// it exits at once and leaves its devices to the keeper, because the next main process starts new data processes.
+
+import type { ControlHandlers } from '@rsio/common/control/control-server';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import type { AttachedContent, AttachedStore } from '../attachments/attached-file.ts';
+import type { Begin, Call, FromProcess, ToProcess } from './messages.ts';
+
+type OwnMethods = Readonly<Record<string, ((params: never) => Promise<object> | object) | undefined>>;
+
+/** The part of the daemon that the channel drives. */
+export interface ChannelUser {
+  readonly handlers: ControlHandlers;
+  readonly ownMethods: OwnMethods;
+  configure(message: Extract<ToProcess, { type: 'config' }>): void;
+  logTo(message: Extract<ToProcess, { type: 'log' }>): void;
+}
+
+export class MainChannel {
+  private readonly send: (message: FromProcess) => void;
+  private readonly begin: Begin;
+  private readonly saves = new Map<number, () => void>();
+  private lastSave = 0;
+
+  constructor(begin: Begin, send: (message: FromProcess) => void) {
+    this.begin = begin;
+    this.send = send;
+  }
+
+  ready(): void {
+    this.send({ type: 'ready' });
+  }
+
+  warn(sentence: string): void {
+    this.send({ type: 'warning', sentence });
+  }
+
+  event(object: string, from: string, to: string, reason: string): void {
+    this.send({ type: 'event', object, from, to, reason });
+  }
+
+  /** The list of attached volumes, which the main process saves together with those of the other processes. */
+  store(current: () => AttachedContent): AttachedStore {
+    return {
+      load: () => Promise.resolve(this.begin.attached),
+      save: () =>
+        new Promise((resolve) => {
+          const number = ++this.lastSave;
+          this.saves.set(number, resolve);
+          this.send({ type: 'attached', number, content: { ...current() } });
+        }),
+    };
+  }
+
+  receive(message: ToProcess, user: ChannelUser): void {
+    switch (message.type) {
+      case 'alive?':
+        this.send({ type: 'alive' });
+        return;
+      case 'saved':
+        this.saves.get(message.number)?.();
+        this.saves.delete(message.number);
+        return;
+      case 'config':
+        user.configure(message);
+        return;
+      case 'log':
+        user.logTo(message);
+        return;
+      case 'call':
+        void this.call(message, user);
+        return;
+      case 'begin':
+    }
+  }
+
+  private async call({ number, method, params }: Call, { handlers, ownMethods }: ChannelUser): Promise<void> {
+    const table = { ...(handlers as unknown as OwnMethods), ...ownMethods };
+    try {
+      const handler = Object.hasOwn(table, method) ? table[method] : undefined;
+      if (handler === undefined) throw new RsError('E_INTERNAL', `A data process has no method ${method}`);
+      const result = await handler(params as never);
+      this.send({ type: 'answer', number, result: { ...result }, error: null });
+    } catch (thrown) {
+      const { code, message } = toRsError(thrown);
+      this.send({ type: 'answer', number, result: null, error: { code, message } });
+    }
+  }
+}

@@ -1,0 +1,82 @@
+// The messages between the main process and a data process. Node's channel of a child process carries them, and sockets with them.
+// Invariant: the main process checks the form and the bounds of each message of a data process, because a data process reads what servers
+// and applications send. A data process trusts the main process, which is of the same release.
+
+import type { RscltConfig } from '@rsio/common/config/schema/types';
+import { checked, misfit, object, type Of, orNull, record, type Shape, text, textThat, variants, whole } from '@rsio/common/lib/shape';
+import type { LogWay } from '@rsio/common/log/log-form';
+import { type ErrorCode, ERRORS, RsError } from '@rsio/common/lib/errors';
+import { type AttachedContent, isAttachedContent } from '../attachments/attached-file.ts';
+import type { Identity } from '../network/identity.ts';
+import { PROCESS_TEXT_MAX_CHARS } from './limits.ts';
+
+/** What a data process gets before it begins. */
+export interface Begin {
+  readonly type: 'begin';
+  readonly config: RscltConfig;
+  readonly root: string;
+  readonly node: string;
+  readonly log: LogWay;
+  /** The identity of this client, with the number of the data process. */
+  readonly identity: Identity;
+  /** Number of data processes. Bounds that hold for the client as a whole are divided by it. */
+  readonly processes: number;
+  /** The volumes that this process has to attach again. */
+  readonly attached: AttachedContent;
+}
+
+/** A request: a method of the control socket, or one of those below. */
+export interface Call {
+  readonly type: 'call';
+  readonly number: number;
+  readonly method: string;
+  readonly params: object;
+}
+
+export type ToProcess =
+  | Begin
+  | Call
+  | { readonly type: 'config'; readonly config: RscltConfig }
+  | { readonly type: 'log'; readonly way: LogWay }
+  | { readonly type: 'alive?' }
+  /** The list with this number is saved. */
+  | { readonly type: 'saved'; readonly number: number };
+
+/** Methods of data processes that the control socket does not offer. */
+export const OWN_METHODS = {
+  /** Returns `{reason}`: why this process must not end now, or null. */
+  refusal: 'process-refusal',
+  /** Ends the process: `{reason}`. The answer comes when sessions and frontends are closed. */
+  end: 'process-end',
+  /** Ends the process so that another one continues with its devices. The answer comes when all has been flushed. */
+  handOver: 'process-hand-over',
+  /** Returns `{obstacles}`: why the configuration in `{config}` cannot replace the current one now. */
+  obstacles: 'process-obstacles',
+} as const;
+
+const shortText = checked(text(), (value) => (value.length <= PROCESS_TEXT_MAX_CHARS ? null : 'is too long'));
+const errorCode = textThat((code) => Object.hasOwn(ERRORS, code), 'a code') as Shape<ErrorCode>;
+const number = whole(1, Number.MAX_SAFE_INTEGER);
+
+const FROM = variants('type', {
+  /** The process can attach volumes: it has tried its paths, and has tried once to attach its earlier volumes. */
+  ready: {},
+  alive: {},
+  /** The list of attached volumes has changed. `content` is checked separately, by isAttachedContent. */
+  attached: { number, content: record() },
+  event: { object: shortText, from: shortText, to: shortText, reason: shortText },
+  /** A warning that belongs on the terminal from which rsiod is started. */
+  warning: { sentence: shortText },
+  answer: { number, result: orNull(record()), error: orNull(object({ code: errorCode, message: shortText })) },
+});
+
+export type FromProcess = Of<typeof FROM>;
+
+/** Returns the message if it has the form and the bounds of a message of a data process. Throws E_PROTOCOL. */
+export function checkedMessage(value: unknown): FromProcess {
+  const problem = misfit(FROM, value, 'stored');
+  const message = value as FromProcess;
+  if (problem === null && (message.type !== 'attached' || isAttachedContent(message.content))) return message;
+  throw new RsError('E_PROTOCOL', `A data process sent a message of another form (${problem ?? 'its list of volumes'})`);
+}
+

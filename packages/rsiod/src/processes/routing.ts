@@ -1,0 +1,120 @@
+// The methods of the control socket while volumes are in data processes: passes each request to the process that has the volume, or asks
+// all processes and joins their answers. Methods that concern no volume stay with the main process. Invariant: an answer has the form that
+// it has with one process, so that no caller can see how many there are, except in the fields about processes.
+
+import type { ControlHandlers } from '@rsio/common/control/control-server';
+import { type AttachOutcome, CONTROL_METHODS, type StatsView, type StatusView } from '@rsio/common/control/methods';
+import { MIRROR_METHODS } from '@rsio/common/control/mirror-methods';
+import { RsError, toRsError } from '@rsio/common/lib/errors';
+import { misfit } from '@rsio/common/lib/shape';
+import { volumeLabel } from '@rsio/common/lib/volume-name';
+import { failure } from '../attachments/choices.ts';
+import { chooseVolume, chooseToAttach, labelOf, type ServerOffer, volumesOf } from '../attachments/offers.ts';
+import type { DataProcess } from './data-process.ts';
+import type { DataProcesses } from './data-processes.ts';
+import { joinedPaths } from './joined-stats.ts';
+
+type Method = keyof typeof CONTROL_METHODS;
+type Result<M extends Method> = Awaited<ReturnType<ControlHandlers[M]>>;
+
+export interface RoutingPorts {
+  readonly processes: DataProcesses;
+  /** The volumes that the servers offer to the main process. */
+  offers(): readonly ServerOffer[];
+}
+
+export function routed(own: ControlHandlers, { processes, offers }: RoutingPorts): ControlHandlers {
+  const askAll = async <M extends Method>(method: M, params: object = {}): Promise<Result<M>[]> =>
+    (await processes.callAll(method, params)).map((answer) => checkedAnswer(method, answer));
+  return {
+    ...own,
+    local: async () => {
+      const answers = await askAll('local');
+      return {
+        attachments: answers.flatMap(({ attachments }) => attachments),
+        awaited: answers.flatMap(({ awaited }) => awaited),
+      };
+    },
+    attach: async ({ names, readOnly, server, take }) => {
+      if (take !== 'no' && names.length === 0)
+        throw new RsError('E_USAGE', 'A take-over takes volumes from their holders: name the volumes');
+      await own.query({ refresh: true });
+      if (names.length === 0)
+        return { outcomes: await processes.attach(volumesOf(offers(), server).map(({ label }) => label), { readOnly, server, take }) };
+      const choose = (name: string): string => chooseToAttach(offers(), name, server).label;
+      return { outcomes: await resolved(names, choose, (labels) => processes.attach(labels, { readOnly, server, take })) };
+    },
+    detach: async ({ names, force }) => {
+      const there = processes.volumes.map((volume) => ({ ...volume, server: '', isConnected: true }));
+      if (names.length === 0) return { outcomes: await processes.detach(there.map(labelOf), force) };
+      const choose = (name: string): string => chooseVolume(there, name, null).label;
+      return { outcomes: await resolved(names, choose, (labels) => processes.detach(labels, force)) };
+    },
+    status: async () => {
+      const answers: StatusView[] = await askAll('status');
+      const { interfaces } = await own.status({});
+      return {
+        interfaces,
+        waiting: answers.flatMap(({ waiting }) => waiting),
+        logs: answers.flatMap(({ logs }) => logs),
+        mirrors: answers.flatMap(({ mirrors }) => mirrors),
+      };
+    },
+    stats: async () => {
+      const answers: StatsView[] = await askAll('stats');
+      const { paths } = await own.stats({});
+      return { paths: joinedPaths([paths, ...answers.map((one) => one.paths)]), volumes: answers.flatMap(({ volumes }) => volumes) };
+    },
+    mirrors: async (params) => {
+      processes.mirrors = (await askAll('status')).flatMap(({ mirrors }) => mirrors);
+      return await own.mirrors(params);
+    },
+    ...mirrorRoutes(own, processes),
+  };
+}
+
+/** Methods about one mirror go to the process that has attached it; without such a process, the main process executes or refuses them. */
+function mirrorRoutes(own: ControlHandlers, processes: DataProcesses): Partial<ControlHandlers> {
+  const named = Object.keys(MIRROR_METHODS).filter((method) => method !== 'mirrors' && method !== 'mirror-create') as Method[];
+  const route = (method: Method) => async (params: { namespace: string | null; name: string; universe: number }) => {
+    const process = holderOf(processes, params);
+    if (process === null) return await (own[method] as (given: unknown) => unknown)(params);
+    return checkedAnswer(method, await process.call(method, params));
+  };
+  return Object.fromEntries(named.map((method) => [method, route(method)])) as unknown as Partial<ControlHandlers>;
+}
+
+function holderOf({ volumes }: DataProcesses, wanted: { namespace: string | null; name: string; universe: number }): DataProcess | null {
+  const isMeant = (one: (typeof volumes)[number]): boolean =>
+    wanted.namespace === null
+      ? one.name === wanted.name && one.universe === wanted.universe
+      : labelOf(one) === volumeLabel({ ...wanted, namespace: wanted.namespace });
+  return volumes.find(isMeant)?.process ?? null;
+}
+
+/**
+ * Finds the label that each name means, passes the labels on, and returns the outcomes in the order of the names. A name that means several
+ * volumes is refused here, because a process knows only its own. A name that means none is passed on, and a process says why.
+ */
+async function resolved(
+  names: readonly string[],
+  choose: (name: string) => string,
+  pass: (labels: readonly string[]) => Promise<AttachOutcome[]>,
+): Promise<AttachOutcome[]> {
+  const found = names.map((name) => {
+    try {
+      return choose(name);
+    } catch (thrown) {
+      const error = toRsError(thrown);
+      return error.code === 'E_UNKNOWN_VOLUME' ? name : failure(name, error);
+    }
+  });
+  const outcomes = await pass(found.filter((one) => typeof one === 'string'));
+  return found.map((one) => (typeof one === 'string' ? outcomes.shift()! : one));
+}
+
+function checkedAnswer<M extends Method>(method: M, answer: unknown): Result<M> {
+  const problem = misfit(CONTROL_METHODS[method].result, answer);
+  if (problem !== null) throw new RsError('E_INTERNAL', `A data process answered ${method} in another form (${problem})`);
+  return answer as Result<M>;
+}
