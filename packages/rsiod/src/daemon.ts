@@ -35,6 +35,7 @@ import { mirrorCommands } from './mirrors/commands/mirror-commands.ts';
 import type { PathProbes } from './control/path-probes.ts';
 import { systemPathProbes } from './control/system-probes.ts';
 import { ClientMetrics } from './control/client-metrics.ts';
+import { type ProcessFigures, processFigures } from './control/process-figures.ts';
 import { DeviceFrontend } from './frontends/devices/devices.ts';
 import { Frontends } from './frontends/frontends.ts';
 import { NbdFrontend } from './frontends/nbd/nbd-frontend.ts';
@@ -393,12 +394,21 @@ export class ClientDaemon {
     if (volume !== null) this.notifications.add(`volume ${labelOf(volume)}`, 'attached before', CUT_STATE, sentence);
   }
 
+  /** The figures of a data process for the metrics. */
+  figures(): Promise<ProcessFigures> {
+    const { clock } = this.options;
+    const pause = (): Promise<void> => new Promise((resolve) => void clock.after(0, resolve));
+    return processFigures({ clock, attachments: this.attachments, attached: this.attached, namespaces: () => this.namespaces }, pause, true);
+  }
+
   private newMetrics(): ClientMetrics {
     const { clock, log, beganMs, keeper } = this.options;
     const { attachments, attached, backups } = this;
     return new ClientMetrics({
-      ...{ clock, log, beganMs, attachments, attached, backups, restarts: (keeper?.inheritance.life ?? 1) - 1 },
+      ...{ clock, log, beganMs, attachments, attached, backups },
       ...{ configuredMs: () => this.configuredMs, namespaces: () => this.namespaces },
+      restarts: () => (keeper?.inheritance.life ?? 1) - 1 + (this.processes?.restarts ?? 0),
+      others: async () => (await this.processes?.figures()) ?? [],
     });
   }
 

@@ -44,6 +44,7 @@ function begin(first: Begin): void {
     handlers: daemon.handlers(),
     ownMethods: {
       [OWN_METHODS.refusal]: async () => ({ reason: await daemon.refusal() }),
+      [OWN_METHODS.figures]: () => daemon.figures(),
       [OWN_METHODS.obstacles]: ({ config: next }: { config: Begin['config'] }) => ({ obstacles: daemon.obstacles(next) }),
       [OWN_METHODS.end]: async ({ reason }: { reason: string }) => {
         await daemon.stop(reason);

@@ -9,7 +9,7 @@ import { CONTROL_ANSWER_MS, CONTROL_TIMEOUT_MS, LIST_WAIT_MS, SERVER_CALL_MS, SE
 import { LATENCY } from './latency-shape.ts';
 import { MIRROR_METHODS } from './mirror-methods.ts';
 import { DAEMON, EVENTS_PARAMS, EVENTS_RESULT, flagParam, HOLDER, method, type MethodsOf, type Param } from './method-table.ts';
-import { count, filledText, flag, list, number, object, type Of, orNull, record, text, whole, word } from '../lib/shape.ts';
+import { count, filledText, flag, list, number, object, type Of, optional, orNull, record, text, whole, word } from '../lib/shape.ts';
 
 /** Largest process id of Linux. */
 const PID_MAX = 2 ** 22;
@@ -142,7 +142,7 @@ const LOG = object({
   flushedMs: orNull(number('All requests that were answered before this time are flushed; null: no FLUSH has succeeded yet')),
 });
 
-const ATTACHED_MIRROR = object({
+export const ATTACHED_MIRROR = object({
   volume: text(),
   term: count('Number of the claim'),
   waitsFor: orNull(text(), 'What the mirror lacks and waits for; null: nothing'),
@@ -161,14 +161,23 @@ const ATTACHED_MIRROR = object({
   ),
 });
 
+const PROCESS = object({
+  number: count(),
+  pid: orNull(count(), 'null: it is being started again'),
+  volumes: count('Volumes that it has, or will attach again'),
+  restarts: count('How often it was started again'),
+});
+
 const STATUS = object({
   interfaces: list(INTERFACE),
   waiting: list(WAITING, 'Volumes whose I/O is stalled'),
   logs: list(LOG, 'Replay logs of the attached volumes; a volume without a log is written through'),
   mirrors: list(ATTACHED_MIRROR, 'Mirrors that are attached'),
+  /** Missing if rsiod itself has the volumes: with `processes = 1`, and before release 0.3.0. */
+  processes: optional(list(PROCESS)),
 });
 
-const PATH_STATS = object({
+export const PATH_STATS = object({
   interface: text(),
   address: text('Address of the remote endpoint'),
   port: count(),
@@ -189,7 +198,7 @@ const PATH_STATS = object({
   writeLatency: LATENCY,
 });
 
-const VOLUME_STATS = object({
+export const VOLUME_STATS = object({
   volume: text(),
   reads: count(),
   readBytes: count(),
@@ -255,6 +264,7 @@ export type RepView = Of<typeof REP>;
 export type InterfaceView = Of<typeof INTERFACE>;
 export type WaitingView = Of<typeof WAITING>;
 export type AttachedMirrorView = Of<typeof ATTACHED_MIRROR>;
+export type ProcessView = Of<typeof PROCESS>;
 export type LogView = Of<typeof LOG>;
 export type StatusView = Of<typeof STATUS>;
 export type LatencyView = Of<typeof LATENCY>;

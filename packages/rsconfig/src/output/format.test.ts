@@ -252,8 +252,12 @@ describe('formatStatus', () => {
       { volume: 'osl:db@0', term: 3, waitsFor: null, replicas: [replica, late] },
       { volume: 'osl:www@0', term: 1, waitsFor: 'Waits for the replica on pi-2', replicas: [replica, away] },
     ];
+    const processes = [
+      { number: 1, pid: 4711, volumes: 1, restarts: 0 },
+      { number: 2, pid: null, volumes: 2, restarts: 3 },
+    ];
     const empty = { ...log, volume: 'osl:data@1', dataBytes: 0, rangeBytes: 0, usedBytes: 0, sinceMs: null, flushedMs: AT_MS };
-    const status = { interfaces: [{ ...first, reps: [rep(), broken] }], waiting, logs: [log, empty], mirrors };
+    const status = { interfaces: [{ ...first, reps: [rep(), broken] }], waiting, logs: [log, empty], mirrors, processes };
     expect(formatStatus(status, 1)).toBe(`0 if0 IP(TCP) 192.168.10.1/5000
     rep: 000 IP(TCP) 192.168.10.9/5000 connected tx: ok rx: ok
         path: 6  since: 2010_09_14-15:02:32 (GMT)  retries: 0  round trip: 0.212 ms  cipher: plain
@@ -270,6 +274,8 @@ osl:data@1 has no unflushed data; last flush: 2010_09_14-15:02:32 (GMT)
 osl:db@0 is on pi-1 (in sync) and pi-2 (copying: 64.0M left, 8.0M/s)
 osl:www@0 is on pi-1 (in sync) and pi-2 (behind)
     Waits for the replica on pi-2
+data process 1 runs (pid 4711) with 1 volume; restarts: 0
+data process 2 is being started again with 2 volumes; restarts: 3
 `);
     expect(formatStatus(status, 0)).not.toContain('waits');
   });

@@ -10,6 +10,7 @@ import {
   type LogView,
   type NamespaceView,
   type PathView,
+  type ProcessView,
   type RepView,
   type ServerView,
   type StatusView,
@@ -21,6 +22,7 @@ import {
 import { toText } from '@rsio/common/cli/table';
 import { formatTime } from '@rsio/common/log/log-line';
 import { shownSize } from '@rsio/common/manage/server-tables';
+import { plural } from '@rsio/common/lib/units';
 import { volumeLabel } from '@rsio/common/lib/volume-name';
 
 // Forms of the output. TIME has the format of the log, 2010_09_14-15:02:32 (GMT). An unknown value is printed as `-`.
@@ -89,8 +91,19 @@ export function formatStatus(status: StatusView, verbosity: number): string {
   return toText(
     verbosity === 0
       ? lines
-      : [...lines, ...status.waiting.flatMap(waitingLines), ...status.logs.map(logLine), ...status.mirrors.flatMap(mirrorLines)],
+      : [
+          ...lines,
+          ...status.waiting.flatMap(waitingLines),
+          ...status.logs.map(logLine),
+          ...status.mirrors.flatMap(mirrorLines),
+          ...(status.processes ?? []).map(processLine),
+        ],
   );
+}
+
+function processLine({ number, pid, volumes, restarts }: ProcessView): string {
+  const state = pid === null ? 'is being started again' : `runs (pid ${pid})`;
+  return `data process ${number} ${state} with ${plural(volumes, 'volume')}; restarts: ${restarts}`;
 }
 
 /** Formats events, oldest first, as `TIME OBJECT: FROM -> TO: REASON`. */

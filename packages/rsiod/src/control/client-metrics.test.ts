@@ -36,7 +36,8 @@ class Scene {
       clock: this.clock,
       log: quietLog,
       beganMs: 5_000,
-      restarts: 2,
+      restarts: () => 2,
+      others: () => Promise.resolve([]),
       attached: { awaited: [] },
       backups: { list: this.backups },
       attachments: {

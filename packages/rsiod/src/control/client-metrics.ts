@@ -3,8 +3,7 @@
 // continues during the collection.
 
 import type { RscltConfig } from '@rsio/common/config/schema/types';
-import type { AttachedMirrorView, BackupView } from '@rsio/common/control/methods';
-import type { Clock } from '@rsio/common/lib/clock';
+import type { AttachedMirrorView, BackupView, PathStats } from '@rsio/common/control/methods';
 import { PATH_STATES } from '@rsio/common/lib/path-states';
 import { printEndpoint } from '@rsio/common/lib/units';
 import { programVersion } from '@rsio/common/lib/version';
@@ -14,31 +13,29 @@ import { Collection, type Pause } from '@rsio/common/metrics/collection';
 import type { Exposition } from '@rsio/common/metrics/exposition';
 import { KindCounts } from '@rsio/common/metrics/kind-counts';
 import { MetricsEndpoint } from '@rsio/common/metrics/metrics-endpoint';
-import type { Attachments } from '../attachments/attachments.ts';
-import { waitingView } from './views.ts';
-import type { Namespace, Route } from '../network/namespace.ts';
-import type { Volume } from '../volumes/volume.ts';
+import type { Route } from '../network/namespace.ts';
+import { isSamePath, joinedPaths } from './joined-stats.ts';
 import { CLIENT_METRICS } from './metric-table.ts';
+import { type FiguresPorts, joinedFigures, type ProcessFigures, processFigures, type VolumeFigures } from './process-figures.ts';
+import { pathStats } from './views.ts';
 
 type Out = Exposition<typeof CLIENT_METRICS>;
 type PathLabels = readonly [namespace: string, server: string, interface_: string, path: string];
 
-export interface ClientMetricsPorts {
-  readonly clock: Clock;
+export interface ClientMetricsPorts extends FiguresPorts {
   readonly log: Pick<Log, 'info' | 'error'>;
   readonly beganMs: number;
-  readonly restarts: number;
-  readonly attachments: Pick<Attachments, 'list' | 'mirrors' | 'logTotal' | 'busyPoll'>;
-  readonly attached: { readonly awaited: readonly unknown[] };
   readonly backups: { readonly list: readonly BackupView[] };
   configuredMs(): number;
-  namespaces(): readonly Namespace[];
+  /** How often the keeper, or the main process, has replaced a process of rsiod. */
+  restarts(): number;
+  /** Resolves with the figures of the data processes. */
+  others(): Promise<readonly ProcessFigures[]>;
 }
 
 const KINDS = ['path', 'server', 'volume', 'interface', 'mirror', 'configuration'] as const;
 const UP_STATES: readonly string[] = ['up', 'suspect'] satisfies readonly (typeof PATH_STATES)[number][];
 const MS_PER_SECOND = 1_000;
-const US_PER_SECOND = 1e6;
 
 export class ClientMetrics {
   readonly events = new KindCounts(KINDS);
@@ -77,35 +74,34 @@ export class ClientMetrics {
   }
 
   private async collect(out: Out, pause: Pause): Promise<void> {
-    const { attachments } = this.ports;
     const routes = this.routes();
-    this.addDaemon(out);
+    const others = await this.ports.others();
+    const figures = joinedFigures([await processFigures(this.ports, pause, false), ...others]);
+    const elsewhere = others.flatMap(({ paths }) => paths);
+    this.addDaemon(out, figures);
+    const latencies: (() => void)[] = [];
     for (const { route, labels } of routes) {
-      addPath(out, route, labels);
+      latencies.push(addPath(out, route, labels, elsewhere));
       await pause();
     }
     for (const { namespace, atMs, ...volume } of this.ports.backups.list)
       out.add('rsio_client_volume_last_backup_timestamp_seconds', atMs / MS_PER_SECOND, namespace, nameInUniverse(volume));
-    for (const volume of attachments.list) {
-      this.addVolume(out, volume);
-      const mirror = attachments.mirrors.of(volume.target);
-      if (mirror !== null) addMirror(out, volume, mirror.status);
+    for (const volume of figures.volumes) {
+      addVolume(out, volume);
+      if (volume.mirror !== null) addMirror(out, volume, volume.mirror);
       await pause();
     }
-    const counted: (() => void)[] = [];
-    for (const volume of attachments.list) {
-      counted.push(addCounters(out, volume));
+    for (const volume of figures.volumes) {
+      addCounters(out, volume);
       await pause();
     }
     // Histograms come last, because they have the most series and may be left out of a long answer.
-    for (const addLatencies of counted) {
-      addLatencies();
+    for (const volume of figures.volumes) {
+      addLatencies(out, volume);
       await pause();
     }
-    for (const { route, labels } of routes) {
-      const { read, write } = route.supervisor.latencies;
-      out.addLatency('rsio_client_path_latency_seconds', read.figures(), ...labels, 'read');
-      out.addLatency('rsio_client_path_latency_seconds', write.figures(), ...labels, 'write');
+    for (const add of latencies) {
+      add();
       await pause();
     }
   }
@@ -120,56 +116,56 @@ export class ClientMetrics {
     );
   }
 
-  private addDaemon(out: Out): void {
-    const { beganMs, restarts, attachments, attached } = this.ports;
-    const { user, system } = process.cpuUsage();
+  private addDaemon(out: Out, figures: Omit<ProcessFigures, 'paths'>): void {
+    const { beganMs, restarts } = this.ports;
     out.add('rsio_client_build_info', 1, programVersion());
     out.add('rsio_client_start_time_seconds', beganMs / MS_PER_SECOND);
     out.add('rsio_client_configuration_timestamp_seconds', this.ports.configuredMs() / MS_PER_SECOND);
-    out.add('rsio_client_restarts_total', restarts);
+    out.add('rsio_client_restarts_total', restarts());
     for (const { config, servers } of this.ports.namespaces())
       for (const server of servers.values())
         if (server.isProved) out.add('rsio_client_server_connected', server.isConnected, config.name, server.name);
-    out.add('rsio_client_volumes', attachments.list.length);
-    out.add('rsio_client_awaited_volumes', attached.awaited.length);
+    out.add('rsio_client_volumes', figures.volumes.length);
+    out.add('rsio_client_awaited_volumes', figures.awaited);
     for (const [kind, count] of this.events.byKind) out.add('rsio_client_events_total', count, kind);
-    out.add('rsio_client_log_used_bytes', attachments.logTotal.bytes);
-    out.add('rsio_client_log_limit_bytes', attachments.logTotal.limitBytes);
-    out.add('rsio_client_busy_poll_seconds_total', attachments.busyPoll.polledMs / MS_PER_SECOND);
-    out.add('rsio_client_busy_poll_rests_total', attachments.busyPoll.rests);
-    out.add('rsio_client_process_resident_memory_bytes', process.memoryUsage.rss());
-    out.add('rsio_client_process_cpu_seconds_total', (user + system) / US_PER_SECOND);
-  }
-
-  private addVolume(out: Out, volume: Volume): void {
-    const { clock } = this.ports;
-    const labels = labelsOf(volume);
-    const [waiting] = waitingView(volume, clock);
-    const { log } = volume.target;
-    const waitedMs = waiting === undefined ? 0 : clock.wallMs() - waiting.sinceMs;
-    out.add('rsio_client_volume_waiting', waiting !== undefined, ...labels);
-    out.add('rsio_client_volume_waiting_seconds', Math.max(0, waitedMs) / MS_PER_SECOND, ...labels);
-    out.add('rsio_client_volume_size_bytes', volume.sizeBytes, ...labels);
-    if (log === null) return;
-    const oldestMs = log.sinceMs === null ? 0 : clock.monotonicMs() - log.sinceMs;
-    out.add('rsio_client_volume_log_data_bytes', log.dataBytes, ...labels);
-    out.add('rsio_client_volume_log_used_bytes', log.usedBytes, ...labels);
-    out.add('rsio_client_volume_log_size_bytes', log.sizeBytes, ...labels);
-    out.add('rsio_client_volume_log_oldest_seconds', Math.max(0, oldestMs) / MS_PER_SECOND, ...labels);
+    out.add('rsio_client_log_used_bytes', figures.logBytes);
+    out.add('rsio_client_log_limit_bytes', figures.logLimitBytes);
+    out.add('rsio_client_busy_poll_seconds_total', figures.polledMs / MS_PER_SECOND);
+    out.add('rsio_client_busy_poll_rests_total', figures.pollRests);
+    out.add('rsio_client_process_resident_memory_bytes', figures.residentBytes);
+    out.add('rsio_client_process_cpu_seconds_total', figures.cpuSeconds);
   }
 }
 
-function labelsOf(volume: Volume): readonly [namespace: string, volume: string] {
-  return [volume.namespace, nameInUniverse(volume)];
+function addVolume(out: Out, { waitedMs, sizeBytes, log, ...volume }: VolumeFigures): void {
+  const labels = labelsOf(volume);
+  out.add('rsio_client_volume_waiting', waitedMs !== null, ...labels);
+  out.add('rsio_client_volume_waiting_seconds', (waitedMs ?? 0) / MS_PER_SECOND, ...labels);
+  out.add('rsio_client_volume_size_bytes', sizeBytes, ...labels);
+  if (log === null) return;
+  out.add('rsio_client_volume_log_data_bytes', log.dataBytes, ...labels);
+  out.add('rsio_client_volume_log_used_bytes', log.usedBytes, ...labels);
+  out.add('rsio_client_volume_log_size_bytes', log.sizeBytes, ...labels);
+  out.add('rsio_client_volume_log_oldest_seconds', log.oldestMs / MS_PER_SECOND, ...labels);
 }
 
-function addPath(out: Out, { supervisor }: Route, labels: PathLabels): void {
-  const { state, totals, path } = supervisor;
+function labelsOf({ namespace, volume }: Pick<VolumeFigures, 'namespace' | 'volume'>): readonly [namespace: string, volume: string] {
+  return [namespace, volume];
+}
+
+/**
+ * Adds the state of a path, and the counters of all processes on it. Returns a function that adds the histograms. `elsewhere`: the paths of
+ * the data processes.
+ */
+function addPath(out: Out, route: Route, labels: PathLabels, elsewhere: readonly PathStats[]): () => void {
+  const { state, path } = route.supervisor;
+  const own = pathStats(route);
+  const [totals = own] = joinedPaths([[own], elsewhere.filter((one) => isSamePath(one, own))]);
   out.add('rsio_client_path_up', UP_STATES.includes(state), ...labels);
   out.add('rsio_client_path_state', 1, ...labels, state);
   out.add('rsio_client_path_encrypted', (path?.connection.transport.cipher ?? null) !== null, ...labels);
   out.add('rsio_client_path_round_trip_seconds', totals.roundTripMs === null ? null : totals.roundTripMs / MS_PER_SECOND, ...labels);
-  out.add('rsio_client_path_retries', supervisor.retries, ...labels);
+  out.add('rsio_client_path_retries', route.supervisor.retries, ...labels);
   out.add('rsio_client_path_failures_total', totals.deaths, ...labels);
   out.add('rsio_client_path_requests_total', totals.requests, ...labels);
   out.add('rsio_client_path_sent_bytes_total', totals.sentBytes, ...labels);
@@ -179,9 +175,13 @@ function addPath(out: Out, { supervisor }: Route, labels: PathLabels): void {
   out.add('rsio_client_path_hedged_requests_total', totals.hedged, ...labels);
   out.add('rsio_client_path_probe_requests_total', totals.probed, ...labels);
   out.add('rsio_client_path_dropped_answers_total', totals.dropped, ...labels);
+  return () => {
+    out.addLatency('rsio_client_path_latency_seconds', totals.readLatency, ...labels, 'read');
+    out.addLatency('rsio_client_path_latency_seconds', totals.writeLatency, ...labels, 'write');
+  };
 }
 
-function addMirror(out: Out, volume: Volume, { term, waitsFor, replicas }: AttachedMirrorView): void {
+function addMirror(out: Out, volume: VolumeFigures, { term, waitsFor, replicas }: AttachedMirrorView): void {
   const labels = labelsOf(volume);
   out.add('rsio_client_mirror_replicas', replicas.length, ...labels);
   out.add('rsio_client_mirror_replicas_in_sync', replicas.filter(({ state }) => state === 'in sync').length, ...labels);
@@ -195,10 +195,8 @@ function addMirror(out: Out, volume: Volume, { term, waitsFor, replicas }: Attac
   }
 }
 
-/** Adds the counters of a volume. Returns a function that adds the volume's histograms. */
-function addCounters(out: Out, volume: Volume): () => void {
+function addCounters(out: Out, { stats, ...volume }: VolumeFigures): void {
   const labels = labelsOf(volume);
-  const stats = volume.counters.view('', volume.outstanding);
   const counts = { read: stats.reads, write: stats.writes, flush: stats.flushes, discard: stats.discards, zero: stats.zeroes };
   for (const [operation, count] of Object.entries(counts)) out.add('rsio_client_volume_operations_total', count, ...labels, operation);
   out.add('rsio_client_volume_read_bytes_total', stats.readBytes, ...labels);
@@ -206,9 +204,10 @@ function addCounters(out: Out, volume: Volume): () => void {
   out.add('rsio_client_volume_errors_total', stats.errors, ...labels);
   out.add('rsio_client_volume_outstanding_requests', stats.outstanding, ...labels);
   out.add('rsio_client_volume_longest_gap_seconds', stats.longestGapMs / MS_PER_SECOND, ...labels);
+}
+
+function addLatencies(out: Out, { stats, ...volume }: VolumeFigures): void {
   const latencies = { read: stats.readLatency, write: stats.writeLatency, flush: stats.flushLatency };
-  return () => {
-    for (const [operation, latency] of Object.entries(latencies))
-      out.addLatency('rsio_client_volume_latency_seconds', latency, ...labels, operation);
-  };
+  for (const [operation, latency] of Object.entries(latencies))
+    out.addLatency('rsio_client_volume_latency_seconds', latency, ...labelsOf(volume), operation);
 }

@@ -6,6 +6,7 @@ import {
   type InterfaceView,
   type LogView,
   type NamespaceView,
+  type PathStats,
   type PathView,
   type ServerView,
   type StatsView,
@@ -306,18 +307,22 @@ export function waitingView(volume: Volume, clock: Clock): WaitingView[] {
   ];
 }
 
+export function pathStats({ local, remote, port, supervisor }: Route): PathStats {
+  return {
+    interface: local.name,
+    address: remote.address,
+    port,
+    state: supervisor.state,
+    ...supervisor.totals,
+    readLatency: supervisor.latencies.read.figures(),
+    writeLatency: supervisor.latencies.write.figures(),
+  };
+}
+
 export function statsView(namespaces: readonly Namespace[], volumes: readonly Volume[]): StatsView {
   const routes = namespaces.flatMap((namespace) => namespace.routes);
   return {
-    paths: routes.map(({ local, remote, port, supervisor }) => ({
-      interface: local.name,
-      address: remote.address,
-      port,
-      state: supervisor.state,
-      ...supervisor.totals,
-      readLatency: supervisor.latencies.read.figures(),
-      writeLatency: supervisor.latencies.write.figures(),
-    })),
+    paths: routes.map(pathStats),
     volumes: volumes.map((volume) => volume.counters.view(labelOf(volume), volume.outstanding)),
   };
 }

@@ -57,6 +57,8 @@ export class DataProcess {
   private spawned: Spawned | null = null;
   private readonly calls = new Map<number, Pending>();
   private lastCall = 0;
+  /** Changes with each start and each exit, so that nothing of an earlier process counts. */
+  private life = 0;
   private startedMs = 0;
   private quick = 0;
   private heardMs = 0;
@@ -81,10 +83,11 @@ export class DataProcess {
     const { clock, log } = this.ports;
     this.isReady = false;
     this.startedMs = this.heardMs = clock.monotonicMs();
+    const life = ++this.life;
     try {
       this.spawned = this.ports.spawn(this.number, {
-        message: (value) => this.receive(value),
-        exited: (how) => this.exited(how),
+        message: (value) => void (life === this.life && this.receive(value)),
+        exited: (how) => void (life === this.life && this.exited(how)),
       });
     } catch (thrown) {
       log.error(`Data process ${this.number} cannot be started: ${toRsError(thrown).message}`);
@@ -195,6 +198,7 @@ export class DataProcess {
 
   private exited(how: string): void {
     const { log } = this.ports;
+    this.life++;
     this.spawned = null;
     this.timer?.cancel();
     for (const { reject } of this.calls.values()) reject(this.gone());

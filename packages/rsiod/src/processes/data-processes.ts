@@ -2,17 +2,21 @@
 // one or all of them. Invariants: a label is attached, or being attached, in one process at most; the file has the volumes of all processes
 // before an attach or detach is answered.
 
-import type { AttachedMirrorView, AttachOutcome } from '@rsio/common/control/methods';
+import type { AttachedMirrorView, AttachOutcome, ProcessView } from '@rsio/common/control/methods';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import type { LogWay } from '@rsio/common/log/log-form';
+import { accepts } from '@rsio/common/lib/shape';
+import { FIGURES, type ProcessFigures } from '../control/process-figures.ts';
 import { toRsError } from '@rsio/common/lib/errors';
 import type { AttachedContent, AttachedStore, KeptVolume } from '../attachments/attached-file.ts';
 import { failure } from '../attachments/choices.ts';
 import { labelOf } from '../attachments/offers.ts';
 import { DataProcess, type DataProcessPorts } from './data-process.ts';
-import { PROCESS_START_MS } from './limits.ts';
+import { PROCESS_ANSWER_MS, PROCESS_START_MS } from './limits.ts';
 import { OWN_METHODS } from './messages.ts';
 import { leastLoaded, shares } from './placement.ts';
+
+const isFigures = accepts(FIGURES);
 
 export interface DataProcessesPorts extends Omit<DataProcessPorts, 'saveLists'> {
   readonly count: number;
@@ -100,15 +104,39 @@ export class DataProcesses {
     return await this.outcomes(placed, (process, names) => process.call('detach', { names, force }));
   }
 
-  /** Calls a method in all processes. A process that is being started again is left out. */
+  /** Calls a method in all processes. A process that does not answer within PROCESS_ANSWER_MS, or has no answer, is left out. */
   async callAll(method: string, params: object): Promise<Readonly<Record<string, unknown>>[]> {
-    const answers = await Promise.all(this.list.map((process) => (process.pid === null ? [] : process.call(method, params).catch(() => []))));
-    return answers.flat();
+    return (await this.askAll(method, params)).flatMap(({ answer }) => (answer === null ? [] : [answer]));
+  }
+
+  /** Like `callAll`, but with an entry for each process; `answer` is null if the process has not answered. */
+  async askAll(method: string, params: object): Promise<{ process: DataProcess; answer: Readonly<Record<string, unknown>> | null }[]> {
+    const { clock } = this.ports;
+    return await Promise.all(
+      this.list.map(async (process) => {
+        const late = new Promise<null>((resolve) => void clock.after(PROCESS_ANSWER_MS, () => resolve(null)));
+        return { process, answer: await Promise.race([process.call(method, params).catch(() => null), late]) };
+      }),
+    );
   }
 
   /** Gives all processes a new configuration, or a new place of the log. */
   tell(message: { readonly type: 'config'; readonly config: RscltConfig } | { readonly type: 'log'; readonly way: LogWay }): void {
     for (const process of this.list) process.send(message);
+  }
+
+  /** The figures of all processes for the metrics. */
+  async figures(): Promise<ProcessFigures[]> {
+    return (await this.callAll(OWN_METHODS.figures, {})).filter(isFigures);
+  }
+
+  get views(): ProcessView[] {
+    return this.list.map(({ number, pid, content, restarts }) => ({ number, pid, volumes: content.attached.length, restarts }));
+  }
+
+  /** How often a process was started again. */
+  get restarts(): number {
+    return this.list.reduce((sum, { restarts }) => sum + restarts, 0);
   }
 
   /** Why rsiod must not end now: volumes of a data process that are in use; null if there are none. */
@@ -119,8 +147,12 @@ export class DataProcesses {
 
   /** Returns why the volumes of the processes do not permit the next configuration. */
   async obstacles(config: RscltConfig): Promise<string[]> {
-    const answers = await this.callAll(OWN_METHODS.obstacles, { config });
-    return [...new Set(answers.flatMap(({ obstacles }) => (Array.isArray(obstacles) ? obstacles.map(String) : [])))];
+    const answers = await this.askAll(OWN_METHODS.obstacles, { config });
+    const found = answers.flatMap(({ process, answer }) => {
+      if (answer === null) return [`Data process ${process.number} does not answer: try again when it has been started again`];
+      return Array.isArray(answer['obstacles']) ? answer['obstacles'].map(String) : [];
+    });
+    return [...new Set(found)];
   }
 
   /** Ends all processes. Afterwards, the lists do not change any more, so that the next rsiod attaches their volumes again. */

@@ -20,6 +20,8 @@ export const PROCESS_SILENCE_MS = 60_000;
 export const PROCESS_SETTLED_MS = 60_000;
 export const PROCESS_PAUSE_MIN_MS = 200;
 export const PROCESS_PAUSE_MAX_MS = 5_000;
+/** How long a list or a sum over all processes waits for one of them. A process that hangs is left out, so that it hides no other. */
+export const PROCESS_ANSWER_MS = 3_000;
 /** Requests to one data process that are not answered yet. The control socket has bounds of its own for each connection. */
 export const PROCESS_CALLS_MAX = 1_024;
 /** Characters of a sentence or event that a data process sends. */

@@ -50,6 +50,8 @@ export const OWN_METHODS = {
   end: 'process-end',
   /** Ends the process so that another one continues with its devices. The answer comes when all has been flushed. */
   handOver: 'process-hand-over',
+  /** Returns the figures of the process for the metrics. */
+  figures: 'process-figures',
   /** Returns `{obstacles}`: why the configuration in `{config}` cannot replace the current one now. */
   obstacles: 'process-obstacles',
 } as const;

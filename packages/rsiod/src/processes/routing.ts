@@ -1,4 +1,4 @@
-// The methods of the control socket while volumes are in data processes: passes each request to the process that has the volume, or asks
+// The methods of the control socket while data processes have the volumes: passes each request to the process that has the volume, or asks
 // all processes and joins their answers. Methods that concern no volume stay with the main process. Invariant: an answer has the form that
 // it has with one process, so that no caller can see how many there are, except in the fields about processes.
 
@@ -12,7 +12,7 @@ import { failure } from '../attachments/choices.ts';
 import { chooseVolume, chooseToAttach, labelOf, type ServerOffer, volumesOf } from '../attachments/offers.ts';
 import type { DataProcess } from './data-process.ts';
 import type { DataProcesses } from './data-processes.ts';
-import { joinedPaths } from './joined-stats.ts';
+import { joinedPaths } from '../control/joined-stats.ts';
 
 type Method = keyof typeof CONTROL_METHODS;
 type Result<M extends Method> = Awaited<ReturnType<ControlHandlers[M]>>;
@@ -29,10 +29,11 @@ export function routed(own: ControlHandlers, { processes, offers }: RoutingPorts
   return {
     ...own,
     local: async () => {
-      const answers = await askAll('local');
+      const answers = await processes.askAll('local', {});
+      const views = answers.map(({ process, answer }) => (answer === null ? missing(process) : checkedAnswer('local', answer)));
       return {
-        attachments: answers.flatMap(({ attachments }) => attachments),
-        awaited: answers.flatMap(({ awaited }) => awaited),
+        attachments: views.flatMap(({ attachments }) => attachments),
+        awaited: views.flatMap(({ awaited }) => awaited),
       };
     },
     attach: async ({ names, readOnly, server, take }) => {
@@ -58,6 +59,7 @@ export function routed(own: ControlHandlers, { processes, offers }: RoutingPorts
         waiting: answers.flatMap(({ waiting }) => waiting),
         logs: answers.flatMap(({ logs }) => logs),
         mirrors: answers.flatMap(({ mirrors }) => mirrors),
+        processes: processes.views,
       };
     },
     stats: async () => {
@@ -71,6 +73,15 @@ export function routed(own: ControlHandlers, { processes, offers }: RoutingPorts
     },
     ...mirrorRoutes(own, processes),
   };
+}
+
+/** The volumes of a process that does not answer wait until it does, or until it is started again. */
+function missing({ number, pid, content }: DataProcess): Result<'local'> {
+  const reason = `Data process ${number} ${pid === null ? 'is being started again' : 'does not answer'}`;
+  const awaited = content.attached.map(({ namespace, name, universe, id, readonly, server }) => {
+    return { namespace, name, universe, id, readonly, server, reason };
+  });
+  return { attachments: [], awaited };
 }
 
 /** Methods about one mirror go to the process that has attached it; without such a process, the main process executes or refuses them. */

@@ -7,11 +7,19 @@ import type { LatencyView, PathStats } from '@rsio/common/control/methods';
 export function joinedPaths(lists: readonly (readonly PathStats[])[]): PathStats[] {
   const joined = new Map<string, PathStats>();
   for (const path of lists.flat()) {
-    const key = `${path.interface} ${path.address} ${path.port}`;
+    const key = keyOf(path);
     const known = joined.get(key);
     joined.set(key, known === undefined ? path : sum(known, path));
   }
   return [...joined.values()];
+}
+
+export function isSamePath(one: PathStats, other: PathStats): boolean {
+  return keyOf(one) === keyOf(other);
+}
+
+function keyOf({ interface: local, address, port }: PathStats): string {
+  return `${local} ${address} ${port}`;
 }
 
 function sum(one: PathStats, other: PathStats): PathStats {

@@ -1,0 +1,101 @@
+// The figures of one process for the metrics: what its volumes, paths and memory show. A data process sends them to the main process as plain
+// values, and the main process adds them up. Invariant: reading the figures changes nothing, and pauses after each volume.
+
+import { ATTACHED_MIRROR, PATH_STATS, VOLUME_STATS } from '@rsio/common/control/methods';
+import type { Clock } from '@rsio/common/lib/clock';
+import { count, list, number, object, type Of, orNull, text } from '@rsio/common/lib/shape';
+import { nameInUniverse } from '@rsio/common/lib/volume-name';
+import type { Pause } from '@rsio/common/metrics/collection';
+import type { Attachments } from '../attachments/attachments.ts';
+import type { Namespace } from '../network/namespace.ts';
+import type { Volume } from '../volumes/volume.ts';
+import { statsView, waitingView } from './views.ts';
+
+const VOLUME = object({
+  namespace: text(),
+  volume: text('The name, with its universe if that is not 0'),
+  sizeBytes: count(),
+  waitedMs: orNull(number(), 'null: its I/O does not wait'),
+  log: orNull(object({ dataBytes: count(), usedBytes: count(), sizeBytes: count(), oldestMs: number() })),
+  mirror: orNull(ATTACHED_MIRROR),
+  stats: VOLUME_STATS,
+});
+
+export const FIGURES = object({
+  volumes: list(VOLUME),
+  paths: list(PATH_STATS),
+  awaited: count(),
+  logBytes: count(),
+  logLimitBytes: count(),
+  polledMs: number(),
+  pollRests: count(),
+  residentBytes: count(),
+  cpuSeconds: number(),
+});
+
+export type VolumeFigures = Of<typeof VOLUME>;
+export type ProcessFigures = Of<typeof FIGURES>;
+
+export interface FiguresPorts {
+  readonly clock: Clock;
+  readonly attachments: Pick<Attachments, 'list' | 'mirrors' | 'logTotal' | 'busyPoll'>;
+  readonly attached: { readonly awaited: readonly unknown[] };
+  namespaces(): readonly Namespace[];
+}
+
+const US_PER_SECOND = 1e6;
+
+/** `withPaths`: false in the main process, whose metrics name its paths by their routes. */
+export async function processFigures(
+  { clock, attachments, attached, namespaces }: FiguresPorts,
+  pause: Pause,
+  withPaths: boolean,
+): Promise<ProcessFigures> {
+  const volumes: VolumeFigures[] = [];
+  for (const volume of [...attachments.list]) {
+    volumes.push(volumeFigures(volume, attachments.mirrors.of(volume.target)?.status ?? null, clock));
+    await pause();
+  }
+  const { user, system } = process.cpuUsage();
+  return {
+    volumes,
+    paths: withPaths ? statsView(namespaces(), []).paths : [],
+    awaited: attached.awaited.length,
+    logBytes: attachments.logTotal.bytes,
+    logLimitBytes: attachments.logTotal.limitBytes,
+    polledMs: attachments.busyPoll.polledMs,
+    pollRests: attachments.busyPoll.rests,
+    residentBytes: process.memoryUsage.rss(),
+    cpuSeconds: (user + system) / US_PER_SECOND,
+  };
+}
+
+function volumeFigures(volume: Volume, mirror: VolumeFigures['mirror'], clock: Clock): VolumeFigures {
+  const [waiting] = waitingView(volume, clock);
+  const { log } = volume.target;
+  const oldestMs = log === null || log.sinceMs === null ? 0 : Math.max(0, clock.monotonicMs() - log.sinceMs);
+  return {
+    namespace: volume.namespace,
+    volume: nameInUniverse(volume),
+    sizeBytes: volume.sizeBytes,
+    waitedMs: waiting === undefined ? null : Math.max(0, clock.wallMs() - waiting.sinceMs),
+    log: log === null ? null : { dataBytes: log.dataBytes, usedBytes: log.usedBytes, sizeBytes: log.sizeBytes, oldestMs },
+    mirror,
+    stats: volume.counters.view('', volume.outstanding),
+  };
+}
+
+/** Adds up the figures of several processes, the main process first. */
+export function joinedFigures(all: readonly ProcessFigures[]): Omit<ProcessFigures, 'paths'> {
+  const sum = (field: Exclude<keyof ProcessFigures, 'volumes' | 'paths'>): number => all.reduce((total, one) => total + one[field], 0);
+  return {
+    volumes: all.flatMap(({ volumes }) => volumes),
+    awaited: sum('awaited'),
+    logBytes: sum('logBytes'),
+    logLimitBytes: sum('logLimitBytes'),
+    polledMs: sum('polledMs'),
+    pollRests: sum('pollRests'),
+    residentBytes: sum('residentBytes'),
+    cpuSeconds: sum('cpuSeconds'),
+  };
+}
