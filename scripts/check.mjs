@@ -17,6 +17,7 @@ const STEPS = [
   { name: 'branches', command: process.execPath, args: ['scripts/test-branches.mjs'] },
   { name: 'phrases', command: process.execPath, args: ['scripts/phrases.mjs'] },
   { name: 'tree', command: process.execPath, args: ['scripts/tree.mjs', '--check'] },
+  { name: 'rules', command: process.execPath, args: ['--conditions=@rsio/source', '--import', 'tsx', 'scripts/rules.mjs', '--check'] },
   { name: 'commits', command: process.execPath, args: ['scripts/commit-bodies.mjs'], isHeard: true },
 ];
 const UNIT_TESTS = { name: 'unit tests', command: tool('vitest'), args: ['run', '--project', 'unit', '--reporter=dot'] };

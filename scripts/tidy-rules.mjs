@@ -7,6 +7,8 @@ const HEADER_MAX_LINES = 6;
 const UNFINISHED = new RegExp(`\\b(${['TO' + 'DO', 'FIX' + 'ME', 'X' + 'XX'].join('|')})\\b`);
 /** Test helpers: a folder testing/, or a file backend-scene.ts. */
 const TESTING = /(^|\/)testing(\/|\.ts$)/;
+/** Matches the name of a rule in a comment: S9, G15. */
+export const RULE_NAME = /(?<![\w.'"-])[A-Z][1-9]\d?(?!\.?\w|['"-])/g;
 const HOME_PATH = /(?<![\w.~$}-])\/(?:home|Users)\/[A-Za-z]/;
 
 /** Problems of one file as `{line, text}`. `path` is relative to the repository; `machinePaths` are folders of this machine. */
@@ -128,7 +130,7 @@ export function* unknownRules(sources) {
     if (!/^(packages|test)\/.*\.ts$/.test(path)) continue;
     for (const [index, line] of text.split('\n').entries()) {
       const [comment = ''] = /(\/\/|^\s*\/?\*).*/.exec(line) ?? [];
-      for (const [rule] of comment.matchAll(/(?<![\w.'"-])[A-Z][1-9]\d?(?!\.?\w|['"-])/g)) {
+      for (const [rule] of comment.matchAll(RULE_NAME)) {
         if (known.has(rule) || !letters.has(rule[0])) continue;
         yield { path, line: index + 1, text: `Neither PROTOCOL.md nor GUARANTEES.md has a rule ${rule}: name the one that is meant` };
       }

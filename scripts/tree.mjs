@@ -86,12 +86,12 @@ function treeBlocks(texts) {
   return blocks.map(({ top, lines }) => `\`\`\`\n${lines[0].startsWith(`${top}/`) ? '' : `${top}/\n`}${lines.join('\n')}\n\`\`\``);
 }
 
-function wrapped(text) {
-  return `- ${text}`.replaceAll(new RegExp(`(.{1,${LINE_CHARS}})(?: |$)`, 'g'), '$1\n  ').trimEnd();
+export function wrapped(text, first = '- ', indent = '  ') {
+  return `${first}${text}`.replaceAll(new RegExp(`(.{1,${LINE_CHARS}})(?: |$)`, 'g'), `$1\n${indent}`).trimEnd();
 }
 
 /** Paths of all files below a folder, relative to the repository. */
-function filesBelow(folder) {
+export function filesBelow(folder) {
   return readdirSync(join(ROOT, folder), { withFileTypes: true }).flatMap((entry) => {
     if (LEFT_OUT.has(entry.name) || entry.name.startsWith('.')) return [];
     return entry.isDirectory() ? filesBelow(`${folder}/${entry.name}`) : [`${folder}/${entry.name}`];

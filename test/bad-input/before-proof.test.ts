@@ -1,5 +1,5 @@
 // Many clients that end, hang or hurry before their proof: no other client is affected, even if it connects from the same address. The
-// cases in test/conformance/server/handshake/ cover the effect of each wrong frame before the proof.
+// cases in test/conformance/server/handshake/ cover the effect of each wrong frame before the proof. Rules: G9.
 
 import { afterAll, afterEach, beforeAll, it } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';

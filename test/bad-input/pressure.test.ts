@@ -1,5 +1,5 @@
 // Proven clients that request or send without end: the server's memory stays bounded, the offender is slowed down or loses its path, and
-// the I/O of another client continues during the attack.
+// the I/O of another client continues during the attack. Rules: G10.
 
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';

@@ -1,5 +1,5 @@
 // OPENs that fail at the server's storage, or that one node sends twice. Other requests that are valid frames and still wrong are in the
-// conformance suite (test/conformance/server).
+// conformance suite (test/conformance/server). Rules: G8.
 
 import { renameSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';

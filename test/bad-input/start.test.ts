@@ -1,5 +1,5 @@
 // Obstacles to a start outside of the configuration file: addresses, rights, sockets, another daemon, wrong usage. One line names the
-// obstacle, nothing is left half-done, and a daemon that was running continues.
+// obstacle, nothing is left half-done, and a daemon that was running continues. Rules: G14.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';

@@ -1,5 +1,5 @@
 // Runs the cases in which a server tests rsiod. One daemon is connected to the scripted servers of all cases at the same time, each in its
-// own namespace. It is also connected to a real rssrv, whose I/O must continue whatever the scripted servers do.
+// own namespace. It is also connected to a real rssrv, whose I/O must continue whatever the scripted servers do. Rules: G10.
 
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';

@@ -1,6 +1,6 @@
 // Runs the cases in which a client tests a server against a real rssrv. A well-behaved rsiod uses this rssrv at the same time, and its I/O
 // must not be affected. The cases that wait for time-outs start first and run in parallel. Only this test checks the expected log lines,
-// because `npm run conformance` cannot read the log of a server.
+// because `npm run conformance` cannot read the log of a server. Rules: G8 to G10.
 
 import { isProgramThere, needPrograms } from '@rsio/common/testing/needs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

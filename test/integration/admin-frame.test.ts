@@ -1,6 +1,6 @@
 // ADMIN with real servers: the effect of each right; changes that are requested again after lost sessions, kills and changes by other
 // clients; lists that do not change while they are read; the notifications of changes to clients; and a client that floods. Unit tests of
-// the parts are in packages/rssrv/src/admin/remote/ and pools/requests/.
+// the parts are in packages/rssrv/src/admin/remote/ and pools/requests/. Rules: A1, A2, A4 to A6, G17, G18.
 
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';

@@ -1,5 +1,6 @@
 // Limits, pauses and stops in real processes: client and server show why I/O waits, a change takes effect under I/O, and a stop survives a
 // restart of the server. The test does not measure rates; `npm run bench -- --only limits` measures them.
+// Rules: G37. docs/PROTOCOL.md, Limits.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { beforeEach, expect, it } from 'vitest';

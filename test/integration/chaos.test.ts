@@ -1,7 +1,7 @@
 // Real daemons over two paths, each through a chaos proxy: while fio writes and verifies, one fault after the other occurs on one path and
 // is then healed. Expects no I/O error, every block as written, the right states in the status, and that both paths come back. The test
 // prints its measurements. All tests use one pair of daemons. Each test begins with both paths up and no deaths, and attaches the volume
-// again, so that all counters begin with the test.
+// again, so that all counters begin with the test. Rules: G1 to G3, G6, G7, G11, N2 in docs/GUARANTEES.md.
 
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';

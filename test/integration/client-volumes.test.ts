@@ -1,6 +1,6 @@
 // Commands of clients about volumes of servers, with real daemons: the effect of each right, one command that creates and attaches a
 // volume, the list of volumes of several servers and namespaces, and servers that are killed during a change. Tests in
-// packages/rsconfig/src/commands/server-volumes cover the choice of a server and all texts.
+// packages/rsconfig/src/commands/server-volumes cover the choice of a server and all texts. Rules: G17.
 
 import { readdirSync } from 'node:fs';
 import path from 'node:path';

@@ -1,6 +1,6 @@
 // Server processes that run as an unprivileged user. They serve every kind of volume with descriptors from the listener. An attacker's code
 // in such a process can neither open files, nor read the listener's memory, nor connect to other addresses. Node loads the code with the
-// attacks into a real server process.
+// attacks into a real server process. Rules: G24.
 
 import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';

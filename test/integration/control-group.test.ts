@@ -1,6 +1,6 @@
 // The control group, with a real rssrv and with rsadm as another user: members of the group can view the server, but cannot change anything
 // and do not see keys. The error for other users names the remedy. Reloads add the socket of the group, give it to another group and remove
-// it. Uses groups that every system has.
+// it. Uses groups that every system has. Rules: G21.
 
 import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { isReading } from '@rsio/common/control/server/reading-methods';

@@ -1,6 +1,6 @@
 // An eavesdropper records every byte of every path. Encrypted paths show neither data nor keys. Even with the nodekey, the eavesdropper
 // cannot derive the key of TLS, because the X25519 secrets never cross the network. A run with plain paths shows that the test would find
-// data and keys.
+// data and keys. Rules: G22. docs/PROTOCOL.md, Encrypted paths.
 
 import { createHash, hkdfSync, randomBytes } from 'node:crypto';
 import { baseKey, joinKey, sessionSecret, tlsPsk } from '@rsio/protocol/auth/keys';

@@ -1,6 +1,6 @@
 // Repeats a representative part of the faults of chaos.test.ts, worker-killed.test.ts and durability.test.ts with encrypted paths. The
 // faults occur one after the other at one pair of daemons while fio writes and verifies. Expects no I/O error, every block as written, and
-// that both paths come back after each fault.
+// that both paths come back after each fault. Rules: G22.
 
 import { expect, it } from 'vitest';
 import { ENCRYPTED } from '../support/hosts/configs.ts';

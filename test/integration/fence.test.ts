@@ -1,5 +1,6 @@
 // Clients that an administrator kicks, fences and lets in again, as real processes, under load: the test examines the server's file after
 // each fence. RUNS sets how often a client is fenced under load. packages/rssrv/src/volumes/fencing.test.ts tests the order of the steps.
+// Rules: G20.
 
 import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';

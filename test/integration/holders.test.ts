@@ -1,5 +1,5 @@
 // Two clients and one volume: which client may have the volume, the error that the other client gets, and shared use.
-// end-and-restart.test.ts has the tests of holds that outlive their client.
+// end-and-restart.test.ts has the tests of holds that outlive their client. Rules: H1, G3, G8.
 
 import { beforeEach, expect, it } from 'vitest';
 import { startClient, startServer } from '../support/hosts/configs.ts';

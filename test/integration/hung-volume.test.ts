@@ -1,5 +1,6 @@
 // One client has a volume with hung storage beside a healthy one. A detach of the hung volume by force stops no other volume. The hold of
 // the hung volume stays until the storage has answered. Afterwards the volume can be attached again, and has every acknowledged write.
+// Rules: G7.
 
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';

@@ -1,7 +1,7 @@
 // Processes of a server killed in every combination under verified I/O, and rssrv restarted at once: two processes never serve the volume
 // at the same time, the client's I/O continues without an error, and no process is left behind at the end. All kills hit one server, in the
 // order of the tests, during one run of fio, which reads back the blocks that it wrote before each kill. end-and-restart.test.ts and
-// worker-killed.test.ts have single kills.
+// worker-killed.test.ts have single kills. Rules: G5, N11 in docs/GUARANTEES.md.
 
 import { randomUUID } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';

@@ -1,6 +1,6 @@
 // Commands change the servers of an attached mirror, with real daemons and under writes: one server is killed and replaced by another
 // server, to which the replica is copied. Then the other original server is also killed, and all data is still there. The replaced server
-// comes back. Unit tests in packages/rsiod/src/mirrors/commands cover the steps of the commands.
+// comes back. Unit tests in packages/rsiod/src/mirrors/commands cover the steps of the commands. Rules: G35.
 
 import { randomBytes } from 'node:crypto';
 import { needPrograms } from '@rsio/common/testing/needs';

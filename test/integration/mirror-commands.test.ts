@@ -1,6 +1,6 @@
 // Mirrors by command on three real servers: two with a pool, and a witness that grants the client no right. The test checks the effects and
 // the output of the commands at clients and servers, and that refusals and removals leave no volume or record behind. Unit tests in
-// packages/rsiod/src/mirrors/commands cover failures of each step.
+// packages/rsiod/src/mirrors/commands cover failures of each step. Rules: G34.
 
 import { MIRRORS } from '@rsio/common/control/mirror-methods';
 import { misfit } from '@rsio/common/lib/shape';

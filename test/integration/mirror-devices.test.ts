@@ -1,7 +1,7 @@
 // The block device of a mirror, with real daemons: fio writes and verifies while a server stands still and its replica is then copied, and
 // while rsiod is killed and restarted. Once, a server restarts while rsiod is down, and rsiod reports this. fio must see no error and no
 // difference, and afterwards both pools must have the same bytes. mirror.test.ts tests killed servers, and keeper.test.ts devices of plain
-// volumes. Skipped if the machine cannot have devices.
+// volumes. Skipped if the machine cannot have devices. Rules: G33.
 
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';

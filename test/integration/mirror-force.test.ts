@@ -1,6 +1,6 @@
 // A mirror on two servers without a witness loses one of these servers. The client makes a new mirror from the other replica by force, with
 // all data. When the lost server comes back, its replica stays out of the new mirror, and the list of mirrors says how to remove it.
-// forcing.test.ts in packages/rsiod/src/mirrors/commands tests steps that fail and the texts about losses.
+// forcing.test.ts in packages/rsiod/src/mirrors/commands tests steps that fail and the texts about losses. Rules: G33.
 
 import { randomBytes } from 'node:crypto';
 import { needPrograms } from '@rsio/common/testing/needs';

@@ -1,6 +1,6 @@
 // Snapshots of a mirror with real daemons on XFS: both servers have the same content of one moment, even under writes. A server that was
 // away makes no snapshot, and a reader gets the snapshot of the mirror from the other server. A rollback gives the mirror the content of a
-// snapshot. Skipped without root or xfsprogs.
+// snapshot. Skipped without root or xfsprogs. Rules: G33.
 
 import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';

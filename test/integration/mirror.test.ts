@@ -1,7 +1,7 @@
 // A mirror with real daemons: two servers with pools, a server that only votes, and a client. A server is killed, comes back, and its
 // replica is copied. No write of the client is lost, and afterwards both pools have the same bytes. All tests use the same daemons. Each
 // test begins with all daemons up and without a volume. The rules of mirrors are tested in packages/protocol/src/mirror and, in every order
-// of events, in test/sim.
+// of events, in test/sim. Rules: G33, G36.
 
 import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';

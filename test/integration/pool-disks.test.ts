@@ -1,6 +1,6 @@
 // Pools on a separate file system on a loop device. Writes wait while less space than the reserve of the pool is free, and continue when
 // enough space is free again. A file system is unmounted while a client uses a volume on it. Skipped without root, loop devices or ext4.
-// full-pool.test.ts has a file system without any space.
+// full-pool.test.ts has a file system without any space. Rules: G16.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';

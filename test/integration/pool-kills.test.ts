@@ -1,6 +1,6 @@
 // kill -9 of rssrv at each step of each change of a pool's files. RSIO_TEST_KILL_AT, which only the server for tests heeds, names the step.
 // The next start must find the state before or after the change, and no file that belongs to no volume. Kills at random times under load
-// are in pools.test.ts; the same steps without a process are in packages/rssrv/src/pools/pool-stops.test.ts.
+// are in pools.test.ts; the same steps without a process are in packages/rssrv/src/pools/pool-stops.test.ts. Rules: G15.
 
 import { mkdirSync, readdirSync } from 'node:fs';
 import path from 'node:path';

@@ -1,5 +1,5 @@
 // Probe connections of a raw client to a real rssrv while a client of the same node is attached and does I/O: the probe measures, and does
-// not affect the client. test/conformance/server/probes.ts tests which requests a probe may send.
+// not affect the client. test/conformance/server/probes.ts tests which requests a probe may send. See docs/PROTOCOL.md, Probe connections.
 
 import { readFileSync } from 'node:fs';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

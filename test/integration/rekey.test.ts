@@ -1,7 +1,7 @@
 // A command changes the key of a client while the client writes. If the command is killed at any step, rssrvcfg has its old or its new
 // content. One run records the file before each step. It thereby covers a kill at each step, because a kill would leave the file in the
 // recorded state. A second run is killed right before the file changes. packages/rsadm/src/commands/client-keys.test.ts tests the texts of
-// the commands.
+// the commands. Rules: G9.
 
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { beforeAll, expect, it } from 'vitest';

@@ -1,6 +1,6 @@
 // A replica of a mirror at a real server, as a raw client sees it: a volume becomes a replica. The intent map of the replica follows the
 // writes, survives a kill of the server, and has all bits set if its file cannot be read. If the test runs as root, the server process is
-// unprivileged and gets the map as a descriptor. Unit tests in packages/rssrv/src/mirrors cover the rules of the map.
+// unprivileged and gets the map as a descriptor. Unit tests in packages/rssrv/src/mirrors cover the rules of the map. Rules: M2.
 
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';

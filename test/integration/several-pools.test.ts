@@ -1,7 +1,7 @@
 // Volumes over several pools with real daemons: fio with verification on a stripe that grows, a restart in the middle, a pool that is
 // absent at the start and comes back, a part that was replaced by another file, and a concat that grows into a third pool.
 // several-files.test.ts in packages/rssrv/src/pools tests the steps of each change on disk. All tests use one server and one client, and
-// each test begins with empty pools.
+// each test begins with empty pools. Rules: G19.
 
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';

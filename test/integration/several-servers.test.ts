@@ -1,5 +1,5 @@
 // Three servers in two namespaces and three clients, each with two interfaces. The tests compare every output character by character, and
-// test serverkey. test/data-centre/outputs.ts has the steps, and each step builds on the earlier steps.
+// test serverkey. test/data-centre/outputs.ts has the steps, and each step builds on the earlier steps. Rules: N11 in docs/GUARANTEES.md.
 
 import { beforeAll, describe, expect, it } from 'vitest';
 import { DataCentre } from '../data-centre/data-centre.ts';

@@ -1,6 +1,6 @@
 // A server process that hangs in a call to its storage: its client receives nothing on any path, although the server is only slow. I/O
 // waits longer than `stall`, the status gives the reason, and I/O continues once the storage answers. The storage is a frozen file system.
-// A WRITE therefore hangs in the kernel, and with it the thread that answers PINGs.
+// A WRITE therefore hangs in the kernel, and with it the thread that answers PINGs. Rules: E2, G7.
 
 import { STORAGE_SILENT_MS } from '@rsio/rssrv/storage/limits';
 import { expect, it, type TestContext } from 'vitest';

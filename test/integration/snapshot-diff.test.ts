@@ -1,6 +1,6 @@
 // The file system reports which blocks have changed since a snapshot, and the test compares the report with the contents. Every block that
 // differs must be reported, for all kinds of writes and for fragmented files, and the reported amount must be close to the written amount.
-// Skipped without root, loop devices, xfsprogs or btrfs-progs.
+// Skipped without root, loop devices, xfsprogs or btrfs-progs. Rules: N5, G27.
 
 import { closeSync, fsyncSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
 import path from 'node:path';

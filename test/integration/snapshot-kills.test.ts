@@ -1,6 +1,7 @@
 // kill -9 of rssrv at the critical steps of changes of snapshots, on a file system with reflink: before and after each commit point, and
 // between the changes of files after it. The next start must find the state before or after the change, and no file that belongs to no
 // volume. snapshot-stops.test.ts in packages/rssrv/src/snapshots tests all steps without a process. Skipped without root or xfsprogs.
+// Rules: G26.
 
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';

@@ -1,7 +1,7 @@
 // Snapshots with real daemons on a file system with reflink: snapshots under writes, of a fragmented file that is cloned in chunks, and of
 // two volumes at one moment; clones; and rollbacks. A rollback is refused while the volume is in use. A late write of an earlier holder
 // cannot change the result of a rollback. Skipped without root, loop devices or xfsprogs. The tests with reflink use the same daemons, and
-// each begins with new volumes. snapshot-kills.test.ts has kills at each step.
+// each begins with new volumes. snapshot-kills.test.ts has kills at each step. Rules: G26.
 
 import { removedWhenFree } from '../support/hosts/removed-when-free.ts';
 import { closeSync, mkdirSync, openSync, readSync, statSync, writeSync } from 'node:fs';

@@ -1,6 +1,6 @@
 // The stall policy end to end: the effect on the user of an NBD export if the server is lost for longer than `stall`, the messages to the
 // administrator in this time, and the recovery of the volume with every acknowledged write. All tests use one pair of daemons. Each test
-// sets its policy by a reload, starts the daemons that the previous test has ended, and attaches the volume again.
+// sets its policy by a reload, starts the daemons that the previous test has ended, and attaches the volume again. Rules: E1, E2, G7.
 
 import { beforeAll, expect, it } from 'vitest';
 import { clientConfig, startServer } from '../support/hosts/configs.ts';

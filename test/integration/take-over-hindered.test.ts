@@ -1,7 +1,7 @@
 // Hindered take-overs with real processes: the server process of the losing client stands still, the server is killed during the take-over,
 // or the holder may have to send lost writes again. The server grants no take-over while the losing client can still write. After the
 // grant, it executes no write of this client. All tests use one server and its clients. At the beginning of each test, all daemons run, and
-// the first client has the volume.
+// the first client has the volume. Rules: H2, H3.
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import { CONTESTED, ContestedVolume } from '../support/scenes/contested-volume.ts';

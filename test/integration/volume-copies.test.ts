@@ -1,7 +1,7 @@
 // Copies of a volume with real daemons, from a pool on XFS, while a client has the volume attached: copies to a new volume, while the
 // server is killed; copies to files, which qemu-img writes as an unprivileged user, again with a kill of the server; and copies to the NBD
 // sockets of qemu-nbd and of rsiod. Each copy is compared with the snapshot. Skipped without root, loop devices, xfsprogs or qemu-utils.
-// Unit tests in packages/rssrv/src/jobs/copies cover stops after each step.
+// Unit tests in packages/rssrv/src/jobs/copies cover stops after each step. Rules: G30.
 
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statfsSync, statSync, writeFileSync } from 'node:fs';

@@ -1,6 +1,6 @@
 // Volumes that are added, removed and grown, as the client sees them. The tests check the output of its commands and the size that a new
 // NBD connection gets, and expect that I/O on all volumes continues. volume-reload.test.ts tests which changes the server accepts and
-// refuses.
+// refuses. Rules: G13.
 
 import { expect, it } from 'vitest';
 import { clientConfig, serverConfig, type ServerConfigOptions } from '../support/hosts/configs.ts';

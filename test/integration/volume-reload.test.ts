@@ -1,6 +1,6 @@
 // SIGHUP of rssrv with changed [volume] sections, seen from raw sessions: volumes that are added, removed and grown while handles are open,
 // refusals that name the affected client, races with OPEN, and a server that is killed during a reload. volume-growth.test.ts tests the
-// reaction of rsiod.
+// reaction of rsiod. Rules: G13.
 
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';

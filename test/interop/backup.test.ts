@@ -1,7 +1,7 @@
 // Backups of a volume under writes: a full backup, and incremental backups that are based on it. Each backup is restored and compared with
 // the content that the volume had at the moment of its snapshot. Further tests check the number of bytes that an incremental backup reads
 // and writes, and refusals. Needs XFS and root; otherwise skipped with a reason. Invariant: a backup has the bytes of its snapshot, even
-// under writes.
+// under writes. Rules: G29.
 
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';

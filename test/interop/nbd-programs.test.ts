@@ -1,5 +1,5 @@
 // Independent programs use the NBD socket of real daemons while one of two paths is reset twice a second. No I/O may fail, and every byte
-// must be as written. The tests of the frontend cover NBD itself; this test covers the whole way to the server's file.
+// must be as written. The tests of the frontend cover NBD itself; this test covers the whole way to the server's file. Rules: G2, G3.
 
 import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';

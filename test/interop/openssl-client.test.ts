@@ -1,5 +1,6 @@
 // `openssl s_client` as a foreign peer. The test plays the handshake in clear, and OpenSSL's own program does TLS 1.3 with the agreed key.
 // The first frame inside TLS is the server's WELCOME. With another key, or without the key exchange, the server refuses s_client.
+// Rules: G22. docs/PROTOCOL.md, Encrypted paths.
 
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -2,6 +2,7 @@
 // late messages, restarts, crashes, lost disks and records, and changes of members, voters and size. No flushed write is lost, no read is
 // stale, replicas in sync are equal, and after the faults the mirror can be used. The zoo (test/sim/zoo) finds each planted fault.
 // RSIO_MIRROR_WALKS=100000 makes more walks; RSIO_MIRROR_SEED is the seed of the first walk.
+// Rules: M3, M5, M6, M8, M11, M12, M15, M17 to M19, M21, G33.
 
 import { expect, test } from 'vitest';
 import { DIRECTED } from './directed.ts';

@@ -1,5 +1,6 @@
 // Interfaces come and go on both sides under I/O, and paths follow without a command at the client. An interface is added to the server's
 // file or removed from it (SIGHUP). A card of the client loses its cable, link or address and gets it back. The netlab has real cards.
+// Rules: G14.
 
 import type { ControlMethods } from '@rsio/common/control/methods';
 import { beforeEach, expect, it } from 'vitest';

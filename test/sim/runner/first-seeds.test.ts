@@ -1,5 +1,6 @@
 // Runs the seeds of zoo/tested-seeds.ts in one campaign over all cores. Each test waits for one seed. `npm run sim -- --seed N --trace`
 // repeats a failed seed. Invariant: a seed passes only if the simulator has run it to its end without a violation.
+// Rules: M13, M16, G1 to G5, G7, G15, G26 to G28. docs/PROTOCOL.md, Encrypted paths.
 
 import { beforeAll, expect, test } from 'vitest';
 import { TESTED_SEEDS } from '../zoo/tested-seeds.ts';

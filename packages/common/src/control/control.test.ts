@@ -1,5 +1,5 @@
 // Tests control server and client together over real sockets in a temporary folder, and each of them alone against a misbehaving peer. Time
-// limits run on a fake clock. The test awaits events of real sockets and never sleeps.
+// limits run on a fake clock. The test awaits events of real sockets and never sleeps. Rules: G21.
 
 import { once } from 'node:events';
 import { linkSync, mkdirSync, mkdtempSync, statSync, writeFileSync } from 'node:fs';

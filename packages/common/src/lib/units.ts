@@ -45,7 +45,7 @@ export function refuse(what: string, text: string | null, allowed: string): neve
 
 /** Prepares untrusted text for a message: cuts the text to QUOTED_MAX_CHARS, adds quotes and escapes control characters. */
 export function quoteText(text: string): string {
-  // JSON.stringify does not escape C1 controls or the marks that change the direction of text.
+  // JSON.stringify does not escape control characters from U+0080 to U+009F, or the marks that change the direction of text.
   return escapeControls(JSON.stringify(text.length > QUOTED_MAX_CHARS ? `${text.slice(0, QUOTED_MAX_CHARS)}...` : text));
 }
 

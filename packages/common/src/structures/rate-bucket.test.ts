@@ -1,6 +1,6 @@
 // Tests a bucket whose rate changes while callers take amounts. In every window of time, callers take at most the tokens that the bucket
 // gains in the window, plus the maximum that the bucket keeps, plus one amount. A caller that always takes what the bucket permits gets the
-// whole rate, to within one amount.
+// whole rate, to within one amount. Rules: G37.
 
 import { expectAtMost } from '../testing/quick-expect.ts';
 import fc from 'fast-check';

@@ -1,5 +1,5 @@
 // Tests how the server reacts to a PROOF that the test composes, with a mac under the right key or a wrong key. handshake.test.ts tests the
-// whole exchange, and frames that are changed in transit.
+// whole exchange, and frames that are changed in transit. Rules: G9.
 
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';

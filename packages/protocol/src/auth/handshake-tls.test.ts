@@ -1,6 +1,6 @@
 // Tests the handshake with the feature `tls`: the secrets that both sides derive, the secrets that an eavesdropper can and cannot derive,
 // and attempts to get a connection without TLS. handshake.test.ts tests the handshake without TLS, and link/tls-transport.test.ts tests TLS
-// itself.
+// itself. Rules: G22. docs/PROTOCOL.md, Encrypted paths.
 
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';

@@ -1,5 +1,5 @@
 // Runs both sides of the handshake against each other. The test can observe, change or replace every frame on its way. keys.test.ts tests
-// single keys and macs. Invariant: every random generator has a fixed text as its seed, so that every failure is reproducible.
+// single keys and macs. Invariant: every random generator has a fixed text as its seed, so that every failure is reproducible. Rules: G9.
 
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';

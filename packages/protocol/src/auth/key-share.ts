@@ -1,5 +1,5 @@
 // The X25519 key exchange of a handshake with the feature `tls`. Each side makes a key pair for each connection. Invariant: a private key
-// never leaves this module, and serves only one connection.
+// never leaves this module, and serves only one connection. See docs/PROTOCOL.md, Encrypted paths.
 
 import { createPrivateKey, createPublicKey, diffieHellman, type KeyObject } from 'node:crypto';
 import { RsError } from '@rsio/common/lib/errors';

@@ -1,5 +1,5 @@
 // Compares keys and macs with known values from another implementation, and tests that each input changes the result. handshake.test.ts
-// tests which frame carries which mac.
+// tests which frame carries which mac. Rules: G9.
 
 import { expect, test } from 'vitest';
 import { baseKey, joinKey, mac, isValidMac, sessionSecret } from './keys.ts';

@@ -1,6 +1,7 @@
 // Derives the 32-byte keys of the handshake and of discovery from the key texts in the configuration, and computes macs with these keys.
 // handshake-frames.ts says which frame carries which mac. Invariants: macs are compared in constant time. A key or mac for one purpose
 // cannot serve another purpose, because each key has its own HKDF info, and each mac has its own label.
+// See docs/PROTOCOL.md, Encrypted paths.
 
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 import { MAC_BYTES } from '../wire/limits.ts';

@@ -1,5 +1,5 @@
 // Tests the limit on wrong proofs with a clock that the test advances: which peer must wait and for how long, the effect of other peers'
-// failures, and which entries are dropped. The listener's tests cover the connection that must wait.
+// failures, and which entries are dropped. The listener's tests cover the connection that must wait. Rules: G9.
 
 import { describe, expect, test } from 'vitest';
 import {

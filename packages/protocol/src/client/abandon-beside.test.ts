@@ -1,6 +1,6 @@
 // Tests that another volume continues when the I/O of one volume is abandoned. After REVOKE of the handle (docs/PROTOCOL.md S11), the
 // session goes on. Until REVOKED arrives, the client sends no requests of the volume whose I/O was abandoned, and neither reopens nor
-// closes that volume. abandon.test.ts covers leaving the session.
+// closes that volume. abandon.test.ts covers leaving the session. Rules: G7.
 
 import { expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

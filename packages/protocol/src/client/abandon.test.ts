@@ -1,5 +1,5 @@
 // Tests requests that are abandoned in flight. The trunk never sends these requests again, and no late answer reaches their buffers. The
-// trunk sends nothing for any volume before the server has started a new session (S9).
+// trunk sends nothing for any volume before the server has started a new session (S9). Rules: E1, G7.
 
 import { expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

@@ -1,5 +1,5 @@
 // Collects the parts of the server's answer to an ADMIN, and turns the JSON text into a result or an error. Pure. Invariant: all parts
-// belong to one answer and are bounded. An error has a known code, and its text is safe for screens and logs.
+// belong to one answer and are bounded. An error has a known code, and its text is safe for screens and logs. Rules: A5.
 
 import { assert } from '@rsio/common/lib/assert';
 import { type ErrorCode, ERRORS, RsError } from '@rsio/common/lib/errors';

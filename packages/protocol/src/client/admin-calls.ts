@@ -1,7 +1,7 @@
 // Calls methods of a server over a trunk with ADMIN requests. If the session is lost before the time limit of a call, the client sends the
 // call again in the next session, with the same id. The server executes a change once for each id (C4 in docs/PROTOCOL.md). Invariants: a
 // call ends within its time limit. A call that failed with E_TIMEOUT or E_UNREACHABLE is not sent again, and the error says whether the
-// server may have executed the call. At most ADMIN_CALLS_SENT_MAX calls are in flight.
+// server may have executed the call. At most ADMIN_CALLS_SENT_MAX calls are in flight. Rules: A3.
 
 import { counted } from '@rsio/common/lib/assert';
 import type { Clock, Timer } from '@rsio/common/lib/clock';

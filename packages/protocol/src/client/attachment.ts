@@ -2,6 +2,7 @@
 // begins or when the server has revoked the handle. Recovery sends, in this order (docs/PROTOCOL.md, R2): the replay log, but only to a new
 // incarnation of the storage; unanswered WRITEs, ZEROs and DISCARDs; all other requests. Invariants: before the phase is `ready`, only
 // recovered requests are sent. Two overlapping changes (WRITE, ZERO, DISCARD) are never in flight at the same time (O1).
+// Rules: R1, R4, R6, H3.
 
 import { assert, counted } from '@rsio/common/lib/assert';
 import { checkMove, type StateTable } from '@rsio/common/lib/state-table';

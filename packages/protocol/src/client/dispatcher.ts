@@ -1,7 +1,7 @@
 // Decides when and over which path each request of a session is sent, and handles the answers. Sends requests again when a path becomes
 // silent or dies. The trunk, not the dispatcher, decides which paths are alive. Invariants (the client's part of S1 to S4 and O1 in
 // docs/PROTOCOL.md): each request gets one result. No slot is reused before every copy of its request is answered or fenced. The buffer of
-// a request is not touched after the result.
+// a request is not touched after the result. Rules: R4. docs/PROTOCOL.md, Backpressure.
 
 import { assert, counted } from '@rsio/common/lib/assert';
 import { OUTPUT_QUEUED_MAX_BYTES } from '../link/limits.ts';

@@ -1,5 +1,5 @@
 // Tests how dead paths are tracked until the server confirms their end (S5).
-// trunk.test.ts tests the frames FENCE and FENCED.
+// trunk.test.ts tests the frames FENCE and FENCED. Rules: G1.
 
 import { describe, expect, test } from 'vitest';
 import { DEAD_PATHS_NAMED_MAX } from '../wire/limits.ts';

@@ -1,6 +1,6 @@
 // Tests the end of a hold, for which a detach waits. The client sends CLOSE when no request of the handle is in flight any more. Only the
 // answer OK ends the wait with success. The server is a script. opener.test.ts and revoke-lost.test.ts test lost sessions and revoked
-// handles.
+// handles. Rules: R4.
 
 import { describe, expect, test } from 'vitest';
 import { CLOSE_TRIES_MAX, REOPEN_RETRY_MS } from './limits.ts';

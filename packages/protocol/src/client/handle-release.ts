@@ -1,6 +1,6 @@
 // Closes handles at the server, so that the hold on a detached volume ends. If the session is lost or the handle is revoked, the client
 // opens the volume again and repeats CLOSE. Invariants: each waiting caller is notified once. Success is reported only after the server has
-// confirmed the end of the hold. A handle number is used only in its own session.
+// confirmed the end of the hold. A handle number is used only in its own session. Rules: R4.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { CLOSE_TRIES_MAX, REOPEN_RETRY_MS } from './limits.ts';

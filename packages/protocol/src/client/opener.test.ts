@@ -1,5 +1,5 @@
 // Tests that the hold of a closed attachment ends at the server even if the session was lost before CLOSE or OPEN was answered. The server
-// is a script; test/integration/holders.test.ts tests the hold at a real server.
+// is a script; test/integration/holders.test.ts tests the hold at a real server. Rules: H1, Q6.
 
 import { describe, expect, test } from 'vitest';
 import { OPEN_ANSWER, TrunkScene } from '../testing/trunk-scene.ts';

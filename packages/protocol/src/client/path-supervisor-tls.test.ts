@@ -1,5 +1,6 @@
 // Tests the supervisor of a path with TLS. TLS begins only after START_TLS, WELCOME counts only if it is encrypted, and everything else
 // ends the attempt. The test plays the server. tls-transport.test.ts tests TLS itself, and handshake-tls.test.ts the keys.
+// See docs/PROTOCOL.md, Encrypted paths.
 
 import { describe, expect, test } from 'vitest';
 import { handshakeFrame } from '../auth/handshake-frames.ts';

@@ -1,7 +1,7 @@
 // Keeps one path up between a client interface and a server interface: connects, authenticates, and passes each connection to the server's
 // trunk. When the path goes down, the supervisor reconnects: almost at once if the connection lasted long, otherwise after waits of
 // increasing length. A path that fails too often is put on probation. Invariant: a path has at most one connection at a time. Every state
-// except `retired` is ended by a timer or an event.
+// except `retired` is ended by a timer or an event. See docs/PROTOCOL.md, Encrypted paths.
 
 import { Backoff } from '@rsio/common/lib/backoff';
 import type { Clock, Timer } from '@rsio/common/lib/clock';

@@ -1,7 +1,7 @@
 // Tests a client with a small replay log against a model of a server with a cache and a disk. Random events are process and machine
 // crashes, failed syncs and interrupted recoveries. Each sector is a register: a read shows the last answered change or a later change, and
 // never a change older than an earlier read has shown. A FLUSH answered OK covers all changes answered before it. At the end, each sector
-// has its last change.
+// has its last change. Rules: L3, R2, G5.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

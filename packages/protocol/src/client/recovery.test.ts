@@ -1,6 +1,6 @@
 // Tests an attachment with a replay log step by step: the order of requests in a new incarnation of the storage, the changes that a FLUSH
 // covers, changes that are sent with FUA, and changes that wait for room in the log. The server is a script; recovery-random.test.ts tests
-// recovery with random events.
+// recovery with random events. Rules: L3, R1, R2, G5.
 
 import { describe, expect, test } from 'vitest';
 import { REPLAY_LOG_BYTES } from '@rsio/common/config/schema/limits';

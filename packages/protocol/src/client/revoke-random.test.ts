@@ -1,6 +1,6 @@
 // Tests revoked handles in combination with random events: answers in any order, STALE, failing paths, ending sessions, refused OPENs. A
 // model of the server detects broken rules; revoke.test.ts tests the exact requests. Invariants: each request gets one correct answer, the
-// order keeps O1 and R2, the final content is right, and no hold is left behind.
+// order keeps O1 and R2, the final content is right, and no hold is left behind. Rules: R4.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

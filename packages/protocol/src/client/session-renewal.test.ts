@@ -1,5 +1,5 @@
 // Tests a session whose handle numbers are used up. The next OPEN starts a new session, and no request in flight is lost. The server is a
-// script; packages/rssrv tests how a real server ends a session.
+// script; packages/rssrv tests how a real server ends a session. Rules: R7.
 
 import { expect, test } from 'vitest';
 import { REOPEN_RETRY_MS, SESSION_RENEW_MS } from './limits.ts';

@@ -1,5 +1,5 @@
 // Tests requests in flight on a path that is very slow but answers often enough not to become suspect, while another path works.
-// scheduler-links.test.ts tests READs that are late for a shorter time.
+// scheduler-links.test.ts tests READs that are late for a shorter time. Rules: S2, G2.
 
 import { expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

@@ -1,5 +1,5 @@
 // Tests a trunk and its paths against a server that the test plays: the choice of paths, requests that are sent again, and the effects of
-// answers. trunk-peer.test.ts tests violations. test/sim tests trunks against the real server, with random events.
+// answers. trunk-peer.test.ts tests violations. test/sim tests trunks against the real server, with random events. Rules: G2.
 
 import { describe, expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

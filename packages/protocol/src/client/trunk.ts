@@ -1,7 +1,7 @@
 // Manages all paths between this client and one server, and their session. Tracks which paths are live, suspect, dead or fenced, and
 // recovers requests when a new session replaces the old one. The dispatcher decides what each path carries. Event handlers only record
 // changes; `pump` then sends everything that can be sent, in one batch for each path. Invariants: the client's part of the rules S5, S6 and
-// S9 in docs/PROTOCOL.md.
+// S9 in docs/PROTOCOL.md. Rules: E1.
 
 // Design.
 // There is one trunk for each server, and one pump for each trunk. The pump runs once, when the current event has been handled, so that

@@ -1,7 +1,7 @@
 // Tests a volume that is reopened read-only, shared, or with another block size. The attachment sends no unflushed writes to this volume.
 // The attachment stalls, reports the reason, and keeps its log and its hold. The attachment continues when the volume has its old
 // properties again.
-// The server is a script; packages/rssrv tests what a real server refuses at its start.
+// The server is a script; packages/rssrv tests what a real server refuses at its start. Rules: R6.
 
 import { describe, expect, test } from 'vitest';
 import { UNFIT_RETRY_MS } from './limits.ts';

@@ -1,5 +1,5 @@
 // Tests explorations over an in-memory network: which servers are found, how often they are asked, which answers are rejected and reported,
-// and that no socket and no timer is left open.
+// and that no socket and no timer is left open. Rules: G12.
 
 import { describe, expect, test } from 'vitest';
 import { discoveryKey } from '../auth/keys.ts';

@@ -1,5 +1,5 @@
 // Lets two ends of a path exchange heartbeats, with faults in one direction. Tests the state of each direction at each end, and the round
-// trip. path-verdict.test.ts tests the effects of silence.
+// trip. path-verdict.test.ts tests the effects of silence. Rules: G6.
 
 import { describe, expect, test } from 'vitest';
 import { Heartbeat } from './heartbeat.ts';

@@ -1,5 +1,5 @@
 // Tests the server's slots against the rules S1 and S2: what the table returns for each kind of request, and which paths are owed an
-// answer. The session's tests cover execution and answers.
+// answer. The session's tests cover execution and answers. Rules: G1.
 
 import { describe, expect, test } from 'vitest';
 import { AssertionError } from '@rsio/common/lib/assert';

@@ -1,6 +1,6 @@
 // Implements the server's side of the slot rules (docs/PROTOCOL.md, S1). For each slot, the table keeps the tag of the last request, the
 // state and outcome of that request, and the paths that are owed an answer. Invariant: a request is returned as `new` at most once, and
-// every copy is answered exactly once, on the path that brought it.
+// every copy is answered exactly once, on the path that brought it. Rules: S11.
 
 import { assert, counted } from '@rsio/common/lib/assert';
 import { OP } from '../wire/frames.ts';

@@ -1,6 +1,6 @@
 // Puts TLS 1.3 onto a connected TCP handle. Both sides use a pre-shared key and X25519, but no certificates. Because of X25519, a recorded
 // connection cannot be decrypted later. Invariants: a TLS socket becomes secure only if the peer has proved that it has the key. A
-// certificate never counts. Received data arrives in one static buffer, as on a plain socket.
+// certificate never counts. Received data arrives in one static buffer, as on a plain socket. See docs/PROTOCOL.md, Encrypted paths.
 
 import { constants } from 'node:crypto';
 import type net from 'node:net';

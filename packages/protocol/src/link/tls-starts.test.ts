@@ -1,5 +1,6 @@
 // Tests how a server begins TLS on proven connections: in bounded time, and with exactly one outcome. tls-transport.test.ts tests TLS
 // itself. Invariant: the link is ideal. Everything that is sent therefore arrives with the next step of the clock.
+// See docs/PROTOCOL.md, Encrypted paths.
 
 import { FakeClock } from '@rsio/common/testing/fake-clock';
 import { expect, test } from 'vitest';

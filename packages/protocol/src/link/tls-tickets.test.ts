@@ -1,5 +1,5 @@
 // Tests that a client with a TLS session ticket from its own connection cannot open a connection as another client. Only the key of the
-// connection counts, although TLS reports both a ticket and a key as a resumption.
+// connection counts, although TLS reports both a ticket and a key as a resumption. Rules: G22. docs/PROTOCOL.md, Encrypted paths.
 
 import { once } from 'node:events';
 import net from 'node:net';

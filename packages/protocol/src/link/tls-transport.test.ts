@@ -1,5 +1,5 @@
 // Tests TLS on the TCP transport, with real sockets of this process: accepted and refused peers, the bytes on the network, and the end of a
-// connection. auth/handshake-tls.test.ts tests the handshake that agrees on TLS.
+// connection. auth/handshake-tls.test.ts tests the handshake that agrees on TLS. Rules: G22. docs/PROTOCOL.md, Encrypted paths.
 
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';

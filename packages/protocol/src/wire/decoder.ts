@@ -1,7 +1,7 @@
 // Decodes a stream of bytes into frames. The decoder can resume at every byte of the stream. A frame that is complete in the received bytes
 // is passed on without a copy. A body that arrives in parts is received into a buffer that the owner chooses, or else into a pooled buffer.
 // Invariants: `frame` receives a whole frame, which is valid only during the call. The length of a frame is checked before memory is
-// allocated.
+// allocated. Rules: S3, S7.
 
 import { crc32 } from 'node:zlib';
 import type { BufferPool } from '@rsio/common/structures/buffer-pool';

@@ -1,6 +1,6 @@
 // Tests the encoder with a sender that completes a send when the test says so: output arrives complete, in order, in few batches. No byte
 // of a batch changes while it is being sent. Each buffer returns to the pool once, even if the connection is closed while the buffer is
-// being sent.
+// being sent. Rules: S8.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

@@ -1,6 +1,6 @@
 // Encodes frames and sends them in batches: the frames of one event are collected in a preallocated output buffer and sent together. READ
 // data is written directly behind its header, between `beginIo` and `endIo`. All other bytes are copied, so that the caller may reuse the
-// memory at once. Invariant: bytes of an output buffer are not overwritten while they are being sent.
+// memory at once. Invariant: bytes of an output buffer are not overwritten while they are being sent. Rules: S8.
 
 import { crc32 } from 'node:zlib';
 import { assert } from '@rsio/common/lib/assert';

@@ -1,5 +1,5 @@
 // The copy of an incremental backup, tested with two states of a volume in memory and a map that also marks unchanged blocks. Real servers
-// and files are in test/interop/backup.test.ts.
+// and files are in test/interop/backup.test.ts. Rules: G29.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

@@ -1,5 +1,5 @@
 // Which volumes are reattached after a restart of the daemon, with a real file and a fake clock. Servers and attachments are fakes. Real
-// daemons that are killed under I/O are tested in test/integration/restore.test.ts.
+// daemons that are killed under I/O are tested in test/integration/restore.test.ts. Rules: H1.
 
 import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

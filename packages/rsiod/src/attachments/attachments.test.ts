@@ -1,6 +1,6 @@
 // Attaching volumes, with the production namespace, trunk and notifications, and a scripted server. Detaching is in detaching.test.ts, and
 // volumes that fail or are taken by other clients are in lost-volumes.test.ts. Re-sent requests are tested in the trunk's revoke.test.ts,
-// and the file of attached volumes in attached-list.test.ts.
+// and the file of attached volumes in attached-list.test.ts. Rules: N3, G25, G31.
 
 import { quietLog } from '@rsio/common/log/log';
 import { RsError } from '@rsio/common/lib/errors';

@@ -1,5 +1,5 @@
 // Detaching volumes: by force, twice at once, while another client takes the volume, and without the server's confirmation.
-// Attaching is in attachments.test.ts.
+// Attaching is in attachments.test.ts. Rules: M13.
 
 import { PATH_SETTLED_MS, REOPEN_RETRY_MS } from '@rsio/protocol/client/limits';
 import { DETACH_WAIT_MS } from './limits.ts';

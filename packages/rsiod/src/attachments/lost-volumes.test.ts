@@ -1,5 +1,5 @@
 // What happens to the I/O of an attached volume, and which events are reported, if another client takes the volume, if another instance of
-// this node replaces this client, or if the server reports an error. Attaching is in attachments.test.ts.
+// this node replaces this client, or if the server reports an error. Attaching is in attachments.test.ts. Rules: R5, E2.
 
 import { STORAGE_ERRORS_LOG_MS } from '@rsio/common/log/limits';
 import { PATH_SETTLED_MS, REOPEN_RETRY_MS, UNFIT_RETRY_MS } from '@rsio/protocol/client/limits';

@@ -1,7 +1,7 @@
 // Lists the volumes that the servers offer, decides which volume a name means, and chooses the server from which a volume is attached. Two
 // offers concern the same volume only if their ids are equal. Invariants: a name that fits two volumes is refused with a message that lists
 // both; a volume that a client holds at one server is attached from that server or not at all; the list of offers always matches the latest
-// reports from the servers.
+// reports from the servers. Rules: N1.
 
 import type { ClientNamespaceConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';

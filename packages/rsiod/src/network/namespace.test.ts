@@ -1,6 +1,6 @@
 // A namespace with a network in memory. Events of one path affect the server's other paths, a change of an interface reaches the paths from
 // its address, and a server is identified only by its proof. Which paths there are is tested in namespace-routes.test.ts, a single path
-// with path-supervisor.ts, and a trunk's use of its paths with trunk.ts.
+// with path-supervisor.ts, and a trunk's use of its paths with trunk.ts. Rules: G2.
 
 import { DEAD_AFTER_MS, SUSPECT_AFTER_MS } from '@rsio/common/config/schema/limits';
 import { RECONNECT_FIRST_MS } from '@rsio/protocol/client/limits';

@@ -1,6 +1,7 @@
 // The stall policy for one volume: how long I/O waits while nothing can be sent, and when waiting I/O fails. `judgeStall` is pure and makes
 // the decisions; `StallWatch` keeps the state and the only timer. Invariants: I/O fails only while the volume is halted. No time-out
 // elapses while the server reports that it is slow. `abandon` is called only from the timer, never while the owner is calling this class.
+// Rules: E2.
 
 import type { StallPolicy } from '@rsio/common/config/schema/types';
 import type { Clock, Timer } from '@rsio/common/lib/clock';

@@ -1,6 +1,6 @@
 // An attached volume, as its frontends use it. The volume splits I/O into segments for its target and combines the answers. Only this file
 // checks range, alignment and rights; path-stall.ts decides how long I/O waits without a path. Invariants: Every `submit` leads to exactly
-// one `done`, which is never called from within `submit`. Abandoned I/O is not sent again, and its buffers are no longer used.
+// one `done`, which is never called from within `submit`. Abandoned I/O is not sent again, and its buffers are no longer used. Rules: E1.
 
 import type { ClientNamespaceConfig, StallPolicy } from '@rsio/common/config/schema/types';
 import { assert, counted } from '@rsio/common/lib/assert';

@@ -1,5 +1,5 @@
 // The filter of system calls, executed by a small interpreter: which calls the filter refuses, and with which errno.
-// test/integration/confined-workers.test.ts shows that the kernel accepts the filter.
+// test/integration/confined-workers.test.ts shows that the kernel accepts the filter. Rules: G24.
 
 import { expect, it } from 'vitest';
 import { callFilter } from './call-filter.ts';

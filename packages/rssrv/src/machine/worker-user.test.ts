@@ -1,5 +1,5 @@
 // Which user server processes get, and which warning the administrator gets, for every combination of facts about the listener.
-// test/integration/confined-workers.test.ts tests real processes.
+// test/integration/confined-workers.test.ts tests real processes. Rules: G24.
 
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,6 +1,6 @@
 // Tests the backend wrapper of replicas against a model, on a simulated disk that crashes, tears writes, and fails writes and syncs. After
 // a crash at any moment, the map on disk must have the bit of every region that was written to since its bit was last cleared. The random
-// test fails if the wrapper leaves out syncs, writes an older page last, or clears a region during a change.
+// test fails if the wrapper leaves out syncs, writes an older page last, or clears a region during a change. Rules: M2.
 
 import { MIRROR_REGION_BYTES } from '@rsio/protocol/wire/limits';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';

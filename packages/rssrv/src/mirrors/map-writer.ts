@@ -1,7 +1,7 @@
 // Writes the pages of an intent map to the file of the map, and syncs the file for waiting changes. Several waiting changes share one sync.
 // Invariants: one write or sync runs at a time, so that an older page never overwrites a newer one. A bit is durable only if its page was
 // written and synced in one round. Bits that an earlier process wrote are not durable until this process has written and synced them again.
-// The kernel may still have these bits only in memory, or may have reported a write-back error only to the earlier process.
+// The kernel may still have these bits only in memory, or may have reported a write-back error only to the earlier process. Rules: M2.
 
 import type { Status } from '@rsio/protocol/wire/status';
 import { STATUS, statusOfErrno } from '@rsio/protocol/wire/status';

@@ -1,7 +1,7 @@
 // Executes VOTEs at a server that may have a replica of the mirror. The voter's record decides first (voters.ts). Then CLAIM ends the holds
 // of lower terms on the replica, PLACE makes the replica, and UNPLACE removes it. Invariants: an answer to CLAIM names the replica only
 // when no request of a lower term is running or can ever run on the replica. Storage that does not answer delays neither the record nor
-// another mirror.
+// another mirror. Rules: Q7, Q8, M2, M4.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';

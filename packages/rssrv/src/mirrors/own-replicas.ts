@@ -1,5 +1,5 @@
 // Finds the replicas among the served volumes, for the voters and their clients. Pure. Invariant: if two volumes carry the mark of the
-// same mirror, for example because a pool was copied, neither volume is used.
+// same mirror, for example because a pool was copied, neither volume is used. Rules: Q3, Q8.
 
 import type { RssrvConfig } from '@rsio/common/config/schema/types';
 import type { Log } from '@rsio/common/log/log';

@@ -1,6 +1,6 @@
 // Tests VOTE in a session: requests to the listener, answers, the bound on VOTEs, and that the end of the session does not wait for a VOTE.
 // The test itself answers in place of the listener. voters.test.ts tests how VOTEs are executed; the conformance suite tests invalid
-// bodies.
+// bodies. Rules: Q5.
 
 import { expect, test } from 'vitest';
 import { OP } from '@rsio/protocol/wire/frames';

@@ -1,6 +1,6 @@
 // Decodes the VOTEs of a session, and encodes their answers. session/session-admin.ts passes the decoded VOTEs to the listener, which keeps
 // the records of mirrors. The end of a session does not wait for a VOTE, because the client repeats the VOTE in its next session.
-// Invariant: a VOTE with an invalid body never reaches the listener.
+// Invariant: a VOTE with an invalid body never reaches the listener. Rules: Q5.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Header } from '@rsio/protocol/wire/header';

@@ -1,7 +1,7 @@
 // Creates, grows, renames, changes, removes and restores volumes of the pools. catalogue.ts decides, pool-files.ts changes the disk, and
 // the listener starts and stops serving the volume. The caller makes one change at a time. Invariants: a change is answered only when it
 // is durable. A request that is repeated after a crash is not executed again (C4), because a change commits the stamp of its request
-// together with its result. pools/requests/ answers all other repetitions.
+// together with its result. pools/requests/ answers all other repetitions. Rules: C1.
 
 import { isDeepStrictEqual } from 'node:util';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';

@@ -1,6 +1,6 @@
 // The configuration in force, and how it changes as a whole: by a reload, or by a change of one volume of a pool. The listener serves the
 // configuration in force; reload-plan.ts and volume-plan.ts decide what may change. Invariants: either every part of a change comes into
-// force, or no part does; every client that has a volume attached is told its new size and properties.
+// force, or no part does; every client that has a volume attached is told its new size and properties. Rules: C1, C3.
 
 import { withControlGroup } from '@rsio/common/config/control-group';
 import { loadRssrvConfig } from '@rsio/common/config/load-config';

@@ -1,7 +1,7 @@
 // The listener process listens on every interface, authenticates each connection, and passes the connection to the worker of its session.
 // The listener owns everything that sessions share: volumes, ids, holds and incarnations. The listener never reads or writes the data of
 // volumes. Invariants: the listener serves nothing before the workers of an earlier listener have exited (S10); it serves nothing after
-// `stop`.
+// `stop`. Rules: V1.
 
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';

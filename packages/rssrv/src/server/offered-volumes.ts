@@ -1,5 +1,5 @@
 // Determines which volumes the server offers to each client, and the refusal of an OPEN for any other volume. This module is pure.
-// Invariant: a client sees only volumes that it may attach, even in refusals.
+// Invariant: a client sees only volumes that it may attach, even in refusals. Rules: A6.
 
 import { randomBytes } from 'node:crypto';
 import type { RssrvConfig, TlsPolicy } from '@rsio/common/config/schema/types';

@@ -1,5 +1,5 @@
 // Assigns the handle numbers of a session. A session has 65,535 handle numbers and uses each of them only once, so that a late request for
-// a closed handle never reaches another volume. The server ends the session before the numbers run out.
+// a closed handle never reaches another volume. The server ends the session before the numbers run out. Rules: R7.
 
 import { assert } from '@rsio/common/lib/assert';
 import { HANDLE_NUMBERS_LOW_PART, SESSION_QUIET_MS } from './limits.ts';

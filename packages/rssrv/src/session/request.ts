@@ -1,5 +1,5 @@
 // Validates an I/O request from a client, starts its execution on the backend, and encodes its answer.
-// The session decides which paths get the answer.
+// The session decides which paths get the answer. Rules: S7, O2.
 
 import type { BufferPool } from '@rsio/common/structures/buffer-pool';
 import type { InFlight } from '@rsio/common/structures/in-flight';

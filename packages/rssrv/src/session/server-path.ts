@@ -2,6 +2,7 @@
 // back while the client has too many unread answers. Each path logs its start and end, at a limited rate (rate-limited-log.ts). A READ that
 // is held back counts as not yet received. The path processes a held READ when there is room, or drops the READ if the path closes first.
 // Invariant: log lines about paths on one interface never suppress log lines about paths on another interface.
+// See docs/PROTOCOL.md, Backpressure.
 
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import { assert } from '@rsio/common/lib/assert';

@@ -1,6 +1,6 @@
 // The effect of limits, pauses and stops of a volume on the requests of a real session: which requests wait, in which order they continue,
 // and which requests never wait. The tests in volumes/throttle/ test how limits are divided among sessions; the tests in test/integration
-// use real processes.
+// use real processes. Rules: G37. docs/PROTOCOL.md, Limits.
 
 import { FLAG, OP } from '@rsio/protocol/wire/frames';
 import { encodeHeartbeat } from '@rsio/protocol/wire/message-codec';

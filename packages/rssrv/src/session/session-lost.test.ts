@@ -1,5 +1,5 @@
 // Failed syncs: the listener is notified once for each handle. Other tests check the syncs that the server starts itself, which reveal
-// write-back errors of the kernel. test/integration tests how the listener reacts to a failed sync.
+// write-back errors of the kernel. test/integration tests how the listener reacts to a failed sync. Rules: V1, G4.
 
 import { beforeEach, expect, test } from 'vitest';
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';

@@ -1,6 +1,6 @@
 // A session whose handle numbers run out: before the last number is used, the server ends the session cleanly, at a moment when the storage
 // answers quickly. The client's next session can open volumes again. packages/protocol/src/client/session-renewal.test.ts tests the
-// client's side.
+// client's side. Rules: R7.
 
 import { HEARTBEAT_INTERVAL_MS } from '@rsio/common/config/schema/limits';
 import { OP } from '@rsio/protocol/wire/frames';

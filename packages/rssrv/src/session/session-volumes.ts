@@ -1,7 +1,7 @@
 // Manages a session's open volumes and answers the client's message requests: LIST, OPEN and CLOSE; ioctls.ts answers IOCTL. The listener
 // decides, through a port, whether the client may open a volume. Invariants: a session uses a handle number only once, and the size of a
 // handle never shrinks. No request is started on a closing handle. A CLOSE or a revocation completes only after the handle has released its
-// backend. A hold is released only if no handle of its volume is open or being opened.
+// backend. A hold is released only if no handle of its volume is open or being opened. Rules: S11, H1, H2, C2.
 
 import { InFlight } from '@rsio/common/structures/in-flight';
 import { HANDLES_PER_SESSION_MAX } from '@rsio/protocol/link/limits';

@@ -1,7 +1,7 @@
 // The server's side of one session: its paths, slot table and open volumes. The module reaches transports, clock, backends and the listener
 // only through ports. Invariants (the server's side of S1, S5, S7 and S9 in docs/PROTOCOL.md): a request is executed at most once, unless
 // it is a READ, LIST or IOCTL. Every copy is answered on the path that delivered it. Once `end` has been called, no new request is started.
-// Once `end` has resolved, no request is running.
+// Once `end` has resolved, no request is running. See docs/PROTOCOL.md, Limits.
 
 // Design. Paths come and go while the session stays. The slot table of the session makes a request execute at most once, whichever paths
 // its copies arrive on. A path only decodes frames and holds READs back, and the session decides what happens to a request.

@@ -2,7 +2,7 @@
 // write-back errors early. A failed sync may mean lost writes, so the listener is notified and starts a new incarnation of the storage.
 // Invariants: a loss is reported once for each handle, and before the failed sync is answered. A sync of written data begins at most
 // SELF_SYNC_MS plus one tick after the write. A writable handle counts as having unsynced writes when it is opened, because a killed
-// process may have left changes that no later process would sync.
+// process may have left changes that no later process would sync. Rules: V1.
 
 import { SELF_SYNC_MS } from '@rsio/protocol/link/limits';
 import { OP } from '@rsio/protocol/wire/frames';

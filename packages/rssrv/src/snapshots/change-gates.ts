@@ -2,7 +2,7 @@
 // a chunk that is not yet cloned waits, and the session asks the listener to clone the chunk first. Reads and FLUSHes never wait.
 // Invariants: `held` is reported once, when no change of the held volumes is running. A parked change ends exactly once. If the handle of
 // a parked change is closed, the change ends with STALE, and the client sends it again. A hold therefore never delays a take-over or the
-// end of a session.
+// end of a session. Rules: P1.
 
 import { counted } from '@rsio/common/lib/assert';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

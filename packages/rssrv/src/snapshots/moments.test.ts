@@ -1,5 +1,5 @@
 // Tests moments with simulated sessions, copies and time: messages, refusals and log lines. moment-plan.test.ts tests the order of events,
-// and session-held.test.ts tests the session's side of the messages.
+// and session-held.test.ts tests the session's side of the messages. Rules: G26.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { FakeClock } from '@rsio/common/testing/fake-clock';

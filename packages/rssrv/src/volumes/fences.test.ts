@@ -1,5 +1,5 @@
 // Tests which clients stay fenced over restarts and failures of the disk, and which orders may begin. fencing.test.ts tests how a fence
-// ends a session.
+// ends a session. Rules: G20.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,7 +1,7 @@
 // Carries out the plan from volume-plan.ts: opens, locks and measures new volumes, and releases removed volumes. Until `commit`, `undo`
 // can undo everything except the extension of files, which is harmless because no volume uses the added bytes. Storage is opened and
 // locked before anything extends it, so that a file that another process serves is never changed. Volume ids are saved last, so that no
-// id is saved if the change fails.
+// id is saved if the change fails. Rules: H5.
 
 import { isDeepStrictEqual } from 'node:util';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';

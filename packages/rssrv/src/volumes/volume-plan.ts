@@ -1,7 +1,7 @@
 // Decides how a running server applies changed [volume] sections. The result lists the volumes to open, close and keep. If the sections
 // may not be applied, the result lists every reason. Pure: volume-change.ts handles storage and ids. Invariants: a held volume is never
 // removed, shrunk or moved to other content. Editing the configuration never releases a hold (docs/PROTOCOL.md H1 lists the events that
-// do).
+// do). Rules: C3, N2.
 
 import { isDeepStrictEqual } from 'node:util';
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';

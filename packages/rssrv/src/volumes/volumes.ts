@@ -1,5 +1,5 @@
 // Manages the listener's volumes. The storage of served volumes is open and locked. Volumes that could not be opened are recorded as
-// failures. Invariant: a configuration change replaces the set of served volumes as a whole, in its `commit`.
+// failures. Invariant: a configuration change replaces the set of served volumes as a whole, in its `commit`. Rules: H2.
 
 import type { RssrvConfig, ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';

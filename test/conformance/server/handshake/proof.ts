@@ -345,7 +345,7 @@ export const PROOF_CASES: readonly ServerCase[] = [
   ),
   serverCase(
     'handshake.instance.older',
-    'Step by step',
+    'H4',
     'An older instance of the node is refused with E_REPLACED',
     async (target) => {
       const { hello } = target.identity(1);
@@ -358,7 +358,7 @@ export const PROOF_CASES: readonly ServerCase[] = [
   ),
   serverCase(
     'handshake.instance.other-machine',
-    'Holders and epochs',
+    'H4',
     "Another machine of the node is refused with E_OTHER_MACHINE and the first one's address while the first is alive",
     async (target) => {
       const now = await target.login(1);
@@ -374,7 +374,7 @@ export const PROOF_CASES: readonly ServerCase[] = [
   ),
   serverCase(
     'handshake.instance.copy',
-    'Holders and epochs',
+    'H4',
     'A copy of the machine (another boot, or the same number in another process) is refused with E_OTHER_MACHINE while the first is alive',
     async (target) => {
       target.newInstance(1);

@@ -234,7 +234,7 @@ export const REPLICA_CASES: readonly ServerCase[] = [
     await answered(mirror.path, { op: OP.CLOSE, handle });
     return 5;
   }),
-  replicaCase('again', 'Q7', 'The same CLAIM again ends nothing, and a higher one of the same client ends its handle', async (replica) => {
+  replicaCase('again', 'Q9', 'The same CLAIM again ends nothing, and a higher one of the same client ends its handle', async (replica) => {
     const { mirror } = replica;
     const { handle } = await replica.opens(1);
     told(await mirror.claim(1));

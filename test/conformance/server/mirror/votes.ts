@@ -209,7 +209,7 @@ export const MIRROR_CASES: readonly ServerCase[] = [
       equals('Voter, promise and configuration', { voter, promise, stored }, nothing);
     }
   }),
-  serverCase('mirror.many', 'VOTE', 'More VOTEs at once than the bound are answered, each with an outcome or REFUSED', async (target) => {
+  serverCase('mirror.many', 'Q5', 'More VOTEs at once than the bound are answered, each with an outcome or REFUSED', async (target) => {
     const path = await agreed(target);
     const slots = Array.from({ length: VOTES_PER_SESSION_MAX + 4 }, () => target.slot());
     const body = encodeVoteRecord({ mirror: newId() });

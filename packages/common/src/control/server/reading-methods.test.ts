@@ -1,5 +1,5 @@
 // Tests which methods of rssrv the control group may call.
-// No test here opens a socket.
+// No test here opens a socket. Rules: G21.
 
 import { expect, test } from 'vitest';
 import { isReading } from './reading-methods.ts';

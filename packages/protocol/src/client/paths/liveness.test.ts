@@ -1,5 +1,5 @@
 // Tests silent paths over time: what makes a path suspect, what ends the suspicion, faults in one direction, and stalls of either end. The
-// test plays the server. path-verdict.test.ts tests the verdict on a single path.
+// test plays the server. path-verdict.test.ts tests the verdict on a single path. Rules: G2.
 
 import { describe, expect, test } from 'vitest';
 import { DEAD_AFTER_MS, HEARTBEAT_INTERVAL_MS, SUSPECT_AFTER_MS } from '@rsio/common/config/schema/limits';

@@ -1,5 +1,5 @@
 // Tests, with snapshots of a trunk, when a path becomes suspect, dead or deaf, and when it does not.
-// liveness.test.ts tests the actions that follow a verdict.
+// liveness.test.ts tests the actions that follow a verdict. Rules: G2.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

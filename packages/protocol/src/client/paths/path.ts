@@ -1,5 +1,5 @@
 // The client's end of one live path: encodes requests, tracks the requests in flight, answers heartbeats, and passes answers to its trunk.
-// Invariant: a path begins after WELCOME and ends once. Each new connection is a new path.
+// Invariant: a path begins after WELCOME and ends once. Each new connection is a new path. Rules: S8, R5.
 
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';

@@ -1,5 +1,5 @@
 // Tests how choosing paths and copying late READs affects the throughput over links of given rates, in virtual time. scheduler.test.ts
-// tests single choices, and the netlab tests real links.
+// tests single choices, and the netlab tests real links. Rules: S2.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

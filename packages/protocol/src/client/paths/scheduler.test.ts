@@ -1,5 +1,5 @@
 // Tests, with snapshots of a trunk, how the scheduler chooses a path by estimated completion time, which requests it holds back, and which
-// paths it never chooses. scheduler-links.test.ts tests the effect over links.
+// paths it never chooses. scheduler-links.test.ts tests the effect over links. Rules: S2.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

@@ -3,7 +3,7 @@
 // when the log is half full, so that changes rarely have to wait. A change is sent with FUA if there is no log or if the change is too
 // large for the log. If all logs together have used up the configured limit `log-total`, a change is sent with FUA only if its own log
 // cannot free any memory. A volume therefore never waits for another volume. Invariants: if there is a log, room is reserved before a
-// change is sent. At most one FLUSH sent by the client itself is in flight.
+// change is sent. At most one FLUSH sent by the client itself is in flight. Rules: L2.
 
 import { FLAG, OP } from '../../wire/frames.ts';
 import { STATUS } from '../../wire/status.ts';

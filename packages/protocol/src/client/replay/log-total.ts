@@ -1,7 +1,7 @@
 // Limits the memory that all replay logs of a client may use together (`log-total`). Each log reports the bytes that it uses and has
 // reserved. If a change would exceed the limit, it waits while its own log can still free memory, and is otherwise sent with FUA
 // (log-admission.ts). The owner of the LogTotal decides which log to flush. Invariant: only requests with FUA reserve memory beyond the
-// limit. Lowering the limit removes nothing from the logs.
+// limit. Lowering the limit removes nothing from the logs. Rules: L1.
 
 import { LOG_TOTAL_STEPS } from '../limits.ts';
 

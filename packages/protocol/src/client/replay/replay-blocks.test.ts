@@ -1,5 +1,5 @@
 // Compares the blocks of the replay log with a map from sectors to content and age. The test uses so many positions that hashes collide,
-// and ranges so large that removing a range visits every block.
+// and ranges so large that removing a range visits every block. Rules: L3.
 
 import { expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

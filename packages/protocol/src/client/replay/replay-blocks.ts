@@ -1,6 +1,7 @@
 // Stores the written sectors of the replay log, with the age of each sector, in blocks of 4 KiB at aligned positions of the volume. A newer
 // write overwrites an older write in place, so that data is never split, moved or fragmented. Blocks come from slabs. The file
 // replay-log.ts defines the meaning of an age and limits the number of blocks. Invariant: every block in use has at least one live sector.
+// Rules: L3.
 
 import { assert } from '@rsio/common/lib/assert';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

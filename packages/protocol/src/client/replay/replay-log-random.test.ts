@@ -1,5 +1,5 @@
 // Compares the replay log with a naive model (a map from sectors to content), and runs it against a model of a server with a cache and a
-// disk. After any order of answers, flushes, losses and replays, every sector has its last acknowledged content.
+// disk. After any order of answers, flushes, losses and replays, every sector has its last acknowledged content. Rules: L1 to L3, G5.
 
 import { expectAtMost, expectSame } from '@rsio/common/testing/quick-expect';
 import fc from 'fast-check';

@@ -1,5 +1,5 @@
 // Tests the replay log case by case: room that is reserved and released, changes that need a FLUSH or FUA, the reports of the log, and the
-// requests of a replay. replay-log-random.test.ts tests arbitrary sequences.
+// requests of a replay. replay-log-random.test.ts tests arbitrary sequences. Rules: L1 to L3, G5.
 
 import { expectSame } from '@rsio/common/testing/quick-expect';
 import { describe, expect, test } from 'vitest';

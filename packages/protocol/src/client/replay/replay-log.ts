@@ -1,7 +1,7 @@
 // The replay log of one volume (docs/PROTOCOL.md, L1, L2, R2 i): all WRITEs, ZEROs and DISCARDs that were answered but are not yet covered
 // by a successful FLUSH. The client sends these changes again when the storage starts a new incarnation. Invariants: memory is reserved
 // before a request is sent. The memory used and reserved stays within the log's size, apart from the rounding up to whole slabs. The log's
-// incarnation changes only after everything in the log was replayed to the new incarnation.
+// incarnation changes only after everything in the log was replayed to the new incarnation. Rules: L3.
 
 import { assert, counted } from '@rsio/common/lib/assert';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

@@ -1,5 +1,5 @@
 // The zeroed and discarded ranges of the replay log, sorted by first sector. A newer change cuts or splits the older ranges that it
-// overlaps. Invariant: no two ranges share a sector.
+// overlaps. Invariant: no two ranges share a sector. Rules: L3.
 
 export interface ReplayRange {
   readonly begin: number;

@@ -1,6 +1,6 @@
 // Sends the pieces of a replay (replay.ts) as requests of an attachment, a few at a time. Each request has its own buffer, so that a path
 // never refers to the log's memory. Invariant: an answer counts only for the replay that created the answered request, and only until
-// `drop` is called.
+// `drop` is called. Rules: R2.
 
 import { counted } from '@rsio/common/lib/assert';
 import { SEGMENT_BYTES } from '../../link/limits.ts';

@@ -1,6 +1,6 @@
 // One replay of a log (docs/PROTOCOL.md, R2 i): turns the log into requests within the protocol's limits. The order of these requests does
 // not matter, because no two of them share a sector. Invariant: the log does not change during a replay. An interrupted replay is
-// discarded, and the next one begins with the first piece.
+// discarded, and the next one begins with the first piece. Rules: L3.
 
 import { counted } from '@rsio/common/lib/assert';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

@@ -1,6 +1,6 @@
 // Tests the slot rules of docs/PROTOCOL.md with copies in any order over any paths. In this test, the sequence number wraps after two uses.
 // If it wrapped after 2^16 uses, the test would not detect a missing quarantine. The slot rules do not depend on the width of the sequence
-// number.
+// number. Rules: G1.
 
 import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';

@@ -1,5 +1,5 @@
 // Tests the client's slots against the rules S2 to S6. slot-rules.test.ts tests both ends together on any network. scheduler.test.ts tests
-// the choice of a path for a copy.
+// the choice of a path for a copy. Rules: G1.
 
 import { describe, expect, test } from 'vitest';
 import { AssertionError } from '@rsio/common/lib/assert';

@@ -1,5 +1,5 @@
 // Tests the copy of one piece. Zeros are sent as ZERO. A source that cannot read is replaced by another source. A replica that refuses the
-// copy is reported. The lock ends after the last answer. A piece that is no longer needed is not written.
+// copy is reported. The lock ends after the last answer. A piece that is no longer needed is not written. Rules: M7.
 
 import { expect, test } from 'vitest';
 import { STATUS } from '../../wire/status.ts';

@@ -1,6 +1,6 @@
 // Cuts regions into pieces and counts the pieces in progress. The plans choose the next region. If only some blocks of a region must be
 // copied, its pieces list them as runs. Invariants: a new attempt to copy a region begins only after all pieces of the earlier attempt have
-// ended, so that no old copy overtakes a newer copy. A region is copied when all of its pieces were copied in one attempt.
+// ended, so that no old copy overtakes a newer copy. A region is copied when all of its pieces were copied in one attempt. Rules: M20.
 
 import { assert, counted } from '@rsio/common/lib/assert';
 import { MIRROR_REGION_BYTES } from '../../wire/limits.ts';

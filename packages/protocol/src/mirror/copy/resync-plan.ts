@@ -2,7 +2,7 @@
 // the replica may lack, unsettled regions, and regions that only the replica's own map contains. The copier executes the orders.
 // Invariants: the plan starts again whenever the replica's session, handle or incarnation changes. A region is copied only after it is
 // settled. The replica has caught up only when everything was copied while all changes went to the replica, and no region has diverged
-// since.
+// since. Rules: M20.
 
 import type { MirrorMapAnswer } from '../../wire/mirror-messages.ts';
 import { BlockSet } from '../lacks/block-set.ts';

@@ -1,7 +1,7 @@
 // Decides which unsettled region is made equal next, and when it is settled (rule M7). The copier copies the region from one replica in
 // sync to all others and flushes all of them, the source included. No tenure may change between the copy and the flush. Invariant: a region
 // is reported as settled only after a flush that began after the last copy of the region. From the region's first copy until the end of
-// this flush, replicas and tenures stay the same, and no change makes the region differ again.
+// this flush, replicas and tenures stay the same, and no change makes the region differ again. Rules: M20.
 
 import type { RegionSet } from '../region-set.ts';
 import { SETTLE_ALONE_MAX, SETTLE_REGIONS_MAX, URGENT_REGIONS_MAX } from '../limits.ts';

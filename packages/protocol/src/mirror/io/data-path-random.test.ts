@@ -1,5 +1,6 @@
 // Tests the data path of a mirror in random worlds: replicas crash, lose sessions, refuse, are removed and return, and another client takes
 // over the mirror. testing/mirror-world.ts judges every answer. The zoo (test/sim/zoo) shows that these worlds detect broken code.
+// Rules: M7 to M10, M14 to M16, G33.
 
 import { expect, test } from 'vitest';
 import { violationOf } from '../../testing/mirror-data-worlds.ts';

@@ -1,5 +1,5 @@
 // Tests a mirror over two real trunks, each with a scripted server: the frames that are sent, the requests that wait for a new incarnation
-// or a silent replica, and the buffers of a replica that was given up.
+// or a silent replica, and the buffers of a replica that was given up. Rules: M10.
 
 import { expect, test } from 'vitest';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

@@ -1,5 +1,5 @@
 // Compares the lock with a naive model. The model derives the held entries from the list of all entries in order of arrival. The comparison
-// shows that no entry waits without a reason, and that no entry overtakes an earlier conflicting entry.
+// shows that no entry waits without a reason, and that no entry overtakes an earlier conflicting entry. Rules: M9, M14.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

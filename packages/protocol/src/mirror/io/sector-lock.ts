@@ -1,6 +1,6 @@
 // The lock of a mirror (rule M14): reads share sectors; a change excludes reads and other changes. An entry waits for each earlier entry
 // that conflicts with it, even if the earlier entry still waits, so that no entry starves. Invariants: two entries that conflict are never
-// held together. An entry waits only while `blockers`, the number of earlier conflicting entries, is above 0.
+// held together. An entry waits only while `blockers`, the number of earlier conflicting entries, is above 0. Rules: M9.
 
 export class LockEntry {
   /** First sector of the range. An empty range conflicts with nothing. */

@@ -1,5 +1,5 @@
 // Tests the decider of a mirror's membership in single scenes with three servers whose voters answer at once: attaching, refusals, removal
-// and return of a replica, wishes. test/mirrors/ explores random orders of events with the voters of rssrv.
+// and return of a replica, wishes. test/mirrors/ explores random orders of events with the voters of rssrv. Rules: M5, G33.
 
 import { describe, expect, test } from 'vitest';
 import { type MirrorConfig, type StoredConfig, type Term, type VoteAnswer, VOTED } from '../../wire/mirror-messages.ts';

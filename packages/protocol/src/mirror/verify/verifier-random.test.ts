@@ -1,6 +1,6 @@
 // Tests the verifier in random lives of a mirror, while users write and replicas crash, leave and return. The verifier never reports equal
 // blocks as different, and it finds and repairs all blocks that the test has made different. A verifier that takes no lock fails these
-// tests.
+// tests. Rules: M12, G36.
 
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { expect, test } from 'vitest';

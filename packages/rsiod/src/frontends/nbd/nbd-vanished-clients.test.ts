@@ -1,6 +1,6 @@
 // If a client exits while its WRITE waits for memory, the WRITE must not overwrite another client's later WRITE of the same block. The test
 // uses real sockets, because the frontend must detect the end of a connection that it is not reading. Other ends of a connection are tested
-// in nbd-connection-end.test.ts.
+// in nbd-connection-end.test.ts. Rules: G1.
 
 import { mkdtempSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';

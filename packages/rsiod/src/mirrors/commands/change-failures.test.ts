@@ -1,6 +1,6 @@
 // Lets each step of each change of an attached mirror fail at each server, once before the server has executed the step and once after. The
 // command must then complete the change, or it must remove its results or name them. The members stay usable, and the repeated command
-// succeeds. The steps include those of the decider.
+// succeeds. The steps include those of the decider. Rules: G35.
 
 import { describe, expect, test } from 'vitest';
 import { ChangeScene } from '../../testing/change-scene.ts';

@@ -1,6 +1,6 @@
 // Making a mirror by force on scripted servers: the reported losses, refusals, the old and the new mirror after the command, and a failure
 // of each step at each server, before or after the server has executed the step. In every case, the volumes stay, and the error describes
-// the state of each volume. Real servers are tested in test/integration/mirror-force.test.ts.
+// the state of each volume. Real servers are tested in test/integration/mirror-force.test.ts. Rules: M21, G33.
 
 import { RsError } from '@rsio/common/lib/errors';
 import { beforeEach, describe, expect, test } from 'vitest';

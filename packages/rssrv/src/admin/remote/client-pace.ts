@@ -1,6 +1,6 @@
 // Paces the requests of one client over all of its sessions. If a client floods the server, its own requests wait; the listener and other
 // clients are not delayed. Invariant: the reading methods of one client are executed one at a time. After each execution, the next method
-// waits for as long as the execution took, but for at most REMOTE_REST_MAX_MS.
+// waits for as long as the execution took, but for at most REMOTE_REST_MAX_MS. Rules: A4.
 
 import { counted } from '@rsio/common/lib/assert';
 import { OneByOne } from '@rsio/common/structures/one-by-one';

@@ -1,5 +1,5 @@
 // Keeps answers that do not fit into one frame until the client has read them. Invariants: an answer does not change while it is read; only
-// the session for which it was made can read it; the bytes of all answers are bounded, and an unread answer is dropped.
+// the session for which it was made can read it; the bytes of all answers are bounded, and an unread answer is dropped. Rules: A5.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { ADMIN_PART_MAX_BYTES } from '@rsio/protocol/wire/limits';

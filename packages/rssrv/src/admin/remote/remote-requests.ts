@@ -1,6 +1,6 @@
 // Executes the ADMIN requests of clients, each with the rights that the client has at the time of the execution. Invariants: rights are
 // checked when a request arrives, and again when it begins; if a client floods the server, its own requests wait, and other clients, I/O
-// and local programs are not delayed; a refusal names the missing right.
+// and local programs are not delayed; a refusal names the missing right. Rules: A1.
 
 import { counted } from '@rsio/common/lib/assert';
 import type { ClientRights } from '@rsio/common/config/schema/types';

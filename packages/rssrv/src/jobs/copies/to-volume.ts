@@ -2,26 +2,22 @@
 // One rename makes the complete copy a volume. Invariants: before the rename the new volume does not exist, and the unfinished copy may be
 // deleted at any time; after a restart, the copy continues from its position.
 
-import { open, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { CopyTarget, JobRecord } from '../job-record.ts';
 import { JobEnds, type RunningJob } from '../jobs.ts';
-import { copyRanges } from '../moves/copy-ranges.ts';
 import type { ChangedData } from '../moves/changed-data.ts';
-import { COPY_COMMIT_MS, MOVE_STEP_MS, SAVE_EVERY_BYTES } from '../limits.ts';
-import { VolumeContent } from '../moves/volume-content.ts';
+import { COPY_COMMIT_MS } from '../limits.ts';
 import type { Asker } from '../../pools/asker.ts';
 import { type Catalogue, type PoolState, usableBytes, volumeText } from '../../pools/catalogue.ts';
 import type { Manifest } from '../../pools/disk/manifest.ts';
-import type { PoolFiles } from '../../pools/disk/pool-files.ts';
-import { poolPaths } from '../../pools/disk/pool-paths.ts';
-import { MoveFiles, stampOf } from '../../pools/moves/move-files.ts';
+import { MoveFiles } from '../../pools/moves/move-files.ts';
 import type { PoolVerbs } from '../../pools/pool-verbs.ts';
 import type { Pools } from '../../pools/pools.ts';
-import { filesOf } from '../../pools/snapshots/snapshot-record.ts';
+import { CopyInPool } from './copy-in-pool.ts';
 import { decideCopy } from './copy-rules.ts';
-import { type CopySource, stateOf } from './copy-source.ts';
+import type { CopySource } from './copy-source.ts';
 
 export interface ToVolumePorts {
   readonly clock: Clock;
@@ -40,9 +36,11 @@ type VolumeCopy = Extract<CopyTarget, { kind: 'volume' }>;
 
 export class ToVolume {
   private readonly ports: ToVolumePorts;
+  private readonly copies: CopyInPool;
 
   constructor(ports: ToVolumePorts) {
     this.ports = ports;
+    this.copies = new CopyInPool(ports.pools);
   }
 
   isMade({ record }: RunningJob, { id }: VolumeCopy): Promise<boolean> {
@@ -50,95 +48,32 @@ export class ToVolume {
   }
 
   async run(job: RunningJob, source: CopySource, target: VolumeCopy): Promise<void> {
-    const pool = this.poolOf(job.record);
-    const { changedData } = this.ports;
+    const pool = this.copies.poolOf(job.record);
+    const { changedData, punch } = this.ports;
     if (changedData === null)
       throw new RsError(
         'E_NO_REFLINK',
         'This server cannot tell where a file has data: it needs x86-64 or arm64, and the package koffi; copy to a file instead',
       );
     const { sizeBytes } = source.record;
-    const copyStamp = await this.prepared(job, pool, target, sizeBytes);
-    const file = poolPaths.data(poolPaths.movingVolume(pool.path, target.id));
+    const { copyStamp } = await this.copies.prepared(job, pool, target.id, sizeBytes, null);
     await checkSpace(source, pool, job.record);
-    const next = await VolumeContent.open(source.files, filesOf(source.record).layout);
-    try {
-      const copy = await open(file, 'r+');
-      try {
-        const range = { fromBytes: stateOf(job.record).positionBytes, toBytes: sizeBytes };
-        const save = async (positionBytes: number): Promise<void> => {
-          await this.save(job, positionBytes);
-          this.checkRoom(job.record);
-        };
-        await copyRanges({ changedData, punch: this.ports.punch }, job, { base: null, next, copy }, range, save);
-      } finally {
-        await copy.close();
-      }
-    } finally {
-      await next.close();
-    }
-    await this.save(job, sizeBytes);
-    job.check();
+    await this.copies.fill({ changedData, punch }, job, source, { id: target.id, sizeBytes, openBase: () => Promise.resolve(null) });
     await this.ports.exclusive(() => this.commit(job.record, source, target, copyStamp), `the copy of volume ${job.record.name}`);
   }
 
-  /** Deletes the copy. If that fails, the next sweep of moves (volume-moves.ts) deletes it. */
-  async discard(record: JobRecord, { id }: VolumeCopy): Promise<void> {
-    const pool = this.ports.pools.states.find((one) => one.isOpen && one.trouble === null && one.identity?.id === record.toId);
-    if (pool !== undefined) await this.onDisk(pool, (files) => new MoveFiles(files).discard(id)).catch(() => undefined);
-  }
-
-  /** Makes the file of the copy. If the job made the file before a restart, finds this file instead. Returns the stamp of the file. */
-  private async prepared(job: RunningJob, pool: PoolState, { id }: VolumeCopy, sizeBytes: number): Promise<string> {
-    const state = stateOf(job.record);
-    const found = await this.onDisk(pool, () => stampOf(poolPaths.data(poolPaths.movingVolume(pool.path, id))));
-    if (found !== null && found === state.copyStamp) return found;
-    await this.onDisk(pool, (files) => new MoveFiles(files).discard(id));
-    const copyStamp = await this.onDisk(pool, (files) => new MoveFiles(files).begin(id, sizeBytes, false));
-    if (copyStamp === null)
-      throw new RsError(
-        'E_VOLUME',
-        `Files of pool ${pool.name} cannot be told from each other: use a file system with lasting inode numbers`,
-      );
-    job.note({ copy: { ...state, copyStamp, positionBytes: 0 }, doneBytes: 0 });
-    await job.save();
-    return copyStamp;
-  }
-
-  private async save(job: RunningJob, positionBytes: number): Promise<void> {
-    job.note({ copy: { ...stateOf(job.record), positionBytes } });
-    await job.save();
-  }
-
-  /** Throws E_SPACE if the free space of the pool is nearly used up, because writes to a full pool would wait. */
-  private checkRoom(record: JobRecord): void {
-    const pool = this.poolOf(record);
-    const nextBytes = Math.min(SAVE_EVERY_BYTES, record.totalBytes - record.doneBytes);
-    if (usableBytes(pool) >= nextBytes) return;
-    throw new RsError(
-      'E_SPACE',
-      `The copy of volume ${record.name} was ended before it fills pool ${pool.name}: make room there, and copy it again`,
-    );
+  discard(record: JobRecord, { id }: VolumeCopy): Promise<void> {
+    return this.copies.discard(record, id);
   }
 
   /** Repeats the checks of the request, and gives the volume its name. The caller must make no other change during this call. */
   private async commit(record: JobRecord, source: CopySource, target: VolumeCopy, copyStamp: string): Promise<void> {
     const { pools, verbs, clock } = this.ports;
     const asker = this.ports.askerOf(record.by);
-    const to = { ...target, pool: this.poolOf(record).name };
+    const to = { ...target, pool: this.copies.poolOf(record).name };
     const { pool, manifest: planned } = decideCopy(this.ports.catalogue(), source, source.record, to, asker, clock.wallMs());
     const manifest: Manifest = { ...planned, stamps: [copyStamp] };
     await commitCopy({ pools, verbs }, record, pool, manifest);
-  }
-
-  private poolOf({ toId, to }: JobRecord): PoolState {
-    const pool = this.ports.pools.states.find((one) => one.isOpen && one.trouble === null && one.identity?.id === toId);
-    if (pool !== undefined) return pool;
-    throw new JobEnds({ kind: 'waits', reason: `pool ${to} cannot be used now` });
-  }
-
-  private onDisk<T>({ name }: PoolState, work: (files: PoolFiles) => Promise<T>): Promise<T> {
-    return this.ports.pools.onDisk(name, MOVE_STEP_MS, work);
   }
 }
 

@@ -1,6 +1,6 @@
 // Imports: the volume gets the content of the source; served files, and files that name other files, are refused; however a job ends, it
 // leaves nothing behind except the volume. Tests that need qemu-img run the real program. A stand-in clones files, so the tests run on any
-// file system.
+// file system. Rules: G30.
 
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -7,6 +7,7 @@ import { type FileHandle, open, stat } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';
 import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
 import { within } from './copied-file.ts';
+import { CopyInPool } from './copy-in-pool.ts';
 import type { GuardedPlaces } from './file-place.ts';
 import type { Convert, ConvertOrder, ProgramUser } from './program.ts';
 import { connectedNbd, nbdPlace } from './to-nbd.ts';
@@ -14,12 +15,11 @@ import { commitCopy } from './to-volume.ts';
 import { isPassing } from './volume-copies.ts';
 import { type ImportState, type ImportedFrom, importOf, type JobRecord } from '../job-record.ts';
 import { JobEnds, type RunningJob } from '../jobs.ts';
-import { IMPORT_PIECE_BYTES, IMPORT_SYNC_BYTES, MOVE_STEP_MS } from '../limits.ts';
+import { IMPORT_PIECE_BYTES, IMPORT_SYNC_BYTES } from '../limits.ts';
 import type { Asker } from '../../pools/asker.ts';
 import { type Catalogue, type CreateRequest, decideCreate, type PoolState, usableBytes, type VolumeName } from '../../pools/catalogue.ts';
 import type { Manifest } from '../../pools/disk/manifest.ts';
 import type { RangeCalls } from '../../pools/disk/data-file.ts';
-import type { PoolFiles } from '../../pools/disk/pool-files.ts';
 import { poolPaths } from '../../pools/disk/pool-paths.ts';
 import { MoveFiles } from '../../pools/moves/move-files.ts';
 import type { PoolVerbs } from '../../pools/pool-verbs.ts';
@@ -56,9 +56,11 @@ export interface WantedImport extends VolumeName {
 
 export class VolumeImports {
   private readonly ports: VolumeImportsPorts;
+  private readonly copies: CopyInPool;
 
   constructor(ports: VolumeImportsPorts) {
     this.ports = ports;
+    this.copies = new CopyInPool(ports.pools);
   }
 
   /**
@@ -84,7 +86,7 @@ export class VolumeImports {
   async run(job: RunningJob): Promise<void> {
     const { record } = job;
     const wanted = importOf(record);
-    const pool = this.poolOf(record);
+    const pool = this.copies.poolOf(record);
     if (pool.volumes.has(record.volumeId)) return;
     try {
       job.check();
@@ -92,7 +94,7 @@ export class VolumeImports {
       job.check();
       await this.ports.exclusive(() => this.commit(record, wanted, made), `the import of volume ${record.name}`);
     } catch (thrown) {
-      await this.onDisk(pool, (files) => new MoveFiles(files).discard(record.volumeId)).catch(() => undefined);
+      await this.copies.discard(record, record.volumeId);
       if (isPassing(thrown)) throw new JobEnds({ kind: 'waits', reason: toRsError(thrown).message });
       throw thrown;
     }
@@ -105,8 +107,8 @@ export class VolumeImports {
     { source, blockSizeBytes }: ImportState,
   ): Promise<Pick<Manifest, 'sizeBytes' | 'stamps'>> {
     const id = job.record.volumeId;
-    await this.onDisk(pool, (files) => new MoveFiles(files).discard(id));
-    const stamp = await this.onDisk(pool, (files) => new MoveFiles(files).begin(id, 0, false));
+    await this.copies.onDisk(pool, (files) => new MoveFiles(files).discard(id));
+    const stamp = await this.copies.onDisk(pool, (files) => new MoveFiles(files).begin(id, 0, false));
     const copy = await open(poolPaths.data(poolPaths.movingVolume(pool.path, id)), 'r+');
     try {
       if (source.kind === 'nbd') await this.fromNbd(job, source.uri, copy);
@@ -174,7 +176,7 @@ export class VolumeImports {
       job.note({ doneBytes: at });
       if (!isDue) continue;
       await copy.datasync();
-      if (usableBytes(this.poolOf(job.record)) < Math.min(IMPORT_SYNC_BYTES, sizeBytes - at)) throw noRoom(job.record);
+      if (usableBytes(this.copies.poolOf(job.record)) < Math.min(IMPORT_SYNC_BYTES, sizeBytes - at)) throw noRoom(job.record);
     }
   }
 
@@ -222,7 +224,7 @@ export class VolumeImports {
       },
       check: () => {
         job.check();
-        if (usableBytes(this.poolOf(job.record)) === 0) throw noRoom(job.record);
+        if (usableBytes(this.copies.poolOf(job.record)) === 0) throw noRoom(job.record);
         copy.stat().then(sized, () => undefined);
       },
     };
@@ -244,7 +246,7 @@ export class VolumeImports {
   ): Promise<void> {
     const { pools, verbs, clock } = this.ports;
     const asker = this.ports.askerOf(record.by);
-    const pool = this.poolOf(record);
+    const pool = this.copies.poolOf(record);
     const { manifest } = this.decide({ ...wanted, pool: pool.name }, sizeBytes, record.volumeId, asker, clock.wallMs());
     await commitCopy({ pools, verbs }, record, pool, { ...manifest, stamps });
   }
@@ -273,16 +275,6 @@ export class VolumeImports {
       if (its?.dev === device) return name;
     }
     return null;
-  }
-
-  private poolOf({ toId, to }: JobRecord): PoolState {
-    const pool = this.ports.pools.states.find((one) => one.isOpen && one.trouble === null && one.identity?.id === toId);
-    if (pool !== undefined) return pool;
-    throw new JobEnds({ kind: 'waits', reason: `pool ${to} cannot be used now` });
-  }
-
-  private onDisk<T>({ name }: PoolState, work: (files: PoolFiles) => Promise<T>): Promise<T> {
-    return this.ports.pools.onDisk(name, MOVE_STEP_MS, work);
   }
 }
 

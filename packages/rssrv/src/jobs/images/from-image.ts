@@ -3,25 +3,24 @@
 // that the image had at one moment; the old content becomes a snapshot, whose id is in the job record, so that after a restart the job
 // knows whether the volume already has the copy.
 
-import { open, rename } from 'node:fs/promises';
+import { rename } from 'node:fs/promises';
 import { randomUUID } from 'node:crypto';
 import { syncDirectory } from '@rsio/common/files/durable-write';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
-import { type CopySource, stateOf } from '../copies/copy-source.ts';
+import { type CopyBase, CopyInPool } from '../copies/copy-in-pool.ts';
+import type { CopySource } from '../copies/copy-source.ts';
 import type { ToVolumePorts } from '../copies/to-volume.ts';
 import type { CopyTarget, JobRecord } from '../job-record.ts';
 import { JobEnds, type RunningJob } from '../jobs.ts';
-import { copyRanges } from '../moves/copy-ranges.ts';
 import { VolumeContent } from '../moves/volume-content.ts';
 import type { PoolState } from '../../pools/catalogue.ts';
 import type { Manifest } from '../../pools/disk/manifest.ts';
 import { poolPaths } from '../../pools/disk/pool-paths.ts';
 import { stampOf } from '../../pools/moves/move-files.ts';
 import type { SnapshotFiles } from '../../pools/snapshots/snapshot-files.ts';
-import { filesOf, snapshotPaths } from '../../pools/snapshots/snapshot-record.ts';
+import { snapshotPaths } from '../../pools/snapshots/snapshot-record.ts';
 import { snapshotsOf } from '../../snapshots/snapshot-rules.ts';
 import type { SnapshotVerbs } from '../../snapshots/snapshot-verbs.ts';
-import { type CopyBase, CopyInPool } from './copy-in-pool.ts';
 import { decideCopiedRestore } from './image-rules.ts';
 
 export interface FromImagePorts extends ToVolumePorts {
@@ -57,26 +56,15 @@ export class FromImage {
     const pool = this.copies.poolOf(job.record);
     const { sizeBytes } = this.volumeIn(pool, target);
     const { copyStamp, from } = await this.copies.prepared(job, pool, target.id, sizeBytes, await this.baseOf(pool, source, target));
-    const next = await VolumeContent.open(source.files, filesOf(source.record).layout);
-    const files: { close(): Promise<void> }[] = [next];
-    try {
-      const copy = await open(poolPaths.data(poolPaths.movingVolume(pool.path, target.id)), 'r+');
-      files.push(copy);
-      // The volume may have grown since the copy was begun.
-      if ((await copy.stat()).size < sizeBytes) await copy.truncate(sizeBytes);
-      const base = from === null ? null : await VolumeContent.open([from.imageFile], { kind: 'simple' });
-      if (base !== null) files.push(base);
+    const openBase = async (): Promise<VolumeContent | null> => {
+      if (from === null) return null;
+      const base = await VolumeContent.open([from.imageFile], { kind: 'simple' });
       // A refresh of the image may have replaced the file of the base before this function opened it.
-      if (from !== null && (await this.baseOf(pool, source, target))?.key !== from.key)
-        throw new JobEnds({ kind: 'waits', reason: 'The image was refreshed meanwhile' });
-      const toBytes = Math.min(sizeBytes, source.record.sizeBytes);
-      const range = { fromBytes: Math.min(stateOf(job.record).positionBytes, toBytes), toBytes };
-      await copyRanges({ changedData, punch }, job, { base, next, copy }, range, (position) => this.copies.reached(job, position));
-    } finally {
-      for (const file of files) await file.close();
-    }
-    await this.copies.save(job, sizeBytes);
-    job.check();
+      if ((await this.baseOf(pool, source, target))?.key === from.key) return base;
+      await base.close();
+      throw new JobEnds({ kind: 'waits', reason: 'The image was refreshed meanwhile' });
+    };
+    await this.copies.fill({ changedData, punch }, job, source, { id: target.id, sizeBytes, openBase });
     try {
       await this.ports.exclusive(
         () => this.commit(job.record, source, target, copyStamp, sizeBytes),

@@ -1,6 +1,6 @@
 // Images in other pools than their volumes. After a stop of the server at each step on disk, the image has its old or its new content. The
 // next start finishes the job, and no temporary file remains. Other tests check that only differences are copied, and cover holders,
-// cancelled jobs and lost bases. Any file system suffices, because a stand-in compares contents in place of extents.
+// cancelled jobs and lost bases. Any file system suffices, because a stand-in compares contents in place of extents. Rules: G31.
 
 import fs from 'node:fs';
 import path from 'node:path';

@@ -3,16 +3,16 @@
 // complete, so that an image has its whole old or whole new content; differences are copied only into a copy that certainly began with the
 // content of the base.
 
-import { open, rename, stat } from 'node:fs/promises';
+import { rename, stat } from 'node:fs/promises';
 import { syncDirectory } from '@rsio/common/files/durable-write';
 import { errnoName, RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Log } from '@rsio/common/log/log';
+import { type CopyBase, CopyInPool } from '../copies/copy-in-pool.ts';
 import { type CopySource, stateOf } from '../copies/copy-source.ts';
 import { COPY_COMMIT_MS } from '../limits.ts';
 import { commitCopy, type ToVolumePorts } from '../copies/to-volume.ts';
 import type { CopyTarget, JobRecord } from '../job-record.ts';
 import { JobEnds, type RunningJob } from '../jobs.ts';
-import { copyRanges } from '../moves/copy-ranges.ts';
 import { isComparable, VolumeContent } from '../moves/volume-content.ts';
 import { LOCAL_ASKER } from '../../pools/asker.ts';
 import type { Found, PoolState } from '../../pools/catalogue.ts';
@@ -25,7 +25,6 @@ import { SnapshotFiles } from '../../pools/snapshots/snapshot-files.ts';
 import { filesOf, type SnapshotRecord } from '../../pools/snapshots/snapshot-record.ts';
 import { snapshotFiles, snapshotsOf } from '../../snapshots/snapshot-rules.ts';
 import type { SnapshotVerbs } from '../../snapshots/snapshot-verbs.ts';
-import { type CopyBase, CopyInPool } from './copy-in-pool.ts';
 import { decideCopiedImage, decideCopiedRefresh } from './image-rules.ts';
 
 export interface ToImagePorts extends ToVolumePorts {
@@ -63,20 +62,8 @@ export class ToImage {
     const { sizeBytes } = source.record;
     const base = await this.baseOf(job.record, pool, source, target);
     const { copyStamp, from } = await this.copies.prepared(job, pool, target.id, sizeBytes, base);
-    const next = await VolumeContent.open(source.files, filesOf(source.record).layout);
-    const files: { close(): Promise<void> }[] = [next];
-    try {
-      const copy = await open(poolPaths.data(poolPaths.movingVolume(pool.path, target.id)), 'r+');
-      files.push(copy);
-      const before = from === null ? null : await this.openBase(from, source);
-      if (before !== null) files.push(before);
-      const range = { fromBytes: stateOf(job.record).positionBytes, toBytes: sizeBytes };
-      await copyRanges({ changedData, punch }, job, { base: before, next, copy }, range, (position) => this.copies.reached(job, position));
-    } finally {
-      for (const file of files) await file.close();
-    }
-    await this.copies.save(job, sizeBytes);
-    job.check();
+    const openBase = (): Promise<VolumeContent | null> => (from === null ? Promise.resolve(null) : this.openBase(from, source));
+    await this.copies.fill({ changedData, punch }, job, source, { id: target.id, sizeBytes, openBase });
     const old = this.imageOf(job.record, target)?.image?.base ?? null;
     await this.ports.exclusive(() => this.commit(job, source, target, copyStamp), `the refresh of image ${target.name}@${target.universe}`);
     await this.keepBase(job, target);

@@ -1,5 +1,5 @@
 // Copies the differences between two clones of a volume to the new pool: one round of a move. Invariants: before a position is saved, the
-// copy is durable up to this position; a copy is continued only if resumePoint accepts the state of the move.
+// copy is durable up to this position; a copy is continued only if resumePoint accepts the state of the move. Rules: C5.
 
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Clock } from '@rsio/common/lib/clock';

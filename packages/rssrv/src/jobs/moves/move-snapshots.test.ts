@@ -1,6 +1,6 @@
 // Moves of volumes with snapshots: all snapshots move with their content, including snapshots that are made during the move, but no
 // snapshot that is removed during the move. After a stop at each step, the volume is in one pool with all of its snapshots. Other tests
-// check refused moves.
+// check refused moves. Rules: G28.
 
 import fs from 'node:fs';
 import path from 'node:path';

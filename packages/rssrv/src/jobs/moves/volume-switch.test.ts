@@ -1,6 +1,6 @@
 // The change of a volume's file while clients use it: errors of the storage during the change. The kernel reports an error of a sync only
 // once, so the code that gets the error must start a new incarnation. Without the new incarnation, a later take-over would not learn that
-// writes are lost. move-stops.test.ts tests whole moves.
+// writes are lost. move-stops.test.ts tests whole moves. Rules: C5.
 
 import { systemClock } from '@rsio/common/lib/clock';
 import { RsError } from '@rsio/common/lib/errors';

@@ -1,7 +1,7 @@
 // Reads a pool when it is opened: its identity, volumes, removed volumes, parts, and findings about unexplained files. Also finishes or
 // undoes the change that was in progress when the server stopped (pool-files.ts). Invariants: a folder or file that no manifest explains
 // is reported and never deleted. A volume whose manifest cannot be read becomes a finding, and does not prevent the scan from reading the
-// other volumes.
+// other volumes. Rules: C1.
 
 import type { Dirent } from 'node:fs';
 import { open, readdir, rm, stat } from 'node:fs/promises';

@@ -1,6 +1,6 @@
 // Finishes or undoes a move that stopped in its last step. If the new pool has the volume, the old pool deletes its files; if not, the
 // old pool keeps the volume. Invariants: a volume that moves counts in exactly one of the two pools. While the new pool is not open, the
-// old pool keeps the volume, and the volume is not served.
+// old pool keeps the volume, and the volume is not served. Rules: C5.
 
 import { RsError } from '@rsio/common/lib/errors';
 import type { Manifest } from '../disk/manifest.ts';

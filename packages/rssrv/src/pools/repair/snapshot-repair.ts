@@ -1,6 +1,6 @@
 // Commits or deletes prepared snapshots. The snapshot in the home of the group decides. For a snapshot that a rollback makes, the
 // manifest of the volume decides. `isToExist` is pure, and `settleSnapshots` executes its decisions. Invariants: either all snapshots of
-// a group exist, or none. While the deciding file cannot be read, a prepared snapshot does not change.
+// a group exist, or none. While the deciding file cannot be read, a prepared snapshot does not change. Rules: P2.
 
 import type { Manifest } from '../disk/manifest.ts';
 import type { PoolFiles } from '../disk/pool-files.ts';

@@ -1,5 +1,6 @@
 // The stamp of a request: a hash of its asker, id, method and parameters. Pure. The journal finds a request by its stamp, and a manifest
 // keeps the stamp of its last change (C4). Invariant: requests that differ in asker, id, method or parameters have different stamps.
+// Rules: A2.
 
 import { createHash } from 'node:crypto';
 import { RsError } from '@rsio/common/lib/errors';

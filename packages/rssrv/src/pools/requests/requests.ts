@@ -1,6 +1,6 @@
 // Executes each changing request once, even if it arrives several times (C4): a repeated request joins the execution that is in progress,
 // or gets the answer that is in the journal. Invariants: an answer is sent only after the journal has it. An id belongs to one asker and
-// one set of parameters. A change does not begin if no asker waits for its answer any more.
+// one set of parameters. A change does not begin if no asker waits for its answer any more. Rules: A2, A3.
 
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import { type ErrorCode, RsError, toRsError } from '@rsio/common/lib/errors';

@@ -1,6 +1,6 @@
 // One client's session in a worker. The host connects the session to sockets, to storage and, through the channel, to the listener.
 // Invariants: `ended` is the last message of a session. When `ended` is sent, no request is running, all writes are flushed, and the
-// volumes are closed.
+// volumes are closed. Rules: S9.
 
 import type { Socket } from 'node:net';
 import { systemClock } from '@rsio/common/lib/clock';

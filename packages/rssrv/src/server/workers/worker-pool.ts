@@ -1,7 +1,7 @@
 // Manages the workers. Each session has its own worker until the number of workers reaches the configured value `processes`; further
 // sessions share workers. One worker is on standby, because starting a worker takes 50 ms or more. Invariant (S9): a worker session is over
 // when its session has ended cleanly, or when the process and all its children have exited. If a worker exits, the listener closes the
-// sockets that were on their way to the worker, without reading from them.
+// sockets that were on their way to the worker, without reading from them. Rules: H2.
 
 import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';

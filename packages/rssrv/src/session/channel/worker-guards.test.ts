@@ -1,5 +1,6 @@
 // Messages of a server process: every message that rssrv's own server processes send passes unchanged, and every other message is refused,
 // whatever its form. After a refusal, the listener ends the process. A message may name only volumes that its session was granted.
+// Rules: G24.
 
 import type { ChildProcess } from 'node:child_process';
 import { EventEmitter } from 'node:events';

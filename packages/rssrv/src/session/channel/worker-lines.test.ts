@@ -1,5 +1,5 @@
 // How the listener writes the log lines of a server process: which fields of a record it uses, long lines, and a process that logs too
-// much. test/integration/confined-workers.test.ts uses real processes.
+// much. test/integration/confined-workers.test.ts uses real processes. Rules: G24.
 
 import { PassThrough } from 'node:stream';
 import { FakeClock } from '@rsio/common/testing/fake-clock';

@@ -1,7 +1,7 @@
 // Serves snapshots of pool volumes to the clients of the volume. A client opens a snapshot by its name. A snapshot is read-only and shared,
 // and has an id of its own. Lists of volumes do not include snapshots. Invariants: a snapshot is found only while its volume is in the
 // configuration in force and the pool has the snapshot. A snapshot that a client has open or is opening is not removed (N2). No client can
-// open a snapshot during its removal.
+// open a snapshot during its removal. Rules: N1.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import { RsError } from '@rsio/common/lib/errors';

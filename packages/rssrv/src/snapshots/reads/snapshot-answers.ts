@@ -1,5 +1,5 @@
 // Finds the differences between two states of a volume, for sessions with an open snapshot (snapshot-asks.ts) and for the method
-// volume-diff. Invariant: a session learns only of snapshots of the volume whose snapshot it has open.
+// volume-diff. Invariant: a session learns only of snapshots of the volume whose snapshot it has open. Rules: N4.
 
 import type { ServerVolumeConfig } from '@rsio/common/config/schema/types';
 import type { Clock } from '@rsio/common/lib/clock';

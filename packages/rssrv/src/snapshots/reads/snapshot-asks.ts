@@ -1,5 +1,5 @@
 // Answers the ioctls of a client about an open snapshot: asks the listener, which knows the pool (snapshot-answers.ts). Invariant: every
-// ioctl is answered, even if the listener has ended.
+// ioctl is answered, even if the listener has ended. Rules: N4.
 
 import { toRsError } from '@rsio/common/lib/errors';
 import { SECTOR_BYTES } from '@rsio/common/lib/limits';

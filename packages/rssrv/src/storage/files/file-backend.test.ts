@@ -1,5 +1,6 @@
 // Compares the file backend and the null backend with a model of the volume's bytes. Also tests the backends on storage that refuses,
 // fails, is slow or was truncated. range-helper.test.ts tests holes, and opened-device.test.ts tests block devices.
+// Rules: G4, N5 in docs/GUARANTEES.md.
 
 import fs from 'node:fs';
 import path from 'node:path';

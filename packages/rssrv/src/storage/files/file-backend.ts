@@ -1,7 +1,7 @@
 // The backend for all storage that is accessed through a file descriptor: regular files, block devices and files in memory. The module
 // opened-file.ts opens the storage, and file-end.ts detects truncation. Invariants: a read succeeds only if it has read all requested data.
 // A successful flush covers every write that ended before the flush was requested. A successful flush also proves that the file was not
-// truncated when the flush was requested. Once `close` has resolved, no system call of this backend is running.
+// truncated when the flush was requested. Once `close` has resolved, no system call of this backend is running. Rules: O2.
 
 import { InFlight } from '@rsio/common/structures/in-flight';
 import fs from 'node:fs';

@@ -1,6 +1,6 @@
 // Drops the pages of a file from the page cache: posix_fadvise(2) with POSIX_FADV_DONTNEED. After a failed write-back, the kernel marks
 // the lost pages as clean. The kernel serves reads from these pages until it reuses their memory; later reads return older content from
-// the disk. Invariant: after `done`, reads return the content on disk, except for pages that were in use during the call.
+// the disk. Invariant: after `done`, reads return the content on disk, except for pages that were in use during the call. Rules: V1.
 
 import { throughLibc } from '../../machine/libc.ts';
 

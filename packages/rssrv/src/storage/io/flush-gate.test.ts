@@ -1,5 +1,5 @@
 // Tests which sync answers which flush. The test ends the syncs one by one.
-// file-backend.test.ts tests real fsync calls.
+// file-backend.test.ts tests real fsync calls. Rules: O2, V1, G4.
 
 import { STATUS, type Status } from '@rsio/protocol/wire/status';
 import { expect, test } from 'vitest';

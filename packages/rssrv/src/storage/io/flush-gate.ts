@@ -2,6 +2,7 @@
 // running sync may miss writes that the flush must cover. After a failed sync, all later flushes of this backend fail, because the kernel
 // reports a lost write only once per descriptor, and the next sync would report success. Reads may still return lost writes from the
 // kernel's cache. A failed sync is therefore answered only after `forget`, when reads return the content on disk (V1 in docs/PROTOCOL.md).
+// Rules: O2.
 
 import { assert } from '@rsio/common/lib/assert';
 import { STATUS, type Status } from '@rsio/protocol/wire/status';

@@ -1,5 +1,5 @@
 // Tests how volumes share the threads of a process. A call ends when the test permits it, or never. The tests of the backends test real
-// calls.
+// calls. Rules: G7.
 
 import { expect, test } from 'vitest';
 import { type ThreadLane, ThreadShares } from './thread-shares.ts';

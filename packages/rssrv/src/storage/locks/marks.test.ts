@@ -1,5 +1,5 @@
 // Real marks: while a range helper has a file open for writing, another descriptor of the file shows its mark, and the process with the
-// mark is found.
+// mark is found. Rules: N11 in docs/GUARANTEES.md.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';

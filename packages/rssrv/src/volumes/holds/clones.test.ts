@@ -1,5 +1,5 @@
 // Copies of a client's machine, and clients that send invented identities: which of these clients the server admits, before and after a
-// restart (docs/PROTOCOL.md H4). The file of holds is real; the test simulates the sessions and the clock.
+// restart (docs/PROTOCOL.md H4). The file of holds is real; the test simulates the sessions and the clock. Rules: G8.
 
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';

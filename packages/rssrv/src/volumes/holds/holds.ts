@@ -1,7 +1,7 @@
 // Stores which clients hold which volumes, and the last instance of each node (docs/PROTOCOL.md H1 to H4). Holds and instances are durable
 // before a volume is granted, so that they survive restarts. The rules are in hold-rules.ts; this module executes the changes to a volume's
 // holds one after another. Invariant: the file names the old or the new holder, and names the new holder only when no request from the old
-// holder is running.
+// holder is running. Rules: Q6.
 
 import { assert } from '@rsio/common/lib/assert';
 import { isDeepStrictEqual } from 'node:util';

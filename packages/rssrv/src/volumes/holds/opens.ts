@@ -1,6 +1,6 @@
 // Answers the OPENs of sessions: finds the volume that the server serves to the client, lets holds.ts grant it, and keeps the session's
 // uses. The volume may change while an OPEN is in progress. Invariant: a grant describes the volume as served in the event-loop turn of the
-// grant. Every later change therefore reaches the session after the grant.
+// grant. Every later change therefore reaches the session after the grant. Rules: H1.
 
 import type { ClientRole } from '@rsio/common/config/schema/types';
 import { type OpenRequest, TAKE } from '@rsio/protocol/wire/messages';

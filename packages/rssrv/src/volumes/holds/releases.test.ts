@@ -1,5 +1,5 @@
 // An administrator ends the holds of absent clients: the order of the steps, and the conditions under which a hold stays.
-// test/integration/fence.test.ts tests the command.
+// test/integration/fence.test.ts tests the command. Rules: G20.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

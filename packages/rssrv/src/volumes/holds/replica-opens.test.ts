@@ -1,5 +1,5 @@
 // Tests which client may open a replica of a mirror, for every kind of OPEN with every kind of promise and hold.
-// mirrors/mirror-votes.test.ts tests the holds that these OPENs leave.
+// mirrors/mirror-votes.test.ts tests the holds that these OPENs leave. Rules: Q6.
 
 import { expect, test } from 'vitest';
 import type { OpenTerm } from '@rsio/protocol/wire/messages';

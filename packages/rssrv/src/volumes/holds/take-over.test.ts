@@ -1,6 +1,6 @@
 // Tests take-overs in the listener (H2): the order of the steps, a restart before each step, and several take-overs at once. The test
 // simulates the processes and the storage. hold-rules.test.ts tests the decisions, take-over-random.test.ts tests random sequences, and
-// test/integration/take-over.test.ts has real processes.
+// test/integration/take-over.test.ts has real processes. Rules: H3, H4.
 
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,6 +1,6 @@
 // The volumes that a session has been granted, and the volumes that it is opening. The listener consults these lists before it changes a
 // volume and before it revokes handles. Invariant: from the start of an OPEN until its answer, the session counts as a user of the
-// volume. The volume therefore does not change between the decision about the OPEN and the answer.
+// volume. The volume therefore does not change between the decision about the OPEN and the answer. Rules: C3.
 
 import { FORMER_USES_MAX } from '../limits.ts';
 

@@ -1,6 +1,6 @@
 // Shares of one limit among sessions that begin, end, use the volume and hang, in any order, with delayed messages: the shares in force
 // never add up to more than the whole limit, and the shares are fair in the end. The buckets that apply the shares have their tests in
-// packages/common.
+// packages/common. Rules: G37. docs/PROTOCOL.md, Limits.
 
 import { expectAtLeast, expectAtMost, expectSame } from '@rsio/common/testing/quick-expect';
 import fc from 'fast-check';

@@ -1,22 +1,36 @@
-// Makes the file for a copy between a volume and its image. to-image.ts and from-image.ts fill the file. It is in the target pool's folder
-// `moving` until it is complete. Invariant: a job continues only a file that the job itself has made.
+// Makes and fills the file for a copy of a snapshot in the target pool of a job: a new volume (to-volume.ts), an image (to-image.ts), or the
+// content of an image for its volume (from-image.ts). The file is in the pool's folder `moving` until it is complete. Invariant: a job
+// continues only a file that the job itself has made.
 
+import { open } from 'node:fs/promises';
 import { RsError } from '@rsio/common/lib/errors';
-import { stateOf } from '../copies/copy-source.ts';
+import { type CopySource, stateOf } from './copy-source.ts';
 import type { JobRecord } from '../job-record.ts';
 import { JobEnds, type RunningJob } from '../jobs.ts';
 import { MOVE_STEP_MS, SAVE_EVERY_BYTES } from '../limits.ts';
+import { type CopyPorts, copyRanges } from '../moves/copy-ranges.ts';
+import { VolumeContent } from '../moves/volume-content.ts';
 import { type PoolState, usableBytes } from '../../pools/catalogue.ts';
 import type { PoolFiles } from '../../pools/disk/pool-files.ts';
 import { poolPaths } from '../../pools/disk/pool-paths.ts';
 import { MoveFiles, stampOf } from '../../pools/moves/move-files.ts';
 import type { Pools } from '../../pools/pools.ts';
+import { filesOf } from '../../pools/snapshots/snapshot-record.ts';
 
 /** Initial content of a copy: a file with known content in the target pool. */
 export interface CopyBase {
   /** Identifies the content. */
   readonly key: string;
   readonly file: string;
+}
+
+/** A file that `prepared` has made. */
+export interface PreparedCopy {
+  /** Id of the folder of the file. */
+  readonly id: string;
+  readonly sizeBytes: number;
+  /** Opens the content with which the file began; null if it began with zeros. Called when the files of the snapshot are open. */
+  openBase(): Promise<VolumeContent | null>;
 }
 
 export class CopyInPool {
@@ -55,11 +69,32 @@ export class CopyInPool {
     return { copyStamp, from: isBegun ? base : null };
   }
 
+  /** Copies the snapshot `source` to the file. The content is durable when this method resolves. */
+  async fill(ports: CopyPorts, job: RunningJob, source: CopySource, { id, sizeBytes, openBase }: PreparedCopy): Promise<void> {
+    const next = await VolumeContent.open(source.files, filesOf(source.record).layout);
+    const files: { close(): Promise<void> }[] = [next];
+    try {
+      const copy = await open(poolPaths.data(poolPaths.movingVolume(this.poolOf(job.record).path, id)), 'r+');
+      files.push(copy);
+      // The volume that gets the copy may have grown since the copy was begun.
+      if ((await copy.stat()).size < sizeBytes) await copy.truncate(sizeBytes);
+      const base = await openBase();
+      if (base !== null) files.push(base);
+      const toBytes = Math.min(sizeBytes, source.record.sizeBytes);
+      const range = { fromBytes: Math.min(stateOf(job.record).positionBytes, toBytes), toBytes };
+      await copyRanges(ports, job, { base, next, copy }, range, (position) => this.reached(job, position));
+    } finally {
+      for (const file of files) await file.close();
+    }
+    await this.save(job, sizeBytes);
+    job.check();
+  }
+
   /**
    * Saves a position up to which the copy is durable. Throws E_SPACE if the pool is nearly full, because writes of clients to a full pool
    * would wait.
    */
-  async reached(job: RunningJob, positionBytes: number): Promise<void> {
+  private async reached(job: RunningJob, positionBytes: number): Promise<void> {
     await this.save(job, positionBytes);
     const { record } = job;
     if (usableBytes(this.poolOf(record)) >= Math.min(SAVE_EVERY_BYTES, record.totalBytes - record.doneBytes)) return;
@@ -69,22 +104,26 @@ export class CopyInPool {
     );
   }
 
-  async save(job: RunningJob, positionBytes: number): Promise<void> {
+  private async save(job: RunningJob, positionBytes: number): Promise<void> {
     job.note({ copy: { ...stateOf(job.record), positionBytes } });
     await job.save();
   }
 
   /** Deletes the copy. If that fails, the next sweep of moves (volume-moves.ts) deletes it. */
   async discard(record: JobRecord, id: string): Promise<void> {
-    const pool = this.pools.states.find((one) => one.isOpen && one.trouble === null && one.identity?.id === record.toId);
+    const pool = this.usable(record);
     if (pool !== undefined) await this.onDisk(pool, (files) => new MoveFiles(files).discard(id)).catch(() => undefined);
   }
 
   /** Returns the target pool of a job. Throws JobEnds if the pool cannot be used now. */
-  poolOf({ toId, to }: JobRecord): PoolState {
-    const pool = this.pools.states.find((one) => one.isOpen && one.trouble === null && one.identity?.id === toId);
+  poolOf(record: JobRecord): PoolState {
+    const pool = this.usable(record);
     if (pool !== undefined) return pool;
-    throw new JobEnds({ kind: 'waits', reason: `pool ${to} cannot be used now` });
+    throw new JobEnds({ kind: 'waits', reason: `pool ${record.to} cannot be used now` });
+  }
+
+  private usable({ toId }: JobRecord): PoolState | undefined {
+    return this.pools.states.find((one) => one.isOpen && one.trouble === null && one.identity?.id === toId);
   }
 
   onDisk<T>({ name }: PoolState, work: (files: PoolFiles) => Promise<T>): Promise<T> {
