@@ -266,7 +266,13 @@ export class SimClient {
     const number = this.ports.nextProcess();
     this.number = number;
     this.numbers.add(number);
-    const identity = { machine: machine.name, boot: machine.boot, process: String(number), instance: nextInstance(machine) };
+    const identity = {
+      machine: machine.name,
+      boot: machine.boot,
+      process: String(number),
+      instance: nextInstance(machine),
+      dataProcess: 0,
+    };
     const attachments: Attachments = new Attachments({
       clock: process,
       log: NO_LOG,

@@ -150,6 +150,8 @@ export class ServerHandshake {
       const sentence = `Server ${server} accepts encrypted connections only: set tls = on in section [namespace] of rscltcfg on the client`;
       return refuse('E_TLS', sentence, `node ${hello.node} does not offer TLS`);
     }
+    if (hello.dataProcess !== undefined && !hello.features.includes(FEATURE.DATA_PROCESSES))
+      throw new RsError('E_PROTOCOL', 'HELLO is of a data process and does not offer data-processes');
     if (isEncrypted && hello.share === undefined) throw new RsError('E_PROTOCOL', 'HELLO offers TLS without a share');
     const nonce = this.random(NONCE_BYTES);
     const share = isEncrypted ? new KeyShare(this.random) : null;

@@ -14,6 +14,8 @@ export interface Identity {
   /** UUID of this run of the daemon, which distinguishes copies of a machine with otherwise equal values. */
   readonly process: string;
   readonly instance: number;
+  /** Number of the data process; 0 for the main process. */
+  readonly dataProcess: number;
 }
 
 const KEPT = object({
@@ -38,5 +40,5 @@ export async function nextIdentity(stateDir: string): Promise<Identity> {
   kept = (await file.load()) ?? kept;
   kept = { machine: kept.machine, instance: kept.instance + 1 };
   await file.save();
-  return { ...kept, boot: bootId(), process: randomUUID() };
+  return { ...kept, boot: bootId(), process: randomUUID(), dataProcess: 0 };
 }

@@ -48,7 +48,7 @@ class Scene {
       serverCount: () => this.namespaces.reduce((sum, { provedServers }) => sum + provedServers, ELSEWHERE),
       pathChanged: () => {},
     };
-    const identity = { instance: 1, machine: 'm', boot: 'b', process: 'p' };
+    const identity = { instance: 1, machine: 'm', boot: 'b', process: 'p', dataProcess: 0 };
     this.namespaces = groups.map((orders, index) => new Namespace(this.setup(`n${index}`, orders), identity, ports));
     for (const namespace of this.namespaces) namespace.start();
     this.clock.advance(PATH_SETTLED_MS);

@@ -45,7 +45,7 @@ class Scene {
     const locals = config.interfaces.map(({ name, address, prefixLength, portGiven }) => ({ name, address, prefixLength, portGiven }));
     const namespace = new Namespace(
       { whole: config, config: config.namespaces[0]!, locals },
-      { instance: 1, machine: 'm', boot: 'b', process: 'p' },
+      { instance: 1, machine: 'm', boot: 'b', process: 'p', dataProcess: 0 },
       {
         clock: this.clock,
         log: quietLog,

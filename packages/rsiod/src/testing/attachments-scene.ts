@@ -68,7 +68,7 @@ export class Scene {
     });
     this.namespace = new Namespace(
       { whole: config, config: config.namespaces[0]!, locals },
-      { instance: 1, machine: 'm', boot: 'b', process: 'p' },
+      { instance: 1, machine: 'm', boot: 'b', process: 'p', dataProcess: 0 },
       {
         clock,
         log: quietLog,

@@ -45,7 +45,7 @@ export class NamespaceScene {
     for (const [index, local] of LOCALS.entries()) this.network.addRoute(local, REMOTES[index]!);
     this.namespace = new Namespace(
       this.setup(LOCALS, options),
-      { instance: 1, machine: 'm', boot: 'b', process: 'p' },
+      { instance: 1, machine: 'm', boot: 'b', process: 'p', dataProcess: 0 },
       {
         clock: this.clock,
         log: quietLog,

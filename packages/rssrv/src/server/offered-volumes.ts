@@ -90,7 +90,10 @@ export function identityOf(config: RssrvConfig): ServerIdentity {
     instance: randomBytes(16).toString('hex'),
     serverkey: config.server.serverkey,
     versions: PROTOCOL_VERSIONS,
-    features: [FEATURE.DIGEST, FEATURE.PROBE, FEATURE.REVOKE, FEATURE.ADMIN, FEATURE.MIRROR, ...(tls === 'off' ? [] : [FEATURE.TLS])],
+    features: [
+      ...[FEATURE.DIGEST, FEATURE.PROBE, FEATURE.REVOKE, FEATURE.ADMIN, FEATURE.MIRROR, FEATURE.DATA_PROCESSES],
+      ...(tls === 'off' ? [] : [FEATURE.TLS]),
+    ],
     requiresTls: tls === 'require',
   };
 }
