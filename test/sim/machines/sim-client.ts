@@ -267,7 +267,10 @@ export class SimClient {
     this.number = number;
     this.numbers.add(number);
     const identity = {
-      ...{ machine: machine.name, boot: machine.boot, process: String(number), instance: nextInstance(machine) },
+      machine: machine.name,
+      boot: machine.boot,
+      process: String(number),
+      instance: nextInstance(machine),
       dataProcess: 0,
     };
     const attachments: Attachments = new Attachments({

@@ -92,7 +92,10 @@ export class SimHolds {
   async grant(session: SimSession, request: OpenRequest): Promise<Grant> {
     const { machine, stepped } = this.ports;
     const { claimant, uses } = session;
-    const opening = { client: claimant, uses, isEnding: () => session.isEnding || session.process.isKilled, ending: null };
+    const opening = {
+      ...{ client: claimant, uses, isEnding: () => session.isEnding || session.process.isKilled, ending: null },
+      usedBeside: () => null,
+    };
     const grant = await this.during(() => this.opensOf(session).grant(opening, request));
     if (!grant.granted) return grant;
     const volume = machine.volumes.get(grant.volume.id);

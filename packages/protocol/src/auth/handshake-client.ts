@@ -62,8 +62,14 @@ function keyOf(identity: ClientIdentity): Buffer {
   return key;
 }
 
+/** Returns what HELLO says. A data process offers its feature, so that it learns from CHALLENGE whether the server supports it. */
+function greetingOf(hello: ClientIdentity['hello']): ClientIdentity['hello'] {
+  return (hello.dataProcess ?? 0) > 0 ? { ...hello, features: [...hello.features, FEATURE.DATA_PROCESSES] } : hello;
+}
+
 export class ClientHandshake {
   private readonly identity: ClientIdentity;
+  private readonly hello: ClientIdentity['hello'];
   private readonly random: RandomBytes;
   private readonly key: Buffer;
   private readonly transcriptHash = createHash('sha256');
@@ -79,6 +85,7 @@ export class ClientHandshake {
 
   constructor(identity: ClientIdentity, random: RandomBytes) {
     this.identity = identity;
+    this.hello = greetingOf(identity.hello);
     this.random = random;
     this.key = keyOf(identity);
     this.welcomeKey = this.key;
@@ -87,10 +94,7 @@ export class ClientHandshake {
 
   start(): Buffer {
     this.leave('new');
-    const frame = handshakeFrame(
-      OP.HELLO,
-      encodeHello({ ...this.identity.hello, nonce: this.random(NONCE_BYTES), share: this.share?.publicKey }),
-    );
+    const frame = handshakeFrame(OP.HELLO, encodeHello({ ...this.hello, nonce: this.random(NONCE_BYTES), share: this.share?.publicKey }));
     this.transcriptHash.update(frame);
     this.stage = 'greeted';
     return frame;
@@ -98,15 +102,16 @@ export class ClientHandshake {
 
   /**
    * Takes the frame that answers HELLO. The client does not check the namespaceid, because a server of another namespace has a different K
-   * and cannot prove itself. Throws E_VERSION if the server chose a version that was not offered, E_TLS if the server did not choose the
-   * offered TLS, and E_PROTOCOL if the frame is otherwise invalid. If the frame is a REFUSE, throws the error in the REFUSE.
+   * and cannot prove itself. Throws E_VERSION if the server chose a version that was not offered. Throws E_VERSION in a data process if the
+   * server does not support data processes, because a PROOF would end the session of the main process there. Throws E_TLS if the server did
+   * not choose the offered TLS, and E_PROTOCOL if the frame is otherwise invalid. If the frame is a REFUSE, throws the error in the REFUSE.
    */
   onChallenge(frame: Buffer): Challenge {
     this.leave('greeted');
     this.throwIfRefused(frame, false);
     const body = handshakeBody(frame, OP.CHALLENGE);
     const challenge = decodeChallenge(body, 0, body.length);
-    const { versions, features } = this.identity.hello;
+    const { versions, features } = this.hello;
     if (!versions.includes(challenge.version)) {
       throw new RsError(
         'E_VERSION',
@@ -115,6 +120,10 @@ export class ClientHandshake {
     }
     if (!challenge.features.every((feature) => features.includes(feature))) {
       throw new RsError('E_PROTOCOL', `Server ${challenge.server} chose a feature that was not offered`);
+    }
+    if (features.includes(FEATURE.DATA_PROCESSES) && !challenge.features.includes(FEATURE.DATA_PROCESSES)) {
+      const remedy = 'update the server, or set processes = 1 in section [defaults] of /etc/rscltcfg on this client';
+      throw new RsError('E_VERSION', `Server ${challenge.server} does not support data processes of a client: ${remedy}`);
     }
     const isEncrypted = challenge.features.includes(FEATURE.TLS);
     if (this.share !== null && (isEncrypted || this.identity.acceptsPlain !== true)) {

@@ -43,7 +43,7 @@ export type SecretLookup = (session: Uint8Array, node: string) => Buffer | null;
 
 export interface ProofLimit {
   readonly waitMs: number;
-  /** Secret of the node's current session; null if the node has none. */
+  /** Secret of the current session of the data process that sent HELLO; null if the process has no session. */
   readonly livingSecret: Buffer | null;
 }
 
@@ -150,6 +150,8 @@ export class ServerHandshake {
       const sentence = `Server ${server} accepts encrypted connections only: set tls = on in section [namespace] of rscltcfg on the client`;
       return refuse('E_TLS', sentence, `node ${hello.node} does not offer TLS`);
     }
+    if (hello.dataProcess !== undefined && !hello.features.includes(FEATURE.DATA_PROCESSES))
+      throw new RsError('E_PROTOCOL', 'HELLO is of a data process and does not offer data-processes');
     if (isEncrypted && hello.share === undefined) throw new RsError('E_PROTOCOL', 'HELLO offers TLS without a share');
     const nonce = this.random(NONCE_BYTES);
     const share = isEncrypted ? new KeyShare(this.random) : null;
@@ -162,7 +164,7 @@ export class ServerHandshake {
 
   /**
    * Takes the frame that follows CHALLENGE. Returns a refusal if the proof is invalid; throws E_PROTOCOL if the frame is malformed. While a
-   * limit applies, only a PROOF that joins the node's current session is verified. Wrong proofs from other clients never delay a join of
+   * limit applies, only a PROOF that joins the data process's own session is verified. Wrong proofs from other clients never delay a join of
    * the current session, because other clients cannot guess the session's secret.
    */
   onProof(frame: Buffer, secretOf: SecretLookup, limit: ProofLimit | null): Proven | Refusal {
@@ -230,8 +232,8 @@ export class ServerHandshake {
   }
 
   /**
-   * True if the PROOF joins the node's current session. The result reveals nothing about K, because a guess of K does not yield J. If the
-   * node has no session, the check uses a random secret and takes the same steps.
+   * True if the PROOF joins the current session of its data process. The result reveals nothing about K, because a guess of K does not yield J. If the
+   * process has no session, the check uses a random secret and takes the same steps.
    */
   private isLivingJoin({ keys, transcript }: Agreed, proven: Buffer, livingSecret: Buffer | null): boolean {
     const messageBytes = Math.max(proven.length - MAC_BYTES, 0);

@@ -7,7 +7,9 @@ import { RsError } from '@rsio/common/lib/errors';
 import { HEADER_BYTES } from '../wire/limits.ts';
 import { HANDSHAKE_MESSAGE_MAX_BYTES } from './limits.ts';
 import { OP } from '../wire/frames.ts';
+import { FEATURE } from '../wire/features.ts';
 import { emptyHeader, readHeader } from '../wire/header.ts';
+import { decodeHello, encodeHello } from '../wire/message-codec.ts';
 import type { Hello, Welcome } from '../wire/messages.ts';
 import { ClientHandshake, type ClientIdentity, type SessionToJoin } from './handshake-client.ts';
 import { handshakeFrame, type RandomBytes, wholeFrame } from './handshake-frames.ts';
@@ -194,6 +196,37 @@ describe('a handshake with the right key', () => {
       return wholeFrame(header, Buffer.concat([Buffer.alloc(5), frame.subarray(HEADER_BYTES)]), 5);
     };
     expect(run({ between }).client).toEqual(WELCOME);
+  });
+});
+
+describe('a data process', () => {
+  const supporting = { features: ['digest', FEATURE.DATA_PROCESSES] };
+
+  test('names its number to a server that supports data processes', () => {
+    const outcome = run({ hello: { dataProcess: 3 }, server: supporting });
+    expect(outcome.client).toEqual(WELCOME);
+    expect(proven(outcome)).toMatchObject({ hello: { dataProcess: 3 }, features: ['digest', FEATURE.DATA_PROCESSES] });
+  });
+
+  test('never sends a PROOF to an older server, where it would end the session of the main process', () => {
+    const ops: number[] = [];
+    const between = (op: number, frame: Buffer): Buffer => (ops.push(op), frame);
+    const outcome = run({ hello: { dataProcess: 1 }, between });
+    expect(outcome).toMatchObject({ client: 'E_VERSION', server: 'none' });
+    expect(outcome.message).toBe(
+      'Server big-9 does not support data processes of a client: update the server, or set processes = 1 in section [defaults] of /etc/rscltcfg on this client',
+    );
+    expect(ops).toEqual([OP.HELLO, OP.CHALLENGE]);
+  });
+
+  test('is a protocol error without the feature, and the main process does not offer the feature', () => {
+    const between = (op: number, frame: Buffer): Buffer => {
+      if (op !== OP.HELLO) return frame;
+      const hello = decodeHello(frame, HEADER_BYTES, frame.length - HEADER_BYTES);
+      return handshakeFrame(OP.HELLO, encodeHello({ ...hello, features: [], dataProcess: 1 }));
+    };
+    expect(run({ server: supporting, between }).client).toBe('E_PROTOCOL');
+    expect(proven(run({ server: supporting })).features).toEqual(['digest']);
   });
 });
 

@@ -16,6 +16,8 @@ export const FEATURE = {
   MIRROR: 'mirror',
   /** TLS 1.3 protects everything on the connection after START_TLS. */
   TLS: 'tls',
+  /** A client may have several data processes, each with a session of its own. */
+  DATA_PROCESSES: 'data-processes',
 } as const;
 
 /** Returns the highest version that both sides have; null if there is none. */

@@ -89,6 +89,12 @@ export const setFlag: Guard<boolean | undefined> = (value, field) => {
   return wrong(field, 'true or false');
 };
 
+/** A number from 0 to `max` that peers of the first builds do not send. A missing number stands for 0, and 0 is not sent. */
+export function positiveNumber(max: number): Guard<number | undefined> {
+  const bounded = integer(0, max);
+  return (value, field) => (value === undefined ? undefined : bounded(value, field) || undefined);
+}
+
 export function matching(pattern: RegExp, maxChars: number, expected: string, minChars = 0): Guard<string> {
   return (value, field) => {
     const isRight = typeof value === 'string' && value.length >= minChars && value.length <= maxChars && pattern.test(value);

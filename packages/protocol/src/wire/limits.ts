@@ -110,6 +110,8 @@ export const SESSION_ID_BYTES = 16;
  * must also be exactly representable as a double.
  */
 export const INSTANCE_MAX = Number.MAX_SAFE_INTEGER - 1;
+/** Maximum number of data processes of a client besides its main process, and so the largest number of a data process. */
+export const DATA_PROCESSES_MAX = 8;
 
 assert(
   ADMIN_PARAMS_MAX_BYTES + KIB < MESSAGE_MAX_BYTES && ADMIN_PART_MAX_BYTES + KIB < MESSAGE_MAX_BYTES,

@@ -8,6 +8,7 @@ import { RsError } from '@rsio/common/lib/errors';
 import { BODY_MAX_BYTES, INTERFACES_MAX, VOLUME_MAX_BYTES } from '@rsio/common/lib/limits';
 import { HANDSHAKE_MESSAGE_MAX_BYTES } from '../auth/limits.ts';
 import {
+  DATA_PROCESSES_MAX,
   DEAD_PATHS_NAMED_MAX,
   EXTENTS_PER_ANSWER_MAX,
   FEATURES_OFFERED_MAX,
@@ -55,7 +56,7 @@ const extents = fc
   .map((pairs) => pairs.flat());
 
 /** Fields of OPEN, REFUSE, HELLO and LIST that peers of the first builds do not send. */
-const ADDED_LATER = new Set(['take', 'resume', 'mac', 'process', 'waitsForSpace', 'heldBy', 'mirror']);
+const ADDED_LATER = new Set(['take', 'resume', 'mac', 'process', 'dataProcess', 'waitsForSpace', 'heldBy', 'mirror']);
 
 interface Case {
   name: string;
@@ -73,7 +74,7 @@ function caseOf<T extends object>(
   return { name: label, message, encode: (given) => encode(given as T), decode };
 }
 
-const hello = fc.record({
+const mainHello = fc.record({
   versions: fc.array(u16, { minLength: 1, maxLength: 16 }),
   features,
   namespaceid: fc.integer({ min: 0, max: 0xffff }),
@@ -85,6 +86,12 @@ const hello = fc.record({
   interface: name,
   nonce: bytes(32),
 });
+
+const dataProcess = fc.integer({ min: 1, max: DATA_PROCESSES_MAX });
+const hello = fc.oneof(
+  mainHello,
+  fc.tuple(mainHello, dataProcess).map(([of, number]) => ({ ...of, dataProcess: number })),
+);
 
 const CASES: readonly Case[] = [
   caseOf('HELLO', hello, codec.encodeHello, codec.decodeHello),
@@ -305,6 +312,16 @@ test('HELLO of a client of the first builds has no process', () => {
   expect(codec.decodeHello(body, 0, body.length).process).toBeNull();
 });
 
+test('HELLO of the main process has no number of a data process, as in the first builds', () => {
+  const body = codec.encodeHello({ ...HELLO, dataProcess: 0 });
+  expect(body).toEqual(codec.encodeHello(HELLO));
+  expect(codec.decodeHello(body, 0, body.length).dataProcess).toBeUndefined();
+  for (const dataProcess of [1, DATA_PROCESSES_MAX]) {
+    const sent = codec.encodeHello({ ...HELLO, dataProcess });
+    expect(codec.decodeHello(sent, 0, sent.length).dataProcess).toBe(dataProcess);
+  }
+});
+
 test('REFUSE of a peer without a mac', () => {
   const body = plain.pack({ code: 'E_LIMIT', sentence: 'Too many' });
   expect(codec.decodeRefuse(body, 0, body.length)).toEqual({ code: 'E_LIMIT', sentence: 'Too many', mac: null });
@@ -329,6 +346,10 @@ describe('bounds', () => {
     ['process', { process: 'a b' }],
     ['process', { process: 'p'.repeat(129) }],
     ['instance', { instance: Number.MAX_SAFE_INTEGER }],
+    ['dataProcess', { dataProcess: DATA_PROCESSES_MAX + 1 }],
+    ['dataProcess', { dataProcess: -1 }],
+    ['dataProcess', { dataProcess: 1.5 }],
+    ['dataProcess', { dataProcess: '1' as unknown as number }],
     ['nonce', { nonce: Buffer.alloc(31) }],
     ['nonce', { nonce: Buffer.alloc(33) }],
   ])('HELLO with a wrong %s is refused by both ends', (field, change) => {
@@ -353,6 +374,7 @@ describe('bounds', () => {
       boot: 'b'.repeat(128),
       process: 'p'.repeat(128),
       instance: INSTANCE_MAX,
+      dataProcess: DATA_PROCESSES_MAX,
     };
     expect(codec.encodeHello({ ...longest, ...identity }).length).toBeLessThanOrEqual(HANDSHAKE_MESSAGE_MAX_BYTES);
     const proof = codec.encodeProof({ session: Buffer.alloc(16), dead: new Array<number>(DEAD_PATHS_NAMED_MAX).fill(0xffffffff) });

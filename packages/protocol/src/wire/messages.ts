@@ -14,6 +14,8 @@ export interface Hello {
   readonly boot: string;
   /** Random id of the client process; null if the client's build is too old to send an id. */
   readonly process: string | null;
+  /** Number of the data process of the client that sends this HELLO; missing for the main process, whose number is 0. */
+  readonly dataProcess?: number | undefined;
   readonly interface: string;
   readonly nonce: Uint8Array;
   /** X25519 public key of this connection; present if the client offers the feature `tls`. */

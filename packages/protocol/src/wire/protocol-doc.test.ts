@@ -128,6 +128,7 @@ const MESSAGES: readonly (readonly [string, object])[] = [
         interface: 'if0',
         boot: 'b',
         process: 'p',
+        dataProcess: 8,
         machine: 'm',
         instance: 1,
         node: 'big-2',

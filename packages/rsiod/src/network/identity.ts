@@ -14,7 +14,7 @@ export interface Identity {
   /** UUID of this run of the daemon, which distinguishes copies of a machine with otherwise equal values. */
   readonly process: string;
   readonly instance: number;
-  /** Number of the data process; 0: the main process. */
+  /** Number of the data process; 0 for the main process. */
   readonly dataProcess: number;
 }
 

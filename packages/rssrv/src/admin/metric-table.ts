@@ -13,7 +13,7 @@ export const SERVER_METRICS = {
   rsio_server_start_time_seconds: gauge('When rssrv was started, in seconds since 1970'),
   rsio_server_configuration_timestamp_seconds: gauge('When rssrv read its current configuration, in seconds since 1970'),
   rsio_server_interface_listening: gauge('1 if rssrv listens on this interface', 'interface'),
-  rsio_server_sessions: gauge('Sessions of clients'),
+  rsio_server_sessions: gauge('Clients that have a session'),
   rsio_server_client_connected: gauge('1 if the client has a session with a path', 'client'),
   rsio_server_client_fenced: gauge('1 if the client is kept out by rsadm client fence', 'client'),
   rsio_server_client_paths: gauge('Paths of the client over this interface', 'client', 'interface'),

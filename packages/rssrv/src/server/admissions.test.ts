@@ -52,6 +52,18 @@ function proven(instance: number): KeyProven {
   return { kind: 'new', hello, features: [], proof: { dead: [] }, key: 'old', sessionSecret: Buffer.alloc(32) } as unknown as KeyProven;
 }
 
+/** A connection that joins the last session. */
+function joining(admissions: Admissions, instance: number, changes: Partial<KeyProven> = {}): KeyProven {
+  const session = Buffer.from(admissions.sessions.at(-1)?.id ?? '', 'hex');
+  return { ...proven(instance), kind: 'join', session, ...changes } as KeyProven;
+}
+
+/** Lets the oldest waiting step go on, as soon as it waits. */
+async function go(steps: (() => void)[]): Promise<void> {
+  await expect.poll(() => steps.length).toBeGreaterThan(0);
+  steps.shift()?.();
+}
+
 /** Admissions with holds that admit every client. */
 function admissionsOf(
   said: string[],
@@ -94,7 +106,7 @@ test('a join to a session whose process waits for its storage is answered with t
   const socket = { remoteAddress: '127.45.0.1' } as Socket;
   admissions.admit(socket, proven(1), AT);
   await expect.poll(() => admissions.sessions.length).toBe(1);
-  const joins = { ...proven(1), kind: 'join' } as KeyProven;
+  const joins = joining(admissions, 1);
   given.length = 0;
   for (const ms of [null, 12_345, null]) {
     stillMs = ms;
@@ -145,12 +157,12 @@ test('an old instance is told of its replacement only once that is durable, beca
   const socket = { remoteAddress: '127.45.0.1' } as Socket;
 
   admissions.admit(socket, proven(1), AT);
-  notes.shift()?.();
+  await go(notes);
   await expect.poll(() => admissions.sessions.length).toBe(1);
   admissions.admit(socket, proven(2), AT);
   await expect.poll(() => notes.length).toBe(1);
   expect(said).toEqual(['instance 1 is kept']);
-  notes.shift()?.();
+  await go(notes);
   await expect.poll(() => started).toBe(2);
   expect(said).toEqual(['instance 1 is kept', 'instance 2 is kept', 'session 1 is told E_REPLACED']);
 });
@@ -165,11 +177,11 @@ test('a dropped key ends exactly the sessions of which it has proved a path, als
 
   admissions.admit(socket, proven(1), AT);
   drop('another');
-  notes.shift()?.();
+  await go(notes);
   await expect.poll(() => admissions.sessions.length).toBe(1);
   drop('new');
   expect(said).toEqual([]);
-  admissions.admit(socket, { ...proven(1), kind: 'join', key: 'new' } as KeyProven, AT);
+  admissions.admit(socket, joining(admissions, 1, { key: 'new' }), AT);
   expect(admissions.statuses[0]?.keys).toEqual(new Set(['old', 'new']));
   drop('new');
   expect(said).toEqual(['session 1 is told E_AUTH']);
@@ -177,7 +189,7 @@ test('a dropped key ends exactly the sessions of which it has proved a path, als
 
   admissions.admit(socket, proven(2), AT);
   drop('old');
-  notes.shift()?.();
+  await go(notes);
   await expect.poll(() => said.length).toBe(2);
   expect(said[1]).toMatch(/^E_AUTH: The clients of the server have just changed: node big-2 has to log in again$/);
 });
@@ -193,7 +205,7 @@ test('nothing of a fenced node is admitted: no new session, no join, and none th
   admissions.admit(socket, proven(1), AT);
   expect(admissions.isThere('big-2')).toBe(true);
   FENCED.add('big-2');
-  notes.shift()?.();
+  await go(notes);
   await expect.poll(() => said).toEqual([refusal]);
   expect(admissions.sessions).toEqual([]);
   admissions.admit(socket, proven(1), AT);
@@ -202,11 +214,11 @@ test('nothing of a fenced node is admitted: no new session, no join, and none th
 
   FENCED.clear();
   admissions.admit(socket, proven(2), AT);
-  notes.shift()?.();
+  await go(notes);
   await expect.poll(() => admissions.sessions.length).toBe(1);
   FENCED.add('big-2');
   said.length = 0;
-  admissions.admit(socket, { ...proven(2), kind: 'join' } as KeyProven, AT);
+  admissions.admit(socket, joining(admissions, 2), AT);
   expect(said).toEqual([refusal]);
   expect(admissions.endSession('big-2', 'E_FENCED', 'fenced')).not.toBeNull();
   expect(said).toEqual([refusal, 'session 1 is told E_FENCED']);
@@ -224,18 +236,21 @@ test('nothing plain is admitted once encryption is required: no new session, no 
   const admissions = admissionsOf(said, sessionOf, noteInstance);
   const socket = { remoteAddress: '127.45.0.1' } as Socket;
   const refusal = 'E_TLS: Encrypted connections only';
-  const encrypted = (kind: 'new' | 'join'): KeyProven => ({ ...proven(1), kind, features: ['tls'], tlsPsk: '00' }) as KeyProven;
+  const encrypted = (kind: 'new' | 'join'): KeyProven => {
+    const plain = kind === 'new' ? proven(1) : joining(admissions, 1);
+    return { ...plain, features: ['tls'], tlsPsk: '00' };
+  };
 
   admissions.admit(socket, proven(1), AT);
   requiresTls = true;
-  notes.shift()?.();
+  await go(notes);
   await expect.poll(() => said).toEqual([refusal]);
   expect(sent).toEqual([]);
   await expect.poll(() => admissions.isThere('big-2')).toBe(false);
   admissions.admit(socket, encrypted('new'), AT);
-  notes.shift()?.();
+  await go(notes);
   await expect.poll(() => admissions.sessions.length).toBe(1);
-  admissions.admit(socket, { ...proven(1), kind: 'join' } as KeyProven, AT);
+  admissions.admit(socket, joining(admissions, 1), AT);
   expect(said).toEqual([refusal, refusal]);
   admissions.admit(socket, encrypted('join'), AT);
   admissions.endPlainPaths('why');

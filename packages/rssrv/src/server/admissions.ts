@@ -1,6 +1,6 @@
-// Decides which proven clients get a session, and ends the old session that a new session replaces (docs/PROTOCOL.md S9, H4). A node has at
-// most one session, and a new session begins only when no request from the old session is running. Each session has a secret that
-// authenticates further paths.
+// Decides which proven clients get a session, and ends the old sessions that a new session replaces (docs/PROTOCOL.md S9, H4). A node has at
+// most one session for each data process, and all its sessions belong to the same client process. A new session begins only when no request
+// from a replaced session is running. Each session has a secret that authenticates further paths.
 
 // Design. The listener proves clients and carries no data; workers execute requests and admit no client. This class decides which session a
 // proven socket joins, and what must end before a session begins. S9 (no request of an old session runs when the new session begins)
@@ -9,10 +9,12 @@
 //   proven socket -- fenced, or plain where TLS is required --> refused
 //     |-- join --> the worker of the session          refused if the session has ended, or while its process is blocked
 //     v new
-//   in transition: one login for each node            a later socket of the same process takes its place; another process tries again
+//   being started: one login for each data process    a later socket of the same data process takes its place; another client process
+//                                                     of the node tries again (logins.ts)
 //     1  checkNewcomer          is the instance current, and may it replace the previous instance (H4)?
 //     2  noteInstance           records the replacement durably, before the old instance learns that it is replaced
-//     3  endOld                 waits until nothing of the old session runs; after OLD_SESSION_WAIT_MS the client has to try again
+//     3  endOld                 waits until nothing of the old session of the data process runs, or of all sessions of a replaced client
+//                               process; after OLD_SESSION_WAIT_MS the client has to try again
 //     4  checkStillOpen         shutdown, fence, TLS, keys and clients may have changed meanwhile
 //     5  readyWorkerSession     chooses a worker that listens and is recorded in RUN (S10); then step 4 again
 //     6  in one turn            the session is known, and its worker gets `begin` and the socket
@@ -20,6 +22,7 @@
 //   connected --last path closed--> silent --SESSION_LINGER_MS--> told to end
 //     |      <--path up------------   |
 //     '------ session or process has ended ------> departed: remembered, because step 1 compares a newcomer with it
+//   A client is silent if all its sessions are silent, and absent if it has none.
 //
 // The other methods end grants of living sessions: for a take-over (step 1 of H2), for a new incarnation (V1), and for a volume that is no
 // longer served.
@@ -32,8 +35,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Proven } from '@rsio/protocol/auth/handshake-server';
-import type { Clock, Timer } from '@rsio/common/lib/clock';
-import { assert } from '@rsio/common/lib/assert';
+import type { Clock } from '@rsio/common/lib/clock';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import type { Log } from '@rsio/common/log/log';
@@ -42,7 +44,6 @@ import { SESSION_ID_BYTES } from '@rsio/protocol/wire/limits';
 import { HOLDER_RETURN_MS, OLD_SESSION_WAIT_MS, SESSION_LINGER_MS, TAKE_OVER_REVOKE_MS } from './limits.ts';
 import type { Holder, ServerInterface } from '@rsio/protocol/wire/messages';
 import { STATUS } from '@rsio/protocol/wire/status';
-import type { AskingSession } from '../admin/remote/remote-requests.ts';
 import type { Bandwidth } from '../volumes/throttle/bandwidth.ts';
 import type { SessionStatus } from '../admin/server-views.ts';
 import type { SessionRequest, FromSession, ToSession } from '../session/channel/channel.ts';
@@ -56,6 +57,10 @@ import { clientText } from '../pools/requests/client-text.ts';
 import { SessionGuard } from '../session/channel/session-guard.ts';
 import type { WorkerSession } from './workers/worker-session.ts';
 import { BLOCKED } from './workers/worker-pool.ts';
+import type { EndingSession } from '../volumes/fencing.ts';
+import { ByNode } from './by-node.ts';
+import { clientOf, Logins, type Start } from './logins.ts';
+import { changeOf, type ClientState, isReplacement, type ServedSession, stateOf, statusOf, whoText } from './served-session.ts';
 import type { KeyProven } from './unproven-limiter.ts';
 
 type Answer = Extract<ToSession, { type: 'answer' }>['answer'];
@@ -94,55 +99,16 @@ export interface AdmissionPorts {
   refuse(socket: Socket, proven: Proven, error: RsError): void;
 }
 
-export interface ServedSession {
-  readonly id: string;
-  readonly secret: Buffer;
-  readonly client: ClientIdentity;
-  /**
-   * The keys that the session's paths have proved: the key of the first path, and further keys if the node's key was changed during the
-   * session.
-   */
-  readonly keys: Set<string>;
-  readonly workerSession: WorkerSession;
-  /** Wall-clock time at which the session began. */
-  readonly beganMs: number;
-  readonly uses: VolumeUses;
-  /** Generation of the list for this client. The generation grows when something that the client may see changes. */
-  generation: number;
-  /** Time at which the session's last path closed; null while the session has paths. */
-  silentSinceMs: number | null;
-  /** Timer that ends the session if it stays without a path. */
-  linger: Timer | null;
-}
-
-/** Returns the session in the form in which control methods expect an asking session. */
-export function askingSession({ id, client: { node }, workerSession }: ServedSession): AskingSession {
-  return { id, node, isThere: () => !workerSession.isEnding && !workerSession.isGone };
-}
-
-/** A proven connection that asks for a new session. */
-interface Login {
-  readonly socket: Socket;
-  readonly proven: KeyProven & { readonly kind: 'new' };
-  readonly admission: Admission;
-}
-
 export class Admissions {
   private readonly ports: AdmissionPorts;
-  private readonly byNode = new Map<string, ServedSession>();
+  private readonly served = new ByNode<ServedSession>();
+  private readonly logins = new Logins();
   /**
-   * Maps each node for which a session is being started to the login that will get the session. If another process of the node logs in
-   * during the start, it has to try again.
-   */
-  private readonly inTransition = new Map<string, Login>();
-  /**
-   * Maps each configured node whose session has ended to the client of that session, and to the time since which the client has been
-   * silent.
+   * Maps each configured node of which a session has ended, and for which none has begun since then, to the client of that session, and to
+   * the latest time at which a session that has ended was not silent.
    */
   private readonly departed = new Map<string, { readonly client: ClientIdentity; readonly silentSinceMs: number }>();
   private readonly sinceMs: number;
-  /** Nodes in `inTransition` that a reload has removed or given another key. The proofs of their clients are therefore no longer valid. */
-  private readonly dismissedUnderWay = new Set<string>();
   private isClosed = false;
 
   constructor(ports: AdmissionPorts) {
@@ -151,7 +117,7 @@ export class Admissions {
   }
 
   get sessions(): ServedSession[] {
-    return [...this.byNode.values()];
+    return this.served.all;
   }
 
   /** The OPENs in progress, each with its volume or snapshot. */
@@ -164,32 +130,32 @@ export class Admissions {
 
   /** Sends a message to every session. */
   tell(message: ToSession): void {
-    for (const { workerSession } of this.byNode.values()) workerSession.send(message);
+    for (const { workerSession } of this.sessions) workerSession.send(message);
   }
 
-  /** The status of each session, for the list of clients. */
+  /** The status of each client that has sessions, for the list of clients. */
   get statuses(): SessionStatus[] {
-    return this.sessions.map(({ client: { node, address }, keys, beganMs, silentSinceMs }) => ({
-      node,
-      address,
-      keys,
-      beganMs,
-      isSilent: silentSinceMs !== null,
-    }));
+    return this.served.lists.map(statusOf);
   }
 
   /** Returns the secret of a session, for the handshake of a further path; null if this node may not join the session. */
   secretOf(session: Uint8Array, node: string): Buffer | null {
-    const served = this.byNode.get(node);
-    return served !== undefined && !served.workerSession.isGone && served.id === Buffer.from(session).toString('hex')
-      ? served.secret
-      : null;
+    const served = this.find(session, node);
+    return served === null || served.workerSession.isGone ? null : served.secret;
   }
 
-  /** Returns the secret of the node's current session. */
-  currentSecretOf(node: string): Buffer | null {
-    const served = this.byNode.get(node);
+  /** Returns the secret of the current session of a data process. */
+  currentSecretOf(node: string, dataProcess: number): Buffer | null {
+    const served = this.served.of(node).find((one) => one.dataProcess === dataProcess);
     return served === undefined || served.workerSession.isGone ? null : served.secret;
+  }
+
+  /**
+   * Returns the session of another data process of the same client that has the volume open or is opening it; null if there is no such
+   * session.
+   */
+  usedBeside(session: ServedSession, volumeId: string): ServedSession | null {
+    return this.served.of(session.client.node).find((one) => one !== session && one.uses.has(volumeId)) ?? null;
   }
 
   /** Passes a proven, paused socket to the worker of its session, or refuses the connection. */
@@ -204,76 +170,71 @@ export class Admissions {
       return;
     }
     if (proven.kind === 'join') {
-      const served = this.byNode.get(node);
-      if (served === undefined)
-        this.ports.refuse(socket, proven, new RsError('E_NO_SESSION', 'The session has just ended: begin a new one'));
+      const served = this.find(proven.session, node);
+      if (served === null) this.ports.refuse(socket, proven, new RsError('E_NO_SESSION', 'The session has just ended: begin a new one'));
       else this.join(served, socket, proven, admission);
       return;
     }
-    const login = { socket, proven, admission };
-    const earlier = this.inTransition.get(node);
-    if (earlier === undefined) {
-      this.inTransition.set(node, login);
-      void this.begin(node, login);
-    } else if (isSameProcess(earlier.proven.hello, proven.hello)) {
-      // The client has abandoned its earlier connection. The connection of `login` gets the session that was begun for the earlier
-      // connection.
-      this.inTransition.set(node, login);
-      this.ports.refuse(
-        earlier.socket,
-        earlier.proven,
-        new RsError('E_DRAINING', 'A later connection of the same process takes its place'),
-      );
-    } else this.ports.refuse(socket, proven, new RsError('E_DRAINING', `The previous session of node ${node} is still ending: try again`));
+    const added = this.logins.add({ socket, proven, admission });
+    if (added === null)
+      this.ports.refuse(socket, proven, new RsError('E_DRAINING', `The previous session of node ${node} is still ending: try again`));
+    else if ('replaced' in added) {
+      // The client has abandoned its earlier connection. This connection gets the session that was begun for the earlier connection.
+      const { replaced } = added;
+      const sentence = 'A later connection of the same process takes its place';
+      this.ports.refuse(replaced.socket, replaced.proven, new RsError('E_DRAINING', sentence));
+    } else void this.begin(added);
   }
 
-  /** Ends the session of a node that is no longer admitted. The node keeps its holds (H1). */
+  /** Ends the sessions of a node that is no longer admitted. The node keeps its holds (H1). */
   dismiss(node: string, sentence: string): void {
-    if (this.inTransition.has(node)) this.dismissedUnderWay.add(node);
+    for (const start of this.logins.of(node)) start.isDismissed = true;
     this.departed.delete(node);
-    void this.byNode.get(node)?.workerSession.end('E_AUTH', sentence);
+    for (const { workerSession } of this.served.of(node)) void workerSession.end('E_AUTH', sentence);
   }
 
   /**
-   * Ends the session of a node if any path of the session has proved one of these keys. The keys are no longer valid. The node keeps its
-   * holds.
+   * Ends each session of a node of which a path has proved one of these keys. The keys are no longer valid. The node keeps its holds.
    */
   dismissKeys(node: string, keys: readonly string[], sentence: string): void {
-    const isDropped = (key: string | undefined): boolean => key !== undefined && keys.includes(key);
-    if (isDropped(this.inTransition.get(node)?.proven.key)) this.dismissedUnderWay.add(node);
-    const session = this.byNode.get(node);
-    if (session !== undefined && [...session.keys].some(isDropped)) void session.workerSession.end('E_AUTH', sentence);
+    const isDropped = (key: string): boolean => keys.includes(key);
+    for (const start of this.logins.of(node)) if (isDropped(start.login.proven.key)) start.isDismissed = true;
+    for (const session of this.served.of(node)) if ([...session.keys].some(isDropped)) void session.workerSession.end('E_AUTH', sentence);
   }
 
   /** True if the node has a session, or if a session of the node is being started. */
   isThere(node: string): boolean {
-    return this.byNode.has(node) || this.inTransition.has(node);
+    return this.served.of(node).length > 0 || this.logins.of(node).length > 0;
   }
 
-  /** Tells the session of a node to end, and returns the worker session; null if the node has no session. The node keeps its holds. */
-  endSession(node: string, code: string, sentence: string): WorkerSession | null {
-    const workerSession = this.byNode.get(node)?.workerSession ?? null;
-    void workerSession?.end(code, sentence);
-    return workerSession;
+  /** Tells all sessions of a node to end. Returns null if the node has no session. The node keeps its holds. */
+  endSession(node: string, code: string, sentence: string): EndingSession | null {
+    const all = this.served.of(node).map(({ workerSession }) => workerSession);
+    const [first] = all;
+    if (first === undefined) return null;
+    for (const one of all) void one.end(code, sentence);
+    // The session that has not ended yet is the one whose process and wait matter to the administrator.
+    const slowest = (): WorkerSession => all.find(({ isGone }) => !isGone) ?? first;
+    return {
+      get pid() {
+        return slowest().pid;
+      },
+      get blockedMs() {
+        return slowest().blockedMs;
+      },
+      ended: Promise.all(all.map(({ ended }) => ended)).then((clean) => clean.every(Boolean)),
+    };
   }
 
   /**
    * Revokes the given node's grants of a volume up to `epoch`, because another client takes over the volume. Resolves when no request under
-   * these grants is running or the worker has exited; the result is false if writes may be lost. A worker that has not released the volume
-   * within TAKE_OVER_REVOKE_MS is told to end the session, but no time-out resolves the promise (S9, H2).
+   * these grants is running or the worker has exited; the result is false if writes may be lost. Sessions of the node that do not use the
+   * volume are not affected.
    */
   async revokeForTakeOver(node: string, volumeId: string, epoch: number, why: string): Promise<boolean> {
-    const session = this.byNode.get(node);
-    if (session === undefined) return true;
-    const { workerSession } = session;
-    const timer = this.ports.clock.after(TAKE_OVER_REVOKE_MS, () => {
-      this.ports.log.warn(`${why}: process ${workerSession.pid} of node ${node} has not released it in time, and is told to end`);
-      void workerSession.end('E_NO_SESSION', `${why}, and the server's process did not release it in time`);
-    });
-    const isFlushed = await workerSession.revoke(volumeId, epoch);
-    timer.cancel();
-    if (!workerSession.isGone) session.uses.delete(volumeId);
-    return isFlushed;
+    const users = this.served.of(node).filter(({ uses }) => uses.has(volumeId));
+    const flushed = await Promise.all(users.map((session) => this.revokeIn(session, volumeId, epoch, why)));
+    return flushed.every(Boolean);
   }
 
   /** Revokes a volume's grants up to `epoch` in every session. The clients keep their holds and reopen the volume. */
@@ -302,6 +263,28 @@ export class Admissions {
     await Promise.all(this.sessions.map((session) => session.workerSession.end(code, sentence)));
   }
 
+  /**
+   * Revokes the grants of a volume in one session. A worker that has not released the volume within TAKE_OVER_REVOKE_MS is told to end the
+   * session, but no time-out resolves the promise (S9, H2).
+   */
+  private async revokeIn(session: ServedSession, volumeId: string, epoch: number, why: string): Promise<boolean> {
+    const { workerSession } = session;
+    const timer = this.ports.clock.after(TAKE_OVER_REVOKE_MS, () => {
+      const process = `process ${workerSession.pid} of node ${whoText(session)}`;
+      this.ports.log.warn(`${why}: ${process} has not released it in time, and is told to end`);
+      void workerSession.end('E_NO_SESSION', `${why}, and the server's process did not release it in time`);
+    });
+    const isFlushed = await workerSession.revoke(volumeId, epoch);
+    timer.cancel();
+    if (!workerSession.isGone) session.uses.delete(volumeId);
+    return isFlushed;
+  }
+
+  private find(session: Uint8Array, node: string): ServedSession | null {
+    const id = Buffer.from(session).toString('hex');
+    return this.served.of(node).find((one) => one.id === id) ?? null;
+  }
+
   /** Adds a path to a session. If the worker is blocked, the listener itself tells the client that the server is up but slow. */
   private join({ workerSession, keys }: ServedSession, socket: Socket, proven: KeyProven, admission: Admission): void {
     const stillMs = workerSession.blockedMs;
@@ -314,47 +297,41 @@ export class Admissions {
     this.ports.refuse(socket, proven, new RsError('E_DRAINING', `${process}, for ${Math.round(stillMs / 1_000)} s now`));
   }
 
-  /**
-   * Begins a session for the login `first`. If a later login of the same process has taken the place of `first`, begins the session for the
-   * later login.
-   */
-  private async begin(node: string, first: Login): Promise<void> {
+  /** Begins a session for the login of the start: the first login, or a later login that has taken its place. */
+  private async begin(start: Start): Promise<void> {
     try {
-      await this.beginSession(clientOf(first));
+      await this.beginSession(start, clientOf(start.login));
     } catch (thrown) {
-      const { socket, proven } = this.loginOf(node);
+      const { socket, proven } = start.login;
       this.ports.refuse(socket, proven, toRsError(thrown));
     } finally {
-      this.inTransition.delete(node);
-      this.dismissedUnderWay.delete(node);
+      this.logins.remove(start);
     }
   }
 
-  private loginOf(node: string): Login {
-    const login = this.inTransition.get(node);
-    assert(login !== undefined, 'A session begins without a login');
-    return login;
-  }
-
-  private async beginSession(newcomer: ClientIdentity): Promise<void> {
+  private async beginSession(start: Start, newcomer: ClientIdentity): Promise<void> {
     const { node } = newcomer;
+    const { dataProcess } = start;
     this.checkNewcomer(newcomer);
-    const old = this.byNode.get(node);
+    const known = this.served.of(node);
+    const isOther = known.some(({ client }) => isReplacement(client, newcomer));
     // The record of the replacement must be durable before the old instance gets E_REPLACED, because an instance that got E_REPLACED never
     // reconnects.
-    await this.ports.holds.noteInstance(newcomer, old?.client ?? null);
-    if (old !== undefined) await this.endOld(old, newcomer);
-    this.checkStillOpen(node);
-    if (this.byNode.size >= CLIENTS_MAX) throw new RsError('E_LIMIT', `The server serves ${CLIENTS_MAX} clients already`);
+    await start.notes.run(() => this.ports.holds.noteInstance(newcomer, known[0]?.client ?? null));
+    const old = this.served.of(node).filter((one) => isOther || one.dataProcess === dataProcess);
+    if (old.length > 0) await this.endOld(old, newcomer, isOther);
+    this.checkStillOpen(start);
+    if (this.served.nodes >= CLIENTS_MAX && this.served.of(node).length === 0)
+      throw new RsError('E_LIMIT', `The server serves ${CLIENTS_MAX} clients already`);
     const id = randomBytes(SESSION_ID_BYTES).toString('hex');
-    const workerSession = await this.readyWorkerSession(id, node);
+    const workerSession = await this.readyWorkerSession(id, start);
     // From here on, no other login takes the place of `login`.
-    const login = this.loginOf(node);
+    const { login } = start;
     const { socket, proven, admission } = login;
     const client = clientOf(login);
     const begin = this.ports.beginMessage(node);
     const served: ServedSession = {
-      ...{ id, secret: proven.sessionSecret, client, workerSession },
+      ...{ id, secret: proven.sessionSecret, client, dataProcess, workerSession },
       keys: new Set([proven.key]),
       beganMs: this.ports.clock.wallMs(),
       uses: new VolumeUses(),
@@ -362,7 +339,8 @@ export class Admissions {
       silentSinceMs: null,
       linger: null,
     };
-    this.byNode.set(node, served);
+    const was = stateOf(this.served.of(node));
+    this.served.add(node, served);
     this.departed.delete(node);
     const guard = new SessionGuard(served.uses);
     served.workerSession.onMessage = (message) => {
@@ -374,19 +352,20 @@ export class Admissions {
     served.workerSession.send(begin);
     this.ports.bandwidth.began(served);
     served.workerSession.send({ type: 'path', admission }, socket);
-    const began = `Node ${node} (instance ${client.instance}) at ${client.address} began a session, process ${served.workerSession.pid}`;
+    const who = `Node ${whoText(served)} (instance ${client.instance}) at ${client.address}`;
+    const began = `${who} began a session, process ${served.workerSession.pid}`;
     this.ports.limitedLog.note(`Sessions of node ${node} that began`, () =>
-      this.ports.log.info(began, eventOf(`client ${node}`, 'absent', 'connected', `From ${client.address}`)),
+      this.ports.log.info(began, changeOf(node, was, 'connected', `From ${client.address}`)),
     );
   }
 
   /** Repeats the checks of shutdown, fence, TLS, keys and clients, whose results may have changed while the new client was waiting. */
-  private checkStillOpen(node: string): void {
+  private checkStillOpen({ login: { proven }, isDismissed }: Start): void {
     if (this.isClosed) throw new RsError('E_SHUTTING_DOWN', 'The server is shutting down');
+    const { node } = proven.hello;
     this.ports.checkFence(node);
-    this.ports.checkTls(this.loginOf(node).proven.features);
-    if (this.dismissedUnderWay.has(node))
-      throw new RsError('E_AUTH', `The clients of the server have just changed: node ${node} has to log in again`);
+    this.ports.checkTls(proven.features);
+    if (isDismissed) throw new RsError('E_AUTH', `The clients of the server have just changed: node ${node} has to log in again`);
     if (!this.ports.isClient(node)) throw new RsError('E_AUTH', `Node ${node} was removed from the server's clients`);
   }
 
@@ -394,11 +373,11 @@ export class Admissions {
    * Returns a worker session whose process listens to its channel and is recorded in RUN. If this listener crashes, the next listener finds
    * the process by this record (S10).
    */
-  private async readyWorkerSession(session: string, node: string): Promise<WorkerSession> {
+  private async readyWorkerSession(session: string, start: Start): Promise<WorkerSession> {
     const workerSession = this.ports.takeWorkerSession(session);
     try {
       await workerSession.usable;
-      this.checkStillOpen(node);
+      this.checkStillOpen(start);
     } catch (error) {
       workerSession.discard();
       throw error;
@@ -424,30 +403,26 @@ export class Admissions {
   }
 
   /**
-   * Returns the client that may still be active for a node, and how long the client has been silent. Returns null if there is no such
-   * client.
+   * Returns the client that may still be active for a node, and how long all its sessions have been silent. Returns null if there is no
+   * such client.
    */
   private before(node: string): { readonly client: ClientIdentity; readonly silentMs: number } | null {
     const nowMs = this.ports.clock.monotonicMs();
-    const session = this.byNode.get(node) ?? this.departed.get(node);
-    if (session !== undefined) {
-      const { client, silentSinceMs } = session;
-      return { client, silentMs: silentSinceMs === null ? 0 : nowMs - silentSinceMs };
-    }
+    const departed = this.departed.get(node);
+    const [one, ...others] = [...this.served.of(node), ...(departed === undefined ? [] : [departed])];
+    if (one !== undefined)
+      return { client: one.client, silentMs: Math.min(...[one, ...others].map(({ silentSinceMs }) => nowMs - (silentSinceMs ?? nowMs))) };
     // For HOLDER_RETURN_MS after the start of rssrv, the last holder counts as connected, so that no other machine can replace this holder.
     if (nowMs - this.sinceMs >= HOLDER_RETURN_MS) return null;
     const client = this.ports.holds.lastHolding(node);
     return client === null ? null : { client, silentMs: 0 };
   }
 
-  /** Ends the old session and waits until none of its requests is running (S9). */
-  private async endOld(old: ServedSession, client: ClientIdentity): Promise<void> {
-    const isOther = (['instance', 'machine', 'process'] as const).some((field) => old.client[field] !== client[field]);
+  /** Ends the old sessions and waits until none of their requests is running (S9). `isOther`: another client process replaces theirs. */
+  private async endOld(old: readonly ServedSession[], client: ClientIdentity, isOther: boolean): Promise<void> {
     const code = isOther ? 'E_REPLACED' : 'E_NO_SESSION';
-    const ended = old.workerSession.end(
-      code,
-      isOther ? `Node ${client.node} was started again at ${client.address}` : 'The client began a new session',
-    );
+    const sentence = isOther ? `Node ${client.node} was started again at ${client.address}` : 'The client began a new session';
+    const ended = Promise.all(old.map(({ workerSession }) => workerSession.end(code, sentence)));
     const { clock } = this.ports;
     const inTime = await new Promise<boolean>((resolve) => {
       const timer = clock.after(OLD_SESSION_WAIT_MS, () => resolve(false));
@@ -456,8 +431,9 @@ export class Admissions {
         resolve(true);
       });
     });
-    if (!inTime)
-      throw new RsError('E_DRAINING', `The old server process ${old.workerSession.pid} of node ${client.node} still has I/O in progress`);
+    if (inTime) return;
+    const pids = old.flatMap(({ workerSession: { pid, isGone } }) => (isGone ? [] : [pid]));
+    throw new RsError('E_DRAINING', `The old server process ${pids.join(', ')} of node ${client.node} still has I/O in progress`);
   }
 
   private onMessage(session: ServedSession, message: FromSession, guard: SessionGuard): void {
@@ -492,9 +468,11 @@ export class Admissions {
   private pathsChanged(session: ServedSession, count: number): void {
     session.linger?.cancel();
     session.linger = null;
+    const { node } = session.client;
+    const was = stateOf(this.served.of(node));
     const wasSilent = session.silentSinceMs !== null;
     session.silentSinceMs = count > 0 ? null : this.ports.clock.monotonicMs();
-    if (wasSilent !== (count === 0)) this.silenceChanged(session, count === 0);
+    if (wasSilent !== (count === 0)) this.silenceChanged(session, was);
     if (count === 0) this.linger(session);
   }
 
@@ -505,45 +483,37 @@ export class Admissions {
     );
   }
 
-  private silenceChanged({ client: { node } }: ServedSession, isSilent: boolean): void {
-    const [from, to] = isSilent ? ['connected', 'silent'] : ['silent', 'connected'];
-    const reason = isSilent ? 'No path is left; its session waits for one' : 'A path is up again';
-    const write = (): void => this.ports.log.info(`Node ${node}: ${reason.toLowerCase()}`, eventOf(`client ${node}`, from, to, reason));
+  private silenceChanged(session: ServedSession, was: ClientState): void {
+    const { node } = session.client;
+    const reason = session.silentSinceMs === null ? 'A path is up again' : 'No path is left; its session waits for one';
+    const change = changeOf(node, was, stateOf(this.served.of(node)), reason);
+    const write = (): void => this.ports.log.info(`Node ${whoText(session)}: ${reason.toLowerCase()}`, change);
     this.ports.limitedLog.note(`Losses and returns of the paths of node ${node}`, write);
   }
 
   private sessionGone(session: ServedSession, isClean: boolean): void {
     // A pending timer would keep the listener's process from exiting.
     session.linger?.cancel();
-    const { client, silentSinceMs } = session;
-    if (this.byNode.get(client.node) === session) {
-      this.byNode.delete(client.node);
-      // Remember the client, so that no copy of the client's machine can replace the client before the client reconnects.
-      const departed = { client, silentSinceMs: silentSinceMs ?? this.ports.clock.monotonicMs() };
-      if (this.ports.isClient(client.node)) this.departed.set(client.node, departed);
-    }
+    const { client } = session;
+    const { node } = client;
+    const was = stateOf(this.served.of(node));
+    this.served.remove(node, session);
+    // Remember the client, so that no copy of the client's machine can replace the client before the client reconnects.
+    const silentSinceMs = session.silentSinceMs ?? this.ports.clock.monotonicMs();
+    const earlierMs = this.departed.get(node)?.silentSinceMs ?? silentSinceMs;
+    if (this.ports.isClient(node)) this.departed.set(node, { client, silentSinceMs: Math.max(silentSinceMs, earlierMs) });
     const { log } = this.ports;
-    const [object, was] = [`client ${client.node}`, silentSinceMs === null ? 'connected' : 'silent'];
-    const ended = `The session of node ${client.node} has ended, process ${session.workerSession.pid}`;
+    const [now, { pid }] = [stateOf(this.served.of(node)), session.workerSession];
+    const who = `node ${whoText(session)}`;
     if (isClean)
-      this.ports.limitedLog.note(`Sessions of node ${client.node} that ended`, () =>
-        log.info(ended, eventOf(object, was, 'absent', 'Its session has ended')),
+      this.ports.limitedLog.note(`Sessions of node ${node} that ended`, () =>
+        log.info(`The session of ${who} has ended, process ${pid}`, changeOf(node, was, now, 'Its session has ended')),
       );
     else {
-      const { pid } = session.workerSession;
       const effect = 'the storage of its volumes starts a new incarnation';
-      const died = eventOf(object, was, 'absent', `Server process ${pid} died: ${effect}`);
-      log.warn(`Process ${pid} of node ${client.node} died: ${effect}`, died);
+      const died = eventOf(`client ${node}`, was, now, `Server process ${pid} died: ${effect}`);
+      log.warn(`Process ${pid} of ${who} died: ${effect}`, died);
     }
     this.ports.sessionEnded(session, isClean).catch((thrown: unknown) => log.error(toRsError(thrown).message));
   }
-}
-
-function clientOf({ socket, proven: { hello } }: Login): ClientIdentity {
-  const { node, instance, machine, boot, process } = hello;
-  return { node, instance, machine, boot, process, address: socket.remoteAddress ?? '' };
-}
-
-function isSameProcess(one: KeyProven['hello'], other: KeyProven['hello']): boolean {
-  return (['instance', 'machine', 'boot', 'process'] as const).every((field) => one[field] === other[field]);
 }

@@ -26,7 +26,8 @@ import { Halts } from '../volumes/throttle/halts.ts';
 import { ChangeQueue } from '../admin/change-queue.ts';
 import { CHANGE_STOP_WAIT_MS } from '../admin/limits.ts';
 import { ConfigInForce, type LoadedListenerConfig } from './config-in-force.ts';
-import { Admissions, type ServedSession } from './admissions.ts';
+import { Admissions } from './admissions.ts';
+import type { ServedSession } from './served-session.ts';
 import { SessionRequests } from './session-requests.ts';
 import type { ToSession } from '../session/channel/channel.ts';
 import { DiscoveryService } from './discovery-service.ts';
@@ -381,7 +382,7 @@ export class Listener {
       newHandshake: () => new ServerHandshake(identityWith(this.identity, this.config.namespace.tls), randomBytes),
       keysOf: (node) => keysOf(this.config.clients, node),
       secretOf: (session, node) => this.admissions.secretOf(session, node),
-      currentSecretOf: (node) => this.admissions.currentSecretOf(node),
+      currentSecretOf: (node, dataProcess) => this.admissions.currentSecretOf(node, dataProcess),
       isKnown: (claim) => this.holds.isKnown(claim),
       proven: (socket, proven, listeningSocket, isOutdated) => {
         this.discovery.proved(socket.remoteAddress ?? '');

@@ -13,7 +13,7 @@ import { isFor, type ServedVolume } from '../storage/io/served-volume.ts';
 import { clientText } from '../pools/requests/client-text.ts';
 import type { Grant } from '../volumes/holds/grants.ts';
 import type { ToSession } from '../session/channel/channel.ts';
-import type { ServedSession } from './admissions.ts';
+import type { ServedSession } from './served-session.ts';
 import type { VolumeFailure } from '../volumes/volume-failures.ts';
 
 /** Returns the volumes that this client may see and attach. */
@@ -90,7 +90,10 @@ export function identityOf(config: RssrvConfig): ServerIdentity {
     instance: randomBytes(16).toString('hex'),
     serverkey: config.server.serverkey,
     versions: PROTOCOL_VERSIONS,
-    features: [FEATURE.DIGEST, FEATURE.PROBE, FEATURE.REVOKE, FEATURE.ADMIN, FEATURE.MIRROR, ...(tls === 'off' ? [] : [FEATURE.TLS])],
+    features: [
+      ...[FEATURE.DIGEST, FEATURE.PROBE, FEATURE.REVOKE, FEATURE.ADMIN, FEATURE.MIRROR, FEATURE.DATA_PROCESSES],
+      ...(tls === 'off' ? [] : [FEATURE.TLS]),
+    ],
     requiresTls: tls === 'require',
   };
 }

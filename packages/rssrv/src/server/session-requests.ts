@@ -14,7 +14,7 @@ import { type BridgeAnswer, type Bridges, systemBridges } from '../jobs/images/b
 import type { Fences } from '../volumes/fences.ts';
 import { meantVolume } from '../volumes/holds/hold-rules.ts';
 import type { Holds } from '../volumes/holds/holds.ts';
-import { Opens } from '../volumes/holds/opens.ts';
+import { type OpeningSession, Opens } from '../volumes/holds/opens.ts';
 import type { Cloned } from '../snapshots/hold-messages.ts';
 import type { Moments } from '../snapshots/moments.ts';
 import { forceRole, whyNoPlace } from '../pools/asker.ts';
@@ -31,7 +31,8 @@ import type { SpaceShortage } from '../volumes/space-shortage.ts';
 import type { Volumes } from '../volumes/volumes.ts';
 import type { FilesAnswer, SessionRequest } from '../session/channel/channel.ts';
 import type { WorkerRights } from './workers/worker-rights.ts';
-import { type Admissions, askingSession, type ServedSession } from './admissions.ts';
+import type { Admissions } from './admissions.ts';
+import { askingSession, type ServedSession } from './served-session.ts';
 import { listFor, notOffered, offeredTo } from './offered-volumes.ts';
 
 export interface SessionRequestPorts {
@@ -102,7 +103,9 @@ export class SessionRequests {
         return this.grant(session, request.request);
       case 'release':
         session.uses.delete(request.volumeId);
-        await holds.release(request.volumeId, session.client, request.epoch);
+        // The hold belongs to the client, so that the CLOSE of one data process does not end the hold that another one uses.
+        if (this.ports.admissions().usedBeside(session, request.volumeId) === null)
+          await holds.release(request.volumeId, session.client, request.epoch);
         return null;
       case 'admin-call':
       case 'admin-rest':
@@ -156,7 +159,13 @@ export class SessionRequests {
 
   private async grant(session: ServedSession, request: OpenRequest): Promise<Grant> {
     const { client, uses, workerSession } = session;
-    const opening = { client, uses, isEnding: () => workerSession.isEnding, ending: workerSession.ending };
+    const opening: OpeningSession = {
+      ...{ client, uses, isEnding: () => workerSession.isEnding, ending: workerSession.ending },
+      usedBeside: (volumeId) => {
+        const other = this.ports.admissions().usedBeside(session, volumeId);
+        return other === null ? null : { dataProcess: other.dataProcess, isEnding: other.workerSession.isEnding };
+      },
+    };
     const grant = await this.opens.grant(opening, request);
     if (grant.granted) {
       this.ports.moments.granted(session, grant.volume.id);

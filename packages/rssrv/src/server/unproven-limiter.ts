@@ -26,8 +26,8 @@ export interface UnprovenLimiterPorts {
   /** Returns the keys of a node; an empty list for an unknown node. */
   keysOf(node: string): readonly string[];
   readonly secretOf: SecretLookup;
-  /** Returns the secret of the node's session, or null if the node has no session. */
-  currentSecretOf(node: string): Buffer | null;
+  /** Returns the secret of the session of the node's data process, or null if this process has no session. */
+  currentSecretOf(node: string, dataProcess: number): Buffer | null;
   /** Returns true if the machine in the claim has already proved that it is the node in the claim. */
   isKnown(claim: Claim): boolean;
   /**
@@ -81,9 +81,9 @@ export class UnprovenLimiter {
         return keys.length === 0 ? null : keys;
       },
       secretOf,
-      limitOf: ({ node, machine }) => {
+      limitOf: ({ node, machine, dataProcess = 0 }) => {
         const waitMs = this.limits.waitMs({ address, node, machine });
-        return waitMs > 0 ? { waitMs, livingSecret: this.ports.currentSecretOf(node) } : null;
+        return waitMs > 0 ? { waitMs, livingSecret: this.ports.currentSecretOf(node, dataProcess) } : null;
       },
       proven: (proved, proven) => {
         this.remove(connection, source);

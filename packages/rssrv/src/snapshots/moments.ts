@@ -374,7 +374,7 @@ export class Moments implements MomentsOfPools {
   private errorOf({ copies }: Pick<Current, 'copies'>, users: readonly MomentSession[], failure: Failure): RsError {
     switch (failure.why) {
       case 'late': {
-        const nodes = users.filter(({ id }) => failure.sessions.includes(id)).map(({ client }) => client.node);
+        const nodes = [...new Set(users.filter(({ id }) => failure.sessions.includes(id)).map(({ client }) => client.node))];
         const text = `The changes of ${plural(nodes.length, 'client')} ${nodes.join(', ')} in progress did not end within ${printDuration(HOLD_LIMIT_MS)}`;
         return new RsError('E_BUSY', `${text}: try again when the storage is less busy`, { clients: nodes });
       }

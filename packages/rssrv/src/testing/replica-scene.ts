@@ -117,7 +117,10 @@ export class ReplicaScene {
       promiseOf: (asked) => this.ports().voters.recordOf(asked),
       incarnation: () => this.incarnation,
     });
-    const asking = { client, uses: session.uses, isEnding: () => this.sessions.get(client.node) !== session, ending: null };
+    const asking = {
+      ...{ client, uses: session.uses, ending: null },
+      ...{ isEnding: () => this.sessions.get(client.node) !== session, usedBeside: () => null },
+    };
     const grant = await opens.grant(asking, { ...OPEN, name: 'db', resume, mirror });
     session.opening.delete(one);
     if (grant.granted && grant.epoch > one.revoked) {

@@ -2,7 +2,7 @@
 // macs, computed a second time (proof-oracle.ts), are right. Wrong names and wrong keys get the same refusal. Only E_PROTOCOL is thrown.
 
 import { HANDSHAKE_MESSAGE_MAX_BYTES } from '@rsio/protocol/auth/limits';
-import { HEADER_BYTES, INSTANCE_MAX } from '@rsio/protocol/wire/limits';
+import { DATA_PROCESSES_MAX, HEADER_BYTES, INSTANCE_MAX } from '@rsio/protocol/wire/limits';
 import { type Proven, refuseFrame, type Refusal, ServerHandshake } from '@rsio/protocol/auth/handshake-server';
 import { SeededRandom } from '@rsio/common/testing/seeded-random';
 import { OP } from '@rsio/protocol/wire/frames';
@@ -31,7 +31,7 @@ function identity(hasServerkey: boolean) {
     instance: '9'.repeat(32),
     serverkey: hasServerkey ? SERVERKEY : null,
     versions: [1, 2],
-    features: ['digest', 'probe'],
+    features: ['digest', 'probe', 'data-processes'],
   };
 }
 
@@ -97,13 +97,14 @@ function run(input: Buffer): boolean {
 function makeHello(random: SeededRandom): Buffer {
   const body = encodeHello({
     versions: some(random, 16, () => random.int(1, 3), 1),
-    features: random.pick([[], ['digest'], ['probe', 'digest'], ['later']]),
+    features: random.pick([[], ['digest'], ['probe', 'digest'], ['later'], ['data-processes']]),
     namespaceid: random.chance(0.95) ? NAMESPACEID : 1,
     node: random.chance(0.85) ? NODE : aName(random),
     instance: random.chance(0.9) ? random.int(0, 9) : INSTANCE_MAX,
     machine: 'machine',
     boot: 'boot',
     process: random.pick([null, 'process']),
+    dataProcess: random.chance(0.8) ? 0 : random.int(1, DATA_PROCESSES_MAX),
     interface: 'if0',
     nonce: random.bytes(32),
   });

@@ -37,7 +37,7 @@ export const SESSION_PATH = object({
 const SESSION_STATS = object({
   client: text(),
   address: text(),
-  sinceMs: number('When its session began; the counters count from then'),
+  sinceMs: number('When its session began; the counters count from then. If it has several sessions: when the last of them began'),
   ageMs: orNull(number('Age of these figures; null: the server process has not reported yet')),
   isBlocked: flag('The server process hangs in a call to storage, and reports nothing'),
   holesOff: flag('The server process cannot punch holes, so that discarded blocks keep their space'),

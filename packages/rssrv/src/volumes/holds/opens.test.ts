@@ -67,6 +67,7 @@ const session = (client: ClientIdentity = BIG2): Parameters<Opens['grant']>[0] =
   uses,
   isEnding: () => false,
   ending: null,
+  usedBeside: () => null,
 });
 
 async function afterRestart(): Promise<string[]> {
@@ -74,6 +75,22 @@ async function afterRestart(): Promise<string[]> {
   await holds.load();
   return holds.holdersOf('id').map(({ node }) => node);
 }
+
+test.each([
+  [{ dataProcess: 2, isEnding: false }, 'Volume oracle is open in data process 2 of this client: detach it there first'],
+  [{ dataProcess: 0, isEnding: true }, 'Volume oracle is open in the main process of this client, whose session is ending: try again'],
+])('a volume that another data process of the client uses is refused, and its hold stays: %j', async (other, sentence) => {
+  const holds = holdsOf();
+  const opens = opensOf(holds);
+  const first = await opens.grant(session(), OPEN);
+  for (const request of [OPEN, OVER, { ...OPEN, take: TAKE.FORCE }, { ...OPEN, resume: first.granted ? first.identity : '' }]) {
+    const own = new VolumeUses();
+    const second = { ...session(), uses: own, usedBeside: (id: string) => (id === 'id' ? other : null) };
+    expect(await opens.grant(second, request)).toEqual({ granted: false, status: STATUS.HELD, sentence, holders: [] });
+    expect(own.has('id')).toBe(false);
+  }
+  expect([holds.epochOf('id'), await afterRestart()]).toEqual([1, ['big-2']]);
+});
 
 test('a forced take-over is decided with the right that the node has when its turn comes', async () => {
   const roles: Record<string, ClientRole | null> = { mars: 'manage' };

@@ -11,6 +11,12 @@ import type { GrantPorts, Holds } from './holds.ts';
 import { OPEN_TRIES_MAX } from '../limits.ts';
 import type { VolumeUses } from './volume-uses.ts';
 
+/** A session that uses a volume which another data process of the same client wants to open. */
+export interface OtherUser {
+  readonly dataProcess: number;
+  readonly isEnding: boolean;
+}
+
 /** The session that sends an OPEN. */
 export interface OpeningSession {
   readonly client: ClientIdentity;
@@ -18,6 +24,8 @@ export interface OpeningSession {
   isEnding(): boolean;
   /** Resolves when the session begins to end; null if the caller offers no promise for this. */
   readonly ending: Promise<void> | null;
+  /** Returns the session of another data process of the client that has the volume open or is opening it, or null. */
+  usedBeside(volumeId: string): OtherUser | null;
 }
 
 export interface OpensPorts extends Omit<GrantPorts, 'find' | 'isWanted' | 'role'> {
@@ -44,6 +52,9 @@ export class Opens {
     for (let tries = OPEN_TRIES_MAX; tries > 0; tries--) {
       const volume = this.ports.find(node, request);
       if (volume === null) return this.ports.notServed(node, request);
+      // The check and the start of the OPEN are in one event-loop turn, so that of two OPENs of a client at most one is granted.
+      const other = session.usedBeside(volume.id);
+      if (other !== null) return { granted: false, status: STATUS.HELD, sentence: openBeside(request.name, other), holders: [] };
       const grant = await this.grantOf(session, volume, request);
       // The volume was renamed or removed before the OPEN got its turn. By now, another volume may have the requested name. The name is
       // therefore looked up again.
@@ -74,4 +85,9 @@ export class Opens {
     const sentence = `The session ended before volume ${name} was taken over`;
     return Promise.race([granting, ending.then((): Grant => ({ granted: false, status: STATUS.SHUTTING_DOWN, sentence, holders: [] }))]);
   }
+}
+
+function openBeside(name: string, { dataProcess, isEnding }: OtherUser): string {
+  const process = dataProcess === 0 ? 'the main process' : `data process ${dataProcess}`;
+  return `Volume ${name} is open in ${process} of this client${isEnding ? ', whose session is ending: try again' : ': detach it there first'}`;
 }

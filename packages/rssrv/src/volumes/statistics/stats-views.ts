@@ -1,7 +1,9 @@
 // The statistics of the sessions in the form of the control interface: counters with rates, paths, and the waits with their reasons. Pure.
-// Invariant: an idle volume has rates of zero, and every wait names its reason.
+// Invariants: an idle volume has rates of zero, and every wait names its reason. A client with a session for each of its data processes
+// is shown once.
 
 import type { ServerMethods } from '@rsio/common/control/server/server-methods';
+import type { LatencyFigures } from '@rsio/common/structures/latency-figures';
 import type { HeldBy } from '../throttle/throttle-messages.ts';
 import type { SessionFigures } from './volume-counters.ts';
 import { HOLD_WAIT_MS, RATE_IDLE_MS, SLOW_IO_MS } from '../limits.ts';
@@ -10,6 +12,25 @@ import type { SessionRecord, VolumeRecord } from './stats-book.ts';
 type Stats = ServerMethods['stats']['result'];
 export type SessionStats = Stats['sessions'][number];
 export type WaitView = Stats['waits'][number];
+
+type VolumeStats = SessionStats['volumes'][number];
+
+const SUMMED = [
+  ...([
+    'reads',
+    'readBytes',
+    'writes',
+    'writtenBytes',
+    'flushes',
+    'discards',
+    'zeroes',
+    'errors',
+    'outstanding',
+    'held',
+    'heldMs',
+  ] as const),
+  ...(['readsPerSecond', 'writesPerSecond', 'readBytesPerSecond', 'writtenBytesPerSecond'] as const),
+] as const;
 
 /** A session with its last report. `record` is null until the session has reported for the first time. */
 export interface StatsSession {
@@ -32,8 +53,8 @@ export interface StatsMoment {
 
 export function statsView(sessions: readonly StatsSession[], moment: StatsMoment): Stats {
   return {
-    sessions: sessions.map((session) => sessionView(session, moment)),
-    waits: sessions.flatMap((session) => waitsOf(session, moment)),
+    sessions: ofClients(sessions.map((session) => sessionView(session, moment))),
+    waits: waitsOfClients(sessions.flatMap((session) => waitsOf(session, moment))),
   };
 }
 
@@ -51,7 +72,73 @@ function sessionView({ node, address, beganMs, blockedMs, record }: StatsSession
   };
 }
 
-function volumeStats(volume: string, { now, nowMs, before, beforeMs }: VolumeRecord, atMs: number): SessionStats['volumes'][number] {
+/** Shows the sessions of each client as one session. */
+function ofClients(views: readonly SessionStats[]): SessionStats[] {
+  const byClient = new Map<string, SessionStats>();
+  for (const view of views) {
+    const known = byClient.get(view.client);
+    byClient.set(view.client, known === undefined ? view : together(known, view));
+  }
+  return [...byClient.values()];
+}
+
+/** Shows the waits of a client's sessions with the same object and reason as one wait. */
+function waitsOfClients(waits: readonly WaitView[]): WaitView[] {
+  const byKey = new Map<string, WaitView>();
+  for (const wait of waits) {
+    const key = `${wait.client} ${wait.volume} ${wait.why}`;
+    const { requests, sinceMs } = byKey.get(key) ?? { requests: 0, sinceMs: wait.sinceMs };
+    byKey.set(key, { ...wait, requests: requests + wait.requests, sinceMs: Math.min(sinceMs, wait.sinceMs) });
+  }
+  return [...byKey.values()];
+}
+
+function together(one: SessionStats, other: SessionStats): SessionStats {
+  const ages = [one.ageMs, other.ageMs].filter((ageMs) => ageMs !== null);
+  const volumes = new Map(one.volumes.map((volume) => [volume.volume, volume]));
+  for (const volume of other.volumes) {
+    const known = volumes.get(volume.volume);
+    volumes.set(volume.volume, known === undefined ? volume : sumOf(known, volume));
+  }
+  return {
+    ...one,
+    sinceMs: Math.max(one.sinceMs, other.sinceMs),
+    ageMs: ages.length === 0 ? null : Math.max(...ages),
+    isBlocked: one.isBlocked || other.isBlocked,
+    holesOff: one.holesOff || other.holesOff,
+    paths: [...one.paths, ...other.paths],
+    volumes: [...volumes.values()],
+  };
+}
+
+/** Adds up the figures of a volume that a client has moved from one data process to another. */
+function sumOf(one: VolumeStats, other: VolumeStats): VolumeStats {
+  const sums = Object.fromEntries(SUMMED.map((key) => [key, one[key] + other[key]])) as Pick<VolumeStats, (typeof SUMMED)[number]>;
+  const latency = (key: 'readLatency' | 'writeLatency' | 'flushLatency'): LatencyFigures => latencyOf(one[key], other[key]);
+  return {
+    ...one,
+    ...sums,
+    readLatency: latency('readLatency'),
+    writeLatency: latency('writeLatency'),
+    flushLatency: latency('flushLatency'),
+  };
+}
+
+/** Quantiles cannot be added up. The larger of both is at least as high as the quantile of all requests. */
+function latencyOf(one: LatencyFigures, other: LatencyFigures): LatencyFigures {
+  return {
+    p50Us: Math.max(one.p50Us, other.p50Us),
+    p90Us: Math.max(one.p90Us, other.p90Us),
+    p99Us: Math.max(one.p99Us, other.p99Us),
+    p999Us: Math.max(one.p999Us, other.p999Us),
+    p9999Us: Math.max(one.p9999Us, other.p9999Us),
+    maxUs: Math.max(one.maxUs, other.maxUs),
+    sumUs: one.sumUs + other.sumUs,
+    buckets: one.buckets.map((count, at) => count + (other.buckets[at] ?? 0)),
+  };
+}
+
+function volumeStats(volume: string, { now, nowMs, before, beforeMs }: VolumeRecord, atMs: number): VolumeStats {
   const {
     volumeId: _id,
     oldestMs: _oldest,

@@ -74,6 +74,33 @@ test('rates are measured against an earlier report, and an idle volume has none'
   expect(scene.rates()).toEqual([0, 0]);
 });
 
+test('a client with two sessions is shown once, with the sums of a volume that has moved', () => {
+  const scene = new Scene();
+  scene.report([volume({ reads: 10, readLatency: { ...LATENCY, sumUs: 5, buckets: [1, 2] } }), volume({ volumeId: 'b', writes: 1 })]);
+  const book = new StatsBook(scene.clock, () => []);
+  const path = { interface: 'if0', address: '10.0.0.2', sinceMs: 1, requests: 3, cipher: null };
+  const moved = volume({ reads: 7, heldMs: 2, readLatency: { ...LATENCY, maxUs: 9, sumUs: 6, buckets: [0, 4] } });
+  book.received('s2', { volumes: [moved], paths: [path], opens: [], holesOff: true });
+  const common = { node: 'big-2', address: '10.0.0.2' };
+  const sessions = [
+    { ...common, beganMs: 5, blockedMs: 6_000, record: scene.book.of('s1') },
+    { ...common, beganMs: 8, blockedMs: 9_000, record: book.of('s2') },
+    { ...common, node: 'mars', beganMs: 1, blockedMs: null, record: null },
+  ];
+  const view = statsView(sessions, { monotonicMs: 0, wallMs: 0, nameOf: (id) => `${id}@0`, heldBy: () => null });
+  expect(view.sessions).toMatchObject([
+    {
+      ...{ client: 'big-2', sinceMs: 8, isBlocked: true, holesOff: true, paths: [path] },
+      volumes: [
+        { volume: 'a@0', reads: 17, heldMs: 2, readLatency: { maxUs: 9, sumUs: 11, buckets: [1, 6] } },
+        { volume: 'b@0', writes: 1 },
+      ],
+    },
+    { client: 'mars' },
+  ]);
+  expect(view.waits).toEqual([{ client: 'big-2', volume: '-', why: 'storage', heldBy: null, requests: 0, sinceMs: -9_000 }]);
+});
+
 test('what a session leaves out of a report is idle', () => {
   const scene = new Scene();
   scene.report([volume({ outstanding: 2, oldestMs: 9_000 })]);
