@@ -463,7 +463,7 @@ export class ClientDaemon {
       log,
       clock,
     });
-    return new Frontends([devices, nbd]);
+    return new Frontends(this.options.part === null ? [devices, nbd] : [devices]);
   }
 
   /** Waits at most FIRST_CONTACT_WAIT_MS until every path has been tried and every connected server has sent its list. */

@@ -4,11 +4,12 @@
 import '@rsio/protocol/limits';
 
 import { assert } from '@rsio/common/lib/assert';
-import { DEAD_AFTER_MS } from '@rsio/common/config/schema/limits';
-import { CONTROL_TIMEOUT_MS, SERVER_CALL_MS } from '@rsio/common/control/limits';
+import { CLIENT_PROCESSES_MAX, DEAD_AFTER_MS } from '@rsio/common/config/schema/limits';
+import { CONTROL_ANSWER_MS, CONTROL_TIMEOUT_MS, SERVER_CALL_MS } from '@rsio/common/control/limits';
 import { RECONNECT_MIN_MS } from '@rsio/protocol/client/limits';
 import { PROBE_TIME_MAX_MS } from '@rsio/protocol/explorer/limits';
 import { SELF_SYNC_MS } from '@rsio/protocol/link/limits';
+import { DATA_PROCESSES_MAX } from '@rsio/protocol/wire/limits';
 import { LOG_FLUSH_AGE_MS, LOG_LOOK_MS, STOP_WAIT_MS } from './attachments/limits.ts';
 import { PROBES_TIME_MAX_MS, SNAPSHOT_WHOLE_MS } from './control/limits.ts';
 import { DEVICE_COMMAND_TIMEOUT_MS, DEVICE_FORCE_MS } from './frontends/limits.ts';
@@ -24,8 +25,11 @@ import {
   VOTE_CHANGE_MS,
   VOTES_IN_TURN_MAX,
 } from './mirrors/limits.ts';
+import { PROCESS_ANSWER_MS } from './processes/limits.ts';
 import { SLOW_STORAGE_MS, STALL_FAIL_GRACE_MS } from './volumes/limits.ts';
 
+assert(CLIENT_PROCESSES_MAX === DATA_PROCESSES_MAX, 'A client must not start more data processes than a server accepts');
+assert(PROCESS_ANSWER_MS < CONTROL_ANSWER_MS, 'A list over all data processes must end before the command that asked for it');
 assert(STALL_FAIL_GRACE_MS > RECONNECT_MIN_MS * 3, 'A lost path must be tried again more than once before I/O fails');
 assert(LOG_FLUSH_AGE_MS + LOG_LOOK_MS < SELF_SYNC_MS, 'A client must flush its log before the server syncs by itself');
 assert(SLOW_STORAGE_MS > DEAD_AFTER_MS, 'A dead server must not be mistaken for slow storage');

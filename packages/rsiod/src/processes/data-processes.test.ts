@@ -17,7 +17,7 @@ test('volumes go to the process with the fewest, stay there, and are saved befor
   const outcomes = await scene.processes.attach(names('a', 'b', 'c', 'd'), RW);
   expect(outcomes.map(({ volume, done }) => `${volume} ${done}`)).toEqual(names('a', 'b', 'c', 'd').map((name) => `${name} true`));
   expect(scene.placed).toEqual({ 1: ['a', 'd'], 2: ['b'], 3: ['c'] });
-  expect(scene.file?.attached.map(({ name }) => name)).toEqual(['a', 'd', 'b', 'c']);
+  expect(scene.file?.attached.map(({ name }) => name)).toEqual(['a', 'b', 'c', 'd']);
   await scene.processes.detach(names('a', 'd'), false);
   await scene.processes.attach(names('b'), RW);
   expect(scene.placed).toEqual({ 1: [], 2: ['b'], 3: ['c'] });

@@ -24,6 +24,10 @@ export interface DataProcessesPorts extends Omit<DataProcessPorts, 'saveLists'> 
   readonly store: (current: () => AttachedContent) => AttachedStore;
 }
 
+interface Placed extends KeptVolume {
+  readonly process: DataProcess;
+}
+
 export interface AttachOrder {
   readonly readOnly: boolean;
   readonly server: string | null;
@@ -36,6 +40,12 @@ export class DataProcesses {
   private list: readonly DataProcess[] = [];
   /** The attached mirrors, as the processes last reported them. The list of mirrors shows them. */
   mirrors: readonly AttachedMirrorView[] = [];
+  /** When a volume was asked for, by its label. Only volumes that are attached, or being attached, have an entry. */
+  private readonly turns = new Map<string, number>();
+  private lastTurn = 0;
+  /** The lists from which `byLabel` was built. */
+  private seen: readonly AttachedContent[] = [];
+  private byLabel: ReadonlyMap<string, Placed> = new Map();
   /** Maps the label of each volume that is being attached to its process, and to the number of attempts in progress. */
   private readonly coming = new Map<string, { readonly process: DataProcess; attempts: number }>();
 
@@ -48,9 +58,15 @@ export class DataProcesses {
     return this.list;
   }
 
-  /** Volumes that are attached in a data process, or wait there to be attached again, in the order of the processes. */
-  get volumes(): readonly (KeptVolume & { readonly process: DataProcess })[] {
-    return this.list.flatMap((process) => process.content.attached.map((volume) => ({ ...volume, process })));
+  /** Volumes that are attached in a data process, or wait there to be attached again, in the order in which they were asked for. */
+  get volumes(): readonly Placed[] {
+    return [...this.placed().values()];
+  }
+
+  /** Sorts volumes by the order in which they were asked for. */
+  inTurn<T extends Pick<KeptVolume, 'namespace' | 'name' | 'universe'>>(volumes: readonly T[]): T[] {
+    const turn = (volume: T): number => this.turns.get(labelOf(volume)) ?? Number.MAX_SAFE_INTEGER;
+    return volumes.toSorted((one, other) => turn(one) - turn(other));
   }
 
   /** Labels with ids of volumes that the administrator has detached, or that another client has taken. */
@@ -67,6 +83,7 @@ export class DataProcesses {
       const content = { boot, attached: volumes, detached: at === 0 ? detached : [] };
       return new DataProcess(at + 1, content, { ...this.ports, saveLists: () => this.file.save() });
     });
+    for (const volume of attached) this.turns.set(labelOf(volume), ++this.lastTurn);
     for (const process of this.list) process.start();
     await new Promise<void>((resolve) => {
       const timer = clock.after(PROCESS_START_MS, () => {
@@ -86,7 +103,7 @@ export class DataProcesses {
   }
 
   processOf(label: string): DataProcess | null {
-    return this.coming.get(label)?.process ?? this.volumes.find((volume) => labelOf(volume) === label)?.process ?? null;
+    return this.coming.get(label)?.process ?? this.placed().get(label)?.process ?? null;
   }
 
   /** Attaches volumes, each in its process. `labels`: complete labels, or names that no server offers, whose error a process then gives. */
@@ -160,6 +177,17 @@ export class DataProcesses {
     await Promise.all(this.list.map((process) => process.end(method, reason)));
   }
 
+  /** The volumes of all processes by their labels. Built again only after a process has reported another list. */
+  private placed(): ReadonlyMap<string, Placed> {
+    const contents = this.list.map(({ content }) => content);
+    if (contents.length === this.seen.length && contents.every((content, at) => content === this.seen[at])) return this.byLabel;
+    const all = this.list.flatMap((process) => process.content.attached.map((volume) => ({ ...volume, process })));
+    this.byLabel = new Map(this.inTurn(all).map((volume) => [labelOf(volume), volume]));
+    for (const label of this.turns.keys()) if (!this.byLabel.has(label) && !this.coming.has(label)) this.turns.delete(label);
+    this.seen = contents;
+    return this.byLabel;
+  }
+
   private get emptiest(): DataProcess {
     const coming = [...this.coming.entries()];
     const loads = this.list.map((one) => {
@@ -172,6 +200,7 @@ export class DataProcesses {
   private place(label: string): DataProcess {
     const known = this.coming.get(label) ?? { process: this.processOf(label) ?? this.emptiest, attempts: 0 };
     known.attempts++;
+    if (!this.turns.has(label)) this.turns.set(label, ++this.lastTurn);
     this.coming.set(label, known);
     return known.process;
   }
@@ -179,6 +208,7 @@ export class DataProcesses {
   private settle(label: string): void {
     const known = this.coming.get(label);
     if (known !== undefined && --known.attempts === 0) this.coming.delete(label);
+    if (!this.has(label)) this.turns.delete(label);
   }
 
   /** Calls each process once, with its names, and returns the outcomes in the order of `placed`. */
@@ -203,7 +233,7 @@ export class DataProcesses {
   }
 
   private content(): AttachedContent {
-    const attached = this.list.flatMap(({ content }) => content.attached);
+    const attached = this.inTurn(this.list.flatMap(({ content }) => content.attached));
     return { boot: this.ports.boot, attached, detached: [...this.detached] };
   }
 }

@@ -32,7 +32,7 @@ export function routed(own: ControlHandlers, { processes, offers }: RoutingPorts
       const answers = await processes.askAll('local', {});
       const views = answers.map(({ process, answer }) => (answer === null ? missing(process) : checkedAnswer('local', answer)));
       return {
-        attachments: views.flatMap(({ attachments }) => attachments),
+        attachments: processes.inTurn(views.flatMap(({ attachments }) => attachments)),
         awaited: views.flatMap(({ awaited }) => awaited),
       };
     },
