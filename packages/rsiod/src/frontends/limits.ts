@@ -84,6 +84,7 @@ export const LOOP_NODES_TRIES = 10;
 
 // --- frontends/nbd
 
+/** Maximum number of NBD connections, including those that other processes of this rsiod have. */
 export const NBD_CONNECTIONS_MAX = 256;
 /**
  * rsiod refuses at most NBD_REFUSED_MAX connections with a message at the same time, each within NBD_REFUSED_TIMEOUT_MS. Any further
@@ -121,7 +122,7 @@ export const NBD_RECEIVE_BYTES = 128 * KIB;
 /** Maximum size of a batch of copied replies, which the NBD frontend sends together. A Unix socket accepts about 200 KiB in one call. */
 export const NBD_BATCH_BYTES = 128 * KIB;
 /**
- * Limit on the total memory for the requests of all NBD connections. Once the limit is reached, each connection may have only one request
+ * Limit on the total memory for the requests of all NBD connections, also over several processes. Once the limit is reached, each connection may have only one request
  * in flight. If that request is large, it needs memory of NBD_FRONTEND_RESERVE_BYTES.
  */
 export const NBD_FRONTEND_BYTES_MAX = 256 * MIB;
@@ -137,6 +138,11 @@ export const NBD_POOLED_LOOK_MS = 5_000;
  */
 export const NBD_BATCHES_SENDING_MAX = 2;
 export const NBD_BATCHES_POOLED_MAX = 16;
+/**
+ * Maximum number of bytes that travel beside a connection to another process: those that have been received behind the choice of an export,
+ * by one read and in the buffer of Node's socket.
+ */
+export const NBD_PASSED_BYTES_MAX = 3 * NBD_RECEIVE_BYTES;
 /** The frontend closes the connection of an NBD client that has not chosen an export within this time. */
 export const NBD_HANDSHAKE_TIMEOUT_MS = 60_000;
 /** Maximum time that the stopping NBD frontend waits for requests in flight. */

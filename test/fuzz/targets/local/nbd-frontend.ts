@@ -43,6 +43,7 @@ class Scene {
     const pools = { submissions: new Submissions(schedule), data: this.data, batches: this.batches, budget: this.budget, schedule };
     this.connection = new NbdConnection(this.transport, { list: () => [storage.volume] }, pools, {
       serving: () => undefined,
+      elsewhere: () => undefined,
       broken: () => undefined,
       failed: (thrown) => {
         this.mistake = thrown;
@@ -50,6 +51,7 @@ class Scene {
       finished: () => void this.finished++,
     });
     this.connection.start();
+    this.transport.deliver();
   }
 
   take({ kind, arg, bytes }: Step): void {

@@ -2,9 +2,9 @@
 // snapshot of the same volume. Such a context tells which blocks have changed since the older snapshot. Pure. Invariant: only snapshots
 // that were older when the exported snapshot was attached have a context.
 
-import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import { NBD_CONTEXTS_LISTED_MAX, NBD_CONTEXTS_SELECTED_MAX } from '../limits.ts';
 import { ALLOCATION_CONTEXT, ALLOCATION_CONTEXT_ID, CHANGED_CONTEXT, DIRTY_CONTEXT } from './wire/nbd-constants.ts';
+import type { NbdExport } from './wire/nbd-export.ts';
 
 export interface MetaContext {
   readonly id: number;
@@ -16,7 +16,7 @@ export interface MetaContext {
 const ALLOCATION = { id: ALLOCATION_CONTEXT_ID, name: ALLOCATION_CONTEXT, since: null } as const;
 
 /** Returns the contexts for the answer to LIST_META_CONTEXT. The ids of the contexts are 0. */
-export function listedContexts(volume: FrontendVolume, queries: readonly string[]): MetaContext[] {
+export function listedContexts(volume: NbdExport, queries: readonly string[]): MetaContext[] {
   const all = queries.length === 0;
   const older = volume.olderSnapshots ?? [];
   const allOlder = all || queries.includes('qemu:') || queries.includes(DIRTY_CONTEXT);
@@ -27,7 +27,7 @@ export function listedContexts(volume: FrontendVolume, queries: readonly string[
 }
 
 /** Returns the contexts that SET_META_CONTEXT selects. A query selects a context only by its complete name. */
-export function selectedContexts(volume: FrontendVolume, queries: readonly string[]): MetaContext[] {
+export function selectedContexts(volume: NbdExport, queries: readonly string[]): MetaContext[] {
   const selected: MetaContext[] = [];
   for (const query of new Set(queries)) {
     if (selected.length >= NBD_CONTEXTS_SELECTED_MAX) break;

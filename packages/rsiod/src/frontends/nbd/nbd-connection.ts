@@ -8,7 +8,7 @@
 import { AssertionError } from '@rsio/common/lib/assert';
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import { NbdRequestDecoder } from './wire/nbd-codec.ts';
-import { type HandshakeStep, NbdHandshake, type NbdVolumes, type Transmission } from './nbd-handshake.ts';
+import { type Agreement, type HandshakeStep, isOfThisProcess, NbdHandshake, type NbdVolumes, type Transmission } from './nbd-handshake.ts';
 import { NbdOptionDecoder, type OptionSink } from './wire/nbd-option-decoder.ts';
 import { greeting } from './wire/nbd-option-replies.ts';
 import { type NbdPools, NbdTransmission, type TransmissionEvents } from './nbd-transmission.ts';
@@ -16,6 +16,11 @@ import type { NbdTransport } from './nbd-transport.ts';
 
 export interface ConnectionEvents {
   serving(volume: FrontendVolume): void;
+  /**
+   * Called once, in place of `finished`, if the client has chosen an export of another process. The transport is paused. `reply` is the
+   * answer that the client has not received yet, and `rest` has the bytes that have been received behind the option.
+   */
+  elsewhere(agreed: Agreement, reply: Buffer, rest: Buffer): void;
   /** Called when the connection is closed because the client has violated the protocol. */
   broken(reason: string): void;
   /** Called once, when the connection is closed because of a bug in rsiod. */
@@ -24,7 +29,10 @@ export interface ConnectionEvents {
   finished(): void;
 }
 
-type Phase = 'haggling' | 'serving' | 'draining' | 'closed' | 'finished';
+const NO_BYTES = Buffer.alloc(0);
+
+/** `gone`: another process has the connection, or is about to have it. There, the connection begins with `serving`. */
+type Phase = 'haggling' | 'serving' | 'draining' | 'closed' | 'finished' | 'gone';
 
 interface Serving {
   readonly decoder: NbdRequestDecoder;
@@ -42,6 +50,8 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
   /** Bytes that have been received but not decoded yet. While `rest` is not null, the transport is paused. */
   private rest: Buffer | null = null;
   private restAt = 0;
+  /** Set from the option that chooses an export of another process until the end of the event in which it has arrived. */
+  private leaving: { readonly agreed: Agreement; readonly reply: Buffer } | null = null;
   private isEnded = false;
   private hasFailed = false;
   /**
@@ -58,7 +68,20 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
   }
 
   start(): void {
-    this.transport.write(greeting(), () => {});
+    this.answer(greeting());
+  }
+
+  /** In place of `start`, for a connection whose handshake another process has done: sends its last answer, and takes the bytes `rest`. */
+  adopt(agreed: Transmission, reply: Buffer, rest: Buffer): void {
+    // A client that has gone meanwhile must not have requests executed that are in `rest` or still in the kernel; see roomAgain.
+    if (this.transport.isPeerGone()) return this.abort();
+    try {
+      this.answer(reply);
+      this.serve(agreed);
+      this.receive(rest, 0, rest.length);
+    } catch (thrown) {
+      this.failed(thrown);
+    }
   }
 
   /** The caller may re-use `bytes` when `receive` returns. */
@@ -98,7 +121,7 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
   }
 
   closed(): void {
-    if (this.phase === 'closed' || this.phase === 'finished') return;
+    if (this.phase === 'closed' || this.phase === 'finished' || this.phase === 'gone') return;
     this.phase = 'closed';
     this.rest = null;
     try {
@@ -198,23 +221,43 @@ export class NbdConnection implements OptionSink, TransmissionEvents {
     while (at < end && this.isAccepting() && !this.isBlocked()) {
       at = this.running === null ? this.options.feed(bytes, at, end) : this.running.decoder.feed(bytes, at, end);
     }
+    if (this.leaving !== null) this.leave(this.leaving, Buffer.from(bytes.subarray(at, end)));
     return at;
   }
 
-  private step(step: HandshakeStep): void {
-    if (step.reply !== null) {
-      this.isAnswering = true;
-      this.transport.write(step.reply, (failed) => {
-        this.isAnswering = false;
-        try {
-          if (failed === undefined || failed === null) this.roomAgain();
-        } catch (thrown) {
-          this.failed(thrown);
-        }
-      });
+  private step({ reply, next }: HandshakeStep): void {
+    if (typeof next === 'object' && !isOfThisProcess(next)) {
+      this.phase = 'gone';
+      this.leaving = { agreed: next, reply: reply ?? NO_BYTES };
+      return;
     }
-    if (step.next === 'close') this.drain();
-    else if (step.next !== 'option') this.serve(step.next);
+    if (reply !== null) this.answer(reply);
+    if (next === 'close') this.drain();
+    else if (next !== 'option') this.serve(next);
+  }
+
+  private answer(bytes: Buffer): void {
+    this.isAnswering = true;
+    this.transport.write(bytes, (failed) => {
+      this.isAnswering = false;
+      try {
+        if (failed === undefined || failed === null) this.roomAgain();
+      } catch (thrown) {
+        this.failed(thrown);
+      }
+    });
+  }
+
+  /**
+   * Gives the connection to another process. No byte is lost or sent twice: No option is taken while an answer is being sent, so that this
+   * process has nothing left to write now. The answer to this option is sent by the other process alone, and only if the export still
+   * exists there. After `pause`, all bytes behind `rest` are in the socket or the kernel.
+   */
+  private leave({ agreed, reply }: { readonly agreed: Agreement; readonly reply: Buffer }, rest: Buffer): void {
+    this.transport.pause();
+    this.rest = null;
+    this.leaving = null;
+    this.events.elsewhere(agreed, reply, rest);
   }
 
   private serve(agreed: Transmission): void {

@@ -1,8 +1,9 @@
-// The NBD frontend: a Unix socket on which attached volumes are exported. No other file in this folder uses sockets. Invariant: a closed
-// connection counts as open until the volume has completed all requests from the connection.
+// The NBD frontend: a Unix socket on which attached volumes are exported. Volumes of other processes can be among the exports; a connection
+// then goes to the process that has the volume, whose frontend adopts the connection. Invariants: a closed connection counts as open until
+// the volume has completed all requests from the connection. A connection that another process has counts until that process reports its end.
 
-import { writeSync } from 'node:fs';
-import { createServer, type Server, Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
+import { assert } from '@rsio/common/lib/assert';
 import { RateLimitedLog } from '@rsio/common/log/rate-limited-log';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import type { LogFields } from '@rsio/common/log/log-fields';
@@ -15,6 +16,7 @@ import {
   NBD_REFUSED_LOG_MS,
   NBD_REFUSED_MAX,
   NBD_REFUSED_TIMEOUT_MS,
+  NBD_REQUEST_MAX_BYTES,
   NBD_SMALL_BYTES_MAX,
   NBD_STOP_TIMEOUT_MS,
 } from '../limits.ts';
@@ -25,10 +27,13 @@ import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import { DataBuffers } from './data-buffers.ts';
 import { type BudgetBounds, MemoryBudget } from './memory-budget.ts';
 import { exportName } from './wire/export-names.ts';
+import { exportFacts, type NbdExport } from './wire/nbd-export.ts';
 import { NbdConnection } from './nbd-connection.ts';
-import type { NbdVolumes } from './nbd-handshake.ts';
+import type { Agreement, NbdVolumes } from './nbd-handshake.ts';
+import { detach, transportOf, withDataEvents, withReceiveBuffer } from './nbd-socket.ts';
 import { type NbdPools, Submissions } from './nbd-transmission.ts';
-import { BatchPool, type NbdTransport } from './nbd-transport.ts';
+import { BatchPool } from './nbd-transport.ts';
+import { adopted, type PassedConnection, passedConnection } from './passed-connection.ts';
 
 export interface NbdFrontendLog {
   info(message: string): void;
@@ -36,8 +41,21 @@ export interface NbdFrontendLog {
   error(message: string, fields: LogFields): void;
 }
 
+/** The exports of other processes, and the way of a connection to the process that has the export. */
+export interface NbdElsewhere {
+  /** The exports in the order in which clients see them, behind the exports of this process. */
+  exports(): readonly NbdExport[];
+  /**
+   * Takes over a connection whose client has chosen such an export; see sendConnection. Calls `ended` when the connection has ended, when
+   * its process has ended, or when the connection cannot be passed. `ended` closes what this process still has of the connection.
+   */
+  pass(passed: PassedConnection, socket: Socket, ended: () => void): void;
+}
+
 export interface NbdFrontendOptions {
   readonly socketPath: string;
+  /** False if this process only adopts connections. The default is true. */
+  readonly listens?: boolean;
   /** The group that may use the socket (nbd-group); null if only the owner may use it. */
   readonly group: string | null;
   /** The attached volumes in the order in which clients see them. Only attached volumes that have been passed to `show` are exported. */
@@ -48,6 +66,10 @@ export interface NbdFrontendOptions {
   readonly clock: Clock;
   /** True if connections may receive directly into the shared buffer (see withReceiveBuffer). The default is true. */
   readonly receiveInPlace?: boolean;
+  /** Undefined if this process has all exports. */
+  readonly elsewhere?: NbdElsewhere;
+  /** This process's part of the memory for requests, if several processes share the memory. */
+  readonly budget?: Pick<BudgetBounds, 'limitBytes' | 'reserveBytes'>;
 }
 
 const BUDGET: BudgetBounds = {
@@ -61,6 +83,8 @@ interface Client {
   readonly connection: NbdConnection;
   volume: FrontendVolume | null;
   timer: Timer | null;
+  /** Called once, when the connection has ended. */
+  readonly ended: () => void;
 }
 
 export class NbdFrontend implements Frontend {
@@ -74,6 +98,8 @@ export class NbdFrontend implements Frontend {
   /** All sockets can share one buffer, because received bytes are decoded or copied before the next read. */
   private readonly receiveBuffer = Buffer.allocUnsafeSlow(NBD_RECEIVE_BYTES);
   private readonly clients = new Set<Client>();
+  /** Numbers of the connections that other processes have. */
+  private readonly passed = new Set<number>();
   /** Connections beyond the limit; they get a message before they are closed. */
   private readonly refused = new Set<Client>();
   private readonly lines: RateLimitedLog;
@@ -81,15 +107,19 @@ export class NbdFrontend implements Frontend {
   private refusalReportedMs = Number.NEGATIVE_INFINITY;
   private server: Server | null = null;
   private accepted = 0;
+  private isClosed = false;
   private whenEmpty: (() => void) | null = null;
 
   constructor(options: NbdFrontendOptions) {
     this.options = options;
-    const { attached, mayExport } = options;
-    this.exports = { list: () => attached().filter((volume) => this.shown.has(volume) && mayExport(volume)) };
+    const { elsewhere } = options;
+    this.exports = { list: () => (elsewhere === undefined ? this.own() : [...this.own(), ...elsewhere.exports()]) };
     this.data = new DataBuffers(options.clock);
     this.lines = new RateLimitedLog(options.clock, options.log);
-    const budget = new MemoryBudget(BUDGET, setImmediate);
+    const bounds = { ...BUDGET, ...options.budget };
+    const hasRoom = DataBuffers.memoryBytes(NBD_REQUEST_MAX_BYTES) <= bounds.limitBytes + bounds.reserveBytes;
+    assert(hasRoom, 'The largest NBD request must fit the memory of its process');
+    const budget = new MemoryBudget(bounds, setImmediate);
     const submissions = new Submissions(setImmediate);
     this.pools = { submissions, data: this.data, batches: new BatchPool(), budget, schedule: setImmediate };
   }
@@ -99,7 +129,8 @@ export class NbdFrontend implements Frontend {
    * and E_RIGHTS (see openToGroup), and E_SYSTEM.
    */
   async start(): Promise<void> {
-    const { socketPath, group, log } = this.options;
+    const { socketPath, group, log, listens = true } = this.options;
+    if (!listens) return;
     const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => this.accept(socket));
     await listenOnSocket(server, socketPath);
     this.server = server;
@@ -164,10 +195,42 @@ export class NbdFrontend implements Frontend {
     return Promise.resolve();
   }
 
+  /** The exports of this process, as plain JSON for the process that does the handshakes. */
+  facts(): NbdExport[] {
+    return this.own().map(exportFacts);
+  }
+
+  /**
+   * Goes on with a connection whose client has chosen an export of this process in another process. Call this in the event in which the
+   * connection has arrived. The socket is undefined if Node could not pass it. Calls `ended` once, when the connection has ended.
+   */
+  adopt(socket: Socket | undefined, passed: unknown, ended: () => void): void {
+    const found = adopted(passed, this.own());
+    const why = typeof found === 'string' ? found : this.cannotAdopt(socket);
+    if (typeof found === 'string' || socket === undefined || why !== null) {
+      const line = `An NBD connection from another process was closed: ${why}`;
+      this.lines.note('NBD connections that could not be adopted', () => this.options.log.warn(line));
+      socket?.destroy();
+      return ended();
+    }
+    const { number, agreed, reply, rest } = found;
+    const { socket: moved, unread } = detach(socket);
+    const client = this.open(moved, number, this.exports, ended);
+    this.clients.add(client);
+    client.connection.adopt(agreed, reply, Buffer.concat([rest, unread]));
+  }
+
+  private cannotAdopt(socket: Socket | undefined): string | null {
+    if (socket === undefined || socket.destroyed) return 'it has ended on the way';
+    if (this.isClosed) return 'this process stops';
+    return this.clients.size < NBD_CONNECTIONS_MAX ? null : `${NBD_CONNECTIONS_MAX} NBD connections are open, which is the limit`;
+  }
+
   /** Takes no more requests, answers the requests in flight, and closes all connections within NBD_STOP_TIMEOUT_MS. */
   async close(): Promise<void> {
     const { server } = this;
     this.server = null;
+    this.isClosed = true;
     server?.close();
     for (const client of this.refused) client.connection.abort();
     for (const client of [...this.clients]) client.connection.drain();
@@ -182,6 +245,11 @@ export class NbdFrontend implements Frontend {
     return this.pools.data.inUse + this.pools.batches.inUse;
   }
 
+  private own(): FrontendVolume[] {
+    const { attached, mayExport } = this.options;
+    return attached().filter((volume) => this.shown.has(volume) && mayExport(volume));
+  }
+
   private emptyOrTimeout(): Promise<void> {
     return new Promise((resolve) => {
       const timer = this.options.clock.after(NBD_STOP_TIMEOUT_MS, resolve);
@@ -194,18 +262,17 @@ export class NbdFrontend implements Frontend {
 
   private accept(socket: Socket): void {
     if (this.server === null) socket.destroy();
-    else if (this.clients.size < NBD_CONNECTIONS_MAX) {
-      const client = this.open(socket, this.exports, NBD_HANDSHAKE_TIMEOUT_MS);
-      this.clients.add(client);
+    else if (this.clients.size + this.passed.size < NBD_CONNECTIONS_MAX) {
+      this.clients.add(this.greet(socket, this.exports, NBD_HANDSHAKE_TIMEOUT_MS));
     } else this.refuse(socket);
   }
 
   /** Sends the client a message before closing the connection; otherwise, the client would conclude that the socket is broken. */
   private refuse(socket: Socket): void {
-    const sentence = `${this.clients.size} NBD connections are open, which is the limit: close one of them`;
+    const sentence = `${this.clients.size + this.passed.size} NBD connections are open, which is the limit: close one of them`;
     this.reportRefusal(sentence);
     if (this.refused.size >= NBD_REFUSED_MAX) socket.destroy();
-    else this.refused.add(this.open(socket, { list: () => [], refusal: sentence }, NBD_REFUSED_TIMEOUT_MS));
+    else this.refused.add(this.greet(socket, { list: () => [], refusal: sentence }, NBD_REFUSED_TIMEOUT_MS));
   }
 
   private reportRefusal(sentence: string): void {
@@ -217,9 +284,21 @@ export class NbdFrontend implements Frontend {
     log.warn(`NBD connection refused (${this.refusals} so far): ${sentence}`);
   }
 
-  private open(socket: Socket, volumes: NbdVolumes, handshakeMs: number): Client {
-    const { log, clock, receiveInPlace = true } = this.options;
-    const number = ++this.accepted;
+  private greet(socket: Socket, volumes: NbdVolumes, handshakeMs: number): Client {
+    const { log, clock } = this.options;
+    const client = this.open(socket, ++this.accepted, volumes, () => {});
+    const { number, connection } = client;
+    client.timer = clock.after(handshakeMs, () => {
+      const late = `NBD connection ${number} closed: no export chosen within ${handshakeMs} ms`;
+      if (!this.refused.has(client)) this.lines.note('NBD connections without an export', () => log.warn(late));
+      connection.abort();
+    });
+    connection.start();
+    return client;
+  }
+
+  private open(socket: Socket, number: number, volumes: NbdVolumes, ended: () => void): Client {
+    const { log, receiveInPlace = true } = this.options;
     const receive = (bytes: Buffer, end: number): void => connection.receive(bytes, 0, end);
     const moved = receiveInPlace ? withReceiveBuffer(socket, this.receiveBuffer, receive) : undefined;
     const opened = moved ?? withDataEvents(socket, receive);
@@ -230,21 +309,35 @@ export class NbdFrontend implements Frontend {
         this.lines.note('NBD connections that failed', () =>
           log.error(`NBD connection ${number} closed: an error of rsiod itself, please report it`, { error }),
         ),
+      elsewhere: (agreed, reply, rest) => this.pass(client, opened, agreed, reply, rest),
       finished: () => this.finished(client),
     });
-    const client: Client = { number, connection, volume: null, timer: null };
-    client.timer = clock.after(handshakeMs, () => {
-      const late = `NBD connection ${number} closed: no export chosen within ${handshakeMs} ms`;
-      if (!this.refused.has(client)) this.lines.note('NBD connections without an export', () => log.warn(late));
-      connection.abort();
-    });
+    const client: Client = { number, connection, volume: null, timer: null, ended };
     opened.on('end', () => connection.inputEnd());
     // An error on a local socket always means that the client is gone. The event 'close' follows.
     opened.on('error', () => {});
     opened.on('close', () => connection.closed());
-    connection.start();
+    // Nothing is received before the end of this event. The connection may pause the socket in this event.
     opened.resume();
     return client;
+  }
+
+  private pass(client: Client, opened: Socket, agreed: Agreement, reply: Buffer, rest: Buffer): void {
+    const { number } = client;
+    client.timer?.cancel();
+    this.clients.delete(client);
+    const { socket, unread } = detach(opened);
+    const ended = (): void => {
+      this.passed.delete(number);
+      socket.destroy();
+    };
+    this.passed.add(number);
+    try {
+      this.options.elsewhere?.pass(passedConnection(number, agreed, reply, Buffer.concat([rest, unread])), socket, ended);
+    } catch (thrown) {
+      ended();
+      throw thrown;
+    }
   }
 
   private serving(client: Client, volume: FrontendVolume): void {
@@ -264,67 +357,7 @@ export class NbdFrontend implements Frontend {
       const ended = `NBD connection ${client.number} to ${name} has ended`;
       this.lines.note(`NBD connections to ${name} that ended`, () => this.options.log.info(ended));
     }
+    client.ended();
     if (this.clients.size === 0) this.whenEmpty?.();
-  }
-}
-
-type Receive = (bytes: Buffer, end: number) => void;
-
-/**
- * Returns the accepted connection as a socket that receives into `buffer`. Node offers a receive buffer for outgoing connections only, so
- * the handle is moved to a new socket. Moving the handle works on Node 20, 22 and 24 but is undocumented, so every step is checked.
- * Receiving into `buffer` saves an allocation and a copy for each read from the socket, which makes WRITEs faster. Returns undefined if the
- * handle cannot be moved with this version of Node; `accepted` is then unchanged.
- */
-function withReceiveBuffer(accepted: Socket, buffer: Buffer, receive: Receive): Socket | undefined {
-  const handle: unknown = Reflect.get(accepted, '_handle');
-  if (typeof handle !== 'object' || handle === null || typeof Reflect.get(handle, 'useUserBuffer') !== 'function') return undefined;
-  const callback = (bytes: number): boolean => {
-    receive(buffer, bytes);
-    return true;
-  };
-  const options = { handle, allowHalfOpen: true, manualStart: true, onread: { buffer, callback } };
-  const moved = new Socket(options);
-  if (Reflect.get(moved, '_handle') !== handle) return undefined;
-  // The accepted socket is destroyed only so that the server no longer counts the socket. The handle stays open.
-  Reflect.set(accepted, '_handle', null);
-  accepted.destroy();
-  return moved;
-}
-
-function withDataEvents(accepted: Socket, receive: Receive): Socket {
-  accepted.on('data', (bytes: Buffer) => receive(bytes, bytes.length));
-  return accepted;
-}
-
-function transportOf(socket: Socket): NbdTransport {
-  return {
-    write: (bytes, sent) => void socket.write(bytes, sent),
-    cork: () => socket.cork(),
-    uncork: () => socket.uncork(),
-    pause: () => void socket.pause(),
-    resume: () => void socket.resume(),
-    // Closes both directions. If only one direction were closed, a client could keep the connection open.
-    end: () => void socket.end(() => socket.destroy()),
-    destroy: () => void socket.destroy(),
-    isPeerGone: () => isPeerGone(socket),
-  };
-}
-
-const NO_BYTES = Buffer.alloc(0);
-
-/**
- * Writes zero bytes to the socket, which fails if the other end of a Unix socket has been closed. Node itself reports the end of a
- * connection only after it has read all data before the end. The property `fd` is undocumented, so a socket without `fd` counts as closed.
- */
-function isPeerGone(socket: Socket): boolean {
-  const handle: unknown = Reflect.get(socket, '_handle');
-  const fd: unknown = typeof handle === 'object' && handle !== null ? Reflect.get(handle, 'fd') : null;
-  if (typeof fd !== 'number' || fd < 0) return true;
-  try {
-    writeSync(fd, NO_BYTES, 0, 0);
-    return false;
-  } catch (thrown) {
-    return !(thrown instanceof Error && 'code' in thrown && thrown.code === 'EAGAIN');
   }
 }

@@ -3,19 +3,24 @@
 
 import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
 import { findExport } from './wire/export-names.ts';
+import { type NbdExport, exportKey } from './wire/nbd-export.ts';
 import { listedContexts, type MetaContext, selectedContexts } from './meta-contexts.ts';
 import { HANDSHAKE_FLAG, INFO, OPTION, OPTION_REPLY } from './wire/nbd-constants.ts';
 import { exportNameReply, infoReplies, metaContextReply, optionError, optionReply, serverReply } from './wire/nbd-option-replies.ts';
 
-/** The exported volumes. A volume that is being detached is not in the list, so that no new client can open it. */
+/**
+ * The exports: volumes of this process, and facts of exports of other processes. A volume that is being detached is not in the list, so that
+ * no new client can open it.
+ */
 export interface NbdVolumes {
-  list(): readonly FrontendVolume[];
+  list(): readonly NbdExport[];
   /** Reason why this connection gets no export; undefined if it may get an export. */
   readonly refusal?: string;
 }
 
-export interface Transmission {
-  readonly volume: FrontendVolume;
+/** What client and server have agreed on in the handshake. */
+export interface Agreement {
+  readonly volume: NbdExport;
   readonly isStructured: boolean;
   /** The metadata contexts that BLOCK_STATUS reports. If no context is selected, the client must not send BLOCK_STATUS. */
   readonly contexts: readonly MetaContext[];
@@ -23,10 +28,20 @@ export interface Transmission {
   readonly mayUseAnyRange: boolean;
 }
 
+/** An agreement about a volume of this process. */
+export interface Transmission extends Agreement {
+  readonly volume: FrontendVolume;
+}
+
+/** False if another process has the volume. Functions do not cross process borders, so that facts from another process have no `submit`. */
+export function isOfThisProcess(agreed: Agreement): agreed is Transmission {
+  return typeof Reflect.get(agreed.volume, 'submit') === 'function';
+}
+
 export interface HandshakeStep {
   readonly reply: Buffer | null;
-  /** The connection's next step: read another option, close after the reply has been sent, or start the transmission. */
-  readonly next: 'option' | 'close' | Transmission;
+  /** What follows the reply: another option, the end of the connection, or the transmission in the process that has the volume. */
+  readonly next: 'option' | 'close' | Agreement;
 }
 
 interface NamedRequest {
@@ -46,9 +61,9 @@ export class NbdHandshake {
   private readonly volumes: NbdVolumes;
   private hasZeroes = true;
   private isStructured = false;
-  private selected: { readonly volume: FrontendVolume; readonly contexts: readonly MetaContext[] } | null = null;
-  /** Volumes for which the client has requested the block sizes. */
-  private readonly sizesKnown = new Set<FrontendVolume>();
+  private selected: { readonly key: string; readonly contexts: readonly MetaContext[] } | null = null;
+  /** Keys of the exports for which the client has requested the block sizes. */
+  private readonly sizesKnown = new Set<string>();
 
   constructor(volumes: NbdVolumes) {
     this.volumes = volumes;
@@ -91,7 +106,7 @@ export class NbdHandshake {
   private exportName(data: Buffer): HandshakeStep {
     const found = findExport(this.volumes.list(), data.toString('utf8'));
     if (found.volume === null) return CLOSE;
-    return { reply: exportNameReply(found.volume, this.isStructured, this.hasZeroes), next: this.transmission(found.volume) };
+    return { reply: exportNameReply(found.volume, this.isStructured, this.hasZeroes), next: this.agreement(found.volume) };
   }
 
   private listExports(option: number, data: Buffer): HandshakeStep {
@@ -105,9 +120,9 @@ export class NbdHandshake {
     if (request === null) return refuse(option, OPTION_REPLY.ERR_INVALID, 'The lengths in INFO or GO do not fit its data');
     const found = findExport(this.volumes.list(), request.name);
     if (found.volume === null) return refuse(option, OPTION_REPLY.ERR_UNKNOWN, found.problem);
-    if (request.kinds.has(INFO.BLOCK_SIZE)) this.sizesKnown.add(found.volume);
+    if (request.kinds.has(INFO.BLOCK_SIZE)) this.sizesKnown.add(exportKey(found.volume));
     const replies = infoReplies(option, found.volume, this.isStructured, request.kinds);
-    return acknowledge(option, replies, option === OPTION.GO ? this.transmission(found.volume) : 'option');
+    return acknowledge(option, replies, option === OPTION.GO ? this.agreement(found.volume) : 'option');
   }
 
   private structuredReply(option: number, data: Buffer): HandshakeStep {
@@ -135,17 +150,18 @@ export class NbdHandshake {
     const found = findExport(this.volumes.list(), request.name);
     if (found.volume === null) return refuse(option, OPTION_REPLY.ERR_UNKNOWN, found.problem);
     const contexts = selectedContexts(found.volume, request.queries);
-    this.selected = { volume: found.volume, contexts };
+    this.selected = { key: exportKey(found.volume), contexts };
     const replies = contexts.map((context) => metaContextReply(option, context));
     return acknowledge(option, replies, 'option');
   }
 
-  private transmission(volume: FrontendVolume): Transmission {
+  private agreement(volume: NbdExport): Agreement {
+    const key = exportKey(volume);
     return {
       volume,
       isStructured: this.isStructured,
-      contexts: this.selected?.volume === volume ? this.selected.contexts : [],
-      mayUseAnyRange: !this.sizesKnown.has(volume),
+      contexts: this.selected?.key === key ? this.selected.contexts : [],
+      mayUseAnyRange: !this.sizesKnown.has(key),
     };
   }
 }

@@ -44,6 +44,7 @@ export class Rig {
     const pools = { submissions: this.submissions, data: this.data, batches: this.batches, budget: this.budget, schedule };
     this.connection = new NbdConnection(this.transport, { list: () => [this.volume] }, pools, {
       serving: (volume) => this.log.push(`serving ${volume.name}`),
+      elsewhere: ({ volume }, reply, rest) => this.log.push(`elsewhere ${volume.name} ${reply.length} ${rest.toString('latin1')}`),
       broken: (reason) => this.log.push(`broken: ${reason}`),
       failed: (thrown) => this.log.push(`failed: ${thrown instanceof Error ? thrown.message : ''}`),
       finished: () => this.log.push('finished'),

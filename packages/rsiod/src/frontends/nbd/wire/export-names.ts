@@ -3,21 +3,24 @@
 // volume in universe 0, if it is unique, and the empty name works if only one volume is exported.
 
 import { exportName as nameOfExport, nameInUniverse, servedNameParts } from '@rsio/common/lib/volume-name';
-import type { FrontendVolume } from '../../../volumes/frontend-volume.ts';
+import type { VolumeIdentity } from '../../../volumes/frontend-volume.ts';
 
 const NAMES_SHOWN_MAX = 16;
 const NAME_SHOWN_MAX_CHARS = 200;
 
-export type ExportLookup = { readonly volume: FrontendVolume } | { readonly volume: null; readonly problem: string };
+/** What a name or a description of an export shows. */
+type Named = Omit<VolumeIdentity, 'id'>;
+
+export type ExportLookup<E> = { readonly volume: E } | { readonly volume: null; readonly problem: string };
 
 /** Returns the name of a volume in the answers to LIST and INFO_NAME. */
-export function exportName(volume: FrontendVolume): string {
+export function exportName(volume: Named): string {
   return nameOfExport(volume);
 }
 
 const NOTHING = 'nothing is exported: attach a volume with rsconfig -a; one with device = none in rscltcfg has no export';
 
-export function exportDescription(volume: FrontendVolume): string {
+export function exportDescription(volume: Named & { readonly readonly: boolean }): string {
   const rights = volume.readonly ? ', read-only' : '';
   const { snapshot } = servedNameParts(volume.name);
   return `${snapshot === null ? 'Volume' : 'Snapshot'} ${volume.name} of namespace ${volume.namespace}, universe ${volume.universe}${rights}`;
@@ -27,7 +30,7 @@ export function exportDescription(volume: FrontendVolume): string {
  * Returns the volume to which `name` refers. If no volume or several volumes match, returns a message that states the problem and lists the
  * usable names.
  */
-export function findExport(volumes: readonly FrontendVolume[], name: string): ExportLookup {
+export function findExport<E extends Named>(volumes: readonly E[], name: string): ExportLookup<E> {
   const found = candidates(volumes, name);
   const first = found[0];
   if (first !== undefined && found.length === 1) return { volume: first };
@@ -37,7 +40,7 @@ export function findExport(volumes: readonly FrontendVolume[], name: string): Ex
   return { volume: null, problem: `No export "${shown}": attached are ${nameList(volumes)}` };
 }
 
-function candidates(volumes: readonly FrontendVolume[], name: string): readonly FrontendVolume[] {
+function candidates<E extends Named>(volumes: readonly E[], name: string): readonly E[] {
   if (name === '') return volumes;
   const exact = volumes.filter((volume) => exportName(volume) === name);
   if (exact.length > 0) return exact;
@@ -47,7 +50,7 @@ function candidates(volumes: readonly FrontendVolume[], name: string): readonly 
   });
 }
 
-function nameList(volumes: readonly FrontendVolume[]): string {
+function nameList(volumes: readonly Named[]): string {
   const names = volumes.slice(0, NAMES_SHOWN_MAX).map(exportName);
   const more = volumes.length - names.length;
   return more > 0 ? `${names.join(', ')} and ${more} more` : names.join(', ');

@@ -1,6 +1,9 @@
 // The constants that this frontend uses from the NBD protocol (fixed newstyle). The names are those of the protocol specification. This
 // file contains only constants; nbd-handshake.ts and nbd-connection.ts decide what the constants mean for a volume.
 
+/** The largest value of a field of 32 bits. */
+export const U32_MAX = 2 ** 32 - 1;
+
 /** The 64-bit magic numbers are stored as buffers, so that no bigint is needed. */
 export const MAGIC = {
   INIT: Buffer.from('NBDMAGIC', 'latin1'),

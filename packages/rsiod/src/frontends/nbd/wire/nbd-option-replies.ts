@@ -3,7 +3,6 @@
 //   reply:   0x0003e889045565a9 | option (u32) | type (u32) | length (u32) | data
 
 import { NBD_REQUEST_MAX_BYTES } from '../../limits.ts';
-import type { FrontendVolume } from '../../../volumes/frontend-volume.ts';
 import { exportDescription, exportName } from './export-names.ts';
 import {
   EXPORT_NAME_PADDING_BYTES,
@@ -15,6 +14,7 @@ import {
   PREFERRED_BLOCK_BYTES,
   TRANSMISSION_FLAG,
 } from './nbd-constants.ts';
+import type { NbdExport } from './nbd-export.ts';
 
 const U32 = 2 ** 32;
 const NO_DATA = Buffer.alloc(0);
@@ -39,7 +39,7 @@ export function optionError(option: number, type: number, sentence: string): Buf
   return optionReply(option, type, Buffer.from(sentence, 'utf8'));
 }
 
-export function serverReply(option: number, volume: FrontendVolume): Buffer {
+export function serverReply(option: number, volume: NbdExport): Buffer {
   const name = Buffer.from(exportName(volume), 'utf8');
   const length = Buffer.alloc(4);
   length.writeUInt32BE(name.length);
@@ -56,7 +56,7 @@ export function metaContextReply(option: number, { id, name }: { readonly id: nu
  * Returns the transmission flags, which tell the client what this frontend can do with a volume. The flag DF is offered only with
  * structured replies.
  */
-export function transmissionFlags(volume: FrontendVolume, structured: boolean): number {
+export function transmissionFlags(volume: NbdExport, structured: boolean): number {
   const flag = TRANSMISSION_FLAG;
   let flags: number = flag.HAS_FLAGS | flag.SEND_FLUSH | flag.SEND_FUA | flag.CAN_MULTI_CONN | flag.SEND_CACHE;
   if (structured) flags |= flag.SEND_DF;
@@ -69,7 +69,7 @@ export function transmissionFlags(volume: FrontendVolume, structured: boolean): 
  * Returns the answers to INFO and GO, without the final ACK. Size, flags and block sizes are always sent; otherwise, a client may send
  * requests that are refused as too long. Name and description are sent on request.
  */
-export function infoReplies(option: number, volume: FrontendVolume, structured: boolean, kinds: ReadonlySet<number>): Buffer[] {
+export function infoReplies(option: number, volume: NbdExport, structured: boolean, kinds: ReadonlySet<number>): Buffer[] {
   const info = (type: number, payload: Buffer): Buffer => {
     const number = Buffer.alloc(2);
     number.writeUInt16BE(type);
@@ -86,12 +86,12 @@ export function infoReplies(option: number, volume: FrontendVolume, structured: 
 }
 
 /** Returns the answer to EXPORT_NAME, which has a layout of its own. */
-export function exportNameReply(volume: FrontendVolume, structured: boolean, zeroes: boolean): Buffer {
+export function exportNameReply(volume: NbdExport, structured: boolean, zeroes: boolean): Buffer {
   const padding = Buffer.alloc(zeroes ? EXPORT_NAME_PADDING_BYTES : 0);
   return Buffer.concat([sizeAndFlags(volume, structured), padding]);
 }
 
-function sizeAndFlags(volume: FrontendVolume, structured: boolean): Buffer {
+function sizeAndFlags(volume: NbdExport, structured: boolean): Buffer {
   const bytes = Buffer.alloc(10);
   bytes.writeUInt32BE(Math.floor(volume.sizeBytes / U32), 0);
   bytes.writeUInt32BE(volume.sizeBytes % U32, 4);

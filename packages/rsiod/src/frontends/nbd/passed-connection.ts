@@ -1,0 +1,57 @@
+// The description with which an NBD connection goes to the process that has its export. It is plain JSON and travels beside the socket.
+// Pure. Invariants: a description from another process is used only if it has the shape PASSED. It has everything that the handshake has
+// agreed on, and all bytes that are neither in the kernel nor at the client.
+
+import { atMost, checked, count, flag, list, misfit, object, type Of, orNull, text, whole } from '@rsio/common/lib/shape';
+import type { FrontendVolume } from '../../volumes/frontend-volume.ts';
+import { NBD_CONTEXTS_SELECTED_MAX, NBD_PASSED_BYTES_MAX } from '../limits.ts';
+import { exportName } from './wire/export-names.ts';
+import { U32_MAX } from './wire/nbd-constants.ts';
+import { exportKey, IDENTITY_FIELDS } from './wire/nbd-export.ts';
+import type { Agreement, Transmission } from './nbd-handshake.ts';
+
+const BYTES = checked(text(), (value) => {
+  const bytes = Buffer.from(value, 'base64');
+  return bytes.length <= NBD_PASSED_BYTES_MAX && bytes.toString('base64') === value
+    ? null
+    : `is not base64 of at most ${NBD_PASSED_BYTES_MAX} bytes`;
+});
+
+const PASSED = object({
+  /** The number of the connection in the log. */
+  number: count(),
+  ...IDENTITY_FIELDS,
+  isStructured: flag(),
+  contexts: atMost(NBD_CONTEXTS_SELECTED_MAX, list(object({ id: whole(0, U32_MAX), name: text(), since: orNull(text()) }))),
+  mayUseAnyRange: flag(),
+  /** The answer to the client's choice of the export. The process that has the volume sends it. */
+  reply: BYTES,
+  /** Bytes of the client that have been received behind this choice. */
+  rest: BYTES,
+});
+export type PassedConnection = Of<typeof PASSED>;
+
+/** What a connection needs to go on in the process that has its export. */
+export interface Adopted {
+  readonly number: number;
+  readonly agreed: Transmission;
+  readonly reply: Buffer;
+  readonly rest: Buffer;
+}
+
+export function passedConnection(number: number, { volume, ...agreed }: Agreement, reply: Buffer, rest: Buffer): PassedConnection {
+  const { namespace, name, universe, id } = volume;
+  return { number, namespace, name, universe, id, ...agreed, reply: reply.toString('base64'), rest: rest.toString('base64') };
+}
+
+/** Checks a description from another process, and finds its volume among `volumes`. Returns a text with the reason if it is of no use. */
+export function adopted(value: unknown, volumes: readonly FrontendVolume[]): Adopted | string {
+  const wrong = misfit(PASSED, value, 'exactly');
+  if (wrong !== null) return `its description is wrong: ${wrong}`;
+  const passed = value as PassedConnection;
+  const { number, isStructured, contexts, mayUseAnyRange } = passed;
+  const volume = volumes.find((one) => exportKey(one) === exportKey(passed));
+  if (volume === undefined) return `${exportName(passed)} is not exported any more`;
+  const [reply, rest] = [Buffer.from(passed.reply, 'base64'), Buffer.from(passed.rest, 'base64')];
+  return { number, agreed: { volume, isStructured, contexts, mayUseAnyRange }, reply, rest };
+}

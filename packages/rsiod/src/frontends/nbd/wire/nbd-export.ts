@@ -1,0 +1,31 @@
+// What the handshake needs to know about an export. An attached volume has all of these facts. For an export of another process, they are
+// plain JSON that this process has sent. Pure. Invariant: facts from another process are used only if they have the shape EXPORT_FACTS.
+
+import { UNIVERSE_MAX } from '@rsio/common/lib/limits';
+import { atMost, filledText, flag, list, object, type Of, optional, text, whole } from '@rsio/common/lib/shape';
+import { OLDER_SNAPSHOTS_MAX } from '../../../volumes/limits.ts';
+import { exportName } from './export-names.ts';
+import { U32_MAX } from './nbd-constants.ts';
+
+export const IDENTITY_FIELDS = { namespace: filledText(), name: filledText(), universe: whole(0, UNIVERSE_MAX), id: text() };
+
+export const EXPORT_FACTS = object({
+  ...IDENTITY_FIELDS,
+  sizeBytes: whole(0, Number.MAX_SAFE_INTEGER),
+  blockSizeBytes: whole(1, U32_MAX),
+  readonly: flag(),
+  canDiscard: flag(),
+  olderSnapshots: optional(atMost(OLDER_SNAPSHOTS_MAX, list(object({ name: text(), id: text() })))),
+});
+export type NbdExport = Of<typeof EXPORT_FACTS>;
+
+/** Returns the facts of a volume as plain JSON. */
+export function exportFacts(volume: NbdExport): NbdExport {
+  const { namespace, name, universe, id, sizeBytes, blockSizeBytes, readonly, canDiscard, olderSnapshots = [] } = volume;
+  return { namespace, name, universe, id, sizeBytes, blockSizeBytes, readonly, canDiscard, olderSnapshots };
+}
+
+/** Returns a text that is the same for two exports only if they are the same one, with the same content. */
+export function exportKey(one: Pick<NbdExport, keyof typeof IDENTITY_FIELDS>): string {
+  return `${exportName(one)} ${one.id}`;
+}
