@@ -38,7 +38,8 @@ import { ClientMetrics } from './control/client-metrics.ts';
 import { type ProcessFigures, processFigures } from './control/process-figures.ts';
 import { DeviceFrontend } from './frontends/devices/devices.ts';
 import { Frontends } from './frontends/frontends.ts';
-import { NbdFrontend } from './frontends/nbd/nbd-frontend.ts';
+import { NBD_FRONTEND_BYTES_MAX, NBD_FRONTEND_RESERVE_BYTES } from './frontends/limits.ts';
+import { NbdFrontend, type NbdFrontendOptions } from './frontends/nbd/nbd-frontend.ts';
 import { deviceFacts } from './frontends/system/device-choice.ts';
 import { type WithoutKeeper, withoutKeeper } from './keeper/keeper-choice.ts';
 import type { Inheritance, KeeperLink } from './keeper/keeper-link.ts';
@@ -55,7 +56,7 @@ import type { SpawnEvents, Spawned } from './processes/data-process.ts';
 import type { MainChannel } from './processes/main-channel.ts';
 import { OWN_METHODS } from './processes/messages.ts';
 import { routed } from './processes/routing.ts';
-import { reloadConfig, type ReloaderPorts, useObstacles } from './reloader.ts';
+import { reloadConfig } from './reloader.ts';
 import type { InterfaceEvent } from './sys/interface-table.ts';
 import { InterfaceWatcher } from './sys/interface-watcher.ts';
 import { machineInterfaces as interfaceSource } from './sys/machine-interfaces.ts';
@@ -101,6 +102,7 @@ export class ClientDaemon {
   private readonly attachments: Attachments;
   private readonly attached: AttachedList<Volume>;
   private readonly frontends: Frontends;
+  nbd!: NbdFrontend;
   private readonly notifications: Notifications;
   private readonly triggers: Triggers;
   private readonly snapshots: ClientSnapshots;
@@ -143,8 +145,8 @@ export class ClientDaemon {
     };
     this.config = config;
     this.locals = this.localsOf(config);
-    this.frontends = this.makeFrontends();
     this.processes = this.newProcesses();
+    this.frontends = this.makeFrontends();
     this.attachments = new Attachments({
       clock,
       log,
@@ -272,7 +274,9 @@ export class ClientDaemon {
     return await reloadConfig({
       file: paths.configFile,
       log,
-      ...this.useOfVolumes(),
+      config: () => this.config,
+      inUse: (namespace) => [...this.attachments.inUse(namespace), ...(this.processes?.labelsIn(namespace) ?? [])],
+      lostBy: (next) => this.lostBy(next),
       obstacles: async (next) => [
         ...[this.unkept(next).obstacle].filter((sentence) => sentence !== null),
         ...((await this.processes?.obstacles(next)) ?? []),
@@ -282,24 +286,14 @@ export class ClientDaemon {
     });
   }
 
-  /** Returns why the volumes of this process do not permit the next configuration. */
-  obstacles(next: RscltConfig): string[] {
-    return useObstacles(this.useOfVolumes(), next);
-  }
-
-  private useOfVolumes(): Pick<ReloaderPorts, 'config' | 'inUse' | 'lostBy'> {
-    return {
-      config: () => this.config,
-      inUse: (namespace) => this.attachments.inUse(namespace),
-      lostBy: (next) => {
-        const setups = this.setupsOf(next, this.localsOf(next));
-        return this.namespaces.flatMap((namespace) => {
-          const setup = setups.find(({ config }) => isSameLogin(namespace.config, config));
-          const lost = setup === undefined ? [] : namespace.lostBy(setup);
-          return lost.map((server) => ({ namespace: namespace.config.name, server: server.name }));
-        });
-      },
-    };
+  /** Returns the servers with volumes of this process that the next configuration would make unreachable. */
+  lostBy(next: RscltConfig): { readonly namespace: string; readonly server: string }[] {
+    const setups = this.setupsOf(next, this.localsOf(next));
+    return this.namespaces.flatMap((namespace) => {
+      const setup = setups.find(({ config }) => isSameLogin(namespace.config, config));
+      const lost = setup === undefined ? [] : namespace.lostBy(setup);
+      return lost.map((server) => ({ namespace: namespace.config.name, server: server.name }));
+    });
   }
 
   /**
@@ -329,6 +323,7 @@ export class ClientDaemon {
     this.reportUnreached((sentence) => log.warn(sentence));
     const { warning } = this.unkept(next);
     if (warning !== null) log.warn(warning);
+    this.options.part?.channel.exportsChanged(() => this.nbd.facts());
     this.attachments.configurationChanged();
     this.processes?.tell({ type: 'config', config: next });
     this.processes?.tell({ type: 'log', way: this.options.log.way });
@@ -441,7 +436,7 @@ export class ClientDaemon {
    * device of the first frontend that shows a volume.
    */
   private makeFrontends(): Frontends {
-    const { config, paths, clock, log, keeper } = this.options;
+    const { config, paths, clock, log, keeper, part } = this.options;
     const settingsOf = (volume: Pick<FrontendVolume, 'namespace' | 'name'>): EffectiveVolume => effectiveVolumeOf(this.config, volume);
     const devices = new DeviceFrontend({
       clock,
@@ -453,7 +448,7 @@ export class ClientDaemon {
       label: labelOf,
       events: { dataLost: (volume, message) => this.reportLoss(volume, message) },
     });
-    const nbd = new NbdFrontend({
+    this.nbd = new NbdFrontend({
       socketPath: paths.nbdSocket,
       group: config.nbdGroup,
       attached: () => this.attachments.list,
@@ -462,8 +457,22 @@ export class ClientDaemon {
       mayExport: (volume) => settingsOf(volume).device !== 'none' || devices.shownAs(volume) !== null,
       log,
       clock,
+      ...(part === null ? {} : this.adopting(part)),
+      ...(this.processes === null ? {} : { elsewhere: this.processes }),
     });
-    return new Frontends(this.options.part === null ? [devices, nbd] : [devices]);
+    return new Frontends([devices, this.nbd]);
+  }
+
+  /** A data process accepts no NBD connections; the main process passes them. The memory for their requests is divided. */
+  private adopting({ channel, processes }: NonNullable<ClientDaemonOptions['part']>): Partial<NbdFrontendOptions> {
+    return {
+      listens: false,
+      budget: {
+        limitBytes: Math.floor(NBD_FRONTEND_BYTES_MAX / processes),
+        reserveBytes: Math.floor(NBD_FRONTEND_RESERVE_BYTES / processes),
+      },
+      changed: () => channel.exportsChanged(() => this.nbd.facts()),
+    };
   }
 
   /** Waits at most FIRST_CONTACT_WAIT_MS until every path has been tried and every connected server has sent its list. */

@@ -4,6 +4,7 @@
 
 import './limits.ts';
 
+import type { Socket } from 'node:net';
 import { nameProcess } from '@rsio/common/daemon/process-facts';
 import { rsiodPaths } from '@rsio/common/config/root-paths';
 import { systemClock } from '@rsio/common/lib/clock';
@@ -12,6 +13,7 @@ import { openLog } from '@rsio/common/log/log';
 import { isSamePlace } from '@rsio/common/log/log';
 import { ClientDaemon } from './daemon.ts';
 import { MainChannel } from './processes/main-channel.ts';
+import { lossObstacles } from './reloader.ts';
 import { type Begin, OWN_METHODS, type ToProcess } from './processes/messages.ts';
 
 function begin(first: Begin): void {
@@ -45,7 +47,9 @@ function begin(first: Begin): void {
     ownMethods: {
       [OWN_METHODS.refusal]: async () => ({ reason: await daemon.refusal() }),
       [OWN_METHODS.figures]: () => daemon.figures(),
-      [OWN_METHODS.obstacles]: ({ config: next }: { config: Begin['config'] }) => ({ obstacles: daemon.obstacles(next) }),
+      [OWN_METHODS.obstacles]: ({ config: next }: { config: Begin['config'] }) => ({
+        obstacles: lossObstacles(daemon.lostBy(next)),
+      }),
       [OWN_METHODS.end]: async ({ reason }: { reason: string }) => {
         await daemon.stop(reason);
         leave();
@@ -58,9 +62,10 @@ function begin(first: Begin): void {
       },
     },
     configure: ({ config: next }: { config: Begin['config'] }) => daemon.take(next),
+    adopt: (socket: Socket | undefined, passed: unknown, ended: () => void) => daemon.nbd.adopt(socket, passed, ended),
     logTo: ({ way: next }: { way: Begin['log'] }) => (isSamePlace(next, log.way) ? log.reopen() : log.redirect(next)),
   };
-  process.on('message', (message) => channel.receive(message as ToProcess, user));
+  process.on('message', (message, socket) => channel.receive(message as ToProcess, socket as Socket | undefined, user));
   daemon.start().then(
     () => channel.ready(),
     (thrown: unknown) => {

@@ -45,7 +45,11 @@ export async function reloadConfig(ports: ReloaderPorts): Promise<string[]> {
 async function acceptable(ports: ReloaderPorts): Promise<RscltConfig> {
   try {
     const next = withSafeTriggers(loadRscltConfig(ports.file));
-    const obstacles = [...useObstacles(ports, next), ...(await ports.obstacles(next))];
+    const obstacles = [
+      ...changeObstacles(ports.config(), next, ports.inUse),
+      ...lossObstacles(ports.lostBy(next)),
+      ...(await ports.obstacles(next)),
+    ];
     if (obstacles.length > 0) throw new RsError('E_IN_USE', obstacles.join('; '), { problems: obstacles });
     return next;
   } catch (thrown) {
@@ -56,11 +60,10 @@ async function acceptable(ports: ReloaderPorts): Promise<RscltConfig> {
   }
 }
 
-/** Returns the reasons why the attached volumes do not permit the next configuration, each with a remedy. */
-export function useObstacles(ports: Pick<ReloaderPorts, 'config' | 'inUse' | 'lostBy'>, next: RscltConfig): string[] {
-  return [...changeObstacles(ports.config(), next, ports.inUse), ...ports.lostBy(next).map(lossSentence)];
-}
-
-function lossSentence({ namespace, server }: { namespace: string; server: string }): string {
-  return `No [server] section of namespace ${namespace}, or no [interface], leads to server ${server} any more, but volumes of this server are attached: restore it, or detach them first (rsconfig -d)`;
+/** Returns a sentence for each server with attached volumes that a configuration would make unreachable. */
+export function lossObstacles(lost: readonly { readonly namespace: string; readonly server: string }[]): string[] {
+  return lost.map(
+    ({ namespace, server }) =>
+      `No [server] section of namespace ${namespace}, or no [interface], leads to server ${server} any more, but volumes of this server are attached: restore it, or detach them first (rsconfig -d)`,
+  );
 }

@@ -2,10 +2,13 @@
 // operating-system process is alive for each number; the next one begins only when the previous one has exited, and gets the volumes that
 // the previous one last reported. Each call is answered, or fails when the process ends.
 
+import type { Socket } from 'node:net';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { Clock, Timer } from '@rsio/common/lib/clock';
 import type { Log } from '@rsio/common/log/log';
 import type { AttachedContent } from '../attachments/attached-file.ts';
+import type { PassedConnection } from '../frontends/nbd/passed-connection.ts';
+import type { NbdExport } from '../frontends/nbd/wire/nbd-export.ts';
 import {
   PROCESS_CALLS_MAX,
   PROCESS_END_MS,
@@ -21,6 +24,8 @@ import { type Begin, checkedMessage, type FromProcess, OWN_METHODS, type ToProce
 export interface Spawned {
   readonly pid: number;
   send(message: ToProcess): void;
+  /** Sends a message with a connection, and closes the connection in this process. */
+  sendConnection(message: ToProcess, socket: Socket): void;
   kill(): void;
 }
 
@@ -53,7 +58,11 @@ export class DataProcess {
   restarts = 0;
   /** The volumes that are attached in this process, or wait to be attached again. */
   content: AttachedContent;
+  /** The volumes that the process exports over NBD. */
+  exports: readonly NbdExport[] = [];
   private readonly ports: DataProcessPorts;
+  /** For each NBD connection that the process has: what to call when the connection has ended. */
+  private readonly connections = new Map<number, () => void>();
   private spawned: Spawned | null = null;
   private readonly calls = new Map<number, Pending>();
   private lastCall = 0;
@@ -105,6 +114,16 @@ export class DataProcess {
 
   send(message: ToProcess): void {
     this.spawned?.send(message);
+  }
+
+  /** Passes an NBD connection to the process. Calls `ended` when the connection, or the process, has ended. */
+  pass(passed: PassedConnection, socket: Socket, ended: () => void): void {
+    if (this.spawned === null) {
+      ended();
+      return;
+    }
+    this.connections.set(passed.number, ended);
+    this.spawned.sendConnection({ type: 'nbd', passed }, socket);
   }
 
   /** Calls a method of the process. Throws the error of the method, and E_SYSTEM if the process ends before it answers. */
@@ -160,6 +179,13 @@ export class DataProcess {
         this.content = message.content as unknown as AttachedContent;
         void this.save(message.number);
         return;
+      case 'exports':
+        this.exports = message.exports;
+        return;
+      case 'nbd-ended':
+        this.connections.get(message.number)?.();
+        this.connections.delete(message.number);
+        return;
       case 'event':
         this.ports.event(message);
         return;
@@ -203,6 +229,9 @@ export class DataProcess {
     this.timer?.cancel();
     for (const { reject } of this.calls.values()) reject(this.gone());
     this.calls.clear();
+    this.exports = [];
+    for (const ended of this.connections.values()) ended();
+    this.connections.clear();
     for (const resolve of this.whenExited.splice(0)) resolve();
     if (this.isEnding) return;
     log.error(`Data process ${this.number} has ended (${how}): its volumes wait until it is started again`);

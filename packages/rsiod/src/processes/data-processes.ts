@@ -2,6 +2,7 @@
 // one or all of them. Invariants: a label is attached, or being attached, in one process at most; the file has the volumes of all processes
 // before an attach or detach is answered.
 
+import type { Socket } from 'node:net';
 import type { AttachedMirrorView, AttachOutcome, ProcessView } from '@rsio/common/control/methods';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
 import type { LogWay } from '@rsio/common/log/log-form';
@@ -11,6 +12,9 @@ import { toRsError } from '@rsio/common/lib/errors';
 import type { AttachedContent, AttachedStore, KeptVolume } from '../attachments/attached-file.ts';
 import { failure } from '../attachments/choices.ts';
 import { labelOf } from '../attachments/offers.ts';
+import type { NbdElsewhere } from '../frontends/nbd/nbd-frontend.ts';
+import type { PassedConnection } from '../frontends/nbd/passed-connection.ts';
+import { exportKey, type NbdExport } from '../frontends/nbd/wire/nbd-export.ts';
 import { DataProcess, type DataProcessPorts } from './data-process.ts';
 import { PROCESS_ANSWER_MS, PROCESS_START_MS } from './limits.ts';
 import { OWN_METHODS } from './messages.ts';
@@ -34,7 +38,7 @@ export interface AttachOrder {
   readonly take: 'no' | 'over' | 'force';
 }
 
-export class DataProcesses {
+export class DataProcesses implements NbdElsewhere {
   private readonly ports: DataProcessesPorts;
   private readonly file: AttachedStore;
   private list: readonly DataProcess[] = [];
@@ -67,6 +71,21 @@ export class DataProcesses {
   inTurn<T extends Pick<KeptVolume, 'namespace' | 'name' | 'universe'>>(volumes: readonly T[]): T[] {
     const turn = (volume: T): number => this.turns.get(labelOf(volume)) ?? Number.MAX_SAFE_INTEGER;
     return volumes.toSorted((one, other) => turn(one) - turn(other));
+  }
+
+  /** The volumes that the processes export over NBD, in the order in which they were asked for. */
+  exports(): NbdExport[] {
+    return this.inTurn(this.list.flatMap(({ exports }) => exports));
+  }
+
+  pass(passed: PassedConnection, socket: Socket, ended: () => void): void {
+    const process = this.list.find(({ exports }) => exports.some((one) => exportKey(one) === exportKey(passed)));
+    if (process === undefined) ended();
+    else process.pass(passed, socket, ended);
+  }
+
+  labelsIn(namespace: string): string[] {
+    return [...this.placed().values()].filter((volume) => volume.namespace === namespace).map(labelOf);
   }
 
   /** Labels with ids of volumes that the administrator has detached, or that another client has taken. */

@@ -1,9 +1,11 @@
 // A data process's end of the channel to the main process. Invariant: a data process never outlives the main process: without the channel,
 // it exits at once and leaves its devices to the keeper, because the next main process starts new data processes.
 
+import type { Socket } from 'node:net';
 import type { ControlHandlers } from '@rsio/common/control/control-server';
 import { RsError, toRsError } from '@rsio/common/lib/errors';
 import type { AttachedContent, AttachedStore } from '../attachments/attached-file.ts';
+import type { NbdExport } from '../frontends/nbd/wire/nbd-export.ts';
 import type { Begin, Call, FromProcess, ToProcess } from './messages.ts';
 
 type OwnMethods = Readonly<Record<string, ((params: never) => Promise<object> | object) | undefined>>;
@@ -13,6 +15,8 @@ export interface ChannelUser {
   readonly handlers: ControlHandlers;
   readonly ownMethods: OwnMethods;
   configure(message: Extract<ToProcess, { type: 'config' }>): void;
+  /** Takes an NBD connection over; `socket` is undefined if it was lost on the way. */
+  adopt(socket: Socket | undefined, passed: unknown, ended: () => void): void;
   logTo(message: Extract<ToProcess, { type: 'log' }>): void;
 }
 
@@ -21,6 +25,7 @@ export class MainChannel {
   private readonly begin: Begin;
   private readonly saves = new Map<number, () => void>();
   private lastSave = 0;
+  private isReporting = false;
 
   constructor(begin: Begin, send: (message: FromProcess) => void) {
     this.begin = begin;
@@ -52,7 +57,17 @@ export class MainChannel {
     };
   }
 
-  receive(message: ToProcess, user: ChannelUser): void {
+  /** Reports the exports of this process soon, once for many changes. */
+  exportsChanged(exports: () => readonly NbdExport[]): void {
+    if (this.isReporting) return;
+    this.isReporting = true;
+    setImmediate(() => {
+      this.isReporting = false;
+      this.send({ type: 'exports', exports: exports() });
+    });
+  }
+
+  receive(message: ToProcess, socket: Socket | undefined, user: ChannelUser): void {
     switch (message.type) {
       case 'alive?':
         this.send({ type: 'alive' });
@@ -60,6 +75,9 @@ export class MainChannel {
       case 'saved':
         this.saves.get(message.number)?.();
         this.saves.delete(message.number);
+        return;
+      case 'nbd':
+        user.adopt(socket, message.passed, () => this.send({ type: 'nbd-ended', number: message.passed.number }));
         return;
       case 'config':
         user.configure(message);

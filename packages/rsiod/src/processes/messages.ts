@@ -2,11 +2,14 @@
 // Invariant: the main process checks the form and the bounds of each message of a data process, because a data process reads what servers
 // and applications send. A data process trusts the main process, which is of the same release.
 
+import { VOLUMES_MAX } from '@rsio/common/config/schema/limits';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
-import { checked, misfit, object, type Of, orNull, record, type Shape, text, textThat, variants, whole } from '@rsio/common/lib/shape';
+import { atMost, checked, list, misfit, object, type Of, orNull, record, type Shape, text, textThat, variants, whole } from '@rsio/common/lib/shape';
 import type { LogWay } from '@rsio/common/log/log-form';
 import { type ErrorCode, ERRORS, RsError } from '@rsio/common/lib/errors';
 import { type AttachedContent, isAttachedContent } from '../attachments/attached-file.ts';
+import type { PassedConnection } from '../frontends/nbd/passed-connection.ts';
+import { EXPORT_FACTS } from '../frontends/nbd/wire/nbd-export.ts';
 import type { Identity } from '../network/identity.ts';
 import { PROCESS_TEXT_MAX_CHARS } from './limits.ts';
 
@@ -39,6 +42,8 @@ export type ToProcess =
   | { readonly type: 'config'; readonly config: RscltConfig }
   | { readonly type: 'log'; readonly way: LogWay }
   | { readonly type: 'alive?' }
+  /** A connection of an NBD client, which travels with the message. */
+  | { readonly type: 'nbd'; readonly passed: PassedConnection }
   /** The list with this number is saved. */
   | { readonly type: 'saved'; readonly number: number };
 
@@ -66,6 +71,10 @@ const FROM = variants('type', {
   alive: {},
   /** The list of attached volumes has changed. `content` is checked separately, by isAttachedContent. */
   attached: { number, content: record() },
+  /** The volumes that the process exports over NBD, whenever they change. */
+  exports: { exports: atMost(VOLUMES_MAX, list(EXPORT_FACTS)) },
+  /** The NBD connection with this number has ended. */
+  'nbd-ended': { number },
   event: { object: shortText, from: shortText, to: shortText, reason: shortText },
   /** A warning that belongs on the terminal from which rsiod is started. */
   warning: { sentence: shortText },

@@ -3,6 +3,7 @@
 
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { sendConnection } from '../frontends/nbd/nbd-socket.ts';
 import { PROCESS_OUTPUT_MAX_CHARS } from './limits.ts';
 import type { Spawned, SpawnEvents } from './data-process.ts';
 import type { ToProcess } from './messages.ts';
@@ -34,6 +35,10 @@ export function spawnProcess(number: number, events: SpawnEvents): Spawned {
     pid: child.pid ?? 0,
     send: (message: ToProcess) => {
       if (child.connected) child.send(message, () => undefined);
+    },
+    sendConnection: (message, socket) => {
+      if (child.connected) sendConnection(child, message, socket);
+      else socket.destroy();
     },
     kill: () => void child.kill('SIGKILL'),
   };
