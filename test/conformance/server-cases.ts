@@ -3,6 +3,7 @@
 
 import type { ServerCase } from './base/case.ts';
 import { ADMIN_CASES } from './server/admin.ts';
+import { DATA_PROCESS_CASES } from './server/data-processes.ts';
 import { DISCOVERY_CASES } from './server/handshake/discovery.ts';
 import { CONTENT_CASES } from './server/content.ts';
 import { FRAMING_CASES } from './server/framing.ts';
@@ -34,6 +35,7 @@ export const SERVER_CASES: readonly ServerCase[] = [
   ...REQUEST_CASES,
   ...HOLDER_CASES,
   ...TAKE_OVER_CASES,
+  ...DATA_PROCESS_CASES,
   ...LIVENESS_CASES,
   ...REVOKE_CASES,
   ...ADMIN_CASES,

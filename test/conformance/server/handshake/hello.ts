@@ -3,7 +3,7 @@
 
 import { NAMESPACEID_MAX } from '@rsio/common/lib/limits';
 import { HANDSHAKE_MESSAGE_MAX_BYTES } from '@rsio/protocol/auth/limits';
-import { FEATURES_OFFERED_MAX, VERSIONS_OFFERED_MAX } from '@rsio/protocol/wire/limits';
+import { DATA_PROCESSES_MAX, FEATURES_OFFERED_MAX, VERSIONS_OFFERED_MAX } from '@rsio/protocol/wire/limits';
 import { FEATURE } from '@rsio/protocol/wire/features';
 import { OP } from '@rsio/protocol/wire/frames';
 import { frameBytes } from '../../../support/peers/raw-peer.ts';
@@ -136,6 +136,18 @@ export const HELLO_CASES: readonly ServerCase[] = [
     'A HELLO with 33 features closes the connection',
     () => ({ features: items(FEATURES_OFFERED_MAX + 1, 'x') }),
     /features must be/,
+  ),
+  field(
+    'data-process-bound',
+    'A HELLO of data process 9 closes the connection',
+    () => ({ features: [FEATURE.DATA_PROCESSES], dataProcess: DATA_PROCESSES_MAX + 1 }),
+    /dataProcess must be/,
+  ),
+  field(
+    'data-process-unoffered',
+    'A HELLO of a data process that does not offer its feature closes the connection',
+    () => ({ dataProcess: 1 }),
+    /does not offer data-processes/,
   ),
   field('feature-form', 'A HELLO with a feature in capitals closes the connection', () => ({ features: ['GOLD'] }), /features/),
   field('namespaceid-bound', 'A HELLO with namespaceid 65,536 closes the connection', () => ({ namespaceid: 65_536 }), /namespaceid must/),
