@@ -189,8 +189,7 @@ export class ClientDaemon {
     await Promise.all([this.attached.load(warn), this.backups.load()]);
     await this.frontends.start();
     try {
-      if (this.options.part === null)
-        this.control = await startControlServer(paths.controlSocket, CONTROL_METHODS, this.handlers(), log);
+      if (this.options.part === null) this.control = await startControlServer(paths.controlSocket, CONTROL_METHODS, this.handlers(), log);
     } catch (error) {
       await this.frontends.close();
       throw error;
@@ -393,7 +392,11 @@ export class ClientDaemon {
   figures(): Promise<ProcessFigures> {
     const { clock } = this.options;
     const pause = (): Promise<void> => new Promise((resolve) => void clock.after(0, resolve));
-    return processFigures({ clock, attachments: this.attachments, attached: this.attached, namespaces: () => this.namespaces }, pause, true);
+    return processFigures(
+      { clock, attachments: this.attachments, attached: this.attached, namespaces: () => this.namespaces },
+      pause,
+      true,
+    );
   }
 
   private newMetrics(): ClientMetrics {
@@ -504,6 +507,7 @@ export class ClientDaemon {
       connector: tcpConnector,
       random: randomBytes,
       pools: { bodies: new BufferPool(WINDOW_BYTES), outputs: new OutputPool() },
+      hasDataProcesses: this.processes !== null,
       serverCount: () => this.namespaces.reduce((sum, { provedServers }) => sum + provedServers, 0),
       pathChanged: (...change) => {
         this.attachments.mirrors.look();

@@ -382,6 +382,7 @@ export class SimClient {
       random: random.bytes,
       pools,
       serverCount: () => 0,
+      hasDataProcesses: false,
       pathChanged: (route, from, to, reason) => {
         attachments.mirrors.look();
         trace.note(EVENT.PATH, PATH_STATES.indexOf(from), PATH_STATES.indexOf(to), route.supervisor.lastNumber);

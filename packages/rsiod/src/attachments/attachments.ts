@@ -106,7 +106,10 @@ export interface AttachedElsewhere {
   readonly detached: ReadonlySet<string>;
   /** True if a data process has the volume with this label, or is just attaching it. */
   has(label: string): boolean;
-  attach(labels: readonly string[], order: { readonly readOnly: false; readonly server: null; readonly take: 'no' }): Promise<AttachOutcome[]>;
+  attach(
+    labels: readonly string[],
+    order: { readonly readOnly: false; readonly server: null; readonly take: 'no' },
+  ): Promise<AttachOutcome[]>;
 }
 
 interface Opening {
@@ -221,8 +224,7 @@ export class Attachments {
         );
     }
     const ask: AttachRequest = { readOnly: false, take: TAKE.NO, by: 'any' };
-    const attachHere = (label: string): Promise<AttachOutcome> =>
-      this.attachOne(label, () => chooseVolume(this.offers, label, null), ask);
+    const attachHere = (label: string): Promise<AttachOutcome> => this.attachOne(label, () => chooseVolume(this.offers, label, null), ask);
     const labels = wanted.map(({ label }) => label);
     const outcomes =
       elsewhere === null

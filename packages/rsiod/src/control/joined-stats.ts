@@ -23,8 +23,9 @@ function keyOf({ interface: local, address, port }: PathStats): string {
 }
 
 function sum(one: PathStats, other: PathStats): PathStats {
-  const added = (field: 'requests' | 'sentBytes' | 'receivedBytes' | 'unansweredBytes' | 'resent' | 'hedged' | 'probed' | 'dropped' | 'deaths') =>
-    one[field] + other[field];
+  const added = (
+    field: 'requests' | 'sentBytes' | 'receivedBytes' | 'unansweredBytes' | 'resent' | 'hedged' | 'probed' | 'dropped' | 'deaths',
+  ) => one[field] + other[field];
   return {
     ...one,
     requests: added('requests'),

@@ -45,6 +45,7 @@ class Scene {
       random: this.random.bytes,
       pools: { bodies: new CountingBufferPool(), outputs: new CountingOutputPool() },
       events: { sessionBegan: () => {}, opened: () => {}, openFailed: () => {}, openWaits: () => {}, grown: () => {} },
+      hasDataProcesses: false,
       serverCount: () => this.namespaces.reduce((sum, { provedServers }) => sum + provedServers, ELSEWHERE),
       pathChanged: () => {},
     };

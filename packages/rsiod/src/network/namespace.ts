@@ -58,6 +58,8 @@ export interface NamespacePorts {
   readonly random: RandomBytes;
   readonly pools: ConnectionPools;
   readonly events: ServerEvents;
+  /** True in the main process if data processes have the volumes: only servers that support data processes are then of use. */
+  readonly hasDataProcesses: boolean;
   /** Number of servers with a proven identity in all namespaces. */
   serverCount(): number;
   pathChanged(route: Route, from: PathState, to: PathState, reason: string): void;
@@ -288,7 +290,12 @@ export class Namespace {
 
   private identityFor({ local, remote }: RouteEnds): ClientIdentity {
     const { namespaceid, nodename, nodekey, digest, tls } = this.setup.config;
-    const features = [...(digest ? [FEATURE.DIGEST] : []), FEATURE.REVOKE, FEATURE.ADMIN, FEATURE.MIRROR, ...(tls ? [FEATURE.TLS] : [])];
+    const features = [
+      ...(digest ? [FEATURE.DIGEST] : []),
+      ...[FEATURE.REVOKE, FEATURE.ADMIN, FEATURE.MIRROR],
+      ...(tls ? [FEATURE.TLS] : []),
+      ...(this.ports.hasDataProcesses ? [FEATURE.DATA_PROCESSES] : []),
+    ];
     return {
       nodekey,
       serverkey: remote.serverkey,

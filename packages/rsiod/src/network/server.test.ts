@@ -60,6 +60,7 @@ class Scene {
           grown: (_server, { volume }, fromBytes) => this.said.push(`${fromBytes / MIB} > ${(volume?.sizeBytes ?? 0) / MIB}`),
         },
         serverCount: () => 0,
+        hasDataProcesses: false,
         pathChanged: () => {},
       },
     );

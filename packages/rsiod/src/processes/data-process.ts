@@ -146,7 +146,9 @@ export class DataProcess {
     if (spawned === null) return;
     const exited = new Promise<void>((resolve) => this.whenExited.push(resolve));
     const timer = this.ports.clock.after(PROCESS_END_MS, () => {
-      this.ports.log.warn(`Data process ${this.number} (pid ${spawned.pid}) has not ended within ${PROCESS_END_MS / 1_000} s, and is killed`);
+      this.ports.log.warn(
+        `Data process ${this.number} (pid ${spawned.pid}) has not ended within ${PROCESS_END_MS / 1_000} s, and is killed`,
+      );
       spawned.kill();
     });
     this.call(method, { reason }).catch(() => undefined);
@@ -214,7 +216,9 @@ export class DataProcess {
     const { clock, log } = this.ports;
     const silentMs = clock.monotonicMs() - this.heardMs;
     if (silentMs >= PROCESS_SILENCE_MS) {
-      log.error(`Data process ${this.number} hangs: it has not answered for ${Math.round(silentMs / 1_000)} s. It is killed and started again`);
+      log.error(
+        `Data process ${this.number} hangs: it has not answered for ${Math.round(silentMs / 1_000)} s. It is killed and started again`,
+      );
       this.spawned?.kill();
       return;
     }

@@ -3,7 +3,14 @@
 
 import { expect, test } from 'vitest';
 import { kept, ProcessScene } from '../testing/process-scene.ts';
-import { PROCESS_CALLS_MAX, PROCESS_END_MS, PROCESS_PAUSE_MAX_MS, PROCESS_QUIET_MS, PROCESS_SILENCE_MS, PROCESS_START_MS } from './limits.ts';
+import {
+  PROCESS_CALLS_MAX,
+  PROCESS_END_MS,
+  PROCESS_PAUSE_MAX_MS,
+  PROCESS_QUIET_MS,
+  PROCESS_SILENCE_MS,
+  PROCESS_START_MS,
+} from './limits.ts';
 import { OWN_METHODS } from './messages.ts';
 
 const RW = { readOnly: false, server: null, take: 'no' } as const;
@@ -108,7 +115,10 @@ test('a message of another form ends the process', async () => {
     const scene = await new ProcessScene(1).start();
     const [first] = scene.started;
     first!.say(message);
-    expect([first!.isGone, scene.lines.join()], JSON.stringify(message)).toEqual([true, expect.stringContaining('of another form') as unknown]);
+    expect([first!.isGone, scene.lines.join()], JSON.stringify(message)).toEqual([
+      true,
+      expect.stringContaining('of another form') as unknown,
+    ]);
   }
 });
 

@@ -245,7 +245,8 @@ export class DataProcesses implements NbdElsewhere {
           ({ outcomes }) => outcomes as readonly AttachOutcome[],
           (thrown: unknown) => names.map((name) => failure(name, toRsError(thrown))),
         );
-        for (const [index, at] of places.entries()) byPlace[at] = found[index] ?? failure(placed[at]!.label, toRsError(new Error('No outcome')));
+        for (const [index, at] of places.entries())
+          byPlace[at] = found[index] ?? failure(placed[at]!.label, toRsError(new Error('No outcome')));
       }),
     );
     return byPlace;

@@ -4,7 +4,21 @@
 
 import { VOLUMES_MAX } from '@rsio/common/config/schema/limits';
 import type { RscltConfig } from '@rsio/common/config/schema/types';
-import { atMost, checked, list, misfit, object, type Of, orNull, record, type Shape, text, textThat, variants, whole } from '@rsio/common/lib/shape';
+import {
+  atMost,
+  checked,
+  list,
+  misfit,
+  object,
+  type Of,
+  orNull,
+  record,
+  type Shape,
+  text,
+  textThat,
+  variants,
+  whole,
+} from '@rsio/common/lib/shape';
 import type { LogWay } from '@rsio/common/log/log-form';
 import { type ErrorCode, ERRORS, RsError } from '@rsio/common/lib/errors';
 import { type AttachedContent, isAttachedContent } from '../attachments/attached-file.ts';
@@ -90,4 +104,3 @@ export function checkedMessage(value: unknown): FromProcess {
   if (problem === null && (message.type !== 'attached' || isAttachedContent(message.content))) return message;
   throw new RsError('E_PROTOCOL', `A data process sent a message of another form (${problem ?? 'its list of volumes'})`);
 }
-

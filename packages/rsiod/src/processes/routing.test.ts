@@ -79,7 +79,9 @@ test('detach finds the process; a name of two volumes in two processes is refuse
 
 test('a take-over needs names', async () => {
   const scene = await started(2);
-  await expect(scene.handlers.attach({ names: [], readOnly: false, server: null, take: 'over' })).rejects.toMatchObject({ code: 'E_USAGE' });
+  await expect(scene.handlers.attach({ names: [], readOnly: false, server: null, take: 'over' })).rejects.toMatchObject({
+    code: 'E_USAGE',
+  });
 });
 
 test('lists and counters of all processes are joined; a process that is being started again is left out', async () => {
@@ -88,7 +90,12 @@ test('lists and counters of all processes are joined; a process that is being st
   for (const number of [1, 2]) {
     const { results } = scene.running(number)!;
     results['stats'] = { paths: [path(number, { roundTripMs: 1, writeLatency: { ...NO_LATENCY, p99Us: number, sumUs: 5 } })], volumes: [] };
-    results['status'] = { interfaces: [], waiting: [], logs: [], mirrors: [{ volume: `osl:m${number}@0`, term: 1, waitsFor: null, replicas: [] }] };
+    results['status'] = {
+      interfaces: [],
+      waiting: [],
+      logs: [],
+      mirrors: [{ volume: `osl:m${number}@0`, term: 1, waitsFor: null, replicas: [] }],
+    };
     results['local'] = { attachments: [], awaited: [] };
   }
   const { paths } = await scene.handlers.stats({});
@@ -131,7 +138,8 @@ test('a request about a mirror goes to the process that has it, else it stays he
   for (const number of [1, 2]) scene.running(number)!.results['mirror-verify'] = verified;
   const named = { namespace: null, universe: 0, repair: false, from: null };
   await scene.handlers['mirror-verify']({ ...named, name: 'b' });
-  const calls = (number: number): number => scene.running(number)!.received.filter((one) => one.type === 'call' && one.method === 'mirror-verify').length;
+  const calls = (number: number): number =>
+    scene.running(number)!.received.filter((one) => one.type === 'call' && one.method === 'mirror-verify').length;
   expect([calls(1), calls(2), scene.asked.includes('own mirror-verify')]).toEqual([0, 1, false]);
   await scene.handlers['mirror-verify']({ ...named, name: 'elsewhere' });
   expect(scene.asked.at(-1)).toBe('own mirror-verify');

@@ -41,7 +41,12 @@ export function routed(own: ControlHandlers, { processes, offers }: RoutingPorts
         throw new RsError('E_USAGE', 'A take-over takes volumes from their holders: name the volumes');
       await own.query({ refresh: true });
       if (names.length === 0)
-        return { outcomes: await processes.attach(volumesOf(offers(), server).map(({ label }) => label), { readOnly, server, take }) };
+        return {
+          outcomes: await processes.attach(
+            volumesOf(offers(), server).map(({ label }) => label),
+            { readOnly, server, take },
+          ),
+        };
       const choose = (name: string): string => chooseToAttach(offers(), name, server).label;
       return { outcomes: await resolved(names, choose, (labels) => processes.attach(labels, { readOnly, server, take })) };
     },

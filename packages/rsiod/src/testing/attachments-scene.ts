@@ -90,6 +90,7 @@ export class Scene {
           grown: () => {},
         },
         serverCount: () => 0,
+        hasDataProcesses: false,
         pathChanged: () => {},
       },
     );

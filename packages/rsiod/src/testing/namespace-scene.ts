@@ -54,6 +54,7 @@ export class NamespaceScene {
         pools: this.pools,
         events: { sessionBegan: () => {}, opened: () => {}, openFailed: () => {}, openWaits: () => {}, grown: () => {} },
         serverCount: () => 0,
+        hasDataProcesses: false,
         pathChanged: ({ local }, from, to) => this.moves.push(`${local.name}: ${from} > ${to}`),
       },
     );

@@ -113,7 +113,12 @@ export class ProcessScene {
         if (error !== undefined) throw error;
         const one = new FakeProcess(number, 1_000 + this.started.length, events);
         this.started.push(one);
-        return { pid: one.pid, send: (message) => one.receive(message), kill: () => one.exit('signal SIGKILL'), sendConnection: () => undefined };
+        return {
+          pid: one.pid,
+          send: (message) => one.receive(message),
+          kill: () => one.exit('signal SIGKILL'),
+          sendConnection: () => undefined,
+        };
       },
       begin: (number, attached) => ({ type: 'begin', attached, processes: count, identity: { dataProcess: number } }) as unknown as Begin,
       event: ({ object, to }) => this.events.push(`${object}: ${to}`),
